@@ -1,6 +1,6 @@
-"""What people hold in Python: ``score``, the ``Results`` that it gives, and their ``Comparison``.
+"""The Python API: ``score``, its ``Results`` and their ``Comparison``, and ``TraceCallback``.
 
-The same core as the command ``camtrace score``; ``camtrace.py`` hands these names on.
+It shares the run of the command ``camtrace score``; ``camtrace.py`` exports these names.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
-"""What ``TraceCallback`` measures: the embeddings that a network in training gives of fixed views, and their scores.
+"""Scores of a network in training on fixed views, for ``TraceCallback``.
 
-Nothing of the training changes: not the mode of any module, no random number, no gradient (``untouched``).
+The training does not change: no mode of a module, no random number, no gradient (``untouched``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import nn
 from benchmark.bank import BankView
 from benchmark.options import RunOptions
 from benchmark.results import Score
-from benchmark.scoring import planned_passes
+from benchmark.scoring import planned_passes, with_semantics
 from benchmark.tasks import Task, TaskInput, all_tasks, fitting_tasks, select_tasks
 from benchmark.views import iterate_views
 from builders.errors import DataError, UsageError
@@ -37,10 +37,10 @@ def fixed_views(
     seed: int,
     batch_size: int,
 ) -> list[FixedViews]:
-    """The views that some tasks need, made once: those that ``patterns`` name, and plain kNN where photos have classes.
+    """The views of tasks, made once: the tasks that ``patterns`` name, and plain kNN if photos have classes.
 
     Args:
-        photos: all that are used.
+        photos: all photos that are used.
         patterns: as ``--tasks`` takes them.
         preprocess: RGB ``PIL.Image`` -> input of the network.
         seed: of the run.
@@ -49,19 +49,17 @@ def fixed_views(
     Raises:
         DataError: the photos cannot answer a task, or none can be used.
     """
-    asked = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=True)
-    plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
+    chosen = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=True)
     options = RunOptions(seed=seed, device="cpu", workers=0, assignment_seeds=3, resamples=2000)
-    tasks = [*asked, *(task for task in plain if task not in asked)]
     return [
-        FixedViews.of(photos, one.recipe, one.tasks, options, preprocess, batch_size)
-        for one in planned_passes(tasks, photos, options)
+        FixedViews.of(photos, view_pass.recipe, view_pass.tasks, options, preprocess, batch_size)
+        for view_pass in planned_passes(with_semantics(chosen, photos), photos, options)
     ]
 
 
 @dataclass(frozen=True)
 class FixedViews:
-    """The views of one pass, made once, and what is asked of them."""
+    """The views of one pass, made once, and the tasks that read them."""
 
     photos: PhotoSet
     usable: np.ndarray
@@ -82,26 +80,26 @@ class FixedViews:
         batch_size: int,
     ) -> FixedViews:
         def as_array(image: Any) -> np.ndarray:
-            made = preprocess(image)
-            return made.detach().cpu().numpy() if isinstance(made, torch.Tensor) else np.asarray(made)
+            array = preprocess(image)
+            return array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
 
         usable = np.zeros(len(photos), dtype=bool)
-        made: list[np.ndarray] = []
+        arrays: list[np.ndarray] = []
         for photo in iterate_views(photos, range(len(photos)), recipe, [as_array]):
             if not photo.failure and len(photo.arrays[0]):
                 usable[photo.index] = True
-                made.append(np.asarray(photo.arrays[0]))
-        if not made:
+                arrays.append(np.asarray(photo.arrays[0]))
+        if not arrays:
             raise DataError(f"{photos.name}: none of the {len(photos)} photos can be used")
-        together = np.stack(made)  # [photos, views, ...]
-        views = {name: together[:, place] for place, name in enumerate(recipe.names)}
+        stacked = np.stack(arrays)  # [photos, views, ...]
+        views = {name: stacked[:, position] for position, name in enumerate(recipe.names)}
         return cls(photos, usable, views, tuple(tasks), options, batch_size)
 
     def scores(self, network: nn.Module, embed: Embed) -> list[Score]:
-        """What the tasks find in the network's embeddings."""
+        """Scores of the tasks on the network's embeddings."""
         bank: Any = _MemoryBank({name: self._embedded(network, embed, inputs) for name, inputs in self.views.items()})
-        given = TaskInput(self.photos, self.usable, bank, self.options, "cpu", brief=True)
-        return [score for task in self.tasks for score in task.run(given).scores]
+        task_input = TaskInput(self.photos, self.usable, bank, self.options, "cpu", brief=True)
+        return [score for task in self.tasks for score in task.run(task_input).scores]
 
     def _embedded(self, network: nn.Module, embed: Embed, inputs: np.ndarray) -> np.ndarray:
         first = next((p for p in network.parameters() if p.is_floating_point()), None)
@@ -109,11 +107,11 @@ class FixedViews:
         parts = []
         for start in range(0, len(inputs), self.batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(inputs[start : start + self.batch_size])).to(device)
-            found = embed(network, batch.to(dtype) if batch.is_floating_point() else batch)
-            if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != len(batch):
-                shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            embeddings = embed(network, batch.to(dtype) if batch.is_floating_point() else batch)
+            if not isinstance(embeddings, torch.Tensor) or embeddings.ndim != 2 or len(embeddings) != len(batch):
+                shape = tuple(embeddings.shape) if isinstance(embeddings, torch.Tensor) else type(embeddings).__name__
                 raise UsageError(f"the network gives {shape} for {len(batch)} pictures, not vectors: give embed=...")
-            parts.append(found.float().cpu().numpy())
+            parts.append(embeddings.float().cpu().numpy())
         rows = np.zeros((len(self.photos), parts[0].shape[1]), dtype=np.float32)
         rows[self.usable] = np.concatenate(parts)
         if not np.isfinite(rows).all():
@@ -122,7 +120,7 @@ class FixedViews:
 
 
 class _MemoryBank:
-    """Embeddings by view, read as those of a bank on disk."""
+    """Embeddings by view in memory, with the interface of a bank."""
 
     def __init__(self, views: dict[str, np.ndarray]) -> None:
         self._views = views
@@ -134,7 +132,7 @@ class _MemoryBank:
 
 
 def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    """What a network's last linear layer reads, where it returns what that layer gives; else what it returns, pooled.
+    """Inputs of a network's last linear layer, if it returns that layer's output; else what it returns, pooled.
 
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 3))
     >>> default_embedding(network, torch.zeros(2, 3, 2, 2)).shape
@@ -142,7 +140,7 @@ def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
     """
     read: list[tuple[torch.Tensor, torch.Tensor]] = []
     hooks = [
-        part.register_forward_hook(lambda _, given, output: read.append((given[0], output)))
+        part.register_forward_hook(lambda _, inputs, output: read.append((inputs[0], output)))
         for part in network.modules()
         if isinstance(part, nn.Linear)
     ]
@@ -151,16 +149,16 @@ def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
     finally:
         for hook in hooks:
             hook.remove()
-    given = getattr(output, "logits", output)
-    if isinstance(given, tuple | list):
-        given = given[0]
-    for inputs, made in reversed(read):
-        if made is given and inputs.ndim == 2:
+    returned = getattr(output, "logits", output)
+    if isinstance(returned, tuple | list):
+        returned = returned[0]
+    for inputs, outputs in reversed(read):
+        if outputs is returned and inputs.ndim == 2:
             return inputs
     for name in ("image_embeds", "pooler_output"):
-        if isinstance(found := getattr(output, name, None), torch.Tensor):
-            return found.flatten(1)
-    hidden = getattr(output, "last_hidden_state", given)
+        if isinstance(embeddings := getattr(output, name, None), torch.Tensor):
+            return embeddings.flatten(1)
+    hidden = getattr(output, "last_hidden_state", returned)
     if isinstance(hidden, torch.Tensor) and hidden.ndim == 3:
         return hidden.mean(1)
     return hidden.mean((2, 3)) if isinstance(hidden, torch.Tensor) and hidden.ndim == 4 else hidden
@@ -168,10 +166,10 @@ def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def untouched(network: nn.Module) -> Iterator[None]:
-    """Within, a network is in evaluation mode and keeps no gradients; afterwards everything is as it was.
+    """A context in which a network is in evaluation mode and without gradients; afterwards everything is restored.
 
-    The mode of each of its modules, the random states of Python, NumPy and torch (on every device in use), and
-    gradients. Buffers are compared with what they were; one that changed is put back, with a warning.
+    That is the mode of each module, the random states of Python, NumPy and torch (on every device in use), and
+    gradients. A buffer that changed is restored with a warning.
 
     >>> network = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
     >>> with untouched(network):

@@ -1,4 +1,4 @@
-"""``Results``: the scores of a call, to look at, to look up, to compare and to keep."""
+"""``Results``: the scores of a call, to show, look up, compare and save."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Comparison:
 
     rows: tuple[Compared, ...]
     ties: tuple[Tie, ...]
-    """Who is tied with the best, where there are three or more."""
+    """Encoders that are tied with the best, if there are three or more."""
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a difference (first minus second): 95 % interval, p-values before and after Holm's correction."""
+        """One row per difference (first minus second): 95 % interval, p-values before and after Holm's correction."""
         import pandas
 
         columns = ["data", "task", "metric", "first", "second", "first_value", "second_value"]
@@ -61,7 +61,7 @@ class Comparison:
 
 
 class ScoredRuns(Protocol):
-    """What ``score`` gives, as far as a comparison asks it."""
+    """The part of ``score``'s results that a comparison needs."""
 
     @property
     def scored(self) -> tuple[Scored, ...]: ...
@@ -100,13 +100,13 @@ def compare(
     return Comparison(tuple(rows), tuple(ties))
 
 
-def _runs(given: ScoredRuns | str | Path, name: str) -> list[Run]:
-    """Runs with their answers by photo, as they are read from a folder."""
-    if isinstance(given, str | Path):
-        return _all_of(read_runs(Path(given), all_tasks()), Path(given))
+def _runs(results: ScoredRuns | str | Path, name: str) -> list[Run]:
+    """Runs with their values by photo, as read from a folder."""
+    if isinstance(results, str | Path):
+        return _all_of(read_runs(Path(results), all_tasks()), Path(results))
     with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
-        for one in given.scored:
-            write_scored(one, Path(scratch), single=given.single)
+        for scored in results.scored:
+            write_scored(scored, Path(scratch), single=results.single)
         runs = _all_of(read_runs(Path(scratch), all_tasks()), Path(name))
         return [dataclasses.replace(run, folder=Path(name)) for run in runs]
 
@@ -121,7 +121,7 @@ Key = str | tuple[str, str]
 
 
 class NoSuchScore(UsageError, KeyError):
-    """There is no such score, or more than one: the sentence names the choices."""
+    """There is no such score, or more than one. The message names the choices."""
 
     __str__ = CamtraceError.__str__
 
@@ -136,16 +136,16 @@ class Results(Mapping[Key, Score]):
     """
 
     scored: tuple[Scored, ...]
-    """Each encoder on each photo set: its ``result``, and its answers by photo."""
+    """Each encoder on each photo set: its ``result``, and its values by photo."""
     missing: Mapping[str, str] = field(default_factory=dict)
-    """Reason by encoder or data set that was asked for and has no result."""
+    """Reason by requested encoder or data set that has no result."""
     single: bool = False
-    """One encoder on one photo set was asked for."""
+    """True for a request of one encoder on one photo set."""
 
     @property
     def results(self) -> tuple[Result, ...]:
         """As ``result.json`` holds them: scores with provenance."""
-        return tuple(one.result for one in self.scored)
+        return tuple(scored.result for scored in self.scored)
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -159,25 +159,25 @@ class Results(Mapping[Key, Score]):
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """Photos, tasks, encoders and data sets that were asked for and are not in the scores, and why."""
-        lost = tuple(Failure("not scored", name, reason) for name, reason in self.missing.items())
-        return lost + tuple(failure for result in self.results for failure in result.failures)
+        """Requested photos, tasks, encoders and data sets without scores, and why."""
+        not_scored = tuple(Failure("not scored", name, reason) for name, reason in self.missing.items())
+        return not_scored + tuple(failure for result in self.results for failure in result.failures)
 
     def select(self, *, encoder: str | None = None, data: str | None = None) -> Results:
         """The results of one encoder, or on one photo set.
 
         Raises:
-            UsageError: there is none of that name.
+            UsageError: no result has that name.
         """
         for kind, name, known in (("encoder", encoder, self.encoders), ("data", data, self.data)):
             if name is not None and name not in known:
                 raise unknown_name(f"{kind} in these results", name, known)
-        kept = tuple(
-            one
-            for one in self.scored
-            if encoder in (None, one.result.encoder["id"]) and data in (None, one.result.data["name"])
+        selected = tuple(
+            scored
+            for scored in self.scored
+            if encoder in (None, scored.result.encoder["id"]) and data in (None, scored.result.data["name"])
         )
-        return Results(kept, {}, len(kept) == 1)
+        return Results(selected, {}, len(selected) == 1)
 
     def __getitem__(self, key: Key) -> Score:
         """The one score of a task, or of (task, metric).
@@ -193,14 +193,16 @@ class Results(Mapping[Key, Score]):
         metrics = list(dict.fromkeys(score.metric for score in of_task))
         if metric is None and len(metrics) > 1:
             raise NoSuchScore(f"{task} has {len(metrics)} metrics; write results[{task!r}, NAME]: {', '.join(metrics)}")
-        found = [score for score in of_task if metric in (None, score.metric)]
-        if not found:
+        matching = [score for score in of_task if metric in (None, score.metric)]
+        if not matching:
             raise _none(f"metric of {task}", str(metric), metrics)
-        if len(found) > 1:
+        if len(matching) > 1:
             choices = [f"encoder={e!r}" for e in self.encoders if len(self.encoders) > 1]
             choices += [f"data={d!r}" for d in self.data if len(self.data) > 1]
-            raise NoSuchScore(f"{task} has {len(found)} scores; results.select(...) takes one of {', '.join(choices)}")
-        return found[0]
+            raise NoSuchScore(
+                f"{task} has {len(matching)} scores; results.select(...) takes one of {', '.join(choices)}"
+            )
+        return matching[0]
 
     def __iter__(self) -> Iterator[Key]:
         return iter(dict.fromkeys((score.task, score.metric) for result in self.results for score in result.scores))
@@ -209,17 +211,17 @@ class Results(Mapping[Key, Score]):
         return sum(1 for _ in self)
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a score: encoder, data, task, metric, value, low, high (95 %), n, chance."""
+        """One row per score: encoder, data, task, metric, value, low, high (95 %), n, chance."""
         import pandas
 
         columns = ["encoder", "data", "task", "metric", "value", "low", "high", "n", "chance"]
         return pandas.DataFrame(score_rows(self.results), columns=columns)
 
     def plot(self, task: str | None = None) -> Figure:
-        """The picture of one encoder over its photo sets, as ``report.png`` has it.
+        """The figure of one encoder over its photo sets, as in ``report.png``.
 
         Args:
-            task: that alone over the depth of the network, where layers were scored: ``results.plot("probe/jpeg")``.
+            task: draw this task alone over the depth of the network, if layers were scored: ``plot("probe/jpeg")``.
 
         Raises:
             UsageError: there are several encoders, no such task, or nothing to draw.
@@ -240,17 +242,17 @@ class Results(Mapping[Key, Score]):
         return figure
 
     def save(self, folder: str | Path) -> Path:
-        """Write what the command writes: ``result.json``, ``answers.npz``, ``report.html``, ``report.md``,
+        """Write the files that the command writes: ``result.json``, ``answers.npz``, ``report.html``, ``report.md``,
         ``report.png``."""
         folder = Path(folder)
-        for one in self.scored:
-            write_scored(one, folder, single=self.single)
+        for scored in self.scored:
+            write_scored(scored, folder, single=self.single)
         self.save_reports(folder)
         return folder
 
     def save_reports(self, folder: str | Path) -> None:
-        """Write the three reports alone, where the results are written already."""
-        write_reports(self.results, dict(self.missing), Path(folder), [one.photos for one in self.scored])
+        """Write the three reports alone, if the results are already written."""
+        write_reports(self.results, dict(self.missing), Path(folder), [scored.photos for scored in self.scored])
 
     def compare(
         self, other: Results | str | Path, *, tasks: str | tuple[str, ...] = (), all_metrics: bool = False,
@@ -266,11 +268,11 @@ class Results(Mapping[Key, Score]):
         return "\n".join([markdown_table(header, rows), *self._remarks()])
 
     def _repr_html_(self) -> str:
-        """Table and picture, for notebooks."""
+        """Table and figures, for notebooks."""
         header, rows = self._table()
-        pictures = [report_figure(self.select(encoder=encoder).results, all_tasks()) for encoder in self.encoders]
+        figures = [report_figure(self.select(encoder=encoder).results, all_tasks()) for encoder in self.encoders]
         parts = [html_table(header, rows), *(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())]
-        parts += [_inline(picture) for picture in pictures if picture is not None]
+        parts += [_inline(figure) for figure in figures if figure is not None]
         return "<div>" + "\n".join(parts) + "</div>"
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
@@ -328,7 +330,7 @@ def _none(kind: str, name: str, known: list[str]) -> NoSuchScore:
 
 
 def _show_figures() -> None:
-    """Let a notebook show a figure that a cell ends with, as it does once pyplot has chosen its backend."""
+    """Let a notebook show the figure with which a cell ends, as it does once pyplot has chosen its backend."""
     import sys
 
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()

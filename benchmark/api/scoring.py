@@ -1,4 +1,4 @@
-"""``camtrace.score``: the scoring command as a function, for specifications and for objects in memory."""
+"""``camtrace.score``: the scoring command as a function, for specifications and objects in memory."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ def score(
             an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
-        outputs: layers scored beside the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
-        eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: in place before any score.
+        outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
+        eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: applied before any score.
         preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
-            ``preprocess``, ``ties`` and ``orientation`` where they are not given.
+            ``preprocess``, ``ties`` and ``orientation`` if they are not given.
         preprocess: ``"own"``, ``"study"``, ``"short-side"`` or ``"squash"``, of every encoder; or, of modules in
-            memory, RGB ``PIL.Image`` -> tensor, as for their evaluation. With a word, a module in memory needs an
-            attribute ``preprocess``.
-        output: a folder for what the command would write. Without it nothing is written but the bank of embeddings.
+            memory, RGB ``PIL.Image`` -> tensor, as for their evaluation. With a name, a module in memory needs
+            an attribute ``preprocess``.
+        output: a folder for the files that the command writes. Without it only the bank of embeddings is written.
 
     The other options are those of ``camtrace score``, with the same names and defaults; ``camtrace score --help``
     explains them.
 
     Returns:
-        Every score. What was asked for and failed is in ``failures``, and a warning if it is an encoder or a data set.
+        Every score. What failed is in ``failures``, with a warning if it is an encoder or a data set.
 
     Raises:
         UsageError: the request is wrong: a name, a value, an option (with the nearest one).
@@ -108,30 +108,30 @@ def score(
     vars(args).update({name: given[name] for name in _PASSED_ON if name in given}, trust_remote_code=trust_remote_code)
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
     mode = preprocess if isinstance(preprocess, str) else None
-    beside = [outputs] if isinstance(outputs, str) else list(outputs or ())
-    vars(args).update(preprocess=mode, outputs=beside, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
+    output_list = [outputs] if isinstance(outputs, str) else list(outputs or ())
+    vars(args).update(preprocess=mode, outputs=output_list, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)
-    named = _named(encoders)
+    by_name = _named(encoders)
     sets = [data] if isinstance(data, str | PhotoSet) else list(data)
-    if not named or not sets:
+    if not by_name or not sets:
         raise UsageError("nothing to score: give at least one encoder and one data set")
-    specs = [thing for thing in named.values() if isinstance(thing, str)]
+    specs = [thing for thing in by_name.values() if isinstance(thing, str)]
     if revision is not None and len(specs) != 1:
         raise UsageError("revision goes with one encoder of the Hub; with several, write each as NAME@REVISION")
     loading = loading_options(args)
     in_memory = {name: value for name, value in loading.items() if name not in ("trust_remote_code", "preprocess")}
     in_memory["mode"] = loading["preprocess"]
     sources: dict[str, EncoderSource] = {}
-    for name, thing in named.items():
+    for name, thing in by_name.items():
         if isinstance(thing, str):
             sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
         else:
-            own = name if isinstance(encoders, Mapping) else ""
-            its = transform if is_module(thing) else None
-            load = partial(_of_object, thing, name=own, preprocess=its, **in_memory)
+            encoder_name = name if isinstance(encoders, Mapping) else ""
+            module_preprocess = transform if is_module(thing) else None
+            load = partial(_of_object, thing, name=encoder_name, preprocess=module_preprocess, **in_memory)
             sources[name] = EncoderSource(load, None)
-    if transform is not None and not any(map(is_module, named.values())):
+    if transform is not None and not any(map(is_module, by_name.values())):
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
     folder = None if output is None else Path(output)
     erasing = None if eraser is None else Erasing.load(str(eraser))
@@ -142,8 +142,8 @@ def score(
     )
     if not scored:
         raise outcome.failed[0].error
-    failed = {f.name: f.reason for one in scored for f in one.result.failures if f.kind == "encoder"}
-    if failed and not any(one.result.scores for one in scored):
+    failed = {f.name: f.reason for item in scored for f in item.result.failures if f.kind == "encoder"}
+    if failed and not any(item.result.scores for item in scored):
         raise EncoderError(next(iter(failed.values())))
     for reason in failed.values():
         warnings.warn(f"failed: {reason}", stacklevel=2)
@@ -151,31 +151,31 @@ def score(
         warnings.warn(f"not scored: {failure.name}: {failure.reason}", stacklevel=2)
     results = Results(tuple(scored), {failure.name: failure.reason for failure in outcome.failed}, request.single)
     if folder is not None:
-        results.save_reports(folder)  # each result was written when it was there
+        results.save_reports(folder)  # results are written one by one
     return results
 
 
 _PASSED_ON = tuple(
     o.name for o in OPTIONS if o.role.on_command_line and o.name not in ("outputs", "preprocess", "cache")
 )
-"""Options that are passed on as they are. One that is declared and not yet written in the signature is accepted too."""
+"""Options that are passed on unchanged. One that is declared but not in the signature is accepted too."""
 
 
 def _of_object(thing: Any, *, trying: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:
-    """It may be somebody's code, of which nothing is made before it has been tried."""
+    """An object in memory as an encoder. ``trying`` is not called, since code of others is first tried in the run."""
     return as_encoder(thing, **how)
 
 
 def _named(encoders: Any) -> dict[str, Any]:
-    """Encoders by a name that tells them apart here; results name them as the encoders themselves do."""
+    """Encoders by a unique name. Results take the encoders' own names."""
     if isinstance(encoders, Mapping):
         return {str(name): thing for name, thing in encoders.items()}
     things = list(encoders) if isinstance(encoders, list | tuple) else [encoders]
-    named: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for number, thing in enumerate(things, 1):
         if isinstance(thing, str):
-            named[thing] = thing
+            by_name[thing] = thing
         else:
             kind = getattr(thing, "__name__", type(thing).__name__)
-            named[kind if kind not in named else f"{kind}, number {number}"] = thing
-    return named
+            by_name[kind if kind not in by_name else f"{kind}, number {number}"] = thing
+    return by_name

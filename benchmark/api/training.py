@@ -1,6 +1,6 @@
-"""``TraceCallback``: how much of the camera and the codec a network keeps, while it is trained.
+"""``TraceCallback``: how much of the camera and the codec a network keeps while it is trained.
 
-Its faces: transformers' ``Trainer``, Lightning, any loop. What is measured stands in ``measuring.py``.
+It works with transformers' ``Trainer``, Lightning, and any loop. ``fixed_views.py`` computes the scores.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ else:
         _Base = object
 
 Log = Callable[[dict[str, float]], object]
-"""What numbers by name are handed to: ``trainer.log``, ``wandb.log``, your own."""
+"""Receives numbers by name: ``trainer.log``, ``wandb.log``, or a function of yours."""
 
 
 class TraceCallback(_Base):
     """Score a network on a few fixed photos every so many steps.
 
-    Of transformers' ``Trainer``, of Lightning (``for_lightning()``), or of any loop: ``trace(network, step)``.
+    For transformers' ``Trainer``, for Lightning (``for_lightning()``), and for any loop: ``trace(network, step)``.
 
     Args:
         data: photos as ``--data`` takes them, or a photo set; a folder of classes serves well.
-        every_steps: between two measurements; the first is at step 0 where the loop tells of it.
+        every_steps: steps between two measurements; the first is at step 0 if the loop calls it there.
         photos: how many are used, seeded and balanced over classes; the same in every measurement.
-        tasks: patterns as ``--tasks`` takes them. Plain kNN is asked too where photos have classes.
+        tasks: patterns as ``--tasks`` takes them. Plain kNN is added if photos have classes.
         preprocess: RGB ``PIL.Image`` -> tensor or array of one shape, as the network takes it in evaluation. By default
             the trainer's image processor, or the network's own attribute ``preprocess``.
-        embed: (network, batch) -> [n, dimension]. By default what the last linear layer reads, where the network
-            returns what that layer gives (classifiers); else ``pooler_output``, the class token or mean of
+        embed: (network, batch) -> [n, dimension]. By default the input of the last linear layer, if the network
+            returns that layer's output (classifiers); else ``pooler_output``, the class token or mean of
             ``last_hidden_state``, or the vector that it returns.
-        log: handed the numbers of each measurement, beside what a trainer logs to.
-        file: a file of JSON lines that each measurement is added to; by default ``trace.jsonl`` in the trainer's
+        log: called with the numbers of each measurement, besides the trainer's own logging.
+        file: a file of JSON lines to which each measurement is added; by default ``trace.jsonl`` in the trainer's
             ``output_dir``, else none.
         seed: of splits and of the choice of photos.
         batch_size: inputs per forward pass.
 
     Numbers have stable names: ``trace/TASK/METRIC``, and ``_low``, ``_high`` for the ends of its 95 % interval;
-    ``trace/seconds``. ``history`` keeps them all. With few photos intervals are wide: read the course, not a point.
+    ``trace/seconds``. ``history`` holds them all. With few photos intervals are wide: read the course, not a point.
 
     Raises:
-        UsageError: a name is wrong, or it is not known how a picture becomes an input.
+        UsageError: a name is wrong, or no preprocessing is known.
         DataError: photos cannot be opened, or cannot answer the tasks.
     """
 
@@ -86,19 +86,19 @@ class TraceCallback(_Base):
         """The numbers of each measurement, with its ``step``."""
         self.scores: list[tuple[int, tuple[Score, ...]]] = []
         """The same as scores: (step, scores)."""
-        self._asked = [tasks] if isinstance(tasks, str) else list(tasks)
-        select_tasks(self._asked, all_tasks())
+        self._patterns = [tasks] if isinstance(tasks, str) else list(tasks)
+        select_tasks(self._patterns, all_tasks())
         self._data, self._count, self._seed, self._batch_size = data, photos, seed, batch_size
         self._preprocess, self._embed = preprocess, embed
         self._fixed: list[FixedViews] | None = None
         self._board: Any = None
 
     def __call__(self, network: nn.Module, step: int) -> dict[str, float] | None:
-        """Measure if it is time to: the numbers by name, or None."""
+        """Measure at every ``every_steps``-th step. The numbers by name, or None."""
         return self.measure(network, step) if step % self.every_steps == 0 else None
 
     def measure(self, network: nn.Module, step: int) -> dict[str, float]:
-        """Measure now, log, and keep; the network and the random state are as before."""
+        """Measure now, log, and add to ``history``. The network and the random state do not change."""
         if not is_module(network):
             raise UsageError(f"a torch.nn.Module can be measured, not {type(network).__name__}")
         started = time.perf_counter()
@@ -127,34 +127,34 @@ class TraceCallback(_Base):
 
     # -- transformers.Trainer ------------------------------------------------------------------------------------------
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **given: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
         if self.file is None and getattr(args, "output_dir", None) and state.is_world_process_zero:
             self.file = Path(args.output_dir) / "trace.jsonl"
-        self._of_trainer(args, state, model, given)
+        self._of_trainer(args, state, model, more)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **given: Any) -> None:
-        self._of_trainer(args, state, model, given)
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **more: Any) -> None:
+        self._of_trainer(args, state, model, more)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         if self._board is not None:
             self._board.close()
             self._board = None
 
-    def _of_trainer(self, args: Any, state: Any, model: Any, given: dict[str, Any]) -> None:
+    def _of_trainer(self, args: Any, state: Any, model: Any, more: dict[str, Any]) -> None:
         step = state.global_step
         known = any(measured["step"] == step for measured in self.history[-1:])
         if model is None or not state.is_world_process_zero or step % self.every_steps or known:
             return
         if self._preprocess is None:
-            self._preprocess = _of_processor(given.get("processing_class"))
+            self._preprocess = _of_processor(more.get("processing_class"))
         numbers = self.measure(model, step)
         state.log_history.append({**numbers, "step": step})
         reports = getattr(args, "report_to", None) or ()
-        if self.log is None:  # else it is the trainer's own, which tells them all
+        if self.log is None:  # else it may be the trainer's, which logs to all of them
             self._report([reports] if isinstance(reports, str) else reports, args, numbers, step)
 
     def _report(self, names: Sequence[str], args: Any, numbers: dict[str, float], step: int) -> None:
-        """To TensorBoard and Weights and Biases, where the trainer logs to them."""
+        """Log to TensorBoard and Weights and Biases, if the trainer does."""
         if "tensorboard" in names:
             if self._board is None:
                 from torch.utils.tensorboard import SummaryWriter
@@ -188,7 +188,7 @@ class TraceCallback(_Base):
         trace = self
 
         class LightningTrace(Callback):
-            """Measures after batches, and logs what it finds."""
+            """Measures after batches, and logs the numbers."""
 
             def on_train_start(self, trainer: Any, pl_module: Any) -> None:
                 self._measure(trainer, pl_module)
@@ -217,28 +217,31 @@ class TraceCallback(_Base):
             )
         opened = open_photos(self._data, seed=self._seed) if isinstance(self._data, str) else self._data
         photos = opened.limited(self._count, self._seed)
-        return fixed_views(photos, self._asked, preprocess, seed=self._seed, batch_size=self._batch_size)
+        return fixed_views(photos, self._patterns, preprocess, seed=self._seed, batch_size=self._batch_size)
 
 
 def run_folder(args: Any) -> Path:
-    """Where a trainer's TensorBoard looks for one run: the folder of the newest event file that this process writes.
+    """Folder of a run in a trainer's TensorBoard: that of the newest event file that this process writes.
 
     Args:
-        args: a trainer's; of transformers 5 they do not say the folder, which has the time in its name.
+        args: of the trainer. Those of transformers 5 do not name the folder, whose name holds the time.
     """
     named = os.environ.get("TENSORBOARD_LOGGING_DIR") or getattr(args, "logging_dir", None)
-    place = Path(named).expanduser() if named else Path(args.output_dir) / "runs"
-    own = sorted(place.rglob(f"events.out.tfevents.*.{os.getpid()}.*"), key=lambda path: path.stat().st_mtime_ns)
-    return own[-1].parent if own else place
+    folder = Path(named).expanduser() if named else Path(args.output_dir) / "runs"
+    event_files = sorted(
+        folder.rglob(f"events.out.tfevents.*.{os.getpid()}.*"), key=lambda path: path.stat().st_mtime_ns
+    )
+    newest = max(event_files, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return newest.parent if newest else folder
 
 
 def _wraps(network: nn.Module) -> bool:
-    """Whether it only distributes another network, which lies whole in its ``module``."""
+    """True if a network only distributes another one, its ``module``."""
     return type(network).__name__ in ("DataParallel", "DistributedDataParallel")
 
 
 def _of_processor(processor: Any) -> Callable[[Any], Any] | None:
-    """How an image processor of transformers makes an input of a picture; None where there is none."""
+    """Preprocessing by an image processor of transformers; None if there is none."""
     processor = getattr(processor, "image_processor", processor)
     if processor is None or not hasattr(processor, "image_mean"):
         return None

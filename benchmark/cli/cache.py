@@ -1,4 +1,4 @@
-"""``camtrace cache list|clear``: what is kept on this machine, and how to be rid of it."""
+"""``camtrace cache list | check | clear``: what the cache on this machine holds."""
 
 from __future__ import annotations
 

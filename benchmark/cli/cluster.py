@@ -1,4 +1,4 @@
-"""Options of ``camtrace plan | work | status | finish``; what they do is in ``command.py`` and ``working.py``."""
+"""``camtrace plan | work | status | finish``: their options, and what ``plan``, ``status`` and ``finish`` do."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def plan(args: argparse.Namespace) -> int:
     if args.rank_minutes <= 0:
         raise UsageError(f"--rank-minutes {args.rank_minutes:g}: give more than 0")
     request = read_request(args.words)
-    place = StorageFolder.of(absolute(args.plan) if args.plan else f"{request.output}.plan")
-    fields = ranked(request).planned(place, 60 * args.rank_minutes, args.ranks)
+    storage = StorageFolder.of(absolute(args.plan) if args.plan else f"{request.output}.plan")
+    fields = ranked(request).planned(storage, 60 * args.rank_minutes, args.ranks)
     fields["facts"] = {CODE: code(), **fields["facts"]}
     fields["notes"] = {**fields.get("notes", {}), "folder": os.getcwd()}
     files = fields.pop("files", {})
     frozen = Plan(request.kind, request.words, request.output, **fields)
-    write_plan(frozen, place, files)
-    print(f"{place}/plan.json: {_size_text(frozen)}")
-    print(state_text(progress(frozen, place), place).splitlines()[-1])
+    write_plan(frozen, storage, files)
+    print(f"{storage}/plan.json: {_size_text(frozen)}")
+    print(state_text(progress(frozen, storage), storage).splitlines()[-1])
     return 0
 
 
 def _size_text(plan: Plan) -> str:
-    """Ranks, items, hours and bytes, as far as they are known beforehand."""
+    """Ranks, items, hours and bytes of a plan, as far as they are known beforehand."""
     seconds, size = plan.estimate["seconds"], plan.estimate["bytes"]
     known = [f"about {seconds / 3600:,.2f} hours of this machine in all"] if seconds is not None else []
     known += [f"{size / 1e9:,.2f} GB"] if size is not None else []
@@ -57,19 +57,20 @@ def _size_text(plan: Plan) -> str:
 
 
 def status(args: argparse.Namespace) -> int:
-    plan, place = read_plan(absolute(args.plan))
-    print(state_text(progress(plan, place), place))
+    plan, storage = read_plan(absolute(args.plan))
+    print(state_text(progress(plan, storage), storage))
     return 0
 
 
 def finish(args: argparse.Namespace) -> int:
     if args.push_to is not None and not _REPO.fullmatch(args.push_to):
         raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME")
-    plan, place = read_plan(absolute(args.plan))
-    now = progress(plan, place)
+    plan, storage = read_plan(absolute(args.plan))
+    now = progress(plan, storage)
     if now.missing:
         raise DataError(
-            f"{place}: {len(now.missing)} of {len(plan.ranks)} ranks are not done; 'camtrace status {place}' says why"
+            f"{storage}: {len(now.missing)} of {len(plan.ranks)} ranks are not done; "
+            f"'camtrace status {storage}' says why"
         )
     if plan.facts.get(CODE) != code():
         raise DataError(
@@ -77,32 +78,32 @@ def finish(args: argparse.Namespace) -> int:
         )
     how = Finishing(args.output and args.output.absolute(), args.push_to, args.public)
     go_to_folder(plan)
-    status = ranked(request_of(plan)).finish(plan, now.states.done, place, how)
-    Markers(place, plan.name).sweep()
-    place.sweep()
+    status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
+    Markers(storage, plan.name).sweep()
+    storage.sweep()
     return status
 
 
 RANK_MINUTES = 10.0
-"""That a rank should take: what a kill costs."""
+"""Minutes that a rank should take, which a kill costs."""
 
 
 class PlanParser(Parser):
-    """Its own options stand anywhere among the words of the command that is planned."""
+    """A parser whose options may stand anywhere among the words of the planned command."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
         if not words or words[0] in ("-h", "--help"):
             return super().parse_known_args(words, namespace)
-        own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        _plan_options(own)
-        found, rest = own.parse_known_args(words)
-        found.words, found.run = rest, _run("plan")
-        return found, []
+        options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        _plan_options(options)
+        args, rest = options.parse_known_args(words)
+        args.words, args.run = rest, _run("plan")
+        return args, []
 
 
 def plan_parser() -> Parser:
-    """Of ``camtrace plan``."""
+    """The options of ``camtrace plan``."""
     p = PlanParser(
         "camtrace plan",
         description="Freeze a big job in one file and cut it into ranks, for 'camtrace work'. Give the command that "
@@ -129,7 +130,7 @@ def _plan_options(p: argparse.ArgumentParser) -> None:
 
 
 def work_parser() -> Parser:
-    """Of ``camtrace work``."""
+    """The options of ``camtrace work``."""
     p = Parser(
         "camtrace work",
         description="Do the ranks of a plan that are not done. Run it again to go on, with any engine.",
@@ -166,7 +167,7 @@ def work_parser() -> Parser:
 
 
 def status_parser() -> Parser:
-    """Of ``camtrace status``."""
+    """The options of ``camtrace status``."""
     p = Parser("camtrace status", description="How far a plan is, which ranks failed and why, what to run next.")
     p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
     p.set_defaults(run=_run("status"))
@@ -174,7 +175,7 @@ def status_parser() -> Parser:
 
 
 def finish_parser() -> Parser:
-    """Of ``camtrace finish``."""
+    """The options of ``camtrace finish``."""
     p = Parser(
         "camtrace finish",
         description="When every rank is done: verify every file that they wrote, merge them, and do what is left of "
@@ -194,12 +195,12 @@ def finish_parser() -> Parser:
 
 
 def _run(name: str) -> Callable[[argparse.Namespace], int]:
-    """The function of a command, imported when it runs: ``--help`` waits for nothing."""
+    """The function of a command, imported when it runs, so that ``--help`` is fast."""
 
     def run(args: argparse.Namespace) -> int:
         from benchmark.cluster import work_on_plan
 
-        own = {"plan": plan, "work": work_on_plan, "status": status, "finish": finish}
-        return own[name](args)
+        commands = {"plan": plan, "work": work_on_plan, "status": status, "finish": finish}
+        return commands[name](args)
 
     return run

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"camtrace: refused {readable(str(file))}: {reason}", file=sys.stderr)
     if refused and not runs:
         raise DataError("none of the results given can be compared")
-    runs = _of_preset(runs, args.preset, beside_study=args.published is not None and not args.across_presets)
+    runs = _of_preset(runs, args.preset, with_study=args.published is not None and not args.across_presets)
     across = args.across_presets
     if args.published is not None:
         print("\n\n".join(published_text(run, args.published, args.tasks, across_presets=across) for run in runs))
@@ -85,14 +85,14 @@ def run(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
-def _of_preset(runs: Sequence[Run], preset: str | None, *, beside_study: bool) -> list[Run]:
-    """The runs of a preset that was named; beside the study those of its preset, where there is one.
+def _of_preset(runs: Sequence[Run], preset: str | None, *, with_study: bool) -> list[Run]:
+    """The runs of a named preset; for a comparison with the study those of its preset, if there are any.
 
     Raises:
         UsageError: no run is of the preset that was named.
     """
     of = {id(run): str((run.result.environment.get("options") or {}).get("preset") or "camtrace") for run in runs}
-    wanted = preset or (STUDY_PRESET if beside_study else None)
+    wanted = preset or (STUDY_PRESET if with_study else None)
     own = [run for run in runs if of[id(run)] == wanted]
     if preset and not own:
         raise UsageError(f"no run of the preset {preset} here; there are: {', '.join(dict.fromkeys(of.values()))}")

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         method_named(args.method)
         prepare_run(args, options)
         from benchmark.encoders import load_encoder
-        from benchmark.scoring import Erased, erase_trace, erased_record, open_limited, publish, save_erased
+        from benchmark.scoring import Erased, erase_trace, erased_record, open_limited, save_erased
 
         photos, also = open_limited(data[0], options), [open_limited(spec, options) for spec in args.also or []]
         encoder = load_encoder(models[0], revision=args.revision, **loading_options(args))
@@ -107,7 +107,9 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(records, indent=2, ensure_ascii=False), file=console.out)
         console.info(f"written to {args.output}")
         if args.push_to:
-            publish(args.output, args.push_to)
+            from benchmark.publishing import publish_eraser
+
+            publish_eraser(args.output, args.push_to)
     return 0
 
 

@@ -74,12 +74,12 @@ def run_scoring(
         doing = "measuring" if args.dry_run else "scoring"
         console.info(f"{doing} {listed(specs)} on {listed(data)}; results go to {args.output}")
         prepare_run(args, options)
-        from benchmark.scoring import drawing_beside, run_request, write_reports
+        from benchmark.scoring import begin_drawing, run_request, write_reports
 
         request = _request(args, specs, data, options, together)
         if args.dry_run:
             return _estimate(request, console)
-        with drawing_beside() as drawing:
+        with begin_drawing() as drawing:
             outcome = run_request(request, failed=partial(_print_failure, request), log=console.log)
             failures = _failures(request, outcome)
             report = ""

@@ -1,6 +1,6 @@
 """Big jobs on many machines: ``camtrace plan``, ``work``, ``status`` and ``finish``.
 
-What a plan and a rank are is in ``builders.cluster``; here is what each kind of work means by them.
+``builders.cluster`` defines plans and ranks; this package defines the ranks of each kind of work.
 """
 
 import lazy_loader

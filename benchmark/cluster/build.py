@@ -1,4 +1,4 @@
-"""Builds of data sets as ranks: each writes whole shards; what finishes is the plain build, which finds them all."""
+"""Builds of data sets by ranks: each writes whole shards. The plain build finishes them, since it finds all shards."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from builders.publish import push_built_folder
 
 
 class ShardRanks:
-    """Of a build that writes shards."""
+    """How a build that writes shards is cut into ranks."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
 
-    def planned(self, place: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
-        """Shards are measured on a few photos."""
+    def planned(self, storage: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
+        """Fields of the plan. Shards are measured on a few photos."""
         output = StorageFolder.of(self._request.output)
         folder = output.folder or Path(tempfile.gettempdir()) / "camtrace-plan"
         jobs = _jobs(self._request.parsed(folder), None)
@@ -52,11 +52,11 @@ class ShardRanks:
             "estimate": {"seconds": round(sum(cost for _, _, cost in units), 1), "bytes": total, "items": "photos"},
         }
 
-    def open(self, plan: Plan, place: StorageFolder) -> BuildWork:
+    def open(self, plan: Plan, storage: StorageFolder) -> BuildWork:
         return BuildWork(self._request, plan)
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
-        """Verify every shard and write the card: the plain command, which makes nothing again."""
+    def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: Finishing) -> int:
+        """Verify every shard and write the card by the plain command, which writes no shard again."""
         output = StorageFolder.of(plan.output)
         if output.folder is not None and how.output is None:
             return _run(self._request.parsed(output.folder), how)
@@ -71,7 +71,7 @@ class ShardRanks:
 
 
 class BuildWork:
-    """Of a plan, on this machine."""
+    """The build work of a plan on this machine."""
 
     def __init__(self, request: Request, plan: Plan) -> None:
         self._output = StorageFolder.of(plan.output)
@@ -81,7 +81,7 @@ class BuildWork:
         self.facts, self.run = work.facts, work.run
 
     def close(self) -> None:
-        """The scratch folder goes."""
+        """Remove the scratch folder."""
         if self._scratch is not None:
             self._scratch.cleanup()
 

@@ -1,4 +1,4 @@
-"""Embeddings as ranks: each owns blocks of photos for a group of encoders; a file per block, view and encoder."""
+"""Embedding by ranks: each embeds blocks of photos with a group of encoders; a file per block, view and encoder."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ from builders.pixels import codec_canary
 from builders.processes import memory_budget
 
 BANKS = "banks"
-"""Folder of the block files, in that of the plan; and of the banks, in the cache."""
+"""Folder of the block files in the plan's folder, and of the banks in the cache."""
 
 
 class EmbeddingWork:
-    """Of a plan, on this machine. Units are ``set/group/block``, numbers."""
+    """The embedding work of a plan on this machine. Units are the numbers ``set/group/block``."""
 
-    def __init__(self, plan: Plan, place: StorageFolder) -> None:
+    def __init__(self, plan: Plan, storage: StorageFolder) -> None:
         notes = plan.notes
         share_machine(ranks_here())
         request = Request(plan.kind, plan.argv, plan.output)
-        self._asked = PlannedRun.of(request, Path("unused"), device=notes["device"])
-        self._place = place / BANKS
+        self._planned = PlannedRun.of(request, Path("unused"), device=notes["device"])
+        self._storage = storage / BANKS
         self._groups: list[list[str]] = notes["groups"]
         self._runtimes: dict[str, str] = notes["runtimes"]
         self._keys: dict[str, Any] = notes["keys"]
@@ -55,25 +55,25 @@ class EmbeddingWork:
         self._loaded: tuple[int, dict[str, Encoder]] = (-1, {})
 
     def facts(self, units: Sequence[str]) -> dict[str, str]:
-        """Codec, photos, a few of their bytes, weights and everything else that a bank's key holds."""
-        found = {"the codec canary": codec_canary()}
+        """Facts that the plan holds too: codec, photos, bytes of some, weights and the rest of the bank's key."""
+        facts = {"the codec canary": codec_canary()}
         for number, group in _in_order(units):
-            photos = self._asked.sets[number].photos
-            found |= photo_facts(photos)
+            photos = self._planned.sets[number].photos
+            facts |= photo_facts(photos)
             for spec, encoder in self._encoders(group).items():
                 key = self._key(number, spec, encoder)
-                found |= encoder_facts(spec, photos, key)
-        return found
+                facts |= encoder_facts(spec, photos, key)
+        return facts
 
     def run(self, units: Sequence[str], tick: ProgressCallback) -> RankResult:
-        """Embed what is missing of them."""
+        """Embed the missing blocks of units."""
         files: dict[str, str] = {}
         failed: set[str] = set()
-        with memory_budget(self._asked.options.memory):
+        with memory_budget(self._planned.options.memory):
             for number, group in _in_order(units):
-                blocks = [int(unit.split("/")[2]) for unit in units if _place_of(unit) == (number, group)]
-                for first, one in enumerate(self._passes(number)):
-                    banks = self._fill(number, group, blocks, one, tick if first == 0 else lambda items: None)
+                blocks = [int(unit.split("/")[2]) for unit in units if _set_and_group(unit) == (number, group)]
+                for first, view_pass in enumerate(self._passes(number)):
+                    banks = self._fill(number, group, blocks, view_pass, tick if first == 0 else lambda items: None)
                     for bank in banks:
                         files |= bank.files
                         if group == self._first_group(number):  # the same photos fail for every encoder
@@ -81,18 +81,22 @@ class EmbeddingWork:
         return RankResult(files, len(failed))
 
     def close(self) -> None:
-        """The encoders go."""
+        """Drop the encoders."""
         self._loaded = (-1, {})
 
     def _fill(
-        self, number: int, group: int, blocks: Sequence[int], one: Pass, tick: ProgressCallback
+        self, number: int, group: int, blocks: Sequence[int], view_pass: Pass, tick: ProgressCallback
     ) -> list[BlockBank]:
-        photos, options = self._asked.sets[number].photos, self._asked.options
+        photos, options = self._planned.sets[number].photos, self._planned.options
         read = _BytesRead(photos, self._bytes[number])
         encoders = self._encoders(group)
         banks = [
             BlockBank(
-                self._place, self._keys[f"{number}/{spec}"], one.recipe.view_keys(), blocks, before_writing=read.check
+                self._storage,
+                self._keys[f"{number}/{spec}"],
+                view_pass.recipe.view_keys(),
+                blocks,
+                before_writing=read.check,
             )
             for spec in encoders
         ]
@@ -103,7 +107,7 @@ class EmbeddingWork:
 
         outcome = fill_banks(
             photos,
-            one.recipe,
+            view_pass.recipe,
             list(encoders.values()),
             banks,
             batch_size=options.batch_size,
@@ -122,38 +126,38 @@ class EmbeddingWork:
         )
 
     def _passes(self, number: int) -> list[Pass]:
-        job = self._asked.sets[number]
-        return planned_passes(job.tasks, job.photos, self._asked.options)
+        job = self._planned.sets[number]
+        return planned_passes(job.tasks, job.photos, self._planned.options)
 
     def _key(self, number: int, spec: str, encoder: Encoder) -> dict[str, Any]:
-        """Of the bank that this machine's encoder would fill; the photos' bytes are the plan's, and checked apart."""
+        """Key of the bank that this machine's encoder would fill. The photos' bytes are the plan's."""
         frozen = self._keys[f"{number}/{spec}"]
-        photos, bytes_hash = self._asked.sets[number].photos, frozen["photos"]["bytes"]
-        return key_of(encoder, photos, bytes_hash, self._asked.options.storage)
+        photos, bytes_hash = self._planned.sets[number].photos, frozen["photos"]["bytes"]
+        return key_of(encoder, photos, bytes_hash, self._planned.options.storage)
 
     def _encoders(self, group: int) -> dict[str, Encoder]:
-        """Of a group, in memory until another is asked for."""
+        """The encoders of a group, in memory until another group is needed."""
         if self._loaded[0] != group:
             self._loaded = (-1, {})
             release()
             encoders = {}
             for spec in self._groups[group]:
                 if spec in self._runtimes:
-                    loading = {**self._asked.loading, "runtime": self._runtimes[spec]}
+                    loading = {**self._planned.loading, "runtime": self._runtimes[spec]}
                     encoders[spec] = load_encoder(spec, **loading)
             self._loaded = (group, encoders)
         return self._loaded[1]
 
 
 class _BytesRead:
-    """Whether the photos that a pass reads are those of the plan."""
+    """Checks that the photos that a pass reads are those of the plan."""
 
     def __init__(self, photos: PhotoSet, planned: Sequence[str] | None) -> None:
         self.digests: dict[int, bytes] = {}
         self._photos, self._planned, self._blocks = photos, planned, Blocks(len(photos))
 
     def check(self, block: int) -> None:
-        """Raises ``DataError`` where a block's photos are others."""
+        """Raises ``DataError`` if a block's photos are not those of the plan."""
         if self._planned is None:
             return
         read = [self.digests.get(index, b"") for index in self._blocks.photos_of(block)]
@@ -165,29 +169,33 @@ class _BytesRead:
             )
 
 
-def _place_of(unit: str) -> tuple[int, int]:
+def _set_and_group(unit: str) -> tuple[int, int]:
     number, group, _ = unit.split("/")
     return int(number), int(group)
 
 
 def _in_order(units: Sequence[str]) -> list[tuple[int, int]]:
-    """(set, group) of units; those of one group together, so that its encoders are loaded once."""
-    return sorted(dict.fromkeys(_place_of(unit) for unit in units), key=lambda place: (place[1], place[0]))
+    """(set, group) of units, ordered by group, so that the encoders of a group are loaded once."""
+    return sorted(dict.fromkeys(_set_and_group(unit) for unit in units), key=lambda pair: (pair[1], pair[0]))
 
 
-def finish(plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
-    """Merge and verify, then score. The exit status."""
+def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: Finishing) -> int:
+    """Merge and verify, then score.
+
+    Returns:
+        The exit status.
+    """
     if plan.kind == "embed":
         if how.push_to is not None or how.output is not None:
             raise UsageError("'embed' fills banks and writes no results; plan 'sweep' to have some")
-        return _merged_and_run(plan, done, place, Path("unused"))
+        return _merged_and_run(plan, done, storage, Path("unused"))
     output = StorageFolder.of(plan.output)
     with contextlib.ExitStack() as stack:
         folder = how.output or output.folder
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=scratch_prefix())))
             gather_files(output, folder)
-        status = _merged_and_run(plan, done, place, folder)
+        status = _merged_and_run(plan, done, storage, folder)
         if how.output is None and output.folder is None:
             hand_over_files(folder, output)
             print(f"results were copied to {output}", file=sys.stderr)
@@ -196,39 +204,42 @@ def finish(plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: 
     return status
 
 
-def _merged_and_run(plan: Plan, done: Mapping[int, Finished], place: StorageFolder, folder: Path) -> int:
-    asked = _asked_here(plan, folder)
-    merged = merge(plan, done, place, asked)
-    print(f"{merged:,} files of blocks were verified; banks in {asked.options.cache}", file=sys.stderr)
-    return 0 if plan.kind == "embed" else int(asked.args.run(asked.args))
+def _merged_and_run(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, folder: Path) -> int:
+    run = _run_here(plan, folder)
+    merged = merge(plan, done, storage, run)
+    print(f"{merged:,} files of blocks were verified; banks in {run.options.cache}", file=sys.stderr)
+    return 0 if plan.kind == "embed" else int(run.args.run(run.args))
 
 
-def merge(plan: Plan, done: Mapping[int, Finished], place: StorageFolder, asked: PlannedRun) -> int:
-    """Fill the banks in the cache from the files of all ranks; how many blocks were missing there.
+def merge(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, run: PlannedRun) -> int:
+    """Fill the banks in the cache from the files of all ranks.
+
+    Returns:
+        The number of blocks that were missing in the cache.
 
     Raises:
-        DataError: a file is not what its rank wrote.
+        DataError: a file differs from what its rank wrote.
         DiskError: the banks do not fit.
     """
     files = {path: sha256 for finished in done.values() for path, sha256 in finished.files.items()}
-    root = asked.options.cache / BANKS
-    wanted = []
-    for number, job in enumerate(asked.sets):
-        for one in planned_passes(job.tasks, job.photos, asked.options):
-            views = one.recipe.view_keys()
-            wanted += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]
-    require_space([Bank.look(root, key, views) for key, views in wanted], root, print)
+    root = run.options.cache / BANKS
+    needed = []
+    for number, job in enumerate(run.sets):
+        for view_pass in planned_passes(job.tasks, job.photos, run.options):
+            views = view_pass.recipe.view_keys()
+            needed += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]
+    require_space([Bank.look(root, key, views) for key, views in needed], root, print)
     count = 0
     with tqdm(desc="merging", unit="block", delay=2, disable=None) as bar:
-        for key, views in wanted:
+        for key, views in needed:
             bank = Bank.open(root, key, views)
             count += sum(len(bank.missing(name)) for name in bank.names)
-            merge_blocks(place / BANKS, key, views, bank, files, bar.update)
+            merge_blocks(storage / BANKS, key, views, bank, files, bar.update)
     return count
 
 
-def _asked_here(plan: Plan, output: Path) -> PlannedRun:
-    """The request for this machine, which may have no GPU: embeddings in float32 do not ask for one."""
+def _run_here(plan: Plan, output: Path) -> PlannedRun:
+    """The run on this machine, which may have no GPU: embeddings in float32 need none."""
     import torch
 
     device, request = str(plan.notes["device"]), Request(plan.kind, plan.argv, plan.output)

@@ -1,4 +1,4 @@
-"""A plan of embedding: what every encoder is, measured and frozen, and blocks of photos cut into ranks by it."""
+"""Plans embedding: measures and freezes every encoder, and cuts blocks of photos into ranks of equal time."""
 
 from __future__ import annotations
 
@@ -26,93 +26,100 @@ from builders.untrusted import error_text, readable
 
 @dataclass(frozen=True)
 class Frozen:
-    """One encoder on one photo set."""
+    """One encoder on one photo set, as the plan freezes it."""
 
     key: dict[str, Any]
-    """Of its bank."""
+    """Key of its bank."""
     runtime: str
     times: PassTimes
 
 
 class EmbeddingRanks:
-    """Of ``score``, ``sweep`` and ``embed``."""
+    """How ``score``, ``sweep`` and ``embed`` are cut into ranks."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
 
-    def planned(self, place: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
-        """Every encoder is loaded once, one at a time, and measured."""
-        return planned(self._request, rank_seconds, count)
+    def planned(self, storage: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
+        """Fields of the plan. Every encoder is loaded once, one at a time, and measured."""
+        return planned_fields(self._request, rank_seconds, count)
 
-    def open(self, plan: Plan, place: StorageFolder) -> EmbeddingWork:
-        return EmbeddingWork(plan, place)
+    def open(self, plan: Plan, storage: StorageFolder) -> EmbeddingWork:
+        return EmbeddingWork(plan, storage)
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
+    def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: Finishing) -> int:
         """Merge and verify, then score."""
-        return finish(plan, done, place, how)
+        return finish(plan, done, storage, how)
 
 
-def planned(request: Request, rank_seconds: float, count: int | None) -> dict[str, Any]:
-    """Fields of the plan that this kind decides. Every encoder is loaded once, one at a time.
+def planned_fields(request: Request, rank_seconds: float, count: int | None) -> dict[str, Any]:
+    """Fields of the plan for ranks that embed. Every encoder is loaded once, one at a time, and measured.
+
+    Args:
+        request: the command.
+        rank_seconds: that a rank should take.
+        count: of ranks; None for as many as ``rank_seconds`` gives.
 
     Raises:
-        EncoderError: not one can be planned.
+        EncoderError: no encoder can be planned.
     """
-    device, here = _devices(request)
-    asked = PlannedRun.of(request, Path("unused"), device=here)
-    if here != device:
-        asked = replace(asked, loading={**asked.loading, "runtime": "torch"})
-    hashes = [PhotoHashes(job.photos, asked.options.cache) for job in asked.sets]
+    device, measuring_device = _devices(request)
+    run = PlannedRun.of(request, Path("unused"), device=measuring_device)
+    if measuring_device != device:
+        run = replace(run, loading={**run.loading, "runtime": "torch"})
+    hashes = [PhotoHashes(job.photos, run.options.cache) for job in run.sets]
     frozen: dict[str, Frozen] = {}
-    lost: dict[str, str] = {}
-    with memory_budget(asked.options.memory):
-        bytes_hashes = [known.bytes_hash() for known in hashes]
-        for spec in tqdm(asked.specs, desc="measuring", unit="encoder", delay=2, disable=None):
+    left_out: dict[str, str] = {}
+    with memory_budget(run.options.memory):
+        bytes_hashes = [hashes_of_set.bytes_hash() for hashes_of_set in hashes]
+        for spec in tqdm(run.specs, desc="measuring", unit="encoder", delay=2, disable=None):
             try:
-                encoder = load_encoder(spec, **asked.loading)
-                for number, job in enumerate(asked.sets):
-                    frozen[f"{number}/{spec}"] = _freeze(spec, encoder, job, bytes_hashes[number], asked, device)
-            except Exception as error:  # whatever a library raises on somebody's weights: left out of the ranks
-                lost[spec] = error_text(error)
-                for number in range(len(asked.sets)):
+                encoder = load_encoder(spec, **run.loading)
+                for number, job in enumerate(run.sets):
+                    frozen[f"{number}/{spec}"] = _freeze(spec, encoder, job, bytes_hashes[number], run, device)
+            except Exception as error:  # whatever a library raises on the weights of others: left out of the ranks
+                left_out[spec] = error_text(error)
+                for number in range(len(run.sets)):
                     frozen.pop(f"{number}/{spec}", None)
             encoder = None  # type: ignore[assignment]
             release()
-    for spec, reason in lost.items():
+    for spec, reason in left_out.items():
         print(readable(f"camtrace: {spec}: left out of the ranks: {reason}"), file=sys.stderr)
     if not frozen:
-        raise EncoderError("no encoder is left to be planned" + (f" ({next(iter(lost.values()))})" if lost else ""))
-    groups = [[s for s in group if s not in lost] for group in asked.groups()]
+        raise EncoderError(
+            "no encoder is left to be planned" + (f" ({next(iter(left_out.values()))})" if left_out else "")
+        )
+    groups = [[s for s in group if s not in left_out] for group in run.groups()]
     groups = [group for group in groups if group]
     facts = {"the codec canary": codec_canary()}
-    for job in asked.sets:
+    for job in run.sets:
         facts |= photo_facts(job.photos)
-    for name, one in frozen.items():
+    for name, frozen_encoder in frozen.items():
         of_set, _, spec = name.partition("/")
-        facts |= encoder_facts(spec, asked.sets[int(of_set)].photos, one.key)
+        facts |= encoder_facts(spec, run.sets[int(of_set)].photos, frozen_encoder.key)
     return {
-        "ranks": _ranks(asked, groups, frozen, rank_seconds, count),
+        "ranks": _ranks(run, groups, frozen, rank_seconds, count),
         "facts": facts,
         "notes": {
             "device": device,
             "groups": groups,
-            "runtimes": {name.partition("/")[2]: one.runtime for name, one in frozen.items()},
-            "keys": {name: one.key for name, one in frozen.items()},
+            "runtimes": {name.partition("/")[2]: frozen_encoder.runtime for name, frozen_encoder in frozen.items()},
+            "keys": {name: frozen_encoder.key for name, frozen_encoder in frozen.items()},
             "bytes": [
-                known.block_hashes(Blocks(len(job.photos)).size) for known, job in zip(hashes, asked.sets, strict=True)
+                of_set.block_hashes(Blocks(len(job.photos)).size) for of_set, job in zip(hashes, run.sets, strict=True)
             ],
-            "left_out": lost,
+            "left_out": left_out,
         },
         "estimate": {
-            "seconds": round(sum(_seconds(asked, groups, frozen, n, g) for n, g in _pairs(asked, groups)), 1),
-            "bytes": sum(one.times.bank_bytes for one in frozen.values()),
+            "seconds": round(sum(_seconds(run, groups, frozen, n, g) for n, g in _pairs(run, groups)), 1),
+            "bytes": sum(frozen_encoder.times.bank_bytes for frozen_encoder in frozen.values()),
             "items": "photos x groups of encoders",
         },
     }
 
 
 def _devices(request: Request) -> tuple[str, str]:
-    """Where ranks compute, and where this machine measures: its CPU, if the plan is for GPUs and it has none."""
+    """The device of the ranks, and the one on which this machine measures: its CPU if it has no GPU."""
     import torch
 
     args = request.parsed(Path("unused"))
@@ -130,9 +137,9 @@ def _devices(request: Request) -> tuple[str, str]:
     return device, device
 
 
-def _freeze(spec: str, encoder: Encoder, job: OpenedSet, bytes_hash: str, asked: PlannedRun, device: str) -> Frozen:
-    """Raises ``EncoderError`` for an encoder that ranks cannot share, or that is none."""
-    options = asked.options
+def _freeze(spec: str, encoder: Encoder, job: OpenedSet, bytes_hash: str, run: PlannedRun, device: str) -> Frozen:
+    """Measure an encoder. Raises ``EncoderError`` for one that ranks cannot share or that fails its trial."""
+    options = run.options
     if encoder.stored is not None:
         raise EncoderError("its embeddings are in a file, there is nothing to embed; 'finish' reads them")
     if not encoder.cacheable:
@@ -152,30 +159,30 @@ def _freeze(spec: str, encoder: Encoder, job: OpenedSet, bytes_hash: str, asked:
     return Frozen(key, encoder.runtime.name if encoder.runtime else "torch", times)
 
 
-def _pairs(asked: PlannedRun, groups: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
-    """(set, group), groups together."""
-    return [(number, group) for group in range(len(groups)) for number in range(len(asked.sets))]
+def _pairs(run: PlannedRun, groups: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+    """(set, group), ordered by group."""
+    return [(number, group) for group in range(len(groups)) for number in range(len(run.sets))]
 
 
 def _seconds(
-    asked: PlannedRun, groups: Sequence[Sequence[str]], frozen: Mapping[str, Frozen], number: int, group: int
+    run: PlannedRun, groups: Sequence[Sequence[str]], frozen: Mapping[str, Frozen], number: int, group: int
 ) -> float:
-    """Of all blocks of a set for one group: its views are made once for all its encoders."""
+    """Seconds of all blocks of a set for one group, whose encoders share views."""
     times = [frozen[f"{number}/{spec}"].times for spec in groups[group]]
-    return max(t.making_s for t in times) / max(1, asked.options.workers) + sum(t.forward_s for t in times)
+    return max(t.making_s for t in times) / max(1, run.options.workers) + sum(t.forward_s for t in times)
 
 
 def _ranks(
-    asked: PlannedRun,
+    run: PlannedRun,
     groups: Sequence[Sequence[str]],
     frozen: Mapping[str, Frozen],
     rank_seconds: float,
     count: int | None,
 ) -> tuple[RankPlan, ...]:
-    """Blocks x groups of encoders: ranks of the largest encoders have the fewest photos."""
-    pairs = _pairs(asked, groups)
-    seconds = [_seconds(asked, groups, frozen, number, group) for number, group in pairs]
-    blocks = [Blocks(len(asked.sets[number].photos)) for number, _ in pairs]
+    """Blocks x groups of encoders. Ranks of the largest encoders have the fewest photos."""
+    pairs = _pairs(run, groups)
+    seconds = [_seconds(run, groups, frozen, number, group) for number, group in pairs]
+    blocks = [Blocks(len(run.sets[number].photos)) for number, _ in pairs]
     shares = None if count is None else apportioned(seconds, [len(of_set) for of_set in blocks], count)
     ranks: list[RankPlan] = []
     for at, (number, group) in enumerate(pairs):
@@ -188,12 +195,12 @@ def _ranks(
 
 
 def apportioned(seconds: Sequence[float], most: Sequence[int], count: int) -> list[int]:
-    """How many ranks each part of the work gets, so that the longest is as short as can be.
+    """How many ranks each part of the work gets, so that the longest rank is as short as possible.
 
     Args:
         seconds: of each part.
-        most: ranks that it can be cut into.
-        count: of all ranks; at least one for each part, whatever it says.
+        most: ranks into which each part can be cut.
+        count: of all ranks; each part gets at least one.
 
     >>> apportioned([75.0, 25.0], [10, 10], 4), apportioned([3.1, 0.9], [4, 4], 2), apportioned([9.0, 1.0], [2, 5], 5)
     ([3, 1], [1, 1], [2, 3])

@@ -1,4 +1,4 @@
-"""A planned command of embedding as values, and what every machine must find of its photos and encoders."""
+"""A planned run as values, and the facts of its photos and encoders that must be equal on every machine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from builders.errors import PhotoError, UsageError
 from builders.photos import PhotoSet, photo_digest
 
 SAMPLED = 8
-"""Photos whose bytes every rank reads before it begins; those of its own blocks it checks as it reads them."""
+"""Photos whose bytes every rank reads before it begins. The photos of its own blocks are checked as they are read."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A request as values."""
+    """A request, parsed: encoders, options, and how encoders are loaded."""
 
     args: argparse.Namespace
     specs: tuple[str, ...]
@@ -34,11 +34,15 @@ class PlannedRun:
 
     @classmethod
     def of(cls, request: Request, output: Path, **chosen: Any) -> PlannedRun:
-        """
+        """Parse a request.
+
         Args:
             request: to score, sweep or embed.
-            output: of the command.
+            output: folder of the command's output.
             chosen: options that the plan froze, such as the device.
+
+        Raises:
+            UsageError: an option is wrong, or cannot be planned.
         """
         args = request.parsed(output)
         for name, value in chosen.items():
@@ -56,7 +60,7 @@ class PlannedRun:
         return cls(args, tuple(specs), to_run_options(args), {**loading_options(args), **revision})
 
     def groups(self) -> list[list[str]]:
-        """Encoders that share a pass."""
+        """Encoders in groups that share a pass."""
         together = getattr(self.args, "together", len(self.specs))
         return groups_of(self.specs, 1 if getattr(self.args, "one_at_a_time", False) else together)
 
@@ -67,17 +71,17 @@ class PlannedRun:
 
 
 def photo_facts(photos: PhotoSet) -> dict[str, str]:
-    """What every machine must find of a photo set: the list, and the bytes of a few."""
-    given = getattr(photos.source, "fingerprint", None)
+    """Facts of a photo set that must be equal on every machine: the list, and the bytes of a few photos."""
+    fingerprint = getattr(photos.source, "fingerprint", None)
     facts = {f"the photos of {photos.name}": f"{len(photos):,}, {photos.question_hash()}"}
-    if given is not None:
-        return {**facts, f"what {photos.name} is made of": str(given())}
+    if fingerprint is not None:
+        return {**facts, f"what {photos.name} is made of": str(fingerprint())}
     at = np.unique(np.linspace(0, len(photos) - 1, min(SAMPLED, len(photos))).astype(int)).tolist()
     return {**facts, f"the bytes of {len(at)} photos of {photos.name}": hash_of_block([_digest(photos, i) for i in at])}
 
 
 def encoder_facts(spec: str, photos: PhotoSet, key: Mapping[str, Any]) -> dict[str, str]:
-    """What every machine must find of an encoder: weights and preprocessing by name, then all that decides its bank."""
+    """Facts of an encoder that must be equal on every machine: weights, preprocessing, the rest of its key."""
     encoder = key["encoder"]
     runtime = (encoder.get("runtime") or {"name": "torch"})["name"]
     return {

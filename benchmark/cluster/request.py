@@ -1,4 +1,4 @@
-"""What is to be planned: the words of a command that does it on one machine, and where its output goes."""
+"""A request of a plan: the words of the command that does the work on one machine, and where its output goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builders.cli import Command, Parser
 from builders.errors import UsageError, unknown_name
 
 OUTPUT = "OUTPUT"
-"""Stands in a plan's words for the output."""
+"""Placeholder of the output in a plan's words."""
 
 KINDS = {
     "score": Command("benchmark.cli.score:parser", "score encoders"),
@@ -19,7 +19,7 @@ KINDS = {
     "embed": Command("benchmark.cli.sweep:parser", "fill the banks of encoders, score nothing"),
     "build": Command("builders.__main__:parser", "build a data set"),
 }
-"""What can be planned. ``embed`` has the options of ``sweep``."""
+"""Commands that can be planned. ``embed`` has the options of ``sweep``."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,24 @@ class Request:
 
     kind: str
     words: tuple[str, ...]
-    """After ``camtrace``, with ``OUTPUT`` for the output."""
+    """The words after ``camtrace``, with ``OUTPUT`` for the output."""
     output: str
     """A path, or an address."""
 
     def parsed(self, output: Path) -> argparse.Namespace:
-        """The options, with this folder for the output."""
+        """The parsed options, with this folder as the output."""
         words = [str(output) if word == OUTPUT else word for word in self.words[1:]]
         return _parser(self.kind, words)[0].parse_args(_parser(self.kind, words)[1])
 
 
 def read_request(words: Sequence[str]) -> Request:
-    """The words of a command, as a user writes them.
+    """The request of a command line.
+
+    Args:
+        words: as a user writes them after ``camtrace plan``.
 
     Raises:
-        UsageError: nothing that can be planned, or not in this way.
+        UsageError: the command cannot be planned, or has an option that does not go with a plan.
     """
     kind = words[0] if words else ""
     if kind not in KINDS:
@@ -56,8 +59,8 @@ def read_request(words: Sequence[str]) -> Request:
     ):
         if any(word == option or word.startswith(f"{option}=") for word in rest):
             raise UsageError(f"{option} does not go with a plan: {instead}")
-    parser, own = _parser(kind, rest)
-    args = parser.parse_args(own)
+    parser, options = _parser(kind, rest)
+    args = parser.parse_args(options)
     option = getattr(args, "output_option", "--output")
     output = _taken_output(rest, option)
     if output is None:
@@ -69,19 +72,19 @@ def read_request(words: Sequence[str]) -> Request:
 
 
 def _taken_output(words: list[str], option: str) -> str | None:
-    """The value of ``--output``, or of the option in its place, replaced in the words; None if it is not there."""
-    found = None
+    """Replace the value of ``--output``, or of the option in its place, in the words. Return it, or None if absent."""
+    output = None
     for position, word in enumerate(words):
         if word in ("-o", option) and position + 1 < len(words):
-            found, words[position + 1] = words[position + 1], OUTPUT
+            output, words[position + 1] = words[position + 1], OUTPUT
         elif word.startswith(f"{option}="):
-            found = word.removeprefix(f"{option}=")
+            output = word.removeprefix(f"{option}=")
             words[position : position + 1] = [option, OUTPUT]
-    return found
+    return output
 
 
 def _parser(kind: str, words: Sequence[str]) -> tuple[Parser, list[str]]:
-    """The parser of a command, and the words that it takes."""
+    """The parser of a command, and the words that it parses."""
     if kind != "build":
         parser = KINDS[kind].parser()
         assert isinstance(parser, Parser)

@@ -1,4 +1,4 @@
-"""``camtrace work``: the ranks that are not done, here or by an engine."""
+"""``camtrace work``: do the ranks that are not done, on this machine or by an engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from builders.cluster import (
 from builders.errors import UsageError
 
 CODE = "the code of camtrace"
-"""Name of that fact."""
+"""Name of the fact that holds version and hash of the code."""
 
 
 def ranked(request: Request) -> RankedWork:
@@ -46,10 +46,10 @@ def ranked(request: Request) -> RankedWork:
         prepare_process()
         return EmbeddingRanks(request)
     args = request.parsed(Path(request.output))
-    own = getattr(args, "ranked", None)
-    if own is not None:
-        found: RankedWork = own(args)
-        return found
+    make_ranked = getattr(args, "ranked", None)
+    if make_ranked is not None:
+        ranked_work: RankedWork = make_ranked(args)
+        return ranked_work
     from benchmark.cluster.build import ShardRanks
 
     return ShardRanks(request)
@@ -61,60 +61,61 @@ def request_of(plan: Plan) -> Request:
 
 
 def code() -> str:
-    """Version and hash of all that makes what ranks make."""
+    """Version and hash of all code that ranks run."""
     return code_version(("builders", "benchmark", "cards"))
 
 
 def go_to_folder(plan: Plan) -> None:
-    """Relative paths of the request begin where it was planned."""
+    """Change to the folder in which the request was planned, from which its relative paths begin."""
     with contextlib.suppress(OSError):
         os.chdir(str(plan.notes.get("folder", ".")))
 
 
 def absolute(address: str) -> str:
-    """The same from every folder."""
+    """The address as it is from every folder."""
     return address if "://" in address else str(Path(address).absolute())
 
 
 def work_on_plan(args: argparse.Namespace) -> int:
-    plan, place = read_plan(absolute(args.plan))
-    with contextlib.closing(_Opened(plan, place)) as opened:
-        return _work_on(plan, place, opened, args)
+    """Do ranks of a plan; the exit status."""
+    plan, storage = read_plan(absolute(args.plan))
+    with contextlib.closing(_Opened(plan, storage)) as opened:
+        return _work_on(plan, storage, opened, args)
 
 
-def _work_on(plan: Plan, place: StorageFolder, opened: _Opened, args: argparse.Namespace) -> int:
+def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse.Namespace) -> int:
     end_with_parent()
     if args.serve:
-        answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what libraries print goes with everything else that is said
+        replies = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what libraries print goes to standard error
 
-        def one(rank: int) -> str:
-            return work_ranks(plan, place, [rank], opened).get(rank, "")
+        def work_on(rank: int) -> str:
+            return work_ranks(plan, storage, [rank], opened).get(rank, "")
 
-        serve(one, sys.stdin, answers)
+        serve(work_on, sys.stdin, replies)
         return 0
     ranks = range(len(plan.ranks)) if args.rank is None else _numbers(args.rank, len(plan.ranks))
-    done = Markers(place, plan.name).all().done
+    done = Markers(storage, plan.name).all().done
     missing = [rank for rank in ranks if rank not in done]
     if args.rank is None:
         print(f"{count_text(len(plan.ranks), 'rank')}, {len(missing)} missing", file=sys.stderr)
     if not missing:
-        print(f"done already; next: camtrace finish {place}" if args.rank is None else "done already")
+        print(f"done already; next: camtrace finish {storage}" if args.rank is None else "done already")
         return 0
     if args.rank is None and args.engine != "local":
-        print(_engine(args)(Submission(place, tuple(missing), _engine_options(args))))
+        print(_engine(args)(Submission(storage, tuple(missing), _engine_options(args))))
         if args.engine == "slurm":
             return 0
-        failed = {rank: "" for rank in missing if rank not in Markers(place, plan.name).all().done}
-        for line in state_text(progress(plan, place), place).splitlines()[:-1]:
+        failed = {rank: "" for rank in missing if rank not in Markers(storage, plan.name).all().done}
+        for line in state_text(progress(plan, storage), storage).splitlines()[:-1]:
             print(line, file=sys.stderr)
     elif args.rank is not None or args.workers in (None, 1):
-        failed = work_ranks(plan, place, missing, opened, told=partial(_tell, len(plan.ranks)))
+        failed = work_ranks(plan, storage, missing, opened, told=partial(_print_rank, len(plan.ranks)))
     else:
-        command = [sys.executable, "-m", "camtrace", "work", str(place), "--serve"]
-        failed = run_locally(command, missing, args.workers, told=partial(_tell, len(plan.ranks)))
+        command = [sys.executable, "-m", "camtrace", "work", str(storage), "--serve"]
+        failed = run_locally(command, missing, args.workers, told=partial(_print_rank, len(plan.ranks)))
     if args.rank is None:
-        next_ = f"camtrace work {place} (does what failed again)" if failed else f"camtrace finish {place}"
+        next_ = f"camtrace work {storage} (does what failed again)" if failed else f"camtrace finish {storage}"
         print(f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")
     return 1 if failed else 0
 
@@ -149,48 +150,48 @@ def _engine_options(args: argparse.Namespace) -> EngineOptions:
     )
 
 
-def _tell(of: int, rank: int, reason: str) -> None:
+def _print_rank(of: int, rank: int, reason: str) -> None:
     print(f"rank {rank} of {of}: {f'failed: {reason}' if reason else 'done'}", file=sys.stderr, flush=True)
 
 
 def _numbers(text: str, count: int) -> list[int]:
-    """Ranks as people write them.
+    """Numbers of ranks from text.
 
     >>> _numbers("0-2,7", 8)
     [0, 1, 2, 7]
     """
-    found: list[int] = []
+    ranks: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")
         if not first.isdecimal() or (last and not last.isdecimal()):
             raise UsageError(f"--rank {text}: give numbers, such as 3, 0-7 or 2,5")
-        found += range(int(first), int(last or first) + 1)
-    if wrong := [rank for rank in found if rank >= count]:
+        ranks += range(int(first), int(last or first) + 1)
+    if wrong := [rank for rank in ranks if rank >= count]:
         raise UsageError(f"--rank {wrong[0]}: the plan has ranks 0 to {count - 1}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ranks))
 
 
 class _Opened:
-    """The work of a plan on this machine, opened when it is first asked for, and once."""
+    """The work of a plan on this machine, opened once, when it is first needed."""
 
-    def __init__(self, plan: Plan, place: StorageFolder) -> None:
-        self._plan, self._place = plan, place
+    def __init__(self, plan: Plan, storage: StorageFolder) -> None:
+        self._plan, self._storage = plan, storage
         self._work: _WithCode | None = None
 
     def __call__(self) -> _WithCode:
         if self._work is None:
             go_to_folder(self._plan)
-            self._work = _WithCode(ranked(request_of(self._plan)).open(self._plan, self._place))
+            self._work = _WithCode(ranked(request_of(self._plan)).open(self._plan, self._storage))
         return self._work
 
     def close(self) -> None:
-        """Give back what it took of this machine."""
+        """Release memory and files of the work."""
         if self._work is not None:
             self._work.close()
 
 
 class _WithCode:
-    """Any work, whose machine must have the code of the plan too."""
+    """Work whose facts include the code, which must be that of the plan."""
 
     def __init__(self, work: Work) -> None:
         self._work, self.run, self.close = work, work.run, work.close

@@ -1,6 +1,6 @@
 """The options of a run: ``run_options.py`` declares each once, ``presets.py`` names sets of them.
 
-``roles.py`` says what is declared of an option.
+``roles.py`` defines what is declared of an option.
 """
 
 import lazy_loader

@@ -23,15 +23,15 @@ def initial_value(option: Option) -> Any:
 
 
 def default_arguments() -> argparse.Namespace:
-    """The parsed options of a run for which none was given."""
+    """The parsed options of a command line without options."""
     return argparse.Namespace(**{o.name: initial_value(o) for o in OPTIONS if o.role.on_command_line})
 
 
 def checked_data(args: argparse.Namespace) -> list[str]:
-    """The data specifications that were asked for, each once, well-formed; said before anything slow is imported.
+    """The data specifications of a command line, each once. They are checked before anything slow is imported.
 
     Raises:
-        UsageError: one is not.
+        UsageError: a specification is not well-formed.
     """
     from builders.data_specs import DataSpec
 
@@ -42,7 +42,7 @@ def checked_data(args: argparse.Namespace) -> list[str]:
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
-    """Names as a sentence has them.
+    """Names as part of a sentence.
 
     >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d", "e"])
     ('a', 'a, b and c', '5 (a, b, c, ...)')
@@ -59,7 +59,7 @@ def loading_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, str]:
-    """What the preset decides, but for the options that were given."""
+    """The choices of the preset, without those that the command line gives."""
     return choices(args.preset or RunOptions().preset, {name: getattr(args, name) for name in CHOICES})
 
 

@@ -12,7 +12,7 @@ from builders.errors import unknown_name
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of choices. An option that is given beside it wins, and the result says so."""
+    """A named set of choices. An option that is also given wins, and the result records it."""
 
     name: str
     protocol: str
@@ -24,7 +24,7 @@ class Preset:
 
 
 CHOICES = tuple(f.name for f in fields(Preset) if f.name not in ("name", "summary"))
-"""What a preset decides: options of the same names."""
+"""The options that a preset decides, by name."""
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -52,15 +52,15 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 """By name."""
 
 STUDY_PRESET = "iccv2025"
-"""The preset under which our numbers stand beside the published ones."""
+"""The preset under which scores are compared with the published ones."""
 
 
 def choices(preset: str, given: Mapping[str, str | None]) -> dict[str, str]:
-    """The choices of a preset, but for those that are given.
+    """The choices of a preset, replaced by those that are given.
 
     Args:
         preset: a name in ``PRESETS``.
-        given: by name in ``CHOICES``; None, or nothing, leaves one to the preset.
+        given: by name in ``CHOICES``; None, or no entry, leaves a choice to the preset.
 
     Raises:
         UsageError: there is no such preset.
@@ -77,7 +77,7 @@ def preset_label(recorded: Mapping[str, Any], relevant: tuple[str, ...] = CHOICE
     """The preset that a result records, and the choices that are not the preset's.
 
     Args:
-        recorded: ``environment.options`` of a result; one without a preset is older than presets, and was ours.
+        recorded: ``environment.options`` of a result; one without a preset is older than presets: ``camtrace``.
         relevant: the choices that matter.
 
     >>> preset_label({"preset": "iccv2025", "protocol": "converged", "ties": "random"})

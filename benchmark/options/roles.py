@@ -1,4 +1,4 @@
-"""How an option is declared: a ``role`` beside its field, from which parser, checks, keys and records follow.
+"""How an option is declared: a ``role`` of its field, from which parser, checks, keys and records follow.
 
 A field without a role, and a role that does not say whether the option affects scores, are errors at import: a cache
 key that lacks an option gives a wrong score in silence.
@@ -55,11 +55,11 @@ class Role:
     choices: Collection[str] | str = ()
     """The known values, or ``module:name`` of a registry in a higher layer; empty: any."""
     limits: Callable[[Any], str] | None = None
-    """What is wrong with a value; empty if nothing is."""
+    """(value) -> one sentence on what is wrong with it; empty if nothing is."""
     type: Callable[[str], Any] | None = None
     """Reads a value from text; by default as the type of the field says."""
     convert: str = ""
-    """``module:name`` of a function that checks and completes a value, in the place of ``choices``."""
+    """``module:name`` of a function that checks and completes a value; then ``choices`` only lists names."""
     on_command_line: bool = True
     """False for a field that only Python can set."""
     loads: bool = False
@@ -105,24 +105,24 @@ class Option:
 
     @property
     def default(self) -> Any:
-        """Of the field."""
+        """Default of the field."""
         if self._field.default_factory is not dataclasses.MISSING:
             return self._field.default_factory()
         return self._field.default
 
     @property
     def type(self) -> Any:
-        """Of a value that is not None."""
+        """Type of a value that is not None."""
         return next((t for t in typing.get_args(self.hint) if t is not type(None)), self.hint)
 
     @property
     def is_flag(self) -> bool:
-        """On the command line it has no value."""
+        """True if it has no value on the command line."""
         return self.hint is bool
 
     @property
     def is_repeated(self) -> bool:
-        """On the command line it is given once for each of its values."""
+        """True if it is given once for each of its values on the command line."""
         return typing.get_origin(self.hint) is tuple
 
     def known(self) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class Option:
         return tuple(_named(choices) if isinstance(choices, str) else choices)
 
     def converted(self, value: Any) -> Any:
-        """A value of the command line or of Python as the field has it.
+        """A value from the command line or from Python as the field holds it.
 
         Raises:
             UsageError: ``convert`` refuses it.
@@ -141,7 +141,7 @@ class Option:
         return _named(self.role.convert)(value) if self.role.convert else value
 
     def check(self, value: Any) -> None:
-        """See that a value is in its range.
+        """Check that a value is in its range.
 
         Raises:
             UsageError: it is not.
@@ -159,12 +159,12 @@ def declared(options: type) -> tuple[Option, ...]:
         TypeError: a field has no role.
     """
     hints = typing.get_type_hints(options)
-    found = []
+    declared_options: list[Option] = []
     for field in dataclasses.fields(options):
         if "role" not in field.metadata:
             raise TypeError(f"{options.__name__}.{field.name}: declare it by metadata=role(..., affects_scores=...)")
-        found.append(Option(field.name, field.metadata["role"], hints[field.name], field))
-    return tuple(found)
+        declared_options.append(Option(field.name, field.metadata["role"], hints[field.name], field))
+    return tuple(declared_options)
 
 
 def at_least(least: int) -> Callable[[Any], str]:
@@ -176,7 +176,7 @@ def at_least(least: int) -> Callable[[Any], str]:
     return lambda value: "" if value >= least else f"at least {least} is needed"
 
 
-def _named(place: str) -> Any:
-    """An object by ``module:name``, imported when it is needed: its layer lies above this one."""
-    module, _, name = place.partition(":")
+def _named(path: str) -> Any:
+    """An object by ``module:name``, imported when it is needed, since its layer is above this one."""
+    module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)

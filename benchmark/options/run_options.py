@@ -14,18 +14,18 @@ from builders.files import cache_folder
 
 DTYPES = ("float32", "tf32", "bfloat16", "float16")
 RUNTIMES = ("auto", "torch", "openvino", "onnxruntime")
-"""What may carry out forward passes; ``auto`` decides as ``benchmark/encoders/runtime/choose.py`` says."""
+"""Libraries for forward passes. ``benchmark/encoders/runtime/choose.py`` describes how ``auto`` chooses."""
 PREPROCESS = ("own", "study", "short-side", "squash")
-"""Preprocessings of an encoder: ``benchmark/encoders/preprocess/modes.py`` says what each means."""
+"""Preprocessings of an encoder, described in ``benchmark/encoders/preprocess/modes.py``."""
 
 
 def default_cache() -> Path:
-    """Where banks live: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
+    """Folder of the cache: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache folder."""
     return cache_folder()
 
 
 def automatic_runtime() -> str:
-    """What ``auto`` tries first: ``$CAMTRACE_RUNTIME``, or OpenVINO.
+    """The runtime that ``auto`` tries first: ``$CAMTRACE_RUNTIME``, or OpenVINO.
 
     Raises:
         UsageError: the variable names no runtime.
@@ -56,7 +56,7 @@ def _share(value: float) -> str:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Everything that decides scores or how they are made, besides the encoder, the photos and the tasks.
+    """Everything that decides scores or how they are computed, besides the encoder, the photos and the tasks.
 
     An option is declared here and nowhere else. From its ``role`` follow its flag, its name in ``--config``, its check,
     and its part of the key of cached outcomes, of results and of the command that repeats a result.
@@ -98,7 +98,7 @@ class RunOptions:
             choices=tuple(PRESETS),
         ),
     )
-    """The four choices below are already made, by it or in its place."""
+    """The four choices below are already made, by the preset or by an option."""
     protocol: str = field(
         default=PRESETS["camtrace"].protocol,
         metadata=role(
@@ -164,7 +164,7 @@ class RunOptions:
             choices=("upright", "stored"),
         ),
     )
-    """Photos that are asked about their camera, and pairs, are always upright."""
+    """Photos of acquisition tasks and pairs are always upright."""
     neighbours: int | None = field(
         default=None,
         metadata=role(
@@ -297,7 +297,7 @@ class RunOptions:
             repeat=True,
         ),
     )
-    """The gate is in ``precision_gate.py``."""
+    """See ``benchmark/bank/gates.py``."""
     allow_random: bool = field(
         default=False,
         metadata=role(
@@ -356,7 +356,7 @@ class RunOptions:
             choices=("auto", "cpu", "device"),
         ),
     )
-    """Who makes views: ``benchmark/views/choose.py``."""
+    """See ``benchmark/views/choose.py``."""
     memory: int | None = field(
         default=None,
         metadata=role(
@@ -392,10 +392,10 @@ class RunOptions:
     )
 
     def checked(self) -> RunOptions:
-        """These options, if each is in its range.
+        """These options, checked.
 
         Raises:
-            UsageError: one is not.
+            UsageError: a value is out of its range.
 
         >>> RunOptions(mask_ratio=1.0).checked()
         Traceback (most recent call last):

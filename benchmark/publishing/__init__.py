@@ -1,4 +1,4 @@
-"""Results to a data set of results on the Hub, to its leaderboard, and, where asked for, to the models' own pages."""
+"""Publishes results to a data set of results on the Hub, to its leaderboard and, if requested, to pages of models."""
 
 import lazy_loader
 

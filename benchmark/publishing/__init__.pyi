@@ -1,5 +1,5 @@
 from .metric_spaces import write_space
-from .publish import REPO, PublishRequest, publish_results, push_folder_of_results
+from .publish import REPO, PublishRequest, publish_eraser, publish_results, push_folder_of_results
 from .verify import VERDICTS, Verification, verified
 
 __all__ = [
@@ -7,6 +7,7 @@ __all__ = [
     "VERDICTS",
     "PublishRequest",
     "Verification",
+    "publish_eraser",
     "publish_results",
     "push_folder_of_results",
     "verified",

@@ -1,4 +1,4 @@
-"""A finished result as a file of the results data set: its name is its content, so nothing is ever overwritten."""
+"""Finished results as files of the results data set. A file is named by its content, so none is ever overwritten."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ RESULTS_FOLDER = "results"
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One result, ready to publish."""
+    """One result as it is published."""
 
     path: str
-    """In the repository: ``results/<encoder>/<data>/<hash>.json``."""
+    """Path in the repository: ``results/<encoder>/<data>/<hash>.json``."""
     text: str
     result: Result
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What a folder holds for publishing."""
+    """The results of a folder that can be published, and objections to the others."""
 
     files: tuple[PublishedFile, ...]
     objections: tuple[Refusal, ...]
 
 
 def gather_results(folder: Path, *, unknown_codec: bool = False, smoke_tests: bool = False) -> Gathered:
-    """Every ``result.json`` below a folder, as it would be published, or why it would not.
+    """Every ``result.json`` below a folder as it is published, or why it is not.
 
     Args:
         folder: what a run or a sweep wrote.
@@ -45,23 +45,23 @@ def gather_results(folder: Path, *, unknown_codec: bool = False, smoke_tests: bo
     Raises:
         DataError: there is no ``result.json``.
     """
-    found = find_runs(folder)
-    if not found:
+    paths = find_runs(folder)
+    if not paths:
         raise DataError(f"{folder}: there is no result.json; score something first (camtrace score --output DIR)")
     own_canary = codec_canary()
 
     def objection(file: ResultFile) -> str:
         return _objection(file.result, own_canary, unknown_codec, smoke_tests) or contradiction(file, all_tasks())
 
-    read = read_files(folder, found, objection=objection)
-    # As the files are: one of an older version keeps its name, so that it is never published twice.
+    read = read_files(folder, paths, objection=objection)
+    # The files as they are: a result of an older version has the same name again and is not published twice.
     files = [PublishedFile(result_path(f.result, f.text), f.text, f.result) for f in read.accepted]
     once = {file.path: file for file in files}
     return Gathered(tuple(once.values()), read.refused)
 
 
 def result_path(result: Result, text: str = "") -> str:
-    """Where a result stands in the repository: encoder, data set, and 16 hex digits of the SHA-256 of its JSON.
+    """Path of a result in the repository: encoder, data set, and 16 hex digits of the SHA-256 of its JSON.
 
     Args:
         result: as read.
@@ -73,7 +73,7 @@ def result_path(result: Result, text: str = "") -> str:
 
 
 def edited(path: str, result: Result, text: str = "") -> bool:
-    """Whether a file's name says that it held another content when it was published; arguments as ``result_path``.
+    """True if a file's name shows that it had another content when it was published. Arguments as ``result_path``.
 
     >>> edited("elsewhere/result.json", Result({"id": "a"}, {"name": "b"}, {}, (), (), {}, ""))
     False
@@ -84,7 +84,7 @@ def edited(path: str, result: Result, text: str = "") -> bool:
 
 
 def encoders_of(files: Iterable[PublishedFile]) -> list[str]:
-    """The encoders that files are about, each once."""
+    """The encoders of files, each once."""
     return list(dict.fromkeys(str(f.result.encoder["id"]) for f in files))
 
 

@@ -1,4 +1,4 @@
-"""``camtrace publish-metrics``: each metric as a static Space from which ``evaluate.load`` takes it."""
+"""``camtrace publish-metrics``: each metric as a static Space for ``evaluate.load``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUIREMENTS = "camtrace[encoders]\n"
 
 @dataclass(frozen=True)
 class Example:
-    """The example of a metric's description, taken apart."""
+    """The example of a metric's description: code and printed text."""
 
     code: str
     output: str
@@ -40,7 +40,7 @@ def write_space(metric: str, repo: str, folder: Path) -> list[str]:
 
 
 def card_facts(metric: str, repo: str) -> dict[str, Any]:
-    """What the card of a metric says, from its definition."""
+    """The facts on the card of a metric, from its definition."""
     definition = DEFINITIONS[metric]
     found = example_of(definition.example_from(repo))
     return {

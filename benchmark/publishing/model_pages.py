@@ -1,4 +1,4 @@
-"""Scores for the pages of others, as the Hub reads them: ``.eval_results/*.yaml`` of a model, ``eval.yaml`` of data."""
+"""Scores for pages of models and data sets on the Hub: ``.eval_results/*.yaml`` of a model, ``eval.yaml`` of data."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class ModelPage:
 
 @dataclass(frozen=True)
 class NoPage:
-    """Why a result has no place on a model page."""
+    """Why a result is not shown on a model page."""
 
     encoder: str
     reason: str
 
 
 def model_pages(files: Iterable[PublishedFile], results_repo: str) -> tuple[list[ModelPage], list[NoPage]]:
-    """Files for the models' own repositories, one per result, with what cannot be written and why.
+    """Files for repositories of models, one per result, and which results have none and why.
 
     Args:
         files: published results.
@@ -68,20 +68,20 @@ def task_id(task: str) -> str:
 
 
 def is_headline(score: Score) -> bool:
-    """Whether a score is the one number of its task: the Hub gives room for one."""
+    """True if a score is the main number of its task; the Hub shows one number per task."""
     return score.task in all_tasks() and metric_of(all_tasks(), score.task, score.metric).headline
 
 
 def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, split: str) -> str:
-    """``eval.yaml`` of a data set: which of our tasks it serves.
+    """``eval.yaml`` of a data set, which declares the tasks of camtrace that it serves.
 
-    The Hub reads it once its list of frameworks holds ours and the data set is on its list of benchmarks; until then
-    the file does nothing.
+    The Hub reads it once its list of frameworks holds camtrace and the data set is on its list of benchmarks; until
+    then the file does nothing.
 
     Args:
         name: of the data set, for people.
         description: one line.
-        tasks: ours, such as ``probe/make``.
+        tasks: of camtrace, such as ``probe/make``.
         config: of the data set; ``{}`` stands for the task's subject (``make``).
         split: that is scored.
 
@@ -101,15 +101,15 @@ def eval_yaml(name: str, description: str, tasks: Sequence[str], config: str, sp
 
 def data_set_tasks(files: Iterable[PublishedFile]) -> dict[str, str]:
     """``eval.yaml`` by Hub data set, over all results on it: the tasks that were scored there."""
-    found: dict[str, dict[str, Result]] = {}
+    by_repo: dict[str, dict[str, Result]] = {}
     for file in files:
         name = str(file.result.data["name"])
         if name.startswith("hub:") and name.count("/") == 1:
             for score in file.result.scores:
                 if is_headline(score):
-                    found.setdefault(name.removeprefix("hub:"), {}).setdefault(score.task, file.result)
+                    by_repo.setdefault(name.removeprefix("hub:"), {}).setdefault(score.task, file.result)
     texts = {}
-    for repo, tasks in found.items():
+    for repo, tasks in by_repo.items():
         result = next(iter(tasks.values()))
         splits = result.data.get("photos")
         tested = isinstance(splits, dict) and bool(splits.get("test"))

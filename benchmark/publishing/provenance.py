@@ -1,4 +1,4 @@
-"""Is everything there that a stranger needs to repeat a result, and is its codec one that somebody can install?"""
+"""Checks before publishing: a result records all that others need to reproduce it, and its codec can be installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HUB_MODEL = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 """An encoder id that is a model repository of the Hub."""
 
 _PUBLIC_PHOTOS = frozenset({"imagenet", "inat2018", "paircams"})
-"""Data sets that anybody can get, and has in a folder of their own."""
+"""Data sets that everybody can download into a folder."""
 
 _NEEDED = (
     "encoder.library",
@@ -51,7 +51,7 @@ class KnownCodec:
 
 @functools.cache
 def known_codecs() -> Mapping[str, KnownCodec]:
-    """The codecs whose canary is known, by canary.
+    """Known codecs by their canary.
 
     >>> known_codecs()["78e492f7fbf1fa50"].pillow
     ('13.0.0',)
@@ -62,7 +62,7 @@ def known_codecs() -> Mapping[str, KnownCodec]:
 
 
 def missing_provenance(result: Result) -> list[str]:
-    """Names of what a result should record and does not; empty if a stranger knows enough to repeat it."""
+    """Names of what a result lacks for others to reproduce it; empty if it lacks nothing."""
     whole = {"encoder": result.encoder, "data": result.data, "environment": result.environment}
     missing = [name for name in _NEEDED if _at(whole, name) in (None, "", {}, [])]
     # None: read from a file of version 1, which could not know it.
@@ -74,7 +74,7 @@ def missing_provenance(result: Result) -> list[str]:
 
 
 def codec_objection(result: Result, own_canary: str) -> str:
-    """Why a result's codec is not one to publish with: unknown, or not the one that its versions name. Else empty.
+    """Why a result cannot be published with its codec: it is unknown, or not that of its versions. Else empty.
 
     Args:
         result: with its canary and codec versions.
@@ -93,7 +93,7 @@ def codec_objection(result: Result, own_canary: str) -> str:
 
 
 def private_inputs(result: Result) -> str:
-    """Which input of a result only its author has; empty if strangers can get all of them."""
+    """The inputs of a result that only its author has; empty if everybody can get all of them."""
     encoder, data = str(result.encoder.get("id")), str(result.data.get("name"))
     if result.encoder.get("library") == "callable" or encoder.startswith("local-dir:"):
         return f"the encoder {encoder} is the author's own code or file"

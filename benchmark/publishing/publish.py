@@ -1,8 +1,9 @@
-"""``camtrace publish``: show what a folder of results would write to the Hub; with ``--push``, write it."""
+"""``camtrace publish``: show what is written to the Hub from a folder of results; with ``--push``, write it."""
 
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 @dataclass(frozen=True)
 class PublishRequest:
-    """Results to be published, and where. Without ``push`` nothing is written: the plan is printed."""
+    """Results to publish, and where. Without ``push`` nothing is written, and the plan is printed."""
 
     folder: Path
     results: str
@@ -33,7 +34,7 @@ class PublishRequest:
 
 
 def publish_results(request: PublishRequest) -> None:
-    """Publish the results of a folder, or print what would be written; results that are refused are named.
+    """Publish the results of a folder, or print what would be written, and name the refused results.
 
     Raises:
         DataError: no result of the folder can be published.
@@ -54,11 +55,28 @@ def publish_results(request: PublishRequest) -> None:
         print("dry run: nothing was written; add --push to publish this")
 
 
+def publish_eraser(folder: Path, repo: str) -> None:
+    """Publish an eraser's own files to a model repository on the Hub; a new repository is private."""
+    from benchmark.erasing import ERASER_FILES
+    from builders.publish import push_folder
+
+    report = push_folder(
+        folder,
+        repo,
+        stages=[[name for name in ERASER_FILES if (folder / name).is_file()]],
+        owned=lambda path: False,
+        public=False,
+        repo_type="model",
+        message="Eraser, measured on photos that it has not seen",
+    )
+    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged", file=sys.stderr)
+
+
 def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> None:
-    """Publish every publishable result of a folder, as ``--push-to`` does after scoring; the others are named.
+    """Publish every publishable result of a folder, as ``--push-to`` does after scoring, and name the others.
 
     Raises:
-        UsageError: not a repository's name.
+        UsageError: the repository's name is not OWNER/NAME.
         DataError, RemoteError: as ``publish_results``.
     """
     if not REPO.fullmatch(repo):

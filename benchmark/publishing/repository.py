@@ -170,7 +170,7 @@ def push(files: Sequence[PublishedFile], repo: str, *, public: bool = False, spa
 
 
 def offer(repo: str, repo_type: str, files: Mapping[str, bytes], title: str, *, pull_request: bool) -> str | None:
-    """Write small files to a repository of somebody, as a pull request if asked for or if nothing else is allowed.
+    """Write small files to a repository of others, as a pull request if requested or if nothing else is allowed.
 
     Returns:
         Address of the commit or pull request; None if the repository holds exactly these files.

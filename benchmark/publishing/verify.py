@@ -1,4 +1,4 @@
-"""``camtrace verify``: read results as a stranger, and say of each whether it can be made again."""
+"""``camtrace verify``: whether results can be made again from what they record."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ VERDICTS = {
     "edited": "the content is not the one that the file's name was made of",
     "refused": "not a result that this camtrace reads",
 }
-"""What can be said of a result, best first."""
+"""Verdicts on a result and their meanings, best first."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What is said of one file."""
+    """The verdict on one file."""
 
     file: str
     encoder: str
@@ -34,7 +34,7 @@ class Verification:
 
 
 def verified(file: ResultFile, own_canary: str | None = None) -> Verification:
-    """What can be said of one result.
+    """The verdict on one result.
 
     Args:
         file: as read.

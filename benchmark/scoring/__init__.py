@@ -1,6 +1,6 @@
-"""Encoders x tasks -> results: the command that most people run.
+"""Encoders x photo sets x tasks -> results: one run behind ``score``, ``sweep`` and ``erase``.
 
-A failed photo, task or encoder is a row, never the end of the run.
+A failed photo, task or encoder is recorded and does not end the run.
 """
 
 import lazy_loader

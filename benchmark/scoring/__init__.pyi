@@ -1,7 +1,7 @@
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
-from .erase import Erased, EraseRequest, erase_trace, erased_record, publish, save_erased
+from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
-from .output import drawing_beside, warn_of_failures, write_reports, write_scored
+from .output import begin_drawing, warn_of_failures, write_reports, write_scored
 from .passes import Pass, planned_passes
 from .reproduce import Invocation, Repeat, encoder_record, options_record, recorded, reproduce_command
 from .request import (
@@ -14,6 +14,7 @@ from .request import (
     open_limited,
     open_sets,
     settle_preset,
+    with_semantics,
 )
 from .run import Scored, score_encoders
 from .runner import Failed, Log, RunOutcome, run_request
@@ -39,12 +40,12 @@ __all__ = [
     "Row",
     "RunOutcome",
     "Scored",
+    "begin_drawing",
     "cached_trials",
     "chosen",
     "chosen_specs",
     "clear",
     "damaged",
-    "drawing_beside",
     "encoder_record",
     "entries",
     "erase_trace",
@@ -59,7 +60,6 @@ __all__ = [
     "options_record",
     "pass_times",
     "planned_passes",
-    "publish",
     "recorded",
     "release",
     "reproduce_command",
@@ -71,6 +71,7 @@ __all__ = [
     "size",
     "sweep_text",
     "warn_of_failures",
+    "with_semantics",
     "write_reports",
     "write_scored",
 ]

@@ -1,4 +1,4 @@
-"""What is kept on this machine and can be made again: how much, of what, how old; and how to be rid of it."""
+"""What the cache holds, which can all be made again: its entries, their sizes and age, and how to remove them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "audit": "what audits read of files",
     }
 )
-"""Folders of the cache by name, and what it costs to make them again. Another folder is nobody's, or of a version to
-come: it is listed, and cleared only by its name."""
+"""Folders of the cache by name, and what it costs to make them again. Any other folder, perhaps of a later version, is
+listed, and cleared only by its name."""
 
 ALL = "all"
 DAY_S = 86_400
@@ -38,16 +38,16 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that can be cleared: a bank, an outcome, a file of a smaller kind."""
+    """One entry that can be cleared: a bank, an outcome, or a file of a smaller kind."""
 
     kind: str
     path: Path
     about: str
-    """For people."""
+    """Description for people."""
     size: int
-    """Bytes on the disk; holes that were never written take none."""
+    """Bytes on the disk; parts of a file that were never written take none."""
     changed: float
-    """Seconds since 1970."""
+    """Last change, in seconds since 1970."""
 
     @property
     def name(self) -> str:
@@ -55,12 +55,12 @@ class Entry:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """Everything in a cache, by kind and largest first.
+    """All entries of a cache, by kind, the largest first.
 
     Raises:
         DataError: the folder cannot be read.
     """
-    found = []
+    found: list[Entry] = []
     try:
         folders = sorted(path for path in cache.iterdir() if path.is_dir()) if cache.is_dir() else []
         for folder in folders:
@@ -72,34 +72,37 @@ def entries(cache: Path) -> list[Entry]:
 
 
 def chosen(cache: Path, what: Sequence[str], older_than_days: float = 0.0) -> list[Entry]:
-    """The entries that are meant.
+    """The entries that a user names.
 
     Args:
-        cache: its folder.
+        cache: folder of the cache.
         what: kinds (``banks``), single entries (``banks/2-0a1b...``), or ``all``.
         older_than_days: only those that were last written or opened longer ago.
 
     Raises:
-        UsageError: nothing there is called so.
+        UsageError: no entry has this name.
         DataError: the folder cannot be read.
     """
-    there = entries(cache)
-    kinds, names = {*KINDS, *(entry.kind for entry in there)}, {entry.name for entry in there}
+    known = entries(cache)
+    kinds, names = {*KINDS, *(entry.kind for entry in known)}, {entry.name for entry in known}
     for word in what:
         if word != ALL and word not in kinds and word not in names:
             raise unknown_name("part of the cache", word, (ALL, *sorted(kinds), *sorted(names)))
     before = time.time() - older_than_days * DAY_S
-    meant = [e for e in there if any(word in (ALL if e.kind in KINDS else "", e.kind, e.name) for word in what)]
-    return [entry for entry in meant if not older_than_days or entry.changed < before]
+    named = [e for e in known if any(word in (ALL if e.kind in KINDS else "", e.kind, e.name) for word in what)]
+    return [entry for entry in named if not older_than_days or entry.changed < before]
 
 
-def clear(found: Sequence[Entry]) -> int:
-    """Remove entries; bytes that were freed.
+def clear(chosen_entries: Sequence[Entry]) -> int:
+    """Remove entries.
+
+    Returns:
+        The freed bytes.
 
     Raises:
-        DataError: one cannot be removed.
+        DataError: an entry cannot be removed.
     """
-    for entry in found:
+    for entry in chosen_entries:
         try:
             if entry.path.is_dir() and not entry.path.is_symlink():
                 shutil.rmtree(entry.path)
@@ -107,13 +110,14 @@ def clear(found: Sequence[Entry]) -> int:
                 entry.path.unlink(missing_ok=True)
         except OSError as error:
             raise DataError(f"{entry.path}: cannot be removed ({error.strerror})") from None
-    return sum(entry.size for entry in found)
+    return sum(entry.size for entry in chosen_entries)
 
 
 def damaged(entry: Entry) -> str:
-    """What of an entry is not as it was written; "" if all is, or if it is of a kind that has no checksums.
+    """One sentence on what of an entry is not as it was written. It reads the entry once.
 
-    Reads it once.
+    Returns:
+        "" if all is as written, or if the kind has no checksums.
     """
     from benchmark.bank import Bank
 

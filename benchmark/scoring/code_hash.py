@@ -1,8 +1,8 @@
 """Hash of the code that decides scores, for the keys of cached outcomes.
 
-A hand-written list of packages goes stale in silence, and then an outcome of old code is read as one of today. So the
-packages are derived: everything that ``benchmark.tasks`` imports, but for the packages of ``HELD_ELSEWHERE``, each with
-its reason. A new package counts as soon as it is imported.
+A hand-written list of packages becomes incomplete unnoticed, and then an outcome of old code is read as a current one.
+So the packages are derived: everything that ``benchmark.tasks`` imports, but for the packages of ``HELD_ELSEWHERE``,
+each with its reason. A new package counts as soon as it is imported.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _IMPORT = re.compile(
     re.MULTILINE,
 )
 """An import of this project's modules: at the top of a file, in a function, or under ``TYPE_CHECKING``, since an object
-that is imported as a type is still called, as an eraser's ``apply`` is. It is a pattern because ``ast`` can fail beside
-other threads (cpython gh-106905)."""
+that is imported as a type is still called, as an eraser's ``apply`` is. It is a pattern because ``ast`` can fail next
+to other threads (cpython gh-106905)."""
 
 _BY_TEXT = re.compile(rb"""["']((?:benchmark|builders)\.\w+)(?:\.\w+)*(?::\w+)?["']""")
 """A module that is imported by its name as text, as registries do."""

@@ -1,4 +1,4 @@
-"""What becomes known of one encoder while it is scored, and the result that is made of it."""
+"""The state of one encoder while it is scored, and its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from builders.photos import SPLITS, PhotoSet
 
 @dataclass
 class EncoderRun:
-    """What is known so far of one encoder."""
+    """The state of one encoder while it is scored: what is known so far."""
 
     seconds: dict[str, float]
     scores: list[Score] = field(default_factory=list)
@@ -41,48 +41,48 @@ class EncoderRun:
     trial: Trial = field(default_factory=Trial)
     runtime: RuntimeVerdict | None = None
     outputs: dict[str, OutputCollected] = field(default_factory=dict)
-    """By name, in order; beside its embedding, of which all the rest is."""
+    """By name, in order. All other fields are of the embedding."""
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     def add_compiling(self, seconds: float) -> None:
-        """A stage where there was any."""
+        """Add the stage, if kernels were compiled."""
         if seconds:
             self.add_seconds("compiling kernels", seconds)
 
     def put_in_order(self, tasks: Sequence[str]) -> None:
-        """Scores and answers in the order of tasks, whichever of them an earlier run had kept."""
+        """Bring scores and values into the order of tasks, whichever of them came from the cache."""
         self.scores.sort(key=lambda score: tasks.index(score.task))
         keys = [key for task in tasks for key in self.answers if key.startswith(answer_key(task, ""))]
         self.answers = {key: self.answers[key] for key in keys}
         for output in self.outputs.values():
-            output.got.put_in_order(tasks)
+            output.state.put_in_order(tasks)
 
 
 class Stopwatch:
-    """Time of a stage from now on. What kernels' compiling took of it, once a machine, is a stage of its own."""
+    """Time of a stage from now on. Compiling kernels, which a machine does once, is counted as another stage."""
 
     def __init__(self) -> None:
         self._started, self._compiled = time.perf_counter(), compiling_s()
 
-    def record(self, stage: str, got: EncoderRun, encoders: int = 1) -> None:
-        """Until now, divided by the encoders that share it."""
+    def record(self, stage: str, state: EncoderRun, encoders: int = 1) -> None:
+        """Add the time until now, divided by the encoders that share it."""
         compiling = compiling_s() - self._compiled
-        got.add_seconds(stage, (time.perf_counter() - self._started - compiling) / encoders)
-        got.add_compiling(compiling / encoders)
+        state.add_seconds(stage, (time.perf_counter() - self._started - compiling) / encoders)
+        state.add_compiling(compiling / encoders)
 
 
 @dataclass(frozen=True)
 class OutputCollected:
-    """What is known so far of an output beside the embedding. Its answers are not kept."""
+    """The state of one output besides the embedding. Its values by photo are dropped."""
 
     output: Output
-    got: EncoderRun = field(default_factory=lambda: EncoderRun({}))
+    state: EncoderRun = field(default_factory=lambda: EncoderRun({}))
 
     def scores(self, photos: PhotoSet) -> OutputScores:
-        """As a result has them."""
-        output, scores = self.output, tuple(replace(s, data=photos.name) for s in self.got.scores)
+        """The scores as a result holds them."""
+        output, scores = self.output, tuple(replace(s, data=photos.name) for s in self.state.scores)
         return OutputScores(
             name=output.name,
             title=output.title,
@@ -95,36 +95,37 @@ class OutputCollected:
         )
 
     def failures(self) -> dict[tuple[str, str], str]:
-        """Of the output; photos that fail do so in every output, and are told of once."""
+        """Failures of the output, without photos, which fail in every output and are recorded once."""
         kinds = {"encoder": "output", "task": "task"}
         return {
             (kinds[kind], self.output.name if kind == "encoder" else f"{name} of {self.output.name}"): reason
-            for (kind, name), reason in self.got.failures.items()
+            for (kind, name), reason in self.state.failures.items()
             if kind in kinds
         }
 
 
-def record_pass(own: PassCost, encoders: int, got: EncoderRun) -> None:
-    """Add what a pass of so many encoders cost this one (``PassOutcome.own``)."""
-    got.photos = max(got.photos, own.photos)
-    got.views += own.views
-    got.embedding_s += own.wall_s
-    got.encoders_in_pass = max(got.encoders_in_pass, encoders if own.views else 1)
-    got.add_compiling(own.compiling_s)
-    got.add_seconds("embedding", own.wall_s)
-    got.add_seconds("of which waiting for views", own.waiting_s)
-    got.add_seconds("of which forward", own.forward_s)
+def record_pass(cost: PassCost, encoders: int, state: EncoderRun) -> None:
+    """Add the cost of a pass for one of its encoders (``PassOutcome.own``)."""
+    state.photos = max(state.photos, cost.photos)
+    state.views += cost.views
+    state.embedding_s += cost.wall_s
+    state.encoders_in_pass = max(state.encoders_in_pass, encoders if cost.views else 1)
+    state.add_compiling(cost.compiling_s)
+    state.add_seconds("embedding", cost.wall_s)
+    state.add_seconds("of which waiting for views", cost.waiting_s)
+    state.add_seconds("of which forward", cost.forward_s)
 
 
-def record(job: Job, done: Done, got: EncoderRun) -> None:
+def record(job: Job, done: Done, state: EncoderRun) -> None:
+    """Add the outcome of a job, or the reason of its failure."""
     if done.outcome is None:
-        got.failures["task", job.task.name] = done.reason
+        state.failures["task", job.task.name] = done.reason
         return
     if done.retried:
-        got.retried[job.task.name] = done.retried
-    got.scores += done.outcome.scores
-    got.answers.update({answer_key(job.task.name, name): kept for name, kept in done.outcome.answers.items()})
-    got.add_seconds(job.task.name.split("/")[0], done.seconds)
+        state.retried[job.task.name] = done.retried
+    state.scores += done.outcome.scores
+    state.answers.update({answer_key(job.task.name, name): values for name, values in done.outcome.answers.items()})
+    state.add_seconds(job.task.name.split("/")[0], done.seconds)
 
 
 def result_of(
@@ -132,14 +133,15 @@ def result_of(
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
-    got: EncoderRun,
+    state: EncoderRun,
     eraser: Eraser | None = None,
 ) -> Result:
-    failures, retried = dict(got.failures), dict(got.retried)
-    for output in got.outputs.values():
+    """The result of one encoder on one photo set."""
+    failures, retried = dict(state.failures), dict(state.retried)
+    for output in state.outputs.values():
         failures |= output.failures()
-        retried |= {f"{task} of {output.output.name}": reason for task, reason in output.got.retried.items()}
-    lost = sorted(failures.items(), key=lambda failure: failure[0][0] == "photo")  # of which there may be many
+        retried |= {f"{task} of {output.output.name}": reason for task, reason in output.state.retried.items()}
+    failed = sorted(failures.items(), key=lambda failure: failure[0][0] == "photo")  # photos last
     return Result(
         encoder=encoder_record(encoder, eraser),
         data={
@@ -149,24 +151,24 @@ def result_of(
             "question_hash": photos.question_hash(),
             "ids_hash": photos.ids_hash(),
             "bytes_hash": bytes_hash,
-            "source_jpeg": dict(got.source_jpeg),
+            "source_jpeg": dict(state.source_jpeg),
             "smoke_test": photos.smoke_test,
             "evidence": dict(photos.evidence),
         },
         environment={
-            **environment_record(encoder, photos, options, got.gate, got.runtime),
-            "trial": got.trial.record(),
+            **environment_record(encoder, photos, options, state.gate, state.runtime),
+            "trial": state.trial.record(),
             **({"retried": retried} if retried else {}),
         },
-        scores=tuple(replace(s, data=photos.name) for s in got.scores),
-        outputs=tuple(o.scores(photos) for o in got.outputs.values() if o.got.scores),
-        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in lost),
+        scores=tuple(replace(s, data=photos.name) for s in state.scores),
+        outputs=tuple(o.scores(photos) for o in state.outputs.values() if o.state.scores),
+        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in failed),
         cost={
-            "photos": got.photos,
-            "views": got.views,
-            "encoders_in_pass": got.encoders_in_pass,
-            "views_per_second": got.views / got.embedding_s if got.embedding_s else 0.0,
-            "seconds": {stage: round(value, 3) for stage, value in got.seconds.items()},
+            "photos": state.photos,
+            "views": state.views,
+            "encoders_in_pass": state.encoders_in_pass,
+            "views_per_second": state.views / state.embedding_s if state.embedding_s else 0.0,
+            "seconds": {stage: round(value, 3) for stage, value in state.seconds.items()},
             "peak_memory_bytes": peak_memory(encoder.device),
         },
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

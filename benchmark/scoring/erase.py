@@ -1,12 +1,12 @@
-"""One eraser from photos to numbers: fit, freeze, measure; the work of ``camtrace erase``, without its words."""
+"""Fits an eraser on photos, freezes it, and measures what is still read: the work of ``camtrace erase``."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,20 @@ from benchmark.erasing import (
     MeasuredEraser,
     Row,
     Source,
+    card_text,
     check_eraser,
     fit_method,
     method_named,
     moments_of,
     plan_fit,
     refuse_leaks,
+    save_eraser,
 )
 from benchmark.judgement import chance_of
 from benchmark.options import RunOptions
 from benchmark.probe import LabelledSplits, labelled_probe
 from benchmark.results import PhotoValues, Score, metric_of
+from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.stats import Difference, paired_difference
 from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, all_tasks, trace_of, traces
@@ -38,20 +41,101 @@ from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
 
 
-def save_erased(erased: Erased, folder: Path, place: str = "") -> None:
-    """The eraser's folder, and below ``results/`` what was scored before and after, for boards and comparisons."""
-    from benchmark.erasing import card_text, save_eraser
-    from benchmark.scoring.output import write_scored
-    from benchmark.tasks import all_tasks
+@dataclass(frozen=True)
+class EraseRequest:
+    """What is erased, how, and what is scored afterwards."""
 
-    for one in (*erased.before, *erased.after):
-        write_scored(one, folder / "results", single=False)
+    trace: str
+    method: str
+    options: RunOptions
+    transfer: bool = False
+    """Score every other trace too."""
+    sizes: Sequence[int] = ()
+    """Numbers of photos of the sample-size curve; none for no curve."""
+    drop_leaks: bool = False
+    cameras_apart: bool = True
+    readers_apart: bool = True
+    """Readers learn from photos that the fit has not seen."""
+    fit_share: float = FIT_SHARE
+    """Share of the train photos that are fitted on, if readers learn from the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Erased(MeasuredEraser):
+    """A measured eraser with the scores before and after."""
+
+    before: tuple[Scored, ...]
+    after: tuple[Scored, ...]
+
+
+def erase_trace(
+    encoder: Encoder,
+    photos: PhotoSet,
+    request: EraseRequest,
+    *,
+    also: Sequence[PhotoSet] = (),
+    log: Callable[[str], object] = lambda sentence: None,
+) -> Erased:
+    """Fit on the train photos, choose on a part of them, freeze, and measure on every other photo.
+
+    Args:
+        encoder: gives the embeddings.
+        photos: with splits.
+        request: what is erased, and how.
+        also: further sets to measure on, none of whose photos the fit may have seen.
+        log: called with what is being done.
+
+    Raises:
+        DataError: no photos are left to fit or to measure on, or the two share some; a set of ``also`` was seen; a task
+            failed.
+        EncoderError: the encoder cannot be used.
+    """
+    options = request.options
+    trace = trace_of(request.trace, photos, options)  # raises what is wrong before anything is read
+    sides = plan_fit(
+        photos,
+        request.trace,
+        seed=options.seed,
+        drop_leaks=request.drop_leaks,
+        cameras=request.cameras_apart,
+        apart=request.readers_apart,
+        share=request.fit_share,
+    )
+    trace = replace(trace, labels=trace.labels[:, sides.rows])
+    log(f"fitting {request.method} to {request.trace} on {len(sides.fit)} photos of {photos.name}")
+    by_size = _fitted(encoder, sides, request, trace)
+    fitted = by_size[max(by_size)]
+    check_eraser(fitted, encoder)
+    erasing = Erasing("the eraser just fitted", fitted, sides.fit_set)
+    rows: list[Row] = []
+    scored: tuple[list[Scored], list[Scored]] = ([], [])
+    for measured in (sides.photos, *also):
+        if measured is not sides.photos:
+            refuse_leaks(erasing, measured)
+        tasks = tasks_of(request.trace, measured, every=request.transfer)
+        tasks = [task for task in tasks if _applies(fitted, task, measured, options)]
+        if not tasks:
+            log(f"{measured.name}: cannot answer anything that is asked here")
+            continue
+        log(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
+        before, after = (_scored(encoder, measured, tasks, options, eraser) for eraser in (None, fitted))
+        scored[0].append(before)
+        scored[1].append(after)
+        rows += rows_of(before, after)
+    curve = _curve(encoder, sides.photos, request, by_size) if request.sizes else []
+    return Erased(fitted, sides, tuple(rows), tuple(curve), tuple(scored[0]), tuple(scored[1]))
+
+
+def save_erased(erased: Erased, folder: Path, place: str = "") -> None:
+    """Write the eraser's folder, and below ``results/`` the scores before and after, for boards and comparisons."""
+    for scored in (*erased.before, *erased.after):
+        write_scored(scored, folder / "results", single=False)
     record = erased_record(erased)
     save_eraser(folder, erased.eraser, erased.plan.fit_set, about=record, card=card_text(erased, all_tasks(), place))
 
 
 def erased_record(erased: Erased) -> dict[str, Any]:
-    """What ``eraser.json`` says beside the eraser itself: before and after, and the curve."""
+    """What ``eraser.json`` records besides the eraser itself: scores before and after, and the curve."""
     return {
         "measured": [row.record() for row in erased.rows],
         "curve": [dict(point) for point in erased.curve],
@@ -59,80 +143,59 @@ def erased_record(erased: Erased) -> dict[str, Any]:
     }
 
 
-def publish(folder: Path, repo: str) -> None:
-    """The eraser's own files to a model repository on the Hub, private unless it is there already."""
-    from benchmark.erasing import ERASER_FILES
-    from builders.publish import push_folder
-
-    stages = [[name for name in ERASER_FILES if (folder / name).is_file()]]
-    report = push_folder(
-        folder,
-        repo,
-        stages=stages,
-        owned=lambda path: False,
-        public=False,
-        repo_type="model",
-        message="Eraser, measured on photos that it has not seen",
-    )
-    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged", file=sys.stderr)
-
-
 CHOSEN_BY = ("linear", "knn")
-"""Readers that options are chosen by: the better of the two counts."""
+"""Readers by which options are chosen: the better of the two counts."""
+
+FAST: Mapping[str, Mapping[str, Any]] = MappingProxyType({"linear": {"strengths": (1e-3, 1e-5), "extend": False}})
+"""Options of readers here: a short path of strengths, since readers only rank candidates."""
 
 CHOICE_ROWS = 20_000
-"""Rows that a reader learns from when options are chosen, at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """An eraser, and erasers of fewer photos with the same options."""
-
-    eraser: Eraser
-    by_size: Mapping[int, Eraser]
-    """By number of photos, all of them last."""
+"""The most rows from which a reader learns when options are chosen."""
 
 
 def fit_on_bank(
-    method: str, trace: Trace, given: TaskInput, sides: FitPlan, sizes: Sequence[int], facts: Mapping[str, Any]
-) -> Fitted:
-    """Fit one method.
+    method: str, trace: Trace, task_input: TaskInput, sides: FitPlan, sizes: Sequence[int], facts: Mapping[str, Any]
+) -> dict[int, Eraser]:
+    """Fit one method: erasers by number of photos, all with the same options, that of all photos last.
 
     Args:
         method: its name.
-        trace: what is to be erased.
-        given: the bank of all photos.
-        sides: who is fitted on.
-        sizes: numbers of photos of further erasers; nested by a hash.
-        facts: what the eraser's record says beside what is known here.
+        trace: what is erased.
+        task_input: the bank of all photos.
+        sides: the photos to fit on.
+        sizes: numbers of photos of further erasers. Smaller sets are subsets, by a hash of the id.
+        facts: further entries of the eraser's record.
 
     Raises:
         DataError: too few photos or classes, or the method cannot be fitted.
     """
     chosen_method = method_named(method)
-    fit = _labelled(trace, sides.fit[given.usable[sides.fit]])
-    held = np.intersect1d(fit, sides.held_out)
-    learnt = np.setdiff1d(fit, held)
+    usable = sides.fit[task_input.usable[sides.fit]]
+    fit = usable[(trace.labels[:, usable] >= 0).all(axis=0)]
+    held_rows = np.intersect1d(fit, sides.held_out)
+    learn_rows = np.setdiff1d(fit, held_rows)
     present = np.unique(trace.labels[:, fit])
     if len(present) < 2:
-        raise DataError(f"{given.photos.name}: {len(present)} class of the trace among {len(fit)} photos to fit on")
+        raise DataError(
+            f"{task_input.photos.name}: {len(present)} class of the trace among {len(fit)} photos to fit on"
+        )
     search: list[dict[str, float]] = []
     chosen: dict[str, float] = chosen_method.candidates()[0]
-    if len(chosen_method.candidates()) > 1 and len(held) and len(learnt) > 1:
-        source = _source(trace, given, learnt, chosen_method.keeps_classes)
-        moments = moments_of(source, given.device)
+    if len(chosen_method.candidates()) > 1 and len(held_rows) and len(learn_rows) > 1:
+        source = _source(trace, task_input, learn_rows, chosen_method.keeps_classes)
+        moments = moments_of(source, task_input.device)
         for options in chosen_method.candidates():
             eraser = fit_method(method, source, moments, **options)
-            search.append({**options, **_read(eraser, trace, given, learnt, held)})
-        chosen = _best(search, chosen_method.candidates(), len(held) * len(trace.views))
+            search.append({**options, **_read(eraser, trace, task_input, learn_rows, held_rows)})
+        chosen = _best(search, chosen_method.candidates(), len(held_rows) * len(trace.views))
     by_size: dict[int, Eraser] = {}
-    order = sorted(fit.tolist(), key=lambda i: hash64(f"size\0{given.options.seed}\0{given.photos.ids[i]}"))
+    order = sorted(fit.tolist(), key=lambda i: hash64(f"size\0{task_input.options.seed}\0{task_input.photos.ids[i]}"))
     for size in sorted({min(size, len(fit)) for size in (*sizes, len(fit))}):
         some = np.sort(np.array(order[:size], dtype=np.int64))
         if len(np.unique(trace.labels[:, some])) < 2:
             continue
-        source = _source(trace, given, some, chosen_method.keeps_classes)
-        moments = moments_of(source, given.device)
+        source = _source(trace, task_input, some, chosen_method.keeps_classes)
+        moments = moments_of(source, task_input.device)
         eraser = fit_method(method, source, moments, **chosen)
         about = {
             **facts,
@@ -141,79 +204,77 @@ def fit_on_bank(
             "column": trace.column,
             "n_photos": size,
             "n_rows": moments.n,
-            "n_held_out": len(held),
+            "n_held_out": len(held_rows),
             "chosen": chosen,
             "search": search,
             "chosen_by": "least accuracy of the better of " + " and ".join(CHOSEN_BY) + " on held-out train photos",
         }
         by_size[size] = dataclasses.replace(eraser, provenance={**eraser.provenance, **about})
-    return Fitted(by_size[len(fit)], by_size)
+    return by_size
 
 
-def _labelled(trace: Trace, indices: np.ndarray) -> np.ndarray:
-    return indices[(trace.labels[:, indices] >= 0).all(axis=0)]
-
-
-def _source(trace: Trace, given: TaskInput, indices: np.ndarray, keeps: bool) -> Source:
-    classes = given.photos.labels
-    kept = classes.values[indices].astype(np.int64)
-    known = len(classes.names) > 1 and bool((kept >= 0).all())
+def _source(trace: Trace, task_input: TaskInput, indices: np.ndarray, keeps: bool) -> Source:
+    classes = task_input.photos.labels
+    values = classes.values[indices].astype(np.int64)
+    known = len(classes.names) > 1 and bool((values >= 0).all())
     if keeps and not known:
-        raise DataError(f"{given.photos.name}: the class of every photo must be known to keep it readable")
+        raise DataError(f"{task_input.photos.name}: the class of every photo must be known to keep it readable")
     return Source(
-        [given.view(name, indices) for name in trace.views],
+        [task_input.view(name, indices) for name in trace.views],
         trace.labels[:, indices],
         len(trace.classes),
-        kept if known else None,
+        values if known else None,
         len(classes.names) if known else 0,
         unit_rows=True,
     )
 
 
-def _read(eraser: Eraser, trace: Trace, given: TaskInput, learnt: np.ndarray, held: np.ndarray) -> dict[str, float]:
-    """What each reader still reads of held-out photos after learning from the others, and how far rows moved."""
+def _read(
+    eraser: Eraser, trace: Trace, task_input: TaskInput, learn_rows: np.ndarray, held_rows: np.ndarray
+) -> dict[str, float]:
+    """Accuracy of each reader on held-out photos after learning from the others, and how far rows moved."""
     rows = max(1, CHOICE_ROWS // len(trace.views))
-    some = learnt if len(learnt) <= rows else np.sort(np.random.default_rng(0).choice(learnt, rows, replace=False))
-    asked = held if len(held) <= rows else np.sort(np.random.default_rng(0).choice(held, rows, replace=False))
 
     def erased(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labels = trace.labels[:, indices]
-        plain = np.concatenate([given.view(name, indices)[:] for name in trace.views])
+        plain = np.concatenate([task_input.view(name, indices)[:] for name in trace.views])
         return eraser.apply(plain, labels.ravel()), labels.ravel(), plain
 
-    (x, y, plain), (held_x, held_y, _) = erased(some), erased(asked)
+    (x, y, plain), (held_x, held_y, _) = erased(_at_most(rows, learn_rows)), erased(_at_most(rows, held_rows))
     splits = LabelledSplits(x, y, None, None, held_x, held_y, len(trace.classes))
-    found = {
-        reader: labelled_probe(splits, reader=reader, device=given.device, **_quick(reader)).accuracy
+    accuracies = {
+        reader: labelled_probe(splits, reader=reader, device=task_input.device, **FAST.get(reader, {})).accuracy
         for reader in CHOSEN_BY
     }
     unit = plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-12)
-    return {**found, "moved": float(np.square(x - unit).sum(1).mean())}
+    return {**accuracies, "moved": float(np.square(x - unit).sum(1).mean())}
 
 
-def _quick(reader: str) -> dict[str, Any]:
-    """A short path of strengths: readers here only rank candidates."""
-    return {"strengths": (1e-3, 1e-5), "extend": False} if reader == "linear" else {}
+def _at_most(count: int, indices: np.ndarray) -> np.ndarray:
+    """Indices, or a seeded sample of so many."""
+    if len(indices) <= count:
+        return indices
+    return np.sort(np.random.default_rng(0).choice(indices, count, replace=False))
 
 
 def _best(search: Sequence[Mapping[str, float]], candidates: Sequence[dict[str, float]], n: int) -> dict[str, float]:
-    """Of the candidates within one standard error of the least, the one that moves rows least."""
-    left = np.array([max(one[reader] for reader in CHOSEN_BY) for one in search])
-    least = left.min()
-    within = left <= least + np.sqrt(max(least * (1 - least), 1e-12) / n)
-    moved = np.where(within, [one["moved"] for one in search], np.inf)
+    """Of the candidates within one standard error of the least accuracy, the one that moves rows least."""
+    accuracy = np.array([max(candidate[reader] for reader in CHOSEN_BY) for candidate in search])
+    least = accuracy.min()
+    within = accuracy <= least + np.sqrt(max(least * (1 - least), 1e-12) / n)
+    moved = np.where(within, [candidate["moved"] for candidate in search], np.inf)
     return candidates[int(np.argmin(moved))]
 
 
 def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
-    """What is asked of these photos: the trace (or every one), semantics, what the trace distracts, pairs.
+    """The tasks on these photos: the trace (or every one), semantics, kNN that the trace distracts, pairs.
 
     Args:
         trace: what is erased.
-        photos: who is asked.
-        every: all traces that these photos can show, but for those that want to be named: for a transfer matrix.
+        photos: the photo set.
+        every: all traces that the photos can show, but for those that are scored only by name; for a transfer matrix.
     """
-    probes, own = traces(), []
+    probes, tasks = traces(), []
     of_trace = {name for name, task in probes.items() if name == trace or (every and not task.by_name)}
     for task in all_tasks().values():
         subject = task.name.partition("/")[2]
@@ -224,13 +285,13 @@ def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
             or (subject == trace and any(m.summary == "SPD" for m in task.metrics))
         )
         if wanted and not task.unfit(photos):
-            own.append(task)
-    return own
+            tasks.append(task)
+    return tasks
 
 
 def rows_of(before: Scored, after: Scored) -> list[Row]:
-    """Every score that both have."""
-    questions, found = all_tasks(), []
+    """A row for every score that both have."""
+    questions, rows = all_tasks(), list[Row]()
     later = {(s.task, s.metric): s for s in after.result.scores}
     for first in before.result.scores:
         second = later.get((first.task, first.metric))
@@ -239,14 +300,13 @@ def rows_of(before: Scored, after: Scored) -> list[Row]:
         metric = metric_of(questions, first.task, first.metric)
         if not metric.summary and metric.kind != "trace" and not metric.headline and metric.name != "same":
             continue
-        found.append(_row(first, second, before, after, metric.kind))
-    return found
+        rows.append(_row(first, second, before, after, metric.kind))
+    return rows
 
 
 def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) -> Row:
     task = all_tasks()[first.task]
-    values = [task.read_answers(_kept(one, task)).get(first.metric) for one in (before, after)]
-    pair = _paired(*values)
+    pair = _paired(*(task.read_answers(_values(scored, task)).get(first.metric) for scored in (before, after)))
     reader = first.metric.rpartition("-")[2] if kind == "trace" and "-" in first.metric else ""
     return Row(
         first.task,
@@ -256,20 +316,20 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
         reader or ("linear" if kind == "trace" else ""),
         *(first.value, first.low, first.high),
         *(second.value, second.low, second.high),
-        second.value - first.value if pair is None else pair.value,
-        None if pair is None else pair.low,
-        None if pair is None else pair.high,
-        None if pair is None else pair.p_value,
+        pair.value if pair else second.value - first.value,
+        pair.low if pair else None,
+        pair.high if pair else None,
+        pair.p_value if pair else None,
         first.n,
         chance_of(first),
     )
 
 
 def _paired(before: PhotoValues | None, after: PhotoValues | None) -> Difference | None:
-    """After minus before, photo by photo; None where one kept no values by photo, or they are not of the same photos.
+    """After minus before, photo by photo; None if one has no values by photo, or the photos differ.
 
-    >>> one = PhotoValues(np.array([3, 5]), np.array([1.0, 0.0]), (0.0, 1.0))
-    >>> _paired(one, None) is None
+    >>> before = PhotoValues(np.array([3, 5]), np.array([1.0, 0.0]), (0.0, 1.0))
+    >>> _paired(before, None) is None
     True
     """
     if before is None or after is None or not np.array_equal(before.photos, after.photos):
@@ -277,149 +337,63 @@ def _paired(before: PhotoValues | None, after: PhotoValues | None) -> Difference
     return paired_difference(after.values, before.values, clusters=before.clusters, bounds=before.bounds)
 
 
-def _kept(scored: Scored, task: Task) -> dict[str, Any]:
+def _values(scored: Scored, task: Task) -> dict[str, Any]:
     prefix = f"{task.name}/"
-    return {name.removeprefix(prefix): kept for name, kept in scored.answers.items() if name.startswith(prefix)}
-
-
-@dataclass(frozen=True)
-class EraseRequest:
-    """What is to be erased, how, and what is asked afterwards."""
-
-    trace: str
-    method: str
-    options: RunOptions
-    transfer: bool = False
-    """Read every other trace too."""
-    sizes: Sequence[int] = ()
-    """Numbers of photos of the sample-size curve; none for no curve."""
-    drop_leaks: bool = False
-    cameras_apart: bool = True
-    readers_apart: bool = True
-    """Readers learn from photos that the fit has not seen."""
-    fit_share: float = FIT_SHARE
-    """Of the train photos that are fitted on, where readers learn apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Erased(MeasuredEraser):
-    """A measured eraser with the scores that it was measured by."""
-
-    before: tuple[Scored, ...]
-    after: tuple[Scored, ...]
-
-
-def erase_trace(
-    encoder: Encoder,
-    photos: PhotoSet,
-    asking: EraseRequest,
-    *,
-    also: Sequence[PhotoSet] = (),
-    log: Callable[[str], object] = lambda sentence: None,
-) -> Erased:
-    """Fit on the train photos, choose on a part of them, freeze, and measure on every other photo.
-
-    Args:
-        encoder: whose embeddings.
-        photos: with splits.
-        asking: what and how.
-        also: further sets to measure on, none of whose photos the fit may have seen.
-        log: called with what is being done.
-
-    Raises:
-        DataError: a side is empty, or something stands on both of them; a set of ``also`` was seen; a task failed.
-        EncoderError: the encoder cannot be used.
-    """
-    options = asking.options
-    trace = trace_of(asking.trace, photos, options)  # says what is wrong before anything is read
-    sides = plan_fit(
-        photos,
-        asking.trace,
-        seed=options.seed,
-        drop_leaks=asking.drop_leaks,
-        cameras=asking.cameras_apart,
-        apart=asking.readers_apart,
-        share=asking.fit_share,
-    )
-    trace = replace(trace, labels=trace.labels[:, sides.rows])
-    log(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
-    fitted = _fitted(encoder, sides, asking, trace)
-    check_eraser(fitted.eraser, encoder)
-    erasing = Erasing("the eraser just fitted", fitted.eraser, sides.fit_set)
-    rows: list[Row] = []
-    scored: tuple[list[Scored], list[Scored]] = ([], [])
-    for measured in (sides.photos, *also):
-        if measured is not sides.photos:
-            refuse_leaks(erasing, measured)
-        tasks = tasks_of(asking.trace, measured, every=asking.transfer)
-        tasks = [task for task in tasks if _applies(fitted.eraser, task, measured, options)]
-        if not tasks:
-            log(f"{measured.name}: cannot answer anything that is asked here")
-            continue
-        log(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
-        before, after = (_scored(encoder, measured, tasks, options, one) for one in (None, fitted.eraser))
-        scored[0].append(before)
-        scored[1].append(after)
-        rows += rows_of(before, after)
-    curve = _curve(encoder, sides.photos, asking, fitted) if asking.sizes else []
-    return Erased(fitted.eraser, sides, tuple(rows), tuple(curve), tuple(scored[0]), tuple(scored[1]))
+    return {name.removeprefix(prefix): values for name, values in scored.answers.items() if name.startswith(prefix)}
 
 
 def _applies(eraser: Eraser, task: Task, photos: PhotoSet, options: RunOptions) -> bool:
-    """Whether an eraser can be applied to the views of a task: one that needs labels only where they are known."""
+    """True if an eraser can be applied to the views of a task. One that needs labels must know them."""
     known = set(task.recipe(photos, options).view_keys()) <= set(eraser.provenance.get("views", ()))
     return not eraser.needs_labels or known or eraser.provenance.get("column") in photos.attributes
 
 
-def _fitted(encoder: Encoder, sides: FitPlan, asking: EraseRequest, trace: Trace) -> Fitted:
-    """The fit, as a question that the bank of the trace's own probe answers."""
-    photos, found = sides.fitted, []
+def _fitted(encoder: Encoder, sides: FitPlan, request: EraseRequest, trace: Trace) -> dict[int, Eraser]:
+    """Erasers by number of photos, from a task on the bank of the trace's own probe."""
+    photos, by_size = sides.fitted, dict[int, Eraser]()
     facts = {
-        "attribute": asking.trace,
+        "attribute": request.trace,
         "encoder": {"id": encoder.info.id, "weights_sha256": encoder.info.weights_sha256},
         "data": photos.name,
         "fit_photos_hash": sides.fit_set.digest(),
         "unseen": dict(sides.unseen),
-        "seed": asking.options.seed,
-        "mask_ratio": asking.options.mask_ratio if trace.column else 0.0,
+        "seed": request.options.seed,
+        "mask_ratio": request.options.mask_ratio if trace.column else 0.0,
     }
 
-    def run(given: TaskInput) -> TaskOutcome:
-        found.append(fit_on_bank(asking.method, trace, given, sides, asking.sizes, facts))
+    def run(task_input: TaskInput) -> TaskOutcome:
+        by_size.update(fit_on_bank(request.method, trace, task_input, sides, request.sizes, facts))
         return TaskOutcome(())
 
-    question = replace(trace.task, name=f"erase {asking.trace}", run=run)
-    _scored(encoder, photos, [question], asking.options)
-    return found[0]
+    _scored(encoder, photos, [replace(trace.task, name=f"erase {request.trace}", run=run)], request.options)
+    return by_size
 
 
 def _scored(
     encoder: Encoder, photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, eraser: Eraser | None = None
 ) -> Scored:
-    """Raises ``DataError`` where a task failed: half a table would be read as a whole one."""
-    (one,) = score_encoders([encoder], photos, tasks, options, eraser=eraser)
-    for failure in one.result.failures:
+    """Scores of one encoder. Raises ``DataError`` if a task failed: half a table would be read as a whole one."""
+    (scored,) = score_encoders([encoder], photos, tasks, options, eraser=eraser)
+    for failure in scored.result.failures:
         if failure.kind != "photo":
             raise DataError(f"{failure.name} on {photos.name}: {failure.reason}")
-    return one
+    return scored
 
 
-def _curve(encoder: Encoder, photos: PhotoSet, asking: EraseRequest, fitted: Fitted) -> list[dict[str, Any]]:
-    task = trace_of(asking.trace, photos, asking.options).task
-    before = _scored(encoder, photos, [task], asking.options)
-    found = [_point(0, before)]
-    for size, eraser in fitted.by_size.items():
-        found.append(_point(size, _scored(encoder, photos, [task], asking.options, eraser)))
-    return found
+def _curve(
+    encoder: Encoder, photos: PhotoSet, request: EraseRequest, by_size: Mapping[int, Eraser]
+) -> list[dict[str, Any]]:
+    task = trace_of(request.trace, photos, request.options).task
+    before = _scored(encoder, photos, [task], request.options)
+    points = [_point(0, before)]
+    for size, eraser in by_size.items():
+        points.append(_point(size, _scored(encoder, photos, [task], request.options, eraser)))
+    return points
 
 
 def _point(size: int, scored: Scored) -> dict[str, Any]:
     reads = {
-        s.metric.partition("-")[2] or "linear": {
-            "value": round(s.value, 6),
-            "low": round(s.low, 6),
-            "high": round(s.high, 6),
-        }
+        s.metric.partition("-")[2] or "linear": {name: round(getattr(s, name), 6) for name in ("value", "low", "high")}
         for s in scored.result.scores
     }
     first = scored.result.scores[0]

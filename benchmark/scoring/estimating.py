@@ -30,53 +30,53 @@ from builders.photos import PhotoSet
 from builders.untrusted import error_text
 
 SMALL, LARGE = 750, 3_000
-"""Photos of the two runs whose difference gives the slope; what both have in common is said once, not scaled."""
+"""Photos of the two runs whose difference gives the slope; what both have in common is not scaled."""
 
 VIEW_SHIFT = 0.3
-"""How far views of a photo lie apart in made-up embeddings, where photos lie about 1.4 apart."""
+"""Distance of views of a photo in made-up embeddings; photos are about 1.4 apart."""
 
 
 @dataclass(frozen=True)
 class MadeUpBank:
-    """Embeddings of some photos in any view that is asked for: the photo's own direction, and the view's."""
+    """Made-up embeddings of photos in any view: a direction of the photo plus one of the view."""
 
     photos: int
     dim: int
 
     def view(self, name: str, rows: np.ndarray) -> np.ndarray:
         """float32 [photos, dim]."""
-        own = np.random.default_rng(0).normal(size=(self.photos, self.dim)).astype(np.float32)
+        of_photos = np.random.default_rng(0).normal(size=(self.photos, self.dim)).astype(np.float32)
         shift = np.random.default_rng([*name.encode()]).normal(size=self.dim).astype(np.float32)
-        return own[rows] / np.sqrt(self.dim, dtype=np.float32) + VIEW_SHIFT * shift / np.sqrt(self.dim)
+        return of_photos[rows] / np.sqrt(self.dim, dtype=np.float32) + VIEW_SHIFT * shift / np.sqrt(self.dim)
 
 
 def task_times(
     tasks: Sequence[Task], photos: PhotoSet, dim: int, options: RunOptions, device: str, *, brief: bool = False
 ) -> dict[str, float | None]:
-    """Seconds by task; None for one that fails on few photos.
+    """Seconds by task; None for a task that fails on few photos.
 
     Args:
         tasks: that the photos can answer.
-        photos: all of them.
-        dim: of the embeddings.
+        photos: all photos of the set.
+        dim: dimension of the embeddings.
         options: of the run.
-        device: where the arithmetic runs.
-        brief: values and intervals alone, as of outputs beside an embedding.
+        device: of the computation.
+        brief: values and intervals alone, as of outputs besides the embedding.
     """
     sizes = [size for size in (SMALL, LARGE) if size < len(photos)] or [len(photos)]
     sets = [photos.limited(size, options.seed) for size in sizes]
-    found: dict[str, float | None] = {}
+    times: dict[str, float | None] = {}
     for task in tqdm(tasks, desc="measuring tasks", unit="task", delay=2, leave=False, disable=None):
         try:
-            _seconds(task, sets[0], dim, options, device, brief)  # what is compiled or loaded once is not counted
+            _seconds(task, sets[0], dim, options, device, brief)  # the first run compiles and loads
             measured = [
                 (_amount(task, some, options), _seconds(task, some, dim, options, device, brief)) for some in sets
             ]
-        except Exception:  # a row of the estimate without its time, as it may be one of the run
-            found[task.name] = None
+        except Exception:  # a row of the estimate without its time
+            times[task.name] = None
             continue
-        found[task.name] = extrapolated(measured, _amount(task, photos, options))
-    return found
+        times[task.name] = extrapolated(measured, _amount(task, photos, options))
+    return times
 
 
 def extrapolated(measured: Sequence[tuple[float, float]], amount: float) -> float:
@@ -95,7 +95,7 @@ def extrapolated(measured: Sequence[tuple[float, float]], amount: float) -> floa
 
 
 def by_family(times: Mapping[str, float | None], tasks: Sequence[Task]) -> dict[str, float]:
-    """Seconds by title of a family, of the tasks that could be measured."""
+    """Seconds by title of the family, of the tasks that could be measured."""
     total: dict[str, float] = {}
     for task in tasks:
         seconds = times.get(task.name)
@@ -105,7 +105,7 @@ def by_family(times: Mapping[str, float | None], tasks: Sequence[Task]) -> dict[
 
 
 def _amount(task: Task, photos: PhotoSet, options: RunOptions) -> float:
-    """What the task's time grows with."""
+    """The amount of work, in whatever the task's time grows with."""
     if task.growth == "photos":
         return len(photos)
     train, val = len(photos.indices("train")), len(photos.indices("val"))
@@ -115,9 +115,9 @@ def _amount(task: Task, photos: PhotoSet, options: RunOptions) -> float:
 
 def _seconds(task: Task, photos: PhotoSet, dim: int, options: RunOptions, device: str, brief: bool) -> float:
     bank: Any = MadeUpBank(len(photos), dim)
-    given = TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device, brief=brief)
+    task_input = TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device, brief=brief)
     started = time.perf_counter()
-    task.run(given)
+    task.run(task_input)
     return time.perf_counter() - started
 
 
@@ -134,32 +134,44 @@ class Measured:
     """Why it was not measured; empty if it was."""
     load_s: float = 0.0
     making_s: float = 0.0
-    """One core's time to make the views of all photos."""
+    """Seconds of one core to make the views of all photos."""
     forward_s: float = 0.0
-    """The encoder's time over all views."""
+    """Seconds of the encoder over all views."""
     views: int = 0
     bank_bytes: int = 0
-    kept: bool = True
+    stored: bool = True
     """Whether the bank stays on disk; a bank of an unidentified encoder is temporary."""
     on_gpu: bool = False
     devices: tuple[str, ...] = ()
-    """That would embed side by side, a process each; none where one does."""
+    """Devices that would embed in parallel, a process each; empty for one."""
     makers: tuple[str, ...] = ()
-    """Who would make the views, and why: a sentence for each kind of pass."""
+    """What would make the views, and why: a sentence for each kind of pass."""
     task_s: Mapping[str, float] = field(default_factory=dict)
-    """By title of a family of tasks: one encoder's time, over all its outputs."""
+    """By title of a family of tasks: seconds of one encoder over all its outputs."""
     outputs: int = 0
-    """That are scored beside its embedding."""
+    """Number of outputs that are scored besides the embedding."""
 
 
 def estimate(
     groups: Sequence[Sequence[str]],
-    jobs: Sequence[OpenedSet],
+    sets: Sequence[OpenedSet],
     options: RunOptions,
     load: Callable[[str], Encoder],
 ) -> list[Measured]:
-    """Load every encoder, one at a time, and measure it. Downloads weights that are not here yet; writes no results."""
-    found = []
+    """Load every encoder, one at a time, and measure it on a few photos.
+
+    It downloads weights that are not on this machine, and writes no results.
+
+    Args:
+        groups: names of encoders that share passes.
+        sets: photo sets and their tasks.
+        options: of the run.
+        load: loads an encoder by its name.
+
+    Returns:
+        One row per encoder and photo set.
+    """
+    measured: list[Measured] = []
     times: Times = {}
     bar = tqdm([s for group in groups for s in group], desc="measuring", unit="encoder", delay=2, disable=None)
     for spec in bar:
@@ -167,18 +179,18 @@ def estimate(
         try:
             encoder = load(spec)
             load_s = time.perf_counter() - started
-            found += [_measure(spec, encoder, job, options, load_s, times) for job in jobs]
+            measured += [_measure(spec, encoder, opened, options, load_s, times) for opened in sets]
             del encoder
-        except Exception as error:  # a row of the estimate, as it will be one of the sweep
-            found += [Measured(spec, job.photos.name, reason=error_text(error)) for job in jobs]
+        except Exception as error:  # a row of the estimate, as in a sweep
+            measured += [Measured(spec, opened.photos.name, reason=error_text(error)) for opened in sets]
         release()
-    return found
+    return measured
 
 
 def estimate_text(
-    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[OpenedSet], options: RunOptions
+    measured: Sequence[Measured], groups: Sequence[Sequence[str]], sets: Sequence[OpenedSet], options: RunOptions
 ) -> str:
-    """The estimate for people, with what is not in it."""
+    """The estimate as text, with what is not in it."""
     rows = [
         [
             m.spec,
@@ -200,13 +212,13 @@ def estimate_text(
     ]
     by = {(m.spec, m.data): m for m in measured if not m.reason}
     total = sum(
-        pass_s([by[s, job.photos.name] for s in group if (s, job.photos.name) in by], options.workers)
+        pass_s([by[s, opened.photos.name] for s in group if (s, opened.photos.name) in by], options.workers)
         for group in groups
-        for job in jobs
+        for opened in sets
     )
     load = sum({m.spec: m.load_s for m in by.values()}.values())
-    disk = sum(m.bank_bytes for m in by.values() if m.kept)
-    passing = max((sum(m.bank_bytes for m in by.values() if not m.kept and m.spec in g) for g in groups), default=0)
+    disk = sum(m.bank_bytes for m in by.values() if m.stored)
+    passing = max((sum(m.bank_bytes for m in by.values() if not m.stored and m.spec in g) for g in groups), default=0)
     free = free_space(options.cache)
     tasks: dict[str, float] = {}
     for m in by.values():
@@ -230,7 +242,7 @@ def estimate_text(
         *dict.fromkeys(
             f"{m.spec}: {m.outputs} outputs beside its embedding, all in its bank" for m in by.values() if m.outputs
         ),
-        *dict.fromkeys(_parallel_seconds(m.devices, options.workers) for m in by.values() if m.devices),
+        *dict.fromkeys(_devices_text(m.devices, options.workers) for m in by.values() if m.devices),
         *dict.fromkeys(maker for m in by.values() for maker in m.makers),
         "tasks were measured on made-up embeddings of at most 3,000 photos, with this machine as busy as it is now",
         "not in it: downloading weights; banks, outcomes and results that are there already make it shorter; a few "
@@ -240,7 +252,7 @@ def estimate_text(
 
 
 def pass_s(members: Sequence[Measured], workers: int) -> float:
-    """Seconds of one shared pass: views are made once for all its encoders; on a CPU both compete for the cores."""
+    """Seconds of one shared pass. Views are made once for all its encoders; on a CPU both compete for the cores."""
     if not members:
         return 0.0
     several = min(max(1, len(m.devices)) for m in members)
@@ -249,10 +261,10 @@ def pass_s(members: Sequence[Measured], workers: int) -> float:
     return max(making, forward) if all(m.on_gpu for m in members) else making + forward
 
 
-def _parallel_seconds(several: Sequence[str], workers: int) -> str:
-    """How a pass is shared out, in one line.
+def _devices_text(several: Sequence[str], workers: int) -> str:
+    """How a pass is split over devices, in one line.
 
-    >>> _parallel_seconds(("cuda:0", "cuda:1"), 0)
+    >>> _devices_text(("cuda:0", "cuda:1"), 0)
     '2 cards embed side by side (cuda:0, cuda:1): a process each, with 0 workers'
     """
     each = workers_each(workers, len(several))
@@ -262,7 +274,7 @@ def _parallel_seconds(several: Sequence[str], workers: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that people use.
+    """Seconds as text, in seconds, minutes or hours.
 
     >>> duration(42), duration(600), duration(9000)
     ('42 s', '10 min', '2.5 h')
@@ -273,15 +285,15 @@ def duration(seconds: float) -> str:
 
 
 Times = dict[tuple[str, int, str, bool], dict[str, float | None]]
-"""By data set, dimension, device, and whether of an output beside the embedding: seconds of tasks, measured once."""
+"""By data set, dimension, device and ``brief``: seconds of tasks, measured once."""
 
 
 @dataclass(frozen=True)
 class PassTimes:
-    """What all passes over a photo set take of one encoder, scaled from a few photos."""
+    """Time and space of all passes of one encoder over a photo set, scaled from a few photos."""
 
     making_s: float = 0.0
-    """One core's time to make the views."""
+    """Seconds of one core to make the views."""
     forward_s: float = 0.0
     views: int = 0
     bank_bytes: int = 0
@@ -291,9 +303,9 @@ class PassTimes:
     """Why nothing was measured; empty if it was."""
 
 
-def pass_times(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions) -> PassTimes:
-    """Embed a few photos of a set, and scale to all."""
-    photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
+def pass_times(spec: str, encoder: Encoder, opened: OpenedSet, options: RunOptions) -> PassTimes:
+    """Embed a few photos of a set, and scale time and space to all."""
+    photos, few = opened.photos, opened.photos.limited(MEASURED_PHOTOS, options.seed)
     if options.outputs:
         encoder = with_outputs(encoder, options.outputs).together
     scale = len(photos) / len(few)
@@ -302,7 +314,7 @@ def pass_times(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions)
     makers: list[str] = []
     several = named_devices(options.device)
     several = several if len(several) > 1 and encoder.elsewhere is not None else ()
-    for recipe in [one.recipe for one in planned_passes(job.tasks, photos, options)]:
+    for recipe in [planned.recipe for planned in planned_passes(opened.tasks, photos, options)]:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
             with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
@@ -325,31 +337,33 @@ def pass_times(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions)
     return PassTimes(making, forward, views, bank_bytes, tuple(makers), devices=several)
 
 
-def _measure(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions, load_s: float, times: Times) -> Measured:
-    photos, found = job.photos, pass_times(spec, encoder, job, options)
-    if found.reason:
-        return Measured(spec, photos.name, reason=found.reason)
+def _measure(
+    spec: str, encoder: Encoder, opened: OpenedSet, options: RunOptions, load_s: float, times: Times
+) -> Measured:
+    photos, measured = opened.photos, pass_times(spec, encoder, opened, options)
+    if measured.reason:
+        return Measured(spec, photos.name, reason=measured.reason)
     layered = with_outputs(encoder, options.outputs) if options.outputs else None
     tasks_s: dict[str, float] = {}
-    asked = [(encoder.info.dimension, False), *((o.dimension, True) for o in (layered.outputs if layered else ()))]
-    for dimension, brief in asked:
+    dimensions = [(encoder.info.dimension, False), *((o.dimension, True) for o in (layered.outputs if layered else ()))]
+    for dimension, brief in dimensions:
         known = (photos.name, dimension, encoder.device, brief)
         if known not in times:
-            times[known] = task_times(job.tasks, photos, dimension, options, encoder.device, brief=brief)
-        for family, seconds in by_family(times[known], job.tasks).items():
+            times[known] = task_times(opened.tasks, photos, dimension, options, encoder.device, brief=brief)
+        for family, seconds in by_family(times[known], opened.tasks).items():
             tasks_s[family] = tasks_s.get(family, 0.0) + seconds
     return Measured(
         spec,
         photos.name,
         load_s=load_s,
-        making_s=found.making_s,
-        forward_s=found.forward_s,
-        views=found.views,
-        bank_bytes=found.bank_bytes,
-        kept=encoder.info.weights_sha256 is not None,
+        making_s=measured.making_s,
+        forward_s=measured.forward_s,
+        views=measured.views,
+        bank_bytes=measured.bank_bytes,
+        stored=encoder.info.weights_sha256 is not None,
         on_gpu=encoder.device != "cpu",
-        devices=found.devices,
-        makers=found.makers,
+        devices=measured.devices,
+        makers=measured.makers,
         task_s=tasks_s,
         outputs=len(layered.outputs) if layered else 0,
     )

@@ -34,19 +34,19 @@ from builders.photos import PhotoSet
 from builders.processes import deferred_signals, setup_child
 
 FILES = ("answers.npz", "report.html", "report.md", "report.png", "result.json")
-"""What a run writes into one folder; the result goes last, so that what is half moved is moved again."""
+"""What a run writes into one folder. The result is moved last, so that an interrupted move is done again."""
 
 
-def usual_place(result: Result) -> Path:
-    """``<encoder>/<data>``, where a run of several writes a result."""
+def result_folder(result: Result) -> Path:
+    """``<encoder>/<data>``, where a run of several results writes one."""
     return Path(folder_name(str(result.encoder["id"]))) / folder_name(str(result.data["name"]))
 
 
 def move_existing(folder: Path, output: Path, new: Result) -> Path | None:
-    """Move a finished result out of the way of a new one, unless that is the same question asked again.
+    """Move a finished result out of the way of a new one, unless the new one is a rerun of it.
 
-    The same: of the same encoder (weights, preprocessing, pooling) on photos of the same name, and with scores if the
-    one that stands there has some.
+    A rerun is of the same encoder (weights, preprocessing, pooling) on photos of the same name, and has scores if the
+    finished result has some.
 
     Args:
         folder: where the new result goes.
@@ -54,7 +54,7 @@ def move_existing(folder: Path, output: Path, new: Result) -> Path | None:
         new: what will be written.
 
     Returns:
-        Where it is now, said on standard error too; None where nothing had to be moved.
+        Where it is now, which is printed on standard error too; None if nothing had to be moved.
     """
     file = folder / "result.json"
     if not os.path.lexists(file):
@@ -63,19 +63,19 @@ def move_existing(folder: Path, output: Path, new: Result) -> Path | None:
         old = read_result(file)
         if _is_rerun(old, new):
             return None
-        places = [output / usual_place(old), output / _place_of_its_own(old)]
+        folders = [output / result_folder(old), output / _folder_with_hash(old)]
         what = f"the result of {old.encoder['id']} on {old.data['name']}"
     except (DataError, KeyError, TypeError):
-        places, what = [], "a result.json that cannot be read"
+        folders, what = [], "a result.json that cannot be read"
     numbered = (output / f"set-aside-{number}" for number in itertools.count(1))
-    offered = itertools.chain(places, numbered)
-    place = next(p for p in offered if p != folder and not os.path.lexists(p / "result.json"))
-    place.mkdir(parents=True, exist_ok=True)
+    candidates = itertools.chain(folders, numbered)
+    target = next(p for p in candidates if p != folder and not os.path.lexists(p / "result.json"))
+    target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         if os.path.lexists(folder / name):
-            os.replace(folder / name, place / name)
-    print(f"camtrace: {what} stood in {folder}; it is kept in {place}", file=sys.stderr)
-    return place
+            os.replace(folder / name, target / name)
+    print(f"camtrace: {what} stood in {folder}; it is kept in {target}", file=sys.stderr)
+    return target
 
 
 def _is_rerun(old: Result, new: Result) -> bool:
@@ -83,9 +83,9 @@ def _is_rerun(old: Result, new: Result) -> bool:
     return same and bool(new.scores or not old.scores)
 
 
-def _place_of_its_own(result: Result) -> Path:
-    usual = usual_place(result)
-    return Path(f"{usual.parts[0]}.{encoder_hash(result.encoder)}", *usual.parts[1:])
+def _folder_with_hash(result: Result) -> Path:
+    encoder, data = result_folder(result).parts
+    return Path(f"{encoder}.{encoder_hash(result.encoder)}", data)
 
 
 def warn_of_failures(results: Sequence[Result]) -> None:
@@ -99,46 +99,46 @@ def warn_of_failures(results: Sequence[Result]) -> None:
 
 
 class Forked:
-    """A fork of this process for one piece of work; it gets ready at once, and waits to be told what to work on.
+    """A fork of this process for one piece of work. It prepares at once and then waits for the arguments of the work.
 
-    What it cannot do, for whatever reason, is done here: an error is raised as if there had been no fork. So is all of
-    it where processes are not forked (anywhere but on Linux).
+    If the fork fails, for whatever reason, the work is done in this process, which raises its error. On systems other
+    than Linux no process is forked, and all of the work is done here.
 
     Args:
-        work: leaves what it makes in files; done a second time, it must do the same. Its arguments can be pickled.
-        ready: what it begins with, such as imports.
+        work: writes files; done a second time, it must do the same. Its arguments can be pickled.
+        prepare: what the fork begins with, such as imports.
     """
 
-    def __init__(self, work: Callable[..., object], ready: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, work: Callable[..., object], prepare: Callable[[], object] = lambda: None) -> None:
         self._work = work
         self._process: BaseProcess | None = None
-        if sys.platform != "linux" or multiprocessing.current_process().daemon:  # such a one may have no processes
+        if sys.platform != "linux" or multiprocessing.current_process().daemon:  # a daemon may have no children
             return
         context = multiprocessing.get_context("fork")
         theirs, self._pipe = context.Pipe(duplex=False)
-        process = context.Process(target=_serve, args=(work, ready, theirs, self._pipe), daemon=True, name="beside")
-        with contextlib.suppress(OSError), deferred_signals():  # no room for a process
+        process = context.Process(target=_serve, args=(work, prepare, theirs, self._pipe), daemon=True, name="drawing")
+        with contextlib.suppress(OSError), deferred_signals():  # the system starts no more processes
             process.start()
             self._process = process
         theirs.close()
 
     @contextlib.contextmanager
-    def doing(self, *given: Any) -> Iterator[None]:
-        """``work(*given)``, while the body of the ``with`` runs; both are done when it ends. For once.
+    def run(self, *arguments: Any) -> Iterator[None]:
+        """Run ``work(*arguments)`` in the fork while the body of the ``with`` runs; both are done when it ends.
 
-        Where the body fails, the fork is ended.
+        It can be called once. If the body fails, the fork is ended.
         """
         with self:
             if self._process is not None:
-                with contextlib.suppress(Exception):  # it has gone, or this cannot be sent: done here
-                    self._pipe.send(given)
+                with contextlib.suppress(Exception):  # the fork has ended, or this cannot be sent: done here
+                    self._pipe.send(arguments)
                 self._pipe.close()
             yield
             if self._process is not None:
                 self._process.join()
             done = self._process is not None and self._process.exitcode == 0
         if not done:
-            self._work(*given)
+            self._work(*arguments)
 
     def __enter__(self) -> Forked:
         return self
@@ -146,21 +146,21 @@ class Forked:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the fork, whatever it does."""
+        """End the fork, whatever it is doing."""
         if self._process is not None:
             self._pipe.close()
             self._process.terminate()
             self._process.join()
 
 
-def _serve(work: Callable[..., object], ready: Callable[[], object], pipe: Connection, theirs: Connection) -> None:
-    """In the fork: errors are for the process that will meet them again."""
+def _serve(work: Callable[..., object], prepare: Callable[[], object], pipe: Connection, theirs: Connection) -> None:
+    """Work in the fork. It drops errors, since the other process does the work again and raises them."""
     setup_child()
-    theirs.close()  # else it would wait for itself
+    theirs.close()  # else the fork would wait for its own end of the pipe
     try:
-        ready()
+        prepare()
         work(*pipe.recv())
-    except Exception:  # EOFError: there is nothing to be done after all
+    except Exception:  # EOFError: there is no work after all
         sys.exit(1)
 
 
@@ -168,25 +168,25 @@ def write_scored(scored: Scored, output: Path, *, single: bool) -> Path:
     """Write one result and its per-photo answers.
 
     Args:
-        scored: what a run gave.
+        scored: one encoder's scores on one photo set.
         output: the folder of the run.
         single: one encoder on one data set: directly in ``output``; else in ``output/<encoder>/<data>/``.
 
-    What another encoder wrote there, or this one of other weights, is set aside first (``aside.py``).
+    A result of another encoder, or of other weights, is moved first (``move_existing``).
 
     Returns:
         The folder written to.
     """
     result = scored.result
-    folder = output if single else output / usual_place(result)
+    folder = output if single else output / result_folder(result)
     move_existing(folder, output, result)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(scored.answers))  # type: ignore[arg-type]
     sweep_temporaries(folder)
     answers = buffer.getvalue()
     write_bytes_atomically(folder / ANSWERS_FILE, answers, durable=True)
-    recorded = {**result.environment, "answers_sha256": hashlib.sha256(answers).hexdigest()}
-    write_result(dataclasses.replace(result, environment=recorded), folder / "result.json")
+    environment = {**result.environment, "answers_sha256": hashlib.sha256(answers).hexdigest()}
+    write_result(dataclasses.replace(result, environment=environment), folder / "result.json")
     return folder
 
 
@@ -197,17 +197,17 @@ def write_reports(
     photos: Sequence[PhotoSet | None] = (),
     drawing: Forked | None = None,
 ) -> str:
-    """Write ``report.md`` and ``report.html`` over all results, and a picture per encoder.
+    """Write ``report.md`` and ``report.html`` of all results, and a figure per encoder.
 
-    That is ``report.png`` in ``output`` if there is one encoder, else below it. Where there are checkpoints of a
+    The figure is ``report.png`` in ``output`` if there is one encoder, else below it. If there are checkpoints of a
     training, ``course.png`` draws them by step.
 
     Args:
         results: of the run.
         unloaded: reason by encoder that could not be loaded.
         output: the folder of the run.
-        photos: that were scored on, of which ``report.html`` shows some.
-        drawing: ``drawing_beside()``, where a run began it early.
+        photos: the photo sets, of which ``report.html`` shows some photos.
+        drawing: ``begin_drawing()``, if the run began it early.
 
     Returns:
         The text of the report.
@@ -215,14 +215,16 @@ def write_reports(
     questions = all_tasks()
     text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
-    with (drawing or Forked(_draw)).doing(list(results), output):
+    with (drawing or Forked(_draw)).run(list(results), output):
         write_report_page(results, text, output / "report.html", photos=[p for p in photos if p is not None])
     return text
 
 
-def drawing_beside() -> Forked:
-    """Who will draw the pictures of a run while its page is written; begun when the run begins, where one core is idle,
-    it has imported matplotlib by then."""
+def begin_drawing() -> Forked:
+    """A fork that will draw the figures of a run while this process writes its page.
+
+    Begun with the run, while one core is idle, it has imported matplotlib by then.
+    """
     return Forked(_draw, partial(import_module, "matplotlib.figure"))
 
 
@@ -231,7 +233,7 @@ def _draw(results: Sequence[Result], output: Path) -> None:
     by_encoder: dict[str, list[Result]] = {}
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)
-    for encoder, own in by_encoder.items():
+    for encoder, of_encoder in by_encoder.items():
         folder = output if len(by_encoder) == 1 else output / folder_name(encoder)
-        draw_report(own, questions, folder / "report.png")
+        draw_report(of_encoder, questions, folder / "report.png")
     draw_courses(courses(results), questions, output / "course.png")

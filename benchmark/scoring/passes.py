@@ -1,4 +1,4 @@
-"""Which passes over the photos tasks need: views of recipes of one kind and equal settings are made together."""
+"""Passes over the photos: views of recipes of one kind and equal settings are made, embedded and stored together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmark.options import RunOptions
 from benchmark.scoring.collect import EncoderRun, OutputCollected, record, record_pass
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import CachedOutcome, Done, Job, cached_outcome
-from benchmark.scoring.trial import one_for_all, trial_failures
+from benchmark.scoring.trial import constant_embedding, trial_failures
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import Prefetch, ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError, UsageError
@@ -42,8 +42,8 @@ class Pass:
 def planned_passes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> list[Pass]:
     """The passes that tasks need, in order of their first tasks; every task is in one of them.
 
-    A task reads the views of its own recipe: another recipe may call its views the same and mean others. Two passes
-    that need the same view find it in the same file of the bank.
+    A task reads the views of its own recipe, since two recipes may use one name for different views. Two passes that
+    need the same view share its file in the bank.
     """
     found: dict[tuple[str, str], Pass] = {}
     for task in tasks:
@@ -55,8 +55,8 @@ def planned_passes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions)
 
 
 KINDS = ("processing", "stored", "plain")
-"""Kinds of recipes whose views somebody else can have: a photo as it is, or under a processing. What is hidden of a
-photo depends on an encoder's own crop."""
+"""Kinds of recipes whose views a file of embeddings can hold: a photo as it is, or under a processing. Which part of a
+photo is masked depends on the crop of its encoder."""
 
 
 def can_answer(stored: StoredEmbeddings, task: Task, photos: PhotoSet, options: RunOptions) -> bool:
@@ -65,11 +65,11 @@ def can_answer(stored: StoredEmbeddings, task: Task, photos: PhotoSet, options: 
     return recipe.kind in KINDS and all(stored.rows.get(name) for name in recipe.names)
 
 
-def left_out(encoder: Encoder, tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> str:
-    """The sentence on tasks that a file cannot answer; empty if it can answer all, or nothing is read from a file.
+def tasks_without_views(encoder: Encoder, tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> str:
+    """One sentence on the tasks that a file of embeddings cannot answer; empty if there are none or no file is read.
 
     Raises:
-        EncoderError: it can answer none.
+        EncoderError: the file can answer no task.
     """
     stored = encoder.stored
     if stored is None:
@@ -81,128 +81,128 @@ def left_out(encoder: Encoder, tasks: Sequence[Task], photos: PhotoSet, options:
     return f"{stored.name}: left out, its views are not in the file: {', '.join(without)}" if without else ""
 
 
-def narrowed(one: Pass, stored: StoredEmbeddings, photos: PhotoSet, options: RunOptions) -> Pass | None:
-    """What of a pass a file can answer; None if nothing."""
-    tasks = tuple(task for task in one.tasks if can_answer(stored, task, photos, options))
+def narrowed_pass(view_pass: Pass, stored: StoredEmbeddings, photos: PhotoSet, options: RunOptions) -> Pass | None:
+    """The part of a pass that a file of embeddings can answer; None if there is none."""
+    tasks = tuple(task for task in view_pass.tasks if can_answer(stored, task, photos, options))
     names = [name for task in tasks for name in task.recipe(photos, options).names]
-    return Pass(one.recipe.only(names), tasks) if tasks else None
+    return Pass(view_pass.recipe.only(names), tasks) if tasks else None
 
 
-def filled(encoder: Encoder, got: EncoderRun, bank: Bank, photos: PhotoSet) -> bool:
-    """Whether its bank is complete now; else the reason is noted."""
+def filled_from_file(encoder: Encoder, state: EncoderRun, bank: Bank, photos: PhotoSet) -> bool:
+    """Fill a bank from the encoder's file. True if it is complete; else the reason is recorded."""
     assert encoder.stored is not None
     started = time.perf_counter()
     try:
         written = fill_from_file(encoder.stored, photos, bank)
     except EncoderError as error:
-        got.failures["encoder", encoder.info.id] = str(error)
+        state.failures["encoder", encoder.info.id] = str(error)
         return False
     cost = PassCost(len(photos) if written else 0, written, time.perf_counter() - started, 0.0, 0.0, 0.0)
-    record_pass(cost, written, got)
+    record_pass(cost, written, state)
     return True
 
 
 @dataclass(frozen=True)
 class OutputRun:
-    """One output of one encoder, with what becomes known of it."""
+    """One output of one encoder, and its state in the run."""
 
     encoder: Encoder
-    got: EncoderRun
-    """Of this output."""
-    of: EncoderRun
-    """Of the encoder; of its embedding these two are one."""
+    state: EncoderRun
+    """State of this output."""
+    encoder_state: EncoderRun
+    """State of the encoder; for the embedding it is the same object as ``state``."""
     output: Output | None = None
     """None for the embedding."""
     layered: Layered | None = None
-    """What gives the encoder's outputs together; None where only its embedding is asked for."""
+    """Gives all outputs in one forward pass; None if only the embedding is scored."""
     eraser: Eraser | None = None
-    """Applied to embeddings before any task reads them; None for layers, which no eraser is fitted to."""
+    """Applied to embeddings before any task reads them; None for layers, to which no eraser is fitted."""
 
 
 def layers_of(
-    encoders: Sequence[Encoder], options: RunOptions, collected: Sequence[EncoderRun], eraser: Eraser | None
+    encoders: Sequence[Encoder], options: RunOptions, states: Sequence[EncoderRun], eraser: Eraser | None
 ) -> list[Layered | None]:
-    """What each encoder is read by, where layers were asked for; one that has none has failed.
+    """How the layers of each encoder are read, with ``--outputs``; an encoder without them is recorded as failed.
 
     Raises:
-        CamtraceError: the only encoder has not those that were asked for.
+        CamtraceError: the only encoder lacks the layers.
     """
     found: list[Layered | None] = []
-    for encoder, got in zip(encoders, collected, strict=True):
+    for encoder, state in zip(encoders, states, strict=True):
         layered = None
         if options.outputs:
             try:
                 if eraser is not None:
                     raise UsageError("an eraser is fitted to an embedding: --eraser and --outputs do not go together")
                 layered = with_outputs(encoder, options.outputs)
-                got.outputs = {output.name: OutputCollected(output) for output in layered.outputs}
+                state.outputs = {output.name: OutputCollected(output) for output in layered.outputs}
             except CamtraceError as error:
                 if len(encoders) == 1:
                     raise
-                got.failures["encoder", encoder.info.id] = str(error)
+                state.failures["encoder", encoder.info.id] = str(error)
         found.append(layered)
     return found
 
 
-def readings(
-    encoder: Encoder, got: EncoderRun, layered: Layered | None, eraser: Eraser | None = None
+def output_runs_of(
+    encoder: Encoder, state: EncoderRun, layered: Layered | None, eraser: Eraser | None = None
 ) -> list[OutputRun]:
-    """Of one encoder, its embedding first."""
+    """The outputs of one encoder, its embedding first."""
     outputs = layered.outputs if layered else ()
-    beside = [OutputRun(encoder, got.outputs[o.name].got, got, o, layered) for o in outputs]
-    return [OutputRun(encoder, got, got, None, layered, eraser), *beside]
+    layers = [OutputRun(encoder, state.outputs[o.name].state, state, o, layered) for o in outputs]
+    return [OutputRun(encoder, state, state, None, layered, eraser), *layers]
 
 
-def filled_together(own: Sequence[OutputRun], banks: Sequence[Bank]) -> tuple[Encoder, Bank | OutputsBank]:
-    """The encoder that a pass runs for some readings of one encoder, and what takes its rows."""
-    layered = own[0].layered
-    if layered is None or all(reading.output is None for reading in own):
-        return own[0].encoder, banks[0]
+def joined(members: Sequence[OutputRun], banks: Sequence[Bank]) -> tuple[Encoder, Bank | OutputsBank]:
+    """The encoder that a pass runs for outputs of one encoder, and the bank that stores its rows."""
+    layered = members[0].layered
+    if layered is None or all(output_run.output is None for output_run in members):
+        return members[0].encoder, banks[0]
     columns = layered.columns()
     final = slice(0, layered.encoder.info.dimension)
-    parts = [columns[reading.output.name] if reading.output else final for reading in own]
+    parts = [columns[output_run.output.name] if output_run.output else final for output_run in members]
     return layered.together, OutputsBank(tuple(banks), tuple(parts), layered.together.info.dimension)
 
 
 def embed_pass(
-    ours: Sequence[OutputRun],
-    places: BankPaths,
+    output_runs: Sequence[OutputRun],
+    paths: BankPaths,
     hashes: PhotoHashes,
-    one: Pass,
+    view_pass: Pass,
     fresh: Sequence[str],
     options: RunOptions,
-    tell: Callable[[str], object],
-    ahead: Prefetch | None = None,
+    log: Callable[[str], object],
+    prefetch: Prefetch | None = None,
 ) -> list[tuple[Job, EncoderRun]]:
-    """Fill the banks of one pass, and say which tasks are left to be done; kept outcomes are recorded here."""
-    photos, views = hashes.photos, one.recipe.view_keys()
-    if not places.unread and not options.fresh:
-        ours = [r for r in ours if not _all_kept(r, places, photos, one, options)]
-    if not ours:
+    """Fill the banks of one pass; return the tasks that have no cached outcome, and record those that have one."""
+    photos, views = hashes.photos, view_pass.recipe.view_keys()
+    if not paths.unread and not options.fresh:
+        output_runs = [r for r in output_runs if not _all_cached(r, paths, photos, view_pass, options)]
+    if not output_runs:
         return []
-    alone = len({id(reading.of) for reading in ours}) == 1
+    single = len({id(output_run.encoder_state) for output_run in output_runs}) == 1
     jobs: list[tuple[Job, EncoderRun]] = []
-    for reading in ours:
-        encoder, got = reading.encoder, reading.got
-        part = narrowed(one, encoder.stored, photos, options) if encoder.stored else None
+    for output_run in output_runs:
+        encoder, state = output_run.encoder, output_run.state
+        part = narrowed_pass(view_pass, encoder.stored, photos, options) if encoder.stored else None
         if part is not None:
-            places.require_space([(encoder, None)], part.recipe.view_keys(), tell)
-            bank = places.open(encoder, part.recipe.view_keys(), fresh)
-            if filled(encoder, got, bank, photos):
-                jobs += _jobs(reading, bank, places, photos, part, options, alone=alone)
-    ours = [reading for reading in ours if reading.encoder.stored is None]
-    if not ours:
+            paths.require_space([(encoder, None)], part.recipe.view_keys(), log)
+            bank = paths.open(encoder, part.recipe.view_keys(), fresh)
+            if filled_from_file(encoder, state, bank, photos):
+                jobs += _jobs(output_run, bank, paths, photos, part, options, single=single)
+    output_runs = [output_run for output_run in output_runs if output_run.encoder.stored is None]
+    if not output_runs:
         return jobs
-    wanted = [(reading.encoder, reading.output) for reading in ours]
-    places.require_space(wanted, views, tell)
-    banks = [places.open(encoder, views, fresh, output) for encoder, output in wanted]
-    by_encoder = [[i for i, r in enumerate(ours) if r.of is of] for of in {id(r.of): r.of for r in ours}.values()]
-    together = [filled_together([ours[i] for i in own], [banks[i] for i in own]) for own in by_encoder]
-    name = ours[0].encoder.info.id if alone else f"{len(together)} encoders"
+    wanted = [(output_run.encoder, output_run.output) for output_run in output_runs]
+    paths.require_space(wanted, views, log)
+    banks = [paths.open(encoder, views, fresh, output) for encoder, output in wanted]
+    by_encoder = _positions_by_encoder(output_runs)
+    together = [joined([output_runs[i] for i in members], [banks[i] for i in members]) for members in by_encoder]
+    name = output_runs[0].encoder.info.id if single else f"{len(together)} encoders"
     outcome = fill_banks_on(
         named_devices(options.device),
         photos,
-        one.recipe,
+        view_pass.recipe,
         [encoder for encoder, _ in together],
         [bank for _, bank in together],
         batch_size=options.batch_size,
@@ -210,48 +210,61 @@ def embed_pass(
         views=options.views,
         label=f"{name} on {photos.name}",
         learn=hashes.learn,
-        ahead=ahead,
+        ahead=prefetch,
     )
-    if places.unread:
-        banks = places.settle(wanted, views)
-    for i, own in enumerate(by_encoder):
-        of = ours[own[0]].of
-        record_pass(outcome.cost_of(i), len(by_encoder), of)
+    if paths.unread:
+        banks = paths.settle(wanted, views)
+    for i, members in enumerate(by_encoder):
+        encoder_state = output_runs[members[0]].encoder_state
+        record_pass(outcome.cost_of(i), len(by_encoder), encoder_state)
         if i in outcome.failures:
-            of.failures["encoder", ours[own[0]].encoder.info.id] = outcome.failures[i]
+            encoder_state.failures["encoder", output_runs[members[0]].encoder.info.id] = outcome.failures[i]
             continue
-        for at in own:
-            jobs += _jobs(ours[at], banks[at], places, photos, one, options, alone=len(by_encoder) == 1)
+        for at in members:
+            jobs += _jobs(output_runs[at], banks[at], paths, photos, view_pass, options, single=len(by_encoder) == 1)
     return jobs
 
 
+def _positions_by_encoder(output_runs: Sequence[OutputRun]) -> list[list[int]]:
+    """Positions of the outputs of each encoder, encoders in order."""
+    positions: dict[int, list[int]] = {}
+    for i, output_run in enumerate(output_runs):
+        positions.setdefault(id(output_run.encoder_state), []).append(i)
+    return list(positions.values())
+
+
 def begin_first_views(
-    ahead: Prefetch,
+    prefetch: Prefetch,
     encoders: Sequence[Encoder],
-    places: BankPaths | None,
+    paths: BankPaths | None,
     photos: PhotoSet,
-    one: Pass,
+    view_pass: Pass,
     options: RunOptions,
 ) -> None:
     """Let workers begin with the views of a pass, before it is known whether its encoders may be used.
 
-    Where it is plain what the pass will ask for: nothing of it is there yet, one process on a CPU does it, and views
-    are made by pictures' own steps, not by somebody's code, which may not be called before it has been tried.
+    Only if it is certain which views the pass needs: its banks are empty, one process on a CPU embeds, and steps of
+    this package make the views. Preprocessing code of others may not be called before it has been tried.
 
     Args:
-        places: of the banks; None where there are none yet, since nobody knows which runtime will compute them.
+        prefetch: holds the begun views.
+        encoders: of the pass.
+        paths: of the banks; None before it is known which runtime computes, since it is in the banks' keys.
+        photos: the photo set.
+        view_pass: the pass.
+        options: of the run.
     """
-    plain = all(e.device == "cpu" and e.stored is None and type(e.preprocess) is Pixels for e in encoders)
-    if not plain or not options.workers or options.outputs or len(named_devices(options.device)) > 1:
+    certain = all(e.device == "cpu" and e.stored is None and type(e.preprocess) is Pixels for e in encoders)
+    if not certain or not options.workers or options.outputs or len(named_devices(options.device)) > 1:
         return
-    views = one.recipe.view_keys()
-    with contextlib.suppress(CamtraceError):  # the pass meets it again
-        banks = [places.look(encoder, views) for encoder in encoders] if places else []
+    views = view_pass.recipe.view_keys()
+    with contextlib.suppress(CamtraceError):  # the pass raises it again
+        banks = [paths.look(encoder, views) for encoder in encoders] if paths else []
         if all(len(bank.missing(name)) == len(bank.blocks) for bank in banks for name in views):
             begin_views(
-                ahead,
+                prefetch,
                 photos,
-                one.recipe,
+                view_pass.recipe,
                 encoders,
                 batch_size=options.batch_size,
                 workers=options.workers,
@@ -260,113 +273,115 @@ def begin_first_views(
 
 
 def begin_next_views(
-    ahead: Prefetch, encoders: Sequence[Encoder], hashes: PhotoHashes, one: Pass, options: RunOptions
+    prefetch: Prefetch, encoders: Sequence[Encoder], hashes: PhotoHashes, view_pass: Pass, options: RunOptions
 ) -> None:
-    """The same of a set that is scored next, where nobody has to read many photos to know what is there of it."""
+    """Begin with the views of the next photo set, if its banks can be looked up without reading many photos."""
     if encoders and not hashes.hashed_in_pass and all(encoder.cacheable for encoder in encoders):
-        places = BankPaths(hashes, options, options.cache)  # no bank of these encoders lies in a folder of scratch
-        if not places.earlier:
-            begin_first_views(ahead, encoders, places, hashes.photos, one, options)
+        paths = BankPaths(hashes, options, options.cache)  # no bank of these encoders is temporary
+        if not paths.earlier:
+            begin_first_views(prefetch, encoders, paths, hashes.photos, view_pass, options)
 
 
 def _jobs(
-    reading: OutputRun,
+    output_run: OutputRun,
     bank: Bank,
-    places: BankPaths,
+    paths: BankPaths,
     photos: PhotoSet,
-    one: Pass,
+    view_pass: Pass,
     options: RunOptions,
     *,
-    alone: bool,
+    single: bool,
 ) -> list[tuple[Job, EncoderRun]]:
-    """The tasks that are left to be done on a complete bank; kept outcomes are recorded."""
-    encoder, got = reading.encoder, reading.got
-    usable, name = _usable(reading, bank, photos, got), encoder.info.id
-    if reason := one_for_all(name, bank, np.flatnonzero(usable)):
-        got.failures["encoder", name] = reason
+    """The tasks on a complete bank that have no cached outcome; those that have one are recorded."""
+    encoder, state = output_run.encoder, output_run.state
+    usable, name = _usable(output_run, bank, photos, state), encoder.info.id
+    if reason := constant_embedding(name, bank, np.flatnonzero(usable)):
+        state.failures["encoder", name] = reason
         return []
-    if not usable.any() and ("encoder", name) in got.failures:
+    if not usable.any() and ("encoder", name) in state.failures:
         return []
     if not usable.any():
         first = next(iter(bank.failures().values()))
         reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
-        if alone:
+        if single:
             raise DataError(reason)
-        got.failures["encoder", name] = reason
+        state.failures["encoder", name] = reason
         return []
     jobs: list[tuple[Job, EncoderRun]] = []
-    given = TaskInput(
+    task_input = TaskInput(
         photos,
         usable,
         bank,
         options,
         encoder.device,
         _input_size(encoder),
-        eraser=reading.eraser,
-        brief=reading.output is not None,
+        eraser=output_run.eraser,
+        brief=output_run.output is not None,
     )
-    for task, slot in _slots(reading, usable, places, photos, one, options).items():
-        kept = None if slot is None or options.fresh else slot.load()
-        job = Job(one.task(task), replace(given, checkpoints=slot.parts if slot else None), slot)
-        if kept is not None:
-            record(job, Done(kept, "", 0.0), got)
+    for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items():
+        outcome = None if cached is None or options.fresh else cached.load()
+        job = Job(view_pass.task(task), replace(task_input, checkpoints=cached.parts if cached else None), cached)
+        if outcome is not None:
+            record(job, Done(outcome, "", 0.0), state)
             continue
-        if slot is not None and options.fresh:
-            slot.forget()
-        jobs.append((job, got))
+        if cached is not None and options.fresh:
+            cached.forget()
+        jobs.append((job, state))
     return jobs
 
 
-def _all_kept(reading: OutputRun, places: BankPaths, photos: PhotoSet, one: Pass, options: RunOptions) -> bool:
-    """Whether an earlier run kept what every task of a pass found; then it is recorded, and no embedding is read."""
-    encoder, got = reading.encoder, reading.got
-    bank = places.look(encoder, one.recipe.view_keys(), reading.output)
+def _all_cached(
+    output_run: OutputRun, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
+) -> bool:
+    """True if every task of a pass has a cached outcome. The outcomes are then recorded, and no embedding is read."""
+    encoder, state = output_run.encoder, output_run.state
+    bank = paths.look(encoder, view_pass.recipe.view_keys(), output_run.output)
     if not encoder.cacheable or not bank.complete:
         return False
-    before = replace(got, failures=dict(got.failures))
-    usable = _usable(reading, bank, photos, before)
-    kept = {
-        task: slot.load() if slot else None
-        for task, slot in _slots(reading, usable, places, photos, one, options).items()
+    before = replace(state, failures=dict(state.failures))
+    usable = _usable(output_run, bank, photos, before)
+    outcomes = {
+        task: cached.load() if cached else None
+        for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items()
     }
-    if not usable.any() or any(outcome is None for outcome in kept.values()):
+    if not usable.any() or any(outcome is None for outcome in outcomes.values()):
         return False
-    got.failures, got.source_jpeg = before.failures, before.source_jpeg
-    given = TaskInput(photos, usable, bank, options, encoder.device)
-    for task, outcome in kept.items():
-        record(Job(one.task(task), given), Done(outcome, "", 0.0), got)
+    state.failures, state.source_jpeg = before.failures, before.source_jpeg
+    task_input = TaskInput(photos, usable, bank, options, encoder.device)
+    for task, outcome in outcomes.items():
+        record(Job(view_pass.task(task), task_input), Done(outcome, "", 0.0), state)
     return True
 
 
-def _usable(reading: OutputRun, bank: Bank, photos: PhotoSet, got: EncoderRun) -> np.ndarray:
-    """bool [photos], those with an embedding in every view; the others are noted, and whose fault it is."""
+def _usable(output_run: OutputRun, bank: Bank, photos: PhotoSet, state: EncoderRun) -> np.ndarray:
+    """bool [photos], those with an embedding in every view. Failures of the others, or of the encoder, are recorded."""
     failed = bank.failures()
-    name = reading.encoder.info.id
+    name = output_run.encoder.info.id
     if reason := trial_failures(name, failed, len(photos)):
-        got.failures["encoder", name] = reason
-    got.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
-    got.source_jpeg = got.source_jpeg or bank.source_jpeg()
+        state.failures["encoder", name] = reason
+    state.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
+    state.source_jpeg = state.source_jpeg or bank.source_jpeg()
     return np.array([photo_id not in failed for photo_id in photos.ids])
 
 
-def _slots(
-    reading: OutputRun, usable: np.ndarray, places: BankPaths, photos: PhotoSet, one: Pass, options: RunOptions
+def _cached_outcomes(
+    output_run: OutputRun, usable: np.ndarray, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
 ) -> dict[str, CachedOutcome | None]:
-    """By task of a pass, where its outcome is kept."""
-    encoder = reading.encoder
+    """Cache entry of each task's outcome, by name; None for an encoder that is not identified."""
+    encoder = output_run.encoder
     if not encoder.cacheable:
-        return dict.fromkeys(task.name for task in one.tasks)
-    key = places.key(encoder)
-    if reading.eraser is not None:
-        key = {**key, "eraser": reading.eraser.sha256}
-    given = (photos, usable, key, options, encoder.device, reading.output)
-    return {task.name: cached_outcome(task, *given) for task in one.tasks}
+        return dict.fromkeys(task.name for task in view_pass.tasks)
+    key = paths.key(encoder)
+    if output_run.eraser is not None:
+        key = {**key, "eraser": output_run.eraser.sha256}
+    decided_by = (photos, usable, key, options, encoder.device, output_run.output)
+    return {task.name: cached_outcome(task, *decided_by) for task in view_pass.tasks}
 
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:
     """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
     try:
         seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
-    except (Exception, SystemExit):  # somebody's own; its photos will tell
+    except (Exception, SystemExit):  # code of others; photos show whether it works
         return None
     return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None

@@ -1,7 +1,7 @@
-"""How to repeat one result: the command of its own encoder and data alone, and what of it only its author has.
+"""What a result records of its encoder, options and environment, and the command that reproduces it.
 
-No path of this machine gets into it: what lies on the author's disk or in memory stands as ``MODEL``, ``PATH`` or
-``MODULE:NAME``, and a sentence in ``Repeat.local`` says what it is.
+The command names one encoder and one data set, and no path of this machine: what is on the author's disk or in memory
+is written as ``MODEL``, ``PATH`` or ``MODULE:NAME``, and a sentence in ``Repeat.local`` says what it is.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ if TYPE_CHECKING:
     from benchmark.results import Result
 
 PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_clip_torch", "numpy", "pillow")
-"""Whose versions a result records."""
+"""Packages whose versions a result records."""
 
 
 def encoder_record(encoder: Encoder, eraser: Eraser | None = None) -> dict[str, Any]:
-    """What a result says of its encoder, and of the eraser that is in place: together they have a name of their own."""
-    found = {f.name: json_values(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+    """What a result records of its encoder. An eraser adds its name to the encoder's, and its record to the details."""
+    fields = {f.name: json_values(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
     if eraser is None:
-        return found
+        return fields
     record = json_values(eraser_record(eraser))
-    details = {**dict(encoder.info.details), "encoder": found["id"], "eraser": record}
-    return {**found, "id": f"{found['id']}+{eraser.name}", "details": json_values(details)}
+    details = {**dict(encoder.info.details), "encoder": fields["id"], "eraser": record}
+    return {**fields, "id": f"{fields['id']}+{eraser.name}", "details": json_values(details)}
 
 
 def _preprocessing_by(encoder: Encoder) -> str:
-    """Who carries out the encoder's resize and crop: the exact engine, Pillow, or the encoder's own code."""
+    """What resizes and crops: the exact engine, Pillow, or the encoder's own code."""
     by = made_by(encoder.preprocess)
     return "Pillow" if by == "exact engine" and chosen_engine() is None else by
 
 
 def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
-    """The options in ``environment.options`` of a result: those that decide its scores."""
+    """The options in ``environment.options`` of a result: those whose roles say that a result records them."""
     values = settled_values(options, photos)
     recorded = [o for o in OPTIONS if o.role.in_result != "no"]
     return {o.name: values[o.name] for o in recorded if o.role.in_result == "always" or values[o.name] != o.default}
 
 
 def options_key(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
-    """The options in the key of a cached outcome: those that affect scores and that the key does not hold otherwise."""
+    """The options in the key of a cached outcome: those that affect scores and are not in another part of the key."""
     values = settled_values(options, photos)
     return {option.name: values[option.name] for option in OPTIONS if option.role.in_key}
 
 
 def settled_values(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
-    """Every option by name; two are settled by the photos: built ones are upright, and a data set has its own k."""
+    """Every option by name. The photos settle two: built photos are upright, and a data set may have its own k."""
     values = {option.name: getattr(options, option.name) for option in OPTIONS}
     values["neighbours"] = options.neighbours or photos.neighbours
     return {**values, "orientation": "upright"} if photos.stored_views else values
@@ -81,7 +81,7 @@ def environment_record(
     gate: PrecisionVerdict | None,
     compared: RuntimeVerdict | None = None,
 ) -> dict[str, Any]:
-    """What a result says of where and how it was computed."""
+    """What a result records of where and how it was computed."""
     several = named_devices(options.device)
     return {
         "versions": {name: library_version(name) for name in PACKAGES},
@@ -102,13 +102,13 @@ def environment_record(
 
 
 def _runtime_record(runtime: Runtime, compared: RuntimeVerdict | None) -> dict[str, Any]:
-    """Which library computed, how far from torch on fixed pictures, and on one batch of these photos."""
+    """The library that computed, and how far it is from torch on fixed pictures and on a batch of these photos."""
     about = {name: value for name, value in dataclasses.asdict(runtime).items() if value not in (None, "")}
     return {**about, **({"on_photos": compared.record()} if compared else {})}
 
 
 def peak_memory(device: str) -> dict[str, int]:
-    """Bytes at their highest so far: this process, the largest of its workers, the GPU."""
+    """Peak memory in bytes: of this process, of its largest worker, of the GPU."""
     unit = 1 if sys.platform == "darwin" else 1024
     peak = {
         "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
@@ -126,7 +126,7 @@ def _device_name(device: str) -> str:
 SCORE_COMMAND = ("camtrace", "score")
 
 FILES = ("onnx:", "embeddings:")
-"""What begins the name of an encoder that is a file of its author's."""
+"""Prefixes of encoders that are files on the author's disk."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -137,10 +137,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Invocation:
-    """Where an encoder, photos and tasks come from: how they were asked for."""
+    """How one result was requested: encoder, photos, tasks and eraser."""
 
     model: str | None = None
-    """As ``--model`` takes it; None if it was an object in memory."""
+    """As ``--model`` takes it; None for an object in memory."""
     data: str | None = None
     """As ``--data`` takes it; None if the photos were given in memory."""
     tasks: tuple[str, ...] = ()
@@ -153,20 +153,20 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Repeat:
-    """How to repeat one result."""
+    """How to reproduce one result."""
 
     command: str
-    """For a shell; without paths of the author's machine, and without options that change no score."""
+    """For a shell, without paths of the author's machine and without options that change no score."""
     local: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """By ``model``, ``data``, ``options`` and ``eraser``: one sentence on what the command cannot bring with it."""
+    """By ``model``, ``data``, ``options`` and ``eraser``: one sentence on what only the author has."""
 
 
 def reproduce_command(origin: Invocation, encoder: EncoderInfo, photos: PhotoSet, options: RunOptions) -> Repeat:
-    """The command that makes one result again, and nothing else.
+    """The command that reproduces one result.
 
     Args:
-        origin: how this result alone was asked for.
-        encoder: as loaded; of a Hub repo the commit that it resolved to is named.
+        origin: how this result was requested.
+        encoder: as loaded; of a Hub repository the command names the commit.
         photos: as scored, after ``limited``.
         options: of the run; only those that change scores and are not the default appear.
 
@@ -197,7 +197,7 @@ def reproduce_command(origin: Invocation, encoder: EncoderInfo, photos: PhotoSet
     in_python = [f"{o.name} = {getattr(options, o.name)}" for o in _changed(options) if not o.role.on_command_line]
     about_options = f"set in Python, without an option of the command: {', '.join(in_python)}" if in_python else ""
     local = {"model": about_model, "data": about_data, "options": about_options, "eraser": about_eraser}
-    return Repeat(shlex.join(words), MappingProxyType({name: said for name, said in local.items() if said}))
+    return Repeat(shlex.join(words), MappingProxyType({name: sentence for name, sentence in local.items() if sentence}))
 
 
 def recorded(result: Result, repeat: Repeat) -> Result:
@@ -206,25 +206,25 @@ def recorded(result: Result, repeat: Repeat) -> Result:
 
 
 def _changed(options: RunOptions) -> list[Option]:
-    """The options that a repeated run needs: those that are not the default, or not the preset's."""
+    """The options that a reproduction needs: those that differ from the default or from the preset."""
     preset = PRESETS.get(options.preset)
     usual = {o.name: getattr(preset, o.name) if preset and o.name in CHOICES else o.default for o in OPTIONS}
     return [o for o in OPTIONS if o.role.repeat and getattr(options, o.name) != usual[o.name]]
 
 
 def _option_words(options: RunOptions) -> list[str]:
-    """Options with a value in the order of the help page, then those that are repeated, then those without a value."""
+    """Options as words: those with a value in the order of the help page, then repeatable ones, then flags."""
     changed = [o for o in _changed(options) if o.role.on_command_line]
     words: list[str] = []
     for option in sorted(changed, key=lambda o: (o.is_flag, o.is_repeated, GROUPS.index(o.role.group))):
         value = getattr(options, option.name)
         values = value if option.is_repeated else () if option.is_flag else (value,)
-        words += [option.flag] if option.is_flag else [word for one in values for word in (option.flag, str(one))]
+        words += [option.flag] if option.is_flag else [word for item in values for word in (option.flag, str(item))]
     return words
 
 
 def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
-    """What ``--model`` says, and what of it is the author's own."""
+    """The value of ``--model``, and a sentence on what only the author has; empty if that is nothing."""
     weights = f", SHA-256 {encoder.weights_sha256}" if encoder.weights_sha256 else ""
     if spec is None:
         return "MODULE:NAME", f"MODULE:NAME: your object in memory ({encoder.id}){weights}"
@@ -243,7 +243,7 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
 
 
 def _is_python(spec: str) -> bool:
-    """Whether it is ``module:name`` and not one of the names that everybody can load."""
+    """True for ``module:name``, which is not a name that everybody can load."""
     from benchmark.encoders import PREFIXES
 
     prefix, colon, _ = spec.partition(":")
@@ -251,7 +251,7 @@ def _is_python(spec: str) -> bool:
 
 
 def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
-    """What ``--data`` says, and what of it is the author's own."""
+    """The value of ``--data``, and a sentence on what only the author has; empty if that is nothing."""
     known = f"{len(photos):,} photo{'' if len(photos) == 1 else 's'} ({photos.name}), ids hash {photos.ids_hash()}"
     if text is None:
         return "folder:PATH", f"PATH: your photos in memory, {known}"
@@ -268,7 +268,7 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
 
 
 def _on_hub(spec: DataSpec, photos: PhotoSet) -> bool:
-    """Whether the photos come from the Hub: a repository's name, and no folder of that name is here."""
+    """True if the photos come from the Hub: the name is a repository's, and no folder here has it."""
     from builders.sources import DatasetRepo
 
     named = spec.kind in ("hub", "built") or spec.location.startswith("hub:")

@@ -160,7 +160,7 @@ def _limited(photos: PhotoSet, options: RunOptions) -> PhotoSet:
 
 
 def with_semantics(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
-    """Tasks, and the plain kNN that photos can answer: figures of layers show a trace beside the content."""
+    """Tasks, and the plain kNN that the photos can answer: figures of layers compare a trace with the content."""
     from benchmark.tasks import all_tasks
 
     plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
@@ -179,10 +179,10 @@ ENCODERS_TOGETHER = 8
 
 
 def chosen_specs(args: argparse.Namespace) -> list[str]:
-    """The encoders that were asked for, each once.
+    """The encoders of a sweep's command line, each once.
 
     Raises:
-        UsageError: none, or the file cannot be read.
+        UsageError: there are none, or the file cannot be read.
     """
     specs = list(args.model or [])
     if args.models:
@@ -205,10 +205,10 @@ def chosen_specs(args: argparse.Namespace) -> list[str]:
 
 
 def read_specs(path: Path) -> list[str]:
-    """Encoders of a file, one on a line; ``#`` begins a comment.
+    """Encoders of a file, one per line; ``#`` begins a comment.
 
     Raises:
-        UsageError: it cannot be read, or names none.
+        UsageError: the file cannot be read, or names no encoder.
     """
     try:
         lines = read_untrusted_text(path).splitlines()
@@ -221,7 +221,7 @@ def read_specs(path: Path) -> list[str]:
 
 
 def settle_preset(args: argparse.Namespace) -> None:
-    """The encoders of the study are scored under its preset, unless another is asked for."""
+    """Set the study's preset for the encoders of the study, unless another one is given."""
     if args.preset is None and args.published:
         args.preset = STUDY_PRESET
 

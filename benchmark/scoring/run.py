@@ -1,4 +1,4 @@
-"""Encoders x tasks on one photo set -> results. Resumes; a failed photo, task or encoder is a row, not a crash."""
+"""Scores encoders on one photo set, and resumes. A failed photo, task or encoder is recorded and ends nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
 from benchmark.results import Result
 from benchmark.scoring.collect import EncoderRun, Stopwatch, record, result_of
-from benchmark.scoring.passes import Pass, begin_first_views, embed_pass, layers_of, left_out, planned_passes, readings
+from benchmark.scoring.passes import (
+    Pass,
+    begin_first_views,
+    embed_pass,
+    layers_of,
+    output_runs_of,
+    planned_passes,
+    tasks_without_views,
+)
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import Job, run_jobs
 from benchmark.scoring.trial import Trial, cached_trials
@@ -33,12 +41,12 @@ from builders.processes import memory_budget
 
 @dataclass(frozen=True)
 class Scored:
-    """One encoder on one photo set: the result, and per-photo answers by name."""
+    """The scores of one encoder on one photo set: the result, and values by photo under their names."""
 
     result: Result
     answers: Mapping[str, np.ndarray]
     photos: PhotoSet | None = None
-    """What was scored on, of which a local report shows some."""
+    """The photo set, of which a local report shows some photos."""
 
 
 def score_encoders(
@@ -48,30 +56,30 @@ def score_encoders(
     options: RunOptions,
     *,
     hashes: PhotoHashes | None = None,
-    tell: Callable[[str], object] = lambda sentence: None,
-    ahead: Prefetch | None = None,
-    embedded: Callable[[Sequence[Encoder]], object] = lambda encoders: None,
+    log: Callable[[str], object] = lambda sentence: None,
+    prefetch: Prefetch | None = None,
+    on_embedded: Callable[[Sequence[Encoder]], object] = lambda encoders: None,
     eraser: Eraser | None = None,
 ) -> list[Scored]:
     """Score encoders on one photo set; they share one pass over the photos.
 
-    What a task found is kept as soon as it is done; what an earlier run kept is not computed again.
+    The outcome of a task is cached as soon as it is done; a cached outcome is not computed again.
 
     Args:
         encoders: loaded encoders.
         photos: the photo set.
         tasks: the questions, all of which the photos can answer (``tasks.fitting_tasks``).
         options: of the run.
-        hashes: of the photos, where a caller has them already.
-        tell: hears what will be written where, if it is much.
-        ahead: views that a caller has begun with, of these photos or others; it ends them.
-        embedded: told the encoders that were used, once all embeddings are there and tasks begin, which do not always
-            have something to do for each core.
-        eraser: applied to every embedding before a task reads it; it fits all encoders (``check_eraser``). Banks, and
-            their keys, do not depend on it.
+        hashes: of the photos, if the caller has them.
+        log: called with what will be written where, if it is much.
+        prefetch: views that the caller has begun, of these photos or others; the caller closes it.
+        on_embedded: called with the usable encoders once all embeddings exist and tasks begin, which do not always use
+            every core.
+        eraser: applied to every embedding before a task reads it; it fits all encoders (``check_eraser``). Banks and
+            their keys do not depend on it.
 
     Returns:
-        One per encoder, in order. An encoder that fails during embedding has a result without scores that says why.
+        One per encoder, in order. The result of an encoder that fails has no scores and records why.
 
     Raises:
         DataError: no photo is usable, or the embeddings do not fit the disk.
@@ -79,163 +87,166 @@ def score_encoders(
     """
     stopwatch = Stopwatch()
     hashes = hashes or PhotoHashes(photos, options.cache)
-    collected: list[EncoderRun] = [EncoderRun({}) for _ in encoders]
+    states: list[EncoderRun] = [EncoderRun({}) for _ in encoders]
     sweep_scratch()
     scratch_folder = tempfile.TemporaryDirectory(prefix=scratch_prefix())
-    with ExitStack() as during:
-        during.enter_context(memory_budget(options.memory))
-        scratch = during.enter_context(scratch_folder)
-        during.enter_context(closing(hashes))
-        ahead = ahead or during.enter_context(closing(Prefetch()))
-        judged = options.storage != "float32" or any(e.dtype != "float32" or e.in_torch or e.stored for e in encoders)
-        places = BankPaths(hashes, options, Path(scratch), at_once=judged)
-        for got in collected:
-            stopwatch.record("checking photos", got)
-        _say_what_files_lack(encoders, photos, tasks, options, collected, tell)
-        layers = layers_of(encoders, options, collected, eraser)
+    with ExitStack() as stack:
+        stack.enter_context(memory_budget(options.memory))
+        scratch = stack.enter_context(scratch_folder)
+        stack.enter_context(closing(hashes))
+        prefetch = prefetch or stack.enter_context(closing(Prefetch()))
+        needs_hashes = options.storage != "float32" or any(
+            e.dtype != "float32" or e.in_torch or e.stored for e in encoders
+        )
+        paths = BankPaths(hashes, options, Path(scratch), at_once=needs_hashes)
+        for state in states:
+            stopwatch.record("checking photos", state)
+        _log_what_files_lack(encoders, photos, tasks, options, states, log)
+        layers = layers_of(encoders, options, states, eraser)
         encoders = [layered.encoder if layered else e for e, layered in zip(encoders, layers, strict=True)]
         passes = planned_passes(tasks, photos, options)
-        if passes and not places.earlier and not any(got.failures for got in collected):
-            begin_first_views(ahead, encoders, places, photos, passes[0], options)
-        encoders = _try(encoders, photos, places, passes, options, collected)
-        encoders = _settled(encoders, photos, places.bytes_hash, options, collected)
-        fit = _precise_enough(encoders, photos, places.bytes_hash, options, collected)
-        places.resume([encoders[i] for i in fit])
+        if passes and not paths.earlier and not any(state.failures for state in states):
+            begin_first_views(prefetch, encoders, paths, photos, passes[0], options)
+        encoders = _tried(encoders, photos, paths, passes, options, states)
+        encoders = _with_runtimes(encoders, photos, paths.bytes_hash, options, states)
+        usable = _usable(encoders, photos, paths.bytes_hash, options, states)
+        paths.resume([encoders[i] for i in usable])
         probed = options.protocol == "converged" and any(task.family.probed for task in tasks)
-        if probed and any(encoders[i].device == "cpu" for i in fit):
+        if probed and any(encoders[i].device == "cpu" for i in usable):
             begin_compiling_probes()  # while embeddings are made
         known: list[Mapping[str, Any]] = []
         jobs: list[tuple[Job, EncoderRun]] = []
-        for one in passes if fit else []:
-            views = one.recipe.view_keys()
+        for view_pass in passes if usable else []:
+            views = view_pass.recipe.view_keys()
             fresh = [name for name, view in views.items() if view not in known] if options.fresh else []
             known += views.values()
-            ours = [reading for i in fit for reading in readings(encoders[i], collected[i], layers[i], eraser)]
-            jobs += embed_pass(ours, places, hashes, one, fresh, options, tell, ahead)
+            output_runs = [
+                output_run for i in usable for output_run in output_runs_of(encoders[i], states[i], layers[i], eraser)
+            ]
+            jobs += embed_pass(output_runs, paths, hashes, view_pass, fresh, options, log, prefetch)
         for encoder in encoders if jobs else ():
             rest(encoder)
-        embedded([encoders[i] for i in fit])
-        _run(jobs, collected)
-    for got in collected:
-        got.put_in_order([task.name for one in passes for task in one.tasks])
+        on_embedded([encoders[i] for i in usable])
+        _run_jobs(jobs, states)
+    for state in states:
+        state.put_in_order([task.name for view_pass in passes for task in view_pass.tasks])
     return [
-        Scored(result_of(encoder, photos, places.bytes_hash, options, got, eraser), got.answers, photos)
-        for encoder, got in zip(encoders, collected, strict=True)
+        Scored(result_of(encoder, photos, paths.bytes_hash, options, state, eraser), state.answers, photos)
+        for encoder, state in zip(encoders, states, strict=True)
     ]
 
 
-def _run(jobs: Sequence[tuple[Job, EncoderRun]], collected: Sequence[EncoderRun]) -> None:
-    """Run what is left to be done: on embeddings, then on one output after the other, whose answers are not kept."""
-    beside = {id(one.got): (one.got, of) for of in collected for one in of.outputs.values()}
-    finals = [(job, got) for job, got in jobs if id(got) not in beside]
-    for (job, got), done in zip(finals, run_jobs([job for job, _ in finals]), strict=True):
-        record(job, done, got)
-    with tqdm(total=len(beside), desc="scoring layers", unit="output", delay=2, leave=False, disable=None) as bar:
-        for output, of in beside.values():
-            own = [job for job, got in jobs if got is output]
-            for job, done in zip(own, run_jobs(own, silent=True), strict=True):
+def _run_jobs(jobs: Sequence[tuple[Job, EncoderRun]], states: Sequence[EncoderRun]) -> None:
+    """Run jobs: on embeddings first, then on one output after the other, whose values by photo are dropped."""
+    outputs = {id(output.state): (output.state, state) for state in states for output in state.outputs.values()}
+    finals = [(job, state) for job, state in jobs if id(state) not in outputs]
+    for (job, state), done in zip(finals, run_jobs([job for job, _ in finals]), strict=True):
+        record(job, done, state)
+    with tqdm(total=len(outputs), desc="scoring layers", unit="output", delay=2, leave=False, disable=None) as bar:
+        for output, encoder_state in outputs.values():
+            output_jobs = [job for job, state in jobs if state is output]
+            for job, done in zip(output_jobs, run_jobs(output_jobs, silent=True), strict=True):
                 record(job, done, output)
-                of.add_seconds("layers", done.seconds)
+                encoder_state.add_seconds("layers", done.seconds)
             output.answers.clear()
             bar.update()
 
 
-def _say_what_files_lack(
+def _log_what_files_lack(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
     tasks: Sequence[Task],
     options: RunOptions,
-    collected: Sequence[EncoderRun],
-    tell: Callable[[str], object],
+    states: Sequence[EncoderRun],
+    log: Callable[[str], object],
 ) -> None:
-    """Tell which tasks a file of embeddings cannot answer; one that can answer none has failed."""
-    for encoder, got in zip(encoders, collected, strict=True):
+    """Log the tasks that a file of embeddings cannot answer. A file that can answer none is recorded as failed."""
+    for encoder, state in zip(encoders, states, strict=True):
         try:
-            if sentence := left_out(encoder, tasks, photos, options):
-                tell(sentence)
+            if sentence := tasks_without_views(encoder, tasks, photos, options):
+                log(sentence)
         except EncoderError as error:
             if len(encoders) == 1:
                 raise
-            got.failures["encoder", encoder.info.id] = str(error)
+            state.failures["encoder", encoder.info.id] = str(error)
 
 
-def _try(
+def _tried(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
-    places: BankPaths,
+    paths: BankPaths,
     passes: Sequence[Pass],
     options: RunOptions,
-    collected: Sequence[EncoderRun],
+    states: Sequence[EncoderRun],
 ) -> list[Encoder]:
-    """The encoders, random ones marked. Those that do not answer as encoders do are failures from here on; a file of
-    embeddings is asked nothing."""
-    stopwatch, found = Stopwatch(), list(encoders)
-    asked = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
-    able = [encoders[i] for i in asked]
+    """Embeds a few photos twice. Marks encoders that are not deterministic; records those that fail."""
+    stopwatch, tried = Stopwatch(), list(encoders)
+    networks = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
+    loaded = [encoders[i] for i in networks]
     trials: list[Trial] = []
-    if passes and asked:
-        trials = cached_trials(able, photos, places.bytes_hash, passes[0].recipe, options, earlier=places.earlier)
-    for i, trial in zip(asked, trials, strict=bool(passes)):
-        got, reason = collected[i], trial.reason
+    if passes and networks:
+        trials = cached_trials(loaded, photos, paths.bytes_hash, passes[0].recipe, options, earlier=paths.earlier)
+    for i, trial in zip(networks, trials, strict=bool(passes)):
+        state, reason = states[i], trial.reason
         if trial.random and not options.allow_random:
             reason = f"{trial.random}; --allow-random scores it all the same, and the result says so"
-        got.trial, found[i] = trial, replace(encoders[i], random=bool(trial.random))
-        stopwatch.record("asking twice", got, len(encoders))
+        state.trial, tried[i] = trial, replace(encoders[i], random=bool(trial.random))
+        stopwatch.record("asking twice", state, len(encoders))
         if reason:
-            got.failures["encoder", encoders[i].info.id] = reason
-    return found
+            state.failures["encoder", encoders[i].info.id] = reason
+    return tried
 
 
-def _settled(
+def _with_runtimes(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
-    collected: Sequence[EncoderRun],
+    states: Sequence[EncoderRun],
 ) -> list[Encoder]:
-    """The encoders by the runtimes that they are used with on these photos; one that may not be used has failed."""
-    found = []
-    for encoder, got in zip(encoders, collected, strict=True):
-        if got.failures:
-            found.append(encoder)
+    """The encoders with the runtimes that these photos allow; one that may not be used is recorded as failed."""
+    encoders_used = []
+    for encoder, state in zip(encoders, states, strict=True):
+        if state.failures:
+            encoders_used.append(encoder)
             continue
         stopwatch = Stopwatch()
         try:
-            encoder, got.runtime = resolve_runtime(encoder, photos, bytes_hash, options)
+            encoder, state.runtime = resolve_runtime(encoder, photos, bytes_hash, options)
         except EncoderError as error:
             if len(encoders) == 1:
                 raise
-            got.failures["encoder", encoder.info.id] = str(error)
-        if got.runtime is not None:
-            stopwatch.record("comparing with torch", got)
-        found.append(encoder)
-    return found
+            state.failures["encoder", encoder.info.id] = str(error)
+        if state.runtime is not None:
+            stopwatch.record("comparing with torch", state)
+        encoders_used.append(encoder)
+    return encoders_used
 
 
-def _precise_enough(
+def _usable(
     encoders: Sequence[Encoder],
     photos: PhotoSet,
     bytes_hash: str,
     options: RunOptions,
-    collected: Sequence[EncoderRun],
+    states: Sequence[EncoderRun],
 ) -> list[int]:
-    """Positions of the encoders that may be used in their precision; the others are failures."""
-    fit = []
-    for i, (encoder, got) in enumerate(zip(encoders, collected, strict=True)):
-        if got.failures:
+    """Positions of the encoders that have not failed and whose precision passes the gate; the others are recorded."""
+    usable = []
+    for i, (encoder, state) in enumerate(zip(encoders, states, strict=True)):
+        if state.failures:
             continue
         stopwatch = Stopwatch()
         try:
-            got.gate = check_precision(encoder, photos, bytes_hash, options)
-            reason = "" if got.gate is None or got.gate.passed or options.force_dtype else got.gate.reason
+            state.gate = check_precision(encoder, photos, bytes_hash, options)
+            reason = "" if state.gate is None or state.gate.passed or options.force_dtype else state.gate.reason
         except CamtraceError as error:
             reason = str(error)
-        if got.gate is not None:
-            stopwatch.record("precision gate", got)
+        if state.gate is not None:
+            stopwatch.record("precision gate", state)
         if not reason:
-            fit.append(i)
+            usable.append(i)
         elif len(encoders) == 1:
             raise EncoderError(reason)
         else:
-            got.failures["encoder", encoder.info.id] = reason
-    return fit
+            state.failures["encoder", encoder.info.id] = reason
+    return usable

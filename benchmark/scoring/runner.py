@@ -202,9 +202,9 @@ class _Run:
                     opened.tasks,
                     options,
                     hashes=self._hashes(at),
-                    tell=self.log.info,
-                    ahead=prefetch,
-                    embedded=partial(self._begin_next, at, prefetch),
+                    log=self.log.info,
+                    prefetch=prefetch,
+                    on_embedded=partial(self._begin_next, at, prefetch),
                     eraser=eraser,
                 )
             except CamtraceError as error:

@@ -1,4 +1,7 @@
-"""Where the banks of one photo set lie, by the hash of its photos' bytes, or a stand-in until a pass has read them."""
+"""Paths of the banks of one photo set, and the disk space that they need.
+
+A bank's key holds a hash of the photos' bytes; until a pass has read the photos, a stand-in takes its place.
+"""
 
 from __future__ import annotations
 
@@ -12,43 +15,43 @@ from benchmark.encoders import Encoder, Output
 from benchmark.options import RunOptions
 from builders.errors import DiskError
 
-SAID_FROM = 100_000_000
-"""Bytes from which a run says how much it will write."""
+LOG_FROM = 100_000_000
+"""Bytes from which a run logs how much it will write."""
 
 SPARE_BYTES = 256 << 20
-"""What must stay free: results, outcomes, other programs."""
+"""Bytes that must stay free for results, outcomes and other programs."""
 
 
-def require_space(banks: Sequence[Bank], folder: Path, tell: Callable[[str], object]) -> None:
-    """Say how much embeddings will take, and refuse what does not fit.
+def require_space(banks: Sequence[Bank], folder: Path, log: Callable[[str], object]) -> None:
+    """Log how much space embeddings will take, and refuse what does not fit.
 
     Args:
-        banks: what lies there now.
-        folder: that they are in; it may not exist yet.
-        tell: hears the sentence, where it is worth one.
+        banks: as they are now.
+        folder: of the banks; it may not exist yet.
+        log: called with one sentence, if it is much.
 
     Raises:
         DiskError: the disk has not enough space.
     """
-    wanted = sum(bank.missing_bytes() for bank in banks)
+    needed = sum(bank.missing_bytes() for bank in banks)
     free = free_space(folder)
-    if wanted >= SAID_FROM:
-        tell(f"embeddings: {size(wanted)} more in {folder} ({size(free)} free)")
-    if wanted and wanted + SPARE_BYTES > free:
+    if needed >= LOG_FROM:
+        log(f"embeddings: {size(needed)} more in {folder} ({size(free)} free)")
+    if needed and needed + SPARE_BYTES > free:
         raise DiskError(
-            f"{folder}: {size(wanted)} of embeddings do not fit, {size(free)} are free; make space ('camtrace cache "
+            f"{folder}: {size(needed)} of embeddings do not fit, {size(free)} are free; make space ('camtrace cache "
             "list' shows what is kept), or use --cache on another disk, --storage float16 (half) or --limit"
         )
 
 
 def free_space(folder: Path) -> int:
-    """Bytes that are free on the disk of a folder that may not exist yet."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free
+    """Free bytes on the disk of a folder that may not exist yet."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that people use.
+    """A number of bytes as text, in MB or GB.
 
     >>> size(52_000), size(3_100_000_000)
     ('0.1 MB', '3.1 GB')
@@ -57,69 +60,69 @@ def size(count: int) -> str:
 
 
 BANKS = "banks"
-"""Folder of the cache."""
+"""Folder of the banks in the cache."""
 
 Views = Mapping[str, Mapping[str, Any]]
 
-Of = tuple[Encoder, Output | None]
+OutputOf = tuple[Encoder, Output | None]
 """An encoder and an output of it; None for its embedding."""
 
 
 class BankPaths:
-    """The banks of encoders on one photo set."""
+    """Paths and keys of the banks of encoders on one photo set."""
 
     def __init__(self, hashes: PhotoHashes, options: RunOptions, scratch: Path, *, at_once: bool = False) -> None:
-        """Decide by which name of the bytes.
+        """Take the hash of the photos' bytes, or a stand-in for it.
 
         Args:
             hashes: of the photos.
             options: of the run.
-            scratch: a folder for what may not be kept.
-            at_once: read unknown photos now, whatever it takes.
+            scratch: folder for banks of encoders that are not identified.
+            at_once: read unknown photos now, which may take long.
         """
         self._hashes, self._options, self._scratch = hashes, options, scratch
         self.unread = hashes.hashed_in_pass and not at_once
-        """Whether the photos' bytes are still to be learnt in a pass."""
+        """True until a pass has read the photos' bytes."""
         self.bytes_hash = hashes.stand_in() if self.unread else hashes.bytes_hash()
         self.earlier = None if self.unread else hashes.earlier_name
-        """What a run that was stopped before it knew the bytes called them; None where there is none to be believed."""
+        """The stand-in of a run that was stopped before it had read all photos; None if there is none to trust."""
 
     def key(self, encoder: Encoder) -> dict[str, Any]:
-        """Of its bank."""
+        """Key of the encoder's bank."""
         return self._key(encoder, self.bytes_hash)
 
     def look(self, encoder: Encoder, views: Views, output: Output | None = None) -> Bank:
-        """Its bank as it is, nothing made."""
+        """The encoder's bank as it is; nothing is created."""
         return Bank.look(self._root(encoder), self.key(encoder), views, output)
 
     def open(self, encoder: Encoder, views: Views, fresh: Sequence[str], output: Output | None = None) -> Bank:
-        """Its bank, ready to be filled.
+        """The encoder's bank, ready to be filled.
 
         Raises:
-            DataError: it cannot be written.
+            DataError: the bank cannot be written.
         """
         return Bank.open(self._root(encoder), self.key(encoder), views, fresh=fresh, output=output)
 
     def resume(self, encoders: Sequence[Encoder]) -> None:
-        """Give the banks that an earlier run left under its name of the bytes to those that are named by them."""
+        """Rename the banks that an earlier run left under its stand-in."""
         for encoder in encoders if self.earlier else ():
             Bank.adopt(self._root(encoder), self.key(encoder), self._key(encoder, str(self.earlier)))
 
-    def settle(self, readings: Sequence[Of], views: Views) -> list[Bank]:
-        """After a pass that learnt the photos' bytes: the banks under their lasting names."""
+    def settle(self, members: Sequence[OutputOf], views: Views) -> list[Bank]:
+        """The banks under their final names, after a pass that has read the photos' bytes."""
         old, self.bytes_hash, self.unread = self.bytes_hash, self._hashes.bytes_hash(), False
         banks = []
-        for encoder, output in readings:
+        for encoder, output in members:
             root, key = self._root(encoder), self.key(encoder)
             Bank.adopt(root, key, self._key(encoder, old))
             banks.append(Bank.open(root, key, views, check=False, output=output))
         return banks
 
-    def require_space(self, readings: Sequence[Of], views: Views, tell: Any) -> None:
-        """Refuse what the disks do not hold; see ``benchmark.scoring.store_paths``."""
+    def require_space(self, members: Sequence[OutputOf], views: Views, log: Any) -> None:
+        """Refuse banks that do not fit their disks; see the function of this name."""
         for root in (self._options.cache / BANKS, self._scratch):
-            banks = [self.look(encoder, views, output) for encoder, output in readings if self._root(encoder) == root]
-            require_space(banks, root, tell)
+            banks = [self.look(encoder, views, output) for encoder, output in members if self._root(encoder) == root]
+            require_space(banks, root, log)
 
     def _key(self, encoder: Encoder, bytes_hash: str) -> dict[str, Any]:
         return key_of(encoder, self._hashes.photos, bytes_hash, self._options.storage)

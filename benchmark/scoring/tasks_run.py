@@ -1,4 +1,7 @@
-"""Tasks at work on embeddings: on a CPU several side by side, each on one core; what fails is a reason, not the end."""
+"""Runs tasks on embeddings, on a CPU several in parallel, and caches their outcomes.
+
+The key of an outcome contains everything that affects a score. A task that fails is a reason and does not end the run.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,10 @@ from builders.photos import PhotoSet
 from builders.untrusted import UntrustedInputError, error_text, parse_in_turn, read_untrusted_arrays
 
 FOLDER = "outcomes"
-"""Of the cache."""
+"""Folder of outcomes in the cache."""
 
 LIBRARIES = ("numpy", "scipy", "torch", "numba")
-"""Whose versions may."""
+"""Libraries whose versions are in the key of an outcome, since they may affect a score."""
 
 OUTCOME = "outcome.npz"
 
@@ -47,21 +50,21 @@ _SCORES = "scores.json"
 
 @dataclass(frozen=True)
 class CachedOutcome:
-    """The place of one task's outcome on one encoder's embeddings."""
+    """The cache entry of one task's outcome on one encoder's embeddings."""
 
     folder: Path
     key: Mapping[str, Any]
 
     @property
     def parts(self) -> Path:
-        """Where a task may keep what it has done so far; gone when it is done."""
+        """Folder for what a task has done so far; removed when the task is done."""
         return self.folder / "parts"
 
     def load(self) -> TaskOutcome | None:
-        """What was kept; None if there is nothing, or nothing whole."""
+        """The cached outcome; None if there is none or it is damaged."""
         try:
             arrays = read_untrusted_arrays(self.folder / OUTCOME)
-            os.utime(self.folder)  # when it was last used, for those who make space
+            os.utime(self.folder)  # last use, shown by 'camtrace cache list'
             raw = json.loads(arrays.pop(_SCORES).tobytes().decode("utf-8"))
             return TaskOutcome(tuple(Score(**score) for score in raw), arrays)
         except (UntrustedInputError, OSError, ValueError, KeyError, TypeError) as error:
@@ -70,7 +73,7 @@ class CachedOutcome:
             return None
 
     def save(self, outcome: TaskOutcome) -> None:
-        """Keep an outcome; a disk that does not take it costs the next run the work, with a warning, and no score."""
+        """Cache an outcome. If it cannot be written there is a warning, and the next run computes it again."""
         scores = json.dumps([dataclasses.asdict(score) for score in outcome.scores]).encode("utf-8")
         arrays = {**outcome.answers, _SCORES: np.frombuffer(scores, dtype=np.uint8)}
         buffer = io.BytesIO()
@@ -83,7 +86,7 @@ class CachedOutcome:
             print(f"camtrace: warning: {self.folder}: cannot be written ({error.strerror})", file=sys.stderr)
 
     def forget(self) -> None:
-        """Take it for not done."""
+        """Remove the entry."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -96,15 +99,15 @@ def cached_outcome(
     device: str,
     output: Output | None = None,
 ) -> CachedOutcome | None:
-    """Where the outcome of a task belongs; None for a task that is not of the registry, whose code nobody can name.
+    """The cache entry of a task's outcome; None for a task that is not in the registry, whose code is in no hash.
 
     Args:
-        task: the question.
-        photos: who is asked: ids, splits, labels and columns count.
+        task: the task.
+        photos: the photo set: ids, splits, labels and columns count.
         usable: bool [photos], those with embeddings.
         bank: key of the embeddings, photos' bytes included.
         options: of the run.
-        device: where the arithmetic runs.
+        device: of the computation.
         output: of the encoder; None for its embedding.
     """
     if all_tasks().get(task.name) != task:
@@ -125,13 +128,14 @@ def cached_outcome(
 
 
 SIDE_BY_SIDE_BYTES = 256 << 20
-"""Embeddings of one encoder up to which tasks run side by side: small solves gain nothing from a second thread (four
-probes of 300 photos take 1.2 s side by side on two cores, 3.4 s one after the other); large ones fill the machine, and
-memory, one by one."""
+"""Bytes of one encoder's embeddings up to which tasks run in parallel. Small solves gain nothing from a second thread:
+four probes of 300 photos take 1.2 s in parallel on two cores, 3.4 s one after the other. Large ones use all cores, and
+the memory, one by one."""
 
-ROOMS_OF_TASKS = ("benchmark.knn", "benchmark.probe", "benchmark.retrieval", "benchmark.stats", "benchmark.views")
-"""What tasks import when they run. It is imported before there are two threads: imports wait for each other, and
-packages' stubs are parsed, which some Pythons cannot do in two threads (``builders/untrusted/parsing.py``)."""
+PACKAGES_OF_TASKS = ("benchmark.knn", "benchmark.probe", "benchmark.retrieval", "benchmark.stats", "benchmark.views")
+"""Packages that tasks import when they run. They are imported before there are two threads, since imports block each
+other, and packages' stubs are parsed, which some Pythons cannot do in two threads (``builders/untrusted/parsing.py``).
+"""
 
 
 @dataclass(frozen=True)
@@ -139,36 +143,43 @@ class Job:
     """One task on one encoder's embeddings."""
 
     task: Task
-    given: TaskInput
-    slot: CachedOutcome | None = None
-    """Where the outcome is kept; None where it is not."""
+    task_input: TaskInput
+    cached: CachedOutcome | None = None
+    """Cache entry of the outcome; None if it is not cached."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job."""
+    """The outcome of a job, or the reason why there is none."""
 
     outcome: TaskOutcome | None
     reason: str
     """Why there is no outcome; else empty."""
     seconds: float
-    """Its part of the time that all jobs took together."""
+    """The job's share of the time that all jobs took together."""
     internal: bool = False
-    """Whether it failed by an error that no code of this package raises on purpose."""
+    """Whether the error is one that this package does not raise on purpose."""
     retried: str = ""
-    """Where there is an outcome although the job failed at first: the reason of that failure."""
+    """Reason of a first failure after which the job succeeded; else empty."""
 
 
 def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
-    """Run every job, those that take longest first where they go side by side; answers in order.
+    """Run every job, the longest first if they run in parallel.
 
-    A job that fails by an internal error is run once more after the others, by itself: what two threads do to a library
-    at once is not the task's failure. Where it then succeeds, a line on standard error says so.
+    A job that fails by an internal error is run once more by itself after the others, since a library may fail only
+    when two threads use it at once. If it then succeeds, a line on standard error says so.
+
+    Args:
+        jobs: tasks on embeddings.
+        silent: no progress bar.
+
+    Returns:
+        What became of each job, in order.
     """
     started = time.perf_counter()
     parse_in_turn()
-    for room in ROOMS_OF_TASKS:
-        importlib.import_module(room)
+    for package in PACKAGES_OF_TASKS:
+        importlib.import_module(package)
     bar = tqdm(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, disable=silent or None)
 
     def run(job: Job) -> Done:
@@ -180,18 +191,18 @@ def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
     with bar:
         if _small(jobs):
             order = _longest_first(jobs)
-            by_place = dict(zip(order, parallel_map(run, [jobs[i] for i in order]), strict=True))
-            found = [by_place[i] for i in range(len(jobs))]
+            by_position = dict(zip(order, parallel_map(run, [jobs[i] for i in order]), strict=True))
+            done_jobs = [by_position[i] for i in range(len(jobs))]
         else:
-            found = [run(job) for job in jobs]
-    found = [_run_again(job, done) if done.internal else done for job, done in zip(jobs, found, strict=True)]
-    share = (time.perf_counter() - started) / max(sum(done.seconds for done in found), 1e-9)
-    return [replace(done, seconds=done.seconds * share) for done in found]
+            done_jobs = [run(job) for job in jobs]
+    done_jobs = [_run_again(job, done) if done.internal else done for job, done in zip(jobs, done_jobs, strict=True)]
+    share = (time.perf_counter() - started) / max(sum(done.seconds for done in done_jobs), 1e-9)
+    return [replace(done, seconds=done.seconds * share) for done in done_jobs]
 
 
 def _longest_first(jobs: Sequence[Job]) -> list[int]:
-    """Places of the jobs as they begin, so that none is left alone at the end; unknown ones keep theirs, before all."""
-    effort = [math.inf if job.task.effort is None else job.task.effort(job.given.photos) for job in jobs]
+    """Positions of the jobs, longest first, so that none runs alone at the end; those of unknown length come first."""
+    effort = [math.inf if job.task.effort is None else job.task.effort(job.task_input.photos) for job in jobs]
     return sorted(range(len(jobs)), key=lambda i: -effort[i])
 
 
@@ -199,10 +210,10 @@ def _run(job: Job) -> Done:
     started = time.perf_counter()
     outcome, reason, internal = None, "", False
     try:
-        outcome = job.task.run(job.given)
-        if job.slot is not None:
-            job.slot.save(outcome)
-    except Exception as error:  # the other tasks' scores are worth keeping
+        outcome = job.task.run(job.task_input)
+        if job.cached is not None:
+            job.cached.save(outcome)
+    except Exception as error:  # the other tasks are scored
         if os.environ.get("CAMTRACE_DEBUG"):
             traceback.print_exc()
         reason, internal = error_text(error), not isinstance(error, CamtraceError)
@@ -210,7 +221,7 @@ def _run(job: Job) -> Done:
 
 
 def _run_again(job: Job, first: Done) -> Done:
-    """A job that failed, by itself; if it fails again, for the first reason."""
+    """Run a failed job by itself; if it fails again, the first reason stands."""
     again = _run(job)
     seconds = first.seconds + again.seconds
     if again.outcome is None:
@@ -220,7 +231,9 @@ def _run_again(job: Job, first: Done) -> Done:
 
 
 def _small(jobs: Sequence[Job]) -> bool:
-    """Whether the jobs are for the CPU, and small."""
-    inputs = {id(job.given): job.given for job in jobs}.values()
-    bytes_each = [4 * len(given.photos) * len(given.bank.names) * given.bank.dim for given in inputs]
-    return all(given.device == "cpu" for given in inputs) and max(bytes_each, default=0) <= SIDE_BY_SIDE_BYTES
+    """True if all jobs run on the CPU and are small."""
+    inputs = {id(job.task_input): job.task_input for job in jobs}.values()
+    bytes_each = [
+        4 * len(task_input.photos) * len(task_input.bank.names) * task_input.bank.dim for task_input in inputs
+    ]
+    return all(task_input.device == "cpu" for task_input in inputs) and max(bytes_each, default=0) <= SIDE_BY_SIDE_BYTES

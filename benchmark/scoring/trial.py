@@ -1,10 +1,9 @@
-"""Is it an encoder at all? Each one is asked twice for the same photos before it is scored: alone, then in company.
+"""Trial of encoders: each embeds a few photos of the set twice before it is scored.
 
-First every encoder answers for a few photos of the set, by itself. When all have answered they are asked together, as
-in the pass that follows, so that it shows whatever one of them does to what they share; and once more for one view
-without the others of its batch. The answers must be real, finite, of the promised shape, and they must agree. Scores of
-an encoder whose answers differ are those of one draw: it is scored only where that is asked for, and the result says
-so.
+First every encoder embeds by itself. Then the views are made for all encoders at once, as in the pass that follows, and
+embedded again, so that an effect of one encoder on what they share is seen; and one view is embedded without the others
+of its batch. Embeddings must be real, finite and of the promised shape, and both must agree. If they differ, scores
+would be those of one random draw: the encoder is scored only with ``--allow-random``, and the result records it.
 """
 
 from __future__ import annotations
@@ -31,34 +30,34 @@ from builders.photos import PhotoSet, PhotoSource
 from builders.untrusted import describe_error
 
 PHOTOS = 3
-"""That each encoder is asked for."""
+"""Photos that each encoder embeds in the trial."""
 
 TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "float16": 2e-2, "bfloat16": 1e-1}
-"""Largest difference of two answers, as a share of their length, that is rounding: about a thousand roundings of one
-number of that precision. Another batch is another order of sums."""
+"""Largest difference of two embeddings, as a share of their length, that counts as rounding: about a thousand roundings
+of one number of that precision. Another batch is another order of sums."""
 
 CONSTANT = 1e-7
-"""Difference of two embeddings, as a share of their largest number, that is none in float32."""
+"""Difference of two embeddings, as a share of their largest number, up to which they are equal in float32."""
 
 OWN_FAILURES = 0.05
-"""Share of the photos on which an encoder's own code may fail, such as pictures one pixel wide. More is its failure:
-the photos that are left are chosen by it, and their scores are not those of the set."""
+"""Share of the photos on which an encoder's own code may fail, such as pictures one pixel wide. With more the encoder
+has failed: it would choose the photos that are left, and their scores are not those of the set."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it."""
+    """Outcome of the trial of one encoder."""
 
     reason: str = ""
-    """Why it is no encoder; one sentence, empty if it is one."""
+    """One sentence on why it cannot be scored; empty if it can."""
     photos: int = 0
-    """That it was asked for; 0 where none of those tried can be read."""
+    """Number of photos that it embedded; 0 if none of those tried can be read."""
     repeated: float = 0.0
-    """Largest difference of two answers to the same photos, as a share of the embedding's length."""
+    """Largest difference of two embeddings of one photo, as a share of their length."""
     alone: float = 0.0
-    """The same of a view without the others of its batch."""
+    """The same between a view in its batch and alone."""
     random: str = ""
-    """Why its scores would be those of one draw; one sentence, empty if its answers agree."""
+    """One sentence on why its scores would be those of one random draw; empty if its embeddings agree."""
 
     def record(self) -> dict[str, Any]:
         """JSON values."""
@@ -67,13 +66,16 @@ class Trial:
 
 
 def try_encoders(encoders: Sequence[Encoder], photos: PhotoSet, recipe: ViewRecipe, options: RunOptions) -> list[Trial]:
-    """Ask each encoder twice, alone and in company.
+    """Embed a few photos twice with each encoder: by itself, and with views made for all encoders at once.
 
     Args:
-        encoders: of one run. One that fails is asked no more, the others are.
-        photos: to be scored; a few of them are read.
-        recipe: its first view is made of each.
-        options: views per forward pass are its ``batch_size``: at 1 no view has company in its batch.
+        encoders: of one run. One that fails is not tried again; the others are.
+        photos: the set to score; a few of them are read.
+        recipe: its first view is made of each photo.
+        options: ``batch_size`` is the number of views per forward pass.
+
+    Returns:
+        One trial per encoder, in order.
     """
     view, photos = recipe.only(recipe.names[:1]), _read_once(photos)
     found = [_first_answer(encoder, photos, view, options) for encoder in encoders]
@@ -99,7 +101,7 @@ def try_encoders(encoders: Sequence[Encoder], photos: PhotoSet, recipe: ViewReci
 
 @dataclass(frozen=True)
 class _ReadOnce:
-    """A ``PhotoSource`` that keeps what it has read: a simulated photo is rendered for all encoders and both times."""
+    """A ``PhotoSource`` that caches photos: a simulated photo is rendered once for all encoders and both times."""
 
     source: PhotoSource
     known: dict[int, bytes] = field(default_factory=dict)
@@ -111,13 +113,13 @@ class _ReadOnce:
 
 
 def _read_once(photos: PhotoSet) -> PhotoSet:
-    """Those of a set that are tried, in their order."""
+    """The photos of a set that are tried, in order, from a source that caches them."""
     tried = photos.select(_spread(len(photos)))
     return replace(tried, source=_ReadOnce(tried.source))
 
 
 def _failure(photo: PhotoViews, which: int) -> str:
-    """Why there is no view of a photo for one preprocessing; empty if there is one."""
+    """Why there is no view of a photo under one preprocessing; empty if there is one."""
     return photo.failure or (next(iter(photo.view_failures[which].values()), "") if photo.view_failures else "")
 
 
@@ -132,7 +134,7 @@ class _Answer:
 
 
 def _first_answer(encoder: Encoder, photos: PhotoSet, view: ViewRecipe, options: RunOptions) -> _Answer | str:
-    """Its answer alone to the first of these photos, or why there is none; empty if none of them can be read."""
+    """Embeddings of the first readable photos by this encoder, or why there are none; "" if no photo is readable."""
     indices, arrays, failures = [], [], []
     for photo in iterate_views(photos, range(len(photos)), view, [encoder.preprocess]):
         if reason := _failure(photo, 0):
@@ -155,10 +157,10 @@ def _first_answer(encoder: Encoder, photos: PhotoSet, view: ViewRecipe, options:
 
 
 def _compared(encoder: Encoder, first: _Answer, views: torch.Tensor, options: RunOptions) -> Trial:
-    name, asked = encoder.info.id, len(first.indices)
+    name, photos_tried = encoder.info.id, len(first.indices)
     second, single = _embedded(encoder, views, options), _embedded(encoder, views[:1], options)
     if isinstance(second, str) or isinstance(single, str):
-        return Trial(f"{second if isinstance(second, str) else single} (at first it did not)", asked)
+        return Trial(f"{second if isinstance(second, str) else single} (at first it did not)", photos_tried)
     repeated, alone = (_difference(first.embeddings, again) for again in (second, single))
     same = torch.equal(views, first.views)
     allowed, random = TOLERANCE.get(encoder.dtype, TOLERANCE["float32"]), ""
@@ -167,7 +169,7 @@ def _compared(encoder: Encoder, first: _Answer, views: torch.Tensor, options: Ru
         random = f"{name}: asked twice for the same photos it gives embeddings {_percent(repeated)} apart{where}"
     elif alone > allowed:
         random = f"{name}: the embedding of a view depends on the others of its batch, by {_percent(alone)}"
-    return Trial("", asked, repeated, alone, random)
+    return Trial("", photos_tried, repeated, alone, random)
 
 
 def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.ndarray | str:
@@ -193,7 +195,7 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
 
 
 def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
-    """What is to be said of an encoder whose own code fails on photos that can be read; empty where they are few.
+    """One sentence on an encoder whose own code fails on photos that can be read; empty if they are few.
 
     Args:
         name: of the encoder.
@@ -209,8 +211,8 @@ def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
     return f"{name}: it fails on {len(own)} of {photos} photos, which can be read (the first: {own[0]})"
 
 
-def one_for_all(name: str, bank: Bank, rows: np.ndarray) -> str:
-    """What is to be said of an encoder that gives every photo the same embedding in every view; empty if it does not.
+def constant_embedding(name: str, bank: Bank, rows: np.ndarray) -> str:
+    """One sentence on an encoder that gives every photo the same embedding in every view; empty if it does not.
 
     Args:
         name: of the encoder.
@@ -256,7 +258,7 @@ def _percent(share: float) -> str:
 
 
 FOLDER = "gates"
-"""Of the cache."""
+"""Folder of the cache."""
 
 
 def cached_trials(
@@ -268,13 +270,13 @@ def cached_trials(
     *,
     earlier: str | None = None,
 ) -> list[Trial]:
-    """As ``try_encoders``, or as it found when it was asked exactly this before.
+    """Trials as by ``try_encoders``, from the cache if the same encoders were tried on the same photos before.
 
-    A first run on many photos asks before it knows their bytes; what it found is kept under its name of them,
-    ``earlier``, until a run that knows them gives it to their hash.
+    A first run on many photos tries encoders before it knows the photos' bytes. Its trials are cached under its
+    stand-in for their hash, ``earlier``, until a run that knows the hash renames them.
 
-    An encoder is known with its company: what one does to another shows only beside it. A run in which one encoder
-    cannot be identified keeps nothing. Failures are not kept: memory that was short, a file that was away.
+    The key holds all encoders of the run, since one may affect another. If one of them is not identified, nothing is
+    cached. Failures are not cached, since memory may have been short or a file away.
     """
     key = _key(encoders, photos, bytes_hash, recipe, options)
     files = _files(key, len(encoders), options)
@@ -294,7 +296,7 @@ def cached_trials(
 def _key(
     encoders: Sequence[Encoder], photos: PhotoSet, bytes_hash: str, recipe: ViewRecipe, options: RunOptions
 ) -> dict[str, Any] | None:
-    """Everything that decides what is found, as JSON values; None where an encoder is not identified."""
+    """Everything that decides the trials, as JSON values; None if an encoder is not identified."""
     if not all(encoder.cacheable for encoder in encoders):
         return None
     banks = [key_of(encoder, photos, bytes_hash, options.storage) for encoder in encoders]
@@ -310,17 +312,17 @@ def _key(
 
 @functools.cache
 def _code() -> str:
-    """Hash of the lines that ask."""
+    """Hash of this module."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
 
 
 def _files(key: dict[str, Any] | None, encoders: int, options: RunOptions) -> list[Path]:
-    """Of each encoder; none where nothing may be kept."""
+    """Cache file of each encoder; none if nothing may be cached."""
     places = range(encoders) if key else ()
     return [options.cache / FOLDER / f"{key_hash({**(key or {}), 'place': place})}.json" for place in places]
 
 
 def _renamed(old: Sequence[Path], new: Sequence[Path]) -> None:
     for there, here in zip(old, new, strict=True):
-        with contextlib.suppress(OSError):  # nothing there, or a disk that takes nothing: asked again
+        with contextlib.suppress(OSError):  # there is none, or it cannot be renamed: tried again
             os.replace(there, here)

@@ -92,7 +92,7 @@ def of_what_was_kept(folder: Path) -> str:
 
 
 def of_a_task() -> str:
-    job: Any = SimpleNamespace(task=SimpleNamespace(run=raising(ValueError(PLANTED))), given=None, slot=None)
+    job: Any = SimpleNamespace(task=SimpleNamespace(run=raising(ValueError(PLANTED))), task_input=None, cached=None)
     return tasks_run._run(job).reason
 
 

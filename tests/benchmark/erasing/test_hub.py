@@ -17,12 +17,12 @@ import json, sys
 from pathlib import Path
 
 import camtrace
-from benchmark.scoring.erase import publish
+from benchmark.publishing import publish_eraser
 from builders.errors import CamtraceError
 
 folder, repo = sys.argv[1:]
 for _ in range(2):
-    publish(Path(folder), repo)
+    publish_eraser(Path(folder), repo)
 eraser, fit = camtrace.load_eraser(repo)
 try:
     camtrace.load_eraser("camtrace/nothing-here")

@@ -57,7 +57,7 @@ def test_forked__both_are_at_work_at_once_and_done_at_the_end(tmp_path):
         assert until(folder / "here")
         (folder / "there").touch()
 
-    with Forked(there).doing(tmp_path):
+    with Forked(there).run(tmp_path):
         (tmp_path / "here").touch()
         assert until(tmp_path / "there")
     [pid] = pids(tmp_path)
@@ -70,14 +70,14 @@ def test_forked__is_ready_before_it_is_told_and_ends_untold(tmp_path):
         assert until(tmp_path / "noted")
     [pid] = pids(tmp_path)
     assert gone(pid)
-    with Forked(noted, lambda: noted(tmp_path)) as one, one.doing(tmp_path):
+    with Forked(noted, lambda: noted(tmp_path)) as one, one.run(tmp_path):
         pass
     assert len(pids(tmp_path)) == 3  # ready, and done there once
     assert os.getpid() not in pids(tmp_path)
 
 
 def test_forked__what_is_slower_is_waited_for(tmp_path):
-    with Forked(lambda: (time.sleep(0.2), noted(tmp_path))).doing():
+    with Forked(lambda: (time.sleep(0.2), noted(tmp_path))).run():
         assert not (tmp_path / "pids").exists()
     assert os.getpid() not in pids(tmp_path)
 
@@ -88,7 +88,7 @@ def test_forked__an_error_is_raised_here_after_the_body_and_said_once(tmp_path, 
         raise OSError(28, "No space left on device", name)
 
     did = []
-    with pytest.raises(OSError, match="No space left") as raised, Forked(refuse).doing("report.png"):
+    with pytest.raises(OSError, match="No space left") as raised, Forked(refuse).run("report.png"):
         did.append("body")
     assert (did, raised.value.errno, raised.value.filename) == (["body"], 28, "report.png")
     assert [pid == os.getpid() for pid in pids(tmp_path)] == [False, True]
@@ -103,13 +103,13 @@ def test_forked__what_a_killed_fork_leaves_is_done_here(tmp_path, when):
         if os.getpid() != own and now == when:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with Forked(lambda: noted(tmp_path, lambda: end("work")), lambda: end("ready")).doing():
+    with Forked(lambda: noted(tmp_path, lambda: end("work")), lambda: end("ready")).run():
         pass
     assert pids(tmp_path)[-1] == own
 
 
 def test_forked__what_cannot_be_sent_is_done_here(tmp_path):
-    with Forked(lambda function: noted(tmp_path, function)).doing(lambda: None):
+    with Forked(lambda function: noted(tmp_path, function)).run(lambda: None):
         pass
     assert pids(tmp_path) == [os.getpid()]
 
@@ -123,7 +123,7 @@ def test_forked__where_the_body_fails_the_fork_is_ended(tmp_path):
         noted(tmp_path, lambda: time.sleep(3))
         (tmp_path / "late").touch()
 
-    with pytest.raises(KeyError, match="body"), Forked(slow).doing():
+    with pytest.raises(KeyError, match="body"), Forked(slow).run():
         wait_and_fail()
     [pid] = pids(tmp_path)
     assert gone(pid)
@@ -132,7 +132,7 @@ def test_forked__where_the_body_fails_the_fork_is_ended(tmp_path):
 
 def test_forked__where_nothing_is_forked_it_is_done_here(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with Forked(noted).doing(tmp_path):
+    with Forked(noted).run(tmp_path):
         assert not (tmp_path / "pids").exists()
     assert pids(tmp_path) == [os.getpid()]
 
@@ -151,7 +151,7 @@ def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_beside_i
     monkeypatch.setattr(reports, "draw_courses", lambda courses, questions, path: None)
     monkeypatch.setattr(reports, "courses", lambda results: [])
     monkeypatch.setattr(reports, "report_text", lambda results, questions, unloaded: "text")
-    drawing = reports.drawing_beside() if early else None
+    drawing = reports.begin_drawing() if early else None
     results = [Named({"id": "toy"}), Named({"id": "toy"})]
     assert reports.write_reports(results, {}, tmp_path, drawing=drawing) == "text"
     assert (tmp_path / "report.html").read_text() == str(os.getpid()) != (tmp_path / "report.png").read_text()
@@ -161,7 +161,7 @@ def test_score__who_draws_is_there_while_it_scores_and_goes_with_it(tmp_path, mo
     there = []
 
     def fails(*given, **named):
-        there.extend(process for process in multiprocessing.active_children() if process.name == "beside")
+        there.extend(process for process in multiprocessing.active_children() if process.name == "drawing")
         raise DataError("no photos today")
 
     monkeypatch.setattr("benchmark.scoring.run_request", fails)

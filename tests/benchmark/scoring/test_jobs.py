@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from benchmark.scoring import tasks_run as task_runs
-from benchmark.scoring.tasks_run import ROOMS_OF_TASKS, Job, run_jobs
+from benchmark.scoring.tasks_run import PACKAGES_OF_TASKS, Job, run_jobs
 from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
 from tests.support.processes import run_python
@@ -157,12 +157,12 @@ def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by
                 inner = [n.module for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and n.module]
                 opened |= {".".join(name.split(".")[:2]) for name in inner}
     there_already = {"benchmark.compute", "benchmark.tasks"}  # ``run_jobs`` imports them itself
-    assert opened - there_already == set(ROOMS_OF_TASKS)
+    assert opened - there_already == set(PACKAGES_OF_TASKS)
     code = (
         "import sys\n"
         "from types import SimpleNamespace as Some\n"
-        "from benchmark.scoring.tasks_run import ROOMS_OF_TASKS, Job, run_jobs\n"
-        "missing = lambda given: print([room for room in ROOMS_OF_TASKS if room not in sys.modules])\n"
+        "from benchmark.scoring.tasks_run import PACKAGES_OF_TASKS, Job, run_jobs\n"
+        "missing = lambda given: print([room for room in PACKAGES_OF_TASKS if room not in sys.modules])\n"
         "task = Some(name='', effort=None, run=missing)\n"
         "run_jobs([Job(task, Some(photos=(), bank=Some(names=(), dim=1), device='cpu'))])"
     )

@@ -218,10 +218,10 @@ def test_require_space__refused_before_anything_is_embedded(tmp_path, encoder, p
     assert not list(tmp_path.rglob("*.npy"))
     said = []
     monkeypatch.setattr(store_paths, "free_space", lambda folder: 5_000_000_000)
-    monkeypatch.setattr(store_paths, "SAID_FROM", 1)
+    monkeypatch.setattr(store_paths, "LOG_FROM", 1)
     options = RunOptions(cache=tmp_path, workers=0, resamples=200, assignment_seeds=2)
     tasks = [all_tasks()["probe/sharpening"]]
-    [scored] = score_encoders([encoder], photos, tasks, options, tell=said.append)
+    [scored] = score_encoders([encoder], photos, tasks, options, log=said.append)
     numbers = len(photos) * 3 * scored.result.encoder["dimension"]
     assert said == [f"embeddings: {4 * numbers / 1e6:.1f} MB more in {tmp_path / 'banks'} (5.0 GB free)"]
 

@@ -39,7 +39,7 @@ def settle(monkeypatch, tmp_path):
         for i in failed:
             known[i].failures["encoder", "of before"] = "x"
         options = RunOptions(cache=Path(tmp_path), force_dtype=force)
-        return scoring_run._precise_enough(encoders, None, "0", options, known), known
+        return scoring_run._usable(encoders, None, "0", options, known), known
 
     return settled
 
@@ -48,13 +48,13 @@ def settle(monkeypatch, tmp_path):
     ("verdict", "force", "used"),
     [(None, False, True), (None, True, True), (PASSED, False, True), (PASSED, True, True), (REFUSED, True, True)],
 )
-def test_precise_enough__one_that_passes_or_is_forced(settle, verdict, force, used):
+def test_usable__one_that_passes_or_is_forced(settle, verdict, force, used):
     fit, (known,) = settle(verdict, force=force)
     assert (fit, known.gate, known.failures) == ([0] if used else [], verdict, {})
     assert ("precision gate" in known.seconds) == (verdict is not None)
 
 
-def test_precise_enough__one_alone_that_is_refused_ends_the_run(settle):
+def test_usable__one_alone_that_is_refused_ends_the_run(settle):
     with pytest.raises(EncoderError, match="too coarse"):
         settle(REFUSED, force=False)
     with pytest.raises(EncoderError, match="no photo"):
@@ -62,7 +62,7 @@ def test_precise_enough__one_alone_that_is_refused_ends_the_run(settle):
 
 
 @pytest.mark.parametrize(("force", "fit"), [(False, [1, 2]), (True, [0, 1, 2])])
-def test_precise_enough__of_several_the_refused_ones_fail(settle, force, fit):
+def test_usable__of_several_the_refused_ones_fail(settle, force, fit):
     found, known = settle(REFUSED, PASSED, None, DataError("no photo"), PASSED, force=force, failed=(4,))
     assert found == fit
     assert [one.gate for one in known] == [REFUSED, PASSED, None, None, None]
