@@ -29,7 +29,7 @@ def answers():
 
 
 def replace_answers(folder: Path, **arrays) -> None:
-    """Other answers beside a result of an older version, which did not record their hash."""
+    """Other answers for a result of an older version, which has no hash of them."""
     np.savez(folder / "answers.npz", **arrays)
     raw = json.loads((folder / "result.json").read_text())
     del raw["environment"]["answers_sha256"], raw["environment"]["values_sha256"]
