@@ -93,10 +93,6 @@ WORDS = {"adjusted", "alpha", "chance", "holm_p", "level", "p", "p_chance", "p_v
 EXCEPTIONS = {
     ("benchmark/audit/report.py", "q.adjusted < 0.0001"): "how a p-value is written",
     ("benchmark/audit/result.py", "self.chance < 1"): "no division by zero",
-    ("benchmark/leaderboard/entries.py", "0 < score.chance < 1"): "a file of others: is the number possible",
-    ("benchmark/leaderboard/entries.py", "0 <= score.chance <= 1"): "a file of others: is the number possible",
-    ("benchmark/leaderboard/entries.py", "0 <= score.low <= score.high <= 1"): "a file of others: is it possible",
-    ("benchmark/leaderboard/entries.py", "abs(one.chance - other.chance) > SAME_WITHIN"): "two files of one question",
     ("benchmark/probe/parts.py", "self.gain.low > 0"): "a gain between parts of the train photos, recorded as a fact",
     ("benchmark/results/summary.py", "0 < chance < 1"): "log-odds are defined there only",
     ("benchmark/stats/significance.py", "chance < 1"): "no division by zero",

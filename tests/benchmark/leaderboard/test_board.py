@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.board_data import commands
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.means import folded
-from benchmark.leaderboard.site import commands
 from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Failure
