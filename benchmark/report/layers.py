@@ -146,7 +146,7 @@ def region_maps(result: Result, questions: Questions) -> list[RegionMap]:
                     table[cell.row][cell.column] = find_score(output.scores, task, metric.name)
             if all(score is None for row in table for score in row):
                 continue
-            references = [
+            references: list[tuple[str, Score | None]] = [
                 (name, find_score(outputs[name].scores, task, metric.name))
                 for name in ("border", "centre", "mean")
                 if name in outputs

@@ -97,7 +97,7 @@ def test_moments__nan_is_not_counted():
     assert moments.squares == 14
 
 
-def test_smallest_effect__is_found_in_nine_of_ten_sets():
+def test_smallest_effect__is_flagged_in_nine_of_ten_sets():
     from benchmark.stats import table_p_value
     from builders.splits import cramers_v
 

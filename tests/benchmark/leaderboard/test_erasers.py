@@ -1,4 +1,4 @@
-"""An eraser on the board: a row of its own that knows its encoder, an arrow in the plane, no part of group means."""
+"""An eraser on the board: a separate row with a link to its encoder, an arrow in the plane, no part of group means."""
 
 import dataclasses
 
