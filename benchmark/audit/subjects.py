@@ -129,9 +129,9 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
         raise UsageError(
             f"{photos.name}: no photo has a label; put photos in a folder for each class, or name a column (--label)"
         )
-    found_source = column_of(photos, source) if source else first_column(photos, ("source",))
-    found_owner = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
-    return PhotoSubject(photos, named, found_source, found_owner)
+    source_column = column_of(photos, source) if source else first_column(photos, ("source",))
+    owner_column = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
+    return PhotoSubject(photos, named, source_column, owner_column)
 
 
 class StreamedSubject:
