@@ -1,40 +1,44 @@
-"""Is a trace there: the only module that compares a score with chance, or a p-value with a level.
+"""Whether a trace is there, and where it is least: the only module that compares a score with chance or a p-value with
+a level.
 
-Reports, figures, erasers' cards and the leaderboard show what these functions return. The rules are arguments, whose
+Reports, figures, cards of erasers and the leaderboard show what these functions return. The rules are arguments; their
 defaults are the rules of a report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from benchmark.results import Questions, Result, metric_of
+from benchmark.results import Metric, OutputScores, Questions, Result, Score, metric_of
 from benchmark.stats import EffectSize, effect_size, holm
 
 Trace = Literal["readable", "weak", "none"]
-"""``none``: not told from chance; ``weak``: above chance, but by less than ``WEAK_BELOW``; ``readable``: by more."""
+"""``none``: not above chance; ``weak``: above chance by less than ``WEAK_BELOW``; ``readable``: by more."""
 
 LEVEL = 0.05
-"""Of a corrected p-value, and of the permutation test's."""
+"""Level of corrected p-values, and of the permutation test."""
 
 WEAK_BELOW = 0.05
-"""Share of the way from chance to 1. Photos that are each asked in many views can tell 17.0 % from 16.7 %, which is no
-trace to speak of."""
+"""Share of the way from chance to 1. With many views of each photo, 17.0 % is significantly above 16.7 %, but such a
+trace has no practical weight."""
 
 MARGIN = 0.01
-"""Semantics are called equal where plain kNN is right for at most so much less of the photos than on the embedding."""
+"""Semantics are called equal where the accuracy of plain kNN lies at most this far below that of the embedding."""
 
 MATTERS = 1 / 3
-"""Of the half width of the interval of test photos: a margin of train photos above it is stated."""
+"""Share of the half width of the interval over test photos. A margin over train photos above it is stated."""
 
 NORMAL = 1.959964
-"""Standard deviations of a normal variable between which 95 % of it lie."""
+"""95 % of a normal variable lie within so many standard deviations of its mean."""
+
+WHOLE_VIEW = ("cls", "mean", "max", "gem")
+"""Poolings of the whole picture: their scores form curves over depth. Poolings of regions form maps."""
 
 
-class Judged(Protocol):
-    """A score with its interval, as results have it."""
+class ScoreLike(Protocol):
+    """A score with its interval and its details, such as ``benchmark.results.Score``."""
 
     @property
     def value(self) -> float: ...
@@ -50,21 +54,23 @@ class Judged(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one probe says about its trace."""
+    """Whether the trace of one probe is there, and how strong it is."""
 
     chance: float
-    """What a guess gets: one over the number of classes, or the share of the most frequent class where that is more."""
+    """Accuracy of a guess: one over the number of classes, or the share of the most frequent class where that is
+    more."""
     effect: EffectSize | None
     """The share of the way from ``chance`` to 1; ``None`` where chance is 1."""
     p_value: float | None
-    """Of no better than chance, after Holm's correction over the probes judged together; ``None`` in older results."""
+    """Of "no better than chance", after Holm's correction over the probes judged together; ``None`` in older
+    results."""
     trace: Trace
     most_frequent: bool = False
     """Whether ``chance`` is the share of the most frequent class."""
 
 
-def chance_of(score: Judged) -> float:
-    """What a guess gets: always the most frequent class, where that is right oftener than one over the classes.
+def chance_of(score: ScoreLike) -> float:
+    """Accuracy of a guess: one over the classes, or the share of the most frequent class where that is more.
 
     >>> from types import SimpleNamespace
     >>> chance_of(SimpleNamespace(chance=0.5, details={"most_frequent_class": 0.7}))
@@ -73,17 +79,17 @@ def chance_of(score: Judged) -> float:
     return max(score.chance, float(score.details.get("most_frequent_class", 0.0)))
 
 
-def judged(scores: Sequence[Judged], *, level: float = LEVEL, weak_below: float = WEAK_BELOW) -> list[Verdict]:
-    """The verdicts on scores that are asked together, in order.
+def judge(scores: Sequence[ScoreLike], *, level: float = LEVEL, weak_below: float = WEAK_BELOW) -> list[Verdict]:
+    """Verdicts on scores whose p-values are corrected together, in the order of the scores.
 
-    Above chance is decided by ``details["p_chance"]`` (``benchmark.stats.against_chance`` over the test photos), which
-    Holm corrects over all these scores. Where the task has a permutation test (shuffled labels), its p-value is a
-    second condition: it asks another question, so it is not of Holm's family. A score without ``p_chance`` falls back
-    to its interval lying above chance.
+    ``details["p_chance"]`` (``benchmark.stats.against_chance`` over the test photos), after Holm's correction over all
+    these scores, decides whether a score is above chance. Where the task has a permutation test (shuffled labels), its
+    p-value is a second condition: it tests another hypothesis, so it is not part of Holm's family. For a score without
+    ``p_chance`` the interval has to lie above chance.
 
     Args:
-        scores: of one result, for example.
-        level: of the corrected p-value, and of the permutation test's.
+        scores: those of one result, for example.
+        level: of the corrected p-value and of the permutation test.
         weak_below: share of the way from chance to 1 below which a trace is weak.
     """
     tested = [score for score in scores if "p_chance" in score.details]
@@ -92,7 +98,7 @@ def judged(scores: Sequence[Judged], *, level: float = LEVEL, weak_below: float 
     return [_verdict(score, p_values.get(id(score)), level, weak_below) for score in scores]
 
 
-def _verdict(score: Judged, p_value: float | None, level: float, weak_below: float) -> Verdict:
+def _verdict(score: ScoreLike, p_value: float | None, level: float, weak_below: float) -> Verdict:
     chance = chance_of(score)
     effect = effect_size(score.value, score.low, score.high, chance) if chance < 1 else None
     shuffled = score.details.get("controls", {}).get("shuffled", {})
@@ -104,7 +110,7 @@ def _verdict(score: Judged, p_value: float | None, level: float, weak_below: flo
 
 
 def still_read(low: float, chance: float) -> bool:
-    """Whether a trace is still read after erasing: its interval does not reach down to chance.
+    """Whether a trace is still read after erasing: its interval lies above chance.
 
     >>> still_read(0.18, 1 / 6), still_read(0.16, 1 / 6)
     (True, False)
@@ -113,14 +119,14 @@ def still_read(low: float, chance: float) -> bool:
 
 
 def chance_flag(low: float, high: float, chance: float, *, trace: bool, guess: float | None = None) -> str:
-    """What a board says of an interval: ``below-chance``; of a trace that reaches down to it ``at-chance``; or nothing.
+    """Flag of an interval on a board: ``below-chance``, ``at-chance`` for a trace that is not above it, or empty.
 
     Args:
         low, high: the interval.
-        chance: that the column shows, one over the number of classes.
-        trace: whether it is the score of a trace.
-        guess: what a trace has to be above (``chance_of``); None for ``chance``. An interval between the two is not
-            below what the column shows, and cannot be told from a guess.
+        chance: chance as the column shows it, one over the number of classes.
+        trace: whether the score is that of a trace.
+        guess: what a trace has to exceed (``chance_of``); None for ``chance``. An interval between the two gets
+            ``at-chance``: it is not below what the column shows, and not distinguishable from a guess.
 
     >>> chance_flag(0.1, 0.15, 0.2, trace=False), chance_flag(0.1, 0.3, 0.2, trace=True)
     ('below-chance', 'at-chance')
@@ -134,13 +140,13 @@ def chance_flag(low: float, high: float, chance: float, *, trace: bool, guess: f
     return "at-chance" if trace and low <= (chance if guess is None else guess) else ""
 
 
-def is_positive(difference: Judged) -> bool:
-    """Whether a difference is above its chance, which is 0: its interval does not reach down to it."""
+def is_positive(difference: ScoreLike) -> bool:
+    """Whether the interval of a difference lies above 0, which is its chance."""
     return difference.low > 0
 
 
 def is_significant(p_value: float, *, level: float = LEVEL) -> bool:
-    """Whether a p-value, corrected where several are asked together, is below a level.
+    """Whether a p-value is below a level; correct p-values of several tests before.
 
     >>> is_significant(0.049), is_significant(0.049, level=0.01)
     (True, False)
@@ -149,29 +155,29 @@ def is_significant(p_value: float, *, level: float = LEVEL) -> bool:
 
 
 def is_confounded(p_value: float, effect: float, *, level: float, smallest: float) -> bool:
-    """Whether an audit flags a question: significant, and by no smaller an effect than ``smallest``."""
+    """Whether an audit flags a question: its p-value is significant, and its effect is ``smallest`` or more."""
     return is_significant(p_value, level=level) and bool(effect >= smallest)
 
 
 @dataclass(frozen=True)
 class LeastOutput:
-    """The output with the least trace among those that know the content as well as the embedding does."""
+    """Position of the output with the least trace among those with the semantics of the embedding."""
 
     index: int
     candidates: int
-    """Outputs with equal semantics, of which it is the least."""
+    """Number of outputs with equal semantics, this one included."""
 
 
 def least_output(
     traces: Sequence[float], semantics: Sequence[float], final: float, final_semantics: float, *, margin: float = MARGIN
 ) -> LeastOutput | None:
-    """Where a trace is least at equal semantics; None where nothing is less than on the embedding.
+    """Output whose trace is least at equal semantics; None where no such output has less than the embedding.
 
     Args:
-        traces: [outputs], the score of the trace, or a difference, of which the size counts.
-        semantics: [outputs], accuracy of plain kNN.
-        final, final_semantics: of the embedding.
-        margin: how much less accurate equal semantics may be.
+        traces: [outputs], scores of the trace, or differences, whose size counts.
+        semantics: [outputs], accuracies of plain kNN.
+        final, final_semantics: the same scores of the embedding.
+        margin: how far equal semantics may lie below those of the embedding.
 
     >>> least_output([0.5, 0.3, 0.2], [0.9, 0.895, 0.5], 0.4, 0.9)
     LeastOutput(index=1, candidates=2)
@@ -183,30 +189,133 @@ def least_output(
     return None if abs(traces[best]) >= abs(final) else LeastOutput(best, len(equal))
 
 
-def training_margin(score: Judged) -> float | None:
-    """Within which 95 % of probes of other train photos lie, plus or minus; None where it does not matter.
+@dataclass(frozen=True)
+class CurvePoint:
+    """One output on a curve over depth."""
 
-    It matters where it is more than a third of what the test photos leave open.
+    output: OutputScores
+    score: Score
+
+    @property
+    def depth(self) -> float:
+        """In (0, 1]."""
+        return (self.output.layer + 1) / self.output.layers
+
+
+@dataclass(frozen=True)
+class DepthCurves:
+    """One metric of one question over the depth of a network."""
+
+    task: str
+    metric: Metric
+    by_pooling: dict[str, list[CurvePoint]]
+    """Points in the order of layers."""
+    final: Score | None
+    """Score of the embedding."""
+
+    @property
+    def of_semantics(self) -> bool:
+        """Whether the metric is the accuracy of plain kNN."""
+        return self.metric.summary == "SP"
+
+
+@dataclass(frozen=True)
+class LeastTrace:
+    """The output with the least trace among those with the semantics of the embedding."""
+
+    output: OutputScores
+    score: Score
+    semantics: Score
+    final: Score
+    final_semantics: Score
+    candidates: int
+    """Number of outputs with equal semantics, this one included."""
+    outputs: int
+    """Number of outputs on the curves."""
+
+
+def output_questions(result: Result, questions: Questions) -> Iterator[tuple[str, Metric]]:
+    """Tasks that outputs were scored on, with each metric that is a trace or plain kNN, in the order of reports."""
+    scored = {(s.task, s.metric) for output in result.outputs for s in output.scores}
+    for task, question in questions.items():
+        for metric in question.metrics:
+            is_trace = metric.kind != "accuracy" and metric.main
+            if (task, metric.name) in scored and (is_trace or metric.summary == "SP"):
+                yield task, metric
+
+
+def depth_curves(result: Result, questions: Questions) -> list[DepthCurves]:
+    """The curves of every question that outputs were scored on: its traces, and the accuracy of plain kNN."""
+    curves = []
+    for task, metric in output_questions(result, questions):
+        by_pooling: dict[str, list[CurvePoint]] = {}
+        for output in result.outputs:
+            score = find_score(output.scores, task, metric.name)
+            if score is not None and output.pooling in WHOLE_VIEW:
+                by_pooling.setdefault(output.pooling, []).append(CurvePoint(output, score))
+        for points in by_pooling.values():
+            points.sort(key=lambda point: point.depth)
+        if by_pooling:
+            curves.append(DepthCurves(task, metric, by_pooling, find_score(result.scores, task, metric.name)))
+    return curves
+
+
+def least_trace(curves: DepthCurves, semantics: DepthCurves | None) -> LeastTrace | None:
+    """Output where a trace is least at equal semantics (``MARGIN``).
+
+    None where no such output has less of it than the embedding, or where a score that decides it is absent.
+    """
+    if semantics is None or semantics.final is None or curves.final is None:
+        return None
+    accuracies = {p.output.name: p.score for points in semantics.by_pooling.values() for p in points}
+    points = [p for line in curves.by_pooling.values() for p in line if p.output.name in accuracies]
+    values = [p.score.value for p in points]
+    equal = [accuracies[p.output.name].value for p in points]
+    least = least_output(values, equal, curves.final.value, semantics.final.value)
+    if least is None:
+        return None
+    best = points[least.index]
+    content = accuracies[best.output.name]
+    return LeastTrace(
+        best.output, best.score, content, curves.final, semantics.final, least.candidates, outputs=len(points)
+    )
+
+
+def find_score(scores: Sequence[Score], task: str, metric: str) -> Score | None:
+    """The score of a task and metric; None where there is none."""
+    return next((s for s in scores if (s.task, s.metric) == (task, metric)), None)
+
+
+def training_margin(score: ScoreLike) -> float | None:
+    """Half width of the range of 95 % of probes with other train photos; None where it does not matter.
+
+    It matters where it is more than a third of the half width of the interval over test photos.
 
     >>> from types import SimpleNamespace
     >>> details = {"training_spread": {"deviation": 0.01}}
     >>> round(training_margin(SimpleNamespace(low=0.45, high=0.55, details=details)), 4)
     0.0196
     """
-    found = score.details.get("training_spread")
-    if not isinstance(found, Mapping):
+    spread = score.details.get("training_spread")
+    if not isinstance(spread, Mapping):
         return None
-    margin = NORMAL * float(found["deviation"])
+    margin = NORMAL * float(spread["deviation"])
     return margin if margin > MATTERS * (score.high - score.low) / 2 else None
 
 
-def at_least(score: Judged) -> bool:
-    """Whether the accuracy still rose with the last part of the train photos, as its probe found."""
+def learning_curve(score: ScoreLike) -> Mapping[str, Any] | None:
+    """``details["learning_curve"]``, or None."""
     curve = score.details.get("learning_curve")
-    return isinstance(curve, Mapping) and bool(curve and curve["rises"])
+    return curve if isinstance(curve, Mapping) else None
+
+
+def at_least(score: ScoreLike) -> bool:
+    """Whether the accuracy still rose when the last part of the train photos was added."""
+    curve = learning_curve(score)
+    return bool(curve and curve["rises"])
 
 
 def verdicts(result: Result, questions: Questions) -> dict[tuple[str, str], Verdict]:
-    """The verdict on every main trace of a result, by task and metric; their p-values are corrected together."""
+    """Verdict on every main trace of a result, by task and metric. Their p-values are corrected together."""
     scores = [s for s in result.scores if (m := metric_of(questions, s.task, s.metric)).main and m.kind == "trace"]
-    return {(s.task, s.metric): verdict for s, verdict in zip(scores, judged(scores), strict=True)}
+    return {(s.task, s.metric): verdict for s, verdict in zip(scores, judge(scores), strict=True)}

@@ -1,6 +1,6 @@
-"""Is the label of a data set confounded with codec, size or camera? Headers in, a verdict in words out, and repairs.
+"""Audit of a data set: whether its label is confounded with codec, size or camera; and repairs.
 
-Photo -> facts (``features``) -> scan (resumable blocks) -> counts -> questions -> ``Audit`` -> page.
+Photo -> features -> scan (resumable blocks) -> counts -> questions -> ``Audit`` -> page.
 """
 
 import lazy_loader

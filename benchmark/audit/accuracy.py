@@ -1,7 +1,7 @@
-"""How well a small classifier names the label from a layer: cross-validated logistic regression against chance.
+"""Accuracy of a cross-validated logistic regression that predicts the label from a layer, against chance.
 
-Values are one column each, numbers are cut into bins: what it finds, a person can find in a table. Photos of one owner
-are never on both sides of a fold.
+Each value, and each bin of a number, is one column, so that any table of counts shows what the classifier uses. Photos
+of one owner are never on both sides of a fold.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ from benchmark.stats import photo_interval
 FOLDS = 5
 
 MAX_CLASSES = 100
-"""The most frequent classes are told apart; the score says how many."""
+"""Most classes of a score: the most frequent ones."""
 
 FEWEST_PHOTOS = 10
-"""A class with fewer photos in the sample is left out."""
+"""Least photos of a class in the sample; rarer classes are left out."""
 
 FEWEST_OF_A_VALUE = 5
-"""A rarer value has no column."""
+"""Least photos of a value with a column."""
 
 MAX_COLUMNS = 60
-"""Values of a feature that get a column."""
+"""Most values of a feature with a column."""
 
 BINS = 8
 """Quantile bins of a number."""
 
 FOLD_VARIANCE = 1 + FOLDS / (FOLDS - 1)
-"""The variance of a cross-validated accuracy over that of as many independent answers, because the models of the folds
+"""Variance of a cross-validated accuracy relative to that of as many independent predictions: the models of the folds
 share their photos (Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003). On shuffled
-labels 1.44 was measured, so p-values are on the safe side."""
+labels 1.44 was measured, so p-values are conservative."""
 
 WORK = 3e8
-"""Photos times columns times classes of one fit; the sample is cut to it."""
+"""Most photos times columns times classes of one fit; a larger sample is cut."""
 
 RECALLS = 8
-"""Classes whose recall is kept."""
+"""Classes whose recall is recorded."""
 
 
 def layer_scores(tally: Tally, target: str, seed: int = 0) -> list[LayerScore]:
-    """The score of every layer that has something to read, p-values not yet corrected."""
+    """The score of every layer with any column; p-values are not corrected."""
     groups = list(tally.names[target])
     if len(groups) < 2 or (target == "source" and len(groups) > MAX_SOURCES):
         return []
-    found: list[LayerScore | None] = []
+    scores: list[LayerScore | None] = []
     for layer in (*FILE_LAYERS, "file", "weight"):
         layers = FILE_LAYERS if layer == "file" else (layer,)
         columns = _one_hot(tally.sample, [n for n, f in FEATURES.items() if f.layer in layers])
         title = "header, size and Exif together" if layer == "file" else f"the {LAYERS[layer]} alone"
-        found.append(_score(tally, tally.sample, columns, target, groups, layer, title, seed))
+        scores.append(_score(tally, tally.sample, columns, target, groups, layer, title, seed))
     if tally.pixels:
         frame = tally.pixels["frame"]
         for layer, name in (("pixels", "whole"), ("hidden", "border")):
             vectors = _standardised(tally.pixels[name])
             title = LAYERS[layer] if layer == "pixels" else f"{LAYERS[layer]} alone"
-            found.append(_score(tally, frame, vectors, target, groups, layer, title, seed))
-    return [score for score in found if score is not None]
+            scores.append(_score(tally, frame, vectors, target, groups, layer, title, seed))
+    return [score for score in scores if score is not None]
 
 
 def _score(
@@ -78,51 +78,52 @@ def _score(
     title: str,
     seed: int,
 ) -> LayerScore | None:
+    """The score of one layer; None without columns or without two classes of ``FEWEST_PHOTOS``."""
     if columns.shape[1] == 0:
         return None
     codes = codes_of(sample[target], groups)
     sizes = np.bincount(codes[codes >= 0], minlength=len(groups))
-    kept = [int(k) for k in np.argsort(-sizes, kind="stable")[:MAX_CLASSES] if sizes[k] >= FEWEST_PHOTOS]
-    if len(kept) < 2:
+    classes = [int(k) for k in np.argsort(-sizes, kind="stable")[:MAX_CLASSES] if sizes[k] >= FEWEST_PHOTOS]
+    if len(classes) < 2:
         return None
-    at = np.flatnonzero(np.isin(codes, kept))
-    at = at[: max(20 * len(kept), int(WORK / (columns.shape[1] * len(kept))))]
-    y = np.searchsorted(np.sort(kept), codes[at])
+    at = np.flatnonzero(np.isin(codes, classes))
+    at = at[: max(20 * len(classes), int(WORK / (columns.shape[1] * len(classes))))]
+    y = np.searchsorted(np.sort(classes), codes[at])
     owners = units_of(sample, at, owners=by_owner(tally)).clusters
     right = _cross_validated(columns[at], y, owners, seed) == y
-    weights = 1 / np.bincount(y, minlength=len(kept))[y] / len(kept) * len(y)
+    weights = 1 / np.bincount(y, minlength=len(classes))[y] / len(classes) * len(y)
     interval = photo_interval(right * weights, weights, clusters=owners)
-    chance = 1 / len(kept)
+    chance = 1 / len(classes)
     error = max(interval.standard_error, 1e-9)
     p_value = 1 - NormalDist().cdf((interval.value - chance) / (error * FOLD_VARIANCE**0.5))
-    recalls = {groups[k]: float(right[y == i].mean()) for i, k in enumerate(sorted(kept)) if (y == i).any()}
+    recalls = {groups[k]: float(right[y == i].mean()) for i, k in enumerate(sorted(classes)) if (y == i).any()}
     best = dict(sorted(recalls.items(), key=lambda item: -item[1])[:RECALLS])
     numbers = (interval.value, interval.low, interval.high, chance)
     content = layer in CONTENT_LAYERS
     return LayerScore(
-        target, layer, title, *numbers, len(at), len(kept), p_value, p_value, content=content, recalls=best
+        target, layer, title, *numbers, len(at), len(classes), p_value, p_value, content=content, recalls=best
     )
 
 
 def _cross_validated(x: np.ndarray, y: np.ndarray, owners: np.ndarray | None, seed: int) -> np.ndarray:
-    """The class that is named for each photo by a model that has not seen it (nor its owner's other photos)."""
+    """The class that is predicted for each photo by a model fitted to the photos of other folds (and other owners)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     folds = min(FOLDS, int(np.bincount(y).min()))
     splitter = StratifiedKFold if owners is None else StratifiedGroupKFold
-    named = np.full(len(y), -1)
+    predicted = np.full(len(y), -1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes that a fold of few owners lacks
+        warnings.simplefilter("ignore")  # a fold of few owners may lack a class
         warnings.simplefilter("ignore", ConvergenceWarning)
         for train, test in splitter(max(2, folds), shuffle=True, random_state=seed).split(x, y, owners):
             if len(np.unique(y[train])) < 2:
                 continue
             strength = 1.0 if x.dtype == np.int8 else 1e-3
             model = LogisticRegression(C=strength, max_iter=100, class_weight="balanced")
-            named[test] = model.fit(x[train].astype(np.float32), y[train]).predict(x[test].astype(np.float32))
-    return named
+            predicted[test] = model.fit(x[train].astype(np.float32), y[train]).predict(x[test].astype(np.float32))
+    return predicted
 
 
 def _one_hot(sample: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
@@ -139,15 +140,15 @@ def _one_hot(sample: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
             values = [bins == k for k in np.unique(bins)]
         else:
             frequent = column.value_counts()
-            kept = frequent[frequent >= FEWEST_OF_A_VALUE].index[:MAX_COLUMNS]
+            with_column = frequent[frequent >= FEWEST_OF_A_VALUE].index[:MAX_COLUMNS]
             texts = column.to_numpy(dtype=object)
-            values = [texts == value for value in kept]
+            values = [texts == value for value in with_column]
         columns += [v for v in values if v.any() and not v.all()]
     return np.array(columns, dtype=np.int8).T if columns else np.zeros((len(sample), 0), dtype=np.int8)
 
 
 def _standardised(vectors: np.ndarray) -> np.ndarray:
-    """Columns with mean 0 and deviation 1; what is constant is left out. Labels are not looked at."""
+    """Columns with mean 0 and standard deviation 1, without constant ones. Labels are not used."""
     deviation = vectors.std(axis=0)
-    kept = deviation > 1e-6
-    return ((vectors[:, kept] - vectors[:, kept].mean(axis=0)) / deviation[kept]).astype(np.float32)
+    varying = deviation > 1e-6
+    return ((vectors[:, varying] - vectors[:, varying].mean(axis=0)) / deviation[varying]).astype(np.float32)

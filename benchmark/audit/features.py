@@ -1,4 +1,4 @@
-"""What is read from the file of each photo without decoding it: one column a feature, in layers.
+"""Features that are read from the file of a photo without decoding it, in layers; each is one column.
 
 To add a feature, add one entry to ``FEATURES`` and its case in ``tests/benchmark/audit/test_features.py``.
 """
@@ -17,16 +17,16 @@ from builders.photos import Head
 from builders.pixels import ImageHeader, read_image_header
 
 HEAD_BYTES = 64 << 10
-"""Read of each file at first: nearly every header ends within it."""
+"""Bytes of each file that are read at first: nearly every header ends within them."""
 
 LONG_HEAD_BYTES = 4 << 20
-"""Read of a file whose header is longer, and of formats whose Exif stands anywhere."""
+"""Bytes that are read of a file with a longer header, and of formats whose Exif may be anywhere."""
 
 NONE = "none"
-"""The value of what a file does not have."""
+"""Value of a feature that a file does not have."""
 
 MAX_TEXT = 64
-"""Characters of a value; the rest is cut."""
+"""Most characters of a value; longer ones are cut."""
 
 LAYERS: Mapping[str, str] = {
     "header": "file header",
@@ -39,21 +39,21 @@ LAYERS: Mapping[str, str] = {
 """Title of each layer by its name, in the order of reports. The last two need decoded pixels (``pixel_facts``)."""
 
 FILE_LAYERS = ("header", "size", "exif")
-"""Layers that say how a file was made, whatever it shows: what the verdict and the exit status rest on."""
+"""Layers that depend on the making of a file, not on its content: the verdict and the exit status use these alone."""
 
 CONTENT_LAYERS = ("weight", "pixels", "hidden")
-"""Layers that what the picture shows moves too (a clear sky has few bytes): hints, never a verdict."""
+"""Layers that the content of the picture affects too (a clear sky has few bytes): hints, never a verdict."""
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What features are computed from."""
+    """The input of the features."""
 
     header: ImageHeader
     size: int
     """Bytes of the file."""
     exif: Acquisition
-    """Empty where the file has none, or none that can be read."""
+    """Empty where the file has no readable Exif."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Feature:
     """One column of the audit."""
 
     title: str
-    """As a person reads it: ``chroma subsampling``."""
+    """Title in tables: ``chroma subsampling``."""
     layer: str
     """One of ``LAYERS``."""
     of: Callable[[FileFacts], str | float]
-    """The value of a photo: a short text for values, a number (NaN where there is none) for numbers."""
+    """Function that gives a short text, or for numbers a float (NaN where there is none)."""
     kind: Literal["value", "number"] = "value"
 
 
@@ -74,10 +74,10 @@ def file_facts(head: Head, read_more: Callable[[int], Head]) -> FileFacts:
 
     Args:
         head: its first ``HEAD_BYTES`` bytes.
-        read_more: gives more of them, for the few files that need it.
+        read_more: function that reads more bytes, for the few files that need them.
 
     Raises:
-        PhotoError: no image format that is known here, or the file cannot be read.
+        PhotoError: the format is unknown, or the file cannot be read.
     """
     data = head.data
     if not data:
@@ -104,7 +104,7 @@ _NO_EXIF = Acquisition()
 
 
 def _exif(data: bytes) -> Acquisition:
-    """Allow-listed: no position, serial number or owner is ever read. What is broken is as good as absent."""
+    """Allow-listed fields: no position, serial number or owner is ever read. Broken Exif counts as absent."""
     try:
         return acquisition_from_file(data)
     except PhotoError:
@@ -165,4 +165,4 @@ FEATURES: dict[str, Feature] = {
     "software": Feature("software", "exif", lambda f: _text(f.exif.software)),
     "year": Feature("year taken", "exif", _year),
 }
-"""Every feature by name. Sizes are in log2 (an octave is a step of 1), and so is what is averaged of them."""
+"""Every feature by name. Sizes, and therefore their means, are in log2: a step of 1 is a factor of 2."""

@@ -1,4 +1,4 @@
-"""Whatever a person has -> a subject: a data specification, a photo set, a Hugging Face data set, a pandas frame."""
+"""Subjects of an audit from a data specification, a photo set, a Hugging Face data set or a pandas frame."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from builders.untrusted import check_data_set, from_hub, said_by_client
 def open_subject(
     data: Any, *, label: str = "", source: str = "", owner: str = "", limit: int | None = None, stream: bool = False
 ) -> Subject:
-    """Photos to audit.
+    """The subject of an audit.
 
     Args:
         data: a data specification (``folder:photos``), a ``PhotoSet``, a ``datasets.Dataset`` or ``DatasetDict``, or a
             pandas frame with a column ``path`` (or ``image``).
         label, source, owner: columns, see ``photo_subject``.
-        limit: at most so many photos: a class-balanced draw, or the first of a streamed data set.
+        limit: most photos: a class-balanced draw, or the first ones of a streamed data set.
         stream: read a Hub data set row by row without storing it.
 
     Raises:
-        UsageError: a column is not there, or the data are of no such kind.
-        DataError: nothing usable is there.
+        UsageError: a column is absent, or the data are of another type.
+        DataError: there are no usable photos.
     """
     if isinstance(data, str | Path):
         spec = DataSpec.parse(str(data))
@@ -62,12 +62,12 @@ def frame_photos(frame: Any, *, label: str = "", source: str = "", owner: str = 
     """Photos of a pandas frame of paths.
 
     Args:
-        frame: a column ``path`` (or ``image``, ``file``), the label column, and if there is one ``split``.
-        label: of the label column, ``label`` by default.
-        source, owner: of further columns; ``source`` and ``owner`` are taken where they are there.
+        frame: with a column ``path`` (or ``image``, ``file``), the label column, and optionally ``split``.
+        label: name of the label column, ``label`` by default.
+        source, owner: names of further columns; by default ``source`` and ``owner``, where there are such columns.
 
     Raises:
-        UsageError: a column is not there, or two rows have one path.
+        UsageError: a column is absent, or two rows have the same path.
     """
     path = next((name for name in ("path", "image", "file", "file_name") if name in frame.columns), None)
     if path is None:
@@ -94,7 +94,7 @@ def frame_photos(frame: Any, *, label: str = "", source: str = "", owner: str = 
 
 @dataclass(frozen=True)
 class CellSource:
-    """Undecoded image cells of ``datasets.Dataset`` objects; only bytes, or files that the user's own object names."""
+    """Undecoded image cells of ``datasets.Dataset`` objects: bytes, or files that the user's object names."""
 
     parts: tuple[Any, ...]
     column: str
@@ -125,10 +125,10 @@ def cell_bytes(cell: Any) -> bytes:
 
 
 def dataset_photos(data: Any, *, label: str = "", source: str = "", owner: str = "") -> PhotoSet:
-    """Photos of a ``datasets.Dataset`` or ``DatasetDict``, bytes as they are stored.
+    """Photos of a ``datasets.Dataset`` or ``DatasetDict``, with the stored bytes.
 
     Raises:
-        UsageError: no image column, or a named column is not there.
+        UsageError: there is no image column, or a named column is absent.
     """
     import datasets
 
@@ -161,15 +161,16 @@ def dataset_photos(data: Any, *, label: str = "", source: str = "", owner: str =
 
 
 def _named_columns(table: Any, names: list[str], label: str, source: str, owner: str) -> dict[str, list[Any]]:
+    """Values of the columns ``label``, ``source``, ``owner`` and ``split`` of a table, where it has them."""
     wanted = {"label": label or "label", "source": source or "source", "owner": owner or "owner", "split": "split"}
-    asked = {"label": True, "source": bool(source), "owner": bool(owner), "split": False}
-    found: dict[str, list[Any]] = {}
-    for ours, theirs in wanted.items():
-        if theirs in names:
-            found[ours] = list(table[theirs])
-        elif asked[ours]:
-            raise unknown_name("column", theirs, [str(n) for n in names])
-    return found
+    required = {"label": True, "source": bool(source), "owner": bool(owner), "split": False}
+    columns: dict[str, list[Any]] = {}
+    for role, column in wanted.items():
+        if column in names:
+            columns[role] = list(table[column])
+        elif required[role]:
+            raise unknown_name("column", column, [str(n) for n in names])
+    return columns
 
 
 def _splits(values: list[Any] | None, n: int) -> np.ndarray:
@@ -180,13 +181,13 @@ def _splits(values: list[Any] | None, n: int) -> np.ndarray:
 
 def _labels(values: list[Any], names: Any) -> Labels:
     texts = [_text(names[v] if names and isinstance(v, int) and 0 <= v < len(names) else v) for v in values]
-    found = sorted(set(texts) - {""})
-    index = {name: i for i, name in enumerate(found)}
-    return Labels(tuple(found), np.array([index.get(text, UNLABELLED) for text in texts], dtype=np.int32))
+    classes = sorted(set(texts) - {""})
+    index = {name: i for i, name in enumerate(classes)}
+    return Labels(tuple(classes), np.array([index.get(text, UNLABELLED) for text in texts], dtype=np.int32))
 
 
 def _text(value: Any) -> str:
-    """A cell as text; what is missing (None, NaN) is empty."""
+    """A cell as text; a missing one (None, NaN) is empty."""
     return "" if value is None or value != value else str(value)
 
 
@@ -203,7 +204,7 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
             loaded = datasets.load_dataset(
                 spec.location, name=spec.options.get("config"), revision=spec.revision, streaming=True
             )
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
+    except Exception as error:  # libraries raise exceptions of many types here
         raise DataError(f"hub:{spec.location}: cannot be opened ({said_by_client(error)})") from None
     features = next(iter(loaded.values())).features or {}
     image = image or next((n for n, f in features.items() if isinstance(f, datasets.Image)), None)

@@ -1,9 +1,9 @@
-"""What decoded pixels say: a few numbers that a person can read, and the vectors of the pixel and border layers.
+"""Features of decoded pixels: a few interpretable numbers, and the vectors of the pixel and border layers.
 
-An earlier JPEG compression stays visible behind a later, finer one: block DCT coefficients gather near multiples of the
-coarser step (Popescu and Farid, "Statistical tools for digital forensics", 2004). What single compression alone would
-show is estimated from the same picture moved off its grid (Fridrich, Goljan and Hogea, "Steganalysis of JPEG images:
-breaking the F5 algorithm", 2002), so that a smooth sky is not taken for a trace.
+An earlier JPEG compression is detectable after a later, finer one: block DCT coefficients gather near multiples of the
+coarser step (Popescu and Farid, "Statistical tools for digital forensics", 2004). The effect of a single compression is
+estimated from the same picture shifted off its grid (Fridrich, Goljan and Hogea, "Steganalysis of JPEG images: breaking
+the F5 algorithm", 2002), so that a smooth sky is not mistaken for a trace.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from builders.pixels import decode_rgb, read_jpeg_header, scaled_tables
 from builders.splits import photo_hash
 
 QUALITIES = tuple(range(30, 96, 5))
-"""Earlier qualities that are looked for."""
+"""Earlier qualities that are searched."""
 
 COARSER = 1.3
-"""An earlier step must be so many times the last one, or it leaves no trace that is told from the last one's."""
+"""Least ratio of an earlier step to the last one; with a smaller ratio the two cannot be distinguished."""
 
 EVIDENCE = 0.2
-"""How far the comb of an earlier table must stand out (mean cosine, 0 to 1) to be named: of 60 photos
-saved once none had more than .09, of those with a coarser earlier save 95 in 100 more than .27."""
+"""Least evidence (mean cosine, 0 to 1) for an earlier table. Of 60 photos saved once none had more than .09; of photos
+with a coarser earlier save 95 of 100 had more than .27."""
 
 MAX_SIDE = 1024
-"""Only the centre of a larger photo is read for numbers and for an earlier compression; it costs less memory, too."""
+"""Longest side in pixels of the centre that numbers and earlier compressions are computed from; it limits memory."""
 
 _COEFFICIENTS = 12
-"""AC coefficients in zigzag order whose combs are read: higher ones are zero in most blocks."""
+"""Number of AC coefficients, in zigzag order, that are used: higher ones are zero in most blocks."""
 
 BORDER_SHARE = 0.1
-"""Share of the picture's rows that the border layer sees (16 at least), half at the top and half at the bottom."""
+"""Share of the rows of a picture in the border layer (at least 16 rows), half at the top and half at the bottom."""
 
 
 @dataclass(frozen=True)
 class PixelFacts:
-    """What is read of one decoded photo."""
+    """Features of one decoded photo."""
 
     numbers: Mapping[str, float]
     """By name in ``PIXEL_FEATURES``; NaN where there is none."""
     whole: np.ndarray
     """float32 [D], statistics of block DCT coefficients (``control:jpeg-statistics``) of the whole photo."""
     border: np.ndarray
-    """float32 [D], the same of its border alone: what the picture shows can hardly help there."""
+    """float32 [D], the same statistics of its border, which has little of the content."""
     perceptual_hash: int
     """``builders.splits.photo_hash``."""
 
@@ -62,7 +62,7 @@ class PixelFeature:
 
 
 def pixel_facts(data: bytes) -> PixelFacts:
-    """Decode a photo once and read everything of it. Raises ``PhotoError``."""
+    """All pixel features of a photo, which is decoded once. Raises ``PhotoError``."""
     image = decode_rgb(data)
     pixels = np.asarray(image)
     centre = pixels[_centre(pixels.shape[0]), _centre(pixels.shape[1])]
@@ -73,9 +73,9 @@ def pixel_facts(data: bytes) -> PixelFacts:
 
 
 def earlier_quality(pixels: np.ndarray, last_table: np.ndarray | None = None) -> int:
-    """Quality of an earlier, coarser JPEG compression on the same grid, in steps of 5; 0 if none is seen.
+    """Quality of an earlier, coarser JPEG compression on the same grid, in steps of 5; 0 if none is detected.
 
-    A photo that was cropped off its grid or resized since shows none; nor does one whose last save was the coarser.
+    None is detected after a crop off the grid or a resize, or where the last compression is the coarser one.
 
     Args:
         pixels: uint8 RGB [height, width, 3].
@@ -86,7 +86,7 @@ def earlier_quality(pixels: np.ndarray, last_table: np.ndarray | None = None) ->
         return 0
     steps = np.ones(64) if last_table is None else last_table.astype(np.float64)
     on_grid, off_grid = _coefficients(luma), _coefficients(luma[4:-4, 4:-4])
-    best, found = EVIDENCE, 0
+    best, detected = EVIDENCE, 0
     for quality in QUALITIES:
         earlier = np.array(scaled_tables(quality)[0], dtype=np.float64)[_ZIGZAG]
         evidence = [
@@ -95,12 +95,12 @@ def earlier_quality(pixels: np.ndarray, last_table: np.ndarray | None = None) ->
             if step >= max(3.0, COARSER * last)
         ]
         if len(evidence) >= 3 and (mean := float(np.mean(evidence))) > best:
-            best, found = mean, quality
-    return found
+            best, detected = mean, quality
+    return detected
 
 
 def _comb(coefficients: np.ndarray, step: float) -> float:
-    """Mean cosine of coefficients at the period ``step``, of those that are not near 0."""
+    """Mean cosine at the period ``step`` of the coefficients that are not near 0."""
     away = coefficients[np.abs(coefficients) > 0.6 * step]
     return float(np.cos(2 * np.pi / step * away).mean()) if len(away) >= 12 else 0.0
 
@@ -110,13 +110,13 @@ def _quantised(coefficients: np.ndarray, step: float) -> np.ndarray:
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:
-    """float32 [height, width] less 128, of the centre, cut on the grid."""
+    """float32 [height, width], luminance minus 128 of the centre, cut on the grid."""
     part = pixels[_centre(pixels.shape[0]), _centre(pixels.shape[1])]
     return part.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) - 128
 
 
 def _centre(side: int) -> slice:
-    """The central ``MAX_SIDE`` pixels of a side, from a multiple of 16 on."""
+    """The central ``MAX_SIDE`` pixels of a side, beginning at a multiple of 16."""
     start = max(0, side - MAX_SIDE) // 2 // 16 * 16
     return slice(start, min(side, start + MAX_SIDE))
 
@@ -128,8 +128,10 @@ def _coefficients(plane: np.ndarray) -> np.ndarray:
     return blocks @ _basis()
 
 
-_PLACES = sorted(((u, v) for u in range(8) for v in range(8)), key=lambda p: (sum(p), p[0] if sum(p) % 2 else p[1]))
-_ZIGZAG = np.array([8 * u + v for u, v in _PLACES[1 : _COEFFICIENTS + 1]])
+_FREQUENCIES = sorted(
+    ((u, v) for u in range(8) for v in range(8)), key=lambda p: (sum(p), p[0] if sum(p) % 2 else p[1])
+)
+_ZIGZAG = np.array([8 * u + v for u, v in _FREQUENCIES[1 : _COEFFICIENTS + 1]])
 
 
 @cache
@@ -137,7 +139,7 @@ def _basis() -> np.ndarray:
     """float32 [64, ``_COEFFICIENTS``]: the orthonormal DCT-II of a flattened block."""
     n = np.arange(8)
     basis = np.cos((2 * n[None, :] + 1) * n[:, None] * np.pi / 16) * np.where(n[:, None] == 0, 8**-0.5, 0.5)
-    return np.stack([np.outer(basis[u], basis[v]).ravel() for u, v in _PLACES[1 : _COEFFICIENTS + 1]], 1).astype(
+    return np.stack([np.outer(basis[u], basis[v]).ravel() for u, v in _FREQUENCIES[1 : _COEFFICIENTS + 1]], 1).astype(
         np.float32
     )
 
@@ -148,7 +150,7 @@ def _last_table(data: bytes) -> np.ndarray | None:
 
 
 def _border(pixels: np.ndarray) -> Image.Image:
-    """The rows at the top and at the bottom, on the 16-pixel grid of 4:2:0, one above the other."""
+    """The rows at the top and at the bottom, on the 16-pixel grid of 4:2:0, joined."""
     rows = max(16, int(pixels.shape[0] * BORDER_SHARE / 2) // 16 * 16)
     if pixels.shape[0] <= 2 * rows:
         return Image.fromarray(pixels)
@@ -158,7 +160,7 @@ def _border(pixels: np.ndarray) -> Image.Image:
 
 @cache
 def _statistics() -> Callable[[Image.Image], np.ndarray]:
-    from benchmark.encoders import load_encoder  # its adapters take a while to import
+    from benchmark.encoders import load_encoder  # imported late: the loaders take time
 
     return load_encoder("control:jpeg-statistics", device="cpu").preprocess
 
@@ -197,4 +199,4 @@ PIXEL_FEATURES: dict[str, PixelFeature] = {
     "sharpness": PixelFeature("sharpness", _sharpness),
     "blockiness": PixelFeature("steps at the edges of 8x8 blocks", _blockiness),
 }
-"""Numbers of the pixel layer by name; ``earlier_quality`` comes from the file too and stands beside them."""
+"""Numbers of the pixel layer by name. ``earlier_quality`` is computed separately: it needs the file too."""

@@ -1,7 +1,7 @@
-"""Counts -> questions: how strongly each feature goes with the label, the split and the source, and which values do it.
+"""Associations of each feature with the label, the split and the source, from counts; and the values that carry them.
 
-P-values are by permutation: of whole tables with the same margins, or of numbers in the sample. Where owners are known,
-one photo of each owner is taken, because photos of one owner share their camera and their program.
+P-values are by permutation: of tables with the same margins, or of numbers in the sample. Where owners are known, they
+are of one photo from each owner, because photos of one owner share camera and software.
 """
 
 from __future__ import annotations
@@ -22,44 +22,45 @@ from benchmark.stats import NO_COLUMNS, ErrorUnits, correlation_ratio, error_uni
 from builders.splits import cramers_v
 
 FEWEST_OWNERS = 30
-"""With fewer owners p-values are of photos, and the report says so."""
+"""Least owners of a sample whose p-values are over owners; with fewer they are over photos."""
 
 CARRIERS = 6
-"""Values named for a question."""
+"""Most values named for a question."""
 
 EXAMPLES = 3
+"""Ids of photos given for a value."""
 
 CARRYING_RESIDUAL = 3.0
-"""A value is named where its count lies so many standard deviations above what independence gives."""
+"""A value is named where its count is so many standard deviations above the count under independence."""
 
 
 def questions_of(tally: Tally, seed: int = 0) -> list[Question]:
-    """Every question that has an answer (what has one value alone has none), p-values not yet corrected."""
-    found: list[Question] = []
+    """The question of every feature with two values or more; p-values are not corrected."""
+    questions: list[Question] = []
     for target in TARGETS:
         groups = list(tally.names[target])
         if len(groups) < 2 or (target == "source" and len(groups) > MAX_SOURCES):
             continue
         for name, feature in FEATURES.items():
             if feature.kind == "number":
-                found += _number(tally, target, name, feature.title, feature.layer, groups, seed)
+                questions += _number(tally, target, name, feature.title, feature.layer, groups, seed)
             else:
-                found += _values(tally, target, name, feature.title, feature.layer, groups, seed)
+                questions += _values(tally, target, name, feature.title, feature.layer, groups, seed)
         if target != "source":
-            found += _values(tally, target, "source", "source", "origin", groups, seed)
+            questions += _values(tally, target, "source", "source", "origin", groups, seed)
         if tally.pixels:
-            found += _pixel_questions(tally, target, groups, seed)
-    return found
+            questions += _pixel_questions(tally, target, groups, seed)
+    return questions
 
 
 def corrected(
     questions: Sequence[Question], layers: Sequence[LayerScore]
 ) -> tuple[tuple[Question, ...], tuple[LayerScore, ...]]:
-    """The same with p-values after Holm's correction over all of them together, flagged, the strongest first."""
+    """Questions and layers with p-values after Holm's correction over all of them, flagged, the strongest first."""
     if not questions and not layers:
         return (), ()
     adjusted = holm([*(q.p_value for q in questions), *(s.p_value for s in layers)])
-    asked = [
+    tested = [
         dataclasses.replace(q, adjusted=float(p), flagged=_flagged(p, q.value))
         for q, p in zip(questions, adjusted[: len(questions)], strict=True)
     ]
@@ -68,8 +69,8 @@ def corrected(
         for s, p in zip(layers, adjusted[len(questions) :], strict=True)
     ]
     order = {target: i for i, target in enumerate(TARGETS)}
-    asked.sort(key=lambda q: (order[q.target], not q.flagged, q.content, -q.value, q.adjusted))
-    return tuple(asked), tuple(scored)
+    tested.sort(key=lambda q: (order[q.target], not q.flagged, q.content, -q.value, q.adjusted))
+    return tuple(tested), tuple(scored)
 
 
 def _flagged(p_value: float, effect: float) -> bool:
@@ -77,21 +78,21 @@ def _flagged(p_value: float, effect: float) -> bool:
 
 
 def one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:
-    """One photo of each owner, the one with the smallest hash; photos without an owner stand for themselves."""
+    """The photo of each owner with the smallest hash, and every photo without an owner."""
     units = units_of(sample, np.arange(len(sample)), owners=True)
     return sample.iloc[np.sort(np.unique(units.index, return_index=True)[1])]
 
 
 def by_owner(tally: Tally) -> bool:
-    """Whether p-values and intervals are of owners."""
+    """Whether p-values and intervals are over owners."""
     return tally.owners >= FEWEST_OWNERS
 
 
 def units_of(sample: pd.DataFrame, at: np.ndarray, *, owners: bool) -> ErrorUnits:
-    """The error units of sampled photos ``at``.
+    """The error units of the sampled photos ``at``.
 
-    Unlike scores, an audit knows one column alone, which ``opened`` chose, or the user (``--owner``), and takes it
-    wherever the sample has ``FEWEST_OWNERS``, though these very photos may be of one owner, or of one owner each.
+    Unlike a score, an audit has a single candidate column (``OWNER_COLUMNS`` or ``--owner``). It is used wherever the
+    sample has ``FEWEST_OWNERS``, even if these photos are all of one owner, or each of another.
     """
     columns = {name: sample[name].to_numpy(dtype=object) for name in ("owner", "id")}
     candidates = ("owner",) if owners else NO_COLUMNS
@@ -99,7 +100,7 @@ def units_of(sample: pd.DataFrame, at: np.ndarray, *, owners: bool) -> ErrorUnit
 
 
 def codes_of(column: pd.Series, groups: Sequence[str]) -> np.ndarray:
-    """Numbers of the classes of sampled photos; -1 where unknown."""
+    """int [photos], class of each sampled photo; -1 where unknown."""
     return pd.Index(list(groups), dtype=object).get_indexer(column.astype(object))
 
 
@@ -149,8 +150,8 @@ def _number_question(
     n: int,
 ) -> list[Question]:
     numbers, codes = sample[name].to_numpy(dtype=float), codes_of(sample[target], groups)
-    kept = np.isfinite(numbers) & (codes >= 0)
-    numbers, codes = numbers[kept], codes[kept]
+    known = np.isfinite(numbers) & (codes >= 0)
+    numbers, codes = numbers[known], codes[known]
     if len(numbers) < 3 or np.ptp(numbers) < 1e-9:
         return []
     p_value = ratio_p_value(numbers, codes, seed=seed)
@@ -174,7 +175,7 @@ def _question(
     distinct: int,
     carriers: tuple[Carrier, ...],
 ) -> Question:
-    """A question whose p-value is not corrected yet; ``value`` is without and with its bias."""
+    """A question whose p-value is not corrected; ``value`` is the measure without and with its bias."""
     content = layer in CONTENT_LAYERS and name != "earlier_quality"
     return Question(
         target, name, title, layer, measure, *value, p_value, p_value, n, distinct, content=content, carriers=carriers
@@ -182,23 +183,23 @@ def _question(
 
 
 def _pixel_questions(tally: Tally, target: str, groups: list[str], seed: int) -> list[Question]:
-    """Numbers and earlier qualities of the photos that were decoded."""
+    """Questions about the pixel features and the earlier JPEG quality of decoded photos."""
     frame = tally.pixels["frame"].copy()
     for k, name in enumerate([*PIXEL_FEATURES, "earlier_quality"]):
         frame[name] = tally.pixels["numbers"][:, k]
     frame["earlier_quality"] = [f"JPEG about {q:.0f}" if q else "none seen" for q in frame["earlier_quality"]]
     tested = one_per_owner(frame) if by_owner(tally) else frame
-    found: list[Question] = []
+    questions: list[Question] = []
     for name, feature in PIXEL_FEATURES.items():
         numbers, codes = frame[name].to_numpy(dtype=float), codes_of(frame[target], groups)
-        kept = np.isfinite(numbers) & (codes >= 0)
-        counts = np.bincount(codes[kept], minlength=len(groups)).astype(float)
-        centred = numbers[kept] - (numbers[kept].mean() if kept.any() else 0.0)
-        sums = np.bincount(codes[kept], weights=centred, minlength=len(groups))
+        known = np.isfinite(numbers) & (codes >= 0)
+        counts = np.bincount(codes[known], minlength=len(groups)).astype(float)
+        centred = numbers[known] - (numbers[known].mean() if known.any() else 0.0)
+        sums = np.bincount(codes[known], weights=centred, minlength=len(groups))
         value = _both_ratios(counts, sums, float(np.square(centred).sum()))
-        shown = np.bincount(codes[kept], weights=numbers[kept], minlength=len(groups))
-        found += _number_question(
-            tested, target, name, feature.title, "pixels", groups, seed, value, (counts, shown), int(kept.sum())
+        shown = np.bincount(codes[known], weights=numbers[known], minlength=len(groups))
+        questions += _number_question(
+            tested, target, name, feature.title, "pixels", groups, seed, value, (counts, shown), int(known.sum())
         )
     table, values = _table(frame, "earlier_quality", target, groups), sorted(frame["earlier_quality"].unique())
     if len(values) > 1:
@@ -206,40 +207,40 @@ def _pixel_questions(tally: Tally, target: str, groups: list[str], seed: int) ->
         carriers = _carriers(values, table, groups, lambda v, g: _examples(frame, target, g, "earlier_quality", v))
         value = (cramers_v(table), cramers_v(table, corrected=False))
         title, n = "earlier JPEG compression", int(table.sum())
-        found.append(
+        questions.append(
             _question(target, "earlier_quality", title, "pixels", "V", value, p_value, n, len(values), carriers)
         )
-    return found
+    return questions
 
 
 def _table(frame: pd.DataFrame, name: str, target: str, groups: Sequence[str]) -> np.ndarray:
     codes = codes_of(frame[target], groups)
-    values, places = np.unique(frame[name].to_numpy(dtype=str), return_inverse=True)
-    kept = codes >= 0
-    cells = np.bincount(places[kept] * len(groups) + codes[kept], minlength=len(values) * len(groups))
+    values, indices = np.unique(frame[name].to_numpy(dtype=str), return_inverse=True)
+    known = codes >= 0
+    cells = np.bincount(indices[known] * len(groups) + codes[known], minlength=len(values) * len(groups))
     return cells.reshape(len(values), len(groups))
 
 
 def _carriers(
     values: Sequence[str], counts: np.ndarray, groups: Sequence[str], examples: Callable[[str, str], list[str]]
 ) -> tuple[Carrier, ...]:
-    """The cells that stand out most from independence (standardised residuals), one class for each value."""
+    """The cells with the largest standardised residuals from independence, each value once for a class."""
     total, of_value, of_group = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)
     expected = np.outer(of_value, of_group) / total
     spread = expected * np.outer(1 - of_value / total, 1 - of_group / total)
     residuals = (counts - expected) / np.sqrt(np.maximum(spread, 1e-12))
-    found: list[Carrier] = []
+    carriers: list[Carrier] = []
     for i, j in _largest(residuals, 4 * CARRIERS):
-        if residuals[i, j] < CARRYING_RESIDUAL or len(found) >= CARRIERS:
+        if residuals[i, j] < CARRYING_RESIDUAL or len(carriers) >= CARRIERS:
             break
-        if values[i] == RARER or any(c.value == values[i] and c.group == groups[j] for c in found):
+        if values[i] == RARER or any(c.value == values[i] and c.group == groups[j] for c in carriers):
             continue
         share = counts[i, j] / of_group[j]
         elsewhere = (of_value[i] - counts[i, j]) / max(1, total - of_group[j])
-        found.append(
+        carriers.append(
             Carrier(values[i], groups[j], float(share), float(elsewhere), tuple(examples(values[i], groups[j])))
         )
-    return tuple(found)
+    return tuple(carriers)
 
 
 def _largest(table: np.ndarray, count: int) -> Iterable[tuple[int, int]]:
@@ -248,12 +249,12 @@ def _largest(table: np.ndarray, count: int) -> Iterable[tuple[int, int]]:
 
 
 def _examples(sample: pd.DataFrame, target: str, group: str, name: str, value: str) -> list[str]:
-    found = sample.loc[(sample[target] == group) & (sample[name] == value), "id"]
-    return [str(i) for i in found.head(EXAMPLES)]
+    ids = sample.loc[(sample[target] == group) & (sample[name] == value), "id"]
+    return [str(i) for i in ids.head(EXAMPLES)]
 
 
 def _extremes(name: str, groups: Sequence[str], counts: np.ndarray, sums: np.ndarray) -> tuple[Carrier, ...]:
-    """The classes with the largest and the smallest mean, as values a person can read."""
+    """The classes with the largest and the smallest mean."""
     means = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     if np.isfinite(means).sum() < 2:
         return ()
@@ -264,7 +265,7 @@ def _extremes(name: str, groups: Sequence[str], counts: np.ndarray, sums: np.nda
 
 
 def number_text(name: str, value: float) -> str:
-    """A mean of a number as people write it; those of sizes are geometric means.
+    """A mean as text with its unit; those of sizes are geometric means.
 
     >>> number_text("bytes", 10.0), number_text("aspect", 0.0), number_text("brightness", 99.5)
     ('1.0 KB', '1.00', '99.5')

@@ -1,8 +1,8 @@
-"""What a repair would do and what it would cost, before anything is written.
+"""Plans of repairs: the photos that stay, how they are saved, and what is lost.
 
-``reencode`` saves every photo the same way; ``match`` keeps of every class the same mixture of the values that tell the
-classes apart; ``drop`` keeps the one value that the classes share most. Matching is stratified sampling: of a stratum,
-each class keeps the share that the class with least of it has (Cochran, "Sampling techniques", 1977, chapter 5A).
+``reencode`` saves every photo the same way; ``match`` draws from every class the same mixture of the flagged values;
+``drop`` selects the value that the classes share most. Matching is stratified sampling: each class is cut to the
+smallest share that a stratum has in any class (Cochran, "Sampling techniques", 1977, chapter 5A).
 """
 
 from __future__ import annotations
@@ -24,67 +24,67 @@ from builders.photos import UNLABELLED, hash64
 Subsampling = Literal["4:2:0", "4:4:4"]
 
 LOWEST_QUALITY = 50
-"""``reencode`` goes no lower by itself, whatever a single bad file has."""
+"""Lowest quality that ``reencode`` chooses, so that a single bad file does not lower it further."""
 
 BINS = 4
-"""Quantile bins in which a number is matched."""
+"""Quantile bins of a matched number."""
 
 FEWEST_LEFT = 2
-"""Photos of each class that a repair must leave."""
+"""Least photos of each class after a repair."""
 
 _JPEG = re.compile(r"jpeg:(\d{1,3})-(420|444)")
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What was asked for."""
+    """A requested repair."""
 
     kind: Literal["reencode", "match", "drop"]
     quality: int | None = None
-    """JPEG quality, ``None`` to choose."""
+    """JPEG quality; ``None`` to derive it from the photos."""
     subsampling: Subsampling | None = None
 
 
 @dataclass(frozen=True)
 class RepairPlan:
-    """What will be done, and what of it is lost."""
+    """The photos that stay, how they are saved, and what is lost."""
 
     repair: Repair
-    """With quality and subsampling decided, where it re-encodes."""
+    """With quality and subsampling, where it re-encodes."""
     kept: np.ndarray
-    """int64, positions of the photos that stay, in order."""
+    """int64 [photos that stay], their positions, ascending."""
     photos: int
-    """Photos with a label before."""
+    """Number of photos with a label before the repair."""
     by_class: Mapping[str, tuple[int, int]]
     """(before, after) by class."""
     matched: tuple[str, ...]
-    """Features that are made alike."""
+    """Features whose values are equalised."""
     sentences: tuple[str, ...] = field(default=())
-    """What is done, lost, and left."""
+    """What is done, lost and left."""
 
 
 def parse_repair(text: str) -> Repair:
-    """``reencode``, ``jpeg:QUALITY-420`` (or ``-444``), ``match``, ``drop``.
+    """The repair of ``reencode``, ``jpeg:QUALITY-420`` (or ``-444``), ``match`` or ``drop``.
 
     Raises:
-        UsageError: something else.
+        UsageError: any other text.
 
     >>> parse_repair("jpeg:75-420")
     Repair(kind='reencode', quality=75, subsampling='4:2:0')
     """
     if text in ("reencode", "match", "drop"):
         return Repair(cast(Literal["reencode", "match", "drop"], text))
-    found = _JPEG.fullmatch(text)
-    if found is None:
+    match = _JPEG.fullmatch(text)
+    if match is None:
         raise unknown_name("repair", text, ("reencode", "match", "drop", "jpeg:75-420", "jpeg:90-444"))
-    quality = int(found[1])
+    quality = int(match[1])
     if not 1 <= quality <= 95:
         raise UsageError(f"--repair {text}: a JPEG quality is 1 to 95")
-    return Repair("reencode", quality, "4:2:0" if found[2] == "420" else "4:4:4")
+    return Repair("reencode", quality, "4:2:0" if match[2] == "420" else "4:4:4")
 
 
 def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan) -> RepairPlan:
-    """Decide which photos stay and how they are saved. Nothing is written.
+    """The plan of a repair. Nothing is written.
 
     Raises:
         UsageError: nothing would be left of a class.
@@ -160,10 +160,10 @@ def _by_class(subject: PhotoSubject, labels: np.ndarray, kept: np.ndarray) -> di
 
 
 def _strata(features: Sequence[str], scan: Scan) -> tuple[np.ndarray, list[str]]:
-    """int64 [photos]: number of the stratum of each, by the joint value of all features."""
+    """int64 [photos], stratum of each photo by the joint value of all features; and the features."""
     edges = {name: _edges(name, scan) for name in features if name in FEATURES and FEATURES[name].kind == "number"}
     numbers: dict[tuple[str, ...], int] = {}
-    found = []
+    strata = []
     for block in scan.blocks():
         columns = []
         for name in features:
@@ -172,8 +172,8 @@ def _strata(features: Sequence[str], scan: Scan) -> tuple[np.ndarray, list[str]]
                 array = np.array([np.nan if v is None else v for v in values], dtype=float)
                 values = np.where(np.isfinite(array), np.searchsorted(edges[name], array), -1).tolist()
             columns.append([str(v) for v in values])
-        found += [numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
-    return np.array(found, dtype=np.int64), list(features)
+        strata += [numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
+    return np.array(strata, dtype=np.int64), list(features)
 
 
 def _edges(name: str, scan: Scan) -> np.ndarray:
@@ -183,9 +183,9 @@ def _edges(name: str, scan: Scan) -> np.ndarray:
 
 
 def _matched(strata: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> np.ndarray:
-    """bool [photos]: a seeded draw in which every class has the same mixture of strata.
+    """bool [photos], a seeded draw in which every class has the same mixture of strata.
 
-    Of stratum s each class k keeps n_k t_s photos, with t_s the smallest share that s has in any class.
+    From stratum s, n_k t_s photos of each class k are drawn, where t_s is the smallest share of s in any class.
     """
     classes, label = np.unique(labels, return_inverse=True)
     names, stratum = np.unique(strata, return_inverse=True)
@@ -199,26 +199,26 @@ def _matched(strata: np.ndarray, labels: np.ndarray, ids: Sequence[str]) -> np.n
     starts = np.searchsorted(cell[by_cell], cell[by_cell], side="left")
     rank = np.empty(len(cell), dtype=np.int64)
     rank[by_cell] = np.arange(len(cell)) - starts
-    kept = np.zeros(len(cell), dtype=bool)
-    kept[order] = rank < quota.ravel()[cell]
-    return kept
+    drawn = np.zeros(len(cell), dtype=bool)
+    drawn[order] = rank < quota.ravel()[cell]
+    return drawn
 
 
 def _shared(features: Sequence[str], scan: Scan, labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """bool [photos]: those with, for one feature after another, the value that the classes share most."""
-    kept = labels != UNLABELLED
+    """bool [photos], those with the value that the classes share most, for each feature in turn; and the features."""
+    shared = labels != UNLABELLED
     used = []
     for name in features:
         if name in FEATURES and FEATURES[name].kind == "number":
-            continue  # a number has no value that many photos share
+            continue  # few photos share a value of a number
         values = np.concatenate([np.array(b.facts.column(name).to_pylist(), dtype=object) for b in scan.blocks()])
         texts = np.array([UNKNOWN if v is None else v for v in values], dtype=str)
         names, code = np.unique(texts, return_inverse=True)
-        classes, label = np.unique(labels[kept], return_inverse=True)
-        counts = np.bincount(code[kept] * len(classes) + label, minlength=len(names) * len(classes))
+        classes, label = np.unique(labels[shared], return_inverse=True)
+        counts = np.bincount(code[shared] * len(classes) + label, minlength=len(names) * len(classes))
         shares = counts.reshape(len(names), len(classes)) / np.bincount(label)
-        kept &= code == int(np.argmax(shares.min(axis=1)))
+        shared &= code == int(np.argmax(shares.min(axis=1)))
         used.append(name)
-        if not kept.any():
+        if not shared.any():
             break
-    return kept, used
+    return shared, used

@@ -1,4 +1,4 @@
-"""A planned repair carried out: as Parquet shards of the data set builder, or as plain files. Both resume."""
+"""Repairs of a data set: planned, written as Parquet shards or as plain files, and audited again. Both forms resume."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ from builders.files import write_bytes_atomically, write_text_atomically
 from builders.photos import SPLITS, UNLABELLED, PhotoSet, PhotoSource
 from builders.pixels import Processing, codec_canary, decode_rgb, processed_file, read_image_header
 
+SHOWN_CLASSES = 10
+"""Classes whose counts are printed."""
+
 CONFIG = "repaired"
 
 PLAN_FILE = "repair.json"
@@ -49,7 +52,7 @@ _SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WebP": "webp", "GIF": "gif", "HEIC": 
 
 @dataclass(frozen=True)
 class RepairedRows:
-    """The row of each kept photo: a picklable function of its position."""
+    """The row of each photo that stays: a picklable function of its position."""
 
     source: PhotoSource
     rows: np.ndarray
@@ -59,11 +62,11 @@ class RepairedRows:
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         data = self.source.read(int(self.rows[item]))
-        kept = repaired_bytes(data, self.repair, self.ids[item])
-        name = f"{self.ids[item].replace('/', '_')}.{_suffix(kept)}" if kept is not data else self.ids[item]
+        repaired = repaired_bytes(data, self.repair, self.ids[item])
+        name = f"{self.ids[item].replace('/', '_')}.{_suffix(repaired)}" if repaired is not data else self.ids[item]
         return [
             {
-                "image": {"bytes": kept, "path": name.replace("/", "_")},
+                "image": {"bytes": repaired, "path": name.replace("/", "_")},
                 "photo_id": self.ids[item],
                 "label": int(self.labels[item]),
                 "source_sha256": hashlib.sha256(data).hexdigest(),
@@ -72,7 +75,7 @@ class RepairedRows:
 
 
 def repaired_bytes(data: bytes, repair: Repair, photo_id: str) -> bytes:
-    """The file of a photo after a repair; the very same bytes where it does not re-encode. Raises ``PhotoError``."""
+    """The file of a photo after a repair; the same object where it does not re-encode. Raises ``PhotoError``."""
     if repair.quality is None or repair.subsampling is None:
         return data
     return processed_file(decode_rgb(data), Processing("repair", repair.quality, repair.subsampling), photo_id)
@@ -81,34 +84,34 @@ def repaired_bytes(data: bytes, repair: Repair, photo_id: str) -> bytes:
 def write_repaired(
     plan: RepairPlan, subject: PhotoSubject, output: Path, *, form: str = "shards", workers: int = 1
 ) -> PhotoSet:
-    """Carry a plan out, and open what was written.
+    """Write a repaired data set, and open it.
 
     Args:
-        plan: which photos, and how they are saved.
+        plan: the photos that stay, and how they are saved.
         subject: the photos.
-        output: folder of the repaired data set; a run that was killed goes on in it.
+        output: folder of the repaired data set; an interrupted run resumes in it.
         form: ``shards`` (Parquet that ``load_dataset`` reads) or ``files`` (``<split>/<class>/<file>``).
-        workers: processes, for shards.
+        workers: processes that write shards.
 
     Raises:
-        UsageError: the folder holds something else, or another repair.
+        UsageError: the folder holds other files, or another repair.
         DataError: the disk is full, or no photo could be repaired.
     """
     photos = subject.photos.select(plan.kept)
     labels = subject.label.values[plan.kept]
-    made = _write_files if form == "files" else _write_shards
-    made(plan, photos, labels, subject, output, workers)
+    write = _write_files if form == "files" else _write_shards
+    write(plan, photos, labels, subject, output, workers)
     return reopened(subject, output, form)
 
 
 def reopened(subject: PhotoSubject, output: Path, form: str) -> PhotoSet:
-    """The photos of a repaired folder, with the sources and owners of the photos they were."""
+    """The photos of a repaired folder, with the sources and owners of the original photos."""
     if form == "files":
         return open_photos(f"folder:{output}")
     photos = open_photos(f"hub:{output}?label=label")
     columns: dict[str, np.ndarray] = {}
-    places = {photo_id: i for i, photo_id in enumerate(subject.photos.ids)}
-    at = np.array([places[i.partition("/")[2]] for i in photos.ids])
+    index = {photo_id: i for i, photo_id in enumerate(subject.photos.ids)}
+    at = np.array([index[i.partition("/")[2]] for i in photos.ids])
     for name, column in (("source", subject.source), ("owner", subject.owner)):
         if column is not None:
             columns[name] = np.array(
@@ -192,11 +195,11 @@ def _write_files(
 def _write_file(
     plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, i: int
 ) -> dict[str, str] | None:
-    """Write one photo, unless it is there; what could not be done, if anything. Names are derived, not believed."""
+    """Write one photo, unless it is there; returns a failure, if any. No untrusted id is copied into a file name."""
     photo_id = photos.ids[i]
     folder = output / _safe(subject.label.names[labels[i]])
     drawn = photos.evidence.get("splits", "").startswith("seeded")
-    if not drawn and len(np.unique(photos.splits)) > 1:  # one folder named train would be taken for a class
+    if not drawn and len(np.unique(photos.splits)) > 1:  # a single folder named train would be read as a class
         folder = output / SPLITS[photos.splits[i]] / folder.name
     digest = hashlib.sha256(photo_id.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     stem = f"{_safe(Path(photo_id).stem)[:80]}-{digest}"
@@ -215,26 +218,31 @@ def _suffix(data: bytes) -> str:
 
 
 def _safe(text: str) -> str:
-    """A name that is one plain part of a path; leading dots would hide a file."""
+    """A name as one safe component of a path, without leading dots, which would hide the file."""
     return re.sub(r"[^\w.-]", "_", text, flags=re.ASCII).lstrip(".") or "_"
 
 
-SHOWN_CLASSES = 10
+def repair(before: Audit, arguments: argparse.Namespace) -> Audit | None:
+    """Plan a repair, print it, and unless it is a dry run write the repaired data set and audit it.
 
+    Args:
+        before: audit of the data set.
+        arguments: parsed options of ``camtrace audit``.
 
-def repair(found: Audit, arguments: argparse.Namespace) -> Audit | None:
-    """Plan, say, and unless it is a dry run apply and audit again; the audit of the repaired set, or ``None``."""
+    Returns:
+        The audit of the repaired data set; None for a dry run.
+    """
     subject = open_subject(
         arguments.data, label=arguments.label, source=arguments.source, owner=arguments.owner, limit=arguments.limit
     )
-    assert isinstance(subject, PhotoSubject), "streams are refused before"
+    assert isinstance(subject, PhotoSubject), "the command refuses streams"
     with scanned(subject, Plan(), default_cache(), workers=arguments.workers) as scan:
-        plan = plan_repair(parse_repair(arguments.repair), found, subject, scan)
+        plan = plan_repair(parse_repair(arguments.repair), before, subject, scan)
     print("\nRepair:")
     for sentence in plan.sentences:
         print(f"  - {sentence}")
-    for name, (before, after) in list(plan.by_class.items())[:SHOWN_CLASSES]:
-        print(f"      {name}: {before:,} -> {after:,}")
+    for name, (count, left) in list(plan.by_class.items())[:SHOWN_CLASSES]:
+        print(f"      {name}: {count:,} -> {left:,}")
     write_text_atomically(arguments.output / "repair.json", json.dumps(described(plan), indent=1) + "\n")
     if arguments.dry_run:
         print("nothing was changed (--dry-run)")
@@ -246,14 +254,14 @@ def repair(found: Audit, arguments: argparse.Namespace) -> Audit | None:
         raise UsageError(f"{output}: nothing is left")
     write_audit(again, arguments.output / "after")
     print(f"\nAfter it ({again.photos:,} photos in {output}):\n{again.verdict}")
-    for sentence in (*again.findings, *remaining(found, again)):
+    for sentence in (*again.findings, *remaining(before, again)):
         print(f"  - {sentence}")
     print(f"written to {arguments.output / 'after'}")
     return again
 
 
 def remaining(before: Audit, after: Audit) -> list[str]:
-    """What each layer told before and tells now."""
+    """Accuracy of each layer before and after a repair, and questions that are still flagged."""
     lines = []
     for score in after.layers:
         earlier = before.layer(score.layer, score.target)
@@ -261,11 +269,11 @@ def remaining(before: Audit, after: Audit) -> list[str]:
         lines.append(
             f"{score.target} from {score.title}: {100 * score.accuracy:.0f} % (chance {100 * score.chance:.0f} %{was})"
         )
-    told = {s.layer for s in after.layers}
+    scored = {s.layer for s in after.layers}
     lines += [
         f"{s.target} from {s.title}: nothing is left to read ({100 * s.accuracy:.0f} % before)"
         for s in before.layers
-        if s.layer not in told and s.target == "label"
+        if s.layer not in scored and s.target == "label"
     ]
     lines += [
         f"still there: {q.title} ({q.measure} = {q.value:.2f})"

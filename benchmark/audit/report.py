@@ -1,4 +1,4 @@
-"""``audit.md`` and the section of a data set's card: the audit as Markdown."""
+"""The files of an audit: ``audit.md``, ``audit.png``, ``audit.json``, ``audit.html``; and the section of a card."""
 
 from __future__ import annotations
 
@@ -7,71 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.audit.result import TARGETS, Audit, Question, page_html
-from benchmark.report import interval, markdown_table, percent, write_png
+from benchmark.report import interval, markdown_table, p_value, percent, write_png
 from builders.errors import disk_error
 from builders.files import sweep_temporaries, write_text_atomically
+
+FIGURE_QUESTIONS = 12
+"""Questions in the figure."""
+
+TABLE_QUESTIONS = 15
+"""Questions in the table; ``audit.json`` has all."""
 
 _FOUND, _HINT, _CALM, _GREY = "#D55E00", "#E69F00", "#0072B2", "#6b6b6b"
 """Of Okabe and Ito's colour-blind-safe palette."""
 
-SHOWN_IN_FIGURE = 12
 
-
-def draw_audit(audit: Audit, path: Path) -> None:
-    """Draw the picture to a PNG file, atomically."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    layers = list(audit.layers)
-    questions = list(audit.questions[:SHOWN_IN_FIGURE])
-    rows = max(len(layers), len(questions), 3)
-    figure = Figure(figsize=(11.2, 1.6 + 0.34 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    for y, score in enumerate(layers):
-        colour = (_HINT if score.content else _FOUND) if score.flagged else _CALM
-        left.plot([100 * score.chance, 100 * score.accuracy], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
-        left.plot([100 * score.low, 100 * score.high], [y, y], color=colour, linewidth=1.5, zorder=2)
-        left.plot(100 * score.accuracy, y, "o", color=colour, zorder=3)
-        left.plot(100 * score.chance, y, "|", color=_GREY, markersize=13, markeredgewidth=2, zorder=2)
-    _named(left, [f"{s.target}: {s.title}" for s in layers])
-    left.set_xlim(0, 102)
-    left.set_xlabel("told from it, % (upright mark: chance)")
-    for y, question in enumerate(questions):
-        colour = (_HINT if question.content else _FOUND) if question.flagged else _CALM
-        right.barh(y, question.value, color=colour, height=0.6)
-        right.plot(question.raw, y, "|", color=_GREY, markersize=11)
-    _named(right, [f"{q.target}: {q.title}" for q in questions])
-    right.set_xlim(0, 1.02)
-    right.set_xlabel("corrected V or eta (mark: uncorrected)")
-    state = "confounded" if audit.flagged else "no confound found"
-    figure.suptitle(_drawable(f"{audit.name}: {state}, {audit.photos:,} photos"), fontsize=10, ha="left", x=0.01)
-    write_png(figure, path)
-
-
-def _named(ax: Any, names: list[str]) -> None:
-    ax.set_yticks(range(len(names)), [_drawable(name) for name in names], fontsize=8)
-    ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    ax.grid(axis="x", color="#eeeeee", zorder=0)
-    ax.set_axisbelow(True)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-
-
-def _drawable(text: str) -> str:
-    """A dollar sign would begin a formula."""
-    return text.replace("$", r"\$")[:90]
-
-
-SHOWN = 15
-"""Questions in the table; ``audit.json`` has all."""
+def write_audit(audit: Audit, folder: Path) -> None:
+    """Write all files of an audit, the page last. Raises ``DiskError`` where the folder cannot be written to."""
+    sweep_temporaries(folder)
+    try:
+        write_text_atomically(folder / "audit.json", audit.to_json())
+        write_text_atomically(folder / "audit.md", audit_text(audit))
+        draw_audit(audit, folder / "audit.png")
+        write_text_atomically(folder / "audit.html", page_html(audit))
+    except OSError as error:
+        raise disk_error(error, f"--output {folder}", kept="what was read of the photos is kept") from None
 
 
 def audit_text(audit: Audit) -> str:
-    """The page as Markdown: verdict first."""
+    """``audit.md``: the verdict first, then the tables."""
     parts = [
-        f"# Audit of {_plain(audit.name)}",
-        f"**{_plain(audit.verdict)}**",
+        f"# Audit of {_escaped(audit.name)}",
+        f"**{_escaped(audit.verdict)}**",
         f"{audit.photos:,} photos, {audit.class_count:,} classes, {audit.unreadable:,} files that could not be read.",
         _list(audit.findings),
         "## What would repair it\n\n" + _list(audit.repairs) if audit.repairs else "",
@@ -90,7 +56,7 @@ def card_section(audit: Audit) -> str:
     """A section for the README.md of a data set."""
     parts = [
         "## Audit of codec, size and camera",
-        _plain(audit.verdict),
+        _escaped(audit.verdict),
         _list(audit.findings),
         _layers(audit, heading=False),
         "A confound is not proof that a classifier uses it, and the absence of one in headers is not the absence of a "
@@ -120,13 +86,13 @@ def _layers(audit: Audit, heading: bool = True) -> str:
 def _questions(audit: Audit) -> str:
     if not audit.questions:
         return "Every feature has one value alone: there is nothing to ask."
-    shown = audit.questions[:SHOWN]
+    shown = audit.questions[:TABLE_QUESTIONS]
     rows = [
         [
-            f"{q.target} and {_plain(q.title)}",
+            f"{q.target} and {_escaped(q.title)}",
             f"{q.value:.3f} {q.measure}",
             f"{q.raw:.3f}",
-            "< .0001" if q.adjusted < 1e-4 else f"{q.adjusted:.4f}",
+            p_value(q.adjusted),
             f"{q.n:,}",
             _flag(q),
         ]
@@ -142,11 +108,11 @@ def _carriers(audit: Audit) -> str:
     lines = []
     for question in [q for q in audit.questions if q.flagged][:8]:
         for c in question.carriers[:4]:
-            told = c.share is not None and c.elsewhere is not None
-            share = f"{percent(c.share or 0)} % against {percent(c.elsewhere or 0)} % elsewhere" if told else ""
+            has_shares = c.share is not None and c.elsewhere is not None
+            share = f"{percent(c.share or 0)} % against {percent(c.elsewhere or 0)} % elsewhere" if has_shares else ""
             examples = f" (for example {', '.join(f'`{_code(e)}`' for e in c.examples[:2])})" if c.examples else ""
-            where = f"{TARGETS[question.target].split()[-1]} {_plain(c.group)}"
-            lines.append(f"- {_plain(question.title)}, {where}: {_plain(c.value)} {share}{examples}")
+            where = f"{TARGETS[question.target].split()[-1]} {_escaped(c.group)}"
+            lines.append(f"- {_escaped(question.title)}, {where}: {_escaped(c.value)} {share}{examples}")
     return "## What carries it\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -155,11 +121,11 @@ def _flag(question: Question) -> str:
 
 
 def _list(sentences: tuple[str, ...]) -> str:
-    return "\n".join(f"- {_plain(sentence)}" for sentence in sentences)
+    return "\n".join(f"- {_escaped(sentence)}" for sentence in sentences)
 
 
-def _plain(text: str) -> str:
-    """Text of strangers that cannot become a link, an image, HTML or emphasis in Markdown."""
+def _escaped(text: str) -> str:
+    """Untrusted text, escaped so that it is no link, image, HTML or emphasis in Markdown."""
     return re.sub(r"([\\`*_\[\]<>|!#])", r"\\\1", " ".join(text.split()))
 
 
@@ -167,13 +133,47 @@ def _code(text: str) -> str:
     return text.replace("`", "'")
 
 
-def write_audit(audit: Audit, folder: Path) -> None:
-    """Write every file of an audit, the page last. Raises ``DiskError`` where the folder cannot be written to."""
-    sweep_temporaries(folder)
-    try:
-        write_text_atomically(folder / "audit.json", audit.to_json())
-        write_text_atomically(folder / "audit.md", audit_text(audit))
-        draw_audit(audit, folder / "audit.png")
-        write_text_atomically(folder / "audit.html", page_html(audit))
-    except OSError as error:
-        raise disk_error(error, f"--output {folder}", kept="what was read of the photos is kept") from None
+def draw_audit(audit: Audit, path: Path) -> None:
+    """Draw ``audit.png``, atomically: accuracies of layers, and associations of features."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    layers = list(audit.layers)
+    questions = list(audit.questions[:FIGURE_QUESTIONS])
+    rows = max(len(layers), len(questions), 3)
+    figure = Figure(figsize=(11.2, 1.6 + 0.34 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for y, score in enumerate(layers):
+        colour = (_HINT if score.content else _FOUND) if score.flagged else _CALM
+        left.plot([100 * score.chance, 100 * score.accuracy], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
+        left.plot([100 * score.low, 100 * score.high], [y, y], color=colour, linewidth=1.5, zorder=2)
+        left.plot(100 * score.accuracy, y, "o", color=colour, zorder=3)
+        left.plot(100 * score.chance, y, "|", color=_GREY, markersize=13, markeredgewidth=2, zorder=2)
+    _label_rows(left, [f"{s.target}: {s.title}" for s in layers])
+    left.set_xlim(0, 102)
+    left.set_xlabel("told from it, % (upright mark: chance)")
+    for y, question in enumerate(questions):
+        colour = (_HINT if question.content else _FOUND) if question.flagged else _CALM
+        right.barh(y, question.value, color=colour, height=0.6)
+        right.plot(question.raw, y, "|", color=_GREY, markersize=11)
+    _label_rows(right, [f"{q.target}: {q.title}" for q in questions])
+    right.set_xlim(0, 1.02)
+    right.set_xlabel("corrected V or eta (mark: uncorrected)")
+    state = "confounded" if audit.flagged else "no confound found"
+    figure.suptitle(_drawable(f"{audit.name}: {state}, {audit.photos:,} photos"), fontsize=10, ha="left", x=0.01)
+    write_png(figure, path)
+
+
+def _label_rows(ax: Any, names: list[str]) -> None:
+    ax.set_yticks(range(len(names)), [_drawable(name) for name in names], fontsize=8)
+    ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
+    ax.grid(axis="x", color="#eeeeee", zorder=0)
+    ax.set_axisbelow(True)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+
+
+def _drawable(text: str) -> str:
+    """Text for a figure, in which a dollar sign would begin a formula."""
+    return text.replace("$", r"\$")[:90]

@@ -1,4 +1,4 @@
-"""The audit itself: read, count, ask, say."""
+"""``audit``: scan the photos, count, test every feature, and put the results into words."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from benchmark.options import default_cache
 from builders.errors import DataError, UsageError
 
 MAX_CLASSES_LISTED = 50
+"""Classes whose counts the audit records."""
 
 
 def audit(
@@ -37,29 +38,29 @@ def audit(
     cache: str | Path | None = None,
     progress: bool = True,
 ) -> Audit:
-    """Is the label of a data set confounded with codec, size or camera?
+    """Test whether the label of a data set is confounded with codec, size or camera.
 
-    Headers are read by default, and nothing is decoded. An association is not proof that a classifier uses it; and no
-    association in the headers is not proof that the pixels hold no trace.
+    By default headers are read, and nothing is decoded. An association is not proof that a classifier uses it. The
+    absence of associations in headers is not proof that the pixels hold no trace.
 
     Args:
         data: a data specification (``folder:photos``, ``hub:OWNER/NAME?label=label``), a ``PhotoSet``, a
             ``datasets.Dataset`` or ``DatasetDict``, or a pandas frame with the columns ``path`` and ``label``.
         label: another label column: ``folder``, ``folder:2``, ``re:PATTERN`` (of ids), an attribute, a column.
-        source: where a photo comes from, named in the same way: asked against the label, and the headers against it.
-        owner: whose photos err together, named in the same way: intervals and p-values are then of owners.
-        pixels: about so many photos are decoded, for statistics of their pixels, earlier compressions, and duplicates.
-        near_duplicates: decode every photo (small) to find the same picture in other files.
-        limit: at most so many photos.
-        stream: read a Hub data set row by row without storing it.
+        source: column of the origin of photos, named likewise; it is tested against the label, and features against it.
+        owner: column of the owner, named likewise; intervals and p-values are then over owners.
+        pixels: number of photos, about, to decode for pixel statistics, earlier compressions and duplicates.
+        near_duplicates: whether to decode every photo (reduced) to find the same picture in other files.
+        limit: most photos.
+        stream: whether to read a Hub data set row by row without storing it.
         workers: processes.
         seed: of permutations and folds.
-        cache: folder of scans that a later run goes on with; by default that of camtrace.
-        progress: bars, where stderr is a terminal.
+        cache: folder of scans, from which a later run resumes; by default that of camtrace.
+        progress: whether to show bars, where stderr is a terminal.
 
     Raises:
         UsageError: a column or an option is wrong.
-        DataError: nothing usable is there.
+        DataError: there are no usable photos.
 
     >>> import io
     >>> from PIL import Image
@@ -69,8 +70,8 @@ def audit(
     ...     Image.new("RGB", (32, 32), (shade, 9, 9)).save(buffer, kind)
     ...     return buffer.getvalue()
     >>> files = {f"{kind}/{i}": photo(kind, i) for kind in ("JPEG", "PNG") for i in range(40)}
-    >>> found = audit(PhotoSet.of_bytes("demo", files, ["real"] * 40 + ["fake"] * 40), progress=False)
-    >>> found.flagged, found.layer("header").accuracy, found.question("format").value
+    >>> result = audit(PhotoSet.of_bytes("demo", files, ["real"] * 40 + ["fake"] * 40), progress=False)
+    >>> result.flagged, result.layer("header").accuracy, result.question("format").value
     (True, 1.0, 1.0)
     """
     if pixels < 0 or (limit is not None and limit < 1):
@@ -83,44 +84,45 @@ def audit(
         return audit_of(tally(scan), subject, label or "label", settings, seed)
 
 
-def audit_of(found: Tally, subject: Subject, label: str, settings: dict[str, Any], seed: int = 0) -> Audit:
-    """Ask everything of what was counted. Raises ``DataError`` where no photo with a label could be read."""
-    if not found.photos:
-        reason = found.failures[0][1] if found.failures else "none has a label"
+def audit_of(counts: Tally, subject: Subject, label: str, settings: dict[str, Any], seed: int = 0) -> Audit:
+    """The audit of the counts of a subject. Raises ``DataError`` where no photo with a label could be read."""
+    if not counts.photos:
+        reason = counts.failures[0][1] if counts.failures else "none has a label"
         raise DataError(f"{subject.name}: not one photo can be audited (the first: {reason})")
-    asked = questions_of(found, seed)
-    scored = [score for target in TARGETS for score in layer_scores(found, target, seed)]
-    questions, layers = corrected(asked, scored)
-    duplicates = duplicates_of(found, subject)
+    tested = questions_of(counts, seed)
+    scored = [score for target in TARGETS for score in layer_scores(counts, target, seed)]
+    questions, layers = corrected(tested, scored)
+    duplicates = duplicates_of(counts, subject)
     return Audit(
         name=subject.name,
         label=label,
-        photos=found.photos,
-        unreadable=found.unreadable,
-        unlabelled=int((found.label_codes < 0).sum()),
-        classes=_classes(found),
-        class_count=len(found.names["label"]),
-        verdict=verdict_of(found, questions, layers),
-        findings=findings_of(found, questions, layers, duplicates),
+        photos=counts.photos,
+        unreadable=counts.unreadable,
+        unlabelled=int((counts.label_codes < 0).sum()),
+        classes=_classes(counts),
+        class_count=len(counts.names["label"]),
+        verdict=verdict_of(counts, questions, layers),
+        findings=findings_of(counts, questions, layers, duplicates),
         repairs=repairs_of(questions, layers),
         questions=questions,
         layers=layers,
         duplicates=duplicates,
-        failures=tuple(found.failures),
-        smallest_effect=smallest_effect(found.photos, len(asked) + len(scored)),
+        failures=tuple(counts.failures),
+        smallest_effect=smallest_effect(counts.photos, len(tested) + len(scored)),
         settings=settings,
         evidence=describe(subject),
     )
 
 
-def _classes(found: Tally) -> dict[str, int]:
-    names: Sequence[str] = list(found.names["label"])
-    totals = found.totals["label"]
+def _classes(counts: Tally) -> dict[str, int]:
+    names: Sequence[str] = list(counts.names["label"])
+    totals = counts.totals["label"]
     order = np.argsort(-totals, kind="stable")[:MAX_CLASSES_LISTED]
     return {names[k]: int(totals[k]) for k in order}
 
 
 def _share(pixels: int, subject: Subject, limit: int | None) -> float:
+    """Share of the photos to decode."""
     if not pixels:
         return 0.0
     count = len(subject.photos) if isinstance(subject, PhotoSubject) else limit

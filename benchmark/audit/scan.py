@@ -1,7 +1,7 @@
-"""One pass over the files: a Parquet file of facts for each block of photos, and an npz of what needed pixels.
+"""Scan of the files of a subject: for each block of photos a Parquet file of facts, and an npz file of pixel features.
 
-A block is complete or absent; a run that was killed goes on where it was, and a block whose files have changed since
-(size, time of change) is read again. Nothing is held but the block at hand.
+A block is complete or absent. An interrupted run resumes, and a block whose files have changed (size, time of change)
+is read again. Only one block is in memory.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ SCAN_VERSION = 1
 """Raised by one whenever the same file would give other facts."""
 
 KNOWN = ("id", "label", "split", "source", "owner", "content", "near", "failure")
-"""Columns of a block beside the features. ``content`` is a hash of size and first bytes, ``near`` the perceptual hash
-(0 where it was not asked for), ``failure`` why nothing could be read of a file, else empty."""
+"""Columns of a block that are no features. ``content`` is a hash of size and first bytes, ``near`` the perceptual hash
+(0 if it was not requested), ``failure`` the reason why a file could not be read, or empty."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read of each photo."""
+    """The features that are read of each photo."""
 
     pixels_share: float = 0.0
     """Share of the photos, 0 to 1, drawn by a hash of their ids, that are decoded for the pixel layers."""
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Names what decides a block's files."""
+        """Hash of everything that determines the files of a block."""
         text = f"{SCAN_VERSION} {self.pixels_share!r} {self.near} {sorted(FEATURES)} {BLOCK}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -61,24 +61,24 @@ class Plan:
 
 
 class Block(NamedTuple):
-    """What a scan knows of one block."""
+    """The facts of one block of photos."""
 
     facts: pa.Table
-    """One row a photo, ``KNOWN`` columns and every feature."""
+    """One row for each photo: ``KNOWN`` columns and every feature."""
     pixels: dict[str, np.ndarray]
-    """``rows`` (positions in the block), ``numbers``, ``whole``, ``border`` of the photos that were decoded."""
+    """``rows`` (positions in the block), ``numbers``, ``whole`` and ``border`` of decoded photos."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A finished pass, on disk."""
+    """A finished scan on disk."""
 
     folder: Path
     count: int
-    """Blocks."""
+    """Number of blocks."""
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks in order, one at a time. Raises ``DataError`` for a damaged one, and removes it."""
+        """The blocks in order, read one at a time. A damaged one is removed, and raises ``DataError``."""
         for number in range(self.count):
             path = self.folder / f"{number:05d}.parquet"
             try:
@@ -92,14 +92,14 @@ class Scan:
 
 @contextlib.contextmanager
 def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, progress: bool = True) -> Iterator[Scan]:
-    """Read every photo of a subject, or what an earlier run has not read yet.
+    """The scan of a subject: blocks of an earlier run are reused, the others are read.
 
     Args:
         subject: the photos.
-        plan: what is read of each.
-        cache: folder of scans that can be gone on with; one that cannot be named is made in a temporary folder.
-        workers: processes; a streamed subject has one.
-        progress: a bar on stderr after two seconds, where that is a terminal.
+        plan: the features to read.
+        cache: folder of scans that can be resumed; a scan of a subject without a key is in a temporary folder.
+        workers: processes; a streamed subject uses one.
+        progress: whether to show a bar on stderr after two seconds, where that is a terminal.
 
     Raises:
         DataError: the folder cannot be written to (``DiskError``), or a worker was killed.
@@ -196,13 +196,15 @@ def _scan_block(subject: Subject, plan: Plan, folder: Path, number: int, rows: l
     table = pa.table({name: pa.array(values, _type(name)) for name, values in columns.items()})
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({"stamp": stamp}), sink, write_page_checksum=True)
-    write_bytes_atomically(folder / f"{number:05d}.parquet", sink.getvalue())  # last: it says that the block is done
+    write_bytes_atomically(
+        folder / f"{number:05d}.parquet", sink.getvalue()
+    )  # written last: a block with this file is complete
 
 
 def _photo(
     subject: Subject, plan: Plan, index: int, position: int, row: Row, pixels: dict[str, list[Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is known of one photo and its features; nothing about a file raises."""
+    """Known columns and features of one photo. A file that cannot be read is a failure, not an exception."""
     known: dict[str, Any] = {
         "id": shown(row.id),
         "label": shown(row.label),
@@ -240,13 +242,13 @@ def _photo(
         return known | {"failure": shown(str(error))}, {}
     except MemoryError:
         return known | {"failure": "not enough memory"}, {}
-    except Exception as error:  # a hostile file costs one row, whatever a library makes of it
+    except Exception as error:  # untrusted file: any error of a library costs this row alone
         return known | {"failure": shown(describe_error(error))}, {}
     return known, values
 
 
 def shown(text: str) -> str:
-    r"""A name of a stranger as text: what cannot be printed, or is no Unicode, stands escaped.
+    r"""Untrusted text with escapes for characters that cannot be printed, or are no Unicode.
 
     >>> shown("a\x1b[31m\udcff")
     'a\\x1b[31m\\xff'

@@ -1,7 +1,7 @@
-"""What is audited: photos with a label, a split, and where known a source and an owner, read block by block.
+"""Subjects of an audit: photos with a label, a split, and optionally a source and an owner, read block by block.
 
 A subject is a ``PhotoSet`` (any data specification, a pandas frame, a Hugging Face data set), or a Hub data set that is
-streamed and never stored. ``open_subject`` makes one of whatever a person has.
+streamed and never stored. ``open_subject`` makes one.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, column_o
 from builders.sources import FolderSource
 
 BLOCK = 4096
-"""Photos of a block: what is held at once, what a worker does, and what a killed run loses."""
+"""Photos of a block: the unit of memory, of the work of a process, and of what an interrupted run loses."""
 
 OWNER_COLUMNS = ("owner", "scene", "pair_id")
-"""Columns that an audit takes for the owner where none is named. Scores look at scenes before owners, and at no pairs
+"""Columns that are the owner by default, the first that exists. Scores use scenes before owners, and no pairs
 (``benchmark.stats.CLUSTER_COLUMNS``)."""
 
 UNKNOWN = ""
-"""The label, source or owner of a photo of which it is not known."""
+"""Value of an unknown label, source or owner."""
 
 
 class Row(NamedTuple):
-    """What is known of a photo before its file is opened."""
+    """The columns of a photo that are known before its file is opened."""
 
     id: str
     label: str
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoSubject:
-    """Photos that can be read in any order."""
+    """Photos of a photo set, which can be read in any order."""
 
     photos: PhotoSet
     label: Labels
@@ -58,13 +58,13 @@ class PhotoSubject:
         return -(-len(self.photos) // BLOCK)
 
     def rows(self, block: int) -> list[Row]:
-        """The rows of one block, in order. A split that we drew ourselves is no split of the data."""
-        asked = not self.photos.evidence.get("splits", "").startswith("seeded")
+        """The rows of one block, in order. A split that camtrace drew is no split of the data: it stays unknown."""
+        given = not self.photos.evidence.get("splits", "").startswith("seeded")
         return [
             Row(
                 self.photos.ids[i],
                 _name(self.label, i),
-                SPLITS[self.photos.splits[i]] if asked else UNKNOWN,
+                SPLITS[self.photos.splits[i]] if given else UNKNOWN,
                 _name(self.source, i),
                 _name(self.owner, i),
             )
@@ -80,15 +80,15 @@ class PhotoSubject:
         return self.photos.read(index)
 
     def key(self) -> str:
-        """Names everything that decides the rows, apart from the files' own bytes; empty if it cannot be known."""
+        """Hash of everything that determines the rows, except the bytes of the files; empty if it is not known."""
         source = self.photos.source
         if isinstance(source, FolderSource):
-            where = str(Path(source.root).resolve())
+            origin = str(Path(source.root).resolve())
         elif self.photos.evidence.get("revision", "").isalnum() and self.photos.evidence["revision"] != "local":
-            where = f"{self.photos.name}@{self.photos.evidence['revision']}"
+            origin = f"{self.photos.name}@{self.photos.evidence['revision']}"
         else:
             return ""
-        digest = hashlib.sha256(f"{where}\0{self.photos.ids_hash()}".encode("utf-8", "surrogateescape"))
+        digest = hashlib.sha256(f"{origin}\0{self.photos.ids_hash()}".encode("utf-8", "surrogateescape"))
         for column in (self.label, self.source, self.owner):
             if column is not None:
                 digest.update("\0".join(column.names).encode("utf-8", "surrogateescape") + b"\1")
@@ -96,7 +96,7 @@ class PhotoSubject:
         return digest.hexdigest()[:20]
 
     def stamp(self, block: int) -> str:
-        """Names the files of a block by their stamps; a block is read again where it differs. Empty without files."""
+        """Hash of the stamps of the files of a block, which is read again where it differs; empty without files."""
         source = self.photos.source
         if not isinstance(source, FolderSource):
             return ""
@@ -113,13 +113,13 @@ def _name(labels: Labels | None, index: int) -> str:
 
 
 def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: str = "") -> PhotoSubject:
-    """Photos with the columns that shall be asked about.
+    """Photos with the columns of an audit.
 
     Args:
-        photos: what is audited.
-        label: which column is the label: empty for the set's own, or one that ``column_of`` knows.
-        source: where a photo comes from (a site, a generator, a scan); empty for a column ``source`` if there is one.
-        owner: whose photos err together; empty for a column ``owner``, ``scene`` or ``pair_id`` if there is one.
+        photos: the photo set.
+        label: column of the label (``column_of``); empty for the labels of the photo set.
+        source: column of the origin (a site, a generator, a scan); empty for ``source``, if there is such a column.
+        owner: column of the owner; empty for the first of ``OWNER_COLUMNS`` that exists.
 
     Raises:
         UsageError: no such column, or no photo has a label.
@@ -129,38 +129,38 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
         raise UsageError(
             f"{photos.name}: no photo has a label; put photos in a folder for each class, or name a column (--label)"
         )
-    found_source = column_of(photos, source) if source else first_column(photos, ("source",))
-    found_owner = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
-    return PhotoSubject(photos, named, found_source, found_owner)
+    source_column = column_of(photos, source) if source else first_column(photos, ("source",))
+    owner_column = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
+    return PhotoSubject(photos, named, source_column, owner_column)
 
 
 class StreamedSubject:
-    """Rows of a Hub data set as they come, read once: nothing is kept of a photo but what the audit reads of it."""
+    """Rows of a Hub data set, read once in their order. Of a photo only the features are stored."""
 
     source = owner = None
 
     def __init__(self, name: str, rows: Iterator[tuple[Row, bytes | None]], limit: int | None) -> None:
         self.name = name
         self._rows = rows if limit is None else islice(rows, limit)
-        self._held: list[bytes | None] = []
+        self._block: list[bytes | None] = []
         self._start = 0
 
     def next_block(self) -> list[Row]:
         """The rows of the next block; empty at the end."""
-        self._start += len(self._held)
-        taken = list(islice(self._rows, BLOCK))
-        self._held = [data for _, data in taken]
-        return [row for row, _ in taken]
+        self._start += len(self._block)
+        pairs = list(islice(self._rows, BLOCK))
+        self._block = [data for _, data in pairs]
+        return [row for row, _ in pairs]
 
     def head(self, index: int, limit: int) -> Head:
-        """As ``PhotoSubject.head``, of photos of the block that was given last."""
+        """As ``PhotoSubject.head``, for photos of the current block."""
         data = self.read(index)
         return Head(data[:limit], len(data))
 
     def read(self, index: int) -> bytes:
-        """As ``PhotoSubject.read``, of photos of the block that was given last."""
-        data = self._held[index - self._start]
-        if data is None:  # a path in a cell is a stranger's word for a file of this machine
+        """As ``PhotoSubject.read``, for photos of the current block."""
+        data = self._block[index - self._start]
+        if data is None:  # a path in an untrusted cell would name a file of this machine
             raise PhotoError("the row holds no bytes of an image")
         return data
 
@@ -169,7 +169,7 @@ Subject = PhotoSubject | StreamedSubject
 
 
 def describe(subject: Subject) -> dict[str, Any]:
-    """What a report says of where the photos come from."""
+    """Origin of the photos and their splits, for the report."""
     if isinstance(subject, StreamedSubject):
         return {"splits": "as given by the data set", "read": "streamed"}
     return dict(subject.photos.evidence)

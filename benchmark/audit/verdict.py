@@ -1,4 +1,4 @@
-"""Questions -> words: what a person reads first, and what would repair it."""
+"""The sentences of an audit: verdict, findings and repairs; and the search for duplicates."""
 
 from __future__ import annotations
 
@@ -20,76 +20,22 @@ from builders.errors import PhotoError
 from builders.splits import near_duplicate_groups
 
 EXAMPLES = 5
-
-MAX_CHECKED = 5000
-"""Files that are read whole to make sure that they are the same; beyond it, size and first 64 KiB must do."""
-
-
-def duplicates_of(tally: Tally, subject: Subject) -> tuple[Duplicates, ...]:
-    """Same files always; same pictures among the photos that were decoded."""
-    same = _groups(tally.content)
-    if isinstance(subject, PhotoSubject) and sum(map(len, same)) <= MAX_CHECKED:
-        same = [group for members in same for group in _really_same(members, tally, subject)]
-    found = [_described("same file", same, len(tally.content), tally, subject)]
-    hashed = int((tally.near != 0).sum())
-    if hashed:
-        found.append(_described("same picture", _groups(near_duplicate_groups(tally.near)), hashed, tally, subject))
-    return tuple(found)
-
-
-def _groups(keys: np.ndarray) -> list[np.ndarray]:
-    """Positions of equal keys, of those that occur more than once."""
-    order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(keys[order]) != 0]) if len(keys) else np.zeros(0, dtype=int)
-    sizes = np.diff(np.r_[starts, len(keys)])
-    return [order[start : start + size] for start, size in zip(starts, sizes, strict=True) if size > 1]
-
-
-def _really_same(members: np.ndarray, tally: Tally, subject: PhotoSubject) -> list[np.ndarray]:
-    """The members in groups of equal bytes."""
-    by_hash: dict[bytes, list[int]] = defaultdict(list)
-    for i in members:
-        try:
-            by_hash[hashlib.sha256(subject.read(int(tally.rows[i]))).digest()].append(int(i))
-        except PhotoError:  # gone since it was scanned
-            continue
-    return [np.array(group) for group in by_hash.values() if len(group) > 1]
-
-
-def _described(kind: str, groups: list[np.ndarray], searched: int, tally: Tally, subject: Subject) -> Duplicates:
-    across_classes = [len(_distinct(tally.label_codes[g])) > 1 for g in groups]
-    across_splits = [len(_distinct(tally.split_codes[g])) > 1 for g in groups]
-    telling = sorted(range(len(groups)), key=lambda k: -(across_classes[k] + across_splits[k]))[:EXAMPLES]
-    return Duplicates(
-        kind,
-        photos=sum(map(len, groups)),
-        groups=len(groups),
-        across_classes=sum(across_classes),
-        across_splits=sum(across_splits),
-        searched=searched,
-        examples=tuple(tuple(_id(subject, tally, int(i)) for i in groups[k][:4]) for k in telling),
-    )
-
-
-def _distinct(codes: np.ndarray) -> np.ndarray:
-    return np.unique(codes[codes >= 0])
-
-
-def _id(subject: Subject, tally: Tally, index: int) -> str:
-    row = int(tally.rows[index])
-    return shown(subject.photos.ids[row]) if isinstance(subject, PhotoSubject) else f"row {row}"
-
+"""Groups of duplicates whose ids are given."""
 
 NAMED = 3
 """Values named in a sentence."""
 
 POWER = 0.9
+"""Share of data sets with the smallest effect that would be flagged."""
+
+MAX_CHECKED = 5000
+"""Most files that are read whole to confirm that they are the same; of more files, size and first 64 KiB decide."""
 
 
 def smallest_effect(n: int, questions: int) -> float:
-    """The corrected V of two classes and two values that ``POWER`` of such data sets would have flagged, at most 1.
+    """Corrected V of two classes and two values that is flagged in ``POWER`` of such data sets, at most 1.
 
-    A normal approximation: root of n times V is about normal with deviation 1.
+    A normal approximation: the root of n, times V, is about normal with standard deviation 1.
 
     >>> round(smallest_effect(2000, 25), 3)
     0.108
@@ -102,7 +48,7 @@ def smallest_effect(n: int, questions: int) -> float:
 
 
 def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> str:
-    """The one sentence or two that every page begins with."""
+    """One or two sentences for the beginning of every page."""
     if len(tally.names["label"]) < 2:
         return f"All {tally.photos:,} photos have one label, so nothing can be asked of it."
     scores = {s.layer: s for s in layers if s.target == "label"}
@@ -138,73 +84,77 @@ def findings_of(
     tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore], duplicates: Sequence[Duplicates]
 ) -> tuple[str, ...]:
     """Further sentences, the most important first."""
-    found: list[str] = []
+    sentences: list[str] = []
     scores = {(s.target, s.layer): s for s in layers}
     for target, start in TARGETS.items():
         if target == "label":
             continue
         flagged = [q for q in questions if q.target == target and q.flagged and not q.content]
-        told = [s for s in layers if s.target == target and s.flagged and not s.content]
-        best = max(told, key=lambda s: s.advantage, default=None)
+        layers_of_target = [s for s in layers if s.target == target and s.flagged and not s.content]
+        best = max(layers_of_target, key=lambda s: s.advantage, default=None)
         if best is not None:
-            found.append(
+            sentences.append(
                 f"{start} can be told at {_percent(best.accuracy)} from {best.title} (chance {_percent(best.chance)})"
                 f"{_because(flagged)}"
             )
         elif flagged:
-            found.append(f"{start} goes with the {flagged[0].title} (V = {flagged[0].value:.2f}){_because(flagged)}")
+            sentences.append(
+                f"{start} goes with the {flagged[0].title} (V = {flagged[0].value:.2f}){_because(flagged)}"
+            )
     file = scores.get(("label", "file"))
     if file is not None and file.flagged and file.recalls:
         worst = ", ".join(f"{name} ({_percent(recall)})" for name, recall in list(file.recalls.items())[:5])
-        found.append(f"The classes that the file tells best: {worst}.")
+        sentences.append(f"The classes that the file tells best: {worst}.")
     for layer in ("weight", "pixels", "hidden"):
         score = scores.get(("label", layer))
         if score is not None:
-            found.append(
+            sentences.append(
                 f"From {score.title} the label can be told at {_percent(score.accuracy)} (chance "
                 f"{_percent(score.chance)}, {score.n:,} photos): {_pixel_meaning(score)}"
             )
-    found += [_duplicate_sentence(d) for d in duplicates if d.groups]
+    sentences += [_duplicate_sentence(d) for d in duplicates if d.groups]
     if tally.unreadable:
-        found.append(f"{tally.unreadable:,} files could not be read and are left out.")
+        sentences.append(f"{tally.unreadable:,} files could not be read and are left out.")
     if len(tally.names["source"]) > MAX_SOURCES:
-        found.append(f"There are more than {MAX_SOURCES} sources, so they are not asked about one by one.")
+        sentences.append(f"There are more than {MAX_SOURCES} sources, so they are not asked about one by one.")
     if by_owner(tally):
-        found.append("Intervals and p-values are of owners, because photos of one owner share camera and program.")
-    return tuple(found)
+        sentences.append("Intervals and p-values are of owners, because photos of one owner share camera and program.")
+    return tuple(sentences)
 
 
 def repairs_of(questions: Sequence[Question], layers: Sequence[LayerScore]) -> tuple[str, ...]:
-    """What would help, by the layers that are flagged."""
+    """Possible repairs, by the flagged layers."""
     flagged = {q.layer for q in questions if q.flagged and q.target == "label" and not q.content}
     flagged |= {s.layer for s in layers if s.flagged and s.target == "label" and not s.content}
-    found: list[str] = []
+    sentences: list[str] = []
     if flagged & {"header", "exif"}:
-        found.append(
+        sentences.append(
             "--repair reencode saves every photo the same way and drops all metadata: header and Exif then say "
             "nothing. It loses quality, and an earlier compression stays visible in the pixels."
         )
-        found.append(
+        sentences.append(
             "--repair match keeps photos so that every class has the same mixture of the values above; --repair drop "
             "keeps the value that the classes share most. Both keep the files as they are and lose photos."
         )
     if "size" in flagged:
-        found.append("Size is not repaired by re-encoding: --repair match, or resize every photo to one size.")
+        sentences.append("Size is not repaired by re-encoding: --repair match, or resize every photo to one size.")
     if "origin" in flagged:
-        found.append("What comes from different sources is best collected again: every class from every source.")
+        sentences.append("What comes from different sources is best collected again: every class from every source.")
     if "pixels" in flagged:
-        found.append("Traces in the pixels are not removed by re-encoding; match what can be named, or collect again.")
-    return tuple(found)
+        sentences.append(
+            "Traces in the pixels are not removed by re-encoding; match what can be named, or collect again."
+        )
+    return tuple(sentences)
 
 
 def _because(questions: Sequence[Question]) -> str:
-    """``: real photos are ..., fakes are ...`` from the values that carry the strongest questions."""
+    """``: real photos have ..., fakes have ...``: the values that carry the strongest questions."""
     for question in questions:
-        told = [c for c in question.carriers if c.share is not None]
+        values = [c for c in question.carriers if c.share is not None]
         if question.feature in _LESS_READABLE and len(questions) > 1 and question is not questions[-1]:
             continue
-        if told:
-            return ": " + "; ".join(_carrier_text(question, c) for c in _one_per_group(told)) + "."
+        if values:
+            return ": " + "; ".join(_carrier_text(question, c) for c in _first_per_group(values)) + "."
     numbers = [q for q in questions if q.carriers]
     if numbers:
         parts = "; ".join(f"{c.group}: {c.value}" for c in numbers[0].carriers)
@@ -215,7 +165,7 @@ def _because(questions: Sequence[Question]) -> str:
 _LESS_READABLE = ("tables", "order")
 
 
-def _one_per_group(carriers: Sequence[Carrier]) -> list[Carrier]:
+def _first_per_group(carriers: Sequence[Carrier]) -> list[Carrier]:
     first: dict[str, Carrier] = {}
     for carrier in sorted(carriers, key=lambda c: (c.elsewhere or 0) - (c.share or 0)):
         first.setdefault(carrier.group, carrier)
@@ -237,16 +187,72 @@ def _pixel_meaning(score: LayerScore) -> str:
     return "what the pictures show, or how they were made; this layer does not tell the two apart."
 
 
-def _duplicate_sentence(found: Duplicates) -> str:
+def _duplicate_sentence(duplicates: Duplicates) -> str:
     where = []
-    if found.across_splits:
-        where.append(f"{found.across_splits:,} groups across splits")
-    if found.across_classes:
-        where.append(f"{found.across_classes:,} across classes")
-    what = "files are" if found.kind == "same file" else "pictures are (nearly)"
+    if duplicates.across_splits:
+        where.append(f"{duplicates.across_splits:,} groups across splits")
+    if duplicates.across_classes:
+        where.append(f"{duplicates.across_classes:,} across classes")
+    what = "files are" if duplicates.kind == "same file" else "pictures are (nearly)"
     tail = f" ({', '.join(where)})" if where else ""
-    return f"{found.photos:,} {what} there more than once, in {found.groups:,} groups{tail}."
+    return f"{duplicates.photos:,} {what} there more than once, in {duplicates.groups:,} groups{tail}."
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if 0.005 <= share < 0.995 or share in (0.0, 1.0) else f"{100 * share:.1f} %"
+
+
+def duplicates_of(tally: Tally, subject: Subject) -> tuple[Duplicates, ...]:
+    """Equal files, and equal pictures among the photos that were decoded."""
+    same = _groups(tally.content)
+    if isinstance(subject, PhotoSubject) and sum(map(len, same)) <= MAX_CHECKED:
+        same = [group for members in same for group in _equal_files(members, tally, subject)]
+    duplicates = [_duplicates("same file", same, len(tally.content), tally, subject)]
+    hashed = int((tally.near != 0).sum())
+    if hashed:
+        near = _groups(near_duplicate_groups(tally.near))
+        duplicates.append(_duplicates("same picture", near, hashed, tally, subject))
+    return tuple(duplicates)
+
+
+def _groups(keys: np.ndarray) -> list[np.ndarray]:
+    """Positions of each key that occurs more than once."""
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(keys[order]) != 0]) if len(keys) else np.zeros(0, dtype=int)
+    sizes = np.diff(np.r_[starts, len(keys)])
+    return [order[start : start + size] for start, size in zip(starts, sizes, strict=True) if size > 1]
+
+
+def _equal_files(members: np.ndarray, tally: Tally, subject: PhotoSubject) -> list[np.ndarray]:
+    """Members in groups of equal bytes."""
+    by_hash: dict[bytes, list[int]] = defaultdict(list)
+    for i in members:
+        try:
+            by_hash[hashlib.sha256(subject.read(int(tally.rows[i]))).digest()].append(int(i))
+        except PhotoError:  # the file was removed after the scan
+            continue
+    return [np.array(group) for group in by_hash.values() if len(group) > 1]
+
+
+def _duplicates(kind: str, groups: list[np.ndarray], searched: int, tally: Tally, subject: Subject) -> Duplicates:
+    across_classes = [len(_distinct(tally.label_codes[g])) > 1 for g in groups]
+    across_splits = [len(_distinct(tally.split_codes[g])) > 1 for g in groups]
+    shown_first = sorted(range(len(groups)), key=lambda k: -(across_classes[k] + across_splits[k]))[:EXAMPLES]
+    return Duplicates(
+        kind,
+        photos=sum(map(len, groups)),
+        groups=len(groups),
+        across_classes=sum(across_classes),
+        across_splits=sum(across_splits),
+        searched=searched,
+        examples=tuple(tuple(_id(subject, tally, int(i)) for i in groups[k][:4]) for k in shown_first),
+    )
+
+
+def _distinct(codes: np.ndarray) -> np.ndarray:
+    return np.unique(codes[codes >= 0])
+
+
+def _id(subject: Subject, tally: Tally, index: int) -> str:
+    row = int(tally.rows[index])
+    return shown(subject.photos.ids[row]) if isinstance(subject, PhotoSubject) else f"row {row}"

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _compare_with_study(rows: Sequence[Row], output: Path) -> str:
     """Write the tables, the figures and the page of both; give the text."""
-    from benchmark.compare import draw_article, draw_figures, published_rows, study_text, write_beside
+    from benchmark.compare import draw_article, draw_figures, published_rows, study_text, write_published
     from benchmark.leaderboard import write_report_page
     from benchmark.report import report_text
     from benchmark.scoring import sweep_text
@@ -59,7 +59,7 @@ def _compare_with_study(rows: Sequence[Row], output: Path) -> str:
     from builders.files import write_text_atomically
 
     table = published_rows(rows)
-    write_beside(table, output / "beside.csv")
+    write_published(table, output / "beside.csv")
     text = study_text(table, rows)
     write_text_atomically(output / "iccv2025.md", text)
     results = [row.result for row in rows if row.result is not None]

@@ -1,7 +1,4 @@
-"""Comparisons: run against run, and run against the published study.
-
-Reads results and answers; computes no embedding.
-"""
+"""Comparisons of results: run with run, and run with the published study. No embedding is computed."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
 from .article import draw_article
 from .figures import draw_figures
 from .paired import Compared, Tie, compare_runs, comparison_text
-from .published import published_rows, published_text, study_text, write_beside
+from .published import published_rows, published_text, study_text, write_published
 
 __all__ = [
     "Compared",
@@ -13,5 +13,5 @@ __all__ = [
     "published_rows",
     "published_text",
     "study_text",
-    "write_beside",
+    "write_published",
 ]

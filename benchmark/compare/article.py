@@ -1,7 +1,7 @@
-"""The five figures of the published article, its 47 encoders beside ours: PNG and SVG.
+"""The five figures of the published article with its 47 encoders and the measured ones, as PNG and SVG.
 
 Similarity distributions, two figures of probes whose bars carry their names, kNN set-ups, and pair retrieval. The
-article printed no numbers for the first, so that one shows ours alone.
+article printed no numbers for the first, which shows measured encoders alone.
 """
 
 from __future__ import annotations
@@ -24,149 +24,6 @@ COLOURS = {"CVL": "#0072B2", "SUP": "#D55E00", "SSL": "#009E73"}
 OTHER_COLOUR = "#6b6b6b"
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One encoder's number in a panel."""
-
-    encoder: str
-    group: str
-    value: float
-    ours: bool
-    low: float | None = None
-    high: float | None = None
-
-
-def draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> None:
-    most = max(len(bars) for bars, _ in panels.values())
-    figure.set_size_inches(max(7.0, 0.19 * most + 1.5), 4.0 * len(panels))
-    for ax, (title, (bars, chance)) in zip(_axes(figure, len(panels)), panels.items(), strict=True):
-        for x, bar in enumerate(bars):
-            colour = COLOURS.get(bar.group, OTHER_COLOUR)
-            style: dict[str, Any] = {"color": colour, "alpha": 0.55}
-            if bar.ours:
-                style = {"color": colour, "edgecolor": "black", "linewidth": 1.2, "hatch": "///"}
-            ax.bar(x, 100 * bar.value, width=0.8, **style)
-            if bar.low is not None and bar.high is not None:
-                ax.plot([x, x], [100 * bar.low, 100 * bar.high], color="black", lw=1)
-        ax.axhline(100 * chance, color="black", lw=1, ls=":")
-        ax.set_xticks(range(len(bars)), [b.encoder for b in bars], rotation=90, fontsize=6)
-        for label, bar in zip(ax.get_xticklabels(), bars, strict=True):
-            label.set_fontweight("bold" if bar.ours else "normal")
-        ax.set_xlim(-0.7, len(bars) - 0.3)
-        # As the page's bars: from 0 to 100 or to the next ten.
-        ends = [bar.value if bar.high is None else bar.high for bar in bars]
-        ax.set_ylim(0, min(100, 10 * math.ceil(10 * max(*ends, chance) + 0.1)))
-        ax.set_ylabel("accuracy, %")
-        ax.set_title(f"{title}: hatched and bold ours, plain published, dotted chance", fontsize=8)
-        _legend(ax)
-
-
-def draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dict[str, float]]]]) -> None:
-    figure.set_size_inches(7.5, 2.8 * len(panels))
-    order = [m.name for m in next(t for t in all_tasks().values() if t.family.panel == "marks").metrics]
-    for ax, (title, lines) in zip(_axes(figure, len(panels)), panels.items(), strict=True):
-        present = [name for name in order if any(name in values for *_, values in lines)]
-        for name, group, ours, values in lines:
-            at = [present.index(m) for m in present if m in values]
-            heights = [100 * values[m] for m in present if m in values]
-            colour = COLOURS.get(group, OTHER_COLOUR)
-            if ours:
-                ax.plot(at, heights, color=colour, lw=2, marker="D", ms=4, zorder=3)
-                ax.annotate(name, (at[-1], heights[-1]), xytext=(6, 0), textcoords="offset points", fontsize=6)
-            else:
-                ax.plot(at, heights, color=colour, lw=0.8, alpha=0.45, marker="o", ms=2)
-        ax.set_xticks(range(len(present)), present)
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high + 0.12 * (high - low))  # room for the legend above the lines
-        ax.set_ylabel("kNN accuracy, %")
-        ax.set_title(f"{title}: thick with diamonds ours, thin published", fontsize=8)
-        _legend(ax)
-
-
-def draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float]], family: Family) -> None:
-    figure.set_size_inches(12, 5.6)
-    whole, near = figure.subplots(1, 2)
-    low = min(min(x, y) for *_, x, y in points)
-    for ax, start, title in ((whole, 0.0, "whole range"), (near, max(0.0, low - 0.02), "where the encoders are")):
-        ax.plot([100 * start, 100], [100 * start, 100], color="black", lw=1, ls=":")
-        span = 1.005 - start
-        spots = [(x, y) for *_, x, y in points]
-        taken: list[Box] = []
-        for name, group, ours, x, y in sorted(points, key=lambda p: not p[2]):
-            colour = COLOURS.get(group, OTHER_COLOUR)
-            style: dict[str, Any] = {"color": colour, "marker": "D", "s": 45, "edgecolors": "black", "zorder": 3}
-            if not ours:
-                style = {"color": colour, "marker": "o", "s": 16, "alpha": 0.6}
-            ax.scatter([100 * x], [100 * y], **style, clip_on=False)
-            if not (ours or ax is near):
-                continue
-            sides = [box_beside(x, y, len(name), span, side) for side in (1, -1)]
-            free = [i for i, box in enumerate(sides) if is_free(box, taken, spots)]
-            if not (ours or free):
-                continue
-            side = free[0] if free else 0
-            taken.append(sides[side])
-            weight, align = "bold" if ours else "normal", ("left", "right")[side]
-            offset = ((5, 2), (-5, 2))[side]
-            ax.annotate(
-                name, (100 * x, 100 * y), xytext=offset, textcoords="offset points", fontsize=5,
-                fontweight=weight, ha=align,
-            )  # fmt: skip
-        ax.set_xlim(100 * start, 100.5)
-        ax.set_ylim(100 * start, 100.5)
-        ax.set_xlabel(family.axes[0])
-        ax.set_ylabel(family.axes[1])
-        ax.set_title(f"{family.title}, {title}: diamonds ours, discs published", fontsize=8)
-        _legend(ax, "upper left", 1)
-
-
-Box = tuple[float, float, float, float]
-"""Left, right, bottom, top."""
-
-
-def box_beside(x: float, y: float, letters: int, span: float, side: int) -> Box:
-    """Where a name of so many letters stands beside a point; ``span`` is the length of both axes."""
-    near, far = x + side * 0.009 * span, x + side * (0.012 + 0.0078 * letters) * span
-    return min(near, far), max(near, far), y - 0.004 * span, y + 0.021 * span
-
-
-def is_free(box: Box, names: Sequence[Box], spots: Sequence[tuple[float, float]]) -> bool:
-    """Whether a name covers neither another name nor a point.
-
-    >>> is_free((0, 2, 0, 1), [(3, 5, 0, 1)], [(2.5, 0.5)]), is_free((0, 2, 0, 1), [(1, 5, 0.5, 2)], [])
-    (True, False)
-    """
-    left, right, bottom, top = box
-    covers = any(left < b and a < right and bottom < d and c < top for a, b, c, d in names)
-    return not covers and not any(left < x < right and bottom < y < top for x, y in spots)
-
-
-def draw_similarities(figure: Any, shown: Sequence[tuple[str, Mapping[str, Any], Score]]) -> None:
-    figure.set_size_inches(7, 2.6 * len(shown))
-    for ax, (encoder, one, score) in zip(_axes(figure, len(shown)), shown, strict=True):
-        edges = [float(edge) for edge in one["edges"]]
-        for kind, counts in one["counts"].items():
-            total = sum(counts) or 1
-            colour = "#0072B2" if kind.startswith("same-class") else "#D55E00"
-            line = "-" if kind.endswith("same-processing") else "--"
-            ax.stairs([100 * n / total for n in counts], edges, color=colour, ls=line, label=kind, lw=1.3)
-        ax.set_xlabel("cosine similarity to the query")
-        ax.set_ylabel("share of the photos, %")
-        ax.set_title(f"{encoder}, {score.task}, {score.data}: {one['query']} as {one['processing']}", fontsize=7)
-        ax.legend(fontsize=6, frameon=False)
-
-
-def _axes(figure: Any, count: int) -> list[Any]:
-    return list(figure.subplots(count, 1, squeeze=False)[:, 0])
-
-
-def _legend(ax: Any, where: str = "upper right", columns: int = 3) -> None:
-    from matplotlib.patches import Patch
-
-    marks = [Patch(color=colour, label=STUDY_GROUPS[group]) for group, colour in COLOURS.items()]
-    ax.legend(handles=marks, fontsize=6, frameon=False, loc=where, ncols=columns)
-
-
 FORMATS: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
 
 
@@ -174,9 +31,9 @@ def draw_article(rows: Sequence[PublishedRow], results: Sequence[Result], folder
     """Write the figures that have something to show, each as PNG and SVG; returns their names.
 
     Args:
-        rows: our scores beside the published ones.
-        results: ours, for the similarities that kNN tasks keep.
-        folder: where the files go.
+        rows: measured scores with the published ones.
+        results: measured results, for the similarities that kNN tasks store.
+        folder: folder of the files.
     """
     drawn: dict[str, Callable[[Any], None]] = {}
     if shown := _similarities(results):
@@ -200,8 +57,157 @@ def draw_article(rows: Sequence[PublishedRow], results: Sequence[Result], folder
     return names
 
 
+@dataclass(frozen=True)
+class Bar:
+    """One encoder in a panel of bars. Measured encoders have an interval, published ones none."""
+
+    encoder: str
+    group: str
+    value: float
+    measured: bool
+    low: float | None = None
+    high: float | None = None
+
+
+def draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> None:
+    """Draw a bar for each encoder, a panel for each question and data set, with a line at chance."""
+    most = max(len(bars) for bars, _ in panels.values())
+    figure.set_size_inches(max(7.0, 0.19 * most + 1.5), 4.0 * len(panels))
+    for ax, (title, (bars, chance)) in zip(_axes(figure, len(panels)), panels.items(), strict=True):
+        for x, bar in enumerate(bars):
+            colour = COLOURS.get(bar.group, OTHER_COLOUR)
+            style: dict[str, Any] = {"color": colour, "alpha": 0.55}
+            if bar.measured:
+                style = {"color": colour, "edgecolor": "black", "linewidth": 1.2, "hatch": "///"}
+            ax.bar(x, 100 * bar.value, width=0.8, **style)
+            if bar.low is not None and bar.high is not None:
+                ax.plot([x, x], [100 * bar.low, 100 * bar.high], color="black", lw=1)
+        ax.axhline(100 * chance, color="black", lw=1, ls=":")
+        ax.set_xticks(range(len(bars)), [b.encoder for b in bars], rotation=90, fontsize=6)
+        for label, bar in zip(ax.get_xticklabels(), bars, strict=True):
+            label.set_fontweight("bold" if bar.measured else "normal")
+        ax.set_xlim(-0.7, len(bars) - 0.3)
+        # The axis of the page's bars: from 0 to the next ten, at most 100.
+        ends = [bar.value if bar.high is None else bar.high for bar in bars]
+        ax.set_ylim(0, min(100, 10 * math.ceil(10 * max(*ends, chance) + 0.1)))
+        ax.set_ylabel("accuracy, %")
+        ax.set_title(f"{title}: hatched and bold ours, plain published, dotted chance", fontsize=8)
+        _legend(ax)
+
+
+def draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dict[str, float]]]]) -> None:
+    """Draw a line over the kNN set-ups for each encoder, a panel for each question and data set."""
+    figure.set_size_inches(7.5, 2.8 * len(panels))
+    order = [m.name for m in next(t for t in all_tasks().values() if t.family.panel == "marks").metrics]
+    for ax, (title, lines) in zip(_axes(figure, len(panels)), panels.items(), strict=True):
+        present = [name for name in order if any(name in values for *_, values in lines)]
+        for name, group, measured, values in lines:
+            at = [present.index(m) for m in present if m in values]
+            heights = [100 * values[m] for m in present if m in values]
+            colour = COLOURS.get(group, OTHER_COLOUR)
+            if measured:
+                ax.plot(at, heights, color=colour, lw=2, marker="D", ms=4, zorder=3)
+                ax.annotate(name, (at[-1], heights[-1]), xytext=(6, 0), textcoords="offset points", fontsize=6)
+            else:
+                ax.plot(at, heights, color=colour, lw=0.8, alpha=0.45, marker="o", ms=2)
+        ax.set_xticks(range(len(present)), present)
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.12 * (high - low))  # space for the legend above the lines
+        ax.set_ylabel("kNN accuracy, %")
+        ax.set_title(f"{title}: thick with diamonds ours, thin published", fontsize=8)
+        _legend(ax)
+
+
+def draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float]], family: Family) -> None:
+    """Draw one metric against another, over the whole range and enlarged; names where they cover nothing."""
+    figure.set_size_inches(12, 5.6)
+    whole, near = figure.subplots(1, 2)
+    low = min(min(x, y) for *_, x, y in points)
+    for ax, start, title in ((whole, 0.0, "whole range"), (near, max(0.0, low - 0.02), "where the encoders are")):
+        ax.plot([100 * start, 100], [100 * start, 100], color="black", lw=1, ls=":")
+        span = 1.005 - start
+        spots = [(x, y) for *_, x, y in points]
+        taken: list[Box] = []
+        for name, group, measured, x, y in sorted(points, key=lambda p: not p[2]):
+            colour = COLOURS.get(group, OTHER_COLOUR)
+            style: dict[str, Any] = {"color": colour, "marker": "D", "s": 45, "edgecolors": "black", "zorder": 3}
+            if not measured:
+                style = {"color": colour, "marker": "o", "s": 16, "alpha": 0.6}
+            ax.scatter([100 * x], [100 * y], **style, clip_on=False)
+            if not (measured or ax is near):
+                continue
+            sides = [label_box(x, y, len(name), span, side) for side in (1, -1)]
+            free = [i for i, box in enumerate(sides) if is_free(box, taken, spots)]
+            if not (measured or free):
+                continue
+            side = free[0] if free else 0
+            taken.append(sides[side])
+            weight, align = "bold" if measured else "normal", ("left", "right")[side]
+            offset = ((5, 2), (-5, 2))[side]
+            ax.annotate(
+                name, (100 * x, 100 * y), xytext=offset, textcoords="offset points", fontsize=5,
+                fontweight=weight, ha=align,
+            )  # fmt: skip
+        ax.set_xlim(100 * start, 100.5)
+        ax.set_ylim(100 * start, 100.5)
+        ax.set_xlabel(family.axes[0])
+        ax.set_ylabel(family.axes[1])
+        ax.set_title(f"{family.title}, {title}: diamonds ours, discs published", fontsize=8)
+        _legend(ax, "upper left", 1)
+
+
+Box = tuple[float, float, float, float]
+"""Left, right, bottom, top."""
+
+
+def label_box(x: float, y: float, letters: int, span: float, side: int) -> Box:
+    """The box of a name of ``letters`` letters, right (1) or left (-1) of a point; ``span``: length of both axes."""
+    near, far = x + side * 0.009 * span, x + side * (0.012 + 0.0078 * letters) * span
+    return min(near, far), max(near, far), y - 0.004 * span, y + 0.021 * span
+
+
+def is_free(box: Box, names: Sequence[Box], spots: Sequence[tuple[float, float]]) -> bool:
+    """Whether a name covers neither another name nor a point.
+
+    >>> is_free((0, 2, 0, 1), [(3, 5, 0, 1)], [(2.5, 0.5)]), is_free((0, 2, 0, 1), [(1, 5, 0.5, 2)], [])
+    (True, False)
+    """
+    left, right, bottom, top = box
+    covers = any(left < b and a < right and bottom < d and c < top for a, b, c, d in names)
+    return not covers and not any(left < x < right and bottom < y < top for x, y in spots)
+
+
+def draw_similarities(figure: Any, shown: Sequence[tuple[str, Mapping[str, Any], Score]]) -> None:
+    """Draw the histogram of the similarities of one query, a panel for each result."""
+    figure.set_size_inches(7, 2.6 * len(shown))
+    for ax, (encoder, histogram, score) in zip(_axes(figure, len(shown)), shown, strict=True):
+        edges = [float(edge) for edge in histogram["edges"]]
+        for kind, counts in histogram["counts"].items():
+            total = sum(counts) or 1
+            colour = "#0072B2" if kind.startswith("same-class") else "#D55E00"
+            line = "-" if kind.endswith("same-processing") else "--"
+            ax.stairs([100 * n / total for n in counts], edges, color=colour, ls=line, label=kind, lw=1.3)
+        ax.set_xlabel("cosine similarity to the query")
+        ax.set_ylabel("share of the photos, %")
+        ax.set_title(
+            f"{encoder}, {score.task}, {score.data}: {histogram['query']} as {histogram['processing']}", fontsize=7
+        )
+        ax.legend(fontsize=6, frameon=False)
+
+
+def _axes(figure: Any, count: int) -> list[Any]:
+    return list(figure.subplots(count, 1, squeeze=False)[:, 0])
+
+
+def _legend(ax: Any, where: str = "upper right", columns: int = 3) -> None:
+    from matplotlib.patches import Patch
+
+    marks = [Patch(color=colour, label=STUDY_GROUPS[group]) for group, colour in COLOURS.items()]
+    ax.legend(handles=marks, fontsize=6, frameon=False, loc=where, ncols=columns)
+
+
 def _rendered(draw: Callable[[Any], None]) -> dict[str, bytes]:
-    """A figure as files, by their format; equal input gives equal bytes."""
+    """Bytes of a figure by file format; equal input gives equal bytes."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -221,11 +227,11 @@ def _rendered(draw: Callable[[Any], None]) -> dict[str, bytes]:
 
 
 def _bars(rows: Sequence[PublishedRow], family: Family) -> dict[str, tuple[list[Bar], float]]:
-    """By panel (question and data set): published and ours, highest first, and chance."""
+    """By title of the panel (question and data set): published and measured bars, highest first, and chance."""
     panels: dict[str, tuple[list[Bar], float]] = {}
-    own = [r for r in rows if _of(r, family) and r.ours is not None and r.metric == "accuracy"]
-    for task, data in dict.fromkeys((r.task, r.published_data) for r in own):
-        here = {(r.encoder, r.data): r for r in own if (r.task, r.published_data) == (task, data)}
+    accuracies = [r for r in rows if _is_of(r, family) and r.measured is not None and r.metric == "accuracy"]
+    for task, data in dict.fromkeys((r.task, r.published_data) for r in accuracies):
+        here = {(r.encoder, r.data): r for r in accuracies if (r.task, r.published_data) == (task, data)}
         bars = [
             Bar(e.name, e.group, s.value, False)
             for e in published_encoders()
@@ -233,9 +239,9 @@ def _bars(rows: Sequence[PublishedRow], family: Family) -> dict[str, tuple[list[
             if (s.task, s.data, s.metric) == (task, data, "accuracy")
         ]
         for r in here.values():
-            assert r.ours is not None
-            bars.append(Bar(_name(r), r.group, r.ours.value, True, r.ours.low, r.ours.high))
-        chance = next(r.ours.chance for r in here.values() if r.ours)
+            assert r.measured is not None
+            bars.append(Bar(_name(r), r.group, r.measured.value, True, r.measured.low, r.measured.high))
+        chance = next(r.measured.chance for r in here.values() if r.measured)
         panels[_title(here.values(), task)] = (
             sorted(bars, key=lambda b: (-b.value, b.encoder)),
             chance,
@@ -244,31 +250,31 @@ def _bars(rows: Sequence[PublishedRow], family: Family) -> dict[str, tuple[list[
 
 
 def _lines(rows: Sequence[PublishedRow], family: Family) -> dict[str, list[tuple[str, str, bool, dict[str, float]]]]:
-    """By panel: (encoder, group, ours, accuracy by set-up)."""
-    own = [r for r in rows if _of(r, family) and r.ours is not None]
+    """By title of the panel: (encoder, group, whether it was measured, accuracy by set-up)."""
+    scored = [r for r in rows if _is_of(r, family) and r.measured is not None]
     panels: dict[str, list[tuple[str, str, bool, dict[str, float]]]] = {}
-    for task, data in dict.fromkeys((r.task, r.published_data) for r in own):
+    for task, data in dict.fromkeys((r.task, r.published_data) for r in scored):
         set_ups = [m.name for m in all_tasks()[task].metrics if m.kind == "accuracy" and m.name != "worst"]
         lines = []
         for e in published_encoders():
             values = {s.metric: s.value for s in e.scores if (s.task, s.data) == (task, data) and s.metric in set_ups}
             if values:
                 lines.append((e.name, e.group, False, values))
-        mine: dict[tuple[str, str], list[PublishedRow]] = {}
-        for r in own:
-            if (r.task, r.published_data) == (task, data) and r.metric in set_ups:
-                mine.setdefault((r.encoder, r.data), []).append(r)
+        here = [r for r in scored if (r.task, r.published_data) == (task, data) and r.metric in set_ups]
+        by_encoder: dict[tuple[str, str], list[PublishedRow]] = {}
+        for r in here:
+            by_encoder.setdefault((r.encoder, r.data), []).append(r)
         lines += [
-            (_name(found[0]), found[0].group, True, {r.metric: r.ours.value for r in found if r.ours})
-            for found in mine.values()
+            (_name(members[0]), members[0].group, True, {r.metric: r.measured.value for r in members if r.measured})
+            for members in by_encoder.values()
         ]
-        if mine:
-            panels[_title([r for found in mine.values() for r in found], task)] = lines
+        if here:
+            panels[_title([r for members in by_encoder.values() for r in members], task)] = lines
     return panels
 
 
 def _points(rows: Sequence[PublishedRow], family: Family) -> list[tuple[str, str, bool, float, float]]:
-    """(encoder, group, ours, x, y) of the family's plane."""
+    """(encoder, group, whether it was measured, x, y) in the plane of a family; empty where nothing was measured."""
     x, y = family.plane
     points = []
     for e in published_encoders():
@@ -276,38 +282,38 @@ def _points(rows: Sequence[PublishedRow], family: Family) -> list[tuple[str, str
         for task, data in dict.fromkeys((t, d) for t, d, _ in values):
             if (task, data, x) in values and (task, data, y) in values:
                 points.append((e.name, e.group, False, values[task, data, x], values[task, data, y]))
-    own = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _of(r, family) and r.ours is not None}
-    for (encoder, data, task, metric), row in own.items():
-        other = own.get((encoder, data, task, y))
-        if metric == x and other is not None and row.ours and other.ours:
-            points.append((_name(row), row.group, True, row.ours.value, other.ours.value))
-    return points if any(ours for _, _, ours, _, _ in points) else []
+    scored = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _is_of(r, family) and r.measured is not None}
+    for (encoder, data, task, metric), row in scored.items():
+        other = scored.get((encoder, data, task, y))
+        if metric == x and other is not None and row.measured and other.measured:
+            points.append((_name(row), row.group, True, row.measured.value, other.measured.value))
+    return points if any(measured for _, _, measured, _, _ in points) else []
 
 
 def _similarities(results: Sequence[Result]) -> list[tuple[str, Mapping[str, Any], Score]]:
-    """(encoder, histogram, score) of a first random query of each result's first kNN task that kept one."""
-    found = []
+    """(encoder, histogram, score) of the first random query of the first kNN task of each result that stores one."""
+    shown = []
     for result in results:
         for score in result.scores:
-            kept = score.details.get("similarities")
-            if isinstance(kept, list) and kept:
-                drawn = next((one for one in kept if str(one.get("why", "")).startswith("drawn")), kept[0])
-                found.append((str(result.encoder["id"]), drawn, score))
+            histograms = score.details.get("similarities")
+            if isinstance(histograms, list) and histograms:
+                drawn = next((h for h in histograms if str(h.get("why", "")).startswith("drawn")), histograms[0])
+                shown.append((str(result.encoder["id"]), drawn, score))
                 break
-    return found
+    return shown
 
 
-def _of(row: PublishedRow, family: Family) -> bool:
+def _is_of(row: PublishedRow, family: Family) -> bool:
     task = all_tasks().get(row.task)
     return task is not None and task.family == family
 
 
 def _title(rows: Iterable[PublishedRow], task: str) -> str:
-    """Question and data sets; whether ours can stand beside the published ones."""
-    found = list(rows)
-    data = ", ".join(dict.fromkeys(r.data for r in found))
-    unlike = " (ours not comparable: other photos or choices)" if any(r.unlike for r in found) else ""
-    return f"{all_tasks()[task].title}, {data}{unlike}"
+    """Question and data sets, and whether a measured score is not comparable with the published ones."""
+    rows = list(rows)
+    data = ", ".join(dict.fromkeys(r.data for r in rows))
+    note = " (ours not comparable: other photos or choices)" if any(r.not_comparable for r in rows) else ""
+    return f"{all_tasks()[task].title}, {data}{note}"
 
 
 def _name(row: PublishedRow) -> str:

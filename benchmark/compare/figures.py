@@ -1,4 +1,4 @@
-"""The study's figures with our numbers: accuracy per task by training type, kNN set-ups, recall, and agreement."""
+"""Figures of published and measured numbers: accuracy by task and training type, kNN set-ups, recall, and agreement."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _OTHER = ("#6b6b6b", "D")
 
 
 def draw_figures(rows: Sequence[PublishedRow], folder: Path) -> list[str]:
-    """Write the figures that have something to show; returns their names."""
+    """Write the figures that have something to show into a folder; returns the names of their files."""
     figures: dict[str, Callable[[Any], None]] = {}
-    both = [r for r in rows if r.ours is not None and r.theirs is not None]
+    both = [r for r in rows if r.measured is not None and r.published is not None]
     for family in families(all_tasks()):
         if family.panel == "plane":
             if pairs := _pairs(rows, family):
@@ -28,10 +28,10 @@ def draw_figures(rows: Sequence[PublishedRow], folder: Path) -> list[str]:
                 figures[name] = lambda ax, pairs=pairs, family=family: _plane(ax, pairs, family)  # type: ignore[misc]
             continue
         for data in dict.fromkeys(r.data for r in rows):
-            own = [r for r in rows if r.data == data and _is_mean_part(r, family)]
-            if own:
-                name, title = f"{family.name}-{_slug(data)}.png", f"{family.title}: {own[0].metric}, {data}"
-                figures[name] = lambda ax, own=own, title=title: _strips(ax, own, title)  # type: ignore[misc]
+            part = [r for r in rows if r.data == data and _is_mean_part(r, family)]
+            if part:
+                name, title = f"{family.name}-{_slug(data)}.png", f"{family.title}: {part[0].metric}, {data}"
+                figures[name] = lambda ax, part=part, title=title: _strips(ax, part, title)  # type: ignore[misc]
     if both:
         figures["agreement.png"] = lambda ax: _agreement(ax, both)
     for name, draw in figures.items():
@@ -40,31 +40,31 @@ def draw_figures(rows: Sequence[PublishedRow], folder: Path) -> list[str]:
 
 
 def _strips(ax: Any, rows: Sequence[PublishedRow], title: str) -> None:
-    """A column per task: published encoders hollow, ours filled with their intervals, chance as a short line."""
+    """A column for each task: published encoders hollow, measured ones filled with intervals, chance as a line."""
     tasks = list(dict.fromkeys(r.task for r in rows))
-    where = {r.published_data for r in rows}
+    data_sets = {r.published_data for r in rows}
     for x, task in enumerate(tasks):
-        own = [r for r in rows if r.task == task]
-        metric = own[0].metric
-        for place, group in enumerate(STUDY_GROUPS):
+        column = [r for r in rows if r.task == task]
+        metric = column[0].metric
+        for i, group in enumerate(STUDY_GROUPS):
             colour, marker = STYLE[group]
-            at = x + 0.22 * (place - 1)
+            at = x + 0.22 * (i - 1)
             published = [
                 s.value
                 for e in published_encoders()
                 if e.group == group
                 for s in e.scores
-                if (s.task, s.metric) == (task, metric) and s.data in where
+                if (s.task, s.metric) == (task, metric) and s.data in data_sets
             ]
             style = {"facecolors": "none", "edgecolors": colour, "marker": marker, "alpha": 0.35, "s": 18}
             ax.scatter([at - 0.05] * len(published), published, **style)
-        for r in {(r.encoder, r.data): r for r in own}.values():
+        for r in {(r.encoder, r.data): r for r in column}.values():
             colour, marker = STYLE.get(r.group, _OTHER)
             offset = list(STUDY_GROUPS).index(r.group) - 1 if r.group in STUDY_GROUPS else 1.6
-            assert r.ours is not None
-            error = [[r.ours.value - r.ours.low], [r.ours.high - r.ours.value]]
-            ax.errorbar(x + 0.22 * offset + 0.05, r.ours.value, yerr=error, color=colour, marker=marker, ms=5, lw=1)
-        chance = own[0].ours.chance if own[0].ours else 0.0
+            assert r.measured is not None
+            error = [[r.measured.value - r.measured.low], [r.measured.high - r.measured.value]]
+            ax.errorbar(x + 0.22 * offset + 0.05, r.measured.value, yerr=error, color=colour, marker=marker, ms=5, lw=1)
+        chance = column[0].measured.chance if column[0].measured else 0.0
         ax.plot([x - 0.4, x + 0.45], [chance, chance], color="black", lw=1, ls=":")
     ax.set_xticks(range(len(tasks)), [t.partition("/")[2] for t in tasks], rotation=20, ha="right")
     ax.set_ylim(0, 1.02)
@@ -84,8 +84,8 @@ def _plane(ax: Any, pairs: Sequence[tuple[PublishedRow, PublishedRow]], family: 
             ax.scatter(*ends, facecolors="none", edgecolors=colour, marker=marker, alpha=0.4, s=22)
     for same, different in pairs:
         colour, marker = STYLE.get(same.group, _OTHER)
-        if same.ours and different.ours:
-            ax.scatter([same.ours.value], [different.ours.value], color=colour, marker=marker)
+        if same.measured and different.measured:
+            ax.scatter([same.measured.value], [different.measured.value], color=colour, marker=marker)
     low = min(ax.get_xlim()[0], ax.get_ylim()[0])
     ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":")
     ax.set_xlabel(family.axes[0].removesuffix(", %"))
@@ -95,25 +95,25 @@ def _plane(ax: Any, pairs: Sequence[tuple[PublishedRow, PublishedRow]], family: 
 
 
 def _agreement(ax: Any, rows: Sequence[PublishedRow]) -> None:
-    """Published (x) against ours (y) with the line y = x."""
+    """Published (x) against measured values (y) with the line y = x."""
     for group, (colour, marker) in STYLE.items():
-        own = [r for r in rows if r.group == group]
-        if own:
-            x, y = [r.theirs for r in own], [r.ours.value for r in own if r.ours]
+        members = [r for r in rows if r.group == group]
+        if members:
+            x, y = [r.published for r in members], [r.measured.value for r in members if r.measured]
             ax.scatter(x, y, color=colour, marker=marker, s=12, alpha=0.6)
     ax.axline((0, 0), slope=1, color="black", lw=1, ls=":")
     ax.set_xlabel("published")
     ax.set_ylabel("ours")
-    note = " (partly on other photos than the study's)" if any(r.unlike for r in rows) else ""
+    note = " (partly on other photos than the study's)" if any(r.not_comparable for r in rows) else ""
     ax.set_title(f"every score that both have{note}", fontsize=9)
     _legend(ax)
 
 
 def _pairs(rows: Sequence[PublishedRow], family: Family) -> list[tuple[PublishedRow, PublishedRow]]:
-    """The two numbers of a plane of each encoder, task and data set that has both."""
+    """The two rows of each encoder, task and data set that has both metrics of the plane."""
     x, y = family.plane
-    own = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _family(r) == family}
-    return [(r, own[e, d, t, y]) for (e, d, t, m), r in own.items() if m == x and (e, d, t, y) in own]
+    members = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _family(r) == family}
+    return [(r, members[e, d, t, y]) for (e, d, t, m), r in members.items() if m == x and (e, d, t, y) in members]
 
 
 def _family(row: PublishedRow) -> Family | None:

@@ -1,4 +1,4 @@
-"""Paired differences between runs on the same photos: as values, and told to people."""
+"""Paired differences between runs on the same photos, as values and as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 
 ALWAYS_RECORDED = ("protocol", "preprocess", "ties", "orientation", "neighbours", "mask_ratio", "seed", "queries")
-"""Options that change what a score means."""
+"""Options that change the meaning of a score: runs that differ in one are compared with a warning."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Tie:
-    """Who is tied with the best on one score."""
+    """The encoders that are tied with the best on one score."""
 
     data: str
     task: str
@@ -60,20 +60,23 @@ def compare_runs(
     across_codecs: bool = False,
     across_presets: bool = False,
 ) -> tuple[list[Compared], list[Tie]]:
-    """Every pair of runs on the same data, every score that both have.
+    """Differences of every pair of runs on the same data, for every score that both have.
+
+    A task whose answers cannot be read is left out with a warning.
 
     Args:
         runs: two or more.
         patterns: of tasks; all by default.
-        all_metrics: not only the main ones of each task.
+        all_metrics: whether to compare all metrics of each task, not only the main ones.
         across_codecs: compare although codec canaries differ (with a warning).
         across_presets: compare although presets differ (with a warning).
+
+    Returns:
+        A row for each score of each pair of encoders, with p-values after Holm's correction; and ties by score.
 
     Raises:
         UsageError: fewer than two runs, or no two on data of one name.
         DataError: photos, codecs or presets differ, or nothing can be compared.
-
-    A task whose answers cannot be read is left out with a warning.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -101,7 +104,7 @@ def compare_runs(
 
 
 def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
-    """Differences as a table, what they mean, and the ties where there are three encoders or more."""
+    """Differences as a table with their meaning, and ties where there are three encoders or more."""
     header = ["score", "data", "first", "second", "first %", "second %", "difference", "95 % interval", "p (Holm)", "n"]
     table = [
         [
@@ -133,12 +136,12 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
 
 
 def _family(row: Compared) -> frozenset[str]:
-    """What one command asked about one pair of encoders, on all its data: a third encoder changes nothing of it."""
+    """The family of Holm's correction: all rows of one pair of encoders, so that a third encoder changes no p-value."""
     return frozenset((row.first, row.second))
 
 
 def _sizes(rows: Sequence[Compared]) -> str:
-    """``4 rows``, ``3 to 5 rows``: of the families that Holm corrects."""
+    """Sizes of the families of Holm's correction: ``4 rows``, ``3 to 5 rows``."""
     sizes = Counter(_family(row) for row in rows).values()
     least, most = min(sizes), max(sizes)
     return f"{least} to {most} rows" if least < most else "1 row" if most == 1 else f"{most} rows"
@@ -148,37 +151,37 @@ def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_
     for task, metric in a.answers:
         if (task, metric) not in b.answers or not _wanted(task, metric, patterns, all_metrics):
             continue
-        one, other = a.answers[task, metric], b.answers[task, metric]
-        common, at, to = np.intersect1d(one.photos, other.photos, assume_unique=True, return_indices=True)
+        of_a, of_b = a.answers[task, metric], b.answers[task, metric]
+        common, at_a, at_b = np.intersect1d(of_a.photos, of_b.photos, assume_unique=True, return_indices=True)
         if not len(common):
             continue
-        if len(common) < max(len(one.photos), len(other.photos)):
+        if len(common) < max(len(of_a.photos), len(of_b.photos)):
             _warn(
-                f"{task} on {a.data}: {len(common)} photos are in both {first} ({len(one.photos)}) and {second} "
-                f"({len(other.photos)}); only these are compared"
+                f"{task} on {a.data}: {len(common)} photos are in both {first} ({len(of_a.photos)}) and {second} "
+                f"({len(of_b.photos)}); only these are compared"
             )
-        x, y = one.values[at], other.values[to]
-        clusters = None if one.clusters is None else one.clusters[at]
-        difference = paired_difference(x, y, clusters=clusters, bounds=one.bounds)
+        x, y = of_a.values[at_a], of_b.values[at_b]
+        clusters = None if of_a.clusters is None else of_a.clusters[at_a]
+        difference = paired_difference(x, y, clusters=clusters, bounds=of_a.bounds)
         yield Compared(a.data, task, metric, first, second, float(x.mean()), float(y.mean()), difference)
 
 
 def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> Iterable[Tie]:
     keys = dict.fromkeys(key for run in named.values() for key in run.answers)
     for task, metric in keys:
-        having = {name: run.answers[task, metric] for name, run in named.items() if (task, metric) in run.answers}
-        if len(having) < 2 or not _wanted(task, metric, patterns, all_metrics):
+        answers = {name: run.answers[task, metric] for name, run in named.items() if (task, metric) in run.answers}
+        if len(answers) < 2 or not _wanted(task, metric, patterns, all_metrics):
             continue
-        photos = [values.photos for values in having.values()]
+        photos = [values.photos for values in answers.values()]
         if any(not np.array_equal(photos[0], other) for other in photos[1:]):
             continue
-        first = next(iter(having.values()))
-        board = np.array([values.values for values in having.values()])
-        ranks = rank_intervals(board, clusters=first.clusters, bounds=first.bounds)
-        names = list(having)
+        first = next(iter(answers.values()))
+        values_by_run = np.array([values.values for values in answers.values()])
+        ranks = rank_intervals(values_by_run, clusters=first.clusters, bounds=first.bounds)
+        names = list(answers)
         best = names[int(np.argmin(ranks.rank))]
         tied = tuple(n for n, t in zip(names, ranks.tied_with_best, strict=True) if t and n != best)
-        yield Tie(next(iter(named.values())).data, task, metric, best, tied, len(having))
+        yield Tie(next(iter(named.values())).data, task, metric, best, tied, len(answers))
 
 
 def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
@@ -188,14 +191,14 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
         "bytes_hash": "bytes",
     }
     for name, what in hashes.items():
-        one, other = a.result.data.get(name), b.result.data.get(name)
-        if name == "question_hash" and not (one and other):
+        hash_a, hash_b = a.result.data.get(name), b.result.data.get(name)
+        if name == "question_hash" and not (hash_a and hash_b):
             older = " and ".join(str(run.folder) for run in (a, b) if not run.result.data.get(name))
             _warn(f"{older}: written by an older camtrace, so only ids, splits and labels are checked, not the {what}")
-        elif one != other:
+        elif hash_a != hash_b:
             raise DataError(
                 f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
-                f"({one} and {other}): nothing can be paired"
+                f"({hash_a} and {hash_b}): nothing can be paired"
             )
     canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
     if canaries[0] != canaries[1]:
@@ -207,25 +210,25 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
 
 
 def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
-    ours, theirs = (_recorded(run) for run in (a, b))
-    if ours["preset"] != theirs["preset"]:
-        sentence = f"{a.folder} and {b.folder}: the presets are {ours['preset']} and {theirs['preset']}"
+    of_a, of_b = (_recorded(run) for run in (a, b))
+    if of_a["preset"] != of_b["preset"]:
+        sentence = f"{a.folder} and {b.folder}: the presets are {of_a['preset']} and {of_b['preset']}"
         if not across_presets:
             raise DataError(f"{sentence}, which ask differently: score both under one, or say --across-presets")
         _warn(f"{sentence}: a difference may be that of preprocessing, votes or probes")
     for name in ALWAYS_RECORDED:
-        if ours.get(name) != theirs.get(name):
-            _warn(f"{a.folder} and {b.folder}: {name} is {ours.get(name)} and {theirs.get(name)}")
+        if of_a.get(name) != of_b.get(name):
+            _warn(f"{a.folder} and {b.folder}: {name} is {of_a.get(name)} and {of_b.get(name)}")
 
 
 def _recorded(run: Run) -> dict[str, Any]:
-    """The options of a run; one that is older than presets was made under the choices that are ours today."""
+    """The options of a run. A run from before presets used the choices of the preset ``camtrace``."""
     recorded = run.result.environment.get("options") or {}
     return {"preset": "camtrace", "preprocess": "own", "ties": "nearest", "orientation": "upright", **recorded}
 
 
 def _named(members: Sequence[Run]) -> dict[str, Run]:
-    """Runs by encoder; two of one encoder by folder too."""
+    """Runs by encoder; several runs of one encoder by encoder and folder."""
     ids = [run.encoder for run in members]
     return {run.encoder if ids.count(run.encoder) == 1 else f"{run.encoder} ({run.folder})": run for run in members}
 

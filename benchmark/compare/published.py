@@ -1,5 +1,8 @@
-"""One run beside the study's numbers: both, their difference, and whether theirs lies inside our interval; of other
-photos only why they cannot be compared."""
+"""Measured scores paired with the published numbers of the study, as values, tables and CSV.
+
+A pair has a difference, and the published value lies in the measured interval or not; where the two are not of the same
+photos and preset, it has the reason instead.
+"""
 
 from __future__ import annotations
 
@@ -41,84 +44,85 @@ from builders.files import write_text_atomically
 class PublishedPair:
     """One score, measured and published."""
 
-    ours: Score
-    theirs: PublishedScore
-    unlike: str
-    """Why the two cannot be compared: the photos of each, or the preset; an empty string where both are the same, as
-    far as the data set's name, the number of test photos and the number of classes tell."""
+    measured: Score
+    published: PublishedScore
+    not_comparable: str
+    """Why the two cannot be compared: other photos, or another preset. Empty where the name of the data set, the number
+    of test photos, the number of classes and the preset agree."""
 
     @property
     def comparable(self) -> bool:
         """Whether both are of the same photos, under the same preset."""
-        return not self.unlike
+        return not self.not_comparable
 
     @property
     def signed(self) -> bool:
         """Whether the score is a difference."""
-        return metric_of(all_tasks(), self.ours.task, self.ours.metric).signed
+        return metric_of(all_tasks(), self.measured.task, self.measured.metric).signed
 
     @property
     def difference(self) -> float:
-        """Ours minus theirs."""
-        return self.ours.value - self.theirs.value
+        """Measured minus published value."""
+        return self.measured.value - self.published.value
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published value lies in our 95 % interval; ``None`` where they cannot be compared."""
-        return self.ours.low <= self.theirs.value <= self.ours.high if self.comparable else None
+        """Whether the published value lies in the measured 95 % interval; ``None`` where they cannot be compared."""
+        return self.measured.low <= self.published.value <= self.measured.high if self.comparable else None
 
 
 def pair_with_published(
     result: Result, encoder: PublishedEncoder, *, across_presets: bool = False
 ) -> list[PublishedPair]:
-    """The scores that both have: of the same data set where there is one, else of all that were published.
+    """Every score with the published one of the same data set; without such a data set, with those of all data sets.
 
     Args:
-        result: ours.
-        encoder: theirs.
-        across_presets: a result of another preset than ``iccv2025`` may be compared all the same.
+        result: the measured scores.
+        encoder: the published scores.
+        across_presets: whether a result of another preset than ``iccv2025`` is comparable.
     """
     rows = []
     preset = "" if across_presets else _other_preset(result)
-    for ours in result.scores:
-        having = [t for t in encoder.scores if (t.task, t.metric) == (ours.task, ours.metric)]
-        same = [t for t in having if t.data == ours.data]
-        rows += [PublishedPair(ours, theirs, _unlike(result, ours, theirs) or preset) for theirs in same or having]
+    for score in result.scores:
+        published = [p for p in encoder.scores if (p.task, p.metric) == (score.task, score.metric)]
+        same_data = [p for p in published if p.data == score.data]
+        rows += [PublishedPair(score, p, _other_photos(result, score, p) or preset) for p in same_data or published]
     return rows
 
 
 def _other_preset(result: Result) -> str:
-    """Why a result is not of the study's preset, or an empty string."""
+    """The preset of a result and that of the study; empty where they are the same."""
     label = preset_label(result.environment.get("options") or {})
     return "" if label == STUDY_PRESET else f"preset {label}; the study: {STUDY_PRESET}"
 
 
-def _unlike(result: Result, ours: Score, theirs: PublishedScore) -> str:
+def _other_photos(result: Result, score: Score, published: PublishedScore) -> str:
     """Why two scores are not of the same photos, or an empty string."""
-    one, other = _classes(result, ours, theirs.data), _classes_of_study(theirs)
-    if ours.n == theirs.n and (one == other or not (one and other)):
-        return "" if ours.data == theirs.data else "another data set"
-    counts = all_tasks()[ours.task].family.counts if ours.task in all_tasks() else "photos"
-    if one and other:
-        return f"{ours.n:,} {counts} of {one:,} classes; the study: {theirs.n:,} of {other:,}"
-    return f"{ours.n:,} {counts}; the study: {theirs.n:,}"
+    classes, study_classes = _classes(result, score, published.data), _classes_of_study(published)
+    if score.n == published.n and (classes == study_classes or not (classes and study_classes)):
+        return "" if score.data == published.data else "another data set"
+    counts = all_tasks()[score.task].family.counts if score.task in all_tasks() else "photos"
+    if classes and study_classes:
+        return f"{score.n:,} {counts} of {classes:,} classes; the study: {published.n:,} of {study_classes:,}"
+    return f"{score.n:,} {counts}; the study: {published.n:,}"
 
 
-def _classes(result: Result, ours: Score, published_data: str) -> int:
-    """Classes of our photos: semantic ones where the study's set has such, else those of the question; 0 if unknown."""
-    known = result.data.get("classes") if published_data in STUDY_CLASSES else ours.details.get("classes")
-    return int(known or 0)
+def _classes(result: Result, score: Score, published_data: str) -> int:
+    """Semantic classes where the data set of the study has such, else classes of the question; 0 if unknown."""
+    classes = result.data.get("classes") if published_data in STUDY_CLASSES else score.details.get("classes")
+    return int(classes or 0)
 
 
-def _classes_of_study(theirs: PublishedScore) -> int:
-    """The same of the study's photos. Pairs have none."""
-    if theirs.data in STUDY_CLASSES:
-        return STUDY_CLASSES[theirs.data]
-    return round(1 / theirs.chance) if metric_of(all_tasks(), theirs.task, theirs.metric).kind == "trace" else 0
+def _classes_of_study(published: PublishedScore) -> int:
+    """Classes of a published score, likewise; 0 for pairs, which have none."""
+    if published.data in STUDY_CLASSES:
+        return STUDY_CLASSES[published.data]
+    is_trace = metric_of(all_tasks(), published.task, published.metric).kind == "trace"
+    return round(1 / published.chance) if is_trace else 0
 
 
 def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
-    """The study's encoder of a name; without a name the one that an encoder id is.
+    """The encoder of the study with a name, or without a name with the specification of an encoder id.
 
     Raises:
         UsageError: there is none.
@@ -128,8 +132,6 @@ def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
         if name not in encoders:
             raise unknown_name("published encoder", name, encoders)
         return encoders[name]
-    from benchmark.encoders import STUDY
-
     for row in STUDY:
         if row.spec == encoder_id.partition("@")[0] and row.published_name:
             return encoders[row.published_name]
@@ -137,7 +139,13 @@ def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
 
 
 def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_presets: bool = False) -> str:
-    """What ``compare DIR --published NAME`` prints.
+    """The text of ``compare DIR --published NAME``.
+
+    Args:
+        run: the measured scores.
+        name: of the published encoder; empty for the one that the run measured.
+        patterns: of tasks; all by default.
+        across_presets: whether a run of another preset is comparable.
 
     Raises:
         UsageError: the study has no such encoder.
@@ -147,22 +155,22 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
     rows = [
         row
         for row in pair_with_published(run.result, encoder, across_presets=across_presets)
-        if not patterns or any(fnmatch.fnmatchcase(row.ours.task, p) for p in patterns)
+        if not patterns or any(fnmatch.fnmatchcase(row.measured.task, p) for p in patterns)
     ]
     if not rows:
         raise DataError(f"{run.folder}: the study published none of its tasks for {encoder.name}")
     header = ["score", "ours on", "theirs on", "ours %", "95 % interval", "theirs %", "difference", "inside", "n ours"]
     table = [
         [
-            f"{r.ours.task} {r.ours.metric}",
-            r.ours.data,
-            r.theirs.data,
-            percent(r.ours.value, r.signed),
-            interval(r.ours.low, r.ours.high, r.signed),
-            percent(r.theirs.value, r.signed),
+            f"{r.measured.task} {r.measured.metric}",
+            r.measured.data,
+            r.published.data,
+            percent(r.measured.value, r.signed),
+            interval(r.measured.low, r.measured.high, r.signed),
+            percent(r.published.value, r.signed),
             percent(r.difference, True) if r.comparable else "-",
-            (("yes" if r.inside else "no") if r.comparable else f"not comparable ({r.unlike})"),
-            str(r.ours.n),
+            (("yes" if r.inside else "no") if r.comparable else f"not comparable ({r.not_comparable})"),
+            str(r.measured.n),
         ]
         for r in rows
     ]
@@ -189,57 +197,59 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One score of one encoder: ours, theirs, or both."""
+    """One score of one encoder: measured, published, or both."""
 
     encoder: str
-    """The study's name; the spec where the study does not have it."""
+    """Name in the study; the specification of an encoder that is not in it."""
     spec: str
     group: str
     data: str
-    """Ours; for a score that only the study has, the study's."""
+    """Measured data set; that of the study where only the study has the score."""
     published_data: str
     task: str
     metric: str
-    ours: Score | None
-    theirs: float | None
-    unlike: str = ""
-    """Why the two cannot be compared (``PublishedPair.unlike``); an empty string where they are of the same photos."""
+    measured: Score | None
+    published: float | None
+    not_comparable: str = ""
+    """As ``PublishedPair.not_comparable``."""
 
     @property
     def difference(self) -> float | None:
-        """Ours minus theirs."""
-        return None if self.ours is None or self.theirs is None else self.ours.value - self.theirs
+        """Measured minus published value; ``None`` where one is absent."""
+        return None if self.measured is None or self.published is None else self.measured.value - self.published
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published value lies in our 95 % interval; ``None`` where the two are not of the same photos."""
-        if self.ours is None or self.theirs is None or self.unlike:
+        """Whether the published value lies in the measured 95 % interval; ``None`` where they cannot be compared."""
+        if self.measured is None or self.published is None or self.not_comparable:
             return None
-        return self.ours.low <= self.theirs <= self.ours.high
+        return self.measured.low <= self.published <= self.measured.high
 
 
 def published_rows(rows: Iterable[Row]) -> list[PublishedRow]:
     """Every score of a sweep with the published one; encoders that failed have no rows.
 
-    Of data sets that the study does not have, a score stands beside each of its data sets with that task.
+    A score of a data set that is not in the study is paired with each data set of the study that has the task.
     """
     published = {e.name: e for e in published_encoders()}
     names = {row.spec: row.published_name for row in STUDY}
-    found: list[PublishedRow] = []
+    pairs: list[PublishedRow] = []
     for row in rows:
         encoder = published.get(names.get(row.spec) or "")
         name = encoder.name if encoder else row.spec
         if row.result is None:
             continue
         group = encoder.group if encoder else str(row.result.encoder.get("group", "unknown"))
-        every = pair_with_published(row.result, encoder) if encoder else []
+        all_pairs = pair_with_published(row.result, encoder) if encoder else []
         for score in row.result.scores:
-            mates: list[PublishedPair | None] = [b for b in every if b.ours is score]
-            for mate in mates or [None]:
-                where, value, unlike = (mate.theirs.data, mate.theirs.value, mate.unlike) if mate else ("", None, "")
-                of = (row.data, where, score.task, score.metric)
-                found.append(PublishedRow(name, row.spec, group, *of, score, value, unlike))
-    return found
+            key = (score.task, score.metric, score)
+            own_pairs = [pair for pair in all_pairs if pair.measured is score]
+            if not own_pairs:
+                pairs.append(PublishedRow(name, row.spec, group, row.data, "", *key, None))
+            for pair in own_pairs:
+                study = (pair.published.value, pair.not_comparable)
+                pairs.append(PublishedRow(name, row.spec, group, row.data, pair.published.data, *key, *study))
+    return pairs
 
 
 CSV_COLUMNS = (
@@ -248,48 +258,48 @@ CSV_COLUMNS = (
 )
 
 
-def write_beside(rows: Sequence[PublishedRow], path: Path) -> None:
-    """One line per score, every digit."""
+def write_published(rows: Sequence[PublishedRow], path: Path) -> None:
+    """Write a CSV file with a line for each score, every digit."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for r in rows:
-        s = r.ours
+        s = r.measured
         measured = [s.value, s.low, s.high, s.n, s.chance] if s else [""] * 5
         texts = [r.encoder, r.spec, r.group, r.data, r.published_data, r.task, r.metric]
-        theirs = ["" if x is None else x for x in (r.theirs, r.difference, r.inside)]
-        writer.writerow([*texts, *measured, *theirs])
+        published = ["" if x is None else x for x in (r.published, r.difference, r.inside)]
+        writer.writerow([*texts, *measured, *published])
     write_text_atomically(path, out.getvalue())
 
 
 def study_text(rows: Sequence[PublishedRow], swept: Sequence[Row]) -> str:
-    """The tables as Markdown: by data set and family, ours / published in percent; group means; what failed."""
+    """Tables by data set and family (measured / published, in percent), means by group, and failures, as Markdown."""
     parts = [
         "# The ICCV 2025 study beside our numbers\n\n"
         f"Published: {STUDY_CITATION}, {STUDY_URL}. Each cell: ours / published, in %."
     ]
     for data, published_data in dict.fromkeys((r.data, r.published_data) for r in rows):
-        own = [r for r in rows if (r.data, r.published_data) == (data, published_data)]
+        part = [r for r in rows if (r.data, r.published_data) == (data, published_data)]
         title = f"## {data}" + (f" beside the study's {published_data}" if published_data else ", not in the study")
         parts.append(title)
-        if unlike := dict.fromkeys(r.unlike for r in own if r.unlike):
+        if reasons := dict.fromkeys(r.not_comparable for r in part if r.not_comparable):
             parts.append(
-                f"**Not comparable with the study's** ({'; or '.join(unlike)}): a difference says nothing about "
+                f"**Not comparable with the study's** ({'; or '.join(reasons)}): a difference says nothing about "
                 "whether its numbers repeat."
             )
         tasks = all_tasks()
         for family in families(tasks):
-            keys = [key for key in dict.fromkeys((r.task, r.metric) for r in own) if _shown(key, family)]
-            for part in _tables(keys) if family.grouped else [keys]:
-                if part:
-                    parts += [_table(own, part), _group_table(own, part)]
+            keys = [key for key in dict.fromkeys((r.task, r.metric) for r in part) if _shown(key, family)]
+            for columns in _by_task(keys) if family.grouped else [keys]:
+                if columns:
+                    parts += [_table(part, columns), _group_table(part, columns)]
     counted = [r for r in rows if r.inside is not None]
     if counted:
         inside = sum(bool(r.inside) for r in counted)
-        apart = fmean(abs(r.difference or 0.0) for r in counted)
+        distance = fmean(abs(r.difference or 0.0) for r in counted)
         parts.append(
             f"{inside} of {len(counted)} comparable published values lie inside our 95 % interval (by resampling "
-            f"photos; the spread of training is not in it). Mean absolute difference: {percent(apart)} points."
+            f"photos; the spread of training is not in it). Mean absolute difference: {percent(distance)} points."
         )
     failed = [row for row in swept if row.state == "failed"]
     if failed:
@@ -308,8 +318,8 @@ def _table(rows: Sequence[PublishedRow], keys: Sequence[tuple[str, str]]) -> str
     return markdown_table(["encoder", "group", *_titles(keys)], body)
 
 
-def _tables(keys: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """One table for each task."""
+def _by_task(keys: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """The columns of one table for each task."""
     return [[key for key in keys if key[0] == task] for task in dict.fromkeys(key[0] for key in keys)]
 
 
@@ -320,12 +330,14 @@ def _group_table(rows: Sequence[PublishedRow], keys: Sequence[tuple[str, str]]) 
         cells = []
         members: set[str] = set()
         for key in keys:
-            own = [
-                r for r in rows if r.group == group and (r.task, r.metric) == key and r.theirs is not None and r.ours
+            both = [
+                (r.encoder, r.measured.value, r.published)
+                for r in rows
+                if r.group == group and (r.task, r.metric) == key and r.measured and r.published is not None
             ]
-            members |= {r.encoder for r in own}
-            mean = [fmean(r.ours.value for r in own if r.ours), fmean(r.theirs or 0.0 for r in own)] if own else []
-            cells.append(" / ".join(percent(m, _signed(key)) for m in mean))
+            members |= {encoder for encoder, _, _ in both}
+            means = [fmean(measured for _, measured, _ in both), fmean(p for _, _, p in both)] if both else []
+            cells.append(" / ".join(percent(mean, _signed(key)) for mean in means))
         if members:
             body.append([f"mean of {meaning}", str(len(members)), *cells])
     return markdown_table(["training type", "encoders", *_titles(keys)], body) if body else ""
@@ -337,10 +349,12 @@ def _titles(keys: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _cell(row: PublishedRow | None) -> str:
-    if row is None or row.ours is None:
+    if row is None or row.measured is None:
         return ""
     signed = _signed((row.task, row.metric))
-    return percent(row.ours.value, signed) + (f" / {percent(row.theirs, signed)}" if row.theirs is not None else "")
+    return percent(row.measured.value, signed) + (
+        f" / {percent(row.published, signed)}" if row.published is not None else ""
+    )
 
 
 def _shown(key: tuple[str, str], family: Family) -> bool:

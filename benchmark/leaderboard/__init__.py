@@ -1,4 +1,4 @@
-"""Results in, a static site out: ``camtrace leaderboard --results DIR|REPO --output SITE``."""
+"""Boards of results as a static site, and the report page of a run."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Entries to a board: columns, cells, means over tasks, ranks over the whole board. Plain values, ready for JSON."""
+"""A board made of entries: columns, cells, means over tasks, and ranks over all rows, as values without behaviour."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from benchmark.judgement import chance_flag
 from benchmark.leaderboard.columns import Meaning, column_order, meaning
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
-from benchmark.leaderboard.means import FoundScores, means, whole_family
-from benchmark.leaderboard.pairing import StoredAnswers, pairs_at_hand
+from benchmark.leaderboard.means import ScoreTable, means, whole_family
+from benchmark.leaderboard.pairing import StoredAnswers, paired_p_values
 from benchmark.results import families
 from benchmark.stats import independent_p_values, ranks_of_pairs, standard_error
 from benchmark.tasks import all_tasks
@@ -30,11 +30,11 @@ class Cell:
     high: float | None
     n: int
     rank_low: int = 0
-    """Best possible rank if most comes first; 0 before ranking."""
+    """Best possible rank, the largest value first; 0 before ranking."""
     rank_high: int = 0
-    """Worst possible rank if most comes first."""
+    """Worst possible rank."""
     paired: int = 0
-    """Other rows of the column that it was compared with photo by photo."""
+    """Number of other rows of the column that it was compared with photo by photo."""
     flags: tuple[str, ...] = ()
 
 
@@ -50,7 +50,7 @@ class Column:
     chance: float
     meaning: Meaning
     cells: Mapping[str, Cell]
-    """By the entry's key; entries without this score are absent."""
+    """By the key of the entry; entries without this score are absent."""
     settings: str = ""
 
 
@@ -62,13 +62,13 @@ class Board:
     data: tuple[DataSet, ...]
     columns: tuple[Column, ...]
     notes: Mapping[str, tuple[str, ...]]
-    """By the entry's key: what a reader must know about the row."""
+    """By the key of the entry: incomplete families, conflicts and failures of the row."""
     left_out: tuple[str, ...] = ()
-    """Why columns are not shown, in one sentence each."""
+    """A sentence for each reason why columns are left out."""
 
 
 MAX_COLUMNS = 600
-"""The study's five data sets have about 150. Beyond this those with fewest encoders are left out, and that is said."""
+"""Most columns; the five data sets of the study have about 150. Those with the fewest encoders are left out."""
 
 CELL_FLAGS = {
     "at-chance": "cannot be told from chance",
@@ -77,35 +77,35 @@ CELL_FLAGS = {
     "inconsistent": "SPD is not the difference of its two accuracies",
     "metadata": "a predictor that sees only the other labels does as well",
 }
-"""What each mark beside a number means."""
+"""Meaning of each flag of a cell."""
 
 
 def build_board(entries: Sequence[Entry]) -> Board:
-    """Put every score of the entries into columns, add the means over tasks, rank each column over all entries."""
+    """The board of all scores of the entries, with means over tasks, each column ranked over all entries."""
     sets = data_sets(entries)
-    home = {photos: data for data in sets for photos in data.members}
-    found: FoundScores = defaultdict(dict)
+    data_of = {photos: data for data in sets for photos in data.members}
+    cells: ScoreTable = defaultdict(dict)
     for entry in entries:
         for o in entry.observations:
             # Of two measured photo sets that joined one data set, an entry may hold the same score twice.
-            found[home[o.photos].id, o.task, o.metric, o.settings].setdefault(entry.key, o)
+            cells[data_of[o.photos].id, o.task, o.metric, o.settings].setdefault(entry.key, o)
     for data in sets:
-        found.update(means(data.id, {key: held for key, held in found.items() if key[0] == data.id}))
+        cells.update(means(data.id, {key: column for key, column in cells.items() if key[0] == data.id}))
     order = {data.id: i for i, data in enumerate(sets)}
-    several = _with_several_settings(found)
+    several = _with_several_settings(cells)
     published = {entry.key for entry in entries if entry.origin == "published"}
     columns = [
-        _column(key, held, several.get(key[:3], set()))
-        for key, held in sorted(found.items(), key=lambda item: _order(item[0], order))
+        _column(key, observations, several.get(key[:3], set()))
+        for key, observations in sorted(cells.items(), key=lambda item: _order(item[0], order))
     ]
     columns, left_out = _within_limit(columns, published)
-    columns = _all_ranked(columns, found)
+    columns = _all_ranked(columns, cells)
     notes = {e.key: _notes(e, columns, sets) for e in entries}
     return Board(tuple(entries), sets, tuple(columns), notes, left_out)
 
 
 def _within_limit(columns: list[Column], published: set[str]) -> tuple[list[Column], tuple[str, ...]]:
-    """At most ``MAX_COLUMNS``: those of the study first, then those that most encoders have."""
+    """At most ``MAX_COLUMNS`` columns, those of the study and those of most encoders, and why others are left out."""
     if len(columns) <= MAX_COLUMNS:
         return columns, ()
     weights = [(bool(published & column.cells.keys()), len(column.cells)) for column in columns]
@@ -115,17 +115,19 @@ def _within_limit(columns: list[Column], published: set[str]) -> tuple[list[Colu
 
 
 def _order(key: tuple[str, str, str, str], data_order: Mapping[str, int]) -> tuple[Any, ...]:
+    """Sort key of a column: by family, data set, task, metric and settings."""
     data, task, metric, settings = key
     family, *rest = column_order(task, metric)
     return (family, data_order[data], *rest, settings)
 
 
-def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], several: Set[str]) -> Column:
+def _column(key: tuple[str, str, str, str], observations: Mapping[str, Observation], several: Set[str]) -> Column:
+    """The column of some observations by entry, not ranked yet."""
     data, task, metric, settings = key
     what = meaning(task, metric)
-    if own := _distinguishing(settings, several):
-        what = replace(what, label=f"{what.label} ({own})")
-    chances = [o.chance for o in held.values()]
+    if difference := _distinguishing(settings, several):
+        what = replace(what, label=f"{what.label} ({difference})")
+    chances = [o.chance for o in observations.values()]
     return Column(
         id="~".join(filter(None, (task, metric, data, settings.replace(" ", "")))),
         task=task,
@@ -133,21 +135,21 @@ def _column(key: tuple[str, str, str, str], held: Mapping[str, Observation], sev
         data=data,
         chance=max(set(chances), key=lambda c: (chances.count(c), -c)),
         meaning=what,
-        cells={entry: Cell(o.value, o.low, o.high, o.n, flags=_flags(o, what)) for entry, o in held.items()},
+        cells={entry: Cell(o.value, o.low, o.high, o.n, flags=_flags(o, what)) for entry, o in observations.items()},
         settings=settings,
     )
 
 
-def _with_several_settings(found: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], set[str]]:
-    """Scores of one data set that stand there under more than one setting, with their settings."""
+def _with_several_settings(keys: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str, str], set[str]]:
+    """The settings of each score that a data set has under more than one setting."""
     counted: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for data, task, metric, settings in found:
+    for data, task, metric, settings in keys:
         counted[data, task, metric].add(settings)
     return {key: settings for key, settings in counted.items() if len(settings) > 1}
 
 
 def _distinguishing(settings: str, several: Set[str]) -> str:
-    """What tells settings from the others of their score; empty where there are no others.
+    """The part of the settings that differs from the other settings of the score; empty without others.
 
     >>> _distinguishing("preset camtrace, k = 1", {"preset camtrace, k = 1", "preset camtrace, k = 10"})
     'k = 1'
@@ -157,62 +159,63 @@ def _distinguishing(settings: str, several: Set[str]) -> str:
 
 
 def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
+    """Flags of an observation, with that of its interval against chance."""
     if what.kind not in ("trace", "accuracy") or o.low is None or o.high is None:
         return tuple(o.flags)
     flag = chance_flag(o.low, o.high, o.chance, trace=what.kind == "trace", guess=o.guess)
     return (*o.flags, flag) if flag else tuple(o.flags)
 
 
-def _all_ranked(columns: Sequence[Column], found: FoundScores) -> list[Column]:
-    """The columns with ranks, in their order; those of one data set share the answers that are read for them."""
-    kept = StoredAnswers(all_tasks())
+def _all_ranked(columns: Sequence[Column], cells: ScoreTable) -> list[Column]:
+    """The columns with ranks, in the same order, computed by data set, whose columns share answers."""
+    answers = StoredAnswers(all_tasks())
     ranked: dict[int, Column] = {}
     order = sorted(range(len(columns)), key=lambda i: columns[i].data)
     for i in tqdm(order, desc="ranks", unit="column", delay=2, leave=False, disable=None):
         column = columns[i]
-        held = found[column.data, column.task, column.metric, column.settings]
-        ranked[i] = replace(column, cells=_ranked(column, [held[entry] for entry in column.cells], kept))
+        by_entry = cells[column.data, column.task, column.metric, column.settings]
+        ranked[i] = replace(column, cells=_ranked(column, [by_entry[entry] for entry in column.cells], answers))
     return [ranked[i] for i in range(len(columns))]
 
 
-def _ranked(column: Column, observations: Sequence[Observation], kept: StoredAnswers) -> dict[str, Cell]:
-    """Rank interval of each cell over the whole board, most first; a difference counts by its size.
+def _ranked(column: Column, observations: Sequence[Observation], answers: StoredAnswers) -> dict[str, Cell]:
+    """The cells with their rank intervals over the whole board, the largest first; a difference counts by its size.
 
-    Rows whose answers by photo are at hand are paired; every other pair is compared by its two intervals.
+    Rows with answers by photo are paired; every other pair is compared by its two intervals.
     """
     signed = column.meaning.kind == "difference"
     cells = list(column.cells.values())
-    sized = [abs(cell.value) if signed else cell.value for cell in cells]
+    sizes = [abs(cell.value) if signed else cell.value for cell in cells]
     errors = [0.0 if cell.low is None or cell.high is None else standard_error(cell.low, cell.high) for cell in cells]
-    paired = pairs_at_hand(observations, kept, signed=signed)
-    at_hand = ~np.isnan(paired)
-    ranks = ranks_of_pairs(sized, np.where(at_hand, paired, independent_p_values(sized, errors)))
-    np.fill_diagonal(at_hand, False)
+    paired = paired_p_values(observations, answers, signed=signed)
+    is_paired = ~np.isnan(paired)
+    ranks = ranks_of_pairs(sizes, np.where(is_paired, paired, independent_p_values(sizes, errors)))
+    np.fill_diagonal(is_paired, False)
     return {
         key: replace(cell, rank_low=int(low), rank_high=int(high), paired=int(count))
         for (key, cell), low, high, count in zip(
-            column.cells.items(), ranks.low, ranks.high, at_hand.sum(axis=1), strict=True
+            column.cells.items(), ranks.low, ranks.high, is_paired.sum(axis=1), strict=True
         )
     }
 
 
 def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> tuple[str, ...]:
-    """What a reader must know of a measured row: what is missing of a family that it has begun, and what failed."""
+    """Incomplete families, conflicts, failures and smoke tests of a measured row."""
     if entry.origin == "published":
         return ()
     labels = {data.id: data.label for data in sets}
     named = {family.name: family for family in families(all_tasks())}
-    asked: dict[tuple[str, str], set[str]] = defaultdict(set)
-    answered: dict[tuple[str, str], set[str]] = defaultdict(set)
+    on_board: dict[tuple[str, str], set[str]] = defaultdict(set)
+    of_entry: dict[tuple[str, str], set[str]] = defaultdict(set)
     for column in columns:
         family = column.meaning.family
         if family in named:
-            asked[family, column.data].add(column.task)
+            on_board[family, column.data].add(column.task)
             if entry.key in column.cells:
-                answered[family, column.data].add(column.task)
+                of_entry[family, column.data].add(column.task)
     notes = []
-    for (family, data), tasks in answered.items():
-        whole = set(whole_family(named[family], asked[family, data]))
+    for (family, data), tasks in of_entry.items():
+        whole = set(whole_family(named[family], on_board[family, data]))
         if whole - tasks:
             notes.append(f"Partial: {len(whole & tasks)} of {len(whole)} {family} tasks on {labels[data]}.")
     disputed = sum("conflict" in c.cells[entry.key].flags for c in columns if entry.key in c.cells)

@@ -1,6 +1,6 @@
-"""What the board's columns are: families, names, what they mean, and in which order they stand.
+"""Columns of a board: their families, labels, meanings and order.
 
-Of questions they are what the tasks say of themselves; the means over tasks and the rest have their words here.
+Those of questions come from the tasks; those of means over tasks, and of unknown scores, are defined here.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ SUMMARIES = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What one kind of number is, whatever the data set."""
+    """Meaning of a task and metric, independent of the data set."""
 
     family: str
     label: str
@@ -98,13 +98,13 @@ class Meaning:
     """``trace`` (read by a probe), ``accuracy`` (of the content task), ``difference`` (signed), ``size`` (unsigned)
     or ``log-odds`` (of a probe)."""
     group: str = ""
-    """The columns of one question stand together, where its family says so."""
+    """Title over the columns of one question, where its family is grouped."""
     parameter: str = ""
     """Processing parameter or acquisition attribute, where there is one."""
 
 
 def meaning(task: str, metric: str) -> Meaning:
-    """What the board knows about a task and metric; those it does not know stand under "Further scores"."""
+    """Meaning of a task and metric. Unknown ones belong to the family "Further scores"."""
     subject = subject_of(task)
     if task.startswith(f"{SUMMARY}/") and subject in SUMMARIES:
         return Meaning(*SUMMARIES[subject])
@@ -127,7 +127,7 @@ def meaning(task: str, metric: str) -> Meaning:
 
 
 def column_order(task: str, metric: str) -> tuple[int, int, int, str, str]:
-    """Sort key of a column within a data set: by family, then as the tasks and their metrics stand."""
+    """Sort key of a column within a data set: by family, then in the order of the tasks and their metrics."""
     questions = all_tasks()
     names = [name for name, *_ in board_families()]
     tasks = [*(f"{SUMMARY}/{name}" for name in SUMMARIES), *questions]

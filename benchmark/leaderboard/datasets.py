@@ -1,4 +1,4 @@
-"""Which scores may share a column: the board's data sets, told apart by photos and codec."""
+"""Data sets of a board: scores may share a column only on the same photos under the same codec."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class DataSet:
 
 
 def data_sets(entries: Sequence[Entry]) -> tuple[DataSet, ...]:
-    """Every data set of the board: the study's first, then measured ones by name.
+    """The data sets of a board: those of the study first, then measured ones by name.
 
-    Measured photos join the study's data set of that name if both trained on as many photos (where the
-    study says) and every score that both have was made on as many test photos.
+    Measured photos join the study's data set of the same name where the numbers of train photos (if the study gives
+    one) and of the test photos of every common score are equal.
     """
     published = _by_photos(e for e in entries if e.origin == "published")
     measured = _by_photos(e for e in entries if e.origin == "measured")
     joined: dict[Photos, set[Photos]] = {photos: {photos} for photos in published}
     apart: list[Photos] = []
     first: dict[str, tuple[str, str]] = {}
-    # Those that name their question come before those that cannot: the study's column goes to the better record.
+    # Photos with a hash of their question come first: the study's column goes to the more complete record.
     for photos in sorted(measured, key=lambda p: (p.name, not p.question_hash, p.ids_hash, p.question_hash, p.canary)):
         study = Photos(ALIASES.get(photos.name, photos.name))
         fits = study in published and _same_photos(photos, published[study], measured[photos])
-        # Two codecs, or two questions, never meet in one column: the first one keeps the study's.
-        own = (photos.canary, photos.question_hash)
-        if fits and first.setdefault(study.name, own) == own:
+        # Two codecs, or two questions, never share a column: the first one joins the study's.
+        key = (photos.canary, photos.question_hash)
+        if fits and first.setdefault(study.name, key) == key:
             joined[study].add(photos)
         else:
             apart.append(photos)
@@ -71,14 +71,15 @@ def data_sets(entries: Sequence[Entry]) -> tuple[DataSet, ...]:
 
 
 def _by_photos(entries: Iterable[Entry]) -> dict[Photos, list[Observation]]:
-    found: dict[Photos, list[Observation]] = defaultdict(list)
+    observations: dict[Photos, list[Observation]] = defaultdict(list)
     for entry in entries:
         for observation in entry.observations:
-            found[observation.photos].append(observation)
-    return dict(found)
+            observations[observation.photos].append(observation)
+    return dict(observations)
 
 
 def _same_photos(photos: Photos, published: Iterable[Observation], measured: Iterable[Observation]) -> bool:
+    """Whether measured photos are as many as those of the study, for training and for every common score."""
     if photos.train_photos and photos.train_photos != TRAIN_PHOTOS.get(
         ALIASES.get(photos.name, photos.name), photos.train_photos
     ):

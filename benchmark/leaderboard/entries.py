@@ -1,4 +1,4 @@
-"""One entry per encoder, published or measured: its facts and its scores, each bound to the photos it was made on."""
+"""Rows of a board: an entry for each encoder, published or measured, with its facts and its scores by photo set."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score,
 from benchmark.tasks import all_tasks
 
 MAX_COUNT = 10**12
-"""Test photos behind a score."""
+"""Most test photos of a score."""
 
 MAX_UNLISTED = 8
-"""Scores of a known task under names that it does not list (retrieval names its directions after the cameras)."""
+"""Most scores of a known task under unlisted names (retrieval names its directions after the cameras)."""
 
 
 def objection(file: ResultFile) -> str:
-    """Why a result is not shown on a board; "" if it is."""
+    """Why an untrusted result is not shown on a board; "" if it is."""
     questions = all_tasks()
     unknown = sorted({score.task for score in file.result.scores} - questions.keys())
     if unknown:
@@ -36,10 +36,10 @@ def objection(file: ResultFile) -> str:
         )
     for task, question in questions.items():
         listed = {metric.name: metric for metric in question.metrics}
-        own = [score for score in file.result.scores if score.task == task]
-        if sum(score.metric not in listed for score in own) > MAX_UNLISTED:
+        scores = [score for score in file.result.scores if score.task == task]
+        if sum(score.metric not in listed for score in scores) > MAX_UNLISTED:
             return f"{task} has more than {MAX_UNLISTED} scores under names that it does not list"
-        for score in own:
+        for score in scores:
             metric = listed.get(score.metric)
             if reason := _impossible(score, metric.kind if metric else "difference"):
                 return f"{task} {score.metric}: {reason}"
@@ -47,20 +47,25 @@ def objection(file: ResultFile) -> str:
 
 
 def _impossible(score: Score, kind: str) -> str:
+    """Why no run can give such a score; "" if one can."""
     if not 1 <= score.n <= MAX_COUNT:
         return f"n is {score.n}"
-    if kind != "difference" and not 0 <= score.low <= score.high <= 1:
+    if kind != "difference" and not (_is_share(score.low) and _is_share(score.high) and score.low <= score.high):
         return "a share outside [0, 1]"
-    if kind == "trace" and not 0 < score.chance < 1:
+    if kind == "trace" and (not _is_share(score.chance) or score.chance in (0, 1)):
         return f"chance is {score.chance:g}: a guess between two classes or more is right sometimes"
-    if kind == "accuracy" and not 0 <= score.chance <= 1:
+    if kind == "accuracy" and not _is_share(score.chance):
         return f"chance is {score.chance:g}"
     return ""
 
 
+def _is_share(value: float) -> bool:
+    return 0 <= value <= 1
+
+
 def study_facts() -> Mapping[str, Mapping[str, Any]]:
-    """What the package knows of the study's encoders, by published name."""
-    from benchmark.encoders import STUDY
+    """Facts of the study's encoders by published name."""
+    from benchmark.encoders import STUDY  # imports what a board without published rows does not need
 
     return {
         row.published_name: {
@@ -75,7 +80,7 @@ def study_facts() -> Mapping[str, Mapping[str, Any]]:
 
 
 def facts_of(encoder: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts of a result's encoder; what is absent, or not of its form, is empty."""
+    """Facts of the encoder of a result; empty where they are absent or malformed."""
     preprocessing = encoder.get("preprocessing")
     size = preprocessing.get("crop", preprocessing.get("size")) if isinstance(preprocessing, Mapping) else None
     return {
@@ -91,7 +96,7 @@ def facts_of(encoder: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _eraser(details: object) -> dict[str, str]:
-    """``eraser`` and the ``encoder`` whose embeddings it maps; nothing where none is in place."""
+    """``eraser`` and the ``encoder`` whose embeddings it maps; empty without an eraser."""
     record = details.get("eraser") if isinstance(details, Mapping) else None
     if not isinstance(details, Mapping) or not isinstance(record, Mapping):
         return {}
@@ -99,7 +104,7 @@ def _eraser(details: object) -> dict[str, str]:
 
 
 def _side(size: object) -> int | None:
-    """Pixels of a square input, however it is written down."""
+    """Pixels of a side of the input, from any of the forms in which libraries record it."""
     if isinstance(size, list | tuple) and size:
         size = size[-1]
     if isinstance(size, Mapping):
@@ -108,12 +113,12 @@ def _side(size: object) -> int | None:
 
 
 def text_of(value: object) -> str:
-    """A stranger's text, within bounds; empty where it is none."""
+    """Untrusted text, cut to 500 characters; empty where it is no text."""
     return value[:500] if isinstance(value, str) else ""
 
 
 def count_of(value: object) -> int | None:
-    """A stranger's count; None where it is none, or 0."""
+    """An untrusted count; None where it is no count, or 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
@@ -124,41 +129,41 @@ GROUP_LABELS = {
     "control": "control",
     "unknown": "not stated",
 }
-"""Every training type of the board with its name."""
+"""Titles of the training types."""
 
 STUDY_SETTINGS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {"imagenet": {"k": 10}, "inat2018": {"k": 1}, "flickrexif": {"mask_ratio": 0.9}, "paircams": {}}
 )
-"""What the study used by data set, beside its preset; a score with other settings answers another question."""
+"""Settings of the study by data set, in addition to its preset. A score with other settings has another question."""
 
 ALIASES = {"hub:camtrace/flickrexif": "flickrexif", "hub:camtrace/paircams": "paircams"}
-"""Our rebuilt data sets are the study's, if their photos are as many."""
+"""Data sets that camtrace rebuilt: those of the study, where the numbers of photos agree."""
 
 SAME_WITHIN = 0.005
-"""How far two runs of the same options lie apart at most: embeddings are rounded differently by each machine."""
+"""Largest difference between two runs with the same options: each machine rounds embeddings differently."""
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Which photos, under which codec: only scores with equal ``Photos`` may share a column."""
+    """A photo set under a codec. Only scores with equal ``Photos`` may share a column."""
 
     name: str
     ids_hash: str = ""
-    """Of the photo ids; empty for the study's own photos."""
+    """Hash of the photo ids; empty for the photos of the study."""
     canary: str = ""
-    """Of the codec; unknown for the study."""
+    """Canary of the codec; empty for the study, whose codec is unknown."""
     train_photos: int = 0
-    """0 where it is not said."""
+    """0 where the number is not recorded."""
     smoke_test: bool = False
-    """Scores that show only that the software runs."""
+    """Whether the scores show only that the software runs."""
     question_hash: str = ""
-    """Of everything that decides what the photos ask; empty for the study, and for results of schema version 1, which
-    share a column with each other by ``ids_hash``."""
+    """Hash of ids, labels and everything else that decides the question. Empty for the study, and for results of schema
+    version 1, which share a column by ``ids_hash``."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One number on its way into a cell."""
+    """One number of an entry."""
 
     task: str
     metric: str
@@ -171,14 +176,14 @@ class Observation:
     chance: float
     flags: tuple[str, ...] = ()
     settings: str = ""
-    """What else changes the question, such as ``k = 5``; empty where it is as in the study."""
+    """Further settings that change the question, such as ``k = 5``; empty where they are those of the study."""
     file: ResultFile | None = field(default=None, compare=False, repr=False)
-    """Whose score it is; None of a published number, or of a mean."""
+    """The result that has the score; None for a published number and for a mean."""
     parts: tuple[Part, ...] = field(default=(), compare=False, repr=False)
-    """What a mean over tasks is made of; empty of a score."""
+    """The scores of a mean over tasks; empty for a score."""
     guess: float | None = field(default=None, compare=False)
-    """What a guess gets where the most frequent class is counted; None of published numbers and of means, whose
-    classes are not known: then ``chance``."""
+    """Accuracy of a guess that knows the most frequent class; None for published numbers and for means, whose classes
+    are not known: ``chance`` stands for it."""
 
 
 @dataclass(frozen=True)
@@ -187,15 +192,15 @@ class Part:
 
     observation: Observation
     slope: float
-    """How far the mean moves with this score."""
+    """Derivative of the mean with respect to this score."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row before it knows the board."""
+    """One row of a board, without its ranks."""
 
     key: str
-    """Unique, fit for an address and a file name."""
+    """Unique, safe in an address and in a file name."""
     name: str
     id: str
     origin: str
@@ -223,10 +228,10 @@ def published_entries(encoders: Iterable[PublishedEncoder], facts: Mapping[str, 
 
 
 def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
-    """One entry for each encoder as loaded: another revision, weights, preprocessing or pooling is another entry.
+    """One entry for each encoder; another revision, weights, preprocessing or pooling is another entry.
 
-    Where several results hold the same score on the same photos, the newest counts, with the flag ``conflict`` if
-    they disagree.
+    Of several results with the same score on the same photos the newest counts, with the flag ``conflict`` where they
+    disagree.
     """
     by_encoder: dict[str, list[ResultFile]] = defaultdict(list)
     for file in files:
@@ -254,42 +259,50 @@ def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
 
 
 def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
-    kept: dict[tuple[str, str, Photos, str], Observation] = {}
-    made_with: dict[tuple[str, str, Photos, str], str] = {}
+    """Each score of several results once, from the newest result that has it."""
+    newest: dict[tuple[str, str, Photos, str], Observation] = {}
+    options_of: dict[tuple[str, str, Photos, str], str] = {}
     for file in newest_first:
         options = json.dumps(file.result.environment.get("options"), sort_keys=True)
         for score in file.result.scores:
             observation = _observation(score, file)
             key = (score.task, score.metric, observation.photos, observation.settings)
-            if key not in kept:
-                kept[key], made_with[key] = observation, options
-            elif _disagree(kept[key], observation, same_options=made_with[key] == options):
-                kept[key] = replace(kept[key], flags=tuple(dict.fromkeys((*kept[key].flags, "conflict"))))
-    return tuple(_marked(o, kept) for o in kept.values())
+            if key not in newest:
+                newest[key], options_of[key] = observation, options
+            elif _disagree(newest[key], observation, same_options=options_of[key] == options):
+                newest[key] = replace(newest[key], flags=tuple(dict.fromkeys((*newest[key].flags, "conflict"))))
+    return tuple(_with_consistency(o, newest) for o in newest.values())
 
 
-def _disagree(one: Observation, other: Observation, *, same_options: bool) -> bool:
-    """Whether two numbers for one thing cannot both stand: another machine moves a score by rounding alone, another
-    seed or protocol within what its interval says."""
-    if one.n != other.n or abs(one.chance - other.chance) > SAME_WITHIN:
+def _disagree(a: Observation, b: Observation, *, same_options: bool) -> bool:
+    """Whether two results of one score contradict each other.
+
+    With the same options another machine changes a score by rounding alone; with another seed or protocol the two
+    intervals overlap.
+    """
+    if a.n != b.n or _differ(a.chance, b.chance):
         return True
     if same_options:
-        return abs(one.value - other.value) > SAME_WITHIN
-    ends = (one.low, one.high, other.low, other.high)
-    low, high, other_low, other_high = (end if end is not None else math.nan for end in ends)
+        return _differ(a.value, b.value)
+    low, high, other_low, other_high = (end if end is not None else math.nan for end in (a.low, a.high, b.low, b.high))
     return high < other_low or other_high < low
 
 
-def _marked(o: Observation, kept: Mapping[tuple[str, str, Photos, str], Observation]) -> Observation:
-    """The observation with a flag where a difference is not that of the two numbers that it subtracts."""
+def _differ(a: float, b: float) -> bool:
+    return abs(a - b) > SAME_WITHIN
+
+
+def _with_consistency(o: Observation, newest: Mapping[tuple[str, str, Photos, str], Observation]) -> Observation:
+    """The observation, with the flag ``inconsistent`` where a difference is not that of its two metrics."""
     ends = metric_of(all_tasks(), o.task, o.metric).difference_of
-    more, less = (kept.get((o.task, end, o.photos, o.settings)) for end in ends or ("", ""))
+    more, less = (newest.get((o.task, end, o.photos, o.settings)) for end in ends or ("", ""))
     if not more or not less or abs(more.value - less.value - o.value) < 1e-6:
         return o
     return replace(o, flags=(*o.flags, "inconsistent"))
 
 
 def _observation(score: Score, file: ResultFile) -> Observation:
+    """The observation of a score in a result file."""
     data, environment, details = file.result.data, file.result.environment, score.details
     splits = data.get("photos")
     photos = Photos(
@@ -321,21 +334,21 @@ def _observation(score: Score, file: ResultFile) -> Observation:
 
 
 def _settings(score: Score, options: object) -> str:
-    """Preset, k, mask and sampled queries, where not the study's: scores of two presets never share a column."""
+    """Preset, k, mask and sampled queries where they are not those of the study; each has a separate column."""
     name = ALIASES.get(score.data, score.data)
-    usual = STUDY_SETTINGS.get(name, {})
+    of_study = STUDY_SETTINGS.get(name, {})
     preset = _preset(score, options if isinstance(options, Mapping) else {})
-    found = {setting: score.details.get(setting) for setting in ("k", "mask_ratio", "sampled_queries", "query_seed")}
+    recorded = {setting: score.details.get(setting) for setting in ("k", "mask_ratio", "sampled_queries", "query_seed")}
     numbers = [
         f"{setting.replace('_', ' ')} = {value:g}"
-        for setting, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value != usual.get(setting)
+        for setting, value in recorded.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value != of_study.get(setting)
     ]
     return ", ".join([*([] if name in STUDY_SETTINGS and preset == f"preset {STUDY_PRESET}" else [preset]), *numbers])
 
 
 def _preset(score: Score, options: Mapping[str, Any]) -> str:
-    """The preset of a score, and what of it another choice took the place of; only choices that the score hangs on."""
+    """The preset of a score with the choices that differ from it, of those that affect the score."""
     recorded = {name: text_of(options.get(name))[:40] or None for name in ("preset", *CHOICES)}
     recorded["protocol"] = text_of(score.details.get("protocol"))[:40] or None
     task = all_tasks().get(score.task)
@@ -346,7 +359,7 @@ def _preset(score: Score, options: Mapping[str, Any]) -> str:
 
 
 def _metadata_accuracy(details: Mapping[str, Any]) -> float | None:
-    """Accuracy of the control that predicts the label from the other labels, if the task ran it."""
+    """Accuracy of the control that predicts the label from the other labels; None without such a control."""
     controls = details.get("controls")
     control = controls.get("metadata") if isinstance(controls, Mapping) else None
     accuracy = control.get("accuracy") if isinstance(control, Mapping) else None
@@ -354,7 +367,7 @@ def _metadata_accuracy(details: Mapping[str, Any]) -> float | None:
 
 
 def encoder_of(entry: Entry, entries: Iterable[Entry]) -> str:
-    """Key of the measured row of the encoder under an eraser: same id, same weights; empty where there is none."""
+    """Key of the row of the same encoder (id and weights) without its eraser; empty where there is none."""
     if not entry.facts.get("eraser"):
         return ""
     for other in entries:
@@ -365,6 +378,7 @@ def encoder_of(entry: Entry, entries: Iterable[Entry]) -> str:
 
 
 def _identity(encoder: Mapping[str, Any]) -> str:
+    """Fields whose values make a separate entry, as JSON."""
     named = ("id", "revision", "weights_sha256", "preprocessing", "pooling", "dimension", "dtype")
     return json.dumps({name: encoder.get(name) for name in named}, sort_keys=True, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""Means over the tasks of one data set, for entries that have every task: a part never outranks a whole."""
+"""Means over the tasks of one data set, only for entries that have all tasks of the family."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from benchmark.results import (
 )
 from benchmark.tasks import all_tasks
 
-FoundScores = dict[tuple[str, str, str, str], dict[str, Observation]]
-"""(data, task, metric, settings) -> entry's key -> observation."""
+ScoreTable = dict[tuple[str, str, str, str], dict[str, Observation]]
+"""Observations by (data, task, metric, settings) and by the key of the entry."""
 
 
-def means(data: str, found: FoundScores) -> FoundScores:
+def means(data: str, scores: ScoreTable) -> ScoreTable:
     """The summary columns of one data set, under each of its settings.
 
-    Values are ``benchmark.results.summary``'s. The interval is the mean of the intervals' ends: no narrower than the
-    truth, however the tasks' errors go together.
+    Values are those of ``benchmark.results.summarise``. The ends of an interval are the means of the ends over tasks,
+    which is never too narrow, whatever the correlation of their errors.
     """
-    asked = {task for _, task, _, _ in found}
-    mp = {about: _parts("MP", about, asked) for about in ("processing", "acquisition")}
-    spd = {about: _parts("SPD", about, asked) for about in ("processing", "acquisition")}
-    plain = _parts("SP", "processing", asked)
-    all_same = _parts("all-same", "processing", asked)
+    tasks = {task for _, task, _, _ in scores}
+    mp = {about: _parts("MP", about, tasks) for about in ("processing", "acquisition")}
+    spd = {about: _parts("SPD", about, tasks) for about in ("processing", "acquisition")}
+    plain = _parts("SP", "processing", tasks)
+    all_same = _parts("all-same", "processing", tasks)
     wanted: tuple[tuple[str, list[tuple[str, str]], _Scale, _Number], ...] = (
         ("mp-processing", mp["processing"], _AS_IT_IS, lambda s: s.mp_processing),
         ("mp-acquisition", mp["acquisition"], _AS_IT_IS, lambda s: s.mp_acquisition),
@@ -47,58 +47,65 @@ def means(data: str, found: FoundScores) -> FoundScores:
         ("log-odds-processing", mp["processing"], _LOG_ODDS, lambda s: s.log_odds_processing),
         ("log-odds-acquisition", mp["acquisition"], _LOG_ODDS, lambda s: s.log_odds_acquisition),
     )
-    columns: FoundScores = {}
+    columns: ScoreTable = {}
     for name, parts, scale, number in wanted:
-        for settings in sorted({key[3] for key in found}):
-            held = [found.get((data, task, metric, settings), {}) for task, metric in parts]
-            complete = [entry for entry in (held[0] if held else ()) if all(entry in h for h in held)]
+        for settings in sorted({key[3] for key in scores}):
+            needed = [scores.get((data, task, metric, settings), {}) for task, metric in parts]
+            complete = [entry for entry in (needed[0] if needed else ()) if all(entry in part for part in needed)]
             if complete:
                 columns[data, f"{SUMMARY}/{name}", "mean", settings] = {
-                    entry: _mean(f"{SUMMARY}/{name}", [h[entry] for h in held], scale, number) for entry in complete
+                    entry: _mean(f"{SUMMARY}/{name}", [part[entry] for part in needed], scale, number)
+                    for entry in complete
                 }
     return columns
 
 
-def whole_family(family: Family, asked: Set[str]) -> list[str]:
-    """The tasks that make a family whole on a data set of which ``asked`` were asked.
+def whole_family(family: Family, scored: Set[str]) -> list[str]:
+    """The tasks that a mean over a family needs on a data set.
 
-    They are the study's: an extra one must not make the others partial. Of a family whose questions depend on the data
-    set's labels, those of them that any encoder was asked; where the study has none of these, all that were asked.
+    They are those of the study, so that a further task does not make other entries incomplete. Where the questions of
+    a family depend on the labels of the data set (``Family.whole``), they are those of them that any encoder was scored
+    on; without any of the study, all that any encoder was scored on.
+
+    Args:
+        family: of the tasks.
+        scored: tasks that any encoder was scored on.
     """
-    own = [name for name, task in all_tasks().items() if task.family == family]
-    study = [name for name in own if name in published_tasks()]
+    members = [name for name, task in all_tasks().items() if task.family == family]
+    of_study = [name for name in members if name in published_tasks()]
     if family.whole == "study":
-        return study
-    return [name for name in study if name in asked] or [name for name in own if name in asked]
+        return of_study
+    return [name for name in of_study if name in scored] or [name for name in members if name in scored]
 
 
-def _parts(role: str, about: str, asked: Set[str]) -> list[tuple[str, str]]:
-    """(task, metric) of everything that one summary number is made of; of differences their two ends as well."""
+def _parts(role: str, about: str, scored: Set[str]) -> list[tuple[str, str]]:
+    """(task, metric) of all scores of a summary number; for a difference also of its two metrics."""
     tasks = all_tasks()
     wanted = [f for f in families(tasks) if f.about == about]
-    found = []
-    for task in (tasks[name] for family in wanted for name in whole_family(family, asked)):
+    parts = []
+    for task in (tasks[name] for family in wanted for name in whole_family(family, scored)):
         for metric in task.metrics:
             if metric.summary == role:
-                found += [(task.name, name) for name in (metric.name, *(metric.difference_of or ()))]
-    return found
+                parts += [(task.name, name) for name in (metric.name, *(metric.difference_of or ()))]
+    return parts
 
 
 _Number = Callable[[Summary], float | None]
 
 
 class _Scale(NamedTuple):
-    """What a mean takes of each score."""
+    """Interval and derivative of the number that a mean takes from each score."""
 
     ends: Callable[[Observation], tuple[float, float] | None]
     slope: Callable[[Observation], float]
-    """How far it moves with the score."""
+    """Derivative of the number with respect to the score."""
 
 
 def _mean(task: str, parts: Sequence[Observation], scale: _Scale, number: _Number) -> Observation:
+    """The mean of one entry over its parts."""
     value = number(summarise((_score(o) for o in parts), all_tasks()))
     assert value is not None  # every part is there
-    # A mean of differences has its interval from the differences, not from the accuracies beside them.
+    # The interval of a mean of differences comes from the differences, not from the accuracies that they subtract.
     bearing = [o for o in parts if metric_of(all_tasks(), o.task, o.metric).signed] or list(parts)
     intervals = [scale.ends(o) for o in bearing]
     known = [interval for interval in intervals if interval is not None]

@@ -1,4 +1,4 @@
-"""``report.html``: a run as one file that opens from disk, with the board's page, style and script inside it."""
+"""``report.html``: the page of a run as one file that opens from disk, with the page, style and script of the board."""
 
 from __future__ import annotations
 
@@ -13,47 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.board_data import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
 from benchmark.leaderboard.shown_photos import shown_photos
-from benchmark.leaderboard.site import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
-
-
-def blocks_of(text: str) -> list[dict[str, Any]]:
-    r"""Blocks in their order, each an object with its ``kind``.
-
-    ``heading``, ``paragraph`` and ``code`` have ``text``; ``table`` has ``head``, ``rows`` and ``right`` (which columns
-    hold numbers).
-
-    >>> heading, table, said, code = blocks_of(
-    ...     "## one\n\n| a \\| b |  % |\n| :--- | --: |\n| x | 1.0 |\n\nSo.\nIt is.\n\n    run this\n"
-    ... )
-    >>> table
-    {'kind': 'table', 'head': ['a | b', '%'], 'rows': [['x', '1.0']], 'right': [False, True]}
-    >>> heading["text"], said["text"], code["text"]
-    ('one', 'So. It is.', 'run this')
-    """
-    return [_block(lines) for part in re.split(r"\n[ \t]*\n", text) if (lines := part.strip("\n").split("\n")) != [""]]
-
-
-def _block(lines: list[str]) -> dict[str, Any]:
-    if lines[0].startswith("#") and len(lines) == 1:
-        return {"kind": "heading", "text": lines[0].lstrip("#").strip()}
-    if len(lines) > 1 and all(line.startswith("|") for line in lines) and re.fullmatch(r"[|:\- ]+", lines[1]):
-        head, rule, *rows = map(_cells, lines)
-        return {"kind": "table", "head": head, "rows": rows, "right": [cell.endswith(":") for cell in rule]}
-    if all(line.startswith("    ") for line in lines):
-        return {"kind": "code", "text": "\n".join(line[4:] for line in lines)}
-    return {"kind": "paragraph", "text": " ".join(line.strip() for line in lines)}
-
-
-def _cells(line: str) -> list[str]:
-    """The cells of one row; a bar of a cell's own is written as backslash and bar."""
-    inner = line.strip().removeprefix("|").removesuffix("|")
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]
-
 
 _BOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
@@ -74,17 +39,17 @@ def write_report_page(
     published: bool = False,
     photos: Sequence[PhotoSet] = (),
 ) -> None:
-    """Write the page of a run: everything of its text, the figures with their data, the board of its encoders.
+    """Write the page of a run: its text, the figures with their data, and the board of its encoders.
 
-    The file asks for nothing: style, script and data are in it, and its policy allows no other. Equal input gives equal
+    The file loads nothing: style, script and data are in it, and its policy allows no others. Equal input gives equal
     bytes.
 
     Args:
-        results: of the run; with none, nothing is written.
-        text: as ``benchmark.report.report_text`` gives it.
+        results: of the run; without any, nothing is written.
+        text: from ``benchmark.report.report_text``.
         path: of the file.
-        published: with the study's 47 encoders on its board and in its figures; such a page is made to be passed on.
-        photos: that were scored on; the page shows small copies of some of those that its figures name, where
+        published: whether the study's 47 encoders are on its board and in its figures; such a page is for others.
+        photos: scored photo sets; the page shows small copies of some photos that its figures name, where
             ``may_be_shown`` allows it.
     """
     if results:
@@ -94,7 +59,7 @@ def write_report_page(
 def report_page(
     results: Sequence[Result], text: str, *, published: bool = False, photos: Sequence[PhotoSet] = ()
 ) -> str:
-    """The page as text. Whatever came from outside stands in it as JSON, of which the page makes text nodes."""
+    """The page as text. Untrusted text is in it only as JSON, from which the page makes text nodes."""
     site = resources.files("benchmark.leaderboard") / "site"
     page, style, script, licences = (
         (site / name).read_text(encoding="utf-8") for name in ("index.html", "style.css", "board.js", "licences.txt")
@@ -119,17 +84,17 @@ def report_page(
 
 
 def _replaced(page: str, parts: dict[str, str]) -> str:
-    """Each key once, by its value; what is put in is not searched."""
-    places = sorted((page.index(key), key) for key in parts)
+    """The page with the first occurrence of each key replaced by its value; inserted values are not searched."""
+    positions = sorted((page.index(key), key) for key in parts)
     done, at = [], 0
-    for start, key in places:
+    for start, key in positions:
         done += [page[at:start], parts[key]]
         at = start + len(key)
     return "".join([*done, page[at:]])
 
 
 def _hash(text: str) -> str:
-    """Of an inline style or script, as a content policy names it."""
+    """Hash of an inline style or script in the form of a content policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
@@ -139,7 +104,8 @@ def _title(results: Sequence[Result]) -> str:
 
 
 def _data(results: Sequence[Result], text: str, published: bool, photos: Sequence[PhotoSet]) -> dict[str, Any]:
-    files = [ResultFile(_place(result), result) for result in results]
+    """The data of the page: those of a board, with the report, the results and the photos."""
+    files = [ResultFile(_file_name(result), result) for result in results]
     entries = measured_entries(files)
     if published:
         entries = [*published_entries(published_encoders(), study_facts()), *entries]
@@ -157,25 +123,62 @@ def _data(results: Sequence[Result], text: str, published: bool, photos: Sequenc
     }
 
 
-def _place(result: Result) -> str:
+def _file_name(result: Result) -> str:
     return f"{folder_name(str(result.encoder['id']))}/{folder_name(str(result.data['name']))}/result.json"
 
 
 def _details(entry: Entry) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+    """The results of an entry, with shortened histograms."""
+    files: list[dict[str, Any]] = [
         {"file": file.file, "result": dataclasses.asdict(file.result)} for file in entry.files
     ]
-    for one in found:
-        for score in one["result"]["scores"]:
-            if kept := score["details"].get("similarities"):
-                score["details"]["similarities"] = [_shortened(histogram) for histogram in kept]
-    return found
+    for file in files:
+        for score in file["result"]["scores"]:
+            if histograms := score["details"].get("similarities"):
+                score["details"]["similarities"] = [_shortened(histogram) for histogram in histograms]
+    return files
 
 
 def _shortened(histogram: dict[str, Any]) -> dict[str, Any]:
-    """With the first and the last of its edges alone where all bins are equally wide: the page has the others by the
-    number of bins. Of 360 histograms (five encoders on three data sets) they are a quarter of a megabyte."""
+    """A histogram with its first and last edge alone where all bins are equally wide; the page computes the others.
+
+    In 360 histograms (five encoders on three data sets) the other edges take a quarter of a megabyte.
+    """
     edges = histogram["edges"]
     width = (edges[-1] - edges[0]) / (len(edges) - 1)
     equal = all(abs(edge - edges[0] - i * width) < 1e-9 for i, edge in enumerate(edges))
     return {**histogram, "edges": [edges[0], edges[-1]]} if equal else histogram
+
+
+def blocks_of(text: str) -> list[dict[str, Any]]:
+    r"""Blocks of a Markdown text, each an object with its ``kind``.
+
+    ``heading``, ``paragraph`` and ``code`` have ``text``; ``table`` has ``head``, ``rows`` and ``right`` (which columns
+    are right-aligned).
+
+    >>> heading, table, paragraph, code = blocks_of(
+    ...     "## one\n\n| a \\| b |  % |\n| :--- | --: |\n| x | 1.0 |\n\nSo.\nIt is.\n\n    run this\n"
+    ... )
+    >>> table
+    {'kind': 'table', 'head': ['a | b', '%'], 'rows': [['x', '1.0']], 'right': [False, True]}
+    >>> heading["text"], paragraph["text"], code["text"]
+    ('one', 'So. It is.', 'run this')
+    """
+    return [_block(lines) for part in re.split(r"\n[ \t]*\n", text) if (lines := part.strip("\n").split("\n")) != [""]]
+
+
+def _block(lines: list[str]) -> dict[str, Any]:
+    if lines[0].startswith("#") and len(lines) == 1:
+        return {"kind": "heading", "text": lines[0].lstrip("#").strip()}
+    if len(lines) > 1 and all(line.startswith("|") for line in lines) and re.fullmatch(r"[|:\- ]+", lines[1]):
+        head, rule, *rows = map(_cells, lines)
+        return {"kind": "table", "head": head, "rows": rows, "right": [cell.endswith(":") for cell in rule]}
+    if all(line.startswith("    ") for line in lines):
+        return {"kind": "code", "text": "\n".join(line[4:] for line in lines)}
+    return {"kind": "paragraph", "text": " ".join(line.strip() for line in lines)}
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of one row; a bar within a cell is written as backslash and bar."""
+    inner = line.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]

@@ -1,7 +1,7 @@
-"""The scores in the form of the ``evaluate`` library: thin faces over this package's pure functions.
+"""Scores as metrics of the ``evaluate`` library: thin classes over pure functions.
 
-``from benchmark.metrics import TraceProbe`` and ``evaluate.load("benchmark/metrics/trace_probe")`` are the same metric;
-``evaluate.load("OWNER/trace_probe")`` is it from a Space, and needs ``pip install 'camtrace[encoders]'``.
+``from benchmark.metrics import TraceProbe`` and ``evaluate.load("benchmark/metrics/trace_probe")`` give one metric.
+``evaluate.load("OWNER/trace_probe")`` loads it from a Space, and needs ``pip install 'camtrace[encoders]'``.
 """
 
 import lazy_loader

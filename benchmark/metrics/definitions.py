@@ -1,6 +1,6 @@
-"""What each ``evaluate`` metric is: the one source of its face, its script, its card and its page on the Hub.
+"""Definitions of the ``evaluate`` metrics: the single source of class, script, card and page on the Hub.
 
-Nothing heavy is imported here; ``metric.py`` makes the class, ``benchmark.metrics.scores`` has the arithmetic.
+No large package is imported here. ``metric.py`` makes the class; ``benchmark.metrics.scores`` computes the scores.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 VECTOR, INTEGER, TEXT = ("float32 list",), ("int64",), ("string",)
 
 LABEL, ID = ("int64", "string"), ("string", "int64")
-"""What a column may hold: the first that fits, and the same in all columns of one kind."""
+"""Types of a column: the first that fits, the same in all columns of one kind."""
 
 CITATION = (
     "Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia: Processing and acquisition traces in visual "
@@ -21,14 +21,14 @@ CITATION = (
 
 @dataclass(frozen=True)
 class Definition:
-    """One metric, as people meet it."""
+    """One metric: its names, its documentation and its function."""
 
     name: str
-    """Of its folder, its script and its Space."""
+    """Name of its folder, its script and its Space."""
     class_name: str
     title: str
     short: str
-    """What the Hub shows of it, at most 60 characters."""
+    """Short description on the Hub, at most 60 characters."""
     description: str
     arguments: str
     """Arguments and results, in the form of a docstring's sections."""
@@ -36,16 +36,16 @@ class Definition:
     """A Python session that loads the metric from ``camtrace/NAME``, with what it prints."""
     limits: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]]
-    """Columns that ``compute`` takes, in the order in which the function takes them, and what they may hold."""
+    """Columns of ``compute`` with their types, in the order of the function's parameters."""
     scores: str
-    """The function of ``benchmark.metrics.scores`` that computes it; its keywords are the options of ``compute``."""
+    """Name of its function in ``benchmark.metrics.scores``, whose keywords are the options of ``compute``."""
 
     def inputs(self, repo: str) -> str:
         """Arguments, results and the example, which loads the metric from ``repo``."""
         return f"{self.arguments}Example:\n{self.example_from(repo)}"
 
     def example_from(self, repo: str) -> str:
-        """The example with another place to load from."""
+        """The example, loading from another Space or folder."""
         return self.example.replace(f"camtrace/{self.name}", repo)
 
 

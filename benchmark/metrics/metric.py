@@ -14,11 +14,11 @@ from benchmark.metrics.definitions import CITATION, DEFINITIONS, VECTOR
 
 
 def metric_class(name: str, repo: str) -> type[Any]:
-    """The class of one metric, as ``evaluate.load`` and ``from benchmark.metrics import ...`` give it.
+    """The class of a metric, for ``evaluate.load`` and for ``from benchmark.metrics import ...``.
 
     Args:
-        name: of the metric, one of ``DEFINITIONS``.
-        repo: the Space or folder that its example loads it from.
+        name: a key of ``DEFINITIONS``.
+        repo: Space or folder from which its example loads it.
 
     >>> metric_class("trace_probe", "camtrace/trace_probe")().compute(
     ...     predictions=[0, 1], references=[0, 0], photo_ids=["a", "b"], n_classes=2
@@ -48,7 +48,7 @@ def metric_class(name: str, repo: str) -> type[Any]:
 
 
 def _forms(columns: Mapping[str, tuple[str, ...]]) -> list[datasets.Features]:
-    """Each way in which the columns may be typed, the most usual first; columns of one kind are typed alike."""
+    """All combinations of column types, the most usual first; columns of one kind have the same type."""
     kinds = list(dict.fromkeys(columns.values()))
     return [
         datasets.Features({column: _feature(types[kinds.index(kind)]) for column, kind in columns.items()})

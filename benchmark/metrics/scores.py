@@ -1,4 +1,4 @@
-"""What the metrics compute, as functions on plain sequences: one row per view, photos recognised by their ids."""
+"""Scores of the metrics as functions on plain sequences: one row for each view, photos identified by their ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRAIN, TEST = "train", "test"
 
 
 class ProbeScores(TypedDict):
-    """What ``trace_probe`` returns."""
+    """Result of ``probe_scores``."""
 
     accuracy: float
     balanced_accuracy: float
@@ -30,16 +30,16 @@ class ProbeScores(TypedDict):
 def probe_scores(
     predictions: Sequence[Any], references: Sequence[Any], photo_ids: Sequence[Any], n_classes: int | None = None
 ) -> ProbeScores:
-    """Accuracy of predicted classes, with the interval that resampling whole photos gives.
+    """Accuracy of predicted classes, with an interval that resamples whole photos.
 
     Args:
-        predictions: one class per view, integers or names.
-        references: the true class of each view.
-        photo_ids: which photo each view shows: views of a photo are resampled together, since they fail together.
-        n_classes: classes that could have been answered; by default as many as ``references`` hold.
+        predictions: [views], predicted classes, integers or names.
+        references: [views], true classes.
+        photo_ids: [views], photo of each view. Views of one photo have correlated errors and are resampled together.
+        n_classes: number of possible classes; by default the number in ``references``.
 
     Returns:
-        ``accuracy`` over views; ``balanced_accuracy``, the mean over classes of the share found; ``low`` and ``high``,
+        ``accuracy`` over views; ``balanced_accuracy``, the mean over classes of their recall; ``low`` and ``high``,
         the 95 % interval of ``accuracy``; ``chance``, one over the number of classes; ``n`` photos and ``rows`` views.
 
     Raises:
@@ -88,15 +88,15 @@ def knn_setup_scores(
     """The kNN set-ups of one processing parameter from one table of views.
 
     Args:
-        embeddings: [rows, dimension], one per view.
-        labels: what each view's photo shows, integers or names.
-        photo_ids: which photo each view shows.
-        classes: class of the processing that made the view, 0 to C - 1; every photo must be there once in every class.
-        splits: ``train`` (the collection) or ``test`` (the queries) of each view's photo.
+        embeddings: [views, dimension].
+        labels: [views], semantic classes, integers or names.
+        photo_ids: [views], photo of each view.
+        classes: [views], class of the processing, 0 to C - 1; every photo needs one view of each class.
+        splits: [views], ``train`` (the collection) or ``test`` (the queries).
         k: neighbours that vote.
         parameter: ``jpeg``, ``sharpening``, ``resizing`` or ``interpolation``: the random classes of ``uniform`` and
-            ``uniform-test`` are then those of the benchmark; by default other, equally fixed ones.
-        seeds: random assignments that ``uniform`` and ``uniform-test`` are averaged over.
+            ``uniform-test`` are then those of the benchmark. By default they are others, equally reproducible.
+        seeds: random assignments over which ``uniform`` and ``uniform-test`` are averaged.
 
     Returns:
         Accuracy by set-up, signed ``spd``, ``worst``, ``intervals`` [low, high] and ``ties`` (share of tied votes;
@@ -145,12 +145,12 @@ def knn_setup_scores(
 
 
 def pair_scores(embeddings: Sequence[Any], pair_ids: Sequence[Any], camera_types: Sequence[Any]) -> dict[str, Any]:
-    """Pair retrieval: does a photo find the other photo of its pair, when distractors share or do not share its camera?
+    """Pair retrieval: whether a photo retrieves the other photo of its pair, among distractors of either camera type.
 
     Args:
         embeddings: [photos, dimension].
-        pair_ids: which pair each photo belongs to.
-        camera_types: one of two types per photo, each pair has one of each.
+        pair_ids: [photos], pair of each photo.
+        camera_types: [photos], one of two types; each pair has one photo of each.
 
     Returns:
         ``same``, ``different``, signed ``spd`` and further metrics as in ``benchmark.retrieval``, ``intervals``
@@ -166,7 +166,7 @@ def pair_scores(embeddings: Sequence[Any], pair_ids: Sequence[Any], camera_types
 
 
 def _with_intervals(per_photo: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Means and intervals; shares and differences have bounds of their own."""
+    """Means and intervals of values by photo; shares and differences have different bounds."""
     from benchmark.knn import SPD
 
     intervals: dict[str, list[float]] = {}
@@ -186,11 +186,11 @@ def _by_photo(photos: np.ndarray, kinds: np.ndarray, chosen: np.ndarray, count: 
     _, first, of_photo = np.unique(photos[at], return_index=True, return_inverse=True)
     order = np.empty(len(first), dtype=np.int64)
     order[np.argsort(first, kind="stable")] = np.arange(len(first))
-    found = np.full((count, len(first)), -1, dtype=np.int64)
-    found[kinds[at], order[of_photo]] = at
-    if len(at) != found.size or (found < 0).any():
+    rows = np.full((count, len(first)), -1, dtype=np.int64)
+    rows[kinds[at], order[of_photo]] = at
+    if len(at) != rows.size or (rows < 0).any():
         raise DataError(f"every {split} photo must be there once in each of the {count} classes")
-    return found
+    return rows
 
 
 def _parameter(name: str | None, count: int) -> Parameter:

@@ -1,4 +1,4 @@
-"""The course of a training: results of checkpoints in the order of their steps, as a table and a picture."""
+"""The course of a training: the results of its checkpoints in the order of their steps, as a table and a figure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.report.tables import interval, markdown_table, percent, write_png
+from benchmark.report.tables import markdown_table, score_cell, write_png
 from benchmark.results import Metric, Questions, Result, Score, score_label
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _STEP = re.compile(r"(.*?(?:checkpoint|step|epoch|iter|iteration))[-_=]?(\d+)(?:@[0-9a-f]+)?", re.IGNORECASE)
 MAX_DIGITS = 15
-"""Of a step: more is a hash, or a date."""
+"""Digits of a step. A longer number is a hash or a date."""
 
 
 def step_of(name: str) -> tuple[str, int] | None:
-    """(what its checkpoints have in common, step) of a checkpoint's name; None where it has no step.
+    """(common name of the training's checkpoints, step) of a checkpoint; None where its name has no step.
 
     >>> step_of("local-dir:checkpoint-1500@625ab1dc"), step_of("runs/a/step_20"), step_of("timm:resnet50.a1_in1k")
     (('local-dir:checkpoint', 1500), ('runs/a/step', 20), None)
@@ -33,21 +33,21 @@ def step_of(name: str) -> tuple[str, int] | None:
 
 
 def in_step_order(names: Sequence[str]) -> list[str]:
-    """Names, those that are checkpoints of one training by step; the others stay where they are.
+    """Names, with the checkpoints of each training in the order of their steps; other names keep their positions.
 
     >>> in_step_order(["runs/checkpoint-1000", "openai/clip", "runs/checkpoint-500"])
     ['runs/checkpoint-500', 'openai/clip', 'runs/checkpoint-1000']
     """
-    found = list(names)
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(found):
-        if (known := step_of(name)) is not None:
-            places.setdefault(known[0], []).append(place)
-    for own in places.values():
-        ordered = sorted((names[place] for place in own), key=lambda name: (step_of(name) or ("", 0))[1])
-        for place, name in zip(own, ordered, strict=True):
-            found[place] = name
-    return found
+    ordered = list(names)
+    trainings: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        if (checkpoint := step_of(name)) is not None:
+            trainings.setdefault(checkpoint[0], []).append(i)
+    for positions in trainings.values():
+        by_step = sorted((names[i] for i in positions), key=lambda name: (step_of(name) or ("", 0))[1])
+        for i, name in zip(positions, by_step, strict=True):
+            ordered[i] = name
+    return ordered
 
 
 @dataclass(frozen=True)
@@ -57,53 +57,56 @@ class Course:
     name: str
     data: str
     results: tuple[tuple[int, Result], ...]
-    """By step, two or more."""
+    """(step, result) in the order of steps, two or more."""
 
     def scores(self, task: str, metric: str) -> list[tuple[int, Score]]:
-        """(step, score) of those that have it."""
+        """(step, score) of the checkpoints that have the score."""
         return [(n, s) for n, result in self.results for s in result.scores if (s.task, s.metric) == (task, metric)]
 
 
 def courses(results: Sequence[Result]) -> list[Course]:
-    """The trainings among results; two checkpoints of one step are of two trainings, of which nobody knows which."""
-    by: dict[tuple[str, str], list[tuple[int, Result]]] = {}
+    """The trainings among results.
+
+    Checkpoints of which two have the same step belong to two trainings with the same name; they form no course.
+    """
+    groups: dict[tuple[str, str], list[tuple[int, Result]]] = {}
     for result in results:
-        if (known := step_of(str(result.encoder["id"]))) is not None:
-            by.setdefault((known[0], str(result.data["name"])), []).append((known[1], result))
-    found = []
-    for (name, data), own in by.items():
-        own.sort(key=lambda one: one[0])
-        steps = [step for step, _ in own]
+        if (checkpoint := step_of(str(result.encoder["id"]))) is not None:
+            groups.setdefault((checkpoint[0], str(result.data["name"])), []).append((checkpoint[1], result))
+    trainings = []
+    for (name, data), members in groups.items():
+        members.sort(key=lambda member: member[0])
+        steps = [step for step, _ in members]
         if len(steps) > 1 and len(set(steps)) == len(steps):
-            found.append(Course(name, data, tuple(own)))
-    return found
+            trainings.append(Course(name, data, tuple(members)))
+    return trainings
 
 
 def course_text(course: Course, questions: Questions) -> str:
-    """A row for each step: traces and plain kNN, with their intervals."""
-    asked = _asked(course, questions)
-    header = ["step", *(f"{score_label(task, metric, questions)}, %" for task, metric in asked)]
+    """Table with a row for each step: traces and plain kNN, with their intervals."""
+    metrics = _metrics(course, questions)
+    header = ["step", *(f"{score_label(task, metric, questions)}, %" for task, metric in metrics)]
     rows = []
     for step, result in course.results:
-        by = {(s.task, s.metric): s for s in result.scores}
-        cells = [_cell(by.get((task, metric.name)), metric) for task, metric in asked]
+        scores = {(s.task, s.metric): s for s in result.scores}
+        cells = [score_cell(scores.get((task, metric.name)), metric.signed) for task, metric in metrics]
         rows.append([str(step), *cells])
     return f"## {course.name} on {course.data}, by step\n\n{markdown_table(header, rows)}"
 
 
-def draw_courses(found: Sequence[Course], questions: Questions, path: Path) -> None:
-    """Write ``course_figure`` to a PNG file, atomically; no file where there is none."""
-    figure = course_figure(found, questions)
+def draw_courses(trainings: Sequence[Course], questions: Questions, path: Path) -> None:
+    """Write ``course_figure`` to a PNG file, atomically; no file where there is nothing to draw."""
+    figure = course_figure(trainings, questions)
     if figure is not None:
         write_png(figure, path)
 
 
-def course_figure(found: Sequence[Course], questions: Questions) -> Figure | None:
-    """A panel for each trace of each training, plain kNN beside it; ``None`` where there is nothing to draw."""
+def course_figure(trainings: Sequence[Course], questions: Questions) -> Figure | None:
+    """A panel for each trace of each training, with plain kNN in it; ``None`` where there is nothing to draw."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    panels = [(course, task, metric) for course in found for task, metric in _asked(course, questions)]
+    panels = [(course, task, metric) for course in trainings for task, metric in _metrics(course, questions)]
     panels = [panel for panel in panels if panel[2].summary != "SP"] or panels
     if not panels:
         return None
@@ -120,11 +123,11 @@ def course_figure(found: Sequence[Course], questions: Questions) -> Figure | Non
 
 
 def _draw(ax: Any, course: Course, task: str, metric: Metric, questions: Questions) -> None:
-    for other, content in _asked(course, questions):
+    for other, content in _metrics(course, questions):
         if content.summary == "SP" and metric.summary != "SP":
-            known = course.scores(other, content.name)
+            points = course.scores(other, content.name)
             ax.plot(
-                [n for n, _ in known], [100 * s.value for _, s in known], color="#6b6b6b", linestyle=":", marker="."
+                [n for n, _ in points], [100 * s.value for _, s in points], color="#6b6b6b", linestyle=":", marker="."
             )
             ax.plot([], [], color="#6b6b6b", linestyle=":", label="plain kNN accuracy, %")
     scores = course.scores(task, metric.name)
@@ -143,8 +146,8 @@ def _draw(ax: Any, course: Course, task: str, metric: Metric, questions: Questio
     ax.legend(fontsize=7.5, frameon=False)
 
 
-def _asked(course: Course, questions: Questions) -> list[tuple[str, Metric]]:
-    """Traces and plain kNN that at least two steps have, in the order of reports."""
+def _metrics(course: Course, questions: Questions) -> list[tuple[str, Metric]]:
+    """Tasks and metrics of the traces and of plain kNN that two steps or more have, in the order of reports."""
     return [
         (task, metric)
         for task, question in questions.items()
@@ -152,9 +155,3 @@ def _asked(course: Course, questions: Questions) -> list[tuple[str, Metric]]:
         if ((metric.kind != "accuracy" and metric.main) or metric.summary == "SP")
         and len(course.scores(task, metric.name)) > 1
     ]
-
-
-def _cell(score: Score | None, metric: Metric) -> str:
-    if score is None:
-        return ""
-    return f"{percent(score.value, metric.signed)} ({interval(score.low, score.high, metric.signed)})"

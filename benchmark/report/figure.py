@@ -1,4 +1,4 @@
-"""``report.png``: what an encoder keeps of the camera and the codec, in one picture."""
+"""``report.png``: the scores of one encoder as a figure of panels, one for each family of questions."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _MARKS = (
 """Marker and colour of each metric on a line, in the order of the metrics; from the start again after the last."""
 
 WIDE = 74
-"""Characters of the heading over one panel, narrow ones and wide ones mixed."""
+"""Characters of a heading line over one panel."""
 
 AROUND = 1.2
-"""Inches of a panel's title, axis and legend."""
+"""Inches that the title, the axis and the legend of a panel take."""
 
 
 def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> None:
@@ -48,28 +48,28 @@ def draw_report(results: Sequence[Result], questions: Questions, path: Path) -> 
 
 
 def report_figure(results: Sequence[Result], questions: Questions) -> Figure | None:
-    """The results of one encoder (one per data set) as a picture; ``None`` where there is nothing to show.
+    """Figure of the results of one encoder (one per data set); ``None`` where there is nothing to show.
 
-    It belongs to no window and changes no setting of matplotlib, so that a notebook can show it.
+    The figure belongs to no window and changes no setting of matplotlib, so that a notebook can show it.
 
-    One panel for each family of questions that has something to show, as the family says: values with intervals against
+    Each family of questions with scores has one panel of the kind ``Family.panel``: values with intervals against
     chance, metrics side by side on a line, or one metric against another with the line y = x. Where layers were
-    scored, a panel over depth for each question.
+    scored, each question has a panel over depth.
     """
     panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
     panels += [_Panel(*panel) for result in results for panel in layer_panels(result, questions)]
-    return _laid_out(panels, [_title(results), settings_line(results, questions)]) if panels else None
+    return _lay_out(panels, [_title(results), settings_line(results, questions)]) if panels else None
 
 
 def depth_figure(results: Sequence[Result], questions: Questions, task: str) -> Figure | None:
-    """One question over depth, a panel for each metric and data set; ``None`` where no layer was asked it."""
-    asked = {name: question for name, question in questions.items() if name == task}
-    content = {name: q for name, q in questions.items() if any(m.summary == "SP" for m in q.metrics)}
-    panels = [_Panel(*panel) for result in results for panel in layer_panels(result, {**asked, **content})]
-    return _laid_out(panels, [_title(results)]) if panels else None
+    """Figure of one question over depth, a panel for each metric and data set; ``None`` where no layer has scores."""
+    question = {name: q for name, q in questions.items() if name == task}
+    semantics = {name: q for name, q in questions.items() if any(m.summary == "SP" for m in q.metrics)}
+    panels = [_Panel(*panel) for result in results for panel in layer_panels(result, {**question, **semantics})]
+    return _lay_out(panels, [_title(results)]) if panels else None
 
 
-def _laid_out(panels: Sequence[_Panel], heading: Sequence[str]) -> Figure:
+def _lay_out(panels: Sequence[_Panel], heading: Sequence[str]) -> Figure:
     """Panels in two columns under a heading."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -85,8 +85,8 @@ def _laid_out(panels: Sequence[_Panel], heading: Sequence[str]) -> Figure:
             panel.draw(ax, heights[i // columns] - AROUND)
         for ax in list(axes.flat)[len(panels) :]:
             ax.set_axis_off()
-        told = "\n".join(textwrap.fill(line, WIDE * columns) for line in heading if line)
-        figure.suptitle(told, fontsize=9.5, ha="left", x=0.01)
+        title = "\n".join(textwrap.fill(line, WIDE * columns) for line in heading if line)
+        figure.suptitle(title, fontsize=9.5, ha="left", x=0.01)
     return figure
 
 
@@ -95,23 +95,23 @@ class _Panel:
     height: float
     """Inches."""
     draw: Callable[[Any, float], None]
-    """Into axes, of so many inches."""
+    """Draws into axes whose height in inches is the second argument."""
 
 
 def _panel(results: Sequence[Result], family: Family, questions: Questions) -> _Panel | None:
-    """How a family is drawn; None where it has no scores."""
+    """The panel of a family; None where it has no scores."""
     scores = [s for r in results for s in r.scores if s.task in questions and questions[s.task].family == family]
     if not scores or family.panel == "none":
         return None
     if family.panel == "plane":
-        return _Panel(AROUND + 2.6, lambda ax, _: _plane(ax, scores, family))
+        return _Panel(AROUND + 2.6, lambda ax, _: _draw_plane(ax, scores, family))
     if family.panel == "marks":
         lines = {(s.task, s.data) for s in scores}
-        return _Panel(AROUND + 0.85 * len(lines), lambda ax, _: _marks(ax, scores, family, questions))
+        return _Panel(AROUND + 0.85 * len(lines), lambda ax, _: _draw_marks(ax, scores, family, questions))
     mains = [s for s in scores if any(m.name == s.metric and m.main for m in questions[s.task].metrics)]
-    found = {(r.data["name"], *key): v for r in results for key, v in verdicts(r, questions).items()}
-    of = [found.get((s.data, s.task, s.metric)) for s in mains]
-    return _Panel(AROUND + height_of(mains), lambda ax, height: _intervals(ax, mains, of, family, height))
+    by_score = {(r.data["name"], *key): v for r in results for key, v in verdicts(r, questions).items()}
+    judged = [by_score.get((s.data, s.task, s.metric)) for s in mains]
+    return _Panel(AROUND + height_of(mains), lambda ax, height: _draw_intervals(ax, mains, judged, family, height))
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -122,22 +122,22 @@ def _title(results: Sequence[Result]) -> str:
     return title
 
 
-def _intervals(
-    ax: Any, scores: Sequence[Score], found: Sequence[Verdict | None], family: Family, height: float
+def _draw_intervals(
+    ax: Any, scores: Sequence[Score], judged: Sequence[Verdict | None], family: Family, height: float
 ) -> None:
     """Probes against chance, named by question and, where there are several, data set."""
     several = len({s.data for s in scores}) > 1
-    labels = draw_intervals(ax, scores, found, family, height)
+    labels = draw_intervals(ax, scores, judged, family, height)
     labels = [label + (f"\n{_short(s.data)}" if several else "") for label, s in zip(labels, scores, strict=True)]
-    _by_name(ax, labels)
+    _label_rows(ax, labels)
     hidden = scores[0].details.get("mask_ratio")
     seen = f" ({100 * hidden:g} % hidden)" if hidden else ""
     _name_panel(ax, f"{family.panel_title or family.title}{seen}")
     _legend_below(ax)
 
 
-def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Questions) -> None:
-    """A band per question, in it a line per metric that is no difference, with its interval: none hides another."""
+def _draw_marks(ax: Any, scores: Sequence[Score], family: Family, questions: Questions) -> None:
+    """A band for each question, in it a line for each metric that is no difference, with its interval."""
     several = len({s.data for s in scores}) > 1
     lines = list(dict.fromkeys((s.task, s.data) for s in scores))
     by = {(s.task, s.data, s.metric): s for s in scores}
@@ -165,9 +165,9 @@ def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Question
     labels = []
     for task, data in lines:
         differences = [s for m in questions[task].metrics if m.signed and (s := by.get((task, data, m.name)))]
-        told = [f"{s.metric} {percent(s.value, True)}\n({interval(s.low, s.high, True)})" for s in differences]
-        labels.append("\n".join([subject_of(task), *([_short(data)] if several else []), *told]))
-    _by_name(ax, labels)
+        values = [f"{s.metric} {percent(s.value, True)}\n({interval(s.low, s.high, True)})" for s in differences]
+        labels.append("\n".join([subject_of(task), *([_short(data)] if several else []), *values]))
+    _label_rows(ax, labels)
     _zoom(ax, [s for s in scores if not metric_of(questions, s.task, s.metric).signed], family)
     counts = " or ".join(f"{n:,}" for n in sorted({s.n for s in scores}))
     _name_panel(ax, f"{family.panel_title or family.title}, n\u00a0=\u00a0{counts}")
@@ -175,24 +175,24 @@ def _marks(ax: Any, scores: Sequence[Score], family: Family, questions: Question
 
 
 def _zoom(ax: Any, scores: Sequence[Score], family: Family) -> None:
-    """Whole percents around the intervals. An axis that does not begin at 0 says so; chance is drawn, or said."""
+    """Limit the axis to whole percents around the intervals; note where it does not begin at 0 or leaves chance out."""
     low = max(0, math.floor(100 * min(s.low for s in scores)) - 1)
     high = min(101, math.ceil(100 * max(s.high for s in scores)) + 1)
-    low = 0 if low < 0.3 * high else low  # a short way to 0 is shown
+    low = 0 if low < 0.3 * high else low  # the axis begins at 0 where that costs little width
     ax.set_xlim(low, high)
-    said = [f"the axis begins at {low}, not at 0"] if low else []
+    notes = [f"the axis begins at {low}, not at 0"] if low else []
     chances = sorted({round(100 * s.chance, 6) for s in scores})
     within = [c for c in chances if low <= c <= high]
     for i, chance in enumerate(within):
         ax.axvline(chance, color=_VERMILION, linewidth=1.5, zorder=1, label="chance" if i == 0 else None)
     if outside := [f"{c:.1f} %" for c in chances if c not in within]:
-        said.append(f"chance, {' and '.join(outside[:3])}, lies outside it")
+        notes.append(f"chance, {' and '.join(outside[:3])}, lies outside it")
         ax.annotate("\u25c2 chance", (0, 0), (3, 3), "axes fraction", "offset points", color=_VERMILION, fontsize=8)
-    more = f"\n{'; '.join(said)}" if said else ""
+    more = f"\n{'; '.join(notes)}" if notes else ""
     ax.set_xlabel(f"{family.axes[0]}; bars: 95 % intervals{more}")
 
 
-def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
+def _draw_plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
     """One metric against another, both with intervals, one point for each question and data set."""
     ax.plot(
         [0, 100], [0, 100], color=_GREY, linewidth=1, linestyle="--", zorder=1, label="y = x: camera does not matter"
@@ -229,27 +229,27 @@ def _plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
 
 
 def _name_panel(ax: Any, title: str) -> None:
-    """A title in lines that never reach into the panel beside it."""
+    """Title in lines that are short enough not to reach into the next panel."""
     ax.set_title(textwrap.fill(title, 56), fontsize=9, loc="left")
 
 
 def _legend_below(ax: Any) -> None:
-    """Below the label of the axis, whatever the panel's height."""
+    """Legend below the label of the axis, whatever the height of the panel."""
     from matplotlib.transforms import ScaledTranslation
 
     lines = 1 + ax.get_xlabel().count("\n")
     below = ax.transAxes + ScaledTranslation(0, -0.35 - 0.15 * lines, ax.figure.dpi_scale_trans)
-    columns = 3 if len(ax.get_legend_handles_labels()[1]) <= 3 else 2  # what is wider leaves the picture
+    columns = 3 if len(ax.get_legend_handles_labels()[1]) <= 3 else 2  # a wider legend would leave the picture
     style = {"fontsize": 7.5, "frameon": False, "ncols": columns, "columnspacing": 1.2}
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, borderaxespad=0, **style)
 
 
 def _short(data: str) -> str:
-    """The name of a data set where room is short: its end says most."""
+    """The end of a long data set name, which tells data sets apart better than its start."""
     return data if len(data) <= 24 else f"...{data[-21:]}"
 
 
-def _by_name(ax: Any, labels: Sequence[str]) -> None:
+def _label_rows(ax: Any, labels: Sequence[str]) -> None:
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.grid(axis="x", color="#eeeeee", zorder=0)

@@ -1,4 +1,4 @@
-"""Tables of text for people: Markdown whose columns line up, so that it reads the same in a terminal and on the web."""
+"""Markdown tables with aligned columns, numbers as text, PNG files, and scores as JSON rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from builders.files import write_bytes_atomically
 
-if TYPE_CHECKING:  # the first sentence must be there before torch is
+if TYPE_CHECKING:  # commands print before torch and matplotlib are imported
     from matplotlib.figure import Figure
 
-    from benchmark.results import Result
+    from benchmark.results import Result, Score
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -43,7 +43,7 @@ _CELL = re.compile(rf"{_NUMBER.pattern}(?: to {_NUMBER.pattern})?(?: \({_NUMBER.
 
 
 def _is_number(cell: str) -> bool:
-    """A number, with a unit, as an interval or followed by one in brackets; what is absent is as good as a number."""
+    """Whether a cell is empty, or a number, with a unit, as an interval, or with an interval in brackets."""
     return cell in ("", "-") or _CELL.fullmatch(cell) is not None
 
 
@@ -65,6 +65,16 @@ def interval(low: float, high: float, signed: bool = False) -> str:
     return f"{percent(low, signed)} to {percent(high, signed)}"
 
 
+def score_cell(score: Score | None, signed: bool = False) -> str:
+    """Value and interval of a score in percent; empty where there is none.
+
+    >>> from benchmark.results import Score
+    >>> score_cell(Score("knn/x", "toy", "spd", 0.1, 0.05, 0.2, 100, 0.0), signed=True)
+    '+10.0 (+5.0 to +20.0)'
+    """
+    return f"{percent(score.value, signed)} ({interval(score.low, score.high, signed)})" if score is not None else ""
+
+
 def p_value(value: float) -> str:
     """A p-value with four decimals.
 
@@ -79,8 +89,11 @@ DPI = 130
 
 
 def write_png(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file, atomically: the bytes of ``figure.savefig``, which would draw all of it once more
-    to lay it out (a sixth of a report's time)."""
+    """Write a figure to a PNG file, atomically.
+
+    The bytes are those of ``figure.savefig``, which would draw everything twice to lay it out (a sixth of the time that
+    a report takes).
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
@@ -91,9 +104,14 @@ def write_png(figure: Figure, path: Path) -> None:
 
 
 def as_json(results: Sequence[Result], missing: dict[str, str]) -> dict[str, Any]:
-    """Scores as flat rows, and what was asked for and is not there."""
+    """Scores as flat rows, and every failure with its reason.
+
+    Args:
+        results: of one run.
+        missing: reason by encoder that has no result.
+    """
     failures: list[dict[str, Any]] = [
-        {**_of(result), "kind": failure.kind, "name": failure.name, "reason": failure.reason}
+        {**_names(result), "kind": failure.kind, "name": failure.name, "reason": failure.reason}
         for result in results
         for failure in result.failures
     ]
@@ -105,14 +123,14 @@ def as_json(results: Sequence[Result], missing: dict[str, str]) -> dict[str, Any
 
 
 def score_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """One flat row a score: encoder, data, task, metric, value, low, high, n, chance."""
+    """One flat row for each score: encoder, data, task, metric, value, low, high, n, chance."""
     names = ("task", "metric", "value", "low", "high", "n", "chance")
     return [
-        {**_of(result), **{name: getattr(score, name) for name in names}}
+        {**_names(result), **{name: getattr(score, name) for name in names}}
         for result in results
         for score in result.scores
     ]
 
 
-def _of(result: Result) -> dict[str, str]:
+def _names(result: Result) -> dict[str, str]:
     return {"encoder": str(result.encoder["id"]), "data": str(result.data["name"])}

@@ -1,4 +1,4 @@
-"""A result told to people: tables with what they mean, as text; the picture is in ``benchmark.report.figure``."""
+"""``report.md``: results as Markdown tables, each with sentences that say what it means."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from benchmark.judgement import LEVEL, WEAK_BELOW, Verdict, is_positive, training_margin, verdicts
 from benchmark.report.course import course_text, courses
 from benchmark.report.layers import layers_text, maps_text
-from benchmark.report.tables import interval, markdown_table, p_value, percent
-from benchmark.report.training import accuracy_told, rows_of_curves, training_text
+from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
+from benchmark.report.training import accuracy_text, curves_table, training_text
 from benchmark.results import (
     Family,
     Layout,
@@ -25,78 +25,13 @@ from benchmark.results import (
 from builders.untrusted import readable
 
 
-def settings_line(results: Sequence[Result], questions: Questions) -> str:
-    """What decides the numbers besides the encoder and the photos, in one line; empty where nothing is recorded."""
-    options = [r.environment.get("options") or {} for r in results]
-    scores = [s for r in results for s in r.scores]
-
-    def recorded(name: str) -> list[Any]:
-        return sorted({s.details[name] for s in scores if s.details.get(name) is not None})
-
-    def asked(name: str) -> list[Any]:
-        return list(dict.fromkeys(o[name] for o in options if o.get(name)))
-
-    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in scores)
-    choices = ["preset", "preprocess"]
-    choices += ["ties"] if any("ties" in s.details for s in scores) else []
-    choices += ["orientation"] if of_processing else []
-    parts = [f"{name} {value}" for name in choices for value in asked(name)]
-    parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
-    parts += [f"k = {k}" for k in recorded("k")]
-    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
-    parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
-    if of_processing:
-        parts += [f"{seeds} assignment{'s' if seeds > 1 else ''}" for seeds in asked("assignment_seeds")]
-    line = "; ".join(parts)
-    return f"{line[0].upper()}{line[1:]}." if line else ""
-
-
-MATTERS = 0.005
-"""Least and greatest accuracy under any rule for ties that lie further apart are shown."""
-
-_RULES = {
-    "nearest": "our rule takes the nearest",
-    "random": "the scores above are these expectations",
-}
-"""By ``RunOptions.ties``."""
-
-
-def rows_of_ties(scores: Sequence[Score], questions: Questions) -> str:
-    """A row a metric, a column a task: least to greatest, the expectation of a random tied label in brackets, the share
-    of votes that tied.
-
-    Empty where no score has ``details["ties"]`` whose ``least`` and ``greatest`` differ by more than half a point.
-    """
-    cells: dict[tuple[str, str], str] = {}
-    for s in scores:
-        ties = s.details.get("ties")
-        if ties and ties["greatest"] - ties["least"] > MATTERS:
-            signed = metric_of(questions, s.task, s.metric).signed
-            ends = interval(ties["least"], ties["greatest"], signed)
-            tied = percent(ties["share"])
-            cells[s.metric, s.task] = f"{ends} ({percent(ties['random'], signed)}), {tied}"
-    if not cells:
-        return ""
-    rule = next((str(s.details.get("tie_rule")) for s in scores if s.details.get("ties")), "")
-    rule = rule if rule in _RULES else "nearest"
-    tasks, shown = dict.fromkeys(task for _, task in cells), {metric for metric, _ in cells}
-    metrics = [metric for metric in dict.fromkeys(s.metric for s in scores) if metric in shown]
-    rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
-    told = (
-        "Tied votes: the least and the greatest that any rule for ties would give, in brackets what is expected "
-        "when a random tied label is taken, and the share of the votes that tied, all in %; "
-        f"{_RULES[rule]}. Shown where they differ by more than {100 * MATTERS:g} points."
-    )
-    return f"{markdown_table(['with ties', *tasks], rows)}\n\n{told}"
-
-
 def report_text(results: Sequence[Result], questions: Questions, unloaded: Mapping[str, str] | None = None) -> str:
     """The report of one or several results as Markdown that also reads well in a terminal.
 
     Args:
         results: of one run.
-        questions: what the scores mean; a task that is not among them is told by its name.
-        unloaded: reason by encoder that was asked for and could not be loaded.
+        questions: what the scores mean; a task that is not among them is shown under its name.
+        unloaded: reason by encoder that could not be loaded.
     """
     parts = []
     if unloaded:
@@ -104,11 +39,38 @@ def report_text(results: Sequence[Result], questions: Questions, unloaded: Mappi
     if len({str(r.encoder["id"]) for r in results}) > 1:
         parts.append(_summary(results, questions))
     parts += [course_text(course, questions) for course in courses(results)]
-    parts += [_one(result, questions) for result in results]
+    parts += [_result_text(result, questions) for result in results]
     return "\n\n".join(parts) + "\n"
 
 
-def _one(result: Result, questions: Questions) -> str:
+def settings_line(results: Sequence[Result], questions: Questions) -> str:
+    """Options that affect the scores, in one line; empty where nothing is recorded."""
+    options = [r.environment.get("options") or {} for r in results]
+    scores = [s for r in results for s in r.scores]
+
+    def recorded(name: str) -> list[Any]:
+        return sorted({s.details[name] for s in scores if s.details.get(name) is not None})
+
+    def chosen(name: str) -> list[Any]:
+        return list(dict.fromkeys(o[name] for o in options if o.get(name)))
+
+    of_processing = any(s.task in questions and questions[s.task].family.about == "processing" for s in scores)
+    choices = ["preset", "preprocess"]
+    choices += ["ties"] if any("ties" in s.details for s in scores) else []
+    choices += ["orientation"] if of_processing else []
+    parts = [f"{name} {value}" for name in choices for value in chosen(name)]
+    parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
+    parts += [f"k = {k}" for k in recorded("k")]
+    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
+    parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
+    if of_processing:
+        parts += [f"{seeds} assignment{'s' if seeds > 1 else ''}" for seeds in chosen("assignment_seeds")]
+    line = "; ".join(parts)
+    return f"{line[0].upper()}{line[1:]}." if line else ""
+
+
+def _result_text(result: Result, questions: Questions) -> str:
+    """The section of one encoder on one data set."""
     data = result.data
     counts = ", ".join(f"{n} {split}" for split, n in data["photos"].items() if n)
     parts = [f"## {result.encoder['id']} on {data['name']}", f"{counts} photos, {data['classes']} classes."]
@@ -120,16 +82,16 @@ def _one(result: Result, questions: Questions) -> str:
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
     if settings := settings_line([result], questions):
         parts.append(settings)
-    found = verdicts(result, questions)
+    judged = verdicts(result, questions)
     for family in families(questions):
-        own = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
-        if own and family.layout == "scores":
-            parts.append(_rows_of_scores(own, family, questions, found))
-        elif own:
-            parts.append(_SECTIONS[family.layout](own, family, questions))
-    strange = [s for s in result.scores if s.task not in questions]
-    if strange:
-        parts.append(_rows_of_metrics(strange, _STRANGE, questions))
+        scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
+        if scores and family.layout == "scores":
+            parts.append(_scores_section(scores, family, questions, judged))
+        elif scores:
+            parts.append(_SECTIONS[family.layout](scores, family, questions))
+    unknown = [s for s in result.scores if s.task not in questions]
+    if unknown:
+        parts.append(_metrics_section(unknown, _UNKNOWN, questions))
     parts += [
         section
         for section in (
@@ -137,23 +99,23 @@ def _one(result: Result, questions: Questions) -> str:
             maps_text(result, questions),
             _failures(result),
             _cost(result),
-            _how_to_repeat(result),
+            _reproduce(result),
         )
         if section
     ]
     return "\n\n".join(parts)
 
 
-_STRANGE = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
+_UNKNOWN = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
 
 
-def _rows_of_scores(
-    scores: Sequence[Score], family: Family, questions: Questions, found: Mapping[tuple[str, str], Verdict]
+def _scores_section(
+    scores: Sequence[Score], family: Family, questions: Questions, judged: Mapping[tuple[str, str], Verdict]
 ) -> str:
-    """One row a score, against chance; controls in a table of their own."""
+    """A row for each main score, against chance; then learning curves, other readers and controls as further tables."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
-    of = {id(s): found.get((s.task, s.metric)) for s in main}
-    traces = [v.trace if (v := of[id(s)]) else "readable" for s in main]
+    verdict_of = {id(s): judged.get((s.task, s.metric)) for s in main}
+    traces = [v.trace if (v := verdict_of[id(s)]) else "readable" for s in main]
     margins = [training_margin(s) for s in main]
     train = ["train photos"] if any(m is not None for m in margins) else []
     header = [family.header, "accuracy %", "95 % interval", *train, "chance %"]
@@ -161,10 +123,10 @@ def _rows_of_scores(
     rows = [
         [
             score_label(s.task, metric_of(questions, s.task, s.metric), questions),
-            accuracy_told(s, trace),
+            accuracy_text(s, trace),
             interval(s.low, s.high),
             *(["-" if margin is None else f"\u00b1 {percent(margin)}"] if train else []),
-            percent(v.chance if (v := of[id(s)]) else s.chance),
+            percent(v.chance if (v := verdict_of[id(s)]) else s.chance),
             f"{percent(v.effect.value)} ({interval(v.effect.low, v.effect.high)})" if v and v.effect else "-",
             p_value(v.p_value) if v and v.p_value is not None else "-",
             str(s.details.get("classes", "-")),
@@ -172,15 +134,15 @@ def _rows_of_scores(
         ]
         for s, trace, margin in zip(main, traces, margins, strict=True)
     ]
-    sentence = " ".join(filter(None, [_score_text(main, found), training_text(main, traces)]))
+    sentence = " ".join(filter(None, [_verdict_text(main, judged), training_text(main, traces)]))
     units = {
         (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
     }
     if units:
         clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
         sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
-    text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, rows_of_curves(main)]))
-    text += _rows_of_readers(scores, questions)
+    text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, curves_table(main)]))
+    text += _readers_table(scores, questions)
     controls = [
         [
             s.task,
@@ -197,40 +159,40 @@ def _rows_of_scores(
     return text
 
 
-def _rows_of_readers(scores: Sequence[Score], questions: Questions) -> str:
-    """A table of the metrics that are not the main one: who else read the trace; empty where nobody did."""
-    known = [(s, metric_of(questions, s.task, s.metric)) for s in scores]
-    others = list(dict.fromkeys(m.title for _, m in known if not m.main))
+def _readers_table(scores: Sequence[Score], questions: Questions) -> str:
+    """Table of the accuracies of further readers of each trace; empty where there is only the main one."""
+    pairs = [(s, metric_of(questions, s.task, s.metric)) for s in scores]
+    others = list(dict.fromkeys(m.title for _, m in pairs if not m.main))
     if not others:
         return ""
-    by = {(s.task, m.title): f"{percent(s.value)} ({interval(s.low, s.high)})" for s, m in known}
-    main = {s.task: m.title for s, m in known if m.main}
+    cells = {(s.task, m.title): score_cell(s) for s, m in pairs}
+    main = {s.task: m.title for s, m in pairs if m.main}
     rows = [
-        [s.task, by.get((s.task, main.get(s.task, "")), "-"), *(by.get((s.task, title), "-") for title in others)]
-        for s in {s.task: s for s, _ in known}.values()
+        [task, *(cells.get((task, title), "-") for title in (main.get(task, ""), *others))]
+        for task in dict.fromkeys(s.task for s in scores)
     ]
     header = ["accuracy % of", "linear", *(title.partition(", ")[2].removesuffix(" reads") for title in others)]
     return f"\n\n{markdown_table(header, rows)}\n\nA trace is out where no reader is above chance."
 
 
-def _score_text(scores: Sequence[Score], found: Mapping[tuple[str, str], Verdict]) -> str:
-    """Which traces are readable, which weak, which not there, and by what rule; what the columns are."""
-    of = [(s, v) for s in scores if (v := found.get((s.task, s.metric)))]
-    if not of:
+def _verdict_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdict]) -> str:
+    """Which traces are readable, weak or absent, by which rule; and what the columns mean."""
+    pairs = [(s, v) for s in scores if (v := judged.get((s.task, s.metric)))]
+    if not pairs:
         return ""
-    by = {trace: ", ".join(subject_of(s.task) for s, v in of if v.trace == trace) for trace in _WORDS}
-    parts = [f"{words}: {by[trace]}." for trace, words in _WORDS.items() if by[trace]]
-    if not (by["readable"] or by["weak"]):
+    subjects = {trace: ", ".join(subject_of(s.task) for s, v in pairs if v.trace == trace) for trace in _WORDS}
+    parts = [f"{words}: {subjects[trace]}." for trace, words in _WORDS.items() if subjects[trace]]
+    if not (subjects["readable"] or subjects["weak"]):
         parts = ["No trace is readable above chance here.", *parts]
-    tests = sum(v.p_value is not None for v in found.values())
-    asked = f"the {tests} probe{'s' if tests > 1 else ''} asked of this encoder here"
-    rule = f"p < {LEVEL:g} against chance after Holm's correction over {asked}"
-    if any(v.p_value is None for _, v in of):
+    tests = sum(v.p_value is not None for v in judged.values())
+    probes = f"the {tests} probe{'s' if tests > 1 else ''} asked of this encoder here"
+    rule = f"p < {LEVEL:g} against chance after Holm's correction over {probes}"
+    if any(v.p_value is None for _, v in pairs):
         rule = "interval above chance" + (f", or {rule}" if tests else "")
-    if any("shuffled" in s.details.get("controls", {}) for s, _ in of):
+    if any("shuffled" in s.details.get("controls", {}) for s, _ in pairs):
         rule += f", and at most {100 * LEVEL:g} % of the probes that learnt shuffled labels read as well"
     parts.append(f"Above chance: {rule}. Chance to 1: the share of the way from chance (0 %) to always right (100 %).")
-    if any(v.most_frequent for _, v in of):
+    if any(v.most_frequent for _, v in pairs):
         parts.append("Chance is the share of the most frequent class where that is more than one over the classes.")
     return " ".join(parts)
 
@@ -243,7 +205,7 @@ _WORDS = {
 
 
 def _control(control: Mapping[str, float]) -> str:
-    """A control's accuracy; of shuffled labels the range of such probes too."""
+    """Accuracy of a control; for shuffled labels with the range of the probes."""
     text = percent(control["accuracy"])
     return f"{text} ({interval(control['low'], control['high'])})" if "permutations" in control else text
 
@@ -256,35 +218,33 @@ _CONTROLS = {
 }
 
 
-def _rows_of_set_ups(scores: Sequence[Score], family: Family, questions: Questions) -> str:
-    """One row a question, its metrics side by side, with the interval of its differences."""
-    by = {(s.task, s.metric): s for s in scores}
+def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+    """A row for each question with its metrics side by side, and the intervals of its differences."""
+    table = {(s.task, s.metric): s for s in scores}
     tasks = list(dict.fromkeys(s.task for s in scores))
-    known = dict.fromkeys(m for task in tasks for m in questions[task].metrics if (task, m.name) in by)
-    shown, differences = [m for m in known if not m.signed], [m for m in known if m.signed]
+    metrics = dict.fromkeys(m for task in tasks for m in questions[task].metrics if (task, m.name) in table)
+    set_ups, differences = [m for m in metrics if not m.signed], [m for m in metrics if m.signed]
     rows, sentences = [], []
     for task in tasks:
-        cells = [percent(by[task, m.name].value) if (task, m.name) in by else "-" for m in shown]
+        cells = [percent(table[task, m.name].value) if (task, m.name) in table else "-" for m in set_ups]
         for m in differences:
-            s = by.get((task, m.name))
+            s = table.get((task, m.name))
             cells += [percent(s.value, True), interval(s.low, s.high, True)] if s else ["-", "-"]
             if s and m.if_positive and is_positive(s):
                 sentences.append(f"{task}: {m.if_positive} ({percent(s.value, True)} points).")
         rows.append([task, *cells])
     k = scores[0].details.get("k")
     names = [text for m in differences for text in (m.name, f"95 % interval of {m.name}")]
-    header = [family.header + (f" (k = {k})" if k else ""), *(m.name for m in shown), *names]
-    explained = " ".join(f"{m.name}: {m.explain}" for m in known)
+    header = [family.header + (f" (k = {k})" if k else ""), *(m.name for m in set_ups), *names]
+    explained = " ".join(f"{m.name}: {m.explain}" for m in metrics)
     chance = "".join(f"Chance {percent(s.chance)} %, " for s in scores[:1] if s.chance)
     notes = " ".join([*sentences, f"{chance}{scores[0].n} queries. {explained}"])
-    text = f"{markdown_table(header, rows)}\n\n{notes}"
-    ties = rows_of_ties(scores, questions)
-    return f"{text}\n\n{ties}" if ties else text
+    return "\n\n".join(filter(None, [markdown_table(header, rows), notes, _ties_table(scores, questions)]))
 
 
-def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questions) -> str:
-    """One row a metric; the task is named where there are several."""
-    several = len({s.task for s in scores}) > 1 or family is _STRANGE
+def _metrics_section(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+    """A row for each metric; the task is named where there are several."""
+    several = len({s.task for s in scores}) > 1 or family is _UNKNOWN
     rows, sentences = [], []
     for s in scores:
         metric = metric_of(questions, s.task, s.metric)
@@ -296,17 +256,53 @@ def _rows_of_metrics(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
-    parts = [table, " ".join(sentences), rows_of_ties(scores, questions)]
+    parts = [table, " ".join(sentences), _ties_table(scores, questions)]
     return "\n\n".join(part for part in parts if part)
 
 
 _SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
-    "set-ups": _rows_of_set_ups,
-    "metrics": _rows_of_metrics,
+    "set-ups": _set_ups_section,
+    "metrics": _metrics_section,
 }
 
 
+TIES_MATTER = 0.005
+"""Ties are shown where the least and the greatest accuracy under any rule for ties lie further apart than this."""
+
+_TIE_RULES = {
+    "nearest": "our rule takes the nearest",
+    "random": "the scores above are these expectations",
+}
+"""By ``RunOptions.ties``."""
+
+
+def _ties_table(scores: Sequence[Score], questions: Questions) -> str:
+    """Table of tied votes, a row for each metric, a column for each task; empty where ties matter to no score."""
+    cells: dict[tuple[str, str], str] = {}
+    for s in scores:
+        ties = s.details.get("ties")
+        if ties and ties["greatest"] - ties["least"] > TIES_MATTER:
+            signed = metric_of(questions, s.task, s.metric).signed
+            ends = interval(ties["least"], ties["greatest"], signed)
+            tied = percent(ties["share"])
+            cells[s.metric, s.task] = f"{ends} ({percent(ties['random'], signed)}), {tied}"
+    if not cells:
+        return ""
+    rule = next((str(s.details.get("tie_rule")) for s in scores if s.details.get("ties")), "")
+    rule = rule if rule in _TIE_RULES else "nearest"
+    tasks, with_ties = dict.fromkeys(task for _, task in cells), {metric for metric, _ in cells}
+    metrics = [metric for metric in dict.fromkeys(s.metric for s in scores) if metric in with_ties]
+    rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
+    note = (
+        "Tied votes: the least and the greatest that any rule for ties would give, in brackets what is expected "
+        "when a random tied label is taken, and the share of the votes that tied, all in %; "
+        f"{_TIE_RULES[rule]}. Shown where they differ by more than {100 * TIES_MATTER:g} points."
+    )
+    return f"{markdown_table(['with ties', *tasks], rows)}\n\n{note}"
+
+
 def _failures(result: Result) -> str:
+    """Table of the first failures with their reasons; empty where there are none."""
     if not result.failures:
         return ""
     rows = [[readable(f"{f.kind} {f.name}"), readable(f.reason)] for f in result.failures[:20]]
@@ -316,6 +312,7 @@ def _failures(result: Result) -> str:
 
 
 def _cost(result: Result) -> str:
+    """Time, speed, device and codec of a run, in one line."""
     cost, environment = result.cost, result.environment
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
@@ -336,7 +333,7 @@ def _cost(result: Result) -> str:
 
 
 def _runtime(environment: Mapping[str, Any]) -> str:
-    """Which library computed the network, and how far from torch."""
+    """Library that computed the network, with its relative error against torch."""
     by = environment.get("runtime") or {}
     if not by:
         return ""
@@ -344,8 +341,8 @@ def _runtime(environment: Mapping[str, Any]) -> str:
     return f" by {by['name']} {by.get('version', '')}".rstrip() + error
 
 
-def _how_to_repeat(result: Result) -> str:
-    """The command, and what of it only its author has; empty where nobody recorded it."""
+def _reproduce(result: Result) -> str:
+    """The command, and what only its author has of it; empty where no command was recorded."""
     command = result.environment.get("command")
     if not command:
         return ""
@@ -354,7 +351,7 @@ def _how_to_repeat(result: Result) -> str:
 
 
 def _summary(results: Sequence[Result], questions: Questions) -> str:
-    """One row per encoder and data set: the main metrics of every question that any of them answered."""
+    """A row for each encoder and data set: the main metrics of every question that any of them has scores of."""
 
     def main(score: Score) -> Metric | None:
         metric = metric_of(questions, score.task, score.metric)
@@ -363,7 +360,7 @@ def _summary(results: Sequence[Result], questions: Questions) -> str:
     columns = dict.fromkeys((s.task, m) for r in results for s in r.scores if (m := main(s)))
     rows = []
     for result in results:
-        by = {(s.task, s.metric): s for s in result.scores}
-        cells = [percent(by[task, m.name].value, m.signed) if (task, m.name) in by else "" for task, m in columns]
+        scores = {(s.task, s.metric): s for s in result.scores}
+        cells = [percent(s.value, m.signed) if (s := scores.get((task, m.name))) else "" for task, m in columns]
         rows.append([str(result.encoder["id"]), str(result.data["name"]), *cells])
     return markdown_table(["encoder", "data", *(score_label(task, m, questions) for task, m in columns)], rows)

@@ -1,36 +1,29 @@
-"""What more train photos would change: learning curves and the spread over train photos, as a report tells them."""
+"""What more train photos would change: learning curves and the spread over train photos, as words and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
-from benchmark.judgement import Trace, at_least, training_margin
+from benchmark.judgement import Trace, at_least, learning_curve, training_margin
 from benchmark.report.tables import interval, markdown_table, percent
 from benchmark.results import Score
 
 
-def curve_of(score: Score) -> Mapping[str, Any] | None:
-    """``details["learning_curve"]``, if there is one."""
-    found = score.details.get("learning_curve")
-    return found if isinstance(found, Mapping) else None
-
-
-def accuracy_told(score: Score, trace: Trace = "readable") -> str:
+def accuracy_text(score: Score, trace: Trace = "readable") -> str:
     """A score's accuracy in percent, with the words "at least" where it still rises.
 
-    Not where it is not told from chance: of a trace that may not be there nothing is known to be more.
+    The words are left out where the trace is not above chance: it may not be there at all.
 
     >>> score = Score("probe/x", "toy", "accuracy", 0.267, 0.25, 0.29, 110, 0.17, {"learning_curve": {"rises": True}})
-    >>> accuracy_told(score), accuracy_told(score, "none")
+    >>> accuracy_text(score), accuracy_text(score, "none")
     ('at least 26.7', '26.7')
     """
     return f"{'at least ' if at_least(score) and trace != 'none' else ''}{percent(score.value)}"
 
 
 def training_text(scores: Sequence[Score], traces: Sequence[Trace]) -> str:
-    """What the words and the margins beside the accuracies mean; empty where there are none."""
+    """What the words "at least" and the margins of train photos mean; empty where the table has neither."""
     parts = []
     if any(at_least(s) and trace != "none" for s, trace in zip(scores, traces, strict=True)):
         parts.append("At least: it still rose when the last half of the train photos was added.")
@@ -44,9 +37,9 @@ def training_text(scores: Sequence[Score], traces: Sequence[Trace]) -> str:
     return " ".join(parts)
 
 
-def rows_of_curves(scores: Sequence[Score]) -> str:
-    """A table of learning curves; empty where no score has one of two or more parts."""
-    curves = {s.task: curve for s in scores if (curve := curve_of(s)) and len(curve["share"]) > 1}
+def curves_table(scores: Sequence[Score]) -> str:
+    """Table of learning curves; empty where no score has a curve of two parts or more."""
+    curves = {s.task: curve for s in scores if (curve := learning_curve(s)) and len(curve["share"]) > 1}
     if not curves:
         return ""
     shares = sorted({share for curve in curves.values() for share in curve["share"]})
@@ -58,11 +51,11 @@ def rows_of_curves(scores: Sequence[Score]) -> str:
     ]
     rows = []
     for task, curve in curves.items():
-        by = dict(zip(curve["share"], curve["accuracy"], strict=True))
+        accuracies = dict(zip(curve["share"], curve["accuracy"], strict=True))
         gain = curve.get("gain")
-        told = f"{percent(gain['value'], True)} ({interval(gain['low'], gain['high'], True)})" if gain else "-"
-        cells = [percent(by[share]) if share in by else "-" for share in shares]
-        rows.append([task, *cells, told, str(curve["n_train"][-1])])
+        gain_text = f"{percent(gain['value'], True)} ({interval(gain['low'], gain['high'], True)})" if gain else "-"
+        cells = [percent(accuracies[share]) if share in accuracies else "-" for share in shares]
+        rows.append([task, *cells, gain_text, str(curve["n_train"][-1])])
     return markdown_table(header, rows)
 
 

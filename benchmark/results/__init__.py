@@ -1,6 +1,6 @@
-"""The schema of results, their files, and what people see of them: report and picture.
+"""Results as data: their schema and forms, result files and answers by photo, published scores, and summaries.
 
-Asks the scores themselves what they are; knows no task by its name.
+This package knows no task by its name: ``Questions`` say what scores mean.
 """
 
 import lazy_loader

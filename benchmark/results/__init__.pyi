@@ -6,7 +6,6 @@ from .answers import (
     answers_changed,
     contradiction,
     read_answers,
-    read_run,
     read_runs,
     task_answers,
 )
@@ -97,7 +96,6 @@ __all__ = [
     "read_files",
     "read_result",
     "read_results",
-    "read_run",
     "read_runs",
     "score_label",
     "size_objection",

@@ -1,4 +1,4 @@
-"""Per-photo answers of a finished run, read back: one value per photo for each score, so that runs can be paired."""
+"""Answers of a run by photo (``answers.npz``): read, checked against the scores, one value for each photo and score."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from builders.untrusted import UntrustedInputError, describe_error, outside_sha2
 
 ANSWERS_FILE = "answers.npz"
 ROUNDING = 1e-6
-"""What a score may differ from the mean of its answers: sums in another order, never another answer."""
+"""Largest difference between a score and the mean of its answers: sums in another order, never another answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Run:
     answers: Mapping[tuple[str, str], PhotoValues]
     """By task and metric."""
     unreadable: Mapping[str, str]
-    """Reason by task whose kept answers do not say what its scores say; the others are not touched by it."""
+    """Reason by task whose stored answers cannot be read; other tasks are not affected."""
 
     @property
     def encoder(self) -> str:
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The values by photo of each task and metric, and why some tasks have none."""
+    """Values by photo of each task and metric, and the reason for each task that has none."""
 
     values: Mapping[tuple[str, str], PhotoValues]
     unreadable: Mapping[str, str]
@@ -52,26 +52,26 @@ class Answers:
 
 @dataclass(frozen=True)
 class ReadRuns:
-    """Everything that a folder of runs held, in the order of paths."""
+    """All runs of a folder, in the order of paths."""
 
     runs: tuple[Run, ...]
     refused: tuple[Refusal, ...]
 
 
 def read_runs(folder: Path, questions: Questions) -> ReadRuns:
-    """Every run in a folder: itself, or all below it, in the order of paths. One that is refused stops no other.
+    """Every run in a folder and below it, in the order of paths. Refused files do not affect the others.
 
     Raises:
         DataError: there is no ``result.json``.
     """
-    found = find_runs(folder)
-    if not found:
+    files = find_runs(folder)
+    if not files:
         raise DataError(f"{folder}: there is no result.json; give the --output of a run")
-    read = read_files(folder, found)
+    read = read_files(folder, files)
     runs, refused = [], list(read.refused)
     for file in read.accepted:
         try:
-            answers = _answers_of(file, questions)
+            answers = _checked_answers(file, questions)
         except DataError as error:
             refused.append(Refusal(file.file, str(error)))
         else:
@@ -79,29 +79,17 @@ def read_runs(folder: Path, questions: Questions) -> ReadRuns:
     return ReadRuns(tuple(runs), tuple(refused))
 
 
-def read_run(folder: Path, questions: Questions) -> Run:
-    """One run: ``result.json`` and, where it is there, ``answers.npz``.
-
-    Raises:
-        DataError: a file cannot be read, or the answers contradict the scores.
-    """
-    read = read_runs(folder, questions)
-    if read.refused:
-        raise DataError(f"{folder / read.refused[0].file}: {read.refused[0].reason}")
-    return read.runs[0]
-
-
 def contradiction(file: ResultFile, questions: Questions) -> str:
-    """Why the answers beside a result are not those of its scores; "" where they are, or where there are none."""
+    """Why the answers of a result contradict its scores; "" where they do not, or where there are none."""
     try:
-        _answers_of(file, questions)
+        _checked_answers(file, questions)
     except DataError as error:
         return str(error)
     return ""
 
 
 def answers_changed(result: Result, folder: Path) -> bool:
-    """Whether the answers in a result's folder are known to be others than it was written with, or are gone."""
+    """Whether the answers of a result are absent or not those whose SHA-256 it records; False without a record."""
     recorded = result.environment.get("answers_sha256")
     try:
         return recorded is not None and outside_sha256(folder / ANSWERS_FILE) != recorded
@@ -110,11 +98,10 @@ def answers_changed(result: Result, folder: Path) -> bool:
 
 
 def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[str, PhotoValues]:
-    """What one task of an accepted result answered, by metric; its arrays alone are read.
+    """Values by photo of one task of an accepted result, by metric. Only the arrays of this task are read.
 
-    Empty where nothing is at hand: no answers beside the result, a question that is not known, arrays that cannot be
-    read. A metric whose answers are not those of its score is left out, so that a file which changed since it was
-    accepted (``contradiction``) says nothing.
+    Empty where there are no answers, the question is unknown, or the arrays cannot be read. A metric whose answers
+    contradict its score is left out: the file may have changed since it was accepted (``contradiction``).
     """
     path = answers_path(file)
     if path is None:
@@ -123,19 +110,22 @@ def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[s
         arrays = read_untrusted_arrays(path, lambda name: name.rpartition("/")[0] == task)
     except UntrustedInputError:
         return {}
-    read = read_answers(arrays, questions).values
     scores = {score.metric: score for score in file.result.scores if score.task == task}
-    own = {metric: found for (_, metric), found in read.items() if metric in scores}
-    return {metric: found for metric, found in own.items() if not _objection(scores[metric], found)}
+    return {
+        metric: values
+        for (_, metric), values in read_answers(arrays, questions).values.items()
+        if metric in scores and not _objection(scores[metric], values)
+    }
 
 
 def answers_path(file: ResultFile) -> Path | None:
-    """Where the answers of a result lie; None where there are none."""
+    """Path of the answers of a result; None where there are none."""
     path = file.path.with_name(ANSWERS_FILE) if file.path is not None and file.path.name == "result.json" else None
     return path if path is not None and os.path.lexists(path) else None
 
 
-def _answers_of(file: ResultFile, questions: Questions) -> Answers:
+def _checked_answers(file: ResultFile, questions: Questions) -> Answers:
+    """The answers of all scores of a result. Raises ``DataError`` where they are not those of its scores."""
     path = answers_path(file)
     if path is None:
         return Answers({}, {})
@@ -146,26 +136,26 @@ def _answers_of(file: ResultFile, questions: Questions) -> Answers:
     except UntrustedInputError as error:
         raise DataError(f"{ANSWERS_FILE} {error.reason}") from None
     for score in file.result.scores:
-        found = answers.values.get((score.task, score.metric))
-        if found is not None and (reason := _objection(score, found)):
+        values = answers.values.get((score.task, score.metric))
+        if values is not None and (reason := _objection(score, values)):
             raise DataError(reason)
     scored = {score.task for score in file.result.scores}
-    return Answers({key: found for key, found in answers.values.items() if key[0] in scored}, answers.unreadable)
+    return Answers({key: values for key, values in answers.values.items() if key[0] in scored}, answers.unreadable)
 
 
-def _objection(score: Score, found: PhotoValues) -> str:
+def _objection(score: Score, answers: PhotoValues) -> str:
     """Why answers are not those of a score; "" where they are."""
-    mean = float(found.values.mean())
-    if len(found.photos) == score.n and abs(mean - score.value) <= ROUNDING:
+    mean = float(answers.values.mean())
+    if len(answers.photos) == score.n and abs(mean - score.value) <= ROUNDING:
         return ""
     return (
         f"{score.task} {score.metric} is {score.value:.6g} of {score.n}, but its answers in {ANSWERS_FILE} "
-        f"give {mean:.6g} of {len(found.photos)}"
+        f"give {mean:.6g} of {len(answers.photos)}"
     )
 
 
 def answer_key(task: str, name: str) -> str:
-    """What an array of a task is called in ``answers.npz``.
+    """Name of an array of a task in ``answers.npz``.
 
     >>> answer_key("probe/jpeg", "predicted")
     'probe/jpeg/predicted'
@@ -174,35 +164,36 @@ def answer_key(task: str, name: str) -> str:
 
 
 def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answers:
-    """What kept arrays say, asked of the questions that they belong to.
+    """Values by photo of stored arrays, read by the questions that they belong to.
 
-    A task that is unknown here, or whose arrays are damaged, costs its own answers alone.
+    An unknown task and a task with damaged arrays are unreadable; the other tasks are not affected.
     """
     values: dict[tuple[str, str], PhotoValues] = {}
     unreadable: dict[str, str] = {}
     for task in dict.fromkeys(name.rpartition("/")[0] for name in arrays):
-        own = {name.rpartition("/")[2]: array for name, array in arrays.items() if name.rpartition("/")[0] == task}
+        stored = {name.rpartition("/")[2]: array for name, array in arrays.items() if name.rpartition("/")[0] == task}
         if task not in questions:
             unreadable[task] = "this version of camtrace does not know the question"
             continue
         try:
-            with warnings.catch_warnings():  # what overflows or divides by zero is refused below
+            with warnings.catch_warnings():  # overflows and divisions by zero give values that are refused below
                 warnings.simplefilter("ignore")
-                read = {metric: _checked(found) for metric, found in questions[task].read_answers(own).items()}
-        except Exception as error:  # arrays of strangers: whatever is wrong with them is wrong with this task alone
+                read = {name: _checked(answers) for name, answers in questions[task].read_answers(stored).items()}
+        except Exception as error:  # untrusted arrays: any error makes this task alone unreadable
             unreadable[task] = f"its answers cannot be read ({describe_error(error)})"
         else:
-            values.update({(task, metric): found for metric, found in read.items()})
+            values.update({(task, metric): answers for metric, answers in read.items()})
     return Answers(values, unreadable)
 
 
-def _checked(found: PhotoValues) -> PhotoValues:
-    n = len(found.photos)
-    if not n or found.values.shape != (n,) or (found.clusters is not None and found.clusters.shape != (n,)):
-        raise DataError(f"{n} photos, values of shape {found.values.shape}")
-    if len(np.unique(found.photos)) < n:
+def _checked(answers: PhotoValues) -> PhotoValues:
+    """The same values. Raises ``DataError``: shapes differ, a photo is there twice, or a value is out of bounds."""
+    n = len(answers.photos)
+    if not n or answers.values.shape != (n,) or (answers.clusters is not None and answers.clusters.shape != (n,)):
+        raise DataError(f"{n} photos, values of shape {answers.values.shape}")
+    if len(np.unique(answers.photos)) < n:
         raise DataError("a photo is there twice")
-    low, high = found.bounds
-    if not ((found.values >= low) & (found.values <= high)).all():
+    low, high = answers.bounds
+    if not ((answers.values >= low) & (answers.values <= high)).all():
         raise DataError(f"values outside [{low:g}, {high:g}]")
-    return found
+    return answers

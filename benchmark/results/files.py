@@ -1,4 +1,4 @@
-"""Result files: found, read within limits, checked; all of it is untrusted, and what is refused says why."""
+"""Result files of folders and Hub data sets, all untrusted: read within limits, checked, and refused with a reason."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from builders.untrusted import (
 
 @dataclass(frozen=True)
 class ResultFile:
-    """One accepted result and where it was."""
+    """One accepted result and its file."""
 
     file: str
     """Path below the folder or in the repository."""
     result: Result
     text: str = ""
-    """The file as it was read: a file of an older version stays what it is wherever it is copied to."""
+    """Text of the file: a copy of a file of an older version is this text, not the migrated result."""
     path: Path | None = None
-    """Where it was read from, for what lies beside it; None if it was never a file."""
+    """Path of the file, in whose folder its answers are; None if it was never a file."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One file that was not taken."""
+    """One refused file."""
 
     file: str
     reason: str
@@ -50,21 +50,21 @@ class Refusal:
 
 @dataclass(frozen=True)
 class ReadResults:
-    """Everything that a source held, in the order of paths."""
+    """All result files of a source, in the order of paths."""
 
     accepted: tuple[ResultFile, ...]
     refused: tuple[Refusal, ...]
 
 
 def find_files(folder: Path, pattern: str) -> list[str]:
-    """Paths of the files below a folder whose names match, in their order.
+    """Paths of the files below a folder whose names match, sorted.
 
     Args:
-        folder: which.
-        pattern: ``**/``, after the path of a folder below it where only that one is meant, and a pattern of names.
+        folder: where to search.
+        pattern: ``**/NAMES``, or ``PATH/**/NAMES`` to search below one of its folders; NAMES may hold wildcards.
 
     Raises:
-        Refused: a folder below it cannot be listed.
+        UntrustedInputError: a folder below it cannot be listed.
     """
     below, _, names = pattern.rpartition("**/")
     paths = [Path(below, file) for file in files_below(folder / below, may_be_absent=True)]
@@ -72,12 +72,12 @@ def find_files(folder: Path, pattern: str) -> list[str]:
 
 
 def find_runs(folder: Path) -> list[str]:
-    """The ``result.json`` of every run in a folder, as paths below it: the folder's own first, then those below.
+    """Paths of every ``result.json`` in a folder and below it, that of the folder itself first.
 
-    A run of one encoder writes into the folder itself, and sets aside below it what another encoder wrote there.
+    A run of one encoder writes into the folder itself, and moves results of another encoder into a folder below it.
     """
-    found = find_files(folder, "**/result.json")
-    return sorted(found, key=lambda file: file != "result.json")
+    files = find_files(folder, "**/result.json")
+    return sorted(files, key=lambda file: file != "result.json")
 
 
 def read_files(
@@ -87,13 +87,13 @@ def read_files(
     objection: Callable[[ResultFile], str] = lambda file: "",
     links_may_leave: bool = False,
 ) -> ReadResults:
-    """Read files below a folder; one that is refused stops no other.
+    """Read result files below a folder. Refused files do not affect the others.
 
     Args:
-        folder: where they are.
+        folder: folder of the files.
         files: paths below it.
         objection: why a readable result is not wanted; "" if it is.
-        links_may_leave: whether links out of the folder are followed, as in the Hub client's own cache.
+        links_may_leave: whether links out of the folder are followed, as the cache of the Hub client needs.
     """
     accepted, refused = [], []
     for file in files:
@@ -114,7 +114,7 @@ def read_files(
 
 
 def size_objection(size: int) -> str:
-    """Why a result of so many bytes is not opened; "" if it is.
+    """Why a result of ``size`` bytes is too large to be opened; "" if it is not.
 
     >>> size_objection(17 * 2**20)
     '17 MiB, more than the 16 MiB that such a file may have'
@@ -123,11 +123,7 @@ def size_objection(size: int) -> str:
 
 
 def parse_result(text: str, file: str) -> Result:
-    """A result whose every field has the form that readers rely on (``forms.py``).
-
-    Raises:
-        DataError: with the reason.
-    """
+    """A result whose fields all have the form that readers rely on (``check_forms``). Raises ``DataError``."""
     result = Result.from_json(text, where=file)
     try:
         check_forms(result)
@@ -149,15 +145,15 @@ _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 
 
 def read_results(source: str, objection: Callable[[ResultFile], str] = lambda file: "") -> ReadResults:
-    """Every ``*.json`` of a folder (below ``results/`` if it has one), or of a Hub data set ``owner/name[@revision]``.
+    """Read every ``*.json`` of a folder (below ``results/`` if it has one) or of a Hub data set.
 
     Args:
-        source: which.
+        source: a folder, or ``owner/name[@revision]``.
         objection: why a readable result is not wanted; "" if it is.
 
     Raises:
-        UsageError: neither an existing folder nor the form of a repo's name.
-        RemoteError: the Hub does not give the repo.
+        UsageError: neither an existing folder nor the name of a repository.
+        RemoteError: the repository cannot be read.
     """
     folder = Path(source)
     if folder.is_dir():
@@ -171,7 +167,7 @@ def read_results(source: str, objection: Callable[[ResultFile], str] = lambda fi
 def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResults:
     from huggingface_hub import HfApi
 
-    # HTTPError: of the client that this huggingface_hub was built on, httpx or httpx2.
+    # HTTPError is that of the client below huggingface_hub, httpx or httpx2.
     from huggingface_hub.errors import HFValidationError, HTTPError, LocalEntryNotFoundError
     from huggingface_hub.hf_api import RepoFile
 
@@ -190,7 +186,7 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
             if not wanted:
                 return ReadResults((), refused)
 
-            def fetched(paths: Iterable[str], *, again: bool) -> Path:
+            def fetch(paths: Iterable[str], *, again: bool) -> Path:
                 patterns = [_literal(path) for path in paths]
                 return Path(
                     api.snapshot_download(
@@ -198,12 +194,12 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
                     )
                 )
 
-            folder = fetched(wanted, again=False)
+            folder = fetch(wanted, again=False)
             entries = {entry.path: entry for entry in files}
             if damaged := [path for path in wanted if not _as_on_hub(folder / path, entries[path])]:
                 which = f"{folder / damaged[0]}{' and others' * (len(damaged) > 1)}"
                 print(f"camtrace: warning: {which}: not as the Hub has it; fetched again", file=sys.stderr)
-                fetched(damaged, again=True)
+                fetch(damaged, again=True)
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, RemoteError, OSError) as error:
         raise RemoteError(f"results of {source}: the Hub does not give them ({said_by_client(error)})") from None
     read = read_files(folder, wanted, objection=objection, links_may_leave=True)
@@ -211,7 +207,7 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
 
 
 def _as_on_hub(file: Path, entry: Any) -> bool:
-    """Whether a file of the client's cache has the content that the Hub says: a disk may have lost a bit of it."""
+    """Whether a file of the client's cache has the hash that the Hub lists; a disk may have damaged it."""
     try:
         data = read_untrusted(file, limit=MAX_FILE_BYTES)
     except UntrustedInputError:
@@ -222,5 +218,5 @@ def _as_on_hub(file: Path, entry: Any) -> bool:
 
 
 def _literal(path: str) -> str:
-    """A file name as a pattern of ``allow_patterns`` that matches only itself."""
+    """A pattern for ``allow_patterns`` that matches this file name alone."""
     return re.sub(r"([*?\[])", r"[\1]", path)

@@ -1,6 +1,6 @@
-"""The form that every field of a stranger's result must have before anybody computes with it or shows it.
+"""Forms of the fields of an untrusted result: checked before any value is computed with or shown.
 
-A field that is absent was not recorded, which is said elsewhere; one that is there has its form or the file is refused.
+A field may be absent. A field that is present has its form, or the file is refused.
 """
 
 from __future__ import annotations
@@ -19,22 +19,27 @@ Form = Callable[[Any], bool]
 
 
 def is_number(value: object) -> bool:
+    """Whether a value is an integer or a float, not a boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_count(value: object) -> bool:
+    """Whether a value is an integer of 0 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def is_text(value: object) -> bool:
+    """Whether a value is text without control characters."""
     return isinstance(value, str) and is_readable(value)
 
 
 def is_scalar(value: object) -> bool:
+    """Whether a value is null, a number, a boolean or text."""
     return value is None or is_number(value) or isinstance(value, bool) or is_text(value)
 
 
 def of_each(form: Form) -> Form:
+    """The form of an object whose values all have a form."""
     return lambda value: isinstance(value, Mapping) and all(is_text(k) and form(v) for k, v in value.items())
 
 
@@ -51,13 +56,13 @@ NUMBER = (is_number, "a number")
 WHOLE = (is_count, "a count")
 
 MAX_STEPS = 20
-"""Of a learning curve: ours has four."""
+"""Steps of a learning curve; camtrace writes four."""
 
 MAX_QUERIES, MAX_EDGES = 50, 401
-"""Whose similarities a score shows, and the edges of a histogram: ours are 6 and 49."""
+"""Queries whose similarities a score shows, and edges of a histogram; camtrace writes 6 and 49."""
 
 MAX_STRIPS, MAX_VIEWS, MAX_NEIGHBOURS = 20, 100, 2000
-"""Of photos shown under all processings: ours are 4, 15, and 75 at most."""
+"""Photos shown under all processings, their views, and neighbours of one; camtrace writes at most 4, 15 and 75."""
 
 
 def _control(value: object) -> bool:
@@ -65,14 +70,14 @@ def _control(value: object) -> bool:
 
 
 def _curve(value: object) -> bool:
-    """As ``LearningCurve.details`` gives it."""
+    """The form of ``LearningCurve.details``."""
     if not isinstance(value, Mapping) or not isinstance(value.get("rises"), bool):
         return False
     lists = [value.get(name) for name in ("share", "n_train", "accuracy", "low", "high")]
-    if not all(isinstance(one, list) and 0 < len(one) <= MAX_STEPS and all(map(is_number, one)) for one in lists):
+    if not all(isinstance(part, list) and 0 < len(part) <= MAX_STEPS and all(map(is_number, part)) for part in lists):
         return False
     gain = value.get("gain")
-    return len({len(one) for one in lists if isinstance(one, list)}) == 1 and (
+    return len({len(part) for part in lists if isinstance(part, list)}) == 1 and (
         gain is None or (isinstance(gain, Mapping) and all(is_number(gain.get(n)) for n in ("value", "low", "high")))
     )
 
@@ -82,7 +87,7 @@ def _training_spread(value: object) -> bool:
 
 
 def _similarities(value: object) -> bool:
-    """Histograms as a kNN task writes them: ``edges``, and ``counts`` of as many bins by kind."""
+    """Histograms of a kNN task: ``edges``, and for each kind the ``counts`` of the bins between them."""
     return isinstance(value, list) and len(value) <= MAX_QUERIES and all(map(_histogram, value))
 
 
@@ -116,7 +121,7 @@ def _similarity_summary(value: object) -> bool:
 
 
 def _strips(value: object) -> bool:
-    """Photos under all processings, as ``knn/adversary`` writes them; views name neighbours by their place."""
+    """Photos under all processings, as ``knn/adversary`` writes them; views refer to neighbours by their index."""
     return isinstance(value, list) and len(value) <= MAX_STRIPS and all(map(_strip, value))
 
 
@@ -126,9 +131,9 @@ def _strip(value: object) -> bool:
     photos, views = value.get("photos"), value.get("views")
     if not isinstance(photos, list) or not isinstance(views, list) or len(photos) > MAX_NEIGHBOURS:
         return False
-    if not all(isinstance(one, Mapping) and is_text(one.get("id")) and is_text(one.get("class")) for one in photos):
+    if not all(isinstance(p, Mapping) and is_text(p.get("id")) and is_text(p.get("class")) for p in photos):
         return False
-    return 1 <= len(views) <= MAX_VIEWS and all(_strip_view(one, len(photos)) for one in views)
+    return 1 <= len(views) <= MAX_VIEWS and all(_strip_view(view, len(photos)) for view in views)
 
 
 def _strip_view(value: object, photos: int) -> bool:
@@ -138,7 +143,7 @@ def _strip_view(value: object, photos: int) -> bool:
     if not isinstance(near, list) or not isinstance(similar, list) or len(near) != len(similar):
         return False
     numbers = all(is_number(value.get(name)) for name in ("distance", "right"))
-    return numbers and all(map(is_number, similar)) and all(is_count(place) and place < photos for place in near)
+    return numbers and all(map(is_number, similar)) and all(is_count(i) and i < photos for i in near)
 
 
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
@@ -171,24 +176,24 @@ MAX_NAME = 200
 """Characters of an encoder's id, a data set's name, a task or a metric."""
 
 MAX_SCORES = 2000
-"""A run of every task on one data set has under 100."""
+"""Scores of a result; a run of all tasks on one data set has fewer than 100."""
 
 MAX_OUTPUTS = 2000
-"""Every block of the deepest networks under every pooling is under 1000."""
+"""Outputs of a result; all blocks of the deepest networks under all poolings are fewer than 1000."""
 
 CLOCKS_MAY_DIFFER = datetime.timedelta(days=1)
-"""A result that is dated later than this from now was not made then."""
+"""A result that is dated further in the future is refused."""
 
 
 def check_forms(result: Result, now: datetime.datetime | None = None) -> None:
-    """See that every field of a result has its form.
+    """Check that every field of a result has its form.
 
     Args:
-        result: as ``Result.from_json`` gives it.
-        now: after which it cannot have been made; by default the time of this machine.
+        result: from ``Result.from_json``.
+        now: the latest possible time of its creation; by default the time of this machine.
 
     Raises:
-        ValueError: with the first reason.
+        ValueError: a field has another form; the message names the first one.
     """
     for name, fields in _FIELDS.items():
         part = getattr(result, name)
@@ -243,9 +248,9 @@ def _check_scores(scores: Sequence[Score]) -> None:
         for field, (form, what) in DETAILS.items():
             if score.details.get(field) is not None and not form(score.details[field]):
                 raise ValueError(f"{where}: details.{field} is not {what}")
-    ((asked, times),) = Counter((s.task, s.data, s.metric) for s in scores).most_common(1)
+    ((key, times),) = Counter((s.task, s.data, s.metric) for s in scores).most_common(1)
     if times > 1:
-        raise ValueError(f"{' '.join(asked)} is there {times} times")
+        raise ValueError(f"{' '.join(key)} is there {times} times")
 
 
 def _check_name(kind: str, name: object) -> None:
@@ -262,18 +267,18 @@ def _check_date(created: object, now: datetime.datetime) -> None:
         if not isinstance(created, str) or len(created) > 40:
             raise ValueError
         # Python 3.10 does not read the "Z" of ISO 8601.
-        made = datetime.datetime.fromisoformat(created.replace("Z", "+00:00"))
-        made = made if made.tzinfo else made.replace(tzinfo=datetime.timezone.utc)
-        early = (made - now).total_seconds() <= CLOCKS_MAY_DIFFER.total_seconds()
+        time = datetime.datetime.fromisoformat(created.replace("Z", "+00:00"))
+        time = time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+        in_future = (time - now).total_seconds() > CLOCKS_MAY_DIFFER.total_seconds()
     except (ValueError, OverflowError):
         raise ValueError("created is not an ISO 8601 time") from None
-    if not early:
+    if in_future:
         clock = now.isoformat(timespec="minutes")
         raise ValueError(f"created {created} lies in the future by this machine's clock ({clock}): is the clock right?")
 
 
 def _runtime(value: Any) -> bool:
-    """What carried out a network's forward passes, see ``schema.py``."""
+    """The library that computed a network (``Result.environment``)."""
     if not isinstance(value, Mapping) or value.get("name") not in RUNTIMES:
         return False
     texts = all(is_text(value.get(name, "")) for name in ("version", "reason"))

@@ -1,14 +1,14 @@
-"""The numbers that the ICCV 2025 study published: 47 encoders x 58 scores, in this benchmark's own task names.
+"""The numbers that the ICCV 2025 study published: 47 encoders x 58 scores, under the task names of camtrace.
 
 Source: Ramos, Stojnić, Kordopatis-Zilos, Nakashima, Tolias, Garcia, "Processing and acquisition traces in visual
-encoders: What does CLIP know about your camera?", ICCV 2025, arXiv 2508.10637; read off the study's own interactive
-figures (``benchmark/data/iccv2025_per_encoder.csv``); ``iccv2025_columns.csv`` says which column is which of our
-scores, on how many photos, among how many classes. They carry no intervals and no codec versions.
+encoders: What does CLIP know about your camera?", ICCV 2025, arXiv 2508.10637; read from the interactive figures of the
+study (``benchmark/data/iccv2025_per_encoder.csv``). ``iccv2025_columns.csv`` maps each column to a task, a data set and
+a metric, with the numbers of photos and classes. The study gives no intervals and no codec versions.
 
-Intervals here are bounds from the number of test photos n. The accuracy over all views of a photo lies in [0, 1], so
+Intervals are bounds from the number of test photos n. The accuracy over all views of a photo lies in [0, 1], so
 its variance is at most p(1-p): Wilson's interval with n photos (not views) is never too narrow for it. For a difference
-of two accuracies Newcombe's interval (Statistics in Medicine 17, 1998, method 10) takes them as independent; they are
-of the same photos and rise together, so the true interval is narrower.
+of two accuracies Newcombe's interval (Statistics in Medicine 17, 1998, method 10) treats them as independent; they are
+of the same photos and positively correlated, so the true interval is narrower.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ STUDY_GROUPS: Mapping[str, str] = MappingProxyType(
 """The study's training types."""
 
 TRAIN_PHOTOS: Mapping[str, int] = MappingProxyType({"imagenet": 1_281_167, "inat2018": 437_513})
-"""Train photos of the study's sets with semantic classes: the collection in which kNN looks."""
+"""Train photos of the study's data sets with semantic classes: the collection of kNN."""
 
 STUDY_CLASSES: Mapping[str, int] = MappingProxyType({"imagenet": 1000, "inat2018": 8142})
-"""Semantic classes of these sets."""
+"""Semantic classes of these data sets."""
 
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """One published number under our names. The interval is ours: the study printed none."""
+    """One published number under the names of camtrace. camtrace computed the interval: the study printed none."""
 
     task: str
     data: str
@@ -54,15 +54,15 @@ class PublishedScore:
     value: float
     """In [0, 1]; differences in [-1, 1]."""
     low: float
-    """Lower end of a 95 % interval that ``n`` photos allow at the widest (Wilson; Newcombe for differences)."""
+    """Lower end of the widest 95 % interval that ``n`` photos allow (Wilson; Newcombe for differences)."""
     high: float
-    """Upper end. Training is not in it: another run of a probe may differ by more."""
+    """Upper end. The spread of training is not in it: another run of a probe may differ by more."""
     n: int
     """Test photos, or pairs."""
     chance: float
     """Accuracy of a guess; 0 for differences."""
     derived: bool = False
-    """True for a difference: ours of two published numbers."""
+    """Whether camtrace computed it, as the difference of two published numbers."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class PublishedEncoder:
     """One encoder of the study."""
 
     name: str
-    """As the study prints it: ``"CLIP (ViT-B/16, WIT)"``."""
+    """Name in the study: ``"CLIP (ViT-B/16, WIT)"``."""
     group: str
     """A key of ``STUDY_GROUPS``."""
     scores: tuple[PublishedScore, ...]
 
     def score(self, task: str, data: str, metric: str) -> PublishedScore:
-        """The one score of that name. Raises ``KeyError`` if the study has none."""
+        """The score of a task, data set and metric. Raises ``KeyError`` if the study has none."""
         for score in self.scores:
             if (score.task, score.data, score.metric) == (task, data, metric):
                 return score
@@ -85,7 +85,7 @@ class PublishedEncoder:
 
 @functools.cache
 def published_encoders() -> tuple[PublishedEncoder, ...]:
-    """The 47 encoders in the study's order, each with its 58 scores and the 9 differences that follow from them.
+    """The 47 encoders in the order of the study, each with its 58 scores and 9 differences of them.
 
     Raises:
         DataError: the packaged table is damaged.
@@ -102,7 +102,7 @@ def published_encoders() -> tuple[PublishedEncoder, ...]:
 
 @functools.cache
 def published_tasks() -> frozenset[str]:
-    """Names of the tasks that the study has numbers for.
+    """Names of the tasks that the study published numbers of.
 
     >>> "probe/jpeg" in published_tasks(), "probe/flash" in published_tasks()
     (True, False)
@@ -112,10 +112,10 @@ def published_tasks() -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Column:
-    """What one column of the study's table is, in our names: a line of ``iccv2025_columns.csv``."""
+    """One column of the study's table under the names of camtrace: a line of ``iccv2025_columns.csv``."""
 
     column: str
-    """The study's; for a difference the two metrics of the task that it subtracts, ``"pos-same - neg-same"``."""
+    """Name in the study; for a difference two metrics of the task, ``"pos-same - neg-same"``."""
     task: str
     data: str
     metric: str
@@ -124,7 +124,7 @@ class _Column:
     n: int
     """Test photos, or pairs."""
     classes: int
-    """Of which a guess names one: its chance is one over them. Of pairs as many as there are candidates."""
+    """Number of classes, or of candidates in pair retrieval: chance is one over it."""
 
 
 @functools.cache
@@ -152,16 +152,16 @@ def _encoder(row: Mapping[str, str]) -> PublishedEncoder:
     name, group = row["encoder"], row["group"]
     if group not in STUDY_GROUPS:
         raise DataError(f"published table: {name}: unknown group {group!r}")
-    found: dict[tuple[str, str, str], PublishedScore] = {}
+    scores: dict[tuple[str, str, str], PublishedScore] = {}
     for c in _columns():
         if c.divide_by:
             value = _number(row, c.column, c.divide_by)
             score = _share(c.task, c.data, c.metric, value, c.n, 1 / c.classes)
         else:
-            more, less = (found[c.task, c.data, metric] for metric in c.column.split(" - "))
+            more, less = (scores[c.task, c.data, metric] for metric in c.column.split(" - "))
             score = _difference(c.metric, more, less)
-        found[c.task, c.data, c.metric] = score
-    return PublishedEncoder(name, group, tuple(found.values()))
+        scores[c.task, c.data, c.metric] = score
+    return PublishedEncoder(name, group, tuple(scores.values()))
 
 
 def _share(task: str, data: str, metric: str, value: float, n: int, chance: float) -> PublishedScore:

@@ -1,7 +1,7 @@
-"""What the numbers of a question mean: the reader's side of a task.
+"""Questions, their families and metrics: what scores mean, independent of the tasks that compute them.
 
-A task owns its question. Report, picture, comparison, board and summary know no task by its name; they are given the
-questions, and ask them: which family, which metrics, what more of a metric says, and what the kept answers hold.
+A task provides its question. Reports, figures, comparisons, boards and summaries take ``Questions`` as an argument: the
+family of a score, the meaning of a metric, and how stored answers give values by photo.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Literal, Protocol
 import numpy as np
 
 MetricKind = Literal["trace", "accuracy", "difference"]
-"""``trace``: more of it is more trace; ``accuracy``: of the content task, more of it is better; ``difference``: signed,
-0 says that nothing moves."""
+"""``trace``: a higher value is more trace; ``accuracy``: of the content task, a higher value is better; ``difference``:
+signed, 0 means no effect."""
 
 SummaryRole = Literal["", "MP", "SP", "SPD", "all-same"]
-"""Which number of the 2026 follow-up study (arXiv 2608.05424) a metric is a part of; ``all-same`` is a mean of ours:
-kNN where all photos share one processing, which the 2025 study has and which is not SP."""
+"""Which number of the 2026 follow-up study (arXiv 2608.05424) a metric is a part of. ``all-same`` is a further mean of
+camtrace: kNN where all photos share one processing, which is in the 2025 study and is not SP."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class Metric:
     """One number of a question."""
 
     name: str
-    """As results have it: ``accuracy``, ``all-same``, ``spd``."""
+    """Name in results: ``accuracy``, ``all-same``, ``spd``."""
     title: str
-    """As people read it."""
+    """Title in tables and figures."""
     explain: str
-    """What it is, in one sentence."""
+    """Meaning, in one sentence."""
     kind: MetricKind
     chance: str
-    """What a guess scores, in words; each score carries the number."""
+    """Score of a guess, in words; each score has the number."""
     unit: str = "%"
-    """How a person reads the value: ``%`` of a share in [0, 1], ``points`` of a difference in [-1, 1]."""
+    """Unit in tables: ``%`` for a share in [0, 1], ``points`` for a difference in [-1, 1]."""
     summary: SummaryRole = ""
     difference_of: tuple[str, str] | None = None
-    """Of a difference: the metrics that it subtracts, first minus second."""
+    """The two metrics of a difference, first minus second."""
     main: bool = True
-    """Shown and compared unless every metric is asked for."""
+    """Whether it is shown and compared by default."""
     headline: bool = False
-    """The one number of its question where there is room for one."""
+    """Whether it stands for its question where only one number is shown."""
     if_positive: str = ""
-    """What a report says where the interval lies above 0."""
+    """Words of a report where the interval lies above 0."""
 
     @property
     def signed(self) -> bool:
@@ -58,69 +58,69 @@ class Metric:
 
 
 Layout = Literal["scores", "set-ups", "metrics"]
-"""Of a table: a row for each score with chance and controls; a row for each question, metrics side by side; or a row
-for each metric."""
+"""Layout of a table. ``scores``: a row for each score with chance and controls; ``set-ups``: a row for each question,
+metrics side by side; ``metrics``: a row for each metric."""
 
 Panel = Literal["intervals", "marks", "plane", "none"]
-"""Of a picture: values with intervals against chance; the metrics of a question as marks on one line; one metric
-against another with the line on which they are equal; or no panel."""
+"""Panel of a figure. ``intervals``: values with intervals against chance; ``marks``: the metrics of a question on one
+line; ``plane``: one metric against another with the line on which they are equal; or none."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Questions of one kind, which people read together."""
+    """Questions of one kind, which share a table and a panel."""
 
     name: str
     """Unique: ``processing``, ``acquisition``, ``knn``, ``retrieval``."""
     title: str
-    """Of a section or panel."""
+    """Title of the section or panel."""
     explain: str
-    """One sentence."""
+    """Meaning, in one sentence."""
     about: Literal["processing", "acquisition"]
     """Which half of the study it belongs to."""
     header: str
-    """First heading of its table."""
+    """Heading of the first column of its table."""
     layout: Layout = "metrics"
     panel: Panel = "intervals"
     panel_title: str = ""
-    """What its panel shows, in a few words; the title where it is empty."""
+    """Title of its panel; ``title`` where it is empty."""
     axes: tuple[str, ...] = ("value, %",)
     """Labels of the panel's axes, x first."""
     plane: tuple[str, str] = ("", "")
     """Metrics on the axes of a ``plane``, x first."""
-    whole: Literal["study", "asked"] = "study"
-    """What a mean over it must hold to be whole: every question of the published study, or those of the study that the
-    data set has labels for."""
+    whole: Literal["study", "labelled"] = "study"
+    """Which questions a mean over the family needs: all of the published study, or those of them that the data set has
+    labels for."""
     counts: str = "photos"
     """What the n of its scores counts."""
     probed: bool = False
-    """Whether probes that learn answer its questions."""
+    """Whether its scores come from trained probes."""
     grouped: bool = False
-    """Whether the metrics of one question stand together under its title on a board."""
+    """Whether a board groups the metrics of one question under its title."""
     hub_id: str = "{subject}-{family}"
-    """How a question is called in the Hub's lists of evaluation results."""
+    """Name of a question in the Hub's lists of evaluation results."""
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoValues:
-    """One score by photo; the mean over photos is the score."""
+    """One value for each photo; their mean is the score."""
 
     photos: np.ndarray
-    """[n], what the values belong to: indices into the photo set, or pair ids."""
+    """[n], indices into the photo set, or ids of pairs."""
     values: np.ndarray
     """float64 [n]."""
     bounds: tuple[float, float]
     """The range of a value: (0, 1) for shares, (-1, 1) for differences."""
     clusters: np.ndarray | None = None
-    """[n], what each photo belongs to where such photos err together; ``None`` where photos stand alone."""
+    """[n], error unit of each photo; ``None`` where each photo is a separate unit."""
 
 
 AnswersReader = Callable[[Mapping[str, np.ndarray]], Mapping[str, PhotoValues]]
-"""A task's kept arrays by name -> the values by photo of each metric that follows from them."""
+"""Stored arrays of a task by name -> values by photo of each metric that they contain."""
 
 
 class Question(Protocol):
-    """What readers ask of a task."""
+    """The question that a task scores."""
 
     @property
     def name(self) -> str:
@@ -131,11 +131,11 @@ class Question(Protocol):
 
     @property
     def title(self) -> str:
-        """Of its subject, as people read it: ``JPEG``."""
+        """Title of its subject: ``JPEG``."""
 
     @property
     def explain(self) -> str:
-        """What is asked, in one sentence."""
+        """Meaning, in one sentence."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -143,7 +143,7 @@ class Question(Protocol):
 
     @property
     def read_answers(self) -> AnswersReader:
-        """What its kept answers hold."""
+        """Reader of its stored answers."""
 
 
 Questions = Mapping[str, Question]
@@ -151,15 +151,15 @@ Questions = Mapping[str, Question]
 
 
 def metric_of(questions: Questions, task: str, metric: str) -> Metric:
-    """What a number means; one that no question here knows (another version's, a stranger's) is told as it is named.
+    """The metric of a score. One that no question lists (of another version, or untrusted) gets its name as its title.
 
     >>> metric_of({}, "probe/new", "accuracy").title
     'probe/new accuracy'
     """
     question = questions.get(task)
-    for known in question.metrics if question else ():
-        if known.name == metric:
-            return known
+    for listed in question.metrics if question else ():
+        if listed.name == metric:
+            return listed
     explain = f"{metric} of {task}."
     return Metric(metric, f"{task} {metric}", explain, kind="accuracy", chance="as the score says", main=False)
 
@@ -170,7 +170,7 @@ def families(questions: Questions) -> tuple[Family, ...]:
 
 
 def subject_of(task: str) -> str:
-    """What a task is about, without its family.
+    """Subject of a task: its name without the family.
 
     >>> subject_of("probe/focal-length")
     'focal-length'
@@ -179,7 +179,7 @@ def subject_of(task: str) -> str:
 
 
 def score_label(task: str, metric: Metric, questions: Questions) -> str:
-    """A score's name in a table of many questions: the task alone for its headline.
+    """Name of a score in a table of several questions: the task alone where it has one main metric.
 
     >>> score_label("probe/new", metric_of({}, "probe/new", "accuracy"), {})
     'probe/new accuracy'
@@ -189,6 +189,6 @@ def score_label(task: str, metric: Metric, questions: Questions) -> str:
 
 
 def in_order(tasks: Iterable[str], questions: Questions) -> list[str]:
-    """Tasks in the order of reports; those that nobody knows come last, as they came."""
+    """Tasks in the order of reports; unknown ones last, in their given order."""
     order = {name: i for i, name in enumerate(questions)}
     return sorted(dict.fromkeys(tasks), key=lambda task: order.get(task, len(order)))

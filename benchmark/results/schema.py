@@ -1,4 +1,4 @@
-"""The result of one encoder on one data set: what ``result.json`` holds, field by field, versioned."""
+"""The result of one encoder on one data set: the fields of ``result.json``, their versions, and migrations."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from builders.untrusted import first_line, parse_json, read_untrusted_text, read
 SCHEMA_VERSION = 2
 """Raised by one whenever a reader of the previous version would misread a file; then ``MIGRATIONS`` gets a function.
 
-1: the first. 2: ``data.question_hash``; ``environment.command`` repeats this result alone, ``environment.local`` says
-what of it only its author has.
+1: the first. 2: ``data.question_hash``; ``environment.command`` reproduces this result alone, ``environment.local``
+names what only its author has.
 """
 
 
 def migrated(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The content of a result file in the form of ``SCHEMA_VERSION``. What was not recorded stays unknown.
+    """The content of a result file in the form of ``SCHEMA_VERSION``. Fields that were not recorded stay unknown.
 
     Args:
-        raw: the parsed JSON; it is not changed.
-        where: the file, with which an error begins.
+        raw: the parsed JSON, left unchanged.
+        where: name of the file, the first word of error messages.
 
     Raises:
         DataError: no version, or one that this camtrace does not know.
@@ -50,39 +50,39 @@ def migrated(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _from_1(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Which question was asked is not known: ``ids_hash`` covers ids, splits and labels, not attributes and clusters.
+    """Version 1 has no hash of the question: ``ids_hash`` covers ids, splits and labels, not attributes and clusters.
 
-    ``environment.command`` stays: it repeats the whole run, and this result in it.
+    ``environment.command`` stays: it reproduces the whole run, this result included.
     """
     data = raw.get("data")
     return {**raw, "data": {**data, "question_hash": None}} if isinstance(data, Mapping) else dict(raw)
 
 
 MIGRATIONS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1})
-"""By version: what makes a result of the next one of it."""
+"""By version: the function that makes a result of the next version."""
 
 SEAL = "values_sha256"
-"""Of a result file's values, in its ``environment``; in files of older versions there is none."""
+"""Key in ``environment`` of the checksum of a result file's values; absent in files of older versions."""
 
 MAX_FILE_BYTES = 16 * 2**20
-"""A result of every task is well under 1 MB; a file above this is not opened."""
+"""A result of all tasks has far less than 1 MB; a larger file than this is not opened."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number with everything needed to read it."""
+    """One number with its interval, its chance and the count behind it."""
 
     task: str
-    """Which question: ``probe/jpeg``, ``knn/resizing``, ``retrieval/pairs``, ..."""
+    """Name of the question: ``probe/jpeg``, ``knn/resizing``, ``retrieval/pairs``, ..."""
     data: str
-    """Name of the photo set it was asked on."""
+    """Name of the photo set."""
     metric: str
-    """Which number: ``accuracy``, ``all-same``, ``spd``, ``same``, ..."""
+    """Name of the number: ``accuracy``, ``all-same``, ``spd``, ``same``, ..."""
     value: float
     """In [0, 1]; differences such as ``spd`` in [-1, 1]."""
     low: float
-    """Lower end of the 95 % interval, by resampling photos (all views of a photo together) or the scenes or owners that
-    they come from: ``details["resampled"]`` says which."""
+    """Lower end of the 95 % interval. It resamples photos (all views of a photo together), or scenes or owners:
+    ``details["resampled"]``."""
     high: float
     """Upper end of the 95 % interval."""
     n: int
@@ -90,9 +90,9 @@ class Score:
     chance: float
     """Expected value of a guess that knows the classes; 0 for differences."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """Protocol, spread over seeds, chosen strengths, controls: whatever the task adds. JSON values only.
+    """What the task adds: protocol, spread over seeds, chosen strengths, controls. JSON values only.
 
-    Of probes, ``learning_curve`` (``LearningCurve.details``: ``share``, ``n_train``, ``accuracy``, ``low``, ``high`` of
+    Probes add ``learning_curve`` (``LearningCurve.details``: ``share``, ``n_train``, ``accuracy``, ``low``, ``high`` of
     each part of the train photos, the ``gain`` of the last step, ``rises``) and ``training_spread``
     (``TrainingSpread.details``: the ``deviation`` over other train photos, by how many ``probes``).
     """
@@ -100,28 +100,28 @@ class Score:
 
 @dataclass(frozen=True)
 class OutputScores:
-    """The scores of one output of an encoder beside its embedding: a layer under a pooling."""
+    """The scores of one output of an encoder other than its embedding: a layer under a pooling."""
 
     name: str
-    """As ``--outputs`` takes it: ``layers[9]:mean``."""
+    """Name for ``--outputs``: ``layers[9]:mean``."""
     title: str
-    """As people read it: ``block 9, mean of patches``."""
+    """Title in tables and figures: ``block 9, mean of patches``."""
     layer: int
-    """From 0, in the order in which a view passes them."""
+    """From 0, in the order of the forward pass."""
     layers: int
-    """Of the network."""
+    """Number of layers of the network."""
     pooling: str
     """``cls``, ``mean``, ``max``, ``gem``, ``border``, ``centre`` or ``grid-ROW-COLUMN``."""
     dimension: int
     read: str
     """How the layer was read, and whether a final norm is applied."""
     scores: tuple[Score, ...]
-    """Of the same questions on the same photos as those of the embedding."""
+    """Scores of the same questions on the same photos as those of the embedding."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that was asked for and is missing from the result, and why."""
+    """A requested item that is absent from the result, and the reason."""
 
     kind: str
     """``photo``, ``task``, ``encoder`` or ``output``."""
@@ -134,66 +134,66 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """Every score of one encoder on one data set, with provenance enough to repeat it."""
+    """Every score of one encoder on one data set, with the provenance that reproduces it."""
 
     encoder: Mapping[str, Any]
     """``id``, ``library``, ``revision``, ``weights_sha256``, ``dimension``, ``preprocessing`` as read, ..."""
     data: Mapping[str, Any]
-    """Which photos, and what they ask:
+    """The photos and their questions:
 
     - ``name``: of the photo set; never a full path.
-    - ``photos``: how many by split (``train``, ``val``, ``test``).
-    - ``classes``: how many semantic classes (``labels.names``).
+    - ``photos``: number by split (``train``, ``val``, ``test``).
+    - ``classes``: number of semantic classes (``labels.names``).
     - ``question_hash``: ``PhotoSet.question_hash``: ids, splits, labels, attributes, owners, scenes, pairs and stored
-      views. Two results answer one question only if it agrees. None in a file of version 1, which did not record it.
+      views. Two results answer one question only where it is equal. None in a file of version 1.
     - ``ids_hash``: ``PhotoSet.ids_hash``: ids, splits and labels alone.
     - ``bytes_hash``: of the photos' files.
-    - ``source_jpeg``: how many photos by the compression that they came with.
+    - ``source_jpeg``: number of photos by the compression of their files.
     - ``smoke_test``: whether scores on them show only that the software runs.
-    - ``evidence``: revision, licence, how splits were made.
+    - ``evidence``: revision, licence, origin of the splits.
     """
     environment: Mapping[str, Any]
-    """Where and how it was computed:
+    """Machine, software and options of the run:
 
     - ``versions`` of libraries, ``python``, ``platform``, ``codec`` versions, ``codec_canary`` (what codecs do to
       pixels).
     - ``device``, ``dtype``, ``storage``, ``compiled``, and ``precision_gate`` where precision is below float32;
-      ``devices``, how many embedded side by side, where it was more than one.
-    - ``preprocessing_by``: who carries out the encoder's resize and crop (``exact engine``, ``Pillow``, ``its own
+      ``devices``, the number that embedded in parallel, where it was more than one.
+    - ``preprocessing_by``: what carried out the encoder's resize and crop (``exact engine``, ``Pillow``, ``its own
       code``).
-    - ``runtime``: of a network, the library that computed it: ``name``, ``version``, ``relative_error`` against torch,
-      ``speed`` where ``auto`` measured it (times as fast as torch, in processor time), ``views`` that it takes at a
-      time where that is fixed, ``reason`` where torch took another's place, ``on_photos`` where both embedded some of
-      these photos.
-    - ``trial``: the encoder asked twice for the same ``photos``, alone and in company: how far apart its answers are
-      (``repeated``; ``alone`` without the others of the batch), as shares of an embedding's length, and in ``random``
-      why the scores are those of one draw, where they are.
-    - ``retried``: by task that failed by an internal error and succeeded when it was run once more, alone: the reason
-      of the first failure; absent where there was none.
-    - ``options``: those that decide scores (seed, protocol, neighbours, mask ratio, limit, ...).
-    - ``command``: ``camtrace score ...`` that repeats this result alone, with placeholders for what lies on the
-      author's machine; absent if nobody recorded it. In a file of version 1 it repeats the whole run, with every model
-      and data set that was in it.
-    - ``answers_sha256``: of the ``answers.npz`` written beside the file; absent in files of older versions.
-    - ``local``: by ``model``, ``data`` or ``options``, one sentence that says what a placeholder stands for; empty if
-      strangers can run ``command`` as it is.
+    - ``runtime``: the library that computed the network: ``name``, ``version``, ``relative_error`` against torch,
+      ``speed`` where ``auto`` measured it (times as fast as torch, in processor time), ``views`` in a batch where that
+      is fixed, ``reason`` where torch replaced another library, ``on_photos`` where both embedded some of these
+      photos.
+    - ``trial``: differences between two embeddings of the same ``photos``, as shares of an embedding's length:
+      ``repeated`` in the same batch, ``alone`` without the rest of the batch; and in ``random``, where the encoder is
+      not deterministic, why the scores are those of one draw.
+    - ``retried``: the reason of the first failure by task that failed by an internal error and succeeded in a second
+      run, alone; absent where there was none.
+    - ``options``: those that affect scores (seed, protocol, neighbours, mask ratio, limit, ...).
+    - ``command``: ``camtrace score ...`` that reproduces this result alone, with placeholders for what is on the
+      author's machine; absent if none was recorded. In a file of version 1 it reproduces the whole run, with all its
+      models and data sets.
+    - ``answers_sha256``: of the ``answers.npz`` in the same folder; absent in files of older versions.
+    - ``local``: by ``model``, ``data`` or ``options``, the meaning of a placeholder in one sentence; empty if anybody
+      can run ``command`` unchanged.
     """
     scores: tuple[Score, ...]
     failures: tuple[Failure, ...]
     cost: Mapping[str, Any]
     """``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``; ``encoders_in_pass``:
-    where it is more than one, the forward time is this encoder's own, and what encoders share (making views, waiting
-    for them) is divided by the number of views of each. What compiling the kernels that make pictures took, once a
-    machine, is a stage of its own, ``compiling kernels``, and in no other; there is none where nothing was compiled."""
+    where it is more than one, the forward time is that of this encoder, and the time of shared work (making views,
+    waiting for them) is divided by the number of views of each. Compiling the kernels that make pictures, once on each
+    machine, is a separate stage, ``compiling kernels``; absent where nothing was compiled."""
     created: str
     """UTC time, ISO 8601."""
     schema_version: int = SCHEMA_VERSION
     outputs: tuple[OutputScores, ...] = ()
-    """Where layers were asked for; ``scores`` are those of the embedding, ``final``, with them and without. A file has
-    the field where there is one."""
+    """Scores of layers, where they were requested; ``scores`` are always those of the embedding, ``final``. A file has
+    the field only where it is not empty."""
 
     def score(self, task: str, metric: str) -> Score:
-        """The one score of that task and metric. Raises ``KeyError`` if there is none."""
+        """The score of a task and metric. Raises ``KeyError`` if there is none."""
         for score in self.scores:
             if (score.task, score.metric) == (task, metric):
                 return score
@@ -208,7 +208,7 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> Result:
-        """Read a result written by ``to_json``, now or by an older version (``migration.py``); the text is untrusted.
+        """Read the untrusted text of a result that ``to_json`` of this or of an older version wrote.
 
         Raises:
             DataError: not JSON, an unknown schema version, a missing or extra field, a value out of range.
@@ -238,26 +238,26 @@ class Result:
 
 
 def write_result(result: Result, path: Path) -> None:
-    """Write ``result.json`` atomically, with a checksum of its values, which ``Result.from_json`` compares."""
+    """Write ``result.json`` atomically, with a checksum of its values, which ``Result.from_json`` verifies."""
     raw = json.loads(result.to_json())
     sealed = dataclasses.replace(result, environment={**result.environment, SEAL: _seal(raw)})
     write_text_atomically(path, sealed.to_json(), durable=True)
 
 
 def read_result(path: Path) -> Result:
-    """Read one ``result.json``. Raises ``DataError`` with the path in its sentence."""
+    """Read one ``result.json``. Raises ``DataError``, whose message names the path."""
     return Result.from_json(read_untrusted_text(path, limit=MAX_FILE_BYTES), where=readable(str(path)))
 
 
 def _seal(raw: Mapping[str, Any]) -> str:
-    """SHA-256 of a result's values, however they are spaced and ordered; it tells damage, not forgery."""
+    """SHA-256 of a result's values, independent of spacing and order. It detects damage, not forgery."""
     plain = {**raw, "environment": {k: v for k, v in raw["environment"].items() if k != SEAL}}
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _unsealed(raw: dict[str, Any], where: str) -> dict[str, Any]:
-    """A result's values without their checksum, where they have one and it is theirs."""
+    """A result's values without their checksum, which is verified where there is one."""
     environment = raw.get("environment")
     if not isinstance(environment, dict) or SEAL not in environment:
         return raw

@@ -1,7 +1,7 @@
-"""Few numbers for a whole result: MP, SP and SPD of the 2026 follow-up study, mean log-odds, and means by group.
+"""Summary numbers of a result: MP, SP and SPD of the 2026 follow-up study, mean log-odds, and means by group.
 
-"Invisible Shortcuts: Why Vision Encoders Know Your Camera", arXiv 2608.05424, has them as metadata prediction, semantic
-prediction, and semantic prediction distraction. An absent task leaves its number out.
+Metadata prediction, semantic prediction and semantic prediction distraction are those of "Invisible Shortcuts: Why
+Vision Encoders Know Your Camera", arXiv 2608.05424. A number whose tasks were not run is ``None``.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Summary:
     mp_acquisition: float | None
     """The same of acquisition attributes."""
     sp: float | None
-    """Semantic prediction: accuracy of plain kNN, photos as they are (``knn/original``)."""
+    """Semantic prediction: accuracy of plain kNN on unprocessed photos (``knn/original``)."""
     all_same: float | None
-    """Mean kNN accuracy where all photos share one processing, over parameters: the 2025 study's, not SP."""
+    """Mean over parameters of kNN accuracy where all photos share one processing: of the 2025 study, not SP."""
     spd_processing: float | None
     """Semantic prediction distraction: mean over parameters of |pos-same - neg-same|."""
     spd_processing_signed: float | None
     """Mean over parameters of pos-same - neg-same: above 0 where a shared processing helps."""
     spd_acquisition: float | None
-    """|recall same - recall different| of pair retrieval, mean over data sets. The names of the collections are
-    swapped: distractors of the query's camera are ``different`` here, as in the 2025 study, and ``R_same`` there, so
-    ``same`` here is ``R_diff`` there; the absolute difference is the same number, the sign turns."""
+    """|recall same - recall different| of pair retrieval, mean over data sets. The follow-up study swaps the names of
+    the collections: distractors of the query's camera are ``different`` here, as in the 2025 study, and ``R_same``
+    there; ``same`` here is ``R_diff`` there. The absolute difference is equal, its sign is opposite."""
     spd_acquisition_signed: float | None
     """Recall same - recall different: above 0 where a shared camera type among the distractors hurts."""
     log_odds_processing: float | None
@@ -42,37 +42,37 @@ class Summary:
     log_odds_acquisition: float | None
     """The same of acquisition attributes."""
     tasks: Mapping[str, int]
-    """How many scores stand behind ``mp_processing``, ``mp_acquisition``, ``sp``, ``all_same``, ``spd_processing``,
+    """Number of scores in ``mp_processing``, ``mp_acquisition``, ``sp``, ``all_same``, ``spd_processing``,
     ``spd_acquisition``."""
 
 
 @dataclass(frozen=True)
 class GroupMean:
-    """A number's mean over the encoders of one training type."""
+    """Mean of a number over the encoders of one training type."""
 
     mean: float
     low: float
-    """Least of the group."""
+    """Minimum of the group."""
     high: float
-    """Greatest of the group."""
+    """Maximum of the group."""
     n: int
-    """Encoders."""
+    """Number of encoders."""
 
 
 def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
-    """The summary numbers of one encoder's scores, of one or several data sets.
+    """Summary numbers of the scores of one encoder on one or several data sets.
 
     Args:
-        scores: any; those whose metric has no role in a summary are left out.
-        questions: what the scores mean: a metric's ``summary`` says which number it is a part of.
+        scores: those whose metric has no role in a summary are left out.
+        questions: what the scores mean: ``Metric.summary`` is the number that a metric is a part of.
     """
     probes: dict[str, list[Score]] = {"processing": [], "acquisition": []}
     differences: dict[str, list[float]] = {"processing": [], "acquisition": []}
     plain: list[float] = []
     all_same: list[float] = []
-    known = [s for s in scores if s.task in questions]
-    table = {(s.task, s.data, s.metric): s.value for s in known}
-    for score in known:
+    scores = [s for s in scores if s.task in questions]
+    table = {(s.task, s.data, s.metric): s.value for s in scores}
+    for score in scores:
         metric = metric_of(questions, score.task, score.metric)
         if metric.summary == "MP":
             probes[questions[score.task].family.about].append(score)
@@ -80,7 +80,7 @@ def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
             plain.append(score.value)
         elif metric.summary == "all-same":
             all_same.append(score.value)
-    for task, data in dict.fromkeys((s.task, s.data) for s in known):
+    for task, data in dict.fromkeys((s.task, s.data) for s in scores):
         for metric in questions[task].metrics:
             if metric.summary == "SPD" and metric.difference_of:
                 ends = [table.get((task, data, end)) for end in metric.difference_of]
@@ -111,10 +111,18 @@ def summarise(scores: Iterable[Score], questions: Questions) -> Summary:
 
 
 def log_odds_over_chance(accuracy: float, n: int, chance: float) -> float:
-    """Natural log-odds of an accuracy less those of chance: 0 is a guess, and tasks of any number of classes compare.
+    """Natural log-odds of an accuracy minus those of chance: 0 is a guess, whatever the number of classes.
 
-    An accuracy of 0 or 1 stays finite: half a photo is added to either side (Haldane and Anscombe),
+    Half a photo is added on either side, so that accuracies of 0 and 1 stay finite (Haldane and Anscombe):
     ``log((n a + 1/2) / (n (1 - a) + 1/2))``.
+
+    Args:
+        accuracy: in [0, 1].
+        n: test photos.
+        chance: accuracy of a guess, between 0 and 1.
+
+    Raises:
+        ValueError: chance is 0 or 1.
 
     >>> round(log_odds_over_chance(0.5, 100, 0.5), 3), round(log_odds_over_chance(1.0, 100, 0.5), 3)
     (0.0, 5.303)
@@ -126,11 +134,11 @@ def log_odds_over_chance(accuracy: float, n: int, chance: float) -> float:
 
 
 def group_means(values: Mapping[str, float | None], groups: Mapping[str, str]) -> dict[str, GroupMean]:
-    """Means by training type (``CVL``, ``SUP``, ``SSL``, ...), in order of name; encoders without a value are left out.
+    """Means by training type (``CVL``, ``SUP``, ``SSL``, ...), sorted by name; encoders without a value are left out.
 
     Args:
-        values: encoder -> number.
-        groups: encoder -> group; an encoder without a group is left out.
+        values: number by encoder.
+        groups: group by encoder; an encoder without a group is left out.
 
     >>> group_means({"a": 0.5, "b": 0.7, "c": None}, {"a": "CVL", "b": "CVL", "c": "SSL"})["CVL"].n
     2

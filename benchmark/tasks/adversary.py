@@ -113,7 +113,7 @@ ADVERSARY = Family(
     header="kNN, query processed",
     layout="metrics",
     panel="none",
-    whole="asked",
+    whole="labelled",
     counts="queries",
     hub_id="{subject}-knn",
 )

@@ -148,7 +148,7 @@ PLAIN = Family(
     header="plain kNN",
     layout="metrics",
     panel="none",
-    whole="asked",
+    whole="labelled",
     hub_id="{subject}-knn",
 )
 

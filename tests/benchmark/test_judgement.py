@@ -1,4 +1,4 @@
-"""Whether a trace is there: the rules by hand, and no other module that compares a score with chance."""
+"""Verdicts on hand-made scores; and a search of the sources: no other module compares a score with chance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.judgement import (
     chance_flag,
     is_confounded,
     is_positive,
-    judged,
+    judge,
     least_output,
     still_read,
     training_margin,
@@ -28,33 +28,33 @@ def score(low: float = 0.4, value: float = 0.5, high: float = 0.6, chance: float
     return Score("probe/x", "toy", "accuracy", value, low, high, 100, chance, details)
 
 
-def test_judged__a_p_value_at_the_level_is_not_below_it() -> None:
-    assert [v.trace for v in judged([score(p_chance=0.049)])] == ["readable"]
-    assert [v.trace for v in judged([score(p_chance=0.05)])] == ["none"]
-    assert [v.trace for v in judged([score(p_chance=0.05)], level=0.06)] == ["readable"]
-    assert [v.p_value for v in judged([score(p_chance=0.01), score(), score(p_chance=0.02)])] == [0.02, None, 0.02]
+def test_judge__a_p_value_at_the_level_is_not_below_it() -> None:
+    assert [v.trace for v in judge([score(p_chance=0.049)])] == ["readable"]
+    assert [v.trace for v in judge([score(p_chance=0.05)])] == ["none"]
+    assert [v.trace for v in judge([score(p_chance=0.05)], level=0.06)] == ["readable"]
+    assert [v.p_value for v in judge([score(p_chance=0.01), score(), score(p_chance=0.02)])] == [0.02, None, 0.02]
 
 
-def test_judged__weak_is_less_than_a_share_of_the_way() -> None:
+def test_judge__weak_is_less_than_a_share_of_the_way() -> None:
     near = score(0.26, 0.28, 0.3, p_chance=0.001)
-    assert judged([near])[0].trace == "weak"
-    assert judged([near], weak_below=0.03)[0].trace == "readable"
+    assert judge([near])[0].trace == "weak"
+    assert judge([near], weak_below=0.03)[0].trace == "readable"
 
 
-def test_judged__the_most_frequent_class_is_chance_where_it_is_more() -> None:
-    often, seldom = judged([score(p_chance=0.001, most_frequent_class=m) for m in (0.48, 0.2)])
+def test_judge__the_most_frequent_class_is_chance_where_it_is_more() -> None:
+    often, seldom = judge([score(p_chance=0.001, most_frequent_class=m) for m in (0.48, 0.2)])
     assert (often.chance, often.most_frequent, often.trace) == (0.48, True, "weak")
     assert (seldom.chance, seldom.most_frequent, seldom.trace) == (0.25, False, "readable")
 
 
 @pytest.mark.parametrize(("shuffled", "trace"), [(0.05, "readable"), (0.051, "none")])
-def test_judged__shuffled_labels_are_a_second_condition(shuffled: float, trace: str) -> None:
+def test_judge__shuffled_labels_are_a_second_condition(shuffled: float, trace: str) -> None:
     controls = {"shuffled": {"p_value": shuffled}}
-    assert judged([score(p_chance=0.001, controls=controls)])[0].trace == trace
+    assert judge([score(p_chance=0.001, controls=controls)])[0].trace == trace
 
 
-def test_judged__without_a_p_value_the_interval_lies_above_chance() -> None:
-    assert [v.trace for v in judged([score(low=0.26), score(low=0.25)])] == ["readable", "none"]
+def test_judge__without_a_p_value_the_interval_lies_above_chance() -> None:
+    assert [v.trace for v in judge([score(low=0.26), score(low=0.25)])] == ["readable", "none"]
 
 
 def test_interval__that_ends_at_chance_reaches_it() -> None:
@@ -67,16 +67,16 @@ def test_interval__that_ends_at_chance_reaches_it() -> None:
 
 def test_is_confounded__needs_significance_and_size() -> None:
     rule = {"level": 0.01, "smallest": 0.05}
-    found = [is_confounded(p, effect, **rule) for p, effect in [(0.009, 0.05), (0.01, 0.05), (0.009, 0.049)]]
-    assert found == [True, False, False]
+    flags = [is_confounded(p, effect, **rule) for p, effect in [(0.009, 0.05), (0.01, 0.05), (0.009, 0.049)]]
+    assert flags == [True, False, False]
 
 
 def test_least_output__none_where_the_embedding_has_least_or_semantics_are_worse() -> None:
     assert least_output([0.4], [0.9], 0.4, 0.9) is None
     assert least_output([0.1], [0.88], 0.4, 0.9) is None
-    found = least_output([0.1, -0.05], [0.89, 0.9], 0.4, 0.9)
-    assert found is not None
-    assert (found.index, found.candidates) == (1, 2)  # a difference counts by its size
+    least = least_output([0.1, -0.05], [0.89, 0.9], 0.4, 0.9)
+    assert least is not None
+    assert (least.index, least.candidates) == (1, 2)  # a difference counts by its size
 
 
 def test_training__a_margin_that_matters_and_an_accuracy_that_rises() -> None:
@@ -88,21 +88,15 @@ def test_training__a_margin_that_matters_and_an_accuracy_that_rises() -> None:
 
 
 WORDS = {"adjusted", "alpha", "chance", "holm_p", "level", "p", "p_chance", "p_value", "p_values", "smallest_effect"}
-"""Names of what only ``judgement`` compares with something."""
+"""Names of values that only ``judgement`` may compare with anything."""
 
 EXCEPTIONS = {
-    ("benchmark/audit/report.py", "q.adjusted < 0.0001"): "how a p-value is written",
-    ("benchmark/audit/result.py", "self.chance < 1"): "no division by zero",
-    ("benchmark/leaderboard/entries.py", "0 < score.chance < 1"): "a file of others: is the number possible",
-    ("benchmark/leaderboard/entries.py", "0 <= score.chance <= 1"): "a file of others: is the number possible",
-    ("benchmark/leaderboard/entries.py", "0 <= score.low <= score.high <= 1"): "a file of others: is it possible",
-    ("benchmark/leaderboard/entries.py", "abs(one.chance - other.chance) > SAME_WITHIN"): "two files of one question",
     ("benchmark/probe/parts.py", "self.gain.low > 0"): "a gain between parts of the train photos, recorded as a fact",
     ("benchmark/results/summary.py", "0 < chance < 1"): "log-odds are defined there only",
     ("benchmark/stats/significance.py", "chance < 1"): "no division by zero",
     ("benchmark/stats/ranks.py", "corrected < 1 - level"): "ranks are this statistic: Holm over the pairs of a column",
 }
-"""Comparisons elsewhere that judge no score, by module and text, with the reason."""
+"""Comparisons in other modules that judge no score, by module and text, with the reason."""
 
 
 def named(node: ast.AST) -> Iterator[str]:
@@ -116,7 +110,7 @@ def named(node: ast.AST) -> Iterator[str]:
 
 
 def judges(node: ast.Compare) -> bool:
-    """Whether a comparison by size names chance, a p-value or a level, 0.05, or an interval's end beside 0."""
+    """Whether a comparison by size names chance, a p-value, a level or 0.05, or compares an interval's end with 0."""
     if not any(isinstance(op, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for op in node.ops):
         return False
     names, sides = set(named(node)), [node.left, *node.comparators]
@@ -126,11 +120,11 @@ def judges(node: ast.Compare) -> bool:
 
 
 def test_sources__compare_nothing_with_chance_or_a_level_but_in_judgement() -> None:
-    found = {
+    comparisons = {
         (str(path.relative_to(ROOT)), ast.unparse(node))
         for path in (ROOT / "benchmark").rglob("*.py")
         if path.name != "judgement.py"
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Compare) and judges(node)
     }
-    assert found == set(EXCEPTIONS)
+    assert comparisons == set(EXCEPTIONS)

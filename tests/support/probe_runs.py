@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.results.schema import Result, Score
+from benchmark.results import Result, Run, Score, read_runs
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
+from benchmark.tasks import all_tasks
 
 N = 300
 
@@ -30,6 +31,13 @@ def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="
     )
     at = np.arange(len(right)) if photos is None else photos
     return Scored(result, {"probe/jpeg/predicted": predicted, "probe/jpeg/photos": at})
+
+
+def read_run(folder: Path) -> Run:
+    """The first run of a folder in which no file is refused."""
+    read = read_runs(folder, all_tasks())
+    assert read.refused == ()
+    return read.runs[0]
 
 
 def unseal(folder: Path) -> None:

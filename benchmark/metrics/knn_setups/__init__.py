@@ -1,1 +1,1 @@
-"""The folder that ``evaluate.load`` takes, and that ``publish-metrics`` makes a Space of."""
+"""The folder for ``evaluate.load``, from which ``publish-metrics`` makes a Space."""

@@ -1,6 +1,6 @@
-"""``evaluate`` metric: does a photo find the other photo of its subject, or the photos of its own kind of camera?"""
+"""``evaluate`` metric: whether a photo retrieves the other photo of its subject, or photos of its type of camera."""
 
-# Indented: evaluate would take the package's name from an import at the margin and tell users to install another one.
+# Indented: evaluate reads imports at the margin, and would ask users to install a package of another name.
 try:
     from benchmark.metrics.metric import metric_class
 except ImportError as error:

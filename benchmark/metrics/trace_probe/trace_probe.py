@@ -1,6 +1,6 @@
-"""``evaluate`` metric: what a linear probe read, with chance and an interval that resamples photos."""
+"""``evaluate`` metric: accuracy of a linear probe, with chance and an interval that resamples photos."""
 
-# Indented: evaluate would take the package's name from an import at the margin and tell users to install another one.
+# Indented: evaluate reads imports at the margin, and would ask users to install a package of another name.
 try:
     from benchmark.metrics.metric import metric_class
 except ImportError as error:

@@ -1,4 +1,4 @@
-"""Planted confounds are found and named, others are not; strangers' files cost a row; frames and data sets go in."""
+"""``audit`` flags planted confounds and no others, reads frames and data sets, and survives hostile files."""
 
 import dataclasses
 import json
@@ -14,25 +14,25 @@ from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted, 
 
 
 @pytest.mark.parametrize("trait", [name for name in TRAITS if name != "earlier_quality"])
-def test_audit__finds_and_names_what_was_planted(trait):
-    found = audit(planted(trait, 0.5, 300), progress=False)
-    question = found.question(trait)
+def test_audit__flags_the_planted_feature(trait):
+    result = audit(planted(trait, 0.5, 300), progress=False)
+    question = result.question(trait)
     assert question.flagged
     assert question.value == pytest.approx(0.5, abs=0.01)
     assert question.adjusted < 1e-6
-    assert found.flagged
-    assert found.worst_effect == pytest.approx(0.5, abs=0.05)
+    assert result.flagged
+    assert result.worst_effect == pytest.approx(0.5, abs=0.05)
     assert {c.group for c in question.carriers} == {"real", "fake"}
     assert question.carriers[0].share == pytest.approx(0.75, abs=0.01)
     assert question.carriers[0].elsewhere == pytest.approx(0.25, abs=0.01)
-    layer = found.layer(question.layer)
+    layer = result.layer(question.layer)
     assert layer.accuracy == pytest.approx(0.75, abs=0.03)
     assert layer.chance == 0.5
 
 
-def test_audit__verdict_says_what_a_classifier_could_do():
-    found = audit(planted("format", 0.9, 200), progress=False)
-    assert found.verdict == (
+def test_audit__verdict_names_accuracy_and_values():
+    result = audit(planted("format", 0.9, 200), progress=False)
+    assert result.verdict == (
         "The label can be told at 95 % from the file header alone (chance 50 %): 95 % of real have file format JPEG "
         "(5 % elsewhere); 95 % of fake have file format PNG (5 % elsewhere). Any classifier can use this."
     )
@@ -51,23 +51,23 @@ def test_audit__double_compression_hides_from_headers_and_not_from_pixels():
     assert pixels.flagged
 
 
-def test_audit__nothing_planted_nothing_found():
-    found = audit(planted("quality", 0.0, 300, seed=3), progress=False)
-    assert not found.flagged
-    assert found.worst_effect == 0
-    assert found.verdict.startswith("No confound was found in the files of 300 photos")
-    assert found.question("quality").value == 0
+def test_audit__flags_nothing_without_a_confound():
+    result = audit(planted("quality", 0.0, 300, seed=3), progress=False)
+    assert not result.flagged
+    assert result.worst_effect == 0
+    assert result.verdict.startswith("No confound was found in the files of 300 photos")
+    assert result.question("quality").value == 0
 
 
 def test_audit__bytes_of_a_file_are_a_hint_and_no_verdict():
     rng = np.random.default_rng(0)
     busy = {f"busy/{i}": jpeg(picture(rng)) for i in range(60)}
     calm = {f"calm/{i}": jpeg(picture(rng).resize((8, 8)).resize((64, 64))) for i in range(60)}
-    found = audit(PhotoSet.of_bytes("p", busy | calm, ["busy"] * 60 + ["calm"] * 60), progress=False)
-    assert found.question("bytes").flagged
-    assert found.question("bytes").content
-    assert found.layer("weight").accuracy > 0.9
-    assert not found.flagged
+    result = audit(PhotoSet.of_bytes("p", busy | calm, ["busy"] * 60 + ["calm"] * 60), progress=False)
+    assert result.question("bytes").flagged
+    assert result.question("bytes").content
+    assert result.layer("weight").accuracy > 0.9
+    assert not result.flagged
 
 
 def with_column(photos, name, values):
@@ -77,13 +77,13 @@ def with_column(photos, name, values):
 def test_audit__one_source_for_each_class():
     photos = planted("quality", 1.0, 200)
     labels = [photos.labels.names[v] for v in photos.labels.values]
-    found = audit(with_column(photos, "source", [f"site of {label}" for label in labels]), progress=False)
-    assert found.question("source").value == pytest.approx(1)
-    assert found.verdict.startswith("Each class comes from sources of its own")
-    assert found.question("quality", "source").flagged
+    result = audit(with_column(photos, "source", [f"site of {label}" for label in labels]), progress=False)
+    assert result.question("source").value == pytest.approx(1)
+    assert result.verdict.startswith("Each class comes from sources of its own")
+    assert result.question("quality", "source").flagged
 
 
-def test_audit__owners_are_what_counts():
+def test_audit__p_values_are_over_owners():
     # 40 owners with 25 photos each and one software; 20 owners a class: as good as 40 photos, not 1,000
     rng = np.random.default_rng(5)
     owners = np.repeat(np.arange(40), 25)
@@ -106,15 +106,15 @@ def test_audit__splits_and_duplicates():
     files |= {"copy": files["000"]}
     splits = ["train"] * 100 + ["val"] * 101
     labels = ["a", "b"] * 100 + ["b"]
-    found = audit(PhotoSet.of_bytes("s", files, labels, splits), near_duplicates=True, progress=False)
-    assert found.question("quality", "split").value > 0.95
-    assert not found.question("quality").flagged
-    assert found.layer("header", "split").accuracy > 0.98
-    same, near = found.duplicates
+    result = audit(PhotoSet.of_bytes("s", files, labels, splits), near_duplicates=True, progress=False)
+    assert result.question("quality", "split").value > 0.95
+    assert not result.question("quality").flagged
+    assert result.layer("header", "split").accuracy > 0.98
+    same, near = result.duplicates
     assert (same.photos, same.groups, same.across_classes, same.across_splits) == (2, 1, 1, 1)
     assert same.examples == (("000", "copy"),)
     assert near.groups == 1
-    assert any(sentence.startswith("The split can be told at") for sentence in found.findings)
+    assert any(sentence.startswith("The split can be told at") for sentence in result.findings)
 
 
 def test_audit__a_bad_file_is_a_row():
@@ -131,22 +131,22 @@ def test_audit__a_bad_file_is_a_row():
         "\x1b[31mred\udcff": b"GIF89a",
     }
     labels = [photos.labels.names[v] for v in photos.labels.values] + ["real"] * len(hostile)
-    found = audit(PhotoSet.of_bytes("h", files | hostile, labels), pixels=68, progress=False)
-    reasons = dict(found.failures)
-    assert found.unreadable == len(reasons) == len(hostile)
+    result = audit(PhotoSet.of_bytes("h", files | hostile, labels), pixels=68, progress=False)
+    reasons = dict(result.failures)
+    assert result.unreadable == len(reasons) == len(hostile)
     assert reasons["empty"] == "the file is empty"
     assert reasons["text"] == "not an image in a format that is known"
     assert reasons["cut"] == "the file ends before its header does"
     assert "\\x1b[31mred\\xff" in reasons
-    assert found.photos == 60
+    assert result.photos == 60
 
 
 def test_audit__photos_without_a_label():
     photos = planted("format", 0.5, 40)
     values = photos.labels.values.copy()
     values[:10] = UNLABELLED
-    found = audit(dataclasses.replace(photos, labels=Labels(photos.labels.names, values)), progress=False)
-    assert (found.photos, found.unlabelled) == (30, 10)
+    result = audit(dataclasses.replace(photos, labels=Labels(photos.labels.names, values)), progress=False)
+    assert (result.photos, result.unlabelled) == (30, 10)
     with pytest.raises(UsageError, match="no photo has a label"):
         audit(PhotoSet.of_bytes("none", {"a": png(picture(np.random.default_rng(0)))}), progress=False)
     with pytest.raises(DataError, match="not one photo can be audited"):
@@ -154,9 +154,9 @@ def test_audit__photos_without_a_label():
 
 
 def test_audit__one_class_is_not_a_clean_bill():
-    found = audit(PhotoSet.of_bytes("one", {"a": png(picture(np.random.default_rng(0)))}, ["real"]), progress=False)
-    assert found.verdict == "All 1 photos have one label, so nothing can be asked of it."
-    assert not found.flagged
+    result = audit(PhotoSet.of_bytes("one", {"a": png(picture(np.random.default_rng(0)))}, ["real"]), progress=False)
+    assert result.verdict == "All 1 photos have one label, so nothing can be asked of it."
+    assert not result.flagged
 
 
 def test_audit__same_answer_twice_and_as_json():
@@ -175,9 +175,9 @@ def test_audit__a_frame_of_paths(tmp_path):
         path = tmp_path / f"{i}.jpg"
         path.write_bytes(photos.read(i))
         rows.append({"path": str(path), "kind": photos.labels.names[photos.labels.values[i]], "site": i % 2})
-    found = audit(pd.DataFrame(rows), label="kind", source="site", cache=tmp_path / "cache", progress=False)
-    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
-    assert found.question("source").value == pytest.approx(1)
+    result = audit(pd.DataFrame(rows), label="kind", source="site", cache=tmp_path / "cache", progress=False)
+    assert result.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert result.question("source").value == pytest.approx(1)
     with pytest.raises(UsageError, match="unknown column 'kin'"):
         audit(pd.DataFrame(rows), label="kin", progress=False)
     with pytest.raises(UsageError, match="cannot be audited"):
@@ -193,10 +193,10 @@ def test_audit__a_hugging_face_data_set():
         "image": [{"bytes": photos.read(i), "path": None} for i in range(80)],
         "label": photos.labels.values.tolist(),
     }
-    found = audit(datasets.Dataset.from_dict(rows, features=features), progress=False)
-    assert found.classes == {"fake": 40, "real": 40}
-    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
-    assert not any(q.target == "split" for q in found.questions)
+    result = audit(datasets.Dataset.from_dict(rows, features=features), progress=False)
+    assert result.classes == {"fake": 40, "real": 40}
+    assert result.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert not any(q.target == "split" for q in result.questions)
 
 
 def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):
@@ -208,10 +208,10 @@ def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):
     cells = [{"bytes": photos.read(i), "path": None} for i in range(80)] + [{"bytes": None, "path": "/etc/hostname"}]
     rows = {"image": cells, "label": [*photos.labels.values.tolist(), 0]}
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / "train.parquet")
-    found = audit(f"hub:{tmp_path / 'data'}", stream=True, progress=False)
-    assert found.classes == {"fake": 40, "real": 40}
-    assert found.question("quality").value == pytest.approx(0.8, abs=0.03)
-    assert [reason for _, reason in found.failures] == ["the row holds no bytes of an image"]
+    result = audit(f"hub:{tmp_path / 'data'}", stream=True, progress=False)
+    assert result.classes == {"fake": 40, "real": 40}
+    assert result.question("quality").value == pytest.approx(0.8, abs=0.03)
+    assert [reason for _, reason in result.failures] == ["the row holds no bytes of an image"]
     part = audit(f"hub:{tmp_path / 'data'}", stream=True, limit=60, pixels=60, progress=False)
     assert part.photos == 60
     assert part.layer("pixels").n == 60

@@ -50,8 +50,8 @@ def cache(tmp_path, monkeypatch):
 def test_main__files_and_exit_status(tmp_path, cache, capsys):
     data = f"folder:{write(planted('format', 0.6, 120), tmp_path / 'photos')}"
     out = tmp_path / "out"
-    with pytest.MonkeyPatch.context() as painted:
-        painted.setattr("benchmark.audit.report.write_png", write_png)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.audit.report.write_png", write_png)
         assert main(["audit", data, "--output", str(out)]) == 0
     with Image.open(out / "audit.png") as picture_:
         assert picture_.width > 1000
@@ -100,9 +100,9 @@ def test_main__label_by_folder_and_source_by_pattern(tmp_path, cache):
                 path.write_bytes(jpeg(picture(rng), 90 if label == "real" else 70))
     arguments = ["audit", f"folder:{root}", "--label", "folder:2", "--source", "re:^([^/]+)/"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
-    found = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert found["classes"] == {"fake": 40, "real": 40}
-    by_name = {(q["target"], q["feature"]): q for q in found["questions"]}
+    result = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert result["classes"] == {"fake": 40, "real": 40}
+    by_name = {(q["target"], q["feature"]): q for q in result["questions"]}
     assert by_name["label", "quality"]["value"] == pytest.approx(1)
     assert by_name["label", "source"]["value"] == 0
     assert by_name["source", "quality"]["value"] == 0
@@ -118,30 +118,30 @@ class Tags(HTMLParser):
         self.attributes += attrs
 
 
-def test_page__names_of_strangers_are_text_and_nothing_is_loaded():
+def test_page__untrusted_names_are_text_and_nothing_is_loaded():
     evil = "<img src=x onerror=alert(1)>\"'`|[a](http://x.y)"
     photos = planted("software", 0.9, 80)
     files = {f"{evil}{i}": photos.read(i) for i in range(80)}
     labels = [f"{evil}{v}" for v in photos.labels.values]
-    found = audit(type(photos).of_bytes(f"folder:{evil}", files, labels), progress=False)
-    for page in (page_html(found), notebook_html(found)):
+    result = audit(type(photos).of_bytes(f"folder:{evil}", files, labels), progress=False)
+    for page in (page_html(result), notebook_html(result)):
         tags = Tags()
         tags.feed(page)
         assert not {"img", "script", "iframe", "link", "a", "object"} & set(tags.tags)
         assert not any(name.startswith("on") or name in ("style", "src", "href") for name, _ in tags.attributes)
         assert "&lt;img src=x onerror=alert(1)&gt;" in page
-    page = page_html(found)
+    page = page_html(result)
     policy = re.search(r'content="(default-src[^"]*)"', page)[1]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
     assert "http" not in page.replace("http-equiv", "").replace("http://x.y", "")
-    for text in (audit_text(found), card_section(found)):
+    for text in (audit_text(result), card_section(result)):
         outside_code = re.sub(r"`[^`]*`", "", text.replace("\\`", ""))
         assert "<img" not in outside_code.replace("\\<", "")
         assert not re.search(r"(?<!\\)\]\(http", outside_code)
 
 
-def test_page__the_policy_names_the_style_that_stands_there():
+def test_page__the_policy_has_the_hash_of_its_style():
     import base64
     import hashlib
 
@@ -150,7 +150,7 @@ def test_page__the_policy_names_the_style_that_stands_there():
     assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in page
 
 
-def test_scan__goes_on_where_it_was(tmp_path, cache, monkeypatch):
+def test_scan__resumes(tmp_path, cache, monkeypatch):
     monkeypatch.setattr(scan, "BLOCK", 16)
     monkeypatch.setattr("benchmark.audit.subjects.BLOCK", 16)
     root = write(planted("format", 0.6, 80), tmp_path / "photos")
@@ -213,18 +213,18 @@ def test_scan__fifos_and_links_to_devices_are_failures(tmp_path, cache):
     os.mkfifo(root / "real" / "pipe.jpg")
     (root / "fake" / "zero.jpg").symlink_to("/dev/zero")
     (root / "fake" / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    found = audit(f"folder:{root}", pixels=50, near_duplicates=True, progress=False)
-    assert {reason for _, reason in found.failures} == {
+    result = audit(f"folder:{root}", pixels=50, near_duplicates=True, progress=False)
+    assert {reason for _, reason in result.failures} == {
         "not a regular file",
         "the file cannot be read (No such file or directory)",
     }
-    assert found.photos == 40
+    assert result.photos == 40
 
 
 @pytest.mark.parametrize(
     ("how", "form"), [("jpeg:75-420", "shards"), ("reencode", "files"), ("match", "shards"), ("drop", "files")]
 )
-def test_repair__the_header_tells_nothing_afterwards(tmp_path, cache, how, form):
+def test_repair__the_header_is_at_chance_afterwards(tmp_path, cache, how, form):
     data = f"folder:{write(planted('format', 0.5, 200), tmp_path / 'photos')}"
     out = tmp_path / "out"
     arguments = ["audit", data, "--output", str(out), "--repair", how, "--form", form, "--exit-code"]
@@ -232,11 +232,11 @@ def test_repair__the_header_tells_nothing_afterwards(tmp_path, cache, how, form)
     before, after = (json.loads((out / name).read_text()) for name in ("audit.json", "after/audit.json"))
     plan = json.loads((out / "repair.json").read_text())
     assert after["photos"] == plan["kept"] == (200 if how[0] in "jr" else 100)
-    told = {s["layer"]: s for s in after["layers"] if s["target"] == "label"}
+    layers = {s["layer"]: s for s in after["layers"] if s["target"] == "label"}
     assert {s["layer"]: s for s in before["layers"]}["header"]["accuracy"] == pytest.approx(0.75, abs=0.03)
-    assert told.get("header", {"low": 0.5})["low"] <= 0.5
+    assert layers.get("header", {"low": 0.5})["low"] <= 0.5
     assert not any(q["flagged"] and not q["content"] for q in after["questions"])
-    assert main(arguments) == 0  # again in the same folder: goes on, and says the same
+    assert main(arguments) == 0  # again in the same folder: resumes with the same result
     assert json.loads((out / "after/audit.json").read_text()) == after
 
 
@@ -286,7 +286,7 @@ def test_repair__a_dry_run_writes_no_photo(tmp_path, cache, capsys):
     assert not (tmp_path / "out" / "repaired").exists()
 
 
-def test_repair__what_is_left_is_said(tmp_path, cache, capsys):
+def test_repair__names_what_is_left(tmp_path, cache, capsys):
     """Half of the fakes are PNG of pixels that were JPEG at 60 before: a re-save hides the format, not that."""
     rng = np.random.default_rng(0)
     for i in range(80):
@@ -307,7 +307,7 @@ def test_repair__nothing_in_common(tmp_path, cache, capsys):
     assert "would leave nothing of 'fake': the classes share too little" in capsys.readouterr().err
 
 
-def test_help__costs_no_heavy_import():
+def test_help__imports_no_large_package():
     program = (
         "import sys\n"
         "from benchmark.__main__ import main\n"

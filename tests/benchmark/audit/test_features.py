@@ -50,9 +50,9 @@ FILES = [
 
 @pytest.mark.parametrize(("data", "expected"), FILES)
 def test_values_of__files_of_known_making(data, expected):
-    found = values(data)
-    assert {name: found[name] for name in expected} == expected
-    assert found.keys() == FEATURES.keys()
+    result = values(data)
+    assert {name: result[name] for name in expected} == expected
+    assert result.keys() == FEATURES.keys()
 
 
 def test_values_of__a_header_longer_than_the_first_read():
@@ -66,8 +66,8 @@ def test_values_of__heic():
     pillow_heif = pytest.importorskip("pillow_heif")
     buffer = io.BytesIO()
     pillow_heif.from_pillow(IMAGE).save(buffer)
-    found = values(buffer.getvalue())
-    assert (found["format"], found["dimensions"]) == ("HEIC", "64 x 64")
+    result = values(buffer.getvalue())
+    assert (result["format"], result["dimensions"]) == ("HEIC", "64 x 64")
 
 
 def test_values_of__name_of_a_colour_profile():

@@ -46,22 +46,22 @@ def rows(n, values=6, seed=0):
 
 def test_tally__blocks_count_as_one_table():
     frame = rows(1000)
-    found = tally(Blocks(frame, 64))
+    counts = tally(Blocks(frame, 64))
     good = frame[frame.failure == ""]
     known = good[good.label != ""]
-    assert (found.photos, found.unreadable, len(found.failures)) == (len(known), 20, 20)
-    values, counts = found.tables["label", "quality"].counts(3)
+    assert (counts.photos, counts.unreadable, len(counts.failures)) == (len(known), 20, 20)
+    values, counts = counts.tables["label", "quality"].counts(3)
     expected = pd.crosstab(known.quality, known.label)
-    order = [list(found.names["label"]).index(name) for name in expected.columns]
+    order = [list(counts.names["label"]).index(name) for name in expected.columns]
     assert pd.DataFrame(counts[:, order], values, expected.columns).sort_index().to_numpy().tolist() == (
         expected.to_numpy().tolist()
     )
-    moments = found.moments["split", "bytes"]
-    place = found.names["split"]["val"]
+    moments = counts.moments["split", "bytes"]
+    place = counts.names["split"]["val"]
     assert moments.sums[place] == pytest.approx(good[good.split == "val"].bytes.sum())
     assert moments.squares == pytest.approx((good.bytes**2).sum())
-    assert found.rows.tolist() == np.flatnonzero(frame.failure == "").tolist()
-    assert sorted(found.sample.row) == found.rows.tolist()
+    assert counts.rows.tolist() == np.flatnonzero(frame.failure == "").tolist()
+    assert sorted(counts.sample.row) == counts.rows.tolist()
 
 
 def test_tally__the_sample_is_the_same_whatever_the_blocks(monkeypatch):
@@ -97,16 +97,16 @@ def test_moments__nan_is_not_counted():
     assert moments.squares == 14
 
 
-def test_smallest_effect__is_found_in_nine_of_ten_sets():
+def test_smallest_effect__is_flagged_in_nine_of_ten_sets():
     from benchmark.stats import table_p_value
     from builders.splits import cramers_v
 
     n, questions = 1000, 20
     effect = smallest_effect(n, questions)
     rng = np.random.default_rng(0)
-    found = 0
+    counts = 0
     for seed in range(100):
         trait = rng.random(n) < (1 + effect * np.where(np.arange(n) % 2, 1, -1)) / 2
         table = np.histogram2d(np.arange(n) % 2, trait, (2, 2))[0].astype(int)
-        found += questions * table_p_value(table, seed=seed) < 0.01 and cramers_v(table) >= 0.05
-    assert 80 <= found <= 98
+        counts += questions * table_p_value(table, seed=seed) < 0.01 and cramers_v(table) >= 0.05
+    assert 80 <= counts <= 98

@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmark.__main__ import main
 from benchmark.compare.figures import draw_figures
-from benchmark.compare.published import published_rows, study_text, write_beside
+from benchmark.compare.published import published_rows, study_text, write_published
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
 from benchmark.scoring.sweep import Row
@@ -37,7 +37,7 @@ def test_published_rows__and_their_csv(tmp_path):
     probe = next(r for r in rows if r.task == "probe/jpeg")
     assert probe.difference == pytest.approx(0.02)
     assert probe.inside is False
-    write_beside(rows, tmp_path / "beside.csv")
+    write_published(rows, tmp_path / "beside.csv")
     read = list(csv.DictReader((tmp_path / "beside.csv").read_text(encoding="utf-8").splitlines()))
     line = next(r for r in read if r["task"] == "probe/jpeg")
     assert float(line["ours"]) - float(line["published"]) == pytest.approx(0.02)

@@ -1,4 +1,4 @@
-"""The article's five figures, the published encoders beside ours."""
+"""The five figures of the article, with published and measured encoders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.compare.article import _bars, _lines, _points, box_beside, draw_article, is_free
+from benchmark.compare.article import _bars, _lines, _points, draw_article, is_free, label_box
 from benchmark.compare.published import published_rows
 from benchmark.results import Result, Score, published_encoders
 from benchmark.scoring import Row
@@ -53,12 +53,12 @@ def family(name: str):
     return next(t.family for t in all_tasks().values() if t.family.name == name)
 
 
-def test_bars__hold_every_published_encoder_and_ours(rows):
+def test_bars__hold_every_published_and_measured_encoder(rows):
     panels = _bars(rows, family("processing"))
     assert len(panels) == 4
     for bars, chance in panels.values():
         assert len(bars) == 48
-        assert sum(bar.ours for bar in bars) == 1
+        assert sum(bar.measured for bar in bars) == 1
         assert [b.value for b in bars] == sorted((b.value for b in bars), reverse=True)
         assert 0 < chance < 0.5
     bars, _ = panels["JPEG, imagenet"]
@@ -68,22 +68,22 @@ def test_bars__hold_every_published_encoder_and_ours(rows):
         for s in e.scores
         if (s.task, s.data) == ("probe/jpeg", "imagenet")
     }
-    assert {b.encoder: b.value for b in bars if not b.ours} == published
-    [mine] = [b for b in bars if b.ours]
-    assert mine.value == pytest.approx(next(iter(published.values())) + 0.03)
+    assert {b.encoder: b.value for b in bars if not b.measured} == published
+    [measured] = [b for b in bars if b.measured]
+    assert measured.value == pytest.approx(next(iter(published.values())) + 0.03)
 
 
-def test_lines_and_points__hold_every_published_encoder_and_ours(rows):
+def test_lines_and_points__hold_every_published_and_measured_encoder(rows):
     lines = _lines(rows, family("knn"))
     assert [len(panel) for panel in lines.values()] == [48] * 4
     assert all(set(values) >= {"all-same", "pos-same", "neg-same"} for panel in lines.values() for *_, values in panel)
     points = _points(rows, family("retrieval"))
-    assert (len(points), sum(ours for _, _, ours, _, _ in points)) == (48, 1)
+    assert (len(points), sum(measured for _, _, measured, _, _ in points)) == (48, 1)
 
 
 @pytest.fixture
 def few(monkeypatch):
-    """Figures show three published encoders: a name at each of 48 bars is what takes time, and is tested above."""
+    """Figures show three published encoders: the names of 48 bars take time, and are tested above."""
     monkeypatch.setattr("benchmark.compare.article.published_encoders", lambda: published_encoders()[:3])
 
 
@@ -113,26 +113,26 @@ def test_draw_article__five_figures_as_png_and_svg(few, rows, tmp_path):
     ]
 
 
-def test_draw_article__what_is_absent_is_left_out_and_what_is_not_comparable_is_said(tmp_path):
+def test_draw_article__absent_figures_are_left_out_and_titles_note_what_is_not_comparable(tmp_path):
     other = dataclasses.replace(result("paircams"), data={"name": "folder:mine"})
     other = dataclasses.replace(other, scores=tuple(dataclasses.replace(s, data="folder:mine") for s in other.scores))
     rows = published_rows([Row(SPEC, "folder:mine", "scored", "", "x", other)])
     assert {name.split(".")[0] for name in draw_article(rows, [other], tmp_path)} <= {"article-5-retrieval"}
-    strange = result("imagenet")
-    strange = dataclasses.replace(
-        strange, scores=tuple(dataclasses.replace(s, data="folder:x") for s in strange.scores)
+    renamed = result("imagenet")
+    renamed = dataclasses.replace(
+        renamed, scores=tuple(dataclasses.replace(s, data="folder:x") for s in renamed.scores)
     )
     rows = published_rows(
-        [Row(SPEC, "folder:x", "scored", "", "x", dataclasses.replace(strange, data={"name": "folder:x"}))]
+        [Row(SPEC, "folder:x", "scored", "", "x", dataclasses.replace(renamed, data={"name": "folder:x"}))]
     )
     assert all("not comparable" in title for title in _bars(rows, family("processing")))
     assert draw_article([], [], tmp_path) == []
 
 
 def test_names__cover_neither_points_nor_names():
-    left, right, bottom, top = box_beside(0.5, 0.5, 20, 1.0, 1)
+    left, right, bottom, top = label_box(0.5, 0.5, 20, 1.0, 1)
     assert left > 0.5
-    assert box_beside(0.5, 0.5, 20, 1.0, -1)[:2] == pytest.approx((1 - right, 1 - left))
+    assert label_box(0.5, 0.5, 20, 1.0, -1)[:2] == pytest.approx((1 - right, 1 - left))
     assert is_free((left, right, bottom, top), [], [(0.5, 0.5), (right + 0.01, 0.5)])
     assert not is_free((left, right, bottom, top), [], [(0.6, 0.51)])
     assert not is_free((left, right, bottom, top), [(0.6, 0.9, 0.51, 0.6)], [])

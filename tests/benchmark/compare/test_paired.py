@@ -10,15 +10,14 @@ import pytest
 
 from benchmark.cli.compare import main
 from benchmark.compare.paired import compare_runs
-from benchmark.results.answers import read_answers
-from benchmark.results.answers import read_run as read_run_by
+from benchmark.results import read_answers, read_runs
 from benchmark.retrieval import pair_retrieval
 from benchmark.scoring.run import Scored
 from benchmark.stats import paired_difference
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
-from tests.support.probe_runs import UNDER_PRESET, N, probe_run, write
+from tests.support.probe_runs import UNDER_PRESET, N, probe_run, read_run, write
 
 
 @pytest.fixture
@@ -29,12 +28,8 @@ def answers():
     return {"strong": rng.random(N) < 0.9, "base": base, "nearly": base ^ flips}
 
 
-def read_run(folder):
-    return read_run_by(folder, all_tasks())
-
-
 def replace_answers(folder: Path, **arrays) -> None:
-    """Other answers beside a result of an older version, which did not record their hash."""
+    """Other answers for a result of an older version, which has no hash of them."""
     np.savez(folder / "answers.npz", **arrays)
     raw = json.loads((folder / "result.json").read_text())
     del raw["environment"]["answers_sha256"], raw["environment"]["values_sha256"]
@@ -208,11 +203,11 @@ def test_compare__answers_that_cannot_be_read_cost_their_own_task_alone(tmp_path
     assert "1 of 1 differences are significant" in printed.out
 
 
-def test_read_run__a_pickle_in_the_answers_is_refused(tmp_path, answers):
+def test_read_runs__a_pickle_in_the_answers_is_refused(tmp_path, answers):
     (folder,) = write(tmp_path, a=probe_run("a", answers["base"]))
     replace_answers(folder, **{"probe/jpeg/predicted": np.array([{"not": "data"}], dtype=object)})
-    with pytest.raises(DataError, match="cannot be read"):
-        read_run(folder)
+    (refused,) = read_runs(folder, all_tasks()).refused
+    assert "cannot be read" in refused.reason
 
 
 @pytest.mark.parametrize(

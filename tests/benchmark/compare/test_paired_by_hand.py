@@ -7,16 +7,10 @@ import pytest
 
 from benchmark.cli.compare import main
 from benchmark.compare.paired import Compared, compare_runs, comparison_text
-from benchmark.results import answers as kept_answers
-from benchmark.results.answers import Run
-from benchmark.results.schema import Result, Score
+from benchmark.results import Result, Run, Score
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from benchmark.tasks import all_tasks
-
-
-def read_run(folder: Path) -> Run:
-    return kept_answers.read_run(folder, all_tasks())
+from tests.support.probe_runs import read_run
 
 
 def written(

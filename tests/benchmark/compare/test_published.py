@@ -21,9 +21,9 @@ NAME = "CLIP (ViT-B/16, WIT)"
 
 def published_run(tmp_path, data="imagenet", encoder="mine", environment=UNDER_PRESET):
     """A run whose first score is the published one and whose second is far from it."""
-    theirs = published_encoders()[0]
-    jpeg = theirs.score("probe/jpeg", "imagenet", "accuracy").value
-    spd = theirs.score("knn/jpeg", "imagenet", "spd").value
+    clip = published_encoders()[0]
+    jpeg = clip.score("probe/jpeg", "imagenet", "accuracy").value
+    spd = clip.score("knn/jpeg", "imagenet", "spd").value
     scores = (
         Score("probe/jpeg", data, "accuracy", jpeg, jpeg - 0.01, jpeg + 0.01, 50_000, 1 / 6),
         Score("knn/jpeg", data, "spd", spd - 0.2, spd - 0.21, spd - 0.19, 50_000, 0.0),
@@ -34,7 +34,7 @@ def published_run(tmp_path, data="imagenet", encoder="mine", environment=UNDER_P
     return write_scored(Scored(result, {}), tmp_path / "run", single=True)
 
 
-def test_compare_published__ours_theirs_difference_and_inside(tmp_path, capsys):
+def test_compare_published__values_difference_and_inside(tmp_path, capsys):
     folder = published_run(tmp_path)
     assert main([str(folder), "--published", NAME]) == 0
     out = capsys.readouterr().out
@@ -46,11 +46,11 @@ def test_compare_published__ours_theirs_difference_and_inside(tmp_path, capsys):
     assert "Not comparable" not in out
 
 
-def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
+def test_compare_published__other_photos_are_not_comparable(tmp_path, capsys):
     folder = published_run(tmp_path, data="folder:mine")
     assert main([str(folder), "--published", NAME, "--tasks", "probe/*"]) == 0
     out = capsys.readouterr().out
-    assert out.count("probe/jpeg accuracy") == 2  # beside ImageNet and beside iNaturalist
+    assert out.count("probe/jpeg accuracy") == 2  # with ImageNet and with iNaturalist
     assert "**Not comparable**: 2 of 2 rows are of other photos" in out
     assert "not comparable (another data set)" in out
     assert "not comparable (50,000 photos; the study: 24,426" in out.replace(" of 8,142", "")
@@ -58,7 +58,7 @@ def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "n", "classes", "unlike"),
+    ("name", "n", "classes", "reason"),
     [
         ("imagenet", 50_000, 1000, ""),
         ("imagenet", 1_200, 20, "1,200 photos of 20 classes; the study: 50,000 of 1,000"),
@@ -68,28 +68,26 @@ def test_compare_published__other_photos_are_said_so(tmp_path, capsys):
         ("folder:mine", 50_000, 1000, "another data set"),
     ],
 )
-def test_pair_with_published__comparable_are_the_same_photos_alone(name, n, classes, unlike):
-    theirs = published_encoders()[0]
-    value = theirs.score("knn/jpeg", "imagenet", "all-same").value
+def test_pair_with_published__only_the_same_photos_are_comparable(name, n, classes, reason):
+    clip = published_encoders()[0]
+    value = clip.score("knn/jpeg", "imagenet", "all-same").value
     score = Score("knn/jpeg", name, "all-same", value, value - 0.01, value + 0.01, n, 0.001)
     row = pair_with_published(
-        Result({"id": "x"}, {"name": name, "classes": classes}, UNDER_PRESET, (score,), (), {}, ""), theirs
+        Result({"id": "x"}, {"name": name, "classes": classes}, UNDER_PRESET, (score,), (), {}, ""), clip
     )[0]
-    assert row.unlike == unlike
-    assert row.inside is (True if not unlike else None)
+    assert row.not_comparable == reason
+    assert row.inside is (True if not reason else None)
 
 
-def test_pair_with_published__of_acquisition_and_pairs_their_own_counts_decide():
-    theirs = published_encoders()[0]
+def test_pair_with_published__of_acquisition_and_pairs_compares_their_counts():
+    clip = published_encoders()[0]
     scores = (
         Score("probe/make", "flickrexif", "accuracy", 0.5, 0.4, 0.6, 4_500, 1 / 9, {"classes": 9}),
         Score("probe/model", "flickrexif", "accuracy", 0.5, 0.4, 0.6, 8_800, 1 / 87, {"classes": 87}),
         Score("retrieval/pairs", "paircams", "same", 0.9, 0.8, 0.95, 700, 1 / 700),
     )
-    rows = pair_with_published(
-        Result({"id": "x"}, {"name": "x", "classes": 1}, UNDER_PRESET, scores, (), {}, ""), theirs
-    )
-    assert [r.unlike for r in rows] == [
+    rows = pair_with_published(Result({"id": "x"}, {"name": "x", "classes": 1}, UNDER_PRESET, scores, (), {}, ""), clip)
+    assert [r.not_comparable for r in rows] == [
         "",
         "8,800 photos of 87 classes; the study: 8,800 of 88",
         "700 pairs; the study: 730",
@@ -109,9 +107,9 @@ def test_compare_published__a_part_of_the_study_counts_comparable_rows_only(tmp_
 
 
 def test_compare_published__another_preset_is_not_comparable_without_a_flag(tmp_path, capsys):
-    """A converged probe on the study's own photos; and one choice of the preset that was made otherwise."""
-    ours = {"options": {"protocol": "converged"}}
-    folder = published_run(tmp_path / "ours", environment=ours)
+    """A converged probe on the photos of the study; and one choice that differs from the preset."""
+    converged = {"options": {"protocol": "converged"}}
+    folder = published_run(tmp_path / "converged", environment=converged)
     assert main([str(folder), "--published", NAME]) == 0
     out = capsys.readouterr().out
     assert out.count("not comparable (preset camtrace; the study: iccv2025)") == 2
@@ -147,7 +145,7 @@ def test_published_encoder__by_its_own_id_and_by_mistake():
         published_encoder("", "mine:encode")
 
 
-def test_pair_with_published__every_published_number_is_beside_itself():
+def test_pair_with_published__every_published_number_equals_itself():
     for encoder in published_encoders()[:3]:
         scores = tuple(Score(s.task, s.data, s.metric, s.value, s.low, s.high, s.n, s.chance) for s in encoder.scores)
         result = Result({"id": "x"}, {"name": "x"}, UNDER_PRESET, scores, (), {}, "")

@@ -32,7 +32,7 @@ def result(
     preset=None,
     **encoder,
 ):
-    """A result as ``benchmark.scoring.run`` writes it, around the scores that a test is about."""
+    """A result in the form of ``benchmark.scoring.run`` with the scores of a test."""
     facts = {
         "id": encoder_id,
         "library": "timm",
@@ -93,7 +93,7 @@ def probes(*values, protocol="converged"):
 
 def neighbours(plain=0.6, spd=0.1):
     """Every kNN set-up of the four parameters."""
-    found = []
+    scores = []
     for p in PARAMETERS:
         values = {
             "all-same": plain,
@@ -103,9 +103,9 @@ def neighbours(plain=0.6, spd=0.1):
             "uniform": plain - 0.005,
             "uniform-test": plain - 0.005,
         }
-        found += [score(f"knn/{p}", metric, value, chance=0.01, k=10) for metric, value in values.items()]
-        found.append(score(f"knn/{p}", "spd", values["pos-same"] - values["neg-same"], chance=0.0, k=10))
-    return found
+        scores += [score(f"knn/{p}", metric, value, chance=0.01, k=10) for metric, value in values.items()]
+        scores.append(score(f"knn/{p}", "spd", values["pos-same"] - values["neg-same"], chance=0.0, k=10))
+    return scores
 
 
 HISTOGRAM = {

@@ -1,4 +1,4 @@
-"""Which results of strangers a board takes, and what it says where results of one encoder disagree."""
+"""Untrusted results that a board accepts or refuses, and results of one encoder that disagree."""
 
 import dataclasses
 import datetime

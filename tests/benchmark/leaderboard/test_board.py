@@ -3,9 +3,9 @@ import dataclasses
 import pytest
 
 from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.board_data import commands
 from benchmark.leaderboard.entries import measured_entries, published_entries
 from benchmark.leaderboard.means import folded
-from benchmark.leaderboard.site import commands
 from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Failure
@@ -14,7 +14,7 @@ from benchmark.tasks import all_tasks
 
 
 def board_of(*results, published=False):
-    files = [ResultFile(f"{i}.json", one) for i, one in enumerate(results)]
+    files = [ResultFile(f"{i}.json", measured) for i, measured in enumerate(results)]
     study = published_entries(published_encoders(), {}) if published else []
     return build_board([*study, *measured_entries(files)])
 
@@ -143,8 +143,8 @@ def test_flags__chance_protocol_metadata_and_inconsistent(make):
 
 def as_in_the_study(make, *, n=50_000, train=1_281_167, canary="c0dec"):
     scores = [dataclasses.replace(s, n=n) for s in make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025")]
-    one = make.result("a", scores, data="imagenet", canary=canary, preset=make.under_preset)
-    return dataclasses.replace(one, data={**one.data, "photos": {"train": train, "val": n}})
+    measured = make.result("a", scores, data="imagenet", canary=canary, preset=make.under_preset)
+    return dataclasses.replace(measured, data={**measured.data, "photos": {"train": train, "val": n}})
 
 
 def test_data_sets__whole_imagenet_joins_the_studys_columns(make):
@@ -156,26 +156,28 @@ def test_data_sets__whole_imagenet_joins_the_studys_columns(make):
 
 
 @pytest.mark.parametrize(
-    ("preset", "told"),
+    ("preset", "settings"),
     [
         (None, "preset camtrace"),
         ({"protocol": "iccv2025"}, "preset camtrace with protocol iccv2025"),
         ({"preset": "iccv2025", "preprocess": "squash"}, "preset iccv2025 with preprocess squash"),
     ],
 )
-def test_data_sets__another_preset_than_the_studys_has_columns_of_its_own(make, preset, told):
-    """On the study's own photos; the last two each differ from the study's preset in one choice."""
+def test_data_sets__another_preset_than_the_studys_has_separate_columns(make, preset, settings):
+    """On the photos of the study; the last two each differ from the study's preset in one choice."""
     protocol = "converged" if preset is None else "iccv2025"
     scores = [dataclasses.replace(s, n=50_000) for s in make.probes(0.5, 0.6, 0.7, 0.4, protocol=protocol)]
     scores.append(dataclasses.replace(make.score("knn/jpeg", "all-same", 0.7, k=10, ties={"share": 0.1}), n=50_000))
-    one = make.result("a", scores, data="imagenet", preset=preset and {**make.under_preset, "preset": "", **preset})
+    measured = make.result(
+        "a", scores, data="imagenet", preset=preset and {**make.under_preset, "preset": "", **preset}
+    )
     if preset == {"protocol": "iccv2025"}:
-        one.environment["options"].update(preprocess="own", ties="nearest", orientation="upright")
-    one = dataclasses.replace(one, data={**one.data, "photos": {"train": 1_281_167, "val": 50_000}})
-    board = board_of(one, published=True)
+        measured.environment["options"].update(preprocess="own", ties="nearest", orientation="upright")
+    measured = dataclasses.replace(measured, data={**measured.data, "photos": {"train": 1_281_167, "val": 50_000}})
+    board = board_of(measured, published=True)
     columns = [c for c in board.columns if (c.task, c.metric) == ("probe/jpeg", "accuracy") and c.data == "imagenet"]
-    assert sorted((c.settings, len(c.cells)) for c in columns) == [("", 47), (told, 1)]
-    assert any(c.meaning.label.endswith(f"({told})") for c in columns)
+    assert sorted((c.settings, len(c.cells)) for c in columns) == [("", 47), (settings, 1)]
+    assert any(c.meaning.label.endswith(f"({settings})") for c in columns)
     of_votes = [c for c in board.columns if (c.task, c.metric) == ("knn/jpeg", "all-same") and c.data == "imagenet"]
     assert len(of_votes) == 2
 
@@ -199,9 +201,11 @@ def test_data_sets__other_codecs_never_share_a_column(make):
     assert all("codec canary" in d.note for d in board.data)
 
 
-def with_hashes(one, question, ids="1d5"):
-    data = {k: v for k, v in one.data.items() if k != "question_hash"}
-    return dataclasses.replace(one, data={**data, "ids_hash": ids, **({"question_hash": question} if question else {})})
+def with_hashes(measured, question, ids="1d5"):
+    data = {k: v for k, v in measured.data.items() if k != "question_hash"}
+    return dataclasses.replace(
+        measured, data={**data, "ids_hash": ids, **({"question_hash": question} if question else {})}
+    )
 
 
 def test_data_sets__only_equal_questions_share_a_column(make):
@@ -231,17 +235,19 @@ def test_data_sets__the_studys_column_goes_to_one_question_and_first_to_a_named_
 
 
 def test_commands__say_what_is_local_in_comments_of_the_shell(make):
-    one = make.result("a", make.probes(0.5))
+    measured = make.result("a", make.probes(0.5))
     local = {"data": "PATH: your folder of 3 photos\nrm -r x", "model": 7}
-    one = dataclasses.replace(one, environment={**one.environment, "command": "camtrace score -x", "local": local})
-    (entry,) = board_of(one).entries
+    measured = dataclasses.replace(
+        measured, environment={**measured.environment, "command": "camtrace score -x", "local": local}
+    )
+    (entry,) = board_of(measured).entries
     assert commands(entry) == ["# PATH: your folder of 3 photos rm -r x\ncamtrace score -x"]
 
 
 def test_settings__another_k_is_another_column(make):
-    one = make.result("a", [make.score("knn/jpeg", "all-same", 0.5, k=10)])
+    measured = make.result("a", [make.score("knn/jpeg", "all-same", 0.5, k=10)])
     two = make.result("b", [make.score("knn/jpeg", "all-same", 0.6, k=1)])
-    board = board_of(one, two)
+    board = board_of(measured, two)
     assert sorted(c.meaning.label for c in board.columns) == ["all-same (k = 1)", "all-same (k = 10)"]
 
 

@@ -36,7 +36,7 @@ def study_site(make, tmp_path):
 
 @pytest.fixture
 def both(site):
-    """(accuracy, trace, name) of every row that has both, by the board's own data."""
+    """(accuracy, trace, name) of every row that has both, from the data of the board."""
     board = json.loads((site / "data.json").read_text(encoding="utf-8"))
     at = [next(i for i, c in enumerate(board["columns"]) if c["id"].startswith(name)) for name in (WANT, TRACE)]
     return [
@@ -75,8 +75,8 @@ def test_choice__most_trace_for_forensics(address, both, open_page):
 def test_choice__the_line_joins_those_that_none_beats(address, both, open_page):
     page = open_page(address)
     beaten = {name for a, t, name in both if any((a2 >= a and t2 <= t) and (a2 > a or t2 < t) for a2, t2, _ in both)}
-    said = page.locator("#choose .summary").inner_text()
-    assert f"{len(both)} encoders have both scores; {len(both) - len(beaten)} of them no other one beats" in said
+    summary = page.locator("#choose .summary").inner_text()
+    assert f"{len(both)} encoders have both scores; {len(both) - len(beaten)} of them no other one beats" in summary
     assert page.locator("#choose g[data-mark=dot] > *").count() == len(both)
     names = page.locator("#choose g[data-mark=text] text").all_text_contents()
     assert len(names) > 15  # at their points, as far as they do not cover each other
@@ -91,11 +91,11 @@ def test_choice__nothing_is_accurate_enough(address, open_page):
 def test_own_rows__are_found_from_the_first_view(address, open_page):
     """Measured on other photos than the pair in view: one click brings theirs, and there they are named in the list."""
     page = open_page(address)
-    said = page.locator("#choose .own-title")
-    assert said.inner_text().startswith(
+    title = page.locator("#choose .own-title")
+    assert title.inner_text().startswith(
         "2 encoders measured with camtrace have other scores: kNN all-same, toy against "
     )
-    said.locator("a").click()
+    title.locator("a").click()
     page.locator(".best .measured").first.wait_for()  # the page follows its address a moment later
     assert page.locator("#choice-want").input_value().startswith("summary/all-same~mean~toy~")
     assert page.locator(".best .measured").first.inner_text().startswith("timm/whole (measured): trace 55.0")
@@ -105,11 +105,11 @@ def test_own_rows__are_found_from_the_first_view(address, open_page):
 def test_own_rows__say_where_they_stand(study_site, open_page):
     """Beside published rows the measured ones are listed wherever they stand."""
     page = open_page(f"{(study_site / 'index.html').as_uri()}#floor=60")
-    kept = json.loads((study_site / "data.json").read_text(encoding="utf-8"))
-    at = [next(i for i, c in enumerate(kept["columns"]) if c["id"] == name) for name in (WANT, TRACE)]
+    board = json.loads((study_site / "data.json").read_text(encoding="utf-8"))
+    at = [next(i for i, c in enumerate(board["columns"]) if c["id"] == name) for name in (WANT, TRACE)]
     traces = sorted(
         row["cells"][at[1]][0]
-        for row in kept["rows"]
+        for row in board["rows"]
         if row["cells"][at[0]] and row["cells"][at[1]] and row["cells"][at[0]][0] >= 0.6
     )
     own = page.locator(".best.own li")

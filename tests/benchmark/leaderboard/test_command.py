@@ -102,9 +102,9 @@ def test_group_means__an_encoder_published_and_measured_counts_once(make, tmp_pa
     probes = make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025")
     scores = [dataclasses.replace(s, n=50_000) for s in probes]
     named = {"data": "imagenet", "group": "CVL", "preset": make.under_preset}
-    one = make.result("openai/clip-vit-base-patch16", scores, **named)
-    one = dataclasses.replace(one, data={**one.data, "photos": {"train": 1_281_167}})
-    write_result(one, tmp_path / "r.json")
+    measured = make.result("openai/clip-vit-base-patch16", scores, **named)
+    measured = dataclasses.replace(measured, data={**measured.data, "photos": {"train": 1_281_167}})
+    write_result(measured, tmp_path / "r.json")
     main(["--results", str(tmp_path), "--output", str(tmp_path / "site")])
     means = json.loads((tmp_path / "site" / "data.json").read_text())["group_means"]["probe/jpeg~accuracy~imagenet"]
     assert means["CVL"]["n"] == 24
@@ -119,7 +119,7 @@ def hub(make):
     files = {"results/a/toy/1.json": good, "results/b.json": b"{}", "README.md": b"x", "results/huge.json": b""}
     sizes = {name: 100 * 2**20 if "huge" in name else len(body) for name, body in files.items()}
     commit = "a" * 40
-    asked = []
+    requests = []
 
     class Hub(BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -127,7 +127,7 @@ def hub(make):
 
         def do_GET(self):
             path = unquote(urlparse(self.path).path)
-            asked.append(path)
+            requests.append(path)
             if path.startswith("/api/datasets/camtrace/results/tree/"):
                 tree = [{"type": "file", "oid": "0" * 40, "size": sizes[name], "path": name} for name in files]
                 return self.answer(json.dumps(tree).encode(), "application/json")
@@ -160,7 +160,7 @@ def hub(make):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
+    yield f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
     server.server_close()
 
@@ -185,13 +185,13 @@ def run_against(address, tmp_path, repo):
 
 
 def test_main__reads_a_hub_repo(hub, tmp_path):
-    address, asked = hub
+    address, requests = hub
     done = run_against(address, tmp_path, "camtrace/results")
     assert done.returncode == 0, done.stderr
     assert "1 measured encoders from 1 result files (2 refused)" in done.stdout
     assert "refused results/huge.json: 100 MiB, more than" in done.stdout
     assert "refused results/b.json: schema_version" in done.stdout
-    assert not any(path.endswith(("huge.json", "README.md")) for path in asked)
+    assert not any(path.endswith(("huge.json", "README.md")) for path in requests)
 
 
 def test_main__a_missing_repo_is_one_sentence(hub, tmp_path):

@@ -1,12 +1,12 @@
-"""An eraser on the board: a row of its own that knows its encoder, an arrow in the plane, no part of group means."""
+"""An eraser on the board: a separate row with a link to its encoder, an arrow in the plane, no part of group means."""
 
 import dataclasses
 
 from benchmark.cli.leaderboard import main as leaderboard
 from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.board_data import board_json
 from benchmark.leaderboard.columns import meaning
 from benchmark.leaderboard.entries import encoder_of, measured_entries
-from benchmark.leaderboard.site import board_json
 from benchmark.results import Score, read_results, write_result
 from tests.benchmark.publishing.conftest import result
 

@@ -51,10 +51,10 @@ def run(make):
         make.score("retrieval/pairs", "same", 0.9),
         make.score("retrieval/pairs", "different", 0.75, lost=lost),
     ]
-    one = make.result("timm/whole", scores)
+    result = make.result("timm/whole", scores)
     cost = {"photos": 8, "views": 8, "views_per_second": 310.0, "seconds": {"embedding": 1.0}}
-    environment = {**one.environment, "codec": {"pillow": "13.0.0"}, "command": "camtrace score"}
-    return dataclasses.replace(one, cost=cost, environment=environment)
+    environment = {**result.environment, "codec": {"pillow": "13.0.0"}, "command": "camtrace score"}
+    return dataclasses.replace(result, cost=cost, environment=environment)
 
 
 def data_of(page: str) -> dict:
@@ -71,8 +71,8 @@ def test_thumbnails__are_small_pictures_of_the_named_photos(make):
 
 
 def test_thumbnails__no_more_than_there_is_room_for(make, monkeypatch):
-    one = len(shown_photos([run(make)], [photo_set()], passed_on=False).photos["toy"]["0/phone.jpg"])
-    monkeypatch.setattr(module, "MOST_BYTES", one)
+    size = len(shown_photos([run(make)], [photo_set()], passed_on=False).photos["toy"]["0/phone.jpg"])
+    monkeypatch.setattr(module, "MOST_BYTES", size)
     assert list(shown_photos([run(make)], [photo_set()], passed_on=False).photos["toy"]) == ["0/phone.jpg"]
 
 
@@ -88,12 +88,12 @@ def test_report__says_what_its_ranks_are_from(make):
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_gallery__shows_the_other_half_on_focus(few_published, make, tmp_path, axe, open_page, width, scheme):
-    one, path = run(make), tmp_path / "report.html"
-    write_report_page([one], report_text([one], all_tasks()), path, photos=[photo_set()])
+    result, path = run(make), tmp_path / "report.html"
+    write_report_page([result], report_text([result], all_tasks()), path, photos=[photo_set()])
     page = open_page(f"{path.as_uri()}#view=figures", width=width, scheme=scheme)
-    said = page.locator("#gallery .summary").inner_text()
-    assert said.startswith("20 of 80 queries (25.0 %) lost their target")
-    assert "; 12 of these find it" in said
+    text_shown = page.locator("#gallery .summary").inner_text()
+    assert text_shown.startswith("20 of 80 queries (25.0 %) lost their target")
+    assert "; 12 of these find it" in text_shown
     card = page.locator("#gallery .pair").first
     assert card.locator("img").evaluate_all("all => all.map(i => i.naturalWidth)") == [160, 160, 160]
     assert card.locator(".words").inner_text() == (

@@ -188,8 +188,8 @@ def test_csv__of_an_encoder_and_of_the_groups(address, site, open_page):
         page.locator("#groups button").click()
     table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
     column = next(c for c in board["columns"] if c["task"] == "probe/jpeg" and c["data"] == "imagenet")
-    found = {r["group"]: float(r["mean"]) for r in table if (r["task"], r["data"]) == ("probe/jpeg", "imagenet")}
-    assert found == {group: mean["mean"] for group, mean in board["group_means"][column["id"]].items()}
+    read = {r["group"]: float(r["mean"]) for r in table if (r["task"], r["data"]) == ("probe/jpeg", "imagenet")}
+    assert read == {group: mean["mean"] for group, mean in board["group_means"][column["id"]].items()}
 
 
 def test_csv__is_the_table_at_full_precision(address, site, open_page):
@@ -309,18 +309,18 @@ def test_encoder_page__of_a_published_encoder_cites_the_study(address, open_page
 
 def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
     evil = '<img src=x onerror="alert(1)">=cmd()</script><script>alert(2)</script>'
-    one = make.result(
+    measured = make.result(
         "ok", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours()], data="ok", training_data=evil, library=evil
     )
     # As if the reader had let them through: names, data, settings and free text.
-    one = dataclasses.replace(
-        one,
-        encoder={**one.encoder, "id": evil},
-        data={**one.data, "name": evil},
-        scores=tuple(dataclasses.replace(s, data=evil) for s in one.scores),
-        environment={**one.environment, "device": evil, "command": evil, "versions": {evil: evil}},
+    measured = dataclasses.replace(
+        measured,
+        encoder={**measured.encoder, "id": evil},
+        data={**measured.data, "name": evil},
+        scores=tuple(dataclasses.replace(s, data=evil) for s in measured.scores),
+        environment={**measured.environment, "device": evil, "command": evil, "versions": {evil: evil}},
     )
-    board = build_board(measured_entries([ResultFile(evil, one)]))
+    board = build_board(measured_entries([ResultFile(evil, measured)]))
     write_site(board, [Refusal(evil, evil)], tmp_path / "site", title=evil)
     where = (tmp_path / "site" / "index.html").as_uri()
     key = board.entries[0].key
@@ -346,8 +346,8 @@ def test_data_set_of_the_hub__has_the_address_of_its_viewer(make, tmp_path, open
     }
     page = None
     for i, (name, expected) in enumerate(names.items()):
-        one = make.result("ok", [*make.probes(0.5, 0.6, 0.7, 0.4)], data=name)
-        board = build_board(measured_entries([ResultFile("a.json", one)]))
+        measured = make.result("ok", [*make.probes(0.5, 0.6, 0.7, 0.4)], data=name)
+        board = build_board(measured_entries([ResultFile("a.json", measured)]))
         write_site(board, [], tmp_path / str(i), title="board")
         where = (tmp_path / str(i) / "index.html").as_uri()
         page = open_page(f"{where}#view=encoder&encoder={board.entries[0].key}", instead_of=page)

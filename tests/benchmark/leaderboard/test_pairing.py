@@ -1,4 +1,4 @@
-"""Ranks of rows whose answers by photo are at hand, against each pair by itself, and where pairing is refused."""
+"""Ranks of rows with answers by photo, compared with ``paired_difference`` of each pair, and pairs that are refused."""
 
 import csv
 import dataclasses
@@ -12,7 +12,6 @@ from scipy import stats
 
 from benchmark.cli.leaderboard import main
 from benchmark.leaderboard import pairing
-from benchmark.leaderboard import pairing as kept_answers
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.leaderboard.means import means
@@ -34,9 +33,9 @@ def reads(right, *, classes=6, photos=None):
 def tells(right, photos, owners=None):
     """Arrays of an acquisition probe that is right about photos where ``right`` [n] says so."""
     right = np.asarray(right, dtype=bool)
-    kept = {"predicted": np.where(right, 1, 2)[None, None].astype(np.uint8), "photos": np.asarray(photos)}
-    kept["expected"] = np.ones((1, len(right)), np.uint8)
-    return kept if owners is None else {**kept, "clusters": np.asarray(owners)}
+    arrays = {"predicted": np.where(right, 1, 2)[None, None].astype(np.uint8), "photos": np.asarray(photos)}
+    arrays["expected"] = np.ones((1, len(right)), np.uint8)
+    return arrays if owners is None else {**arrays, "clusters": np.asarray(owners)}
 
 
 def finds(pos, neg):
@@ -47,32 +46,32 @@ def finds(pos, neg):
 
 @pytest.fixture
 def board(make, tmp_path):
-    """Writes runs (encoder -> task -> arrays) as a run writes them, and makes a board of them."""
+    """Function that writes runs (arrays by task, by encoder) and makes a board of them."""
 
-    def written(runs, *, spoil=lambda name, place: None, data=lambda name: {}):
+    def written(runs, *, spoil=lambda name, folder: None, data=lambda name: {}):
         files = []
         for name, arrays in runs.items():
-            kept = {f"{task}/{key}": array for task, own in arrays.items() for key, array in own.items()}
-            answers = read_answers(kept, all_tasks())
+            stored = {f"{task}/{key}": array for task, of_task in arrays.items() for key, array in of_task.items()}
+            answers = read_answers(stored, all_tasks())
             assert not answers.unreadable
-            scores = [score_of(task, metric, found) for (task, metric), found in answers.values.items()]
-            one = make.result(name, scores)
-            one = dataclasses.replace(one, data={**one.data, "question_hash": "q", **data(name)})
-            place = tmp_path / "runs" / name
-            write_result(one, place / "result.json")
-            np.savez_compressed(place / "answers.npz", **kept)
-            spoil(name, place)
-            files.append(ResultFile(f"{name}/result.json", one, path=place / "result.json"))
+            scores = [score_of(task, metric, values) for (task, metric), values in answers.values.items()]
+            result = make.result(name, scores)
+            result = dataclasses.replace(result, data={**result.data, "question_hash": "q", **data(name)})
+            folder = tmp_path / "runs" / name
+            write_result(result, folder / "result.json")
+            np.savez_compressed(folder / "answers.npz", **stored)
+            spoil(name, folder)
+            files.append(ResultFile(f"{name}/result.json", result, path=folder / "result.json"))
         return build_board(measured_entries(files))
 
     return written
 
 
-def score_of(task, metric, found: PhotoValues) -> Score:
-    """A score with an interval so wide that intervals alone would tell no two rows apart."""
-    value, floor = float(found.values.mean()), found.bounds[0]
-    chance = 0.0 if floor < 0 else 1 / CLASSES.get(task.partition("/")[2], 5)
-    return Score(task, "toy", metric, value, max(floor, value - 0.4), min(1.0, value + 0.4), len(found.photos), chance)
+def score_of(task, metric, values: PhotoValues) -> Score:
+    """A score with an interval so wide that no two rows differ by their intervals."""
+    value, least = float(values.values.mean()), values.bounds[0]
+    chance = 0.0 if least < 0 else 1 / CLASSES.get(task.partition("/")[2], 5)
+    return Score(task, "toy", metric, value, max(least, value - 0.4), min(1.0, value + 0.4), len(values.photos), chance)
 
 
 def column(board, task, metric="accuracy"):
@@ -80,19 +79,19 @@ def column(board, task, metric="accuracy"):
 
 
 def p_values(board, task, metric="accuracy"):
-    """Of every pair of a column, by the names of encoders; None where they were not paired."""
+    """P-values of every pair of a column, by the names of encoders; None where they were not paired."""
     names = {e.key: e.id for e in board.entries}
-    found = defaultdict(dict)
+    scores = defaultdict(dict)
     for entry in board.entries:
         for o in entry.observations:
-            found["toy", o.task, o.metric, o.settings][entry.key] = o
-    found.update(means("toy", found))
-    (held,) = [held for key, held in found.items() if key[1:3] == (task, metric)]
+            scores["toy", o.task, o.metric, o.settings][entry.key] = o
+    scores.update(means("toy", scores))
+    (by_entry,) = [by_entry for key, by_entry in scores.items() if key[1:3] == (task, metric)]
     signed = column(board, task, metric).meaning.kind == "difference"
-    p = pairing.pairs_at_hand(list(held.values()), StoredAnswers(all_tasks()), signed=signed)
-    places = itertools.permutations(range(len(held)), 2)
-    ids = [names[key] for key in held]
-    return {(ids[i], ids[j]): None if np.isnan(p[i, j]) else float(p[i, j]) for i, j in places}
+    p = pairing.paired_p_values(list(by_entry.values()), StoredAnswers(all_tasks()), signed=signed)
+    pairs = itertools.permutations(range(len(by_entry)), 2)
+    ids = [names[key] for key in by_entry]
+    return {(ids[i], ids[j]): None if np.isnan(p[i, j]) else float(p[i, j]) for i, j in pairs}
 
 
 def ranks(board, task, metric="accuracy"):
@@ -299,60 +298,59 @@ def test_pairs__not_of_the_same_photos(board, answers, name, data):
 
 
 def test_pairs__answers_that_are_not_those_of_the_score_are_not_taken(board, answers):
-    """The file changed after the result was accepted: each answer is held to its score when it is read."""
+    """The file changed after the result was accepted: answers are checked whenever they are read."""
 
-    def spoil(name, place):
+    def spoil(name, folder):
         if name == "b":
             forged = {f"probe/jpeg/{k}": v for k, v in reads(np.full(60, 1)).items()}
-            np.savez_compressed(place / "answers.npz", **forged)
+            np.savez_compressed(folder / "answers.npz", **forged)
 
     made = board({n: {"probe/jpeg": reads(right)} for n, right in answers.items()}, spoil=spoil)
     assert {pair for pair, p in p_values(made, "probe/jpeg").items() if p is not None} == {("a", "c"), ("c", "a")}
-    (place,) = {e.files[0].path for e in made.entries if e.id == "c"}
-    place.with_name("answers.npz").write_bytes(b"no archive")
+    (path,) = {e.files[0].path for e in made.entries if e.id == "c"}
+    path.with_name("answers.npz").write_bytes(b"no archive")
     assert set(p_values(made, "probe/jpeg").values()) == {None}
 
 
-def test_pairs__do_not_hang_on_how_much_is_held_at_once(board, answers, monkeypatch):
+def test_pairs__are_the_same_with_any_limit_of_memory(board, answers, monkeypatch):
     runs = {n: {"probe/jpeg": reads(r), "knn/jpeg": finds(r * 5 // 6, (6 - r) * 5 // 6)} for n, r in answers.items()}
     made = board(runs)
     whole = [p_values(made, *key) for key in (("probe/jpeg", "accuracy"), ("knn/jpeg", "spd"))]
     monkeypatch.setattr(pairing, "BLOCK_BYTES", 1)
     monkeypatch.setattr(StoredAnswers.__init__, "__defaults__", (1,))
-    apart = [p_values(made, *key) for key in (("probe/jpeg", "accuracy"), ("knn/jpeg", "spd"))]
-    assert [{k: pytest.approx(p) for k, p in one.items()} for one in whole] == apart
+    in_parts = [p_values(made, *key) for key in (("probe/jpeg", "accuracy"), ("knn/jpeg", "spd"))]
+    assert [{k: pytest.approx(p) for k, p in pairs.items()} for pairs in whole] == in_parts
 
 
-def test_kept_answers__are_read_once_while_they_fit_and_never_hold_more(board, answers, monkeypatch):
+def test_stored_answers__are_read_once_while_they_fit_and_never_hold_more(board, answers, monkeypatch):
     runs = {n: {"knn/jpeg": finds(r * 5 // 6, (6 - r) * 5 // 6)} for n, r in answers.items()}
     made = board(runs)
     read = []
-    whole = kept_answers.task_answers
-    monkeypatch.setattr(kept_answers, "task_answers", lambda *asked: read.append(asked[1]) or whole(*asked))
+    task_answers = pairing.task_answers
+    monkeypatch.setattr(pairing, "task_answers", lambda *args: read.append(args[1]) or task_answers(*args))
     files = [e.files[0] for e in made.entries]
     roomy, tight = StoredAnswers(all_tasks()), StoredAnswers(all_tasks(), limit=1)
-    for kept, reads_of in ((roomy, 3), (tight, 6)):
+    for cache, reads_of in ((roomy, 3), (tight, 6)):
         read.clear()
         for metric in ("pos-same", "neg-same"):
             for file in files:
-                held = kept.get(file, "knn/jpeg", metric)
-                assert held.codes.dtype == np.uint8
+                assert cache.get(file, "knn/jpeg", metric).codes.dtype == np.uint8
         assert len(read) == reads_of
-    assert roomy.get(files[0], "knn/jpeg", "spd").where is roomy.get(files[1], "knn/jpeg", "spd").where
+    assert roomy.get(files[0], "knn/jpeg", "spd").photo_list is roomy.get(files[1], "knn/jpeg", "spd").photo_list
     assert roomy.get(files[0], "knn/jpeg", "none") is None
     np.testing.assert_array_equal(roomy.get(files[0], "knn/jpeg", "pos-same").values(), (answers["a"] * 5 // 6) / 5)
 
 
-def test_held_form__many_values_are_kept_as_they_are():
+def test_coded__many_values_have_no_table():
     values = np.random.default_rng(4).random(70_000)
-    held = StoredAnswers(all_tasks())._held_form(PhotoValues(np.arange(70_000), values, (0.0, 1.0)))
-    np.testing.assert_array_equal(held.values(), values)
-    some = StoredAnswers(all_tasks())._held_form(PhotoValues(np.arange(300), values[:300], (0.0, 1.0)))
+    many = StoredAnswers(all_tasks())._coded(PhotoValues(np.arange(70_000), values, (0.0, 1.0)))
+    np.testing.assert_array_equal(many.values(), values)
+    some = StoredAnswers(all_tasks())._coded(PhotoValues(np.arange(300), values[:300], (0.0, 1.0)))
     assert some.codes.dtype == np.uint16
     np.testing.assert_array_equal(some.values(np.array([5, 2])), values[[5, 2]])
 
 
-def test_leaderboard__says_which_ranks_are_paired(board, answers, tmp_path, capsys):
+def test_leaderboard__notes_which_ranks_are_paired(board, answers, tmp_path, capsys):
     board({n: {"probe/jpeg": reads(right)} for n, right in answers.items()})
     words = ["--results", str(tmp_path / "runs"), "--no-published", "-o", str(tmp_path / "site")]
     assert main(words) == 0

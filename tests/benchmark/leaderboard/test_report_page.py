@@ -1,4 +1,4 @@
-"""The page of a run in a real browser: one file, its policy on, nothing asked of anybody."""
+"""The page of a run in a real browser: one file with an active policy and no requests."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def adversary(make):
 
 def whole(make, encoder: str = "timm/whole", data: str = "toy", shift: float = 0.0, **more) -> Result:
     neighbours = make.neighbours(0.6 - shift)
-    for i, one in enumerate(neighbours):
-        if one.metric == "spd":
+    for i, measured in enumerate(neighbours):
+        if measured.metric == "spd":
             details = {"k": 10, "similarities": [histogram(q) for q in range(6)], "similarity_summary": SUMMARY}
-            neighbours[i] = dataclasses.replace(one, details=details)
+            neighbours[i] = dataclasses.replace(measured, details=details)
     result = make.result(
         encoder, [*make.probes(0.5 + shift, 0.6, 0.7, 0.4), *neighbours, *adversary(make)], data=data, **more
     )
@@ -104,15 +104,15 @@ def test_report__opens_alone_and_tells_everything(written, open_page):
     shown = page.locator("#report").inner_text()
     for block in blocks_of(text):
         if block["kind"] != "table":
-            said = block["text"].replace("**", "")
-            assert " ".join(said.split()) in " ".join(shown.split())
+            text_shown = block["text"].replace("**", "")
+            assert " ".join(text_shown.split()) in " ".join(shown.split())
     tables = [b for b in blocks_of(text) if b["kind"] == "table"]
-    found = page.eval_on_selector_all(
+    read = page.eval_on_selector_all(
         "#report table", "all => all.map(t => [...t.rows].map(r => [...r.cells].map(c => c.textContent)))"
     )
-    assert found == [[b["head"], *b["rows"]] for b in tables]
-    assert ["photo a | b.jpg", "the file is empty"] in found[-1] or any(
-        ["photo a | b.jpg", "the file is empty"] in table for table in found
+    assert read == [[b["head"], *b["rows"]] for b in tables]
+    assert ["photo a | b.jpg", "the file is empty"] in read[-1] or any(
+        ["photo a | b.jpg", "the file is empty"] in table for table in read
     )
 
 
@@ -157,8 +157,8 @@ def test_report__similarities_of_each_task(written, open_page):
     page = open_page(f"{written[0].as_uri()}#view=figures")
     assert page.locator("#choice-stask option").count() == 4
     assert page.locator("#choice-query option").count() == 6
-    said = page.locator("#similarities .summary").inner_text()
-    assert "Over all processings of 90 of 100 photos: 25.0 % (20.0 to 30.0)" in said
+    text_shown = page.locator("#similarities .summary").inner_text()
+    assert "Over all processings of 90 of 100 photos: 25.0 % (20.0 to 30.0)" in text_shown
     page.select_option("#choice-query", "3")
     assert "query=3" in page.evaluate("location.hash")
     assert "15.3 % of the pairs" in page.locator("#similarities .summary").inner_text()
@@ -179,8 +179,8 @@ def with_layers(make, name="timm/resnet50"):
 
     parts = [output(2, f"patch-{r}-{c}", 0.30 + 0.01 * (4 * r + c)) for r in range(4) for c in range(4)]
     outputs = (*(output(i, "mean", 0.4 + 0.1 * i) for i in range(3)), *parts)
-    one = whole(make)
-    return dataclasses.replace(one, encoder={**one.encoder, "id": name}, outputs=outputs)
+    measured = whole(make)
+    return dataclasses.replace(measured, encoder={**measured.encoder, "id": name}, outputs=outputs)
 
 
 def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tmp_path):
@@ -207,23 +207,25 @@ def test_report__no_two_elements_share_an_id_whatever_has_been_looked_at(make, o
     for link in ("#nav-report", "nav a[data-view=board]", "#table tbody a", "nav a[data-view=figures]", "#nav-report"):
         page.locator(link).first.click()
         ids = page.eval_on_selector_all("[id]", "all => all.map((one) => one.id)")
-        assert {one for one in ids if ids.count(one) > 1} == set()
-    assert len([one for one in ids if one.startswith(("depth-", "parts-"))]) == 6  # and those of an encoder's own page
+        assert {measured for measured in ids if ids.count(measured) > 1} == set()
+    assert (
+        len([measured for measured in ids if measured.startswith(("depth-", "parts-"))]) == 6
+    )  # and those of an encoder's own page
 
 
 def test_report__names_the_ends_of_equally_wide_bins(make):
-    """A stranger's bins may be of several widths: all their edges stay."""
-    one = whole(make)
-    spd = next(i for i, s in enumerate(one.scores) if s.details.get("similarities"))
+    """Untrusted bins may have several widths: all their edges stay."""
+    measured = whole(make)
+    spd = next(i for i, s in enumerate(measured.scores) if s.details.get("similarities"))
     equal, unequal = histogram(0), {**histogram(1), "edges": [*histogram(1)["edges"][:-1], 0.9]}
-    scores = list(one.scores)
+    scores = list(measured.scores)
     scores[spd] = dataclasses.replace(scores[spd], details={"similarities": [equal, unequal]})
-    page = report_page([dataclasses.replace(one, scores=tuple(scores))], "text")
+    page = report_page([dataclasses.replace(measured, scores=tuple(scores))], "text")
     data = json.loads(re.search(r'id="camtrace-board">(.*?)</script>', page, re.S).group(1))
     [[carried]] = data["details"].values()
-    kept = carried["result"]["scores"][spd]["details"]["similarities"]
-    assert kept[0]["edges"] == [equal["edges"][0], equal["edges"][-1]]
-    assert kept[1]["edges"] == unequal["edges"]
+    stored = carried["result"]["scores"][spd]["details"]["similarities"]
+    assert stored[0]["edges"] == [equal["edges"][0], equal["edges"][-1]]
+    assert stored[1]["edges"] == unequal["edges"]
 
 
 def test_report__one_result_at_a_time_is_an_address(written, open_page):
@@ -251,10 +253,10 @@ def test_report__axe_finds_nothing(few_published, written, axe, open_page, width
 
 def test_report__hostile_texts_are_text(make, tmp_path, open_page):
     evil = '<img src=x onerror="alert(1)"></script><script>alert(2)</script><!--<script>'
-    one = whole(make, evil, data="ok", failures=[Failure("photo", evil, evil)], training_data=evil)
-    one = dataclasses.replace(one, environment={**one.environment, "command": evil, "device": evil})
+    measured = whole(make, evil, data="ok", failures=[Failure("photo", evil, evil)], training_data=evil)
+    measured = dataclasses.replace(measured, environment={**measured.environment, "command": evil, "device": evil})
     path = tmp_path / "report.html"
-    write_report_page([one], report_text([one], all_tasks()), path)
+    write_report_page([measured], report_text([measured], all_tasks()), path)
     page = open_page(path.as_uri())
     for view in ("", "#view=figures", "#view=board", "#view=about"):
         if view:
@@ -275,10 +277,12 @@ def test_report__of_five_encoders_on_three_data_sets_is_small(make):
 
 def test_report__with_the_published_encoders_beside(make, tmp_path, open_page):
     """As `reproduce` writes it: the study's numbers in the same columns, where photos and choices are the study's."""
-    one = make.result("timm/mine", make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), preset=make.under_preset)
-    one = dataclasses.replace(one, cost=COST, environment={**one.environment, "codec": {"pillow": "13.0.0"}})
+    measured = make.result("timm/mine", make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), preset=make.under_preset)
+    measured = dataclasses.replace(
+        measured, cost=COST, environment={**measured.environment, "codec": {"pillow": "13.0.0"}}
+    )
     path = tmp_path / "iccv2025.html"
-    write_report_page([one], report_text([one], all_tasks()), path, published=True)
+    write_report_page([measured], report_text([measured], all_tasks()), path, published=True)
     page = open_page(f"{path.as_uri()}#view=board")
     assert page.locator("table.board tbody:last-child tr").count() == 48
     assert page.locator(".badge.measured").count() == 1

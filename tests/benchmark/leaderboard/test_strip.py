@@ -68,10 +68,10 @@ def run(make, encoder: str = "timm/whole"):
     scores = [
         make.score("knn/adversary", m, v, k=3, **of[m]) for m, v in (("worst", 0.4), ("average", 0.5), ("best", 0.6))
     ]
-    one = make.result(encoder, [*scores, make.score("knn/original", "accuracy", 0.55)])
+    result = make.result(encoder, [*scores, make.score("knn/original", "accuracy", 0.55)])
     cost = {"photos": 8, "views": 8, "views_per_second": 310.0, "seconds": {"embedding": 1.0}}
-    environment = {**one.environment, "codec": {"pillow": "13.0.0"}, "command": "camtrace score"}
-    return dataclasses.replace(one, cost=cost, environment=environment)
+    environment = {**result.environment, "codec": {"pillow": "13.0.0"}, "command": "camtrace score"}
+    return dataclasses.replace(result, cost=cost, environment=environment)
 
 
 def data_of(page: str) -> dict:
@@ -83,22 +83,22 @@ def test_details__are_those_of_the_whole_photo():
     rng = np.random.default_rng(1)
     photo = Image.fromarray(rng.integers(0, 256, (700, 900, 3), dtype=np.uint8)).resize((1000, 812))
     names = [name for name in STUDY_PROCESSINGS if not name.startswith("interpolation")]
-    found = details_of(photo, ["original", *names, "unknown"], "a")
-    assert list(found) == ["original", *names]
+    read = details_of(photo, ["original", *names, "unknown"], "a")
+    assert list(read) == ["original", *names]
     # The window begins at multiples of 32 below (1000 - 512) / 2 = 244 and (812 - 512) / 2 = 150.
     left, top = 224 + (512 - DETAIL) // 2, 128 + (512 - DETAIL) // 2
     whole = process_all(photo, [ALL_PROCESSINGS[name] for name in names], "a")
-    np.testing.assert_array_equal(found["original"], photo.crop((left, top, left + DETAIL, top + DETAIL)))
+    np.testing.assert_array_equal(read["original"], photo.crop((left, top, left + DETAIL, top + DETAIL)))
     for name, view in zip(names, whole, strict=True):
         scale = view.width / photo.width
         box = tuple(scale * side for side in (left, top, left + DETAIL, top + DETAIL))
         expected = view.resize((DETAIL, DETAIL), 2, box=box) if scale != 1 else view.crop(tuple(map(round, box)))
-        np.testing.assert_array_equal(found[name], expected, name)
+        np.testing.assert_array_equal(read[name], expected, name)
 
 
 def test_details__of_a_photo_smaller_than_one():
-    found = details_of(Image.new("RGB", (50, 30)), ["original", *STUDY_PROCESSINGS], "a")
-    assert {detail.size for detail in found.values()} == {(30, 30)}
+    read = details_of(Image.new("RGB", (50, 30)), ["original", *STUDY_PROCESSINGS], "a")
+    assert {detail.size for detail in read.values()} == {(30, 30)}
 
 
 def test_shown__details_of_the_queries_and_copies_of_their_neighbours(make):
@@ -155,11 +155,11 @@ def test_strip__in_a_browser(few_published, make, tmp_path, axe, open_page, widt
     write_report_page(results, report_text(results, all_tasks()), path, photos=[photo_set()])
     page = open_page(f"{path.as_uri()}#view=figures", width=width, scheme=scheme)
     strip_of = page.locator("#strip")
-    said = strip_of.locator(".summary").inner_text()
-    assert said.startswith(f"query.jpg, cat: moved most by {TURNED} (distance 0.5000), least by jpeg-q75-420")
-    assert f"something else under 1 of 14: {TURNED}." in said
-    assert "On average 2.9 of its 3 nearest stay" in said  # 13 x 3 and 2 of 14 processings
-    assert "Over all 200 queries, with each under the processing that serves it worst, 40.0 % are right." in said
+    text_shown = strip_of.locator(".summary").inner_text()
+    assert text_shown.startswith(f"query.jpg, cat: moved most by {TURNED} (distance 0.5000), least by jpeg-q75-420")
+    assert f"something else under 1 of 14: {TURNED}." in text_shown
+    assert "On average 2.9 of its 3 nearest stay" in text_shown  # 13 x 3 and 2 of 14 processings
+    assert "Over all 200 queries, with each under the processing that serves it worst, 40.0 % are right." in text_shown
     rows = strip_of.locator("tbody tr")
     assert rows.count() == 15
     assert rows.first.locator("th").inner_text() == "as it is"

@@ -1,4 +1,4 @@
-"""The picture of a result, read back from its axes."""
+"""``report_figure``, read back from its axes."""
 
 import dataclasses
 import io
@@ -26,7 +26,7 @@ def panels(*scores):
     return [ax for ax in report_figure([result(*scores)], all_tasks()).axes if ax.get_title(loc="left")]
 
 
-def test_report_figure__points_that_fall_together_have_a_line_and_an_interval_each():
+def test_report_figure__equal_scores_have_a_line_and_an_interval_each():
     (ax,) = panels(*neighbours(0.86))
     points = {c.get_label(): c for c in ax.containers}
     assert len(points) == 6
@@ -40,20 +40,20 @@ def test_report_figure__points_that_fall_together_have_a_line_and_an_interval_ea
 
 
 @pytest.mark.parametrize(
-    ("value", "chance", "begins", "said"),
+    ("value", "chance", "begins", "note"),
     [
         (0.86, 0.05, 82, "the axis begins at 82, not at 0; chance, 5.0 %, lies outside it"),
         (0.2, 0.19, 16, "the axis begins at 16, not at 0"),
         (0.06, 0.05, 0, ""),
     ],
 )
-def test_report_figure__an_axis_that_is_zoomed_says_so_and_chance_is_drawn_within(value, chance, begins, said):
+def test_report_figure__a_zoomed_axis_is_noted_and_chance_is_drawn_within(value, chance, begins, note):
     (ax,) = panels(*neighbours(value, chance))
     assert ax.get_xlim()[0] == begins
-    assert ax.get_xlabel().partition("\n")[2] == said
+    assert ax.get_xlabel().partition("\n")[2] == note
     drawn = [line for line in ax.lines if line.get_label() == "chance"]
-    assert [line.get_xdata()[0] for line in drawn] == ([] if "outside" in said else [pytest.approx(100 * chance)])
-    assert [t.get_text() for t in ax.texts] == (["\u25c2 chance"] if "outside" in said else [])
+    assert [line.get_xdata()[0] for line in drawn] == ([] if "outside" in note else [pytest.approx(100 * chance)])
+    assert [t.get_text() for t in ax.texts] == (["\u25c2 chance"] if "outside" in note else [])
 
 
 def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
@@ -61,16 +61,16 @@ def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
         probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
     )
     assert [t.get_text() for t in ax.texts] == ["17.0 (not above chance)", "60.0", "17.0 (weak)"]
-    untold = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
-    assert [t.get_text() for t in panels(untold)[0].texts] == ["17.0 (not above chance)"]
-    faces = [c.lines[0].get_markerfacecolor() for c in ax.containers if hasattr(c, "lines")]
-    assert faces[0] == "white"
-    assert len(set(faces)) == 3
+    no_trace = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
+    assert [t.get_text() for t in panels(no_trace)[0].texts] == ["17.0 (not above chance)"]
+    fills = [c.lines[0].get_markerfacecolor() for c in ax.containers if hasattr(c, "lines")]
+    assert fills[0] == "white"
+    assert len(set(fills)) == 3
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
     assert {"not told from chance, 95 % interval", "above chance", "above chance, but weak", "chance"} <= set(labels)
 
 
-def test_report_figure__controls_and_parts_of_the_train_photos_have_lanes_and_intervals_of_their_own():
+def test_report_figure__controls_and_parts_of_the_train_photos_have_separate_lanes_and_intervals():
     controls = {name: {"accuracy": 0.6, "low": 0.55, "high": 0.65} for name in ("whole", "complement", "metadata")}
     (ax,) = panels(probe("make", shares(0.6), controls=controls, learning_curve=curve(0.6, 0.6, 0.6, 0.6)))
     points = [c for c in ax.containers if hasattr(c, "lines")]
@@ -89,11 +89,11 @@ def test_report_figure__controls_and_parts_of_the_train_photos_have_lanes_and_in
 def test_report_figure__two_data_sets_with_long_names_cut_no_title():
     name = f"hub:some-organisation/a-data-set-with-a-very-long-name{'-of-Many-Photos' * 8}"
     scores = [probe("jpeg", shares(0.6), learning_curve=curve(0.4, 0.6)), *neighbours(0.86)]
-    one = result(*scores, assignment_seeds=10, preset="iccv2025")
-    other = dataclasses.replace(
-        one, data={**one.data, "name": name}, scores=tuple(dataclasses.replace(s, data=name) for s in scores)
+    short = result(*scores, assignment_seeds=10, preset="iccv2025")
+    long = dataclasses.replace(
+        short, data={**short.data, "name": name}, scores=tuple(dataclasses.replace(s, data=name) for s in scores)
     )
-    figure = report_figure([other, one], all_tasks())
+    figure = report_figure([long, short], all_tasks())
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     whole, renderer = figure.bbox, canvas.get_renderer()

@@ -1,4 +1,4 @@
-"""Over depth: which output has the least trace at equal semantics, what is drawn, what a stranger's file may hold."""
+"""Scores of layers: the least trace at equal semantics, tables, maps and panels, and untrusted outputs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmark.judgement import depth_curves, least_trace
 from benchmark.report import depth_figure, report_figure
-from benchmark.report.layers import depth_curves, layers_text, least_trace, maps_text, region_maps, semantics, traces
+from benchmark.report.layers import layers_text, maps_text, region_maps
 from benchmark.results import OutputScores, Result, Score
 from benchmark.results.forms import check_forms
 from benchmark.tasks import all_tasks
@@ -33,7 +34,7 @@ RESULT = Result(
     cost={},
     created="2026-01-01T00:00:00+00:00",
     outputs=(
-        _output(0, "cls", 0.2, 0.3),  # least trace of all, but it knows little
+        _output(0, "cls", 0.2, 0.3),  # least trace of all, but poor semantics
         _output(0, "mean", 0.95, 0.5),
         _output(1, "mean", 0.61, 0.896),
         _output(2, "mean", 0.7, 0.92),
@@ -41,14 +42,14 @@ RESULT = Result(
 )
 
 
-def test_least__among_those_that_know_as_much() -> None:
-    curves = depth_curves(RESULT, all_tasks())
-    [jpeg] = traces(curves)
+def test_least__is_among_outputs_with_equal_semantics() -> None:
+    jpeg, semantics = depth_curves(RESULT, all_tasks())
+    assert (jpeg.of_semantics, semantics.of_semantics) == (False, True)
     assert {pooling: [p.score.value for p in points] for pooling, points in jpeg.by_pooling.items()} == {
         "cls": [0.2],
         "mean": [0.95, 0.61, 0.7],
     }
-    least = least_trace(jpeg, semantics(curves))
+    least = least_trace(jpeg, semantics)
     assert least is not None
     assert (least.output.name, least.candidates, least.outputs) == ("layers[1]:mean", 2, 4)
     text = layers_text(RESULT, all_tasks())
@@ -60,10 +61,9 @@ def test_least__among_those_that_know_as_much() -> None:
 
 
 @pytest.mark.parametrize(("trace", "content"), [(0.61, 0.889), (0.85, 0.9)])
-def test_least__is_nowhere_where_content_or_trace_says_so(trace: float, content: float) -> None:
+def test_least__is_none_where_semantics_or_trace_are_worse(trace: float, content: float) -> None:
     result = dataclasses.replace(RESULT, outputs=(_output(1, "mean", trace, content),))
-    curves = depth_curves(result, all_tasks())
-    assert least_trace(traces(curves)[0], semantics(curves)) is None
+    assert least_trace(*depth_curves(result, all_tasks())) is None
     assert "no output has less of it than the embedding at equal semantics" in layers_text(result, all_tasks())
 
 
@@ -74,9 +74,9 @@ def test_regions__are_a_map_and_no_curve() -> None:
         for column in range(4)
     ]
     result = dataclasses.replace(RESULT, outputs=(*cells, _output(2, "border", 0.6, 0.5)))
-    [one] = [found for found in region_maps(result, all_tasks()) if found.task == "probe/jpeg"]
-    assert (one.layer, one.kind, one.single) == (2, "block", False)
-    np.testing.assert_allclose(one.values, 0.5 + 0.02 * np.arange(16).reshape(4, 4))
+    [jpeg] = [m for m in region_maps(result, all_tasks()) if m.task == "probe/jpeg"]
+    assert (jpeg.layer, jpeg.kind, jpeg.single) == (2, "block", False)
+    np.testing.assert_allclose(jpeg.values, 0.5 + 0.02 * np.arange(16).reshape(4, 4))
     assert not depth_curves(result, all_tasks())
     figure = depth_figure([result], all_tasks(), "probe/jpeg")
     assert figure is not None
@@ -90,18 +90,18 @@ def test_regions__are_a_map_and_no_curve() -> None:
     assert "grid-0-0" not in layers_text(result, all_tasks())
 
 
-def test_regions__of_two_ways_and_sizes_are_maps_of_their_own() -> None:
+def test_regions__of_each_pooling_and_grid_are_a_separate_map() -> None:
     outputs = (
         _output(1, "patch-0-3", 0.7, 0.5),
         _output(1, "grid-0-3", 0.8, 0.5),
         _output(1, "patch[2]-1-0", 0.6, 0.5),
-        _output(1, "patch[99]-0-0", 0.9, 0.5),  # a stranger's
+        _output(1, "patch[99]-0-0", 0.9, 0.5),  # finer than any grid that camtrace makes
     )
     result = dataclasses.replace(RESULT, outputs=outputs)
-    found = [one for one in region_maps(result, all_tasks()) if one.task == "probe/jpeg"]
-    assert [(one.single, len(one.scores)) for one in found] == [(True, 4), (False, 4), (True, 2)]
-    assert found[0].values[0, 3] == 0.7
-    assert np.isnan(found[0].values).sum() == 15
+    maps = [m for m in region_maps(result, all_tasks()) if m.task == "probe/jpeg"]
+    assert [(m.single, len(m.scores)) for m in maps] == [(True, 4), (False, 4), (True, 2)]
+    assert maps[0].values[0, 3] == 0.7
+    assert np.isnan(maps[0].values).sum() == 15
 
 
 def test_picture__has_a_panel_over_depth() -> None:
@@ -123,7 +123,7 @@ def test_picture__has_a_panel_over_depth() -> None:
         ({"read": "x" * 300}, "read"),
     ],
 )
-def test_forms__of_a_strangers_outputs(changes: dict[str, object], reason: str) -> None:
+def test_forms__of_untrusted_outputs(changes: dict[str, object], reason: str) -> None:
     check_forms(RESULT)
     bad = dataclasses.replace(RESULT.outputs[0], **changes)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=reason):

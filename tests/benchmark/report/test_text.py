@@ -1,4 +1,4 @@
-"""The report: which traces it calls readable, and what else stands on the page."""
+"""``report_text``: which traces it calls readable, and what the tables and sentences contain."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from benchmark.tasks import all_tasks
 
 
 def probe(task, values, chance=1 / 6, **details):
-    """A probe's score as a task makes it of what photos got."""
+    """The score of a probe, as a task makes it from the accuracy of each photo."""
     ends = photo_interval(values)
     guess = max(chance, details.get("most_frequent_class", 0.0))
     details = {"classes": round(1 / chance), "p_chance": against_chance(values, guess), **details}
@@ -28,12 +28,12 @@ def result(*scores, **options):
     return Result({"id": "mine"}, data, {**environment, "options": options}, scores, (), cost, "")
 
 
-def told(*scores):
+def traces_of(*scores):
     return {task: v.trace for (task, _), v in verdicts(result(*scores), all_tasks()).items()}
 
 
 def shares(mean, n=300, spread=0.02):
-    """What n photos get that are each asked in many views: close together around a mean."""
+    """Accuracies of n photos with many views each: close together around a mean."""
     return mean + spread * np.linspace(-1, 1, n)
 
 
@@ -43,7 +43,7 @@ RIGHT_OR_WRONG = np.repeat([1.0, 0.0], [51, 249])
 
 def test_verdicts__a_weak_trace_no_trace_and_a_strong_one():
     scores = probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
-    assert told(*scores) == {"probe/jpeg": "none", "probe/sharpening": "readable", "probe/resizing": "weak"}
+    assert traces_of(*scores) == {"probe/jpeg": "none", "probe/sharpening": "readable", "probe/resizing": "weak"}
     text = report_text([result(*scores)], all_tasks())
     assert "Readable from the embedding: sharpening." in text
     assert "Weak, above chance by less than 5 % of the way: resizing." in text
@@ -53,23 +53,23 @@ def test_verdicts__a_weak_trace_no_trace_and_a_strong_one():
     assert "x chance" not in text
 
 
-def test_verdicts__holm_over_the_probes_asked_of_the_encoder():
+def test_verdicts__holm_over_the_probes_of_the_encoder():
     nearly = np.repeat([1.0, 0.0], [68, 232])  # 22.7 %: p = 0.008 by itself
     alone = probe("jpeg", nearly)
     assert 0.05 / 8 < alone.details["p_chance"] < 0.05
-    assert told(alone)["probe/jpeg"] == "readable"
+    assert traces_of(alone)["probe/jpeg"] == "readable"
     others = [probe(t, RIGHT_OR_WRONG) for t in ("sharpening", "resizing", "interpolation", "make", "iso", "exposure")]
-    found = verdicts(result(alone, *others, probe("aperture", RIGHT_OR_WRONG)), all_tasks())
-    assert found["probe/jpeg", "accuracy"].p_value == pytest.approx(8 * alone.details["p_chance"])
-    assert {v.trace for v in found.values()} == {"none"}
+    judged = verdicts(result(alone, *others, probe("aperture", RIGHT_OR_WRONG)), all_tasks())
+    assert judged["probe/jpeg", "accuracy"].p_value == pytest.approx(8 * alone.details["p_chance"])
+    assert {v.trace for v in judged.values()} == {"none"}
     assert "No trace is readable above chance here." in report_text([result(alone, *others, others[0])], all_tasks())
 
 
 def test_verdicts__chance_of_unbalanced_classes_is_the_most_frequent_class():
-    most = np.repeat([1.0, 0.0], [240, 60])  # as a probe that always says the class of 80 % of the photos
+    most = np.repeat([1.0, 0.0], [240, 60])  # a probe that always predicts the class of 80 % of the photos
     balanced, lopsided = probe("flash", most, 0.5), probe("flash", most, 0.5, most_frequent_class=0.8)
-    assert told(balanced) == {"probe/flash": "readable"}
-    assert told(lopsided) == {"probe/flash": "none"}
+    assert traces_of(balanced) == {"probe/flash": "readable"}
+    assert traces_of(lopsided) == {"probe/flash": "none"}
     text = report_text([result(lopsided)], all_tasks())
     assert "| 80.0 | 0.0 (" in " ".join(text.split())
     assert "Chance is the share of the most frequent class" in text
@@ -79,10 +79,10 @@ def test_verdicts__shuffled_labels_are_a_second_condition_outside_holm():
     controls = {"shuffled": {"p_value": 0.06, "accuracy": 0.1}}
     good = probe("make", shares(0.6), 1 / 9)
     doubted = dataclasses.replace(good, details={**good.details, "controls": controls})
-    assert told(good) == {"probe/make": "readable"}
-    assert told(doubted) == {"probe/make": "none"}
-    found = verdicts(result(doubted), all_tasks())["probe/make", "accuracy"]
-    assert found.p_value == pytest.approx(good.details["p_chance"])
+    assert traces_of(good) == {"probe/make": "readable"}
+    assert traces_of(doubted) == {"probe/make": "none"}
+    verdict = verdicts(result(doubted), all_tasks())["probe/make", "accuracy"]
+    assert verdict.p_value == pytest.approx(good.details["p_chance"])
 
 
 def test_verdicts__older_results_have_their_interval():
@@ -90,7 +90,7 @@ def test_verdicts__older_results_have_their_interval():
         dataclasses.replace(s, details={"classes": 6})
         for s in (probe("jpeg", shares(0.4)), probe("iso", RIGHT_OR_WRONG))
     ]
-    assert told(*old) == {"probe/jpeg": "readable", "probe/iso": "none"}
+    assert traces_of(*old) == {"probe/jpeg": "readable", "probe/iso": "none"}
     text = report_text([result(*old)], all_tasks())
     assert "Above chance: interval above chance." in text
 
@@ -122,7 +122,7 @@ def test_report__ties_where_they_matter():
 
 
 def test_report__ties_keep_the_order_of_metrics_where_the_first_task_has_none():
-    """For knn/jpeg no rule matters at pos-same: its row stands where the metric stands, not at the end."""
+    """No rule matters to pos-same of knn/jpeg: its row keeps the position of the metric, not the end."""
     scores = [
         neighbours(metric, 0.5, 0.5 - apart, 0.5 + apart, 0.5, task)
         for task, of_pos_same in (("knn/jpeg", 0.0), ("knn/resizing", 0.1))
@@ -134,7 +134,7 @@ def test_report__ties_keep_the_order_of_metrics_where_the_first_task_has_none():
 
 
 def curve(*accuracies, rises=True):
-    """A learning curve as the probe keeps it."""
+    """A learning curve in the form of ``LearningCurve.details``."""
     shares = [1 / 8, 1 / 4, 1 / 2, 1][-len(accuracies) :]
     gain = {"value": accuracies[-1] - accuracies[-2], "low": 0.01, "high": 0.05, "p_value": 0.001}
     ends = {"low": [a - 0.02 for a in accuracies], "high": [a + 0.02 for a in accuracies]}
@@ -153,9 +153,9 @@ def test_report__says_at_least_where_the_accuracy_still_rises():
     assert "probe/jpeg 30.0 40.0 50.0 60.0 +10.0 (+1.0 to +5.0) 240" in lines
     assert "probe/resizing - - 70.0 70.0 +0.0 (+1.0 to +5.0) 240" in lines
     assert "At least: it still rose" in text
-    untold = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
-    for one in (flat, untold):
-        assert "least" not in report_text([result(one)], all_tasks())
+    no_trace = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
+    for score in (flat, no_trace):
+        assert "least" not in report_text([result(score)], all_tasks())
     assert "accuracy % after" not in report_text([result(probe("jpeg", shares(0.6)))], all_tasks())
 
 
@@ -174,23 +174,23 @@ def test_report__states_the_spread_over_train_photos_where_it_is_more_than_a_thi
 
 
 def test_report__shows_how_to_repeat_the_run():
-    made = result(probe("jpeg", RIGHT_OR_WRONG))
+    bare = result(probe("jpeg", RIGHT_OR_WRONG))
     local = {"model": "MODEL is a folder on the author's machine.", "data": "PATH holds the photos."}
     command = "camtrace score --model local-dir:MODEL --data folder:PATH"
-    told = {**made.environment, "command": command, "local": local}
-    text = report_text([dataclasses.replace(made, environment=told)], all_tasks())
+    environment = {**bare.environment, "command": command, "local": local}
+    text = report_text([dataclasses.replace(bare, environment=environment)], all_tasks())
     assert text.endswith(f"To repeat this result:\n\n    {command}\n\n{local['model']} {local['data']}\n")
-    assert "To repeat" not in report_text([made], all_tasks())
+    assert "To repeat" not in report_text([bare], all_tasks())
 
 
 def test_report__names_the_runtime_and_how_far_it_is_from_torch():
-    made = result(probe("jpeg", RIGHT_OR_WRONG))
+    bare = result(probe("jpeg", RIGHT_OR_WRONG))
 
-    def told(**runtime) -> str:
-        environment = {**made.environment, "runtime": runtime}
-        return report_text([dataclasses.replace(made, environment=environment)], all_tasks())
+    def text_with(**runtime) -> str:
+        environment = {**bare.environment, "runtime": runtime}
+        return report_text([dataclasses.replace(bare, environment=environment)], all_tasks())
 
-    openvino = told(name="openvino", version="2026.4.1", relative_error=1.2e-7)
+    openvino = text_with(name="openvino", version="2026.4.1", relative_error=1.2e-7)
     assert "on cpu in float32 by openvino 2026.4.1, relative error 1e-07 against torch; codec" in openvino
-    assert "on cpu in float32 by torch 2.13.0; codec" in told(name="torch", version="2.13.0", reason="it lacks aten::x")
-    assert "on cpu in float32; codec" in report_text([made], all_tasks())
+    assert "on cpu in float32 by torch 2.13.0; codec" in text_with(name="torch", version="2.13.0", reason="no aten::x")
+    assert "on cpu in float32; codec" in report_text([bare], all_tasks())

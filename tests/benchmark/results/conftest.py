@@ -1,4 +1,4 @@
-"""Hand-made results, as the board's tests have them."""
+"""Hand-made results, shared with the tests of the leaderboard."""
 
 from tests.benchmark.leaderboard.conftest import make
 

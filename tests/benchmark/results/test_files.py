@@ -1,4 +1,4 @@
-"""Result files of strangers: what is read of them, and that what is refused says why and stops nothing else."""
+"""Untrusted result files: what is read, and that refused files have a reason and do not affect the others."""
 
 import json
 import os
@@ -30,13 +30,13 @@ def test_parse_result__accepts_what_a_run_writes(good):
 
 def edited(raw, path, value):
     *parents, last = path
-    place = raw
+    parent = raw
     for name in parents:
-        place = place[name]
+        parent = parent[name]
     if value is None:
-        del place[last]
+        del parent[last]
     else:
-        place[last] = value
+        parent[last] = value
     return json.dumps(raw)
 
 
@@ -137,7 +137,7 @@ def test_parse_result__details_have_their_form(good, details, reason):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
-def test_parse_result__refuses_numbers_that_are_none(good, number):
+def test_parse_result__refuses_numbers_that_are_not_finite(good, number):
     text = json.dumps(good).replace('"dimension": 512', f'"dimension": {number}')
     assert number in text
     with pytest.raises(DataError, match=r"not JSON|not finite"):
@@ -151,12 +151,12 @@ def test_parse_result__refuses_a_score_that_is_there_twice(good):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", "[" * 100_000, '"' + "x" * 10, "\x00"])
-def test_parse_result__refuses_what_is_no_result(text):
+def test_parse_result__refuses_other_texts(text):
     with pytest.raises(DataError):
         parse_result(text, "a.json")
 
 
-def test_read_files__takes_the_good_and_names_the_bad(tmp_path):
+def test_read_files__accepts_results_and_names_refused_files(tmp_path):
     write_result(result("a"), tmp_path / "1.json")
     write_result(result("unwanted"), tmp_path / "2.json")
     (tmp_path / "3.json").write_text("{}")

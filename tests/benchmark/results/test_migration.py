@@ -1,4 +1,4 @@
-"""A real result of schema version 1 is read, says nothing that it did not know, and keeps its name."""
+"""A real result of schema version 1 is read without invented fields, and keeps the name of its file."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ from benchmark.leaderboard.entries import measured_entries
 from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table
 from benchmark.publishing.verify import verified
-from benchmark.results.files import read_files
+from benchmark.results.files import parse_result, read_files
 from benchmark.results.schema import MIGRATIONS, SCHEMA_VERSION, Result, migrated, read_result
 from builders.errors import DataError
 from builders.pixels.reference import codec_canary
@@ -34,10 +34,10 @@ def test_migrated__version_1_gains_an_unknown_question_and_nothing_else(raw):
     assert {**new, "schema_version": 1} == before
 
 
-def test_migrated__every_version_has_its_step_and_today_is_left_as_it_is(raw):
+def test_migrated__every_version_has_its_step_and_the_current_one_is_unchanged(raw):
     assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION))
-    today = migrated(raw, "a.json")
-    assert migrated(today, "a.json") == today
+    current = migrated(raw, "a.json")
+    assert migrated(current, "a.json") == current
 
 
 def test_read_result__of_version_1(raw):
@@ -67,16 +67,13 @@ def test_migrated__an_unknown_version_is_refused(raw, version, sentence):
 
 @pytest.mark.parametrize("data", [None, [], "text"])
 def test_from_json__broken_data_of_version_1_is_no_traceback(raw, data):
-    (refused,) = [pytest.raises(DataError, match="data is not an object")]
-    with refused:
-        from benchmark.results.files import parse_result
-
+    with pytest.raises(DataError, match="data is not an object"):
         parse_result(json.dumps({**raw, "data": data}), "a.json")
 
 
 @pytest.fixture
 def published(tmp_path):
-    """The file as it stands in a repository of results, under the name that version 1 gave it."""
+    """The file in a repository of results, under the name that version 1 gave it."""
     text = VERSION_1.read_text()
     path = tmp_path / result_path(read_result(VERSION_1), text)
     path.parent.mkdir(parents=True)
@@ -89,18 +86,18 @@ def test_verify__a_published_file_of_version_1_is_not_called_edited(published, t
     # The first 16 digits of `sha256sum version-1.json`.
     assert name == "results/bundled-efficientnet-lite0/sample/33cebd0774748d55.json"
     (file,) = read_files(tmp_path, [name]).accepted
-    found = verified(file, own_canary="78e492f7fbf1fa50")
-    assert (found.verdict, "ids alone" in found.why) == ("repeatable here", True)
+    check = verified(file, own_canary="78e492f7fbf1fa50")
+    assert (check.verdict, "ids alone" in check.why) == ("repeatable here", True)
     published.write_text(published.read_text().replace('"n": 13,', '"n": 14,'))
     (file,) = read_files(tmp_path, [name]).accepted
     assert verified(file).verdict == "edited"
     assert edited(name, file.result, file.text)
 
 
-def test_gather__a_file_of_version_1_is_published_as_it_is(tmp_path):
+def test_gather__a_file_of_version_1_is_published_unchanged(tmp_path):
     (tmp_path / "result.json").write_text(VERSION_1.read_text())
-    found = gather_results(tmp_path, smoke_tests=True, unknown_codec=codec_canary() != "78e492f7fbf1fa50")
-    (file,) = found.files
+    gathered = gather_results(tmp_path, smoke_tests=True, unknown_codec=codec_canary() != "78e492f7fbf1fa50")
+    (file,) = gathered.files
     assert file.text == VERSION_1.read_text()
     assert file.path.endswith("/33cebd0774748d55.json")
     assert results_table({file.path: file.result}).column("question_hash").to_pylist() == [None]

@@ -21,15 +21,15 @@ def test_published_encoders__counts():
         assert len(set(names)) == len(names)
 
 
-def test_published_encoders__every_number_of_the_table_arrives_once():
+def test_published_encoders__have_every_number_of_the_table_once():
     text = (resources.files("benchmark") / "data" / "iccv2025_per_encoder.csv").read_text(encoding="utf-8")
     for row, encoder in zip(csv.DictReader(text.splitlines()), published_encoders(), strict=True):
         assert encoder.name == row["encoder"]
         recalls = {float(v) for k, v in row.items() if k.startswith("recall1")}
         percents = [float(v) / 100 for k, v in row.items() if k not in ("encoder", "group") and "recall1" not in k]
-        ours = Counter(s.value for s in encoder.scores if not s.derived)
-        assert ours == Counter([*percents, *(float(row[f"recall1_{m}"]) for m in ("same", "different"))])
-        assert recalls <= set(ours)
+        values = Counter(s.value for s in encoder.scores if not s.derived)
+        assert values == Counter([*percents, *(float(row[f"recall1_{m}"]) for m in ("same", "different"))])
+        assert recalls <= set(values)
 
 
 @pytest.mark.parametrize(

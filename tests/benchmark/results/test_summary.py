@@ -27,7 +27,7 @@ def test_summarise__by_hand() -> None:
             score("probe/resizing", "accuracy", 0.8, 1 / 3),
             score("probe/make", "accuracy", 0.3, 1 / 9),
             score("probe/make", "balanced-accuracy", 0.9, 1 / 9),
-            score("probe/stranger", "accuracy", 0.9, 1 / 9),
+            score("probe/unknown", "accuracy", 0.9, 1 / 9),
             score("knn/original", "accuracy", 0.85),
             score("knn/jpeg", "all-same", 0.9),
             score("knn/resizing", "all-same", 0.7),

@@ -12,8 +12,9 @@ from benchmark.cli.score import main as score
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import measured_entries
-from benchmark.results import Family, Metric, PhotoValues, Score, read_results, read_run, summarise
+from benchmark.results import Family, Metric, PhotoValues, Score, read_results, summarise
 from benchmark.tasks import Task, TaskOutcome, all_tasks
+from tests.support.probe_runs import read_run
 
 pytestmark = pytest.mark.usefixtures("short_projection")
 
@@ -87,7 +88,7 @@ def test_new_task__is_scored_reported_compared_and_shown(with_task, photo_folder
         )
     report = capsys.readouterr().out
     assert "| class retrieval | value % |" in report
-    run = read_run(tmp_path / "runs" / "random-projection", all_tasks())
+    run = read_run(tmp_path / "runs" / "random-projection")
     answers = run.answers["retrieval/map", "map"]
     assert answers.values.mean() == pytest.approx(run.result.score("retrieval/map", "map").value)
     assert run.unreadable == {}

@@ -6,24 +6,24 @@ from benchmark.results.schema import write_result
 from builders.errors import UsageError
 
 
-def test_read_results__takes_the_good_and_names_the_bad(make, tmp_path):
+def test_read_results__accepts_results_and_names_refused_files(make, tmp_path):
     write_result(make.result("a", make.probes(0.5)), tmp_path / "results" / "a" / "toy" / "1.json")
     (tmp_path / "results" / "b.json").write_text("{}")
     (tmp_path / "results" / "c.json").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "elsewhere.json").write_text("{}")
-    found = read_results(str(tmp_path))
-    assert [f.file for f in found.accepted] == ["results/a/toy/1.json"]
-    assert [r.file for r in found.refused] == ["results/b.json", "results/c.json"]
-    assert "schema_version" in found.refused[0].reason
+    read = read_results(str(tmp_path))
+    assert [f.file for f in read.accepted] == ["results/a/toy/1.json"]
+    assert [r.file for r in read.refused] == ["results/b.json", "results/c.json"]
+    assert "schema_version" in read.refused[0].reason
 
 
 def test_read_results__a_link_out_of_the_folder_is_refused(make, tmp_path):
     write_result(make.result("a", make.probes(0.5)), tmp_path / "outside" / "a.json")
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "a.json").symlink_to(tmp_path / "outside" / "a.json")
-    found = read_results(str(tmp_path / "inside"))
-    assert found.accepted == ()
-    assert "leaves the folder" in found.refused[0].reason
+    read = read_results(str(tmp_path / "inside"))
+    assert read.accepted == ()
+    assert "leaves the folder" in read.refused[0].reason
 
 
 @pytest.mark.parametrize("source", ["no/such/folder", "nothing", "../up", "./here", "a b/c"])
