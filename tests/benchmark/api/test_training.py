@@ -71,7 +71,7 @@ def _train_set(assignment: str) -> tuple[torch.Tensor, torch.Tensor]:
     tied = tied_classes(NAMES, JPEG, assignment)
     made = []
     for i in range(240):
-        of = classes_of(f"t{i}", JPEG, assignment, 0, tied=int(tied[i % 6]))[0]
+        of = classes_of(f"t{i}", JPEG, assignment, 0, tied_class=int(tied[i % 6]))[0]
         view = process_by_pillow(_picture(i, i % 6), ALL_PROCESSINGS[JPEG.processings[of]], f"t{i}", 0)
         made.append(_input(view))
     return torch.stack(made), torch.arange(240) % 6
