@@ -209,7 +209,7 @@ WHERE = {
     ),
     "recipe": Where(
         "builders.processed.recipe.settings_of", ValueError(PLANTED), lambda d, m: rebuilt(d, m),
-        f"DIR: not a recipe of our form (ValueError: {SAID})",
+        f"DIR: not a recipe of camtrace (ValueError: {SAID})",
     ),
     "check": Where(
         "builders.check.data_set.check_processed", ValueError(PLANTED), lambda d, m: checked(m), f"ValueError: {SAID}"

@@ -50,10 +50,10 @@ def test_tally__blocks_count_as_one_table():
     good = frame[frame.failure == ""]
     known = good[good.label != ""]
     assert (counts.photos, counts.unreadable, len(counts.failures)) == (len(known), 20, 20)
-    values, counts = counts.tables["label", "quality"].counts(3)
+    values, table = counts.tables["label", "quality"].counts(3)
     expected = pd.crosstab(known.quality, known.label)
     order = [list(counts.names["label"]).index(name) for name in expected.columns]
-    assert pd.DataFrame(counts[:, order], values, expected.columns).sort_index().to_numpy().tolist() == (
+    assert pd.DataFrame(table[:, order], values, expected.columns).sort_index().to_numpy().tolist() == (
         expected.to_numpy().tolist()
     )
     moments = counts.moments["split", "bytes"]

@@ -187,8 +187,8 @@ def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("function", "caller", "tasks", "views"),
     [
-        ("torch_views", "_made", (KNN,), "device"),
-        ("_embed", "_begun", (KNN,), "device"),
+        ("torch_views", "_batch", (KNN,), "device"),
+        ("_embed", "_start", (KNN,), "device"),
         ("start", "gather", (KNN,), "device"),
         ("neighbour_lists", "knn_setups", (KNN,), "cpu"),
         ("converged", "processing_probe", (PROBE,), "cpu"),
