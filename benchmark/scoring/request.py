@@ -125,7 +125,7 @@ def open_sets(
     for given, photos in zip(data, opened, strict=True):
         try:
             spec = given if isinstance(given, str) else None
-            sets.append(_opened(_limited(photos, options), tasks, options, spec, asked=bool(patterns)))
+            sets.append(_opened(_limited(photos, options), tasks, options, spec, named=bool(patterns)))
         except DataError as error:
             if unfit is None:
                 raise
@@ -139,11 +139,11 @@ def open_sets(
 
 
 def _opened(
-    photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, spec: str | None, *, asked: bool
+    photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, spec: str | None, *, named: bool
 ) -> OpenedSet:
     from benchmark.tasks import fitting_tasks
 
-    fitting = fitting_tasks(tasks, photos, named=asked)
+    fitting = fitting_tasks(tasks, photos, named=named)
     return OpenedSet(photos, tuple(with_semantics(fitting, photos) if options.outputs else fitting), spec)
 
 
