@@ -307,7 +307,11 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
             except errors.LocalEntryNotFoundError:
                 reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
                 raise EncoderError(f"{label}: {reason}") from None
-            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files_below(folder)):
+            try:
+                files = files_below(folder)
+            except UntrustedInputError as refused:
+                raise EncoderError(f"{label}: its copy in the local cache: {refused.reason}") from None
+            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files):
                 reason = f"the Hub cannot be reached ({why}) and the cache has no weights"
                 raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name

@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import timm
 import torch
 import transformers as tf
 
-from benchmark.encoders.loaders.hub import library_of, load_folder, wanted_files
+from benchmark.encoders.loaders import hub as hub_loader
+from benchmark.encoders.loaders.hub import library_of, load_folder, load_hub, wanted_files
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
@@ -129,6 +131,22 @@ def test_repo__a_hub_that_answers_a_byte_now_and_then_is_not_waited_for(hub: Any
     for answer in (one, api):
         assert "too slow: " in answer[1]
         assert answer[1].startswith("someone/")
+
+
+def test_repo__a_cached_snapshot_that_cannot_be_listed_is_an_encoder_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub cannot be reached; the client's cache names a folder that is none."""
+
+    def unreachable(*_: Any, **__: Any) -> Any:
+        raise ConnectionError
+
+    snapshot = tmp_path / "snapshot"
+    snapshot.write_text("")
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
+    monkeypatch.setattr(hub_loader, "_cached", lambda repo, revision: snapshot)
+    with pytest.raises(EncoderError, match=r"^org/name: its copy in the local cache: the folder cannot be listed"):
+        load_hub(LoadRequest("org/name", device="cpu"))
 
 
 @pytest.mark.parametrize(
