@@ -75,12 +75,13 @@ def reason_of(name: str) -> str:
     return next((unread.reason for unread in UNREAD if re.fullmatch(unread.names, name)), "")
 
 
-def _nothing(key: str) -> str:
+def every_weight_is_read(key: str) -> str:
+    """No reason to ignore a weight: the default of ``require_weights``."""
     return ""
 
 
 def require_weights(
-    name: str, arrival: Arrival, outside: Callable[[str], str] = _nothing, remedy: str = NEAREST
+    name: str, arrival: Arrival, outside: Callable[[str], str] = every_weight_is_read, remedy: str = NEAREST
 ) -> list[str]:
     """Refuse a network that is not whole.
 
@@ -121,7 +122,7 @@ be random numbers; save it again with the library that trained it, so that confi
 
 
 def require_all(
-    name: str, arrivals: Sequence[Arrival], outside: Callable[[str], str] = _nothing, remedy: str = NEAREST
+    name: str, arrivals: Sequence[Arrival], outside: Callable[[str], str] = every_weight_is_read, remedy: str = NEAREST
 ) -> list[str]:
     """``require_weights`` of what was recorded while a library made a network.
 

@@ -17,7 +17,7 @@ from torch import nn
 from benchmark.encoders import Encoder, as_encoder, load_encoder, photo_places, with_outputs
 from benchmark.encoders.layers.outputs import parse_output
 from benchmark.encoders.layers.pooling import STEPS, Layer, pool, region_mask
-from benchmark.encoders.loaders.libraries import _encode_image, _ImageTower, _timm_features, without_classifier
+from benchmark.encoders.loaders.libraries import _encode_image, _ImageTower, pooled_output, without_classifier
 from benchmark.encoders.network import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError, UsageError
@@ -100,7 +100,7 @@ def test_timm__layers_are_those_of_forward_intermediates(name: str) -> None:
     arguments, side, layers, others = FAMILIES[name]
     torch.manual_seed(0)
     model = timm.create_model(name, pretrained=False, num_classes=0, **arguments).eval()
-    encoder = _encoder(model, side, "timm", _timm_features)
+    encoder = _encoder(model, side, "timm", pooled_output)
     _, found = _split(encoder, ["layers", "layers:max"])
     with torch.inference_mode():
         if others:
@@ -219,7 +219,7 @@ def test_torchvision__layers_are_what_its_modules_give(name: str, modules: list[
     small = {"patch_size": 16, "num_layers": 3, "num_heads": 2, "hidden_dim": 32, "mlp_dim": 48}
     made: Any = torchvision.models.VisionTransformer(side, **small) if name == "vit" else None
     model = without_classifier(made or torchvision.models.get_model(name, weights=None)).eval()
-    encoder = _encoder(model, side, "torchvision", _timm_features)
+    encoder = _encoder(model, side, "torchvision", pooled_output)
     _, found = _split(encoder, ["layers:mean"])
     seen: list[torch.Tensor] = []
     for one in modules:
