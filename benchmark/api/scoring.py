@@ -161,7 +161,7 @@ _PASSED_ON = tuple(
 """Options that are passed on as they are. One that is declared and not yet written in the signature is accepted too."""
 
 
-def _of_object(thing: Any, *, trying: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:
+def _of_object(thing: Any, *, before_conversion: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:
     """It may be somebody's code, of which nothing is made before it has been tried."""
     return as_encoder(thing, **how)
 

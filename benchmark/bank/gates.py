@@ -306,7 +306,7 @@ def resolve_runtime(
     in_torch = encoder.in_torch()
     version = in_torch.runtime.version if in_torch.runtime else ""
     runtime = Runtime("torch", version, reason=verdict.reason)
-    return dataclasses.replace(in_torch, runtime=runtime, elsewhere=encoder.elsewhere), verdict
+    return dataclasses.replace(in_torch, runtime=runtime, reload=encoder.reload), verdict
 
 
 def _judge_runtime(encoder: Encoder, in_torch: Encoder, photos: PhotoSet, options: RunOptions) -> RuntimeVerdict:

@@ -163,8 +163,8 @@ class Encoder:
     """What carries out the forward pass; None where no network does."""
     in_torch: Callable[[], Encoder] | None = None
     """The same encoder computed by torch, where it is computed by another library."""
-    elsewhere: Callable[..., Encoder] | None = None
-    """Loads the same encoder again, in another process too: ``elsewhere(device="cuda:1")``. None for what exists only
+    reload: Callable[..., Encoder] | None = None
+    """Loads the same encoder again, in another process too: ``reload(device="cuda:1")``. None for what exists only
     in this one."""
     stored: StoredEmbeddings | None = None
     """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""

@@ -74,7 +74,7 @@ def load_encoder(
     runtime: str = "auto",
     cache: Path | None = None,
     preprocess: str = "own",
-    trying: Callable[[Encoder], object] = lambda in_torch: None,
+    before_conversion: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -92,7 +92,7 @@ def load_encoder(
         cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
             ``preprocess_modes.py``.
-        trying: told the encoder in torch before another runtime is tried for the first time.
+        before_conversion: called with the encoder in torch before another runtime is tried for the first time.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
@@ -112,7 +112,7 @@ def load_encoder(
         encoder = with_preprocessing(loader(request), preprocess)
         from benchmark.encoders.runtime.choose import on_runtime  # with torch, which a wrong name does not wait for
 
-        encoder = on_runtime(_with_statement(encoder), runtime, cache, trying)
+        encoder = on_runtime(_with_statement(encoder), runtime, cache, before_conversion)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
@@ -130,7 +130,7 @@ def load_encoder(
         "cache": cache,
         "preprocess": preprocess,
     }
-    encoder = replace(encoder, elsewhere=partial(load_encoder, spec, **again))
+    encoder = replace(encoder, reload=partial(load_encoder, spec, **again))
     if dtype == "float32":
         return encoder
     exact: dict[str, Any] = {

@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.compute import out_of_memory, parallel_map
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
-from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_asked
+from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_requested
 from builders.errors import CamtraceError, EncoderError
 from builders.untrusted import first_line
 
@@ -126,9 +126,9 @@ class Embedder:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
         if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
-            self.module.to(self.place.device)  # it was sent to ``rest``
+            self.module.to(self.place.device)  # it was sent to ``move_to_host``
         try:
-            with tf32_only_if_asked(self.place):
+            with tf32_only_if_requested(self.place):
                 size = self.cpu_chunk if on_cpu else len(batch)
                 beside = places.split(size) if places is not None else itertools.repeat(None)
                 chunks = list(zip(batch.split(size), beside, strict=False))
@@ -181,7 +181,7 @@ def _here(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
     return lambda: embeddings
 
 
-def rest(encoder: Encoder) -> None:
+def move_to_host(encoder: Encoder) -> None:
     """Give a GPU's memory to what comes after the forward passes: the network waits in the CPU's.
 
     ``Encoder.embed`` brings it back when it is asked again. A module that somebody holds in memory stays where it is.

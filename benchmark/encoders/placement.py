@@ -54,7 +54,7 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
 
 
 @contextlib.contextmanager
-def tf32_only_if_asked(place: Placement) -> Iterator[None]:
+def tf32_only_if_requested(place: Placement) -> Iterator[None]:
     """``rounded_as_asked`` where the device is a CUDA GPU; no other rounds unasked."""
     if torch.device(place.device).type != "cuda":
         yield

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank import PhotoHashes, check_precision, resolve_runtime
-from benchmark.encoders import Encoder, rest
+from benchmark.encoders import Encoder, move_to_host
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
@@ -113,7 +113,7 @@ def score_encoders(
             ours = [reading for i in fit for reading in readings(encoders[i], collected[i], layers[i], eraser)]
             jobs += embed_pass(ours, places, hashes, one, fresh, options, tell, ahead)
         for encoder in encoders if jobs else ():
-            rest(encoder)
+            move_to_host(encoder)
         embedded([encoders[i] for i in fit])
         _run(jobs, collected)
     for got in collected:

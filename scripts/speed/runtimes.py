@@ -85,7 +85,7 @@ def _one_by_one(encoder: Encoder) -> Encoder:
     embed = encoder.embed
     assert isinstance(embed, RuntimeEmbedder)
     computes = copy.copy(embed.computes)
-    computes.at_once = computes.at_once[-1:]
+    computes.batch_sizes = computes.batch_sizes[-1:]
     return replace(encoder, embed=replace(embed, computes=computes))
 
 

@@ -18,7 +18,7 @@ import torch
 
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.bank.fill.members import Member, PassMember
-from benchmark.encoders import COMPLEX, only_reads
+from benchmark.encoders import COMPLEX, leaves_views_unchanged
 from benchmark.views import PhotoViews
 from builders.errors import EncoderError
 from builders.untrusted import describe_error
@@ -115,7 +115,7 @@ def _begun(seat: PassMember, names: Sequence[str], batch: Gathered) -> Embedded:
     if seat.wanted != tuple(names):
         by_photo = views.unflatten(0, (len(batch.indices), -1))
         views = torch.stack([by_photo[:, names.index(view)] for view in seat.wanted], 1).flatten(0, 1)
-    if not only_reads(seat.member.encoder.embed):  # somebody's own may write into what others share
+    if not leaves_views_unchanged(seat.member.encoder.embed):  # somebody's own may write into what others share
         views = views.clone()
     try:
         places = seat.member.places_of(batch.indices, len(seat.wanted))

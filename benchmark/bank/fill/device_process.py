@@ -50,7 +50,7 @@ class Work:
     recipe: ViewRecipe
     banks: Sequence[Bank | OutputsBank]
     encoders: Sequence[Callable[..., Encoder]]
-    """One per bank, ``Encoder.elsewhere``."""
+    """One per bank, ``Encoder.reload``."""
     batch_size: int
     workers: int
     """Of each process."""

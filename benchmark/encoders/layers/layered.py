@@ -58,7 +58,7 @@ def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
     wanted = parse_outputs(outputs)
     base = encoder.in_torch() if encoder.in_torch is not None else encoder
     by = Runtime("torch", torch.__version__, reason="layers are read there") if encoder.in_torch else base.runtime
-    base = replace(base, elsewhere=encoder.elsewhere, info=encoder.info, runtime=by)
+    base = replace(base, reload=encoder.reload, info=encoder.info, runtime=by)
     name = encoder.info.id
     if not isinstance(base.embed, Embedder):
         raise UsageError(f"{name}: --outputs reads layers of networks that torch computes, and it is none")
@@ -73,7 +73,7 @@ def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
         info=replace(base.info, dimension=base.info.dimension + sum(output.dimension for output in chosen)),
         embed=replace(base.embed, forward=forward, at_places=forward.at_places if sampled else None),
         in_torch=None,
-        elsewhere=partial(_elsewhere, base.elsewhere, tuple(outputs)) if base.elsewhere else None,
+        reload=partial(_reload_with_outputs, base.reload, tuple(outputs)) if base.reload else None,
     )
     return Layered(base, chosen, together)
 
@@ -147,6 +147,6 @@ def _chosen(name: str, found: TappedLayers, wanted: Sequence[Wanted]) -> tuple[O
     return tuple(sorted(chosen.values(), key=lambda output: output.layer))
 
 
-def _elsewhere(load: Callable[..., Encoder], outputs: Sequence[str], *, device: str) -> Encoder:
+def _reload_with_outputs(load: Callable[..., Encoder], outputs: Sequence[str], *, device: str) -> Encoder:
     """The same in another process, or on another device."""
     return with_outputs(load(device=device), outputs).together

@@ -310,7 +310,7 @@ class _Computes:
         self, network: Any, given: _Input, normalise: Normalisation | None, output: str | None, pooling: str
     ) -> None:
         self.version: str = network.version
-        self.at_once: tuple[int, ...] = (given.batch,) if given.batch else ()
+        self.batch_sizes: tuple[int, ...] = (given.batch,) if given.batch else ()
         self._network, self._given, self._normalise = network, given, normalise
         self._output, self._pooling, self._axes = output or network.session.get_outputs()[0].name, pooling, 0
 

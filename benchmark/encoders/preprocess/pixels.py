@@ -224,11 +224,11 @@ ENGINE, PILLOW, OWN = "exact engine", "Pillow", "its own code"
 """Who makes views of pictures: the engine with Pillow's pixels, Pillow, or whatever code the encoder brought."""
 
 
-def made_by(preprocess: Any) -> str:
+def pixel_backend(preprocess: Any) -> str:
     """By whom a preprocessing is carried out: ``ENGINE``, ``PILLOW`` or ``OWN``. Where the engine is not installed, and
     for single sizes that it does not take, Pillow makes the same pixels.
 
-    >>> made_by(Pixels((ResizeShort(8, Image.Resampling.BICUBIC),))), made_by(Pixels((ResizeTo(8, 8, 0),)))
+    >>> pixel_backend(Pixels((ResizeShort(8, Image.Resampling.BICUBIC),))), pixel_backend(Pixels((ResizeTo(8, 8, 0),)))
     ('exact engine', 'Pillow')
     """
     if not isinstance(preprocess, Pixels):

@@ -21,7 +21,7 @@ import torch
 from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.network import Embedder, probe_image
-from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_file, choice_of, keep_choice, times_as_fast
+from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_file, choice_of, store_choice, times_as_fast
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 from builders.untrusted import first_line
@@ -51,7 +51,7 @@ class Computes(Protocol):
 
     version: str
     """Of the library."""
-    at_once: tuple[int, ...]
+    batch_sizes: tuple[int, ...]
     """Numbers of views that it takes at a time, the most first, of which it also takes fewer than the last; empty for
     any number."""
 
@@ -60,21 +60,21 @@ class Computes(Protocol):
         ...
 
 
-def chunk_sizes(count: int, threads: int, at_once: Sequence[int]) -> list[int]:
+def chunk_sizes(count: int, threads: int, batch_sizes: Sequence[int]) -> list[int]:
     """Views of each chunk that so many are given as: for every thread the same number of large chunks, so that none is
     left alone with one; what is left goes by the smallest number.
 
     Args:
         count: views.
         threads: that compute chunks side by side.
-        at_once: as of ``Computes``.
+        batch_sizes: as of ``Computes``.
 
     >>> chunk_sizes(21, 2, (4, 1)), chunk_sizes(7, 2, (4, 1))
     ([4, 4, 4, 4, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1])
     >>> chunk_sizes(37, 2, (16,)), chunk_sizes(19, 2, ()), chunk_sizes(7, 3, ())
     ([16, 16, 5], [8, 8, 3], [3, 3, 1])
     """
-    *several, least = at_once or (min(CHUNK, -(-count // threads)),)
+    *several, least = batch_sizes or (min(CHUNK, -(-count // threads)),)
     sizes: list[int] = []
     for views in several:
         sizes += [views] * ((count - sum(sizes)) // (views * threads) * threads)
@@ -94,7 +94,7 @@ class RuntimeEmbedder:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
-        sizes = chunk_sizes(len(batch), torch.get_num_threads(), self.computes.at_once)
+        sizes = chunk_sizes(len(batch), torch.get_num_threads(), self.computes.batch_sizes)
         try:
             found = self.computes([part.numpy() for part in batch.cpu().split(sizes)])
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
@@ -104,11 +104,11 @@ class RuntimeEmbedder:
         return torch.from_numpy(np.concatenate(found))
 
 
-def only_reads(embed: object) -> bool:
+def leaves_views_unchanged(embed: object) -> bool:
     """Whether a forward pass leaves the views that it is given as they were: a network's, by whatever library, does;
     somebody's own function may not.
 
-    >>> only_reads(lambda views: views.mul_(2))
+    >>> leaves_views_unchanged(lambda views: views.mul_(2))
     False
     """
     return isinstance(embed, Embedder | RuntimeEmbedder)
@@ -118,7 +118,7 @@ def on_runtime(
     encoder: Encoder,
     wanted: str = "auto",
     cache: Path | None = None,
-    trying: Callable[[Encoder], object] = lambda in_torch: None,
+    before_conversion: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """The same encoder, carried out by the library that was asked for.
 
@@ -128,8 +128,8 @@ def on_runtime(
             float32, if it is installed, converts the network, computes the same and is measured to be faster (once;
             ``runtime_choice.py`` has the rule); else torch, and ``Encoder.runtime.reason`` says why.
         cache: folder below which compiled networks are kept; by default that of the banks.
-        trying: told the encoder in torch before another library is tried for the first time, which takes a second or
-            more on one core.
+        before_conversion: called with the encoder in torch before another library is tried for the first time, which
+            takes a second or more on one core.
 
     Raises:
         UsageError: the runtime that was named cannot apply: it is not installed, or does not compute there.
@@ -156,7 +156,7 @@ def on_runtime(
     views = _views(in_torch)
     if wanted != "auto":
         return _converted(in_torch, embed, name, cache or default_cache(), views)
-    return _chosen(in_torch, embed, name, cache or default_cache(), views, trying)
+    return _chosen(in_torch, embed, name, cache or default_cache(), views, before_conversion)
 
 
 def largest_relative_error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -223,24 +223,24 @@ def _chosen(
     name: str,
     cache: Path,
     views: torch.Tensor,
-    trying: Callable[[Encoder], object],
+    before_conversion: Callable[[Encoder], object],
 ) -> Encoder:
     """By that library where it computes the same, faster (``runtime_choice.py`` has the rule); else by torch."""
     file = choice_file(cache / "compiled", name, in_torch.info, views)
     choice = cached_choice(file)
     if choice is None:
-        trying(in_torch)
+        before_conversion(in_torch)
     if choice is None or not choice.reason:
         try:
             converted = _converted(in_torch, embed, name, cache, views)
         except EncoderError as error:
             choice = Choice(str(error))
             if not out_of_memory(error):
-                keep_choice(file, choice)
+                store_choice(file, choice)
         else:
             if choice is None:
                 choice = choice_of(times_as_fast(embed, converted.embed, views), TITLES[name])
-                keep_choice(file, choice)
+                store_choice(file, choice)
             if not choice.reason and converted.runtime is not None:
                 return replace(converted, runtime=replace(converted.runtime, speed=choice.speed))
     return replace(in_torch, runtime=Runtime("torch", torch.__version__, reason=choice.reason))
@@ -253,7 +253,7 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
     def error_of(computes: Computes) -> float:
         """Together, if it takes that, and one alone: a network traced for batches of three would show it."""
         try:
-            size = min(computes.at_once, default=len(batch))
+            size = min(computes.batch_sizes, default=len(batch))
             found = np.concatenate(computes([part.numpy() for part in (*batch.split(size), batch[:1])]))
         except Exception as error:
             raise EncoderError(f"{embed.name}: {TITLES[name]} does not run it ({first_line(error)})") from error
@@ -274,6 +274,6 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
             f"{embed.name}: {TITLES[name]} computes something else than torch (relative error {error:.1e}, at most "
             f"{LARGEST_ERROR:g} is allowed)"
         )
-    views = min(computes.at_once, default=None)  # several at a time round as one does
+    views = min(computes.batch_sizes, default=None)  # several at a time round as one does
     runtime = Runtime(name, computes.version, float(f"{error:.1e}"), views=views)
     return replace(in_torch, embed=RuntimeEmbedder(embed.name, computes), runtime=runtime, in_torch=lambda: in_torch)

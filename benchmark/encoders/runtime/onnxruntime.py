@@ -49,7 +49,7 @@ class OnnxNetwork:
     """A session that computes embeddings; see ``benchmark/encoders/runtime/choose.py``."""
 
     version = onnxruntime.__version__
-    at_once: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
     """Any number at a time."""
 
     def __init__(self, model: bytes | Path, output: str | None = None) -> None:

@@ -221,7 +221,7 @@ class OpenVinoNetwork:
     def __init__(self, models: Sequence[Any], streams: int) -> None:
         """Of compiled models of one network, for each number of views one."""
         self._queues = {_views_of(model): openvino.AsyncInferQueue(model, 2 * streams) for model in models}
-        self.at_once = tuple(sorted((views for views in self._queues if views is not None), reverse=True))
+        self.batch_sizes = tuple(sorted((views for views in self._queues if views is not None), reverse=True))
         self._one_batch = threading.Lock()
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -300,10 +300,10 @@ def open_network(
 
 def _same_bits(network: OpenVinoNetwork, batch: np.ndarray) -> bool:
     """Whether these views have the same embeddings however many are computed at a time."""
-    if len(network.at_once) < 2:
+    if len(network.batch_sizes) < 2:
         return True
-    views = batch[np.arange(max(network.at_once)) % len(batch)]
-    first, *others = (np.concatenate(network(np.split(views, len(views) // n))) for n in network.at_once)
+    views = batch[np.arange(max(network.batch_sizes)) % len(batch)]
+    first, *others = (np.concatenate(network(np.split(views, len(views) // n))) for n in network.batch_sizes)
     return all(np.array_equal(first, other) for other in others)
 
 

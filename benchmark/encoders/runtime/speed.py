@@ -130,7 +130,7 @@ def cached_choice(file: Path | None) -> Choice | None:
     return choice if choice is not None and (choice.reason or choice.speed) else None
 
 
-def keep_choice(file: Path | None, choice: Choice) -> None:
+def store_choice(file: Path | None, choice: Choice) -> None:
     """For the next run; a full disk costs it the measurement."""
     if file is not None:
         with contextlib.suppress(OSError):

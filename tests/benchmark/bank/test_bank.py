@@ -120,7 +120,7 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
 class Another:
     """A network in another library than torch; notes where the views lie that it is given."""
 
-    version, at_once = "1", ()
+    version, batch_sizes = "1", ()
 
     def __init__(self) -> None:
         self.places: list[int] = []

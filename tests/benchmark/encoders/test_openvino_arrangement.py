@@ -51,8 +51,8 @@ def kinds(model) -> Counter:
 
 def embedded(model, views: np.ndarray) -> np.ndarray:
     network = OpenVinoNetwork([_core().compile_model(model, "CPU", _settings(1))], 1)
-    at_once = model.input(0).get_partial_shape()[0].get_length()
-    return np.concatenate(network(np.split(views, len(views) // at_once)))
+    batch_sizes = model.input(0).get_partial_shape()[0].get_length()
+    return np.concatenate(network(np.split(views, len(views) // batch_sizes)))
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_
         return as_encoder(Narrowing(), device="cpu", runtime="openvino", cache=tmp_path / cache).embed
 
     expected = network("as it is")
-    assert expected.computes.at_once == (TOGETHER, 1)
+    assert expected.computes.batch_sizes == (TOGETHER, 1)
     monkeypatch.setattr("benchmark.encoders.runtime.openvino.arranged", otherwise)
     for _ in range(2):  # compiled, and read again
         found = network("otherwise")
-        assert found.computes.at_once == (1,)
+        assert found.computes.batch_sizes == (1,)
         assert torch.equal(found(torch.from_numpy(views)), expected(torch.from_numpy(views)))

@@ -32,17 +32,17 @@ class Flat(Small):
 
 
 @pytest.mark.parametrize(
-    ("module", "at_once", "views_of", "given"),
+    ("module", "batch_sizes", "views_of", "given"),
     [(Small, (4, 1), 1, [4] * 8 + [1] * 5), (Flat, (), None, [8, 8, 8, 8, 5])],
 )
 def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
-    module, at_once, views_of, given, tmp_path, monkeypatch, views
+    module, batch_sizes, views_of, given, tmp_path, monkeypatch, views
 ):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         encoder = made(module(), tmp_path, "openvino")
-        assert encoder.embed.computes.at_once == at_once
+        assert encoder.embed.computes.batch_sizes == batch_sizes
         assert encoder.runtime.views == views_of
         sizes = []
         computes = OpenVinoNetwork.__call__
@@ -55,7 +55,7 @@ def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
         read_again = made(module(), tmp_path, "openvino")
         assert read_again.runtime == encoder.runtime
         assert read_again.runtime.key().get("views") == views_of
-        assert read_again.embed.computes.at_once == at_once
+        assert read_again.embed.computes.batch_sizes == batch_sizes
         assert torch.equal(read_again.embed(views), encoder.embed(views))
     finally:
         torch.set_num_threads(before)

@@ -55,7 +55,7 @@ def test_runtime__every_thread_has_a_chunk(views):
     seen: list[int] = []
 
     class Sizes:
-        version, at_once = "1", ()
+        version, batch_sizes = "1", ()
 
         def __call__(self, chunks):
             seen.extend(map(len, chunks))
@@ -73,8 +73,8 @@ def test_runtime__every_thread_has_a_chunk(views):
             seen.clear()
             assert torch.equal(RuntimeEmbedder("e", Sizes())(views[:count]), views[:count].flatten(1))
             assert seen == expected
-        for at_once, expected in (((16,), [16, 16, 5]), ((4, 1), [4] * 9 + [1])):
-            Sizes.at_once = at_once
+        for batch_sizes, expected in (((16,), [16, 16, 5]), ((4, 1), [4] * 9 + [1])):
+            Sizes.batch_sizes = batch_sizes
             seen.clear()
             RuntimeEmbedder("e", Sizes())(views)
             assert seen == expected

@@ -43,7 +43,7 @@ def test_auto__says_that_it_tries_a_library_the_first_time_alone(tmp_path, monke
         "benchmark.encoders.runtime.openvino._traced", lambda *_, real=_traced: told.append(1) or real(*_)
     )
     for _ in range(2):
-        assert on_runtime(in_torch, cache=tmp_path, trying=told.append).runtime.name == "openvino"
+        assert on_runtime(in_torch, cache=tmp_path, before_conversion=told.append).runtime.name == "openvino"
     assert [getattr(one, "runtime", one) for one in told] == [in_torch.runtime, 1]  # and before it converts
     on_runtime(in_torch, "openvino", tmp_path / "by name", told.append)
     assert told[2:] == [1]  # nobody asks whether

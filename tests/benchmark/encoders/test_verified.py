@@ -12,7 +12,7 @@ import transformers as tf
 from PIL import Image
 from timm.data import create_transform
 
-from benchmark.encoders import made_by
+from benchmark.encoders import pixel_backend
 from benchmark.encoders.loaders.transformers.inputs import FirstPicture
 from benchmark.encoders.network import Normalisation
 from benchmark.encoders.preprocess.verified import (
@@ -65,7 +65,7 @@ def test_exact__the_engine_makes_the_bytes_of_the_library(
     libraries: list[Any] = []
     monkeypatch.setattr(f"{__name__}.verified", lambda *a: libraries.append(a[1]) or verified_of_the_package(*a))
     made = EXACT[name]()
-    assert made_by(made.preprocess) == "exact engine"
+    assert pixel_backend(made.preprocess) == "exact engine"
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     photo = Image.fromarray(noise)
     processings = [PROCESSINGS[name] for name in ("jpeg-q95-420", "sharpening-x4", "resizing-x2")]
@@ -108,11 +108,12 @@ def test_normalisation__of_every_pixel_by_hand(bgr: bool) -> None:
 def test_rounding_of_another_library__is_not_taken_for_pillows() -> None:
     """torchvision enlarges bytes as Pillow does and shrinks them otherwise: pictures larger than the input tell."""
     made = of_processor("Sam2ImageProcessor", size={"height": 700, "width": 700})
-    assert made_by(made.preprocess) == "its own code"
+    assert pixel_backend(made.preprocess) == "its own code"
     assert made.record["transport"] == "float32"
 
 
 def test_resize_of_floats__is_the_librarys_own() -> None:
     assert (
-        made_by(of_processor("DINOv3ViTImageProcessor", size={"height": 32, "width": 32}).preprocess) == "its own code"
+        pixel_backend(of_processor("DINOv3ViTImageProcessor", size={"height": 32, "width": 32}).preprocess)
+        == "its own code"
     )
