@@ -10,7 +10,15 @@ from torch import nn
 from benchmark.encoders import as_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.openvino import TOGETHER, OpenVinoNetwork, _core, _settings, _traced, arranged, openvino
+from benchmark.encoders.runtime.openvino import (
+    VIEWS_TOGETHER,
+    OpenVinoNetwork,
+    _core,
+    _settings,
+    _traced,
+    fixed_size_models,
+    openvino,
+)
 
 SIDE = 24
 
@@ -59,15 +67,15 @@ def embedded(model, views: np.ndarray) -> np.ndarray:
     ("fits", "convolutions"),
     [
         (2 * FIRST_MAP, 3),  # everything fits: all views go through everything together
-        (FIRST_MAP + SMALL_MAP, TOGETHER + 2),  # but not the first ReLU, which reads and makes a large map
-        (FIRST_MAP + SMALL_MAP - 1, 2 * TOGETHER + 1),  # nor the second convolution, which reads one
-        (3 * SMALL_MAP, 2 * TOGETHER + 1),  # the sum reads two small maps and makes one
+        (FIRST_MAP + SMALL_MAP, VIEWS_TOGETHER + 2),  # but not the first ReLU, which reads and makes a large map
+        (FIRST_MAP + SMALL_MAP - 1, 2 * VIEWS_TOGETHER + 1),  # nor the second convolution, which reads one
+        (3 * SMALL_MAP, 2 * VIEWS_TOGETHER + 1),  # the sum reads two small maps and makes one
     ],
 )
-def test_arranged__the_rest_is_all_that_fits(fits, convolutions, views, monkeypatch):
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", fits)
-    four, one = arranged(traced(Narrowing(), views))
-    assert [model.input(0).get_partial_shape().to_shape()[0] for model in (four, one)] == [TOGETHER, 1]
+def test_fixed_size_models__the_rest_is_all_that_fits(fits, convolutions, views, monkeypatch):
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", fits)
+    four, one = fixed_size_models(traced(Narrowing(), views))
+    assert [model.input(0).get_partial_shape().to_shape()[0] for model in (four, one)] == [VIEWS_TOGETHER, 1]
     assert (kinds(four)["Convolution"], kinds(one)["Convolution"]) == (convolutions, 3)
     together, alone = embedded(four, views[:8]), embedded(one, views[:8])
     np.testing.assert_array_equal(together, alone)
@@ -75,35 +83,35 @@ def test_arranged__the_rest_is_all_that_fits(fits, convolutions, views, monkeypa
 
 
 @pytest.mark.parametrize("fits", [3 * SMALL_MAP - 1, SMALL_MAP, 0])
-def test_arranged__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
+def test_fixed_size_models__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
     """What follows the sum begins nothing; before it two maps cross."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", fits)
-    [one] = arranged(traced(Narrowing(), views))
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", fits)
+    [one] = fixed_size_models(traced(Narrowing(), views))
     assert one.input(0).get_partial_shape().to_shape()[0] == 1
 
 
-def test_arranged__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
+def test_fixed_size_models__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
     """OpenVINO computes both in one step: cut between them it would round otherwise."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", FIRST_MAP + SMALL_MAP - 1)
-    four, _ = arranged(traced(Narrowing(), views))
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", FIRST_MAP + SMALL_MAP - 1)
+    four, _ = fixed_size_models(traced(Narrowing(), views))
     joined = next(one for one in four.get_ordered_ops() if one.get_type_name() == "Concat")
     assert {source.get_source_output().get_node().get_type_name() for source in joined.inputs()} == {"Relu"}
     assert "Convolution" in {reader.get_node().get_type_name() for reader in joined.output(0).get_target_inputs()}
 
 
-def test_arranged__heavy_weights_leave_the_number_open():
+def test_fixed_size_models__heavy_weights_leave_the_number_open():
     given = openvino.opset13.parameter([-1, 3, SIDE, SIDE], np.float32)
     matrix = openvino.opset13.constant(np.ones((3 * SIDE * SIDE, 64), np.float32))
     product = openvino.opset13.matmul(
         openvino.opset13.reshape(given, np.array([0, 3 * SIDE * SIDE]), special_zero=True), matrix, False, False
     )
     model = openvino.Model([product], [given])
-    assert arranged(model) == [model]
+    assert fixed_size_models(model) == [model]
 
 
 def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_path, views, monkeypatch):
     def otherwise(model):
-        four, one = arranged(model)
+        four, one = fixed_size_models(model)
         [result] = four.get_results()
         made = openvino.opset13.multiply(result.input_value(0), np.float32(1 + 2**-20))
         return [openvino.Model([made], four.get_parameters()), one]
@@ -112,9 +120,9 @@ def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_
         return as_encoder(Narrowing(), device="cpu", runtime="openvino", cache=tmp_path / cache).embed
 
     expected = network("as it is")
-    assert expected.computes.batch_sizes == (TOGETHER, 1)
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.arranged", otherwise)
+    assert expected.network.batch_sizes == (VIEWS_TOGETHER, 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.fixed_size_models", otherwise)
     for _ in range(2):  # compiled, and read again
         found = network("otherwise")
-        assert found.computes.batch_sizes == (1,)
+        assert found.network.batch_sizes == (1,)
         assert torch.equal(found(torch.from_numpy(views)), expected(torch.from_numpy(views)))

@@ -14,7 +14,8 @@ from torch import nn
 from benchmark.encoders import largest_relative_error, load_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, make_room, openvino
+from benchmark.encoders.runtime.cache import remove_least_recently_used
+from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, openvino
 from tests.support.networks import Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
@@ -42,7 +43,7 @@ def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
     torch.set_num_threads(2)
     try:
         encoder = made(module(), tmp_path, "openvino")
-        assert encoder.embed.computes.batch_sizes == batch_sizes
+        assert encoder.embed.network.batch_sizes == batch_sizes
         assert encoder.runtime.views == views_of
         sizes = []
         computes = OpenVinoNetwork.__call__
@@ -55,7 +56,7 @@ def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
         read_again = made(module(), tmp_path, "openvino")
         assert read_again.runtime == encoder.runtime
         assert read_again.runtime.key().get("views") == views_of
-        assert read_again.embed.computes.batch_sizes == batch_sizes
+        assert read_again.embed.network.batch_sizes == batch_sizes
         assert torch.equal(read_again.embed(views), encoder.embed(views))
     finally:
         torch.set_num_threads(before)
@@ -110,16 +111,16 @@ class Network(torch.nn.Module):
 """
 
 
-def test_make_room__least_recently_used_first(tmp_path):
+def test_remove_least_recently_used__until_the_size_is_small_enough(tmp_path):
     for age, name in enumerate("cab"):
         (tmp_path / f"{name}.blob").write_bytes(bytes(10))
         os.utime(tmp_path / f"{name}.blob", (1000 + age, 1000 + age))
     (tmp_path / "c.json").write_text("{}")
-    make_room(tmp_path, 30)
+    remove_least_recently_used(tmp_path, 30)
     assert len(list(tmp_path.glob("*.blob"))) == 3
-    make_room(tmp_path, 29)
+    remove_least_recently_used(tmp_path, 29)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blob", "b.blob", "c.json"]
-    make_room(tmp_path, 10)
+    remove_least_recently_used(tmp_path, 10)
     assert sorted(path.name for path in tmp_path.glob("*.blob")) == ["b.blob"]
 
 

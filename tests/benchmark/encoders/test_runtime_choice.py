@@ -29,7 +29,7 @@ def test_auto__takes_what_is_faster_measured_once(tmp_path, monkeypatch, views):
     assert made(Small(), tmp_path).runtime == first.runtime
     assert seen == [1.234]
     [blob] = (tmp_path / "compiled").glob("*.blob")
-    blob.unlink()  # make_room took it: converted again, not measured again
+    blob.unlink()  # as if it had been removed for space: converted again, not measured again
     assert made(Small(), tmp_path).runtime.name == "openvino"
     assert seen == [1.234]
     assert made(Small(), tmp_path, "openvino").runtime.speed is None  # asked for by name: nobody measures
