@@ -335,6 +335,11 @@ def pooled(features: torch.Tensor, has_class_token: bool = False) -> torch.Tenso
     return features
 
 
+def call_module(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """Forward pass of a module that returns embeddings itself."""
+    return module(pixels)
+
+
 def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> None:
     """Fold batch norms into the convolutions before them, in place; in eval mode the function stays the same.
 

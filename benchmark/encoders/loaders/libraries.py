@@ -29,7 +29,7 @@ from benchmark.encoders.loaders.weights_check import (
     require_all,
     require_finite,
 )
-from benchmark.encoders.network import Network, network_encoder, pooled
+from benchmark.encoders.network import Forward, Network, call_module, network_encoder, pooled
 from benchmark.encoders.placement import placement
 from benchmark.encoders.preprocess.verified import (
     Candidate,
@@ -202,7 +202,7 @@ def _load_open_clip(source: str, options: dict[str, Any], checkpoint: Checkpoint
         return _LibraryModel(
             weights=model.visual,
             network=_ImageTower,
-            forward=_encode_image,
+            forward=call_module,
             pooling="projected image features (encode_image)",
             stateless=False,
             transform=transform,
@@ -223,7 +223,7 @@ class _LibraryModel:
 
     weights: Any
     """The module whose weights must all be finite."""
-    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]
+    forward: Forward
     pooling: str
     transform: Callable[[Any], torch.Tensor]
     """The library's own preprocessing."""
@@ -337,10 +337,6 @@ class _ImageTower(nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         features = self.visual(pixels)
         return features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens too
-
-
-def _encode_image(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    return module(pixels)
 
 
 @contextlib.contextmanager

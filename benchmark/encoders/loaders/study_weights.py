@@ -21,7 +21,6 @@ from builders.errors import EncoderError
 from builders.untrusted import first_line, from_authors
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 HOST = "https://dl.fbaipublicfiles.com"
@@ -99,7 +98,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
 
 
 def _load(request: LoadRequest) -> Encoder:
-    from benchmark.encoders.network import Network, Normalisation, network_encoder
+    from benchmark.encoders.network import Network, Normalisation, call_module, network_encoder
     from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
@@ -114,7 +113,7 @@ def _load(request: LoadRequest) -> Encoder:
             preprocess=pixels,
             preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
             normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-            forward=_features,
+            forward=call_module,
             pooling="global average pooling"
             if source.architecture == "resnet50"
             else "class token after the last norm",
@@ -140,10 +139,6 @@ def _download(spec: str, source: CheckpointSource) -> Path:
         except Exception as error:  # URLError, HTTPError, OSError, RemoteError
             raise EncoderError(f"{spec}: {HOST}/{source.path} cannot be fetched ({first_line(error)})") from None
     return file
-
-
-def _features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    return module(pixels)
 
 
 def _resnet50() -> nn.Module:
