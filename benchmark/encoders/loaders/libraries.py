@@ -265,13 +265,13 @@ def _library_encoder(
     place = placement(request.device, request.dtype, request.compile)
     name = checkpoint.name
     try:
-        with from_hub(), from_authors(), recorded_loads() as arrivals:
+        with from_hub(), from_authors(), recorded_loads() as reports:
             model = load()
     except Exception as error:  # RuntimeError, OSError, URLError, UnpicklingError, ... of the library and what it calls
-        if arrivals:
-            require_all(name, arrivals, remedy=remedy)
+        if reports:
+            require_all(name, reports, remedy=remedy)
         raise EncoderError(f"{name}: {failure} ({_without_folder(describe_error(error), checkpoint)})") from error
-    ignored = require_all(name, arrivals, model.unread, remedy)
+    ignored = require_all(name, reports, model.unread, remedy)
     require_finite(name, model.weights)
     processing = verified(
         name, FromTransform(model.transform), model.candidates(model.transform), "pil", **model.record

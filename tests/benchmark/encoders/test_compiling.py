@@ -1,4 +1,4 @@
-"""Compiled forward passes: several encoders in one process, batches of several sizes, never uncompiled in silence."""
+"""Compiled forward passes: several encoders in one process, batches of several sizes, never uncompiled without an error."""
 
 import subprocess
 import sys

@@ -22,14 +22,14 @@ from torch import nn
 
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.encoders.loaders.weights_check import (
-    Arrival,
+    LoadReport,
     load_exactly,
     recorded_loads,
     require_all,
     require_finite,
     require_weights,
-    silence,
     unread_outside,
+    zero_unread,
 )
 from builders.errors import CamtraceError, EncoderError, UsageError
 from tests.benchmark.encoders.test_open_clip_models import MODEL as OPEN_CLIP
@@ -302,19 +302,19 @@ class Pooling(nn.Module):
 def test_silence__of_weights_that_are_read_is_an_error() -> None:
     missing, x = ["pooler.0.weight", "pooler.0.bias"], torch.ones(2, 3)
     unread, read = Pooling(False), Pooling(True)
-    silence("mine", unread, missing, lambda: unread(x))
+    zero_unread("mine", unread, missing, lambda: unread(x))
     assert not unread.pooler[0].weight.any()
     assert unread.layer.weight.any()
     with pytest.raises(EncoderError, match=r"lacks 2 of its weights .*, which the embedding reads"):
-        silence("mine", read, missing, lambda: read(x))
+        zero_unread("mine", read, missing, lambda: read(x))
 
 
 def test_sentence__names_the_first_three_and_their_number() -> None:
-    arrival = Arrival(missing=tuple(f"b{i}.weight" for i in range(9)))
+    report = LoadReport(missing=tuple(f"b{i}.weight" for i in range(9)))
     with pytest.raises(EncoderError, match=r"lacks 9 of its weights \(b0.weight, b1.weight, b2.weight and 6 more\)"):
-        require_weights("mine", arrival)
+        require_weights("mine", report)
     with pytest.raises(EncoderError) as caught:
-        require_weights("mine", Arrival(unexpected=("a\nb\x1b[31m" + "c" * 999,)))
+        require_weights("mine", LoadReport(unexpected=("a\nb\x1b[31m" + "c" * 999,)))
     assert caught.value.args[0].isprintable()
     assert len(str(caught.value)) < 400
 
@@ -355,7 +355,7 @@ def test_recorded_loads__are_those_of_this_thread_alone() -> None:
         other = threading.Thread(target=lambda: nn.Linear(1, 1).load_state_dict({}, strict=False))
         other.start()
         other.join()
-    assert inner == [Arrival(missing=("bias",), unexpected=("more",))]
+    assert inner == [LoadReport(missing=("bias",), unexpected=("more",))]
     assert outer == []
     assert nn.Module.load_state_dict is before
     with pytest.raises(RuntimeError, match="Missing key"):

@@ -35,12 +35,12 @@ from benchmark.encoders.loaders.transformers.towers import (
     without_language_layers,
 )
 from benchmark.encoders.loaders.weights_check import (
-    Arrival,
+    LoadReport,
     require_finite,
     require_weights,
     shape_words,
-    silence,
     unread_outside,
+    zero_unread,
 )
 from benchmark.encoders.network import Network, network_encoder, probe_image
 from benchmark.encoders.placement import placement
@@ -161,14 +161,14 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
         refuse_what_reads_no_photo(checkpoint.name, config)
         inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
-        model, arrival = _load(checkpoint, config, request.trust_remote_code)
+        model, report = _load(checkpoint, config, request.trust_remote_code)
         two_towers = hasattr(model, "get_image_features")
         if two_towers:
             drop_text(model)
-        loaded = Loaded(model, frozenset(arrival.missing), _probe_batch(inputs), inputs.arguments)
+        loaded = Loaded(model, frozenset(report.missing), _probe_batch(inputs), inputs.arguments)
         embeddings = _embeddings(checkpoint.name, loaded)
         output, embedding = _chosen(checkpoint, embeddings)
-        ignored = _require_weights(checkpoint.name, loaded, arrival, embedding)
+        ignored = _require_weights(checkpoint.name, loaded, report, embedding)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
         return network_encoder(
             Network(
@@ -196,7 +196,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         )
 
 
-def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, Arrival]:
+def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, LoadReport]:
     """The model in evaluation mode, and what became of the checkpoint's weights."""
     if config.model_type in FAMILIES:
         FAMILIES[config.model_type].configure(config)
@@ -216,7 +216,7 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
         if "mismatch" in str(error):  # the library says which in its log alone
             _, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
             mismatched = tuple(shape_words(*one) for one in report["mismatched_keys"])
-            require_weights(checkpoint.name, Arrival(mismatched=mismatched))
+            require_weights(checkpoint.name, LoadReport(mismatched=mismatched))
         raise
     if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
         with contextlib.suppress(TypeError):  # a class whose pooler is left out unless asked for (data2vec)
@@ -224,7 +224,7 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
     if classifier is not None and not cut_classifier(model, config.num_labels):
         raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
     missing = set(report["missing_keys"]) & set(model.state_dict())
-    return model.eval(), Arrival(tuple(missing), tuple(report["unexpected_keys"]))
+    return model.eval(), LoadReport(tuple(missing), tuple(report["unexpected_keys"]))
 
 
 def _model_class(config: Any) -> Any:
@@ -286,15 +286,15 @@ def _patches(checkpoint: Checkpoint) -> int | None:
     return None if text is None else int(text)
 
 
-def _require_weights(name: str, loaded: Loaded, arrival: Arrival, embedding: Embedding) -> list[str]:
+def _require_weights(name: str, loaded: Loaded, report: LoadReport, embedding: Embedding) -> list[str]:
     """Refuse an embedding that would depend on random weights; what was ignored, in words."""
     model, part = loaded.model, embedding.part
     outside = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
-    missing = set(arrival.missing) & set(model.state_dict())  # the text tower is gone by now
-    ignored = require_weights(name, replace(arrival, missing=tuple(missing)), outside)
+    missing = set(report.missing) & set(model.state_dict())  # the text tower is gone by now
+    ignored = require_weights(name, replace(report, missing=tuple(missing)), outside)
     module = model.get_submodule(part)
     silenced = [key.removeprefix(f"{part}." if part else "") for key in missing if not outside(key)]
-    silence(name, module, silenced, lambda: embedding.forward(module, loaded.views))
+    zero_unread(name, module, silenced, lambda: embedding.forward(module, loaded.views))
     require_finite(name, module)
     return ignored
 
