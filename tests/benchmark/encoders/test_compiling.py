@@ -1,4 +1,4 @@
-"""Compiled forward passes: several encoders in one process, batches of several sizes, never uncompiled without an error."""
+"""Compiled forward passes: several encoders in one process, batches of several sizes, an error if uncompiled."""
 
 import subprocess
 import sys
