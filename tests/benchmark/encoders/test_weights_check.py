@@ -104,8 +104,8 @@ def _one(tensors: Tensors, generator: np.random.Generator, of: Callable[[torch.T
 
 
 def _renamed(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
-    gone = _one(tensors, generator)
-    return {f"{key}_old" if key == gone else key: tensor for key, tensor in tensors.items()}
+    renamed = _one(tensors, generator)
+    return {f"{key}_old" if key == renamed else key: tensor for key, tensor in tensors.items()}
 
 
 def _without_layer(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
@@ -225,16 +225,16 @@ def test_transformers_wrapper_of_timm__equals_the_librarys_own_class(
     randomise(model)
     model.eval().save_pretrained(tmp_path, max_shard_size=shard)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (shard == "60KB")
-    one, again = (load_encoder(str(tmp_path), device="cpu") for _ in range(2))
-    views = torch.stack([torch.from_numpy(one.preprocess(photo)) for photo in photos()])
-    mean, std = (torch.tensor(one.info.preprocessing[key]) for key in ("mean", "std"))
+    encoder, again = (load_encoder(str(tmp_path), device="cpu") for _ in range(2))
+    views = torch.stack([torch.from_numpy(encoder.preprocess(photo)) for photo in photos()])
+    mean, std = (torch.tensor(encoder.info.preprocessing[key]) for key in ("mean", "std"))
     pixels = ((views / 255 - mean) / std).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = tf.TimmWrapperModel.from_pretrained(tmp_path).eval()(pixels).pooler_output.numpy()
-    assert relative_error(embed(one, photos()), expected) < 1e-4
-    assert one.info == again.info
-    assert one.info.library == "timm"
-    assert one.info.details["tag"] is None  # timm's default weights have a tag, these have none
+    assert relative_error(embed(encoder, photos()), expected) < 1e-4
+    assert encoder.info == again.info
+    assert encoder.info.library == "timm"
+    assert encoder.info.details["tag"] is None  # timm's default weights have a tag, these have none
 
 
 def test_transformers_wrapper_of_timm__preprocessing_is_that_of_its_configuration(tmp_path: Path) -> None:
@@ -278,10 +278,10 @@ def test_shards__half_of_them_are_refused(index: bool, tmp_path: Path) -> None:
 
 def test_two_loads__are_equal_where_a_pooler_never_had_weights(tmp_path: Path) -> None:
     save(CASES["vit without pooler"], tmp_path)
-    one, two = (load_encoder(str(tmp_path), device="cpu").info for _ in range(2))
-    assert one == two
-    said = one.details["ignored_weights"]
-    assert said == [
+    first, second = (load_encoder(str(tmp_path), device="cpu").info for _ in range(2))
+    assert first == second
+    sentences = first.details["ignored_weights"]
+    assert sentences == [
         "decoder.0.bias, decoder.0.weight: a task head or another tower",
         "vit.embeddings.mask_token: stands for hidden patches in training; no patch of a photo is hidden",
     ]
