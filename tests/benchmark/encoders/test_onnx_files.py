@@ -209,7 +209,7 @@ def of_any_size(path):
 
 
 @pytest.mark.parametrize(
-    ("write", "query", "kind", "said"),
+    ("write", "query", "kind", "message"),
     [
         (lambda path: None, "", EncoderError, "cannot be read"),
         (lambda path: path.write_bytes(b""), "", EncoderError, "no ONNX file, or holds no network"),
