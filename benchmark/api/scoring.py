@@ -161,8 +161,8 @@ _PASSED_ON = tuple(
 """Options that are passed on unchanged. One that is declared but not in the signature is accepted too."""
 
 
-def _of_object(thing: Any, *, trying: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:
-    """An object in memory as an encoder. ``trying`` is not called, since code of others is first tried in the run."""
+def _of_object(thing: Any, *, before_conversion: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:
+    """An object in memory as an encoder. ``before_conversion`` is not called: such code is first tried in the run."""
     return as_encoder(thing, **how)
 
 

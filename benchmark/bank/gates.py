@@ -161,7 +161,7 @@ def resolve_runtime(
     in_torch = torch_encoder()
     version = in_torch.runtime.version if in_torch.runtime else ""
     runtime = Runtime("torch", version, reason=verdict.reason)
-    return dataclasses.replace(in_torch, runtime=runtime, elsewhere=encoder.elsewhere), verdict
+    return dataclasses.replace(in_torch, runtime=runtime, reload=encoder.reload), verdict
 
 
 @dataclass(frozen=True)

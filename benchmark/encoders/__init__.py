@@ -1,4 +1,4 @@
-"""Encoders on one footing: whatever library the weights come from, a spec goes in and an ``Encoder`` comes out.
+"""Loads encoders of any library: a specification goes in, an ``Encoder`` comes out.
 
 Importing this package imports neither torch nor any model library; ``load_encoder`` imports what its spec needs.
 """

@@ -15,11 +15,11 @@ from .layers.outputs import FINAL, Output, chosen_outputs, grid_cell, pooling_ti
 from .layers.pooling import photo_places
 from .load import PREFIXES, load_encoder
 from .loaders.python import as_encoder, is_module
-from .network import Embedder, rest
-from .preprocess.pixels import Pixels, made_by
+from .network import Embedder, move_to_host
+from .preprocess.pixels import Pixels, pixel_backend
 from .provenance import STUDY
 from .registry import EncoderRow
-from .runtime.choose import LARGEST_ERROR, largest_relative_error, only_reads
+from .runtime.choose import LARGEST_ERROR, largest_relative_error, leaves_views_unchanged
 
 __all__ = [
     "COMPLEX",
@@ -46,14 +46,14 @@ __all__ = [
     "installed_lists",
     "is_module",
     "largest_relative_error",
+    "leaves_views_unchanged",
     "list_encoders",
     "load_encoder",
-    "made_by",
+    "move_to_host",
     "named_by_weights",
-    "only_reads",
     "photo_places",
+    "pixel_backend",
     "pooling_title",
-    "rest",
     "with_outputs",
     "with_unique_id",
 ]

@@ -1,4 +1,4 @@
-"""What every encoder is after loading, whatever it was before: a preprocessing, an embedding, and their provenance."""
+"""``Encoder``: a preprocessing, an embedding and their provenance, the same for every library. And its identity."""
 
 from __future__ import annotations
 
@@ -28,18 +28,23 @@ LIBRARIES = (
     "onnx",
     "embeddings",
 )
-"""Who understands the weights; values of ``EncoderInfo.library``."""
+"""Libraries that load weights; values of ``EncoderInfo.library``."""
 
 GROUPS = ("CVL", "SUP", "SSL", "distilled", "autoregressive", "control", "unknown")
-"""How it was trained: contrastive visual-language, supervised, self-supervised, to give what other encoders give, to
-predict the next part of a picture; values of ``EncoderInfo.group``."""
+"""How an encoder was trained; values of ``EncoderInfo.group``. Contrastive visual-language (CVL), supervised (SUP),
+self-supervised (SSL), to reproduce the features of other encoders (distilled), to predict the next part of a picture
+(autoregressive)."""
 
 COMPLEX = "it gives complex numbers, which have no order and no place in a probe: give their size, or both parts"
-"""Why embeddings of complex numbers are refused instead of losing half of themselves."""
+"""Why embeddings of complex numbers are refused; a conversion would drop the imaginary parts."""
 
 
 def named_by_weights(name: str, weights_sha256: str | None) -> str:
-    """The id of what lies on somebody's disk: folders of one name hold other weights.
+    """The id of an encoder that is read from a local folder: folders of one name may hold different weights.
+
+    Args:
+        name: the folder's, with its prefix.
+        weights_sha256: hash of the weights; None where they are not identified.
 
     >>> named_by_weights("local-dir:checkpoint-1000", "625ab1dc" + 56 * "0")
     'local-dir:checkpoint-1000@625ab1dc'
@@ -48,41 +53,41 @@ def named_by_weights(name: str, weights_sha256: str | None) -> str:
 
 
 SHORT_HASH = 8
-"""Hex digits of the weights' hash in an id."""
+"""Number of hex digits of the weights' hash in an id."""
 
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Where an encoder comes from and what it computes: everything a cache key or a result needs. JSON values only."""
+    """Where an encoder comes from and what it computes, as cache keys and results need it. JSON values only."""
 
     id: str
-    """Canonical spec, as results name it. Never a full path of this machine."""
+    """Canonical specification, as results name the encoder. Never a full path of this machine."""
     library: str
     """One of ``LIBRARIES``."""
     revision: str | None
-    """Commit of the Hub repo that was resolved, or None where there is none."""
+    """Resolved commit of the Hub repo; None where there is none."""
     weights_sha256: str | None
     """SHA-256 over the state dict (name, dtype, shape, bytes of each tensor, in name order) as loaded, before ``dtype``
-    is applied. A control without weights hashes what defines it. None where the computation cannot be identified (a
-    plain callable): then nothing that it computes may be cached."""
+    is applied. A control without weights hashes its definition. None where the computation cannot be identified (a
+    plain callable): then its embeddings may not be cached."""
     dimension: int
     """Length of an embedding."""
     preprocessing: Mapping[str, Any]
-    """As read from the weights: ``size``, ``steps`` (resize, crop, filter), ``mean``, ``std``, ``backend``, ..."""
+    """As the weights' configuration has it: ``size``, ``steps`` (resize, crop, filter), ``mean``, ``std``, ..."""
     pooling: str
-    """Which embedding was taken, in words."""
+    """Which output is the embedding, in words."""
     parameters: int
     """Number of parameters that take part in the embedding."""
     group: str = "unknown"
     """One of ``GROUPS``."""
     training_data: str = "unknown"
-    """What it was trained on, where known."""
+    """Training data, where known."""
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """Further provenance: architecture, versions of the library, file of the weights."""
+    """Further provenance: architecture, version of the library, file of the weights."""
 
     @property
     def cacheable(self) -> bool:
-        """Whether embeddings may be kept: only if the computation is identified."""
+        """True if embeddings may be cached, because the computation is identified."""
         return self.weights_sha256 is not None
 
 
@@ -94,17 +99,18 @@ class Runtime:
     """``torch``, ``openvino``, ``onnxruntime``."""
     version: str
     relative_error: float | None = None
-    """Largest error against torch of the embeddings of some fixed pictures, to two digits; None for torch, and
-    where there is no network in torch to compare with."""
+    """Largest error of the embeddings of some fixed pictures against torch, to two digits; None for torch, and where
+    there is no network in torch to compare with."""
     reason: str = ""
-    """Why torch, where a faster one was looked for; else empty."""
+    """Why torch was chosen, where ``auto`` compared it with a faster library; else empty."""
     speed: float | None = None
-    """Times as fast as torch in processor time, where ``auto`` asked; None where nobody did."""
+    """Times as fast as torch in processor time, where ``auto`` measured it; else None."""
     views: int | None = None
-    """That it takes at a time, where it is made for exactly so many: it may round otherwise than one for any number."""
+    """Fixed number of views per call, where the network was compiled for one: it may round differently from a network
+    for any number of views."""
 
     def key(self) -> dict[str, Any] | None:
-        """What a bank's key holds of it, as JSON values; None for torch.
+        """The part of a bank's key that names the runtime, as JSON values; None for torch.
 
         >>> Runtime("openvino", "2026.4.1", 1.2e-7).key()
         {'name': 'openvino', 'version': '2026.4.1', 'relative_error': 1.2e-07}
@@ -116,72 +122,78 @@ class Runtime:
 
 
 PHOTO = "photo"
-"""Name of the view of a photo as it is."""
+"""Name of the view of an unprocessed photo."""
 
 
 @dataclass(frozen=True)
 class StoredEmbeddings:
-    """Embeddings read from a file, by view and photo."""
+    """Embeddings from a file, by view and photo."""
 
     name: str
-    """Of the encoder, for sentences."""
+    """Name of the encoder, for messages."""
     vectors: np.ndarray
     """float32 [rows, dimension], finite."""
     rows: Mapping[str, Mapping[str, int]]
-    """By name of a view (of a processing, or ``PHOTO``), row by photo id."""
+    """By name of a view (a processing, or ``PHOTO``): row of ``vectors`` by photo id."""
 
     def of(self, view: str, photo_ids: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-        """(float32 [photos, dimension], zeros where there is none; ids of those)."""
-        rows = self.rows.get(view, {})
-        at = np.array([rows.get(photo_id, -1) for photo_id in photo_ids], dtype=np.int64)
-        found = np.where((at >= 0)[:, None], self.vectors[at], np.float32(0))
-        return found, [photo_id for photo_id, row in zip(photo_ids, at, strict=True) if row < 0]
+        """Embeddings of photos under one view.
+
+        Returns:
+            float32 [photos, dimension], zeros for photos without an embedding; and the ids of these photos.
+        """
+        row_of = self.rows.get(view, {})
+        rows = np.array([row_of.get(photo_id, -1) for photo_id in photo_ids], dtype=np.int64)
+        embeddings = np.where((rows >= 0)[:, None], self.vectors[rows], np.float32(0))
+        return embeddings, [photo_id for photo_id, row in zip(photo_ids, rows, strict=True) if row < 0]
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """One encoder, ready: ``preprocess`` makes arrays of photos (anywhere), ``embed`` embeddings of arrays (here)."""
+    """A loaded encoder.
+
+    ``preprocess`` turns photos into arrays, in any process; ``embed`` turns arrays into embeddings, in this process."""
 
     info: EncoderInfo
     preprocess: Callable[[Image.Image], np.ndarray]
     """An RGB ``PIL.Image`` of any size -> an array whose shape and dtype are the same for every photo: uint8
-    [height, width, 3] where the pipeline ends in 8-bit pixels, else float32. Picklable, and without the model in it:
-    loader workers get a copy. Resizing may fail on degenerate sizes; it then raises ``PhotoError``."""
+    [height, width, 3] where the pipeline ends in 8-bit pixels, else float32. Picklable and without the model, since
+    loader workers get a copy. Raises ``PhotoError`` for sizes that cannot be resized."""
     embed: Callable[[torch.Tensor], torch.Tensor]
-    """A stacked batch [n, ...] of what ``preprocess`` returns, on the CPU (a network also takes it on its own device)
-    -> float32 [n, dimension] on the CPU. Moves to its device, normalises uint8 pixels there, runs in eval and
-    inference mode. Raises ``EncoderError``."""
+    """A stacked batch [n, ...] of outputs of ``preprocess``, on the CPU (networks also take it on their device) ->
+    float32 [n, dimension] on the CPU. Moves the batch to its device, normalises uint8 pixels there, and runs in eval
+    and inference mode. Raises ``EncoderError``."""
     device: str
-    """Where ``embed`` computes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
+    """Device of ``embed``: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     dtype: str
-    """What it computes in: ``float32``, ``tf32``, ``bfloat16``, ``float16``."""
+    """Precision of ``embed``: ``float32``, ``tf32``, ``bfloat16``, ``float16``."""
     compiled: bool = False
-    """By ``torch.compile``, which rounds differently."""
+    """True if ``torch.compile`` compiled the forward pass; it rounds differently."""
     in_float32: Callable[[], Encoder] | None = None
-    """Loads the same encoder in float32, where this one computes in less: what the precision gate compares it with."""
+    """Loads the same encoder in float32, where this one computes in less; the precision gate compares the two."""
     runtime: Runtime | None = None
-    """What carries out the forward pass; None where no network does."""
+    """Library that carries out the forward pass; None for encoders without a network."""
     in_torch: Callable[[], Encoder] | None = None
-    """The same encoder computed by torch, where it is computed by another library."""
-    elsewhere: Callable[..., Encoder] | None = None
-    """Loads the same encoder again, in another process too: ``elsewhere(device="cuda:1")``. None for what exists only
-    in this one."""
+    """Gives the same encoder computed by torch, where another library computes this one."""
+    reload: Callable[..., Encoder] | None = None
+    """Loads the same encoder again, in another process too: ``reload(device="cuda:1")``. None for objects that exist
+    only in this process."""
     stored: StoredEmbeddings | None = None
-    """Embeddings that were made elsewhere and are read from a file: nothing is embedded here."""
+    """Embeddings that another program computed, read from a file; ``embed`` is then never called."""
     notices: tuple[str, ...] = ()
-    """What whoever loads it should hear: what was assumed, what nobody knows; sentences."""
+    """Sentences for the user about assumptions made at load and facts that are unknown."""
     random: bool = False
-    """It answered the same pictures twice, differently: its embeddings are one draw, which no other run may take for
-    its own."""
+    """True if it gave different embeddings of the same pictures: they are one random draw, which other runs must not
+    reuse."""
 
     @property
     def cacheable(self) -> bool:
-        """Whether embeddings may be kept: only if the computation is identified, and gives the same each time."""
+        """True if embeddings may be cached: the computation is identified and deterministic."""
         return self.info.cacheable and not self.random
 
 
-DECIDED_BY = ("id", "library", "revision", "weights_sha256", "dimension", "preprocessing", "pooling")
-"""Fields of ``EncoderInfo`` by which two encoders are two, as a result records them."""
+IDENTITY_FIELDS = ("id", "library", "revision", "weights_sha256", "dimension", "preprocessing", "pooling")
+"""Fields of ``EncoderInfo`` that identify an encoder, as a result records them."""
 
 
 def encoder_hash(record: Mapping[str, Any]) -> str:
@@ -190,47 +202,46 @@ def encoder_hash(record: Mapping[str, Any]) -> str:
     >>> encoder_hash({"id": "a", "weights_sha256": "1" * 64}) == encoder_hash({"id": "a", "weights_sha256": "2" * 64})
     False
     """
-    known = {name: record.get(name) for name in DECIDED_BY}
-    return hashlib.sha256(json.dumps(known, sort_keys=True, default=_plain).encode()).hexdigest()[:8]
+    identity = {name: record.get(name) for name in IDENTITY_FIELDS}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=_as_json).encode()).hexdigest()[:8]
 
 
 def deduplicated(encoders: Mapping[str, Encoder], same: Callable[[str], None]) -> dict[str, Encoder]:
-    """Encoders that are asked together, each once, under ids of which no two are equal.
+    """The encoders of one run without repetitions, under ids of which no two are equal.
 
-    An encoder that was asked for under two names is kept under the first. Two whose ids are equal although they are
-    read in other ways (one set of weights in two folders, with other preprocessing) get their identity's hash behind
-    their ids.
+    An encoder that was requested under two names stays under the first. Two encoders may have one id although they
+    differ (one set of weights in two folders, with different preprocessing): the hash of their identity is then
+    appended to their ids.
 
     Args:
-        encoders: by the name that each was asked for.
-        same: told in one sentence of each name that is left out.
+        encoders: by requested name.
+        same: called with one sentence for each name that is left out.
     """
-    kept: dict[str, Encoder] = {}
-    first: dict[str, str] = {}
+    distinct: dict[str, Encoder] = {}
+    first_name: dict[str, str] = {}
     for name, encoder in encoders.items():
-        which = encoder_hash(vars(encoder.info))
-        identified = encoder.info.weights_sha256 is not None
-        if identified and which in first:
-            same(f"{name} is the encoder of {first[which]}, weight for weight: it is scored once, as {encoder.info.id}")
+        identity = encoder_hash(vars(encoder.info))
+        first = first_name.setdefault(identity, name)
+        if encoder.info.weights_sha256 is not None and first != name:
+            same(f"{name} is the encoder of {first}, weight for weight: it is scored once, as {encoder.info.id}")
             continue
-        first.setdefault(which, name)
-        kept[name] = encoder
-    ids = [encoder.info.id for encoder in kept.values()]
+        distinct[name] = encoder
+    ids = [encoder.info.id for encoder in distinct.values()]
     return {
         name: _renamed(encoder) if ids.count(encoder.info.id) > 1 and encoder.info.weights_sha256 else encoder
-        for name, encoder in kept.items()
+        for name, encoder in distinct.items()
     }
 
 
 def with_unique_id(encoder: Encoder, taken: dict[str, str]) -> Encoder:
-    """The encoder under an id that no other one has.
+    """The encoder under an id that no other encoder has.
 
     Args:
         encoder: as loaded.
-        taken: identity's hash by id of those that came before; this one is added.
+        taken: hash of the identity by id, of the encoders so far; this encoder's is added.
     """
-    which = encoder_hash(vars(encoder.info))
-    if taken.setdefault(encoder.info.id, which) != which and encoder.info.weights_sha256:
+    identity = encoder_hash(vars(encoder.info))
+    if taken.setdefault(encoder.info.id, identity) != identity and encoder.info.weights_sha256:
         return _renamed(encoder)
     return encoder
 
@@ -240,6 +251,6 @@ def _renamed(encoder: Encoder) -> Encoder:
     return dataclasses.replace(encoder, info=dataclasses.replace(encoder.info, id=longer))
 
 
-def _plain(value: Any) -> Any:
-    """Mappings that are no dictionaries, as ``EncoderInfo`` may hold them."""
+def _as_json(value: Any) -> Any:
+    """Mappings and sequences of other types, which ``EncoderInfo`` may hold."""
     return dict(value) if isinstance(value, Mapping) else list(value)

@@ -1,4 +1,4 @@
-"""From a spec to an encoder: which of the ways to load it a text means.
+"""``load_encoder``: from a specification, a text, to an encoder.
 
 ==============================  =================================================================================
 ``bundled:``, ``control:``,     one of the names in the registry
@@ -9,15 +9,15 @@
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
-``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``onnx_files.py`` has the options)
-``embeddings:FILE``             embeddings that were made elsewhere (``stored.py`` has the form of the file)
+``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
+``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
-``...?patches=256``             the same, of a model that takes a photo's own aspect ratio: at most so many patches
-``MODULE:NAME``                 anything importable (``callables.py``); ``callable:MODULE:NAME`` where the module
+``...?patches=256``             of a model that keeps the aspect ratio of photos: at most so many patches
+``MODULE:NAME``                 anything importable (``loaders/python.py``); ``callable:MODULE:NAME`` where the module
                                 has the name of one of the prefixes above
 ==============================  =================================================================================
 
-A known prefix wins over a module of that name; a folder that exists wins over a Hub repo of that name.
+A known prefix takes precedence over a module of that name, an existing folder over a Hub repo of that name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import Any
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.python import load_callable
-from benchmark.encoders.preprocess.modes import known, with_preprocessing
+from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
@@ -54,10 +54,10 @@ PREFIXES = {
     "onnx": "benchmark.encoders.loaders.onnx_file:load_onnx",
     "torchvision": "benchmark.encoders.loaders.libraries:load_torchvision",
 }
-"""What stands before the first colon of a spec, and where its loader is; imported when used."""
+"""Prefix of a specification, before its first colon, and the loader, which is imported when used."""
 
 _OF_THE_HUB = ("load_hub", "load_timm")
-"""Loaders whose weights may be a Hub repo's."""
+"""Loaders whose weights may come from a Hub repo, which has revisions."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -74,29 +74,29 @@ def load_encoder(
     runtime: str = "auto",
     cache: Path | None = None,
     preprocess: str = "own",
-    trying: Callable[[Encoder], object] = lambda in_torch: None,
+    before_conversion: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
     Args:
-        spec: see the table at the top of ``loading.py``.
+        spec: see the table at the top of ``load.py``.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``; of several (``cuda:all``,
             ``cuda:0,cuda:2``) the first.
-        dtype: what the network computes in: ``float32``, ``tf32`` (NVIDIA), ``bfloat16``, ``float16``. Embeddings are
-            float32 always.
+        dtype: precision of the network: ``float32``, ``tf32`` (NVIDIA), ``bfloat16``, ``float16``. Embeddings are
+            always float32.
         revision: branch, tag or commit of a Hub repo; the same as ``@REVISION`` in the spec.
         trust_remote_code: run code that comes with a Hub repo. Never without this flag.
-        compile: the forward pass by ``torch.compile``.
-        runtime: what carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch), ``torch``,
-            ``openvino``, ``onnxruntime``.
-        cache: folder below which compiled networks are kept; by default ``$CAMTRACE_CACHE``, or the user's cache.
+        compile: compile the forward pass by ``torch.compile``.
+        runtime: library that carries out the forward pass: ``auto`` (OpenVINO on a CPU where it can, else torch),
+            ``torch``, ``openvino``, ``onnxruntime``.
+        cache: folder below which compiled networks are stored; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
-            ``preprocess_modes.py``.
-        trying: told the encoder in torch before another runtime is tried for the first time.
+            ``preprocess/modes.py``.
+        before_conversion: called with the encoder in torch before another runtime is tried for the first time.
 
     Raises:
-        UsageError: unknown name (with the nearest one), missing package (with the pip command), device not here.
-        EncoderError: it exists but cannot be loaded; one sentence says why.
+        UsageError: unknown name (with the nearest one), missing package (with the pip command), device not available.
+        EncoderError: it exists but cannot be loaded; the message is one sentence.
 
     >>> load_encoder("bundled:efficientnet-lite")
     Traceback (most recent call last):
@@ -104,24 +104,24 @@ def load_encoder(
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
     request = LoadRequest(spec, device, dtype, revision, trust_remote_code, compile)
-    known(preprocess)
+    checked_mode(preprocess)
     loader = _loader(spec)
     if revision is not None and loader.__name__ not in _OF_THE_HUB:
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
         encoder = with_preprocessing(loader(request), preprocess)
-        from benchmark.encoders.runtime.choose import on_runtime  # with torch, which a wrong name does not wait for
+        from benchmark.encoders.runtime.choose import on_runtime  # imports torch: a wrong name is refused before
 
-        encoder = on_runtime(_with_statement(encoder), runtime, cache, trying)
+        encoder = on_runtime(_with_statement(encoder), runtime, cache, before_conversion)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:
         raise EncoderError(f"{spec}: not enough memory to load it") from None
     except CamtraceError:
         raise
-    except (Exception, SystemExit) as error:  # somebody's code or files; the other encoders of a run go on
+    except (Exception, SystemExit) as error:  # of untrusted code or files; a run continues with its other encoders
         raise EncoderError(f"{spec}: it cannot be loaded ({describe_error(error)})") from error
-    again: dict[str, Any] = {
+    options: dict[str, Any] = {
         "dtype": dtype,
         "revision": revision,
         "trust_remote_code": trust_remote_code,
@@ -130,40 +130,40 @@ def load_encoder(
         "cache": cache,
         "preprocess": preprocess,
     }
-    encoder = replace(encoder, elsewhere=partial(load_encoder, spec, **again))
+    encoder = replace(encoder, reload=partial(load_encoder, spec, **options))
     if dtype == "float32":
         return encoder
-    exact: dict[str, Any] = {
+    float32_options: dict[str, Any] = {
         "device": device,
         "revision": revision,
         "trust_remote_code": trust_remote_code,
         "runtime": "torch",
         "preprocess": preprocess,
     }
-    return replace(encoder, in_float32=partial(load_encoder, spec, **exact))
+    return replace(encoder, in_float32=partial(load_encoder, spec, **float32_options))
 
 
 def _with_statement(encoder: Encoder) -> Encoder:
-    """With the source of what its record says of its training."""
-    said_of_it = statement(encoder.info.id)
-    return replace(encoder, info=replace(encoder.info, details={**encoder.info.details, **said_of_it}))
+    """With the source of the facts about its training in its details."""
+    details = {**encoder.info.details, **statement(encoder.info.id)}
+    return replace(encoder, info=replace(encoder.info, details=details))
 
 
 def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
     prefix, colon, _ = spec.partition(":")
     if colon and prefix in PREFIXES:
         if PREFIXES[prefix] != "named":
-            return _lazily(PREFIXES[prefix])
+            return _imported(PREFIXES[prefix])
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_name("encoder", spec, NAMED)
-    if spec.startswith((".", "/", "~")) or ((place := spec.partition("?")[0]) and Path(place).is_dir()):
-        return _lazily("benchmark.encoders.loaders.hub:load_folder")
+    if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).is_dir()):
+        return _imported("benchmark.encoders.loaders.hub:load_folder")
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)
         return load_callable
     if _REPO.fullmatch(spec):
-        return _lazily("benchmark.encoders.loaders.hub:load_hub")
+        return _imported("benchmark.encoders.loaders.hub:load_hub")
     names = [row.spec for row in list_encoders()]
     if difflib.get_close_matches(spec, names, n=1, cutoff=0.4):
         raise unknown_name("encoder", spec, names)
@@ -172,13 +172,13 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
     )
 
 
-def _lazily(target: str) -> Callable[[LoadRequest], Encoder]:
+def _imported(target: str) -> Callable[[LoadRequest], Encoder]:
     module, _, function = target.partition(":")
     return getattr(importlib.import_module(module), function)
 
 
 def _refuse_misspelt_prefix(spec: str) -> None:
-    """``bundeld:imgsim`` looks like a module and a function; say what was meant unless such a module exists."""
+    """``bundeld:imgsim`` has the form of ``MODULE:NAME``; suggest the nearest name unless there is such a module."""
     module = spec.partition(":")[0]
     near = difflib.get_close_matches(spec, NAMED, n=1, cutoff=0.8)
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:

@@ -1,4 +1,4 @@
-"""The forward pass that every network shares: normalisation, chunks, checks, and the hash of its weights."""
+"""Forward pass of torch networks: normalisation, chunks, checks, compilation, and the hash of the weights."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.compute import out_of_memory, parallel_map
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
-from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_asked
+from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_requested
 from builders.errors import CamtraceError, EncoderError
 from builders.untrusted import first_line
 
 Forward = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+"""(module, float batch of views [n, ...]) -> embeddings [n, dimension]."""
 
 
 def compiled_forward(forward: Forward, **options: Any) -> Forward:
     """``forward`` compiled for one encoder.
 
-    Torch keeps what it compiles with the code of a function, eight graphs at most, and then goes on uncompiled without
-    a word: several encoders that share the lines of a ``forward`` would take each other's places. So each gets code of
-    its own, the number of views is marked as one that changes, and a graph too many is an error.
+    Torch caches compiled graphs by the code object of a function, at most eight, and then continues uncompiled without
+    a warning: several encoders with one ``forward`` would displace each other's graphs. So each encoder gets its own
+    code object, the number of views is marked as dynamic, and one graph too many is an error.
 
     Args:
         forward: (module, pixels [n, ...]) -> [n, dimension].
-        options: of ``torch.compile``.
+        options: keywords of ``torch.compile``.
     """
 
-    def own(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    def call(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
         return forward(module, pixels)
 
-    compiled = torch.compile(
-        FunctionType(own.__code__.replace(), own.__globals__, own.__name__, None, own.__closure__), **options
-    )
+    copied = FunctionType(call.__code__.replace(), call.__globals__, call.__name__, None, call.__closure__)
+    compiled = torch.compile(copied, **options)
 
     def run(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
         count = len(pixels)
-        if count == 1:  # a size of one is a graph of its own
+        if count == 1:  # torch compiles a separate graph for a size of one
             pixels = torch.cat([pixels, pixels])
         torch._dynamo.maybe_mark_dynamic(pixels, 0)
-        with torch._dynamo.config.patch({_limit(): True}):
+        with torch._dynamo.config.patch({_limit_setting(): True}):
             return compiled(module, pixels)[:count]
 
     return run
 
 
 @functools.cache
-def _limit() -> str:
-    """The setting of torch that makes a graph too many an error. Asked for when it is needed: ``torch._dynamo`` takes
-    a second to import."""
+def _limit_setting() -> str:
+    """Name of torch's setting that makes one graph too many an error; a function, since ``torch._dynamo`` takes a
+    second to import."""
     new = "fail_on_recompile_limit_hit"
     return new if hasattr(torch._dynamo.config, new) else "fail_on_cache_limit_hit"  # before torch 2.6
 
 
 CPU_CHUNK = 16
-"""Views per forward pass on a CPU: the activations of more fall out of its caches (a factor of two in EfficientNet)."""
+"""Views per forward pass on a CPU. Activations of more do not fit its caches (a factor of two in EfficientNet)."""
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,22 @@ class Normalisation:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     bgr: bool = False
-    """Whether the network takes blue first; mean and std are in its order."""
+    """True if the network takes channels as blue, green, red; mean and std are in this order."""
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, height, width, 3] -> float32 [n, 3, height, width], channels last in memory."""
         mean, std = _constants(self, int(pixels.shape[2]), pixels.device)
         pixels = pixels.flip(-1) if self.bgr else pixels
-        rows = pixels.flatten(2).float().div_(255).sub_(mean).div_(std)  # pixel by pixel it would be loops of three
+        rows = (
+            pixels.flatten(2).float().div_(255).sub_(mean).div_(std)
+        )  # by row: by pixel, inner loops have three steps
         return rows.unflatten(2, (-1, len(self.mean))).permute(0, 3, 1, 2)
 
 
 @functools.lru_cache(maxsize=64)
 def _constants(normalisation: Normalisation, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of a row of pixels, [width * channels], on a device, brought there once: an upload
-    makes the host wait."""
+    """Mean and standard deviation of a row of pixels, [width * channels], on a device; cached, since an upload blocks
+    the host."""
     with torch.inference_mode(False):
         mean, std = (
             torch.tensor(values, dtype=torch.float32, device=device).repeat(width)
@@ -102,51 +104,58 @@ class Embedder:
 
     name: str
     module: nn.Module
-    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]
-    """(module, float pixels [n, 3, height, width]) -> embeddings [n, dimension]."""
+    forward: Forward
     normalise: Normalisation | None
-    """For uint8 input; None if the input is what the network takes."""
+    """For uint8 views; None where views are the network's input already."""
     place: Placement
     cpu_chunk: int = CPU_CHUNK
     parallel: bool = False
-    """Chunks side by side on a CPU."""
+    """True if chunks may run in parallel on a CPU."""
     at_places: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
-    """``forward`` of who reads single patches, told int64 [n, 2] beside the pixels: a place in each view."""
+    """``forward`` with a third argument int64 [n, 2], a position in each view, for outputs that read single patches."""
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
         return self.start(batch)()
 
     def start(self, batch: torch.Tensor, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
-        """The same, begun: a GPU computes while the caller does other things; the function returned waits for it.
+        """Begin to embed a batch; a GPU computes while the caller continues.
 
-        ``places`` [n, 2] are for ``at_places``.
+        Args:
+            batch: [n, ...], on the CPU or on the network's device.
+            places: int64 [n, 2] for ``at_places``.
+
+        Returns:
+            A function that waits for the embeddings and returns them: float32 [n, dimension] on the CPU.
+
+        Raises:
+            EncoderError: the batch is empty or too large for the memory, or the forward pass fails.
         """
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"
         if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
-            self.module.to(self.place.device)  # it was sent to ``rest``
+            self.module.to(self.place.device)  # ``move_to_host`` has moved it
         try:
-            with tf32_only_if_asked(self.place):
+            with tf32_only_if_requested(self.place):
                 size = self.cpu_chunk if on_cpu else len(batch)
-                beside = places.split(size) if places is not None else itertools.repeat(None)
-                chunks = list(zip(batch.split(size), beside, strict=False))
-                found = parallel_map(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
+                places_by_chunk = places.split(size) if places is not None else itertools.repeat(None)
+                chunks = list(zip(batch.split(size), places_by_chunk, strict=False))
+                embeddings = parallel_map(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
-        except (Exception, SystemExit) as error:  # whatever forward raises
+        except (Exception, SystemExit) as error:  # forward may raise anything
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""
             raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){hint}") from error
-        return _on_its_way(found[0]) if found[0].is_cuda else _here(torch.cat(found).cpu())
+        return _copy_to_host(embeddings[0]) if embeddings[0].is_cuda else _already(torch.cat(embeddings).cpu())
 
     @torch.inference_mode()
     def _embed(self, chunk: tuple[torch.Tensor, torch.Tensor | None]) -> torch.Tensor:
         batch, places = chunk
         pixels = batch.to(self.place.device)
-        # a copy where nothing else makes one: other encoders may share the batch, and forward may write into it
+        # a copy in every case: other encoders may share the batch, and forward may write into it
         pixels = self.normalise(pixels) if self.normalise is not None else pixels.to(torch.float32, copy=True)
         if pixels.ndim == 4:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
@@ -164,36 +173,36 @@ class Embedder:
 
 
 @torch.inference_mode()
-def _on_its_way(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
-    """Embeddings on a GPU, copied to the CPU as soon as they are there."""
-    here = torch.empty(embeddings.shape, dtype=embeddings.dtype, pin_memory=True)
-    here.copy_(embeddings, non_blocking=True)
-    arrived = torch.cuda.current_stream(embeddings.device).record_event()
+def _copy_to_host(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Begins to copy embeddings from a GPU to the CPU; the function returned waits for the copy."""
+    on_host = torch.empty(embeddings.shape, dtype=embeddings.dtype, pin_memory=True)
+    on_host.copy_(embeddings, non_blocking=True)
+    copied = torch.cuda.current_stream(embeddings.device).record_event()
 
-    def waited_for() -> torch.Tensor:
-        arrived.synchronize()
-        return here
+    def wait() -> torch.Tensor:
+        copied.synchronize()
+        return on_host
 
-    return waited_for
+    return wait
 
 
-def _here(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
+def _already(embeddings: torch.Tensor) -> Callable[[], torch.Tensor]:
     return lambda: embeddings
 
 
-def rest(encoder: Encoder) -> None:
-    """Give a GPU's memory to what comes after the forward passes: the network waits in the CPU's.
+def move_to_host(encoder: Encoder) -> None:
+    """Move a network from its GPU to the CPU's memory, so that the work after the forward passes has the GPU's memory.
 
-    ``Encoder.embed`` brings it back when it is asked again. A module that somebody holds in memory stays where it is.
+    ``Encoder.embed`` moves it back when it is called again. A module that the caller passed stays where it is.
     """
-    embedder, ours = encoder.embed, encoder.info.library != "callable"
-    if ours and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
+    embedder, passed_by_caller = encoder.embed, encoder.info.library == "callable"
+    if not passed_by_caller and isinstance(embedder, Embedder) and torch.device(embedder.place.device).type == "cuda":
         embedder.module.to("cpu")
         torch.cuda.empty_cache()
 
 
 OF_STATE_DICT = "of the state dict"
-"""Stands for a hash that is still to be computed."""
+"""Default of ``Network.weights_sha256``: ``network_encoder`` computes the hash of the state dict."""
 
 
 def _unchanged(module: nn.Module) -> nn.Module:
@@ -202,28 +211,27 @@ def _unchanged(module: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network and everything that a result says of it."""
+    """A loaded network and everything that a result records of it."""
 
     name: str
-    """The canonical spec, ``EncoderInfo.id``."""
+    """Canonical specification, ``EncoderInfo.id``."""
     library: str
     module: nn.Module
     preprocess: Callable[[Image.Image], np.ndarray]
-    """RGB picture -> array of one view, before ``normalise``."""
+    """RGB picture -> array of one view, the input of ``normalise``."""
     preprocessing: Mapping[str, Any]
-    """The same as a result records it."""
+    """``preprocess`` as a result records it."""
     normalise: Normalisation | None
-    forward: Callable[[nn.Module, torch.Tensor], torch.Tensor]
-    """(module, batch of views) -> [views, dimension]."""
+    forward: Forward
     pooling: str
     """Which output is the embedding, in words."""
     prepare: Callable[[nn.Module], nn.Module] = _unchanged
     """Exact rewriting for speed (folding of batch norms), applied after the weights are hashed."""
     cpu_chunk: int = CPU_CHUNK
     stateless: bool = False
-    """A forward pass keeps nothing in the module, so that two may run at once."""
+    """True if a forward pass stores nothing in the module, so that two may run in parallel."""
     weights_sha256: str | None = OF_STATE_DICT
-    """Left out, the state dict is hashed; None for what cannot be identified."""
+    """By default the hash of the state dict; None for a computation that cannot be identified."""
     revision: str | None = None
     group: str = "unknown"
     training_data: str = "unknown"
@@ -231,10 +239,14 @@ class Network:
 
 
 def network_encoder(network: Network, place: Placement) -> Encoder:
-    """Put a loaded network on its device and try it once.
+    """Move a loaded network to its device, embed one picture, and describe it.
+
+    Args:
+        network: in any mode, on any device; its module is changed in place.
+        place: device and precision.
 
     Raises:
-        EncoderError: the network does not map its own preprocessing of a picture to a finite vector.
+        EncoderError: the network does not map a preprocessed picture to a finite vector, or does not fit into memory.
     """
     name = network.name
     module = network.module.eval().requires_grad_(False)
@@ -268,7 +280,7 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
 def _placed(module: nn.Module, name: str, place: Placement) -> nn.Module:
     try:
         module = module.to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-        if any(parameter.ndim == 5 for parameter in module.parameters()):  # of patches in time, without such a format
+        if any(parameter.ndim == 5 for parameter in module.parameters()):  # 3-d convolutions have no such format
             return module
         return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     except Exception as error:
@@ -281,7 +293,7 @@ def _placed(module: nn.Module, name: str, place: Placement) -> nn.Module:
 
 
 def probe_image(width: int = 320, height: int = 240) -> Image.Image:
-    """A fixed picture with smooth and rough parts, the same on every machine; the caller's own, to draw on.
+    """A fixed RGB picture with smooth and rough parts, the same on every machine; a copy, which the caller may change.
 
     >>> probe_image(5, 4).size
     (5, 4)
@@ -289,7 +301,7 @@ def probe_image(width: int = 320, height: int = 240) -> Image.Image:
     return _probe_image(width, height).copy()
 
 
-@functools.lru_cache(maxsize=8)  # every loading asks for the same few
+@functools.lru_cache(maxsize=8)  # every load needs the same few
 def _probe_image(width: int, height: int) -> Image.Image:
     noise = np.frombuffer(hashlib.shake_256(b"camtrace probe").digest(width * height * 3), np.uint8)
     y, x = np.mgrid[0:height, 0:width]
@@ -299,7 +311,7 @@ def _probe_image(width: int, height: int) -> Image.Image:
 
 
 def hash_state_dict(tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over (name, dtype, shape, bytes) of each tensor in name order; where the tensors lie does not matter.
+    """SHA-256 over (name, dtype, shape, bytes) of each tensor in name order; their device does not matter.
 
     >>> hash_state_dict({"a": torch.zeros(2)}) == hash_state_dict({"a": torch.zeros(2, 1)})
     False
@@ -314,7 +326,8 @@ def hash_state_dict(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def pooled(features: torch.Tensor, has_class_token: bool = False) -> torch.Tensor:
-    """Features -> vectors: [n, d] as it is, [n, d, h, w] averaged, [n, tokens, d] the first token or the mean."""
+    """Features -> vectors [n, d]: [n, d] unchanged, [n, d, h, w] averaged, [n, tokens, d] the first token or the
+    mean."""
     if features.ndim == 4:
         return features.mean((2, 3))
     if features.ndim == 3:
@@ -322,12 +335,17 @@ def pooled(features: torch.Tensor, has_class_token: bool = False) -> torch.Tenso
     return features
 
 
+def call_module(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """Forward pass of a module that returns embeddings itself."""
+    return module(pixels)
+
+
 def fold_batch_norms(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> None:
     """Fold batch norms into the convolutions before them, in place; in eval mode the function stays the same.
 
     Args:
-        module: holds both.
-        pairs: (name of the convolution, name of its batch norm), attributes of ``module``.
+        module: has them as attributes.
+        pairs: (name of the convolution, name of its batch norm).
     """
     for convolution, norm in pairs:
         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))

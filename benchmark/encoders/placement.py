@@ -1,4 +1,4 @@
-"""Where a network computes and in what: ``--device`` and ``--dtype``, checked."""
+"""Device and precision of a network: ``--device`` and ``--dtype``, checked."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TORCH_DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-"""What ``--dtype`` may say. ``tf32`` keeps float32 and lets NVIDIA GPUs round the factors of products to 10 bits."""
+"""Values of ``--dtype``. ``tf32`` computes in float32, but NVIDIA GPUs round the factors of products to 10 bits."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where to compute and in what, checked."""
+    """Device and precision of a network, checked."""
 
     device: str
     dtype: str
@@ -31,10 +31,15 @@ class Placement:
 
 
 def placement(device: str, dtype: str, compile: bool = False) -> Placement:
-    """Resolve ``auto``, take the first of several, and refuse what this machine does not have.
+    """Resolve ``auto``, take the first of several devices, and refuse a device that this machine does not have.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
+        dtype: of ``TORCH_DTYPES``.
+        compile: whether ``torch.compile`` compiles the forward pass.
 
     Raises:
-        UsageError: unknown dtype, malformed device, or a device that is not here.
+        UsageError: unknown dtype, malformed device, or a device that is not available.
     """
     if dtype not in TORCH_DTYPES:
         raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
@@ -54,8 +59,8 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
 
 
 @contextlib.contextmanager
-def tf32_only_if_asked(place: Placement) -> Iterator[None]:
-    """``rounded_as_asked`` where the device is a CUDA GPU; no other rounds unasked."""
+def tf32_only_if_requested(place: Placement) -> Iterator[None]:
+    """``rounded_as_asked`` on a CUDA GPU; other devices do not round factors unless requested."""
     if torch.device(place.device).type != "cuda":
         yield
         return

@@ -1,4 +1,4 @@
-"""The dictionary of encoders that have a name here. Modules that define one put it in; adding one touches one file."""
+"""Registry of encoders with a name in this package, and ``LoadRequest``. A module that defines one registers it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builders.errors import UsageError
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """What the caller of ``load_encoder`` asked for; unresolved."""
+    """Arguments of ``load_encoder``, as given."""
 
     spec: str
     device: str = "auto"
@@ -22,18 +22,24 @@ class LoadRequest:
 
 
 def refuse_placement(request: LoadRequest, device: str, dtype: str, what: str) -> None:
-    """An option that cannot apply is an error: silence would look like obedience.
+    """Refuse options of placement that cannot apply to an encoder; ignoring them would look as if they applied.
+
+    Args:
+        request: as given.
+        device: of the encoder.
+        dtype: of the encoder.
+        what: kind of the encoder, for the message.
 
     Raises:
-        UsageError: ``--device``, ``--dtype`` or ``--compile`` asks for something else than what is there.
+        UsageError: ``--device``, ``--dtype`` or ``--compile`` requests something else.
     """
-    asked = {
+    inapplicable = {
         f"--device {request.device}": request.device not in ("auto", device),
         f"--dtype {request.dtype}": request.dtype not in ("float32", dtype),
         "--compile": request.compile,
     }
-    for option, cannot in asked.items():
-        if cannot:
+    for option, refused in inapplicable.items():
+        if refused:
             raise UsageError(f"{request.spec} is {what}: {option} cannot apply to it; leave it out for this encoder")
 
 
@@ -42,23 +48,23 @@ class EncoderRow:
     """One line of ``list encoders``."""
 
     spec: str
-    """What ``--model`` takes."""
+    """Value of ``--model``."""
     library: str
-    """Who loads it; one of ``encoder.LIBRARIES``."""
+    """Library that loads it; one of ``encoder.LIBRARIES``."""
     group: str
     """One of ``encoder.GROUPS``."""
     training_data: str
     input_px: int | None
     """Side of the square input in pixels; None for an encoder that reads the photo at its own size."""
     parameters: int | None = None
-    """Number of parameters that take part in the embedding; None where nobody has counted them."""
+    """Number of parameters that take part in the embedding; None where unknown."""
     published_name: str | None = None
     """Name of the encoder's row in the published table of the study; None if it is not one of its 47."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """An encoder with a name of its own: its row, and how to load it."""
+    """An encoder with a name in this package: its row, and its loader."""
 
     row: EncoderRow
     load: Callable[[LoadRequest], Encoder]

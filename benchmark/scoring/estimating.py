@@ -313,7 +313,7 @@ def pass_times(spec: str, encoder: Encoder, opened: OpenedSet, options: RunOptio
     views = bank_bytes = 0
     makers: list[str] = []
     several = named_devices(options.device)
-    several = several if len(several) > 1 and encoder.elsewhere is not None else ()
+    several = several if len(several) > 1 and encoder.reload is not None else ()
     for recipe in [planned.recipe for planned in planned_passes(opened.tasks, photos, options)]:
         cost = None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow

@@ -22,7 +22,7 @@ import torch
 
 from benchmark.bank import PrecisionVerdict, RuntimeVerdict
 from benchmark.compute import json_values, library_version, named_devices
-from benchmark.encoders import Encoder, Runtime, made_by
+from benchmark.encoders import Encoder, Runtime, pixel_backend
 from benchmark.erasing import Eraser, eraser_record
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
 from builders.data_specs import DataSpec
@@ -50,7 +50,7 @@ def encoder_record(encoder: Encoder, eraser: Eraser | None = None) -> dict[str, 
 
 def _preprocessing_by(encoder: Encoder) -> str:
     """What resizes and crops: the exact engine, Pillow, or the encoder's own code."""
-    by = made_by(encoder.preprocess)
+    by = pixel_backend(encoder.preprocess)
     return "Pillow" if by == "exact engine" and chosen_engine() is None else by
 
 
@@ -91,7 +91,7 @@ def environment_record(
         "codec_canary": codec_canary(),
         "preprocessing_by": _preprocessing_by(encoder),
         "device": _device_name(encoder.device),
-        **({"devices": len(several)} if len(several) > 1 and encoder.elsewhere is not None else {}),
+        **({"devices": len(several)} if len(several) > 1 and encoder.reload is not None else {}),
         "dtype": encoder.dtype,
         "storage": options.storage,
         "compiled": encoder.compiled,

@@ -26,8 +26,8 @@ if TYPE_CHECKING:  # torch is imported after the command line is read
 class Load(Protocol):
     """Loads an encoder."""
 
-    def __call__(self, *, trying: Callable[[Encoder], object] = ...) -> Encoder:
-        """Load it; ``trying`` gets the encoder in torch before another runtime is tried for the first time."""
+    def __call__(self, *, before_conversion: Callable[[Encoder], object] = ...) -> Encoder:
+        """Load it; call ``before_conversion`` with the encoder in torch before another runtime is tried first."""
         ...
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank import PhotoHashes, check_precision, resolve_runtime
-from benchmark.encoders import Encoder, rest
+from benchmark.encoders import Encoder, move_to_host
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
@@ -125,7 +125,7 @@ def score_encoders(
             ]
             jobs += embed_pass(output_runs, paths, hashes, view_pass, fresh, options, log, prefetch)
         for encoder in encoders if jobs else ():
-            rest(encoder)
+            move_to_host(encoder)
         on_embedded([encoders[i] for i in usable])
         _run_jobs(jobs, states)
     for state in states:

@@ -138,7 +138,7 @@ class _Run:
         options = self.request.options
         with ExitStack() as budget, closing(Prefetch()) as prefetch:
 
-            def trying(encoder: Encoder) -> None:
+            def before_conversion(encoder: Encoder) -> None:
                 """While one core tries another library, the other makes the first views, if it is not compiling."""
                 alone = len(names) == 1 and self.request.erasing is None and not self.request.is_sweep
                 if alone and not engine_being_compiled():
@@ -147,17 +147,17 @@ class _Run:
                     first = planned_passes(tasks, photos, options)[0]
                     begin_first_views(prefetch, [encoder], None, photos, first, options)
 
-            encoders = self._unique(self._load(names, trying))
+            encoders = self._unique(self._load(names, before_conversion))
             budget.enter_context(memory_budget(options.memory))
             for at in range(len(self.sets)) if encoders else ():
                 self._score_set(at, encoders, prefetch)
 
-    def _load(self, names: Sequence[str], trying: Callable[[Encoder], object]) -> dict[str, Encoder]:
+    def _load(self, names: Sequence[str], before_conversion: Callable[[Encoder], object]) -> dict[str, Encoder]:
         """Encoders by name, without those that cannot be loaded."""
         loaded: dict[str, Encoder] = {}
         for name in names:
             try:
-                encoder = self.request.encoders[name].load(trying=trying)
+                encoder = self.request.encoders[name].load(before_conversion=before_conversion)
                 if self.request.erasing is not None:
                     check_eraser(self.request.erasing.eraser, encoder)
             except Exception as error:

@@ -15,7 +15,7 @@ import timm
 import torch
 
 from benchmark.encoders import Encoder, with_outputs
-from benchmark.encoders.loaders.libraries import _timm_features
+from benchmark.encoders.loaders.libraries import pooled_output
 from benchmark.encoders.network import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from scripts.speed.measure import Row, interleaved, thread_count
@@ -64,7 +64,7 @@ def random_encoder(name: str) -> Encoder:
         preprocess=partial(_pixels, side),
         preprocessing={},
         normalise=Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-        forward=_timm_features,
+        forward=pooled_output,
         pooling="",
         weights_sha256=None,
     )

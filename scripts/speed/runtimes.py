@@ -84,9 +84,9 @@ def _one_by_one(encoder: Encoder) -> Encoder:
     """The same network, given one view at a time where it takes a fixed number."""
     embed = encoder.embed
     assert isinstance(embed, RuntimeEmbedder)
-    computes = copy.copy(embed.computes)
-    computes.at_once = computes.at_once[-1:]
-    return replace(encoder, embed=replace(embed, computes=computes))
+    network = copy.copy(embed.network)
+    network.batch_sizes = network.batch_sizes[-1:]
+    return replace(encoder, embed=replace(embed, network=network))
 
 
 @contextlib.contextmanager

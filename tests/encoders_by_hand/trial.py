@@ -16,7 +16,7 @@ import torch
 import transformers as tf
 from PIL import Image
 
-from benchmark.encoders import Encoder, load_encoder, made_by
+from benchmark.encoders import Encoder, load_encoder, pixel_backend
 from builders.errors import CamtraceError
 from builders.untrusted import describe_error
 from tests.encoders_by_hand.case import Case, randomise
@@ -174,7 +174,7 @@ def _compared(name: str, family: str, encoder: Encoder, error: float, head: floa
         name,
         "right" if fine else "WRONG",
         encoder.info.pooling,
-        path=made_by(encoder.preprocess),
+        path=pixel_backend(encoder.preprocess),
         error=f"{error:.0e}",
         head=f"{head:.0e}" if head is not None else "",
         family=family,

@@ -18,7 +18,7 @@ import torch
 
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.bank.fill.members import EncoderState, PassMember
-from benchmark.encoders import COMPLEX, only_reads
+from benchmark.encoders import COMPLEX, leaves_views_unchanged
 from benchmark.views import PhotoViews
 from builders.errors import EncoderError
 from builders.untrusted import describe_error
@@ -128,7 +128,7 @@ def _start(member: PassMember, names: Sequence[str], batch: Gathered) -> Embedde
     if member.wanted != tuple(names):
         by_photo = views.unflatten(0, (len(batch.indices), -1))
         views = torch.stack([by_photo[:, names.index(view)] for view in member.wanted], 1).flatten(0, 1)
-    if not only_reads(state.encoder.embed):  # a user's function may write into views that encoders share
+    if not leaves_views_unchanged(state.encoder.embed):  # a user's function may write into views that encoders share
         views = views.clone()
     try:
         patches = state.patches_of(batch.indices, len(member.wanted))

@@ -49,7 +49,7 @@ class Work:
     recipe: ViewRecipe
     banks: Sequence[Bank | OutputsBank]
     encoders: Sequence[Callable[..., Encoder]]
-    """Per bank, ``Encoder.elsewhere``: loads the encoder on a device."""
+    """Per bank, ``Encoder.reload``: loads the encoder on a device."""
     batch_size: int
     workers: int
     """Workers of each process."""

@@ -27,7 +27,7 @@ from benchmark.bank.fill.device_process import BOOT, DIGESTS, DONE, FAILED, LINE
 from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
 from benchmark.bank.fill.members import missing_parts
 from benchmark.bank.fill.targets import OutputsBank
-from benchmark.encoders import Encoder, rest
+from benchmark.encoders import Encoder, move_to_host
 from benchmark.views import Prefetch, ViewRecipe, available_cores
 from builders import errors
 from builders.errors import CamtraceError, DataError
@@ -79,8 +79,8 @@ def fill_banks_on(
         DataError: a process died, or its workers did.
     """
     missing = sorted({block for part in missing_parts(recipe.names, banks) for block in part.blocks})
-    loaders = [encoder.elsewhere for encoder in encoders if encoder.elsewhere is not None]
-    only_here = [encoder.info.id for encoder in encoders if encoder.elsewhere is None]
+    loaders = [encoder.reload for encoder in encoders if encoder.reload is not None]
+    only_here = [encoder.info.id for encoder in encoders if encoder.reload is None]
     if only_here and len(devices) > 1 and missing:
         where = f"this pass embeds on {encoders[0].device} alone"
         print(f"camtrace: {only_here[0]} exists in this process only: {where}", file=sys.stderr)
@@ -98,7 +98,7 @@ def fill_banks_on(
             ahead=ahead,
         )
     for encoder in encoders:
-        rest(encoder)  # the process of this device loads it again
+        move_to_host(encoder)  # the process of this device loads it again
     used = devices[: len(missing)]
     each = workers_each(workers, len(used))
     work = Work(photos, recipe, list(banks), loaders, batch_size, each, views, len(used))

@@ -1,1 +1,1 @@
-"""Outputs of an encoder beside its embedding."""
+"""Outputs of an encoder in addition to its embedding: its layers, pooled."""

@@ -1,4 +1,4 @@
-"""An encoder with named outputs: one forward pass gives its embedding and every layer that was asked for."""
+"""An encoder with named outputs: one forward pass gives its embedding and every requested layer."""
 
 from __future__ import annotations
 
@@ -11,76 +11,76 @@ import torch
 from torch import nn
 
 from benchmark.encoders.encoder import Encoder, Runtime
-from benchmark.encoders.layers.outputs import Output, Wanted, is_single, output_name, parse_outputs
+from benchmark.encoders.layers.outputs import Output, OutputSpecification, is_single, output_name, parse_outputs
 from benchmark.encoders.layers.pooling import ONE_PATCH, Layer, pool
-from benchmark.encoders.layers.taps import Forward, Tap, TappedLayers, find_tap
-from benchmark.encoders.network import Embedder, probe_image
+from benchmark.encoders.layers.taps import Tap, TappedLayers, find_tap
+from benchmark.encoders.network import Embedder, Forward, probe_image
 from builders.errors import EncoderError, UsageError
 
 
 @dataclass(frozen=True)
 class Layered:
-    """An encoder, and what else it can be asked for."""
+    """An encoder with further outputs."""
 
     encoder: Encoder
-    """It alone, by torch: ``embed`` gives ``final``."""
+    """The encoder alone, by torch: ``embed`` gives ``final``."""
     outputs: tuple[Output, ...]
-    """Beside ``final``, by layer and then as asked for."""
+    """Outputs other than ``final``, by layer, then in the order of the request."""
     together: Encoder
-    """``embed`` gives [n, all numbers]: ``final`` first, then each output, from one forward pass."""
+    """``embed`` gives all outputs in one forward pass, [n, sum of dimensions]: ``final`` first, then ``outputs``."""
 
     def columns(self) -> dict[str, slice]:
-        """By output, where its numbers stand in what ``together`` gives; ``final`` is not among them."""
-        start, found = self.encoder.info.dimension, {}
+        """Columns of each output but ``final`` in what ``together`` gives, by name."""
+        start, columns = self.encoder.info.dimension, {}
         for output in self.outputs:
-            found[output.name] = slice(start, start + output.dimension)
+            columns[output.name] = slice(start, start + output.dimension)
             start += output.dimension
-        return found
+        return columns
 
 
 def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
-    """Read layers of an encoder beside its embedding.
+    """An encoder with the requested layers as further outputs.
 
-    The forward pass is torch's, whatever runtime the encoder has: its layers are read there.
+    The forward pass is torch's, whatever runtime the encoder has, since layers are read there.
 
     Args:
-        encoder: a network, loaded.
+        encoder: as loaded.
         outputs: as ``--outputs`` takes them: ``layers``, ``layers[::4]:mean,cls``, ...
 
     Raises:
-        UsageError: it is no network of torch, has no layers that can be read, or lacks one that was asked for.
+        UsageError: it is no torch network, its layers cannot be read, or it lacks one of the requested layers.
 
     >>> from benchmark.encoders import load_encoder
-    >>> found = with_outputs(load_encoder("bundled:efficientnet-lite0", device="cpu"), ["layers[-1]"])
-    >>> found.outputs[0].title, found.together.info.dimension
+    >>> layered = with_outputs(load_encoder("bundled:efficientnet-lite0", device="cpu"), ["layers[-1]"])
+    >>> layered.outputs[0].title, layered.together.info.dimension
     ('stage 4, mean of patches', 2560)
     """
-    wanted = parse_outputs(outputs)
+    specifications = parse_outputs(outputs)
     base = encoder.in_torch() if encoder.in_torch is not None else encoder
-    by = Runtime("torch", torch.__version__, reason="layers are read there") if encoder.in_torch else base.runtime
-    base = replace(base, elsewhere=encoder.elsewhere, info=encoder.info, runtime=by)
+    runtime = Runtime("torch", torch.__version__, reason="layers are read there") if encoder.in_torch else base.runtime
+    base = replace(base, reload=encoder.reload, info=encoder.info, runtime=runtime)
     name = encoder.info.id
     if not isinstance(base.embed, Embedder):
         raise UsageError(f"{name}: --outputs reads layers of networks that torch computes, and it is none")
     if base.compiled:
         raise UsageError(f"{name}: --outputs reads layers in a forward pass as it is written: leave out --compile")
-    found = _found(base, base.embed)
-    chosen = _chosen(name, found, wanted)
-    forward = AllOutputs(found.tap, base.embed.forward, chosen)
-    sampled = any(output.single for output in chosen)
+    tapped = _tapped_layers(base, base.embed)
+    chosen = _chosen(name, tapped, specifications)
+    forward = AllOutputs(tapped.tap, base.embed.forward, chosen)
+    reads_patches = any(output.single for output in chosen)
     together = replace(
         base,
         info=replace(base.info, dimension=base.info.dimension + sum(output.dimension for output in chosen)),
-        embed=replace(base.embed, forward=forward, at_places=forward.at_places if sampled else None),
+        embed=replace(base.embed, forward=forward, at_places=forward.at_places if reads_patches else None),
         in_torch=None,
-        elsewhere=partial(_elsewhere, base.elsewhere, tuple(outputs)) if base.elsewhere else None,
+        reload=partial(_reload_with_outputs, base.reload, tuple(outputs)) if base.reload else None,
     )
     return Layered(base, chosen, together)
 
 
 @dataclass(frozen=True)
 class AllOutputs:
-    """``forward`` of a network with its outputs: [n, final, then each output]."""
+    """Forward pass of a network that gives ``final``, then each output: [n, sum of dimensions]."""
 
     tap: Tap
     forward: Forward
@@ -90,47 +90,48 @@ class AllOutputs:
         return self.at_places(module, pixels, None)
 
     def at_places(self, module: nn.Module, pixels: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
-        """The same, where single patches are read at places [n, 2] of each view (``photo_places``)."""
+        """The same, with single patches read at positions int64 [n, 2] of each view (``photo_places``)."""
         poolings: dict[int, list[str]] = {}
         for output in self.outputs:
             poolings.setdefault(output.layer, []).append(output.pooling)
-        made: dict[str, torch.Tensor] = {}
+        vectors: dict[str, torch.Tensor] = {}
 
-        def see(number: int, layer: Layer) -> None:
+        def pool_layer(number: int, layer: Layer) -> None:
             for pooling in poolings.get(number, ()):
-                made[output_name(number, pooling)] = pool(layer, pooling, places)
+                vectors[output_name(number, pooling)] = pool(layer, pooling, places)
 
-        final = self.tap(module, pixels, self.forward, see)
-        return torch.cat([final.float(), *(made[output.name] for output in self.outputs)], 1)
+        final = self.tap(module, pixels, self.forward, pool_layer)
+        return torch.cat([final.float(), *(vectors[output.name] for output in self.outputs)], 1)
 
 
-def _found(encoder: Encoder, embed: Embedder) -> TappedLayers:
-    found: list[TappedLayers | None] = []
+def _tapped_layers(encoder: Encoder, embed: Embedder) -> TappedLayers:
+    """The encoder's layers of two pictures; its own forward pass, which normalises them first, looks for the tap."""
+    taps: list[TappedLayers | None] = []
 
-    def look(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-        found.append(find_tap(module, encoder.info.library, pixels, embed.forward))
+    def forward(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        taps.append(find_tap(module, encoder.info.library, pixels, embed.forward))
         return embed.forward(module, pixels)
 
     pictures = [encoder.preprocess(probe_image(*size)) for size in ((320, 240), (200, 300))]
-    replace(embed, forward=look, parallel=False)(torch.from_numpy(np.stack(pictures)))
-    if not found or found[0] is None:
+    replace(embed, forward=forward, parallel=False)(torch.from_numpy(np.stack(pictures)))
+    if not taps or taps[0] is None:
         kind = type(embed.module).__name__
         raise UsageError(f"{encoder.info.id}: no layers were found in {kind} that give its embedding bit for bit")
-    return found[0]
+    return taps[0]
 
 
-def _chosen(name: str, found: TappedLayers, wanted: Sequence[Wanted]) -> tuple[Output, ...]:
-    layers = found.layers
+def _chosen(name: str, tapped: TappedLayers, specifications: Sequence[OutputSpecification]) -> tuple[Output, ...]:
+    layers = tapped.layers
     same = len({(layer.count, layer.patches.shape[2 if layer.patches.ndim == 3 else 1]) for layer in layers}) == 1
     chosen: dict[str, Output] = {}
-    for one in wanted:
+    for specification in specifications:
         try:
-            for number in one.of(len(layers)):
+            for number in specification.layer_numbers(len(layers)):
                 layer = layers[number]
-                usual = ("cls", "mean") if layer.tokens is not None else ("mean",)
-                for pooling in one.poolings or usual:
-                    made = pool(layer, pooling)
-                    if not torch.isfinite(made).all():
+                default = ("cls", "mean") if layer.tokens is not None else ("mean",)
+                for pooling in specification.poolings or default:
+                    vectors = pool(layer, pooling)
+                    if not torch.isfinite(vectors).all():
                         raise EncoderError(f"layer {number} gives numbers that are not finite")
                     output = Output(
                         output_name(number, pooling),
@@ -138,15 +139,15 @@ def _chosen(name: str, found: TappedLayers, wanted: Sequence[Wanted]) -> tuple[O
                         len(layers),
                         "block" if same else "stage",
                         pooling,
-                        made.shape[1],
-                        found.tap.read + (ONE_PATCH if is_single(pooling) else ""),
+                        vectors.shape[1],
+                        tapped.tap.read + (ONE_PATCH if is_single(pooling) else ""),
                     )
                     chosen.setdefault(output.name, output)
         except UsageError as error:
-            raise UsageError(f"{name}: --outputs {one.text}: {error}") from None
+            raise UsageError(f"{name}: --outputs {specification.text}: {error}") from None
     return tuple(sorted(chosen.values(), key=lambda output: output.layer))
 
 
-def _elsewhere(load: Callable[..., Encoder], outputs: Sequence[str], *, device: str) -> Encoder:
-    """The same in another process, or on another device."""
+def _reload_with_outputs(load: Callable[..., Encoder], outputs: Sequence[str], *, device: str) -> Encoder:
+    """``Encoder.reload`` of ``Layered.together``."""
     return with_outputs(load(device=device), outputs).together

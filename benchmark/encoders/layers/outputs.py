@@ -1,15 +1,15 @@
-"""Outputs of an encoder: ``final``, its embedding, and its layers with a pooling. How they are asked for and named.
+"""Outputs of an encoder: ``final``, its embedding, and its layers with a pooling. How to request and name them.
 
 =======================  ===============================================================================
-``final``                today's embedding
-``layers``               every layer, under its class token (where there is one) and the mean of its patches
-``layers[9]:mean``       one layer under one pooling; this is also the output's name
-``layers[::4]:mean,max`` every fourth layer, as Python slices it, under two poolings
-``layers[-1]:grid``      the last layer in 16 parts of the picture, each a mean of its patches
-``layers[-1]:patch``     the same parts, and in each of them one patch alone
+``final``                the embedding
+``layers``               every layer, as its class token (where there is one) and as the mean of its patches
+``layers[9]:mean``       one layer with one pooling; this is also the name of the output
+``layers[::4]:mean,max`` every fourth layer, as in a slice of Python, with two poolings
+``layers[-1]:grid``      the last layer, the mean of the patches in each of 16 parts of the picture
+``layers[-1]:patch``     the last layer, one patch in each of these parts
 =======================  ===============================================================================
 
-Layers are counted from 0, in the order in which a view passes them; negative numbers count from the end.
+Layers are numbered from 0, in the order of the forward pass; negative numbers count from the end.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Literal
 from builders.errors import UsageError, unknown_name
 
 FINAL = "final"
-"""The output that an encoder gives when it is asked for nothing else."""
+"""Name of the embedding as an output."""
 
 GRID = 4
-"""Parts of a side in ``grid`` and ``patch``; ``grid[8]`` and ``patch[8]`` have 8."""
+"""Number of parts per side in ``grid`` and ``patch``; ``grid[8]`` and ``patch[8]`` have 8."""
 
 MOST_PARTS = 16
-"""Of a side: 256 outputs of a layer."""
+"""Largest number of parts per side: 256 outputs of a layer."""
 
 POOLINGS = {
     "cls": "class token",
@@ -40,7 +40,7 @@ POOLINGS = {
     "grid": "mean of the patches in each of 4 x 4 parts",
     "patch": "one patch of each of 4 x 4 parts, at a place of the photo's own",
 }
-"""By name, in words. ``grid`` stands for 16 outputs, ``grid-ROW-COLUMN``; so does ``patch``."""
+"""Name of a pooling -> title. ``grid`` and ``patch`` stand for 16 outputs each, ``grid-ROW-COLUMN``."""
 
 _SPEC = re.compile(r"layers(?:\[([^\[\]]*)\])?(?::([\w,\- \[\]]*))?")
 _PARTED = re.compile(r"(grid|patch)(?:\[(\d{1,2})\])?")
@@ -49,35 +49,35 @@ _CELL = re.compile(rf"{_PARTED.pattern}-(\d{{1,2}})-(\d{{1,2}})")
 
 @dataclass(frozen=True)
 class Output:
-    """One named vector that an encoder gives of a view, beside its embedding."""
+    """One named vector of a view that an encoder gives in addition to its embedding."""
 
     name: str
-    """``layers[9]:mean``: as it is asked for, and as banks and results have it."""
+    """``layers[9]:mean``, as in requests, banks and results."""
     layer: int
     """From 0."""
     layers: int
-    """Of the network."""
+    """Number of layers of the network."""
     kind: Literal["block", "stage"]
-    """A block keeps the size of what passes it, a stage does not."""
+    """Blocks preserve the shape of the features, stages do not."""
     pooling: str
-    """Of ``POOLINGS``, or of one part: ``grid-ROW-COLUMN``, ``patch[8]-ROW-COLUMN``."""
+    """One of ``POOLINGS``, or a part: ``grid-ROW-COLUMN``, ``patch[8]-ROW-COLUMN``."""
     dimension: int
     read: str
     """How the layer is read, in words: by which call of the library, and whether its final norm is applied."""
 
     @property
     def depth(self) -> float:
-        """In (0, 1]: the share of the layers that a view has passed."""
+        """Share of the layers up to this one, in (0, 1]."""
         return (self.layer + 1) / self.layers
 
     @property
     def single(self) -> bool:
-        """It reads one patch of each view, at the place of its photo."""
+        """True if it reads one patch of each view, at a position that depends on the photo."""
         return is_single(self.pooling)
 
     @property
     def title(self) -> str:
-        """As people read it.
+        """For tables and figures.
 
         >>> Output("layers[9]:mean", 9, 12, "block", "mean", 768, "").title
         'block 9, mean of patches'
@@ -86,38 +86,38 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Some layers under some poolings, as asked for; which they are depends on the network."""
+class OutputSpecification:
+    """Some layers with some poolings, as requested; the layers depend on the network."""
 
     text: str
     layers: int | slice
     poolings: tuple[str, ...]
-    """Empty: the class token, where there is one, and the mean."""
+    """Empty for the default: the class token, where there is one, and the mean."""
 
-    def of(self, count: int) -> range | list[int]:
-        """Which of so many layers.
+    def layer_numbers(self, count: int) -> range | list[int]:
+        """The requested layers of a network with ``count`` layers.
 
         Raises:
-            UsageError: none of them.
+            UsageError: there are none.
 
-        >>> list(parse_output("layers[::4]").of(12)), parse_output("layers[-1]").of(12)
+        >>> list(parse_output("layers[::4]").layer_numbers(12)), parse_output("layers[-1]").layer_numbers(12)
         ([0, 4, 8], [11])
         """
         if isinstance(self.layers, slice):
-            found = range(count)[self.layers]
-            if not found:
+            numbers = range(count)[self.layers]
+            if not numbers:
                 raise UsageError(f"--outputs {self.text}: no layer is left of the {count}, 0 to {count - 1}")
-            return found
+            return numbers
         if not -count <= self.layers < count:
             raise UsageError(f"--outputs {self.text}: there are {count} layers, 0 to {count - 1}")
         return [self.layers % count]
 
 
-def parse_output(text: str) -> Wanted | None:
-    """One output specification; None for ``final``.
+def parse_output(text: str) -> OutputSpecification | None:
+    """Parse one value of ``--outputs``; None for ``final``.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not of the form above.
 
     >>> parse_output("layers[::4]:mean,cls").poolings
     ('mean', 'cls')
@@ -133,23 +133,23 @@ def parse_output(text: str) -> Wanted | None:
     for pooling in poolings:
         if pooling not in POOLINGS and not parts_of_side(pooling) and grid_cell(pooling) is None:
             raise unknown_name("pooling", pooling, POOLINGS)
-    return Wanted(stripped, _layers(which, text), _with_cells(poolings))
+    return OutputSpecification(stripped, _layers(which, text), _with_cells(poolings))
 
 
-def parse_outputs(texts: Sequence[str]) -> tuple[Wanted, ...]:
-    """All that is wanted beside ``final``, which is always there.
+def parse_outputs(texts: Sequence[str]) -> tuple[OutputSpecification, ...]:
+    """Parse values of ``--outputs`` without ``final``, which every encoder gives.
 
-    >>> [one.text for one in parse_outputs(["final", "layers[0]"])]
+    >>> [specification.text for specification in parse_outputs(["final", "layers[0]"])]
     ['layers[0]']
     """
-    return tuple(one for text in texts if (one := parse_output(text)) is not None)
+    return tuple(parsed for text in texts if (parsed := parse_output(text)) is not None)
 
 
 def chosen_outputs(texts: Sequence[str]) -> tuple[str, ...]:
-    """Specifications without ``final``, which is always there.
+    """Values of ``--outputs`` without ``final``, which every encoder gives.
 
     Raises:
-        UsageError: one is none.
+        UsageError: one of them is not of the form above.
 
     >>> chosen_outputs(["final", "layers[0]"])
     ('layers[0]',)
@@ -158,7 +158,7 @@ def chosen_outputs(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def output_name(layer: int, pooling: str) -> str:
-    """As it is asked for.
+    """Name of an output.
 
     >>> output_name(9, "mean")
     'layers[9]:mean'
@@ -167,7 +167,7 @@ def output_name(layer: int, pooling: str) -> str:
 
 
 def pooling_title(pooling: str) -> str:
-    """In words.
+    """Title of a pooling, in words.
 
     >>> pooling_title("gem"), pooling_title("grid-0-3")
     ('generalised mean of patches', 'mean of the patches in row 0, column 3 of 4 x 4')
@@ -182,18 +182,18 @@ def pooling_title(pooling: str) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One of the parts of a picture."""
+    """One of the parts of a picture in ``grid`` and ``patch``."""
 
     single: bool
-    """One patch of it is read, not the mean of them all."""
+    """True for one patch of the part, False for the mean of its patches."""
     parts: int
-    """Of a side."""
+    """Number of parts per side."""
     row: int
     column: int
 
     @property
     def name(self) -> str:
-        """As a pooling.
+        """Name as a pooling.
 
         >>> Cell(False, 4, 0, 1).name, Cell(True, 8, 0, 1).name
         ('grid-0-1', 'patch[8]-0-1')
@@ -203,7 +203,7 @@ class Cell:
 
 
 def grid_cell(pooling: str) -> Cell | None:
-    """Which part of the picture a pooling reads; None for other poolings.
+    """The part of the picture that a pooling reads; None for other poolings.
 
     >>> grid_cell("patch[8]-0-7")
     Cell(single=True, parts=8, row=0, column=7)
@@ -216,7 +216,7 @@ def grid_cell(pooling: str) -> Cell | None:
 
 
 def is_single(pooling: str) -> bool:
-    """Whether one patch of a part of the picture is read.
+    """True if a pooling reads one patch of a part of the picture.
 
     >>> is_single("patch-0-0"), is_single("grid-0-0")
     (True, False)
@@ -226,24 +226,25 @@ def is_single(pooling: str) -> bool:
 
 
 def parts_of_side(pooling: str) -> int | None:
-    """Parts of a side of ``grid``, ``patch``, ``grid[8]``, ...; None for other poolings, and over ``MOST_PARTS``."""
+    """Parts per side of ``grid``, ``patch``, ``grid[8]``, ...; None for other poolings, and over ``MOST_PARTS``."""
     match = _PARTED.fullmatch(pooling)
     parts = int(match[2] or GRID) if match else 0
     return parts if 0 < parts <= MOST_PARTS else None
 
 
 def _with_cells(poolings: Sequence[str]) -> tuple[str, ...]:
-    """Each that stands for the parts of a picture as its parts, under one name: ``grid[4]-0-1`` is ``grid-0-1``."""
-    found: dict[str, None] = {}
+    """The poolings with ``grid`` and ``patch`` replaced by their parts, under canonical names: ``grid-0-1``, never
+    ``grid[4]-0-1``."""
+    expanded: dict[str, None] = {}
     for pooling in poolings:
         if parts := parts_of_side(pooling):
             single = pooling.startswith("patch")
             cells = [Cell(single, parts, row, column) for row in range(parts) for column in range(parts)]
-            found |= dict.fromkeys(cell.name for cell in cells)
+            expanded |= dict.fromkeys(cell.name for cell in cells)
         else:
             cell = grid_cell(pooling)
-            found[cell.name if cell else pooling] = None
-    return tuple(found)
+            expanded[cell.name if cell else pooling] = None
+    return tuple(expanded)
 
 
 def _layers(which: str | None, text: str) -> int | slice:

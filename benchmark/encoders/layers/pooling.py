@@ -1,4 +1,4 @@
-"""What one layer holds of a batch, and how it becomes one vector a view: class token, mean, maximum, GeM, regions."""
+"""Pooling of a layer to one vector per view: class token, mean, maximum, GeM, regions, single patches."""
 
 from __future__ import annotations
 
@@ -14,21 +14,27 @@ from benchmark.encoders.layers.outputs import GRID, Cell, grid_cell
 from builders.errors import UsageError
 
 STEPS = 1 << 16
-"""Places on each side of a part."""
+"""Number of positions along each side of a part."""
 
 MIDDLE = STEPS // 2
 
 ONE_PATCH = "; one patch of each view, at a place drawn by the photo's id (draw 0)"
-"""How such outputs are read, for banks and results: another draw has another number."""
+"""Description of single patches for banks and results. Another random draw would have another number."""
 
 _SEED = b"patch, draw 0"
-"""It is fixed: a bank's rows do not depend on options of a run."""
+"""Fixed, so that the rows of a bank do not depend on options of a run."""
 
 
 def photo_places(photo_ids: Sequence[str]) -> np.ndarray:
-    """int64 [photos, 2]: how far down and how far right in a part each photo is read, in 65,536ths of its sides.
+    """Positions at which single patches are read.
 
-    Drawn by the SHA-256 of a photo's id, so that a photo has its place in whatever set it is.
+    They are drawn by the SHA-256 of the photo's id, so that they do not depend on the photo set.
+
+    Args:
+        photo_ids: ids of the photos.
+
+    Returns:
+        int64 [photos, 2]: position down and to the right inside each part, in 65,536ths of its sides.
 
     >>> photo_places(["a", "b", "a"]).tolist()
     [[56490, 754], [22127, 64310], [56490, 754]]
@@ -40,7 +46,7 @@ def photo_places(photo_ids: Sequence[str]) -> np.ndarray:
 
 
 def index_at(first: int, count: int, places: torch.Tensor) -> torch.Tensor:
-    """int64 [n]: which of ``count`` patches from index ``first`` lies at each place of a side.
+    """int64 [n]: indices of the patches at positions along a side that has ``count`` patches from index ``first``.
 
     >>> index_at(4, 3, torch.tensor([0, MIDDLE, STEPS - 1])).tolist()
     [4, 5, 6]
@@ -50,15 +56,15 @@ def index_at(first: int, count: int, places: torch.Tensor) -> torch.Tensor:
 
 GEM_POWER = 3
 """p of the generalised mean (Radenovic, Tolias and Chum, "Fine-tuning CNN image retrieval with no human annotation",
-TPAMI 2018): their starting value, not learnt here."""
+TPAMI 2018): their initial value, which is not trained here."""
 
 GEM_LEAST = 1e-6
-"""What is less is raised to it before the power, as theirs does: negative features do not count."""
+"""Lower bound of features before the power, as in their code: negative features do not count."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's features of a batch of n views, without register tokens."""
+    """Features of a layer for n views, without register tokens."""
 
     patches: torch.Tensor
     """[n, patches, d], row by row where ``grid`` is known; or a map [n, d, height, width]."""
@@ -69,18 +75,20 @@ class Layer:
 
     @property
     def count(self) -> int:
-        """Patches of a view."""
+        """Number of patches of a view."""
         return math.prod(self.patches.shape[2:]) if self.patches.ndim == 4 else self.patches.shape[1]
 
 
 def pool(layer: Layer, pooling: str, places: torch.Tensor | None = None) -> torch.Tensor:
-    """float32 [n, d].
+    """Pool a layer to one vector per view.
 
     Args:
-        layer: of a batch.
-        pooling: of ``POOLINGS``, or of one part: ``grid-ROW-COLUMN``, ``patch-ROW-COLUMN``.
-        places: int64 [n, 2], where in its parts each view is read by ``patch`` (``photo_places``); by default in their
-            middle.
+        layer: of n views.
+        pooling: one of ``POOLINGS``, or a part: ``grid-ROW-COLUMN``, ``patch-ROW-COLUMN``.
+        places: int64 [n, 2], positions inside the parts for ``patch`` (``photo_places``); by default their middle.
+
+    Returns:
+        float32 [n, d].
 
     Raises:
         UsageError: the layer has no class token, or too few patches for a region.
@@ -92,7 +100,7 @@ def pool(layer: Layer, pooling: str, places: torch.Tensor | None = None) -> torc
     if pooling == "cls":
         if layer.tokens is None:
             raise UsageError("it has no class token")
-        # a network of several class tokens gives their mean
+        # the mean of several class tokens
         return layer.tokens[:, 0].float() if layer.tokens.shape[1] == 1 else layer.tokens.mean(1, dtype=torch.float32)
     over = (2, 3) if layer.patches.ndim == 4 else (1,)
     if pooling == "mean":
@@ -108,7 +116,7 @@ def pool(layer: Layer, pooling: str, places: torch.Tensor | None = None) -> torc
 
 
 def _region(layer: Layer, pooling: str) -> torch.Tensor:
-    """The mean over a part of the picture."""
+    """Mean over a part of the picture."""
     maps = as_map(layer)
     height, width = maps.shape[2:]
     inside = region_mask(pooling, height, width, maps.device)
@@ -121,27 +129,36 @@ def _single(layer: Layer, cell: Cell, places: torch.Tensor | None) -> torch.Tens
     if places is None:
         places = torch.full((len(maps), 2), MIDDLE)
     places = places.to(maps.device)
-    _enough(maps.shape[2], maps.shape[3], cell.parts)
-    at = []
-    for side, part, of_side in zip(maps.shape[2:], (cell.row, cell.column), places.T, strict=True):
+    _require_patches(maps.shape[2], maps.shape[3], cell.parts)
+    indices = []
+    for side, part, positions in zip(maps.shape[2:], (cell.row, cell.column), places.T, strict=True):
         first, end = (-(-edge * side // cell.parts) for edge in (part, part + 1))
-        at.append(index_at(first, end - first, of_side))
-    return maps[torch.arange(len(maps), device=maps.device), :, at[0], at[1]]
+        indices.append(index_at(first, end - first, positions))
+    return maps[torch.arange(len(maps), device=maps.device), :, indices[0], indices[1]]
 
 
-def _enough(height: int, width: int, parts: int) -> None:
+def _require_patches(height: int, width: int, parts: int) -> None:
     if min(height, width) < parts:
         raise UsageError(f"its layer has {height} x {width} patches, and regions need {parts} x {parts}")
 
 
 def region_mask(pooling: str, height: int, width: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """bool [height, width]: the patches of a region.
+    """The patches of a region.
 
-    ``border``: within an eighth of the side from the edge, at least one patch; ``centre``: the middle half of each
-    side; a part of the grid: 1 of 4 x 4, or as many as asked for, of as equal sizes as the patches allow.
+    ``border`` has the patches within an eighth of the side from the edge, at least one. ``centre`` has the middle half
+    of each side. A part of a grid has sizes as equal as the patches allow.
+
+    Args:
+        pooling: ``border``, ``centre``, or a part of a grid.
+        height: patches per column.
+        width: patches per row.
+        device: of the result.
+
+    Returns:
+        bool [height, width].
 
     Raises:
-        UsageError: there are fewer patches on a side than parts; 4 for ``border`` and ``centre``.
+        UsageError: there are fewer patches on a side than parts (4 for ``border`` and ``centre``).
 
     >>> region_mask("border", 4, 4).int().tolist()
     [[1, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]
@@ -150,7 +167,7 @@ def region_mask(pooling: str, height: int, width: int, device: torch.device | st
     """
     cell = grid_cell(pooling)
     parts = cell.parts if cell else GRID
-    _enough(height, width, parts)
+    _require_patches(height, width, parts)
     rows = torch.arange(height, device=device)[:, None]
     columns = torch.arange(width, device=device)[None]
     if cell:
@@ -165,10 +182,10 @@ def region_mask(pooling: str, height: int, width: int, device: torch.device | st
 
 
 def as_map(layer: Layer) -> torch.Tensor:
-    """[n, d, height, width].
+    """Patches of a layer as a map [n, d, height, width].
 
     Raises:
-        UsageError: it is not known where in the picture its patches are.
+        UsageError: the positions of the patches in the picture are unknown.
     """
     if layer.patches.ndim == 4:
         return layer.patches

@@ -1,1 +1,1 @@
-"""One module for each kind of encoder specification."""
+"""Loaders, one module for each kind of encoder specification."""

@@ -1,6 +1,6 @@
-"""Controls without training, on the same footing as encoders: what "no training" gives on the same question.
+"""Controls without training, scored like encoders: a random projection of pixels, and an untrained network.
 
-A score means something only beside them: a linear probe reads a great deal from random projections of pixels.
+Scores have to be compared with theirs: a linear probe reads much from random projections of pixels.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from torch import nn
 
 PROJECTION_DIMENSION = 512
-"""Length of the random projection: squared distances keep to sqrt(2 / 512) = 6 % (one standard deviation)."""
+"""Length of the random projection; its squared distances have a standard deviation of sqrt(2 / 512) = 6 %."""
 
 
 _SLICE = 224 * 16
-"""Pixel values summed at a time."""
+"""Number of pixel values in one sum."""
 
 
 def random_signs(rows: int, columns: int, seed: int = 0) -> np.ndarray:
-    """int8 [rows, columns] of fair, independent +1 and -1, the same on every machine (bits of SHAKE-256).
+    """Fair, independent +1 and -1, int8 [rows, columns], the same on every machine (bits of SHAKE-256).
 
-    A projection by signs keeps distances as well as a Gaussian one (Achlioptas, "Database-friendly random projections",
-    2003), and is exact to reproduce.
+    A projection by signs preserves distances as well as a Gaussian one (Achlioptas, "Database-friendly random
+    projections", 2003), and can be reproduced exactly.
 
     >>> random_signs(2, 5).tolist()
     [[1, 1, -1, -1, 1], [-1, 1, -1, 1, 1]]
@@ -39,13 +39,13 @@ def random_signs(rows: int, columns: int, seed: int = 0) -> np.ndarray:
     count = rows * columns
     drawn = np.frombuffer(hashlib.shake_256(f"camtrace signs {seed}".encode()).digest((count + 7) // 8), np.uint8)
     of_byte = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int8) * 2 - 1
-    eight = of_byte.view(np.int64).ravel()  # a byte's signs as one number: ten times faster than bit by bit
+    eight = of_byte.view(np.int64).ravel()  # the eight signs of a byte as one number: ten times faster
     return eight[drawn].view(np.int8)[:count].reshape(rows, columns)
 
 
 @functools.cache
 def _projection_sha256(rows: int, columns: int) -> str:
-    """Of the signs, which are always the same: hashed once a process."""
+    """SHA-256 of the signs, which are constant; computed once per process."""
     return hashlib.sha256(random_signs(rows, columns).data).hexdigest()
 
 

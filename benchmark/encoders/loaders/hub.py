@@ -1,7 +1,7 @@
-"""Checkpoints on the Hugging Face Hub and in local folders: which files, which commit, which library reads them.
+"""Checkpoints on the Hugging Face Hub and in local folders: their files, the commit, and the library that reads them.
 
-A Hub repo is brought to disk first (only the files that its library needs, safetensors preferred) and then read as a
-folder, so there is one way to load, pinned to the commit that was resolved, and it works offline once it is cached.
+A Hub repo is downloaded first (only the files that its library needs, safetensors preferred) and then read as a folder.
+So there is one way to load, pinned to the resolved commit, and a cached repo loads without a network.
 """
 
 from __future__ import annotations
@@ -37,34 +37,43 @@ from builders.untrusted import (
 if TYPE_CHECKING:
     import torch
 
-_READ = (".safetensors", ".bin", ".pth", ".pt")
-"""Ends of names of weights files."""
+WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
+"""Suffixes of files of weights."""
 
 LARGEST_DESCRIPTION = 256 * 2**20
-"""Bytes of a configuration or vocabulary: the largest vocabularies have 40 MB."""
+"""Largest size of a configuration or vocabulary in bytes; the largest vocabularies have 40 MB."""
 
 
 def check_files(folder: Path, name: str) -> None:
-    """See that a library can read a checkpoint: regular files, and none of its descriptions too large to be one.
+    """Refuse a checkpoint that a library should not read: files that are not regular, or too large.
+
+    Args:
+        folder: of the checkpoint.
+        name: of the encoder, for messages.
 
     Raises:
-        EncoderError: one is a pipe, a device, a link to nothing, or too large; or the folder cannot be listed.
+        EncoderError: a file is a pipe, a device, a broken link, or too large; or the folder cannot be listed.
     """
     try:
         files = [folder / file for file in list_folder(folder).files]
     except UntrustedInputError as refused:
         raise EncoderError(f"{name}: {refused.reason}") from None
     for file in files:
-        if file.suffix in _READ or file.suffix in (".json", ".txt", ".model"):
+        holds_weights = file.suffix in WEIGHTS_SUFFIXES
+        if holds_weights or file.suffix in (".json", ".txt", ".model"):
             try:
-                with open_untrusted(file, limit=MAX_HUB_FILE_BYTES if file.suffix in _READ else LARGEST_DESCRIPTION):
+                with open_untrusted(file, limit=MAX_HUB_FILE_BYTES if holds_weights else LARGEST_DESCRIPTION):
                     pass
             except UntrustedInputError as refused:
                 raise EncoderError(f"{name}: {file.name}: {refused.reason}") from None
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """A configuration; nothing where there is none, or where it is no object. Raises ``EncoderError``."""
+    """A configuration; empty where the file does not exist or holds no JSON object.
+
+    Raises:
+        EncoderError: the file cannot be read.
+    """
     if not os.path.lexists(file):
         return {}
     try:
@@ -77,7 +86,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """All weights that ``save_pretrained`` of transformers wrote, in one file or several; safetensors preferred.
+    """All weights of a folder that transformers' ``save_pretrained`` wrote, from one file or several.
 
     Raises:
         EncoderError: there are none.
@@ -96,14 +105,14 @@ def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def library_of_card(folder: Path) -> str | None:
-    """``library_name`` in the YAML head of the card, if there is one."""
+    """``library_name`` in the YAML head of a repo's card; None if there is none."""
     try:
         text = read_untrusted(folder / "README.md", limit=MAX_CONFIG_BYTES).decode("utf-8", "replace")
     except UntrustedInputError:
         return None
     head = text.split("\n---", 1)[0] if text.startswith("---") else ""
-    found = re.search(r"^library_name:\s*['\"]?([\w-]+)", head, re.MULTILINE)
-    return found.group(1) if found else None
+    match = re.search(r"^library_name:\s*['\"]?([\w-]+)", head, re.MULTILINE)
+    return match.group(1) if match else None
 
 
 ADAPTERS = {
@@ -111,7 +120,7 @@ ADAPTERS = {
     "open_clip": "benchmark.encoders.loaders.libraries:load_open_clip_checkpoint",
     "timm": "benchmark.encoders.loaders.libraries:load_timm_checkpoint",
 }
-"""Who can read a checkpoint folder, by the Hub's ``library_name``."""
+"""The Hub's ``library_name`` -> loader of a checkpoint folder."""
 
 _WEIGHTS = {
     "transformers": (
@@ -126,13 +135,13 @@ _WEIGHTS = {
         r"pytorch_model\.(bin|pth)",
     ),
 }
-"""Names of weights files by library, in order of preference: the first that is there is the only one fetched."""
+"""Library -> names of files of weights in order of preference; only the first that exists is downloaded."""
 
 _SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model)|README\.md")
-"""Configurations, vocabularies and the card, in the repo's root or (sentence-transformers) a folder below it."""
+"""Configurations, vocabularies and the card, in the root of a repo or (sentence-transformers) a folder below."""
 
 OPTIONS = ("output", "patches")
-"""What may stand after ``?`` in the name of a transformers checkpoint."""
+"""Options after ``?`` in the name of a transformers checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +149,16 @@ class Checkpoint:
     """A checkpoint on disk."""
 
     name: str
-    """``EncoderInfo.id`` of what is loaded from it."""
+    """``EncoderInfo.id`` of the encoder."""
     folder: Path
     revision: str | None
-    """Commit, for a Hub repo."""
+    """Commit of a Hub repo; else None."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """What stood after ``?``, by ``OPTIONS``."""
+    """Values of ``OPTIONS`` in the specification."""
 
 
 def split_options(spec: str) -> tuple[str, dict[str, str]]:
-    """A spec without its options, and the options.
+    """Split a specification into the part before ``?`` and the options after it.
 
     Raises:
         UsageError: an unknown option, or one without a value.
@@ -157,19 +166,19 @@ def split_options(spec: str) -> tuple[str, dict[str, str]]:
     >>> split_options("org/name@main?output=projected&patches=256")
     ('org/name@main', {'output': 'projected', 'patches': '256'})
     """
-    place, mark, query = spec.partition("?")
+    source, mark, query = spec.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [name for name, value in options.items() if name not in OPTIONS or not value]
     if unknown or (mark and not options):
         raise UsageError(f"{spec}: after ? stand {' and '.join(f'{name}=...' for name in OPTIONS)}, joined by &")
-    return place, options
+    return source, options
 
 
 def load_hub(request: LoadRequest) -> Encoder:
     """Load ``ORG/NAME[@REVISION]`` or ``hf-hub:ORG/NAME[@REVISION]``.
 
     Raises:
-        UsageError: no such repo or revision, two different revisions, or a repo for no library that we know.
+        UsageError: no such repo or revision, two different revisions, or a repo for no known library.
         EncoderError: no access, no network, or files that cannot be read.
     """
     spec, options = split_options(request.spec)
@@ -179,18 +188,19 @@ def load_hub(request: LoadRequest) -> Encoder:
     revision = pinned or request.revision
     folder, commit = _fetch(repo, revision, request.trust_remote_code)
     name = repo if revision is None else f"{repo}@{revision}"
-    folder = _of_sentence_transformers(folder)
-    checkpoint = Checkpoint(name + _said(options), folder, commit, options)
+    folder = _checkpoint_folder(folder)
+    checkpoint = Checkpoint(name + _options_text(options), folder, commit, options)
     return _load(checkpoint, library_of(folder, repo, library_of_card(folder)), request)
 
 
 def load_folder(request: LoadRequest) -> Encoder:
-    """Load ``local-dir:PATH`` or a path: a folder that some library's ``save_pretrained`` wrote.
+    """Load ``local-dir:PATH`` or a path: a folder that a library's ``save_pretrained`` wrote.
 
-    Its id is the folder's name and the beginning of its weights' hash: every training writes a ``checkpoint-1000``.
+    Its id is the folder's name and the beginning of the weights' hash, since every training writes a
+    ``checkpoint-1000``.
 
     Raises:
-        UsageError: no such folder, or it holds no checkpoint that we know.
+        UsageError: no such folder, or it holds no known checkpoint.
         EncoderError: its files cannot be read.
     """
     spec, options = split_options(request.spec)
@@ -198,20 +208,25 @@ def load_folder(request: LoadRequest) -> Encoder:
     if not folder.is_dir():
         raise UsageError(f"{request.spec}: there is no such folder")
     name = f"local-dir:{folder.resolve().name}"
-    folder = _of_sentence_transformers(folder.resolve())
-    checkpoint = Checkpoint(name + _said(options), folder, None, options)
+    folder = _checkpoint_folder(folder.resolve())
+    checkpoint = Checkpoint(name + _options_text(options), folder, None, options)
     encoder = _load(checkpoint, library_of(folder, checkpoint.name, library_of_card(folder)), request)
-    own = named_by_weights(name, encoder.info.weights_sha256) + _said(options)
-    return replace(encoder, info=replace(encoder.info, id=own))
+    encoder_id = named_by_weights(name, encoder.info.weights_sha256) + _options_text(options)
+    return replace(encoder, info=replace(encoder.info, id=encoder_id))
 
 
 def library_of(folder: Path, name: str, library_name: str | None) -> str:
-    """Which library reads a checkpoint: its card's ``library_name`` where its files agree, else what its files say.
+    """The library that reads a checkpoint: the card's ``library_name`` where the files agree, else by the files.
 
-    Many repos hold several formats. timm's own repos are read with timm, whatever else they hold.
+    Many repos hold several formats. Repos of timm are read with timm, whatever else they hold.
+
+    Args:
+        folder: of the checkpoint.
+        name: of the encoder.
+        library_name: of the card, if it has one.
 
     Raises:
-        UsageError: none of the libraries does.
+        UsageError: no library does.
     """
     config = read_config(folder / "config.json")
     possible = []
@@ -222,8 +237,8 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     if "model_type" in config and config["model_type"] != "timm_wrapper":
         possible.append("transformers")
     if not possible:
-        said = f" (its card says {library_name})" if library_name else ""
-        raise UsageError(f"{name} holds no checkpoint for transformers, open_clip or timm{said}")
+        card = f" (its card says {library_name})" if library_name else ""
+        raise UsageError(f"{name} holds no checkpoint for transformers, open_clip or timm{card}")
     if name.startswith("timm/") and "timm" in possible:
         return "timm"
     if library_name in possible:
@@ -234,13 +249,13 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
 def wanted_files(
     names: Sequence[str], *, repo: str = "", library_name: str | None = None, trust_remote_code: bool = False
 ) -> list[str]:
-    """The files of a repo to fetch: configurations, and the best weights for the library that will read them.
+    """The files of a repo to download: configurations, and the preferred weights for the library that will read them.
 
     Args:
         names: all files of the repo.
-        repo: its name; timm's own repos may hold open_clip's weights too.
-        library_name: of its card.
-        trust_remote_code: fetch Python files too.
+        repo: name of the repo; repos of timm may hold open_clip's weights too.
+        library_name: of the card.
+        trust_remote_code: download Python files too.
 
     >>> wanted_files(["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx"])
     ['config.json', 'model.safetensors']
@@ -261,13 +276,14 @@ def wanted_files(
     return sorted(chosen)
 
 
-def _said(options: Mapping[str, str]) -> str:
-    """Options as a name carries them, in one order."""
+def _options_text(options: Mapping[str, str]) -> str:
+    """Options as the end of a name, in alphabetical order."""
     return "".join(f"{'?' if not i else '&'}{name}={options[name]}" for i, name in enumerate(sorted(options)))
 
 
-def _of_sentence_transformers(folder: Path) -> Path:
-    """Where the checkpoint lies in the layout of sentence-transformers (``0_CLIPModel/``), else the folder itself."""
+def _checkpoint_folder(folder: Path) -> Path:
+    """The folder itself; in the layout of sentence-transformers the folder of the checkpoint in it
+    (``0_CLIPModel/``)."""
     if (folder / "config.json").is_file() or not (folder / "modules.json").is_file():
         return folder
     try:
@@ -290,7 +306,7 @@ def _load(checkpoint: Checkpoint, library: str, request: LoadRequest) -> Encoder
 
 
 def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Path, str]:
-    """(folder, commit) of a repo in the local cache, fetched if the Hub can be reached."""
+    """(folder, commit) of a repo in the local cache, downloaded if the Hub can be reached."""
     from huggingface_hub import HfApi, errors, snapshot_download
 
     label = repo if revision is None else f"{repo}@{revision}"
@@ -300,14 +316,18 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
                 info = HfApi().model_info(repo, revision=revision)
         except (errors.HfHubHTTPError, errors.HFValidationError, errors.RevisionResolutionError):
             raise
-        except Exception as error:  # no network: the client raises its HTTP library's own errors
+        except Exception as error:  # no network: the client passes errors of its HTTP library on
             why = str(error) if isinstance(error, RemoteError) else type(error).__name__
             try:
                 folder = _cached(repo, revision)
             except errors.LocalEntryNotFoundError:
                 reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
                 raise EncoderError(f"{label}: {reason}") from None
-            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files_below(folder)):
+            try:
+                files = files_below(folder)
+            except UntrustedInputError as refused:
+                raise EncoderError(f"{label}: its copy in the local cache: {refused.reason}") from None
+            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files):
                 reason = f"the Hub cannot be reached ({why}) and the cache has no weights"
                 raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name
@@ -323,8 +343,8 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.RevisionNotFoundError:
         raise UsageError(f"{label}: the repo has no such revision") from None
     except errors.RepositoryNotFoundError:
-        known = [row.spec for row in STUDY]
-        suggestion = str(unknown_name("encoder", repo, known)).partition(": ")[2]
+        names = [row.spec for row in STUDY]
+        suggestion = str(unknown_name("encoder", repo, names)).partition(": ")[2]
         hint = f"; {suggestion}" if suggestion.startswith("did you mean") else ""
         raise UsageError(f"{label}: no such model on the Hub, or no access (then: hf auth login){hint}") from None
     except errors.HFValidationError:
@@ -334,13 +354,13 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.HfHubHTTPError as error:
         raise EncoderError(f"{label}: the Hub answered with an error ({first_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...
-        said = said_by_client(error)
-        kind = "" if said != first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
-        raise EncoderError(f"{label}: cannot be fetched ({kind}{said})") from None
+        reason = said_by_client(error)
+        kind = "" if reason != first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
+        raise EncoderError(f"{label}: cannot be fetched ({kind}{reason})") from None
 
 
 def _cached(repo: str, revision: str | None) -> Path:
-    """The folder in the local cache; that files which we never fetch are missing from it is as it should be."""
+    """The folder in the local cache, which need not hold the files that are never downloaded."""
     from huggingface_hub import errors, snapshot_download
 
     try:

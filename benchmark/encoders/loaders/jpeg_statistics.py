@@ -1,4 +1,4 @@
-"""``control:jpeg-statistics``: what a forensic feature reads from a processed photo, before any encoder resizes it.
+"""``control:jpeg-statistics``: a forensic feature of the processed photo, computed before any encoder resizes it.
 
 Quantisation leaves combs in the histograms of block DCT coefficients: a coefficient that was quantised with step q is
 near a multiple of q after decoding. That shows the quality of the last compression (Fan and de Queiroz, "Identification
@@ -7,14 +7,14 @@ of an earlier one on the same grid (Popescu and Farid, "Statistical tools for di
 Piva, "Image forgery localization via block-grained analysis of JPEG artifacts", IEEE TIFS 2012). Chroma subsampling
 removes the upper half of the chroma bandwidth; resizing and sharpening change the whole spectrum.
 
-The feature needs the photo's own pixels and grid, so ``preprocess`` takes the photo at full size and gives the
-vector itself; ``embed`` passes it on. No parameter is trained.
+The feature needs the photo's pixels and grid as they are. So ``preprocess`` takes the photo at full size and returns
+the vector; ``embed`` only passes it on. No parameter is trained.
 """
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,22 +26,25 @@ from benchmark.encoders.registry import NAMED, EncoderRow, LoadRequest, Named, r
 if TYPE_CHECKING:
     import torch
 
+VERSION = 1
+"""Raise it with every change of the code that changes a value of the vector: cached embeddings are read by it."""
+
 MAX_SIDE = 1024
-"""Only the central part of a larger photo is read, cut on the 16-pixel grid of 4:2:0: it holds blocks enough."""
+"""Longest side in pixels; of a larger photo the central part is read, cut on the 16-pixel grid of 4:2:0."""
 
 LUMA_COEFFICIENTS, CHROMA_COEFFICIENTS = 20, 9
-"""How many AC coefficients, in zigzag order, have their histograms taken."""
+"""Number of AC coefficients, in zigzag order, with a histogram."""
 
 HISTOGRAM_BINS = 24
 """Unit bins of |coefficient|, centred on 0, 1, ..., 22, then everything above."""
 
 STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20)
-"""Quantisation steps looked for, in units of a coefficient (orthonormal DCT of pixels in 0..255)."""
+"""Quantisation steps whose combs are measured, in units of a coefficient (orthonormal DCT of pixels in 0..255)."""
 
 _FINE = 4
-"""Fine bins per unit, from which combs are read."""
+"""Fine bins per unit; combs are read from them."""
 _FINE_BINS = 64 * _FINE
-"""Fine bins kept; coefficients of 64 and more say nothing that the others do not."""
+"""Number of fine bins; coefficients of 64 and more add no information."""
 
 _TO_YCBCR = np.array(
     [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]], np.float32
@@ -52,12 +55,15 @@ _TO_YCBCR = np.array(
 def jpeg_statistics(image: Image.Image) -> np.ndarray:
     """Statistics of an RGB photo's 8x8 blocks: float32 [``DIMENSION``], each value about in [-1, 1].
 
-    In order: for luma, chroma, and chroma at half resolution: square roots of the histogram of |coefficient| (bins
-    of 1), then the comb strength of each step q in ``STEPS``, that is the mean of cos(2 pi c / q) over the
-    coefficients c that are not near 0; then the log energies of all 64 luma and 64 chroma coefficients; then the
-    steps between neighbouring pixels by their column and row in the block.
+    For luma, chroma, and chroma at half resolution: square roots of the histogram of |coefficient| (bins of 1), then
+    the comb strength of each step q in ``STEPS``, which is the mean of cos(2 pi c / q) over the coefficients c that are
+    not near 0. Then the log energies of all 64 luma and 64 chroma coefficients. Then the differences of neighbouring
+    pixels by their column and row in the block.
 
-    A photo under 16 pixels is repeated up to its mirror image; one over ``MAX_SIDE`` is cut to its centre.
+    A photo under 16 pixels is padded with its mirror image; one over ``MAX_SIDE`` is cut to its centre.
+
+    Args:
+        image: RGB, of any size.
 
     >>> jpeg_statistics(Image.new("RGB", (40, 30))).shape == (DIMENSION,)
     True
@@ -78,7 +84,7 @@ def jpeg_statistics(image: Image.Image) -> np.ndarray:
 
 
 def _planes(image: Image.Image) -> np.ndarray:
-    """float32 [3, height, width]: Y, Cb, Cr of the part that is read; sides are multiples of 16."""
+    """float32 [3, height, width]: Y, Cb, Cr of the central part; sides are multiples of 16."""
     pixels = np.asarray(image)
     for axis in (0, 1):
         side = pixels.shape[axis]
@@ -87,14 +93,14 @@ def _planes(image: Image.Image) -> np.ndarray:
             padding[axis] = (0, 16 - side)
             pixels = np.pad(pixels, padding, mode="symmetric")
             side = 16
-        kept = min(side // 16 * 16, MAX_SIDE)
-        start = (side - kept) // 2 // 16 * 16
-        pixels = pixels.take(range(start, start + kept), axis) if kept != side else pixels
+        length = min(side // 16 * 16, MAX_SIDE)
+        start = (side - length) // 2 // 16 * 16
+        pixels = pixels.take(range(start, start + length), axis) if length != side else pixels
     return (_TO_YCBCR @ pixels.reshape(-1, 3).astype(np.float32).T).reshape(3, *pixels.shape[:2])
 
 
 def _halved(plane: np.ndarray) -> np.ndarray:
-    """Means of 2x2 pixels, cut to whole blocks: about the plane that 4:2:0 stores."""
+    """Means of 2x2 pixels: about the plane that 4:2:0 stores."""
     half = (plane[0::2] + plane[1::2]) * 0.5
     return (half[:, 0::2] + half[:, 1::2]) * 0.5
 
@@ -162,16 +168,31 @@ def _load(request: LoadRequest) -> Encoder:
         id=request.spec,
         library="control",
         revision=None,
-        weights_sha256=hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        weights_sha256=_definition_sha256(),
         dimension=DIMENSION,
         preprocessing={"size": "the photo's own", "backend": "numpy", "transport": "float32", "largest_side": MAX_SIDE},
         pooling="statistics of 8x8 block DCT coefficients over the photo",
         parameters=0,
         group="control",
         training_data="none",
-        details={"weights_sha256": "of the source file that defines the feature"},
+        details={"weights_sha256": "of the version and the constants that define the feature"},
     )
     return Encoder(info, jpeg_statistics, _identity, "cpu", "float32")
+
+
+def _definition_sha256() -> str:
+    """Identity of the feature for caches. It depends on no comment, import or name in this file."""
+    definition = {
+        "feature": "jpeg-statistics",
+        "version": VERSION,
+        "max_side": MAX_SIDE,
+        "coefficients": [LUMA_COEFFICIENTS, CHROMA_COEFFICIENTS],
+        "histogram_bins": HISTOGRAM_BINS,
+        "steps": STEPS,
+        "fine_bins": [_FINE, _FINE_BINS],
+        "to_ycbcr": _TO_YCBCR.tolist(),
+    }
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
 def _identity(batch: torch.Tensor) -> torch.Tensor:

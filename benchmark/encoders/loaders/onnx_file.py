@@ -1,15 +1,15 @@
 """``onnx:PATH?size=224&mean=...``: a network in an ONNX file, computed by ONNX Runtime.
 
-A file says nothing of how a photo becomes its input, so the options do:
+An ONNX file does not describe its preprocessing, so options do:
 
 ==================  ================================================================================================
-``size``            pixels of the input, ``224`` or ``HEIGHTxWIDTH``; by default what the file's input says
-``resize``          the shorter side before the centre is cut out; by default as large as the crop
-``mean``, ``std``   of pixels in [0, 1], one number or one each for red, green, blue; by default ImageNet's, and said
-``interpolation``   of the resizing: bilinear (default), bicubic, lanczos, box, hamming, nearest
+``size``            pixels of the input, ``224`` or ``HEIGHTxWIDTH``; by default the size of the file's input
+``resize``          the shorter side before the crop of the centre; by default as large as the crop
+``mean``, ``std``   of pixels in [0, 1], one number or one each for red, green, blue; by default ImageNet's, with a note
+``interpolation``   of the resize: bilinear (default), bicubic, lanczos, box, hamming, nearest
 ``output``          name of the output that is the embedding; by default the first
 ``pooling``         of an output [n, tokens, d]: ``mean`` (default) or ``first``; maps [n, d, h, w] are averaged
-``group``, ``training_data``  provenance, which the file does not hold
+``group``, ``training_data``  provenance, which the file does not have
 ==================  ================================================================================================
 """
 
@@ -37,34 +37,34 @@ from builders.errors import EncoderError, UsageError, unknown_name
 from builders.untrusted import UntrustedInputError, first_line, open_untrusted
 
 LARGEST_FILE = 2 << 30
-"""Bytes of a protocol buffer; larger networks keep their weights beside it."""
+"""Largest size of a protocol buffer in bytes; larger networks store their weights in other files."""
 
 LARGEST_WEIGHTS = 64 << 30
-"""Bytes of one such file of weights."""
+"""Largest size of a file of weights in bytes."""
 
 LONGEST_TEXT = 200
-"""Characters that a record keeps of one entry of the file's metadata."""
+"""Largest number of characters of one entry of the file's metadata in a record."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What a file says of itself."""
+class OnnxDescription:
+    """Contents of an ONNX file without its weights."""
 
     sha256: str
-    """Of the file, and of the files of weights beside it in the order of their names."""
+    """Hash of the file and its external files of weights, in the order of their names."""
     parameters: int
     details: Mapping[str, Any]
 
 
-def read_about(path: Path, label: str) -> About:
-    """Read it, but for what its weights are.
+def read_description(path: Path, label: str) -> OnnxDescription:
+    """Read an ONNX file and hash its weights.
 
     Args:
         path: of the file.
-        label: of the encoder, for sentences.
+        label: of the encoder, for messages.
 
     Raises:
-        EncoderError: it is no ONNX file, or it, or a file of weights beside it, cannot be read.
+        EncoderError: it is no ONNX file, or it or an external file of weights cannot be read.
     """
     import onnx
 
@@ -74,38 +74,38 @@ def read_about(path: Path, label: str) -> About:
             data = stream.read(LARGEST_FILE)
         digest.update(data)
         model = _protocol_buffer(onnx.ModelProto, data, label)
-        beside = sorted({_location(tensor) for tensor in _tensors(model) if tensor.data_location == tensor.EXTERNAL})
-        for name in beside:
+        external = sorted({_location(tensor) for tensor in _tensors(model) if tensor.data_location == tensor.EXTERNAL})
+        for name in external:
             with open_untrusted(path.parent / name, limit=LARGEST_WEIGHTS, inside=path.parent) as stream:
                 digest.update(f"\0{name}\0".encode())
                 while part := stream.read(1 << 24):
                     digest.update(part)
     except UntrustedInputError as error:
-        raise EncoderError(f"{label}: {at_home(error, path)}") from None
+        raise EncoderError(f"{label}: {_without_folder(error, path)}") from None
     if not model.graph.node:
         raise EncoderError(f"{label}: it is no ONNX file, or holds no network")
     details: dict[str, Any] = {
         "file": path.name,
         "producer": f"{model.producer_name} {model.producer_version}".strip() or "unknown",
-        "opset": {one.domain or "ai.onnx": one.version for one in model.opset_import},
+        "opset": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
         "graph": model.graph.name[:LONGEST_TEXT],
         "metadata": {p.key[:LONGEST_TEXT]: p.value[:LONGEST_TEXT] for p in model.metadata_props},
     }
-    if beside:
-        details["weights_beside"] = beside
+    if external:
+        details["weights_beside"] = external
     parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-    return About(digest.hexdigest(), parameters, details)
+    return OnnxDescription(digest.hexdigest(), parameters, details)
 
 
 def _protocol_buffer(kind: Any, data: bytes, label: str) -> Any:
     try:
         return kind.FromString(data)
-    except Exception:  # protobuf's DecodeError, and whatever its implementations raise
+    except Exception:  # protobuf's DecodeError and others, by implementation
         raise EncoderError(f"{label}: it is no ONNX file") from None
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    """Every tensor of a model, those of inner graphs and functions included."""
+    """Every tensor of a model, including those of inner graphs and functions."""
     graphs, nodes = [model.graph], [node for function in model.functions for node in function.node]
     while graphs or nodes:
         if graphs:
@@ -123,12 +123,12 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 
 def _location(tensor: Any) -> str:
-    """Name of the file that a tensor's numbers are in, below the folder of the model's."""
+    """Path of the file with a tensor's values, relative to the folder of the model."""
     return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
 
 
-def at_home(error: Exception, path: Path) -> str:
-    """An error's first line without the folder that the file lies in."""
+def _without_folder(error: Exception, path: Path) -> str:
+    """First line of an error without the folder of the file."""
     return first_line(error).replace(f"{path.parent}/", "").removeprefix(f"{path.name}: ")
 
 
@@ -145,29 +145,29 @@ def load_onnx(request: LoadRequest) -> Encoder:
     """Load ``onnx:PATH?...``.
 
     Raises:
-        UsageError: an option is wrong, or one that is needed is missing.
-        EncoderError: the file is not there, no network, or does not map pictures to vectors.
+        UsageError: an option is wrong, or a required one is missing.
+        EncoderError: the file does not exist, is no network, or does not map pictures to vectors.
     """
-    path, asked = _parsed(request.spec)
+    path, options = _parsed(request.spec)
     if request.device not in ("auto", "cpu") or request.dtype != "float32" or request.compile:
         raise UsageError(
             f"{request.spec}: an ONNX file is computed on the CPU as it is: --device, --dtype, --compile do not apply"
         )
     label = f"onnx:{path.name}"
-    about = read_about(path, label)
+    description = read_description(path, label)
     from benchmark.encoders.runtime.onnxruntime import OnnxNetwork
 
     try:
-        network = OnnxNetwork(path, asked.get("output"))
-    except Exception as error:  # ONNX Runtime's own tree of errors
-        raise EncoderError(f"{label}: ONNX Runtime cannot load it ({at_home(error, path)})") from error
-    given = _input_of(network, label)
-    height, width = _size(asked, given, label)
-    pixels = Pixels((ResizeShort(_resize(asked, height, width), _filter(asked)), CenterCrop(width, height)))
-    normalise, assumed = _normalisation(asked, given, label)
-    computes = _Computes(network, given, normalise, asked.get("output"), asked.get("pooling", "mean"))
-    name = f"{label}@{about.sha256[:8]}{_shown(asked)}"
-    embed = RuntimeEmbedder(name, computes, hint="")
+        network = OnnxNetwork(path, options.get("output"))
+    except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
+        raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_without_folder(error, path)})") from error
+    network_input = _input_of(network, label)
+    height, width = _size(options, network_input, label)
+    pixels = Pixels((ResizeShort(_resize(options, height, width), _filter(options)), CenterCrop(width, height)))
+    normalise, assumed = _normalisation(options, network_input, label)
+    forward = _Forward(network, network_input, normalise, options.get("output"), options.get("pooling", "mean"))
+    name = f"{label}@{description.sha256[:8]}{_options_text(options)}"
+    embed = RuntimeEmbedder(name, forward, hint="")
     view = torch.from_numpy(pixels(probe_image()))
     first = embed(view[None])
     if not torch.isfinite(first).all():
@@ -177,14 +177,14 @@ def load_onnx(request: LoadRequest) -> Encoder:
         id=name,
         library="onnx",
         revision=None,
-        weights_sha256=about.sha256,
+        weights_sha256=description.sha256,
         dimension=first.shape[1],
         preprocessing=describe(pixels, mean, std, "pil", **({"assumed": assumed} if assumed else {})),
-        pooling=computes.described(),
-        parameters=about.parameters,
-        group=asked.get("group", "unknown"),
-        training_data=asked.get("training_data", "unknown"),
-        details=about.details,
+        pooling=forward.described(),
+        parameters=description.parameters,
+        group=options.get("group", "unknown"),
+        training_data=options.get("training_data", "unknown"),
+        details=description.details,
     )
     runtime = Runtime("onnxruntime", OnnxNetwork.version)
     notices = (f"{label}: {' and '.join(assumed)} not given, ImageNet's taken",) if assumed else ()
@@ -192,40 +192,41 @@ def load_onnx(request: LoadRequest) -> Encoder:
 
 
 def _parsed(spec: str) -> tuple[Path, dict[str, str]]:
-    place, _, query = spec.partition(":")[2].partition("?")
+    """Path and options of a specification."""
+    path, _, query = spec.partition(":")[2].partition("?")
     try:
         pairs = parse_qsl(query, strict_parsing=True) if query else []
     except ValueError:
         raise UsageError(f"{spec}: write options as onnx:PATH?name=value&name=value") from None
-    asked = dict(pairs)
-    if len(asked) < len(pairs):
+    options = dict(pairs)
+    if len(options) < len(pairs):
         raise UsageError(f"{spec}: an option stands there twice")
-    for name in asked:
+    for name in options:
         if name not in OPTIONS:
             raise unknown_name("option of onnx:", name, OPTIONS)
-    if asked.get("pooling", "mean") not in POOLINGS:
-        raise unknown_name("pooling", asked["pooling"], POOLINGS)
-    if asked.get("group", "unknown") not in GROUPS:
-        raise unknown_name("group", asked["group"], GROUPS)
-    if not place:
+    if options.get("pooling", "mean") not in POOLINGS:
+        raise unknown_name("pooling", options["pooling"], POOLINGS)
+    if options.get("group", "unknown") not in GROUPS:
+        raise unknown_name("group", options["group"], GROUPS)
+    if not path:
         raise UsageError("onnx: needs a file, as in onnx:PATH?size=224")
-    return Path(place).expanduser(), asked
+    return Path(path).expanduser(), options
 
 
-def _shown(asked: Mapping[str, str]) -> str:
-    """What of the options tells encoders of one file apart, for the id."""
-    told = [f"{name}={asked[name]}" for name in OPTIONS if name in asked and name not in ("group", "training_data")]
-    return f"?{'&'.join(told)}" if told else ""
+def _options_text(options: Mapping[str, str]) -> str:
+    """The options that distinguish encoders of one file, for the id."""
+    names = [name for name in OPTIONS if name in options and name not in ("group", "training_data")]
+    return f"?{'&'.join(f'{name}={options[name]}' for name in names)}" if names else ""
 
 
 @dataclass(frozen=True)
 class _Input:
-    """What a network takes."""
+    """Input of a network."""
 
     dtype: Any
     channels_last: bool
     batch: int | None
-    """Views that it takes at a time; None for any number."""
+    """Number of views that it takes at a time; None for any number."""
     height: int | None
     width: int | None
 
@@ -236,104 +237,107 @@ def _input_of(network: Any, label: str) -> _Input:
         raise EncoderError(
             f"{label}: it takes {len(inputs)} inputs ({', '.join(i.name for i in inputs)}), not a picture"
         )
-    [one] = inputs
-    if one.type not in INPUTS or len(one.shape) != 4:
-        raise EncoderError(f"{label}: its input is {one.type} {one.shape}, not pictures [n, 3, height, width]")
-    batch, *rest = (side if isinstance(side, int) and side > 0 else None for side in one.shape)
-    if rest[0] in (None, 3):
-        return _Input(INPUTS[one.type], False, batch, rest[1], rest[2])
-    if rest[2] in (None, 3):
-        return _Input(INPUTS[one.type], True, batch, rest[0], rest[1])
-    raise EncoderError(f"{label}: its input {one.shape} has no axis of three colours")
+    [picture] = inputs
+    if picture.type not in INPUTS or len(picture.shape) != 4:
+        raise EncoderError(f"{label}: its input is {picture.type} {picture.shape}, not pictures [n, 3, height, width]")
+    batch, *sides = (side if isinstance(side, int) and side > 0 else None for side in picture.shape)
+    if sides[0] in (None, 3):
+        return _Input(INPUTS[picture.type], False, batch, sides[1], sides[2])
+    if sides[2] in (None, 3):
+        return _Input(INPUTS[picture.type], True, batch, sides[0], sides[1])
+    raise EncoderError(f"{label}: its input {picture.shape} has no axis of three colours")
 
 
-def _size(asked: Mapping[str, str], given: _Input, label: str) -> tuple[int, int]:
+def _size(options: Mapping[str, str], network_input: _Input, label: str) -> tuple[int, int]:
     """(height, width)."""
-    fixed = given.height and given.width and (given.height, given.width)
-    if "size" not in asked:
+    fixed = network_input.height and network_input.width and (network_input.height, network_input.width)
+    if "size" not in options:
         if not fixed:
             raise UsageError(f"{label} takes pictures of any size: say which, as in onnx:PATH?size=224")
         return fixed
-    parts = asked["size"].split("x")
+    parts = options["size"].split("x")
     if len(parts) > 2 or not all(part.isdecimal() and 0 < int(part) <= 1 << 14 for part in parts):
-        raise UsageError(f"size={asked['size']}: give pixels, 224 or HEIGHTxWIDTH")
+        raise UsageError(f"size={options['size']}: give pixels, 224 or HEIGHTxWIDTH")
     size = int(parts[0]), int(parts[-1])
-    for side, want in zip(size, (given.height, given.width), strict=True):
-        if want and side != want:
-            raise UsageError(f"size={asked['size']}: {label} takes {given.height} x {given.width} (height x width)")
+    for side, wanted in zip(size, (network_input.height, network_input.width), strict=True):
+        if wanted and side != wanted:
+            wanted_size = f"{network_input.height} x {network_input.width}"
+            raise UsageError(f"size={options['size']}: {label} takes {wanted_size} (height x width)")
     return size
 
 
-def _resize(asked: Mapping[str, str], height: int, width: int) -> int:
-    text = asked.get("resize", str(max(height, width)))
+def _resize(options: Mapping[str, str], height: int, width: int) -> int:
+    text = options.get("resize", str(max(height, width)))
     if not text.isdecimal() or int(text) < min(height, width) or int(text) > 1 << 14:
         raise UsageError(f"resize={text}: give the shorter side in pixels, at least {min(height, width)}")
     return int(text)
 
 
-def _filter(asked: Mapping[str, str]) -> int:
-    name = asked.get("interpolation", "bilinear")
+def _filter(options: Mapping[str, str]) -> int:
+    name = options.get("interpolation", "bilinear")
     if name not in FILTERS:
         raise unknown_name("interpolation", name, FILTERS)
     return int(FILTERS[name])
 
 
-def _normalisation(asked: Mapping[str, str], given: _Input, label: str) -> tuple[Normalisation | None, list[str]]:
-    """None for a network that takes bytes; and the names of what nobody said."""
-    if given.dtype == np.uint8:
-        if {"mean", "std"} & set(asked):
+def _normalisation(
+    options: Mapping[str, str], network_input: _Input, label: str
+) -> tuple[Normalisation | None, list[str]]:
+    """The normalisation, None for a network that takes 8-bit pixels; and the names of assumed options."""
+    if network_input.dtype == np.uint8:
+        if {"mean", "std"} & set(options):
             raise UsageError(f"{label} takes 8-bit pixels: mean and std do not apply")
         return None, []
-    assumed = [name for name in ("mean", "std") if name not in asked]
-    mean, std = _three(asked, "mean", IMAGENET_MEAN), _three(asked, "std", IMAGENET_STD)
+    assumed = [name for name in ("mean", "std") if name not in options]
+    mean, std = _three_numbers(options, "mean", IMAGENET_MEAN), _three_numbers(options, "std", IMAGENET_STD)
     if min(std) <= 0:
-        raise UsageError(f"std={asked['std']}: give numbers above 0")
+        raise UsageError(f"std={options['std']}: give numbers above 0")
     return Normalisation(mean, std), assumed
 
 
-def _three(asked: Mapping[str, str], name: str, usual: tuple[float, ...]) -> tuple[float, ...]:
-    if name not in asked:
-        return usual
+def _three_numbers(options: Mapping[str, str], name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    if name not in options:
+        return default
     try:
-        numbers = tuple(float(part) for part in asked[name].split(","))
+        numbers = tuple(float(part) for part in options[name].split(","))
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
-        raise UsageError(f"{name}={asked[name]}: give one number, or three with commas, for pixels in [0, 1]")
+        raise UsageError(f"{name}={options[name]}: give one number, or three with commas, for pixels in [0, 1]")
     return numbers * (3 // len(numbers))
 
 
-class _Computes:
-    """uint8 views [n, height, width, 3] -> embeddings, see ``Computes`` in ``runtime.py``."""
+class _Forward:
+    """uint8 views [n, height, width, 3] -> embeddings; a ``RuntimeNetwork`` of ``runtime/choose.py``."""
 
     def __init__(
-        self, network: Any, given: _Input, normalise: Normalisation | None, output: str | None, pooling: str
+        self, network: Any, network_input: _Input, normalise: Normalisation | None, output: str | None, pooling: str
     ) -> None:
         self.version: str = network.version
-        self.at_once: tuple[int, ...] = (given.batch,) if given.batch else ()
-        self._network, self._given, self._normalise = network, given, normalise
+        self.batch_sizes: tuple[int, ...] = (network_input.batch,) if network_input.batch else ()
+        self._network, self._input, self._normalise = network, network_input, normalise
         self._output, self._pooling, self._axes = output or network.session.get_outputs()[0].name, pooling, 0
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return parallel_map(self._one, chunks)
+        return parallel_map(self._chunk, chunks)
 
     def described(self) -> str:
-        """Which vector is taken, in words."""
+        """Which vector is the embedding, in words."""
         how = {2: "as it is", 3: f"{self._pooling} of its tokens", 4: "mean over its positions"}
         return f"output {self._output}, {how[self._axes]}"
 
-    def _one(self, views: np.ndarray) -> np.ndarray:
+    def _chunk(self, views: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(views)
-        if self._given.batch and len(batch) < self._given.batch:
-            batch = torch.cat([batch, batch[-1:].expand(self._given.batch - len(batch), -1, -1, -1)])
+        if self._input.batch and len(batch) < self._input.batch:
+            batch = torch.cat([batch, batch[-1:].expand(self._input.batch - len(batch), -1, -1, -1)])
         pixels = self._normalise(batch) if self._normalise else batch.permute(0, 3, 1, 2)
-        if self._given.channels_last:
+        if self._input.channels_last:
             pixels = pixels.permute(0, 2, 3, 1)
-        found = self._network.run(np.ascontiguousarray(pixels.numpy().astype(self._given.dtype, copy=False)))
-        if not isinstance(found, np.ndarray) or found.ndim not in (2, 3, 4) or len(found) != len(batch):
-            shape = getattr(found, "shape", type(found).__name__)
+        output = self._network.run(np.ascontiguousarray(pixels.numpy().astype(self._input.dtype, copy=False)))
+        if not isinstance(output, np.ndarray) or output.ndim not in (2, 3, 4) or len(output) != len(batch):
+            shape = getattr(output, "shape", type(output).__name__)
             raise RuntimeError(f"its output {self._output} is {shape}, not an embedding of each of {len(batch)} views")
-        if found.dtype.kind != "f":
-            raise RuntimeError(f"its output {self._output} holds {found.dtype}, not numbers of an embedding")
-        self._axes = found.ndim
-        return pooled(torch.from_numpy(found).float(), self._pooling == "first")[: len(views)].numpy()
+        if output.dtype.kind != "f":
+            raise RuntimeError(f"its output {self._output} holds {output.dtype}, not numbers of an embedding")
+        self._axes = output.ndim
+        return pooled(torch.from_numpy(output).float(), self._pooling == "first")[: len(views)].numpy()

@@ -1,18 +1,18 @@
-"""``module:function``: any Python object of yours as an encoder, without touching this package.
+"""Python objects as encoders: ``module:function`` on the command line (``load_callable``), in memory (``as_encoder``).
 
 The name after the colon may be
 
 - an ``Encoder``, or a function without required arguments that returns one (full control);
 - a ``torch.nn.Module``, or a function or class without required arguments that gives one: batch [n, 3, height,
-  width] -> [n, dimension]. If it has a method or attribute ``preprocess`` (RGB ``PIL.Image`` -> array or tensor of one
-  shape: float values as the network takes them, or uint8 pixels [height, width, 3] with ``mean`` and ``std`` beside
-  it), that is used, else the standard ImageNet preprocessing (256 px bilinear, 224 px centre crop, ImageNet mean, std);
-  a ``Pixels`` of ``encoders/pixels.py`` is made faster, and once for all encoders that have the same;
+  width] -> [n, dimension]. Its preprocessing is its method or attribute ``preprocess`` (RGB ``PIL.Image`` -> array or
+  tensor of one shape: float values as the network takes them, or uint8 pixels [height, width, 3] if it also has
+  ``mean`` and ``std``), else the standard one of ImageNet (256 px bilinear, 224 px centre crop, ImageNet mean, std). A
+  ``Pixels`` of ``preprocess/pixels.py`` is faster, and is computed once for all encoders with the same one;
 - a function of one required argument, RGB ``PIL.Image`` -> vector of one length (numpy, torch or a list of numbers).
 
-What a Python object computes cannot be seen from its name, so its bank is not kept between runs, unless it says
-with an attribute ``cache_key`` (a text that you change when you change what it computes) that it may be.
-Further attributes are read if present: ``pooling``, ``group``, ``training_data``.
+A name does not identify what a Python object computes, so its bank is not cached between runs, unless the object has an
+attribute ``cache_key``: a text that you change when you change the computation. Further attributes are read if present:
+``pooling``, ``group``, ``training_data``.
 
 An example, ``brightness.py``, for ``--model brightness:encode``::
 
@@ -31,22 +31,23 @@ import contextlib
 import copy
 import hashlib
 import importlib
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.encoders.encoder import COMPLEX, GROUPS, Encoder, EncoderInfo
+import benchmark
+from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
+from benchmark.encoders.loaders.user_code import AsArray, AsVector, required_arguments, user_errors
 from benchmark.encoders.preprocess.modes import with_preprocessing
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, Pixels, describe
 from benchmark.encoders.registry import LoadRequest, refuse_placement
-from builders.errors import CamtraceError, EncoderError, UsageError
+from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error
 
 if TYPE_CHECKING:
@@ -60,51 +61,52 @@ def load_callable(request: LoadRequest) -> Encoder:
 
     Raises:
         UsageError: the module or the name does not exist, or the object is none of the kinds above.
-        EncoderError: it fails, or does not do what an encoder does.
+        EncoderError: it fails, or does not behave as an encoder.
     """
-    found = _import(request.spec)
-    made = found
-    if not isinstance(found, Encoder) and callable(found) and not is_module(found) and _required_arguments(found) == 0:
+    imported = _import(request.spec)
+    item = imported
+    if callable(item) and not isinstance(item, Encoder) and not is_module(item) and required_arguments(item) == 0:
         with user_errors(request.spec):
-            made = found()
-    if isinstance(made, Encoder):
-        refuse_placement(request, made.device, made.dtype, "an Encoder that is ready")
-        return made if made.info.id else replace(made, info=replace(made.info, id=request.spec))
-    if is_module(made):
-        return _of_module(request, made, found)
-    if callable(made) and _required_arguments(made) == 1:
-        return function_encoder(request, made)
+            item = item()
+    if isinstance(item, Encoder):
+        refuse_placement(request, item.device, item.dtype, "an Encoder that is ready")
+        return item if item.info.id else replace(item, info=replace(item.info, id=request.spec))
+    if is_module(item):
+        return _of_module(request, item, imported)
+    if callable(item) and required_arguments(item) == 1:
+        return function_encoder(request, item)
     raise UsageError(
-        f"{request.spec} is {type(made).__name__}, not an encoder: "
+        f"{request.spec} is {type(item).__name__}, not an encoder: "
         "give an Encoder, a torch.nn.Module, or a function from an image to a vector"
     )
 
 
-def _of_module(request: LoadRequest, module: nn.Module, found: Any) -> Encoder:
-    from benchmark.encoders.network import Network, Normalisation, hash_state_dict, network_encoder
+def _of_module(request: LoadRequest, module: nn.Module, factory: Any) -> Encoder:
+    """An encoder of an imported module; ``factory`` is what the name refers to, with further attributes."""
+    from benchmark.encoders.network import Network, Normalisation, call_module, hash_state_dict, network_encoder
     from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
-    mean, std = _attribute("mean", module, found), _attribute("std", module, found)
-    own = _attribute("preprocess", module, found)
-    if own is None:
+    mean, std = _attribute("mean", module, factory), _attribute("std", module, factory)
+    native = _attribute("preprocess", module, factory)
+    if native is None:
         preprocess: Callable[[Image.Image], np.ndarray] = IMAGENET_PIXELS
         normalise: Normalisation | None = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
         preprocessing = describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil", source="default")
     else:
-        preprocess = own if isinstance(own, Pixels) else AsArray(own)  # plain data can be shared, and made faster
+        preprocess = native if isinstance(native, Pixels) else AsArray(native)
         with user_errors(request.spec):
-            sample = preprocess(probe())
+            sample = preprocess(_probe_image())
         if sample.dtype == np.uint8 and (mean is None or std is None):
             raise EncoderError(f"{request.spec}: preprocess gives uint8 pixels, so mean and std are needed beside it")
         normalise = Normalisation(tuple(mean), tuple(std)) if sample.dtype == np.uint8 else None
         preprocessing = {"size": list(sample.shape), "backend": "your own", "transport": str(sample.dtype)}
-        if isinstance(own, Pixels):
-            preprocessing |= {"steps": own.describe(), "backend": "pil"}
+        if isinstance(native, Pixels):
+            preprocessing |= {"steps": native.describe(), "backend": "pil"}
         if normalise is not None:
             preprocessing |= {"mean": list(normalise.mean), "std": list(normalise.std)}
-    key = _attribute("cache_key", module, found)
-    identity = None if key is None else _keyed(f"{key}\0{hash_state_dict(module.state_dict())}")
+    key = _attribute("cache_key", module, factory)
+    identity = None if key is None else _sha256(f"{key}\0{hash_state_dict(module.state_dict())}")
     return network_encoder(
         Network(
             name=request.spec,
@@ -113,11 +115,11 @@ def _of_module(request: LoadRequest, module: nn.Module, found: Any) -> Encoder:
             preprocess=preprocess,
             preprocessing=preprocessing,
             normalise=normalise,
-            forward=call,
-            pooling=str(_attribute("pooling", module, found) or "what the module returns"),
+            forward=call_module,
+            pooling=str(_attribute("pooling", module, factory) or "what the module returns"),
             weights_sha256=identity,
-            group=_group(request.spec, _attribute("group", module, found)),
-            training_data=str(_attribute("training_data", module, found) or "unknown"),
+            group=_group(request.spec, _attribute("group", module, factory)),
+            training_data=str(_attribute("training_data", module, factory) or "unknown"),
             details={"class": type(module).__qualname__},
         ),
         place,
@@ -125,16 +127,20 @@ def _of_module(request: LoadRequest, module: nn.Module, found: Any) -> Encoder:
 
 
 def function_encoder(request: LoadRequest, function: Callable[[Any], Any]) -> Encoder:
-    """Of a function from an RGB image to a vector.
+    """An encoder of a function from an RGB image to a vector.
+
+    Args:
+        request: gives the name; device and precision cannot apply.
+        function: RGB ``PIL.Image`` -> vector of one length.
 
     Raises:
-        UsageError: a device or a precision was asked for, which only the function itself can choose.
-        EncoderError: it fails, or gives no vector of one length.
+        UsageError: a device or a precision was requested, which only the function itself can choose.
+        EncoderError: the function fails, or does not return vectors of one length.
     """
     refuse_placement(request, "cpu", "float32", "a plain function, which computes as it likes")
-    encode = _AsVector(request.spec, function)
+    encode = AsVector(request.spec, function)
     with user_errors(request.spec):
-        first, second = encode(probe()), encode(probe(200, 300))
+        first, second = encode(_probe_image()), encode(_probe_image(200, 300))
     if first.shape != second.shape:
         raise EncoderError(
             f"{request.spec}: vectors of different lengths ({len(first)}, {len(second)}) for photos of different sizes"
@@ -144,7 +150,7 @@ def function_encoder(request: LoadRequest, function: Callable[[Any], Any]) -> En
         id=request.spec,
         library="callable",
         revision=None,
-        weights_sha256=None if key is None else _keyed(str(key)),
+        weights_sha256=None if key is None else _sha256(str(key)),
         dimension=len(first),
         preprocessing={"size": "the photo's own", "backend": "your own", "transport": "float32"},
         pooling=str(getattr(function, "pooling", "what the function returns")),
@@ -155,95 +161,41 @@ def function_encoder(request: LoadRequest, function: Callable[[Any], Any]) -> En
     return Encoder(info, encode, _as_float32, "cpu", "float32")
 
 
-@dataclass(frozen=True)
-class _AsVector:
-    """A user's function with its result checked."""
-
-    spec: str
-    function: Callable[[Any], Any]
-
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        vector = np.asarray(_to_numpy(self.function(image)))
-        if vector.dtype.kind == "c":
-            raise EncoderError(f"{self.spec}: {COMPLEX}")
-        if vector.dtype.kind not in "fiub":
-            raise EncoderError(f"{self.spec}: expected a vector of numbers, got {vector.dtype}")
-        vector = vector.astype(np.float32)
-        if vector.ndim != 1 or not len(vector):
-            raise EncoderError(f"{self.spec}: expected a vector, got an array of shape {vector.shape}")
-        if not np.isfinite(vector).all():
-            raise EncoderError(f"{self.spec}: the vector of a photo is not finite")
-        return vector
-
-
-@dataclass(frozen=True)
-class AsArray:
-    """A user's preprocessing, as an array: uint8 stays, everything else becomes float32."""
-
-    function: Callable[[Any], Any]
-
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        array = np.asarray(_to_numpy(self.function(image)))
-        if array.dtype.kind not in "fiub":
-            raise EncoderError(f"preprocess gives {array.dtype}, not an array or a tensor of numbers for one picture")
-        return array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
-
-
 def _import(spec: str) -> Any:
     module_name, _, name = spec.removeprefix("callable:").rpartition(":")
     with _working_folder_importable():
         try:
-            found: Any = importlib.import_module(module_name)
+            item: Any = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             missing = error.name or module_name
             if module_name == missing or module_name.startswith(f"{missing}."):
                 raise UsageError(f"no module named {module_name!r} for --model {spec}: is it in this folder?") from None
             raise EncoderError(f"{spec}: importing {module_name} failed: no module named {missing!r}") from None
-        except (Exception, SystemExit) as error:  # the user's module may raise anything while it is imported
+        except (Exception, SystemExit) as error:  # of the user's module
             raise EncoderError(f"{spec}: importing {module_name} failed ({describe_error(error)})") from error
     for part in name.split("."):
-        if not hasattr(found, part):
+        if not hasattr(item, part):
             raise UsageError(f"the module {module_name!r} has no {name!r} for --model {spec}")
-        found = getattr(found, part)
-    return found
+        item = getattr(item, part)
+    return item
 
 
 @contextlib.contextmanager
 def _working_folder_importable() -> Iterator[None]:
-    """The console script does not look for modules in the working folder; ``python -m`` does.
+    """Append the working folder to the path of imports, as ``python -m`` does and the console script does not.
 
-    The folder stands last, behind this package's own: somebody's ``benchmark.py`` or ``cards/`` there must not be
-    found instead of ours, here or in a worker process that starts anew with this path.
+    The folder of this project is appended before it: a ``benchmark.py`` or ``cards/`` in the working folder must not
+    replace the project's, here or in a worker process that inherits the path.
     """
-    own, folder = str(Path(__file__).parents[2]), os.getcwd()
-    if folder not in sys.path and "" not in sys.path:
-        sys.path += [path for path in (own, folder) if path not in sys.path]
+    project, working_folder = str(Path(benchmark.__file__).parents[1]), os.getcwd()
+    if working_folder not in sys.path and "" not in sys.path:
+        sys.path += [path for path in (project, working_folder) if path not in sys.path]
     importlib.invalidate_caches()
     yield
 
 
-@contextlib.contextmanager
-def user_errors(spec: str) -> Iterator[None]:
-    """Whatever the user's code raises becomes one sentence."""
-    try:
-        yield
-    except CamtraceError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise EncoderError(f"{spec} failed ({describe_error(error)})") from error
-
-
-def _required_arguments(function: Any) -> int:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 1
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(p.default is p.empty and p.kind in (*positional, p.KEYWORD_ONLY) for p in parameters)
-
-
 def is_module(value: Any) -> bool:
-    """Whether it is a ``torch.nn.Module``; a user's code that has one has imported torch."""
+    """True for a ``torch.nn.Module``. Does not import torch: code that has a module has imported it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
 
@@ -258,18 +210,11 @@ def _group(spec: str, group: Any) -> str:
     return group or "unknown"
 
 
-def _keyed(text: str) -> str:
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _to_numpy(value: Any) -> Any:
-    if not hasattr(value, "detach"):
-        return value
-    tensor = value.detach().cpu()
-    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()  # numpy has no bfloat16
-
-
-def probe(width: int = 320, height: int = 240) -> Image.Image:
+def _probe_image(width: int = 320, height: int = 240) -> Image.Image:
     from benchmark.encoders.network import probe_image
 
     return probe_image(width, height)
@@ -279,19 +224,11 @@ def _as_float32(batch: torch.Tensor) -> torch.Tensor:
     return batch.float()
 
 
-def call(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    return module(pixels)
-
-
-Preprocess = Callable[[Any], Any]
-"""RGB ``PIL.Image`` -> what a network takes for one picture, as an array or a tensor."""
-
-
 def as_encoder(
     thing: Encoder | nn.Module | Callable[[Any], Any],
     *,
     name: str = "",
-    preprocess: Preprocess | None = None,
+    preprocess: Callable[[Any], Any] | None = None,
     device: str = "auto",
     dtype: str = "float32",
     compile: bool = False,
@@ -302,21 +239,20 @@ def as_encoder(
     """Make an encoder of a Python object.
 
     Args:
-        thing: a module (batch [n, 3, height, width] -> [n, dimension]; it is copied, yours stays as it is), a function
-            of one RGB ``PIL.Image`` that returns a vector, or an ``Encoder``.
-        name: as results name it; by default that of the class and the beginning of the weights' hash, or that of the
-            function.
+        thing: a module (batch [n, 3, height, width] -> [n, dimension]; it is copied and not changed), a function of one
+            RGB ``PIL.Image`` that returns a vector, or an ``Encoder``.
+        name: as results name it; by default the class and the beginning of the weights' hash, or the function's name.
         preprocess: of a module: RGB ``PIL.Image`` -> float array or tensor of one shape, as for its evaluation (resize,
-            crop, normalise). A module that has an attribute ``preprocess`` needs none.
+            crop, normalise). A module with an attribute ``preprocess`` needs none.
         device, dtype, compile, runtime, cache: of a module, as for ``load_encoder``.
-        mode: ``own``, ``study``, ``short-side`` or ``squash``, as ``load_encoder`` takes it as ``preprocess``.
+        mode: ``own``, ``study``, ``short-side`` or ``squash``, as ``preprocess`` of ``load_encoder``.
 
-    A module's embeddings are kept between calls under the hash of its weights and of what two fixed pictures become,
-    before and after it; a function's only if it has a ``cache_key`` (``callables.py``).
+    Embeddings of a module are cached between calls under the hash of its weights, of two preprocessed pictures and of
+    their embeddings; those of a function only if it has a ``cache_key`` (see the head of this module).
 
     Raises:
-        UsageError: it is nothing that can encode, or ``preprocess`` is missing or has no place.
-        EncoderError: it fails, or does not do what an encoder does.
+        UsageError: ``thing`` cannot encode, or ``preprocess`` is missing or cannot apply.
+        EncoderError: it fails, or does not behave as an encoder.
 
     >>> def brightness(image):
     ...     return np.asarray(image, dtype=np.float32).mean((0, 1))
@@ -331,25 +267,17 @@ def as_encoder(
         encoder = on_runtime(encoder, runtime, cache)
         if dtype == "float32":
             return encoder
-        exact = partial(
-            as_encoder,
-            thing,
-            name=encoder.info.id,
-            preprocess=preprocess,
-            device=device,
-            runtime="torch",
-            mode=mode,
-        )
-        return replace(encoder, in_float32=exact)
+        options: dict[str, Any] = {"preprocess": preprocess, "device": device, "runtime": "torch", "mode": mode}
+        return replace(encoder, in_float32=partial(as_encoder, thing, name=encoder.info.id, **options))
     if preprocess is not None:
         raise UsageError("preprocess goes with a torch.nn.Module; a function or an Encoder does its own")
-    own = getattr(thing, "__name__", type(thing).__name__).strip("<>")
-    request = LoadRequest(name or own, device, dtype, compile=compile)
+    default_name = getattr(thing, "__name__", type(thing).__name__).strip("<>")
+    request = LoadRequest(name or default_name, device, dtype, compile=compile)
     if isinstance(thing, Encoder):
-        named = replace(request, spec=name or thing.info.id)
-        refuse_placement(named, thing.device, thing.dtype, "an Encoder that is ready")
-        called = with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
-        return called if runtime == "auto" else on_runtime(called, runtime, cache)
+        request = replace(request, spec=name or thing.info.id)
+        refuse_placement(request, thing.device, thing.dtype, "an Encoder that is ready")
+        encoder = with_preprocessing(replace(thing, info=replace(thing.info, id=name)) if name else thing, mode)
+        return encoder if runtime == "auto" else on_runtime(encoder, runtime, cache)
     if not callable(thing):
         raise UsageError(
             f"{thing!r:.60} is no encoder: give a name, an Encoder, a torch.nn.Module, or a function from an image to a"
@@ -358,26 +286,29 @@ def as_encoder(
     return on_runtime(with_preprocessing(function_encoder(request, thing), mode), runtime)
 
 
-def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None, request: LoadRequest) -> Encoder:
+def _module_encoder(
+    module: nn.Module, name: str, preprocess: Callable[[Any], Any] | None, request: LoadRequest
+) -> Encoder:
+    """An encoder of a module in memory, identified by its weights and by two pictures."""
     import torch
 
-    from benchmark.encoders.network import Network, Normalisation, hash_state_dict, network_encoder
+    from benchmark.encoders.network import Network, Normalisation, call_module, hash_state_dict, network_encoder
     from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
     weights = hash_state_dict(module.state_dict())
     name = name or f"{type(module).__qualname__}-{weights[:8]}"
-    own = preprocess or getattr(module, "preprocess", None)
-    if own is None:
+    native = preprocess or getattr(module, "preprocess", None)
+    if native is None:
         raise UsageError(
             f"{name}: how does a picture become its input? give preprocess=..., the transform that its weights were "
             "evaluated with (RGB PIL.Image -> tensor [3, height, width])"
         )
-    pixels = own if isinstance(own, Pixels) else AsArray(own)
+    pixels = native if isinstance(native, Pixels) else AsArray(native)
     with user_errors(f"{name}: preprocess"):
-        pictures = [probe(), probe(200, 300)]
-        arrays, again = ([pixels(picture) for picture in pictures] for _ in range(2))
-    if any(not np.array_equal(a, b) for a, b in zip(arrays, again, strict=True)):
+        pictures = [_probe_image(), _probe_image(200, 300)]
+        arrays, repeated = ([pixels(picture) for picture in pictures] for _ in range(2))
+    if any(not np.array_equal(a, b) for a, b in zip(arrays, repeated, strict=True)):
         raise EncoderError(
             f"{name}: preprocess gives two different arrays for one picture: give the transform of evaluation, without "
             "random augmentation"
@@ -393,7 +324,7 @@ def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None,
         normalise = Normalisation(tuple(mean), tuple(std))
     try:
         copied = copy.deepcopy(module)
-    except Exception as error:  # whatever a module holds that cannot be copied
+    except Exception as error:  # of attributes that cannot be copied
         raise EncoderError(f"{name}: the module cannot be copied ({describe_error(error)})") from error
     encoder = network_encoder(
         Network(
@@ -403,14 +334,14 @@ def _module_encoder(module: nn.Module, name: str, preprocess: Preprocess | None,
             preprocess=pixels,
             preprocessing={"size": list(arrays[0].shape), "backend": "your own", "transport": str(arrays[0].dtype)},
             normalise=normalise,
-            forward=call,
+            forward=call_module,
             pooling="what the module returns",
             weights_sha256=weights,
             details={"class": type(module).__qualname__},
         ),
         place,
     )
-    answers = encoder.embed(torch.from_numpy(np.stack(arrays)))
-    seen = hashlib.sha256(b"".join(array.tobytes() for array in (*arrays, answers.numpy()))).hexdigest()
-    known = {**encoder.info.preprocessing, "two_pictures_sha256": seen}
-    return replace(encoder, info=replace(encoder.info, preprocessing=known))
+    embeddings = encoder.embed(torch.from_numpy(np.stack(arrays)))
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in (*arrays, embeddings.numpy()))).hexdigest()
+    preprocessing = {**encoder.info.preprocessing, "two_pictures_sha256": digest}
+    return replace(encoder, info=replace(encoder.info, preprocessing=preprocessing))

@@ -1,19 +1,18 @@
-"""``embeddings:FILE``: embeddings made by something else (a closed API, another framework, a phone), read from files.
+"""``embeddings:FILE``: embeddings that another program computed (a closed API, another framework, a phone), from files.
 
 FILE is Parquet (or a folder of Parquet files) with the columns
 
 - ``photo_id``: ids of the photos as the data set has them;
 - ``embedding``: a list of numbers, all lists of one length;
-- for photos under processings, a column for each parameter, named as it is (``jpeg``, ``sharpening``, ...): the class
-  of the row by name or number, null where the row is of another parameter. These are the columns of a built set:
-  ``dataset.map(embed, remove_columns="image").to_parquet(FILE)`` writes such a file. Without them a row is the photo
-  as it is.
+- for processed photos, a column for each parameter, with its name (``jpeg``, ``sharpening``, ...): the class of the row
+  by name or number, null where the row is of another parameter. These are the columns of a built set:
+  ``dataset.map(embed, remove_columns="image").to_parquet(FILE)`` writes such a file. Without them a row is an
+  unprocessed photo.
 
-Or it is ``NAME.npy`` [rows, dimension] with ``NAME.csv`` beside it, which has the other columns, one line a row.
+Or it is ``NAME.npy`` [rows, dimension], with the other columns in ``NAME.csv`` in the same folder, one line per row.
 
-What such a file does not say, nobody knows: model, weights, preprocessing, training data.
-``embeddings:FILE?group=SSL&training_data=...&model=...`` says what somebody does know, and the result says that it was
-told.
+Such a file does not state model, weights, preprocessing and training data.
+``embeddings:FILE?group=SSL&training_data=...&model=...`` states some of it, and the result records that the user did.
 """
 
 from __future__ import annotations
@@ -50,7 +49,10 @@ if TYPE_CHECKING:
 
 OPTIONS = ("group", "training_data", "model")
 LARGEST_FILE = 64 << 30
+"""Largest size of a file of embeddings in bytes."""
+
 LARGEST_IDS = 4 << 30
+"""Largest size of a file of ids in bytes."""
 
 
 def load_embeddings(request: LoadRequest) -> Encoder:
@@ -58,15 +60,15 @@ def load_embeddings(request: LoadRequest) -> Encoder:
 
     Raises:
         UsageError: an option is wrong, or cannot apply.
-        EncoderError: the file is not there, or not of the form above: one sentence says where.
+        EncoderError: the file does not exist, or is not of the form above; the message names the place.
     """
-    place, _, query = request.spec.partition(":")[2].partition("?")
-    told = _stored_facts(request.spec, query)
+    file, _, query = request.spec.partition(":")[2].partition("?")
+    stated = _stated_facts(request.spec, query)
     if request.device != "auto" or request.dtype != "float32" or request.compile:
         raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
-    if not place:
+    if not file:
         raise UsageError("embeddings: needs a file, as in embeddings:FILE.parquet")
-    path = Path(place).expanduser()
+    path = Path(file).expanduser()
     label = f"embeddings:{path.name}"
     try:
         table, sha256 = _read(path, label)
@@ -75,7 +77,7 @@ def load_embeddings(request: LoadRequest) -> Encoder:
     name = f"{label}@{sha256[:8]}"
     stored = StoredEmbeddings(name, _finite(table, label), _rows(table, label))
     facts = ("model", "weights", "preprocessing", "training data")
-    unknown = [fact for fact in facts if fact.replace(" ", "_") not in told]
+    unknown = [fact for fact in facts if fact.replace(" ", "_") not in stated]
     info = EncoderInfo(
         id=name,
         library="embeddings",
@@ -85,55 +87,56 @@ def load_embeddings(request: LoadRequest) -> Encoder:
         preprocessing={"size": "unknown", "backend": "unknown, embedded elsewhere", "transport": "embeddings"},
         pooling="as the file has it",
         parameters=0,
-        group=told.get("group", "unknown"),
-        training_data=told.get("training_data", "unknown"),
+        group=stated.get("group", "unknown"),
+        training_data=stated.get("training_data", "unknown"),
         details={
             "file": path.name,
             "rows": len(stored.vectors),
             "sha256_is": "of the file of embeddings, not of weights",
             "unknown": unknown,
-            **({"told": told} if told else {}),
+            **({"told": stated} if stated else {}),
         },
     )
     notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
-    return Encoder(info, _no_pixels, _not_here, "cpu", "float32", stored=stored, notices=notices)
+    return Encoder(info, _no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
 
 
-def _stored_facts(spec: str, query: str) -> dict[str, str]:
+def _stated_facts(spec: str, query: str) -> dict[str, str]:
+    """The options of a specification, which state facts about the encoder."""
     try:
-        told = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+        facts = dict(parse_qsl(query, strict_parsing=True)) if query else {}
     except ValueError:
         raise UsageError(f"{spec}: write options as embeddings:FILE?name=value&name=value") from None
-    for name in told:
+    for name in facts:
         if name not in OPTIONS:
             raise unknown_name("option of embeddings:", name, OPTIONS)
-    if told.get("group", "unknown") not in GROUPS:
-        raise unknown_name("group", told["group"], GROUPS)
-    return told
+    if facts.get("group", "unknown") not in GROUPS:
+        raise unknown_name("group", facts["group"], GROUPS)
+    return facts
 
 
 def _no_pixels(image: Image.Image) -> np.ndarray:
-    """What stands for the preprocessing of views that nobody shows it."""
+    """Preprocessing of an encoder that is never shown views."""
     return np.zeros(1, np.float32)
 
 
-def _not_here(batch: torch.Tensor) -> torch.Tensor:
+def _refuse(batch: torch.Tensor) -> torch.Tensor:
     raise EncoderError("embeddings of a file cannot be computed for other views")
 
 
 @dataclass(frozen=True)
 class _Table:
-    """What a file holds, unchecked but for its form."""
+    """Contents of a file; only their form is checked."""
 
     ids: Sequence[Any]
     vectors: np.ndarray
     """float32 [rows, dimension]."""
     classes: Mapping[str, Sequence[Any]]
-    """By name of a parameter, the class of each row: a code, a name, or None."""
+    """Name of a parameter -> class of each row: a code, a name, or None."""
 
 
 def _read(path: Path, label: str) -> tuple[_Table, str]:
-    """The table, and the SHA-256 of what it was read from. Raises ``UntrustedInputError`` and ``EncoderError``."""
+    """The table, and the SHA-256 of its files. Raises ``UntrustedInputError`` and ``EncoderError``."""
     if path.suffix == ".npy":
         return _read_npy(path, label)
     files = [path / name for name in list_folder(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
@@ -200,69 +203,70 @@ def _parquet(stream: Any, label: str) -> _Table:
 
 def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
     data = read_untrusted(path, limit=LARGEST_FILE)
-    beside = path.with_suffix(".csv")
-    if not beside.exists():
-        raise EncoderError(f"{label}: {beside.name} must lie beside it, with a column photo_id")
-    listed = read_untrusted(beside, limit=LARGEST_IDS)
+    csv_file = path.with_suffix(".csv")
+    if not csv_file.exists():
+        raise EncoderError(f"{label}: {csv_file.name} must lie beside it, with a column photo_id")
+    csv_data = read_untrusted(csv_file, limit=LARGEST_IDS)
     try:
         vectors = parse_array(data)
-        lines = list(csv.DictReader(io.StringIO(listed.decode("utf-8-sig"))))
-    # UnicodeDecodeError is a ValueError; a header may ask for more memory than there is.
+        lines = list(csv.DictReader(io.StringIO(csv_data.decode("utf-8-sig"))))
+    # UnicodeDecodeError is a ValueError; a header may request more memory than there is
     except (ValueError, EOFError, OSError, csv.Error, MemoryError, OverflowError, SyntaxError, TypeError) as error:
         raise EncoderError(f"{label}: it cannot be read ({parquet_error_text(error)})") from None
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
         shape = f"{vectors.dtype} {list(vectors.shape)}"
         raise EncoderError(f"{label}: it holds {shape}, not numbers [rows, dimension]")
     if len(lines) != len(vectors):
-        raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {beside.name} {len(lines)} lines")
+        raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {csv_file.name} {len(lines)} lines")
     if "photo_id" not in lines[0]:
-        raise EncoderError(f"{label}: {beside.name} has no column photo_id")
+        raise EncoderError(f"{label}: {csv_file.name} has no column photo_id")
     classes = {name: [line[name] or None for line in lines] for name in ALL_PARAMETERS if name in lines[0]}
-    sha256 = hashlib.sha256(data + b"\0" + listed).hexdigest()
+    sha256 = hashlib.sha256(data + b"\0" + csv_data).hexdigest()
     return _Table([line["photo_id"] for line in lines], _float32(vectors), classes), sha256
 
 
 def _float32(numbers: np.ndarray) -> np.ndarray:
-    """Numbers beyond float32 become infinite, which is refused below."""
+    """As float32; numbers beyond its range become infinite, which ``_finite`` refuses."""
     with np.errstate(over="ignore"):
         return numbers.astype(np.float32)
 
 
 def _finite(table: _Table, label: str) -> np.ndarray:
-    good = np.isfinite(table.vectors).all(axis=1)
-    if not good.all():
-        first = table.ids[int(np.flatnonzero(~good)[0])]
-        raise EncoderError(f"{label}: the embedding of {first} is not finite (and {int((~good).sum()) - 1} others)")
+    finite = np.isfinite(table.vectors).all(axis=1)
+    if not finite.all():
+        first = table.ids[int(np.flatnonzero(~finite)[0])]
+        raise EncoderError(f"{label}: the embedding of {first} is not finite (and {int((~finite).sum()) - 1} others)")
     return table.vectors
 
 
 def _rows(table: _Table, label: str) -> dict[str, dict[str, int]]:
-    """Row by view and photo id."""
+    """Row of each embedding by view and photo id."""
     rows: dict[str, dict[str, int]] = {}
     seen: set[tuple[str, str, str]] = set()
     for row, photo_id in enumerate(table.ids):
         if not isinstance(photo_id, str) or not photo_id:
             raise EncoderError(f"{label}: row {row} has no photo_id that is a text")
-        given = {name: values[row] for name, values in table.classes.items() if values[row] is not None}
-        views = {name: _processing(name, value, photo_id, label) for name, value in given.items()} or {PHOTO: PHOTO}
+        classes = {name: values[row] for name, values in table.classes.items() if values[row] is not None}
+        views = {name: _processing(name, value, photo_id, label) for name, value in classes.items()} or {PHOTO: PHOTO}
         for parameter, view in views.items():
-            here = rows.setdefault(view, {})
+            row_of = rows.setdefault(view, {})
             what = photo_id if view == PHOTO else f"{photo_id} under {view}"
             if (parameter, view, photo_id) in seen:
                 raise EncoderError(f"{label}: {what} stands there twice")
-            if photo_id in here and not np.array_equal(table.vectors[here[photo_id]], table.vectors[row]):
+            if photo_id in row_of and not np.array_equal(table.vectors[row_of[photo_id]], table.vectors[row]):
                 raise EncoderError(f"{label}: {what} has two embeddings, as classes of two parameters")
             seen.add((parameter, view, photo_id))
-            here[photo_id] = row
+            row_of[photo_id] = row
     return rows
 
 
 def _processing(parameter: str, value: Any, photo_id: str, label: str) -> str:
-    """Name of the processing that a class of a parameter is made by."""
-    known = ALL_PARAMETERS[parameter]
-    if isinstance(value, str) and value in known.classes:
-        return known.processings[known.classes.index(value)]
+    """Name of the processing of a class of a parameter."""
+    options = ALL_PARAMETERS[parameter]
+    if isinstance(value, str) and value in options.classes:
+        return options.processings[options.classes.index(value)]
     code = int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else -1
-    if not 0 <= code < len(known.classes):
-        raise EncoderError(f"{label}: {photo_id} has {parameter} {value!r}; its classes are {', '.join(known.classes)}")
-    return known.processings[code]
+    if not 0 <= code < len(options.classes):
+        classes = ", ".join(options.classes)
+        raise EncoderError(f"{label}: {photo_id} has {parameter} {value!r}; its classes are {classes}")
+    return options.processings[code]

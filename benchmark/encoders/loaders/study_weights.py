@@ -1,7 +1,7 @@
-"""The study's encoders that no library knows by name: weights on their authors' servers, read into known architectures.
+"""The study's encoders that no library has: weights from their authors' servers, loaded into known architectures.
 
-DINO's ResNet-50 (Caron et al., ICCV 2021) and MoCo v3 (Chen et al., ICCV 2021). A file is downloaded once, by https,
-into torch's cache, and read with ``weights_only=True``.
+They are DINO's ResNet-50 (Caron et al., ICCV 2021) and MoCo v3 (Chen et al., ICCV 2021). A file is downloaded once, by
+https, into torch's cache, and read with ``weights_only=True``.
 """
 
 from __future__ import annotations
@@ -21,26 +21,25 @@ from builders.errors import EncoderError
 from builders.untrusted import first_line, from_authors
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 HOST = "https://dl.fbaipublicfiles.com"
-"""Where both projects keep their weights."""
+"""Server of both projects' weights."""
 
 
 @dataclass(frozen=True)
 class CheckpointSource:
-    """One file of weights and how to read it."""
+    """A file of weights and how to read it."""
 
     path: str
-    """Below ``HOST``."""
+    """Path below ``HOST``."""
     architecture: str
     prefix: str
-    """What the names of the encoder's tensors start with in the file; all others are heads of its training."""
+    """Prefix of the names of the encoder's tensors in the file; all others belong to training heads."""
     head: tuple[str, ...]
-    """Names, after ``prefix``, that belong to a training head."""
+    """Prefixes of names, after ``prefix``, that belong to a training head."""
     resample: Image.Resampling
-    """Filter of the authors' own evaluation."""
+    """Filter of the authors' evaluation."""
 
 
 SOURCES: Mapping[str, CheckpointSource] = {
@@ -69,14 +68,18 @@ SOURCES: Mapping[str, CheckpointSource] = {
         Image.Resampling.BILINEAR,
     ),
 }
-"""By spec."""
+"""Sources by specification."""
 
 
 def read_encoder(spec: str, file: Path) -> nn.Module:
-    """The encoder of one of ``SOURCES`` with the weights in ``file``: float [n, 3, 224, 224] -> [n, dimension].
+    """The encoder of one of ``SOURCES``, a module float [n, 3, 224, 224] -> [n, dimension].
+
+    Args:
+        spec: a key of ``SOURCES``.
+        file: of weights.
 
     Raises:
-        EncoderError: the file cannot be read safely, or does not hold this encoder.
+        EncoderError: the file cannot be read safely, or has other weights.
     """
     import torch
 
@@ -99,7 +102,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
 
 
 def _load(request: LoadRequest) -> Encoder:
-    from benchmark.encoders.network import Network, Normalisation, network_encoder
+    from benchmark.encoders.network import Network, Normalisation, call_module, network_encoder
     from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
@@ -114,7 +117,7 @@ def _load(request: LoadRequest) -> Encoder:
             preprocess=pixels,
             preprocessing=describe(pixels, IMAGENET_MEAN, IMAGENET_STD, "pil"),
             normalise=Normalisation(IMAGENET_MEAN, IMAGENET_STD),
-            forward=_features,
+            forward=call_module,
             pooling="global average pooling"
             if source.architecture == "resnet50"
             else "class token after the last norm",
@@ -128,7 +131,7 @@ def _load(request: LoadRequest) -> Encoder:
 
 
 def _download(spec: str, source: CheckpointSource) -> Path:
-    """The file in torch's cache, fetched if it is not there (to a temporary name, then renamed)."""
+    """The file in torch's cache, downloaded if it is not there (under a temporary name, then renamed)."""
     import torch
 
     file = Path(torch.hub.get_dir()) / "checkpoints" / source.path.rpartition("/")[2]
@@ -142,10 +145,6 @@ def _download(spec: str, source: CheckpointSource) -> Path:
     return file
 
 
-def _features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    return module(pixels)
-
-
 def _resnet50() -> nn.Module:
     from torch import nn
     from torchvision.models import resnet50
@@ -156,7 +155,7 @@ def _resnet50() -> nn.Module:
 
 
 def _mocov3_vit(**size: Any) -> nn.Module:
-    """MoCo v3's ViT: timm's, with fixed sine-cosine positions (they are in the file) and, if small, 12 heads."""
+    """MoCo v3's ViT: timm's, with fixed sine-cosine positions (from the file) and 12 heads, also in the small one."""
     from timm.models.vision_transformer import VisionTransformer
 
     return VisionTransformer(patch_size=16, depth=12, num_heads=12, num_classes=0, **size)

@@ -1,8 +1,8 @@
-"""Did all weights of a checkpoint arrive? A network that lacks some would be scored as random numbers.
+"""Checks that all weights of a checkpoint were loaded. A network that lacks some would be scored with random weights.
 
-Libraries load what fits and warn of the rest, or say nothing. Every loader hands what its library reports to
-``require_weights``: a weight that the embedding reads and the checkpoint lacks, a weight in the checkpoint that the
-network has no place for, and a weight of another shape are errors. ``UNREAD`` has the exceptions, each with its reason.
+Libraries load what fits, and warn of the rest or do not report it. Every loader passes the report of its library to
+``require_weights``. Errors are a weight that the embedding reads and the checkpoint lacks, a weight of the checkpoint
+that the network does not have, and a weight of another shape. ``UNREAD`` lists the exceptions, each with its reason.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from builders.errors import EncoderError
 from builders.untrusted import joined_lines, readable
 
 NEAREST = "save it again with the library that trained it, so that config.json describes these weights"
-"""What to do about a checkpoint and a configuration that do not belong together."""
+"""Remedy for a configuration that does not describe the weights."""
 
 FETCHED = "take its file out of the cache, so that it is fetched again"
-"""What to do about weights that a library knows by name."""
-
+"""Remedy for weights that a library downloads by name."""
 
 LONGEST = 120
-"""Characters of a name in a sentence; the longest of transformers, timm and open_clip have about 100."""
+"""Largest number of characters of a name in a message; the longest of transformers, timm and open_clip have about
+100."""
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """What became of the weights of a checkpoint."""
+class LoadReport:
+    """What a library reports of loading a checkpoint."""
 
     missing: tuple[str, ...] = ()
-    """Names in the network without weights in the checkpoint."""
+    """Names of weights of the network that the checkpoint lacks."""
     unexpected: tuple[str, ...] = ()
-    """Names in the checkpoint without a place in the network."""
+    """Names of weights of the checkpoint that the network does not have."""
     mismatched: tuple[str, ...] = ()
-    """Names of weights of another shape than the network's, with both shapes."""
+    """Names of weights whose shape differs from the network's, with both shapes."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ UNREAD: tuple[Unread, ...] = (
     Unread(r"(.+\.)?num_batches_tracked", "counts batches of the training"),
     Unread(r"logit_scale|logit_bias|temp|temperature", "scales similarities of images and texts"),
 )
-"""Weights that may be missing or superfluous in any checkpoint. A missing one is proven to be unread (``silence``)."""
+"""Weights that may be missing or superfluous in any checkpoint; ``zero_unread`` proves that a missing one is unread."""
 
 ELSEWHERE = "a task head or another tower"
-"""Why weights outside of the part that makes the embedding may be superfluous."""
+"""Why weights outside of the part that gives the embedding may be superfluous."""
 
 
 def reason_of(name: str) -> str:
@@ -75,38 +75,39 @@ def reason_of(name: str) -> str:
     return next((unread.reason for unread in UNREAD if re.fullmatch(unread.names, name)), "")
 
 
-def _nothing(key: str) -> str:
+def every_weight_is_read(key: str) -> str:
+    """No reason to ignore a weight: the default of ``require_weights``."""
     return ""
 
 
 def require_weights(
-    name: str, arrival: Arrival, outside: Callable[[str], str] = _nothing, remedy: str = NEAREST
+    name: str, report: LoadReport, outside: Callable[[str], str] = every_weight_is_read, remedy: str = NEAREST
 ) -> list[str]:
-    """Refuse a network that is not whole.
+    """Refuse a network whose weights were not all loaded.
 
     Args:
         name: of the encoder.
-        arrival: what its library reported.
+        report: of its library.
         outside: name of a weight -> why the embedding does not read it, empty where it does; before ``UNREAD``.
-        remedy: what to do about it.
+        remedy: end of the message.
 
     Returns:
-        What was ignored, one sentence for each reason.
+        The superfluous weights that were ignored, one sentence for each reason.
 
     Raises:
         EncoderError: weights that the embedding reads are missing, superfluous or of another shape; the sentence has
             the first three names and their number.
 
-    >>> require_weights("mine", Arrival(missing=("norm.weight", "norm.bias")))
+    >>> require_weights("mine", LoadReport(missing=("norm.weight", "norm.bias")))
     Traceback (most recent call last):
     ...
     builders.errors.EncoderError: mine: the checkpoint lacks 2 of its weights (norm.bias, norm.weight), which would \
 be random numbers; save it again with the library that trained it, so that config.json describes these weights
     """
-    why = {key: outside(key) or reason_of(key) for key in (*arrival.missing, *arrival.unexpected)}
-    shapes = [key for key in arrival.mismatched if not outside(key.partition(" ")[0])]
-    missing = [key for key in arrival.missing if not why[key]]
-    unexpected = [key for key in arrival.unexpected if not why[key]]
+    why = {key: outside(key) or reason_of(key) for key in (*report.missing, *report.unexpected)}
+    shapes = [key for key in report.mismatched if not outside(key.partition(" ")[0])]
+    missing = [key for key in report.missing if not why[key]]
+    unexpected = [key for key in report.unexpected if not why[key]]
     if missing:
         what = f"lacks {len(missing)} of its weights ({_first(missing)}), which would be random numbers"
         raise EncoderError(f"{name}: the checkpoint {what}; {_renamed(missing, unexpected) or remedy}")
@@ -116,28 +117,41 @@ be random numbers; save it again with the library that trained it, so that confi
     if unexpected:
         what = f"holds {len(unexpected)} weights that the network of its configuration has no place for"
         raise EncoderError(f"{name}: the checkpoint {what} ({_first(unexpected)}); {remedy}")
-    reasons = sorted({why[key] for key in arrival.unexpected})
-    return [f"{_first([k for k in arrival.unexpected if why[k] == reason])}: {reason}" for reason in reasons]
+    reasons = sorted({why[key] for key in report.unexpected})
+    return [f"{_first([k for k in report.unexpected if why[k] == reason])}: {reason}" for reason in reasons]
 
 
 def require_all(
-    name: str, arrivals: Sequence[Arrival], outside: Callable[[str], str] = _nothing, remedy: str = NEAREST
+    name: str,
+    reports: Sequence[LoadReport],
+    outside: Callable[[str], str] = every_weight_is_read,
+    remedy: str = NEAREST,
 ) -> list[str]:
-    """``require_weights`` of what was recorded while a library made a network.
+    """``require_weights`` for all loads that were recorded while a library made a network.
+
+    Args:
+        name: of the encoder.
+        reports: of ``recorded_loads``.
+        outside: as of ``require_weights``.
+        remedy: as of ``require_weights``.
 
     Raises:
-        EncoderError: as there; or the library loaded nothing.
+        EncoderError: as of ``require_weights``; or the library loaded no weights.
     """
-    if not arrivals:
+    if not reports:
         raise EncoderError(f"{name}: no weights were loaded; save the checkpoint again, as safetensors")
-    return [sentence for arrival in arrivals for sentence in require_weights(name, arrival, outside, remedy)]
+    return [sentence for report in reports for sentence in require_weights(name, report, outside, remedy)]
 
 
 def require_finite(name: str, module: nn.Module) -> None:
-    """Refuse weights that are no numbers: a training that diverged, or a damaged file.
+    """Refuse weights that are not finite, from a training that diverged or a damaged file.
+
+    Args:
+        name: of the encoder.
+        module: the network.
 
     Raises:
-        EncoderError: a parameter or a running statistic is infinite or not a number.
+        EncoderError: a parameter or a running statistic is infinite or NaN.
     """
     statistics = ((key, tensor) for key, tensor in module.named_buffers() if "running_" in key)
     tensors = [*module.named_parameters(), *statistics]
@@ -148,16 +162,16 @@ def require_finite(name: str, module: nn.Module) -> None:
         raise EncoderError(f"{name}: {what}; fetch the file again, or use an earlier checkpoint of the training")
 
 
-def silence(name: str, module: nn.Module, missing: Iterable[str], embed: Callable[[], torch.Tensor]) -> None:
-    """Prove that an embedding does not read the weights that its checkpoint lacks, and make them zeros.
+def zero_unread(name: str, module: nn.Module, missing: Iterable[str], embed: Callable[[], torch.Tensor]) -> None:
+    """Prove that an embedding does not read the weights that its checkpoint lacks, and set them to zero.
 
-    Libraries leave random numbers there, by which the hash of the weights would be another at each load.
+    Libraries leave random numbers there, so that the hash of the weights would change with each load.
 
     Args:
         name: of the encoder.
         module: the network, changed in place.
-        missing: names in it.
-        embed: its embedding of a picture.
+        missing: names of the missing weights.
+        embed: gives the embedding of a picture.
 
     Raises:
         EncoderError: the embedding reads one of them.
@@ -178,29 +192,36 @@ def silence(name: str, module: nn.Module, missing: Iterable[str], embed: Callabl
 
 
 def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tensor], architecture: str) -> None:
-    """Load weights into a network, all of them and nothing else.
+    """Load weights into a network that has exactly these weights.
+
+    Args:
+        name: of the encoder.
+        module: the network, changed in place.
+        tensors: weights by name.
+        architecture: for the message.
 
     Raises:
-        EncoderError: they are not those of the network.
+        EncoderError: names or shapes differ, or a weight is not finite.
     """
     try:
         result = module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
-        require_weights(name, Arrival(mismatched=_mismatched(module, tensors)), remedy=FETCHED)
+        require_weights(name, LoadReport(mismatched=_mismatched(module, tensors)), remedy=FETCHED)
         raise EncoderError(f"{name}: the weights do not fit {architecture} ({joined_lines(error)})") from None
-    require_weights(name, Arrival(tuple(result.missing_keys), tuple(result.unexpected_keys)), remedy=FETCHED)
+    require_weights(name, LoadReport(tuple(result.missing_keys), tuple(result.unexpected_keys)), remedy=FETCHED)
     require_finite(name, module)
 
 
 def unread_outside(model: nn.Module, part: str, prefixes: Sequence[str]) -> Callable[[str], str]:
-    """Tells of a name in a checkpoint whether it lies outside of the part of a model that makes the embedding.
+    """Function: name in a checkpoint -> why it is outside of the part of a model that gives the embedding, else empty.
 
-    Inside is what belongs to a module that the part has: a layer too many, a bias that the configuration leaves out.
+    Names of modules of the part are inside, even of weights that the part lacks: a layer too many, or a bias that the
+    configuration leaves out.
 
     Args:
         model: the loaded model.
-        part: name of the submodule that makes the embedding; empty for the whole model.
-        prefixes: what may stand before the names of the model's own weights in the checkpoint.
+        part: name of the submodule that gives the embedding; empty for the whole model.
+        prefixes: possible prefixes of the model's names in the checkpoint.
     """
     top = {key for key, _ in model.named_children()}
     inside = {key for key, child in model.get_submodule(part).named_children() if not isinstance(child, nn.Identity)}
@@ -217,53 +238,53 @@ def unread_outside(model: nn.Module, part: str, prefixes: Sequence[str]) -> Call
 
 
 def _without(names: list[str], prefixes: Sequence[str], children: Iterable[str]) -> list[str]:
-    """The parts of a name without the prefixes at its beginning."""
+    """The components of a name without leading prefixes."""
     while len(names) > 1 and names[0] in prefixes and names[0] not in children:
         names = names[1:]
     return names
 
 
 @contextlib.contextmanager
-def recorded_loads() -> Iterator[list[Arrival]]:
-    """What each ``Module.load_state_dict`` of this thread says, for libraries that do not hand it on.
+def recorded_loads() -> Iterator[list[LoadReport]]:
+    """Within it, reports of each ``Module.load_state_dict`` in this thread, for libraries that do not return them.
 
-    Missing and superfluous names are recorded whether or not the library loads strictly: the caller judges them. A
-    weight of another shape is recorded too, and torch's error goes on.
+    Missing and superfluous names are recorded whether or not the library loads strictly; the caller decides about them.
+    A weight of another shape is recorded too, and torch's error is raised.
     """
-    arrivals: list[Arrival] = []
-    before = getattr(_recording, "arrivals", None)
-    _recording.arrivals = arrivals
+    reports: list[LoadReport] = []
+    before = getattr(_recording, "reports", None)
+    _recording.reports = reports
     with _guard:
-        _recorders.append(arrivals)
+        _recorders.append(reports)
         if len(_recorders) == 1:
             nn.Module.load_state_dict = _recorded  # type: ignore[method-assign,assignment]
     try:
-        yield arrivals
+        yield reports
     finally:
-        _recording.arrivals = before
+        _recording.reports = before
         with _guard:
-            _recorders[:] = [other for other in _recorders if other is not arrivals]
+            _recorders[:] = [other for other in _recorders if other is not reports]
             if not _recorders:
                 nn.Module.load_state_dict = _load_state_dict  # type: ignore[method-assign]
 
 
 _load_state_dict = nn.Module.load_state_dict
 _recording = threading.local()
-_recorders: list[list[Arrival]] = []
+_recorders: list[list[LoadReport]] = []
 _guard = threading.Lock()
 
 
 def _recorded(module: nn.Module, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-    """``Module.load_state_dict`` while somebody records it."""
-    arrivals = getattr(_recording, "arrivals", None)
-    if arrivals is None:  # another thread's
+    """``Module.load_state_dict`` that adds a report to those of its thread."""
+    reports = getattr(_recording, "reports", None)
+    if reports is None:  # a thread that does not record
         return _load_state_dict(module, state_dict, strict=strict, assign=assign)
     try:
         result = _load_state_dict(module, state_dict, strict=False, assign=assign)
     except RuntimeError:
-        arrivals.append(Arrival(mismatched=_mismatched(module, state_dict)))
+        reports.append(LoadReport(mismatched=_mismatched(module, state_dict)))
         raise
-    arrivals.append(Arrival(tuple(result.missing_keys), tuple(result.unexpected_keys)))
+    reports.append(LoadReport(tuple(result.missing_keys), tuple(result.unexpected_keys)))
     return result
 
 
@@ -275,7 +296,7 @@ def _mismatched(module: nn.Module, tensors: Mapping[str, Any]) -> tuple[str, ...
 
 
 def shape_words(key: str, of_file: Sequence[int], of_network: Sequence[int]) -> str:
-    """A weight of another shape, as ``Arrival.mismatched`` has it.
+    """A weight of another shape, as in ``LoadReport.mismatched``.
 
     >>> shape_words("fc.weight", (7, 32), (5, 32))
     'fc.weight is 7 x 32 instead of 5 x 32'
@@ -285,23 +306,23 @@ def shape_words(key: str, of_file: Sequence[int], of_network: Sequence[int]) -> 
 
 
 def _finite(tensor: torch.Tensor) -> bool:
-    """A sum is finite if all terms are, unless it overflows: only then each term is looked at."""
+    """True if all values are finite: their sum is, or, where the sum overflows, each of them."""
     tensor = tensor.detach()
     return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def _first(names: Sequence[str]) -> str:
-    """The first three, and how many more."""
+    """The first three names, and the number of the others."""
     names = sorted(readable(name[:LONGEST]) for name in names)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 
 
 def _renamed(missing: Sequence[str], unexpected: Sequence[str]) -> str:
-    """What to do where all the weights are there under names with another beginning."""
-    wanted, there = min(missing), set(unexpected)
-    for key in sorted(there):
-        before = key.removesuffix(wanted)
-        if key.endswith(f".{wanted}") and all(f"{before}{other}" in there for other in missing):
+    """Remedy where all missing weights exist under names with another prefix; else empty."""
+    name, names = min(missing), set(unexpected)
+    for key in sorted(names):
+        before = key.removesuffix(name)
+        if key.endswith(f".{name}") and all(f"{before}{other}" in names for other in missing):
             return f"in its file their names begin with {readable(before[:LONGEST])!r}: take that away from them"
     return ""

@@ -1,1 +1,1 @@
-"""Preprocessing: steps, modes, and the check against the library's own transform."""
+"""Preprocessing: steps, modes, and the comparison with the library's transform."""

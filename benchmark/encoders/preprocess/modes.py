@@ -1,15 +1,15 @@
-"""``--preprocess``: an encoder with its own preprocessing, the study's, or a plain one of the same input size.
+"""``--preprocess``: an encoder with its native preprocessing, the study's, or a plain one of the same input size.
 
 ==============  ====================================================================================================
-``own``         as its library or its authors state it for these weights
-``study``       as the ICCV 2025 study's released loader did it (``study_transforms.py``) for its 47 encoders; for any
-                other encoder the same rule, which is ``short-side``
-``short-side``  resize the short side to the side of the input, cut the centre: no margin, the aspect ratio is kept
-``squash``      resize to the input's height and width: nothing is cut, the aspect ratio is lost
+``own``         as the library or the authors state it for these weights
+``study``       as the ICCV 2025 study's released loader did it for its 47 encoders; for any other encoder the same
+                rule, which is ``short-side``
+``short-side``  resize the short side to the side of the input, crop the centre: no margin, aspect ratio preserved
+``squash``      resize to the input's height and width: nothing is cropped, the aspect ratio is lost
 ==============  ====================================================================================================
 
-The last two keep the encoder's own filter, mean and standard deviation. Every mode's steps stand in
-``EncoderInfo.preprocessing``, and so in the key of the bank: banks of two modes are one only where their pixels are.
+The last two keep the encoder's filter, mean and standard deviation. The steps of every mode are in
+``EncoderInfo.preprocessing``, and so in the key of the bank: two modes share a bank only where their pixels are equal.
 """
 
 from __future__ import annotations
@@ -43,22 +43,23 @@ _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.2613
 _HALF = (0.5, 0.5, 0.5)
 
 _HALF_NORMALISED = ("siglip", ".orig_in21k", "CLIP-ViT-L-14-laion2B")
-"""Parts of the specs whose library subtracts 0.5 and divides by 0.5: SigLIP, ViTs of ImageNet-21k, LAION's ViT-L/14."""
+"""Parts of specifications whose library subtracts 0.5 and divides by 0.5: SigLIP, ViTs of ImageNet-21k, LAION's
+ViT-L/14."""
 
 
 @dataclass(frozen=True)
 class StudyTransform:
-    """One encoder's: resize the short side to the side of the crop, cut the centre, normalise."""
+    """Preprocessing of one of the study's encoders: resize the short side, crop the centre, normalise."""
 
     crop_px: int
-    """Side of the crop, and the short side before it."""
+    """Side of the crop in pixels, to which the short side is resized before."""
     resample: Image.Resampling
     """Antialiased, as Pillow does it."""
     mean: tuple[float, float, float]
     """Of pixels in [0, 1]."""
     std: tuple[float, float, float]
     unlike_own: str
-    """What the encoder's library or its authors' code does instead, in words; empty where it is the same."""
+    """What the library or the authors' code does instead, in words; empty where it is the same."""
 
     @property
     def pixels(self) -> Pixels:
@@ -68,14 +69,14 @@ class StudyTransform:
 
 
 def study_transform(encoder_id: str) -> StudyTransform | None:
-    """The transform of the study's encoder that an id names, with or without a revision; None if it is none of the 47.
+    """Preprocessing of the study's encoder with this id, with or without a revision; None if it is none of the 47.
 
     >>> study_transform("timm/resnet50.a1_in1k@main").crop_px, study_transform("timm/resnet50.a1_in1k").unlike_own
     (224, '235 -> 224')
     >>> study_transform("bundled:imgsim") is None
     True
     """
-    # "@" stands in a revision, and in names of no other kind here.
+    # "@" begins a revision; no name of the study contains it.
     return _TRANSFORMS.get(encoder_id.removeprefix("hf-hub:").partition("@")[0])
 
 
@@ -115,38 +116,39 @@ def with_preprocessing(encoder: Encoder, mode: str) -> Encoder:
     """The encoder with another preprocessing of the same input size.
 
     Args:
-        encoder: as loaded, with its own preprocessing.
+        encoder: as loaded, with its native preprocessing.
         mode: one of ``benchmark.options.PREPROCESS``.
 
     Returns:
         The encoder itself for ``own``, and for ``study`` where it reads photos of any size, so that there is no resize
-        to be replaced (statistics, plain functions).
+        to replace (statistics, plain functions).
 
     Raises:
         UsageError: an unknown mode.
-        EncoderError: nobody can tell from its own preprocessing which filter and which normalisation to keep.
+        EncoderError: its preprocessing does not show which filter and which normalisation to keep.
     """
-    if known(mode) == "own":
+    if checked_mode(mode) == "own":
         return encoder
-    studied = study_transform(encoder.info.id) if mode == "study" else None
-    if studied is not None:
-        return _replaced(encoder, mode, studied.pixels, (studied.mean, studied.std))
-    if mode == "study" and not _of_one_size(encoder):
+    of_study = study_transform(encoder.info.id) if mode == "study" else None
+    if of_study is not None:
+        return _replaced(encoder, mode, of_study.pixels, (of_study.mean, of_study.std))
+    if mode == "study" and not _has_fixed_size(encoder):
         return encoder
-    own, constants = _understood(encoder, mode)
-    height, width = own(Image.new("RGB", (320, 240))).shape[:2]
+    native, constants = _native(encoder, mode)
+    resample = _filter(native)
+    height, width = native(Image.new("RGB", (320, 240))).shape[:2]
     if mode == "squash":
-        steps: tuple[Step, ...] = (ResizeTo(width, height, _filter(own)),)
+        steps: tuple[Step, ...] = (ResizeTo(width, height, resample),)
     else:
-        steps = (ResizeShort(_short_side(encoder, width, height), _filter(own)), CenterCrop(width, height, "round"))
+        steps = (ResizeShort(_short_side(encoder, width, height), resample), CenterCrop(width, height, "round"))
     return _replaced(encoder, mode, Pixels(steps), constants)
 
 
-def known(mode: str) -> str:
-    """The mode, if there is one of that name.
+def checked_mode(mode: str) -> str:
+    """The mode, unchanged.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no mode of this name.
     """
     if mode not in PREPROCESS:
         raise unknown_name("preprocess", mode, PREPROCESS)
@@ -157,32 +159,31 @@ def _replaced(encoder: Encoder, mode: str, pixels: Pixels, constants: _Constants
     from benchmark.encoders.network import Normalisation
 
     mean, std = constants
-    own = encoder.info.preprocessing
     same_constants = _constants(encoder) == constants
     if encoder.preprocess == pixels and same_constants:
-        return encoder  # its own already: the same bank
-    kept = {name: value for name, value in own.items() if name not in ("preprocess", "own")}
-    record = describe(pixels, mean, std, "pil", preprocess=mode, own=kept)
+        return encoder  # equal to its native preprocessing: the same bank
+    native = {name: value for name, value in encoder.info.preprocessing.items() if name not in ("preprocess", "own")}
+    record = describe(pixels, mean, std, "pil", preprocess=mode, own=native)
     changed = replace(
         encoder,
         info=replace(encoder.info, preprocessing=record),
         preprocess=pixels,
-        in_float32=_likewise(encoder.in_float32, mode),
-        in_torch=_likewise(encoder.in_torch, mode),
+        in_float32=_with_mode(encoder.in_float32, mode),
+        in_torch=_with_mode(encoder.in_torch, mode),
     )
     if same_constants:
         return changed
-    normalised: Any = encoder.embed
-    if not hasattr(normalised, "normalise"):
+    embed: Any = encoder.embed
+    if not hasattr(embed, "normalise"):
         raise EncoderError(
             f"{encoder.info.id}: mean and standard deviation are fixed in its forward pass, and --preprocess {mode} "
             "needs others: load it by its name, or with --runtime torch"
         )
-    return replace(changed, embed=replace(normalised, normalise=Normalisation(mean, std)))
+    return replace(changed, embed=replace(embed, normalise=Normalisation(mean, std)))
 
 
-def _likewise(load: Callable[[], Encoder] | None, mode: str) -> Callable[[], Encoder] | None:
-    """The way to the same encoder by other arithmetic, with the same preprocessing."""
+def _with_mode(load: Callable[[], Encoder] | None, mode: str) -> Callable[[], Encoder] | None:
+    """``load`` followed by the mode; picklable."""
     return None if load is None else partial(_loaded, load, mode)
 
 
@@ -190,27 +191,27 @@ def _loaded(load: Callable[[], Encoder], mode: str) -> Encoder:
     return with_preprocessing(load(), mode)
 
 
-def _understood(encoder: Encoder, mode: str) -> tuple[Pixels, _Constants]:
-    """The encoder's own steps and constants, proved equal to what it does."""
-    if not _of_one_size(encoder):
+def _native(encoder: Encoder, mode: str) -> tuple[Pixels, _Constants]:
+    """Steps and constants of the encoder's preprocessing, verified to equal it."""
+    if not _has_fixed_size(encoder):
         raise EncoderError(
             f"{encoder.info.id} reads the photo by itself, so --preprocess {mode} has nothing to replace: use own"
         )
     constants = _constants(encoder)
     if isinstance(encoder.preprocess, Pixels) and constants is not None:
         return encoder.preprocess, constants
-    found = _verified(encoder)
-    if found is None:
+    native = _verified(encoder)
+    if native is None:
         raise EncoderError(
             f"{encoder.info.id}: how its own preprocessing resizes and normalises cannot be told, so --preprocess "
             f"{mode} cannot keep its filter and constants: use own, or give a torchvision Compose of Resize, "
             "CenterCrop, ToTensor and Normalize"
         )
-    return found
+    return native
 
 
 def _verified(encoder: Encoder) -> tuple[Pixels, _Constants] | None:
-    """Of a library's callable that gives floats: what it says it does, if that is what it does."""
+    """Steps and constants of a library's callable that returns floats, if they equal it; else None."""
     from benchmark.encoders.preprocess.verified import (
         Candidate,
         candidates_of_processor,
@@ -223,23 +224,23 @@ def _verified(encoder: Encoder) -> tuple[Pixels, _Constants] | None:
     candidates: Iterable[Candidate] = candidates_of_transform(inner)
     if hasattr(inner, "rescale_factor"):
         candidates = candidates_of_processor(inner)
-    found = verified(encoder.info.id, library, candidates, "pil")
-    if isinstance(found.preprocess, Pixels) and found.normalise is not None:
-        return found.preprocess, (found.normalise.mean, found.normalise.std)
+    processing = verified(encoder.info.id, library, candidates, "pil")
+    if isinstance(processing.preprocess, Pixels) and processing.normalise is not None:
+        return processing.preprocess, (processing.normalise.mean, processing.normalise.std)
     return None
 
 
-def _of_one_size(encoder: Encoder) -> bool:
-    """Whether it sees pixels of one size, not a photo as large as it is or a vector of its own."""
+def _has_fixed_size(encoder: Encoder) -> bool:
+    """True if its input is pixels of one size, not photos of any size or vectors."""
     return np.ndim(encoder.preprocess(Image.new("RGB", (320, 240), (128, 128, 128)))) == 3
 
 
 def _constants(encoder: Encoder) -> _Constants | None:
-    """Mean and standard deviation of 8-bit pixels, where its forward pass applies them."""
+    """Mean and standard deviation that its forward pass applies to 8-bit pixels; None where unknown."""
     embed: Any = encoder.embed
     if hasattr(embed, "normalise"):
-        own = embed.normalise
-        return None if own is None else (own.mean, own.std)
+        normalise = embed.normalise
+        return None if normalise is None else (normalise.mean, normalise.std)
     recorded = [encoder.info.preprocessing.get(name) for name in ("mean", "std")]
     if not all(isinstance(part, list | tuple) and len(part) == 3 for part in recorded):
         return None

@@ -1,8 +1,8 @@
 """Resize and crop of a photo to 8-bit pixels: the part of a preprocessing that loader workers do, as plain data.
 
-An array of bytes is a quarter of the float tensor that libraries make, and NHWC bytes are what a convolution likes
-best; mean and standard deviation are applied on the encoder's device. Whether such a pipeline equals the library's own
-callable is never assumed: ``verified.py`` compares the two at load.
+An array of bytes has a quarter of the size of the float tensor that libraries make, and NHWC is the fastest layout for
+convolutions; mean and standard deviation are applied on the encoder's device. ``verified.py`` compares such a pipeline
+with the library's callable at load, and never assumes that they are equal.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from builders.errors import PhotoError
 from builders.pixels import Rectangle, ResizeCrop
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's pixels in [0, 1], as torchvision's models expect it subtracted."""
+"""Mean of ImageNet's pixels in [0, 1], which torchvision's models expect to be subtracted."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Standard deviation that goes with ``IMAGENET_MEAN``."""
+"""Standard deviation of ImageNet's pixels in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ResizeShort:
         return _resized(image, self.target(*image.size), self.resample)
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) after it."""
+        """(width, height) after the resize."""
         short, long = min(width, height), max(width, height)
         scaled = int(self.size * long / short)
         return _possible((width, height), (self.size, scaled) if width <= height else (scaled, self.size))
@@ -52,13 +52,13 @@ class ResizeTo:
         return _resized(image, self.target(*image.size), self.resample)
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) after it."""
+        """(width, height) after the resize."""
         return _possible((width, height), (self.width, self.height))
 
 
 @dataclass(frozen=True)
 class ResizeInside:
-    """Resize so that the picture just fits into ``width`` x ``height``, its aspect ratio kept (timm's ``border``)."""
+    """Resize so that the picture just fits into ``width`` x ``height``, with its aspect ratio (timm's ``border``)."""
 
     width: int
     height: int
@@ -68,7 +68,7 @@ class ResizeInside:
         return _resized(image, self.target(*image.size), self.resample)
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) after it."""
+        """(width, height) after the resize."""
         ratio = max(height / self.height, width / self.width)
         return _possible((width, height), (round(width / ratio), round(height / ratio)))
 
@@ -85,7 +85,7 @@ class ResizeLong:
         return _resized(image, self.target(*image.size), self.resample)
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) after it."""
+        """(width, height) after the resize."""
         scale = self.size / max(width, height)
         return _possible((width, height), (self._side(width * scale), self._side(height * scale)))
 
@@ -95,9 +95,9 @@ class ResizeLong:
 
 @dataclass(frozen=True)
 class CenterCrop:
-    """Cut the centre; an odd margin puts the spare pixel below and right (``floor``) or as Python rounds (``round``).
+    """Crop the centre; an odd margin has its spare pixel below and right (``floor``) or as Python rounds (``round``).
 
-    A side that is too short is padded with black, evenly, as the libraries do; the spare pixel is then above and left
+    A side that is too short is padded evenly with black, as in the libraries; the spare pixel is then above and left
     (``floor``) or below and right (``round``).
     """
 
@@ -111,19 +111,19 @@ class CenterCrop:
         return image.crop(self.box(*image.size))
 
     def box(self, width: int, height: int) -> Rectangle:
-        """What is cut out; it may reach over the edge."""
+        """The rectangle of the crop, which may reach over the edge."""
         left, top = self._offset(width, self.width), self._offset(height, self.height)
         return Rectangle(left, top, left + self.width, top + self.height)
 
-    def _offset(self, have: int, want: int) -> int:
+    def _offset(self, side: int, target: int) -> int:
         if self.margin == "floor":
-            return (have - want) // 2
-        return round((have - want) / 2) if have >= want else -((want - have) // 2)
+            return (side - target) // 2
+        return round((side - target) / 2) if side >= target else -((target - side) // 2)
 
 
 @dataclass(frozen=True)
 class CenterPad(CenterCrop):
-    """The same, a side that is too short padded with a colour."""
+    """A crop of the centre that pads a side that is too short with a colour."""
 
     margin: Literal["floor", "round"] = "round"
     fill: tuple[int, int, int] = (0, 0, 0)
@@ -137,7 +137,7 @@ class CenterPad(CenterCrop):
 
 @dataclass(frozen=True)
 class CenterSquare:
-    """Cut the central square whose side is ``fraction`` of the shorter side; an odd margin goes above and left.
+    """Crop the central square with a side of ``fraction`` of the shorter side; the spare pixel is above and left.
 
     The order of TensorFlow's EfficientNet reference code, which crops the original photo and resizes afterwards.
     """
@@ -148,7 +148,7 @@ class CenterSquare:
         return image.crop(self.box(*image.size))
 
     def box(self, width: int, height: int) -> Rectangle:
-        """What is cut out."""
+        """The rectangle of the crop."""
         side = max(1, int(self.fraction * min(width, height)))
         left, top = (width - side + 1) // 2, (height - side + 1) // 2
         return Rectangle(left, top, left + side, top + side)
@@ -175,10 +175,10 @@ class Pixels:
         return np.array(image)
 
     def plan(self, width: int, height: int) -> ResizeCrop | None:
-        """The same for pictures of one size as numbers; ``None`` if it is not one resize between at most two cuts.
+        """The steps for pictures of one size as numbers; None unless they are one resize between at most two crops.
 
         Raises:
-            PhotoError: a picture of this size cannot be resized, as when called.
+            PhotoError: a picture of this size cannot be resized.
 
         >>> Pixels((ResizeShort(8, Image.Resampling.BICUBIC), CenterCrop(8, 8))).plan(31, 17).after
         Rectangle(left=3, top=0, right=11, bottom=8)
@@ -217,22 +217,23 @@ class Pixels:
 
 
 IMAGENET_PIXELS = Pixels((ResizeShort(256, Image.Resampling.BILINEAR), CenterCrop(224, 224, "round")))
-"""What torchvision does before its ImageNet models of the first generation."""
+"""Preprocessing of torchvision's ImageNet models of the first generation."""
 
 
-ENGINE, PILLOW, OWN = "exact engine", "Pillow", "its own code"
-"""Who makes views of pictures: the engine with Pillow's pixels, Pillow, or whatever code the encoder brought."""
+ENGINE, PILLOW, ENCODER_CODE = "exact engine", "Pillow", "its own code"
+"""Implementations of a preprocessing: the engine with Pillow's pixels, Pillow, or code of the encoder."""
 
 
-def made_by(preprocess: Any) -> str:
-    """By whom a preprocessing is carried out: ``ENGINE``, ``PILLOW`` or ``OWN``. Where the engine is not installed, and
-    for single sizes that it does not take, Pillow makes the same pixels.
+def pixel_backend(preprocess: Any) -> str:
+    """The implementation that carries out a preprocessing: ``ENGINE``, ``PILLOW`` or ``ENCODER_CODE``.
 
-    >>> made_by(Pixels((ResizeShort(8, Image.Resampling.BICUBIC),))), made_by(Pixels((ResizeTo(8, 8, 0),)))
+    Where the engine is not installed, and for sizes that it does not support, Pillow makes the same pixels.
+
+    >>> pixel_backend(Pixels((ResizeShort(8, Image.Resampling.BICUBIC),))), pixel_backend(Pixels((ResizeTo(8, 8, 0),)))
     ('exact engine', 'Pillow')
     """
     if not isinstance(preprocess, Pixels):
-        return OWN
+        return ENCODER_CODE
     plan = preprocess.plan(400, 300)
     return ENGINE if plan is not None and plan.resample in _FILTERS else PILLOW
 
@@ -243,7 +244,15 @@ _FILTERS = frozenset(int(Image.Resampling[name]) for name in ("BOX", "BILINEAR",
 def describe(
     pixels: Pixels, mean: tuple[float, ...], std: tuple[float, ...], backend: str, **more: Any
 ) -> Mapping[str, Any]:
-    """The ``preprocessing`` record of an encoder whose pixels are ``pixels``."""
+    """The record ``EncoderInfo.preprocessing`` of an encoder.
+
+    Args:
+        pixels: steps.
+        mean: of pixels in [0, 1].
+        std: of pixels in [0, 1].
+        backend: of the resize.
+        more: further entries.
+    """
     probe = pixels(Image.new("RGB", (320, 240)))
     return {
         "size": [probe.shape[0], probe.shape[1]],
@@ -257,10 +266,11 @@ def describe(
     }
 
 
-def _possible(have: tuple[int, int], want: tuple[int, int]) -> tuple[int, int]:
-    if min(want) < 1:
-        raise PhotoError(f"{have[0]} x {have[1]} cannot be resized to {want[0]} x {want[1]}")
-    return want
+def _possible(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """The target of a resize; raises ``PhotoError`` where it has no pixels."""
+    if min(target) < 1:
+        raise PhotoError(f"{size[0]} x {size[1]} cannot be resized to {target[0]} x {target[1]}")
+    return target
 
 
 def _resized(image: Image.Image, size: tuple[int, int], resample: int) -> Image.Image:

@@ -1,8 +1,8 @@
-"""The fast preprocessing of a library's encoder, used only where it is proved equal to the library's own.
+"""The fast preprocessing of a library's encoder, used only where it is verified to equal the library's callable.
 
-A library's callable makes a normalised float tensor. Where the same follows from 8-bit pixels (``pixels.py``) and a
-mean and standard deviation on the device, loader workers send a quarter of the bytes. The two are compared on pictures
-of several shapes at load; if they differ, or if the callable cannot be understood, the library's own is used.
+A library's callable makes a normalised float tensor. Where 8-bit pixels (``pixels.py``) and a mean and standard
+deviation on the device give the same, loader workers send a quarter of the bytes. The two are compared at load on
+pictures of several shapes. If they differ, or no candidate describes the callable, the callable is used.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ from builders.errors import CamtraceError, EncoderError
 from builders.untrusted import describe_error
 
 TOLERANCE = 1e-5
-"""Largest difference after normalisation that counts as equal: rounding of float32 in another order."""
+"""Largest difference after normalisation that counts as equal: float32 rounds in a different order."""
 
 PROBE_SIZES = ((500, 375), (333, 500), (641, 427), (224, 224), (97, 60), (60, 131))
-"""(width, height) of the pictures compared: both orientations, odd margins, exact size, enlargement."""
+"""(width, height) of the compared pictures: both orientations, odd margins, exact size, enlargement."""
 
 SHRUNK = (2.7, 1.9)
-"""One more picture is so many times as wide and high as what comes out: libraries agree while they enlarge, and round
-differently where many pixels become one."""
+"""(width, height) of one more picture, as factors of the output's: libraries may agree when they enlarge, and round
+differently when many pixels become one."""
 
 Library = Callable[[Image.Image], np.ndarray]
-"""RGB photo -> float32 [3, height, width], normalised, by the library's own code. Picklable."""
+"""RGB photo -> float32 [3, height, width], normalised, by the library's code. Picklable."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A guess at what a library's callable does."""
+    """A fast preprocessing that may equal a library's callable."""
 
     pixels: Pixels
     mean: tuple[float, ...]
     std: tuple[float, ...]
     bgr: bool = False
-    """Whether the channels are turned around; mean and std are in that order."""
+    """True if channels are in the order blue, green, red; mean and std too."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What an encoder needs of it."""
+    """Preprocessing of an encoder, verified."""
 
     preprocess: Callable[[Image.Image], np.ndarray]
     normalise: Normalisation | None
@@ -71,26 +71,26 @@ def verified(
 
     Args:
         name: of the encoder, for messages.
-        library: the library's own preprocessing.
-        candidates: guesses, likely ones first.
+        library: the library's callable.
+        candidates: likely ones first.
         backend: of the library's resize, for the record.
         record: further entries of the record.
 
     Raises:
-        EncoderError: the library's own fails, or its shape depends on the photo.
+        EncoderError: the library's callable fails, or the shape of its result depends on the photo.
     """
-    expected = {size: _tried(name, library, size) for size in PROBE_SIZES}
+    expected = {size: _preprocessed(name, library, size) for size in PROBE_SIZES}
     shapes = {array.shape for array in expected.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 3:
-        found = ", ".join(str(shape) for shape in sorted(shapes))
-        raise EncoderError(f"{name}: its preprocessing does not give images of one size ({found})")
+        listed = ", ".join(str(shape) for shape in sorted(shapes))
+        raise EncoderError(f"{name}: its preprocessing does not give images of one size ({listed})")
     size = list(next(iter(shapes))[1:])
     larger = (int(SHRUNK[0] * size[1]), int(SHRUNK[1] * size[0]))
     for candidate in candidates:
         if not _equal(candidate, expected):
             continue
         if larger not in expected:
-            expected[larger] = _tried(name, library, larger)
+            expected[larger] = _preprocessed(name, library, larger)
         if _equal(candidate, {larger: expected[larger]}):
             more = {**({"channels": "BGR"} if candidate.bgr else {}), **record}
             return Preprocessing(
@@ -101,7 +101,7 @@ def verified(
     return Preprocessing(library, None, {"size": size, "backend": backend, "transport": "float32", **record})
 
 
-def _tried(name: str, library: Library, size: tuple[int, int]) -> np.ndarray:
+def _preprocessed(name: str, library: Library, size: tuple[int, int]) -> np.ndarray:
     try:
         return library(probe_image(*size))
     except CamtraceError:
@@ -116,8 +116,8 @@ def _equal(candidate: Candidate, expected: Mapping[tuple[int, int], np.ndarray])
         pixels = candidate.pixels(probe_image(width, height))
         if pixels.shape[:2] != array.shape[1:]:
             return False
-        ours = normalise(torch.from_numpy(pixels)[None])[0].numpy()
-        if not np.abs(ours - array).max() <= TOLERANCE:
+        normalised = normalise(torch.from_numpy(pixels)[None])[0].numpy()
+        if not np.abs(normalised - array).max() <= TOLERANCE:
             return False
     return True
 
@@ -133,7 +133,8 @@ class FromTransform:
 
 
 def candidates_of_transform(transform: Any) -> list[Candidate]:
-    """What a ``torchvision.transforms.Compose`` of resize, crop, conversion and normalisation says it does."""
+    """The candidate of a ``torchvision.transforms.Compose`` of resize, crop, conversion and normalisation, by its
+    steps."""
     from torchvision import transforms
 
     steps: list[Step] = []
@@ -161,7 +162,7 @@ def candidates_of_transform(transform: Any) -> list[Candidate]:
 
 
 def candidates_of_preset(preset: Any) -> list[Candidate]:
-    """What torchvision's ``ImageClassification`` preset of some weights does."""
+    """The candidate of torchvision's ``ImageClassification`` preset."""
     resample = _pil_filter(preset.interpolation)
     crop = CenterCrop(preset.crop_size[0], preset.crop_size[0], "round")
     pixels = Pixels((ResizeShort(preset.resize_size[0], resample), crop))
@@ -169,7 +170,7 @@ def candidates_of_preset(preset: Any) -> list[Candidate]:
 
 
 def candidates_of_processor(processor: Any) -> list[Candidate]:
-    """What a transformers image processor's configuration says it does; several guesses where classes differ."""
+    """Candidates of a transformers image processor by its configuration; several, since classes read it differently."""
     if not getattr(processor, "do_resize", True):
         return []
     size = _mapping(getattr(processor, "size", None))
@@ -179,7 +180,7 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
     std: tuple[float, ...] = (1.0,) * 3
     if getattr(processor, "do_normalize", False):
         mean, std = _triple(processor.image_mean), _triple(processor.image_std)
-    unit = 255 * factor  # the value of a white pixel; mean and std count in it
+    unit = 255 * factor  # value of a white pixel, the unit of mean and std
     if abs(unit - 1) > 1e-9:
         mean, std = tuple(m / unit for m in mean), tuple(s / unit for s in std)
     if getattr(processor, "include_top", False):  # EfficientNet divides by the deviation once more
@@ -193,12 +194,12 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
     side, least, colour = size.get("height"), getattr(processor, "min_size", None), _colour(processor)
     if side and side == size.get("width") and least and colour:  # Janus: the whole picture on a square
         guesses.append((ResizeLong(side, resample, least), CenterPad(side, side, fill=colour)))
-    if shortest and fraction and shortest < 384:  # ConvNeXt: enlarge by 1 / crop_pct, then cut
+    if shortest and fraction and shortest < 384:  # ConvNeXt: enlarge by 1 / crop_pct, then crop
         larger = ResizeShort(int(shortest / fraction), resample)
         guesses += [(larger, CenterCrop(shortest, shortest, margin)) for margin in ("floor", "round")]
     if shortest:
         guesses.append((ResizeTo(shortest, shortest, resample),))
-    if shortest and crop:  # LeViT: enlarge by 256 / 224, then cut
+    if shortest and crop:  # LeViT: enlarge by 256 / 224, then crop
         guesses += [(ResizeShort(int(256 / 224 * shortest), resample), *cut) for cut in crops]
     if shortest:
         guesses += [(ResizeShort(shortest, resample), *cut) for cut in crops]
@@ -209,7 +210,7 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
 
 
 def _colour(processor: Any) -> tuple[int, int, int] | None:
-    """What a processor pads with, where it says so as three bytes."""
+    """The colour that a processor pads with, where its configuration has three bytes; else None."""
     colour = getattr(processor, "background_color", None)
     return _fill(colour) if isinstance(colour, tuple | list) and len(colour) == 3 else None
 

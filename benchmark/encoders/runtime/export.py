@@ -1,4 +1,4 @@
-"""A network as other runtimes convert it: one module from views to embeddings, and what holds while it is traced."""
+"""A network as other runtimes convert it: one module from views to embeddings, and the settings for tracing it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmark.encoders.network import Embedder
 
 
 class WholeNetwork(nn.Module):
-    """An embedder as one module, from views as loaders make them to embeddings: what other runtimes convert."""
+    """An embedder as one module: normalisation and forward pass, from views to embeddings."""
 
     def __init__(self, embed: Embedder) -> None:
         super().__init__()
@@ -27,9 +27,9 @@ class WholeNetwork(nn.Module):
 
 @contextlib.contextmanager
 def tracing() -> Iterator[None]:
-    """Within, forward passes may be traced for another runtime: no fused attention that only torch has, no warnings.
+    """Within it forward passes may be traced for another runtime: without torch's fused attention and without warnings.
 
-    What tracing gets wrong, of which it warns, the comparison with torch finds.
+    Torch warns of what tracing may get wrong; the comparison with torch's embeddings detects it.
     """
     fused = torch.backends.mha.get_fastpath_enabled()
     with warnings.catch_warnings(), torch.inference_mode():

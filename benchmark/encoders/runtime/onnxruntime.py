@@ -1,4 +1,4 @@
-"""ONNX Runtime as a way to compute a network: sessions of one thread, chunks side by side."""
+"""A torch network, or a network in an ONNX file, in ONNX Runtime: sessions of one thread, chunks in parallel."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from builders.errors import EncoderError
 from builders.untrusted import first_line
 
 SILENT_ENVIRONMENT = "ORT_DISABLE_TELEMETRY"
-"""The variable that it looks for when it is imported."""
+"""Environment variable that ONNX Runtime reads when it is imported."""
 
 
 @contextlib.contextmanager
 def _no_telemetry() -> Iterator[None]:
-    """Within it the variable is 1, unless the user has set it; afterwards all is as before."""
-    said = SILENT_ENVIRONMENT in os.environ
+    """Within it the variable is 1, unless the user has set it; afterwards it is as before."""
+    set_by_user = SILENT_ENVIRONMENT in os.environ
     os.environ.setdefault(SILENT_ENVIRONMENT, "1")
     try:
         yield
     finally:
-        if not said:
+        if not set_by_user:
             del os.environ[SILENT_ENVIRONMENT]
 
 
@@ -39,26 +39,32 @@ with _no_telemetry():
 __all__ = ["onnxruntime"]
 
 OPSET = 17
-"""Of exported networks: layer normalisation is one operator from here on."""
+"""Version of ONNX's operators in exported networks; since this one layer normalisation is one operator."""
 
 SILENT = 4
-"""ONNX Runtime's severity above which it prints; what it cannot do, it raises as well."""
+"""Severity above which ONNX Runtime prints. It raises its errors as well."""
 
 
 class OnnxNetwork:
-    """A session that computes embeddings; see ``benchmark/encoders/runtime/choose.py``."""
+    """A session that computes embeddings; a ``RuntimeNetwork`` of ``benchmark/encoders/runtime/choose.py``.
+
+    Args:
+        model: a file, or its bytes.
+        output: name of the output that is the embedding; by default the first.
+
+    Raises:
+        Exception: any error of ONNX Runtime.
+    """
 
     version = onnxruntime.__version__
-    at_once: tuple[int, ...] = ()
-    """Any number at a time."""
+    batch_sizes: tuple[int, ...] = ()
 
     def __init__(self, model: bytes | Path, output: str | None = None) -> None:
-        """Raises whatever ONNX Runtime raises of a file."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = SILENT
-        given = str(model) if isinstance(model, Path) else model
-        self.session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+        source = str(model) if isinstance(model, Path) else model
+        self.session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self._input = self.session.get_inputs()[0].name
         self._outputs = [output or self.session.get_outputs()[0].name]
 
@@ -66,10 +72,10 @@ class OnnxNetwork:
         return parallel_map(self.run, chunks)
 
     def run(self, chunk: np.ndarray) -> np.ndarray:
-        """[n, ...] -> what the output holds of it."""
+        """One chunk [n, ...] -> the output."""
         try:
             return self.session.run(self._outputs, {self._input: chunk})[0]
-        except Exception as error:  # ONNX Runtime's own tree of errors hangs directly below Exception
+        except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
             raise RuntimeError(first_line(error)) from error
 
 
@@ -81,7 +87,7 @@ def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
         batch: [n, ...] views to trace it with; n becomes any number.
 
     Raises:
-        EncoderError: it cannot be exported, or ONNX Runtime does not take it.
+        EncoderError: it cannot be exported, or ONNX Runtime cannot load the export.
     """
     file = io.BytesIO()
     any_number = {"views": {0: "n"}, "embeddings": {0: "n"}}
@@ -98,5 +104,5 @@ def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
                 dynamic_axes=any_number,
             )
         return OnnxNetwork(file.getvalue())
-    except Exception as error:  # whatever tracing, export and session raise
+    except Exception as error:  # of tracing, export or session
         raise EncoderError(f"{embed.name}: it cannot be exported to ONNX Runtime ({first_line(error)})") from error

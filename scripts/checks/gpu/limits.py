@@ -165,7 +165,7 @@ def several(device: torch.device, quick: bool) -> Iterator[Row]:
         return
     name, photos = (TINY[0], photo_set(130, quick)) if quick else (VIT, photo_set(64 * 4 * count, quick))
     encoder = random_network(name, device, "float32")
-    encoder = replace(encoder, elsewhere=partial(_again, name))
+    encoder = replace(encoder, reload=partial(_again, name))
     recipe, key = ProcessingViews(NAMES), bank_key(encoder.info, "float32", photos, "", "float32")
     rows, took, found = np.arange(len(photos)), [], []
     with tempfile.TemporaryDirectory(prefix="camtrace-") as folder:

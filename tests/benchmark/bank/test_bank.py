@@ -120,7 +120,7 @@ def test_fill_banks__encoders_share_a_pass_and_a_failing_one_is_left_out(tmp_pat
 class Another:
     """A network in another library than torch; records the addresses of its views."""
 
-    version, at_once = "1", ()
+    version, batch_sizes = "1", ()
 
     def __init__(self) -> None:
         self.places: list[int] = []

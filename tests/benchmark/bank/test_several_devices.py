@@ -67,7 +67,7 @@ def toy(tmp_path, monkeypatch):
     (tmp_path / "notes").mkdir()
     encoder = toys.load(tmp_path / "notes")
     named = dataclasses.replace(encoder, info=dataclasses.replace(encoder.info, id="toy"))
-    yield dataclasses.replace(named, elsewhere=partial(toys.load, tmp_path / "notes")), tmp_path / "notes"
+    yield dataclasses.replace(named, reload=partial(toys.load, tmp_path / "notes")), tmp_path / "notes"
     del sys.modules["toys_elsewhere"]
 
 
@@ -142,7 +142,7 @@ from benchmark.bank import Bank, bank_key, fill_banks_on
 from benchmark.views import PlainViews
 from builders.photos import PhotoSet
 notes = Path(sys.argv[2])
-encoder = dataclasses.replace(toys.load(notes), elsewhere=partial(toys.load, notes))
+encoder = dataclasses.replace(toys.load(notes), reload=partial(toys.load, notes))
 photo = b"P6 6 4 255\\n" + bytes(72)
 photos = PhotoSet.of_bytes("some", {str(i): photo for i in range(3000)})
 key = bank_key(encoder.info, "float32", photos, "", "float32")
@@ -181,17 +181,17 @@ def alive(pid):
 def test_check_same_encoder__other_weights_than_the_banks_are_refused(toy, tmp_path):
     encoder, notes = toy
     bank = opened(tmp_path / "bank", encoder, photos_of(130))
-    assert check_same_encoder(encoder.elsewhere(device="cpu"), bank, "cpu").info.id == "toy"
+    assert check_same_encoder(encoder.reload(device="cpu"), bank, "cpu").info.id == "toy"
     (notes / "other weights").touch()
     with pytest.raises(
         EncoderError, match=r"toy: loaded again for cuda:1 it is another encoder \(weights_sha256 differ"
     ):
-        check_same_encoder(encoder.elsewhere(device="cpu"), bank, "cuda:1")
+        check_same_encoder(encoder.reload(device="cpu"), bank, "cuda:1")
 
 
 def test_fill_banks_on__an_encoder_that_cannot_be_loaded_again_runs_in_this_process(toy, tmp_path, capsys):
     encoder, notes = toy
-    encoder = dataclasses.replace(encoder, elsewhere=None)
+    encoder = dataclasses.replace(encoder, reload=None)
     bank = opened(tmp_path / "bank", encoder, photos_of(130))
     fill_banks_on(("cpu", "cpu"), photos_of(130), PlainViews(), [encoder], [bank], workers=0)
     assert pids(notes) == [os.getpid()]

@@ -1,4 +1,4 @@
-"""Photos that encoders are tried on, and the promises that every encoder keeps."""
+"""Photos for tests of encoders, and the properties that every encoder has."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def photos() -> list[Image.Image]:
 
 @pytest.fixture(scope="session")
 def embed_photos() -> Callable[[Encoder, list[Image.Image]], np.ndarray]:
-    """Photos -> embeddings, through the encoder's own preprocessing."""
+    """Photos -> embeddings, through the encoder's preprocessing."""
 
     def embed(encoder: Encoder, photos: list[Image.Image]) -> np.ndarray:
         return encoder.embed(torch.stack([torch.from_numpy(encoder.preprocess(p)) for p in photos])).numpy()
@@ -34,7 +34,7 @@ def embed_photos() -> Callable[[Encoder, list[Image.Image]], np.ndarray]:
 
 @pytest.fixture(scope="session")
 def keeps_promises(photos: list[Image.Image]) -> Callable[..., None]:
-    """Asserts what ``Encoder`` promises, whatever is inside; ``views`` in the large batch."""
+    """Asserts the documented properties of ``Encoder``; ``views`` is the size of the large batch."""
 
     def check(encoder: Encoder, views: int = 64) -> None:
         worker_copy = pickle.loads(pickle.dumps(encoder.preprocess))
@@ -66,7 +66,7 @@ def views() -> torch.Tensor:
 
 @pytest.fixture
 def as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runtimes are chosen as they are for users, but every other library is twice as fast as torch, whatever the
-    machine does meanwhile."""
+    """Runtimes are chosen as for users, but every other library counts as twice as fast as torch, independent of the
+    machine's load."""
     monkeypatch.delenv("CAMTRACE_RUNTIME")
     monkeypatch.setattr("benchmark.encoders.runtime.choose.times_as_fast", lambda *_: 2.0)

@@ -48,7 +48,7 @@ def test_lite0__folded_network_equals_the_packages_own(
 def test_lite0__preprocessing_makes_it_recognise_photos(
     lite0: Encoder, photo: str, part: Any, sensible: set[str]
 ) -> None:
-    """The embedding, put through the packages' own classifier layer, names what the picture shows."""
+    """The embedding, through the classifier layer of the package, names the content of the picture."""
     data = pytest.importorskip("skimage.data")
     from torchvision.models import MobileNet_V2_Weights
 

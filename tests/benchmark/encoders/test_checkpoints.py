@@ -63,8 +63,8 @@ def test_load__from_torchs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     with torch.no_grad():
         expected = reference(transform(photos[0])[None]).numpy()
-    ours = encoder.embed(torch.from_numpy(encoder.preprocess(photos[0]))[None]).numpy()
-    np.testing.assert_allclose(ours, expected, atol=1e-5)
+    embeddings = encoder.embed(torch.from_numpy(encoder.preprocess(photos[0]))[None]).numpy()
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
     assert encoder.info.group == "SSL"
     assert encoder.info.dimension == 384
     assert encoder.info.details["url"].startswith("https://")
@@ -97,9 +97,11 @@ def test_mocov3_vit_base__is_timms_vit_base() -> None:
     import timm
 
     with torch.device("meta"):
-        ours = _ARCHITECTURES[SOURCES["checkpoint:mocov3-vit-base"].architecture]()
+        module = _ARCHITECTURES[SOURCES["checkpoint:mocov3-vit-base"].architecture]()
         reference = timm.create_model("vit_base_patch16_224", num_classes=0)
-    assert {n: t.shape for n, t in ours.state_dict().items()} == {n: t.shape for n, t in reference.state_dict().items()}
+    assert {n: t.shape for n, t in module.state_dict().items()} == {
+        n: t.shape for n, t in reference.state_dict().items()
+    }
 
 
 def test_download__a_server_that_is_too_slow_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

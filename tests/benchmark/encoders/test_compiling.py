@@ -1,4 +1,4 @@
-"""Compiled forward passes: several encoders in one process, batches of several sizes, never uncompiled in silence."""
+"""Compiled forward passes: several encoders in one process, batches of several sizes, an error if uncompiled."""
 
 import subprocess
 import sys
@@ -61,8 +61,8 @@ class Restless(nn.Module):
 @torch.inference_mode()
 def test_compiled_forward__its_compiler_is_imported_when_it_is_needed():
     """It takes as long to import as all the rest."""
-    said = "import sys, benchmark.encoders.network; print('torch._dynamo' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True).stdout == "False\n"
+    code = "import sys, benchmark.encoders.network; print('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_compiled_forward__a_graph_too_many_is_an_error():

@@ -15,7 +15,7 @@ from benchmark.encoders.network import probe_image
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 SIGNS_SHA256 = "c462145cb1cef60f5b76dabcc716e2a1fd9907d45bc0d87e2c96374905ab2f0a"
-"""Of 512 x 150,528 signs, which names banks: bits unpacked one by one, as the first version had it."""
+"""Of 512 x 150,528 signs, which names banks: bits unpacked singly, as in the first version."""
 
 
 @pytest.mark.parametrize(("spec", "views"), [("control:random-projection", 64), ("control:untrained-resnet50", 18)])
@@ -61,7 +61,7 @@ def test_untrained_resnet50__the_same_whatever_was_drawn_before() -> None:
 
 
 def test_probe_image__is_the_callers_own() -> None:
-    """An encoder may draw on its picture: the next one gets the same as the first."""
+    """An encoder may change its picture: the next encoder gets the original."""
     first = probe_image(40, 30)
     before = first.copy()
     first.paste((255, 0, 0), (0, 0, 40, 30))

@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import timm
 import torch
 import transformers as tf
 
-from benchmark.encoders.loaders.hub import library_of, load_folder, wanted_files
+from benchmark.encoders.loaders import hub as hub_loader
+from benchmark.encoders.loaders.hub import library_of, load_folder, load_hub, wanted_files
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
@@ -43,8 +45,8 @@ hub.HUB_PACE = Pace(headers_s=0.5, grace_s=0.5, least_bytes_per_s=1000.0)
 """
 
 
-def _ask(environment: dict[str, str], *requests: dict[str, Any], before: str = "") -> list[list[str]]:
-    """What ``load_encoder`` says in a process of its own, one answer per request."""
+def _results(environment: dict[str, str], *requests: dict[str, Any], before: str = "") -> list[list[str]]:
+    """Result of ``load_encoder`` for each request, in another process."""
     run = run_python("-c", before + CLIENT, *map(json.dumps, requests), env=environment)
     assert run.returncode == 0, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]
@@ -66,7 +68,7 @@ def test_repo__pinned_fetched_once_and_only_what_is_needed(hub: Any, tmp_path: P
     second = repo.commit({**_dinov2_files(tmp_path / "b", 1), **unneeded}, "two")
     environment = hub.environment(tmp_path / "home")
 
-    newest, pinned, option, both = _ask(
+    newest, pinned, option, both = _results(
         environment,
         {"spec": "someone/tiny"},
         {"spec": f"someone/tiny@{first}"},
@@ -82,7 +84,7 @@ def test_repo__pinned_fetched_once_and_only_what_is_needed(hub: Any, tmp_path: P
     assert hub.count("GET", r"resolve/.*(\.bin|\.h5|\.onnx|\.py)") == 0
 
     offline = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
-    again, absent = _ask(offline, {"spec": f"someone/tiny@{first}"}, {"spec": "someone/else"})
+    again, absent = _results(offline, {"spec": f"someone/tiny@{first}"}, {"spec": "someone/else"})
     assert again == pinned
     assert absent[0] == "EncoderError"
     assert "cannot be reached" in absent[1]
@@ -92,7 +94,7 @@ def test_repo__missing_revision_gated_and_unknown_contents(hub: Any, tmp_path: P
     hub.create("someone/data", "model").commit({"README.md": b"---\nlibrary_name: keras\n---\n"}, "card")
     hub.fail("GET", "api/models/someone/gated", status=403, headers={"X-Error-Code": "GatedRepo"})
     hub.fail("GET", "api/models/someone/broken", times=99, status=500)
-    answers = _ask(
+    results = _results(
         hub.environment(tmp_path / "home"),
         {"spec": "openai/clip-vit-base-patch61"},
         {"spec": "someone/data@nothing"},
@@ -100,7 +102,7 @@ def test_repo__missing_revision_gated_and_unknown_contents(hub: Any, tmp_path: P
         {"spec": "someone/data"},
         {"spec": "someone/broken"},
     )
-    missing, revision, gated, keras, broken = answers
+    missing, revision, gated, keras, broken = results
     assert missing[0] == "UsageError"
     assert "did you mean 'openai/clip-vit-base-patch16'" in missing[1]
     assert revision == ["UsageError", "someone/data@nothing: the repo has no such revision"]
@@ -111,24 +113,40 @@ def test_repo__missing_revision_gated_and_unknown_contents(hub: Any, tmp_path: P
         "someone/data holds no checkpoint for transformers, open_clip or timm (its card says keras)",
     ]
     assert broken[0] == "EncoderError"
-    assert all("\n" not in answer[1] for answer in answers)
+    assert all("\n" not in result[1] for result in results)
 
 
-def test_repo__a_hub_that_answers_a_byte_now_and_then_is_not_waited_for(hub: Any, tmp_path: Path) -> None:
+def test_repo__a_hub_that_sends_a_byte_now_and_then_is_abandoned(hub: Any, tmp_path: Path) -> None:
     hub.create("someone/tiny", "model").commit(_dinov2_files(tmp_path / "a", 0), "one")
     for path, how in (("safetensors", "slow body"), ("config.json", "slow headers")):
         hub.fail("GET", f"someone/tiny/resolve/.*{path}", hostile=how)
     hub.fail("GET", "api/models/someone/slow", hostile="slow headers")
-    one, api = _ask(
+    one, api = _results(
         hub.environment(tmp_path / "home"),
         {"spec": "someone/tiny"},
         {"spec": "someone/slow"},
         before=IMPATIENT,
     )
     assert one[0] == api[0] == "EncoderError"
-    for answer in (one, api):
-        assert "too slow: " in answer[1]
-        assert answer[1].startswith("someone/")
+    for result in (one, api):
+        assert "too slow: " in result[1]
+        assert result[1].startswith("someone/")
+
+
+def test_repo__a_cached_snapshot_that_cannot_be_listed_is_an_encoder_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub cannot be reached; the client's cache names a folder that is none."""
+
+    def unreachable(*_: Any, **__: Any) -> Any:
+        raise ConnectionError
+
+    snapshot = tmp_path / "snapshot"
+    snapshot.write_text("")
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
+    monkeypatch.setattr(hub_loader, "_cached", lambda repo, revision: snapshot)
+    with pytest.raises(EncoderError, match=r"^org/name: its copy in the local cache: the folder cannot be listed"):
+        load_hub(LoadRequest("org/name", device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -169,8 +187,8 @@ def test_repo__of_timm_is_read_with_timm(hub: Any, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
     files |= {"open_clip_config.json": b"{}", "open_clip_model.safetensors": b"x"}
     commit = hub.create("timm/tiny.own", "model").commit(files, "weights")
-    (answer,) = _ask(hub.environment(tmp_path / "home"), {"spec": "timm/tiny.own"})
-    assert answer[:3] == ["timm/tiny.own", "timm", commit]
+    (result,) = _results(hub.environment(tmp_path / "home"), {"spec": "timm/tiny.own"})
+    assert result[:3] == ["timm/tiny.own", "timm", commit]
     assert hub.count("GET", "open_clip_model") == 0
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from benchmark.encoders import load_encoder
+from benchmark.encoders.loaders import jpeg_statistics as jpeg_module
 from benchmark.encoders.loaders.jpeg_statistics import (
     CHROMA_COEFFICIENTS,
     DIMENSION,
@@ -17,7 +18,9 @@ from benchmark.encoders.loaders.jpeg_statistics import (
     LUMA_COEFFICIENTS,
     MAX_SIDE,
     STEPS,
+    VERSION,
     _block_dct,
+    _definition_sha256,
     jpeg_statistics,
 )
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS
@@ -32,14 +35,31 @@ def test_encoder__passes_the_statistics_on(keeps_promises: Any) -> None:
     assert len(str(encoder.info.weights_sha256)) == 64
 
 
+def test_version__stands_for_these_values() -> None:
+    """Cached embeddings are found by the version: where these values move, raise it and write the new ones here."""
+    parts = jpeg_statistics(_photo(3)).reshape(8, -1).mean(1)
+    assert VERSION == 1
+    np.testing.assert_allclose(parts, [0.1471, 0.1779, 0.0918, 0.0033, 0.1532, 0.0494, 0.1094, 0.1875], atol=2e-4)
+
+
+def test_hash__moves_with_the_version_and_each_constant(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = [_definition_sha256()]
+    assert hashes == ["0be7f5068f4743e1f04570f82e3dc886faf116c99fc50e9d8db9302abbcd9810"]
+    for name, value in {"VERSION": 2, "MAX_SIDE": 512, "STEPS": (2, 3), "HISTOGRAM_BINS": 23, "_FINE": 8}.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(jpeg_module, name, value)
+            hashes.append(_definition_sha256())
+    assert len(set(hashes)) == 6
+
+
 def test_block_dct__equals_scipy_in_zigzag_order() -> None:
     plane = np.random.default_rng(0).normal(0, 50, (24, 16)).astype(np.float32)
     block = dctn(plane[8:16, 8:16], norm="ortho")
     first = [(0, 0), (0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (0, 3), (1, 2), (2, 1), (3, 0)]
-    ours = _block_dct(plane)
-    assert ours.shape == (6, 64)
-    np.testing.assert_allclose(ours[3, :10], [block[p] for p in first], atol=1e-3)
-    np.testing.assert_allclose(sorted(ours[3]), sorted(block.ravel()), atol=1e-3)
+    coefficients = _block_dct(plane)
+    assert coefficients.shape == (6, 64)
+    np.testing.assert_allclose(coefficients[3, :10], [block[p] for p in first], atol=1e-3)
+    np.testing.assert_allclose(sorted(coefficients[3]), sorted(block.ravel()), atol=1e-3)
 
 
 def test_statistics__hand_computed_histogram() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmark.encoders import EncoderInfo, list_encoders, load, load_encoder
 from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
-from benchmark.encoders.placement import Placement, tf32_only_if_asked
+from benchmark.encoders.placement import Placement, tf32_only_if_requested
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import NAMED, LoadRequest
 from builders.errors import EncoderError, UsageError
@@ -168,7 +168,7 @@ def test_tf32__only_if_asked_and_set_back(dtype: str, allowed: bool) -> None:
     inside = []
     try:
         products.allow_tf32 = not allowed
-        with contextlib.suppress(RuntimeError), tf32_only_if_asked(Placement("cuda:0", dtype)):
+        with contextlib.suppress(RuntimeError), tf32_only_if_requested(Placement("cuda:0", dtype)):
             inside.append((products.allow_tf32, convolutions.allow_tf32))
             raise RuntimeError
         after = (products.allow_tf32, convolutions.allow_tf32)

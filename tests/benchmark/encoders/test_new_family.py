@@ -1,4 +1,4 @@
-"""A family of transformers models more is one entry: tried with one whose general reading would be another vector."""
+"""A new family of transformers models is one entry; here one for which the general lines give another vector."""
 
 import json
 
@@ -30,11 +30,11 @@ processor.save_pretrained("vit")
 processor = tf.AutoImageProcessor.from_pretrained("vit", backend="pil")
 encoder = load_encoder("local-dir:vit", device="cpu")
 photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
-ours = encoder.embed(torch.from_numpy(encoder.preprocess(photo))[None])[0]
+embedding = encoder.embed(torch.from_numpy(encoder.preprocess(photo))[None])[0]
 with torch.inference_mode():
     hidden = model(processor(photo, return_tensors="pt")["pixel_values"]).last_hidden_state[0]
-print(json.dumps({"pooling": encoder.info.pooling, "last": float((ours - hidden[-1]).abs().max()),
-                  "first": float((ours - hidden[0]).abs().max())}))
+print(json.dumps({"pooling": encoder.info.pooling, "last": float((embedding - hidden[-1]).abs().max()),
+                  "first": float((embedding - hidden[0]).abs().max())}))
 """
 
 
@@ -42,7 +42,7 @@ print(json.dumps({"pooling": encoder.info.pooling, "last": float((ours - hidden[
 def test_new_family__is_one_entry(tmp_path):
     copy = SourceCopy(tmp_path / "copy")
     copy.insert("benchmark/encoders/loaders/transformers/embeddings.py", '    "vit_mae": TransformersFamily(', ENTRY)
-    found = json.loads(copy.run(SCORE).splitlines()[-1])
-    assert found["pooling"] == "the last patch"
-    assert found["last"] < 1e-5
-    assert found["first"] > 0.1
+    output = json.loads(copy.run(SCORE).splitlines()[-1])
+    assert output["pooling"] == "the last patch"
+    assert output["last"] < 1e-5
+    assert output["first"] > 0.1

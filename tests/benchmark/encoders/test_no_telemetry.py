@@ -1,4 +1,4 @@
-"""What libraries of networks would tell their makers: nothing leaves, and nothing is left in the user's home."""
+"""No telemetry of network libraries: nothing is sent, and no file is written to the user's home."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import pytest
 from tests.support.processes import run_python
 
 
-def test_openvino__neither_its_import_nor_a_conversion_tells_anybody(tmp_path):
+def test_openvino__neither_its_import_nor_a_conversion_sends_anything(tmp_path):
     """By itself ``import openvino`` sends an event from a process that it forks, and leaves a number in ``~/intel``."""
     code = (
         "import concurrent.futures.thread, json, os, pathlib, sys, urllib.request\n"
@@ -22,9 +22,9 @@ def test_openvino__neither_its_import_nor_a_conversion_tells_anybody(tmp_path):
         "shape = str(n._traced(e, torch.zeros(2, 3, 4, 4)).outputs[0].partial_shape)\n"
         "concurrent.futures.thread._python_exit()\n"  # whatever threads have begun is done
         "left = os.listdir(pathlib.Path.home())\n"
-        "found = [name for name in sys.modules if name.startswith('openvino_telemetry')]\n"
-        "import openvino_telemetry\n"  # for whoever wants it, it is there
-        "print(json.dumps([shape, left, found, forked]))\n"
+        "imported = [name for name in sys.modules if name.startswith('openvino_telemetry')]\n"
+        "import openvino_telemetry\n"  # other code can import it
+        "print(json.dumps([shape, left, imported, forked]))\n"
     )
     # in continuous integration it would be silent by itself
     elsewhere = {name: word for name, word in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
@@ -33,20 +33,20 @@ def test_openvino__neither_its_import_nor_a_conversion_tells_anybody(tmp_path):
     assert json.loads(done.stdout) == ["[?,?]", [], [], []]
 
 
-def test_openvino__stays_as_somebody_has_imported_it():
+def test_openvino__stays_as_other_code_has_imported_it():
     code = (
         "import sys, types\n"
-        "theirs = sys.modules['openvino'] = types.ModuleType('openvino')\n"
-        "theirs.__version__ = '1'\n"
-        "teller = sys.modules['openvino_telemetry'] = types.ModuleType('openvino_telemetry')\n"
-        "import benchmark.encoders.runtime.openvino as ours\n"
-        "assert ours.openvino is theirs and sys.modules['openvino_telemetry'] is teller\n"
+        "users = sys.modules['openvino'] = types.ModuleType('openvino')\n"
+        "users.__version__ = '1'\n"
+        "telemetry = sys.modules['openvino_telemetry'] = types.ModuleType('openvino_telemetry')\n"
+        "import benchmark.encoders.runtime.openvino as runtime\n"
+        "assert runtime.openvino is users and sys.modules['openvino_telemetry'] is telemetry\n"
     )
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
 
 
-def test_onnxruntime__its_import_tells_nobody(tmp_path):
+def test_onnxruntime__its_import_sends_nothing(tmp_path):
     """By itself it leaves a number of the user and a data base of events in the user's cache."""
     elsewhere = {name: word for name, word in os.environ.items() if name != "XDG_CACHE_HOME"}
     code = "import os, pathlib, benchmark.encoders.runtime.onnxruntime\nprint(os.listdir(pathlib.Path.home()))\n"
@@ -55,7 +55,7 @@ def test_onnxruntime__its_import_tells_nobody(tmp_path):
 
 
 @pytest.mark.parametrize(("users", "within", "after"), [(None, "1", "None"), ("0", "0", "0")])
-def test_onnxruntime__what_the_user_has_said_stands(users, within, after, tmp_path):
+def test_onnxruntime__the_users_setting_is_respected(users, within, after, tmp_path):
     (tmp_path / "onnxruntime.py").write_text(
         "import os\n__version__ = '1'\nprint(os.environ['ORT_DISABLE_TELEMETRY'])\n"
     )

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
 def model(nodes, inputs, outputs, tensors=(), path=None, **more) -> Path:
     """A file of one graph, of tensors by name."""
-    kept = [numpy_helper.from_array(array, name) for name, array in dict(tensors).items()]
-    infos = [[helper.make_tensor_value_info(*one) for one in side] for side in (inputs, outputs)]
-    graph = helper.make_graph(nodes, "by hand", *infos, kept)
+    initializers = [numpy_helper.from_array(array, name) for name, array in dict(tensors).items()]
+    infos = [[helper.make_tensor_value_info(*info) for info in side] for side in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "by hand", *infos, initializers)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8, **more)
     if path is not None:
         path.write_bytes(made.SerializeToString())
@@ -123,7 +123,7 @@ def test_onnx__what_nobody_said_is_said(tmp_path):
     assert encoder.embed(grey).numpy()[0] == pytest.approx(expected, rel=1e-5)
 
 
-def beside(folder: Path, location: str) -> Path:
+def with_external_weights(folder: Path, location: str) -> Path:
     """The averaging network with its numbers in another file."""
     made = averaging(None)
     [two] = made.graph.initializer
@@ -141,26 +141,26 @@ def test_onnx__weights_beside_it_count_and_stay_in_its_folder(tmp_path):
     numbers = np.full(3, 7, "<f4").tobytes()
     (inside / "weights.bin").write_bytes(numbers)
     (tmp_path / "secret.bin").write_bytes(numbers)
-    spec = f"onnx:{beside(inside, 'weights.bin')}?mean=0&std=1"
+    spec = f"onnx:{with_external_weights(inside, 'weights.bin')}?mean=0&std=1"
     encoder = load_encoder(spec)
     white = torch.full((1, 8, 8, 3), 255, dtype=torch.uint8)
     assert encoder.embed(white)[0].tolist() == [7, 7, 7]
     assert encoder.info.details["weights_beside"] == ["weights.bin"]
-    own = hashlib.sha256((inside / "b.onnx").read_bytes() + b"\0weights.bin\0" + numbers).hexdigest()
-    assert encoder.info.weights_sha256 == own
+    own_sha256 = hashlib.sha256((inside / "b.onnx").read_bytes() + b"\0weights.bin\0" + numbers).hexdigest()
+    assert encoder.info.weights_sha256 == own_sha256
     (inside / "weights.bin").write_bytes(np.full(3, 8, "<f4").tobytes())
-    assert load_encoder(spec).info.weights_sha256 != own
-    beside(inside, "../secret.bin")
+    assert load_encoder(spec).info.weights_sha256 != own_sha256
+    with_external_weights(inside, "../secret.bin")
     with pytest.raises(EncoderError, match=r"^onnx:b.onnx: .*a path or link that leaves the folder"):
         load_encoder(spec)
-    beside(inside, str(tmp_path / "secret.bin"))
+    with_external_weights(inside, str(tmp_path / "secret.bin"))
     with pytest.raises(EncoderError, match="leaves the folder"):
         load_encoder(spec)
     os.symlink(tmp_path / "secret.bin", inside / "link.bin")
-    beside(inside, "link.bin")
+    with_external_weights(inside, "link.bin")
     with pytest.raises(EncoderError, match="leaves the folder"):
         load_encoder(spec)
-    beside(inside, "absent.bin")
+    with_external_weights(inside, "absent.bin")
     with pytest.raises(EncoderError, match="cannot be read"):
         load_encoder(spec)
 
@@ -209,7 +209,7 @@ def of_any_size(path):
 
 
 @pytest.mark.parametrize(
-    ("write", "query", "kind", "said"),
+    ("write", "query", "kind", "message"),
     [
         (lambda path: None, "", EncoderError, "cannot be read"),
         (lambda path: path.write_bytes(b""), "", EncoderError, "no ONNX file, or holds no network"),
@@ -236,10 +236,10 @@ def of_any_size(path):
         (averaging, "output=z", EncoderError, "z"),
     ],
 )
-def test_onnx__what_cannot_be_is_one_sentence(tmp_path, write, query, kind, said):
+def test_onnx__what_cannot_be_is_one_sentence(tmp_path, write, query, kind, message):
     write(tmp_path / "f.onnx")
     spec = f"onnx:{tmp_path}/f.onnx{'?' if query else ''}{query}"
-    with pytest.raises(CamtraceError, match=said) as raised:
+    with pytest.raises(CamtraceError, match=message) as raised:
         load_encoder(spec)
     assert isinstance(raised.value, kind)
     assert "\n" not in str(raised.value)

@@ -68,13 +68,13 @@ def test_weights_not_named__lists_them() -> None:
 
 @pytest.mark.parametrize(("tag", "quick"), [("openai", True), ("laion2b_s34b_b79k", False)])
 def test_quick_gelu__as_the_weights_were_trained(tag: str, quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
 
     def stop(source: str, **options: Any) -> None:
-        asked.update(options, source=source)
+        arguments.update(options, source=source)
         raise RuntimeError("no network in tests")
 
     monkeypatch.setattr(open_clip, "create_model_from_pretrained", stop)
     with pytest.raises(EncoderError, match="no network in tests"):
         load_encoder(f"open_clip:ViT-B-32/{tag}", device="cpu")
-    assert asked == {"source": "ViT-B-32", "pretrained": tag, "force_quick_gelu": quick, "weights_only": True}
+    assert arguments == {"source": "ViT-B-32", "pretrained": tag, "force_quick_gelu": quick, "weights_only": True}

@@ -1,4 +1,4 @@
-"""Where a network is cut so that its rest takes several views at a time, and that no bit of an embedding moves."""
+"""Where a network is cut so that its rest takes several views at a time; the bits of embeddings stay the same."""
 
 from collections import Counter
 
@@ -10,7 +10,15 @@ from torch import nn
 from benchmark.encoders import as_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.openvino import TOGETHER, OpenVinoNetwork, _core, _settings, _traced, arranged, openvino
+from benchmark.encoders.runtime.openvino import (
+    VIEWS_TOGETHER,
+    OpenVinoNetwork,
+    _core,
+    _settings,
+    _traced,
+    fixed_size_models,
+    openvino,
+)
 
 SIDE = 24
 
@@ -46,75 +54,75 @@ def traced(module: nn.Module, views: np.ndarray):
 
 
 def kinds(model) -> Counter:
-    return Counter(one.get_type_name() for one in model.get_ordered_ops())
+    return Counter(single.get_type_name() for single in model.get_ordered_ops())
 
 
 def embedded(model, views: np.ndarray) -> np.ndarray:
     network = OpenVinoNetwork([_core().compile_model(model, "CPU", _settings(1))], 1)
-    at_once = model.input(0).get_partial_shape()[0].get_length()
-    return np.concatenate(network(np.split(views, len(views) // at_once)))
+    batch_sizes = model.input(0).get_partial_shape()[0].get_length()
+    return np.concatenate(network(np.split(views, len(views) // batch_sizes)))
 
 
 @pytest.mark.parametrize(
     ("fits", "convolutions"),
     [
         (2 * FIRST_MAP, 3),  # everything fits: all views go through everything together
-        (FIRST_MAP + SMALL_MAP, TOGETHER + 2),  # but not the first ReLU, which reads and makes a large map
-        (FIRST_MAP + SMALL_MAP - 1, 2 * TOGETHER + 1),  # nor the second convolution, which reads one
-        (3 * SMALL_MAP, 2 * TOGETHER + 1),  # the sum reads two small maps and makes one
+        (FIRST_MAP + SMALL_MAP, VIEWS_TOGETHER + 2),  # but not the first ReLU, which reads and makes a large map
+        (FIRST_MAP + SMALL_MAP - 1, 2 * VIEWS_TOGETHER + 1),  # nor the second convolution, which reads one
+        (3 * SMALL_MAP, 2 * VIEWS_TOGETHER + 1),  # the sum reads two small maps and makes one
     ],
 )
-def test_arranged__the_rest_is_all_that_fits(fits, convolutions, views, monkeypatch):
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", fits)
-    four, one = arranged(traced(Narrowing(), views))
-    assert [model.input(0).get_partial_shape().to_shape()[0] for model in (four, one)] == [TOGETHER, 1]
-    assert (kinds(four)["Convolution"], kinds(one)["Convolution"]) == (convolutions, 3)
-    together, alone = embedded(four, views[:8]), embedded(one, views[:8])
+def test_fixed_size_models__the_rest_is_all_that_fits(fits, convolutions, views, monkeypatch):
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", fits)
+    several, single = fixed_size_models(traced(Narrowing(), views))
+    assert [model.input(0).get_partial_shape().to_shape()[0] for model in (several, single)] == [VIEWS_TOGETHER, 1]
+    assert (kinds(several)["Convolution"], kinds(single)["Convolution"]) == (convolutions, 3)
+    together, alone = embedded(several, views[:8]), embedded(single, views[:8])
     np.testing.assert_array_equal(together, alone)
     assert len(np.unique(alone, axis=0)) == 8  # each view has its own
 
 
 @pytest.mark.parametrize("fits", [3 * SMALL_MAP - 1, SMALL_MAP, 0])
-def test_arranged__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
+def test_fixed_size_models__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
     """What follows the sum begins nothing; before it two maps cross."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", fits)
-    [one] = arranged(traced(Narrowing(), views))
-    assert one.input(0).get_partial_shape().to_shape()[0] == 1
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", fits)
+    [single] = fixed_size_models(traced(Narrowing(), views))
+    assert single.input(0).get_partial_shape().to_shape()[0] == 1
 
 
-def test_arranged__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
-    """OpenVINO computes both in one step: cut between them it would round otherwise."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.FITS", FIRST_MAP + SMALL_MAP - 1)
-    four, _ = arranged(traced(Narrowing(), views))
-    joined = next(one for one in four.get_ordered_ops() if one.get_type_name() == "Concat")
+def test_fixed_size_models__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
+    """OpenVINO computes both in one step: a cut between them would change the rounding."""
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", FIRST_MAP + SMALL_MAP - 1)
+    several, _ = fixed_size_models(traced(Narrowing(), views))
+    joined = next(single for single in several.get_ordered_ops() if single.get_type_name() == "Concat")
     assert {source.get_source_output().get_node().get_type_name() for source in joined.inputs()} == {"Relu"}
     assert "Convolution" in {reader.get_node().get_type_name() for reader in joined.output(0).get_target_inputs()}
 
 
-def test_arranged__heavy_weights_leave_the_number_open():
+def test_fixed_size_models__heavy_weights_leave_the_number_open():
     given = openvino.opset13.parameter([-1, 3, SIDE, SIDE], np.float32)
     matrix = openvino.opset13.constant(np.ones((3 * SIDE * SIDE, 64), np.float32))
     product = openvino.opset13.matmul(
         openvino.opset13.reshape(given, np.array([0, 3 * SIDE * SIDE]), special_zero=True), matrix, False, False
     )
     model = openvino.Model([product], [given])
-    assert arranged(model) == [model]
+    assert fixed_size_models(model) == [model]
 
 
 def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_path, views, monkeypatch):
     def otherwise(model):
-        four, one = arranged(model)
-        [result] = four.get_results()
+        several, single = fixed_size_models(model)
+        [result] = several.get_results()
         made = openvino.opset13.multiply(result.input_value(0), np.float32(1 + 2**-20))
-        return [openvino.Model([made], four.get_parameters()), one]
+        return [openvino.Model([made], several.get_parameters()), single]
 
     def network(cache):
         return as_encoder(Narrowing(), device="cpu", runtime="openvino", cache=tmp_path / cache).embed
 
     expected = network("as it is")
-    assert expected.computes.at_once == (TOGETHER, 1)
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.arranged", otherwise)
+    assert expected.network.batch_sizes == (VIEWS_TOGETHER, 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino.fixed_size_models", otherwise)
     for _ in range(2):  # compiled, and read again
-        found = network("otherwise")
-        assert found.computes.at_once == (1,)
-        assert torch.equal(found(torch.from_numpy(views)), expected(torch.from_numpy(views)))
+        changed = network("otherwise")
+        assert changed.network.batch_sizes == (1,)
+        assert torch.equal(changed(torch.from_numpy(views)), expected(torch.from_numpy(views)))

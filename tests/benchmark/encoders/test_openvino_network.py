@@ -1,4 +1,4 @@
-"""Networks by OpenVINO: so many views at a time, kept compiled and read again bit for bit, gone without a trace."""
+"""Networks in OpenVINO: the number of views at a time, compiled networks on disk, signals."""
 
 import hashlib
 import json
@@ -14,7 +14,8 @@ from torch import nn
 from benchmark.encoders import largest_relative_error, load_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, make_room, openvino
+from benchmark.encoders.runtime.cache import remove_least_recently_used
+from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, openvino
 from tests.support.networks import Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
@@ -32,17 +33,17 @@ class Flat(Small):
 
 
 @pytest.mark.parametrize(
-    ("module", "at_once", "views_of", "given"),
+    ("module", "batch_sizes", "views_of", "given"),
     [(Small, (4, 1), 1, [4] * 8 + [1] * 5), (Flat, (), None, [8, 8, 8, 8, 5])],
 )
-def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
-    module, at_once, views_of, given, tmp_path, monkeypatch, views
+def test_openvino__four_views_at_a_time_except_with_heavy_weights(
+    module, batch_sizes, views_of, given, tmp_path, monkeypatch, views
 ):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         encoder = made(module(), tmp_path, "openvino")
-        assert encoder.embed.computes.at_once == at_once
+        assert encoder.embed.network.batch_sizes == batch_sizes
         assert encoder.runtime.views == views_of
         sizes = []
         computes = OpenVinoNetwork.__call__
@@ -55,13 +56,13 @@ def test_openvino__four_views_at_a_time_but_where_weights_are_heavy(
         read_again = made(module(), tmp_path, "openvino")
         assert read_again.runtime == encoder.runtime
         assert read_again.runtime.key().get("views") == views_of
-        assert read_again.embed.computes.at_once == at_once
+        assert read_again.embed.network.batch_sizes == batch_sizes
         assert torch.equal(read_again.embed(views), encoder.embed(views))
     finally:
         torch.set_num_threads(before)
 
 
-def test_compiled__kept_and_read_again_bit_for_bit(tmp_path, monkeypatch, views):
+def test_compiled__stored_and_read_again_bit_for_bit(tmp_path, monkeypatch, views):
     first = made(Small(), tmp_path)
     [blob] = (tmp_path / "compiled").glob("*.blob")
     about = json.loads(blob.with_suffix(".json").read_text())
@@ -71,7 +72,7 @@ def test_compiled__kept_and_read_again_bit_for_bit(tmp_path, monkeypatch, views)
         patch.setattr("benchmark.encoders.runtime.openvino._traced", lambda *_: pytest.fail("it was converted again"))
         again = made(Small(), tmp_path)
     assert torch.equal(again.embed(views), first.embed(views))
-    assert again.runtime.relative_error == 1.2e-7  # the one under which its banks are known
+    assert again.runtime.relative_error == 1.2e-7  # the error in the keys of its banks
     blob.write_bytes(blob.read_bytes() + bytes(100))  # OpenVINO reads it all the same
     mended = made(Small(), tmp_path)
     assert torch.equal(mended.embed(views), first.embed(views))
@@ -79,21 +80,21 @@ def test_compiled__kept_and_read_again_bit_for_bit(tmp_path, monkeypatch, views)
     assert mended.runtime == again.runtime
 
 
-def test_compiled__of_another_network_is_found_out(tmp_path, views):
-    """Two networks under one name, as if a key had forgotten what tells them apart."""
+def test_compiled__of_another_network_is_detected(tmp_path, views):
+    """Two networks under one name, as if the key lacked their difference."""
     made(Small(), tmp_path)
     other = Small()
     other.layers[0].weight.data.mul_(1.5)
     expected = made(other, tmp_path / "alone")
     [stale] = (tmp_path / "compiled").glob("*.blob")
-    [own] = (tmp_path / "alone" / "compiled").glob("*.blob")
+    [other_blob] = (tmp_path / "alone" / "compiled").glob("*.blob")
     data, about = stale.read_bytes(), stale.with_suffix(".json").read_text()
-    (tmp_path / "compiled" / own.name).write_bytes(data)
-    (tmp_path / "compiled" / own.name).with_suffix(".json").write_text(about)
+    (tmp_path / "compiled" / other_blob.name).write_bytes(data)
+    (tmp_path / "compiled" / other_blob.name).with_suffix(".json").write_text(about)
     assert torch.equal(made(other, tmp_path).embed(views), expected.embed(views))
 
 
-def test_compiled__not_kept_where_weights_are_not_identified(tmp_path, monkeypatch):
+def test_compiled__not_stored_where_weights_are_not_identified(tmp_path, monkeypatch):
     (tmp_path / "own_network.py").write_text(OWN_NETWORK)
     monkeypatch.chdir(tmp_path)
     encoder = load_encoder("own_network:Network", runtime="auto", cache=tmp_path / "cache")
@@ -110,22 +111,22 @@ class Network(torch.nn.Module):
 """
 
 
-def test_make_room__least_recently_used_first(tmp_path):
+def test_remove_least_recently_used__until_the_size_is_small_enough(tmp_path):
     for age, name in enumerate("cab"):
         (tmp_path / f"{name}.blob").write_bytes(bytes(10))
         os.utime(tmp_path / f"{name}.blob", (1000 + age, 1000 + age))
     (tmp_path / "c.json").write_text("{}")
-    make_room(tmp_path, 30)
+    remove_least_recently_used(tmp_path, 30)
     assert len(list(tmp_path.glob("*.blob"))) == 3
-    make_room(tmp_path, 29)
+    remove_least_recently_used(tmp_path, 29)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.blob", "b.blob", "c.json"]
-    make_room(tmp_path, 10)
+    remove_least_recently_used(tmp_path, 10)
     assert sorted(path.name for path in tmp_path.glob("*.blob")) == ["b.blob"]
 
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, views):
-    """Torch makes constants, which weights of a traced function are, of no others."""
+    """Weights of a traced function are constants; torch refuses those that require gradients."""
     module = Small().eval().requires_grad_(trained)
     embed = Embedder("e", module, lambda m, x: m(x), None, Placement("cpu", "float32"))
     network = OpenVinoNetwork([_core().compile_model(_traced(embed, views[:3]), "CPU", _settings(1))], 1)
@@ -133,7 +134,7 @@ def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, 
 
 
 def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
-    """With a core for each network, the stack of signal handlers was that of one that was gone (SIGSEGV)."""
+    """With a core for each network, the stack of signal handlers belonged to a destroyed core (SIGSEGV)."""
     code = (
         "import faulthandler, gc, os, pathlib, signal, sys\n"
         "faulthandler.enable()\n"
@@ -149,16 +150,16 @@ def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
         "    gc.collect()\n"
         "    os.kill(os.getpid(), signal.SIGUSR1)\n"
     )
-    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert (said.returncode, said.stdout.split()) == (0, ["handled"] * 2), said.stderr
+    process = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert (process.returncode, process.stdout.split()) == (0, ["handled"] * 2), process.stderr
 
 
 def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     from openvino import opset13 as ops
 
     given = ops.parameter([-1, 3, 16, 16], np.float32)
-    one = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
-    model = openvino.Model([one], [given])
+    mean = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
+    model = openvino.Model([mean], [given])
     wrong = OpenVinoNetwork([_core().compile_model(model, "CPU")], 1)
     with pytest.raises(RuntimeError, match="not one embedding for each view"):
         wrong([views[:4].numpy()])

@@ -1,4 +1,4 @@
-"""Named outputs: each library's layers against its own call, poolings by hand, and ``final`` to the bit."""
+"""Named outputs: layers against each library's call, poolings by hand, and ``final`` to the bit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from torch import nn
 from benchmark.encoders import Encoder, as_encoder, load_encoder, photo_places, with_outputs
 from benchmark.encoders.layers.outputs import parse_output
 from benchmark.encoders.layers.pooling import STEPS, Layer, pool, region_mask
-from benchmark.encoders.loaders.libraries import _encode_image, _ImageTower, _timm_features, without_classifier
-from benchmark.encoders.network import Network, Normalisation, network_encoder, probe_image
+from benchmark.encoders.loaders.libraries import _ImageTower, pooled_output, without_classifier
+from benchmark.encoders.network import Network, Normalisation, call_module, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError, UsageError
 from tests.encoders_by_hand.case import Case
@@ -63,13 +63,13 @@ def _pixels(encoder: Encoder) -> torch.Tensor:
 
 
 def _split(encoder: Encoder, outputs: list[str]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """(final, by output) of one pass."""
+    """``final``, and the other outputs by name, of one pass."""
     layered = with_outputs(encoder, outputs)
-    made = layered.together.embed(_batch(encoder))
-    assert made.shape[1] == layered.together.info.dimension
-    final = made[:, : encoder.info.dimension]
+    together = layered.together.embed(_batch(encoder))
+    assert together.shape[1] == layered.together.info.dimension
+    final = together[:, : encoder.info.dimension]
     assert torch.equal(final, layered.encoder.embed(_batch(encoder)))  # to the bit
-    return final, {name: made[:, columns] for name, columns in layered.columns().items()}
+    return final, {name: together[:, columns] for name, columns in layered.columns().items()}
 
 
 SMALL = {"img_size": 64}
@@ -100,27 +100,30 @@ def test_timm__layers_are_those_of_forward_intermediates(name: str) -> None:
     arguments, side, layers, others = FAMILIES[name]
     torch.manual_seed(0)
     model = timm.create_model(name, pretrained=False, num_classes=0, **arguments).eval()
-    encoder = _encoder(model, side, "timm", _timm_features)
-    _, found = _split(encoder, ["layers", "layers:max"])
+    encoder = _encoder(model, side, "timm", pooled_output)
+    _, outputs = _split(encoder, ["layers", "layers:max"])
     with torch.inference_mode():
         if others:
             wanted: Any = model.forward_intermediates(
                 _pixels(encoder), intermediates_only=True, output_fmt="NLC", return_prefix_tokens=True
             )
         else:
-            wanted = [(one, None) for one in model.forward_intermediates(_pixels(encoder), intermediates_only=True)]
+            wanted = [
+                (module_name, None)
+                for module_name in model.forward_intermediates(_pixels(encoder), intermediates_only=True)
+            ]
     assert "forward_intermediates" in with_outputs(encoder, ["layers[0]"]).outputs[0].read
     has_class = others and name != "naflexvit_base_patch16_gap"  # which has registers alone
     assert len(wanted) == layers
-    assert set(found) == {f"layers[{i}]:{p}" for i in range(layers) for p in ["mean", "max", *["cls"] * has_class]}
+    assert set(outputs) == {f"layers[{i}]:{p}" for i in range(layers) for p in ["mean", "max", *["cls"] * has_class]}
     for number, (patches, prefix) in enumerate(wanted):
         flat = patches.flatten(2).transpose(1, 2) if patches.ndim == 4 else patches
         assert prefix is None or prefix.shape[1] == others
-        assert found[f"layers[{number}]:mean"].shape == (3, flat.shape[2])
-        torch.testing.assert_close(found[f"layers[{number}]:mean"], flat.mean(1), atol=1e-5, rtol=1e-5)
-        assert torch.equal(found[f"layers[{number}]:max"], flat.amax(1))
+        assert outputs[f"layers[{number}]:mean"].shape == (3, flat.shape[2])
+        torch.testing.assert_close(outputs[f"layers[{number}]:mean"], flat.mean(1), atol=1e-5, rtol=1e-5)
+        assert torch.equal(outputs[f"layers[{number}]:max"], flat.amax(1))
         if has_class:
-            assert torch.equal(found[f"layers[{number}]:cls"], prefix[:, 0])
+            assert torch.equal(outputs[f"layers[{number}]:cls"], prefix[:, 0])
 
 
 STATES = {  # layers, tokens that are no patches
@@ -149,7 +152,7 @@ def test_transformers__layers_are_its_hidden_states(name: str, tmp_path: Path) -
     case: Case = CASES[name]
     save(case, tmp_path)
     encoder = load_encoder(str(tmp_path), device="cpu", runtime="torch")
-    _, found = _split(encoder, ["layers", "layers:max"])
+    _, outputs = _split(encoder, ["layers", "layers:max"])
     model: Any = transformers.AutoModel.from_pretrained(tmp_path).eval()
     tower = getattr(model, "vision_model", model)
     batch = _batch(encoder)
@@ -161,17 +164,17 @@ def test_transformers__layers_are_its_hidden_states(name: str, tmp_path: Path) -
         states = tower(pixels, output_hidden_states=True, **noise).hidden_states[1:]
     layers, others = STATES[name]
     assert len(states) == layers
-    assert {k.partition("]")[0] for k in found} == {f"layers[{i}" for i in range(layers)}
+    assert {k.partition("]")[0] for k in outputs} == {f"layers[{i}" for i in range(layers)}
     for number, state in enumerate(states):
         flat = state.flatten(2).transpose(1, 2) if state.ndim == 4 else state
-        torch.testing.assert_close(found[f"layers[{number}]:mean"], flat[:, others:].mean(1), atol=2e-5, rtol=1e-4)
-        torch.testing.assert_close(found[f"layers[{number}]:max"], flat[:, others:].amax(1), atol=2e-5, rtol=1e-4)
-        assert (f"layers[{number}]:cls" in found) == bool(others)
+        torch.testing.assert_close(outputs[f"layers[{number}]:mean"], flat[:, others:].mean(1), atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(outputs[f"layers[{number}]:max"], flat[:, others:].amax(1), atol=2e-5, rtol=1e-4)
+        assert (f"layers[{number}]:cls" in outputs) == bool(others)
         if others:
-            torch.testing.assert_close(found[f"layers[{number}]:cls"], state[:, 0], atol=2e-5, rtol=1e-4)
-    said = with_outputs(encoder, ["layers[0]"]).outputs[0].read
-    assert said.startswith("hidden states of transformers, ")
-    assert ("the last is last_hidden_state" in said) == (name in ("beit", "clip", "convnext", "resnet", "hiera"))
+            torch.testing.assert_close(outputs[f"layers[{number}]:cls"], state[:, 0], atol=2e-5, rtol=1e-4)
+    read = with_outputs(encoder, ["layers[0]"]).outputs[0].read
+    assert read.startswith("hidden states of transformers, ")
+    assert ("the last is last_hidden_state" in read) == (name in ("beit", "clip", "convnext", "resnet", "hiera"))
 
 
 @pytest.mark.parametrize("name", ["ViT", "RN", "timm"])
@@ -184,24 +187,24 @@ def test_open_clip__layers_are_what_its_modules_give(name: str) -> None:
     text = {"context_length": 8, "vocab_size": 99, "width": 32, "heads": 2, "layers": 1}
     torch.manual_seed(0)
     model = open_clip.CLIP(embed_dim=24, vision_cfg=vision, text_cfg=text).eval()
-    encoder = _encoder(_ImageTower(model.visual), vision["image_size"], "open_clip", _encode_image)
-    _, found = _split(encoder, ["layers"])
+    encoder = _encoder(_ImageTower(model.visual), vision["image_size"], "open_clip", call_module)
+    _, outputs = _split(encoder, ["layers"])
     names = {
         "ViT": [f"transformer.resblocks.{i}" for i in range(3)],
         "RN": ["act3", "layer1", "layer2", "layer3", "layer4"],
         "timm": [f"trunk.stages.{i}" for i in range(4)],
     }[name]
-    seen: list[torch.Tensor] = []
-    for one in names:
-        model.visual.get_submodule(one).register_forward_hook(lambda _, given, output: seen.append(output))
+    hooked: list[torch.Tensor] = []
+    for module_name in names:
+        model.visual.get_submodule(module_name).register_forward_hook(lambda _, given, output: hooked.append(output))
     with torch.inference_mode():
         model.encode_image(_pixels(encoder))
-    assert len(found) == len(names) * (2 if name == "ViT" else 1)
-    for number, features in enumerate(seen):
+    assert len(outputs) == len(names) * (2 if name == "ViT" else 1)
+    for number, features in enumerate(hooked):
         if name == "ViT":
-            assert torch.equal(found[f"layers[{number}]:cls"], features[:, 0])
+            assert torch.equal(outputs[f"layers[{number}]:cls"], features[:, 0])
         mean = features[:, 1:].mean(1) if name == "ViT" else features.mean((2, 3))
-        torch.testing.assert_close(found[f"layers[{number}]:mean"], mean, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(outputs[f"layers[{number}]:mean"], mean, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -219,25 +222,25 @@ def test_torchvision__layers_are_what_its_modules_give(name: str, modules: list[
     small = {"patch_size": 16, "num_layers": 3, "num_heads": 2, "hidden_dim": 32, "mlp_dim": 48}
     made: Any = torchvision.models.VisionTransformer(side, **small) if name == "vit" else None
     model = without_classifier(made or torchvision.models.get_model(name, weights=None)).eval()
-    encoder = _encoder(model, side, "torchvision", _timm_features)
-    _, found = _split(encoder, ["layers:mean"])
-    seen: list[torch.Tensor] = []
-    for one in modules:
-        model.get_submodule(one).register_forward_hook(lambda _, given, output: seen.append(output.clone()))
+    encoder = _encoder(model, side, "torchvision", pooled_output)
+    _, outputs = _split(encoder, ["layers:mean"])
+    hooked: list[torch.Tensor] = []
+    for module_name in modules:
+        model.get_submodule(module_name).register_forward_hook(lambda _, given, output: hooked.append(output.clone()))
     with torch.inference_mode():
         model(_pixels(encoder))
-    assert list(found) == [f"layers[{i}]:mean" for i in range(len(modules))]
-    for number, features in enumerate(seen):
+    assert list(outputs) == [f"layers[{i}]:mean" for i in range(len(modules))]
+    for number, features in enumerate(hooked):
         over = {"vit": (1,), "swin_t": (1, 2)}.get(name, (2, 3))
         mean = (features[:, 1:] if name == "vit" else features).mean(over)
-        torch.testing.assert_close(found[f"layers[{number}]:mean"], mean, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(outputs[f"layers[{number}]:mean"], mean, atol=1e-5, rtol=1e-5)
 
 
 def test_bundled__final_is_its_embedding_and_chunks_side_by_side_do_not_mix() -> None:
     encoder = load_encoder("bundled:efficientnet-lite0", device="cpu", runtime="torch")
     layered = with_outputs(encoder, ["layers"])
     batch = _batch(encoder, 4)
-    many = torch.cat([batch] * 5)  # two chunks of a CPU, on threads of their own
+    many = torch.cat([batch] * 5)  # two chunks of a CPU, each on its thread
     made = layered.together.embed(many)
     assert torch.equal(made[:, :1280], encoder.embed(many))
     assert [o.dimension for o in layered.outputs] == [16, 24, 40, 112, 1280]
@@ -301,8 +304,8 @@ def test_patch__is_the_one_at_the_photos_place() -> None:
 
 def test_places__are_of_the_photo_alone() -> None:
     digest = hashlib.sha256(b"patch, draw 0\0train/cat/1.jpg").hexdigest()
-    found = photo_places(["other", "train/cat/1.jpg"])[1]
-    assert found.tolist() == [int(digest[:4], 16), int(digest[4:8], 16)]
+    places = photo_places(["other", "train/cat/1.jpg"])[1]
+    assert places.tolist() == [int(digest[:4], 16), int(digest[4:8], 16)]
     many = photo_places([str(i) for i in range(4000)])
     parts = np.bincount(4 * (many[:, 0] * 4 // STEPS) + many[:, 1] * 4 // STEPS)
     assert parts.size == 16

@@ -1,4 +1,4 @@
-"""How encoders were trained: the data file's statements, the ids of 2024-26, and which installed list knows a name."""
+"""How encoders were trained: statements of the data file, the ids of 2024-26, and lists of installed libraries."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_parameters__are_those_that_timm_builds(spec):
     assert row.parameters == sum(p.numel() for p in model.parameters())
 
 
-def test_confirming__says_what_no_list_knows_and_which_library_is_not_there():
+def test_confirming__names_without_a_list_and_missing_libraries():
     lists = InstalledLists(frozenset({"a.b"}), {"ViT/x": "ViT/x", "org/vit": "ViT/x"})
     assert lists.confirming("timm/a.b") == lists.confirming("timm:a.b") == "timm.list_pretrained()"
     assert lists.confirming("timm/a.c") == "no: timm.list_pretrained() does not know it"

@@ -1,4 +1,5 @@
-"""Networks by OpenVINO and ONNX Runtime: what torch computes, the same bits however they are run, or torch and why."""
+"""Networks in OpenVINO and ONNX Runtime: equal to torch, independent of batches and threads; else torch, with a
+reason."""
 
 import importlib.metadata
 import re
@@ -18,16 +19,16 @@ pytestmark = pytest.mark.usefixtures("as_for_users")
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
-def test_runtime__computes_what_torch_does_and_says_so(runtime, tmp_path, views):
+def test_runtime__computes_what_torch_does_and_records_it(runtime, tmp_path, views):
     module = Small()
     expected = made(module, tmp_path, "torch")
     encoder = made(module, tmp_path, runtime)
     with torch.inference_mode():
         by_hand = module.eval()(views).numpy()
-    found = encoder.embed(views)
-    assert found.dtype == torch.float32
-    assert largest_relative_error(found.numpy(), by_hand) < 2e-6
-    assert not np.array_equal(found.numpy(), expected.embed(views).numpy())  # it was not torch
+    embeddings = encoder.embed(views)
+    assert embeddings.dtype == torch.float32
+    assert largest_relative_error(embeddings.numpy(), by_hand) < 2e-6
+    assert not np.array_equal(embeddings.numpy(), expected.embed(views).numpy())  # it was not torch
     assert encoder.runtime.name == runtime
     assert encoder.runtime.version == importlib.metadata.version(runtime).partition("-")[0]
     assert 0 < encoder.runtime.relative_error < 2e-6
@@ -52,13 +53,13 @@ def test_runtime__bits_depend_on_neither_batches_nor_threads(runtime, tmp_path, 
 
 
 def test_runtime__every_thread_has_a_chunk(views):
-    seen: list[int] = []
+    sizes: list[int] = []
 
     class Sizes:
-        version, at_once = "1", ()
+        version, batch_sizes = "1", ()
 
         def __call__(self, chunks):
-            seen.extend(map(len, chunks))
+            sizes.extend(map(len, chunks))
             return [np.asarray(chunk).reshape(len(chunk), -1) for chunk in chunks]
 
     before = torch.get_num_threads()
@@ -70,14 +71,14 @@ def test_runtime__every_thread_has_a_chunk(views):
             (1, 5, [5]),
         ):
             torch.set_num_threads(threads)
-            seen.clear()
+            sizes.clear()
             assert torch.equal(RuntimeEmbedder("e", Sizes())(views[:count]), views[:count].flatten(1))
-            assert seen == expected
-        for at_once, expected in (((16,), [16, 16, 5]), ((4, 1), [4] * 9 + [1])):
-            Sizes.at_once = at_once
-            seen.clear()
+            assert sizes == expected
+        for batch_sizes, expected in (((16,), [16, 16, 5]), ((4, 1), [4] * 9 + [1])):
+            Sizes.batch_sizes = batch_sizes
+            sizes.clear()
             RuntimeEmbedder("e", Sizes())(views)
-            assert seen == expected
+            assert sizes == expected
     finally:
         torch.set_num_threads(before)
 

@@ -1,4 +1,4 @@
-"""Which library ``auto`` takes: what is faster, measured once a machine and network, and torch where nothing is."""
+"""The library that ``auto`` chooses: the faster one, measured once per machine and network; else torch."""
 
 import json
 from dataclasses import replace
@@ -17,40 +17,42 @@ pytestmark = pytest.mark.usefixtures("as_for_users")
 
 def measured(monkeypatch, speed):
     """Let another library be so many times as fast; counts the measurements."""
-    seen = []
-    monkeypatch.setattr("benchmark.encoders.runtime.choose.times_as_fast", lambda *_: seen.append(speed) or speed)
-    return seen
+    measurements = []
+    monkeypatch.setattr(
+        "benchmark.encoders.runtime.choose.times_as_fast", lambda *_: measurements.append(speed) or speed
+    )
+    return measurements
 
 
-def test_auto__takes_what_is_faster_measured_once(tmp_path, monkeypatch, views):
-    seen = measured(monkeypatch, 1.234)
+def test_auto__chooses_the_faster_library_measured_once(tmp_path, monkeypatch, views):
+    measurements = measured(monkeypatch, 1.234)
     first = made(Small(), tmp_path)
     assert (first.runtime.name, first.runtime.speed, first.runtime.reason) == ("openvino", 1.23, "")
     assert made(Small(), tmp_path).runtime == first.runtime
-    assert seen == [1.234]
+    assert measurements == [1.234]
     [blob] = (tmp_path / "compiled").glob("*.blob")
-    blob.unlink()  # make_room took it: converted again, not measured again
+    blob.unlink()  # as if it had been removed for space: converted again, not measured again
     assert made(Small(), tmp_path).runtime.name == "openvino"
-    assert seen == [1.234]
-    assert made(Small(), tmp_path, "openvino").runtime.speed is None  # asked for by name: nobody measures
+    assert measurements == [1.234]
+    assert made(Small(), tmp_path, "openvino").runtime.speed is None  # requested by name: not measured
     assert first.runtime.key() == replace(first.runtime, speed=None).key()
 
 
-def test_auto__says_that_it_tries_a_library_the_first_time_alone(tmp_path, monkeypatch):
+def test_auto__calls_before_conversion_the_first_time_only(tmp_path, monkeypatch):
     measured(monkeypatch, 2.0)
-    in_torch, told = made(Small(), tmp_path, "torch"), []
+    in_torch, calls = made(Small(), tmp_path, "torch"), []
     monkeypatch.setattr(
-        "benchmark.encoders.runtime.openvino._traced", lambda *_, real=_traced: told.append(1) or real(*_)
+        "benchmark.encoders.runtime.openvino._traced", lambda *_, real=_traced: calls.append(1) or real(*_)
     )
     for _ in range(2):
-        assert on_runtime(in_torch, cache=tmp_path, trying=told.append).runtime.name == "openvino"
-    assert [getattr(one, "runtime", one) for one in told] == [in_torch.runtime, 1]  # and before it converts
-    on_runtime(in_torch, "openvino", tmp_path / "by name", told.append)
-    assert told[2:] == [1]  # nobody asks whether
+        assert on_runtime(in_torch, cache=tmp_path, before_conversion=calls.append).runtime.name == "openvino"
+    assert [getattr(one, "runtime", one) for one in calls] == [in_torch.runtime, 1]  # and before it converts
+    on_runtime(in_torch, "openvino", tmp_path / "by name", calls.append)
+    assert calls[2:] == [1]  # no question whether it is faster
 
 
-def test_auto__leaves_to_torch_what_is_no_faster_and_does_not_try_again(tmp_path, monkeypatch, views):
-    seen = measured(monkeypatch, 1.04)
+def test_auto__stays_with_torch_where_a_library_is_not_faster_and_does_not_try_again(tmp_path, monkeypatch, views):
+    measurements = measured(monkeypatch, 1.04)
     first = made(Small(), tmp_path)
     assert (first.runtime.name, first.runtime.key()) == ("torch", None)
     assert first.runtime.reason == "OpenVINO is 1.04 times as fast as torch here, and 1.05 times is asked for"
@@ -58,14 +60,14 @@ def test_auto__leaves_to_torch_what_is_no_faster_and_does_not_try_again(tmp_path
     with monkeypatch.context() as patch:
         patch.setattr("benchmark.encoders.runtime.openvino.open_network", lambda *_: pytest.fail("it was tried again"))
         assert made(Small(), tmp_path).runtime == first.runtime
-    assert seen == [1.04]
+    assert measurements == [1.04]
     assert made(Small(), tmp_path, "openvino").runtime.name == "openvino"
     for damage in ("", "[]", '{"reason": 3}', '{"reason": "", "speed": null}'):
         [file] = (tmp_path / "compiled").glob("*.choice.json")
         file.write_text(damage)
         made(Small(), tmp_path)
         assert json.loads(file.read_text()) == {"reason": first.runtime.reason, "speed": 1.04}
-    assert len(seen) == 5
+    assert len(measurements) == 5
 
 
 @pytest.mark.parametrize("module", [Counting, Beyond])
@@ -87,7 +89,7 @@ def test_auto__memory_that_was_short_is_no_verdict(tmp_path, monkeypatch):
     assert made(Small(), tmp_path).runtime.name == "openvino"
 
 
-def test_choice_file__whatever_decides_is_in_the_name(tmp_path, monkeypatch):
+def test_choice_file__everything_that_decides_is_in_the_name(tmp_path, monkeypatch):
     views, info = torch.zeros(3, 8, 8, 3, dtype=torch.uint8), made(Small(), tmp_path, "torch").info
 
     def name(runtime="openvino", info=info, views=views):
@@ -123,7 +125,7 @@ def test_choice_file__whatever_decides_is_in_the_name(tmp_path, monkeypatch):
 
 @pytest.fixture
 def on_a_clock(monkeypatch):
-    """Two embedders on a clock that only they move, the other's first call taking 0.3 s more, and who was called."""
+    """Two embedders on a clock that only they move (the other's first call takes 0.3 s more), and the list of calls."""
     now, called = [0.0], []
 
     def by(name, each, first=0.0):
@@ -161,7 +163,7 @@ def test_times_as_fast__processor_time_in_turns_on_the_same_views(on_a_clock):
 
 
 @pytest.mark.parametrize(("share", "speed"), [(1 / 1.41, 1.41), (1.41, 1 / 1.41)])
-def test_times_as_fast__two_looks_decide_what_is_clear(on_a_clock, share, speed):
+def test_times_as_fast__two_measurements_decide_a_clear_case(on_a_clock, share, speed):
     embedders, called = on_a_clock
     assert times_as_fast(*embedders(0.01, share), torch.zeros(3, 1)) == pytest.approx(speed)
     assert called == [("other", 3), *[("torch", 3), ("other", 3)] * 2]

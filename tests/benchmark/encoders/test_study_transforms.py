@@ -86,17 +86,17 @@ def as_the_study_did(transform: Any, crop: int) -> Any:
 
 @pytest.mark.parametrize("row", STUDY, ids=lambda row: row.spec)
 def test_study_transform__is_the_librarys_with_the_short_side_of_its_crop(row: Any, photos: list[Image.Image]) -> None:
-    own, crop = of_library(row.spec)
-    found = study_transform(row.spec)
-    assert found is not None
-    assert found.crop_px == crop == row.input_px
-    expected = as_the_study_did(own, crop)
-    normalise = Normalisation(found.mean, found.std)
+    native, crop = of_library(row.spec)
+    transform = study_transform(row.spec)
+    assert transform is not None
+    assert transform.crop_px == crop == row.input_px
+    expected = as_the_study_did(native, crop)
+    normalise = Normalisation(transform.mean, transform.std)
     for photo in photos:
-        ours = normalise(torch.from_numpy(found.pixels(photo))[None])[0]
-        torch.testing.assert_close(ours, expected(photo), atol=1e-5, rtol=0)
-    same = all(torch.equal(own(photo), expected(photo)) for photo in photos[:2])
-    assert same == (found.unlike_own == "")
+        normalised = normalise(torch.from_numpy(transform.pixels(photo))[None])[0]
+        torch.testing.assert_close(normalised, expected(photo), atol=1e-5, rtol=0)
+    same = all(torch.equal(native(photo), expected(photo)) for photo in photos[:2])
+    assert same == (transform.unlike_own == "")
 
 
 def test_study_transform__27_of_the_47_are_not_their_librarys() -> None:
@@ -170,8 +170,8 @@ def test_load_encoder__under_the_preset_by_every_library(
     embed: Any = encoder.embed
     with torch.no_grad():
         expected = embed.forward(embed.module, torch.stack([reference(photo) for photo in photos])).float()
-    found = encoder.embed(torch.stack([torch.from_numpy(encoder.preprocess(photo)) for photo in photos]))
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    embeddings = encoder.embed(torch.stack([torch.from_numpy(encoder.preprocess(photo)) for photo in photos]))
+    torch.testing.assert_close(embeddings, expected, atol=1e-5, rtol=1e-4)
     assert isinstance(encoder.preprocess, Pixels)
     # what is applied, and what is not, stand in the record and so in the bank's key
     record = encoder.info.preprocessing
@@ -190,5 +190,5 @@ def test_load_encoder__checkpoint_under_the_preset(tmp_path: Path, monkeypatch: 
     encoder = load_encoder("checkpoint:mocov3-vit-base", device="cpu", runtime="torch", preprocess="study")
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 91, 3), dtype=np.uint8))
     expected = tiny(compose(224, 224, BILINEAR, *IMAGENET)(photo)[None])
-    found = encoder.embed(torch.from_numpy(encoder.preprocess(photo))[None])
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    embeddings = encoder.embed(torch.from_numpy(encoder.preprocess(photo))[None])
+    torch.testing.assert_close(embeddings, expected, atol=1e-5, rtol=1e-5)

@@ -87,7 +87,7 @@ def test_unknown_name__the_nearest() -> None:
 
 
 def test_name_without_tag__becomes_the_repo_of_the_default_tag(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[LoadRequest] = []
-    monkeypatch.setattr("benchmark.encoders.loaders.libraries.load_hub", asked.append)
+    requests: list[LoadRequest] = []
+    monkeypatch.setattr("benchmark.encoders.loaders.libraries.load_hub", requests.append)
     load_timm(LoadRequest("timm:resnet50", revision="abc"))
-    assert asked == [LoadRequest("timm/resnet50.a1_in1k", revision="abc")]
+    assert requests == [LoadRequest("timm/resnet50.a1_in1k", revision="abc")]

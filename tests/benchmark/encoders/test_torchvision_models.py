@@ -39,11 +39,11 @@ def test_embedding__is_the_input_of_the_classifier(
     torch.manual_seed(0)
     model = torchvision.models.get_model(name, weights=None).eval()
     transform = torchvision.models.get_weight(f"{_enum_name(name)}.{weights}").transforms()
-    seen: list[torch.Tensor] = []
-    model.get_submodule(head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    inputs_of_head: list[torch.Tensor] = []
+    model.get_submodule(head).register_forward_pre_hook(lambda _, inputs: inputs_of_head.append(inputs[0]))
     with torch.no_grad():
         model(torch.stack([transform(photo) for photo in photos]))
-    np.testing.assert_allclose(embed_photos(encoder, photos), seen[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(embed_photos(encoder, photos), inputs_of_head[0].numpy(), atol=1e-5)
     assert encoder.info.id == f"torchvision:{name}/{weights}"
     assert encoder.info.preprocessing["transport"] == "uint8"
     assert encoder.info.group == "SUP"

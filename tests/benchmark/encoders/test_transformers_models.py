@@ -48,16 +48,16 @@ def test_family__embedding_equals_the_library_by_hand_and_its_head_the_logits(
     save(case, tmp_path)
     encoder = load_encoder(f"local-dir:{tmp_path}" + (f"?{case.options}" if case.options else ""), device="cpu")
     expected, model, inputs = by_hand(case, tmp_path, photos)
-    found = embed(encoder, photos)
+    embeddings = embed(encoder, photos)
     assert case.words in encoder.info.pooling
     assert encoder.info.library == "transformers"
     assert encoder.info.dimension == expected.shape[1]
-    assert relative_error(found, expected) < 1e-4
+    assert relative_error(embeddings, expected) < 1e-4
     assert np.abs(expected - expected.mean(0)).max() > 1e-3 * np.abs(expected).max()  # it depends on the photo
     if case.head is not None:
         with torch.no_grad():
             logits = torch.cat([case.logits(model, one) for one in inputs]).numpy()
-            assert relative_error(case.head(model, torch.from_numpy(found)).numpy(), logits) < 1e-4
+            assert relative_error(case.head(model, torch.from_numpy(embeddings)).numpy(), logits) < 1e-4
     if name in PROMISES:
         keeps_promises(encoder)
 
@@ -139,10 +139,10 @@ def test_sentence_transformers__clip_is_found_where_its_modules_say(
     shutil.copytree(tmp_path / "plain", tmp_path / "st" / layout)
     modules = [{"idx": 0, "name": "0", "path": layout, "type": "sentence_transformers.models.CLIPModel"}]
     (tmp_path / "st" / "modules.json").write_text(json.dumps(modules))
-    plain, found = (load_encoder(str(tmp_path / name), device="cpu") for name in ("plain", "st"))
-    assert found.info.id == f"local-dir:st@{str(found.info.weights_sha256)[:8]}"
-    assert found.info.weights_sha256 == plain.info.weights_sha256
-    np.testing.assert_array_equal(embed(found, photos), embed(plain, photos))
+    plain, nested = (load_encoder(str(tmp_path / name), device="cpu") for name in ("plain", "st"))
+    assert nested.info.id == f"local-dir:st@{str(nested.info.weights_sha256)[:8]}"
+    assert nested.info.weights_sha256 == plain.info.weights_sha256
+    np.testing.assert_array_equal(embed(nested, photos), embed(plain, photos))
 
 
 def test_sentence_transformers__a_path_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ def test_preprocessing__travels_as_bytes_and_equals_the_pil_processor(
     for photo in photos:
         array = encoder.preprocess(photo)
         mean, std = (np.array(encoder.info.preprocessing[k]) for k in ("mean", "std"))
-        ours = ((array / 255 - mean) / std).transpose(2, 0, 1)
+        normalised = ((array / 255 - mean) / std).transpose(2, 0, 1)
         library = processor(images=photo, return_tensors="np")["pixel_values"][0]
-        np.testing.assert_allclose(ours, library, atol=1e-5)
+        np.testing.assert_allclose(normalised, library, atol=1e-5)
 
 
 def test_preprocessing__an_unusual_processor_is_used_itself(tmp_path: Path, photos: list[Image.Image]) -> None:
@@ -208,9 +208,9 @@ def test_weights_sha256__follows_the_weights_not_the_file_format(tmp_path: Path)
     with torch.no_grad():
         model.layernorm.bias[3] += 1e-3
     model.save_pretrained(folders[2])
-    one, same, other = (load_encoder(str(folder), device="cpu").info.weights_sha256 for folder in folders)
-    assert one == same
-    assert one != other
+    first, same, other = (load_encoder(str(folder), device="cpu").info.weights_sha256 for folder in folders)
+    assert first == same
+    assert first != other
 
 
 def test_text_tower__takes_no_part(tmp_path: Path) -> None:
@@ -227,8 +227,8 @@ def test_missing_weights__are_refused(tmp_path: Path) -> None:
 
     save(CASES["dinov2"], tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
-    gone = next(name for name in tensors if name.endswith("weight") and "norm1" in name)
-    del tensors[gone]
+    missing = next(name for name in tensors if name.endswith("weight") and "norm1" in name)
+    del tensors[missing]
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(EncoderError, match="lacks 1 of its weights"):
         load_encoder(str(tmp_path), device="cpu")

@@ -1,4 +1,4 @@
-"""Libraries' preprocessings that the exact engine carries out: the same bytes, or the library's own code."""
+"""Preprocessings of libraries that the exact engine carries out with the same bytes; others use the library's code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import transformers as tf
 from PIL import Image
 from timm.data import create_transform
 
-from benchmark.encoders import made_by
+from benchmark.encoders import pixel_backend
 from benchmark.encoders.loaders.transformers.inputs import FirstPicture
 from benchmark.encoders.network import Normalisation
 from benchmark.encoders.preprocess.verified import (
@@ -65,16 +65,16 @@ def test_exact__the_engine_makes_the_bytes_of_the_library(
     libraries: list[Any] = []
     monkeypatch.setattr(f"{__name__}.verified", lambda *a: libraries.append(a[1]) or verified_of_the_package(*a))
     made = EXACT[name]()
-    assert made_by(made.preprocess) == "exact engine"
+    assert pixel_backend(made.preprocess) == "exact engine"
     noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     photo = Image.fromarray(noise)
     processings = [PROCESSINGS[name] for name in ("jpeg-q95-420", "sharpening-x4", "resizing-x2")]
     (views,) = preprocess_all(photo, processings, "a", [lambda w, h: made.preprocess.plan(w, h)], 0)
     for view, processing in zip(views, processings, strict=True):
         picture = process_by_pillow(photo, processing, "a", 0)
-        ours = made.normalise(torch.from_numpy(np.array(view))[None])[0].numpy()
+        normalised = made.normalise(torch.from_numpy(np.array(view))[None])[0].numpy()
         library = libraries[0](picture)
-        assert np.abs(ours - library).max() < 1e-5
+        assert np.abs(normalised - library).max() < 1e-5
         assert np.array_equal(_bytes(library, made.normalise), np.array(view))
 
 
@@ -86,8 +86,8 @@ def _bytes(pixels: np.ndarray, normalise: Normalisation) -> np.ndarray:
     mean, std = (np.array(values, np.float64)[:, None, None] for values in (normalise.mean, normalise.std))
     values = (pixels.astype(np.float64) * std + mean) * 255
     assert np.abs(values - values.round()).max() < 1e-2
-    found = values.round().astype(np.uint8).transpose(1, 2, 0)
-    return found[..., ::-1] if normalise.bgr else found
+    pixels = values.round().astype(np.uint8).transpose(1, 2, 0)
+    return pixels[..., ::-1] if normalise.bgr else pixels
 
 
 @pytest.mark.parametrize("bgr", [False, True])
@@ -95,24 +95,27 @@ def test_normalisation__of_every_pixel_by_hand(bgr: bool) -> None:
     normalise = Normalisation((0.1, 0.2, 0.3), (0.5, 0.25, 2.0), bgr)
     for shape in ((2, 3, 5, 3), (1, 4, 2, 3)):
         pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        found = normalise(torch.from_numpy(pixels))
-        assert found.is_contiguous(memory_format=torch.channels_last)
-        assert found.dtype == torch.float32
+        normalised = normalise(torch.from_numpy(pixels))
+        assert normalised.is_contiguous(memory_format=torch.channels_last)
+        assert normalised.dtype == torch.float32
         turned = pixels[..., ::-1] if bgr else pixels
         for channel, (mean, std) in enumerate(zip(normalise.mean, normalise.std, strict=True)):
             expected = (turned[..., channel].astype(np.float32) / np.float32(255) - np.float32(mean)) / np.float32(std)
-            assert np.array_equal(found[:, channel].numpy(), expected)
-    assert np.array_equal(normalise(torch.from_numpy(pixels)[:, :, :1]).numpy(), found[..., :1].numpy())  # not in order
+            assert np.array_equal(normalised[:, channel].numpy(), expected)
+    not_contiguous = torch.from_numpy(pixels)[:, :, :1]
+    assert np.array_equal(normalise(not_contiguous).numpy(), normalised[..., :1].numpy())
 
 
 def test_rounding_of_another_library__is_not_taken_for_pillows() -> None:
-    """torchvision enlarges bytes as Pillow does and shrinks them otherwise: pictures larger than the input tell."""
+    """torchvision enlarges bytes as Pillow does and shrinks them differently: pictures larger than the input show
+    it."""
     made = of_processor("Sam2ImageProcessor", size={"height": 700, "width": 700})
-    assert made_by(made.preprocess) == "its own code"
+    assert pixel_backend(made.preprocess) == "its own code"
     assert made.record["transport"] == "float32"
 
 
 def test_resize_of_floats__is_the_librarys_own() -> None:
     assert (
-        made_by(of_processor("DINOv3ViTImageProcessor", size={"height": 32, "width": 32}).preprocess) == "its own code"
+        pixel_backend(of_processor("DINOv3ViTImageProcessor", size={"height": 32, "width": 32}).preprocess)
+        == "its own code"
     )

@@ -22,14 +22,14 @@ from torch import nn
 
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.encoders.loaders.weights_check import (
-    Arrival,
+    LoadReport,
     load_exactly,
     recorded_loads,
     require_all,
     require_finite,
     require_weights,
-    silence,
     unread_outside,
+    zero_unread,
 )
 from builders.errors import CamtraceError, EncoderError, UsageError
 from tests.benchmark.encoders.test_open_clip_models import MODEL as OPEN_CLIP
@@ -104,8 +104,8 @@ def _one(tensors: Tensors, generator: np.random.Generator, of: Callable[[torch.T
 
 
 def _renamed(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
-    gone = _one(tensors, generator)
-    return {f"{key}_old" if key == gone else key: tensor for key, tensor in tensors.items()}
+    renamed = _one(tensors, generator)
+    return {f"{key}_old" if key == renamed else key: tensor for key, tensor in tensors.items()}
 
 
 def _without_layer(tensors: Tensors, generator: np.random.Generator, library: Library) -> Tensors:
@@ -225,16 +225,16 @@ def test_transformers_wrapper_of_timm__equals_the_librarys_own_class(
     randomise(model)
     model.eval().save_pretrained(tmp_path, max_shard_size=shard)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (shard == "60KB")
-    one, again = (load_encoder(str(tmp_path), device="cpu") for _ in range(2))
-    views = torch.stack([torch.from_numpy(one.preprocess(photo)) for photo in photos()])
-    mean, std = (torch.tensor(one.info.preprocessing[key]) for key in ("mean", "std"))
+    encoder, again = (load_encoder(str(tmp_path), device="cpu") for _ in range(2))
+    views = torch.stack([torch.from_numpy(encoder.preprocess(photo)) for photo in photos()])
+    mean, std = (torch.tensor(encoder.info.preprocessing[key]) for key in ("mean", "std"))
     pixels = ((views / 255 - mean) / std).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = tf.TimmWrapperModel.from_pretrained(tmp_path).eval()(pixels).pooler_output.numpy()
-    assert relative_error(embed(one, photos()), expected) < 1e-4
-    assert one.info == again.info
-    assert one.info.library == "timm"
-    assert one.info.details["tag"] is None  # timm's default weights have a tag, these have none
+    assert relative_error(embed(encoder, photos()), expected) < 1e-4
+    assert encoder.info == again.info
+    assert encoder.info.library == "timm"
+    assert encoder.info.details["tag"] is None  # timm's default weights have a tag, these have none
 
 
 def test_transformers_wrapper_of_timm__preprocessing_is_that_of_its_configuration(tmp_path: Path) -> None:
@@ -278,10 +278,10 @@ def test_shards__half_of_them_are_refused(index: bool, tmp_path: Path) -> None:
 
 def test_two_loads__are_equal_where_a_pooler_never_had_weights(tmp_path: Path) -> None:
     save(CASES["vit without pooler"], tmp_path)
-    one, two = (load_encoder(str(tmp_path), device="cpu").info for _ in range(2))
-    assert one == two
-    said = one.details["ignored_weights"]
-    assert said == [
+    first, second = (load_encoder(str(tmp_path), device="cpu").info for _ in range(2))
+    assert first == second
+    sentences = first.details["ignored_weights"]
+    assert sentences == [
         "decoder.0.bias, decoder.0.weight: a task head or another tower",
         "vit.embeddings.mask_token: stands for hidden patches in training; no patch of a photo is hidden",
     ]
@@ -302,19 +302,19 @@ class Pooling(nn.Module):
 def test_silence__of_weights_that_are_read_is_an_error() -> None:
     missing, x = ["pooler.0.weight", "pooler.0.bias"], torch.ones(2, 3)
     unread, read = Pooling(False), Pooling(True)
-    silence("mine", unread, missing, lambda: unread(x))
+    zero_unread("mine", unread, missing, lambda: unread(x))
     assert not unread.pooler[0].weight.any()
     assert unread.layer.weight.any()
     with pytest.raises(EncoderError, match=r"lacks 2 of its weights .*, which the embedding reads"):
-        silence("mine", read, missing, lambda: read(x))
+        zero_unread("mine", read, missing, lambda: read(x))
 
 
 def test_sentence__names_the_first_three_and_their_number() -> None:
-    arrival = Arrival(missing=tuple(f"b{i}.weight" for i in range(9)))
+    report = LoadReport(missing=tuple(f"b{i}.weight" for i in range(9)))
     with pytest.raises(EncoderError, match=r"lacks 9 of its weights \(b0.weight, b1.weight, b2.weight and 6 more\)"):
-        require_weights("mine", arrival)
+        require_weights("mine", report)
     with pytest.raises(EncoderError) as caught:
-        require_weights("mine", Arrival(unexpected=("a\nb\x1b[31m" + "c" * 999,)))
+        require_weights("mine", LoadReport(unexpected=("a\nb\x1b[31m" + "c" * 999,)))
     assert caught.value.args[0].isprintable()
     assert len(str(caught.value)) < 400
 
@@ -355,7 +355,7 @@ def test_recorded_loads__are_those_of_this_thread_alone() -> None:
         other = threading.Thread(target=lambda: nn.Linear(1, 1).load_state_dict({}, strict=False))
         other.start()
         other.join()
-    assert inner == [Arrival(missing=("bias",), unexpected=("more",))]
+    assert inner == [LoadReport(missing=("bias",), unexpected=("more",))]
     assert outer == []
     assert nn.Module.load_state_dict is before
     with pytest.raises(RuntimeError, match="Missing key"):

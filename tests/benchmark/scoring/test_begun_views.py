@@ -144,9 +144,9 @@ def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Reque
     chosen = RunOptions(cache=cache, workers=1, resamples=100, assignment_seeds=2, **options)
 
     def source(name):
-        def load(*, trying=ignore):
+        def load(*, before_conversion=ignore):
             one = encoder(name=name)
-            trying(replace(one, runtime=Runtime("torch", "9")))
+            before_conversion(replace(one, runtime=Runtime("torch", "9")))
             said = [len(working()), bool(os.environ.get("CAMTRACE_MEMORY_BUDGET"))]
             assert said == ([1, True] if begun else [0, False])
             return replace(one, runtime=Runtime("openvino", "1", 1e-7))
@@ -203,8 +203,8 @@ def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
 
 
 def test_run_request__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp_path, order):
-    def load(*, trying=ignore):
-        trying(encoder())
+    def load(*, before_conversion=ignore):
+        before_conversion(encoder())
         assert working()
         raise EncoderError("small: it cannot be loaded")
 

@@ -245,6 +245,6 @@ def test_other_processes__load_the_same_outputs(photos: PhotoSet, tmp_path: Path
     banks = [Bank.open(tmp_path, key, {"v": {"name": "v"}}, output=output) for output in (None, *layered.outputs)]
     columns = (slice(0, 1280), *layered.columns().values())
     bank = pickle.loads(pickle.dumps(OutputsBank(banks, columns, layered.together.info.dimension)))
-    assert layered.together.elsewhere is not None
-    again = check_same_encoder(layered.together.elsewhere(device="cpu"), bank, "cpu")
+    assert layered.together.reload is not None
+    again = check_same_encoder(layered.together.reload(device="cpu"), bank, "cpu")
     assert again.info.dimension == bank.dim == 1280 + sum(output.dimension for output in layered.outputs)

@@ -1,1 +1,1 @@
-"""Checkpoints of transformers: models, towers, inputs and embeddings."""
+"""Checkpoints of transformers: models, their inputs, and their embeddings."""

@@ -1,19 +1,19 @@
-"""Which outputs of a transformers model are embeddings of an image.
+"""The outputs of a transformers model that are embeddings of an image.
 
 The first line that applies:
 
-- a family of ``FAMILIES``: what its entry says;
-- an image classifier (``...ForImageClassification``): what its last linear layer reads (``transformers_heads.py``);
-- a model that describes images (LLaVA, PaliGemma, Qwen-VL, ...): its vision tower, read by the lines below, and under
-  the name ``projected`` the mean over the tokens that its language model reads (``transformers_towers.py``);
+- a family of ``FAMILIES``: as its entry says;
+- an image classifier (``...ForImageClassification``): the input of its last linear layer;
+- a model that describes images (LLaVA, PaliGemma, Qwen-VL, ...): its vision tower, by the lines below, and under the
+  name ``projected`` the mean over the tokens that its language model reads (``towers.py``);
 - an image and a text tower (CLIP, SigLIP, ALIGN, ...): ``get_image_features``, the projected image features;
 - a vision tower with its projection (``CLIPVisionModelWithProjection``): ``image_embeds``;
-- a pooler without weights, or with weights that are in the checkpoint (DINOv2 and 3, ConvNeXt, ResNet, Swin, ...):
+- a pooler without weights, or with weights in the checkpoint (DINOv2 and 3, ConvNeXt, ResNet, Swin, ...):
   ``pooler_output``;
-- a class token (a ViT whose pooler would be random): it, after the last norm;
+- a class token (a ViT whose pooler would be random): the class token after the last norm;
 - anything else: the mean over positions of the last hidden state.
 
-A family that these general lines would misread is one entry in ``FAMILIES``.
+A family for which these lines are wrong has an entry in ``FAMILIES``.
 """
 
 from __future__ import annotations
@@ -28,73 +28,73 @@ from torch import nn
 from benchmark.encoders.network import pooled
 
 Arguments = Callable[[torch.Tensor], dict[str, torch.Tensor]]
-"""A batch of views -> what the model is called with (``transformers_inputs.py``)."""
+"""A batch of views -> arguments of the model (``inputs.py``)."""
 
 TOWERS = ("vision_tower", "vision_model", "visual", "vision_encoder", "image_encoder", "backbone")
-"""What models call their vision tower."""
+"""Names that models give to their vision tower."""
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Which embedding, as code and in words."""
+    """How to compute an embedding, as code and in words."""
 
     forward: Callable[[Any, torch.Tensor], torch.Tensor]
     """(module, batch of views) -> [n, dimension]."""
     words: str
-    """What a result records as pooling."""
+    """As a result records it, ``EncoderInfo.pooling``."""
     part: str = ""
-    """Name of the submodule that ``forward`` is given and that counts as the encoder; empty for the whole model."""
+    """Name of the submodule that is the encoder and the argument of ``forward``; empty for the whole model."""
 
 
 def _unchanged(config: Any) -> None:
-    """Most families are loaded as they were saved."""
+    """Leaves the configuration as it was saved, which is right for most families."""
 
 
 @dataclass(frozen=True)
 class TransformersFamily:
-    """A ``model_type`` whose embedding the general lines would misread."""
+    """A ``model_type`` whose embedding the general lines would not give."""
 
     embedding: Embedding
-    """The embedding where no other is asked for."""
+    """The default embedding."""
     configure: Callable[[Any], None] = _unchanged
-    """Told the configuration before the model is made."""
+    """Changes the configuration before the model is made."""
     others: Mapping[str, Embedding] = field(default_factory=dict)
     """Further embeddings, by the name that ``?output=`` takes."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with what is known of its checkpoint."""
+    """A loaded model and what is needed to find its embedding."""
 
     model: Any
     """In evaluation mode."""
     missing: frozenset[str]
-    """Names of the weights that the checkpoint did not have."""
+    """Names of the weights that the checkpoint lacks."""
     views: torch.Tensor
-    """Two preprocessed pictures of different shapes, as a batch."""
+    """A batch of two preprocessed pictures of different shapes."""
     arguments: Arguments
 
     def part(self, name: str) -> Loaded:
-        """The same of a submodule."""
+        """A submodule with the same views."""
         inside = frozenset(key.removeprefix(f"{name}.") for key in self.missing if key.startswith(f"{name}."))
         return Loaded(self.model.get_submodule(name), inside, self.views, self.arguments)
 
 
 def plain(views: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Most models take the picture alone."""
+    """Arguments of most models: the pictures alone."""
     return {"pixel_values": views}
 
 
 def tile(views: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Some take tiles: the whole picture is the one tile."""
+    """Arguments of models that take tiles: the whole picture is the only tile."""
     return {"pixel_values": views[:, None]}
 
 
 def general_embedding(loaded: Loaded) -> Embedding:
-    """The embedding of a model that takes pictures alone, by the last five lines at the top.
+    """The embedding of a model that takes pictures alone, by the last five lines of the list above.
 
     Raises:
-        Exception: whatever the model raises where it needs more than a picture.
+        Exception: any error of the model, where it needs more than a picture.
     """
     if hasattr(loaded.model, "get_image_features"):
         return Embedding(ImageFeatures(loaded.arguments), "projected image features (get_image_features)")
@@ -166,11 +166,11 @@ class ClassToken:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over positions, those of padding left out."""
+    """The mean over positions, without those of padding."""
 
     call: Call
     skip: int = 0
-    """Positions at the beginning that are no patches."""
+    """Number of positions at the beginning that are no patches."""
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
         hidden = last_hidden(self.call(model, views))
@@ -178,7 +178,7 @@ class Mean:
 
 
 def mean_over_positions(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """[n, positions, d] or [n, d, height, width] -> [n, d]; positions that the arguments mask are left out."""
+    """[n, positions, d] or [n, d, height, width] -> [n, d]; positions that the arguments mask do not count."""
     mask = arguments.get("pixel_attention_mask")
     if hidden.ndim == 3 and mask is not None and mask.shape == hidden.shape[:2]:
         weights = mask.to(hidden.dtype)[..., None]
@@ -187,13 +187,13 @@ def mean_over_positions(hidden: torch.Tensor, arguments: Mapping[str, torch.Tens
 
 
 def last_hidden(output: Any) -> torch.Tensor:
-    """[n, positions, d] or [n, d, height, width] of an output, the last feature map of a backbone's."""
+    """Last hidden state [n, positions, d] or [n, d, height, width]; of a backbone the last feature map."""
     hidden = getattr(output, "last_hidden_state", None)
     return hidden if hidden is not None else output.feature_maps[-1]
 
 
 def has_class_token(model: nn.Module) -> bool:
-    """Whether the first position is a class token."""
+    """True if the first position is a class token."""
     return any(name.rpartition(".")[2] in ("cls_token", "class_embedding") for name, _ in model.named_parameters())
 
 
@@ -215,8 +215,8 @@ def _flava_class_token(model: Any, pixels: torch.Tensor) -> torch.Tensor:
 def _blip2_projected(model: Any, pixels: torch.Tensor) -> torch.Tensor:
     patches = model.vision_model(pixel_values=pixels).last_hidden_state
     queries = model.query_tokens.expand(len(pixels), -1, -1)
-    read = model.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
-    return model.language_projection(read).mean(1)
+    tokens = model.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
+    return model.language_projection(tokens).mean(1)
 
 
 def _channels_last_mean(model: Any, pixels: torch.Tensor) -> torch.Tensor:
@@ -248,17 +248,17 @@ FAMILIES: dict[str, TransformersFamily] = {
         Embedding(_channels_last_mean, "mean over positions of the last stage"),
     ),
 }
-"""By ``model_type``. A new family is an entry here and a tiny checkpoint in its test."""
+"""Families by ``model_type``. A new one needs an entry here and a tiny checkpoint in its test."""
 
 CLASSIFIERS = ("ForImageClassification", "ForImageClassificationWithTeacher")
-"""How the names of classes end."""
+"""Suffixes of the names of classifier classes."""
 
 NO_PIXELS = ("imagegpt", "perceiver", "shieldgemma2")
-"""``model_type`` of classifiers that read something else than a picture's pixels."""
+"""``model_type`` of classifiers whose input is not pixels."""
 
 
 def classifier_class(config: Any) -> Any | None:
-    """The class of an image classifier that a checkpoint names, or None."""
+    """Class of the image classifier that a configuration names; None if it names none."""
     import transformers
 
     name = (getattr(config, "architectures", None) or [""])[0]
@@ -268,20 +268,20 @@ def classifier_class(config: Any) -> Any | None:
 
 
 def last_linears(model: nn.Module, classes: int) -> list[str]:
-    """Names of the layers that give the logits: the last one, and that of its teacher's tokens where there are two.
+    """Names of the linear layers that give the logits: the last one and, with a distillation token, that token's.
 
     >>> last_linears(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), 2)
     ['2']
     """
     linear = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
-    last = [name for name in linear if getattr(model.get_submodule(name), "out_features", 0) == classes]
-    heads = [name for name in last if "dist" in name]
-    own = [name for name in last if name not in heads]
-    return own[-1:] + heads[-1:]
+    heads = [name for name in linear if getattr(model.get_submodule(name), "out_features", 0) == classes]
+    of_distillation = [name for name in heads if "dist" in name]
+    of_class_token = [name for name in heads if name not in of_distillation]
+    return of_class_token[-1:] + of_distillation[-1:]
 
 
 def cut_classifier(model: nn.Module, classes: int) -> bool:
-    """Replace those layers by the identity, in place. False if there is none."""
+    """Replace ``last_linears`` by the identity, in place. Returns False if there are none."""
     names = last_linears(model, classes)
     for name in names:
         parent, _, last = name.rpartition(".")
@@ -290,37 +290,37 @@ def cut_classifier(model: nn.Module, classes: int) -> bool:
 
 
 def classifier_embedding(loaded: Loaded) -> Embedding:
-    """Of a model whose classifier is cut: its logits are now what the classifier reads."""
-    forward = _Read(loaded.arguments)
+    """The embedding of a model after ``cut_classifier``: its logits are now the input of its classifier."""
+    forward = _ClassifierInput(loaded.arguments)
     return Embedding(forward, f"what its classifier reads: {_words(loaded, forward)}")
 
 
 @dataclass(frozen=True)
-class _Read:
+class _ClassifierInput:
     arguments: Arguments
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
         output = model(**self.arguments(views))
-        own = getattr(output, "cls_logits", None)  # with a teacher: the class token's, not the mean of two tokens'
-        return (output.logits if own is None else own).flatten(1)
+        of_class_token = getattr(output, "cls_logits", None)  # with a distillation token, logits are a mean of two
+        return (output.logits if of_class_token is None else of_class_token).flatten(1)
 
 
 @torch.no_grad()
-def _words(loaded: Loaded, forward: _Read) -> str:
-    """Which vector that is, found by comparing it with the usual ones on one picture."""
-    seen: list[Any] = []
+def _words(loaded: Loaded, forward: _ClassifierInput) -> str:
+    """Description of the classifier's input, by comparison with the usual vectors of two pictures."""
+    outputs: list[Any] = []
     names = (loaded.model.base_model_prefix, *TOWERS)
     base = next((part for name in names if isinstance(part := getattr(loaded.model, name, None), nn.Module)), None)
     if base is None:
         return "the input of its last layer"
-    hook = base.register_forward_hook(lambda module, args, output: seen.append(output))
+    hook = base.register_forward_hook(lambda module, args, output: outputs.append(output))
     try:
         vector = forward(loaded.model, loaded.views)
     finally:
         hook.remove()
-    if not seen or isinstance(seen[0], tuple):
+    if not outputs or isinstance(outputs[0], tuple):
         return "the input of its last layer"
-    hidden, pooler = last_hidden(seen[0]), getattr(seen[0], "pooler_output", None)
+    hidden, pooler = last_hidden(outputs[0]), getattr(outputs[0], "pooler_output", None)
     usual: dict[str, torch.Tensor] = {}
     if hidden.ndim == 3 and has_class_token(loaded.model):
         patches = hidden[:, 1 + int(getattr(loaded.model.config, "num_register_tokens", 0) or 0) :].mean(1)
@@ -330,5 +330,5 @@ def _words(loaded: Loaded, forward: _Read) -> str:
     if pooler is not None:
         usual["pooler_output"] = pooler.flatten(1)
     usual["mean over positions"] = mean_over_positions(hidden, loaded.arguments(loaded.views))
-    near = (words for words, v in usual.items() if v.shape == vector.shape and torch.allclose(v, vector, 1e-4, 1e-5))
-    return next(near, "the input of its last layer")
+    equal = (words for words, v in usual.items() if v.shape == vector.shape and torch.allclose(v, vector, 1e-4, 1e-5))
+    return next(equal, "the input of its last layer")

@@ -1,9 +1,9 @@
-"""What a transformers image processor makes of a photo, as one array of one shape, and back as the model's arguments.
+"""Inputs of transformers models: the image processor's output as an array of fixed shape, and the model's arguments.
 
-Most processors give a picture of one size. Others give patches of the photo's own aspect ratio, as many as fit into a
-budget (NaFlex SigLIP2, Qwen-VL), or a picture of the photo's own aspect ratio (Pixtral, Idefics2): these travel padded
-to the budget, with their true size beside them, so that a view is an array of one shape and what the model gets is what
-the library gives it. Processors that cut a photo into tiles are told to make one of the whole.
+Most processors give a picture of one size. Others preserve the photo's aspect ratio, with as many patches as a budget
+allows (NaFlex SigLIP2, Qwen-VL), or with one picture (Pixtral, Idefics2). These are padded to the budget and stored
+with their true size, so that all views have one shape and the model gets the arguments that the library would give it.
+Processors that cut a photo into tiles are configured to make one tile of the whole photo.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error
 
 PATCHES = 1024
-"""Budget of patches where neither the user nor a smaller one of the checkpoint's says how many."""
+"""Default budget of patches; a smaller budget of the checkpoint takes precedence."""
 
 ONE_PICTURE = {
     "do_image_splitting": False,
@@ -33,59 +33,59 @@ ONE_PICTURE = {
     "do_pan_and_scan": False,
     "keep_aspect_ratio": False,
 }
-"""What processors are told, so that the whole photo becomes one picture of one size."""
+"""Settings of processors with which the whole photo becomes one picture of one size."""
 
 DIGITS = 128
-"""Sizes travel as two numbers below this, which every float type holds exactly."""
+"""Base of sizes in views: two digits below it, which every float type represents exactly."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """How views are made and given to a model."""
+    """How views are made and passed to a model."""
 
     preprocessing: Preprocessing
     arguments: Arguments
-    """A batch of views -> what the model is called with."""
+    """A batch of views -> arguments of the model."""
 
 
 def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust_remote_code: bool) -> Inputs:
-    """The checkpoint's own preprocessing.
+    """The preprocessing of a checkpoint.
 
     Args:
         checkpoint: a folder that holds ``preprocessor_config.json`` or ``processor_config.json``.
         config: of the model.
-        patches: budget of patches; None for the checkpoint's own, or ``PATCHES`` where that is larger.
-        trust_remote_code: allow a processor whose code lies in the folder.
+        patches: budget of patches; None for the checkpoint's, at most ``PATCHES``.
+        trust_remote_code: run the code of a processor that is in the folder.
 
     Raises:
         UsageError: ``patches`` for a processor that makes pictures of one size.
-        EncoderError: there is no processor, or its pictures are not of one size.
+        EncoderError: there is no processor, or its pictures differ in size.
     """
     processor = _processor(checkpoint, trust_remote_code)
-    told = _one_picture(processor)
+    changed = _set_one_picture(processor)
     backend = str(getattr(processor, "backend", "unknown"))
-    record: dict[str, Any] = {"processor": type(processor).__name__, **({"told": told} if told else {})}
-    sample = _try(checkpoint.name, processor, probe_image())
+    record: dict[str, Any] = {"processor": type(processor).__name__, **({"told": changed} if changed else {})}
+    sample = _processed(checkpoint.name, processor, probe_image())
     kind = next((kind for kind in _KINDS if kind.fits(processor, sample)), None)
     if kind is None:
         if patches is not None:
             raise UsageError(f"{checkpoint.name}: its pictures are of one size, so ?patches= has no place")
         library = FirstPicture(processor)
-        made = verified(checkpoint.name, library, candidates_of_processor(processor), backend, **record)
-        return Inputs(made, tile if np.ndim(pixels_of(sample)) == 5 else plain)
+        processing = verified(checkpoint.name, library, candidates_of_processor(processor), backend, **record)
+        return Inputs(processing, tile if np.ndim(pixels_of(sample)) == 5 else plain)
     patch = _patch_side(processor, config)
-    budget = patches or min(PATCHES, kind.own_budget(processor, patch) or PATCHES)
+    budget = patches or min(PATCHES, kind.default_budget(processor, patch) or PATCHES)
     kind.set_budget(processor, budget, patch)
     packed = kind.packing(processor, budget, patch)
     for width, height in PROBE_SIZES:
-        _try(checkpoint.name, packed, probe_image(width, height))
+        _processed(checkpoint.name, packed, probe_image(width, height))
     side = math.isqrt(budget) * patch
-    said = {"size": [side, side], "patches": budget, "patch": patch, "aspect_ratio": "kept", "backend": backend}
-    return Inputs(Preprocessing(packed, None, {**said, "transport": "float32", **record}), packed.arguments)
+    size = {"size": [side, side], "patches": budget, "patch": patch, "aspect_ratio": "kept", "backend": backend}
+    return Inputs(Preprocessing(packed, None, {**size, "transport": "float32", **record}), packed.arguments)
 
 
 def _processor(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
-    """The checkpoint's image processor, PIL backend if its class has one."""
+    """The checkpoint's image processor, with the PIL backend if its class has one."""
     import transformers
 
     names = ("preprocessor_config.json", "processor_config.json")
@@ -98,14 +98,15 @@ def _processor(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
         return transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, **options)
 
 
-def _one_picture(processor: Any) -> dict[str, Any]:
-    told = {name: value for name, value in ONE_PICTURE.items() if getattr(processor, name, None)}
-    for name, value in told.items():
+def _set_one_picture(processor: Any) -> dict[str, Any]:
+    """Apply ``ONE_PICTURE``; returns the settings that changed."""
+    changed = {name: value for name, value in ONE_PICTURE.items() if getattr(processor, name, None)}
+    for name, value in changed.items():
         setattr(processor, name, value)
-    return told
+    return changed
 
 
-def _try(name: str, function: Callable[..., Any], picture: Image.Image) -> Any:
+def _processed(name: str, function: Callable[..., Any], picture: Image.Image) -> Any:
     try:
         return (
             function(picture) if not hasattr(function, "preprocess") else function(images=picture, return_tensors="np")
@@ -114,9 +115,9 @@ def _try(name: str, function: Callable[..., Any], picture: Image.Image) -> Any:
         raise EncoderError(f"{name}: its preprocessing fails ({describe_error(error)})") from error
 
 
-def pixels_of(made: Any) -> Any:
-    """Of what a processor gives; one class of the library gives the array itself."""
-    return made["pixel_values"] if hasattr(made, "keys") else made
+def pixels_of(output: Any) -> Any:
+    """Pixels in the output of a processor; one class of the library returns the array itself."""
+    return output["pixel_values"] if hasattr(output, "keys") else output
 
 
 def _patch_side(processor: Any, config: Any) -> int:
@@ -128,7 +129,8 @@ def _patch_side(processor: Any, config: Any) -> int:
 
 @dataclass(frozen=True)
 class FirstPicture:
-    """A transformers image processor as a library preprocessing: its picture, or the first, which is of the whole."""
+    """A transformers image processor as a library preprocessing. Of several pictures the first shows the whole
+    photo."""
 
     processor: Any
 
@@ -141,21 +143,21 @@ class FirstPicture:
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches of a photo under a budget, [budget + 1, values]: the last row holds the numbers of rows and columns."""
+    """Patches of a photo, [budget + 1, values]; the last row holds the numbers of rows and columns of patches."""
 
     processor: Any
     budget: int
     patch: int
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        made = self.processor(images=image, return_tensors="np")
-        rows = np.asarray(made["pixel_values"], dtype=np.float32)
+        output = self.processor(images=image, return_tensors="np")
+        rows = np.asarray(output["pixel_values"], dtype=np.float32)
         rows = rows[0] if rows.ndim == 3 else rows.reshape(len(rows), -1)
         array = np.zeros((self.budget + 1, rows.shape[1]), np.float32)
         if len(rows) > self.budget:
             raise EncoderError(f"{len(rows)} patches, where {self.budget} were asked for")
         array[: len(rows)] = rows
-        grid = made["spatial_shapes"] if "spatial_shapes" in made else made["image_grid_thw"]
+        grid = output["spatial_shapes"] if "spatial_shapes" in output else output["image_grid_thw"]
         array[-1, :4] = _digits(np.asarray(grid)[0][-2:])
         return array
 
@@ -169,8 +171,8 @@ class PaddedPatches(Patches):
 
     def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
         shapes = _numbers(views[:, -1, :4])
-        place = torch.arange(self.budget, device=views.device)
-        mask = (place[None] < shapes.prod(1, keepdim=True)).to(torch.int32)
+        positions = torch.arange(self.budget, device=views.device)
+        mask = (positions[None] < shapes.prod(1, keepdim=True)).to(torch.int32)
         return {"pixel_values": views[:, :-1], "pixel_attention_mask": mask, "spatial_shapes": shapes}
 
 
@@ -179,24 +181,23 @@ class JoinedPatches(Patches):
     """Qwen-VL: the patches of all photos in one sequence, with their grids."""
 
     form: tuple[int, ...] = ()
-    """Of one patch, where the model is not given them flat (PaddleOCR-VL)."""
+    """Shape of one patch, where the model does not take flat patches (PaddleOCR-VL)."""
 
     def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
         shapes = _numbers(views[:, -1, :4])
-        kept = [view[:n] for view, n in zip(views, shapes.prod(1).tolist(), strict=True)]
         grids = torch.cat([torch.ones_like(shapes[:, :1]), shapes], 1)
-        patches = torch.cat(kept)
+        patches = torch.cat([view[:n] for view, n in zip(views, shapes.prod(1).tolist(), strict=True)])
         return {"pixel_values": patches.unflatten(1, self.form) if self.form else patches, "image_grid_thw": grids}
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture of the photo's aspect ratio on a square, [3, side + 1, side]: the last row holds its true size."""
+    """A picture with the photo's aspect ratio on a square, [3, side + 1, side]; the last row holds its true size."""
 
     processor: Any
     side: int
     masked: bool
-    """Whether the model is given a mask of pixels; else the sizes."""
+    """True if the model takes a mask of pixels, False if it takes sizes."""
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         pixels = FirstPicture(self.processor)(image)
@@ -218,7 +219,7 @@ class Canvas:
 
 
 def _digits(numbers: np.ndarray) -> np.ndarray:
-    """Whole numbers as pairs of digits.
+    """Integers as pairs of digits to the base ``DIGITS``.
 
     >>> _digits(np.array([3, 300])).tolist()
     [0, 3, 2, 44]
@@ -227,18 +228,20 @@ def _digits(numbers: np.ndarray) -> np.ndarray:
 
 
 def _numbers(digits: torch.Tensor) -> torch.Tensor:
-    """Back: [n, 4] -> int64 [n, 2]."""
+    """Inverse of ``_digits``: [n, 4] -> int64 [n, 2]."""
     pairs = digits.round().long().reshape(len(digits), 2, 2)
     return pairs[..., 0] * DIGITS + pairs[..., 1]
 
 
 class _NaFlex:
+    """Padded patches with ``spatial_shapes``."""
+
     @staticmethod
     def fits(processor: Any, sample: Any) -> bool:
         return "spatial_shapes" in sample
 
     @staticmethod
-    def own_budget(processor: Any, patch: int) -> int:
+    def default_budget(processor: Any, patch: int) -> int:
         return int(processor.max_num_patches)
 
     @staticmethod
@@ -251,12 +254,14 @@ class _NaFlex:
 
 
 class _Grid:
+    """Joined patches with ``image_grid_thw``."""
+
     @staticmethod
     def fits(processor: Any, sample: Any) -> bool:
         return "image_grid_thw" in sample
 
     @staticmethod
-    def own_budget(processor: Any, patch: int) -> int:
+    def default_budget(processor: Any, patch: int) -> int:
         return int(processor.size["longest_edge"]) // patch**2
 
     @staticmethod
@@ -271,6 +276,8 @@ class _Grid:
 
 
 class _Canvas:
+    """Pictures of several sizes with a mask or ``image_sizes``."""
+
     @staticmethod
     def fits(processor: Any, sample: Any) -> bool:
         if "pixel_attention_mask" not in sample and "image_sizes" not in sample:
@@ -279,7 +286,7 @@ class _Canvas:
         return len(shapes) > 1
 
     @staticmethod
-    def own_budget(processor: Any, patch: int) -> int:
+    def default_budget(processor: Any, patch: int) -> int:
         return (int(processor.size["longest_edge"]) // patch) ** 2
 
     @staticmethod

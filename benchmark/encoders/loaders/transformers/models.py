@@ -1,6 +1,6 @@
 """Encoders of the transformers library, from a folder that ``save_pretrained`` wrote.
 
-Which outputs are embeddings is decided in ``transformers_embeddings.py``, what a view is in ``transformers_inputs.py``.
+``embeddings.py`` decides which outputs are embeddings, ``inputs.py`` how views are made.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from benchmark.encoders.loaders.transformers.towers import (
     without_language_layers,
 )
 from benchmark.encoders.loaders.weights_check import (
-    Arrival,
+    LoadReport,
     require_finite,
     require_weights,
     shape_words,
-    silence,
     unread_outside,
+    zero_unread,
 )
 from benchmark.encoders.network import Network, network_encoder, probe_image
 from benchmark.encoders.placement import placement
@@ -64,7 +64,7 @@ VIDEOS: Mapping[str, str] = {
     "instructblipvideo": "Salesforce/instructblip-vicuna-7b",
     "tvp": "microsoft/resnet-50",
 }
-"""Nearest encoder of images, by ``model_type`` of a model of videos."""
+"""``model_type`` of a video model -> nearest image encoder."""
 
 TOKENS: Mapping[str, str] = {
     "imagegpt": "google/vit-base-patch16-224-in21k",
@@ -87,7 +87,7 @@ TOKENS: Mapping[str, str] = {
     "mllama": "google/siglip2-base-patch16-256",
     "pix2struct": "google/siglip2-base-patch16-256",
 }
-"""Nearest encoder of images, by ``model_type`` of a model whose features need more, or other things, than pixels."""
+"""``model_type`` of a model whose features need other input than pixels -> nearest image encoder."""
 
 READS: Mapping[str, str] = {
     "input_ids": "text",
@@ -95,16 +95,20 @@ READS: Mapping[str, str] = {
     "input_features": "sound",
     "pixel_values_videos": "videos",
 }
-"""What a model reads, by the name that its class gives its main input."""
+"""Name of a model's main input -> what the model reads."""
 
 PARTS = ("vision_config", "vq_config", "image_config", "encoder")
-"""Where configurations have what reads a picture in a model whose main input is another."""
+"""Attributes of configurations for the part that reads pictures, in models with another main input."""
 
 NEAREST = "google/siglip2-base-patch16-256"
 
 
 def refuse_what_reads_no_photo(name: str, config: Any) -> None:
-    """Say so, and what is nearest.
+    """Refuse models that are no image encoders, with the nearest image encoder.
+
+    Args:
+        name: of the encoder.
+        config: of the model.
 
     Raises:
         UsageError: a model of videos, text or sound, or one whose features are not of a picture alone.
@@ -122,14 +126,14 @@ def refuse_what_reads_no_photo(name: str, config: Any) -> None:
 
 
 def _reads_something_else(config: Any) -> str:
-    """What a model reads that has no part for pictures; empty if it has one, or if nobody knows."""
+    """What a model without a part for pictures reads; empty if it has one, or if it is unknown."""
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
     if any(getattr(config, part, None) is not None for part in PARTS):
         return ""
     try:
         model = MODEL_MAPPING[type(config)]
-    except (KeyError, ImportError, AttributeError):  # a class of somebody's repository, or one without a base model
+    except (KeyError, ImportError, AttributeError):  # a class from a repository, or one without a base model
         return ""
     if not isinstance(model, type) or hasattr(model, "get_image_features"):
         return ""
@@ -140,14 +144,18 @@ TEXT_PARTS = (
     *("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature"),
     *("language_model", "lm_head", "embed_tokens", "audio_tower", "embed_audio"),
 )
-"""Attributes of models that take no part in an image's embedding; dropped after loading."""
+"""Attributes of models that the embedding of an image does not use; deleted after loading."""
 
 PROJECTIONS = ("visual_projection", "vision_projection", "image_projection")
-"""What two-tower models call the projection of their image tower."""
+"""Names of the projection of the image tower in models with two towers."""
 
 
 def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
-    """An encoder from a folder that ``save_pretrained`` wrote.
+    """Load a folder that ``save_pretrained`` wrote.
+
+    Args:
+        checkpoint: the folder and its options.
+        request: gives device, dtype and ``trust_remote_code``.
 
     Raises:
         UsageError: a model of text, sound or video, an output that it does not have, or code from the Hub without
@@ -161,14 +169,14 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
         refuse_what_reads_no_photo(checkpoint.name, config)
         inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
-        model, arrival = _load(checkpoint, config, request.trust_remote_code)
+        model, report = _load(checkpoint, config, request.trust_remote_code)
         two_towers = hasattr(model, "get_image_features")
         if two_towers:
             drop_text(model)
-        loaded = Loaded(model, frozenset(arrival.missing), _probe_batch(inputs), inputs.arguments)
+        loaded = Loaded(model, frozenset(report.missing), _probe_batch(inputs), inputs.arguments)
         embeddings = _embeddings(checkpoint.name, loaded)
         output, embedding = _chosen(checkpoint, embeddings)
-        ignored = _require_weights(checkpoint.name, loaded, arrival, embedding)
+        ignored = _require_weights(checkpoint.name, loaded, report, embedding)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
         return network_encoder(
             Network(
@@ -196,8 +204,8 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         )
 
 
-def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, Arrival]:
-    """The model in evaluation mode, and what became of the checkpoint's weights."""
+def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, LoadReport]:
+    """The model in evaluation mode, and the report of its weights."""
     if config.model_type in FAMILIES:
         FAMILIES[config.model_type].configure(config)
     classifier = classifier_class(config)
@@ -213,22 +221,22 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
     try:
         model, report = source.from_pretrained(checkpoint.folder, **options)
     except RuntimeError as error:
-        if "mismatch" in str(error):  # the library says which in its log alone
+        if "mismatch" in str(error):  # the library names the weights in its log only
             _, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
-            mismatched = tuple(shape_words(*one) for one in report["mismatched_keys"])
-            require_weights(checkpoint.name, Arrival(mismatched=mismatched))
+            mismatched = tuple(shape_words(*weight) for weight in report["mismatched_keys"])
+            require_weights(checkpoint.name, LoadReport(mismatched=mismatched))
         raise
     if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
-        with contextlib.suppress(TypeError):  # a class whose pooler is left out unless asked for (data2vec)
+        with contextlib.suppress(TypeError):  # a class with a pooler on request only (data2vec)
             model, report = source.from_pretrained(checkpoint.folder, add_pooling_layer=True, **options)
     if classifier is not None and not cut_classifier(model, config.num_labels):
         raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
     missing = set(report["missing_keys"]) & set(model.state_dict())
-    return model.eval(), Arrival(tuple(missing), tuple(report["unexpected_keys"]))
+    return model.eval(), LoadReport(tuple(missing), tuple(report["unexpected_keys"]))
 
 
 def _model_class(config: Any) -> Any:
-    """``AutoModel``; a vision tower saved with its projection keeps it, and what has no base model is itself."""
+    """``AutoModel``; or the class of the checkpoint for a vision tower with projection, or without a base model."""
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
@@ -240,10 +248,10 @@ def _model_class(config: Any) -> Any:
 
 
 def _embeddings(name: str, loaded: Loaded) -> dict[str, Embedding]:
-    """What the model can give of a picture, the default first.
+    """Embeddings that the model gives of a picture, the default first.
 
     Raises:
-        UsageError: nothing.
+        UsageError: there are none.
     """
     config, model = loaded.model.config, loaded.model
     reads_images = hasattr(model, "get_image_features") or getattr(model, "main_input_name", "") == "pixel_values"
@@ -255,17 +263,17 @@ def _embeddings(name: str, loaded: Loaded) -> dict[str, Embedding]:
     if classifier_class(config) is not None:
         return {"default": classifier_embedding(loaded)}
     if describes_images(config):
-        found = image_text_embeddings(loaded)
-        if found:
-            return found
-    gone = next((p for p in PROJECTIONS if any(key.startswith(f"{p}.") for key in loaded.missing)), None)
-    if gone is None:
+        embeddings = image_text_embeddings(loaded)
+        if embeddings:
+            return embeddings
+    lacking = next((p for p in PROJECTIONS if any(key.startswith(f"{p}.") for key in loaded.missing)), None)
+    if lacking is None:
         try:
             return {"default": general_embedding(loaded)}
         except Exception as error:  # any model, any error: it needs more than a picture
             tower, reason = tower_embedding(loaded), first_line(error)
     else:
-        tower, reason = tower_embedding(loaded), f"the checkpoint lacks {gone}"
+        tower, reason = tower_embedding(loaded), f"the checkpoint lacks {lacking}"
     if tower is None:
         kind = f"{type(model).__name__}, which does not give features of a picture alone"
         raise UsageError(f"{name} is a {kind} ({reason}); use the encoder of images that it was made from")
@@ -286,21 +294,21 @@ def _patches(checkpoint: Checkpoint) -> int | None:
     return None if text is None else int(text)
 
 
-def _require_weights(name: str, loaded: Loaded, arrival: Arrival, embedding: Embedding) -> list[str]:
-    """Refuse an embedding that would depend on random weights; what was ignored, in words."""
+def _require_weights(name: str, loaded: Loaded, report: LoadReport, embedding: Embedding) -> list[str]:
+    """Refuse an embedding that would depend on random weights; returns sentences about ignored weights."""
     model, part = loaded.model, embedding.part
     outside = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
-    missing = set(arrival.missing) & set(model.state_dict())  # the text tower is gone by now
-    ignored = require_weights(name, replace(arrival, missing=tuple(missing)), outside)
+    missing = set(report.missing) & set(model.state_dict())  # without the text tower, which is deleted
+    ignored = require_weights(name, replace(report, missing=tuple(missing)), outside)
     module = model.get_submodule(part)
-    silenced = [key.removeprefix(f"{part}." if part else "") for key in missing if not outside(key)]
-    silence(name, module, silenced, lambda: embedding.forward(module, loaded.views))
+    unread = [key.removeprefix(f"{part}." if part else "") for key in missing if not outside(key)]
+    zero_unread(name, module, unread, lambda: embedding.forward(module, loaded.views))
     require_finite(name, module)
     return ignored
 
 
 def drop_text(model: nn.Module) -> None:
-    """Take the text tower out of a model, in place."""
+    """Delete the text tower of a model, in place."""
     for part in TEXT_PARTS:
         if hasattr(model, part):
             delattr(model, part)
@@ -315,7 +323,7 @@ def _probe_batch(inputs: Inputs) -> torch.Tensor:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Loading reports and progress bars of the library stay out of the way; errors do not."""
+    """Within it the library shows errors, but no loading reports and no progress bars."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -331,6 +339,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_sentence(name: str, trust_remote_code: bool) -> Iterator[None]:
+    """Within it, any error of the library becomes an error of one sentence."""
     try:
         yield
     except CamtraceError:

@@ -1,7 +1,7 @@
-"""Models that describe images: their vision tower, and the tokens that their language model reads.
+"""Embeddings of models that describe images: their vision tower, and the tokens that their language model reads.
 
-The language model takes no part in either: it is made without layers, so that a checkpoint of seven billion weights is
-read for its tower and its projection alone.
+Neither needs the language model. It is made without layers, so that of a checkpoint with seven billion weights only the
+tower and the projection are read.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from benchmark.encoders.loaders.transformers.embeddings import (
 )
 
 LAYERS = ("num_hidden_layers", "num_layers", "decoder_layers", "encoder_layers", "num_decoder_layers")
-"""What configurations of language models call their depth."""
+"""Names that configurations of language models give to their depth."""
 
 
 def describes_images(config: Any) -> bool:
-    """Whether a configuration is of a model from image and text to text.
+    """True for the configuration of a model from image and text to text.
 
     >>> from types import SimpleNamespace
     >>> describes_images(SimpleNamespace(model_type="llava")), describes_images(SimpleNamespace(model_type="clip"))
@@ -44,7 +44,7 @@ def describes_images(config: Any) -> bool:
 
 
 def without_language_layers(config: Any) -> None:
-    """Tell a configuration, in place, to make the language model without layers."""
+    """Change a configuration, in place, so that the language model is made without layers."""
     text = config.get_text_config()
     if text is getattr(config, "vision_config", None):
         return
@@ -57,72 +57,72 @@ def without_language_layers(config: Any) -> None:
 
 
 def tower_name(model: Any) -> str | None:
-    """The submodule that is the vision tower of a model, or None."""
+    """Name of the submodule that is the vision tower of a model; None if there is none."""
     names = (*TOWERS, "encoder") if getattr(model, "main_input_name", "") == "pixel_values" else TOWERS
-    found = (name for name in names if isinstance(getattr(model, name, None), torch.nn.Module))
-    return next(found, None)
+    return next((name for name in names if isinstance(getattr(model, name, None), torch.nn.Module)), None)
 
 
 def tower_embedding(loaded: Loaded) -> Embedding | None:
-    """The vision tower of a model, read as if it had been saved alone; None if there is none that takes a picture."""
+    """The embedding of a model's vision tower, as if it had been saved alone; None if it needs more than a picture."""
     name = tower_name(loaded.model)
     if name is None:
         return None
     if loaded.arguments is tile:  # a tower sees one picture
         loaded = replace(loaded, arguments=plain)
     try:
-        found = general_embedding(loaded.part(name))
+        embedding = general_embedding(loaded.part(name))
         with torch.no_grad():
-            made = found.forward(loaded.model.get_submodule(name), loaded.views)
+            vectors = embedding.forward(loaded.model.get_submodule(name), loaded.views)
     except Exception:  # any model, any error: it needs more than a picture
         return None
-    if made.ndim != 2 or len(made) != len(loaded.views):
+    if vectors.ndim != 2 or len(vectors) != len(loaded.views):
         return None
-    return Embedding(found.forward, f"vision tower, not projected: {found.words}", name)
+    return Embedding(embedding.forward, f"vision tower, not projected: {embedding.words}", name)
 
 
 def image_text_embeddings(loaded: Loaded) -> dict[str, Embedding]:
-    """By name: ``tower`` and, where the model has it, ``projected``; the first is the default."""
-    found: dict[str, Embedding] = {}
+    """Embeddings by name: ``tower`` and, where the model has it, ``projected``; the first is the default."""
+    embeddings: dict[str, Embedding] = {}
     model, arguments = loaded.model, loaded.arguments
     tower = tower_embedding(loaded)
     if tower is not None:
-        found["tower"] = tower
+        embeddings["tower"] = tower
     project = _projection(loaded)
     if project is not None:
         if tower is None:
             words = "vision tower, not projected: mean over positions of the last hidden state"
-            found["tower"] = Embedding(TowerTokens(arguments, _patch_size(model.config)), words)
-        found["projected"] = Embedding(project, "mean over the projected image tokens that its language model reads")
-    return found
+            embeddings["tower"] = Embedding(TowerTokens(arguments, _patch_size(model.config)), words)
+        words = "mean over the projected image tokens that its language model reads"
+        embeddings["projected"] = Embedding(project, words)
+    return embeddings
 
 
 def _projection(loaded: Loaded) -> Callable[[Any, torch.Tensor], torch.Tensor] | None:
     for project in (ProjectedTokens(loaded.arguments), LlavaTokens()):
         try:
             with torch.no_grad():
-                made = project(loaded.model, loaded.views)
+                vectors = project(loaded.model, loaded.views)
         except Exception:  # any model, any error
             continue
-        if made.ndim == 2 and len(made) == len(loaded.views):
+        if vectors.ndim == 2 and len(vectors) == len(loaded.views):
             return project
     return None
 
 
 @dataclass(frozen=True)
 class ProjectedTokens:
-    """The mean over what ``get_image_features`` hands to the language model, for each picture."""
+    """For each picture, the mean over the tokens that ``get_image_features`` passes to the language model."""
 
     arguments: Arguments
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
         tokens = model.get_image_features(**self.arguments(views)).pooler_output
-        return torch.stack([of_one.reshape(-1, of_one.shape[-1]).mean(0) for of_one in tokens])
+        return torch.stack([of_picture.reshape(-1, of_picture.shape[-1]).mean(0) for of_picture in tokens])
 
 
 @dataclass(frozen=True)
 class LlavaTokens:
-    """The same where the whole picture is one tile of several (LLaVA-NeXT): the tile alone through the projection."""
+    """The mean over projected tokens of models with tiles (LLaVA-NeXT); the whole picture is the only tile."""
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
         config = model.config
@@ -136,7 +136,7 @@ class LlavaTokens:
 
 @dataclass(frozen=True)
 class TowerTokens:
-    """The mean over the tower's last hidden state, for each picture, where pictures of many sizes are one sequence."""
+    """For each picture, the mean over the tower's last hidden state, which may join pictures of many sizes."""
 
     arguments: Arguments
     patch: int
@@ -159,7 +159,7 @@ class TowerTokens:
 
 
 def _masked_mean(hidden: torch.Tensor, mask: torch.Tensor, patch: int) -> torch.Tensor:
-    """hidden [n, positions, d], mask of positions [n, positions] or of pixels [n, 1, height, width]."""
+    """hidden [n, positions, d], mask of positions [n, positions] or of pixels [n, 1, height, width] -> [n, d]."""
     if mask.ndim > 2:
         pixels = mask.reshape(len(hidden), 1, *mask.shape[-2:]).float()
         mask = torch.nn.functional.max_pool2d(pixels, patch).flatten(1)
