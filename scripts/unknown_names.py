@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.exif import ATTRIBUTES, OTHER, UNKNOWN, canonical_model, device_type, known_make
-from builders.flickrexif.build.collect import CollectedPhoto, each_photo
+from builders.flickrexif.assemble.collect import CollectedPhoto, each_photo
 from builders.flickrexif.store.store import State
 
 

@@ -1,4 +1,4 @@
-from .build.rows import photo_features
+from .assemble.rows import photo_features
 from .store.tombstones import TOMBSTONES_FILE, taken_down_rows
 
 __all__ = [

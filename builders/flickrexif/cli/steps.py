@@ -230,8 +230,8 @@ def _import(options: argparse.Namespace) -> int:
 def _build(options: argparse.Namespace) -> int:
     from builders.errors import unknown_name
     from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
-    from builders.flickrexif.build.build import BuildPlan, build
-    from builders.flickrexif.build.check_splits import SPLIT_FILE_SUFFIXES
+    from builders.flickrexif.assemble.build import BuildPlan, build
+    from builders.flickrexif.assemble.check_splits import SPLIT_FILE_SUFFIXES
     from builders.flickrexif.store.store import State
     from builders.splits import Sizes
     from builders.untrusted import list_folder
@@ -268,7 +268,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    from builders.flickrexif.build.local_copy import load_local_copy
+    from builders.flickrexif.assemble.local_copy import load_local_copy
     from builders.flickrexif.store.store import State
 
     with State(options.state, create=True) as state:
@@ -289,7 +289,7 @@ def _load(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from builders.flickrexif.build.check_splits import tables_to_check
+    from builders.flickrexif.assemble.check_splits import tables_to_check
     from builders.splits import validate
 
     report = validate(tables_to_check(options.paths))

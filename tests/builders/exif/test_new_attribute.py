@@ -38,7 +38,7 @@ import json, sys
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, acquisition_from_raw, acquisition_from_tags, label
 from builders.flickrexif import photo_features
 from builders.flickrexif.api.exif_answers import entries_from_response
-from builders.flickrexif.build.rows import METADATA_FEATURES
+from builders.flickrexif.assemble.rows import METADATA_FEATURES
 from builders.data_specs import open_photos
 
 photos = open_photos(f"exif-folder:{sys.argv[1]}?min-photos=5")

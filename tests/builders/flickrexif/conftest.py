@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from builders.flickrexif.build.build import BuildPlan, build
-from builders.flickrexif.build.inspect_files import inspect_files
+from builders.flickrexif.assemble.build import BuildPlan, build
+from builders.flickrexif.assemble.inspect_files import inspect_files
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.store import State

@@ -19,9 +19,9 @@ from builders.errors import DataError
 from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
 from builders.flickrexif.api.exif_answers import dumps
 from builders.flickrexif.api.licences import LICENCES
-from builders.flickrexif.build.build import BuildPlan, build, sources_of
-from builders.flickrexif.build.check_splits import folder_tables, tables_to_check
-from builders.flickrexif.build.collect import collect
+from builders.flickrexif.assemble.build import BuildPlan, build, sources_of
+from builders.flickrexif.assemble.check_splits import folder_tables, tables_to_check
+from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.store.store import State
 from builders.splits.report import validate

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.dataset import read_build
-from builders.flickrexif.build.build import BuildPlan, build
+from builders.flickrexif.assemble.build import BuildPlan, build
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.store import State

@@ -10,8 +10,8 @@ import pytest
 from builders.dataset import read_build
 from builders.errors import DataError
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response
-from builders.flickrexif.build.build import BuildPlan, build
-from builders.flickrexif.build.collect import collect
+from builders.flickrexif.assemble.build import BuildPlan, build
+from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.cli.steps import main
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.search.import_ids import import_rows

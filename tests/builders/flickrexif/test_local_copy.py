@@ -8,8 +8,8 @@ import pytest
 
 from builders.errors import DataError, UsageError
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response
-from builders.flickrexif.build.build import BuildPlan, build
-from builders.flickrexif.build.local_copy import load_local_copy
+from builders.flickrexif.assemble.build import BuildPlan, build
+from builders.flickrexif.assemble.local_copy import load_local_copy
 from builders.flickrexif.cli.steps import main
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Features, Image, Value
 from benchmark.publishing.table import SCHEMA
 from builders.__main__ import main
 from builders.dataset import read_build
-from builders.flickrexif.build.rows import METADATA_FEATURES
+from builders.flickrexif.assemble.rows import METADATA_FEATURES
 from builders.paircams.build import PAIR_FEATURES
 from builders.processed import write_recipe
 from builders.publish.cli import PLACE, VIEWER_MARK, card_in

@@ -15,7 +15,7 @@ from builders.__main__ import main
 from builders.dataset import read_build
 from builders.exif.acquisition import acquisition_from_file
 from builders.exif.attributes import STUDY_ATTRIBUTES
-from builders.flickrexif.build.rows import photo_features
+from builders.flickrexif.assemble.rows import photo_features
 from builders.paircams.build import PAIR_FEATURES
 from builders.simcams import bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs, simcams_features

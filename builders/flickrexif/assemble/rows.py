@@ -26,7 +26,7 @@ from builders.dataset import (
 )
 from builders.errors import PhotoError
 from builders.exif import ATTRIBUTES
-from builders.flickrexif.build.collect import TableRows
+from builders.flickrexif.assemble.collect import TableRows
 from builders.photos import UNLABELLED
 
 METADATA = "metadata"

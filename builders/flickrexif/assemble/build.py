@@ -26,9 +26,9 @@ from builders.dataset import (
 )
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version
-from builders.flickrexif.build.collect import Collection, codes_and_words, collect
-from builders.flickrexif.build.inspect_files import inspect_files
-from builders.flickrexif.build.rows import (
+from builders.flickrexif.assemble.collect import Collection, codes_and_words, collect
+from builders.flickrexif.assemble.inspect_files import inspect_files
+from builders.flickrexif.assemble.rows import (
     METADATA,
     METADATA_FEATURES,
     RowMaker,

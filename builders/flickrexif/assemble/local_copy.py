@@ -30,7 +30,7 @@ from builders.dataset import (
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.api.licences import LICENCES
 from builders.flickrexif.api.search_results import is_nsid, photo_id
-from builders.flickrexif.build.rows import METADATA, UNPINNED, RowMaker, photo_features, write_photos
+from builders.flickrexif.assemble.rows import METADATA, UNPINNED, RowMaker, photo_features, write_photos
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan
 from builders.flickrexif.store.photos import ImportedPhoto, import_photos

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from builders.dataset import PHOTOS, Build, read_build
 from builders.errors import DataError, UsageError
-from builders.flickrexif.build.rows import METADATA
+from builders.flickrexif.assemble.rows import METADATA
 from builders.photos import HUB_SPLITS
 from builders.splits import SplitTable, read_split_file, text_column
 from builders.untrusted import list_folder, parquet_error_text, read_table, table_schema, unreadable_table
