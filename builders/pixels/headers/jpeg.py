@@ -155,10 +155,15 @@ def _take_segment(found: StructureOfJpeg, marker: int, payload: bytes) -> None:
             at += 17 + sum(payload[at + 1 : at + 17])
     elif marker == 0xDD and len(payload) >= 2:
         found.restart = payload[0] << 8 | payload[1]
-    elif marker in _START_OF_FRAME and found.frame is None and len(payload) >= 6 + 3 * payload[5]:
+    elif marker in _START_OF_FRAME and found.frame is None and _has_frame(payload):
         height, width, components = _read_frame(payload)
         if components:
             found.frame = FrameOfJpeg(marker, payload[0], width, height, tuple(components))
+
+
+def _has_frame(payload: bytes) -> bool:
+    """True if a start of frame is long enough for its six fixed bytes and the components that the sixth counts."""
+    return len(payload) >= 6 and len(payload) >= 6 + 3 * payload[5]
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:

@@ -242,3 +242,12 @@ def test_read_jpeg_header__what_is_odd_but_whole():
 )
 def test_subsampling_name(sampling, name):
     assert subsampling_name(sampling) == name
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_read_structure__a_start_of_frame_that_is_cut_short_is_no_frame(count):
+    """The number of components stands in its sixth byte."""
+    structure = read_structure(START + segment(0xC0, bytes(count)) + SCAN)
+    assert structure.frame is None
+    assert structure.markers == [0xC0]
+    assert structure.complete
