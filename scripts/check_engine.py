@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo  # noqa: E402
 from builders.errors import PhotoError  # noqa: E402
+from builders.kernels import VARIABLE  # noqa: E402
 from builders.pixels.decode import decode_rgb  # noqa: E402
 from builders.pixels.engine import selection  # noqa: E402
 from builders.pixels.parameters import PROCESSINGS, Processing  # noqa: E402
@@ -73,7 +74,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, action="append", default=[], metavar="DIR", help="repeatable")
     parser.add_argument("--seed", type=int, default=0, help="of the odd cases")
     args = parser.parse_args()
-    os.environ[selection.VARIABLE] = "numba"
+    os.environ[VARIABLE] = "numba"
     started = time.monotonic()
     selection.chosen_engine()
     simd = "off" if os.environ.get("JSIMD_FORCENONE") else "on"

@@ -29,6 +29,7 @@ if __name__ == "__main__":
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.recipe import ProcessingViews
 from builders.errors import missing_package
+from builders.kernels import VARIABLE
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS
@@ -108,12 +109,12 @@ def _each(photo: bytes) -> Views:
 
 def _with(engine: str, make: Callable[[], Any]) -> Any:
     """``make()`` with the engine forced."""
-    before = os.environ.get(selection.VARIABLE, "")
-    os.environ[selection.VARIABLE] = engine
+    before = os.environ.get(VARIABLE, "")
+    os.environ[VARIABLE] = engine
     try:
         return make()
     finally:
-        os.environ[selection.VARIABLE] = before
+        os.environ[VARIABLE] = before
 
 
 def _photo(name: str, size: tuple[int, int]) -> bytes:

@@ -14,7 +14,7 @@ from benchmark.encoders import Encoder
 from benchmark.views import view_stream
 from benchmark.views.choose import BY_PILLOW, ENOUGH_WORKERS
 from benchmark.views.recipe import ProcessingViews
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine
 from gpu_parts.networks import TINY, VIT, filled, mixed_files, random_network

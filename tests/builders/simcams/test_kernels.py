@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 from pathlib import Path
 
@@ -266,14 +267,14 @@ def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, mo
 
 
 def test_chosen_stages__without_numba(afresh, monkeypatch):
-    monkeypatch.setattr(stages.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert stages.chosen_stages() is stages.numpy_stages()
 
 
 @pytest.fixture
 def own_kernels(tmp_path, monkeypatch):
     """A machine that has compiled nothing; what would compile leaves a file."""
-    monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(background, "kernel_folder", lambda files: tmp_path / "kernels")
     monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     monkeypatch.setattr(compiling.SIMCAMS_KERNELS, "_process", None)
     return tmp_path
