@@ -6,7 +6,7 @@ from .manifest import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, 
 from .parquet_writer import RowsBuilder, item_ranges
 from .shards import ShardJob, file_sha256, items_per_shard
 from .shared_shards import PHOTOS, Group, LabelledPart, SharedShards, grouped
-from .write import FAILURES_FILE, SplitShards, default_workers, write_groups, write_shards, write_splits
+from .write import FAILURES_FILE, SplitShards, write_groups, write_shards, write_splits
 
 __all__ = [
     "BUILD_FILE",
@@ -27,7 +27,6 @@ __all__ = [
     "SharedShards",
     "SplitShards",
     "claim_folder",
-    "default_workers",
     "estimate_space",
     "file_sha256",
     "finish_folder",

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import pickle
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +22,7 @@ from builders.dataset.shards import (
 )
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
-from builders.processes import deferred_signals, exit_with_parent, memory_budget, setup_child
+from builders.processes import WorkerKilled, memory_budget, run_in_pool
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -146,7 +140,7 @@ def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, pr
                 done[j, n] = write_shard(jobs[j], n, bar.update)
         elif missing:
             missing.sort(key=lambda place: -len(jobs[place[0]].items(place[1])))  # largest first: workers end together
-            done |= _in_pool(jobs, missing, min(workers, len(missing)), bar)
+            done |= _in_pool(jobs, missing, workers, bar)
     return [
         SplitShards(job.config, job.split, tuple(done[j, n] for n in range(job.count))) for j, job in enumerate(jobs)
     ]
@@ -228,58 +222,18 @@ _Place = tuple[int, int]
 
 
 def _in_pool(jobs: Sequence[ShardJob], places: Sequence[_Place], workers: int, bar: Any) -> dict[_Place, Shard]:
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    counter = context.Value("q", 0)
-    done: dict[_Place, Shard] = {}
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=context,
-        initializer=_start_worker,
-        initargs=(pickle.dumps(list(jobs)), counter, os.getpid()),
-    )
     try:
-        with deferred_signals():  # the first one forks the workers
-            pending: dict[Future[Shard], _Place] = {pool.submit(_write_in_worker, *place): place for place in places}
-        while pending:
-            finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            bar.update(counter.value - bar.n)
-            for future in finished:
-                done[pending.pop(future)] = future.result()
-        bar.update(counter.value - bar.n)
-    except BrokenProcessPool:
+        shards = run_in_pool(_write_in_worker, places, shared=list(jobs), workers=workers, progress=bar.update)
+    except WorkerKilled as error:
         raise DataError(
-            f"{jobs[0].output}: a worker process was killed (out of memory?); finished shards are kept, "
-            "run again, perhaps with fewer --workers"
+            f"{jobs[0].output}: {error}; finished shards are kept, run again, perhaps with fewer --workers"
         ) from None
     finally:
-        if len(done) < len(places):  # a failed or interrupted run does not finish its shards first
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
         for job in jobs:
             _remove_leftovers(job)
-    return done
+    return dict(zip(places, shards, strict=True))
 
 
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
-    """Each worker opens its own copy of the job: inherited file handles would share their positions."""
-    setup_child()
-    exit_with_parent(parent)
-    _worker.update(jobs=pickle.loads(pickled), counter=counter)
-
-
-def _write_in_worker(job: int, number: int) -> Shard:
-    return write_shard(_worker["jobs"][job], number, _tick)
-
-
-def _tick() -> None:
-    with _worker["counter"].get_lock():
-        _worker["counter"].value += 1
-
-
-def default_workers() -> int:
-    """As many processes as this one may use cores."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _write_in_worker(jobs: Sequence[ShardJob], place: _Place, tick: Callable[[], object]) -> Shard:
+    job, number = place
+    return write_shard(jobs[job], number, tick)

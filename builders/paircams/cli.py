@@ -12,8 +12,9 @@ import datasets
 from datasets import Features
 
 from builders.cli import Parser
-from builders.dataset import RowsBuilder, default_workers, item_ranges
+from builders.dataset import RowsBuilder, item_ranges
 from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
+from builders.processes import default_workers
 from builders.sources import read_pair_photos
 
 PAIRS_PER_RANGE = 64

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from builders.cli import Parser
-from builders.dataset import ShardJob, default_workers, summary
+from builders.dataset import ShardJob, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed, planned_processed
 from builders.processed.rows import ProcessingSettings
+from builders.processes import default_workers
 
 _ALL = "all"
 

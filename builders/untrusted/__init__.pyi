@@ -15,7 +15,7 @@ from .files import (
 )
 from .hub_client import HUB_PACE, MAX_HUB_FILE_BYTES, from_hub, quiet_clients, said_by_client
 from .listing import files_below, list_folder, walk_folders
-from .pace import PHOTO_PACE, Pace, TooSlow, run_with_deadline
+from .pace import PHOTO_PACE, Pace
 from .parquet import parquet_error_text, read_columns, read_table, table_schema, unreadable_table
 from .parsing import parse_in_turn
 from .text import describe_error, error_text, first_line, is_readable, joined_lines, readable
@@ -29,7 +29,6 @@ __all__ = [
     "AddressRefused",
     "GuardedTransport",
     "Pace",
-    "TooSlow",
     "UntrustedInputError",
     "check_data_set",
     "check_plain",
@@ -61,7 +60,6 @@ __all__ = [
     "read_untrusted_text",
     "readable",
     "roots_of",
-    "run_with_deadline",
     "said_by_client",
     "table_schema",
     "too_large",

@@ -17,17 +17,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from builders.errors import RemoteError, disk_error, full_disk_in
+from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
-from builders.untrusted.pace import (
-    BROKEN_S,
-    Fetched,
-    Pace,
-    TooSlow,
-    TransferLimit,
-    check_pace,
-    refusal,
-    run_with_deadline,
-)
+from builders.untrusted.pace import BROKEN_S, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.text import first_line
 
 _guard = threading.Lock()
@@ -233,7 +225,7 @@ def _answer(inner: Any, request: Any, watch: TransferLimit) -> Any:
     seconds = watch.pace.headers_s if reads else _UPLOAD_S
     try:
         response = run_with_deadline(seconds, lambda: inner.handle_request(request), late=lambda answer: answer.close())
-    except TooSlow:
+    except DeadlineExceeded:
         raise refusal(address, f"too slow: no answer in {seconds:,.0f} seconds") from None
     try:
         declared = response.headers.get("Content-Length", "")

@@ -6,15 +6,10 @@ A timeout between two bytes is none: a server that sends one each half second ke
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from builders.errors import RemoteError
 from builders.untrusted.text import readable
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -45,53 +40,6 @@ class Pace:
 
 PHOTO_PACE = Pace()
 """Of photos, unless a caller says otherwise."""
-
-
-class TooSlow(Exception):
-    """Something did not end before its deadline."""
-
-
-def run_with_deadline(
-    seconds: float, work: Callable[[], Answer], *, late: Callable[[Answer], object] | None = None
-) -> Answer:
-    """What ``work`` returns or raises, if it ends in time; else it is left to a thread that nobody waits for.
-
-    Args:
-        seconds: the deadline.
-        work: to be done.
-        late: is given what ``work`` returns after the deadline, to let go of it.
-
-    Raises:
-        TooSlow: it did not.
-
-    >>> run_with_deadline(5.0, lambda: 2 + 2)
-    4
-    """
-    answers: list[Any] = []
-    given_up = threading.Event()
-
-    def run() -> None:
-        try:
-            answer = work()
-        except BaseException as error:
-            answers.append((None, error))
-            return
-        answers.append((answer, None))
-        if given_up.is_set() and late is not None:
-            late(answer)
-
-    thread = threading.Thread(target=run, daemon=True, name="within a deadline")
-    thread.start()
-    end = time.monotonic() + seconds
-    while thread.is_alive() and (left := end - time.monotonic()) > 0:
-        thread.join(min(left, 1.0))  # in pieces, so that a signal is heeded
-    if not answers:
-        given_up.set()
-        raise TooSlow
-    answer, error = answers[0]
-    if error is not None:
-        raise error
-    return answer
 
 
 BROKEN_S = 1.0

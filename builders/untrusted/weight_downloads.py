@@ -17,18 +17,10 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
 from builders.untrusted.hub_client import HUB_PACE, MAX_HUB_FILE_BYTES
-from builders.untrusted.pace import (
-    BROKEN_S,
-    Fetched,
-    Pace,
-    TooSlow,
-    TransferLimit,
-    check_pace,
-    refusal,
-    run_with_deadline,
-)
+from builders.untrusted.pace import BROKEN_S, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.text import first_line
 
 AUTHORS_PACE = HUB_PACE
@@ -117,7 +109,7 @@ def _answer(opened: Callable[[Any], Any], request: urllib.request.Request, watch
         request.timeout = _SILENCE_S
     try:
         response = run_with_deadline(watch.pace.headers_s, lambda: opened(request), late=lambda answer: answer.close())
-    except TooSlow:
+    except DeadlineExceeded:
         raise refusal(address, f"too slow: no answer in {watch.pace.headers_s:,.0f} seconds") from None
     if response.length is not None and response.length > watch.limit:
         response.close()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
 from builders.errors import UsageError
-from builders.processes import exit_with_parent
+from builders.processes import default_workers, exit_with_parent
 
 SHARE = "CAMTRACE_RANKS_HERE"
 """Environment variable: how many ranks share this machine's cores."""
@@ -112,8 +112,7 @@ def ranks_here() -> int:
 
 def cores_here() -> int:
     """Cores that one rank may use: those of this process, by the ranks that share them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // ranks_here())
+    return max(1, default_workers() // ranks_here())
 
 
 def _ask(child: subprocess.Popen[str], rank: int) -> str:

@@ -23,7 +23,8 @@ from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.api.call_budget import CallBudget
 from builders.flickrexif.api.clock import Clock
 from builders.flickrexif.store.store import State
-from builders.untrusted import TooSlow, joined_lines, run_with_deadline
+from builders.processes import DeadlineExceeded, run_with_deadline
+from builders.untrusted import joined_lines
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 """Flickr's codes that pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 operation failed for now."""
@@ -197,7 +198,7 @@ class CheckedSession(requests.Session):
             options["auth"] = _unsigned
         try:
             return run_with_deadline(_LONGEST_ANSWER_S, lambda: self._answered(url, data, **options))
-        except TooSlow:
+        except DeadlineExceeded:
             raise _Passing("too slow") from None
 
     def _answered(self, url: Any, data: Any, **options: Any) -> _Answer:

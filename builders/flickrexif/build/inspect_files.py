@@ -1,7 +1,6 @@
 """Look into fetched files, each once: is it the file that arrived, can it be decoded, what does its Exif say.
 
-Files come from strangers: Exif is read in limited worker processes, pixels in others, and a file that brings one down
-costs one recorded failure.
+Files are untrusted: Exif and pixels are read in sandboxes, and a file that brings one down costs one recorded failure.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ import json
 import sys
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tqdm.auto import tqdm
@@ -24,9 +21,17 @@ from tqdm.auto import tqdm
 from builders.errors import PhotoError
 from builders.exif import read_many
 from builders.flickrexif.store.store import State
+from builders.pixels import MAX_PIXELS
+from builders.processes import Sandbox, SandboxError, WorkerLost, map_sandboxed
 from builders.splits import photo_hash
 
 _PORTION = 1000
+
+_MEMORY_BYTES = 10 * 2**30
+"""For the pixels of one file: the largest photo that is decoded takes 6.5 GB."""
+
+_TIMEOUT_S = 300.0
+"""For the pixels of one file."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def look_into_files(state: State, *, workers: int = 1) -> int:
         for start in range(0, len(waiting), _PORTION):
             portion = waiting[start : start + _PORTION]
             paths = [state.path_of(path) for _, path, _ in portion]
-            seen = _pixels_of(paths, [sha for *_, sha in portion], workers)
+            seen = _inspect_pixels(paths, [sha for *_, sha in portion], workers)
             readings = read_many(paths, workers=workers)
             with state.transaction() as db:
                 for (id, path, sha), pixels, reading in zip(portion, seen, readings, strict=True):
@@ -97,20 +102,37 @@ def look_at_pixels(path: Path, sha256: str) -> InspectedPixels:
         return InspectedPixels(reason=f"cannot be opened ({type(error).__name__})")
 
 
-def _pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[InspectedPixels]:
-    if workers <= 1:
-        return [look_at_pixels(path, sha) for path, sha in zip(paths, hashes, strict=True)]
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(look_at_pixels, paths, hashes, chunksize=16))
-    except BrokenProcessPool:
-        return [_alone(path, sha) for path, sha in zip(paths, hashes, strict=True)]
+def _inspect_pixels(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[InspectedPixels]:
+    inspected = map_sandboxed(
+        _inspect,
+        zip(paths, hashes, strict=True),
+        target="builders.flickrexif.build.inspect_files:look_in_worker",
+        workers=workers,
+        timeout_s=_TIMEOUT_S,
+        memory_bytes=_MEMORY_BYTES,
+    )
+    return list(inspected)
 
 
-def _alone(path: Path, sha256: str) -> InspectedPixels:
-    """One file in a process of its own, after some file of its portion took a whole pool down."""
+def _inspect(sandbox: Sandbox, file: tuple[Path, str]) -> InspectedPixels:
+    path, sha256 = file
     try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(look_at_pixels, path, sha256).result()
-    except BrokenProcessPool:
+        return sandbox.call(path, sha256, parse=_inspected)
+    except WorkerLost:
         return InspectedPixels(reason="decoding it ends the process that does it")
+    except SandboxError as error:
+        return InspectedPixels(reason=f"decoding it {error}")
+
+
+def look_in_worker(path: Path, sha256: str) -> dict[str, Any]:
+    """``look_at_pixels`` as values of JSON. Called in a sandbox."""
+    return asdict(look_at_pixels(path, sha256))
+
+
+def _inspected(answer: Any) -> InspectedPixels:
+    """Of an untrusted answer."""
+    value, width, height = (int(answer[name]) for name in ("hash", "width", "height"))
+    if not (0 <= value < 2**63 and 0 <= width <= MAX_PIXELS and 0 <= height <= MAX_PIXELS):
+        raise ValueError("numbers that no photo has")
+    reason = answer["reason"]
+    return InspectedPixels(value, width, height, None if reason is None else str(reason), bool(answer["damaged"]))
