@@ -18,7 +18,7 @@ from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
 from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, first_line, from_hub, read_image_cell, said_by_client
+from builders.untrusted import check_data_set, client_message, first_line, from_hub, read_image_cell
 
 ABSENT = -1
 """Row of a (photo, class) that the set does not hold."""
@@ -107,7 +107,7 @@ def _loaded(path_or_repo: str, parameter: str | None, revision: str | None) -> A
     except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
         if type(error) is ValueError:  # so ``datasets`` says that there is no such config
             raise UsageError(f"{path_or_repo}: {first_line(error)}") from None
-        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
+        raise DataError(f"{path_or_repo}: cannot be loaded ({client_message(error)})") from None
 
 
 def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tupl
         with from_hub():
             configs = datasets.get_dataset_config_names(path_or_repo, revision=revision)
     except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        raise DataError(f"{path_or_repo}: cannot be loaded ({said_by_client(error)})") from None
+        raise DataError(f"{path_or_repo}: cannot be loaded ({client_message(error)})") from None
     return tuple(config for config in configs if config in ALL_PARAMETERS)
 
 

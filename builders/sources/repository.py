@@ -9,7 +9,7 @@ from typing import Any
 
 from builders.errors import DataError, RemoteError
 from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, from_hub, said_by_client
+from builders.untrusted import check_data_set, client_message, from_hub
 
 
 @dataclass(frozen=True)
@@ -119,4 +119,4 @@ class DatasetRepo:
             return f"{self.revision or 'main'} (commit unknown: the Hub did not answer)"
 
     def _error(self, kind: str, what: str, error: Exception) -> DataError:
-        return DataError(f"{kind}:{self.location}: {what} ({said_by_client(error)})")
+        return DataError(f"{kind}:{self.location}: {what} ({client_message(error)})")

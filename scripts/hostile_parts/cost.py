@@ -56,7 +56,7 @@ def without_checks() -> Iterator[list[str]]:
     everywhere(schema, "_seal", lambda raw: "")
     everywhere(forms, "check_forms", lambda result: None)
     put(output, "hashlib", SimpleNamespace(sha256=_Nothing))
-    everywhere(archives, "outside_sha256", lambda path: "")
+    everywhere(archives, "archive_sha256", lambda path: "")
     everywhere(door, "open_outside", _opened)
     everywhere(documents, "parse_json", lambda text, where: json.loads(text))
     everywhere(documents, "check_plain", lambda value: None)

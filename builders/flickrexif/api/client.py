@@ -24,7 +24,7 @@ from builders.flickrexif.api.call_budget import CallBudget
 from builders.flickrexif.api.clock import Clock
 from builders.flickrexif.store.store import State
 from builders.processes import DeadlineExceeded, run_with_deadline
-from builders.untrusted import joined_lines
+from builders.untrusted import single_line
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 """Flickr's codes that pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 operation failed for now."""
@@ -157,7 +157,7 @@ class FlickrClient:
                 error_class, retry_after_s = f"code {code}", None
                 if code not in TRANSIENT_CODES:
                     self._record(method, subject, attempt, error_class, started)
-                    raise _last_word(code, joined_lines(error, 200)) from None
+                    raise _last_word(code, single_line(error, 200)) from None
             except requests.Timeout:
                 error_class, retry_after_s = "timeout", None
             except requests.RequestException as error:

@@ -1,9 +1,9 @@
-"""How slow an answer from outside may be."""
+"""Limits on slow servers."""
 
 from builders.untrusted import Pace
 
 
-def test_pace__counts_from_the_end_of_its_grace():
+def test_pace__the_rate_counts_after_the_grace_time():
     pace = Pace(grace_s=30, least_bytes_per_s=100, deadline_s=1000)
     assert pace.objection(0, 30) == ""
     assert pace.objection(3101, 31) == ""
