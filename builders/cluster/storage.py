@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import DataError, UsageError, disk_error, missing_package
-from builders.files import sweep_temporaries, temporary_beside, write_bytes_atomically
+from builders.files import sweep_temporaries, temporary_path, write_bytes_atomically
 from builders.untrusted import files_below, first_line, list_folder, walk_folders
 
 PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
@@ -107,7 +107,7 @@ class StorageFolder:
             if self.folder is not None:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = temporary_beside(target)
+                temporary = temporary_path(target)
                 try:
                     shutil.copyfile(file, temporary)
                     temporary.replace(target)
@@ -125,7 +125,7 @@ class StorageFolder:
             DataError: it is not there.
             DiskError: it cannot be written here.
         """
-        temporary = temporary_beside(file)
+        temporary = temporary_path(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if self.folder is not None:
@@ -182,7 +182,7 @@ class StorageFolder:
         """Remove what killed ranks left half-written in it and below: nobody writes there now."""
         if self.folder is not None:
             for folder in walk_folders(self.folder, may_be_absent=True):
-                sweep_temporaries(Path(folder.path), ours=True)
+                sweep_temporaries(Path(folder.path), exclusive=True)
 
     def _remote(self, name: str) -> tuple[Any, str]:
         """(file system, path in it)."""

@@ -212,7 +212,7 @@ def _other_build(output: Path, config: str, what: str) -> UsageError:
 def _remove_leftovers(job: ShardJob) -> None:
     """Temporary files of a killed run. The lock is held, so nobody is writing them."""
     for folder in (job.output, job.output / STATE_FOLDER / job.config):
-        sweep_temporaries(folder, ours=True)
+        sweep_temporaries(folder, exclusive=True)
     for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
         path.unlink(missing_ok=True)
 

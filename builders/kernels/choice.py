@@ -1,6 +1,6 @@
 """The choice between compiled kernels and the definition that they must agree with.
 
-Kernels are imported, compared with the definition, and left with one warning where they cannot be compiled or differ.
+_Kernels are imported, compared with the definition, and left with one warning where they cannot be compiled or differ.
 ``CAMTRACE_ENGINE`` forces one of the two.
 """
 
@@ -21,7 +21,7 @@ from builders.untrusted import describe_error
 VARIABLE = "CAMTRACE_ENGINE"
 """The environment variable that forces an implementation."""
 
-Kernels = TypeVar("Kernels")
+_Kernels = TypeVar("_Kernels")
 
 
 def forced_engine() -> str:
@@ -37,10 +37,10 @@ def forced_engine() -> str:
 
 
 @dataclass(frozen=True)
-class KernelTrial(Generic[Kernels]):
+class KernelTrial(Generic[_Kernels]):
     """Outcome of ``try_kernels``."""
 
-    kernels: Kernels | None
+    kernels: _Kernels | None
     """None if they cannot be used."""
     objection: str = ""
     """Why they cannot be used, as a sentence without its full stop; empty if they can."""
@@ -59,15 +59,15 @@ class KernelTrial(Generic[Kernels]):
 
 
 def try_kernels(
-    load: Callable[[], Kernels],
-    difference: Callable[[Kernels], str],
+    load: Callable[[], _Kernels],
+    difference: Callable[[_Kernels], str],
     *,
     name: str,
     otherwise: str,
     purpose: str = "",
     first_call: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     stacklevel: int = 1,
-) -> KernelTrial[Kernels]:
+) -> KernelTrial[_Kernels]:
     """Import compiled kernels and compare them; warns once if numba is installed but they cannot be used.
 
     Callers cache the outcome for the process (``functools.cache``).

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 class DeadlineExceeded(Exception):
@@ -15,8 +15,8 @@ class DeadlineExceeded(Exception):
 
 
 def run_with_deadline(
-    seconds: float, work: Callable[[], Result], *, late: Callable[[Result], object] | None = None
-) -> Result:
+    seconds: float, work: Callable[[], _Result], *, late: Callable[[_Result], object] | None = None
+) -> _Result:
     """Return what ``work`` returns, or raise what it raises, if it ends in time; else leave it to its thread.
 
     Args:

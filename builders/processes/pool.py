@@ -21,9 +21,9 @@ from builders.processes.guards import deferred_signals, exit_with_parent, setup_
 PROGRESS_S = 0.2
 """Seconds between two reports of progress."""
 
-Shared = TypeVar("Shared")
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Shared = TypeVar("_Shared")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
 class WorkerKilled(DataError):
@@ -40,13 +40,13 @@ def default_workers() -> int:
 
 
 def run_in_pool(
-    work: Callable[[Shared, Task, Callable[[], object]], Result],
-    tasks: Sequence[Task],
+    work: Callable[[_Shared, _Task, Callable[[], object]], _Result],
+    tasks: Sequence[_Task],
     *,
-    shared: Shared,
+    shared: _Shared,
     workers: int,
     progress: Callable[[int], object] = lambda items: None,
-) -> list[Result]:
+) -> list[_Result]:
     """Do tasks in worker processes; each worker takes the next task when it has finished one.
 
     Args:
@@ -66,7 +66,7 @@ def run_in_pool(
     """
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     counter = context.Value("q", 0)
-    results: dict[int, Result] = {}
+    results: dict[int, _Result] = {}
     reported = 0
 
     def report() -> None:
@@ -83,7 +83,7 @@ def run_in_pool(
     )
     try:
         with deferred_signals():  # the first submit forks the workers
-            pending: dict[Future[Result], int] = {pool.submit(_work, task): i for i, task in enumerate(tasks)}
+            pending: dict[Future[_Result], int] = {pool.submit(_work, task): i for i, task in enumerate(tasks)}
         while pending:
             finished, _ = wait(pending, timeout=PROGRESS_S, return_when=FIRST_COMPLETED)
             report()

@@ -31,8 +31,8 @@ MAX_ANSWER_BYTES = 2**20
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading an answer raises that is not as the function makes it."""
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class SandboxError(Exception):
@@ -65,7 +65,7 @@ class Sandbox:
         self.target, self.timeout_s, self.memory_bytes = target, timeout_s, memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
 
-    def call(self, file: Path | bytes, *arguments: str, parse: Callable[[Any], Result]) -> Result:
+    def call(self, file: Path | bytes, *arguments: str, parse: Callable[[Any], _Result]) -> _Result:
         """Call the function in the worker.
 
         Args:
@@ -117,14 +117,14 @@ class Sandbox:
 
 
 def map_sandboxed(
-    request: Callable[[Sandbox, Item], Result],
-    items: Iterable[Item],
+    request: Callable[[Sandbox, _Item], _Result],
+    items: Iterable[_Item],
     *,
     target: str,
     workers: int,
     timeout_s: float,
     memory_bytes: int,
-) -> Iterator[Result]:
+) -> Iterator[_Result]:
     """Results for many items, in their order, by several sandboxes.
 
     Args:
@@ -138,14 +138,14 @@ def map_sandboxed(
     for sandbox in sandboxes:
         free.put(sandbox)
 
-    def run(item: Item) -> Result:
+    def run(item: _Item) -> _Result:
         sandbox = free.get()
         try:
             return request(sandbox, item)
         finally:
             free.put(sandbox)
 
-    pending: deque[Future[Result]] = deque()
+    pending: deque[Future[_Result]] = deque()
     executor = ThreadPoolExecutor(workers)
     try:
         for item in items:

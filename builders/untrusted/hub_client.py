@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from builders.errors import RemoteError, disk_error, full_disk_in
+from builders.errors import RemoteError, causes, disk_error, full_disk_in
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
 from builders.untrusted.pace import BROKEN_S, Fetched, Pace, TransferLimit, check_pace, refusal
@@ -144,14 +144,8 @@ def client_message(error: BaseException) -> str:
     >>> client_message(ValueError("cannot load\\nmore of it"))
     'cannot load'
     """
-    cause: BaseException | None = error
-    for _ in range(20):
-        if cause is None:
-            break
-        if isinstance(cause, RemoteError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return first_line(error)
+    remote = next((cause for cause in causes(error) if isinstance(cause, RemoteError)), None)
+    return first_line(error) if remote is None else str(remote)
 
 
 _limits: list[TransferLimit] = []

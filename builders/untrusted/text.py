@@ -18,7 +18,7 @@ _ESCAPED = re.compile(
 """Control characters, surrogates, and the default-ignorable characters of Unicode 16 (DerivedCoreProperties.txt), which
 are invisible or reverse what follows."""
 
-MAX_CHARACTERS = 300
+MAX_MESSAGE = 300
 """Of the text of an error of a library. The sentence of transformers 5.24 about an unknown architecture has 221 and the
 name; longer ones list everything that a library knows, or contain parts of a file."""
 
@@ -61,7 +61,7 @@ def _code(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def first_line(error: BaseException, most: int = MAX_CHARACTERS) -> str:
+def first_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
     r"""The first line of an error's message, or its type if the message is empty; at most ``most`` characters.
 
     >>> first_line(ValueError("no\x1b\nat the end")), first_line(KeyError()), first_line(OSError("abcdef"), 5)
@@ -76,7 +76,7 @@ def first_line(error: BaseException, most: int = MAX_CHARACTERS) -> str:
     return _short((text.splitlines() or [type(error).__name__])[0], most)
 
 
-def single_line(error: BaseException, most: int = MAX_CHARACTERS) -> str:
+def single_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
     r"""All lines of an error's message as one, else as ``first_line``: some libraries give the reason below the first.
 
     >>> single_line(RuntimeError("Error(s) in loading:\n\tMissing key(s): \"fc.bias\"")), single_line(KeyError())

@@ -38,7 +38,7 @@ from builders.cluster import (
 )
 from builders.dataset import file_sha256
 from builders.errors import DataError, DiskError, UsageError, disk_error
-from builders.files import scratch_prefix, temporary_beside
+from builders.files import scratch_prefix, temporary_path
 from builders.flickrexif.api.clock import Clock, SystemClock
 from builders.flickrexif.fetch.fetch import all_wanted, count_row, insert_rows, refuse_placeholders, worth_another_try
 from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FileRow, Wanted, fetch_into
@@ -160,7 +160,7 @@ def _move(file: Path, target: Path) -> None:
     try:
         os.replace(file, target)
     except OSError:
-        temporary = temporary_beside(target)
+        temporary = temporary_path(target)
         try:
             shutil.copyfile(file, temporary)
             os.replace(temporary, target)
@@ -340,7 +340,7 @@ class _BesidePlan:
             yield from photos
 
     def temporary(self, name: str) -> Path:
-        return temporary_beside(self._incoming / name)
+        return temporary_path(self._incoming / name)
 
     async def keep(self, row: FileRow, file: Path | None) -> None:
         if file is not None and row.path is not None:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from builders.errors import DataError
 from builders.untrusted import describe_error, error_text, first_line, single_line
-from builders.untrusted.text import MAX_CHARACTERS
+from builders.untrusted.text import MAX_MESSAGE
 from tests.support.untrusted_text import PLANTED, SAID
 
 
 def test_planted__has_the_properties_that_the_other_tests_need():
-    assert len(SAID) == MAX_CHARACTERS == 300
+    assert len(SAID) == MAX_MESSAGE == 300
 
 
 @pytest.mark.parametrize(

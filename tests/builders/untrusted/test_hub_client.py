@@ -1,4 +1,4 @@
-"""The real client of the Hub against a server that is slow, endless, broken or compresses: an error in time, by name."""
+"""The real client of the Hub against a server that is slow, endless, broken or compresses: an error by name."""
 
 import errno
 import io
