@@ -109,10 +109,10 @@ def _work_on(plan: Plan, place: StorageFolder, opened: _Opened, args: argparse.N
         for line in state_text(progress(plan, place), place).splitlines()[:-1]:
             print(line, file=sys.stderr)
     elif args.rank is not None or args.workers in (None, 1):
-        failed = work_ranks(plan, place, missing, opened, told=partial(_tell, len(plan.ranks)))
+        failed = work_ranks(plan, place, missing, opened, on_rank=partial(_tell, len(plan.ranks)))
     else:
         command = [sys.executable, "-m", "camtrace", "work", str(place), "--serve"]
-        failed = run_locally(command, missing, args.workers, told=partial(_tell, len(plan.ranks)))
+        failed = run_locally(command, missing, args.workers, on_rank=partial(_tell, len(plan.ranks)))
     if args.rank is None:
         next_ = f"camtrace work {place} (does what failed again)" if failed else f"camtrace finish {place}"
         print(f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")

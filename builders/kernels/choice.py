@@ -1,6 +1,6 @@
 """The choice between compiled kernels and the definition that they must agree with.
 
-_Kernels are imported, compared with the definition, and left with one warning where they cannot be compiled or differ.
+Kernels are imported, compared with the definition, and left with one warning where they cannot be compiled or differ.
 ``CAMTRACE_ENGINE`` forces one of the two.
 """
 

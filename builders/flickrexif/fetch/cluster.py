@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from builders.cluster import (
     Finished,
-    Finishing,
+    FinishOptions,
     Plan,
     ProgressCallback,
     RankPlan,
@@ -245,7 +245,7 @@ class FetchRanks:
         )
         return FetchWork(place, how)
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
+    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: FinishOptions) -> int:
         """Take what all ranks fetched into the state. The exit status.
 
         Raises:
