@@ -15,6 +15,7 @@ from builders.processes import Sandbox, SandboxError, WorkerLost, default_worker
 from builders.untrusted import UntrustedInputError, read_untrusted
 
 NO_EXIF = "the file carries no Exif that is read here"
+"""Reason of a file without any allow-listed value."""
 
 
 @dataclass(frozen=True)
