@@ -1,4 +1,4 @@
-"""Which engine is used: by itself, forced, and when something is wrong with it."""
+"""The choice of the engine: by default, forced, and if it is not usable."""
 
 import builtins
 import importlib.util
@@ -51,7 +51,7 @@ def test_engine__forced(monkeypatch):
         selection.chosen_engine()
 
 
-def test_engine__absent_is_pillow_without_a_word_and_an_error_if_forced(monkeypatch, recwarn):
+def test_engine__absent_is_pillow_without_a_warning_and_an_error_if_forced(monkeypatch, recwarn):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     selection._trial.cache_clear()
     assert selection.chosen_engine() is None
@@ -61,7 +61,7 @@ def test_engine__absent_is_pillow_without_a_word_and_an_error_if_forced(monkeypa
         selection.chosen_engine()
 
 
-def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
+def test_engine__that_differs_is_not_used_and_warns_once(monkeypatch):
     from builders.pixels.engine import photo
 
     exact = photo.preprocessed
@@ -87,7 +87,7 @@ def test_engine__that_differs_is_left_with_one_warning(monkeypatch):
         selection.chosen_engine()
 
 
-def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
+def test_engine__that_does_not_compile_is_not_used_and_warns_once(monkeypatch):
     original = builtins.__import__
 
     def broken(name, *args, **kwargs):
@@ -100,7 +100,7 @@ def test_engine__that_does_not_compile_is_left_with_one_warning(monkeypatch):
         assert selection.chosen_engine() is None
 
 
-def test_engine_being_compiled__while_the_process_that_compiles_is_at_it(monkeypatch):
+def test_engine_being_compiled__while_the_process_compiles(monkeypatch):
     kernels = selection.ENGINE_KERNELS
     monkeypatch.setattr(kernels, "_process", None)
     assert not selection.engine_being_compiled()  # none was needed
@@ -111,7 +111,7 @@ def test_engine_being_compiled__while_the_process_that_compiles_is_at_it(monkeyp
         assert not selection.engine_being_compiled()
 
 
-def test_tested__waits_for_who_compiles_and_notes_that_the_kernels_are_there(monkeypatch):
+def test_trial__waits_for_the_process_that_compiles_and_marks_the_kernels(monkeypatch):
     done = []
     monkeypatch.setattr(selection.ENGINE_KERNELS, "wait", lambda: done.append("waited"))
     monkeypatch.setattr(selection.ENGINE_KERNELS, "note", lambda: done.append("noted"))
@@ -134,7 +134,7 @@ def test_process__is_the_same_by_every_engine(monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_preprocess_all__mixes_both_engines_in_the_order_asked():
+def test_preprocess_all__mixes_both_engines_in_the_order_of_the_request():
     image = noise()
     processings = [
         Processing("own", sharpness=1.5),
@@ -160,7 +160,7 @@ def test_reencode_jpeg__of_grey_is_left_to_pillow():
     assert reencode_jpeg(grey, 95, "4:4:4").mode == "L"
 
 
-def test_the_engine_knows_neither_torch_nor_the_benchmark():
+def test_the_engine_imports_neither_torch_nor_the_benchmark():
     import subprocess
 
     code = (
