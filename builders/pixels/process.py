@@ -2,8 +2,8 @@
 
 A processing takes a decoded RGB photo and ends in a file, JPEG or another format. ``reference.processed_file`` returns
 its bytes (as a built data set stores them); ``process`` returns its pixels (the input of an encoder), which always
-equal the decoded bytes. Pixels come from Pillow, or from an engine that makes the same ones faster (``engine/selection.py``)
-and leaves other processings to Pillow.
+equal the decoded bytes. Pixels come from Pillow, or from an engine that makes the same ones faster
+(``engine/selection.py``) and leaves other processings to Pillow.
 """
 
 from __future__ import annotations
