@@ -1,4 +1,4 @@
-"""Where photos come from: a specification such as ``folder:PATH`` or ``hub:REPO@REVISION`` -> a ``PhotoSet``.
+"""Data specifications such as ``folder:PATH`` or ``hub:REPO@REVISION``, and the photo sets that they name.
 
 Options follow a question mark, as in a URL: ``hub:cifar100?image=img&label=fine_label&val=test``.
 """
@@ -45,10 +45,10 @@ class DataSpec:
         kind, colon, location = head.partition(":")
         if kind not in KINDS:
             raise _unknown_data(text)
-        place = KINDS[kind].location
-        if place == "required" and not location:
+        location_use = KINDS[kind].location
+        if location_use == "required" and not location:
             raise UsageError(f"data {text!r} names no location: write {KINDS[kind].usage}")
-        if colon and place == "none":
+        if colon and location_use == "none":
             raise UsageError(f"data {kind!r} takes no location, got {text!r}")
         revision = None
         if KINDS[kind].has_revision and not Path(location).exists():
@@ -61,7 +61,7 @@ class DataSpec:
 
 
 def _unknown_data(text: str) -> UsageError:
-    """A path, or a repository of the Hub, without its kind; or a misspelt kind."""
+    """The error for a path or a repository without its kind, or for a misspelt kind."""
     head = text.partition("?")[0]
     if Path(head).expanduser().exists():
         return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{text}'?")
@@ -75,16 +75,19 @@ def _unknown_data(text: str) -> UsageError:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to name photos."""
+    """One kind of data specification."""
 
     usage: str
+    """How it is written."""
     summary: str
+    """One line for ``camtrace list data``."""
     open: Callable[[DataSpec, int], PhotoSet]
-    """(specification, seed of splits that the data do not bring) -> photos."""
+    """From a specification, and the seed of splits for data without splits, to the photos."""
     options: tuple[str, ...] = ()
+    """Names of its options."""
     location: Literal["required", "optional", "none"] = "required"
     has_revision: bool = False
-    """Whether ``@REVISION`` may follow the location; a kind whose location is itself a specification reads its own."""
+    """Whether ``@REVISION`` may follow the location. Kinds whose location is a specification parse it themselves."""
 
 
 def open_photos(text: str, seed: int = 0) -> PhotoSet:
@@ -92,11 +95,11 @@ def open_photos(text: str, seed: int = 0) -> PhotoSet:
 
     Args:
         text: for example ``sample``, ``folder:my_photos``, ``hub:org/name@main?label=species``.
-        seed: of the train/val split where the data bring none.
+        seed: of the train/val split, if the data have none.
 
     Raises:
         UsageError: the specification is wrong.
-        DataError: there is nothing usable at that place.
+        DataError: the location has no usable photos.
     """
     spec = DataSpec.parse(text)
     kind = KINDS[spec.kind]
@@ -136,7 +139,7 @@ def _simpairs(spec: DataSpec, seed: int) -> PhotoSet:
 
 
 def _scenes(spec: DataSpec, default: int) -> tuple[int, int, Scenes | None]:
-    """How many scenes of what size simulated cameras look at, and the photos of a folder if one is named."""
+    """Number of scenes, their size in pixels, and the photos of a folder, if one is named."""
     from builders.simcams import DEFAULT_SIZE, PhotoScenes
 
     count, size = _whole(spec, "scenes", default), _whole(spec, "size", DEFAULT_SIZE)

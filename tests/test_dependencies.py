@@ -39,14 +39,15 @@ PLACES = {
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 
 COMES_ALONG = {
+    "_typeshed": "types for mypy, which brings them",
     "hf_xet": "huggingface_hub's own, imported only beside it",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
-    "atheris": "scripts/fuzz_parsers.py is guided by it where somebody installed it",
-    "cleanlab": "scripts/check_audit.py compares with it where somebody installed it",
+    "atheris": "scripts/checks/faults/parser_fuzz.py is guided by it where somebody installed it",
+    "cleanlab": "scripts/checks/audit.py compares with it where somebody installed it",
     "lightning": "camtrace.TraceCallback is one of its callbacks where somebody trains with it",
     "pytorch_lightning": "the same, under its older name",
     "wandb": "camtrace.TraceCallback logs to its run where there is one",
-    "faiss": "scripts/speed_knn.py compares with it where somebody installed it",
+    "faiss": "scripts/speed/knn.py compares with it where somebody installed it",
 }
 """Imported without being declared, and why."""
 

@@ -10,8 +10,8 @@ from builders.pixels.reference import codec_canary
 from tests.test_dependencies import pyproject
 
 REMEDY = (
-    "install its wheel, print builders.pixels.codec_canary(), run scripts/check_engine.py until no pixel differs, add "
-    "the version to benchmark/data/codec_canaries.json and move the bound of pillow in pyproject.toml"
+    "install its wheel, print builders.pixels.codec_canary(), run scripts/checks/pixel_engine.py until no pixel "
+    "differs, add the version to benchmark/data/codec_canaries.json and move the bound of pillow in pyproject.toml"
 )
 
 

@@ -49,7 +49,7 @@ def fixed_views(
     Raises:
         DataError: the photos cannot answer a task, or none can be used.
     """
-    asked = fitting_tasks(select_tasks(patterns, all_tasks()), photos, asked=True)
+    asked = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=True)
     plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
     options = RunOptions(seed=seed, device="cpu", workers=0, assignment_seeds=3, resamples=2000)
     tasks = [*asked, *(task for task in plain if task not in asked)]

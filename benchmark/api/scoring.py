@@ -21,7 +21,7 @@ from benchmark.options import (
     loading_options,
     to_run_options,
 )
-from benchmark.scoring import EncoderSource, Request, run_request, write_scored
+from benchmark.scoring import EncoderSource, Log, Request, Scored, run_request
 from builders.errors import EncoderError, UsageError, unknown_name
 from builders.photos import PhotoSet
 
@@ -135,22 +135,21 @@ def score(
         raise UsageError("preprocess goes with a torch.nn.Module in memory; every other encoder brings its own")
     folder = None if output is None else Path(output)
     erasing = None if eraser is None else Erasing.load(str(eraser))
-    asked = Request(sources, sets, args.tasks, to_run_options(args), trust_remote_code, erasing)
-    answered = run_request(
-        asked,
-        scored=lambda one: folder and write_scored(one, folder, single=asked.single),
-        say=lambda text: warnings.warn(text, stacklevel=3),
+    request = Request(sources, sets, args.tasks, to_run_options(args), trust_remote_code, erasing, folder)
+    scored: list[Scored] = []
+    outcome = run_request(
+        request, scored=scored.append, log=Log(warning=lambda text: warnings.warn(text, stacklevel=3))
     )
-    if not answered.scored:
-        raise answered.missing[0].error
-    failed = {f.name: f.reason for one in answered.scored for f in one.result.failures if f.kind == "encoder"}
-    if failed and not any(one.result.scores for one in answered.scored):
+    if not scored:
+        raise outcome.failed[0].error
+    failed = {f.name: f.reason for one in scored for f in one.result.failures if f.kind == "encoder"}
+    if failed and not any(one.result.scores for one in scored):
         raise EncoderError(next(iter(failed.values())))
     for reason in failed.values():
         warnings.warn(f"failed: {reason}", stacklevel=2)
-    for lost in answered.missing:
-        warnings.warn(f"not scored: {lost.name}: {lost.reason}", stacklevel=2)
-    results = Results(answered.scored, {lost.name: lost.reason for lost in answered.missing}, asked.single)
+    for failure in outcome.failed:
+        warnings.warn(f"not scored: {failure.name}: {failure.reason}", stacklevel=2)
+    results = Results(tuple(scored), {failure.name: failure.reason for failure in outcome.failed}, request.single)
     if folder is not None:
         results.save_reports(folder)  # each result was written when it was there
     return results

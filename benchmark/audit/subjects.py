@@ -7,8 +7,7 @@ streamed and never stored. ``open_subject`` makes one of whatever a person has.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from builders.errors import PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet
+from builders.errors import PhotoError, UsageError
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, column_of, first_column
 from builders.sources import FolderSource
 
 BLOCK = 4096
@@ -97,13 +96,13 @@ class PhotoSubject:
         return digest.hexdigest()[:20]
 
     def stamp(self, block: int) -> str:
-        """Names the files of a block by size and time of change; a block is read again where it differs."""
+        """Names the files of a block by their stamps; a block is read again where it differs. Empty without files."""
         source = self.photos.source
         if not isinstance(source, FolderSource):
             return ""
         digest = hashlib.sha256()
-        for i in range(block * BLOCK, min((block + 1) * BLOCK, len(self.photos))):
-            digest.update(source.stamp(int(self.photos.rows[i])).encode() + b"\0")
+        for stamp in source.stamps(self.photos.rows[block * BLOCK : (block + 1) * BLOCK]):
+            digest.update(stamp.text.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()[:20]
 
 
@@ -130,56 +129,9 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
         raise UsageError(
             f"{photos.name}: no photo has a label; put photos in a folder for each class, or name a column (--label)"
         )
-    found_source = column_of(photos, source) if source else _first_column(photos, ("source",))
-    found_owner = column_of(photos, owner) if owner else _first_column(photos, OWNER_COLUMNS)
+    found_source = column_of(photos, source) if source else first_column(photos, ("source",))
+    found_owner = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
     return PhotoSubject(photos, named, found_source, found_owner)
-
-
-def column_of(photos: PhotoSet, name: str) -> Labels:
-    """A column of a photo set by name.
-
-    ``label`` is the set's own; ``folder`` the folder that holds a file, ``folder:2`` the second one of its path;
-    ``re:PATTERN`` the first group of a pattern in its id; otherwise an attribute (``make``) or a column (``owner``).
-
-    Raises:
-        UsageError: no such column, or a pattern that cannot be read.
-    """
-    if name == "label":
-        return photos.labels
-    if name == "folder" or name.startswith("folder:"):
-        return _encoded([_folder(i, name.partition(":")[2], photos.name) for i in photos.ids])
-    if name.startswith("re:"):
-        try:
-            pattern = re.compile(name[3:])
-        except re.error as error:
-            raise UsageError(f"{name}: not a regular expression ({error})") from None
-        found = [pattern.search(i) for i in photos.ids]
-        return _encoded([m[1] if m and pattern.groups else m[0] if m else UNKNOWN for m in found])
-    if name in photos.attributes:
-        return photos.attributes[name]
-    if name in photos.columns:
-        return _encoded([str(value) for value in photos.columns[name]])
-    known = ["label", "folder", "folder:N", "re:PATTERN", *photos.attributes, *photos.columns]
-    raise unknown_name(f"column of {photos.name}", name, known)
-
-
-def _folder(photo_id: str, number: str, name: str) -> str:
-    parts = photo_id.split("/")[:-1]
-    if not number:
-        return parts[-1] if parts else UNKNOWN
-    if not number.isdecimal() or int(number) < 1:
-        raise UsageError(f"folder:{number} of {name}: give the number of a folder of the path, from 1")
-    return parts[int(number) - 1] if int(number) <= len(parts) else UNKNOWN
-
-
-def _first_column(photos: PhotoSet, names: Sequence[str]) -> Labels | None:
-    return next((column_of(photos, name) for name in names if name in photos.columns), None)
-
-
-def _encoded(texts: Sequence[str]) -> Labels:
-    names = sorted(set(texts) - {UNKNOWN})
-    index = {name: i for i, name in enumerate(names)}
-    return Labels(tuple(names), np.array([index.get(text, UNLABELLED) for text in texts], dtype=np.int32))
 
 
 class StreamedSubject:

@@ -1,6 +1,6 @@
-"""Embeddings on disk under a complete key: the pass that makes them, and the gate that low precision must pass.
+"""Banks: embeddings on disk under a complete key, the pass that fills them, and the gates before a pass.
 
-Knows encoders and views, not tasks: a bank answers for any question that asks for its views.
+This package knows encoders and views, but not tasks: a bank serves every task that needs its views.
 """
 
 import lazy_loader

@@ -1,9 +1,9 @@
 from .bank import Bank, BankView
-from .block_files import BlockBank, BlockRows, merge_blocks, view_path
+from .block_files import BlockBank, merge_blocks, view_path
 from .fill.devices import fill_banks_on, workers_each
 from .fill.fill import PassCost, begin_views, fill_banks
 from .fill.targets import OutputsBank, fill_from_file
-from .gates import RuntimeVerdict, Verdict, check_precision, resolve_runtime
+from .gates import PrecisionVerdict, RuntimeVerdict, check_precision, resolve_runtime
 from .keys import bank_key, key_hash, key_of
 from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
 from .view_file import Blocks
@@ -12,13 +12,12 @@ __all__ = [
     "Bank",
     "BankView",
     "BlockBank",
-    "BlockRows",
     "Blocks",
     "OutputsBank",
     "PassCost",
     "PhotoHashes",
+    "PrecisionVerdict",
     "RuntimeVerdict",
-    "Verdict",
     "bank_key",
     "begin_views",
     "check_precision",

@@ -1,10 +1,10 @@
-"""Bank: the embeddings of one photo set by one encoder, on disk: a folder that holds a file for each view.
+"""A bank stores the embeddings of one photo set by one encoder in a folder, with one file per view.
 
-A stale cache gives wrong numbers that look right. So a bank's folder is named by a hash of everything that decides its
-content but the view: weights, preprocessing, pooling, precision, photo ids, photo bytes, codec; and each view in it by
-a hash of everything that decides that view (``view_file.py``). A run embeds the views that are not there, whichever
-tasks made the others. What cannot be resolved (an encoder whose weights cannot be hashed) is not cached: its bank lives
-in a temporary folder.
+A stale cache gives wrong numbers that look right. Therefore the name of a bank's folder is a hash of everything that
+affects its content except the view: weights, preprocessing, pooling, precision, photo ids, photo bytes and codec. The
+name of each view in it is a hash of everything that affects that view (``view_file.py``). A run embeds the views that
+are missing, whichever tasks made the others. An encoder that cannot be identified (its weights cannot be hashed) is not
+cached: its bank is in a temporary folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
-from benchmark.bank.view_file import Blocks, ViewFile, keep_key, view_key
+from benchmark.bank.view_file import Blocks, ViewFile, check_key, view_key
 from benchmark.encoders import Output
 from builders.errors import DataError, disk_error
 from builders.untrusted import describe_error
@@ -31,14 +31,15 @@ from builders.untrusted import describe_error
 
 @dataclass(frozen=True)
 class BankView:
-    """The embeddings of one view: reads like a float32 array [photos, dim], from disk, a slice at a time."""
+    """Embeddings of one view; reads like a float32 array [photos, dim], from disk, one slice at a time."""
 
     stored: np.ndarray
+    """[all photos, dim], the memory-mapped file."""
     rows: np.ndarray
-    """int64, rows of ``stored`` that hold an embedding."""
+    """int64 [photos], the rows of ``stored`` that this view consists of."""
 
     reads_rows: ClassVar[bool] = True
-    """Indices may be an int array, and no other rows are read."""
+    """An index may be an int array; then only these rows are read."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -55,9 +56,9 @@ class BankView:
 
 
 class Bank:
-    """Some views of a bank, by the names of one recipe. Open with ``Bank.open``; read views when ``complete``.
+    """Some views of a bank, by their names in one recipe. Open it with ``Bank.open``; read views when ``complete``.
 
-    Two recipes that call different views the same have two of these, on the same folder.
+    Two recipes may give the same name to different views. Each then has a ``Bank`` on the same folder.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class Bank:
     ) -> None:
         self.folder = folder
         self.key = dict(key)
-        """As ``bank_key`` gave it."""
+        """From ``bank_key``."""
         self.encoder = str(key["encoder"]["id"])
+        """Id of the encoder."""
         self.output = output
-        """Of the encoder; None for its embedding."""
+        """The output of the encoder that is stored; None for its embedding."""
         self.dim = output.dimension if output else int(key["encoder"]["dimension"])
         self.blocks = Blocks(int(key["photos"]["count"]))
         self._views = dict(views)
@@ -84,38 +86,38 @@ class Bank:
         check: bool = True,
         output: Output | None = None,
     ) -> Bank:
-        """Views of the bank of ``key`` under ``root``, made if they are not there.
+        """Open views of the bank of ``key`` under ``root``; files that do not exist are created.
 
-        The finished blocks that are there are read once, and those that do not match their checksums are taken for
-        unfinished, with a warning: reading is at most 1 % of what embedding took (docs/explanation/performance.md).
+        Existing finished blocks are read once. Those that do not match their checksums count as unfinished from then
+        on, with a warning. Reading takes at most 1 % of the time that embedding took (docs/explanation/performance.md).
 
         Args:
-            root: folder of banks.
+            root: folder of all banks.
             key: from ``bank_key``.
-            views: by name, what decides each view's pixels, from ``ViewRecipe.view_keys``.
-            fresh: names of views that are taken for unfinished, whatever is there.
-            check: read the finished blocks; not for those that this process has just written.
+            views: by name of a view, everything that decides its pixels: ``ViewRecipe.view_keys``.
+            fresh: names of views all of whose blocks count as unfinished.
+            check: read the finished blocks; not needed for blocks that this process has just written.
             output: of the encoder; its embedding by default.
 
         Raises:
             DataError: a folder exists but holds something else than its name says.
-            DiskError: it cannot be written.
+            DiskError: a file cannot be written.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
         shape, dtype = shape_and_dtype(key, output)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            keep_key(folder / "key.json", key)
+            check_key(folder / "key.json", key)
             files = {}
             for name, view in views.items():
-                own = view_key(view, output)
-                files[name] = ViewFile.open(folder / "views" / key_hash(own), own, shape, dtype)
-            os.utime(folder)  # when it was last used, for those who make space
+                full_key = view_key(view, output)
+                files[name] = ViewFile.open(folder / "views" / key_hash(full_key), full_key, shape, dtype)
+            os.utime(folder)  # time of last use, for ``cache`` commands that free space
             bank = cls(folder, key, files, output)
             for name in fresh:
                 files[name].forget(files[name].finished())
             if check:
-                bank._mend()
+                bank._forget_damaged()
             for file in files.values():
                 file.ensure_rows()
         except OSError as error:
@@ -130,10 +132,13 @@ class Bank:
         views: Mapping[str, Mapping[str, Any]],
         output: Output | None = None,
     ) -> Bank:
-        """The same as it lies there: nothing is made, read or changed. For what is decided before anything is written.
+        """The same views without creating, reading or changing a file: for decisions before anything is written.
+
+        Args:
+            root, key, views, output: as of ``open``.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: a folder cannot be read.
         """
         folder = root / f"{LAYOUT}-{key_hash(key)}"
         shape, dtype = shape_and_dtype(key, output)
@@ -144,16 +149,25 @@ class Bank:
 
     @classmethod
     def adopt(cls, root: Path, key: Mapping[str, Any], stand_in: Mapping[str, Any]) -> None:
-        """Give the views of a bank whose photos were not known by their bytes to the bank that is named by them.
+        """Move the views of a bank that was filled before the hash of its photos' bytes was known.
 
-        A view that is there already stays; the other's is removed. It can be stopped at any point and done again.
+        A view that the bank already has stays, and its copy is removed. The move can be stopped at any point and done
+        again.
+
+        Args:
+            root: folder of all banks.
+            key: of the bank that receives the views.
+            stand_in: key of the bank that was filled under ``PhotoHashes.stand_in``.
+
+        Raises:
+            DiskError: a file cannot be moved.
         """
         old, new = (root / f"{LAYOUT}-{key_hash(k)}" for k in (stand_in, key))
         if not (old / "views").is_dir():
             return
         try:
             (new / "views").mkdir(parents=True, exist_ok=True)
-            keep_key(new / "key.json", key)
+            check_key(new / "key.json", key)
             for view in sorted((old / "views").iterdir()):
                 if not (new / "views" / view.name).exists():
                     os.rename(view, new / "views" / view.name)
@@ -162,7 +176,7 @@ class Bank:
             raise disk_error(error, old) from None
 
     def missing_bytes(self) -> int:
-        """Of the rows that are still to be written."""
+        """Size in bytes of the rows that are still to be written."""
         views = self._views.values()
         return sum(
             view.shape[1] * view.dtype.itemsize * sum(len(self.blocks.photos_of(block)) for block in view.missing())
@@ -171,10 +185,10 @@ class Bank:
 
     @classmethod
     def at(cls, folder: Path) -> Bank:
-        """All views that a bank's folder holds, by the names of their own folders; nothing is made or changed.
+        """All views that a bank's folder contains, by the names of their folders; nothing is created or changed.
 
         Raises:
-            DataError: it is no bank of this layout.
+            DataError: the folder is no bank of this layout.
         """
         try:
             key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
@@ -182,7 +196,7 @@ class Bank:
                 raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
             (photos, dimension), dtype = shape_and_dtype(key)
             views = {
-                path.name: ViewFile(path, (photos, _own_dimension(path, dimension)), dtype)
+                path.name: ViewFile(path, (photos, _dimension(path, dimension)), dtype)
                 for path in sorted((folder / "views").iterdir())
                 if path.is_dir()
             }
@@ -192,11 +206,12 @@ class Bank:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the views."""
+        """Names of the views."""
         return tuple(self._views)
 
     @property
     def complete(self) -> bool:
+        """Whether every block of every view is finished."""
         return all(view.complete for view in self._views.values())
 
     def missing(self, name: str) -> set[int]:
@@ -204,7 +219,7 @@ class Bank:
         return self._views[name].missing()
 
     def is_finished(self, name: str, block: int) -> bool:
-        """Whether a block of a view is finished by now, whichever process did it."""
+        """Whether a block of a view is finished by now, by whichever process."""
         return self._views[name].is_finished(block)
 
     def write_rows(self, name: str, start: int, embeddings: np.ndarray) -> None:
@@ -212,42 +227,42 @@ class Bank:
         self._views[name].write_rows(start, embeddings)
 
     def finish_block(self, name: str, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
-        """Flush a view's rows, then write the block's marker: from here on a kill cannot lose the block."""
+        """Flush a view's rows, then write the block's marker. From then on a kill cannot lose the block."""
         self._views[name].finish_block(block, failures, source_jpeg)
 
     def failures(self) -> dict[str, str]:
-        """Reason by id of every photo that lacks an embedding in one of the views, in order of the photos' blocks."""
+        """By photo id, the reason why the photo lacks an embedding in one of the views; in the order of blocks."""
         markers = [marker for view in self._views.values() for marker in view.markers()]
-        found: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         for marker in sorted(markers, key=lambda m: m.index):
             for photo_id, reason in marker.failures.items():
-                found.setdefault(photo_id, reason)
-        return found
+                reasons.setdefault(photo_id, reason)
+        return reasons
 
     def source_jpeg(self) -> dict[str, int]:
-        """Photos by their own compression, most frequent first."""
+        """Number of photos by the compression of their files, most frequent first."""
         total: Counter[str] = Counter()
         for marker in next(iter(self._views.values())).markers():
             total.update(marker.source_jpeg)
         return dict(total.most_common())
 
     def view(self, name: str, rows: np.ndarray) -> BankView:
-        """Embeddings of one view for the photos at indices ``rows`` (none of them failed)."""
+        """Embeddings of one view for the photos at indices ``rows``, none of which failed."""
         return BankView(self._views[name].rows(), np.asarray(rows, dtype=np.int64))
 
     def check(self) -> dict[str, list[int]]:
-        """By name of a view, its finished blocks that do not match their checksums; views that match are not named.
+        """By name of a view, the finished blocks that do not match their checksums; views without any are left out.
 
         Reads every finished row once, at about 2 GB a second where the file is in memory.
         """
-        found = {}
+        damaged_blocks = {}
         bar = tqdm(self._views.items(), desc="checking embeddings", unit="view", delay=2, leave=False, disable=None)
         for name, view in bar:
             if damaged := view.damaged():
-                found[name] = damaged
-        return found
+                damaged_blocks[name] = damaged
+        return damaged_blocks
 
-    def _mend(self) -> None:
+    def _forget_damaged(self) -> None:
         for name, damaged in self.check().items():
             view = self._views[name]
             what = f"{len(damaged)} of {len(view.finished())} finished blocks do not match their checksums"
@@ -255,7 +270,7 @@ class Bank:
             view.forget(damaged)
 
 
-def _own_dimension(view: Path, usual: int) -> int:
-    """Of the embeddings in a view's folder; another than the bank's where they are of another output."""
+def _dimension(view: Path, default: int) -> int:
+    """Dimension of the embeddings in a view's folder; ``default`` unless they are of another output."""
     output = json.loads((view / "key.json").read_text(encoding="utf-8"))["output"]
-    return int(output["dimension"]) if isinstance(output, dict) else usual
+    return int(output["dimension"]) if isinstance(output, dict) else default

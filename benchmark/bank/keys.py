@@ -1,4 +1,4 @@
-"""The keys of banks: everything that decides their content but the view, as JSON values, and its hash."""
+"""The keys of banks: everything that affects their content except the view, as JSON values, and the hash of a key."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from builders.photos import PhotoSet
 from builders.pixels import codec_canary
 
 LAYOUT = 2
-"""Version of the files of a bank. Folders of another are left alone: their names begin with another number, or none."""
+"""Version of the files of a bank. The name of a bank's folder begins with it; folders of other versions are ignored."""
 
 
 def key_of(encoder: Encoder, photos: PhotoSet, bytes_hash: str, storage: str, *, device: str = "") -> dict[str, Any]:
-    """``bank_key`` of a loaded encoder: its type of numbers, device, compilation and runtime are part of it.
+    """``bank_key`` of a loaded encoder, with its dtype, device, compilation and runtime.
 
     Args:
-        encoder: whose embeddings the bank holds.
+        encoder: whose embeddings the bank stores.
         photos, bytes_hash, storage: as of ``bank_key``.
-        device: on which it will compute, where that is another than it was loaded on.
+        device: on which it will compute, if not the one that it was loaded on.
     """
     return bank_key(
         encoder.info,
@@ -46,9 +46,17 @@ def bank_key(
     device: str = "cpu",
     runtime: Runtime | None = None,
 ) -> dict[str, Any]:
-    """Everything but the view that decides embeddings, as JSON values.
+    """Everything that affects embeddings except the view, as JSON values.
 
-    ``compiled`` networks and other runtimes than torch round differently; below float32 each type of ``device`` does.
+    Args:
+        info: identity of the encoder.
+        compute_dtype: in which the encoder computes.
+        photos: the photo set.
+        bytes_hash: from ``photos_bytes_hash``.
+        storage: dtype of the rows in the file.
+        compiled: whether the network is compiled, which changes rounding.
+        device: on which it computes. Only its type counts, and only below float32, where rounding depends on it.
+        runtime: other than torch, which rounds differently.
 
     >>> from benchmark.encoders import EncoderInfo
     >>> info, photos = EncoderInfo("toy", "callable", None, "0", 2, {}, "none", 0), PhotoSet.of_bytes("none", {})
@@ -73,8 +81,8 @@ def encoder_key(
     device: str = "cpu",
     runtime: Runtime | None = None,
 ) -> dict[str, Any]:
-    """The part of ``bank_key`` that says who embeds, and how."""
-    by = runtime.key() if runtime else None
+    """The part of ``bank_key`` that identifies the encoder and how it computes."""
+    runtime_key = runtime.key() if runtime else None
     return {
         "id": info.id,
         "library": info.library,
@@ -86,21 +94,21 @@ def encoder_key(
         "dtype": compute_dtype,
         **({"compiled": True} if compiled else {}),
         **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
-        **({"runtime": by} if by else {}),
+        **({"runtime": runtime_key} if runtime_key else {}),
     }
 
 
 def key_hash(key: Mapping[str, Any]) -> str:
-    """20 hex digits that name a key."""
+    """Hash of a key, 20 hex digits."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def ids_only_hash(ids: Sequence[str]) -> str:
-    """16 hex digits that name ids and their order."""
+    """Hash of photo ids in their order, 16 hex digits."""
     return hashlib.sha256(b"\0".join(i.encode("utf-8", "surrogateescape") for i in ids)).hexdigest()[:16]
 
 
 def shape_and_dtype(key: Mapping[str, Any], output: Output | None = None) -> tuple[tuple[int, int], str]:
-    """Of a bank's views under one output, from its key."""
+    """(photos, dimension) and dtype of the rows of a bank's views for one output, from the bank's key."""
     dimension = output.dimension if output else int(key["encoder"]["dimension"])
     return (int(key["photos"]["count"]), dimension), str(key["storage"])

@@ -1,7 +1,8 @@
-"""The hash of every photo's bytes: remembered from an earlier run, learnt from a pass that reads them anyway, or read.
+"""Cache of the SHA-256 of every photo's bytes, which are part of a bank's key.
 
-A cache key without the bytes is not complete, and reading a million photos takes minutes to hours. So what was read
-once is remembered under the photo's stamp (path, size and time of change of the file that holds it).
+A cache key without the bytes is not complete, but reading a million photos takes minutes to hours. Therefore the hash
+of a photo is stored under its stamp (path, size, inode, and times of modification and change of its file). Hashes that
+are not stored are computed from the files, or by a pass, which reads the photos anyway.
 """
 
 from __future__ import annotations
@@ -22,65 +23,69 @@ from builders.photos import PhotoSet, photo_digest
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
 FOLDER = "photo-hashes"
-"""Of the cache."""
+"""Folder of the cache that contains the tables of hashes."""
 
 READ_BEFORE = 2_000
-"""Up to so many unknown photos are read before a pass: seconds. More are hashed in it."""
+"""Up to this many unknown photos are read before a pass, which takes seconds. More are hashed during the pass."""
 
 _DIGEST = 32
-_VERSION = 1
+_VERSION = 2
+"""Of the stamps: version 1 had neither inode nor time of change."""
 
 
 class PhotoHashes:
-    """SHA-256 of the photos of a set, known or not."""
+    """SHA-256 of the photos of a set, as far as they are known."""
 
     def __init__(self, photos: PhotoSet, cache: Path | None = None, workers: int = 4) -> None:
-        """Look which are remembered.
+        """Load the hashes that are stored in the cache.
 
         Args:
-            photos: the set. Bytes of a source with a ``fingerprint()`` follow from it; they are never read.
-            cache: the cache's folder; without one nothing is remembered.
-            workers: threads that read.
+            photos: the photo set. If its source has a ``fingerprint()``, the bytes follow from it and are never read.
+            cache: folder of the cache; None stores nothing.
+            workers: threads that read photos.
         """
         self.photos = photos
         self._workers = max(1, workers)
-        self._given = getattr(photos.source, "fingerprint", None)
+        self._fingerprint = getattr(photos.source, "fingerprint", None)
         self._digests = np.zeros((len(photos), _DIGEST), dtype=np.uint8)
         self._known = np.zeros(len(photos), dtype=bool)
         self._lasting = np.zeros(len(photos), dtype=bool)
-        """Known, and worth remembering: a file that cannot be read may be readable the next time."""
+        """Known and to be stored; not stored is that a file cannot be read, which may be different the next time."""
         self._looked_ns = time.time_ns()
-        self._stamps = photos.stamps() if cache is not None and self._given is None else None
+        self._stamps = photos.stamps() if cache is not None and self._fingerprint is None else None
         self._file = None
+        self._outdated = False
+        """Whether hashes are remembered under stamps of an earlier version: banks of these bytes may exist."""
         self._saved_at, self._unsaved = time.monotonic(), False
         if self._stamps is not None and cache is not None:
             name = hashlib.sha256(f"{type(photos.source).__name__}\0{photos.name}".encode()).hexdigest()[:16]
             self._file = cache / FOLDER / f"{name}.npz"
             self._keys = _keys([stamp.text for stamp in self._stamps])
-            self._recall()
+            self._outdated = _version_of(self._file) in range(1, _VERSION)
+            self._load()
 
     @property
     def unknown(self) -> int:
-        """Photos that would have to be read."""
-        return 0 if self._given is not None else int((~self._known).sum())
+        """Number of photos that would have to be read."""
+        return 0 if self._fingerprint is not None else int((~self._known).sum())
 
     @property
-    def may_wait(self) -> bool:
-        """Whether a pass over the photos should learn the hashes: many are unknown, and stamps can stand for them."""
-        return self._stamps is not None and self.unknown > READ_BEFORE
+    def hashed_in_pass(self) -> bool:
+        """Whether a pass should compute the hashes: many are unknown, and the stamps can stand in for them."""
+        return self._stamps is not None and self.unknown > READ_BEFORE and not self._outdated
 
     def stand_in(self) -> str:
-        """A name of the bytes from their stamps, for what is kept until they are known. Never the hash of any bytes."""
+        """A stand-in for ``bytes_hash`` until the bytes are known, made of the stamps; never equal to such a hash."""
         assert self._stamps is not None
         return "unread " + hashlib.sha256(self._keys.tobytes()).hexdigest()[:32]
 
     @property
     def earlier_name(self) -> str | None:
-        """The stand-in under which a run that was stopped has left its work, where equal stamps mean equal bytes."""
+        """The stand-in under which an interrupted run may have left embeddings; None if stamps may hide a change."""
         return None if self._stamps is None or not self._settled().all() else self.stand_in()
 
     def learn(self, index: int, digest: bytes) -> None:
-        """The ``photo_digest`` of the bytes that a pass read of one photo; none at all where it could not read them."""
+        """Take the ``photo_digest`` of a photo from a pass; empty if the pass could not read the photo."""
         if digest and not self._known[index]:
             self._digests[index] = np.frombuffer(digest, dtype=np.uint8)
             self._known[index] = self._lasting[index] = self._unsaved = True
@@ -88,9 +93,9 @@ class PhotoHashes:
                 self.save()
 
     def bytes_hash(self) -> str:
-        """32 hex digits that name the bytes of all photos in order; what is unknown is read."""
-        if self._given is not None:
-            return hashlib.sha256(f"{self._given()}\0{self.photos.rows.tolist()}".encode()).hexdigest()[:32]
+        """Hash of the bytes of all photos in order, 32 hex digits; unknown photos are read."""
+        if self._fingerprint is not None:
+            return hashlib.sha256(f"{self._fingerprint()}\0{self.photos.rows.tolist()}".encode()).hexdigest()[:32]
         try:
             self._read()
         finally:
@@ -98,24 +103,24 @@ class PhotoHashes:
         return hashlib.sha256(self._digests.tobytes()).hexdigest()[:32]
 
     def block_hashes(self, size: int) -> list[str] | None:
-        """``hash_of_block`` of every so many photos in order, what is unknown read; None where bytes follow from the
-        source's ``fingerprint()``."""
-        if self._given is not None:
+        """``hash_of_block`` of every ``size`` photos in order; unknown photos are read. None if the source has a
+        ``fingerprint()``."""
+        if self._fingerprint is not None:
             return None
         self.bytes_hash()
-        digests = [d.tobytes() if kept else b"" for d, kept in zip(self._digests, self._lasting, strict=True)]
+        digests = [d.tobytes() if readable else b"" for d, readable in zip(self._digests, self._lasting, strict=True)]
         return [hash_of_block(digests[start : start + size]) for start in range(0, len(digests), size)]
 
     def close(self) -> None:
-        """What a pass that was stopped has learnt is kept."""
+        """Store the hashes that an interrupted pass has computed."""
         self.save()
 
     def save(self) -> None:
-        """Write what is known, if there is anything new; a disk that takes nothing costs the next run a reading."""
+        """Store the known hashes if there are new ones. If the disk is full, the next run reads the photos again."""
         if self._file is None or self._stamps is None or not self._unsaved:
             return
-        kept = self._lasting & self._settled()
-        keys, digests = self._keys[kept], self._digests[kept]
+        stored = self._lasting & self._settled()
+        keys, digests = self._keys[stored], self._digests[stored]
         older_keys, older_digests = _read_table(self._file)
         others = ~np.isin(older_keys[:, 0], self._keys[:, 0])
         keys, digests = np.concatenate([keys, older_keys[others]]), np.concatenate([digests, older_digests[others]])
@@ -129,12 +134,12 @@ class PhotoHashes:
         self._saved_at, self._unsaved = time.monotonic(), False
 
     def _settled(self) -> np.ndarray:
-        """bool [photos], those whose file has not changed just now: another change would show in its stamp."""
+        """bool [photos], those whose file was not changed just now, so that another change would change its stamp."""
         assert self._stamps is not None
         changed = np.array([stamp.changed_ns for stamp in self._stamps], dtype=np.int64)
         return (self._looked_ns - changed > JUST_CHANGED_NS) & (changed > 0)
 
-    def _recall(self) -> None:
+    def _load(self) -> None:
         assert self._file is not None
         keys, digests = _read_table(self._file)
         if not len(keys):
@@ -159,38 +164,47 @@ class PhotoHashes:
     def _read_digest(self, index: int) -> bytes:
         try:
             return photo_digest(self.photos.read(index))
-        except PhotoError as error:  # each index is one thread's
+        except PhotoError as error:  # no other thread writes this index
             reason = hashlib.sha256(f"unreadable: {error}".encode()).digest()
             self._digests[index] = np.frombuffer(reason, dtype=np.uint8)
             return b""
 
 
 def hash_of_block(digests: Sequence[bytes]) -> str:
-    """16 hex digits that name the bytes of some photos in order.
+    """Hash of the bytes of some photos in order, 16 hex digits.
 
     Args:
-        digests: ``photo_digest`` of each; empty where it cannot be read.
+        digests: ``photo_digest`` of each photo; empty if it cannot be read.
     """
     return hashlib.sha256(b"".join(digest or b"\0" * _DIGEST for digest in digests)).hexdigest()[:16]
 
 
 def photos_bytes_hash(photos: PhotoSet, workers: int = 4) -> str:
-    """32 hex digits that name the bytes of all photos in order; an unreadable photo counts by its reason.
+    """Hash of the bytes of all photos in order, 32 hex digits; an unreadable photo counts by its reason.
 
-    A source whose bytes follow from its own parameters (simulated cameras) says so by ``fingerprint()`` and is not
-    read for this.
+    A source whose bytes follow from parameters (simulated cameras) has a ``fingerprint()`` and is not read.
     """
     return PhotoHashes(photos, workers=workers).bytes_hash()
 
 
 def _keys(texts: Sequence[str]) -> np.ndarray:
     """uint64 [n, 2]: 16 bytes of BLAKE2b of each text."""
-    made = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts)
-    return np.frombuffer(made, dtype="<u8").reshape(-1, 2)
+    hashes = b"".join(
+        hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts
+    )
+    return np.frombuffer(hashes, dtype="<u8").reshape(-1, 2)
+
+
+def _version_of(path: Path) -> int:
+    """Version of a table; 0 where there is none that can be read."""
+    try:
+        return int(read_untrusted_arrays(path)["version"])
+    except (UntrustedInputError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Keys, sorted by their first half, and digests; empty where there is no table, or none that can be read."""
+    """Keys, sorted by their first half, and digests; empty if there is no table that can be read."""
     try:
         stored = read_untrusted_arrays(path)
         keys, digests = stored["keys"], stored["digests"]

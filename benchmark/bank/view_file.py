@@ -1,11 +1,11 @@
-"""One view of a photo set by one encoder on disk: its rows, its complete key, a marker per finished block of photos.
+"""The file of one view: the embeddings of a photo set under one view by one encoder, with a marker per finished block.
 
-A view is a folder: ``key.json``, the memory-mapped ``rows.npy`` [photos, dim], and ``blocks/NUMBER.json``, each written
-after the block's rows with their checksum. A killed run leaves finished blocks and unmarked rows, which are made again.
+A view is a folder with ``key.json`` (its complete key), the memory-mapped ``rows.npy`` [photos, dim], and one
+``blocks/NUMBER.json`` per finished block of photos. A marker is written after the rows of its block and contains their
+checksum. A run that is killed leaves finished blocks and rows without a marker, which are made again.
 
-Several processes may fill one view. The rows' file is made once and never replaced while it is whole, so that whoever
-has it open writes where everybody reads; a marker tells what stood there when it was written, and whatever was written
-over it later does not match it.
+Several processes may fill one view. The file of the rows is created once and never replaced while it is complete, so
+that all processes read and write the same file. If rows are overwritten later, they no longer match the checksum.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from builders.untrusted import UntrustedInputError, list_folder, map_array, pars
 
 
 def view_key(view: Mapping[str, Any], output: Output | None = None) -> dict[str, Any]:
-    """Everything that tells a view's file from the others of its bank, as JSON values.
+    """The key of a view within its bank, as JSON values.
 
     Args:
-        view: what decides its pixels, from ``ViewRecipe.view_keys``.
-        output: of the encoder; None for its embedding. Each output of a view is a file of its own.
+        view: everything that decides the pixels, from ``ViewRecipe.view_keys``.
+        output: of the encoder; None for its embedding. Each output of a view has a file.
 
     >>> view_key({"kind": "plain", "name": "original"})
     {'view': {'kind': 'plain', 'name': 'original'}, 'output': 'final'}
@@ -49,13 +49,14 @@ def view_key(view: Mapping[str, Any], output: Output | None = None) -> dict[str,
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a photo set is cut into blocks: few photos are lost by a kill, and few files are written.
+    """How a photo set is divided into blocks, so that a kill loses few photos and few files are written.
 
     >>> [len(Blocks(150).photos_of(block)) for block in range(len(Blocks(150)))]
     [64, 64, 22]
     """
 
     photos: int
+    """Photos of the set."""
 
     @property
     def size(self) -> int:
@@ -72,26 +73,26 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Block:
-    """What the marker of a finished block says."""
+    """The content of the marker of a finished block."""
 
     index: int
     failures: Mapping[str, str]
-    """Reason by id of the photos that have no embedding."""
+    """By photo id, the reason why it has no embedding."""
     source_jpeg: Mapping[str, int]
-    """Photos by their own compression."""
+    """Number of photos by the compression of their files."""
     crc32: int
-    """Of the block's rows as bytes."""
+    """Checksum of the block's rows as bytes."""
 
 
 class ViewFile:
-    """The embeddings of one view. Open with ``ViewFile.open``; write rows, finish blocks; read when ``complete``."""
+    """The embeddings of one view. Open with ``ViewFile.open``, write rows, finish blocks, read when ``complete``."""
 
     def __init__(self, folder: Path, shape: tuple[int, int], dtype: str) -> None:
         self.folder = folder
         self.shape = shape
         """(photos, dim)."""
         self.dtype = np.dtype(dtype)
-        """Of the rows as stored."""
+        """Dtype of the rows as stored."""
         self.blocks = Blocks(shape[0])
         self._writable: np.ndarray | None = None
 
@@ -100,30 +101,34 @@ class ViewFile:
 
     @classmethod
     def open(cls, folder: Path, key: Mapping[str, Any], shape: tuple[int, int], dtype: str) -> ViewFile:
-        """The view in ``folder``, which is named by its key, made if it is not there; see also ``ensure_rows``.
+        """Open the view in ``folder``, whose name follows from the key; create the folder if it does not exist.
+
+        The file of the rows is created by ``ensure_rows``.
 
         Raises:
             DataError: the folder holds another view.
             OSError: the folder cannot be written.
         """
         (folder / "blocks").mkdir(parents=True, exist_ok=True)
-        keep_key(folder / "key.json", key)
+        check_key(folder / "key.json", key)
         return cls(folder, shape, dtype)
 
     @property
     def complete(self) -> bool:
+        """Whether every block is finished."""
         return not self.missing()
 
     def finished(self) -> set[int]:
-        """Indices of the blocks that are finished."""
+        """Indices of the finished blocks."""
         names = map(os.path.splitext, list_folder(self._marker_folder, may_be_absent=True).files)
         return {int(stem) for stem, end in names if stem.isdecimal() and end == ".json"}
 
     def missing(self) -> set[int]:
-        """Indices of the blocks that are not."""
+        """Indices of the blocks that are not finished."""
         return set(range(len(self.blocks))) - self.finished()
 
     def is_finished(self, block: int) -> bool:
+        """Whether a block has a marker."""
         return self._marker(block).exists()
 
     def write_rows(self, start: int, embeddings: np.ndarray) -> None:
@@ -133,36 +138,36 @@ class ViewFile:
         self._writable[start : start + len(embeddings)] = embeddings
 
     def finish_block(self, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
-        """Flush the rows, then write the marker: from here on a kill cannot lose the block."""
-        rows = self.rows() if self._writable is None else self._writable  # no row was written: all its photos failed
+        """Flush the rows, then write the marker. From then on a kill cannot lose the block."""
+        rows = self.rows() if self._writable is None else self._writable  # no row was written: all photos failed
         if self._writable is not None:
             self._writable.flush()  # type: ignore[attr-defined]
         marker = Block(block, failures, source_jpeg, self._crc32(rows, block))
         write_text_atomically(self._marker(block), _sealed(marker))
 
     def markers(self) -> list[Block]:
-        """What the markers of the finished blocks say, in order; a marker that cannot be read is left out."""
+        """The markers of the finished blocks, in order; a marker that cannot be read is left out."""
         read = (self._read_marker(block) for block in sorted(self.finished()))
         return [marker for marker in read if marker is not None]
 
     def damaged(self) -> list[int]:
-        """Indices of the finished blocks whose rows are not those that their markers were written for."""
-        finished, rows = self.finished(), self._whole_rows()
+        """Indices of the finished blocks whose rows do not match the checksums of their markers."""
+        finished, rows = self.finished(), self._complete_rows()
         if rows is None:
             return sorted(finished)
-        good = {marker.index for marker in self.markers() if self._crc32(rows, marker.index) == marker.crc32}
-        return sorted(finished - good)
+        intact = {marker.index for marker in self.markers() if self._crc32(rows, marker.index) == marker.crc32}
+        return sorted(finished - intact)
 
     def ensure_rows(self) -> None:
-        """Make the file of the rows if it is not there, or not whole. No block may be finished then."""
+        """Create the file of the rows if it does not exist or is not complete. No block may be finished then."""
         for folder in (self.folder, self._marker_folder):
             sweep_temporaries(folder)
-        if self._whole_rows() is None:
+        if self._complete_rows() is None:
             self._rows_path.unlink(missing_ok=True)
             self._make_rows()
 
     def forget(self, blocks: Iterable[int]) -> None:
-        """Take blocks for unfinished. Their rows stay until they are written again."""
+        """Count blocks as unfinished. Their rows stay until they are written again."""
         for block in blocks:
             self._marker(block).unlink(missing_ok=True)
 
@@ -174,7 +179,7 @@ class ViewFile:
         photos = self.blocks.photos_of(block)
         return crc32_of(rows[photos.start : photos.stop])
 
-    def _whole_rows(self) -> np.ndarray | None:
+    def _complete_rows(self) -> np.ndarray | None:
         try:
             rows = self.rows()
         except (OSError, ValueError, EOFError):  # absent, cut off, or no array
@@ -191,7 +196,7 @@ class ViewFile:
                 reserve_space(stream.fileno(), stream.tell() + math.prod(self.shape) * self.dtype.itemsize)
             os.link(temporary, self._rows_path)
         except FileExistsError:
-            pass  # another process was quicker, and writes there already
+            pass  # another process has created the file and may be writing to it
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK):
                 raise
@@ -202,11 +207,11 @@ class ViewFile:
     def _read_marker(self, block: int) -> Block | None:
         try:
             raw = parse_json(read_untrusted_text(self._marker(block)), "")
-            seal = raw.pop("own_crc32", None)  # absent in markers of versions before it
+            seal = raw.pop("own_crc32", None)  # absent in markers of older versions
             marker = Block(**raw) if raw["index"] == block else None
         except (UntrustedInputError, TypeError, KeyError, AttributeError):
             return None
-        if marker is None or not _of_form(marker) or seal not in (None, _own_crc32(marker)):
+        if marker is None or not _well_formed(marker) or seal not in (None, _marker_crc32(marker)):
             return None
         return marker
 
@@ -223,31 +228,31 @@ class ViewFile:
 
 
 def crc32_of(rows: np.ndarray) -> int:
-    """Of a block's rows as bytes."""
+    """Checksum of a block's rows as bytes."""
     return zlib.crc32(np.ascontiguousarray(rows).data)
 
 
 def _sealed(marker: Block) -> str:
-    """A marker as text, with a checksum of what it says itself: reasons and counts go into results."""
-    return json.dumps({**dataclasses.asdict(marker), "own_crc32": _own_crc32(marker)})
+    """A marker as text, with a checksum of the marker itself: its reasons and counts go into results."""
+    return json.dumps({**dataclasses.asdict(marker), "own_crc32": _marker_crc32(marker)})
 
 
-def _own_crc32(marker: Block) -> int:
+def _marker_crc32(marker: Block) -> int:
     return zlib.crc32(json.dumps(dataclasses.asdict(marker), sort_keys=True).encode())
 
 
-def _of_form(marker: Block) -> bool:
+def _well_formed(marker: Block) -> bool:
     counts, reasons = marker.source_jpeg, marker.failures
     if not (isinstance(marker.crc32, int) and isinstance(counts, dict) and isinstance(reasons, dict)):
         return False
     return all(isinstance(n, int) for n in counts.values()) and all(isinstance(r, str) for r in reasons.values())
 
 
-def keep_key(path: Path, key: Mapping[str, Any]) -> None:
-    """Write a folder's key, or see that it is the one that stands there.
+def check_key(path: Path, key: Mapping[str, Any]) -> None:
+    """Write the key of a folder, or check that the file contains this key.
 
     Raises:
-        DataError: it is another one.
+        DataError: the file contains another key.
     """
     text = json.dumps(key, indent=2, sort_keys=True) + "\n"
     if not os.path.lexists(path) or not path.stat().st_size:

@@ -1,4 +1,4 @@
-"""What a command says, and where: results to standard output, everything else to standard error."""
+"""Console output of a command: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from builders.untrusted import readable
 
 if TYPE_CHECKING:  # the first sentence must be there before torch is
     from benchmark.results import Result
+    from benchmark.scoring import Log
 
 
 class Console:
-    """Speaks as the options ``--quiet``, ``--verbose`` and ``--json`` say. Use it as a context around the work."""
+    """Console output, filtered by ``--quiet``, ``--verbose`` and ``--json``. The work is done inside ``active``."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._quiet, self._verbose, self._json = args.quiet, args.verbose, args.json
@@ -26,12 +27,12 @@ class Console:
 
     @property
     def out(self) -> TextIO:
-        """Standard output as it was: for what a program reads."""
+        """Standard output as it was, for JSON."""
         return self._out
 
     @contextlib.contextmanager
-    def speaking(self) -> Iterator[None]:
-        """With ``--json`` nothing else reaches standard output; with ``--quiet`` there are no progress bars."""
+    def active(self) -> Iterator[None]:
+        """Keep everything but JSON off standard output with ``--json``, and progress bars off with ``--quiet``."""
         with contextlib.ExitStack() as stack:
             if self._json:
                 stack.enter_context(contextlib.redirect_stdout(sys.stderr))
@@ -43,31 +44,38 @@ class Console:
                 os.environ.setdefault("CAMTRACE_DEBUG", "1")
             yield
 
-    def notice(self, text: str) -> None:
-        """What is being done."""
+    @property
+    def log(self) -> Log:
+        """Callbacks that print messages of a run."""
+        from benchmark.scoring import Log
+
+        return Log(warning=self.info, info=self.info, debug=self.debug)
+
+    def info(self, text: str) -> None:
+        """Print what is being done, but with ``--quiet``."""
         if not self._quiet:
             print(readable(text), file=sys.stderr, flush=True)
 
-    def detail(self, text: str) -> None:
-        """What only ``--verbose`` wants to know."""
+    def debug(self, text: str) -> None:
+        """Print details, with ``--verbose``."""
         if self._verbose:
             print(readable(text), file=sys.stderr, flush=True)
 
     def report(self, text: str) -> None:
-        """The result for people."""
+        """Print the result for people."""
         if not self._json:
             print(text, file=self._out, flush=True)
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def answer(self, results: Sequence[Result], missing: dict[str, str]) -> None:
-        """The result for programs, with ``--json``."""
+    def write_json(self, results: Sequence[Result], missing: dict[str, str]) -> None:
+        """Print the result for programs, with ``--json``."""
         if self._json:
             print(json.dumps(as_json(results, missing), indent=2, ensure_ascii=False), file=self._out, flush=True)
 
 
 class _NoTerminal:
-    """Standard error on which progress bars, which want a terminal, do not draw."""
+    """Standard error that is no terminal, so that progress bars are not drawn on it."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""``camtrace erase``: take a trace out of an encoder's embeddings, and find out whether it is out."""
+"""``camtrace erase``: fit an eraser of a trace to an encoder's embeddings, and measure what is still read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.console import Console
 from benchmark.cli.score import parser as score_parser
-from benchmark.compute import prepare_process
-from benchmark.options import DEFAULT_MODEL, loading_options, to_run_options
-from builders.cli import Parser, check_writable
+from benchmark.cli.score import prepare_run
+from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
+from builders.cli import Parser
 from builders.errors import UsageError
-from builders.files import sweep_cache, write_text_atomically
+from builders.files import write_text_atomically
 
-if TYPE_CHECKING:
-    from benchmark.scoring import Erased
-    from builders.photos import PhotoSet
+if TYPE_CHECKING:  # the command line must answer --help before torch is imported
+    from benchmark.scoring import EraseRequest
 
 READERS = "linear,knn,mlp"
 
@@ -37,21 +36,23 @@ def parser() -> Parser:
         "has not seen. Photos are whole unless --mask-ratio says otherwise."
     )
     p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
-    own = p.add_argument_group("eraser")
-    own.add_argument("--trace", action="append", metavar="NAME", help="such as jpeg or make; repeatable, for a matrix")
-    own.add_argument("--method", default="leace", metavar="NAME", help=f"{METHODS_HELP} (default: %(default)s)")
-    own.add_argument("--also", action="append", metavar="SPEC", help="measure on these photos too; repeatable")
-    own.add_argument("--transfer", action="store_true", help="read every other trace too (several --trace do)")
-    own.add_argument("--curve", action="store_true", help="also fit on 60, 120, 240, ... photos: how many it needs")
-    own.add_argument("--drop-leaks", action="store_true", help="leave out train photos that are nearly test photos")
-    own.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
-    own.add_argument(
+    group = p.add_argument_group("eraser")
+    group.add_argument(
+        "--trace", action="append", metavar="NAME", help="such as jpeg or make; repeatable, for a matrix"
+    )
+    group.add_argument("--method", default="leace", metavar="NAME", help=f"{METHODS_HELP} (default: %(default)s)")
+    group.add_argument("--also", action="append", metavar="SPEC", help="measure on these photos too; repeatable")
+    group.add_argument("--transfer", action="store_true", help="read every other trace too (several --trace do)")
+    group.add_argument("--curve", action="store_true", help="also fit on 60, 120, 240, ... photos: how many it needs")
+    group.add_argument("--drop-leaks", action="store_true", help="leave out train photos that are nearly test photos")
+    group.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
+    group.add_argument(
         "--fit-share",
         type=_share,
         metavar="SHARE",
         help="of the train photos that are fitted on; readers learn from the others (default: half)",
     )
-    own.add_argument(
+    group.add_argument(
         "--shared-train",
         action="store_true",
         help="fit on all train photos, from which readers learn too; they then find less than is there",
@@ -69,10 +70,50 @@ def _share(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    options = to_run_options(args)
-    voice = Console(args)
+    """The exit status."""
+    options, console = to_run_options(args), Console(args)
     traces = list(dict.fromkeys(args.trace or []))
     models, data = list(dict.fromkeys(args.model or [DEFAULT_MODEL])), list(dict.fromkeys(args.data or ["sample"]))
+    _refuse_what_does_not_go_together(args, traces, models, data)
+    with console.active():
+        from benchmark.erasing import curve_table, matrix, method_named, table, verdict
+        from benchmark.tasks import all_tasks
+
+        method_named(args.method)
+        prepare_run(args, options)
+        from benchmark.encoders import load_encoder
+        from benchmark.scoring import Erased, erase_trace, erased_record, open_limited, publish, save_erased
+
+        photos, also = open_limited(data[0], options), [open_limited(spec, options) for spec in args.also or []]
+        encoder = load_encoder(models[0], revision=args.revision, **loading_options(args))
+        erased: dict[str, Erased] = {}
+        for trace in traces:
+            request = _request(args, trace, options, len(photos), transfer=args.transfer or len(traces) > 1)
+            erased[trace] = erase_trace(encoder, photos, request, also=also, log=console.info)
+            folder = args.output if len(traces) == 1 else args.output / trace
+            save_erased(erased[trace], folder, args.push_to or "")
+            rows, curve = erased[trace].rows, erased[trace].curve
+            if rows:
+                console.report(f"{table(rows, erased[trace].eraser, all_tasks())}\n\n{verdict(rows, trace)}")
+            if curve:
+                console.report(curve_table(curve))
+        if args.transfer or len(traces) > 1:
+            text = matrix(erased, all_tasks())
+            write_text_atomically(args.output / "transfer.md", text + "\n")
+            if len(traces) > 1:
+                console.report(text)
+        if args.json:
+            records = {trace: erased_record(one) for trace, one in erased.items()}
+            print(json.dumps(records, indent=2, ensure_ascii=False), file=console.out)
+        console.info(f"written to {args.output}")
+        if args.push_to:
+            publish(args.output, args.push_to)
+    return 0
+
+
+def _refuse_what_does_not_go_together(
+    args: argparse.Namespace, traces: Sequence[str], models: Sequence[str], data: Sequence[str]
+) -> None:
     if not traces:
         raise UsageError("which trace? give --trace jpeg, --trace make, ...")
     if len(models) > 1 or len(data) > 1:
@@ -83,61 +124,23 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--shared-train fits on all train photos: leave out --fit-share")
     if args.push_to and (len(traces) > 1 or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", args.push_to)):
         raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME, and give one --trace")
-    with voice.speaking():
-        from benchmark.encoders import load_encoder
-        from benchmark.erasing import FIT_SHARE, curve_table, matrix, method_named, table, verdict
-        from benchmark.scoring import EraseRequest, erase_trace, erased_record, publish, save_erased
-        from benchmark.tasks import all_tasks
-        from builders.data_specs import open_photos
 
-        method_named(args.method)
-        questions = all_tasks()
-        check_writable("--output", args.output)
-        check_writable("--cache", options.cache / "banks")
-        sweep_cache(options.cache)
-        prepare_process()
 
-        def opened(spec: str) -> PhotoSet:
-            photos = open_photos(spec, seed=options.seed)
-            return photos.limited(options.limit, options.seed) if options.limit else photos
+def _request(args: argparse.Namespace, trace: str, options: RunOptions, photos: int, *, transfer: bool) -> EraseRequest:
+    from benchmark.erasing import FIT_SHARE
+    from benchmark.scoring import EraseRequest
 
-        photos, also = opened(data[0]), [opened(spec) for spec in args.also or []]
-        encoder = load_encoder(models[0], revision=args.revision, **loading_options(args))
-        transfer = args.transfer or len(traces) > 1
-        found: dict[str, Erased] = {}
-        for trace in traces:
-            sizes = [60 * 2**i for i in range(20) if 60 * 2**i < len(photos)] if args.curve else []
-            asking = EraseRequest(
-                trace,
-                args.method,
-                options,
-                transfer,
-                sizes,
-                args.drop_leaks,
-                cameras_apart=not args.seen_cameras,
-                readers_apart=not args.shared_train,
-                fit_share=args.fit_share or FIT_SHARE,
-            )
-            erased = erase_trace(encoder, photos, asking, also=also, tell=voice.notice)
-            folder = args.output if len(traces) == 1 else args.output / trace
-            save_erased(erased, folder, args.push_to or "")
-            found[trace] = erased
-            if erased.rows:
-                voice.report(f"{table(erased.rows, erased.eraser, questions)}\n\n{verdict(erased.rows, trace)}")
-            if erased.curve:
-                voice.report(curve_table(erased.curve))
-        if transfer:
-            text = matrix(found, questions)
-            write_text_atomically(args.output / "transfer.md", text + "\n")
-            if len(traces) > 1:
-                voice.report(text)
-        if args.json:
-            told = {trace: erased_record(erased) for trace, erased in found.items()}
-            print(json.dumps(told, indent=2, ensure_ascii=False), file=voice.out)
-        voice.notice(f"written to {args.output}")
-        if args.push_to:
-            publish(args.output, args.push_to)
-    return 0
+    return EraseRequest(
+        trace,
+        args.method,
+        options,
+        transfer,
+        [60 * 2**i for i in range(20) if 60 * 2**i < photos] if args.curve else [],
+        args.drop_leaks,
+        cameras_apart=not args.seen_cameras,
+        readers_apart=not args.shared_train,
+        fit_share=args.fit_share or FIT_SHARE,
+    )
 
 
 def main(argv: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.sweep import parser as sweep_parser
-from benchmark.cli.sweep import run_command
+from benchmark.cli.sweep import run_sweep
 from benchmark.options import CHOICES, STUDY_PRESET
 from benchmark.scoring import chosen_specs
 from builders.cli import Parser
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             f"reproduce iccv2025 is the preset iccv2025, whole: leave {given} out, or use sweep --published"
         )
     args.published = args.published or not (args.model or args.models)
-    return run_command(args, chosen_specs(args), tell=_compare_with_study)
+    return run_sweep(args, chosen_specs(args), _compare_with_study)
 
 
 def _compare_with_study(rows: Sequence[Row], output: Path) -> str:

@@ -58,7 +58,7 @@ class EmbeddingWork:
         """Codec, photos, a few of their bytes, weights and everything else that a bank's key holds."""
         found = {"the codec canary": codec_canary()}
         for number, group in _in_order(units):
-            photos = self._asked.jobs[number].photos
+            photos = self._asked.sets[number].photos
             found |= photo_facts(photos)
             for spec, encoder in self._encoders(group).items():
                 key = self._key(number, spec, encoder)
@@ -87,7 +87,7 @@ class EmbeddingWork:
     def _fill(
         self, number: int, group: int, blocks: Sequence[int], one: Pass, tick: ProgressCallback
     ) -> list[BlockBank]:
-        photos, options = self._asked.jobs[number].photos, self._asked.options
+        photos, options = self._asked.sets[number].photos, self._asked.options
         read = _BytesRead(photos, self._bytes[number])
         encoders = self._encoders(group)
         banks = [
@@ -122,13 +122,13 @@ class EmbeddingWork:
         )
 
     def _passes(self, number: int) -> list[Pass]:
-        job = self._asked.jobs[number]
+        job = self._asked.sets[number]
         return planned_passes(job.tasks, job.photos, self._asked.options)
 
     def _key(self, number: int, spec: str, encoder: Encoder) -> dict[str, Any]:
         """Of the bank that this machine's encoder would fill; the photos' bytes are the plan's, and checked apart."""
         frozen = self._keys[f"{number}/{spec}"]
-        photos, bytes_hash = self._asked.jobs[number].photos, frozen["photos"]["bytes"]
+        photos, bytes_hash = self._asked.sets[number].photos, frozen["photos"]["bytes"]
         return key_of(encoder, photos, bytes_hash, self._asked.options.storage)
 
     def _encoders(self, group: int) -> dict[str, Encoder]:
@@ -213,7 +213,7 @@ def merge(plan: Plan, done: Mapping[int, Finished], place: StorageFolder, asked:
     files = {path: sha256 for finished in done.values() for path, sha256 in finished.files.items()}
     root = asked.options.cache / BANKS
     wanted = []
-    for number, job in enumerate(asked.jobs):
+    for number, job in enumerate(asked.sets):
         for one in planned_passes(job.tasks, job.photos, asked.options):
             views = one.recipe.view_keys()
             wanted += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]

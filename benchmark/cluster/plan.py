@@ -16,7 +16,7 @@ from benchmark.cluster.embed import EmbeddingWork, finish
 from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.scoring import PassTimes, SweepJob, cached_trials, pass_times, planned_passes, release
+from benchmark.scoring import OpenedSet, PassTimes, cached_trials, pass_times, planned_passes, release
 from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut
 from builders.errors import EncoderError, UsageError
 from builders.pixels import codec_canary
@@ -62,7 +62,7 @@ def planned(request: Request, rank_seconds: float, count: int | None) -> dict[st
     asked = PlannedRun.of(request, Path("unused"), device=here)
     if here != device:
         asked = replace(asked, loading={**asked.loading, "runtime": "torch"})
-    hashes = [PhotoHashes(job.photos, asked.options.cache) for job in asked.jobs]
+    hashes = [PhotoHashes(job.photos, asked.options.cache) for job in asked.sets]
     frozen: dict[str, Frozen] = {}
     lost: dict[str, str] = {}
     with memory_budget(asked.options.memory):
@@ -70,11 +70,11 @@ def planned(request: Request, rank_seconds: float, count: int | None) -> dict[st
         for spec in tqdm(asked.specs, desc="measuring", unit="encoder", delay=2, disable=None):
             try:
                 encoder = load_encoder(spec, **asked.loading)
-                for number, job in enumerate(asked.jobs):
+                for number, job in enumerate(asked.sets):
                     frozen[f"{number}/{spec}"] = _freeze(spec, encoder, job, bytes_hashes[number], asked, device)
             except Exception as error:  # whatever a library raises on somebody's weights: left out of the ranks
                 lost[spec] = error_text(error)
-                for number in range(len(asked.jobs)):
+                for number in range(len(asked.sets)):
                     frozen.pop(f"{number}/{spec}", None)
             encoder = None  # type: ignore[assignment]
             release()
@@ -85,11 +85,11 @@ def planned(request: Request, rank_seconds: float, count: int | None) -> dict[st
     groups = [[s for s in group if s not in lost] for group in asked.groups()]
     groups = [group for group in groups if group]
     facts = {"the codec canary": codec_canary()}
-    for job in asked.jobs:
+    for job in asked.sets:
         facts |= photo_facts(job.photos)
     for name, one in frozen.items():
         of_set, _, spec = name.partition("/")
-        facts |= encoder_facts(spec, asked.jobs[int(of_set)].photos, one.key)
+        facts |= encoder_facts(spec, asked.sets[int(of_set)].photos, one.key)
     return {
         "ranks": _ranks(asked, groups, frozen, rank_seconds, count),
         "facts": facts,
@@ -99,7 +99,7 @@ def planned(request: Request, rank_seconds: float, count: int | None) -> dict[st
             "runtimes": {name.partition("/")[2]: one.runtime for name, one in frozen.items()},
             "keys": {name: one.key for name, one in frozen.items()},
             "bytes": [
-                known.block_hashes(Blocks(len(job.photos)).size) for known, job in zip(hashes, asked.jobs, strict=True)
+                known.block_hashes(Blocks(len(job.photos)).size) for known, job in zip(hashes, asked.sets, strict=True)
             ],
             "left_out": lost,
         },
@@ -130,7 +130,7 @@ def _devices(request: Request) -> tuple[str, str]:
     return device, device
 
 
-def _freeze(spec: str, encoder: Encoder, job: SweepJob, bytes_hash: str, asked: PlannedRun, device: str) -> Frozen:
+def _freeze(spec: str, encoder: Encoder, job: OpenedSet, bytes_hash: str, asked: PlannedRun, device: str) -> Frozen:
     """Raises ``EncoderError`` for an encoder that ranks cannot share, or that is none."""
     options = asked.options
     if encoder.stored is not None:
@@ -154,7 +154,7 @@ def _freeze(spec: str, encoder: Encoder, job: SweepJob, bytes_hash: str, asked: 
 
 def _pairs(asked: PlannedRun, groups: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
     """(set, group), groups together."""
-    return [(number, group) for group in range(len(groups)) for number in range(len(asked.jobs))]
+    return [(number, group) for group in range(len(groups)) for number in range(len(asked.sets))]
 
 
 def _seconds(
@@ -175,7 +175,7 @@ def _ranks(
     """Blocks x groups of encoders: ranks of the largest encoders have the fewest photos."""
     pairs = _pairs(asked, groups)
     seconds = [_seconds(asked, groups, frozen, number, group) for number, group in pairs]
-    blocks = [Blocks(len(asked.jobs[number].photos)) for number, _ in pairs]
+    blocks = [Blocks(len(asked.sets[number].photos)) for number, _ in pairs]
     shares = None if count is None else apportioned(seconds, [len(of_set) for of_set in blocks], count)
     ranks: list[RankPlan] = []
     for at, (number, group) in enumerate(pairs):

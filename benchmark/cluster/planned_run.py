@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmark.bank import hash_of_block, key_hash
 from benchmark.cluster.request import Request
-from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
-from benchmark.scoring import SweepJob, chosen_specs, groups_of, open_jobs, settle_preset
+from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, loading_options, to_run_options
+from benchmark.scoring import OpenedSet, chosen_specs, groups_of, open_sets, settle_preset
 from builders.cluster import cores_here
 from builders.errors import PhotoError, UsageError
 from builders.photos import PhotoSet, photo_digest
@@ -61,9 +61,9 @@ class PlannedRun:
         return groups_of(self.specs, 1 if getattr(self.args, "one_at_a_time", False) else together)
 
     @cached_property
-    def jobs(self) -> list[SweepJob]:
+    def sets(self) -> list[OpenedSet]:
         """The photo sets, opened."""
-        return open_jobs(self.args)
+        return open_sets(checked_data(self.args), self.args.tasks or [], self.options)
 
 
 def photo_facts(photos: PhotoSet) -> dict[str, str]:

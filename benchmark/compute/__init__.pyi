@@ -1,4 +1,5 @@
 from .devices import named_devices, rounded_as_asked, uploaded
+from .json_records import json_values, library_version, read_record, write_record
 from .kernels import compiled_module, in_parts, multiply, numpy_is_faster
 from .memory import (
     FittingBatch,
@@ -25,12 +26,15 @@ __all__ = [
     "free_on_host",
     "import_torch",
     "in_parts",
+    "json_values",
+    "library_version",
     "multiply",
     "named_devices",
     "numpy_is_faster",
     "out_of_memory",
     "parallel_map",
     "prepare_process",
+    "read_record",
     "rounded_as_asked",
     "run_and_exit",
     "share_machine",
@@ -39,4 +43,5 @@ __all__ = [
     "uploaded",
     "wait_asleep",
     "with_less_memory",
+    "write_record",
 ]

@@ -1,6 +1,7 @@
-"""``camtrace erase``: fit an eraser on train photos, choose on held-out ones, freeze it, measure it on unseen ones.
+"""Erasers: affine maps that remove a trace from embeddings.
 
-The protocol is the code's: what an eraser is measured on it has never seen, by id, by picture, by owner or scene.
+An eraser is fitted on train photos, its options are chosen on held-out ones, and its effect is measured on photos that
+it has not seen: other ids, pictures, owners and scenes.
 """
 
 import lazy_loader

@@ -1,10 +1,11 @@
-"""A linear adversary: a map that begins as the identity, trained against a linear classifier of the trace.
+"""Adversarial eraser: a linear map that starts as the identity and is trained against a linear classifier of the trace.
 
-After the follow-up study (arXiv 2608.05424), written from its description: in turns, a linear classifier learns the
-trace from mapped embeddings, then the map learns to stay near the identity (alpha), to push apart embeddings that share
-a label of the trace (beta), and to leave the classifier without an opinion (gamma). What the text leaves open and is so
-here: the map has no bias, both read rows about their mean over their root mean square length, batches hold whole photos
-in all their views, and of the maps after each round the one with the least loss is kept, the identity among them.
+Written from the description in the follow-up study (arXiv 2608.05424). In turns, a linear classifier learns the trace
+from mapped embeddings, and the map learns to stay close to the identity (alpha), to push apart embeddings with one
+label of the trace (beta), and to make the classifier's output uniform (gamma). Choices that the text leaves open:
+the map has no bias; map and classifier read rows minus their mean, divided by their root mean square length; batches
+contain whole photos in all of their views; and the map with the least loss after a round, or the identity, is the
+result.
 """
 
 from __future__ import annotations
@@ -21,27 +22,28 @@ from benchmark.compute import exact_device
 from benchmark.erasing.moments import Moments, Source
 
 ALPHA, BETA, GAMMA, TAU = 40.0, 20.0, 1.0, 0.1
-"""The weights of the three parts and the temperature, as published."""
+"""Weights of the three parts of the loss and the temperature, as published."""
 
 ROUNDS, EPOCHS = 10, 10
-"""In turns: rounds, and epochs of each of the two in a round."""
+"""Number of rounds, and epochs of the classifier and of the map in each round."""
 
 CLASSIFIER_RATE = 1.0
-"""AdamW's step for the classifier, as published."""
+"""Learning rate of the classifier (AdamW), as published."""
 
 BATCH = 1024
+"""Rows of a step, about."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A map and how its training went."""
+    """A trained map and its losses."""
 
     projection: Tensor
     """float64 [d, d]."""
     losses: tuple[float, ...]
-    """Of the identity, and after each round, each against that round's classifier."""
+    """Losses of the identity and after each round, against the classifier of that round."""
     best: int
-    """Which of them is kept; 0 is the identity."""
+    """Index of the loss of ``projection``; 0 is the identity."""
 
 
 def adversary(
@@ -62,59 +64,61 @@ def adversary(
     """Train the map.
 
     Args:
-        source: what it learns from.
+        source: labelled embeddings.
         moments: of the same rows.
-        alpha, beta, gamma: weights of nearness, of pushing apart, of the classifier's indifference.
-        tau: temperature of the similarities that are pushed apart.
-        rounds, epochs: as in ``ROUNDS``, ``EPOCHS``.
-        rate: AdamW's step for the map. The published 1.0 moves every entry of the map by one at its first step.
-        classifier_rate: AdamW's step for the classifier.
+        alpha: weight of the distance from the identity.
+        beta: weight of the similarity of rows with one label.
+        gamma: weight of the deviation of the classifier's output from uniform.
+        tau: temperature of the similarities.
+        rounds, epochs: see ``ROUNDS``, ``EPOCHS``.
+        rate: learning rate of the map (AdamW). The published 1.0 moves every entry of the map by 1 in the first step.
+        classifier_rate: learning rate of the classifier (AdamW).
         batch: rows of a step, about.
-        seed: of the order of photos and the first classifier.
+        seed: of the order of photos and the initial classifier.
     """
     device = exact_device(moments.device)
     centre = moments.mean.float()
     scale = float(moments.covariance.diagonal().sum().sqrt()) or 1.0
     generator = torch.Generator().manual_seed(seed)
-    first = torch.randn((source.n_classes, moments.dimension), generator=generator) * 0.01
+    initial = torch.randn((source.n_classes, moments.dimension), generator=generator) * 0.01
     parts = {"alpha": alpha, "beta": beta, "gamma": gamma, "tau": tau}
     with torch.inference_mode(False), torch.enable_grad():
         weight = torch.eye(moments.dimension, device=device).requires_grad_()
-        layer, bias = first.to(device).requires_grad_(), torch.zeros(source.n_classes, device=device).requires_grad_()
-        of_map = torch.optim.AdamW([weight], lr=rate, weight_decay=0.0)
-        of_layer = torch.optim.AdamW([layer, bias], lr=classifier_rate)
+        layer, bias = initial.to(device).requires_grad_(), torch.zeros(source.n_classes, device=device).requires_grad_()
+        map_optimizer = torch.optim.AdamW([weight], lr=rate, weight_decay=0.0)
+        classifier_optimizer = torch.optim.AdamW([layer, bias], lr=classifier_rate)
         steps = _Steps(source, centre, scale, device, batch, seed)
 
-        def learn_trace() -> None:
+        def train_classifier() -> None:
             for _ in range(epochs):
                 for x, z in steps:
                     with torch.no_grad():
                         mapped = x @ weight.mT
                     loss = cross_entropy(mapped @ layer.mT + bias, z)
-                    of_layer.zero_grad()
+                    classifier_optimizer.zero_grad()
                     loss.backward()
-                    of_layer.step()
+                    classifier_optimizer.step()
 
-        def now() -> float:
+        def mean_loss() -> float:
             with torch.no_grad():
-                found = [(len(x), float(_loss(x, z, weight, layer, bias, **parts))) for x, z in steps]
-            return sum(n * loss for n, loss in found) / sum(n for n, _ in found)
+                parts_of = [(len(x), float(_loss(x, z, weight, layer, bias, **parts))) for x, z in steps]
+            return sum(n * loss for n, loss in parts_of) / sum(n for n, _ in parts_of)
 
-        learn_trace()
-        losses, kept = [now()], [weight.detach().double().clone()]
+        train_classifier()
+        losses, best = [mean_loss()], [weight.detach().double().clone()]
         for _ in range(rounds):
             for _ in range(epochs):
                 for x, z in steps:
                     loss = _loss(x, z, weight, layer, bias, **parts)
-                    of_map.zero_grad()
+                    map_optimizer.zero_grad()
                     loss.backward()
-                    of_map.step()
-            learn_trace()
-            losses.append(now())
+                    map_optimizer.step()
+            train_classifier()
+            losses.append(mean_loss())
             if np.isfinite(losses[-1]) and losses[-1] < min(losses[:-1]):
-                kept.append(weight.detach().double().clone())
+                best.append(weight.detach().double().clone())
     finite = [loss if np.isfinite(loss) else np.inf for loss in losses]
-    return Trained(kept[-1], tuple(losses), int(np.argmin(finite)))
+    return Trained(best[-1], tuple(losses), int(np.argmin(finite)))
 
 
 def _loss(
@@ -129,30 +133,31 @@ def _loss(
     gamma: float,
     tau: float,
 ) -> Tensor:
-    """The three parts, weighted; 0 is a map that is the identity, on labels that nothing tells."""
+    """Weighted sum of the three parts; 0 for the identity if the classifier is uniform and no label forms a cluster."""
     mapped = x @ weight.mT
-    near = (mapped - x).square().sum(1).mean()
-    indifferent = -log_softmax(mapped @ layer.mT + bias, 1).mean() - np.log(len(layer))
-    return alpha * near + beta * alike(mapped, z, tau) + gamma * indifferent
+    distance = (mapped - x).square().sum(1).mean()
+    nonuniform = -log_softmax(mapped @ layer.mT + bias, 1).mean() - np.log(len(layer))
+    return alpha * distance + beta * label_similarity(mapped, z, tau) + gamma * nonuniform
 
 
-def alike(rows: Tensor, labels: Tensor, tau: float) -> Tensor:
-    """How much nearer rows of one label are than rows are on the whole: the mean over rows of log(mean over others of
-    the same label of exp(cosine / tau)) - log(the same over all others)."""
+def label_similarity(rows: Tensor, labels: Tensor, tau: float) -> Tensor:
+    """How much more similar rows of one label are than all rows: the mean over rows of log(mean of exp(cosine / tau)
+    over the other rows of the same label) - log(the same mean over all other rows)."""
     unit = normalize(rows, dim=1)
-    similar = unit @ unit.mT / tau
-    own = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
-    same = (labels[:, None] == labels[None]) & ~own
-    some = same.any(1)
-    if not some.any():
+    similarity = unit @ unit.mT / tau
+    diagonal = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    same = (labels[:, None] == labels[None]) & ~diagonal
+    paired = same.any(1)
+    if not paired.any():
         return rows.sum() * 0
-    of_same = torch.logsumexp(similar.masked_fill(~same, -torch.inf)[some], 1) - same.sum(1)[some].log()
-    of_all = torch.logsumexp(similar.masked_fill(own, -torch.inf)[some], 1) - float(np.log(max(1, len(rows) - 1)))
+    of_same = torch.logsumexp(similarity.masked_fill(~same, -torch.inf)[paired], 1) - same.sum(1)[paired].log()
+    others = float(np.log(max(1, len(rows) - 1)))
+    of_all = torch.logsumexp(similarity.masked_fill(diagonal, -torch.inf)[paired], 1) - others
     return (of_same - of_all).mean()
 
 
 class _Steps:
-    """Batches of an epoch, another order in each."""
+    """Batches of an epoch, centred and scaled; each epoch has another order."""
 
     def __init__(
         self, source: Source, centre: Tensor, scale: float, device: torch.device, batch: int, seed: int

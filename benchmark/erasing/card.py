@@ -1,4 +1,4 @@
-"""What people read of an eraser: tables before and after, the curve, the matrix, the card with its lines of numpy."""
+"""Reports about an eraser: tables of scores before and after, learning curve, matrix, and the card of its folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from benchmark.results import Questions, metric_of
 
 @dataclass(frozen=True)
 class Row:
-    """One number before and after, on the same photos."""
+    """A score before and after erasing, on the same photos."""
 
     task: str
     metric: str
     data: str
+    """Name of the photo set."""
     kind: str
     """``trace``, ``accuracy`` (of the content) or ``difference``."""
     reader: str
-    """Who read it."""
+    """Reader of the trace; empty for other kinds."""
     before: float
     before_low: float
     before_high: float
@@ -34,15 +35,16 @@ class Row:
     difference: float
     """After minus before."""
     low: float | None
-    """Of its paired interval; None, as ``high`` and ``p_value``, where the answers of the two cannot be paired."""
+    """End of the paired interval of ``difference``; None, as ``high`` and ``p_value``, if answers cannot be paired."""
     high: float | None
     p_value: float | None
     n: int
+    """Number of photos."""
     chance: float
-    """What a guess gets; the share of the most frequent class where that is more than one over the classes."""
+    """Score of a guess: one over the number of classes, or the share of the most frequent class if that is more."""
 
     def record(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The fields as JSON values."""
         return {
             name: round(value, 6) if isinstance(value, float) else value
             for name, value in dataclasses.asdict(self).items()
@@ -50,7 +52,7 @@ class Row:
 
     @property
     def still_read(self) -> bool:
-        """Of a trace: after erasing the interval does not reach down to chance."""
+        """Whether a trace is still readable: after erasing, the interval lies above chance."""
         return still_read(self.after_low, self.chance)
 
 
@@ -59,37 +61,37 @@ class MeasuredEraser:
     """An eraser and its effect on photos that it has not seen."""
 
     eraser: Eraser
-    sides: FitPlan
+    plan: FitPlan
     rows: tuple[Row, ...]
-    """Rows of the fit's data set first, then of the others."""
+    """Scores, of the data set of the fit first."""
     curve: tuple[dict[str, Any], ...]
-    """By number of photos of the fit, the score of each reader on unseen photos."""
+    """Per size of the fit, the score of each reader on unseen photos; empty if no sizes were requested."""
 
 
 def trace_rows(rows: Sequence[Row], trace: str) -> list[Row]:
-    """Of one trace, by reader."""
+    """The rows about one trace, one per reader and photo set."""
     return [row for row in rows if row.kind == "trace" and row.task.partition("/")[2] == trace]
 
 
 LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from somebody without labels"
 
 UNPAIRED = "unpaired, no interval"
-"""What stands in the place of an interval where answers before and after cannot be paired."""
+"""Written in place of an interval if answers before and after cannot be paired."""
 
 
 def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
-    """One row a number: before, after, and the paired difference, each with its 95 % interval.
+    """Markdown table with a row per score: before, after and paired difference, each with its 95 % interval.
 
     Args:
-        rows: what was measured.
+        rows: the scores.
         eraser: that was applied.
-        questions: by name of a task, what its scores mean.
+        questions: by name of a task, the meaning of its scores.
     """
     header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", "n"]
-    told = []
+    cells = []
     for row in rows:
         signed = row.kind == "difference"
-        told.append(
+        cells.append(
             [
                 _named(row, questions),
                 row.reader or "-",
@@ -102,22 +104,22 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
             ]
         )
     flag = f"\n\n**{eraser.method} {LABELS_NEEDED}.**" if eraser.needs_labels else ""
-    return markdown_table(header, told) + flag
+    return markdown_table(header, cells) + flag
 
 
 def verdict(rows: Sequence[Row], trace: str) -> str:
-    """One sentence: who still reads the trace on the unseen photos of the first data set."""
-    own = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
-    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in own if row.still_read]
-    if not own:
+    """A sentence that names the readers that still read the trace on unseen photos of the first photo set."""
+    first = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
+    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in first if row.still_read]
+    if not first:
         return "Nothing was read."
     if not left:
-        return f"On {own[0].n} unseen photos no reader of {', '.join(r.reader for r in own)} is above chance."
-    return f"On {own[0].n} unseen photos {trace} is still read by {', '.join(left)}."
+        return f"On {first[0].n} unseen photos no reader of {', '.join(r.reader for r in first)} is above chance."
+    return f"On {first[0].n} unseen photos {trace} is still read by {', '.join(left)}."
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:
-    """How many photos an eraser needs: what each reader reads after a fit on so many."""
+    """Markdown table of each reader's score by the number of photos of the fit."""
     readers = list(curve[0]["readers"])
     rows = [
         [
@@ -131,9 +133,16 @@ def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:
 
 
 def matrix(erased: Mapping[str, MeasuredEraser], questions: Questions) -> str:
-    """Fitted on a trace (rows), read on every trace of every data set (columns), by each reader; then what it cost."""
+    """Markdown tables of several erasers: fitted on a trace (rows), scores of every trace on every photo set (columns).
+
+    There is one table per reader, and one of what erasing cost.
+
+    Args:
+        erased: by trace, its eraser.
+        questions: by name of a task, the meaning of its scores.
+    """
     parts = []
-    every = [row for one in erased.values() for row in one.rows]
+    every = [row for measured in erased.values() for row in measured.rows]
     readers = list(dict.fromkeys(row.reader for row in every if row.kind == "trace"))
     for reader in (*readers, ""):
         columns = dict.fromkeys(
@@ -144,8 +153,8 @@ def matrix(erased: Mapping[str, MeasuredEraser], questions: Questions) -> str:
         several = len({data for *_, data in columns}) > 1
         header = ["fitted on", *(_column(*column, several, questions) for column in columns)]
         rows = [["nothing", *(_cell(every, column, "before") for column in columns)]]
-        for trace, one in erased.items():
-            rows.append([trace, *(_cell(one.rows, column, "after") for column in columns)])
+        for trace, measured in erased.items():
+            rows.append([trace, *(_cell(measured.rows, column, "after") for column in columns)])
         if columns:
             title = f"What the {reader} reader reads, %" if reader else "What it costs, %"
             parts.append(f"**{title}**\n\n{markdown_table(header, rows)}")
@@ -153,8 +162,8 @@ def matrix(erased: Mapping[str, MeasuredEraser], questions: Questions) -> str:
 
 
 def _cell(rows: Sequence[Row], column: tuple[str, str, str], which: str) -> str:
-    found = [row for row in rows if (row.task, row.metric, row.data) == column]
-    return percent(getattr(found[0], which), found[0].kind == "difference") if found else "-"
+    row = next((row for row in rows if (row.task, row.metric, row.data) == column), None)
+    return "-" if row is None else percent(getattr(row, which), row.kind == "difference")
 
 
 def _column(task: str, metric: str, data: str, several: bool, questions: Questions) -> str:
@@ -164,7 +173,7 @@ def _column(task: str, metric: str, data: str, several: bool, questions: Questio
 
 
 def _ends(row: Row) -> str:
-    """The paired interval of a difference, or that there is none."""
+    """The paired interval of a difference, or a note that there is none."""
     return UNPAIRED if row.low is None or row.high is None else interval(row.low, row.high, True)
 
 
@@ -174,12 +183,12 @@ def _named(row: Row, questions: Questions) -> str:
 
 
 def card_text(erased: MeasuredEraser, questions: Questions, place: str = "") -> str:
-    """``README.md`` of the folder: what it is, ten lines that apply it, what it did, what it does not do.
+    """``README.md`` of the folder: what the eraser is, lines that apply it, its effect and its limits.
 
     Args:
-        erased: what was fitted and measured.
-        questions: by name of a task, what its scores mean.
-        place: ``OWNER/NAME`` on the Hub, where it is published.
+        erased: the eraser and its scores.
+        questions: by name of a task, the meaning of its scores.
+        place: ``OWNER/NAME`` on the Hub, if it is published.
     """
     eraser, about = erased.eraser, erased.eraser.provenance
     trace, encoder = str(about["attribute"]), about["encoder"]["id"]
@@ -221,7 +230,7 @@ _UNSEEN = ("photos", "owner", "scene", "cameras")
 
 
 def numpy_lines(eraser: Eraser) -> str:
-    """Lines that apply an eraser with numpy and safetensors alone."""
+    """Python lines that apply an eraser with only numpy and safetensors."""
     unit = "    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)\n" if eraser.unit_rows else ""
     given = ", group" if eraser.needs_labels else ""
     deviation = "(x - t['group_means'][group]) / t['group_scales'][group]" if given else "(x - t['mean'])"

@@ -1,4 +1,4 @@
-"""An eraser: one affine map of embeddings (or one for each group), and where it comes from."""
+"""An eraser: an affine map of embeddings, or one per group, and its provenance."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmark.erasing.moments import unit_length
 from builders.errors import DataError
 
 BLOCK_ROWS = 8192
-"""Rows that are mapped at once."""
+"""Rows that are mapped at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Eraser:
-    """Embeddings in, embeddings of the same length out: ``mean + (x - mean) @ projection.T``."""
+    """An affine map of embeddings to embeddings of the same length: ``mean + (x - mean) @ projection.T``."""
 
     method: str
     """A name in ``METHODS``."""
@@ -28,28 +28,29 @@ class Eraser:
     projection: np.ndarray
     """float32 [d, d]."""
     rank: int
-    """Directions that it takes out."""
+    """Number of directions that are removed."""
     unit_rows: bool = False
-    """Whether rows are brought to unit length first."""
+    """Whether rows are scaled to unit length first."""
     group_means: np.ndarray | None = None
-    """float32 [G, d] of a method that needs to know each row's group: what is subtracted before the map."""
+    """float32 [G, d], subtracted from the rows of each group before the map, for a method that needs the groups."""
     group_scales: np.ndarray | None = None
-    """float32 [G, d]: what the rest is divided by."""
+    """float32 [G, d], by which the difference is divided."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """What it was fitted on, and how; JSON values."""
+    """How and on which photos it was fitted; JSON values."""
 
     @property
     def dimension(self) -> int:
+        """Length of an embedding."""
         return len(self.mean)
 
     @property
     def needs_labels(self) -> bool:
-        """Whether it can be applied only to rows whose label is known already."""
+        """Whether it can be applied only to rows whose label is known."""
         return self.group_means is not None
 
     @cached_property
     def sha256(self) -> str:
-        """Of the numbers that decide what it does."""
+        """Hash of the arrays of the map."""
         digest = hashlib.sha256(f"camtrace eraser 1 {self.unit_rows}".encode())
         for array in self.tensors().values():
             digest.update(repr(array.shape).encode() + np.ascontiguousarray(array, dtype="<f4").tobytes())
@@ -57,31 +58,31 @@ class Eraser:
 
     @property
     def name(self) -> str:
-        """Method, attribute and the first digits of its hash: ``leace-jpeg@0a1b2c3d``; and that it needs test labels,
-        which no table may hide."""
+        """Method, attribute and first digits of the hash: ``leace-jpeg@0a1b2c3d``. It also says if test labels are
+        needed, which every table must show."""
         trace = self.provenance.get("attribute")
-        told = " (given test labels)" if self.needs_labels else ""
-        return f"{self.method}{f'-{trace}' if trace else ''}@{self.sha256[:8]}{told}"
+        note = " (given test labels)" if self.needs_labels else ""
+        return f"{self.method}{f'-{trace}' if trace else ''}@{self.sha256[:8]}{note}"
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """By name, what a file of it holds."""
-        found = {"mean": self.mean, "projection": self.projection}
+        """The arrays of the map by name, as a file stores them."""
+        arrays = {"mean": self.mean, "projection": self.projection}
         if self.group_means is not None and self.group_scales is not None:
-            found |= {"group_means": self.group_means, "group_scales": self.group_scales}
-        return found
+            arrays |= {"group_means": self.group_means, "group_scales": self.group_scales}
+        return arrays
 
     def apply(self, embeddings: Any, labels: Any | None = None) -> np.ndarray:
         """The embeddings without the trace.
 
         Args:
             embeddings: [n, d], or one embedding [d].
-            labels: int [n], the group of each row, where ``needs_labels``.
+            labels: int [n], the group of each row, if ``needs_labels``.
 
         Returns:
-            float32, of the same shape. Rows are not brought to unit length afterwards.
+            float32 of the same shape. Rows are not scaled to unit length afterwards.
 
         Raises:
-            DataError: another dimension than it was fitted on, a value that is not finite, or labels are missing.
+            DataError: the dimension differs, a value is not finite, or labels are missing.
         """
         rows = np.atleast_2d(np.asarray(embeddings, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != self.dimension:

@@ -1,4 +1,4 @@
-"""Fit an eraser: numpy in, an ``Eraser`` out; moments are streamed once, and every closed form follows from them."""
+"""Fit an eraser to embeddings and labels; closed forms follow from moments, which one pass over the rows sums."""
 
 from __future__ import annotations
 
@@ -25,25 +25,24 @@ def fit_eraser(
     device: str = "cpu",
     **options: Any,
 ) -> Eraser:
-    """Fit an eraser that takes ``labels`` out of ``embeddings``.
+    """Fit an eraser that removes ``labels`` from ``embeddings``.
 
-    Nothing is chosen here: options of the method have their defaults or are given. ``camtrace erase`` chooses them on
-    validation photos and measures what is left on unseen ones; a reader at chance on the rows of the fit says nothing
-    about others.
+    Options of the method are not chosen here. ``camtrace erase`` chooses them on validation photos and measures the
+    rest of the trace on unseen photos; a reader at chance on the rows of the fit says nothing about other rows.
 
     Args:
         embeddings: [n, d]; an array, a memory map, or anything that reads rows when it is sliced.
-        labels: [n], anything that can be compared and sorted: texts, integers. They become one-hot columns here.
+        labels: [n], values that can be sorted, such as strings or integers.
         method: a name in ``METHODS``.
-        keep: [n], the class that is to stay readable, for ``splince``.
-        unit_rows: bring rows to unit length first, here and in ``apply``: for embeddings that are compared by cosine.
+        keep: [n], the class that must stay readable, for ``splince``.
+        unit_rows: scale rows to unit length first, here and in ``apply``, for embeddings that are compared by cosine.
         device: where moments are summed.
         options: of the method: ``shrinkage`` of leace and splince, ``rounds`` and ``ridge`` of inlp, ``seed`` of
             random, those of ``benchmark.erasing.adversary.adversary``.
 
     Raises:
-        UsageError: there is no such method, or it has no such option.
-        DataError: labels and embeddings do not agree, a value is not finite, or there are fewer than two classes.
+        UsageError: the method or the option does not exist.
+        DataError: labels and embeddings differ in length, a value is not finite, or there are fewer than two classes.
 
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(0, 2, 200)
@@ -55,34 +54,41 @@ def fit_eraser(
     (1, True)
     """
     names, codes = _coded("labels", labels, embeddings)
-    kept_names, kept = (None, None) if keep is None else _coded("keep", keep, embeddings)
+    keep_names, kept = (None, None) if keep is None else _coded("keep", keep, embeddings)
     if len(names) < 2:
         raise DataError(f"labels name {len(names)} class: there is nothing to erase")
-    n_kept = 0 if kept_names is None else len(kept_names)
+    n_kept = 0 if keep_names is None else len(keep_names)
     source = Source([embeddings], codes[None], len(names), kept, n_kept, unit_rows)
     moments = moments_of(source, device)
-    found = fit_method(method, source, moments, **options)
+    eraser = fit_method(method, source, moments, **options)
     classes = [str(name) for name in names]
-    return replace(found, provenance={**found.provenance, "classes": classes, "n_rows": moments.n, "options": options})
+    provenance = {**eraser.provenance, "classes": classes, "n_rows": moments.n, "options": options}
+    return replace(eraser, provenance=provenance)
 
 
 def moments_of(source: Source, device: str = "cpu") -> Moments:
-    """The moments of a source, in one pass over its rows."""
-    found = Moments(source.dimension, source.n_classes, source.n_kept, device=device)
+    """The moments of a source, summed in one pass over its rows on ``device``."""
+    moments = Moments(source.dimension, source.n_classes, source.n_kept, device=device)
     total = source.photos * len(source.views)
     with tqdm(total=total, desc="reading embeddings", unit="row", delay=2, leave=False, disable=None) as bar:
         for batch in source.batches():
-            found.update(batch.rows, batch.labels, batch.kept)
+            moments.update(batch.rows, batch.labels, batch.kept)
             bar.update(len(batch.rows))
-    return found
+    return moments
 
 
 def fit_method(method: str, source: Source, moments: Moments, **options: Any) -> Eraser:
-    """One method with the options given, on moments that are there.
+    """Fit one method to moments that were summed before.
+
+    Args:
+        method: a name in ``METHODS``.
+        source: labelled embeddings.
+        moments: of the same rows.
+        options: of the method.
 
     Raises:
-        UsageError: there is no such method, or it has no such option.
-        DataError: it cannot be fitted on these rows.
+        UsageError: the method or the option does not exist.
+        DataError: the method cannot be fitted to these rows.
     """
     chosen = method_named(method)
     if chosen.keeps_classes and source.kept is None:
@@ -96,6 +102,7 @@ def fit_method(method: str, source: Source, moments: Moments, **options: Any) ->
 
 
 def _coded(what: str, values: Any, embeddings: Any) -> tuple[Sequence[Any], np.ndarray]:
+    """Distinct values, and int64 [n], the index of each row's value."""
     array = np.asarray(values)
     n = int(embeddings.shape[0])
     if array.shape != (n,):

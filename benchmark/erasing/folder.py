@@ -1,7 +1,7 @@
-"""The folder of an eraser, here or on the Hub: its tensors, the photos that it has seen, ``eraser.json``, a card.
+"""The folder of an eraser, local or on the Hub: tensors, hashes of the photos of the fit, ``eraser.json`` and a card.
 
-``eraser.json`` is written last and names the SHA-256 of the other two: a folder without it, or one that does not match,
-is not whole. Nothing in it is code.
+``eraser.json`` is written last and contains the SHA-256 of the tensors and of the hashes. A folder without it, or with
+other files, is not complete. The folder contains no code.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from builders.untrusted import (
 TENSORS, FIT_PHOTOS, ABOUT, CARD = "eraser.safetensors", "fit_photos.safetensors", "eraser.json", "README.md"
 
 ERASER_FILES = (TENSORS, FIT_PHOTOS, CARD, ABOUT)
-"""Of a folder, the last one last."""
+"""The files of a folder in the order of writing."""
 
 SCHEMA = 1
-"""Of ``eraser.json``."""
+"""Version of the form of ``eraser.json``."""
 
 MAX_TENSOR_BYTES = 4 << 30
-"""A projection of 16,384 dimensions has 1 GB; the photos of a fit 16 bytes each."""
+"""Largest file that is read. A projection of 16,384 dimensions has 1 GB; a photo of the fit has 16 bytes."""
 
 _REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
 @dataclass(frozen=True, eq=False)
 class FitSet:
-    """Which photos an eraser has seen, as hashes: nobody learns a name or a picture from them."""
+    """The photos of a fit, as hashes that reveal neither names nor pictures."""
 
     ids: np.ndarray
-    """uint64 [n], of (data set, photo id)."""
+    """uint64 [n], hashes of (data set, photo id)."""
     pictures: np.ndarray
-    """uint64 [n], perceptual hashes; 0 where a picture has none."""
+    """uint64 [n], perceptual hashes; 0 if a picture has none."""
 
     @staticmethod
     def id_hashes(data: str, photo_ids: Any) -> np.ndarray:
-        """uint64 [n]: ids of two data sets never meet by chance, because the set's name is in them.
+        """uint64 [n], hashes of photo ids and the name of their data set, so that equal ids of two sets differ.
 
         >>> FitSet.id_hashes("folder:a", ["1.jpg"]) == FitSet.id_hashes("folder:b", ["1.jpg"])
         array([False])
@@ -64,24 +64,24 @@ class FitSet:
         return np.array([int.from_bytes(hashlib.sha256(t).digest()[:8], "big") for t in texts], dtype=np.uint64)
 
     def digest(self) -> str:
-        """16 hex digits that name the photos of the fit, in whatever order."""
+        """Hash of the photos of the fit, independent of their order, 16 hex digits."""
         return hashlib.sha256(np.sort(self.ids).astype("<u8").tobytes()).hexdigest()[:16]
 
 
 def save_eraser(
     folder: Path, eraser: Eraser, fit: FitSet | None = None, *, about: Mapping[str, Any], card: str
 ) -> None:
-    """Write the folder; a kill leaves the old one, or one that says that it is not whole.
+    """Write the folder. A kill leaves the old folder, or one that is recognised as incomplete.
 
     Args:
-        folder: made if it is not there.
-        eraser: to be written.
-        fit: the photos that it has seen.
-        about: what ``eraser.json`` says beside the eraser's own record.
+        folder: created if it does not exist.
+        eraser: the eraser.
+        fit: the photos that it was fitted on.
+        about: fields of ``eraser.json`` in addition to ``eraser_record``.
         card: text of ``README.md``.
 
     Raises:
-        DiskError: it cannot be written.
+        DiskError: a file cannot be written.
     """
     from safetensors.numpy import save
 
@@ -102,7 +102,7 @@ def save_eraser(
 
 
 def eraser_record(eraser: Eraser) -> dict[str, Any]:
-    """What ``eraser.json``, and every result with it in place, says of an eraser."""
+    """The description of an eraser in ``eraser.json`` and in every result that it was applied in."""
     return {
         "schema_version": SCHEMA,
         "method": eraser.method,
@@ -118,17 +118,17 @@ def eraser_record(eraser: Eraser) -> dict[str, Any]:
 
 
 def load_eraser(place: str | Path) -> tuple[Eraser, FitSet | None]:
-    """An eraser and the photos that it has seen, from a folder or, as ``OWNER/NAME[@REVISION]``, from the Hub.
+    """Load an eraser and the photos of its fit from a folder or, as ``OWNER/NAME[@REVISION]``, from the Hub.
 
     Raises:
-        DataError: no such folder, it is not whole, or not of this form.
-        RemoteError: the Hub does not give it.
+        DataError: the folder does not exist, is incomplete, or has another form.
+        RemoteError: it cannot be downloaded from the Hub.
     """
     folder = Path(place).expanduser()
     if not folder.is_dir():
         if not _REPO.fullmatch(str(place)):
             raise DataError(f"{place}: no such folder, and no name of a repository on the Hub (OWNER/NAME)")
-        folder = _fetched(str(place))
+        folder = _download(str(place))
     try:
         about = parse_json(read_untrusted_text(folder / ABOUT), ABOUT)
         files = {TENSORS: read_untrusted(folder / TENSORS, limit=MAX_TENSOR_BYTES)}
@@ -158,12 +158,12 @@ def _eraser(data: bytes, about: Mapping[str, Any]) -> Eraser:
             raise ValueError(f"{name} is not a finite float32 array of shape {shape}")
     if about["method"] not in METHODS:
         raise ValueError(f"unknown method {about['method']!r}")
-    own = eraser_record(Eraser("", tensors["mean"], tensors["projection"], 0))
+    record = eraser_record(Eraser("", tensors["mean"], tensors["projection"], 0))
     return Eraser(
         method=str(about["method"]),
         rank=int(about["rank"]),
         unit_rows=bool(about["unit_rows"]),
-        provenance={name: value for name, value in about.items() if name not in own and name != "files_sha256"},
+        provenance={name: value for name, value in about.items() if name not in record and name != "files_sha256"},
         **tensors,
     )
 
@@ -187,8 +187,8 @@ def _read(data: bytes) -> dict[str, np.ndarray]:
         raise ValueError(str(error)) from None
 
 
-def _fetched(place: str) -> Path:
-    """The files of an eraser on the Hub, in the Hub's own cache."""
+def _download(place: str) -> Path:
+    """Download an eraser from the Hub; returns its folder in the Hub's cache."""
     from huggingface_hub import snapshot_download
 
     repo, _, revision = place.partition("@")

@@ -1,4 +1,4 @@
-"""Erasers in closed form: the projection [d, d] that each method makes of the moments, about their mean."""
+"""The methods of fitting an eraser; most give a projection [d, d] that follows from moments in closed form."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from benchmark.erasing.moments import Moments, Source
 from builders.errors import DataError, unknown_name
 
 RELATIVE_TOLERANCE = 1e-9
-"""Singular values below this share of the largest are rounding, not directions: sums are float64."""
+"""Singular values below this share of the largest are rounding errors of float64 sums, not directions."""
 
 LEAST_ANGLE = 1e-4
-"""Sine of the angle from which on a direction of the class counts as another than those of the trace."""
+"""Sine of the smallest angle at which a direction of the class counts as different from those of the trace."""
 
 
 class Projected(NamedTuple):
-    """A linear map about the mean, and how many directions it takes out."""
+    """A linear map about the mean."""
 
     projection: Tensor
     """float64 [d, d]: a row x becomes mean + projection (x - mean)."""
     rank: int
+    """Number of directions that it removes."""
 
 
 def identity(moments: Moments) -> Projected:
-    """Nothing is erased: the control from below."""
+    """The identity, as a control that erases nothing."""
     return Projected(_eye(moments), 0)
 
 
 def random_projection(moments: Moments, *, seed: int = 0) -> Projected:
-    """As many random orthogonal directions out as LEACE takes: what erasing costs where it aims at nothing."""
+    """Remove as many random orthogonal directions as LEACE, as a control for the cost of a removal without aim."""
     rank = _most(moments)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn((moments.dimension, rank), generator=generator, dtype=torch.float64).to(moments.device)
@@ -47,20 +48,20 @@ def random_projection(moments: Moments, *, seed: int = 0) -> Projected:
 
 
 def mean_projection(moments: Moments) -> Projected:
-    """The directions between class means out, orthogonally: ``orth`` of concept-erasure."""
+    """Remove the directions between class means orthogonally, as ``orth`` of concept-erasure."""
     return _without(moments, _basis(moments.cross, _most(moments)))
 
 
 def leace(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
     """Least-squares concept erasure (Belrose et al., NeurIPS 2023, arXiv 2306.03819, theorem 4.3).
 
-    No linear reader of the fitting rows does better than a constant, and rows move as little as they can in the norm
-    of the inverse covariance (and every other).
+    No linear reader of the fitted rows does better than a constant, and the rows move as little as possible in the norm
+    of the inverse covariance (and in every other norm).
 
     Args:
-        moments: of the fitting rows.
-        shrinkage: in [0, 1], how far the covariance is drawn towards a multiple of the identity. The theorem on linear
-            readers holds for each; more of it moves rows less along directions of which few rows tell much.
+        moments: of the fitted rows.
+        shrinkage: in [0, 1], weight of a multiple of the identity in the covariance. The theorem on linear readers
+            holds for every value; a larger one moves rows less along directions that few rows determine.
     """
     white, back = _whitening(moments, shrinkage)
     trace = _basis(white @ moments.cross, _most(moments))
@@ -68,13 +69,17 @@ def leace(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
 
 
 def splince(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
-    """SPLINCE (Holstege et al., arXiv 2506.10703): as LEACE, and the covariance with the kept class stays as it is.
+    """SPLINCE (Holstege et al., arXiv 2506.10703): LEACE that leaves the covariance with a class unchanged.
 
-    In whitened space, with A the directions of the trace and B those of the class: the least change among all maps
-    with P A = 0 and P B = B is I - [A, 0] pinv([A, B]). Of B counts what is not in the span of A.
+    In whitened space, let A be the directions of the trace and B those of the class. The least change among all maps
+    with P A = 0 and P B = B is I - [A, 0] pinv([A, B]). Directions of B in the span of A do not count.
+
+    Args:
+        moments: of the fitted rows, with the class that must stay readable.
+        shrinkage: as of ``leace``.
 
     Raises:
-        DataError: the classes to keep were not given, or nothing of them lies outside the trace.
+        DataError: there is no such class, or all of its directions are directions of the trace.
     """
     if not moments.kept_cross.shape[1]:
         raise DataError("splince keeps a class readable: give each photo's class")
@@ -82,10 +87,10 @@ def splince(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
     trace = _basis(white @ moments.cross, _most(moments))
     task = _basis(white @ moments.kept_cross, moments.kept_cross.shape[1] - 1)
     apart = torch.linalg.svd(task - trace @ (trace.mT @ task), full_matrices=False)
-    own = apart.S > LEAST_ANGLE
-    if not own.any():
+    distinct = apart.S > LEAST_ANGLE
+    if not distinct.any():
         raise DataError("every direction that tells the class tells the trace too: splince cannot keep one without it")
-    task = task @ apart.Vh.mT[:, own]
+    task = task @ apart.Vh.mT[:, distinct]
     both = torch.cat([trace, task], dim=1)
     change = torch.cat([trace, torch.zeros_like(task)], dim=1) @ torch.linalg.pinv(both)
     return Projected(_eye(moments) - back @ change @ white, trace.shape[1])
@@ -94,29 +99,29 @@ def splince(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
 def inlp(moments: Moments, *, rounds: int = 10, ridge: float = 1e-3) -> Projected:
     """Iterative null-space projection (Ravfogel et al., ACL 2020) with least-squares classifiers, as a baseline.
 
-    Each round fits a ridge classifier of the label to what is left, and takes the span of its weights out
-    orthogonally. All rounds follow from the moments: no further pass over rows.
+    Each round fits a ridge classifier of the label to the remaining embeddings, and removes the span of its weights
+    orthogonally. All rounds follow from the moments without a further pass over the rows.
 
     Args:
-        moments: of the fitting rows.
-        rounds: at most; fewer where no linear classifier is left to find.
+        moments: of the fitted rows.
+        rounds: largest number; fewer if no linear classifier finds anything.
         ridge: penalty, as a share of the mean variance of a dimension.
     """
     covariance, basis = moments.covariance, moments.cross[:, :0]
     penalty = ridge * covariance.diagonal().mean() * _eye(moments)
     first = torch.linalg.matrix_norm(moments.cross)
     for _ in range(rounds):
-        cross = _out(moments.cross, basis)
+        cross = _removed(moments.cross, basis)
         if torch.linalg.matrix_norm(cross) <= RELATIVE_TOLERANCE * first:
             break
-        left = _out(_out(covariance, basis).mT, basis)
+        left = _removed(_removed(covariance, basis).mT, basis)
         weights = torch.cholesky_solve(cross, torch.linalg.cholesky((left + left.mT) / 2 + penalty))
-        basis = torch.cat([basis, _basis(_out(weights, basis), _most(moments))], dim=1)
+        basis = torch.cat([basis, _basis(_removed(weights, basis), _most(moments))], dim=1)
     return _without(moments, basis)
 
 
-def _out(columns: Tensor, basis: Tensor) -> Tensor:
-    """Columns without what of them lies in the span of an orthonormal basis."""
+def _removed(columns: Tensor, basis: Tensor) -> Tensor:
+    """Columns minus their projections onto the span of an orthonormal basis."""
     return columns - basis @ (basis.mT @ columns)
 
 
@@ -129,7 +134,7 @@ def _eye(moments: Moments) -> Tensor:
 
 
 def _most(moments: Moments) -> int:
-    """Directions that classes can differ in."""
+    """Largest number of directions between the class means."""
     return max(0, min(moments.classes_present - 1, moments.dimension - 1))
 
 
@@ -141,7 +146,7 @@ def _basis(columns: Tensor, most: int) -> Tensor:
 
 
 def _whitening(moments: Moments, shrinkage: float) -> tuple[Tensor, Tensor]:
-    """The inverse square root of the covariance and the square root, both on its own span."""
+    """Inverse square root and square root of the covariance, both restricted to its span."""
     if not 0 <= shrinkage <= 1:
         raise ValueError(f"shrinkage {shrinkage}: a share in [0, 1] is needed")
     covariance = moments.covariance
@@ -154,7 +159,7 @@ def _whitening(moments: Moments, shrinkage: float) -> tuple[Tensor, Tensor]:
 
 
 SHRINKAGES = (0.0, 0.001, 0.01, 0.1)
-"""Shares tried where a covariance is drawn towards a multiple of the identity."""
+"""Values of ``shrinkage`` that are tried."""
 
 Fit = Callable[..., Eraser]
 """``(source, moments, **options) -> Eraser``."""
@@ -162,22 +167,22 @@ Fit = Callable[..., Eraser]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to make an eraser; everything that names or runs it asks this."""
+    """A method of fitting an eraser."""
 
     name: str
     summary: str
-    """One line for people."""
+    """One line for lists."""
     fit: Fit
-    """Further keywords are its options."""
+    """Fits an eraser; further keywords are its options."""
     search: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    """Values of each option that are tried on validation photos; the first of each is the default."""
+    """By option, the values that are tried on validation photos; the first is the default."""
     keeps_classes: bool = False
-    """Whether it needs the class that is to stay readable."""
+    """Whether it needs the class that must stay readable."""
     labels_at_test: bool = False
     """Whether it can be applied only to rows whose label is known."""
 
     def candidates(self) -> list[dict[str, float]]:
-        """Every combination of ``search``; one without options where there is nothing to choose.
+        """Every combination of ``search``; one without options if it is empty.
 
         >>> METHODS["leace"].candidates()[1], METHODS["identity"].candidates()
         ({'shrinkage': 0.001}, [{}])
@@ -192,13 +197,13 @@ def _linear(method: str, form: Callable[..., Projected]) -> Fit:
     return fit
 
 
-def _eraser(method: str, found: Projected, source: Source, moments: Moments) -> Eraser:
-    mean, projection = (np.asarray(t.cpu().numpy(), np.float32) for t in (moments.mean, found.projection))
-    return Eraser(method, mean, projection, found.rank, source.unit_rows)
+def _eraser(method: str, projected: Projected, source: Source, moments: Moments) -> Eraser:
+    mean, projection = (np.asarray(t.cpu().numpy(), np.float32) for t in (moments.mean, projected.projection))
+    return Eraser(method, mean, projection, projected.rank, source.unit_rows)
 
 
 def _standardised(source: Source, moments: Moments) -> Eraser:
-    """Each group to the mean and the deviations of all rows (arXiv 2502.10195): its label must be known to apply it."""
+    """Shift and scale each class to the mean and deviations of all rows (arXiv 2502.10195); needs labels to apply."""
     scales = moments.class_deviations
     every = moments.deviations
     scales = scales.where(scales > 0, every.where(every > 0, 1.0))
@@ -209,10 +214,10 @@ def _standardised(source: Source, moments: Moments) -> Eraser:
 
 
 def _adversary(source: Source, moments: Moments, **options: Any) -> Eraser:
-    found = adversary(source, moments, **options)
-    made = _eraser("adversary", Projected(found.projection, 0), source, moments)
-    training = {"losses": [round(loss, 6) for loss in found.losses if np.isfinite(loss)], "kept_round": found.best}
-    return dataclasses.replace(made, provenance={"training": training})
+    trained = adversary(source, moments, **options)
+    eraser = _eraser("adversary", Projected(trained.projection, 0), source, moments)
+    training = {"losses": [round(loss, 6) for loss in trained.losses if np.isfinite(loss)], "kept_round": trained.best}
+    return dataclasses.replace(eraser, provenance={"training": training})
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -260,14 +265,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         )
     }
 )
-"""By name, in the order of tables."""
+"""Every method by name, in the order of tables."""
 
 
 def method_named(name: str) -> Method:
-    """The method of a name.
+    """The method with a name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: it does not exist.
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)

@@ -1,7 +1,7 @@
-"""First and second moments of labelled embeddings, summed batch by batch: all that a closed-form eraser needs.
+"""First and second moments of labelled embeddings, summed batch by batch, from which closed-form erasers follow.
 
-A fit keeps one d x d matrix and a row for each class, however many rows it has seen. Integer labels become one-hot
-columns by construction: a class's column is the sum of its rows.
+The sums are one d x d matrix and one row per class, for any number of embeddings. They are those of one-hot labels: the
+column of a class is the sum of its rows.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from benchmark.compute import exact_device
 from builders.errors import DataError
 
 BATCH_BYTES = 32 << 20
-"""Of the float32 rows of one batch."""
+"""Bytes of the float32 rows of a batch."""
 
 
 class Rows(Protocol):
-    """Embeddings [n, d]: an array, a memory map, or anything that reads rows when it is sliced or indexed."""
+    """Embeddings [n, d]: an array, a memory map, or an object that reads rows when it is sliced or indexed."""
 
     @property
     def shape(self) -> Sequence[int]: ...
@@ -32,30 +32,30 @@ class Rows(Protocol):
 
 
 class Batch(NamedTuple):
-    """Rows of some photos in all their views."""
+    """Embeddings of some photos in all of their views."""
 
     rows: np.ndarray
     """float32 [m, d]."""
     labels: np.ndarray
-    """int64 [m], what is to be erased."""
+    """int64 [m], the class of the trace."""
     kept: np.ndarray | None
-    """int64 [m], what is to be kept, where it is known."""
+    """int64 [m], the class that must stay readable; None if there is none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """n photos in V views each. A plain matrix of embeddings is one view."""
+    """Labelled embeddings of n photos in V views. A matrix of embeddings is one view."""
 
     views: Sequence[Rows]
     """V arrays [n, d]."""
     labels: np.ndarray
-    """int [V, n]: the class of each view of each photo."""
+    """int [V, n], the class of the trace of each view of each photo."""
     n_classes: int
     kept: np.ndarray | None = None
-    """int [n]: the class of each photo that is to stay readable."""
+    """int [n], the class of each photo that must stay readable; None if there is none."""
     n_kept: int = 0
     unit_rows: bool = False
-    """Whether rows are brought to unit length as they are read."""
+    """Whether rows are scaled to unit length when they are read."""
 
     def __post_init__(self) -> None:
         shapes = {tuple(int(side) for side in view.shape) for view in self.views}
@@ -70,37 +70,39 @@ class Source:
 
     @property
     def photos(self) -> int:
+        """Number of photos."""
         return int(self.views[0].shape[0])
 
     @property
     def dimension(self) -> int:
+        """Length of an embedding."""
         return int(self.views[0].shape[1])
 
     def batches(self, seed: int | None = None, rows: int | None = None) -> Iterator[Batch]:
-        """Every view of every photo once, photos in order or in a seeded one; views of a photo stay together.
+        """Batches that contain every view of every photo once; the views of a photo are in one batch.
 
         Args:
-            seed: of the order.
-            rows: of a batch, about; by default as many as ``BATCH_BYTES`` hold.
+            seed: of a random order of photos; by default they keep their order.
+            rows: of a batch, about; by default ``BATCH_BYTES``.
 
         Raises:
             DataError: an embedding is not finite.
         """
-        wanted = rows or BATCH_BYTES // (4 * max(1, self.dimension))
-        step = max(1, wanted // len(self.views))
+        batch_rows = rows or BATCH_BYTES // (4 * max(1, self.dimension))
+        step = max(1, batch_rows // len(self.views))
         order = np.arange(self.photos) if seed is None else np.random.default_rng(seed).permutation(self.photos)
         for start in range(0, self.photos, step):
-            some = order[start : start + step] if seed is None else np.sort(order[start : start + step])
-            at: Any = slice(start, start + len(some)) if seed is None else some
-            found = np.concatenate([np.asarray(view[at], dtype=np.float32) for view in self.views])
-            if not np.isfinite(found).all():
+            photos = order[start : start + step] if seed is None else np.sort(order[start : start + step])
+            at: Any = slice(start, start + len(photos)) if seed is None else photos
+            x = np.concatenate([np.asarray(view[at], dtype=np.float32) for view in self.views])
+            if not np.isfinite(x).all():
                 raise DataError("an embedding holds a value that is not finite: embed the photos again")
-            kept = None if self.kept is None else np.tile(np.asarray(self.kept)[some], len(self.views))
-            yield Batch(unit_length(found) if self.unit_rows else found, np.asarray(self.labels)[:, some].ravel(), kept)
+            kept = None if self.kept is None else np.tile(np.asarray(self.kept)[photos], len(self.views))
+            yield Batch(unit_length(x) if self.unit_rows else x, np.asarray(self.labels)[:, photos].ravel(), kept)
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
-    """Rows at unit Euclidean length, as float32; a zero row stays zero.
+    """Rows scaled to unit Euclidean length, as float32; a zero row stays zero.
 
     >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
@@ -111,26 +113,28 @@ def unit_length(rows: np.ndarray) -> np.ndarray:
 
 
 class Moments:
-    """Sums in float64 on a device, about the mean of the first batch, so that no digits are lost to a far origin.
+    """Moments of labelled embeddings in float64 on a device.
+
+    Sums are taken about the mean of the first batch, so that a large mean costs no digits.
 
     >>> rng = np.random.default_rng(0)
     >>> x, z = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)
-    >>> found = Moments(3, 2)
+    >>> moments = Moments(3, 2)
     >>> for start in range(0, 100, 30):
-    ...     found.update(x[start : start + 30], z[start : start + 30])
-    >>> np.allclose(found.covariance.numpy(), np.cov(x.T)), found.n
+    ...     moments.update(x[start : start + 30], z[start : start + 30])
+    >>> np.allclose(moments.covariance.numpy(), np.cov(x.T)), moments.n
     (True, 100)
     """
 
     def __init__(self, dimension: int, n_classes: int, n_kept: int = 0, *, device: str | torch.device = "cpu") -> None:
-        where = exact_device(device)
+        exact = exact_device(device)
 
         def zeros(*shape: int) -> Tensor:
-            return torch.zeros(shape, dtype=torch.float64, device=where)
+            return torch.zeros(shape, dtype=torch.float64, device=exact)
 
-        self.device = where
+        self.device = exact
         self.n = 0
-        """Rows seen."""
+        """Number of rows."""
         self._shift: Tensor | None = None
         self._scatter = zeros(dimension, dimension)
         self._sums, self._squares, self.counts = (
@@ -141,7 +145,13 @@ class Moments:
         self._kept_sums, self._kept_counts = zeros(n_kept, dimension), zeros(n_kept)
 
     def update(self, rows: np.ndarray, labels: np.ndarray, kept: np.ndarray | None = None) -> None:
-        """Add rows [m, d] with int labels [m] and, where they are kept, int classes [m]."""
+        """Add embeddings.
+
+        Args:
+            rows: [m, d].
+            labels: int [m], the class of the trace.
+            kept: int [m], the class that must stay readable.
+        """
         if "mean" in self.__dict__:
             raise ValueError("these moments were read already: fit once all rows are there")
         x = torch.as_tensor(np.asarray(rows)).to(self.device, torch.float64)
@@ -161,38 +171,38 @@ class Moments:
 
     @cached_property
     def mean(self) -> Tensor:
-        """float64 [d]."""
-        return self._about() + self._sums.sum(0) / self.n
+        """float64 [d], mean of all rows."""
+        return self._origin() + self._sums.sum(0) / self.n
 
     @cached_property
     def covariance(self) -> Tensor:
-        """float64 [d, d], over n - 1."""
+        """float64 [d, d], covariance of the rows, with divisor n - 1."""
         centre = self._sums.sum(0) / self.n
-        found = (self._scatter - self.n * torch.outer(centre, centre)) / (self.n - 1)
-        return (found + found.mT) / 2
+        covariance = (self._scatter - self.n * torch.outer(centre, centre)) / (self.n - 1)
+        return (covariance + covariance.mT) / 2
 
     @cached_property
     def cross(self) -> Tensor:
-        """float64 [d, C]: covariance of the rows with the one-hot label, over n - 1."""
+        """float64 [d, C], covariance of the rows with the one-hot label, with divisor n - 1."""
         return self._cross(self._sums, self.counts)
 
     @cached_property
     def kept_cross(self) -> Tensor:
-        """float64 [d, K]: the same with the class that is kept."""
+        """float64 [d, K], covariance of the rows with the one-hot class that must stay readable."""
         return self._cross(self._kept_sums, self._kept_counts)
 
     @cached_property
     def class_means(self) -> Tensor:
-        """float64 [C, d]; of a class without a row the mean of all."""
-        own = self._sums / self.counts.clamp(min=1)[:, None]
-        return self._about() + torch.where(self.counts[:, None] > 0, own, self._sums.sum(0) / self.n)
+        """float64 [C, d], mean of each class; for a class without rows, the mean of all rows."""
+        means = self._sums / self.counts.clamp(min=1)[:, None]
+        return self._origin() + torch.where(self.counts[:, None] > 0, means, self._sums.sum(0) / self.n)
 
     @cached_property
     def class_deviations(self) -> Tensor:
-        """float64 [C, d], population standard deviations; of a class without a row those of all rows."""
+        """float64 [C, d], population standard deviations of each class; for a class without rows, those of all rows."""
         counts = self.counts.clamp(min=1)[:, None]
-        own = (self._squares / counts - (self._sums / counts).square()).clamp(min=0).sqrt()
-        return torch.where(self.counts[:, None] > 0, own, self.deviations)
+        deviations = (self._squares / counts - (self._sums / counts).square()).clamp(min=0).sqrt()
+        return torch.where(self.counts[:, None] > 0, deviations, self.deviations)
 
     @cached_property
     def deviations(self) -> Tensor:
@@ -202,18 +212,21 @@ class Moments:
 
     @property
     def classes_present(self) -> int:
+        """Number of classes with rows."""
         return int((self.counts > 0).sum())
 
     @property
     def dimension(self) -> int:
+        """Length of an embedding."""
         return len(self._scatter)
 
-    def _about(self) -> Tensor:
+    def _origin(self) -> Tensor:
+        """The vector that was subtracted from all rows; checks that there are enough rows."""
         if self.n < 2 or self._shift is None:
             raise DataError(f"{self.n} embeddings: an eraser is fitted on two or more")
         return self._shift
 
     def _cross(self, sums: Tensor, counts: Tensor) -> Tensor:
-        self._about()
+        self._origin()
         centre = self._sums.sum(0) / self.n
         return (sums - counts[:, None] * centre).mT / (self.n - 1)

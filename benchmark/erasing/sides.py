@@ -1,4 +1,7 @@
-"""Who an eraser is fitted on, who it is chosen on, who it is measured on: photos, owners, scenes and cameras apart."""
+"""The plan of a fit: which photos an eraser is fitted on, which options are chosen on, and which it is measured on.
+
+The photos of the fit and of the measurement share no owner, scene, camera or near-duplicate, as far as these are known.
+"""
 
 from __future__ import annotations
 
@@ -16,36 +19,36 @@ from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import UNLABELLED, PhotoSet, hash64
 
 APART = ("owner", "scene")
-"""Columns of which no value may stand on both sides."""
+"""Columns whose values may not occur both in the fit and in the measurement."""
 
 HELD_OUT = 0.2
-"""Share of the train photos (of their owners or scenes, where these are known) that options are chosen on."""
+"""Share of the photos of the fit (of their owners or scenes, if these are known) that options are chosen on."""
 
 FIT_SHARE = 0.5
-"""Of the train photos that an eraser is fitted on; readers learn from the others."""
+"""Share of the train photos that an eraser is fitted on; readers are trained on the others."""
 
 CAMERAS_APART = 2
-"""One camera in so many is kept for measuring, where cameras are known."""
+"""One camera in this many is used only for the measurement, if cameras are known."""
 
 
 @dataclass(frozen=True, eq=False)
 class FitPlan:
-    """The photos of a fit, and those that it is measured on."""
+    """The photos that an eraser is fitted on, and those that it is measured on."""
 
     photos: PhotoSet
-    """Those that readers learn from (its train photos) and are asked about (the others)."""
+    """The measurement: readers are trained on its train photos and tested on the others."""
     fitted: PhotoSet
-    """Those that the eraser is fitted on, among them perhaps others."""
+    """Photos that are embedded for the fit; equal to ``photos`` if readers are trained on the photos of the fit."""
     rows: np.ndarray
-    """int64 [fitted], their places among all photos."""
+    """int64 [fitted], the indices of ``fitted`` among the photos of the data set."""
     fit: np.ndarray
-    """int64, indices into ``fitted`` of the photos that the eraser is fitted on; those of ``held`` among them."""
-    held: np.ndarray
-    """int64, indices into ``fitted`` of those that options are chosen on."""
-    seen: FitSet
-    """Names and pictures of the fit."""
-    apart: Mapping[str, Any] = field(default_factory=dict)
-    """What is unseen in the photos that are measured, as JSON values."""
+    """int64, indices into ``fitted`` of the photos of the fit, ``held_out`` included."""
+    held_out: np.ndarray
+    """int64, indices into ``fitted`` of the photos of the fit that options are chosen on."""
+    fit_set: FitSet
+    """Hashes of the photos of the fit."""
+    unseen: Mapping[str, Any] = field(default_factory=dict)
+    """What the fit has not seen of the measured photos: numbers of photos, owners, scenes, cameras; JSON values."""
 
 
 def plan_fit(
@@ -58,27 +61,28 @@ def plan_fit(
     apart: bool = True,
     share: float = FIT_SHARE,
 ) -> FitPlan:
-    """Take the sides: a share of ``train`` is fitted on, readers learn from the others and are asked about the rest.
+    """Plan a fit: on a share of ``train``; readers are trained on the rest of ``train`` and tested on the other splits.
 
-    On the rows of its own fit a closed form leaves nothing to a linear reader, by construction. A reader that learns
-    from them learns that there is nothing to learn, and finds nothing on other photos, where much may be left. So
-    readers learn from photos that the eraser has not seen, as whoever reads embeddings in earnest would.
+    On the rows of the fit, a closed form leaves nothing to a linear reader, by construction. A reader that is trained
+    on them finds nothing on other photos either, although much of the trace may be left there. Therefore readers are
+    trained on photos that the eraser has not seen, as a real adversary would be.
 
     Args:
         photos: with their splits.
-        trace: what is to be erased; where it names the camera, the cameras of both sides are the same ones.
-        seed: of who is held out.
-        drop_leaks: leave the train photos out of the fit that are nearly those of another split, instead of refusing.
-        cameras: keep half of the cameras for measuring, where they are known.
-        apart: readers learn from photos that are not those of the fit; without it, from the same.
-        share: of the train photos that are fitted on where readers learn apart.
+        trace: what is erased. If it names the camera, fit and measurement use the same cameras.
+        seed: of the choice of photos.
+        drop_leaks: leave train photos that are near-duplicates of photos in other splits out of the fit; otherwise
+            they are an error.
+        cameras: use half of the cameras only for the measurement, if they are known.
+        apart: train readers on photos outside the fit; otherwise, on the photos of the fit.
+        share: of the train photos that are fitted on, if ``apart``.
 
     Raises:
-        DataError: an owner, a scene, an id or a picture stands on both sides, or one side is empty.
+        DataError: fit and measurement share an owner, a scene or a picture, or one of them is empty.
     """
-    kept, told = _cameras_apart(photos, trace) if cameras else (np.ones(len(photos), bool), {})
-    places = np.flatnonzero(kept)
-    photos = photos if kept.all() else photos.select(places)
+    used, unseen = _separate_cameras(photos, trace) if cameras else (np.ones(len(photos), bool), {})
+    rows = np.flatnonzero(used)
+    photos = photos if used.all() else photos.select(rows)
     fit, rest = photos.indices("train"), np.flatnonzero(photos.splits != 0)
     if not len(fit) or not len(rest):
         raise DataError(f"{photos.name}: {len(fit)} photos to fit on and {len(rest)} to measure on")
@@ -91,7 +95,7 @@ def plan_fit(
                     f"{photos.name}: {len(both)} {column}s have photos in train and in another split "
                     f"({', '.join(sorted(both)[:3])}): make splits that share none"
                 )
-            told[column] = len(set(names[rest]) - {""})
+            unseen[column] = len(set(names[rest]) - {""})
     ids = FitSet.id_hashes(photos.name, photos.ids)
     pictures = stored_hashes(photos, np.arange(len(photos)), "looking for near-duplicates")
     test = FitSet(ids[rest], pictures[rest])
@@ -107,44 +111,50 @@ def plan_fit(
         fit = part_of(photos, fit, share, f"fit\0{seed}")
     if len(fit) < 4 or (apart and len(fit) == len(photos.indices("train"))):
         raise DataError(f"{photos.name}: {len(fit)} photos are left to fit on")
-    told |= {"photos": len(rest), "readers_learn_apart": apart, "near_duplicates_left_out": int(by_picture.sum())}
-    held, seen = part_of(photos, fit, HELD_OUT, f"held out\0{seed}"), FitSet(ids[fit], pictures[fit])
+    unseen |= {"photos": len(rest), "readers_learn_apart": apart, "near_duplicates_left_out": int(by_picture.sum())}
+    held_out, fit_set = part_of(photos, fit, HELD_OUT, f"held out\0{seed}"), FitSet(ids[fit], pictures[fit])
     if not apart:
-        return FitPlan(photos, photos, places, fit, held, seen, told)
-    measured = np.setdiff1d(np.arange(len(photos)), fit)
-    own = np.flatnonzero(np.isin(fit, held))
-    return FitPlan(photos.select(measured), photos.select(fit), places[fit], np.arange(len(fit)), own, seen, told)
+        return FitPlan(photos, photos, rows, fit, held_out, fit_set, unseen)
+    return FitPlan(
+        photos=photos.select(np.setdiff1d(np.arange(len(photos)), fit)),
+        fitted=photos.select(fit),
+        rows=rows[fit],
+        fit=np.arange(len(fit)),
+        held_out=np.flatnonzero(np.isin(fit, held_out)),
+        fit_set=fit_set,
+        unseen=unseen,
+    )
 
 
 def part_of(photos: PhotoSet, fit: np.ndarray, share: float, seed: str) -> np.ndarray:
-    """A share of the photos by a hash: of their owners or scenes, where these are many."""
-    # Unlike scores, owners come before scenes, and a column counts only if every photo of the fit has a value in it and
-    # there are at least ten: a share of fewer would be far from the one that was asked for.
+    """A share of the photos in ``fit``, chosen by a hash: a share of their owners or scenes, if these are many."""
+    # Unlike for scores, owners come before scenes. A column counts only if it has a value for every photo of the fit
+    # and at least ten values: with fewer, the share would be far from the requested one.
     units = error_units(photos.columns, fit, candidates=APART, fewest=10, all_named=True, repeated=False)
     names = np.array([photos.ids[i] for i in fit]) if units.alone else photos.columns[units.rule][fit].astype(str)
     known = np.unique(names)
     order = np.argsort([hash64(f"{seed}\0{name}") for name in known])
-    some = known[order[: max(1, round(share * len(known)))]]
-    return fit[np.isin(names, some)]
+    chosen = known[order[: max(1, round(share * len(known)))]]
+    return fit[np.isin(names, chosen)]
 
 
-def _cameras_apart(photos: PhotoSet, trace: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """bool [photos] without train photos of the cameras kept for measuring, and without others of the other cameras."""
-    everyone = np.ones(len(photos), dtype=bool)
+def _separate_cameras(photos: PhotoSet, trace: str) -> tuple[np.ndarray, dict[str, Any]]:
+    """bool [photos] with train photos of some cameras and other photos of the other cameras; and their numbers."""
+    every = np.ones(len(photos), dtype=bool)
     attribute = ATTRIBUTES.get(column_spelling(trace))
     model = photos.attributes.get("model")
     if model is None or (attribute is not None and attribute.names_camera):
-        return everyone, {}
+        return every, {}
     known = np.unique(model.values[model.values != UNLABELLED])
     if len(known) < 2 * CAMERAS_APART:
-        return everyone, {}
+        return every, {}
     order = known[np.argsort([hash64(f"camera\0{model.names[i]}") for i in known])]
     measured = np.isin(model.values, order[: len(order) // CAMERAS_APART])
-    kept = (measured != (photos.splits == 0)) & (model.values != UNLABELLED)
+    used = (measured != (photos.splits == 0)) & (model.values != UNLABELLED)
     classes = photos.attributes.get(column_spelling(trace)) if attribute is not None else None
-    if classes is not None and len(np.unique(classes.values[kept & (photos.splits == 0)])) < 2:
-        return everyone, {}
-    return kept, {
+    if classes is not None and len(np.unique(classes.values[used & (photos.splits == 0)])) < 2:
+        return every, {}
+    return used, {
         "cameras": int(len(order) // CAMERAS_APART),
         "cameras_of_fit": int(len(order) - len(order) // CAMERAS_APART),
     }

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from benchmark.compute import library_version
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column, build_board
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import (
@@ -256,7 +257,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
     return {
         "schema": BOARD_SCHEMA,
         "title": title,
-        "version": _version(),
+        "version": library_version("camtrace") or "unreleased",
         "generated": _newest(board),
         "source": {
             "citation": STUDY_CITATION,
@@ -411,12 +412,3 @@ def as_json(value: object) -> str:
 def script_safe(text: str) -> str:
     """JSON as a script: no sequence that could end or open a tag, no line separator that old parsers refuse."""
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("camtrace")
-    except PackageNotFoundError:
-        return "unreleased"

@@ -54,11 +54,8 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 
 def loading_options(args: argparse.Namespace) -> dict[str, Any]:
     """The parsed options that ``load_encoder`` takes, but for the revision."""
-    given = {name: getattr(args, name) for name in _LOADING}
-    return {**given, "preprocess": _chosen(args)["preprocess"]}
-
-
-_LOADING = ("device", "dtype", "trust_remote_code", "compile", "runtime", "cache")
+    options = {o.name: getattr(args, o.name) for o in OPTIONS if o.role.loads}
+    return {**options, "preprocess": _chosen(args)["preprocess"], "trust_remote_code": args.trust_remote_code}
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, str]:

@@ -62,6 +62,8 @@ class Role:
     """``module:name`` of a function that checks and completes a value, in the place of ``choices``."""
     on_command_line: bool = True
     """False for a field that only Python can set."""
+    loads: bool = False
+    """Whether ``load_encoder`` takes the option."""
 
     def __post_init__(self) -> None:
         if not self.affects_scores and not self.reason:

@@ -135,6 +135,7 @@ class RunOptions:
             repeat=True,
             in_result="always",
             choices=PREPROCESS,
+            loads=True,
         ),
     )
     """Applied when an encoder is loaded; here for the record."""
@@ -235,6 +236,7 @@ class RunOptions:
             group=FORWARD,
             affects_scores=True,
             reason="the key holds the type of the device on which tasks compute",
+            loads=True,
         ),
     )
     """Of several (``benchmark.compute.named_devices``) all embed, and tasks take the first."""
@@ -247,6 +249,7 @@ class RunOptions:
             reason=_BANK,
             repeat=True,
             choices=DTYPES,
+            loads=True,
         ),
     )
     storage: str = field(
@@ -270,6 +273,7 @@ class RunOptions:
             reason=_BANK,
             repeat=True,
             choices=RUNTIMES,
+            loads=True,
         ),
     )
     compile: bool = field(
@@ -280,6 +284,7 @@ class RunOptions:
             affects_scores=True,
             reason=_BANK,
             repeat=True,
+            loads=True,
         ),
     )
     force_dtype: bool = field(
@@ -382,6 +387,7 @@ class RunOptions:
             affects_scores=False,
             reason="a folder",
             metavar="DIR",
+            loads=True,
         ),
     )
 

@@ -4,11 +4,21 @@ from .estimating import PassTimes, estimate, estimate_text, pass_times, release
 from .output import drawing_beside, warn_of_failures, write_reports, write_scored
 from .passes import Pass, planned_passes
 from .reproduce import Invocation, Repeat, encoder_record, options_record, recorded, reproduce_command
-from .request import EncoderSource, Failed, Request, RunOutcome, opened, run_request
+from .request import (
+    ENCODERS_TOGETHER,
+    EncoderSource,
+    OpenedSet,
+    Request,
+    chosen_specs,
+    groups_of,
+    open_limited,
+    open_sets,
+    settle_preset,
+)
 from .run import Scored, score_encoders
+from .runner import Failed, Log, RunOutcome, run_request
 from .store_paths import free_space, require_space, size
-from .sweep import Row, SweepJob, groups_of, run_sweep, sweep_text
-from .sweep_request import ENCODERS_TOGETHER, chosen_specs, open_jobs, settle_preset
+from .sweep import Row, failures_by_pair, sweep_text
 from .trial import cached_trials
 
 __all__ = [
@@ -20,6 +30,8 @@ __all__ = [
     "Erased",
     "Failed",
     "Invocation",
+    "Log",
+    "OpenedSet",
     "Pass",
     "PassTimes",
     "Repeat",
@@ -27,7 +39,6 @@ __all__ = [
     "Row",
     "RunOutcome",
     "Scored",
-    "SweepJob",
     "cached_trials",
     "chosen",
     "chosen_specs",
@@ -40,10 +51,11 @@ __all__ = [
     "erased_record",
     "estimate",
     "estimate_text",
+    "failures_by_pair",
     "free_space",
     "groups_of",
-    "open_jobs",
-    "opened",
+    "open_limited",
+    "open_sets",
     "options_record",
     "pass_times",
     "planned_passes",
@@ -53,7 +65,6 @@ __all__ = [
     "reproduce_command",
     "require_space",
     "run_request",
-    "run_sweep",
     "save_erased",
     "score_encoders",
     "settle_preset",

@@ -12,11 +12,11 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
 import benchmark
+from benchmark.compute import library_version
 
 START = "benchmark.tasks"
 """The package whose imports decide a score."""
@@ -64,11 +64,7 @@ def hash_of_code(root: Path) -> str:
     Raises:
         RuntimeError: a package, or one of ``HELD_ELSEWHERE``, has no file there.
     """
-    try:
-        version = metadata.version("camtrace")
-    except metadata.PackageNotFoundError:
-        version = ""
-    digest = hashlib.sha256(version.encode())
+    digest = hashlib.sha256((library_version("camtrace") or "").encode())
     for _, files in sorted(scoring_packages(root).items()):
         for name, content in files.items():
             digest.update(f"{name}\0{len(content)}\0".encode() + content)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from benchmark.bank import PassCost, RuntimeVerdict, Verdict
+from benchmark.bank import PassCost, PrecisionVerdict, RuntimeVerdict
 from benchmark.encoders import Encoder, Output
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
@@ -37,7 +37,7 @@ class EncoderRun:
     embedding_s: float = 0.0
     encoders_in_pass: int = 1
     storage: str = ""
-    gate: Verdict | None = None
+    gate: PrecisionVerdict | None = None
     trial: Trial = field(default_factory=Trial)
     runtime: RuntimeVerdict | None = None
     outputs: dict[str, OutputCollected] = field(default_factory=dict)

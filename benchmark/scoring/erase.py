@@ -47,7 +47,7 @@ def save_erased(erased: Erased, folder: Path, place: str = "") -> None:
     for one in (*erased.before, *erased.after):
         write_scored(one, folder / "results", single=False)
     record = erased_record(erased)
-    save_eraser(folder, erased.eraser, erased.sides.seen, about=record, card=card_text(erased, all_tasks(), place))
+    save_eraser(folder, erased.eraser, erased.plan.fit_set, about=record, card=card_text(erased, all_tasks(), place))
 
 
 def erased_record(erased: Erased) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def fit_on_bank(
     """
     chosen_method = method_named(method)
     fit = _labelled(trace, sides.fit[given.usable[sides.fit]])
-    held = np.intersect1d(fit, sides.held)
+    held = np.intersect1d(fit, sides.held_out)
     learnt = np.setdiff1d(fit, held)
     present = np.unique(trace.labels[:, fit])
     if len(present) < 2:
@@ -315,7 +315,7 @@ def erase_trace(
     asking: EraseRequest,
     *,
     also: Sequence[PhotoSet] = (),
-    tell: Callable[[str], object] = lambda sentence: None,
+    log: Callable[[str], object] = lambda sentence: None,
 ) -> Erased:
     """Fit on the train photos, choose on a part of them, freeze, and measure on every other photo.
 
@@ -324,7 +324,7 @@ def erase_trace(
         photos: with splits.
         asking: what and how.
         also: further sets to measure on, none of whose photos the fit may have seen.
-        tell: hears what is being done.
+        log: called with what is being done.
 
     Raises:
         DataError: a side is empty, or something stands on both of them; a set of ``also`` was seen; a task failed.
@@ -342,10 +342,10 @@ def erase_trace(
         share=asking.fit_share,
     )
     trace = replace(trace, labels=trace.labels[:, sides.rows])
-    tell(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
+    log(f"fitting {asking.method} to {asking.trace} on {len(sides.fit)} photos of {photos.name}")
     fitted = _fitted(encoder, sides, asking, trace)
     check_eraser(fitted.eraser, encoder)
-    erasing = Erasing("the eraser just fitted", fitted.eraser, sides.seen)
+    erasing = Erasing("the eraser just fitted", fitted.eraser, sides.fit_set)
     rows: list[Row] = []
     scored: tuple[list[Scored], list[Scored]] = ([], [])
     for measured in (sides.photos, *also):
@@ -354,9 +354,9 @@ def erase_trace(
         tasks = tasks_of(asking.trace, measured, every=asking.transfer)
         tasks = [task for task in tasks if _applies(fitted.eraser, task, measured, options)]
         if not tasks:
-            tell(f"{measured.name}: cannot answer anything that is asked here")
+            log(f"{measured.name}: cannot answer anything that is asked here")
             continue
-        tell(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
+        log(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
         before, after = (_scored(encoder, measured, tasks, options, one) for one in (None, fitted.eraser))
         scored[0].append(before)
         scored[1].append(after)
@@ -378,8 +378,8 @@ def _fitted(encoder: Encoder, sides: FitPlan, asking: EraseRequest, trace: Trace
         "attribute": asking.trace,
         "encoder": {"id": encoder.info.id, "weights_sha256": encoder.info.weights_sha256},
         "data": photos.name,
-        "fit_photos_hash": sides.seen.digest(),
-        "unseen": dict(sides.apart),
+        "fit_photos_hash": sides.fit_set.digest(),
+        "unseen": dict(sides.unseen),
         "seed": asking.options.seed,
         "mask_ratio": asking.options.mask_ratio if trace.column else 0.0,
     }

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from benchmark.encoders import Encoder, with_outputs
 from benchmark.options import RunOptions
 from benchmark.report import markdown_table
 from benchmark.scoring.passes import planned_passes
+from benchmark.scoring.request import OpenedSet
 from benchmark.scoring.store_paths import SPARE_BYTES, free_space, size
 from benchmark.tasks import Task, TaskInput
-from benchmark.views import chosen_maker
+from benchmark.views import choose_views
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
 from builders.untrusted import error_text
@@ -151,19 +152,9 @@ class Measured:
     """That are scored beside its embedding."""
 
 
-class ToScore(Protocol):
-    """One photo set and what is asked of it."""
-
-    @property
-    def photos(self) -> PhotoSet: ...
-
-    @property
-    def tasks(self) -> Sequence[Task]: ...
-
-
 def estimate(
     groups: Sequence[Sequence[str]],
-    jobs: Sequence[ToScore],
+    jobs: Sequence[OpenedSet],
     options: RunOptions,
     load: Callable[[str], Encoder],
 ) -> list[Measured]:
@@ -185,7 +176,7 @@ def estimate(
 
 
 def estimate_text(
-    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[ToScore], options: RunOptions
+    measured: Sequence[Measured], groups: Sequence[Sequence[str]], jobs: Sequence[OpenedSet], options: RunOptions
 ) -> str:
     """The estimate for people, with what is not in it."""
     rows = [
@@ -300,7 +291,7 @@ class PassTimes:
     """Why nothing was measured; empty if it was."""
 
 
-def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -> PassTimes:
+def pass_times(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions) -> PassTimes:
     """Embed a few photos of a set, and scale to all."""
     photos, few = job.photos, job.photos.limited(MEASURED_PHOTOS, options.seed)
     if options.outputs:
@@ -329,12 +320,12 @@ def pass_times(spec: str, encoder: Encoder, job: ToScore, options: RunOptions) -
         views += len(recipe.names) * len(photos)
         home = torch.device(encoder.device)
         hands = workers_each(options.workers, max(1, len(several)))
-        makers.append(str(chosen_maker(options.views, recipe, [encoder.preprocess], [home], hands)))
+        makers.append(str(choose_views(options.views, recipe, [encoder.preprocess], [home], hands)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
     return PassTimes(making, forward, views, bank_bytes, tuple(makers), devices=several)
 
 
-def _measure(spec: str, encoder: Encoder, job: ToScore, options: RunOptions, load_s: float, times: Times) -> Measured:
+def _measure(spec: str, encoder: Encoder, job: OpenedSet, options: RunOptions, load_s: float, times: Times) -> Measured:
     photos, found = job.photos, pass_times(spec, encoder, job, options)
     if found.reason:
         return Measured(spec, photos.name, reason=found.reason)

@@ -216,7 +216,7 @@ def embed_pass(
         banks = places.settle(wanted, views)
     for i, own in enumerate(by_encoder):
         of = ours[own[0]].of
-        record_pass(outcome.own(i), len(by_encoder), of)
+        record_pass(outcome.cost_of(i), len(by_encoder), of)
         if i in outcome.failures:
             of.failures["encoder", ours[own[0]].encoder.info.id] = outcome.failures[i]
             continue
@@ -263,7 +263,7 @@ def begin_next_views(
     ahead: Prefetch, encoders: Sequence[Encoder], hashes: PhotoHashes, one: Pass, options: RunOptions
 ) -> None:
     """The same of a set that is scored next, where nobody has to read many photos to know what is there of it."""
-    if encoders and not hashes.may_wait and all(encoder.cacheable for encoder in encoders):
+    if encoders and not hashes.hashed_in_pass and all(encoder.cacheable for encoder in encoders):
         places = BankPaths(hashes, options, options.cache)  # no bank of these encoders lies in a folder of scratch
         if not places.earlier:
             begin_first_views(ahead, encoders, places, hashes.photos, one, options)
@@ -307,7 +307,7 @@ def _jobs(
     )
     for task, slot in _slots(reading, usable, places, photos, one, options).items():
         kept = None if slot is None or options.fresh else slot.load()
-        job = Job(one.task(task), replace(given, keep=slot.parts if slot else None), slot)
+        job = Job(one.task(task), replace(given, checkpoints=slot.parts if slot else None), slot)
         if kept is not None:
             record(job, Done(kept, "", 0.0), got)
             continue

@@ -14,15 +14,14 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmark.bank import RuntimeVerdict, Verdict
-from benchmark.compute import named_devices
+from benchmark.bank import PrecisionVerdict, RuntimeVerdict
+from benchmark.compute import json_values, library_version, named_devices
 from benchmark.encoders import Encoder, Runtime, made_by
 from benchmark.erasing import Eraser, eraser_record
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
@@ -41,12 +40,12 @@ PACKAGES = ("camtrace", "torch", "torchvision", "transformers", "timm", "open_cl
 
 def encoder_record(encoder: Encoder, eraser: Eraser | None = None) -> dict[str, Any]:
     """What a result says of its encoder, and of the eraser that is in place: together they have a name of their own."""
-    found = {f.name: _plain(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
+    found = {f.name: json_values(getattr(encoder.info, f.name)) for f in dataclasses.fields(encoder.info)}
     if eraser is None:
         return found
-    record = _plain(eraser_record(eraser))
+    record = json_values(eraser_record(eraser))
     details = {**dict(encoder.info.details), "encoder": found["id"], "eraser": record}
-    return {**found, "id": f"{found['id']}+{eraser.name}", "details": _plain(details)}
+    return {**found, "id": f"{found['id']}+{eraser.name}", "details": json_values(details)}
 
 
 def _preprocessing_by(encoder: Encoder) -> str:
@@ -79,13 +78,13 @@ def environment_record(
     encoder: Encoder,
     photos: PhotoSet,
     options: RunOptions,
-    gate: Verdict | None,
+    gate: PrecisionVerdict | None,
     compared: RuntimeVerdict | None = None,
 ) -> dict[str, Any]:
     """What a result says of where and how it was computed."""
     several = named_devices(options.device)
     return {
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: library_version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "codec": codec_versions(),
@@ -118,20 +117,6 @@ def peak_memory(device: str) -> dict[str, int]:
     if device.startswith("cuda"):
         peak["device"] = torch.cuda.max_memory_allocated(device)
     return peak
-
-
-def _plain(value: object) -> object:
-    """Mappings and sequences as JSON writes them."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _device_name(device: str) -> str:

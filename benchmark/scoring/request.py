@@ -1,43 +1,39 @@
-"""What is asked for -> what was scored and what was not: the core under the command ``score`` and under Python's.
+"""A request of scores: encoders x photo sets x tasks, and how they are scored. ``runner.py`` carries it out.
 
-An encoder that cannot be loaded or a data set that cannot be scored costs its own results and is kept with its reason.
+Imports no torch: commands read a request before they import it.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from benchmark.bank import PhotoHashes
-from benchmark.encoders import Encoder, deduplicated
-from benchmark.erasing import Erasing, check_eraser, refuse_leaks
-from benchmark.options import RunOptions
-from benchmark.scoring.passes import begin_first_views, begin_next_views, planned_passes
-from benchmark.scoring.reproduce import Invocation, recorded, reproduce_command
-from benchmark.scoring.run import Scored, score_encoders
-from benchmark.tasks import Task, all_tasks, fitting_tasks, select_tasks
-from benchmark.views import Prefetch
-from builders.data_specs import open_photos
-from builders.errors import CamtraceError, DataError, UsageError
-from builders.photos import PhotoSet
-from builders.pixels import engine_being_compiled
-from builders.processes import memory_budget
+from benchmark.options import STUDY_PRESET, RunOptions
+from builders.errors import DataError, UsageError
+from builders.untrusted import UntrustedInputError, read_untrusted_text
+
+if TYPE_CHECKING:  # torch is imported after the command line is read
+    from benchmark.encoders import Encoder
+    from benchmark.erasing import Erasing
+    from benchmark.tasks import Task
+    from builders.photos import PhotoSet
 
 
 class Load(Protocol):
-    """Gives an encoder."""
+    """Loads an encoder."""
 
     def __call__(self, *, trying: Callable[[Encoder], object] = ...) -> Encoder:
-        """Tells of the encoder in torch before another runtime is tried for the first time."""
+        """Load it; ``trying`` gets the encoder in torch before another runtime is tried for the first time."""
         ...
 
 
 @dataclass(frozen=True)
 class EncoderSource:
-    """How one encoder is had."""
+    """How one encoder is loaded."""
 
     load: Load
     spec: str | None
@@ -46,10 +42,10 @@ class EncoderSource:
 
 @dataclass(frozen=True)
 class Request:
-    """Encoders x photo sets x tasks, and how."""
+    """Encoders x photo sets x tasks, and how they are scored."""
 
     encoders: Mapping[str, EncoderSource]
-    """By the name that it was asked for."""
+    """By the name that the user gave."""
     data: Sequence[str | PhotoSet]
     """Specifications, or photo sets."""
     tasks: Sequence[str]
@@ -59,208 +55,194 @@ class Request:
     """Encoders may run code of their repositories; for the record."""
     erasing: Erasing | None = None
     """The eraser that is applied to embeddings before any task reads them."""
+    output: Path | None = None
+    """Folder of the results; None writes none."""
+    together: int | None = None
+    """Encoders in memory at a time. A number makes the run a sweep, which needs ``output``: finished results there are
+    reused, and whatever an encoder fails by is a row. None: all encoders at once, every result is made again."""
 
     @property
     def single(self) -> bool:
-        """One encoder on one photo set: one result, directly in the folder of the output."""
-        return len(self.encoders) == 1 and len(self.data) == 1
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An encoder or a data set that was asked for and has no result."""
-
-    name: str
-    error: CamtraceError
+        """One encoder on one photo set, not as a sweep: its result lies directly in the folder of the output."""
+        return len(self.encoders) == 1 and len(self.data) == 1 and not self.is_sweep
 
     @property
-    def reason(self) -> str:
-        return str(self.error)
+    def is_sweep(self) -> bool:
+        """True for a run in groups that reuses finished results."""
+        return self.together is not None
+
+    def groups(self) -> list[list[str]]:
+        """Names of encoders that are in memory together and share passes."""
+        names = list(self.encoders)
+        return [names] if self.together is None else groups_of(names, self.together)
+
+    def open(self, unfit: Callable[[str, DataError], object] | None = None) -> list[OpenedSet]:
+        """The photo sets, as ``open_sets``; in a sweep the first one that cannot be used ends the run."""
+        return open_sets(self.data, self.tasks, self.options, unfit=None if self.is_sweep else unfit)
 
 
 @dataclass(frozen=True)
-class RunOutcome:
-    """What came of it."""
-
-    scored: tuple[Scored, ...]
-    missing: tuple[Failed, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Everything that was asked for has its scores; photos that cannot be read are no more than a warning."""
-        parts = [failure for one in self.scored for failure in one.result.failures if failure.kind != "photo"]
-        return not self.missing and not parts
-
-
-def ignore(_: object) -> None:
-    """For what nobody listens to."""
-
-
-def run_request(
-    asked: Request,
-    *,
-    scored: Callable[[Scored], object] = ignore,
-    missing: Callable[[Failed], None] = ignore,
-    say: Callable[[str], None] = ignore,
-    detail: Callable[[str], None] = ignore,
-    notice: Callable[[str], None] = ignore,
-) -> RunOutcome:
-    """Load, open, score.
-
-    Args:
-        asked: the request.
-        scored: told of each result as soon as it is there.
-        missing: told of each encoder and data set without result, as soon as it is known.
-        say: told what everybody should know.
-        detail: told what is being done, for those who want to know all.
-        notice: told what everybody should know before it happens: what an encoder's file does not say, how much will
-            be written where.
-
-    Raises:
-        UsageError: a name of a task, of data or of an option is wrong.
-        DataError: a data set cannot be opened, or none can answer a task that was asked for.
-    """
-    tasks = select_tasks(asked.tasks, all_tasks())
-    found: list[Scored] = []
-    lost: list[Failed] = []
-
-    def lose(name: str, error: CamtraceError) -> None:
-        lost.append(Failed(name, error))
-        missing(lost[-1])
-
-    sets, options = _open(asked, tasks, lose), asked.options
-    with ExitStack() as budget, closing(Prefetch()) as ahead:
-
-        def trying(encoder: Encoder) -> None:
-            """While one core tries another library, the other makes the first views, if it is not compiling."""
-            if len(asked.encoders) == 1 and asked.erasing is None and not engine_being_compiled():
-                _, photos, fitting = sets[0]
-                budget.enter_context(memory_budget(options.memory))
-                begin_first_views(ahead, [encoder], None, photos, planned_passes(fitting, photos, options)[0], options)
-
-        loaded = _load(asked, trying, lose, notice, detail)
-        kept = deduplicated(loaded, same=say)
-        _refuse_one_name_twice([encoder.info.id for encoder in kept.values()], "encoders")
-        encoders, specs = list(kept.values()), [asked.encoders[name].spec for name in kept]
-        budget.enter_context(memory_budget(options.memory))
-        hashes: dict[int, PhotoHashes] = {}
-
-        def begin_next(at: int, encoders: Sequence[Encoder]) -> None:
-            """While tasks on one set are run, workers begin with the views of the next."""
-            for _, photos, fitting in sets[at + 1 : at + 2]:
-                hashes[at + 1] = PhotoHashes(photos, options.cache)
-                begin_next_views(ahead, encoders, hashes[at + 1], planned_passes(fitting, photos, options)[0], options)
-
-        for at, (given, photos, fitting) in enumerate(sets if encoders else []):
-            detail(f"{photos.name}: {len(photos)} photos; {', '.join(task.name for task in fitting)}")
-            try:
-                if asked.erasing is not None:
-                    refuse_leaks(asked.erasing, photos)
-                together = score_encoders(
-                    encoders,
-                    photos,
-                    fitting,
-                    options,
-                    hashes=hashes.get(at),
-                    tell=notice,
-                    ahead=ahead,
-                    embedded=partial(begin_next, at),
-                    eraser=None if asked.erasing is None else asked.erasing.eraser,
-                )
-            except CamtraceError as error:
-                lose(photos.name, error)
-                continue
-            for encoder, spec, one in zip(encoders, specs, together, strict=True):
-                data = given if isinstance(given, str) else None
-                origin = Invocation(spec, data, tuple(asked.tasks), asked.trust_remote_code, asked.erasing)
-                repeat = reproduce_command(origin, encoder.info, photos, options)
-                found.append(replace(one, result=recorded(one.result, repeat)))
-                scored(found[-1])
-    return RunOutcome(tuple(found), tuple(lost))
-
-
-def _load(
-    asked: Request,
-    trying: Callable[[Encoder], object],
-    lose: Callable[[str, CamtraceError], None],
-    notice: Callable[[str], None],
-    detail: Callable[[str], None],
-) -> dict[str, Encoder]:
-    """Those that can be loaded, by the names that they were asked for."""
-    loaded: dict[str, Encoder] = {}
-    for name, source in asked.encoders.items():
-        try:
-            encoder = source.load(trying=trying)
-            if asked.erasing is not None:
-                check_eraser(asked.erasing.eraser, encoder)
-        except CamtraceError as error:
-            lose(name, error)
-        else:
-            loaded[name] = encoder
-            for sentence in encoder.notices:
-                notice(f"camtrace: {sentence}")
-            detail(_about(encoder))
-    return loaded
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A photo set as it would be scored, and the tasks that it can answer."""
+class OpenedSet:
+    """A photo set as it is scored, and the tasks that it can answer."""
 
     photos: PhotoSet
+    """After ``--limit``."""
     tasks: tuple[Task, ...]
+    spec: str | None = None
+    """As ``--data`` takes it; None if the photos were given in memory."""
 
 
-def opened(asked: Request) -> list[Opened]:
-    """The photo sets of a request, for who wants to know what it would take.
+def open_sets(
+    data: Sequence[str | PhotoSet],
+    patterns: Sequence[str],
+    options: RunOptions,
+    *,
+    unfit: Callable[[str, DataError], object] | None = None,
+) -> list[OpenedSet]:
+    """Open photo sets and choose the tasks that each can answer.
+
+    Args:
+        data: specifications, or photo sets.
+        patterns: of tasks; none for all that the photos can answer.
+        options: of the run: seed, limit and outputs.
+        unfit: called with the name of a set that cannot answer a task, and the reason, if there are others that can;
+            without it the first such set is an error.
 
     Raises:
-        as ``run_request``.
+        UsageError: a task, a specification or an option is wrong, or two sets have one name.
+        DataError: a set cannot be opened or used.
     """
-    sets = _open(asked, select_tasks(asked.tasks, all_tasks()), lambda name, error: None)
-    return [Opened(photos, tuple(tasks)) for _, photos, tasks in sets]
+    from benchmark.tasks import all_tasks, select_tasks
+    from builders.data_specs import open_photos
 
-
-def _open(
-    asked: Request, tasks: Sequence[Task], lose: Callable[[str, CamtraceError], None]
-) -> list[tuple[str | PhotoSet, PhotoSet, list[Task]]]:
-    """As asked for, as scored, and the tasks that fit; the first objection is raised where nothing fits."""
-    options = asked.options
-    opened = [open_photos(data, seed=options.seed) if isinstance(data, str) else data for data in asked.data]
-    _refuse_one_name_twice([photos.name for photos in opened], "data sets")
+    tasks = select_tasks(patterns, all_tasks())
+    opened = [open_photos(given, seed=options.seed) if isinstance(given, str) else given for given in data]
+    refuse_repeated_names([photos.name for photos in opened], "data sets", "?name=... gives one another")
     for photos in opened:  # one that compiles does so while the sets before it are scored
         getattr(photos.source, "prepare", lambda: None)()
-    sets: list[tuple[str | PhotoSet, PhotoSet, list[Task]]] = []
-    unfit: list[tuple[str, DataError]] = []
-    for given, photos in zip(asked.data, opened, strict=True):
-        limited = photos.limited(options.limit, options.seed) if options.limit else photos
+    sets: list[OpenedSet] = []
+    errors: list[tuple[str, DataError]] = []
+    for given, photos in zip(data, opened, strict=True):
         try:
-            fitting = fitting_tasks(tasks, limited, asked=bool(asked.tasks))
-            sets.append((given, limited, with_semantics(fitting, limited) if options.outputs else fitting))
+            spec = given if isinstance(given, str) else None
+            sets.append(_opened(_limited(photos, options), tasks, options, spec, asked=bool(patterns)))
         except DataError as error:
-            unfit.append((photos.name, error))
-    if unfit and not sets:
-        raise unfit[0][1]
-    for name, objection in unfit:
-        lose(name, objection)
+            if unfit is None:
+                raise
+            errors.append((photos.name, error))
+    if errors and not sets:
+        raise errors[0][1]
+    if unfit is not None:
+        for name, reason in errors:
+            unfit(name, reason)
     return sets
 
 
+def _opened(
+    photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, spec: str | None, *, asked: bool
+) -> OpenedSet:
+    from benchmark.tasks import fitting_tasks
+
+    fitting = fitting_tasks(tasks, photos, named=asked)
+    return OpenedSet(photos, tuple(with_semantics(fitting, photos) if options.outputs else fitting), spec)
+
+
+def open_limited(spec: str, options: RunOptions) -> PhotoSet:
+    """One photo set as it is scored."""
+    from builders.data_specs import open_photos
+
+    return _limited(open_photos(spec, seed=options.seed), options)
+
+
+def _limited(photos: PhotoSet, options: RunOptions) -> PhotoSet:
+    """The photos that ``--limit`` leaves."""
+    return photos.limited(options.limit, options.seed) if options.limit else photos
+
+
 def with_semantics(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
-    """With what plain kNN finds of the content, where photos can answer it: a trace over depth is read beside it."""
+    """Tasks, and the plain kNN that photos can answer: figures of layers show a trace beside the content."""
+    from benchmark.tasks import all_tasks
+
     plain = [t for t in all_tasks().values() if any(m.summary == "SP" for m in t.metrics) and not t.unfit(photos)]
     return [*tasks, *(task for task in plain if task not in tasks)]
 
 
-def _refuse_one_name_twice(names: Sequence[str], what: str) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        how = "?name=... gives one another" if what == "data sets" else "give them as {name: encoder}"
-        raise UsageError(f"two {what} are called {twice}, and their results would be mixed up: {how}")
+def refuse_repeated_names(names: Sequence[str], what: str, remedy: str) -> None:
+    """Raises ``UsageError`` if two have one name."""
+    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+    if repeated is not None:
+        raise UsageError(f"two {what} are called {repeated}, and their results would be mixed up: {remedy}")
 
 
-def _about(encoder: Encoder) -> str:
-    info = encoder.info
-    weights = f"weights {info.weights_sha256[:12]}" if info.weights_sha256 else "weights not identified"
-    facts = [info.library, info.revision, weights, f"{info.dimension} numbers", info.pooling]
-    return f"{info.id}: {', '.join(str(f) for f in facts if f)}; on {encoder.device} in {encoder.dtype}"
+ENCODERS_TOGETHER = 8
+"""Encoders that share one pass over the photos, and the memory."""
+
+
+def chosen_specs(args: argparse.Namespace) -> list[str]:
+    """The encoders that were asked for, each once.
+
+    Raises:
+        UsageError: none, or the file cannot be read.
+    """
+    specs = list(args.model or [])
+    if args.models:
+        specs += read_specs(args.models)
+    if args.published:
+        from benchmark.encoders import STUDY
+
+        specs += [row.spec for row in STUDY]
+    if args.modern:
+        from benchmark.encoders import MODERN
+
+        specs += [row.spec for row in MODERN]
+    if args.eraser:
+        raise UsageError("--eraser goes with one encoder, which it was fitted on: use camtrace score")
+    if not specs:
+        raise UsageError("which encoders? give --models FILE, --published, --modern, or --model ID (repeatable)")
+    if args.revision:
+        raise UsageError("--revision goes with one encoder; write each as NAME@REVISION")
+    return list(dict.fromkeys(specs))
+
+
+def read_specs(path: Path) -> list[str]:
+    """Encoders of a file, one on a line; ``#`` begins a comment.
+
+    Raises:
+        UsageError: it cannot be read, or names none.
+    """
+    try:
+        lines = read_untrusted_text(path).splitlines()
+    except UntrustedInputError as refused:
+        raise UsageError(f"--models {path}: {refused.reason}") from None
+    specs = [spec for line in lines if (spec := line.partition("#")[0].strip())]
+    if not specs:
+        raise UsageError(f"--models {path}: it names no encoder; write one on a line")
+    return specs
+
+
+def settle_preset(args: argparse.Namespace) -> None:
+    """The encoders of the study are scored under its preset, unless another is asked for."""
+    if args.preset is None and args.published:
+        args.preset = STUDY_PRESET
+
+
+def groups_of(specs: Sequence[str], together: int) -> list[list[str]]:
+    """Encoders in groups that share a pass. Encoders of one input size are grouped, since their views may be equal.
+
+    Args:
+        specs: the encoders.
+        together: the most of a group.
+
+    >>> groups_of(["facebook/dino-vits8", "timm/vit_base_patch16_siglip_256.webli", "facebook/dino-vits16"], 2)
+    [['facebook/dino-vits8', 'facebook/dino-vits16'], ['timm/vit_base_patch16_siglip_256.webli']]
+    """
+    from benchmark.encoders import list_encoders
+
+    known = {row.spec: row for row in list_encoders()}
+
+    def input_size(spec: str) -> tuple[int, str]:
+        row = known.get(spec)
+        return (row.input_px or 0, row.library) if row else (1 << 30, "")
+
+    ordered = sorted(specs, key=input_size)
+    return [ordered[i : i + together] for i in range(0, len(ordered), together)]

@@ -78,7 +78,7 @@ class BankPaths:
             at_once: read unknown photos now, whatever it takes.
         """
         self._hashes, self._options, self._scratch = hashes, options, scratch
-        self.unread = hashes.may_wait and not at_once
+        self.unread = hashes.hashed_in_pass and not at_once
         """Whether the photos' bytes are still to be learnt in a pass."""
         self.bytes_hash = hashes.stand_in() if self.unread else hashes.bytes_hash()
         self.earlier = None if self.unread else hashes.earlier_name

@@ -1,42 +1,32 @@
-"""A sweep at work: groups of encoders through shared passes, rows for what was scored, kept or failed."""
+"""Sweeps: rows of what became of each encoder on each photo set, and which finished results are reused.
+
+A finished result is reused for exactly the same encoder, photos, tasks and options. Which options count follows from
+their roles: each that affects scores. A result records most of them under ``environment.options``; where it records the
+others, ``RECORDED_ELSEWHERE`` says.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmark.bank import PhotoHashes
-from benchmark.encoders import Encoder, Runtime, list_encoders, load_encoder, with_unique_id
-from benchmark.options import RunOptions
+from benchmark.encoders import Encoder, Layered, Runtime, with_outputs
+from benchmark.options import OPTIONS, RunOptions
 from benchmark.report import markdown_table
 from benchmark.results import Result, answers_changed, folder_name, read_result
-from benchmark.scoring.estimating import release
-from benchmark.scoring.output import write_reports, write_scored
-from benchmark.scoring.reproduce import Invocation, encoder_record, options_record, recorded, reproduce_command
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks import Task
+from benchmark.scoring.reproduce import encoder_record, options_record
+from benchmark.scoring.request import OpenedSet
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
-from builders.photos import PhotoSet
 from builders.pixels import codec_canary
-from builders.untrusted import error_text, readable
 
 SWEEP_FILE = "sweep.json"
-
-
-@dataclass(frozen=True)
-class SweepJob:
-    """One photo set and what is asked of it."""
-
-    photos: PhotoSet
-    tasks: tuple[Task, ...]
-    spec: str
-    """As it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,9 @@ class Row:
     """What became of one encoder on one photo set."""
 
     spec: str
+    """The encoder by the name that the user gave."""
     data: str
+    """Name of the photo set."""
     state: str
     """``scored``, ``partial`` (there is a result, but a task or many photos failed), ``kept`` (a finished result of
     exactly this question was there) or ``failed``."""
@@ -55,163 +47,104 @@ class Row:
     result: Result | None = None
 
 
-def groups_of(specs: Sequence[str], together: int) -> list[list[str]]:
-    """Encoders in groups that share a pass: those of one input size stand together, since their views may be equal.
-
-    >>> groups_of(["facebook/dino-vits8", "timm/vit_base_patch16_siglip_256.webli", "facebook/dino-vits16"], 2)
-    [['facebook/dino-vits8', 'facebook/dino-vits16'], ['timm/vit_base_patch16_siglip_256.webli']]
-    """
-    known = {row.spec: row for row in list_encoders()}
-
-    def kind(spec: str) -> tuple[int, str]:
-        row = known.get(spec)
-        return (row.input_px or 0, row.library) if row else (1 << 30, "")
-
-    ordered = sorted(specs, key=kind)
-    return [ordered[i : i + together] for i in range(0, len(ordered), together)]
+def what_failed(result: Result) -> str:
+    """Reasons of a result's failures, without single photos."""
+    return "; ".join(f.reason for f in result.failures if f.kind != "photo")
 
 
-def run_sweep(
-    groups: Sequence[Sequence[str]],
-    jobs: Sequence[SweepJob],
-    options: RunOptions,
-    loading: Mapping[str, Any],
-    output: Path,
-    *,
-    origin: Invocation,
-    say: Callable[[str], object],
-) -> list[Row]:
-    """Score every encoder on every photo set; write each result when it is there, and the state after each group.
-
-    Args:
-        groups: of specs; the encoders of a group are in memory together and share passes.
-        jobs: photo sets with their tasks.
-        options: of all runs.
-        loading: keyword arguments of ``load_encoder``.
-        output: results go to ``<encoder>/<data>/`` below it.
-        origin: tasks, and whether code of repositories is trusted, for the record of how to repeat a row.
-        say: hears what is being done, and what was there already.
-    """
-    rows: list[Row] = []
-    hashes = {job.photos.name: PhotoHashes(job.photos, options.cache) for job in jobs}
-    taken: dict[str, str] = {}
-    for number, group in enumerate(groups, 1):
-        say(f"group {number} of {len(groups)}: {', '.join(group)}")
-        encoders: dict[str, Encoder] = {}
-        for spec in group:
-            try:
-                encoders[spec] = with_unique_id(load_encoder(spec, **loading), taken)
-            except Exception as error:  # whatever a library raises on somebody's weights: a row, not the end
-                rows += [Row(spec, job.photos.name, "failed", error_text(error), "") for job in jobs]
-                print(readable(f"camtrace: {spec}: {error_text(error)}"), file=sys.stderr)
-            else:
-                for notice in encoders[spec].notices:
-                    say(f"camtrace: {notice}")
-        for job in jobs if encoders else []:
-            rows += _score_group(encoders, job, hashes[job.photos.name], options, output, origin, say)
-        del encoders
-        release()
-        write_text_atomically(output / SWEEP_FILE, _state(rows))
-    results = [row.result for row in rows if row.result is not None]
-    failed = {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
-    write_reports(results, failed, output, [job.photos for job in jobs])
-    return rows
+def failures_by_pair(rows: Sequence[Row]) -> dict[str, str]:
+    """Reason by encoder and photo set, of the rows without result."""
+    return {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
 
 
 def sweep_text(rows: Sequence[Row], output: Path) -> str:
-    """What became of every row, for people."""
+    """A table of rows, and how many are of each state."""
     table = [[row.spec, row.data, row.state, ": ".join(filter(None, (row.folder, row.reason)))] for row in rows]
     counts = {state: sum(row.state == state for row in rows) for state in ("scored", "partial", "kept", "failed")}
-    said = ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "partial")
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "partial")
     return (
-        f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{said}. "
+        f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{summary}. "
         f"Written to {output}: report.html, report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
     )
 
 
-def _score_group(
-    encoders: Mapping[str, Encoder],
-    job: SweepJob,
-    hashes: PhotoHashes,
-    options: RunOptions,
-    output: Path,
-    origin: Invocation,
-    say: Callable[[str], object],
-) -> list[Row]:
-    rows: dict[str, Row] = {}
-    missing: dict[str, Encoder] = {}
-    for spec, encoder in encoders.items():
-        folder = Path(folder_name(encoder.info.id)) / folder_name(job.photos.name)
-        kept = None if options.fresh else finished(output / folder, encoder, job, hashes, options)
-        if kept is None:
-            missing[spec] = encoder
-        else:
-            rows[spec] = Row(spec, job.photos.name, "kept", _what_failed(kept), folder.as_posix(), kept)
-            say(f"kept: {spec} on {job.photos.name} ({kept.created})")
-    if missing:
-        try:
-            scored = score_encoders(list(missing.values()), job.photos, job.tasks, options, hashes=hashes, tell=say)
-        except CamtraceError as error:
-            return [rows.get(s) or Row(s, job.photos.name, "failed", str(error), "") for s in encoders]
-        for spec, one in zip(missing, scored, strict=True):
-            own = dataclasses.replace(origin, model=spec, data=job.spec)
-            result = recorded(one.result, reproduce_command(own, missing[spec].info, job.photos, options))
-            reason = _what_failed(result)
-            if not result.scores:
-                rows[spec] = Row(spec, job.photos.name, "failed", reason or "no task gave a score", "")
-                continue
-            folder = write_scored(dataclasses.replace(one, result=result), output, single=False)
-            where = folder.relative_to(output).as_posix()
-            rows[spec] = Row(spec, job.photos.name, "partial" if reason else "scored", reason, where, result)
-    return [rows[spec] for spec in encoders]
+def write_state(rows: Sequence[Row], output: Path) -> None:
+    """Write ``sweep.json``."""
+    plain = [{name: value for name, value in vars(row).items() if name != "result"} for row in rows]
+    text = json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"
+    write_text_atomically(output / SWEEP_FILE, text)
 
 
-def _what_failed(result: Result) -> str:
-    """Besides single photos."""
-    return "; ".join(f.reason for f in result.failures if f.kind != "photo")
+def finished_result(
+    output: Path, encoder: Encoder, opened: OpenedSet, hashes: PhotoHashes, options: RunOptions
+) -> tuple[Path, Result] | None:
+    """The finished result of an encoder on a photo set, if it answers exactly this question in full.
 
+    An encoder whose computation cannot be identified (a plain function without ``cache_key``) is never finished.
 
-def finished(folder: Path, encoder: Encoder, job: SweepJob, hashes: PhotoHashes, options: RunOptions) -> Result | None:
-    """The result in a folder, if it answers exactly this question in full: same weights, photos, options and codec.
+    Args:
+        output: folder of the sweep.
+        encoder: loaded, under its unique id.
+        opened: the photo set and its tasks.
+        hashes: of the photos.
+        options: of the run.
 
-    An encoder whose computation nobody can identify (a plain function without ``cache_key``) is never taken as done.
+    Returns:
+        The result's folder below ``output``, and the result; None if there is none, or one of another question.
     """
-    if encoder.info.weights_sha256 is None or not (folder / "answers.npz").is_file():
+    folder = Path(folder_name(encoder.info.id)) / folder_name(opened.photos.name)
+    if encoder.info.weights_sha256 is None or not (output / folder / "answers.npz").is_file():
         return None
     try:
-        result = read_result(folder / "result.json")
+        result = read_result(output / folder / "result.json")
     except DataError:
         return None
-    if answers_changed(result, folder):
-        print(f"camtrace: warning: {folder}: its answers are not those of its result; made again", file=sys.stderr)
+    if answers_changed(result, output / folder):
+        changed = "its answers are not those of its result; made again"
+        print(f"camtrace: warning: {output / folder}: {changed}", file=sys.stderr)
         return None
-    environment, data = result.environment, result.data
-    gate = environment.get("precision_gate") or {"passed": True}
+    gate = result.environment.get("precision_gate") or {"passed": True}
     if not gate.get("passed") and not options.force_dtype:
         return None
-    wanted = {
-        "encoder": encoder_record(encoder),
-        "photos": (job.photos.question_hash(), hashes.bytes_hash()),
-        "options": options_record(options, job.photos),
-        "dtype": (encoder.dtype, options.storage, encoder.compiled),
-        "codec": codec_canary(),
-        "runtime": _library(encoder.runtime),
-        "tasks": {task.name for task in job.tasks},
-    }
-    there = {
-        "encoder": result.encoder,
-        "photos": (data.get("question_hash"), data.get("bytes_hash")),
-        "options": environment.get("options"),
-        "dtype": (environment.get("dtype"), environment.get("storage"), environment.get("compiled", False)),
-        "codec": environment.get("codec_canary"),
-        "runtime": _library_of(environment.get("runtime") or {}, encoder.runtime, options),
-        "tasks": {score.task for score in result.scores},
-    }
-    return result if _plain(wanted) == _plain(there) else None
+    try:
+        layered = with_outputs(encoder, options.outputs) if options.outputs else None
+    except CamtraceError:  # the run reports it
+        return None
+    wanted = _Wanted(layered.encoder if layered else encoder, layered, opened, options)
+    same = _json(_wanted_facts(wanted, hashes)) == _json(_recorded_facts(result, wanted))
+    return (folder, result) if same else None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A result as it would be made now."""
+
+    encoder: Encoder
+    """As it would be used: of several outputs the encoder that gives them together."""
+    layered: Layered | None
+    opened: OpenedSet
+    options: RunOptions
+
+    @property
+    def tasks(self) -> set[str]:
+        return {task.name for task in self.opened.tasks}
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """Where a result records the effect of an option, in values that can be compared."""
+
+    wanted: Callable[[_Wanted], object]
+    found: Callable[[Result, _Wanted], object]
+
+
+def _outputs_wanted(wanted: _Wanted) -> object:
+    outputs = wanted.layered.outputs if wanted.layered else ()
+    return [(output.name, output.read, wanted.tasks) for output in outputs]
 
 
 def _library(runtime: Runtime | None) -> tuple[str, str] | None:
-    """Another library than torch that carries out a network, and its version: it rounds in another way."""
+    """Another library than torch that computes a network, and its version: it rounds in another way."""
     return None if runtime is None or runtime.name == "torch" else (runtime.name, runtime.version)
 
 
@@ -225,11 +158,79 @@ def _library_of(
     return _library(wanted) if refused and options.runtime == "auto" else None
 
 
-def _plain(value: object) -> Any:
-    """As JSON reads it back."""
+def _device_type(recorded: object) -> str:
+    """Type of a device that a result records by its type, or a GPU by its name.
+
+    >>> _device_type("cpu"), _device_type("NVIDIA H100 80GB HBM3")
+    ('cpu', 'cuda')
+    """
+    name = str(recorded).partition(":")[0]
+    return name if name in ("cpu", "mps") else "cuda"
+
+
+RECORDED_ELSEWHERE: Mapping[str, _Recorded] = MappingProxyType(
+    {
+        "device": _Recorded(
+            lambda wanted: wanted.encoder.device.partition(":")[0],
+            lambda result, wanted: _device_type(result.environment.get("device")),
+        ),
+        "dtype": _Recorded(lambda wanted: wanted.encoder.dtype, lambda result, wanted: result.environment.get("dtype")),
+        "storage": _Recorded(
+            lambda wanted: wanted.options.storage, lambda result, wanted: result.environment.get("storage")
+        ),
+        "compile": _Recorded(
+            lambda wanted: wanted.encoder.compiled, lambda result, wanted: result.environment.get("compiled", False)
+        ),
+        "runtime": _Recorded(
+            lambda wanted: _library(wanted.encoder.runtime),
+            lambda result, wanted: _library_of(
+                result.environment.get("runtime") or {}, wanted.encoder.runtime, wanted.options
+            ),
+        ),
+        "outputs": _Recorded(
+            _outputs_wanted,
+            lambda result, wanted: [(o.name, o.read, {score.task for score in o.scores}) for o in result.outputs],
+        ),
+    }
+)
+"""By name, the options that affect scores and are not under ``environment.options`` of a result."""
+
+
+def options_without_record() -> list[str]:
+    """Options that affect scores and that no finished result could be compared by; there must be none."""
+    deciding = (o for o in OPTIONS if o.role.affects_scores and o.role.in_result == "no")
+    return [option.name for option in deciding if option.name not in RECORDED_ELSEWHERE]
+
+
+if _unknown := options_without_record():
+    raise TypeError(f"{', '.join(_unknown)}: affects scores; say in RECORDED_ELSEWHERE where results record it")
+
+
+def _wanted_facts(wanted: _Wanted, hashes: PhotoHashes) -> dict[str, object]:
+    """Everything that decides a result."""
+    photos = wanted.opened.photos
+    return {
+        "encoder": encoder_record(wanted.encoder),
+        "photos": (photos.question_hash(), hashes.bytes_hash()),
+        "tasks": wanted.tasks,
+        "codec": codec_canary(),
+        "options": options_record(wanted.options, photos),
+        **{name: recorded.wanted(wanted) for name, recorded in RECORDED_ELSEWHERE.items()},
+    }
+
+
+def _recorded_facts(result: Result, wanted: _Wanted) -> dict[str, object]:
+    """The same as a result records it."""
+    return {
+        "encoder": result.encoder,
+        "photos": (result.data.get("question_hash"), result.data.get("bytes_hash")),
+        "tasks": {score.task for score in result.scores},
+        "codec": result.environment.get("codec_canary"),
+        "options": result.environment.get("options"),
+        **{name: recorded.found(result, wanted) for name, recorded in RECORDED_ELSEWHERE.items()},
+    }
+
+
+def _json(value: object) -> Any:
+    """A value as JSON reads it back, sets as sorted lists."""
     return json.loads(json.dumps(value, default=sorted))
-
-
-def _state(rows: Sequence[Row]) -> str:
-    plain = [{k: v for k, v in vars(row).items() if k != "result"} for row in rows]
-    return json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"

@@ -15,7 +15,6 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmark.bank import key_hash
-from benchmark.compute import parallel_map
+from benchmark.compute import library_version, parallel_map
 from benchmark.encoders import Output
 from benchmark.options import RunOptions
 from benchmark.results import Score
@@ -119,17 +118,10 @@ def cached_outcome(
         "options": options_key(options, photos),
         "device": device.partition(":")[0],
         "code": code_hash(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: library_version(name) or "" for name in LIBRARIES},
         **({"output": {"name": output.name, "read": output.read}} if output else {}),
     }
     return CachedOutcome(options.cache / FOLDER / key_hash(key), key)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 SIDE_BY_SIDE_BYTES = 256 << 20

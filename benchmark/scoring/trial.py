@@ -10,10 +10,8 @@ so.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,12 +22,11 @@ import numpy as np
 import torch
 
 from benchmark.bank import Bank, key_hash, key_of
-from benchmark.compute import FittingBatch
+from benchmark.compute import FittingBatch, read_record, write_record
 from benchmark.encoders import COMPLEX, Encoder
 from benchmark.options import RunOptions
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
 from builders.errors import CamtraceError
-from builders.files import write_text_atomically
 from builders.photos import PhotoSet, PhotoSource
 from builders.untrusted import describe_error
 
@@ -121,7 +118,7 @@ def _read_once(photos: PhotoSet) -> PhotoSet:
 
 def _failure(photo: PhotoViews, which: int) -> str:
     """Why there is no view of a photo for one preprocessing; empty if there is one."""
-    return photo.failure or (next(iter(photo.own_failures[which].values()), "") if photo.own_failures else "")
+    return photo.failure or (next(iter(photo.view_failures[which].values()), "") if photo.view_failures else "")
 
 
 @dataclass(frozen=True)
@@ -284,13 +281,13 @@ def cached_trials(
     if earlier and key:
         _renamed(_files(_key(encoders, photos, earlier, recipe, options), len(encoders), options), files)
     if files and not options.fresh:
-        kept = [_read(file) for file in files]
-        if all(trial is not None for trial in kept):
-            return [trial for trial in kept if trial is not None]
+        stored = [trial for file in files if (trial := read_record(file, Trial)) is not None]
+        if len(stored) == len(files):
+            return stored
     found = try_encoders(encoders, photos, recipe, options)
     for file, trial in zip(files, found, strict=bool(files)):
         if trial.photos and not trial.reason:
-            write_text_atomically(file, json.dumps(dataclasses.asdict(trial)) + "\n")
+            write_record(file, trial)
     return found
 
 
@@ -327,13 +324,3 @@ def _renamed(old: Sequence[Path], new: Sequence[Path]) -> None:
     for there, here in zip(old, new, strict=True):
         with contextlib.suppress(OSError):  # nothing there, or a disk that takes nothing: asked again
             os.replace(there, here)
-
-
-def _read(file: Path) -> Trial | None:
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        trial = Trial(**raw)
-    except (OSError, ValueError, TypeError):  # absent, or not ours: asked again
-        return None
-    kinds = {f.name: type(f.default) for f in dataclasses.fields(Trial)}
-    return trial if all(type(getattr(trial, name)) is kind for name, kind in kinds.items()) else None

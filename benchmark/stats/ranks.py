@@ -152,26 +152,14 @@ def rank_intervals(
     return ranks_of_pairs(board.value, pair_p_values(board, board, bounds[1] - bounds[0]), level=level)
 
 
-def independent_rank_intervals(
-    values: Sequence[float] | np.ndarray, standard_errors: Sequence[float] | np.ndarray, *, level: float = LEVEL
-) -> Ranks:
-    """Ranks of E encoders of which only values and standard errors are known (published ones), taken as independent.
-
-    On the same photos the answers of two encoders agree more than by chance, so this finds fewer differences than
-    ``rank_intervals``. A pair with no standard error at all is tied only if equal.
-
-    Args:
-        values: [E], larger is better.
-        standard_errors: [E].
-        level: confidence that all rank intervals hold together.
-    """
-    return ranks_of_pairs(values, independent_p_values(values, standard_errors), level=level)
-
-
 def independent_p_values(
     values: Sequence[float] | np.ndarray, standard_errors: Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """Two-sided p-values [E, E] of no difference, of values [E] with standard errors [E] that are taken as independent.
+
+    For published values, of which nothing else is known. On the same photos the answers of two encoders agree more
+    than by chance, so this finds fewer differences than ``pair_p_values``. A pair with no standard error at all is tied
+    only if equal.
 
     >>> round(float(independent_p_values([0.7, 0.8], [0.04, 0.03])[0, 1]), 4)  # two standard errors of 0.05 apart
     0.0455

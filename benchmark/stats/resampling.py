@@ -142,7 +142,7 @@ def clustered_interval(
     because that variance comes from few clusters: the way of Korn and Graubard (Survey Methodology 24, 1998).
     Near 100 % few clusters hold all that is wrong, and a sample that missed one of them has a share that is too large
     with a variance that is too small: there Jeffreys' ends, which are nearer, miss the truth 3 to 6 times in a hundred
-    oftener. ``scripts/interval_coverage.py`` measures both from 6 clusters on.
+    oftener. ``scripts/checks/statistics.py`` measures both from 6 clusters on.
     Where no photo is wrong (or none right), nothing is known of how errors go together, and each cluster counts as one.
 
     Args:

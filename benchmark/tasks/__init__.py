@@ -1,6 +1,6 @@
-"""The questions: one file a family, ``registry.py`` names them all.
+"""The tasks: named questions about embeddings, in one module per family; ``registry.py`` lists them all.
 
-A task owns its views, its arithmetic, its answers and what its metrics mean.
+A task defines its views, its arithmetic, its answers and the meaning of its metrics.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The acquisition half: what a linear probe reads of the camera from a photo whose content is mostly hidden."""
+"""Probes of acquisition attributes: how well a reader predicts how a photo was taken, with most of the photo masked."""
 
 from __future__ import annotations
 
@@ -37,20 +37,24 @@ class SplitPart(NamedTuple):
 
 
 def attribute_labels(photos: PhotoSet, attribute: str) -> Labels | None:
-    """The label column of an attribute, under its task's or its column's spelling; None if there is none."""
+    """The labels of an attribute, by the spelling of its task or of its column; None if photos have none."""
     return photos.attributes.get(attribute) or photos.attributes.get(column_spelling(attribute))
 
 
-def parts_of(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitPart, SplitPart, SplitPart]:
-    """Classes that occur in training, and the labelled photos of each split; without ``test``, ``val`` is the test."""
-    splits = {s: given.indices(s) for s in SPLITS}
+def parts_of(inputs: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitPart, SplitPart, SplitPart]:
+    """Names of the classes in training, and labelled photos of train, val and test; without test photos, val is test.
+
+    Raises:
+        DataError: there are fewer than two classes in training, or no test photo.
+    """
+    splits = {s: inputs.indices(s) for s in SPLITS}
     splits = {s: i[labels.values[i] != UNLABELLED] for s, i in splits.items()}
     if not len(splits["test"]):
         splits = {"train": splits["train"], "val": splits["test"], "test": splits["val"]}
     known = np.unique(labels.values[splits["train"]])
     if len(known) < 2 or not len(splits["test"]):
         raise DataError(
-            f"{given.photos.name}: {len(known)} classes among the usable train photos and {len(splits['test'])} test "
+            f"{inputs.photos.name}: {len(known)} classes among the usable train photos and {len(splits['test'])} test "
             "photos, a probe needs at least 2 classes and 1 test photo"
         )
     code = np.full(len(labels.names), UNLABELLED)
@@ -64,66 +68,67 @@ def parts_of(given: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitPa
 
 
 def labelled_splits(rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int) -> LabelledSplits:
-    """What a labelled probe is given: embeddings and classes of train, of val (None where it is empty), of test."""
+    """Input of a labelled probe: embeddings and classes of train, val (None if it is empty) and test."""
     from benchmark.probe import LabelledSplits
 
     train, val, test = (parts[split] for split in SPLITS)
-    held = len(val.photos) > 0
+    has_val = len(val.photos) > 0
     return LabelledSplits(
         train_x=rows["train"],
         train_y=train.classes,
-        val_x=rows["val"] if held else None,
-        val_y=val.classes if held else None,
+        val_x=rows["val"] if has_val else None,
+        val_y=val.classes if has_val else None,
         test_x=rows["test"],
         test_y=test.classes,
         n_classes=n_classes,
     )
 
 
-class _Learnt(NamedTuple):
-    """What all the attributes of a photo set are learnt from and tested on."""
+class _AllPhotos(NamedTuple):
+    """The photos of all attributes of a photo set."""
 
-    learnt: np.ndarray
-    """int64, ascending indices of photos that some attribute is learnt from."""
+    trained: np.ndarray
+    """int64, ascending indices of photos that at least one attribute is trained on."""
     order: np.ndarray
-    """int64, places in ``learnt``: train photos, from which searches learn, and then val photos."""
+    """int64, indices into ``trained``: train photos first, then val photos."""
     tested: np.ndarray
-    """int64, ascending."""
+    """int64, ascending indices of photos that at least one attribute is tested on."""
     classes: int
+    """Sum of the numbers of classes."""
 
 
-def _learnt(given: TaskInput) -> _Learnt:
-    """The same for every attribute, whichever are asked about: bits of a score do not depend on other questions."""
-    used = np.zeros((len(SPLITS), len(given.photos)), dtype=bool)
+def _all_photos(inputs: TaskInput) -> _AllPhotos:
+    """The same for every attribute, whichever are requested, so that no bit of a score depends on other tasks."""
+    used = np.zeros((len(SPLITS), len(inputs.photos)), dtype=bool)
     classes = 0
     for attribute in ATTRIBUTES.values():
-        labels = attribute_labels(given.photos, attribute.task)
+        labels = attribute_labels(inputs.photos, attribute.task)
         if labels is not None and len(labels.names) > 1:
-            with contextlib.suppress(DataError):  # it cannot be asked about
-                names, *parts = parts_of(given, labels)
+            with contextlib.suppress(DataError):  # the attribute cannot be used
+                names, *parts = parts_of(inputs, labels)
                 classes += len(names)
                 for split, part in zip(used, parts, strict=True):
                     split[part.photos] = True
     train, val, test = used
-    learnt = np.flatnonzero(train | val)
-    return _Learnt(learnt, np.argsort(~train[learnt], kind="stable"), np.flatnonzero(test), classes)
+    trained = np.flatnonzero(train | val)
+    return _AllPhotos(trained, np.argsort(~train[trained], kind="stable"), np.flatnonzero(test), classes)
 
 
-def among(given: TaskInput, view: str, parts: Mapping[str, SplitPart]) -> Among | None:
-    """Where an attribute's photos are among those of all; None where embeddings are erased, by labels perhaps that only
-    some photos have."""
+def among(inputs: TaskInput, view: str, parts: Mapping[str, SplitPart]) -> Among | None:
+    """The position of an attribute's photos among those of all attributes; None if embeddings are erased, because an
+    eraser may need labels that only some photos have."""
     from benchmark.probe import Among, SharedRows
 
-    if given.eraser is not None:
+    if inputs.eraser is not None:
         return None
-    of = given.shared.get("learnt", lambda: _learnt(given))
+    every = inputs.shared.get("all photos", lambda: _all_photos(inputs))
 
     def all_of_view() -> SharedRows:
-        return SharedRows(given.view(view, of.learnt), given.view(view, of.tested), of.order, of.classes)
+        return SharedRows(inputs.view(view, every.trained), inputs.view(view, every.tested), every.order, every.classes)
 
-    learnt = [np.searchsorted(of.learnt, parts[split].photos) for split in ("train", "val")]
-    tested = np.searchsorted(of.tested, parts["test"].photos)
-    return Among(given.shared.get(("together", view), all_of_view), np.concatenate(learnt), tested)
+    trained = [np.searchsorted(every.trained, parts[split].photos) for split in ("train", "val")]
+    tested = np.searchsorted(every.tested, parts["test"].photos)
+    return Among(inputs.shared.get(("together", view), all_of_view), np.concatenate(trained), tested)
 
 
 ACQUISITION = Family(
@@ -142,54 +147,54 @@ ACQUISITION = Family(
 )
 
 
-def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
-    """``probe/<attribute>`` with its controls, on the data set's own train, val and test photos."""
+def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
+    """Run ``probe/<attribute>`` with its controls, on the train, val and test photos of the data set."""
     from benchmark.probe import Clusters, SharedSplits, in_solver_space, labelled_curve, labelled_probe, labelled_spread
     from benchmark.stats import error_units
 
-    labels = attribute_labels(given.photos, attribute)
+    labels = attribute_labels(inputs.photos, attribute)
     assert labels is not None
-    names, train, val, test = parts_of(given, labels)
-    view = "masked" if given.options.mask_ratio else "whole"
+    names, train, val, test = parts_of(inputs, labels)
+    view = "masked" if inputs.options.mask_ratio else "whole"
     n_classes = len(names)
 
     parts = {"train": train, "val": val, "test": test}
-    how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
+    how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
 
-    def seen(name: str) -> LabelledSplits | SharedSplits:
-        rows = {split: given.view(name, part.photos) for split, part in parts.items()}
-        splits, where = labelled_splits(rows, parts, n_classes), among(given, name, parts)
-        return splits if where is None else SharedSplits(splits, where)
+    def splits_of(name: str) -> LabelledSplits | SharedSplits:
+        rows = {split: inputs.view(name, part.photos) for split, part in parts.items()}
+        splits, positions = labelled_splits(rows, parts, n_classes), among(inputs, name, parts)
+        return splits if positions is None else SharedSplits(splits, positions)
 
     def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:
-        return _control(labelled_probe(splits, **how), units, given.options)
+        return _control(labelled_probe(splits, **how), units, inputs.options)
 
-    units = error_units(given.photos.columns, test.photos)
-    splits = seen(view)
-    learnt = in_solver_space(splits, **how)
-    answers = labelled_probe(learnt, **how)
-    learnt_units = [error_units(given.photos.columns, part.photos) for part in (train, val)]
+    units = error_units(inputs.photos.columns, test.photos)
+    splits = splits_of(view)
+    solver_splits = in_solver_space(splits, **how)
+    answers = labelled_probe(solver_splits, **how)
+    train_units = [error_units(inputs.photos.columns, part.photos) for part in (train, val)]
 
-    def further() -> dict[str, Any]:
-        controls = {"shuffled": _shuffled(given, learnt, answers)}
-        if given.options.mask_ratio:
-            controls |= {view: control(seen(view)) for view in ("whole", "complement")}
-        metadata = _other_labels(given.photos, attribute)
+    def further_details() -> dict[str, Any]:
+        controls = {"shuffled": _shuffled(inputs, solver_splits, answers)}
+        if inputs.options.mask_ratio:
+            controls |= {view: control(splits_of(view)) for view in ("whole", "complement")}
+        metadata = _other_labels(inputs.photos, attribute)
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
             controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
-        curve = labelled_curve(learnt, whole=answers, clusters=units.clusters, **how)
-        learnt_clusters = Clusters(*(of.clusters for of in learnt_units))
-        spread = labelled_spread(learnt, whole=answers, clusters=learnt_clusters, **how)
+        curve = labelled_curve(solver_splits, whole=answers, clusters=units.clusters, **how)
+        train_clusters = Clusters(*(part_units.clusters for part_units in train_units))
+        spread = labelled_spread(solver_splits, whole=answers, clusters=train_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
     frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
     most_frequent = float((test.classes == frequent).mean())
-    guess = max(1 / n_classes, most_frequent)  # of a probe that always gives the same answer
+    guess = max(1 / n_classes, most_frequent)  # score of a probe that always gives the same answer
     score = score_of(
         f"probe/{attribute}",
         ACCURACY.name,
-        given,
+        inputs,
         answers.photo_accuracy,
         units,
         value=answers.accuracy,
@@ -199,32 +204,34 @@ def run_acquisition_probe(attribute: str, given: TaskInput) -> TaskOutcome:
             "class_names": list(names),
             "most_frequent_class": most_frequent,
             "p_chance": p_of_chance(answers.photo_accuracy, units, guess),
-            "mask_ratio": given.options.mask_ratio,
-            "visible_share": _visible_share(given),
+            "mask_ratio": inputs.options.mask_ratio,
+            "visible_share": _visible_share(inputs),
             "resampled": units.rule,
             "units": units.count,
-            **({} if given.brief else further()),
+            **({} if inputs.brief else further_details()),
             **answers.details(),
         },
     )
-    kept = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
+    arrays = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
     if units.clusters is not None:
-        kept["clusters"] = units.clusters
+        arrays["clusters"] = units.clusters
     scores = [score]
-    for metric, reader in other_readers(given.options).items():
+    for metric, reader in other_readers(inputs.options).items():
         read = labelled_probe(splits, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given, units))
-        kept[f"predicted-{reader}"] = read.predicted
-    return TaskOutcome(tuple(scores), kept)
+        scores.append(reader_score(score, metric, read, inputs, units))
+        arrays[f"predicted-{reader}"] = read.predicted
+    return TaskOutcome(tuple(scores), arrays)
 
 
-def read_acquisition_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of ``run_acquisition_probe``, of each reader; nothing where true classes were not kept."""
-    if "expected" not in kept:
+def read_acquisition_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of each reader of ``run_acquisition_probe``, from its answers; empty without true classes."""
+    if "expected" not in arrays:
         return {}
-    right = {metric: (found == kept["expected"]).mean(axis=(0, 1)) for metric, found in predictions(kept).items()}
-    of = kept["photos"], kept.get("clusters")
-    return {metric: PhotoValues(of[0], values, ACCURACY.bounds, of[1]) for metric, values in right.items()}
+    photos, expected, clusters = arrays["photos"], arrays["expected"], arrays.get("clusters")
+    return {
+        metric: PhotoValues(photos, (predicted == expected).mean(axis=(0, 1)), ACCURACY.bounds, clusters)
+        for metric, predicted in predictions(arrays).items()
+    }
 
 
 def _control(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
@@ -232,37 +239,37 @@ def _control(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> d
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 
 
-def _shuffled(given: TaskInput, splits: LabelledSplits, answers: ProbeAnswers) -> dict[str, float]:
-    """The range of probes that learnt shuffled labels, where their mean lies, and how many read as well as the probe.
+def _shuffled(inputs: TaskInput, splits: LabelledSplits, answers: ProbeAnswers) -> dict[str, float]:
+    """Accuracies of probes that were trained on shuffled labels: range, mean, and permutation test of the probe.
 
-    ``low`` and ``high`` hold 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean, which
-    is chance where classes are balanced; ``p_value`` is the permutation test's.
+    ``low`` and ``high`` contain 95 % of such probes; ``mean_low`` and ``mean_high`` are the interval of their mean,
+    which is chance if classes are balanced; ``p_value`` is that of the permutation test.
     """
     from benchmark.probe import shuffled_accuracies
     from benchmark.stats import null_range
 
-    null = shuffled_accuracies(splits, chosen=answers.chosen, protocol=given.options.protocol, device=given.device)
+    null = shuffled_accuracies(splits, chosen=answers.chosen, protocol=inputs.options.protocol, device=inputs.device)
     return asdict(null_range(null, answers.accuracy))
 
 
 def _other_labels(photos: PhotoSet, attribute: str) -> np.ndarray:
-    """float32 [photos, classes of the other attributes]: one-hot labels, without those that name the same thing."""
+    """float32 [photos, classes of other attributes], one-hot labels of all attributes with another meaning."""
     columns = []
-    own = ATTRIBUTES[column_spelling(attribute)]
+    this = ATTRIBUTES[column_spelling(attribute)]
     for other in ATTRIBUTES.values():
         labels = attribute_labels(photos, other.task)
-        same = other == own or (other.names_camera and own.names_camera)
+        same = other == this or (other.names_camera and this.names_camera)
         if labels is not None and not same:
             one_hot = labels.values[:, None] == np.arange(len(labels.names))[None]
             columns.append(one_hot.astype(np.float32))
     return np.concatenate(columns, axis=1) if columns else np.zeros((len(photos), 0), np.float32)
 
 
-def _visible_share(given: TaskInput) -> float | None:
-    """Share of the encoder's input that stays visible; None where it does not see pixels."""
-    if given.input_size is None:
+def _visible_share(inputs: TaskInput) -> float | None:
+    """Share of the encoder's input that is not masked; None if its input is not pixels."""
+    if inputs.input_size is None:
         return None
-    return CenterMask(ratio=given.options.mask_ratio).visible_share(*given.input_size)
+    return CenterMask(ratio=inputs.options.mask_ratio).visible_share(*inputs.input_size)
 
 
 def _unfit(attribute: str, photos: PhotoSet) -> str:
@@ -273,7 +280,7 @@ def _unfit(attribute: str, photos: PhotoSet) -> str:
 
 
 def _effort(attribute: str, photos: PhotoSet) -> float:
-    """Fits of as many photos, of as many classes: what a pass over the rows multiplies."""
+    """Number of labelled photos times number of classes, which the time of a fit grows with."""
     labels = attribute_labels(photos, attribute)
     return 0.0 if labels is None else float((labels.values != UNLABELLED).sum()) * len(labels.names)
 

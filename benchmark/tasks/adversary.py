@@ -1,4 +1,4 @@
-"""What an adversary can do to nearest neighbours who processes the query in any of the study's 14 ways."""
+"""Task ``knn/adversary``: plain kNN whose queries an adversary processes in one of the study's 14 ways."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
     from benchmark.views import ViewRecipe
 
 NEIGHBOURS = 5
-"""Named for each view; all k of the run vote."""
+"""Neighbours that a strip names for each view; all k of the run vote."""
 
 RANDOM, CHOSEN = 2, ("answer turned by most processings", "embedding moved most")
-"""Photos that are told: drawn by a hash, the same for every encoder; and the first by either rule."""
+"""Photos of strips: some drawn by a hash, equal for every encoder; and the first photo under each of two rules."""
 
 
 def strip_details(
-    given: TaskInput, asked: QuerySet, names: Sequence[str], right: np.ndarray, distances: np.ndarray, k: int
+    inputs: TaskInput, queries: QuerySet, names: Sequence[str], right: np.ndarray, distances: np.ndarray, k: int
 ) -> dict[str, Any]:
-    """``strips`` of a score: a list of four photos at most.
+    """``strips`` of a score: the neighbours of at most four queries under each processing.
 
     Args:
-        given: of the task.
-        asked: the collection and the queries.
-        names: of the views; the last is the photo as it is.
+        inputs: of the task.
+        queries: the collection and the queries.
+        names: of the views; the last one is the unprocessed photo.
         right: [views, queries] in [0, 1].
-        distances: [views but the last, queries], of each view's embedding to that of the photo as it is.
+        distances: [views but the last, queries], of each view's embedding from that of the unprocessed photo.
         k: neighbours that vote.
     """
     from benchmark.knn import nearest
 
-    photos, chosen = given.photos, _chosen(given, asked, right, distances)
+    photos, chosen = inputs.photos, _chosen(inputs, queries, right, distances)
     places = np.array(list(chosen.values()))
-    rows = np.concatenate([given.view(name, asked.test[places])[:] for name in names])
-    found = nearest(given.view(names[-1], asked.train), rows, k, device=given.device)
+    rows = np.concatenate([inputs.view(name, queries.test[places])[:] for name in names])
+    neighbours = nearest(inputs.view(names[-1], queries.train), rows, k, device=inputs.device)
     shape = (len(names), len(places), k)
-    near, similar = found.indices.reshape(shape), found.similarities.reshape(shape)
-    labels = photos.labels.values[asked.train]
+    near, similar = neighbours.indices.reshape(shape), neighbours.similarities.reshape(shape)
+    labels = photos.labels.values[queries.train]
     strips = []
     for at, (why, place) in enumerate(chosen.items()):
         seen = list(dict.fromkeys(int(i) for view in near[:, at, :NEIGHBOURS] for i in view if i >= 0))
         strips.append(
             {
-                "query": photos.ids[asked.test[place]],
-                "class": photos.labels.names[photos.labels.values[asked.test[place]]],
+                "query": photos.ids[queries.test[place]],
+                "class": photos.labels.names[photos.labels.values[queries.test[place]]],
                 "why": why,
-                "photos": [{"id": photos.ids[asked.train[i]], "class": photos.labels.names[labels[i]]} for i in seen],
+                "photos": [{"id": photos.ids[queries.train[i]], "class": photos.labels.names[labels[i]]} for i in seen],
                 "views": [
                     {
                         "processing": name,
@@ -76,27 +76,27 @@ def strip_details(
     return {"strips": strips}
 
 
-def _chosen(given: TaskInput, asked: QuerySet, right: np.ndarray, distances: np.ndarray) -> dict[str, int]:
-    """Places of queries by why they are told; each once."""
-    hashes = [hash64(f"strip\0{given.options.seed}\0{given.photos.ids[i]}") for i in asked.test]
+def _chosen(inputs: TaskInput, queries: QuerySet, right: np.ndarray, distances: np.ndarray) -> dict[str, int]:
+    """By reason, the index of a query that is shown; each query once."""
+    hashes = [hash64(f"strip\0{inputs.options.seed}\0{inputs.photos.ids[i]}") for i in queries.test]
     drawn = sorted(range(len(hashes)), key=hashes.__getitem__)
-    turned = np.abs(right[:-1] - right[-1]).sum(axis=0)
-    moved = distances.mean(axis=0)
+    changed = np.abs(right[:-1] - right[-1]).sum(axis=0)
+    distance = distances.mean(axis=0)
     wanted = {}
-    for why, amount in zip(CHOSEN, (turned, moved), strict=True):
-        first = min(drawn, key=lambda q: -amount[q])  # the first by hash among equals
+    for why, amount in zip(CHOSEN, (changed, distance), strict=True):
+        first = min(drawn, key=lambda q: -amount[q])  # among equal photos, the first by hash
         if amount[first] > 0:
             wanted[why] = first
     wanted |= {f"drawn at random, {i + 1}": q for i, q in enumerate(drawn[:RANDOM])}
-    once: dict[str, int] = {}
+    chosen: dict[str, int] = {}
     for why, q in wanted.items():
-        if q not in once.values():
-            once[why] = q
-    return once
+        if q not in chosen.values():
+            chosen[why] = q
+    return chosen
 
 
 def _winner(labels: np.ndarray) -> int:
-    """The label with most votes of neighbours in their order; of tied ones that of the nearest.
+    """The label with most votes; among tied labels, that of the nearest neighbour. Labels are in order of distance.
 
     >>> _winner(np.array([2, 1, 1, 2, 0]))
     2
@@ -155,53 +155,53 @@ METRICS = (
         difference_of=("best", "worst"),
     ),
 )
-"""The numbers of ``knn/adversary``; the accuracy without any processing is ``knn/original``."""
+"""Metrics of ``knn/adversary``; the accuracy without processing is ``knn/original``."""
 
 
-def run_adversary(given: TaskInput) -> TaskOutcome:
-    """``knn/adversary``: the collection as it is, the queries under each of the 14 processings."""
+def run_adversary(inputs: TaskInput) -> TaskOutcome:
+    """Run ``knn/adversary``: an unprocessed collection, and queries under each of the 14 processings."""
     from benchmark.knn import cosine_distances, knn_of_views
     from benchmark.views import ORIGINAL
 
-    asked, names = query_set(given), (*STUDY_PROCESSINGS, ORIGINAL)
-    labels = given.photos.labels.values
-    collection = given.view(ORIGINAL, asked.train)
-    views = [given.view(name, asked.test) for name in names]
+    queries, names = query_set(inputs), (*STUDY_PROCESSINGS, ORIGINAL)
+    labels = inputs.photos.labels.values
+    collection = inputs.view(ORIGINAL, queries.train)
+    views = [inputs.view(name, queries.test) for name in names]
     answers = knn_of_views(
         collection,
         views,
-        labels[asked.train],
-        labels[asked.test],
-        k=given.options.neighbours or given.photos.neighbours,
-        device=given.device,
-        keep=given.keep,
+        labels[queries.train],
+        labels[queries.test],
+        k=inputs.options.neighbours or inputs.photos.neighbours,
+        device=inputs.device,
+        keep=inputs.checkpoints,
     )
     distances = np.stack([cosine_distances(view, views[-1]) for view in views[:-1]])
-    right = answers.right(tie_rule(given.options))
+    right = answers.right(tie_rule(inputs.options))
     values = _values(right[:-1])
     more: dict[str, dict[str, Any]] = {
-        "worst": strip_details(given, asked, names, right, distances, answers.k),
+        "worst": strip_details(inputs, queries, names, right, distances, answers.k),
         "average": {"by_processing": _by_view(names, right, distances)},
         "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
     }
-    scores = tuple(_score(metric, values[metric.name], answers, asked, given, more) for metric in METRICS)
-    kept = {"right": right if given.options.ties == "random" else right.astype(bool), "photos": asked.test}
-    return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties)})
+    scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
+    arrays = {"right": right if inputs.options.ties == "random" else right.astype(bool), "photos": queries.test}
+    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 
 
-def read_adversary(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """The values by photo of each metric, from ``right`` [14 processings and the photo as it is, photos].
+def read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Values by photo of each metric, from ``right`` [14 processings and the unprocessed photo, photos].
 
-    >>> right = np.array([[1, 0], [1, 1], [1, 1]], bool)  # two processings, and the photo as it is
-    >>> found = read_adversary({"right": right, "photos": np.array([3, 4])})
-    >>> found["worst"].values.tolist(), found["flipped"].values.tolist()
+    >>> right = np.array([[1, 0], [1, 1], [1, 1]], bool)  # two processings, and the unprocessed photo
+    >>> values = read_adversary({"right": right, "photos": np.array([3, 4])})
+    >>> values["worst"].values.tolist(), values["flipped"].values.tolist()
     ([1.0, 0.0], [0.0, 1.0])
     """
-    return {name: PhotoValues(kept["photos"], v, (0.0, 1.0)) for name, v in _values(kept["right"][:-1]).items()}
+    return {name: PhotoValues(arrays["photos"], v, (0.0, 1.0)) for name, v in _values(arrays["right"][:-1]).items()}
 
 
 def _values(right: np.ndarray) -> dict[str, np.ndarray]:
-    """float64 [photos] by metric, of [processings, photos]."""
+    """By metric, float64 [photos], from ``right`` [processings, photos]."""
     from benchmark.knn import flipped_by, worst_of
 
     table = np.asarray(right, np.float64)
@@ -210,7 +210,7 @@ def _values(right: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _by_view(names: tuple[str, ...], right: np.ndarray, distances: np.ndarray) -> dict[str, dict[str, float]]:
-    """Of each view over all queries: accuracy, and the mean distance of its embedding to that of the photo as it is."""
+    """By view, over all queries: accuracy, and mean distance of its embedding from that of the unprocessed photo."""
     means = [*distances.mean(axis=1), 0.0]
     rows = zip(names, right.mean(axis=1), means, strict=True)
     return {name: {"accuracy": round(float(a), 6), "distance": round(float(d), 6)} for name, a, d in rows}
@@ -220,31 +220,31 @@ def _score(
     metric: Metric,
     values: np.ndarray,
     answers: ViewAnswers,
-    asked: QuerySet,
-    given: TaskInput,
+    queries: QuerySet,
+    inputs: TaskInput,
     more: Mapping[str, Mapping[str, Any]],
 ) -> Score:
-    details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
+    details: dict[str, Any] = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
     details |= {"processings": len(answers.correct) - 1, "ties": _ties(metric.name, answers)}
     return score_of(
         "knn/adversary",
         metric.name,
-        given,
+        inputs,
         values,
-        ungrouped(given, asked.test),
+        ungrouped(inputs, queries.test),
         chance=0.0 if metric.signed else answers.chance,
-        details={**details, "tie_rule": given.options.ties, **more.get(metric.name, {})},
+        details={**details, "tie_rule": inputs.options.ties, **more.get(metric.name, {})},
     )
 
 
 def _ties(name: str, answers: ViewAnswers) -> dict[str, float]:
-    """What ties do to a score, as the other kNN tasks say it."""
+    """Effect of ties on a score, in the form of the other kNN tasks."""
 
     def under(rule: TieRule) -> np.ndarray:
         return answers.right(rule)[:-1]
 
     means = {rule: float(_values(under(rule))[name].mean()) for rule in ("least", "greatest", "random")}
-    if name == "flipped":  # best under one rule less worst under another
+    if name == "flipped":  # best under one rule minus worst under the other
         low, high = under("least"), under("greatest")
         means["least"] = float(np.maximum(0, low.max(axis=0) - high.min(axis=0)).mean())
         means["greatest"] = float((high.max(axis=0) - low.min(axis=0)).mean())
@@ -274,4 +274,4 @@ ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType(
         ),
     }
 )
-"""By name."""
+"""The adversary's task, by name."""

@@ -1,4 +1,4 @@
-"""What a linear probe reads of the picture's class, photos as they are: the other half of what erasing may cost."""
+"""Linear probe of the picture's class, on unprocessed photos: besides plain kNN, a measure of what erasing costs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ ACCURACY = Metric(
 )
 
 
-def run_linear_semantics(given: TaskInput) -> TaskOutcome:
-    """``linear/original``: train photos with their classes, test photos as they are."""
+def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
+    """Run ``linear/original``: a probe of the picture's class, trained and tested on unprocessed photos."""
     from benchmark.probe import LabelledSplits, labelled_probe
     from benchmark.views import ORIGINAL
 
-    values = given.photos.labels.values
-    train, test = (labelled(part, given.photos) for part in train_and_test(given))
-    n_classes = len(given.photos.labels.names)
+    values = inputs.photos.labels.values
+    train, test = (labelled(part, inputs.photos) for part in train_and_test(inputs))
+    n_classes = len(inputs.photos.labels.names)
     splits = LabelledSplits(
-        given.view(ORIGINAL, train), values[train], None, None, given.view(ORIGINAL, test), values[test], n_classes
+        inputs.view(ORIGINAL, train), values[train], None, None, inputs.view(ORIGINAL, test), values[test], n_classes
     )
-    answers = labelled_probe(splits, protocol=given.options.protocol, device=given.device)
+    answers = labelled_probe(splits, protocol=inputs.options.protocol, device=inputs.device)
     score = score_of(
         LINEAR_SEMANTICS,
         ACCURACY.name,
-        given,
+        inputs,
         answers.photo_accuracy,
-        ungrouped(given, test),
+        ungrouped(inputs, test),
         value=answers.accuracy,
         chance=answers.chance,
         details={"classes": n_classes, **answers.details()},
@@ -48,10 +48,10 @@ def run_linear_semantics(given: TaskInput) -> TaskOutcome:
     return TaskOutcome((score,), {"predicted": answers.predicted, "expected": answers.expected, "photos": test})
 
 
-def read_linear_semantics(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Right or not by photo of ``run_linear_semantics``."""
-    right = (kept["predicted"] == kept["expected"]).mean(axis=(0, 1))
-    return {ACCURACY.name: PhotoValues(kept["photos"], right, ACCURACY.bounds)}
+def read_linear_semantics(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Whether each photo was right in ``run_linear_semantics``, from its answers."""
+    right = (arrays["predicted"] == arrays["expected"]).mean(axis=(0, 1))
+    return {ACCURACY.name: PhotoValues(arrays["photos"], right, ACCURACY.bounds)}
 
 
 LINEAR_SEMANTICS = "linear/original"
@@ -73,4 +73,4 @@ SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
         )
     }
 )
-"""The linear probe of the class, by name; plain runs leave it out."""
+"""The linear probe of the class, by name; runs without patterns leave it out."""

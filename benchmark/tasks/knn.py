@@ -1,4 +1,4 @@
-"""How far nearest neighbours follow each processing parameter instead of content, and plain kNN of untouched photos."""
+"""kNN tasks: how far nearest neighbours follow a processing parameter instead of content, and plain kNN."""
 
 from __future__ import annotations
 
@@ -30,34 +30,36 @@ if TYPE_CHECKING:
 
 
 class QuerySet(NamedTuple):
-    """Whose neighbours, among whom; int64 indices of usable photos whose class is known."""
+    """The collection and the queries of a kNN task: int64 indices of usable photos whose class is known."""
 
     train: np.ndarray
+    """The collection, in which neighbours are searched."""
     test: np.ndarray
     """The queries."""
     all_test: np.ndarray
-    """Those that queries were sampled from."""
+    """All test photos, from which the queries were sampled."""
 
     def sampled(self, options: RunOptions) -> dict[str, int]:
-        """What a score's details say of it; empty where all were asked."""
+        """Details of a score about the sampling; empty if all test photos are queries."""
         if len(self.test) == len(self.all_test):
             return {}
         counts = {"sampled_queries": len(self.test), "queries_from": len(self.all_test)}
         return {**counts, "query_seed": options.seed}
 
 
-def query_set(given: TaskInput) -> QuerySet:
-    """The collection and the queries of a kNN task."""
-    train, every = (labelled(indices, given.photos) for indices in train_and_test(given))
-    test = every if given.options.queries is None else balanced_queries(given.photos, every, given.options)
-    return QuerySet(train, test, every)
+def query_set(inputs: TaskInput) -> QuerySet:
+    """The collection and the queries of a kNN task; ``options.queries`` limits the queries."""
+    train, all_test = (labelled(indices, inputs.photos) for indices in train_and_test(inputs))
+    sampled = inputs.options.queries is not None
+    test = balanced_queries(inputs.photos, all_test, inputs.options) if sampled else all_test
+    return QuerySet(train, test, all_test)
 
 
 def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) -> np.ndarray:
-    """int64, rising: ``options.queries`` of the photos at indices ``test``, the same for every encoder and parameter.
+    """int64, ascending: ``options.queries`` of the photos at indices ``test``, equal for every encoder and parameter.
 
-    Photos are ranked within their class by a hash of (seed, id) and taken rank by rank, so that classes differ by one
-    photo at most where they have enough, and more queries contain fewer.
+    Photos are ranked within their class by a hash of (seed, id) and taken rank by rank. Classes with enough photos
+    therefore differ by at most one photo, and a larger sample contains every smaller one.
     """
     hashes = np.array([hash64(f"queries\0{options.seed}\0{photos.ids[i]}") for i in test], dtype=np.uint64)
     order = np.argsort(hashes, kind="stable")
@@ -67,12 +69,12 @@ def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) ->
 
 
 def tie_rule(options: RunOptions) -> TieRule:
-    """How the run counts tied votes."""
+    """The rule by which the run counts tied votes."""
     return "random" if options.ties == "random" else "nearest"
 
 
 def unfit_for_plain_knn(photos: PhotoSet) -> str:
-    """Why photos as they are cannot be asked about their neighbours, or an empty string."""
+    """Why plain kNN cannot be run on these photos; empty if it can."""
     if photos.stored_views:
         return "it stores photos that are processed already"
     if len(photos.labels.names) < 2:
@@ -81,7 +83,7 @@ def unfit_for_plain_knn(photos: PhotoSet) -> str:
 
 
 def labelled(indices: np.ndarray, photos: PhotoSet) -> np.ndarray:
-    """Those of some photos whose class is known."""
+    """The indices of photos whose class is known."""
     return indices[photos.labels.values[indices] != UNLABELLED]
 
 
@@ -136,7 +138,7 @@ SET_UPS = (
         if_positive="photos of the right class are found more easily when they share the query's processing",
     ),
 )
-"""The numbers of every kNN task: the six set-ups, the worst that processing of the query can do, and the difference."""
+"""Metrics of every kNN task: the six set-ups, the worst processing of each query, and the difference."""
 
 PLAIN = Family(
     name="plain",
@@ -159,75 +161,78 @@ SP = Metric(
     summary="SP",
     headline=True,
 )
-"""The number of ``knn/original``."""
+"""Metric of ``knn/original``."""
 
 
-def run_knn(parameter: Parameter, given: TaskInput) -> TaskOutcome:
-    """``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
-    asked = query_set(given)
-    seeds = given.options.assignment_seeds
-    drawn = [assignments(given.photos, part, parameter, seeds) for part in (asked.train, asked.test)]
-    answers = _answers(given, asked, parameter.processings, drawn)
-    rule = tie_rule(given.options)
-    kept = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
-    kept |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
+def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
+    """Run ``knn/<parameter>``: accuracy of the picture's class in the six set-ups."""
+    queries = query_set(inputs)
+    seeds = inputs.options.assignment_seeds
+    drawn = [assignments(inputs.photos, part, parameter, seeds) for part in (queries.train, queries.test)]
+    answers = _answers(inputs, queries, parameter.processings, drawn)
+    rule = tie_rule(inputs.options)
+    arrays = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
+    arrays |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
     values = answers.per_photo(rule)
-    more: dict[str, dict[str, Any]] = {"spd": similarity_details(given, asked.train, asked.test, parameter.processings)}
-    more["worst"] = {"flipped": _flipped(answers, asked, given)}
+    more: dict[str, dict[str, Any]] = {
+        "spd": similarity_details(inputs, queries.train, queries.test, parameter.processings),
+        "worst": {"flipped": _flipped(answers, queries, inputs)},
+    }
     scores = tuple(
-        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, asked, given, more.get(name, {}))
+        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, queries, inputs, more.get(name, {}))
         for name in values
     )
-    return TaskOutcome(scores, {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
+    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
 
 
-def run_plain_knn(given: TaskInput) -> TaskOutcome:
-    """``knn/original``: accuracy of the picture's class among photos without any processing of ours: SP."""
+def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
+    """Run ``knn/original``: accuracy of the picture's class among unprocessed photos (SP)."""
     from benchmark.views import ORIGINAL
 
-    asked = query_set(given)
-    answers = _answers(given, asked, (ORIGINAL,), [np.zeros((1, len(p)), np.int64) for p in (asked.train, asked.test)])
-    values = answers.per_photo(tie_rule(given.options))["all-same"]
-    score = _score("knn/original", "all-same", (SP,), values, answers, asked, given)
-    kept = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
-    return TaskOutcome((score,), {**kept, "rule": np.array(given.options.ties), "photos": asked.test})
+    queries = query_set(inputs)
+    drawn = [np.zeros((1, len(part)), np.int64) for part in (queries.train, queries.test)]
+    answers = _answers(inputs, queries, (ORIGINAL,), drawn)
+    values = answers.per_photo(tie_rule(inputs.options))["all-same"]
+    score = _score("knn/original", "all-same", (SP,), values, answers, queries, inputs)
+    arrays = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
+    return TaskOutcome((score,), {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
 
 
-def read_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of each set-up of ``run_knn``, and their difference, under the rule for ties of the run."""
+def read_knn(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Values by photo of each metric of ``run_knn`` from its answers, under the run's rule for ties."""
     from benchmark.knn import WORST, setup_shares
 
     known = {metric.name: metric for metric in SET_UPS}
-    shares = setup_shares(_right(kept), kept["combinations"])
-    if WORST in kept:  # runs of older versions did not keep it
-        shares[WORST] = kept[WORST]
-    return {name: PhotoValues(kept["photos"], values, known[name].bounds) for name, values in shares.items()}
+    shares = setup_shares(_right(arrays), arrays["combinations"])
+    if WORST in arrays:  # not stored by older versions
+        shares[WORST] = arrays[WORST]
+    return {name: PhotoValues(arrays["photos"], values, known[name].bounds) for name, values in shares.items()}
 
 
-def read_plain_knn(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Right or not by photo of ``run_plain_knn``, under the rule for ties of the run."""
-    return {SP.name: PhotoValues(kept["photos"], _right(kept).astype(np.float64), SP.bounds)}
+def read_plain_knn(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Whether each photo was right in ``run_plain_knn``, from its answers, under the run's rule for ties."""
+    return {SP.name: PhotoValues(arrays["photos"], _right(arrays).astype(np.float64), SP.bounds)}
 
 
-def _right(kept: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Right answers under the rule of the run; older runs kept only those of the nearest tied label."""
-    return kept["random"] if "rule" in kept and str(kept["rule"]) == "random" else kept["correct"]
+def _right(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Right answers under the run's rule for ties; older runs stored only those of the nearest tied label."""
+    return arrays["random"] if "rule" in arrays and str(arrays["rule"]) == "random" else arrays["correct"]
 
 
-def _answers(given: TaskInput, asked: QuerySet, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
-    """What neighbours answer; ``drawn`` are the assignments of train and test photos."""
+def _answers(inputs: TaskInput, queries: QuerySet, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
+    """The votes of neighbours; ``drawn`` are the assignments of train and test photos to ``views``."""
     from benchmark.knn import knn_setups
 
     return knn_setups(
-        [given.view(name, asked.train) for name in views],
-        [given.view(name, asked.test) for name in views],
-        given.photos.labels.values[asked.train],
-        given.photos.labels.values[asked.test],
+        [inputs.view(name, queries.train) for name in views],
+        [inputs.view(name, queries.test) for name in views],
+        inputs.photos.labels.values[queries.train],
+        inputs.photos.labels.values[queries.test],
         train_assignments=drawn[0],
         test_assignments=drawn[1],
-        k=given.options.neighbours or given.photos.neighbours,
-        device=given.device,
-        keep=given.keep,
+        k=inputs.options.neighbours or inputs.photos.neighbours,
+        device=inputs.device,
+        keep=inputs.checkpoints,
     )
 
 
@@ -237,39 +242,49 @@ def _score(
     metrics: Sequence[Metric],
     values: np.ndarray,
     answers: KnnAnswers,
-    asked: QuerySet,
-    given: TaskInput,
+    queries: QuerySet,
+    inputs: TaskInput,
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Score:
-    """The score of one set-up (or of ``spd``) from its values by photo; it is called as the only or the same metric.
-    ``more`` are further details."""
+    """Score of a set-up, or of ``spd``, from its values by photo.
+
+    Args:
+        task: name of the task.
+        name: of the set-up in ``answers``.
+        metrics: of the task; the score has the metric of the same name, or the only one.
+        values: float64 [queries].
+        answers: of all set-ups.
+        queries: the collection and the queries.
+        inputs: of the task.
+        more: further details.
+    """
     metric = next((m for m in metrics if m.name == name), metrics[0])
-    random = given.options.ties == "random"
+    random = inputs.options.ties == "random"
     by_seed = answers.random_seed_values if random else answers.seed_values
-    details: dict[str, Any] = {"k": answers.k, "train_photos": len(asked.train), **asked.sampled(given.options)}
+    details: dict[str, Any] = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
     if name in answers.tied_share:
         details["tied_votes"] = answers.tied_share[name]
     if name in answers.ties:
         details["ties"] = answers.ties[name]._asdict()
-        details["tie_rule"] = given.options.ties
+        details["tie_rule"] = inputs.options.ties
     if name in by_seed:
         details["accuracy_by_seed"] = [round(float(v), 6) for v in by_seed[name]]
     return score_of(
         task,
         metric.name,
-        given,
+        inputs,
         values,
-        ungrouped(given, asked.test),
+        ungrouped(inputs, queries.test),
         chance=0.0 if metric.signed else answers.chance,
         details={**details, **more},
         bounds=metric.bounds,
     )
 
 
-def _flipped(answers: KnnAnswers, asked: QuerySet, given: TaskInput) -> dict[str, float]:
-    """The share of answers that some processing of the query changes from right to wrong, with its interval."""
-    found = interval_of(answers.flipped(tie_rule(given.options)), ungrouped(given, asked.test), given.options)
-    return {"value": found.value, "low": found.low, "high": found.high}
+def _flipped(answers: KnnAnswers, queries: QuerySet, inputs: TaskInput) -> dict[str, float]:
+    """Share of answers that some processing of the query changes from right to wrong, with its interval."""
+    flipped = interval_of(answers.flipped(tie_rule(inputs.options)), ungrouped(inputs, queries.test), inputs.options)
+    return {"value": flipped.value, "low": flipped.low, "high": flipped.high}
 
 
 def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
@@ -311,4 +326,4 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
         for p in ALL_PARAMETERS.values()
     }
 )
-"""Plain kNN, and the kNN set-ups under every processing parameter, by name."""
+"""Plain kNN, and the kNN set-ups of every processing parameter, by name."""

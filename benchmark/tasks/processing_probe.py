@@ -1,4 +1,4 @@
-"""What a linear probe reads of each processing parameter."""
+"""Probes of processing parameters: how well a reader predicts the processing of a photo from its embedding."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ACCURACY = Metric(
     summary="MP",
     headline=True,
 )
-"""The number of every probe."""
+"""Metric of every probe."""
 
 OTHER_READERS = (
     Metric(
@@ -66,22 +66,22 @@ OTHER_READERS = (
         main=False,
     ),
 )
-"""What the other readers of ``--readers`` say; ``accuracy`` is the linear one's."""
+"""Metrics of the other readers of ``--readers``; ``accuracy`` is that of the linear probe."""
 
 
 def other_readers(options: RunOptions) -> dict[str, str]:
-    """Reader by name of its metric, of those that were asked for beside the linear one."""
+    """Requested readers other than the linear probe, by the name of their metric."""
     return {f"{ACCURACY.name}-{reader}": reader for reader in options.readers.split(",")[1:]}
 
 
-def reader_score(first: Score, metric: str, answers: ProbeAnswers, given: TaskInput, units: ErrorUnits) -> Score:
-    """The score of another reader, on the photos and with the chance of the linear one's."""
+def reader_score(first: Score, metric: str, answers: ProbeAnswers, inputs: TaskInput, units: ErrorUnits) -> Score:
+    """Score of another reader, on the photos and with the chance level of the linear probe's score ``first``."""
     shared = ("classes", "class_names", "most_frequent_class", "mask_ratio", "resampled", "units")
     guess = max(first.chance, float(first.details.get("most_frequent_class", 0)))
     return score_of(
         first.task,
         metric,
-        given,
+        inputs,
         answers.photo_accuracy,
         units,
         value=answers.accuracy,
@@ -95,39 +95,39 @@ def reader_score(first: Score, metric: str, answers: ProbeAnswers, given: TaskIn
 
 
 def assignments(photos: PhotoSet, at: np.ndarray, parameter: Parameter, seeds: int) -> np.ndarray:
-    """int64 [seeds, photos]: the class of the photos at indices ``at`` under assignment seeds 0, 1, ...
-    (``assigned_class``); made once for all encoders and tasks on the photos."""
+    """int64 [seeds, photos], the class (``assigned_class``) of the photos at indices ``at`` for seeds 0, 1, ...; cached
+    for all encoders and tasks on the photos."""
     return _all_assignments(photos.ids, parameter, seeds)[:, at].astype(np.int64)
 
 
 @functools.lru_cache(maxsize=8)
 def _all_assignments(photo_ids: tuple[str, ...], parameter: Parameter, seeds: int) -> np.ndarray:
-    """Of all photos of a set; a byte each for up to 256 classes."""
+    """Classes of all photos of a set, one byte each for up to 256 classes."""
     small = np.uint8 if len(parameter.classes) <= 256 else np.uint16
     return np.stack([assigned_classes(photo_ids, parameter, seed).astype(small) for seed in range(seeds)])
 
 
-def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
-    """``probe/<parameter>``: train photos in one random class each, test photos in every class."""
+def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
+    """Run ``probe/<parameter>``: each train photo in one random class, each test photo in every class."""
     from benchmark.probe import processing_curve, processing_probe, processing_spread
 
-    train, test = train_and_test(given)
-    asked = (
-        [given.view(name, train) for name in parameter.processings],
-        [given.view(name, test) for name in parameter.processings],
-        assignments(given.photos, train, parameter, given.options.assignment_seeds),
+    train, test = train_and_test(inputs)
+    data = (
+        [inputs.view(name, train) for name in parameter.processings],
+        [inputs.view(name, test) for name in parameter.processings],
+        assignments(inputs.photos, train, parameter, inputs.options.assignment_seeds),
     )
-    how: dict[str, Any] = {"protocol": given.options.protocol, "device": given.device}
-    answers = processing_probe(*asked, **how)
-    units = ungrouped(given, test)
+    how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
+    answers = processing_probe(*data, **how)
+    units = ungrouped(inputs, test)
     more: dict[str, Any] = {}
-    if not given.brief:
-        more["learning_curve"] = processing_curve(*asked, whole=answers, **how).details()
-        more["training_spread"] = processing_spread(*asked, whole=answers, **how).details()
+    if not inputs.brief:
+        more["learning_curve"] = processing_curve(*data, whole=answers, **how).details()
+        more["training_spread"] = processing_spread(*data, whole=answers, **how).details()
     score = score_of(
         f"probe/{parameter.name}",
         ACCURACY.name,
-        given,
+        inputs,
         answers.photo_accuracy,
         units,
         value=answers.accuracy,
@@ -140,57 +140,61 @@ def run_processing_probe(parameter: Parameter, given: TaskInput) -> TaskOutcome:
             **answers.details(),
         },
     )
-    scores, kept = [score], {"predicted": answers.predicted, "photos": test}
-    for metric, reader in other_readers(given.options).items():
-        read = processing_probe(*asked, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, given, units))
-        kept[f"predicted-{reader}"] = read.predicted
-    return TaskOutcome(tuple(scores), kept)
+    scores, arrays = [score], {"predicted": answers.predicted, "photos": test}
+    for metric, reader in other_readers(inputs.options).items():
+        read = processing_probe(*data, reader=reader, **how)
+        scores.append(reader_score(score, metric, read, inputs, units))
+        arrays[f"predicted-{reader}"] = read.predicted
+    return TaskOutcome(tuple(scores), arrays)
 
 
-def read_processing_probe(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of ``run_processing_probe``, of each reader: view i of a photo shows class i.
+def read_processing_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Accuracy by photo of each reader of ``run_processing_probe``, from its answers. View i of a photo has class i.
 
     >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
     >>> read_processing_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
     [1.0, 0.5]
     """
-    found = {}
-    for metric, predicted in predictions(kept).items():  # [fits, views, photos]
+    values = {}
+    for metric, predicted in predictions(arrays).items():  # [fits, views, photos]
         right = predicted == np.arange(predicted.shape[1])[:, None]
-        found[metric] = PhotoValues(kept["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds)
-    return found
+        values[metric] = PhotoValues(arrays["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds)
+    return values
 
 
-def predictions(kept: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What each reader predicted, by its metric, from the arrays that a probe kept."""
+def predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Predictions of each reader by its metric, from the answers of a probe."""
     metrics = {f"predicted-{m.name.rpartition('-')[2]}": m.name for m in OTHER_READERS}
-    return {metric: kept[name] for name, metric in {"predicted": ACCURACY.name, **metrics}.items() if name in kept}
+    return {metric: arrays[name] for name, metric in {"predicted": ACCURACY.name, **metrics}.items() if name in arrays}
 
 
-def train_and_test(given: TaskInput) -> tuple[np.ndarray, np.ndarray]:
-    """int64 indices of the usable train photos and of the usable val photos, on which both families are tested."""
-    train, test = given.indices("train"), given.indices("val")
+def train_and_test(inputs: TaskInput) -> tuple[np.ndarray, np.ndarray]:
+    """int64 indices of the usable train and val photos; processing probes and kNN tasks are tested on val.
+
+    Raises:
+        DataError: one of them is empty.
+    """
+    train, test = inputs.indices("train"), inputs.indices("val")
     if not len(train) or not len(test):
-        raise DataError(f"{given.photos.name} has {len(train)} usable photos in train and {len(test)} in val")
+        raise DataError(f"{inputs.photos.name} has {len(train)} usable photos in train and {len(test)} in val")
     return train, test
 
 
 def unfit_for_processing(parameter: Parameter, photos: PhotoSet) -> str:
-    """Why photos cannot be asked about a parameter, or an empty string."""
+    """Why a parameter's tasks cannot be run on these photos; empty if they can."""
     if photos.stored_views and not set(parameter.processings) <= set(photos.stored_views):
         return f"it stores photos that are processed already, and not in the classes of {parameter.name}"
     return unfit_for_splits(photos)
 
 
 def unfit_for_splits(photos: PhotoSet) -> str:
-    """Why photos cannot be learnt from and tested on, or an empty string."""
+    """Why these photos cannot be used for training and test; empty if they can."""
     missing = [s for s in ("train", "val") if not (photos.splits == SPLITS.index(s)).any()]
     return f"it has no photo in {' and '.join(missing)}" if missing else ""
 
 
 def processing_views(parameter: Parameter, photos: PhotoSet, options: RunOptions) -> ViewRecipe:
-    """The classes of a parameter as views, made here or read from a built set."""
+    """The classes of a parameter as views, which are made from photos or read from a built set."""
     from benchmark.views import ProcessingViews, StoredViews
 
     if photos.stored_views:
@@ -199,14 +203,14 @@ def processing_views(parameter: Parameter, photos: PhotoSet, options: RunOptions
 
 
 def plain_views(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
-    """Photos as they are."""
+    """Recipe of unprocessed photos."""
     from benchmark.views import PlainViews
 
     return PlainViews(upright(options))
 
 
 def upright(options: RunOptions) -> bool:
-    """Whether the Exif orientation of photos that are processed, or seen plain by kNN, is applied."""
+    """Whether the Exif orientation is applied to photos that are processed, and to unprocessed ones for kNN."""
     return options.orientation == "upright"
 
 

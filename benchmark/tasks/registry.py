@@ -1,4 +1,4 @@
-"""Every question by name, and which of them photos can answer."""
+"""The list of all tasks, and the selection of those that can be run on given photos."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **SEMANTICS_TASKS,
     }
 )
-"""Every task by name, in the order of reports. A new family is a file beside these and a name here."""
+"""Every task by name, in the order of reports. A new family is a new module and a name here."""
 
 WATCHED = "probe/jpeg"
-"""The task by which a training is watched unless others are asked for: few photos say much, and every file has it."""
+"""The default task for watching a training: it needs few photos, and every file has the trace."""
 
 
 def all_tasks() -> Mapping[str, Task]:
@@ -50,10 +50,10 @@ def all_tasks() -> Mapping[str, Task]:
 
 
 def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Task]:
-    """Tasks whose names match one of some shell patterns, in registry order; all of them for no pattern.
+    """Tasks whose names match one of some shell patterns, in registry order; all tasks if there is no pattern.
 
-    A task that wants its subject named (``Task.by_name``) is chosen by ``probe/jpeg-fine`` and ``*/jpeg-fine``, not by
-    ``probe/*``.
+    A task whose subject must be named (``Task.by_name``) is selected by ``probe/jpeg-fine`` and ``*/jpeg-fine``, but
+    not by ``probe/*``.
 
     Raises:
         UsageError: a pattern matches nothing.
@@ -61,39 +61,39 @@ def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Tas
     for pattern in patterns:
         if not fnmatch.filter(tasks, pattern):
             raise unknown_name("task", pattern, tasks)
-    return [t for t in tasks.values() if not patterns or any(_chosen(t, pattern) for pattern in patterns)]
+    return [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
 
 
-def _chosen(task: Task, pattern: str) -> bool:
+def _matches(task: Task, pattern: str) -> bool:
     named = not task.by_name or not re.search(r"[*?\[]", pattern.rpartition("/")[2])
     return named and fnmatch.fnmatchcase(task.name, pattern)
 
 
-def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, asked: bool) -> list[Task]:
-    """The tasks that photos can answer.
+def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> list[Task]:
+    """The tasks that can be run on these photos.
 
     Args:
         tasks: candidates.
         photos: the photo set.
-        asked: the user named the tasks. If not, photos that bring acquisition labels or pairs are asked about these
-            alone: processing them in 14 ways as well would cost many times more than what they were made for. Tasks
-            that want to be named are then left out too, unless photos store their views.
+        named: whether the user named the tasks. If not, photos with acquisition labels or pairs are used only for tasks
+            about these: processing them in 14 ways as well would cost many times more. Tasks whose subject must be
+            named are then left out too, unless the photos store their views.
 
     Raises:
-        DataError: there is none.
+        DataError: no task can be run.
     """
-    wanted = [task for task in tasks if asked or not task.by_name or photos.stored_views]
+    wanted = [task for task in tasks if named or not task.by_name or photos.stored_views]
     fitting = [task for task in wanted if not task.unfit(photos)]
     if not fitting:
         reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
         raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
-    special = [task for task in fitting if task.of_cameras]
-    return special if special and not asked else fitting
+    acquisition = [task for task in fitting if task.about_acquisition]
+    return acquisition if acquisition and not named else fitting
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One label that embeddings may tell, on some photos."""
+    """A label of photos or views that embeddings may reveal."""
 
     task: Task
     """The probe that reads it."""
@@ -101,9 +101,9 @@ class Trace:
     """Names of the views that show it."""
     classes: tuple[str, ...]
     labels: np.ndarray
-    """int64 [V, photos]: the class of each photo in each view; -1 where it is not known."""
+    """int64 [V, photos], the class of each photo in each view; -1 if it is unknown."""
     column: str
-    """Name of the photos' attribute; empty for a processing, which is a view's."""
+    """Name of the photos' attribute; empty for a processing, which belongs to a view."""
 
 
 def traces() -> Mapping[str, Task]:
@@ -116,10 +116,15 @@ def traces() -> Mapping[str, Task]:
 
 
 def trace_of(name: str, photos: PhotoSet, options: RunOptions) -> Trace:
-    """One trace on these photos.
+    """A trace on these photos.
+
+    Args:
+        name: of the trace, a key of ``traces()``.
+        photos: the photo set.
+        options: ``mask_ratio`` is read.
 
     Raises:
-        UsageError: there is no such trace.
+        UsageError: the trace does not exist.
         DataError: these photos cannot show it.
     """
     known = traces()

@@ -1,4 +1,4 @@
-"""Pair retrieval: does a photo find the other photo of its subject, or the photos of its own kind of camera?"""
+"""Task ``retrieval/pairs``: is the nearest photo the other one of the same subject, or one of the same camera type?"""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RETRIEVAL = Family(
 )
 
 SHOWN = 12
-"""Lost queries that a result names, at most."""
+"""Most lost queries that a result names."""
 
 _CHANCE = "one target among as many candidates as there are pairs"
 
@@ -80,31 +80,35 @@ METRICS = (
         for where in ("same", "different")
     ),
 )
-"""Further metrics, ``same-to-TYPE`` and ``different-to-TYPE``, give each direction by itself."""
+"""Metrics of the task. Further metrics, ``same-to-TYPE`` and ``different-to-TYPE``, are of one direction each."""
 
 
-def run_retrieval(given: TaskInput) -> TaskOutcome:
-    """``retrieval/pairs`` over all complete pairs; a pair that lost a photo is left out and counted."""
+def run_retrieval(inputs: TaskInput) -> TaskOutcome:
+    """Run ``retrieval/pairs`` on all complete pairs; pairs that lack a photo are left out and counted.
+
+    Raises:
+        DataError: no pair is complete.
+    """
     from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
     from benchmark.stats import single_units
     from benchmark.views import ORIGINAL
 
-    usable = np.flatnonzero(given.usable)
-    _, of_pair, counts = np.unique(given.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
-    whole = usable[counts[of_pair] == 2]
-    if not len(whole):
-        raise DataError(f"{given.photos.name}: no pair has both of its photos")
-    embeddings = given.view(ORIGINAL, whole)[0 : len(whole)]
+    usable = np.flatnonzero(inputs.usable)
+    _, of_pair, counts = np.unique(inputs.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
+    complete = usable[counts[of_pair] == 2]
+    if not len(complete):
+        raise DataError(f"{inputs.photos.name}: no pair has both of its photos")
+    embeddings = inputs.view(ORIGINAL, complete)[0 : len(complete)]
     answers = pair_retrieval(
         embeddings,
-        given.photos.columns["pair_id"][whole],
-        given.photos.columns["camera_type"][whole],
-        device=exact_device(given.device),
+        inputs.photos.columns["pair_id"][complete],
+        inputs.photos.columns["camera_type"][complete],
+        device=exact_device(inputs.device),
     )
-    more = {"different": {"lost": _lost(given, whole, embeddings, answers)}}
+    more = {"different": {"lost": _lost(inputs, complete, embeddings, answers)}}
     incomplete = int((counts != 2).sum())
-    units = single_units(answers.n, "pair")  # scenes and owners of pairs are not looked at
+    units = single_units(answers.n, "pair")  # scenes and owners of pairs do not count
     scores = []
     for name, values in answers.per_pair().items():
         details = {"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": units.rule, **more.get(name, {})}
@@ -112,7 +116,7 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
             score_of(
                 "retrieval/pairs",
                 name,
-                given,
+                inputs,
                 values,
                 units,
                 chance=answers.chance[name],
@@ -120,19 +124,19 @@ def run_retrieval(given: TaskInput) -> TaskOutcome:
                 bounds=_bounds(name),
             )
         )
-    kept = {
+    arrays = {
         "nearer": answers.nearer,
         "tied": answers.tied,
         "pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
     }
-    return TaskOutcome(tuple(scores), kept)
+    return TaskOutcome(tuple(scores), arrays)
 
 
-def _lost(given: TaskInput, whole: np.ndarray, embeddings: np.ndarray, answers: PairAnswers) -> dict[str, Any]:
-    """``details.lost``: how many queries lost their target to a photo of their own camera type, and some of them.
+def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answers: PairAnswers) -> dict[str, Any]:
+    """``details.lost``: number of queries with a nearer distractor of their camera type than the target, and examples.
 
-    Shown are at most ``SHOWN``: first those whose target is the nearest as long as distractors come from the other
-    type, so that nothing but the camera is to blame; drawn by a hash of the ids, the same for every encoder.
+    There are at most ``SHOWN`` examples, drawn by a hash of the ids, equal for every encoder. Queries whose target is
+    the nearest among distractors of the other type come first: they are lost only because of the camera.
     """
     from benchmark.compute import exact_device
     from benchmark.retrieval import nearest_of_own_type
@@ -143,23 +147,24 @@ def _lost(given: TaskInput, whole: np.ndarray, embeddings: np.ndarray, answers: 
         ((int(direction), int(pair)) for direction, pair in np.argwhere(lost)),
         key=lambda at: (
             not by_camera[at],
-            hash64(f"lost\0{given.options.seed}\0{answers.pair_ids[at[1]]}\0{answers.camera_types[at[0]]}"),
+            hash64(f"lost\0{inputs.options.seed}\0{answers.pair_ids[at[1]]}\0{answers.camera_types[at[0]]}"),
         ),
     )[:SHOWN]
-    pair_ids, types = (given.photos.columns[name][whole] for name in ("pair_id", "camera_type"))
-    found = nearest_of_own_type(embeddings, pair_ids, types, order, device=exact_device(given.device)) if order else []
+    pair_ids, types = (inputs.photos.columns[name][complete] for name in ("pair_id", "camera_type"))
+    device = exact_device(inputs.device)
+    examples = nearest_of_own_type(embeddings, pair_ids, types, order, device=device) if order else []
     shown = [
         {
-            "query": given.photos.ids[whole[one.query]],
-            "target": given.photos.ids[whole[one.target]],
-            "distractor": given.photos.ids[whole[one.distractor]],
+            "query": inputs.photos.ids[complete[example.query]],
+            "target": inputs.photos.ids[complete[example.target]],
+            "distractor": inputs.photos.ids[complete[example.distractor]],
             "camera": str(answers.camera_types[direction]),
             "target_camera": str(answers.camera_types[1 - direction]),
-            "target_similarity": one.target_similarity,
-            "distractor_similarity": one.distractor_similarity,
+            "target_similarity": example.target_similarity,
+            "distractor_similarity": example.distractor_similarity,
             "by_camera": bool(by_camera[direction, pair]),
         }
-        for (direction, pair), one in zip(order, found, strict=True)
+        for (direction, pair), example in zip(order, examples, strict=True)
     ]
     return {
         "queries": 2 * answers.n,
@@ -169,12 +174,12 @@ def _lost(given: TaskInput, whole: np.ndarray, embeddings: np.ndarray, answers: 
     }
 
 
-def read_retrieval(kept: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Values by pair of ``run_retrieval``, but for the single directions: the names of the two types are not kept."""
+def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+    """Values by pair of ``run_retrieval``, without single directions, because the names of the types are not stored."""
     from benchmark.retrieval import PairAnswers
 
-    pairs = kept["pair_ids"]
-    answers = PairAnswers(tuple(pairs.tolist()), ("a", "b"), kept["nearer"], kept["tied"])
+    pairs = arrays["pair_ids"]
+    answers = PairAnswers(tuple(pairs.tolist()), ("a", "b"), arrays["nearer"], arrays["tied"])
     known = {metric.name for metric in METRICS}
     return {
         name: PhotoValues(pairs, values, _bounds(name)) for name, values in answers.per_pair().items() if name in known
@@ -220,4 +225,4 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
         )
     }
 )
-"""Every retrieval task by name."""
+"""Every retrieval task, by name."""

@@ -1,4 +1,4 @@
-"""Values by photo -> a score: its interval and its test against chance, for every task in one place.
+"""Build scores: values by photo -> mean, interval and test against chance. No other module of tasks builds a ``Score``.
 
 Statistics are imported when a task runs, as all arithmetic (``task.py``).
 """
@@ -24,7 +24,7 @@ SHARES = (0.0, 1.0)
 def score_of(
     task: str,
     metric: str,
-    given: TaskInput,
+    inputs: TaskInput,
     values: np.ndarray,
     units: ErrorUnits,
     *,
@@ -36,27 +36,28 @@ def score_of(
     """The score of one metric.
 
     Args:
-        task, metric: names.
-        given: what the task was given: its photo set and options.
-        values: float64 [n], one value per photo (or pair).
-        units: which of them err together.
-        chance: what a guess would get.
+        task: name of the task.
+        metric: name of the metric.
+        inputs: of the task; its photo set and options are used.
+        values: float64 [n], one value per photo or pair.
+        units: error units: which photos err together.
+        chance: score of a guess.
         details: of the score, JSON values.
-        value: the score, where a task has it to the last digit by another sum; by default the mean of ``values``.
-        bounds: range of a photo's value.
+        value: the score, if the task computes it by a sum in another order; by default the mean of ``values``.
+        bounds: range of a value.
 
     >>> from types import SimpleNamespace
     >>> from benchmark.stats import single_units
-    >>> given = SimpleNamespace(photos=SimpleNamespace(name="toy"), options=RunOptions())
+    >>> inputs = SimpleNamespace(photos=SimpleNamespace(name="toy"), options=RunOptions())
     >>> values = np.array([1.0, 1.0, 0.0, 1.0])
-    >>> score = score_of("probe/x", "accuracy", given, values, single_units(4), chance=0.5, details={})
+    >>> score = score_of("probe/x", "accuracy", inputs, values, single_units(4), chance=0.5, details={})
     >>> score.value, score.n, round(score.low, 2), round(score.high, 2)
     (0.75, 4, 0.29, 0.97)
     """
-    ends = interval_of(values, units, given.options, bounds)
+    ends = interval_of(values, units, inputs.options, bounds)
     return Score(
         task=task,
-        data=given.photos.name,
+        data=inputs.photos.name,
         metric=metric,
         value=float(values.mean()) if value is None else value,
         low=ends.low,
@@ -70,21 +71,21 @@ def score_of(
 def interval_of(
     values: np.ndarray, units: ErrorUnits, options: RunOptions, bounds: tuple[float, float] = SHARES
 ) -> Interval:
-    """The interval of the mean of ``values`` over photos that come in ``units``."""
+    """Confidence interval of the mean of ``values`` [n] by photo, resampled by error unit."""
     from benchmark.stats import photo_interval
 
     return photo_interval(values, clusters=units.clusters, bounds=bounds, resamples=options.resamples)
 
 
 def p_of_chance(values: np.ndarray, units: ErrorUnits, chance: float) -> float:
-    """The p-value of values by photo that are no better than chance: ``details["p_chance"]``."""
+    """p-value of the hypothesis that ``values`` [n] by photo are no better than chance: ``details["p_chance"]``."""
     from benchmark.stats import against_chance
 
     return against_chance(values, chance, clusters=units.clusters)
 
 
-def ungrouped(given: TaskInput, photos: np.ndarray) -> ErrorUnits:
-    """Each photo as a unit. Acquisition probes differ: they group photos by scene or owner, which may err together."""
+def ungrouped(inputs: TaskInput, photos: np.ndarray) -> ErrorUnits:
+    """Error units of one photo each. Acquisition probes instead group photos by scene or owner."""
     from benchmark.stats import NO_COLUMNS, error_units
 
-    return error_units(given.photos.columns, photos, candidates=NO_COLUMNS)
+    return error_units(inputs.photos.columns, photos, candidates=NO_COLUMNS)

@@ -1,7 +1,8 @@
-"""Task = a named question: which views it needs, which photos can answer it, the pure function that scores it, and what
-its numbers and its kept answers mean.
+"""A ``Task`` is a named question about embeddings; ``TaskInput`` and ``TaskOutcome`` are what it receives and returns.
 
-Arithmetic is imported when a task runs, so that naming and explaining tasks needs neither torch nor a bank.
+A task defines the views that it needs, the photos that it can be run on, the pure function that computes its scores,
+and the meaning of its scores and stored answers. Arithmetic is imported when a task runs, so that listing and
+explaining tasks needs neither torch nor a bank.
 """
 
 from __future__ import annotations
@@ -25,8 +26,118 @@ if TYPE_CHECKING:
     from benchmark.views import ViewRecipe
 
 
+@dataclass(frozen=True)
+class Task:
+    """A named question. All that other packages need to know about it is defined here."""
+
+    name: str
+    """``family/subject``."""
+    family: Family
+    title: str
+    """Title of the subject: ``JPEG``, ``Focal length``."""
+    explain: str
+    """The classes of the subject, in one sentence."""
+    summary: str
+    """The question in one line, for ``list tasks``."""
+    metrics: tuple[Metric, ...]
+    """In the order of tables. Scores of other metrics are allowed; they are shown by name where all are requested."""
+    recipe: Callable[[PhotoSet, RunOptions], ViewRecipe]
+    """The views that it needs; recipes of one kind are merged into one pass."""
+    unfit: Callable[[PhotoSet], str]
+    """Why it cannot be run on these photos; empty if it can."""
+    run: Callable[[TaskInput], TaskOutcome]
+    """Computes the scores."""
+    read_answers: AnswersReader
+    """Values by photo of each metric, from the arrays in ``TaskOutcome.answers``."""
+    growth: Literal["photos", "pairs"] = "photos"
+    """Whether its time grows with the number of photos, or with the number of pairs of a query and a candidate."""
+    effort: Callable[[PhotoSet], float] | None = None
+    """Amount of work, in a unit of the family, so that the longest task can begin first; None if unknown."""
+    by_name: bool = False
+    """Whether it is run only if its subject is named, or if photos are a built set of its views; patterns such as
+    ``probe/*`` and runs without patterns leave it out."""
+
+    @property
+    def about_acquisition(self) -> bool:
+        """Whether its question is about acquisition, not about processing."""
+        return self.family.about == "acquisition"
+
+
+Item = TypeVar("Item")
+
+
+class Shared:
+    """Intermediate results that tasks on the same embeddings share; the first task that needs one computes it."""
+
+    def __init__(self) -> None:
+        self._items: dict[Hashable, Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: Hashable, make: Callable[[], Item]) -> Item:
+        """The result of the first call of ``make`` under this name; other threads wait for it.
+
+        >>> shared = Shared()
+        >>> shared.get("tables", lambda: [1]) is shared.get("tables", lambda: [2])
+        True
+        """
+        with self._lock:
+            if name not in self._items:
+                self._items[name] = make()
+            item: Item = self._items[name]
+            return item
+
+
+@dataclass(frozen=True)
+class TaskInput:
+    """The input of a task: photos, their embeddings, and options."""
+
+    photos: PhotoSet
+    usable: np.ndarray
+    """bool [photos], whether a photo has an embedding."""
+    bank: Bank
+    """Embeddings of all views that the task needs."""
+    options: RunOptions
+    device: str
+    """Device of the arithmetic on embeddings."""
+    input_size: tuple[int, int] | None = None
+    """Height and width of the encoder's input in pixels; None if its input is not pixels."""
+    checkpoints: Path | None = None
+    """Folder of this task, in which a long task may store intermediate results; None stores none."""
+    eraser: Eraser | None = None
+    """Applied to every embedding that is read."""
+    shared: Shared = field(default_factory=Shared, compare=False)
+    """Results shared with other tasks on these embeddings."""
+    brief: bool = False
+    """Compute only values and intervals, without learning curves, training spreads and controls."""
+
+    def indices(self, split: str) -> np.ndarray:
+        """int64, indices of the usable photos of a split."""
+        indices = self.photos.indices(split)
+        return indices[self.usable[indices]]
+
+    def view(self, name: str, indices: np.ndarray) -> BankView | ErasedView:
+        """Embeddings [photos, dim] of one view of the photos at ``indices``, erased if there is an eraser.
+
+        Raises:
+            DataError: the eraser needs labels that these photos do not have.
+        """
+        embeddings = self.bank.view(name, indices)
+        if self.eraser is None:
+            return embeddings
+        return ErasedView(embeddings, self.eraser, groups_of(self.eraser, self.photos, name, indices))
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """The output of a task: scores, and answers by photo from which later statistics can be computed."""
+
+    scores: tuple[Score, ...]
+    answers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Compact arrays by name, stored next to the result; ``Task.read_answers`` reads them."""
+
+
 class ErasedView:
-    """Embeddings of one view, erased a slice at a time."""
+    """Embeddings of one view that are erased when they are read, one slice at a time."""
 
     reads_rows: ClassVar[bool] = True
 
@@ -42,7 +153,13 @@ class ErasedView:
 
 
 def groups_of(eraser: Eraser, photos: PhotoSet, view: str, indices: np.ndarray) -> np.ndarray | None:
-    """int64 [photos]: the group of each, for an eraser that has to be told; None for one that has not.
+    """int64 [photos], the group of each photo for an eraser that needs groups; None for one that does not.
+
+    Args:
+        eraser: that is applied.
+        photos: the photo set.
+        view: name of the view. If the eraser was fitted on several views, each of them is a group.
+        indices: of the photos.
 
     Raises:
         DataError: these photos under this view have no known group.
@@ -60,113 +177,3 @@ def groups_of(eraser: Eraser, photos: PhotoSet, view: str, indices: np.ndarray) 
     if (values == UNLABELLED).any():
         raise DataError(f"{eraser.name} needs the label of every photo: {int((values == UNLABELLED).sum())} have none")
     return code[values]
-
-
-Made = TypeVar("Made")
-
-
-class Shared:
-    """What questions on the same embeddings share: made by the first that asks."""
-
-    def __init__(self) -> None:
-        self._made: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
-
-    def get(self, name: Hashable, make: Callable[[], Made]) -> Made:
-        """What ``make`` gave when it was asked for first under this name; others wait for it.
-
-        >>> shared = Shared()
-        >>> shared.get("tables", lambda: [1]) is shared.get("tables", lambda: [2])
-        True
-        """
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = make()
-            found: Made = self._made[name]
-            return found
-
-
-@dataclass(frozen=True)
-class TaskInput:
-    """What a task is given: photos, their embeddings, and the options."""
-
-    photos: PhotoSet
-    usable: np.ndarray
-    """bool [photos]: False where a photo has no embedding."""
-    bank: Bank
-    options: RunOptions
-    device: str
-    """Where the bank's arithmetic runs."""
-    input_size: tuple[int, int] | None = None
-    """Height and width of the encoder's input in pixels; None where it does not see pixels."""
-    keep: Path | None = None
-    """A folder of this question alone, where a long task may keep what it has done so far."""
-    eraser: Eraser | None = None
-    """In place before anything reads an embedding."""
-    shared: Shared = field(default_factory=Shared, compare=False)
-    """With the other questions on these embeddings."""
-    brief: bool = False
-    """Only values and their intervals: no learning curves, spreads over train photos, and controls."""
-
-    def indices(self, split: str) -> np.ndarray:
-        """int64 indices of the usable photos of a split."""
-        found = self.photos.indices(split)
-        return found[self.usable[found]]
-
-    def view(self, name: str, indices: np.ndarray) -> BankView | ErasedView:
-        """Embeddings of one view of some photos, erased where an eraser is in place.
-
-        Raises:
-            DataError: the eraser needs labels that these photos do not have.
-        """
-        found = self.bank.view(name, indices)
-        if self.eraser is None:
-            return found
-
-        return ErasedView(found, self.eraser, groups_of(self.eraser, self.photos, name, indices))
-
-
-@dataclass(frozen=True)
-class TaskOutcome:
-    """What a task gives: its scores, and per-photo answers from which any later statistic follows."""
-
-    scores: tuple[Score, ...]
-    answers: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Compact arrays by name, kept beside the result; the task's ``read_answers`` reads them back."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One question. Everything that any other room knows of it stands here."""
-
-    name: str
-    """``family/subject``."""
-    family: Family
-    title: str
-    """Of its subject, as people read it: ``JPEG``, ``Focal length``."""
-    explain: str
-    """What the subject's classes are, in one sentence."""
-    summary: str
-    """The question in one line, for ``list tasks``."""
-    metrics: tuple[Metric, ...]
-    """In the order of tables. A score of another metric is welcome: it is shown by its name where all are asked for."""
-    recipe: Callable[[PhotoSet, RunOptions], ViewRecipe]
-    """The views that it needs; recipes of one kind are merged into one pass."""
-    unfit: Callable[[PhotoSet], str]
-    """Why these photos cannot answer it, or an empty string."""
-    run: Callable[[TaskInput], TaskOutcome]
-    read_answers: AnswersReader
-    """The values by photo of each metric, from the arrays that ``run`` kept."""
-    growth: Literal["photos", "pairs"] = "photos"
-    """What its time grows with: photos, or pairs of a photo that is asked about and one that may be the answer."""
-    effort: Callable[[PhotoSet], float] | None = None
-    """How much work it is, for the longest of several to begin first, in a unit of its family; None: unknown."""
-
-    by_name: bool = False
-    """Asked only where its subject is named, or photos are a built set of its views; patterns such as ``probe/*`` and
-    plain runs leave it out."""
-
-    @property
-    def of_cameras(self) -> bool:
-        """It asks about acquisition, not about processing."""
-        return self.family.about == "acquisition"

@@ -1,6 +1,6 @@
-"""A photo becomes arrays for encoders, under one processing each.
+"""Photo -> view: the arrays that encoders receive, one per photo and processing.
 
-Decoded once for all its views and all encoders of a pass.
+A photo is decoded once for all of its views and all encoders of a pass.
 """
 
 import lazy_loader

@@ -1,5 +1,5 @@
 from .acquisition import MaskedViews, PlainViews
-from .choose import ViewsChoice, chosen_maker
+from .choose import ViewsChoice, available_cores, choose_views
 from .device.views import possible, torch_views
 from .loading import PREPROCESSING_FAILED, iterate_views, photo_bytes
 from .prefetch import Prefetch, StreamRequest
@@ -19,7 +19,8 @@ __all__ = [
     "StreamRequest",
     "ViewRecipe",
     "ViewsChoice",
-    "chosen_maker",
+    "available_cores",
+    "choose_views",
     "iterate_views",
     "photo_bytes",
     "possible",

@@ -1,4 +1,4 @@
-"""Views of photos as they came from the camera: with most of the picture hidden, with the border hidden, or whole."""
+"""Recipes for unprocessed photos: whole, with most of the picture masked, or with the border masked."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ MASKED_NAMES = ("whole", "masked", "complement")
 
 @dataclass(frozen=True)
 class MaskedViews:
-    """The crop that an encoder sees, saved as JPEG q95 4:4:4 and partly hidden: semantics cannot stand in for a label.
+    """The encoder's crop, saved as JPEG q95 4:4:4 and partly masked, so that semantics cannot stand in for a label.
 
-    Views: ``whole`` (nothing hidden), ``masked`` (a centred black rectangle hides ``ratio`` of the area) and
-    ``complement`` (the border is black, that rectangle visible). The order is the study's: the encoder's resize and
-    crop, the JPEG re-encode, the mask, then tensor and normalisation. Where a preprocessing does not end in 8-bit
-    pixels (a forensic feature), the same happens to the photo before it.
+    Views: ``whole`` (no mask), ``masked`` (a centred black rectangle hides ``ratio`` of the area) and ``complement``
+    (the border is black, that rectangle is visible). The order is the study's: the encoder's resize and crop, the JPEG
+    re-encode, the mask, then tensor and normalisation. If a preprocessing does not return 8-bit pixels (a forensic
+    feature), re-encode and mask are applied to the photo before it.
     """
 
     ratio: float = 0.9
+    """Share of the area that is masked."""
     wanted: tuple[str, ...] = MASKED_NAMES
-    """The views wanted; where nothing is hidden, only ``whole`` is made."""
+    """The views to make; with a ratio of 0, only ``whole`` is made."""
 
     kind: ClassVar[str] = "masked"
 
@@ -39,7 +40,7 @@ class MaskedViews:
         return {"ratio": self.ratio}
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
-        """``whole`` is the same pixels whatever the ratio, which its key does not name.
+        """The key of ``whole`` does not contain the ratio, which does not affect its pixels.
 
         >>> MaskedViews(0.5).view_keys()["whole"] == MaskedViews(0.9).view_keys()["whole"]
         True
@@ -78,10 +79,10 @@ class MaskedViews:
 
 @dataclass(frozen=True)
 class PlainViews:
-    """The photo as it is: one view, ``original``, no processing of ours before the encoder's own preprocessing."""
+    """The photo without processing: one view, ``original``, before the encoder's preprocessing."""
 
     upright: bool = True
-    """Whether the Exif orientation is applied; without it pixels stay as the file stores them."""
+    """Whether the Exif orientation is applied; otherwise pixels stay as the file stores them."""
 
     kind: ClassVar[str] = "plain"
     names: ClassVar[tuple[str, ...]] = (ORIGINAL,)
@@ -111,11 +112,11 @@ def _reencoded(image: Image.Image) -> Image.Image:
 
 
 def _saved_pixels(image: Image.Image) -> np.ndarray:
-    """``_reencoded`` as uint8 [height, width, 3], of which an engine never makes a picture."""
+    """``_reencoded`` as uint8 [height, width, 3]; an engine does not make a picture of it."""
     return np.asarray(preprocess_all(image, (_SAVED,), "", [_whole])[0][0])
 
 
 def _whole(width: int, height: int) -> ResizeCrop:
-    """Nothing is resized or cut."""
-    everything = Rectangle(0, 0, width, height)
-    return ResizeCrop((width, height), everything, (width, height), int(Image.Resampling.BILINEAR), everything)
+    """A plan that neither resizes nor crops."""
+    whole = Rectangle(0, 0, width, height)
+    return ResizeCrop((width, height), whole, (width, height), int(Image.Resampling.BILINEAR), whole)

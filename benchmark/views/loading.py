@@ -1,4 +1,4 @@
-"""Photos read, decoded and made into views by workers, in the order of the photos, whatever the number of workers."""
+"""Read and decode photos and make their views in worker processes; the order does not depend on their number."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from builders.pixels import chosen_engine, read_jpeg_header
 from builders.untrusted import describe_error
 
 AHEAD_BYTES = 1 << 30
-"""Bound on the slots that workers fill, where an eighth of the free memory is not less."""
+"""Most bytes of all slots; an eighth of the free memory if that is less."""
 
 AHEAD_PHOTOS = 4
-"""Photos that each worker makes ahead of what is asked for at least, beside the gather at hand."""
+"""Least number of photos that each worker makes ahead, in addition to the current gather."""
 
 AHEAD_OF_ALL, MOST_AHEAD = 1 << 29, 512
-"""Bytes of views, and photos, that all workers together make ahead where those photos have fewer: they begin while
-encoders are tried, or while tasks on another set are run, for seconds."""
+"""Bytes of views, and number of photos, that all workers together may make ahead if that is more: they begin seconds
+earlier, while encoders are tried or while tasks on another photo set run."""
 
 HELD_GATHERS = 3
-"""Slots beside those: one is being gathered, one waits for the encoders, one is on its way to a GPU."""
+"""Slots in addition to those: one is being gathered, one waits for the encoders, one is being copied to a GPU."""
 
 TOGETHER = 16
-"""Photos of a gather where the caller says nothing of it."""
+"""Photos of a gather by default."""
 
 DECODED_BYTES = 2 << 20
-"""Of a slot for the pixels of a photo that a device makes views of; larger ones come through the worker's pipe."""
+"""Bytes of a slot per photo for the pixels of a photo that a device makes views of; larger photos are sent through the
+worker's pipe."""
 
 
 PREPROCESSING_FAILED = "preprocessing failed"
-"""How a failure begins whose cause is an encoder's own code: the photo itself could be read."""
+"""Beginning of a failure that is caused by the code of an encoder; the photo itself could be read."""
 
 
 def iterate_views(
@@ -60,46 +61,48 @@ def iterate_views(
 
     Args:
         photos: the photo set.
-        indices: of the photos wanted.
+        indices: of the photos.
         recipe: which views.
-        preprocesses: the distinct preprocessings of the encoders that share this pass; each but a ``Pixels`` is given a
+        preprocesses: the distinct preprocessings of the encoders of a pass. Each that is not a ``Pixels`` receives a
             copy of the picture.
-        workers: processes that read, decode, process and preprocess; 0 does it here.
-        gathers: photos of each gather, together all of ``indices``: the views of a gather stand one after the other in
-            memory (but for photos that failed, or do not fit their places).
-        decodes: whether the recipe leaves photos decoded, for a device.
-        held: photos that the caller holds back beside a gather.
-        pin: the memory of the gathers, for copies to a GPU.
+        workers: processes that read, decode, process and preprocess; with 0 this process does it.
+        gathers: number of photos of each gather, in sum ``len(indices)``. The views of a gather are adjacent in memory,
+            except for photos that failed or do not have the expected shape.
+        decodes: whether the recipe only decodes photos, for a device.
+        held: photos that the caller holds in addition to a gather.
+        pin: pin the memory of the gathers, for copies to a GPU.
 
-    Tensors of views stand in memory that is used again when the last tensor of their gather is gone.
+    Returns:
+        A generator whose workers begin at once. The memory of the views is used again when the last tensor of their
+        gather is deleted.
 
     Raises:
-        DataError: a worker died or all have stopped.
+        DataError: a worker died, or all of them have stopped.
     """
-    chosen_engine()  # compiled here, not by every worker
+    chosen_engine()  # compiled once, not by every worker
     preprocesses = [on_a_copy(preprocess) for preprocess in preprocesses]
-    maker = _ViewMaker(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
-    if not workers or not maker.indices:
-        return (maker(position) for position in range(len(maker.indices)))
-    photos.warm_up(maker.indices[0])  # here, not by every worker
-    count = len(maker.indices)
+    make = _MakeViews(photos, tuple(int(i) for i in indices), recipe, tuple(preprocesses))
+    if not workers or not make.indices:
+        return (make(position) for position in range(len(make.indices)))
+    photos.warm_up(make.indices[0])  # once, not by every worker
+    count = len(make.indices)
     sizes = list(gathers) or [min(TOGETHER, count - start) for start in range(0, count, TOGETHER)]
     workers = min(workers, count)
     plan = SlotPlan(max(sizes), _rows(recipe, preprocesses), DECODED_BYTES if decodes else 0)
     slots, ahead = slots_and_ahead(plan, workers, held)
     shared = photos.shared_work()
-    kin = [] if shared is None else [shared[index] for index in maker.indices]
-    return made_by_workers(maker, sizes, plan, slots, workers, ahead=ahead, pin=pin, kin=kin)
+    run_ids = [] if shared is None else [shared[index] for index in make.indices]
+    return made_by_workers(make, sizes, plan, slots, workers, ahead=ahead, pin=pin, run_ids=run_ids)
 
 
 def photo_bytes(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> int:
-    """Of the views of one photo under all preprocessings, as far as a grey picture tells."""
+    """Bytes of the views of one photo under all preprocessings, estimated from a grey picture."""
     return sum(row.nbytes for row in _rows(recipe, preprocesses))
 
 
 def slots_and_ahead(plan: SlotPlan, workers: int, held: int = 0) -> tuple[int, int]:
-    """How many slots a ring has, and photos are made ahead: ``AHEAD_PHOTOS`` each or ``AHEAD_OF_ALL`` bytes, whichever
-    is more, fewer where memory is short."""
+    """Slots of a ring, and photos made ahead: ``AHEAD_PHOTOS`` per worker or ``AHEAD_OF_ALL`` bytes, whichever is more;
+    fewer where memory is short."""
     most = max(2, min(AHEAD_BYTES, free_on_host() // 8) // max(1, plan.nbytes))
     of_all = min(MOST_AHEAD, AHEAD_OF_ALL * plan.photos // max(1, plan.nbytes))
     photos = held + max(workers * AHEAD_PHOTOS, of_all)
@@ -108,7 +111,9 @@ def slots_and_ahead(plan: SlotPlan, workers: int, held: int = 0) -> tuple[int, i
 
 
 @dataclass(frozen=True)
-class _ViewMaker:
+class _MakeViews:
+    """Makes the views of the photo at a position. One photo never ends a run: what fails is recorded in the result."""
+
     photos: PhotoSet
     indices: tuple[int, ...]
     recipe: ViewRecipe
@@ -119,7 +124,7 @@ class _ViewMaker:
         started = time.perf_counter()
         arrays: tuple[torch.Tensor, ...] = ()
         decoded: torch.Tensor | None = None
-        own_failures: tuple[Mapping[str, str], ...] = ()
+        view_failures: tuple[Mapping[str, str], ...] = ()
         failure, source_jpeg, digest = "", "unreadable", b""
         try:
             data = self.photos.read(index)
@@ -132,30 +137,30 @@ class _ViewMaker:
                 else:
                     arrays = _tensors(made)
             except Exception:
-                apart = [self._as_far_as_possible(data, index, preprocess) for preprocess in self.preprocesses]
-                arrays, own_failures = tuple(found for found, _ in apart), tuple(failed for _, failed in apart)
-                failure = _common_failure(arrays, own_failures)
-        except Exception as error:  # one photo never ends a run, whatever a preprocessing raises on it
+                separately = [self._possible_views(data, index, preprocess) for preprocess in self.preprocesses]
+                arrays, view_failures = tuple(made for made, _ in separately), tuple(why for _, why in separately)
+                failure = _common_failure(arrays, view_failures)
+        except Exception as error:  # whatever a preprocessing raises
             failure = _reason(error)
         if failure:
-            arrays, own_failures = (), ()
+            arrays, view_failures = (), ()
         seconds = time.perf_counter() - started
-        return PhotoViews(index, arrays, failure, source_jpeg, seconds, own_failures, decoded, digest)
+        return PhotoViews(index, arrays, failure, source_jpeg, seconds, view_failures, decoded, digest)
 
     def _arrays(
         self, recipe: ViewRecipe, data: bytes, index: int, preprocesses: Sequence[Preprocess]
     ) -> tuple[torch.Tensor, ...]:
         made = recipe.make(data, self.photos.ids[index], preprocesses)
-        assert not isinstance(made, DecodedPhoto)  # asked for one preprocessing or one view, no device is meant
+        assert not isinstance(made, DecodedPhoto)  # with fewer preprocessings or views, no device makes them
         return _tensors(made)
 
-    def _as_far_as_possible(
+    def _possible_views(
         self, data: bytes, index: int, preprocess: Preprocess
     ) -> tuple[torch.Tensor, Mapping[str, str]]:
         """The views that can be made for one preprocessing, and why the others cannot.
 
-        What fails for one encoder, or one view, is no reason to lose the photo for the others: which views are made
-        together depends on what the banks hold already, and must not decide which photos are scored.
+        A failure for one encoder or one view must not lose the photo for the others: which views are made together
+        depends on what the banks already contain, and must not decide which photos are scored.
         """
         if len(self.preprocesses) > 1:
             with contextlib.suppress(Exception):
@@ -181,13 +186,13 @@ def _tensors(made: Sequence[Views]) -> tuple[torch.Tensor, ...]:
 
 
 def _common_failure(arrays: Sequence[torch.Tensor], failures: Sequence[Mapping[str, str]]) -> str:
-    """The one reason why no view could be made for any preprocessing; empty if there are views, or several reasons."""
+    """The reason why no view could be made for any preprocessing; empty if there are views or different reasons."""
     reasons = {reason for failed in failures for reason in failed.values()}
     return reasons.pop() if len(reasons) == 1 and not any(len(made) for made in arrays) else ""
 
 
 def describe_source(data: bytes) -> str:
-    """The compression that a photo brings along: ``q75 4:2:0``, ``custom 4:2:2`` (a maker's tables), ``not JPEG``."""
+    """Compression of a photo's file: ``q75 4:2:0``, ``custom 4:2:2`` (a manufacturer's tables), ``not JPEG``."""
     header = read_jpeg_header(data)
     if header is None:
         return "not JPEG"
@@ -202,13 +207,13 @@ def _reason(error: Exception) -> str:
 
 
 def _rows(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> tuple[Row, ...]:
-    """What a photo takes under each preprocessing, from that of a grey picture; nothing where one refuses it."""
+    """Per preprocessing, the memory of one photo's views, measured on a grey picture; none if that is refused."""
     grey = Image.new("RGB", (64, 64), (128, 128, 128))
     rows = []
     for preprocess in preprocesses:
         try:
-            seen = np.asarray(preprocess(grey))
-            rows.append(Row((len(recipe.names), *seen.shape), seen.dtype))
-        except Exception:  # a user's own may not take it; its photos' views are sent
+            array = np.asarray(preprocess(grey))
+            rows.append(Row((len(recipe.names), *array.shape), array.dtype))
+        except Exception:  # a user's function may refuse it; then views are sent through pipes
             rows.append(Row((0,), np.dtype(np.uint8)))
     return tuple(rows)

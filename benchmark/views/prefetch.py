@@ -1,4 +1,4 @@
-"""Views that workers begin with before it is certain that they are wanted."""
+"""Views that workers begin to make before it is certain that they are needed."""
 
 from __future__ import annotations
 
@@ -16,67 +16,68 @@ from builders.photos import PhotoSet
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """What ``view_stream`` is asked for."""
+    """The arguments of ``view_stream``."""
 
     photos: PhotoSet = field(compare=False)
     indices: tuple[int, ...]
     recipe: ViewRecipe
     preprocesses: tuple[Preprocess, ...]
     workers: int
-    way: str
-    homes: tuple[torch.device, ...]
+    mode: str
+    targets: tuple[torch.device, ...]
     gathers: tuple[int, ...]
 
     def same(self, other: StreamRequest) -> bool:
-        """Whether the two give the same views of the same photo set, whatever else is equal about it."""
+        """Whether both request the same views of the same photo set (the same object; sets are not compared)."""
         return self.photos is other.photos and self == other
 
     def stream(self) -> Generator[PhotoViews, None, None]:
-        """Workers begin at once."""
+        """The requested stream; workers begin at once."""
         return view_stream(
             self.photos,
             self.indices,
             self.recipe,
             self.preprocesses,
             workers=self.workers,
-            way=self.way,
-            homes=self.homes,
+            mode=self.mode,
+            targets=self.targets,
             gathers=self.gathers,
         )
 
 
 class Prefetch:
-    """One stream of views, begun early and given to the first who asks for exactly it.
+    """At most one stream of views that is begun early and handed out to the first identical request.
 
-    While one core asks an encoder what decides whether its embeddings are wanted, the other makes the first views.
+    While encoders are tried, which decides whether their embeddings are needed, the workers already make the first
+    views.
     """
 
     def __init__(self) -> None:
         self.begun_s = self.compiling_s = 0.0
-        """Time that beginning took, of the stream that is held; and the part of it that kernels had to be compiled."""
-        self._held: tuple[StreamRequest, Generator[PhotoViews, None, None]] | None = None
+        """Seconds that beginning the pending stream took, and the part of them in which kernels were compiled."""
+        self._pending: tuple[StreamRequest, Generator[PhotoViews, None, None]] | None = None
 
-    def begin(self, asked: StreamRequest) -> None:
-        """Begin it, instead of what is held, unless that is the same."""
-        if self._held is not None and self._held[0].same(asked):
+    def begin(self, request: StreamRequest) -> None:
+        """Begin a stream in place of the pending one, unless that is the same."""
+        if self._pending is not None and self._pending[0].same(request):
             return
         self.close()
         started, compiled = time.perf_counter(), compiling_s()
-        self._held = asked, asked.stream()
+        self._pending = request, request.stream()
         self.begun_s, self.compiling_s = time.perf_counter() - started, compiling_s() - compiled
 
-    def stream(self, asked: StreamRequest) -> Generator[PhotoViews, None, None]:
-        """What is held, if it is this; else a new one, and what is held ends."""
-        if self._held is not None and self._held[0].same(asked):
-            (_, stream), self._held = self._held, None
+    def stream(self, request: StreamRequest) -> Generator[PhotoViews, None, None]:
+        """The pending stream if it is the requested one; else that is closed and a new one is begun."""
+        if self._pending is not None and self._pending[0].same(request):
+            (_, stream), self._pending = self._pending, None
             self.begun_s = self.compiling_s = 0.0
             return stream
         self.close()
-        return asked.stream()
+        return request.stream()
 
     def close(self) -> None:
-        """End what nobody asked for."""
-        if self._held is not None:
-            self._held[1].close()
-        self._held = None
+        """Close the pending stream, if there is one."""
+        if self._pending is not None:
+            self._pending[1].close()
+        self._pending = None
         self.begun_s = self.compiling_s = 0.0

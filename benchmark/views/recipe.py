@@ -1,7 +1,8 @@
-"""Photos x views -> preprocessed arrays; each photo is read and decoded once for all its views and all encoders.
+"""Recipes: which views are made of a photo, and how.
 
-A view is one photo under one processing, ready for one encoder's preprocessing. A ``ViewRecipe`` says which views are
-made; ``loading`` has workers make them while the encoder runs on earlier ones.
+A view is one photo under one processing, ready for one encoder's preprocessing. A ``ViewRecipe`` makes all of its views
+of one photo, which is decoded once for all views and all encoders; ``loading`` runs recipes in workers while encoders
+process earlier photos.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ Preprocess = Callable[[Image.Image], np.ndarray]
 """RGB image -> array of the same shape and dtype for any photo; picklable."""
 
 Views = Any
-"""The views of one photo for one preprocessing: an array that stacks them already, or a list of arrays."""
+"""The views of one photo under one preprocessing: a stacked array, or a list of arrays."""
 
 
 class ViewRecipe(Protocol):
-    """Which views are made of a photo.
+    """Which views are made of a photo, and how.
 
-    Names are the recipe's own: another may call another view the same. What a view *is* stands in its key.
+    Names are local to a recipe: two recipes may give the same name to different views. The key identifies a view.
     """
 
     @property
     def kind(self) -> str:
-        """Of recipe. Only recipes of one kind and equal settings are merged."""
+        """Kind of recipe. Only recipes of the same kind with equal settings are merged."""
         ...
 
     @property
@@ -53,28 +54,31 @@ class ViewRecipe(Protocol):
         ...
 
     def settings(self) -> dict[str, Any]:
-        """What the recipe was told besides the names, as JSON values."""
+        """The parameters of the recipe other than its names, as JSON values."""
         ...
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
-        """By name, everything that decides the pixels of that view, as JSON values; nothing that does not."""
+        """By name of a view, exactly what decides its pixels, as JSON values."""
         ...
 
     def only(self, names: Sequence[str]) -> ViewRecipe:
-        """The recipe of some of its views, in its own order."""
+        """The same recipe with some of its views, in the recipe's order."""
         ...
 
     def merged(self, other: Any) -> ViewRecipe:
-        """The recipe that makes the views of both, which are of one kind and equal settings."""
+        """A recipe that makes the views of both; ``other`` has the same kind and equal settings."""
         ...
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views] | DecodedPhoto:
-        """The views of one photo for each preprocessing, in the order of ``names``, ready for the encoder.
+        """Make the views of one photo.
 
         Args:
-            data: bytes of the photo, decoded here once.
+            data: bytes of the photo, which are decoded once.
             photo_id: identity of the photo.
             preprocesses: the distinct preprocessings of the encoders.
+
+        Returns:
+            Per preprocessing, the views in the order of ``names``; or the decoded photo, if a device makes the views.
 
         Raises:
             PhotoError: the photo cannot be used.
@@ -83,25 +87,25 @@ class ViewRecipe(Protocol):
 
 
 ORIGINAL = "original"
-"""The view without any processing of ours."""
+"""Name of the view without any processing."""
 
 
 def original_key(upright: bool) -> dict[str, Any]:
-    """What decides the pixels of the view ``original``, whichever recipe makes it: they share its file in a bank."""
+    """Key of the view ``original``. It is the same for every recipe, so that they share the file in a bank."""
     key = {"kind": "plain", "name": ORIGINAL}
     return key if upright else {**key, "orientation": "stored"}
 
 
 @dataclass(frozen=True)
 class ProcessingViews:
-    """The photo under each of some processings, and as it is where that is asked for."""
+    """The photo under each of some processings and, if ``names`` contains ``ORIGINAL``, without any."""
 
     names: tuple[str, ...]
     """Names in ``ALL_PROCESSINGS``, or ``ORIGINAL``."""
     seed: int = 0
-    """Of the random scale of ``interpolation``."""
+    """Seed of the random scale of ``interpolation``."""
     upright: bool = True
-    """Whether the Exif orientation is applied; without it pixels stay as the file stores them."""
+    """Whether the Exif orientation is applied; otherwise pixels stay as the file stores them."""
 
     kind: ClassVar[str] = "processing"
 
@@ -109,7 +113,7 @@ class ProcessingViews:
         return {"seed": self.seed, "upright": self.upright}
 
     def view_keys(self) -> dict[str, dict[str, Any]]:
-        """Only views with a scale of each photo's own depend on the seed.
+        """Only the keys of views with a random scale contain the seed.
 
         >>> ProcessingViews(("resizing-x2",), seed=5).view_keys()["resizing-x2"]["scale"]
         2
@@ -121,7 +125,7 @@ class ProcessingViews:
 
     def _view_key(self, processing: Processing) -> dict[str, Any]:
         seed = {"seed": self.seed} if processing.scale is None else {}
-        codec = codec_canary((processing.name,))  # the bank's own canary knows the codecs of the study alone
+        codec = codec_canary((processing.name,))  # the canary in the bank's key covers only the study's codecs
         key = {"kind": self.kind, **dataclasses.asdict(processing), **seed, "codec": codec}
         return key if self.upright else {**key, "orientation": "stored"}
 
@@ -152,9 +156,9 @@ class ProcessingViews:
 
 @dataclass(frozen=True)
 class OnACopy:
-    """A preprocessing that is not ours, on a copy of the picture; what it gives is copied too.
+    """A user's preprocessing, applied to a copy of the picture; its result is copied too.
 
-    It may draw on the picture, which the next processing or encoder starts from, or give the same buffer at each call.
+    The function may draw on the picture, which other views are made from, or return the same buffer at each call.
 
     >>> darker = OnACopy(lambda image: image.putpixel((0, 0), (9, 9, 9)) or np.asarray(image))
     >>> picture = Image.new("RGB", (2, 2))
@@ -167,17 +171,17 @@ class OnACopy:
     def __call__(self, image: Image.Image) -> np.ndarray:
         try:
             return np.array(self.preprocess(image.copy()))
-        except SystemExit as error:  # would end the worker, or the run with status 0
+        except SystemExit as error:  # would end the worker, or end the run with status 0
             raise RuntimeError(first_line(error)) from None
 
 
 def on_a_copy(preprocess: Preprocess) -> Preprocess:
-    """``Pixels`` are plain data and change nothing; whatever else it is gets a copy of each picture."""
+    """``OnACopy`` of a preprocessing; ``Pixels`` never change the picture and are returned as they are."""
     return preprocess if isinstance(preprocess, Pixels | OnACopy) else OnACopy(preprocess)
 
 
 def _planner(preprocess: Preprocess) -> Planner:
-    """Resize and cuts as numbers, which an engine carries out without ever making the picture, where there are any."""
+    """The plan of a ``Pixels`` as numbers, which an engine can carry out without a picture; else the function."""
     if isinstance(preprocess, Pixels):
         return lambda width, height: preprocess.plan(width, height) or preprocess
     return lambda width, height: preprocess
@@ -185,10 +189,10 @@ def _planner(preprocess: Preprocess) -> Planner:
 
 @dataclass(frozen=True)
 class StoredViews:
-    """Processed photos that a built set stores: decoded, not made again."""
+    """Processed photos that a built set stores; they are only decoded."""
 
     names: tuple[str, ...]
-    """The views wanted."""
+    """The views to be read."""
     stored: tuple[str, ...]
     """The views in a bundle, in its order."""
 
@@ -214,7 +218,7 @@ class StoredViews:
 
 
 class DecodedPhoto(NamedTuple):
-    """What a recipe makes of a photo whose views are left to a device."""
+    """A decoded photo, the result of a recipe whose views are made on a device."""
 
     pixels: np.ndarray
     """uint8 [height, width, 3]."""
@@ -222,24 +226,24 @@ class DecodedPhoto(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoViews:
-    """All views of one photo, or the reason why there are none."""
+    """All views of one photo, or why there are none."""
 
     index: int
     """Index of the photo in its set."""
     arrays: tuple[torch.Tensor, ...]
-    """One per preprocessing: [views, ...]. Empty if the photo failed, and where all its views did; the place of a view
-    that failed alone is held by another of the same photo."""
+    """Per preprocessing, [views, ...]. Empty if the photo failed or all of its views did. If a single view failed, its
+    place holds another view of the same photo."""
     failure: str
-    """Why there is no view for any preprocessing, in one sentence; empty if there is one."""
+    """Why there is no view for any preprocessing, in one sentence; empty if there is a view."""
     source_jpeg: str
-    """The photo's own compression, for example ``q75 4:2:0``."""
+    """Compression of the photo's file, for example ``q75 4:2:0``."""
     seconds: float
-    """Time of one worker spent on it."""
-    own_failures: tuple[Mapping[str, str], ...] = ()
-    """One per preprocessing: the reason by name of each view that failed; none at all where all went well."""
+    """Seconds that a worker spent on the photo."""
+    view_failures: tuple[Mapping[str, str], ...] = ()
+    """Per preprocessing, the reason by name of each view that failed; empty if none failed."""
     decoded: torch.Tensor | None = None
-    """uint8 [height, width, 3]: the photo, where a device is still to make its views; ``arrays`` is then empty."""
+    """uint8 [height, width, 3]: the photo, if a device has yet to make its views; ``arrays`` is then empty."""
     digest: bytes = b""
-    """``photo_digest`` of the bytes that were read; empty where they could not be."""
-    there: Any = None
-    """A CUDA event after which ``arrays`` on a GPU may be read; None where they are there."""
+    """``photo_digest`` of the bytes; empty if they could not be read."""
+    ready: Any = None
+    """CUDA event after which ``arrays`` on a GPU may be read; None if they can be read now."""

@@ -1,8 +1,8 @@
-"""Between the loaders and the encoders: workers only read and decode, views are made on the encoders' device.
+"""A stream of views that are made by workers or on a device, with equal bits.
 
-``view_stream`` is ``iterate_views`` with a choice of who makes the views; what comes out is equal bit for bit. Whatever
-the device cannot do, a worker does as ever: other recipes, preprocessings that are not ``Pixels``, photos too large for
-the device's memory, sizes that Pillow refuses.
+On a device, workers only read and decode photos. What a device cannot do, workers do: other recipes than
+``ProcessingViews``, preprocessings that are not ``Pixels``, photos that are too large for the device's memory, sizes
+that Pillow refuses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 
 from benchmark.compute import free_cached, free_on_gpu, out_of_memory
 from benchmark.encoders import Pixels
-from benchmark.views.choose import chosen_maker
+from benchmark.views.choose import choose_views
 from benchmark.views.device.views import BYTES_PER_PIXEL, possible, torch_views
 from benchmark.views.loading import iterate_views
 from benchmark.views.recipe import ORIGINAL, DecodedPhoto, PhotoViews, Preprocess, ProcessingViews, ViewRecipe, Views
@@ -29,16 +29,16 @@ from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, decode_rgb, process_by_pillow
 
 WINDOW = 128
-"""Photos gathered to find some of about one size, where memory holds their views."""
+"""Most photos of a window, in which photos of similar sizes are put into batches."""
 WINDOW_BYTES = 1 << 28
-"""Bound on their decoded pixels."""
+"""Most bytes of the decoded pixels of a window."""
 BUCKETS = 6
-"""Photos share a batch if their sides round to the same of so many steps from one power of two to the next: a photo
-then leaves at most about 12 % of a side of its batch empty."""
+"""Steps between two powers of two. Photos share a batch if their sides round to the same step; a photo then leaves at
+most about 12 % of a side of its batch empty."""
 MEMORY_SHARE = 0.25
-"""Of the free memory of a GPU that views may take, half in the making and half made; encoders need the rest."""
+"""Share of a GPU's free memory for views, half for making them and half for the result; encoders need the rest."""
 HOST_BYTES = 1 << 30
-"""The same where the device is the CPU."""
+"""Bytes for views if the device is the CPU."""
 
 
 def view_stream(
@@ -48,21 +48,21 @@ def view_stream(
     preprocesses: Sequence[Preprocess],
     *,
     workers: int = 0,
-    way: str = "auto",
-    homes: Sequence[torch.device] = (),
+    mode: str = "auto",
+    targets: Sequence[torch.device] = (),
     gathers: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
     """Views of the photos at ``indices``, in that order, made by workers or on a device.
 
     Args:
         photos, indices, recipe, preprocesses, workers, gathers: as in ``iterate_views``.
-        way: see ``RunOptions.views``.
-        homes: where each preprocessing's encoders want their views; the first CUDA device among them makes all.
+        mode: ``auto``, ``cpu`` or ``device``, see ``RunOptions.views``.
+        targets: per preprocessing, the device of its encoders; the first CUDA device among them makes all views.
     """
-    device = chosen_maker(way, recipe, preprocesses, homes, workers).device
+    device = choose_views(mode, recipe, preprocesses, targets, workers).device
     pixels = [p for p in preprocesses if isinstance(p, Pixels)]
     if device is None or not isinstance(recipe, ProcessingViews):
-        pin = any(home.type == "cuda" for home in homes)
+        pin = any(target.type == "cuda" for target in targets)
         return iterate_views(photos, indices, recipe, preprocesses, workers=workers, gathers=gathers, pin=pin)
     half = _memory(device) // 2
     pixels_at_once = max(1, half // BYTES_PER_PIXEL)
@@ -72,18 +72,18 @@ def view_stream(
     stream = iterate_views(
         photos, indices, decoded, pixels, workers=workers, gathers=gathers, held=window, decodes=True
     )
-    return _Maker(photos.ids, recipe, pixels, device, homes, pixels_at_once).made(_windows(stream, window))
+    return _DeviceMaker(photos.ids, recipe, pixels, device, targets, pixels_at_once).views(_windows(stream, window))
 
 
 @dataclass(frozen=True)
 class DecodedPhotos:
-    """What workers do for a device: the photo alone, or its views where the device cannot make them."""
+    """Recipe of the workers for a device: the decoded photo, or its views if the device cannot make them."""
 
     recipe: ProcessingViews
     preprocesses: int
-    """How many there are. Asked for fewer, a worker is finding out which of them fails on a photo: Pillow's job."""
+    """Number of preprocessings. With fewer, a worker is finding out which of them fails on a photo, by Pillow."""
     largest: int
-    """Pixels of the largest photo that the device takes."""
+    """Pixels of the largest photo that the device accepts."""
 
     @property
     def kind(self) -> str:
@@ -100,7 +100,7 @@ class DecodedPhotos:
         return self.recipe.view_keys()
 
     def only(self, names: Sequence[str]) -> ProcessingViews:
-        """Made by Pillow: a worker is finding out which views fail on a photo."""
+        """The recipe for Pillow: a worker is finding out which views fail on a photo."""
         return self.recipe.only(names)
 
     def merged(self, other: DecodedPhotos) -> DecodedPhotos:
@@ -115,8 +115,8 @@ class DecodedPhotos:
         return self.recipe.make(data, photo_id, preprocesses)
 
 
-class _Maker:
-    """Turns decoded photos into views, a window at a time; the batch shrinks for good where memory runs out."""
+class _DeviceMaker:
+    """Makes views of decoded photos, one window at a time; batches stay smaller once memory has run out."""
 
     def __init__(
         self,
@@ -124,67 +124,68 @@ class _Maker:
         recipe: ProcessingViews,
         preprocesses: Sequence[Pixels],
         device: torch.device,
-        homes: Sequence[torch.device],
+        targets: Sequence[torch.device],
         pixels_at_once: int,
     ) -> None:
         self._ids = ids
         self._recipe = recipe
         self._preprocesses = preprocesses
         self._device = device
-        self._homes = homes or [device] * len(preprocesses)
+        self._targets = targets or [device] * len(preprocesses)
         self._pixels_at_once = pixels_at_once
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def made(self, windows: Iterable[list[PhotoViews]]) -> Generator[PhotoViews, None, None]:
+    def views(self, windows: Iterable[list[PhotoViews]]) -> Generator[PhotoViews, None, None]:
         for window in windows:
             groups: dict[tuple[int, ...], list[int]] = {}
-            for place, photo in enumerate(window):
+            for position, photo in enumerate(window):
                 if photo.decoded is not None:
-                    groups.setdefault(_bucket(photo), []).append(place)
-            for places in groups.values():
-                self._make(window, sorted(places, key=lambda place: _size(window[place])))
+                    groups.setdefault(_bucket(photo), []).append(position)
+            for positions in groups.values():
+                self._make(window, sorted(positions, key=lambda position: _size(window[position])))
             yield from window
 
-    def _make(self, window: list[PhotoViews], places: Sequence[int]) -> None:
-        """Replace decoded photos of about one size by their views."""
+    def _make(self, window: list[PhotoViews], positions: Sequence[int]) -> None:
+        """Replace the decoded photos at some positions, which have similar sizes, by their views."""
         done = 0
-        width, height = (max(sides) for sides in zip(*(_size(window[place]) for place in places), strict=True))
-        while done < len(places):
-            part = places[done : done + max(1, self._pixels_at_once // (height * width))]
+        width, height = (max(sides) for sides in zip(*(_size(window[i]) for i in positions), strict=True))
+        while done < len(positions):
+            part = positions[done : done + max(1, self._pixels_at_once // (height * width))]
             started = time.perf_counter()
-            found = self._try([window[place] for place in part])
-            if found is None and len(part) > 1:
+            made = self._try([window[position] for position in part])
+            if made is None and len(part) > 1:
                 self._pixels_at_once = len(part) // 2 * height * width
                 continue
-            views, there = found or (self._by_pillow(window[part[0]]), None)
+            views, ready = made or (self._by_pillow(window[part[0]]), None)
             seconds = (time.perf_counter() - started) / len(part)
-            for row, place in enumerate(part):
+            for row, position in enumerate(part):
                 arrays = tuple(of_plan[row] for of_plan in views)
-                took = window[place].seconds + seconds
-                window[place] = replace(window[place], arrays=arrays, decoded=None, seconds=took, there=there)
+                photo = window[position]
+                total_s = photo.seconds + seconds
+                window[position] = replace(photo, arrays=arrays, decoded=None, seconds=total_s, ready=ready)
             done += len(part)
 
     def _try(self, photos: Sequence[PhotoViews]) -> tuple[list[torch.Tensor], Any] | None:
-        """[n, views, ...] per preprocessing, each where it is wanted, and the event after which they are there (None
-        on a CPU); None if memory ran out."""
+        """[n, views, ...] per preprocessing on its target device, and the event after which they may be read (None on a
+        CPU); None if memory ran out."""
         try:
             with torch.inference_mode(), _on(self._stream):
-                return self._made(photos)
+                return self._batch(photos)
         except Exception as error:
             if not out_of_memory(error):
                 raise
         free_cached()
         return None
 
-    def _made(self, photos: Sequence[PhotoViews]) -> tuple[list[torch.Tensor], Any]:
+    def _batch(self, photos: Sequence[PhotoViews]) -> tuple[list[torch.Tensor], Any]:
         sizes = [_size(photo) for photo in photos]
         ids = [self._ids[photo.index] for photo in photos]
         plans = [pixels.plan for pixels in self._preprocesses]
         canvas = _canvas(photos, sizes, pin=self._stream is not None)
-        there = canvas.to(self._device, non_blocking=True)
-        made = torch_views(there, ids, self._recipe.names, plans, sizes=sizes, seed=self._recipe.seed)
-        wanted = [views.to(home) for views, home in zip(made, self._homes, strict=True)]
-        return wanted, None if self._stream is None else self._stream.record_event()
+        on_device = canvas.to(self._device, non_blocking=True)
+        made = torch_views(on_device, ids, self._recipe.names, plans, sizes=sizes, seed=self._recipe.seed)
+        at_targets = [views.to(target) for views, target in zip(made, self._targets, strict=True)]
+        return at_targets, None if self._stream is None else self._stream.record_event()
 
     def _by_pillow(self, photo: PhotoViews) -> list[torch.Tensor]:
         image = Image.fromarray(_pixels(photo).numpy())
@@ -234,13 +235,13 @@ def _canvas(photos: Sequence[PhotoViews], sizes: Sequence[tuple[int, int]], *, p
     canvas = torch.empty((len(photos), height, width, 3), dtype=torch.uint8, pin_memory=pin)
     if len(set(sizes)) > 1:
         canvas.zero_()
-    for place, photo, size in zip(canvas, photos, sizes, strict=True):
-        place[: size[1], : size[0]] = _pixels(photo)
+    for area, photo, size in zip(canvas, photos, sizes, strict=True):
+        area[: size[1], : size[0]] = _pixels(photo)
     return canvas
 
 
 def _on(stream: Any) -> Any:
-    """Within, work for a GPU goes to this stream; nothing without one."""
+    """Context in which work for a GPU goes to this stream; no effect without a stream."""
     return torch.cuda.stream(stream) if stream is not None else contextlib.nullcontext()
 
 

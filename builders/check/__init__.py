@@ -1,6 +1,6 @@
-"""A built folder as a stranger reads it: are its files, rows and images what their labels promise?
+"""Checks of a built folder: whether its files, rows and images agree with its labels.
 
-``camtrace build check`` (``command.py``); ``check_folder`` asks every split.
+``camtrace build check`` (``cli.py``) calls ``check_folder``, which checks every split.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""``camtrace build check``: read a built folder as a stranger would, and test what its labels promise."""
+"""``camtrace build check``: read a built folder with ``load_dataset`` and test its labels."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def table(checks: Sequence[Check]) -> str:
-    """The checks for people, one line each."""
-    where = [f"{c.config}/{c.split}" for c in checks]
-    wide, name = max(map(len, where), default=0), max((len(c.name) for c in checks), default=0)
+    """The checks as text, one line each."""
+    splits = [f"{c.config}/{c.split}" for c in checks]
+    wide, name = max(map(len, splits), default=0), max((len(c.name) for c in checks), default=0)
     return "\n".join(
-        f"{'ok  ' if c.passed else 'FAIL'}  {w:{wide}}  {c.name:{name}}  {c.detail}"
-        for c, w in zip(checks, where, strict=True)
+        f"{'ok  ' if c.passed else 'FAIL'}  {split:{wide}}  {c.name:{name}}  {c.detail}"
+        for c, split in zip(checks, splits, strict=True)
     )
 
 
 def parser() -> Parser:
-    """The options of the command."""
+    """Parser of ``camtrace build check``."""
     p = Parser("camtrace build check", description="Read a built folder as a stranger would and test its labels.")
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
     p.set_defaults(run=run)

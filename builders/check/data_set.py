@@ -1,9 +1,9 @@
-"""Every check of every split of a built folder, read as ``load_dataset`` would read it."""
+"""Checks of every split of a built folder, read as ``load_dataset`` would read it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +13,37 @@ from tqdm.auto import tqdm
 from builders.check.processed import check_processed
 from builders.check.result import Adder, Check, examples
 from builders.dataset import file_sha256, read_build
-from builders.errors import CamtraceError, DataError
+from builders.errors import CamtraceError, DataError, UsageError
+from builders.photos import HUB_SPLITS
 from builders.pixels import ALL_PARAMETERS, decode_rgb
 from builders.sources import local_splits
+from builders.splits import GroupKind, check_given_splits
 from builders.untrusted import describe_error, first_line, quiet_clients
 
 
-def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) -> list[Check]:
-    """Every check of every split of a built folder.
+def check_folder(
+    folder: Path, *, decode: bool = True, guarded_by: Collection[GroupKind] = (), progress: bool = True
+) -> list[Check]:
+    """Check every split of a built folder.
 
     Args:
-        folder: a finished build.
-        decode: also decode each image of kinds whose size cannot be read from a JPEG header.
-        progress: a bar, where stderr is a terminal.
+        folder: a finished build; untrusted.
+        decode: also decode each image of kinds of builds whose image sizes are not in a JPEG header.
+        guarded_by: what photos of different splits must not share (``owner``, ``scene``, ``file``). Empty by
+            default: splits of the source are not checked.
+        progress: show a bar, if stderr is a terminal.
 
     Raises:
-        DataError: no finished build is there, or ``load_dataset`` cannot read it.
+        DataError: the folder has no finished build, or ``load_dataset`` cannot read it.
+        UsageError: ``guarded_by`` names near-duplicates.
     """
+    if "near-duplicate" in guarded_by:
+        raise UsageError("guarded_by: near-duplicates of a built folder cannot be checked; name owner, scene or file")
     build = read_build(folder)
     checks: list[Check] = []
     wrong_files = {shard.file for shard in build.shards if not _as_built(folder / shard.file, shard.sha256)}
     decoded: set[str] = set()
+    splits_of: dict[str, dict[str, Any]] = {}
     for split in build.splits:
         add = Adder(split.config, split.split, checks)
         files = [shard.file for shard in split.shards]
@@ -43,6 +53,7 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
             continue
         loaded = _load(folder, split.config, split.split)
         add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
+        splits_of.setdefault(split.config, {})[split.split] = loaded
         rows = tqdm(loaded, desc=f"{split.config}/{split.split}", disable=None if progress else True)
         try:
             if build.kind == "processed":
@@ -55,10 +66,32 @@ def check_folder(folder: Path, *, decode: bool = True, progress: bool = True) ->
                 _check_images(rows, add, decoded)
             if build.shared is not None and add.config in build.shared.configs:
                 _check_labels(loaded, add)
-        # A recipe or rows of a stranger lack what ours have.
+        # An untrusted recipe or table may lack any field or column.
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
+    for config, parts in splits_of.items() if guarded_by else ():
+        _check_groups(parts, guarded_by, Adder(config, "all", checks))
     return checks
+
+
+def _check_groups(parts: Mapping[str, Any], kinds: Collection[GroupKind], add: Adder) -> None:
+    """Check that no owner, scene or file is in several splits. Of several rows of a photo, the first counts."""
+    names = {"owner": ("owner",), "scene": ("scene",), "file": ("source_sha256", "sha256")}
+    values: dict[str, list[str]] = {kind: [] for kind in names}
+    splits: list[int] = []
+    for split, loaded in parts.items():
+        ids = loaded["photo_id"] if "photo_id" in loaded.column_names else range(len(loaded))
+        first = np.sort(np.unique(np.asarray(ids), return_index=True)[1]).tolist()
+        splits += [HUB_SPLITS.index(split)] * len(first)
+        for kind, columns in names.items():
+            column = next((name for name in columns if name in loaded.column_names and kind in kinds), None)
+            words = loaded[column] if column else [""] * len(loaded)
+            values[kind] += [str(words[row] or "") for row in first]
+    guard = check_given_splits(
+        np.array(splits, dtype=np.int8), owners=values["owner"], scenes=values["scene"], digests=values["file"]
+    )
+    detail = f"{guard.straddling:,} of {len(np.unique(guard.groups)):,} groups of one {' or '.join(kinds)}"
+    add("no group in several splits", not guard.straddling, detail)
 
 
 def _as_built(path: Path, sha256: str) -> bool:
@@ -66,7 +99,7 @@ def _as_built(path: Path, sha256: str) -> bool:
 
 
 def _load(folder: Path, config: str, split: str) -> Any:
-    """The rows that ``load_dataset`` would give, from the files as they lie: nothing is copied into its cache."""
+    """The rows that ``load_dataset`` would return, read in place if possible: nothing is copied into its cache."""
     import datasets
 
     try:
@@ -75,7 +108,7 @@ def _load(folder: Path, config: str, split: str) -> Any:
             return parts[split]
         with quiet_clients():
             loaded = datasets.load_dataset(str(folder), config, split=split)
-    except Exception as error:  # whatever the libraries raise, the folder is not what it should be
+    except Exception as error:  # libraries raise errors of any type for a damaged folder
         raise DataError(f"{folder}: load_dataset cannot read {config}/{split} ({first_line(error)})") from None
     images = [name for name, feature in loaded.features.items() if isinstance(feature, datasets.Image)]
     for name in images:
@@ -111,14 +144,14 @@ def _check_recipe(loaded: Any, add: Adder) -> None:
 
 
 def _check_labels(loaded: Any, add: Adder) -> None:
-    """Files are shared between configs: each row of a config has a class of it."""
+    """Configs share files: check that each row of a config has one of its classes."""
     codes = np.asarray(loaded[add.config])
     inside = (codes >= 0) & (codes < len(loaded.features[add.config].names))
     add("every row has a class", bool(inside.all()), f"{int(inside.sum()):,} of {len(codes):,} rows")
 
 
 def _check_images(rows: Iterable[Mapping[str, Any]], add: Adder, decoded: set[str]) -> None:
-    """What holds for images of any kind: they can be decoded; not again those that were, for another config."""
+    """Check that images can be decoded. Images that were decoded for another config are skipped."""
     broken, count = [], 0
     for count, row in enumerate(rows, start=1):
         if row["image"] is None or row.get("sha256") in decoded:

@@ -1,4 +1,4 @@
-"""Rows of processed photos: classes, files and sizes are those that the assignment and the processings promise."""
+"""Checks of processed photos: classes, files and sizes agree with the assignment and the processings."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from builders.pixels import ALL_PARAMETERS, Parameter, Processing, random_scale,
 from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
 
 CHI_SQUARE_QUANTILE = 0.999
-"""Class counts of a uniform assignment may be this unlikely; one honest build in a thousand is not."""
+"""Quantile of chi-square that class counts may not exceed; a correct build fails once in a thousand."""
 
 
 def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]], add: Adder) -> None:
+    """Check one split of a build of processed photos.
+
+    Args:
+        build: of the folder.
+        loaded: the split, with its columns.
+        rows: its rows, in order.
+        add: receives the checks.
+    """
     settings = next(s for s in build.recipe["settings"] if s["parameter"] == add.config)
     parameter, lossless = ALL_PARAMETERS[add.config], bool(settings.get("lossless"))
     every = settings_of(settings).every(add.split)
     codes, ids = np.asarray(loaded[parameter.name]), loaded["photo_id"]
     keys = list(zip(ids, codes.tolist(), strict=True))
-    twice = len(keys) - len(set(keys))
+    repeated = len(keys) - len(set(keys))
     photos = len(set(ids))
     expected = photos * len(parameter.classes) if every else photos
-    add("unique ids", twice == 0 and len(keys) == expected, f"{photos:,} photos, {len(keys):,} (photo, class) rows")
+    add("unique ids", repeated == 0 and len(keys) == expected, f"{photos:,} photos, {len(keys):,} (photo, class) rows")
     counts = np.bincount(codes, minlength=len(parameter.classes))
     balanced, detail = _balance(counts, _expected(loaded, settings_of(settings), len(counts)), every)
     add("class balance", balanced, detail)
@@ -35,7 +43,7 @@ def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]]
     wrong_coding, wrong_size, wrong_scale = [], [], []
     for row in rows:
         code, photo_id = row[parameter.name], row["photo_id"]
-        coding, size = _told_by_file(row["image"]["bytes"])
+        coding, size = _coding_of_file(row["image"]["bytes"])
         if coding != (("PNG",) if lossless else _coding_of(parameter.made_by[code])):
             wrong_coding.append(f"{photo_id} is {coding}, its class is {parameter.classes[code]}")
         if size != (row["width"], row["height"]):
@@ -43,9 +51,9 @@ def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]]
         if "scale" in row and row["scale"] != random_scale(photo_id, settings["seed"]):
             wrong_scale.append(photo_id)
     jpeg = not lossless and all(processing.file_format == "JPEG" for processing in parameter.made_by)
-    promise = "tables and sampling say the class" if jpeg else "the format is that of the class"
-    promise = "decoded views, as PNG" if lossless else promise
-    add(promise, not wrong_coding, examples(wrong_coding) or f"all {len(keys):,} images")
+    name = "tables and sampling say the class" if jpeg else "the format is that of the class"
+    name = "decoded views, as PNG" if lossless else name
+    add(name, not wrong_coding, examples(wrong_coding) or f"all {len(keys):,} images")
     add("width and height", not wrong_size, examples(wrong_size) or "as in each image's header")
     if parameter.has_random_scale:
         add("scale", not wrong_scale, examples(wrong_scale) or "from the photo's id and the seed")
@@ -53,9 +61,12 @@ def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]]
         _check_relative_sizes(loaded, parameter, add)
 
 
-def _told_by_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
-    """(quality, subsampling) of a JPEG file with libjpeg's tables, (format,) of any other, which says no more; and
-    its (width, height), None where it cannot be read."""
+def _coding_of_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
+    """Coding and (width, height) of a file.
+
+    The coding is (quality, subsampling) of a JPEG file with libjpeg's tables, (format,) of other files. The size is
+    None if the file cannot be read.
+    """
     header = read_jpeg_header(data)
     if header is not None:
         return (header.quality, header.subsampling), (header.width, header.height)
@@ -67,13 +78,13 @@ def _told_by_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | None]
 
 
 def _coding_of(processing: Processing) -> tuple[Any, ...]:
-    """What the file of a processing tells."""
+    """The coding of the files of a processing, as ``_coding_of_file`` reads it."""
     jpeg = processing.file_format == "JPEG"
     return (processing.quality, processing.subsampling) if jpeg else (processing.file_format,)
 
 
 def _check_relative_sizes(loaded: Any, parameter: Parameter, add: Adder) -> None:
-    """Sizes of one photo's rows against each other: the classes of a resize are visible in them."""
+    """Compare the sizes of the rows of each photo, which show the classes of a resize."""
     sizes: dict[str, dict[int, tuple[int, int]]] = {}
     columns = (loaded[name] for name in ("photo_id", parameter.name, "width", "height"))
     for photo_id, code, width, height in zip(*columns, strict=True):
@@ -98,7 +109,7 @@ def _expected(loaded: Any, settings: ProcessingSettings, classes: int) -> np.nda
         return np.full(classes, len(loaded) / classes)
     names = loaded.features["label"].names
     labels = np.bincount(np.asarray(loaded["label"]), minlength=len(names))
-    return expected_counts(labels, settings.own_classes(names), classes, settings.assignment).sum(axis=0)
+    return expected_counts(labels, settings.tied_classes(names), classes, settings.assignment).sum(axis=0)
 
 
 def _balance(counts: np.ndarray, expected: np.ndarray, every: bool) -> tuple[bool, str]:

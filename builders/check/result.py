@@ -1,4 +1,4 @@
-"""What a check found, of one property of one split."""
+"""Results of checks: one property of one split each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from builders.untrusted import readable
 
 MAX_EXAMPLES = 3
-"""So many offending rows are named."""
+"""Rows with errors that a check names, at most."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Adder:
+    """Appends checks of one split to a list."""
+
     config: str
     split: str
     checks: list[Check]

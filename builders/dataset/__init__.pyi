@@ -4,6 +4,7 @@ from .disk_space import SAMPLE_BYTES, estimate_space, require_space
 from .folder import claim_folder, finish_folder, prepare_folder, summary
 from .manifest import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, pixel_rights, read_build
 from .parquet_writer import RowsBuilder, item_ranges
+from .pipeline import BuildOptions, add_build_options, build_data_set, plan_shards
 from .shards import ShardJob, file_sha256, items_per_shard
 from .shared_shards import PHOTOS, Group, LabelledPart, SharedShards, grouped
 from .write import FAILURES_FILE, SplitShards, write_groups, write_shards, write_splits
@@ -17,6 +18,7 @@ __all__ = [
     "README_FILE",
     "SAMPLE_BYTES",
     "Build",
+    "BuildOptions",
     "Card",
     "Group",
     "LabelledPart",
@@ -26,6 +28,8 @@ __all__ = [
     "ShardWork",
     "SharedShards",
     "SplitShards",
+    "add_build_options",
+    "build_data_set",
     "claim_folder",
     "estimate_space",
     "file_sha256",
@@ -37,6 +41,7 @@ __all__ = [
     "items_per_shard",
     "parse_build",
     "pixel_rights",
+    "plan_shards",
     "prepare_folder",
     "read_build",
     "render",

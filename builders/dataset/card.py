@@ -1,4 +1,4 @@
-"""README.md of a data set: YAML for machines, a template of ``cards/`` for people."""
+"""README.md of a data set: front matter in YAML, then a rendered template of ``cards/``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ from huggingface_hub import DatasetCardData
 from builders.dataset.write import SplitShards
 
 MAX_NAMES_IN_YAML = 4000
-"""With more class names than this in all configs, the Parquet schema alone carries them (it always does)."""
+"""Most class names of all configs in the YAML; beyond that only the Parquet schema has them."""
 
 LANGUAGE = ("en",)
-"""Of names of columns and classes, and of the card."""
+"""Language of the names of columns and classes, and of the card."""
 
 ORIGINAL = ("original",)
-"""``source_datasets`` of rows that were made from no other data set."""
+"""``source_datasets`` of rows that were not made from another data set."""
 
 _SOURCES = {"imagenet": "ILSVRC/imagenet-1k"}
-"""Repository of a photo set whose name does not hold it."""
+"""Repositories of photo sets whose names do not contain them."""
+
+_REPOSITORY = re.compile(r"(?:\w+:)?(?:hub|built|paircams):([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:[@?].*)?")
+"""Name of a photo set that contains its repository."""
 
 STUDY_BIBTEX = """@inproceedings{ramos2025processing,
   title     = {Processing and acquisition traces in visual encoders: What does {CLIP} know about your camera?},
@@ -42,7 +45,7 @@ STUDY_BIBTEX = """@inproceedings{ramos2025processing,
 
 @dataclass(frozen=True)
 class Card:
-    """What a README says beyond the counts."""
+    """Contents of a README apart from the counts."""
 
     template: str
     """File in ``cards/``; it usually extends ``data_set.md.jinja``."""
@@ -52,7 +55,7 @@ class Card:
     tags: tuple[str, ...] = ()
     task_categories: tuple[str, ...] = ("image-classification",)
     source_datasets: tuple[str, ...] = ()
-    """Repositories of the Hub that the rows were made from (``source_datasets``), or ``original``; empty: not known."""
+    """Repositories on the Hub that the rows were made from (``source_datasets``), or ``original``; empty if unknown."""
     language: tuple[str, ...] = LANGUAGE
     context: Mapping[str, Any] = field(default_factory=dict)
     """Further variables of the template."""
@@ -66,8 +69,8 @@ def readme(
     Args:
         card: licence, names and template.
         features: columns of each config.
-        splits: what was written.
-        default: the config that ``load_dataset`` takes when none is named.
+        splits: the written splits.
+        default: the config that ``load_dataset`` uses if none is named.
         context: further variables of the template.
     """
     text = render(card.template, card=card, splits=splits, default=default, **{**card.context, **context})
@@ -75,7 +78,7 @@ def readme(
 
 
 def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[SplitShards, ...], default: str) -> str:
-    """The YAML that the Hub and ``load_dataset`` read."""
+    """The YAML that the Hub and ``load_dataset`` read. Arguments as in ``readme``."""
     data = DatasetCardData(
         language=list(card.language),
         license=card.license,
@@ -88,7 +91,7 @@ def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[Spl
             {
                 "config_name": config,
                 **({"default": True} if config == default else {}),
-                # load_dataset keys its cache of a local folder by this text, not by the files' content
+                # load_dataset caches a local folder under this text, not under the content of the files
                 "description": f"content {_content(config, splits)}",
                 "data_files": [
                     {"split": split.split, "path": _one_or_list(split.data_files)}
@@ -105,9 +108,9 @@ def front_matter(card: Card, features: Mapping[str, Features], splits: tuple[Spl
 
 
 def _with_rows(features: Mapping[str, Features], splits: tuple[SplitShards, ...]) -> Mapping[str, Features]:
-    """The configs that have splits: one without would be refused by ``load_dataset``."""
-    there = {split.config for split in splits}
-    return {config: columns for config, columns in features.items() if config in there}
+    """The configs that have splits; ``load_dataset`` refuses a config without."""
+    written = {split.config for split in splits}
+    return {config: columns for config, columns in features.items() if config in written}
 
 
 def _one_or_list(paths: tuple[str, ...]) -> str | list[str]:
@@ -115,34 +118,36 @@ def _one_or_list(paths: tuple[str, ...]) -> str | list[str]:
 
 
 def _content(config: str, splits: tuple[SplitShards, ...]) -> str:
-    """16 hex digits that name the files of a config."""
+    """Hash of the files of a config: 16 hex digits."""
     hashes = [shard.sha256 for split in splits if split.config == config for shard in split.shards]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 def source_datasets(*names: str) -> tuple[str, ...]:
-    """Repositories that sets of photos came from, each once; nothing for a set that is in no repository we know of.
+    """Repositories that photo sets came from, each once; none for a set without a known repository.
 
     Args:
-        names: ``PhotoSet.name`` of each.
+        names: ``PhotoSet.name`` of each set.
 
     >>> source_datasets("hub:food/101@main", "imagenet", "folder:mine", "flickrexif:hub:food/101")
     ('food/101', 'ILSVRC/imagenet-1k')
     """
-    found: list[str] = []
+    repositories: list[str] = []
     for name in names:
-        repo = re.fullmatch(r"(?:\w+:)?(?:hub|built|paircams):([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:[@?].*)?", name)
-        found += [repo[1]] if repo else [_SOURCES[name]] if name in _SOURCES else []
-    return tuple(dict.fromkeys(found))
+        match = re.fullmatch(
+            r"(?:\w+:)?(?:hub|built|paircams):([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:[@?].*)?", name
+        )
+        repositories += [match[1]] if match else [_SOURCES[name]] if name in _SOURCES else []
+    return tuple(dict.fromkeys(repositories))
 
 
 def render(template: str, **context: Any) -> str:
-    """One template of ``cards/`` with its variables; a variable that is missing is an error, not a blank."""
+    """The text of a template in ``cards/``. A missing variable is an error."""
     return _environment().get_template(template).render(study_citation=STUDY_BIBTEX, **context)
 
 
 def size_category(rows: int) -> str:
-    """The Hub's name for a number of rows.
+    """The Hub's size category of a number of rows.
 
     >>> size_category(1_281_167)
     '1M<n<10M'
@@ -155,15 +160,15 @@ def _add_dataset_info(data: DatasetCardData, features: Mapping[str, Features], s
     names = sum(len(getattr(f, "names", None) or ()) for columns in features.values() for f in columns.values())
     infos = DatasetInfosDict()
     for config, columns in _with_rows(features, splits).items():
-        own = [split for split in splits if split.config == config]
+        config_splits = [split for split in splits if split.config == config]
         sizes = SplitDict()
-        for split in own:
+        for split in config_splits:
             sizes.add(SplitInfo(split.split, num_bytes=split.data_bytes, num_examples=split.rows))
         infos[config] = DatasetInfo(
             features=columns if names <= MAX_NAMES_IN_YAML else None,
             splits=sizes,
-            download_size=sum(split.file_bytes for split in own),
-            dataset_size=sum(split.data_bytes for split in own),
+            download_size=sum(split.file_bytes for split in config_splits),
+            dataset_size=sum(split.data_bytes for split in config_splits),
         )
     infos.to_dataset_card_data(data)
 
@@ -176,7 +181,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # Markdown, not HTML; the Hub sanitises what it renders
+        autoescape=False,  # Markdown, not HTML; the Hub sanitises the rendered page
     )
     environment.globals["zip"] = zip
     environment.filters["cell"] = _cell
@@ -184,7 +189,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _cell(text: object) -> str:
-    """Text that cannot break out of a Markdown table cell: names of classes come from folders of strangers."""
+    """Text that cannot break out of a Markdown table cell: names of classes are untrusted."""
     return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
 
 

@@ -1,4 +1,4 @@
-"""The shards of a build as the units of ranks: what a rank checks, and how its shards come where all can see them."""
+"""The shards of a build as units of work for ranks: checks before a rank begins, and transfer of its shards."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from builders.pixels import codec_canary
 from builders.processes import memory_budget
 
 PROBED = 2
-"""Items of each split whose rows are made by every rank before it begins: bytes, code and codec in one hash."""
+"""Items of each split that every rank makes before it begins: their hash covers bytes, code and codec."""
 
 
 class ShardWork:
-    """Units are ``config/split/number``."""
+    """The shards of a build as units of work. Names of units are ``config/split/number``."""
 
     def __init__(self, jobs: Sequence[ShardJob], output: StorageFolder) -> None:
-        """
+        """Index the jobs by name.
+
         Args:
-            jobs: of the whole build, cut. Where the output is no folder here, theirs is a scratch folder.
-            output: of the build.
+            jobs: of the whole build, cut into shards. They write to a scratch folder if ``output`` is not local.
+            output: folder of the build.
         """
         self._jobs = {f"{job.config}/{job.split}": job for job in jobs}
         self._output = output
 
     def units(self) -> list[tuple[str, int]]:
-        """(name, items) of each, in order."""
+        """Name and number of items of each unit, in order."""
         return [
             (f"{name}/{number:05d}", len(job.items(number)))
             for name, job in self._jobs.items()
@@ -44,17 +45,17 @@ class ShardWork:
         ]
 
     def facts(self, units: Sequence[str]) -> dict[str, str]:
-        """Codec, photos, settings, and the hash of a few rows, of the splits that these units belong to."""
-        found = {"the codec canary": codec_canary(), "the version of pyarrow": pa.__version__}
+        """Codec, photos, settings and hash of a few rows, of the splits of these units: the same on all ranks."""
+        facts = {"the codec canary": codec_canary(), "the version of pyarrow": pa.__version__}
         for name in dict.fromkeys(unit.rpartition("/")[0] for unit in units):
             job = self._job(name)
-            found[f"the photos of {name}"] = f"{len(job.ids):,}, {_ids_hash(job.ids)}"
-            found[f"the settings of {name}"] = job.recipe_hash
-            found[f"the first and last rows of {name}"] = _probe(job)
-        return found
+            facts[f"the photos of {name}"] = f"{len(job.ids):,}, {_ids_hash(job.ids)}"
+            facts[f"the settings of {name}"] = job.recipe_hash
+            facts[f"the first and last rows of {name}"] = _probe(job)
+        return facts
 
     def run(self, units: Sequence[str], tick: ProgressCallback) -> RankResult:
-        """Write them. Finished shards are kept, wherever they were written."""
+        """Write these units. Finished shards stay if the run fails."""
         files: dict[str, str] = {}
         failures = 0
         with memory_budget():
@@ -69,19 +70,25 @@ class ShardWork:
         return RankResult(files, failures)
 
     def _hand_over(self, job: ShardJob, number: int) -> None:
-        """From the scratch folder to an object store, the marker last."""
+        """Move a shard from the scratch folder to an object store, its marker last."""
         for path in (job.output / job.file(number), job.marker(number)):
             self._output.put(path, path.relative_to(job.output).as_posix())
             path.unlink()
 
     def _job(self, name: str) -> ShardJob:
         if name not in self._jobs:
-            raise DataError(f"{name}: no split of this build, which has {', '.join(self._jobs)}")
+            raise DataError(f"{name}: not a split of this build, which has {', '.join(self._jobs)}")
         return self._jobs[name]
 
 
 def gather_shards(jobs: Sequence[ShardJob], output: StorageFolder, folder: Path) -> None:
-    """Bring the shards and markers of a build from an object store into a folder of this machine."""
+    """Download the shards and markers of a build from an object store.
+
+    Args:
+        jobs: of the build, cut into shards.
+        output: the object store.
+        folder: local folder that receives them.
+    """
     for job in jobs:
         for number in range(job.count):
             for path in (job.output / job.file(number), job.marker(number)):
@@ -90,14 +97,14 @@ def gather_shards(jobs: Sequence[ShardJob], output: StorageFolder, folder: Path)
 
 
 def hand_over_folder(folder: Path, output: StorageFolder) -> None:
-    """What the last step of a build wrote, to the object store that has its shards."""
+    """Upload the files that the last step of a build wrote to the object store of its shards."""
     for path in sorted(folder.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             output.put(path, path.name)
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Where shards are written before they go to an object store."""
+    """A temporary folder for shards that go to an object store."""
     return tempfile.TemporaryDirectory(prefix=scratch_prefix())
 
 
@@ -106,7 +113,7 @@ def _ids_hash(ids: Sequence[str]) -> str:
 
 
 def _probe(job: ShardJob) -> str:
-    """16 hex digits of the rows of a few items, pixels included."""
+    """Hash of the rows of a few items, pixels included: 16 hex digits."""
     digest = hashlib.sha256()
     items = np.linspace(0, len(job.ids) - 1, min(PROBED, len(job.ids))).astype(int).tolist()
     failures: list[Any] = []

@@ -1,4 +1,4 @@
-"""What a job will need of the disk, from a sample of its items really made."""
+"""Disk space of a job, estimated from a sample of its items that is really made."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from builders.errors import DiskError
 from builders.untrusted import files_below
 
 SAMPLE_BYTES = 64 << 20
-"""Of images made to measure space that are kept and not made again, over all jobs; each worker has them too."""
+"""Most bytes of sample images, over all jobs, that are not made again. Every worker has a copy."""
+
+SAMPLE_ITEMS = 24
+"""Items of a job that are made to measure space, at most."""
 
 SPACE_MARGIN = 1.05
 """Free space must exceed the estimate by this factor."""
@@ -28,50 +31,51 @@ SPACE_MARGIN = 1.05
 
 @dataclass(frozen=True)
 class SpaceEstimate:
-    """What one job will write, from a sample of its items really made."""
+    """Disk space and time of one job."""
 
     bytes_per_item: float
     total_bytes: int
     sampled: int
+    """Items of the sample."""
     seconds_per_item: float
-    """On one process."""
+    """In one process."""
     job: ShardJob
-    """The job; it has the rows of the sample already, as far as they were to be kept."""
+    """The job, with rows of the sample that need not be made again."""
 
 
-def estimate_space(job: ShardJob, sample: int = 24, *, keep_bytes: int = 0) -> SpaceEstimate:
-    """Make the rows of a few evenly spaced items and weigh them as a Parquet file.
+def estimate_space(job: ShardJob, sample: int = SAMPLE_ITEMS, *, keep_bytes: int = 0) -> SpaceEstimate:
+    """Make the rows of a few evenly spaced items and measure them as a Parquet file.
 
-    Items that fail count as nothing, as they will in the data.
+    Items that fail have no rows and count as 0 bytes, as in the data.
 
     Args:
-        job: what is to be written.
-        sample: items, at most.
-        keep_bytes: of images; rows up to so much are not made again by ``SpaceEstimate.job``.
+        job: the job to be written.
+        sample: number of items, at most.
+        keep_bytes: most bytes of images that ``SpaceEstimate.job`` does not make again.
     """
     n = len(job.ids)
     chosen = sorted({round(i * (n - 1) / max(sample - 1, 1)) for i in range(sample)}) if n else []
     start = time.perf_counter()
-    kept = _Keeping(job.make_rows, keep_bytes)
-    weight = _weigh(dataclasses.replace(job, make_rows=kept), chosen)
+    cached = _CachingRows(job.make_rows, keep_bytes)
+    size = _parquet_bytes(dataclasses.replace(job, make_rows=cached), chosen)
     seconds = time.perf_counter() - start
-    each = weight / len(chosen) if chosen else 0.0
-    ready = dataclasses.replace(job, make_rows=_Made(job.make_rows, kept.rows)) if kept.rows else job
+    each = size / len(chosen) if chosen else 0.0
+    ready = dataclasses.replace(job, make_rows=_CachedRows(job.make_rows, cached.rows)) if cached.rows else job
     return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0, ready)
 
 
 def require_space(output: Path, needed: int) -> None:
-    """Refuse to start what cannot fit.
+    """Refuse a build that does not fit on the disk.
 
     Args:
-        output: folder to write to; what a build has already written there counts as free.
+        output: folder to write to; shards that are already there count as free space.
         needed: bytes of the finished build.
 
     Raises:
         DiskError: not enough free space.
     """
-    place = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(place).free
+    existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
     data = output / "data"
     shards = [name for name in files_below(data, may_be_absent=True) if name.endswith(".parquet")]
     present = sum((data / name).stat().st_size for name in shards)
@@ -82,33 +86,33 @@ def require_space(output: Path, needed: int) -> None:
         )
 
 
-def _weigh(job: ShardJob, items: Sequence[int]) -> int:
-    """Bytes of a Parquet file that holds the rows of these items, by writing it to nowhere."""
-    scale = _Scale()
-    with contextlib.closing(pa.PythonFile(scale, mode="w")) as stream:
+def _parquet_bytes(job: ShardJob, items: Sequence[int]) -> int:
+    """Size of a Parquet file with the rows of these items, in bytes; nothing is stored."""
+    counter = _ByteCounter()
+    with contextlib.closing(pa.PythonFile(counter, mode="w")) as stream:
         write_parquet(stream, job.features, rows_of(job, items, [], lambda: None))
-    return scale.bytes
+    return counter.bytes
 
 
-class _Keeping:
-    """``make_rows`` that keeps what it made, up to so many bytes of images."""
+class _CachingRows:
+    """``make_rows`` that caches its rows, up to a number of bytes of images."""
 
-    def __init__(self, make_rows: Callable[[int], Iterable[ShardRow]], room: int) -> None:
+    def __init__(self, make_rows: Callable[[int], Iterable[ShardRow]], free_bytes: int) -> None:
         self.rows: dict[int, list[ShardRow]] = {}
-        self._make_rows, self._room = make_rows, room
+        self._make_rows, self._free_bytes = make_rows, free_bytes
 
     def __call__(self, item: int) -> list[ShardRow]:
         rows = list(self._make_rows(item))
         size = sum(map(bytes_of_row, rows))
-        if 0 < size <= self._room:
-            self._room -= size
+        if 0 < size <= self._free_bytes:
+            self._free_bytes -= size
             self.rows[item] = rows
         return rows
 
 
 @dataclass(frozen=True)
-class _Made:
-    """``make_rows`` that has some rows already."""
+class _CachedRows:
+    """``make_rows`` with some rows cached."""
 
     make_rows: Callable[[int], Iterable[ShardRow]]
     rows: Mapping[int, list[ShardRow]]
@@ -117,8 +121,8 @@ class _Made:
         return self.rows[item] if item in self.rows else self.make_rows(item)
 
 
-class _Scale(io.RawIOBase):
-    """A file that keeps only how much was written."""
+class _ByteCounter(io.RawIOBase):
+    """A file that counts the written bytes and stores none."""
 
     bytes = 0
 

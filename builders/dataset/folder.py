@@ -1,7 +1,8 @@
-"""The folder of a built data set: what its last step writes, and what a reader of it finds.
+"""The folder of a data set: preparation before the first shard, and the files of the last step of a build.
 
-``finish_folder`` comes after the shards and writes ``failures.jsonl``, ``build.json`` (how it was made, the hash of
-every file, whether its pixels may be published) and, last of all, ``README.md``: a folder with a README is complete.
+``finish_folder`` runs after all shards are written. It writes ``failures.jsonl``, ``build.json`` (how the set was made,
+the hash of every file, whether its pixels may be published) and finally ``README.md``: a folder with a README is
+complete.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from builders.pixels import codec_canary, codec_versions
 from builders.untrusted import readable
 
 MAX_COUNTED_CLASSES = 40
-"""A column of more classes is summed up in the card (smallest, median, largest), not listed."""
+"""Most classes of a column that the card lists; of a larger column it gives the smallest, median and largest count."""
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """How many rows each class of a column has, read from the files."""
+    """Rows per class of one column, counted in the files."""
 
     config: str
     split: str
@@ -41,21 +42,21 @@ class ClassCounts:
 
 
 def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False) -> None:
-    """Before the first shard: refuse a folder that is somebody else's, or a build of other configs.
+    """Refuse a folder with other files, or with a build of other configs, before the first shard is written.
 
     Args:
-        output: folder to build in.
-        configs: every config that this build will write.
-        fresh: remove the build that is there. Only files that a build wrote are removed.
+        output: folder of the build.
+        configs: every config that this build writes.
+        fresh: remove the build in the folder. Only files that a build wrote are removed.
 
     Raises:
-        UsageError: the folder is not empty and holds no build of ours, or configs that are not asked for.
+        UsageError: the folder is not empty and contains no build, or a build of configs that are not in ``configs``.
     """
     state = output / STATE_FOLDER
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; --output names a folder")
     if output.exists() and not state.exists() and any(output.iterdir()):
-        raise UsageError(f"{output}: holds files that no build of ours wrote; choose an empty or a new folder")
+        raise UsageError(f"{output}: holds files that no build wrote; choose an empty or a new folder")
     if fresh:
         _remove_build(output)
     others = {folder.name for folder in state.glob("*") if folder.is_dir() and any(folder.iterdir())} - set(configs)
@@ -67,10 +68,10 @@ def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False)
 
 
 def claim_folder(output: Path) -> None:
-    """Mark a folder, which ``prepare_folder`` took, as a build of ours, before ranks begin side by side to write there.
+    """Mark a folder that ``prepare_folder`` accepted as a build, before several ranks begin to write to it.
 
     Raises:
-        DiskError: it cannot be made.
+        DiskError: the folder cannot be created.
     """
     try:
         (output / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
@@ -93,19 +94,19 @@ def finish_folder(
 ) -> Build:
     """Write ``failures.jsonl``, ``build.json`` and ``README.md``, in this order.
 
-    Nothing in these files names this machine or the time, so that two builds of one recipe are equal byte by byte.
+    These files contain neither the machine nor the time: two builds of one recipe are equal byte by byte.
 
     Args:
         output: folder with all shards of ``splits``.
-        kind: which builder made it.
-        splits: what ``write_shards`` returned, in the order that the card lists them.
+        kind: the builder, see ``Build.kind``.
+        splits: the results of ``write_shards``, in the order of the card.
         features: columns of each config.
-        default: config that ``load_dataset`` takes when none is named.
+        default: config that ``load_dataset`` uses if none is named.
         card: template, licence and names.
-        recipe: JSON values that decide the rows.
+        recipe: JSON values that determine the rows.
         pixels: whether ``publish`` may upload the images.
         shared: photos that several configs share; its splits are listed before ``splits``.
-        counted: columns whose classes the card counts, by config; every ``ClassLabel`` where a config is not there.
+        counted: columns whose classes the card counts, by config; every ``ClassLabel`` of a config that is not named.
 
     Raises:
         DataError: the folder cannot be written to.
@@ -135,7 +136,7 @@ def finish_folder(
 
 
 def class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:
-    """Rows per class of every ``ClassLabel`` column, counted in the files."""
+    """Rows per class of every ``ClassLabel`` column among ``features``, counted in the files of a split."""
     columns = {name: feature for name, feature in features.items() if isinstance(feature, ClassLabel)}
     totals = {name: np.zeros(len(feature.names), dtype=np.int64) for name, feature in columns.items()}
     for shard in split.shards:
@@ -154,7 +155,7 @@ def _counted(features: Features, columns: Sequence[str] | None) -> Features:
 
 
 def _remove_build(output: Path) -> None:
-    """README first: what is left of a removal that was cut short does not look complete."""
+    """Remove a build, the README first: an interrupted removal leaves no folder that looks complete."""
     if (output / STATE_FOLDER).exists():
         for name in (README_FILE, BUILD_FILE, FAILURES_FILE):
             (output / name).unlink(missing_ok=True)
@@ -164,7 +165,7 @@ def _remove_build(output: Path) -> None:
 
 
 def summary(build: Build, output: Path) -> str:
-    """What was built, what is missing, and the line that loads it."""
+    """Text about a finished build: its splits, missing items, and the line of Python that loads it."""
     folder = readable(str(output))
     lines = [
         f"  {split.config}/{split.split}: {split.rows:,} rows, {split.file_bytes / 1e6:,.1f} MB, "

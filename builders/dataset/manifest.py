@@ -1,4 +1,4 @@
-"""``build.json``: how a data set was made, with the hash of every file; written by us, read as a stranger's."""
+"""``build.json``: how a data set was made, with the hash of every file. It is untrusted when it is read."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ README_FILE = "README.md"
 BUILD_FORMAT = 1
 
 MAX_BUILD_BYTES = 256 * 2**20
-"""Of ``build.json``: it names every photo that could not be used."""
+"""Limit of ``build.json``, which names every photo that could not be used."""
 
 
 @dataclass(frozen=True)
 class PixelRights:
-    """Whether the licence of the source allows its pixels to be published by us."""
+    """Whether the licence of the source allows its pixels to be published."""
 
     allowed: bool
     reason: str = ""
-    """One sentence, if they may not be."""
+    """One sentence, if it does not."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """What ``build.json`` says of a finished folder."""
+    """Contents of the ``build.json`` of a finished folder."""
 
     kind: str
     """``processed``, ``paircams``, ``flickrexif``, ``simcams``, ``recipe``, ..."""
     default: str
     recipe: Mapping[str, Any]
-    """Everything that decides the rows, so that the build can be repeated."""
+    """Everything that determines the rows, so that the build can be repeated."""
     pixels: PixelRights
     codec: Mapping[str, str]
     """Versions of the codecs, and their ``canary`` (``builders.pixels.reference.codec_canary``)."""
     splits: tuple[SplitShards, ...] = field(default=())
-    """Of every config; those of ``shared`` too, whose shards are in several of them."""
+    """Splits of every config, including those of ``shared``, whose shards are in several splits."""
     shared: SharedShards | None = None
     """Photos that several configs share."""
 
@@ -59,7 +59,7 @@ class Build:
 
     @property
     def file_bytes(self) -> int:
-        """Of every shard once."""
+        """Bytes of all files, each counted once."""
         return sum(shard.file_bytes for shard in self.shards)
 
     @property
@@ -71,7 +71,7 @@ def read_build(folder: Path) -> Build:
     """Read ``build.json`` of a finished folder.
 
     Raises:
-        DataError: no finished build is there, or the file is not ours.
+        DataError: the folder has no finished build, or the file is not a build file of camtrace.
     """
     path = folder / BUILD_FILE
     if not (folder / README_FILE).is_file() or not path.is_file():
@@ -80,10 +80,14 @@ def read_build(folder: Path) -> Build:
 
 
 def parse_build(text: str, where: str) -> Build:
-    """``build.json`` -> ``Build``; the text is untrusted.
+    """Parse the untrusted text of a ``build.json``.
+
+    Args:
+        text: of the file.
+        where: the beginning of an error message.
 
     Raises:
-        DataError: it is not ours.
+        DataError: it is not a build file of camtrace.
     """
     raw = parse_json(text, where)
     try:
@@ -91,8 +95,8 @@ def parse_build(text: str, where: str) -> Build:
             raise DataError(f"{where}: format {raw['format']!r}, this camtrace reads {BUILD_FORMAT}")
         shared = _shared_of(raw["shared"]) if raw.get("shared") is not None else None
         return Build(
-            kind=_plain_name(raw["kind"]),
-            default=_plain_name(raw["default"]),
+            kind=_safe_name(raw["kind"]),
+            default=_safe_name(raw["default"]),
             recipe=dict(raw["recipe"]),
             pixels=PixelRights(**raw["pixels"]),
             codec=dict(raw["codec"]),
@@ -104,24 +108,24 @@ def parse_build(text: str, where: str) -> Build:
 
 
 def _shared_of(raw: Mapping[str, Any]) -> SharedShards:
-    """Raises: as ``_split_of``."""
-    configs = tuple(_plain_name(config) for config in raw["configs"])
+    """The photos that configs share. Raises as ``_split_of``."""
+    configs = tuple(_safe_name(config) for config in raw["configs"])
     groups = (_split_of({"config": PHOTOS, "split": g["name"], "shards": g["shards"]}) for g in raw["groups"])
     return SharedShards(configs, tuple(groups))
 
 
 def _split_of(raw: Mapping[str, Any]) -> SplitShards:
-    """One split of ``build.json``. Where its files lie is derived from its names, and only compared with what it says.
+    """One split of ``build.json``. Paths are derived from its names and compared with the stated paths.
 
     Raises:
-        ValueError, KeyError, TypeError: not of our form.
+        ValueError, KeyError, TypeError: the split does not have the expected form.
     """
-    config, split = (_plain_name(raw[name]) for name in ("config", "split"))
+    config, split = (_safe_name(raw[name]) for name in ("config", "split"))
     count = len(raw["shards"])
     shards = []
-    for number, given in enumerate(raw["shards"]):
-        failures = tuple(ItemFailure(**x) for x in given["failures"])
-        shard = Shard(**{**given, "failures": failures})
+    for number, stated in enumerate(raw["shards"]):
+        failures = tuple(ItemFailure(**x) for x in stated["failures"])
+        shard = Shard(**{**stated, "failures": failures})
         file = shard_file(config, split, number, count)
         if shard.file != file:
             raise ValueError(f"the file of shard {number} of {config}/{split} is not {file}")
@@ -135,18 +139,18 @@ def _split_of(raw: Mapping[str, Any]) -> SplitShards:
     return SplitShards(config, split, tuple(shards))
 
 
-def _plain_name(name: object) -> str:
-    """A name of a config or split, which is part of paths."""
+def _safe_name(name: object) -> str:
+    """A name of a config or split that is safe in a path. Raises ``ValueError``."""
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        raise ValueError(f"{name!r} is no name of a config or split")
+        raise ValueError(f"{name!r} is not a name of a config or split")
     return name
 
 
 def build_text(build: Build) -> str:
-    """The text of ``build.json``; shards of several splits stand there once."""
+    """The text of ``build.json``; shards of several splits are listed once."""
     shared = build.shared
-    of_shared = set(shared.configs) | {PHOTOS} if shared else set()
-    described: dict[str, Any] = {
+    shared_configs = set(shared.configs) | {PHOTOS} if shared else set()
+    contents: dict[str, Any] = {
         "format": BUILD_FORMAT,
         "kind": build.kind,
         "default": build.default,
@@ -156,13 +160,13 @@ def build_text(build: Build) -> str:
         "splits": [
             {"config": s.config, "split": s.split, "shards": [asdict(shard) for shard in s.shards]}
             for s in build.splits
-            if s.config not in of_shared
+            if s.config not in shared_configs
         ],
     }
     if shared:
         groups = [{"name": group.split, "shards": [asdict(shard) for shard in group.shards]} for group in shared.groups]
-        described["shared"] = {"configs": shared.configs, "groups": groups}
-    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+        contents["shared"] = {"configs": shared.configs, "groups": groups}
+    return json.dumps(contents, indent=1, ensure_ascii=False) + "\n"
 
 
 _WORDNET_ID = re.compile(r"n\d{8}")
@@ -181,9 +185,9 @@ _INATURALIST = PixelRights(
 
 
 def pixel_rights(photos: PhotoSet) -> PixelRights:
-    """What is known of the source, by its name and by its class names; when in doubt, that it is ImageNet.
+    """Whether the pixels of a photo set may be published, by its name and its class names; if in doubt, they may not.
 
-    A folder whose classes are WordNet ids *is* ImageNet (or a part of it, as Imagenette), whatever it is called.
+    A folder whose classes are WordNet ids counts as ImageNet (or a part of it, as Imagenette), whatever its name.
 
     >>> pixel_rights(PhotoSet.of_bytes("folder:pets", {"a": b""}, ["n02099601"])).allowed
     False

@@ -1,4 +1,4 @@
-"""Rows -> one Parquet file: bounded row groups, a page index, chunks that the Hub's storage deduplicates."""
+"""Writes rows to Parquet files and Arrow tables; the base class of builders for use from Python."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from datasets.config import DEFAULT_CDC_OPTIONS
 from builders.errors import PhotoError
 
 ROW_GROUP_BYTES = 32 * 2**20
-"""A row group is closed when its rows hold this much: what a streaming reader fetches at once."""
+"""Bytes of images at which a row group is closed: a streaming reader fetches one row group at once."""
 
 ROW_GROUP_ROWS = 1000
-"""A row group is closed at this many rows."""
+"""Rows at which a row group is closed."""
 
 ShardRow = Mapping[str, Any]
+"""Values of one row by column; an image is ``{"bytes": ..., "path": ...}``."""
 
 
 class Written(NamedTuple):
-    """Into one file."""
+    """Size of one written file."""
 
     rows: int
     data_bytes: int
@@ -33,10 +34,16 @@ class Written(NamedTuple):
 
 
 def write_parquet(stream: Any, features: Features, rows: Iterable[ShardRow]) -> Written:
-    """Write rows as one Parquet file: bounded row groups, page index, chunks that the Hub's storage deduplicates."""
+    """Write rows as one Parquet file: bounded row groups, page index, chunks that the Hub's storage deduplicates.
+
+    Args:
+        stream: binary file open for writing.
+        features: columns.
+        rows: with the columns of ``features``.
+    """
     schema = features.arrow_schema
     leaves = [leaf for name, feature in features.items() for leaf in _leaves(name, feature)]
-    pictures, others = _apart(features)
+    pictures, others = _split_features(features)
     images = [f"{name}.bytes" for name in pictures]
     count = data_bytes = 0
     with pq.ParquetWriter(
@@ -64,20 +71,20 @@ def write_parquet(stream: Any, features: Features, rows: Iterable[ShardRow]) -> 
 
 
 def rows_table(rows: Sequence[ShardRow], features: Features) -> pa.Table:
-    """Rows as an Arrow table; pictures are mappings of ``bytes`` and ``path``, which stay what they are."""
-    pictures, others = _apart(features)
+    """Rows as an Arrow table. Images stay mappings of ``bytes`` and ``path``."""
+    pictures, others = _split_features(features)
     return pa.Table.from_pylist([_encoded(row, pictures, others) for row in rows], schema=features.arrow_schema)
 
 
-def _apart(features: Features) -> tuple[list[str], Features]:
-    """Names of the pictures, and the other columns."""
+def _split_features(features: Features) -> tuple[list[str], Features]:
+    """Names of the image columns, and the other columns."""
     pictures = [name for name, feature in features.items() if isinstance(feature, Image)]
     return pictures, Features({name: feature for name, feature in features.items() if name not in pictures})
 
 
 def _encoded(row: ShardRow, pictures: Sequence[str], others: Features) -> dict[str, Any]:
-    """A row as Parquet takes it. Pictures stay what they are: ``Image.encode_example`` would drop the bytes of one
-    whose ``path`` is the name of a file in the folder that the build is started in."""
+    """A row with encoded values. Images stay unchanged: ``Image.encode_example`` would drop the bytes of an image whose
+    ``path`` is the name of a file in the working directory."""
     rest = {name: value for name, value in row.items() if name not in pictures}
     return {**others.encode_example(rest), **{name: row.get(name) for name in pictures}}
 
@@ -93,7 +100,7 @@ def _write_group(writer: pq.ParquetWriter, rows: list[Any], schema: pa.Schema) -
 
 
 def bytes_of_row(row: Mapping[str, Any]) -> int:
-    """Of the images in a row."""
+    """Bytes of the images in a row."""
     return sum(len(cell["bytes"] or b"") for cell in row.values() if isinstance(cell, Mapping) and "bytes" in cell)
 
 
@@ -101,7 +108,7 @@ _log = logging.getLogger(__name__)
 
 
 def item_ranges(count: int, most: int) -> list[tuple[int, int]]:
-    """Cut ``count`` items into ranges of at most ``most``, which ``num_proc`` can hand out.
+    """Cut ``count`` items into ranges of at most ``most``; processes of ``num_proc`` get whole ranges.
 
     >>> item_ranges(5, 2)
     [(0, 2), (2, 4), (4, 5)]
@@ -110,30 +117,30 @@ def item_ranges(count: int, most: int) -> list[tuple[int, int]]:
 
 
 class ItemRows(Protocol):
-    """The rows of items, picklable."""
+    """Makes the rows of items. Picklable."""
 
     def __call__(self, item: int) -> Iterable[ShardRow]:
-        """Those of an item. Raises ``PhotoError`` where it has none."""
+        """The rows of an item. Raises ``PhotoError`` if it has none."""
 
     def name(self, item: int) -> str:
-        """Of an item, for people."""
+        """Name of an item for messages."""
 
 
 class RowsBuilder(datasets.ArrowBasedBuilder):
-    """A builder whose items each make some rows. Its ``gen_kwargs`` are ``ranges`` and ``rows``.
+    """A ``datasets`` builder whose items each make some rows. Its ``gen_kwargs`` are ``ranges`` and ``rows``.
 
-    Rows go to Arrow here: what ``datasets`` does with the examples of a ``GeneratorBasedBuilder`` drops the bytes of a
-    picture whose ``path`` is the name of a file in the folder that the builder is used in.
+    It makes Arrow tables itself: a ``GeneratorBasedBuilder`` would drop the bytes of an image whose ``path`` is the
+    name of a file in the working directory.
     """
 
     def _generate_tables(self, ranges: list[tuple[int, int]], rows: ItemRows) -> Iterator[tuple[Any, pa.Table]]:
-        """A table for each item of the ranges, which go from a first item to before a last one."""
+        """A table for each item of the ranges [start, stop)."""
         for start, stop in ranges:
             for item in range(start, stop):
                 try:
-                    made = list(rows(item))
+                    item_rows = list(rows(item))
                 except PhotoError as error:
                     _log.warning("%s is left out: %s", rows.name(item), error)
                     continue
-                if made:
-                    yield item, rows_table(made, self.info.features)
+                if item_rows:
+                    yield item, rows_table(item_rows, self.info.features)

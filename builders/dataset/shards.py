@@ -1,14 +1,14 @@
-"""Rows -> numbered Parquet shards that resume: a shard is complete or absent, whatever kills the run.
+"""Numbered Parquet shards of a data set: a shard is complete or absent, whatever ends the run.
 
-``write_shard(job, number)`` is a pure function of the job and a number: any engine may call it. ``write_shards`` calls
-it from a pool of processes on this machine. The bytes of a shard depend on neither workers nor order nor reruns.
+``write_shard(job, number)`` depends only on the job and the number, so any engine may call it; ``write_shards`` calls
+it from a pool of processes on this machine. The bytes of a shard do not depend on workers, order or reruns.
 
-A job names its rows by *items* (photos, pairs, renders); ``make_rows(i)`` gives the rows of item ``i`` or raises; that
-is recorded as one failure and costs no other row. Layout of an output folder::
+The rows of a job come from *items* (photos, pairs, renders). ``make_rows(i)`` returns the rows of item ``i``, or
+raises: then the item is recorded as a failure, and no other row is affected. Layout of an output folder::
 
-    data/<config>/<split>-00000-of-00012.parquet    what load_dataset reads
+    data/<config>/<split>-00000-of-00012.parquet    read by load_dataset
     .build/<config>/<split>-00000-of-00012.json     its marker, written last: recipe, rows, hash, failures
-    failures.jsonl                                  every item that is missing from the data, with the reason
+    failures.jsonl                                  every item that is missing in the data, with the reason
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from builders.files import temporary_path, write_text_atomically
 from builders.untrusted import describe_error
 
 FORMAT_VERSION = 1
-"""Raised by one whenever the same recipe would give other bytes; part of every recipe hash."""
+"""Part of every recipe hash. Raise it by one when the same recipe gives other bytes."""
 
 STATE_FOLDER = ".build"
-"""Folder of the markers; neither loaded nor published."""
+"""Folder of the markers; it is neither loaded nor published."""
 
 SHARD_BYTES = 400 * 2**20
-"""Size of a shard that ``items_per_shard`` aims at: under the 500 MB that the Hub's viewer likes."""
+"""Target size of a shard in bytes: the Hub recommends less than 500 MB for its viewer."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class ShardJob:
     """Folder of the data set."""
     config: str
     split: str
-    """As ``load_dataset`` will name it: ``train``, ``validation``, ``test``."""
+    """Name for ``load_dataset``: ``train``, ``validation``, ``test``."""
     features: Features
     """Columns of the rows. An ``Image`` cell is ``{"bytes": ..., "path": ...}``, never a PIL image."""
     ids: Sequence[str]
-    """Identity of each item, for failures; ``len(ids)`` items."""
+    """Id of each item, also for failures."""
     make_rows: Callable[[int], Iterable[ShardRow]]
-    """Rows of one item. A ``PhotoError`` (or any ``Exception``) is that item's failure."""
+    """Makes the rows of one item. A ``PhotoError`` (or any ``Exception``) is a failure of the item."""
     recipe: Mapping[str, Any]
-    """JSON values that decide the rows: parameters, seed, codec canary. Shards of another recipe are not reused."""
+    """JSON values that determine the rows: parameters, seed, codec canary. Shards of another recipe are not reused."""
     items_per_shard: int = 1000
 
     @property
@@ -66,8 +66,8 @@ class ShardJob:
 
     @property
     def recipe_hash(self) -> str:
-        """16 hex digits that name everything that decides the bytes."""
-        described = {
+        """Hash of everything that determines the bytes of the shards: 16 hex digits."""
+        contents = {
             "format": FORMAT_VERSION,
             "pyarrow": pa.__version__,
             "features": self.features.to_dict(),
@@ -75,10 +75,10 @@ class ShardJob:
             "items_per_shard": self.items_per_shard,
             "recipe": dict(self.recipe),
         }
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
     def items(self, number: int) -> range:
-        """The items of shard ``number``."""
+        """Indices of the items of shard ``number``."""
         start = number * self.items_per_shard
         return range(start, min(start + self.items_per_shard, len(self.ids)))
 
@@ -87,13 +87,13 @@ class ShardJob:
         return shard_file(self.config, self.split, number, self.count)
 
     def marker(self, number: int) -> Path:
-        """Path of the file that says shard ``number`` is done."""
+        """Path of the marker of shard ``number``, which exists if the shard is complete."""
         return self.output / STATE_FOLDER / self.config / f"{self.split}-{number:05d}-of-{self.count:05d}.json"
 
 
 @dataclass(frozen=True)
 class ItemFailure:
-    """One item that is missing from the data."""
+    """One item that is missing in the data."""
 
     id: str
     reason: str
@@ -101,7 +101,7 @@ class ItemFailure:
 
 @dataclass(frozen=True)
 class Shard:
-    """What a marker says of one finished shard."""
+    """One finished shard, as its marker describes it."""
 
     file: str
     """Relative to the output folder, with forward slashes."""
@@ -115,7 +115,7 @@ class Shard:
 
 
 def shard_file(config: str, split: str, number: int, count: int) -> str:
-    """Path of a shard below its folder.
+    """Path of a shard relative to the folder of its data set.
 
     >>> shard_file("jpeg", "train", 0, 12)
     'data/jpeg/train-00000-of-00012.parquet'
@@ -124,19 +124,19 @@ def shard_file(config: str, split: str, number: int, count: int) -> str:
 
 
 def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda: None) -> Shard:
-    """Write one shard, or return what its marker says if it is there already.
+    """Write one shard, or return the finished shard if it exists.
 
     Args:
-        job: what to write.
-        number: which shard, 0 <= number < ``job.count``.
+        job: with the rows of the shard.
+        number: of the shard, 0 <= number < ``job.count``.
         tick: called after each item.
 
     Raises:
-        DataError: the disk is full, or the folder cannot be written to; nothing half-written is left.
+        DataError: the disk is full, or the folder cannot be written to; no incomplete file is left.
     """
-    done = finished_shard(job, number)
-    if done is not None:
-        return done
+    finished = finished_shard(job, number)
+    if finished is not None:
+        return finished
     path = job.output / job.file(number)
     temporary = temporary_path(path)
     failures: list[ItemFailure] = []
@@ -165,15 +165,15 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
 
 
 def finished_shard(job: ShardJob, number: int) -> Shard | None:
-    """The shard, if its marker agrees with the job and its file is there, byte for byte as it was written.
+    """The shard, if its marker agrees with the job and its file has the bytes that were written; else None.
 
     Raises:
-        UsageError: the folder holds this shard made by another recipe.
+        UsageError: the folder contains this shard from another recipe.
     """
     try:
         raw = json.loads(job.marker(number).read_text(encoding="utf-8"))
         shard = Shard(**{**raw, "failures": tuple(ItemFailure(**f) for f in raw["failures"])})
-        whole = (job.output / job.file(number)).stat().st_size == shard.file_bytes
+        has_size = (job.output / job.file(number)).stat().st_size == shard.file_bytes
     except (OSError, ValueError, TypeError, KeyError):
         return None
     if shard.recipe_hash != job.recipe_hash:
@@ -181,7 +181,7 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
             f"{job.output} holds a build of {job.config}/{job.split} from other photos or settings: "
             "choose another --output, or say --fresh to replace it"
         )
-    if not whole or shard.file != job.file(number):
+    if not has_size or shard.file != job.file(number):
         return None
     if file_sha256(job.output / shard.file) != shard.sha256:
         name = job.output / shard.file
@@ -201,14 +201,14 @@ def file_sha256(path: Path) -> str:
 
 
 def cannot_write(output: Path, error: OSError) -> DiskError:
-    """The one sentence for a disk that takes no more, or a folder that takes nothing."""
+    """The error for a full disk, or for a folder that cannot be written to."""
     return disk_error(error, output, kept="finished shards are kept")
 
 
 def items_per_shard(bytes_per_item: float, items: int) -> int:
-    """How many items a shard holds: at most about ``SHARD_BYTES``, and small sets cut so that workers share them.
+    """Items per shard: at most about ``SHARD_BYTES``; small sets are cut so that several workers share them.
 
-    Does not depend on the number of workers, so that neither do the files.
+    It does not depend on the number of workers, so neither do the files.
 
     >>> items_per_shard(4e6, 10_000), items_per_shard(1e4, 1000)
     (104, 64)
@@ -220,7 +220,7 @@ def items_per_shard(bytes_per_item: float, items: int) -> int:
 def rows_of(
     job: ShardJob, items: Iterable[int], failures: list[ItemFailure], tick: Callable[[], object]
 ) -> Iterable[ShardRow]:
-    """The rows of these items, one item after another; what cannot be made is added to ``failures``."""
+    """The rows of these items, one item after another. Items that fail are appended to ``failures``."""
     for item in items:
         try:
             rows = list(job.make_rows(item))
@@ -228,7 +228,7 @@ def rows_of(
             failures.append(ItemFailure(job.ids[item], str(error)))
         except (CamtraceError, MemoryError):
             raise
-        except Exception as error:  # a hostile file costs one row, whatever a library makes of it
+        except Exception as error:  # libraries raise errors of any type for a hostile file
             failures.append(ItemFailure(job.ids[item], describe_error(error)))
         else:
             yield from rows

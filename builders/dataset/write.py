@@ -1,4 +1,4 @@
-"""All shards of a job by a pool of processes on this machine, and what they will need of the disk."""
+"""Writes all shards of some jobs in a pool of processes on this machine, and ``failures.jsonl``."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
 
 LOCK_TIMEOUT_S = 5.0
-"""How long a build waits for the folder."""
+"""Seconds that a build waits for another build to release the folder."""
 
 
 @dataclass(frozen=True)
 class SplitShards:
-    """Every shard of one split of one config."""
+    """The shards of one split of one config."""
 
     config: str
     split: str
     shards: tuple[Shard, ...]
     paths: tuple[str, ...] = ()
-    """Patterns that name its files below the folder, where they are not those of ``config`` and ``split``."""
+    """Path patterns of its files, if they are not those of ``config`` and ``split``."""
 
     @property
     def data_files(self) -> tuple[str, ...]:
-        """Patterns that name its files below the folder."""
+        """Path patterns of its files, relative to the folder of the data set."""
         return self.paths or (f"data/{self.config}/{self.split}-*.parquet",)
 
     @property
@@ -64,51 +64,51 @@ class SplitShards:
 
 
 def write_shards(job: ShardJob, *, workers: int = 1, fresh: bool = False, progress: bool = True) -> SplitShards:
-    """Write every shard that is not there yet; a run that was killed goes on where it was.
+    """Write the missing shards of one split. A run that was killed goes on where it was.
 
     Args:
-        job: what to write. With ``workers`` > 1 its ``make_rows`` must be picklable.
-        workers: processes; 1 stays in this one.
+        job: the split. With ``workers`` > 1 its ``make_rows`` must be picklable.
+        workers: processes; with 1 the shards are written in this process.
         fresh: remove shards of this split first.
-        progress: a bar on stderr, where that is a terminal.
+        progress: show a bar, if stderr is a terminal.
 
     Raises:
-        UsageError: the folder holds this split made by another recipe, or another build is writing to it.
-        DataError: the disk is full, or a worker was killed. Finished shards are kept in both cases.
+        UsageError: the folder contains this split from another recipe, or another build is writing to it.
+        DataError: the disk is full, or a worker was killed. Finished shards stay in both cases.
     """
     with building(job.output), memory_budget():
-        return _written([job], f"{job.config}/{job.split}", workers, fresh, progress)[0]
+        return _write([job], f"{job.config}/{job.split}", workers, fresh, progress)[0]
 
 
 def write_splits(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
-    """Write several splits of one folder, whichever configs they are of, as ``write_shards`` writes each.
+    """Write several splits of one folder, of any configs, as ``write_shards`` writes one.
 
-    Workers take shards of whichever split: none waits until the last shard of a split is done.
+    All shards are in one queue: no worker waits until the last shard of a split is written.
 
     Args:
-        jobs: in one folder.
+        jobs: splits of one folder.
         workers: processes.
-        progress: a bar on stderr, where that is a terminal.
+        progress: show a bar, if stderr is a terminal.
 
     Raises:
-        as ``write_shards``.
+        UsageError, DataError: as ``write_shards``.
     """
     if not jobs:
         return []
     with building(jobs[0].output), memory_budget():
-        return _written(jobs, ", ".join(dict.fromkeys(job.config for job in jobs)), workers, False, progress)
+        return _write(jobs, ", ".join(dict.fromkeys(job.config for job in jobs)), workers, False, progress)
 
 
 def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool = True) -> list[SplitShards]:
-    """Write the splits of one config side by side; a run that was killed goes on where it was.
+    """Write all splits of one config, as ``write_splits``, and remove files of other splits that have no marker.
 
     Args:
         jobs: all splits of the config, in one folder.
-        workers: processes, which take shards of whichever split.
-        progress: a bar on stderr, where that is a terminal.
+        workers: processes.
+        progress: show a bar, if stderr is a terminal.
 
     Raises:
-        UsageError: the folder holds splits of this config that are none of these, or as ``write_shards``.
+        UsageError: the folder contains other splits of this config, or as ``write_shards``.
         DataError: as ``write_shards``.
     """
     output, config, names = jobs[0].output, jobs[0].config, {job.split for job in jobs}
@@ -116,16 +116,16 @@ def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool =
         for marker in sorted((output / STATE_FOLDER / config).glob("*-of-*.json")):
             if marker.name.rsplit("-", 3)[0] not in names:
                 raise _other_build(output, config, marker.name.rsplit("-", 3)[0])
-        written = _written(jobs, config, workers, False, progress)
-        ours = {shard.file for split in written for shard in split.shards}
+        written = _write(jobs, config, workers, False, progress)
+        files = {shard.file for split in written for shard in split.shards}
         for path in (output / "data" / config).glob("*.parquet"):  # of a run that was killed before its marker
-            if path.relative_to(output).as_posix() not in ours:
+            if path.relative_to(output).as_posix() not in files:
                 path.unlink()
     return written
 
 
-def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, progress: bool) -> list[SplitShards]:
-    done: dict[_Place, Shard] = {}
+def _write(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, progress: bool) -> list[SplitShards]:
+    done: dict[_ShardKey, Shard] = {}
     for j, job in enumerate(jobs):
         if fresh:
             remove_split(job)
@@ -139,7 +139,7 @@ def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, pr
             for j, n in missing:
                 done[j, n] = write_shard(jobs[j], n, bar.update)
         elif missing:
-            missing.sort(key=lambda place: -len(jobs[place[0]].items(place[1])))  # largest first: workers end together
+            missing.sort(key=lambda key: -len(jobs[key[0]].items(key[1])))  # largest first: workers end together
             done |= _in_pool(jobs, missing, workers, bar)
     return [
         SplitShards(job.config, job.split, tuple(done[j, n] for n in range(job.count))) for j, job in enumerate(jobs)
@@ -147,7 +147,7 @@ def _written(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, pr
 
 
 def write_failures(output: Path, splits: Sequence[SplitShards]) -> int:
-    """Write ``failures.jsonl`` of all splits (none if nothing failed). Returns how many items failed."""
+    """Write ``failures.jsonl`` of all splits, or remove it if no item failed. Returns the number of failed items."""
     lines = [
         json.dumps({"config": s.config, "split": s.split, **asdict(failure)}, ensure_ascii=False) + "\n"
         for s in splits
@@ -166,17 +166,17 @@ def write_failures(output: Path, splits: Sequence[SplitShards]) -> int:
 
 @contextmanager
 def building(output: Path) -> Iterator[None]:
-    """Hold the folder: two builds never write to it at once. The lock goes with the process that holds it.
+    """Lock the folder, so that no two builds write to it at once. The lock ends with the process.
 
     Raises:
-        UsageError: another process holds it.
+        UsageError: another process has locked it.
     """
     from filelock import FileLock, Timeout
 
     try:
         (output / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
         lock = FileLock(output / STATE_FOLDER / "lock")
-        lock.acquire(timeout=LOCK_TIMEOUT_S)  # workers of a killed run need a moment to notice
+        lock.acquire(timeout=LOCK_TIMEOUT_S)  # workers of a killed run end a moment later
     except Timeout:
         raise UsageError(f"{output}: another build is writing to this folder; wait for it or choose another") from None
     except OSError as error:
@@ -198,7 +198,7 @@ def remove_split(job: ShardJob) -> None:
 
 
 def _refuse_other_cut(job: ShardJob) -> None:
-    """Shards of another cut (another number of them) would be read beside ours."""
+    """Refuse a folder with another number of shards of this split: ``load_dataset`` would read both."""
     for marker in (job.output / STATE_FOLDER / job.config).glob(f"{job.split}-*-of-*.json"):
         if not marker.name.endswith(f"-of-{job.count:05d}.json"):
             raise _other_build(job.output, job.config, f"{job.split} cut into other shards")
@@ -210,20 +210,20 @@ def _other_build(output: Path, config: str, what: str) -> UsageError:
 
 
 def _remove_leftovers(job: ShardJob) -> None:
-    """Temporary files of a killed run. The lock is held, so nobody is writing them."""
+    """Remove temporary files of a killed run. The folder is locked, so no process is writing them."""
     for folder in (job.output, job.output / STATE_FOLDER / job.config):
         sweep_temporaries(folder, exclusive=True)
     for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
         path.unlink(missing_ok=True)
 
 
-_Place = tuple[int, int]
-"""(job, number of the shard)."""
+_ShardKey = tuple[int, int]
+"""Index of a job, and number of a shard."""
 
 
-def _in_pool(jobs: Sequence[ShardJob], places: Sequence[_Place], workers: int, bar: Any) -> dict[_Place, Shard]:
+def _in_pool(jobs: Sequence[ShardJob], keys: Sequence[_ShardKey], workers: int, bar: Any) -> dict[_ShardKey, Shard]:
     try:
-        shards = run_in_pool(_write_in_worker, places, shared=list(jobs), workers=workers, progress=bar.update)
+        shards = run_in_pool(_write_in_worker, keys, shared=list(jobs), workers=workers, progress=bar.update)
     except WorkerKilled as error:
         raise DataError(
             f"{jobs[0].output}: {error}; finished shards are kept, run again, perhaps with fewer --workers"
@@ -231,9 +231,9 @@ def _in_pool(jobs: Sequence[ShardJob], places: Sequence[_Place], workers: int, b
     finally:
         for job in jobs:
             _remove_leftovers(job)
-    return dict(zip(places, shards, strict=True))
+    return dict(zip(keys, shards, strict=True))
 
 
-def _write_in_worker(jobs: Sequence[ShardJob], place: _Place, tick: Callable[[], object]) -> Shard:
-    job, number = place
+def _write_in_worker(jobs: Sequence[ShardJob], key: _ShardKey, tick: Callable[[], object]) -> Shard:
+    job, number = key
     return write_shard(jobs[job], number, tick)

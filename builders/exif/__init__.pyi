@@ -25,6 +25,7 @@ from .devices import (
     known_make,
     questionable_names,
     release_year,
+    study_phones,
 )
 from .parser import ALLOWED
 from .reader import NO_EXIF, Reading, read_many
@@ -60,5 +61,6 @@ __all__ = [
     "questionable_names",
     "read_many",
     "release_year",
+    "study_phones",
     "task_spelling",
 ]

@@ -7,20 +7,17 @@ name for each maker and body, no scanners, no generic names, numbers snapped to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-
 from builders.errors import unknown_name
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition
 from builders.exif.devices import OTHER, UNKNOWN, device_type
-from builders.photos import UNLABELLED, Labels
 
 MAKES = (
     "Apple",
@@ -156,14 +153,6 @@ def label(acquisition: Acquisition, attribute: str, label_set: LabelSet = "clean
     if label_set == "clean" and device_type(acquisition) in ("scanner", "software"):
         return OTHER  # the settings of a scanner are not those of the photo
     return name if name in definition.classes[label_set] else OTHER
-
-
-def labels_of(acquisitions: Iterable[Acquisition], attribute: str, label_set: LabelSet = "clean") -> Labels:
-    """``label`` of many, as a column: ``UNLABELLED`` where it is ``OTHER`` or ``UNKNOWN``. Raises ``UsageError``."""
-    labels = [label(acquisition, attribute, label_set) for acquisition in acquisitions]
-    names = ATTRIBUTES[attribute].classes[label_set]
-    index = {name: i for i, name in enumerate(names)}
-    return Labels(names, np.array([index.get(name, UNLABELLED) for name in labels], dtype=np.int32))
 
 
 STOP_TWELFTH = 1 / 12

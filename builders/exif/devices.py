@@ -73,6 +73,15 @@ def device_type(acquisition: Acquisition) -> str:
     return _device_type(acquisition.make or "", acquisition.model or "")
 
 
+def study_phones() -> frozenset[str]:
+    """Device names, in lower case, that stand for the phone of a pair in the study's PairCams.
+
+    >>> "pixel 4" in study_phones(), "xt1032" in study_phones()
+    (True, False)
+    """
+    return _tables().study_phones
+
+
 def release_year(model: str) -> int | None:
     """The year in which a canonical model was released; None if the table lacks it."""
     return _tables().released.get(model)
@@ -132,6 +141,7 @@ class _Tables:
     generic: frozenset[str]
     variants: tuple[re.Pattern[str], ...]
     brands: tuple[_Brand, ...]
+    study_phones: frozenset[str]
 
 
 @cache
@@ -151,6 +161,7 @@ def _tables() -> _Tables:
         released={model: entry["released"] for model, entry in table["models"].items() if "released" in entry},
         generic=frozenset(_key(str(name)) for name in table["generic_models"]),
         variants=tuple(re.compile(pattern, re.I | re.A) for pattern in table["variants"]),
+        study_phones=frozenset(_key(str(name)) for name in table["study_phones"]),
         brands=tuple(_Brand(b["make"], re.compile(b["model"], re.I), b["is"]) for b in table["brands"]),
     )
 

@@ -1,6 +1,6 @@
 """FlickrExif: search (Flickr API) -> fetch (photos) -> build (labels, splits, Parquet).
 
-Every step keeps what it did in one folder of state and goes on from there.
+Every step stores its work in one folder of state and resumes from there.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
 from .build.rows import photo_features
-from .store.tombstones import TOMBSTONES_FILE, buried_rows
+from .store.tombstones import TOMBSTONES_FILE, taken_down_rows
 
 __all__ = [
     "TOMBSTONES_FILE",
-    "buried_rows",
     "photo_features",
+    "taken_down_rows",
 ]

@@ -1,6 +1,6 @@
-"""PairCams: pairs of photos of one subject by a phone and by an older camera.
+"""PairCams: a data set of pairs of photos of one subject, by a phone and by an older camera.
 
-From the study's files or anybody's folder to a data set.
+It is built from the study's files or from a folder of pairs.
 """
 
 import lazy_loader

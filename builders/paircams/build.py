@@ -1,13 +1,15 @@
-"""PairCams: pairs of photos of one subject, one by a phone and one by an older camera, bytes untouched.
+"""Builds of PairCams: pairs of photos of one subject, by a phone and by an older camera, with the original bytes.
 
-From the released Hub repository (columns ``image``, ``subject_idx``, ``model``), or from a folder of one's own pairs.
-Each row is one photo; the two rows of a pair share ``pair_id``, so either may be the query and the other the target.
+The source is the released Hub repository (columns ``image``, ``subject_idx``, ``model``) or a folder of pairs. Each row
+is one photo. The two rows of a pair share ``pair_id``, so either may be the query and the other the target.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,21 @@ from datasets import ClassLabel, Features, Image, Value
 
 from builders.dataset import (
     Build,
+    BuildOptions,
     Card,
     PixelRights,
     ShardJob,
-    estimate_space,
+    SplitShards,
+    build_data_set,
     finish_folder,
-    items_per_shard,
-    prepare_folder,
-    require_space,
     source_datasets,
-    write_shards,
 )
-from builders.errors import DataError
 from builders.photos import PhotoSet, PhotoSource
 from builders.pixels import decode_rgb, read_jpeg_header
 from builders.sources import CAMERA_TYPES, PairRow
 
 CONFIG = "pairs"
+"""The only config of a data set of pairs."""
 
 PAIR_FEATURES = Features(
     {
@@ -47,34 +47,34 @@ PAIR_FEATURES = Features(
         "height": Value("int32"),
     }
 )
-"""Columns of a data set of pairs. ``width`` and ``height`` are of the upright photo, as ``decode_rgb`` gives it."""
+"""Columns of a data set of pairs. ``width`` and ``height`` are those of the upright photo (``decode_rgb``)."""
 
 
 @dataclass(frozen=True)
 class PairRows:
-    """The rows of one pair: a picklable function of the pair's position."""
+    """Makes the rows of each pair, by the pair's position. Picklable."""
 
     source: PhotoSource
     pairs: tuple[tuple[tuple[int, PairRow], tuple[int, PairRow]], ...]
-    """(row in ``source``, what is known) of the phone's photo, then of the camera's."""
+    """Row in ``source`` and description of the phone's photo, then of the camera's photo."""
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
-        """Both rows. A pair of which one photo cannot be used is no pair: raises ``PhotoError``."""
-        return [_row(self.source.read(row), known) for row, known in self.pairs[item]]
+        """Both rows of a pair. Raises ``PhotoError`` if one of its photos cannot be used."""
+        return [_row(self.source.read(row), photo) for row, photo in self.pairs[item]]
 
     def name(self, item: int) -> str:
-        """Of a pair, for people."""
+        """Name of a pair for messages."""
         return f"pair {self.pairs[item][0][1].pair_id}"
 
 
 def pair_rows(photos: PhotoSet) -> PairRows:
-    """The rows of each pair of ``pair_photos``, in its order."""
-    c = photos.columns
-    known = [
-        (int(photos.rows[i]), PairRow(photos.ids[i], *(str(c[n][i]) for n in ("pair_id", "camera", "camera_type"))))
+    """The rows of the pairs of ``read_pair_photos``, in its order."""
+    columns = [photos.columns[name] for name in ("pair_id", "camera", "camera_type")]
+    rows = [
+        (int(photos.rows[i]), PairRow(photos.ids[i], *(str(column[i]) for column in columns)))
         for i in range(len(photos))
     ]
-    return PairRows(photos.source, tuple((known[i], known[i + 1]) for i in range(0, len(known), 2)))
+    return PairRows(photos.source, tuple((rows[i], rows[i + 1]) for i in range(0, len(rows), 2)))
 
 
 def build_paircams(
@@ -90,19 +90,18 @@ def build_paircams(
     """Write a data set folder of pairs (config ``pairs``, split ``test``); goes on where a killed build was.
 
     Args:
-        photos: what ``pair_photos`` returned.
+        photos: from ``read_pair_photos``.
         output: folder of the data set.
         workers: processes.
         license: of the photos, an identifier of the Hub's list.
         fresh: replace another build in ``output``.
-        ignore_space: start although the disk looks too small.
-        progress: a bar, where stderr is a terminal.
+        ignore_space: start although the estimate says that the disk is too small.
+        progress: show a bar, if stderr is a terminal.
 
     Raises:
-        UsageError: ``output`` holds something else.
-        DataError: not enough space, or not one pair can be used.
+        UsageError: ``output`` contains other files.
+        DataError: there is not enough space, or no pair can be used.
     """
-    prepare_folder(output, [CONFIG], fresh=fresh)
     rows = pair_rows(photos)
     job = ShardJob(
         output=output,
@@ -113,18 +112,24 @@ def build_paircams(
         make_rows=rows,
         recipe={"photos": photos.ids_hash(), "camera_types": "".join(t[0] for t in photos.columns["camera_type"])},
     )
-    estimate = estimate_space(job, sample=8)
-    if not ignore_space:
-        require_space(output, estimate.total_bytes)
-    job = replace(job, items_per_shard=items_per_shard(estimate.bytes_per_item, len(job.ids)))
-    split = write_shards(job, workers=workers, progress=progress)
-    if not split.rows:
-        reason = split.failures[0].reason if split.failures else "none was given"
-        raise DataError(f"{photos.name}: not one pair could be used (the first: {reason})")
+    return build_data_set(
+        [job],
+        BuildOptions(output, workers, fresh, ignore_space, progress),
+        partial(_finish, photos, output, license),
+        name=photos.name,
+        item="pair could be used",
+        sample=8,
+        estimate=False,
+    )
+
+
+def _finish(
+    photos: PhotoSet, output: Path, license: str, splits: Sequence[SplitShards], sizes: Mapping[str, int]
+) -> Build:
     return finish_folder(
         output,
         kind="paircams",
-        splits=[split],
+        splits=splits,
         features={CONFIG: PAIR_FEATURES},
         default=CONFIG,
         card=Card(
@@ -134,27 +139,27 @@ def build_paircams(
             tags=("image-retrieval", "camera", "acquisition-traces"),
             task_categories=("image-feature-extraction",),
             source_datasets=source_datasets(photos.name),
-            context={"photos": photos, "pairs": split.rows // 2},
+            context={"photos": photos, "pairs": splits[0].rows // 2},
         ),
         recipe={
             "source": photos.name,
             "source_evidence": dict(photos.evidence),
             "ids_hash": photos.ids_hash(),
-            "items_per_shard": {f"{CONFIG}/test": job.items_per_shard},
+            "items_per_shard": dict(sizes),
         },
         pixels=PixelRights(True),
     )
 
 
-def _row(data: bytes, known: PairRow) -> dict[str, Any]:
+def _row(data: bytes, photo: PairRow) -> dict[str, Any]:
     upright = decode_rgb(data)
     header = read_jpeg_header(data)
     return {
-        "image": {"bytes": data, "path": Path(known.photo_id).name},
-        "pair_id": known.pair_id,
-        "camera": known.camera,
-        "camera_type": CAMERA_TYPES.index(known.camera_type),
-        "photo_id": known.photo_id,
+        "image": {"bytes": data, "path": Path(photo.photo_id).name},
+        "pair_id": photo.pair_id,
+        "camera": photo.camera,
+        "camera_type": CAMERA_TYPES.index(photo.camera_type),
+        "photo_id": photo.photo_id,
         "sha256": hashlib.sha256(data).hexdigest(),
         "source_quality": header.quality if header else None,
         "source_subsampling": header.subsampling if header else None,

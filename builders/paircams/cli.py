@@ -5,39 +5,38 @@ from __future__ import annotations
 import argparse
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import datasets
 from datasets import Features
 
 from builders.cli import Parser
-from builders.dataset import RowsBuilder, item_ranges
+from builders.dataset import RowsBuilder, add_build_options, item_ranges, summary
 from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
-from builders.processes import default_workers
 from builders.sources import read_pair_photos
 
 PAIRS_PER_RANGE = 64
+"""Pairs of one ``gen_kwargs`` shard of ``PairCams``, the unit of work of ``num_proc``."""
 
 
 @dataclass
 class PairCamsConfig(datasets.BuilderConfig):
-    """Which pairs."""
+    """The source of the pairs."""
 
     source: str = ""
-    """``hub:REPO[@REVISION]`` or a folder, as ``pair_photos`` takes it."""
+    """``hub:REPO[@REVISION]`` or a folder, as in ``read_pair_photos``."""
     phones: tuple[str, ...] = ()
     """Device names that count as phones, besides those of the study."""
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache folder: it changes with the pairs, not with the way they are spelled."""
+        """Name of the cache folder. It depends on the pairs, not on the spelling of ``source``."""
         photos = read_pair_photos(self.source, phones=self.phones)
-        described = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
-        return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
+        contents = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
+        return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
 
 class PairCams(RowsBuilder):
-    """Pairs as a ``datasets`` builder; a pair of which one photo cannot be used is left out with a warning.
+    """Pairs as a ``datasets`` builder; a pair with an unusable photo is left out with a warning.
 
     builder = PairCams(source="my_pairs")
     builder.download_and_prepare()
@@ -63,7 +62,7 @@ class PairCams(RowsBuilder):
 
 
 def parser() -> Parser:
-    """The options of the command."""
+    """Parser of ``camtrace build paircams``."""
     p = Parser(
         "camtrace build paircams",
         description="Pairs of photos by a phone and by an older camera -> a data set that load_dataset reads.",
@@ -74,19 +73,14 @@ def parser() -> Parser:
         help="hub:CTU-OU/PairCams, or a folder: with pairs.csv (file, pair_id, camera, camera_type), or with phone/ "
         "and camera/ of equally named files, or with one folder per pair that holds phone.* and camera.*",
     )
-    p.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    add_build_options(p)
     p.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
-    p.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
     p.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
-    p.add_argument("--fresh", action="store_true", help="replace another build in --output")
-    p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     p.set_defaults(run=run)
     return p
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from builders.dataset import summary
-
     photos = read_pair_photos(arguments.source, phones=arguments.phone)
     build = build_paircams(
         photos,

@@ -1,6 +1,6 @@
-"""Photos of one data set in a fixed order: ids, labels, splits, and a way to the original bytes of each.
+"""Photos of one data set in a fixed order: ids, labels, splits, and the original bytes of each.
 
-Where photos come from (a folder, a Hub data set, the bundled sample) is ``builders.data_specs``.
+``builders.data_specs`` opens a photo set from a folder, a Hub data set or the bundled sample.
 """
 
 import lazy_loader

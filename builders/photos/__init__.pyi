@@ -1,3 +1,4 @@
+from .columns import class_codes, column_of, first_column, labels_of
 from .photo_set import HUB_SPLITS, QUESTION_COLUMNS, SPLITS, UNLABELLED, Labels, PhotoSet
 from .source import Head, MemorySource, PhotoSource, Stamp, hash64, photo_digest, rank_within
 from .stamps import RememberedFacts, file_stamp
@@ -14,8 +15,12 @@ __all__ = [
     "PhotoSource",
     "RememberedFacts",
     "Stamp",
+    "class_codes",
+    "column_of",
     "file_stamp",
+    "first_column",
     "hash64",
+    "labels_of",
     "photo_digest",
     "rank_within",
 ]

@@ -1,6 +1,6 @@
-"""Photos of one data set: columns, not objects, so that a million photos are a few arrays.
+"""``PhotoSet``: the photos of one data set as columns, so that a million photos are a few arrays.
 
-``PhotoSet.read(i)`` fetches bytes when they are needed.
+Bytes are read one photo at a time, by ``PhotoSet.read``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ SPLITS = ("train", "val", "test")
 """Names of the splits; ``PhotoSet.splits`` holds indices into this tuple."""
 
 HUB_SPLITS = ("train", "validation", "test")
-"""Their names as ``load_dataset`` has them, parallel to ``SPLITS``."""
+"""The same splits by the names that ``load_dataset`` uses, parallel to ``SPLITS``."""
 
 UNLABELLED = -1
 """The label index of a photo whose label is unknown."""
 
 QUESTION_COLUMNS = ("camera_type", "owner", "pair_id", "scene")
-"""Columns that decide a score: pairs and the two types of camera that retrieval matches, owners and scenes that photos
-are resampled by. A task that reads another column adds it here, so that ``question_hash`` covers it."""
+"""Columns that affect a score: retrieval matches pairs of two types of camera; photos are resampled by owner and scene.
+A task that reads another column adds it here, so that ``question_hash`` covers it."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """One column of class labels."""
+    """Class labels of photos: one column."""
 
     names: tuple[str, ...]
     """Class names; position is the label index."""
@@ -46,14 +46,15 @@ class PhotoSet:
     """Photos of one data set, in a fixed order."""
 
     name: str
-    """As results name it, for example ``folder:imagenette``. Never a full path of this machine."""
+    """Its name in results, for example ``folder:imagenette``. Never a full path of this machine."""
     ids: tuple[str, ...]
     """Identity of each photo, unique in the set, stable between machines (a relative path, a row key)."""
     splits: np.ndarray
     """int8 [photos], index into ``SPLITS``."""
     labels: Labels
-    """What the picture shows. ``Labels((), all UNLABELLED)`` if nobody said."""
+    """Semantic class of each photo. ``Labels((), all UNLABELLED)`` if it is unknown."""
     source: PhotoSource
+    """Reads the original bytes of a photo by its row."""
     rows: np.ndarray
     """int64 [photos], the row of each photo in ``source``."""
     attributes: Mapping[str, Labels] = field(default_factory=dict)
@@ -63,12 +64,12 @@ class PhotoSet:
     neighbours: int = 10
     """k of the kNN tasks: 10, and 1 where classes have few photos (iNaturalist), as in the study."""
     stored_views: tuple[str, ...] = ()
-    """Names of the processings whose results ``read`` gives as a bundle (``builders.sources.processed_sets``); empty
-    where it gives the original photo."""
+    """Names of the processings whose results ``read`` returns as a bundle (``builders.sources.processed_sets``); empty
+    if it returns the original photo."""
     smoke_test: bool = False
-    """True if scores on these photos prove only that the software runs (the bundled sample)."""
+    """True if scores on these photos only show that the software runs (the bundled sample)."""
     evidence: Mapping[str, str] = field(default_factory=dict)
-    """What a reader must know about the set: revision, licence, how its splits were made."""
+    """Facts for readers of a result: revision, licence, how the splits were made."""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -80,13 +81,13 @@ class PhotoSet:
             raise ValueError(f"{self.name}: photo ids are not unique")
 
     def _make_readable(self) -> None:
-        """Names of files and classes become text here, once: results, reports and terminals take them as they are."""
+        """Escape names of files and classes once, here: results, reports and terminals use them unchanged."""
         if not is_readable("".join(self.ids)):
             names = tuple(map(readable, self.ids))
             if len(set(names)) < len(set(self.ids)):
-                twice = next(name for name, times in Counter(names).items() if times > 1)
+                repeated = next(name for name, count in Counter(names).items() if count > 1)
                 raise DataError(
-                    f"{readable(self.name)}: several photos have a name that is written {twice}; rename one"
+                    f"{readable(self.name)}: several photos have a name that is written {repeated}; rename one"
                 )
             object.__setattr__(self, "ids", names)
         object.__setattr__(self, "name", readable(self.name))
@@ -101,7 +102,7 @@ class PhotoSet:
         return self.source.read(int(self.rows[index]))
 
     def head(self, index: int, limit: int) -> Head:
-        """The first ``limit`` bytes of photo ``index``, and no more where the source can. Raises ``PhotoError``."""
+        """The first ``limit`` bytes of photo ``index``; most sources read no more. Raises ``PhotoError``."""
         read_head = getattr(self.source, "head", None)
         if read_head is not None:
             return read_head(int(self.rows[index]), limit)
@@ -109,22 +110,28 @@ class PhotoSet:
         return Head(data[:limit], len(data))
 
     def shared_work(self) -> list[int] | None:
-        """One number a photo: those of equal numbers are read faster one after the other by one process (the views of
-        one simulated scene); None where it makes no difference."""
-        of_rows = getattr(self.source, "shared_work", None)
-        return None if of_rows is None else list(of_rows(self.rows))
+        """One number per photo. One process reads photos of equal numbers faster, one after the other (the views of one
+        simulated scene). None if the order of reading makes no difference."""
+        shared_work = getattr(self.source, "shared_work", None)
+        return None if shared_work is None else list(shared_work(self.rows))
 
     def warm_up(self, index: int) -> None:
-        """Before processes are forked that will read photos, ``index`` the first: what each would have to do once is
-        done here, for all of them (the kernels of simulated cameras loaded and tested)."""
-        of_row = getattr(self.source, "warm_up", None)
-        if of_row is not None:
-            of_row(int(self.rows[index]))
+        """Prepare the source for reading, before processes are forked that read photos.
+
+        What every process would do once is done here for all of them: kernels of simulated cameras are loaded and
+        tested.
+
+        Args:
+            index: the photo that is read first.
+        """
+        warm_up = getattr(self.source, "warm_up", None)
+        if warm_up is not None:
+            warm_up(int(self.rows[index]))
 
     def stamps(self) -> list[Stamp] | None:
-        """One per photo, by looking at files but not into them; None where the source cannot tell."""
-        of_rows = getattr(self.source, "stamps", None)
-        return None if of_rows is None else of_rows(self.rows)
+        """One stamp per photo, without reading files. None if the source cannot stamp its photos."""
+        stamps = getattr(self.source, "stamps", None)
+        return None if stamps is None else stamps(self.rows)
 
     def indices(self, split: str) -> np.ndarray:
         """int64 indices of the photos in ``split``."""
@@ -144,10 +151,14 @@ class PhotoSet:
         )
 
     def limited(self, limit: int, seed: int = 0) -> PhotoSet:
-        """At most ``limit`` photos, seeded and class-balanced, each split keeping its share and at least one photo.
+        """At most ``limit`` photos, drawn by a seed and balanced between classes.
 
-        Photos are ranked within (split, class) by a hash of their id and taken rank by rank, the splits in step, so a
-        larger limit always contains a smaller one.
+        Every split has its share of the photos, and at least one. Photos are ranked within (split, class) by a hash of
+        their id and taken rank by rank from all splits, so a larger limit always contains a smaller one.
+
+        Args:
+            limit: number of photos.
+            seed: of the hash.
 
         >>> len(PhotoSet.of_bytes("three", {"a": b"1", "b": b"2", "c": b"3"}).limited(2))
         2
@@ -165,7 +176,7 @@ class PhotoSet:
         return self.select(np.sort(np.lexsort((hashes, share_taken))[:limit]))
 
     def ids_hash(self) -> str:
-        """16 hex digits that name the ids, their order, splits and labels."""
+        """Hash of the ids in their order, the splits and the labels: 16 hex digits."""
         digest = hashlib.sha256()
         for photo_id in self.ids:
             digest.update(photo_id.encode("utf-8", "surrogateescape") + b"\0")
@@ -175,14 +186,15 @@ class PhotoSet:
         return digest.hexdigest()[:16]
 
     def question_hash(self) -> str:
-        """32 hex digits that name the question which these photos ask: results answer one only if it agrees.
+        """Hash of everything but pixels that the tasks read of these photos: 32 hex digits.
 
-        SHA-256, cut to 128 bits, over the ids in their order; the split of each; ``labels`` and every one of
-        ``attributes``, each with its names in their order and its values; the columns among ``QUESTION_COLUMNS`` that
-        are there, as text; ``stored_views``. Attributes and columns count by name, not by their order. Not in it: bytes
-        of the photos, ``name``, ``neighbours``, ``evidence``, and columns that no task reads.
+        Two results are comparable only if their question hashes are equal. The hash is SHA-256, cut to 128 bits. It
+        covers the ids in their order; the split of each; ``labels`` and every one of ``attributes``, each with its
+        names in their order and its values; the columns among ``QUESTION_COLUMNS`` that the set has, as text; and
+        ``stored_views``. Attributes and columns count by name, not by their order. It does not cover bytes of the
+        photos, ``name``, ``neighbours``, ``evidence``, and columns that no task reads.
 
-        Every list begins with its length and every text with its own, so no two different sets are encoded alike.
+        Every list and every text begins with its length, so no two different sets are encoded alike.
 
         >>> photos = PhotoSet.of_bytes("two", {"a": b"1", "b": b"2"}, labels=["cat", "dog"])
         >>> swapped = PhotoSet.of_bytes("two", {"a": b"1", "b": b"2"}, labels=["dog", "cat"])
@@ -223,7 +235,7 @@ class PhotoSet:
         labels: Sequence[str] | None = None,
         splits: Sequence[str] | None = None,
     ) -> PhotoSet:
-        """A set held in memory: for tests, notebooks and small studies.
+        """A photo set in memory, for tests, notebooks and small studies.
 
         Args:
             name: name of the set.
@@ -245,7 +257,9 @@ class PhotoSet:
 
 def _readable_labels(labels: Labels) -> Labels:
     if not all(isinstance(name, str) for name in labels.names):
-        raise DataError(f"the name of a class is no text ({next(n for n in labels.names if not isinstance(n, str))!r})")
+        raise DataError(
+            f"the name of a class is not text ({next(n for n in labels.names if not isinstance(n, str))!r})"
+        )
     if is_readable("".join(labels.names)):
         return labels
     return Labels(tuple(map(readable, labels.names)), labels.values)

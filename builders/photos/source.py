@@ -1,4 +1,4 @@
-"""What gives the bytes of photos, and what it may tell of them beside."""
+"""Sources of photos: the original bytes by row, and stamps that say whether they have changed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import numpy as np
 
 
 def photo_digest(data: bytes) -> bytes:
-    """SHA-256 of a photo's bytes: what caches know it by."""
+    """SHA-256 of a photo's bytes, the name of the photo in caches: 32 bytes."""
     return hashlib.sha256(data).digest()
 
 
 def hash64(text: str) -> int:
-    """64 bits of BLAKE2b: the order in which photos are drawn, independent of where they stand."""
+    """64 bits of BLAKE2b. Photos are drawn in the order of this hash, which does not depend on their position."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
 
 
 def rank_within(groups: np.ndarray) -> np.ndarray:
-    """For each element, how many equal elements stand before it."""
+    """For each element, the number of equal elements before it.
+
+    >>> rank_within(np.array([5, 3, 5, 5])).tolist()
+    [0, 0, 1, 2]
+    """
     order = np.argsort(groups, kind="stable")
     ordered = groups[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(groups) else np.zeros(0, dtype=int)
@@ -34,10 +38,10 @@ class PhotoSource(Protocol):
     """Gives original bytes by row. Must be picklable: workers get a copy."""
 
     def read(self, row: int) -> bytes:
-        """The bytes of a photo as they were found, never re-encoded.
+        """The original bytes of a photo, never re-encoded.
 
         Raises:
-            PhotoError: the bytes cannot be had.
+            PhotoError: the bytes cannot be read.
         """
         ...
 
@@ -46,18 +50,19 @@ class Head(NamedTuple):
     """The beginning of a photo's file."""
 
     data: bytes
-    """At most as many bytes as were asked for."""
+    """At most the requested number of bytes."""
     size: int
     """Bytes of the whole file."""
 
 
 class Stamp(NamedTuple):
-    """What tells, without reading a photo, whether its bytes are those that were read earlier."""
+    """Says, without reading a photo, whether its bytes are those that were read earlier."""
 
     text: str
-    """Where the bytes are, how many, and when the file that holds them changed: equal stamps mean equal bytes."""
+    """Path, size, inode and times of the file that holds the bytes, and where in it they are: equal texts mean equal
+    bytes."""
     changed_ns: int
-    """When it changed, in nanoseconds since 1970; 0 where there is no file."""
+    """Time of the last modification, in nanoseconds since 1970; 0 where there is no file."""
 
 
 @dataclass(frozen=True)

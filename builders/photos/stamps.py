@@ -1,4 +1,4 @@
-"""What was read of the files of a folder at an earlier opening: facts by stamp, so that only changed files are read."""
+"""Stamps of files, and facts of files remembered under their stamps, so that only changed files are read again."""
 
 from __future__ import annotations
 
@@ -17,44 +17,52 @@ from builders.photos.source import Stamp
 
 
 def file_stamp(path: str, part: str = "") -> Stamp:
-    """The stamp of a file, or of a part of it.
+    """The stamp of a file, or of a part of it: path, size, time of modification, inode, and time of change (ctime).
+
+    Reproducible archives and cameras without a clock give other pixels the same size and time of modification. The
+    inode and the time of change, which no program can set, then differ.
+
+    Args:
+        path: of the file.
+        part: which part of it, appended to the text.
 
     >>> file_stamp("/no such file")
     Stamp(text='/no such file gone', changed_ns=0)
     """
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return Stamp(f"{path} gone", 0)
-    return Stamp(f"{path} {found.st_size} {found.st_mtime_ns}{part}", found.st_mtime_ns)
+    fields = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+    return Stamp(f"{path} {' '.join(map(str, fields))}{part}", status.st_mtime_ns)
 
 
 class RememberedFacts:
-    """Facts of the files of one folder, JSON values by file."""
+    """Cache of facts of the files of one folder: a JSON value for each file, under the file's stamp."""
 
     def __init__(self, kind: str, folder: Path, stamps: Sequence[Stamp], version: str) -> None:
-        """Look what is remembered.
+        """Read the facts that the cache has.
 
         Args:
-            kind: of facts, a folder of the cache.
-            folder: whose files they are.
-            stamps: of its files.
-            version: of what is read of a file; facts of another are forgotten.
+            kind: of facts; the name of their folder in the cache.
+            folder: that holds the files.
+            stamps: of the files, in order.
+            version: of what is read of a file; facts of another version are ignored.
         """
         name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self._path = cache_folder() / kind / f"{name}.json.gz"
         self._version = version
-        looked = time.time_ns()
-        self._keys = [_key(stamp) if looked - stamp.changed_ns > JUST_CHANGED_NS else "" for stamp in stamps]
+        now_ns = time.time_ns()
+        self._keys = [_key(stamp) if now_ns - stamp.changed_ns > JUST_CHANGED_NS else "" for stamp in stamps]
         self._facts = self._read()
         self._saved_at, self._unsaved = time.monotonic(), False
 
     def get(self, index: int) -> Any:
-        """The facts of a file; None if there are none."""
+        """The facts of file ``index``; None if the cache has none."""
         return self._facts.get(self._keys[index])
 
     def keep(self, index: int, facts: Any) -> None:
-        """Remember the facts of a file."""
+        """Remember the facts of file ``index``, unless it changed a moment ago."""
         if self._keys[index]:
             self._facts[self._keys[index]] = facts
             self._unsaved = True
@@ -62,11 +70,11 @@ class RememberedFacts:
                 self.save()
 
     def save(self) -> None:
-        """Write what is new; a disk that takes nothing costs the next opening a reading."""
+        """Write new facts. A disk that cannot be written to is ignored: the next opening reads the files again."""
         if not self._unsaved:
             return
-        own = {key: self._facts[key] for key in self._keys if key in self._facts}
-        text = json.dumps({"version": self._version, "facts": own})
+        facts = {key: self._facts[key] for key in self._keys if key in self._facts}
+        text = json.dumps({"version": self._version, "facts": facts})
         try:
             write_bytes_atomically(self._path, gzip.compress(text.encode("utf-8"), compresslevel=1))
         except OSError:

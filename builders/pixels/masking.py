@@ -1,7 +1,7 @@
 """Masks: hide most of a picture, so that its content cannot be used to predict the camera.
 
 Order in the study (Ramos et al., ICCV 2025): the encoder's resize and crop, JPEG q95 4:4:4, the mask, then tensor and
-normalisation. ``mask_crop`` does the middle two; ``CenterMask`` the mask alone. Takes torch tensors, never imports torch.
+normalisation. ``mask_crop`` does the middle two; ``CenterMask`` the mask alone. Never imports torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Photos processed in known ways as a data set: built in shards, or made while it is read.
+"""Data sets of photos processed in known ways: built in shards, or processed while they are read.
 
-Both give the same bytes and labels.
+Both have the same bytes and labels.
 """
 
 import lazy_loader

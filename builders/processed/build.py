@@ -1,16 +1,15 @@
-"""ProcessedPhotos: any labelled photos, each under one or every class of a processing parameter, with exact labels.
+"""Builds of processed photos: each photo in one or every class of a processing parameter, with exact labels.
 
-Two ways to the same rows: ``build_processed`` writes Parquet shards that resume and end in a folder that
-``load_dataset`` reads; ``ProcessedPhotos`` is a ``datasets`` builder for use from Python.
+``build_processed`` writes a folder of Parquet shards that ``load_dataset`` reads, and resumes. ``ProcessedPhotos`` is a
+``datasets`` builder for use from Python. Both make the same rows.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,61 +18,63 @@ import numpy as np
 from datasets import Features
 
 from builders.dataset import (
-    SAMPLE_BYTES,
     Build,
+    BuildOptions,
     Card,
     RowsBuilder,
     ShardJob,
     SplitShards,
-    estimate_space,
+    build_data_set,
     finish_folder,
     item_ranges,
-    items_per_shard,
     pixel_rights,
-    prepare_folder,
-    require_space,
     source_datasets,
-    write_splits,
 )
-from builders.errors import DataError
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, codec_canary
 from builders.processed.assignment import Assignment, correlation_of, expected_counts
 from builders.processed.rows import ProcessedRows, ProcessingSettings, processed_features
-from builders.splits import cramers_v
+from builders.splits import GivenSplits, GroupKind, cramers_v, split_guard
 from builders.untrusted import read_table
 
 
 @dataclass(frozen=True)
 class Association:
-    """Cramer's V of semantic class and processing in one split."""
+    """Association (Cramer's V) of semantic class and processing in one split."""
 
     config: str
     split: str
     rows: int
+    """Rows with a semantic class."""
     measured: float
     """Bias-corrected (Bergsma 2013), 0 to 1."""
     expected: float
-    """Of the table that the settings give on average."""
+    """V of the table that the settings give on average."""
 
 
 def associations(
     folder: Path, splits: Sequence[SplitShards], settings: ProcessingSettings, label_names: Sequence[str]
 ) -> list[Association]:
-    """One for each split of a config; none where the assignment is not correlated.
+    """The association in each split of a config; empty if the assignment is not correlated.
+
+    Args:
+        folder: of the data set.
+        splits: written splits of all configs.
+        settings: of the config.
+        label_names: names of the semantic classes.
 
     Raises:
         DataError: a file cannot be read.
     """
     if correlation_of(settings.assignment) is None:
         return []
-    own = settings.own_classes(label_names)
-    found = []
+    tied = settings.tied_classes(label_names)
+    measured = []
     for split in (s for s in splits if s.config == settings.parameter):
         counts = joint_counts(folder, split, settings.parameter, len(label_names))
         if counts.any():
-            expected = expected_counts(counts.sum(axis=1), own, counts.shape[1], settings.assignment)
-            found.append(
+            expected = expected_counts(counts.sum(axis=1), tied, counts.shape[1], settings.assignment)
+            measured.append(
                 Association(
                     split.config,
                     split.split,
@@ -82,7 +83,7 @@ def associations(
                     cramers_v(expected, corrected=False),
                 )
             )
-    return found
+    return measured
 
 
 def joint_counts(folder: Path, split: SplitShards, parameter: str, labels: int) -> np.ndarray:
@@ -91,34 +92,34 @@ def joint_counts(folder: Path, split: SplitShards, parameter: str, labels: int) 
     counts = np.zeros(labels * classes, dtype=np.int64)
     for shard in split.shards:
         table = read_table(folder / shard.file, ["label", parameter])
-        shows, code = (table.column(name).to_numpy().astype(np.int64) for name in ("label", parameter))
-        kept = shows >= 0
-        counts += np.bincount(shows[kept] * classes + code[kept], minlength=len(counts))
+        labels_here, codes = (table.column(name).to_numpy().astype(np.int64) for name in ("label", parameter))
+        labelled = labels_here >= 0
+        counts += np.bincount(labels_here[labelled] * classes + codes[labelled], minlength=len(counts))
     return counts.reshape(labels, classes)
 
 
 PHOTOS_PER_RANGE = 256
-"""Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``: what ``num_proc`` can hand out."""
+"""Photos of one ``gen_kwargs`` shard of ``ProcessedPhotos``, the unit of work of ``num_proc``."""
 
 
 @dataclass
 class ProcessedPhotosConfig(datasets.BuilderConfig):
-    """Which photos, and what is done to them."""
+    """The photos, and how they are processed; ``name`` is the parameter."""
 
     source: str | PhotoSet = ""
     """A data specification (``folder:PATH``, ``imagenet:PATH``, ``hub:REPO``, ...) or the photos themselves."""
     assignment: Assignment = "uniform"
-    """As ``build_processed``."""
+    """As in ``build_processed``."""
     seed: int = 0
-    """Of the random scale of ``interpolation``."""
+    """Seed of the random scale of ``interpolation``."""
     assignment_seed: int = 0
-    """Of what the assignment draws."""
+    """Seed of the assignment."""
     split_seed: int = 0
-    """Of the train/val split, where the source brings none."""
+    """Seed of the train/val split, if the source has none."""
 
     @property
     def settings(self) -> ProcessingSettings:
-        """``name`` is the parameter."""
+        """Settings of the rows."""
         return ProcessingSettings(self.name, self.assignment, self.seed, self.assignment_seed)
 
     def photos(self) -> PhotoSet:
@@ -128,10 +129,10 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
         return self.source if isinstance(self.source, PhotoSet) else open_photos(self.source, self.split_seed)
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
-        """Name of the cache folder: it changes with the photos, not with the way they are spelled."""
+        """Name of the cache folder. It depends on the photos, not on the spelling of ``source``."""
         canary = codec_canary(ALL_PARAMETERS[self.name].processings)
-        described = [self.settings.described(), self.photos().ids_hash(), canary]
-        return f"{self.name}-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
+        contents = [self.settings.described(), self.photos().ids_hash(), canary]
+        return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
 
 class ProcessedPhotos(RowsBuilder):
@@ -185,91 +186,61 @@ def build_processed(
     fresh: bool = False,
     ignore_space: bool = False,
     sizes: Mapping[str, int] | None = None,
+    guarded_by: Collection[GroupKind] = (),
     progress: bool = True,
 ) -> Build:
     """Write a data set folder with one config per parameter; a build that was killed goes on where it was.
 
     Args:
-        photos: what to process.
+        photos: the photos to process.
         output: folder of the data set.
         parameters: names in ``ALL_PARAMETERS``; the first is the default config.
-        assignment: which classes each photo gets: ``uniform``, ``every``, ``study``, ``correlated:P`` or
+        assignment: the classes of each photo: ``uniform``, ``every``, ``study``, ``correlated:P`` or
             ``correlated-classes:P`` (``builders.processed.assignment.Assignment``).
         seed: of the random scale of ``interpolation``.
-        assignment_seed: of what the assignment draws.
+        assignment_seed: of the random draw of the assignment.
         lossless: store decoded pixels as PNG instead of the processed files.
         workers: processes.
         license: of the source photos, an identifier of the Hub's list.
         fresh: replace a build of other settings in ``output``.
-        sizes: photos per shard by ``config/split``, as another build had them; measured on a sample by default.
+        sizes: photos per shard by ``config/split``, from another build; measured on a sample by default.
+        guarded_by: what photos of different splits should not share; ``build.json`` counts the groups that do. Empty
+            by default: the splits of ImageNet, iNaturalist and of a folder are taken as they are, twins included.
         ignore_space: start although the estimate says that the disk is too small.
-        progress: bars, where stderr is a terminal.
+        progress: show bars, if stderr is a terminal, and an estimate.
 
     Raises:
         UsageError: an unknown name, or ``output`` holds another build.
         DataError: not enough space, or no photo could be processed.
     """
     settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
-    planned = planned_processed(
-        photos,
-        output,
-        settings,
-        workers=workers,
-        fresh=fresh,
-        ignore_space=ignore_space,
+    options = BuildOptions(output, workers, fresh, ignore_space, progress)
+    guard = split_guard(photos, guarded_by, workers=workers)
+    return build_data_set(
+        processed_jobs(photos, output, settings),
+        options,
+        partial(_finish, photos, output, settings, license, guard),
+        name=photos.name,
+        item="photo could be processed",
         sizes=sizes,
-        progress=progress,
     )
-    features = {job.config: job.features for job in planned}
-    used = {f"{job.config}/{job.split}": job.items_per_shard for job in planned}
-    splits = write_splits(planned, workers=workers, progress=progress)
-    return _finish(photos, output, splits, features, settings, license, used)
 
 
-def planned_processed(
-    photos: PhotoSet,
-    output: Path,
-    settings: Sequence[ProcessingSettings],
-    *,
-    workers: int = 1,
-    fresh: bool = False,
-    ignore_space: bool = False,
-    sizes: Mapping[str, int] | None = None,
-    progress: bool = True,
-) -> list[ShardJob]:
-    """The shards of a build, cut; arguments and errors as in ``build_processed``. Where all sizes are given nothing is
-    measured, and space is not looked at."""
-    prepare_folder(output, [s.parameter for s in settings], fresh=fresh)
+def processed_jobs(photos: PhotoSet, output: Path, settings: Sequence[ProcessingSettings]) -> list[ShardJob]:
+    """The splits of each config that ``build_processed`` writes, not yet cut into shards."""
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
-    jobs = [
+    return [
         processed_job(photos, split, s, features[s.parameter], output)
         for s in settings
         for split in SPLITS
         if len(photos.indices(split))
     ]
-    known = dict(sizes or {})
-    if any(f"{job.config}/{job.split}" not in known for job in jobs):
-        estimates = [estimate_space(job, keep_bytes=SAMPLE_BYTES // len(jobs)) for job in jobs]
-        total = sum(estimate.total_bytes for estimate in estimates)
-        if progress:
-            each = sum(e.seconds_per_item * len(j.ids) for e, j in zip(estimates, jobs, strict=True))
-            print(
-                f"about {total / 1e6:,.0f} MB and {each / max(workers, 1) / 60:.0f} minutes on {workers} workers, "
-                "measured on a sample",
-                file=sys.stderr,
-            )
-        if not ignore_space:
-            require_space(output, total)
-        for job, estimate in zip(jobs, estimates, strict=True):
-            known.setdefault(f"{job.config}/{job.split}", items_per_shard(estimate.bytes_per_item, len(job.ids)))
-        jobs = [estimate.job for estimate in estimates]
-    return [dataclasses.replace(job, items_per_shard=known[f"{job.config}/{job.split}"]) for job in jobs]
 
 
 def processed_job(
     photos: PhotoSet, split: str, settings: ProcessingSettings, features: Features, output: Path
 ) -> ShardJob:
-    """The shards of one split under one parameter."""
+    """The job of one split under one parameter."""
     rows = ProcessedRows.of(photos, split, settings)
     return ShardJob(
         output=output,
@@ -289,22 +260,19 @@ def processed_job(
 def _finish(
     photos: PhotoSet,
     output: Path,
-    splits: list[SplitShards],
-    features: dict[str, Features],
-    settings: list[ProcessingSettings],
+    settings: Sequence[ProcessingSettings],
     license: str,
-    sizes: dict[str, int],
+    guard: GivenSplits | None,
+    splits: Sequence[SplitShards],
+    sizes: Mapping[str, int],
 ) -> Build:
-    if not any(split.rows for split in splits):
-        reason = next((f.reason for split in splits for f in split.failures), "none was given")
-        raise DataError(f"{photos.name}: not one photo could be processed (the first: {reason})")
     source = photos.name.split(":", 1)[-1]
     rights = pixel_rights(photos)
     return finish_folder(
         output,
         kind="processed",
         splits=splits,
-        features=features,
+        features={s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings},
         default=settings[0].parameter,
         card=Card(
             template="processed_photos.md.jinja",
@@ -326,7 +294,8 @@ def _finish(
             "ids_hash": photos.ids_hash(),
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
             "settings": [s.described() for s in settings],
-            "items_per_shard": sizes,
+            "items_per_shard": dict(sizes),
+            **({} if guard is None else {"groups on several sides": guard.straddling}),
         },
         pixels=rights,
     )

@@ -8,30 +8,29 @@ from functools import partial
 from pathlib import Path
 
 from builders.cli import Parser
-from builders.dataset import ShardJob, summary
+from builders.dataset import BuildOptions, ShardJob, add_build_options, plan_shards, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
-from builders.processed.build import build_processed, planned_processed
+from builders.processed.build import build_processed, processed_jobs
 from builders.processed.rows import ProcessingSettings
-from builders.processes import default_workers
 
 _ALL = "all"
 
 
 def imagenet() -> Parser:
-    """ImageNet-1k in any of the forms that people have."""
+    """Parser of ``camtrace build imagenet``."""
     return _parser("imagenet", "folder with train/ and val/, or with the official tars, or hub:ILSVRC/imagenet-1k")
 
 
 def inat2018() -> Parser:
-    """iNaturalist 2018 in the official or the torchvision layout."""
+    """Parser of ``camtrace build inat2018``."""
     return _parser("inat2018", "folder with train2018.json and val2018.json, or torchvision's 2018/ layout")
 
 
 def folder() -> Parser:
-    """Any labelled folder, or any other data specification."""
+    """Parser of ``camtrace build folder``, which also takes any data specification."""
     return _parser("folder", "folder of class folders, or any data specification such as hub:REPO")
 
 
@@ -54,7 +53,7 @@ def parse_parameters(text: str) -> tuple[str, ...]:
 
 
 def _run(kind: str, arguments: argparse.Namespace) -> int:
-    parameters = _checked(arguments)
+    parameters = _check_options(arguments)
     photos = _photos(kind, arguments)
     if arguments.recipe:
         from builders.processed.recipe import rebuild
@@ -82,8 +81,8 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
 
 
 def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
-    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
-    parameters = _checked(arguments)
+    """The jobs of the command, for ranks of a cluster that write a part of them (``builders.dataset.ShardWork``)."""
+    parameters = _check_options(arguments)
     if arguments.recipe:
         raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
     settings = [
@@ -91,11 +90,15 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
         for p in parameters
     ]
     photos = _photos(kind, arguments)
-    return planned_processed(photos, arguments.output, settings, ignore_space=True, sizes=sizes, progress=False)
+    return plan_shards(
+        processed_jobs(photos, arguments.output, settings),
+        BuildOptions(arguments.output, ignore_space=True, progress=False),
+        sizes=sizes,
+    )
 
 
-def _checked(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The parameters that were asked for; raises ``UsageError`` for what is out of its range."""
+def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The requested parameters. Raises ``UsageError`` for an option out of range."""
     if arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     if arguments.limit is not None and arguments.limit < 1:
@@ -113,8 +116,8 @@ def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
     from builders.data_specs import KINDS, open_photos
 
-    named = source.partition(":")[0] in KINDS and not Path(source).exists()
-    return open_photos(source if named else f"{kind}:{source}", split_seed)
+    is_spec = source.partition(":")[0] in KINDS and not Path(source).exists()
+    return open_photos(source if is_spec else f"{kind}:{source}", split_seed)
 
 
 def _parser(kind: str, source_help: str) -> Parser:
@@ -124,7 +127,7 @@ def _parser(kind: str, source_help: str) -> Parser:
         "A run that was stopped goes on where it was: run the same command again.",
     )
     parser.add_argument("--source", required=True, help=source_help)
-    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    add_build_options(parser)
     parser.add_argument(
         "--parameter",
         default="jpeg",
@@ -148,10 +151,7 @@ def _parser(kind: str, source_help: str) -> Parser:
     parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
     parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
     parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
     parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
-    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
-    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
     parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))

@@ -1,7 +1,7 @@
-"""Recipes: a build without its pixels, and the same build again, bit for bit, from a copy of the photos.
+"""Recipes: a build without its pixels, and an identical build from a recipe and a copy of the photos.
 
-A recipe has the rows of its build without the image, with the SHA-256 of each image instead; its ``build.json`` holds
-the settings, the codec canary and the hash of every file of the build.
+The rows of a recipe are the rows of its build with the SHA-256 of each image instead of the image. Its ``build.json``
+has the settings, the codec canary and the hash of every file of the build.
 """
 
 from __future__ import annotations
@@ -29,25 +29,27 @@ from builders.dataset import (
     source_datasets,
     write_shards,
 )
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
 from builders.processed.rows import settings_of
-from builders.untrusted import describe_error, from_hub, read_table
+from builders.sources import DatasetRepo
+from builders.untrusted import describe_error, read_table
 
 RECIPE_FOLDER = ".recipe"
-"""Where ``publish`` writes the recipe of a build: inside its folder, neither loaded nor uploaded with it."""
+"""Folder inside a build where ``publish`` writes its recipe; it is neither loaded nor uploaded with the build."""
 
 SHARDS_PER_RECIPE_SHARD = 50
-"""A row without its image is about 200 bytes, so many shards of a build make one of its recipe."""
+"""Shards of a build that make one shard of its recipe: a row without its image has about 200 bytes."""
 
 
 @dataclass(frozen=True)
 class RecipeRows:
-    """The rows of one shard of a build, without pixels."""
+    """Makes the rows of a recipe, by the shard of the build."""
 
     folder: Path
+    """Of the build."""
     files: tuple[str, ...]
 
     def __call__(self, item: int) -> Iterator[dict[str, Any]]:
@@ -74,8 +76,8 @@ def write_recipe(folder: Path, output: Path) -> Build:
         files = tuple(shard.file for shard in split.shards)
         if split.config not in features:
             schema = Features.from_arrow_schema(pq.read_schema(folder / files[0]))
-            without = {name: feature for name, feature in schema.items() if name != "image"}
-            features[split.config] = Features({**without, "image_sha256": Value("string")})
+            columns = {name: feature for name, feature in schema.items() if name != "image"}
+            features[split.config] = Features({**columns, "image_sha256": Value("string")})
         job = ShardJob(
             output=output,
             config=split.config,
@@ -108,23 +110,23 @@ def write_recipe(folder: Path, output: Path) -> Build:
 
 
 def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, any_codec: bool = False) -> Build:
-    """Build what a recipe describes, from a copy of its photos, and verify every image.
+    """Build the data set of a recipe from a copy of its photos, and verify every image.
 
     Args:
         recipe: a recipe folder, or ``namespace/name[@revision]`` on the Hub.
-        photos: the source, opened as it was for the original build.
+        photos: the source, opened as for the original build.
         output: folder of the data set.
         workers: processes.
-        any_codec: build although the codecs here make other pixels; hashes are then not compared.
+        any_codec: build even if the installed codecs make other pixels; hashes are then not compared.
 
     Raises:
-        DataError: not a recipe, photos are missing, the codecs differ, or an image came out different.
+        DataError: it is not a recipe, photos are missing, the codecs differ, or an image is different.
     """
-    folder = fetch_recipe(recipe)
+    folder = DatasetRepo.parse(recipe).download()
     described = read_build(folder)
     if described.kind != "recipe":
         raise DataError(f"{recipe}: not a recipe but a build of kind {described.kind!r}")
-    with _of_our_form(recipe):
+    with _recipe_errors(recipe):
         made_with = {name: described.recipe["codec"][name] for name in ("canary", "pillow", "libjpeg_turbo")}
         settings = [settings_of(s) for s in described.recipe["settings"]]
         sizes = {str(k): int(v) for k, v in described.recipe["items_per_shard"].items()}
@@ -132,13 +134,13 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
         if any(size < 1 for size in sizes.values()):
             raise ValueError("a shard of no items")
     if made_with["canary"] != codec_canary() and not any_codec:
-        here = codec_versions()
+        installed = codec_versions()
         raise DataError(
             f"{recipe}: made with Pillow {made_with['pillow']} and libjpeg-turbo {made_with['libjpeg_turbo']}, which "
-            f"give other pixels than Pillow {here['pillow']} and libjpeg-turbo {here['libjpeg_turbo']} here: install "
-            "those, or say --any-codec for a build that is not the same"
+            f"give other pixels than Pillow {installed['pillow']} and libjpeg-turbo {installed['libjpeg_turbo']} here: "
+            "install those, or say --any-codec for a build that is not the same"
         )
-    with _of_our_form(recipe):
+    with _recipe_errors(recipe):
         source = _photos_of(folder, described, photos)
     build = build_processed(
         source,
@@ -152,54 +154,31 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
         workers=workers,
     )
     if not any_codec:
-        with _of_our_form(recipe):
+        with _recipe_errors(recipe):
             _verify(folder, described, output, build)
     return build
 
 
 @contextlib.contextmanager
-def _of_our_form(recipe: str) -> Iterator[None]:
-    """What a stranger's recipe lacks is one sentence."""
+def _recipe_errors(recipe: str) -> Iterator[None]:
+    """Turn errors of an untrusted recipe into a ``DataError``."""
     try:
         yield
     except (AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
-        raise DataError(f"{recipe}: not a recipe of our form ({describe_error(error)})") from None
-
-
-def fetch_recipe(recipe: str) -> Path:
-    """The folder of a recipe: itself, or downloaded from the Hub.
-
-    Raises:
-        DataError: there is none.
-    """
-    if Path(recipe).is_dir():
-        return Path(recipe)
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    repo, _, revision = recipe.partition("@")
-    try:
-        with from_hub():
-            return Path(huggingface_hub.snapshot_download(repo, repo_type="dataset", revision=revision or None))
-    except HFValidationError:
-        raise UsageError(f"{recipe}: neither a folder here nor a repository name") from None
-    except (HfHubHTTPError, OSError) as error:
-        raise DataError(f"{recipe}: cannot be had from the Hub ({type(error).__name__})") from None
+        raise DataError(f"{recipe}: not a recipe of camtrace ({describe_error(error)})") from None
 
 
 def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> PhotoSet:
-    """The photos that the original build was given, those it could not use included."""
-    wanted = {
-        failure["id"] for split in described.recipe["build"] for s in split["shards"] for failure in s["failures"]
-    }
+    """The photos of the original build, including those that it could not use."""
+    ids = {failure["id"] for split in described.recipe["build"] for s in split["shards"] for failure in s["failures"]}
     for split in described.splits:
         for shard in split.shards:
-            wanted.update(read_table(folder / shard.file, ["photo_id"]).column(0).to_pylist())
-    chosen = photos.select(np.flatnonzero([photo_id in wanted for photo_id in photos.ids]))
-    if len(chosen) < len(wanted):
-        example = min(wanted - set(chosen.ids))
+            ids.update(read_table(folder / shard.file, ["photo_id"]).column(0).to_pylist())
+    chosen = photos.select(np.flatnonzero([photo_id in ids for photo_id in photos.ids]))
+    if len(chosen) < len(ids):
+        example = min(ids - set(chosen.ids))
         raise DataError(
-            f"{photos.name}: {len(wanted) - len(chosen)} of the recipe's {len(wanted)} photos are not there "
+            f"{photos.name}: {len(ids) - len(chosen)} of the recipe's {len(ids)} photos are not there "
             f"(for example {example}); is this the same source, in the same layout?"
         )
     if chosen.ids_hash() != described.recipe["ids_hash"]:
@@ -208,7 +187,7 @@ def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> PhotoSet:
 
 
 def _verify(folder: Path, described: Build, output: Path, build: Build) -> None:
-    """Equal files, or at least equal images: another pyarrow may pack the same bytes in another way."""
+    """Compare files, and rows where files differ: another version of pyarrow may write the same rows differently."""
     original = {s["file"]: s["sha256"] for split in described.recipe["build"] for s in split["shards"]}
     for split in build.splits:
         if all(original.get(shard.file) == shard.sha256 for shard in split.shards):
@@ -216,14 +195,15 @@ def _verify(folder: Path, described: Build, output: Path, build: Build) -> None:
         parts = next(s for s in described.splits if (s.config, s.split) == (split.config, split.split))
         expected = [row for shard in parts.shards for row in read_table(folder / shard.file).to_pylist()]
         rows = RecipeRows(output, tuple(shard.file for shard in split.shards))
-        made = [row for item in range(len(rows.files)) for row in rows(item)]
-        _compare(expected, made, f"{split.config}/{split.split}")
+        actual = [row for item in range(len(rows.files)) for row in rows(item)]
+        _compare(expected, actual, f"{split.config}/{split.split}")
 
 
-def _compare(expected: list[Mapping[str, Any]], made: list[dict[str, Any]], where: str) -> None:
-    if len(expected) != len(made):
-        raise DataError(f"{where}: {len(made)} rows, the recipe has {len(expected)}; see failures.jsonl")
-    for one, other in zip(expected, made, strict=True):
-        if one != other:
-            what = "the source file differs" if one["source_sha256"] != other["source_sha256"] else "the image differs"
-            raise DataError(f"{where}: {one['photo_id']} is not as in the recipe: {what}")
+def _compare(expected: list[Mapping[str, Any]], actual: list[dict[str, Any]], where: str) -> None:
+    if len(expected) != len(actual):
+        raise DataError(f"{where}: {len(actual)} rows, the recipe has {len(expected)}; see failures.jsonl")
+    for row, actual_row in zip(expected, actual, strict=True):
+        if row != actual_row:
+            is_source = row["source_sha256"] != actual_row["source_sha256"]
+            what = "the source file differs" if is_source else "the image differs"
+            raise DataError(f"{where}: {row['photo_id']} is not as in the recipe: {what}")

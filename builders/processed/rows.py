@@ -1,4 +1,4 @@
-"""The rows of processed photos: from the bytes of one photo to its classes, labels and files."""
+"""Rows of processed photos: the files, classes and labels that are made from one photo."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from builders.pixels import (
     read_jpeg_header,
     request,
 )
-from builders.processed.assignment import NO_OWN, Assignment, classes_by_hash, classes_of, correlation_of
+from builders.processed.assignment import UNTIED, Assignment, classes_of, correlation_of, tied_classes
 
 PNG_LEVEL = 3
-"""Of zlib: photos gain a few percent more at 9, at several times the time."""
+"""Compression level of zlib: level 9 saves a few percent more and takes several times as long."""
 
 
 @dataclass(frozen=True)
 class ProcessingSettings:
-    """What decides the rows, apart from the photos."""
+    """Settings that determine the rows, apart from the photos."""
 
     parameter: str = "jpeg"
     """One of ``ALL_PARAMETERS``."""
     assignment: Assignment = "uniform"
     seed: int = 0
-    """Of the random scale of ``interpolation``; the benchmark's ``--seed``."""
+    """Seed of the random scale of ``interpolation``; the benchmark's ``--seed``."""
     assignment_seed: int = 0
-    """Of what the assignment draws; the benchmark's probe uses 0..9."""
+    """Seed of the assignment; the benchmark's probe uses 0..9."""
     lossless: bool = False
-    """Images are the pixels of the processed files, as PNG: for encoders elsewhere, whose decoders may differ."""
+    """Store the pixels of the processed files as PNG, for encoders in other programs, whose decoders may differ."""
 
     def __post_init__(self) -> None:
         if self.parameter not in ALL_PARAMETERS:
@@ -48,20 +48,22 @@ class ProcessingSettings:
         correlation_of(self.assignment)
 
     def every(self, split: str) -> bool:
-        """Whether each photo of a split is in every class."""
+        """Whether photos of a split are in every class."""
         return self.assignment == "every" or (self.assignment == "study" and split != "train")
 
-    def own_classes(self, label_names: Sequence[str]) -> np.ndarray:
-        """int64 [semantic classes], as ``assignment.own_classes``."""
-        return classes_by_hash(label_names, ALL_PARAMETERS[self.parameter], self.assignment, self.assignment_seed)
+    def tied_classes(self, label_names: Sequence[str]) -> np.ndarray:
+        """The processing tied to each semantic class: int64 [semantic classes], see ``assignment.tied_classes``."""
+        return tied_classes(label_names, ALL_PARAMETERS[self.parameter], self.assignment, self.assignment_seed)
 
-    def classes_of(self, photo_id: str, *, every: bool, own: int = NO_OWN) -> Sequence[int]:
-        """Which classes a photo gets, as ``assignment.classes_of``."""
+    def classes_of(self, photo_id: str, *, every: bool, tied_class: int = UNTIED) -> Sequence[int]:
+        """The classes of a photo, see ``assignment.classes_of``."""
         parameter = ALL_PARAMETERS[self.parameter]
-        return classes_of(photo_id, parameter, self.assignment, self.assignment_seed, every=every, own=own)
+        return classes_of(
+            photo_id, parameter, self.assignment, self.assignment_seed, every=every, tied_class=tied_class
+        )
 
     def described(self) -> dict[str, Any]:
-        """JSON values for a recipe; what was not there before is left out where it is not used.
+        """JSON values for a recipe. Later settings are left out at their defaults, so that older hashes stay.
 
         >>> ProcessingSettings("jpeg").described()
         {'parameter': 'jpeg', 'assignment': 'uniform', 'seed': 0, 'assignment_seed': 0}
@@ -72,7 +74,7 @@ class ProcessingSettings:
 
 @dataclass(frozen=True)
 class ProcessedRows:
-    """The rows of each photo: a picklable function of the photo's position."""
+    """Makes the rows of each photo, by the photo's position. Picklable."""
 
     source: PhotoSource
     rows: np.ndarray
@@ -82,8 +84,9 @@ class ProcessedRows:
     """int32 [photos], ``None`` for unlabelled photos."""
     settings: ProcessingSettings
     every: bool
-    own: np.ndarray
-    """int64 [semantic classes], the processing of each one's own (``classes_by_hash``)."""
+    """Whether each photo is in every class."""
+    tied: np.ndarray
+    """int64 [semantic classes], the processing tied to each (``tied_classes``)."""
 
     @classmethod
     def of(cls, photos: PhotoSet, split: str, settings: ProcessingSettings) -> ProcessedRows:
@@ -96,22 +99,22 @@ class ProcessedRows:
             labels=photos.labels.values[at] if photos.labels.names else None,
             settings=settings,
             every=settings.every(split),
-            own=settings.own_classes(photos.labels.names),
+            tied=settings.tied_classes(photos.labels.names),
         )
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def name(self, item: int) -> str:
-        """Of a photo: its id."""
+        """The id of a photo."""
         return self.ids[item]
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
-        """Rows of photo ``item``: one, or one per class in the order of the classes. Raises ``PhotoError``."""
+        """The rows of photo ``item``: one, or one per class in the order of the classes. Raises ``PhotoError``."""
         data = self.source.read(int(self.rows[item]))
         label = UNLABELLED if self.labels is None else int(self.labels[item])
-        own = NO_OWN if label == UNLABELLED else int(self.own[label])
-        rows = processed_rows(data, self.ids[item], self.settings, self.every, own)
+        tied_class = UNTIED if label == UNLABELLED else int(self.tied[label])
+        rows = processed_rows(data, self.ids[item], self.settings, self.every, tied_class)
         if self.labels is not None:
             for row in rows:
                 row["label"] = label
@@ -119,16 +122,16 @@ class ProcessedRows:
 
 
 def processed_rows(
-    data: bytes, photo_id: str, settings: ProcessingSettings, every: bool, own: int = NO_OWN
+    data: bytes, photo_id: str, settings: ProcessingSettings, every: bool, tied_class: int = UNTIED
 ) -> list[dict[str, Any]]:
     """The rows of one photo without its semantic label. The photo is decoded once.
 
     Args:
         data: the photo's file.
         photo_id: its identity.
-        settings: what is done.
-        every: whether it is wanted in every class.
-        own: the processing of its semantic class's own, where the assignment is correlated.
+        settings: parameter, assignment and seeds.
+        every: whether to make the photo in every class.
+        tied_class: the processing tied to the photo's semantic class, for correlated assignments.
 
     Raises:
         PhotoError: the bytes cannot be decoded, or a processing has no result.
@@ -142,7 +145,7 @@ def processed_rows(
         "source_subsampling": header.subsampling if header else None,
     }
     rows: list[dict[str, Any]] = []
-    for code in settings.classes_of(photo_id, every=every, own=own):
+    for code in settings.classes_of(photo_id, every=every, tied_class=tied_class):
         encoded = processed_file(image, parameter.made_by[code], photo_id, settings.seed)
         width, height = request(parameter.made_by[code], image.size, photo_id, settings.seed).size
         name = file_name(photo_id, parameter, code)
@@ -163,7 +166,7 @@ def processed_rows(
 
 
 def png_of(encoded: bytes) -> bytes:
-    """The pixels that our decoder makes of a processed file, as PNG.
+    """The decoded pixels of a processed file, as PNG.
 
     >>> import PIL.Image
     >>> from builders.pixels import PROCESSINGS
@@ -196,7 +199,7 @@ def processed_features(parameter_name: str, label_names: Sequence[str]) -> Featu
 
 
 def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
-    """The settings that ``asdict`` described in a recipe; the mapping is untrusted.
+    """The settings in a recipe, from ``ProcessingSettings.described``; the mapping is untrusted.
 
     Raises:
         UsageError: an unknown parameter or assignment.
@@ -211,7 +214,7 @@ def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
 
 
 def file_name(photo_id: str, parameter: Parameter, code: int) -> str:
-    """Name of an image in its cell: flat, and telling.
+    """File name of an image in its cell: the photo's id without folders, and the class.
 
     >>> file_name("train/dog/03.png", ALL_PARAMETERS["sharpening"], 1)
     'train_dog_03.png.x2.jpg'

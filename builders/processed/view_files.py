@@ -1,9 +1,9 @@
 """Views as files that are made when they are opened: ``camtrace-view://<set>/<row>-<class>.jpg`` for fsspec.
 
-A column of such addresses is an ordinary ``datasets.Image`` column: whatever the library does with images in files
-(decode, format, transform, map, embed, save) it does with views. An address says nothing without the set that it
-belongs to, which lives in this process, in processes forked from it, and, where the photos are in files, in a private
-folder that spawned ones read.
+A column of such addresses is an ordinary ``datasets.Image`` column, so all functions of the library for images in files
+(decode, format, transform, map, embed, save) work with views. An address needs the set that it belongs to. The set is
+in the memory of this process and of processes forked from it; if its photos are in files, it is also in a private
+folder, which spawned processes read.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from builders.untrusted import read_image_cell
 
 @dataclass(frozen=True)
 class AllowedFolders:
-    """Reads image cells: their bytes, or a regular file in one of the folders."""
+    """Reads image cells: their bytes, or a regular file in an allowed folder."""
 
     folders: tuple[str, ...]
     named: bool
-    """Whether the user said the folder."""
+    """Whether the user named a folder."""
 
     def read(self, cell: Any) -> bytes:
         """The file of a cell. Raises ``PhotoError``: neither bytes nor such a file."""
@@ -50,19 +50,19 @@ class AllowedFolders:
 
 
 def allowed_folders(dataset: Any, folder: str | os.PathLike[str] | None) -> AllowedFolders:
-    """The folders of a data set.
+    """The folders whose files rows of a data set may name.
 
     Args:
         dataset: a ``datasets.Dataset`` or ``IterableDataset``.
-        folder: where the user says that its files are.
+        folder: folder of its files, named by the user.
 
     Raises:
         UsageError: there is no such folder.
     """
     if folder is not None and not Path(folder).expanduser().is_dir():
         raise UsageError(f"folder={os.fspath(folder)}: there is no such folder")
-    said = [] if folder is None else [os.path.realpath(Path(folder).expanduser())]
-    return AllowedFolders((*said, *_arrow_folders(dataset), *_kept(dataset)), folder is not None)
+    named = [] if folder is None else [os.path.realpath(Path(folder).expanduser())]
+    return AllowedFolders((*named, *_arrow_folders(dataset), *_hub_folders(dataset)), folder is not None)
 
 
 def _arrow_folders(dataset: Any) -> Iterator[str]:
@@ -71,30 +71,30 @@ def _arrow_folders(dataset: Any) -> Iterator[str]:
         yield os.path.dirname(os.path.realpath(file["filename"]))
 
 
-def _kept(dataset: Any) -> Iterator[str]:
-    """What the clients of the Hub keep of it: its repository by name, and files and archives that were downloaded."""
+def _hub_folders(dataset: Any) -> Iterator[str]:
+    """Caches of the Hub's clients: the repository of the data set by name, and downloaded files and archives."""
     from datasets import config
     from huggingface_hub import constants
 
     name = str(dataset.info.dataset_name or "")
-    kept = Path(constants.HF_HUB_CACHE)
-    if name and kept.is_dir():
-        yield from (str(path) for path in kept.glob("datasets--*") if path.name.rpartition("--")[2] == name)
+    cache = Path(constants.HF_HUB_CACHE)
+    if name and cache.is_dir():
+        yield from (str(path) for path in cache.glob("datasets--*") if path.name.rpartition("--")[2] == name)
     yield from (str(config.DOWNLOADED_DATASETS_PATH), str(config.EXTRACTED_DATASETS_PATH))
 
 
 PROTOCOL = "camtrace-view"
 
 WRITTEN_OUT = "with_processing(..., decode=False).map(dict).with_format(None)"
-"""How views become rows that hold their bytes."""
+"""The code that turns views into rows with their bytes, for messages."""
 
 MAX_DECODED = 2
-"""Decoded photos that are kept for their next view: classes of one photo lie side by side."""
+"""Decoded photos that are cached for their next view: views of one photo are adjacent rows."""
 
 
 @dataclass(frozen=True)
 class ViewSet:
-    """What makes the views of one wrapped data set. Picklable where its photos are."""
+    """Makes the views of one wrapped data set. Picklable if its photos are."""
 
     photos: Any
     """``datasets.Dataset`` with the image column alone, undecoded."""
@@ -108,7 +108,7 @@ class ViewSet:
         return ALL_PARAMETERS[self.settings.parameter]
 
     def original(self, row: int) -> bytes:
-        """The photo's own file. Raises ``PhotoError``."""
+        """The original file of a photo. Raises ``PhotoError``."""
         return cell_file(self.photos[row][self.image], self.files)
 
 
@@ -120,14 +120,14 @@ _sets: dict[str, ViewSet] = {}
 
 
 def share_views(views: ViewSet) -> str:
-    """Give a set of views its token: 16 hex digits that begin each of its addresses."""
+    """Register a set of views. Returns its token: 16 hex digits at the beginning of its addresses."""
     token = secrets.token_hex(8)
     _sets[token] = views
-    if views.photos.cache_files:  # in files: what is pickled names them; photos in memory would be copied
+    if views.photos.cache_files:  # a pickle names files; photos in memory would be copied
         sweep_scratch()
         folder = private_scratch()
         if folder is not None:
-            path = folder / f"{scratch_prefix()}{token}"  # of this process: what a killed one left is swept by the next
+            path = folder / f"{scratch_prefix()}{token}"  # a later process removes files of killed ones
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 pickle.dump(views, stream)
             atexit.register(_forget, path, os.getpid())
@@ -135,7 +135,7 @@ def share_views(views: ViewSet) -> str:
 
 
 def address(token: str, parameter: Parameter, row: int, code: int) -> str:
-    """Of one view.
+    """The address of one view.
 
     >>> address("0123456789abcdef", ALL_PARAMETERS["jpeg"], 7, 2)
     'camtrace-view://0123456789abcdef/7-2.jpg'
@@ -144,7 +144,7 @@ def address(token: str, parameter: Parameter, row: int, code: int) -> str:
 
 
 def cell_file(cell: Any, files: AllowedFolders) -> bytes:
-    """The file of an image cell: a view of another set, or what ``AllowedFolders`` reads. Raises ``PhotoError``."""
+    """The file of an image cell: a view of another set, or a file in an allowed folder. Raises ``PhotoError``."""
     path = cell.get("path") if isinstance(cell, dict) else None
     if isinstance(path, str) and path.startswith(f"{PROTOCOL}://") and cell.get("bytes") is None:
         return view_file(path)
@@ -155,7 +155,7 @@ def view_file(path: str) -> bytes:
     """The file at an address.
 
     Raises:
-        PhotoError: the address is of no set in this process, or its photo cannot be used.
+        PhotoError: the set of the address is not in this process, or the photo cannot be processed.
     """
     token, views, row, code = _parsed(path)
     made_by = views.parameter.made_by[code]
@@ -163,7 +163,7 @@ def view_file(path: str) -> bytes:
 
 
 def view_cell(path: str) -> dict[str, Any]:
-    """The image cell of the view at an address, as a build stores it. Raises: as ``view_file``."""
+    """The image cell of a view as a build stores it. Raises as ``view_file``."""
     _, views, row, code = _parsed(path)
     return {"bytes": view_file(path), "path": file_name(views.ids[row], views.parameter, code)}
 
@@ -183,17 +183,20 @@ def _decoded_photo(token: str, views: ViewSet, row: int) -> Any:
         if (token, row) in _decoded:
             _decoded.move_to_end((token, row))
             return _decoded[token, row]
-    made = decode_rgb(views.original(row))
+    image = decode_rgb(views.original(row))
     with _lock:
-        _decoded[token, row] = made
+        _decoded[token, row] = image
         while len(_decoded) > MAX_DECODED:
             _decoded.popitem(last=False)
-    return made
+    return image
 
 
 class ViewImage(datasets.Image):
-    """An image column of views. Images that a ``map`` reads and hands back unchanged stay views, as images in files of
-    this machine stay files: otherwise the library would encode them again, and the traces be gone."""
+    """An image column of views.
+
+    Images that a ``map`` returns unchanged stay views, as images in local files stay files. Otherwise the library would
+    encode them again, which destroys the traces.
+    """
 
     def decode_example(self, value: Any, token_per_repo_id: Any = None) -> Any:
         image = super().decode_example(value, token_per_repo_id)
@@ -209,7 +212,7 @@ class ViewImage(datasets.Image):
 
 
 class ViewFiles(fsspec.AbstractFileSystem):
-    """fsspec's face of the views: read only."""
+    """Views as a read-only file system of fsspec."""
 
     protocol = PROTOCOL
     cachable = False
@@ -241,7 +244,7 @@ def _set_of(token: str) -> ViewSet:
                 "the data set that this view belongs to is not in this process: call with_processing here, or save "
                 f"there what {WRITTEN_OUT} writes out"
             )
-        with open(path, "rb") as stream:  # written by share_views into a folder that only this user can write to
+        with open(path, "rb") as stream:  # written by share_views to a folder that only this user can write
             _sets[token] = pickle.load(stream)
     return _sets[token]
 

@@ -1,7 +1,7 @@
-"""``with_processing``: any loaded image data set under the classes of a parameter, without writing a copy of it.
+"""``with_processing``: a loaded image data set under the classes of a parameter, without writing a copy of it.
 
-Fourteen copies of ImageNet are two terabytes. The views made here have the same bytes, labels and ids as the data set
-that ``build_processed`` writes from the same photos, and the same pixels that the benchmark embeds.
+Fourteen copies of ImageNet take two terabytes. The views have the bytes, labels and ids of the data set that
+``build_processed`` writes from the same photos, and the pixels that the benchmark embeds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datasets.iterable_dataset import SkipExamplesIterable
 
 from builders.errors import UsageError, unknown_name
 from builders.pixels import ALL_PARAMETERS, Parameter
-from builders.processed.assignment import NO_OWN, Assignment, correlation_of
+from builders.processed.assignment import UNTIED, Assignment, correlation_of
 from builders.processed.rows import ProcessingSettings, processed_rows
 from builders.processed.view_files import (
     AllowedFolders,
@@ -42,12 +42,12 @@ COUNTABLE = frozenset(
         "FormattedExamplesIterable",
     }
 )
-"""Steps of a stream (``datasets.iterable_dataset``) that leave rows as many and in the order in which they are stored;
-a ``map`` over single rows does too."""
+"""Steps of a stream (``datasets.iterable_dataset``) that change neither the number nor the order of the rows. A ``map``
+over single rows changes neither, too."""
 
 
 class _InOrder(SkipExamplesIterable):
-    """All rows from the first on: one source, that no shuffling, worker or node divides."""
+    """All rows as one source, which shuffling, workers and nodes do not divide."""
 
     @property
     def num_shards(self) -> int:
@@ -61,16 +61,16 @@ class _InOrder(SkipExamplesIterable):
 
 
 def numbered(stream: Any) -> Any:
-    """A stream whose rows can be told by their number, and still can after ``shuffle``, in workers and on nodes.
+    """A stream whose rows have known numbers, also after ``shuffle``, in workers and on nodes.
 
     Raises:
-        UsageError: it has been shuffled, sliced, filtered or divided, so that nobody knows the number of a row.
+        UsageError: the stream was shuffled, sliced, filtered or divided, so the numbers of its rows are unknown.
     """
     step = stream._ex_iterable
     while step is not None:
         kind = type(step).__name__
-        one_by_one = kind == "MappedExamplesIterable" and not step.batched
-        if kind not in COUNTABLE and not one_by_one:
+        is_row_map = kind == "MappedExamplesIterable" and not step.batched
+        if kind not in COUNTABLE and not is_row_map:
             raise UsageError(
                 f"the rows of this stream do not say their number ({kind}): name a column of ids (photo_id=), or "
                 "process first and shuffle, skip, take or filter then"
@@ -91,6 +91,7 @@ def numbered(stream: Any) -> Any:
 
 
 PhotoIds = str | Sequence[str] | None
+"""A column of ids, the ids themselves, or the default ids."""
 
 
 def with_processing(
@@ -107,38 +108,38 @@ def with_processing(
     decode: bool = True,
     folder: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """Wrap a loaded data set: its photos processed when they are asked for, with the class of each in a column.
+    """Wrap a loaded data set: photos are processed when they are read, and a new column has the class of each.
 
-    Ids of photos decide classes and random scales, so they must be those of the build to compare with. By default
-    they are those of ``hub:REPO``: ``<split>/<photo_id>`` from a column of that name, else ``<split>/<row number>``.
+    Ids of photos determine classes and random scales, so they must be the ids of the build to compare with. By default
+    they are the ids of ``hub:REPO``: ``<split>/<photo_id>`` from a column of that name, or ``<split>/<row number>``.
 
     Args:
         dataset: a ``datasets.Dataset``, ``IterableDataset``, or a dictionary of them by split.
         parameter: one of ``builders.pixels.parameters.ALL_PARAMETERS``; also the name of the new column.
         assignment: ``uniform`` gives each photo one class and keeps the length, ``every`` gives each photo in every
             class, classes of one photo side by side; ``study`` is uniform for train and every for other splits;
-            ``correlated:P`` and ``correlated-classes:P`` tie the class to what the photo shows, as a build does.
+            ``correlated:P`` and ``correlated-classes:P`` tie the class to the semantic class, as a build does.
         seed: of the random scale of ``interpolation``.
-        assignment_seed: of what the assignment draws.
+        assignment_seed: of the random draw of the assignment.
         image: name of the image column.
-        label: name of the column of semantic classes, a ``ClassLabel``; read where the assignment is correlated.
-        photo_id: a column of ids, or the ids themselves in the order of the rows (used as they are), or the default.
-        split: name of the split, where the data set does not know its own.
+        label: name of the column of semantic classes, a ``ClassLabel``; read if the assignment is correlated.
+        photo_id: a column of ids, or the ids themselves in the order of the rows (used unchanged), or the default.
+        split: name of the split, if the data set does not have it.
         decode: ``image`` as a PIL image; ``False`` gives ``{"bytes", "path"}``, as a build stores them, unless another
-            format or transform takes the place of the one that does.
-        folder: where the photos lie that rows name by their path instead of holding their bytes (``imagefolder``, or
-            paths of your own). Without it only files that ``load_dataset`` downloaded, and those beside the data set's
-            own Arrow files, are read: whoever wrote the rows must not choose which files of this machine are read.
+            format or transform replaces the one that does this.
+        folder: folder of photos that rows name by a path instead of containing their bytes (``imagefolder``, or local
+            paths). Without it, only files that ``load_dataset`` downloaded, and files in the folders of the data set's
+            Arrow files, are read: untrusted rows must not choose which files of this machine are read.
 
     Returns:
         A data set of the same kind with the columns of the old one, ``photo_id``, ``<parameter>``, and ``scale`` for
-        ``interpolation``. Its images are files that are made when they are opened, so that ``with_transform``,
-        ``with_format``, ``map`` and all else that the library does find processed photos; to save or push them, write
-        them out first (``decode=False``, ``.map(dict).with_format(None)``). Reading a row raises ``PhotoError`` where
-        its photo cannot be decoded, or is a file that lies elsewhere.
+        ``interpolation``. Its images are files that are made when they are opened, so ``with_transform``,
+        ``with_format``, ``map`` and all other functions of the library read processed photos. To save or push them,
+        write them out first (``decode=False``, ``.map(dict).with_format(None)``). Reading a row raises ``PhotoError``
+        if its photo cannot be decoded, or is a file outside the allowed folders.
 
     Raises:
-        UsageError: an unknown name, a missing image column, a column in the way, or no way to know the ids.
+        UsageError: an unknown name, a missing image column, a column that exists already, or unknown ids.
     """
     settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
     options: dict[str, Any] = {
@@ -149,9 +150,9 @@ def with_processing(
         "folder": folder,
     }
     if isinstance(dataset, Mapping):
-        lone_test = "val" not in {split_named(str(name)) for name in dataset}  # as hub:REPO has it
-        ours = {name: "val" if lone_test and str(name) == "test" else str(name) for name in dataset}
-        wrapped = {n: _wrap(part, settings, split or ours[n], **options) for n, part in dataset.items()}
+        only_test = "val" not in {split_named(str(name)) for name in dataset}  # as in hub:REPO
+        split_of = {name: "val" if only_test and str(name) == "test" else str(name) for name in dataset}
+        wrapped = {n: _wrap(part, settings, split or split_of[n], **options) for n, part in dataset.items()}
         return cast(Any, type(dataset))(wrapped)
     return _wrap(dataset, settings, split, **options)
 
@@ -175,7 +176,7 @@ def _wrap(
             "this stream does not know its columns (a map forgets them): say map(..., features=...) or cast it"
         )
     _check_columns(dataset, settings, image)
-    own = _own_classes(dataset, settings, label)
+    tied = _tied_classes(dataset, settings, label)
     files = allowed_folders(dataset, folder)
     parameter = ALL_PARAMETERS[settings.parameter]
     name = str(split or dataset.split or "")
@@ -184,16 +185,19 @@ def _wrap(
         if photo_id is not None and not isinstance(photo_id, str):
             raise UsageError("photo_id: a data set that is streamed takes the name of a column")
         column = _id_column(dataset, photo_id)
-        stream = _Stream(settings, every, own, image, _prefix(name), column, files)
+        stream = _Stream(settings, every, tied, image, _prefix(name), column, files)
         undecoded = dataset.cast_column(image, datasets.Image(decode=False))
         if column is None:
             undecoded = numbered(undecoded)
-        made = undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
-        return made.cast(_stream_features(dataset.features, parameter, image, decode))
+        processed = undecoded.map(stream, batched=True, batch_size=16, with_indices=True)
+        return processed.cast(_stream_features(dataset.features, parameter, image, decode))
 
     ids = _ids(dataset, photo_id, name)
-    shown = dataset.with_format(None)[own.label] if own.label else itertools.repeat(None, len(ids))
-    codes = [list(settings.classes_of(i, every=every, own=own.of(at))) for i, at in zip(ids, shown, strict=True)]
+    labels = dataset.with_format(None)[tied.label] if tied.label else itertools.repeat(None, len(ids))
+    codes = [
+        list(settings.classes_of(i, every=every, tied_class=tied.of(row_label)))
+        for i, row_label in zip(ids, labels, strict=True)
+    ]
     rows = np.repeat(np.arange(len(dataset)), [len(c) for c in codes])
     light = dataset.with_format(None).remove_columns([c for c in (image, "photo_id") if c in dataset.column_names])
     if not light.column_names:
@@ -202,10 +206,10 @@ def _wrap(
         if len(rows) != len(dataset):
             light = light.select(rows)
         if light._indices is not None:
-            light = light.flatten_indices(keep_in_memory=True)  # light columns only, the images stay where they are
+            light = light.flatten_indices(keep_in_memory=True)  # light columns only, images are not copied
     light = light.add_column("photo_id", [ids[row] for row in rows])
-    labels = ClassLabel(names=list(parameter.classes))
-    light = light.add_column(parameter.name, [code for c in codes for code in c], feature=labels)
+    classes = ClassLabel(names=list(parameter.classes))
+    light = light.add_column(parameter.name, [code for c in codes for code in c], feature=classes)
     if parameter.has_random_scale:
         from builders.pixels import random_scale
 
@@ -220,7 +224,7 @@ def _wrap(
 
 
 def _image_column(image: str, paths: list[str], decode: bool) -> Any:
-    """A data set of one image column, whose images are files at these addresses."""
+    """A data set with one image column, whose images are the files at these addresses."""
     import pyarrow as pa
 
     feature = datasets.Image(decode=decode)
@@ -232,7 +236,7 @@ def _image_column(image: str, paths: list[str], decode: bool) -> Any:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Undecoded views with their bytes instead of their addresses."""
+    """Replaces the addresses of undecoded views by their bytes."""
 
     image: str
 
@@ -242,22 +246,22 @@ class _Cells:
 
 
 def _stream_features(features: datasets.Features, parameter: Parameter, image: str, decode: bool) -> datasets.Features:
-    kept = {name: feature for name, feature in features.items() if name != "photo_id"}
+    others = {name: feature for name, feature in features.items() if name != "photo_id"}
     added: dict[str, Any] = {
         "photo_id": datasets.Value("string"),
         parameter.name: ClassLabel(names=list(parameter.classes)),
         **({"scale": datasets.Value("float64")} if parameter.has_random_scale else {}),
     }
-    return datasets.Features({**kept, image: datasets.Image(decode=decode), **added})
+    return datasets.Features({**others, image: datasets.Image(decode=decode), **added})
 
 
 @dataclass(frozen=True)
 class _Stream:
-    """Rows of a batch -> their views, for data sets that are streamed."""
+    """Makes the views of a batch of rows, for streamed data sets."""
 
     settings: ProcessingSettings
     every: bool
-    own: _OwnClasses
+    tied: _TiedClasses
     image: str
     prefix: str
     id_column: str | None
@@ -275,39 +279,39 @@ class _Stream:
             )
         for at, index in enumerate(indices):
             photo_id = f"{self.prefix}{batch[self.id_column][at] if self.id_column else index}"
-            own = self.own.of(batch[self.own.label][at] if self.own.label else None)
-            for made in processed_rows(
-                cell_file(batch[self.image][at], self.files), photo_id, self.settings, self.every, own
+            tied_class = self.tied.of(batch[self.tied.label][at] if self.tied.label else None)
+            for row in processed_rows(
+                cell_file(batch[self.image][at], self.files), photo_id, self.settings, self.every, tied_class
             ):
                 for name in names:
-                    out[name].append(batch[name][at] if name != self.image else made["image"])
+                    out[name].append(batch[name][at] if name != self.image else row["image"])
                 for name in columns[len(names) :]:
-                    out[name].append(made[name])
+                    out[name].append(row[name])
         return out
 
 
 @dataclass(frozen=True)
-class _OwnClasses:
-    """The processing of each semantic class's own, where the assignment is correlated."""
+class _TiedClasses:
+    """The processing tied to each semantic class, for correlated assignments."""
 
     label: str | None
-    """The column of semantic classes; None where it is not."""
-    own: tuple[int, ...]
+    """The column of semantic classes; None if the assignment is not correlated."""
+    codes: tuple[int, ...]
 
     def of(self, label: int | None) -> int:
-        return NO_OWN if label is None or not 0 <= label < len(self.own) else self.own[label]
+        return UNTIED if label is None or not 0 <= label < len(self.codes) else self.codes[label]
 
 
-def _own_classes(dataset: Any, settings: ProcessingSettings, label: str) -> _OwnClasses:
+def _tied_classes(dataset: Any, settings: ProcessingSettings, label: str) -> _TiedClasses:
     if correlation_of(settings.assignment) is None:
-        return _OwnClasses(None, ())
+        return _TiedClasses(None, ())
     feature = (dataset.features or {}).get(label)
     if not isinstance(feature, ClassLabel):
         raise UsageError(
             f"assignment {settings.assignment}: {label!r} is no column of semantic classes (ClassLabel): name it with "
             "label=, or cast_column it first"
         )
-    return _OwnClasses(label, tuple(settings.own_classes(feature.names).tolist()))
+    return _TiedClasses(label, tuple(settings.tied_classes(feature.names).tolist()))
 
 
 def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> None:
@@ -341,7 +345,7 @@ def _id_column(dataset: Any, photo_id: str | None) -> str | None:
 
 
 def _original_rows(dataset: Any, split: str) -> Sequence[int]:
-    """Row numbers in the split as it was loaded, also after shuffle, select and filter."""
+    """Numbers of the rows in the loaded split, also after shuffle, select and filter."""
     if "[" in split or "+" in split:
         raise UsageError(f"rows of {split!r} do not say their number: give photo_id, or load the whole split")
     indices = dataset._indices

@@ -73,8 +73,8 @@ def deferred_signals() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         _received = outer
-        for number in dict.fromkeys(received):
-            signal.raise_signal(number)
+        for deferred in dict.fromkeys(received):
+            signal.raise_signal(deferred)
 
 
 def setup_child() -> None:

@@ -1,6 +1,6 @@
-"""A built folder, or its recipe, to the Hub.
+"""Publishes a built folder, or its recipe, on the Hub.
 
-A dry run until it is told to push; pixels only where their rights allow.
+Without ``--push`` it is a dry run. Pixels are uploaded only if their licence allows it.
 """
 
 import lazy_loader

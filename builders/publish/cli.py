@@ -1,4 +1,4 @@
-"""A built folder -> the Hub: what would go where, then (with ``--push``) exactly that. Private by default."""
+"""``camtrace build publish``: plan the upload of a built folder and, with ``--push``, upload it. Private by default."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 from builders.cli import Parser
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
-from builders.flickrexif import TOMBSTONES_FILE, buried_rows
+from builders.flickrexif import TOMBSTONES_FILE, taken_down_rows
 from builders.processed import RECIPE_FOLDER, write_recipe
 from builders.publish.push import PushReport, push_folder
 from builders.untrusted import read_untrusted_text
 
 PLACE = "PATH_OR_REPO"
-"""In the code of a card: the folder, or the repository that it was published to."""
+"""Placeholder in the code of a card for the folder, or for the repository that it is published to."""
 
 VIEWER_MARK = "<!-- viewer -->"
-"""In a card, the place of the viewer's address."""
+"""Placeholder in a card for the address of the viewer."""
 
 _FENCE = re.compile(r"^```(?:python|bash)\n.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 def viewer_address(repo: str) -> str:
-    """Where the Hub shows the rows of a public data set, as a page that others may embed.
+    """Address of the Hub's viewer of a public data set, a page that other pages may embed.
 
     >>> viewer_address("me/photos")
     'https://huggingface.co/datasets/me/photos/embed/viewer'
@@ -35,7 +35,7 @@ def viewer_address(repo: str) -> str:
 
 
 def card_in(text: str, repo: str) -> str:
-    """The card as it stands in a repository. Nothing but code, and the mark, is touched; again changes nothing.
+    """The card for a repository: placeholders in code and the viewer's mark are replaced. Idempotent.
 
     Args:
         text: README.md of a built folder.
@@ -57,21 +57,21 @@ def card_in(text: str, repo: str) -> str:
 
 @dataclass(frozen=True)
 class Publication:
-    """What a publish would upload."""
+    """A planned upload."""
 
     folder: Path
-    """The build itself, or its recipe."""
+    """Folder of the build or of its recipe."""
     repo: str
     public: bool
     build: Build
     data_files: tuple[str, ...]
     text_files: tuple[str, ...]
-    """README.md is the last."""
+    """Names of text files; README.md is the last."""
     card: bytes
-    """README.md as it will stand there: its code names the repository."""
+    """README.md for the repository: its code names the repository."""
     total_bytes: int
     note: str
-    """Why this is what it is, one sentence; empty if there is nothing to say."""
+    """The reason for a recipe instead of pixels, one sentence; may be empty."""
 
 
 def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: bool = False) -> Publication:
@@ -83,16 +83,17 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
     Args:
         folder: a finished build.
         repo: ``namespace/name``.
-        public: whether the repository shall be public.
-        recipe: publish the recipe although the pixels might be published.
+        public: whether the repository is to be public.
+        recipe: publish the recipe even if the pixels may be published.
 
     Raises:
-        DataError: no finished build, a file is missing or cut, or pixels are forbidden and this kind has no recipe.
+        DataError: there is no finished build, a file is missing or damaged, or pixels may not be published and builds
+            of this kind have no recipe.
     """
     build = read_build(folder)
     _check_files(folder, build)
-    if buried := buried_rows(folder, [shard.file for shard in build.shards]):
-        raise DataError(f"{folder}: {buried} rows have been taken down since it was built; build it again (--fresh)")
+    if rows := taken_down_rows(folder, [shard.file for shard in build.shards]):
+        raise DataError(f"{folder}: {rows} rows have been taken down since it was built; build it again (--fresh)")
     note = ""
     if recipe or not build.pixels.allowed:
         note = build.pixels.reason
@@ -112,11 +113,11 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
 
 
 def publish(publication: Publication) -> PushReport:
-    """Upload what differs. A second call uploads nothing; after an interruption a call goes on.
+    """Upload files that differ. A second call uploads nothing; a call after an interruption goes on.
 
     Raises:
-        UsageError: not a repository name, or it is public and that was not asked for.
-        RemoteError: the Hub refused or could not be reached.
+        UsageError: the name is not a repository name, or the repository is public and ``public`` was not set.
+        RemoteError: the Hub refused the upload or could not be reached.
     """
     return push_folder(
         publication.folder,
@@ -131,7 +132,7 @@ def publish(publication: Publication) -> PushReport:
 
 
 def describe_publication(publication: Publication) -> str:
-    """What would go where, for people."""
+    """The planned upload as text."""
     p = publication
     visibility = "public" if p.public else "private"
     lines = [f"{p.repo} (data set repository, {visibility} if it is created), kind: {p.build.kind}"]
@@ -151,7 +152,7 @@ def describe_publication(publication: Publication) -> str:
 
 
 def parser() -> Parser:
-    """The options of the command."""
+    """Parser of ``camtrace build publish``."""
     p = Parser(
         "camtrace build publish",
         description="Show what would be published of a built folder; with --push, publish it.",
@@ -177,22 +178,22 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.push:
         print("dry run: nothing was uploaded; add --push to publish this")
         return 0
-    _publish_and_tell(publication)
+    _publish_and_print(publication)
     return 0
 
 
 def push_built_folder(folder: Path, repo: str, *, public: bool = False) -> None:
-    """Publish a finished build, or its recipe where its pixels may not be published; what the Hub has is not sent.
+    """Publish a finished build, or its recipe if its pixels may not be published. Only files that differ are uploaded.
 
     Raises:
         DataError, UsageError, RemoteError: as ``plan_publication`` and ``publish``.
     """
     publication = plan_publication(folder, repo, public=public)
     print(describe_publication(publication))
-    _publish_and_tell(publication)
+    _publish_and_print(publication)
 
 
-def _publish_and_tell(publication: Publication) -> None:
+def _publish_and_print(publication: Publication) -> None:
     report = publish(publication)
     print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged, {len(report.deleted)} removed")
 

@@ -1,4 +1,4 @@
-"""Files of a folder -> a Hub repository: only what differs, in stages, going on where an interrupted push stopped."""
+"""Upload of files to a Hub repository: only files that differ, in stages; an interrupted upload goes on."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from builders.errors import RemoteError, UsageError
 from builders.untrusted import first_line, from_hub
 
 ATTEMPTS = 6
-"""Tries of one stage before the push gives up."""
+"""Attempts of one request before the upload fails."""
 
 FIRST_WAIT_S = 1.0
-"""Wait before the second try; doubled before each further one, unless the server names a time (Retry-After)."""
+"""Wait before the second attempt, doubled before each further one unless the server sends Retry-After."""
 
 MOST_FILES = 100
-"""In one commit. The Hub takes 128 commits an hour of one repository, and large ones time out."""
+"""Most files of one commit. The Hub allows 128 commits per hour and repository, and large ones time out."""
 
 MAX_WAIT_S = 300.0
-"""Longest wait, whatever the server asks for."""
+"""Longest wait, whatever Retry-After says."""
 
 _TRANSIENT = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
-"""Statuses that a later try may not meet: among them 412, another commit came first."""
+"""HTTP statuses after which a later attempt may succeed, such as 412 (another commit came first)."""
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class PushReport:
-    """What one push did."""
+    """The result of one upload."""
 
     url: str
     uploaded: tuple[str, ...]
-    """Paths in the repository that were missing or different there."""
+    """Paths that were missing or different in the repository."""
     deleted: tuple[str, ...]
-    """Paths in the repository that the folder no longer has."""
+    """Paths in the repository that are no longer in the folder."""
     unchanged: int
+    """Number of files that were already in the repository."""
 
 
 def push_folder(
@@ -56,23 +57,23 @@ def push_folder(
     repo_type: str = "dataset",
     message: str = "Upload with camtrace",
 ) -> PushReport:
-    """Make the repository hold these files; upload nothing that it has.
+    """Make the repository contain these files; files that it has already are not uploaded.
 
     Args:
         folder: local folder.
         repo: ``namespace/name``; created if it does not exist.
         stages: relative paths, in groups that are committed one after another, each in commits of at most
             ``MOST_FILES``: the README last, so that a reader of an interrupted push never sees a card without its data.
-        owned: remote paths that may be deleted if no stage names them (stale shards).
-        sha256: hashes that are known already, by path.
-        contents: what to upload in place of the folder's file, by path.
-        public: whether a new repository is public. An existing one must agree.
+        owned: whether a remote path may be deleted if no stage names it (stale shards).
+        sha256: known hashes, by path.
+        contents: bytes to upload instead of the folder's file, by path.
+        public: whether a new repository is public. An existing public repository needs it too.
         repo_type: ``dataset``, ``model`` or ``space``.
         message: of the commits.
 
     Raises:
-        UsageError: not a repository name, or the repository is public and ``public`` was not said.
-        RemoteError: the Hub refused, or could not be reached after several tries.
+        UsageError: the name is not a repository name, or the repository is public and ``public`` is not set.
+        RemoteError: the Hub refused the upload, or could not be reached after several attempts.
     """
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError
@@ -86,51 +87,52 @@ def push_folder(
     if not private and not public:
         raise UsageError(f"{repo} exists and is public: say --public if that is meant, or choose another --repo")
 
-    wanted = {path for stage in stages for path in stage}
+    paths = {path for stage in stages for path in stage}
     replaced = contents or {}
     parts = [stage[at : at + MOST_FILES] for stage in stages for at in range(0, max(1, len(stage)), MOST_FILES)]
     remote: dict[str, Any] = {}
-    looked = False
+    is_current = False
     uploaded: set[str] = set()
     deleted: set[str] = set()
 
-    def bring_up(stage: Sequence[str], last: bool) -> bool:
-        """One commit. Looks anew after each failed try: its commit may have been taken and only the answer lost.
+    def commit_stage(stage: Sequence[str], last: bool) -> bool:
+        """One commit. After a failed attempt it lists the repository again: the commit may have succeeded although its
+            response was lost.
 
         Returns:
-            Whether there is more to delete.
+            Whether more files are to be deleted.
         """
-        nonlocal looked
-        if not looked:
+        nonlocal is_current
+        if not is_current:
             remote.clear()
             remote.update(_remote_files(api, repo, repo_type))
-        looked = False
+        is_current = False
         changed = [
             path
             for path in stage
             if not _same(replaced.get(path, folder / path), remote.get(path), (sha256 or {}).get(path))
         ]
-        stale = [path for path in remote if last and owned(path) and path not in wanted]
+        stale = [path for path in remote if last and owned(path) and path not in paths]
         more, stale = len(stale) > MOST_FILES - len(changed), stale[: MOST_FILES - len(changed)]
         uploaded.update(changed)
         deleted.update(stale)
         if changed or stale:
-            own = {path: replaced[path] for path in changed if path in replaced}
-            _commit(api, folder, repo, repo_type, changed, stale, message, own)
+            contents_of = {path: replaced[path] for path in changed if path in replaced}
+            _commit(api, folder, repo, repo_type, changed, stale, message, contents_of)
         for path in stale:
             del remote[path]
-        looked = True
+        is_current = True
         return more
 
     for number, part in enumerate(parts):
-        more = retry(functools.partial(bring_up, part, number == len(parts) - 1), repo)
+        more = retry(functools.partial(commit_stage, part, number == len(parts) - 1), repo)
     while more:
-        more = retry(functools.partial(bring_up, (), True), repo)
-    return PushReport(str(url), tuple(sorted(uploaded)), tuple(sorted(deleted)), len(wanted) - len(uploaded))
+        more = retry(functools.partial(commit_stage, (), True), repo)
+    return PushReport(str(url), tuple(sorted(uploaded)), tuple(sorted(deleted)), len(paths) - len(uploaded))
 
 
 def create_repo(api: Any, repo: str, repo_type: str, public: bool) -> str:
-    """Make a repository unless it is there; a Space is a static one. Returns its address."""
+    """Create a repository unless it exists. Spaces are static. Returns its address."""
     sdk = {"space_sdk": "static"} if repo_type == "space" else {}
     return str(api.create_repo(repo, repo_type=repo_type, private=not public, exist_ok=True, **sdk))
 
@@ -167,7 +169,7 @@ def _commit(
 
 
 def _literal(path: str) -> str:
-    """A path as a pattern that matches it alone."""
+    """A glob pattern that matches only this path."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in path)
 
 
@@ -176,19 +178,27 @@ def _remote_files(api: Any, repo: str, repo_type: str) -> dict[str, Any]:
     return {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
 
 
-def _same(ours: Path | bytes, remote: Any, sha256: str | None) -> bool:
-    if remote is None or remote.size != (len(ours) if isinstance(ours, bytes) else ours.stat().st_size):
+def _same(local: Path | bytes, remote: Any, sha256: str | None) -> bool:
+    if remote is None or remote.size != (len(local) if isinstance(local, bytes) else local.stat().st_size):
         return False
-    if remote.lfs is not None and isinstance(ours, Path):
-        return bool(remote.lfs.sha256 == (sha256 or file_sha256(ours)))
-    data = ours if isinstance(ours, bytes) else ours.read_bytes()
+    if remote.lfs is not None and isinstance(local, Path):
+        return bool(remote.lfs.sha256 == (sha256 or file_sha256(local)))
+    data = local if isinstance(local, bytes) else local.read_bytes()
     if remote.lfs is not None:
         return bool(remote.lfs.sha256 == hashlib.sha256(data).hexdigest())
     return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 
-def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
-    """Call until it works; transient refusals and broken connections are tried again, others told in one sentence."""
+def retry(call: Callable[[], _Result], repo: str) -> _Result:
+    """Call until it succeeds: transient errors and broken connections are tried again.
+
+    Args:
+        call: sends one request.
+        repo: the beginning of an error message.
+
+    Raises:
+        RemoteError: the Hub refused the request, or every attempt failed.
+    """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: httpx's or httpx2's
 
     wait_s = FIRST_WAIT_S
@@ -203,8 +213,8 @@ def retry(call: Callable[[], _Answer], repo: str) -> _Answer:
             reason = _reason(error, status)
             if status not in _TRANSIENT or attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
-            named = error.response.headers.get("Retry-After", "")
-            pause = float(named) if named.isdigit() else wait_s
+            retry_after = error.response.headers.get("Retry-After", "")
+            pause = float(retry_after) if retry_after.isdigit() else wait_s
         except (OSError, RuntimeError, HTTPError) as error:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None

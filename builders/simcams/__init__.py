@@ -1,7 +1,8 @@
-"""Cameras as software: the same scene through many cameras, labels exact, so that trace and scene can be told apart.
+"""Simulated cameras: the same scene through many cameras with exact labels, so that trace and scene can be separated.
 
-``simcams_photos`` and ``simpairs_photos`` are photo sets that render when read; ``camtrace build simcams`` writes
-them to disk in the form of FlickrExif and PairCams. Formulas and limits: docs/reference/simulated-cameras.md.
+``simcams_photos`` and ``simpairs_photos`` are photo sets that are rendered when they are read; ``camtrace build
+simcams`` writes them to disk in the form of FlickrExif and PairCams.
+Formulas and limits: docs/reference/simulated-cameras.md.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The two data sets on disk: ``simcams`` in FlickrExif's form, ``simpairs`` in PairCams's, by the same shards."""
+"""Write the two simulated data sets: ``simcams`` in the form of FlickrExif, ``simpairs`` in the form of PairCams."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ SIMPAIRS_FEATURES = Features(
 
 
 def simcams_features(classes: Mapping[str, Sequence[str]]) -> Features:
-    """Columns of every attribute config: FlickrExif's, then what only a simulation knows.
+    """Columns of every attribute config: those of FlickrExif, then those that only a simulation has.
 
     Args:
         classes: class names of each attribute.
@@ -82,7 +82,7 @@ def simcams_features(classes: Mapping[str, Sequence[str]]) -> Features:
 
 @dataclass(frozen=True)
 class SimulatedRows:
-    """Rows of some shots. Picklable."""
+    """Function from a position to its rows, for some shots. Picklable."""
 
     source: SimulatedShots
     ids: tuple[str, ...]
@@ -124,7 +124,7 @@ class SimulatedRows:
 
 
 def shot_columns(shot: Shot) -> dict[str, Any]:
-    """The settings of a shot as FlickrExif's metadata spells them."""
+    """The settings of a shot in the format of the metadata of FlickrExif."""
     camera, settings = shot.camera, shot.settings
     return {
         "camera_make": camera.make,
@@ -150,7 +150,7 @@ def build_simcams(
     ignore_space: bool = False,
     progress: bool = True,
 ) -> Build:
-    """Write one config per attribute, class-balanced, splits disjoint in scenes. Resumes after a kill.
+    """Write one config per attribute, class-balanced, with splits disjoint in scenes. Resumable.
 
     Args:
         photos: of ``simcams_photos``.
@@ -158,8 +158,8 @@ def build_simcams(
         configs: of ``STUDY_ATTRIBUTES``; the first is the default config.
         workers: processes.
         fresh: replace a build of other settings in ``output``.
-        ignore_space: start although the estimate says that the disk is too small.
-        progress: bars and an estimate, where stderr is a terminal.
+        ignore_space: start although the estimate exceeds the free space of the disk.
+        progress: show bars and an estimate, if stderr is a terminal.
 
     Raises:
         UsageError: an unknown config, or ``output`` holds another build.
@@ -191,7 +191,7 @@ def build_simpairs(
     ignore_space: bool = False,
     progress: bool = True,
 ) -> Build:
-    """Write the pairs of ``simpairs_photos`` as one config ``pairs`` with one split ``test``, as PairCams is built.
+    """Write the pairs of ``simpairs_photos`` as one config ``pairs`` with one split ``test``, like PairCams. Resumable.
 
     Arguments and errors as in ``build_simcams``.
     """
@@ -210,7 +210,7 @@ def build_simpairs(
 
 
 def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
-    """The groups of photos that ``build_simcams`` writes, not cut yet."""
+    """Jobs of ``build_simcams``, one per group of photos, before they are cut into shards."""
     attributes = {config: photos.attributes[config] for config in configs}
     columns = simcams_features({config: column.names for config, column in attributes.items()})
     fingerprint = _source(photos).fingerprint()
@@ -219,13 +219,13 @@ def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_
 
 
 def simpairs_jobs(photos: PhotoSet, output: Path) -> list[ShardJob]:
-    """The one split that ``build_simpairs`` writes, not cut yet."""
+    """Jobs of ``build_simpairs``: one split, before it is cut into shards."""
     everything = np.arange(len(photos))
     return [_shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)]
 
 
 def cut_jobs(photos: PhotoSet, jobs: Sequence[ShardJob], sizes: Mapping[str, int] | None = None) -> list[ShardJob]:
-    """Cut into shards as the builds cut them.
+    """Jobs with the number of photos per shard that the builds use.
 
     Args:
         photos: of the jobs.
@@ -338,7 +338,7 @@ def _build(
 
 
 def _rights(photos: PhotoSet) -> PixelRights:
-    """Renders of photos are derived works: without a known licence of the photos they stay at home."""
+    """Renders of photos are derived works: they may be published only if the licence of the photos is known."""
     if _card_licence(photos) == "unknown":
         known = pixel_rights(photos)
         reason = "The licence of the source photos is not known; state it with --license when building."
@@ -349,7 +349,7 @@ def _rights(photos: PhotoSet) -> PixelRights:
 def _first_reason(job: ShardJob) -> str:
     try:
         job.make_rows(0)
-    except Exception as error:  # what the sample recorded as a failure, whatever it was
+    except Exception as error:  # the failure that the sample recorded, of any class
         return error_text(error)
     return "the set is empty"
 

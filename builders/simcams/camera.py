@@ -1,6 +1,6 @@
-"""What a simulated camera is: frozen values only, read from the catalogue and rendered by the other files here.
+"""Parameters of a simulated camera and of a shot, as frozen values. The catalogue reads them, the stages render them.
 
-Typical ranges of each number, with their sources, are tabled in docs/reference/simulated-cameras.md.
+docs/reference/simulated-cameras.md lists typical ranges of each number with their sources.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Body:
     pitch_um: float
     """Pixel pitch."""
     full_well_e: float
-    """Electrons at which a pixel saturates; the picture's white at ``base_iso``."""
+    """Electrons at which a pixel saturates; white at ``base_iso``."""
     base_iso: int
     """Sensitivity at which white fills the well."""
     read_noise_e: float
@@ -38,7 +38,7 @@ class Body:
     """Mean dark signal; each pixel's own rate is fixed per unit (DSNU, exponential)."""
     adc_bits: int
     black_level: int
-    """Pedestal in DN, so that noise around black is not cut."""
+    """Pedestal in DN, so that noise around black is not clipped."""
     bayer: str
     """One of ``BAYER_PATTERNS``."""
     colour_matrix: tuple[tuple[float, float, float], ...]
@@ -71,11 +71,11 @@ class Lens:
     crop_factor: float
     """43.27 mm over the diagonal of the sensor that the camera is like; equivalent = real focal length times this."""
     blur_px: float
-    """Gaussian standard deviation of the lens's own blur (aberrations, optical low-pass), beside diffraction."""
+    """Gaussian standard deviation of the lens blur (aberrations, optical low-pass), without diffraction."""
     vignetting_stops: float
-    """Optical falloff at the corner wide open, in stops, beside the natural cos^4 law."""
+    """Optical falloff at the corner wide open, in stops, in addition to the natural cos^4 law."""
     shading_correction: float
-    """Share (in stops) of the whole falloff that the camera takes back, 0 to 1."""
+    """Share (in stops) of the whole falloff that the camera corrects, 0 to 1."""
     distortion_wide: float
     """Radial displacement at the corner, relative, at 24 mm equivalent: negative is barrel."""
     distortion_tele: float
@@ -86,7 +86,7 @@ class Lens:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the camera's processor does between raw and JPEG."""
+    """Parameters of the processing between raw and JPEG."""
 
     demosaic: str
     """``bilinear`` or ``malvar``."""
@@ -97,7 +97,7 @@ class Pipeline:
     saturation: float
     """1 is faithful colour."""
     hue_twist: float
-    """Antisymmetric part added to the colour matrix: turns hues, keeps greys. About -0.1 to 0.1."""
+    """Antisymmetric part added to the colour matrix: rotates hues, leaves greys unchanged. About -0.1 to 0.1."""
     contrast: float
     """Strength of the S-curve, 0 (plain sRGB) to 1 (smoothstep)."""
     local_contrast: float
@@ -110,14 +110,14 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class JpegSettings:
-    """How the camera writes its files."""
+    """Parameters of the JPEG files of a camera."""
 
     table: str
     """Name of a pair of tables in ``jpeg_tables.yaml``."""
     subsampling: str
     """``4:4:4``, ``4:2:2`` or ``4:2:0``."""
     scales: tuple[int, ...] = (100,)
-    """Per cent on the table; several mean rate control, and each shot draws one."""
+    """Scale of the table in per cent. Several values simulate rate control: each shot draws one."""
 
 
 @dataclass(frozen=True)
@@ -139,22 +139,22 @@ class Camera:
 
     @property
     def camera_type(self) -> str:
-        """``phone`` or ``camera``, as PairCams says."""
+        """``phone`` or ``camera``, as in PairCams."""
         return "phone" if self.kind == "phone" else "camera"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How one shot is set."""
+    """Camera settings of one shot."""
 
     exposure_s: Fraction
     f_number: float
     iso: int
     focal_length_35mm: float
-    """35 mm equivalent focal length, in mm: decides the field of view, whatever the size of the sensor."""
+    """35 mm equivalent focal length, in mm: determines the field of view for any size of the sensor."""
 
     def focal_length_mm(self, lens: Lens) -> float:
-        """The real focal length that gives this field of view on the camera's sensor."""
+        """Real focal length, in mm, that gives this field of view on the sensor of the camera."""
         return self.focal_length_35mm / lens.crop_factor
 
     @property
@@ -164,18 +164,18 @@ class Settings:
 
     @property
     def scene_luminance_cd_m2(self) -> float:
-        """Luminance of white at which these settings are the right exposure.
+        """Luminance of white at which these settings are the correct exposure.
 
         H = 0.65 L t / N^2 in the focal plane and saturation at H = 78 / ISO lx s (ISO 12232), hence
-        L = 78 N^2 / (0.65 t ISO). An automatic exposure reads it the other way round: the light of a scene is taken to
-        be what its settings expose correctly, so that the brightness of a picture says nothing about its settings.
+        L = 78 N^2 / (0.65 t ISO). Every scene is assumed to have the luminance that its settings expose correctly, so
+        that the brightness of a picture contains no information about the settings.
         """
         return 78 * self.f_number**2 / (0.65 * float(self.exposure_s) * self.iso)
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Where a hand-held shot points, relative to the scene. Shares of the frame's longer side."""
+    """Position of a hand-held shot relative to the scene. Shifts are shares of the longer side of the frame."""
 
     shift_x: float = 0.0
     shift_y: float = 0.0
@@ -185,4 +185,4 @@ class Framing:
 
 
 STEADY = Framing()
-"""Straight at the scene."""
+"""The shot that shows the scene as it is."""

@@ -1,4 +1,4 @@
-"""The table of cameras: ``cameras.yaml``, or a file of your own in its form."""
+"""The table of cameras: ``cameras.yaml``, or another file of its form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARTS = {"body": Body, "lens": Lens, "pipeline": Pipeline, "jpeg": JpegSettings
 
 @functools.cache
 def bundled_catalogue() -> Catalogue:
-    """The 9 makes of 3 models that come with the package, in the file's order."""
+    """The bundled cameras, 9 makes with 3 models each, in the order of the file."""
     path = Path(__file__).with_name("cameras.yaml")
     return _cameras(read_package_yaml(path), path.name)
 
@@ -33,20 +33,24 @@ def bundled_catalogue() -> Catalogue:
 def read_catalogue(path: Path) -> Catalogue:
     """Read a table of cameras.
 
+    Args:
+        path: of a YAML file in the form of ``cameras.yaml``.
+
     Raises:
-        DataError: not such a file; a field is missing, unknown or out of range. The sentence names the camera.
+        DataError: the file has another form, or a field is missing, unknown or out of range. The message names the
+            camera.
     """
     return _cameras(parse_yaml(read_untrusted_text(path), path.name), path.name)
 
 
 def _cameras(table: Any, name: str) -> Catalogue:
-    """Of a parsed file of that name."""
+    """The cameras of a parsed file of that name."""
     try:
         kinds, makes = table["kinds"], table["makes"]
         cameras = tuple(
-            _camera(make, str(model), kinds, common, own)
-            for make, common in makes.items()
-            for model, own in common["models"].items()
+            _camera(make, str(model), kinds, make_fields, model_fields)
+            for make, make_fields in makes.items()
+            for model, model_fields in make_fields["models"].items()
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{name}: not a table of cameras ({describe_error(error)})") from None
@@ -56,7 +60,14 @@ def _cameras(table: Any, name: str) -> Catalogue:
 
 
 def camera_named(name: str, catalogue: Catalogue | None = None) -> Camera:
-    """The camera of that make and model. Raises ``UsageError`` with the nearest name.
+    """The camera with the name ``MAKE MODEL``.
+
+    Args:
+        name: of the camera.
+        catalogue: to search in; the bundled one if absent.
+
+    Raises:
+        UsageError: there is no such camera; the message has the nearest name.
 
     >>> camera_named("Alderin A6").kind
     'phone'
@@ -67,16 +78,15 @@ def camera_named(name: str, catalogue: Catalogue | None = None) -> Camera:
     return by_name[name]
 
 
-def _camera(
-    make: str, model: str, kinds: Mapping[str, Any], common: Mapping[str, Any], own: Mapping[str, Any]
-) -> Camera:
+def _camera(make: str, model: str, kinds: Fields, make_fields: Fields, model_fields: Fields) -> Camera:
+    """Fields of the model take precedence over those of the make, and those over the fields of the kind."""
     where = f"camera {make} {model}"
-    kind = own.get("kind")
+    kind = model_fields.get("kind")
     if kind not in kinds or kind not in ("phone", "compact", "dslr"):
         raise DataError(f"{where}: kind {kind!r} is not one of {', '.join(kinds)}")
     parts = {}
     for part, cls in _PARTS.items():
-        values = {**kinds[kind].get(part, {}), **common.get(part, {}), **own.get(part, {})}
+        values = {**kinds[kind].get(part, {}), **make_fields.get(part, {}), **model_fields.get(part, {})}
         parts[part] = _part(cls, values, f"{where}: {part}")
     camera = Camera(make, model, kind, **parts)
     _check(camera, where)
@@ -99,7 +109,7 @@ def _frozen(value: Any) -> Any:
 
 
 def _check(camera: Camera, where: str) -> None:
-    """Refuse what cannot be rendered, or would be rendered wrong without a sign of it."""
+    """Refuse values that cannot be rendered, or would be rendered wrongly without an error."""
     body, lens, pipeline, jpeg = camera.body, camera.lens, camera.pipeline, camera.jpeg
     matrix = np.array(body.colour_matrix, dtype=float)
     problems = {
@@ -118,8 +128,8 @@ def _check(camera: Camera, where: str) -> None:
         "subsampling is not 4:4:4, 4:2:2 or 4:2:0": jpeg.subsampling not in ("4:4:4", "4:2:2", "4:2:0"),
         "scales are not whole per cents above 0": not jpeg.scales or min(jpeg.scales) <= 0,
     }
-    for problem, found in problems.items():
-        if found:
+    for problem, present in problems.items():
+        if present:
             raise DataError(f"{where}: {problem}")
     try:
         quantisation_tables(jpeg.table)

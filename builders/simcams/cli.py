@@ -37,17 +37,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
-    """What the command writes, for who writes a share of it (``builders.dataset.ShardWork``)."""
+    """The shard jobs of the command, for cluster ranks that each write a part (``builders.dataset.ShardWork``).
+
+    Args:
+        arguments: of the command.
+        sizes: photos per shard by ``config/split``; measured on a sample if absent.
+    """
     from builders.dataset import prepare_folder
     from builders.simcams.build import cut_jobs, simcams_jobs, simpairs_jobs
 
     photos = _photos(arguments)
     if arguments.pairs:
-        found = simpairs_jobs(photos, arguments.output)
+        shard_jobs = simpairs_jobs(photos, arguments.output)
     else:
-        found = simcams_jobs(photos, arguments.output, _configs(arguments))
-    prepare_folder(arguments.output, dict.fromkeys(job.config for job in found))
-    return cut_jobs(photos, found, sizes)
+        shard_jobs = simcams_jobs(photos, arguments.output, _configs(arguments))
+    prepare_folder(arguments.output, dict.fromkeys(job.config for job in shard_jobs))
+    return cut_jobs(photos, shard_jobs, sizes)
 
 
 def _configs(arguments: argparse.Namespace) -> tuple[str, ...]:
@@ -61,7 +66,7 @@ def _configs(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _photos(arguments: argparse.Namespace) -> PhotoSet:
-    """The shots that were asked for."""
+    """The photo set that the arguments describe."""
     from builders.simcams.catalogue import bundled_catalogue, read_catalogue
     from builders.simcams.photo_sets import simcams_photos, simpairs_photos
     from builders.simcams.settings import CLASS_LISTS
@@ -90,7 +95,7 @@ def _scenes(source: str, count: int, height: int, width: int, seed: int, licence
 
 
 def _parse_size(text: str) -> tuple[int, int]:
-    """``512`` or ``640x480`` (width x height) -> height, width.
+    """Height and width of ``512`` or ``640x480`` (width x height).
 
     >>> _parse_size("640x480")
     (480, 640)

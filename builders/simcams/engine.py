@@ -1,5 +1,7 @@
-"""Who computes the stages of a shot: NumPy, which defines them, or compiled kernels with the same results, where numba
-is installed and they pass a test against NumPy at start. ``CAMTRACE_ENGINE=pillow`` or ``numba`` forces one of the two.
+"""Choice of the implementation of the stages: NumPy, which defines them, or compiled kernels with the same results.
+
+Kernels are used if numba is installed and they pass a test against NumPy at the start. ``CAMTRACE_ENGINE=pillow`` or
+``numba`` forces one of the two.
 """
 
 from __future__ import annotations
@@ -21,22 +23,23 @@ SIMCAMS_KERNELS = BackgroundKernels(
 
 @dataclass(frozen=True)
 class Stages:
-    """The stages that take time, from the functions of the same names."""
+    """The stages that have two implementations."""
 
     paint: Callable[..., np.ndarray]
-    """``scenes.paint``"""
+    """``stages.scene.paint``"""
     light_on_sensor: Callable[..., np.ndarray]
-    """``optics.light_on_sensor``"""
+    """``stages.optics.light_on_sensor``"""
     read_out: Callable[..., Raw]
-    """``sensor.read_out``"""
+    """``stages.sensor.read_out``"""
     develop: Callable[..., np.ndarray]
-    """``pipeline.develop``"""
+    """``stages.develop.develop``"""
 
 
 def chosen_stages() -> Stages:
-    """The compiled stages, tested against NumPy's, or NumPy's.
+    """The compiled stages if they pass their test, otherwise those of NumPy.
 
-    The first call of a process reads the kernels from a cache; the first on a machine compiles them, some ten seconds.
+    The first call of a process reads the kernels from a cache; the first call on a machine compiles them, which takes
+    about ten seconds.
 
     Raises:
         UsageError: ``CAMTRACE_ENGINE=numba`` where numba is not installed or a kernel differs.
@@ -50,7 +53,7 @@ def chosen_stages() -> Stages:
 
 @functools.cache
 def numpy_stages() -> Stages:
-    """The definition."""
+    """The stages of NumPy, which define the results."""
     from builders.simcams.stages import develop, optics, scene, sensor
 
     return Stages(scene.paint, optics.light_on_sensor, sensor.read_out, develop.develop)
@@ -58,7 +61,7 @@ def numpy_stages() -> Stages:
 
 @functools.cache
 def tested() -> KernelTrial[Stages]:
-    """The compiled stages, compared with NumPy's; warns once if numba is installed but they are not usable."""
+    """The compiled stages, compared with those of NumPy. Warns once if numba is installed but they are not usable."""
     trial = try_kernels(
         _compiled_stages,
         lambda compiled: difference(compiled, numpy_stages()),
@@ -82,7 +85,16 @@ def _compiled_stages() -> Stages:
 
 
 def difference(stages: Stages, reference: Stages, size: int = 32) -> str:
-    """Empty if two small scenes through a camera of each kind have the same bits in every stage, else one sentence."""
+    """Compare every stage bit by bit on two small scenes and a camera of each kind.
+
+    Args:
+        stages: to compare.
+        reference: to compare with.
+        size: pixels a side.
+
+    Returns:
+        Empty if they are equal, otherwise one sentence.
+    """
     from builders.simcams.catalogue import bundled_catalogue
     from builders.simcams.random_numbers import generator
     from builders.simcams.settings import STOPS, settings_for_scene
@@ -103,8 +115,8 @@ def difference(stages: Stages, reference: Stages, size: int = 32) -> str:
             if not np.array_equal(stages.light_on_sensor(light, camera, settings, moment), exposure):
                 return f"compiled optics differ from NumPy's ({camera.name})"
             raw, again = (
-                one.read_out(exposure, camera, settings, 1, generator("noise", camera.name))
-                for one in (reference, stages)
+                implementation.read_out(exposure, camera, settings, 1, generator("noise", camera.name))
+                for implementation in (reference, stages)
             )
             if not np.array_equal(raw.dn, again.dn):
                 return f"compiled read-out differs from NumPy's ({camera.name})"

@@ -1,4 +1,4 @@
-"""Simulated data as ``PhotoSet``s that render a photo when it is read: nothing to build, any order, any worker."""
+"""Simulated data as ``PhotoSet``s that render a photo when it is read: no build, any order, any worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from builders.simcams.settings import (
 )
 
 SIMULATED = "simulated: rendered by camtrace's camera models from {}; exact labels, no camera took these pictures"
-"""What the evidence of every set here says."""
+"""Evidence of every set of this module."""
 
 DEFAULT_SCENES = 44
 """With 27 cameras 1,188 photos: 28 train, 6 val, 10 test scenes; 84 train photos a make, 126 an exposure class."""
@@ -36,7 +36,7 @@ DEFAULT_SCENES = 44
 DEFAULT_PAIRS = 100
 
 DEFAULT_SIZE = 256
-"""Pixels a side. Encoders of 224 px crop it without resampling, so that traces arrive untouched."""
+"""Pixels a side. Encoders of 224 px crop it without resampling, so that traces are unchanged."""
 
 
 def simcams_photos(
@@ -48,10 +48,10 @@ def simcams_photos(
     cameras: Catalogue | None = None,
     classes: ClassLists = STOPS,
 ) -> PhotoSet:
-    """Every scene through every camera, settings drawn independently of scene, camera and one another.
+    """A photo of every scene by every camera; settings are independent of scene, camera and each other.
 
     Args:
-        n_scenes: how many procedural scenes, at least 3. Not used if ``scenes`` is given.
+        n_scenes: number of procedural scenes, at least 3. Not used if ``scenes`` is given.
         size: pixels a side, even. Not used if ``scenes`` is given.
         seed: of scenes, splits, settings and every random number of a shot.
         scenes: other scenes, such as ``PhotoScenes.of_folder``.
@@ -92,7 +92,7 @@ def simcams_photos(
         scene_of,
         shots,
         splits,
-        # random numbers are named by the task's spelling, as they were before there were two
+        # random numbers are named by the spelling of tasks, so that they do not depend on the names of attributes
         attributes={name: balanced(column, splits, task_spelling(name), seed) for name, column in labels.items()},
         evidence={
             "splits": "by scene (seeded), camera units disjoint too",
@@ -110,7 +110,7 @@ def simpairs_photos(
     scenes: Scenes | None = None,
     cameras: Catalogue | None = None,
 ) -> PhotoSet:
-    """Each scene twice: by a phone-like and by an older-compact-like camera, re-framed as two hand-held shots are.
+    """Two photos of each scene: by a phone and by an older compact camera, framed like two hand-held shots.
 
     Arguments as in ``simcams_photos``. All photos are in ``test``. Columns also ``pair_id`` and ``camera_type``
     (``phone`` or ``camera``).
@@ -144,7 +144,7 @@ def simpairs_photos(
 
 
 def camera_labels(cameras: Sequence[Camera]) -> dict[str, Labels]:
-    """The four attributes that name the camera. ``smartphone_model`` is known for phones only."""
+    """Labels of the four attributes of the camera, by attribute. ``smartphone_model`` is known for phones only."""
     makes = tuple(sorted({c.make for c in cameras}))
     models = tuple(sorted({c.name for c in cameras}))
     phones = tuple(sorted({c.name for c in cameras if c.kind == "phone"}))
@@ -199,7 +199,7 @@ def _photo_set(
 
 
 def _usual_settings(camera: Camera, rng: np.random.Generator) -> Settings:
-    """What such a camera's automatic would choose outdoors or in a bright room."""
+    """Settings that the automatic exposure of such a camera chooses outdoors or in a bright room."""
     exposure = Fraction(1, int(rng.choice([60, 125, 250])))
     iso = int(rng.choice([100, 200, 400]))
     if camera.kind == "phone":
@@ -208,7 +208,7 @@ def _usual_settings(camera: Camera, rng: np.random.Generator) -> Settings:
 
 
 def _hand_held(rng: np.random.Generator) -> Framing:
-    """Half of what the two shots of a pair differ by, each."""
+    """Framing of one shot of a pair: half of the difference between the two."""
     shift_x, shift_y, scale, turn = rng.standard_normal(4) * [0.011, 0.011, 0.011, 0.5]
     return Framing(
         float(np.clip(shift_x, -0.03, 0.03)),

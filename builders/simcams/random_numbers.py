@@ -1,4 +1,4 @@
-"""Random numbers named by what they are for, so that order, workers and batch sizes cannot change a picture."""
+"""Random generators with a name as their key, so that order, workers and batch sizes cannot change a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.random.bit_generator import ISeedSequence
 
 
 class _Key(ISeedSequence):
-    """A Philox key as a seed: ``Philox(key=...)`` would ask the operating system for entropy and not use it."""
+    """A Philox key as a seed: ``Philox(key=...)`` would request entropy from the operating system and not use it."""
 
     def __init__(self, digest: bytes) -> None:
         self._words = np.frombuffer(digest[::-1], "<u8").astype(np.uint64)
@@ -20,7 +20,9 @@ class _Key(ISeedSequence):
 
 
 def generator(*purpose: object) -> np.random.Generator:
-    """A Philox generator whose key is the hash of ``purpose``: equal purposes, equal numbers; others, independent ones.
+    """A Philox generator whose key is the hash of ``purpose``.
+
+    Equal purposes give equal numbers, different purposes independent numbers.
 
     Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 

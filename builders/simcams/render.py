@@ -1,6 +1,6 @@
-"""One shot from scene to file: the stages in the order that light takes, and the random numbers of each.
+"""Render one shot from scene to file: the stages in the order of the light, with the random numbers of each.
 
-A shot depends on (scene id, camera, unit, settings, seed) alone: not on order, workers, or what was rendered before.
+A shot depends on (scene id, camera, unit, settings, seed) alone, not on order, workers or earlier shots.
 """
 
 from __future__ import annotations
@@ -32,18 +32,23 @@ EXPOSURE_ERROR_EV = 0.15
 
 @dataclass(frozen=True)
 class Shot:
-    """Who takes a scene, and how."""
+    """Camera, settings and framing of one photo of a scene."""
 
     camera: Camera
     settings: Settings
     unit: int = 1
-    """Which body of this model; decides the fixed pattern."""
+    """Number of the body of this model; determines the fixed pattern."""
     framing: Framing = STEADY
     seed: int = 0
+    """Of the random numbers of the shot."""
 
 
 def render_shot(light: SceneLight, shot: Shot) -> bytes:
-    """The JPEG file of a shot of a scene, with its Exif.
+    """Render the JPEG file of a shot, with its Exif.
+
+    Args:
+        light: of the scene.
+        shot: camera, settings and framing.
 
     Raises:
         ValueError: a side of the frame is odd (a Bayer mosaic has even sides).
@@ -51,14 +56,23 @@ def render_shot(light: SceneLight, shot: Shot) -> bytes:
     camera, settings = shot.camera, shot.settings
     rgb = chosen_stages().develop(expose(light, shot), camera, settings)
     scales = camera.jpeg.scales
-    chosen = int(_random(shot, light.scene_id, "rate control").integers(len(scales))) if len(scales) > 1 else 0
-    per_cent = scales[chosen]
+    index = int(_random(shot, light.scene_id, "rate control").integers(len(scales))) if len(scales) > 1 else 0
+    per_cent = scales[index]
     block = exif_block(camera, settings, light.width, light.height, date_taken(light.scene_id))
     return encode_file(rgb, camera.jpeg, per_cent, block)
 
 
 def expose(light: SceneLight, shot: Shot, moment: Moment | None = None) -> Raw:
-    """The raw file of a shot. ``moment`` is drawn from the shot's own random numbers unless given."""
+    """Render the raw file of a shot.
+
+    Args:
+        light: of the scene.
+        shot: camera, settings and framing.
+        moment: motion and depth; drawn from the random numbers of the shot if absent.
+
+    Raises:
+        ValueError: a side of the frame is odd.
+    """
     if light.height % 2 or light.width % 2:
         raise ValueError(f"{light.scene_id}: a Bayer mosaic has even sides, not {light.width} x {light.height}")
     camera = shot.camera
@@ -75,7 +89,7 @@ def expose(light: SceneLight, shot: Shot, moment: Moment | None = None) -> Raw:
 
 @functools.lru_cache(maxsize=64)
 def date_taken(scene_id: str) -> str:
-    """A date for the scene, uniform over eight years, the same for every camera."""
+    """Date of a scene as ``YYYY:MM:DD HH:MM:SS``, uniform over eight years, the same for every camera."""
     rng = generator("date", scene_id)
     year, month, day = 2015 + rng.integers(8), 1 + rng.integers(12), 1 + rng.integers(28)
     hour, minute, second = rng.integers(24), rng.integers(60), rng.integers(60)
@@ -116,33 +130,35 @@ class SimulatedShots:
 
     scenes: Scenes
     scene_of: tuple[int, ...]
-    """Scene of each row; rows of one scene stand together, so that its light is worked out once."""
+    """Scene of each row. Rows of one scene are adjacent, so that its light is computed once."""
     shots: tuple[Shot, ...]
 
     def read(self, row: int) -> bytes:
-        """The JPEG file of row ``row``.
+        """The JPEG file of a row.
 
         Raises:
-            PhotoError: the scene's photo cannot be used.
+            PhotoError: the photo of the scene cannot be used.
         """
         return render_shot(_light(self.scenes, self.scene_of[row]), self.shots[row])
 
     def shared_work(self, rows: Sequence[int]) -> list[int]:
-        """The scene of each of these rows, whose light is worked out once by a process that has several."""
+        """The scene of each of some rows: a process that renders several rows of one scene computes its light once."""
         return [self.scene_of[row] for row in rows]
 
     def warm_up(self, row: int) -> None:
-        """Load and test what renders, and work out the tables of this size by a first shot, whose scene is kept."""
-        with contextlib.suppress(PhotoError):  # whoever reads it is told
+        """Load and test the stages and fill the tables of this size by rendering a row; its scene stays cached."""
+        with contextlib.suppress(PhotoError):  # raised again when the row is read
             self.read(row)
 
     def prepare(self) -> None:
-        """Begin to compile, in a process of its own, what will render; returns at once."""
+        """Begin to compile the kernels in a separate process, and return at once."""
         SIMCAMS_KERNELS.begin()
 
     def fingerprint(self) -> str:
-        """32 hex digits that name everything that decides the bytes, without rendering one: scenes, cameras, settings
-        and seeds, the text of this package, and the libraries that compute."""
+        """32 hex digits that identify the bytes of all files without rendering one.
+
+        They are a hash of scenes, cameras, settings and seeds, of the code that renders, and of the libraries below it.
+        """
         digest = hashlib.sha256(f"{self.scenes.fingerprint()} {_renderer()}".encode())
         digest.update(repr(self.scene_of).encode())
         for shot in self.shots:
@@ -150,14 +166,31 @@ class SimulatedShots:
         return digest.hexdigest()[:32]
 
 
+_NOT_IN_SHOTS = frozenset({"__init__.py", "build.py", "cli.py", "photo_sets.py"})
+"""Files of this package that cannot change the bytes of a shot: exports, rows on disk, options, and the list of shots,
+which the fingerprint of ``SimulatedShots`` contains itself."""
+
+
+def renderer_hash(package: Path) -> str:
+    """64 hex digits that name the code that renders, by the text of its files, and the libraries under it.
+
+    Every Python and YAML file of the package and its sub-packages counts, except ``_NOT_IN_SHOTS``: a new file counts
+    unless it is listed there.
+
+    Args:
+        package: folder of this package.
+    """
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml")):
+        name = path.relative_to(package).as_posix()
+        if name not in _NOT_IN_SHOTS:
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
 @functools.cache
 def _renderer() -> str:
-    """Names the code that renders, by the text of its files, and the versions under it."""
-    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.*")):
-        if path.suffix in (".py", ".yaml"):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return renderer_hash(Path(__file__).parent)
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,6 +1,6 @@
-"""Sources of scenes: made from nothing, or from photos.
+"""Sources of scenes: procedural ones, and photos.
 
-Photos are decoded, taken back to linear light and shrunk there, which leaves little of their own past.
+Photos are decoded, converted to linear light and shrunk there, which removes most traces of their camera and codec.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from builders.simcams.stages.scene import SCENE_KINDS, draw_illuminant
 from builders.untrusted import UntrustedInputError, files_below, open_untrusted, read_untrusted
 
 LEAST_SHRINK = 2
-"""Residual of the source's noise and blocks is 1.0 of a camera's own ISO 100 shot noise at 2, 0.57 at 4, 0.37 at 6."""
+"""Least factor. The residual of noise and blocks of the source is 1.0 of the ISO 100 shot noise of a camera at a factor
+of 2, 0.57 at 4, 0.37 at 6."""
 
 CLIP_START = 0.9
-"""Level of grey above which a photo's highlights count as clipped (Brooks et al. 2019, section 4.1.2)."""
+"""Grey level above which the highlights of a photo count as clipped (Brooks et al. 2019, section 4.1.2)."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif", ".bmp")
 
@@ -54,11 +55,11 @@ class ProceduralScenes:
         return SCENE_KINDS[index % len(SCENE_KINDS)]
 
     def shrink_factor(self, index: int) -> float:
-        """Factor by which a source was shrunk; 0 here, where nothing was."""
+        """Factor by which the source was shrunk; 0, because there is no source."""
         return 0.0
 
     def fingerprint(self) -> str:
-        """Names everything that decides the light."""
+        """Identifies everything that determines the light."""
         return repr(self)
 
     def light(self, index: int) -> SceneLight:
@@ -81,14 +82,21 @@ class PhotoScenes:
     width: int
 
     licence: str = "unknown"
-    """Of the photos, an identifier of the Hub's list."""
+    """Licence of the photos, an identifier of the Hub's list."""
     source: str = "folder"
 
     @classmethod
     def of_folder(
         cls, root: Path, height: int, width: int, limit: int | None = None, licence: str = "unknown"
     ) -> PhotoScenes:
-        """The photos under ``root`` that are large enough, chosen by the hash of their paths if ``limit`` is smaller.
+        """The photos under a folder that are large enough.
+
+        Args:
+            root: the folder.
+            height: of the frame, pixels.
+            width: of the frame, pixels.
+            limit: most photos, chosen by the hash of their paths.
+            licence: of the photos.
 
         Raises:
             DataError: no folder, a folder that cannot be listed, or no photo of at least twice the padded frame in it.
@@ -117,14 +125,14 @@ class PhotoScenes:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """``photo-<hash of the path>``, so that no path of anyone's machine is published."""
+        """``photo-<hash of the path>``, so that no paths are published."""
         return tuple(
             "photo-" + hashlib.blake2b(p.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
             for p in self.paths
         )
 
     def kind(self, index: int) -> str:
-        """The photo's folder: its class, where folders are classes."""
+        """Name of the folder of the photo, which is its class if folders are classes."""
         return Path(self.paths[index]).parent.name or "photo"
 
     def shrink_factor(self, index: int) -> float:
@@ -143,7 +151,7 @@ class PhotoScenes:
         return float(_factor(height, width, self.height, self.width))
 
     def fingerprint(self) -> str:
-        """Names everything that decides the light: the bytes of the photos, wherever they lie."""
+        """Identifies everything that determines the light: the bytes of the photos, not their folder."""
         digest = hashlib.sha256(f"{self.height} {self.width} {self.ids}".encode())
         for path in self.paths:
             try:
@@ -153,7 +161,7 @@ class PhotoScenes:
         return digest.hexdigest()
 
     def light(self, index: int) -> SceneLight:
-        """The light of photo ``index``: centre of the photo at its shrink factor.
+        """The light of photo ``index``: the centre of the photo, shrunk by its factor.
 
         Raises:
             PhotoError: the photo cannot be decoded or is too small.
@@ -181,10 +189,10 @@ class PhotoScenes:
 
 
 def linear_light(rgb: np.ndarray) -> np.ndarray:
-    """Scene-linear float32 of uint8 sRGB: the inverse of an average camera's S-curve, then of the sRGB curve.
+    """Scene-linear float32 of uint8 sRGB: the inverse of an average S-curve of cameras, then of the sRGB curve.
 
     Inverse of 3y^2 - 2y^3: 0.5 - sin(asin(1 - 2y) / 3) (Brooks et al., "Unprocessing images for learned raw denoising",
-    CVPR 2019), blended half and half, as the cameras here have about half of it; then IEC 61966-2-1.
+    CVPR 2019), blended half and half, because the bundled cameras have about half of it; then IEC 61966-2-1.
     """
     y = np.arange(256) / 255
     flat = 0.5 * y + 0.5 * (0.5 - np.sin(np.arcsin(1 - 2 * y) / 3))
@@ -199,7 +207,7 @@ def _clipped_share(rgb: np.ndarray) -> np.ndarray:
 
 
 def _factor(height: int, width: int, wanted_height: int, wanted_width: int) -> int:
-    """The largest whole factor that leaves a padded frame: as much of the photo as can be."""
+    """The largest whole factor that leaves a padded frame, so that as much of the photo as possible is used."""
     margin = margin_for(wanted_height, wanted_width)
     return min(math.floor(height / (wanted_height + 2 * margin)), math.floor(width / (wanted_width + 2 * margin)))
 
@@ -208,7 +216,7 @@ def _large_enough(path: Path, height: int, width: int) -> bool:
     try:
         with open_untrusted(path, limit=MAX_PHOTO_BYTES) as stream, Image.open(stream) as image:
             have = sorted(image.size)
-    except Exception:  # not a photo, or a hostile one: not a scene
+    except Exception:  # not a photo, or a hostile file
         return False
     margin = margin_for(height, width)
     wanted = sorted((LEAST_SHRINK * (width + 2 * margin), LEAST_SHRINK * (height + 2 * margin)))

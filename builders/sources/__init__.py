@@ -1,6 +1,6 @@
-"""Where photos come from, one file a kind.
+"""Sources of photos, one module per kind of data.
 
-``builders.data_specs`` above this room is the registry of kinds.
+``builders.data_specs`` is the registry of kinds.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
 """Photos with acquisition labels: a data set in FlickrExif's form (one config per attribute) -> one ``PhotoSet``.
 
-FlickrExif itself, simcams, or anybody's: on the Hub, or a folder that ``load_dataset`` reads. A photo that several
-configs hold is one photo with several labels. The class is in the column named after the config, or in ``label``.
-Where the config ``photos`` holds every photo once with every label, it alone is read.
+It reads FlickrExif, simcams, and every other data set of this form, on the Hub or in a folder that ``load_dataset``
+reads. A photo that several configs contain is one photo with several labels. The class is in the column named after the
+config, or in ``label``. If the config ``photos`` contains every photo once with every label, only that config is read.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.exif import ATTRIBUTES, column_spelling
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, class_codes
 from builders.sources.hub_data_sets import HubSource, split_named, undecoded
 from builders.sources.repository import DatasetRepo
 
 KIND = "flickrexif"
-"""As ``--data`` and results name such photos."""
+"""Kind of data in ``--data`` and in results."""
 
 ALL_PHOTOS = "photos"
-"""The config that holds every photo once, where a data set has it (``builders.dataset.PHOTOS``)."""
+"""The config that contains every photo once, in data sets that have it (``builders.dataset.PHOTOS``)."""
 
 TEXT_COLUMNS = ("owner", "scene", "camera_type", "licence")
-"""Columns that go with the photos where they are there; ``owner`` and ``scene`` say which photos err together."""
+"""Columns of text that a photo set takes over if they exist; ``owner`` and ``scene`` define error units."""
 
 
 def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet:
-    """The photos of some attribute configs, each once, in the order of the configs.
+    """The photos of some attribute configs, each photo once, in the order of the configs.
 
     Args:
         spec: ``hub:REPO[@REVISION]`` or a local folder.
-        configs: attributes wanted, as the data set names them; by default all that it has.
+        configs: attributes, by their names in the data set; all of them by default.
 
     Raises:
-        UsageError: a config that is not there.
-        DataError: it cannot be loaded, has no attribute config, no pixels, no photo ids, or puts a photo into other
-            splits for other attributes (give one config then).
+        UsageError: there is no such config.
+        DataError: the data set cannot be loaded, has no attribute config, no pixels or no photo ids, or puts a photo
+            into different splits for different attributes (then name one config).
     """
     location = spec.removeprefix("hub:").removeprefix("folder:")
     repo = DatasetRepo.parse(location) if spec.startswith("hub:") else DatasetRepo(location)
@@ -49,39 +49,39 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
     text: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS}
     labels: dict[str, tuple[tuple[str, ...], dict[str, int]]] = {}
     parts: list[Any] = []
-    read = 0
-    for config, asked in _readings(repo, chosen):
+    rows_read = 0
+    for config, attributes in _readings(repo, chosen):
         for split, part in _load(repo, config).items():
-            code = SPLITS.index(split_named(split))
+            side = SPLITS.index(split_named(split))
             columns = {name: part[name] for name in TEXT_COLUMNS if name in part.column_names}
-            for attribute in asked:
+            for attribute in attributes:
                 names, column = _check(part, repo.location, attribute)
                 classes = labels.setdefault(attribute, (names, {}))[1]
-                for at, (photo_id, label) in enumerate(zip(part["photo_id"], part[column], strict=True)):
-                    if label is not None and label != UNLABELLED:
-                        if label not in range(len(names)):
-                            where = f"{KIND}:{repo.location}: {config}/{split}, row {at}"
-                            raise DataError(f"{where} has the label {label}, and there are {len(names)} classes")
-                        if classes.setdefault(photo_id, label) != label:
-                            raise DataError(f"{KIND}:{repo.location}: {config}: photo {photo_id} has two labels")
+                try:
+                    codes = class_codes(part[column], len(names)).tolist()
+                except ValueError as error:
+                    raise DataError(f"{KIND}:{repo.location}: {config}/{split}, {error}") from None
+                for photo_id, code in zip(part["photo_id"], codes, strict=True):
+                    if code != UNLABELLED and classes.setdefault(photo_id, code) != code:
+                        raise DataError(f"{KIND}:{repo.location}: {config}: photo {photo_id} has two labels")
             for at, photo_id in enumerate(part["photo_id"]):
                 if not isinstance(photo_id, str):
                     raise DataError(
-                        f"{KIND}:{repo.location}: {config}/{split}, row {at}: photo_id {photo_id!r} is no text"
+                        f"{KIND}:{repo.location}: {config}/{split}, row {at}: photo_id {photo_id!r} is not text"
                     )
-                if config == ALL_PHOTOS and not any(photo_id in labels[attribute][1] for attribute in asked):
+                if config == ALL_PHOTOS and not any(photo_id in labels[attribute][1] for attribute in attributes):
                     continue
-                if splits.setdefault(photo_id, code) != code:
+                if splits.setdefault(photo_id, side) != side:
                     raise DataError(
                         f"{spec}: photo {photo_id} is in {SPLITS[splits[photo_id]]} for one attribute and in "
-                        f"{SPLITS[code]} for {config}; take one attribute at a time (?config={config})"
+                        f"{SPLITS[side]} for {config}; take one attribute at a time (?config={config})"
                     )
                 if photo_id not in rows:
-                    rows[photo_id] = read + at
+                    rows[photo_id] = rows_read + at
                     for name in TEXT_COLUMNS:
                         text[name].append(str(columns[name][at] or "") if name in columns else "")
             parts.append(undecoded(part, "image"))
-            read += len(part)
+            rows_read += len(part)
     ids = tuple(rows)
     return PhotoSet(
         name=f"{KIND}:{repo.name}",
@@ -108,23 +108,23 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
 
 
 def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
-    there = repo.configs(KIND)
-    known = [config for config in there if column_spelling(config) in ATTRIBUTES]
+    available = repo.configs(f"{KIND}:{repo.location}")
+    known = [config for config in available if column_spelling(config) in ATTRIBUTES]
     for config in wanted:
         if config not in known:
-            raise unknown_name(f"attribute config of {repo.location}", config, known or there)
+            raise unknown_name(f"attribute config of {repo.location}", config, known or available)
     if not known:
         raise DataError(
-            f"{KIND}:{repo.location}: none of its configs ({', '.join(there)}) is named after an attribute; "
+            f"{KIND}:{repo.location}: none of its configs ({', '.join(available)}) is named after an attribute; "
             f"known are {', '.join(ATTRIBUTES)}"
         )
     return list(dict.fromkeys(wanted)) or known
 
 
 def _load(repo: DatasetRepo, config: str) -> Any:
-    loaded = repo.load(KIND, config, in_place=True)
-    found = [split_named(split) for split in loaded]
-    if len(set(found)) != len(found):
+    loaded = repo.load(f"{KIND}:{repo.location}", config)
+    names = [split_named(split) for split in loaded]
+    if len(set(names)) != len(names):
         raise UsageError(
             f"{KIND}:{repo.location}: the splits {', '.join(loaded)} of {config} are not train, val and test"
         )
@@ -132,16 +132,16 @@ def _load(repo: DatasetRepo, config: str) -> Any:
 
 
 def _readings(repo: DatasetRepo, chosen: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Which configs are read, and which attributes of each."""
-    if len(chosen) > 1 and ALL_PHOTOS in repo.configs(KIND):
-        columns = repo.features(KIND, ALL_PHOTOS)
+    """The configs to read, each with the attributes to read from it."""
+    if len(chosen) > 1 and ALL_PHOTOS in repo.configs(f"{KIND}:{repo.location}"):
+        columns = repo.features(f"{KIND}:{repo.location}", ALL_PHOTOS)
         if all(hasattr(columns.get(config), "names") for config in chosen):
             return [(ALL_PHOTOS, list(chosen))]
     return [(config, [config]) for config in chosen]
 
 
 def _check(part: Any, repo: str, config: str) -> tuple[tuple[str, ...], str]:
-    """Class names and the column of the class, if a config has the columns of FlickrExif."""
+    """Class names, and the name of the class column. Raises ``DataError`` if FlickrExif's columns are missing."""
     if "image" not in part.column_names:
         raise DataError(
             f"{KIND}:{repo}: {config} holds no pixels; fetch your own copy with "

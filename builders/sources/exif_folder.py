@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +11,7 @@ from typing import Literal
 import numpy as np
 from tqdm.auto import tqdm
 
-from builders.errors import DataError, PhotoError, unknown_name
+from builders.errors import DataError, unknown_name
 from builders.exif import (
     ALLOWED,
     ATTRIBUTES,
@@ -31,17 +29,17 @@ from builders.exif import (
     read_many,
 )
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, RememberedFacts, hash64
-from builders.pixels import codec_canary
 from builders.sources.folders import labelled_folder
-from builders.splits import LEFT_OUT, NO_HASH, Sizes, Splits, balance, make_splits, photo_groups, photo_hash
+from builders.splits import LEFT_OUT, Sizes, Splits, balance, check_given_splits, make_splits, perceptual_hashes
 
 Groups = Literal["auto", "folder", "none"]
+"""What a sub-folder is: see ``read_camera_folder``."""
 
 SHARES = (0.6, 0.2, 0.2)
-"""Of the groups, for train, val and test."""
+"""Shares of the groups in train, val and test."""
 
 MIN_PHOTOS = 20
-"""A class with fewer photos is left out."""
+"""Least number of photos of a class; smaller classes are left out."""
 
 _NUMBERS = ("exposure_s", "f_number", "iso", "focal_length_mm")
 
@@ -52,7 +50,7 @@ class _Column:
 
     labels: Labels
     common: np.ndarray
-    """int32 [photos], ``UNLABELLED`` also where the class has too few photos."""
+    """int32 [photos], ``UNLABELLED`` also if the class has too few photos."""
 
 
 def read_camera_folder(
@@ -64,24 +62,27 @@ def read_camera_folder(
     min_photos: int = MIN_PHOTOS,
     workers: int | None = None,
 ) -> PhotoSet:
-    """Photos with acquisition labels, split so that no near-duplicate (and no owner, where known) is on two sides.
+    """Photos with acquisition labels, split so that near-duplicates, and photos of one owner, are in one split.
 
-    The folder is searched with its sub-folders. If it has ``train`` and ``val`` (or ``test``) in it, these splits are
-    taken; else photos are split by iterative stratification, 60/20/20. Every attribute is class-balanced in every
-    split: a photo beyond the rarest class's number is ``UNLABELLED`` for that attribute, and a photo that is so for
-    all of them is left out. ``columns`` holds the numbers as read
-    (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN where unknown), ``year`` (0 where unknown),
-    ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (which never straddles splits of our making).
+    The folder is searched with its sub-folders. If it contains ``train`` and ``val`` (or ``test``), these are the
+    splits; otherwise photos are split by iterative stratification, 60/20/20. Every attribute is class-balanced in
+    every split: photos beyond the number of the rarest class are ``UNLABELLED`` for that attribute, and a photo that is
+    unlabelled for all attributes is left out.
+
+    ``columns`` has the numbers as read (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN if unknown),
+    ``year`` (0 if unknown), ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (photos of one group
+    are in one split, unless the folder brings its splits).
 
     Args:
         path: the folder.
         seed: of the splits and of the balancing.
         classes: ``found``: makers and models are named by the clean alias tables, and every one with enough photos is
-            a class; ``clean`` or ``reference``: only the classes of that label set.
-        groups: what a sub-folder is. ``folder``: an owner, a scene or a body, which must not straddle splits; ``none``:
-            nothing; ``auto``: ``folder``, unless that would leave some attribute without two classes on both sides.
+            a class; ``clean`` or ``reference``: only the classes of that label set are.
+        groups: what a sub-folder is. ``folder``: an owner, a scene or a body, whose photos stay in one split;
+            ``none``: it has no meaning; ``auto``: as ``folder``, unless some attribute would then have fewer than two
+            classes in a split.
         min_photos: classes with fewer photos are left out.
-        workers: processes that read Exif and threads that compare pictures; one per core if ``None``.
+        workers: processes that read Exif, and threads that hash pictures; one per core if ``None``.
 
     Raises:
         DataError: no such folder, or no attribute has two classes with enough photos.
@@ -96,98 +97,65 @@ def read_camera_folder(
     photos = folder.select([i for i, reading in enumerate(readings) if reading.reason is None])
     acquisitions = [reading.acquisition for reading in readings if reading.reason is None]
     columns = {name: _column(acquisitions, name, classes, min_photos) for name in ATTRIBUTES}
-    columns = {name: column for name, column in columns.items() if _two(column)}
-    nothing = DataError(
+    columns = {name: column for name, column in columns.items() if _has_two_classes(column)}
+    no_attribute = DataError(
         f"{path}: of {len(readings)} files {len(photos)} have Exif, and no attribute has 2 classes of at least "
         f"{min_photos} photos in every split; add photos or lower min-photos"
     )
     if not columns:
-        raise nothing
+        raise no_attribute
     given = folder.evidence.get("splits") == "as given by the folder"
     owners = [_owner(photo_id, given) for photo_id in photos.ids]
-    hashes = _hashes(root, photos, workers)
+    hashes = perceptual_hashes(photos, root, workers=workers)
     values = {name: column.common for name, column in columns.items()}
     if given:
-        made = _given_splits(photos, values, owners, hashes, seed)
+        splits = _given_splits(photos, values, owners, hashes, seed)
     else:
-        made = _own_splits(photos, values, owners, hashes, groups, seed)
-    attributes = {name: _balanced(column, made.selected[name]) for name, column in columns.items()}
+        splits = _drawn_splits(photos, values, owners, hashes, groups, seed)
+    attributes = {name: _balanced(column, splits.selected[name]) for name, column in columns.items()}
     attributes = {name: labels for name, labels in attributes.items() if len(labels.names) >= 2}
     if not attributes:
-        raise nothing
-    used = np.any([labels.values != UNLABELLED for labels in attributes.values()], axis=0)
+        raise no_attribute
+    has_label = np.any([labels.values != UNLABELLED for labels in attributes.values()], axis=0)
     return replace(
         photos,
         name=f"exif-folder:{photos.name.partition(':')[2]}",
-        splits=made.splits,
+        splits=splits.splits,
         labels=Labels((), np.full(len(photos), UNLABELLED, dtype=np.int32)),
         attributes=MappingProxyType(attributes),
-        columns=MappingProxyType(_numbers(acquisitions, owners, made.groups)),
-        evidence=MappingProxyType({**made.evidence, **_evidence(folder.ids, readings, classes)}),
-    ).select(np.flatnonzero(used))
+        columns=MappingProxyType(_numbers(acquisitions, owners, splits.groups)),
+        evidence=MappingProxyType({**splits.evidence, **_evidence(folder.ids, readings, classes)}),
+    ).select(np.flatnonzero(has_label))
 
 
-def _two(column: _Column) -> bool:
+def _has_two_classes(column: _Column) -> bool:
     return len(np.unique(column.common[column.common != UNLABELLED])) >= 2
 
 
 def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading]:
-    """The Exif of every file: as remembered, or read. A file that could not be read is tried again the next time."""
-    known = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
+    """The Exif of every file, cached or read. A file that cannot be read is tried again at the next opening."""
+    cached = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
     readings: dict[int, Reading] = {}
     for index in range(len(folder)):
-        if (facts := known.get(index)) is not None:
+        if (facts := cached.get(index)) is not None:
             readings[index] = Reading(acquisition_from_raw(facts["raw"]), facts["reason"])
     unread = [index for index in range(len(folder)) if index not in readings]
     bar = tqdm(total=len(unread), desc="reading Exif", unit="photo", disable=None)
     with bar:
         try:
-            found = read_many([root / folder.ids[i] for i in unread], workers=workers)
-            for index, reading in zip(unread, found, strict=True):
+            results = read_many([root / folder.ids[i] for i in unread], workers=workers)
+            for index, reading in zip(unread, results, strict=True):
                 readings[index] = reading
                 if reading.reason in (None, NO_EXIF):
-                    known.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
+                    cached.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
                 bar.update()
         finally:
-            known.save()
+            cached.save()
     return [readings[index] for index in range(len(folder))]
 
 
-def _hashes(root: Path, photos: PhotoSet, workers: int | None) -> np.ndarray:
-    """uint64 [photos]; ``NO_HASH`` for what cannot be decoded: the run that needs its pixels will name it."""
-    known = RememberedFacts("perceptual-hashes", root, photos.stamps() or [], f"perceptual hash 1 {codec_canary()}")
-    hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
-    unread = []
-    for index in range(len(photos)):
-        if (facts := known.get(index)) is not None:
-            hashes[index] = int(facts)
-        else:
-            unread.append(index)
-
-    def one(index: int) -> int | None:
-        try:
-            return photo_hash(photos.read(index))
-        except PhotoError:
-            return None
-
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        bar = tqdm(total=len(unread), desc="looking for near-duplicates", unit="photo", disable=None)
-        try:
-            for start in range(0, len(unread), 1024):
-                part = unread[start : start + 1024]
-                for index, found in zip(part, pool.map(one, part), strict=True):
-                    if found is not None:
-                        hashes[index] = found
-                        known.keep(index, str(found))
-                bar.update(len(part))
-        finally:
-            bar.close()
-            known.save()
-    return hashes
-
-
 def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, min_photos: int) -> _Column:
-    words = [_found(a, attribute) if classes == "found" else label(a, attribute, classes) for a in acquisitions]  # type: ignore[arg-type]
+    words = [_any_class(a, attribute) if classes == "found" else label(a, attribute, classes) for a in acquisitions]  # type: ignore[arg-type]
     known = sorted({word for word in words if word not in (OTHER, UNKNOWN)})
     order = next((c for s, c in ATTRIBUTES[attribute].classes.items() if set(known) <= set(c)), ())
     names = tuple(name for name in order if name in known) if order else tuple(known)
@@ -198,15 +166,15 @@ def _column(acquisitions: Sequence[Acquisition], attribute: str, classes: str, m
     return _Column(Labels(names, values), np.where(rare[values], UNLABELLED, values).astype(np.int32))
 
 
-def _found(acquisition: Acquisition, attribute: str) -> str:
-    """The clean label, but any maker or model may be a class."""
+def _any_class(acquisition: Acquisition, attribute: str) -> str:
+    """The clean label; every maker and model may be a class."""
     if device_type(acquisition) in ("scanner", "software"):
         return OTHER
     find_any = ATTRIBUTES[attribute].find_any
     return find_any(acquisition) if find_any else label(acquisition, attribute, "clean")
 
 
-def _own_splits(
+def _drawn_splits(
     photos: PhotoSet,
     values: dict[str, np.ndarray],
     owners: list[str],
@@ -214,8 +182,10 @@ def _own_splits(
     groups: Groups,
     seed: int,
 ) -> Splits:
-    def split(by: list[str] | None) -> Splits:
-        return make_splits(photos.ids, values, owners=by, hashes=hashes, shares=SHARES, assign="stratified", seed=seed)
+    def split(group_owners: list[str] | None) -> Splits:
+        return make_splits(
+            photos.ids, values, owners=group_owners, hashes=hashes, shares=SHARES, assign="stratified", seed=seed
+        )
 
     if groups == "none" or not any(owners):
         return _noted(split(None), "sub-folders are nothing" if any(owners) else "no sub-folders")
@@ -229,19 +199,18 @@ def _own_splits(
 def _given_splits(
     photos: PhotoSet, values: dict[str, np.ndarray], owners: list[str], hashes: np.ndarray, seed: int
 ) -> Splits:
-    groups = photo_groups(len(photos), owners=owners, hashes=hashes)
+    guard = check_given_splits(photos.splits, owners=owners, hashes=hashes)
     order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in photos.ids], dtype=np.uint64), kind="stable")
     priority = np.empty(len(photos), dtype=np.int64)
     priority[order] = np.arange(len(photos))
     in_use = [s for s in range(len(SPLITS)) if (photos.splits == s).any()]
-    taken = {name: balance(v, photos.splits, groups, priority, Sizes(), in_use) for name, v in values.items()}
-    sides = len(np.unique(np.stack([groups, photos.splits]), axis=1).T) - len(np.unique(groups))
+    taken = {name: balance(v, photos.splits, guard.groups, priority, Sizes(), in_use) for name, v in values.items()}
     return Splits(
-        groups,
+        guard.groups,
         photos.splits,
         {name: t.splits for name, t in taken.items()},
         {name: t.classes for name, t in taken.items()},
-        {"splits": "as given by the folder", "groups on several sides": str(sides)},
+        {"splits": "as given by the folder", "groups on several sides": str(guard.straddling)},
     )
 
 
@@ -256,12 +225,12 @@ def _owner(photo_id: str, given: bool) -> str:
 
 
 def _balanced(column: _Column, selected: np.ndarray) -> Labels:
-    """Labels of the photos taken for the balanced set, over the classes that occur among them."""
+    """Labels of the photos of the balanced set, over the classes that occur among them."""
     values = np.where(selected == LEFT_OUT, UNLABELLED, column.common)
-    used = np.unique(values[values != UNLABELLED])
-    code = np.full(len(column.labels.names) + 1, UNLABELLED, dtype=np.int32)
-    code[used] = np.arange(len(used))
-    return Labels(tuple(column.labels.names[i] for i in used), code[values])
+    classes = np.unique(values[values != UNLABELLED])
+    new_code = np.full(len(column.labels.names) + 1, UNLABELLED, dtype=np.int32)
+    new_code[classes] = np.arange(len(classes))
+    return Labels(tuple(column.labels.names[i] for i in classes), new_code[values])
 
 
 def _numbers(acquisitions: Sequence[Acquisition], owners: list[str], groups: np.ndarray) -> dict[str, np.ndarray]:

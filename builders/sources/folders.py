@@ -1,4 +1,4 @@
-"""Photos in folders on disk: any labelled folder, and iNaturalist 2018 as its organisers ship it."""
+"""Photos in a folder on disk whose sub-folders are classes, and seeded splits for data that have none."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, Stamp, file_stamp, hash64, rank_within
+from builders.photos import SPLITS, Head, PhotoSet, Stamp, file_stamp, hash64, labels_of, rank_within
 from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted
 
 MAX_ANNOTATION_BYTES = 2**30
-"""Of an annotation file: train2018.json of iNaturalist has 120 MB."""
+"""Limit of an annotation file: train2018.json of iNaturalist has 120 MB."""
 
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -36,29 +36,21 @@ class FolderSource:
             raise PhotoError(f"the file {refused.reason}" if refused.reason[:3] == "can" else refused.reason) from None
 
     def head(self, row: int, limit: int) -> Head:
-        """The first ``limit`` bytes and the size of a file; of a regular file only. Raises ``PhotoError``."""
+        """The first ``limit`` bytes and the size of a regular file. Raises ``PhotoError``."""
         try:
-            # not to wait for the writer of a fifo
+            # without O_NONBLOCK, opening a fifo waits for its writer
             descriptor = os.open(os.path.join(self.root, self.paths[row]), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError) as error:
             raise PhotoError(f"the file cannot be read ({getattr(error, 'strerror', error)})") from None
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise PhotoError("not a regular file")
-            return Head(os.read(descriptor, min(limit, MAX_PHOTO_BYTES)), found.st_size)
+            return Head(os.read(descriptor, min(limit, MAX_PHOTO_BYTES)), status.st_size)
         except OSError as error:
             raise PhotoError(f"the file cannot be read ({error.strerror})") from None
         finally:
             os.close(descriptor)
-
-    def stamp(self, row: int) -> str:
-        """Size and time of change of a file: whether what was read of it earlier still holds. Empty if it is gone."""
-        try:
-            found = os.stat(os.path.join(self.root, self.paths[row]))
-        except (OSError, ValueError):
-            return ""
-        return f"{found.st_size} {found.st_mtime_ns}"
 
     def stamps(self, rows: np.ndarray) -> list[Stamp]:
         """See ``PhotoSet.stamps``."""
@@ -69,18 +61,18 @@ class FolderSource:
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:
     """Photos of a folder whose sub-folders are classes.
 
-    Either ``PATH/{train,val}/<class>/...`` (also ``valid``, ``validation``, ``test``), or ``PATH/<class>/...`` with a
-    seeded, stratified split of its own, or a flat folder of unlabelled photos. Every file that is not hidden counts
-    as a photo, so that what cannot be read is named among the failures and not passed over in silence.
+    The folder has one of three forms: ``PATH/{train,val}/<class>/...`` (also ``valid``, ``validation``, ``test``);
+    ``PATH/<class>/...``, which is split by seed, stratified by class; or a flat folder of unlabelled photos. Every
+    file that is not hidden counts as a photo, so that unreadable files appear among the failures.
 
     Args:
         path: the folder.
-        seed: of the split, where the folder brings none.
-        val_share: share of each class that becomes ``val``, where the folder brings no split.
+        seed: of the split, if the folder has none.
+        val_share: share of each class that becomes ``val``, if the folder has no split.
         splits_required: refuse a folder without ``train`` and ``val``.
 
     Raises:
-        DataError: no such folder, no file in it, a folder that cannot be listed, or no splits where they are required.
+        DataError: there is no such folder, it has no file, a folder cannot be listed, or required splits are missing.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -117,14 +109,12 @@ def photo_set(
     evidence: dict[str, str],
     neighbours: int = 10,
 ) -> PhotoSet:
-    """Columns of names -> a ``PhotoSet`` with class indices in sorted order of the class names."""
-    names = sorted({c for c in classes if c is not None})
-    index = {c: i for i, c in enumerate(names)}
+    """A ``PhotoSet`` from columns of names. Rows of ``source`` are in the order of ``ids``."""
     return PhotoSet(
         name=name,
         ids=tuple(ids),
         splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
-        labels=Labels(tuple(names), np.array([UNLABELLED if c is None else index[c] for c in classes], dtype=np.int32)),
+        labels=labels_of(classes),
         source=source,
         rows=np.arange(len(ids), dtype=np.int64),
         neighbours=neighbours,
@@ -133,9 +123,18 @@ def photo_set(
 
 
 def seeded_splits(ids: Sequence[str], classes: Sequence[str | None], *, seed: int, val_share: float) -> list[str]:
-    """A stratified train/val split by hash: independent of the order of the photos and of the other classes.
+    """A train/val split of each class by hash, independent of the order of the photos and of the other classes.
 
     A class of at least 2 photos has at least 1 in each split.
+
+    Args:
+        ids: of the photos.
+        classes: class name of each photo; None is a class of its own here.
+        seed: of the hash.
+        val_share: share of each class that becomes ``val``.
+
+    Returns:
+        ``train`` or ``val`` for each photo.
 
     >>> sorted(seeded_splits(["a", "b", "c", "d"], ["x"] * 4, seed=0, val_share=0.25))
     ['train', 'train', 'train', 'val']
@@ -154,5 +153,5 @@ def _class_of(path: str) -> str | None:
 
 
 def _files(root: Path) -> list[str]:
-    """Files under ``root`` that are not hidden, links followed once."""
+    """Files below ``root`` that are not hidden; links are followed once."""
     return files_below(root, links=True, hidden=False)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp, file_stamp
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp, class_codes, file_stamp, labels_of
 from builders.sources.folders import seeded_splits
 from builders.sources.parquet_splits import ParquetPart
 from builders.sources.repository import DatasetRepo
@@ -21,23 +21,23 @@ _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"
 
 
 def split_named(name: str) -> str:
-    """Our name of a split of the Hub; a name that says nothing is ``train``, as it is for a data set of one split.
+    """The name in ``SPLITS`` of a split on the Hub; unknown names are ``train``, as in a data set with one split.
 
     >>> split_named("validation")
     'val'
     """
-    return next((ours for ours, names in _SPLIT_NAMES.items() if name in names), "train")
+    return next((split for split, names in _SPLIT_NAMES.items() if name in names), "train")
 
 
 @dataclass(frozen=True)
 class HubSource:
-    """Rows of the splits of one data set, joined; the image column holds undecoded bytes."""
+    """The rows of all splits of one data set, one split after another; images are undecoded bytes."""
 
     parts: tuple[Any, ...]
     """``datasets.Dataset`` objects, memory-mapped, or ``ParquetPart``: a copy for a worker is cheap."""
     column: str
     roots: tuple[str, ...] = ()
-    """Folders in which the data set has its files; a path in a row that leads elsewhere is not followed."""
+    """Folders of the data set's files; a path in a row that leads out of them is not followed."""
 
     def read(self, row: int) -> bytes:
         for part in self.parts:
@@ -50,37 +50,37 @@ class HubSource:
         return read_image_cell(cell, self.roots)
 
     def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
-        """See ``PhotoSet.stamps``: of the files that hold the tables; None where bytes lie elsewhere."""
-        of_part = table_stamps(self.parts, self.column)
-        if of_part is None:
+        """See ``PhotoSet.stamps``: stamps of the table files; None if image bytes are in other files."""
+        tables = table_stamps(self.parts, self.column)
+        if tables is None:
             return None
         ends = np.cumsum([len(part) for part in self.parts])
         which = np.searchsorted(ends, rows, side="right")
         return [
-            Stamp(f"{of_part[part].text} {row}", of_part[part].changed_ns)
+            Stamp(f"{tables[part].text} {row}", tables[part].changed_ns)
             for part, row in zip(which.tolist(), rows.tolist(), strict=True)
         ]
 
 
 def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
-    """Of the files that hold each part's table; None where an image of the column lies elsewhere, or nobody can tell.
+    """Stamps of the files of each part's table; None if an image of the column is, or may be, in a file of its own.
 
     Args:
         parts: as in ``HubSource``.
-        column: of images.
+        column: name of the image column.
     """
-    found: list[Stamp] = []
+    stamps: list[Stamp] = []
     for part in parts:
         files = [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
         if not files or not _holds_all_bytes(part, column):
             return None
         text = "|".join(file.text for file in files)
-        found.append(Stamp(f"{text} {part._fingerprint}", max(file.changed_ns for file in files)))
-    return found
+        stamps.append(Stamp(f"{text} {part._fingerprint}", max(file.changed_ns for file in files)))
+    return stamps
 
 
 def _holds_all_bytes(part: Any, column: str) -> bool:
-    """Whether every image of a data set is in its table, and none in a file of its own that may change."""
+    """Whether every image of a part is in its table, and none in a separate file that may change."""
     if isinstance(part, ParquetPart):
         return part.holds_all_bytes(column)
     images = part.data.column(column)
@@ -101,24 +101,23 @@ def read_hub_photos(
     seed: int = 0,
     val_share: float = 0.25,
 ) -> PhotoSet:
-    """Photos of a Hub data set.
+    """Photos of an image data set on the Hub, or of a local folder that ``load_dataset`` reads.
 
     Args:
         repo: ``org/name`` on the Hub, or a local folder.
         revision: commit, tag or branch; results record the commit it resolved to.
-        config: configuration, where there are several.
-        image, label, id: columns; by default the only ``Image``, the ``ClassLabel`` that is named after the config or
-            the only one, and ``photo_id`` if present.
-        train, val, test: names of its splits; by default those usually called so. With one split alone, it is
-            divided by seed.
+        config: configuration, if there are several.
+        image, label, id: columns; by default the only ``Image``, the ``ClassLabel`` named after the config or the only
+            one, and ``photo_id`` if present.
+        train, val, test: names of the splits; by default the usual ones. A single split is divided by seed.
         seed, val_share: of the division.
 
     Raises:
-        UsageError: a column or split is not there.
+        UsageError: there is no such column or split.
         DataError: the data set cannot be loaded.
     """
-    place = DatasetRepo(repo, revision)
-    loaded = place.load("hub", config, in_place=True)
+    data_set = DatasetRepo(repo, revision)
+    loaded = data_set.load(f"hub:{repo}", config)
     chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
     features = next(iter(chosen.values())).features
     image_column = image or _only(features, "Image", repo, "image") or ""
@@ -140,8 +139,10 @@ def read_hub_photos(
         splits += [split] * len(part)
         values += list(part[label_column]) if label_column else [None] * len(part)
     if len(set(ids)) < len(ids):
-        twice = next(photo_id for photo_id, times in Counter(ids).items() if times > 1)
-        raise DataError(f"hub:{repo}: the id {readable(twice)!r} in {id_column} is there twice: say another (?id=...)")
+        repeated = next(photo_id for photo_id, count in Counter(ids).items() if count > 1)
+        raise DataError(
+            f"hub:{repo}: the id {readable(repeated)!r} in {id_column} is there twice: say another (?id=...)"
+        )
     try:
         labels = _labels(values, features[label_column] if label_column else None)
     except ValueError as error:
@@ -152,7 +153,7 @@ def read_hub_photos(
         how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
     source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column, roots_of(repo))
     return PhotoSet(
-        name=f"hub:{place.name}",
+        name=f"hub:{data_set.name}",
         ids=tuple(ids),
         splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
         labels=labels,
@@ -160,24 +161,24 @@ def read_hub_photos(
         rows=np.arange(len(ids), dtype=np.int64),
         evidence={
             "splits": how,
-            "revision": place.resolved_revision(),
+            "revision": data_set.resolved_revision(),
             "config": config or "default",
             "columns": f"image={image_column}, label={label_column}, id={id_column}",
         },
     )
 
 
-def _choose_splits(loaded: Any, asked: dict[str, str | None], repo: str) -> dict[str, Any]:
+def _choose_splits(loaded: Any, requested: dict[str, str | None], repo: str) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
-    for split, name in asked.items():
+    for split, name in requested.items():
         if name is not None:
             if name not in loaded:
                 raise unknown_name(f"split of {repo}", name, loaded)
             chosen[split] = loaded[name]
         else:
-            found = next((n for n in _SPLIT_NAMES[split] if n in loaded and n not in asked.values()), None)
-            if found is not None:
-                chosen[split] = loaded[found]
+            usual = next((n for n in _SPLIT_NAMES[split] if n in loaded and n not in requested.values()), None)
+            if usual is not None:
+                chosen[split] = loaded[usual]
     if not chosen:
         raise UsageError(f"hub:{repo} has the splits {', '.join(loaded)}: say which is which (?train=...&val=...)")
     if "train" not in chosen:
@@ -192,18 +193,18 @@ def _class_column(features: Any, config: str | None) -> str | None:
 
 
 def _only(features: Any, kind: str, repo: str, option: str, required: bool = True) -> str | None:
-    """The only column of a feature type."""
-    found = [name for name, feature in features.items() if type(feature).__name__ == kind]
-    if len(found) == 1:
-        return found[0]
-    if not found and not required:
+    """The only column of a feature type. Raises ``UsageError`` if there are several, or none that is required."""
+    names = [name for name, feature in features.items() if type(feature).__name__ == kind]
+    if len(names) == 1:
+        return names[0]
+    if not names and not required:
         return None
-    which = f"columns {', '.join(found)}" if found else f"no {kind} column among {', '.join(features)}"
+    which = f"columns {', '.join(names)}" if names else f"no {kind} column among {', '.join(features)}"
     raise UsageError(f"hub:{repo} has {which}: say which one (?{option}=...)")
 
 
 def undecoded(part: Any, column: str) -> Any:
-    """The image column alone, as bytes."""
+    """The rows of a part with the image column alone, its images as undecoded bytes."""
     import datasets
 
     if isinstance(part, ParquetPart):
@@ -215,12 +216,5 @@ def _labels(values: Sequence[Any], feature: Any) -> Labels:
     if feature is None:
         return Labels((), np.full(len(values), UNLABELLED, dtype=np.int32))
     if hasattr(feature, "names"):
-        codes = np.array([UNLABELLED if v is None else v for v in values], dtype=np.int64)
-        if len(outside := np.flatnonzero((codes < UNLABELLED) | (codes >= len(feature.names)))):
-            row = int(outside[0])
-            raise ValueError(f"row {row} has the label {codes[row]}, and there are {len(feature.names)} classes")
-        return Labels(tuple(feature.names), codes.astype(np.int32))
-    names = sorted({str(v) for v in values if v is not None})
-    index = {name: i for i, name in enumerate(names)}
-    found = [UNLABELLED if v is None else index[str(v)] for v in values]
-    return Labels(tuple(names), np.array(found, dtype=np.int32))
+        return Labels(tuple(feature.names), class_codes(values, len(feature.names)))
+    return labels_of(None if value is None else str(value) for value in values)

@@ -1,8 +1,8 @@
-"""ImageNet-1k as people have it: class folders, torchvision's layout, or the official tar files, read in place.
+"""ImageNet-1k from class folders, from torchvision's layout, or from the official tar files, which are read in place.
 
 The official archives are ``ILSVRC2012_img_train.tar`` (one tar of photos per class), ``ILSVRC2012_img_val.tar`` (50,000
-photos) and the devkit ``ILSVRC2012_devkit_t12.tar.gz`` (which class each validation photo has). They are indexed once:
-a photo is then one read at an offset, without unpacking 140 GB. Ids are the same in every form,
+photos) and the devkit ``ILSVRC2012_devkit_t12.tar.gz`` (the class of each validation photo). They are indexed once: a
+photo is then one read at an offset, without unpacking 140 GB. Ids are the same in every form,
 ``train/<wordnet id>/<file>`` and ``val/<wordnet id>/<file>``, so that seeds and recipes carry over.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, Labels, PhotoSet, Stamp, file_stamp
+from builders.photos import SPLITS, PhotoSet, Stamp, file_stamp, labels_of
 from builders.sources.folders import labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
 from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
@@ -34,15 +34,15 @@ _META = "data/meta.mat"
 
 @dataclass(frozen=True)
 class TarSource:
-    """Photos inside tar files, read by offset. Holds no open file, so that copies for workers share nothing."""
+    """Photos inside tar files, read by offset. It has no open file, so copies for workers share nothing."""
 
     archives: tuple[str, ...]
     archive: np.ndarray
     """int8 [photos], index into ``archives``."""
     offsets: np.ndarray
-    """int64 [photos], where the bytes of each photo begin."""
+    """int64 [photos], offset of each photo in its archive, in bytes."""
     sizes: np.ndarray
-    """int64 [photos], how many they are."""
+    """int64 [photos], size of each photo in bytes."""
 
     def read(self, row: int) -> bytes:
         path, size = self.archives[self.archive[row]], int(self.sizes[row])
@@ -59,27 +59,27 @@ class TarSource:
         return data
 
     def stamps(self, rows: np.ndarray) -> list[Stamp]:
-        """See ``PhotoSet.stamps``: of the archives, and where in them a photo stands."""
-        of_archive = [file_stamp(os.path.abspath(path)) for path in self.archives]
-        found = []
+        """See ``PhotoSet.stamps``: the stamp of the archive, with the offset and size of the photo."""
+        archives = [file_stamp(os.path.abspath(path)) for path in self.archives]
+        stamps = []
         for archive, offset, size in zip(
             self.archive[rows].tolist(), self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True
         ):
-            stamp = of_archive[archive]
-            found.append(Stamp(f"{stamp.text} {offset}+{size}", stamp.changed_ns))
-        return found
+            stamp = archives[archive]
+            stamps.append(Stamp(f"{stamp.text} {offset}+{size}", stamp.changed_ns))
+        return stamps
 
 
 def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
-    """ImageNet-1k from a folder that holds it in any of the usual forms.
+    """ImageNet-1k from a folder in any of the usual forms.
 
     Args:
         path: a folder with the official tars (the devkit as tar or unpacked; training alone works without it), or with
             ``train/`` and ``val/`` of class folders (as torchvision unpacks them), or with class folders alone.
-        seed: of the split, where there are class folders alone.
+        seed: of the split, if there are class folders alone.
 
     Raises:
-        DataError: none of these forms, an archive is damaged, or the devkit does not fit.
+        DataError: the folder has none of these forms, an archive is damaged, or the devkit does not fit.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -93,7 +93,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
 
 
 def _require_classes(root: Path) -> None:
-    """``val/`` as torchvision finds it in the official tar is a flat folder: say so, do not call it unlabelled."""
+    """Refuse a flat ``val/``, as the official tar unpacks: its photos would count as unlabelled."""
     val = root / "val"
     if val.is_dir() and not list_folder(val).folders:
         raise DataError(f"{val}: has no class folders; put {VAL_TAR} and {DEVKIT_TAR} beside it, or sort it into them")
@@ -106,29 +106,27 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
     members: list[Member] = []
     for number, tar in enumerate(tars):
         if tar.name == TRAIN_TAR:
-            found = [(m, m.name.split("/")[0]) for m in indexed(tar, nested=True)]
-            names = [f"train/{m.name}" for m, _ in found]
+            labelled = [(m, m.name.split("/")[0]) for m in indexed(tar, nested=True)]
+            names = [f"train/{m.name}" for m, _ in labelled]
         else:
             truth = validation_classes(root)
             flat = sorted(indexed(tar, nested=False), key=lambda m: m.name)
             if len(flat) != len(truth):
                 raise DataError(f"{tar}: {len(flat)} photos, the devkit names {len(truth)} classes")
-            found = list(zip(flat, truth, strict=True))
-            names = [f"val/{c}/{m.name}" for m, c in found]
+            labelled = list(zip(flat, truth, strict=True))
+            names = [f"val/{c}/{m.name}" for m, c in labelled]
         ids += names
-        classes += [c for _, c in found]
-        members += [m for m, _ in found]
-        archive += [number] * len(found)
+        classes += [c for _, c in labelled]
+        members += [m for m, _ in labelled]
+        archive += [number] * len(labelled)
     if not ids:
         raise DataError(f"{root}: no photo in the archives")
-    names_of_classes = tuple(sorted(set(classes)))
-    index = {c: i for i, c in enumerate(names_of_classes)}
     order = np.array(sorted(range(len(ids)), key=lambda i: (not ids[i].startswith("train/"), ids[i])), dtype=np.int64)
     return PhotoSet(
         name="imagenet",
         ids=tuple(ids[i] for i in order),
         splits=np.array([SPLITS.index(ids[i].split("/", 1)[0]) for i in order], dtype=np.int8),
-        labels=Labels(names_of_classes, np.array([index[classes[i]] for i in order], dtype=np.int32)),
+        labels=labels_of(classes[i] for i in order),
         source=TarSource(
             archives=tuple(map(str, tars)),
             archive=np.array(archive, dtype=np.int8),
@@ -144,7 +142,7 @@ def validation_classes(root: Path) -> list[str]:
     """WordNet id of each validation photo in the order of the file names, from the devkit.
 
     Raises:
-        DataError: no devkit, or not the official one.
+        DataError: there is no devkit, or it is not the official one.
     """
     truth = _devkit_file(root, _GROUND_TRUTH).decode("ascii", "replace").split()
     synsets = _synsets(_devkit_file(root, _META), root)
@@ -178,7 +176,7 @@ def _synsets(meta: bytes, root: Path) -> dict[int, str]:
         table = loadmat(io.BytesIO(meta), squeeze_me=True, struct_as_record=False)["synsets"]
         leaves = [s for s in np.atleast_1d(table) if int(s.num_children) == 0]
         synsets = {int(s.ILSVRC2012_ID): str(s.WNID) for s in leaves}
-    except Exception as error:  # a damaged MATLAB file raises whatever its parser met
+    except Exception as error:  # a damaged MATLAB file raises errors of any type
         raise DataError(f"{root}: the devkit's meta.mat cannot be read ({type(error).__name__})") from None
     if not all(WORDNET_ID.fullmatch(name) for name in synsets.values()):
         raise DataError(f"{root}: the devkit's meta.mat names a class that is not a WordNet id")

@@ -1,4 +1,4 @@
-"""iNaturalist 2018 as people have it: the official files, or the folder that torchvision renames them to."""
+"""iNaturalist 2018 from the official files, or from the folder that torchvision renames them to."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from builders.untrusted import describe_error, list_folder, read_untrusted_text
 
 
 def inaturalist_2018(path: str) -> PhotoSet:
-    """iNaturalist 2018: ``train2018.json`` and ``val2018.json`` beside ``train_val2018/``. Classes are species ids.
+    """iNaturalist 2018: ``train2018.json`` and ``val2018.json`` next to ``train_val2018/``. Classes are species ids.
 
     Raises:
-        DataError: a file is missing or is not of the official form.
+        DataError: a file is missing or does not have the official form.
     """
     root = Path(path).expanduser()
     paths: list[str] = []
@@ -47,7 +47,7 @@ OFFICIAL_FOLDER = "train_val2018"
 TORCHVISION_FOLDER = "2018"
 
 VAL_SHARE = 0.05
-"""Share of each species for val where no annotation file says which: near the official 24,426 of 461,939."""
+"""Share of each species in val if there is no annotation file: near the official 24,426 of 461,939."""
 
 
 def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
@@ -59,10 +59,10 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
 
     Args:
         path: the folder.
-        seed: of the split, where no annotation file says which.
+        seed: of the split, if there is no annotation file.
 
     Raises:
-        DataError: neither layout is there, or an annotation file is not of the official form.
+        DataError: the folder has neither layout, or an annotation file does not have the official form.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -70,7 +70,7 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
     folder = next((root / n for n in (OFFICIAL_FOLDER, TORCHVISION_FOLDER) if (root / n).is_dir()), None)
     annotated = (root / "train2018.json").is_file() or (root / "val2018.json").is_file()
     if annotated:
-        return _moved(inaturalist_2018(path), root, folder)
+        return _with_folder(inaturalist_2018(path), root, folder)
     if folder is None:
         raise DataError(f"{path}: expected the folder {OFFICIAL_FOLDER} or {TORCHVISION_FOLDER} with the photos in it")
     files = [
@@ -93,8 +93,8 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
     return photo_set("inat2018", ids, classes, splits, source, {"splits": how}, neighbours=1)
 
 
-def _moved(photos: PhotoSet, root: Path, folder: Path | None) -> PhotoSet:
-    """The same photos under the folder's present name."""
+def _with_folder(photos: PhotoSet, root: Path, folder: Path | None) -> PhotoSet:
+    """The same photos, read from the folder's actual name."""
     if folder is None or folder.name == OFFICIAL_FOLDER:
         return photos
     paths = tuple(i.replace(f"{OFFICIAL_FOLDER}/", f"{folder.name}/", 1) for i in photos.ids)

@@ -1,4 +1,4 @@
-"""Where pairs come from: the released Hub repository, or a folder of one's own in one of three forms."""
+"""Pairs of photos by a phone and by a camera, from the Hub or from a folder in one of three forms."""
 
 from __future__ import annotations
 
@@ -13,34 +13,20 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, UsageError
-from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource
+from builders.exif import study_phones
+from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource, class_codes
 from builders.sources.folders import FolderSource
 from builders.sources.hub_data_sets import HubSource, undecoded
 from builders.sources.repository import DatasetRepo
 from builders.untrusted import first_line, list_folder, read_untrusted_text, roots_of
 
 CAMERA_TYPES = ("phone", "camera")
-"""Classes of ``camera_type``: a modern phone, an older digital camera."""
-
-PHONES = frozenset(
-    {
-        "iphone xr",
-        "pixel 4",
-        "iphone se (3rd generation)",
-        "22101320g",
-        "iphone 12",
-        "iphone 14 pro",
-        "a065",
-        "iphone 12 pro",
-    }
-)
-"""Device names of the study's PairCams that stand for the phone of a pair. The others stand for the camera, among them
-xt1032, which is in truth a phone of 2013."""
+"""Classes of ``camera_type``: a modern phone, and an older digital camera."""
 
 
 @dataclass(frozen=True)
 class PairRow:
-    """One photo of a pair, not yet read."""
+    """One photo of a pair; its file is not read yet."""
 
     photo_id: str
     pair_id: str
@@ -58,34 +44,34 @@ def read_pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
         phones: device names that count as phones, besides those of the study.
 
     Raises:
-        DataError: none of these forms, or nothing there is a pair.
-        UsageError: a ``camera_type`` that is neither.
+        DataError: the data have none of these forms, or contain no complete pair.
+        UsageError: a ``camera_type`` is neither ``phone`` nor ``camera``.
     """
+    phone_names = study_phones() | {name.lower() for name in phones}
     if spec.startswith("hub:"):
         repo = DatasetRepo.parse(spec.removeprefix("hub:"))
         name = f"paircams:{repo.name}"
-        rows, source = _from_hub(repo, frozenset(phones) | PHONES)
+        rows, source = _from_hub(repo, phone_names)
     else:
         name = "paircams"
-        rows, source = _from_folder(spec.removeprefix("folder:"), frozenset(phones) | PHONES)
+        rows, source = _from_folder(spec.removeprefix("folder:"), phone_names)
     order, dropped = _complete_pairs(rows)
     if not order:
         raise DataError(f"{spec}: no pair there (a pair is one photo by a phone and one by a camera of one pair_id)")
-    at = np.array(order, dtype=np.int64)
-    kept = [rows[i] for i in order]
-    cameras = sorted({row.camera for row in kept})
+    paired = [rows[i] for i in order]
+    cameras = sorted({row.camera for row in paired})
     example = f" (for example {min(dropped)})" if dropped else ""
     return PhotoSet(
         name=name,
-        ids=tuple(row.photo_id for row in kept),
-        splits=np.full(len(kept), 2, dtype=np.int8),
-        labels=Labels((), np.full(len(kept), UNLABELLED, dtype=np.int32)),
+        ids=tuple(row.photo_id for row in paired),
+        splits=np.full(len(paired), 2, dtype=np.int8),
+        labels=Labels((), np.full(len(paired), UNLABELLED, dtype=np.int32)),
         source=source,
-        rows=at,
+        rows=np.array(order, dtype=np.int64),
         columns={
-            "pair_id": np.array([row.pair_id for row in kept]),
-            "camera": np.array([row.camera for row in kept]),
-            "camera_type": np.array([row.camera_type for row in kept]),
+            "pair_id": np.array([row.pair_id for row in paired]),
+            "camera": np.array([row.camera for row in paired]),
+            "camera_type": np.array([row.camera_type for row in paired]),
         },
         evidence={
             "splits": "every pair is test data",
@@ -109,7 +95,7 @@ def _complete_pairs(rows: Sequence[PairRow]) -> tuple[list[int], list[str]]:
 
 
 def _from_hub(repo: DatasetRepo, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
-    part = next(iter(repo.load("hub", in_place=True).values()))
+    part = next(iter(repo.load(f"hub:{repo.location}").values()))
     names, where = part.column_names, f"hub:{repo.location}"
     if {"image", "pair_id", "camera", "camera_type"} <= set(names):
         columns = zip(part["pair_id"], part["camera"], _texts(part, "camera_type"), strict=True)
@@ -118,21 +104,22 @@ def _from_hub(repo: DatasetRepo, phones: frozenset[str]) -> tuple[list[PairRow],
     else:
         raise DataError(f"{where}: expected the columns image, subject_idx and model, found {', '.join(names)}")
     rows = [
-        PairRow(f"{i:05d}", str(pair), camera, _camera_type(given, camera, phones, where))
-        for i, (pair, camera, given) in enumerate(columns)
+        PairRow(f"{i:05d}", str(pair), camera, _camera_type(stated, camera, phones, where))
+        for i, (pair, camera, stated) in enumerate(columns)
     ]
     return rows, HubSource((undecoded(part, "image"),), "image", roots_of(repo.location))
 
 
 def _texts(part: Any, column: str) -> list[str]:
-    """A column of names, which may be stored as classes."""
+    """A column of names, as text; it may be stored as classes."""
     feature = part.features[column]
     if not hasattr(feature, "names"):
         return ["" if value is None else str(value) for value in part[column]]
-    values = part[column]
-    if any(value is not None and value not in range(len(feature.names)) for value in values):
-        raise DataError(f"column {column}: a row has a class outside the {len(feature.names)} of the column")
-    return ["" if value is None else feature.names[value] for value in values]
+    try:
+        codes = class_codes(part[column], len(feature.names), unlabelled=False)
+    except ValueError as error:
+        raise DataError(f"column {column}: {error}") from None
+    return ["" if code == UNLABELLED else feature.names[code] for code in codes.tolist()]
 
 
 def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
@@ -172,16 +159,16 @@ def _from_csv(root: Path, phones: frozenset[str]) -> list[PairRow]:
             raise DataError(f"{where}, line {number}: file, pair_id and camera are needed")
         if file.startswith("/") or ".." in Path(file).parts:
             raise DataError(f"{where}, line {number}: {file!r} points outside the folder")
-        given = str(line.get("camera_type") or "").strip().lower()
-        rows.append(PairRow(file, pair, camera, _camera_type(given, camera, phones, f"{where}, line {number}")))
+        stated = str(line.get("camera_type") or "").strip().lower()
+        rows.append(PairRow(file, pair, camera, _camera_type(stated, camera, phones, f"{where}, line {number}")))
     if len({row.photo_id for row in rows}) != len(rows):
         raise DataError(f"{where}: a file stands there twice")
     return rows
 
 
-def _camera_type(given: str, camera: str, phones: frozenset[str], where: str) -> str:
-    if given in CAMERA_TYPES:
-        return given
-    if given:
-        raise UsageError(f"{where}: camera_type {given!r} is neither {' nor '.join(CAMERA_TYPES)}")
-    return "phone" if camera.strip().lower() in {name.lower() for name in phones} else "camera"
+def _camera_type(stated: str, camera: str, phones: frozenset[str], where: str) -> str:
+    if stated in CAMERA_TYPES:
+        return stated
+    if stated:
+        raise UsageError(f"{where}: camera_type {stated!r} is neither {' nor '.join(CAMERA_TYPES)}")
+    return "phone" if camera.strip().lower() in phones else "camera"

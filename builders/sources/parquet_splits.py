@@ -1,7 +1,7 @@
-"""Splits of a data set in Parquet files of this machine, read where they lie.
+"""Splits of a data set in local Parquet files, read in place.
 
-``load_dataset`` would copy all of them into its cache, and leave them there. What says which files are whose is its own
-resolution of the folder's card and file names, so that both read the same rows in the same order.
+``load_dataset`` would copy all of them into its cache, and leave them there. Here the library only resolves the card
+and the file names, so that both ways read the same rows in the same order.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 LARGEST_GROUP = 256 << 20
-"""Bytes of a row group, unpacked, up to which a file is read in place."""
+"""Largest unpacked row group, in bytes, of a file that is read in place."""
 
-HELD_GROUPS = 2
-"""Row groups that a reader holds: threads that read side by side stand on both sides of a border."""
+CACHED_GROUPS = 2
+"""Row groups in memory per reader: threads that read in parallel may be on both sides of a border."""
 
-MAX_UNFOLDED = 1 << 30
-"""Bytes of a row group or a column in memory: one value of a dictionary may stand in any number of rows."""
+MAX_UNPACKED = 1 << 30
+"""Largest row group or column in memory, in bytes: one dictionary value may occur in any number of rows."""
 
 
 @dataclass(frozen=True)
 class ParquetPart:
-    """The rows of one split. Images are not decoded: a cell is ``{"bytes": ..., "path": ...}``. Picklable; threads may
-    share it, and read rows cheaply in about their order."""
+    """The rows of one split. Images are not decoded: a cell is ``{"bytes": ..., "path": ...}``.
+
+    Picklable. Threads may share it; reading is cheap if rows are read roughly in order.
+    """
 
     files: tuple[str, ...]
     """Paths, absolute."""
@@ -44,8 +46,10 @@ class ParquetPart:
     """int64 [row groups], rows up to the end of each."""
     groups: tuple[tuple[int, int], ...]
     """(file, row group in it) of each."""
-    _held: tuple[dict[int, Any], Any] = field(default_factory=lambda: ({}, threading.Lock()), repr=False, compare=False)
-    """The tables of the row groups read last, by number, the newest last; and who may change them."""
+    _cache: tuple[dict[int, Any], Any] = field(
+        default_factory=lambda: ({}, threading.Lock()), repr=False, compare=False
+    )
+    """Tables of the row groups read last, by number, the newest last; and the lock of this dictionary."""
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -54,7 +58,7 @@ class ParquetPart:
         return {name: getattr(self, name) for name in ("files", "features", "ends", "groups")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        for name, value in {**state, "_held": ({}, threading.Lock())}.items():
+        for name, value in {**state, "_cache": ({}, threading.Lock())}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -62,16 +66,16 @@ class ParquetPart:
         return list(self.features)
 
     def only(self, columns: Sequence[str]) -> ParquetPart:
-        """Some columns."""
-        some = type(self.features)({name: self.features[name] for name in columns})
-        return ParquetPart(self.files, some, self.ends, self.groups)
+        """The same rows with these columns only."""
+        features = type(self.features)({name: self.features[name] for name in columns})
+        return ParquetPart(self.files, features, self.ends, self.groups)
 
     def __getitem__(self, key: Any) -> Any:
-        """A row by its position, as a mapping; a column by its name, as a list.
+        """A row by its position, as a dictionary; or a column by its name, as a list.
 
         Raises:
             PhotoError: the row cannot be read.
-            DataError: the column cannot.
+            DataError: the column cannot be read.
         """
         if isinstance(key, str):
             return [value for file in self.files for value in self._column(file, key)]
@@ -95,22 +99,22 @@ class ParquetPart:
                 yield table.slice(row, 1).to_pylist()[0]
 
     def holds_all_bytes(self, column: str) -> bool:
-        """Whether the statistics say that every image of a column is in its table, and none in a file of its own."""
+        """Whether every image of a column is in its table and none in a separate file, by the files' statistics."""
         for file in self.files:
-            described = self._open(file).metadata
-            paths = [described.schema.column(i).path for i in range(described.num_columns)]
+            metadata = self._open(file).metadata
+            paths = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
             if f"{column}.bytes" not in paths:
                 return False
             at = paths.index(f"{column}.bytes")
-            for group in range(described.num_row_groups):
-                found = described.row_group(group).column(at).statistics
-                if found is None or found.null_count is None or found.null_count:
+            for group in range(metadata.num_row_groups):
+                statistics = metadata.row_group(group).column(at).statistics
+                if statistics is None or statistics.null_count is None or statistics.null_count:
                     return False
         return True
 
     @property
     def cache_files(self) -> list[dict[str, str]]:
-        """As ``datasets.Dataset`` has it: the files that rows come from."""
+        """The files of the rows, in the form of ``datasets.Dataset.cache_files``."""
         return [{"filename": file} for file in self.files]
 
     @property
@@ -118,35 +122,41 @@ class ParquetPart:
         return hashlib.sha256("\n".join(self.files).encode()).hexdigest()[:16]
 
     def _open(self, file: str) -> pq.ParquetFile:
-        import pyarrow.parquet as pq  # beside datasets: neither is needed where no such file is read
+        import pyarrow.parquet as pq  # late: not needed if no Parquet file is read
 
         return pq.ParquetFile(file)
 
     def _group(self, number: int) -> Any:
-        held, lock = self._held
+        tables, lock = self._cache
         with lock:
-            table = held.pop(number, None)
+            table = tables.pop(number, None)
             if table is None:
-                while len(held) >= HELD_GROUPS:
-                    del held[next(iter(held))]
+                while len(tables) >= CACHED_GROUPS:
+                    del tables[next(iter(tables))]
                 file, group = self.groups[number]
                 table = read_columns(
-                    self._open(self.files[file]), list(self.features), limit=MAX_UNFOLDED, groups=[group]
+                    self._open(self.files[file]), list(self.features), limit=MAX_UNPACKED, groups=[group]
                 )
-            held[number] = table
+            tables[number] = table
             return table
 
     def _column(self, file: str, name: str) -> list[Any]:
         try:
-            values: list[Any] = read_columns(self._open(file), [name], limit=MAX_UNFOLDED).column(0).to_pylist()
+            values: list[Any] = read_columns(self._open(file), [name], limit=MAX_UNPACKED).column(0).to_pylist()
             return values
         except parquet_errors() as error:
             raise DataError(f"{file}: column {readable(name)} cannot be read ({parquet_error_text(error)})") from None
 
 
 def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
-    """The rows of some Parquet files, one after the other; None where these are not all of one form, have a row group
-    above ``LARGEST_GROUP``, or are none.
+    """The rows of some Parquet files, one file after the other.
+
+    Args:
+        files: paths.
+
+    Returns:
+        None if there is no file, if the files have different columns, or if a row group is larger than
+        ``LARGEST_GROUP``.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read.
@@ -157,15 +167,15 @@ def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
     features, ends, groups, total = None, [], [], 0
     for number, file in enumerate(files):
         opened = pq.ParquetFile(str(file))
-        own = datasets.Features.from_arrow_schema(opened.schema_arrow)
-        if features is not None and own != features:
+        file_features = datasets.Features.from_arrow_schema(opened.schema_arrow)
+        if features is not None and file_features != features:
             return None
-        features = own
+        features = file_features
         for group in range(opened.metadata.num_row_groups):
-            described = opened.metadata.row_group(group)
-            if described.total_byte_size > LARGEST_GROUP:
+            metadata = opened.metadata.row_group(group)
+            if metadata.total_byte_size > LARGEST_GROUP:
                 return None
-            total += described.num_rows
+            total += metadata.num_rows
             ends.append(total)
             groups.append((number, group))
     if features is None:
@@ -175,28 +185,30 @@ def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
 
 
 def local_splits(folder: str, config: str | None) -> dict[str, ParquetPart] | None:
-    """The splits of a folder that ``load_dataset`` would read, by name; None where they are no Parquet files, or not
-    such as it would hand on unchanged.
+    """The splits of a folder by name, as ``load_dataset`` would read them.
 
     Args:
-        folder: that ``check_data_set`` has seen.
-        config: configuration, where there are several.
+        folder: a local folder that ``check_data_set`` accepted.
+        config: configuration, if there are several.
+
+    Returns:
+        None if the splits are not Parquet files, or if ``load_dataset`` would not return them unchanged.
 
     Raises:
-        Exception: whatever the libraries raise where there is no such data set.
+        Exception: errors of the libraries, of any type, if there is no such data set.
     """
     import datasets
     from datasets.packaged_modules.parquet.parquet import Parquet
 
     builder = datasets.load_dataset_builder(folder, config)
-    told = builder.config
-    chosen = getattr(told, "columns", None) is not None or getattr(told, "filters", None) is not None
-    if not isinstance(builder, Parquet) or chosen:
+    settings = builder.config
+    is_selection = getattr(settings, "columns", None) is not None or getattr(settings, "filters", None) is not None
+    if not isinstance(builder, Parquet) or is_selection:
         return None
-    found = {}
-    for split, files in (told.data_files or {}).items():
+    splits = {}
+    for split, files in (settings.data_files or {}).items():
         part = parquet_part([str(file) for file in files])
         if part is None or (builder.info.features is not None and dict(builder.info.features) != dict(part.features)):
             return None
-        found[str(split)] = part
-    return found or None
+        splits[str(split)] = part
+    return splits or None

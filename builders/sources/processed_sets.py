@@ -1,4 +1,4 @@
-"""Reading a built set of processed photos: the stored bytes of each (photo, class), with ids, labels and splits."""
+"""Built sets of processed photos: the stored bytes of each (photo, class), with ids, labels and splits."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp
+from builders.errors import DataError, PhotoError, unknown_name
+from builders.photos import SPLITS, Labels, PhotoSet, Stamp, class_codes
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
-from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, client_message, first_line, from_hub, read_image_cell
+from builders.sources.repository import DatasetRepo
+from builders.untrusted import check_data_set, read_image_cell
 
 ABSENT = -1
-"""Row of a (photo, class) that the set does not hold."""
+"""Row of a (photo, class) that is not in the set."""
 
 
 @dataclass(frozen=True)
 class NoOriginals:
-    """The source of a built set: it has processed photos only, and says so instead of passing one for the other."""
+    """Source of a built set, which has no originals: reading one is an error, never a processed photo instead."""
 
     def read(self, row: int) -> bytes:
         raise PhotoError("a built set holds processed photos, not the originals: read them by (photo, class)")
@@ -37,22 +37,22 @@ class ProcessedSet:
     """Photos under the classes of one parameter, as a build stored them."""
 
     photos: PhotoSet
-    """Ids, splits and labels of the photos, ids as the build had them; ``photos.read`` refuses (no originals here)."""
+    """Ids, splits and labels of the photos, with the ids of the build; ``photos.read`` raises ``PhotoError``."""
     parameter: Parameter
     rows: np.ndarray
-    """int64 [photos, classes], row of each view, ``ABSENT`` where the photo was not given that class."""
+    """int64 [photos, classes], row of each view, ``ABSENT`` if the photo does not have that class."""
     parts: tuple[Any, ...]
-    """Of each split, images undecoded, joined in this order: as in ``HubSource``."""
+    """The rows of each split, images undecoded, one split after another, as in ``HubSource``."""
 
     def read(self, photo: int, code: int) -> bytes:
-        """The stored JPEG file of a photo under a class.
+        """The stored file of a photo under a class.
 
         Args:
             photo: index into ``photos``.
             code: index into ``parameter.classes``.
 
         Raises:
-            PhotoError: the set does not hold that view.
+            PhotoError: the set does not contain that view.
         """
         row = int(self.rows[photo, code])
         if row == ABSENT:
@@ -65,7 +65,7 @@ class ProcessedSet:
 
     @property
     def complete(self) -> np.ndarray:
-        """bool [photos], True where a photo is there in every class (``assignment="every"``)."""
+        """bool [photos], True if the set contains the photo in every class (``assignment="every"``)."""
         return np.asarray((self.rows != ABSENT).all(axis=1))
 
 
@@ -78,63 +78,39 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
         revision: commit, tag or branch of a repository.
 
     Raises:
-        UsageError: the parameter is none of ours, or not in the data.
-        DataError: nothing there that can be loaded, or not a set of processed photos.
+        UsageError: the parameter is unknown, or not in the data.
+        DataError: the data cannot be loaded, or are not a set of processed photos.
     """
     if parameter is not None and parameter not in ALL_PARAMETERS:
         raise unknown_name("parameter", parameter, ALL_PARAMETERS)
-    check_data_set(path_or_repo, revision)
-    _check_hashes(Path(path_or_repo), parameter)
-    loaded = _loaded(path_or_repo, parameter, revision)
+    folder = Path(path_or_repo)
+    if folder.is_dir():
+        check_data_set(path_or_repo)
+        _check_hashes(folder, parameter)
+    loaded = DatasetRepo(path_or_repo, revision).load(path_or_repo, parameter, unknown_config_is_usage=True)
     features = next(iter(loaded.values())).features
-    found = [name for name in ALL_PARAMETERS if name in features]
-    if len(found) != 1 or not {"image", "photo_id"} <= set(features):
+    parameters = [name for name in ALL_PARAMETERS if name in features]
+    if len(parameters) != 1 or not {"image", "photo_id"} <= set(features):
         raise DataError(f"{path_or_repo}: not a set of processed photos (columns {', '.join(features)})")
-    return _joined(path_or_repo, loaded, ALL_PARAMETERS[found[0]])
-
-
-def _loaded(path_or_repo: str, parameter: str | None, revision: str | None) -> Any:
-    """By split; Parquet files of a folder where they lie."""
-    import datasets
-
-    try:
-        if Path(path_or_repo).is_dir():
-            found = local_splits(path_or_repo, parameter)
-            if found is not None:
-                return found
-        with from_hub():
-            return datasets.load_dataset(path_or_repo, parameter, revision=revision)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        if type(error) is ValueError:  # so ``datasets`` says that there is no such config
-            raise UsageError(f"{path_or_repo}: {first_line(error)}") from None
-        raise DataError(f"{path_or_repo}: cannot be loaded ({client_message(error)})") from None
+    return _processed_set(path_or_repo, loaded, ALL_PARAMETERS[parameters[0]])
 
 
 def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tuple[str, ...]:
-    """The configs of a data set that are parameters, in its order.
+    """The configs of a data set that are parameters, in the order of the data set.
 
     Args:
         path_or_repo: as ``open_built``.
         revision: commit, tag or branch of a repository.
 
     Raises:
-        DataError: nothing there that can be loaded.
+        DataError: the data set cannot be opened.
     """
-    import datasets
-
-    check_data_set(path_or_repo, revision)
-    try:
-        with from_hub():
-            configs = datasets.get_dataset_config_names(path_or_repo, revision=revision)
-    except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-        raise DataError(f"{path_or_repo}: cannot be loaded ({client_message(error)})") from None
+    configs = DatasetRepo(path_or_repo, revision).configs(path_or_repo)
     return tuple(config for config in configs if config in ALL_PARAMETERS)
 
 
 def _check_hashes(folder: Path, parameter: str | None) -> None:
-    """See that the files of a build are as they were built: a flipped byte would be scored as if it were a trace."""
-    if not folder.is_dir():
-        return
+    """Compare the hashes of a build's files: a flipped byte would be scored as if it were a trace."""
     from builders.dataset import file_sha256, read_build
 
     build = read_build(folder)
@@ -145,7 +121,7 @@ def _check_hashes(folder: Path, parameter: str | None) -> None:
                 raise DataError(f"{path}: not as it was built; run the builder again, it makes this file anew")
 
 
-def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
+def _processed_set(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
     index: dict[str, int] = {}
     splits: list[int] = []
     labels: list[int] = []
@@ -154,19 +130,20 @@ def _joined(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet:
     label_names: tuple[str, ...] = ()
     for split, part in loaded.items():
         if tuple(getattr(part.features[parameter.name], "names", ())) != parameter.classes:
-            raise DataError(f"{name}: the classes of {parameter.name} are not ours")
+            raise DataError(f"{name}: the classes of {parameter.name} are not those of this version")
         if "label" in part.features:
             label_names = tuple(getattr(part.features["label"], "names", ()))
-        values = part["label"] if "label" in part.features else [UNLABELLED] * len(part)
-        values = [UNLABELLED if value is None else value for value in values]
-        for row, (photo_id, code, label) in enumerate(zip(part["photo_id"], part[parameter.name], values, strict=True)):
+        try:
+            codes = class_codes(part["label"] if "label" in part.features else [None] * len(part), len(label_names))
+        except ValueError as error:
+            raise DataError(f"{name}: {split}, {error}") from None
+        labels_here = codes.tolist()
+        for row, (photo_id, code, label) in enumerate(
+            zip(part["photo_id"], part[parameter.name], labels_here, strict=True)
+        ):
             if not isinstance(photo_id, str) or code not in range(len(parameter.classes)):
                 raise DataError(
                     f"{name}: {split}, row {row}: the photo {photo_id!r} in class {code!r} of {parameter.name}"
-                )
-            if label != UNLABELLED and label not in range(len(label_names)):
-                raise DataError(
-                    f"{name}: {split}, row {row}: label {label!r}, and there are {len(label_names)} classes"
                 )
             if photo_id not in index:
                 index[photo_id] = len(index)
@@ -199,36 +176,36 @@ _LENGTH = struct.Struct("<Q")
 
 @dataclass(frozen=True)
 class BundleSource:
-    """Reads all stored files of a photo, one for each view, as one bundle."""
+    """Reads all stored files of a photo, one per view, as one bundle."""
 
     sets: tuple[ProcessedSet, ...]
-    places: tuple[tuple[int, int], ...]
-    """Of each view of a bundle: index into ``sets``, and the code of its class there."""
+    views: tuple[tuple[int, int], ...]
+    """For each view of a bundle: index into ``sets``, and the code of its class in that set."""
     rows: np.ndarray
-    """int64 [sets, photos], where each photo stands in each set."""
+    """int64 [sets, photos], index of each photo in each set."""
 
     def read(self, row: int) -> bytes:
-        return pack([self.sets[number].read(int(self.rows[number, row]), code) for number, code in self.places])
+        return pack([self.sets[number].read(int(self.rows[number, row]), code) for number, code in self.views])
 
     def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
-        """See ``PhotoSet.stamps``: of all files that hold the tables, and where each view of a photo stands in them."""
-        found = [table_stamps(built.parts, "image") for built in self.sets]
-        tables = [stamp for own in found for stamp in own or ()]
-        if None in found or not tables:
+        """See ``PhotoSet.stamps``: stamps of all table files, with the row of each view of a photo."""
+        by_set = [table_stamps(built.parts, "image") for built in self.sets]
+        tables = [stamp for stamps in by_set for stamp in stamps or ()]
+        if None in by_set or not tables:
             return None
         files = hashlib.sha256("\n".join(stamp.text for stamp in tables).encode("utf-8", "surrogateescape")).hexdigest()
         changed = max(stamp.changed_ns for stamp in tables)
-        at = [self.sets[number].rows[self.rows[number, rows], code] for number, code in self.places]
-        return [Stamp(f"{files} {place}", changed) for place in np.stack(at, axis=1).tolist()]
+        rows_of_views = [self.sets[number].rows[self.rows[number, rows], code] for number, code in self.views]
+        return [Stamp(f"{files} {view_rows}", changed) for view_rows in np.stack(rows_of_views, axis=1).tolist()]
 
 
 def stored_photos(path_or_repo: str, parameters: Sequence[str] = (), *, revision: str | None = None) -> PhotoSet:
-    """Photos of a set built with ``assignment="every"``; ``PhotoSet.stored_views`` names what a bundle holds.
+    """Photos of a set built with ``assignment="every"``; ``PhotoSet.stored_views`` names the views in a bundle.
 
     Args:
         path_or_repo: a folder that a build wrote, or the repository that it was published to.
-        parameters: the configs; by default every parameter that the set has. Photos that are not there under each of
-            them are left out, and ``evidence`` counts them.
+        parameters: the configs; by default every parameter of the set. Photos that are missing under one of them are
+            left out, and ``evidence`` counts them.
         revision: commit, tag or branch of a repository.
 
     Raises:
@@ -248,48 +225,48 @@ def stored_photos(path_or_repo: str, parameters: Sequence[str] = (), *, revision
                 f"{built.parameter.name}; build with --assignment every to score it"
                 + (f", or name the others alone: ?parameter={','.join(others)}" if others else "")
             )
-    return joined(path_or_repo, sets)
+    return join_sets(path_or_repo, sets)
 
 
-def joined(name: str, sets: tuple[ProcessedSet, ...]) -> PhotoSet:
-    """Sets of the same photos under several parameters as one. A view that two of them hold is read from the first."""
+def join_sets(name: str, sets: tuple[ProcessedSet, ...]) -> PhotoSet:
+    """Join sets of the same photos under several parameters. A view that two sets contain is read from the first."""
     first = sets[0].photos
-    where = [{photo_id: row for row, photo_id in enumerate(built.photos.ids)} for built in sets]
-    ids = tuple(photo_id for photo_id in first.ids if all(photo_id in there for there in where))
+    indices = [{photo_id: index for index, photo_id in enumerate(built.photos.ids)} for built in sets]
+    ids = tuple(photo_id for photo_id in first.ids if all(photo_id in index for index in indices))
     names = ", ".join(built.parameter.name for built in sets)
     if not ids:
         raise DataError(f"{name}: no photo is there under each of {names}; name one of them: ?parameter=NAME")
-    rows = np.array([[there[photo_id] for photo_id in ids] for there in where], dtype=np.int64)
-    for built, own in zip(sets, rows, strict=True):
-        same = (built.photos.splits[own] == first.splits[rows[0]]) & (
-            built.photos.labels.values[own] == first.labels.values[rows[0]]
+    rows = np.array([[index[photo_id] for photo_id in ids] for index in indices], dtype=np.int64)
+    for built, set_rows in zip(sets, rows, strict=True):
+        same = (built.photos.splits[set_rows] == first.splits[rows[0]]) & (
+            built.photos.labels.values[set_rows] == first.labels.values[rows[0]]
         )
         if not same.all() or built.photos.labels.names != first.labels.names:
             raise DataError(
                 f"{name}: {sets[0].parameter.name} and {built.parameter.name} disagree about splits or labels of "
                 "photos; name one of them: ?parameter=NAME"
             )
-    places: dict[str, tuple[int, int]] = {}
+    views: dict[str, tuple[int, int]] = {}
     for number, built in enumerate(sets):
         for code, processing in enumerate(built.parameter.processings):
-            places.setdefault(processing, (number, code))
+            views.setdefault(processing, (number, code))
     evidence = {**first.evidence, "views": f"stored, classes of {names}"}
-    if left_out := len(set().union(*where)) - len(ids):
+    if left_out := len(set().union(*indices)) - len(ids):
         evidence["left out"] = f"{left_out} photos that are not there under every parameter"
     return dataclasses.replace(
         first,
         ids=ids,
         splits=first.splits[rows[0]],
         labels=Labels(first.labels.names, first.labels.values[rows[0]]),
-        source=BundleSource(sets, tuple(places.values()), rows),
+        source=BundleSource(sets, tuple(views.values()), rows),
         rows=np.arange(len(ids), dtype=np.int64),
-        stored_views=tuple(places),
+        stored_views=tuple(views),
         evidence=evidence,
     )
 
 
 def pack(files: Sequence[bytes]) -> bytes:
-    """Several files as one byte string: their number, their lengths, their bytes.
+    """Several files as one byte string: the number of files, their lengths, their bytes.
 
     >>> unpack(pack([b"one", b""]))
     [b'one', b'']
@@ -299,10 +276,10 @@ def pack(files: Sequence[bytes]) -> bytes:
 
 
 def unpack(bundle: bytes) -> list[bytes]:
-    """The files of ``pack``.
+    """The files of a bundle that ``pack`` made.
 
     Raises:
-        PhotoError: the bytes are no bundle.
+        PhotoError: the bytes are not a bundle.
     """
     try:
         (count,) = _COUNT.unpack_from(bundle)

@@ -1,4 +1,4 @@
-"""A data set that ``load_dataset`` reads, on the Hub or in a local folder: opened, named, and at which commit."""
+"""A data set repository on the Hub, or a local folder of the same form: name, revision, configs, splits and files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.errors import DataError, RemoteError
+from builders.errors import DataError, RemoteError, UsageError
 from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, client_message, from_hub
+from builders.untrusted import check_data_set, client_message, first_line, from_hub
 
 
 @dataclass(frozen=True)
 class DatasetRepo:
-    """Where a data set is."""
+    """A data set on the Hub or in a local folder. Nothing is read before a method is called.
+
+    Its files are untrusted: every method that opens it checks first that its card names only files inside it.
+    """
 
     location: str
     """``org/name`` on the Hub, or the path of a local folder."""
@@ -23,7 +26,7 @@ class DatasetRepo:
 
     @classmethod
     def parse(cls, text: str) -> DatasetRepo:
-        """``REPO[@REVISION]``, or a folder, whose path may hold an @.
+        """``REPO[@REVISION]``, or a folder, whose path may contain an @.
 
         >>> DatasetRepo.parse("org/name@main")
         DatasetRepo(location='org/name', revision='main')
@@ -40,14 +43,14 @@ class DatasetRepo:
 
     @property
     def name(self) -> str:
-        """As results name it: of a folder its last part, never a full path of this machine."""
+        """Its name in results: the last part of a folder's path, never the full path; otherwise ``org/name``."""
         return Path(self.location).resolve().name if self.local else self.location
 
-    def configs(self, kind: str) -> list[str]:
+    def configs(self, where: str) -> list[str]:
         """Names of its configurations.
 
         Args:
-            kind: of data, with which an error begins.
+            where: the beginning of an error message.
 
         Raises:
             DataError: it cannot be opened.
@@ -59,13 +62,13 @@ class DatasetRepo:
             with from_hub():
                 return list(datasets.get_dataset_config_names(self.location, revision=self.revision))
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-            raise self._error(kind, "cannot be opened", error) from None
+            raise DataError(f"{where}: cannot be opened ({client_message(error)})") from None
 
-    def features(self, kind: str, config: str) -> Mapping[str, Any]:
-        """Columns of a config, as the data set states them; none where it does not.
+    def features(self, where: str, config: str) -> Mapping[str, Any]:
+        """Columns of a config as the data set declares them; empty if it does not.
 
         Args:
-            kind: of data, with which an error begins.
+            where: the beginning of an error message.
             config: its name.
 
         Raises:
@@ -77,36 +80,62 @@ class DatasetRepo:
         try:
             builder = datasets.load_dataset_builder(self.location, config, revision=self.revision)
         except Exception as error:  # as above
-            raise self._error(kind, f"config {config} cannot be opened", error) from None
+            raise DataError(f"{where}: config {config} cannot be opened ({client_message(error)})") from None
         return dict(builder.info.features or {})
 
-    def load(self, kind: str, config: str | None = None, *, in_place: bool = False) -> Any:
-        """Its ``datasets.DatasetDict``, by split; or ``ParquetPart`` by split.
+    def load(self, where: str, config: str | None = None, *, unknown_config_is_usage: bool = False) -> Any:
+        """Its splits by name: a ``datasets.DatasetDict``, or a mapping of ``ParquetPart``.
+
+        Parquet files of a local folder are read where they are, without a copy in the cache of ``datasets``.
 
         Args:
-            kind: of data, with which an error begins.
+            where: the beginning of an error message.
             config: configuration, where there are several.
-            in_place: read Parquet files of a local folder where they lie, without a copy in the cache of ``datasets``.
+            unknown_config_is_usage: raise ``UsageError`` if the data set has no such config.
 
         Raises:
             DataError: it cannot be loaded.
+            UsageError: it has no such config, with ``unknown_config_is_usage``.
         """
         import datasets
 
         check_data_set(self.location, self.revision)
         try:
-            if in_place and Path(self.location).is_dir():
-                found = local_splits(self.location, config)
-                if found is not None:
-                    return found
+            if Path(self.location).is_dir():
+                splits = local_splits(self.location, config)
+                if splits is not None:
+                    return splits
             with from_hub():
                 return datasets.load_dataset(self.location, name=config, revision=self.revision)
         except Exception as error:  # as above
-            what = f"config {config} cannot be loaded" if config else "cannot be loaded"
-            raise self._error(kind, what, error) from None
+            if unknown_config_is_usage and type(error) is ValueError:  # datasets raises it for an unknown config
+                raise UsageError(f"{where}: {first_line(error)}") from None
+            subject = f"config {config} " if config and not unknown_config_is_usage else ""
+            raise DataError(f"{where}: {subject}cannot be loaded ({client_message(error)})") from None
+
+    def download(self) -> Path:
+        """The folder that holds all its files: the local folder, or a download from the Hub.
+
+        Raises:
+            UsageError: the location is neither a folder nor a repository name.
+            DataError: it cannot be downloaded.
+        """
+        if Path(self.location).is_dir():
+            return Path(self.location)
+        import huggingface_hub
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        try:
+            with from_hub():
+                folder = huggingface_hub.snapshot_download(self.location, repo_type="dataset", revision=self.revision)
+                return Path(folder)
+        except HFValidationError:
+            raise UsageError(f"{self}: neither a folder here nor a repository name") from None
+        except (HfHubHTTPError, OSError) as error:
+            raise DataError(f"{self}: cannot be had from the Hub ({type(error).__name__})") from None
 
     def resolved_revision(self) -> str:
-        """The commit behind the revision, so that a result can be repeated; the name itself where nobody answers."""
+        """The commit of the revision, so that a result can be repeated; the revision with a note if the Hub is down."""
         if self.local:
             return "local"
         import huggingface_hub
@@ -118,5 +147,5 @@ class DatasetRepo:
         except (HfHubHTTPError, OSError, RemoteError):
             return f"{self.revision or 'main'} (commit unknown: the Hub did not answer)"
 
-    def _error(self, kind: str, what: str, error: Exception) -> DataError:
-        return DataError(f"{kind}:{self.location}: {what} ({client_message(error)})")
+    def __str__(self) -> str:
+        return f"{self.location}@{self.revision}" if self.revision else self.location

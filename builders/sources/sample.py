@@ -1,7 +1,7 @@
 """The bundled sample: tiles of real photos that come with scikit-image, scikit-learn and matplotlib.
 
 The class is the scene. Tiles of ``train`` come from the left two thirds of a scene, tiles of ``val`` from the right
-third, so none overlap across the splits. It shows that the line runs; a score on it is a smoke test, not evidence.
+third, so no tile overlaps a tile of the other split. A score on the sample is a smoke test, not evidence.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SCENES: dict[str, tuple[str, str]] = {
     "retina": ("skimage", "data/retina.jpg"),
     "rocket": ("skimage", "data/rocket.jpg"),
 }
-"""Scene -> (package, file inside it)."""
+"""Package and file of each scene."""
 
 TILE_SIDE = 128
 """Side of a tile, in pixels."""
@@ -44,7 +44,7 @@ _GRIDS = {"train": (5, 4), "val": (2, 5)}
 
 @dataclass(frozen=True)
 class Tile:
-    """Where one photo of the sample is cut."""
+    """Position of one photo of the sample in its scene, in pixels."""
 
     scene: str
     left: int
@@ -53,18 +53,18 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileSource:
-    """Tiles cut when they are read; bytes are binary PPM, the pixels themselves."""
+    """Cuts tiles when they are read. The bytes are binary PPM, the pixels without compression."""
 
     tiles: tuple[Tile, ...]
 
     def read(self, row: int) -> bytes:
         tile = self.tiles[row]
         try:
-            whole = scene(tile.scene)
+            image = scene(tile.scene)
         except OSError as error:
             raise PhotoError(f"the scene {tile.scene} cannot be read ({first_line(error)})") from None
         buffer = io.BytesIO()
-        whole.crop((tile.left, tile.top, tile.left + TILE_SIDE, tile.top + TILE_SIDE)).save(buffer, "PPM")
+        image.crop((tile.left, tile.top, tile.left + TILE_SIDE, tile.top + TILE_SIDE)).save(buffer, "PPM")
         return buffer.getvalue()
 
 
@@ -72,7 +72,7 @@ def sample_photos() -> PhotoSet:
     """The bundled sample: 30 tiles of 128 x 128 for each of 11 scenes, 20 of them ``train``.
 
     Raises:
-        UsageError: the packages that carry the scenes are not installed.
+        UsageError: the packages that contain the scenes are not installed.
     """
     tiles: list[Tile] = []
     splits: list[str] = []
@@ -97,7 +97,7 @@ def sample_photos() -> PhotoSet:
 
 
 def _grid(left: int, right: int, height: int, columns: int, rows: int) -> list[tuple[int, int]]:
-    """Evenly spaced corners of tiles that lie within [left, right) x [0, height)."""
+    """Top left corners of evenly spaced tiles within [left, right) x [0, height)."""
     xs = np.linspace(left, right - TILE_SIDE, columns).astype(int)
     ys = np.linspace(0, height - TILE_SIDE, rows).astype(int)
     return [(int(x), int(y)) for y in ys for x in xs]
@@ -108,10 +108,10 @@ def scene(name: str) -> Image.Image:
     """One whole scene as RGB.
 
     Raises:
-        UsageError: the package that carries it is not installed.
+        UsageError: the package that contains it is not installed.
     """
-    package, inside = SCENES[name]
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    package, file = SCENES[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         raise UsageError(missing_package(package, "the bundled sample", install="'camtrace[sample]'"))
-    return decode_rgb(Path(found.submodule_search_locations[0], inside).read_bytes())
+    return decode_rgb(Path(spec.submodule_search_locations[0], file).read_bytes())

@@ -1,4 +1,4 @@
-"""Where photos stand in tar files, found once and remembered: a photo is then one read at an offset."""
+"""Index of the photos in a tar file, cached: a photo is then one read at an offset."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
 from builders.untrusted import UntrustedInputError, first_line, read_untrusted_arrays, readable
 
 INDEX_FOLDER = "tar-index"
-"""Of the cache."""
+"""Folder of the cache."""
 
-UNIT = 1000
-"""Photos of a flat archive that become known together."""
+BATCH = 1000
+"""Photos of a flat archive between two updates of its index."""
 
 WORDNET_ID = re.compile(r"n\d{8}")
 
@@ -31,16 +31,27 @@ _BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "delay": 2, "disable": 
 
 
 class Member(NamedTuple):
+    """A photo in an archive."""
+
     name: str
     offset: int
+    """Of its first byte in the archive."""
     size: int
+    """In bytes."""
 
 
 def indexed(tar: Path, *, nested: bool) -> list[Member]:
-    """Members of an archive, from a cached index if the archive is as it was when that was made.
+    """Photos of an archive, from the cached index if the archive has not changed since.
 
-    The index is saved as it grows: on a disk that takes milliseconds to reach a header it takes an hour, and whoever
-    stops it goes on there.
+    The index is saved as it grows, and a run that was stopped goes on where it was: on a disk that takes milliseconds
+    to reach a header, indexing takes an hour.
+
+    Args:
+        tar: path of the archive.
+        nested: the archive contains one tar per class.
+
+    Raises:
+        DataError: the archive is damaged, or not a tar file.
     """
     status = tar.stat()
     key = f"{_INDEX_VERSION} {status.st_size} {status.st_mtime_ns}"
@@ -54,8 +65,8 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
             open(tar, "rb") as stream,
             tqdm(total=status.st_size, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
         ):
-            for found, end in (_nested if nested else _flat)(stream, done, status.st_size):
-                members += found
+            for batch, end in (_nested if nested else _flat)(stream, done, status.st_size):
+                members += batch
                 done = end
                 bar.update(done - bar.n)
                 if time.monotonic() - saved_at > SAVED_EVERY_S:
@@ -71,7 +82,7 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
 
 
 def _read_index(cached: Path, key: str) -> tuple[list[Member], int]:
-    """Members that are known, and up to which byte of the archive they are all."""
+    """The cached members, and the byte of the archive up to which they are complete."""
     try:
         stored = read_untrusted_arrays(cached)
         if str(stored["key"]) == key:
@@ -96,7 +107,7 @@ def _write_index(cached: Path, key: str, members: list[Member], done: int) -> No
 
 
 def _nested(stream: io.BufferedReader, done: int, size: int) -> Iterator[tuple[list[Member], int]]:
-    """Photos of each class tar inside the training tar after byte ``done``, as ``<class>/<file>``; and its end."""
+    """Photos of each class tar in the training tar after byte ``done``, as ``<class>/<file>``; and the tar's end."""
     for inner in _photos(stream, 0, size):
         wordnet_id = inner.name.removesuffix(".tar")
         if not WORDNET_ID.fullmatch(wordnet_id):
@@ -108,24 +119,24 @@ def _nested(stream: io.BufferedReader, done: int, size: int) -> Iterator[tuple[l
 
 
 def _flat(stream: io.BufferedReader, done: int, size: int) -> Iterator[tuple[list[Member], int]]:
-    """Photos of a tar after byte ``done``, a thousand at a time; and where the next header stands."""
-    found: list[Member] = []
+    """Photos of a tar after byte ``done``, in batches; and the offset of the next header."""
+    batch: list[Member] = []
     for photo in _photos(stream, done, size - done):
-        found.append(photo)
-        if len(found) == UNIT:
-            yield found, _padded(photo.offset + photo.size)
-            found = []
-    if found:
-        yield found, _padded(found[-1].offset + found[-1].size)
+        batch.append(photo)
+        if len(batch) == BATCH:
+            yield batch, _padded(photo.offset + photo.size)
+            batch = []
+    if batch:
+        yield batch, _padded(batch[-1].offset + batch[-1].size)
 
 
 def _padded(end: int) -> int:
-    """Where a tar's next header stands after bytes that end there."""
+    """Offset of a tar's next header after content that ends at ``end``."""
     return -(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 def _photos(stream: io.BufferedReader, start: int, size: int) -> Iterator[Member]:
-    """Regular files of the tar that stands at ``start`` of a stream; only headers are read."""
+    """Regular files of the tar at ``start`` of a stream; only headers are read."""
     stream.seek(start)
     with tarfile.open(fileobj=_Window(stream, start, size), mode="r:") as tar:
         for member in tar:
@@ -134,7 +145,7 @@ def _photos(stream: io.BufferedReader, start: int, size: int) -> Iterator[Member
 
 
 class _Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
+    """A part of a file, read as a file."""
 
     def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
         self._stream, self._start, self._size, self._at = stream, start, size, 0

@@ -1,7 +1,4 @@
-"""Train, validation and test that share nothing, and the report that proves it.
-
-Stratified by class, grouped by scene or owner, free of near-duplicates.
-"""
+"""Train, validation and test splits without common photos, owners, scenes or near-duplicates, and their validation."""
 
 import lazy_loader
 

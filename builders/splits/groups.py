@@ -1,35 +1,65 @@
-"""Groups of photos that one side of a split holds whole: owner, scene, same file, near-duplicates."""
+"""Groups of photos that belong on one side of a split: one owner, one scene, one file, or nearly one picture.
+
+The owner of this notion: builders that draw splits, those that are given splits, and checks all call it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from tqdm.auto import tqdm
 
-from builders.splits.near_duplicates import MAX_DISTANCE, near_duplicate_groups
+from builders.errors import PhotoError
+from builders.photos import PhotoSet, RememberedFacts, photo_digest
+from builders.pixels import codec_canary
+from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, photo_hash
+
+GroupKind = Literal["owner", "scene", "file", "near-duplicate"]
+"""What photos of one group share."""
+
+_BATCH = 1024
+"""Photos that are hashed between two updates of the progress bar."""
 
 
 def photo_groups(
     n: int,
     *,
     owners: Sequence[str] | None = None,
+    scenes: Sequence[str] | None = None,
     hashes: np.ndarray | None = None,
     digests: Sequence[str] | None = None,
     max_distance: int = MAX_DISTANCE,
 ) -> np.ndarray:
-    """Join ``n`` photos that share an owner, a file or (nearly) a picture: int64 group numbers, 0 without a gap.
+    """Group ``n`` photos that share an owner, a scene, a file or (nearly) a picture.
 
-    Chains count: if A is like B and B is of the same owner as C, the three are one group.
+    Chains count: if A is like B, and B has the owner of C, the three are one group.
+
+    Args:
+        n: number of photos.
+        owners: owner of each photo; "" is unknown, and joins nothing.
+        scenes: scene of each photo; "" is unknown.
+        hashes: uint64 [photos], perceptual hashes; ``NO_HASH`` joins nothing.
+        digests: SHA-256 of each file; "" is unknown.
+        max_distance: photos whose hashes differ in at most this many bits are near-duplicates.
+
+    Returns:
+        int64 [photos], group numbers from 0 without a gap, in the order of the first photo of each group.
 
     >>> photo_groups(4, owners=["ann", "ben", "ann", ""]).tolist()
     [0, 1, 0, 2]
     """
     columns = []
-    for names in (owners, digests):
+    for names in (owners, scenes, digests):
         if names is not None:
-            # nobody's photo stands alone
+            # a photo whose value is unknown is joined with no other
             _, column = np.unique([name or f"\0{i}" for i, name in enumerate(names)], return_inverse=True)
             columns.append(column)
     if hashes is not None:
@@ -50,11 +80,133 @@ def photo_groups(
     return rank[inverse]
 
 
-def _group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] | None) -> list[str]:
-    """What names a group whatever else is in the collection: its smallest owner, else its smallest id."""
+@dataclass(frozen=True)
+class GivenSplits:
+    """The groups of photos whose splits somebody else has drawn."""
+
+    groups: np.ndarray
+    """int64 [photos]."""
+    straddling: int
+    """How often a group is on one side more than it should be: 1 for a group in two splits, 2 for one in three."""
+
+
+def check_given_splits(
+    splits: np.ndarray,
+    *,
+    owners: Sequence[str] | None = None,
+    scenes: Sequence[str] | None = None,
+    hashes: np.ndarray | None = None,
+    digests: Sequence[str] | None = None,
+    max_distance: int = MAX_DISTANCE,
+) -> GivenSplits:
+    """Group the photos of given splits, and count the groups that several splits share.
+
+    Args:
+        splits: int8 [photos], index into ``photos.SPLITS``.
+        owners, scenes, hashes, digests, max_distance: as ``photo_groups``.
+
+    >>> check_given_splits(np.array([0, 2, 0, 1]), owners=["ann", "ann", "ben", "ann"]).straddling
+    2
+    """
+    groups = photo_groups(
+        len(splits), owners=owners, scenes=scenes, hashes=hashes, digests=digests, max_distance=max_distance
+    )
+    sides = len(np.unique(np.stack([groups, splits]), axis=1).T)
+    return GivenSplits(groups, sides - len(np.unique(groups)))
+
+
+def split_guard(photos: PhotoSet, kinds: Collection[GroupKind], *, workers: int | None = None) -> GivenSplits | None:
+    """``check_given_splits`` of a photo set by what its photos share.
+
+    Args:
+        photos: with the columns ``owner`` and ``scene``, where these are among ``kinds`` and the set knows them.
+        kinds: what is looked at; ``file`` and ``near-duplicate`` read every photo.
+        workers: threads that read photos; one per core if ``None``.
+
+    Returns:
+        None if ``kinds`` is empty: the splits are taken as they are.
+    """
+    if not kinds:
+        return None
+    columns = {kind: [str(value) for value in photos.columns[kind]] for kind in kinds if kind in photos.columns}
+    return check_given_splits(
+        photos.splits,
+        owners=columns.get("owner"),
+        scenes=columns.get("scene"),
+        hashes=perceptual_hashes(photos, workers=workers) if "near-duplicate" in kinds else None,
+        digests=[_digest(photos, i) for i in range(len(photos))] if "file" in kinds else None,
+    )
+
+
+def perceptual_hashes(photos: PhotoSet, root: Path | None = None, *, workers: int | None = None) -> np.ndarray:
+    """The perceptual hash of each photo, read from the cache where its file has not changed.
+
+    Args:
+        photos: to be hashed.
+        root: folder of their files, the name under which hashes are cached; without it nothing is cached.
+        workers: threads; one per core if ``None``.
+
+    Returns:
+        uint64 [photos], ``NO_HASH`` where a photo cannot be decoded: the run that needs its pixels reports it.
+    """
+    cached = None
+    if root is not None:
+        stamps = photos.stamps() or []
+        cached = RememberedFacts("perceptual-hashes", root, stamps, f"perceptual hash 1 {codec_canary()}")
+    hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
+    uncached = []
+    for index in range(len(photos)):
+        if cached is not None and (value := cached.get(index)) is not None:
+            hashes[index] = int(value)
+        else:
+            uncached.append(index)
+
+    def hash_of(index: int) -> int | None:
+        try:
+            return photo_hash(photos.read(index))
+        except PhotoError:
+            return None
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        bar = tqdm(total=len(uncached), desc="looking for near-duplicates", unit="photo", disable=None)
+        try:
+            for start in range(0, len(uncached), _BATCH):
+                batch = uncached[start : start + _BATCH]
+                for index, computed in zip(batch, pool.map(hash_of, batch), strict=True):
+                    if computed is not None:
+                        hashes[index] = computed
+                        if cached is not None:
+                            cached.keep(index, str(computed))
+                bar.update(len(batch))
+        finally:
+            bar.close()
+            if cached is not None:
+                cached.save()
+    return hashes
+
+
+def _digest(photos: PhotoSet, index: int) -> str:
+    """SHA-256 of a photo's file in hex; "" if it cannot be read."""
+    try:
+        return photo_digest(photos.read(index)).hex()
+    except PhotoError:
+        return ""
+
+
+def group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] | None) -> list[str]:
+    """A name for each group that does not depend on other groups: its smallest owner, or its smallest photo id.
+
+    Args:
+        groups: int64 [photos], from ``photo_groups``.
+        ids: of the photos.
+        owners: of the photos; "" is unknown.
+
+    Returns:
+        One name for each group, in the order of the group numbers.
+    """
     names: dict[int, str] = {}
     for i, group in enumerate(groups.tolist()):
-        # owners sort before ids, so that a group keeps its name when one of its photos goes
+        # owners sort before ids, so that the name of a group stays when one of its photos is removed
         name = f"0{owners[i]}" if owners is not None and owners[i] else f"1{ids[i]}"
         if group not in names or name < names[group]:
             names[group] = name

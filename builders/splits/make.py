@@ -1,7 +1,7 @@
-"""Train, val and test that share no owner, no near-duplicate, and no photo between attributes.
+"""Train, val and test splits that share no owner and no near-duplicate, the same for all attributes.
 
-Photos are joined into groups (same owner, same scene, same file, nearly the same picture); each group gets one split,
-for every attribute at once; then each attribute takes the same number of photos of each class.
+Photos are joined into groups (``builders.splits.groups``). Each group gets one split, for all attributes at once. Then
+each attribute takes the same number of photos of each class.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from scipy.sparse import coo_array, csr_array
 
 from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
-from builders.splits.groups import _group_names, photo_groups
+from builders.splits.groups import group_names, photo_groups
 from builders.splits.near_duplicates import MAX_DISTANCE
 
 _OPEN = -1
-"""A group that is in no split yet."""
+"""Split of a group that is not assigned yet."""
 
 
 def stratified(
@@ -31,14 +31,14 @@ def stratified(
 ) -> np.ndarray:
     """Iterative stratification (Sechidis et al., ECML PKDD 2011) of groups instead of single examples.
 
-    From the rarest (attribute, class) on, each of its groups, the largest first, goes to the split that still lacks
-    most of that class; among equals, to the one that lacks most photos.
+    Classes of all attributes are processed from the rarest on. Each group of a class, the largest first, is assigned
+    to the split that lacks most photos of that class; among equals, to the split that lacks most photos in all.
 
     Args:
         groups: int64 [photos], numbers from 0 without a gap.
-        labels: by attribute, int32 [photos] class indices, ``UNLABELLED`` where there is no class.
-        priority: int64 [photos], a seeded order of the photos, which decides between equals.
-        shares: of the photos, for train, val and test; zero is allowed.
+        labels: by attribute, int32 [photos] class indices, ``UNLABELLED`` if the class is unknown.
+        priority: int64 [photos], a seeded order of the photos that decides between equal groups.
+        shares: shares of the photos in train, val and test; zero is allowed.
 
     Returns:
         int8 [groups], index into ``photos.SPLITS``.
@@ -56,12 +56,12 @@ def stratified(
     lacking_photos = share * len(groups)
     first = np.full(count, len(groups), dtype=np.int64)
     np.minimum.at(first, groups, priority)
-    of_group = np.full(count, _OPEN, dtype=np.int8)
+    split_of = np.full(count, _OPEN, dtype=np.int8)
     usable = [s for s in range(len(SPLITS)) if share[s] > 0]
     columns = table.tocsc()
 
-    def put(group: int, split: int) -> None:
-        of_group[group] = split
+    def assign(group: int, split: int) -> None:
+        split_of[group] = split
         row = slice(table.indptr[group], table.indptr[group + 1])
         lacking[split, table.indices[row]] -= table.data[row]
         lacking_photos[split] -= sizes[group]
@@ -70,16 +70,16 @@ def stratified(
         part = slice(columns.indptr[column], columns.indptr[column + 1])
         members, amounts = columns.indices[part], columns.data[part]
         for group in members[np.lexsort((first[members], -amounts))]:
-            if of_group[group] == _OPEN:
-                put(group, max(usable, key=lambda s: (lacking[s, column], lacking_photos[s], -s)))
+            if split_of[group] == _OPEN:
+                assign(group, max(usable, key=lambda s: (lacking[s, column], lacking_photos[s], -s)))
     for group in np.argsort(first, kind="stable"):
-        if of_group[group] == _OPEN:
-            put(group, max(usable, key=lambda s: (lacking_photos[s], -s)))
-    return of_group
+        if split_of[group] == _OPEN:
+            assign(group, max(usable, key=lambda s: (lacking_photos[s], -s)))
+    return split_of
 
 
 def _photos_by_group_and_class(groups: np.ndarray, labels: Mapping[str, np.ndarray], count: int) -> csr_array:
-    """int64 [groups, all classes of all attributes] counts."""
+    """Photos of each group and class: int64 [groups, all classes of all attributes]."""
     rows, columns, width = [], [], 0
     for name in sorted(labels):
         values = np.asarray(labels[name])
@@ -92,7 +92,7 @@ def _photos_by_group_and_class(groups: np.ndarray, labels: Mapping[str, np.ndarr
 
 
 LEFT_OUT = -1
-"""In ``Splits.selected``: the photo is in no split of this attribute."""
+"""Value in ``Splits.selected`` of a photo that is in no split of the attribute."""
 
 
 @dataclass(frozen=True)
@@ -103,23 +103,23 @@ class Sizes:
     val: int | None = None
     test: int | None = None
     least: int = 1
-    """A class with fewer photos than this in any split is left out."""
+    """A class that has fewer photos in any split is left out."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Splits of one photo collection."""
+    """The splits of one collection of photos."""
 
     groups: np.ndarray
-    """int64 [photos], the group of each photo; groups never straddle splits."""
+    """int64 [photos], the group of each photo. All photos of a group are in one split."""
     splits: np.ndarray
-    """int8 [photos], index into ``photos.SPLITS``; decided once, for every attribute."""
+    """int8 [photos], index into ``photos.SPLITS``, the same for every attribute."""
     selected: Mapping[str, np.ndarray]
-    """By attribute: int8 [photos], the split if the photo was taken for the balanced set, else ``LEFT_OUT``."""
+    """By attribute: int8 [photos], the split of a photo in the balanced set, ``LEFT_OUT`` of every other photo."""
     classes: Mapping[str, np.ndarray]
-    """By attribute: int32, the class indices that have enough photos; the others are left out."""
+    """By attribute: int32, indices of the classes that have enough photos; the others are left out."""
     evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """How they were made: seed, shares, rule, number of groups, largest group."""
+    """How the splits were drawn: seed, shares, rule, number of groups, largest group."""
 
 
 def make_splits(
@@ -135,25 +135,25 @@ def make_splits(
     max_distance: int = MAX_DISTANCE,
     seed: int = 0,
 ) -> Splits:
-    """Split a collection. Depends on its arguments as a set: the order of the photos does not matter.
+    """Draw the splits of a collection. The order of the photos does not matter.
 
     Args:
         ids: unique photo ids.
-        labels: by attribute, int32 [photos] class indices, ``UNLABELLED`` where there is no class.
-        owners: owner or scene of each photo; "" is nobody's.
-        hashes: uint64 [photos] perceptual hashes (``perceptual_hash.photo_hash``).
-        digests: sha256 of each file: equal files are joined; "" is unknown.
+        labels: by attribute, int32 [photos] class indices, ``UNLABELLED`` if the class is unknown.
+        owners: owner or scene of each photo; "" is unknown.
+        hashes: uint64 [photos], perceptual hashes (``photo_hash``).
+        digests: SHA-256 of each file, to join equal files; "" is unknown.
         sizes: photos per class and split, for all attributes or by attribute.
-        shares: of the groups, for train, val, test; zero is allowed.
-        assign: ``hash``: a group's split depends on nothing but its smallest id (or owner) and the seed, so that a
-            take-down or a new photo moves no other group. ``stratified``: iterative stratification over
-            (attribute, class), for collections with so few groups that chance would leave classes without a test.
+        shares: shares of the groups in train, val and test; zero is allowed.
+        assign: ``hash``: the split of a group depends only on its smallest owner or id and on the seed, so that a
+            removed or a new photo moves no other group. ``stratified``: iterative stratification over
+            (attribute, class), for collections with so few groups that some class would have no test photo by chance.
         max_distance: photos whose hashes differ in at most this many bits are near-duplicates.
         seed: of every choice.
 
     Raises:
         DataError: ids repeat, or columns have different lengths.
-        UsageError: shares that are no shares, or an unknown ``assign``.
+        UsageError: ``shares`` are not three numbers of 0 or more, or ``assign`` is unknown.
     """
     _check(ids, labels, owners, hashes, digests, shares)
     order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in ids], dtype=np.uint64), kind="stable")
@@ -161,18 +161,18 @@ def make_splits(
     priority[order] = np.arange(len(ids))
     groups = photo_groups(len(ids), owners=owners, hashes=hashes, digests=digests, max_distance=max_distance)
     if assign == "hash":
-        of_group = _by_hash(_group_names(groups, ids, owners), shares, seed)
+        split_of = _by_hash(group_names(groups, ids, owners), shares, seed)
     elif assign == "stratified":
-        of_group = stratified(groups, labels, priority, shares)
+        split_of = stratified(groups, labels, priority, shares)
     else:
         raise UsageError(f"assign={assign!r}: choose 'hash' or 'stratified'")
-    splits = of_group[groups]
+    splits = split_of[groups]
     selected: dict[str, np.ndarray] = {}
     classes: dict[str, np.ndarray] = {}
     for name, values in labels.items():
-        wanted = sizes if isinstance(sizes, Sizes) else (sizes or {}).get(name, Sizes())
+        attribute_sizes = sizes if isinstance(sizes, Sizes) else (sizes or {}).get(name, Sizes())
         in_use = [s for s in range(len(SPLITS)) if shares[s] > 0]
-        selected[name], classes[name] = balance(np.asarray(values), splits, groups, priority, wanted, in_use)
+        selected[name], classes[name] = balance(np.asarray(values), splits, groups, priority, attribute_sizes, in_use)
     counts = np.bincount(groups) if len(groups) else np.zeros(1, dtype=int)
     evidence = {
         "seed": str(seed),
@@ -187,12 +187,12 @@ def make_splits(
 
 
 class Balanced(NamedTuple):
-    """What ``balance`` takes."""
+    """A set with the same number of photos of each class in each split."""
 
     splits: np.ndarray
-    """int8 [photos], the split of each photo taken, else ``LEFT_OUT``."""
+    """int8 [photos], the split of each photo in the set, ``LEFT_OUT`` of every other photo."""
     classes: np.ndarray
-    """int32, the classes that have enough photos."""
+    """int32, indices of the classes that have enough photos."""
 
 
 def balance(
@@ -203,10 +203,10 @@ def balance(
     sizes: Sizes,
     in_use: Sequence[int],
 ) -> Balanced:
-    """Take the same number of photos of each class in each split.
+    """Choose the same number of photos of each class in each split.
 
-    Within a class and split, every group gives its first photo before any gives a second, so that no owner's taste
-    dominates a class.
+    In a class and split, the first photo of every group is chosen before the second photo of any group, so that no
+    owner dominates a class.
 
     Args:
         values: int32 [photos] class indices.
@@ -214,7 +214,7 @@ def balance(
         groups: int64 [photos].
         priority: int64 [photos], a seeded order of the photos.
         sizes: most photos per class.
-        in_use: the splits that there are.
+        in_use: indices of the splits that exist.
     """
     chosen = np.full(len(values), LEFT_OUT, dtype=np.int8)
     labelled = np.flatnonzero(values != UNLABELLED)
@@ -228,18 +228,18 @@ def balance(
     members = labelled[np.isin(values[labelled], classes)]
     cell = values[members].astype(np.int64) * len(SPLITS) + splits[members]
     turn = _rank_by(priority[members], cell * (int(groups.max()) + 1) + groups[members])
-    place = _rank_by(turn * len(values) + priority[members], cell)
+    rank = _rank_by(turn * len(values) + priority[members], cell)
     limits = [
-        int(counts[split, classes].min()) if wanted is None else min(wanted, int(counts[split, classes].min()))
-        for split, wanted in enumerate((sizes.train, sizes.val, sizes.test))
+        int(counts[split, classes].min()) if most is None else min(most, int(counts[split, classes].min()))
+        for split, most in enumerate((sizes.train, sizes.val, sizes.test))
     ]
-    taken = members[place < np.array(limits)[splits[members]]]
-    chosen[taken] = splits[taken]
+    selected = members[rank < np.array(limits)[splits[members]]]
+    chosen[selected] = splits[selected]
     return Balanced(chosen, classes.astype(np.int32))
 
 
 def _rank_by(priority: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The place of each element among those of its group, by priority."""
+    """Rank of each element in its group, by priority."""
     order = np.argsort(priority, kind="stable")
     rank = np.empty(len(groups), dtype=np.int64)
     rank[order] = rank_within(groups[order])
@@ -247,10 +247,10 @@ def _rank_by(priority: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _by_hash(names: Sequence[str], shares: tuple[float, float, float], seed: int) -> np.ndarray:
-    place = np.array([(hash64(f"group\0{seed}\0{name}") >> 11) * 2.0**-53 for name in names])
+    position = np.array([(hash64(f"group\0{seed}\0{name}") >> 11) * 2.0**-53 for name in names])
     edges = np.cumsum(shares) / sum(shares)
     last = max(s for s in range(len(SPLITS)) if shares[s] > 0)
-    return np.minimum(np.searchsorted(edges, place, side="right"), last).astype(np.int8)
+    return np.minimum(np.searchsorted(edges, position, side="right"), last).astype(np.int8)
 
 
 def _check(

@@ -1,4 +1,4 @@
-"""What is wrong with a data set's splits: the validator, for our own sets and for any split files."""
+"""Validation of the splits of a data set: leaks, duplicates, imbalance, drift, and labels that other labels predict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cramers_v(counts: np.ndarray, *, corrected: bool = True) -> float:
         corrected: False gives the usual, biased value.
 
     Returns:
-        0 where a column or a row is alone, or nothing was counted: what is constant is associated with nothing.
+        0 if the table has fewer than two rows or columns, or no counts: a constant is associated with nothing.
 
     >>> cramers_v(np.array([[10, 0], [0, 10]])), cramers_v(np.array([[5, 5], [5, 5]]))
     (1.0, 0.0)
@@ -42,19 +42,19 @@ def cramers_v(counts: np.ndarray, *, corrected: bool = True) -> float:
         return float(min(1.0, math.sqrt(phi2 / (min(r, c) - 1))))
     phi2 = max(0.0, phi2 - (r - 1) * (c - 1) / (n - 1))
     rows, columns = r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)
-    room = min(rows, columns) - 1
-    return float(min(1.0, math.sqrt(phi2 / room))) if room > 0 else 0.0
+    largest = min(rows, columns) - 1
+    return float(min(1.0, math.sqrt(phi2 / largest))) if largest > 0 else 0.0
 
 
 def without_empty(counts: np.ndarray) -> np.ndarray:
-    """The rows and columns of a table of counts in which something was counted."""
+    """A table of counts without its empty rows and columns."""
     table = np.asarray(counts)
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     return np.asarray(table)
 
 
 def chi_square(table: np.ndarray) -> float:
-    """Pearson's statistic of a table without empty rows and columns."""
+    """Pearson's chi-square of a table without empty rows and columns."""
     expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
     return float((np.square(table - expected) / expected).sum())
 
@@ -70,47 +70,47 @@ _PAIRS = ((TEST, TRAIN), (VAL, TRAIN), (TEST, VAL))
 _SERVES_BOTH = "test photos in the other's train"
 
 EARLY_YEARS = 2
-"""This many years before its camera was released no photo was taken by it; one year less may be a camera's clock."""
+"""A photo this many years older than the release of its camera is an error; one year may be a wrong clock."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer of one check."""
+    """The result of one check."""
 
     table: str
-    """The attribute, or "a -> b" for a question about two."""
+    """The attribute, or "a -> b" for a check of two attributes."""
     check: str
-    """What was asked, for example "test ids also in train"."""
+    """Name of the check, for example "test ids also in train"."""
     value: float
     """A count, or a share between 0 and 1."""
     n: int
-    """How many rows were looked at: the denominator."""
+    """Number of rows that were checked: the denominator."""
     level: Level
     chance: float | None = None
-    """What guessing would give, where the value is an accuracy."""
+    """The accuracy of guessing, if the value is an accuracy."""
     detail: str = ""
 
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """Every finding about a set of split tables."""
+    """All findings about a set of split tables."""
 
     findings: tuple[Finding, ...]
-    """Problems first, and of these the leaks between splits; then notes, then what is in order."""
+    """Problems first, beginning with leaks between splits; then notes, then passed checks."""
 
     @property
     def problems(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.level == "problem")
 
     def find(self, table: str, check: str) -> Finding:
-        """One finding. Raises ``KeyError`` if the check was not made."""
+        """The finding of one check. Raises ``KeyError`` if the check was not made."""
         for finding in self.findings:
             if (finding.table, finding.check) == (table, check):
                 return finding
         raise KeyError((table, check))
 
     def to_text(self) -> str:
-        """The findings as a table for people; one line for all pairs of attributes that photos serve both of."""
+        """The findings as a table of text, with one line for all pairs of attributes that share photos."""
         rows = [("", "attribute", "check", "value", "of", "chance", "")]
         serving = [f for f in self.findings if f.check == _SERVES_BOTH and f.value]
         most = max(serving, key=lambda f: f.value / f.n, default=None)
@@ -124,10 +124,10 @@ class ValidationReport:
             mark = {"ok": "", "note": "note", "problem": "PROBLEM"}[f.level]
             rows.append((mark, f.table, f.check, value, str(f.n), chance, f.detail))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
-        left = (0, 1, 2)
+        on_left = (0, 1, 2)
         lines = [
             "  ".join(
-                c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=False))
+                c.ljust(w) if i in on_left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=False))
             )
             + (f"  {row[6]}" if row[6] else "")
             for row in rows
@@ -137,57 +137,58 @@ class ValidationReport:
 
 
 def validate(tables: SplitTable | Sequence[SplitTable], max_distance: int = MAX_DISTANCE) -> ValidationReport:
-    """Look for leaks, duplicates, imbalance, drift, give-aways and alias classes.
+    """Check splits for leaks, duplicates, imbalance, drift, labels that predict each other, and alias classes.
 
     Args:
-        tables: the splits of one or more attributes of one data set. Where a table has no ``metadata``, labels of the
-            same photo in the other tables are used.
-        max_distance: bits between the perceptual hashes of near-duplicates.
+        tables: the splits of one or more attributes of one data set. If a table has no ``metadata``, labels of the
+            same photos in the other tables are used.
+        max_distance: most differing bits between the perceptual hashes of near-duplicates.
 
-    Checks that need a column which a table lacks are not made, and do not appear. A photo that is in the test of one
-    attribute and in the train split of another is a note: no probe of either has seen it, one that learns both has.
+    Checks that need a missing column are not made. A photo in the test split of one attribute and in the train split
+    of another is a note: a probe of one attribute has not seen it, a model that learns both has.
     """
-    several = [tables] if isinstance(tables, SplitTable) else list(tables)
-    several = [table if table.metadata else replace(table, metadata=_joined(table, several)) for table in several]
+    listed = [tables] if isinstance(tables, SplitTable) else list(tables)
+    listed = [table if table.metadata else replace(table, metadata=_other_labels(table, listed)) for table in listed]
     near = partial(_near_duplicates, max_distance=max_distance)
     leaks = (_shared_ids, _duplicates, near, _shared_owners)
-    found = [f for part in (*leaks, _classes, _balance, _years, _predictability) for t in several for f in part(t)]
-    found += _between_attributes(several)
-    return ValidationReport(tuple(sorted(found, key=lambda f: _LEVELS.index(f.level))))
+    checks = (*leaks, _classes, _balance, _years, _predictability)
+    findings = [finding for check in checks for table in listed for finding in check(table)]
+    findings += _between_attributes(listed)
+    return ValidationReport(tuple(sorted(findings, key=lambda f: _LEVELS.index(f.level))))
 
 
 def _shared_ids(table: SplitTable) -> Iterator[Finding]:
     repeated = sum(len(table.rows(s)) - len(np.unique(table.ids[table.rows(s)])) for s in range(len(SPLITS)))
     yield _count(table.name, "ids repeated within a split", repeated, len(table.ids))
-    for one, other in _PAIRS:
-        rows = table.rows(one)
+    for split, other in _PAIRS:
+        rows = table.rows(split)
         shared = rows[np.isin(table.ids[rows], table.ids[table.rows(other)])]
         detail = ""
         if table.labels is not None and len(shared):
             common = Counter(table.labels[shared].tolist()).most_common(3)
             detail = ", ".join(f"{count} {name}" for name, count in common)
-        yield _count(table.name, f"{SPLITS[one]} ids also in {SPLITS[other]}", len(shared), len(rows), detail)
+        yield _count(table.name, f"{SPLITS[split]} ids also in {SPLITS[other]}", len(shared), len(rows), detail)
 
 
 def _shared_owners(table: SplitTable) -> Iterator[Finding]:
     if table.owners is None:
         return
-    for one, other in _PAIRS:
-        rows = table.rows(one)
+    for split, other in _PAIRS:
+        rows = table.rows(split)
         rows = rows[table.owners[rows] != ""]
         shared = rows[np.isin(table.owners[rows], table.owners[table.rows(other)])]
         detail = f"{len(np.unique(table.owners[shared]))} owners" if len(shared) else ""
-        yield _count(table.name, f"{SPLITS[one]} photos of owners in {SPLITS[other]}", len(shared), len(rows), detail)
+        yield _count(table.name, f"{SPLITS[split]} photos of owners in {SPLITS[other]}", len(shared), len(rows), detail)
 
 
 def _duplicates(table: SplitTable) -> Iterator[Finding]:
     if table.digests is None:
         return
-    for one, other in _PAIRS:
-        rows = _rows_not_shared(table, one, other)
+    for split, other in _PAIRS:
+        rows = _rows_not_shared(table, split, other)
         rows = rows[table.digests[rows] != table.digests.dtype.type()]
         shared = int(np.isin(table.digests[rows], table.digests[table.rows(other)]).sum())
-        yield _count(table.name, f"{SPLITS[one]} files also in {SPLITS[other]} (other id)", shared, len(rows))
+        yield _count(table.name, f"{SPLITS[split]} files also in {SPLITS[other]} (other id)", shared, len(rows))
 
 
 def _near_duplicates(table: SplitTable, max_distance: int) -> Iterator[Finding]:
@@ -195,7 +196,7 @@ def _near_duplicates(table: SplitTable, max_distance: int) -> Iterator[Finding]:
         return
     hashed = np.flatnonzero(table.hashes != NO_HASH)
     every = table.hashes[hashed]
-    # Pairs are many where many are alike; they matter only in groups of near-duplicates that are in several splits.
+    # Many alike photos make very many pairs. Only groups that are in several splits matter.
     groups = np.unique(near_duplicate_groups(every, max_distance), return_inverse=True)[1]
     in_split = np.zeros((int(groups.max(initial=-1)) + 1, len(SPLITS)), dtype=bool)
     in_split[groups, table.splits[hashed]] = True
@@ -207,12 +208,12 @@ def _near_duplicates(table: SplitTable, max_distance: int) -> Iterator[Finding]:
     near = present.copy()
     np.logical_or.at(near, pairs.first, present[pairs.second])
     np.logical_or.at(near, pairs.second, present[pairs.first])
-    for one, other in _PAIRS:
-        own = _rows_not_shared(table, one, other)
-        count = int(near[position[np.isin(hashed, own)], other].sum())
-        check = f"{SPLITS[one]} near-duplicates of {SPLITS[other]} (other id)"
-        asked = int((table.hashes[own] != NO_HASH).sum())
-        yield _count(table.name, check, count, asked, f"at most {max_distance} bits")
+    for split, other in _PAIRS:
+        rows = _rows_not_shared(table, split, other)
+        count = int(near[position[np.isin(hashed, rows)], other].sum())
+        check = f"{SPLITS[split]} near-duplicates of {SPLITS[other]} (other id)"
+        checked = int((table.hashes[rows] != NO_HASH).sum())
+        yield _count(table.name, check, count, checked, f"at most {max_distance} bits")
 
 
 def _balance(table: SplitTable) -> Iterator[Finding]:
@@ -223,10 +224,10 @@ def _balance(table: SplitTable) -> Iterator[Finding]:
         rows = table.rows(split)
         if not len(rows):
             continue
-        found = Counter(table.labels[rows].tolist())
-        counts = [found[name] for name in names.tolist()]
+        photos_of = Counter(table.labels[rows].tolist())
+        counts = [photos_of[name] for name in names.tolist()]
         low, high = min(counts, default=0), max(counts, default=0)
-        missing = [name for name in names.tolist() if not found[name]]
+        missing = [name for name in names.tolist() if not photos_of[name]]
         detail = f"{low} to {high} photos per class" + (f"; none of {', '.join(missing[:3])}" if missing else "")
         level: Level = "ok" if low == high else "problem" if missing else "note"
         yield Finding(table.name, f"{word}: rarest over commonest class", low / high if high else 0.0, len(rows), level,
@@ -236,7 +237,7 @@ def _balance(table: SplitTable) -> Iterator[Finding]:
 def _classes(table: SplitTable) -> Iterator[Finding]:
     attribute = ATTRIBUTES.get(table.name)
     if table.labels is None or attribute is None or attribute.find_any is None:
-        return  # the classes are no names of makers or bodies
+        return  # the classes are not names of makers or bodies
     names = tuple(np.unique(table.labels[table.labels != ""]).tolist())
     aliases, wrong = alias_groups(names), questionable_names(names)
     detail = "; ".join(" = ".join(group) for group in aliases)
@@ -248,14 +249,14 @@ def _years(table: SplitTable) -> Iterator[Finding]:
     if table.years is None:
         return
     known = {s: table.years[table.rows(s)][table.years[table.rows(s)] > 0] for s in range(len(SPLITS))}
-    for one, other in _PAIRS[:2]:
-        if len(known[one]) and len(known[other]):
-            span = max(int(known[one].max()), int(known[other].max())) + 1
-            first, second = (np.bincount(known[s], minlength=span) / len(known[s]) for s in (one, other))
+    for split, other in _PAIRS[:2]:
+        if len(known[split]) and len(known[other]):
+            span = max(int(known[split].max()), int(known[other].max())) + 1
+            first, second = (np.bincount(known[s], minlength=span) / len(known[s]) for s in (split, other))
             distance = float(np.abs(first - second).sum() / 2)
-            detail = f"total variation; median {np.median(known[one]):g} against {np.median(known[other]):g}"
-            check = f"years of {SPLITS[one]} against {SPLITS[other]}"
-            yield Finding(table.name, check, distance, len(known[one]), "note" if distance > 0.1 else "ok",
+            detail = f"total variation; median {np.median(known[split]):g} against {np.median(known[other]):g}"
+            check = f"years of {SPLITS[split]} against {SPLITS[other]}"
+            yield Finding(table.name, check, distance, len(known[split]), "note" if distance > 0.1 else "ok",
                           detail=detail)  # fmt: skip
     models = table.labels if table.name in ("model", "smartphone_model") else table.metadata.get("model")
     if models is None:
@@ -297,31 +298,31 @@ def _between_attributes(tables: Sequence[SplitTable]) -> Iterator[Finding]:
 
 
 def _majority_by_value(values: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """For each query, the commonest label of its value among (values, labels); of all of them for a new value."""
+    """For each query, the most frequent label of its value among (values, labels); of all labels for a new value."""
     names, coded = np.unique(labels, return_inverse=True)
     known, at = np.unique(values, return_inverse=True)
     counts = np.zeros((len(known) + 1, len(names)), dtype=np.int64)
     np.add.at(counts, (at, coded), 1)
     counts[-1] = counts[:-1].sum(axis=0)
-    place = np.minimum(np.searchsorted(known, queries), len(known) - 1)
-    place = np.where(known[place] == queries, place, len(known))
-    return names[counts.argmax(axis=1)[place]]
+    row = np.minimum(np.searchsorted(known, queries), len(known) - 1)
+    row = np.where(known[row] == queries, row, len(known))
+    return names[counts.argmax(axis=1)[row]]
 
 
-def _joined(table: SplitTable, tables: Sequence[SplitTable]) -> Mapping[str, np.ndarray]:
-    """Labels of the same photos in the other tables."""
+def _other_labels(table: SplitTable, tables: Sequence[SplitTable]) -> Mapping[str, np.ndarray]:
+    """Labels of a table's photos in the other tables."""
     columns: dict[str, np.ndarray] = {}
     for other in tables:
         if other is not table and other.labels is not None and len(other.ids):
             order = np.argsort(other.ids, kind="stable")
-            place = np.minimum(np.searchsorted(other.ids[order], table.ids), len(order) - 1)
-            same = other.ids[order][place] == table.ids
-            columns[other.name] = np.where(same, other.labels[order][place], "")
+            row = np.minimum(np.searchsorted(other.ids[order], table.ids), len(order) - 1)
+            same = other.ids[order][row] == table.ids
+            columns[other.name] = np.where(same, other.labels[order][row], "")
     return columns
 
 
-def _rows_not_shared(table: SplitTable, one: int, other: int) -> np.ndarray:
-    rows = table.rows(one)
+def _rows_not_shared(table: SplitTable, split: int, other: int) -> np.ndarray:
+    rows = table.rows(split)
     return rows[~np.isin(table.ids[rows], table.ids[table.rows(other)])]
 
 

@@ -1,4 +1,4 @@
-"""Split files of any origin -> ``SplitTable``: which photo is in which split, with which label, of one attribute."""
+"""``SplitTable``: the split and the label of each photo for one attribute, from split files of any origin."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _SPLIT_NAMES = {**{name: i for i, name in enumerate(SPLITS)}, "validation": 1, "
 
 @dataclass(frozen=True)
 class SplitTable:
-    """The splits of one attribute: one row per photo and split. A photo may (wrongly) stand in several rows."""
+    """The splits of one attribute: one row per photo and split. A photo may (wrongly) be in several rows."""
 
     name: str
-    """The attribute."""
+    """Name of the attribute."""
     ids: np.ndarray
     """str [rows]."""
     splits: np.ndarray
@@ -45,13 +45,13 @@ class SplitTable:
     owners: np.ndarray | None = None
     """str [rows], owner or scene; "" is unknown."""
     digests: np.ndarray | None = None
-    """str or bytes [rows], sha256 of the files; empty is unknown."""
+    """str or bytes [rows], SHA-256 of the files; empty is unknown."""
     hashes: np.ndarray | None = None
     """uint64 [rows], perceptual hashes; ``NO_HASH`` is unknown."""
     years: np.ndarray | None = None
     """int [rows], year taken; 0 is unknown."""
     metadata: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
-    """Labels of other attributes of the same rows, str [rows] each; "" is unknown."""
+    """Labels of the rows for other attributes, str [rows] each; "" is unknown."""
 
     def __post_init__(self) -> None:
         for column in (self.splits, self.labels, self.owners, self.digests, self.hashes, self.years):
@@ -59,23 +59,23 @@ class SplitTable:
                 raise DataError(f"{self.name}: columns of different lengths")
 
     def rows(self, split: int) -> np.ndarray:
-        """int64 positions of the rows of a split."""
+        """int64, positions of the rows of a split."""
         return np.flatnonzero(self.splits == split)
 
 
 MAX_TEXT_BYTES = 2**31
-"""Of a column of texts: each takes the room of the longest of them."""
+"""Limit of a column of texts in memory: each text takes as many bytes as the longest."""
 
 
 def text_column(values: Any, *, unknown: Sequence[str] = ()) -> np.ndarray:
-    """str [rows], or bytes [rows] of binary values; empty for what is missing.
+    """A NumPy column from an Arrow column: str [rows], or bytes [rows] of binary values; empty if a value is missing.
 
     Args:
-        values: a column of texts or bytes, as Arrow has it.
-        unknown: values that are missing too.
+        values: Arrow array of texts or bytes.
+        unknown: further values that count as missing.
 
     Raises:
-        DataError: it would take more than ``MAX_TEXT_BYTES``.
+        DataError: the column would take more than ``MAX_TEXT_BYTES``.
 
     >>> import pyarrow
     >>> text_column(pyarrow.array(["a", None, "other", "a"]), unknown=["other"]).tolist()
@@ -87,39 +87,42 @@ def text_column(values: Any, *, unknown: Sequence[str] = ()) -> np.ndarray:
     coded = column.dictionary_encode()
     words = [word if word not in unknown else word[:0] for word in coded.dictionary.to_pylist()]
     binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
-    _check_room(max(map(len, words), default=0), max(len(column), len(words)), 1 if binary else 4)
-    each = np.array([*words, b"" if binary else ""], dtype=bytes if binary else str)
+    _check_size(max(map(len, words), default=0), max(len(column), len(words)), 1 if binary else 4)
+    distinct = np.array([*words, b"" if binary else ""], dtype=bytes if binary else str)
     codes = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-    return np.asarray(each[codes.astype(np.int64)])
+    return np.asarray(distinct[codes.astype(np.int64)])
 
 
-def _check_room(longest: int, rows: int, each: int = 4) -> None:
-    if longest * rows * each > MAX_TEXT_BYTES:
+def _check_size(longest: int, rows: int, bytes_each: int = 4) -> None:
+    if longest * rows * bytes_each > MAX_TEXT_BYTES:
         raise DataError(f"a text of {longest:,} characters among {rows:,} rows")
 
 
 def _texts(values: np.ndarray) -> np.ndarray:
-    """str [rows] of objects."""
+    """Objects as text: str [rows]."""
     words = [str(value) for value in values]
-    _check_room(max(map(len, words), default=0), len(words))
+    _check_size(max(map(len, words), default=0), len(words))
     return np.array(words, dtype=str)
 
 
 MAX_SPLIT_FILE_BYTES = 2**30
-"""Of a file: a million photos take 100 MB."""
+"""Limit of a split file: a million photos take 100 MB."""
 
 MAX_UNPACKED_BYTES = 2**32
-"""Of its columns in memory."""
+"""Limit of its columns in memory."""
 
 
 def read_split_file(path: Path) -> SplitTable:
     """Read the study's JSON (``train_ids``, ``encoded_train_labels``, ...), or a CSV or Parquet table.
 
-    A table needs the columns ``id`` and ``split``, and may have ``label``, ``owner``, ``sha256``, ``perceptual_hash``
-    and ``year``; further columns of strings are taken for labels of other attributes.
+    A table needs the columns ``id`` and ``split``. It may have ``label``, ``owner``, ``sha256``, ``perceptual_hash``
+    and ``year``; further columns of strings are labels of other attributes.
+
+    Args:
+        path: of the file; untrusted.
 
     Raises:
-        DataError: not such a file.
+        DataError: it is not a split file.
     """
     try:
         if path.suffix == ".json":
@@ -143,7 +146,7 @@ def tables_of(
     hashes: np.ndarray | None = None,
     years: np.ndarray | None = None,
 ) -> list[SplitTable]:
-    """One table for each attribute of a collection that ``make_splits`` has split, for ``validate``."""
+    """One table for each attribute of a collection that ``make_splits`` has split, as ``validate`` takes them."""
     columns = {"ids": ids, "owners": owners, "digests": digests, "hashes": hashes, "years": years}
     arrays = {name: np.asarray(column) for name, column in columns.items() if column is not None}
     words = {name: np.array([*column.names, ""])[column.values] for name, column in labels.items()}
@@ -160,12 +163,12 @@ def _from_study(data: Mapping[str, Any], stem: str) -> SplitTable:
     names = np.array(data.get("label_encoder_classes", ()), dtype=str)
     ids, splits, labels = [], [], []
     for split, word in enumerate(SPLITS):
-        of_split = data[f"{word}_ids"]
-        ids.append(np.array(of_split, dtype=str))
-        splits.append(np.full(len(of_split), split, dtype=np.int8))
+        split_ids = data[f"{word}_ids"]
+        ids.append(np.array(split_ids, dtype=str))
+        splits.append(np.full(len(split_ids), split, dtype=np.int8))
         if len(names):
             encoded = np.array(data[f"encoded_{word}_labels"], dtype=np.int64)
-            if len(encoded) != len(of_split) or (encoded < 0).any():
+            if len(encoded) != len(split_ids) or (encoded < 0).any():
                 raise ValueError(f"{word}: labels do not fit the ids")
             labels.append(names[encoded])
     name = str(data.get("target_attribute", stem)).lower().replace(" ", "_")
@@ -192,15 +195,15 @@ def _parquet_columns(path: Path) -> dict[str, np.ndarray]:
 
 
 def _from_columns(columns: Mapping[str, np.ndarray], name: str) -> SplitTable:
-    found = {ours: next((c for c in names if c in columns), None) for ours, names in _COLUMNS.items()}
+    source = {field: next((c for c in names if c in columns), None) for field, names in _COLUMNS.items()}
     for needed in ("ids", "splits"):
-        if found[needed] is None:
+        if source[needed] is None:
             raise ValueError(f"there is no column {_COLUMNS[needed][0]!r}")
-    used = {column for column in found.values() if column}
-    splits = np.array([_SPLIT_NAMES[str(word)] for word in columns[found["splits"] or ""]], dtype=np.int8)
+    used = {column for column in source.values() if column}
+    splits = np.array([_SPLIT_NAMES[str(word)] for word in columns[source["splits"] or ""]], dtype=np.int8)
 
-    def column(ours: str, kind: Any) -> np.ndarray | None:
-        values = columns.get(found[ours] or "")
+    def column(field: str, kind: Any) -> np.ndarray | None:
+        values = columns.get(source[field] or "")
         if values is None:
             return None
         if kind is np.uint64:  # some formats have signed integers only
@@ -209,7 +212,7 @@ def _from_columns(columns: Mapping[str, np.ndarray], name: str) -> SplitTable:
 
     return SplitTable(
         name=name,
-        ids=_texts(columns[found["ids"] or ""]),
+        ids=_texts(columns[source["ids"] or ""]),
         splits=splits,
         labels=column("labels", str),
         owners=column("owners", str),

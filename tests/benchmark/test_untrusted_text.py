@@ -2,8 +2,10 @@
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +22,10 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.block_files import read_block
 from benchmark.bank.keys import LAYOUT
 from benchmark.cli import audit as audit_command
-from benchmark.cli import score as scoring_command
+from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
+from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.python import as_encoder
 from benchmark.encoders.loaders.study_weights import read_encoder
 from benchmark.encoders.loaders.weights_check import load_exactly
@@ -32,9 +35,8 @@ from benchmark.report import text
 from benchmark.results.answers import read_answers
 from benchmark.results.schema import Failure, Result
 from benchmark.scoring import tasks_run
-from benchmark.scoring.reproduce import Invocation
-from benchmark.scoring.request import Failed
-from benchmark.scoring.sweep import run_sweep
+from benchmark.scoring.request import EncoderSource, Request
+from benchmark.scoring.runner import Failed, run_request
 from benchmark.scoring.tasks_run import OUTCOME, CachedOutcome
 from benchmark.views import PlainViews, iterate_views
 from builders.errors import DataError
@@ -174,10 +176,10 @@ def test_said__is_one_line_of_bounded_length(where: Where, tmp_path: Path, monke
     assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
 
 
-def test_voice__what_it_says_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    voice = Console(argparse.Namespace(quiet=False, verbose=True, json=False))
-    voice.notice("scoring a on folder:b\n\x1b[2Jc")
-    voice.detail("a\nb")
+def test_console__a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(argparse.Namespace(quiet=False, verbose=True, json=False))
+    console.info("scoring a on folder:b\n\x1b[2Jc")
+    console.debug("a\nb")
     assert capsys.readouterr().err.splitlines() == [r"scoring a on folder:b\x0a\x1b[2Jc", r"a\x0ab"]
 
 
@@ -200,13 +202,13 @@ def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.splitlines()[-1] == r"written to a\x0ab\x1b: open a\x0ab\x1b/audit.html"
 
 
-def test_left_out__encoders_are_named_on_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("benchmark.scoring.sweep.write_reports", lambda *_: "")
-    scoring_command._say_missing(Failed("a", DataError("a\nb\x1b: no such file")))
-    rows = run_sweep([["a\nb\x1b:c"]], [], RunOptions(), {}, tmp_path, origin=Invocation(), say=print)
-    assert rows == []
+def test_left_out__encoders_are_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\nb\x1b:c"
+    request = Request({name: EncoderSource(partial(load_encoder, name), name)}, [], [], RunOptions(), output=tmp_path)
+    score_command._print_failure(request, Failed("a", DataError("a\nb\x1b: no such file")))
+    sweep = dataclasses.replace(request, together=1)
+    outcome = run_request(sweep, failed=partial(score_command._print_failure, sweep))
+    assert outcome.rows == ()
     said = capsys.readouterr().err.splitlines()
     assert said[0] == r"camtrace: a\x0ab\x1b: no such file"
     assert len(said) == 2

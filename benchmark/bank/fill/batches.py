@@ -1,7 +1,7 @@
-"""What the encoders' thread and the rows' thread do with the views of some photos: embed them, and write the rows.
+"""Gather views into batches, start the encoders on them, and write the embeddings.
 
-The first begins forward passes and goes on; the second waits for their embeddings, so that a GPU has its next batch
-before it is done with one.
+Two threads share this work. One starts forward passes and does not wait for them; the other waits for the embeddings
+and writes them. A GPU therefore receives its next batch before it has finished the current one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmark.bank.fill.device_copy import DeviceCopy
-from benchmark.bank.fill.members import Member, PassMember
+from benchmark.bank.fill.members import EncoderState, PassMember
 from benchmark.encoders import COMPLEX, only_reads
 from benchmark.views import PhotoViews
 from builders.errors import EncoderError
@@ -25,7 +25,11 @@ from builders.untrusted import describe_error
 
 
 class SerialThread:
-    """Does work on one other thread, in order; a piece is handed over when the one before is done, so none pile up."""
+    """A thread that runs calls one after the other.
+
+    ``submit`` waits until the call before has ended, so at most one call is pending; it raises what that call raised.
+    ``busy_s`` and ``idle_s`` are the seconds in which the thread ran a call, and in which it had none.
+    """
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.busy_s = self.idle_s = 0.0
@@ -33,21 +37,21 @@ class SerialThread:
         self._last: Future[None] | None = None
         self._free_since = time.perf_counter()
 
-    def do(self, work: Callable[..., None], *given: Any) -> None:
-        """Wait for the piece before, which may raise what it met, then begin this one."""
+    def submit(self, call: Callable[..., None], *args: Any) -> None:
+        """Wait for the call before, raise its exception if it failed, then start this call."""
         self.wait()
-        self._last = self._pool.submit(self._timed, work, *given)
+        self._last = self._pool.submit(self._timed, call, *args)
 
     def wait(self) -> None:
-        """Until nothing is left to do."""
+        """Wait for the call before and raise its exception if it failed."""
         if self._last is not None:
             self._last.result()
 
-    def _timed(self, work: Callable[..., None], *given: Any) -> None:
+    def _timed(self, call: Callable[..., None], *args: Any) -> None:
         started = time.perf_counter()
         self.idle_s += started - self._free_since
         try:
-            work(*given)
+            call(*args)
         finally:
             self._free_since = time.perf_counter()
             self.busy_s += self._free_since - started
@@ -55,11 +59,11 @@ class SerialThread:
 
 @contextmanager
 def serial_thread(name: str) -> Iterator[SerialThread]:
-    """A thread of its own; when the context ends well, its work is done."""
+    """A ``SerialThread``; if the context ends without an exception, the last call is waited for."""
     with ThreadPoolExecutor(1, thread_name_prefix=name) as pool:
-        one = SerialThread(pool)
-        yield one
-        one.wait()
+        thread = SerialThread(pool)
+        yield thread
+        thread.wait()
 
 
 @dataclass(frozen=True)
@@ -67,100 +71,109 @@ class Gathered:
     """The views of some photos under one preprocessing, ready for its encoders."""
 
     indices: tuple[int, ...]
-    """Of the photos that this preprocessing could take."""
+    """Indices of the photos that this preprocessing accepted."""
     views: Callable[[], torch.Tensor]
-    """[photos * views, ...], waited for if it is still being copied."""
+    """Returns [photos * views, ...]; waits if the views are still being copied."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What one encoder makes of them, on its way."""
+    """A forward pass that was started for one encoder."""
 
-    member: Member
+    state: EncoderState
     wanted: tuple[str, ...]
+    """Names of the views."""
     indices: tuple[int, ...]
+    """Indices of the photos."""
     embeddings: Callable[[], torch.Tensor]
-    """[photos * wanted, dimension], waited for."""
+    """Waits for the result and returns [photos * wanted, dimension]."""
 
 
-def gather(made: Sequence[PhotoViews], which: int, copy: DeviceCopy) -> Gathered:
-    """Bring the views of photos under one preprocessing to where its encoders want them."""
-    usable = [photo for photo in made if len(photo.arrays[which])]
+def gather(photos: Sequence[PhotoViews], which: int, copy: DeviceCopy) -> Gathered:
+    """Start to bring the views of photos under one preprocessing to the device of its encoders."""
+    usable = [photo for photo in photos if len(photo.arrays[which])]
     if not usable:
         return Gathered((), lambda: torch.empty(0))
-    after = {id(photo.there): photo.there for photo in usable if photo.there is not None}
-    views = copy.start([photo.arrays[which] for photo in usable], list(after.values()))
+    events = {id(photo.ready): photo.ready for photo in usable if photo.ready is not None}
+    views = copy.start([photo.arrays[which] for photo in usable], list(events.values()))
     return Gathered(tuple(photo.index for photo in usable), views)
 
 
 def embed_gathered(
-    seats: Sequence[PassMember], names: Sequence[str], batches: Sequence[Gathered], rows: SerialThread
+    members: Sequence[PassMember], names: Sequence[str], batches: Sequence[Gathered], rows: SerialThread
 ) -> None:
-    """Begin the forward passes of every encoder; their rows are written by another thread."""
-    begun = []
-    for seat in seats:
-        batch = batches[seat.which]
-        if seat.wanted and not seat.member.failure and batch.indices:
-            started = time.perf_counter()
+    """Start the forward passes of every encoder; ``rows`` writes their embeddings.
+
+    Args:
+        members: the encoders. One whose forward pass raises is marked as failed.
+        names: of the gathered views.
+        batches: per preprocessing.
+        rows: thread that waits for embeddings.
+    """
+    started = []
+    for member in members:
+        batch = batches[member.which]
+        if member.wanted and not member.state.failure and batch.indices:
+            began = time.perf_counter()
             try:
-                begun.append(_begun(seat, names, batch))
+                started.append(_start(member, names, batch))
             except EncoderError as error:
-                seat.member.failure = str(error)
-            seat.member.begun_s += time.perf_counter() - started
-    rows.do(_write, begun)
+                member.state.failure = str(error)
+            member.state.begun_s += time.perf_counter() - began
+    rows.submit(_write_all, started)
 
 
-def _begun(seat: PassMember, names: Sequence[str], batch: Gathered) -> Embedded:
-    views = batch.views()
-    if seat.wanted != tuple(names):
+def _start(member: PassMember, names: Sequence[str], batch: Gathered) -> Embedded:
+    state, views = member.state, batch.views()
+    if member.wanted != tuple(names):
         by_photo = views.unflatten(0, (len(batch.indices), -1))
-        views = torch.stack([by_photo[:, names.index(view)] for view in seat.wanted], 1).flatten(0, 1)
-    if not only_reads(seat.member.encoder.embed):  # somebody's own may write into what others share
+        views = torch.stack([by_photo[:, names.index(view)] for view in member.wanted], 1).flatten(0, 1)
+    if not only_reads(state.encoder.embed):  # a user's function may write into views that encoders share
         views = views.clone()
     try:
-        places = seat.member.places_of(batch.indices, len(seat.wanted))
-        started = seat.member.embed.start(views, places)
+        patches = state.patches_of(batch.indices, len(member.wanted))
+        embeddings = state.embed.start(views, patches)
     except EncoderError:
         raise
-    except (Exception, SystemExit) as error:  # a user's own function may raise anything
-        raise _failed(seat.member, len(views), error) from error
-    return Embedded(seat.member, seat.wanted, batch.indices, started)
+    except (Exception, SystemExit) as error:  # a user's function may raise anything
+        raise _failed(state, len(views), error) from error
+    return Embedded(state, member.wanted, batch.indices, embeddings)
 
 
-def _write(begun: Sequence[Embedded]) -> None:
-    for one in begun:
-        if not one.member.failure:
+def _write_all(started: Sequence[Embedded]) -> None:
+    for embedded in started:
+        if not embedded.state.failure:
             try:
-                _write_one(one)
+                _write(embedded)
             except EncoderError as error:
-                one.member.failure = str(error)
+                embedded.state.failure = str(error)
 
 
-def _write_one(one: Embedded) -> None:
-    member, count = one.member, len(one.indices) * len(one.wanted)
-    name, dim = member.encoder.info.id, member.bank.dim
+def _write(embedded: Embedded) -> None:
+    state, indices = embedded.state, embedded.indices
+    name, dim, count = state.encoder.info.id, state.store.dim, len(indices) * len(embedded.wanted)
     started = time.perf_counter()
     try:
-        embeddings = one.embeddings()
+        embeddings = embedded.embeddings()
     except EncoderError:
         raise
-    except Exception as error:  # what a GPU meets is told when it is waited for
-        raise _failed(member, count, error) from error
+    except Exception as error:  # errors of a GPU are raised only when its result is read
+        raise _failed(state, count, error) from error
     finally:
-        member.waited_s += time.perf_counter() - started
+        state.waited_s += time.perf_counter() - started
     if tuple(embeddings.shape) != (count, dim):
         raise EncoderError(f"{name}: gave embeddings of shape {tuple(embeddings.shape)}, expected {(count, dim)}")
     if embeddings.is_complex():
         raise EncoderError(f"{name}: {COMPLEX}")
     if not torch.isfinite(embeddings).all():
         raise EncoderError(f"{name}: gave embeddings that are not finite (try --dtype float32)")
-    table = embeddings.numpy().reshape(len(one.indices), -1, dim)
-    runs = np.split(np.arange(len(one.indices)), np.flatnonzero(np.diff(one.indices) != 1) + 1)
-    for run in runs:
-        for place, view in enumerate(one.wanted):
-            member.bank.write_rows(view, one.indices[run[0]], table[run, place])
-    member.views += count
+    table = embeddings.numpy().reshape(len(indices), -1, dim)
+    consecutive = np.split(np.arange(len(indices)), np.flatnonzero(np.diff(indices) != 1) + 1)
+    for run in consecutive:
+        for column, view in enumerate(embedded.wanted):
+            state.store.write_rows(view, indices[run[0]], table[run, column])
+    state.views += count
 
 
-def _failed(member: Member, count: int, error: BaseException) -> EncoderError:
-    return EncoderError(f"{member.encoder.info.id}: failed on a batch of {count} views ({describe_error(error)})")
+def _failed(state: EncoderState, count: int, error: BaseException) -> EncoderError:
+    return EncoderError(f"{state.encoder.info.id}: failed on a batch of {count} views ({describe_error(error)})")

@@ -1,4 +1,4 @@
-"""Batches on their way to a GPU while it computes: pinned memory, a stream of their own, one copy for all encoders."""
+"""Copies batches to a GPU while it computes, from pinned memory on a separate stream, once for all encoders."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmark.compute import free_cached, out_of_memory
 from benchmark.encoders import Embedder, Encoder
 
 IN_FLIGHT = 2
-"""Copies on their way at most; each holds the memory that it reads."""
+"""Most copies that are under way at a time; each keeps the memory that it reads."""
 
 
 class DeviceCopy:
-    """Makes batches on ``device``; for encoders that want theirs on the CPU, there."""
+    """Puts batches together on ``device``."""
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = torch.device(device)
@@ -25,32 +25,34 @@ class DeviceCopy:
 
     @classmethod
     def of(cls, encoders: Sequence[Encoder]) -> DeviceCopy:
-        """For encoders that share their views: their CUDA device, if all are networks on the same one.
+        """For encoders that share views: on their CUDA device if all are networks on the same one, else on the CPU.
 
         >>> DeviceCopy.of([]).device.type
         'cpu'
         """
-        places = {encoder.device if isinstance(encoder.embed, Embedder) else "cpu" for encoder in encoders}
-        [place] = places if len(places) == 1 else ["cpu"]
-        return cls(place if place.startswith("cuda") else "cpu")
+        devices = {encoder.device if isinstance(encoder.embed, Embedder) else "cpu" for encoder in encoders}
+        [device] = devices if len(devices) == 1 else ["cpu"]
+        return cls(device if device.startswith("cuda") else "cpu")
 
     def start(self, parts: Sequence[torch.Tensor], after: Sequence[Any] = ()) -> Callable[[], torch.Tensor]:
-        """Begin to bring parts together; the function returned waits on its caller's stream and gives the batch.
+        """Start to copy parts into one batch.
 
         Args:
-            parts: [n, ...] each, wherever they are: workers make some, a device others. Neighbours in pinned memory
-                are one copy; what is not pinned is put into pinned memory first.
-            after: CUDA events after which parts that a device made may be read; without any, what the default stream
-                was given before.
+            parts: [n, ...] each, on any device: workers make some, a device others. Parts that are adjacent in pinned
+                memory are one copy; parts that are not pinned are copied to pinned memory first.
+            after: CUDA events after which parts that a device made may be read; by default, after the work that the
+                default stream has now.
 
-        Where the GPU has no room for the batch it stays on the CPU, and goes over with each forward pass.
+        Returns:
+            Function that makes its caller's stream wait for the copy and returns the batch. If the GPU has no memory
+            for the batch, it stays on the CPU and is copied by each forward pass.
         """
         stream = self._stream
         if stream is None:
-            return _here(parts, after)
+            return _on_cpu(parts, after)
         try:
             with torch.inference_mode(), torch.cuda.stream(stream):
-                there = torch.empty(
+                batch = torch.empty(
                     (sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype, device=self.device
                 )
                 for event in after:
@@ -59,7 +61,7 @@ class DeviceCopy:
                     stream.wait_stream(torch.cuda.default_stream(self.device))
                 read, done = [], 0
                 for run in _pinned_runs(parts):
-                    there[done : done + len(run)].copy_(run, non_blocking=True)
+                    batch[done : done + len(run)].copy_(run, non_blocking=True)
                     if run.is_cuda:
                         run.record_stream(stream)
                     read.append(run)
@@ -68,22 +70,22 @@ class DeviceCopy:
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            there = None
-        if there is None:
+            batch = None
+        if batch is None:
             free_cached()
-            return _here(parts, after)
+            return _on_cpu(parts, after)
         self._hold(arrived, read)
 
         def ready() -> torch.Tensor:
             stream = torch.cuda.current_stream(self.device)
             stream.wait_event(arrived)
-            there.record_stream(stream)  # its memory is reused only after the forward pass has read it
-            return there
+            batch.record_stream(stream)  # its memory is reused only after the forward pass has read it
+            return batch
 
         return ready
 
     def _hold(self, arrived: Any, read: list[torch.Tensor]) -> None:
-        """Keep what copies read until they have read it."""
+        """Keep the memory that a copy reads until it has finished; wait if too many are under way."""
         while self._in_flight and self._in_flight[0][0].query():
             self._in_flight.popleft()
         if len(self._in_flight) >= IN_FLIGHT:
@@ -92,7 +94,7 @@ class DeviceCopy:
 
 
 def joined(parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """The same rows in as few tensors as memory allows: parts that stand one after the other become one, uncopied.
+    """The same rows in as few tensors as possible: parts that are adjacent in memory become one, without a copy.
 
     >>> slot = torch.arange(12).reshape(4, 3)
     >>> [run.shape[0] for run in joined([slot[0:1], slot[1:3], slot[0:1]])]
@@ -122,7 +124,7 @@ def _continues(before: torch.Tensor, part: torch.Tensor) -> bool:
     )
 
 
-def _here(parts: Sequence[torch.Tensor], after: Sequence[Any]) -> Callable[[], torch.Tensor]:
+def _on_cpu(parts: Sequence[torch.Tensor], after: Sequence[Any]) -> Callable[[], torch.Tensor]:
     for event in after:
         event.synchronize()
     runs = joined([part.cpu() for part in parts])
@@ -131,21 +133,21 @@ def _here(parts: Sequence[torch.Tensor], after: Sequence[Any]) -> Callable[[], t
 
 
 def _pinned_runs(parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Neighbours joined; neighbours that are not pinned copied into pinned memory."""
-    found: list[torch.Tensor] = []
+    """Parts joined where they are adjacent; parts that are not pinned are copied to pinned memory."""
+    pinned: list[torch.Tensor] = []
     loose: list[torch.Tensor] = []
 
-    def settle() -> None:
+    def pin_loose() -> None:
         if loose:
             shape = (sum(map(len, loose)), *loose[0].shape[1:])
-            found.append(torch.cat(loose, out=torch.empty(shape, dtype=loose[0].dtype, pin_memory=True)))
+            pinned.append(torch.cat(loose, out=torch.empty(shape, dtype=loose[0].dtype, pin_memory=True)))
             loose.clear()
 
     for run in joined(parts):
         if run.is_cuda or run.is_pinned():
-            settle()
-            found.append(run)
+            pin_loose()
+            pinned.append(run)
         else:
             loose.append(run)
-    settle()
-    return found
+    pin_loose()
+    return pinned

@@ -1,8 +1,11 @@
 """One pass over the photos that fills the banks of one or several encoders.
 
-Four things go on at once: workers make views, this thread gathers them (in a GPU's memory, if there is one), one thread
-runs the encoders, and one waits for their embeddings and writes rows. What is gathered is bounded in bytes, not by
-encoders.
+Photo -> view -> embedding -> bank, in four steps that run at the same time: workers make views (``benchmark.views``),
+this thread gathers them (in the memory of a GPU, if there is one), a second thread starts the encoders, a third waits
+for their embeddings and writes rows (``batches.py``). The size of a gather is bounded in bytes.
+
+A pass is divided into parts (``members.py``): blocks that lack the same views. Each part requests one stream of views
+(``ViewRequest``) and fills its blocks one after the other.
 """
 
 from __future__ import annotations
@@ -19,15 +22,15 @@ from tqdm.auto import tqdm
 
 from benchmark.bank.fill.batches import SerialThread, embed_gathered, gather, serial_thread
 from benchmark.bank.fill.members import (
-    Making,
-    Member,
+    EncoderState,
     PassMember,
     PassPlan,
-    gathers,
-    members_of,
+    ViewPlan,
+    encoder_states,
+    gather_sizes,
     missing_parts,
     photos_together,
-    seated,
+    plan_part,
 )
 from benchmark.bank.fill.targets import StoreWriter
 from benchmark.bank.view_file import Blocks
@@ -39,101 +42,55 @@ from builders.untrusted import readable
 
 
 @dataclass(frozen=True)
-class ViewRequest:
-    """Of one part of a pass."""
+class PassCost:
+    """What a pass cost, in seconds."""
 
-    stream: StreamRequest
-    blocks: tuple[tuple[int, tuple[int, ...]], ...]
-    """Index of each block, and the photos of each of its gathers."""
-
-    @classmethod
-    def of(
-        cls, photos: PhotoSet, blocks: Sequence[int], making: Making, batch_size: int, workers: int, views: str
-    ) -> ViewRequest:
-        """For encoders and blocks that there are; the numbers as of ``fill_banks``."""
-        photos_of = Blocks(len(photos)).photos_of
-        sizes = [len(photos_of(block)) for block in blocks]
-        of_photo = photo_bytes(making.recipe, making.preprocesses)
-        together = photos_together(len(making.recipe.names), batch_size, of_photo, max(sizes))
-        stream = StreamRequest(
-            photos,
-            tuple(index for block in blocks for index in photos_of(block)),
-            making.recipe,
-            tuple(making.preprocesses),
-            workers=workers,
-            way=views,
-            homes=tuple(copy.device for copy in making.copies),
-            gathers=tuple(gathers(sizes, together)),
-        )
-        of_blocks = (tuple(gathers([size], together)) for size in sizes)
-        return cls(stream, tuple(zip(blocks, of_blocks, strict=True)))
-
-
-def begin_views(
-    ahead: Prefetch,
-    photos: PhotoSet,
-    recipe: ViewRecipe,
-    encoders: Sequence[Encoder],
-    *,
-    batch_size: int,
-    workers: int,
-    views: str,
-) -> None:
-    """Let workers begin with the views that ``fill_banks`` of the same arguments asks for where its banks hold none."""
-    blocks, making = range(len(Blocks(len(photos)))), Making.of(recipe.only(recipe.names), encoders)
-    ahead.begin(ViewRequest.of(photos, blocks, making, batch_size, workers, views).stream)
+    photos: int
+    """Photos of the filled blocks, failed ones included; 0 if the banks were complete."""
+    views: int
+    """Embeddings made."""
+    wall_s: float
+    """Elapsed time, without the time in which kernels were compiled."""
+    waiting_s: float
+    """Time in which the encoders had no views."""
+    forward_s: float
+    """Time in the encoders."""
+    making_s: float
+    """Time of the workers for reading, decoding, processing and preprocessing, summed over workers."""
+    compiling_s: float = 0.0
+    """Time in which kernels that make pictures were compiled, once per machine, and nothing else ran."""
 
 
 @dataclass(frozen=True)
 class PassOutcome:
-    """How a pass went."""
+    """Cost and failures of a pass."""
 
     cost: PassCost
     failures: Mapping[int, str]
-    """Reason by position of each encoder that failed; the others went on."""
+    """By index of an encoder that failed, the reason; the others were not affected."""
     views: tuple[int, ...]
-    """Embeddings made by each encoder."""
+    """Per encoder, embeddings made."""
     forward_s: tuple[float, ...]
-    """Time in each encoder: beginning its batches and waiting for them."""
+    """Per encoder, seconds for starting its forward passes and waiting for them."""
 
-    def own(self, encoder: int) -> PassCost:
-        """What the pass cost one of its encoders, by position; over all encoders these are the whole.
+    def cost_of(self, encoder: int) -> PassCost:
+        """The share of one encoder, by its index; the shares of all encoders sum to the cost of the pass.
 
-        Its own forward time is measured. What they share (making views, waiting for them, everything else) is divided
-        by the number of views that each embedded.
+        The forward time of each encoder is measured. The rest (making views, waiting for them) is divided in
+        proportion to the views that each encoder embedded.
         """
         whole = sum(self.views)
         share = self.views[encoder] / whole if whole else 1 / len(self.views)
-        others = self.cost.wall_s - sum(self.forward_s)
+        shared_s = self.cost.wall_s - sum(self.forward_s)
         return PassCost(
             photos=self.cost.photos,
             views=self.views[encoder],
-            wall_s=self.forward_s[encoder] + share * others,
+            wall_s=self.forward_s[encoder] + share * shared_s,
             waiting_s=share * self.cost.waiting_s,
             forward_s=self.forward_s[encoder],
             making_s=share * self.cost.making_s,
             compiling_s=share * self.cost.compiling_s,
         )
-
-
-@dataclass(frozen=True)
-class PassCost:
-    """What one pass cost."""
-
-    photos: int
-    """Photos embedded in this pass, failed ones included; 0 when the banks were complete."""
-    views: int
-    """Embeddings made."""
-    wall_s: float
-    """Without the time in which kernels were compiled."""
-    waiting_s: float
-    """Time in which the encoders had nothing to do: views were still being made."""
-    forward_s: float
-    """Time in the encoders."""
-    making_s: float
-    """Workers' time for reading, decoding, processing and preprocessing, summed over workers."""
-    compiling_s: float = 0.0
-    """Time in which nothing else went on: kernels that make pictures were compiled, once a machine."""
 
 
 def fill_banks(
@@ -151,110 +108,157 @@ def fill_banks(
     silent: bool = False,
     ahead: Prefetch | None = None,
 ) -> PassOutcome:
-    """Embed the views that a bank misses. Each photo is decoded once, each distinct preprocessing is run once.
+    """Embed the views that a bank lacks. Each photo is decoded once, each distinct preprocessing is run once.
 
     Args:
         photos: all photos of the banks, in their order.
         recipe: the views of the banks.
         encoders: one per bank.
         banks: of the same photos and views.
-        batch_size: views per forward pass; halved for an encoder where memory does not hold them.
+        batch_size: views per forward pass; halved for an encoder if memory does not suffice.
         workers: processes that make views.
-        views: who makes them, see ``RunOptions.views``.
+        views: where views are made, see ``RunOptions.views``.
         label: of the progress bar.
-        learn: told the index of each photo, and its ``photo_digest`` if it could be read.
-        blocks: of photos that are filled, where other processes fill the others; all by default.
-        silent: no bar.
-        ahead: what ``begin_views`` began.
+        learn: called with the index of each photo and its ``photo_digest``, which is empty if it could not be read.
+        blocks: indices of the blocks to fill, if other processes fill the others; all by default.
+        silent: show no progress bar.
+        ahead: views that were requested early by ``begin_views``.
 
-    An encoder that fails on a batch, or gives another shape than it promised, is left out of the rest of the pass.
+    An encoder that fails on a batch, or gives another shape than it declared, is left out of the rest of the pass.
 
     Raises:
-        DataError: a worker died, or all have stopped.
+        DataError: a worker died, or all of them have stopped.
     """
     ahead = Prefetch() if ahead is None else ahead
     started, compiled, compiled_ahead = time.perf_counter() - ahead.begun_s, compiling_s(), ahead.compiling_s
-    members = members_of(photos, encoders, banks, batch_size)
+    states = encoder_states(photos, encoders, banks, batch_size)
     parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
-    making = 0.0
+    making_s = 0.0
     bar = tqdm(total=count, desc=readable(label), unit="photo", delay=1, disable=silent or None)
     with bar, serial_thread("rows") as rows, serial_thread("encoders") as forward:
         for part in parts:
             forward.wait()
             rows.wait()
-            here = seated(members, part, recipe)
-            if here.seats and part.blocks:
-                asked = ViewRequest.of(photos, part.blocks, here.making, batch_size, workers, views)
-                making += _Pass(photos, here, forward, rows, bar, learn).fill(asked, ahead)
-    compiled_here = compiling_s() - compiled  # before the encoders had anything to do
+            plan = plan_part(states, part, recipe)
+            if plan.members and part.blocks:
+                request = ViewRequest.of(photos, part.blocks, plan.views, batch_size, workers, views)
+                making_s += _PartPass(photos, plan, forward, rows, bar, learn).fill(request, ahead)
+    compiled_here = compiling_s() - compiled  # before the first views were there for the encoders
     cost = PassCost(
         photos=count,
-        views=sum(member.views for member in members),
+        views=sum(state.views for state in states),
         wall_s=time.perf_counter() - started - compiled_ahead - compiled_here,
         waiting_s=max(0.0, forward.idle_s - compiled_here),
         forward_s=forward.busy_s,
-        making_s=making,
+        making_s=making_s,
         compiling_s=compiled_ahead + compiled_here,
     )
-    failures = {i: member.failure for i, member in enumerate(members) if member.failure}
-    return PassOutcome(cost, failures, tuple(member.views for member in members), _of_each(members, forward.busy_s))
+    failures = {i: state.failure for i, state in enumerate(states) if state.failure}
+    return PassOutcome(cost, failures, tuple(state.views for state in states), _forward_s(states, forward.busy_s))
 
 
-def _of_each(members: Sequence[Member], busy_s: float) -> tuple[float, ...]:
-    """The encoders' time by encoder. Beginning one batch and waiting for another overlap, so that what was measured of
-    each may be more than all took together; then it is divided in proportion."""
-    measured = [member.begun_s + member.waited_s for member in members]
+def begin_views(
+    ahead: Prefetch,
+    photos: PhotoSet,
+    recipe: ViewRecipe,
+    encoders: Sequence[Encoder],
+    *,
+    batch_size: int,
+    workers: int,
+    views: str,
+) -> None:
+    """Start to make the views that ``fill_banks`` with the same arguments requests first if its banks are empty."""
+    blocks, plan = range(len(Blocks(len(photos)))), ViewPlan.of(recipe.only(recipe.names), encoders)
+    ahead.begin(ViewRequest.of(photos, blocks, plan, batch_size, workers, views).stream)
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """The views that one part of a pass requests, and how its photos are grouped."""
+
+    stream: StreamRequest
+    """The photos of all blocks, in order."""
+    blocks: tuple[tuple[int, tuple[int, ...]], ...]
+    """Per block, its index and the number of photos of each of its gathers."""
+
+    @classmethod
+    def of(
+        cls, photos: PhotoSet, blocks: Sequence[int], plan: ViewPlan, batch_size: int, workers: int, views: str
+    ) -> ViewRequest:
+        """The request for blocks, at least one, under a plan; the numbers as of ``fill_banks``."""
+        photos_of = Blocks(len(photos)).photos_of
+        sizes = [len(photos_of(block)) for block in blocks]
+        bytes_a_photo = photo_bytes(plan.recipe, plan.preprocesses)
+        together = photos_together(len(plan.recipe.names), batch_size, bytes_a_photo, max(sizes))
+        stream = StreamRequest(
+            photos,
+            tuple(index for block in blocks for index in photos_of(block)),
+            plan.recipe,
+            tuple(plan.preprocesses),
+            workers=workers,
+            mode=views,
+            targets=tuple(copy.device for copy in plan.copies),
+            gathers=tuple(gather_sizes(sizes, together)),
+        )
+        of_blocks = (tuple(gather_sizes([size], together)) for size in sizes)
+        return cls(stream, tuple(zip(blocks, of_blocks, strict=True)))
+
+
+def _forward_s(states: Sequence[EncoderState], busy_s: float) -> tuple[float, ...]:
+    """Per encoder, its time. Starting one batch and waiting for another overlap, so the measured times may sum to more
+    than the elapsed time; then they are scaled down."""
+    measured = [state.begun_s + state.waited_s for state in states]
     scale = min(1.0, busy_s / max(sum(measured), 1e-9))
     return tuple(seconds * scale for seconds in measured)
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """One part of a pass."""
+class _PartPass:
+    """Fills the blocks of one part of a pass."""
 
     photos: PhotoSet
-    here: PassPlan
+    plan: PassPlan
     forward: SerialThread
-    """Where forward passes are begun."""
+    """Starts forward passes."""
     rows: SerialThread
-    """Where embeddings are waited for and written."""
+    """Waits for embeddings and writes them."""
     bar: tqdm[Any]
     learn: Callable[[int, bytes], None]
 
-    def fill(self, asked: ViewRequest, ahead: Prefetch) -> float:
-        """Embed block by block; gives the workers' time for making views."""
-        making = 0.0
-        with closing(ahead.stream(asked.stream)) as stream:
-            for block, together in asked.blocks:
-                making += self._fill_block(block, together, stream)
-                if all(seat.member.failure for seat in self.here.seats):
+    def fill(self, request: ViewRequest, ahead: Prefetch) -> float:
+        """Embed block by block; returns the seconds that workers spent on making views."""
+        making_s = 0.0
+        with closing(ahead.stream(request.stream)) as stream:
+            for block, sizes in request.blocks:
+                making_s += self._fill_block(block, sizes, stream)
+                if all(member.state.failure for member in self.plan.members):
                     break
             self.forward.wait()
             self.rows.wait()
-        return making
+        return making_s
 
-    def _fill_block(self, block: int, together: Sequence[int], stream: Iterator[PhotoViews]) -> float:
-        seats, making = self.here.seats, self.here.making
-        self.forward.do(_begin_block, seats, block)
-        notes = _BlockNotes(self.photos, making.recipe.names, len(making.preprocesses))
-        for count in together:
-            made: list[PhotoViews] = []
+    def _fill_block(self, block: int, sizes: Sequence[int], stream: Iterator[PhotoViews]) -> float:
+        members, views = self.plan.members, self.plan.views
+        self.forward.submit(_begin_block, members, block)
+        notes = _BlockNotes(self.photos, views.recipe.names, len(views.preprocesses))
+        for count in sizes:
+            usable: list[PhotoViews] = []
             for photo in itertools.islice(stream, count):
                 notes.add(photo)
                 self.learn(photo.index, photo.digest)
                 if not photo.failure:
-                    made.append(photo)
+                    usable.append(photo)
                 self.bar.update()
-            if made:
-                batches = [gather(made, which, copy) for which, copy in enumerate(making.copies)]
-                self.forward.do(embed_gathered, seats, making.recipe.names, batches, self.rows)
-        self.forward.do(_end_block, seats, block, notes, self.rows)
+            if usable:
+                batches = [gather(usable, which, copy) for which, copy in enumerate(views.copies)]
+                self.forward.submit(embed_gathered, members, views.recipe.names, batches, self.rows)
+        self.forward.submit(_end_block, members, block, notes, self.rows)
         return notes.seconds
 
 
 class _BlockNotes:
-    """What is known of a block's photos, beside their views."""
+    """Failures and compressions of a block's photos, for its marker, and the time of the workers."""
 
     def __init__(self, photos: PhotoSet, names: Sequence[str], preprocesses: int) -> None:
         self.seconds = 0.0
@@ -266,27 +270,28 @@ class _BlockNotes:
         self.seconds += photo.seconds
         self.source_jpeg[photo.source_jpeg] += 1
         for which, of_view in enumerate(self._failed):
-            reasons = photo.own_failures[which] if photo.own_failures else {}
+            reasons = photo.view_failures[which] if photo.view_failures else {}
             for name, failed in of_view.items():
                 if reason := photo.failure or reasons.get(name, ""):
                     failed[self._photos.ids[photo.index]] = reason
 
     def failures(self, which: int, name: str) -> dict[str, str]:
-        """Reason by photo id for one preprocessing and view."""
+        """By photo id, the reason why it failed under one preprocessing and view."""
         return self._failed[which][name]
 
 
-def _begin_block(seats: Sequence[PassMember], block: int) -> None:
-    for seat in seats:
-        seat.begin(block)
+def _begin_block(members: Sequence[PassMember], block: int) -> None:
+    for member in members:
+        member.begin_block(block)
 
 
-def _end_block(seats: Sequence[PassMember], block: int, notes: _BlockNotes, rows: SerialThread) -> None:
-    rows.do(_finish_block, [(seat.member, seat.which, seat.wanted) for seat in seats], block, notes)
+def _end_block(members: Sequence[PassMember], block: int, notes: _BlockNotes, rows: SerialThread) -> None:
+    """Finish the block once its rows are written; ``wanted`` is read now, because the next block changes it."""
+    rows.submit(_finish_block, [(member.state, member.which, member.wanted) for member in members], block, notes)
 
 
-def _finish_block(seats: Sequence[tuple[Member, int, tuple[str, ...]]], block: int, notes: _BlockNotes) -> None:
-    for member, which, wanted in seats:
-        if not member.failure:
+def _finish_block(members: Sequence[tuple[EncoderState, int, tuple[str, ...]]], block: int, notes: _BlockNotes) -> None:
+    for state, which, wanted in members:
+        if not state.failure:
             for name in wanted:
-                member.bank.finish_block(name, block, notes.failures(which, name), dict(notes.source_jpeg))
+                state.store.finish_block(name, block, notes.failures(which, name), dict(notes.source_jpeg))

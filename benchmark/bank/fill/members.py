@@ -1,4 +1,9 @@
-"""The encoders that share a pass: what each of them lacks, and which preprocessings they share."""
+"""What a pass does for which encoder: the state of each encoder, the parts of a pass, and the plan of each part.
+
+A pass fills the banks of several encoders. Blocks that lack the same views form a ``Part``. For each part, a
+``PassPlan`` lists the encoders that lack views in it (``PassMember``) and the views that are made for them, once for
+all encoders with equal preprocessing (``ViewPlan``).
+"""
 
 from __future__ import annotations
 
@@ -16,26 +21,181 @@ from benchmark.views import Preprocess, ViewRecipe
 from builders.photos import PhotoSet
 
 GATHERED_BATCHES = 4
-"""Batches that are gathered at a time, at least."""
+"""Least number of batches that are gathered at a time."""
 
 MOST_BATCHES = 16
-"""More than so many are gathered only where one photo alone has more views."""
+"""More batches than this are gathered only where a single photo has more views."""
 
 GATHERED_BYTES = 1 << 28
-"""Bytes after which no further photo is gathered: the views of many large preprocessings are many bytes a photo."""
+"""Bytes of views after which no further photo is gathered: many large preprocessings make many bytes per photo."""
+
+
+@dataclass
+class EncoderState:
+    """An encoder of a pass, the store that it fills, and its progress."""
+
+    encoder: Encoder
+    store: StoreWriter
+    batch_size: int
+    """Views per forward pass."""
+    failure: str = ""
+    """Why the encoder is left out of the rest of the pass; empty while it takes part."""
+    views: int = 0
+    """Embeddings written so far."""
+    begun_s: float = 0.0
+    """Time spent so far on starting forward passes, in seconds; on a CPU this includes the computation."""
+    waited_s: float = 0.0
+    """Time spent so far on waiting for their results on another thread, in seconds."""
+    patches: np.ndarray | None = None
+    """float [photos, 2], the place in its views where each photo is read; None if the encoder reads whole views."""
+    embed: FittingBatch = field(init=False)
+    """The forward pass."""
+
+    def __post_init__(self) -> None:
+        self.embed = FittingBatch(self.encoder.info.id, self.encoder.embed, self.batch_size)
+
+    def patches_of(self, indices: Sequence[int], views: int) -> torch.Tensor | None:
+        """[photos * views, 2]: ``patches`` of the photos at ``indices``, each repeated for its views."""
+        if self.patches is None:
+            return None
+        return torch.from_numpy(self.patches[list(indices)]).repeat_interleave(views, 0)
+
+
+def encoder_states(
+    photos: PhotoSet, encoders: Sequence[Encoder], stores: Sequence[StoreWriter], batch_size: int
+) -> list[EncoderState]:
+    """The states of all encoders at the beginning of a pass over these photos."""
+    return [
+        EncoderState(encoder, store, batch_size, patches=_patches(encoder, photos))
+        for encoder, store in zip(encoders, stores, strict=True)
+    ]
+
+
+def _patches(encoder: Encoder, photos: PhotoSet) -> np.ndarray | None:
+    embed = encoder.embed
+    sampled = isinstance(embed, Embedder) and embed.at_places is not None
+    return photo_places(photos.ids) if sampled else None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Blocks that lack the same views for the same encoders: one stream of views fills them."""
+
+    blocks: tuple[int, ...]
+    """Indices of the blocks."""
+    missing: tuple[tuple[str, ...], ...]
+    """Per encoder, names of the views that its store lacks, in the recipe's order; empty if it lacks none."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the views that have to be made."""
+        return tuple(dict.fromkeys(name for names in self.missing for name in names))
+
+
+def missing_parts(
+    names: Sequence[str], stores: Sequence[StoreWriter], blocks: Collection[int] | None = None
+) -> list[Part]:
+    """Parts of a pass that together contain every missing block once, so that each photo is decoded once.
+
+    There is one part if the stores are empty or lack whole views, one more after a kill, and at most one for each way
+    in which blocks can be damaged.
+
+    Args:
+        names: of the views, in the recipe's order.
+        stores: of the same photos.
+        blocks: to be filled if they are missing; all blocks by default.
+    """
+    lacks = [{name: store.missing(name) for name in names} for store in stores]
+    blocks_of: dict[tuple[tuple[str, ...], ...], list[int]] = {}
+    for block in range(len(stores[0].blocks)) if blocks is None else sorted(blocks):
+        missing = tuple(tuple(name for name in names if block in of_store[name]) for of_store in lacks)
+        if any(missing):
+            blocks_of.setdefault(missing, []).append(block)
+    return [Part(tuple(blocks), missing) for missing, blocks in blocks_of.items()]
+
+
+@dataclass
+class PassMember:
+    """An encoder that lacks views in one part of a pass."""
+
+    state: EncoderState
+    which: int
+    """Index of its preprocessing in the ``ViewPlan``."""
+    missing: tuple[str, ...]
+    """Names of the views that its store lacked when the pass began."""
+    wanted: tuple[str, ...] = ()
+    """The missing views that are embedded for it in the current block."""
+
+    def begin_block(self, block: int) -> None:
+        """Set ``wanted``: the missing views without those that another process has finished since."""
+        store = self.state.store
+        self.wanted = tuple(name for name in self.missing if not store.is_finished(name, block))
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """The views that are made for some encoders: those of a recipe, once per distinct preprocessing."""
+
+    recipe: ViewRecipe
+    preprocesses: Sequence[Preprocess]
+    """The distinct preprocessings."""
+    copies: Sequence[DeviceCopy]
+    """Per preprocessing, where its batches are put together."""
+    which: Sequence[int]
+    """Per encoder, the index of its preprocessing."""
+
+    @classmethod
+    def of(cls, recipe: ViewRecipe, encoders: Sequence[Encoder]) -> ViewPlan:
+        """The plan for views of a recipe; encoders with equal preprocessing share them."""
+        preprocesses: list[Preprocess] = []
+        which = [preprocess_index(preprocesses, encoder.preprocess) for encoder in encoders]
+        sharing: list[list[Encoder]] = [[] for _ in preprocesses]
+        for encoder, index in zip(encoders, which, strict=True):
+            sharing[index].append(encoder)
+        return cls(recipe, preprocesses, [DeviceCopy.of(together) for together in sharing], which)
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """What is done in one part of a pass: which encoders take part, and which views are made for them."""
+
+    members: Sequence[PassMember]
+    """The encoders that lack views in the part; empty if all of them have failed."""
+    views: ViewPlan
+    """The views that at least one member lacks."""
+
+
+def plan_part(states: Sequence[EncoderState], part: Part, recipe: ViewRecipe) -> PassPlan:
+    """The plan of a part, without encoders that failed or lack nothing in it."""
+    lacking = [
+        (state, missing) for state, missing in zip(states, part.missing, strict=True) if missing and not state.failure
+    ]
+    names = [name for _, missing in lacking for name in missing]
+    views = ViewPlan.of(recipe.only(names), [state.encoder for state, _ in lacking])
+    members = [PassMember(state, which, missing) for (state, missing), which in zip(lacking, views.which, strict=True)]
+    return PassPlan(members, views)
+
+
+def preprocess_index(known: list[Preprocess], preprocess: Preprocess) -> int:
+    """Index of a preprocessing among the known ones, to which it is added if no equal one is there."""
+    for index, other in enumerate(known):
+        if other is preprocess or (type(other) is type(preprocess) and other == preprocess):
+            return index
+    known.append(preprocess)
+    return len(known) - 1
 
 
 def photos_together(views: int, batch_size: int, photo_bytes: int, block: int) -> int:
-    """Photos to gather at a time within blocks of so many photos: those that leave the fewest batches in a block.
+    """Number of photos to gather at a time, within a block of ``block`` photos, for the fewest batches per block.
 
-    Of equally good numbers the smallest of at least ``GATHERED_BATCHES``, so that a gather is not many times as large
-    as it needs to be.
+    Among equally good numbers, the smallest with at least ``GATHERED_BATCHES`` batches, so that gathers are not larger
+    than needed.
 
     Args:
         views: of each photo.
         batch_size: views per forward pass.
         photo_bytes: of one photo's views under all preprocessings.
-        block: photos, after which everything is written.
+        block: photos after which the block is finished.
 
     >>> photos_together(14, 64, 14 * 3 * 224**2, 64)  # 32 photos are exactly 7 batches
     32
@@ -45,7 +205,7 @@ def photos_together(views: int, batch_size: int, photo_bytes: int, block: int) -
     most = min(block, max(1, GATHERED_BYTES // max(1, photo_bytes)), max(1, MOST_BATCHES * batch_size // views))
 
     def batches(photos: int) -> int:
-        """Forward passes of a block that is gathered so."""
+        """Forward passes for a block that is gathered ``photos`` at a time."""
         whole, rest = divmod(block, photos)
         return whole * -(-photos * views // batch_size) + -(-rest * views // batch_size)
 
@@ -56,162 +216,10 @@ def photos_together(views: int, batch_size: int, photo_bytes: int, block: int) -
     return min(range(1, most + 1), key=preference)
 
 
-def gathers(blocks: Sequence[int], together: int) -> list[int]:
-    """The sizes of all gathers of blocks of so many photos each; a gather never reaches into the next block.
+def gather_sizes(blocks: Sequence[int], together: int) -> list[int]:
+    """Numbers of photos of all gathers, for blocks of these sizes; a gather never reaches into the next block.
 
-    >>> gathers([64, 22], 32)
+    >>> gather_sizes([64, 22], 32)
     [32, 32, 22]
     """
     return [min(together, block - start) for block in blocks for start in range(0, block, together)]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Blocks that lack the same views for the same encoders: one stream of views fills them."""
-
-    blocks: tuple[int, ...]
-    missing: tuple[tuple[str, ...], ...]
-    """One per bank: names of the views that it lacks, in the recipe's order; empty where it lacks none."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The views that have to be made."""
-        return tuple(dict.fromkeys(name for names in self.missing for name in names))
-
-
-def missing_parts(
-    names: Sequence[str], banks: Sequence[StoreWriter], blocks: Collection[int] | None = None
-) -> list[Part]:
-    """Every missing block in one part, so that each photo is decoded once.
-
-    There is one part where nothing or only whole views are there, one more after a kill, and in the worst case one
-    for each way in which blocks can be damaged.
-
-    Args:
-        names: of the views, in the recipe's order.
-        banks: of the same photos.
-        blocks: that are looked at; all of them by default.
-    """
-    lacks = [{name: bank.missing(name) for name in names} for bank in banks]
-    blocks_of: dict[tuple[tuple[str, ...], ...], list[int]] = {}
-    for block in range(len(banks[0].blocks)) if blocks is None else sorted(blocks):
-        missing = tuple(tuple(name for name in names if block in of_bank[name]) for of_bank in lacks)
-        if any(missing):
-            blocks_of.setdefault(missing, []).append(block)
-    return [Part(tuple(blocks), missing) for missing, blocks in blocks_of.items()]
-
-
-@dataclass
-class Member:
-    """One encoder of a pass, with its bank."""
-
-    encoder: Encoder
-    bank: StoreWriter
-    batch_size: int
-    failure: str = ""
-    """Why it is left out of the rest of the pass; empty while it is not."""
-    views: int = 0
-    """Embeddings made so far."""
-    begun_s: float = 0.0
-    """Time in beginning its batches so far; on a CPU that is all of it."""
-    waited_s: float = 0.0
-    """Time in waiting for them, on another thread."""
-    places: np.ndarray | None = None
-    """[photos, 2], where in its views each photo is read; None where the encoder reads no single patches."""
-    embed: FittingBatch = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.embed = FittingBatch(self.encoder.info.id, self.encoder.embed, self.batch_size)
-
-    def places_of(self, indices: Sequence[int], views: int) -> torch.Tensor | None:
-        """[photos * views, 2] of the photos at some indices, each as often as it has views."""
-        if self.places is None:
-            return None
-        return torch.from_numpy(self.places[list(indices)]).repeat_interleave(views, 0)
-
-
-def members_of(
-    photos: PhotoSet, encoders: Sequence[Encoder], banks: Sequence[StoreWriter], batch_size: int
-) -> list[Member]:
-    """Of a pass over these photos."""
-    return [
-        Member(encoder, bank, batch_size, places=_places(encoder, photos))
-        for encoder, bank in zip(encoders, banks, strict=True)
-    ]
-
-
-def _places(encoder: Encoder, photos: PhotoSet) -> np.ndarray | None:
-    """Where single patches of each photo are read; None where the encoder reads none."""
-    embed = encoder.embed
-    sampled = isinstance(embed, Embedder) and embed.at_places is not None
-    return photo_places(photos.ids) if sampled else None
-
-
-@dataclass
-class PassMember:
-    """A member's place in one part of the pass."""
-
-    member: Member
-    which: int
-    """Position of its preprocessing."""
-    missing: tuple[str, ...]
-    """Names of the views that its bank lacked when the pass began."""
-    wanted: tuple[str, ...] = ()
-    """Those of them that it still lacks in the block at hand."""
-
-    def begin(self, block: int) -> None:
-        """Look what another process has finished since: that is not embedded again."""
-        bank = self.member.bank
-        self.wanted = tuple(name for name in self.missing if not bank.is_finished(name, block))
-
-
-@dataclass(frozen=True)
-class Making:
-    """What is made for some encoders: the views of a recipe, once for all that share a preprocessing."""
-
-    recipe: ViewRecipe
-    preprocesses: Sequence[Preprocess]
-    copies: Sequence[DeviceCopy]
-    """One per preprocessing."""
-    which: Sequence[int]
-    """Position of each encoder's preprocessing."""
-
-    @classmethod
-    def of(cls, recipe: ViewRecipe, encoders: Sequence[Encoder]) -> Making:
-        preprocesses: list[Preprocess] = []
-        which = [position(preprocesses, encoder.preprocess) for encoder in encoders]
-        sharing: list[list[Encoder]] = [[] for _ in preprocesses]
-        for encoder, own in zip(encoders, which, strict=True):
-            sharing[own].append(encoder)
-        return cls(recipe, preprocesses, [DeviceCopy.of(together) for together in sharing], which)
-
-
-@dataclass(frozen=True)
-class PassPlan:
-    """The members that lack views in one part of the pass, and what is made for them."""
-
-    seats: Sequence[PassMember]
-    making: Making
-    """Of the views that one of them lacks."""
-
-
-def seated(members: Sequence[Member], part: Part, recipe: ViewRecipe) -> PassPlan:
-    """Who takes part in a part of the pass; members that failed or lack nothing there do not."""
-    lacking = [
-        (member, missing)
-        for member, missing in zip(members, part.missing, strict=True)
-        if missing and not member.failure
-    ]
-    names = [name for _, missing in lacking for name in missing]
-    making = Making.of(recipe.only(names), [member.encoder for member, _ in lacking])
-    seats = [PassMember(member, which, missing) for (member, missing), which in zip(lacking, making.which, strict=True)]
-    return PassPlan(seats, making)
-
-
-def position(known: list[Preprocess], preprocess: Preprocess) -> int:
-    """Index of a preprocessing among the known ones; equal preprocessings share their views, whoever made them."""
-    for index, other in enumerate(known):
-        if other is preprocess or (type(other) is type(preprocess) and other == preprocess):
-            return index
-    known.append(preprocess)
-    return len(known) - 1

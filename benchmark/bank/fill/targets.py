@@ -1,4 +1,4 @@
-"""What a pass fills: a bank in one place, or the blocks of one that a rank owns."""
+"""What a pass fills (``StoreWriter``): a bank, several banks of the outputs of one encoder, or the blocks of a rank."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ from builders.pixels import decode_rgb
 
 
 def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> int:
-    """Write what a bank misses; gives the number of embeddings written.
+    """Fill a bank from a file of embeddings that were made elsewhere.
 
-    A photo that cannot be decoded is a failure of its own, as in a pass: nobody could embed it.
+    A photo that cannot be decoded is recorded as failed, as in a pass: no encoder could embed it.
+
+    Args:
+        stored: the embeddings of the file.
+        photos: all photos of the bank, in order.
+        bank: blocks that it has already stay.
+
+    Returns:
+        Number of embeddings written.
 
     Raises:
-        EncoderError: the embedding of another photo is missing, or there are views of which it holds none.
+        EncoderError: the file lacks the embedding of a photo that can be decoded, or a whole view.
     """
     written = 0
     for name in bank.names:
@@ -43,29 +51,31 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
 
 
 def _unreadable(photos: PhotoSet, indices: Sequence[int]) -> dict[str, str]:
-    """Reason by id of those that cannot be decoded; a built set stores what could."""
-    found: dict[str, str] = {}
+    """By id, the reason why a photo cannot be decoded; all photos of a built set can be."""
+    reasons: dict[str, str] = {}
     for index in [] if photos.stored_views else indices:
         try:
             decode_rgb(photos.read(index))
-            break  # one that can be decoded is an error already
+            break  # one photo that can be decoded is an error already
         except PhotoError as error:
-            found[photos.ids[index]] = str(error)
-    return found
+            reasons[photos.ids[index]] = str(error)
+    return reasons
 
 
 @dataclass(frozen=True)
 class OutputsBank:
-    """Banks of one encoder and the same photos and views. A view is missing where one of them lacks it."""
+    """Banks of several outputs of one encoder, filled by one pass. A block is missing if one bank lacks it."""
 
     banks: Sequence[Bank]
+    """Banks of the same photos and views."""
     columns: Sequence[slice]
-    """By bank, its numbers in a row of the pass."""
+    """Per bank, its columns in a row of the pass."""
     dim: int
-    """Of the pass: all outputs of the encoder, also those that no bank here takes."""
+    """Length of a row of the pass: all outputs of the encoder, also those that no bank here stores."""
 
     @property
     def blocks(self) -> Blocks:
+        """Blocks of the photos."""
         return self.banks[0].blocks
 
     @property
@@ -75,40 +85,48 @@ class OutputsBank:
 
     @property
     def key(self) -> dict[str, Any]:
-        """Of the banks, with the dimension of the pass: what the encoder that fills them says of itself."""
+        """Key of the banks, but with ``dim``: the dimension of the encoder that fills them."""
         key = self.banks[0].key
         return {**key, "encoder": {**key["encoder"], "dimension": self.dim}}
 
     def missing(self, name: str) -> set[int]:
-        """Indices of the blocks of a view that one of the banks lacks."""
+        """Indices of the blocks of a view that at least one bank lacks."""
         return set().union(*(bank.missing(name) for bank in self.banks))
 
     def is_finished(self, name: str, block: int) -> bool:
-        """Whether every bank has a block."""
+        """Whether every bank has a block of a view."""
         return all(bank.is_finished(name, block) for bank in self.banks)
 
     def write_rows(self, name: str, start: int, embeddings: np.ndarray) -> None:
-        """Cut rows [photos, dim] up; a bank that has the block already keeps what it has."""
+        """Write the columns of rows [photos, dim] to their banks; a bank that has the block already is not changed."""
         block = start // self.blocks.size
         for bank, columns in zip(self.banks, self.columns, strict=True):
             if not bank.is_finished(name, block):
                 bank.write_rows(name, start, embeddings[:, columns])
 
     def finish_block(self, name: str, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
-        """Write the markers that are not there."""
+        """Write the markers of banks that do not have the block yet."""
         for bank in self.banks:
             if not bank.is_finished(name, block):
                 bank.finish_block(name, block, failures, source_jpeg)
 
 
 class StoreWriter(Protocol):
-    """``Bank``, ``OutputsBank`` and ``BlockBank``."""
+    """Where a pass writes the embeddings of one encoder: a ``Bank``, ``OutputsBank`` or ``BlockBank``.
+
+    A pass asks ``missing`` once for each view, writes the rows of a block in any number of calls, and then finishes the
+    block. Just before a block it asks ``is_finished``, because several processes may fill the same store.
+    """
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Length of an embedding."""
+        ...
 
     @property
-    def blocks(self) -> Blocks: ...
+    def blocks(self) -> Blocks:
+        """How the photos are divided into blocks."""
+        ...
 
     def missing(self, name: str) -> set[int]:
         """Indices of the blocks of a view that are to be made."""
@@ -119,9 +137,16 @@ class StoreWriter(Protocol):
         ...
 
     def write_rows(self, name: str, start: int, embeddings: np.ndarray) -> None:
-        """Keep embeddings [photos, dim] of consecutive photos from index ``start``."""
+        """Store the embeddings [photos, dim] of one view of consecutive photos from index ``start``."""
         ...
 
     def finish_block(self, name: str, block: int, failures: Mapping[str, str], source_jpeg: Mapping[str, int]) -> None:
-        """From here on a kill cannot lose the block."""
+        """Mark a block of a view as finished. From then on a kill cannot lose it.
+
+        Args:
+            name: of the view.
+            block: index of the block.
+            failures: by photo id, the reason why it has no embedding.
+            source_jpeg: number of photos by the compression of their files.
+        """
         ...

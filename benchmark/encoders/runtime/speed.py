@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import platform
 import statistics
@@ -24,9 +23,8 @@ from typing import Any
 
 import torch
 
+from benchmark.compute import library_version, read_record, write_record
 from benchmark.encoders.encoder import EncoderInfo
-from builders.files import write_text_atomically
-from builders.untrusted import UntrustedInputError, read_untrusted_json
 
 LEAST = 1.05
 """Times as fast as torch that another library must be to be taken: a measurement on a busy machine errs by so much."""
@@ -112,10 +110,7 @@ def choice_file(folder: Path, name: str, info: EncoderInfo, views: torch.Tensor)
     """
     if info.weights_sha256 is None:
         return None
-    versions = {}
-    for package in CODE:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
+    versions = {package: version for package in CODE if (version := library_version(package)) is not None}
     about = {
         "runtime": name,
         "encoder": asdict(info) | {"preprocessing": dict(info.preprocessing), "details": dict(info.details)},
@@ -131,22 +126,15 @@ def choice_file(folder: Path, name: str, info: EncoderInfo, views: torch.Tensor)
 
 def cached_choice(file: Path | None) -> Choice | None:
     """What was decided before; None if nothing was, or nothing that can be read."""
-    if file is None or not file.exists():
-        return None
-    try:
-        raw = read_untrusted_json(file)
-    except UntrustedInputError:
-        return None
-    reason, speed = (raw.get("reason"), raw.get("speed")) if isinstance(raw, dict) else (None, None)
-    known = isinstance(reason, str) and (speed is None or isinstance(speed, int | float)) and (reason or speed)
-    return Choice(str(reason), None if speed is None else float(speed)) if known else None
+    choice = None if file is None else read_record(file, Choice)
+    return choice if choice is not None and (choice.reason or choice.speed) else None
 
 
 def keep_choice(file: Path | None, choice: Choice) -> None:
     """For the next run; a full disk costs it the measurement."""
     if file is not None:
         with contextlib.suppress(OSError):
-            write_text_atomically(file, json.dumps(asdict(choice)) + "\n")
+            write_record(file, choice)
 
 
 def _turn(by_torch: Embed, by_other: Embed, views: torch.Tensor, passes: int = 1) -> tuple[float, float]:

@@ -1,6 +1,6 @@
-"""The processings and the encoders' preprocessing as batched torch operations: Pillow's pixels, on a GPU.
+"""Processings and preprocessing as batched torch operations that give exactly Pillow's pixels, on a GPU.
 
-Only integers and float64 values that are exact are used, so the pixels do not depend on the device or the batch.
+They use only integers and float64 values that are exact, so the pixels depend neither on the device nor on the batch.
 """
 
 from benchmark.views.device.views import possible, torch_views

@@ -1,4 +1,4 @@
-"""Chroma at half size, as libjpeg makes it (``jcsample.c``) and undoes it with its triangle filter (``jdsample.c``)."""
+"""Colour conversion and chroma subsampling as in libjpeg: ``jcsample.c``, and the triangle filter of ``jdsample.c``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HALF = 1 << 15
 """One half in 16-bit fixed point: added before the shift, it rounds."""
 
 CHROMA_BIAS = (128 << 16) + HALF - 1
-"""Centre of chroma plus one half, less one unit: libjpeg's own way to keep the largest value at 255."""
+"""Centre of chroma plus one half, less one unit, as in libjpeg, so that the largest value is 255."""
 
 
 def rgb_to_ycc(rgb: Tensor) -> Tensor:
@@ -62,15 +62,15 @@ SMALLEST_FANCY = 3
 
 @dataclass(frozen=True)
 class Narrow:
-    """Which photos have too few columns of chroma for the triangle filter."""
+    """Table of the photos that have too few columns of chroma for the triangle filter."""
 
     columns: tuple[int, ...]
-    """Of chroma, of each photo."""
+    """Per photo, the columns of chroma."""
 
     def arrays(self) -> Sequence[np.ndarray]:
         return (np.array(self.columns)[:, None, None] < SMALLEST_FANCY,)
 
-    def there(self, *arrays: Tensor) -> Tensor:
+    def on_device(self, *arrays: Tensor) -> Tensor:
         """bool [n, 1, 1]."""
         return arrays[0]
 
@@ -78,8 +78,8 @@ class Narrow:
 def halve(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables: Tables) -> Tensor:
     """Means of 2 x 2 pixels, uint8 [p, n, h, w] -> uint8 [p, n, ceil(h/2), 8 * ceil(w/16)].
 
-    Rounds a half down in even columns and up in odd ones. Each photo's last row and column are repeated at full size
-    first, the column as far as the codec's blocks go: columns that repeat it are made here, rows are not.
+    A half is rounded down in even columns and up in odd ones. Before, each photo's last row and column are repeated at
+    full size. The result contains the repeated columns up to the end of the codec's blocks, but not the rows.
     """
     full = extended(planes, heights, widths, *_in_pairs(heights, widths), tables).short()
     pairs = full[..., 0::2, :] + full[..., 1::2, :]
@@ -89,20 +89,20 @@ def halve(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables:
 
 
 def halve_needs(heights: Sequence[int], widths: Sequence[int]) -> Iterator[Need[Any]]:
-    """Of ``halve``."""
+    """Tables of ``halve``."""
     return extension_needs(heights, widths, *_in_pairs(heights, widths))
 
 
 def halved(heights: Sequence[int], widths: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Heights and widths of what ``halve`` gives: its columns are complete, unlike its rows."""
+    """Heights and widths of the photos in the result of ``halve``, whose columns are complete, unlike its rows."""
     return [(height + 1) // 2 for height in heights], [_in_pairs(heights, widths)[1] // 2] * len(widths)
 
 
 def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables: Tables) -> Tensor:
-    """uint8 [p, n, ...] of half the size, at least -> uint8 [p, n, max(heights), max(widths)].
+    """uint8 [p, n, ...] of at least half the size -> uint8 [p, n, max(heights), max(widths)].
 
-    Each new row is 3/4 of the near and 1/4 of the far old row, each new column likewise; a far one outside the
-    photo's own chroma is the near one.
+    Each new row is 3/4 of the nearer and 1/4 of the farther old row, and each new column likewise. Outside the photo's
+    chroma, the farther row or column is the nearer one.
     """
     rows, columns = _chroma_sizes(heights, widths)
     near = extended(planes, rows, columns, max(rows), max(columns), tables)
@@ -117,7 +117,7 @@ def double(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables
 
 
 def double_needs(heights: Sequence[int], widths: Sequence[int]) -> Iterator[Need[Any]]:
-    """Of ``double``."""
+    """Tables of ``double``."""
     rows, columns = _chroma_sizes(heights, widths)
     yield from extension_needs(rows, columns, max(rows), max(columns))
     if min(columns) < SMALLEST_FANCY <= max(columns):
@@ -125,7 +125,7 @@ def double_needs(heights: Sequence[int], widths: Sequence[int]) -> Iterator[Need
 
 
 def _in_pairs(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, int]:
-    """Height in pairs of rows, width in pairs of blocks."""
+    """The largest height as whole pairs of rows, the largest width as whole pairs of blocks."""
     return -(-max(heights) // 2) * 2, -(-max(widths) // 16) * 16
 
 

@@ -1,10 +1,10 @@
 """libjpeg's accurate integer DCT ("islow") as products of small integer matrices, exact in float64.
 
-Each of its one-dimensional passes is a linear map with integer constants of 13 bits (Loeffler, Ligtenberg and
+Each of the one-dimensional passes is a linear map with integer constants of 13 bits (Loeffler, Ligtenberg and
 Moschytz, ICASSP 1989; libjpeg ``jfdctint.c``, ``jidctint.c``) and one rounding at the end. Sums of such products stay
 under 2**53, so float64 holds them exactly whatever the order of the additions, and adding half a unit before ``floor``
-rounds as the shift of an integer does. A product is one kernel on a GPU; the butterflies are fifty. No setting rounds
-the factors of float64, while TF32, which an encoder's thread may switch on, would round those of float32.
+rounds as the shift of an integer does. A product is one kernel on a GPU; the butterflies are fifty. Factors in
+float64 are never rounded, while TF32, which an encoder's thread may switch on, would round those in float32.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ SIDE = 8
 
 @dataclass(frozen=True)
 class Places:
-    """Where along an axis the pixels of a longer one are read: photos repeat their last."""
+    """Table of the indices that extend an axis: photos repeat their last pixel."""
 
     lengths: tuple[int, ...]
-    """Of the photos; one if all are alike."""
+    """Pixels of the photos along the axis; a single number if they are equal."""
     wanted: int
+    """Pixels after the extension."""
 
     def arrays(self) -> Sequence[np.ndarray]:
         return (np.minimum(np.arange(self.wanted), np.array(self.lengths)[:, None] - 1),)
 
-    def there(self, *arrays: Tensor) -> Tensor:
+    def on_device(self, *arrays: Tensor) -> Tensor:
         """int64 [1 or n, wanted]."""
         return arrays[0]
 
 
 def to_blocks(planes: Tensor, heights: Sequence[int], widths: Sequence[int], tables: Tables) -> Tensor:
-    """uint8 [p, n, h, w] -> float64 [8, 8, p, n, rows, columns]; each photo continued to whole blocks."""
+    """uint8 [p, n, h, w] -> float64 [8, 8, p, n, rows, columns]; each photo is extended to whole blocks."""
     whole = extended(planes, heights, widths, *_in_blocks(heights, widths), tables)
     tiled = whole.unflatten(-1, (-1, SIDE)).unflatten(-3, (-1, SIDE))
     return tiled.permute(3, 5, 0, 1, 2, 4).to(torch.float64, memory_format=torch.contiguous_format)
 
 
 def block_needs(heights: Sequence[int], widths: Sequence[int]) -> Iterator[Places]:
-    """Of ``to_blocks``."""
+    """Tables of ``to_blocks``."""
     return extension_needs(heights, widths, *_in_blocks(heights, widths))
 
 
@@ -59,7 +60,7 @@ def from_blocks(blocks: Tensor) -> Tensor:
 def extended(
     planes: Tensor, heights: Sequence[int], widths: Sequence[int], height: int, width: int, tables: Tables
 ) -> Tensor:
-    """Cut or continue planes [p, n, h, w] to [p, n, height, width]: photos shorter than that repeat their last pixels.
+    """Crop or extend planes [p, n, h, w] to [p, n, height, width]; smaller photos repeat their last pixels.
 
     >>> tables = Tables(torch.device("cpu"))
     >>> extended(torch.arange(6).reshape(1, 2, 1, 3), (1, 1), (3, 2), 1, 4, tables).tolist()
@@ -72,12 +73,12 @@ def extended(
 
 
 def extension_needs(heights: Sequence[int], widths: Sequence[int], height: int, width: int) -> Iterator[Places]:
-    """Of ``extended``."""
-    return (found for found in (_places(heights, height), _places(widths, width)) if found is not None)
+    """Tables of ``extended``."""
+    return (places for places in (_places(heights, height), _places(widths, width)) if places is not None)
 
 
 def gathered(planes: Tensor, places: Tensor, dim: int, *, photos: int) -> Tensor:
-    """Pick ``places`` along an axis: int64 [1, m], the same for all photos, or [n, m] along the axis ``photos``."""
+    """Select ``places`` along ``dim``: int64 [1, m] for all photos, or [n, m], a row per photo on axis ``photos``."""
     if len(places) == 1:
         return planes.index_select(dim, places[0])
     index = [1] * planes.ndim
@@ -88,13 +89,13 @@ def gathered(planes: Tensor, places: Tensor, dim: int, *, photos: int) -> Tensor
 
 
 def _in_blocks(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, int]:
-    """Height and width of whole blocks that hold all photos."""
+    """Height and width in whole blocks that contain all photos."""
     height, width = (-(-max(sides) // SIDE) * SIDE for sides in (heights, widths))
     return height, width
 
 
 def _places(lengths: Sequence[int], wanted: int) -> Places | None:
-    """``None`` where every photo is long enough."""
+    """None if every photo is long enough."""
     if min(lengths) >= wanted:
         return None
     return Places(tuple(lengths[:1] if len(set(lengths)) == 1 else lengths), wanted)
@@ -104,7 +105,7 @@ ONE = 1 << 13
 """1 in the fixed point of the constants."""
 
 FORWARD_SHIFTS = (11, 15)
-"""Bits dropped after the passes along rows and along columns: 13 less and plus the 2 that are kept between them."""
+"""Bits dropped after the passes along rows and along columns: 13 - 2 and 13 + 2, with 2 extra bits in between."""
 
 INVERSE_SHIFTS = (11, 18)
 """The same along columns and along rows; 3 bits more undo the scale of 8."""
@@ -116,7 +117,7 @@ LEVEL_SHIFT = 128
 def forward_dct(blocks: Tensor) -> Tensor:
     """float64 [8, 8, ...] (row, column of a block first), pixels 0..255 -> float32, whole: 8 times the true DCT.
 
-    The level shift is made on the constant coefficient, which alone shows it: the other rows of the matrix sum to 0.
+    The level shift is applied to the constant coefficient only: the other rows of the matrix sum to 0.
 
     >>> bright = torch.full((8, 8, 1), 138.0, dtype=torch.float64)
     >>> forward_dct(bright)[0, 0].item(), forward_dct(bright).count_nonzero().item()
@@ -124,7 +125,7 @@ def forward_dct(blocks: Tensor) -> Tensor:
     """
     rows, columns = (_matrix(shift, False, blocks.device) for shift in FORWARD_SHIFTS)
     exact = _along_height(columns, _rounded(_along_width(rows, blocks)))
-    result = _rounded(exact).float()  # under 2**14: it fits, in half the memory
+    result = _rounded(exact).float()  # below 2**14, which float32 represents exactly
     result[0, 0] -= 64 * LEVEL_SHIFT
     return result
 
@@ -137,7 +138,7 @@ def inverse_dct(coefficients: Tensor) -> Tensor:
 
 
 def integer_dct() -> np.ndarray:
-    """The exact map of one forward pass before rounding, int64 [8, 8]; its transpose is that of the inverse.
+    """The exact map of a forward pass before rounding, int64 [8, 8]; its transpose is the map of the inverse.
 
     >>> integer_dct()[1].tolist()
     [11363, 9633, 6437, 2260, -2260, -6437, -9633, -11363]
@@ -171,7 +172,7 @@ def _butterflies(x: np.ndarray) -> list[np.ndarray]:
 
 @cache
 def _matrix(shift: int, inverse: bool, device: torch.device) -> Tensor:
-    """The map of a pass with its shift, a power of two, already divided out: float64 [8, 8]."""
+    """The map of a pass divided by its shift, a power of two: float64 [8, 8]."""
     exact = integer_dct().T if inverse else integer_dct()
     return torch.from_numpy(exact * 2.0**-shift).to(device)
 

@@ -1,4 +1,4 @@
-"""What a JPEG file does to pixels: everything of encode and decode but the entropy coding, which is lossless.
+"""The effect of a JPEG file on pixels: encode and decode without the entropy coding, which is lossless.
 
 Equal to Pillow's ``save(quality=q, subsampling=s)`` and ``open`` with libjpeg-turbo: accurate integer DCT both ways,
 triangle upsampling, no smoothing. The forward DCT is shared by all qualities, luminance by both chroma modes.
@@ -28,11 +28,12 @@ class Spectra:
     """DCT coefficients of photos before quantisation, float32 [8, 8, planes, n, rows, columns]."""
 
     heights: Sequence[int]
-    """Of the photos."""
+    """Per photo, in pixels."""
     widths: Sequence[int]
+    """Per photo, in pixels."""
     luminance: Tensor
     chroma: dict[str, Tensor]
-    """Cb and Cr for each subsampling wanted."""
+    """Per subsampling, Cb and Cr."""
 
 
 def round_trips(
@@ -41,17 +42,16 @@ def round_trips(
     sizes: Sequence[tuple[int, int]] | None = None,
     tables: Tables | None = None,
 ) -> list[Tensor]:
-    """Photos after a JPEG round trip, for each (quality, subsampling) wanted; what these share is computed once.
+    """Photos after a JPEG round trip, for each wanted (quality, subsampling); shared steps are computed once.
 
     Args:
         rgb: uint8 [n, 3, h, w], each photo in the upper left corner.
         wanted: quality 1..100, subsampling ``4:4:4`` or ``4:2:0``.
         sizes: (width, height) of each photo; by default all are w x h.
-        tables: those of ``round_trip_needs``; by default each is sent when it is read.
+        tables: of ``round_trip_needs``; by default each is sent when it is read.
 
     Returns:
-        uint8 [n, 3, height of the highest, width of the widest] each, in order; beyond a photo's own size is nothing
-        of use.
+        Per wanted pair, uint8 [n, 3, largest height, largest width]; pixels beyond the size of a photo are undefined.
 
     Raises:
         ValueError: another subsampling.
@@ -75,7 +75,7 @@ def round_trips(
 
 
 def round_trip_needs(subsamplings: Iterable[str], sizes: Sequence[tuple[int, int]]) -> Iterator[Need[Any]]:
-    """Of ``round_trips``."""
+    """Tables of ``round_trips``."""
     widths, heights = zip(*sizes, strict=True)
     yield from block_needs(heights, widths)
     if "4:2:0" in subsamplings:
@@ -104,8 +104,8 @@ def analyse(
 def quantise(coefficients: Tensor, table: Tensor) -> Tensor:
     """Integers 8 times the DCT -> float64 multiples of the divisors: the nearest, halves away from zero.
 
-    |coefficient| + half a divisor is an integer; another half added to it, its quotient by an integer is never near a
-    whole number, so that float32 truncates to the right one however it divides (|coefficient| < 2**14).
+    |coefficient| + half a divisor is an integer. With another half added, its quotient by an integer is never close to
+    a whole number, so float32 truncates to the right one however it divides (|coefficient| < 2**14).
 
     Args:
         coefficients: float32 [8, 8, ...].
@@ -134,5 +134,5 @@ def _restored_chroma(spectra: Spectra, quality: int, subsampling: str, tables: T
 
 @cache
 def _on(table: tuple[int, ...], device: torch.device) -> Tensor:
-    """float64 [8, 8, 1, 1, 1, 1]."""
+    """A quantisation table on a device, float64 [8, 8, 1, 1, 1, 1]."""
     return torch.tensor(table, dtype=torch.float64, device=device).view(8, 8, 1, 1, 1, 1)

@@ -1,7 +1,7 @@
-"""Pillow's 8-bit resize, with a crop before and after it, of many photos at once: each with its own sizes.
+"""Pillow's 8-bit resize, with a crop before and after it, of many photos at once, each with different sizes.
 
-Products of bytes and 22-bit weights sum exactly in float64, so a resize is two rounds of small dense matrix products.
-Pillow rounds to bytes between the rounds; which axis comes first is decided photo by photo.
+Products of bytes and 22-bit weights sum exactly in float64, so a resize is two passes of small dense matrix products.
+Pillow rounds to bytes between the passes; which axis comes first depends on the photo.
 """
 
 from __future__ import annotations
@@ -25,53 +25,53 @@ PRECISION_BITS = 22
 """Fraction bits of a weight: 32 less 8 of a pixel, less 2 for the overshoot of a filter."""
 
 UNDECIDED = 1e-7
-"""Nearness of a weight to a half at which the last bit of a sine could decide its rounding (2**22 * 2**-52 = 1e-9)."""
+"""Distance of a weight from a half within which the last bit of a sine may change its rounding (2**-30 = 1e-9)."""
 
 TILE = 32
-"""Target pixels that one dense product makes: little waste beside the band, enough work for a matrix product."""
+"""Target pixels of one dense product: few zeros outside the band, enough work for a matrix product."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of one photo: ``length`` pixels from ``start`` on, resized to ``target``, of which some are wanted."""
+    """Resize along an axis of a photo: ``length`` pixels from ``start`` become ``target`` pixels; ``size`` are used."""
 
     start: int
     length: int
     target: int
     first: int
-    """First target pixel wanted. Pixels wanted outside 0..target-1 are black."""
+    """First target pixel that is used. Used pixels outside 0..target-1 are black."""
     size: int
-    """Target pixels wanted."""
+    """Number of target pixels that are used."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """The map along one axis for b photos, in dense tiles along its diagonal."""
+    """The linear map along one axis for b photos, as dense tiles along its diagonal."""
 
     places: Tensor
-    """int64 [b, tiles * span]: source pixels that the tiles read."""
+    """int64 [b, tiles * span], the source pixels that the tiles read."""
     weights: Tensor
-    """float64 [b, tiles, TILE, span]: weights / 2**22; 0 where a target pixel does not use a source pixel."""
+    """float64 [b, tiles, TILE, span], weights / 2**22; 0 if a target pixel does not use a source pixel."""
     size: int
-    """Target pixels; those of the last tile beyond are no part of the result."""
+    """Number of target pixels; further pixels of the last tile are not part of the result."""
 
 
 @dataclass(frozen=True)
 class Bands:
-    """The maps of several photos along one axis, all of the same ``size``. Processings that keep a size share them."""
+    """Table of the maps of several photos along one axis, with equal ``size``. Processings of one size share it."""
 
     axes: tuple[Axis, ...]
-    """One per photo, or one for all."""
+    """Per photo, or a single one for all photos."""
     extent: int
-    """Pixels along this axis in the tensor to be resized."""
+    """Pixels along this axis in the tensor that is resized."""
     resample: int
     """Pillow's number of the filter; see ``FILTERS``."""
 
     def arrays(self) -> Sequence[np.ndarray]:
         return _packed(self)
 
-    def there(self, *arrays: Tensor) -> Band:
-        """Few weights travel, zeros are made on the device."""
+    def on_device(self, *arrays: Tensor) -> Band:
+        """Only the weights are sent; zeros are made on the device."""
         offsets, weights, places = arrays
         span = places.shape[1] // (offsets.shape[1] // TILE)
         columns = offsets[..., None] + torch.arange(weights.shape[2], device=weights.device)
@@ -83,12 +83,12 @@ class Bands:
 
 @lru_cache(maxsize=32)
 def _packed(bands: Bands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """int64 [b, r], a target pixel's first place in the span of its tile; float64 [b, r, taps], its weights; int64
-    [b, tiles * span], the source pixels that the tiles read. Batches of photos of one size ask again."""
+    """int64 [b, r], the first index of a target pixel in the span of its tile; float64 [b, r, taps], its weights; int64
+    [b, tiles * span], the source pixels that the tiles read. Cached for batches of photos of one size."""
     axes = bands.axes
     lengths, targets, cuts, begins = (np.array([[a.length, a.target, a.first, a.start] for a in axes]).T)[..., None]
     wanted = cuts + np.arange(-(-axes[0].size // TILE) * TILE)
-    rows = wanted.clip(0, targets - 1)  # what is beyond the size wanted is cut off later
+    rows = wanted.clip(0, targets - 1)  # pixels beyond the used size are cut off later
     first, weights = taps(lengths, targets, rows, bands.resample)
     weights[wanted != rows] = 0
     first += begins
@@ -100,15 +100,15 @@ def _packed(bands: Bands) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def taps(lengths: np.ndarray, targets: np.ndarray, rows: np.ndarray, resample: int) -> tuple[np.ndarray, np.ndarray]:
-    """First source pixel and weights of target pixels of b photos.
+    """First source pixel and weights of the target pixels of b photos.
 
     Args:
         lengths, targets: pixels before and after the resize, int [b, 1].
-        rows: target pixels wanted, int [b, r].
+        rows: target pixels, int [b, r].
         resample: Pillow's number of the filter.
 
     Returns:
-        int64 [b, r] and float64 [b, r, taps], whole numbers that sum to about 2**22.
+        First source pixels, int64 [b, r], and weights, float64 [b, r, taps], whole numbers that sum to about 2**22.
 
     >>> first, weights = taps(np.array([[4]]), np.array([[2]]), np.array([[0, 1]]), Image.Resampling.BOX)
     >>> first.tolist(), weights.tolist()
@@ -131,7 +131,7 @@ def taps(lengths: np.ndarray, targets: np.ndarray, rows: np.ndarray, resample: i
 
 
 def _shares(weights: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-    """Divided by their sum, which is taken in Pillow's order: a sum of numpy's would round elsewhere."""
+    """Weights divided by their sum, which is taken in Pillow's order: numpy would sum, and round, in another order."""
     weights[beyond] = 0
     total = np.zeros(weights.shape[:-1])
     for tap in range(weights.shape[-1]):
@@ -163,7 +163,7 @@ def _lanczos(x: np.ndarray, sine: Callable[[np.ndarray], np.ndarray] = np.sin) -
 
 
 def _c_sine(x: np.ndarray) -> np.ndarray:
-    """The C library's, as Pillow has it, one by one; numpy's own, faster, may differ in the last bit."""
+    """Sine of the C library, which Pillow uses; numpy's is faster but may differ in the last bit."""
     return np.fromiter(map(math.sin, x.ravel()), np.float64, x.size).reshape(x.shape)
 
 
@@ -194,14 +194,15 @@ class Resize:
 
 @dataclass(frozen=True)
 class Members:
-    """The photos of a batch that a pass is for."""
+    """Table of the photos of a batch that are resized together."""
 
     chosen: tuple[int, ...]
+    """Indices in the batch."""
 
     def arrays(self) -> Sequence[np.ndarray]:
         return (np.array(self.chosen, dtype=np.int64),)
 
-    def there(self, *arrays: Tensor) -> Tensor:
+    def on_device(self, *arrays: Tensor) -> Tensor:
         return arrays[0]
 
 
@@ -210,8 +211,8 @@ def resized(planes: Tensor, resizes: Sequence[Resize], tables: Tables | None = N
 
     Args:
         planes: photos, each in the upper left corner of its plane.
-        resizes: one per photo, with the same filter and the same sizes wanted.
-        tables: those of ``resize_needs``; by default each is sent when it is read.
+        resizes: one per photo, with the same filter and equal used sizes.
+        tables: of ``resize_needs``; by default each is sent when it is read.
     """
     tables = tables or Tables(planes.device)
     parts = _parts(resizes)
@@ -228,7 +229,7 @@ def resized(planes: Tensor, resizes: Sequence[Resize], tables: Tables | None = N
 
 
 def resize_needs(resizes: Sequence[Resize], height: int, width: int) -> Iterator[Need[Any]]:
-    """Of ``resized`` for planes of this height and width."""
+    """Tables of ``resized`` for planes of this height and width."""
     parts = _parts(resizes)
     for chosen in parts:
         if len(parts) > 1:
@@ -237,22 +238,22 @@ def resize_needs(resizes: Sequence[Resize], height: int, width: int) -> Iterator
 
 
 def _parts(resizes: Sequence[Resize]) -> list[tuple[int, ...]]:
-    """The photos of a pass: one for all that are alike, else those of one order together."""
+    """Indices of photos that are resized together: a single one if all resizes are equal, else those of each order."""
     if len(set(resizes)) == 1:
         return [(0,)]
-    first = [one.vertical_first for one in resizes]
-    return [tuple(i for i, one in enumerate(first) if one == order) for order in sorted(set(first))]
+    orders = [resize.vertical_first for resize in resizes]
+    return [tuple(i for i, other in enumerate(orders) if other == order) for order in sorted(set(orders))]
 
 
 def _bands(resizes: Sequence[Resize], height: int, width: int) -> tuple[Bands, Bands]:
-    """Along the height and along the width."""
+    """The maps along the height and along the width."""
     resample = resizes[0].resample
     rows = Bands(tuple(r.vertical for r in resizes), height, resample)
     return rows, Bands(tuple(r.horizontal for r in resizes), width, resample)
 
 
 def _two_passes(planes: Tensor, resizes: Sequence[Resize], tables: Tables) -> Tensor:
-    """uint8 [b, c, h, w], one resize for each of the b."""
+    """Resize planes uint8 [b, c, h, w], with one resize for each of the b."""
     rows, columns = (tables[bands] for bands in _bands(resizes, *planes.shape[-2:]))
     if resizes[0].vertical_first:
         return _along_width(_along_height(planes, rows), columns)

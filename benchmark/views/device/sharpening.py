@@ -1,4 +1,4 @@
-"""Pillow's ``ImageEnhance.Sharpness`` for whole factors: away from, or towards, a 3 x 3 smoothing."""
+"""Pillow's ``ImageEnhance.Sharpness`` for whole factors: pixels move away from, or towards, a 3 x 3 smoothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEIGHTS = 13
 
 @dataclass(frozen=True)
 class Insides:
-    """Columns and rows of each photo within its border."""
+    """Table of the numbers of columns and rows of each photo within its border."""
 
     sizes: tuple[tuple[int, int], ...]
     """(width, height) of the photos."""
@@ -25,7 +25,7 @@ class Insides:
     def arrays(self) -> Sequence[np.ndarray]:
         return (np.array(self.sizes)[:, None, None] - 2,)
 
-    def there(self, *arrays: Tensor) -> Tensor:
+    def on_device(self, *arrays: Tensor) -> Tensor:
         """int64 [n, 1, 1, 2]."""
         return arrays[0]
 
@@ -42,7 +42,7 @@ def sharpened(
         rgb: each photo in the upper left corner.
         factor: 1 changes nothing.
         sizes: (width, height) of each photo; by default all are w x h.
-        tables: those of ``sharpening_needs``; by default each is sent when it is read.
+        tables: of ``sharpening_needs``; by default each is sent when it is read.
 
     >>> photo = torch.full((1, 3, 3, 3), 100, dtype=torch.uint8)
     >>> photo[..., 1, 1] = 113
@@ -66,7 +66,7 @@ def sharpened(
 
 
 def sharpening_needs(sizes: Sequence[tuple[int, int]]) -> Iterator[Insides]:
-    """Of ``sharpened``."""
+    """Tables of ``sharpened``."""
     if len(set(sizes)) > 1:
         yield Insides(tuple(sizes))
 

@@ -1,7 +1,7 @@
-"""Tables of numbers that the host makes for a batch, sent to a GPU together and without waiting for it.
+"""Tables of numbers that the host computes for a batch and sends to a GPU in one copy that does not block.
 
-Each step of the work names what it reads as a ``Need``, which follows from sizes alone, so that all needs of a batch
-are known before its first kernel. A function ``..._needs`` beside a step lists its own.
+Each step of the work describes the tables that it reads as ``Need`` objects, which follow from sizes alone. All needs
+of a batch are therefore known before its first kernel. The function ``..._needs`` of a step lists its needs.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import torch
 from torch import Tensor
 
 ALIGNMENT = 16
-"""Bytes at a multiple of which a table begins: no number is longer."""
+"""A table begins at a multiple of this many bytes; no number is longer."""
 
 Read = TypeVar("Read", covariant=True)
 
 
 class Need(Protocol[Read]):
-    """A table that a step reads. Hashable: equal ones are sent and made once for a batch."""
+    """A table that a step reads. It is hashable; equal tables are sent once per batch."""
 
     def arrays(self) -> Sequence[np.ndarray]:
-        """What the host works out."""
+        """The arrays that the host computes and sends."""
         ...
 
-    def there(self, *arrays: Tensor) -> Read:
-        """What the step reads, made on the device of these arrays."""
+    def on_device(self, *arrays: Tensor) -> Read:
+        """The table, made from the arrays on their device."""
         ...
 
 
@@ -42,24 +42,24 @@ class Tables:
     """
 
     def __init__(self, device: torch.device, needs: Iterable[Need[Any]] = ()) -> None:
-        """Send what is needed in one copy. What is asked for besides takes a copy of its own, and is as right."""
+        """Send all needs in one copy. A table that is not among them is sent when it is read."""
         self._device = device
         arrays = {need: need.arrays() for need in dict.fromkeys(needs)}
-        there = iter(sent(device, *(array for of_need in arrays.values() for array in of_need)))
-        self._sent = {need: [next(there) for _ in of_need] for need, of_need in arrays.items()}
+        on_device = iter(sent(device, *(array for of_need in arrays.values() for array in of_need)))
+        self._sent = {need: [next(on_device) for _ in of_need] for need, of_need in arrays.items()}
         self._made: dict[Need[Any], Any] = {}
 
     def __getitem__(self, need: Need[Read]) -> Read:
         if need not in self._made:
             arrays = self._sent.pop(need, None) or sent(self._device, *need.arrays())
-            self._made[need] = need.there(*arrays)
+            self._made[need] = need.on_device(*arrays)
         made: Read = self._made[need]
         return made
 
 
 def sent(device: torch.device, *arrays: np.ndarray) -> tuple[Tensor, ...]:
-    """Arrays as tensors on a device. On their way to a GPU they share one piece of pinned memory and one copy, for
-    which nobody waits: from ordinary memory each would be a copy of its own and make the host wait for the GPU.
+    """Arrays as tensors on a device. For a GPU, all arrays are copied from one piece of pinned memory in one copy that
+    does not block; from ordinary memory, each copy would make the host wait for the GPU.
 
     >>> sent(torch.device("cpu"), np.arange(3), np.array([True]))
     (tensor([0, 1, 2]), tensor([True]))
@@ -73,9 +73,9 @@ def sent(device: torch.device, *arrays: np.ndarray) -> tuple[Tensor, ...]:
     for array, start in zip(arrays, starts, strict=False):
         flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         host[start : start + array.nbytes] = torch.from_numpy(flat)
-    there = host.to(device, non_blocking=True)
+    on_device = host.to(device, non_blocking=True)
     return tuple(
-        there[start : start + math.prod(array.shape) * array.itemsize]
+        on_device[start : start + math.prod(array.shape) * array.itemsize]
         .view(torch.from_numpy(array[:0]).dtype)
         .reshape(array.shape)
         for array, start in zip(arrays, starts, strict=False)

@@ -1,8 +1,8 @@
-"""All views of many photos at once, on any device, with the pixels that Pillow makes.
+"""All views of many photos at once, on any device, with exactly Pillow's pixels.
 
-Photo -> processings -> encoders' resize and crop, in batches that never leave the device. What views share is made
-once: one colour conversion, one forward DCT for each chroma mode, one luminance for each quality. What the host has to
-say about a batch follows from its sizes and goes to the device in one copy, before the first kernel.
+Photo -> processings -> encoders' resize and crop, in batches that stay on the device. Steps that views share are done
+once: one colour conversion, one forward DCT for each chroma mode, one luminance for each quality. The tables that the
+host computes for a batch follow from its sizes and are sent in one copy, before the first kernel.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from builders.errors import PhotoError
 from builders.pixels import ALL_PROCESSINGS, PROCESSINGS, Processing, Rectangle, ResizeCrop, process_by_pillow, request
 
 DevicePlan = Callable[[int, int], ResizeCrop | None]
-"""(width, height) of a picture -> its resize and crop: ``Pixels.plan`` of an encoder's preprocessing."""
+"""(width, height) of a picture -> its resize and crop; ``Pixels.plan`` of an encoder's preprocessing."""
 
 Size = tuple[int, int]
 """(width, height)."""
 
 LONGEST_SIDE = 65_500
-"""Of a JPEG file (libjpeg's ``JPEG_MAX_DIMENSION``)."""
+"""Largest side of a JPEG file in pixels (libjpeg's ``JPEG_MAX_DIMENSION``)."""
 
 BYTES_PER_PIXEL = 640
-"""Peak memory of all 14 processings for each pixel of a photo; resizing by 2 needs it, with four pixels for each."""
+"""Peak memory of all 14 processings per pixel of a photo. Resizing by 2 needs it, with four pixels for each."""
 
 
 def torch_views(
@@ -49,23 +49,23 @@ def torch_views(
     seed: int = 0,
     photos_at_once: int | None = None,
 ) -> list[Tensor]:
-    """The views of photos, pixel for pixel those of ``process`` followed by the preprocessing.
+    """Views of photos, equal in every pixel to ``process`` followed by the preprocessing.
 
     Args:
-        photos: uint8 [n, height, width, 3], RGB, on the device that shall do the work (it needs float64). Smaller
-            photos stand in the upper left corner.
-        ids: identities of the photos; they decide random scales.
+        photos: uint8 [n, height, width, 3], RGB, on the device that does the work, which must support float64.
+            Smaller photos are in the upper left corner.
+        ids: identities of the photos, which decide random scales.
         names: of processings, in ``ALL_PROCESSINGS``, or ``ORIGINAL``.
         plans: one per preprocessing.
         sizes: (width, height) of each photo; by default all fill the tensor.
         seed: of the random scale.
-        photos_at_once: bound on the batch, and so on memory; ``BYTES_PER_PIXEL`` says how much one photo takes.
+        photos_at_once: largest batch, which bounds memory; a photo takes ``BYTES_PER_PIXEL``.
 
     Returns:
         uint8 [n, views, height, width, 3] per plan, on the device of ``photos``.
 
     Raises:
-        ValueError: something that ``possible`` says no to.
+        ValueError: ``possible`` is False for a photo.
 
     >>> photos = torch.full((2, 40, 30, 3), 128, dtype=torch.uint8)
     >>> whole = (0, 0, 30, 40)
@@ -96,7 +96,7 @@ def torch_views(
 def possible(
     width: int, height: int, photo_id: str, names: Sequence[str], plans: Sequence[DevicePlan], seed: int = 0
 ) -> bool:
-    """Whether ``torch_views`` makes these views of a photo; where not, Pillow makes them, or says why it cannot."""
+    """Whether ``torch_views`` can make these views of a photo; if not, Pillow makes them or raises an error."""
     processings = [ALL_PROCESSINGS[name] for name in _processed(names)]
     if not all(map(makes, processings)):
         return False
@@ -113,34 +113,34 @@ def possible(
 
 
 def makes(processing: Processing) -> bool:
-    """Whether a device makes a processing at all: a whole factor of sharpness, a known filter, a baseline JPEG file."""
+    """Whether a device can make a processing: a whole factor of sharpness, a known filter, a baseline JPEG file."""
     known = processing.sharpness == int(processing.sharpness) and processing.resample in FILTERS
     return known and processing.file_format == "JPEG" and not processing.options
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What some processings have in common before the encode: the photos, sharpened and resized or not."""
+    """The photos before the encode, sharpened and resized or not, which some processings share."""
 
     names: list[str]
-    """Of the processings."""
+    """Names of the processings."""
     sharpness: int
     resizes: list[Resize] | None
-    """One per photo."""
+    """Per photo; None if they are not resized."""
     before: tuple[Size, ...]
-    """Of the photos."""
+    """Sizes of the photos."""
     sizes: tuple[Size, ...]
-    """Of what is encoded."""
+    """Sizes of the encoded pictures."""
 
     @property
     def canvas(self) -> Size:
-        """That holds all that is encoded."""
+        """(width, height) that contains all encoded pictures."""
         width, height = (max(sides) for sides in zip(*self.sizes, strict=True))
         return width, height
 
     def made(self, photos: Tensor, tables: Tables) -> list[Tensor]:
-        """uint8 [n, 3, height of the highest, width of the widest] for each name, from photos [n, 3, h, w]; photos
-        stand in the upper left corner, and what lies beyond them is never used."""
+        """Per name, uint8 [n, 3, largest height, largest width], from photos [n, 3, h, w] in the upper left corner;
+        pixels beyond the size of a photo are never used."""
         if self.names == [ORIGINAL]:
             width, height = self.canvas
             return [photos[:, :, :height, :width].contiguous()]
@@ -158,7 +158,7 @@ class _Source:
 
 
 def _sources(sizes: tuple[Size, ...], ids: Sequence[str], names: Sequence[str], seed: int) -> list[_Source]:
-    """Processings by what they start from."""
+    """Processings grouped by their picture before the encode."""
     groups: dict[tuple[object, ...], list[str]] = {}
     for name in _processed(names):
         p = ALL_PROCESSINGS[name]
@@ -210,13 +210,12 @@ def _planned(plan: DevicePlan, size: Size) -> Resize:
 
 
 SIZES = ((23, 71), (48, 32), (3, 5))
-"""(width, height): tall, so that the order of a resize's passes shows; of whole blocks; too narrow for the filters."""
+"""(width, height): tall, where the order of a resize's passes matters; of whole blocks; too narrow for the filters."""
 
 
 @cache
 def equals_pillow(device: torch.device) -> bool:
-    """Compare all processings that a device makes, of a few pictures, resized and cut, with Pillow's; asked once for
-    each device."""
+    """Self-test, once per device: compare all processings that a device can make, of a few pictures, with Pillow's."""
     ids = ("one", "two")
     names = tuple(name for name, processing in PROCESSINGS.items() if makes(processing))
     for width, height in SIZES:
@@ -234,13 +233,13 @@ def equals_pillow(device: torch.device) -> bool:
 
 
 def _plan(width: int, height: int) -> ResizeCrop:
-    """An encoder's bicubic resize, shrinking the height more than the width, and a cut."""
+    """A bicubic resize that shrinks the height more than the width, and a crop."""
     whole = Rectangle(0, 0, width, height)
     return ResizeCrop((width, height), whole, (20, 16), int(Image.Resampling.BICUBIC), Rectangle(1, 0, 19, 16))
 
 
 def _picture(width: int, height: int, seed: str) -> np.ndarray:
-    """Noise at full swing beside smooth ramps, uint8 [height, width, 3]."""
+    """Noise of full amplitude next to smooth ramps, uint8 [height, width, 3]."""
     noise = np.frombuffer(hashlib.shake_256(seed.encode()).digest(width * height * 3), np.uint8)
     y, x = np.mgrid[0:height, 0:width]
     ramp = np.stack([x * 255 // width, y * 255 // height, (x * y) % 256], -1)

@@ -1,7 +1,7 @@
-"""Processes that make views into a ring's slots, and a thread that keeps them busy.
+"""The pool of worker processes that make views, and the thread that distributes photos to them.
 
-Only numbers and reasons pass through pipes, one pipe for each worker: no lock is shared, so that a worker that dies or
-stops takes nothing with it, and is told within seconds instead of being waited for.
+Views are written into the slots of a ring; only task numbers and failures pass through pipes. Each worker has a pipe,
+and no lock is shared. A worker that dies or stops therefore blocks nothing, and is reported within seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from benchmark.compute import threads_of_work
 from benchmark.views.recipe import PhotoViews
 from benchmark.views.workers.ring import Ring, SlotLease, SlotPlan
-from benchmark.views.workers.runs import Choice, WorkQueue, chosen
+from benchmark.views.workers.runs import Choice, WorkQueue, next_choice
 from benchmark.views.workers.worker import Make, Reply, Task, Watch, work
 from builders.errors import DataError
 from builders.processes import deferred_signals
@@ -31,13 +31,14 @@ from builders.processes import deferred_signals
 Item = TypeVar("Item")
 
 
-class Begun(Generator[Item, None, None]):
-    """``make`` of 0, 1, ..., ``count`` - 1. Unlike a generator that has not been asked yet, it calls ``end`` when it is
-    closed or gone; once.
+class EagerStream(Generator[Item, None, None]):
+    """Generator of ``make(0)``, ..., ``make(count - 1)`` whose work has already begun.
+
+    It calls ``end`` once, when it is exhausted, closed or deleted; a plain generator would not if it was never started.
 
     >>> ended = []
-    >>> Begun(str, 3, lambda: ended.append(True)).close()
-    >>> list(Begun(str, 3, lambda: ended.append(True))), ended
+    >>> EagerStream(str, 3, lambda: ended.append(True)).close()
+    >>> list(EagerStream(str, 3, lambda: ended.append(True))), ended
     (['0', '1', '2'], [True, True])
     """
 
@@ -70,17 +71,16 @@ class Begun(Generator[Item, None, None]):
 
 
 QUEUED = 2
-"""Photos that a worker has been given at a time: the next one is there when one is done, and a slow photo holds up one
-other at most."""
+"""Photos that a worker has at a time: it never waits for the next one, and a slow photo delays only one other."""
 
 STALLED_S = 60.0
-"""Seconds in which no worker computed, read, waited for a core or gave anything: then a run that waits is ended."""
+"""Seconds without any sign of activity of a worker, after which a run that waits for a photo ends with an error."""
 
 LOOK_S = 0.5
-"""Seconds after which the thread looks whether anything goes on."""
+"""Seconds between two checks for activity."""
 
 SLOT_PATIENCE_S = 0.02
-"""Seconds for a slot to become free, where everything else is done; then a photo goes through its worker's pipe."""
+"""Seconds to wait for a free slot when all workers are idle; then a photo is sent through its worker's pipe."""
 
 
 def made_by_workers(
@@ -92,38 +92,41 @@ def made_by_workers(
     *,
     ahead: int,
     pin: bool = False,
-    kin: Sequence[int] = (),
+    run_ids: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
-    """The photos at positions 0, 1, ..., in order; workers begin at once.
+    """Views of the photos at positions 0, 1, ..., in order; workers begin at once.
 
     Args:
-        make: what a worker does.
-        gathers: photos of each gather, one after the other; each gets a slot.
-        plan, slots: of the ring.
-        workers: processes.
-        ahead: photos made before they are asked for, at most.
-        pin: the ring's memory, for copies to a GPU.
-        kin: one number a position, or none at all; where neighbours have the same, one worker makes all of them, unless
-            somebody waits while another has nothing else to do.
+        make: makes the views of the photo at a position, in a worker.
+        gathers: numbers of photos of all gathers, in order; each gather has a slot.
+        plan: layout of a slot.
+        slots: number of slots.
+        workers: number of processes.
+        ahead: most photos that are made before they are requested.
+        pin: pin the memory of the slots, for copies to a GPU.
+        run_ids: one number per position; neighbours with the same number are made by one worker, unless a photo is
+            waited for while another worker is idle. By default, positions are independent.
 
     Raises:
-        DataError: a worker died, or all have stopped.
+        DataError: a worker died, or all of them have stopped.
     """
-    team = _Team(make, list(gathers), plan, slots, workers, ahead, pin, kin)
-    return Begun(team.next, sum(gathers), team.close)
+    pool = _Pool(make, list(gathers), plan, slots, workers, ahead, pin, run_ids)
+    return EagerStream(pool.next, sum(gathers), pool.close)
 
 
 @dataclass(eq=False)
 class _Worker:
     process: Any
     pipe: Connection
-    given: list[int] = field(default_factory=list)
-    """Positions."""
+    positions: list[int] = field(default_factory=list)
+    """Positions that it has to make."""
     run: int = -1
-    """Of ``WorkQueue``, which it was given a photo of last."""
+    """Run of its last position, see ``WorkQueue``."""
 
 
-class _Team:
+class _Pool:
+    """The workers, their ring, and a thread that gives out positions and receives replies."""
+
     def __init__(
         self,
         make: Make,
@@ -133,54 +136,58 @@ class _Team:
         workers: int,
         ahead: int,
         pin: bool,
-        kin: Sequence[int],
+        run_ids: Sequence[int],
     ) -> None:
-        self._runs = WorkQueue(sum(gathers), kin)
+        self._queue = WorkQueue(sum(gathers), run_ids)
         self._gather_of = [(g, place) for g, size in enumerate(gathers) for place in range(size)]
         self._last = [place == gathers[g] - 1 for g, place in self._gather_of]
         self._ahead = ahead
         context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._wake, False)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
         self._ring = Ring(plan, slots, forked=context.get_start_method() == "fork", freed=self._wake_up)
         self._leases: dict[int, tuple[SlotLease, list[torch.Tensor]]] = {}
         self._done: dict[int, Reply] = {}
         self._wanted = 0
-        self._waited_for = False
+        """Position that is requested next, or now."""
+        self._waiting = False
+        """Whether the caller waits for it."""
         self._error: Exception | None = None
         self._closing = False
         self._changed = threading.Condition()
         self._workers: list[_Worker] = []
         for _ in range(workers):
-            ours, theirs = context.Pipe()
-            others = [worker.pipe for worker in self._workers] + [ours]
+            pipe, worker_pipe = context.Pipe()
+            others = [worker.pipe for worker in self._workers] + [pipe]
             inherited = others if context.get_start_method() == "fork" else []
             process = context.Process(
-                target=work, args=(make, self._ring, theirs, inherited), daemon=True, name="views"
+                target=work, args=(make, self._ring, worker_pipe, inherited), daemon=True, name="views"
             )
-            # a worker that begins with one thread needs no pool that only the parent has
+            # a worker that begins with one thread needs no thread pool, which a fork does not inherit
             with deferred_signals(), threads_of_work(0):
                 process.start()
-            theirs.close()
-            self._workers.append(_Worker(process, ours))
+            worker_pipe.close()
+            self._workers.append(_Worker(process, pipe))
         if pin:
             self._ring.pin()
         self._thread = threading.Thread(target=self._serve, name="views", daemon=True)
         self._thread.start()
 
     def next(self, position: int) -> PhotoViews:
+        """Wait for the photo at a position; positions are requested in order."""
         with self._changed:
-            self._wanted, self._waited_for = position, True
+            self._wanted, self._waiting = position, True
             self._wake_up()
             while position not in self._done and self._error is None:
                 self._changed.wait()
-            self._waited_for = False
+            self._waiting = False
             if position not in self._done:
                 assert self._error is not None
                 raise self._error
             return self._assembled(self._done.pop(position))
 
     def close(self) -> None:
+        """End the thread and the workers."""
         self._closing = True
         self._wake_up()
         self._thread.join()
@@ -194,13 +201,13 @@ class _Team:
             worker.pipe.close()
         self._leases.clear()
         self._ring.close()
-        woken, wake, self._wake = self._woken, self._wake, -1
-        os.close(wake)
-        os.close(woken)
+        write, self._wake_write = self._wake_write, -1
+        os.close(write)
+        os.close(self._wake_read)
 
     def _wake_up(self) -> None:
-        with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: it need not
-            os.write(self._wake, b"\0")
+        with contextlib.suppress(OSError):  # the pipe is full, so the thread wakes up anyway, or it is closed
+            os.write(self._wake_write, b"\0")
 
     def _assembled(self, reply: Reply) -> PhotoViews:
         gather, place = self._gather_of[reply.task.position]
@@ -219,24 +226,24 @@ class _Team:
         return replace(made, arrays=tuple(arrays))
 
     def _serve(self) -> None:
-        """Until closed: give out photos, take in replies, notice who died and when nothing goes on."""
+        """Thread: until closed, give out positions, receive replies, and detect workers that died or stopped."""
         pipes: dict[Any, _Worker] = {worker.pipe: worker for worker in self._workers}
         ends = {worker.process.sentinel: worker for worker in self._workers}
         watch = Watch([worker.process.pid for worker in self._workers])
         try:
             while not self._closing:
                 given = self._give_out()
-                ready = wait([*pipes, *ends, self._woken], SLOT_PATIENCE_S if self._starved() else LOOK_S)
-                if self._woken in ready:
-                    os.read(self._woken, 4096)
-                for worker in [pipes[one] for one in ready if one in pipes]:
-                    self._take_in(worker)
-                    watch.seen()
-                if died := [ends[one] for one in ready if one in ends]:
+                ready = wait([*pipes, *ends, self._wake_read], SLOT_PATIENCE_S if self._starved() else LOOK_S)
+                if self._wake_read in ready:
+                    os.read(self._wake_read, 4096)
+                for worker in [pipes[source] for source in ready if source in pipes]:
+                    self._receive(worker)
+                    watch.reset()
+                if died := [ends[source] for source in ready if source in ends]:
                     raise _died(died[0].process)
                 if not ready and not given:
                     self._give_without_slot()
-                    if self._wanted_is_out() and watch.stalled(STALLED_S):
+                    if self._wanted_is_given() and watch.stalled(STALLED_S):
                         raise DataError(
                             f"the workers that make views have done nothing for {STALLED_S:.0f} seconds; "
                             "is the disk with the photos there? --workers 0 makes views without them"
@@ -249,21 +256,21 @@ class _Team:
             self._error = error
             self._changed.notify_all()
 
-    def _take_in(self, worker: _Worker) -> None:
+    def _receive(self, worker: _Worker) -> None:
         try:
             reply: Reply = worker.pipe.recv()
         except (EOFError, OSError):
             raise _died(worker.process) from None
-        worker.given.remove(reply.task.position)
+        worker.positions.remove(reply.task.position)
         with self._changed:
             self._done[reply.task.position] = reply
             self._changed.notify_all()
 
     def _give_out(self) -> bool:
-        """Photos to workers that have few, the idlest first; whether there was one."""
+        """Give positions to workers that have few; returns whether there was one to give."""
         given = False
         while (choice := self._choice()) is not None:
-            position = self._runs.next[choice.run]
+            position = self._queue.next[choice.run]
             gather, place = self._gather_of[position]
             task = Task(position, self._leases[gather][0].number, place)
             self._give(self._workers[choice.worker], choice.run, task)
@@ -271,16 +278,16 @@ class _Team:
         return given
 
     def _choice(self) -> Choice | None:
-        loads, runs = [len(worker.given) for worker in self._workers], [worker.run for worker in self._workers]
-        waited = self._waited_for and self._wanted not in self._done
-        return chosen(self._runs, loads, runs, self._has_room, most=QUEUED, waited=waited)
+        loads, runs = [len(worker.positions) for worker in self._workers], [worker.run for worker in self._workers]
+        waiting = self._waiting and self._wanted not in self._done
+        return next_choice(self._queue, loads, runs, self._may_take, most=QUEUED, waiting=waiting)
 
-    def _has_room(self, run: int) -> bool:
-        """Whether the next photo of a run is near enough to what is wanted and has a slot, or gets one now."""
-        if (position := self._runs.next[run]) >= self._wanted + self._ahead:
+    def _may_take(self, run: int) -> bool:
+        """Whether the next position of a run is not too far ahead and has a slot, or gets one now."""
+        if (position := self._queue.next[run]) >= self._wanted + self._ahead:
             return False
-        first = self._gather_of[self._runs.first][0]
-        for gather in range(first, self._gather_of[position][0] + 1):  # no slot for a later one before it
+        first = self._gather_of[self._queue.first][0]
+        for gather in range(first, self._gather_of[position][0] + 1):  # slots are leased in the order of gathers
             with self._changed:
                 if gather not in self._leases:
                     if (lease := self._ring.take()) is None:
@@ -290,27 +297,27 @@ class _Team:
         return True
 
     def _give_without_slot(self) -> None:
-        """All slots are held by who waits for this photo: it comes through the pipe."""
+        """If the caller holds all slots while it waits for a photo, have it sent through the pipe."""
         if self._starved():
-            run, position = next(self._runs.left()), self._runs.first
-            worker = next((one for one in self._workers if one.run == run), self._workers[0])
+            run, position = next(self._queue.unfinished()), self._queue.first
+            worker = next((worker for worker in self._workers if worker.run == run), self._workers[0])
             self._give(worker, run, Task(position, None, self._gather_of[position][1]))
 
     def _starved(self) -> bool:
-        """Whether a photo is waited for that no worker was given for want of a slot, while all workers are idle."""
-        waiting = self._runs.first == self._wanted < len(self._gather_of)
-        return waiting and not any(worker.given for worker in self._workers)
+        """Whether the wanted photo could not be given to a worker because no slot is free, and all workers are idle."""
+        waiting = self._queue.first == self._wanted < len(self._gather_of)
+        return waiting and not any(worker.positions for worker in self._workers)
 
     def _give(self, worker: _Worker, run: int, task: Task) -> None:
-        self._runs.take(run)
-        worker.given.append(task.position)
+        self._queue.take(run)
+        worker.positions.append(task.position)
         worker.run = run
-        with contextlib.suppress(OSError):  # it died: its sentinel says so
+        with contextlib.suppress(OSError):  # it died: its sentinel becomes ready
             worker.pipe.send(task)
 
-    def _wanted_is_out(self) -> bool:
-        """Whether somebody waits for a photo that a worker has: an encoder may compute for minutes before it asks."""
-        return self._waited_for and self._runs.given(self._wanted) and self._wanted not in self._done
+    def _wanted_is_given(self) -> bool:
+        """Whether the caller waits for a photo that a worker has. Encoders may compute for minutes between requests."""
+        return self._waiting and self._queue.is_taken(self._wanted) and self._wanted not in self._done
 
 
 def _died(process: Any) -> DataError:

@@ -1,7 +1,7 @@
-"""Memory that workers write views into and encoders read them from: slots for whole gathers, used again and again.
+"""Shared memory in which workers write views and encoders read them: a ring of slots, one per gather.
 
-A slot holds, for each preprocessing, the views of some photos one after the other, so that a gather is one piece of
-memory and goes to a GPU in one copy, without being put together first. It is free when the last tensor on it is gone.
+A slot contains, for each preprocessing, the views of some photos in adjacent memory, so that a gather can be copied to
+a GPU in one piece. A slot is used again when the last tensor on it is deleted.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import torch
 from builders.files import scratch_prefix
 
 SHARED_FOLDER = Path("/dev/shm")
-"""Memory as files, where a process that was not forked can find it. In containers it is often 64 MB."""
+"""File system in memory, for processes that were not forked. In containers it often has only 64 MB."""
 
 ALIGNMENT = 4096
-"""Bytes; every part of a slot begins at a multiple."""
+"""Every part of a slot begins at a multiple of this many bytes."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one photo takes of a slot under one preprocessing."""
+    """The views of one photo under one preprocessing, as an array in a slot."""
 
     shape: tuple[int, ...]
     """(views, ...)."""
@@ -39,12 +39,13 @@ class Row:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """How a slot is laid out.
+    """Layout of a slot.
 
     >>> plan = SlotPlan(2, (Row((3, 10), np.dtype("uint8")), Row((1,), np.dtype("float32"))), decoded_bytes=0)
     >>> plan.offsets, plan.nbytes
@@ -52,31 +53,33 @@ class SlotPlan:
     """
 
     photos: int
+    """Photos of a slot."""
     rows: tuple[Row, ...]
-    """One per preprocessing."""
+    """Per preprocessing, the views of a photo."""
     decoded_bytes: int
-    """For each photo, for its pixels where a device makes the views; 0 where none does."""
+    """Bytes per photo for its pixels if a device makes the views; else 0."""
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Where each preprocessing's part begins, and then the pixels'."""
-        found = [0]
+        """Byte at which the part of each preprocessing begins, and at last the part of the pixels."""
+        offsets = [0]
         for row in self.rows:
-            found.append(found[-1] + _rounded_up(self.photos * row.nbytes))
-        return tuple(found)
+            offsets.append(offsets[-1] + _rounded_up(self.photos * row.nbytes))
+        return tuple(offsets)
 
     @property
     def nbytes(self) -> int:
+        """Bytes of a slot."""
         return self.offsets[-1] + _rounded_up(self.photos * self.decoded_bytes)
 
     def views(self, slot: np.ndarray, which: int) -> np.ndarray:
-        """[photos, views, ...] of one preprocessing in a slot, uint8 [nbytes]."""
+        """[photos, views, ...] of one preprocessing, a view of a slot's memory uint8 [nbytes]."""
         row, start = self.rows[which], self.offsets[which]
         part = slot[start : start + self.photos * row.nbytes]
         return part.view(row.dtype).reshape(self.photos, *row.shape)
 
     def pixels(self, slot: np.ndarray, place: int, shape: Sequence[int]) -> np.ndarray | None:
-        """uint8 of this shape, of one photo's pixels; None if they do not fit."""
+        """uint8 [*shape] for the pixels of the photo at index ``place``; None if the slot has less memory per photo."""
         size, start = math.prod(shape), self.offsets[-1] + place * self.decoded_bytes
         return slot[start : start + size].reshape(tuple(shape)) if size <= self.decoded_bytes else None
 
@@ -85,11 +88,11 @@ class Ring:
     """Slots of one plan in memory that processes share.
 
     Args:
-        plan: of every slot.
-        slots: how many.
-        forked: whether the other processes are forks of this one. Then the memory has no name and no file system's
-            size; else it is a file, in ``/dev/shm`` if that has room, or where temporary files are.
-        freed: called, in any thread, when a slot is free again.
+        plan: layout of every slot.
+        slots: number of slots.
+        forked: whether the other processes are forks of this one. Then the memory is anonymous and not limited by a
+            file system; else it is a file, in ``/dev/shm`` if that has enough space, or in the temporary folder.
+        freed: called, in any thread, when a slot becomes free.
     """
 
     def __init__(self, plan: SlotPlan, slots: int, *, forked: bool = True, freed: Callable[[], None] = lambda: None):
@@ -108,7 +111,7 @@ class Ring:
         self._bytes = _mapped(self.path, self.slots * self.plan.nbytes)
 
     def take(self) -> SlotLease | None:
-        """A free slot, or None."""
+        """A lease of a free slot; None if no slot is free."""
         try:
             number = self._free.popleft()
         except IndexError:
@@ -118,11 +121,11 @@ class Ring:
         return lease
 
     def memory(self, number: int) -> np.ndarray:
-        """uint8 [plan.nbytes]: a slot, for who writes it."""
+        """uint8 [plan.nbytes], the memory of a slot, for writing."""
         return self._bytes[number * self.plan.nbytes : (number + 1) * self.plan.nbytes]
 
     def pin(self) -> bool:
-        """Keep the memory in its place, so that copies to a GPU go on by themselves; False where that is refused."""
+        """Pin the memory, so that copies to a GPU do not block; False if that is refused."""
         address = self._bytes.ctypes.data
         try:
             refused = int(torch.cuda.cudart().cudaHostRegister(address, self._bytes.nbytes, 0))
@@ -133,7 +136,7 @@ class Ring:
         return not refused
 
     def close(self) -> None:
-        """Forget the file's name; the memory is there until the last tensor on it is gone."""
+        """Remove the file; the memory exists until the last tensor on it is deleted."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
@@ -143,13 +146,13 @@ class Ring:
 
 
 class SlotLease:
-    """A slot in use. Arrays and tensors made of it keep it in use."""
+    """A slot in use. It stays in use until the lease and all arrays and tensors made from it are deleted."""
 
     def __init__(self, ring: Ring, number: int) -> None:
         self.number = number
         self._ring = ring
         slot = ring.memory(number)
-        # numpy keeps whoever offers this interface alive as long as any view of the memory
+        # numpy keeps the object with this interface alive as long as any array on its memory
         self.__array_interface__ = slot.__array_interface__
 
     def tensors(self) -> list[torch.Tensor]:
@@ -158,10 +161,10 @@ class SlotLease:
         return [torch.from_numpy(self._ring.plan.views(slot, which)) for which in range(len(self._ring.plan.rows))]
 
     def pixels(self, place: int, shape: Sequence[int]) -> torch.Tensor:
-        """uint8 of this shape: the pixels of one photo, which a worker found to fit."""
-        found = self._ring.plan.pixels(np.asarray(self), place, shape)
-        assert found is not None
-        return torch.from_numpy(found)
+        """uint8 [*shape], the pixels that a worker has written for the photo at index ``place``."""
+        pixels = self._ring.plan.pixels(np.asarray(self), place, shape)
+        assert pixels is not None
+        return torch.from_numpy(pixels)
 
 
 def _rounded_up(size: int) -> int:
@@ -169,7 +172,7 @@ def _rounded_up(size: int) -> int:
 
 
 def _mapped(path: Path | None, size: int) -> np.ndarray:
-    """uint8 [size] of memory that is zeros and takes no place until it is written."""
+    """uint8 [size] of zeros; memory is used only once it is written."""
     if path is None:
         return np.frombuffer(mmap.mmap(-1, size), np.uint8)
     with path.open("r+b") as file:
@@ -177,18 +180,18 @@ def _mapped(path: Path | None, size: int) -> np.ndarray:
 
 
 def _shared_file(size: int) -> Path:
-    """A new file of so many bytes that other processes can map."""
+    """A new file of ``size`` bytes that other processes can map."""
     with tempfile.NamedTemporaryFile(prefix=scratch_prefix(), dir=shared_folder(size), delete=False) as file:
         file.truncate(size)
         return Path(file.name)
 
 
 def shared_folder(size: int) -> Path:
-    """``/dev/shm`` where it is and has room for so many bytes: a file beyond its size kills who writes it."""
+    """``/dev/shm`` if it exists and has ``size`` bytes free: a process that writes beyond its size is killed."""
     try:
         if shutil.disk_usage(SHARED_FOLDER).free >= size:
             return SHARED_FOLDER
-    except OSError:  # there is none
+    except OSError:  # does not exist
         pass
     return Path(tempfile.gettempdir())
 

@@ -1,4 +1,4 @@
-"""What a process does that makes views: photos by their positions, into a ring's slots."""
+"""The worker process, which makes the views of photos and writes them into the slots of a ring; and its watch."""
 
 from __future__ import annotations
 
@@ -17,49 +17,50 @@ from benchmark.views.workers.ring import Ring
 from builders.processes import setup_child
 
 LONGEST_LOOK_S = 2.0
-"""Seconds between two looks that count at most."""
+"""Most seconds between two checks that count as idle time."""
 
 
 class Watch:
-    """Whether anything goes on: replies, or, where the system tells, what the workers do.
+    """Detects that workers have stopped: no replies and, where the system reports it, no computing and no reading.
 
-    Only time in which this process looks counts: it may itself have been stopped (Ctrl-Z, a scheduler), or the machine.
+    Only time in which this process checks counts: the process itself (Ctrl-Z, a scheduler) or the machine may have been
+    stopped.
     """
 
     def __init__(self, processes: Sequence[int]) -> None:
         self._processes = processes
-        self._idle_s, self._looked = 0.0, time.monotonic()
-        self._did = [_done_by(process) for process in processes]
+        self._idle_s, self._checked = 0.0, time.monotonic()
+        self._activity = [_activity(process) for process in processes]
 
-    def seen(self) -> None:
-        """Something went on."""
+    def reset(self) -> None:
+        """Start the idle time again, after a sign of life."""
         self._idle_s = 0.0
 
     def stalled(self, patience_s: float) -> bool:
-        """Whether nothing has gone on for so many seconds."""
+        """Whether no worker has done anything for ``patience_s`` seconds."""
         now = time.monotonic()
-        since, self._looked = min(now - self._looked, LONGEST_LOOK_S), now
-        did = [_done_by(process) for process in self._processes]
-        if did != self._did or any(map(_waits_for_a_core, self._processes)):
-            self._did = did
-            self.seen()
+        since, self._checked = min(now - self._checked, LONGEST_LOOK_S), now
+        activity = [_activity(process) for process in self._processes]
+        if activity != self._activity or any(map(_waits_for_a_core, self._processes)):
+            self._activity = activity
+            self.reset()
         else:
             self._idle_s += since
         return self._idle_s > patience_s
 
 
-def _done_by(process: int) -> tuple[bytes, ...]:
-    """Processor time of a process in ticks, its counts of reads and writes; empty where the system does not tell."""
+def _activity(process: int) -> tuple[bytes, ...]:
+    """Processor time of a process in ticks and its counts of reads and writes; empty where the system has none."""
     return (*_stat(process)[11:13], _proc(process, "io"))
 
 
 def _waits_for_a_core(process: int) -> bool:
-    """Whether it would go on if it were let: a loaded machine may leave it waiting for long."""
+    """Whether a process is runnable: on a loaded machine it may have to wait for a core for long."""
     return _stat(process)[:1] == [b"R"]
 
 
 def _stat(process: int) -> list[bytes]:
-    """Fields from its state on."""
+    """Fields of ``/proc/PID/stat`` from the state on."""
     return _proc(process, "stat").rpartition(b")")[2].split()
 
 
@@ -72,45 +73,53 @@ def _proc(process: int, name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Task:
-    """One photo to make."""
+    """A photo whose views are to be made."""
 
     position: int
     slot: int | None
-    """None sends everything through the pipe."""
+    """Number of the slot for its views; None sends them through the pipe."""
     place: int
-    """Within the slot."""
+    """Index of the photo within the slot."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of one photo: ``made`` without what stands in the slot."""
+    """The result of a task."""
 
     task: Task
     made: PhotoViews
+    """The photo without its arrays."""
     sent: tuple[np.ndarray | None, ...]
-    """Per preprocessing, its views where they do not stand in the slot."""
+    """Per preprocessing, the views; None if they are in the slot."""
     pixels: np.ndarray | tuple[int, ...] | None
-    """Of a decoded photo: itself, or its shape where it stands in the slot."""
+    """Pixels of a decoded photo, or their shape if they are in the slot."""
 
 
 Make = Callable[[int], PhotoViews]
-"""Position -> the views of that photo; picklable."""
+"""Position -> views of that photo; picklable."""
 
 
 def work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connection]) -> None:
-    """A worker's life: it ends when its pipe does."""
+    """Run a worker process: answer tasks until the pipe is closed.
+
+    Args:
+        make: makes the views of a photo.
+        ring: slots for views.
+        pipe: receives tasks and sends replies.
+        inherited: ends of other pipes that a forked process has to close.
+    """
     setup_child()
     for other in inherited:
-        other.close()  # else a parent that is killed would leave them open
+        other.close()  # otherwise they would stay open if the parent is killed
     torch.set_num_threads(1)
     with contextlib.suppress(EOFError, OSError):
         while True:
             task: Task = pipe.recv()
-            pipe.send(_placed(task, make(task.position), ring))
+            pipe.send(_reply(task, make(task.position), ring))
 
 
-def _placed(task: Task, made: PhotoViews, ring: Ring) -> Reply:
-    """Views and pixels into the slot; what does not fit is sent."""
+def _reply(task: Task, made: PhotoViews, ring: Ring) -> Reply:
+    """Write views and pixels into the slot; arrays that do not have the planned shape are sent."""
     slot = None if task.slot is None else ring.memory(task.slot)
     sent: list[np.ndarray | None] = []
     for which, array in enumerate(made.arrays):
@@ -124,8 +133,8 @@ def _placed(task: Task, made: PhotoViews, ring: Ring) -> Reply:
     pixels: np.ndarray | tuple[int, ...] | None = None
     if made.decoded is not None:
         pixels = made.decoded.numpy()
-        room = None if slot is None else ring.plan.pixels(slot, task.place, pixels.shape)
-        if room is not None:
-            room[...] = pixels
+        area = None if slot is None else ring.plan.pixels(slot, task.place, pixels.shape)
+        if area is not None:
+            area[...] = pixels
             pixels = tuple(pixels.shape)
     return Reply(task, replace(made, arrays=(), decoded=None), tuple(sent), pixels)

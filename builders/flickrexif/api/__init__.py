@@ -1,1 +1,1 @@
-"""Calls of the Flickr API and their answers."""
+"""Calls of the Flickr API, and parsers of its responses."""

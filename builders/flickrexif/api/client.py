@@ -1,7 +1,7 @@
-"""Calls of Flickr's REST API: flickrapi signs them; timeouts, the budget, retries and what an error means are ours.
+"""Calls of Flickr's REST API: flickrapi signs them; this module adds timeouts, the budget, retries and error classes.
 
-Failures have two kinds. A ``FlickrRefusal`` is Flickr's last word about this one thing (a photo that is gone or
-hidden). ``FlickrUnavailable`` means that the service did not answer sensibly, after every retry.
+There are two kinds of failure. A ``FlickrRefusal`` is final for one photo (it is gone or hidden). ``FlickrUnavailable``
+means that no usable response came, after every retry.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,23 +22,22 @@ import requests
 from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.api.call_budget import CallBudget
 from builders.flickrexif.api.clock import Clock
-from builders.flickrexif.store.store import State
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted import single_line
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
-"""Flickr's codes that pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 operation failed for now."""
+"""Flickr's codes of faults that may pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 failed."""
 
 _KEY_CODES = frozenset({95, 96, 97, 98, 99, 100})
-_MAX_ANSWER_BYTES = 32 * 2**20
-_LONGEST_BACKOFF_S = 300.0
-_LONGEST_ANSWER_S = 300.0
-"""From the request to the last byte of the answer, which has a few hundred kilobytes."""
-_LONGEST_RETRY_AFTER_S = 3600.0
+_MAX_RESPONSE_BYTES = 32 * 2**20
+_MAX_BACKOFF_S = 300.0
+_MAX_RESPONSE_S = 300.0
+"""From the request to the last byte of the response, which has a few hundred kilobytes."""
+_MAX_RETRY_AFTER_S = 3600.0
 
 
 class FlickrRefusal(PhotoError):
-    """Flickr answered for good: ``code`` is its error code (1 not found, 2 permission denied, ...)."""
+    """A final error of Flickr. ``code`` is its error code (1 not found, 2 permission denied, ...)."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"Flickr code {code}: {message}")
@@ -46,7 +45,7 @@ class FlickrRefusal(PhotoError):
 
 
 class FlickrUnavailable(RemoteError):
-    """No sensible answer, after every retry. ``error_class`` names the last one's fault."""
+    """No usable response, after every retry. ``error_class`` names the fault of the last attempt."""
 
     def __init__(self, error_class: str, attempts: int) -> None:
         super().__init__(
@@ -81,15 +80,32 @@ class Credentials:
         return cls(key, os.environ.get("FLICKR_API_SECRET", "").strip())
 
 
+@dataclass(frozen=True)
+class CallAttempt:
+    """The record of one attempt at a call."""
+
+    method: str
+    """Without ``flickr.``."""
+    subject: str
+    """What the call is about."""
+    attempt: int
+    """From 1 on."""
+    outcome: str
+    """``ok``, or the class of the error."""
+    started: float
+    """Seconds since 1970."""
+    seconds: float
+
+
 class FlickrClient:
     """Calls the API within its budget and tries again where that helps. Threads may share it.
 
     Args:
         credentials: the key.
-        state: where each attempt is recorded.
+        record: called after each attempt, by the thread that made it.
         clock: the time; waits go through it.
         budget: the right to call.
-        user_agent: what the requests say they are.
+        user_agent: value of the header ``User-Agent``.
         url: of the REST endpoint; Flickr's if absent. Unencrypted only to this machine.
         attempts: how often one call is tried.
         first_wait_s: the first backoff; each further one may be twice as long.
@@ -100,7 +116,7 @@ class FlickrClient:
     def __init__(
         self,
         credentials: Credentials,
-        state: State,
+        record: Callable[[CallAttempt], None],
         clock: Clock,
         budget: CallBudget,
         *,
@@ -111,7 +127,7 @@ class FlickrClient:
         timeout_s: float = 30.0,
         seed: int | None = None,
     ) -> None:
-        self._state, self._clock, self._budget = state, clock, budget
+        self._record_attempt, self._clock, self._budget = record, clock, budget
         self._attempts, self._first_wait_s = attempts, first_wait_s
         self._jitter = random.Random(seed)
         for name in ("flickrapi", "oauthlib", "requests_oauthlib"):  # these log bodies, keys and signatures
@@ -125,20 +141,20 @@ class FlickrClient:
             self._api.REST_URL = checked_endpoint(url)
 
     def stop(self) -> None:
-        """Let no thread wait any longer: the run is ending."""
+        """End the waits of all threads: the run is ending."""
         self._clock.stop()
 
     def call(self, method: str, subject: str, *, expect: str, **parameters: Any) -> Mapping[str, Any]:
-        """The answer to one call, as Flickr's JSON.
+        """Make one call and return the response, as Flickr's JSON.
 
         Args:
             method: without ``flickr.``, for example ``photos.search``.
-            subject: what it is about, for the record.
-            expect: the field that a true answer has.
+            subject: what the call is about, for the record.
+            expect: the field that a valid response has.
             parameters: of the call.
 
         Raises:
-            FlickrRefusal: Flickr said no for good.
+            FlickrRefusal: Flickr reports a final error.
             FlickrUnavailable: every attempt failed.
             UsageError: the key is not accepted.
         """
@@ -147,44 +163,45 @@ class FlickrClient:
             self._budget.take()
             started = self._clock.now()
             try:
-                answer = self._api.do_flickr_call(f"flickr.{method}", **parameters)
-                if answer.get("stat") != "ok" or expect not in answer:
-                    raise _Passing(f"answer without {expect}")
-            except _Passing as passing:
-                error_class, retry_after_s = passing.error_class, passing.retry_after_s
+                response = self._api.do_flickr_call(f"flickr.{method}", **parameters)
+                if response.get("stat") != "ok" or expect not in response:
+                    raise _Transient(f"answer without {expect}")
+            except _Transient as fault:
+                error_class, retry_after_s = fault.error_class, fault.retry_after_s
             except flickrapi.FlickrError as error:
                 code = -1 if error.code is None else error.code
                 error_class, retry_after_s = f"code {code}", None
                 if code not in TRANSIENT_CODES:
                     self._record(method, subject, attempt, error_class, started)
-                    raise _last_word(code, single_line(error, 200)) from None
+                    raise _final_error(code, single_line(error, 200)) from None
             except requests.Timeout:
                 error_class, retry_after_s = "timeout", None
             except requests.RequestException as error:
                 error_class, retry_after_s = type(error).__name__, None
-            except (ValueError, KeyError, TypeError, AttributeError):  # flickrapi on an answer of another form
+            except (ValueError, KeyError, TypeError, AttributeError):  # flickrapi, for a response of another form
                 error_class, retry_after_s = "unreadable answer", None
             else:
                 self._record(method, subject, attempt, "ok", started)
-                return answer
+                return response
             self._record(method, subject, attempt, error_class, started)
             if attempt < self._attempts:
                 self._wait(attempt, retry_after_s)
         raise FlickrUnavailable(error_class, self._attempts)
 
     def _record(self, method: str, subject: str, attempt: int, outcome: str, started: float) -> None:
-        self._state.record_call(method, subject, attempt, outcome, started)
+        seconds = self._clock.now() - started
+        self._record_attempt(CallAttempt(method, subject, attempt, outcome, started, seconds))
 
     def _wait(self, attempt: int, retry_after_s: float | None) -> None:
         if retry_after_s is not None:
-            self._budget.pause(retry_after_s)  # it was said to the key, so every thread heeds it
+            self._budget.pause(retry_after_s)  # it holds for the key, so for every thread and process
             return
-        longest = min(_LONGEST_BACKOFF_S, self._first_wait_s * 2 ** (attempt - 1))
+        longest = min(_MAX_BACKOFF_S, self._first_wait_s * 2 ** (attempt - 1))
         self._clock.sleep(longest * self._jitter.uniform(0.5, 1.0))
 
 
 class CheckedSession(requests.Session):
-    """What flickrapi sends through: our name, no cookies, no redirects, limited answers, statuses looked at."""
+    """The session of flickrapi: a user agent, no cookies, no redirects, responses of limited size, statuses checked."""
 
     def __init__(self, user_agent: str, key: str | None) -> None:
         super().__init__()
@@ -192,41 +209,41 @@ class CheckedSession(requests.Session):
         self._key = key
 
     def post(self, url: Any, data: Any = None, json: Any = None, **options: Any) -> Any:
-        """Raises ``_Passing`` for every answer but a 200 that begins like JSON."""
+        """Raises ``_Transient`` for every response except a 200 that begins like JSON."""
         if self._key is not None:
             data = {**data, "api_key": self._key}
             options["auth"] = _unsigned
         try:
-            return run_with_deadline(_LONGEST_ANSWER_S, lambda: self._answered(url, data, **options))
+            return run_with_deadline(_MAX_RESPONSE_S, lambda: self._response(url, data, **options))
         except DeadlineExceeded:
-            raise _Passing("too slow") from None
+            raise _Transient("too slow") from None
 
-    def _answered(self, url: Any, data: Any, **options: Any) -> _Answer:
+    def _response(self, url: Any, data: Any, **options: Any) -> _Response:
         self.cookies.clear()
         with super().post(url, data=data, stream=True, allow_redirects=False, **options) as response:
             if response.status_code != 200:
-                raise _Passing(f"http {response.status_code}", retry_after(response.headers, response.status_code))
-            content = _limited(response)
+                raise _Transient(f"http {response.status_code}", retry_after(response.headers, response.status_code))
+            content = _limited_body(response)
         if not content.lstrip().startswith(b"{"):
-            raise _Passing("html with 200" if b"<" in content[:256] else "not JSON")
-        return _Answer(200, content)
+            raise _Transient("html with 200" if b"<" in content[:256] else "not JSON")
+        return _Response(200, content)
 
 
 def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Instead of None, which would let requests look for a password in .netrc."""
+    """Authentication that does nothing. With None, requests would look for a password in .netrc."""
     return request
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Response:
     """The two fields of a response that flickrapi reads."""
 
     status_code: int
     content: bytes
 
 
-class _Passing(Exception):
-    """A fault that may pass."""
+class _Transient(Exception):
+    """A fault that may pass: the call is tried again."""
 
     def __init__(self, error_class: str, retry_after_s: float | None = None) -> None:
         super().__init__(error_class)
@@ -234,7 +251,7 @@ class _Passing(Exception):
 
 
 def retry_after(headers: Mapping[str, str], status: int, now: float | None = None) -> float | None:
-    """Seconds that a 429 or 5xx answer asks to wait, at most an hour; None if it asks for nothing.
+    """Seconds to wait by the header ``Retry-After`` of a 429 or 5xx response, at most 3600; None without one.
 
     >>> retry_after({"Retry-After": "7"}, 429)
     7.0
@@ -243,16 +260,16 @@ def retry_after(headers: Mapping[str, str], status: int, now: float | None = Non
     if not text:
         return None
     if text.isdigit():
-        return min(float(text), _LONGEST_RETRY_AFTER_S)
+        return min(float(text), _MAX_RETRY_AFTER_S)
     try:
         at = email.utils.parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(0.0, at - (time.time() if now is None else now)), _LONGEST_RETRY_AFTER_S)
+    return min(max(0.0, at - (time.time() if now is None else now)), _MAX_RETRY_AFTER_S)
 
 
 def checked_endpoint(url: str) -> str:
-    """``url`` if a key may be sent there: https, or http to this machine (a double in a test).
+    """Return ``url`` if a key may be sent there: https, or http to this machine (a test server).
 
     Raises:
         UsageError: it is neither.
@@ -270,17 +287,17 @@ def is_this_machine(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def _limited(response: requests.Response) -> bytes:
+def _limited_body(response: requests.Response) -> bytes:
     parts, size = [], 0
     for part in response.iter_content(65536):
         size += len(part)
-        if size > _MAX_ANSWER_BYTES:
-            raise _Passing("answer too large")
+        if size > _MAX_RESPONSE_BYTES:
+            raise _Transient("answer too large")
         parts.append(part)
     return b"".join(parts)
 
 
-def _last_word(code: int, message: str) -> Exception:
+def _final_error(code: int, message: str) -> Exception:
     if code in _KEY_CODES:
         return UsageError(f"Flickr does not accept the key ({message}): check FLICKR_API_KEY and FLICKR_API_SECRET")
     return FlickrRefusal(code, message)

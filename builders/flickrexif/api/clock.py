@@ -1,4 +1,4 @@
-"""The time, as something that can be given: budgets and waits are tested on a simulated clock."""
+"""The clock as a parameter, so that budgets and waits can be tested on a simulated clock."""
 
 from __future__ import annotations
 

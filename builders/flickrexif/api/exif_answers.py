@@ -1,7 +1,7 @@
-"""Exif as Flickr tells it (``flickr.photos.getExif``): entries keyed by (tagspace, tag), raw strings kept.
+"""Exif of ``flickr.photos.getExif``: raw strings keyed by (tagspace, tag).
 
-Labels repeat and are translated, so they are never a key. What could name a person, a place or a device (GPS, serial
-numbers, owner and artist names, thumbnails) is not on the list of what is kept and never reaches the state.
+Labels repeat and are translated, so they are never a key. Tags that could identify a person, a place or a device (GPS,
+serial numbers, names of owners and artists, thumbnails) are not in ``STORED_TAGS`` and never reach the state.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from builders.exif import ALLOWED
 
 TRUST = ("IFD0", "ExifIFD", "SubIFD", "InteropIFD")
-"""Tag spaces in the order in which they are believed; XMP, which any editor may have written, comes last."""
+"""Tag spaces in order of trust. XMP, which any editor may have written, comes last."""
 
-KEPT_TAGS = frozenset(
+STORED_TAGS = frozenset(
     {
-        *ALLOWED,  # what labels are made of; the rest tells where a photo has been
+        *ALLOWED,  # the tags of labels; the others show how a photo was processed
         *("Make", "Model", "UniqueCameraModel", "Software", "ProcessingSoftware", "CreatorTool", "HostComputer"),
         *("ExposureTime", "ShutterSpeedValue", "FNumber", "ApertureValue", "MaxApertureValue", "ExposureProgram"),
         *("ISO", "ISOSpeedRatings", "PhotographicSensitivity", "SensitivityType", "RecommendedExposureIndex"),
@@ -30,41 +30,44 @@ KEPT_TAGS = frozenset(
     }
 )
 
-_LONGEST_RAW = 1000
+_MAX_RAW_CHARACTERS = 1000
 
 
-def entries_from_answer(answer: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """(tagspace, tag) -> raw string, in the order of trust; the first of equal keys counts.
+def entries_from_response(response: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """Raw strings by (tagspace, tag), in the order of trust; the first of equal keys counts.
 
-    Accepts every form in which Flickr writes a value: ``{"_content": "1/60"}``, a number, a plain string, and the
-    empty ``<raw/>``, which means that there is none.
+    Every form in which Flickr writes a value is accepted: ``{"_content": "1/60"}``, a number, a plain string, and the
+    empty ``<raw/>``, which means that there is no value.
 
-    >>> entries_from_answer({"photo": {"exif": [
+    Args:
+        response: of ``flickr.photos.getExif``, as JSON.
+
+    >>> entries_from_response({"photo": {"exif": [
     ...     {"tagspace": "XMP-tiff", "tag": "Make", "raw": {"_content": "x"}},
     ...     {"tagspace": "IFD0", "tag": "Make", "raw": {"_content": "Canon"}},
     ...     {"tagspace": "IFD0", "tag": "Model", "raw": {}}]}})
     {('IFD0', 'Make'): 'Canon', ('XMP-tiff', 'Make'): 'x'}
     """
-    photo = answer.get("photo")
+    photo = response.get("photo")
     listed = photo.get("exif") if isinstance(photo, Mapping) else None
-    found: dict[tuple[str, str], str] = {}
+    entries: dict[tuple[str, str], str] = {}
     for entry in listed if isinstance(listed, list) else ():
         if not isinstance(entry, Mapping):
             continue
         key = (str(entry.get("tagspace") or ""), str(entry.get("tag") or ""))
         raw = _text(entry.get("raw"))
-        if raw and key[1] in KEPT_TAGS and not key[0].startswith("GPS"):
-            found.setdefault(key, raw[:_LONGEST_RAW])
-    return dict(sorted(found.items(), key=lambda item: _trust(item[0][0])))
+        if raw and key[1] in STORED_TAGS and not key[0].startswith("GPS"):
+            entries.setdefault(key, raw[:_MAX_RAW_CHARACTERS])
+    return dict(sorted(entries.items(), key=lambda item: _trust(item[0][0])))
 
 
 def dumps(entries: Mapping[tuple[str, str], str]) -> str:
-    """Entries as they lie in the state."""
+    """Entries as the JSON text that the state stores."""
     return json.dumps([[space, tag, raw] for (space, tag), raw in entries.items()], ensure_ascii=False)
 
 
 def loads(text: str) -> dict[tuple[str, str], str]:
-    """Entries from the state, in their order."""
+    """Parse ``dumps``; the order is preserved."""
     listed: Iterable[list[str]] = json.loads(text)
     return {(space, tag): raw for space, tag, raw in listed}
 

@@ -1,7 +1,7 @@
-"""Flickr's licences: one table of ids, names and what each permits, and the attribution line of a photo.
+"""Flickr's licences: ids, names and permissions, and the attribution line of a photo.
 
-Ids are those of ``flickr.photos.licenses.getInfo``. They are compared with Flickr's own answer when a search begins,
-because everything that is published rests on them.
+Ids are those of ``flickr.photos.licenses.getInfo``. They are compared with the response of Flickr when a search begins,
+because whether a photo may be published depends on them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class Licence:
     slug: str
     """Short name for options, columns and cards (SPDX where there is one)."""
     name: str
-    """As a credit line names it."""
+    """In a credit line."""
     url: str
     non_commercial: bool = False
     no_derivatives: bool = False
     redistributable: bool = True
-    """Unchanged bytes may be handed on (with attribution where the licence asks for it)."""
+    """Whether unchanged bytes may be redistributed (with attribution where the licence requires it)."""
 
     @property
     def permissive(self) -> bool:
-        """Taken without being asked for: free to use, change and share."""
+        """Whether a search includes it by default: free to use, change and share."""
         return self.redistributable and not self.non_commercial and not self.no_derivatives
 
 
@@ -71,7 +71,7 @@ LICENCES: dict[int, Licence] = {
 """Every licence by its Flickr id."""
 
 PERMISSIVE: tuple[int, ...] = tuple(licence.id for licence in LICENCES.values() if licence.permissive)
-"""4, 5, 7, 8, 9, 10, 11, 12: what a search takes if nothing else is asked for."""
+"""4, 5, 7, 8, 9, 10, 11, 12: the licences of a search by default."""
 
 
 def chosen_licences(
@@ -90,8 +90,8 @@ def chosen_licences(
     (9, 11)
     """
     by_name = {**{str(i): i for i in LICENCES}, **{licence.slug: i for i, licence in LICENCES.items()}}
-    asked = [name.strip().lower() for name in names]
-    for name in asked:
+    requested = [name.strip().lower() for name in names]
+    for name in requested:
         if name not in by_name:
             raise unknown_name("licence", name, [licence.slug for licence in LICENCES.values()])
 
@@ -102,52 +102,62 @@ def chosen_licences(
             and (no_derivatives or not licence.no_derivatives)
         )
 
-    ids = sorted({by_name[name] for name in asked} or {i for i, licence in LICENCES.items() if allowed(licence)})
-    for refused in (LICENCES[i] for i in ids if not allowed(LICENCES[i])):
-        if not refused.redistributable:
-            raise UsageError(f"licence {refused.slug}: such photos may not be handed on, so they are not searched for")
-        raise UsageError(f"licence {refused.slug}: add --non-commercial or --no-derivatives to take such photos")
+    ids = sorted({by_name[name] for name in requested} or {i for i, licence in LICENCES.items() if allowed(licence)})
+    for licence in (LICENCES[i] for i in ids if not allowed(LICENCES[i])):
+        if not licence.redistributable:
+            raise UsageError(f"licence {licence.slug}: such photos may not be handed on, so they are not searched for")
+        raise UsageError(f"licence {licence.slug}: add --non-commercial or --no-derivatives to take such photos")
     return tuple(ids)
 
 
-def check_with_flickr(answer: Mapping[str, Any], ids: Iterable[int]) -> None:
-    """Compare this table with the answer of ``flickr.photos.licenses.getInfo``.
+def check_with_flickr(response: Mapping[str, Any], ids: Iterable[int]) -> None:
+    """Compare this table with the response of ``flickr.photos.licenses.getInfo``.
+
+    Args:
+        response: as JSON.
+        ids: of the licences to compare.
 
     Raises:
-        RemoteError: Flickr means something else by one of ``ids``.
+        RemoteError: one of ``ids`` is another licence on Flickr, or the response cannot be parsed.
     """
     try:
-        theirs = {int(entry["id"]): str(entry.get("url") or "") for entry in answer["licenses"]["license"]}
+        urls = {int(entry["id"]): str(entry.get("url") or "") for entry in response["licenses"]["license"]}
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RemoteError("flickr.photos.licenses.getInfo: the answer cannot be understood, try again later") from None
     for id in ids:
-        mine, yours = _terms(LICENCES[id].url), _terms(theirs.get(id, ""))
-        if id not in theirs:
+        expected, reported = _terms(LICENCES[id].url), _terms(urls.get(id, ""))
+        if id not in urls:
             raise RemoteError(f"Flickr no longer knows licence {id} ({LICENCES[id].slug}): leave it out of --licences")
-        if mine and yours != mine:
+        if expected and reported != expected:
             raise RemoteError(
-                f"Flickr means {theirs[id]} by licence {id}, not {LICENCES[id].slug}: leave it out of --licences"
+                f"Flickr means {urls[id]} by licence {id}, not {LICENCES[id].slug}: leave it out of --licences"
             )
 
 
 def attribution_line(title: str | None, author: str | None, page: str, licence: int | None) -> str:
-    """Title, author, source, licence: the credit that a Creative Commons licence asks for.
+    """Title, author, source and licence: the credit that a Creative Commons licence requires.
+
+    Args:
+        title: of the photo.
+        author: name of its owner.
+        page: address of its page.
+        licence: id; None: not known.
 
     >>> attribution_line("Fog", "Ana", "https://www.flickr.com/photos/1@N02/3/", 11)
     '"Fog" by Ana, https://www.flickr.com/photos/1@N02/3/, CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)'
     """
-    known = LICENCES.get(licence) if licence is not None else None
-    terms = "licence unknown" if known is None else f"{known.name} ({known.url})" if known.url else known.name
+    entry = LICENCES.get(licence) if licence is not None else None
+    terms = "licence unknown" if entry is None else f"{entry.name} ({entry.url})" if entry.url else entry.name
     return f'"{_one_line(title) or "Untitled"}" by {_one_line(author) or "an unnamed author"}, {page}, {terms}'
 
 
 def redistributable(licence: int | None) -> bool:
-    """Whether the bytes of a photo may be published. An unknown licence permits nothing."""
+    """Whether the bytes of a photo may be published; False for an unknown licence."""
     return licence is not None and licence in LICENCES and LICENCES[licence].redistributable
 
 
 def _terms(url: str) -> str:
-    """The part of a Creative Commons address that says which licence it is; empty for other addresses."""
+    """The part of a Creative Commons address that identifies the licence; empty for other addresses."""
     match = re.search(r"creativecommons\.org/((?:licenses|publicdomain)/[a-z-]+/\d\.\d)", url)
     return match[1] if match else ""
 

@@ -1,4 +1,4 @@
-"""One photo as ``flickr.photos.search`` shows it: an untrusted answer -> ``FoundPhoto``, or nothing."""
+"""Parse entries of ``flickr.photos.search``, which are untrusted, into ``SearchResult``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 
 def month_of(uploaded: int) -> str:
-    """YYYY-MM of a time, UTC."""
+    """YYYY-MM (UTC) of a time in seconds since 1970."""
     at = datetime.datetime.fromtimestamp(uploaded, datetime.timezone.utc)
     return f"{at.year}-{at.month:02}"
 
@@ -20,7 +20,8 @@ def month_of(uploaded: int) -> str:
 FLICKR_SIZES = ("o", "6k", "5k", "4k", "3k", "k", "h", "l", "c", "z", "w", "m", "n", "s", "t", "q", "sq")
 """Flickr's names of sizes, from the original down; ``url_<name>`` are extras of a search."""
 
-ASKED_SIZES = ("o", "k", "h", "l", "c", "z", "m")
+REQUESTED_SIZES = ("o", "k", "h", "l", "c", "z", "m")
+"""Sizes whose addresses a search requests."""
 
 SEARCH_EXTRAS = ",".join(
     (
@@ -30,21 +31,21 @@ SEARCH_EXTRAS = ",".join(
         "owner_name",
         "original_format",
         "media",
-        *(f"url_{s}" for s in ASKED_SIZES),
+        *(f"url_{s}" for s in REQUESTED_SIZES),
     )
 )
 
 _SUFFIXES = {"": "m", "m": "s", "b": "l", "s": "sq", **{s: s for s in FLICKR_SIZES if s not in ("l", "m", "s", "sq")}}
-"""Letter at the end of a file's name -> name of the size (https://www.flickr.com/services/api/misc.urls.html)."""
+"""Name of the size by the letter at the end of a file's name (https://www.flickr.com/services/api/misc.urls.html)."""
 
 _NSID = re.compile(r"\d{1,15}@N\d{2}", re.ASCII)
 
-_LARGEST_ID = 2**62
+_MAX_ID = 2**62
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search says of one photo."""
+    """One photo of a search."""
 
     id: int
     owner: str
@@ -60,7 +61,7 @@ class SearchResult:
 
 
 def search_result(entry: Any) -> SearchResult | None:
-    """Read one entry of a search's answer; None if it is no photo (a video) or makes no sense."""
+    """Parse one entry of a search; None if it is no photo (a video) or has another form."""
     try:
         if entry.get("media", "photo") != "photo":
             return None
@@ -83,9 +84,9 @@ def search_result(entry: Any) -> SearchResult | None:
 
 
 def photo_id(value: Any) -> int:
-    """A Flickr photo id. Raises ``ValueError``."""
+    """Parse a Flickr photo id. Raises ``ValueError``."""
     number = int(value)
-    if not 0 < number < _LARGEST_ID:
+    if not 0 < number < _MAX_ID:
         raise ValueError(f"{value!r} is no photo id")
     return number
 
@@ -96,19 +97,19 @@ def is_nsid(text: str) -> bool:
 
 
 def photo_page(owner: str, id: int) -> str:
-    """The page of a photo, to which every credit links."""
+    """Address of the page of a photo, to which every credit links."""
     return f"https://www.flickr.com/photos/{owner}/{id}/"
 
 
 def text_of(value: Any, longest: int = 500) -> str:
-    """A text of an answer, which may hide in ``{"_content": ...}``."""
+    """A text of a response, which may be inside ``{"_content": ...}``, cut to ``longest`` characters."""
     if isinstance(value, Mapping):
         value = value.get("_content")
     return "" if value is None else str(value).replace("\0", "")[:longest]
 
 
 def size_of_url(url: str) -> str:
-    """Which size an address of a Flickr file is; ``unknown`` if its name is of another form.
+    """Name of the size of a Flickr file, by its address; ``unknown`` if the address has another form.
 
     >>> size_of_url("https://live.staticflickr.com/65535/5130_0a1b_o.jpg"), size_of_url("https://a.net/1_0a1b.jpg")
     ('o', 'm')
@@ -118,7 +119,7 @@ def size_of_url(url: str) -> str:
 
 
 def rank(id: int, seed: int) -> int:
-    """Seeded hash of an id, 63 bits: the cap keeps the photos that come first by it, in whatever order they arrive."""
+    """Seeded hash of an id, 63 bits. The cap admits the lowest ranks, so it does not depend on the order of results."""
     digest = hashlib.blake2b(f"flickrexif cap\0{seed}\0{id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 

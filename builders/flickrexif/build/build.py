@@ -1,7 +1,7 @@
-"""A state -> a folder that load_dataset reads: one config per attribute, and ``metadata`` of every photo.
+"""Build a folder that load_dataset reads from a state: one config per attribute, and ``metadata`` of every photo.
 
-By default no pixels are written: rows carry the address and hash of each file, and ``load`` fetches them. With pixels,
-only photos whose licence lets them be handed on are taken, and their bytes are written as they were fetched.
+By default no pixels are written: rows contain the address and hash of each file, and ``load`` fetches them. With
+pixels, only photos whose licence permits redistribution are used, and their bytes are written as they were fetched.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from builders.dataset import (
 )
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, LabelSet, aliases_version
-from builders.flickrexif.build.collect import Collection, collect, words_of
-from builders.flickrexif.build.inspect_files import look_into_files
+from builders.flickrexif.build.collect import Collection, codes_and_words, collect
+from builders.flickrexif.build.inspect_files import inspect_files
 from builders.flickrexif.build.rows import (
     METADATA,
     METADATA_FEATURES,
@@ -39,7 +39,12 @@ from builders.flickrexif.build.rows import (
 )
 from builders.flickrexif.search.status import funnel
 from builders.flickrexif.store.store import State
-from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, bury, mark_folder, tombstones
+from builders.flickrexif.store.tombstones import (
+    TOMBSTONES_FILE,
+    add_folder_tombstones,
+    read_tombstones,
+    remove_taken_down,
+)
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels
 from builders.splits import (
     Limits,
@@ -60,44 +65,60 @@ class BuildPlan:
     """How to build."""
 
     output: Path
+    """Folder of the data set."""
     pixels: bool = False
+    """Whether rows contain the files."""
     label_set: LabelSet = "clean"
+    """The classes of labels."""
     attributes: tuple[str, ...] = STUDY_ATTRIBUTES
+    """One config each."""
     seed: int = 0
+    """Of the splits."""
     sizes: Sizes = field(default_factory=Sizes)
+    """Photos per class and split."""
     assign: str = "hash"
+    """``hash`` or ``stratified``: how owners get their split."""
     split_files: tuple[Path, ...] = ()
-    """Splits of the study instead of our own, one file per attribute: photos, labels, leaks and all."""
+    """Given splits, such as the study's, one file per attribute; photos, labels and leaks are those of the files."""
     workers: int = 1
+    """Processes."""
     fresh: bool = False
+    """Replace an existing build."""
     contact: str | None = None
+    """For take-down, on the card."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build wrote, and what the validator thinks of it."""
+    """Result of a build."""
 
     build: Build
     report: ValidationReport
+    """Problems of the splits."""
     left_out: Mapping[str, int]
+    """Photos that could not be used, by reason."""
     limits: tuple[Limits, ...] = ()
-    """What keeps each attribute small; none of the study's own splits."""
+    """What limits the size of each attribute; empty for given splits."""
 
 
 def build(state: State, plan: BuildPlan) -> Built:
-    """Build a data set from what a state holds.
+    """Build a data set from the photos of a state.
+
+    Args:
+        state: of the collection.
+        plan: how to build.
 
     Raises:
-        DataError: there is nothing to build from.
-        UsageError: the output folder is somebody else's, or holds another build.
+        DataError: there is no photo to build from.
+        UsageError: the output folder contains other files, or another build.
     """
-    bury(state)
-    look_into_files(state, workers=plan.workers)
+    remove_taken_down(state)
+    inspect_files(state, workers=plan.workers)
     collection = collect(state, pixels=plan.pixels, label_set=plan.label_set, progress=True)
     if not len(collection):
-        why = ", ".join(f"{reason} {count}" for reason, count in collection.left_out.items())
+        reasons = ", ".join(f"{reason} {count}" for reason, count in collection.left_out.items())
         raise DataError(
-            f"{state.folder}: no photo to build from ({why or 'nothing is selected: search or import first'})"
+            f"{state.folder}: no photo to build from ({reasons or 'nothing is selected: search or import first'})"
         )
     labels = label_columns(collection, plan)
     splits = split_photos(collection, labels, plan)
@@ -114,11 +135,11 @@ def build(state: State, plan: BuildPlan) -> Built:
 
     maker = RowMaker(str(state.folder.resolve()), collection.of("path"), collection.rows, plan.pixels)
     shared, written = write_photos(parts, maker, columns, plan.output, workers=plan.workers, fresh=plan.fresh)
-    where = [SPLITS[s] for s in splits.splits]
-    written.append(write_metadata(collection.table, where, plan.output, fresh=plan.fresh))
+    split_names = [SPLITS[s] for s in splits.splits]
+    written.append(write_metadata(collection.table, split_names, plan.output, fresh=plan.fresh))
     with_photos = {s.config for s in shared.splits()} if shared else set()
     features = dict.fromkeys((*configs, *({PHOTOS} & with_photos)), columns) | {METADATA: METADATA_FEATURES}
-    mark_folder(plan.output, tombstones(state))
+    add_folder_tombstones(plan.output, read_tombstones(state))
     report = validate(tables)
     finished = finish_folder(
         plan.output,
@@ -136,19 +157,19 @@ def build(state: State, plan: BuildPlan) -> Built:
 
 
 def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
-    """Class indices of the attributes of the plan."""
+    """Labels of the attributes of a plan, by attribute."""
     labels = {}
     for name in plan.attributes:
         names = ATTRIBUTES[name].classes[plan.label_set]
         index = {word: i for i, word in enumerate(names)}
-        which, words = words_of(collection.table[f"label_{name}"])
+        codes, words = codes_and_words(collection.table[f"label_{name}"])
         classes = np.array([index.get(word, UNLABELLED) for word in words], dtype=np.int32)
-        labels[name] = Labels(names, classes[which])
+        labels[name] = Labels(names, classes[codes])
     return labels
 
 
 def split_photos(collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan) -> Splits:
-    """Balanced splits that share no owner, file or near-duplicate."""
+    """Balanced splits that have no owner, file or near-duplicate in common."""
     return make_splits(
         collection.ids,
         {name: column.values for name, column in labels.items()},
@@ -162,22 +183,22 @@ def split_photos(collection: Collection, labels: Mapping[str, Labels], plan: Bui
 
 
 def _hashes(collection: Collection) -> np.ndarray:
-    """Perceptual ones, uint64; 0 where unknown."""
+    """Perceptual hashes, uint64 [photos]; 0 where unknown."""
     return np.asarray(collection.table["perceptual_hash"].to_numpy(), dtype=np.int64).view(np.uint64)
 
 
 def limits_of(labels: Mapping[str, Labels], splits: Splits, plan: BuildPlan) -> tuple[Limits, ...]:
-    """What limits each attribute of the plan, and what another ``--least`` would give."""
+    """What limits the size of each attribute, and the sizes by other values of ``--least``."""
     return tuple(class_limits(name, column, splits.splits, plan.sizes) for name, column in labels.items())
 
 
 def _parts(name: str, column: Labels, splits: Splits) -> list[LabelledPart]:
-    """The three splits of an attribute, with the classes that have photos; none if fewer than two have."""
-    kept = splits.classes[name]
-    if len(kept) < 2:
+    """The three splits of an attribute, with the classes that have photos; none if fewer than two classes have."""
+    classes = splits.classes[name]
+    if len(classes) < 2:
         return []
-    new = {int(old): i for i, old in enumerate(kept)}
-    names = tuple(column.names[old] for old in kept)
+    new = {int(old): i for i, old in enumerate(classes)}
+    names = tuple(column.names[old] for old in classes)
     parts = []
     for split, word in enumerate(HUB_SPLITS):
         rows = np.flatnonzero(splits.selected[name] == split)
@@ -188,7 +209,7 @@ def _parts(name: str, column: Labels, splits: Splits) -> list[LabelledPart]:
 
 
 def _released_parts(table: SplitTable, ids: Sequence[str]) -> list[LabelledPart]:
-    """The rows of a released split file of which we have the photo, as released."""
+    """The rows of a released split file whose photo is in the collection, with the released labels."""
     position = {photo_id: i for i, photo_id in enumerate(ids)}
     words = table.labels if table.labels is not None else np.full(len(table.ids), "")
     names = tuple(np.unique(words).tolist())
@@ -230,10 +251,10 @@ def _recipe(plan: BuildPlan, splits: Splits) -> dict[str, Any]:
 
 
 def sources_of(state: State) -> tuple[str, ...]:
-    """``source_datasets``: photos that a search found are original, imported ones are of the data sets they came in."""
-    named = tuple(name for name in state.setting("imported_from") or () if "/" in name)
-    found = ORIGINAL if state.value("SELECT 1 FROM photos WHERE selected = 1 AND source != 'import'") else ()
-    return (*found, *source_datasets(*(f"hub:{name}" for name in named)))
+    """``source_datasets`` of the card: original for photos of a search, the imported data set for imported photos."""
+    imported = tuple(name for name in state.setting("imported_from") or () if "/" in name)
+    searched = ORIGINAL if state.value("SELECT 1 FROM photos WHERE selected = 1 AND source != 'import'") else ()
+    return (*searched, *source_datasets(*(f"hub:{name}" for name in imported)))
 
 
 def _card(
@@ -258,7 +279,7 @@ def _card(
             "licences": collection.licence_counts(),
             "unpinned": 0,
             "photos": len(collection),
-            "owners": len(words_of(collection.table["owner"])[1]),
+            "owners": len(codes_and_words(collection.table["owner"])[1]),
             "evidence": dict(splits.evidence),
             "limits": limits,
             "least": plan.sizes.least,

@@ -20,11 +20,14 @@ SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")
 
 
 def tables_to_check(paths: Sequence[Path]) -> list[SplitTable]:
-    """The tables of built folders, of split files, and of folders of split files.
+    """The split tables of built folders, of split files, and of folders of split files.
+
+    Args:
+        paths: of folders and files.
 
     Raises:
-        UsageError: nothing was named.
-        DataError: something is neither.
+        UsageError: there are no paths.
+        DataError: a path is none of these.
     """
     if not paths:
         raise UsageError("name a built folder or split files")
@@ -33,17 +36,20 @@ def tables_to_check(paths: Sequence[Path]) -> list[SplitTable]:
         if (path / "build.json").is_file():
             tables += folder_tables(path)
         elif path.is_dir():
-            found = [path / name for name in list_folder(path).files if Path(name).suffix in SPLIT_FILE_SUFFIXES]
-            if not found:
+            files = [path / name for name in list_folder(path).files if Path(name).suffix in SPLIT_FILE_SUFFIXES]
+            if not files:
                 raise DataError(f"{path}: neither a built data set nor a folder of split files")
-            tables += map(read_split_file, found)
+            tables += map(read_split_file, files)
         else:
             tables.append(read_split_file(path))
     return tables
 
 
 def folder_tables(folder: Path) -> list[SplitTable]:
-    """One table for each attribute config of a built FlickrExif, with what the ``metadata`` config adds.
+    """One table for each attribute config of a built FlickrExif, with the columns of the config ``metadata``.
+
+    Args:
+        folder: of the data set.
 
     Raises:
         DataError: another kind of build, or its columns are not those of FlickrExif.
@@ -73,10 +79,10 @@ def _table(folder: Path, build: Build, config: str, extra: pa.Table | None) -> S
     hashes = years = None
     metadata: dict[str, np.ndarray] = {}
     if extra is not None:
-        own = extra.take(pc.index_in(table["photo_id"].combine_chunks(), extra["photo_id"].combine_chunks()))
-        hashes, years = _numbers(own, "perceptual_hash").view(np.uint64), _numbers(own, "year")
-        names = sorted(n for n in own.column_names if n.startswith("label_") and n != f"label_{config}")
-        metadata = {name.removeprefix("label_"): text_column(own[name], unknown=_UNKNOWN) for name in names}
+        photos = extra.take(pc.index_in(table["photo_id"].combine_chunks(), extra["photo_id"].combine_chunks()))
+        hashes, years = _numbers(photos, "perceptual_hash").view(np.uint64), _numbers(photos, "year")
+        names = sorted(n for n in photos.column_names if n.startswith("label_") and n != f"label_{config}")
+        metadata = {name.removeprefix("label_"): text_column(photos[name], unknown=_UNKNOWN) for name in names}
     return SplitTable(
         config,
         ids=text_column(table["photo_id"]),
@@ -94,18 +100,18 @@ _UNKNOWN = ("unknown", "other")
 
 
 def _metadata(folder: Path, build: Build) -> pa.Table | None:
-    """``photo_id``, ``perceptual_hash``, ``year`` and the labels of all photos; None where there are no photos."""
+    """``photo_id``, ``perceptual_hash``, ``year`` and the labels of all photos; None without photos."""
     parts = []
     for split in (s for s in build.splits if s.config == METADATA):
         for shard in split.shards:
             names = table_schema(folder / shard.file).names
-            kept = [c for c in names if c in ("photo_id", "perceptual_hash", "year") or c.startswith("label_")]
-            parts.append(read_table(folder / shard.file, kept))
+            columns = [c for c in names if c in ("photo_id", "perceptual_hash", "year") or c.startswith("label_")]
+            parts.append(read_table(folder / shard.file, columns))
     return pa.concat_tables(parts, promote_options="default") if sum(map(len, parts)) else None
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    """int64 [rows] of a column, 0 for what is not known."""
+    """A column as int64 [rows], 0 where the value is not known."""
     if name not in table.column_names:
         return np.zeros(len(table), dtype=np.int64)
     return np.array(table[name].cast(pa.int64()).fill_null(0).to_numpy(), dtype=np.int64)

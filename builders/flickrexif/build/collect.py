@@ -1,4 +1,4 @@
-"""Photos of a state that a data set can be built from, as columns: millions of them are no objects of Python."""
+"""The photos of a state that a data set can be built from, as columns: millions of Python objects would not fit."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.licences import LICENCES, attribution_line, redistributable
 from builders.flickrexif.api.search_results import photo_page
 from builders.flickrexif.store.store import State
-from builders.flickrexif.store.tombstones import tombstones
+from builders.flickrexif.store.tombstones import read_tombstones
 
 BLOCK = 1000
-"""Rows that are mappings at a time."""
+"""Rows that are Python mappings at a time."""
 
-OFTEN_THE_SAME = pa.dictionary(pa.int32(), pa.string())
-"""Type of a column of few different texts, each stored once."""
+DICTIONARY_TEXT = pa.dictionary(pa.int32(), pa.string())
+"""Type of a column with few distinct texts, each stored once."""
 
 
 class TableRows(Sequence[Mapping[str, Any]]):
-    """The rows of a table. Picklable; a pickle holds the table. Cheap where rows are asked for in about their order.
+    """The rows of a table as mappings. Picklable (with the table). Fast if rows are read roughly in order.
 
     >>> rows = TableRows(pa.table({"id": ["a", "b", "c"], "n": [1, 2, 3]}))
-    >>> rows[1], len(rows), rows.taken(np.array([2, 0]))[0]
+    >>> rows[1], len(rows), rows.take(np.array([2, 0]))[0]
     ({'id': 'b', 'n': 2}, 3, {'id': 'c', 'n': 3})
     """
 
@@ -52,35 +52,35 @@ class TableRows(Sequence[Mapping[str, Any]]):
         return int(self.table.num_rows)
 
     def __getitem__(self, row: Any) -> Any:
-        """One row, by a position from 0 on."""
-        block, place = divmod(int(row), BLOCK)
+        """One row, by its position from 0 on."""
+        block, offset = divmod(int(row), BLOCK)
         if block != self._at:
             self._at, self._block = block, self.table.slice(block * BLOCK, BLOCK).to_pylist()
-        return self._block[place]
+        return self._block[offset]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"table": self.table, "_at": -1, "_block": []}
 
-    def taken(self, rows: np.ndarray) -> TableRows:
-        """Some rows, in another order if need be."""
+    def take(self, rows: np.ndarray) -> TableRows:
+        """The rows at some positions, in the order of the positions."""
         return TableRows(self.table.take(pa.array(rows)))
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """A table of rows that come one by one; no more than ``BLOCK`` of them are there at a time."""
+    """A table of an iterable of rows, of which at most ``BLOCK`` are Python objects at a time."""
     batches: list[pa.RecordBatch] = []
-    waiting: list[Mapping[str, Any]] = []
+    block: list[Mapping[str, Any]] = []
     for row in rows:
-        waiting.append(row)
-        if len(waiting) == BLOCK:
-            batches.append(pa.RecordBatch.from_pylist(waiting, schema=schema))
-            waiting = []
-    batches.append(pa.RecordBatch.from_pylist(waiting, schema=schema))
+        block.append(row)
+        if len(block) == BLOCK:
+            batches.append(pa.RecordBatch.from_pylist(block, schema=schema))
+            block = []
+    batches.append(pa.RecordBatch.from_pylist(block, schema=schema))
     return pa.Table.from_batches(batches, schema=schema).unify_dictionaries().combine_chunks()
 
 
-def words_of(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
-    """A column of ``OFTEN_THE_SAME`` without nulls as (position of each row's word, int64; words)."""
+def codes_and_words(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """Codes (int64 [rows], index into the words) and words of a column of ``DICTIONARY_TEXT`` without nulls."""
     whole = column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # of no chunk
         return np.zeros(0, dtype=np.int64), []
@@ -89,64 +89,67 @@ def words_of(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
 
 @dataclass(frozen=True)
 class CollectedPhoto:
-    """One photo and everything that is published of it."""
+    """One photo and everything that is published about it."""
 
     id: str
     owner: str
+    """NSID."""
     acquisition: Acquisition
+    """Parsed Exif."""
     exif_source: str
     """``file`` or ``flickr``."""
     found_by: str
-    """``search``, ``import``, or ``fill``: by words that name its camera."""
+    """``search``, ``import``, or ``fill`` (a search for words that name the camera)."""
     hash: int
     """Perceptual; 0: unknown."""
     path: str | None
     """Of its file, below the folder of the state."""
     sha256: str
-    """Of its file; "" if it was not fetched."""
+    """Of its file; empty if it was not fetched."""
     columns: Mapping[str, Any]
-    """Columns that every config has."""
+    """Values of the columns of every config."""
 
 
 SCHEMA = pa.schema(
     {
         "photo_id": pa.string(),
-        **dict.fromkeys(("owner", "licence", "licence_url", "licence_checked"), OFTEN_THE_SAME),
+        **dict.fromkeys(("owner", "licence", "licence_url", "licence_checked"), DICTIONARY_TEXT),
         **dict.fromkeys(("attribution", "page", "url"), pa.string()),
-        "size": OFTEN_THE_SAME,
+        "size": DICTIONARY_TEXT,
         "sha256": pa.string(),
         **dict.fromkeys(("width", "height"), pa.int32()),
         "perceptual_hash": pa.int64(),
-        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), OFTEN_THE_SAME),
-        **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), OFTEN_THE_SAME),
+        **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), DICTIONARY_TEXT),
+        **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), DICTIONARY_TEXT),
         "iso_speed": pa.int64(),
         "flash_fired": pa.bool_(),
         "year": pa.int32(),
-        **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), OFTEN_THE_SAME),
+        **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), DICTIONARY_TEXT),
         "path": pa.string(),
     }
 )
-"""Columns of a collection: those of the config ``metadata`` but the split, exact values as text; then the path of the
-file below the folder of the state, null where it was not fetched."""
+"""Columns of a collection: those of the config ``metadata`` without the split, exact values as text; then the path of
+the file below the folder of the state, null if it was not fetched."""
 
 SHARED = SCHEMA.names[: SCHEMA.names.index("perceptual_hash")]
-"""Columns that every config has."""
+"""Columns of every config."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What can be built from a state."""
+    """The photos of a state that a data set can be built from."""
 
     table: pa.Table
     """Of ``SCHEMA``, a row for each photo, by id."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Selected photos that are not here, by reason."""
+    """Number of selected photos that cannot be used, by reason."""
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     @property
     def ids(self) -> list[str]:
+        """Flickr ids."""
         return self.of("photo_id")
 
     def of(self, column: str) -> list[Any]:
@@ -156,23 +159,23 @@ class Collection:
 
     @property
     def rows(self) -> TableRows:
-        """The columns that every config has."""
+        """The columns of every config."""
         return TableRows(self.table.select(SHARED))
 
     def licence_counts(self) -> dict[str, int]:
-        """Photos by licence, most first."""
-        which, names = words_of(self.table["licence"])
-        return dict(Counter(names[i] for i in which.tolist()).most_common())
+        """Number of photos by licence, the largest first."""
+        codes, names = codes_and_words(self.table["licence"])
+        return dict(Counter(names[i] for i in codes.tolist()).most_common())
 
 
 def collect(state: State, *, pixels: bool, label_set: LabelSet = "clean", progress: bool = False) -> Collection:
-    """Every selected photo that says how it was taken, by id.
+    """Collect every selected photo with usable Exif, by id.
 
     Args:
-        state: what to collect from.
-        pixels: only photos whose file is here and whose licence lets it be handed on.
+        state: of the collection.
+        pixels: only photos that have been fetched and whose licence permits redistribution.
         label_set: the classes of its labels.
-        progress: a bar, where stderr is a terminal.
+        progress: show a bar, if stderr is a terminal.
     """
     left_out: Counter[str] = Counter()
     total = state.value("SELECT count(*) FROM photos WHERE selected = 1")
@@ -183,31 +186,31 @@ def collect(state: State, *, pixels: bool, label_set: LabelSet = "clean", progre
 
 
 def each_photo(state: State, *, pixels: bool, left_out: Counter[str]) -> Iterator[CollectedPhoto]:
-    """The photos of ``collect``, one after the other.
+    """Iterate over the photos of ``collect``.
 
-    Exif of an original file counts before Flickr's; of a resized file only Flickr's counts, because resizing removes it
-    or keeps what no longer describes the file. Where the owner hides it on Flickr, neither is read: the photo is left
-    out.
+    The Exif of an original file takes precedence over Flickr's. For a resized file only Flickr's counts, because
+    resizing removes Exif or leaves values that no longer describe the file. If the owner hides the Exif on Flickr, the
+    photo is left out.
 
     Args:
-        state: what to collect from.
-        pixels: only photos whose file is here and whose licence lets it be handed on.
-        left_out: counts the others, by reason.
+        state: of the collection.
+        pixels: only photos that have been fetched and whose licence permits redistribution.
+        left_out: receives the number of other photos, by reason.
     """
-    graves = tombstones(state)
-    for row in state.each(_QUERY):
-        if graves.cover(row["id"], row["owner"]):
+    tombstones = read_tombstones(state)
+    for row in state.stream(_QUERY):
+        if tombstones.covers(row["id"], row["owner"]):
             left_out["taken down"] += 1
             continue
         reason = _unusable(row, pixels)
         if reason:
             left_out[reason] += 1
             continue
-        taken = _acquisition(row)
-        if taken is None:
+        acquisition = _acquisition(row)
+        if acquisition is None:
             left_out["without Exif"] += 1
             continue
-        yield _photo(row, *taken)
+        yield _photo(row, *acquisition)
 
 
 _QUERY = (
@@ -220,9 +223,10 @@ _QUERY = (
 
 
 def _unusable(row: Any, pixels: bool) -> str | None:
+    """Why a photo cannot be used; None if it can."""
     if row["exif_status"] == "gone":
         return "gone from Flickr"
-    if row["exif_status"] == "hidden":  # the file would tell what its owner does not want told
+    if row["exif_status"] == "hidden":  # the file would reveal what its owner hides
         return "Exif hidden by its owner"
     if row["file_status"] == "gone" and row["error_class"] not in ("no such size", "too large", "address refused"):
         return f"file: {row['error_class']}"
@@ -240,9 +244,9 @@ def _unusable(row: Any, pixels: bool) -> str | None:
 
 
 def _stripped(row: Any) -> bool:
-    """Whether a file that passes for the original has no Exif although Flickr lists some: a picture put in its place.
+    """Whether a file of size ``o`` has no Exif although Flickr lists some, so that it is probably not the original.
 
-    Flickr's Exif would describe another picture than the one that is published with it.
+    Flickr's Exif would not describe the picture that is published with it.
     """
     if row["size"] != "o" or row["raw"] is None or not row["entries"]:
         return False
@@ -250,24 +254,25 @@ def _stripped(row: Any) -> bool:
 
 
 def _acquisition(row: Any) -> tuple[Acquisition, str] | None:
+    """Parsed Exif and its source; None without Exif."""
     if row["size"] == "o" and row["raw"]:
-        of_file = acquisition_from_raw(json.loads(row["raw"]))
-        if of_file.raw:
-            return of_file, "file"
+        from_file = acquisition_from_raw(json.loads(row["raw"]))
+        if from_file.raw:
+            return from_file, "file"
     if row["entries"]:
-        of_flickr = acquisition_from_tags(loads(row["entries"]))
-        if of_flickr.raw:
-            return of_flickr, "flickr"
+        from_flickr = acquisition_from_tags(loads(row["entries"]))
+        if from_flickr.raw:
+            return from_flickr, "flickr"
     return None
 
 
 def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
     page = photo_page(row["owner"], row["id"])
     licence = LICENCES.get(row["licence"])
-    ok = row["file_status"] == "ok"
+    fetched = row["file_status"] == "ok"
     urls = json.loads(row["urls"])
-    size = row["size"] if ok else next(iter(urls), "")
-    url, width, height = (row["url"], row["width"], row["height"]) if ok else urls.get(size, ("", 0, 0))
+    size = row["size"] if fetched else next(iter(urls), "")
+    url, width, height = (row["url"], row["width"], row["height"]) if fetched else urls.get(size, ("", 0, 0))
     checked = row["licence_checked"]
     columns = {
         "photo_id": str(row["id"]),
@@ -279,7 +284,7 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
         "page": page,
         "url": url,
         "size": size,
-        "sha256": row["sha256"] if ok else "",
+        "sha256": row["sha256"] if fetched else "",
         "width": width or 0,
         "height": height or 0,
     }
@@ -289,8 +294,8 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
         acquisition=acquisition,
         exif_source=source,
         found_by=row["source"],
-        hash=row["hash"] or 0 if ok else 0,
-        path=row["path"] if ok else None,
+        hash=row["hash"] or 0 if fetched else 0,
+        path=row["path"] if fetched else None,
         sha256=columns["sha256"],
         columns=columns,
     )
@@ -298,23 +303,23 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
 
 def _row(photo: CollectedPhoto, label_set: LabelSet) -> dict[str, Any]:
     """The row of a photo in a collection."""
-    taken = photo.acquisition
+    acquisition = photo.acquisition
     return {
         **photo.columns,
         "perceptual_hash": photo.hash,
         "exif_source": photo.exif_source,
         "found_by": photo.found_by,
-        "camera_make": taken.make or "",
-        "camera_model": taken.model or "",
-        "software": taken.software or "",
-        "exposure_s": "" if taken.exposure_s is None else str(taken.exposure_s),
-        "f_number": "" if taken.f_number is None else str(taken.f_number),
-        "iso_speed": taken.iso,
-        "focal_length_mm": "" if taken.focal_length_mm is None else str(taken.focal_length_mm),
-        "flash_fired": taken.flash_fired,
-        "year": taken.taken.year if taken.taken else None,
-        "label_device_type": device_type(taken),
-        **{f"label_{name}": label(taken, name, label_set) for name in ATTRIBUTES},
+        "camera_make": acquisition.make or "",
+        "camera_model": acquisition.model or "",
+        "software": acquisition.software or "",
+        "exposure_s": "" if acquisition.exposure_s is None else str(acquisition.exposure_s),
+        "f_number": "" if acquisition.f_number is None else str(acquisition.f_number),
+        "iso_speed": acquisition.iso,
+        "focal_length_mm": "" if acquisition.focal_length_mm is None else str(acquisition.focal_length_mm),
+        "flash_fired": acquisition.flash_fired,
+        "year": acquisition.taken.year if acquisition.taken else None,
+        "label_device_type": device_type(acquisition),
+        **{f"label_{name}": label(acquisition, name, label_set) for name in ATTRIBUTES},
         "path": photo.path,
     }
 

@@ -1,6 +1,6 @@
-"""Look into fetched files, each once: is it the file that arrived, can it be decoded, what does its Exif say.
+"""Inspect fetched files, each once: hash, whether the picture can be decoded, perceptual hash, size and Exif.
 
-Files are untrusted: Exif and pixels are read in sandboxes, and a file that brings one down costs one recorded failure.
+The files are untrusted: Exif and pixels are read in sandboxes, and a file that crashes one is a recorded failure.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from builders.pixels import MAX_PIXELS
 from builders.processes import Sandbox, SandboxError, WorkerLost, map_sandboxed
 from builders.splits import photo_hash
 
-_PORTION = 1000
+_FILES_PER_TRANSACTION = 1000
 
 _MEMORY_BYTES = 10 * 2**30
-"""For the pixels of one file: the largest photo that is decoded takes 6.5 GB."""
+"""For the pixels of a file: the largest photo that is decoded takes 6.5 GB."""
 
 _TIMEOUT_S = 300.0
-"""For the pixels of one file."""
+"""For the pixels of a file."""
 
 
 @dataclass(frozen=True)
 class InspectedPixels:
-    """What the pixels of one file say."""
+    """What the pixels of one file show."""
 
     hash: int = 0
     """Perceptual, 0 to 2**63 - 1; 0: none."""
@@ -45,31 +45,34 @@ class InspectedPixels:
     reason: str | None = None
     """Why the file cannot be used."""
     damaged: bool = False
-    """Whether it is not the file that was fetched: another copy of it may be good."""
+    """Whether the file differs from the one that was fetched, so that fetching it again may help."""
 
 
-def look_into_files(state: State, *, workers: int = 1) -> int:
-    """Look into every file that has not been looked into. Returns how many. Resumes.
+def inspect_files(state: State, *, workers: int = 1) -> int:
+    """Inspect every file that has not been inspected. Resumable.
 
-    A file that is gone from the disk or not the one that was fetched counts as not fetched from then on, and is said.
+    A file that is missing on the disk or differs from the one that was fetched becomes unfetched, with a warning.
 
     Args:
-        state: has the files; keeps what was seen.
+        state: has the files; stores the results.
         workers: processes.
+
+    Returns:
+        The number of files.
     """
     query = (
         "SELECT f.photo_id, f.path, f.sha256 FROM files f LEFT JOIN looks l ON l.photo_id = f.photo_id"
         " AND l.sha256 = f.sha256 WHERE f.status = 'ok' AND l.photo_id IS NULL ORDER BY f.photo_id"
     )
-    waiting = [tuple(row) for row in state.rows(query)]
-    with tqdm(total=len(waiting), desc="look into files", unit="photo", disable=None) as bar:
-        for start in range(0, len(waiting), _PORTION):
-            portion = waiting[start : start + _PORTION]
-            paths = [state.path_of(path) for _, path, _ in portion]
-            seen = _inspect_pixels(paths, [sha for *_, sha in portion], workers)
+    pending = [tuple(row) for row in state.rows(query)]
+    with tqdm(total=len(pending), desc="look into files", unit="photo", disable=None) as bar:
+        for start in range(0, len(pending), _FILES_PER_TRANSACTION):
+            chunk = pending[start : start + _FILES_PER_TRANSACTION]
+            paths = [state.path_of(path) for _, path, _ in chunk]
+            pixels_of_files = _inspect_pixels_of(paths, [sha for *_, sha in chunk], workers)
             readings = read_many(paths, workers=workers)
             with state.transaction() as db:
-                for (id, path, sha), pixels, reading in zip(portion, seen, readings, strict=True):
+                for (id, path, sha), pixels, reading in zip(chunk, pixels_of_files, readings, strict=True):
                     if pixels.damaged:
                         db.execute("DELETE FROM files WHERE photo_id = ?", (id,))
                         what = f"{state.path_of(path)}: {pixels.reason}; 'flickrexif fetch' gets it again"
@@ -78,12 +81,12 @@ def look_into_files(state: State, *, workers: int = 1) -> int:
                     raw = json.dumps(dict(reading.acquisition.raw), ensure_ascii=False)
                     values = (id, sha, pixels.hash, pixels.width, pixels.height, raw, pixels.reason)
                     db.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-            bar.update(len(portion))
-    return len(waiting)
+            bar.update(len(chunk))
+    return len(pending)
 
 
-def look_at_pixels(path: Path, sha256: str) -> InspectedPixels:
-    """Check the bytes against their hash and decode them far enough to compare pictures. Never raises for bad bytes."""
+def inspect_pixels(path: Path, sha256: str) -> InspectedPixels:
+    """Compare the bytes with their hash and decode them for the perceptual hash. Never raises for bad bytes."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -93,20 +96,20 @@ def look_at_pixels(path: Path, sha256: str) -> InspectedPixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            value = photo_hash(data)
+            perceptual_hash = photo_hash(data)
             with Image.open(io.BytesIO(data)) as image:
-                return InspectedPixels(value, *image.size)
+                return InspectedPixels(perceptual_hash, *image.size)
     except PhotoError as error:
         return InspectedPixels(reason=str(error))
-    except Exception as error:  # photo_hash accepted it, Pillow's header reader did not
+    except Exception as error:  # photo_hash accepted it, but Pillow's header reader did not
         return InspectedPixels(reason=f"cannot be opened ({type(error).__name__})")
 
 
-def _inspect_pixels(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[InspectedPixels]:
+def _inspect_pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[InspectedPixels]:
     inspected = map_sandboxed(
         _inspect,
         zip(paths, hashes, strict=True),
-        target="builders.flickrexif.build.inspect_files:look_in_worker",
+        target="builders.flickrexif.build.inspect_files:inspect_in_worker",
         workers=workers,
         timeout_s=_TIMEOUT_S,
         memory_bytes=_MEMORY_BYTES,
@@ -124,13 +127,13 @@ def _inspect(sandbox: Sandbox, file: tuple[Path, str]) -> InspectedPixels:
         return InspectedPixels(reason=f"decoding it {error}")
 
 
-def look_in_worker(path: Path, sha256: str) -> dict[str, Any]:
-    """``look_at_pixels`` as values of JSON. Called in a sandbox."""
-    return asdict(look_at_pixels(path, sha256))
+def inspect_in_worker(path: Path, sha256: str) -> dict[str, Any]:
+    """``inspect_pixels`` as values of JSON. Called in a sandbox."""
+    return asdict(inspect_pixels(path, sha256))
 
 
 def _inspected(answer: Any) -> InspectedPixels:
-    """Of an untrusted answer."""
+    """The result of ``inspect_in_worker``, which is untrusted."""
     value, width, height = (int(answer[name]) for name in ("hash", "width", "height"))
     if not (0 <= value < 2**63 and 0 <= width <= MAX_PIXELS and 0 <= height <= MAX_PIXELS):
         raise ValueError("numbers that no photo has")

@@ -30,10 +30,10 @@ from builders.flickrexif.build.collect import TableRows
 from builders.photos import UNLABELLED
 
 METADATA = "metadata"
-"""The config without pixels that holds every photo."""
+"""Name of the config without pixels that contains every photo."""
 
 UNPINNED = "unpinned:"
-"""Before the hash of a loaded file whose hash was never published: that it is the photo meant rests on its address."""
+"""Prefix of the hash of a loaded file whose hash was never published: only its address says which photo it is."""
 
 _ID, _TEXT = Value("string"), Value("string")
 _SHARED = {
@@ -62,21 +62,33 @@ METADATA_FEATURES = Features(
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Rows of the photos of a state. Picklable."""
+    """Makes rows of the photos of a state. Picklable."""
 
     folder: str
+    """Of the state."""
     paths: Sequence[str | None]
+    """Files by photo, below ``folder``; None if not fetched."""
     columns: Sequence[Mapping[str, Any]]
+    """Values of the shared columns by photo."""
     pixels: bool
+    """Whether rows contain the file."""
 
-    def only(self, photos: np.ndarray) -> RowMaker:
-        """Of some photos, in this order: workers need no others."""
+    def subset(self, photos: np.ndarray) -> RowMaker:
+        """The maker of some photos alone, in their order, which is what a worker needs."""
         columns = self.columns
-        some = columns.taken(photos) if isinstance(columns, TableRows) else tuple(columns[i] for i in photos)
-        return replace(self, paths=[self.paths[i] for i in photos], columns=some)
+        selected = columns.take(photos) if isinstance(columns, TableRows) else tuple(columns[i] for i in photos)
+        return replace(self, paths=[self.paths[i] for i in photos], columns=selected)
 
     def row(self, photo: int, labels: Mapping[str, int]) -> dict[str, Any]:
-        """One row with its label of each config; the file is checked against its hash. Raises ``PhotoError``."""
+        """The row of a photo with its label in each config. The file is compared with its hash.
+
+        Args:
+            photo: position.
+            labels: class index by config.
+
+        Raises:
+            PhotoError: the file cannot be read, or is another.
+        """
         columns = self.columns[photo]
         if not self.pixels:
             return {**columns, **labels}
@@ -92,10 +104,10 @@ class RowMaker:
 
 @dataclass(frozen=True)
 class PartRows:
-    """Rows of some photos. Picklable."""
+    """Function from a position to its rows, for the photos of one part. Picklable."""
 
     maker: RowMaker
-    """Of these rows alone."""
+    """Of these photos alone."""
     configs: tuple[str, ...]
     labels: np.ndarray
     """int64 [rows, configs]."""
@@ -122,10 +134,10 @@ def write_photos(
     workers: int = 1,
     fresh: bool = False,
 ) -> tuple[SharedShards | None, list[SplitShards]]:
-    """Write the photos of all attribute configs. Resumes.
+    """Write the photos of all attribute configs. Resumable.
 
-    With pixels, each photo is written once, in groups that the configs share; rows without pixels are small, and each
-    config has files of its own, few enough to be fetched one by one.
+    With pixels, each photo is written once, in groups that the configs share. Rows without pixels are small, so each
+    config has its own files.
 
     Args:
         parts: the splits of all configs.
@@ -133,7 +145,7 @@ def write_photos(
         features: columns (``photo_features``).
         output: folder of the data set.
         workers: processes.
-        fresh: write anew what is there.
+        fresh: replace existing files.
 
     Returns:
         The shared groups, or the splits of each config.
@@ -162,7 +174,7 @@ def write_photos(
 
 
 def configs_of(parts: Sequence[LabelledPart]) -> tuple[str, ...]:
-    """Names of their configs, in order."""
+    """Names of the configs of some parts, in order, each once."""
     return tuple(dict.fromkeys(part.config for part in parts))
 
 
@@ -177,27 +189,29 @@ def _job(
     labels: np.ndarray,
     each: int,
 ) -> ShardJob:
-    own = maker.only(photos)
+    part_maker = maker.subset(photos)
     return ShardJob(
         output=output,
         config=config,
         split=split,
         features=features,
-        ids=[row["photo_id"] for row in own.columns],
-        make_rows=PartRows(own, configs, labels),
-        recipe={"pixels": maker.pixels, "rows": digest(own.columns, labels.tolist())},
+        ids=[row["photo_id"] for row in part_maker.columns],
+        make_rows=PartRows(part_maker, configs, labels),
+        recipe={"pixels": maker.pixels, "rows": digest(part_maker.columns, labels.tolist())},
         items_per_shard=each,
     )
 
 
-def write_metadata(table: pa.Table, where: Sequence[str], output: Path, *, fresh: bool = False) -> SplitShards:
-    """Write the config that holds every photo. Resumes.
+def write_metadata(table: pa.Table, splits: Sequence[str], output: Path, *, fresh: bool = False) -> SplitShards:
+    """Write the config that contains every photo. Resumable.
 
     Args:
         table: of a ``Collection``.
-        where: the split of each photo.
+        splits: name of the split of each photo.
+        output: folder of the data set.
+        fresh: replace existing files.
     """
-    with_split = table.append_column("split", pa.array(where, pa.string()))
+    with_split = table.append_column("split", pa.array(splits, pa.string()))
     rows = TableRows(with_split.select(METADATA_FEATURES.arrow_schema.names))
     job = ShardJob(
         output=output,
@@ -219,11 +233,11 @@ def _bytes_per_item(maker: RowMaker, photos: np.ndarray) -> float:
 
 
 def photo_features(classes: Mapping[str, Sequence[str]], pixels: bool) -> Features:
-    """Columns of every attribute config: a label of each attribute, then what the configs share.
+    """Columns of every attribute config: a label column of each attribute, then the shared columns.
 
     Args:
-        classes: class names of each attribute; the columns are named after it.
-        pixels: whether there is an image.
+        classes: class names by attribute, which is also the name of the column.
+        pixels: whether there is a column ``image``.
     """
     image = {"image": Image(decode=True)} if pixels else {}
     labels = {name: ClassLabel(names=list(names)) for name, names in classes.items()}
@@ -231,10 +245,10 @@ def photo_features(classes: Mapping[str, Sequence[str]], pixels: bool) -> Featur
 
 
 def digest(*values: Iterable[Any]) -> str:
-    """16 hex digits that name lists of JSON values, which are read one after the other."""
-    found = hashlib.sha256()
+    """16 hex digits that identify lists of JSON values."""
+    sha256 = hashlib.sha256()
     for value in values:
         for item in value:
-            found.update(json.dumps(item, sort_keys=True, default=str).encode() + b"\n")
-        found.update(b"\n")
-    return found.hexdigest()[:16]
+            sha256.update(json.dumps(item, sort_keys=True, default=str).encode() + b"\n")
+        sha256.update(b"\n")
+    return sha256.hexdigest()[:16]

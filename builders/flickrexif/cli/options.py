@@ -1,4 +1,4 @@
-"""Options of ``camtrace build flickrexif``: what each step can be told."""
+"""Options of the steps of ``camtrace build flickrexif``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     """The parser of all steps.
 
     Args:
-        text: description and, after an empty line, what comes after the options.
-        run: by step, the function that runs it.
-        fetch_ranks: how the step ``fetch`` is cut into ranks (``builders.cluster.RankedWork``).
+        text: description and, after an empty line, the epilogue of the help.
+        run: the function that runs each step, by name.
+        fetch_ranks: makes the ranked work of the step ``fetch`` (``builders.cluster.RankedWork``).
     """
     description, _, epilog = text.partition("\n\n")
     parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)
     steps = parser.add_subparsers(required=True, metavar="STEP")
 
-    step = _step(steps, "search", run, "find photos and ask for their Exif")
+    step = _step(steps, "search", run, "find photos and request their Exif")
     step.add_argument("--from", dest="start", default="2004-01-01", metavar="DAY", help="first day of upload, UTC")
     step.add_argument("--to", dest="end", default=f"{datetime.date.today()}", metavar="DAY", help="last day, inclusive")
     step.add_argument(
@@ -35,41 +35,44 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
         "--photos",
         type=int,
         metavar="N",
-        help="so many photos that tell their Exif, evenly over months from the first hour on (default: all that"
-        " --per-user-month allows, as the study)",
+        help="number of photos with Exif, evenly over months from the first hour on (default: all that"
+        " --per-user-month allows, as in the study)",
     )
     step.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what it takes: calls, hours, gigabytes. Counts the months and asks about the first 100 photos, and"
-        " keeps these for the search",
+        help="forecast calls, hours and gigabytes. Counts the months and requests the Exif of the first 100 photos,"
+        " which the search then has",
     )
     step.add_argument(
         "--fill",
         metavar="NAMES",
-        help="after a search: ask for what the rarest classes lack, by the cameras' names: make,model,smartphone_model",
+        help="after a search: search for more photos of the rarest classes, by the names of their cameras; any of"
+        " make,model,smartphone_model",
     )
     step.add_argument(
-        "--per-class", type=int, default=200, metavar="N", help="photos that --fill wants of each class (default 200)"
+        "--per-class", type=int, default=200, metavar="N", help="photos of each class after --fill (default 200)"
     )
     step.add_argument("--licences", nargs="+", default=(), metavar="NAME", help="ids or names (default: permissive)")
     step.add_argument("--non-commercial", action="store_true", help="also licences with NC")
     step.add_argument("--no-derivatives", action="store_true", help="also licences with ND")
-    step.add_argument("--each-licence", action="store_true", help="always ask for one licence at a time")
-    step.add_argument("--no-exif", action="store_true", help="do not ask for Exif: only originals will have any")
+    step.add_argument("--each-licence", action="store_true", help="always search for one licence at a time")
+    step.add_argument("--no-exif", action="store_true", help="do not request Exif: only originals will have any")
     step.add_argument("--seed", type=int, default=0, help="of the choice that the cap makes (default 0)")
     step.add_argument(
         "--empty-again-after",
         type=float,
         default=600,
         metavar="S",
-        help="ask again so many seconds later where no photo came though some were to be expected (default 600)",
+        help="seconds until a search is repeated that gave no photos although some were expected (default 600)",
     )
     step.add_argument("--connections", type=int, default=4, metavar="N", help="calls at once (default 4)")
     _add_api_options(step)
 
     step = _step(steps, "refresh", run, "look up licence, author and title again (needed after import)")
-    step.add_argument("--older-than-days", type=float, metavar="D", help="also photos last checked so long ago")
+    step.add_argument(
+        "--older-than-days", type=float, metavar="D", help="also photos that were last checked D days ago or earlier"
+    )
     _add_api_options(step)
 
     step = _step(steps, "fetch", run, "fetch the files, byte-exact")
@@ -77,7 +80,7 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument(
         "--size",
         default="original",
-        help="original, or sizes in order of preference as in o,l; 'any' takes what there is (default original)",
+        help="original, or sizes in order of preference such as o,l; 'any' takes any size (default original)",
     )
     _add_fetch_options(step)
 
@@ -89,7 +92,7 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
 
     step = _step(steps, "build", run, "labels, splits and Parquet that load_dataset reads")
     step.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
-    step.add_argument("--pixels", action="store_true", help="with the files whose licence lets them be handed on")
+    step.add_argument("--pixels", action="store_true", help="with the files whose licence permits redistribution")
     step.add_argument("--label-set", choices=("clean", "reference"), default="clean", help="(default clean)")
     step.add_argument("--extra", nargs="+", default=(), metavar="NAME", help="further attributes, such as flash year")
     step.add_argument("--split-files", type=Path, metavar="DIR", help="take splits from these files, as the study's")
@@ -103,7 +106,7 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
     )
-    step.add_argument("--fresh", action="store_true", help="replace the build that is there")
+    step.add_argument("--fresh", action="store_true", help="replace an existing build")
     step.add_argument("--contact", default=os.environ.get("CAMTRACE_CONTACT"), help="for take-down, on the card")
 
     step = _step(steps, "load", run, "fetch the photos of a published data set, for your own use")
@@ -134,7 +137,7 @@ def _step(
 ) -> argparse.ArgumentParser:
     step = steps.add_parser(name, help=summary, description=summary)
     step.set_defaults(run=run[name])
-    step.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder that keeps everything")
+    step.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder of the collection")
     return step
 
 
@@ -143,8 +146,10 @@ def _add_fetch_options(step: argparse.ArgumentParser) -> None:
     step.add_argument("--per-host", type=int, default=8, metavar="N", help="files at once from one host (default 8)")
     step.add_argument("--max-bytes", type=int, default=200 * 2**20, metavar="N", help="largest file (default 200 MiB)")
     step.add_argument("--attempts", type=int, default=4, metavar="N", help="tries per file (default 4)")
-    step.add_argument("--retry-failed", action="store_true", help="try again what failed for now, or in another size")
-    step.add_argument("--limit", type=int, metavar="N", help="at most so many files in this run")
+    step.add_argument(
+        "--retry-failed", action="store_true", help="retry transient failures, and failed photos in another size"
+    )
+    step.add_argument("--limit", type=int, metavar="N", help="most files of this run")
     step.add_argument("--allow-loopback", action="store_true", help="for tests: this machine may be the server")
     _add_shared_options(step)
 

@@ -1,7 +1,7 @@
 """FlickrExif: from the Flickr API to a data set that load_dataset reads.
 
-Set FLICKR_API_KEY (and FLICKR_API_SECRET, to sign the calls). Every step keeps its work in --state and goes on from
-there when it is run again, whatever stopped it.
+Set FLICKR_API_KEY (and FLICKR_API_SECRET, to sign the calls). Every step stores its work in --state; run it again to
+resume it, whatever stopped it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from builders.flickrexif.store.store import State
 
 
-def search_step(options: argparse.Namespace) -> int:
+def main(argv: Sequence[str]) -> int:
+    """Parse the arguments and run one step. Returns the exit status."""
+    options = parser().parse_args(argv)
+    run: Step = options.run
+    return run(options)
+
+
+def parser() -> Parser:
+    """The options of every step."""
+    return steps_parser(__doc__, STEPS, _fetch_ranks)
+
+
+def _search(options: argparse.Namespace) -> int:
     from builders.flickrexif.api.licences import chosen_licences
     from builders.flickrexif.search.plan import SearchPlan
     from builders.flickrexif.search.search import pilot, search
@@ -34,10 +46,8 @@ def search_step(options: argparse.Namespace) -> int:
     start, end = _day(options.start, "--from"), _day(options.end, "--to") + 86400
     if start >= end:
         raise UsageError(f"--from {options.start} lies after --to {options.end}")
-    if options.per_user_month < 1:
-        raise UsageError(f"--per-user-month {options.per_user_month}: give at least 1")
-    if options.photos is not None and options.photos < 1:
-        raise UsageError(f"--photos {options.photos}: give at least 1")
+    _require_at_least(1, options.per_user_month, "--per-user-month")
+    _require_at_least(1, options.photos, "--photos")
     if not options.empty_again_after >= 0:
         raise UsageError(f"--empty-again-after {options.empty_again_after}: give 0 seconds or more")
     plan = SearchPlan(
@@ -59,12 +69,11 @@ def search_step(options: argparse.Namespace) -> int:
             return _fill(options, state, make_client(state), plan)
     with State(options.state, create=True) as state:
         if options.dry_run:
+            forecast = pilot(state, make_client(state), plan, connections=options.connections)
+            calls = state.value("SELECT count(*) FROM calls")
+            print(forecast.to_text(options.calls_per_hour))
             print(
-                pilot(state, make_client(state), plan, connections=options.connections).to_text(options.calls_per_hour)
-            )
-            print(
-                f"{_calls(state):,} calls made so far; what they brought is in {options.state}, and the search goes on"
-                " from there"
+                f"{calls:,} calls made so far; their results are in {options.state}, and the search goes on from there"
             )
             return 0
         if options.photos is None:
@@ -91,10 +100,9 @@ def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan:
 
     from builders.flickrexif.search.fill_classes import fill
 
-    if options.per_class < 1:
-        raise UsageError(f"--per-class {options.per_class}: give at least 1")
+    _require_at_least(1, options.per_class, "--per-class")
     with tqdm(desc="fill", unit="answer", disable=None, bar_format="{desc}: {n_fmt} answers [{elapsed}]") as bar:
-        done = fill(
+        results = fill(
             state,
             client,
             plan,
@@ -105,33 +113,32 @@ def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan:
             dry_run=options.dry_run,
             tick=lambda: (bar.update(), None)[1],
         )
-    for one in done:
+    for result in results:
         print(
-            f"{one.attribute:<16} {one.name:<24} {one.before:>5} -> {one.after:>5} of {options.per_class},"
-            f" {one.asked:,} photos asked about; Flickr reports {one.reported:,} for these words"
+            f"{result.attribute:<16} {result.name:<24} {result.before:>5} -> {result.after:>5} of {options.per_class},"
+            f" {result.checked:,} photos asked about; Flickr reports {result.reported:,} for these words"
         )
-    if not done:
+    if not results:
         print(f"every class has {options.per_class} photos")
     return 0
 
 
-def _calls(state: State) -> int:
-    return state.value("SELECT count(*) FROM calls")
-
-
-def refresh_step(options: argparse.Namespace) -> int:
+def _refresh(options: argparse.Namespace) -> int:
     from builders.flickrexif.search.refresh import refresh
     from builders.flickrexif.store.store import State
 
     make_client = _client_maker(options)
     with State(options.state) as state:
-        done = refresh(state, make_client(state), older_than_days=options.older_than_days)
-    print(f"{done.asked} looked up: {done.gone} gone, {done.changed} with another licence; {done.failed} unanswered")
+        counts = refresh(state, make_client(state), older_than_days=options.older_than_days)
+    print(
+        f"{counts.checked} looked up: {counts.gone} gone, {counts.changed} with another licence; "
+        f"{counts.failed} unanswered"
+    )
     return 0
 
 
 def user_agent(contact: str | None) -> str:
-    """Who asks, and whom to write to.
+    """The header ``User-Agent``, with an address to write to.
 
     >>> user_agent("me@example.org").endswith("(FlickrExif data set builder; contact: me@example.org)")
     True
@@ -145,26 +152,26 @@ def user_agent(contact: str | None) -> str:
     return f"camtrace/{version} (FlickrExif data set builder{f'; contact: {contact}' if contact else ''})"
 
 
-def _client_maker(options: argparse.Namespace) -> Callable[[object], FlickrClient]:
-    """Checks everything that can be wrong before a state is made."""
-    from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR, CallBudget
+def _client_maker(options: argparse.Namespace) -> Callable[[State], FlickrClient]:
+    """A function that makes the client of a state. All options are checked here, before a state is created."""
+    from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR, CallBudget, budget_file
     from builders.flickrexif.api.client import Credentials, FlickrClient, checked_endpoint, is_this_machine
     from builders.flickrexif.api.clock import SystemClock
 
     credentials = Credentials.from_environment()
     url = checked_endpoint(options.api_url) if options.api_url else None
-    if not options.calls_per_hour >= 2:
-        raise UsageError(f"--calls-per-hour {options.calls_per_hour}: give at least 2")
+    _require_at_least(2, options.calls_per_hour, "--calls-per-hour")
     if options.calls_per_hour > FLICKR_CALLS_PER_HOUR and not (url and is_this_machine(url)):
         raise UsageError(f"--calls-per-hour {options.calls_per_hour}: Flickr allows {FLICKR_CALLS_PER_HOUR}")
     clock = SystemClock()
+    budget = CallBudget(budget_file(credentials.key), clock, options.calls_per_hour)
 
-    def make(state: object) -> FlickrClient:
+    def make(state: State) -> FlickrClient:
         return FlickrClient(
             credentials,
-            state,  # type: ignore[arg-type]
+            state.record_call,
             clock,
-            CallBudget(state, clock, options.calls_per_hour),  # type: ignore[arg-type]
+            budget,
             user_agent=user_agent(options.contact),
             url=url,
             attempts=options.attempts,
@@ -173,6 +180,11 @@ def _client_maker(options: argparse.Namespace) -> Callable[[object], FlickrClien
         )
 
     return make
+
+
+def _require_at_least(least: int, value: int | None, option: str) -> None:
+    if value is not None and value < least:
+        raise UsageError(f"{option} {value}: give at least {least}")
 
 
 def _day(text: str, option: str) -> int:
@@ -184,25 +196,13 @@ def _day(text: str, option: str) -> int:
     return int(day.timestamp())
 
 
-def main(argv: Sequence[str]) -> int:
-    """Parse and run one step. Returns the exit status."""
-    options = parser().parse_args(argv)
-    run: Step = options.run
-    return run(options)
-
-
-def parser() -> Parser:
-    """The options of every step."""
-    return steps_parser(__doc__, STEPS, _fetch_ranks)
-
-
 def _fetch(options: argparse.Namespace) -> int:
     from builders.flickrexif.fetch.fetch import fetch
     from builders.flickrexif.store.store import State
 
     with State(options.state) as state:
-        done = fetch(state, _fetch_plan(options))
-    print(done.to_text())
+        counts = fetch(state, _fetch_plan(options))
+    print(counts.to_text())
     return 0
 
 
@@ -219,10 +219,10 @@ def _import(options: argparse.Namespace) -> int:
     rows = open_table(options.hub, options.table, options.revision)
     origin = f"{options.hub}@{options.revision or 'main'}" if options.hub else options.table.name
     with State(options.state, create=True) as state:
-        done = import_rows(state, rows, seed=options.seed, origin=origin)
+        counts = import_rows(state, rows, seed=options.seed, origin=origin)
     print(
-        f"{done.added} photos added, {done.known} known before, {done.buried} taken down, {done.unusable} rows unusable"
-        "; 'refresh' looks up their licences, 'fetch' gets the files"
+        f"{counts.added} photos added, {counts.known} known before, {counts.taken_down} taken down, "
+        f"{counts.unusable} rows unusable; 'refresh' looks up their licences, 'fetch' gets the files"
     )
     return 0
 
@@ -272,7 +272,7 @@ def _load(options: argparse.Namespace) -> int:
     from builders.flickrexif.store.store import State
 
     with State(options.state, create=True) as state:
-        done = load_local_copy(
+        copy = load_local_copy(
             options.source,
             state,
             options.output,
@@ -281,11 +281,11 @@ def _load(options: argparse.Namespace) -> int:
             revision=options.revision,
         )
     print(
-        f"{options.output}: {done.fetched.fetched} photos fetched, {done.loaded} in the data set"
-        + f" ({done.unpinned} of them unpinned: their hash was never published)" * bool(done.unpinned)
-        + f", {done.buried} taken down, {done.missing} not to be had"
+        f"{options.output}: {copy.fetched.fetched} photos fetched, {copy.loaded} in the data set"
+        + f" ({copy.unpinned} of them unpinned: their hash was never published)" * bool(copy.unpinned)
+        + f", {copy.taken_down} taken down, {copy.missing} not to be had"
     )
-    return 0 if done.loaded else 1
+    return 0 if copy.loaded else 1
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -304,12 +304,12 @@ def _forget(options: argparse.Namespace) -> int:
     if not options.photo and not options.owner:
         raise UsageError("say whom to forget: --owner NSID or --photo ID")
     with State(options.state, create=True) as state:
-        done = forget(state, photos=options.photo, owners=options.owner)
+        removed = forget(state, photos=options.photo, owners=options.owner)
     print(
-        f"{done.photos} photos and {done.files} files removed; tombstones keep them out. "
+        f"{removed.photos} photos and {removed.files} files removed; tombstones keep them out. "
         "Data sets built before still hold them: build again and publish that"
     )
-    if not done.overwritten:
+    if not removed.overwritten:
         print(f"another process has {options.state} open: run 'forget' again after it, to write the state anew")
     return 0
 
@@ -318,8 +318,7 @@ def _status(options: argparse.Namespace) -> int:
     from builders.flickrexif.search.status import status_text
     from builders.flickrexif.store.store import State
 
-    if options.calls_per_hour is not None and options.calls_per_hour < 2:
-        raise UsageError(f"--calls-per-hour {options.calls_per_hour}: give at least 2")
+    _require_at_least(2, options.calls_per_hour, "--calls-per-hour")
     with State(options.state) as state:
         print(status_text(state, options.calls_per_hour))
     return 0
@@ -344,8 +343,8 @@ def _fetch_plan(options: argparse.Namespace) -> FetchPlan:
 
 
 STEPS: dict[str, Step] = {
-    "search": search_step,
-    "refresh": refresh_step,
+    "search": _search,
+    "refresh": _refresh,
     "fetch": _fetch,
     "import": _import,
     "build": _build,

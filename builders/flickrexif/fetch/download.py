@@ -1,7 +1,7 @@
-"""One URL of a photo -> its bytes in a file, exactly as served, or the reason why not.
+"""Download one photo from its address into a file, byte for byte, or give the reason why there is none.
 
-A ``DownloadFailure`` says whether trying again can help. Nothing of a server is trusted: addresses, redirects, types
-and sizes are checked, the body is streamed to disk, and a "photo unavailable" picture is not taken for the photo.
+A ``DownloadFailure`` says whether trying again can help. Servers are not trusted: addresses, redirects, types and sizes
+are checked, the body is streamed to disk, and a "photo unavailable" picture is not accepted as the photo.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from builders.untrusted import PHOTO_PACE, AddressRefused, GuardedTransport, Pac
 _BOX_LIMIT = 10_000
 
 
-def ends_whole(path: Path, suffix: str) -> bool:
-    """Whether a file goes on to the end that its format asks for. Nothing is decoded.
+def is_complete_file(path: Path, suffix: str) -> bool:
+    """Whether a file has the end that its format requires. Nothing is decoded.
 
-    JPEG: an end-of-image marker after the first scan begins (what cameras add after it does not matter). PNG: ``IEND``.
-    GIF: its trailer. WebP and HEIC: as long as they say. TIFF has no end, and passes.
+    JPEG: an end-of-image marker after the start of the first scan (bytes after it do not matter). PNG: ``IEND``. GIF:
+    its trailer. WebP and HEIC: the length in their headers. TIFF has no end marker; every TIFF file passes.
 
     Args:
         path: the file, not empty.
@@ -51,7 +51,7 @@ def ends_whole(path: Path, suffix: str) -> bool:
 
 
 def _jpeg_ends(data: mmap.mmap) -> bool:
-    """Segments are stepped over by their lengths, so that the end of a thumbnail in one is not taken for the end."""
+    """Segments are skipped by their lengths, so that the end marker of a thumbnail inside one does not count."""
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
@@ -67,7 +67,7 @@ def _jpeg_ends(data: mmap.mmap) -> bool:
 
 
 def _boxes_end(data: mmap.mmap) -> bool:
-    """Whether the boxes of an ISO file fill it to its end."""
+    """Whether the boxes of an ISO base media file fill it to its end."""
     at = 0
     for _ in range(_BOX_LIMIT):
         if at + 8 > len(data):
@@ -89,7 +89,7 @@ DEFAULT_MAX_BYTES = 200 * 2**20
 """Flickr takes photos of up to 200 MB."""
 
 _PLACEHOLDER = re.compile(r"photo[_-]?unavailable|image[_-]?unavailable|/unavailable[._/]", re.IGNORECASE)
-"""Paths of the pictures that Flickr shows instead of a photo that is gone."""
+"""Paths of the pictures that Flickr serves instead of a photo that is gone."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -104,7 +104,7 @@ _SUFFIXES: tuple[tuple[bytes, int, str, str], ...] = (
     (b"WEBP", 8, ".webp", "image/webp"),
     (b"ftyp", 4, ".heic", "image/heic"),
 )
-"""(magic bytes, where they stand, suffix, media type)."""
+"""(magic bytes, their offset, suffix, media type)."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ class Downloaded:
     suffix: str
     """By its content."""
     url: str
-    """Where it came from in the end."""
+    """Its address after redirects."""
 
 
 class DownloadFailure(PhotoError):
-    """Why there is no file."""
+    """A download that gave no file. ``permanent``: trying again cannot help."""
 
     def __init__(self, error_class: str, reason: str, *, permanent: bool, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
@@ -136,10 +136,10 @@ def photo_client(
     connections: int = 2,
     ssl_context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
-    """An HTTP client for photos: no cookies, no proxies, no redirects of its own, bytes as they are.
+    """An HTTP client for photos: no cookies, no proxies, no automatic redirects, bytes as they are.
 
-    Give each worker a client of its own: a pool looks at all of its connections at every request. They may share the
-    ``ssl_context``, which is slow to make.
+    Give each worker its own client: a connection pool examines all of its connections at every request. Clients may
+    share the ``ssl_context``, which is slow to make.
     """
     return httpx.AsyncClient(
         transport=GuardedTransport(connections=connections, allow_loopback=allow_loopback, ssl_context=ssl_context),
@@ -159,7 +159,15 @@ async def download(
     allow_loopback: bool = False,
     pace: Pace = PHOTO_PACE,
 ) -> Downloaded:
-    """Fetch ``url`` into the file ``target`` (which a failure may leave in part: it is for temporary names).
+    """Fetch a photo into a file.
+
+    Args:
+        client: of ``photo_client``.
+        url: address of the photo.
+        target: a temporary name, since a failure may leave a part of the file.
+        max_bytes: the largest file.
+        allow_loopback: for tests: this machine may be the server.
+        pace: lowest rate that is accepted.
 
     Raises:
         DownloadFailure: there is no photo at that address, or not now.
@@ -257,7 +265,7 @@ async def _save(response: httpx.Response, target: Path, url: str, max_bytes: int
         raise DownloadFailure("short", "an empty file", permanent=False)
     for magic, at, suffix, media_type in _SUFFIXES:
         if head[at : at + len(magic)] == magic:
-            if not declared and not ends_whole(target, suffix):
+            if not declared and not is_complete_file(target, suffix):
                 raise DownloadFailure("short", f"{size} bytes arrived, and the picture goes on", permanent=False)
             return Downloaded(digest.hexdigest(), size, media_type, suffix, url)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):  # an error page under an image's name passes

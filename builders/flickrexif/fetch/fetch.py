@@ -1,7 +1,7 @@
-"""Fetch photos into a state: each either in its place with its hash or a recorded failure.
+"""Fetch photos into a state: each becomes a file with its hash or a recorded failure.
 
-Files lie at ``files/<id % 100>/<id // 100 % 100>/<id>_<size>.<suffix>``. A file is renamed into place before its row
-is written, so a row always has its file; a killed run fetches at most the files it had in hand again.
+Files are stored at ``files/<id % 100>/<id // 100 % 100>/<id>_<size>.<suffix>``. A file is moved to its path before its
+row is written, so a row always has its file. After a kill, only the files that were still arriving are fetched again.
 """
 
 from __future__ import annotations
@@ -14,41 +14,45 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from builders.errors import disk_error
-from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FileRow, Wanted, choose, fetch_into
+from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FetchRequest, FileRow, choose, fetch_into
 from builders.flickrexif.store.store import FILES, State
-from builders.flickrexif.store.tombstones import bury
+from builders.flickrexif.store.tombstones import remove_taken_down
 
 PLACEHOLDER_OWNERS = 3
-"""The same bytes under photos of so many owners are no photo of theirs: a placeholder that we do not know by name."""
+"""The same bytes for photos of so many owners are a placeholder picture of the server, whatever its name."""
 
 
 def fetch(state: State, plan: FetchPlan) -> FetchCounts:
     """Fetch every selected photo that has neither a file nor a recorded failure.
 
+    Args:
+        state: of the collection.
+        plan: how to fetch.
+
     Raises:
-        UsageError: another fetch runs on this state.
-        DiskError: the disk is full or cannot be written to; what was fetched is kept.
+        UsageError: another fetch is running on this state.
+        DiskError: the disk is full or cannot be written to; fetched files stay.
     """
-    with state.only_one("fetch"):
-        bury(state)
+    with state.exclusive("fetch"):
+        remove_taken_down(state)
         incoming = state.path_of(f"{FILES}/.incoming")
         incoming.mkdir(parents=True, exist_ok=True)
         for leftover in incoming.iterdir():
             leftover.unlink()
         spent: dict[int, frozenset[str]] = {}
         if plan.retry_failed:
-            again = worth_another_try(state, plan.sizes)
+            again = retryable_photos(state, plan.sizes)
             with state.transaction() as db:
                 db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in again])
             spent = {id: sizes for id, sizes in again.items() if sizes}
         try:
-            return fetch_into(_IntoState(state, plan, spent, incoming), plan)
+            return fetch_into(_StateTarget(state, plan, spent, incoming), plan)
         except OSError as error:
             raise disk_error(error, state.folder, kept="what was fetched is kept") from None
 
 
-class _IntoState:
-    """A ``Keeper``."""
+class _StateTarget:
+    """A ``FetchTarget`` that stores files and rows in a state."""
 
     def __init__(self, state: State, plan: FetchPlan, spent: Mapping[int, frozenset[str]], incoming: Path) -> None:
         self.counts = FetchCounts()
@@ -56,54 +60,47 @@ class _IntoState:
         self._state, self._plan, self._spent, self._incoming = state, plan, spent, incoming
 
     def total(self) -> int:
-        waiting: int = self._state.value(f"SELECT count(*) FROM photos WHERE {_WANTED}")
-        return waiting if self._plan.limit is None else min(waiting, self._plan.limit)
+        pending: int = self._state.value(
+            "SELECT count(*) FROM photos WHERE selected = 1 AND id NOT IN (SELECT photo_id FROM files)"
+        )
+        return pending if self._plan.limit is None else min(pending, self._plan.limit)
 
-    def wanted(self) -> Iterator[Wanted]:
-        return itertools.islice(all_wanted(self._state, self._plan.sizes, self._spent), self._plan.limit)
+    def requests(self) -> Iterator[FetchRequest]:
+        return itertools.islice(pending_requests(self._state, self._plan.sizes, self._spent), self._plan.limit)
 
     def temporary(self, name: str) -> Path:
         return self._incoming / name
 
-    async def keep(self, row: FileRow, file: Path | None) -> None:
+    async def save(self, row: FileRow, file: Path | None) -> None:
         if file is not None and row.path is not None:
-            place = self._state.path_of(row.path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
+            target = self._state.path_of(row.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
         with self._state.transaction() as db:
             insert_rows(db, [row])
-        count_row(self.counts, row)
+        self.counts.add(row)
         if row.sha256 is not None:
             refuse_placeholders(self._state, [row.sha256], self.counts)
 
 
-def count_row(counts: FetchCounts, row: FileRow) -> None:
-    """Add what became of one photo."""
-    if row.status == "ok":
-        counts.fetched += 1
-        counts.bytes += row.bytes or 0
-    else:
-        counts.failures[row.error_class or ""] += 1
-
-
 def insert_rows(db: sqlite3.Connection, rows: Sequence[FileRow]) -> None:
-    """Record what became of photos, in place of what was recorded."""
+    """Insert rows of the table ``files``; they replace earlier rows of the same photos."""
     db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def refuse_placeholders(state: State, hashes: Sequence[str], counts: FetchCounts) -> None:
-    """Delete files whose bytes came for photos of several owners, and record why.
+    """Delete files whose bytes were served for photos of several owners, and record why.
 
     Args:
         state: of the run.
-        hashes: SHA-256 of the files to look at.
-        counts: what was counted as fetched is counted as a failure instead.
+        hashes: SHA-256 of the files to check.
+        counts: deleted files are counted as failures instead of as fetched.
     """
     for sha256 in hashes:
-        alike = state.value(
+        owners = state.value(
             "SELECT count(DISTINCT owner) FROM files JOIN photos ON id = photo_id WHERE sha256 = ?", sha256
         )
-        if alike < PLACEHOLDER_OWNERS:
+        if owners < PLACEHOLDER_OWNERS:
             continue
         for photo_id, path in state.rows("SELECT photo_id, path FROM files WHERE sha256 = ? AND status = 'ok'", sha256):
             state.path_of(path).unlink(missing_ok=True)
@@ -117,22 +114,21 @@ def refuse_placeholders(state: State, hashes: Sequence[str], counts: FetchCounts
             counts.failures["unavailable"] += 1
 
 
-_WANTED = "selected = 1 AND id NOT IN (SELECT photo_id FROM files)"
-_PORTION = 500
+_ROWS_PER_QUERY = 500
 
 
-def all_wanted(state: State, sizes: Sequence[str], again: Mapping[int, frozenset[str]]) -> Iterator[Wanted]:
-    """Photos to fetch, by id, read in portions so that memory does not grow with their number.
+def pending_requests(state: State, sizes: Sequence[str], again: Mapping[int, frozenset[str]]) -> Iterator[FetchRequest]:
+    """Requests for all photos to fetch, by id; read in chunks, so that memory does not grow with their number.
 
     Args:
         state: of the run.
         sizes: in order of preference.
-        again: photos that are wanted although something is recorded of them, with the sizes that are spent.
+        again: photos to fetch although they have a recorded failure, with the sizes not to try again.
     """
     last = 0
     while rows := state.rows(
         "SELECT id, urls, expected_sha256, photo_id FROM photos LEFT JOIN files ON id = photo_id"
-        f" WHERE selected = 1 AND (photo_id IS NULL OR status != 'ok') AND id > ? ORDER BY id LIMIT {_PORTION}",
+        f" WHERE selected = 1 AND (photo_id IS NULL OR status != 'ok') AND id > ? ORDER BY id LIMIT {_ROWS_PER_QUERY}",
         last,
     ):
         last = rows[-1][0]
@@ -141,11 +137,11 @@ def all_wanted(state: State, sizes: Sequence[str], again: Mapping[int, frozenset
                 yield choose(id, json.loads(urls), sizes, again.get(id, frozenset()), expected)
 
 
-def worth_another_try(state: State, sizes: Sequence[str]) -> dict[int, frozenset[str]]:
-    """Photos whose failure may pass, and those that failed for good if a size is wanted that they were not of.
+def retryable_photos(state: State, sizes: Sequence[str]) -> dict[int, frozenset[str]]:
+    """Photos to try again: their failure may pass, or one of ``sizes`` has not been tried.
 
     Returns:
-        By id, the sizes that are spent.
+        The sizes not to try again, by photo id.
     """
     rows = state.rows(
         "SELECT photo_id, f.size, urls FROM files f JOIN photos ON id = photo_id"
@@ -157,5 +153,5 @@ def worth_another_try(state: State, sizes: Sequence[str]) -> dict[int, frozenset
         for row in rows
         if choose(row[0], json.loads(row[2]), sizes, spent[row[0]], None).url is not None
     }
-    passing = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE status = 'failed'")]
-    return {**dict.fromkeys(passing, frozenset()), **again}
+    transient = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE status = 'failed'")]
+    return {**dict.fromkeys(transient, frozenset()), **again}

@@ -1,6 +1,6 @@
-"""Photos over the network: many at once, byte-exact, each either a file with its hash or a failure with its reason.
+"""Fetch photos over the network, many at once, byte-exact: each is a file with its hash or a failure with its reason.
 
-Knows no state and no ranks: a ``FetchTarget`` says what is wanted and keeps what came.
+This module knows neither states nor ranks: a ``FetchTarget`` lists the requests and stores the results.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from builders.flickrexif.fetch.download import DEFAULT_MAX_BYTES, DownloadFailur
 from builders.flickrexif.store.store import file_path
 from builders.untrusted import PHOTO_PACE, Pace
 
-_LONGEST_WAIT_S = 300.0
+_MAX_WAIT_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,28 @@ class FetchPlan:
     """How to fetch."""
 
     sizes: tuple[str, ...] = ("o",)
-    """Sizes in order of preference; the first that a photo has is fetched. ``any`` takes whatever address there is."""
+    """Sizes in order of preference; the first that a photo has is fetched. ``any`` takes the first address."""
     user_agent: str = "camtrace"
     connections: int = 16
+    """Files at once."""
     per_host: int = 8
+    """Files at once from one host."""
     max_bytes: int = DEFAULT_MAX_BYTES
+    """Of one file."""
     timeout_s: float = 60.0
     """Between two bytes."""
     pace: Pace = PHOTO_PACE
+    """Lowest rate that is accepted."""
     attempts: int = 4
+    """How often one file is tried."""
     first_wait_s: float = 1.0
+    """The first backoff; each further one may be twice as long."""
     retry_failed: bool = False
+    """Also fetch photos whose failure may pass, and those that have a size that was not tried."""
     allow_loopback: bool = False
+    """For tests: this machine may be the server."""
     limit: int | None = None
+    """Most files of one run."""
 
     def __post_init__(self) -> None:
         for size in self.sizes:
@@ -58,15 +67,23 @@ class FetchPlan:
 
 @dataclass
 class FetchCounts:
-    """What one run of fetch did."""
+    """Counts of one run of fetch."""
 
     fetched: int = 0
     bytes: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     """By class of error."""
 
+    def add(self, row: FileRow) -> None:
+        """Count the result of one photo."""
+        if row.status == "ok":
+            self.fetched += 1
+            self.bytes += row.bytes or 0
+        else:
+            self.failures[row.error_class or ""] += 1
+
     def to_text(self) -> str:
-        """For people."""
+        """One line for people."""
         why = ", ".join(f"{name} {count}" for name, count in self.failures.most_common())
         return (
             f"{self.fetched} photos fetched ({self.bytes / 1e6:.1f} MB), {sum(self.failures.values())} failed"
@@ -74,20 +91,20 @@ class FetchCounts:
         )
 
 
-class Wanted(NamedTuple):
-    """One photo, and where it is to be had."""
+class FetchRequest(NamedTuple):
+    """One photo to fetch, and its address."""
 
     id: int
     size: str | None
-    """None: Flickr offers none of the sizes that are wanted."""
+    """None: Flickr offers none of the requested sizes."""
     url: str | None
     expected_sha256: str | None
     spent: tuple[str, ...] = ()
-    """Sizes that have failed for good before."""
+    """Sizes whose download has failed permanently."""
 
 
 class FileRow(NamedTuple):
-    """What became of one photo: a row of the table ``files``."""
+    """Result of one photo: a row of the table ``files``."""
 
     photo_id: int
     size: str | None
@@ -104,74 +121,78 @@ class FileRow(NamedTuple):
 
 
 class FetchTarget(Protocol):
-    """Says what is wanted and keeps what came."""
+    """Lists what to fetch and stores the results."""
 
     counts: FetchCounts
     clock: Clock
 
     def total(self) -> int:
-        """Photos that are wanted, for the bar."""
+        """Number of requests, for the progress bar."""
         ...
 
-    def wanted(self) -> Iterator[Wanted]:
-        """They, each once; asked for only as fast as they are fetched."""
+    def requests(self) -> Iterator[FetchRequest]:
+        """The requests, each once; read only as fast as files are fetched."""
         ...
 
     def temporary(self, name: str) -> Path:
-        """Where a file of this name may be while it arrives."""
+        """Path of a file of this name while it arrives."""
         ...
 
-    async def keep(self, row: FileRow, file: Path | None) -> None:
-        """Put a file in the place that its row names, then the row; a failure has no file."""
+    async def save(self, row: FileRow, file: Path | None) -> None:
+        """Move a file to the path in its row, then store the row. A failure has no file."""
         ...
 
 
-def fetch_into(keeper: FetchTarget, plan: FetchPlan) -> FetchCounts:
-    """Fetch everything that is wanted.
+def fetch_into(target: FetchTarget, plan: FetchPlan) -> FetchCounts:
+    """Fetch all requests of a target.
+
+    Args:
+        target: lists the requests and stores the results.
+        plan: how to fetch.
 
     Raises:
-        OSError: the disk is full or cannot be written to; what was kept is kept.
+        OSError: the disk is full or cannot be written to; stored results stay.
     """
-    asyncio.run(_Fetch(keeper, plan).run())
-    return keeper.counts
+    asyncio.run(_Fetch(target, plan).run())
+    return target.counts
 
 
 def choose(
     id: int, urls: Mapping[str, Any], sizes: Sequence[str], spent: frozenset[str], expected: str | None
-) -> Wanted:
-    """Which file of a photo to fetch.
+) -> FetchRequest:
+    """Choose which file of a photo to fetch.
 
     Args:
         id: of the photo.
         urls: address, width and height by size.
-        sizes: that are wanted, best first; ``any`` takes the first that is there.
+        sizes: in order of preference; ``any`` takes the first that the photo has.
         spent: sizes not to try again.
-        expected: SHA-256 that was published.
+        expected: published SHA-256.
 
     >>> choose(7, {"l": ["https://a.net/7_l.jpg", 1, 1]}, ("o", "any"), frozenset(), None)[:3]
     (7, 'l', 'https://a.net/7_l.jpg')
     """
-    there = {size: entry for size, entry in urls.items() if size not in spent}
+    available = {size: entry for size, entry in urls.items() if size not in spent}
     for size in sizes:
-        found = next(iter(there), None) if size == "any" else size
-        if found is not None and found in there:
-            return Wanted(id, found, there[found][0], expected, tuple(sorted(spent)))
-    return Wanted(id, None, None, expected, tuple(sorted(spent)))
+        chosen = next(iter(available), None) if size == "any" else size
+        if chosen is not None and chosen in available:
+            return FetchRequest(id, chosen, available[chosen][0], expected, tuple(sorted(spent)))
+    return FetchRequest(id, None, None, expected, tuple(sorted(spent)))
 
 
 class _Fetch:
-    """One run: a producer that reads what is wanted as it is needed, a bounded queue, and workers."""
+    """One run: a producer that reads requests as they are needed, a bounded queue, and workers."""
 
-    def __init__(self, keeper: FetchTarget, plan: FetchPlan) -> None:
-        self._keeper, self._plan = keeper, plan
+    def __init__(self, target: FetchTarget, plan: FetchPlan) -> None:
+        self._target, self._plan = target, plan
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._pauses: dict[str, float] = {}
         self._serial = itertools.count()
         self._ssl_context = httpx.create_ssl_context(trust_env=False)
 
     async def run(self) -> None:
-        queue: asyncio.Queue[Wanted | None] = asyncio.Queue(maxsize=4 * self._plan.connections)
-        with tqdm(total=self._keeper.total(), desc="fetch", unit="photo", disable=None) as bar:
+        queue: asyncio.Queue[FetchRequest | None] = asyncio.Queue(maxsize=4 * self._plan.connections)
+        with tqdm(total=self._target.total(), desc="fetch", unit="photo", disable=None) as bar:
             workers = [asyncio.create_task(self._work(queue, bar)) for _ in range(self._plan.connections)]
             feeder = asyncio.create_task(self._feed(queue))
             try:
@@ -181,48 +202,50 @@ class _Fetch:
                     task.cancel()
                 await asyncio.gather(feeder, *workers, return_exceptions=True)
 
-    async def _feed(self, queue: asyncio.Queue[Wanted | None]) -> None:
-        for wanted in self._keeper.wanted():
-            await queue.put(wanted)
+    async def _feed(self, queue: asyncio.Queue[FetchRequest | None]) -> None:
+        for request in self._target.requests():
+            await queue.put(request)
         for _ in range(self._plan.connections):
             await queue.put(None)
 
-    async def _work(self, queue: asyncio.Queue[Wanted | None], bar: tqdm[NoReturn]) -> None:
+    async def _work(self, queue: asyncio.Queue[FetchRequest | None], bar: tqdm[NoReturn]) -> None:
         async with photo_client(
             user_agent=self._plan.user_agent,
             timeout_s=self._plan.timeout_s,
             allow_loopback=self._plan.allow_loopback,
             ssl_context=self._ssl_context,
         ) as client:
-            while (wanted := await queue.get()) is not None:
-                await self._one(wanted, client)
+            while (request := await queue.get()) is not None:
+                await self._fetch(request, client)
                 bar.update()
-                bar.set_postfix_str(f"{sum(self._keeper.counts.failures.values())} failed", refresh=False)
+                bar.set_postfix_str(f"{sum(self._target.counts.failures.values())} failed", refresh=False)
 
-    async def _one(self, wanted: Wanted, client: httpx.AsyncClient) -> None:
-        if wanted.url is None or wanted.size is None:
+    async def _fetch(self, request: FetchRequest, client: httpx.AsyncClient) -> None:
+        if request.url is None or request.size is None:
             error = DownloadFailure("no such size", f"Flickr offers no {' or '.join(self._plan.sizes)}", permanent=True)
-            await self._lost(wanted, error, 0)
+            await self._fail(request, error, 0)
             return
         for attempt in range(1, self._plan.attempts + 1):
             try:
-                await self._attempt(wanted, wanted.size, wanted.url, client, attempt)
+                await self._attempt(request, request.size, request.url, client, attempt)
                 return
             except DownloadFailure as failure:
                 if failure.permanent or attempt == self._plan.attempts:
-                    await self._lost(wanted, failure, attempt)
+                    await self._fail(request, failure, attempt)
                     return
-                await self._wait(wanted.url, attempt, failure.retry_after_s)
+                await self._wait(request.url, attempt, failure.retry_after_s)
 
-    async def _attempt(self, wanted: Wanted, size: str, url: str, client: httpx.AsyncClient, attempt: int) -> None:
+    async def _attempt(
+        self, request: FetchRequest, size: str, url: str, client: httpx.AsyncClient, attempt: int
+    ) -> None:
         host = urlsplit(url).netloc
         gate = self._hosts.setdefault(host, asyncio.Semaphore(self._plan.per_host))
-        temporary = self._keeper.temporary(f"{wanted.id}.{os.getpid()}.{next(self._serial)}")
+        temporary = self._target.temporary(f"{request.id}.{os.getpid()}.{next(self._serial)}")
         try:
             async with gate:
                 while (pause := self._pauses.get(host, 0.0) - asyncio.get_running_loop().time()) > 0:
                     await asyncio.sleep(pause)
-                got = await download(
+                downloaded = await download(
                     client,
                     url,
                     temporary,
@@ -230,31 +253,31 @@ class _Fetch:
                     allow_loopback=self._plan.allow_loopback,
                     pace=self._plan.pace,
                 )
-            if wanted.expected_sha256 not in (None, got.sha256):
+            if request.expected_sha256 not in (None, downloaded.sha256):
                 raise DownloadFailure("changed", "the bytes are not those that were published", permanent=True)
-            path = file_path(wanted.id, size, got.suffix)
+            path = file_path(request.id, size, downloaded.suffix)
             row = FileRow(
-                wanted.id, size, url, "ok", path, got.sha256, got.bytes, got.content_type, attempt,
-                None, None, self._keeper.clock.now(),
+                request.id, size, url, "ok", path, downloaded.sha256, downloaded.bytes, downloaded.content_type,
+                attempt, None, None, self._target.clock.now(),
             )  # fmt: skip
-            await self._keeper.keep(row, temporary)
+            await self._target.save(row, temporary)
         finally:
             temporary.unlink(missing_ok=True)
 
     async def _wait(self, url: str, attempt: int, retry_after_s: float | None) -> None:
-        if retry_after_s is not None:  # said to us all, not to this request
+        if retry_after_s is not None:  # it holds for the host, not for this request alone
             host, until = urlsplit(url).netloc, asyncio.get_running_loop().time() + retry_after_s
             self._pauses[host] = max(self._pauses.get(host, 0.0), until)
             return
-        longest = min(_LONGEST_WAIT_S, self._plan.first_wait_s * 2 ** (attempt - 1))
-        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+        backoff = min(_MAX_WAIT_S, self._plan.first_wait_s * 2 ** (attempt - 1))
+        await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
 
-    async def _lost(self, wanted: Wanted, failure: DownloadFailure, attempts: int) -> None:
-        """A failed row's size lists what is spent: the sizes that have failed for good."""
+    async def _fail(self, request: FetchRequest, failure: DownloadFailure, attempts: int) -> None:
+        """Store a failure; its column ``size`` lists the sizes that have failed permanently."""
         status = "gone" if failure.permanent else "failed"
-        size = ",".join(sorted({*wanted.spent, *([wanted.size] if wanted.size else ())})) or None
+        size = ",".join(sorted({*request.spent, *([request.size] if request.size else ())})) or None
         row = FileRow(
-            wanted.id, size, wanted.url, status, None, None, None, None, attempts,
-            failure.error_class, str(failure)[:500], self._keeper.clock.now(),
+            request.id, size, request.url, status, None, None, None, None, attempts,
+            failure.error_class, str(failure)[:500], self._target.clock.now(),
         )  # fmt: skip
-        await self._keeper.keep(row, None)
+        await self._target.save(row, None)

@@ -1,4 +1,4 @@
-"""Ask Flickr for the Exif of each photo that the cap kept: one call per photo, each answer kept as it comes."""
+"""Request the Exif of each selected photo from Flickr: one call per photo, each response stored when it arrives."""
 
 from __future__ import annotations
 
@@ -7,52 +7,57 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from builders.flickrexif.api.client import FlickrClient, FlickrRefusal, FlickrUnavailable
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.store.store import State
 
 MAX_FAILURES_IN_A_ROW = 5
-"""So many photos without any answer end the run: the service is down, not the photo."""
+"""So many photos without a response end the run: the service is down."""
 
 _FINAL = {1: "gone", 2: "hidden"}
-"""Flickr's codes of getExif: photo not found, permission denied."""
+"""Final status by Flickr's code of getExif: photo not found, permission denied."""
 
-TO_ASK = "selected = 1 AND (exif_status IS NULL OR exif_status = 'failed')"
-"""Photos whose own call has yet to be made, or has to be made again."""
-
-
-def ask_month(state: State, client: FlickrClient, month: str, connections: int, tick: Callable[[], None]) -> None:
-    """Ask for every photo of a month whose Exif is not known, ``connections`` at once; ``tick`` is called in between.
-
-    Raises:
-        FlickrUnavailable: the service is down; the answers so far are kept.
-    """
-    waiting = [row[0] for row in state.rows(f"SELECT id FROM photos WHERE month = ? AND {TO_ASK} ORDER BY id", month)]
-    ask_photos(state, client, waiting, connections, tick)
+EXIF_PENDING = "selected = 1 AND (exif_status IS NULL OR exif_status = 'failed')"
+"""SQL condition of photos whose call has not been made, or has to be made again."""
 
 
-def ask_photos(
+def request_exif_of_month(
+    state: State, client: FlickrClient, month: str, connections: int, tick: Callable[[], None]
+) -> None:
+    """``request_exif`` for every photo of a month whose Exif is not known."""
+    rows = state.rows(f"SELECT id FROM photos WHERE month = ? AND {EXIF_PENDING} ORDER BY id", month)
+    request_exif(state, client, [row[0] for row in rows], connections, tick)
+
+
+def request_exif(
     state: State, client: FlickrClient, ids: Iterable[int], connections: int, tick: Callable[[], None]
 ) -> None:
-    """Ask for the Exif of photos in their order, ``connections`` at once; ``tick`` is called in between.
+    """Request and store the Exif of photos, in their order.
+
+    Args:
+        state: stores the responses.
+        client: makes the calls.
+        ids: of the photos.
+        connections: calls in parallel.
+        tick: called after every response.
 
     Raises:
-        FlickrUnavailable: the service is down; the answers so far are kept.
+        FlickrUnavailable: the service is down; the responses so far are stored.
     """
     waiting = deque(ids)
-    in_a_row = 0
+    failures_in_a_row = 0
     pool = ThreadPoolExecutor(max(1, connections))
     running: dict[Future[bool], int] = {}
     try:
         while waiting or running:
             while waiting and len(running) < connections:
                 id = waiting.popleft()
-                running[pool.submit(ask_exif, state, client, id)] = id
+                running[pool.submit(request_photo_exif, state, client, id)] = id
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 running.pop(future)
-                in_a_row = 0 if future.result() else in_a_row + 1
-                if in_a_row >= MAX_FAILURES_IN_A_ROW:
-                    raise FlickrUnavailable("photos.getExif without an answer", in_a_row)
+                failures_in_a_row = 0 if future.result() else failures_in_a_row + 1
+                if failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+                    raise FlickrUnavailable("photos.getExif without an answer", failures_in_a_row)
             tick()
     except BaseException:
         client.stop()
@@ -61,11 +66,11 @@ def ask_photos(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def ask_exif(state: State, client: FlickrClient, id: int) -> bool:
-    """Ask for one photo's Exif and keep the answer; False if there was none."""
+def request_photo_exif(state: State, client: FlickrClient, id: int) -> bool:
+    """Request and store the Exif of one photo; False if there was no response."""
     entries, status, error = {}, "ok", None
     try:
-        entries = entries_from_answer(client.call("photos.getExif", "photo", expect="photo", photo_id=id))
+        entries = entries_from_response(client.call("photos.getExif", "photo", expect="photo", photo_id=id))
         status = "ok" if entries else "empty"
     except FlickrRefusal as refusal:
         status, error = _FINAL.get(refusal.code, "refused"), str(refusal)

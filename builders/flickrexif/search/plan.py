@@ -1,4 +1,4 @@
-"""What a search is to find, and how every kind of search begins."""
+"""What to search for (plan, slices of upload time), and the beginning that all kinds of search share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from builders.flickrexif.api.licences import check_with_flickr
 from builders.flickrexif.store.store import State
 
 MAX_RESULTS = 4000
-"""No result past this one is asked for."""
+"""The last result of a search that is requested."""
 
 SPLIT_ABOVE = 3000
-"""A slice that reports more results is cut: totals are estimates, and the distance to MAX_RESULTS is the margin."""
+"""A slice that reports more results is split. Totals are estimates; the difference to MAX_RESULTS is the margin."""
 
-FLOOR_S = 300
-"""Slices are not halved below five minutes."""
+MIN_SLICE_S = 300
+"""Shortest slice: slices are not halved below five minutes."""
 
 PER_PAGE = 500
 """Flickr's largest page."""
@@ -40,40 +40,47 @@ class Slice:
 
 
 def split(piece: Slice, total: int) -> list[Slice]:
-    """Two halves in time; at the floor, one slice per licence; nothing where neither is possible.
+    """Split a slice into two halves in time, or, if it is too short, into one slice per licence.
+
+    Args:
+        piece: the slice.
+        total: results that Flickr reported for it.
+
+    Returns:
+        The parts; empty if the slice is short and has one licence.
 
     >>> [(s.start, s.end) for s in split(Slice("2020-01", 0, 700, (4, 5)), 9000)]
     [(0, 350), (350, 700)]
     >>> [s.licences for s in split(Slice("2020-01", 0, 350, (4, 5)), 9000)]
     [(4,), (5,)]
     """
-    if piece.end - piece.start >= 2 * FLOOR_S:
+    if piece.end - piece.start >= 2 * MIN_SLICE_S:
         middle = (piece.start + piece.end) // 2
         spans = ((piece.start, middle), (middle, piece.end))
         return [replace(piece, start=start, end=end, estimate=total / 2) for start, end in spans]
     if len(piece.licences) > 1:
-        return [replace(piece, licences=(one,), estimate=total / len(piece.licences)) for one in piece.licences]
+        return [replace(piece, licences=(id,), estimate=total / len(piece.licences)) for id in piece.licences]
     return []
 
 
 def months(start: int, end: int) -> list[tuple[str, int, int]]:
-    """[start, end) cut where a month begins, UTC: (YYYY-MM, start, end) each.
+    """The months (UTC) of [start, end), cut at its ends: (YYYY-MM, start, end) each.
 
     >>> months(0, 31 * 86400 + 1)
     [('1970-01', 0, 2678400), ('1970-02', 2678400, 2678401)]
     """
-    found = []
+    parts = []
     while start < end:
         at = datetime.datetime.fromtimestamp(start, datetime.timezone.utc)
         after = at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1, day=1, hour=0, minute=0, second=0)
         stop = min(end, int(after.timestamp()))
-        found.append((f"{at:%Y-%m}", start, stop))
+        parts.append((f"{at:%Y-%m}", start, stop))
         start = stop
-    return found
+    return parts
 
 
 def gaps(start: int, end: int, covered: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
-    """The parts of [start, end) that no span of ``covered`` covers.
+    """The parts of [start, end) outside all spans of ``covered``.
 
     >>> gaps(0, 10, [(2, 4), (6, 20)])
     [(0, 2), (4, 6)]
@@ -91,9 +98,10 @@ def gaps(start: int, end: int, covered: Iterable[Sequence[int]]) -> list[tuple[i
 
 
 INDEX_LAG_S = 86400
-"""Photos younger than a day are left for a later search: Flickr's index is still taking them in."""
+"""Photos younger than a day are left to a later search, because Flickr's index may not have them yet."""
 
 EMPTY_AGAIN_S = 600.0
+"""Default of ``SearchPlan.empty_again_s``."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +113,29 @@ class SearchPlan:
     end: int
     """Exclusive."""
     per_user_month: int
+    """Cap: photos per owner and month of upload."""
     licences: tuple[int, ...]
+    """Ids of Flickr."""
     seed: int = 0
+    """Of the choice that the cap makes, and of the sample."""
     each_licence: bool = False
-    """Ask for one licence at a time from the beginning, not only where a slice is too large."""
+    """Search for one licence at a time from the beginning, not only where a slice is too large."""
     with_exif: bool = True
-    """Also ask for each photo's Exif; without, only originals will have any."""
+    """Also request the Exif of each photo; without it, only originals will have any."""
     photos: int | None = None
-    """So many photos as a fair sample of the span; None: all that the cap allows."""
+    """Size of a sample that is even over months; None: all photos that the cap allows."""
     empty_again_s: float = EMPTY_AGAIN_S
-    """An empty answer that is doubted is asked for again after so long."""
+    """Seconds until a search is repeated whose empty response is doubted."""
 
 
-def begin(state: State, client: FlickrClient, plan: SearchPlan, calls_per_hour: float) -> None:
-    """Hold the state to one cap, seed and set of licences, and see that the licences are what we take them for.
+def start_search(state: State, client: FlickrClient, plan: SearchPlan, calls_per_hour: float) -> None:
+    """Fix the cap, the seed and the licences of a state, and compare the table of licences with Flickr's.
+
+    Args:
+        state: of the collection.
+        client: makes one call, in the first search of the state.
+        plan: of the search.
+        calls_per_hour: for the record.
 
     Raises:
         UsageError: the state was made by another plan.
@@ -139,5 +156,5 @@ def begin(state: State, client: FlickrClient, plan: SearchPlan, calls_per_hour: 
 
 
 def searchable_end(state: State, plan: SearchPlan) -> int:
-    """The end of the plan's span, or of what Flickr's index has taken in."""
+    """The end of the plan's span, or of the part that Flickr's index contains, in seconds since 1970."""
     return min(plan.end, int(state.clock.now()) - INDEX_LAG_S)

@@ -1,4 +1,4 @@
-"""Read one slice of a search: all its pages, or what it must be cut into. Answers that may be an outage are doubted."""
+"""Read one slice of a search: all its pages, or the parts to split it into. Possible outages are recognised."""
 
 from __future__ import annotations
 
@@ -11,98 +11,97 @@ from builders.flickrexif.api.search_results import SEARCH_EXTRAS, SearchResult, 
 from builders.flickrexif.search.plan import MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice, split
 
 LONG_S = 86400
-"""Under load Flickr gives empty answers: one for so long a slice is doubted,"""
+"""Under load Flickr sends empty responses. An empty response is doubted for a slice of at least this length."""
 
 MANY = 20
-"""and one for a slice that should hold so many photos."""
+"""An empty response is doubted for a slice with at least so many expected photos."""
 
-
-_SHORT, _STOPPED_SHORT = 0.5, 0.9
-"""Of the results that were reported: with fewer, an answer is doubted."""
+_MIN_SHARE, _MIN_SHARE_STOPPED = 0.5, 0.9
+"""Share of the reported results below which a response is doubted; the second applies after an empty last page."""
 
 
 @dataclass(frozen=True)
 class SliceReading:
-    """What came of a slice."""
+    """Result of reading a slice."""
 
     total: int
     """Results that Flickr reported."""
     photos: tuple[SearchResult, ...] = ()
-    """Different photos that lie in the slice and under its licences."""
+    """Distinct photos in the slice and under its licences."""
     complete: bool = True
-    """Read to the end; False where there is more than Flickr gives out."""
+    """Read to the end; False if there are more results than Flickr returns."""
     parts: tuple[Slice, ...] = ()
-    """What it must be cut into instead; then there are no photos."""
+    """Parts to read instead; then there are no photos."""
     doubtful: bool = False
-    """Empty, or cut short, in a way that may be an outage."""
+    """The response is empty, or too short, in a way that may be an outage."""
 
 
 def read_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> SliceReading:
-    """Read a slice to its end, or say what to cut it into.
+    """Read a slice to its end, or split it.
 
     Args:
         client: makes the calls, one for each page.
         piece: what to read.
         subject: what the calls are about, for the record.
-        text: words that title, description or tags must hold.
+        text: words that title, description or tags must contain.
 
     Raises:
-        FlickrUnavailable: no usable answer came.
+        FlickrUnavailable: no usable response.
     """
     photos: dict[int, SearchResult] = {}
     total, complete, stopped = 0, False, False
     for page in range(1, MAX_PAGES + 1):
-        says, entries = _page(client, piece, page, PER_PAGE, f"{subject} page {page}", text)
-        total = max(total, says)
+        reported, entries = _page(client, piece, page, PER_PAGE, f"{subject} page {page}", text)
+        total = max(total, reported)
         if page == 1 and total > SPLIT_ABOVE and (parts := split(piece, total)):
             return SliceReading(total, parts=tuple(parts))
         new = 0
         for photo in filter(None, map(search_result, entries)):
             new += photo.id not in photos
             photos[photo.id] = photo
-        # Flickr's totals are estimates and its pages may come short: the end is a page with nothing new, or a short
-        # page where the total says that it is the last
+        # Flickr's totals are estimates and its pages may be short: the end is a page with nothing new, or a short page
+        # that is the last one by the total
         stopped = not entries
         complete = not new or (len(entries) < PER_PAGE and page * PER_PAGE >= total)
         if complete:
             break
     if not complete and (parts := split(piece, max(total, MAX_PAGES * PER_PAGE))):
         return SliceReading(total, parts=tuple(parts))
-    kept = [p for p in photos.values() if piece.start <= p.uploaded < piece.end and p.licence in piece.licences]
+    inside = [p for p in photos.values() if piece.start <= p.uploaded < piece.end and p.licence in piece.licences]
     doubted = complete and doubtful(piece, total, len(photos), stopped=stopped)
-    return SliceReading(total, tuple(kept), complete, doubtful=doubted)
+    return SliceReading(total, tuple(inside), complete, doubtful=doubted)
 
 
 def read_whole(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> SliceReading:
-    """``read_slice`` with its parts, their parts and so on, until there is nothing to cut."""
+    """``read_slice`` with its parts, their parts and so on, until nothing is split. Arguments and errors as there."""
     reading = read_slice(client, piece, subject, text)
     if not reading.parts:
         return reading
-    pieces = [read_whole(client, part, subject, text) for part in reading.parts]
-    photos = {photo.id: photo for one in pieces for photo in one.photos}
-    complete, doubted = all(one.complete for one in pieces), any(one.doubtful for one in pieces)
+    readings = [read_whole(client, part, subject, text) for part in reading.parts]
+    photos = {photo.id: photo for part in readings for photo in part.photos}
+    complete, doubted = all(part.complete for part in readings), any(part.doubtful for part in readings)
     return SliceReading(reading.total, tuple(photos.values()), complete, doubtful=doubted)
 
 
 def count_slice(client: FlickrClient, piece: Slice, subject: str, text: str = "") -> int:
-    """How many photos Flickr says there are in a slice: an estimate, for one call."""
+    """Number of photos that Flickr reports for a slice: an estimate, by one call. Arguments as in ``read_slice``."""
     return _page(client, piece, 1, 1, subject, text)[0]
 
 
 def doubtful(piece: Slice, total: int, photos: int, *, stopped: bool = True) -> bool:
-    """Whether answers without photos, or with far fewer than they reported, may be an outage and not the truth.
+    """Whether responses with no photos, or with far fewer than they report, may be an outage.
 
     Args:
         piece: what was read.
         total: results that Flickr reported, an estimate.
-        photos: different photos that came.
-        stopped: the last page was empty; totals are not so far off then.
+        photos: number of distinct photos in the responses.
+        stopped: the last page was empty; totals are more exact then.
 
     >>> month, minutes = Slice("2012-04", 0, 30 * 86400, (4,)), Slice("2012-04", 0, 600, (4,), 2.5)
     >>> doubtful(month, 0, 0), doubtful(minutes, 0, 0), doubtful(minutes, 640, 500), doubtful(minutes, 540, 500)
     (True, False, True, False)
     """
-    if total >= MANY and photos < (_STOPPED_SHORT if stopped else _SHORT) * total:
+    if total >= MANY and photos < (_MIN_SHARE_STOPPED if stopped else _MIN_SHARE) * total:
         return True
     return not photos and (total > 0 or piece.estimate >= MANY or piece.end - piece.start >= LONG_S)
 

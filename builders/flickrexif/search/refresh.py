@@ -1,4 +1,4 @@
-"""Ask Flickr again for what may change or is not known: licence, author, title, and whether a photo is still there.
+"""Update from Flickr what may change or is not known: licence, author, title, and whether a photo still exists.
 
 One call of ``flickr.photos.getInfo`` per photo. A photo that its owner has deleted or hidden leaves the data set.
 """
@@ -19,35 +19,42 @@ from builders.flickrexif.store.store import State
 
 @dataclass
 class Refreshed:
-    """What one run of refresh did."""
+    """Counts of one run of refresh."""
 
-    asked: int = 0
+    checked: int = 0
+    """Photos with a response."""
     gone: int = 0
     """Deleted or hidden since: no longer selected."""
     changed: int = 0
-    """Licences that are not what they were."""
+    """Photos with another licence than before."""
     failed: int = 0
+    """Photos without a response."""
 
 
 def refresh(state: State, client: FlickrClient, *, older_than_days: float | None = None) -> Refreshed:
-    """Look up photos whose licence is unknown, and those checked longer ago than ``older_than_days``.
+    """Update photos whose licence is unknown, and those that were last checked before ``older_than_days``.
+
+    Args:
+        state: of the collection.
+        client: makes the calls.
+        older_than_days: of the last check; None: only photos whose licence is unknown.
 
     Raises:
-        FlickrUnavailable: the service is down; what was learnt is kept.
+        FlickrUnavailable: the service is down; the updates so far are stored.
     """
     counts = Refreshed()
     before = -1.0 if older_than_days is None else state.clock.now() - older_than_days * 86400
-    with state.only_one("search"):
+    with state.exclusive("search"):
         waiting = state.rows(
             "SELECT id, licence FROM photos WHERE selected = 1 AND (licence_checked IS NULL OR licence_checked < ?)"
             " ORDER BY id",
             before,
         )
-        in_a_row = 0
+        failures_in_a_row = 0
         for id, licence in tqdm(waiting, desc="refresh", unit="photo", disable=None):
             try:
-                answer = client.call("photos.getInfo", "photo", expect="photo", photo_id=id)["photo"]
-                _keep(state, id, licence, answer, counts)
+                response = client.call("photos.getInfo", "photo", expect="photo", photo_id=id)
+                counts.changed += _update(state, id, licence, response["photo"])
             except FlickrRefusal as refusal:
                 counts.gone += 1
                 with state.transaction() as db:
@@ -57,30 +64,31 @@ def refresh(state: State, client: FlickrClient, *, older_than_days: float | None
                     )
             except FlickrUnavailable:
                 counts.failed += 1
-                in_a_row += 1
-                if in_a_row >= MAX_FAILURES_IN_A_ROW:
+                failures_in_a_row += 1
+                if failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
                     raise
                 continue
-            counts.asked += 1
-            in_a_row = 0
+            counts.checked += 1
+            failures_in_a_row = 0
     return counts
 
 
-def _keep(state: State, id: int, licence: int | None, answer: Any, counts: Refreshed) -> None:
-    photo: Mapping[str, Any] = answer if isinstance(answer, Mapping) else {}
+def _update(state: State, id: int, licence: int | None, response: Any) -> bool:
+    """Store what Flickr reports of a photo. Returns whether its licence, if it was known, has changed."""
+    photo: Mapping[str, Any] = response if isinstance(response, Mapping) else {}
     owner = photo.get("owner")
     owner = owner if isinstance(owner, Mapping) else {}
     text = text_of(photo.get("license"))
-    now_licence = int(text) if text.isdigit() else None
-    counts.changed += licence is not None and now_licence != licence
+    new_licence = int(text) if text.isdigit() else None
     with state.transaction() as db:
         db.execute(
             "UPDATE photos SET licence = ?, licence_checked = ?, owner_name = ?, title = ? WHERE id = ?",
             (
-                now_licence,
+                new_licence,
                 state.clock.now(),
                 text_of(owner.get("realname")) or text_of(owner.get("username")),
                 text_of(photo.get("title")),
                 id,
             ),
         )
+    return licence is not None and new_licence != licence

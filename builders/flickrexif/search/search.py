@@ -1,8 +1,8 @@
-"""Search Flickr: slices of upload time -> photos, at most N per owner and month, and what Flickr tells of their Exif.
+"""Search Flickr by slices of upload time: at most N photos per owner and month, with their Exif.
 
-Months are searched one after another. A slice counts only when it has been read to its end: then its photos are kept
-and the cap is applied in one transaction, so a killed run repeats at most one slice and never a photo's own call. With
-``SearchPlan.photos`` a sample is taken instead (``sample``).
+Months are searched one after another. When a slice has been read to its end, its photos are stored and the cap is
+applied in one transaction, so a killed run repeats at most one slice and never the Exif call of a photo. With
+``SearchPlan.photos``, ``sample`` draws a sample instead.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from tqdm.auto import tqdm
 
 from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR
 from builders.flickrexif.api.client import FlickrClient
-from builders.flickrexif.search.exif_calls import TO_ASK, ask_month
+from builders.flickrexif.search.exif_calls import EXIF_PENDING, request_exif_of_month
 from builders.flickrexif.search.forecast import PILOT_PHOTOS, Forecast, SearchProgress, forecast
-from builders.flickrexif.search.plan import SearchPlan, Slice, begin, gaps, months, searchable_end
+from builders.flickrexif.search.plan import SearchPlan, Slice, gaps, months, searchable_end, start_search
 from builders.flickrexif.search.read_slice import read_slice
 from builders.flickrexif.search.sample import Sample
 from builders.flickrexif.store.photos import drop_beyond_cap, insert_photos
 from builders.flickrexif.store.store import State
 
 PILOT_PLAN = 5000
-"""Photos that the dry run of a search without ``photos`` cuts its months for."""
+"""Size of the sample by which the dry run of a search without ``photos`` cuts its months into windows."""
 
 
 def search(
     state: State, client: FlickrClient, plan: SearchPlan, *, connections: int = 4, seconds_per_call: float = 1.0
 ) -> None:
-    """Search until everything in the plan has been found. Call it again after whatever stopped it.
+    """Search until the plan is complete. To resume an interrupted search, call it again.
 
     Args:
-        state: where everything is kept.
+        state: stores the photos.
         client: makes the calls.
-        plan: what to search for. A state keeps to one cap, seed and set of licences; its span, and the number of
-            photos of a sample, may grow.
-        connections: photos asked for at once.
-        seconds_per_call: what the budget allows, for the estimate of the time left.
+        plan: what to search for. A state has one cap, seed and set of licences; its span, and the number of photos of a
+            sample, may grow.
+        connections: Exif calls in parallel.
+        seconds_per_call: by the budget, for the estimate of the time left.
 
     Raises:
-        FlickrUnavailable: the service is down; everything found is kept.
+        FlickrUnavailable: the service is down; the photos so far are stored.
         UsageError: the state was made by another plan, or the key is not accepted.
     """
-    with state.only_one("search"):
-        begin(state, client, plan, 3600 / seconds_per_call)
+    with state.exclusive("search"):
+        start_search(state, client, plan, 3600 / seconds_per_call)
         with SearchProgress(state, seconds_per_call) as progress:
             if plan.photos is not None:
                 Sample(state, client, plan, connections=connections, tick=progress.show).run()
@@ -56,31 +56,31 @@ def search(
                 for month in _open_months(state, plan):
                     _read_all(state, client, plan, "doubted IS NULL AND month = ?", progress, month)
                     if state.value("SELECT count(*) FROM slices WHERE status = 'pending' AND month = ?", month):
-                        continue  # its slices that came back empty are asked for again after the other months
+                        continue  # its slices with doubted empty responses are read again after the other months
                     select_month(state, month)
                     if plan.with_exif:
-                        ask_month(state, client, month, connections, progress.show)
-                if not _ask_doubted(state, client, plan, progress):
+                        request_exif_of_month(state, client, month, connections, progress.show)
+                if not _read_doubted(state, client, plan, progress):
                     return
 
 
 def pilot(state: State, client: FlickrClient, plan: SearchPlan, *, connections: int = 4) -> Forecast:
-    """Count the months and take the first photos of a sample, so that a forecast rests on what Flickr says.
+    """Count the months and read the first photos of a sample, as the basis of a forecast.
 
-    All of it is kept, and is the beginning of the search.
+    The photos are stored: they are the beginning of the search.
 
     Args:
-        state: where everything is kept.
+        state: stores the photos.
         client: makes the calls.
-        plan: what is to be searched for; without ``photos``, the forecast is of the most that the cap may allow.
-        connections: photos asked for at once.
+        plan: what to search for; without ``photos``, the forecast is for the most that the cap may allow.
+        connections: Exif calls in parallel.
 
     Raises:
-        FlickrUnavailable: the service is down; what was found is kept.
+        FlickrUnavailable: the service is down; the photos so far are stored.
         UsageError: the state was made by another plan, or the key is not accepted.
     """
-    with state.only_one("search"):
-        begin(state, client, plan, state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR)
+    with state.exclusive("search"):
+        start_search(state, client, plan, state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR)
         with tqdm(desc="dry run", unit="call", disable=None, bar_format="{desc}: {n_fmt} calls [{elapsed}]") as bar:
             sampled = replace(plan, photos=plan.photos or PILOT_PLAN)
             Sample(state, client, sampled, connections=connections, tick=lambda: _tick(bar)).run(PILOT_PHOTOS)
@@ -94,15 +94,15 @@ def _tick(bar: tqdm[NoReturn]) -> None:
 def add_windows(state: State, plan: SearchPlan) -> None:
     """Add the months of the plan that have not been searched, or their missing parts, as slices to read."""
     covered = [tuple(row) for row in state.rows('SELECT start, "end" FROM slices WHERE root = 1')]
-    each = [(one,) for one in plan.licences] if plan.each_licence else [plan.licences]
+    groups = [(licence,) for licence in plan.licences] if plan.each_licence else [plan.licences]
     with state.transaction():
         for start, stop in gaps(plan.start, searchable_end(state, plan), covered):
             for month, first, last in months(start, stop):
-                _add(state, [Slice(month, first, last, licences) for licences in each], root=True)
+                _add(state, [Slice(month, first, last, licences) for licences in groups], root=True)
 
 
 def select_month(state: State, month: str) -> None:
-    """All of a month has been read: what the cap kept is the data set."""
+    """Select the photos of a month that has been read completely."""
     with state.transaction() as db:
         db.execute("UPDATE photos SET selected = 1 WHERE month = ? AND source = 'search' AND selected = 0", (month,))
 
@@ -116,26 +116,26 @@ def _read_all(
         progress.show()
 
 
-def _ask_doubted(state: State, client: FlickrClient, plan: SearchPlan, progress: SearchProgress) -> bool:
-    """Ask again for the slices that came back empty, not sooner than the plan says; False if there are none."""
-    numbers = [
+def _read_doubted(state: State, client: FlickrClient, plan: SearchPlan, progress: SearchProgress) -> bool:
+    """Read slices with doubted empty responses again, after the delay of the plan; False if there are none."""
+    slices = [
         row[0]
         for row in state.rows("SELECT id FROM slices WHERE status = 'pending' AND doubted IS NOT NULL ORDER BY id")
     ]
-    for number in numbers:
+    for number in slices:
         since = state.value("SELECT doubted FROM slices WHERE id = ?", number)
         state.clock.sleep(min(plan.empty_again_s, max(0.0, since + plan.empty_again_s - state.clock.now())))
         _read(state, client, plan, *_pending(state, "id = ?", number)[0])
         progress.show()
-    return bool(numbers)
+    return bool(slices)
 
 
 def _open_months(state: State, plan: SearchPlan) -> list[str]:
-    """Months in which there is anything to do, in order."""
-    unasked = f"OR {TO_ASK}" if plan.with_exif else ""
+    """Months with pending slices or photos, in order."""
+    exif_pending = f"OR {EXIF_PENDING}" if plan.with_exif else ""
     rows = state.rows(
         "SELECT month FROM slices WHERE status = 'pending' UNION "
-        f"SELECT month FROM photos WHERE source = 'search' AND (selected = 0 {unasked}) ORDER BY month"
+        f"SELECT month FROM photos WHERE source = 'search' AND (selected = 0 {exif_pending}) ORDER BY month"
     )
     return [row[0] for row in rows]
 
@@ -166,7 +166,7 @@ def _add(state: State, pieces: Iterable[Slice], root: bool = False) -> None:
 def _read(
     state: State, client: FlickrClient, plan: SearchPlan, number: int, piece: Slice, doubted_before: bool
 ) -> None:
-    """Read one slice to its end, or cut it, or leave its empty answer for later."""
+    """Read one slice and store the result: its photos, its parts, or that its empty response is doubted."""
     reading = read_slice(client, piece, f"slice {number}")
     with state.transaction() as db:
         if reading.doubtful and not doubted_before:

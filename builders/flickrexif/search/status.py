@@ -1,4 +1,4 @@
-"""The funnel of a run as a table: from what Flickr reported to what a data set can be built from."""
+"""The funnel of a collection as a table: from the photos that Flickr reports to those a data set can be built from."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Stage:
 
 
 def funnel(state: State) -> list[Stage]:
-    """Counts of photos, stage by stage; each stage counts what is left of the one before."""
+    """Counts of photos by stage; each stage counts what is left of the one before."""
 
     def count(condition: str, table: str = "photos") -> int:
         return state.value(f"SELECT count(*) FROM {table} WHERE {condition}")
 
-    wanted = state.setting("photos_wanted")
+    target = state.setting("photos_wanted")
     rows = state.rows("SELECT exif_status, count(*) FROM photos WHERE selected = 1 GROUP BY exif_status")
     exif: dict[str | None, int] = {row[0]: row[1] for row in rows}
     file_errors = state.rows("SELECT error_class, count(*) FROM files WHERE status != 'ok' GROUP BY 1 ORDER BY 2 DESC")
-    kept = count("source = 'search'")
-    waiting = "whose turn has not come" if wanted else "in months not read to the end"
+    stored = count("source = 'search'")
+    waiting = "whose turn has not come" if target else "in months not read to the end"
     return [
-        *(_sampled(state, wanted) if wanted else _read(state)),
-        Stage("taken for the sample" if wanted else "kept by the cap", kept, _cap(state)),
+        *(_sampled(state, target) if target else _read(state)),
+        Stage("taken for the sample" if target else "kept by the cap", stored, _cap(state)),
         *([Stage("found for rare classes", filled, _sought(state))] if (filled := count("source = 'fill'")) else []),
         Stage("imported", count("source = 'import'")),
         Stage("selected", count("selected = 1"), f"{count('selected = 0'):,} {waiting}"),
@@ -53,7 +53,7 @@ def funnel(state: State) -> list[Stage]:
 
 
 def _read(state: State) -> list[Stage]:
-    """What a search of everything has read."""
+    """Stages of a search of all photos."""
     reported, found = state.rows(
         "SELECT coalesce(sum(total), 0), coalesce(sum(found), 0) FROM slices WHERE status IN ('done', 'truncated')"
     )[0]
@@ -63,15 +63,15 @@ def _read(state: State) -> list[Stage]:
         "empty slices taken on trust": "trusted = 1",
         "slices beyond Flickr's limit": "status = 'truncated'",
     }
-    notes = [(n, words) for words, which in counts.items() if (n := _number(state, "slices", which))]
+    notes = [(n, words) for words, condition in counts.items() if (n := _number(state, "slices", condition))]
     return [
         Stage("reported by Flickr", reported, "estimates, in slices read to the end"),
         Stage("found", found, ", ".join(f"{n:,} {words}" for n, words in notes)),
     ]
 
 
-def _sampled(state: State, wanted: int) -> list[Stage]:
-    """What a sample has opened."""
+def _sampled(state: State, target: int) -> list[Stage]:
+    """Stages of a sample."""
     months, uncounted, reported, opened, trusted = state.rows(
         "SELECT count(*), coalesce(sum(total IS NULL), 0), coalesce(sum(total), 0), coalesce(sum(opened), 0),"
         " coalesce(sum(trusted), 0) FROM strata"
@@ -82,15 +82,15 @@ def _sampled(state: State, wanted: int) -> list[Stage]:
         *([f"{doubted:,} empty answers are asked for again"] if doubted else []),
         *([f"{trusted:,} empty answers taken on trust"] if trusted else []),
     ]
-    told = "exif_status = 'ok' AND " if state.setting("with_exif") is not False else ""
+    with_exif = "exif_status = 'ok' AND " if state.setting("with_exif") is not False else ""
     per_month = state.rows(
-        f"SELECT count(*) FROM photos WHERE {told} source = 'search' AND selected = 1 GROUP BY month ORDER BY 1"
+        f"SELECT count(*) FROM photos WHERE {with_exif} source = 'search' AND selected = 1 GROUP BY month ORDER BY 1"
     )
     span = f", {per_month[0][0]:,} to {per_month[-1][0]:,} in a month" if per_month else ""
     return [
         Stage("reported by Flickr", reported, ", ".join([f"estimates, in {months:,} months", *notes])),
         Stage(
-            "sample asked for", wanted, f"{sum(row[0] for row in per_month):,} are here{span}, {opened:,} slices opened"
+            "sample asked for", target, f"{sum(row[0] for row in per_month):,} are here{span}, {opened:,} slices opened"
         ),
     ]
 
@@ -109,7 +109,7 @@ def status_text(state: State, calls_per_hour: float | None = None) -> str:
 
     Args:
         state: of the run.
-        calls_per_hour: budget that the time left is reckoned by; that of the last search if absent.
+        calls_per_hour: budget for the estimate of the time left; that of the last search if absent.
     """
     budget = calls_per_hour or state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR
     stages = funnel(state)
@@ -119,8 +119,8 @@ def status_text(state: State, calls_per_hour: float | None = None) -> str:
     lines.append(f"{'bytes on disk':<{width}}  {size:>11,}")
     lines += ["", "calls of the API", *_call_lines(state, width)]
     left, months = calls_left(state), months_to_count(state)
-    how_long = f"at least, {months} months are not counted yet" if months else time_left(seconds_for(left, budget))
-    lines.append(f"{'still needed':<{width}}  {left:>11,}  {how_long} (at {budget:,.0f} calls an hour)")
+    time = f"at least, {months} months are not counted yet" if months else time_left(seconds_for(left, budget))
+    lines.append(f"{'still needed':<{width}}  {left:>11,}  {time} (at {budget:,.0f} calls an hour)")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The tables of the state: what each column means, the version they have, and how older states become such."""
+"""Tables of the state: the meaning of each column, the version of the schema, and migrations from older versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VERSION = 2
 
 
 def tombstone_hash(kind: str, value: str) -> str:
-    """What stands for a photo or an owner that was taken down: 64 hex digits that point at nobody.
+    """64 hex digits that stand for a photo or an owner that was taken down, and do not reveal which.
 
     Args:
         kind: ``photo`` or ``owner``.
@@ -27,10 +27,10 @@ CREATE TABLE strata (
     month TEXT NOT NULL,            -- YYYY-MM, UTC
     total INTEGER,                  -- results that Flickr reported; NULL: not counted yet
     windows INTEGER NOT NULL DEFAULT 0,
-    each INTEGER NOT NULL DEFAULT 0,    -- photos to keep of a window of average size
+    each INTEGER NOT NULL DEFAULT 0,    -- photos to store of a window of average size
     opened INTEGER NOT NULL DEFAULT 0,  -- windows opened so far; a second pass counts on
     doubted REAL,                   -- when its count, or the window that is next, first came back empty
-    trusted INTEGER NOT NULL DEFAULT 0  -- empty answers that came twice and were taken on trust
+    trusted INTEGER NOT NULL DEFAULT 0  -- empty answers that came twice and were accepted
 );
 """
 
@@ -45,7 +45,7 @@ CREATE TABLE tombstones (
 TABLES = f"""{_STRATA}{_TOMBSTONES}
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
--- A window of upload time, and the licences to ask for in it. [start, "end") in seconds since 1970.
+-- A window of upload time, and the licences to search for in it. [start, "end") in seconds since 1970.
 CREATE TABLE slices (
     id INTEGER PRIMARY KEY,
     root INTEGER NOT NULL,          -- 1 if it is a whole window of the search, 0 if a part of one
@@ -56,9 +56,9 @@ CREATE TABLE slices (
     status TEXT NOT NULL,           -- pending, split, done, truncated (more results than Flickr gives out)
     estimate REAL NOT NULL,         -- results to expect, from the parent's total
     total INTEGER,                  -- results that Flickr reported
-    found INTEGER,                  -- different photos that came
+    found INTEGER,                  -- different photos in the responses
     doubted REAL,                   -- when it first came back empty although photos were to be expected
-    trusted INTEGER NOT NULL DEFAULT 0  -- 1: it came back empty again, and that was taken on trust
+    trusted INTEGER NOT NULL DEFAULT 0  -- 1: it came back empty again, and that was accepted
 );
 CREATE INDEX slices_by_status ON slices (status, month);
 
@@ -117,10 +117,10 @@ CREATE TABLE files (
 CREATE INDEX files_by_sha256 ON files (sha256);
 CREATE INDEX files_by_status ON files (status);
 
--- What was seen in a fetched file, so that a build looks at each file once.
+-- Contents of a fetched file, so that a build reads each file once.
 CREATE TABLE looks (
     photo_id INTEGER PRIMARY KEY,
-    sha256 TEXT NOT NULL,           -- of the file that was looked at
+    sha256 TEXT NOT NULL,           -- of the file that was read
     hash INTEGER NOT NULL,          -- perceptual, as a signed number; 0: none
     width INTEGER,
     height INTEGER,
@@ -154,4 +154,4 @@ INSERT INTO tombstones SELECT tombstone_hash(kind, value), kind, at FROM plain_t
 DROP TABLE plain_tombstones;
 """,
 }
-"""By version, what makes a state of the next one. ``tombstone_hash`` is there as a function of SQL."""
+"""SQL from each version to the next. ``tombstone_hash`` is available as a SQL function."""

@@ -1,6 +1,6 @@
-"""The state of a FlickrExif run: one SQLite file (WAL) in one folder, safe against ``kill -9``, beside the files.
+"""The state of a collection: one SQLite file (WAL) in one folder, next to the photos, safe against ``kill -9``.
 
-What a step writes, it writes in one transaction; a step that died is taken up again from what is there.
+Each step writes in transactions; a step that was killed resumes from what was committed.
 """
 
 from __future__ import annotations
@@ -14,31 +14,34 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.api.clock import Clock, SystemClock
 from builders.flickrexif.store.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 from builders.untrusted import first_line
 
+if TYPE_CHECKING:
+    from builders.flickrexif.api.client import CallAttempt
+
 DATABASE = "state.sqlite"
 FILES = "files"
 _BUSY_S = 60.0
 _MODE = 0o700
-"""Titles and names of people lie in a state: it is nobody else's to read."""
+"""A state contains titles and names of people: only its user may read it."""
 
 
 class State:
-    """The open state of a run. Threads may share it; processes may open it side by side.
+    """The open state of a collection. Threads may share it; several processes may open it at once.
 
     Args:
-        folder: where it lies; made if ``create``.
-        create: make what is missing.
+        folder: of the state.
+        create: create the folder and the file if they are missing.
         clock: the time that is recorded.
 
     Raises:
-        DataError: the folder holds no state, a newer one, or a broken one; or, later too, the disk takes no more
-            (``DiskError``).
+        DataError: the folder contains no state, a newer one, or a broken one. Every method raises ``DiskError`` when
+            the disk is full or fails.
     """
 
     def __init__(self, folder: Path, *, create: bool = False, clock: Clock | None = None) -> None:
@@ -57,15 +60,15 @@ class State:
                 self._db.row_factory = sqlite3.Row
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
-                self._db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten, not only unlinked
+                self._db.execute("PRAGMA secure_delete = ON")  # deleted rows are overwritten, not only unlinked
                 self._migrate()
             except BaseException:
                 self._db.close()
                 raise
         except sqlite3.DatabaseError as error:
-            told = _of_disk(error, path)
+            fault = _disk_fault(error, path)
             broken = DataError(f"{path}: cannot be opened as a state ({first_line(error)})")
-            raise (told if isinstance(told, DiskError) else broken) from None
+            raise (fault if isinstance(fault, DiskError) else broken) from None
         except OSError as error:
             raise disk_error(error, path, kept="nothing was begun") from None
 
@@ -76,17 +79,18 @@ class State:
         self.close()
 
     def close(self) -> None:
+        """Close the database."""
         with self._lock:
             self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it or nothing of it. May be nested: the outermost one counts."""
+        """Commit all of the block or nothing. May be nested: the outermost block decides."""
         with self._lock:
             if self._db.in_transaction:
                 yield self._db
                 return
-            with self._told():
+            with self._disk_errors():
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
@@ -97,51 +101,58 @@ class State:
                     raise
 
     def rows(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
-        with self._lock, self._told():
+        """All rows of a query."""
+        with self._lock, self._disk_errors():
             return self._db.execute(sql, parameters).fetchall()
 
-    def each(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
-        """The rows of a question, two hundred in memory at a time."""
+    def stream(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
+        """The rows of a query, two hundred in memory at a time."""
         with self._lock:
-            found = self._db.execute(sql, parameters)
+            cursor = self._db.execute(sql, parameters)
         while True:
             with self._lock:
-                some = found.fetchmany(200)
-            if not some:
+                rows = cursor.fetchmany(200)
+            if not rows:
                 return
-            yield from some
-            some.clear()
+            yield from rows
+            rows.clear()
 
     def value(self, sql: str, *parameters: Any) -> Any:
-        """First column of the first row; None if there is none."""
-        with self._lock, self._told():
+        """First column of the first row of a query; None without rows."""
+        with self._lock, self._disk_errors():
             row = self._db.execute(sql, parameters).fetchone()
         return None if row is None else row[0]
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What a disk does to the file is told in a sentence."""
+    def _disk_errors(self) -> Iterator[None]:
+        """Turns errors of SQLite that the disk caused into one sentence."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if told := _of_disk(error, self.folder / DATABASE):
-                raise told from None
+            if fault := _disk_fault(error, self.folder / DATABASE):
+                raise fault from None
             raise
 
     def setting(self, key: str) -> Any:
-        """A setting, or None."""
+        """A setting (a JSON value), or None."""
         text = self.value("SELECT value FROM settings WHERE key = ?", key)
         return None if text is None else json.loads(text)
 
     def set(self, key: str, value: Any) -> None:
+        """Store a setting."""
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (key, json.dumps(value)))
 
     def pin(self, key: str, value: Any, option: str) -> None:
-        """Remember a choice that the whole state rests on, or insist that it is the one made before.
+        """Store a setting that must never change, or check that it is the stored one.
+
+        Args:
+            key: of the setting.
+            value: JSON value.
+            option: that the value came from, for the message.
 
         Raises:
-            UsageError: this state was made with another value.
+            UsageError: the state was made with another value.
         """
         with self.transaction():
             before = self.setting(key)
@@ -152,29 +163,30 @@ class State:
                     f"{self.folder} was made with {option} {before}, not {value}: use that, or a new --state"
                 )
 
-    def record_call(self, method: str, subject: str, attempt: int, outcome: str, started: float) -> None:
+    def record_call(self, call: CallAttempt) -> None:
+        """Add an attempt to the record of calls."""
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)",
-                (started, method, subject, attempt, outcome, self.clock.now() - started),
+                (call.started, call.method, call.subject, call.attempt, call.outcome, call.seconds),
             )
 
     @contextmanager
-    def only_one(self, step: str) -> Iterator[None]:
-        """Hold the right to run ``step`` on this state; it ends with the process, however that ends.
+    def exclusive(self, step: str) -> Iterator[None]:
+        """Hold the lock for running ``step`` on this state; it is released when the process ends in any way.
 
         Raises:
-            UsageError: another process is at it.
+            UsageError: another process runs the step.
         """
         with open(self.folder / f".{step}.lock", "a", opener=_private) as handle:
             _lock(handle, f"{self.folder}: another '{step}' is running on it")
             yield
 
     def compact(self) -> bool:
-        """Write the data base anew, and empty its journal: nothing that was deleted is left in the files.
+        """Rewrite the database and empty its journal, so that no deleted data is left in the files.
 
         Returns:
-            Whether that was possible; not while another process reads or writes the state.
+            Whether it was possible; it is not while another process reads or writes the state.
         """
         with self._lock:
             try:
@@ -184,6 +196,7 @@ class State:
                 return False
 
     def path_of(self, relative: str) -> Path:
+        """Path of a file below the folder of the state."""
         return self.folder / relative
 
     def _migrate(self) -> None:
@@ -208,17 +221,17 @@ class State:
                 self.compact()
 
 
-def _of_disk(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
-    """An error of SQLite that the disk made, or another process; None for every other."""
-    said = first_line(error)
-    if "is full" in said:
-        return disk_error(OSError(errno.ENOSPC, said), path, kept="what was recorded is kept")
-    if "disk I/O error" in said or "readonly database" in said or "unable to open" in said:
-        return disk_error(OSError(errno.EIO, said), path, kept="what was recorded is kept")
-    if "is locked" in said:
+def _disk_fault(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
+    """The error to raise if the disk or another process caused an error of SQLite; None for every other."""
+    message = first_line(error)
+    if "is full" in message:
+        return disk_error(OSError(errno.ENOSPC, message), path, kept="what was recorded is kept")
+    if "disk I/O error" in message or "readonly database" in message or "unable to open" in message:
+        return disk_error(OSError(errno.EIO, message), path, kept="what was recorded is kept")
+    if "is locked" in message:
         return DataError(f"{path}: another process has held it for {_BUSY_S:.0f} seconds; run it again")
-    if "malformed" in said or "not a database" in said:
-        return DataError(f"{path}: it is damaged ({said}); go on with a copy of it, or with a new --state")
+    if "malformed" in message or "not a database" in message:
+        return DataError(f"{path}: it is damaged ({message}); go on with a copy of it, or with a new --state")
     return None
 
 
@@ -233,7 +246,7 @@ def _lock(handle: IO[str], complaint: str) -> None:
 
 
 def file_path(id: int, size: str, suffix: str) -> str:
-    """Where the file of a photo lies, below the folder of the state.
+    """Path of a photo's file, below the folder of the state.
 
     >>> file_path(51234, "o", ".jpg")
     'files/34/12/51234_o.jpg'
@@ -242,5 +255,5 @@ def file_path(id: int, size: str, suffix: str) -> str:
 
 
 def _private(path: str | Path, flags: int) -> int:
-    """An ``opener``: a new file is for this user alone."""
+    """An ``opener`` whose new files only this user can read."""
     return os.open(path, flags, 0o600)

@@ -1,6 +1,6 @@
-"""Take-down: a photo or an owner is forgotten, its bytes deleted, and a tombstone keeps it from coming back.
+"""Take-down: photos and owners are deleted with their files, and a tombstone keeps them from coming back.
 
-Tombstones travel with a built data set (``tombstones.txt``): who publishes or loads it heeds them.
+A built data set contains its tombstones (``tombstones.txt``); ``publish`` and ``load`` apply them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ TOMBSTONES_FILE = "tombstones.txt"
 
 @dataclass(frozen=True)
 class Tombstones:
-    """What has been taken down: a set of SHA-256 hashes, so that the list points at nobody."""
+    """Photos and owners that have been taken down, as SHA-256 hashes, so that the list contains no ids."""
 
     hashes: frozenset[str] = frozenset()
 
-    def cover(self, photo: int | str, owner: str | None) -> bool:
+    def covers(self, photo: int | str, owner: str | None) -> bool:
         """Whether this photo must not be used."""
         return bool(self.hashes) and (
             tombstone_hash("photo", str(photo)) in self.hashes or tombstone_hash("owner", owner or "") in self.hashes
@@ -41,7 +41,7 @@ class Tombstones:
 
     @classmethod
     def from_text(cls, text: str) -> Tombstones:
-        """Read ``to_text``; lines of another form are ignored."""
+        """Parse ``to_text``; lines of another form are ignored."""
         return cls(frozenset(line for line in text.split() if re.fullmatch(r"[0-9a-f]{64}", line)))
 
     @classmethod
@@ -50,35 +50,35 @@ class Tombstones:
         return cls(frozenset(tombstone_hash(kind, value) for kind, value in pairs))
 
 
-def tombstones(state: State) -> Tombstones:
-    """Everything that this state has forgotten."""
+def read_tombstones(state: State) -> Tombstones:
+    """The tombstones of a state."""
     return Tombstones(frozenset(row[0] for row in state.rows("SELECT hash FROM tombstones")))
 
 
 def folder_tombstones(folder: Path) -> Tombstones:
-    """What the list in a built folder says; none without a list."""
+    """The tombstones of a built folder; empty without a list."""
     path = folder / TOMBSTONES_FILE
     return Tombstones.from_text(read_untrusted_text(path)) if path.is_file() else Tombstones()
 
 
-def mark_folder(folder: Path, graves: Tombstones) -> None:
-    """Add tombstones to the list of a built folder: ``publish`` then refuses it and ``load`` leaves them out."""
-    write_text_atomically(folder / TOMBSTONES_FILE, (folder_tombstones(folder) | graves).to_text())
+def add_folder_tombstones(folder: Path, tombstones: Tombstones) -> None:
+    """Add tombstones to the list of a built folder: ``publish`` then refuses it, ``load`` leaves their photos out."""
+    write_text_atomically(folder / TOMBSTONES_FILE, (folder_tombstones(folder) | tombstones).to_text())
 
 
-def buried_rows(folder: Path, files: Iterable[str]) -> int:
-    """How many rows of a built folder's Parquet files its own tombstones cover.
+def taken_down_rows(folder: Path, files: Iterable[str]) -> int:
+    """Number of rows of a built folder's Parquet files that the tombstones of the folder cover.
 
     Args:
         folder: a built folder.
         files: its data files, relative to it.
     """
-    graves, found = folder_tombstones(folder), 0
-    for name in files if graves.hashes else ():
+    tombstones, covered = folder_tombstones(folder), 0
+    for name in files if tombstones.hashes else ():
         table = read_table(folder / name, ["photo_id", "owner"])
         pairs = zip(table["photo_id"].to_pylist(), table["owner"].to_pylist(), strict=True)
-        found += sum(graves.cover(photo, owner) for photo, owner in pairs)
-    return found
+        covered += sum(tombstones.covers(photo, owner) for photo, owner in pairs)
+    return covered
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,16 @@ class Forgotten:
     photos: int
     files: int
     overwritten: bool = True
-    """Whether the state's own file was written anew; not while another process had it open."""
+    """Whether the file of the state was rewritten; impossible while another process has it open."""
 
 
 def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = ()) -> Forgotten:
-    """Take photos and owners down. The tombstone is written first: a run that dies here is finished by the next step.
+    """Take photos and owners down. Tombstones are written first, so that the next step finishes a run that is killed.
+
+    Args:
+        state: of the collection.
+        photos: ids of photos.
+        owners: ids (NSID) of owners.
 
     Raises:
         UsageError: an id is not of Flickr's form.
@@ -107,24 +112,24 @@ def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = 
     now = state.clock.now()
     with state.transaction() as db:
         pairs = [("photo", str(int(p))) for p in photo_ids] + [("owner", o) for o in owner_ids]
-        graves = [(tombstone_hash(kind, value), kind, now) for kind, value in pairs]
-        db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", graves)
+        rows = [(tombstone_hash(kind, value), kind, now) for kind, value in pairs]
+        db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?)", rows)
     for built in state.setting("built") or ():
         if Path(built).is_dir():
-            mark_folder(Path(built), tombstones(state))
+            add_folder_tombstones(Path(built), read_tombstones(state))
     without_row = sum(remove_files(state, int(p)) for p in photo_ids)
-    done = bury(state)
-    return Forgotten(done.photos, done.files + without_row, state.compact())
+    removed = remove_taken_down(state)
+    return Forgotten(removed.photos, removed.files + without_row, state.compact())
 
 
-def bury(state: State) -> Forgotten:
-    """Remove what tombstones cover, and files whose photo is no longer in the state. Safe to repeat.
+def remove_taken_down(state: State) -> Forgotten:
+    """Remove photos that tombstones cover, and files whose photo is no longer in the state. Safe to repeat.
 
-    Bytes go first and rows after them, so that a run that dies between is finished by the next.
+    Files are deleted before rows, so that the next run finishes one that is killed in between.
     """
-    graves = tombstones(state)
-    photos = state.rows("SELECT id, owner FROM photos") if graves.hashes else ()
-    covered = [row[0] for row in photos if graves.cover(*row)]
+    tombstones = read_tombstones(state)
+    photos = state.rows("SELECT id, owner FROM photos") if tombstones.hashes else ()
+    covered = [row[0] for row in photos if tombstones.covers(*row)]
     orphans = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE photo_id NOT IN (SELECT id FROM photos)")]
     removed = sum(remove_files(state, id) for id in {*covered, *orphans})
     with state.transaction() as db:
@@ -134,8 +139,8 @@ def bury(state: State) -> Forgotten:
 
 
 def remove_files(state: State, id: int) -> int:
-    """Delete every stored file of a photo, with or without a row. Returns how many there were."""
-    found = list((state.path_of(file_path(id, "o", "")).parent).glob(f"{id}_*"))
-    for path in found:
+    """Delete every stored file of a photo, with or without a row. Returns their number."""
+    paths = list((state.path_of(file_path(id, "o", "")).parent).glob(f"{id}_*"))
+    for path in paths:
         path.unlink(missing_ok=True)
-    return len(found)
+    return len(paths)

@@ -340,8 +340,7 @@ def _huffman(structure: StructureOfJpeg) -> str:
 
 @cache
 def _standard_huffman() -> frozenset[bytes]:
-    """Class, number and counts of code lengths of the tables K.3 to K.6 of T.81; encoders that do not optimise the tables
-    for the picture use them."""
+    """Class, number and counts of code lengths of the tables K.3 to K.6 of T.81: not optimised for a picture."""
     counts = {
         0x00: "00010501010101010100000000000000",
         0x01: "00030101010101010101010000000000",

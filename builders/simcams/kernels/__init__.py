@@ -1,1 +1,1 @@
-"""Compiled kernels with the results of the stages."""
+"""Compiled kernels with the same results as the stages, bit for bit."""

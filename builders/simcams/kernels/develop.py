@@ -1,5 +1,5 @@
-"""The camera's processor by compiled loops, with the values of ``pipeline.develop`` bit for bit. Products of matrices,
-powers and exponentials stay with NumPy."""
+"""Compiled loops of ``stages.develop``, with the same values bit for bit. NumPy computes matrix products, powers and
+exponentials."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ import numpy as np
 
 from builders.kernels import entry_point, jit
 
-_TOGETHER = 256
-"""Pixels whose places on the tone curve are worked out before it is read: few enough for the nearest cache."""
+_CHUNK = 256
+"""Pixels whose positions on the tone curve are computed before it is read: few enough for the level 1 cache."""
 
 
 @entry_point
 def balanced_padded(dn: Any, black: Any, span: Any, correction: Any, gains: Any) -> Any:
     """uint16 [h, w] -> float32 [h + 4, w + 4]: black subtracted, times ``correction`` float32 [h, w] and ``gains``
-    float32 [2, 2], cut at 1, two pixels mirrored about each edge."""
-    one = np.float32(1)
+    float32 [2, 2], clipped at 1, two pixels mirrored about each edge."""
+    white = np.float32(1)
     height, width = dn.shape
     padded = np.empty((height + 4, width + 4), np.float32)
     for row in range(height):
         for column in range(width):
             value = (np.float32(dn[row, column]) - black) / span
             value = value * correction[row, column] * gains[row % 2, column % 2]
-            padded[row + 2, column + 2] = min(value, one)
+            padded[row + 2, column + 2] = min(value, white)
     for row in range(2, height + 2):
         padded[row, 0], padded[row, 1] = padded[row, 4], padded[row, 3]
         padded[row, width + 2], padded[row, width + 3] = padded[row, width], padded[row, width - 1]
-    for column in range(width + 4):  # whole rows by assignment would compile a message for wrong shapes: two seconds
+    for column in range(
+        width + 4
+    ):  # assignment of whole rows would compile an error message for shapes, which takes two seconds
         padded[0, column], padded[1, column] = padded[4, column], padded[3, column]
         padded[height + 2, column], padded[height + 3, column] = padded[height, column], padded[height - 1, column]
     return padded
@@ -36,7 +38,7 @@ def balanced_padded(dn: Any, black: Any, span: Any, correction: Any, gains: Any)
 
 @entry_point
 def demosaiced(padded: Any, colours: Any, malvar: bool) -> Any:
-    """float32 [3, h, w] of what ``balanced_padded`` gives; ``colours`` int64 [2, 2] of the Bayer cell."""
+    """Colour planes float32 [3, h, w] of ``balanced_padded``; ``colours`` int64 [2, 2] of the Bayer cell."""
     half, six, eight, more = np.float32(2), np.float32(6), np.float32(8), np.float32(1.5)
     four, five = np.float32(4), np.float32(5)
     height, width = padded.shape[0] - 4, padded.shape[1] - 4
@@ -142,11 +144,11 @@ def stabilised(planes: Any, white_e: Any, offset: Any) -> Any:
 
 @entry_point
 def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, white_e: Any, offset: Any) -> Any:
-    """Luma shrunk by wavelets, chroma smoothed, and back to light: float32 [3, h, w], in the place of ``stable``.
+    """Shrink luma by wavelets, smooth chroma and convert back to light: float32 [3, h, w], overwrites ``stable``.
 
-    ``cuts`` float32 [levels], empty for none; ``taps`` float32 [3] of the B3 spline.
+    ``cuts`` float32 [levels], empty for no shrinkage; ``taps`` float32 [3] of the B3 spline.
     """
-    four, less = np.float32(4), offset - np.float32(0.25)
+    four, bias = np.float32(4), offset - np.float32(0.25)
     height, width = luma.shape
     smooth = np.empty_like(luma)
     shrunk = luma
@@ -174,13 +176,13 @@ def denoised(stable: Any, luma: Any, cuts: Any, chroma_levels: int, taps: Any, w
         for row in range(height):
             for column in range(width):
                 value = shrunk[row, column] + chroma[row, column]
-                stable[c, row, column] = (value * value / four - less) / white_e
+                stable[c, row, column] = (value * value / four - bias) / white_e
     return stable
 
 
 @jit
 def _mean_down(plane: Any, size: int, result: Any) -> None:
-    """Mean of ``size`` (odd) rows about each, the outermost repeated beyond it, by ``scipy.ndimage``'s running sum."""
+    """Mean of ``size`` (odd) rows around each row, edges repeated, by the running sum of ``scipy.ndimage``."""
     height, width = plane.shape
     half, run = size // 2, np.zeros(width)
     for row in range(-half, half + 1):
@@ -189,9 +191,9 @@ def _mean_down(plane: Any, size: int, result: Any) -> None:
             run[column] += np.float64(line[column])
     for row in range(height):
         if row:
-            come, gone = plane[min(row + half, height - 1)], plane[max(row - half - 1, 0)]
+            added, removed = plane[min(row + half, height - 1)], plane[max(row - half - 1, 0)]
             for column in range(width):
-                run[column] += np.float64(come[column]) - np.float64(gone[column])
+                run[column] += np.float64(added[column]) - np.float64(removed[column])
         out = result[row]
         for column in range(width):
             out[column] = run[column] / np.float64(size)
@@ -199,7 +201,7 @@ def _mean_down(plane: Any, size: int, result: Any) -> None:
 
 @jit
 def _mean_across(plane: Any, size: int, result: Any) -> None:
-    """``_mean_down`` of columns."""
+    """``_mean_down`` along the other axis."""
     height, width = plane.shape
     half, line, change = size // 2, np.empty(width + 2 * (size // 2)), np.empty(width)
     for row in range(height):
@@ -223,37 +225,37 @@ def _mean_across(plane: Any, size: int, result: Any) -> None:
 @entry_point
 def surroundings(luma: Any, size: int) -> Any:
     """``scipy.ndimage.uniform_filter(luma, size, mode="nearest")`` twice, float32 [h, w]; ``size`` is odd."""
-    one, two = np.empty_like(luma), np.empty_like(luma)
-    _mean_down(luma, size, one)
-    _mean_across(one, size, two)
-    _mean_down(two, size, one)
-    _mean_across(one, size, two)
-    return two
+    down, both = np.empty_like(luma), np.empty_like(luma)
+    _mean_down(luma, size, down)
+    _mean_across(down, size, both)
+    _mean_down(both, size, down)
+    _mean_across(down, size, both)
+    return both
 
 
 @entry_point
 def toned(linear: Any, curve: Any) -> Any:
-    """``curve`` float32 [steps + 1] between its entries: float32 [3, h, w] -> float64 [3, h, w]."""
+    """Linear interpolation of ``curve`` float32 [steps + 1]: float32 [3, h, w] -> float64 [3, h, w]."""
     steps, last, zero = np.float32(curve.size - 1), np.int32(curve.size - 2), np.float32(0)
     result = np.empty(linear.shape, np.float64)
     source, target = linear.reshape(-1), result.reshape(-1)
-    place, rest = np.empty(_TOGETHER, np.uint32), np.empty(_TOGETHER)
-    for begin in range(0, source.size, _TOGETHER):
-        count = min(_TOGETHER, source.size - begin)
-        for i in range(count):  # in vectors, which reading the curve is not
+    position, rest = np.empty(_CHUNK, np.uint32), np.empty(_CHUNK)
+    for begin in range(0, source.size, _CHUNK):
+        count = min(_CHUNK, source.size - begin)
+        for i in range(count):  # vectorised, unlike the reads of the curve
             index = min(max(source[begin + i] * steps, zero), steps)
             low = min(np.int32(index), last)
-            place[i], rest[i] = np.uint32(low), np.float64(index) - np.float64(low)
+            position[i], rest[i] = np.uint32(low), np.float64(index) - np.float64(low)
         for i in range(count):
-            start = curve[place[i]]
-            slope = np.float64(curve[place[i] + np.uint32(1)] - start)
+            start = curve[position[i]]
+            slope = np.float64(curve[position[i] + np.uint32(1)] - start)
             target[begin + i] = np.float64(start) + rest[i] * slope
     return result
 
 
 @entry_point
 def sharpened_bytes(encoded: Any, luma: Any, taps: Any, amount: Any) -> Any:
-    """Unsharp mask with ``luma`` float64 [h, w], none where ``taps`` is empty; cut, and rounded to uint8 [h, w, 3]."""
+    """Unsharp mask with ``luma`` float64 [h, w], none if ``taps`` is empty; clipped and rounded to uint8 [h, w, 3]."""
     _, height, width = encoded.shape
     result = np.empty((height, width, 3), np.uint8)
     blurred = np.empty((height, width), np.float64)
@@ -261,8 +263,8 @@ def sharpened_bytes(encoded: Any, luma: Any, taps: Any, amount: Any) -> Any:
         _smooth(luma, taps, 1, blurred)
     for row in range(height):
         for column in range(width):
-            more = amount * (luma[row, column] - blurred[row, column]) if taps.size else 0.0
+            detail = amount * (luma[row, column] - blurred[row, column]) if taps.size else 0.0
             for c in range(3):
-                value = encoded[c, row, column] + more if taps.size else encoded[c, row, column]
+                value = encoded[c, row, column] + detail if taps.size else encoded[c, row, column]
                 result[row, column, c] = np.uint8(np.rint(min(max(value, 0.0), 1.0) * 255.0))
     return result

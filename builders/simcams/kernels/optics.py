@@ -1,4 +1,4 @@
-"""Blur and geometry of a shot by compiled loops, with the values of ``optics.light_on_sensor`` bit for bit."""
+"""Compiled loops of ``stages.optics.light_on_sensor`` (blur and geometry), with the same values bit for bit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numba.extending import intrinsic
 
 from builders.kernels import entry_point, jit
 
-_LEAST = np.finfo(np.float32).eps
-"""What ``numpy.sinc`` takes for 0."""
+_SINC_ZERO = np.finfo(np.float32).eps
+"""Argument that ``numpy.sinc`` uses instead of 0."""
 
 
 @jit
 def _turn(fy: Any, fx: Any, motion: Any) -> Any:
     """The argument of the sine of ``numpy.sinc(fx * motion[0] + fy * motion[1])``, float32."""
     turn = np.float32(math.pi) * (fx * motion[0] + fy * motion[1])
-    return turn if turn != 0 else _LEAST
+    return turn if turn != 0 else _SINC_ZERO
 
 
 @entry_point
@@ -36,17 +36,17 @@ def turns(fy: Any, fx: Any, motion: Any) -> Any:
 
 @entry_point
 def filter_in_place(
-    raw: Any, prefilter: Any, disc: Any, places: Any, sines: Any, fy: Any, fx: Any, motion: Any, down: Any, across: Any
+    raw: Any, prefilter: Any, disc: Any, indices: Any, sines: Any, fy: Any, fx: Any, motion: Any, down: Any, across: Any
 ) -> None:
-    """Multiply spectra by all transfer functions.
+    """Multiply spectra by all transfer functions, in place.
 
     Args:
         raw: float32 [3, h, w, 2], real and imaginary parts.
         prefilter: float32 [h, w].
-        disc, places: float32 [k] and where its numbers stand, int32 [h, w]; not read where ``disc`` is empty.
-        sines: of ``turns``, float32 [h, w]; not read where it is empty.
+        disc, indices: of ``disc_transfer``, float32 [k] and int32 [h, w]; not used if ``disc`` is empty.
+        sines: of ``turns``, float32 [h, w]; not used if it is empty.
         fy, fx, motion: of ``turns``.
-        down, across: float32 [4, h] and [4, w], Gaussians of three colours and the one that they share.
+        down, across: float32 [4, h] and [4, w], Gaussians of the three colours, then that of all colours.
     """
     _, height, width, _ = raw.shape
     shared = np.empty(width, np.float32)
@@ -55,7 +55,7 @@ def filter_in_place(
             shared[x] = down[3, y] * across[3, x]
         if disc.size:
             for x in range(width):
-                shared[x] *= disc[places[y, x]]
+                shared[x] *= disc[indices[y, x]]
         if sines.size:
             for x in range(width):
                 shared[x] *= sines[y, x] / _turn(fy[y], fx[x], motion)
@@ -82,22 +82,22 @@ def _weights(at: Any, whole: Any, weights: Any) -> None:
 
 
 _LANES = 8
-"""Pixels whose splines are summed side by side: 512 bits of float64, which LLVM cuts where registers are shorter."""
+"""Pixels whose splines are summed in one vector: 512 bits of float64, which LLVM splits for shorter registers."""
 
 
-def _sums_side_by_side(
+def _vector_sums(
     context: Any, planes: Any, even: Any, odd: Any, stride: Any, down: Any, across: Any, at: Any, total: Any
 ) -> Any:
-    """Sums of 4 x 4 weighted coefficients for ``_LANES`` pixels that lie two columns of the plane apart.
+    """Sums of 4 x 4 weighted coefficients for ``_LANES`` pixels that are two columns of the plane apart.
 
     Args:
         context: of the compiler.
-        planes: float32, columns parted as in ``sampled``.
-        even, odd: where the first pixel's first and second coefficient stand; those of the others follow.
+        planes: float32, columns separated as by ``_separate_columns``.
+        even, odd: indices of the first and second coefficient of the first pixel; those of the others follow.
         stride: from one row of the plane to the next.
         down, across: float64 [4, w], weights.
-        at: first of the pixels.
-        total: float64 [w], filled from ``at``.
+        at: index of the first pixel.
+        total: float64 [w], filled from ``at`` on.
     """
 
     def code(context: Any, build: Any, signature: Any, arguments: Any) -> Any:
@@ -121,8 +121,8 @@ def _sums_side_by_side(
             row = weights(down, i)
             for j in range(4):
                 begin = build.add(odd if j % 2 else even, whole(j // 2))
-                found = build.fpext(build.load(place(planes, begin, singles), align=4), doubles)
-                sums = build.fadd(sums, build.fmul(build.fmul(found, row), columns[j]))
+                coefficients = build.fpext(build.load(place(planes, begin, singles), align=4), doubles)
+                sums = build.fadd(sums, build.fmul(build.fmul(coefficients, row), columns[j]))
             even, odd = build.add(even, stride), build.add(odd, stride)
         build.store(sums, place(total, at, doubles), align=8)
         return context.get_dummy_value()
@@ -130,12 +130,12 @@ def _sums_side_by_side(
     return types.void(planes, even, odd, stride, down, across, at, total), code
 
 
-_sums: Any = intrinsic(_sums_side_by_side)
+_sums: Any = intrinsic(_vector_sums)
 
 
 @jit
-def _part(planes: Any, scale: Any) -> None:
-    """``planes`` float32 [3, H, W] times ``scale``, in place: of each row the even columns, then the odd ones."""
+def _separate_columns(planes: Any, scale: Any) -> None:
+    """Multiply ``planes`` float32 [3, H, W] by ``scale`` and move the even columns before the odd ones, in place."""
     half = planes.shape[2] // 2
     line = np.empty(2 * half, np.float32)
     for c in range(3):
@@ -148,21 +148,21 @@ def _part(planes: Any, scale: Any) -> None:
 
 
 @jit
-def _splines(parted: Any, width: int, start: Any, left: Any, down: Any, across: Any, total: Any) -> None:
-    """The spline of each of some pixels of one colour in a row, in the order of rows and columns of its coefficients.
+def _splines(separated: Any, width: int, start: Any, left: Any, down: Any, across: Any, total: Any) -> None:
+    """Splines of pixels of one colour in a row; coefficients are summed in the order of their rows and columns.
 
     Args:
-        parted: float32 [3 H W], of ``_part``.
+        separated: float32 [3 H W], of ``_separate_columns``.
         width: W.
-        start, left: int64 [w], of the first of the 4 x 4 coefficients of each pixel: the beginning of its row, and its
-            column before they were parted.
+        start, left: int64 [w], of the first of the 4 x 4 coefficients of each pixel: index of the beginning of its row,
+            and its column before the separation.
         down, across: of ``_weights``.
         total: float64 [w], filled.
     """
     half, i = width // 2, 0
     while i < start.size:
         uneven = 1
-        if i + _LANES <= start.size:  # every second column of the plane, in one row of it: mostly
+        if i + _LANES <= start.size:  # usually every second column of the plane, in one row
             uneven = 0
             for j in range(1, _LANES):
                 uneven |= (start[i + j] - start[i]) | (left[i + j] - left[i] - 2 * j)
@@ -173,15 +173,15 @@ def _splines(parted: Any, width: int, start: Any, left: Any, down: Any, across: 
             odd += half
         even, odd = start[i] + even, start[i] + odd
         if uneven == 0:
-            _sums(parted, even, odd, width, down, across, i, total)
+            _sums(separated, even, odd, width, down, across, i, total)
             i += _LANES
             continue
         sum_here = 0.0
         for k in range(4):
-            sum_here += np.float64(parted[even]) * down[k, i] * across[0, i]
-            sum_here += np.float64(parted[odd]) * down[k, i] * across[1, i]
-            sum_here += np.float64(parted[even + 1]) * down[k, i] * across[2, i]
-            sum_here += np.float64(parted[odd + 1]) * down[k, i] * across[3, i]
+            sum_here += np.float64(separated[even]) * down[k, i] * across[0, i]
+            sum_here += np.float64(separated[odd]) * down[k, i] * across[1, i]
+            sum_here += np.float64(separated[even + 1]) * down[k, i] * across[2, i]
+            sum_here += np.float64(separated[odd + 1]) * down[k, i] * across[3, i]
             even, odd = even + width, odd + width
         total[i] = sum_here
         i += 1
@@ -199,34 +199,35 @@ def sampled(
     geometry: Any,
     turn: Any,
     centre: Any,
-    kept: Any,
+    transmission: Any,
     mosaic: Any,
 ) -> bool:
-    """Fill ``mosaic`` float32 [h, w] with the spline of one plane a pixel; False where a pixel looks over the edge.
+    """Fill ``mosaic`` float32 [h, w] with the spline of the plane of each pixel; False if a pixel is beyond the edge.
 
     Args:
-        planes: float32 [3, H, W], coefficients over ``scale``, of the rows from ``first``; W is even. Used up.
+        planes: float32 [3, H, W], coefficients over ``scale`` of the rows from ``first``; W is even; overwritten.
         scale: float32.
         first: see ``planes``.
         grid_y, grid_x, r2: float32 [h], [w], [h, w]: from the centre, and the squared radius.
         colours: int64 [2, 2], of the Bayer cell.
         geometry: float32 [3, 2], distortion and magnification of each colour.
         turn, centre: float32 [2]: cosine and sine; y and x.
-        kept: float32 [h / 2, w / 2], share of the light that the lens lets through, of the lower right quarter.
+        transmission: float32 [h / 2, w / 2], share of the light that the lens transmits, in the lower right quarter.
+        mosaic: float32 [h, w], filled.
     """
     one, zero = np.float32(1), np.float32(0)
     height, half = mosaic.shape[0], mosaic.shape[1] // 2
     _, rows, columns = planes.shape
-    _part(planes, scale)
-    parted = planes.reshape(-1)
+    _separate_columns(planes, scale)
+    separated = planes.reshape(-1)
     cos, sin = turn[0], turn[1]
     at_y, at_x, whole_y, whole_x, total = np.empty(half), np.empty(half), np.empty(half), np.empty(half), np.empty(half)
     starts, lefts = np.empty(half, np.int64), np.empty(half, np.int64)
     weights_y, weights_x = np.empty((4, half)), np.empty((4, half))
     for row in range(height):
         y, line = grid_y[row], mosaic[row]
-        quarter = kept[row - height // 2 if row >= height // 2 else height // 2 - 1 - row]
-        for second in range(2):  # every second pixel has one colour; loops without branches: in vectors
+        quarter = transmission[row - height // 2 if row >= height // 2 else height // 2 - 1 - row]
+        for second in range(2):  # every second pixel has one colour; loops without branches are vectorised
             colour = colours[row % 2, second]
             bent, magnified, outside = geometry[colour, 0], geometry[colour, 1], 0
             radius, x = r2[row, second:], grid_x[second:]
@@ -244,7 +245,7 @@ def sampled(
                 return False
             _weights(at_y, whole_y, weights_y)
             _weights(at_x, whole_x, weights_x)
-            _splines(parted, columns, starts, lefts, weights_y, weights_x, total)
+            _splines(separated, columns, starts, lefts, weights_y, weights_x, total)
             for i in range(half):
                 column = 2 * i + second
                 light = quarter[column - half] if column >= half else quarter[half - 1 - column]

@@ -1,4 +1,4 @@
-"""Random numbers by compiled loops: those that NumPy's ``Generator`` makes of the same Philox state, bit for bit."""
+"""Compiled random generators, with the numbers of NumPy's ``Generator`` for the same Philox state, bit for bit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _both_halves(context: Any, a: Any, b: Any) -> Any:
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide, half = ir.IntType(128), ir.IntType(64)
-        whole = builder.mul(*(builder.zext(one, wide) for one in arguments))
+        whole = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
         parts = builder.trunc(builder.lshr(whole, wide(64)), half), builder.trunc(whole, half)
         return context.make_tuple(builder, signature.return_type, parts)
 
@@ -58,8 +58,8 @@ _product: Any = intrinsic(_both_halves)
 def fill_bits(counter: Any, key: Any, result: Any) -> None:
     """The next numbers of a Philox 4 x 64 generator of 10 rounds (Salmon et al., SC 2011), four a step.
 
-    ``counter`` uint64 [4], moved on; ``key`` uint64 [2]; ``result`` uint64, a multiple of 4. Two steps side by side, as
-    neither waits for the other, where the counter's first word does not run over.
+    ``counter`` uint64 [4], advanced; ``key`` uint64 [2]; ``result`` uint64, filled, a multiple of 4 long. Two steps are
+    computed at once, for instruction-level parallelism, unless the first word of the counter overflows.
     """
     begin = counter[0]
     pairs = result.size // 8 if begin + np.uint64(result.size) > begin else 0
@@ -96,22 +96,22 @@ def fill_bits(counter: Any, key: Any, result: Any) -> None:
 
 
 @jit
-def _share(word: Any) -> Any:
+def _unit_interval(word: Any) -> Any:
     """float32 in [0, 1) of a uint32."""
     return np.float32(word >> np.uint32(8)) * np.float32(1.0 / 16777216.0)
 
 
 @entry_point
 def put_normals(counter: Any, key: Any, skip: int, result: Any) -> int:
-    """Standard normal float32 [n] into ``result``, as ``Generator.standard_normal`` makes them.
+    """Fill ``result`` float32 [n] with standard normal numbers, like ``Generator.standard_normal``.
 
     Args:
         counter, key: of ``fill_bits``.
-        skip: 32-bit halves of its numbers that were used.
-        result: float32.
+        skip: 32-bit halves of its first numbers that have been used.
+        result: filled.
 
     Returns:
-        How many halves it used, ``skip`` among them; -1 if they were unusually many, and ``result`` is not filled.
+        Number of used halves including ``skip``; -1 if the buffer was too small, and ``result`` is not complete.
     """
     bits = np.empty(4 * ((result.size + result.size // 16 + skip + 400) // 8), np.uint64)
     fill_bits(counter, key, bits)
@@ -131,12 +131,14 @@ def put_normals(counter: Any, key: Any, skip: int, result: Any) -> int:
             if layer != 0:
                 above, below = _DENSITY[layer - np.uint32(1)], _DENSITY[layer]
                 at += 1
-                if (above - below) * _share(words[at - 1]) + below < math.exp(-0.5 * np.float64(x) * np.float64(x)):
+                if (above - below) * _unit_interval(words[at - 1]) + below < math.exp(
+                    -0.5 * np.float64(x) * np.float64(x)
+                ):
                     break
                 continue
             while at <= last + 190:  # the tail
-                x = -inverse * np.float32(math.log1p(-_share(words[at])))
-                y = -np.float32(math.log1p(-_share(words[at + 1])))
+                x = -inverse * np.float32(math.log1p(-_unit_interval(words[at])))
+                y = -np.float32(math.log1p(-_unit_interval(words[at + 1])))
                 at += 2
                 if y + y > x * x:
                     break

@@ -1,5 +1,6 @@
-"""Shapes of a scene by compiled loops: who is visible is settled from the last shape to the first, so that each pixel
-is painted once. Values are those of ``scenes.paint``, bit for bit; exponentials and sines stay with NumPy.
+"""Compiled loops of ``stages.scene.paint``, with the same values bit for bit. NumPy computes exponentials and sines.
+
+Visibility is computed from the last shape to the first, so that each pixel is painted once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from builders.kernels import entry_point, jit
 
 @jit
 def _coordinates(place: Any, i: int, y: Any, x: Any) -> Any:
-    """The position in the frame of the shape: (u, v), 1 at its edge."""
+    """Coordinates (u, v) relative to shape ``i``, 1 at its edge."""
     down, right = (y - place[i, 0]) / place[i, 2], (x - place[i, 1]) / place[i, 2]
     u = (place[i, 3] * right + place[i, 4] * down) / place[i, 5]
     return u, (place[i, 3] * down - place[i, 4] * right) * place[i, 5]
@@ -22,33 +23,33 @@ def _coordinates(place: Any, i: int, y: Any, x: Any) -> Any:
 
 @entry_point
 def visible_shapes(place: Any, window: Any, boxes: bool, height: int, width: int) -> Any:
-    """Number of the last shape over each pixel, int32 [height, width]; -1 where there is none.
+    """Index of the last shape over each pixel, int32 [height, width]; -1 without a shape.
 
-    ``place`` float32 [n, 6] holds centre (y, x), radius, cosine and sine of the angle, and aspect of each shape.
-    ``window`` int64 [n, 4] bounds each shape: top, bottom, left, right.
+    ``place`` float32 [n, 6]: centre (y, x), radius, cosine and sine of the angle, and aspect of each shape. ``window``
+    int64 [n, 4]: bounds of each shape: top, bottom, left, right.
     """
-    one, edge = np.float32(1), np.float32(0.9)
+    limit, edge = np.float32(1), np.float32(0.9)
     owner = np.full((height, width), -1, np.int32)
     grid = np.arange(width).astype(np.float32)
     for i in range(place.shape[0] - 1, -1, -1):
-        this, left, right = np.int32(i), window[i, 2], window[i, 3]
+        index, left, right = np.int32(i), window[i, 2], window[i, 3]
         centre, radius, cos, sin, aspect = place[i, 1], place[i, 2], place[i, 3], place[i, 4], place[i, 5]
         x = grid[left:right]
         for row in range(window[i, 0], window[i, 1]):
             down = (np.float32(row) - place[i, 0]) / radius
             line = owner[row, left:right]
-            for j in range(line.size):  # without branches: in vectors
+            for j in range(line.size):  # loops without branches are vectorised
                 across = (x[j] - centre) / radius
                 u, v = (cos * across + sin * down) / aspect, (cos * down - sin * across) * aspect
-                inside = max(abs(u), abs(v)) < edge if boxes else u * u + v * v < one
-                line[j] = this if inside & (line[j] < 0) else line[j]
+                inside = max(abs(u), abs(v)) < edge if boxes else u * u + v * v < limit
+                line[j] = index if inside & (line[j] < 0) else line[j]
     return owner
 
 
 @entry_point
 def textured_pixels(owner: Any, place: Any, shade: Any, wave: Any, flat: Any) -> Any:
-    """Exponents of the shading of all pixels that have one, and phases of the stripes of those that have stripes, in
-    reading order: float32 [m], float32 [k]. ``shade`` float32 [n, 2]; ``wave`` float32 [n], 0 without stripes."""
+    """Exponents of the shading of all textured pixels, and phases of the stripes of striped ones, in row-major order:
+    float32 [m], float32 [k]. ``shade`` float32 [n, 2]; ``wave`` float32 [n], 0 without stripes."""
     exponents = np.empty(owner.size, np.float32)
     phases = np.empty(owner.size, np.float32)
     m = k = 0
@@ -68,20 +69,20 @@ def textured_pixels(owner: Any, place: Any, shade: Any, wave: Any, flat: Any) ->
 
 @entry_point
 def grating_phases(owner: Any, turn: Any, period: Any) -> Any:
-    """Phases of two crossed gratings (``scenes.Weave``) at the samples without a shape, in reading order, float64
-    [2, m]. ``turn`` float32 [3]: cosine and sine of the angle, and bend; ``period`` float64 [2]."""
+    """Phases of two crossed gratings (``stages.scene.Weave``) at the samples without a shape, in row-major order,
+    float64 [2, m]. ``turn`` float32 [3]: cosine and sine of the angle, and bend; ``period`` float64 [2]."""
     full = np.float32(2 * math.pi)
-    found = np.empty((2, np.sum(owner < 0)))
+    phases = np.empty((2, np.sum(owner < 0)))
     m = 0
     for row in range(owner.shape[0]):
         for column in range(owner.shape[1]):
             if owner[row, column] < 0:
                 y, x = np.float32(row), np.float32(column)
                 u, v = x * turn[0] + y * turn[1], y * turn[0] - x * turn[1]
-                found[0, m] = np.float64(full * (u + turn[2] * u * u)) / period[0]
-                found[1, m] = np.float64(full * (v + turn[2] * v * v)) / period[1]
+                phases[0, m] = np.float64(full * (u + turn[2] * u * u)) / period[0]
+                phases[1, m] = np.float64(full * (v + turn[2] * v * v)) / period[1]
                 m += 1
-    return found
+    return phases
 
 
 @entry_point
@@ -107,9 +108,9 @@ def composed(
         owner: of ``visible_shapes``.
         colour: float32 [n, 3].
         flat: bool [n], shapes of one colour.
-        window, offset: int64 [n, 4] and [n, 2]; where the grain of a shape begins.
+        window, offset: int64 [n, 4] and [n, 2], bounds of each shape and its position in the grain.
         grain: float32 [height, width].
-        shading, signs: float32, exponentials and signs of sines of what ``textured_pixels`` gave.
+        shading, signs: float32, exponentials and signs of sines of the results of ``textured_pixels``.
         stripes: float32 [n], depth.
     """
     one, four = np.float32(1), np.float32(4)

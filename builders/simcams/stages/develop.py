@@ -1,4 +1,4 @@
-"""The camera's processor: raw mosaic -> 8-bit sRGB. Nothing here looks at the whole picture to rescale it."""
+"""Image processing of the camera: raw mosaic to 8-bit sRGB. No step rescales the picture by its own statistics."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from builders.simcams.stages.optics import bayer_sites, falloff_stops
 from builders.simcams.stages.sensor import Raw
 
 Padded = np.ndarray
-"""A mosaic with two mirrored pixels on every side; mirroring about the edge pixel keeps the Bayer phase."""
+"""A mosaic with two mirrored pixels on every side. Mirroring about the edge pixel preserves the Bayer phase."""
 
 
 def demosaic(mosaic: np.ndarray, pattern: str, method: str) -> np.ndarray:
-    """Colour planes float32 [3, height, width] of a mosaic float32 [height, width]. Overshoots are kept, not cut.
+    """Colour planes float32 [3, height, width] of a mosaic float32 [height, width]. Overshoots are not clipped.
 
     Args:
         mosaic: both sides even, at least 4.
@@ -94,23 +94,23 @@ of red at blue / blue at red. ``malvar``: the four 5 x 5 filters of Malvar, He a
 interpolation for demosaicing of Bayer-patterned color images", ICASSP 2004, figure 2."""
 
 LUMA = np.array([0.25, 0.5, 0.25], np.float32)
-"""Weights of red, green and blue in the luma that denoising sees: as a Bayer cell counts them."""
+"""Weights of red, green and blue in the luma of denoising: their shares of a Bayer cell."""
 
 REC709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Luminance of linear sRGB (ITU-R BT.709)."""
 
 REC601 = np.array([0.299, 0.587, 0.114], np.float32)
-"""Luma of JPEG files (ITU-R BT.601), which sharpening works on."""
+"""Luma of JPEG files (ITU-R BT.601), for sharpening."""
 
 WAVELET_NOISE = (0.889, 0.200, 0.086)
 """Standard deviation of white noise of deviation 1 in the levels of the B3-spline a trous transform (Starck & Murtagh,
 "Astronomical Image and Data Analysis", table 2.1)."""
 
 WAVELET_LEVELS = 2
-"""How many of them are shrunk."""
+"""Number of levels that are shrunk."""
 
 B3_SPLINE = (6 / 16, 4 / 16, 1 / 16)
-"""Centre and one side."""
+"""Taps of the centre and one side."""
 
 _TONE_STEPS = 4096
 
@@ -128,10 +128,10 @@ def develop(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray:
 
 
 def balanced_mosaic(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray:
-    """Black subtracted, shading corrected, white balanced, cut at white: float32 [height, width].
+    """Subtract black, correct shading, balance white, clip at white: float32 [height, width].
 
-    The cut makes all colours of a blown highlight equal, so that it is white and not pink. Values under black stay
-    negative: cutting them would brighten the shadows.
+    Clipping makes all colours of a blown highlight equal, so that it is white and not pink. Values below black stay
+    negative: clipping them would brighten the shadows.
     """
     body = camera.body
     mosaic = (raw.dn.astype(np.float32) - body.black_level) / (body.white_level - body.black_level)
@@ -144,10 +144,10 @@ def balanced_mosaic(raw: Raw, camera: Camera, settings: Settings) -> np.ndarray:
 
 
 def denoise(planes: np.ndarray, white_e: float, read_noise_e: float, pipeline: Pipeline) -> np.ndarray:
-    """Less noise in float32 [3, height, width]: luma shrunk by wavelets, chroma smoothed.
+    """Reduce noise in float32 [3, height, width]: wavelet shrinkage of luma, smoothing of chroma.
 
-    Works where noise has deviation 1 whatever the level: the generalised Anscombe transform 2 sqrt(e + 3/8 + sigma^2)
-    (Starck & Murtagh). Strength is thus in proportion to the noise that this ISO has, as in a camera.
+    Works after the generalised Anscombe transform 2 sqrt(e + 3/8 + sigma^2) (Starck & Murtagh), where noise has
+    deviation 1 at every level. The strength is thus proportional to the noise at this ISO, as in a camera.
     """
     if pipeline.luma_threshold == 0 and pipeline.chroma_levels == 0:
         return planes
@@ -167,7 +167,7 @@ def denoise(planes: np.ndarray, white_e: float, read_noise_e: float, pipeline: P
 def shrink_wavelets(plane: np.ndarray, threshold: float, levels: int = WAVELET_LEVELS) -> np.ndarray:
     """Soft-threshold the finest ``levels`` of the a trous transform, in deviations of the noise of each level.
 
-    Luma of demosaiced noise of deviation 1 has about ``0.6`` of it, which the threshold takes into account.
+    The luma of demosaiced noise of deviation 1 has a deviation of about 0.6, which the threshold includes.
     """
     if threshold == 0:
         return plane
@@ -183,13 +183,13 @@ def shrink_wavelets(plane: np.ndarray, threshold: float, levels: int = WAVELET_L
 
 
 def smooth_b3(plane: np.ndarray, step: int) -> np.ndarray:
-    """Separable B3 spline [1 4 6 4 1] / 16 with holes of ``step``, mirrored at the edges. float32 in and out."""
+    """Smooth float32 [height, width] by the B3 spline [1 4 6 4 1] / 16, taps ``step`` apart, edges mirrored."""
     return _smooth_rows(_smooth_rows(plane, step).T, step).T
 
 
 @functools.lru_cache(maxsize=64)
 def colour_correction(body: Body, pipeline: Pipeline) -> np.ndarray:
-    """The colour matrix with the make's own rendering: saturation about luminance, a twist of hues; rows sum to 1."""
+    """Colour matrix with the rendering of the make: saturation about luminance, rotation of hues; rows sum to 1."""
     saturation = pipeline.saturation * np.eye(3) + (1 - pipeline.saturation) * np.tile(REC709, (3, 1))
     twist = pipeline.hue_twist * np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]])
     return (saturation + twist) @ np.array(body.colour_matrix)
@@ -223,7 +223,7 @@ def sharpen(encoded: np.ndarray, pipeline: Pipeline) -> np.ndarray:
 
 
 def local_contrast(linear: np.ndarray, amount: float) -> np.ndarray:
-    """Multiply by (luma / surroundings)^amount over a twentieth of the frame: what phones call tone mapping."""
+    """Multiply by (luma / surroundings)^amount over a twentieth of the frame, like the tone mapping of phones."""
     luma, size = contrast_luma(linear)
     around = scipy.ndimage.uniform_filter(
         scipy.ndimage.uniform_filter(luma, size, mode="nearest"), size, mode="nearest"
@@ -232,7 +232,7 @@ def local_contrast(linear: np.ndarray, amount: float) -> np.ndarray:
 
 
 def contrast_luma(linear: np.ndarray) -> tuple[np.ndarray, int]:
-    """What ``local_contrast`` compares with its surroundings, float32 [height, width], and how wide those are, odd."""
+    """Luma for ``local_contrast``, float32 [height, width], and the odd width of its surroundings in pixels."""
     luma = np.maximum(np.tensordot(REC709, linear, axes=1), 0) + np.float32(0.02)
     return luma, max(3, max(luma.shape) // 20 | 1)
 
@@ -245,7 +245,7 @@ def tone_table(contrast: float) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def gaussian_taps(sigma_px: float) -> tuple[float, ...]:
-    """Centre and one side of a Gaussian cut at three deviations, sum 1 over both sides."""
+    """Taps of the centre and one side of a Gaussian cut at three deviations; the sum over both sides is 1."""
     radius = max(1, math.ceil(3 * sigma_px))
     taps = np.exp(-(np.arange(radius + 1) ** 2) / (2 * sigma_px**2))
     return tuple(taps / (taps[0] + 2 * taps[1:].sum()))

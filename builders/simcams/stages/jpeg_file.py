@@ -1,4 +1,4 @@
-"""The last stage: the camera's own quantisation tables and chroma subsampling, and the file."""
+"""The last stage: the JPEG file with the quantisation tables and chroma subsampling of the camera, and its Exif."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from builders.files import read_package_yaml
 from builders.simcams.camera import Camera, JpegSettings, Settings
 
 SOFTWARE = "camtrace simcams"
-"""Says in every file that no camera took it."""
+"""Exif software of every file: it shows that no camera took the photo."""
 
 _TIFF = b"MM\0*\0\0\0\x08"
-"""Big-endian; the first directory stands right behind (TIFF 6.0, section 2)."""
+"""Big-endian header; the first directory follows directly (TIFF 6.0, section 2)."""
 
 _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED = 2, 3, 4, 5, 7
 
 _Field = tuple[int, int, int, bytes]
-"""Tag, type, how many, value."""
+"""Tag, type, count, value."""
 
 
 def exif_block(camera: Camera, settings: Settings, width: int, height: int, taken: str) -> bytes:
@@ -56,14 +56,15 @@ def exif_block(camera: Camera, settings: Settings, width: int, height: int, take
     )
     first = (make, model, _short(0x0112, 1), software, _ascii(0x0132, taken))
     begin = len(_TIFF)
-    behind = begin + len(_directory((*first, _long(0x8769, 0)), begin, 4))
-    return b"Exif\0\0" + _TIFF + _directory((*first, _long(0x8769, behind)), begin, 4) + _directory(exif, behind, 0)
+    exif_begin = begin + len(_directory((*first, _long(0x8769, 0)), begin, 4))
+    first_directory = _directory((*first, _long(0x8769, exif_begin)), begin, 4)
+    return b"Exif\0\0" + _TIFF + first_directory + _directory(exif, exif_begin, 0)
 
 
-def _directory(fields: Sequence[_Field], begin: int, room: int) -> bytes:
-    """A directory that stands at ``begin``, ``room`` bytes of 0 (where the next would be named), and long values."""
+def _directory(fields: Sequence[_Field], begin: int, zeros: int) -> bytes:
+    """A directory at offset ``begin``: entries, ``zeros`` zero bytes (the offset of the next one), long values."""
     entries, values = [struct.pack(">H", len(fields))], []
-    at = begin + 2 + 12 * len(fields) + room
+    at = begin + 2 + 12 * len(fields) + zeros
     for tag, kind, count, value in fields:
         if len(value) <= 4:
             entries.append(struct.pack(">HHI", tag, kind, count) + value.ljust(4, b"\0"))
@@ -71,7 +72,7 @@ def _directory(fields: Sequence[_Field], begin: int, room: int) -> bytes:
             entries.append(struct.pack(">HHII", tag, kind, count, at))
             values.append(value)
             at += len(value)
-    return b"".join(entries) + bytes(room) + b"".join(values)
+    return b"".join(entries) + bytes(zeros) + b"".join(values)
 
 
 def _ascii(tag: int, text: str) -> _Field:
@@ -96,15 +97,15 @@ _PILLOW_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 @dataclass(frozen=True)
 class QuantisationTables:
-    """Luma and chroma tables, natural (row by row) order, 64 numbers each, 1 to 255."""
+    """Luma and chroma tables in natural (row by row) order, 64 numbers each, 1 to 255."""
 
     luma: tuple[int, ...]
     chroma: tuple[int, ...]
     source: str
-    """Where the numbers were measured."""
+    """Source of the measurement."""
 
     def scaled(self, per_cent: int) -> QuantisationTables:
-        """Every step times ``per_cent`` / 100, rounded half up, within 1 to 255: libjpeg's own rule."""
+        """The tables times ``per_cent`` / 100, rounded half up, within 1 to 255, by the rule of libjpeg."""
         luma, chroma = (
             tuple(min(max((q * per_cent + 50) // 100, 1), 255) for q in t) for t in (self.luma, self.chroma)
         )
@@ -112,7 +113,14 @@ class QuantisationTables:
 
 
 def encode_file(rgb: np.ndarray, settings: JpegSettings, per_cent: int, exif: bytes = b"") -> bytes:
-    """A baseline JPEG file of uint8 [height, width, 3] with the camera's tables at ``per_cent`` and its Exif block."""
+    """Encode a baseline JPEG file.
+
+    Args:
+        rgb: uint8 [height, width, 3].
+        settings: tables and subsampling of the camera.
+        per_cent: scale of the tables.
+        exif: Exif block.
+    """
     tables = _tables(settings.table, per_cent)
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(
@@ -126,7 +134,7 @@ def encode_file(rgb: np.ndarray, settings: JpegSettings, per_cent: int, exif: by
 
 
 def quantisation_tables(name: str) -> QuantisationTables:
-    """The pair of tables of that name. Raises ``UsageError`` with the nearest name."""
+    """The pair of tables with a name. Raises ``UsageError`` with the nearest name."""
     tables = all_tables()
     if name not in tables:
         raise unknown_name("quantisation table", name, tables)

@@ -1,4 +1,4 @@
-"""The light of one scene, with everything about it that does not depend on the camera worked out once."""
+"""The light of one scene, with everything that does not depend on the camera computed once."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import scipy.fft
 
 MID_GREY = 0.18
-"""Mean linear level that an automatic exposure aims at: an 18 % grey card."""
+"""Target mean linear level of the automatic exposure: an 18 % grey card."""
 
 HIGHLIGHT_LEVEL = 0.95
-"""Level at which it places the brightest two per cent, if the mean would push that higher."""
+"""Highest level of the brightest two per cent after the automatic exposure."""
 
 BLOWN_LEVEL = np.float32(2.0)
-"""Light of a highlight that the source photo had clipped: a stop over white."""
+"""Level of a highlight that is clipped in the source photo: one stop above white."""
 
 
 @dataclass(frozen=True)
 class SceneLight:
-    """Scene-linear light integrated over pixel areas, with a margin around the frame for lenses and hands."""
+    """Scene-linear light integrated over pixel areas, with a margin around the frame for distortion and re-framing."""
 
     scene_id: str
     height: int
@@ -34,6 +34,7 @@ class SceneLight:
 
     @property
     def padded_shape(self) -> tuple[int, int]:
+        """Height and width with the margin."""
         return self.height + 2 * self.margin, self.width + 2 * self.margin
 
     @classmethod
@@ -47,17 +48,18 @@ class SceneLight:
         clipped: np.ndarray | None = None,
         expose: bool = True,
     ) -> SceneLight:
-        """From linear sRGB float [height + 2 margin, width + 2 margin, 3], each sample the mean over its pixel's area.
+        """The light of linear sRGB values.
 
         Args:
             scene_id: identity of the scene; every random number of a shot depends on it.
-            linear: the light; negative values are cut to 0.
+            linear: float [height + 2 margin, width + 2 margin, 3], each sample the mean over the area of its pixel;
+                negative values are set to 0.
             margin: pixels around the frame.
             illuminant: see the field.
-            clipped: float [padded height, padded width] in [0, 1], how far each pixel is clipped in its source. Such a
-                highlight carries no data: it is taken to be white and brighter than any camera here can hold, or else
-                it would come out as a grey plate, or pink.
-            expose: scale to what an automatic exposure gives (``auto_exposure``); False takes the values as they are.
+            clipped: float [padded height, padded width] in [0, 1], how far each pixel is clipped in its source. A
+                clipped highlight contains no data: it is set to white, brighter than any camera here can record, since
+                it would become a grey or pink area otherwise.
+            expose: scale by ``auto_exposure``; False uses the values as they are.
         """
         planes = np.ascontiguousarray(np.moveaxis(np.maximum(linear, 0), -1, 0), dtype=np.float32)
         if expose:
@@ -75,15 +77,15 @@ class SceneLight:
 
 
 def margin_for(height: int, width: int) -> int:
-    """An eighth of the longer side: room for distortion and re-framing, and a friendly length to transform."""
+    """Margin in pixels: an eighth of the longer side, enough for distortion and re-framing, and fast to transform."""
     return max(height, width) // 8
 
 
 def auto_exposure(planes: np.ndarray) -> float:
-    """Factor that an average meter with highlight protection gives to linear sRGB planes [3, height, width].
+    """Exposure factor of an average meter with highlight protection for linear sRGB planes [3, height, width].
 
-    The mean luminance goes to ``MID_GREY``, unless that puts the brightest two per cent above ``HIGHLIGHT_LEVEL``.
-    A scene without light gets 1.
+    It brings the mean luminance to ``MID_GREY``, but the brightest two per cent not above ``HIGHLIGHT_LEVEL``. It is 1
+    for a scene without light.
     """
     luminance = np.tensordot(np.array([0.2126, 0.7152, 0.0722], np.float32), planes, axes=1)
     mean, bright = float(luminance.mean()), float(np.quantile(luminance, 0.98))

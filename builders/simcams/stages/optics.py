@@ -1,6 +1,6 @@
 """From the light of a scene to the light on each pixel: blur, geometry, colour filters, falloff.
 
-All blur is one transfer function in the frequency plane, so that it is exact and costs the same for any size.
+All blur is one transfer function in the frequency plane, so that it is exact and its cost does not depend on its size.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ WAVELENGTH_UM = (0.61, 0.54, 0.47)
 """Middle of the pass band of a red, green and blue filter."""
 
 HAND_SHAKE_RAD_PER_S = 0.03
-"""Angular speed at which the old rule t = 1/f just holds: a blur of 0.03 mm (the circle of confusion of the 36 x 24
-frame) after 1/f seconds, whatever f."""
+"""Angular speed of hand shake by the rule of thumb t = 1/f: a blur of 0.03 mm (the circle of confusion of the 36 x 24
+frame) after 1/f seconds, for every f."""
 
 SUBJECT_SPEED_PER_S = 0.35
-"""Median speed of what is photographed, in frame widths a second: a walker (1.4 m/s) in a frame 4 m wide."""
+"""Median speed of subjects, in frame widths a second: a walker (1.4 m/s) in a frame 4 m wide."""
 
 DEPTH_RATIO = 0.3
 """Median relative depth between the plane in focus and the rest: a metre, for a subject at 3 m (50 mm equivalent)."""
@@ -33,7 +33,7 @@ DEPTH_RATIO = 0.3
 
 @dataclass(frozen=True)
 class Moment:
-    """What the world did while the shutter was open: a property of the shot, not of the camera."""
+    """Motion and depth during the exposure: a property of the shot, not of the camera."""
 
     subject_speed: tuple[float, float]
     """Frame widths a second, x and y."""
@@ -44,13 +44,16 @@ class Moment:
 
     @classmethod
     def still(cls) -> Moment:
-        """Nothing moves and all is in focus: for tests."""
+        """No motion, everything in focus: for tests."""
         return cls((0.0, 0.0), (0.0, 0.0), 0.0)
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Moment:
-        """Speeds and depth log-normal (a factor of 1.4 either way). Subjects move along the ground, left or right
-        within about 15 degrees, so their blur has a direction that pictures share; hands shake in any."""
+        """Draw speeds and depth from log-normal distributions (a factor of 1.4 either way).
+
+        Subjects move along the ground, left or right within about 15 degrees, so their blur has a common direction;
+        hands shake in any direction.
+        """
         spread = np.exp(0.35 * rng.standard_normal(3))
         angles = np.radians(15) * rng.standard_normal() + np.pi * rng.integers(2), rng.uniform(0, 2 * np.pi)
         speed, shake = SUBJECT_SPEED_PER_S * spread[0], HAND_SHAKE_RAD_PER_S * spread[1]
@@ -64,10 +67,17 @@ class Moment:
 def light_on_sensor(
     light: SceneLight, camera: Camera, settings: Settings, moment: Moment, framing: Framing = STEADY
 ) -> np.ndarray:
-    """Relative exposure of every pixel behind its colour filter: float32 [height, width], 1 is the picture's white.
+    """Relative exposure of every pixel behind its colour filter: float32 [height, width], 1 is white.
 
-    Geometric distortion and lateral chromatic aberration, blur, framing and falloff, in one resampling. Blur is applied
+    Geometric distortion, lateral chromatic aberration, blur, framing and falloff, in one resampling. Blur is applied
     before the geometry, which changes its scale by less than the distortion (3 %).
+
+    Args:
+        light: of the scene.
+        camera: body and lens.
+        settings: of the shot.
+        moment: motion and depth.
+        framing: position relative to the scene.
     """
     body, height, width = camera.body, light.height, light.width
     planes = _blurred_planes(light, camera, settings, moment)
@@ -98,12 +108,12 @@ def sensor_matrix(body: Body, illuminant: tuple[float, float] = (1.0, 1.0)) -> n
 
 
 def white_balance_gains(body: Body, illuminant: tuple[float, float] = (1.0, 1.0)) -> np.ndarray:
-    """Gains of red, green and blue under a light that differs from daylight by ``illuminant`` (red, blue)."""
+    """Gains of red, green and blue, float64 [3], in light that differs from daylight by ``illuminant`` (red, blue)."""
     return np.array([body.white_balance[0] * illuminant[0], 1.0, body.white_balance[1] * illuminant[1]])
 
 
 def diffraction_sigma_px(f_number: float, pitch_um: float, wavelength_um: float = 0.55) -> float:
-    """Standard deviation of the Gaussian nearest to the Airy pattern: 0.44 lambda N (SIMCAMS section 2).
+    """Standard deviation, in pixels, of the Gaussian nearest to the Airy pattern: 0.44 lambda N.
 
     >>> round(diffraction_sigma_px(2.0, 1.4), 3)
     0.346
@@ -112,18 +122,20 @@ def diffraction_sigma_px(f_number: float, pitch_um: float, wavelength_um: float 
 
 
 def defocus_diameter_px(settings: Settings, lens: Lens, depth_ratio: float, width: int) -> float:
-    """Diameter of the blur disc.
+    """Diameter of the blur disc, in pixels.
 
-    Thin lens: c = (f / N) * f * |1/s - 1/s'|. With the subject kept at one size in the frame (s = 3 m at 50 mm
-    equivalent, growing with focal length), c / frame width = (50 / 36) * (f / N) * depth ratio / 3000 mm, f being the
-    *real* focal length: small sensors have deep focus.
+    Thin lens: c = (f / N) * f * |1/s - 1/s'|. For a subject of constant size in the frame (s = 3 m at 50 mm equivalent,
+    growing with focal length), c / frame width = (50 / 36) * (f / N) * depth ratio / 3000 mm, where f is the *real*
+    focal length: small sensors have deep focus.
     """
     return width * 50 / 36 * settings.focal_length_mm(lens) / settings.f_number * depth_ratio / 3000
 
 
 def motion_vector_px(settings: Settings, moment: Moment, width: int) -> tuple[float, float]:
-    """How far the picture moves while the shutter is open, x and y: subject plus hand shake, which grows with focal
-    length (frame width = 36 mm equivalent)."""
+    """Motion of the picture during the exposure, in pixels, x and y.
+
+    It is the motion of the subject plus hand shake, which grows with focal length (frame width = 36 mm equivalent).
+    """
     seconds = float(settings.exposure_s)
     per_frame = settings.focal_length_35mm / 36
     x, y = (s + h * per_frame for s, h in zip(moment.subject_speed, moment.shake_rad_per_s, strict=True))
@@ -134,14 +146,14 @@ def falloff_stops(height: int, width: int, lens: Lens, settings: Settings) -> np
     """Loss of light over the frame in stops, float32 [height, width], before any correction.
 
     Natural: cos^4 of the field angle. Optical: ``vignetting_stops`` at the corner wide open (f/1.8), quadratic in the
-    radius, falling linearly in stops of aperture to a quarter at f/5.6 and beyond, the course of the medians of the
-    Lensfun data base (1.1 wide open, 0.3 from f/5.6).
+    radius, decreasing linearly in stops of aperture to a quarter at f/5.6 and beyond, like the medians of the Lensfun
+    database (1.1 wide open, 0.3 from f/5.6).
     """
     return _falloff(*_falloff_parts(height, width, settings.focal_length_35mm), lens, settings)
 
 
 def falloff_quarter(height: int, width: int, lens: Lens, settings: Settings) -> np.ndarray:
-    """The lower right quarter of ``falloff_stops``, which is its own mirror image both ways; even sides."""
+    """The lower right quarter of ``falloff_stops`` for even sides; the frame is symmetric in both directions."""
     natural, optical = _falloff_parts(height, width, settings.focal_length_35mm)
     return _falloff(natural[height // 2 :, width // 2 :], optical[height // 2 :, width // 2 :], lens, settings)
 
@@ -158,7 +170,7 @@ def distortion(lens: Lens, focal_length_35mm: float) -> float:
 
 
 def sampling_positions(light: SceneLight, lens: Lens, settings: Settings, framing: Framing, colour: int) -> np.ndarray:
-    """Where in the padded scene each pixel looks, float32 [2 (y, x), height, width].
+    """Position of each pixel in the padded scene, float32 [2 (y, x), height, width].
 
     Third-order radial model r_scene = r (1 - k r^2), r = 1 at the corner; the colours differ by one scale each.
     """
@@ -171,7 +183,7 @@ def sampling_positions(light: SceneLight, lens: Lens, settings: Settings, framin
 def geometry(
     light: SceneLight, lens: Lens, settings: Settings, framing: Framing, colour: int
 ) -> tuple[np.float32, np.float32, np.float32, np.float32, np.float32, np.float32]:
-    """The numbers of ``sampling_positions``: distortion, scale, cosine and sine of the turn, centre (y, x)."""
+    """Parameters of ``sampling_positions``: distortion, scale, cosine and sine of the rotation, centre (y, x)."""
     magnification = (1 + lens.lateral_ca[0], 1.0, 1 + lens.lateral_ca[1])[colour]
     turn, side = math.radians(framing.rotation_deg), max(light.height, light.width)
     return (
@@ -187,7 +199,7 @@ def geometry(
 def transfer_function(
     shape: tuple[int, int], sigma_px: float, disc_px: float = 0.0, motion_px: tuple[float, float] = (0.0, 0.0)
 ) -> np.ndarray:
-    """Optical transfer function on the half plane of ``scipy.fft.rfft2``, float32.
+    """Optical transfer function on the half plane of ``scipy.fft.rfft2``, float32 [h, w // 2 + 1].
 
     Gaussian exp(-2 pi^2 sigma^2 f^2), disc 2 J1(pi d f) / (pi d f), uniform motion sinc(f . v).
     """
@@ -195,26 +207,29 @@ def transfer_function(
     down, across = gaussian_transfer(shape, sigma_px)
     transfer = down * across
     if disc_px > 0:
-        disc, places = disc_transfer(shape, disc_px)
-        transfer *= disc[places]
+        disc, indices = disc_transfer(shape, disc_px)
+        transfer *= disc[indices]
     if motion_px != (0.0, 0.0):
         transfer *= np.sinc(fx * np.float32(motion_px[0]) + fy * np.float32(motion_px[1]))
     return transfer
 
 
 def disc_transfer(shape: tuple[int, int], disc_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """The disc's part of ``transfer_function``: its values float32 [k], and which of them stands where, int32
-    [h, w // 2 + 1]. ``disc_px`` is above 0."""
-    radii, places = _radii(*shape)
+    """Factor of ``transfer_function`` for a disc with ``disc_px`` above 0.
+
+    Returns:
+        Values float32 [k], and the index of the value at each frequency, int32 [h, w // 2 + 1].
+    """
+    radii, indices = _radii(*shape)
     argument = np.float32(math.pi * disc_px) * radii
     argument[0] = 1
     disc = 2 * scipy.special.j1(argument) / argument
     disc[0] = 1
-    return disc, places
+    return disc, indices
 
 
 def gaussian_transfer(shape: tuple[int, int], sigma_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """The Gaussian's part of ``transfer_function``, whose product it is: float32 [h, 1] and [1, w // 2 + 1]."""
+    """Two factors of ``transfer_function`` for a Gaussian: float32 [h, 1] and [1, w // 2 + 1]."""
     fy, fx, _ = frequencies(*shape)
     scale = np.float32(-2 * math.pi**2 * sigma_px**2)
     return np.exp(scale * fy**2), np.exp(scale * fx**2)
@@ -228,7 +243,7 @@ def unblurred(light: SceneLight, camera: Camera) -> np.ndarray:
 
 
 def shared_transfer(light: SceneLight, camera: Camera, settings: Settings, moment: Moment) -> np.ndarray:
-    """Blur that all colours share, and what makes samples into spline coefficients: float32 [h, w // 2 + 1]."""
+    """Transfer function of the blur that all colours share, times the spline prefilter: float32 [h, w // 2 + 1]."""
     return spline_prefilter(*light.padded_shape) * transfer_function(
         light.padded_shape,
         camera.lens.blur_px,
@@ -251,7 +266,7 @@ def _blurred_planes(light: SceneLight, camera: Camera, settings: Settings, momen
 
 @functools.lru_cache(maxsize=8)
 def frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cycles per pixel: fy [height, 1], fx [1, width // 2 + 1], and their radius."""
+    """Frequencies in cycles per pixel: fy [height, 1], fx [1, width // 2 + 1], and their radius."""
     fy = np.fft.fftfreq(height).astype(np.float32)[:, None]
     fx = np.fft.rfftfreq(width).astype(np.float32)[None, :]
     return fy, fx, np.hypot(fy, fx)
@@ -259,16 +274,16 @@ def frequencies(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.nda
 
 @functools.lru_cache(maxsize=8)
 def _radii(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The different radii of ``frequencies``, rising from 0, and which of them stands where: float32 [k] and int32
-    [height, width // 2 + 1]. Of a square grid an eighth are different."""
+    """Distinct radii of ``frequencies`` in ascending order, float32 [k], and the index of the radius of each frequency,
+    int32 [height, width // 2 + 1]. An eighth of the radii of a square grid are distinct."""
     radius = frequencies(height, width)[2]
-    radii, places = np.unique(radius, return_inverse=True)
-    return radii, places.reshape(radius.shape).astype(np.int32)
+    radii, indices = np.unique(radius, return_inverse=True)
+    return radii, indices.reshape(radius.shape).astype(np.int32)
 
 
 @functools.lru_cache(maxsize=8)
 def spline_prefilter(height: int, width: int) -> np.ndarray:
-    """Makes samples into cubic B-spline coefficients: 1 / ((2 + cos w) / 3) per axis (Unser 1999)."""
+    """Filter that converts samples to cubic B-spline coefficients: 1 / ((2 + cos w) / 3) per axis (Unser 1999)."""
     fy, fx, _ = frequencies(height, width)
     return 9 / ((2 + np.cos(2 * np.pi * fy)) * (2 + np.cos(2 * np.pi * fx)))
 

@@ -1,4 +1,4 @@
-"""Scenes made from nothing: no camera's and no codec's trace, any size, one seed.
+"""Procedural scenes: no traces of a camera or codec, any size, one seed.
 
 Dead leaves (opaque shapes that hide each other, radius density r^-3: Lee, Mumford & Huang, "Occlusion models for
 natural images", IJCV 2001) have the edges, flats and 1/f spectrum of photos; colours follow those of natural scenes.
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 SCENE_KINDS = ("leaves", "blocks", "fields", "weave")
-"""What a procedural scene is mostly made of; its semantic label."""
+"""Kinds of procedural scenes, which are their semantic labels."""
 
 SUPERSAMPLING = 2
-"""Shapes are drawn at this multiple and averaged over pixel areas."""
+"""Shapes are drawn at this multiple of the resolution and averaged over pixel areas."""
 
 COLOUR_SPREAD = (0.353, 0.0732, 0.0213)
 """Standard deviations of log10 l, alpha, beta over natural scenes (Ruderman, Cronin & Chiao, "Statistics of cone
@@ -32,7 +32,14 @@ _COVERAGE = 3.0
 
 
 def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Linear light float32 [height, width, 3] of a scene of ``kind``; scale is arbitrary."""
+    """Paint a scene: linear light float32 [height, width, 3] in arbitrary units.
+
+    Args:
+        kind: one of ``SCENE_KINDS``.
+        height: pixels.
+        width: pixels.
+        rng: of everything that is random.
+    """
     s = SUPERSAMPLING
     drawing = draw(kind, height, width, rng)
     canvas = drawing.background.repeat(s, axis=0).repeat(s, axis=1)
@@ -47,16 +54,16 @@ def paint(kind: str, height: int, width: int, rng: np.random.Generator) -> np.nd
 
 @dataclass(frozen=True)
 class Shapes:
-    """Opaque shapes in the order in which they fall, lengths in samples (``SUPERSAMPLING`` a pixel)."""
+    """Opaque shapes in the order in which they are painted, lengths in samples (``SUPERSAMPLING`` per pixel)."""
 
     boxes: bool
-    """Rectangles, else ellipses."""
+    """Whether they are rectangles, not ellipses."""
     radius: np.ndarray
     """float64 [n]"""
     centre: np.ndarray
     """float64 [n, 2], y and x."""
     aspect: np.ndarray
-    """float64 [n], stretch across and shrinkage down."""
+    """float64 [n], factor of the width and divisor of the height."""
     angle: np.ndarray
     """float64 [n]"""
     colour: np.ndarray
@@ -64,13 +71,13 @@ class Shapes:
     shade: np.ndarray
     """float64 [n, 2], logarithm of the light across and down."""
     stripes: np.ndarray
-    """float64 [n], their depth; 0 for none."""
+    """float64 [n], depth of the stripes; 0 for none."""
     offset: np.ndarray
-    """int64 [n, 2], where in the grain a shape begins."""
+    """int64 [n, 2], position in the grain at which a shape begins."""
 
     @property
     def flat(self) -> np.ndarray:
-        """bool [n]: too small for a texture."""
+        """bool [n], shapes too small for a texture."""
         return self.radius < 8 * SUPERSAMPLING
 
     def windows(self, height: int, width: int) -> np.ndarray:
@@ -95,7 +102,7 @@ class Weave:
     """float64 [2]"""
 
     def factor(self, height: int, width: int) -> np.ndarray:
-        """About 1, float64 [height, width]."""
+        """Factor on the background, around 1, float64 [height, width]."""
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         u = x * math.cos(self.angle) + y * math.sin(self.angle)
         v = y * math.cos(self.angle) - x * math.sin(self.angle)
@@ -108,19 +115,19 @@ class Weave:
 
 @dataclass(frozen=True)
 class Drawing:
-    """All that is random about a scene."""
+    """Everything random of a scene."""
 
     background: np.ndarray
     """float32 [height, width, 3]"""
     pattern: Weave | None
-    """A factor on the background, by samples (``SUPERSAMPLING`` a pixel)."""
+    """A factor on the background, per sample (``SUPERSAMPLING`` per pixel)."""
     grain: np.ndarray
     """Texture of the shapes, float32 [height, width]."""
     shapes: Shapes
 
 
 def draw(kind: str, height: int, width: int, rng: np.random.Generator) -> Drawing:
-    """What ``paint`` paints."""
+    """Draw everything random that ``paint`` needs. Arguments as there."""
     s = SUPERSAMPLING
     background = _background(height, width, rng, slope=1.6 if kind == "fields" else 1.2)
     grain = np.exp(0.25 * one_over_f(height, width, rng, 0.9))
@@ -133,19 +140,19 @@ def draw(kind: str, height: int, width: int, rng: np.random.Generator) -> Drawin
 
 
 def draw_illuminant(rng: np.random.Generator) -> tuple[float, float]:
-    """Red and blue gains along the daylight locus: when one rises the other falls, about 8 % either way."""
+    """Red and blue gains along the daylight locus: when one rises, the other falls, by about 8 % either way."""
     warmth = 0.08 * rng.standard_normal()
     return float(np.exp(-warmth)), float(np.exp(warmth))
 
 
 def natural_colours(n: int, rng: np.random.Generator) -> np.ndarray:
-    """``n`` linear RGB colours float32 [n, 3] with the correlation that natural scenes have, above 0."""
+    """``n`` positive linear RGB colours, float32 [n, 3], with the correlation of natural scenes."""
     lms = 10 ** ((rng.standard_normal((n, 3)) * COLOUR_SPREAD) @ _LMS_FROM_LAB.T)
     return np.maximum(lms @ _RGB_FROM_LMS.T, 0.01).astype(np.float32)
 
 
 def one_over_f(height: int, width: int, rng: np.random.Generator, slope: float) -> np.ndarray:
-    """A Gaussian field of amplitude spectrum 1/f^slope, mean 0, deviation 1, float32 [height, width]."""
+    """A Gaussian field with amplitude spectrum 1/f^slope, mean 0, deviation 1, float32 [height, width]."""
     amplitude = _amplitude(height, width, slope)
     noise = rng.standard_normal((*amplitude.shape, 2))
     field = np.fft.irfft2((noise[..., 0] + 1j * noise[..., 1]) * amplitude, s=(height, width))
@@ -161,7 +168,7 @@ def _amplitude(height: int, width: int, slope: float) -> np.ndarray:
 
 
 def radii(n: int, smallest: float, largest: float, rng: np.random.Generator) -> np.ndarray:
-    """``n`` radii of density proportional to r^-3 between two bounds, by inversion."""
+    """``n`` radii with a density proportional to r^-3 between two bounds, by inversion."""
     u = rng.random(n)
     return (smallest**-2 - u * (smallest**-2 - largest**-2)) ** -0.5
 
@@ -181,7 +188,7 @@ def _weave(longer_side: int, rng: np.random.Generator) -> Weave:
 
 
 def _shapes(height: int, width: int, rng: np.random.Generator, largest: float, coverage: float, boxes: bool) -> Shapes:
-    """Shapes of ``coverage`` times the area of the frame in all."""
+    """Shapes whose areas sum to ``coverage`` times the area of the frame."""
     smallest = _SMALLEST_RADIUS * SUPERSAMPLING
     mean_square = 2 * math.log(largest / smallest) / (smallest**-2 - largest**-2)
     n = round(coverage * height * width / (math.pi * mean_square))
@@ -199,7 +206,7 @@ def _shapes(height: int, width: int, rng: np.random.Generator, largest: float, c
 def _paint_shape(
     canvas: np.ndarray, grain: np.ndarray, shapes: Shapes, i: int, top: int, bottom: int, left: int, right: int
 ) -> None:
-    """Shape ``i`` over what lies under it."""
+    """Paint shape ``i`` over the canvas."""
     radius, centre, aspect, angle = shapes.radius[i], shapes.centre[i], shapes.aspect[i], shapes.angle[i]
     colour, shade, stripes, offset = shapes.colour[i], shapes.shade[i], shapes.stripes[i], shapes.offset[i]
     if top >= bottom or left >= right:

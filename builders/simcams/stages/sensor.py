@@ -19,19 +19,19 @@ from builders.simcams.random_numbers import generator
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw file: the mosaic and what is needed to develop it."""
+    """A raw file: the mosaic and the values that its development needs."""
 
     dn: np.ndarray
     """uint16 [height, width], black pedestal included."""
     white_balance: np.ndarray
     """As-shot gains of red, green and blue."""
     white_e: float
-    """Electrons at the picture's white: how noisy this shot is."""
+    """Electrons at white, which determine the noise of the shot."""
 
 
 @dataclass(frozen=True)
 class FixedPattern:
-    """What is wrong with each pixel of one unit, for as long as it lives."""
+    """Constant errors of each pixel of one unit."""
 
     sensitivity: np.ndarray
     """1 + PRNU, float32 [height, width]."""
@@ -47,10 +47,18 @@ def read_out(
     rng: np.random.Generator,
     white_balance: np.ndarray | None = None,
 ) -> Raw:
-    """One shot of relative exposure float32 [height, width] (1 fills the range at this ISO) as digital numbers.
+    """Convert the exposure of a shot to digital numbers.
 
     Order: photo response of each pixel, dark signal, Poisson, full well, read and row noise, gain, pedestal, rounding,
-    clip.
+    clipping.
+
+    Args:
+        exposure: relative exposure, float32 [height, width]; 1 is white at this ISO.
+        camera: with the sensor.
+        settings: of the shot.
+        unit: number of the body.
+        rng: of the noise.
+        white_balance: gains of red, green and blue; those of the camera if absent.
     """
     body = camera.body
     height, width = exposure.shape
@@ -69,13 +77,13 @@ def read_out(
 
 
 PATTERN_BYTES = 3 << 25
-"""Fixed patterns kept in a process: of 192 units at 256 x 256 pixels; the bundled cameras have 162, six each."""
+"""Fixed patterns cached in a process: of 192 units at 256 x 256 pixels; the bundled cameras have 162, six each."""
 
 Normals = Callable[[int, np.random.Generator], np.ndarray]
-"""``rng.standard_normal(count, dtype=float32)``, by whoever makes the same numbers faster."""
+"""``rng.standard_normal(count, dtype=float32)``, or a faster function with the same results."""
 
 
-def _numpys_normals(count: int, rng: np.random.Generator) -> np.ndarray:
+def _numpy_normals(count: int, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal(count, dtype=np.float32)
 
 
@@ -84,11 +92,18 @@ _patterns_lock = threading.Lock()
 
 
 def fixed_pattern(
-    camera: Camera, unit: int, height: int, width: int, normals: Normals = _numpys_normals
+    camera: Camera, unit: int, height: int, width: int, normals: Normals = _numpy_normals
 ) -> FixedPattern:
-    """The fixed pattern of one unit of a camera: the same for every shot, another for every unit and sensor size.
+    """The fixed pattern of one unit of a camera: the same for every shot, different for every unit and sensor size.
 
-    Those used last are kept, ``PATTERN_BYTES`` of them; ``normals`` makes the others.
+    The most recently used patterns are cached, up to ``PATTERN_BYTES``.
+
+    Args:
+        camera: with the sensor.
+        unit: number of the body.
+        height: of the frame, pixels.
+        width: of the frame, pixels.
+        normals: generates normal numbers for a pattern that is not cached.
     """
     key = (camera, unit, height, width)
     with _patterns_lock:  # threads of a build share it

@@ -1,4 +1,4 @@
-"""Banks: complete keys, resuming, and reading back exactly what was embedded."""
+"""Banks: complete keys, resuming, and reading exactly the embeddings that were written."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from PIL import Image
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
-from benchmark.bank.fill.members import position
+from benchmark.bank.fill.members import preprocess_index
 from benchmark.bank.keys import bank_key, key_hash
 from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
@@ -63,7 +63,7 @@ def toy_encoder(preprocess=thumbnail, **changes) -> Encoder:
 
 
 def expected(photos: PhotoSet, index: int, name: str) -> np.ndarray:
-    """The reference: the definition, photo by photo."""
+    """Reference: the definition, photo by photo."""
     data = np.frombuffer(photos.read(index)[-24 * 32 * 3 :], np.uint8).reshape(24, 32, 3)
     image = process(Image.fromarray(data), PROCESSINGS[name], photos.ids[index], 0)
     return thumbnail(image).reshape(-1).astype(np.float32)
@@ -100,7 +100,7 @@ def test_fill_banks__equals_the_definition(tmp_path, batch_size, workers):
         np.testing.assert_array_equal(view[np.array([5, 2])], view[0:6][[5, 2]])
 
 
-def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_fails(tmp_path):
+def test_fill_banks__encoders_share_a_pass_and_a_failing_one_is_left_out(tmp_path):
     photos, recipe = some_photos(20), ProcessingViews(NAMES)
 
     def broken(batch: torch.Tensor) -> torch.Tensor:
@@ -118,7 +118,7 @@ def test_fill_banks__shares_a_pass_between_encoders_and_leaves_out_the_one_that_
 
 
 class Another:
-    """A network in another library than torch; notes where the views lie that it is given."""
+    """A network in another library than torch; records the addresses of its views."""
 
     version, at_once = "1", ()
 
@@ -130,8 +130,8 @@ class Another:
         return [chunk.reshape(len(chunk), -1).astype(np.float32) for chunk in chunks]
 
 
-def test_fill_banks__networks_read_the_same_views_and_somebodys_own_gets_a_copy(tmp_path):
-    """An own function may write into its views; nothing of that reaches the others, which are not copied for."""
+def test_fill_banks__networks_share_views_and_a_users_function_gets_a_copy(tmp_path):
+    """A user's function may write into its views without effect on other encoders, whose views are not copied."""
     photos, recipe, networks = some_photos(20), ProcessingViews(NAMES), (Another(), Another())
 
     def writes(batch: torch.Tensor) -> torch.Tensor:
@@ -150,7 +150,7 @@ def test_fill_banks__networks_read_the_same_views_and_somebodys_own_gets_a_copy(
 
 
 @pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [3] * 20)])
-def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_held, together):
+def test_fill_banks__the_size_of_a_gather_is_bounded(tmp_path, monkeypatch, bytes_held, together):
     """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
     photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
     monkeypatch.setattr("benchmark.bank.fill.members.GATHERED_BYTES", bytes_held)
@@ -168,8 +168,8 @@ def test_fill_banks__what_is_gathered_is_bounded(tmp_path, monkeypatch, bytes_he
     assert seen == together
 
 
-def test_position__equal_preprocessings_share_their_views_whatever_library_they_are_of():
-    """Two libraries' transforms of the same pixels, and a third encoder's."""
+def test_preprocess_index__is_equal_for_equal_preprocessings_of_different_libraries():
+    """Transforms of two libraries with the same pixels, and different ones."""
     from torchvision import transforms
 
     def loaded(size):
@@ -179,11 +179,12 @@ def test_position__equal_preprocessings_share_their_views_whatever_library_they_
 
     bicubic = Image.Resampling.BICUBIC
     known = []
-    ours = Pixels((ResizeShort(9, bicubic), CenterCrop(8, 8, "round")))
-    assert [position(known, p) for p in (loaded(9), ours, loaded(10), thumbnail, loaded(9))] == [0, 0, 1, 2, 0]
+    pixels = Pixels((ResizeShort(9, bicubic), CenterCrop(8, 8, "round")))
+    loaded_and_other = (loaded(9), pixels, loaded(10), thumbnail, loaded(9))
+    assert [preprocess_index(known, preprocess) for preprocess in loaded_and_other] == [0, 0, 1, 2, 0]
 
 
-def test_fill_banks__does_not_repeat_finished_blocks(tmp_path):
+def test_fill_banks__embeds_only_unfinished_blocks(tmp_path):
     photos = some_photos(150)
     bank = filled(tmp_path, photos)
     assert len(bank.blocks) == 3
@@ -195,7 +196,7 @@ def test_fill_banks__does_not_repeat_finished_blocks(tmp_path):
         (folder_of(bank, name) / "blocks" / "000002.json").unlink()
     encoder, recipe = toy_encoder(), ProcessingViews(NAMES)
     outcome = fill_banks(photos, recipe, [encoder], [again], workers=0)
-    # of the second block one view, of the last, of 22 photos, all three
+    # one view of the second block, and all three of the last one, which has 22 photos
     assert (outcome.cost.photos, outcome.cost.views) == (64 + 22, 64 + 22 * 3)
     assert fill_banks(photos, recipe, [encoder], [again], workers=0).cost.photos == 0
 
@@ -240,12 +241,12 @@ def changed_ingredients() -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("what", changed_ingredients())
-def test_bank_key__changing_any_ingredient_makes_another_bank(what):
+def test_bank_key__depends_on_every_ingredient(what):
     change = changed_ingredients()[what]
     assert key_hash(bank_key(**ingredients())) != key_hash(bank_key(**{**ingredients(), **change}))
 
 
-def test_bank_key__version_error_and_views_of_a_runtime_are_ingredients():
+def test_bank_key__depends_on_version_error_and_views_of_a_runtime():
     runtimes = [None, *(Runtime("openvino", *known) for known in (("1", 1e-7), ("2", 1e-7), ("1", 2e-7)))]
     runtimes.append(Runtime("openvino", "1", 1e-7, views=1))
     keys = [key_hash(bank_key(**ingredients(), runtime=runtime)) for runtime in runtimes]
@@ -253,13 +254,13 @@ def test_bank_key__version_error_and_views_of_a_runtime_are_ingredients():
     assert key_hash(bank_key(**ingredients(), runtime=Runtime("torch", "2.13"))) == keys[0]
 
 
-def test_bank_key__codec_is_an_ingredient(monkeypatch):
+def test_bank_key__depends_on_the_codec(monkeypatch):
     before = key_hash(bank_key(**ingredients()))
     monkeypatch.setattr("benchmark.bank.keys.codec_canary", lambda: "another codec")
     assert key_hash(bank_key(**ingredients())) != before
 
 
-def test_bank_key__same_ingredients_same_bank():
+def test_bank_key__is_equal_for_equal_ingredients():
     assert key_hash(bank_key(**ingredients())) == key_hash(bank_key(**ingredients()))
 
 
@@ -273,7 +274,7 @@ def test_open__folder_of_another_key_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["lost", "cut off", "other shape", "no array"])
-def test_open__view_file_that_is_not_whole_is_said_and_made_again(tmp_path, capsys, damage):
+def test_open__an_incomplete_view_file_is_reported_and_made_again(tmp_path, capsys, damage):
     photos = some_photos(4)
     rows = folder_of(filled(tmp_path, photos), NAMES[1]) / "rows.npy"
     if damage == "lost":
@@ -302,7 +303,7 @@ t.filled(__import__("pathlib").Path(sys.argv[1]), t.some_photos(300, broken=(9,)
 """
 
 
-def test_fill_banks__killed_at_random_ends_as_one_that_was_not(tmp_path):
+def test_fill_banks__equals_an_undisturbed_run_after_kills_at_random_times(tmp_path):
     whole = filled(tmp_path / "whole", some_photos(300, broken=(9,)))
     shutil.copy(__file__, tmp_path / "helpers_of_bank.py")
     finished = False
@@ -324,5 +325,7 @@ def test_fill_banks__killed_at_random_ends_as_one_that_was_not(tmp_path):
     assert killed.failures() == whole.failures() == {"9": "not an image in a format that can be read"}
     rows = np.arange(300) != 9
     for name in NAMES:
-        ours, theirs = (np.asarray(b.view(name, np.flatnonzero(rows))[0:299]) for b in (whole, killed))
-        np.testing.assert_array_equal(ours, theirs)
+        expected_rows, rows_after_kills = (
+            np.asarray(b.view(name, np.flatnonzero(rows))[0:299]) for b in (whole, killed)
+        )
+        np.testing.assert_array_equal(expected_rows, rows_after_kills)

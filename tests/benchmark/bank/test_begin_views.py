@@ -1,4 +1,4 @@
-"""Views that are begun before a pass are those that it asks for first."""
+"""The views that are begun before a pass are exactly those that it requests first."""
 
 import numpy as np
 import pytest
@@ -18,18 +18,18 @@ def other(image) -> np.ndarray:
 @pytest.mark.parametrize(
     "recipe", [ProcessingViews(("jpeg-q75-420", "resizing-x2")), MaskedViews(0.5), MaskedViews(0.0), PlainViews()]
 )
-def test_begin_views__a_pass_over_empty_banks_takes_them(recipe, tmp_path, monkeypatch):
+def test_begin_views__a_pass_over_empty_banks_uses_them(recipe, tmp_path, monkeypatch):
     """Two blocks of photos, three encoders, two of which share their preprocessing."""
     streams, stream = [], benchmark.views.prefetch.view_stream
     monkeypatch.setattr(
-        benchmark.views.prefetch, "view_stream", lambda *asked, **how: streams.append(asked) or stream(*asked, **how)
+        benchmark.views.prefetch, "view_stream", lambda *given, **how: streams.append(given) or stream(*given, **how)
     )
     photos, how = some_photos(70), {"batch_size": 5, "workers": 0, "views": "auto"}
     encoders = [toy_encoder(), toy_encoder(id="other", preprocess=other), toy_encoder(id="third")]
     ahead = Prefetch()
     begin_views(ahead, photos, recipe, encoders, **how)
-    [(of, indices, asked, preprocesses)] = streams
-    assert (of, indices, asked.names) == (photos, tuple(range(70)), recipe.names)
+    [(of, indices, requested, preprocesses)] = streams
+    assert (of, indices, requested.names) == (photos, tuple(range(70)), recipe.names)
     assert preprocesses == (thumbnail, other)
     banks = [opened(tmp_path, photos, recipe, encoder) for encoder in encoders]
     outcome = fill_banks(photos, recipe, encoders, banks, **how, ahead=ahead)

@@ -1,4 +1,4 @@
-"""What a cache must tell apart, seen from outside: a second run embeds anew, or not at all."""
+"""What a cache must distinguish, tested by runs: a second run embeds everything again, or nothing."""
 
 import dataclasses
 import hashlib
@@ -59,22 +59,22 @@ def encoder(*, dtype="float32", compiled=False, embed=as_it_is, **changes) -> En
 def run(cache, *, task="probe/interpolation", photos=None, options=None, **changes) -> Scored:
     given = photos or photo_set()
     chosen = RunOptions(cache=cache, workers=0, resamples=300, force_dtype=True, **(options or {}))
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), given, asked=True)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), given, named=True)
     (scored,) = score_encoders([encoder(**changes)], given, tasks, chosen)
     assert not scored.result.failures
     return scored
 
 
-def test_cache__the_same_again_embeds_nothing(tmp_path):
+def test_cache__an_identical_run_embeds_nothing(tmp_path):
     assert run(tmp_path).result.cost["views"] == 6 * 4
     again = run(tmp_path)
     assert (again.result.cost["photos"], again.result.cost["views"]) == (0, 0)
-    # neither what an encoder is called by people nor how a probe is fitted decides an embedding
+    # neither the group of an encoder nor how a probe is fitted affects an embedding
     assert run(tmp_path, group="SSL", parameters=7, options={"assignment_seeds": 2}).result.cost["views"] == 0
 
 
 def renamed(order: list[int]) -> PhotoSet:
-    """The same bytes in the same order, under each other's ids."""
+    """The same bytes in the same order, with permuted ids."""
     photos = photo_set()
     return dataclasses.replace(photos, ids=tuple(photos.ids[i] for i in order))
 
@@ -101,25 +101,25 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_cache__every_ingredient_is_embedded_anew(tmp_path, what):
+def test_cache__a_change_of_any_ingredient_embeds_again(tmp_path, what):
     run(tmp_path)
     assert run(tmp_path, **CHANGES[what]).result.cost["views"] == 6 * 4
 
 
-def test_cache__another_codec_is_embedded_anew(tmp_path, monkeypatch):
+def test_cache__another_codec_embeds_again(tmp_path, monkeypatch):
     run(tmp_path)
     monkeypatch.setattr("benchmark.bank.keys.codec_canary", lambda: "another codec")
     assert run(tmp_path).result.cost["views"] == 6 * 4
 
 
-def test_cache__what_cannot_be_identified_is_never_kept(tmp_path):
+def test_cache__an_encoder_that_cannot_be_identified_is_never_cached(tmp_path):
     assert run(tmp_path, weights_sha256=None).result.cost["views"] == 6 * 4
     assert list(tmp_path.rglob("*.npy")) == []
     assert run(tmp_path, weights_sha256=None).result.cost["views"] == 6 * 4
 
 
-def test_photos_bytes_hash__every_photo_in_its_place():
-    """More photos than are read at a time; the last one counts, and so does the order."""
+def test_photos_bytes_hash__depends_on_every_photo_and_on_the_order():
+    """More photos than are read at a time."""
     files = {f"{i}": f"{i}".encode() for i in range(1100)}
     full = PhotoSet.of_bytes("many", files)
     order = np.arange(1100)
@@ -139,7 +139,7 @@ def test_photos_bytes_hash__every_photo_in_its_place():
 
 @dataclasses.dataclass(frozen=True)
 class Torn:
-    """One photo that cannot be read, for a reason, after one that can."""
+    """A photo that can be read, then one that cannot, for a reason."""
 
     reason: str
 
@@ -150,7 +150,7 @@ class Torn:
 
 
 def test_photos_bytes_hash__an_unreadable_photo_counts_by_its_reason():
-    """By hand: SHA-256 of each photo's whole SHA-256 in turn, the reason in place of bytes; a mended file is new."""
+    """By hand: SHA-256 of all photos' SHA-256, with the reason in place of bytes; another reason gives another hash."""
 
     def of(reason: str) -> str:
         photos = PhotoSet.of_bytes("t", {"a": b"", "b": b""})
@@ -164,7 +164,7 @@ def test_photos_bytes_hash__an_unreadable_photo_counts_by_its_reason():
 
 @dataclasses.dataclass(frozen=True)
 class Simulated:
-    """Photos that follow from a number, and are not read to be named."""
+    """Photos that follow from a number; reading them is an error."""
 
     number: int
 
@@ -175,7 +175,7 @@ class Simulated:
         raise AssertionError("read")
 
 
-def test_photos_bytes_hash__of_what_follows_from_parameters():
+def test_photos_bytes_hash__of_simulated_photos_follows_from_their_fingerprint():
     def of(number: int, rows: list[int]) -> str:
         photos = PhotoSet.of_bytes("s", {f"{i}": b"" for i in rows})
         return photos_bytes_hash(dataclasses.replace(photos, source=Simulated(number), rows=np.array(rows)))
@@ -184,7 +184,7 @@ def test_photos_bytes_hash__of_what_follows_from_parameters():
     assert of(1, [0, 1, 2]) == of(1, [0, 1, 2])
 
 
-def test_key_hash__order_of_names_is_nothing_and_every_value_is_something():
+def test_key_hash__depends_on_every_value_but_not_on_the_order_of_names():
     key = {"a": 1, "b": {"c": [1, 2], "d": None}}
     assert key_hash(key) == key_hash({"b": {"d": None, "c": [1, 2]}, "a": 1})
     assert len({key_hash(key), key_hash({**key, "a": 2}), key_hash({"a": 1, "b": {"c": [2, 1], "d": None}})}) == 3

@@ -1,4 +1,4 @@
-"""Hashes of photos: remembered by stamps, never when the stamp says otherwise, and always those of the bytes."""
+"""Hashes of photos: stored by stamp, never used after the stamp changes, and always those of the bytes."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def read(monkeypatch):
-    """The rows that are read of folders, as they are read."""
+    """The rows that are read from folders, in order."""
     rows, real = [], FolderSource.read
     monkeypatch.setattr(FolderSource, "read", lambda self, row: rows.append(row) or real(self, row))
     return rows
@@ -41,7 +41,7 @@ def by_hand(folder):
     return hashlib.sha256(b"".join(hashlib.sha256((folder / n).read_bytes()).digest() for n in names)).hexdigest()[:32]
 
 
-def test_bytes_hash__read_once__then_only_what_changed(tmp_path, folder, read):
+def test_bytes_hash__reads_once_and_then_only_changed_files(tmp_path, folder, read):
     first = PhotoHashes(labelled_folder(str(folder)), tmp_path)
     assert (first.unknown, first.bytes_hash()) == (9, by_hand(folder))
     assert sorted(read) == list(range(9))
@@ -54,7 +54,32 @@ def test_bytes_hash__read_once__then_only_what_changed(tmp_path, folder, read):
     assert (changed.bytes_hash(), sorted(read)) == (by_hand(folder), [4, 6])
 
 
-def test_bytes_hash__a_part_of_a_set_neither_loses_nor_misses_what_the_whole_knows(tmp_path, folder, read):
+def test_bytes_hash__other_bytes_under_the_same_size_and_time_of_modification(tmp_path, folder):
+    first = PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
+    changed = folder / "4.jpg"
+    before = changed.stat()
+    while changed.stat().st_ctime_ns == before.st_ctime_ns:  # clocks of file systems tick every few milliseconds
+        write(folder, "4.jpg", b"Photo 4")
+    after = changed.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    again = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert again.unknown == 1
+    assert first != again.bytes_hash() == by_hand(folder)
+
+
+def test_hashed_in_pass__hashes_under_earlier_stamps_are_computed_before_the_pass(tmp_path, folder, monkeypatch):
+    """The bank of these bytes is there, under their hash: a pass under a stand-in would embed all photos again."""
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
+    photos = labelled_folder(str(folder))
+    monkeypatch.setattr(photo_hashes, "_VERSION", 1)
+    known = PhotoHashes(photos, tmp_path).bytes_hash()
+    monkeypatch.setattr(photo_hashes, "_VERSION", 2)
+    outdated = PhotoHashes(photos, tmp_path)
+    assert (outdated.unknown, outdated.hashed_in_pass, outdated.bytes_hash()) == (9, False, known)
+    assert PhotoHashes(photos, tmp_path).unknown == 0
+
+
+def test_bytes_hash__a_subset_uses_the_hashes_of_the_whole_set_and_keeps_them_all(tmp_path, folder, read):
     whole = labelled_folder(str(folder))
     PhotoHashes(whole, tmp_path).bytes_hash()
     some = whole.select([7, 2])
@@ -65,7 +90,7 @@ def test_bytes_hash__a_part_of_a_set_neither_loses_nor_misses_what_the_whole_kno
     assert read == []
 
 
-def test_bytes_hash__a_file_that_has_just_changed_is_not_remembered(tmp_path, folder, read):
+def test_bytes_hash__a_file_that_has_just_changed_is_not_stored(tmp_path, folder, read):
     os.utime(folder / "3.jpg")
     PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
     read.clear()
@@ -73,7 +98,7 @@ def test_bytes_hash__a_file_that_has_just_changed_is_not_remembered(tmp_path, fo
     assert read == [3]
 
 
-def test_bytes_hash__what_cannot_be_read_is_tried_again(tmp_path, folder, read, monkeypatch):
+def test_bytes_hash__an_unreadable_file_is_read_again_by_the_next_run(tmp_path, folder, read, monkeypatch):
     write(folder, "5.jpg", b"x" * 100)
     monkeypatch.setattr("builders.sources.folders.MAX_PHOTO_BYTES", 50)
     photos = labelled_folder(str(folder))
@@ -85,7 +110,7 @@ def test_bytes_hash__what_cannot_be_read_is_tried_again(tmp_path, folder, read, 
     assert read == [5]
 
 
-def test_bytes_hash__a_damaged_table_is_none(tmp_path, folder):
+def test_bytes_hash__a_damaged_table_is_ignored(tmp_path, folder):
     PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
     [table] = (tmp_path / photo_hashes.FOLDER).iterdir()
     for data in (b"", table.read_bytes()[:300]):
@@ -93,22 +118,22 @@ def test_bytes_hash__a_damaged_table_is_none(tmp_path, folder):
         assert PhotoHashes(labelled_folder(str(folder)), tmp_path).unknown == 9
 
 
-def test_learn__what_a_pass_read_is_remembered(tmp_path, folder, monkeypatch):
+def test_learn__hashes_of_a_pass_are_stored(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
     photos = labelled_folder(str(folder))
     hashes = PhotoHashes(photos, tmp_path)
-    assert hashes.may_wait
+    assert hashes.hashed_in_pass
     for index in range(5):
         hashes.learn(index, photo_digest(photos.read(index)))
-    hashes.learn(5, b"")  # it could not read that one
+    hashes.learn(5, b"")  # could not be read
     hashes.close()
     again = PhotoHashes(photos, tmp_path)
-    assert (again.unknown, again.may_wait) == (4, True)
+    assert (again.unknown, again.hashed_in_pass) == (4, True)
     assert again.stand_in() == hashes.stand_in() != again.bytes_hash() == by_hand(folder)
-    assert not PhotoHashes(photos).may_wait  # nothing to stand for the bytes
+    assert not PhotoHashes(photos).hashed_in_pass  # without a cache there are no stamps
 
 
-def test_stamps__of_an_archive(tmp_path, read):
+def test_stamps__change_with_an_archive(tmp_path, read):
     photos = [b"one", b"photo two", b"3"]
     for i, data in enumerate(photos):
         write(tmp_path, f"{i}.jpg", data)

@@ -1,4 +1,4 @@
-"""The gate for precisions below float32: its arithmetic by hand, and a run that it refuses."""
+"""The gate for precisions below float32: its arithmetic by hand, and runs that it refuses."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.conftest import photo_bytes
 
 
 def on_the_circle(degrees) -> np.ndarray:
-    """Embeddings [views, photos, 2] by their direction, of unequal lengths."""
+    """Embeddings [views, photos, 2] with the given directions and unequal lengths."""
     angle = np.deg2rad(np.asarray(degrees, dtype=np.float64))
     lengths = 1 + np.arange(angle.size).reshape(angle.shape)
     return lengths[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -34,24 +34,24 @@ def test_trace_to_noise__by_hand():
     reference = on_the_circle([[0, 0, 0], [10, 20, 90], [60, 50, 70]])
     # rounding turns view 0 by 1 degree, view 1 by 4 in the median, view 2 by 2
     lower = on_the_circle([[1, 1, 1], [10.5, 24, 95], [62, 52, 72]])
-    found = trace_to_noise(reference, lower, [(0, 1), (0, 2), (1, 2)])
-    assert found.pair == (0, 1)
-    assert found.trace == pytest.approx(chord(20))
-    assert found.noise == pytest.approx(chord(4))
-    assert found.ratio == pytest.approx(chord(20) / chord(4))
+    compared = trace_to_noise(reference, lower, [(0, 1), (0, 2), (1, 2)])
+    assert compared.pair == (0, 1)
+    assert compared.trace == pytest.approx(chord(20))
+    assert compared.noise == pytest.approx(chord(4))
+    assert compared.ratio == pytest.approx(chord(20) / chord(4))
     # only pairs of one parameter count
     assert trace_to_noise(reference, lower, [(0, 2), (1, 2)]).trace == pytest.approx(chord(30))
     # lengths of embeddings do not
-    assert trace_to_noise(reference * 7, lower, [(0, 1)]).ratio == pytest.approx(found.ratio)
+    assert trace_to_noise(reference * 7, lower, [(0, 1)]).ratio == pytest.approx(compared.ratio)
 
 
-def test_trace_to_noise__nothing_rounded_and_nothing_seen():
+def test_trace_to_noise__without_rounding_and_without_a_trace():
     reference = on_the_circle([[0, 10], [20, 30]])
     assert trace_to_noise(reference, reference, [(0, 1)]).ratio is None
     blind = on_the_circle([[5, 7], [5, 7]])
-    found = trace_to_noise(blind, on_the_circle([[6, 8], [6, 8]]), [(0, 1)])
-    assert found.trace == pytest.approx(0, abs=1e-12)
-    assert found.ratio == pytest.approx(0, abs=1e-12)
+    compared = trace_to_noise(blind, on_the_circle([[6, 8], [6, 8]]), [(0, 1)])
+    assert compared.trace == pytest.approx(0, abs=1e-12)
+    assert compared.ratio == pytest.approx(0, abs=1e-12)
     zeros = np.zeros((2, 2, 3))
     assert trace_to_noise(zeros, zeros, [(0, 1)]).ratio is None
 
@@ -107,32 +107,32 @@ def run(*arguments: str) -> int:
     return main([*arguments, *ALL, "--output", "out", "--cache", "cache"])
 
 
-def test_score__refused_with_one_sentence_and_forced(work, capsys, monkeypatch):
+def test_score__is_refused_with_one_sentence_unless_forced(work, capsys, monkeypatch):
     model = ("--model", "networks_of_gate:Coarse", "--dtype", "bfloat16")
     assert run(*model) == 1
     [sentence] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("camtrace:")]
     assert "networks_of_gate:Coarse in bfloat16 is not precise enough on folder:photos" in sentence
     assert sentence.endswith("use float32, or --force-dtype to run all the same")
     assert not (work / "out").exists()
-    # the verdict is kept: a forced run does not embed the sample again
+    # the verdict is cached: a forced run does not embed the sample again
     monkeypatch.setattr(gate, "embedded_by_both", None)
     assert run(*model, "--force-dtype") == 0
     result = read_result(work / "out" / "result.json")
-    kept = result.environment["precision_gate"]
-    assert kept["passed"] is False
-    assert kept["ratio"] == pytest.approx(kept["trace"] / kept["noise"])
-    assert kept["ratio"] < 10 == kept["threshold"]
-    assert kept["photos"] == 32
-    assert set(kept["pair"]) < set(PROCESSINGS)
+    gate_record = result.environment["precision_gate"]
+    assert gate_record["passed"] is False
+    assert gate_record["ratio"] == pytest.approx(gate_record["trace"] / gate_record["noise"])
+    assert gate_record["ratio"] < 10 == gate_record["threshold"]
+    assert gate_record["photos"] == 32
+    assert set(gate_record["pair"]) < set(PROCESSINGS)
     assert "--force-dtype" in result.environment["command"]
 
 
 def test_score__float16_storage_is_judged_by_what_it_rounds(work):
     assert run("--model", "networks_of_gate:Fine", "--storage", "float16") == 0
-    kept = read_result(work / "out" / "result.json").environment["precision_gate"]
-    assert kept["passed"] is True
+    gate_record = read_result(work / "out" / "result.json").environment["precision_gate"]
+    assert gate_record["passed"] is True
     # rounding to 11 bits moves each number by at most 2^-11 of itself, so a vector by at most that of its length
-    assert 0 < kept["noise"] <= 2**-11
+    assert 0 < gate_record["noise"] <= 2**-11
     assert run("--model", "networks_of_gate:Coarse", "--storage", "float16") == 1
 
 
@@ -153,7 +153,7 @@ def test_sweep__a_refused_encoder_is_a_row(work):
     assert "--dtype bfloat16 cannot apply" in rows["networks_of_gate:plain"]["reason"]
     forced = ("--dtype", "bfloat16", "--force-dtype", "--output", "out", "--cache", "cache")
     assert main(["sweep", *models[:2], *ALL, *forced]) == 0
-    # a result that was forced is taken as done by a sweep that is forced too, and not by one that is not
+    # a forced sweep accepts a forced result as finished; another sweep does not
     assert main(["sweep", *models[:2], *ALL, *forced]) == 0
     [row] = json.loads((work / "out" / "sweep.json").read_text())["rows"]
     assert row["state"] == "kept"
@@ -162,7 +162,7 @@ def test_sweep__a_refused_encoder_is_a_row(work):
     assert rows["networks_of_gate:Coarse"]["state"] == "failed"
 
 
-def test_check_precision__what_cannot_be_compared_is_refused(work):
+def test_check_precision__is_refused_if_nothing_can_be_compared(work):
     encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
     options = RunOptions(cache=work / "cache", workers=0)
     photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
@@ -197,11 +197,11 @@ def test_check_precision__passes_from_the_threshold_on(work, monkeypatch, trace,
     assert check_precision(encoder, photos, "0", options) == verdict  # from the cache
 
 
-def test_check_precision__float32_all_through_has_no_verdict_and_others_are_judged_anew_if_fresh(work, monkeypatch):
-    asked = []
+def test_check_precision__float32_has_no_verdict_and_fresh_runs_decide_again(work, monkeypatch):
+    compared = []
 
     def embedded(exact, lower, *_):
-        asked.append((exact.dtype, lower.dtype))
+        compared.append((exact.dtype, lower.dtype))
         return np.ones((2, 3, 1)), np.ones((2, 3, 1))
 
     monkeypatch.setattr(gate, "embedded_by_both", embedded)
@@ -215,17 +215,17 @@ def test_check_precision__float32_all_through_has_no_verdict_and_others_are_judg
     assert check_precision(plain, photos, "0", half).passed
     assert check_precision(lower, photos, "0", options).passed
     assert check_precision(lower, photos, "0", half).passed
-    assert asked == [("float32", "float32"), ("float32", "bfloat16"), ("float32", "bfloat16")]
+    assert compared == [("float32", "float32"), ("float32", "bfloat16"), ("float32", "bfloat16")]
     check_precision(lower, photos, "0", options)
-    assert len(asked) == 3
+    assert len(compared) == 3
     check_precision(lower, photos, "0", replace(options, fresh=True))
-    assert len(asked) == 4
+    assert len(compared) == 4
     monkeypatch.setattr(gate, "SAMPLE", 31)
     check_precision(lower, photos, "0", options)
-    assert len(asked) == 5  # another sample is another question
+    assert len(compared) == 5  # another sample has another key
     check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
     check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
-    assert len(asked) == 7  # what cannot be identified is never remembered
+    assert len(compared) == 7  # an encoder that cannot be identified is never cached
 
 
 def test_check_precision__embeddings_that_are_not_finite_are_refused(work, monkeypatch):
@@ -239,14 +239,14 @@ def test_check_precision__embeddings_that_are_not_finite_are_refused(work, monke
     assert verdict.reason.endswith("gives embeddings that are not finite; use float32")
 
 
-def test_dtypes__are_those_of_the_command_line():
+def test_dtypes__equal_those_of_the_command_line():
     from benchmark.encoders import placement
 
     assert tuple(placement.TORCH_DTYPES) == DTYPES
 
 
-def test_embedded_by_both__in_the_batches_of_a_pass():
-    """14 views a photo, 64 a batch: 32 photos are exactly 7 batches, and each row is its photo's and view's."""
+def test_embedded_by_both__uses_the_batches_of_a_pass():
+    """14 views per photo, 64 per batch: 32 photos are exactly 7 batches; each row belongs to its photo and view."""
     seen = []
 
     def embed(views):

@@ -1,4 +1,4 @@
-"""Another runtime on somebody's photos: compared with torch before it is used, and torch where they differ too much."""
+"""The gate for another runtime: it is compared with torch on the photos, and torch is used if they differ too much."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def by_torch(batch: torch.Tensor) -> torch.Tensor:
 
 
 def by_another(factor: float, seen: list[int]):
-    """Embeddings whose third number is wrong by a factor; notes how many views it is given."""
+    """Embeddings whose third number is wrong by a factor; records the number of views of each call."""
 
     def embed(batch: torch.Tensor) -> torch.Tensor:
         seen.append(len(batch))
@@ -62,20 +62,20 @@ def options(tmp_path, **more) -> RunOptions:
     return RunOptions(cache=tmp_path / "cache", workers=0, runtime="auto", **more)
 
 
-@pytest.mark.parametrize(("by_far", "asked"), [(10.0, [1]), (100.0, [1, 4])])
-def test_resolve_runtime__precise_enough_and_known_from_then_on(by_far, asked, tmp_path, photos, monkeypatch):
-    """One photo decides where it passes by far; else four do."""
+@pytest.mark.parametrize(("by_far", "samples"), [(10.0, [1]), (100.0, [1, 4])])
+def test_resolve_runtime__a_runtime_that_passes_is_cached(by_far, samples, tmp_path, photos, monkeypatch):
+    """One photo decides if it passes by far, else four do."""
     monkeypatch.setattr(gate, "BY_FAR", by_far)
     seen: list[int] = []
     encoder, verdict = resolve_runtime(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "openvino"
     assert verdict.passed
-    assert verdict.photos == asked[-1]
-    assert sum(seen) == sum(asked) * len(PROCESSINGS)
+    assert verdict.photos == samples[-1]
+    assert sum(seen) == sum(samples) * len(PROCESSINGS)
     # by hand, over the same photos
-    sample = photos.limited(asked[-1])
+    sample = photos.limited(samples[-1])
     views = {name: [] for name in PROCESSINGS}
-    for i in range(asked[-1]):
+    for i in range(samples[-1]):
         for name, processing in PROCESSINGS.items():
             image = process_by_pillow(decode_rgb(sample.read(i)), processing, sample.ids[i], 0)
             views[name].append(detail(image).astype(np.float64))
@@ -95,11 +95,11 @@ def test_resolve_runtime__precise_enough_and_known_from_then_on(by_far, asked, t
     assert known == verdict
     assert again == []
     resolve_runtime(toy(1 + 2e-6, again), photos, "other bytes", options(tmp_path))
-    assert sum(again) == sum(asked) * len(PROCESSINGS)
+    assert sum(again) == sum(samples) * len(PROCESSINGS)
 
 
-def test_resolve_runtime__views_without_two_alike_are_asked_of_four_photos_at_once(tmp_path, photos, monkeypatch):
-    """One photo could not pass by far: there is no trace to compare the error with."""
+def test_resolve_runtime__four_photos_decide_if_no_two_views_are_alike(tmp_path, photos, monkeypatch):
+    """One photo cannot pass by far if there is no trace to compare the error with."""
     monkeypatch.setattr(gate, "all_views", lambda *_: ProcessingViews(("jpeg-q95-444",)))
     seen: list[int] = []
     _, verdict = resolve_runtime(toy(1 + 2e-6, seen), photos, "bytes", options(tmp_path))
@@ -111,7 +111,7 @@ def test_resolve_runtime__views_without_two_alike_are_asked_of_four_photos_at_on
     assert verdict.relative_error == pytest.approx(2e-6 * max(u[2] for u in unit), rel=0.1)
 
 
-def test_resolve_runtime__a_larger_error_than_float32_makes_is_torch(tmp_path, photos):
+def test_resolve_runtime__torch_is_used_if_the_error_is_larger_than_that_of_float32(tmp_path, photos):
     encoder, verdict = resolve_runtime(toy(1.01, []), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "torch"
     assert encoder.embed is by_torch
@@ -122,7 +122,7 @@ def test_resolve_runtime__a_larger_error_than_float32_makes_is_torch(tmp_path, p
         resolve_runtime(toy(1.01, []), photos, "bytes", replace(options(tmp_path), runtime="openvino"))
 
 
-def test_resolve_runtime__an_error_as_large_as_a_trace_is_torch(tmp_path, photos, monkeypatch):
+def test_resolve_runtime__torch_is_used_if_the_error_is_as_large_as_a_trace(tmp_path, photos, monkeypatch):
     monkeypatch.setattr(gate, "LARGEST_ERROR", 1.0)
     encoder, verdict = resolve_runtime(toy(1.3, []), photos, "bytes", options(tmp_path))
     assert encoder.runtime.name == "torch"
@@ -130,13 +130,13 @@ def test_resolve_runtime__an_error_as_large_as_a_trace_is_torch(tmp_path, photos
     assert "is not as precise as torch" in verdict.reason
 
 
-def test_resolve_runtime__nothing_to_compare_is_left_alone(tmp_path, photos):
+def test_resolve_runtime__nothing_happens_without_another_runtime(tmp_path, photos):
     exact = toy(1, []).in_torch()
     assert resolve_runtime(exact, photos, "bytes", options(tmp_path)) == (exact, None)
     assert not (tmp_path / "cache").exists()
 
 
-def test_score__one_that_may_not_be_used_beside_one_that_may(tmp_path, photos):
+def test_score__an_encoder_whose_runtime_is_refused_fails_and_others_do_not(tmp_path, photos):
     bad = replace(toy(1.01, []), info=replace(toy(1, []).info, id="bad"))
     tasks = select_tasks(["probe/sharpening"], all_tasks())
     chosen = replace(options(tmp_path, resamples=100), runtime="openvino")
@@ -172,14 +172,14 @@ class Network(torch.nn.Module):
 """
 
 
-def test_command__same_scores_as_torch_and_the_same_bits_twice(tmp_path, photo_folder, monkeypatch):
+def test_command__scores_equal_those_of_torch_and_bits_those_of_a_second_run(tmp_path, photo_folder, monkeypatch):
     (tmp_path / "gate_network.py").write_text(NETWORK)
     monkeypatch.chdir(tmp_path)
 
     def scored(name: str, *more: str):
         arguments = ["-m", "gate_network:Network", "-d", f"folder:{photo_folder}", "-t", "probe/jpeg", "-t", "knn/jpeg"]
-        told = ["-o", name, "--cache", "cache", "--workers", "0", "-q", *more]
-        assert main([*arguments, *told]) == 0
+        more_arguments = ["-o", name, "--cache", "cache", "--workers", "0", "-q", *more]
+        assert main([*arguments, *more_arguments]) == 0
         result = read_result(tmp_path / name / "result.json")
         return result, {k: v.tobytes() for k, v in np.load(tmp_path / name / "answers.npz").items()}
 
@@ -197,8 +197,8 @@ def test_command__same_scores_as_torch_and_the_same_bits_twice(tmp_path, photo_f
     assert answers == again
     assert [s.value for s in first.scores] == [s.value for s in second.scores]
     assert len(first.scores) > 5
-    for ours, theirs in zip(first.scores, by_torch.scores, strict=True):
-        assert (ours.task, ours.metric) == (theirs.task, theirs.metric)
-        assert ours.value == pytest.approx(theirs.value, abs=1e-3)
+    for score, expected in zip(first.scores, by_torch.scores, strict=True):
+        assert (score.task, score.metric) == (expected.task, expected.metric)
+        assert score.value == pytest.approx(expected.value, abs=1e-3)
     keys = [json.loads(path.read_text()) for path in (tmp_path / "cache" / "banks").glob("*/key.json")]
     assert [key["encoder"]["runtime"]["name"] for key in keys] == ["openvino"]

@@ -1,4 +1,4 @@
-"""A file per view: what is there is never embedded again, what is missing is, and what is damaged is made again."""
+"""One file per view: finished views are never embedded again; missing and damaged ones are."""
 
 import dataclasses
 import json
@@ -38,12 +38,12 @@ def some_photos(n: int = 10) -> PhotoSet:
 
 
 def middle(image) -> np.ndarray:
-    """Three numbers: the pixel in the middle."""
+    """The pixel in the middle, three numbers."""
     return np.asarray(image)[image.height // 2, image.width // 2]
 
 
 class Counting:
-    """An encoder of three numbers that counts the views that it is given."""
+    """An encoder of three numbers that counts its views."""
 
     def __init__(self, name: str = "toy", preprocess=middle) -> None:
         info = EncoderInfo(name, "callable", None, "0" * 64, 3, {"size": 1}, "none", 0)
@@ -59,7 +59,7 @@ class Counting:
         return Bank.open(root, key, recipe.view_keys(), **options)
 
     def fill(self, root, photos: PhotoSet, recipe, **options) -> tuple[Bank, int]:
-        """The bank, and the views that were embedded for it."""
+        """The bank, and the number of views that were embedded for it."""
         before, bank = self.views, self.bank(root, photos, recipe, **options)
         fill_banks(photos, recipe, [self.encoder], [bank], workers=0)
         assert bank.complete
@@ -93,7 +93,7 @@ def made(monkeypatch):
     return seen
 
 
-def test_fill_banks__a_question_after_all_of_them_embeds_nothing(tmp_path, decoded):
+def test_fill_banks__some_views_after_all_views_embed_nothing(tmp_path, decoded):
     photos, toy = some_photos(), Counting()
     assert toy.fill(tmp_path, photos, ALL)[1] == 14 * 10
     decoded.clear()
@@ -102,7 +102,7 @@ def test_fill_banks__a_question_after_all_of_them_embeds_nothing(tmp_path, decod
     assert everything(bank) == everything(Counting().fill(tmp_path / "alone", photos, JPEG)[0])
 
 
-def test_fill_banks__all_questions_after_one_embed_what_is_missing(tmp_path, decoded, made):
+def test_fill_banks__all_views_after_some_embed_only_the_missing_ones(tmp_path, decoded, made):
     photos, toy = some_photos(), Counting()
     assert toy.fill(tmp_path, photos, JPEG)[1] == 6 * 10
     decoded.clear()
@@ -112,7 +112,7 @@ def test_fill_banks__all_questions_after_one_embed_what_is_missing(tmp_path, dec
     assert everything(bank) == everything(Counting().fill(tmp_path / "at once", photos, ALL)[0])
 
 
-def test_fill_banks__another_seed_makes_only_what_depends_on_it(tmp_path):
+def test_fill_banks__another_seed_embeds_only_views_that_depend_on_it(tmp_path):
     photos, toy = some_photos(), Counting()
     first, _ = toy.fill(tmp_path, photos, ALL)
     second, embedded = toy.fill(tmp_path, photos, dataclasses.replace(ALL, seed=1))
@@ -122,7 +122,7 @@ def test_fill_banks__another_seed_makes_only_what_depends_on_it(tmp_path):
     assert {name for name in one if one[name] != other[name]} == set(INTERPOLATION)
 
 
-def test_fill_banks__masked_views_differ_by_ratio_and_share_the_whole(tmp_path):
+def test_fill_banks__masked_views_of_two_ratios_share_the_view_whole(tmp_path):
     photos, toy = some_photos(), Counting()
     assert toy.fill(tmp_path, photos, MaskedViews(0.9))[1] == 3 * 10
     assert toy.fill(tmp_path, photos, MaskedViews(0.5))[1] == 2 * 10
@@ -133,7 +133,7 @@ def test_fill_banks__masked_views_differ_by_ratio_and_share_the_whole(tmp_path):
     assert (keys[0]["masked"]["ratio"], keys[1]["complement"]["ratio"]) == (0.9, 0.5)
 
 
-def test_view_keys__no_two_views_of_all_recipes_are_taken_for_the_same():
+def test_view_keys__differ_for_all_views_with_different_pixels():
     stored = (StoredViews(("a",), ("a", "b")), StoredViews(("a",), ("b", "a")), StoredViews(("b",), ("a", "b")))
     recipes = (ALL, dataclasses.replace(ALL, seed=1), MaskedViews(0.9), MaskedViews(0.5), PlainViews(), *stored)
     hashes = {key_hash(view_key(view)) for recipe in recipes for view in recipe.view_keys().values()}
@@ -158,7 +158,7 @@ def test_only__makes_the_same_views_in_the_same_order(recipe):
 LAYER = Output("layers[3]:mean", 3, 12, "block", "mean", 8, "hooks")
 
 
-def test_view_key__an_output_is_part_of_it():
+def test_view_key__contains_the_output():
     views = PlainViews().view_keys()
     assert view_key(views["original"]) == {"view": {"kind": "plain", "name": "original"}, "output": "final"}
     assert key_hash(view_key(views["original"])) != key_hash(view_key(views["original"], LAYER))
@@ -168,7 +168,7 @@ def test_view_key__an_output_is_part_of_it():
 
 
 @pytest.mark.parametrize("same_preprocess", [True, False])
-def test_fill_banks__a_view_that_one_encoder_lacks_is_embedded_for_it_alone(tmp_path, decoded, same_preprocess):
+def test_fill_banks__a_view_that_one_encoder_lacks_is_embedded_for_it_only(tmp_path, decoded, same_preprocess):
     photos = some_photos(70)
     has, lacks = Counting("has"), Counting("lacks", middle if same_preprocess else lambda image: middle(image) + 0)
     has.fill(tmp_path, photos, ALL)
@@ -184,7 +184,7 @@ def test_fill_banks__a_view_that_one_encoder_lacks_is_embedded_for_it_alone(tmp_
     assert everything(banks[0]) == everything(banks[1])
 
 
-def test_fill_banks__parts_of_blocks_are_made_where_they_are_missing(tmp_path, decoded):
+def test_fill_banks__blocks_that_lack_other_views_are_filled_in_other_parts(tmp_path, decoded):
     """Blocks of 64, 64 and 2 photos lack one view each, all, and none: two parts, each photo once."""
     photos, toy = some_photos(130), Counting()
     bank, _ = toy.fill(tmp_path, photos, JPEG)
@@ -200,7 +200,7 @@ def test_fill_banks__parts_of_blocks_are_made_where_they_are_missing(tmp_path, d
     assert everything(again) == before
 
 
-def test_fresh__only_the_views_that_are_named(tmp_path):
+def test_open__fresh_views_are_embedded_again(tmp_path):
     photos, toy = some_photos(), Counting()
     toy.fill(tmp_path, photos, ALL)
     assert toy.fill(tmp_path, photos, JPEG, fresh=JPEG.names[:2])[1] == 20
@@ -208,7 +208,7 @@ def test_fresh__only_the_views_that_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [64, 127, "marker", "checksum"])
-def test_open__blocks_that_do_not_match_are_said_and_made_again(tmp_path, capsys, damage):
+def test_open__damaged_blocks_are_reported_and_made_again(tmp_path, capsys, damage):
     photos, toy = some_photos(150), Counting()
     bank, _ = toy.fill(tmp_path, photos, JPEG)
     before, name = everything(bank), JPEG.names[3]
@@ -240,7 +240,7 @@ def test_check__rows_of_an_unfinished_block_do_not_count(tmp_path):
     assert bank.missing(name) == {1}
 
 
-def test_at__a_lost_file_is_damage_and_another_layout_is_refused(tmp_path):
+def test_at__a_missing_file_is_damage_and_another_layout_is_refused(tmp_path):
     photos, toy = some_photos(), Counting()
     bank, _ = toy.fill(tmp_path, photos, JPEG)
     lost = bank._views[JPEG.names[0]].folder
@@ -254,8 +254,8 @@ def test_at__a_lost_file_is_damage_and_another_layout_is_refused(tmp_path):
         Bank.at(tmp_path)
 
 
-def test_open__banks_of_layout_1_are_left_alone(tmp_path):
-    """The files as they lay before: a folder of 20 hex digits, an array a view, markers that name all views' blocks."""
+def test_open__banks_of_layout_1_are_not_changed(tmp_path):
+    """Files of layout 1: a folder named by 20 hex digits, an array per view, markers of all views' blocks."""
     photos, toy = some_photos(), Counting()
     key = bank_key(toy.encoder.info, "float32", photos, photos_bytes_hash(photos), "float32")
     old_key = {**key, "layout": 1, "views": {"names": list(JPEG.names), "kind": "processing", "seed": 0}}
@@ -273,7 +273,7 @@ def test_open__banks_of_layout_1_are_left_alone(tmp_path):
 
 
 def no_dark(image) -> np.ndarray:
-    """A preprocessing that cannot take a picture whose middle is black."""
+    """A preprocessing that refuses a picture whose middle is black."""
     found = middle(image)
     if not found.any():
         raise ValueError("too dark for me")
@@ -281,8 +281,8 @@ def no_dark(image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("first", ["whole", "all"])
-def test_fill_banks__what_fails_is_a_view_whichever_are_made_together(tmp_path, first):
-    """A masked photo is black in the middle: it is lost as ``masked``, and only as that."""
+def test_fill_banks__a_failure_is_of_a_single_view_whichever_views_are_made_together(tmp_path, first):
+    """A masked photo is black in the middle: only its view ``masked`` fails."""
     photos, all_three = some_photos(), MaskedViews(0.5)
     toy, whole = Counting(preprocess=no_dark), all_three.only(["whole"])
     for recipe in (whole, all_three) if first == "whole" else (all_three, whole):
@@ -295,8 +295,8 @@ def test_fill_banks__what_fails_is_a_view_whichever_are_made_together(tmp_path, 
     assert (found["whole"], found["complement"]) == (expected["whole"], expected["complement"])
 
 
-def test_make_rows__never_replaces_a_file_that_is_there(tmp_path):
-    """Two processes find no file at once: the slower one leaves the quicker one's, into which rows go already."""
+def test_make_rows__never_replaces_an_existing_file(tmp_path):
+    """Two processes create the file at the same time; the slower one must not replace it, since rows may be in it."""
     view = ViewFile.open(tmp_path / "v", {}, (4, 3), "float32")
     view.ensure_rows()
     view.write_rows(0, np.ones((4, 3), np.float32))
@@ -307,10 +307,10 @@ def test_make_rows__never_replaces_a_file_that_is_there(tmp_path):
     assert sorted(path.name for path in view.folder.iterdir()) == ["blocks", "key.json", "rows.npy"]
 
 
-def test_fill_banks__what_another_process_finished_meanwhile_is_not_embedded_again(tmp_path, monkeypatch):
+def test_fill_banks__blocks_that_another_process_finishes_meanwhile_are_not_embedded_again(tmp_path, monkeypatch):
     photos, toy, other = some_photos(130), Counting(), Counting()
     plain, finish, finished = toy.embed, ViewFile.finish_block, []
-    monkeypatch.setattr(ViewFile, "finish_block", lambda view, *told: finished.append(told[0]) or finish(view, *told))
+    monkeypatch.setattr(ViewFile, "finish_block", lambda view, *args: finished.append(args[0]) or finish(view, *args))
 
     def interrupted(batch: torch.Tensor) -> torch.Tensor:
         if not other.views:
@@ -321,7 +321,7 @@ def test_fill_banks__what_another_process_finished_meanwhile_is_not_embedded_aga
     bank = toy.bank(tmp_path, photos, JPEG)
     fill_banks(photos, JPEG, [slow], [bank], workers=0)
     assert (other.views, toy.views) == (130 * 6, 64 * 6)
-    # nor is it marked again by who did not write it
+    # nor does this process write their markers again
     assert sorted(finished) == [0] * 6 * 2 + [1] * 6 + [2] * 6
     assert bank.complete
     assert bank.check() == {}
@@ -355,7 +355,7 @@ def test_blocks__cover_every_photo_once():
     assert (Blocks(20_000).size, Blocks(20_001).size) == (64, 1024)
 
 
-def test_marker__what_it_says_itself_has_a_checksum(tmp_path):
+def test_marker__its_content_has_a_checksum(tmp_path):
     view = ViewFile.open(tmp_path, view_key({"kind": "plain"}), (2, 3), "float32")
     view.ensure_rows()
     view.finish_block(0, {"a": "too large"}, {"4:2:0 quality 70": 2})
@@ -371,13 +371,13 @@ def test_marker__what_it_says_itself_has_a_checksum(tmp_path):
         path.write_text(strange)
         assert view.damaged() == [0]
     before = {k: v for k, v in json.loads(text).items() if k != "own_crc32"}
-    path.write_text(json.dumps(before))  # of a version before
+    path.write_text(json.dumps(before))  # of an older version
     assert view.damaged() == []
 
 
-def test_rows__their_space_is_there_before_they_are_written(tmp_path):
+def test_rows__their_disk_space_is_reserved_before_they_are_written(tmp_path):
     view = ViewFile.open(tmp_path, view_key({"kind": "plain"}), (1000, 300), "float32")
     view.ensure_rows()
-    found = (tmp_path / "rows.npy").stat()
-    assert found.st_blocks * 512 >= found.st_size > 1_200_000
+    status = (tmp_path / "rows.npy").stat()
+    assert status.st_blocks * 512 >= status.st_size > 1_200_000
     assert not view.rows().any()

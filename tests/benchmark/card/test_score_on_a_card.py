@@ -15,7 +15,7 @@ from benchmark.encoders import load_encoder, network
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views import stream as stage
 from benchmark.views import torch_views
-from benchmark.views.choose import chosen_maker
+from benchmark.views.choose import choose_views
 from benchmark.views.device import dct, jpeg
 from benchmark.views.device import views as self_test
 from benchmark.views.recipe import ProcessingViews
@@ -234,17 +234,17 @@ def test_device_copy__one_copy_for_a_slot_and_its_memory_is_held_until_it_is_rea
     assert len(copy._in_flight) <= device_copy.IN_FLIGHT
 
 
-def test_chosen_maker__workers_where_there_are_enough(card, monkeypatch):
+def test_choose_views__workers_where_there_are_enough(card, monkeypatch):
     from benchmark.encoders.preprocess.pixels import ResizeTo
     from benchmark.views import choose
 
     recipe, preprocess, home = ProcessingViews(("jpeg-q75-420",)), Pixels((ResizeTo(8, 8, 2),)), torch.device("cuda:0")
     monkeypatch.setattr(choose, "chosen_engine", lambda: choose)
     for cores, workers, device in ((16, 8, None), (16, 5, home), (4, 8, home), (16, 6, None)):
-        monkeypatch.setattr(choose, "_cores", lambda cores=cores: cores)
-        assert chosen_maker("auto", recipe, [preprocess], [home], workers).device == device
+        monkeypatch.setattr(choose, "available_cores", lambda cores=cores: cores)
+        assert choose_views("auto", recipe, [preprocess], [home], workers).device == device
     monkeypatch.setattr(choose, "chosen_engine", lambda: None)
-    found = chosen_maker("auto", recipe, [preprocess], [home], 16)
+    found = choose_views("auto", recipe, [preprocess], [home], 16)
     assert found.device == home
     assert "4 workers" not in str(found)
     assert "fewer than the 42 that are worth a whole GPU" in str(found)

@@ -167,7 +167,7 @@ def test_rank__takes_its_share_of_the_limits(ranked):
     args = parser().parse_args([str(word) for word in fetching(ranked)[2:]])
     kind = args.ranked(args)
     plan = type("Plan", (), {"ranks": range(3)})()
-    how = kind.open(plan, StorageFolder.of("memory://x"))._how
+    how = kind.open(plan, StorageFolder.of("memory://x"))._plan
     assert (how.connections, how.per_host) == (2, 2)
 
 

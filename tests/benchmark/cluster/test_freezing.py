@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.bank import Verdict
+from benchmark.bank import PrecisionVerdict
 from benchmark.cluster import plan
 from benchmark.options import RunOptions
 from benchmark.scoring import PassTimes
 from builders.errors import EncoderError, UsageError
 
-REFUSED, PASSED = Verdict(False, "too coarse"), Verdict(True, "")
+REFUSED, PASSED = PrecisionVerdict(False, "too coarse"), PrecisionVerdict(True, "")
 
 
 @pytest.fixture

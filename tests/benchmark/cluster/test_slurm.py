@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from scripts.cluster_parts.two_nodes import missing, two_nodes
 from tests.benchmark.cluster.conftest import ASKED, leftovers, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
+from tests.support.slurm import missing, two_nodes
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing() or "-"), pytest.mark.slow]
 

@@ -21,9 +21,9 @@ from benchmark.encoders.loaders.libraries import _encode_image, _ImageTower, _ti
 from benchmark.encoders.network import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError, UsageError
-from scripts.families.case import Case
-from scripts.families.table import CASES
-from scripts.families.trial import save
+from tests.encoders_by_hand.case import Case
+from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.trial import save
 
 DOUBLE = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 

@@ -21,7 +21,7 @@ from torchvision import transforms
 from benchmark.encoders import STUDY, Pixels, load_encoder
 from benchmark.encoders.network import Normalisation
 from benchmark.encoders.preprocess.modes import study_transform
-from scripts import study_transforms as script
+from scripts.docs_tables import study_transforms as script
 from tests.benchmark.encoders.test_open_clip_models import MODEL
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -105,7 +105,7 @@ def test_study_transform__27_of_the_47_are_not_their_librarys() -> None:
 
 
 def test_docs__the_table_is_the_scripts() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "reference" / "presets.md").read_text(encoding="utf-8")
+    page = script.PAGE.read_text(encoding="utf-8")
     assert page == script.page_with(page, script.table())
     assert all(f"`{row.spec}`" in page for row in STUDY)
 

@@ -1,4 +1,4 @@
-"""Encoders of transformers: families against the library by hand (``scripts/check_families.py`` tries all of them)."""
+"""Encoders of transformers: families against the library by hand (``tests/encoders_by_hand`` tries all of them)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from PIL import Image
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.transformers.models import refuse_what_reads_no_photo
 from builders.errors import EncoderError, UsageError
-from scripts.families.case import TEXT, VIT, vit_processor
-from scripts.families.table import CASES
-from scripts.families.trial import by_hand, embed, relative_error, save
+from tests.encoders_by_hand.case import TEXT, VIT, vit_processor
+from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.trial import by_hand, embed, relative_error, save
 
 ENOUGH = (
     *("vit", "vit classifier", "vit without pooler", "vit_mae", "deit classifier", "deit with teacher", "beit"),

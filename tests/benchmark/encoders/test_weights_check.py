@@ -32,10 +32,10 @@ from benchmark.encoders.loaders.weights_check import (
     unread_outside,
 )
 from builders.errors import CamtraceError, EncoderError, UsageError
-from scripts.families.case import randomise
-from scripts.families.table import CASES
-from scripts.families.trial import embed, photos, relative_error, save
 from tests.benchmark.encoders.test_open_clip_models import MODEL as OPEN_CLIP
+from tests.encoders_by_hand.case import randomise
+from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.trial import embed, photos, relative_error, save
 
 Tensors = dict[str, torch.Tensor]
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}

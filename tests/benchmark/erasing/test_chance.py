@@ -1,4 +1,4 @@
-"""Whether a trace is still read, where one class is more frequent than the others."""
+"""Whether a trace is still read if one class is more frequent than the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def scored(low: float, **details: Any) -> Any:
 
 
 @pytest.mark.parametrize(("frequent", "read"), [(0.0, True), (0.2, True), (0.5, False)])
-def test_rows__a_reader_that_always_names_the_most_frequent_class_reads_nothing(frequent: float, read: bool) -> None:
+def test_rows_of__chance_is_that_of_the_most_frequent_class(frequent: float, read: bool) -> None:
     before, after = (scored(low, most_frequent_class=frequent) for low in (0.7, 0.46))
     (row,) = rows_of(before, after)
     assert row.still_read is read

@@ -1,4 +1,4 @@
-"""``camtrace erase`` end to end by the real command: the folder, its numbers, its lines of numpy, and every refusal."""
+"""``camtrace erase`` end to end by the command: the folder, its scores, its lines of numpy, and every refusal."""
 
 import dataclasses
 import json
@@ -47,7 +47,7 @@ def importable(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """A folder of its own: photos of unlike pictures, so that no two are near-duplicates."""
+    """A folder of photos of different pictures, of which no two are near-duplicates."""
     root = tmp_path_factory.mktemp("unlike")
     for split, count in (("train", 24), ("val", 8)):
         for label, name in enumerate(("cat", "dog")):
@@ -72,30 +72,30 @@ def about(folder):
     return json.loads((folder / "eraser.json").read_text("utf-8"))
 
 
-def test_folder__holds_what_the_schema_promises(made):
+def test_folder__contains_the_fields_of_the_schema(made):
     folder, _ = made
-    found = about(folder)
+    record = about(folder)
     eraser, fit = load_eraser(folder)
-    assert found["sha256"] == eraser.sha256
-    assert found["fit_photos_hash"] == fit.digest()
-    assert (found["method"], found["attribute"], found["rank"], found["dtype"]) == ("leace", "jpeg", 5, "float32")
-    assert found["labels_at_test_time"] is False
-    assert len(fit.ids) == found["n_photos"] == 24  # half of the train photos
-    assert found["n_rows"] == 24 * 6
-    assert found["unseen"]["photos"] == 16
-    readers = {row["reader"]: row for row in found["measured"] if row["kind"] == "trace"}
+    assert record["sha256"] == eraser.sha256
+    assert record["fit_photos_hash"] == fit.digest()
+    assert (record["method"], record["attribute"], record["rank"], record["dtype"]) == ("leace", "jpeg", 5, "float32")
+    assert record["labels_at_test_time"] is False
+    assert len(fit.ids) == record["n_photos"] == 24  # half of the train photos
+    assert record["n_rows"] == 24 * 6
+    assert record["unseen"]["photos"] == 16
+    readers = {row["reader"]: row for row in record["measured"] if row["kind"] == "trace"}
     assert list(readers) == ["linear", "knn", "mlp"]
-    for row in found["measured"]:
+    for row in record["measured"]:
         assert row["n"] == 16
         assert row["low"] <= row["difference"] <= row["high"]
         assert row["difference"] == pytest.approx(row["after"] - row["before"], abs=2e-6)
     assert readers["linear"]["before"] > 0.7
     assert readers["linear"]["after"] < readers["linear"]["before"]
-    kinds = {(row["task"], row["metric"]) for row in found["measured"] if row["kind"] != "trace"}
+    kinds = {(row["task"], row["metric"]) for row in record["measured"] if row["kind"] != "trace"}
     assert kinds >= {("knn/original", "accuracy"), ("linear/original", "accuracy"), ("knn/jpeg", "spd")}
 
 
-def test_card__applies_it_in_ten_lines_without_camtrace(made, monkeypatch):
+def test_card__its_lines_apply_the_eraser_without_camtrace(made, monkeypatch):
     folder, _ = made
     (code,) = re.findall(r"```python\n(.+?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL)
     assert len(code.strip().splitlines()) <= 10
@@ -107,7 +107,7 @@ def test_card__applies_it_in_ten_lines_without_camtrace(made, monkeypatch):
     np.testing.assert_allclose(scope["erase"](x), load_eraser(folder)[0].apply(x), atol=1e-6)
 
 
-def test_curve__begins_without_an_eraser_and_ends_with_all_photos(made):
+def test_curve__starts_without_an_eraser_and_ends_with_all_photos(made):
     curve = about(made[0])["curve"]
     measured = {row["reader"]: row for row in about(made[0])["measured"] if row["kind"] == "trace"}
     assert [point["photos"] for point in curve] == [0, 24]
@@ -116,7 +116,7 @@ def test_curve__begins_without_an_eraser_and_ends_with_all_photos(made):
         assert curve[-1]["readers"][reader]["value"] == row["after"]
 
 
-def test_results__of_before_and_after_are_there_for_boards(made):
+def test_folder__contains_results_before_and_after(made):
     folder, _ = made
     after = [read_result(p) for p in folder.glob("results/*+*/*/result.json")]
     (before,) = [read_result(p) for p in folder.glob("results/*/*/result.json") if "+" not in str(p)]
@@ -126,7 +126,7 @@ def test_results__of_before_and_after_are_there_for_boards(made):
     assert after[0].data == before.data
 
 
-def test_score__with_the_eraser_in_place(made, tmp_path):
+def test_score__with_the_eraser(made, tmp_path):
     folder, common = made
     given = ["--model", MODEL, *common, "--tasks", "probe/jpeg"]
     assert score([*given, "--output", str(tmp_path / "plain")]) == 0
@@ -140,13 +140,13 @@ def test_score__with_the_eraser_in_place(made, tmp_path):
 
 
 def with_fit(folder, target, fit):
-    """The same eraser, said to have seen other photos."""
+    """The same eraser with another set of photos of its fit."""
     shutil.copytree(folder, target)
     save_eraser(target, load_eraser(folder)[0], fit, about={}, card="")
     return target
 
 
-def test_an_eraser_that_has_seen_a_test_photo__is_refused_by_id(made, tmp_path):
+def test_refuse_leaks__a_test_photo_of_the_fit_by_id(made, tmp_path):
     folder, common = made
     fit = load_eraser(folder)[1]
     seen = FitSet.id_hashes("folder:unlike", ["val/cat/03.jpg"])
@@ -165,11 +165,11 @@ def _refuse(folder, common):
     refuse_leaks(Erasing.load(str(folder)), open_photos(common[1]))
 
 
-def test_an_eraser_that_has_seen_a_near_duplicate__is_refused(made, photos, tmp_path):
+def test_refuse_leaks__a_near_duplicate_of_a_photo_of_the_fit(made, photos, tmp_path):
     folder, common = made
     from builders.splits import photo_hash
 
-    picture = photo_hash((photos / "val" / "dog" / "02.jpg").read_bytes()) ^ 0b100  # one bit is another
+    picture = photo_hash((photos / "val" / "dog" / "02.jpg").read_bytes()) ^ 0b100  # one bit differs
     fit = FitSet(np.array([1], np.uint64), np.array([picture], np.uint64))
     leaking = with_fit(folder, tmp_path / "near", fit)
     with pytest.raises(DataError, match=r"near-duplicates of the fit's photos: val/dog/02.jpg"):
@@ -178,12 +178,12 @@ def test_an_eraser_that_has_seen_a_near_duplicate__is_refused(made, photos, tmp_
     _refuse(clean, common)
 
 
-def test_near_pictures__are_those_within_a_few_bits():
+def test_near_to__hashes_within_a_few_bits():
     near = near_to(np.array([0b1111, 0b1110, 0xFFFFFF << 20, 0], np.uint64), np.array([0b1111, 0], np.uint64))
     assert near.tolist() == [True, True, False, False]
 
 
-def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path):
+def test_eraser__other_encoders_and_commands_with_several_encoders_are_refused(made, tmp_path):
     folder, common = made
     given = ["--eraser", str(folder), *common, "--output", str(tmp_path / "o")]
     assert score(["--model", "control:random-projection", *given]) == 1
@@ -194,7 +194,7 @@ def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path)
         check_eraser(load_eraser(folder)[0], load_encoder("control:random-projection"))
     with pytest.raises(UsageError, match="--eraser goes with one encoder"):
         run_sweep(sweep_parser().parse_args(["--model", MODEL, *given]))
-    for wrong, said in (
+    for wrong, message in (
         (["--trace", "colour"], "unknown trace 'colour'"),
         ([], "which trace"),
         (["--trace", "jpeg", "--method", "magic"], "unknown method"),
@@ -202,11 +202,11 @@ def test_other_encoders__and_commands_that_take_many_are_refused(made, tmp_path)
         (["--trace", "jpeg", "--tasks", "probe/jpeg"], "go with camtrace score"),
         (["--trace", "jpeg", "--fit-share", "0.8", "--shared-train"], "leave out --fit-share"),
     ):
-        with pytest.raises((UsageError, DataError), match=said):
+        with pytest.raises((UsageError, DataError), match=message):
             erase(["--model", MODEL, *common, "--output", str(tmp_path / "p"), *wrong])
 
 
-def test_labels_at_test_time__are_flagged_wherever_it_is_named(made, tmp_path, capsys):
+def test_labels_at_test_time__are_shown_wherever_the_eraser_is_named(made, tmp_path, capsys):
     _, common = made
     out = tmp_path / "s"
     run = ["--model", MODEL, *common, "--trace", "jpeg", "--method", "standardise", "--readers", "knn"]
@@ -227,16 +227,16 @@ def plain_photos(train=20, val=12, **more) -> PhotoSet:
     return dataclasses.replace(photos, **more)
 
 
-def test_sides__share_no_photo_and_readers_learn_from_others():
+def test_plan_fit__fit_and_measurement_share_no_photo():
     photos = plain_photos()
-    sides = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
-    fit, measured = set(sides.fitted.ids), set(sides.photos.ids)
+    plan = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
+    fit, measured = set(plan.fitted.ids), set(plan.photos.ids)
     assert not fit & measured
     assert fit | measured == set(photos.ids)
     assert len(fit) == 10
-    assert len(sides.held) == 2
-    assert sides.photos.indices("val").size == 12
-    assert [photos.ids[i] for i in sides.rows] == list(sides.fitted.ids)
+    assert len(plan.held_out) == 2
+    assert plan.photos.indices("val").size == 12
+    assert [photos.ids[i] for i in plan.rows] == list(plan.fitted.ids)
     more = plan_fit(photos, "jpeg", seed=0, drop_leaks=False, share=0.8)
     assert (len(more.fit), len(more.photos.indices("train"))) == (16, 4)
     assert fit < set(more.fitted.ids)
@@ -245,41 +245,41 @@ def test_sides__share_no_photo_and_readers_learn_from_others():
     assert len(shared.fit) == 20
 
 
-def test_sides__an_owner_on_both_is_refused_and_none_is_cut_in_two():
+def test_plan_fit__an_owner_in_two_splits_is_refused_and_owners_are_not_divided():
     owners = np.array([f"o{i % 16}" for i in range(32)])
     with pytest.raises(DataError, match="owners have photos in train and in another split"):
         plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
     owners = np.array([f"o{i // 2}" for i in range(32)])
-    sides = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
-    train = sides.photos.indices("train")
-    assert not set(sides.fitted.columns["owner"]) & set(sides.photos.columns["owner"][train])
+    plan = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+    train = plan.photos.indices("train")
+    assert not set(plan.fitted.columns["owner"]) & set(plan.photos.columns["owner"][train])
 
 
-def test_sides__a_near_duplicate_across_splits_is_refused_or_left_out():
+def test_plan_fit__a_near_duplicate_across_splits_is_refused_or_left_out():
     photos = plain_photos()
     source = dataclasses.replace(photos.source)
     rows = photos.rows.copy()
-    rows[25] = rows[3]  # a test photo is a train photo under another name
+    rows[25] = rows[3]  # a test photo is a copy of a train photo
     copied = dataclasses.replace(photos, rows=rows, source=source)
     with pytest.raises(DataError, match=r"1 train photos are near-duplicates .* \(train/3\): --drop-leaks"):
         plan_fit(copied, "jpeg", seed=0, drop_leaks=False)
-    sides = plan_fit(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
-    assert len(sides.fit) == 19
-    assert "train/3" not in {sides.fitted.ids[i] for i in sides.fit}
+    plan = plan_fit(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
+    assert len(plan.fit) == 19
+    assert "train/3" not in {plan.fitted.ids[i] for i in plan.fit}
 
 
-def test_sides__cameras_are_not_shared_where_they_are_known():
+def test_plan_fit__fit_and_measurement_share_no_camera_if_cameras_are_known():
     model = Labels(tuple("abcd"), np.arange(32, dtype=np.int32) % 4)
     photos = plain_photos(attributes={"model": model})
-    sides = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
-    of = {"fit": sides.fitted, "measured": sides.photos.select(sides.photos.indices("val"))}
-    cameras = {name: set(one.attributes["model"].values.tolist()) for name, one in of.items()}
+    plan = plan_fit(photos, "jpeg", seed=0, drop_leaks=False)
+    parts = {"fit": plan.fitted, "measured": plan.photos.select(plan.photos.indices("val"))}
+    cameras = {name: set(part.attributes["model"].values.tolist()) for name, part in parts.items()}
     assert len(cameras["fit"]) == len(cameras["measured"]) == 2
     assert not cameras["fit"] & cameras["measured"]
-    assert len(plan_fit(photos, "model", seed=0, drop_leaks=False).photos) == 22  # what is asked is the camera
+    assert len(plan_fit(photos, "model", seed=0, drop_leaks=False).photos) == 22  # the trace is the camera
 
 
-def test_options__of_the_command_are_whole_photos_and_three_readers():
+def test_options__defaults_are_whole_photos_and_three_readers():
     from benchmark.cli.erase import parser
 
     args = parser().parse_args(["--trace", "jpeg"])

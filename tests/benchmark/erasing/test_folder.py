@@ -1,4 +1,4 @@
-"""The folder of an eraser: what is written is read, and what is not whole or not of the form is refused."""
+"""The folder of an eraser: it is read as it was written, and incomplete or other folders are refused."""
 
 import json
 
@@ -19,19 +19,19 @@ def made(tmp_path):
     return tmp_path / "eraser", eraser, fit, x
 
 
-def test_what_is_written__is_read(made):
+def test_load_eraser__gives_the_saved_eraser(made):
     folder, eraser, fit, x = made
-    found, seen = load_eraser(folder)
-    np.testing.assert_array_equal(found.apply(x), eraser.apply(x))
-    assert (found.sha256, found.rank, found.method, found.unit_rows) == (eraser.sha256, 2, "leace", True)
-    assert found.name == f"leace-jpeg@{eraser.sha256[:8]}"
-    assert seen.digest() == fit.digest()
+    loaded, fit_set = load_eraser(folder)
+    np.testing.assert_array_equal(loaded.apply(x), eraser.apply(x))
+    assert (loaded.sha256, loaded.rank, loaded.method, loaded.unit_rows) == (eraser.sha256, 2, "leace", True)
+    assert loaded.name == f"leace-jpeg@{eraser.sha256[:8]}"
+    assert fit_set.digest() == fit.digest()
     assert sorted(p.name for p in folder.iterdir()) == [
         *("README.md", "eraser.json", "eraser.safetensors", "fit_photos.safetensors")
     ]
 
 
-def test_a_folder_that_is_not_whole__is_refused(made):
+def test_load_eraser__an_incomplete_folder_is_refused(made):
     folder, *_ = made
     data = (folder / "eraser.safetensors").read_bytes()
     (folder / "eraser.safetensors").write_bytes(data[:-4] + b"\0\0\0\0")
@@ -48,7 +48,7 @@ def test_a_folder_that_is_not_whole__is_refused(made):
     ("field", "value"),
     [("dimension", 4), ("method", "magic"), ("rank", "many"), ("files_sha256", 3), ("dimension", None)],
 )
-def test_another_form__is_refused_in_a_sentence(made, field, value):
+def test_load_eraser__another_form_is_refused_in_a_sentence(made, field, value):
     folder, *_ = made
     about = json.loads((folder / "eraser.json").read_text("utf-8"))
     (folder / "eraser.json").write_text(json.dumps({**about, field: value}), "utf-8")

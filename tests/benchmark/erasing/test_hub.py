@@ -1,4 +1,4 @@
-"""An eraser on the Hub: published and loaded by name, by the unmodified client against the double."""
+"""An eraser on the Hub: published and loaded by name, with the real client and a test server."""
 
 import json
 from pathlib import Path
@@ -27,13 +27,13 @@ eraser, fit = camtrace.load_eraser(repo)
 try:
     camtrace.load_eraser("camtrace/nothing-here")
 except CamtraceError as error:
-    said = str(error)
-print(json.dumps({"sha256": eraser.sha256, "fit": fit.digest(), "method": eraser.method, "said": said}))
+    message = str(error)
+print(json.dumps({"sha256": eraser.sha256, "fit": fit.digest(), "method": eraser.method, "message": message}))
 """
 
 
 @pytest.mark.slow
-def test_an_eraser__is_published_once_and_loaded_by_name(hub, tmp_path):
+def test_publish__uploads_once_and_the_eraser_is_loaded_by_name(hub, tmp_path):
     rng = np.random.default_rng(0)
     eraser = fit_eraser(rng.normal(size=(40, 6)).astype(np.float32), rng.integers(0, 2, 40))
     fit = FitSet(FitSet.id_hashes("folder:a", map(str, range(40))), np.arange(1, 41, dtype=np.uint64))
@@ -42,14 +42,14 @@ def test_an_eraser__is_published_once_and_loaded_by_name(hub, tmp_path):
         folder, eraser, fit, about={"attribute": "jpeg"}, card="---\nlibrary_name: camtrace\n---\n# An eraser\n"
     )
     (folder / "results").mkdir()
-    (folder / "results" / "result.json").write_text("{}")  # stays at home
+    (folder / "results" / "result.json").write_text("{}")  # is not uploaded
     environment = {**hub.environment(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     done = run_python("-c", CLIENT, folder, REPO, env=environment)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["sha256"] == eraser.sha256
     assert (found["fit"], found["method"]) == (fit.digest(), "leace")
-    assert "the Hub does not give it" in found["said"]
+    assert "the Hub does not give it" in found["message"]
     repo = hub.repo(REPO, "model")
     assert repo.private
     assert set(repo.files) - {".gitattributes"} == set(ERASER_FILES)

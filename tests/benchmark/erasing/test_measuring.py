@@ -1,4 +1,4 @@
-"""Which scores before and after an eraser are compared, and how: rows of scores made by hand."""
+"""Which scores before and after erasing are compared, and how: rows of scores made by hand."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -19,16 +19,16 @@ def score(task: str, metric: str, value: float, chance: float = 0.25) -> Score:
 
 
 def scored(scores, answers=()) -> SimpleNamespace:
-    """What ``rows_of`` reads of a scored encoder."""
+    """The fields of a scored encoder that ``rows_of`` reads."""
     return SimpleNamespace(result=SimpleNamespace(scores=tuple(scores), data={"name": "some"}), answers=dict(answers))
 
 
 def pairs(nearer_by_type, ids="abcd") -> dict[str, np.ndarray]:
-    """Answers of ``retrieval/pairs``, of which only distractors of the query's own type are ever nearer."""
+    """Answers of ``retrieval/pairs`` in which only distractors of the query's camera type are nearer."""
     nearer = np.zeros((2, 2, 4), np.int32)
     nearer[1] = nearer_by_type
-    kept = {"nearer": nearer, "tied": np.zeros_like(nearer), "pair_ids": np.array(list(ids))}
-    return {f"retrieval/pairs/{name}": array for name, array in kept.items()}
+    arrays = {"nearer": nearer, "tied": np.zeros_like(nearer), "pair_ids": np.array(list(ids))}
+    return {f"retrieval/pairs/{name}": array for name, array in arrays.items()}
 
 
 SHOWN = [
@@ -44,16 +44,16 @@ LEFT_OUT = [("retrieval/pairs", name) for name in ("all", "same-at-5", "differen
 
 @pytest.fixture(scope="module")
 def rows():
-    asked = [*(shown[:2] for shown in SHOWN), *LEFT_OUT]
-    before = [score(*one, 0.5 + i / 100) for i, one in enumerate(asked)]
-    after = [score(*one, 0.3 + i / 50) for i, one in enumerate(asked)]
+    names = [*(shown[:2] for shown in SHOWN), *LEFT_OUT]
+    before = [score(*name, 0.5 + i / 100) for i, name in enumerate(names)]
+    after = [score(*name, 0.3 + i / 50) for i, name in enumerate(names)]
     return rows_of(
         scored([*before, score("probe/resizing", "accuracy", 0.9)], pairs([[0, 0, 0, 0], [0, 0, 0, 1]])),
         scored([*reversed(after), score("probe/sharpening", "accuracy", 0.9)], pairs([[0, 1, 0, 0], [0, 2, 0, 1]])),
     )
 
 
-def test_rows__of_each_trace_by_each_reader_and_of_pairs_what_differs(rows):
+def test_rows_of__each_reader_of_a_trace_and_the_main_metrics_of_pairs(rows):
     assert [(row.task, row.metric, row.kind, row.reader) for row in rows] == SHOWN
     assert {(row.data, row.n, row.chance) for row in rows} == {("some", 8, 0.25)}
     for i, row in enumerate(rows):
@@ -62,46 +62,46 @@ def test_rows__of_each_trace_by_each_reader_and_of_pairs_what_differs(rows):
         assert (row.after, row.after_low, row.after_high) == pytest.approx((after, after - 0.1, after + 0.1))
 
 
-def test_rows__differences_are_after_minus_before_paired_where_values_are_kept(rows):
+def test_rows_of__differences_are_after_minus_before_and_paired_if_there_are_answers(rows):
     for row in rows[:3]:
         assert (row.low, row.high, row.p_value) == (None, None, None)
         assert row.difference == pytest.approx(row.after - row.before)
     same, different, spd = rows[3:]
-    # of pair b both queries lose their target after erasing, in pair d one had lost it before and after
+    # both queries of pair b lose their target by erasing; one query of pair d has lost it before and after
     assert (same.difference, different.difference, spd.difference) == pytest.approx((0.0, -0.25, 0.25))
     assert different.low <= -0.25 <= different.high
     assert spd.low <= 0.25 <= spd.high
 
 
-def test_rows__of_other_pairs_are_not_paired():
+def test_rows_of__answers_of_other_pairs_are_not_paired():
     scores = [score("retrieval/pairs", "different", value) for value in (0.5, 0.8)]
-    kept = pairs([[0, 0, 0, 1], [0, 0, 0, 0]])
+    answers = pairs([[0, 0, 0, 1], [0, 0, 0, 0]])
     others = pairs([[0, 0, 0, 1], [0, 0, 0, 0]], "abce")
-    (row,) = rows_of(scored(scores[:1], kept), scored(scores[1:], others))
+    (row,) = rows_of(scored(scores[:1], answers), scored(scores[1:], others))
     assert (row.difference, row.low, row.high, row.p_value) == (pytest.approx(0.3), None, None, None)
 
 
-def test_paired__keeps_clusters_and_bounds_and_wants_both():
+def test_paired__uses_clusters_and_bounds_and_needs_both():
     photos, clusters = np.arange(8), np.repeat(np.arange(4), 2)
     before = PhotoValues(photos, np.array([1.0, 1, 0, 1, 1, 0, 1, 0]), (0.0, 1.0), clusters)
     after = dataclasses.replace(before, values=np.array([0.0, 0, 0, 1, 0, 0, 1, 0]))
     wide = dataclasses.replace(before, bounds=(-1.0, 1.0))
-    for one in (before, wide):
-        expected = paired_difference(after.values, one.values, clusters=clusters, bounds=one.bounds)
-        assert _paired(one, after) == expected
+    for first in (before, wide):
+        expected = paired_difference(after.values, first.values, clusters=clusters, bounds=first.bounds)
+        assert _paired(first, after) == expected
         assert expected.value == pytest.approx(-0.375)
-    alone = dataclasses.replace(before, clusters=None)
-    assert _paired(alone, after).low != _paired(before, after).low
+    without_clusters = dataclasses.replace(before, clusters=None)
+    assert _paired(without_clusters, after).low != _paired(before, after).low
     assert _paired(before, wide).low != _paired(before, after).low
     assert _paired(None, after) is _paired(before, None) is _paired(None, None) is None
 
 
-@pytest.mark.parametrize(("low", "gone"), [(0.24, True), (0.25, True), (0.26, False)])
-def test_gone__where_the_interval_reaches_down_to_chance(rows, low, gone):
-    assert dataclasses.replace(rows[0], after_low=low, chance=0.25).still_read is not gone
+@pytest.mark.parametrize(("low", "still_read"), [(0.24, False), (0.25, False), (0.26, True)])
+def test_still_read__if_the_interval_lies_above_chance(rows, low, still_read):
+    assert dataclasses.replace(rows[0], after_low=low, chance=0.25).still_read is still_read
 
 
-def test_trace_rows__of_one_trace_alone(rows):
+def test_trace_rows__of_a_single_trace(rows):
     others = [dataclasses.replace(row, task="probe/make") for row in rows[:3]]
     knn = dataclasses.replace(rows[0], task="knn/jpeg", kind="difference")
     assert trace_rows([*rows, *others, knn], "jpeg") == rows[:3]
@@ -128,18 +128,18 @@ PLAIN = {"knn/original", "linear/original"}
         ("jpeg", {}, {"probe/jpeg", "knn/jpeg", *PLAIN}),
         ("jpeg", {"columns": PAIRED}, {"probe/jpeg", "knn/jpeg", "retrieval/pairs", *PLAIN}),
         ("make", {}, {"probe/make", *PLAIN}),
-        # what photos without classes cannot answer is not asked
+        # tasks that need classes are left out
         ("jpeg", {"labels": Labels((), np.full(8, -1, np.int32))}, {"probe/jpeg"}),
     ],
 )
-def test_tasks__the_trace_what_it_distracts_plain_photos_and_pairs(trace, more, expected):
+def test_tasks_of__the_trace_its_knn_task_plain_photos_and_pairs(trace, more, expected):
     assert {task.name for task in tasks_of(trace, photos(**more), every=False)} == expected
 
 
-def test_tasks__every_trace_but_those_that_want_to_be_named():
-    one = {task.name for task in tasks_of("jpeg", photos(), every=False)}
+def test_tasks_of__every_trace_except_those_that_must_be_named():
+    few = {task.name for task in tasks_of("jpeg", photos(), every=False)}
     every = {task.name for task in tasks_of("jpeg", photos(), every=True)}
-    assert one < every
-    assert every - one >= {"probe/make", "probe/exposure", "probe/sharpening", "probe/resizing"}
+    assert few < every
+    assert every - few >= {"probe/make", "probe/exposure", "probe/sharpening", "probe/resizing"}
     assert not {name for name in every if name.startswith("probe/") and all_tasks()[name].by_name}
     assert "probe/jpeg-fine" in {task.name for task in tasks_of("jpeg-fine", photos(), every=True)}

@@ -1,4 +1,4 @@
-"""Closed forms against concept-erasure, against a solver that knows no closed form, and against their theorems."""
+"""Closed forms compared with concept-erasure, with general solvers, and with their theorems."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ N, D, C, K = 600, 12, 4, 3
 
 
 def embeddings(seed: int = 0, n: int = N):
-    """Correlated rows with a trace, a class that leans on it, and both labels."""
+    """Correlated rows with a trace and a class that depends on it, and both labels."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, K, n)
     z = np.where(rng.random(n) < 0.3, y, rng.integers(0, C, n))
@@ -26,11 +26,11 @@ def embeddings(seed: int = 0, n: int = N):
 
 
 def moments(x, z, y=None, step: int = 170) -> Moments:
-    found = Moments(D, C, K if y is not None else 0)
+    summed = Moments(D, C, K if y is not None else 0)
     for start in range(0, len(x), step):
         part = slice(start, start + step)
-        found.update(x[part], z[part], None if y is None else y[part])
-    return found
+        summed.update(x[part], z[part], None if y is None else y[part])
+    return summed
 
 
 def one_hot(labels, count):
@@ -38,22 +38,22 @@ def one_hot(labels, count):
 
 
 def reference(x, z, method: str, **more):
-    """concept-erasure's projection: integers would be taken for one column, silently, so one-hot it is."""
-    given = LeaceFitter(D, C, method=method, dtype=torch.float64, shrinkage=False, svd_tol=1e-8, **more)
-    return given.update(torch.tensor(x, dtype=torch.float64), torch.tensor(one_hot(z, C))).eraser
+    """The eraser of concept-erasure. Labels are one-hot, because it would take integers for a single column."""
+    fitter = LeaceFitter(D, C, method=method, dtype=torch.float64, shrinkage=False, svd_tol=1e-8, **more)
+    return fitter.update(torch.tensor(x, dtype=torch.float64), torch.tensor(one_hot(z, C))).eraser
 
 
-def test_leace__is_that_of_concept_erasure():
+def test_leace__equals_concept_erasure():
     x, z, _ = embeddings()
-    theirs = reference(x, z, "leace", constrain_cov_trace=False)
-    ours = leace(moments(x, z))
-    np.testing.assert_allclose(ours.projection, theirs.P, atol=1e-5)
-    assert ours.rank == C - 1
+    expected = reference(x, z, "leace", constrain_cov_trace=False)
+    projected = leace(moments(x, z))
+    np.testing.assert_allclose(projected.projection, expected.P, atol=1e-5)
+    assert projected.rank == C - 1
     applied = fit_eraser(x, z, "leace").apply(x)
-    np.testing.assert_allclose(applied, theirs(torch.tensor(x, dtype=torch.float64)), atol=1e-4)
+    np.testing.assert_allclose(applied, expected(torch.tensor(x, dtype=torch.float64)), atol=1e-4)
 
 
-def test_mean_projection__is_orth_of_concept_erasure():
+def test_mean_projection__equals_orth_of_concept_erasure():
     x, z, _ = embeddings()
     np.testing.assert_allclose(mean_projection(moments(x, z)).projection, reference(x, z, "orth").P, atol=1e-5)
 
@@ -72,17 +72,17 @@ def test_leace__leaves_no_linear_reader_above_a_constant(shrinkage):
 
 
 def test_leace__changes_least_in_the_whitened_norm():
-    """Every other map that erases is the one of LEACE plus something that the constraint does not see."""
+    """Every other map that erases is that of LEACE plus a map that the constraint does not restrict."""
     x, z, _ = embeddings()
-    found = moments(x, z)
-    projection, white = leace(found).projection.numpy(), np.linalg.inv(np.cov(x.T))
-    own = _moved(x, projection, white)
-    basis = np.linalg.svd(found.cross.numpy())[0][:, C - 1 :]  # directions that no class mean has
+    summed = moments(x, z)
+    projection, white = leace(summed).projection.numpy(), np.linalg.inv(np.cov(x.T))
+    least = _moved(x, projection, white)
+    basis = np.linalg.svd(summed.cross.numpy())[0][:, C - 1 :]  # directions orthogonal to all class means
     rng = np.random.default_rng(1)
     for _ in range(20):
         other = projection + 0.1 * rng.normal(size=(D, D - C + 1)) @ basis.T
-        assert np.abs(other @ found.cross.numpy()).max() < 1e-9
-        assert _moved(x, other, white) > own
+        assert np.abs(other @ summed.cross.numpy()).max() < 1e-9
+        assert _moved(x, other, white) > least
 
 
 def _moved(x, projection, metric) -> float:
@@ -92,50 +92,50 @@ def _moved(x, projection, metric) -> float:
 
 def test_splince__erases_the_trace_and_keeps_the_covariance_with_the_class():
     x, z, y = embeddings()
-    found = moments(x, z, y)
-    projection = splince(found).projection
-    assert float((projection @ found.cross).abs().max()) < 1e-9
-    np.testing.assert_allclose(projection @ found.kept_cross, found.kept_cross, atol=1e-9)
-    assert float((leace(found).projection @ found.kept_cross - found.kept_cross).abs().max()) > 1e-2
+    summed = moments(x, z, y)
+    projection = splince(summed).projection
+    assert float((projection @ summed.cross).abs().max()) < 1e-9
+    np.testing.assert_allclose(projection @ summed.kept_cross, summed.kept_cross, atol=1e-9)
+    assert float((leace(summed).projection @ summed.kept_cross - summed.kept_cross).abs().max()) > 1e-2
 
 
 def test_splince__is_the_constrained_least_squares_solution():
-    """Independent: the least change in whitened space under the two constraints, by a solver of linear systems."""
+    """Reference: the least change in whitened space under the two constraints, by a least-squares solver."""
     x, z, y = embeddings()
-    found = moments(x, z, y)
-    values, vectors = np.linalg.eigh(found.covariance.numpy())
+    summed = moments(x, z, y)
+    values, vectors = np.linalg.eigh(summed.covariance.numpy())
     white, back = vectors / np.sqrt(values) @ vectors.T, vectors * np.sqrt(values) @ vectors.T
-    both = white @ np.hstack([found.cross.numpy(), found.kept_cross.numpy()])
-    wanted = white @ np.hstack([np.zeros((D, C)), found.kept_cross.numpy()])
+    both = white @ np.hstack([summed.cross.numpy(), summed.kept_cross.numpy()])
+    wanted = white @ np.hstack([np.zeros((D, C)), summed.kept_cross.numpy()])
     change = np.linalg.lstsq(both.T, (wanted - both).T, rcond=1e-10)[0].T
-    np.testing.assert_allclose(splince(found).projection, back @ (np.eye(D) + change) @ white, atol=1e-5)
+    np.testing.assert_allclose(splince(summed).projection, back @ (np.eye(D) + change) @ white, atol=1e-5)
 
 
 def test_splince__refuses_a_class_that_is_the_trace():
     x, z, _ = embeddings()
-    found = Moments(D, C, C)
-    found.update(x, z, z)
+    summed = Moments(D, C, C)
+    summed.update(x, z, z)
     with pytest.raises(DataError, match="tells the trace too"):
-        splince(found)
+        splince(summed)
     with pytest.raises(DataError, match="give each row's class"):
         fit_eraser(x, z, "splince")
 
 
-def test_inlp__is_the_loop_of_ridge_classifiers():
+def test_inlp__equals_a_loop_of_ridge_classifiers():
     x, z, _ = embeddings()
-    centred, found = x - x.mean(0), moments(x, z)
-    penalty = 1e-3 * float(found.covariance.diagonal().mean()) * (N - 1)
+    centred, summed = x - x.mean(0), moments(x, z)
+    penalty = 1e-3 * float(summed.covariance.diagonal().mean()) * (N - 1)
     expected = np.eye(D)
     for _ in range(2):
         weights = Ridge(alpha=penalty, fit_intercept=False, tol=1e-12).fit(centred @ expected, one_hot(z, C)).coef_
         basis = np.linalg.svd(weights @ expected, full_matrices=False)[2][: C - 1].T
         expected = expected - basis @ basis.T
-    got = inlp(found, rounds=2)
-    np.testing.assert_allclose(got.projection, expected, atol=1e-5)
-    assert got.rank == 2 * (C - 1)
+    projected = inlp(summed, rounds=2)
+    np.testing.assert_allclose(projected.projection, expected, atol=1e-5)
+    assert projected.rank == 2 * (C - 1)
 
 
-def test_controls__take_nothing_and_as_much_as_leace():
+def test_controls__remove_nothing_or_as_many_directions_as_leace():
     x, z, _ = embeddings()
     assert (
         np.array_equal(fit_eraser(x, z, "identity").apply(x), x)
@@ -146,7 +146,7 @@ def test_controls__take_nothing_and_as_much_as_leace():
     assert np.linalg.matrix_rank(drawn.projection) == D - (C - 1)
 
 
-def test_standardise__brings_groups_to_one_mean_and_deviation():
+def test_standardise__gives_all_groups_the_same_mean_and_deviation():
     x, z, _ = embeddings()
     eraser = fit_eraser(x, z, "standardise")
     clean = eraser.apply(x, z)
@@ -160,7 +160,7 @@ def test_standardise__brings_groups_to_one_mean_and_deviation():
 
 @given(st.integers(0, 2**16), st.integers(1, 97))
 @settings(max_examples=15, deadline=None)
-def test_moments__do_not_depend_on_how_rows_are_cut(seed, step):
+def test_moments__do_not_depend_on_the_batches(seed, step):
     x, z, y = embeddings(seed % 7, n=100)
     whole, cut = moments(x, z, y, step=100), moments(x, z, y, step=step)
     for name in ("mean", "covariance", "cross", "kept_cross", "class_means", "class_deviations", "deviations"):
@@ -170,18 +170,18 @@ def test_moments__do_not_depend_on_how_rows_are_cut(seed, step):
     np.testing.assert_allclose(whole.cross, expected, atol=1e-9)
 
 
-def test_moments__a_class_without_rows_adds_no_direction_and_has_the_moments_of_all():
+def test_moments__a_class_without_rows_adds_no_direction_and_has_the_moments_of_all_rows():
     rng = np.random.default_rng(8)
     labels = rng.choice([0, 3], 60)
     rows = rng.normal(size=(60, 6)) + labels[:, None]
-    found = Moments(6, 4)
-    found.update(rows, labels)
-    assert found.classes_present == 2
-    assert [method(found).rank for method in (mean_projection, leace, random_projection)] == [1] * 3
+    summed = Moments(6, 4)
+    summed.update(rows, labels)
+    assert summed.classes_present == 2
+    assert [method(summed).rank for method in (mean_projection, leace, random_projection)] == [1] * 3
     for code in range(4):
-        own = rows[labels == code] if code in (0, 3) else rows
-        np.testing.assert_allclose(found.class_means[code], own.mean(axis=0), atol=1e-12)
-        np.testing.assert_allclose(found.class_deviations[code], own.std(axis=0), atol=1e-12)
+        expected = rows[labels == code] if code in (0, 3) else rows
+        np.testing.assert_allclose(summed.class_means[code], expected.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(summed.class_deviations[code], expected.std(axis=0), atol=1e-12)
 
 
 def test_moments__far_from_the_origin_lose_no_digits():
@@ -190,7 +190,7 @@ def test_moments__far_from_the_origin_lose_no_digits():
     np.testing.assert_allclose(far.covariance, near.covariance, rtol=1e-6, atol=1e-6)
 
 
-def test_views__of_one_photo_are_rows_of_their_own():
+def test_source__views_of_a_photo_are_separate_rows_of_one_batch():
     x, z, y = embeddings(n=90)
     source = Source([x[:30], x[30:60], x[60:]], z.reshape(3, 30), C, y[:30], K)
     batches = list(source.batches(seed=3, rows=12))
@@ -198,18 +198,18 @@ def test_views__of_one_photo_are_rows_of_their_own():
     assert all(len(b.rows) == 12 for b in batches[:-1])
     flat = moments_of(source)
     np.testing.assert_allclose(flat.covariance, moments(x, z).covariance, atol=1e-9)
-    # a photo's class goes with each of its views
+    # each view has the class of its photo
     np.testing.assert_allclose(flat.kept_cross, moments(x, z, np.tile(y[:30], 3)).kept_cross, atol=1e-9)
 
 
-def test_labels__are_classes_whatever_they_are_called():
+def test_fit_eraser__does_not_depend_on_the_names_of_classes():
     x, z, _ = embeddings()
     names = np.array(["q50", "q75", "q90", "raw"])[z]
     assert fit_eraser(x, names).sha256 == fit_eraser(x, z).sha256
     assert fit_eraser(x, z * 10 + 7).sha256 == fit_eraser(x, z).sha256
 
 
-def test_mistakes__are_said_in_a_sentence():
+def test_fit_eraser__mistakes_are_reported_in_a_sentence():
     x, z, _ = embeddings()
     with pytest.raises(UsageError, match="did you mean 'leace'"):
         fit_eraser(x, z, "leach")
@@ -227,7 +227,7 @@ def test_mistakes__are_said_in_a_sentence():
         fit_eraser(x, z).apply(x[:, :5])
 
 
-def test_rows_of_cosine__are_brought_to_unit_length_before_the_map():
+def test_unit_rows__are_scaled_before_the_map():
     x, z, _ = embeddings()
     eraser = fit_eraser(x, z, unit_rows=True)
     np.testing.assert_allclose(eraser.apply(x * 7), eraser.apply(x), atol=1e-5)
@@ -235,13 +235,13 @@ def test_rows_of_cosine__are_brought_to_unit_length_before_the_map():
     assert eraser.apply(x[0]).shape == (D,)
 
 
-def test_every_method__fits_and_says_what_it_needs():
+def test_methods__all_can_be_fitted_and_applied():
     x, z, y = embeddings(n=200)
     source = Source([x], z[None], C, y, K)
-    found = moments_of(source)
+    summed = moments_of(source)
     for name, method in METHODS.items():
         options = {"rounds": 1, "epochs": 1} if name == "adversary" else {}
-        made = fit_method(name, source, found, **options)
-        assert made.method == name
-        assert made.needs_labels == method.labels_at_test
-        assert made.apply(x, z).shape == x.shape
+        eraser = fit_method(name, source, summed, **options)
+        assert eraser.method == name
+        assert eraser.needs_labels == method.labels_at_test
+        assert eraser.apply(x, z).shape == x.shape

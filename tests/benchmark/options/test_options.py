@@ -1,14 +1,17 @@
 """An option is declared once: its role says whether it affects scores, and everything else follows."""
 
+import argparse
 import ast
 import dataclasses
+import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, RunOptions
+from benchmark.encoders import load_encoder
+from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, RunOptions, default_arguments, loading_options
 from benchmark.options.roles import declared, role
 from benchmark.scoring.reproduce import options_key, options_record
 from benchmark.scoring.tasks_run import cached_outcome
@@ -103,6 +106,13 @@ def test_tasks__read_no_option_that_the_key_lacks():
                     read[node.attr] = path.name
     assert {"seed", "ties", "readers"} <= set(read)
     assert {name: file for name, file in read.items() if name not in in_key} == {}
+
+
+def test_loading_options__are_the_parameters_of_load_encoder():
+    parameters = inspect.signature(load_encoder).parameters
+    assert {o.name for o in OPTIONS if o.role.loads} == {o.name for o in OPTIONS if o.name in parameters}
+    args = argparse.Namespace(**vars(default_arguments()), trust_remote_code=True)
+    assert set(loading_options(args)) <= set(parameters)
 
 
 def test_options_record__is_as_results_have_had_it():

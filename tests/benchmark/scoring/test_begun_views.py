@@ -16,8 +16,9 @@ from benchmark.encoders import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.preprocess.pixels import Pixels, ResizeTo
 from benchmark.options import RunOptions
 from benchmark.scoring import run as scoring
-from benchmark.scoring.request import EncoderSource, Request, ignore, run_request
+from benchmark.scoring.request import EncoderSource, Request
 from benchmark.scoring.run import score_encoders
+from benchmark.scoring.runner import ignore, run_request
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views import Prefetch, ProcessingViews, StreamRequest
 from builders.errors import EncoderError
@@ -57,7 +58,7 @@ def encoder(preprocess=SMALL, embed=as_it_is, name="small") -> Encoder:
 
 def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | None = None, **options):
     photos = photos or photo_set()
-    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, asked=True)
+    fitting = fitting_tasks(select_tasks(tasks, all_tasks()), photos, named=True)
     chosen = RunOptions(cache=cache, workers=options.pop("workers", 1), resamples=100, assignment_seeds=2, **options)
     return score_encoders(encoders, photos, fitting, chosen)
 
@@ -162,11 +163,11 @@ def test_run_request__views_are_begun_while_another_runtime_is_tried(tmp_path, o
     assert not working()
     assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
     (alone,) = score(tmp_path / "b", encoder())
-    assert done.scored[0].result.scores == alone.result.scores
+    assert done.results[0].scores == alone.result.scores
 
 
 def test_run_request__nothing_is_begun_that_would_wait_for_kernels(tmp_path, order, monkeypatch):
-    monkeypatch.setattr("benchmark.scoring.request.engine_being_compiled", lambda: True)
+    monkeypatch.setattr("benchmark.scoring.runner.engine_being_compiled", lambda: True)
     assert run_request(asked(tmp_path, "small")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
@@ -193,9 +194,9 @@ def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
     assert budgets == ["camtrace-memory"]  # that of workers who go on is not closed under them
     assert not working()
     assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
-    for number, one in enumerate(done.scored[::2]):
+    for number, one in enumerate(done.results[::2]):
         (alone,) = score(tmp_path / "alone", encoder(), photos=photo_set(number), workers=0)
-        assert one.result.scores == alone.result.scores
+        assert one.scores == alone.result.scores
     order.clear()
     assert run_request(asked(tmp_path / "a", "small", "other", sets=3)).complete
     assert order == ["trial", "tasks"] * 3  # all embeddings are there
@@ -208,7 +209,7 @@ def test_run_request__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp
         raise EncoderError("small: it cannot be loaded")
 
     one = replace(asked(tmp_path, "small"), encoders={"small": EncoderSource(load, None)})
-    assert [lost.name for lost in run_request(one).missing] == ["small"]
+    assert [lost.name for lost in run_request(one).failed] == ["small"]
     assert order == ["1 x 20 x 6"]
     assert not working()
 
@@ -240,8 +241,8 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
     assert ahead.stream(again) is given[1]
     assert not closed
     others = (
-        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"way": "cpu"},
-        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"homes": (torch.device("meta"),)}, {"gathers": (1, 1)},
+        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"mode": "cpu"},
+        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"targets": (torch.device("meta"),)}, {"gathers": (1, 1)},
     )  # fmt: skip
     for other in others:
         ahead.begin(asked)

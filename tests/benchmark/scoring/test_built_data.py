@@ -46,7 +46,7 @@ def folders(tmp_path_factory):
 def scores(data: str, cache, patterns=()) -> dict[tuple[str, str], float]:
     photos = open_photos(data)
     encoder = load_encoder("control:jpeg-statistics")
-    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, asked=bool(patterns))
+    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=bool(patterns))
     options = RunOptions(cache=cache, workers=0, resamples=100)
     result = score_encoders([encoder], photos, tasks, options)[0].result
     assert not result.failures
@@ -90,7 +90,7 @@ def test_built__a_view_of_two_parameters_is_in_a_bundle_once(several):
 
 def test_built__parameters_can_be_named(several, tmp_path):
     photos = open_photos(f"built:{several}?parameter=sharpening,resizing")
-    tasks = fitting_tasks(select_tasks((), all_tasks()), photos, asked=False)
+    tasks = fitting_tasks(select_tasks((), all_tasks()), photos, named=False)
     assert {task.name for task in tasks} == {f"{k}/{p}" for k in ("probe", "knn") for p in ("resizing", "sharpening")}
     with pytest.raises(UsageError, match="jepg"):
         open_photos(f"built:{several}?parameter=sharpening,jepg")
@@ -120,7 +120,7 @@ def test_built__one_class_a_photo_cannot_be_scored(folders):
 def test_built__other_parameters_do_not_fit(folders):
     photos = open_photos(f"built:{folders / 'every'}")
     with pytest.raises(DataError, match="not in the classes of jpeg"):
-        fitting_tasks(select_tasks(["probe/jpeg"], all_tasks()), photos, asked=True)
+        fitting_tasks(select_tasks(["probe/jpeg"], all_tasks()), photos, named=True)
 
 
 def test_unpack__refuses_what_is_no_bundle():

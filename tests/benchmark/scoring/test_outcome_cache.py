@@ -55,7 +55,7 @@ def ran(monkeypatch):
 
 def score(encoder, photos, cache, *patterns, **changes):
     options = RunOptions(cache=cache, workers=0, resamples=200, assignment_seeds=2, **changes)
-    tasks = fitting_tasks(select_tasks(patterns or ["*/sharpening"], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks(patterns or ["*/sharpening"], all_tasks()), photos, named=True)
     [scored] = score_encoders([encoder], photos, tasks, options)
     return scored
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmark.api import score
 from benchmark.bank import Bank, OutputsBank, key_of
-from benchmark.bank.fill.device_process import the_same
+from benchmark.bank.fill.device_process import check_same_encoder
 from benchmark.cli.score import main
 from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
 from benchmark.options import RunOptions
@@ -88,7 +88,7 @@ def _score(encoder: Encoder, photos: PhotoSet, cache: Path, *outputs: str, **cha
     options = RunOptions(
         cache=cache, workers=0, resamples=200, assignment_seeds=2, device="cpu", outputs=outputs, **changes
     )
-    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, named=True)
     [scored] = score_encoders([encoder], photos, tasks, options)
     return scored
 
@@ -246,5 +246,5 @@ def test_other_processes__load_the_same_outputs(photos: PhotoSet, tmp_path: Path
     columns = (slice(0, 1280), *layered.columns().values())
     bank = pickle.loads(pickle.dumps(OutputsBank(banks, columns, layered.together.info.dimension)))
     assert layered.together.elsewhere is not None
-    again = the_same(layered.together.elsewhere(device="cpu"), bank, "cpu")
+    again = check_same_encoder(layered.together.elsewhere(device="cpu"), bank, "cpu")
     assert again.info.dimension == bank.dim == 1280 + sum(output.dimension for output in layered.outputs)

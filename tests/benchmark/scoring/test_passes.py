@@ -211,14 +211,14 @@ def test_pass_outcome__what_is_shared_is_divided_by_views():
     cost = PassCost(photos=5, views=40, wall_s=20.0, waiting_s=4.0, forward_s=12.0, making_s=8.0)
     cost = replace(cost, compiling_s=2.0)
     outcome = PassOutcome(cost, {}, (10, 30), (9.0, 3.0))
-    first, second = outcome.own(0), outcome.own(1)
+    first, second = outcome.cost_of(0), outcome.cost_of(1)
     assert first == PassCost(
         photos=5, views=10, wall_s=9 + 0.25 * 8, waiting_s=1.0, forward_s=9.0, making_s=2.0, compiling_s=0.5
     )
     assert first.wall_s + second.wall_s == 20
     assert second.making_s == 6
     nothing = PassOutcome(PassCost(0, 0, 1.0, 0.0, 0.0, 0.0), {}, (0, 0), (0.0, 0.0))
-    assert nothing.own(1).wall_s == 0.5
+    assert nothing.cost_of(1).wall_s == 0.5
 
 
 def test_planned_passes__equal_settings_of_two_kinds_are_two():

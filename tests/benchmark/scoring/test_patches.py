@@ -88,7 +88,7 @@ def scored(photos: PhotoSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         outputs=("layers[0]:patch[2]",),
     )
     encoder = as_encoder(Energy(), name="energy", preprocess=planted, device="cpu", runtime="torch")
-    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, named=True)
     [found] = score_encoders([encoder], photos, tasks, options)
     return found.result, cache
 

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.bank import Verdict
+from benchmark.bank import PrecisionVerdict
 from benchmark.cli.score import parser
 from benchmark.options import RunOptions, to_run_options
 from benchmark.scoring import run as scoring_run
 from benchmark.scoring.collect import EncoderRun
 from builders.errors import DataError, EncoderError
 
-PASSED, REFUSED = Verdict(True, ""), Verdict(False, "too coarse")
+PASSED, REFUSED = PrecisionVerdict(True, ""), PrecisionVerdict(False, "too coarse")
 
 
 @pytest.mark.parametrize("given", [True, False])

@@ -1,5 +1,6 @@
 """Sweeps through the real command line: shared passes, rows for failures, resuming, estimates."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -9,13 +10,15 @@ import pytest
 
 import benchmark.views.recipe
 from benchmark.__main__ import main
+from benchmark.cli import score as score_command
 from benchmark.cli import sweep as sweep_command
 from benchmark.encoders import Runtime
-from benchmark.options import RunOptions, loading_options, to_run_options
+from benchmark.options import RunOptions, loading_options
 from benchmark.results.schema import SEAL, read_result
+from benchmark.scoring import Request
 from benchmark.scoring.estimating import Measured, pass_s
-from benchmark.scoring.sweep import _library, _library_of, groups_of
-from benchmark.scoring.sweep_request import read_specs
+from benchmark.scoring.request import groups_of, open_sets, read_specs
+from benchmark.scoring.sweep import RECORDED_ELSEWHERE, _library, _library_of, options_without_record
 from builders.errors import DataError, UsageError
 from tests.conftest import write_dark_and_light
 
@@ -43,6 +46,25 @@ def network():
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8, 8), torch.nn.GELU(), torch.nn.Flatten())
     module.preprocess = lambda image: np.asarray(image.resize((16, 16)), dtype=np.float32).transpose(2, 0, 1) / 255
     module.cache_key = "network, 1"
+    return module
+
+def stages():
+    import torch
+    from torch import nn
+    torch.manual_seed(0)
+
+    class Stages(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU())
+            self.two = nn.Conv2d(4, 6, 3, 2)
+
+        def forward(self, x):
+            return self.two(self.one(x)).amax((2, 3))
+
+    module = Stages()
+    module.preprocess = lambda image: np.asarray(image.resize((16, 16)), dtype=np.float32).transpose(2, 0, 1) / 255
+    module.cache_key = "stages, 1"
     return module
 
 def broken(image):
@@ -189,6 +211,48 @@ def test_finished__what_auto_refused_on_these_photos_is_kept_for_auto():
     assert _library_of({"name": "torch"}, openvino, auto) is None
     assert _library_of({}, torch, auto) is _library(torch) is _library(None) is None
     assert _library_of({"name": "openvino", "version": "2025.3"}, torch, auto) == ("openvino", "2025.3")
+
+
+def test_sweep__layers_are_scored_where_a_finished_result_lacks_them(sweep):
+    def scored(*options):
+        sweep("stages", options=options)
+        row = rows(sweep)["stages"]
+        result = read_result(sweep.out / row["folder"] / "result.json")
+        return row["state"], [output.name for output in result.outputs]
+
+    assert scored() == ("scored", [])
+    assert scored("--outputs", "layers[-1]:mean") == ("scored", ["layers[1]:mean"])
+    assert scored("--outputs", "layers[-1]:mean") == ("kept", ["layers[1]:mean"])
+    assert scored("--outputs", "layers:mean") == ("scored", ["layers[0]:mean", "layers[1]:mean"])
+    assert scored() == ("scored", [])
+
+
+def test_finished__every_option_that_affects_scores_is_compared(monkeypatch):
+    assert options_without_record() == []
+    fewer = {name: value for name, value in RECORDED_ELSEWHERE.items() if name != "outputs"}
+    monkeypatch.setattr("benchmark.scoring.sweep.RECORDED_ELSEWHERE", fewer)
+    assert options_without_record() == ["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ({}, "kept"),
+        ({"device": "NVIDIA H100 80GB HBM3"}, "scored"),
+        ({"dtype": "bfloat16"}, "scored"),
+        ({"storage": "float16"}, "scored"),
+        ({"compiled": True}, "scored"),
+        ({"codec_canary": "another"}, "scored"),
+        ({"options": {}}, "scored"),
+    ],
+)
+def test_sweep__a_result_of_another_environment_is_not_reused(sweep, change, state):
+    sweep("small")
+    file = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    result = unsealed(file)
+    file.write_text(json.dumps({**result, "environment": {**result["environment"], **change}}))
+    sweep("small")
+    assert rows(sweep)["small"]["state"] == state
 
 
 def test_sweep__quiet_says_nothing_of_what_goes_well(sweep):
@@ -354,17 +418,16 @@ def test_sweep__needs_encoders(capsys):
 def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, preprocess, protocol, monkeypatch):
     """What the run and the loading of encoders are told; nothing is loaded."""
 
-    class Told(Exception):
+    class Stopped(Exception):
         pass
 
-    def stop(options, loading):
-        raise Told(options.preset, loading["preprocess"], options.protocol, options.preprocess)
+    def stop(args, specs, data, options, together):
+        loading = loading_options(args)
+        raise Stopped(options.preset, loading["preprocess"], options.protocol, options.preprocess)
 
-    told = {}
-    monkeypatch.setattr(sweep_command, "loading_options", lambda args: told.update(loading_options(args)) or told)
-    monkeypatch.setattr(sweep_command, "Console", lambda args: stop(to_run_options(args), told))
-    with pytest.raises(Told) as caught:
-        sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample"]))
+    monkeypatch.setattr(score_command, "_request", stop)
+    with pytest.raises(Stopped) as caught:
+        sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample", "--dry-run"]))
     assert caught.value.args == (preset, preprocess, protocol, preprocess)
 
 
@@ -375,11 +438,10 @@ def groups(monkeypatch):
     class Grouped(Exception):
         pass
 
-    def stop(specs, together):
-        raise Grouped([len(group) for group in groups_of(specs, together)])
+    def stop(request, console):
+        raise Grouped([len(group) for group in request.groups()])
 
-    monkeypatch.setattr("benchmark.scoring.groups_of", stop)
-    monkeypatch.setattr(sweep_command, "open_jobs", lambda args: [])
+    monkeypatch.setattr(score_command, "_estimate", stop)
 
     def of(*options: str) -> list[int]:
         names = [option for i in range(5) for option in ("--model", f"some:encoder{i}")]
@@ -417,14 +479,23 @@ def test_chosen_specs__each_once_in_the_order_of_the_options(tmp_path):
     assert sweep_command.chosen_specs(sweep_command.parser().parse_args(arguments)) == ["a/a", "d/d", "b/b", "c/c"]
 
 
-def test_open_jobs__two_sets_of_one_name_are_refused(photos):
+def test_open_sets__two_sets_of_one_name_are_refused(photos):
     places = [f"folder:{photos / 'photos'}?name={name}" for name in ("one", "two")]
 
-    def opened(*specs):
-        arguments = [word for spec in specs for word in ("--data", spec)]
-        return sweep_command.open_jobs(sweep_command.parser().parse_args([*arguments, "-t", "knn/sharpening"]))
+    def names(*specs):
+        return [opened.photos.name for opened in open_sets(specs, ["knn/sharpening"], RunOptions())]
 
-    assert [job.photos.name for job in opened(*places)] == ["one", "two"]
+    assert names(*places) == ["one", "two"]
     again = places[0].replace("photos?", "photos/?")
-    with pytest.raises(DataError, match="two data sets are called one"):
-        opened(places[0], again)
+    with pytest.raises(UsageError, match="two data sets are called one"):
+        names(places[0], again)
+
+
+def test_open_sets__one_that_cannot_answer_costs_a_run_its_results_and_ends_a_sweep(photos):
+    unfit = []
+    folder = f"folder:{photos / 'photos'}?name=plain"
+    request = Request({}, [folder, "simpairs"], ["retrieval/*"], RunOptions())
+    assert [opened.spec for opened in request.open(lambda name, error: unfit.append(name))] == ["simpairs"]
+    assert unfit == ["plain"]
+    with pytest.raises(DataError, match="plain"):
+        dataclasses.replace(request, together=2).open(lambda name, error: unfit.append(name))

@@ -9,7 +9,7 @@ from scipy import stats as reference
 from benchmark.stats.intervals import photo_interval, photo_intervals
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
-from scripts import interval_coverage
+from scripts.checks import statistics
 
 
 @pytest.mark.parametrize(("right", "n"), [(25, 50), (49, 50), (3, 20), (180, 200), (700, 1000)])
@@ -150,8 +150,8 @@ def test_photo_interval__same_seed_same_interval() -> None:
 
 def test_coverage__of_the_95_percent_interval_is_between_93_and_97(monkeypatch: pytest.MonkeyPatch) -> None:
     # beside ours, and as dear
-    monkeypatch.setattr(interval_coverage, "percentile_bootstrap", lambda *_: (0.0, 1.0))
-    table = interval_coverage.rows(trials=500, quick=True, resamples=500)
+    monkeypatch.setattr(statistics, "percentile_bootstrap", lambda *_: (0.0, 1.0))
+    table = statistics.interval_rows(trials=500, quick=True, resamples=500)
     assert len(table) >= 7
     for row in table:
         # 1 % is one standard error of 500 trials

@@ -8,7 +8,7 @@ from scipy import stats as reference
 
 from benchmark.stats import paired_difference, photo_interval, photo_intervals
 from builders.errors import DataError
-from scripts import difference_tests
+from scripts.checks import statistics
 
 
 def test_paired_difference__equal_encoders_are_tied() -> None:
@@ -95,9 +95,10 @@ def test_photo_intervals__differences_of_photos_with_different_numbers_of_rows()
 
 
 def test_simulation__coverage_and_power() -> None:
-    """Between 93 and 97 % as docs/explanation/statistics.md says, within three standard errors (1.1 %) of 400 trials;
-    above that where equal encoders at 98 % differ in next to nothing, as Student's t does."""
-    table = difference_tests.rows(trials=400, quick=True)
+    """Between 93 and 97 % as docs/explanation/statistics.md says, within three standard errors (1.1 %) of 400 trials.
+
+    Above that where equal encoders at 98 % differ in next to nothing, as with Student's t."""
+    table = statistics.difference_rows(trials=400, quick=True)
     assert len(table) == 12
     for row in table:
         nothing = row.accuracy == 0.98 and not row.truth
@@ -111,13 +112,13 @@ def test_simulation__coverage_and_power() -> None:
 @pytest.mark.parametrize("world", [(40, 1, 60), (300, 1, 60), (10, 27, 6), (28, 27, 60)])
 def test_simulation__null_p_values_are_uniform(world: tuple[int, int, int]) -> None:
     """Of photos and of scenes: Kolmogorov and Smirnov's test, and the share below 5 % (one standard error: 0.56 %)."""
-    row = difference_tests.measure(difference_tests.World(*world, 0.8, 0.8), 1500, seed=1)
+    row = statistics.measure_difference(statistics.World(*world, 0.8, 0.8), 1500, seed=1)
     assert row.ks is not None
     assert row.ks > 0.001
     assert abs(row.found - 0.05) < 0.02
 
 
 def test_simulation__a_true_difference_is_what_many_photos_show() -> None:
-    world = difference_tests.World(4000, 27, 1, 0.8, 0.65)
-    first, second = difference_tests.draw(world, np.random.default_rng(0))
+    world = statistics.World(4000, 27, 1, 0.8, 0.65)
+    first, second = statistics.draw_world(world, np.random.default_rng(0))
     assert (first.mean(), second.mean()) == pytest.approx((0.8, 0.65), abs=0.015)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmark.stats.intervals import paired_difference
-from benchmark.stats.ranks import independent_rank_intervals, rank_intervals
+from benchmark.stats.ranks import independent_p_values, rank_intervals, ranks_of_pairs
 
 
 def reference_p(first, second, clusters=None) -> float:
@@ -107,10 +107,12 @@ def test_rank_intervals__level_decides_what_is_significant():
     assert rank_intervals(board, level=0.99).low.tolist() == [1, 1]
 
 
-def test_independent_rank_intervals__by_hand():
+def test_independent_p_values__by_hand():
     """0.8 - 0.7 with standard errors of 0.03 and 0.04: two standard errors of 0.05 apart; three pairs are corrected."""
-    found = independent_rank_intervals([0.7, 0.8, 0.2], [0.04, 0.03, 0.04])
+    values = [0.7, 0.8, 0.2]
+    found = ranks_of_pairs(values, independent_p_values(values, [0.04, 0.03, 0.04]))
     assert found.p_values[0, 1] == pytest.approx(2 * scipy_stats.norm.sf(2))
     assert found.p_values[0, 2] == pytest.approx(2 * 2 * scipy_stats.norm.sf(0.5 / math.hypot(0.04, 0.04)))
     assert (found.rank.tolist(), found.low.tolist(), found.high.tolist()) == ([2, 1, 3], [2, 1, 3], [2, 1, 3])
-    assert independent_rank_intervals([0.7, 0.79], [0.04, 0.03]).low.tolist() == [1, 1]
+    values = [0.7, 0.79]
+    assert ranks_of_pairs(values, independent_p_values(values, [0.04, 0.03])).low.tolist() == [1, 1]

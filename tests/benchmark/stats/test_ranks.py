@@ -8,10 +8,11 @@ import pytest
 from benchmark.stats import (
     Deviations,
     holm,
-    independent_rank_intervals,
+    independent_p_values,
     pair_p_values,
     paired_difference,
     rank_intervals,
+    ranks_of_pairs,
     standard_error,
     unit_deviations,
 )
@@ -67,12 +68,14 @@ def test_rank_intervals__rarely_claims_a_false_rank() -> None:
     assert wrong / 300 < 0.08
 
 
-def test_independent_rank_intervals__from_published_numbers() -> None:
+def test_independent_p_values__from_published_numbers() -> None:
     error = standard_error(0.68, 0.72)
     assert error == pytest.approx(0.04 / 3.92, rel=1e-3)
-    ranks = independent_rank_intervals([0.70, 0.71, 0.5], [error] * 3)
+    values = [0.70, 0.71, 0.5]
+    ranks = ranks_of_pairs(values, independent_p_values(values, [error] * 3))
     assert ranks.tied_with_best.tolist() == [True, True, False]
-    exact = independent_rank_intervals([0.7, 0.7, 0.71], [0, 0, 0])
+    values = [0.7, 0.7, 0.71]
+    exact = ranks_of_pairs(values, independent_p_values(values, [0, 0, 0]))
     assert exact.low.tolist() == [2, 2, 1]
 
 

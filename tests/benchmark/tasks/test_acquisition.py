@@ -1,4 +1,4 @@
-"""The acquisition half end to end: masked views, probes with their controls, and retrieval that a codec distracts."""
+"""Acquisition tasks end to end: masked views, probes with their controls, and retrieval with a codec as distraction."""
 
 import dataclasses
 import io
@@ -47,7 +47,7 @@ def noise(seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
     return Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
 
 
-def test_masked_views__hide_the_centre_of_the_reencoded_crop():
+def test_masked_views__mask_the_centre_of_the_reencoded_crop():
     image = noise(0)
     whole, masked, complement = MaskedViews(0.9).make(png(image), "id", [crop])[0]
     saved = np.asarray(open_processed(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
@@ -64,7 +64,7 @@ def test_masked_views__ratio_zero_is_one_whole_view():
     assert len(recipe.make(png(noise(0)), "id", [crop])[0]) == 1
 
 
-def test_masked_views__mask_the_photo_where_a_preprocessing_has_no_pixels():
+def test_masked_views__mask_the_photo_if_a_preprocessing_returns_no_pixels():
     whole, masked, complement = MaskedViews(0.9).make(png(noise(0)), "id", [mean_of_everything])[0]
     assert (masked < 0.3 * whole).all()
     assert (complement > 0.6 * whole).all()
@@ -77,7 +77,7 @@ def test_plain_views__are_the_photo():
 
 
 def score(encoder: str, photos: PhotoSet, cache, patterns=(), **changes) -> Result:
-    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, asked=bool(patterns))
+    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=bool(patterns))
     options = dataclasses.replace(RunOptions(cache=cache, workers=0, resamples=500), **changes)
     result = score_encoders([load_encoder(encoder)], photos, tasks, options)[0].result
     assert not result.failures
@@ -102,7 +102,7 @@ def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
 
 
 def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
-    """All right in both test scenes: the exact interval of two right out of two lies above chance."""
+    """All photos of both test scenes are right: the exact interval of two right out of two lies above chance."""
     make = on_cameras.score("probe/make", "accuracy")
     whole = make.details["controls"]["whole"]
     assert (whole["accuracy"], make.details["units"]) == (1.0, 2)
@@ -110,7 +110,7 @@ def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
 
 
 def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):
-    """Chance lies in every range of shuffled probes; of their eight mean intervals of 95 % two may miss (1 in 170)."""
+    """Chance lies in every range of shuffled probes; two of their eight 95 % mean intervals may miss it (1 in 170)."""
     null = {s.task: s.details["controls"]["shuffled"] for s in on_cameras.scores}
     chance = {s.task: s.chance for s in on_cameras.scores}
     assert all(c["low"] < chance[task] < c["high"] for task, c in null.items())
@@ -121,13 +121,13 @@ def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):
 
 
 def test_acquisition_probes__resample_scenes(on_cameras):
-    """27 photos of a scene err together, so that scenes are what is drawn again."""
+    """The 27 photos of a scene are one error unit, so scenes are resampled."""
     make = on_cameras.score("probe/make", "accuracy")
     assert (make.details["resampled"], make.n) == ("scene", 27 * make.details["units"])
 
 
 def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypatch):
-    """What a leak looks like: pictures of noise whose copies stand in the test set. They are turned once for all."""
+    """A leak: pictures of noise whose copies are in the test set. Rows are projected once for all fits."""
     made = []
     monkeypatch.setattr(probe, "is_worthwhile", lambda n, dimension, *counts: n < dimension)
     monkeypatch.setattr(probe, "project", lambda splits: made.append(len(splits.train_y)) or project(splits))
@@ -149,7 +149,7 @@ def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypat
 
 
 def test_acquisition_probes__are_tested_against_the_most_frequent_class_by_scene(tmp_path):
-    """Noise of which 70 % is of one class, in scenes: more right than one over the classes is no trace."""
+    """Noise in scenes, 70 % of one class: more than one over the number of classes is no trace."""
     rng = np.random.default_rng(1)
     files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))) for i in range(120)}
     labels = (np.arange(120) % 10 >= 7).astype(np.int32)
@@ -182,15 +182,15 @@ def test_acquisition_probes__effort_grows_with_labelled_photos_and_classes():
     assert efforts == {"make": 15, "flash": 12, "iso": 0}
 
 
-def test_acquisition_data__is_not_asked_about_processing_unless_told():
+def test_fitting_tasks__processing_tasks_on_acquisition_data_must_be_named():
     photos = open_photos("simcams?scenes=3&size=32")
     tasks = list(all_tasks().values())
-    assert not {t.name for t in fitting_tasks(tasks, photos, asked=False)} & set(PROCESSING_PROBES)
-    assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, asked=True)}
+    assert not {t.name for t in fitting_tasks(tasks, photos, named=False)} & set(PROCESSING_PROBES)
+    assert {"probe/jpeg", "probe/make"} <= {t.name for t in fitting_tasks(tasks, photos, named=True)}
 
 
 def pairs(quality_of_compact: int, n: int = 40) -> PhotoSet:
-    """Pairs of slightly different crops of one real picture; one camera type saves at another quality."""
+    """Pairs of slightly different crops of a real picture; one camera type saves at another quality."""
     sample = open_photos("sample")
     files: dict[str, bytes] = {}
     for i in range(n):
@@ -218,9 +218,9 @@ def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
     assert lost["lost"] == round(80 * (1 - unfair.score("retrieval/pairs", "different").value)) > 12
     assert len(lost["shown"]) == 12
     assert 0 < lost["by_camera"] < lost["lost"]
-    told = [one["by_camera"] for one in lost["shown"]]
-    assert told == sorted(told, reverse=True)
-    assert sum(told) == min(12, lost["by_camera"])
+    by_camera = [example["by_camera"] for example in lost["shown"]]
+    assert by_camera == sorted(by_camera, reverse=True)
+    assert sum(by_camera) == min(12, lost["by_camera"])
     for one in lost["shown"]:
         (pair, kind), (target, other), (_, found) = (one[n].split("/") for n in ("query", "target", "distractor"))
         assert (target, found, one["camera"], one["target_camera"]) == (pair, kind, kind, other)
@@ -229,12 +229,12 @@ def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
         assert one["distractor_similarity"] > one["target_similarity"]
 
 
-def test_retrieval__pair_that_lost_a_photo_is_left_out(tmp_path):
+def test_retrieval__a_pair_that_lacks_a_photo_is_left_out(tmp_path):
     photos = pairs(95, n=6)
     files = {photo_id: photos.read(i) for i, photo_id in enumerate(photos.ids)} | {"2/phone": b"broken"}
     broken = dataclasses.replace(PhotoSet.of_bytes("pairs", files, None, ["test"] * 12), columns=photos.columns)
     options = RunOptions(cache=tmp_path, workers=0, resamples=100)
-    tasks = fitting_tasks(list(all_tasks().values()), broken, asked=False)
+    tasks = fitting_tasks(list(all_tasks().values()), broken, named=False)
     result = score_encoders([load_encoder("control:random-projection")], broken, tasks, options)[0].result
     same = result.score("retrieval/pairs", "same")
     assert (same.n, same.details["pairs_left_out"]) == (5, 1)

@@ -1,8 +1,8 @@
-"""Acquisition probes on pictures whose labels stand in known places, so that every control has a known answer.
+"""Acquisition probes on pictures whose labels are visible in known parts, so that every control has a known result.
 
-A picture is a frame of one grey around a square of another. ``make`` and ``model`` are the grey of the frame;
-``aperture`` and ``focal-length`` are that of the square; ``iso`` is nowhere. All three are crossed, so that none of
-them says anything of another.
+A picture is a frame of one grey around a square of another. ``make`` and ``model`` are the grey of the frame,
+``aperture`` and ``focal-length`` that of the square; ``iso`` is not visible. The three are crossed, so that none of
+them predicts another.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ def frame_and_middle(batch: torch.Tensor) -> torch.Tensor:
 
 
 def ring(batch: torch.Tensor) -> torch.Tensor:
-    """The grey 4 pixels from the corner: hidden by a mask of 0.9, seen by one of 0.25."""
+    """The grey 4 pixels from the corner: masked at a ratio of 0.9, visible at 0.25."""
     grey = batch[..., 0].float()
     return torch.stack([grey[:, 4, 4], torch.full_like(grey[:, 4, 4], 100)], dim=1)
 
@@ -58,7 +58,7 @@ def encoder(embed, name: str) -> Encoder:
 
 
 def crossed(val_is_wrong: bool = False) -> PhotoSet:
-    """2 train, 1 val and 2 test photos of each cell; where ``val_is_wrong``, val photos have the other make's name."""
+    """2 train, 1 val and 2 test photos of each cell; if ``val_is_wrong``, val photos have the other make."""
     rows = [(split, cell, i) for split, n in COPIES.items() for cell in CELLS for i in range(n)]
     files = {f"{split}-{''.join(map(str, cell))}-{i}": picture(cell[0], cell[1]) for split, cell, i in rows}
     make, aperture, iso = np.array([cell for _, cell, _ in rows], dtype=np.int32).T
@@ -82,8 +82,8 @@ def score(photos: PhotoSet, cache, patterns=("probe/*",), **changes) -> Result:
 def score_answers(
     photos: PhotoSet, cache, patterns=("probe/*",), *, embed=frame_and_middle, ratio=0.9, failing=False
 ) -> Scored:
-    of_cameras = {name: task for name, task in all_tasks().items() if task.of_cameras}
-    tasks = fitting_tasks(select_tasks(patterns, of_cameras), photos, asked=True)
+    acquisition = {name: task for name, task in all_tasks().items() if task.about_acquisition}
+    tasks = fitting_tasks(select_tasks(patterns, acquisition), photos, named=True)
     options = RunOptions(cache=cache, workers=0, resamples=300, mask_ratio=ratio)
     (scored,) = score_encoders([encoder(embed, embed.__name__)], photos, tasks, options)
     assert bool(scored.result.failures) is failing
@@ -96,7 +96,7 @@ def of(result: Result, attribute: str) -> Score:
 
 @pytest.fixture(scope="module")
 def by_owner(tmp_path_factory) -> Result:
-    """The crossed photos, those of one make by one owner."""
+    """The crossed photos; each make has one owner."""
     photos = crossed()
     owners = np.array(["ann", "ben"])[photos.attributes["make"].values]
     owned = dataclasses.replace(photos, columns={"owner": owners})
@@ -107,8 +107,8 @@ def by_owner(tmp_path_factory) -> Result:
     ("attribute", "masked", "whole", "complement", "metadata"),
     [
         ("make", 1.0, 1.0, 0.5, 0.5),
-        ("model", 1.0, 1.0, 0.5, 0.5),  # make names the same camera: it is not among its metadata
-        ("aperture", 0.5, 1.0, 1.0, 1.0),  # focal-length gives it away
+        ("model", 1.0, 1.0, 0.5, 0.5),  # make names the same camera, so it is not part of the metadata
+        ("aperture", 0.5, 1.0, 1.0, 1.0),  # focal-length reveals it
         ("focal-length", 0.5, 1.0, 1.0, 1.0),
         ("iso", 0.5, 0.5, 0.5, 0.5),
     ],
@@ -121,14 +121,14 @@ def test_probe__value_and_controls_by_hand(by_owner, attribute, masked, whole, c
 
 
 @pytest.mark.parametrize("control", ["whole", "complement", "metadata"])
-def test_probe__a_control_that_is_always_right_knows_two_owners_not_sixteen_photos(by_owner, control):
+def test_probe__a_control_that_is_always_right_has_the_interval_of_two_owners(by_owner, control):
     """The exact interval of 2 right out of 2."""
     found = of(by_owner, "aperture").details["controls"][control]
     assert (found["low"], found["high"]) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
 
 
-def test_probe__a_control_that_is_right_for_one_owner_alone_knows_next_to_nothing(by_owner):
-    """Variance between two owners, one all right, one all wrong: 0.25, the square of the standard error of one coin."""
+def test_probe__a_control_that_is_right_for_one_of_two_owners_has_a_wide_interval(by_owner):
+    """Variance between two owners, one all right and one all wrong: 0.25, the squared standard error of one coin."""
     effective = 0.25 / 0.25 * (1.959964 / 12.706205) ** 2
     half = effective / 2
     found = of(by_owner, "make").details["controls"]["complement"]
@@ -137,8 +137,8 @@ def test_probe__a_control_that_is_right_for_one_owner_alone_knows_next_to_nothin
     )
 
 
-def test_probe__shuffled_labels_are_read_from_what_the_probe_sees(by_owner):
-    """The frame alone is left of the picture, and it is crossed with aperture: what is learnt is right for half."""
+def test_probe__probes_of_shuffled_labels_use_the_masked_view(by_owner):
+    """Only the frame is visible, which is crossed with aperture: half of the predictions are right."""
     null = of(by_owner, "aperture").details["controls"]["shuffled"]
     assert (null["accuracy"], null["spread"], null["permutations"], null["p_value"]) == (0.5, 0.0, 100, 1.0)
     seen = of(by_owner, "make").details["controls"]["shuffled"]
@@ -146,8 +146,8 @@ def test_probe__shuffled_labels_are_read_from_what_the_probe_sees(by_owner):
     assert seen["p_value"] < 1
 
 
-def test_probe__resampling_and_visible_share_are_said(by_owner):
-    """Of the 512 pixels of what the encoder is asked with, the mask of 0.9 hides 486 on either side."""
+def test_probe__details_contain_resampling_and_visible_share(by_owner):
+    """Of the 512 pixels of a side of the encoder's input, a ratio of 0.9 masks 486."""
     make = of(by_owner, "make")
     assert (make.details["resampled"], make.details["units"], make.n) == ("owner", 2, 16)
     assert (make.low, make.high) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
@@ -170,8 +170,8 @@ def test_probe__scenes_come_before_owners(tmp_path):
     assert (clusters[::2] == clusters[1::2]).all()
 
 
-def test_probe__photos_of_nobody_stand_alone(tmp_path):
-    """Of 16 test photos, 8 by ann and 8 by nobody: nine units, not two."""
+def test_probe__photos_without_an_owner_are_separate_units(tmp_path):
+    """Of 16 test photos, 8 by ann and 8 without an owner: nine units, not two."""
     photos = crossed()
     owners = np.array(["ann", ""])[photos.attributes["make"].values]
     found = of(score(dataclasses.replace(photos, columns={"owner": owners}), tmp_path, ["probe/make"]), "make")
@@ -179,15 +179,15 @@ def test_probe__photos_of_nobody_stand_alone(tmp_path):
 
 
 def test_probe__without_test_photos_val_is_the_test(tmp_path):
-    """Then nothing is left for validation, and the search has a fifth of the training photos."""
+    """Then no photos are left for validation, and the search uses a fifth of the training photos."""
     photos = crossed()
-    kept = photos.select(np.flatnonzero(photos.splits != 2))
-    found = of(score(kept, tmp_path, ["probe/make"]), "make")
+    without_test = photos.select(np.flatnonzero(photos.splits != 2))
+    found = of(score(without_test, tmp_path, ["probe/make"]), "make")
     assert (found.value, found.n, found.details["n_train"]) == (1.0, 8, 16)
 
 
 def test_probe__classes_are_those_of_training_photos(tmp_path):
-    """Unlabelled photos and a class that training lacks are left out, of the chance level too."""
+    """Unlabelled photos and a class that training lacks are left out, also from the chance level."""
     photos = crossed()
     make = photos.attributes["make"].values.copy()
     test = np.flatnonzero(photos.splits == 2)
@@ -199,7 +199,7 @@ def test_probe__classes_are_those_of_training_photos(tmp_path):
     assert (found.value, found.n, found.details["n_train"]) == (1.0, 12, 15 + 8)
 
 
-def test_probe__one_class_in_training_is_a_reason(tmp_path):
+def test_probe__one_class_in_training_is_a_failure(tmp_path):
     photos = crossed()
     make = np.where(photos.splits == 0, 0, photos.attributes["make"].values).astype(np.int32)
     one = dataclasses.replace(photos, attributes={"make": Labels(("Canon", "NIKON"), make)})
@@ -208,21 +208,21 @@ def test_probe__one_class_in_training_is_a_reason(tmp_path):
     assert "1 classes among the usable train photos" in failure.reason
 
 
-def test_probe__a_column_of_one_class_is_no_question():
+def test_unfit__a_column_of_one_class():
     photos = crossed()
     one = dataclasses.replace(photos, attributes={"make": Labels(("Canon",), np.zeros(len(photos), np.int32))})
     assert "no labels for make" in all_tasks()["probe/make"].unfit(one)
 
 
-def test_probe__the_search_is_judged_on_the_validation_photos(tmp_path):
-    """Whatever the strength, what is learnt from train is wrong about val photos that carry the other make's name."""
+def test_probe__the_search_uses_validation_photos(tmp_path):
+    """With any penalty, a probe of train is wrong for val photos that are labelled with the other make."""
     details = of(score(crossed(val_is_wrong=True), tmp_path, ["probe/make"]), "make").details
     assert (details["n_train"], details["n_validation"]) == (16 + 8, 8)
     assert {candidate["validation_accuracy"] for candidate in details["search"]} == {0.0}
 
 
 def test_probe__most_frequent_class_is_that_of_the_training_photos(tmp_path):
-    """Of 10 train photos 2, 5 and 3; of 10 test photos 3, 2 and 5: who always says the second is right for 2 of 10."""
+    """Of 10 train photos 2, 5 and 3; of 10 test photos 3, 2 and 5: always the second class is right for 2 of 10."""
     counts = {"train": (2, 5, 3), "test": (3, 2, 5)}
     rows = [(split, c, i) for split, of_class in counts.items() for c, n in enumerate(of_class) for i in range(n)]
     files = {f"{split}-{c}-{i}": picture(c % 2, i % 2) for split, c, i in rows}
@@ -233,7 +233,7 @@ def test_probe__most_frequent_class_is_that_of_the_training_photos(tmp_path):
 
 
 @pytest.mark.parametrize("ratios", [(0.9, 0.25), (0.25, 0.9)])
-def test_probe__another_mask_ratio_is_another_embedding_in_the_same_cache(tmp_path, ratios):
+def test_probe__embeddings_of_two_mask_ratios_share_a_cache(tmp_path, ratios):
     values = {
         ratio: of(score(crossed(), tmp_path, ["probe/make"], embed=ring, ratio=ratio), "make") for ratio in ratios
     }
@@ -242,7 +242,7 @@ def test_probe__another_mask_ratio_is_another_embedding_in_the_same_cache(tmp_pa
     assert complements == {0.9: 1.0, 0.25: 0.5}
 
 
-def test_probe__without_a_mask_the_whole_picture_is_the_score(tmp_path):
+def test_probe__without_a_mask_the_score_is_of_the_whole_picture(tmp_path):
     found = of(score(crossed(), tmp_path, ["probe/aperture"], ratio=0.0), "aperture")
     assert found.value == 1.0
     assert set(found.details["controls"]) == {"shuffled", "metadata"}

@@ -1,4 +1,4 @@
-"""``knn/adversary`` on photos: worst of the 14 processings, flips and strips against loops over the definition."""
+"""``knn/adversary``: worst of the 14 processings, flips and strips, compared with loops over the definition."""
 
 import dataclasses
 import io
@@ -15,6 +15,7 @@ from benchmark.results.answers import read_answers
 from benchmark.results.forms import check_forms
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks import adversary
+from benchmark.tasks.knn import QuerySet
 from benchmark.tasks.registry import all_tasks
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS
@@ -42,7 +43,7 @@ def look(image: Image.Image) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photos() -> PhotoSet:
-    """12 train photos of two classes, 6 queries, one photo of each without a class, one that cannot be read."""
+    """12 train photos of two classes, 6 queries, one photo without a class in each split, one that cannot be read."""
     files = {"no class": png(99)} | {f"photo-{i}": png(i) for i in range(TRAIN + TEST + 1)} | {"broken": b"broken"}
     found = PhotoSet.of_bytes("noise", files, None, ["train"] * (1 + TRAIN) + ["val"] * (TEST + 2))
     values = (np.arange(len(files), dtype=np.int32) + 1) % 2
@@ -82,10 +83,10 @@ def by_hand():
 
 def voted(similar: np.ndarray) -> int:
     near = np.argsort(-similar, kind="stable")[:K] % 2  # the class of a photo is its parity
-    return int(near.mean() > 0.5)  # of three votes for two classes none is tied
+    return int(near.mean() > 0.5)  # three votes for two classes are never tied
 
 
-def test_worst__is_that_of_a_loop_over_the_14_processings(run, by_hand):
+def test_worst__equals_a_loop_over_the_14_processings(run, by_hand):
     similar, _ = by_hand
     assert len(STUDY_PROCESSINGS) == 14
     right = np.array([[voted(view[q]) == (TRAIN + q) % 2 for q in range(TEST)] for view in similar])
@@ -93,7 +94,7 @@ def test_worst__is_that_of_a_loop_over_the_14_processings(run, by_hand):
     worst = np.mean([all(right[v, q] for v in range(14)) for q in range(TEST)])
     flipped = np.mean([len({bool(right[v, q]) for v in range(14)}) == 2 for q in range(TEST)])
     spoiled = np.mean([right[14, q] and not all(right[:14, q]) for q in range(TEST)])
-    assert 0 < flipped < 1  # else the test would say nothing
+    assert 0 < flipped < 1  # otherwise the test would show nothing
     assert scores["worst"].value == pytest.approx(worst)
     assert scores["best"].value == pytest.approx(np.mean(right[:14].any(axis=0)))
     assert scores["average"].value == pytest.approx(right[:14].mean())
@@ -104,7 +105,7 @@ def test_worst__is_that_of_a_loop_over_the_14_processings(run, by_hand):
     check_forms(run.result)
 
 
-def test_answers__give_every_score_back(run):
+def test_answers__give_every_score(run):
     values = read_answers(run.answers, all_tasks()).values
     for score in run.result.scores:
         assert values[score.task, score.metric].values.mean() == pytest.approx(score.value)
@@ -112,7 +113,7 @@ def test_answers__give_every_score_back(run):
     assert len(values["knn/adversary", "worst"].photos) == TEST
 
 
-def test_strips__name_distances_answers_and_neighbours(run, by_hand):
+def test_strips__contain_distances_answers_and_neighbours(run, by_hand):
     similar, views = by_hand
     details = run.result.score("knn/adversary", "worst").details
     strips = details["strips"]
@@ -134,9 +135,9 @@ def test_strips__name_distances_answers_and_neighbours(run, by_hand):
     by_why = {one["why"]: one["query"] for one in strips}
     if "embedding moved most" in by_why:
         assert by_why["embedding moved most"] == f"photo-{TRAIN + int(moved.argmax())}"
-    told = run.result.score("knn/adversary", "average").details["by_processing"]
-    assert list(told) == [*STUDY_PROCESSINGS, "original"]
-    for v, one in enumerate(told.values()):
+    by_processing = run.result.score("knn/adversary", "average").details["by_processing"]
+    assert list(by_processing) == [*STUDY_PROCESSINGS, "original"]
+    for v, one in enumerate(by_processing.values()):
         assert one["distance"] == pytest.approx(distances[v].mean(), abs=2e-6)
         right = [voted(similar[v, q]) == (TRAIN + q) % 2 for q in range(TEST)]
         assert one["accuracy"] == pytest.approx(np.mean(right), abs=1e-6)
@@ -154,7 +155,7 @@ RIGHT = {
     "greatest": [[0, 1, 1], [1, 1, 1], [1, 1, 1]],
     "random": [[0, 0.5, 1], [0.5, 1, 1], [0.5, 0.5, 0.5]],
 }
-"""Two processings and the photo as it is, which is no processing, by rule for ties."""
+"""By rule for ties, two processings and the unprocessed photo."""
 
 
 def by_hand_of_ties() -> SimpleNamespace:
@@ -169,7 +170,7 @@ def by_hand_of_ties() -> SimpleNamespace:
         ("worst", 1 / 3, 2 / 3, 0.5),
         ("best", 2 / 3, 1, 2.5 / 3),
         ("average", 0.5, 5 / 6, 4 / 6),
-        ("flipped", 0, 2 / 3, 1 / 3),  # best under one rule less worst under the other
+        ("flipped", 0, 2 / 3, 1 / 3),  # best under one rule minus worst under the other
     ],
 )
 def test_ties__by_hand(name, least, greatest, expected):
@@ -178,18 +179,18 @@ def test_ties__by_hand(name, least, greatest, expected):
 
 
 def test_score__chance_and_number_of_processings():
-    given = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some"))
-    asked = SimpleNamespace(train=range(7), sampled=lambda options: {})
+    inputs = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some", columns={}))
+    queries = QuerySet(np.arange(7), np.arange(3), np.arange(3))
     values = np.array([0.0, 1.0, 1.0])
     for metric in adversary.METRICS:
-        score = adversary._score(metric, values, by_hand_of_ties(), asked, given, {})
+        score = adversary._score(metric, values, by_hand_of_ties(), queries, inputs, {})
         assert (score.metric, score.chance) == (metric.name, 0.0 if metric.name == "flipped" else 0.3)
         assert (score.details["processings"], score.details["train_photos"]) == (2, 7)
         assert set(metric.difference_of or ()) <= {one.name for one in adversary.METRICS}
 
 
 def test_random_ties__count_by_their_expectation(photos, tmp_path):
-    """Two neighbours of two classes tie often: the adversary's worst is the least expectation of a query."""
+    """Two neighbours of two classes are often tied: the worst is the least expected value of a query."""
     some = dataclasses.replace(photos, neighbours=2)
     found = scored(some, tmp_path, ties="random")
     right = found.answers["knn/adversary/right"]
@@ -197,7 +198,7 @@ def test_random_ties__count_by_their_expectation(photos, tmp_path):
     assert found.result.score("knn/adversary", "worst").value == pytest.approx(right[:14].min(axis=0).mean())
 
 
-def test_report__has_a_section_of_its_own(run):
+def test_report__has_a_section_about_the_adversary(run):
     text = report_text([run.result], all_tasks())
     assert "kNN, query processed" in text
     assert "A malicious agent gives each query the one of the study's 14 processings" in text
@@ -212,7 +213,7 @@ def test_unfit__stored_views_and_no_classes(photos):
 
 
 def test_pass__is_shared_with_plain_knn(photos, run, tmp_path):
-    """The photo as it is has one file in the bank, whichever recipe made it: nothing is embedded twice."""
+    """The unprocessed photo has one file in the bank for all recipes, so nothing is embedded twice."""
     assert run.result.cost["views"] == 15 * (len(photos) - 1)
     first = scored(photos, tmp_path, ("knn/adversary",))
     then = scored(photos, tmp_path, ("knn/original",))

@@ -1,4 +1,4 @@
-"""Which photos attributes are learnt from and tested on, and where those of one are among those of all."""
+"""The photos that attributes are trained and tested on, and the positions of an attribute's photos among all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPLIT = np.array([0, 2, 0, 1, 0, 0, 1, 2, 0], np.int8)  # train, val, test
 LABELS = {
     "make": Labels(("a", "b"), np.array([0, 1, 1, 0, UNLABELLED, 1, 1, 0, 0], np.int32)),
     "iso": Labels(("x", "y", "z"), np.array([UNLABELLED, UNLABELLED, 2, UNLABELLED, 0, 1, 0, 1, 1], np.int32)),
-    "flash": Labels(("off", "on"), np.array([0, 0, 0, 0, 0, 0, 0, 0, 1], np.int32)),  # no class but one in train
+    "flash": Labels(("off", "on"), np.array([0, 0, 0, 0, 0, 0, 0, 0, 1], np.int32)),  # only one class in train
 }
 LABELS["flash"].values[8] = UNLABELLED
 
@@ -42,12 +42,12 @@ def parts(of: TaskInput, attribute: str) -> dict[str, SplitPart]:
     return dict(zip(("train", "val", "test"), parts_of(of, labels)[1:], strict=True))
 
 
-def test_among__all_that_any_attribute_is_learnt_from_and_where_its_own_are() -> None:
-    asked = given()
-    make, iso = (among(asked, "masked", parts(asked, name)) for name in ("make", "iso"))
+def test_among__positions_of_an_attributes_photos_among_those_of_all() -> None:
+    inputs = given()
+    make, iso = (among(inputs, "masked", parts(inputs, name)) for name in ("make", "iso"))
     assert make is not None
     assert iso is not None
-    assert make.of is iso.of  # one for all questions on a view
+    assert make.of is iso.of  # shared by all attributes on a view
     learnt = make.of._learnt
     # make: train 0, 2, 8 and val 3, 6; iso: train 2, 4, 8 and val 6; flash: one class
     assert learnt[:, 0].tolist() == [0, 2, 3, 4, 6, 8]
@@ -61,13 +61,13 @@ def test_among__all_that_any_attribute_is_learnt_from_and_where_its_own_are() ->
     assert make.of._tested[iso.tested, 0].tolist() == [7]
 
 
-def test_among__none_where_an_eraser_may_need_labels_that_some_photos_lack() -> None:
-    asked = given(eraser=cast("Any", object()))
-    assert among(asked, "masked", parts(asked, "make")) is None
+def test_among__none_because_an_eraser_may_need_labels_that_some_photos_lack() -> None:
+    inputs = given(eraser=cast("Any", object()))
+    assert among(inputs, "masked", parts(inputs, "make")) is None
 
 
-def test_shared__goes_with_every_question_on_the_same_embeddings() -> None:
-    asked = given()
-    assert replace(asked, brief=True).shared is asked.shared
-    assert given().shared is not asked.shared
+def test_shared__is_shared_by_all_tasks_on_the_same_embeddings() -> None:
+    inputs = given()
+    assert replace(inputs, brief=True).shared is inputs.shared
+    assert given().shared is not inputs.shared
     assert Shared().get("a", lambda: 1) == 1

@@ -1,4 +1,4 @@
-"""Views with an eraser in place: rows as the eraser gives them, and which group each photo belongs to."""
+"""Erased views: rows equal those of the eraser, and each photo has the right group."""
 
 import dataclasses
 
@@ -15,13 +15,13 @@ MEANS = np.array([[0, 0, 0], [1, 2, 3], [5, 5, 5]], np.float32)
 
 
 def eraser(groups: bool, **provenance) -> Eraser:
-    """The first coordinate is taken out; with groups, what is left is moved by their means."""
+    """Removes the first coordinate; with groups, their means are subtracted before."""
     more = {"group_means": MEANS, "group_scales": np.ones_like(MEANS)} if groups else {}
     kept = np.diag([0, 1, 1]).astype(np.float32)
     return Eraser("some", np.zeros(3, np.float32), kept, 1, provenance=provenance, **more)
 
 
-def test_erased_view__is_the_view_erased_in_whatever_parts_it_is_read():
+def test_erased_view__equals_the_erased_rows_for_every_slice():
     view = ErasedView(ROWS, eraser(groups=False))
     assert (len(view), view.shape) == (6, (6, 3))
     expected = ROWS * [0, 1, 1]
@@ -29,7 +29,7 @@ def test_erased_view__is_the_view_erased_in_whatever_parts_it_is_read():
         np.testing.assert_allclose(view[at], expected[at], atol=1e-6)
 
 
-def test_erased_view__each_row_by_its_own_group():
+def test_erased_view__uses_the_group_of_each_row():
     groups = np.array([0, 1, 2, 2, 1, 0])
     view = ErasedView(ROWS, eraser(groups=True), groups)
     expected = (ROWS - MEANS[groups]) * [0, 1, 1]
@@ -45,11 +45,11 @@ def photos(values, names=("one", "two")) -> PhotoSet:
 SOME = np.array([3, 0, 1])
 
 
-def test_groups__an_eraser_that_needs_no_labels_has_none():
+def test_groups_of__an_eraser_without_labels_has_no_groups():
     assert groups_of(eraser(False, views=["a"], column="make"), photos([0, 1, 1, 0]), "a", SOME) is None
 
 
-def test_groups__a_view_of_the_fit_is_its_own_group():
+def test_groups_of__each_view_of_the_fit_is_a_group():
     fitted = eraser(True, views=["a", "b", "c"], column="make", classes=["two", "one"])
     for view, group in (("a", 0), ("b", 1), ("c", 2)):
         assert groups_of(fitted, photos([0, 1, 1, 0]), view, SOME).tolist() == [group] * 3
@@ -59,7 +59,7 @@ def test_groups__a_view_of_the_fit_is_its_own_group():
     ("classes", "expected"),
     [(["one", "two"], [1, 0, 1]), (["two", "one"], [0, 1, 0]), (["three", "two", "one"], [1, 2, 1])],
 )
-def test_groups__of_another_view_are_the_labels_in_the_order_of_the_fit(classes, expected):
+def test_groups_of__another_view_has_the_labels_in_the_order_of_the_fit(classes, expected):
     fitted = eraser(True, views=["a"], column="make", classes=classes)
     found = groups_of(fitted, photos([0, 1, 1, 1]), "original", SOME)
     assert (found.tolist(), found.dtype) == (expected, np.int64)
@@ -70,17 +70,17 @@ def test_groups__of_another_view_are_the_labels_in_the_order_of_the_fit(classes,
     [
         ({"column": "model", "classes": ["one", "two"]}, [0, 1, 1, 0], "original has none"),
         ({"classes": ["one", "two"]}, [0, 1, 1, 0], "original has none"),
-        ({"column": "make", "classes": ["one"]}, [0, 1, 1, 0], "original has none"),  # the fit never saw "two"
+        ({"column": "make", "classes": ["one"]}, [0, 1, 1, 0], "original has none"),  # "two" was not in the fit
         ({"column": "make"}, [0, 1, 1, 0], "original has none"),
         ({"column": "make", "classes": ["one", "two"]}, [0, UNLABELLED, 1, UNLABELLED], "of every photo: 2 have none"),
         ({"column": "make", "classes": ["one", "two"]}, [0, 1, 1, UNLABELLED], "of every photo: 1 have none"),
     ],
 )
-def test_groups__unknown_ones_are_refused(provenance, values, message):
+def test_groups_of__unknown_groups_are_refused(provenance, values, message):
     with pytest.raises(DataError, match=message):
         groups_of(eraser(True, **provenance), photos(values), "original", SOME)
 
 
-def test_groups__a_photo_that_is_not_read_needs_no_label():
+def test_groups_of__a_photo_that_is_not_read_needs_no_label():
     fitted = eraser(True, column="make", classes=["one", "two"])
     assert groups_of(fitted, photos([0, 1, UNLABELLED, 1]), "original", SOME).tolist() == [1, 0, 1]

@@ -1,4 +1,4 @@
-"""Adding a task is one file, one name in the registry, one test: a toy question goes through all that tells of it."""
+"""A new task needs one module, one name in the registry and one test: a toy task is scored, compared and shown."""
 
 from types import MappingProxyType
 
@@ -67,7 +67,7 @@ TASK = Task(
     recipe=_recipe,
     unfit=lambda photos: "" if len(photos.labels.names) > 1 else "its photos have no classes",
     run=_run,
-    read_answers=lambda kept: {"map": PhotoValues(kept["photos"], kept["precision"], (0.0, 1.0))},
+    read_answers=lambda arrays: {"map": PhotoValues(arrays["photos"], arrays["precision"], (0.0, 1.0))},
 )
 
 
@@ -77,7 +77,7 @@ def with_task(monkeypatch):
 
 
 @pytest.mark.slow
-def test_new_task__is_scored_told_compared_and_shown(with_task, photo_folder, tmp_path, capsys, monkeypatch):
+def test_new_task__is_scored_reported_compared_and_shown(with_task, photo_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
     for model in ("control:random-projection", "control:jpeg-statistics"):
         folder = tmp_path / "runs" / model.partition(":")[2]
@@ -85,28 +85,28 @@ def test_new_task__is_scored_told_compared_and_shown(with_task, photo_folder, tm
         assert (
             score([*given, "--tasks", "retrieval/map", "--tasks", "knn/resizing", "--cache", str(tmp_path / "c")]) == 0
         )
-    told = capsys.readouterr().out
-    assert "| class retrieval | value % |" in told
+    report = capsys.readouterr().out
+    assert "| class retrieval | value % |" in report
     run = read_run(tmp_path / "runs" / "random-projection", all_tasks())
-    kept = run.answers["retrieval/map", "map"]
-    assert kept.values.mean() == pytest.approx(run.result.score("retrieval/map", "map").value)
+    answers = run.answers["retrieval/map", "map"]
+    assert answers.values.mean() == pytest.approx(run.result.score("retrieval/map", "map").value)
     assert run.unreadable == {}
 
     assert compare([str(tmp_path / "runs")]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| retrieval/map")]
     assert len(rows) == 1
-    assert f"{100 * kept.values.mean():.1f}" in rows[0]
+    assert f"{100 * answers.values.mean():.1f}" in rows[0]
 
     assert leaderboard(["--results", str(tmp_path / "runs"), "--output", str(tmp_path / "site"), "--no-published"]) == 0
     board = build_board(measured_entries(read_results(str(tmp_path / "runs")).accepted))
     meaning = next(c.meaning for c in board.columns if c.task == "retrieval/map")
     assert (meaning.family, meaning.label, meaning.explain) == ("ranking", "mAP", "Which photos show the same class.")
     assert ("ranking", "Ranking", FAMILY.explain) in board_families()
-    # It enters no mean of the study's.
+    # it is not part of the means of the study
     assert summarise(run.result.scores, all_tasks()).tasks["all_same"] == 1
 
 
-def test_new_task__without_the_registry_costs_its_own_row(photo_folder, tmp_path, capsys, monkeypatch):
+def test_new_task__a_version_without_it_leaves_only_its_row_out(photo_folder, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(registry, "TASKS", MappingProxyType({**registry.TASKS, TASK.name: TASK}))
         for model in ("control:random-projection", "control:jpeg-statistics"):

@@ -1,4 +1,4 @@
-"""The preset ``iccv2025`` through ``camtrace.score``, against a plain loop over Pillow and numpy.
+"""The preset ``iccv2025`` through ``camtrace.score``, compared with a plain loop over Pillow and numpy.
 
 Ten classes, six set-ups, four parameters, and photos as they are; the closed form of ties against 1,000 draws.
 """
@@ -25,7 +25,7 @@ CLASSES = [f"class {c}" for c in range(10)]
 
 
 class Blocks(torch.nn.Module):
-    """Means of 4 x 4 pixels; its own preprocessing has a margin that the preset takes away."""
+    """Means of 4 x 4 pixels; the preset removes the margin of its preprocessing."""
 
     preprocess = Pixels((ResizeShort(20, Image.Resampling.BILINEAR), CenterCrop(SIDE, SIDE)))
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
@@ -35,7 +35,7 @@ class Blocks(torch.nn.Module):
 
 
 def some_photos() -> dict[str, bytes]:
-    """Four photos a class: a pattern of the class under noise, wide or high; each third one to be turned by Exif."""
+    """Four photos per class: a pattern with noise, wide or high; every third has an Exif orientation."""
     rng = np.random.default_rng(5)
     patterns = rng.integers(60, 196, (len(CLASSES), 6, 6, 3))
     photos = {}
@@ -72,7 +72,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def embedding(photo_id: str, processing: str | None) -> np.ndarray:
-    """As the study's loader sees a photo: pixels as stored, short side to the crop, centre crop."""
+    """As the study's loader does: pixels as stored, short side resized to the crop, centre crop."""
     image = Image.open(io.BytesIO(PHOTOS[photo_id])).convert("RGB")
     if processing is not None:
         image = process_by_pillow(image, PROCESSINGS[processing], photo_id, 0)
@@ -94,7 +94,7 @@ class Vote(NamedTuple):
 
 
 def vote(query: np.ndarray, collection: np.ndarray, label: int) -> Vote:
-    """Of the k nearest of the train photos, each as the collection shows it."""
+    """Vote of the k nearest train photos in a collection."""
     nearest = np.argsort(-(collection @ query), kind="stable")[:K]
     counts = np.bincount(LABELS[TRAIN][nearest], minlength=len(CLASSES))
     leading = np.flatnonzero(counts == counts.max())
@@ -125,7 +125,7 @@ def votes_of(name: str) -> dict[str, list[Vote]]:
             for seed in range(SEEDS):
                 train = np.array([seen[drawn[seed, i]][i] for i in TRAIN])
                 yield "uniform", vote(query, train, label)
-                # t is here the one class of the train photos, the query's is drawn
+                # here t is the class of all train photos, and the class of the query is drawn
                 yield "uniform-test", vote(seen[drawn[seed, q]][q], seen[t][TRAIN], label)
 
     found: dict[str, list[Vote]] = {}
@@ -144,7 +144,7 @@ def test_iccv2025__votes_of_every_set_up(name: str, results: Any) -> None:
         chances = right / np.array([one.leaders for one in votes])
         score = results[f"knn/{name}", setup]
         assert score.value == pytest.approx(chances.mean(), abs=1e-9), setup
-        # a tie is taken at random, 1,000 times: the mean of the accuracies lies at the closed form
+        # ties are broken at random 1,000 times: the mean accuracy is close to the closed form
         accuracies = (rng.random((DRAWS, len(chances))) < chances).mean(axis=1)
         assert abs(accuracies.mean() - score.value) <= 4.5 * accuracies.std() / DRAWS**0.5 + 1e-12, setup
         ties = score.details["ties"]
@@ -153,13 +153,13 @@ def test_iccv2025__votes_of_every_set_up(name: str, results: Any) -> None:
         assert ties["greatest"] == pytest.approx(right.mean())
         assert ties["least"] <= score.value <= ties["greatest"]
         assert score.details["tie_rule"] == "random"
-    assert results[f"knn/{name}", "all-same"].details["ties"]["share"] > 0.05  # or nothing was shown
+    assert results[f"knn/{name}", "all-same"].details["ties"]["share"] > 0.05  # otherwise the test would show nothing
     difference = results[f"knn/{name}", "pos-same"].value - results[f"knn/{name}", "neg-same"].value
     assert results[f"knn/{name}", "spd"].value == pytest.approx(difference)
 
 
-def test_iccv2025__photos_as_they_are(results: Any) -> None:
-    """SP: the same vote, no processing; the score is of the kept answers, whatever the rule."""
+def test_iccv2025__unprocessed_photos(results: Any) -> None:
+    """SP: the same vote without processing."""
     train = np.array([embedding(IDS[i], None) for i in TRAIN])
     votes = [vote(embedding(IDS[q], None), train, LABELS[q]) for q in TEST]
     score = results["knn/original"]
@@ -188,8 +188,8 @@ def test_iccv2025__is_recorded(results: Any) -> None:
     assert result.environment["command"].endswith("--tasks 'knn/*' --preset iccv2025")
 
 
-def test_iccv2025__compares_the_answers_of_its_own_rule(results: Any, tmp_path: Any) -> None:
-    """A run against itself: both values are the score, not the accuracy of another rule for ties."""
+def test_iccv2025__comparisons_use_its_rule_for_ties(results: Any, tmp_path: Any) -> None:
+    """A run compared with itself: both values are the score, not the accuracy under another rule for ties."""
     results.save(tmp_path / "a")
     results.save(tmp_path / "b")
     rows = {
@@ -201,7 +201,7 @@ def test_iccv2025__compares_the_answers_of_its_own_rule(results: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("mode", ["own", "squash", "short-side"])
-def test_preprocess__by_itself_for_a_network_in_memory(mode: str, tmp_path: Any) -> None:
+def test_preprocess__without_a_preset_for_a_network_in_memory(mode: str, tmp_path: Any) -> None:
     photos = PhotoSet.of_bytes(
         "one", dict(list(PHOTOS.items())[:4]), labels=["a", "b"] * 2, splits=["train", "train", "val", "val"]
     )

@@ -1,4 +1,4 @@
-"""Processing tasks on embeddings laid out by hand: whose k, which chance, which class has which name."""
+"""Processing tasks on embeddings made by hand: number of neighbours, chance level, names of classes."""
 
 import dataclasses
 import io
@@ -27,14 +27,14 @@ def brightness(image: Image.Image) -> np.ndarray:
 
 
 def as_angle(batch: torch.Tensor) -> torch.Tensor:
-    """Grey levels on a quarter of a circle: the nearer two are, the larger their cosine. No processing moves a grey."""
+    """Grey levels on a quarter of a circle: the closer two are, the larger their cosine. No processing changes them."""
     angle = batch[:, 0].round() / 255 * torch.pi / 2
     return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
 def score(photos: PhotoSet, cache, task: str, **options) -> Result:
     info = EncoderInfo("angle", "callable", None, "0" * 64, 2, {}, "none", 0)
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, named=True)
     run = RunOptions(cache=cache, workers=0, resamples=300, **options)
     (scored,) = score_encoders([Encoder(info, brightness, as_angle, "cpu", "float32")], photos, tasks, run)
     assert not scored.result.failures
@@ -52,16 +52,16 @@ def photo_set(neighbours: int = 10) -> PhotoSet:
 
 
 @pytest.mark.parametrize(
-    ("own", "asked", "k", "value"),
+    ("default", "option", "k", "value"),
     [
         (1, None, 1, 1.0),  # the nearest photo is of the query's class, for all four
         (10, None, 10, 0.5),  # of the ten nearest, eight or nine are light
-        (1, 10, 10, 0.5),  # --neighbours has the last word
+        (1, 10, 10, 0.5),  # --neighbours takes precedence
         (10, 1, 1, 1.0),
     ],
 )
-def test_knn__the_datas_own_k_unless_another_is_asked_for(tmp_path, own, asked, k, value):
-    result = score(photo_set(own), tmp_path, "knn/sharpening", neighbours=asked)
+def test_knn__k_is_that_of_the_data_unless_the_option_is_given(tmp_path, default, option, k, value):
+    result = score(photo_set(default), tmp_path, "knn/sharpening", neighbours=option)
     for setup in ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test"):
         found = result.score("knn/sharpening", setup)
         assert (found.value, found.details["k"], found.details["train_photos"]) == (value, k, 12), setup
@@ -92,5 +92,5 @@ def test_probe__class_names_and_chance(tmp_path, parameter):
     assert found.details["class_names"] == CLASS_NAMES[parameter]
     assert found.chance == pytest.approx(1 / len(CLASS_NAMES[parameter]))
     assert (found.n, found.details["n_train"], len(found.details["accuracy_by_seed"])) == (4, 12, 10)
-    assert found.value == pytest.approx(found.chance)  # no processing moves a grey: every view gets one answer
+    assert found.value == pytest.approx(found.chance)  # no processing changes a grey: every view gets the same answer
     assert found.details["p_chance"] == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""``--queries``: kNN asks about fewer photos, the same for everybody, and says so."""
+"""``--queries``: kNN uses fewer queries, the same for every encoder, and records it."""
 
 import dataclasses
 
@@ -38,13 +38,13 @@ def test_balanced_queries__by_class_and_by_seed():
         assert counts is None or found.tolist() in (counts, [14, 12, 4], [12, 14, 4])
     assert set(drawn(photos, test, 9)) < set(drawn(photos, test, 30))
     assert drawn(photos, test, 9).tolist() != drawn(photos, test, 9, seed=1).tolist()
-    # a photo is drawn for its id, wherever it stands
-    turned = photos.select(np.arange(83, -1, -1))
+    # the sample depends on ids, not on the order of photos
+    reversed_photos = photos.select(np.arange(83, -1, -1))
     ids = {photos.ids[i] for i in drawn(photos, test, 12)}
-    assert {turned.ids[i] for i in drawn(turned, 83 - test[::-1], 12)} == ids
+    assert {reversed_photos.ids[i] for i in drawn(reversed_photos, 83 - test[::-1], 12)} == ids
 
 
-def test_knn__some_queries_have_the_answers_that_they_have_among_all(tmp_path, photo_folder):
+def test_knn__answers_of_sampled_queries_equal_those_among_all_queries(tmp_path, photo_folder):
     encoder, photos = load_encoder("control:random-projection", device="cpu"), labelled_folder(str(photo_folder))
 
     def score(**changes):
@@ -53,8 +53,8 @@ def test_knn__some_queries_have_the_answers_that_they_have_among_all(tmp_path, p
         return scored
 
     every, some = score(), score(queries=5)
-    kept = some.answers["knn/sharpening/photos"]
-    at = np.isin(every.answers["knn/sharpening/photos"], kept)
+    sampled = some.answers["knn/sharpening/photos"]
+    at = np.isin(every.answers["knn/sharpening/photos"], sampled)
     assert at.sum() == 5
     correct = every.answers["knn/sharpening/correct"][:, at]
     np.testing.assert_array_equal(some.answers["knn/sharpening/correct"], correct)
@@ -65,6 +65,6 @@ def test_knn__some_queries_have_the_answers_that_they_have_among_all(tmp_path, p
     assert some.result.environment["options"]["queries"] == 5
     assert "queries" not in every.result.environment["options"]
     assert not set(expected) & set(every.result.scores[0].details)
-    # columns of a board are told apart by it
+    # columns of a leaderboard are distinguished by it
     assert _settings(first, {}).endswith("sampled queries = 5, query seed = 0")
     assert "queries" not in _settings(every.result.scores[0], {})

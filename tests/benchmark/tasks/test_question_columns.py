@@ -1,4 +1,4 @@
-"""Every column of a photo set that a task reads decides its score, so the hash of the question covers it."""
+"""Every column of a photo set that a task reads affects its score, so it must be part of the hash of the question."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``--readers`` through the real command: what is written, what it says, and that linear numbers stay as they are."""
+"""``--readers`` by the command: files, reports, and unchanged scores of the linear probe."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ def runs(photo_folder, tmp_path_factory):
     return folder
 
 
-def test_linear__is_todays_to_the_digit(runs):
+def test_linear__is_not_changed_by_other_readers(runs):
     (alone,), (linear, *_) = (read_result(runs / name / "result.json").scores for name in ("linear", "all"))
     timed = {"search_s", "fit_s"}
     for one, other in zip((alone, linear), (linear, alone), strict=True):
@@ -50,7 +50,7 @@ def test_linear__is_todays_to_the_digit(runs):
         assert (one.value, one.low, one.high, one.n) == (other.value, other.low, other.high, other.n)
 
 
-def test_readers__have_scores_with_intervals_and_their_search(runs):
+def test_readers__have_scores_with_intervals_and_a_search(runs):
     result = read_result(runs / "all" / "result.json")
     assert [s.metric for s in result.scores] == ["accuracy", "accuracy-knn", "accuracy-mlp"]
     for found in result.scores:
@@ -63,17 +63,17 @@ def test_readers__have_scores_with_intervals_and_their_search(runs):
     assert "readers" not in read_result(runs / "linear" / "result.json").environment["options"]
 
 
-def test_kept_answers__give_the_scores_back(runs):
+def test_answers__give_the_scores(runs):
     result = read_result(runs / "all" / "result.json")
-    with np.load(runs / "all" / "answers.npz") as kept:
-        arrays = {name.rpartition("/")[2].removesuffix(".npy"): kept[name] for name in kept.files}
+    with np.load(runs / "all" / "answers.npz") as file:
+        arrays = {name.rpartition("/")[2].removesuffix(".npy"): file[name] for name in file.files}
     found = all_tasks()["probe/jpeg"].read_answers(arrays)
     assert {name: values.values.mean() for name, values in found.items()} == pytest.approx(
         {s.metric: s.value for s in result.scores}
     )
 
 
-def test_report__has_the_readers_side_by_side(runs):
+def test_report__has_a_column_per_reader(runs):
     text = (runs / "all" / "report.md").read_text("utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith("| probe/jpeg") and line.count("(") == 3]
     scores = read_result(runs / "all" / "result.json").scores
@@ -83,12 +83,12 @@ def test_report__has_the_readers_side_by_side(runs):
     assert "kNN" not in (runs / "linear" / "report.md").read_text("utf-8")
 
 
-def test_an_unknown_reader__is_refused_before_anything_is_read(tmp_path):
+def test_readers__an_unknown_reader_is_refused_before_photos_are_read(tmp_path):
     with pytest.raises(UsageError, match="unknown reader 'tree'"):
         score(["--model", MODEL, "--data", f"folder:{tmp_path}", "--readers", "tree"])
 
 
-def test_acquisition__is_read_by_all_three(photo_folder, tmp_path):
+def test_readers__all_three_on_an_acquisition_attribute(photo_folder, tmp_path):
     photos = open_photos(f"folder:{photo_folder}")
     make = Labels(("bright", "dark"), photos.labels.values.copy())
     photos = dataclasses.replace(photos, attributes={"make": make})

@@ -1,4 +1,4 @@
-"""Tasks give the arithmetic what they say: their scores against the pure functions on embeddings made here."""
+"""Tasks pass the right inputs to the arithmetic: their scores equal those of the pure functions on the definition."""
 
 import dataclasses
 import io
@@ -39,7 +39,7 @@ def png(number: int) -> bytes:
 
 
 def photo_set() -> PhotoSet:
-    """14 train and 7 test photos of two classes, and two photos without one."""
+    """14 train and 7 test photos of two classes, and two photos without a class."""
     splits = ["train"] * (TRAIN + 1) + ["val"] * (TEST + 1)
     photos = PhotoSet.of_bytes("noise", {f"photo-{i}": png(i) for i in range(len(splits))}, None, splits)
     values = np.arange(len(splits), dtype=np.int32) % 2
@@ -48,7 +48,7 @@ def photo_set() -> PhotoSet:
 
 
 def look(image: Image.Image) -> np.ndarray:
-    """Mean, deviation, roughness along either side, and size."""
+    """Mean, deviation, roughness along both axes, and size."""
     grey = np.asarray(image.convert("L"), dtype=np.float32)
     rough = [np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1)]
     return np.array(
@@ -62,7 +62,7 @@ def as_it_is(batch: torch.Tensor) -> torch.Tensor:
 
 def run(cache, task: str, photos: PhotoSet, **options) -> Scored:
     info = EncoderInfo("look", "callable", None, "0" * 64, 5, {}, "none", 0)
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, asked=True)
+    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, named=True)
     chosen = RunOptions(cache=cache, workers=0, resamples=300, assignment_seeds=SEEDS, **options)
     (scored,) = score_encoders([Encoder(info, look, as_it_is, "cpu", "float32")], photos, tasks, chosen)
     assert not scored.result.failures
@@ -70,7 +70,7 @@ def run(cache, task: str, photos: PhotoSet, **options) -> Scored:
 
 
 def embedded(parameter: str, numbers: list[int], seed: int) -> list[np.ndarray]:
-    """By the definition: each photo under each class of the parameter."""
+    """By definition: each photo under each class of the parameter."""
     names = PARAMETERS[parameter].processings
     return [
         np.stack([look(process(Image.fromarray(pixels(i)), PROCESSINGS[n], f"photo-{i}", seed)) for i in numbers])
@@ -84,10 +84,10 @@ def assigned(parameter: str, numbers: list[int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("parameter", "seed"), [("resizing", 0), ("sharpening", 0), ("interpolation", 5)])
-def test_knn__is_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, parameter, seed):
+def test_knn__equals_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, parameter, seed):
     train, test = list(range(TRAIN)), list(range(TRAIN + 1, TRAIN + 1 + TEST))
     moved = not np.array_equal(embedded(parameter, test, seed), embedded(parameter, test, 0))
-    assert moved == (parameter == "interpolation")  # whose scale is drawn by photo and seed
+    assert moved == (parameter == "interpolation")  # whose scale depends on photo and seed
     expected = knn_setups(
         embedded(parameter, train, seed),
         embedded(parameter, test, seed),
@@ -104,7 +104,7 @@ def test_knn__is_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, para
     flipped = scores["worst"].details["flipped"]
     assert flipped["value"] == pytest.approx(expected.flipped().mean())
     assert flipped["low"] <= flipped["value"] <= flipped["high"]
-    assert len(set(expected.values.values())) > 3  # the set-ups differ, so that mixing them up shows
+    assert len(set(expected.values.values())) > 3  # the set-ups differ, so that an exchange would be noticed
     apart = expected.per_photo()["pos-same"] - expected.per_photo()["neg-same"]
     ends = photo_interval(apart, bounds=(-1.0, 1.0), resamples=300)
     assert [scores["spd"].low, scores["spd"].high] == pytest.approx([ends.low, ends.high])
@@ -115,7 +115,7 @@ def test_knn__is_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, para
 
 
 def test_knn__similarities_of_all_queries_and_of_some(tmp_path, monkeypatch):
-    """Written with the scores: the numbers of every query, histograms of six at most, in the form that readers ask."""
+    """Details of a score: means over all queries and histograms of at most six, in the published form."""
     train, test = list(range(TRAIN)), list(range(TRAIN + 1, TRAIN + 1 + TEST))
     names, collection, views = (
         PARAMETERS["resizing"].processings,
@@ -148,14 +148,14 @@ def test_knn__similarities_of_all_queries_and_of_some(tmp_path, monkeypatch):
     assert shown[0]["beats"] == pytest.approx(every.max())
     check_forms(result)
 
-    monkeypatch.setattr("benchmark.tasks.similarity.WORK", 1)  # room for 16 photos, the least
+    monkeypatch.setattr("benchmark.tasks.similarity.WORK", 1)  # a sample of 16 photos, the least
     monkeypatch.setattr("benchmark.tasks.similarity.LEAST", 2)
     fewer = run(tmp_path / "fewer", "knn/resizing", photo_set()).result.score("knn/resizing", "spd").details
     assert (fewer["similarity_summary"]["n"], fewer["similarity_summary"]["photos"]) == (2, TEST)
 
 
-def test_probe__learns_from_assigned_views_of_all_train_photos(tmp_path):
-    """A probe needs no class of the picture: the photos without one take part."""
+def test_probe__is_trained_on_assigned_views_of_all_train_photos(tmp_path):
+    """A probe does not need the picture's class: photos without a class are used too."""
     train, test = list(range(TRAIN + 1)), list(range(TRAIN + 1, TRAIN + 2 + TEST))
     expected = processing_probe(
         embedded("resizing", train, 0), embedded("resizing", test, 0), assigned("resizing", train)
@@ -185,14 +185,14 @@ def test_unfit__one_class_no_val_no_pairs():
     assert "do not come in pairs" in tasks["retrieval/pairs"].unfit(photos)
     assert "no labels for make" in tasks["probe/make"].unfit(photos)
     with pytest.raises(DataError, match="cannot answer any of the tasks"):
-        fitting_tasks([tasks["retrieval/pairs"]], photos, asked=True)
+        fitting_tasks([tasks["retrieval/pairs"]], photos, named=True)
 
 
 @pytest.mark.parametrize(
     ("pairs", "types", "reason"),
     [
         (["a", "a", "b", "b"], ["x", "y", "x", "y"], ""),
-        (["a", "a", "b", "c"], ["x", "y", "x", "y"], ""),  # one whole pair is enough
+        (["a", "a", "b", "c"], ["x", "y", "x", "y"], ""),  # one complete pair is enough
         (["a", "b", "c", "d"], ["x", "y", "x", "y"], "do not come in twos"),
         (["a", "a", "a", "b"], ["x", "y", "x", "y"], "do not come in twos"),
         (["a", "a", "b", "b", "b"], ["x", "y", "x", "y", "x"], "do not come in twos"),
@@ -218,9 +218,9 @@ def test_select_tasks__patterns():
     ]
 
 
-def test_score__the_solver_of_probes_is_compiled_beside_the_pass(tmp_path, monkeypatch):
-    begun = []
-    monkeypatch.setattr("benchmark.scoring.run.begin_compiling_probes", lambda: begun.append(1))
+def test_score__the_solver_of_probes_is_compiled_during_the_pass(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("benchmark.scoring.run.begin_compiling_probes", lambda: started.append(1))
     for task, options, expected in (
         ("knn/resizing", {}, 0),
         ("probe/resizing", {"protocol": "iccv2025"}, 0),
@@ -228,4 +228,4 @@ def test_score__the_solver_of_probes_is_compiled_beside_the_pass(tmp_path, monke
     ):
         monkeypatch.setattr("benchmark.scoring.run.embed_pass", lambda *given: [])
         run(tmp_path, task, photo_set(), **options)
-        assert len(begun) == expected, (task, options)
+        assert len(started) == expected, (task, options)

@@ -1,4 +1,4 @@
-"""Masked views by name: what each shows of a frame of one grey around a square of another."""
+"""Masked views: the part that each shows of a picture with a frame of one grey around a square of another."""
 
 import io
 
@@ -27,7 +27,7 @@ def as_it_is(image: Image.Image) -> np.ndarray:
 
 
 def corner_and_middle(image: Image.Image) -> np.ndarray:
-    """A preprocessing that does not end in pixels."""
+    """A preprocessing that does not return pixels."""
     pixels = np.asarray(image, dtype=np.float32)
     return np.array([pixels[0, 0, 0], pixels[16, 16, 0]])
 
@@ -48,7 +48,7 @@ def test_masked_views__each_name_shows_its_part(preprocess):
 
 
 @pytest.mark.parametrize("engine", ["pillow", "numba"])
-def test_masked_views__whole_is_the_crop_as_pillow_saves_and_opens_it(engine, monkeypatch):
+def test_masked_views__whole_equals_the_crop_saved_and_opened_by_pillow(engine, monkeypatch):
     if engine == "numba":
         pytest.importorskip("numba")
     monkeypatch.setenv("CAMTRACE_ENGINE", engine)
@@ -65,7 +65,7 @@ def test_masked_views__whole_is_the_crop_as_pillow_saves_and_opens_it(engine, mo
 
 
 def test_masked_views__a_larger_ratio_hides_more():
-    """Of 32 pixels, 0.25 hides the middle 16, 0.9 the middle 30: between them only the smaller mask shows the frame."""
+    """Of 32 pixels, 0.25 masks the middle 16, 0.9 the middle 30: only the smaller mask shows the frame between."""
     names = MaskedViews().names
     at = {ratio: MaskedViews(ratio).make(framed(), "id", [as_it_is])[0][names.index("masked")] for ratio in (0.25, 0.9)}
     assert abs(int(at[0.25][4, 4, 0]) - FRAME) <= 3

@@ -1,4 +1,4 @@
-"""Views of photos for encoders: the same arrays by every engine, with and without workers."""
+"""Views of photos: equal arrays for every engine, with and without workers."""
 
 import io
 
@@ -13,7 +13,7 @@ from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views, slots_and_ahead
 from benchmark.views.recipe import ORIGINAL, ProcessingViews
 from benchmark.views.workers.ring import Row, SlotPlan
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.photos import Labels, PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.reference import process_by_pillow
@@ -23,7 +23,7 @@ SIZES = ((90, 61), (50, 131), (3, 2))
 
 
 def mean_colour(image: Image.Image) -> np.ndarray:
-    """A preprocessing that is no resize and cut."""
+    """A preprocessing that is no resize and crop."""
     return np.asarray(image).mean((0, 1)).astype(np.float32)
 
 
@@ -65,7 +65,7 @@ def test_make__equals_each_processing_by_pillow(size, forced, monkeypatch):
     np.testing.assert_array_equal(np.stack(means), np.stack([mean_colour(view) for view in views]))
 
 
-def test_make__the_photo_as_it_is_among_its_processings():
+def test_make__the_unprocessed_photo_among_its_processings():
     data = Files().read(0)
     recipe = ProcessingViews(("jpeg-q75-420",)).merged(ProcessingViews((ORIGINAL, "resizing-x2")))
     assert recipe.names == ("jpeg-q75-420", "resizing-x2", ORIGINAL)
@@ -79,7 +79,7 @@ def test_make__the_photo_as_it_is_among_its_processings():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_iterate_views__same_arrays_whatever_the_workers(workers):
+def test_iterate_views__equal_arrays_for_any_number_of_workers(workers):
     recipe = ProcessingViews(("jpeg-q75-420", "resizing-x2"))
     made = list(iterate_views(photo_set(), [2, 0, 1, 3], recipe, [PIXELS, mean_colour], workers=workers))
     assert [views.index for views in made] == [2, 0, 1, 3]
@@ -98,7 +98,7 @@ def test_iterate_views__same_arrays_whatever_the_workers(workers):
     [
         (224, 1, 2, 11, 32 + 254),  # 2^29 bytes are 254 photos of 2,107,392
         (224, 1, 64, 11, 32 + 64 * 4),
-        (4, 1, 2, 19, 32 + 512),  # of small views no more
+        (4, 1, 2, 19, 32 + 512),  # the limit for small views
         (384, 8, 8, 2, 64),
         (1024, 8, 8, 2, 64),
     ],
@@ -113,8 +113,8 @@ def test_slots_and_ahead__are_bounded_in_bytes(side, encoders, workers, slots, a
     assert few <= 2 or few * 32 * 14 * 3 * side**2 * encoders <= 3 << 27
 
 
-def test_iterate_views__a_preprocessing_that_refuses_grey_and_one_whose_arrays_differ() -> None:
-    """Their views do not fit the places planned for them, and come all the same."""
+def test_iterate_views__arrays_with_another_shape_than_planned_are_sent() -> None:
+    """A preprocessing that refuses the grey picture of the plan, and one whose shape depends on the photo."""
 
     def picky(image: Image.Image) -> np.ndarray:
         if image.getpixel((0, 0)) == (128, 128, 128):
@@ -126,7 +126,7 @@ def test_iterate_views__a_preprocessing_that_refuses_grey_and_one_whose_arrays_d
 
     recipe = ProcessingViews(("jpeg-q75-420", "jpeg-q95-444"))
     ways = [list(iterate_views(photo_set(), [0, 3, 1], recipe, [picky, by_size], workers=w)) for w in (0, 2)]
-    for ours, theirs in zip(*ways, strict=True):
-        assert (ours.index, ours.failure) == (theirs.index, theirs.failure)
-        assert [a.tolist() for a in ours.arrays] == [a.tolist() for a in theirs.arrays]
+    for expected, by_workers in zip(*ways, strict=True):
+        assert (by_workers.index, by_workers.failure) == (expected.index, expected.failure)
+        assert [a.tolist() for a in by_workers.arrays] == [a.tolist() for a in expected.arrays]
     assert [len(views.arrays) for views in ways[1]] == [2, 0, 2]

@@ -1,4 +1,4 @@
-"""Workers that die, stop or wait, memory that is used again, and a /dev/shm as small as Docker's."""
+"""Workers that die, stop or wait, memory that is reused, and a /dev/shm as small as Docker's."""
 
 import dataclasses
 import gc
@@ -27,10 +27,10 @@ from benchmark.views.workers import ring as ring_module
 from benchmark.views.workers import worker as watch_module
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Ring, Row, SlotPlan, shared_folder
-from benchmark.views.workers.runs import WorkQueue, chosen
+from benchmark.views.workers.runs import WorkQueue, next_choice
 from benchmark.views.workers.worker import Watch
 from builders.errors import DataError
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.photos import PhotoSet
 from builders.processes import memory
 from tests.support.processes import run_python
@@ -39,7 +39,7 @@ ROW = Row((2, 3), np.dtype(np.uint8))
 
 
 def numbered(position: int) -> PhotoViews:
-    """Views that say which photo they are of."""
+    """Views whose values are the position of their photo."""
     return PhotoViews(position, (torch.full((2, 3), position, dtype=torch.uint8),), "", "", 0.0)
 
 
@@ -48,7 +48,7 @@ def made(make, count=9, gather=3, slots=4, workers=2, ahead=6):
     return made_by_workers(make, gathers, SlotPlan(gather, (ROW,), 0), slots, workers, ahead=ahead)
 
 
-def test_made_by_workers__views_of_a_gather_stand_one_after_the_other():
+def test_made_by_workers__views_of_a_gather_are_adjacent_in_memory():
     for start in (0, 3, 6):
         stream = made(numbered)
         photos = list(stream)
@@ -58,35 +58,35 @@ def test_made_by_workers__views_of_a_gather_stand_one_after_the_other():
         assert np.diff(addresses).tolist() == [ROW.nbytes, ROW.nbytes]
 
 
-def test_made_by_workers__a_slot_is_used_again_only_when_its_last_tensor_is_gone():
-    """Two slots, seven gathers: whoever keeps everything has everything, whoever lets go gets the same memory again."""
-    kept = list(made(numbered, count=21, slots=2))
-    assert [int(photo.arrays[0][0, 0]) for photo in kept] == list(range(21))
+def test_made_by_workers__a_slot_is_reused_only_when_its_last_tensor_is_deleted():
+    """Two slots, seven gathers: all photos stay valid if all are held; if they are released, memory is reused."""
+    photos = list(made(numbered, count=21, slots=2))
+    assert [int(photo.arrays[0][0, 0]) for photo in photos] == list(range(21))
     seen = set()
     for photo in made(numbered, count=21, slots=2):
         seen.add(photo.arrays[0].data_ptr())
         assert int(photo.arrays[0][1, 2]) == photo.index
         del photo
-    assert len(seen) <= 6 + 3  # the places of two slots, and what came through a pipe
+    assert len(seen) <= 6 + 3  # the photos of two slots, and those sent through a pipe
 
 
-def by_whom(position: int) -> PhotoViews:
+def by_process(position: int) -> PhotoViews:
     return PhotoViews(
         position, (torch.zeros((2, 3), dtype=torch.uint8),), "", "", 0.0, digest=str(os.getpid()).encode()
     )
 
 
-def test_made_by_workers__neighbours_that_are_kin_are_made_by_one_worker():
+def test_made_by_workers__a_run_is_made_by_one_worker():
     plan = SlotPlan(4, (ROW,), 0)
-    kin = [position // 2 for position in range(40)]
-    photos = list(made_by_workers(by_whom, [4] * 10, plan, 4, 2, ahead=8, kin=kin))
+    run_ids = [position // 2 for position in range(40)]
+    photos = list(made_by_workers(by_process, [4] * 10, plan, 4, 2, ahead=8, run_ids=run_ids))
     workers = [photo.digest for photo in photos]
     assert workers[::2] == workers[1::2]
     assert len(set(workers)) == 2
 
 
 class Warm:
-    """A source that notes who warmed it up, with which row; its photos are two grey pixels."""
+    """A source that records which process warmed it up with which row; its photos are 2 x 2 grey pixels."""
 
     def __init__(self) -> None:
         self.warmed = []
@@ -103,32 +103,32 @@ def test_iterate_views__a_source_is_warmed_up_once_before_its_workers():
     photos = dataclasses.replace(photos, source=Warm(), rows=np.arange(10, 15))
     shown = [views.arrays[0].max() for views in iterate_views(photos, [3, 4], PlainViews(), [np.asarray], workers=2)]
     assert photos.source.warmed == [(os.getpid(), 13)]
-    assert shown == [1, 1]  # the workers' copies were made after it
+    assert shown == [1, 1]  # the workers were forked after it
     assert [v.arrays[0].max() for v in iterate_views(photos, [3], PlainViews(), [np.asarray])] == [1]
     assert len(photos.source.warmed) == 1
 
 
-def simulated(runs: WorkQueue, seconds, ahead: int, waited) -> list[set[int]]:
-    """Workers that had a part in each run, where worker ``w`` takes ``seconds[w]`` a position and everything made is
-    asked for at once."""
-    held, at = [[] for _ in seconds], [-1] * len(seconds)
+def simulated(queue: WorkQueue, seconds, ahead: int, waiting) -> list[set[int]]:
+    """Per run, the workers that made positions of it; worker ``w`` takes ``seconds[w]`` per position, and each photo is
+    requested as soon as it is made."""
+    held, current = [[] for _ in seconds], [-1] * len(seconds)
     clock, done, makers = [0.0] * len(seconds), set(), {}
     while True:
         wanted = next(i for i in itertools.count() if i not in done)
-        while choice := chosen(
-            runs,
-            [len(one) for one in held],
-            at,
-            lambda run: runs.next[run] < wanted + ahead,  # noqa: B023
+        while choice := next_choice(
+            queue,
+            [len(positions) for positions in held],
+            current,
+            lambda run: queue.next[run] < wanted + ahead,  # noqa: B023
             most=2,
-            waited=waited,
+            waiting=waiting,
         ):
-            held[choice.worker].append(runs.take(choice.run))
-            at[choice.worker] = choice.run
+            held[choice.worker].append(queue.take(choice.run))
+            current[choice.worker] = choice.run
             makers.setdefault(choice.run, set()).add(choice.worker)
         busy = [worker for worker in range(len(seconds)) if held[worker]]
         if not busy:
-            assert runs.first == len(done)
+            assert queue.first == len(done)
             return [makers[run] for run in sorted(makers)]
         soonest = min(busy, key=lambda worker: clock[worker] + seconds[worker])
         now = clock[soonest] + seconds[soonest]
@@ -138,25 +138,25 @@ def simulated(runs: WorkQueue, seconds, ahead: int, waited) -> list[set[int]]:
 
 
 @pytest.mark.parametrize("seconds", [(1.0, 1.0), (1.0, 3.7), (1.0, 1.3, 0.8)])
-def test_chosen__a_run_is_one_workers_where_nobody_waits(seconds):
-    """44 scenes through 27 cameras: a run that is cut by what may be made ahead is gone on with by whoever began it."""
-    scenes = simulated(WorkQueue(44 * 27, [i // 27 for i in range(44 * 27)]), seconds, 93, waited=False)
+def test_next_choice__a_run_is_made_by_one_worker_unless_a_photo_is_waited_for(seconds):
+    """44 scenes through 27 cameras: a worker continues its run when more may be made ahead."""
+    scenes = simulated(WorkQueue(44 * 27, [i // 27 for i in range(44 * 27)]), seconds, 93, waiting=False)
     assert [len(workers) for workers in scenes] == [1] * 44
     assert set.union(*scenes) == set(range(len(seconds)))
 
 
-def test_chosen__who_has_nothing_to_begin_helps_where_somebody_waits():
-    for waited, expected in ((False, [{0}]), (True, [{0, 1}])):
-        assert simulated(WorkQueue(27, [0] * 27), (1.0, 1.0), 93, waited) == expected
-    scenes = simulated(WorkQueue(44 * 27, [i // 27 for i in range(44 * 27)]), (1.0, 1.3), 93, waited=True)
+def test_next_choice__a_worker_without_a_run_to_begin_helps_when_a_photo_is_waited_for():
+    for waiting, expected in ((False, [{0}]), (True, [{0, 1}])):
+        assert simulated(WorkQueue(27, [0] * 27), (1.0, 1.0), 93, waiting) == expected
+    scenes = simulated(WorkQueue(44 * 27, [i // 27 for i in range(44 * 27)]), (1.0, 1.3), 93, waiting=True)
     assert [len(workers) for workers in scenes[:-2]] == [1] * 42
 
 
-def test_chosen__positions_that_are_no_kin_go_to_the_idlest():
-    runs = WorkQueue(3)
-    assert chosen(runs, [1, 0], [-1, -1], lambda run: True, most=2, waited=False) == (1, 0)
-    assert chosen(runs, [2, 2], [-1, -1], lambda run: True, most=2, waited=False) is None
-    assert chosen(runs, [0, 0], [-1, -1], lambda run: False, most=2, waited=True) is None
+def test_next_choice__independent_positions_go_to_the_worker_with_the_fewest():
+    queue = WorkQueue(3)
+    assert next_choice(queue, [1, 0], [-1, -1], lambda run: True, most=2, waiting=False) == (1, 0)
+    assert next_choice(queue, [2, 2], [-1, -1], lambda run: True, most=2, waiting=False) is None
+    assert next_choice(queue, [0, 0], [-1, -1], lambda run: False, most=2, waiting=True) is None
 
 
 def deadly(position: int) -> PhotoViews:
@@ -177,22 +177,22 @@ def asleep(position: int) -> PhotoViews:
     return numbered(position)
 
 
-def test_made_by_workers__workers_that_do_nothing_are_not_waited_for(monkeypatch):
+def test_made_by_workers__workers_that_do_nothing_are_an_error(monkeypatch):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.5)
     with pytest.raises(DataError, match="have done nothing for"):
         list(made(asleep))
 
 
-def test_made_by_workers__who_computes_for_long_has_not_been_kept_waiting(monkeypatch):
-    """A large encoder on a CPU takes minutes for a gather, in which workers with nothing to do stand idle."""
+def test_made_by_workers__idle_workers_are_no_error_while_the_encoder_computes(monkeypatch):
+    """A large encoder on a CPU takes minutes for a gather, in which the workers have nothing to do."""
     monkeypatch.setattr(workers_module, "STALLED_S", 0.2)
     monkeypatch.setattr(workers_module, "LOOK_S", 0.05)
-    found = []
+    indices = []
     for photo in made(numbered, count=30):
-        found.append(photo.index)
+        indices.append(photo.index)
         if photo.index == 4:
             time.sleep(0.8)
-    assert found == list(range(30))
+    assert indices == list(range(30))
 
 
 def busy(position: int) -> PhotoViews:
@@ -202,7 +202,7 @@ def busy(position: int) -> PhotoViews:
     return numbered(position)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process computes")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports how much a process computes")
 def test_made_by_workers__a_photo_that_takes_long_is_waited_for(monkeypatch):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.3)
     assert len(list(made(busy))) == 9
@@ -224,9 +224,9 @@ def reads_slowly(position: int) -> PhotoViews:
     return numbered(position)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process reads")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process reads")
 @pytest.mark.parametrize("make", [waits_for_memory, reads_slowly])
-def test_made_by_workers__waiting_for_memory_and_reading_are_no_standstill(monkeypatch, make):
+def test_made_by_workers__waiting_for_memory_and_reading_are_no_stall(monkeypatch, make):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.4)
     monkeypatch.setattr(workers_module, "LOOK_S", 0.1)
     with memory.memory_budget(1 << 30):
@@ -235,8 +235,8 @@ def test_made_by_workers__waiting_for_memory_and_reading_are_no_standstill(monke
         held.release()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the state of a process")
-def test_watch__a_process_that_waits_for_a_core_is_no_standstill():
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the state of a process")
+def test_watch__a_process_that_waits_for_a_core_has_not_stalled():
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
     assert sleeper.stdout.read(1) == b"1"
     try:
@@ -244,7 +244,7 @@ def test_watch__a_process_that_waits_for_a_core_is_no_standstill():
         watch = Watch([sleeper.pid])
         time.sleep(0.01)
         assert watch.stalled(0.0)
-        with_this_one = Watch([sleeper.pid, os.getpid()])  # which runs while it looks
+        with_this_one = Watch([sleeper.pid, os.getpid()])  # which is running during the check
         time.sleep(1.1)
         assert not with_this_one.stalled(1.0)
     finally:
@@ -252,9 +252,9 @@ def test_watch__a_process_that_waits_for_a_core_is_no_standstill():
         sleeper.communicate()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process does")
-def test_watch__a_process_that_was_stopped_itself_does_not_count_that_time(monkeypatch):
-    """As after Ctrl-Z and fg, or on a machine that slept: one look after an hour says nothing of the workers."""
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process does")
+def test_watch__time_in_which_this_process_was_stopped_does_not_count(monkeypatch):
+    """As after Ctrl-Z and fg, or on a machine that slept: a check after an hour does not mean an hour of idling."""
     clock = [0.0]
     monkeypatch.setattr(watch_module, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
@@ -263,31 +263,31 @@ def test_watch__a_process_that_was_stopped_itself_does_not_count_that_time(monke
         while watch_module._waits_for_a_core(sleeper.pid):
             time.sleep(0.01)
         watch = Watch([sleeper.pid])
-        looks = 0
+        checks = 0
         clock[0] += 3600
         while not watch.stalled(60.0):
-            looks += 1
+            checks += 1
             clock[0] += 0.5
-        assert looks == 117  # two seconds of the hour, then 58 in halves, and one more
+        assert checks == 117  # two seconds of the hour count, then 58 in halves, and one more check
     finally:
         sleeper.kill()
         sleeper.communicate()
 
 
-def test_made_by_workers__left_before_its_end_leaves_no_process():
+def test_made_by_workers__closed_before_its_end_leaves_no_process():
     stream = made(numbered)
     next(stream)
     stream.close()
     assert not [child for child in multiprocessing.active_children() if child.name == "views"]
 
 
-def test_made_by_workers__begin_at_once_and_end_with_their_stream_asked_or_not():
+def test_made_by_workers__workers_begin_at_once_and_end_with_their_stream_even_if_it_was_never_read():
     for leave in ("close", "__del__"):
         stream = made(numbered)
-        own = [child for child in multiprocessing.active_children() if child.name == "views"]
-        assert len(own) == 2
+        workers = [child for child in multiprocessing.active_children() if child.name == "views"]
+        assert len(workers) == 2
         getattr(stream, leave)()
-        assert not any(child.is_alive() for child in own)
+        assert not any(child.is_alive() for child in workers)
         assert list(stream) == []
     stream = made(numbered)
     with pytest.raises(RuntimeError, match="enough"):
@@ -295,18 +295,18 @@ def test_made_by_workers__begin_at_once_and_end_with_their_stream_asked_or_not()
     assert not [child for child in multiprocessing.active_children() if child.name == "views"]
 
 
-def test_ring__of_a_process_that_is_no_fork_is_a_file_where_there_is_room(monkeypatch, tmp_path):
+def test_ring__for_processes_that_are_not_forked_is_a_file_where_there_is_space(monkeypatch, tmp_path):
     monkeypatch.setattr(ring_module, "SHARED_FOLDER", tmp_path)
     monkeypatch.setattr(ring_module.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(64, 64, 10_000))
     assert shared_folder(10_000) == tmp_path
     assert shared_folder(10_001) != tmp_path
-    ours = Ring(SlotPlan(3, (ROW,), 0), 2, forked=False)
-    assert ours.path.parent == tmp_path
-    theirs = pickle.loads(pickle.dumps(ours))
-    lease = ours.take()
-    ours.plan.views(theirs.memory(lease.number), 0)[1] = 7
+    ring = Ring(SlotPlan(3, (ROW,), 0), 2, forked=False)
+    assert ring.path.parent == tmp_path
+    received = pickle.loads(pickle.dumps(ring))
+    lease = ring.take()
+    ring.plan.views(received.memory(lease.number), 0)[1] = 7
     assert lease.tensors()[0][:, 0, 0].tolist() == [0, 7, 0]
-    ours.close()
+    ring.close()
     assert not list(tmp_path.iterdir())
 
 
@@ -327,7 +327,7 @@ print(large_views(8))
 
 
 def large_views(workers: int) -> tuple[int, int]:
-    """24 photos of 15 MB of views each, more than 64 MB in the hands of few workers."""
+    """24 photos of 15 MB of views each: a few workers hold more than 64 MB."""
     photos = PhotoSet.of_bytes("noise", {str(i): b"P6 2 2 255\n" + bytes([i] * 12) for i in range(24)})
     stream = iterate_views(photos, range(24), PlainViews(), [enlarged], workers=workers, gathers=[2] * 12)
     return sum(not views.failure for views in stream), sum(1 for _ in os.scandir("/dev/shm"))
@@ -338,7 +338,7 @@ def enlarged(image: Image.Image) -> np.ndarray:
 
 
 def test_iterate_views__64_mb_of_shared_memory_and_eight_workers():
-    """Docker's default. Of the loader that stood here before, the main process waited for ever."""
+    """Docker's default, with which an earlier loader waited for ever."""
     done = run_python("-c", SMALL_SHM, env={**os.environ, "PYTHONPATH": os.getcwd(), VARIABLE: "pillow"})
     if done.stderr.endswith((" namespaces here\n", "no mounts here\n")):
         pytest.skip(done.stderr)
@@ -346,31 +346,31 @@ def test_iterate_views__64_mb_of_shared_memory_and_eight_workers():
 
 
 def threads_here(position: int) -> PhotoViews:
-    """Threads that libraries have in a worker, after each has had work for several."""
+    """Numbers of threads of the libraries in a worker, after each has had work for several."""
     square = np.ones((300, 300))
     assert (square @ square == 300).all()
     assert (torch.ones(300, 300) @ torch.ones(300, 300) == 300).all()
     most = max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
-    told = torch.tensor([[most] * 3, [torch.get_num_threads()] * 3], dtype=torch.uint8)
-    return PhotoViews(position, (told,), "", "", 0.0)
+    counts = torch.tensor([[most] * 3, [torch.get_num_threads()] * 3], dtype=torch.uint8)
+    return PhotoViews(position, (counts,), "", "", 0.0)
 
 
-def test_made_by_workers__each_has_one_thread_whatever_this_process_has():
+def test_made_by_workers__each_worker_has_one_thread_however_many_this_process_has():
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
         with threadpool_limits(3):
             (torch.ones(400, 400) @ torch.ones(400, 400)).sum()
             (np.ones((400, 400)) @ np.ones((400, 400))).sum()
-            found = [photo.arrays[0].tolist() for photo in made(threads_here)]
-            assert found == [[[1] * 3] * 2] * 9
+            counts = [photo.arrays[0].tolist() for photo in made(threads_here)]
+            assert counts == [[[1] * 3] * 2] * 9
             assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
 
 
 class Ends:
-    """Garbage that may only end where it began: a runtime, say, whose end waits for its threads."""
+    """Garbage that may be deleted only in its process, for example a runtime whose deletion waits for its threads."""
 
     def __init__(self) -> None:
         self.process, self.itself = os.getpid(), self
@@ -385,7 +385,7 @@ def collecting(position: int) -> PhotoViews:
     return numbered(position)
 
 
-def test_made_by_workers__do_not_end_what_the_parent_left():
+def test_made_by_workers__do_not_collect_garbage_of_the_parent():
     gc.disable()
     try:
         Ends()

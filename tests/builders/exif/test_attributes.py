@@ -19,12 +19,10 @@ from builders.exif.attributes import (
     STUDY_ATTRIBUTES,
     column_spelling,
     label,
-    labels_of,
     printed,
     task_spelling,
 )
 from builders.exif.devices import OTHER, UNKNOWN
-from builders.photos import UNLABELLED
 
 
 @pytest.mark.parametrize(
@@ -152,13 +150,6 @@ def test_year__of_the_release_is_a_year_like_any_other():
 
 def test_printed__a_quarter_of_a_second_is_still_a_fraction():
     assert [printed(Fraction(n, 1000), "exposure") for n in (249, 250, 251)] == ["1/4", "1/4", "0.3"]
-
-
-def test_labels_of__a_column():
-    column = labels_of([Acquisition(iso=100), Acquisition(), Acquisition(iso=99999), Acquisition(iso=50)], "iso")
-    assert column.names == ATTRIBUTES["iso"].classes["clean"]
-    assert column.values.tolist() == [3, UNLABELLED, UNLABELLED, 0]
-    assert column.values.dtype == np.int32
 
 
 def test_label__unknown_names_are_refused():

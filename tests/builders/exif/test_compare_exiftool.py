@@ -9,7 +9,7 @@ from fractions import Fraction
 import piexif
 import pytest
 
-from scripts import compare_exiftool
+from scripts.checks import exiftool
 from tests.support.exif_files import CAMERA, picture
 
 
@@ -34,7 +34,7 @@ from tests.support.exif_files import CAMERA, picture
     ],
 )
 def test_compare_exiftool__verdicts(field, theirs, ours, verdict):
-    assert compare_exiftool.judge(field, theirs, ours)[0] == verdict
+    assert exiftool.judge(field, theirs, ours)[0] == verdict
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")
@@ -42,6 +42,6 @@ def test_compare_exiftool__photos_of_the_tests(tmp_path, capsys):
     (tmp_path / "camera.jpg").write_bytes(picture(exif=piexif.dump(CAMERA)))
     (tmp_path / "camera.tiff").write_bytes(picture("TIFF", piexif.dump(CAMERA)))
     (tmp_path / "plain.png").write_bytes(picture("PNG"))
-    assert compare_exiftool.compare(sorted(tmp_path.iterdir()), workers=1) == 0
+    assert exiftool.compare(sorted(tmp_path.iterdir()), workers=1) == 0
     total = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("all"))
     assert total.split()[1:] == ["16", "0", "0", "11"]

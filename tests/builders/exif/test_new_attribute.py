@@ -37,13 +37,13 @@ READ = """
 import json, sys
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES, acquisition_from_raw, acquisition_from_tags, label
 from builders.flickrexif import photo_features
-from builders.flickrexif.api.exif_answers import entries_from_answer
+from builders.flickrexif.api.exif_answers import entries_from_response
 from builders.flickrexif.build.rows import METADATA_FEATURES
 from builders.data_specs import open_photos
 
 photos = open_photos(f"exif-folder:{sys.argv[1]}?min-photos=5")
 labels = photos.attributes["white_balance"]
-entries = entries_from_answer({"photo": {"exif": [
+entries = entries_from_response({"photo": {"exif": [
     {"tagspace": "ExifIFD", "tag": "WhiteBalance", "raw": {"_content": "Manual white balance"}}]}})
 tags = ({("ExifIFD", "WhiteBalance"): "Auto"}, {("EXIF", "41987"): "1"}, {("ExifIFD", "Make"): "Canon"}, entries)
 print(json.dumps({

@@ -1,4 +1,4 @@
-"""What tests of builds share: a state as search and fetch leave it, and what is built of it."""
+"""Shared fixtures: a state after search and fetch, and data sets that are built from it."""
 
 import shutil
 import time
@@ -6,12 +6,18 @@ import time
 import pytest
 
 from builders.flickrexif.build.build import BuildPlan, build
-from builders.flickrexif.build.inspect_files import look_into_files
+from builders.flickrexif.build.inspect_files import inspect_files
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.store import State
 from tests.support.flickr import PLAN, add, serving
 from tests.support.flickr_builds import WORLD
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache folder for each test, for the call budgets of keys."""
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +28,7 @@ def flickr():
 
 @pytest.fixture(scope="session")
 def fetched(flickr, tmp_path_factory):
-    """A state with files, licences and authors, as search and fetch leave it, whose files have been looked into."""
+    """A state with inspected files, licences and authors, as after search and fetch."""
     folder = tmp_path_factory.mktemp("fetched") / "state"
     with State(folder, create=True) as state:
         add(state, flickr, range(WORLD.count))
@@ -32,7 +38,7 @@ def fetched(flickr, tmp_path_factory):
                 [(int(WORLD.licence[at]), f"Owner {at}", int(WORLD.ids[at])) for at in range(WORLD.count)],
             )
         fetch(state, FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")}))
-        look_into_files(state)
+        inspect_files(state)
     return folder
 
 
@@ -47,7 +53,7 @@ def without_pixels(fetched, tmp_path_factory):
 
 
 def built(fetched, folder, **options):
-    """By a copy of the state: a state marks what it has built where something is taken down."""
+    """Build from a copy of the state, because a build changes the state."""
     shutil.copytree(fetched, folder / "state")
     output = folder / f"out-{time.time_ns()}"  # load_dataset caches by this name
     with State(folder / "state") as state:

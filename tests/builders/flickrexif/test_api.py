@@ -1,4 +1,4 @@
-"""Calls of the API: what is tried again, what is final, and that the key stays where it belongs."""
+"""Calls of the API: retries, final errors, and that the key is written nowhere."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from builders.errors import UsageError
-from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.call_budget import CallBudget, budget_file
 from builders.flickrexif.api.client import (
     Credentials,
     FlickrClient,
@@ -24,7 +24,7 @@ from tests.support.flickr_world import World
 
 
 class Script(requests.adapters.BaseAdapter):
-    """Answers that were written before, in order; the last one again and again."""
+    """Prepared responses, in order; the last one is repeated."""
 
     def __init__(self, *answers, clock=None):
         super().__init__()
@@ -64,8 +64,8 @@ def state(tmp_path, clock):
 
 
 def scripted(state, clock, *answers, **options):
-    budget = CallBudget(state, clock, options.pop("calls_per_hour", 3600))
-    client = FlickrClient(Credentials("k", "s"), state, clock, budget, user_agent="test", seed=0, **options)
+    budget = CallBudget(state.path_of("budget.json"), clock, options.pop("calls_per_hour", 3600))
+    client = FlickrClient(Credentials("k", "s"), state.record_call, clock, budget, user_agent="test", seed=0, **options)
     script = Script(*answers, clock=clock)
     client.session.mount("https://", script)
     return client, script
@@ -93,7 +93,7 @@ def ask(client):
         (failing(201), "code 201"),
     ],
 )
-def test_call__passing_faults_are_tried_again_with_growing_waits(state, clock, fault, name):
+def test_call__transient_faults_are_retried_with_growing_waits(state, clock, fault, name):
     client, script = scripted(state, clock, fault, fault, fault, OK)
     assert ask(client)["photo"] == {"exif": []}
     waits = [b - a for a, b in zip(script.times, script.times[1:], strict=False)]
@@ -103,13 +103,13 @@ def test_call__passing_faults_are_tried_again_with_growing_waits(state, clock, f
     assert [r[0] for r in state.rows("SELECT outcome FROM calls ORDER BY attempt")] == [name] * 3 + ["ok"]
 
 
-def test_call__retry_after_is_heeded(state, clock):
+def test_call__retry_after_delays_the_next_attempt(state, clock):
     client, script = scripted(state, clock, (429, b"", {"Retry-After": "90"}), OK)
     ask(client)
     assert script.times[1] - script.times[0] == pytest.approx(90, abs=0.1)
 
 
-def test_retry_after__dates_limits_and_nonsense():
+def test_retry_after__dates_limits_and_invalid_values():
     assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 503, now=1445412450) == 30
     assert retry_after({"Retry-After": "999999"}, 429) == 3600
     assert retry_after({"Retry-After": "soon"}, 429) is None
@@ -119,7 +119,7 @@ def test_retry_after__dates_limits_and_nonsense():
     assert [retry_after({"Retry-After": "5"}, status) for status in statuses] == [None, None, 5, None, None, 5, 5]
 
 
-def test_call__after_the_last_attempt_nobody_waits(state, clock):
+def test_call__does_not_wait_after_the_last_attempt(state, clock):
     client, script = scripted(state, clock, failing(0), attempts=2, first_wait_s=50)
     with pytest.raises(FlickrUnavailable):
         ask(client)
@@ -128,8 +128,8 @@ def test_call__after_the_last_attempt_nobody_waits(state, clock):
 
 
 @pytest.mark.parametrize(("more", "outcome"), [(0, "ok"), (1, "answer too large")])
-def test_call__answers_have_a_largest_size(state, clock, monkeypatch, more, outcome):
-    monkeypatch.setattr("builders.flickrexif.api.client._MAX_ANSWER_BYTES", len(OK[1]) + 100)
+def test_call__responses_have_a_largest_size(state, clock, monkeypatch, more, outcome):
+    monkeypatch.setattr("builders.flickrexif.api.client._MAX_RESPONSE_BYTES", len(OK[1]) + 100)
     client, _ = scripted(state, clock, (200, OK[1] + b" " * (100 + more), {}), attempts=1)
     if more:
         with pytest.raises(FlickrUnavailable, match=outcome):
@@ -140,7 +140,7 @@ def test_call__answers_have_a_largest_size(state, clock, monkeypatch, more, outc
 
 
 @pytest.mark.parametrize(("before", "outcome"), [(0, "html with 200"), (255, "html with 200"), (256, "not JSON")])
-def test_call__html_is_told_by_how_an_answer_begins(state, clock, before, outcome):
+def test_call__html_is_recognised_by_the_beginning_of_a_response(state, clock, before, outcome):
     client, _ = scripted(state, clock, (200, b"x" * before + b"<html>", {}), attempts=1)
     with pytest.raises(FlickrUnavailable, match=outcome):
         ask(client)
@@ -156,14 +156,14 @@ def test_call__waits_stop_growing_after_five_minutes(state, clock):
 
 
 @pytest.mark.parametrize("code", [1, 2, 116])
-def test_call__permanent_codes_are_asked_once(state, clock, code):
+def test_call__permanent_codes_are_not_retried(state, clock, code):
     client, script = scripted(state, clock, failing(code))
     with pytest.raises(FlickrRefusal) as refusal:
         ask(client)
     assert (refusal.value.code, len(script.times)) == (code, 1)
 
 
-def test_call__what_flickr_says_is_one_printable_line_of_bounded_length(state, clock):
+def test_call__messages_of_flickr_become_one_printable_line_of_bounded_length(state, clock):
     message = json.dumps("a\x1b[2J\u202e\n b" + "x" * 10_000).encode()
     client, _ = scripted(state, clock, (200, b'{"stat": "fail", "code": 1, "message": %s}' % message, {}))
     with pytest.raises(FlickrRefusal) as refusal:
@@ -195,15 +195,16 @@ def test_call__a_key_that_is_not_accepted_ends_the_run(state, clock):
 def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, caplog, secret):
     caplog.set_level(logging.DEBUG)
     with serving(World(count=100)) as flickr:
+        budget = CallBudget(budget_file(KEY, state.folder), clock)
         client = FlickrClient(
-            Credentials(KEY, secret), state, clock, CallBudget(state, clock), user_agent="me", url=flickr.api_url
+            Credentials(KEY, secret), state.record_call, clock, budget, user_agent="me", url=flickr.api_url
         )
         client.call("photos.licenses.getInfo", "x", expect="licenses")
         assert flickr.calls["flickr.photos.licenses.getInfo"] == 1
         assert flickr.agents == {"me"}
         wrong = FlickrClient(
             Credentials(KEY if secret else "x", "wrong" if secret else ""),
-            state, clock, CallBudget(state, clock), user_agent="me", url=flickr.api_url,
+            state.record_call, clock, budget, user_agent="me", url=flickr.api_url,
         )  # fmt: skip
         with pytest.raises(UsageError, match="does not accept the key"):
             wrong.call("photos.licenses.getInfo", "x", expect="licenses")
@@ -211,7 +212,9 @@ def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, cap
     assert SECRET not in caplog.text
     assert KEY not in repr(Credentials(KEY, SECRET))
     state.close()
-    assert not any(KEY.encode() in path.read_bytes() for path in state.folder.iterdir())
+    files = [path for path in state.folder.rglob("*") if path.is_file()]
+    assert budget_file(KEY, state.folder) in files
+    assert not any(KEY.encode() in path.read_bytes() or KEY in path.name for path in files)
 
 
 @pytest.mark.parametrize("url", ["http://api.flickr.com/", "ftp://127.0.0.1/", "http://127.0.0.1.evil.org/", "x"])

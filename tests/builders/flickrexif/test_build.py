@@ -1,4 +1,4 @@
-"""From a state to what load_dataset reads: bytes untouched, labels and rights of every row, card, and validator."""
+"""From a state to a data set that load_dataset reads: bytes, labels and rights of every row, card, and validator."""
 
 import hashlib
 import json
@@ -73,7 +73,7 @@ def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_
             assert (row["iso_speed"], row["label_iso"]) == (None, "unknown")
 
 
-def test_folder_tables__say_what_the_rows_say(without_pixels):
+def test_folder_tables__have_the_values_of_the_rows(without_pixels):
     tables = {table.name: table for table in folder_tables(without_pixels)}
     photos = {row["photo_id"]: row for split in SPLIT_NAMES for row in rows_of(without_pixels, "metadata", split)}
     for config in ("make", "iso"):
@@ -92,8 +92,8 @@ def test_folder_tables__say_what_the_rows_say(without_pixels):
         assert config not in table.metadata
         assert len(table.metadata) == len(ATTRIBUTES)  # and device_type, without itself
         for name, words in table.metadata.items():
-            told = [row[f"label_{name}"] for row in also]
-            assert words.tolist() == ["" if word in (None, "unknown", "other") else word for word in told]
+            labels_of_rows = [row[f"label_{name}"] for row in also]
+            assert words.tolist() == ["" if word in (None, "unknown", "other") else word for word in labels_of_rows]
 
 
 def test_folder_tables__of_columns_that_are_not_flickrexifs_are_one_sentence(without_pixels, tmp_path):
@@ -124,7 +124,7 @@ def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixe
                 assert report.find(f"{other} -> {one}", "test photos in the other's train").value == 0
 
 
-def test_build__card_says_what_must_be_said(without_pixels, with_pixels):
+def test_build__card_has_all_sections(without_pixels, with_pixels):
     front = yaml.safe_load((with_pixels / "README.md").read_text().split("---")[1])
     assert (front["source_datasets"], front["language"]) == (["original"], ["en"])
     text = (without_pixels / "README.md").read_text()
@@ -173,7 +173,7 @@ def test_build__nothing_there_is_one_sentence(tmp_path):
         build(state, BuildPlan(tmp_path / "out"))
 
 
-def test_build__released_splits_come_as_released_leaks_and_all(tmp_path):
+def test_build__released_splits_are_unchanged_with_their_leaks(tmp_path):
     rows = [WORLD.released_row(at, "https://live.staticflickr.com") for at in range(60)]
     ids = [row["Flickr ID"] for row in rows]
     split = {
@@ -196,21 +196,21 @@ def test_build__released_splits_come_as_released_leaks_and_all(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("origins", "search", "said"),
+    ("origins", "search", "expected"),
     [([], True, ["original"]), (["a/b@main", "mine.csv"], True, ["original", "a/b"]), (["a/b@abc"], False, ["a/b"])],
 )
-def test_build__card_names_the_data_sets_that_rows_came_from(tmp_path, flickr, origins, search, said):
+def test_build__card_names_the_data_sets_that_rows_came_from(tmp_path, flickr, origins, search, expected):
     with State(tmp_path / "state", create=True) as state:
         add(state, flickr, range(3))
         with state.transaction() as db:
             db.execute("UPDATE photos SET source = ?", ("search" if search else "import",))
         state.set("imported_from", origins)
-        assert list(sources_of(state)) == said
+        assert list(sources_of(state)) == expected
 
 
 @pytest.mark.parametrize("count", [1500, 3000])
 def test_collect__memory_is_that_of_the_columns(tmp_path, count):
-    """Photos are read some at a time: no more of Python's memory for twice as many of 8 kB of Exif."""
+    """Photos are read in blocks: twice as many photos with 8 kB of Exif need no more memory of Python."""
     entries = dumps({("IFD0", "Make"): "Canon", ("IFD0", "Model"): "Canon EOS 5D", ("ExifIFD", "Note"): "x" * 8_000})
     with State(tmp_path / "state", create=True) as state:
         with state.transaction() as db:
@@ -221,11 +221,11 @@ def test_collect__memory_is_that_of_the_columns(tmp_path, count):
                     (id, f"owner {id % 50}", urls),
                 )
                 db.execute("INSERT INTO exif VALUES (?, ?)", (id, entries))
-        collect(state, pixels=False)  # tables of names, once for a process
+        collect(state, pixels=False)  # fills the tables of names of the process
         tracemalloc.start()
-        found = collect(state, pixels=False)
+        collection = collect(state, pixels=False)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert (len(found), found.of("camera_make")[0], found.of("owner")[51]) == (count, "Canon", "owner 2")
+    assert (len(collection), collection.of("camera_make")[0], collection.of("owner")[51]) == (count, "Canon", "owner 2")
     assert peak < 6e6  # Exif alone is 12 and 24 MB
-    assert found.table.nbytes < 400 * count
+    assert collection.table.nbytes < 400 * count

@@ -53,7 +53,7 @@ def steps(state, output):
 
 
 def contents(state):
-    """Everything in a state but times and counts of tries."""
+    """Content of a state without times and numbers of attempts."""
     with closing(sqlite3.connect(state / "state.sqlite")) as db:
         photos = db.execute(
             "SELECT id, owner, owner_name, title, month, uploaded, taken, licence, urls, rank, selected, exif_status,"
@@ -70,7 +70,7 @@ def contents(state):
 
 
 def kill_when(process, reached):
-    """SIGKILL once ``reached()``; whether it came to that."""
+    """Kill a process when ``reached()``; returns whether it was killed."""
     while process.poll() is None:
         if reached():
             process.send_signal(signal.SIGKILL)
@@ -109,7 +109,7 @@ def test_end_to_end__a_run_killed_five_times_ends_with_the_same_data_set(tmp_pat
     for mine, theirs in zip(calm, killed, strict=True):
         assert mine == theirs
     assert {row[0] for row in calm[0]} == expected_ids(world, *HALF_MONTH, 2)
-    # a call in hand when a run dies may be made again, and no other
+    # only a call that is running when a run is killed may be repeated
     assert set(flickr.exif_calls) == set(calm_calls)
     assert sum(flickr.exif_calls.values()) - sum(calm_calls.values()) <= 3 * CONNECTIONS
     one, other = tmp_path / "calm-out", tmp_path / "killed-out"
@@ -178,7 +178,7 @@ def test_status__is_silent_about_hours_until_the_months_are_counted(tmp_path):
         (["build", "--state", "nowhere", "--output", "o"], "no state there"),
     ],
 )
-def test_cli__bad_input_is_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
+def test_cli__invalid_input_is_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
     from builders.cli import guarded
 
     monkeypatch.chdir(tmp_path)
@@ -212,7 +212,7 @@ def test_cli__two_searches_at_once_are_refused(tmp_path):
     assert "another 'search' is running" in err
 
 
-def test_check__finds_leaks_and_says_so_by_its_status(tmp_path, capsys):
+def test_check__exit_status_1_for_leaks(tmp_path, capsys):
     leaky = tmp_path / "model.csv"
     leaky.write_text("id,split,label\n1,train,a\n2,train,b\n1,test,a\n3,test,b\n4,val,a\n5,val,b\n")
     assert main(["check", str(leaky)]) == 1

@@ -1,4 +1,4 @@
-"""Downloading one file: what is refused, what is tried again, how long it may take."""
+"""Downloads of one file: refusals, transient failures, and time limits."""
 
 import asyncio
 import hashlib
@@ -63,17 +63,18 @@ def test_download__every_way_to_fail_has_its_class(tmp_path, answers, error_clas
 
 def test_download__follows_redirects_of_its_own_kind(tmp_path):
     with answering((301, {"Location": "/moved.jpg"}, b""), (200, IMAGE, JPEG)) as url:
-        got = get(url, tmp_path / "file")
-    assert (got.bytes, got.suffix, got.sha256) == (len(JPEG), ".jpg", hashlib.sha256(JPEG).hexdigest())
+        downloaded = get(url, tmp_path / "file")
+    file = (downloaded.bytes, downloaded.suffix, downloaded.sha256)
+    assert file == (len(JPEG), ".jpg", hashlib.sha256(JPEG).hexdigest())
     assert (tmp_path / "file").read_bytes() == JPEG
 
 
-def follow(tmp_path, hops, asked):
-    """Download the first address of ``hops``, {address: where it sends one, "" for the photo}; ``asked`` notes each."""
+def follow(tmp_path, hops, requests):
+    """Download the first of ``hops`` {address: target of its redirect, "" for the photo}, recorded in requests."""
 
     def answer(request):
-        asked.append(str(request.url))
-        target = hops[asked[-1]]
+        requests.append(str(request.url))
+        target = hops[requests[-1]]
         if target:
             return httpx.Response(302, headers={"Location": target})
         return httpx.Response(200, headers=IMAGE, content=body())
@@ -117,15 +118,15 @@ def slow(tmp_path, pace, *, headers_s=0.0, part_s=0.0, parts=50, part=b"x"):
         ({"part_s": 0.02, "part": bytes(10**6)}, Pace(deadline_s=0.05), "too slow", "not complete after"),
     ],
 )
-def test_download__a_tarpit_is_left(tmp_path, how, pace, error_class, reason):
+def test_download__stops_at_a_server_that_is_too_slow(tmp_path, how, pace, error_class, reason):
     with pytest.raises(DownloadFailure, match=reason) as failure:
         slow(tmp_path, pace, **how)
     assert (failure.value.error_class, failure.value.permanent) == (error_class, False)
 
 
-def test_download__a_slow_server_above_the_least_rate_is_waited_for(tmp_path):
-    got = slow(tmp_path, Pace(grace_s=0.0, least_bytes_per_s=1.0), part_s=0.002, parts=20)
-    assert got.bytes == 26
+def test_download__accepts_a_slow_server_above_the_least_rate(tmp_path):
+    downloaded = slow(tmp_path, Pace(grace_s=0.0, least_bytes_per_s=1.0), part_s=0.002, parts=20)
+    assert downloaded.bytes == 26
 
 
 SAFE, ALSO_SAFE, PLAIN = "https://a.example/1.jpg", "https://b.example/2.jpg", "http://c.example/3.jpg"
@@ -133,22 +134,22 @@ SAFE, ALSO_SAFE, PLAIN = "https://a.example/1.jpg", "https://b.example/2.jpg", "
 
 @pytest.mark.parametrize("way", [(SAFE, ALSO_SAFE), (PLAIN, SAFE), (PLAIN, "http://d.example/4.jpg", SAFE, ALSO_SAFE)])
 def test_download__redirects_between_hosts_and_to_https(tmp_path, way):
-    asked = []
-    got = follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), asked)
-    assert (got.url, asked) == (way[-1], list(way))
+    requests = []
+    downloaded = follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), requests)
+    assert (downloaded.url, requests) == (way[-1], list(way))
 
 
 @pytest.mark.parametrize("way", [(SAFE, PLAIN), (SAFE, ALSO_SAFE, PLAIN), (PLAIN, SAFE, "http://a.example/1.jpg")])
 def test_download__never_leaves_https_for_http(tmp_path, way):
-    asked = []
+    requests = []
     with pytest.raises(DownloadFailure, match="from https to something else") as failure:
-        follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), asked)
+        follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), requests)
     assert (failure.value.error_class, failure.value.permanent) == ("redirects", True)
-    assert asked == list(way[:-1])
+    assert requests == list(way[:-1])
 
 
 @pytest.mark.parametrize("url", ["ftp://x/1.jpg", "http:///1.jpg", "https://a@b/1.jpg", "http://x:99999/", "x"])
-def test_download__addresses_that_make_no_sense(tmp_path, url):
+def test_download__invalid_addresses(tmp_path, url):
     with pytest.raises(DownloadFailure) as failure:
         get(url, tmp_path / "file")
     assert failure.value.error_class == "bad url"
@@ -157,7 +158,9 @@ def test_download__addresses_that_make_no_sense(tmp_path, url):
 def picture_bytes(format):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG")
-    exif = piexif.dump({"thumbnail": buffer.getvalue(), "1st": {}})  # its end is not that of the file
+    exif = piexif.dump(
+        {"thumbnail": buffer.getvalue(), "1st": {}}
+    )  # the end of the thumbnail is not the end of the file
     buffer = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     options = {"exif": exif} if format == "JPEG" else {}
@@ -166,7 +169,7 @@ def picture_bytes(format):
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "HEIF"])
-def test_download__a_body_that_is_cut_is_noticed_where_no_length_was_said(tmp_path, format):
+def test_download__recognises_a_truncated_body_without_content_length(tmp_path, format):
     if format == "HEIF":
         pytest.importorskip("pillow_heif").register_heif_opener()
     whole, kind = picture_bytes(format), {"Content-Type": f"image/{format.lower()}"}
@@ -176,6 +179,6 @@ def test_download__a_body_that_is_cut_is_noticed_where_no_length_was_said(tmp_pa
         with answering((200, kind, whole[:cut])) as url, pytest.raises(DownloadFailure) as failure:
             get(url, tmp_path / "file")
         assert (failure.value.error_class, failure.value.permanent) == ("short", False)
-    if format == "JPEG":  # what cameras add after the end does not matter
+    if format == "JPEG":  # bytes after the end do not matter
         with answering((200, kind, whole + b"maker's data")) as url:
             assert get(url, tmp_path / "file").bytes == len(whole) + 12

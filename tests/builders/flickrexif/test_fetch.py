@@ -1,4 +1,4 @@
-"""Fetching: byte identity, what is refused, and what is tried again."""
+"""Fetching: byte identity, refusals, and retries."""
 
 import asyncio
 import errno
@@ -37,10 +37,10 @@ def test_fetch__bytes_are_the_servers_and_failures_have_classes(state):
         add(state, flickr, range(WORLD.count))
         counts = fetch(state, PLAN)
         assert flickr.agents == {PLAN.user_agent}
-    found = rows(state)
-    assert len(found) == WORLD.count
+    files = rows(state)
+    assert len(files) == WORLD.count
     for at in range(WORLD.count):
-        row = found[int(WORLD.ids[at])]
+        row = files[int(WORLD.ids[at])]
         if WORLD.no_original(at):
             assert (row["status"], row["error_class"]) == ("gone", "no such size")
         elif WORLD.deleted(at) or WORLD.silent_placeholder(at):
@@ -50,13 +50,13 @@ def test_fetch__bytes_are_the_servers_and_failures_have_classes(state):
             assert (row["status"], row["size"], row["content_type"]) == ("ok", "o", "image/jpeg")
             assert row["sha256"] == hashlib.sha256(true).hexdigest()
             assert state.path_of(row["path"]).read_bytes() == true
-    ok = sum(row["status"] == "ok" for row in found.values())
+    ok = sum(row["status"] == "ok" for row in files.values())
     assert (counts.fetched, sum(counts.failures.values())) == (ok, WORLD.count - ok)
     on_disk = [p for p in (state.folder / "files").rglob("*") if p.is_file()]
     assert len(on_disk) == ok
 
 
-def test_fetch__second_run_asks_for_nothing(state):
+def test_fetch__second_run_makes_no_requests(state):
     with serving(WORLD) as flickr:
         add(state, flickr, range(60))
         fetch(state, PLAN)
@@ -65,15 +65,15 @@ def test_fetch__second_run_asks_for_nothing(state):
         assert dict(flickr.attempts) == before
 
 
-def test_fetch__sizes_in_order_of_preference_and_the_choice_is_kept(state):
+def test_fetch__sizes_in_order_of_preference_and_the_choice_is_stored(state):
     with serving(WORLD) as flickr:
         add(state, flickr, range(WORLD.count))
         fetch(state, FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")}))
-    found = rows(state)
+    files = rows(state)
     positions = [at for at in range(WORLD.count) if WORLD.no_original(at)]
     assert positions
     for at in positions:
-        row = found[int(WORLD.ids[at])]
+        row = files[int(WORLD.ids[at])]
         assert (row["size"], row["sha256"]) == ("l", hashlib.sha256(WORLD.file(at, "l")).hexdigest())
     with pytest.raises(UsageError, match="size"):
         FetchPlan(sizes=("xxl",))
@@ -97,7 +97,7 @@ def test_fetch__transient_failures_wait_for_retry_failed_permanent_ones_are_fina
         assert sum(flickr.attempts.values()) == before
 
 
-def test_fetch__loopback_is_refused_unless_a_test_says_so(state):
+def test_fetch__loopback_is_refused_by_default(state):
     with serving(WORLD) as flickr:
         add(state, flickr, range(5))
         fetch(state, FetchPlan(**{**PLAN.__dict__, "allow_loopback": False, "sizes": ("l",)}))
@@ -124,7 +124,7 @@ def test_forget__deletes_rows_and_bytes_even_of_files_without_a_row(state):
         fetch(state, PLAN)
         victim = next(row for row in rows(state).values() if row["status"] == "ok")
         stray = state.path_of(victim["path"]).with_name(f"{victim['photo_id']}_l.jpg")
-        stray.write_bytes(b"x")  # as a run leaves it that dies between rename and record
+        stray.write_bytes(b"x")  # a run that is killed between rename and record leaves this
         done = forget(state, photos=[str(victim["photo_id"])])
         assert (done.photos, done.files) == (1, 2)
         assert not state.path_of(victim["path"]).exists()
@@ -140,7 +140,7 @@ def test_forget__deletes_rows_and_bytes_even_of_files_without_a_row(state):
         forget(state, photos=["x1"])
 
 
-def test_fetch__a_failure_belongs_to_the_size_that_was_asked_for(state):
+def test_fetch__a_failure_belongs_to_the_requested_size(state):
     positions = [at for at in range(WORLD.count) if WORLD.no_original(at)]
     assert positions
     larger = FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l")})
@@ -156,8 +156,8 @@ def test_fetch__a_failure_belongs_to_the_size_that_was_asked_for(state):
         assert sum(flickr.attempts.values()) == len(positions)
 
 
-def test_fetch__a_size_that_is_spent_is_not_asked_for_again(state):
-    asked = []
+def test_fetch__a_size_that_failed_permanently_is_not_requested_again(state):
+    states = []
 
     def sizes():
         return FetchPlan(**{**PLAN.__dict__, "sizes": ("o", "l"), "retry_failed": True})
@@ -170,9 +170,9 @@ def test_fetch__a_size_that_is_spent_is_not_asked_for_again(state):
             )
         for _ in range(3):
             fetch(state, sizes())
-            asked.append(tuple(rows(state)[5][name] for name in ("status", "size", "error_class")))
-    # the third answer, a photo, is never asked for: both sizes have failed for good
-    assert asked == [("gone", "o", "gone"), ("gone", "l,o", "gone"), ("gone", "l,o", "gone")]
+            states.append(tuple(rows(state)[5][name] for name in ("status", "size", "error_class")))
+    # the third response, a photo, is never requested: both sizes have failed permanently
+    assert states == [("gone", "o", "gone"), ("gone", "l,o", "gone"), ("gone", "l,o", "gone")]
 
 
 def test_fetch__a_full_disk_is_one_sentence_and_exit_status_1(tmp_path, monkeypatch):

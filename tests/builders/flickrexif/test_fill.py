@@ -1,4 +1,4 @@
-"""The second pass: rare classes get photos by the names of their cameras, and Exif alone says what they are."""
+"""The second pass: more photos of rare classes by the names of their cameras; classes are read from Exif alone."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def sampled(tmp_path):
         yield state, flickr
 
 
-def test_fill__gives_the_rarest_classes_what_they_lack(sampled):
+def test_fill__adds_photos_to_the_rarest_classes(sampled):
     state, flickr = sampled
     before = photos_of_classes(state, "make")
     done = fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
@@ -46,7 +46,7 @@ def test_fill__gives_the_rarest_classes_what_they_lack(sampled):
     assert {row[2] for row in rows} <= {f"make: {one.name}" for one in done}
     assert all(START <= row[3] < END for row in rows)
     right = [label(acquisition_from_tags(loads(row[1])), "make") == row[2].removeprefix("make: ") for row in rows]
-    assert np.mean(right) > 0.7  # some owners name another camera; the label is what the Exif says
+    assert np.mean(right) > 0.7  # some owners name another camera; the label comes from Exif
     owners = state.rows("SELECT count(*) FROM photos WHERE selected = 1 GROUP BY owner, month")
     assert max(row[0] for row in owners) <= 5
     assert "found for rare classes" in status_text(state)
@@ -55,8 +55,8 @@ def test_fill__gives_the_rarest_classes_what_they_lack(sampled):
     assert state.value("SELECT count(*) FROM calls") == calls
 
 
-def test_fill__stopped_and_begun_again_ends_with_the_same_photos_and_asks_none_twice(tmp_path):
-    found = []
+def test_fill__resumed_run_ends_with_the_same_photos_and_requests_none_twice(tmp_path):
+    selected = []
     for halt in (None, 25):
         with serving(WORLD) as flickr, opened(tmp_path / f"state-{halt}") as state:
             run(state, flickr, plan_of(60, end=END))
@@ -67,11 +67,11 @@ def test_fill__stopped_and_begun_again_ends_with_the_same_photos_and_asks_none_t
             assert set(flickr.exif_calls.values()) == {1}
             counts = photos_of_classes(state, "make")
             assert min(counts[name] for name in ("Kodak", "samsung", "SONY", "Apple")) >= 12
-            found.append({row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")})
-    assert len(found[0] & found[1]) / len(found[0] | found[1]) > 0.9
+            selected.append({row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")})
+    assert len(selected[0] & selected[1]) / len(selected[0] | selected[1]) > 0.9
 
 
-def test_fill__brings_nobody_back_and_refuses_what_it_cannot_do(sampled):
+def test_fill__respects_tombstones_and_refuses_invalid_requests(sampled):
     state, flickr = sampled
     owners = {WORLD.nsid(at) for at in shots_of(WORLD, "samsung")[:200]}
     forget(state, owners=sorted(owners))
@@ -83,19 +83,19 @@ def test_fill__brings_nobody_back_and_refuses_what_it_cannot_do(sampled):
         fill(state, client_of(state, flickr), plan_of(end=END, with_exif=False), ["make"])
 
 
-def test_cli__fill_says_what_it_did_and_what_there_is(tmp_path, monkeypatch, capsys):
+def test_cli__fill_prints_its_results_and_the_photos_of_flickr(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FLICKR_API_KEY", KEY)
     monkeypatch.setenv("FLICKR_API_SECRET", SECRET)
     with serving(World(count=3000, burst=0)) as flickr:
-        given = ["search", "--state", str(tmp_path / "state"), "--from", "2012-03-01", "--to", "2012-08-31"]
-        given += ["--calls-per-hour", "100000000", "--api-url", flickr.api_url, "--first-wait", "0.01"]
-        assert main([*given, "--photos", "40"]) == 0
+        arguments = ["search", "--state", str(tmp_path / "state"), "--from", "2012-03-01", "--to", "2012-08-31"]
+        arguments += ["--calls-per-hour", "100000000", "--api-url", flickr.api_url, "--first-wait", "0.01"]
+        assert main([*arguments, "--photos", "40"]) == 0
         capsys.readouterr()
-        assert main([*given, "--fill", "make", "--per-class", "5", "--dry-run"]) == 0
+        assert main([*arguments, "--fill", "make", "--per-class", "5", "--dry-run"]) == 0
         dry = capsys.readouterr().out
-        assert main([*given, "--fill", "make", "--per-class", "5"]) == 0
+        assert main([*arguments, "--fill", "make", "--per-class", "5"]) == 0
         out = capsys.readouterr().out
-        assert main([*given, "--fill", "make", "--per-class", "5"]) == 0
+        assert main([*arguments, "--fill", "make", "--per-class", "5"]) == 0
         assert capsys.readouterr().out == "every class has 5 photos\n"
     assert "0 photos asked about; Flickr reports" in dry
     assert "of 5, " in out

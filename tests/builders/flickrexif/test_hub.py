@@ -23,7 +23,7 @@ ATTRIBUTES = ("make", "iso", "focal_length", "is_smartphone")
 
 
 class Heavy(World):
-    """Photos of 30 kB: after the end of the picture comes what cameras add."""
+    """Photos of 30 kB, with bytes after the end of the picture."""
 
     def file(self, at: int, size: str) -> bytes:
         return super().file(at, size) + np.random.default_rng(at).bytes(30_000)
@@ -117,7 +117,7 @@ def test_hub__load_dataset_of_each_config_fetches_its_own_files_and_no_others(pu
             config = mark[1]
         elif method == "GET" and (file := re.search(r"/resolve/[^/]+/(data/[^?]+\.parquet)", path)):
             fetched[config].append(file[1])
-    already = set()  # the client keeps what an earlier config fetched
+    already = set()  # the client caches the files of earlier configs
     for config in configs:
         assert set(fetched[config]) == files_of(built, config) - already
         assert len(fetched[config]) == len(set(fetched[config]))

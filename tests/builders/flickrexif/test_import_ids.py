@@ -1,4 +1,4 @@
-"""Starting from a released table: files of every kind, and a real load from the Hub double."""
+"""Import of a released table: files of every kind, and a real download from a test server for the Hub."""
 
 import csv
 import json
@@ -62,11 +62,11 @@ def test_import__every_kind_of_file_gives_the_same_photos(tmp_path, state, kind)
         assert taken.iso == (shot.iso if shot.iso != 65535 else None)
 
 
-def test_import__again_adds_nothing_and_tombstones_hold(state):
+def test_import__a_second_import_adds_nothing_and_respects_tombstones(state):
     forget(state, photos=[str(WORLD.ids[0])], owners=[WORLD.nsid(1)])
     mine = [row for row in ROWS if row["owner"] == WORLD.nsid(1)]
     first = import_rows(state, ROWS)
-    assert first.buried == len({row["Flickr ID"] for row in (ROWS[0], *mine)})
+    assert first.taken_down == len({row["Flickr ID"] for row in (ROWS[0], *mine)})
     again = import_rows(state, ROWS)
     assert (again.added, again.known) == (0, first.added)
 
@@ -83,7 +83,7 @@ def test_import__unusable_rows_are_counted(state, change):
     assert (done.added, done.unusable) == (1, 1)
 
 
-def test_open_table__says_what_is_wrong(tmp_path):
+def test_open_table__errors_are_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="--hub REPO or --table"):
         open_table(None, None)
     with pytest.raises(DataError, match="no such file"):

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from builders.flickrexif.build import inspect_files
-from builders.flickrexif.build.inspect_files import InspectedPixels, look_at_pixels
+from builders.flickrexif.build.inspect_files import InspectedPixels, inspect_pixels
 from builders.processes import SandboxError, WorkerLost
 from tests.support.exif_files import picture
 
@@ -22,8 +22,8 @@ def test_inspect_pixels__as_in_this_process_and_in_order(tmp_path):
     absent = tmp_path / "absent.jpg", good[1]
     files = [good, other, changed, absent, good]
     paths, hashes = [path for path, _ in files], [sha for _, sha in files]
-    inspected = inspect_files._inspect_pixels(paths, hashes, 2)
-    assert inspected == [look_at_pixels(*each) for each in files]
+    inspected = inspect_files._inspect_pixels_of(paths, hashes, 2)
+    assert inspected == [inspect_pixels(*each) for each in files]
     assert [each.damaged for each in inspected] == [False, False, True, True, False]
     assert inspected[0].width > 0
 

@@ -1,4 +1,4 @@
-"""Which photos of a state are no rows of a build, and that each is counted."""
+"""Photos of a state that a build leaves out; each is counted."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from builders.dataset import read_build
 from builders.errors import DataError
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.build.build import BuildPlan, build
 from builders.flickrexif.build.collect import collect
 from builders.flickrexif.cli.steps import main
@@ -35,10 +35,13 @@ def test_build__a_broken_file_is_left_out_and_damaged_ones_are_fetched_again(fli
         with state.transaction() as db:
             db.execute("UPDATE files SET sha256 = ? WHERE path = ?", (hashlib.sha256(broken).hexdigest(), paths[2]))
         built = build(state, BuildPlan(tmp_path / "out"))
-        assert built.left_out == {"without Exif": 2, "file that cannot be decoded": 1}  # nobody asked Flickr for theirs
-        said = capsys.readouterr().err
-        assert f"{paths[0]}: the file is not the one that was fetched; 'flickrexif fetch' gets it again" in said
-        assert f"{paths[1]}: the file cannot be read (No such file or directory); 'flickrexif" in said
+        assert built.left_out == {
+            "without Exif": 2,
+            "file that cannot be decoded": 1,
+        }  # their Exif was not requested from Flickr
+        output = capsys.readouterr().err
+        assert f"{paths[0]}: the file is not the one that was fetched; 'flickrexif fetch' gets it again" in output
+        assert f"{paths[1]}: the file cannot be read (No such file or directory); 'flickrexif" in output
         assert fetch(state, PLAN).fetched == 2
         assert build(state, BuildPlan(tmp_path / "again")).left_out == {"file that cannot be decoded": 1}
     assert len(rows_of(tmp_path / "out", "metadata", "train")) == len(paths) - 3
@@ -70,7 +73,7 @@ def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_
     assert read_build(tmp_path / "out").kind == "flickrexif"
 
 
-def test_build__exif_that_its_owner_hides_is_not_taken_from_the_file_either(fetched, tmp_path):
+def test_build__hidden_exif_is_not_read_from_the_file_either(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
         before = {int(id) for id in collect(state, pixels=False).ids}
@@ -94,21 +97,21 @@ def test_build__an_original_without_the_exif_that_flickr_lists_is_a_placeholder(
         rows = state.rows("SELECT photo_id, path FROM files WHERE status = 'ok' AND size = 'o' ORDER BY photo_id")
         stripped, unknown = [row for row in rows if row[0] in before][:2]
         for id, path in (stripped, unknown):
-            data = WORLD.file(WORLD.index(id), "l")  # a picture of its own, without Exif
+            data = WORLD.file(WORLD.index(id), "l")  # another picture, without Exif
             state.path_of(path).write_bytes(data)
             with state.transaction() as db:
                 db.execute("UPDATE files SET sha256 = ? WHERE photo_id = ?", (hashlib.sha256(data).hexdigest(), id))
         answer = {"photo": WORLD.exif_answer(WORLD.index(stripped[0]))}
         with state.transaction() as db:
             db.execute("DELETE FROM exif")
-            db.execute("INSERT INTO exif VALUES (?, ?)", (stripped[0], dumps(entries_from_answer(answer))))
+            db.execute("INSERT INTO exif VALUES (?, ?)", (stripped[0], dumps(entries_from_response(answer))))
         built = build(state, BuildPlan(tmp_path / "out"))
     assert built.left_out["original without the Exif that Flickr lists"] == 1
     there = {int(r["photo_id"]) for r in rows_of(tmp_path / "out", "metadata", "train")}
-    assert not there & {stripped[0], unknown[0]}  # of the other Flickr lists nothing: "without Exif", as before
+    assert not there & {stripped[0], unknown[0]}  # Flickr lists no Exif of the other: "without Exif", as before
 
 
-def test_build__a_photo_that_nobody_can_load_is_no_row(fetched, tmp_path):
+def test_build__a_photo_without_an_address_is_no_row(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
         before = len(collect(state, pixels=False))
@@ -130,16 +133,16 @@ def test_build__names_the_class_that_limits_each_attribute(fetched, tmp_path, ca
     assert read_build(tmp_path / "pixels").configs == ("metadata",)
     assert main([*map(str, arguments), str(tmp_path / "four"), "--least", "4"]) == 0
     text = capsys.readouterr().out
-    said = re.search(
+    output = re.search(
         r"^is_smartphone: 2 classes of (\d+) \+ (\d+) \+ (\d+) photos; fewest photos: ([^;\n]*)", text, re.M
     )
     rows = [rows_of(tmp_path / "four", "is_smartphone", split) for split in SPLIT_NAMES]
-    assert [len(part) for part in rows] == [2 * int(n) for n in said.groups()[:3]]
-    assert "smartphone (train" in said[4]
+    assert [len(part) for part in rows] == [2 * int(n) for n in output.groups()[:3]]
+    assert "smartphone (train" in output[4]
     other = re.search(r"^make: no data set, \d classes have 4 .*--least (\d+): (\d) classes of (\d+) \+", text, re.M)
     assert "make" not in read_build(tmp_path / "four").configs
     card = (tmp_path / "four" / "README.md").read_text()
-    assert f"| is_smartphone | 2 | {', '.join(said.groups()[:3])} | {said[4]} |" in card
+    assert f"| is_smartphone | 2 | {', '.join(output.groups()[:3])} | {output[4]} |" in card
     assert main([*map(str, arguments), str(tmp_path / "least"), "--least", other[1]]) == 0
     counts = Counter(row["make"] for row in rows_of(tmp_path / "least", "make", "train"))
     assert (len(counts), set(counts.values())) == (int(other[2]), {int(other[3])})

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from builders.errors import DataError, UsageError
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.build.build import BuildPlan, build
 from builders.flickrexif.build.local_copy import load_local_copy
 from builders.flickrexif.cli.steps import main
@@ -26,7 +26,7 @@ def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr
         forget(state, photos=[victim["photo_id"]])
         flickr.files.clear()
         done = load_local_copy(str(folder), state, tmp_path / "copy", PLAN, configs=["make"])
-    assert done.buried == 1
+    assert done.taken_down == 1
     assert not [path for path in flickr.files if victim["photo_id"] in path]
     for split in ("train", "validation", "test"):
         published = {row["photo_id"]: row for row in rows_of(folder, "make", split)}
@@ -63,7 +63,7 @@ def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp
         with state.transaction() as db:  # as search leaves it where nothing was fetched: Exif of Flickr, no hash
             db.execute("DELETE FROM files")
             for at in range(WORLD.count):
-                entries = dumps(entries_from_answer({"photo": WORLD.exif_answer(at)}))
+                entries = dumps(entries_from_response({"photo": WORLD.exif_answer(at)}))
                 db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (int(WORLD.ids[at]), entries))
         build(state, BuildPlan(tmp_path / "out"))
     published = [row for split in SPLIT_NAMES for row in rows_of(tmp_path / "out", "is_smartphone", split)]

@@ -2,15 +2,15 @@
 
 import pytest
 
-from builders.flickrexif.api.exif_answers import entries_from_answer
+from builders.flickrexif.api.exif_answers import entries_from_response
 from builders.flickrexif.api.search_results import photo_id, rank, search_result
-from builders.flickrexif.search.plan import FLOOR_S, MAX_PAGES, PER_PAGE, SPLIT_ABOVE, Slice
+from builders.flickrexif.search.plan import MAX_PAGES, MIN_SLICE_S, PER_PAGE, SPLIT_ABOVE, Slice
 from builders.flickrexif.search.read_slice import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
 
 START = 1_330_000_000
-SHORT = Slice("2012-02", START, START + FLOOR_S, (4, 5))
+SHORT = Slice("2012-02", START, START + MIN_SLICE_S, (4, 5))
 """Cannot be halved; it can be cut by licence."""
-SHORTEST = Slice("2012-02", START, START + FLOOR_S, (4,))
+SHORTEST = Slice("2012-02", START, START + MIN_SLICE_S, (4,))
 """Cannot be cut at all."""
 
 
@@ -37,7 +37,7 @@ def full(page: int) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    ("pages", "asked", "photos", "complete"),
+    ("pages", "calls_made", "photos", "complete"),
     [
         # a short page is the last one where the total says so, with exactly as many results as pages asked for hold
         (((PER_PAGE - 1, full(1)[:-1]),), 1, PER_PAGE - 1, True),
@@ -55,14 +55,14 @@ def full(page: int) -> list[dict]:
         (((1, [entry(1)]),), 1, 1, True),
     ],
 )
-def test_read_slice__where_it_ends(pages, asked, photos, complete):
+def test_read_slice__last_page(pages, calls_made, photos, complete):
     client = Pages(*pages)
     reading = read_slice(client, SHORTEST, "x")
-    assert (len(client.calls), len(reading.photos), reading.complete) == (asked, photos, complete)
-    assert reading.total == max(total for total, _ in pages[:asked])
+    assert (len(client.calls), len(reading.photos), reading.complete) == (calls_made, photos, complete)
+    assert reading.total == max(total for total, _ in pages[:calls_made])
 
 
-def test_read_slice__more_than_flickr_gives_out_is_cut_or_incomplete():
+def test_read_slice__more_results_than_flickr_returns_are_split_or_incomplete():
     pages = [(2000, full(page)) for page in range(1, MAX_PAGES + 1)]
     reading = read_slice(Pages(*pages), SHORTEST, "x")
     assert (len(reading.photos), reading.complete, reading.doubtful) == (MAX_PAGES * PER_PAGE, False, False)
@@ -83,31 +83,31 @@ def test_read_slice__is_cut_at_once_above_the_margin(total, parts):
 
 
 def test_read_slice__only_the_first_page_cuts_at_once():
-    """A total that grows while a slice is read does not throw away what was read."""
+    """A total that grows while a slice is read does not discard the pages so far."""
     client = Pages((SPLIT_ABOVE, full(1)), (SPLIT_ABOVE + 1, full(2)), (SPLIT_ABOVE + 1, []))
     assert (len(read_slice(client, SHORT, "x").photos), len(client.calls)) == (2 * PER_PAGE, 3)
 
 
 @pytest.mark.parametrize(
-    ("fields", "kept"),
+    ("fields", "count"),
     [
         ({"dateupload": str(START - 1)}, False),
         ({"dateupload": str(START)}, True),
-        ({"dateupload": str(START + FLOOR_S - 1)}, True),
-        ({"dateupload": str(START + FLOOR_S)}, False),
+        ({"dateupload": str(START + MIN_SLICE_S - 1)}, True),
+        ({"dateupload": str(START + MIN_SLICE_S)}, False),
         ({"license": "5"}, True),
         ({"license": "1"}, False),
     ],
 )
-def test_read_slice__keeps_what_lies_in_it(fields, kept):
-    assert len(read_slice(Pages((1, [entry(1, **fields)])), SHORT, "x").photos) == kept
+def test_read_slice__filters_photos_outside_the_slice(fields, count):
+    assert len(read_slice(Pages((1, [entry(1, **fields)])), SHORT, "x").photos) == count
 
 
 def test_read_slice__the_end_of_a_search_is_the_last_second_before_that_of_the_slice():
     client = Pages((7, []))
     assert count_slice(client, SHORT, "x", text="Nikon") == 7
     (call,) = client.calls
-    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + FLOOR_S - 1)
+    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + MIN_SLICE_S - 1)
     assert (call["license"], call["page"], call["per_page"], call["text"]) == ("4,5", 1, 1, "Nikon")
 
 
@@ -138,8 +138,8 @@ def test_doubtful__both_sides_of_every_bound(piece, total, photos, stopped, doub
     assert doubtful(piece, total, photos, stopped=stopped) is doubted
 
 
-def test_read_slice__doubts_by_how_it_ended():
-    """Half of the results in one short page will do; half of them and then an empty page will not."""
+def test_read_slice__doubt_depends_on_the_last_page():
+    """Half of the results in one short page are accepted; half of them and then an empty page are doubted."""
     few = full(1)[: MANY // 2]
     assert not read_slice(Pages((MANY, few)), SHORTEST, "x").doubtful
     assert read_slice(Pages((MANY, few[:-1])), SHORTEST, "x").doubtful
@@ -154,11 +154,11 @@ class Halves:
         self.late = late
 
     def call(self, method, subject, *, min_upload_date, max_upload_date, page, **_):
-        if max_upload_date - min_upload_date >= FLOOR_S:
+        if max_upload_date - min_upload_date >= MIN_SLICE_S:
             return {"photos": {"total": SPLIT_ABOVE + 1, "photo": []}}
         if min_upload_date == START:
             return {"photos": {"total": 1, "photo": [entry(1)]}}
-        entries = [dict(e, dateupload=str(START + FLOOR_S)) for e in full(page)] if self.late == "many" else []
+        entries = [dict(e, dateupload=str(START + MIN_SLICE_S)) for e in full(page)] if self.late == "many" else []
         return {"photos": {"total": 2000, "photo": entries}}
 
 
@@ -167,7 +167,7 @@ class Halves:
     [("many", MAX_PAGES * PER_PAGE, False, False), ("none", 1, True, True)],
 )
 def test_read_whole__is_complete_if_all_parts_are_and_doubtful_if_one_is(late, photos, complete, doubted):
-    reading = read_whole(Halves(late), Slice("2012-02", START, START + 2 * FLOOR_S, (4,)), "x")
+    reading = read_whole(Halves(late), Slice("2012-02", START, START + 2 * MIN_SLICE_S, (4,)), "x")
     assert (len(reading.photos), reading.complete, reading.doubtful) == (photos, complete, doubted)
     assert reading.total == SPLIT_ABOVE + 1
 
@@ -182,7 +182,7 @@ def test_photo_id__bounds(value, known):
 
 
 def test_rank__is_a_seeded_hash_of_63_bits():
-    """The state keeps it as a signed number of 64 bits; another hash would choose other photos."""
+    """The state stores it as a signed number of 64 bits; another hash would choose other photos."""
     ranks = [rank(id, 0) for id in range(1000)]
     assert 2**62 < max(ranks) < 2**63
     assert len(set(ranks)) == 1000
@@ -190,8 +190,8 @@ def test_rank__is_a_seeded_hash_of_63_bits():
     assert rank(7, 0) == 3926066672685938253
 
 
-def test_search_result__what_is_taken_of_an_entry():
-    found = search_result(
+def test_search_result__fields_of_an_entry():
+    parsed = search_result(
         entry(
             3,
             media="photo",
@@ -206,23 +206,23 @@ def test_search_result__what_is_taken_of_an_entry():
             height_o=0,
         )
     )
-    assert (len(found.title), len(found.taken), len(found.original_format)) == (500, 40, 10)
-    assert {size: sides for size, (_, *sides) in found.urls.items()} == {"o": [0, 0]}
+    assert (len(parsed.title), len(parsed.taken), len(parsed.original_format)) == (500, 40, 10)
+    assert {size: sides for size, (_, *sides) in parsed.urls.items()} == {"o": [0, 0]}
     assert search_result(entry(3, media="video")) is None
     assert search_result(entry(3, datetaken="2012", datetakenunknown="1")).taken == ""
     assert search_result(entry(3, datetaken="2012", datetakenunknown=0)).taken == "2012"
 
 
-def test_entries__the_order_of_trust_and_what_is_kept():
+def test_entries__order_of_trust_and_stored_tags():
     spaces = ["XMP-exif", "xmp", "Other", "InteropIFD", "SubIFD", "ExifIFD", "IFD0", "IFD0"]
     listed = [{"tagspace": s, "tag": "DateTimeOriginal", "raw": f"{i}"} for i, s in enumerate(spaces)]
     listed += [{"tagspace": "GPS", "tag": "Make", "raw": "1"}, {"tagspace": "IFD0", "tag": "Artist", "raw": "A"}]
     listed += [{"tagspace": "IFD0", "tag": "CreateDate", "raw": "x" * 1001}]
-    found = entries_from_answer({"photo": {"exif": listed}})
-    assert list(found) == [
+    parsed = entries_from_response({"photo": {"exif": listed}})
+    assert list(parsed) == [
         ("IFD0", "DateTimeOriginal"),
         ("IFD0", "CreateDate"),
         *((space, "DateTimeOriginal") for space in ("ExifIFD", "SubIFD", "InteropIFD", "Other", "XMP-exif", "xmp")),
     ]
-    assert found["IFD0", "DateTimeOriginal"] == "6"  # the first of equal keys
-    assert found["IFD0", "CreateDate"] == "x" * 1000
+    assert parsed["IFD0", "DateTimeOriginal"] == "6"  # the first of equal keys
+    assert parsed["IFD0", "CreateDate"] == "x" * 1000

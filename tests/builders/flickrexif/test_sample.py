@@ -1,4 +1,4 @@
-"""A sample against the double behind a simulated clock: even over months whenever it is stopped, and as forecast."""
+"""Samples from a test server with a simulated clock: even over months whenever stopped, and as long as forecast."""
 
 import re
 from collections import Counter
@@ -8,15 +8,15 @@ import pytest
 from scipy.stats import chisquare
 
 from builders.errors import UsageError
-from builders.flickrexif.api.call_budget import CallBudget
+from builders.flickrexif.api.call_budget import CallBudget, budget_file
 from builders.flickrexif.api.client import Credentials, FlickrClient
 from builders.flickrexif.api.licences import PERMISSIVE
 from builders.flickrexif.cli.steps import main
 from builders.flickrexif.search.forecast import forecast
 from builders.flickrexif.search.plan import SearchPlan
-from builders.flickrexif.search.sample import PER_TURN, Stratum, turns_of, windows_of
 from builders.flickrexif.search.search import pilot, search
 from builders.flickrexif.search.status import status_text
+from builders.flickrexif.search.strata import PER_TURN, Stratum, turns_of, windows_of
 from builders.flickrexif.store.store import State
 from tests.builders.flickrexif.test_search import expected_ids
 from tests.support.clocks import SimulatedClock
@@ -30,14 +30,15 @@ PHOTOS = 480
 
 
 class Halt(Exception):
-    """The end of a run, wherever it is."""
+    """Ends a run at any point."""
 
 
 def client_of(state, flickr, halt_after=None):
-    budget = CallBudget(state, state.clock, PER_HOUR)
+    budget = CallBudget(state.path_of("budget.json"), state.clock, PER_HOUR)
     client = FlickrClient(
-        Credentials(KEY), state, state.clock, budget, user_agent="test", url=flickr.api_url, first_wait_s=0.001
-    )
+        Credentials(KEY), state.record_call, state.clock, budget,
+        user_agent="test", url=flickr.api_url, first_wait_s=0.001,
+    )  # fmt: skip
     if halt_after is not None:
         call, made = client.call, Counter()
 
@@ -52,8 +53,8 @@ def client_of(state, flickr, halt_after=None):
 
 
 def plan_of(photos=PHOTOS, **options):
-    given = {"start": START, "end": END, "per_user_month": 5, "licences": PERMISSIVE, **options}
-    return SearchPlan(photos=photos, **given)
+    options_of_search = {"start": START, "end": END, "per_user_month": 5, "licences": PERMISSIVE, **options}
+    return SearchPlan(photos=photos, **options_of_search)
 
 
 def opened(path):
@@ -64,14 +65,14 @@ def run(state, flickr, plan, halt_after=None, connections=1):
     search(state, client_of(state, flickr, halt_after), plan, connections=connections)
 
 
-def told(state):
-    """Photos that tell their Exif, and those of each month."""
+def photos_with_exif(state):
+    """Ids of photos with Exif, and their number in each month."""
     rows = state.rows("SELECT id, month FROM photos WHERE selected = 1 AND exif_status = 'ok'")
     return {row[0] for row in rows}, Counter(row[1] for row in rows)
 
 
 def evenness(months, number=24):
-    """p-value of chi-square against as many photos in each month."""
+    """p-value of a chi-square test against equally many photos in each month."""
     assert len(months) <= number
     return chisquare([*months.values(), *[0] * (number - len(months))]).pvalue
 
@@ -80,15 +81,15 @@ def evenness(months, number=24):
 def whole(tmp_path_factory):
     """A dry run, then the search to its end: (state, forecast, calls of the dry run, seconds of the search)."""
     with serving(WORLD) as flickr, opened(tmp_path_factory.mktemp("sample") / "state") as state:
-        said = pilot(state, client_of(state, flickr), plan_of(), connections=1)
+        predicted = pilot(state, client_of(state, flickr), plan_of(), connections=1)
         before, clock = state.value("SELECT count(*) FROM calls"), state.clock.now()
         run(state, flickr, plan_of())
-        yield state, said, before, state.clock.now() - clock
+        yield state, predicted, before, state.clock.now() - clock
 
 
-def test_sample__has_the_photos_asked_for_evenly_over_months(whole):
+def test_sample__has_the_requested_photos_evenly_over_months(whole):
     state, *_ = whole
-    photos, months = told(state)
+    photos, months = photos_with_exif(state)
     assert len(photos) == PHOTOS
     assert evenness(months) > 0.5
     assert max(months.values()) - min(months.values()) <= 1
@@ -96,15 +97,15 @@ def test_sample__has_the_photos_asked_for_evenly_over_months(whole):
     assert max(row[0] for row in per_owner) <= 5
 
 
-def test_forecast__of_the_dry_run_is_within_a_tenth_of_what_it_took(whole):
-    state, said, before, seconds = whole
+def test_forecast__of_the_dry_run_is_within_a_tenth_of_the_search(whole):
+    state, predicted, before, seconds = whole
     assert state.value("SELECT count(*) FROM photos WHERE exif_status IS NOT NULL") >= 100
     took = state.value("SELECT count(*) FROM calls") - before
-    assert said.calls == pytest.approx(took, rel=0.1)
-    assert said.seconds(PER_HOUR) == pytest.approx(seconds, rel=0.1)
-    assert said.files == pytest.approx(state.value("SELECT count(*) FROM photos WHERE selected = 1"), rel=0.1)
+    assert predicted.calls == pytest.approx(took, rel=0.1)
+    assert predicted.seconds(PER_HOUR) == pytest.approx(seconds, rel=0.1)
+    assert predicted.files == pytest.approx(state.value("SELECT count(*) FROM photos WHERE selected = 1"), rel=0.1)
     assert forecast(state, PHOTOS).calls == 0
-    text = said.to_text(PER_HOUR)
+    text = predicted.to_text(PER_HOUR)
     assert re.search(rf"^photos +{PHOTOS}  \d+ are here; Flickr reports \d,\d+ in 24 months$", text, re.M)
     assert "at 3,600 calls an hour" in text
     assert "0.40 bytes a pixel (assumed until files are fetched)" in text
@@ -118,23 +119,23 @@ def test_sample__stopped_early_is_as_even_and_goes_on_to_the_same_photos(whole, 
         with opened(tmp_path / "state") as stopped:
             with pytest.raises(Halt):
                 run(stopped, flickr, plan_of(), halt_after=round(share * all_calls), connections=3)
-            assert evenness(told(stopped)[1]) > 0.5
-            assert 0.25 * share < len(told(stopped)[0]) / PHOTOS < 1.2 * share
+            assert evenness(photos_with_exif(stopped)[1]) > 0.5
+            assert 0.25 * share < len(photos_with_exif(stopped)[0]) / PHOTOS < 1.2 * share
         with opened(tmp_path / "state") as resumed:
             run(resumed, flickr, plan_of(), connections=3)
-            assert told(resumed)[0] == told(state)[0]
+            assert photos_with_exif(resumed)[0] == photos_with_exif(state)[0]
         assert set(flickr.exif_calls.values()) == {1}
 
 
-def test_sample__grows_and_ends_as_the_whole_of_what_the_cap_allows(tmp_path):
+def test_sample__can_grow_until_it_contains_all_photos_that_the_cap_allows(tmp_path):
     world = World(count=600, burst=0, owners=100)
     with serving(world) as flickr, opened(tmp_path / "state") as state:
         run(state, flickr, plan_of(100))
-        first = told(state)[0]
+        first = photos_with_exif(state)[0]
         run(state, flickr, plan_of(130))
-        assert len(told(state)[0]) == 130
-        assert first < told(state)[0]
-        run(state, flickr, plan_of(10_000))  # more than there are: every photo, up to the cap
+        assert len(photos_with_exif(state)[0]) == 130
+        assert first < photos_with_exif(state)[0]
+        run(state, flickr, plan_of(10_000))  # more than Flickr has: every photo, up to the cap
         everything = set(expected_ids(world, START, END, 10**6))
         selected = {row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")}
         assert selected <= everything
@@ -156,7 +157,7 @@ def test_sample__of_a_state_whose_search_was_begun_without_is_refused(tmp_path):
             run(state, flickr, plan_of(10))
 
 
-def test_sample__part_of_a_month_gets_its_part(tmp_path):
+def test_sample__part_of_a_month_gets_photos_in_proportion(tmp_path):
     with serving(World(count=20_000, burst=0)) as flickr, opened(tmp_path / "state") as state:
         run(state, flickr, plan_of(100, end=START + (31 + 29 + 7) * 86400, with_exif=False))
         rows = state.rows("SELECT month, count(*) FROM photos WHERE selected = 1 GROUP BY month")
@@ -165,23 +166,23 @@ def test_sample__part_of_a_month_gets_its_part(tmp_path):
         assert counts["2012-03"] == pytest.approx(100 / 9, abs=2)
 
 
-def test_sample__empty_answers_are_asked_again_later_and_taken_on_trust(tmp_path):
+def test_sample__empty_responses_are_repeated_later_and_then_accepted(tmp_path):
     world = World(count=3000, burst=0, skew=0.0)
     in_march = (world.uploaded >= START + 60 * 86400) & (world.uploaded < START + 91 * 86400)
     world.__dict__["licence"] = np.where(in_march, 0, world.licence)
     with serving(world) as flickr, opened(tmp_path / "state") as state:
-        true, asked = flickr.search, []
+        true, searches = flickr.search, []
 
         def overloaded(query):
-            asked.append((query["min_upload_date"], state.clock.now()))
+            searches.append((query["min_upload_date"], state.clock.now()))
             answer = true(query)
-            first = sum(start == asked[-1][0] for start, _ in asked) == 1
-            return {**answer, "total": "0", "photo": []} if first and len(asked) % 4 == 0 else answer
+            first = sum(start == searches[-1][0] for start, _ in searches) == 1
+            return {**answer, "total": "0", "photo": []} if first and len(searches) % 4 == 0 else answer
 
         flickr.search = overloaded
         run(state, flickr, plan_of(120, with_exif=False, end=START + 120 * 86400))
         times = {}
-        for start, at in asked:
+        for start, at in searches:
             times.setdefault(start, []).append(at)
         again = [at for at in times.values() if len(at) > 1]
         assert len(again) >= 3
@@ -193,7 +194,7 @@ def test_sample__empty_answers_are_asked_again_later_and_taken_on_trust(tmp_path
 
 
 @pytest.mark.parametrize("expected", [40.0, 250.0])
-def test_turns__every_photo_is_as_likely_as_any_other_whatever_its_window_holds(expected):
+def test_turns__every_photo_is_equally_likely_for_every_size_of_window(expected):
     for count in (1, 7, 60, 900):
         firsts = [sum(turn == 0 for turn in turns_of(count, expected, w, seed=3)) for w in range(1500)]
         assert np.mean(firsts) == pytest.approx(PER_TURN * count / expected, abs=0.06)
@@ -203,7 +204,7 @@ def test_turns__every_photo_is_as_likely_as_any_other_whatever_its_window_holds(
         assert turns[-1] <= expected / PER_TURN
 
 
-def test_stratum__opens_every_window_once_in_an_order_of_its_own_and_covers_the_month():
+def test_stratum__opens_every_window_once_in_seeded_order_and_covers_the_month():
     windows, each = windows_of(12_000, 100)
     assert (windows, each) == (48, PER_TURN)
     spans = [Stratum("2012-01", START, START + 31 * 86400, 12_000, windows, each, n).next_window(0) for n in range(48)]
@@ -221,13 +222,14 @@ def test_cli__dry_run_then_search_then_status(tmp_path, monkeypatch, capsys):
     state = ["--state", str(tmp_path / "state")]
     with serving(World(count=3000, burst=0), Faults(busy=0.02, html=0.02)) as flickr:
         months = ["--from", "2012-03-01", "--to", "2012-08-31", "--calls-per-hour", "100000000"]
-        given = [*state, *months, "--api-url", flickr.api_url, "--first-wait", "0.01", "--photos", "120"]
-        assert main(["search", *given, "--dry-run"]) == 0
+        options_of_search = [*state, *months, "--api-url", flickr.api_url, "--first-wait", "0.01", "--photos", "120"]
+        assert main(["search", *options_of_search, "--dry-run"]) == 0
         out = capsys.readouterr().out
         assert re.search(r"^calls +\d+  0 count months, \d+ search, \d+ ask for Exif, \d+ try again$", out, re.M)
         made = int(re.search(r"^(\d+) calls made so far", out, re.M)[1])
         assert made >= 106
-        assert main(["search", *given]) == 0
+        assert main(["search", *options_of_search]) == 0
+        assert budget_file(KEY).is_file()
         assert set(flickr.exif_calls.values()) == {1}
     capsys.readouterr()
     assert main(["status", *state, "--calls-per-hour", "3600"]) == 0

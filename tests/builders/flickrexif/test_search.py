@@ -1,4 +1,4 @@
-"""Search against the double: recall, the cap, no call twice, and slices that are too large for Flickr."""
+"""Searches of a test server: recall, the cap, no repeated call, and slices that are too large for Flickr."""
 
 import collections
 
@@ -26,7 +26,7 @@ SOME_FAULTS = Faults(busy=0.03, broken=0.03, html=0.03, code=0.03)
 
 
 def expected_ids(world, start, end, cap, seed=0, licences=PERMISSIVE):
-    """What the cap allows, the slow way: no slices, no pages."""
+    """Photos that the cap allows, computed without slices and pages."""
     by_owner = collections.defaultdict(list)
     for at in world.results(start, end - 1, licences):
         by_owner[world.nsid(at), month_of(int(world.uploaded[at]))].append(int(world.ids[at]))
@@ -35,10 +35,11 @@ def expected_ids(world, start, end, cap, seed=0, licences=PERMISSIVE):
 
 def run(state, flickr, start=MONTH[0], end=MONTH[1], cap=2, **options):
     clock = SystemClock()
-    budget = CallBudget(state, clock, 10**8)
+    budget = CallBudget(state.path_of("budget.json"), clock, 10**8)
     client = FlickrClient(
-        Credentials(KEY, SECRET), state, clock, budget, user_agent="test", url=flickr.api_url, first_wait_s=0.001
-    )
+        Credentials(KEY, SECRET), state.record_call, clock, budget,
+        user_agent="test", url=flickr.api_url, first_wait_s=0.001,
+    )  # fmt: skip
     plan = {"per_user_month": cap, "licences": PERMISSIVE, "empty_again_s": 0.01, **options}
     search(state, client, SearchPlan(start=start, end=end, **plan), connections=2)
 
@@ -61,13 +62,13 @@ def test_search__finds_every_photo_that_the_cap_allows_in_a_large_world(state):
         assert selected(state) == expected_ids(world, START, END, 3)
         assert flickr.deepest <= MAX_RESULTS
         assert flickr.exif_calls == {}
-    found = state.value("SELECT sum(found) FROM slices WHERE status = 'done'")
-    assert found == len(world.results(START, END - 1, PERMISSIVE))
+    total_found = state.value("SELECT sum(found) FROM slices WHERE status = 'done'")
+    assert total_found == len(world.results(START, END - 1, PERMISSIVE))
     assert state.value("SELECT count(*) FROM slices WHERE instr(licences, ',') = 0") > 0  # the burst: cut by licence
     assert state.value("SELECT count(*) FROM slices WHERE status = 'truncated'") == 0
 
 
-def test_search__asks_each_photo_once_and_a_second_run_asks_nothing(state):
+def test_search__requests_each_photo_once_and_a_second_run_requests_nothing(state):
     world = World()
     with serving(world, SOME_FAULTS) as flickr:
         run(state, flickr)
@@ -95,7 +96,7 @@ def test_search__span_may_grow_and_months_stay_whole(state, tmp_path):
     assert selected(state) == expected_ids(world, *MONTH, 2)
 
 
-def test_search__cap_does_not_depend_on_how_photos_arrive(tmp_path):
+def test_search__cap_does_not_depend_on_the_order_of_results(tmp_path):
     world = World()
     with serving(world) as flickr, State(tmp_path / "a", create=True) as a, State(tmp_path / "b", create=True) as b:
         run(a, flickr, with_exif=False)
@@ -115,7 +116,7 @@ def test_search__one_licence_with_nearly_4000_in_five_minutes_is_read_to_its_end
     assert selected(state) == expected_ids(world, BURST_START - 60, BURST_START + 200, 2)
 
 
-def test_search__more_than_flickr_gives_out_is_recorded_not_hidden(state):
+def test_search__more_results_than_flickr_returns_are_recorded(state):
     world = World(count=5000, burst=5000, owners=5000)
     world.__dict__["licence"] = np.full(5000, 4)
     with serving(world) as flickr:
@@ -144,7 +145,7 @@ def test_search__another_plan_for_the_same_state_is_refused(state):
             run(state, flickr, cap=3)
 
 
-def test_search__service_down_stops_with_what_was_found(state):
+def test_search__stops_if_the_service_is_down_and_stores_photos_so_far(state):
     with serving(World(), Faults(broken=1.0, times=100)) as flickr, pytest.raises(FlickrUnavailable):
         run(state, flickr)
     with serving(World()) as flickr:
@@ -152,7 +153,7 @@ def test_search__service_down_stops_with_what_was_found(state):
     assert selected(state) == expected_ids(World(), *MONTH, 2)
 
 
-def test_search__photos_without_an_answer_are_asked_again_by_the_next_run(state):
+def test_search__photos_without_a_response_are_requested_again_by_the_next_run(state):
     world = World(count=3000, burst=0)
     with serving(world) as flickr:
         flickr.fault = lambda name: "broken" if "getExif" in name and "0'" in name else None
@@ -160,48 +161,48 @@ def test_search__photos_without_an_answer_are_asked_again_by_the_next_run(state)
         failed = state.value("SELECT count(*) FROM photos WHERE exif_status = 'failed'")
         assert failed > 0
         del flickr.fault
-        asked = flickr.calls["flickr.photos.getExif"]
+        requests = flickr.calls["flickr.photos.getExif"]
         run(state, flickr)
-        assert flickr.calls["flickr.photos.getExif"] == asked + failed
+        assert flickr.calls["flickr.photos.getExif"] == requests + failed
     assert state.value("SELECT count(*) FROM photos WHERE exif_status = 'failed'") == 0
 
 
 def overloaded(flickr, first_page):
-    """Let the double give an empty answer the first time that a slice's first page is asked, or each later one."""
-    true, asked = flickr.search, collections.Counter()
+    """Make the test server send an empty response to the first request of each first page, or of each later page."""
+    true, requests = flickr.search, collections.Counter()
 
     def search(query):
         key = query["min_upload_date"], query["max_upload_date"], query["page"]
-        asked[key] += 1
-        empty = (query["page"] == "1") == first_page and asked[key] == 1
+        requests[key] += 1
+        empty = (query["page"] == "1") == first_page and requests[key] == 1
         return {**true(query), "total": "0", "photo": []} if empty else true(query)
 
     flickr.search = search
-    return asked
+    return requests
 
 
 @pytest.mark.parametrize("first_page", [True, False])
-def test_search__slices_that_come_back_empty_or_cut_short_are_asked_again_later(state, first_page):
+def test_search__slices_with_empty_or_short_responses_are_read_again_later(state, first_page):
     world = World(count=21_000, burst=0)  # months of more than a page
     with serving(world) as flickr:
-        asked = overloaded(flickr, first_page)
+        requests = overloaded(flickr, first_page)
         run(state, flickr, *YEAR, cap=2, with_exif=False)
-        again = sum(count > 1 for count in asked.values())
+        again = sum(count > 1 for count in requests.values())
     assert again >= 12
     assert selected(state) == expected_ids(world, *YEAR, 2)
     assert "taken on trust" not in status_text(state)
 
 
-def test_search__a_slice_that_stays_empty_is_taken_on_trust_and_said(state):
+def test_search__a_slice_that_stays_empty_is_accepted_and_counted(state):
     world = World(count=2000, burst=0)
     may = MONTH[1] + 31 * 86400
     world.__dict__["licence"] = np.where((world.uploaded >= MONTH[1]) & (world.uploaded < may), 0, world.licence)
     clock = []
     with serving(world) as flickr:
-        asked = overloaded(flickr, first_page=None)
+        requests = overloaded(flickr, first_page=None)
         run(state, flickr, MONTH[0], may + 30 * 86400, empty_again_s=0.3)
         clock = [row[0] for row in state.rows("SELECT at FROM calls WHERE method = 'photos.search' ORDER BY at")]
-    assert sorted(asked.values()) == [1, 1, 2]
+    assert sorted(requests.values()) == [1, 1, 2]
     assert clock[-1] - clock[1] >= 0.3
     assert "1 empty slices taken on trust" in status_text(state)
     assert selected(state) == expected_ids(world, MONTH[0], may + 30 * 86400, 2)
@@ -211,7 +212,7 @@ def test_search__a_slice_that_stays_empty_is_taken_on_trust_and_said(state):
     assert state.value("SELECT count(*) FROM calls") == run_before
 
 
-def test_search__one_killed_while_it_doubts_goes_on(state):
+def test_search__resumes_after_a_kill_while_a_slice_is_doubted(state):
     world = World(count=2000, burst=0)
     with serving(world) as flickr:
         overloaded(flickr, first_page=True)

@@ -1,20 +1,21 @@
-"""The parts of a search that need no server: slices, licences, the budget on a simulated clock, Flickr's Exif."""
+"""Parts of a search without a server: slices, licences, the budget on a simulated clock, Exif of Flickr."""
 
 import bisect
+import contextlib
+import fcntl
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.errors import RemoteError, UsageError
+from builders.errors import DiskError, RemoteError, UsageError
 from builders.exif.acquisition import acquisition_from_tags
-from builders.flickrexif.api.call_budget import CallBudget
-from builders.flickrexif.api.exif_answers import dumps, entries_from_answer, loads
+from builders.flickrexif.api.call_budget import CallBudget, budget_file
+from builders.flickrexif.api.exif_answers import dumps, entries_from_response, loads
 from builders.flickrexif.api.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
 from builders.flickrexif.api.search_results import month_of, search_result, size_of_url
-from builders.flickrexif.search.plan import FLOOR_S, Slice, gaps, months, split
-from builders.flickrexif.store.store import State
+from builders.flickrexif.search.plan import MIN_SLICE_S, Slice, gaps, months, split
 from tests.support.clocks import SimulatedClock
 from tests.support.flickr_world import World, licences_answer
 
@@ -23,10 +24,10 @@ from tests.support.flickr_world import World, licences_answer
 def test_split__parts_cover_the_slice_once(start, length, count):
     whole = Slice("2012-01", start, start + length, tuple(range(count)), 0.0)
     parts = split(whole, 9000)
-    if length >= 2 * FLOOR_S:
+    if length >= 2 * MIN_SLICE_S:
         first, second = parts
         assert (first.start, first.end, second.end) == (whole.start, second.start, whole.end)
-        assert min(p.end - p.start for p in parts) >= FLOOR_S
+        assert min(p.end - p.start for p in parts) >= MIN_SLICE_S
         assert all(p.licences == whole.licences for p in parts)
     elif count > 1:
         assert sorted(p.licences[0] for p in parts) == list(range(count))
@@ -50,13 +51,12 @@ def test_months__cover_leap_years_and_clip():
 
 def test_budget__never_more_than_the_limit_in_any_hour_across_restarts(tmp_path):
     clock, made, rng = SimulatedClock(), [], random.Random(0)
-    for run in range(6):  # each run is a new process that opens the same state
-        with State(tmp_path, create=True, clock=clock) as state:
-            budget = CallBudget(state, clock, 3600)
-            for _ in range(1500 + 300 * run):
-                budget.take()
-                made.append(clock.now())
-                clock.sleep(rng.choice((0.0, 0.01, 0.3)))
+    for run in range(6):  # each run is a new process
+        budget = CallBudget(tmp_path / "budget.json", clock, 3600)
+        for _ in range(1500 + 300 * run):
+            budget.take()
+            made.append(clock.now())
+            clock.sleep(rng.choice((0.0, 0.01, 0.3)))
         clock.sleep(rng.choice((0.0, 5.0, 400.0)))
     most = max(bisect.bisect_left(made, t + 3600) - i for i, t in enumerate(made))
     assert most <= 3600
@@ -64,26 +64,92 @@ def test_budget__never_more_than_the_limit_in_any_hour_across_restarts(tmp_path)
     assert len(made) / hours > 3300  # and the budget is used
 
 
-def test_budget__clock_set_back_gives_nothing_away(tmp_path):
+def test_budget__collections_of_one_key_share_a_budget(tmp_path):
+    path = full_bucket(budget_file("the key", tmp_path))
+    made = [calls_at_once(CallBudget(budget_file("the key", tmp_path), FrozenClock())) for _ in range(3)]
+    assert made == [60, 0, 0]
+    assert budget_file("another key", tmp_path) != path
+    assert "key" not in path.name
+
+
+def test_budget__reads_and_writes_under_a_lock_that_other_processes_see(tmp_path):
+    path, locked = full_bucket(tmp_path / "budget.json"), []
+
+    class Probe(FrozenClock):
+        def now(self):
+            locked.append(True)
+            with open(path) as other, contextlib.suppress(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked[-1] = False
+            return super().now()
+
+    CallBudget(path, Probe()).take()
+    CallBudget(path, Probe()).pause(1)
+    assert locked
+    assert all(locked)
+
+
+class FrozenClock:
+    """A clock that stands still and fails instead of waiting."""
+
+    def now(self):
+        return 1_600_000_000.0
+
+    def sleep(self, seconds):
+        raise TimeoutError
+
+
+def full_bucket(path):
+    """A bucket that is full at the time of ``FrozenClock``."""
+    CallBudget(path, SimulatedClock()).pause(0)
+    return path
+
+
+def calls_at_once(budget):
+    """Calls that the budget allows without waiting."""
+    made = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            budget.take()
+            made += 1
+    return made
+
+
+def test_budget__a_new_or_damaged_file_is_an_empty_bucket(tmp_path):
+    clock, path = SimulatedClock(), tmp_path / "budget.json"
+    for content in (None, b"", b"{", b"[]", b'{"tokens": null}'):
+        if content is not None:
+            path.write_bytes(content)
+        before = clock.now()
+        for _ in range(10):
+            CallBudget(path, clock).take()
+        assert clock.now() - before >= 10, content
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_budget__a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "flickr").write_text("a file in its place")
+    with pytest.raises(DiskError, match=r"calls-.*cannot be written to"):
+        CallBudget(budget_file("k", tmp_path), SimulatedClock()).take()
+
+
+def test_budget__a_clock_that_is_set_back_adds_no_tokens_and_no_long_wait(tmp_path):
     clock = SimulatedClock()
-    with State(tmp_path, create=True, clock=clock) as state:
-        budget = CallBudget(state, clock, 120)
-        for _ in range(3):
-            budget.take()
-        clock.at -= 86400
-        before = clock.at
-        for _ in range(2):
-            budget.take()
-        assert clock.at - before > 30
+    budget = CallBudget(tmp_path / "budget.json", clock, 120)
+    for _ in range(3):
+        budget.take()
+    clock.at -= 86400
+    before = clock.at
+    for _ in range(2):
+        budget.take()
+    assert 30 < clock.at - before < 120
 
 
 def test_budget__pause_outlives_the_run(tmp_path):
     clock = SimulatedClock()
-    with State(tmp_path, create=True, clock=clock) as state:
-        CallBudget(state, clock).pause(120)
-    with State(tmp_path, clock=clock) as state:
-        before = clock.now()
-        CallBudget(state, clock).take()
+    CallBudget(tmp_path / "budget.json", clock).pause(120)
+    before = clock.now()
+    CallBudget(tmp_path / "budget.json", clock).take()
     assert clock.now() - before == pytest.approx(120)
 
 
@@ -100,7 +166,7 @@ def test_chosen_licences__permissive_by_default_and_flags_for_the_rest():
         chosen_licences(["cc-by-40"])
 
 
-def test_check_with_flickr__agrees_and_notices_another_meaning():
+def test_check_with_flickr__refuses_another_licence_of_the_same_id():
     answer = {"licenses": licences_answer()}
     check_with_flickr(answer, LICENCES)
     other = {"licenses": {"license": [dict(e, url="https://creativecommons.org/licenses/by-nc/4.0/deed.en")
@@ -117,7 +183,7 @@ def test_attribution_line__one_line_whatever_the_title():
 
 def test_entries__trusted_spaces_first_private_tags_never():
     world = World(count=50)
-    entries = entries_from_answer({"photo": world.exif_answer(3)})
+    entries = entries_from_response({"photo": world.exif_answer(3)})
     spaces = [space for space, _ in entries]
     assert spaces == sorted(spaces, key=["IFD0", "ExifIFD", "XMP-tiff"].index)
     assert not {tag for _, tag in entries} & {"Artist", "SerialNumber", "GPSLatitude", "Software"}
@@ -129,18 +195,18 @@ def test_entries__trusted_spaces_first_private_tags_never():
 
 
 @pytest.mark.parametrize("raw", [{}, "", None, [], {"_content": ""}, {"_content": None}, {"_content": {}}, True])
-def test_entries__empty_raw_means_that_there_is_none(raw):
-    assert entries_from_answer({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
+def test_entries__empty_raw_is_no_value(raw):
+    assert entries_from_response({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
 
 
 @pytest.mark.parametrize("answer", [{}, {"photo": None}, {"photo": {"exif": "x"}}, {"photo": {"exif": [None, 3, {}]}}])
-def test_entries__nonsense_is_empty(answer):
-    assert entries_from_answer(answer) == {}
+def test_entries__other_forms_are_empty(answer):
+    assert entries_from_response(answer) == {}
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(
     st.sampled_from(["id", "owner", "license", "dateupload", "media", "url_o", "title"]), x, max_size=6)))  # fmt: skip
-def test_search_result__never_raises_on_nonsense(entry):
+def test_search_result__never_raises(entry):
     assert search_result(entry) is None or search_result(entry).id > 0
 
 

@@ -1,4 +1,4 @@
-"""Opening a state: what cannot be opened is one sentence and stays open nowhere."""
+"""The state: errors at opening are one sentence and leave no open connection; take-down; migration; disk errors."""
 
 import sqlite3
 from contextlib import closing
@@ -11,7 +11,7 @@ from builders.flickrexif.api.licences import PERMISSIVE
 from builders.flickrexif.search.status import status_text
 from builders.flickrexif.store.schema import VERSION
 from builders.flickrexif.store.store import DATABASE, State
-from builders.flickrexif.store.tombstones import Tombstones, forget, tombstones
+from builders.flickrexif.store.tombstones import Tombstones, forget, read_tombstones
 from tests.builders.flickrexif.test_search import MONTH, run
 from tests.support.flickr import serving
 from tests.support.flickr_world import World
@@ -35,7 +35,7 @@ def assert_closed(connection):
         connection.execute("SELECT 1")
 
 
-def test_state__a_file_that_is_no_database(tmp_path, opened):
+def test_state__refuses_a_file_that_is_no_database(tmp_path, opened):
     (tmp_path / DATABASE).write_bytes(b"text, and longer than the header of a database would be" * 20)
     with pytest.raises(DataError, match="cannot be opened as a state"):
         State(tmp_path)
@@ -53,7 +53,7 @@ def test_state__of_a_newer_camtrace(tmp_path, opened):
         assert_closed(connection)
 
 
-def test_state__only_its_owner_reads_it(tmp_path):
+def test_state__is_readable_by_its_user_alone(tmp_path):
     with State(tmp_path / "state", create=True) as state:
         state.set("a", 1)
         modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()}
@@ -75,9 +75,9 @@ def test_forget__leaves_no_id_anywhere_in_the_files_of_a_state(tmp_path):
     positions = [int(at) for at in world.results(start, end, PERMISSIVE) if not world.deleted(int(at))]
     with serving(world) as flickr, State(tmp_path / "state", create=True) as state:
         run(state, flickr)
-        kept = {row[0] for row in state.rows("SELECT id FROM photos")}
-        gone = next(at for at in positions if int(world.ids[at]) in kept)
-        other = next(at for at in positions if int(world.ids[at]) in kept and world.nsid(at) != world.nsid(gone))
+        stored = {row[0] for row in state.rows("SELECT id FROM photos")}
+        gone = next(at for at in positions if int(world.ids[at]) in stored)
+        other = next(at for at in positions if int(world.ids[at]) in stored and world.nsid(at) != world.nsid(gone))
         with state.transaction() as db:
             texts = [row[0] for row in db.execute("SELECT DISTINCT subject FROM calls")]
         assert not any(text.isdigit() for text in texts)
@@ -92,7 +92,7 @@ def test_forget__leaves_no_id_anywhere_in_the_files_of_a_state(tmp_path):
             for id in (int(world.ids[gone]), int(world.ids[other])):  # as SQLite writes numbers of 33 to 48 bits
                 assert id.to_bytes(6, "big") not in data, path
         left = next(row[0] for row in state.rows("SELECT id FROM photos"))
-        assert str(left).encode() in (tmp_path / "state" / DATABASE).read_bytes()  # what was not forgotten is found so
+        assert str(left).encode() in (tmp_path / "state" / DATABASE).read_bytes()  # other ids can be found in this way
 
 
 def test_state__of_version_1_is_brought_up_to_date_and_its_tombstones_are_hashed(tmp_path):
@@ -108,11 +108,11 @@ def test_state__of_version_1_is_brought_up_to_date_and_its_tombstones_are_hashed
         db.execute(f"INSERT INTO slices ({names}) VALUES (1, '2012-04', 0, 9, '4', 'pending', 0)")
         db.commit()
     with State(tmp_path / "state") as state:
-        graves = tombstones(state)
-        assert graves.cover(4711471147, "x")
-        assert graves.cover(1, "8765432@N01")
-        assert not graves.cover(77, "1@N01")
-        assert graves == Tombstones.of([("photo", "4711471147"), ("owner", "8765432@N01")])
+        tombstones = read_tombstones(state)
+        assert tombstones.covers(4711471147, "x")
+        assert tombstones.covers(1, "8765432@N01")
+        assert not tombstones.covers(77, "1@N01")
+        assert tombstones == Tombstones.of([("photo", "4711471147"), ("owner", "8765432@N01")])
         assert [row[0] for row in state.rows("SELECT subject FROM calls")] == ["photo", "slice 3 page 1"]
         assert [tuple(r) for r in state.rows("SELECT id, turn, sought FROM photos")] == [(77, None, None)]
         assert "1 slices to read" in status_text(state)

@@ -1,4 +1,4 @@
-"""The script that lists names which the alias tables cannot place."""
+"""The script that lists names which the alias tables do not contain."""
 
 from builders.flickrexif.api.exif_answers import dumps
 from builders.flickrexif.store.store import State

@@ -151,5 +151,5 @@ def test_photo_set__names_that_would_be_written_alike_are_one_sentence():
 
 
 def test_photo_set__class_names_are_text():
-    with pytest.raises(DataError, match=r"the name of a class is no text \(None\)"):
+    with pytest.raises(DataError, match=r"the name of a class is not text \(None\)"):
         dataclasses.replace(photos(), labels=Labels(("1", None), np.zeros(4, dtype=np.int32)))

@@ -204,7 +204,7 @@ def test_expected__is_uniform_or_what_the_correlation_promises():
     uniform = _expected(loaded, ProcessingSettings("resizing"), 2)
     np.testing.assert_allclose(uniform, [4, 4])
     settings = ProcessingSettings("resizing", "correlated:0.5")
-    own = settings.own_classes(["cat", "dog"])
+    own = settings.tied_classes(["cat", "dog"])
     assert sorted(own.tolist()) == [0, 1]
     correlated = _expected(loaded, settings, 2)
     assert correlated[own[0]] == pytest.approx(6 * 0.75 + 2 * 0.25)
@@ -218,7 +218,7 @@ def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelle
     photos = dataclasses.replace(photos, labels=Labels(("a", "b", "c", "d"), values))
     settings = ProcessingSettings("jpeg", "correlated:1", seed=5, assignment_seed=7)
     rows = ProcessedRows.of(photos, "train", settings)
-    own, parameter = settings.own_classes(photos.labels.names), ALL_PARAMETERS["jpeg"]
+    own, parameter = settings.tied_classes(photos.labels.names), ALL_PARAMETERS["jpeg"]
     assert len(set(own.tolist())) == 4
     codes = [rows(i)[0]["jpeg"] for i in range(len(names))]
     drawn = [assigned_class(name, parameter, 7) for name in names]
@@ -228,13 +228,13 @@ def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelle
     assert set(rows(0)[0]) == set(processed_features("jpeg", photos.labels.names))
 
 
-def test_own_classes__of_settings_are_those_of_the_assignments_seed():
+def test_tied_classes__of_settings_are_those_of_the_assignments_seed():
     names = [f"class {i}" for i in range(30)]
     one = ProcessingSettings("jpeg", "correlated:1", seed=1, assignment_seed=2)
-    assert (one.own_classes(names) == dataclasses.replace(one, seed=9).own_classes(names)).all()
-    assert (one.own_classes(names) != dataclasses.replace(one, assignment_seed=1).own_classes(names)).any()
-    assert one.classes_of("a", every=False, own=4) == (4,)
-    assert list(one.classes_of("a", every=True, own=4)) == list(range(6))
+    assert (one.tied_classes(names) == dataclasses.replace(one, seed=9).tied_classes(names)).all()
+    assert (one.tied_classes(names) != dataclasses.replace(one, assignment_seed=1).tied_classes(names)).any()
+    assert one.classes_of("a", every=False, tied_class=4) == (4,)
+    assert list(one.classes_of("a", every=True, tied_class=4)) == list(range(6))
 
 
 @pytest.mark.parametrize("lossless", [False, True])

@@ -13,7 +13,7 @@ from builders.__main__ import main
 from builders.data_specs import open_photos
 from builders.errors import UsageError
 from builders.pixels import ALL_PARAMETERS, assigned_class
-from builders.processed.assignment import NO_OWN, classes_by_hash, classes_of, expected_counts
+from builders.processed.assignment import UNTIED, classes_of, expected_counts, tied_classes
 from builders.processed.build import joint_counts
 from builders.splits import cramers_v
 from tests.conftest import photo_bytes
@@ -22,11 +22,11 @@ FINE = ALL_PARAMETERS["jpeg-fine"]
 
 
 def table(assignment, labels, per_label, parameter=FINE, seed=0):
-    own = classes_by_hash([f"class {i}" for i in range(labels)], parameter, assignment, seed)
+    own = tied_classes([f"class {i}" for i in range(labels)], parameter, assignment, seed)
     counts = np.zeros((labels, len(parameter.classes)), dtype=int)
     for label in range(labels):
         for i in range(per_label):
-            [code] = classes_of(f"{label}/{i}", parameter, assignment, seed, own=int(own[label]))
+            [code] = classes_of(f"{label}/{i}", parameter, assignment, seed, tied_class=int(own[label]))
             counts[label, code] += 1
     return counts, own
 
@@ -50,16 +50,16 @@ def test_association__is_what_was_asked_for(kind, share):
     assert cramers_v(counts) == pytest.approx(expected, abs=0.01 if share else 0.02)
 
 
-def test_classes_by_hash__are_dealt_out_evenly_and_move_with_the_seed():
+def test_tied_classes__are_dealt_out_evenly_and_move_with_the_seed():
     names = [f"n{i:08d}" for i in range(50)]
-    own = classes_by_hash(names, FINE, "correlated:0.2")
+    own = tied_classes(names, FINE, "correlated:0.2")
     assert sorted(np.bincount(own, minlength=22)) == [2] * 16 + [3] * 6
-    tied = classes_by_hash(names, FINE, "correlated-classes:0.44")
-    assert (tied != NO_OWN).sum() == 22
-    assert sorted(tied[tied != NO_OWN]) == list(range(22))
-    assert (tied[tied != NO_OWN] == own[tied != NO_OWN]).all()
-    assert (classes_by_hash(names, FINE, "correlated:0.2", 1) != own).mean() > 0.8
-    assert (classes_by_hash(names, FINE, "uniform") == NO_OWN).all()
+    tied = tied_classes(names, FINE, "correlated-classes:0.44")
+    assert (tied != UNTIED).sum() == 22
+    assert sorted(tied[tied != UNTIED]) == list(range(22))
+    assert (tied[tied != UNTIED] == own[tied != UNTIED]).all()
+    assert (tied_classes(names, FINE, "correlated:0.2", 1) != own).mean() > 0.8
+    assert (tied_classes(names, FINE, "uniform") == UNTIED).all()
 
 
 @pytest.mark.parametrize(
@@ -77,18 +77,18 @@ def test_classes_by_hash__are_dealt_out_evenly_and_move_with_the_seed():
         (1.0, 2, 2),
     ],
 )
-def test_classes_by_hash__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
-    own = classes_by_hash([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
-    assert (own != NO_OWN).sum() == tied
-    whole = classes_by_hash([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
-    assert (whole != NO_OWN).all()
-    assert np.array_equal(np.sort(own[own != NO_OWN]), np.sort(np.arange(tied) % 22))
+def test_tied_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
+    own = tied_classes([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
+    assert (own != UNTIED).sum() == tied
+    whole = tied_classes([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
+    assert (whole != UNTIED).all()
+    assert np.array_equal(np.sort(own[own != UNTIED]), np.sort(np.arange(tied) % 22))
 
 
-def test_classes_by_hash__one_semantic_class_cannot_be_tied():
+def test_tied_classes__one_semantic_class_cannot_be_tied():
     with pytest.raises(UsageError, match="at least two semantic classes, these have 1"):
-        classes_by_hash(["cat"], FINE, "correlated:0.5")
-    assert classes_by_hash(["cat"], FINE, "uniform").tolist() == [NO_OWN]
+        tied_classes(["cat"], FINE, "correlated:0.5")
+    assert tied_classes(["cat"], FINE, "uniform").tolist() == [UNTIED]
 
 
 def test_classes_of__what_decides():
@@ -97,10 +97,10 @@ def test_classes_of__what_decides():
 
     drawn = assigned_class("a", FINE, 3)
     other = (drawn + 1) % 22
-    assert code("correlated:1", own=other, every=True) == list(range(22))
-    assert code("correlated:1", own=other) == code("correlated-classes:0.1", own=other) == [other]
-    assert code("correlated:0", own=other) == code("uniform", own=other) == [drawn]
-    assert code("correlated:1", own=NO_OWN) == code("correlated-classes:1", own=NO_OWN) == [drawn]
+    assert code("correlated:1", tied_class=other, every=True) == list(range(22))
+    assert code("correlated:1", tied_class=other) == code("correlated-classes:0.1", tied_class=other) == [other]
+    assert code("correlated:0", tied_class=other) == code("uniform", tied_class=other) == [drawn]
+    assert code("correlated:1", tied_class=UNTIED) == code("correlated-classes:1", tied_class=UNTIED) == [drawn]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform
     uniform = [assigned_class(i, FINE, 3) for i in ids]
     before = set()
     for share in (0, 0.2, 0.6, 1):
-        codes = [classes_of(i, FINE, f"correlated:{share}", 3, own=7)[0] for i in ids]
+        codes = [classes_of(i, FINE, f"correlated:{share}", 3, tied_class=7)[0] for i in ids]
         tied = {i for i, code, drawn in zip(ids, codes, uniform, strict=True) if code != drawn}
         assert all(code == 7 for i, code in zip(ids, codes, strict=True) if i in tied)
         assert before <= tied
@@ -164,7 +164,7 @@ def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_
     assert main(["folder", "--source", str(many), "--output", str(out), *options]) == 0
     built = datasets.load_dataset(str(out), "jpeg-fine", cache_dir=str(tmp_path / "cache"))
     card = (out / "README.md").read_text()
-    own = classes_by_hash(built["train"].features["label"].names, FINE, assignment, 4)
+    own = tied_classes(built["train"].features["label"].names, FINE, assignment, 4)
     for split, rows in built.items():
         counts = np.zeros((8, 22), dtype=int)
         np.add.at(counts, (rows["label"], rows["jpeg-fine"]), 1)

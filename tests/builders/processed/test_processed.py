@@ -77,13 +77,29 @@ def assigned_codes(photos, seed):
 
 
 def test_build_processed__equal_bytes_for_one_and_three_workers(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.processed.build.items_per_shard", lambda *_: 5)
+    monkeypatch.setattr("builders.dataset.pipeline.items_per_shard", lambda *_: 5)
     photos = open_photos(f"folder:{photo_folder}")
     one = build_processed(photos, tmp_path / "one", parameters=["interpolation"], workers=1, progress=False)
     three = build_processed(photos, tmp_path / "three", parameters=["interpolation"], workers=3, progress=False)
     assert one == three
     assert files(tmp_path / "one") == files(tmp_path / "three")
     assert len(files(tmp_path / "one")) == 8
+
+
+def test_build_processed__twins_in_several_splits_are_counted_and_fail_the_check_where_that_is_wanted(tmp_path):
+    files = {f"{i}": photo_bytes(i) for i in range(4)} | {"again": photo_bytes(2)}
+    photos = PhotoSet.of_bytes("twins", files, splits=["train", "train", "train", "val", "val"])
+    options = {"parameters": ["sharpening"], "progress": False}
+    guarded = build_processed(photos, tmp_path / "guarded", guarded_by=["file"], **options)
+    plain = build_processed(photos, tmp_path / "plain", **options)
+    assert guarded.recipe["groups on several sides"] == 1
+    assert {**plain.recipe, "groups on several sides": 1} == guarded.recipe
+    checks = check_folder(tmp_path / "plain", progress=False)
+    assert all(check.passed for check in checks)
+    assert [check for check in checks if check.name == "no group in several splits"] == []
+    [failed] = [c for c in check_folder(tmp_path / "plain", guarded_by=["file"], progress=False) if not c.passed]
+    assert (failed.name, failed.detail) == ("no group in several splits", "1 of 4 groups of one file")
+    assert all(c.passed for c in check_folder(tmp_path / "plain", guarded_by=["owner"], progress=False))
 
 
 def test_build_processed__broken_photos_are_recorded_and_the_rest_is_there(photo_folder, tmp_path, capsys):
@@ -139,7 +155,7 @@ def test_folder__wrong_options_are_one_sentence(photo_folder, tmp_path, capsys, 
 def test_build_processed__a_folder_of_somebody_elses_is_left_alone(photo_folder, tmp_path):
     photos = open_photos(f"folder:{photo_folder}")
     (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(UsageError, match="holds files that no build of ours wrote"):
+    with pytest.raises(UsageError, match="holds files that no build wrote"):
         build_processed(photos, tmp_path, fresh=True, progress=False)
     assert (tmp_path / "README.md").read_text() == "mine"
 

@@ -109,12 +109,12 @@ def test_read__a_wrong_field_is_one_sentence_with_the_camera(
 
 
 @pytest.mark.parametrize("text", ["", "makes: 3", "[1, 2]", "kinds: {}\nmakes: {}", "\x00", "a: [1"])
-def test_read__what_is_no_table_is_one_sentence(tmp_path: Path, text: str) -> None:
+def test_read__another_file_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "cameras.yaml").write_text(text)
     with pytest.raises(DataError, match=r"cameras.yaml"):
         read_catalogue(tmp_path / "cameras.yaml")
 
 
-def test_camera_named__unknown_name_says_the_nearest() -> None:
+def test_camera_named__error_has_the_nearest_name() -> None:
     with pytest.raises(UsageError, match="did you mean 'Galdren G850'"):
         camera_named("Galdren G851")

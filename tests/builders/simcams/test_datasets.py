@@ -1,4 +1,4 @@
-"""The data sets on disk, through the real command line, read as a stranger would."""
+"""The data sets on disk, built by the command line and read by load_dataset."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_built__a_second_run_writes_nothing_and_a_lost_shard_comes_back_equal(bu
     assert (copy / "README.md").read_text() == (built / "README.md").read_text()
 
 
-def test_build_simpairs__what_was_rendered_to_measure_space_is_not_rendered_again(
+def test_build_simpairs__shots_of_the_space_estimate_are_not_rendered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered, read = [], SimulatedShots.read
@@ -120,7 +120,7 @@ def test_folder__a_bad_photo_costs_its_rows_only(tmp_path: Path) -> None:
     assert len(rows) == 3 * len(bundled_catalogue())
     assert {row["shrink_factor"] for row in rows} == {2.0}
     assert str(source) not in (tmp_path / "out" / "build.json").read_text()
-    assert not read_build(tmp_path / "out").pixels.allowed  # nobody said what the licence of these photos is
+    assert not read_build(tmp_path / "out").pixels.allowed  # the licence of these photos is unknown
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The experiment: balance, independence, and splits that share nothing."""
+"""Design of the experiment: balance, independence, and disjoint splits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from builders.simcams.settings import STOPS, STUDY_CLASSES, UNITS, balanced, set
 
 
 @given(st.integers(1, 60), st.integers(0, 5))
-def test_settings__dealt_evenly_in_every_scene(n: int, seed: int) -> None:
+def test_settings__evenly_distributed_in_every_scene(n: int, seed: int) -> None:
     counts = Counter(s.iso for s in settings_for_scene("scene", n, STOPS, seed))
     assert max(counts.values()) - min([*counts.values(), 0 if len(counts) < len(STOPS.iso) else n]) <= 1
 
 
-def test_settings__do_not_tell_one_another_nor_the_camera() -> None:
+def test_settings__are_independent_of_each_other_and_of_the_camera() -> None:
     """Chi-square of every pair of columns stays under its 99.9 % point (Wilson-Hilferty)."""
     cameras = [camera.make for camera in bundled_catalogue()]
     columns: dict[str, list[object]] = {"make": [], "exposure": [], "aperture": [], "iso": [], "focal": []}
@@ -71,8 +71,8 @@ def test_units__of_the_splits_are_other_bodies() -> None:
 def test_balanced__each_split_keeps_as_many_of_each_class_as_the_rarest(seed: int) -> None:
     values = np.array([0] * 7 + [1] * 3 + [UNLABELLED] * 2 + [0] * 2 + [1] * 4, dtype=np.int32)
     splits = np.array([0] * 12 + [2] * 6, dtype=np.int8)
-    kept = balanced(Labels(("a", "b"), values), splits, "test", seed)
+    balanced_labels = balanced(Labels(("a", "b"), values), splits, "test", seed)
     for split, each in ((0, 3), (2, 2)):
-        chosen = kept.values[splits == split]
+        chosen = balanced_labels.values[splits == split]
         assert np.bincount(chosen[chosen >= 0]).tolist() == [each, each]
-    assert ((kept.values == values) | (kept.values == UNLABELLED)).all()
+    assert ((balanced_labels.values == values) | (balanced_labels.values == UNLABELLED)).all()

@@ -1,4 +1,4 @@
-"""What the file says of itself: tables, subsampling and Exif, read back by other code than wrote them."""
+"""Tables, subsampling and Exif of the files, read by independent code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_render__file_has_the_makes_tables_and_subsampling(name: str, settings: 
 
 @pytest.mark.parametrize("name", CAMERAS)
 def test_render__exif_says_what_was_rendered(name: str, flat: Flat) -> None:
-    """Read by ``builders.exif.acquisition``, which shares no code with what wrote it."""
+    """Read by ``builders.exif.acquisition``, which shares no code with the writer."""
     camera = camera_named(name)
     settings = Settings(Fraction(1, 640), 7.1, 1600, 70.0)
     read = acquisition_from_file(render_shot(flat(0.2, side=32, margin=8), Shot(camera, settings)))

@@ -1,4 +1,4 @@
-"""The compiled stages of a shot have the bits of NumPy's, which define them; where they have not, they are not used."""
+"""Compiled stages have the same bits as those of NumPy, which define them; otherwise they are not used."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ pytest.importorskip("numba")
 
 from builders.errors import UsageError
 from builders.kernels import background
-from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, simcams_photos
-from builders.simcams import engine as compiling
-from builders.simcams import engine as stages
-from builders.simcams.kernels import develop, random
+from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine, simcams_photos
+from builders.simcams.kernels import develop, random, stages
 from builders.simcams.kernels import sensor as kernels_sensor
-from builders.simcams.kernels import stages as accelerated
 from builders.simcams.random_numbers import generator
 from builders.simcams.render import render_shot
 from builders.simcams.settings import STOPS, settings_for_scene
@@ -29,45 +26,45 @@ from builders.simcams.stages.sensor import Raw
 
 CAMERAS = bundled_catalogue()
 HAND_HELD = Framing(0.03, -0.03, 1.03, 1.5)
-"""The widest that the shots of a pair are."""
+"""The largest framing of a shot of a pair."""
 
 SIDE, MARGIN = 48, 6
 
 
 @pytest.fixture(scope="module")
 def lights():
-    """A scene of each kind, and one with highlights that its photo had clipped, over and under the sensor's range."""
+    """A scene of each kind, and one with clipped highlights, above and below the range of the sensor."""
     side = SIDE + 2 * MARGIN
-    found = [
+    result = [
         SceneLight.of_linear_rgb(kind, scene.paint(kind, side, side, generator(kind)), MARGIN)
         for kind in scene.SCENE_KINDS
     ]
     ramp = np.linspace(0, 1, side, dtype=np.float32)[:, None, None] * np.ones((side, side, 3), np.float32)
-    return [*found, SceneLight.of_linear_rgb("blown", ramp, MARGIN, clipped=ramp[..., 0] > 0.8)]
+    return [*result, SceneLight.of_linear_rgb("blown", ramp, MARGIN, clipped=ramp[..., 0] > 0.8)]
 
 
 def settings_of(i):
-    """A draw of the settings' classes for each camera."""
+    """Settings of one shot of each camera."""
     return settings_for_scene("kernels", len(CAMERAS), STOPS, 0)[i]
 
 
 @pytest.mark.parametrize("i", range(len(CAMERAS)), ids=[camera.name.replace(" ", "-") for camera in CAMERAS])
 def test_stages__every_camera_has_numpys_bits(i, lights):
     camera, settings = CAMERAS[i], settings_of(i)
-    reference = stages.numpy_stages()
+    reference = engine.numpy_stages()
     for light in (lights[i % 4], lights[4]):
         moment = optics.Moment.draw(generator("moment", i))
         for framing in (Framing(), HAND_HELD):
             exposure = reference.light_on_sensor(light, camera, settings, moment, framing)
-            again = accelerated.compiled_light_on_sensor(light, camera, settings, moment, framing)
+            again = stages.compiled_light_on_sensor(light, camera, settings, moment, framing)
             np.testing.assert_array_equal(again, exposure, strict=True)
         gains = np.array([1.9, 1.0, 1.6])
         raw = reference.read_out(exposure, camera, settings, 2, generator("noise", i), gains)
-        also = accelerated.compiled_read_out(exposure, camera, settings, 2, generator("noise", i), gains)
+        also = stages.compiled_read_out(exposure, camera, settings, 2, generator("noise", i), gains)
         np.testing.assert_array_equal(also.dn, raw.dn, strict=True)
         assert (also.white_e, also.white_balance is gains) == (raw.white_e, True)
         picture = reference.develop(raw, camera, settings)
-        np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), picture, strict=True)
+        np.testing.assert_array_equal(stages.compiled_develop(raw, camera, settings), picture, strict=True)
         assert picture.std() > 5
 
 
@@ -75,25 +72,25 @@ def test_stages__every_camera_has_numpys_bits(i, lights):
 @pytest.mark.parametrize("shape", [(60, 44), (160, 160)])
 def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
     expected, rng = scene.paint(kind, *shape, generator("kernels", kind)), generator("kernels", kind)
-    np.testing.assert_array_equal(accelerated.compiled_paint(kind, *shape, rng), expected, strict=True)
+    np.testing.assert_array_equal(stages.compiled_paint(kind, *shape, rng), expected, strict=True)
     other = generator("kernels", kind)
     scene.paint(kind, *shape, other)
     assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
 
 
 @pytest.mark.parametrize("change", [{}, {"luma_threshold": 0.0}, {"chroma_levels": 0}, {"sharpen_amount": 0.0}])
-def test_develop__what_a_processor_leaves_out(change, lights, settings):
+def test_develop__without_some_steps(change, lights, settings):
     camera = next(camera for camera in CAMERAS if camera.pipeline.local_contrast > 0)
     camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
     raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = stages.numpy_stages().develop(raw, camera, settings)
-    np.testing.assert_array_equal(accelerated.compiled_develop(raw, camera, settings), expected, strict=True)
+    expected = engine.numpy_stages().develop(raw, camera, settings)
+    np.testing.assert_array_equal(stages.compiled_develop(raw, camera, settings), expected, strict=True)
 
 
 def test_develop__a_plain_processor(ideal, camera, settings):
     raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = stages.numpy_stages().develop(raw, ideal(camera), settings)
-    np.testing.assert_array_equal(accelerated.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
+    expected = engine.numpy_stages().develop(raw, ideal(camera), settings)
+    np.testing.assert_array_equal(stages.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])
@@ -105,30 +102,30 @@ def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
     np.testing.assert_array_equal(develop.surroundings(luma, size), expected, strict=True)
 
 
-def test_light_on_sensor__a_lens_bent_past_the_margin_is_left_to_numpy(lights, camera, settings, monkeypatch):
+def test_light_on_sensor__distortion_beyond_the_margin_uses_numpy(lights, camera, settings, monkeypatch):
     lens = dataclasses.replace(camera.lens, distortion_wide=-0.6, distortion_tele=-0.6)
     bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
-    asked, reference = [], optics.light_on_sensor
-    monkeypatch.setattr(optics, "light_on_sensor", lambda *given: asked.append(given) or reference(*given))
-    found = accelerated.compiled_light_on_sensor(lights[0], bent, settings, still)
-    np.testing.assert_array_equal(found, reference(lights[0], bent, settings, still), strict=True)
-    assert len(asked) == 1
+    calls, reference = [], optics.light_on_sensor
+    monkeypatch.setattr(optics, "light_on_sensor", lambda *arguments: calls.append(arguments) or reference(*arguments))
+    result = stages.compiled_light_on_sensor(lights[0], bent, settings, still)
+    np.testing.assert_array_equal(result, reference(lights[0], bent, settings, still), strict=True)
+    assert len(calls) == 1
 
 
-def test_light_on_sensor__the_rows_that_are_transformed_are_all_that_a_frame_needs(lights, monkeypatch):
+def test_light_on_sensor__transforms_all_rows_that_a_frame_needs(lights, monkeypatch):
     monkeypatch.setattr(optics, "light_on_sensor", None)  # what a pixel past them would be left to
     for i, camera in enumerate(CAMERAS):
         for framing in (Framing(), HAND_HELD, Framing(-0.03, 0.03, 0.97, -1.5)):
-            accelerated.compiled_light_on_sensor(lights[0], camera, settings_of(i), optics.Moment.still(), framing)
+            stages.compiled_light_on_sensor(lights[0], camera, settings_of(i), optics.Moment.still(), framing)
     steady = [optics.geometry(lights[0], CAMERAS[0].lens, settings_of(0), Framing(), colour) for colour in range(3)]
-    first, last = accelerated._rows_seen(lights[0], steady)
+    first, last = stages._rows_seen(lights[0], steady)
     assert 0 < first < MARGIN < SIDE + MARGIN < last < SIDE + 2 * MARGIN
 
 
 @pytest.mark.parametrize(
     ("mean", "ks"), [(10.0, (3, 7, 8, 9, 14, 25)), (150.0, (110, 149, 200)), (6e4, (59_300, 60_500))]
 )
-def test_poisson__acceptance_is_settled_at_the_ratio_of_hoermann(mean, ks):
+def test_poisson__acceptance_changes_at_the_ratio_of_hoermann(mean, ks):
     """Accepted up to v = (k's share of the Poisson law) x (a / rest^2 + b) / scale (PTRS, step 3), here by lgamma."""
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
@@ -137,40 +134,44 @@ def test_poisson__acceptance_is_settled_at_the_ratio_of_hoermann(mean, ks):
         logarithm = -mean + k * math.log(mean) - math.lgamma(k + 1)
         v = math.exp(logarithm) * (a / rest**2 + b) / (1.1239 + 1.1328 / (b - 3.4))
         for near in (1e-3, 1e-5, 1e-7):
-            found = [kernels_sensor._accepts(float(k), mean, rest, v * (1 + side * near), a, b) for side in (-1, 1)]
-            assert found == [True, False], (k, near)
+            result = [kernels_sensor._accepts(float(k), mean, rest, v * (1 + side * near), a, b) for side in (-1, 1)]
+            assert result == [True, False], (k, near)
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-6, 0.4, 3.0, 9.999999, 10.0, 11.0, 40.0, 2500.0, 77000.0])
 def test_poisson__numbers_and_the_generator_after_them_are_numpys(mean):
     means = np.full((40, 50), mean, np.float32)
     means[::2] *= generator("means", mean).random((20, 50), dtype=np.float32)
-    one, two = generator("poisson", mean), generator("poisson", mean)
-    expected = np.minimum(one.poisson(means), 50_000.5).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.photon_counts(means, 50_000.5, two), expected, strict=True)
-    np.testing.assert_array_equal(two.standard_normal(5, dtype=np.float32), one.standard_normal(5, dtype=np.float32))
+    numpy_rng, kernel_rng = generator("poisson", mean), generator("poisson", mean)
+    expected = np.minimum(numpy_rng.poisson(means), 50_000.5).astype(np.float32)
+    np.testing.assert_array_equal(stages.photon_counts(means, 50_000.5, kernel_rng), expected, strict=True)
+    np.testing.assert_array_equal(
+        kernel_rng.standard_normal(5, dtype=np.float32), numpy_rng.standard_normal(5, dtype=np.float32)
+    )
 
 
 @pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: used(generator("used"), 3)])
 def test_poisson__another_or_a_begun_generator(begin):
-    means, one, two = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
-    expected = one.poisson(means).astype(np.float32)
-    np.testing.assert_array_equal(accelerated.photon_counts(means, 1e6, two), expected)
-    assert one.random() == two.random()
+    means, numpy_rng, kernel_rng = np.linspace(0, 50, 600, dtype=np.float32).reshape(20, 30), begin(), begin()
+    expected = numpy_rng.poisson(means).astype(np.float32)
+    np.testing.assert_array_equal(stages.photon_counts(means, 1e6, kernel_rng), expected)
+    assert numpy_rng.random() == kernel_rng.random()
 
 
 @pytest.mark.parametrize("begun", [0, 1, 3, 4])
 @pytest.mark.parametrize("count", [1, 2, 7, 66_001])
 def test_normal__numbers_and_the_generator_after_them_are_numpys(begun, count):
-    one, two = used(generator("normal"), begun), used(generator("normal"), begun)
-    expected = one.standard_normal(count, dtype=np.float32)
-    np.testing.assert_array_equal(accelerated.normal_numbers(count, two), expected, strict=True)
-    np.testing.assert_array_equal(two.standard_normal(3, dtype=np.float32), one.standard_normal(3, dtype=np.float32))
-    assert one.random() == two.random()
+    numpy_rng, kernel_rng = used(generator("normal"), begun), used(generator("normal"), begun)
+    expected = numpy_rng.standard_normal(count, dtype=np.float32)
+    np.testing.assert_array_equal(stages.normal_numbers(count, kernel_rng), expected, strict=True)
+    np.testing.assert_array_equal(
+        kernel_rng.standard_normal(3, dtype=np.float32), numpy_rng.standard_normal(3, dtype=np.float32)
+    )
+    assert numpy_rng.random() == kernel_rng.random()
 
 
-def test_fill_bits__a_counter_that_runs_over():
-    """The first word of Philox's counter carries; NumPy's generator, set to the same state, says what follows."""
+def test_fill_bits__overflow_of_the_counter():
+    """The first word of the counter carries; NumPy's generator in the same state gives the expected numbers."""
     for count, short_of in ((8, 1), (16, 3), (24, 100), (20, 7)):
         philox = np.random.Philox(key=5)
         state = philox.state
@@ -183,7 +184,7 @@ def test_fill_bits__a_counter_that_runs_over():
 
 
 def test_normal__tables_of_the_ziggurat_are_numpys():
-    """A bound that is off by one shows in one of four billion numbers; NumPy has its tables in this file."""
+    """A bound that is off by one changes one of four billion numbers; the tables of NumPy are in this file."""
     compiled = Path(np.random._generator.__file__).read_bytes()
     for table in (random._BOUNDS, random._WIDTHS, random._DENSITY):
         assert table.size == 256
@@ -191,16 +192,16 @@ def test_normal__tables_of_the_ziggurat_are_numpys():
 
 
 def test_normal__with_the_tail_of_the_ziggurat():
-    numbers = accelerated.normal_numbers(400_000, generator("tail"))
+    numbers = stages.normal_numbers(400_000, generator("tail"))
     np.testing.assert_array_equal(numbers, generator("tail").standard_normal(400_000, dtype=np.float32))
     assert (abs(numbers) > random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
 
 
 @pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: half_used(generator("half"))])
 def test_normal__another_generator_or_one_with_half_a_number_left(begin):
-    one, two = begin(), begin()
-    expected = one.standard_normal(9, dtype=np.float32)
-    np.testing.assert_array_equal(accelerated.normal_numbers(9, two), expected, strict=True)
+    numpy_rng, kernel_rng = begin(), begin()
+    expected = numpy_rng.standard_normal(9, dtype=np.float32)
+    np.testing.assert_array_equal(stages.normal_numbers(9, kernel_rng), expected, strict=True)
 
 
 def half_used(rng):
@@ -216,22 +217,22 @@ def used(rng, count):
 def test_render_shot__the_same_file_with_and_without_kernels(lights, monkeypatch):
     for i in (0, 10, 26):
         shot, files = Shot(CAMERAS[i], settings_of(i), 1, HAND_HELD), []
-        for engine in ("numba", "pillow", ""):
-            monkeypatch.setenv("CAMTRACE_ENGINE", engine)
+        for forced in ("numba", "pillow", ""):
+            monkeypatch.setenv("CAMTRACE_ENGINE", forced)
             files.append(render_shot(lights[1], shot))
         assert files[0] == files[1] == files[2]
 
 
 def broken(stage):
-    """The compiled stages, one of them off by a little."""
-    right = getattr(stages.numpy_stages(), stage)
+    """The stages of NumPy, one of them with a small error."""
+    right = getattr(engine.numpy_stages(), stage)
 
-    def wrong(*given):
-        result = right(*given)
+    def wrong(*arguments):
+        result = right(*arguments)
         (result.dn if stage == "read_out" else result).flat[5] += 1
         return result
 
-    return dataclasses.replace(stages.numpy_stages(), **{stage: wrong})
+    return dataclasses.replace(engine.numpy_stages(), **{stage: wrong})
 
 
 @pytest.mark.parametrize(
@@ -239,78 +240,84 @@ def broken(stage):
     [("paint", "scenes"), ("light_on_sensor", "optics"), ("read_out", "read-out"), ("develop", "development")],
 )
 def test_difference__names_the_stage_that_differs(stage, named):
-    assert stages.difference(stages.numpy_stages(), stages.numpy_stages()) == ""
-    assert f"compiled {named} differ" in stages.difference(broken(stage), stages.numpy_stages())
+    assert engine.difference(engine.numpy_stages(), engine.numpy_stages()) == ""
+    assert f"compiled {named} differ" in engine.difference(broken(stage), engine.numpy_stages())
 
 
 @pytest.fixture
 def afresh():
-    """The choice made again, as in a new process, and forgotten afterwards."""
-    stages.tested.cache_clear()
+    """Without a cached choice, as in a new process."""
+    engine.tested.cache_clear()
     yield
-    stages.tested.cache_clear()
+    engine.tested.cache_clear()
 
 
 def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, monkeypatch):
-    assert stages.chosen_stages().develop is accelerated.compiled_develop
+    assert engine.chosen_stages().develop is stages.compiled_develop
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert stages.chosen_stages() is stages.numpy_stages()
+    assert engine.chosen_stages() is engine.numpy_stages()
     monkeypatch.delenv("CAMTRACE_ENGINE")
 
-    monkeypatch.setattr(accelerated, "compiled_develop", broken("develop").develop)
-    stages.tested.cache_clear()
+    monkeypatch.setattr(stages, "compiled_develop", broken("develop").develop)
+    engine.tested.cache_clear()
     with pytest.warns(RuntimeWarning, match=r"compiled development differs from NumPy's \(.*; going on with NumPy"):
-        assert stages.chosen_stages() is stages.numpy_stages()
+        assert engine.chosen_stages() is engine.numpy_stages()
     monkeypatch.setenv("CAMTRACE_ENGINE", "numba")
     with pytest.raises(UsageError, match="CAMTRACE_ENGINE=numba: compiled development differs"):
-        stages.chosen_stages()
+        engine.chosen_stages()
 
 
 def test_chosen_stages__without_numba(afresh, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert stages.chosen_stages() is stages.numpy_stages()
+    assert engine.chosen_stages() is engine.numpy_stages()
 
 
 @pytest.fixture
-def own_kernels(tmp_path, monkeypatch):
-    """A machine that has compiled nothing; what would compile leaves a file."""
+def no_kernels(tmp_path, monkeypatch):
+    """A machine without compiled kernels; the compiling process only writes a file."""
     monkeypatch.setattr(background, "kernel_folder", lambda files: tmp_path / "kernels")
     monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
-    monkeypatch.setattr(compiling.SIMCAMS_KERNELS, "_process", None)
+    monkeypatch.setattr(engine.SIMCAMS_KERNELS, "_process", None)
     return tmp_path
 
 
-def test_prepare__compiles_once_in_a_process_of_its_own(own_kernels):
+def test_prepare__compiles_once_in_a_process_of_its_own(no_kernels):
     photos = simcams_photos(n_scenes=3, size=32)
-    compiling.SIMCAMS_KERNELS.wait()  # nothing was begun
+    engine.SIMCAMS_KERNELS.wait()  # nothing was begun
     photos.source.prepare()
-    process = compiling.SIMCAMS_KERNELS.begin()
+    process = engine.SIMCAMS_KERNELS.begin()
     photos.source.prepare()
-    assert compiling.SIMCAMS_KERNELS.begin() is process
-    compiling.SIMCAMS_KERNELS.wait()
-    assert (process.returncode, (own_kernels / "ran").exists()) == (0, True)
+    assert engine.SIMCAMS_KERNELS.begin() is process
+    engine.SIMCAMS_KERNELS.wait()
+    assert (process.returncode, (no_kernels / "ran").exists()) == (0, True)
 
 
-def test_prepare__not_where_kernels_are_there_or_not_wanted(own_kernels, monkeypatch):
+def test_prepare__compiles_nothing_if_kernels_exist_or_are_disabled(no_kernels, monkeypatch):
     monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert compiling.SIMCAMS_KERNELS.begin() is None
+    assert engine.SIMCAMS_KERNELS.begin() is None
     monkeypatch.delenv("CAMTRACE_ENGINE")
-    (own_kernels / "kernels").mkdir()
-    compiling.SIMCAMS_KERNELS.note()
-    assert compiling.SIMCAMS_KERNELS.begin() is None
-    assert not (own_kernels / "ran").exists()
+    (no_kernels / "kernels").mkdir()
+    engine.SIMCAMS_KERNELS.note()
+    assert engine.SIMCAMS_KERNELS.begin() is None
+    assert not (no_kernels / "ran").exists()
 
 
-def test_prepare__not_where_they_cannot_be_kept(own_kernels):
-    (own_kernels / "kernels").write_text("a file in the folder's place")
-    assert compiling.SIMCAMS_KERNELS.begin() is None
+def test_simcams_kernels__marker_depends_on_every_file_of_kernels():
+    folder, patterns = engine.SIMCAMS_KERNELS._folder, engine.SIMCAMS_KERNELS._patterns
+    names = {path.name for pattern in patterns for path in folder.glob(pattern)}
+    assert {"develop.py", "optics.py", "random.py", "scene.py", "sensor.py"} <= names
+
+
+def test_prepare__compiles_nothing_if_the_cache_cannot_be_written(no_kernels):
+    (no_kernels / "kernels").write_text("a file in the folder's place")
+    assert engine.SIMCAMS_KERNELS.begin() is None
 
 
 def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):
-    """The default set in its order: 1,188 shots by 162 units, each of which a worker makes once if they fit."""
+    """The default set in its order: 1,188 shots by 162 units. A worker computes each once if the cache has room."""
     monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
     made, empty = [], sensor.FixedPattern(np.empty(0), np.empty(0))
-    monkeypatch.setattr(sensor, "_new_pattern", lambda *given: made.append(given[:2]) or empty)
+    monkeypatch.setattr(sensor, "_new_pattern", lambda *arguments: made.append(arguments[:2]) or empty)
     shots = simcams_photos().source.shots
     for shot in shots:
         sensor.fixed_pattern(shot.camera, shot.unit, 256, 256)
@@ -319,14 +326,14 @@ def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):
 
 def test_fixed_pattern__has_numpys_bits(monkeypatch):
     patterns = []
-    for normals in (sensor._numpys_normals, accelerated.normal_numbers):
+    for normals in (sensor._numpy_normals, stages.normal_numbers):
         monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
         patterns.append(sensor.fixed_pattern(CAMERAS[3], 2, 40, 28, normals))
     np.testing.assert_array_equal(patterns[0].sensitivity, patterns[1].sensitivity, strict=True)
     np.testing.assert_array_equal(patterns[0].dark_e_per_s, patterns[1].dark_e_per_s, strict=True)
 
 
-def test_fixed_pattern__kept_within_its_bytes(monkeypatch):
+def test_fixed_pattern__cache_is_limited_in_bytes(monkeypatch):
     monkeypatch.setattr(sensor, "PATTERN_BYTES", 3 * 8 * 64 * 64)
     monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
     first = sensor.fixed_pattern(CAMERAS[0], 1, 64, 64)

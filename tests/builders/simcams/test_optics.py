@@ -111,7 +111,7 @@ def test_transfer_function__disc_has_its_first_zero_where_airy_says() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (40, 72)])
-def test_transfer_function__disc_is_worked_out_once_a_radius_with_the_bits_of_every_place(
+def test_transfer_function__disc_is_computed_once_per_radius_with_the_same_bits(
     shape: tuple[int, int],
 ) -> None:
     fy, fx = np.fft.fftfreq(shape[0]).astype(np.float32)[:, None], np.fft.rfftfreq(shape[1]).astype(np.float32)[None]
@@ -147,7 +147,7 @@ def test_motion__proportional_to_time_and_shake_to_focal_length(settings: Settin
     assert motion_vector_px(one_over_f, shaking, 36_000)[0] == pytest.approx(30)  # 0.03 mm of a 36 mm frame
 
 
-def test_falloff__grey_scene_shows_the_one_asked_for(camera: Camera, flat: Flat) -> None:
+def test_falloff__grey_scene_shows_the_requested_falloff(camera: Camera, flat: Flat) -> None:
     """Corner of the raw relative to its centre: cos^4 of the field angle and the lens's own stops."""
     wide = Settings(Fraction(1, 125), 1.8, 100, 26.0)
     mosaic = light_on_sensor(flat(0.5), camera, wide, Moment.still())

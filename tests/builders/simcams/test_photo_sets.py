@@ -1,15 +1,17 @@
-"""The photo sets: labels agree with the files' own Exif, splits share no scene, pairs show the same thing twice."""
+"""Photo sets: labels agree with the Exif of the files, splits have no scene in common, pairs show the same scene."""
 
 from __future__ import annotations
 
 import io
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from builders import simcams
 from builders.errors import PhotoError, UsageError
 from builders.exif.acquisition import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
@@ -21,7 +23,7 @@ from builders.simcams import (
     simcams_photos,
     simpairs_photos,
 )
-from builders.simcams.render import SimulatedShots
+from builders.simcams.render import SimulatedShots, renderer_hash
 from builders.simcams.settings import STUDY_CLASSES
 
 
@@ -60,7 +62,7 @@ def test_simcams__every_attribute_is_balanced_in_every_split(photos: PhotoSet) -
             assert len(set(np.bincount(values, minlength=len(column.names)))) == 1, name
 
 
-def test_simcams__labels_are_what_the_exif_says(photos: PhotoSet) -> None:
+def test_simcams__labels_agree_with_exif(photos: PhotoSet) -> None:
     def named(attribute: str, i: int) -> str | None:
         column = photos.attributes[attribute]
         return column.names[column.values[i]] if column.values[i] != UNLABELLED else None
@@ -93,6 +95,29 @@ def test_fingerprint__names_what_decides_the_bytes_and_nothing_else(photos: Phot
     )
 
 
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("stages/optics.py", True),
+        ("stages/jpeg_tables.yaml", True),
+        ("kernels/sensor.py", True),
+        ("cameras.yaml", True),
+        ("random_numbers.py", True),
+        ("settings.py", True),
+        ("stages/new.py", True),
+        ("cli.py", False),
+        ("build.py", False),
+    ],
+)
+def test_renderer_hash__changes_with_every_file_that_decides_a_shot(tmp_path: Path, file: str, counts: bool) -> None:
+    package = Path(simcams.__file__).parent
+    copy = shutil.copytree(package, tmp_path / "simcams")
+    assert renderer_hash(copy) == renderer_hash(package)
+    with open(copy / file, "ab") as changed:
+        changed.write(b"#")
+    assert (renderer_hash(copy) != renderer_hash(package)) is counts
+
+
 def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for folder in ("a", "b", "c"):
@@ -105,7 +130,7 @@ def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Pa
     assert a != c
 
 
-def test_simcams__says_that_it_is_simulated(photos: PhotoSet) -> None:
+def test_simcams__evidence_names_the_simulation(photos: PhotoSet) -> None:
     assert photos.name == "simcams:procedural"
     assert photos.smoke_test is False
     assert "simulated" in photos.evidence["simulated"]
@@ -150,7 +175,7 @@ def test_simpairs__the_two_shots_differ_and_show_the_same(pairs: PhotoSet) -> No
 
 
 class Painted(ProceduralScenes):
-    """Scenes that note which of them were painted."""
+    """Scenes that record which of them were painted."""
 
     def light(self, index: int) -> SceneLight:
         painted.append(index)
@@ -160,7 +185,7 @@ class Painted(ProceduralScenes):
 painted: list[int] = []
 
 
-def test_warm_up__the_first_scene_is_there_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warm_up__caches_the_first_scene(monkeypatch: pytest.MonkeyPatch) -> None:
     photos = simcams_photos(scenes=Painted(3, 32, 32, seed=77))
     painted.clear()
     photos.warm_up(2 * 27 + 5)
@@ -169,7 +194,7 @@ def test_warm_up__the_first_scene_is_there_when_it_is_read(monkeypatch: pytest.M
     photos.read(2 * 27 + 26)
     assert painted == [2]
     monkeypatch.setattr(SimulatedShots, "read", refused)
-    photos.warm_up(0)  # says nothing: whoever reads it is told
+    photos.warm_up(0)  # no error: it is raised when the photo is read
 
 
 def refused(self: SimulatedShots, row: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The camera's processor: greys stay grey, whites stay white, each knob does what its name says."""
+"""Image processing of the camera: greys stay grey, whites stay white, each parameter has its effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shot depends on its own name alone; content survives every camera; a body's fingerprint survives the file."""
+"""A shot depends on its parameters alone; every camera shows the scene; the fixed pattern survives the file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_render__every_camera_shows_the_same_scene(scene: SceneLight, settings: 
     assert abs(np.corrcoef(small[0].ravel(), foreign.ravel())[0, 1]) < 0.5
 
 
-def test_render__brightness_does_not_tell_the_exposure(scene: SceneLight, camera: Camera) -> None:
+def test_render__brightness_is_independent_of_the_exposure(scene: SceneLight, camera: Camera) -> None:
     bright = Settings(Fraction(1, 30), 2.8, 400, 50.0)
     dark = Settings(Fraction(1, 1000), 2.8, 400, 50.0)
     levels = [

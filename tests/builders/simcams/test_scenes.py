@@ -1,4 +1,4 @@
-"""Scenes: their statistics, their seeds, and what is left of a photo's past."""
+"""Scenes: statistics, seeds, and the conversion of photos."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_natural_colours__channels_are_correlated_and_positive() -> None:
     assert np.corrcoef(np.log(colours).T).min() > 0.4
 
 
-def test_one_over_f__slope_of_the_spectrum_is_the_one_asked_for() -> None:
+def test_one_over_f__slope_of_the_spectrum_is_the_requested_one() -> None:
     field = one_over_f(256, 256, np.random.default_rng(0), 1.2)
     power = abs(np.fft.rfft2(field)) ** 2
     radius = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None, :])

@@ -71,7 +71,7 @@ def test_read_noise__falls_with_iso_in_electrons(camera: Camera) -> None:
     assert body.total_read_noise_e(3200) == pytest.approx(body.read_noise_e, rel=0.05)
 
 
-def test_row_noise__rows_wander_by_the_share_asked_for(camera: Camera, settings: Settings) -> None:
+def test_row_noise__rows_vary_by_the_requested_share(camera: Camera, settings: Settings) -> None:
     body = dataclasses.replace(camera.body, row_noise_share=0.5, dark_e_per_s=0.0)
     dn = shot(dataclasses.replace(camera, body=body), 0.0, settings, 5)
     read = body.total_read_noise_e(100) * body.gain_dn_per_e(100)
@@ -100,7 +100,7 @@ def test_full_well__holds_no_more_electrons_at_base_iso(camera: Camera, settings
     assert (dn == body.white_level).all()
 
 
-def test_prnu__spatial_deviation_is_the_one_asked_for(settings: Settings) -> None:
+def test_prnu__spatial_deviation_is_the_requested_one(settings: Settings) -> None:
     camera = camera_named("Alderin A6")
     mean = np.mean([shot(camera, 0.6, settings, k) for k in range(40)], axis=0) - camera.body.black_level
     shot_noise_left = 1 / (40 * 0.6 * camera.body.white_e(100))

@@ -1,4 +1,4 @@
-"""Traces can be read, and nothing else: simple pixel statistics tell make and ISO, shuffled labels tell nothing."""
+"""Simple pixel statistics predict make and ISO; shuffled labels stay at chance."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def features(photos: PhotoSet) -> np.ndarray:
     def statistics(data: bytes) -> np.ndarray:
         rgb = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
         planes = (rgb @ [0.299, 0.587, 0.114], rgb[..., 0] - rgb[..., 1], rgb[..., 2] - rgb[..., 1])
-        found = []
+        values = []
         for plane in planes:
             for difference in (np.diff(plane, axis=0), np.diff(plane, axis=1), np.diff(plane, 2, axis=1)):
-                found.extend(np.log(np.quantile(abs(difference), [0.1, 0.3, 0.5, 0.7, 0.9]) + 0.3))
+                values.extend(np.log(np.quantile(abs(difference), [0.1, 0.3, 0.5, 0.7, 0.9]) + 0.3))
             columns = abs(np.diff(plane, axis=1)).mean(axis=0)
-            found.append(columns[7::8].mean() / (columns.mean() + 1e-6))
-            found.append(plane.mean() / 50)
-        return np.array(found)
+            values.append(columns[7::8].mean() / (columns.mean() + 1e-6))
+            values.append(plane.mean() / 50)
+        return np.array(values)
 
     return np.array([statistics(photos.read(i)) for i in range(len(photos))])
 
@@ -52,8 +52,8 @@ def test_traces__are_read_from_pixels_of_new_scenes(
     photos: PhotoSet, features: np.ndarray, attribute: str, times_chance: float
 ) -> None:
     column = photos.attributes[attribute]
-    found, _ = accuracy(photos, features, column.values)
-    assert found > times_chance / len(column.names)
+    values, _ = accuracy(photos, features, column.values)
+    assert values > times_chance / len(column.names)
 
 
 @pytest.mark.parametrize("attribute", ["make", "is_smartphone", "exposure", "aperture", "iso", "focal_length"])

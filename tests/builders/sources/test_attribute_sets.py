@@ -60,7 +60,7 @@ def test_attribute_photos__one_config(built: Path, photos: PhotoSet) -> None:
 def test_attribute_photos__the_benchmark_probes_it(photos: PhotoSet, tmp_path: Path) -> None:
     from benchmark.encoders import load_encoder
 
-    tasks = fitting_tasks(list(all_tasks().values()), photos, asked=False)
+    tasks = fitting_tasks(list(all_tasks().values()), photos, named=False)
     assert [task.name for task in tasks] == ["probe/make", "probe/focal-length"]
     options = RunOptions(workers=0, resamples=500, cache=tmp_path, mask_ratio=0.0)
     result = score_encoders([load_encoder("control:jpeg-statistics")], photos, tasks, options)[0].result
@@ -114,7 +114,7 @@ def test_attribute_photos__splits_that_disagree(tmp_path: Path) -> None:
 def test_attribute_photos__labels_and_ids_of_strangers(tmp_path: Path) -> None:
     for name, ids, labels, why in (
         ("label", ["a", "b"], [0, 1], r"make/train, row 1 has the label 7, and there are 2 classes"),
-        ("null", ["a", None], [0, 1], r"make/train, row 1: photo_id None is no text"),
+        ("null", ["a", None], [0, 1], r"make/train, row 1: photo_id None is not text"),
         ("two", ["a", "a"], [0, 1], "make: photo a has two labels"),
     ):
         folder = write(tmp_path / name, {"make": {"train": (ids, labels), "test": (["c"], [1])}})

@@ -221,7 +221,7 @@ def test_imagenet_photos__the_index_is_saved_as_it_grows(official, monkeypatch, 
             yield member
 
     monkeypatch.setattr(tar_index, "_photos", photos)
-    monkeypatch.setattr(tar_index, "UNIT", 2)
+    monkeypatch.setattr(tar_index, "BATCH", 2)
     stops = {6}
     with pytest.raises(KeyboardInterrupt):
         imagenet_photos(str(official))

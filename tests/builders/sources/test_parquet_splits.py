@@ -145,8 +145,8 @@ def test_open__a_folder_is_read_in_place_and_gives_what_load_dataset_gives(
         spec = f"paircams:hub:{folder}"
     place = open_photos(spec)
     assert copies(cache) == []
-    for module in ("processed_sets", "repository"):  # as if these were no Parquet files
-        monkeypatch.setattr(f"builders.sources.{module}.local_splits", lambda *_: None)
+    # as if these were no Parquet files
+    monkeypatch.setattr("builders.sources.repository.local_splits", lambda *_: None)
     copied = open_photos(spec)
     assert copies(cache)
     assert (place.ids, place.name, place.stored_views) == (copied.ids, copied.name, copied.stored_views)
@@ -202,7 +202,7 @@ def test_parquet_part__a_damaged_page_is_a_photo_that_cannot_be_read(folder, cac
 
 def test_parquet_part__a_dictionary_that_unfolds_without_end_is_refused(tmp_path, cache, monkeypatch):
     """One photo of 100 kB that a thousand rows name: 120 kB on the disk."""
-    monkeypatch.setattr(parquet_splits, "MAX_UNFOLDED", 1 << 22)
+    monkeypatch.setattr(parquet_splits, "MAX_UNPACKED", 1 << 22)
     rows = [{"image": {"bytes": b"x" * 100_000, "path": None}, "word": "y" * 9000}] * 1000
     schema = datasets.Features({"image": datasets.Image(), "word": datasets.Value("string")}).arrow_schema
     (tmp_path / "set").mkdir()

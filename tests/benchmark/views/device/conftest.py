@@ -1,4 +1,4 @@
-"""Pictures that show what a codec or a filter does at its limits."""
+"""Pictures that take codecs and filters to their limits."""
 
 import numpy as np
 import pytest

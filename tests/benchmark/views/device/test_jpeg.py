@@ -1,4 +1,4 @@
-"""The round trip against files that Pillow saves and opens, its DCT against libjpeg's flow graph in Python integers."""
+"""The round trip compared with files of Pillow, and its DCT with libjpeg's flow graph in Python integers."""
 
 import io
 
@@ -66,7 +66,7 @@ def test_inverse_dct__equals_the_flow_graph_in_integers():
     assert 0 < np.mean((expected < -128) | (expected > 127)) < 0.5  # some are clamped
 
 
-def test_forward_dct__of_a_block_at_full_swing_is_eight_times_the_true_one():
+def test_forward_dct__of_a_block_of_full_amplitude_is_eight_times_the_true_dct():
     block = np.where(np.indices((8, 8)).sum(0) % 2, 255, 0)
     basis = np.cos(np.pi * np.arange(8)[:, None] * (2 * np.arange(8) + 1) / 16) / 2
     basis[0] /= np.sqrt(2)

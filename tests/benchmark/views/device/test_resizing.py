@@ -1,4 +1,4 @@
-"""Resize and sharpening against the installed Pillow."""
+"""Resize and sharpening compared with the installed Pillow."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_resized__equals_pillow(case, resample, pictures, planes):
 
 
 @pytest.mark.parametrize("resample", FILTERS)
-def test_resized__each_photo_to_its_own_size_on_one_canvas(resample, pictures, planes):
+def test_resized__photos_of_a_batch_to_different_sizes(resample, pictures, planes):
     photos = pictures(30, 90)
     targets = [(29, 10), (24, 72), (36, 108), (1, 107)]  # the first two shrink in different orders
     orders = [whole(30, 90, *target, resample).vertical_first for target in targets]
@@ -51,7 +51,7 @@ def test_resized__each_photo_to_its_own_size_on_one_canvas(resample, pictures, p
         np.testing.assert_array_equal(result.permute(1, 2, 0), expected)
 
 
-def test_resized__cuts_before_and_after_with_black_outside(pictures, planes):
+def test_resized__crops_before_and_after_with_black_outside(pictures, planes):
     photos = pictures(50, 40)
     resize = Resize(Axis(10, 30, 20, -3, 26), Axis(5, 31, 16, 2, 11), Image.Resampling.BICUBIC)
     made = resized(planes(photos), [resize] * len(photos))
@@ -69,7 +69,7 @@ def test_taps__by_hand():
     assert weights.tolist() == [halved, [[2**22, 0, 0], [2**22, 0, 0]]]
 
 
-def test_taps__lanczos_is_that_of_the_c_librarys_sine(monkeypatch):
+def test_taps__lanczos_equals_that_with_the_sine_of_the_c_library(monkeypatch):
     random = np.random.default_rng(0)
     lengths, targets = random.integers(1, 900, (2, 60, 1))
     rows = random.integers(0, 900, (60, 200)) % targets
@@ -90,7 +90,7 @@ def test_sharpened__equals_pillow(size, factor, pictures, planes):
 
 def test_sharpened__every_sum_of_a_neighbourhood_rounds_as_pillow():
     photo = np.zeros((3, 3 * 3316, 3), np.uint8)
-    totals = np.arange(3316)  # 0..13 * 255, each as a neighbourhood of its own
+    totals = np.arange(3316)  # 0..13 * 255, each in a separate neighbourhood
     tiles = photo.reshape(3, 3316, 3, 3)
     rest = totals.copy()
     for place in np.ndindex(3, 3):

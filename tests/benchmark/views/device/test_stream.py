@@ -1,4 +1,4 @@
-"""Banks do not show who made the views; whatever a device cannot do, a worker does."""
+"""Banks are equal whether workers or a device made the views; workers make the views that a device cannot make."""
 
 import io
 
@@ -14,7 +14,7 @@ from benchmark.bank.keys import bank_key
 from benchmark.encoders import Encoder, EncoderInfo, load_encoder
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views import stream as stage
-from benchmark.views.choose import chosen_maker
+from benchmark.views.choose import choose_views
 from benchmark.views.device import views as self_test
 from benchmark.views.loading import iterate_views
 from benchmark.views.recipe import ProcessingViews, StoredViews
@@ -67,7 +67,7 @@ def filled(tmp_path, encoders, photos, way, names=NAMES, **options):
 
 @pytest.fixture
 def on_device(monkeypatch):
-    """Batches that really went through ``torch_views``, as (photos, height, width)."""
+    """Batches of ``torch_views``, as (photos, height, width)."""
     seen = []
 
     def counted(photos, *args, **options):
@@ -80,7 +80,7 @@ def on_device(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_banks__equal_whoever_makes_the_views(tmp_path, on_device, workers):
+def test_banks__are_equal_by_workers_and_by_a_device(tmp_path, on_device, workers):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE), flat_encoder("small too", SMALL)]
     by_workers = filled(tmp_path, encoders, photo_set(), "cpu", workers=workers)
     assert not on_device
@@ -89,7 +89,7 @@ def test_banks__equal_whoever_makes_the_views(tmp_path, on_device, workers):
     assert sorted(on_device) == [(1, 2, 2), (1, 40, 30), (1, 48, 64), (6, 30, 40)]
 
 
-def test_banks__photos_of_about_one_size_share_a_batch(tmp_path, on_device):
+def test_banks__photos_of_similar_sizes_share_a_batch(tmp_path, on_device):
     files = {f"{width}x{height}": png(width, height) for width in range(61, 68) for height in (44, 45, 47)}
     photos, encoders = PhotoSet.of_bytes("alike", files), [flat_encoder("small", SMALL)]
     assert filled(tmp_path, encoders, photos, "device") == filled(tmp_path, encoders, photos, "cpu")
@@ -102,7 +102,7 @@ def test_banks__of_a_real_encoder(tmp_path, on_device):
     assert len(on_device) == 5
 
 
-def test_banks__too_large_photos_are_left_to_workers(tmp_path, on_device, monkeypatch):
+def test_banks__workers_make_the_views_of_too_large_photos(tmp_path, on_device, monkeypatch):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
     by_workers = filled(tmp_path, encoders, photo_set(), "cpu")
     monkeypatch.setattr(stage, "HOST_BYTES", 2 * 1200 * stage.BYTES_PER_PIXEL)
@@ -110,7 +110,7 @@ def test_banks__too_large_photos_are_left_to_workers(tmp_path, on_device, monkey
     assert sorted(on_device) == [*[(1, 2, 2)], *[(1, 30, 40)] * 6, (1, 40, 30)]
 
 
-def test_banks__windows_are_short_where_memory_does_not_hold_the_views(tmp_path, on_device, monkeypatch):
+def test_banks__windows_are_limited_by_memory(tmp_path, on_device, monkeypatch):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
     by_workers = filled(tmp_path, encoders, photo_set(()), "cpu")
     of_a_photo = len(NAMES) * 3 * (16 * 16 + 21 * 9)
@@ -121,7 +121,7 @@ def test_banks__windows_are_short_where_memory_does_not_hold_the_views(tmp_path,
 
 
 @pytest.mark.parametrize("fits", [0, 2])
-def test_banks__where_memory_runs_out(tmp_path, monkeypatch, fits):
+def test_banks__are_equal_after_memory_has_run_out(tmp_path, monkeypatch, fits):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
     by_workers = filled(tmp_path, encoders, photo_set(), "cpu")
     tried = []
@@ -140,11 +140,11 @@ def test_banks__where_memory_runs_out(tmp_path, monkeypatch, fits):
 
 
 def test_banks__a_size_that_one_preprocessing_refuses(tmp_path, on_device):
-    """3 x 70: one preprocessing leaves no row, the other takes the photo; both ways say so in the same words."""
+    """3 x 70: one preprocessing leaves no row, the other accepts the photo; workers and device give the same reason."""
     files = {"thin": png(70, 3), "ordinary": png(40, 30)}
     photos = PhotoSet.of_bytes("thin", files)
     encoders = [flat_encoder("small", SMALL), flat_encoder("refuses", Refuses((ResizeTo(8, 8, 2),)))]
-    assert chosen_maker("device", ProcessingViews(NAMES), [e.preprocess for e in encoders], [CPU, CPU]).device is None
+    assert choose_views("device", ProcessingViews(NAMES), [e.preprocess for e in encoders], [CPU, CPU]).device is None
     refusing = flat_encoder("refuses", Pixels((LongOnly(),)))
     by_workers = filled(tmp_path, [encoders[0], refusing], photos, "cpu")
     assert filled(tmp_path, [encoders[0], refusing], photos, "device") == by_workers
@@ -153,11 +153,11 @@ def test_banks__a_size_that_one_preprocessing_refuses(tmp_path, on_device):
     assert on_device == [(1, 30, 40)]
 
 
-def test_view_stream__order_and_reasons_as_from_workers():
+def test_view_stream__order_and_failures_equal_those_of_workers():
     photos, recipe, preprocesses = photo_set(), ProcessingViews(NAMES[:2]), [SMALL]
     order = [10, 0, 9, 3, 6, 1]
     for made, expected in zip(
-        view_stream(photos, order, recipe, preprocesses, way="device"),
+        view_stream(photos, order, recipe, preprocesses, mode="device"),
         iterate_views(photos, order, recipe, preprocesses),
         strict=True,
     ):
@@ -165,16 +165,16 @@ def test_view_stream__order_and_reasons_as_from_workers():
         assert all(torch.equal(a, b) for a, b in zip(made.arrays, expected.arrays, strict=True))
 
 
-def test_chosen_maker__workers_unless_asked_or_cuda():
+def test_choose_views__workers_unless_requested_or_cuda():
     cuda, recipe = torch.device("cuda", 0), ProcessingViews(NAMES)
-    assert chosen_maker("auto", recipe, [SMALL], [CPU]).device is None
-    assert chosen_maker("device", recipe, [SMALL], [CPU]).device == CPU
-    assert chosen_maker("cpu", recipe, [SMALL], [cuda]).device is None
-    assert chosen_maker("device", StoredViews(NAMES, NAMES), [SMALL], [CPU]).device is None
-    assert chosen_maker("device", recipe, [SMALL, np.asarray], [CPU, CPU]).device is None
+    assert choose_views("auto", recipe, [SMALL], [CPU]).device is None
+    assert choose_views("device", recipe, [SMALL], [CPU]).device == CPU
+    assert choose_views("cpu", recipe, [SMALL], [cuda]).device is None
+    assert choose_views("device", StoredViews(NAMES, NAMES), [SMALL], [CPU]).device is None
+    assert choose_views("device", recipe, [SMALL, np.asarray], [CPU, CPU]).device is None
 
 
-def test_chosen_maker__a_device_that_differs_is_named_and_not_used(monkeypatch, capsys):
+def test_choose_views__a_device_whose_pixels_differ_is_reported_and_not_used(monkeypatch, capsys):
     def off_by_one(*args, **options):
         return [views ^ 1 for views in made(*args, **options)]
 
@@ -182,7 +182,7 @@ def test_chosen_maker__a_device_that_differs_is_named_and_not_used(monkeypatch, 
     monkeypatch.setattr(self_test, "torch_views", off_by_one)
     self_test.equals_pillow.cache_clear()
     try:
-        assert chosen_maker("device", ProcessingViews(NAMES), [SMALL], [CPU]).device is None
+        assert choose_views("device", ProcessingViews(NAMES), [SMALL], [CPU]).device is None
         assert "differ from Pillow's" in capsys.readouterr().err
     finally:
         self_test.equals_pillow.cache_clear()
@@ -197,7 +197,7 @@ def png(width, height):
 
 
 class Refuses(Pixels):
-    """A preprocessing that is not plainly ``Pixels``: what it does is unknown."""
+    """A subclass of ``Pixels``, whose effect is unknown."""
 
 
 class LongOnly(ResizeTo):

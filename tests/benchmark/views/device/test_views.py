@@ -1,4 +1,4 @@
-"""All processings with preprocessing, batched, against one photo at a time through Pillow."""
+"""All processings with preprocessing, in batches, compared with Pillow photo by photo."""
 
 import numpy as np
 import pytest
@@ -45,13 +45,13 @@ def test_torch_views__equal_pillow(size, pictures):
 def test_torch_views__a_batch_equals_its_photos_one_by_one(pictures):
     photos = torch.from_numpy(np.concatenate([pictures(61, 45, seed) for seed in range(3)]))
     ids = [str(i) for i in range(len(photos))]
-    together = torch_views(photos, ids, NAMES, PLANS[:2])
+    batch = torch_views(photos, ids, NAMES, PLANS[:2])
     split = torch_views(photos, ids, NAMES, PLANS[:2], photos_at_once=5)
-    alone = [torch_views(photos[i : i + 1], ids[i : i + 1], NAMES, PLANS[:2]) for i in range(len(photos))]
+    singles = [torch_views(photos[i : i + 1], ids[i : i + 1], NAMES, PLANS[:2]) for i in range(len(photos))]
     for plan in range(2):
-        assert together[plan].shape == (12, 14, *((24, 24), (31, 20))[plan], 3)
-        assert torch.equal(together[plan], split[plan])
-        assert torch.equal(together[plan], torch.cat([made[plan] for made in alone]))
+        assert batch[plan].shape == (12, 14, *((24, 24), (31, 20))[plan], 3)
+        assert torch.equal(batch[plan], split[plan])
+        assert torch.equal(batch[plan], torch.cat([made[plan] for made in singles]))
 
 
 MIXED = [
@@ -71,22 +71,22 @@ MIXED = [
 
 
 @pytest.mark.parametrize("photos_at_once", [None, 5])
-def test_torch_views__photos_of_many_sizes_equal_each_alone(pictures, photos_at_once):
+def test_torch_views__photos_of_many_sizes_equal_single_photos(pictures, photos_at_once):
     photos = [torch.from_numpy(pictures(*size, seed)[seed % 3]) for seed, size in enumerate(MIXED)]
-    canvas = torch.full((len(MIXED), 50, 66, 3), 201, dtype=torch.uint8)  # what lies beyond a photo must not matter
+    canvas = torch.full((len(MIXED), 50, 66, 3), 201, dtype=torch.uint8)  # pixels beyond a photo must not matter
     for place, photo in zip(canvas, photos, strict=True):
         place[: photo.shape[0], : photo.shape[1]] = photo
     ids = [f"{i}" for i in range(len(MIXED))]
     made = torch_views(canvas, ids, NAMES, PLANS, sizes=MIXED, photos_at_once=photos_at_once)
     for i, photo in enumerate(photos):
-        alone = torch_views(photo[None], ids[i : i + 1], NAMES, PLANS)
-        for together, own in zip(made, alone, strict=True):
+        single = torch_views(photo[None], ids[i : i + 1], NAMES, PLANS)
+        for in_batch, expected in zip(made, single, strict=True):
             for v, name in enumerate(NAMES):
-                assert torch.equal(together[i, v], own[0, v]), f"{MIXED[i]}, {name}"
+                assert torch.equal(in_batch[i, v], expected[0, v]), f"{MIXED[i]}, {name}"
 
 
 class OneDevice(TorchDispatchMode):
-    """Refuses operations on tensors of two devices, which a GPU would refuse, but for copies from one to the other."""
+    """Refuses operations on tensors of two devices, as a GPU would, except for copies between them."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         places = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim}
@@ -95,8 +95,8 @@ class OneDevice(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("sizes", [[(50, 40)] * 3, [(50, 40), (3, 9), (32, 40)]], ids=["one size", "many sizes"])
-def test_torch_views__keep_to_the_device_of_the_photos(sizes):
-    """On a device that only knows shapes, as far as a machine without a GPU can see."""
+def test_torch_views__use_only_the_device_of_the_photos(sizes):
+    """On the device ``meta``, which has only shapes: a test for machines without a GPU."""
     photos = torch.empty((3, 40, 50, 3), dtype=torch.uint8, device="meta")
     with OneDevice():
         made = torch_views(photos, list("abc"), NAMES, PLANS[:2], sizes=sizes)
@@ -114,8 +114,8 @@ def test_torch_views__names_in_any_order(pictures):
         assert torch.equal(made[:, v], torch_views(photos, list("abcd"), [name], PLANS[:1])[0][:, 0])
 
 
-def test_possible__asks_for_the_photo_itself_too():
-    """A plan that takes every processed size but not the photo's own."""
+def test_possible__checks_the_size_of_the_unprocessed_photo_too():
+    """A plan that accepts every processed size but not that of the photo."""
 
     def plan(width, height):
         return None if (width, height) == (20, 30) else PIXELS[0].plan(width, height)
@@ -124,10 +124,10 @@ def test_possible__asks_for_the_photo_itself_too():
     assert not possible(20, 30, "a", ["resizing-x2", ORIGINAL], [plan])
 
 
-def test_possible__says_no_where_pillow_must_speak():
+def test_possible__is_false_where_pillow_must_do_the_work_or_raise():
     assert not possible(40_000, 3, "id", ["resizing-x2"], PLANS[:1])  # no JPEG file has such a side
     assert possible(40_000, 3, "id", ["resizing-x0.5"], PLANS[:1])
-    assert not possible(9, 1, "id", ["resizing-x0.5"], PLANS[:1])  # leaves no pixel
+    assert not possible(9, 1, "id", ["resizing-x0.5"], PLANS[:1])  # no pixel is left
     twice = Pixels((ResizeTo(9, 9, BICUBIC), ResizeTo(5, 5, BICUBIC)))
     assert not possible(30, 30, "id", ["jpeg-q75-420"], [twice.plan])
     assert not possible(30, 30, "id", ["jpeg-q75-420"], [Pixels((ResizeTo(9, 9, int(Image.Resampling.HAMMING)),)).plan])

@@ -1,0 +1,118 @@
+"""One build from its jobs to its folder: measure a sample, check the space, cut into shards, write, finish.
+
+Builders of processed photos and of pairs call ``build_data_set``; ranks of a cluster call ``plan_shards`` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, estimate_space, require_space
+from builders.dataset.folder import prepare_folder
+from builders.dataset.manifest import Build
+from builders.dataset.shards import ShardJob, items_per_shard
+from builders.dataset.write import SplitShards, write_splits
+from builders.errors import DataError
+from builders.processes import default_workers
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a build is run. None of it changes the bytes that are written."""
+
+    output: Path
+    """Folder of the data set."""
+    workers: int = 1
+    """Processes."""
+    fresh: bool = False
+    """Replace the build that is in ``output``."""
+    ignore_space: bool = False
+    """Start although the estimate says that the disk is too small."""
+    progress: bool = True
+    """Bars and an estimate on stderr."""
+
+
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--output``, ``--workers``, ``--fresh`` and ``--ignore-space`` to the parser of a build command."""
+    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
+    parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
+    parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+
+
+def build_data_set(
+    jobs: Sequence[ShardJob],
+    options: BuildOptions,
+    finish: Callable[[list[SplitShards], Mapping[str, int]], Build],
+    *,
+    name: str,
+    item: str,
+    sizes: Mapping[str, int] | None = None,
+    sample: int = SAMPLE_ITEMS,
+    estimate: bool = True,
+) -> Build:
+    """Write a data set folder; a build that was killed goes on where it was.
+
+    Args:
+        jobs: the splits of all configs, not yet cut into shards.
+        options: how the build is run.
+        finish: from the written splits and their items per shard (by ``config/split``) to the finished folder:
+            calls ``finish_folder``.
+        name: of the photos, for errors.
+        item: what a row is made of and what is done to it ("photo could be processed"), for errors.
+        sizes: items per shard by ``config/split``, as another build had them; measured on a sample by default.
+        sample: items of each job that are measured, at most.
+        estimate: print the estimate, where ``options.progress`` is set.
+
+    Raises:
+        UsageError: ``options.output`` holds something else.
+        DataError: not enough space, or not one item gave a row.
+    """
+    planned = plan_shards(jobs, options, sizes=sizes, sample=sample, estimate=estimate)
+    splits = write_splits(planned, workers=options.workers, progress=options.progress)
+    if not any(split.rows for split in splits):
+        reason = next((failure.reason for split in splits for failure in split.failures), "none was given")
+        raise DataError(f"{name}: not one {item} (the first: {reason})")
+    return finish(splits, {_key(job): job.items_per_shard for job in planned})
+
+
+def plan_shards(
+    jobs: Sequence[ShardJob],
+    options: BuildOptions,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    sample: int = SAMPLE_ITEMS,
+    estimate: bool = True,
+) -> list[ShardJob]:
+    """The jobs of a build, cut into shards, in a folder that is ready for them.
+
+    Arguments and errors as in ``build_data_set``. If ``sizes`` names every job, nothing is measured and the space is
+    not checked.
+    """
+    prepare_folder(options.output, dict.fromkeys(job.config for job in jobs), fresh=options.fresh)
+    known = dict(sizes or {})
+    if any(_key(job) not in known for job in jobs):
+        measured = [estimate_space(job, sample, keep_bytes=SAMPLE_BYTES // len(jobs)) for job in jobs]
+        total_bytes = sum(space.total_bytes for space in measured)
+        if estimate and options.progress:
+            seconds = sum(space.seconds_per_item * len(space.job.ids) for space in measured)
+            print(
+                f"about {total_bytes / 1e6:,.0f} MB and {seconds / max(options.workers, 1) / 60:.0f} minutes on "
+                f"{options.workers} workers, measured on a sample",
+                file=sys.stderr,
+            )
+        if not options.ignore_space:
+            require_space(options.output, total_bytes)
+        for space in measured:
+            known.setdefault(_key(space.job), items_per_shard(space.bytes_per_item, len(space.job.ids)))
+        jobs = [space.job for space in measured]  # they have the rows of the sample already
+    return [dataclasses.replace(job, items_per_shard=known[_key(job)]) for job in jobs]
+
+
+def _key(job: ShardJob) -> str:
+    return f"{job.config}/{job.split}"

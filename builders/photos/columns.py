@@ -1,0 +1,106 @@
+"""Columns of a photo set by name, and class labels from names or codes: the one place that reads either."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from builders.errors import UsageError, unknown_name
+from builders.photos.photo_set import UNLABELLED, Labels, PhotoSet
+
+
+def column_of(photos: PhotoSet, name: str) -> Labels:
+    """A column of a photo set by name, as class labels.
+
+    ``label`` is the label of the set; ``folder`` the folder that holds a file, ``folder:2`` the second folder of its
+    path; ``re:PATTERN`` the first group of a pattern in the photo's id (the whole match if the pattern has no group);
+    every other name is an attribute (``make``) or a column (``owner``).
+
+    Args:
+        photos: the set.
+        name: of the column.
+
+    Returns:
+        Labels of all photos; ``UNLABELLED`` where the value is empty, the path too short or the pattern not in the id.
+
+    Raises:
+        UsageError: there is no such column, or the pattern is not a regular expression.
+
+    >>> photos = PhotoSet.of_bytes("two", {"canon/a.jpg": b"1", "nikon/b.jpg": b"2"})
+    >>> column_of(photos, "folder").names, column_of(photos, "re:(a|b).jpg").names
+    (('canon', 'nikon'), ('a', 'b'))
+    """
+    if name == "label":
+        return photos.labels
+    if name == "folder" or name.startswith("folder:"):
+        return labels_of(_folder(photo_id, name.partition(":")[2], photos.name) for photo_id in photos.ids)
+    if name.startswith("re:"):
+        try:
+            pattern = re.compile(name[3:])
+        except re.error as error:
+            raise UsageError(f"{name}: not a regular expression ({error})") from None
+        matches = [pattern.search(photo_id) for photo_id in photos.ids]
+        return labels_of((match[1] if pattern.groups else match[0]) or None if match else None for match in matches)
+    if name in photos.attributes:
+        return photos.attributes[name]
+    if name in photos.columns:
+        return labels_of(str(value) or None for value in photos.columns[name])
+    known = ["label", "folder", "folder:N", "re:PATTERN", *photos.attributes, *photos.columns]
+    raise unknown_name(f"column of {photos.name}", name, known)
+
+
+def first_column(photos: PhotoSet, names: Sequence[str]) -> Labels | None:
+    """The first of these columns that a photo set has, as ``column_of`` reads it; None if it has none of them."""
+    return next((column_of(photos, name) for name in names if name in photos.columns), None)
+
+
+def labels_of(names: Iterable[str | None]) -> Labels:
+    """Labels from the class name of each photo. The classes are the distinct names, sorted.
+
+    Args:
+        names: class name of each photo; None where it is unknown.
+
+    >>> labels_of(["dog", None, "cat", "dog"])
+    Labels(names=('cat', 'dog'), values=array([ 1, -1,  0,  1], dtype=int32))
+    """
+    listed = list(names)
+    classes = sorted({name for name in listed if name is not None})
+    index = {name: i for i, name in enumerate(classes)}
+    values = [UNLABELLED if name is None else index[name] for name in listed]
+    return Labels(tuple(classes), np.array(values, dtype=np.int32))
+
+
+def class_codes(values: Iterable[int | None], classes: int, *, unlabelled: bool = True) -> np.ndarray:
+    """The values of a column that stores classes as numbers: int32 [rows], ``UNLABELLED`` where a value is missing.
+
+    Args:
+        values: of an untrusted table.
+        classes: how many there are.
+        unlabelled: whether ``UNLABELLED`` (-1) may stand in the column, as well as None.
+
+    Raises:
+        ValueError: a value is not a class, with its row.
+
+    >>> class_codes([1, None, 0], 2)
+    array([ 1, -1,  0], dtype=int32)
+    >>> class_codes([1, 2], 2)
+    Traceback (most recent call last):
+    ValueError: row 1 has the label 2, and there are 2 classes
+    """
+    listed = list(values)
+    allowed = {*range(classes), *((UNLABELLED,) if unlabelled else ())}
+    for row, value in enumerate(listed):
+        if value is not None and value not in allowed:
+            raise ValueError(f"row {row} has the label {value}, and there are {classes} classes")
+    return np.array([UNLABELLED if value is None else value for value in listed], dtype=np.int32)
+
+
+def _folder(photo_id: str, number: str, name: str) -> str | None:
+    parts = photo_id.split("/")[:-1]
+    if not number:
+        return parts[-1] if parts else None
+    if not number.isdecimal() or int(number) < 1:
+        raise UsageError(f"folder:{number} of {name}: give the number of a folder of the path, from 1")
+    return parts[int(number) - 1] if int(number) <= len(parts) else None

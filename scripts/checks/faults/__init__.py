@@ -1,0 +1,1 @@
+"""Untrusted files and broken machines: ``python scripts/checks/faults``."""

@@ -1,0 +1,1 @@
+"""What a CUDA machine does: ``python scripts/checks/gpu``."""

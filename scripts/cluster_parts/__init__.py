@@ -1,1 +1,0 @@
-"""What the checks of Slurm and Ray share."""

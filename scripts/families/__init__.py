@@ -1,1 +1,0 @@
-"""Tiny random checkpoints of many families, with their embedding by the library's own classes called by hand."""

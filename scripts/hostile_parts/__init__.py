@@ -1,1 +1,0 @@
-"""The parts of ``scripts/hostile.py``: corpora of hostile inputs, and machines that break in the middle."""

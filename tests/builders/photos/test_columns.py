@@ -1,0 +1,70 @@
+"""Columns by name and class labels, against what is written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders.errors import UsageError
+from builders.photos import UNLABELLED, Labels, PhotoSet, class_codes, column_of, first_column, labels_of
+
+PHOTOS = replace(
+    PhotoSet.of_bytes("three", {"ann/canon/1.jpg": b"1", "ben/2.jpg": b"2", "3.jpg": b"3"}, labels=["x", "y", "x"]),
+    attributes={"make": Labels(("Canon",), np.array([0, -1, 0], dtype=np.int32))},
+    columns={"owner": np.array(["ann", "", "cid"]), "year": np.array([2001, 2003, 2001])},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "values"),
+    [
+        ("label", ("x", "y"), [0, 1, 0]),
+        ("make", ("Canon",), [0, -1, 0]),
+        ("owner", ("ann", "cid"), [0, -1, 1]),
+        ("year", ("2001", "2003"), [0, 1, 0]),
+        ("folder", ("ben", "canon"), [1, 0, -1]),
+        ("folder:1", ("ann", "ben"), [0, 1, -1]),
+        ("folder:2", ("canon",), [0, -1, -1]),
+        ("re:^[a-z]", ("a", "b"), [0, 1, -1]),
+        ("re:(x?)[12]", (), [-1, -1, -1]),
+    ],
+)
+def test_column_of__every_way_to_name_a_column(name, names, values):
+    column = column_of(PHOTOS, name)
+    assert (column.names, column.values.tolist()) == (names, values)
+
+
+def test_column_of__a_pattern_whose_group_takes_no_part_is_unknown():
+    assert column_of(PHOTOS, "re:(canon)|ben").values.tolist() == [0, -1, -1]
+
+
+@pytest.mark.parametrize("name", ["group", "folder:0", "folder:x", "re:("])
+def test_column_of__no_such_column(name):
+    with pytest.raises(UsageError, match=r"column of three|folder:|not a regular expression"):
+        column_of(PHOTOS, name)
+
+
+def test_first_column__the_first_that_is_there():
+    found = first_column(PHOTOS, ("scene", "year", "owner"))
+    assert found is not None
+    assert found.names == ("2001", "2003")
+    assert first_column(PHOTOS, ("scene", "make")) is None  # attributes are no columns
+
+
+def test_labels_of__an_empty_name_is_a_class_and_none_is_not():
+    labels = labels_of(["b", "", None])
+    assert (labels.names, labels.values.tolist()) == (("", "b"), [1, 0, UNLABELLED])
+
+
+@pytest.mark.parametrize(("values", "row"), [([0, 2], 1), ([-2], 0), ([0, "a"], 1), ([2**70], 0)])
+def test_class_codes__what_is_no_class_is_refused_with_its_row(values, row):
+    with pytest.raises(ValueError, match=f"row {row} has the label"):
+        class_codes(values, 2)
+
+
+def test_class_codes__unlabelled_may_be_refused():
+    assert class_codes([None, -1], 2).tolist() == [-1, -1]
+    with pytest.raises(ValueError, match="row 1 has the label -1"):
+        class_codes([None, -1], 2, unlabelled=False)

@@ -1,0 +1,91 @@
+"""Families that read no single photo: each must say so in one sentence, with the nearest encoder that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import transformers as tf
+
+from tests.encoders_by_hand.case import DECODER, TEXT, VIT, Case, clip_processor, vit_processor
+
+VIDEO = {**VIT, "num_frames": 2}
+
+
+def _refused(build: Callable[[], Any], words: str, processor: Callable[[], Any] | None = vit_processor) -> Case:
+    return Case(build, processor, None, words)
+
+
+CASES: dict[str, Case] = {
+    "videomae": _refused(lambda: tf.VideoMAEModel(tf.VideoMAEConfig(**VIDEO)), "reads videos"),
+    "vivit": _refused(lambda: tf.VivitModel(tf.VivitConfig(**VIDEO, tubelet_size=[2, 8, 8])), "reads videos"),
+    "timesformer": _refused(lambda: tf.TimesformerModel(tf.TimesformerConfig(**VIDEO)), "reads videos"),
+    "xclip": _refused(
+        lambda: tf.XCLIPModel(
+            tf.XCLIPConfig(
+                text_config=TEXT,
+                vision_config={
+                    **VIDEO,
+                    "mit_hidden_size": 32,
+                    "mit_num_attention_heads": 4,
+                    "mit_num_hidden_layers": 1,
+                },
+                projection_dim=32,
+                prompt_layers=1,
+                prompt_num_attention_heads=4,
+            )
+        ),
+        "reads videos",
+        clip_processor,
+    ),
+    "imagegpt": _refused(
+        lambda: tf.ImageGPTModel(tf.ImageGPTConfig(vocab_size=17, n_positions=64, n_embd=16, n_layer=1, n_head=2)),
+        "no features of a picture's pixels alone",
+    ),
+    "vilt": _refused(
+        lambda: tf.ViltModel(tf.ViltConfig(**VIT, vocab_size=99, max_position_embeddings=20)),
+        "no features of a picture's pixels alone",
+    ),
+    "apertus": _refused(lambda: tf.ApertusForCausalLM(tf.ApertusConfig(**DECODER)), "it reads text", None),
+    "whisper": _refused(
+        lambda: tf.WhisperModel(
+            tf.WhisperConfig(
+                vocab_size=99,
+                d_model=16,
+                encoder_layers=1,
+                decoder_layers=1,
+                encoder_attention_heads=2,
+                decoder_attention_heads=2,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+                decoder_start_token_id=1,
+            )
+        ),
+        "it reads sound",
+        None,
+    ),
+    "emu3": _refused(
+        lambda: tf.Emu3ForConditionalGeneration(
+            tf.Emu3Config(
+                text_config=DECODER,
+                vq_config={
+                    "base_channels": 32,
+                    "num_res_blocks": 1,
+                    "attn_resolutions": [],
+                    "hidden_dim": 32,
+                    "codebook_size": 20,
+                    "embed_dim": 4,
+                    "z_channels": 4,
+                    "latent_channels": 4,
+                    "channel_multiplier": [1, 1],
+                },
+                vocabulary_map={f"<|visual token {i:06d}|>": i for i in range(20)},
+            )
+        ),
+        "no features of a picture's pixels alone",
+        lambda: tf.Emu3ImageProcessor(),
+    ),
+    "bert": _refused(lambda: tf.BertModel(tf.BertConfig(**TEXT)), "not an image encoder: it reads text"),
+}
+"""By what the table calls them."""

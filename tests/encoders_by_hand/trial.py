@@ -1,0 +1,218 @@
+"""One family or name tried: the checkpoint written, loaded as a user would, and compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers as tf
+from PIL import Image
+
+from benchmark.encoders import Encoder, load_encoder, made_by
+from builders.errors import CamtraceError
+from builders.untrusted import describe_error
+from tests.encoders_by_hand.case import Case, randomise
+
+tf.utils.logging.set_verbosity_error()
+tf.utils.logging.disable_progress_bar()
+
+LIMIT = 1e-4
+"""Largest relative error that counts as right."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    verdict: str
+    """``right``, ``refused`` (in one sentence, as it should) or ``WRONG``."""
+    words: str
+    """The recorded pooling, or the sentence."""
+    path: str = ""
+    """How the preprocessing is carried out."""
+    error: str = ""
+    """Relative, against the library by hand."""
+    head: str = ""
+    """Relative error of the logits, where the family has a head."""
+    family: str = ""
+    """``model_type``, or timm's architecture."""
+
+    def line(self) -> str:
+        """For a terminal."""
+        numbers = " ".join(part for part in (self.error, self.head and f"head {self.head}", self.path) if part)
+        return f"{self.verdict:8}{self.name:36} {numbers}  {self.words}"
+
+
+def photos() -> list[Image.Image]:
+    """Three smooth, coloured photos of different shapes."""
+    generator = np.random.default_rng(0)
+    coarse = [generator.integers(0, 256, (9, 9, 3), dtype=np.uint8) for _ in range(3)]
+    sizes = [(500, 375), (333, 481), (260, 260)]
+    return [Image.fromarray(c).resize(s, Image.Resampling.BICUBIC) for c, s in zip(coarse, sizes, strict=True)]
+
+
+def save(case: Case, folder: Path) -> None:
+    """The tiny checkpoint."""
+    torch.manual_seed(0)
+    model = case.build()
+    randomise(model)
+    if case.processor is not None:
+        processor = case.processor()
+        _measure_norms(model, processor)
+        processor.save_pretrained(folder)
+    model.eval().save_pretrained(folder)
+
+
+@torch.no_grad()
+def _measure_norms(model: Any, processor: Any) -> None:
+    """Means and variances of batch norms as of the photos: with others, little of a photo reaches a network's end."""
+    norms = [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    if not norms or getattr(model, "main_input_name", "") != "pixel_values":
+        return
+    for layer in norms:
+        layer.momentum = 1.0  # those of this batch alone
+    part = getattr(model, "vision_model", model)
+    part.train()(torch.cat([processor(images=p, return_tensors="pt")["pixel_values"] for p in photos()]))
+
+
+def embed(encoder: Encoder, pictures: list[Image.Image]) -> np.ndarray:
+    """All in one batch, through the encoder's own preprocessing."""
+    return encoder.embed(torch.stack([torch.from_numpy(encoder.preprocess(p)) for p in pictures])).numpy()
+
+
+def by_hand(case: Case, folder: Path, pictures: list[Image.Image]) -> tuple[np.ndarray, Any, list[Any]]:
+    """(embeddings, model, inputs), one photo after the other, by the library alone."""
+    model = (case.reread or type(case.build())).from_pretrained(folder, dtype=torch.float32).eval()
+    try:
+        processor = tf.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    except (ValueError, ImportError, AttributeError, KeyError):
+        processor = tf.AutoImageProcessor.from_pretrained(folder)
+    made = [processor(images=p, return_tensors="pt", **case.processor_options) for p in pictures]
+    inputs = [dict(one) if hasattr(one, "keys") else {"pixel_values": one} for one in made]
+    assert case.by_hand is not None
+    with torch.no_grad():
+        return torch.cat([case.by_hand(model, one) for one in inputs]).numpy(), model, inputs
+
+
+def try_case(name: str, case: Case, below: Path) -> Row:
+    """A family of transformers."""
+    return _in_folder(name, below, partial(_case_row, name, case))
+
+
+def try_timm(name: str, below: Path) -> Row:
+    """A name of timm: its own architecture, thinner, its own preprocessing."""
+    return _in_folder(name, below, partial(_timm_row, name))
+
+
+def _in_folder(name: str, below: Path, make_row: Callable[[Path], Row]) -> Row:
+    """The row of a trial in a new folder; one that fails is a row with an error, and the others go on."""
+    with tempfile.TemporaryDirectory(dir=below) as folder:
+        try:
+            return make_row(Path(folder))
+        except Exception as error:
+            return Row(name, "WRONG", describe_error(error))
+
+
+def _case_row(name: str, case: Case, folder: Path) -> Row:
+    save(case, folder)
+    family = json.loads((folder / "config.json").read_text())["model_type"]
+    spec = f"local-dir:{folder}" + (f"?{case.options}" if case.options else "")
+    try:
+        encoder = load_encoder(spec, device="cpu", runtime="torch")
+    except CamtraceError as error:
+        sentence = str(error).replace(f"local-dir:{folder.name}", "it")
+        fine = case.by_hand is None and case.words in sentence and "\n" not in sentence
+        return Row(name, "refused" if fine else "WRONG", sentence, family=family)
+    if case.by_hand is None:
+        return Row(name, "WRONG", f"is not refused: {encoder.info.pooling}")
+    expected, model, inputs = by_hand(case, folder, photos())
+    embeddings, head = embed(encoder, photos()), None
+    if case.head is not None:
+        with torch.no_grad():
+            logits = torch.cat([case.logits(model, one) for one in inputs]).numpy()
+            head = relative_error(case.head(model, torch.from_numpy(embeddings)).numpy(), logits)
+    row = _compared(name, family, encoder, relative_error(embeddings, expected), head)
+    return row if case.words in encoder.info.pooling else replace(row, verdict="WRONG")
+
+
+def _timm_row(name: str, folder: Path) -> Row:
+    import timm
+    from timm.data import create_transform, resolve_model_data_config
+    from timm.models import save_for_hf
+
+    options = _thin(name)
+    torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, **options).eval()
+    save_for_hf(model, folder, model_args=options)
+    encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+    with torch.no_grad():
+        pixels = torch.stack([transform(p) for p in photos()])
+        before_head = model.forward_head(model.forward_features(pixels), pre_logits=True)
+        expected = before_head.mean((2, 3)).numpy() if before_head.ndim == 4 else before_head.numpy()
+        embeddings, head = embed(encoder, photos()), None
+        classifier = model.get_classifier()
+        if isinstance(classifier, torch.nn.Linear):
+            head = relative_error(classifier(torch.from_numpy(embeddings)).numpy(), model(pixels).numpy())
+    row = _compared(name, name.partition(".")[0], encoder, relative_error(embeddings, expected), head)
+    words = re.sub(r"SelectAdaptivePool2d.*", "avg)", row.words)
+    return replace(row, words=words) if expected.ndim == 2 else replace(row, words=words, verdict="WRONG")
+
+
+def _compared(name: str, family: str, encoder: Encoder, error: float, head: float | None) -> Row:
+    fine = error < LIMIT and (head is None or head < LIMIT)
+    return Row(
+        name,
+        "right" if fine else "WRONG",
+        encoder.info.pooling,
+        path=made_by(encoder.preprocess),
+        error=f"{error:.0e}",
+        head=f"{head:.0e}" if head is not None else "",
+        family=family,
+    )
+
+
+def _thin(name: str) -> dict[str, Any]:
+    """Options that make a model of this name small, as far as its architecture takes them."""
+    import timm
+
+    for options in (
+        {"depth": 1, "embed_dim": 64, "num_heads": 2},
+        {"depth": 1},
+        {"depths": (1, 1, 1, 1)},
+        {},
+    ):
+        try:
+            with torch.device("meta"):
+                timm.create_model(name, pretrained=False, **options)
+        except Exception:  # it takes other options
+            continue
+        return options
+    return {}
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference over the largest departure of a photo from the mean of all; infinite where shapes differ.
+
+    >>> relative_error(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[1.0, 5.0], [3.0, 5.5]]))
+    0.5
+    """
+    if found.shape != expected.shape:
+        return float("inf")
+    return float(np.abs(found - expected).max() / max(np.abs(expected - expected.mean(0)).max(), 1e-30))
+
+
+def versions() -> str:
+    """Of the libraries."""
+    import timm
+
+    return f"transformers {tf.__version__}, timm {timm.__version__}, torch {torch.__version__}"

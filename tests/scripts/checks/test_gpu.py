@@ -1,0 +1,146 @@
+"""``scripts.checks.gpu`` as far as a machine without a GPU can try it: it runs, alone, and says what it left out."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from scripts.checks.gpu import __main__ as gpu_check
+from scripts.checks.gpu import networks
+from scripts.checks.gpu.solvers import Recorder
+from scripts.speed.measure import Row
+from tests.support import card as fake_card
+from tests.support.processes import run_python
+
+ROOT = Path(__file__).resolve().parents[3]
+ABSENT = ("datasets", "pyarrow", "pandas", "transformers", "open_clip", "sklearn", "scipy", "skimage", "matplotlib")
+ABSENT += ("evaluate", "piexif", "pillow_heif", "flickrapi", "numba", "faiss", "efficientnet_lite_pytorch")
+"""Packages that a bare checkout with torch, timm, pillow, numpy and tqdm does not bring."""
+
+
+def run(*options):
+    code = (
+        f"import runpy, sys\nabsent = {ABSENT!r}\n"
+        "there = [name for name in sys.modules if name.partition('.')[0] in absent]\n"  # of the one that was forked
+        "for name in (*there, *absent): sys.modules[name] = None\n"
+        f"sys.argv = ['gpu', *{options!r}]\nrunpy.run_module('scripts.checks.gpu', run_name='__main__')"
+    )
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return run_python("-c", code, cwd=ROOT, env=environment, timeout=240)
+
+
+def asked(monkeypatch, *options):
+    """The script in this process, which has every package."""
+    monkeypatch.setattr(sys, "argv", ["gpu", *options])
+    return gpu_check.main()
+
+
+def test_gpu_check__refuses_without_cuda_in_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for options in ((), ("--device", "cpu")):
+        assert asked(monkeypatch, *options) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.strip() == "no CUDA device is here; --device cpu --quick only tries whether this script runs"
+
+
+PARTS = ["pixels", "batches", "precision", "attention", "layouts", "repeats", "stages", "makers", "waits", "pipeline"]
+PARTS += ["memory", "compiled", "blocks", "rows", "knn", "probe"]
+
+
+def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
+    """Everything but ``several``, whose processes have a test of their own."""
+    file = tmp_path / "figures.json"
+    asked = ("--device", "cpu", "--quick", "--only", ",".join(PARTS), "--json", str(file))
+    done = run(*asked, "--photos", str(photo_folder / "val" / "cat"))
+    assert done.returncode == 0, done.stderr
+    record = json.loads(file.read_text())
+    assert not [row for row in record["rows"] if row["wrong"]]
+    by_part = {}
+    for row in record["rows"]:
+        by_part.setdefault(row["part"], {})[row["what"]] = row
+    assert list(by_part) == PARTS
+    assert record["limits_s"]["pixels"] == 900  # ten times as long where parts are chosen
+    assert [row["value"] for row in by_part["pixels"].values()] == [1, 0, 0, 0]
+    assert by_part["pixels"]["odd pictures"]["unit"] == f"of {5 * 4 * (14 * 5 + 12):,} wrong"
+    assert by_part["pixels"]["photos of cat"]["unit"] == f"of {6 * 14} wrong"
+    assert not [what for what in by_part["probe"] if "iccv2025" in what]  # its search needs scipy; converged does not
+    [skipped] = record["skipped"]
+    assert skipped == "probe skipped from here on: it needs scipy (pip install scipy)"
+    assert skipped in done.stdout
+    assert "| pixels: odd pictures " in done.stdout
+    sizes = [f"test_vit, float32: batch of {n} against 28" for n in (1, 10, 14)]
+    assert all(by_part["batches"][what]["value"] <= 1e-5 for what in sizes)
+    assert 0 < by_part["attention"]["float32, math"]["value"] < 1e-6
+    assert by_part["repeats"]["numbers that differ, the same again"]["value"] == 0
+    assert {what for what in by_part["makers"] if "engine" in what} == {"the exact engine is not here"}
+    assert by_part["makers"]["by 1 workers with Pillow"]["value"] > 0
+    assert 0 <= by_part["waits"]["encoders without views, views by 0 workers"]["value"] <= 1
+    assert list(by_part["memory"]) == ["only a card can have less memory"]
+    assert set(by_part["compiled"]) == {"test_vit: compiled", "test_resnet: compiled"}
+    assert by_part["rows"]["the same from the host's memory"]["value"] > 0
+
+
+def test_gpu_check__limits_of_parts_are_about_ten_minutes():
+    assert 500 <= sum(gpu_check.LIMITS_S.values()) - gpu_check.LIMITS_S["several"] <= 660
+    late = gpu_check.Part(lambda: iter([Row("b", 1.0, ""), Row("c", 2.0, "")]), -1.0)
+    rows, skipped = [], []
+    gpu_check.run_part("a", late, rows, skipped)
+    assert [(part, row.what) for part, row in rows] == [("a", "b")]
+    assert skipped == ["a stopped after its -1 s; --only a gives it ten times as long"]
+
+
+def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
+    """What only a card has: its memory, its streams, torch's count of waits."""
+    card = fake_card.card(monkeypatch)
+    parts = ("attention", "layouts", "waits", "memory", "blocks", "rows")
+    asked = ["gpu", "--quick", "--only", ",".join(parts), "--json", str(tmp_path / "figures.json")]
+    monkeypatch.setattr(sys, "argv", asked)
+    try:
+        assert gpu_check.main() == 0, capsys.readouterr().out
+    finally:
+        networks.random_network.cache_clear()
+    record = json.loads((tmp_path / "figures.json").read_text())
+    assert record["machine"].startswith("fake card, ")
+    by = {row["what"]: row["value"] for row in record["rows"]}
+    assert {row["part"] for row in record["rows"]} == set(parts)
+    assert by["the host waited, views by 0 workers"] == 0
+    assert by["the host waited, views on the device"] == 0
+    assert by["pass with little memory (3)"] == by["kNN with 48 MiB: answers that differ"] == 0
+    assert card.total == 8 << 30
+    assert card.clashes == []
+
+
+def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(monkeypatch, tmp_path):
+    file = tmp_path / "figures.json"
+    options = ("--device", "cpu", "--quick", "--only", "pixels,knn", "--photos", "/nowhere", "--json", str(file))
+    assert asked(monkeypatch, *options) == 1
+    rows = json.loads(file.read_text())["rows"]
+    [failed] = [row for row in rows if row["wrong"]]
+    assert failed["what"] == "failed: FileNotFoundError: no folder /nowhere"
+    assert rows[-1]["part"] == "knn"
+
+
+def test_recorder__replays_the_same_products():
+    a, b = torch.rand(2, 3, 4), torch.rand(6, 4)
+    with Recorder() as recorder:
+        for _ in range(3):
+            torch.nn.functional.linear(a, b, torch.rand(6))  # an addmm of [6, 4] and [4, 6]
+        torch.bmm(a, a.mT)
+        a + a
+    shapes = {(left.shape, right.shape): count for (left, right), count in recorder.products.items()}
+    assert shapes == {((6, 4), (4, 6)): 3, ((2, 3, 4), (2, 4, 3)): 1}
+    replay = recorder.replay()
+    with Recorder() as replayed:
+        replay()
+    assert replayed.products == recorder.products
+
+
+def test_gpu_check__an_unknown_part(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as ended:
+        asked(monkeypatch, "--device", "cpu", "--quick", "--only", "pixel")
+    assert ended.value.code == 2
+    assert "unknown part 'pixel'" in capsys.readouterr().err
