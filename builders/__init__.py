@@ -17,7 +17,7 @@ _PUBLIC = {
     "open_photos": "builders.data_specs",
     "with_processing": "builders.processed.with_processing",
 }
-"""Public names and where they live; imported when first used, so that ``import builders`` costs nothing."""
+"""Public name -> its module, imported when first used, so that ``import builders`` costs nothing."""
 
 __all__ = sorted(_PUBLIC)
 

@@ -12,14 +12,14 @@ COMMANDS: dict[str, Command] = {
     "inat2018": Command("builders.processed.cli:inat2018", "iNaturalist 2018, processed in known ways"),
     "folder": Command("builders.processed.cli:folder", "any labelled photos, processed in known ways"),
     "paircams": Command("builders.paircams.cli:parser", "pairs of photos by a phone and by an older camera"),
-    "check": Command("builders.check.cli:parser", "read a built folder as a stranger would, and test its labels"),
+    "check": Command("builders.check.cli:parser", "read a built folder as its users will, and test its labels"),
     "publish": Command("builders.publish.cli:parser", "a built folder, or its recipe, to the Hub (dry run by default)"),
     "flickrexif": Command(
         "builders.flickrexif.cli.steps:parser", "photos of Flickr with labels of how they were taken"
     ),
     "simcams": Command("builders.simcams.cli:parser", "one scene through many simulated cameras, exact labels"),
 }
-"""Each entry is added by the change that adds its module."""
+"""By name, in the order of ``--help``."""
 
 
 def parser() -> Parser:

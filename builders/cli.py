@@ -1,8 +1,8 @@
-"""What every command shares: lazy sub-commands, mistakes answered in one sentence, exit statuses.
+"""The base of all commands: lazy sub-commands, errors in one sentence, exit statuses.
 
-A command is a function that makes its parser; the parser says what runs it by ``set_defaults(run=...)``, a function
-from the parsed options to an exit status. 0: all done; 1: something that was asked for failed and is recorded; 2: the
-request was wrong; 130 or 143: interrupted or terminated, work kept; 141: the reader of a pipe has gone.
+A command is a function that makes its parser. The parser sets ``run`` by ``set_defaults(run=...)``: a function from the
+parsed options to an exit status. 0: all done; 1: a part of the request failed and is recorded; 2: a wrong request;
+130 or 143: interrupted or terminated, finished work stays; 141: the reader of a pipe has gone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from builders.errors import (
     DiskError,
     UsageError,
     disk_error,
+    is_disk_error,
     missing_package,
-    of_disk,
     unknown_name,
 )
 from builders.files import try_writing
@@ -39,34 +39,34 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 @dataclass(frozen=True)
 class Command:
-    """One sub-command: the function that makes its parser, and its line in ``--help``."""
+    """A sub-command: the function that makes its parser, and its line in ``--help``."""
 
     target: str
     """``"package.module:function"``, imported only when the command is used."""
     summary: str
-    """One line for the list of commands."""
+    """A line for the list of commands."""
 
     def parser(self) -> argparse.ArgumentParser:
-        """Import and call it."""
+        """The parser, by importing and calling ``target``."""
         module, _, function = self.target.partition(":")
         return getattr(importlib.import_module(module), function)()
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises ``UsageError`` with what was probably meant; options are written out in full."""
+    """A parser that raises ``UsageError`` with the nearest known option; options cannot be abbreviated."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As ``argparse``, but what is not known is an error here, where the known options are."""
+        """As ``argparse``, but unknown options are an error of the parser that knows the others."""
         words = list(sys.argv[1:] if args is None else args)
         if self._subparsers is None:
             self._refuse_unknown_options(words)
-        found, extra = super().parse_known_args(words, namespace)
+        parsed, extra = super().parse_known_args(words, namespace)
         if extra:
             self.error(f"unexpected argument {extra[0]!r}")
-        return found, []
+        return parsed, []
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; '{self.prog} --help' explains the options") from None
@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def unknown_option(name: str, known: Sequence[str], prog: str) -> UsageError:
-    """The one way to say that an option is unknown: with the right spelling, or where all are listed.
+    """The error of an unknown option, with the nearest known one, or how to list all.
 
     >>> str(unknown_option("--batch_size", ["--batch-size", "--limit"], "camtrace score"))
     "unknown option '--batch_size': did you mean '--batch-size'?"
@@ -103,7 +103,7 @@ def unknown_option(name: str, known: Sequence[str], prog: str) -> UsageError:
 
 
 class LazyParser(Parser):
-    """Stands in the list of sub-commands for a parser that is only made when it is used."""
+    """Placeholder in the list of sub-commands for a parser that is made when it is used."""
 
     command: Command
 
@@ -111,21 +111,21 @@ class LazyParser(Parser):
         return self.command.parser().parse_known_args(args, namespace)
 
     def become_real(self) -> None:
-        """Take over everything of the parser that it stands for."""
+        """Become the parser: take over all of its attributes."""
         self.__dict__ |= vars(self.command.parser())
 
 
 def group_parser(
     prog: str, description: str, commands: Mapping[str, Command], *, stray: str = "", top: bool = False
 ) -> Parser:
-    """The parser of a command with sub-commands. Without one of them it prints its help.
+    """The parser of a command with sub-commands. Without a sub-command it prints its help.
 
     Args:
-        prog: as people write it.
+        prog: the command as users type it.
         description: for ``--help``.
         commands: by name.
-        stray: what to say of an option that stands before a sub-command.
-        top: it is the command itself: with ``--version`` and ``--print-completion``.
+        stray: hint for an option before the sub-command.
+        top: add ``--version`` and ``--print-completion``.
     """
     parser = _Group(prog, description=description, epilog=f"'{prog} COMMAND --help' explains one of them.")
     parser.stray = stray or f"options follow a command, such as '{prog} {next(iter(commands))} ...'"
@@ -195,7 +195,7 @@ def _complete(parser: argparse.ArgumentParser, file: Mapping[str, Any]) -> None:
 
 
 def version() -> str:
-    """Of the installed package; ``dev`` where it is not installed."""
+    """Version of the installed package; ``dev`` if it is not installed."""
     from importlib import metadata
 
     try:
@@ -205,7 +205,7 @@ def version() -> str:
 
 
 def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str]) -> int:
-    """Parse and run, guarded; the exit status."""
+    """Parse and run with ``guarded``. Returns the exit status."""
 
     def run() -> int:
         parse_in_turn()
@@ -216,25 +216,25 @@ def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequenc
 
 
 def size_in_bytes(text: str) -> int:
-    """An amount of memory as people write it, for an option.
+    """Bytes of an amount of memory such as ``512M``, for an option.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: the text is no amount.
 
     >>> size_in_bytes("1.5G"), size_in_bytes("512 MiB")
     (1610612736, 536870912)
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write it like 512M or 8G")
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
 def check_writable(option: str, folder: Path) -> None:
-    """See that a folder can be written to before the work begins.
+    """Check that a folder can be written to, before the work begins.
 
     Raises:
-        DiskError: it cannot.
+        DiskError: it cannot be written to.
     """
     try:
         try_writing(folder)
@@ -243,11 +243,14 @@ def check_writable(option: str, folder: Path) -> None:
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was told to end (SIGTERM)."""
+    """The process received SIGTERM."""
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Call ``run``; errors and missing extras become one sentence, Ctrl-C 130, SIGTERM 143, a closed pipe 141."""
+    """Call ``run`` and return its exit status.
+
+    Errors and missing extras become one sentence on standard error; Ctrl-C is 130, SIGTERM 143, a closed pipe 141.
+    """
     try:
         with _terminated_like_interrupted():
             return run()
@@ -258,7 +261,7 @@ def guarded(run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if not of_disk(error):
+        if not is_disk_error(error):
             raise
         print(f"camtrace: {readable(str(disk_error(error)))}", file=sys.stderr)
         return DiskError.exit_status
@@ -275,7 +278,7 @@ def guarded(run: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM raises ``Terminated`` here; forked workers, which inherit the handler, end as they would without it."""
+    """Within it SIGTERM raises ``Terminated``; forked workers, which inherit the handler, end as without it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

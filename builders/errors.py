@@ -3,11 +3,12 @@
 CamtraceError
 |-- UsageError      a wrong option, name or combination: exit status 2
 |-- DataError       a data set cannot be used at all: exit status 2
-|   |-- DiskError   a disk takes no more, or a folder takes nothing: exit status 1
-|   `-- (Refused)   a file from outside that is not taken (builders/outside)
+|   |-- DiskError   a disk is full, or a folder cannot be written to: exit status 1
+|   |-- UntrustedInputError   an untrusted file that is not read (builders/untrusted)
+|   `-- WorkerKilled          a worker process of a pool was killed (builders/processes)
 |-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
 |-- EncoderError    one encoder cannot be loaded or run: a recorded failure, exit status 1
-`-- RemoteError     a remote service (Hub, Flickr, photo server) said no or said nonsense
+`-- RemoteError     a remote service (Hub, Flickr, photo server) refused, or its response is malformed
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 EXTRA_OF = {
     "datatrove": "cluster",
@@ -43,13 +44,14 @@ EXTRA_OF = {
     "torchvision": "encoders",
     "transformers": "encoders",
 }
-"""Module that only an extra installs -> that extra. A package of two extras stands under the one that imports it."""
+"""Module that only an extra installs -> that extra. A package of two extras is listed for the one that imports it."""
 
 
 class CamtraceError(Exception):
-    """Base of the tree. ``exit_status`` is what the command line returns for it."""
+    """Base of the tree."""
 
     exit_status = 2
+    """Exit status of a command that ends with it."""
 
 
 class UsageError(CamtraceError):
@@ -57,11 +59,11 @@ class UsageError(CamtraceError):
 
 
 class DataError(CamtraceError):
-    """A data set cannot be used at all (missing, empty, not of the promised form)."""
+    """A data set cannot be used at all (missing, empty, not of the stated form)."""
 
 
 class DiskError(DataError):
-    """A disk takes no more, or a place cannot be written to. What was finished before is kept."""
+    """A disk is full, or a folder cannot be written to. Work that was finished before stays."""
 
     exit_status = 1
 
@@ -73,34 +75,48 @@ _REFUSING = frozenset(
 )
 
 
-def of_disk(error: OSError) -> bool:
-    """Whether an error of the system says that a file could not be written or made: space, rights, names, hardware."""
+def is_disk_error(error: OSError) -> bool:
+    """True if a file could not be written or created: space, rights, names, hardware."""
     return error.errno in _FULL | _REFUSING
 
 
 def full_disk_in(error: BaseException) -> OSError | None:
-    """The error of a full or read-only disk among an error and those that it came from; None where there is none.
+    """The error of a full or read-only disk among an error and its causes; None if there is none.
 
     Args:
         error: of a library, which may have wrapped it.
     """
-    found: BaseException | None = error
+    disk_errors = (e for e in causes(error) if isinstance(e, OSError) and e.errno in _FULL | {errno.EROFS})
+    return next(disk_errors, None)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its cause, the cause of that, and so on; at most 20.
+
+    >>> try:
+    ...     try:
+    ...         {}["a"]
+    ...     except KeyError as inner:
+    ...         raise ValueError("outer") from inner
+    ... except ValueError as error:
+    ...     [type(each).__name__ for each in causes(error)]
+    ['ValueError', 'KeyError']
+    """
+    cause: BaseException | None = error
     for _ in range(20):
-        if found is None:
-            break
-        if isinstance(found, OSError) and found.errno in _FULL | {errno.EROFS}:
-            return found
-        found = found.__cause__ or found.__context__
-    return None
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def disk_error(error: OSError, place: str | os.PathLike[str] = "", *, kept: str = "finished work is kept") -> DiskError:
-    """The one sentence for a disk that takes no more, or a place that takes nothing.
+    """The sentence for a full disk, or a folder that cannot be written to.
 
     Args:
         error: of the system.
-        place: where; by default the file that the error names.
-        kept: what is not lost by it.
+        place: folder or file; by default the file that the error names.
+        kept: what was not lost, as a clause.
 
     >>> str(disk_error(OSError(errno.ENOSPC, "No space left on device"), "/data/out"))
     '/data/out: the disk is full; finished work is kept, free some space and run the same command again'
@@ -125,11 +141,11 @@ class EncoderError(CamtraceError):
 
 
 class RemoteError(CamtraceError):
-    """A remote service refused, failed for good, or answered what cannot be understood."""
+    """A remote service refused, failed permanently, or sent a malformed response."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """The one way to say that a name is unknown: with the nearest known one.
+    """The error of an unknown name, with the nearest known one.
 
     >>> str(unknown_name("task", "prob/jpeg", ["probe/jpeg", "knn/jpeg"]))
     "unknown task 'prob/jpeg': did you mean 'probe/jpeg'?"
@@ -141,12 +157,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
 
 def missing_package(module: str, needed_by: str, *, install: str = "") -> str:
-    """The one sentence for a package that is not installed, with the command that installs it.
+    """The sentence about a package that is not installed, with the command that installs it.
 
     Args:
         module: the name that could not be imported, as ``ModuleNotFoundError.name`` has it.
-        needed_by: what cannot go on without it; begins the sentence.
-        install: what ``pip install`` takes; by default the extra that brings the module, or the module's own name.
+        needed_by: what needs it; begins the sentence.
+        install: argument of ``pip install``; by default the extra with the module, or the name of the module.
 
     >>> missing_package("torch.nn", "this command")
     "this command needs the package torch, which is not installed: pip install 'camtrace[encoders]'"

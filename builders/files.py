@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never a part; reading those that come with us."""
+"""Atomic writes (a reader sees the old file or the new one, never a part), scratch files, and tables of the package."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 SAVED_EVERY_S = 30.0
-"""What grows while photos are read (an index, hashes, Exif) is written so often: a killed run loses no more."""
+"""Seconds between writes of files that grow while photos are read (index, Exif): the most that a killed run loses."""
 
 JUST_CHANGED_NS = 2_000_000_000
-"""A file that changed so shortly before it was looked at may change again without another time: not remembered."""
+"""A file that changed less than so many nanoseconds before it was read may change again under the same time stamp: what
+was read is not cached."""
 
 MAX_PHOTO_BYTES = 512 * 2**20
-"""A larger file is not opened as a photo: none of ``decode.MAX_PIXELS`` needs more."""
+"""A larger file is not opened as a photo: no photo of ``decode.MAX_PIXELS`` needs more."""
 
 
 def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
@@ -32,14 +33,14 @@ def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = False) ->
     Args:
         path: of the file.
         data: its content.
-        durable: on the disk before it has its name, so that a power cut leaves the old file or the whole new one: for
-            what says that other files are done.
+        durable: synchronise with the disk before the rename, so that a power cut leaves the old file or the whole new
+            one. For files that state that others are complete.
 
     Raises:
-        OSError: it cannot be written; the old file, if there was one, is as it was.
+        OSError: it cannot be written; the old file, if any, is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(path)
+    temporary = temporary_path(path)
     try:
         with open(temporary, "wb") as stream:
             stream.write(data)
@@ -48,9 +49,9 @@ def write_bytes_atomically(path: Path, data: bytes, *, durable: bool = False) ->
                 os.fsync(stream.fileno())
         os.replace(temporary, path)
         if durable:
-            _keep_names(path.parent)
+            _sync_folder(path.parent)
     finally:
-        with contextlib.suppress(OSError):  # of a disk that went away: the first error is the one to tell
+        with contextlib.suppress(OSError):  # of a disk that went away: the first error is raised
             temporary.unlink(missing_ok=True)
 
 
@@ -59,122 +60,122 @@ def write_text_atomically(path: Path, text: str, *, durable: bool = False) -> No
     write_bytes_atomically(path, text.encode("utf-8"), durable=durable)
 
 
-def temporary_beside(path: Path) -> Path:
-    """A name in the folder of a file for its next content; it says which process of which machine writes it."""
+def temporary_path(path: Path) -> Path:
+    """A temporary name in the folder of a file; it contains the process and the machine that write it."""
     return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.tmp")
 
 
-def sweep_temporaries(folder: Path, *, ours: bool = False) -> int:
-    """Remove what killed processes left half-written in a folder (not below it); how many files.
+def sweep_temporaries(folder: Path, *, exclusive: bool = False) -> int:
+    """Remove files that killed processes left half-written in a folder, not below it. Returns their number.
 
-    A file goes if the process in its name is no longer there, or if it was another machine's and a day has passed.
+    A file is removed if the process in its name has ended, or if it is of another machine and a day old.
 
     Args:
-        folder: which.
-        ours: nobody else writes there now (a lock is held): every such file goes.
+        folder: with the files.
+        exclusive: no other process writes there (a lock is held), so every such file is removed.
     """
-    swept = 0
+    n_removed = 0
     try:
         names = [name for name in os.listdir(folder) if name.endswith(".tmp")]
     except OSError:
         return 0
     for name in names:
-        found = _TEMPORARY.fullmatch(name)
-        if found is None or (not ours and found["machine"] == _machine() and _alive(int(found["process"]))):
+        match = _TEMPORARY.fullmatch(name)
+        if match is None or (not exclusive and match["machine"] == _machine() and _is_running(int(match["process"]))):
             continue
         with contextlib.suppress(OSError):
-            if ours or found["machine"] == _machine() or time.time() - (folder / name).stat().st_mtime > _DAY_S:
+            if exclusive or match["machine"] == _machine() or time.time() - (folder / name).stat().st_mtime > _DAY_S:
                 (folder / name).unlink()
-                swept += 1
-    return swept
+                n_removed += 1
+    return n_removed
 
 
 def sweep_cache(cache: Path) -> None:
-    """``sweep_temporaries`` of the folders of a cache and of those in them: whatever a killed run was writing."""
+    """``sweep_temporaries`` of the folders of a cache and of their sub-folders."""
     for folder in (*cache.glob("*"), *cache.glob("*/*")):
         if folder.is_dir():
             sweep_temporaries(folder)
 
 
 def scratch_prefix() -> str:
-    """How the names of this process's scratch files and folders begin, so that a later run knows whose they are."""
+    """Prefix of the names of this process's scratch files and folders; it names the process for a later run."""
     return f"camtrace-{_machine()}-{os.getpid()}-"
 
 
 def sweep_scratch() -> int:
-    """Remove scratch files and folders of our processes of this machine that are no longer there; how many.
+    """Remove scratch files and folders of processes of this machine that have ended. Returns their number.
 
     A killed run leaves them in the system's folder for temporary files, in shared memory and in ``private_scratch``.
     """
-    swept = 0
+    n_removed = 0
     private = private_scratch(make=False)
-    for place in {Path(tempfile.gettempdir()), Path("/dev/shm"), *([private] if private else [])}:
+    for folder in {Path(tempfile.gettempdir()), Path("/dev/shm"), *([private] if private else [])}:
         try:
-            names = [name for name in os.listdir(place) if name.startswith("camtrace-")]
+            names = [name for name in os.listdir(folder) if name.startswith("camtrace-")]
         except OSError:
             continue
         for name in names:
-            found = _SCRATCH.fullmatch(name)
-            if found is None or found["machine"] != _machine() or _alive(int(found["process"])):
+            match = _SCRATCH.fullmatch(name)
+            if match is None or match["machine"] != _machine() or _is_running(int(match["process"])):
                 continue
             with contextlib.suppress(OSError):
-                kind = os.lstat(place / name)
-                if kind.st_uid != os.geteuid():  # the folder is everybody's
+                status = os.lstat(folder / name)
+                if status.st_uid != os.geteuid():  # all users write into the folder
                     continue
-                if stat.S_ISDIR(kind.st_mode):
-                    shutil.rmtree(place / name)
-                elif stat.S_ISREG(kind.st_mode):
-                    os.unlink(place / name)
+                if stat.S_ISDIR(status.st_mode):
+                    shutil.rmtree(folder / name)
+                elif stat.S_ISREG(status.st_mode):
+                    os.unlink(folder / name)
                 else:
                     continue
-                swept += 1
-    return swept
+                n_removed += 1
+    return n_removed
 
 
 def private_scratch(*, make: bool = True) -> Path | None:
-    """A folder for scratch files that other users of this machine can neither read nor write; None where there is none.
+    """A folder for scratch files that other users of this machine can neither read nor write; None if there is none.
 
     Args:
-        make: it, where it is missing.
+        make: create the folder if it is absent.
     """
     user = os.getuid() if hasattr(os, "getuid") else hashlib.sha256(str(Path.home()).encode()).hexdigest()[:8]
     folder = Path(tempfile.gettempdir()) / f"camtrace-views-{user}"
     try:
         if make:
             folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return None
-    own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
-    return folder if stat.S_ISDIR(found.st_mode) and own else None
+    private = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
+    return folder if stat.S_ISDIR(status.st_mode) and private else None
 
 
 def try_writing(folder: Path) -> None:
-    """See that files can be written into a folder: before hours of work, not after. What was not there is not left.
+    """Check that files can be written into a folder, before hours of work. Leaves no file and no new folder.
 
     Raises:
-        OSError: they cannot.
+        OSError: files cannot be written.
     """
-    new = [place for place in (folder, *folder.absolute().parents) if not os.path.lexists(place)]
+    new = [path for path in (folder, *folder.absolute().parents) if not os.path.lexists(path)]
     folder.mkdir(parents=True, exist_ok=True)
     sweep_temporaries(folder)
-    temporary = temporary_beside(folder / "try")
+    temporary = temporary_path(folder / "try")
     try:
         with open(temporary, "wb") as stream:
             stream.write(b"\0" * 4096)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody else may use it by now
-            for place in new:
-                place.rmdir()
+        with contextlib.suppress(OSError):  # another process may use it by now
+            for path in new:
+                path.rmdir()
 
 
 def reserve_space(descriptor: int, size: int) -> None:
-    """Give a file ``size`` bytes that are really there: writing into a map of a sparse file on a full disk is a SIGBUS.
+    """Allocate ``size`` bytes of a file on the disk: writing into a map of a sparse file on a full disk is a SIGBUS.
 
     Raises:
-        OSError: there is not so much space.
+        OSError: there is not enough space.
     """
     if hasattr(os, "posix_fallocate"):
         try:
@@ -197,18 +198,17 @@ _TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,10})\.
 
 @functools.cache
 def _machine() -> str:
-    """8 hex digits that tell machines on one file system apart."""
+    """8 hex digits that distinguish machines on a shared file system."""
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _alive(process: int) -> bool:
-    """Whether it is there and has not ended. In a container whose first process waits for nobody, what has ended (as a
-    zombie) is there for good."""
+def _is_running(process: int) -> bool:
+    """True if the process exists and is no zombie: where nothing waits for ended processes, zombies stay for ever."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # of another user
         pass
     try:
         state = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
@@ -217,8 +217,8 @@ def _alive(process: int) -> bool:
     return state not in ("Z", "X")
 
 
-def _keep_names(folder: Path) -> None:
-    """Write a folder's list of names to the disk, where the system can."""
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's list of names to the disk, where the system supports that."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -228,18 +228,18 @@ def _keep_names(folder: Path) -> None:
 
 
 def cache_folder() -> Path:
-    """Where everything is kept that can be made again: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache."""
-    named = os.environ.get("CAMTRACE_CACHE")
-    if named:
-        return Path(named)
+    """Folder of everything that can be made again: ``$CAMTRACE_CACHE``, or ``camtrace`` in the user's cache."""
+    configured = os.environ.get("CAMTRACE_CACHE")
+    if configured:
+        return Path(configured)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "camtrace"
 
 
 def read_package_yaml(path: Path) -> Any:
-    """A table that comes with the package, as plain values.
+    """A table of this package, as plain values. Untrusted files are read by ``builders.untrusted.parse_yaml``.
 
-    By the parser in C, where PyYAML was built with it: the four tables that a plain run reads take 0.02 s instead of
-    0.12 s (processor time). What comes from elsewhere goes through ``builders.untrusted.parse_yaml``.
+    Read by the parser in C, where PyYAML was built with it: the four tables of a plain run take 0.02 s instead of
+    0.12 s (processor time).
     """
     import yaml
 

@@ -15,7 +15,7 @@ from builders.data_specs import DataSpec, open_photos
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet
 from builders.sources import FolderSource, split_named
-from builders.untrusted import check_data_set, from_hub, said_by_client
+from builders.untrusted import check_data_set, client_message, from_hub
 
 
 def open_subject(
@@ -205,7 +205,7 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
                 spec.location, name=spec.options.get("config"), revision=spec.revision, streaming=True
             )
     except Exception as error:  # libraries raise exceptions of many types here
-        raise DataError(f"hub:{spec.location}: cannot be opened ({said_by_client(error)})") from None
+        raise DataError(f"hub:{spec.location}: cannot be opened ({client_message(error)})") from None
     features = next(iter(loaded.values())).features or {}
     image = image or next((n for n, f in features.items() if isinstance(f, datasets.Image)), None)
     column = column or next((n for n, f in features.items() if isinstance(f, datasets.ClassLabel)), None)

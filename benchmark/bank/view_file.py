@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmark.encoders import FINAL, Output
 from builders.errors import DataError
-from builders.files import reserve_space, sweep_temporaries, temporary_beside, write_text_atomically
+from builders.files import reserve_space, sweep_temporaries, temporary_path, write_text_atomically
 from builders.untrusted import UntrustedInputError, list_folder, map_array, parse_json, read_untrusted_text
 
 
@@ -187,7 +187,7 @@ class ViewFile:
         return rows if (rows.shape, rows.dtype) == (self.shape, self.dtype) else None
 
     def _make_rows(self) -> None:
-        temporary = temporary_beside(self._rows_path)
+        temporary = temporary_path(self._rows_path)
         described = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": self.shape}
         try:
             with open(temporary, "wb") as stream:

@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
 from builders.cli import Parser
 from builders.cluster import (
-    Finishing,
+    FinishOptions,
     Markers,
     Plan,
     StorageFolder,
@@ -76,7 +76,7 @@ def finish(args: argparse.Namespace) -> int:
         raise DataError(
             f"{CODE} here: {code()}; of the plan: {plan.facts.get(CODE)}. Finish with the code of the ranks"
         )
-    how = Finishing(args.output and args.output.absolute(), args.push_to, args.public)
+    how = FinishOptions(args.output and args.output.absolute(), args.push_to, args.public)
     go_to_folder(plan)
     status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
     Markers(storage, plan.name).sweep()

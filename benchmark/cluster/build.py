@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cluster.request import Request
-from builders.cluster import Finished, Finishing, Plan, StorageFolder, cut
+from builders.cluster import Finished, FinishOptions, Plan, StorageFolder, cut
 from builders.dataset import (
     ShardJob,
     ShardWork,
@@ -55,7 +55,7 @@ class ShardRanks:
     def open(self, plan: Plan, storage: StorageFolder) -> BuildWork:
         return BuildWork(self._request, plan)
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: Finishing) -> int:
+    def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: FinishOptions) -> int:
         """Verify every shard and write the card by the plain command, which writes no shard again."""
         output = StorageFolder.of(plan.output)
         if output.folder is not None and how.output is None:
@@ -86,7 +86,7 @@ class BuildWork:
             self._scratch.cleanup()
 
 
-def _run(args: argparse.Namespace, how: Finishing) -> int:
+def _run(args: argparse.Namespace, how: FinishOptions) -> int:
     started = time.perf_counter()
     status = int(args.run(args))
     print(f"every shard was verified in {time.perf_counter() - started:.0f} s", file=sys.stderr)

@@ -20,14 +20,14 @@ from benchmark.publishing import push_folder_of_results
 from benchmark.scoring import Pass, planned_passes, release, require_space
 from builders.cluster import (
     Finished,
-    Finishing,
+    FinishOptions,
     Plan,
     ProgressCallback,
     RankResult,
     StorageFolder,
-    gather_files,
-    hand_over_files,
+    download_files,
     ranks_here,
+    upload_files,
 )
 from builders.errors import DataError, EncoderError, UsageError
 from builders.files import scratch_prefix
@@ -179,7 +179,7 @@ def _in_order(units: Sequence[str]) -> list[tuple[int, int]]:
     return sorted(dict.fromkeys(_set_and_group(unit) for unit in units), key=lambda pair: (pair[1], pair[0]))
 
 
-def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: Finishing) -> int:
+def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: FinishOptions) -> int:
     """Merge and verify, then score.
 
     Returns:
@@ -194,10 +194,10 @@ def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how
         folder = how.output or output.folder
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=scratch_prefix())))
-            gather_files(output, folder)
+            download_files(output, folder)
         status = _merged_and_run(plan, done, storage, folder)
         if how.output is None and output.folder is None:
-            hand_over_files(folder, output)
+            upload_files(folder, output)
             print(f"results were copied to {output}", file=sys.stderr)
         if how.push_to is not None:
             push_folder_of_results(folder, how.push_to, public=how.public)

@@ -17,7 +17,7 @@ from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.scoring import OpenedSet, PassTimes, cached_trials, pass_times, planned_passes, release
-from builders.cluster import Finished, Finishing, Plan, RankPlan, StorageFolder, cut
+from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut
 from builders.errors import EncoderError, UsageError
 from builders.pixels import codec_canary
 from builders.processes import memory_budget
@@ -47,7 +47,7 @@ class EmbeddingRanks:
     def open(self, plan: Plan, storage: StorageFolder) -> EmbeddingWork:
         return EmbeddingWork(plan, storage)
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: Finishing) -> int:
+    def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: FinishOptions) -> int:
         """Merge and verify, then score."""
         return finish(plan, done, storage, how)
 

@@ -110,10 +110,10 @@ def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse
         for line in state_text(progress(plan, storage), storage).splitlines()[:-1]:
             print(line, file=sys.stderr)
     elif args.rank is not None or args.workers in (None, 1):
-        failed = work_ranks(plan, storage, missing, opened, told=partial(_print_rank, len(plan.ranks)))
+        failed = work_ranks(plan, storage, missing, opened, on_rank=partial(_print_rank, len(plan.ranks)))
     else:
         command = [sys.executable, "-m", "camtrace", "work", str(storage), "--serve"]
-        failed = run_locally(command, missing, args.workers, told=partial(_print_rank, len(plan.ranks)))
+        failed = run_locally(command, missing, args.workers, on_rank=partial(_print_rank, len(plan.ranks)))
     if args.rank is None:
         next_ = f"camtrace work {storage} (does what failed again)" if failed else f"camtrace finish {storage}"
         print(f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")

@@ -7,9 +7,8 @@ where MKL made 60 to 150, for products from 60 to 20,000 columns; on an Intel Xe
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import platform
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmark.compute.threads import chunks, parallel_map
-from builders.untrusted import describe_error
+from builders.kernels import try_kernels
 
 
 @functools.cache
@@ -26,19 +25,16 @@ def compiled_module(name: str, what: str) -> ModuleType | None:
     """The module, after its ``try_out()`` has run; None without numba, or, with a warning, where it cannot be compiled.
 
     Args:
-        name: of a module with a function ``try_out``, which calls what it has to offer.
-        what: the module does, for the warning.
+        name: of a module with a function ``try_out``, which calls everything that others call in it.
+        what: what the module does, for the warning.
     """
-    if importlib.util.find_spec("numba") is None:
-        return None
-    try:
-        module = importlib.import_module(name)
-        module.try_out()
-    except Exception as error:  # of a compiler: any
-        sentence = f"{what} cannot be compiled ({describe_error(error)}); going on with torch, slower"
-        warnings.warn(sentence, RuntimeWarning, stacklevel=3)
-        return None
-    return module
+    load = functools.partial(importlib.import_module, name)
+    return try_kernels(load, _try_out, name=what, otherwise="going on with torch, slower", stacklevel=3).kernels
+
+
+def _try_out(module: ModuleType) -> str:
+    module.try_out()
+    return ""
 
 
 LEAST_ROWS = 512

@@ -22,12 +22,12 @@ from builders.errors import DataError, RemoteError, disk_error
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.untrusted import (
     UntrustedInputError,
+    client_message,
     describe_error,
     from_hub,
     parse_json,
     read_untrusted,
     read_untrusted_text,
-    said_by_client,
 )
 
 TENSORS, FIT_PHOTOS, ABOUT, CARD = "eraser.safetensors", "fit_photos.safetensors", "eraser.json", "README.md"
@@ -196,4 +196,4 @@ def _download(place: str) -> Path:
         with from_hub(limit=MAX_TENSOR_BYTES):
             return Path(snapshot_download(repo, revision=revision or None, allow_patterns=list(ERASER_FILES)))
     except Exception as error:
-        raise RemoteError(f"{place}: no folder here, and the Hub does not give it ({said_by_client(error)})") from None
+        raise RemoteError(f"{place}: no folder here, and the Hub does not give it ({client_message(error)})") from None

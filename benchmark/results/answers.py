@@ -14,7 +14,7 @@ from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
 from benchmark.results.questions import PhotoValues, Questions
 from benchmark.results.schema import Result, Score
 from builders.errors import DataError
-from builders.untrusted import UntrustedInputError, describe_error, outside_sha256, read_untrusted_arrays
+from builders.untrusted import UntrustedInputError, archive_sha256, describe_error, read_untrusted_arrays
 
 ANSWERS_FILE = "answers.npz"
 ROUNDING = 1e-6
@@ -92,7 +92,7 @@ def answers_changed(result: Result, folder: Path) -> bool:
     """Whether the answers of a result are absent or not those whose SHA-256 it records; False without a record."""
     recorded = result.environment.get("answers_sha256")
     try:
-        return recorded is not None and outside_sha256(folder / ANSWERS_FILE) != recorded
+        return recorded is not None and archive_sha256(folder / ANSWERS_FILE) != recorded
     except UntrustedInputError:
         return True
 

@@ -16,12 +16,12 @@ from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError, RemoteError, UsageError
 from builders.untrusted import (
     UntrustedInputError,
+    client_message,
     files_below,
     from_hub,
     read_untrusted,
     read_untrusted_text,
     readable,
-    said_by_client,
     too_large,
 )
 
@@ -201,7 +201,7 @@ def _read_repo(source: str, objection: Callable[[ResultFile], str]) -> ReadResul
                 print(f"camtrace: warning: {which}: not as the Hub has it; fetched again", file=sys.stderr)
                 fetch(damaged, again=True)
     except (HTTPError, HFValidationError, LocalEntryNotFoundError, RemoteError, OSError) as error:
-        raise RemoteError(f"results of {source}: the Hub does not give them ({said_by_client(error)})") from None
+        raise RemoteError(f"results of {source}: the Hub does not give them ({client_message(error)})") from None
     read = read_files(folder, wanted, objection=objection, links_may_leave=True)
     return ReadResults(read.accepted, refused + read.refused)
 

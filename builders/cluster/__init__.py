@@ -1,6 +1,6 @@
-"""Work that is cut into ranks: one frozen plan, a share for each rank, markers of what is done, engines that run them.
+"""Work cut into ranks: a frozen plan, units of work for each rank, markers of finished ranks, engines that run them.
 
-Knows nothing of photos or encoders: a kind of work says what its units are and what every machine must agree on.
+Independent of photos and encoders: a kind of work defines its units and the facts that must agree on every machine.
 """
 
 import lazy_loader

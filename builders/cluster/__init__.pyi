@@ -4,16 +4,16 @@ from .engines.local import cores_here, end_with_parent, ranks_here, run_locally,
 from .markers import Finished, Markers
 from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, read_plan, retire_plan, write_plan
 from .status import Progress, count_text, progress, ranks_text, state_text
-from .storage import StorageFolder, gather_files, hand_over_files
-from .worker import Finishing, ProgressCallback, RankedWork, RankResult, Work, work_ranks
+from .storage import StorageFolder, download_files, upload_files
+from .worker import FinishOptions, ProgressCallback, RankedWork, RankResult, Work, work_ranks
 
 __all__ = [
     "ENGINES",
     "PLAN_FILE",
     "Engine",
     "EngineOptions",
+    "FinishOptions",
     "Finished",
-    "Finishing",
     "Markers",
     "Plan",
     "Progress",
@@ -28,9 +28,8 @@ __all__ = [
     "cores_here",
     "count_text",
     "cut",
+    "download_files",
     "end_with_parent",
-    "gather_files",
-    "hand_over_files",
     "progress",
     "ranks_here",
     "ranks_text",
@@ -39,6 +38,7 @@ __all__ = [
     "run_locally",
     "serve",
     "state_text",
+    "upload_files",
     "work_ranks",
     "write_plan",
 ]

@@ -1,7 +1,7 @@
-"""What became of each rank, beside the plan: done, failed with its reason, or running and how far.
+"""State of each rank in files of the plan's folder: done, failed with a reason, or running with its progress.
 
-``ranks/00003.done.json`` is written last and names every file of the rank with its SHA-256: a rank is done or it is
-not, whatever kills it. A marker of another plan, or one that does not match its own checksum, does not count.
+``ranks/00003.done.json`` is written last and has the SHA-256 of every file of the rank, so that a killed rank is either
+done or not. A marker of another plan, or one that does not match its checksum, is ignored.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from builders.untrusted import parse_json
 
 @dataclass(frozen=True)
 class Finished:
-    """What a done rank says."""
+    """Marker of a finished rank."""
 
     files: Mapping[str, str]
-    """SHA-256 by path of what it made."""
+    """SHA-256 of each file that it wrote, by path."""
     items: int
-    """That it really worked on; the rest was there already."""
+    """Items that it worked on, without those that existed already."""
     failures: int
     """Items that cannot be used, as its files record them."""
     seconds: float
@@ -37,7 +37,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a rank is not done."""
+    """Marker of a failed rank."""
 
     reason: str
     """One sentence."""
@@ -48,23 +48,23 @@ class Failed:
 
 @dataclass(frozen=True)
 class Running:
-    """What a rank says of itself from time to time."""
+    """Marker of a running rank, written every ``BEAT_S`` seconds."""
 
     host: str
     process: int
     started: float
     """Seconds since 1970."""
     at: float
-    """When it was written."""
+    """When the marker was written."""
     moved: float
-    """When an item was done last."""
+    """When the last item was finished."""
     items: int
-    """Done so far."""
+    """Items done so far."""
 
 
 @dataclass
 class States:
-    """Of all ranks of a plan that have one."""
+    """Markers of the ranks of a plan, by rank; a rank is in at most one of the three."""
 
     done: dict[int, Finished] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
@@ -72,39 +72,44 @@ class States:
 
 
 class Markers:
-    """Of one plan."""
+    """Markers of the ranks of a plan.
+
+    Args:
+        place: folder of the plan.
+        plan: its name.
+    """
 
     def __init__(self, place: StorageFolder, plan: str) -> None:
         self.place = place / RANKS
         self._plan = plan
 
     def done(self, rank: int) -> Finished | None:
-        """What a rank that is done says; None if it is not."""
-        found: Finished | None = self._read(f"{rank:05d}.done.json", Finished)
-        return found
+        """The marker of a finished rank; None if the rank is not done."""
+        marker: Finished | None = self._read(f"{rank:05d}.done.json", Finished)
+        return marker
 
     def finish(self, rank: int, finished: Finished) -> None:
-        """From here on a rank is done."""
+        """Mark a rank as done."""
         self._write(f"{rank:05d}.done.json", asdict(finished))
         self.clear(rank)
 
     def fail(self, rank: int, reason: str) -> None:
-        """It is not, and why."""
+        """Mark a rank as failed."""
         self._write(f"{rank:05d}.failed.json", asdict(Failed(reason, host(), time.time())))
         self.place.remove(f"{rank:05d}.running.json")
 
     def beat(self, rank: int, started: float, moved: float, items: int) -> None:
-        """It is at work."""
+        """Mark a rank as running."""
         running = Running(host(), os.getpid(), started, time.time(), moved, items)
         self._write(f"{rank:05d}.running.json", asdict(running))
 
     def clear(self, rank: int) -> None:
-        """It is neither running nor failed."""
+        """Remove the markers of a rank as running or failed."""
         for state in ("running", "failed"):
             self.place.remove(f"{rank:05d}.{state}.json")
 
     def all(self) -> States:
-        """Every rank's, by one listing."""
+        """Markers of all ranks, by a single listing."""
         states = States()
         kinds: dict[str, tuple[type[Any], dict[int, Any]]] = {
             "done": (Finished, states.done),
@@ -115,10 +120,10 @@ class Markers:
             number, _, rest = name.partition(".")
             state = rest.removesuffix(".json")
             if number.isdecimal() and rest.endswith(".json") and state in kinds:
-                kind, found = kinds[state]
+                kind, by_rank = kinds[state]
                 marker = self._read(name, kind)
                 if marker is not None:
-                    found[int(number)] = marker
+                    by_rank[int(number)] = marker
         for rank in states.done:
             states.failed.pop(rank, None)
             states.running.pop(rank, None)
@@ -128,7 +133,7 @@ class Markers:
         return states
 
     def sweep(self) -> None:
-        """Nobody works any more: markers of ranks that were killed, or failed once, go."""
+        """Remove markers of killed and failed ranks. No rank may be running."""
         for name in self.place.names():
             if name.endswith((".running.json", ".failed.json")):
                 self.place.remove(name)
@@ -141,8 +146,8 @@ class Markers:
         try:
             data = self.place.read(name)
             content = dict(parse_json(data.decode("utf-8"), name)) if data is not None else {}
-            seal = content.pop("crc32", None)
-            if seal != _crc32(content) or content.pop("plan", None) != self._plan:
+            checksum = content.pop("crc32", None)
+            if checksum != _crc32(content) or content.pop("plan", None) != self._plan:
                 return None
             return kind(**content)
         except (CamtraceError, ValueError, TypeError):
@@ -150,7 +155,7 @@ class Markers:
 
 
 def host() -> str:
-    """The name of this machine; of a node, as its scheduler calls it."""
+    """The name of this machine; of a Slurm node, its name in Slurm."""
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 

@@ -1,7 +1,6 @@
-"""The plan: what a big job is, cut into ranks, and what every machine that works on it must agree on; one frozen file.
+"""The plan of a big job in a frozen file: its ranks, and the facts that must be equal on every machine.
 
-A plan is never changed. Whatever is done about it lies beside it: markers of ranks (``markers.py``) and what the kind
-of work keeps there.
+A plan is never changed. Its folder also contains markers of ranks (``markers.py``) and files of the kind of work.
 """
 
 from __future__ import annotations
@@ -21,79 +20,79 @@ from builders.errors import DataError, UsageError
 from builders.untrusted import describe_error, parse_json
 
 PLAN_FILE = "plan.json"
-"""In a folder of its own, beside what is made."""
+"""Name of the file, in a folder of the plan alone."""
 
 RANKS = "ranks"
-"""Folder of the markers, beside it."""
+"""Folder of the markers, in the folder of the plan."""
 
 FORMAT = 1
-"""Of the file."""
+"""Version of the file format."""
 
 
 @dataclass(frozen=True)
 class RankPlan:
-    """One rank's share."""
+    """The work of a rank."""
 
     units: tuple[str, ...]
-    """Names of the pieces of work, as its kind has them."""
+    """Names of the units of work, as its kind defines them."""
     size: int
-    """Items (photos, renders) in them, for bars and rates."""
+    """Number of items (photos, renders) in them, for bars and rates."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A big job. Read by strangers' machines, so plain values only."""
+    """A big job. Other machines read it as an untrusted file, so it has plain values only."""
 
     kind: str
-    """Of work, such as ``build`` or ``sweep``."""
+    """Kind of work, such as ``build`` or ``sweep``."""
     argv: tuple[str, ...]
     """The command that does the same without ranks, as words; ``OUTPUT`` stands for the address of the output."""
     output: str
-    """Where the result goes."""
+    """Address of the result."""
     ranks: tuple[RankPlan, ...]
     facts: Mapping[str, str]
-    """What every machine must find: by name, as text. The first that differs is named."""
+    """Values that must be equal on every machine, by name. An error names the first that differs."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """What the kind of work needs besides, as JSON values."""
+    """Further values of the kind of work, as JSON values."""
     estimate: Mapping[str, Any] = field(default_factory=dict)
-    """``seconds`` of all ranks one after another and ``bytes`` that are kept, as measured when it was made."""
+    """``seconds`` of all ranks one after another and ``bytes`` of the output, as measured when the plan was made."""
 
     @property
     def name(self) -> str:
-        """16 hex digits that name it: markers of another plan do not count."""
+        """16 hex digits of its content: markers with another name are ignored."""
         return hashlib.sha256(_to_json(self).encode()).hexdigest()[:16]
 
     @property
     def size(self) -> int:
-        """Items of all ranks."""
+        """Number of items of all ranks."""
         return sum(rank.size for rank in self.ranks)
 
 
 def write_plan(plan: Plan, place: StorageFolder, files: Mapping[str, bytes] | None = None) -> None:
-    """Freeze it.
+    """Write a plan to its folder.
 
     Args:
-        plan: to be frozen.
+        plan: to be written.
         place: its folder.
-        files: that lie beside it, by path: written before it, so that a plan always has them.
+        files: further files of the folder, by path: written before the plan, so that a plan always has them.
 
     Raises:
-        UsageError: another plan is there.
+        UsageError: the folder has another plan.
         DiskError: it cannot be written.
     """
-    there = place.read(PLAN_FILE)
-    if there is not None and there.decode("utf-8", "replace") != _to_json(plan):
+    existing = place.read(PLAN_FILE)
+    if existing is not None and existing.decode("utf-8", "replace") != _to_json(plan):
         raise UsageError(
             f"{place}: holds another plan (other photos, settings, code or cut); finish it, or name another --output"
         )
-    if there is None:
+    if existing is None:
         for name, data in (files or {}).items():
             place.write(name, data)
         place.write(PLAN_FILE, _to_json(plan).encode())
 
 
 def retire_plan(place: StorageFolder) -> None:
-    """Make room for another plan: what this one made is elsewhere, and nobody works on it."""
+    """Remove a plan and its markers, so that another can be written. No rank may be running; the output stays."""
     place.remove(PLAN_FILE)
     ranks = place / RANKS
     for name in ranks.names():
@@ -101,13 +100,13 @@ def retire_plan(place: StorageFolder) -> None:
 
 
 def read_plan(address: str) -> tuple[Plan, StorageFolder]:
-    """A plan and its folder.
+    """Read a plan. Returns it with its folder.
 
     Args:
         address: of the folder, or of ``plan.json`` in it.
 
     Raises:
-        DataError: there is none, or none that can be read.
+        DataError: there is no plan, or it cannot be read.
     """
     place = StorageFolder.of(address.removesuffix(PLAN_FILE) if address.endswith(f"/{PLAN_FILE}") else address)
     if address == PLAN_FILE:
@@ -136,12 +135,12 @@ def read_plan(address: str) -> tuple[Plan, StorageFolder]:
 
 
 def cut(units: Sequence[tuple[str, int, float]], seconds: float, count: int | None = None) -> list[RankPlan]:
-    """Neighbouring units into ranks of about one length.
+    """Group neighbouring units into ranks of about equal duration.
 
     Args:
-        units: (name, items, seconds as measured) of each.
-        seconds: that a rank should take.
-        count: so many ranks instead, or as many as there are units.
+        units: (name, number of items, measured seconds) of each.
+        seconds: time that a rank should take.
+        count: number of ranks instead, at most the number of units.
 
     >>> cut([("a", 64, 2.0), ("b", 64, 2.0), ("c", 10, 0.5)], 4.0)
     [RankPlan(units=('a',), size=64), RankPlan(units=('b', 'c'), size=74)]
@@ -149,26 +148,26 @@ def cut(units: Sequence[tuple[str, int, float]], seconds: float, count: int | No
     [3, 4, 3]
     """
     total = sum(cost for _, _, cost in units) or 1.0
-    wanted = max(1, min(len(units), count if count is not None else math.ceil(total / max(seconds, 1e-9))))
+    n_ranks = max(1, min(len(units), count if count is not None else math.ceil(total / max(seconds, 1e-9))))
     shares: dict[int, list[tuple[str, int]]] = {}
     before = 0.0
     for name, items, cost in units:
-        shares.setdefault(min(wanted - 1, int((before + cost / 2) / total * wanted)), []).append((name, items))
+        shares.setdefault(min(n_ranks - 1, int((before + cost / 2) / total * n_ranks)), []).append((name, items))
         before += cost
     return [RankPlan(tuple(name for name, _ in share), sum(items for _, items in share)) for share in shares.values()]
 
 
 @functools.cache
 def code_version(packages: Sequence[str]) -> str:
-    """The version, and 16 hex digits over the sources of packages: machines with other code would make other bytes."""
+    """The version, and 16 hex digits over the sources of packages: other code would write other bytes."""
     import importlib
 
     digest = hashlib.sha256()
     for package in packages:
         module = importlib.import_module(package)
-        home = Path(str(module.__file__)).parent
-        for path in _sources(home):
-            digest.update(path.relative_to(home.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        folder = Path(str(module.__file__)).parent
+        for path in _sources(folder):
+            digest.update(path.relative_to(folder.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     try:
         version = metadata.version("camtrace")
     except metadata.PackageNotFoundError:
@@ -176,9 +175,9 @@ def code_version(packages: Sequence[str]) -> str:
     return f"{version} ({digest.hexdigest()[:16]})"
 
 
-def _sources(home: Path) -> Iterable[Path]:
-    found = [path for suffix in ("*.py", "*.yaml", "*.jinja") for path in home.rglob(suffix)]
-    return sorted(path for path in found if "node_modules" not in path.parts)
+def _sources(folder: Path) -> Iterable[Path]:
+    paths = [path for suffix in ("*.py", "*.yaml", "*.jinja") for path in folder.rglob(suffix)]
+    return sorted(path for path in paths if "node_modules" not in path.parts)
 
 
 def _to_json(plan: Plan) -> str:

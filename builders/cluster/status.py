@@ -1,4 +1,4 @@
-"""How far a plan is: a table for people, and what to run next."""
+"""Progress of a plan: a table for people, and the next command."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from builders.cluster.storage import StorageFolder
 from builders.cluster.worker import BEAT_S, SILENT_MINUTES
 
 GONE_S = 5 * BEAT_S
-"""A rank that said nothing for so long is no longer at work: its process was killed, or its machine."""
+"""A rank without a progress marker for so long was killed, or its machine."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Of a plan."""
+    """State of the ranks of a plan at a moment."""
 
     plan: Plan
     states: States
@@ -30,41 +30,41 @@ class Progress:
 
     @property
     def missing(self) -> list[int]:
-        """Ranks that are not done, whatever becomes of them now."""
+        """Ranks that are not done, in whatever state."""
         return [rank for rank in range(len(self.plan.ranks)) if rank not in self.states.done]
 
     @property
     def running(self) -> list[int]:
-        """Those that said so a short while ago."""
-        return sorted(rank for rank, said in self.states.running.items() if self.now - said.at <= GONE_S)
+        """Ranks with a recent progress marker."""
+        return sorted(rank for rank, marker in self.states.running.items() if self.now - marker.at <= GONE_S)
 
     @property
     def gone(self) -> list[int]:
-        """Those that were running and fell silent: killed."""
+        """Ranks whose last progress marker is old: killed."""
         return sorted(set(self.states.running) - set(self.running))
 
     @property
     def rate(self) -> float:
-        """Items a second, of all ranks that run now, as those that are done had it; 0 where none is."""
+        """Items a second of all running ranks, estimated from finished ranks; 0 if none is finished."""
         seconds = sum(done.seconds for done in self.states.done.values())
         items = sum(done.items for done in self.states.done.values())
         return len(self.running) * items / seconds if seconds else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None where nothing runs or none is done."""
+        """Estimated seconds until the end; None if no rank is running or finished."""
         left = sum(self.plan.ranks[rank].size for rank in self.missing)
         under_way = sum(self.states.running[rank].items for rank in self.running)
         return max(0, left - under_way) / self.rate if self.rate else None
 
 
 def progress(plan: Plan, place: StorageFolder) -> Progress:
-    """Look at the markers."""
+    """Read the markers of a plan."""
     return Progress(plan, Markers(place, plan.name).all(), time.time())
 
 
 def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
-    """For people: counts, the ranks that are not as they should be, what to run next."""
+    """A table for people: counts, failed, killed and running ranks, and the next command."""
     plan, states = now.plan, now.states
     waiting = len(now.missing) - len(now.running) - len(states.failed) - len(now.gone)
     items = sum(plan.ranks[rank].size for rank in now.done)
@@ -82,12 +82,12 @@ def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
     lines += [f"rank {rank}: killed on {states.running[rank].host} after {states.running[rank].items:,} items"
               for rank in now.gone[:most]]  # fmt: skip
     for rank in now.running[:most]:
-        said = states.running[rank]
-        silent = (now.now - said.moved) / 60
+        marker = states.running[rank]
+        silent = (now.now - marker.moved) / 60
         stuck = f", nothing was finished for {silent:.0f} minutes" if silent > SILENT_MINUTES else ""
-        share = f"{said.items:,} of {plan.ranks[rank].size:,} items"
-        lines.append(f"rank {rank}: running on {said.host}, {share}, {_duration(now.now - said.started)}{stuck}")
-    hidden = sum(max(0, len(found) - most) for found in (states.failed, now.gone, now.running))
+        done = f"{marker.items:,} of {plan.ranks[rank].size:,} items"
+        lines.append(f"rank {rank}: running on {marker.host}, {done}, {_duration(now.now - marker.started)}{stuck}")
+    hidden = sum(max(0, len(ranks) - most) for ranks in (states.failed, now.gone, now.running))
     if hidden:
         lines.append(f"and {hidden} more")
     lines.append(f"next: {next_step(now, place)}")
@@ -95,7 +95,7 @@ def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
 
 
 def next_step(now: Progress, place: StorageFolder) -> str:
-    """The command that goes on."""
+    """The command to run next, or what to wait for."""
     if not now.missing:
         return f"camtrace finish {place}"
     if now.running and len(now.running) == len(now.missing):
@@ -105,7 +105,8 @@ def next_step(now: Progress, place: StorageFolder) -> str:
 
 
 def count_text(count: int, noun: str) -> str:
-    """
+    """A number and a noun in the right form.
+
     >>> count_text(1, "rank"), count_text(1200, "task")
     ('1 rank', '1,200 tasks')
     """
@@ -124,7 +125,7 @@ def _duration(seconds: float) -> str:
 
 
 def ranks_text(ranks: Sequence[int]) -> str:
-    """Numbers as ``--rank`` takes them.
+    """Ranks as an argument of ``--rank``.
 
     >>> ranks_text([0, 1, 2, 7])
     '0-2,7'

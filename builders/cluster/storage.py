@@ -1,6 +1,6 @@
-"""A folder by its address: on a disk that machines share, or wherever fsspec reaches (``s3://``, ``hf://buckets/``).
+"""Folders by address: on a disk that machines share, or in any store of fsspec (``s3://``, ``hf://buckets/``).
 
-A file is there whole or not at all: on disks by a temporary name and a rename, on object stores because a put is one.
+A file is complete or absent: on disks by a temporary name and a rename, in object stores because an upload is atomic.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import DataError, UsageError, disk_error, missing_package
-from builders.files import sweep_temporaries, temporary_beside, write_bytes_atomically
+from builders.files import sweep_temporaries, temporary_path, write_bytes_atomically
 from builders.untrusted import files_below, first_line, list_folder, walk_folders
 
 PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Protocol of an address -> the package that fsspec needs for it."""
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "hf", "oss", "oci"})
-"""Protocols of stores that know no folders."""
+"""Protocols of stores without folders."""
 
 
 @dataclass(frozen=True)
 class StorageFolder:
-    """A folder.
+    """A folder on a disk or in an object store.
 
     >>> StorageFolder.of("s3://bucket/run/") / "ranks"
-    Place(address='s3://bucket/run/ranks')
+    StorageFolder(address='s3://bucket/run/ranks')
     """
 
     address: str
-    """A path, or an address with ``://``, without a slash at its end."""
+    """A path, or an address with ``://``, without a slash at the end."""
 
     @classmethod
     def of(cls, address: str | Path) -> StorageFolder:
-        """Any way to write it.
+        """The folder of an address as users write it.
 
         Raises:
-            UsageError: a repository, where every file would be a commit.
+            UsageError: the address of a repository, where every file would be a commit.
         """
         text = str(address)
         if text.startswith("file://"):
@@ -59,7 +59,7 @@ class StorageFolder:
 
     @property
     def folder(self) -> Path | None:
-        """Its path, if it is on a disk of this machine."""
+        """Its path if it is on a disk of this machine, else None."""
         return None if "://" in self.address else Path(self.address)
 
     def path(self, name: str) -> str:
@@ -67,24 +67,24 @@ class StorageFolder:
         return f"{self.address}/{name}"
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of a file; None if it is not there.
+        """The bytes of a file; None if it is absent.
 
         Raises:
-            DataError: it is there and cannot be read.
+            DataError: it cannot be read.
         """
         try:
             if self.folder is not None:
                 return (self.folder / name).read_bytes()
             files, path = self._remote(name)
-            found: bytes = files.cat_file(path)
-            return found
+            data: bytes = files.cat_file(path)
+            return data
         except FileNotFoundError:
             return None
         except OSError as error:
             raise DataError(f"{self.path(name)}: cannot be read ({error.strerror or error})") from None
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a file there, in place of what has its name.
+        """Write a file; replaces an existing one.
 
         Raises:
             DiskError: it cannot be written.
@@ -98,7 +98,7 @@ class StorageFolder:
             files.pipe_file(path, data)
 
     def put(self, file: Path, name: str) -> None:
-        """Copy a file of this machine there.
+        """Copy a file of this machine into the folder.
 
         Raises:
             DiskError: it cannot be written.
@@ -107,7 +107,7 @@ class StorageFolder:
             if self.folder is not None:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = temporary_beside(target)
+                temporary = temporary_path(target)
                 try:
                     shutil.copyfile(file, temporary)
                     temporary.replace(target)
@@ -119,13 +119,13 @@ class StorageFolder:
             files.put_file(str(file), path)
 
     def get(self, name: str, file: Path) -> None:
-        """Copy a file from there to this machine.
+        """Copy a file of the folder to this machine.
 
         Raises:
-            DataError: it is not there.
-            DiskError: it cannot be written here.
+            DataError: it is absent.
+            DiskError: it cannot be written to this machine.
         """
-        temporary = temporary_beside(file)
+        temporary = temporary_path(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if self.folder is not None:
@@ -142,7 +142,7 @@ class StorageFolder:
             temporary.unlink(missing_ok=True)
 
     def names(self) -> list[str]:
-        """Of the files directly in it, sorted; none if it is not there."""
+        """Names of the files directly in it, sorted; none if the folder is absent."""
         try:
             if self.folder is not None:
                 names = list_folder(self.folder, may_be_absent=True).files
@@ -150,12 +150,12 @@ class StorageFolder:
             files, path = self._remote("")
             files.invalidate_cache()
             listed = files.ls(path.rstrip("/"), detail=True)
-            return sorted(one["name"].rpartition("/")[2] for one in listed if one["type"] == "file")
+            return sorted(entry["name"].rpartition("/")[2] for entry in listed if entry["type"] == "file")
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def all_names(self) -> list[str]:
-        """Of the files in it and below, with the folders between, sorted; none if it is not there."""
+        """Relative paths of the files in it and below, sorted; none if the folder is absent."""
         if self.folder is not None:
             names = files_below(self.folder, may_be_absent=True)
             return sorted(name for name in names if (self.folder / name).is_file())
@@ -168,7 +168,7 @@ class StorageFolder:
             return []
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         try:
             if self.folder is not None:
                 (self.folder / name).unlink(missing_ok=True)
@@ -179,13 +179,13 @@ class StorageFolder:
             pass
 
     def sweep(self) -> None:
-        """Remove what killed ranks left half-written in it and below: nobody writes there now."""
+        """Remove files that killed ranks left half-written in it and below. No process may be writing there."""
         if self.folder is not None:
             for folder in walk_folders(self.folder, may_be_absent=True):
-                sweep_temporaries(Path(folder.path), ours=True)
+                sweep_temporaries(Path(folder.path), exclusive=True)
 
     def _remote(self, name: str) -> tuple[Any, str]:
-        """(file system, path in it)."""
+        """fsspec's file system, and the path of a file in it."""
         from fsspec.core import url_to_fs
 
         try:
@@ -199,7 +199,7 @@ class StorageFolder:
         return files, path
 
     def _make_folder(self, files: Any, path: str) -> None:
-        """Of a file; an object store has none, and would make a bucket by a misspelt name."""
+        """Make the folder of a file, except in object stores, which would make a bucket of a misspelt name."""
         if self.address.partition("://")[0] not in OBJECT_STORES:
             files.makedirs(path.rpartition("/")[0], exist_ok=True)
 
@@ -211,14 +211,14 @@ class StorageFolder:
             raise disk_error(error, self.path(name)) from None
 
 
-def gather_files(place: StorageFolder, folder: Path) -> None:
-    """Copy every file of a place into a folder of this machine; none if the place is not there."""
+def download_files(place: StorageFolder, folder: Path) -> None:
+    """Copy every file of a storage folder into a folder of this machine; none if the storage folder is absent."""
     for name in place.all_names():
         place.get(name, folder / name)
 
 
-def hand_over_files(folder: Path, place: StorageFolder) -> None:
-    """Copy every file of a folder to a place, in place of what has its name."""
+def upload_files(folder: Path, place: StorageFolder) -> None:
+    """Copy every file of a folder of this machine to a storage folder; replaces existing files."""
     for name in files_below(folder, may_be_absent=True):
         if (folder / name).is_file() and not name.endswith(".tmp"):
             place.put(folder / name, name)

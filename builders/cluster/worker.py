@@ -1,4 +1,4 @@
-"""A rank at work on this machine: see that the machine agrees with the plan, work, say how far, mark the outcome."""
+"""Runs ranks on this machine: compares the machine with the plan, works, reports progress, writes the outcome."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from builders.errors import CamtraceError, DataError
 from builders.untrusted import error_text
 
 BEAT_S = 20.0
-"""A rank says so often that it is at work."""
+"""Seconds between two progress markers of a running rank."""
 
 SILENT_MINUTES = 10.0
-"""A rank in which no item was done for so long is said to be stuck."""
+"""A rank that has finished no item for so long is reported as stuck."""
 
 ProgressCallback = Callable[[int], object]
-"""Told how many items are done since it was told last."""
+"""Called with the number of items done since the last call."""
 
 
 @dataclass(frozen=True)
 class RankResult:
-    """What a rank made."""
+    """Outcome of the work of a rank."""
 
     files: Mapping[str, str]
-    """SHA-256 by path."""
+    """SHA-256 of each written file, by path."""
     failures: int
-    """Items that cannot be used, as the files record them."""
+    """Number of items that cannot be used, as the files record them."""
 
 
 class Work(Protocol):
-    """A kind of work on this machine: opened once, for any number of ranks."""
+    """A kind of work, opened on this machine once for any number of ranks."""
 
     def facts(self, units: Sequence[str]) -> Mapping[str, str]:
-        """What this machine finds of that which the plan's ``facts`` hold and these units depend on."""
+        """Values on this machine of those of the plan's ``facts`` on which these units depend."""
         ...
 
     def run(self, units: Sequence[str], tick: ProgressCallback) -> RankResult:
-        """Do them. What an earlier attempt finished is kept. Raises ``CamtraceError``."""
+        """Do the units; those that an earlier attempt finished are not done again. Raises ``CamtraceError``."""
         ...
 
     def close(self) -> None:
-        """Give back what it took of this machine."""
+        """Release resources of this machine."""
         ...
 
 
@@ -61,21 +61,21 @@ def work_ranks(
     ranks: Sequence[int],
     open_work: Callable[[], Work],
     *,
-    told: Callable[[int, str], object] = lambda rank, reason: None,
+    on_rank: Callable[[int, str], object] = lambda rank, reason: None,
     silent_minutes: float = SILENT_MINUTES,
 ) -> dict[int, str]:
-    """Do ranks one after another; those that are done are left alone.
+    """Do ranks one after another; finished ones are skipped.
 
     Args:
         plan: read by ``read_plan``.
         place: its folder.
         ranks: numbers.
-        open_work: opens photos, loads what is needed: called once, if there is anything to do.
-        told: hears of each rank when it is done, with an empty reason, or has failed.
-        silent_minutes: after which a rank says that nothing moves.
+        open_work: opens photos and loads models; called once, if any rank is missing.
+        on_rank: called for each rank when it is done, with an empty reason, or has failed, with the reason.
+        silent_minutes: minutes without a finished item after which a warning is printed.
 
     Returns:
-        One sentence by rank of those that failed.
+        Failed ranks, with the reason in one sentence.
     """
     markers = Markers(place, plan.name)
     failed: dict[int, str] = {}
@@ -89,22 +89,22 @@ def work_ranks(
                     if work is None:
                         work = open_work()
                     units = plan.ranks[rank].units
-                    _agree(plan, work.facts(units))
-                    made = work.run(units, beat.tick)
+                    _check_facts(plan, work.facts(units))
+                    result = work.run(units, beat.tick)
                     seconds = time.time() - beat.started
-                    markers.finish(rank, Finished(made.files, beat.items, made.failures, round(seconds, 3), host()))
+                    markers.finish(rank, Finished(result.files, beat.items, result.failures, round(seconds, 3), host()))
                 except Exception as error:
                     failed[rank] = _sentence(error)
             if rank in failed:
-                with suppress(CamtraceError):  # of a full disk: who started this rank is told all the same
+                with suppress(CamtraceError):  # of a full disk: the caller gets the reason in any case
                     markers.fail(rank, failed[rank])
-        told(rank, failed.get(rank, ""))
+        on_rank(rank, failed.get(rank, ""))
     return failed
 
 
-def _agree(plan: Plan, found: Mapping[str, str]) -> None:
-    """Raises ``DataError`` that names what differs here from the plan."""
-    for name, value in found.items():
+def _check_facts(plan: Plan, facts: Mapping[str, str]) -> None:
+    """Raise ``DataError`` for the first fact of this machine that differs from the plan."""
+    for name, value in facts.items():
         if plan.facts.get(name) != value:
             raise DataError(
                 f"{host()}: {name} here: {value}; of the plan: {plan.facts.get(name, 'none')}. Nothing was made: "
@@ -113,7 +113,7 @@ def _agree(plan: Plan, found: Mapping[str, str]) -> None:
 
 
 class _Beat:
-    """How far a rank is."""
+    """Progress of a rank."""
 
     def __init__(self) -> None:
         self.started = self.moved = time.time()
@@ -126,8 +126,8 @@ class _Beat:
 
 @contextmanager
 def _beating(markers: Markers, rank: int, silent_minutes: float) -> Iterator[_Beat]:
-    """A thread says that the rank is at work, and warns when nothing moves; the marker goes with it."""
-    beat, over = _Beat(), threading.Event()
+    """Within it a thread writes progress markers, and warns when no item is finished. Removes the marker at the end."""
+    beat, ended = _Beat(), threading.Event()
     markers.place.remove(f"{rank:05d}.failed.json")
 
     def run() -> None:
@@ -135,13 +135,13 @@ def _beating(markers: Markers, rank: int, silent_minutes: float) -> Iterator[_Be
         while True:
             with suppress(CamtraceError, OSError):
                 markers.beat(rank, beat.started, beat.moved, beat.items)
-            if over.wait(BEAT_S):
+            if ended.wait(BEAT_S):
                 return
-            silent = time.time() - beat.moved
-            if silent > 60 * silent_minutes and beat.moved > warned:
+            silent_s = time.time() - beat.moved
+            if silent_s > 60 * silent_minutes and beat.moved > warned:
                 warned = beat.moved
                 print(
-                    f"camtrace: warning: rank {rank} on {host()}: nothing was finished for {silent / 60:.0f} minutes "
+                    f"camtrace: warning: rank {rank} on {host()}: nothing was finished for {silent_s / 60:.0f} minutes "
                     f"({beat.items} items so far)",
                     file=sys.stderr,
                     flush=True,
@@ -152,7 +152,7 @@ def _beating(markers: Markers, rank: int, silent_minutes: float) -> Iterator[_Be
     try:
         yield beat
     finally:
-        over.set()
+        ended.set()
         thread.join()
         with suppress(CamtraceError, OSError):
             markers.place.remove(f"{rank:05d}.running.json")
@@ -165,34 +165,34 @@ def _sentence(error: Exception) -> str:
 
 
 @dataclass(frozen=True)
-class Finishing:
-    """What ``finish`` is told besides the plan."""
+class FinishOptions:
+    """Options of ``finish``."""
 
     output: Path | None = None
     """A folder of this machine, instead of the planned output."""
     push_to: str | None = None
-    """A repository of the Hub that takes what was made."""
+    """Repository of the Hub to which the output is uploaded."""
     public: bool = False
-    """Whether a new repository is public."""
+    """True if a new repository is to be public."""
 
 
 class RankedWork(Protocol):
-    """Of one command."""
+    """A command whose work can be cut into ranks."""
 
     def planned(self, place: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
-        """Fields of the plan that this kind decides; ``files``: what lies beside it, by path.
+        """Fields of the plan that depend on the kind of work; ``files``: further files in the plan's folder, by path.
 
         Args:
-            place: of the plan.
-            rank_seconds: that a rank should take.
-            count: so many ranks instead.
+            place: folder of the plan.
+            rank_seconds: time that a rank should take.
+            count: number of ranks instead.
         """
         ...
 
     def open(self, plan: Plan, place: StorageFolder) -> Work:
-        """On this machine."""
+        """Open the work on this machine."""
         ...
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
-        """When every rank is done: verify, merge, do what is left. The exit status."""
+    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: FinishOptions) -> int:
+        """Verify and merge the results once every rank is done. Returns the exit status."""
         ...

@@ -7,7 +7,7 @@ from .parquet_writer import RowsBuilder, item_ranges
 from .pipeline import BuildOptions, add_build_options, build_data_set, plan_shards
 from .shards import ShardJob, file_sha256, items_per_shard
 from .shared_shards import PHOTOS, Group, LabelledPart, SharedShards, grouped
-from .write import FAILURES_FILE, SplitShards, default_workers, write_groups, write_shards, write_splits
+from .write import FAILURES_FILE, SplitShards, write_groups, write_shards, write_splits
 
 __all__ = [
     "BUILD_FILE",
@@ -31,7 +31,6 @@ __all__ = [
     "add_build_options",
     "build_data_set",
     "claim_folder",
-    "default_workers",
     "estimate_space",
     "file_sha256",
     "finish_folder",

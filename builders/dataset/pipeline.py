@@ -16,8 +16,9 @@ from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, estimate_spa
 from builders.dataset.folder import prepare_folder
 from builders.dataset.manifest import Build
 from builders.dataset.shards import ShardJob, items_per_shard
-from builders.dataset.write import SplitShards, default_workers, write_splits
+from builders.dataset.write import SplitShards, write_splits
 from builders.errors import DataError
+from builders.processes import default_workers
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from datasets import Features
 
 from builders.dataset.parquet_writer import ShardRow, write_parquet
 from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
-from builders.files import temporary_beside, write_text_atomically
+from builders.files import temporary_path, write_text_atomically
 from builders.untrusted import describe_error
 
 FORMAT_VERSION = 1
@@ -138,7 +138,7 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
     if finished is not None:
         return finished
     path = job.output / job.file(number)
-    temporary = temporary_beside(path)
+    temporary = temporary_path(path)
     failures: list[ItemFailure] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import pickle
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +22,7 @@ from builders.dataset.shards import (
 )
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
-from builders.processes import deferred_signals, exit_with_parent, memory_budget, setup_child
+from builders.processes import WorkerKilled, memory_budget, run_in_pool
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -146,7 +140,7 @@ def _write(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, prog
                 done[j, n] = write_shard(jobs[j], n, bar.update)
         elif missing:
             missing.sort(key=lambda key: -len(jobs[key[0]].items(key[1])))  # largest first: workers end together
-            done |= _in_pool(jobs, missing, min(workers, len(missing)), bar)
+            done |= _in_pool(jobs, missing, workers, bar)
     return [
         SplitShards(job.config, job.split, tuple(done[j, n] for n in range(job.count))) for j, job in enumerate(jobs)
     ]
@@ -218,7 +212,7 @@ def _other_build(output: Path, config: str, what: str) -> UsageError:
 def _remove_leftovers(job: ShardJob) -> None:
     """Remove temporary files of a killed run. The folder is locked, so no process is writing them."""
     for folder in (job.output, job.output / STATE_FOLDER / job.config):
-        sweep_temporaries(folder, ours=True)
+        sweep_temporaries(folder, exclusive=True)
     for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
         path.unlink(missing_ok=True)
 
@@ -228,58 +222,18 @@ _ShardKey = tuple[int, int]
 
 
 def _in_pool(jobs: Sequence[ShardJob], keys: Sequence[_ShardKey], workers: int, bar: Any) -> dict[_ShardKey, Shard]:
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    counter = context.Value("q", 0)
-    done: dict[_ShardKey, Shard] = {}
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=context,
-        initializer=_start_worker,
-        initargs=(pickle.dumps(list(jobs)), counter, os.getpid()),
-    )
     try:
-        with deferred_signals():  # the first one forks the workers
-            pending: dict[Future[Shard], _ShardKey] = {pool.submit(_write_in_worker, *key): key for key in keys}
-        while pending:
-            finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            bar.update(counter.value - bar.n)
-            for future in finished:
-                done[pending.pop(future)] = future.result()
-        bar.update(counter.value - bar.n)
-    except BrokenProcessPool:
+        shards = run_in_pool(_write_in_worker, keys, shared=list(jobs), workers=workers, progress=bar.update)
+    except WorkerKilled as error:
         raise DataError(
-            f"{jobs[0].output}: a worker process was killed (out of memory?); finished shards are kept, "
-            "run again, perhaps with fewer --workers"
+            f"{jobs[0].output}: {error}; finished shards are kept, run again, perhaps with fewer --workers"
         ) from None
     finally:
-        if len(done) < len(keys):  # failed or interrupted: do not wait for unfinished shards
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
         for job in jobs:
             _remove_leftovers(job)
-    return done
+    return dict(zip(keys, shards, strict=True))
 
 
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
-    """Give the worker a copy of the jobs: inherited file handles would share their positions."""
-    setup_child()
-    exit_with_parent(parent)
-    _worker.update(jobs=pickle.loads(pickled), counter=counter)
-
-
-def _write_in_worker(job: int, number: int) -> Shard:
-    return write_shard(_worker["jobs"][job], number, _tick)
-
-
-def _tick() -> None:
-    with _worker["counter"].get_lock():
-        _worker["counter"].value += 1
-
-
-def default_workers() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _write_in_worker(jobs: Sequence[ShardJob], key: _ShardKey, tick: Callable[[], object]) -> Shard:
+    job, number = key
+    return write_shard(jobs[job], number, tick)

@@ -1,6 +1,6 @@
 """Bytes -> acquisition record -> labels: Exif by an allow-list, devices, attributes.
 
-Never position, serial numbers or names.
+Positions, serial numbers and names are never read.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""Bytes of a photo, or Flickr's list of Exif entries -> ``Acquisition``: what the camera says it did.
+"""Bytes of a photo, or Flickr's list of Exif entries -> ``Acquisition``: the settings of the camera.
 
-Only allow-listed fields are ever read (``exif_block.ALLOWED``): no position, serial number, owner, thumbnail or
-maker note leaves this room. Values are read as written; nothing is derived from APEX values or from XMP in files.
+Only allow-listed fields are read (``parser.ALLOWED``): no position, serial number, owner, thumbnail or maker note.
+Values are read as written; nothing is derived from APEX values or from XMP in files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from builders.exif.parser import ALLOWED, MAX_CHARACTERS, TAG_NUMBERS, read_allo
 
 @dataclass(frozen=True)
 class Acquisition:
-    """How one photo was taken. ``None`` is "the file does not say, or says something impossible"."""
+    """How a photo was taken. ``None``: the file has no value, or an impossible one."""
 
     make: str | None = None
     """Manufacturer as written, without blanks around it."""
@@ -36,11 +36,11 @@ class Acquisition:
     iso: int | None = None
     """ISO speed, within ``ISO_RANGE``."""
     flash_fired: bool | None = None
-    """Whether the flash fired."""
+    """True if the flash fired."""
     taken: datetime | None = None
     """Camera clock at exposure (or, failing that, at digitisation), without time zone."""
     raw: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """The allow-listed values as the file writes them ("10/600"), by the tag names of ExifTool and Flickr: a new
+    """The allow-listed values as written in the file ("10/600"), by the tag names of ExifTool and Flickr: a new
     attribute reads its tag here and needs no field above."""
 
 
@@ -51,17 +51,17 @@ def acquisition_from_file(data: bytes) -> Acquisition:
         data: a JPEG, TIFF (or a raw file built on it), HEIC, AVIF, PNG or WebP file.
 
     Returns:
-        What the file says; an empty ``Acquisition`` if it carries no Exif.
+        Its settings; an empty ``Acquisition`` if it has no Exif.
 
     Raises:
-        PhotoError: the bytes are of no such format, or there is Exif that cannot be read or breaks a limit
-            (``exif_block.MAX_EXIF_BYTES``, ``MAX_ENTRIES``). One bad value is no error: it is ``None``.
+        PhotoError: the bytes are of another format, or the Exif cannot be read or exceeds a limit
+            (``parser.MAX_EXIF_BYTES``, ``MAX_ENTRIES``). A single bad value is no error: it is ``None``.
     """
     return acquisition_from_raw(read_allowed(data))
 
 
 def acquisition_from_tags(tags: Mapping[tuple[str, str], str]) -> Acquisition:
-    """Interpret Flickr's ``getExif`` entries. Never raises: what cannot be understood is ``None``.
+    """Interpret Flickr's ``getExif`` entries. Never raises: values that cannot be read are ``None``.
 
     Args:
         tags: raw strings by (tagspace, tag). ``IFD0`` and ``ExifIFD`` are preferred over Flickr's older ``TIFF`` and
@@ -70,44 +70,47 @@ def acquisition_from_tags(tags: Mapping[tuple[str, str], str]) -> Acquisition:
     >>> acquisition_from_tags({("XMP-exif", "ExposureTime"): "1/50", ("ExifIFD", "ExposureTime"): "1/60"}).exposure_s
     Fraction(1, 60)
     """
-    found: dict[str, tuple[tuple[int, int], str]] = {}
+    best: dict[str, tuple[tuple[int, int], str]] = {}
     for key, value in tags.items():
-        name, place = _FLICKR_KEYS.get(key, ("", (0, 0)))
-        if name and isinstance(value, str) and (name not in found or place < found[name][0]):
+        name, rank = _FLICKR_KEYS.get(key, ("", (0, 0)))
+        if name and isinstance(value, str) and (name not in best or rank < best[name][0]):
             text = value[:MAX_CHARACTERS].strip()
             if text:
-                found[name] = place, text
-    return acquisition_from_raw({name: text for name, (_, text) in found.items()})
+                best[name] = rank, text
+    return acquisition_from_raw({name: text for name, (_, text) in best.items()})
 
 
 def acquisition_from_raw(raw: Mapping[str, str]) -> Acquisition:
-    """Interpret raw strings by tag name, as ``Acquisition.raw`` holds them; other names are dropped.
+    """Interpret raw strings by tag name, as in ``Acquisition.raw``; other names are dropped.
 
     >>> acquisition_from_raw({"ExposureTime": "0.0166 sec (1/60)", "FNumber": "f/2.8", "ISO": "65535"})
     ... # doctest: +ELLIPSIS
     Acquisition(make=None, ... exposure_s=Fraction(1, 60), f_number=Fraction(14, 5), ... iso=None, ...)
     """
-    kept = {name: raw[name] for name in ALLOWED if raw.get(name)}
+    allowed = {name: raw[name] for name in ALLOWED if raw.get(name)}
     return Acquisition(
-        make=_name(kept.get("Make")),
-        model=_name(kept.get("Model")),
-        software=_name(kept.get("Software")),
-        exposure_s=_plausible(positive_fraction(kept.get("ExposureTime")), EXPOSURE_RANGE_S),
-        f_number=_plausible(positive_fraction(kept.get("FNumber")), F_NUMBER_RANGE),
-        focal_length_mm=_plausible(positive_fraction(kept.get("FocalLength")), FOCAL_RANGE_MM),
-        iso=_plausible(_iso(kept), ISO_RANGE),
-        flash_fired=_flash_fired(kept.get("Flash")),
-        taken=_time(kept.get("DateTimeOriginal")) or _time(kept.get("CreateDate")),
-        raw=MappingProxyType(kept),
+        make=_name(allowed.get("Make")),
+        model=_name(allowed.get("Model")),
+        software=_name(allowed.get("Software")),
+        exposure_s=_plausible(positive_fraction(allowed.get("ExposureTime")), EXPOSURE_RANGE_S),
+        f_number=_plausible(positive_fraction(allowed.get("FNumber")), F_NUMBER_RANGE),
+        focal_length_mm=_plausible(positive_fraction(allowed.get("FocalLength")), FOCAL_RANGE_MM),
+        iso=_plausible(_iso(allowed), ISO_RANGE),
+        flash_fired=_flash_fired(allowed.get("Flash")),
+        taken=_time(allowed.get("DateTimeOriginal")) or _time(allowed.get("CreateDate")),
+        raw=MappingProxyType(allowed),
     )
 
 
 EXPOSURE_RANGE_S = Fraction(1, 1_000_000), Fraction(86_400)
 """Seconds: five times shorter than the fastest electronic shutters (1/180,000 s), up to a day."""
+
 F_NUMBER_RANGE = Fraction(1, 2), Fraction(512)
 """From the limit of a lens in air (numerical aperture 1) to pinholes."""
+
 FOCAL_RANGE_MM = Fraction(1, 2), Fraction(20_000)
 """From action cameras and the smallest phone modules (above 1 mm) to telescopes."""
+
 ISO_RANGE = 1, 10_000_000
 """Twice the highest speed on sale (4,560,000)."""
 
@@ -115,22 +118,22 @@ _Quantity = TypeVar("_Quantity", int, Fraction)
 
 
 def _plausible(value: _Quantity | None, limits: tuple[_Quantity, _Quantity]) -> _Quantity | None:
-    """The value, or ``None`` where no camera has it (``raw`` keeps the string)."""
+    """The value, or ``None`` if no camera has it (``raw`` still has the string)."""
     return value if value is not None and limits[0] <= value <= limits[1] else None
 
 
 def positive_fraction(text: str | None) -> Fraction | None:
-    """The positive number that a raw string means, exactly; ``None`` for zero, negatives, x/0 and nonsense.
+    """The positive number in a raw string, exactly; ``None`` for zero, negative numbers, x/0 and other text.
 
     >>> [str(positive_fraction(t)) for t in ("10/600", "f/2.8", "50.0 mm", "0.0166 sec (1/60)", "1/0")]
     ['1/60', '14/5', '50', '1/60', 'None']
     """
     if not text or len(text) > 64:
         return None
-    found = _IN_BRACKETS.search(text) or _NUMBER.match(text)
-    if not found:
+    match = _IN_BRACKETS.search(text) or _NUMBER.match(text)
+    if not match:
         return None
-    numerator, denominator = Fraction(found[1]), Fraction(found[2] or 1)
+    numerator, denominator = Fraction(match[1]), Fraction(match[2] or 1)
     return numerator / denominator if numerator and denominator else None
 
 
@@ -140,7 +143,7 @@ _NUMBER = re.compile(rf"\s*(?:[fF]\s*/?\s*)?{_DECIMAL}(?:\s*(?:s|sec|secs|second
 _TIME = re.compile(r"\s*(\d{4})[:/-](\d{1,2})[:/-](\d{1,2})[T ]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?", re.ASCII)
 
 ISO_OVERFLOW = 65535
-"""What a 16-bit ISO entry holds when the true value is elsewhere (Exif 2.3, PhotographicSensitivity)."""
+"""Value of a 16-bit ISO entry when the true one is in another entry (Exif 2.3, PhotographicSensitivity)."""
 
 _SENSITIVITY_ENTRIES = {
     1: ("StandardOutputSensitivity",),
@@ -151,7 +154,7 @@ _SENSITIVITY_ENTRIES = {
     6: ("RecommendedExposureIndex", "ISOSpeed"),
     7: ("RecommendedExposureIndex", "ISOSpeed", "StandardOutputSensitivity"),
 }
-"""Which entries may stand in for an overflown ISO, by SensitivityType (Exif 2.3, table for tag 0x8830)."""
+"""Entries with the true value of an overflown ISO, by SensitivityType (Exif 2.3, table for tag 0x8830)."""
 
 _FLICKR_SPACES = ("IFD0", "ExifIFD", "TIFF", "EXIF", "XMP-exif", "XMP-tiff", "XMP-exifEX", "XMP-xmp", "XMP")
 _FLICKR_SPELLINGS = {
@@ -161,14 +164,13 @@ _FLICKR_SPELLINGS = {
     "Flash": ("Flash", "FlashFired"),
 }
 
-
 _FLICKR_KEYS = {
-    (space, spelling): (name, (at, i))
+    (space, spelling): (name, (k, i))
     for name in ALLOWED
-    for at, space in enumerate(_FLICKR_SPACES)
+    for k, space in enumerate(_FLICKR_SPACES)
     for i, spelling in enumerate((*_FLICKR_SPELLINGS.get(name, (name,)), str(TAG_NUMBERS[name])))
 }
-"""(space, spelling) -> (what it says, its place among others that say it: the first counts)."""
+"""(space, spelling) -> (tag name, rank among the entries of that name: the lowest counts)."""
 
 
 def _name(text: str | None) -> str | None:
@@ -186,15 +188,15 @@ def _iso(raw: Mapping[str, str]) -> int | None:
 
 def _integer(text: str | None) -> int | None:
     """The first whole number of "100", "ISO 100", "200 0" or "100/1"."""
-    found = re.match(r"\s*(?:ISO\s*)?(\d{1,10})(?:\s*/\s*(\d{1,10})|\.(0+))?(?![\d.])", text or "", re.ASCII)
-    if not found:
+    match = re.match(r"\s*(?:ISO\s*)?(\d{1,10})(?:\s*/\s*(\d{1,10})|\.(0+))?(?![\d.])", text or "", re.ASCII)
+    if not match:
         return None
-    numerator, denominator = int(found[1]), int(found[2] or 1)
+    numerator, denominator = int(match[1]), int(match[2] or 1)
     return numerator // denominator if denominator and numerator % denominator == 0 else None
 
 
 def _flash_fired(text: str | None) -> bool | None:
-    """Bit 0 of the number (of whose bits only 0 to 6 have a meaning), or Flickr's words for it."""
+    """From bit 0 of the number (only bits 0 to 6 have a meaning), or from Flickr's words."""
     if not text:
         return None
     if text.strip().isdigit():
@@ -207,10 +209,10 @@ def _flash_fired(text: str | None) -> bool | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    found = _TIME.match(text or "")
-    if not found:
+    match = _TIME.match(text or "")
+    if not match:
         return None
     try:
-        return datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]
+        return datetime(*(int(part or 0) for part in match.groups()))  # type: ignore[arg-type]
     except ValueError:  # 0000:00:00 00:00:00, a thirteenth month, ...
         return None

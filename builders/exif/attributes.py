@@ -1,26 +1,23 @@
-"""Acquisition -> class label: what each attribute means, its classes, and how a value finds its class.
+"""Acquisition -> class label: the attributes, their classes, and the class of a value.
 
-Two label sets. ``reference``: classes and strings of the published study, known defects and all. ``clean``: one name
-for each maker and body, no scanner, no generic name, numbers snapped to the nearest class within a tolerance.
+Two label sets. ``reference``: classes and strings of the published study, with its known defects. ``clean``: a single
+name for each maker and body, no scanners, no generic names, numbers snapped to the nearest class within a tolerance.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-
 from builders.errors import unknown_name
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition
 from builders.exif.devices import OTHER, UNKNOWN, device_type
-from builders.photos import UNLABELLED, Labels
 
 MAKES = (
     "Apple",
@@ -91,28 +88,28 @@ LABEL_SETS: tuple[LabelSet, ...] = ("clean", "reference")
 
 @dataclass(frozen=True)
 class Attribute:
-    """One acquisition attribute."""
+    """An acquisition attribute."""
 
     name: str
-    """As columns and configs of data sets are named: ``focal_length``."""
+    """Name in columns and configs of data sets: ``focal_length``."""
     classes: Mapping[LabelSet, tuple[str, ...]]
     """Class names by label set, in order."""
     find: Callable[[Acquisition, LabelSet], str]
-    """What the acquisition says, before it is looked up among the classes; ``UNKNOWN`` if nothing."""
+    """Value of an acquisition, before it is looked up among the classes; ``UNKNOWN`` if there is none."""
     title: str
-    """The name as people read it."""
+    """Name for people."""
     explain: str
-    """One sentence for people: what is told apart."""
+    """The question in one sentence for people."""
     tolerance: float | None = None
     """Numbers in ``clean``: a value belongs to the nearest class if ``abs(log2(value / class)) <= tolerance``."""
     names_camera: bool = False
-    """Whether it names the camera: such attributes follow from one another, so none serves to predict another."""
+    """True if it names the camera: such attributes follow from one another, so none is used to predict another."""
     find_any: Callable[[Acquisition], str] | None = None
-    """Of attributes whose classes are names of makers or bodies: the clean name of any, even if it is no class."""
+    """For attributes whose classes are names of makers or bodies: the clean name of any, even if it is no class."""
 
     @property
     def task(self) -> str:
-        """As tasks are named: ``focal-length``."""
+        """Name in tasks: ``focal-length``."""
         return task_spelling(self.name)
 
     def chance(self, label_set: LabelSet = "clean") -> float:
@@ -121,7 +118,7 @@ class Attribute:
 
 
 def task_spelling(attribute: str) -> str:
-    """The name of an attribute as tasks have it, from either spelling.
+    """The name of an attribute in tasks, from either spelling.
 
     >>> task_spelling("focal_length"), column_spelling("focal-length")
     ('focal-length', 'focal_length')
@@ -130,7 +127,7 @@ def task_spelling(attribute: str) -> str:
 
 
 def column_spelling(attribute: str) -> str:
-    """The name of an attribute as columns and configs of data sets have it, from either spelling."""
+    """The name of an attribute in columns and configs of data sets, from either spelling."""
     return attribute.replace("-", "_")
 
 
@@ -149,33 +146,25 @@ def label(acquisition: Acquisition, attribute: str, label_set: LabelSet = "clean
         raise unknown_name("attribute", attribute, ATTRIBUTES)
     if label_set not in LABEL_SETS:
         raise unknown_name("label set", label_set, LABEL_SETS)
-    chosen = ATTRIBUTES[attribute]
-    found = chosen.find(acquisition, label_set)
-    if found == UNKNOWN:
+    definition = ATTRIBUTES[attribute]
+    name = definition.find(acquisition, label_set)
+    if name == UNKNOWN:
         return UNKNOWN
     if label_set == "clean" and device_type(acquisition) in ("scanner", "software"):
-        return OTHER  # what a scanner writes is not how the photo was taken
-    return found if found in chosen.classes[label_set] else OTHER
-
-
-def labels_of(acquisitions: Iterable[Acquisition], attribute: str, label_set: LabelSet = "clean") -> Labels:
-    """``label`` of many, as a column: ``UNLABELLED`` where it is ``OTHER`` or ``UNKNOWN``. Raises ``UsageError``."""
-    found = [label(acquisition, attribute, label_set) for acquisition in acquisitions]
-    names = ATTRIBUTES[attribute].classes[label_set]
-    index = {name: i for i, name in enumerate(names)}
-    return Labels(names, np.array([index.get(name, UNLABELLED) for name in found], dtype=np.int32))
+        return OTHER  # the settings of a scanner are not those of the photo
+    return name if name in definition.classes[label_set] else OTHER
 
 
 STOP_TWELFTH = 1 / 12
-"""A twelfth of a stop, a quarter of the third stops that cameras are set in: 6 % of an exposure time or ISO speed.
-Phones expose continuously (1/391 s); what lies further from a standard value than this is ``OTHER``."""
+"""A twelfth of a stop, a quarter of the third stops of camera settings: 6 % of an exposure time or ISO speed.
+Phones expose continuously (1/391 s); a value further from a standard one than this is ``OTHER``."""
 
 FOCAL_TOLERANCE = 1 / 64
 """1.1 %: less than half of the distance between 4.2 and 4.3, the two nearest classes."""
 
 
 def printed(value: Fraction, attribute: str) -> str:
-    """A value as ExifTool (and so Flickr) prints it: where the study's class strings come from.
+    """A value as ExifTool (and so Flickr) prints it, as in the study's class strings.
 
     Times up to 0.25 s as 1/n; others with one decimal. File and Flickr agree only after this rounding.
 
@@ -201,19 +190,19 @@ def _number(field: str, name: str) -> Callable[[Acquisition, LabelSet], str]:
 @lru_cache(maxsize=65536)
 def snapped(text: str, attribute: str) -> str:
     """The class nearest to a printed number in log2, or ``OTHER`` beyond the attribute's tolerance."""
-    chosen = ATTRIBUTES[attribute]
+    definition = ATTRIBUTES[attribute]
     value = float(Fraction(text))
-    if chosen.tolerance is None or value <= 0:
+    if definition.tolerance is None or value <= 0:
         return OTHER
-    distances = {name: abs(math.log2(value / float(Fraction(name)))) for name in chosen.classes["clean"]}
+    distances = {name: abs(math.log2(value / float(Fraction(name)))) for name in definition.classes["clean"]}
     nearest = min(distances, key=distances.__getitem__)
-    return nearest if distances[nearest] <= chosen.tolerance else OTHER
+    return nearest if distances[nearest] <= definition.tolerance else OTHER
 
 
 def _make(acquisition: Acquisition, label_set: LabelSet) -> str:
     if label_set == "clean":
         return devices.canonical_make(acquisition)
-    # The study merged Nikon's two spellings and nobody else's.
+    # The study merged the two spellings of Nikon and of no other maker.
     return "NIKON" if acquisition.make == "NIKON CORPORATION" else acquisition.make or UNKNOWN
 
 
@@ -336,7 +325,7 @@ _ATTRIBUTES = (
     Attribute("flash", _same(FLASH_CLASSES), _flash, title="Flash", explain="Whether the flash fired."),
     Attribute("year", _same(YEARS), _year, title="Year", explain="Which year the photo was taken in."),
 )
-"""The one list. Add yours at the end; what it reads must be on the allow-list (``exif_block``)."""
+"""All attributes. Add yours at the end; the tags that it reads must be on the allow-list (``parser``)."""
 
 ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({attribute.name: attribute for attribute in _ATTRIBUTES})
 """Every attribute by name."""
@@ -345,5 +334,5 @@ STUDY_ATTRIBUTES = (
     *("make", "model", "smartphone_model", "is_smartphone"),
     *("exposure", "aperture", "iso", "focal_length"),
 )
-"""The eight of the study's text, whatever else is defined here: FlickrExif is built of them, since splits that are
-balanced for further attributes would be other splits, and simulated cameras have these settings."""
+"""The eight attributes of the study, whatever else is defined here: FlickrExif is built of them, since splits balanced
+for further attributes would be other splits, and simulated cameras have these settings."""

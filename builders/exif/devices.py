@@ -1,4 +1,4 @@
-"""What a device is called and what it is: makers, models and device types through ``aliases.yaml``."""
+"""Names and types of devices: makers, models and device types by ``aliases.yaml``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from builders.exif.acquisition import Acquisition
 from builders.files import read_package_yaml
 
 UNKNOWN = "unknown"
-"""The label of a photo that does not say."""
+"""Label of a photo without a value."""
 
 OTHER = "other"
-"""The label of a photo that says something that is none of the classes."""
+"""Label of a photo whose value is none of the classes."""
 
 DEVICE_TYPES = ("phone", "camera", "scanner", "drone", "software")
 
 
 def canonical_make(acquisition: Acquisition) -> str:
-    """The maker under one name, its own spelling if the table lacks it, or ``UNKNOWN``.
+    """The canonical name of the maker, the spelling of the file if the table lacks it, or ``UNKNOWN``.
 
     Samsung made cameras (later under the plain name) and makes phones: the device decides which maker is meant.
 
@@ -42,7 +42,7 @@ def canonical_make(acquisition: Acquisition) -> str:
 
 
 def canonical_model(acquisition: Acquisition) -> str:
-    """The body under one name, its own spelling if the table lacks it, ``OTHER`` if the name is generic.
+    """The canonical name of the body, the spelling of the file if the table lacks it, ``OTHER`` if it is generic.
 
     >>> canonical_model(Acquisition(model="Canon EOS REBEL T3i"))
     'Canon EOS 600D'
@@ -56,7 +56,7 @@ def canonical_model(acquisition: Acquisition) -> str:
 
 
 def known_make(make: str) -> bool:
-    """Whether the table has a maker by this name.
+    """True if the table has a maker by this name.
 
     >>> known_make("NIKON CORPORATION"), known_make("Acme")
     (True, False)
@@ -83,26 +83,26 @@ def study_phones() -> frozenset[str]:
 
 
 def release_year(model: str) -> int | None:
-    """The year in which a canonical model was released, if the table has it."""
+    """The year in which a canonical model was released; None if the table lacks it."""
     return _tables().released.get(model)
 
 
 def aliases_version() -> str:
-    """Version of the tables: results and data sets record it."""
+    """Version of the tables, recorded in results and data sets."""
     return _tables().version
 
 
 def alias_groups(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Those of ``names`` (of makes or models) that are one device or maker under several names.
+    """Groups of ``names`` (of makes or models) that are several names of a single maker or device.
 
     >>> alias_groups(("Canon EOS 600D", "Canon EOS REBEL T3i", "NIKON D90"))
     (('Canon EOS 600D', 'Canon EOS REBEL T3i'),)
     """
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name in names:
         model = _tables().models.get(_key(name))
-        found.setdefault(model if model is not None else _make(name), []).append(name)
-    return tuple(tuple(group) for group in found.values() if len(group) > 1)
+        groups.setdefault(model if model is not None else _make(name), []).append(name)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
 def questionable_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -178,8 +178,8 @@ def _make(name: str) -> str:
 @lru_cache(maxsize=65536)
 def _without_variant(model: str) -> str:
     plain = " ".join(model.split())
-    found = next(filter(None, (pattern.fullmatch(plain) for pattern in _tables().variants)), None)
-    return found[1].upper() if found else plain
+    match = next(filter(None, (pattern.fullmatch(plain) for pattern in _tables().variants)), None)
+    return match[1].upper() if match else plain
 
 
 @lru_cache(maxsize=65536)

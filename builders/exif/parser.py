@@ -1,8 +1,8 @@
-"""The bytes of a photo -> the few Exif values that we allow ourselves, as strings, within fixed limits.
+"""The bytes of a photo -> the allow-listed Exif values, as strings, within fixed limits.
 
-The container is walked only as far as its Exif; entries that are not on the allow-list are blanked *before* Pillow
-interprets the rest, so positions, serial numbers, owners, thumbnails and maker notes are never read at all, and a
-hostile directory cannot ask for more memory than ``MAX_ENTRIES`` allows.
+The container is read only as far as its Exif. Entries that are not on the allow-list are blanked *before* Pillow
+interprets the rest: positions, serial numbers, owners, thumbnails and maker notes are never read, and a hostile
+directory cannot take more memory than ``MAX_ENTRIES`` allows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_VALUE_BYTES = 1024
 """Longest value read; a longer one is treated as absent."""
 
 MAX_CHARACTERS = 256
-"""Longest string kept; the rest is cut."""
+"""Longest string; the rest is cut."""
 
 _IFD0_TAGS = {0x010F: "Make", 0x0110: "Model", 0x0131: "Software"}
 _EXIF_IFD_TAGS = {
@@ -46,11 +46,11 @@ _EXIF_IFD_TAGS = {
     0x920A: "FocalLength",
 }
 TAG_NUMBERS = {name: number for number, name in (_IFD0_TAGS | _EXIF_IFD_TAGS).items()}
-"""Every tag that is read, by the name that ExifTool and Flickr use: the one allow-list. A tag more is a decision about
-privacy: nothing that could name a person, a place or one body of a camera."""
+"""The allow-list: every tag that is read, by its name in ExifTool and Flickr. Adding a tag is a decision about privacy:
+nothing that could name a person, a place or a single camera."""
 
 ALLOWED = (*TAG_NUMBERS,)
-"""Their names."""
+"""Names of the allow-listed tags."""
 
 _EXIF_POINTER = 0x8769
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
@@ -60,12 +60,12 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b
 
 
 def read_allowed(data: bytes) -> dict[str, str]:
-    """The allow-listed Exif values of a photo by tag name, as strings; empty if the photo carries no Exif.
+    """The allow-listed Exif values of a photo by tag name, as strings; empty if the photo has no Exif.
 
     Rationals stay as written ("10/600"), several numbers are joined by blanks, strings end at their first NUL.
 
     Raises:
-        PhotoError: no format that is read here, a broken header, or a limit exceeded.
+        PhotoError: another format, a broken header, or a limit exceeded.
     """
     block = find_block(data)
     return {} if block is None else read_block(block)
@@ -78,7 +78,7 @@ def find_block(data: bytes) -> bytes | None:
     if data[:2] == b"\xff\xd8":
         block = _in_jpeg(data)
     elif data[:4] in _TIFF_ORDERS:
-        return data  # the whole file is the structure, and its directories are bounded by themselves
+        return data  # the whole file is the structure, and each directory has a limit
     elif data[:4] in _BIG_TIFF:
         raise PhotoError("BigTIFF is not read")
     elif data[:8] == b"\x89PNG\r\n\x1a\n":
@@ -99,8 +99,7 @@ def find_block(data: bytes) -> bytes | None:
 def read_block(block: bytes) -> dict[str, str]:
     """The allow-listed values of a TIFF structure. Raises ``PhotoError``.
 
-    Exposure may stand in the first directory, as TIFF/EP (ISO 12234-2) has it; what the Exif directory says counts
-    before it.
+    Exposure may be in the first directory, as in TIFF/EP (ISO 12234-2); values of the Exif directory take precedence.
     """
     if len(block) < 8 or block[:4] not in _TIFF_ORDERS:
         raise PhotoError("the Exif block does not start with a TIFF header")
@@ -115,21 +114,22 @@ def read_block(block: bytes) -> dict[str, str]:
     return values
 
 
-def _blank(block: bytearray, order: str, offset: int, keep: set[int], name: str) -> int | None:
-    """Make Pillow skip every entry outside ``keep`` (type 0 is unknown to it). Returns the Exif directory's offset."""
+def _blank(block: bytearray, order: str, offset: int, allowed: set[int], name: str) -> int | None:
+    """Set the type of other entries than ``allowed`` to 0, which Pillow skips. Returns the Exif directory's offset."""
     if offset < 8 or offset + 2 > len(block):
         raise PhotoError(f"the {name} Exif directory lies outside the block")
     count = struct.unpack_from(order + "H", block, offset)[0]
     if count > MAX_ENTRIES:
         raise PhotoError(f"the {name} Exif directory claims {count} entries, more than the {MAX_ENTRIES} that are read")
     pointer = None
-    kept: set[int] = set()
+    seen: set[int] = set()
     for at in range(offset + 2, min(offset + 2 + 12 * count, len(block) - 11), 12):
         tag, kind, length = struct.unpack_from(order + "HHI", block, at)
         if tag == _EXIF_POINTER and kind in (4, 13) and length == 1 and pointer is None:
             pointer = struct.unpack_from(order + "I", block, at + 8)[0]
-        if tag in keep and tag not in kept and _TYPE_BYTES.get(kind, MAX_VALUE_BYTES + 1) * length <= MAX_VALUE_BYTES:
-            kept.add(tag)
+        short = _TYPE_BYTES.get(kind, MAX_VALUE_BYTES + 1) * length <= MAX_VALUE_BYTES
+        if tag in allowed and tag not in seen and short:
+            seen.add(tag)
         else:
             struct.pack_into(order + "H", block, at + 2, 0)
     return pointer
@@ -149,7 +149,7 @@ def _directory_values(block: bytearray, offset: int, names: dict[int, str]) -> d
         for tag, name in names.items():
             try:
                 text = _text(directory[tag]) if tag in directory else ""
-            except Exception:  # one unreadable value is one absent value
+            except Exception:  # an unreadable value counts as absent
                 continue
             if text:
                 values[name] = text
@@ -172,7 +172,7 @@ def _text(value: Any) -> str:
 
 
 def _in_jpeg(data: bytes) -> bytes | None:
-    """The payload of the Exif segments before the first scan; a block longer than a segment goes on in the next."""
+    """The payload of the Exif segments before the first scan; a long block continues in the next segment."""
     block: bytes | None = None
     at = 2
     while at + 4 <= len(data):

@@ -1,4 +1,4 @@
-"""The instrument: decoding, processing parameters, masks, JPEG headers, and the exact engine.
+"""Decoding, processing parameters, masks, headers of image files, and the exact engine.
 
 Pillow is the definition; everything faster equals it bit for bit.
 """

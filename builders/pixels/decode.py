@@ -1,4 +1,4 @@
-"""Bytes of a photo -> RGB pixels, one stated way for every file that people have.
+"""Bytes of a photo -> RGB pixels, by the same rules for every file.
 
 The rules, in order:
 
@@ -6,9 +6,9 @@ The rules, in order:
 2. More than ``MAX_PIXELS`` pixels, or a side under 2 pixels, is refused before any pixel is decoded.
 3. A truncated file is refused: half a photo is not that photo.
 4. The first frame of an animation is the photo.
-5. The Exif orientation is applied (a lossless transpose), so that pixels stand as people see them.
-6. Pixel values are taken as they are; an embedded ICC profile is *not* applied. Encoders are trained that way,
-   and colour management would be one more processing.
+5. The Exif orientation is applied (a lossless transpose), so that pixels are as people see them.
+6. Pixel values are used as stored; an embedded ICC profile is *not* applied. Encoders are trained that way,
+   and colour management would be a further processing.
 7. Mode -> RGB: ``RGB`` unchanged; ``1``, ``L``, ``CMYK``, ``YCbCr``, ``HSV`` and ``P`` by Pillow's
    ``convert``; 16-bit greys (``I;16*``, ``I``) are scaled by 255/65535 and rounded, never clipped; anything with
    transparency is composited over white, as viewers show it. Floating-point images are refused.
@@ -30,14 +30,15 @@ MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
 
 MAX_SCANNED = 20 * MAX_PIXELS
-"""Pixels times scans of a JPEG file: ten bytes are a scan, which visits all of them. Photos have about 10."""
+"""Pixels times scans of a JPEG file: ten bytes are enough for a scan, which visits all pixels. Photos have about 10
+scans."""
 
 MIN_SIDE = 2
 """Smallest side: resizing by 0.5 must leave at least one pixel."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
-_ORIENTATION, _TURNED = 0x0112, range(2, 9)
-"""The Exif tag, and its values that ask for a transpose."""
+_ORIENTATION, _TRANSPOSED = 0x0112, range(2, 9)
+"""The Exif tag, and its values that need a transpose."""
 _heif_registered = False
 
 
@@ -46,7 +47,7 @@ def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
 
     Args:
         data: the file.
-        upright: apply rule 5; without it pixels stay as the file stores them, as loaders of ImageNet leave them.
+        upright: apply rule 5; without it pixels stay as stored, as in loaders of ImageNet.
 
     Raises:
         PhotoError: the bytes are empty, not an image, truncated, too large, too small, or of a floating-point mode.
@@ -105,9 +106,9 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the Exif orientation; a broken Exif block means upright, it is no reason to refuse the pixels."""
+    """Apply the Exif orientation. A broken Exif block counts as upright and is no error."""
     try:
-        if image.getexif().get(_ORIENTATION) in _TURNED:  # of a photo that is upright exif_transpose makes a copy
+        if image.getexif().get(_ORIENTATION) in _TRANSPOSED:  # of a photo that is upright exif_transpose makes a copy
             return ImageOps.exif_transpose(image)
     except Exception:
         pass
@@ -115,7 +116,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _pixels_of(image: Image.Image) -> Image.Image:
-    """The same pixels and notes without the reader of the file; nothing is copied."""
+    """The same pixels and metadata without the reader of the file; nothing is copied."""
     return image._new(image.im)
 
 
@@ -127,7 +128,7 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
 
 
 def check_work(image: Image.Image, data: bytes) -> None:
-    """Refuse what costs too much, or is no picture, before a pixel is decoded.
+    """Raise for a file that costs too much, or is no picture, before a pixel is decoded.
 
     Args:
         image: opened, not loaded.

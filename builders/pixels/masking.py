@@ -1,7 +1,7 @@
-"""Hide most of a picture, so that what it shows cannot stand in for the camera that took it.
+"""Masks: hide most of a picture, so that its content cannot be used to predict the camera.
 
 Order in the study (Ramos et al., ICCV 2025): the encoder's resize and crop, JPEG q95 4:4:4, the mask, then tensor and
-normalisation. ``mask_crop`` does the middle two; ``CenterMask`` the mask alone. Knows torch tensors, never imports it.
+normalisation. ``mask_crop`` does the middle two; ``CenterMask`` the mask alone. Never imports torch.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class CenterMask:
     """A transform that covers the centre of a picture with a rectangle and leaves a frame visible.
 
     Takes a PIL image, a torch tensor or a numpy array and returns a new one of the same kind; ``ratio=0`` returns the
-    input itself. Arrays are ``[..., H, W]``; one whose last dimension is 1, 3 or 4 and whose third last is not is taken
-    for ``[..., H, W, C]``, as numpy pictures are. Dictionaries, lists and tuples are gone through, and what is no
-    picture passes unchanged: the mask stands in ``torchvision.transforms.v2.Compose`` and in ``with_transform``.
+    input itself. Arrays are ``[..., H, W]``; an array whose last dimension is 1, 3 or 4 and whose third last is not
+    counts as ``[..., H, W, C]``, as numpy pictures are. Items of dictionaries, lists and tuples are masked, and other
+    values pass unchanged: the mask works in ``torchvision.transforms.v2.Compose`` and in ``with_transform``.
 
     >>> CenterMask().visible_share(224, 224)  # a frame of 6 pixels
     0.10427295918367352
@@ -45,7 +45,7 @@ class CenterMask:
     ratio: float = 0.9
     """Share of the area that is covered, 0 to 1: each side of the rectangle is sqrt(ratio) of the picture's."""
     fill: int = 0
-    """Value of covered pixels in every channel, on the picture's own scale: mask before normalising."""
+    """Value of covered pixels in every channel, on the scale of the picture: mask before normalising."""
     complement: bool = False
     """Cover the frame instead and leave the rectangle visible."""
 
@@ -60,7 +60,7 @@ class CenterMask:
         return Box(top, left, max(top, height - top), max(left, width - left))
 
     def visible_share(self, height: int, width: int) -> float:
-        """Share of the pixels that stay visible, exactly as this mask rounds."""
+        """Share of the pixels that stay visible, with the rounding of this mask."""
         top, left, bottom, right = self.box(height, width)
         inside = (bottom - top) * (right - left) / (height * width)
         return inside if self.complement else 1 - inside
@@ -127,7 +127,7 @@ def mask_crop(image: Image.Image, ratio: float = 0.9, *, fill: int = 0, compleme
 
     Raises:
         PhotoError: the crop cannot be a JPEG file.
-        UsageError: the ratio is no share.
+        UsageError: the ratio is not in 0..1.
     """
     mask = CenterMask(ratio, fill, complement)
     return mask(reencode_jpeg(image, 95, "4:4:4"))

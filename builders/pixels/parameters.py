@@ -1,4 +1,4 @@
-"""The parameters of processing, their classes and the processing that makes each; what of them belongs to each photo.
+"""Parameters of processing, their classes and processings, and the random choices for each photo.
 
 The study's four parameters and 14 processings: Ramos et al., "Processing and acquisition traces in visual encoders",
 ICCV 2025, section 3. A photo's random scale and random class follow from its id, whatever the order, batch size or
@@ -18,14 +18,13 @@ from PIL import Image
 
 Subsampling = Literal["4:2:0", "4:4:4"]
 
-
 SCALE_RANGE = (0.8, 1.2)
-"""``interpolation`` resizes both sides by one random factor from this half-open range."""
+"""``interpolation`` resizes both sides by the same random factor from this half-open range."""
 
 
 @dataclass(frozen=True)
 class Processing:
-    """One transformation with a name: sharpen, resize, then save as a file. The default is JPEG q95 4:4:4 alone.
+    """A named transformation: sharpen, resize, then save as a file. The default is JPEG q95 4:4:4 alone.
 
     >>> Processing("webp-q50", 50, file_format="WEBP").suffix
     '.webp'
@@ -35,23 +34,23 @@ class Processing:
 
     name: str
     quality: int = 95
-    """Of the file: 1..100 on the scale of the format's encoder (libjpeg's for JPEG)."""
+    """Quality of the file: 1..100 on the scale of the format's encoder (libjpeg's for JPEG)."""
     subsampling: Subsampling = "4:4:4"
-    """Chroma of a JPEG file; other formats have no such choice and do not look at it."""
+    """Chroma of a JPEG file; other formats ignore it."""
     sharpness: float = 1.0
     """Factor of Pillow's ``ImageEnhance.Sharpness``; 1 applies nothing."""
     scale: float | None = 1.0
-    """Factor on both sides; 1 applies nothing, ``None`` means the photo's own random factor from ``SCALE_RANGE``."""
+    """Factor on both sides; 1 applies nothing, ``None`` is the random factor of the photo from ``SCALE_RANGE``."""
     resample: Image.Resampling = Image.Resampling.BILINEAR
     """Filter of the resize, antialiased as Pillow does it."""
     file_format: str = "JPEG"
-    """Of the file, by Pillow's name: ``JPEG``, ``WEBP``, ``PNG``, ``AVIF``, ..."""
+    """Format of the file, by Pillow's name: ``JPEG``, ``WEBP``, ``PNG``, ``AVIF``, ..."""
     options: tuple[tuple[str, str | int | bool], ...] = ()
     """Further (option, value) pairs of Pillow's ``save``, such as ``("lossless", True)``."""
 
     @property
     def suffix(self) -> str:
-        """How the name of the file ends, with its dot."""
+        """Extension of the file's name, with its dot."""
         return ".jpg" if self.file_format == "JPEG" else f".{self.file_format.lower()}"
 
     @property
@@ -61,7 +60,7 @@ class Processing:
         return {"format": self.file_format, "quality": self.quality, **chroma, **dict(self.options)}
 
     def __str__(self) -> str:
-        """What is done, in words."""
+        """The steps, for people."""
         steps = [f"sharpened by {self.sharpness:g}"] if self.sharpness != 1 else []
         if self.scale != 1:
             factor = "a random factor" if self.scale is None else f"{self.scale:g}"
@@ -73,18 +72,18 @@ class Processing:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One question about processing: its classes, and the processing that makes each."""
+    """A question about processing: its classes, and the processing of each."""
 
     name: str
     classes: tuple[str, ...]
     made_by: tuple[Processing, ...]
     """The processing of each class, parallel to ``classes``. Two parameters may share one, as "none" is shared."""
     title: str = ""
-    """The name as people read it."""
+    """Name for people."""
     explain: str = ""
-    """One sentence for people: what is told apart."""
+    """The question in one sentence for people."""
     by_name: bool = False
-    """Built and asked about only where it is named: ``all`` and the tasks of a plain run leave it out."""
+    """True if it is used only where it is named: ``all`` and the tasks of a plain run leave it out."""
 
     @property
     def processings(self) -> tuple[str, ...]:
@@ -98,7 +97,7 @@ class Parameter:
 
     @property
     def has_random_scale(self) -> bool:
-        """Whether a photo's own random factor is part of what is done to it; data sets store it as ``scale``."""
+        """True if a processing uses the random factor of a photo; data sets store it as ``scale``."""
         return any(processing.scale is None for processing in self.made_by)
 
 
@@ -156,7 +155,7 @@ _PARAMETERS = (
         by_name=True,
     ),
 )
-"""The one list: everything else about parameters and processings follows from it. Add yours at the end."""
+"""All parameters; everything else about parameters and processings is derived from them. Add yours at the end."""
 
 
 def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
@@ -168,21 +167,21 @@ def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
     >>> list(processings_of([PARAMETERS["sharpening"], PARAMETERS["resizing"]]))
     ['jpeg-q95-444', 'sharpening-x2', 'sharpening-x4', 'resizing-x0.5', 'resizing-x2']
     """
-    found: dict[str, Processing] = {}
+    by_name: dict[str, Processing] = {}
     for parameter in parameters:
         if len(parameter.classes) != len(parameter.made_by):
             raise ValueError(f"{parameter.name}: as many processings as classes are needed")
         for processing in parameter.made_by:
-            if found.setdefault(processing.name, processing) != processing:
+            if by_name.setdefault(processing.name, processing) != processing:
                 raise ValueError(f"{parameter.name}: there is another processing called {processing.name}")
-    return found
+    return by_name
 
 
 ALL_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({parameter.name: parameter for parameter in _PARAMETERS})
 """Every parameter by name."""
 
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType({n: p for n, p in ALL_PARAMETERS.items() if not p.by_name})
-"""Those that ``all`` means and a plain run asks about."""
+"""Those of ``all`` and of a plain run."""
 
 ALL_PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(_PARAMETERS))
 """Every processing by name, in the order that banks store them."""
@@ -191,18 +190,18 @@ PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(PARAMETE
 """Those of ``PARAMETERS``."""
 
 STUDY_PARAMETERS = ("jpeg", "sharpening", "resizing", "interpolation")
-"""The published study's four, whatever else is defined here."""
+"""The four of the published study, whatever else is defined here."""
 
 STUDY_PROCESSINGS = (
     *("jpeg-q75-420", "jpeg-q75-444", "jpeg-q85-420", "jpeg-q85-444", "jpeg-q95-420", "jpeg-q95-444"),
     *("sharpening-x2", "sharpening-x4", "resizing-x0.5", "resizing-x2"),
     *("interpolation-bilinear", "interpolation-bicubic", "interpolation-lanczos", "interpolation-box"),
 )
-"""Its 14 processings, written out because the codec canary is made of these and must not change with the registry."""
+"""Its 14 processings, written out because the codec canary depends on them and must not change with the registry."""
 
 
 def random_scale(photo_id: str, seed: int = 0) -> float:
-    """The photo's own factor in ``SCALE_RANGE``, uniform over photos, the same for the four classes.
+    """The random factor of a photo in ``SCALE_RANGE``, uniform over photos, the same for the four classes.
 
     >>> 0.8 <= random_scale("n01440764_36.JPEG") < 1.2
     True
@@ -212,33 +211,33 @@ def random_scale(photo_id: str, seed: int = 0) -> float:
 
 
 def assigned_class(photo_id: str, parameter: Parameter, seed: int = 0) -> int:
-    """The class index that assignment ``seed`` gives to a photo: uniform and independent of everything else.
+    """The class index of a photo in assignment ``seed``: uniform and independent of everything else.
 
-    Builders and benchmark share it: a data set built with ``assignment="uniform"`` and seed s holds exactly the views
-    that assignment seed s of the probe trains on.
+    Builders and benchmark share it: a data set built with ``assignment="uniform"`` and seed s contains exactly the
+    views on which assignment seed s of the probe trains.
     """
     return int(_unit_hash(f"class/{parameter.name}", photo_id, seed) * len(parameter.classes))
 
 
 def assigned_classes(photo_ids: Sequence[str], parameter: Parameter, seed: int = 0) -> np.ndarray:
-    """``assigned_class`` of many photos: int64 [photos], ten times as fast as one by one.
+    """``assigned_class`` of many photos: int64 [photos], ten times as fast as a call for each.
 
     >>> assigned_classes(["a", "b"], PARAMETERS["jpeg"]).tolist() == [
     ...     assigned_class(photo_id, PARAMETERS["jpeg"]) for photo_id in ("a", "b")]
     True
     """
     start = hashlib.blake2b(f"class/{parameter.name}\0{seed}\0".encode(), digest_size=8)
-    found = bytearray()
+    digests = bytearray()
     for photo_id in photo_ids:
         digest = start.copy()
         digest.update(photo_id.encode("utf-8", "surrogateescape"))
-        found += digest.digest()
-    units = (np.frombuffer(found, dtype=">u8").astype(np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        digests += digest.digest()
+    units = (np.frombuffer(digests, dtype=">u8").astype(np.uint64) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return (units * len(parameter.classes)).astype(np.int64)
 
 
 def in_share(photo_id: str, parameter: Parameter, share: float, seed: int = 0) -> bool:
-    """Whether a photo is in a share of all photos, drawn by a hash of its id apart from its class. Shares are nested.
+    """True if a photo is in a random share of all photos, independent of its class. Smaller shares are subsets.
 
     >>> sum(in_share(str(i), PARAMETERS["jpeg"], 0.25) for i in range(1000))
     218
@@ -247,7 +246,7 @@ def in_share(photo_id: str, parameter: Parameter, share: float, seed: int = 0) -
 
 
 def hash_order(names: Sequence[str], parameter: Parameter, seed: int = 0) -> np.ndarray:
-    """int64 [names]: positions in an order drawn by a hash of each name.
+    """A random order by a hash of each name: int64 [names], positions in ``names``.
 
     >>> hash_order(["a", "b", "c"], PARAMETERS["jpeg"]).tolist()
     [1, 0, 2]

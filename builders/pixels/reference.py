@@ -1,4 +1,4 @@
-"""A processing by Pillow alone: the definition, and the reference of every engine."""
+"""Processings by Pillow: the definition, and the reference of every engine."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from builders.untrusted import first_line
 
 
 def process_by_pillow(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> Image.Image:
-    """``process`` by Pillow alone: the definition, and the reference of every engine."""
+    """``process`` by Pillow alone."""
     return open_processed(processed_file(image, processing, photo_id, seed))
 
 
 def request(processing: Processing, size: tuple[int, int], photo_id: str, seed: int) -> EngineRequest:
-    """A processing of a photo of this (width, height), with its random scale decided."""
+    """A processing of a photo of this (width, height) as a request to an engine, with its random scale."""
     scale = random_scale(photo_id, seed) if processing.scale is None else processing.scale
     return EngineRequest(
         processing.quality,
@@ -62,7 +62,7 @@ def encode_jpeg(image: Image.Image, quality: int, subsampling: Subsampling) -> b
 
 
 def open_processed(data: bytes) -> Image.Image:
-    """The pixels of a file that ``processed_file`` made: RGB, as Pillow opens it."""
+    """The pixels of a file of ``processed_file``: RGB, as Pillow opens it."""
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
@@ -71,7 +71,7 @@ def open_processed(data: bytes) -> Image.Image:
 def _saved(image: Image.Image, processing: Processing) -> bytes:
     buffer = io.BytesIO()
     image.load()
-    clean = image._new(image.im)  # the same pixels, not copied; Pillow writes what `info` says of the source
+    clean = image._new(image.im)  # the same pixels, not copied; Pillow would write the metadata in `info`
     clean.info = {}
     try:
         clean.save(buffer, **processing.saving)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def _saved(image: Image.Image, processing: Processing) -> bytes:
 
 
 def codec_versions() -> dict[str, str]:
-    """The libraries that decide the pixels of a processing: of JPEG, and of every other format that one is saved as."""
+    """Versions of the libraries that determine the pixels of processings: Pillow, and the codec of each file format."""
     others = {p.file_format.lower() for p in PROCESSINGS.values()} - {"jpeg"}
     return {
         "pillow": pillow_version,
@@ -93,15 +93,15 @@ def codec_versions() -> dict[str, str]:
 
 
 def codec_canary(processings: Iterable[str] = ()) -> str:
-    """A hash of the pixels that this machine's codecs make of one small picture under the study's 14 processings.
+    """A hash of a small picture after the study's 14 processings by the codecs of this machine.
 
-    Two results are comparable only where their canaries agree, so it does not change with what else is in
-    ``ALL_PROCESSINGS``. The picture is tall enough to show the order of the two passes of a resize, and odd-sized to
-    show how the codec pads.
+    Two results are comparable only if their canaries agree, so other entries of ``ALL_PROCESSINGS`` do not change it.
+    The picture is tall enough to show the order of the two passes of a resize, and odd-sized to show the padding of the
+    codec.
 
     Args:
-        processings: names of what is about to be made. Those outside the study may need other codecs: a second hash,
-            of these alone, is then appended. A key or recipe that holds it stays complete.
+        processings: names of the processings in use. If some are outside the study, they may need other codecs: a
+            second hash, of these alone, is appended. A key or recipe with the canary stays complete.
 
     >>> codec_canary(["jpeg-q75-420"]) == codec_canary()
     True

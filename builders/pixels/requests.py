@@ -1,7 +1,6 @@
-"""Resize and crop of one photo of known size as plain numbers: what an exact engine needs to know of a preprocessing.
+"""Requests to an engine as numbers: a processing, and the resize and crop of a preprocessing for a photo of known size.
 
-Computed by whoever owns the preprocessing (``benchmark.encoders.preprocess.pixels.Pixels.plan``),
-carried out by any engine.
+The preprocessing computes them (``benchmark.encoders.preprocess.pixels.Pixels.plan``); any engine carries them out.
 """
 
 from __future__ import annotations
@@ -15,31 +14,31 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 Preparation = Callable[[Image.Image], np.ndarray]
-"""What an encoder does to a picture: a ``ResizeCrop``, which an engine carries out, or any function."""
+"""Preprocessing of an encoder for a picture: a ``ResizeCrop``, which an engine carries out, or any function."""
 
 Planner = Callable[[int, int], Preparation]
-"""(width, height) of a processed photo -> what is done to it."""
+"""(width, height) of a processed photo -> its preprocessing."""
 
 ViewArrays = np.ndarray | list[np.ndarray]
-"""The views of one photo after one preprocessing: one array [views, height, width, 3] where all are of one size and
-were made by an engine, so that nobody has to stack them; else a list."""
+"""The views of a photo after a preprocessing: an array [views, height, width, 3] if an engine made all of them in the
+same size, else a list."""
 
 
 class EngineRequest(NamedTuple):
-    """One processing of one photo, its random scale decided."""
+    """A processing of a photo, with its random scale."""
 
     quality: int
     subsampling: str
     sharpness: float
     size: tuple[int, int]
-    """(width, height) that the photo is resized to before the encode; the photo's own if it is not."""
+    """(width, height) after the resize before the encode; that of the photo if there is no resize."""
     resample: int
     baseline_jpeg: bool = True
-    """Whether quality and subsampling are all there is to say about the encode; engines know no other."""
+    """True if quality and subsampling define the encode; engines support no other."""
 
 
 SHORTER_FIRST = int(pillow_version.split(".")[0]) >= 13
-"""Since 13.0 Pillow begins with the vertical pass where that saves more; before, always with the horizontal."""
+"""Since 13.0 Pillow begins with the vertical pass if that saves more; before, always with the horizontal pass."""
 
 
 class Rectangle(NamedTuple):
@@ -66,7 +65,7 @@ class ResizeCrop:
     """
 
     photo: tuple[int, int]
-    """(width, height) of the pictures that it is for."""
+    """(width, height) of its input pictures."""
     before: Rectangle
     """In the photo, never outside it; the whole photo if nothing is cut first."""
     size: tuple[int, int]
@@ -76,10 +75,10 @@ class ResizeCrop:
     after: Rectangle
     """In the resized picture; it may reach over its edge."""
     fill: tuple[int, int, int] = (0, 0, 0)
-    """RGB of what lies outside it."""
+    """RGB of pixels outside the resized picture."""
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """The reference: the same by Pillow."""
+        """The reference, by Pillow."""
         if self.before != (0, 0, *image.size):
             image = image.crop(self.before)
         if self.size != image.size:
@@ -94,9 +93,9 @@ class ResizeCrop:
 
 
 def vertical_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Whether the installed Pillow resizes (width, height) ``before`` to ``after`` along the height first.
+    """True if the installed Pillow resizes (width, height) ``before`` to ``after`` along the height first.
 
-    The order shows, since Pillow rounds to bytes between the passes; where one side keeps its length it does not.
+    The order changes the result, since Pillow rounds to bytes between the passes, unless a side keeps its length.
 
     >>> vertical_first((10, 100), (5, 120)), vertical_first((20, 40), (10, 20))
     (False, False)

@@ -1,4 +1,4 @@
-"""Process pools, sandboxes and guards: how work is done in other processes."""
+"""Work in other processes and under limits: pools, sandboxes, guards, deadlines and a budget of memory."""
 
 import lazy_loader
 

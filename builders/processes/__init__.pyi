@@ -1,10 +1,22 @@
+from .deadlines import DeadlineExceeded, run_with_deadline
 from .guards import deferred_signals, exit_with_parent, setup_child
 from .memory import memory_budget, reserve_for
+from .pool import WorkerKilled, default_workers, run_in_pool
+from .sandbox import Sandbox, SandboxError, WorkerLost, map_sandboxed
 
 __all__ = [
+    "DeadlineExceeded",
+    "Sandbox",
+    "SandboxError",
+    "WorkerKilled",
+    "WorkerLost",
+    "default_workers",
     "deferred_signals",
     "exit_with_parent",
+    "map_sandboxed",
     "memory_budget",
     "reserve_for",
+    "run_in_pool",
+    "run_with_deadline",
     "setup_child",
 ]

@@ -1,4 +1,4 @@
-"""Forking a process without losing the signal that ends the run, and how a fork begins."""
+"""Guards of child processes: no lost signals while forking, setup of a child, and its end with its parent."""
 
 from __future__ import annotations
 
@@ -11,44 +11,42 @@ import threading
 import time
 from collections.abc import Iterator
 
-LOOK_S = 0.5
-"""Seconds between two looks."""
+POLL_S = 0.5
+"""Seconds between two checks for the parent."""
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and the signal of schedulers."""
+
+_received: list[int] = []
+"""Signals that the current ``deferred_signals`` has deferred; a fork goes on with its copy."""
 
 
-def exit_with_parent(parent: int, said: str = "") -> None:
-    """End this process, by a thread, soon after its parent is gone.
+def exit_with_parent(parent: int, message: str = "") -> None:
+    """Start a thread that ends this process soon after its parent has ended.
 
     Args:
-        parent: its process id. Asked for by whoever starts this process: the parent may be gone before this is called.
-        said: a sentence for standard error.
+        parent: process id, as the parent passes it on: the parent may have ended before this is called.
+        message: a sentence for standard error.
     """
-    threading.Thread(target=_wait_for_end, args=(parent, said), daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(parent, message), daemon=True).start()
 
 
-def _wait_for_end(parent: int, said: str) -> None:
+def _wait_for_end(parent: int, message: str) -> None:
     while os.getppid() == parent:
-        time.sleep(LOOK_S)
-    if said:
-        print(said, file=sys.stderr, flush=True)
+        time.sleep(POLL_S)
+    if message:
+        print(message, file=sys.stderr, flush=True)
     os._exit(1)
-
-
-ENDING = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what a scheduler sends."""
-
-_came: list[int] = []
-"""Those that the latest ``deferred_signals`` has held; a fork goes on with its own copy."""
 
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Signals that end the run wait until the body is through; what they do is then done, once each.
+    """Defer ``END_SIGNALS`` until the body has ended; then the handler of each that came is called once.
 
-    Python calls a handler at the first line that it runs after a signal. If that is a line of what modules have asked
-    to be called when a process is forked (``os.register_at_fork``, such as the release of logging's lock), an exception
-    of the handler is printed and forgotten: of signals during three forks of a process of 600 MB most were lost. A fork
-    has these handlers until ``setup_child`` sets its own. Nothing is held outside the main thread, where Python calls
-    no handlers.
+    Python calls a handler before the next line that it runs. If that line belongs to a function registered with
+    ``os.register_at_fork`` (such as the release of logging's lock), an exception of the handler is printed and lost:
+    most signals during three forks of a process of 600 MB were. A fork has the deferring handlers until
+    ``setup_child``. Outside the main thread nothing is deferred: Python calls no handlers there.
 
     >>> try:
     ...     with deferred_signals():
@@ -62,32 +60,32 @@ def deferred_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    global _came
-    came: list[int] = []
-    earlier, _came = _came, came
-    before = {number: signal.getsignal(number) for number in ENDING}
-    held = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
-    for number in held:
-        signal.signal(number, lambda number, _: came.append(number))
+    global _received
+    received: list[int] = []
+    outer, _received = _received, received
+    before = {number: signal.getsignal(number) for number in END_SIGNALS}
+    handlers = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
+    for number in handlers:
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        for number, handler in held.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        _came = earlier
-        for each in dict.fromkeys(came):
-            signal.raise_signal(each)
+        _received = outer
+        for deferred in dict.fromkeys(received):
+            signal.raise_signal(deferred)
 
 
 def setup_child() -> None:
-    """What a fork that works for its parent does first.
+    """Prepare a process that works for its parent; called first in it.
 
-    What the parent left to be collected is the parent's to end: it may wait for threads that only the parent has; and
-    to look through what is inherited would copy its pages. Ctrl-C reaches the whole group, and the parent ends its
-    forks, by SIGTERM.
+    Inherited garbage is not collected here: its finalizers may wait for threads that only the parent has, and a
+    collection would copy the pages of inherited objects. Ctrl-C is ignored: it reaches the whole group, and the parent
+    ends its children by SIGTERM.
     """
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if signal.SIGTERM in _came:  # before this line
+    if signal.SIGTERM in _received:  # before this line
         signal.raise_signal(signal.SIGTERM)

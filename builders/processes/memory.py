@@ -1,8 +1,8 @@
-"""Memory for pictures being decoded, shared by all workers of a run: large ones wait for one another.
+"""A budget of memory for decoded pictures, shared by all workers of a run: large pictures wait for one another.
 
-A PNG of 20 KB may hold 169 megapixels, and eight workers may meet eight of them. Each reserves what its picture needs
-before a pixel is decoded and keeps it while the picture lives. Reservations are ranges of locks on one file in memory,
-so that those of a worker that was killed are free at once, and a killed run leaves nothing. Only Linux has such locks.
+A PNG of 20 KB may have 169 megapixels, and eight workers may read eight of them at once. Each worker reserves memory
+for its picture before decoding it, for as long as the picture exists. Reservations are ranges of locks on a file in
+memory: those of a killed worker are released at once, and a killed run leaves nothing. Only Linux has such locks.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from pathlib import Path
 from PIL import Image
 
 BYTES_PER_PIXEL = 40
-"""Of a picture at work: 169 megapixels took 6.5 GB through decoding, compositing and the processings."""
+"""Memory of a picture at work: 169 megapixels took 6.5 GB through decoding, compositing and the processings."""
+
 FREE_PIXELS = 12_000_000
-"""Pictures up to this size reserve nothing: most photos, and half a gigabyte at most each."""
+"""Pictures up to this size reserve nothing: most photos, at most half a gigabyte each."""
+
 LONGEST_WAIT_S = 3600.0
-"""After so long a picture is decoded all the same: a wait must not be for ever, whatever holds the budget."""
+"""After so long a picture is decoded without a reservation: no wait is for ever."""
 
 _UNIT = 64 * 2**20
 _VARIABLE = "CAMTRACE_MEMORY_BUDGET"
-"""``UNITS:FILE``, inherited by every worker however it is started."""
+"""Value: ``UNITS:FILE``. Every worker inherits it, however it is started."""
 
 _live: weakref.WeakSet[Reservation] = weakref.WeakSet()
 _guard = threading.Lock()
@@ -38,16 +40,16 @@ _guard = threading.Lock()
 def memory_budget(limit_bytes: int | None = None) -> Iterator[None]:
     """Within it, all pictures that this process and its workers decode share a budget.
 
-    One that needs more than the whole waits until nothing else is reserved, and is then decoded alone. Inside another
-    budget that one holds.
+    A picture that needs more than the whole budget waits until nothing else is reserved, and is then decoded alone.
+    Within another budget the outer one stays in force.
 
     Args:
-        limit_bytes: by default half of the memory that is free.
+        limit_bytes: by default half of the free memory.
     """
     if os.environ.get(_VARIABLE):
         yield
         return
-    if not hasattr(os, "memfd_create"):  # nobody would wait
+    if not hasattr(os, "memfd_create"):  # not Linux
         yield
         return
     limit_bytes = free_memory() // 2 if limit_bytes is None else limit_bytes
@@ -61,7 +63,7 @@ def memory_budget(limit_bytes: int | None = None) -> Iterator[None]:
 
 
 class Reservation:
-    """A part of the budget; given back by ``release``, by the end of the process, or with the picture it is tied to."""
+    """A part of the budget, until ``release``, the end of the process, or the end of the picture it is tied to."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -71,7 +73,7 @@ class Reservation:
                 _live.add(self)
 
     def release(self) -> None:
-        """Give it back; a second time does nothing."""
+        """Return it to the budget; a second call does nothing."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with contextlib.suppress(OSError):
@@ -79,24 +81,25 @@ class Reservation:
 
     @property
     def held(self) -> bool:
-        """Whether it is not given back yet."""
+        """True until it is released."""
         return self._descriptor is not None
 
     def tie_to(self, image: Image.Image) -> None:
-        """Give it back when the picture is no longer used."""
+        """Release it when the picture is no longer referenced."""
         if self._descriptor is not None:
             weakref.finalize(image, self.release)
 
 
 def reserve_for(width: int, height: int) -> Reservation:
-    """Reserve memory for a picture; waits while others have it. Without a budget, or for a small picture, at once.
+    """Reserve memory for a picture of ``width`` x ``height`` pixels; waits while others have reserved it.
 
-    A thread that holds a picture already does not wait for others: it might wait for itself.
+    Returns at once without a budget, for a small picture, or in a thread that has a reservation: that thread might wait
+    for itself.
     """
-    described = os.environ.get(_VARIABLE, "")
-    if width * height <= FREE_PIXELS or not described:
+    budget = os.environ.get(_VARIABLE, "")
+    if width * height <= FREE_PIXELS or not budget:
         return Reservation(None)
-    count, _, name = described.partition(":")
+    count, _, name = budget.partition(":")
     units = int(count)
     wanted = min(units, -(-width * height * BYTES_PER_PIXEL // _UNIT))
     try:
@@ -111,14 +114,12 @@ def reserve_for(width: int, height: int) -> Reservation:
             return Reservation(None)
         time.sleep(pause)
         pause = min(0.2, 2 * pause)
-        os.pread(
-            descriptor, 1, 0
-        )  # reads nothing, but whoever looks for processes that do nothing sees that this one waits
+        os.pread(descriptor, 1, 0)  # reads nothing, but shows to tests and tools that this process waits
     return Reservation(descriptor)
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping, as the system says; 4 GiB where it does not."""
+    """Bytes that are available without swapping; 4 GiB where the system does not state them."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
@@ -135,7 +136,7 @@ def _this_thread_holds() -> bool:
 
 
 def _forget_in_child() -> None:
-    """A forked worker inherits the file of each lock, and would keep it locked for its whole life."""
+    """Close the inherited files of locks in a forked worker, which would hold them locked for its whole life."""
     global _guard
     _guard = threading.Lock()
     for reservation in list(_live):
@@ -147,17 +148,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def _locked(descriptor: int, wanted: int, units: int) -> bool:
-    """Whether some ``wanted`` units next to one another could be locked. True where the system has no such locks."""
+    """Lock ``wanted`` neighbouring units. True if that succeeded, or if the system has no such locks."""
     try:
         import fcntl
 
         command = fcntl.F_OFD_SETLK
-    except (ImportError, AttributeError):  # not Linux: nobody waits
+    except (ImportError, AttributeError):  # not Linux
         return True
     for start in range(units - wanted + 1):
-        ask = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, wanted, 0)
+        request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, wanted, 0)
         try:
-            fcntl.fcntl(descriptor, command, ask)
+            fcntl.fcntl(descriptor, command, request)
         except BlockingIOError:
             continue
         except OSError:  # a file system without locks

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
-    from builders.dataset import default_workers, summary
+    from builders.dataset import summary
+    from builders.processes import default_workers
     from builders.simcams.build import build_simcams, build_simpairs
 
     if arguments.workers is not None and arguments.workers < 1:

@@ -7,18 +7,14 @@ Kernels are used if numba is installed and they pass a test against NumPy at the
 from __future__ import annotations
 
 import functools
-import importlib.util
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from builders.errors import UsageError, missing_package
-from builders.kernels import BackgroundKernels, forced_engine
+from builders.kernels import BackgroundKernels, KernelTrial, forced_engine, try_kernels
 from builders.simcams.stages.sensor import Raw
-from builders.untrusted import describe_error
 
 SIMCAMS_KERNELS = BackgroundKernels(
     "builders.simcams.engine:chosen_stages", "simcams", Path(__file__).parent / "kernels", "*.py"
@@ -48,13 +44,11 @@ def chosen_stages() -> Stages:
     Raises:
         UsageError: ``CAMTRACE_ENGINE=numba`` where numba is not installed or a kernel differs.
     """
-    forced = forced_engine()
-    if forced == "pillow":
+    if forced_engine() == "pillow":
         return numpy_stages()
-    stages, objection = tested()
-    if objection and forced:
-        raise UsageError(f"CAMTRACE_ENGINE=numba: {objection}; unset it to use NumPy")
-    return stages
+    trial = tested()
+    trial.check_forced("NumPy")
+    return trial.kernels or numpy_stages()
 
 
 @functools.cache
@@ -66,28 +60,28 @@ def numpy_stages() -> Stages:
 
 
 @functools.cache
-def tested() -> tuple[Stages, str]:
-    """The compiled stages and an empty text, or those of NumPy and the reason. Warns once if compiled ones fail."""
-    if importlib.util.find_spec("numba") is None:
-        return numpy_stages(), missing_package("numba", "fast rendering of simulated cameras")
-    try:
-        with SIMCAMS_KERNELS.first_call():
-            from builders.simcams.kernels import stages
+def tested() -> KernelTrial[Stages]:
+    """The compiled stages, compared with those of NumPy. Warns once if numba is installed but they are not usable."""
+    trial = try_kernels(
+        _compiled_stages,
+        lambda compiled: difference(compiled, numpy_stages()),
+        name="the kernels of simulated cameras",
+        otherwise="going on with NumPy, which is slower",
+        purpose="fast rendering of simulated cameras",
+        first_call=SIMCAMS_KERNELS.first_call,
+        stacklevel=4,
+    )
+    if not trial.objection:
+        SIMCAMS_KERNELS.note()
+    return trial
 
-            compiled = Stages(
-                stages.compiled_paint,
-                stages.compiled_light_on_sensor,
-                stages.compiled_read_out,
-                stages.compiled_develop,
-            )
-            objection = difference(compiled, numpy_stages())
-    except Exception as error:  # a compiler may raise anything
-        objection = f"the kernels of simulated cameras cannot be compiled ({describe_error(error)})"
-    if objection:
-        warnings.warn(f"{objection}; going on with NumPy, which is slower", RuntimeWarning, stacklevel=4)
-        return numpy_stages(), objection
-    SIMCAMS_KERNELS.note()
-    return compiled, ""
+
+def _compiled_stages() -> Stages:
+    from builders.simcams.kernels import stages
+
+    return Stages(
+        stages.compiled_paint, stages.compiled_light_on_sensor, stages.compiled_read_out, stages.compiled_develop
+    )
 
 
 def difference(stages: Stages, reference: Stages, size: int = 32) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError
-from builders.untrusted import parquet_error_text, read_columns, readable, unreadable_table
+from builders.untrusted import parquet_error_text, parquet_errors, read_columns, readable
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -85,7 +85,7 @@ class ParquetPart:
         try:
             table = self._group(number)
             row: dict[str, Any] = table.slice(int(key - self.ends[number] + table.num_rows), 1).to_pylist()[0]
-        except unreadable_table() as error:
+        except parquet_errors() as error:
             raise PhotoError(f"its part of the Parquet file cannot be read ({parquet_error_text(error)})") from None
         return row
 
@@ -93,7 +93,7 @@ class ParquetPart:
         for number, (file, _) in enumerate(self.groups):
             try:
                 table = self._group(number)
-            except unreadable_table() as error:
+            except parquet_errors() as error:
                 raise DataError(f"{self.files[file]}: cannot be read ({parquet_error_text(error)})") from None
             for row in range(table.num_rows):
                 yield table.slice(row, 1).to_pylist()[0]
@@ -144,7 +144,7 @@ class ParquetPart:
         try:
             values: list[Any] = read_columns(self._open(file), [name], limit=MAX_UNPACKED).column(0).to_pylist()
             return values
-        except unreadable_table() as error:
+        except parquet_errors() as error:
             raise DataError(f"{file}: column {readable(name)} cannot be read ({parquet_error_text(error)})") from None
 
 

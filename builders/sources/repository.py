@@ -9,7 +9,7 @@ from typing import Any
 
 from builders.errors import DataError, RemoteError, UsageError
 from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, first_line, from_hub, said_by_client
+from builders.untrusted import check_data_set, client_message, first_line, from_hub
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class DatasetRepo:
             with from_hub():
                 return list(datasets.get_dataset_config_names(self.location, revision=self.revision))
         except Exception as error:  # the libraries below raise their own trees; one sentence serves the user
-            raise DataError(f"{where}: cannot be opened ({said_by_client(error)})") from None
+            raise DataError(f"{where}: cannot be opened ({client_message(error)})") from None
 
     def features(self, where: str, config: str) -> Mapping[str, Any]:
         """Columns of a config as the data set declares them; empty if it does not.
@@ -80,7 +80,7 @@ class DatasetRepo:
         try:
             builder = datasets.load_dataset_builder(self.location, config, revision=self.revision)
         except Exception as error:  # as above
-            raise DataError(f"{where}: config {config} cannot be opened ({said_by_client(error)})") from None
+            raise DataError(f"{where}: config {config} cannot be opened ({client_message(error)})") from None
         return dict(builder.info.features or {})
 
     def load(self, where: str, config: str | None = None, *, unknown_config_is_usage: bool = False) -> Any:
@@ -111,7 +111,7 @@ class DatasetRepo:
             if unknown_config_is_usage and type(error) is ValueError:  # datasets raises it for an unknown config
                 raise UsageError(f"{where}: {first_line(error)}") from None
             subject = f"config {config} " if config and not unknown_config_is_usage else ""
-            raise DataError(f"{where}: {subject}cannot be loaded ({said_by_client(error)})") from None
+            raise DataError(f"{where}: {subject}cannot be loaded ({client_message(error)})") from None
 
     def download(self) -> Path:
         """The folder that holds all its files: the local folder, or a download from the Hub.

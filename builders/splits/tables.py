@@ -16,7 +16,7 @@ import numpy as np
 from builders.errors import DataError
 from builders.photos import SPLITS, Labels
 from builders.splits.make import LEFT_OUT, Splits
-from builders.untrusted import describe_error, open_untrusted, read_columns, read_untrusted_text, unreadable_table
+from builders.untrusted import describe_error, open_untrusted, parquet_errors, read_columns, read_untrusted_text
 
 _COLUMNS = {
     "ids": ("id", "photo_id", "flickr_id", "Flickr ID"),
@@ -131,7 +131,7 @@ def read_split_file(path: Path) -> SplitTable:
             return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
     except DataError:
         raise
-    except unreadable_table(TypeError, IndexError, AttributeError) as error:
+    except parquet_errors(TypeError, IndexError, AttributeError) as error:
         raise DataError(f"{path.name}: no split file that can be read ({describe_error(error)})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 

@@ -4,8 +4,8 @@ from .data_sets import check_data_set, read_image_cell, roots_of
 from .documents import UntrustedInputError, check_plain, parse_json, parse_yaml
 from .files import (
     MAX_CONFIG_BYTES,
+    archive_sha256,
     open_untrusted,
-    outside_sha256,
     parse_arrays,
     read_untrusted,
     read_untrusted_arrays,
@@ -13,12 +13,12 @@ from .files import (
     read_untrusted_text,
     too_large,
 )
-from .hub_client import HUB_PACE, MAX_HUB_FILE_BYTES, from_hub, quiet_clients, said_by_client
+from .hub_client import HUB_PACE, MAX_HUB_FILE_BYTES, client_message, from_hub, quiet_clients
 from .listing import files_below, list_folder, walk_folders
-from .pace import PHOTO_PACE, Pace, TooSlow, run_with_deadline
-from .parquet import parquet_error_text, read_columns, read_table, table_schema, unreadable_table
+from .pace import PHOTO_PACE, Pace
+from .parquet import parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
-from .text import describe_error, error_text, first_line, is_readable, joined_lines, readable
+from .text import describe_error, error_text, first_line, is_readable, readable, single_line
 from .weight_downloads import from_authors
 
 __all__ = [
@@ -29,10 +29,11 @@ __all__ = [
     "AddressRefused",
     "GuardedTransport",
     "Pace",
-    "TooSlow",
     "UntrustedInputError",
+    "archive_sha256",
     "check_data_set",
     "check_plain",
+    "client_message",
     "describe_error",
     "error_text",
     "files_below",
@@ -40,12 +41,11 @@ __all__ = [
     "from_authors",
     "from_hub",
     "is_readable",
-    "joined_lines",
     "list_folder",
     "map_array",
     "open_untrusted",
-    "outside_sha256",
     "parquet_error_text",
+    "parquet_errors",
     "parse_array",
     "parse_arrays",
     "parse_in_turn",
@@ -61,10 +61,8 @@ __all__ = [
     "read_untrusted_text",
     "readable",
     "roots_of",
-    "run_with_deadline",
-    "said_by_client",
+    "single_line",
     "table_schema",
     "too_large",
-    "unreadable_table",
     "walk_folders",
 ]

@@ -1,7 +1,7 @@
-"""Which machines a download may reach: the open internet, never a private address, checked as the connection is made.
+"""Downloads reach the open internet only, never a private address; the address is checked as the connection is made.
 
-A host name is resolved once, every address is judged, and the connection goes to the address that was judged: a name
-that resolves to something else a moment later (DNS rebinding) gains nothing.
+A host name is resolved once, every address is checked, and the connection goes to an address that passed: a name that
+resolves to something else a moment later (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _NEVER = (ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("3fff::/20"), 
 
 
 class AddressRefused(CamtraceError):
-    """A URL leads to where no photo server is."""
+    """A URL leads to an address that is not on the open internet."""
 
 
 def address_allowed(text: str, *, allow_loopback: bool = False) -> bool:
-    """Whether a photo may be fetched from an IP address.
+    """True if a photo may be fetched from an IP address.
 
-    Refused: private, loopback, link-local, multicast, reserved and unspecified addresses, and IPv6 addresses that carry
-    one of them inside (IPv4-mapped, 6to4, Teredo, NAT64).
+    Not allowed: private, loopback, link-local, multicast, reserved and unspecified addresses, and IPv6 addresses that
+    contain one of them (IPv4-mapped, 6to4, Teredo, NAT64).
 
     >>> [address_allowed(a) for a in ("93.184.216.34", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1", "224.0.0.1")]
     [True, False, False, False, False]
@@ -64,7 +64,7 @@ def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddre
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """httpcore's network, except that it connects only to addresses that are allowed."""
+    """httpcore's network backend, limited to allowed addresses."""
 
     def __init__(self, *, allow_loopback: bool = False, backend: httpcore.AsyncNetworkBackend | None = None) -> None:
         self._allow_loopback = allow_loopback
@@ -78,7 +78,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[typing.Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, judge, connect to what was judged. Raises ``AddressRefused``."""
+        """Resolve the host, check each address, connect to one that passed. Raises ``AddressRefused``."""
         error: Exception = AddressRefused(f"{host} leads to no address on the open internet")
         for address in await self._resolved(host, port, timeout):
             if not address_allowed(address, allow_loopback=self._allow_loopback):
@@ -98,16 +98,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def _resolved(self, host: str, port: int, timeout: float | None) -> list[str]:
         loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.wait_for(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), timeout)
+            addresses = await asyncio.wait_for(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), timeout)
         except asyncio.TimeoutError:
             raise httpcore.ConnectTimeout(f"{host}: no answer from the name server") from None
         except (OSError, UnicodeError) as failed:
             raise httpcore.ConnectError(f"{host}: {failed}") from None
-        return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+        return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in addresses))
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx over a pool of guarded connections. No proxy of the environment is used: it would resolve names itself."""
+    """httpx over a pool of guarded connections. Proxies of the environment are not used: they would resolve names."""
 
     def __init__(
         self, *, connections: int, allow_loopback: bool = False, ssl_context: ssl.SSLContext | None = None
@@ -129,20 +129,20 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             content=request.stream,
             extensions=request.extensions,
         )
-        answer = await self._pool.handle_async_request(raw)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+        response = await self._pool.handle_async_request(raw)
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     async def aclose(self) -> None:
         await self._pool.aclose()
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._answer.aiter_stream():
+        async for part in self._response.aiter_stream():
             yield part
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        await self._response.aclose()

@@ -1,4 +1,4 @@
-"""``.npy`` files: the one reader of their headers. It needs no ``ast``, so that threads may read side by side."""
+"""Readers of ``.npy`` files. Headers are parsed without ``ast``, so that several threads may read at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_HEADER = 10_000
 """Bytes of a header: NumPy's own limit."""
 
 _LENGTHS = {(1, 0): "<H", (2, 0): "<I"}
-"""Format version -> how the length of the header is stored. Version 3 is for names of fields in other scripts."""
+"""Format version -> ``struct`` format of the header's length. Version 3 is for field names outside latin-1."""
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -32,19 +32,19 @@ _USUAL = re.compile(
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What a ``.npy`` file says of its array."""
+    """Shape and type of the array in a ``.npy`` file."""
 
     shape: tuple[int, ...]
     fortran: bool
-    """Stored column by column."""
+    """True if stored column by column."""
     dtype: np.dtype
 
 
 def read_array_header(source: BinaryIO) -> ArrayHeader:
-    """Read the header of a ``.npy`` file; the stream stands at the array's first byte afterwards.
+    """Read the header of a ``.npy`` file; afterwards the stream is at the first byte of the array.
 
     ``numpy.load`` evaluates each header by ``ast.literal_eval``, which may fail in threads on some Pythons
-    (``parsing.py``). Headers of an unusual form are left to NumPy.
+    (``parsing.py``). Headers of an unusual form are parsed by NumPy.
 
     Args:
         source: a stream at its start; untrusted.
@@ -80,32 +80,32 @@ def parse_array(data: bytes) -> np.ndarray:
         data: the whole file; untrusted.
 
     Raises:
-        ValueError: no such file, another kind of array (pickled objects, records), or not of the promised size. For
+        ValueError: no such file, another kind of array (pickled objects, records), or not of the stated size. For
             hostile bytes NumPy raises other errors, too.
     """
     source = BytesIO(data)
     header = read_array_header(source)
     if header.dtype.kind not in "biufcU":
         raise ValueError(f"an array of {header.dtype}, which is no number and no text")
-    rest = len(data) - source.tell()
-    if any(side < 0 for side in header.shape) or math.prod(header.shape) * header.dtype.itemsize != rest:
-        raise ValueError(f"shape {str(header.shape)[:80]} of {header.dtype} in {rest} bytes")
-    if not rest:
+    array_bytes = len(data) - source.tell()
+    if any(side < 0 for side in header.shape) or math.prod(header.shape) * header.dtype.itemsize != array_bytes:
+        raise ValueError(f"shape {str(header.shape)[:80]} of {header.dtype} in {array_bytes} bytes")
+    if not array_bytes:
         return np.zeros(header.shape, header.dtype)
     array: np.ndarray = np.frombuffer(data, header.dtype, offset=source.tell())
     return array.reshape(header.shape, order="F" if header.fortran else "C")
 
 
 def map_array(path: str | os.PathLike[str], mode: Literal["r", "r+"] = "r") -> np.memmap:
-    """The array of a ``.npy`` file as a map of the file.
+    """The array of a ``.npy`` file, memory-mapped.
 
     Args:
         path: of the file.
-        mode: ``r`` to read, ``r+`` to write into it too.
+        mode: ``r`` to read, ``r+`` to write as well.
 
     Raises:
         OSError: it cannot be opened.
-        ValueError: it holds no array of numbers or text, or fewer bytes than it promises.
+        ValueError: it holds no array of numbers or text, or fewer bytes than its header states.
     """
     with open(path, "rb") as stream:
         header, offset = read_array_header(stream), stream.tell()

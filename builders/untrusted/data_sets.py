@@ -1,4 +1,4 @@
-"""What a data set of strangers may make ``load_dataset`` read: files of its own, not whatever its card points to."""
+"""Checks that an untrusted data set makes ``load_dataset`` read files inside it only, wherever its card points."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from builders.untrusted.listing import walk_folders
 from builders.untrusted.text import readable
 
 CARDS = ("README.md", ".huggingface.yaml")
-"""Files of a data set that say where its data are."""
+"""Files of a data set that name its data files."""
 
 
 def check_data_set(location: str, revision: str | None = None) -> None:
-    """See that a data set holds its own data, before a library follows what it says.
+    """Check that a data set contains its data, before a library follows the paths in its card.
 
-    Its card is YAML without aliases whose ``data_files`` and ``data_dir`` are paths inside the data set; a local folder
-    holds regular files and folders, and links to such inside it.
+    Its card must be YAML without aliases whose ``data_files`` and ``data_dir`` are paths inside the data set. A local
+    folder must consist of regular files and folders, and links to such inside it.
 
     Args:
         location: ``org/name`` on the Hub, or the path of a local folder.
@@ -37,7 +37,7 @@ def check_data_set(location: str, revision: str | None = None) -> None:
     if folder.is_dir():
         _check_files(folder)
     elif folder.exists():
-        return  # a single file: its own reader says what is wrong with it
+        return  # a single file: its reader reports what is wrong with it
     for name in CARDS:
         card = _card(folder, location, revision, name)
         if card is None:
@@ -48,14 +48,14 @@ def check_data_set(location: str, revision: str | None = None) -> None:
 
 
 def check_card(described: Any, where: str) -> None:
-    """See that a card's configurations name files inside the data set.
+    """Check that the configurations of a card name files inside the data set.
 
     Args:
         described: the YAML of the card, as plain values.
-        where: with which an error begins.
+        where: first words of an error.
 
     Raises:
-        DataError: a path leaves it.
+        DataError: a path leaves the data set.
 
     >>> check_card({"configs": [{"config_name": "a", "data_files": "../x.csv"}]}, "README.md")
     Traceback (most recent call last):
@@ -74,10 +74,10 @@ def read_image_cell(cell: Any, roots: tuple[str, ...]) -> bytes:
 
     Args:
         cell: ``{"bytes": ..., "path": ...}``; untrusted.
-        roots: folders in which the data set has its files.
+        roots: folders with the files of the data set.
 
     Raises:
-        PhotoError: neither is there.
+        PhotoError: the cell has neither, or names another file.
     """
     if cell is None:
         raise PhotoError("the row holds no image")
@@ -92,28 +92,28 @@ def read_image_cell(cell: Any, roots: tuple[str, ...]) -> bytes:
         if os.path.realpath(path).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep):
             try:
                 return read_untrusted(path, limit=MAX_PHOTO_BYTES, inside=Path(root))
-            except UntrustedInputError as refused:
-                raise PhotoError(f"the file of the row: {refused.reason}") from None
+            except UntrustedInputError as error:
+                raise PhotoError(f"the file of the row: {error.reason}") from None
     raise PhotoError(f"the row names a file outside the data set ({readable(path[:200])})")
 
 
 def roots_of(location: str) -> tuple[str, ...]:
-    """Folders in which the files of a data set are: its own, or what the Hub's clients keep of it."""
+    """Folders with the files of a data set: the local folder, or the caches of the Hub's clients."""
     if Path(location).is_dir():
         return (os.path.realpath(location),)
     from datasets import config
     from huggingface_hub import constants
 
-    kept = os.path.join(constants.HF_HUB_CACHE, f"datasets--{location.replace('/', '--')}")
-    return kept, str(config.EXTRACTED_DATASETS_PATH), str(config.DOWNLOADED_DATASETS_PATH)
+    repository_cache = os.path.join(constants.HF_HUB_CACHE, f"datasets--{location.replace('/', '--')}")
+    return repository_cache, str(config.EXTRACTED_DATASETS_PATH), str(config.DOWNLOADED_DATASETS_PATH)
 
 
 def _front(text: str) -> str:
-    """The YAML before the text of a card, as the library finds it: a rule of our own may see none where it sees one."""
+    """The YAML before the text of a card, by the library's own pattern: another one may miss what the library reads."""
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-    found = REGEX_YAML_BLOCK.search(text)
-    return found[2] if found else ""
+    match = REGEX_YAML_BLOCK.search(text)
+    return match[2] if match else ""
 
 
 def _card(folder: Path, location: str, revision: str | None, name: str) -> Path | None:
@@ -125,31 +125,31 @@ def _card(folder: Path, location: str, revision: str | None, name: str) -> Path 
     try:
         with from_hub(MAX_CONFIG_BYTES):
             return Path(huggingface_hub.hf_hub_download(location, name, repo_type="dataset", revision=revision))
-    # Not there, or not to be had: then the library cannot read it either, and says so in its own words.
+    # Absent, or it cannot be fetched: then the library cannot read it either, and reports it.
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError):
         return None
 
 
 def _check_files(folder: Path) -> None:
     root = os.path.realpath(folder)
-    for place, names, files in walk_folders(root):
-        for name in (*files, *names):
-            path = os.path.join(place, name)
+    for parent, folders, files in walk_folders(root):
+        for name in (*files, *folders):
+            path = os.path.join(parent, name)
             where = f"{folder}: {readable(os.path.relpath(path, root))}"
-            found = os.lstat(path)
-            if stat.S_ISLNK(found.st_mode):
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
                 if not os.path.realpath(path).startswith(root.rstrip(os.sep) + os.sep):
                     raise DataError(f"{where} is a link that leaves the folder")
                 try:
-                    found = os.stat(path)
+                    status = os.stat(path)
                 except OSError as error:
                     raise DataError(f"{where} is a link to nothing ({error.strerror})") from None
-            if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 raise DataError(f"{where} is neither a file nor a folder")
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a ``data_files``, whichever of its forms it has; names of splits are not among them."""
+    """Every path in a ``data_files`` of any form; names of splits are left out."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

@@ -1,4 +1,5 @@
-"""JSON and YAML from outside as plain values of modest depth, which can be written again; and what is refused."""
+"""Untrusted JSON and YAML as plain values of limited depth, which can be written again; and the error of input that is
+not read."""
 
 from __future__ import annotations
 
@@ -8,11 +9,10 @@ import os
 from typing import Any
 
 from builders.errors import DataError
-from builders.untrusted.text import first_line, joined_lines, readable
+from builders.untrusted.text import first_line, readable, single_line
 
 MAX_DEPTH = 64
-"""Of nested lists and objects: what we write has at most 8."""
-
+"""Of nested lists and objects: files that this project writes have at most 8."""
 
 MAX_YAML = 2_000_000
 """Characters of YAML: its parser is slow, and a card that names 20,000 classes has 600,000."""
@@ -22,7 +22,7 @@ MAX_NUMBER = 400
 
 
 class UntrustedInputError(DataError):
-    """A file from outside that is not taken. ``reason`` is the sentence without its name."""
+    """An untrusted file that is not read. ``reason`` is the sentence without the name of the file."""
 
     def __init__(self, where: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{readable(os.fspath(where))}: {reason}")
@@ -34,10 +34,10 @@ def parse_json(text: str, where: str) -> Any:
 
     Args:
         text: untrusted.
-        where: with which an error begins.
+        where: first words of an error.
 
     Raises:
-        Refused: with the reason.
+        UntrustedInputError: the text is something else; with the reason.
 
     >>> parse_json('{"a": [1, 2.5]}', "a.json")
     {'a': [1, 2.5]}
@@ -73,12 +73,12 @@ def parse_yaml(text: str, where: str) -> Any:
             raise ValueError(f"{len(text):,} characters, more than {MAX_YAML:,}")
         return yaml.load(text, Loader=_plain_loader())
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError, OverflowError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else joined_lines(error, 200)
+        reason = "nested too deeply" if isinstance(error, RecursionError) else single_line(error, 200)
         raise UntrustedInputError(where, f"not YAML that is read here ({reason})") from None
 
 
 def check_plain(value: Any) -> None:
-    """See that values from outside can be written again as strict JSON in UTF-8.
+    """Check that untrusted values can be written again as strict JSON in UTF-8.
 
     Raises:
         ValueError: with the reason.
@@ -127,10 +127,10 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return values
 
 
 def _plain_loader() -> Any:

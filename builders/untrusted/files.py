@@ -1,7 +1,7 @@
-"""The one door for files from outside: regular files only, judged on the opened descriptor, bounded, with a reason.
+"""Reading of untrusted files: regular files only, checked on the opened descriptor, of limited size.
 
-Whoever made a file decides neither how long we wait (a pipe), nor how much we hold (a device, a bomb), nor where we
-read (a link, a path in its own content).
+The author of a file decides neither how long a read waits (a pipe), nor how much memory it takes (a device, a bomb),
+nor where it reads (a link, a path in the content).
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ from builders.untrusted.documents import UntrustedInputError, parse_json
 from builders.untrusted.text import describe_error, is_readable
 
 MAX_CONFIG_BYTES = 16 * 2**20
-"""Of a configuration, recipe, card or marker."""
+"""Largest configuration, recipe, card or marker."""
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
 def open_untrusted(path: str | os.PathLike[str], *, limit: int, inside: Path | None = None) -> Iterator[BinaryIO]:
-    """A regular file of at most ``limit`` bytes, open for reading.
+    """Open a regular file of at most ``limit`` bytes for reading.
 
     Args:
         path: of the file; links are followed.
-        limit: bytes that it may have when it is opened. A reader that must not see more reads ``limit + 1``.
+        limit: bytes that it may have when it is opened. A caller that must not read more reads ``limit + 1``.
         inside: a folder that the file must lie in once links are followed; by default anywhere.
 
     Raises:
-        Refused: absent, no regular file, larger, or outside the folder.
+        UntrustedInputError: absent, no regular file, larger, or outside the folder.
     """
     try:
         real = os.path.realpath(path)
         if inside is not None and not Path(real).is_relative_to(os.path.realpath(inside)):
             raise UntrustedInputError(path, "a path or link that leaves the folder")
-        # Looked at before it is opened too: opening some devices does something. What counts is the descriptor.
+        # Checked before it is opened as well: opening some devices has effects. The check of the descriptor decides.
         if not stat.S_ISREG(os.stat(real).st_mode):
             raise UntrustedInputError(path, "not a regular file")
         descriptor = os.open(real, _OPEN | getattr(os, "O_NOFOLLOW", 0))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UntrustedInputError(path, f"cannot be read ({_reason(error)})") from None
     with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(stream.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise UntrustedInputError(path, "not a regular file")
-        if found.st_size > limit:
-            raise UntrustedInputError(path, too_large(found.st_size, limit))
+        if status.st_size > limit:
+            raise UntrustedInputError(path, too_large(status.st_size, limit))
         yield stream
 
 
 def read_untrusted(path: str | os.PathLike[str], *, limit: int, inside: Path | None = None) -> bytes:
-    """The bytes of a regular file; arguments and errors as ``open_untrusted``. A file that grows is refused."""
+    """The bytes of a regular file; arguments and errors as ``open_untrusted``. A file that grows is not read."""
     try:
         with open_untrusted(path, limit=limit, inside=inside) as stream:
             size = os.fstat(stream.fileno()).st_size  # a read of n bytes allocates n, so not of the limit at once
-            data = stream.read(size + 1) or b""  # None: one of /proc that waits for something to say
+            data = stream.read(size + 1) or b""  # None: a file of /proc that has nothing to read yet
             if size < len(data) <= limit:
                 data += stream.read(limit + 1 - len(data)) or b""
     except OSError as error:
@@ -93,7 +93,7 @@ def read_untrusted_json(
 
 
 def too_large(size: int, limit: int) -> str:
-    """The one phrase for a file that has too many bytes.
+    """The phrase for a file that has too many bytes.
 
     >>> too_large(17 * 2**20, 16 * 2**20)
     '17 MiB, more than the 16 MiB that such a file may have'
@@ -113,7 +113,7 @@ def _reason(error: Exception) -> str:
 
 
 MAX_ARCHIVE_BYTES = 1 << 30
-"""Of all arrays of an archive once unpacked: the probe predictions of ImageNet's 50,000 photos are 3 MB a task."""
+"""Of all arrays of an archive, unpacked: the probe predictions of ImageNet's 50,000 photos are 3 MB a task."""
 
 MAX_MEMBERS = 10_000
 
@@ -122,18 +122,18 @@ def read_untrusted_arrays(path: Path, wanted: Callable[[str], bool] = lambda nam
     """The arrays of an archive by name: numbers and text, nothing else.
 
     Args:
-        path: the archive.
-        wanted: whether an array of this name is to be read; all are by default, and limits hold for all together.
+        path: of the archive, ``.npz``.
+        wanted: true for the names of arrays to read; by default all. Limits hold for all arrays together.
 
     Raises:
-        Refused: no regular file, no archive, more than the limits, or a member that is no plain array.
+        UntrustedInputError: no regular file, no archive, more than the limits, or a member that is no plain array.
     """
     try:
         with open_untrusted(path, limit=MAX_ARCHIVE_BYTES) as stream:
             return parse_arrays(stream, wanted)
     except UntrustedInputError:
         raise
-    # zipfile and numpy raise all of these on hostile bytes; a lack of memory is the file's doing too.
+    # zipfile and numpy raise all of these on hostile bytes; a lack of memory is caused by the file too.
     except (
         *(OSError, ValueError, EOFError, RuntimeError, NotImplementedError, SyntaxError, TypeError, KeyError),
         *(AttributeError, IndexError, MemoryError, OverflowError, zlib.error, zipfile.BadZipFile, struct.error),
@@ -158,11 +158,11 @@ def parse_arrays(stream: BinaryIO, wanted: Callable[[str], bool] = lambda name: 
         names = [member.filename.removesuffix(".npy") for member in members]
         if len(set(names)) < len(names) or not all(map(is_readable, names)):
             raise ValueError("names of arrays that are there twice or are no text")
-        both = zip(names, members, strict=True)
-        return {name: _array(archive, member) for name, member in both if wanted(name)}
+        pairs = zip(names, members, strict=True)
+        return {name: _array(archive, member) for name, member in pairs if wanted(name)}
 
 
-def outside_sha256(path: Path) -> str:
+def archive_sha256(path: Path) -> str:
     """SHA-256 of an archive's bytes. Raises ``UntrustedInputError``."""
     digest = hashlib.sha256()
     with open_untrusted(path, limit=MAX_ARCHIVE_BYTES) as stream:

@@ -1,4 +1,4 @@
-"""Folders of files, listed whole or refused: ``os.walk`` and ``Path.rglob`` pass over what cannot be listed."""
+"""Complete listings of folders, or an error: ``os.walk`` and ``Path.rglob`` skip what cannot be listed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from builders.untrusted.documents import UntrustedInputError
 _LOST = frozenset(
     getattr(errno, name) for name in ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN") if hasattr(errno, name)
 )
-"""Errors of a disk or a mount that has gone: nobody can say whether a folder or a file was there."""
+"""Errors of a disk or a mount that has gone: it is unknown whether a folder or a file was there."""
 
 
 class Folder(NamedTuple):
-    """One folder and the names in it, sorted."""
+    """A folder and the names in it, sorted."""
 
     path: str
     folders: list[str]
@@ -30,10 +30,10 @@ def list_folder(path: str | os.PathLike[str], *, may_be_absent: bool = False) ->
 
     Args:
         path: of the folder.
-        may_be_absent: a folder that is not there holds nothing; by default it is refused.
+        may_be_absent: an absent folder has no names; by default it is an error.
 
     Raises:
-        Refused: it cannot be listed.
+        UntrustedInputError: it cannot be listed.
     """
     folders: list[str] = []
     files: list[str] = []
@@ -48,15 +48,15 @@ def list_folder(path: str | os.PathLike[str], *, may_be_absent: bool = False) ->
 
 
 def walk_folders(root: str | os.PathLike[str], *, links: bool = False, may_be_absent: bool = False) -> Iterator[Folder]:
-    """A folder and all folders below it, each before those in it, in the order of names.
+    """Yield a folder and all folders below it, each before those in it, in the order of names.
 
     Args:
-        root: where to begin.
-        links: whether links to folders are walked too, each real folder once.
-        may_be_absent: a folder that is not there, or not any more, holds nothing; by default it is refused.
+        root: the first folder.
+        links: also walk links to folders, each real folder once.
+        may_be_absent: a folder that is absent, or disappears, has no names; by default it is an error.
 
     Raises:
-        Refused: one of them cannot be listed.
+        UntrustedInputError: one of them cannot be listed.
     """
     waiting, seen = [os.fspath(root)], set[str]()
     while waiting:
@@ -69,31 +69,32 @@ def walk_folders(root: str | os.PathLike[str], *, links: bool = False, may_be_ab
         folder = list_folder(path, may_be_absent=may_be_absent)
         yield folder
         below = [os.path.join(path, name) for name in reversed(folder.folders)]
-        waiting += [one for one in below if links or not os.path.islink(one)]
+        waiting += [child for child in below if links or not os.path.islink(child)]
 
 
 def files_below(
     root: str | os.PathLike[str], *, links: bool = False, hidden: bool = True, may_be_absent: bool = False
 ) -> list[str]:
-    """Every file in a folder and below it, as paths relative to it with forward slashes; a folder's own files first.
+    """Every file in a folder and below it, as paths relative to it with forward slashes; files of a folder come before
+    those of its sub-folders.
 
     Args:
         root: the folder.
-        links: whether links to folders are followed, each real folder once.
-        hidden: whether names that begin with a dot count.
-        may_be_absent: a folder that is not there, or not any more, holds nothing; by default it is refused.
+        links: follow links to folders, each real folder once.
+        hidden: include names that begin with a dot.
+        may_be_absent: a folder that is absent, or disappears, has no names; by default it is an error.
 
     Raises:
-        Refused: it, or a folder below it, cannot be listed.
+        UntrustedInputError: it, or a folder below it, cannot be listed.
     """
-    found: list[str] = []
+    paths: list[str] = []
     for folder in walk_folders(root, links=links, may_be_absent=may_be_absent):
         if not hidden:
             folder.folders[:] = [name for name in folder.folders if not name.startswith(".")]
         relative = os.path.relpath(folder.path, root).replace(os.sep, "/")
         before = "" if relative == "." else f"{relative}/"
-        found += [before + name for name in folder.files if hidden or not name.startswith(".")]
-    return found
+        paths += [before + name for name in folder.files if hidden or not name.startswith(".")]
+    return paths
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -102,4 +103,4 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     except OSError as error:  # of a link
         if error.errno in _LOST:
             raise
-        return False  # whoever reads it as a file says why it cannot be read
+        return False  # reading it as a file then reports the reason

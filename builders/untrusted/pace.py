@@ -1,37 +1,32 @@
-"""How slow a server may be: a deadline for its headers and for the whole, and a least rate in between.
+"""Limits on slow servers: a deadline for the headers, a deadline for the whole, and a least rate in between.
 
-A timeout between two bytes is none: a server that sends one each half second keeps a connection as long as it likes.
+A timeout between two bytes limits nothing: a server that sends a byte each half second holds a connection for ever.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 from builders.errors import RemoteError
 from builders.untrusted.text import readable
 
-Answer = TypeVar("Answer")
-
 
 @dataclass(frozen=True)
 class Pace:
-    """What one file may take."""
+    """Limits on the time of one file."""
 
     headers_s: float = 60.0
-    """From the request to the last header, redirects each for themselves."""
+    """From the request to the last header, for each redirect anew."""
     grace_s: float = 30.0
-    """After so long the rate counts."""
+    """The rate is checked after so long."""
     least_bytes_per_s: float = 8192.0
     """On average since the body began: a photo of 5 MB takes ten minutes at this rate."""
     deadline_s: float = 3600.0
     """From the first byte of the body to its last."""
 
     def objection(self, size: int, seconds: float) -> str:
-        """Why a body of which ``size`` bytes came in ``seconds`` is not waited for; "" if it is.
+        """Why a body of which ``size`` bytes came in ``seconds`` is too slow; empty if it is not.
 
         >>> Pace().objection(1000, 60.0)
         '1,000 bytes in 60 seconds, fewer than 8,192 a second'
@@ -44,58 +39,11 @@ class Pace:
 
 
 PHOTO_PACE = Pace()
-"""Of photos, unless a caller says otherwise."""
-
-
-class TooSlow(Exception):
-    """Something did not end before its deadline."""
-
-
-def run_with_deadline(
-    seconds: float, work: Callable[[], Answer], *, late: Callable[[Answer], object] | None = None
-) -> Answer:
-    """What ``work`` returns or raises, if it ends in time; else it is left to a thread that nobody waits for.
-
-    Args:
-        seconds: the deadline.
-        work: to be done.
-        late: is given what ``work`` returns after the deadline, to let go of it.
-
-    Raises:
-        TooSlow: it did not.
-
-    >>> run_with_deadline(5.0, lambda: 2 + 2)
-    4
-    """
-    answers: list[Any] = []
-    given_up = threading.Event()
-
-    def run() -> None:
-        try:
-            answer = work()
-        except BaseException as error:
-            answers.append((None, error))
-            return
-        answers.append((answer, None))
-        if given_up.is_set() and late is not None:
-            late(answer)
-
-    thread = threading.Thread(target=run, daemon=True, name="within a deadline")
-    thread.start()
-    end = time.monotonic() + seconds
-    while thread.is_alive() and (left := end - time.monotonic()) > 0:
-        thread.join(min(left, 1.0))  # in pieces, so that a signal is heeded
-    if not answers:
-        given_up.set()
-        raise TooSlow
-    answer, error = answers[0]
-    if error is not None:
-        raise error
-    return answer
+"""Default for photos."""
 
 
 BROKEN_S = 1.0
-"""What an answer that breaks off counts at least: a server may send a byte and hang up, again and again."""
+"""Least time that a response that breaks off counts: a server may send a byte and hang up, again and again."""
 
 _guard = threading.Lock()
 
@@ -106,31 +54,31 @@ class Fetched:
 
     bytes: int = 0
     seconds: float = 0.0
-    answers: int = 0
+    responses: int = 0
 
 
 @dataclass(eq=False)
 class TransferLimit:
-    """Limits, and what has come from each address while they hold."""
+    """Limits, and what has come from each address since they were set."""
 
     limit: int
     """Bytes of one file."""
     pace: Pace
     fetched: dict[str, Fetched] = field(default_factory=dict)
-    """By address without its query: signatures change from answer to answer."""
+    """By address without its query: signatures change from response to response."""
 
     def of(self, address: str) -> Fetched:
-        """Of one address."""
+        """What came from one address."""
         with _guard:
             return self.fetched.setdefault(address, Fetched())
 
 
 def check_pace(fetched: Fetched, pace: Pace, address: str) -> None:
-    """Raise ``RemoteError`` where what came from an address came too slowly."""
+    """Raise ``RemoteError`` if the bytes of an address came too slowly."""
     if slow := pace.objection(fetched.bytes, fetched.seconds):
         raise refusal(address, f"too slow: {slow}")
 
 
 def refusal(address: str, reason: str) -> RemoteError:
-    """The one sentence about an address that is not read on."""
+    """The error about an address that is not read any further."""
     return RemoteError(f"{readable(address[:300])}: {reason}")

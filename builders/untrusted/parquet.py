@@ -1,4 +1,4 @@
-"""Columns of a stranger's Parquet file, unfolded in small pieces up to a limit: one value may stand in many rows."""
+"""Columns of untrusted Parquet files, unpacked in small pieces up to a limit: one stored value may fill many rows."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from builders.untrusted.files import open_untrusted
 from builders.untrusted.text import first_line, readable
 
 PIECE_BYTES, PIECE_ROWS = 1 << 31, 256
-"""Of one piece at most."""
+"""Largest piece that is unpacked at once, in bytes and rows."""
 
 
 def read_columns(
     file: pq.ParquetFile, columns: Sequence[str], *, limit: int, groups: Iterable[int] | None = None
 ) -> pa.Table:
-    """Columns of some row groups, all by default, in the order that is asked for.
+    """Columns of some row groups, in the given order.
 
     Args:
-        file: opened.
-        columns: their names.
+        file: opened; untrusted.
+        columns: names of columns.
         limit: bytes that they may take in memory.
-        groups: numbers of row groups.
+        groups: numbers of row groups; by default all.
 
     Raises:
-        ValueError: they take more, or are fewer rows than the file says.
-        pyarrow.ArrowException, OSError, KeyError, OverflowError, MemoryError: bytes that are not what they say; see
-            ``unreadable_table``.
+        ValueError: they take more, or have fewer rows than the metadata states.
+        pyarrow.ArrowException, OSError, KeyError, OverflowError, MemoryError: bytes that contradict the metadata; see
+            ``parquet_errors``.
     """
     import pyarrow as pa
 
     schema = pa.schema([_plain_field(file.schema_arrow.field(name)) for name in columns])
     pieces, total = [], 0
     for group in range(file.num_row_groups) if groups is None else groups:
-        described, found = file.metadata.row_group(group), 0
-        rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, described.total_byte_size)))
+        metadata, n_rows = file.metadata.row_group(group), 0
+        rows = max(1, min(PIECE_ROWS, PIECE_BYTES // max(1, metadata.total_byte_size)))
         for piece in file.iter_batches(batch_size=rows, row_groups=[group], columns=list(columns)):
             plain = pa.RecordBatch.from_arrays([_plain(piece.column(name)) for name in columns], schema=schema)
-            total, found = total + plain.nbytes, found + plain.num_rows
+            total, n_rows = total + plain.nbytes, n_rows + plain.num_rows
             if total > limit:
                 raise ValueError(f"it unfolds to more than {limit / 1e9:.1f} GB")
             pieces.append(plain)
-        if found != described.num_rows:
-            raise ValueError(f"{found:,} rows where it says {described.num_rows:,}")
+        if n_rows != metadata.num_rows:
+            raise ValueError(f"{n_rows:,} rows where it says {metadata.num_rows:,}")
     return pa.Table.from_batches(pieces, schema)
 
 
@@ -61,8 +61,8 @@ def _plain_field(field: pa.Field) -> pa.Field:
     return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
 
 
-def unreadable_table(*more: type[Exception]) -> tuple[type[Exception], ...]:
-    """What reading a Parquet file raises where its bytes are not what they say, and what else a caller names."""
+def parquet_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """Exceptions of reading a Parquet file whose bytes contradict its metadata, and those that a caller adds."""
     import pyarrow as pa
 
     return (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError, RecursionError, *more)
@@ -78,17 +78,17 @@ def parquet_error_text(error: BaseException) -> str:
 
 
 MAX_SHARD_BYTES = 64 * 2**30
-"""Of a Parquet file: ours aim at 400 MiB."""
+"""Of a Parquet file: data sets of this project have files of about 400 MiB."""
 
 MAX_TABLE_BYTES = 8 * 2**30
-"""Of the columns that are read at once, unpacked: a few bytes can unfold to any number of equal rows."""
+"""Of the columns that are read at once, unpacked: a few bytes can unpack to any number of equal rows."""
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Columns of a Parquet file, all by default.
 
     Raises:
-        DataError: no regular file, no Parquet, a column is not there, or it unfolds to more than ``MAX_TABLE_BYTES``.
+        DataError: no regular file, no Parquet, a column is absent, or it unpacks to more than ``MAX_TABLE_BYTES``.
     """
     try:
         with open_untrusted(path, limit=MAX_SHARD_BYTES) as stream:
@@ -99,7 +99,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             if size > MAX_TABLE_BYTES:
                 raise DataError(f"{path}: {size / 1e9:.0f} GB unpacked, more than {MAX_TABLE_BYTES / 1e9:.0f}")
             return read_columns(file, file.schema_arrow.names if columns is None else columns, limit=MAX_TABLE_BYTES)
-    except unreadable_table() as error:
+    except parquet_errors() as error:
         raise _unreadable(path, error) from None
 
 
@@ -112,7 +112,7 @@ def table_schema(path: Path) -> pa.Schema:
     try:
         with open_untrusted(path, limit=MAX_SHARD_BYTES) as stream:
             return pq.read_schema(stream)
-    except unreadable_table() as error:
+    except parquet_errors() as error:
         raise _unreadable(path, error) from None
 
 
@@ -121,12 +121,12 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
 
 
 def unpacked_bytes(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> int:
-    """What columns of a Parquet file say that they unfold to, or what their rows need at least."""
-    meta, wanted, total = file.metadata, None if columns is None else set(columns), 0
-    for group in range(meta.num_row_groups):
-        rows = meta.row_group(group)
-        for i in range(rows.num_columns):
-            column = rows.column(i)
+    """Bytes of columns unpacked, as the metadata states them; one byte a value at least."""
+    metadata, wanted, total = file.metadata, None if columns is None else set(columns), 0
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for i in range(row_group.num_columns):
+            column = row_group.column(i)
             if wanted is None or column.path_in_schema.partition(".")[0] in wanted:
                 total += max(int(column.total_uncompressed_size), int(column.num_values))
     return total

@@ -1,4 +1,4 @@
-"""Python's parser in threads: on some versions two threads that parse at once may fail, whoever calls it."""
+"""One thread at a time in ``ast.parse``, on the Pythons whose parser fails when two threads parse at once."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import threading
 from typing import Any
 
 FAILS_IN_THREADS = sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2)
-"""Whether ``ast.parse`` in two threads may raise ``SystemError: AST constructor recursion depth mismatch``
-(CPython gh-106905)."""
+"""Whether this Python has CPython issue gh-106905, fixed in 3.11.8 and 3.12.2: ``ast.parse`` in two threads may raise
+``SystemError: AST constructor recursion depth mismatch``, because both change one counter of the interpreter."""
 
 
 @functools.cache
 def parse_in_turn() -> None:
-    """Let one thread at a time call ``ast.parse`` from here on, on Pythons that need it; it stays so.
+    """Replace ``ast.parse`` by a function with a lock, for the rest of the process, on Pythons that need it.
 
-    Our packages do not parse in threads. Libraries do, each for its own reason: NumPy for headers of an unusual form,
-    lazy imports for stubs, numba while it compiles, ``inspect`` for signatures of builtin functions, ``traceback`` for
-    the marks below a line.
+    The function of the standard library itself is replaced because the calls are not in this project. Libraries parse
+    in threads, each for its own reason: NumPy for headers of an unusual form, lazy imports for stubs, numba while it
+    compiles, ``inspect`` for signatures of builtin functions, ``traceback`` for the marks below a line. On other
+    Pythons nothing is changed. A second call does nothing.
     """
     if not FAILS_IN_THREADS:
         return
-    turn, parse = threading.RLock(), ast.parse
+    lock, parse = threading.RLock(), ast.parse
 
     @functools.wraps(parse)
-    def one_at_a_time(*args: Any, **kwargs: Any) -> Any:
-        with turn:
+    def parse_with_lock(*args: Any, **kwargs: Any) -> Any:
+        with lock:
             return parse(*args, **kwargs)
 
-    ast.parse = one_at_a_time
-    if hasattr(os, "register_at_fork"):  # or a process that is forked while another thread parses waits for ever
-        os.register_at_fork(before=turn.acquire, after_in_parent=turn.release, after_in_child=turn.release)
+    ast.parse = parse_with_lock
+    if hasattr(os, "register_at_fork"):  # a process forked while another thread parses would wait for the lock for ever
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

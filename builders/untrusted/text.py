@@ -1,4 +1,4 @@
-"""Where a name from outside becomes text: what a terminal, a page or UTF-8 would not take as it stands is escaped."""
+"""Untrusted names and errors as text: characters that would harm a terminal, a page or UTF-8 are escaped."""
 
 from __future__ import annotations
 
@@ -15,12 +15,25 @@ _ESCAPED = re.compile(
     "\ud800-\udfff"  # no UTF-8: bytes of a file name, or half a pair in JSON
     "]"
 )
-"""Beside controls and surrogates the default-ignorable characters of Unicode 16 (DerivedCoreProperties.txt): they show
-as nothing, or turn what follows around."""
+"""Control characters, surrogates, and the default-ignorable characters of Unicode 16 (DerivedCoreProperties.txt), which
+are invisible or reverse what follows."""
+
+MAX_MESSAGE = 300
+"""Of the text of an error of a library. The sentence of transformers 5.24 about an unknown architecture has 221 and the
+name; longer ones list everything that a library knows, or contain parts of a file."""
+
+_SECRET = re.compile(
+    r"(?<=\bBearer )[^\s'\"]+"  # httpx and h11 repeat a header that they refuse
+    r"|\bhf_[A-Za-z0-9]{20,}"
+    r"|(?<=://)[^\s/@'\"]+(?=@)"  # name and password in an address
+)
+
+_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"<>)]+")
+"""Query of an address: signatures of a store, keys of an API."""
 
 
 def readable(name: str) -> str:
-    r"""A name as text that can be printed, encoded and told apart: what could not is written as its code.
+    r"""A name as text that can be printed, encoded and distinguished: other characters are written as their codes.
 
     Text without such characters is returned as it is, so that escaping twice changes nothing.
 
@@ -33,7 +46,7 @@ def readable(name: str) -> str:
 
 
 def is_readable(name: str) -> bool:
-    """Whether nothing of a name has to be escaped.
+    """True if nothing of a name has to be escaped.
 
     >>> is_readable("naïve.jpg"), is_readable("soft\xadhyphen")
     (True, False)
@@ -41,34 +54,20 @@ def is_readable(name: str) -> bool:
     return (name.isascii() and name.isprintable()) or _ESCAPED.search(name) is None
 
 
-def _code(found: re.Match[str]) -> str:
-    number = ord(found[0])
-    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is not UTF-8, as os.fsdecode keeps it
+def _code(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is not UTF-8, as os.fsdecode stores it
         return f"\\x{number - 0xDC00:02x}"
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-MOST = 300
-"""Characters of what an error of others says. Of an architecture that it does not know transformers 5.24 says 221 and
-its name in one sentence; what is longer lists what a library knows, or holds what stands in a file."""
-
-_SECRET = re.compile(
-    r"(?<=\bBearer )[^\s'\"]+"  # httpx and h11 repeat a header that they refuse
-    r"|\bhf_[A-Za-z0-9]{20,}"
-    r"|(?<=://)[^\s/@'\"]+(?=@)"  # name and password in an address
-)
-
-_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"<>)]+")
-"""Of an address: signatures of a store, keys of an API."""
-
-
-def first_line(error: BaseException, most: int = MOST) -> str:
-    r"""The first line of what an error says, or its kind where it says nothing; at most so many characters.
+def first_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
+    r"""The first line of an error's message, or its type if the message is empty; at most ``most`` characters.
 
     >>> first_line(ValueError("no\x1b\nat the end")), first_line(KeyError()), first_line(OSError("abcdef"), 5)
     ('no\\x1b', 'KeyError', 'ab...')
 
-    Tokens, passwords and the query of an address are left out: reasons are kept in results, and published.
+    Tokens, passwords and the query of an address are left out: reasons are stored in results, and published.
 
     >>> first_line(OSError("403 for url 'https://a.org/b?X-Amz-Signature=5f1'"))
     "403 for url 'https://a.org/b?...'"
@@ -77,30 +76,29 @@ def first_line(error: BaseException, most: int = MOST) -> str:
     return _short((text.splitlines() or [type(error).__name__])[0], most)
 
 
-def joined_lines(error: BaseException, most: int = MOST) -> str:
-    r"""All lines of what an error says as one, as ``first_line``: some libraries say below the first what is wrong.
+def single_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
+    r"""All lines of an error's message as one, else as ``first_line``: some libraries give the reason below the first.
 
-    >>> joined_lines(RuntimeError("Error(s) in loading:\n\tMissing key(s): \"fc.bias\"")), joined_lines(KeyError())
+    >>> single_line(RuntimeError("Error(s) in loading:\n\tMissing key(s): \"fc.bias\"")), single_line(KeyError())
     ('Error(s) in loading: Missing key(s): "fc.bias"', 'KeyError')
     """
     return _short(" ".join(str(error).split()) or type(error).__name__, most)
 
 
 def describe_error(error: BaseException) -> str:
-    """The kind of an error that is none of ours, and the first line of what it says. Code that calls ``sys.exit`` says
-    that it does.
+    """Type and first line of an error of a library. Of ``SystemExit``: that the code called ``sys.exit``.
 
     >>> describe_error(ValueError("no luck\\nat all")), describe_error(KeyError()), describe_error(SystemExit(0))
     ('ValueError: no luck', 'KeyError: no message', 'it called sys.exit(0)')
     """
     if isinstance(error, SystemExit):
         return first_line(error)
-    said = first_line(error) if str(error).strip() else "no message"
-    return f"{type(error).__name__}: {said}"
+    message = first_line(error) if str(error).strip() else "no message"
+    return f"{type(error).__name__}: {message}"
 
 
 def error_text(error: BaseException) -> str:
-    """An error in one line: the sentence of one of ours, kind and first line of any other.
+    """An error in one line: the sentence of a ``CamtraceError``, type and first line of any other.
 
     >>> from builders.errors import DataError
     >>> error_text(DataError("no photo in it")), error_text(OSError())

@@ -26,6 +26,7 @@ from PIL import __version__ as pillow_version
 
 from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
 from builders.errors import PhotoError
+from builders.kernels import VARIABLE
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS, Processing
@@ -69,7 +70,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path, action="append", default=[], metavar="DIR", help="repeatable")
     parser.add_argument("--seed", type=int, default=0, help="of the odd cases")
     args = parser.parse_args()
-    os.environ[selection.VARIABLE] = "numba"
+    os.environ[VARIABLE] = "numba"
     started = time.monotonic()
     selection.chosen_engine()
     simd = "off" if os.environ.get("JSIMD_FORCENONE") else "on"

@@ -96,7 +96,7 @@ def without_checks() -> Iterator[list[str]]:
     from builders.photos import PhotoSet
     from builders.processes.memory import Reservation, reserve_for
     from builders.untrusted.documents import check_plain, parse_json
-    from builders.untrusted.files import open_untrusted, outside_sha256
+    from builders.untrusted.files import archive_sha256, open_untrusted
     from builders.untrusted.text import is_readable, readable
 
     replaced: list[tuple[Any, str, Any]] = []
@@ -121,7 +121,7 @@ def without_checks() -> Iterator[list[str]]:
     everywhere(_seal, lambda raw: "")
     everywhere(check_forms, lambda result: None)
     put(output, "hashlib", SimpleNamespace(sha256=_Nothing))
-    everywhere(outside_sha256, lambda path: "")
+    everywhere(archive_sha256, lambda path: "")
     everywhere(open_untrusted, _opened)
     everywhere(parse_json, lambda text, where: json.loads(text))
     everywhere(check_plain, lambda value: None)

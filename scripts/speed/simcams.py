@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.simcams import ProceduralScenes, Shot, bundled_catalogue, expose, render_shot
 from builders.simcams.engine import Stages, chosen_stages, numpy_stages
 from builders.simcams.random_numbers import generator

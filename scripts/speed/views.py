@@ -14,6 +14,7 @@ from PIL import Image
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.views.recipe import ProcessingViews
 from builders.errors import missing_package
+from builders.kernels import VARIABLE
 from builders.pixels.decode import decode_rgb
 from builders.pixels.engine import selection
 from builders.pixels.parameters import PROCESSINGS
@@ -33,7 +34,7 @@ Views = list[np.ndarray]
 
 def rows(quick: bool = False, *, rounds: int = 0) -> Iterator[Row]:
     """The rates, the ratios, and the decoder's share; ``rounds``: 0 takes those of ``SIZES``."""
-    with environment(**{selection.VARIABLE: ""}):
+    with environment(**{VARIABLE: ""}):
         if selection.chosen_engine() is None:
             raise SystemExit(missing_package("numba", "this measurement"))
     for name, size, photos, usual in (("0.03 MP", (200, 150), 2, 1),) if quick else SIZES:
@@ -45,7 +46,7 @@ def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> Iterator
 
     def all_photos(engine: str, make: Callable[[bytes], Views]) -> Callable[[], list[Views]]:
         def run() -> list[Views]:
-            with environment(**{selection.VARIABLE: engine}):
+            with environment(**{VARIABLE: engine}):
                 return [make(photo) for photo in photos]
 
         return run

@@ -1,4 +1,4 @@
-"""Sentences of errors, by every condition that decides their words; tests of commands read few of them."""
+"""Sentences of errors in every case; tests of commands read few of them."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import os
 import pytest
 
 from builders.cli import guarded
-from builders.errors import disk_error, full_disk_in, missing_package, of_disk
+from builders.errors import disk_error, full_disk_in, is_disk_error, missing_package
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_guarded__a_missing_extra_is_one_sentence_and_status_2(name, said, capsy
 
 
 @pytest.mark.parametrize("name", [None, "", "somebodys.torch"])
-def test_guarded__what_no_extra_installs_is_raised(name, capsys):
+def test_guarded__a_module_of_no_extra_is_raised(name, capsys):
     def run():
         raise ModuleNotFoundError("something is missing", name=name)
 
@@ -45,7 +45,7 @@ def test_guarded__what_no_extra_installs_is_raised(name, capsys):
         ("torch", "torch==2", "package torch, which is not installed: pip install torch==2"),
     ],
 )
-def test_missing_package__the_extra_the_name_or_what_is_said(module, install, ends):
+def test_missing_package__names_the_extra_the_module_or_the_given_package(module, install, ends):
     assert missing_package(module, "this", install=install) == f"this needs the {ends}"
 
 
@@ -66,7 +66,7 @@ def full(number: int = errno.ENOSPC, file: str | None = None) -> OSError:
         (OSError("odd"), "/data", "/data: cannot be written to (odd); k"),
     ],
 )
-def test_disk_error__names_the_place_the_fault_and_what_is_kept(error, place, said):
+def test_disk_error__names_the_place_the_fault_and_what_was_not_lost(error, place, said):
     assert str(disk_error(error, place, kept="k")) == said
 
 
@@ -74,8 +74,8 @@ def test_disk_error__names_the_place_the_fault_and_what_is_kept(error, place, sa
     ("number", "known"),
     [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, True), (errno.EROFS, True), (errno.EPIPE, False)],
 )
-def test_of_disk(number, known):
-    assert of_disk(full(number)) is known
+def test_is_disk_error(number, known):
+    assert is_disk_error(full(number)) is known
 
 
 def chained(error: BaseException, *, cause: BaseException | None = None, context: BaseException | None = None):
@@ -83,7 +83,7 @@ def chained(error: BaseException, *, cause: BaseException | None = None, context
     return error
 
 
-def test_full_disk_in__goes_down_to_what_an_error_came_from():
+def test_full_disk_in__follows_the_causes_of_an_error():
     disk, locked, other = full(), full(errno.EROFS), full(errno.EACCES)
     assert full_disk_in(disk) is disk
     assert full_disk_in(locked) is locked

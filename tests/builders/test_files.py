@@ -1,4 +1,4 @@
-"""Disks: writes that are whole or not there, space that is there, leftovers of the dead, errors as sentences."""
+"""Disks: atomic writes, allocated space, leftovers of killed processes, errors as sentences."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from builders.files import (
     reserve_space,
     sweep_cache,
     sweep_temporaries,
-    temporary_beside,
+    temporary_path,
     try_writing,
     write_bytes_atomically,
     write_text_atomically,
@@ -39,7 +39,7 @@ def test_write_bytes_atomically__a_failed_write_leaves_the_old_file_and_nothing_
     assert os.listdir(path.parent) == ["a"]
 
 
-def test_durable__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+def test_write_bytes_atomically__durable_files_are_synchronised_before_the_rename(tmp_path, monkeypatch):
     order = []
     for name in ("fsync", "replace"):
         true = getattr(os, name)
@@ -51,9 +51,9 @@ def test_durable__is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     assert order == ["replace"]
 
 
-def test_sweep_temporaries__of_the_dead_here_and_the_old_elsewhere(tmp_path):
+def test_sweep_temporaries__of_ended_processes_here_and_old_ones_elsewhere(tmp_path):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    mine = temporary_beside(tmp_path / "rows.npy").name
+    mine = temporary_path(tmp_path / "rows.npy").name
     of_the_dead = mine.replace(f"-{os.getpid()}.", f"-{int(dead.stdout)}.")
     elsewhere = mine.replace(mine.split(".")[-2].partition("-")[0], "0123abcd")
     old = elsewhere.replace("rows", "old")
@@ -63,16 +63,16 @@ def test_sweep_temporaries__of_the_dead_here_and_the_old_elsewhere(tmp_path):
     os.utime(tmp_path / old, (0, 0))
     assert sweep_temporaries(tmp_path) == 2
     assert sorted(os.listdir(tmp_path)) == sorted([mine, elsewhere, *others])
-    assert sweep_temporaries(tmp_path, ours=True) == 2
+    assert sweep_temporaries(tmp_path, exclusive=True) == 2
     assert sorted(os.listdir(tmp_path)) == sorted(others)
     assert sweep_temporaries(tmp_path / "gone") == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the state of a process is read from /proc")
-def test_sweep_temporaries__of_the_dead_that_nobody_has_buried(tmp_path):
+def test_sweep_temporaries__of_zombies(tmp_path):
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    half = temporary_beside(tmp_path / "rows.npy")
+    half = temporary_path(tmp_path / "rows.npy")
     half.with_name(half.name.replace(f"-{os.getpid()}.", f"-{process.pid}.")).touch()
     half.touch()
     assert sweep_temporaries(tmp_path) == 1
@@ -83,7 +83,7 @@ def test_sweep_temporaries__of_the_dead_that_nobody_has_buried(tmp_path):
 def test_sweep_cache__of_every_kind_and_entry(tmp_path):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     for folder in ("compiled", "outcomes/0a1b"):
-        path = temporary_beside(tmp_path / folder / "x.npz")
+        path = temporary_path(tmp_path / folder / "x.npz")
         path.parent.mkdir(parents=True)
         path.with_name(path.name.replace(f"-{os.getpid()}.", f"-{int(dead.stdout)}.")).write_bytes(b"half")
         (path.parent / "x.npz").write_bytes(b"whole")
@@ -92,7 +92,7 @@ def test_sweep_cache__of_every_kind_and_entry(tmp_path):
     assert left == ["compiled/x.npz", "outcomes/0a1b/x.npz"]
 
 
-def test_reserve_space__is_there_on_the_disk(tmp_path, monkeypatch):
+def test_reserve_space__is_allocated_on_the_disk(tmp_path, monkeypatch):
     for name in ("fallocate", "written"):
         if name == "written":
             monkeypatch.delattr(os, "posix_fallocate")
@@ -105,7 +105,7 @@ def test_reserve_space__is_there_on_the_disk(tmp_path, monkeypatch):
         assert (tmp_path / name).read_bytes() == b"head" + bytes(2_999_996)
 
 
-def test_try_writing__leaves_nothing_and_says_what_cannot_be(tmp_path):
+def test_try_writing__leaves_nothing_and_raises_what_fails(tmp_path):
     try_writing(tmp_path / "new" / "deep")
     assert os.listdir(tmp_path) == []
     (tmp_path / "file").write_bytes(b"")
@@ -145,7 +145,7 @@ def test_guarded__an_error_of_the_disk_is_one_sentence_and_status_1(capsys, erro
     assert told.count("\n") == 1
 
 
-def test_guarded__an_error_that_is_no_disks_is_not_hidden():
+def test_guarded__another_error_is_not_hidden():
     def run():
         raise ConnectionError("a bug")
 
@@ -153,7 +153,7 @@ def test_guarded__an_error_that_is_no_disks_is_not_hidden():
         guarded(run)
 
 
-def test_sweep_scratch__takes_what_killed_runs_left_and_nothing_else(tmp_path, monkeypatch):
+def test_sweep_scratch__removes_files_of_killed_runs_only(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -182,14 +182,14 @@ OWN_YAML = [path for room in ("builders", "benchmark") for path in sorted((ROOT 
 
 
 @pytest.mark.parametrize("path", OWN_YAML, ids=lambda path: path.name)
-def test_read_package_yaml__as_the_parser_in_python_reads_our_tables(path):
+def test_read_package_yaml__equals_the_parser_in_python(path):
     assert repr(read_package_yaml(path)) == repr(
         yaml.safe_load(path.read_text(encoding="utf-8"))
     )  # types too, and order
 
 
 @pytest.mark.parametrize("with_c", [True, False])
-def test_read_package_yaml__plain_values_alone_with_the_parser_in_c_and_without(tmp_path, monkeypatch, with_c):
+def test_read_package_yaml__plain_values_only_with_the_parser_in_c_and_without(tmp_path, monkeypatch, with_c):
     if not with_c:
         monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
     (tmp_path / "a.yaml").write_text("é: [1, 2.5]", encoding="utf-8")

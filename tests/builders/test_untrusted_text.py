@@ -1,4 +1,4 @@
-"""What libraries and files of others say is said as one printable line of bounded length, wherever it is passed on."""
+"""Text of libraries and untrusted files is passed on as one printable line of bounded length everywhere."""
 
 import asyncio
 import csv
@@ -218,7 +218,7 @@ WHERE = {
 
 
 @pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
-def test_said__is_one_line_of_bounded_length(where, tmp_path, monkeypatch):
+def test_passed_on__is_one_line_of_bounded_length(where, tmp_path, monkeypatch):
     assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
 
 

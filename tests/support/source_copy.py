@@ -8,7 +8,7 @@ from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[2]
 
-END_OF_LIST = '\n)\n"""The one list'
+END_OF_LIST = '\n)\n"""All '
 """How the tuple of entries ends in ``builders/pixels/parameters.py`` and ``builders/exif/attributes.py``."""
 
 ENGINE = "builders/pixels/engine"

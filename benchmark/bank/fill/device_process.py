@@ -25,7 +25,7 @@ from benchmark.bank.keys import encoder_key
 from benchmark.compute import json_values, prepare_process, share_machine
 from benchmark.encoders import Encoder
 from benchmark.views import ViewRecipe
-from builders.errors import CamtraceError, EncoderError, disk_error, of_disk
+from builders.errors import CamtraceError, EncoderError, disk_error, is_disk_error
 from builders.photos import PhotoSet
 
 BOOT = (
@@ -82,7 +82,7 @@ def main() -> None:
             messages.flush()
             messages.send(DONE, outcome)
         except (CamtraceError, OSError) as error:
-            if isinstance(error, OSError) and not of_disk(error):
+            if isinstance(error, OSError) and not is_disk_error(error):
                 raise
             known = disk_error(error) if isinstance(error, OSError) else error
             messages.flush()

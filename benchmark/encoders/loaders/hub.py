@@ -24,6 +24,7 @@ from builders.untrusted import (
     MAX_CONFIG_BYTES,
     MAX_HUB_FILE_BYTES,
     UntrustedInputError,
+    client_message,
     files_below,
     first_line,
     from_hub,
@@ -31,7 +32,6 @@ from builders.untrusted import (
     open_untrusted,
     read_untrusted,
     read_untrusted_text,
-    said_by_client,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_config(file: Path) -> dict[str, Any]:
     except UntrustedInputError as refused:
         raise EncoderError(f"{file.parent.name}/{file.name}: {refused.reason}") from None
     except (RecursionError, ValueError) as error:
-        raise EncoderError(f"{file.parent.name}/{file.name} is not readable JSON ({said_by_client(error)})") from None
+        raise EncoderError(f"{file.parent.name}/{file.name} is not readable JSON ({client_message(error)})") from None
     return config if isinstance(config, dict) else {}
 
 
@@ -354,7 +354,7 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.HfHubHTTPError as error:
         raise EncoderError(f"{label}: the Hub answered with an error ({first_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...
-        reason = said_by_client(error)
+        reason = client_message(error)
         kind = "" if reason != first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "
         raise EncoderError(f"{label}: cannot be fetched ({kind}{reason})") from None
 

@@ -37,10 +37,10 @@ from builders.untrusted import (
     list_folder,
     open_untrusted,
     parquet_error_text,
+    parquet_errors,
     parse_array,
     read_columns,
     read_untrusted,
-    unreadable_table,
 )
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _parquet(stream: Any, label: str) -> _Table:
             if name not in names:
                 raise EncoderError(f"{label}: it has no column {name} (it has {', '.join(map(str, names)) or 'none'})")
         table = read_columns(file, wanted, limit=LARGEST_FILE)
-    except unreadable_table() as error:
+    except parquet_errors() as error:
         raise EncoderError(f"{label}: it is no Parquet file that can be read ({parquet_error_text(error)})") from None
     if not table.num_rows:
         raise EncoderError(f"{label}: it holds no row")

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from builders.errors import EncoderError
-from builders.untrusted import joined_lines, readable
+from builders.untrusted import readable, single_line
 
 NEAREST = "save it again with the library that trained it, so that config.json describes these weights"
 """Remedy for a configuration that does not describe the weights."""
@@ -207,7 +207,7 @@ def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tenso
         result = module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         require_weights(name, LoadReport(mismatched=_mismatched(module, tensors)), remedy=FETCHED)
-        raise EncoderError(f"{name}: the weights do not fit {architecture} ({joined_lines(error)})") from None
+        raise EncoderError(f"{name}: the weights do not fit {architecture} ({single_line(error)})") from None
     require_weights(name, LoadReport(tuple(result.missing_keys), tuple(result.unexpected_keys)), remedy=FETCHED)
     require_finite(name, module)
 

@@ -30,7 +30,7 @@ AS_FAST = 3
 """Threads of stacked products that one thread of compiled fits is at least as fast as."""
 
 _KERNELS = BackgroundKernels(
-    "benchmark.probe.solver.kernels.newton:try_out", "probes", Path(__file__).parent, "newton_*.py", "rows_compiled.py"
+    "benchmark.probe.solver.kernels.newton:try_out", "probes", Path(__file__).parent, "kernels/*.py", "bounds.py"
 )
 
 

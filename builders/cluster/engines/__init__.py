@@ -1,8 +1,8 @@
 """Ranks on many machines by datatrove's executors: Slurm, Ray, and jobs of the Hugging Face Hub.
 
-Each task of an executor is one process, ``camtrace work PLAN --rank ...``, for the ranks that it is given. What is done
-is what the markers of the plan say, whichever engine did it; the executors' own records serve one submission and lie in
-a folder of their own.
+Each task of an executor is a process, ``camtrace work PLAN --rank ...``, with some of the ranks. The markers of a plan
+decide which ranks are done, whichever engine ran them; the records of an executor serve a single submission and have
+a separate folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from builders.cluster.engines.ray import on_ray
 from builders.cluster.engines.slurm import on_slurm
 
 Engine = Callable[[Submission], str]
-"""Starts the ranks; what there is to be said of it. Slurm's comes back at once, the others' when all tasks ended."""
+"""Starts ranks and returns a line about them: Slurm's engine at once, the others when all tasks have ended."""
 
 ENGINES: dict[str, Engine] = {"slurm": on_slurm, "ray": on_ray, "jobs": on_jobs}
-"""By name, beside ``local``."""
+"""By name, without ``local``."""

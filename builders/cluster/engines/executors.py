@@ -1,4 +1,4 @@
-"""Ranks dealt out to tasks of an executor: what each needs, what each does, where the executor keeps its records."""
+"""Tasks of datatrove's executors: their resources, their ranks, what they run, and the records of an executor."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from builders.errors import UsageError, missing_package
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What one task needs, and how many."""
+    """Number of tasks, and the resources of each."""
 
     tasks: int | None = None
-    """The missing ranks are dealt out over so many; one task for each rank by default."""
+    """Number of tasks that share the missing ranks; by default a task for each rank."""
     at_once: int | None = None
-    """Tasks at a time; as many as fit by default."""
+    """Tasks at a time; by default as many as fit."""
     cpus: int = 1
     gpus: int = 0
     memory_gb: int = 2
-    """For each CPU. Slurm and Ray always ask for it."""
+    """Memory for each CPU. Slurm and Ray always reserve it."""
     time: str = "1:00:00"
-    """Of one task, as Slurm writes it."""
+    """Time limit of a task in Slurm's notation."""
     partition: str | None = None
     qos: str | None = None
     setup: str | None = None
@@ -38,44 +38,44 @@ class EngineOptions:
     sbatch: Mapping[str, str] = field(default_factory=dict)
     """Further options of ``sbatch``."""
     address: str = "auto"
-    """Of the Ray cluster; ``local`` starts one here."""
+    """Address of the Ray cluster; ``local`` starts a cluster on this machine."""
     flavor: str = "cpu-basic"
     """Hardware of a Hub job."""
     namespace: str | None = None
     package: str | None = None
-    """What ``pip install`` takes for camtrace in a Hub job; this version by default."""
+    """Argument of ``pip install`` for camtrace in a Hub job; by default this version."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Ranks that are to be run."""
+    """Ranks to be run."""
 
     place: StorageFolder
-    """Of the plan."""
+    """Folder of the plan."""
     ranks: tuple[int, ...]
-    """That are missing."""
+    """Missing ranks."""
     options: EngineOptions
 
     def shares(self) -> list[str]:
-        """The ranks of each task, as ``--rank`` takes them; neighbours apart, so that tasks are about equally long."""
+        """The ranks of each task, as arguments of ``--rank``. Neighbours go to different tasks, for equal durations."""
         tasks = min(len(self.ranks), self.options.tasks or len(self.ranks))
         return [ranks_text(self.ranks[task::tasks]) for task in range(tasks)]
 
 
 @dataclass(frozen=True)
 class Task:
-    """The step of datatrove's pipeline: the ranks of a task, in a process of their own that ends with this one."""
+    """Step of datatrove's pipeline: runs the ranks of a task in a child process that ends with this one."""
 
     plan: str
     shares: tuple[str, ...]
 
     def __call__(self, data: Any, rank: int, world_size: int) -> None:
-        """Raises ``RuntimeError`` where a rank failed, so that the executor does not take the task for done."""
+        """Run the ranks. Raises ``RuntimeError`` if one failed, so that the executor counts the task as failed."""
         command = [sys.executable, "-m", "camtrace", "work", self.plan, "--rank", self.shares[rank]]
         parent = os.getppid()
         child = subprocess.Popen(command, env={**os.environ, ENDS_WITH_PARENT: "1"})
         while child.poll() is None:
-            if os.getppid() != parent:  # whoever runs this task was killed
+            if os.getppid() != parent:  # the executor was killed
                 child.kill()
                 os._exit(1)
             time.sleep(0.2)
@@ -86,7 +86,7 @@ class Task:
 
 
 def executor(name: str) -> Any:
-    """A class of datatrove; raises ``UsageError`` where that is not installed."""
+    """A class of datatrove. Raises ``UsageError`` if datatrove is not installed."""
     try:
         import datatrove.executor
     except ModuleNotFoundError:
@@ -95,13 +95,13 @@ def executor(name: str) -> Any:
 
 
 def records(place: StorageFolder) -> str:
-    """A new folder for what an executor writes down about one submission."""
+    """Address of a new folder for the records of an executor about a submission."""
     return place.path(f"engine/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """datatrove's log says what the markers say; only its warnings are shown."""
+    """Within it datatrove logs errors only: its other lines repeat the markers."""
     from loguru import logger
 
     logger.remove()

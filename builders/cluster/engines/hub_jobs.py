@@ -1,4 +1,4 @@
-"""Ranks as jobs of the Hugging Face Hub, which reach object stores and no disk of ours."""
+"""Ranks as jobs of the Hugging Face Hub, which reach object stores but no disk of the user."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from builders.errors import UsageError
 
 
 def on_jobs(submission: Submission) -> str:
-    """Jobs of the Hugging Face Hub; this process waits for them and starts a failed one once more.
+    """Run jobs of the Hugging Face Hub. Waits for them, and starts a failed job once more.
 
     Raises:
-        UsageError: the plan lies where a job cannot reach it, or nobody is logged in.
+        UsageError: the plan is on a disk, which a job cannot reach, or the user is not logged in.
     """
     from huggingface_hub import get_token
 
@@ -28,7 +28,7 @@ def on_jobs(submission: Submission) -> str:
     executor_class = executor("JobsPipelineExecutor")
     shares = submission.shares()
     with quietly():
-        made = executor_class(
+        pipeline = executor_class(
             pipeline=[Task(place.address, tuple(shares))],
             tasks=len(shares),
             workers=options.at_once or -1,
@@ -41,7 +41,7 @@ def on_jobs(submission: Submission) -> str:
             job_name="camtrace",
             poll_interval=float(os.environ.get("CAMTRACE_POLL_S", "15")),
         )
-        made.run()
+        pipeline.run()
     return f"{count_text(len(shares), 'job')} for {count_text(len(submission.ranks), 'rank')}: ended"
 
 
@@ -52,7 +52,8 @@ def _this_version() -> str:
 
 
 def _seconds(text: str) -> int:
-    """
+    """Seconds of a time in Slurm's notation.
+
     >>> _seconds("2:00:00"), _seconds("30"), _seconds("1-0:0:0")
     (7200, 1800, 86400)
     """

@@ -1,4 +1,4 @@
-"""Ranks on this machine: one process after another takes the next rank; a killed one costs its rank, not the others."""
+"""Ranks in processes of this machine, which take rank after rank; a killed process costs its rank, not the others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
 from builders.errors import UsageError
-from builders.processes import exit_with_parent
+from builders.processes import default_workers, exit_with_parent
 
 SHARE = "CAMTRACE_RANKS_HERE"
-"""Environment variable: how many ranks share this machine's cores."""
-
+"""Environment variable: number of ranks that share the cores of this machine."""
 
 ENDS_WITH_PARENT = "CAMTRACE_ENDS_WITH_PARENT"
-"""Environment variable: whoever started this process watches over it, and it does not outlive that."""
+"""Environment variable: this process is to end with its parent."""
 
 
 def run_locally(
@@ -29,18 +28,18 @@ def run_locally(
     ranks: Sequence[int],
     workers: int,
     *,
-    told: Callable[[int, str], object] = lambda rank, reason: None,
+    on_rank: Callable[[int, str], object] = lambda rank, reason: None,
 ) -> dict[int, str]:
-    """Run ranks in so many processes.
+    """Run ranks in several processes.
 
     Args:
-        command: that serves ranks (``serve``): reads numbers, answers with what became of them.
-        ranks: that are missing.
+        command: a command that calls ``serve``: it reads numbers of ranks, and writes the outcome of each.
+        ranks: to be run.
         workers: processes.
-        told: hears of each rank.
+        on_rank: called for each rank when it has ended, with the reason of its failure or an empty text.
 
     Returns:
-        Reason by rank of those that failed.
+        Failed ranks, with the reason.
     """
     if workers < 1:
         raise UsageError(f"--workers {workers}: at least 1 is needed")
@@ -49,15 +48,15 @@ def run_locally(
         waiting.put(rank)
     failed: dict[int, str] = {}
     lock, stop = threading.Lock(), threading.Event()
-    alive: dict[int, subprocess.Popen[str]] = {}
+    children: dict[int, subprocess.Popen[str]] = {}
     devices = _devices()
     workers = min(workers, len(ranks))
 
-    def keep(rank: int, reason: str) -> None:
+    def record(rank: int, reason: str) -> None:
         with lock:
             if reason:
                 failed[rank] = reason
-            told(rank, reason)
+            on_rank(rank, reason)
 
     def work(number: int) -> None:
         child: subprocess.Popen[str] | None = None
@@ -70,8 +69,8 @@ def run_locally(
                 if child is None or child.poll() is not None:
                     _end(child)
                     child = _start(command, _environment(number, workers, devices))
-                    alive[number] = child
-                keep(rank, _ask(child, rank))
+                    children[number] = child
+                record(rank, _run_rank(child, rank))
         finally:
             _end(child)
 
@@ -83,7 +82,7 @@ def run_locally(
             time.sleep(0.05)
     finally:
         stop.set()
-        for child in alive.values():
+        for child in children.values():
             if child.poll() is None and any(thread.is_alive() for thread in threads):
                 child.terminate()
         for thread in threads:
@@ -92,31 +91,30 @@ def run_locally(
 
 
 def serve(run: Callable[[int], str], numbers: Iterable[str], answers: IO[str]) -> None:
-    """The other side: do each rank that is asked for, and answer."""
+    """Run each rank whose number is read, and write its outcome; called in a process of ``run_locally``."""
     for line in numbers:
         rank = int(line)
         print(json.dumps({"rank": rank, "reason": run(rank)}), file=answers, flush=True)
 
 
 def end_with_parent() -> None:
-    """Where ``ENDS_WITH_PARENT`` is set: end when whoever started this process is gone, however that happened."""
+    """If ``ENDS_WITH_PARENT`` is set, end this process soon after its parent has ended for any reason."""
     if os.environ.pop(ENDS_WITH_PARENT, ""):
         exit_with_parent(os.getppid(), "camtrace: whoever started this rank is gone; it ends too")
 
 
 def ranks_here() -> int:
-    """Ranks that share this machine, as whoever started this one says."""
-    shared = os.environ.get(SHARE, "1")
-    return max(1, int(shared)) if shared.isdecimal() else 1
+    """Number of ranks that share this machine, from ``SHARE``."""
+    count = os.environ.get(SHARE, "1")
+    return max(1, int(count)) if count.isdecimal() else 1
 
 
 def cores_here() -> int:
-    """Cores that one rank may use: those of this process, by the ranks that share them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // ranks_here())
+    """Number of cores for a rank: those of this process, divided by the ranks that share them."""
+    return max(1, default_workers() // ranks_here())
 
 
-def _ask(child: subprocess.Popen[str], rank: int) -> str:
+def _run_rank(child: subprocess.Popen[str], rank: int) -> str:
     assert child.stdin is not None
     assert child.stdout is not None
     try:
@@ -140,31 +138,31 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
 
 
 def _end(child: subprocess.Popen[str] | None) -> None:
-    """There is no rank for it any more: wait for it."""
+    """Close the input of a process, which ends it, and wait."""
     if child is None:
         return
     assert child.stdin is not None
     assert child.stdout is not None
-    with contextlib.suppress(OSError):  # it died with a rank unread
+    with contextlib.suppress(OSError):  # it was killed with a rank unread
         child.stdin.close()
     child.wait()
     child.stdout.close()
 
 
 def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str, str]:
-    """Of one process: its share of the cores, and one GPU, so that the GPUs have about as many ranks each."""
-    own = {**os.environ, SHARE: str(workers), ENDS_WITH_PARENT: "1"}
-    own.setdefault("OMP_NUM_THREADS", str(max(1, cores_here() // workers)))
+    """Environment of a process: a share of the cores, and a GPU, so that GPUs have about equally many ranks."""
+    environment = {**os.environ, SHARE: str(workers), ENDS_WITH_PARENT: "1"}
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores_here() // workers)))
     if devices:
-        own["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
-    return own
+        environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+    return environment
 
 
 def _devices() -> list[str]:
-    """GPUs that may be used: those of ``CUDA_VISIBLE_DEVICES``, or all that the driver lists."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [device.strip() for device in named.split(",") if device.strip() not in ("", "-1")]
+    """Usable GPUs: those of ``CUDA_VISIBLE_DEVICES``, or all that the driver lists."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [device.strip() for device in visible.split(",") if device.strip() not in ("", "-1")]
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

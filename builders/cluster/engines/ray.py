@@ -1,4 +1,4 @@
-"""Ranks as tasks of a Ray cluster: resources are looked at beforehand, because Ray waits for missing ones for ever."""
+"""Ranks as tasks of a Ray cluster. Resources are checked first, because Ray waits for missing ones for ever."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ RAY_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO
 
 
 def on_ray(submission: Submission) -> str:
-    """Tasks of a Ray cluster, after its resources were found to exist. A worker that dies is started again.
+    """Run tasks on a Ray cluster that has the resources. A worker that ends is started again.
 
     Raises:
-        UsageError: no cluster is there, or no node of it has what a task asks for.
+        UsageError: there is no cluster, or no node has the resources of a task.
     """
     options, place = submission.options, submission.place
     os.environ.update({name: os.environ.get(name, value) for name, value in RAY_QUIET.items()})
@@ -33,7 +33,7 @@ def on_ray(submission: Submission) -> str:
             _start_ray(ray, options, len(shares))
             stack.callback(ray.shutdown)
         _test_ray(ray, options)
-        made = executor_class(
+        pipeline = executor_class(
             pipeline=[Task(place.address, tuple(shares))],
             tasks=len(shares),
             workers=options.at_once or -1,
@@ -43,7 +43,7 @@ def on_ray(submission: Submission) -> str:
             logging_dir=records(place),
         )
         with quietly():
-            made.run()
+            pipeline.run()
     return f"{count_text(len(shares), 'task')} for {count_text(len(submission.ranks), 'rank')}: ended"
 
 
@@ -51,7 +51,7 @@ def _start_ray(ray: Any, options: EngineOptions, tasks: int) -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     try:
         if options.address == "local":
-            # as many CPUs as tasks want, whatever this machine has
+            # as many CPUs as tasks reserve, whatever this machine has
             at_once = min(tasks, options.at_once or tasks)
             cpus = max(os.cpu_count() or 1, options.cpus * at_once) + 1
             ray.init(address="local", num_cpus=cpus, **quiet)
@@ -65,12 +65,12 @@ def _start_ray(ray: Any, options: EngineOptions, tasks: int) -> None:
 
 
 def _test_ray(ray: Any, options: EngineOptions) -> None:
-    """See that one node has what a task asks for: otherwise Ray waits for it for ever."""
-    wanted = {"CPU": options.cpus, "GPU": options.gpus, "memory": options.memory_gb * options.cpus * 2**30}
+    """Check that a node has the resources of a task: otherwise Ray waits for ever."""
+    needed = {"CPU": options.cpus, "GPU": options.gpus, "memory": options.memory_gb * options.cpus * 2**30}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(node.get(name, 0) >= least for name, least in wanted.items()) for node in nodes):
-        memory = wanted["memory"] / 2**30
-        largest = {name: max((node.get(name, 0) for node in nodes), default=0) for name in wanted}
+    if not any(all(node.get(name, 0) >= least for name, least in needed.items()) for node in nodes):
+        memory = needed["memory"] / 2**30
+        largest = {name: max((node.get(name, 0) for node in nodes), default=0) for name in needed}
         raise UsageError(
             f"--engine ray: no node has {options.cpus} CPUs, {options.gpus} GPUs and {memory:.0f} GiB of memory: "
             f"of {len(nodes)} nodes the most are {largest['CPU']:.0f}, {largest['GPU']:.0f} and "

@@ -22,7 +22,8 @@ import requests
 from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.api.call_budget import CallBudget
 from builders.flickrexif.api.clock import Clock
-from builders.untrusted import TooSlow, joined_lines, run_with_deadline
+from builders.processes import DeadlineExceeded, run_with_deadline
+from builders.untrusted import single_line
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 """Flickr's codes of faults that may pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 failed."""
@@ -172,7 +173,7 @@ class FlickrClient:
                 error_class, retry_after_s = f"code {code}", None
                 if code not in TRANSIENT_CODES:
                     self._record(method, subject, attempt, error_class, started)
-                    raise _final_error(code, joined_lines(error, 200)) from None
+                    raise _final_error(code, single_line(error, 200)) from None
             except requests.Timeout:
                 error_class, retry_after_s = "timeout", None
             except requests.RequestException as error:
@@ -214,7 +215,7 @@ class CheckedSession(requests.Session):
             options["auth"] = _unsigned
         try:
             return run_with_deadline(_MAX_RESPONSE_S, lambda: self._response(url, data, **options))
-        except TooSlow:
+        except DeadlineExceeded:
             raise _Transient("too slow") from None
 
     def _response(self, url: Any, data: Any, **options: Any) -> _Response:

@@ -14,7 +14,7 @@ from builders.errors import DataError, UsageError
 from builders.flickrexif.assemble.rows import METADATA
 from builders.photos import HUB_SPLITS
 from builders.splits import SplitTable, read_split_file, text_column
-from builders.untrusted import list_folder, parquet_error_text, read_table, table_schema, unreadable_table
+from builders.untrusted import list_folder, parquet_error_text, parquet_errors, read_table, table_schema
 
 SPLIT_FILE_SUFFIXES = (".json", ".csv", ".parquet")
 
@@ -60,7 +60,7 @@ def folder_tables(folder: Path) -> list[SplitTable]:
     try:
         extra = _metadata(folder, build)
         return [_table(folder, build, config, extra) for config in build.configs if config not in (METADATA, PHOTOS)]
-    except unreadable_table(AttributeError) as error:
+    except parquet_errors(AttributeError) as error:
         raise DataError(f"{folder}: its columns are not those of FlickrExif ({parquet_error_text(error)})") from None
 
 

@@ -1,7 +1,6 @@
 """Inspect fetched files, each once: hash, whether the picture can be decoded, perceptual hash, size and Exif.
 
-The files are untrusted: Exif is read in limited worker processes, pixels in others, and a file that crashes one is one
-recorded failure.
+The files are untrusted: Exif and pixels are read in sandboxes, and a file that crashes one is a recorded failure.
 """
 
 from __future__ import annotations
@@ -12,11 +11,9 @@ import json
 import sys
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tqdm.auto import tqdm
@@ -24,9 +21,17 @@ from tqdm.auto import tqdm
 from builders.errors import PhotoError
 from builders.exif import read_many
 from builders.flickrexif.store.store import State
+from builders.pixels import MAX_PIXELS
+from builders.processes import Sandbox, SandboxError, WorkerLost, map_sandboxed
 from builders.splits import photo_hash
 
 _FILES_PER_TRANSACTION = 1000
+
+_MEMORY_BYTES = 10 * 2**30
+"""For the pixels of a file: the largest photo that is decoded takes 6.5 GB."""
+
+_TIMEOUT_S = 300.0
+"""For the pixels of a file."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +106,36 @@ def inspect_pixels(path: Path, sha256: str) -> InspectedPixels:
 
 
 def _inspect_pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: int) -> list[InspectedPixels]:
-    if workers <= 1:
-        return [inspect_pixels(path, sha) for path, sha in zip(paths, hashes, strict=True)]
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(inspect_pixels, paths, hashes, chunksize=16))
-    except BrokenProcessPool:
-        return [_inspect_in_own_process(path, sha) for path, sha in zip(paths, hashes, strict=True)]
+    inspected = map_sandboxed(
+        _inspect,
+        zip(paths, hashes, strict=True),
+        target="builders.flickrexif.build.inspect_files:inspect_in_worker",
+        workers=workers,
+        timeout_s=_TIMEOUT_S,
+        memory_bytes=_MEMORY_BYTES,
+    )
+    return list(inspected)
 
 
-def _inspect_in_own_process(path: Path, sha256: str) -> InspectedPixels:
-    """One file in a process of its own, after some file of its chunk has crashed a pool."""
+def _inspect(sandbox: Sandbox, file: tuple[Path, str]) -> InspectedPixels:
+    path, sha256 = file
     try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(inspect_pixels, path, sha256).result()
-    except BrokenProcessPool:
+        return sandbox.call(path, sha256, parse=_inspected)
+    except WorkerLost:
         return InspectedPixels(reason="decoding it ends the process that does it")
+    except SandboxError as error:
+        return InspectedPixels(reason=f"decoding it {error}")
+
+
+def inspect_in_worker(path: Path, sha256: str) -> dict[str, Any]:
+    """``inspect_pixels`` as values of JSON. Called in a sandbox."""
+    return asdict(inspect_pixels(path, sha256))
+
+
+def _inspected(answer: Any) -> InspectedPixels:
+    """The result of ``inspect_in_worker``, which is untrusted."""
+    value, width, height = (int(answer[name]) for name in ("hash", "width", "height"))
+    if not (0 <= value < 2**63 and 0 <= width <= MAX_PIXELS and 0 <= height <= MAX_PIXELS):
+        raise ValueError("numbers that no photo has")
+    reason = answer["reason"]
+    return InspectedPixels(value, width, height, None if reason is None else str(reason), bool(answer["damaged"]))

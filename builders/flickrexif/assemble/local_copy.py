@@ -39,10 +39,10 @@ from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, Tombstones, ad
 from builders.untrusted import (
     MAX_CONFIG_BYTES,
     check_data_set,
+    client_message,
     from_hub,
     quiet_clients,
     read_untrusted_text,
-    said_by_client,
 )
 
 NOT_FOR_REDISTRIBUTION = PixelRights(
@@ -183,7 +183,7 @@ class _Published:
             with from_hub():
                 return datasets.load_dataset(self.source, config, split=split, revision=self.revision)
         except Exception as error:  # datasets, hub and pyarrow have error classes of their own
-            reason = said_by_client(error)[:300]
+            reason = client_message(error)[:300]
             raise DataError(f"{self.source}: {config}/{split} cannot be loaded ({reason})") from None
 
     def _files(self, config: str, split: str) -> list[str]:
@@ -214,7 +214,7 @@ def _text_file(source: str, name: str, revision: str | None) -> str | None:
     except EntryNotFoundError:
         return None
     except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = said_by_client(error)[:300]
+        reason = client_message(error)[:300]
         raise DataError(f"{source}: neither a folder nor a data set that can be read ({reason})") from None
 
 

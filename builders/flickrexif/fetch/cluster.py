@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builders.cluster import Finished, Finishing, Plan, RankPlan, StorageFolder, cut, read_plan, retire_plan
+from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut, read_plan, retire_plan
 from builders.errors import DataError, UsageError
 from builders.flickrexif.fetch.fetch import pending_requests, retryable_photos
 from builders.flickrexif.fetch.import_files import import_files
@@ -101,7 +101,7 @@ class FetchRanks:
         )
         return FetchWork(place, rank_plan)
 
-    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: Finishing) -> int:
+    def finish(self, plan: Plan, done: Mapping[int, Finished], place: StorageFolder, how: FinishOptions) -> int:
         """Import what all ranks fetched into the state. Returns the exit status.
 
         Args:

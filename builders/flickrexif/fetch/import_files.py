@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from builders.cluster import StorageFolder
 from builders.dataset import file_sha256
 from builders.errors import DataError, disk_error
-from builders.files import temporary_beside
+from builders.files import temporary_path
 from builders.flickrexif.fetch.fetch import insert_rows, refuse_placeholders
 from builders.flickrexif.fetch.rank_work import read_rows
 from builders.flickrexif.fetch.transfer import FetchCounts, FileRow
@@ -102,7 +102,7 @@ def _move(file: Path, target: Path) -> None:
     try:
         os.replace(file, target)
     except OSError:
-        temporary = temporary_beside(target)
+        temporary = temporary_path(target)
         try:
             shutil.copyfile(file, temporary)
             os.replace(temporary, target)

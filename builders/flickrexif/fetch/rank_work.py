@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builders.cluster import ProgressCallback, RankResult, StorageFolder
 from builders.errors import DataError, DiskError, disk_error
-from builders.files import scratch_prefix, temporary_beside
+from builders.files import scratch_prefix, temporary_path
 from builders.flickrexif.api.clock import Clock, SystemClock
 from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FetchRequest, FileRow, fetch_into
 from builders.flickrexif.store.store import FILES
@@ -110,7 +110,7 @@ class _PlanTarget:
             yield from requests
 
     def temporary(self, name: str) -> Path:
-        return temporary_beside(self._incoming / name)
+        return temporary_path(self._incoming / name)
 
     async def save(self, row: FileRow, file: Path | None) -> None:
         if file is not None and row.path is not None:

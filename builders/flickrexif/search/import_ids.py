@@ -17,7 +17,7 @@ from builders.errors import DataError, UsageError
 from builders.flickrexif.api.search_results import is_nsid, photo_id, size_of_url, text_of
 from builders.flickrexif.store.photos import ImportCounts, ImportedPhoto, import_photos
 from builders.flickrexif.store.store import State
-from builders.untrusted import check_data_set, from_hub, quiet_clients, said_by_client
+from builders.untrusted import check_data_set, client_message, from_hub, quiet_clients
 
 EXIF_COLUMNS: dict[str, tuple[str, str]] = {
     "Make": ("IFD0", "Make"),
@@ -65,7 +65,7 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
     except (DataError, UsageError):
         raise
     except Exception as error:  # datasets, hub and pyarrow have error classes of their own
-        raise DataError(f"{hub or table}: cannot be read as a table ({said_by_client(error)[:300]})") from None
+        raise DataError(f"{hub or table}: cannot be read as a table ({client_message(error)[:300]})") from None
     if ID_COLUMN not in rows.column_names:
         raise DataError(f"{hub or table}: has no column {ID_COLUMN!r} among {', '.join(rows.column_names)}")
     return rows

@@ -1,5 +1,5 @@
-"""The exact engine: the pixels of Pillow's processings and resizes, made by vector kernels that numba compiles.
+"""The exact engine: the pixels of Pillow's processings and resizes, by vector kernels that numba compiles.
 
-A JPEG round trip leaves out entropy coding, which is lossless; the rest is integer arithmetic that is repeated bit for
-bit. Nothing here is imported where numba is absent (``selection.py`` decides).
+A JPEG round trip here has no entropy coding, which is lossless; the rest is integer arithmetic, equal bit for bit.
+Without numba only ``selection.py`` is imported.
 """

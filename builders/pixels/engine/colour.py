@@ -16,7 +16,7 @@ _ODD = list(range(1, 2 * LANES, 2))
 
 @kernel
 def _averaged(left: Memory, right: Memory, lanes: Index, bias: Index, target: Memory, four_phases: Index) -> None:
-    """``2 * LANES`` times 2 x 2 pixels: ``left`` and ``right`` point at two columns, the next row lies ``lanes`` on."""
+    """``2 * LANES`` times 2 x 2 pixels: ``left`` and ``right`` point at two columns, rows are ``lanes`` apart."""
     means = []
     for half in (0, LANES):
         a, b = left.at(half), right.at(half)
@@ -47,9 +47,9 @@ def downsample(full: np.ndarray, start: int, lanes: int, half: np.ndarray, to: i
 
 @jit
 def extend(half: np.ndarray, start: int, half_lanes: int, rows: int) -> None:
-    """Repeat the first and the last row of a chroma column outside, where ``upsample`` looks for them.
+    """Repeat the first and the last row of a chroma column outside it, where ``upsample`` reads them.
 
-    Row -1 is looked for one lane before phase 7: the last lane of phase 6, which no picture fills.
+    Row -1 is read one lane before phase 7: the last lane of phase 6, which no picture fills.
     """
     half[start + 7 * half_lanes - 1] = half[start]
     last = half[start + ((rows - 1) & 7) * half_lanes + ((rows - 1) >> 3)]
@@ -100,7 +100,7 @@ def upsample(
 
 @jit
 def replicate(half: np.ndarray, start: int, half_lanes: int, full: np.ndarray, to: int, lanes: int) -> None:
-    """The same without a filter: what libjpeg does to pictures of at most two chroma columns."""
+    """``upsample`` without a filter, as libjpeg does for pictures of at most two chroma columns."""
     for column in range(2):
         for row in range(16 * min(half_lanes, lanes // 2)):
             value = half[start + ((row >> 1) & 7) * half_lanes + (row >> 4)]

@@ -1,7 +1,7 @@
-"""From decoded columns to what an encoder sees: preprocessings of a view as its stripes come in, and whole pictures.
+"""Decoded columns -> preprocessed views, stripe by stripe, and whole pictures.
 
-The horizontal pass of a resize takes whole columns, so it starts as soon as the first columns are there and nothing but
-its results is kept; the vertical pass follows at the end.
+The horizontal pass of a resize takes whole columns, so it starts with the first columns, and only its results are
+stored; the vertical pass follows at the end.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Columns(NamedTuple):
     values: np.ndarray
     """int32: weights times 2**22."""
     reach: int
-    """Columns that have to be kept until the last result that needs them is made."""
+    """Number of columns that must be stored until the last result that needs them is made."""
 
 
 class Output(NamedTuple):
-    """Where the views of one encode go."""
+    """Memory for the views of an encode."""
 
     windows: np.ndarray
     """uint8 [views, capacity, 3, 8, lanes]: rings of the latest columns of each view."""
@@ -45,20 +45,20 @@ class Output(NamedTuple):
     images: np.ndarray
     """uint8 [views, image_size]: RGB bytes of the frame."""
     image_size: int
-    """0 if whole pictures are not wanted."""
+    """0 if whole pictures are not needed."""
 
 
 @jit
 def place(output: Output, view: int, stripe: int, column: int) -> int:
-    """Where a stripe goes in the ring of its view."""
+    """Offset of a stripe in the ring of its view."""
     return (view * output.capacity + stripe * STRIPE % output.capacity) * column
 
 
 @jit
 def emit(output: Output, view: int, stripe: int, made: np.ndarray, frame: Frame, columns: Columns) -> None:
-    """Hand on a stripe that is in its ring: to the picture, and to the results that waited for it.
+    """Use a stripe that is in its ring, for the picture and for the results that it completes.
 
-    ``made`` counts the results of each view.
+    ``made``: number of finished results of each view.
     """
     column = 24 * frame.lanes
     x = frame.left + stripe * STRIPE
@@ -97,10 +97,10 @@ def finish(
     """The vertical pass of a preprocessing: columns -> rows ``first`` to ``after`` of RGB bytes.
 
     Args:
-        results, start: the columns, as many as whole stripes hold.
-        frame: what they were made of; ``vertical`` counts its rows from 0.
-        width: columns wanted.
-        image, to, stride: where the rows go, and the distance between them.
+        results, start: the columns, in whole stripes.
+        frame: their rows; ``vertical`` counts rows from 0.
+        width: number of columns.
+        image, to, stride: memory of the rows, and the distance between them.
     """
     lanes = frame.lanes
     rows = np.empty(8 * lanes * ROW, np.uint8)

@@ -1,7 +1,7 @@
 """The 8 x 8 transforms of libjpeg's ``islow`` method: Loeffler, Ligtenberg and Moschytz with 13-bit constants.
 
-Formulas: libjpeg 6b, jfdctint.c and jidctint.c, which libjpeg-turbo keeps bit for bit. Where C has shortcuts for blocks
-of zeros, they give the numbers that the full transform gives.
+Formulas: libjpeg 6b, jfdctint.c and jidctint.c, which libjpeg-turbo repeats bit for bit. The shortcuts of the C code
+for blocks of zeros give the same numbers as the full transform.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from builders.pixels.headers.jpeg_quality import scaled_tables
 
 
 class Tables(NamedTuple):
-    """For each quality its table of luminance, then of chrominance; horizontal frequencies first."""
+    """For each quality the table of luminance, then of chrominance; horizontal frequencies first."""
 
     reciprocal: np.ndarray
     """float32 [qualities * 2 * 64]: 1 / (8 q)."""
@@ -31,12 +31,12 @@ class Tables(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def tables(qualities: Sequence[int]) -> Tables:
     """The tables of a tuple of qualities."""
-    written = [table for quality in qualities for table in scaled_tables(min(max(quality, 1), 100))]
-    return tables_of_steps(np.concatenate([np.reshape(table, (8, 8)).T.ravel() for table in written]))
+    in_order = [table for quality in qualities for table in scaled_tables(min(max(quality, 1), 100))]
+    return tables_of_steps(np.concatenate([np.reshape(table, (8, 8)).T.ravel() for table in in_order]))
 
 
 def tables_of_steps(steps: np.ndarray) -> Tables:
-    """The same from the steps q themselves."""
+    """``Tables`` of given steps q."""
     reciprocal, offset = 1 / (8 * steps), 0.5 + 1 / (16 * steps)
     return Tables(reciprocal.astype(np.float32), offset.astype(np.float32), steps.astype(np.int32))
 
@@ -97,7 +97,7 @@ def inverse_1d(x: Sequence[Any], shift: int) -> list[Any]:
 
 
 def _scaled(x: Any, shift: int) -> Any:
-    """``(x * 2**13 + half) >> shift`` without the detour."""
+    """``(x * 2**13 + half) >> shift`` with fewer operations."""
     by = shift - DCT_BITS
     return x * (1 << -by) if by <= 0 else (x + (1 << (by - 1))) >> by
 

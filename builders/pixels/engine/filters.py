@@ -14,7 +14,7 @@ from builders.pixels.engine.lanes import LANES, Index, Lanes, Memory, constant, 
 from builders.pixels.engine.layout import STRIPE, Frame
 
 MAX_FACTOR = 64
-"""Largest |factor| taken: 64 * 255 fits 16 bits. Whole factors only: Pillow's float32 is exact for them."""
+"""Largest |factor| of sharpening: 64 * 255 fits 16 bits. Whole factors only: Pillow's float32 is exact for them."""
 
 
 def blended(around: Any, centre: Any, factor: Any) -> Any:
@@ -29,15 +29,15 @@ def blended(around: Any, centre: Any, factor: Any) -> Any:
 @kernel
 def _sharpened(source: Memory, column: Index, above: Index, below: Index, factor: Index, target: Memory) -> None:
     total = None
-    for place in (source, source.at(column * -1), source.at(column)):
-        three = place.load(16) + place.at(above).load(16) + place.at(below).load(16)
+    for pixels in (source, source.at(column * -1), source.at(column)):
+        three = pixels.load(16) + pixels.at(above).load(16) + pixels.at(below).load(16)
         total = three if total is None else total + three
     target.store(blended(total, source.load(16), factor.every(16)).clip(0, 255))
 
 
 @jit
 def sharpen_stripe(photo: np.ndarray, loaded: Frame, x: int, factor: int, tile: np.ndarray) -> None:
-    """The stripe at column ``x`` of the loaded frame; the picture's outermost rows and columns stay as they are."""
+    """The stripe at column ``x`` of the loaded frame; the picture's outermost rows and columns are unchanged."""
     lanes = loaded.lanes
     plane, column = 8 * lanes, 24 * lanes
     rows = loaded.bottom - loaded.top
@@ -159,24 +159,24 @@ def _fill(
 
 
 def _add_weighted(sums: list[Any], source: Memory, distance: Index, values: Memory, number: Index) -> None:
-    """``sums`` are variables, each for the next ``LANES`` bytes."""
+    """Add to ``sums``, variables for ``LANES`` bytes each."""
     build = source.builder
     with counted(number) as k:
-        place, weight = source.at(k.times(distance)), values.at(k).every()
-        for j, one in enumerate(sums):
-            total = Lanes(build, build.load(one)) + place.at(j * LANES).load() * weight
-            build.store(total.value, one)
+        inputs, weight = source.at(k.times(distance)), values.at(k).every()
+        for j, part in enumerate(sums):
+            total = Lanes(build, build.load(part)) + inputs.at(j * LANES).load() * weight
+            build.store(total.value, part)
 
 
 def _store_sums(sums: list[Any], target: Memory) -> None:
-    for j, one in enumerate(sums):
-        total = Lanes(target.builder, target.builder.load(one))
+    for j, part in enumerate(sums):
+        total = Lanes(target.builder, target.builder.load(part))
         target.at(j * LANES).store((total >> PRECISION).clip(0, 255))
 
 
 @kernel
 def weighted_48(source: Memory, distance: Index, values: Memory, number: Index, target: Memory) -> None:
-    """48 bytes of the result; ``distance`` lies between the inputs of one sum."""
+    """48 bytes of the result; ``distance``: between the inputs of a sum."""
     sums = [variable(constant(source, 1 << (PRECISION - 1))) for _ in range(3)]
     _add_weighted(sums, source, distance, values, number)
     _store_sums(sums, target)
@@ -186,7 +186,7 @@ def weighted_48(source: Memory, distance: Index, values: Memory, number: Index, 
 def weighted_64(
     source: Memory, number: Index, rest: Memory, number_of_rest: Index, distance: Index, values: Memory, target: Memory
 ) -> None:
-    """64 bytes of the result, whose inputs may go on at another place."""
+    """64 bytes of the result, whose inputs may continue at another address."""
     sums = [variable(constant(source, 1 << (PRECISION - 1))) for _ in range(4)]
     _add_weighted(sums, source, distance, values, number)
     _add_weighted(sums, rest, distance, values.at(number), number_of_rest)

@@ -1,8 +1,8 @@
-"""Sixteen pixels side by side: arithmetic that is written once and compiled to vector instructions of any machine.
+"""Sixteen pixels at once: arithmetic that is written once and compiled to vector instructions of any machine.
 
 Loops over arrays of small integers compile badly through numba (it computes in 64 bits, and LLVM cannot know that
-arrays do not overlap). Here a kernel is a Python function over ``Lanes``: run once at compilation, it leaves
-straight-line vector code behind. It reads like the formula, and the formulas work on numpy arrays too (tests do that).
+arrays do not overlap). Here a kernel is a Python function over ``Lanes``: run once at compilation, it generates
+straight-line vector code. It reads like the formula, and the formulas work on numpy arrays too (tests use that).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Lanes:
 
 
 class Memory:
-    """A place in an array: elements are counted from it."""
+    """An address in an array: elements are counted from it."""
 
     def __init__(self, builder: ir.IRBuilder, pointer: Any, dtype: Any, element: ir.Type) -> None:
         self.builder, self.pointer, self.dtype, self.element = builder, pointer, dtype, element
@@ -165,7 +165,7 @@ def counted(number: Index) -> Iterator[Index]:
 
 
 def variable(start: Lanes) -> Any:
-    """What a loop inside a kernel changes: the builder loads and stores it, LLVM keeps it in a register."""
+    """A variable that a loop inside a kernel changes: the builder loads and stores it, LLVM holds it in a register."""
     return cgutils.alloca_once_value(start.builder, start.value)
 
 
@@ -178,7 +178,7 @@ def kernel(function: Callable[..., None]) -> Any:
     """Make ``function`` over ``Memory`` and ``Index`` callable in compiled code.
 
     There, each ``Memory`` is two arguments (a C-contiguous array and an offset in elements) and each ``Index`` one.
-    Nothing is checked against the end of an array.
+    The end of an array is not checked.
     """
     kinds = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
     slots = [slot for kind in kinds for slot in (("array", "offset") if kind == "Memory" else ("index",))]
@@ -196,9 +196,9 @@ def kernel(function: Callable[..., None]) -> Any:
         function(*arguments)
         return context.get_dummy_value()
 
-    def typed(typingctx: Any, *given: Any) -> Any:
-        wanted = [t if slot == "array" else types.int64 for t, slot in zip(given, slots, strict=True)]
-        return types.void(*wanted), generate
+    def typed(typingctx: Any, *argument_types: Any) -> Any:
+        signature = [t if slot == "array" else types.int64 for t, slot in zip(argument_types, slots, strict=True)]
+        return types.void(*signature), generate
 
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     names = ["typingctx", *(f"{slot}_{i}" for i, slot in enumerate(slots))]

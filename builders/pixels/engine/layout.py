@@ -1,9 +1,9 @@
-"""How pictures lie in memory while they are worked on, and the way there and back.
+"""Memory layout of pictures inside the engine, and conversion from and to RGB rows.
 
 Column by column, the three colours of a column one after the other, and in each the rows 8 b + p at [p, b]: eight
-phases of ``lanes`` rows. Neighbours in memory are then rows that are 8 apart, which take part in different blocks of
-the codec: one vector holds the same coefficient of 16 blocks, and no step but the vertical resize moves anything
-between lanes. Colour c of column x is "plane" 3 x + c, so that planes in order are an interleaved row.
+phases of ``lanes`` rows. Neighbours in memory are then rows that are 8 apart, which belong to different blocks of the
+codec: a vector has the same coefficient of 16 blocks, and only the vertical resize moves values between lanes. Colour c
+of column x is "plane" 3 x + c, so that planes in order are an interleaved row.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from builders.kernels import entry_point, jit
 from builders.pixels.engine.lanes import LANES, Index, Lanes, Memory, kernel
 
 STRIPE = 16
-"""Columns that are worked on together: one minimum coded unit of 4:2:0."""
+"""Columns that are processed together: a minimum coded unit of 4:2:0."""
 
 ROW = 3 * STRIPE
-"""Bytes of one row of a stripe."""
+"""Bytes of a row of a stripe."""
 
 SLACK = 256
-"""Bytes after the last one, since vectors reach over the end of short rows."""
+"""Further bytes at the end of a buffer, since vectors reach over the end of short rows."""
 
 
 class Frame(NamedTuple):
-    """The part of a picture that is made: whole stripes and pairs of blocks, except at the picture's own edges."""
+    """A part of a picture: whole stripes and pairs of blocks, except at the edges of the picture."""
 
     width: int
-    """Of the picture."""
+    """Width of the picture."""
     height: int
+    """Height of the picture."""
     left: int
     """First column, a multiple of 16."""
     top: int
@@ -68,14 +69,14 @@ def to_planes(rows: np.ndarray, start: int, stride: int, planes: np.ndarray, to:
 
 @jit
 def from_planes(planes: np.ndarray, start: int, lanes: int, rows: np.ndarray, to: int, stride: int) -> None:
-    """The way back."""
+    """The inverse of ``to_planes``."""
     for part in range(3):
         transpose(planes, start + part * LANES * 8 * lanes, 8 * lanes, rows, to + part * LANES, stride)
 
 
 @entry_point
 def load_frame(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
-    """RGB bytes of a whole picture -> the frame of it; past the picture's edge, its last column and row go on."""
+    """RGB bytes of a whole picture -> a frame; beyond the edge, the last column and row are repeated."""
     width, height, lanes = frame.width, frame.height, frame.lanes
     corner = np.empty(LANES * ROW, np.uint8)
     for x in range(frame.left, frame.right, STRIPE):
@@ -99,7 +100,7 @@ def load_frame(image: np.ndarray, frame: Frame, planes: np.ndarray) -> None:
 
 @jit
 def store_stripe(planes: np.ndarray, start: int, frame: Frame, x: int, image: np.ndarray, to: int) -> None:
-    """The stripe at column ``x`` -> its place in the RGB bytes of the frame, which begin at ``to``."""
+    """Write the stripe at column ``x`` into the RGB bytes of the frame, which begin at ``to``."""
     lanes, width = frame.lanes, frame.right - frame.left
     height, left = frame.bottom - frame.top, x - frame.left
     corner = np.empty(LANES * ROW, np.uint8)

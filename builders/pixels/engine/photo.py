@@ -1,7 +1,7 @@
-"""All views of one photo: which part of it each view needs, and the calls that make them.
+"""All views of a photo: the part of the photo that each view needs, and the calls of the kernels.
 
-A preprocessing that cuts the centre needs only the blocks under it and the pixels that its filter reaches: the rest is
-never made. Arrays in, arrays out.
+A preprocessing that crops the centre needs only the blocks under the crop and the pixels that its filter reaches: the
+rest is not computed. Arrays in, arrays out.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from builders.pixels.engine.render import AS_IT_IS, RESIZED, SHARPENED, Transfor
 from builders.pixels.requests import EngineRequest, Planner, Preparation, ResizeCrop, ViewArrays, vertical_first
 
 MAX_JPEG_SIDE = 65_500
-"""libjpeg's JPEG_MAX_DIMENSION; Pillow's error is the one to raise above it."""
+"""libjpeg's JPEG_MAX_DIMENSION; larger pictures are left to Pillow, which raises."""
 
-MAX_KEPT_BYTES = 256 * 2**20
-"""Buffers above this size, for photos of some 80 megapixels, are given back after use."""
+MAX_BUFFER_BYTES = 256 * 2**20
+"""Larger buffers, for photos of some 80 megapixels, are released after use."""
 
 
 def takes(request: EngineRequest, photo: tuple[int, int]) -> bool:
-    """Whether the engine makes this view of a photo of this (width, height); Pillow makes the others.
+    """True if the engine makes this view of a photo of this (width, height); Pillow makes the others.
 
     >>> takes(EngineRequest(95, "4:4:4", 2, (300, 200), 2), (300, 200))
     True
@@ -50,13 +50,13 @@ def takes(request: EngineRequest, photo: tuple[int, int]) -> bool:
 
 
 def pictures(photo: np.ndarray, requests: Sequence[EngineRequest]) -> list[np.ndarray]:
-    """The pixels of each view: uint8 [height, width, 3], as ``photo`` is. ``takes`` allows every request."""
+    """The pixels of each view: uint8 [height, width, 3], as ``photo``. ``takes`` is true for every request."""
     return list(preprocessed(photo, requests, [lambda width, height: _as_array])[0])
 
 
 def preprocessed(photo: np.ndarray, requests: Sequence[EngineRequest], planners: Sequence[Planner]) -> list[ViewArrays]:
     """For each preprocessing, each view after it: uint8 [height, width, 3] where carried out here."""
-    return _Photo(photo, requests, planners).made()
+    return _Photo(photo, requests, planners).views()
 
 
 def _as_array(picture: Image.Image) -> np.ndarray:
@@ -65,40 +65,40 @@ def _as_array(picture: Image.Image) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Group:
-    """Views that come from one encode: the same transformation and so the same size."""
+    """Views of the same encode: the same transformation, so the same size."""
 
     transformation: Transformation
     size: tuple[int, int]
     requests: tuple[int, ...]
     preparations: tuple[Preparation, ...]
     plans: CropPlans
-    """Of the preparations that are carried out here."""
+    """Plans of the preparations that the engine carries out."""
 
     @property
     def whole(self) -> bool:
-        """Whether the whole picture is made, since somebody else goes on with it."""
+        """True if the whole picture is made, for a preparation outside the engine."""
         return len(self.plans.each) < len(self.preparations)
 
     def needed(self) -> tuple[Range, Range]:
-        """Columns and rows of the transformed picture."""
+        """Needed columns and rows of the transformed picture."""
         if self.whole:
             return Range(0, self.size[0]), Range(0, self.size[1])
         return self.plans.across or Range(0, 1), self.plans.down or Range(0, 1)
 
 
 class _Photo:
-    """One photo on its way through the engine."""
+    """A photo, its requests, and their groups."""
 
     def __init__(self, photo: np.ndarray, requests: Sequence[EngineRequest], planners: Sequence[Planner]) -> None:
         self.pixels = np.ascontiguousarray(photo).reshape(-1)
-        self.pixels.flags.writeable = False  # one type for the compiler, whatever the caller has
+        self.pixels.flags.writeable = False  # a single type for the compiler
         self.height, self.width = photo.shape[:2]
         self.requests, self.planners = requests, planners
         self.groups = self._grouped()
 
-    def made(self) -> list[ViewArrays]:
+    def views(self) -> list[ViewArrays]:
         """For each preprocessing, the views in the order of the requests."""
-        views = [self._room(k) for k in range(len(self.planners))]
+        views = [self._allocate(k) for k in range(len(self.planners))]
         if not self.groups or not self.planners:
             return views
         loaded, frames = self._frames()
@@ -109,9 +109,9 @@ class _Photo:
             self._render(group, planes, loaded, frame, views)
         return views
 
-    def _room(self, k: int) -> ViewArrays:
-        """For the views of one preprocessing."""
-        sizes = {p.after.size if isinstance(p, ResizeCrop) and _here(p) else None for p in self._preparations(k)}
+    def _allocate(self, k: int) -> ViewArrays:
+        """Memory for the views of a preprocessing."""
+        sizes = {p.after.size if isinstance(p, ResizeCrop) and _by_engine(p) else None for p in self._preparations(k)}
         if len(sizes) == 1 and (size := sizes.pop()):
             return np.empty((len(self.requests), size[1], size[0], 3), np.uint8)
         return [np.empty(0)] * len(self.requests)
@@ -120,11 +120,11 @@ class _Photo:
         return [group.preparations[k] for group in self.groups]
 
     def _grouped(self) -> list[_Group]:
-        own = (self.width, self.height)
+        photo = (self.width, self.height)
         members: dict[tuple[int, int, tuple[int, int], int], list[int]] = {}
         for i, request in enumerate(self.requests):
-            sharpened = request.size == own and request.sharpness != 1 and min(own) >= 3
-            kind = SHARPENED if sharpened else AS_IT_IS if request.size == own else RESIZED
+            sharpened = request.size == photo and request.sharpness != 1 and min(photo) >= 3
+            kind = SHARPENED if sharpened else AS_IT_IS if request.size == photo else RESIZED
             resample = request.resample if kind == RESIZED else BILINEAR
             key = (kind, int(request.sharpness) if sharpened else 1, request.size, resample)
             members.setdefault(key, []).append(i)
@@ -134,15 +134,15 @@ class _Photo:
         horizontal = weights(self.width, size[0], resample)
         vertical = weights(self.height, size[1], resample)
         preparations = tuple(planner(*size) for planner in self.planners)
-        crops = tuple(p for p in preparations if _here(p))
+        crops = tuple(p for p in preparations if _by_engine(p))
         return _Group(
             Transformation(kind, factor, horizontal, vertical), size, tuple(requests), preparations, plans(crops)
         )
 
     def _frames(self) -> tuple[Frame, list[Frame]]:
-        """What is loaded of the photo, and the frame of each group."""
+        """The loaded part of the photo, and the frame of each group."""
         sharpens = any(group.transformation.kind == SHARPENED for group in self.groups)
-        # The triangle filter reaches one pixel; sharpening spoils the outermost block, since the row beyond is missing.
+        # The triangle filter reaches one pixel; sharpening makes the outermost block invalid: it lacks the row beyond.
         margin = 1 + STRIPE if sharpens else 1
         across, down, parts = [], [], []
         for group in self.groups:
@@ -166,10 +166,10 @@ class _Photo:
         return loaded, frames
 
     def _render(self, group: _Group, planes: np.ndarray, loaded: Frame, frame: Frame, views: list[ViewArrays]) -> None:
-        """The views of a group, into their places."""
-        chosen = [self.requests[i] for i in group.requests]
-        qualities = tuple(dict.fromkeys(int(r.quality) for r in chosen))
-        kinds = [(qualities.index(int(r.quality)), r.subsampling == "4:2:0") for r in chosen]
+        """Write the views of a group into ``views``."""
+        requests = [self.requests[i] for i in group.requests]
+        qualities = tuple(dict.fromkeys(int(r.quality) for r in requests))
+        kinds = [(qualities.index(int(r.quality)), r.subsampling == "4:2:0") for r in requests]
         order = sorted(set(kinds))
         wanted = np.zeros((len(qualities), 2), np.uint8)
         for quality, half in order:
@@ -205,37 +205,37 @@ def _finish(
     views: list[ViewArrays],
     request: int,
 ) -> None:
-    """One view after each preprocessing, into its place; ``pixels`` are all of it, where they were made."""
+    """Write a view after each preprocessing into ``views``; ``pixels``: the whole picture, if it was made."""
     picture = Image.fromarray(pixels) if pixels is not None else None
-    here = iter(group.plans.each)
-    for made, preparation in zip(views, group.preparations, strict=True):
-        if not _here(preparation):
+    plans = iter(group.plans.each)
+    for arrays, preparation in zip(views, group.preparations, strict=True):
+        if not _by_engine(preparation):
             assert picture is not None
-            made[request] = preparation(picture)
+            arrays[request] = preparation(picture)
             continue
-        plan = next(here)
+        plan = next(plans)
         width, height = plan.crop.after.size
-        if isinstance(made, list):
-            made[request] = np.empty((height, width, 3), np.uint8)
-        _complete(plan, frame, output, view, made[request])
+        if isinstance(arrays, list):
+            arrays[request] = np.empty((height, width, 3), np.uint8)
+        _complete(plan, frame, output, view, arrays[request])
 
 
 def _complete(plan: CropPlan, frame: Frame, output: Output, view: int, image: np.ndarray) -> None:
-    """The vertical pass, into ``image``, whose uncovered part has the plan's colour."""
+    """The vertical pass, into ``image``; pixels outside the resized picture get the plan's colour."""
     after, columns, rows = plan.crop.after, plan.columns, plan.rows
     width = after.size[0]
-    kept, kept_rows = columns.last - columns.first, rows.last - rows.first
-    if plan.empty or (kept, kept_rows) != after.size:
+    n_columns, n_rows = columns.last - columns.first, rows.last - rows.first
+    if plan.empty or (n_columns, n_rows) != after.size:
         image[:] = plan.crop.fill
     if not plan.empty:
         start = view * output.result_size + plan.start * 24 * frame.lanes
         to = ((rows.first - after.top) * width + columns.first - after.left) * 3
         flat = image.reshape(-1)
-        finish(output.results, start, frame, kept, plan.vertical, rows.first, rows.last, flat, to, 3 * width)
+        finish(output.results, start, frame, n_columns, plan.vertical, rows.first, rows.last, flat, to, 3 * width)
 
 
-def _here(preparation: Preparation) -> bool:
-    """Whether the engine carries it out."""
+def _by_engine(preparation: Preparation) -> bool:
+    """True if the engine carries it out."""
     return isinstance(preparation, ResizeCrop) and can_plan(preparation)
 
 
@@ -244,15 +244,15 @@ def _frame(width: int, height: int, x: Range, y: Range) -> Frame:
     return Frame(width, height, x.first, y.first, x.last, y.last, -(-rows_of_blocks // STRIPE) * STRIPE)
 
 
-_own = threading.local()
+_buffers = threading.local()
 
 
 def _buffer(name: str, size: int) -> np.ndarray:
-    """Memory of this thread that is used again: fresh memory costs more than the work on it."""
-    if size > MAX_KEPT_BYTES:
+    """Reused memory of this thread: allocating it anew costs more than the work on it."""
+    if size > MAX_BUFFER_BYTES:
         return np.empty(size, np.uint8)
-    held: np.ndarray | None = getattr(_own, name, None)
-    if held is None or len(held) < size:
-        held = np.empty(min(size + size // 4, MAX_KEPT_BYTES), np.uint8)
-        setattr(_own, name, held)
-    return held
+    buffer: np.ndarray | None = getattr(_buffers, name, None)
+    if buffer is None or len(buffer) < size:
+        buffer = np.empty(min(size + size // 4, MAX_BUFFER_BYTES), np.uint8)
+        setattr(_buffers, name, buffer)
+    return buffer

@@ -1,4 +1,4 @@
-"""Which pixels a preprocessing needs, and in which order its columns can be made: numbers of a size, remembered."""
+"""Plans of preprocessings: needed pixels, and the order in which columns can be made. Cached for each size."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Range(NamedTuple):
 
 
 def union(ranges: Iterable[Range]) -> Range:
-    """The smallest range that holds all of them."""
+    """The smallest range that contains all of them."""
     firsts, lasts = zip(*ranges, strict=True)
     return Range(min(firsts), max(lasts))
 
 
 def inputs(table: Weights, outputs: Range) -> Range:
-    """What a range of outputs is made of."""
+    """Inputs of a range of outputs."""
     part = slice(outputs.first, outputs.last)
     return Range(int(table.first[part].min()), int((table.first[part] + table.number[part]).max()))
 
@@ -47,11 +47,11 @@ class CropPlan:
     horizontal: Weights
     vertical: Weights
     start: int
-    """Its first column among the results of its view."""
+    """First column among the results of its view."""
 
     @property
     def columns(self) -> Range:
-        """Columns of the resized picture that are kept."""
+        """Columns of the resized picture inside the crop."""
         return Range(max(self.crop.after.left, 0), min(self.crop.after.right, self.crop.size[0]))
 
     @property
@@ -72,13 +72,13 @@ class CropPlans:
     width: int
     """Columns of the results of a view."""
     across: Range | None
-    """Columns that they need of the picture; ``None`` if nothing is left of it after their cuts."""
+    """Needed columns of the picture; ``None`` if the crops are outside it."""
     down: Range | None
-    """Rows."""
+    """Needed rows."""
 
 
 def can_plan(crop: ResizeCrop) -> bool:
-    """Whether the engine carries it out; Pillow does the others."""
+    """True if the engine carries it out; Pillow does the others."""
     before, after = crop.before.size, crop.size
     return before == after or (crop.resample in SUPPORT and not vertical_first(before, after))
 
@@ -120,7 +120,7 @@ def _columns(each: list[CropPlan]) -> Columns:
         shift += len(table.values)
     rows = np.concatenate(parts, axis=1).astype(np.int64)
     rows = rows[:, np.argsort(rows[0] + rows[1], kind="stable")]
-    earliest = np.minimum.accumulate(rows[0][::-1])[::-1]  # of the columns still to come
+    earliest = np.minimum.accumulate(rows[0][::-1])[::-1]  # of this column and all later ones
     first, number, start, place = (np.ascontiguousarray(row) for row in rows)
     reach = int((first + number - earliest).max(initial=0))
     return Columns(first, number, start, place, np.concatenate(values), reach)

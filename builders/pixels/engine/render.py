@@ -1,7 +1,7 @@
-"""Views of one photo, stripe by stripe: transform, encode once, decode for each quality, hand on.
+"""Views of a photo, stripe by stripe: transform, encode once, decode for each quality, preprocess.
 
-A stripe of 16 columns goes through everything before the next one starts, so that what is being worked on stays in the
-processor's cache whatever the size of the photo.
+A stripe of 16 columns passes all steps before the next one starts, so that the data stay in the processor's cache for
+photos of any size.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from builders.pixels.engine.lanes import LANES
 from builders.pixels.engine.layout import ROW, SLACK, STRIPE, Frame, from_planes, to_planes
 
 AS_IT_IS, SHARPENED, RESIZED = 0, 1, 2
-"""What happens to the photo before the JPEG encode."""
+"""Kinds of ``Transformation``."""
 
 
 class Transformation(NamedTuple):
-    """What happens to the photo before the encode."""
+    """Change of the photo before the JPEG encode."""
 
     kind: int
     factor: int
@@ -45,16 +45,16 @@ def render_views(
     columns: Columns,
     output: Output,
 ) -> None:
-    """JPEG round trips of one transformed photo.
+    """JPEG round trips of a transformed photo.
 
     Args:
-        transformation: made once for all views.
-        photo, loaded: planes of the photo (``layout.load_frame``), and which part of it they hold.
-        frame: the part of the transformed picture that is made.
+        transformation: applied once for all views.
+        photo, loaded: planes of a part of the photo (``layout.load_frame``), and that part.
+        frame: the part of the transformed picture to make.
         tables: of the qualities.
-        wanted: uint8 [qualities, 2]: whether 4:4:4 and 4:2:0 are made. Each one is a view.
+        wanted: uint8 [qualities, 2]: 1 where 4:4:4 and 4:2:0 are to be made. Each 1 is a view.
         columns: of the preprocessings.
-        output: where the views go.
+        output: memory for the views.
     """
     lanes = frame.lanes
     plane, column = 8 * lanes, 24 * lanes
@@ -67,7 +67,7 @@ def render_views(
     ycc = np.empty(3 * STRIPE * plane + SLACK, np.uint8)
     coefficients = np.empty(3 * STRIPE * plane, np.int16)
     decoded = np.empty(2 * STRIPE * plane + SLACK, np.uint8)
-    luma = np.empty(qualities * 2 * STRIPE * plane + SLACK, np.uint8)  # this stripe's and the last one's
+    luma = np.empty(qualities * 2 * STRIPE * plane + SLACK, np.uint8)  # of this stripe and the one before
     work = np.empty(64 * LANES, np.int32)
     stripes = (frame.right - frame.left + STRIPE - 1) // STRIPE
     c = _half_geometry(frame, half)
@@ -118,7 +118,7 @@ def render_views(
                         dct.inverse(small_coefficients, start, 8, c.lanes, tables, table + 64, chromas, to, work)
                         for j in range(8):
                             colour.extend(chromas, to + j * c.plane, c.lanes, c.rows)
-                if stripe > 0:  # the triangle filter looks into the next stripe
+                if stripe > 0:  # the triangle filter reads the next stripe
                     before = stripe - 1
                     for k in range(2):
                         start, to = base + k * stripes * 8 * c.plane, k * STRIPE * 8 * c.full_lanes
@@ -140,14 +140,14 @@ class _Half(NamedTuple):
     full_lanes: int
     """Lanes after upsampling: whole pairs of vectors."""
     fancy: bool
-    """Whether the triangle filter is used: not for pictures of at most two chroma columns (jdsample.c)."""
+    """True if the triangle filter is used: not for pictures of at most two chroma columns (jdsample.c)."""
 
 
 @jit
 def _half_geometry(frame: Frame, wanted: bool) -> _Half:
     rows = (frame.bottom - frame.top + 1) // 2
     columns = (frame.right - frame.left + 1) // 2
-    lanes = (rows + 7) // 8 + 1  # one that no picture fills: chroma.extend
+    lanes = (rows + 7) // 8 + 1  # a lane that no picture fills: colour.extend
     lanes = (lanes + LANES - 1) // LANES * LANES if wanted else 0
     full_lanes = (frame.lanes + 2 * LANES - 1) // (2 * LANES) * 2 * LANES if wanted else 0
     return _Half(rows, columns, lanes, 8 * lanes, full_lanes, (frame.width + 1) // 2 > 2)
@@ -160,7 +160,7 @@ def _scratch(needed: bool, size: int) -> np.ndarray:
 
 @jit
 def _upsample(chromas: np.ndarray, start: int, first: int, c: _Half, full: np.ndarray, to: int) -> None:
-    """The eight chroma columns from ``first`` on."""
+    """Upsample eight chroma columns from ``first`` on."""
     for j in range(first, min(first + 8, c.columns)):
         near = start + j * c.plane
         target = to + (j - first) * 2 * 8 * c.full_lanes
@@ -176,7 +176,7 @@ def _upsample(chromas: np.ndarray, start: int, first: int, c: _Half, full: np.nd
 def _to_rgb(
     luma: np.ndarray, start: int, chromas: np.ndarray, lanes: int, rgb: np.ndarray, to: int, luma_lanes: int
 ) -> None:
-    """One stripe; chroma [2, 16, 8, lanes] may have longer rows of lanes than luma."""
+    """Convert a stripe; chroma [2, 16, 8, lanes] may have longer rows of lanes than luma."""
     plane = 8 * luma_lanes
     for i in range(STRIPE):
         for phase in range(8):
@@ -199,7 +199,7 @@ def _resize_stripe(
     rows: np.ndarray,
     tile: np.ndarray,
 ) -> None:
-    """The stripe at column ``x`` of the resized picture: across, then down."""
+    """Make the stripe at column ``x`` of the resized picture: horizontal pass, then vertical pass."""
     horizontal, vertical = transformation.horizontal, transformation.vertical
     start = -loaded.left * 24 * loaded.lanes
     for i in range(STRIPE):

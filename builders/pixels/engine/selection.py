@@ -1,4 +1,4 @@
-"""Which engine makes the pixels: the exact one where it is installed and passes its test, Pillow otherwise.
+"""The choice of the engine that makes pixels: the exact compiled one where it passes its test, Pillow otherwise.
 
 ``CAMTRACE_ENGINE=pillow`` or ``CAMTRACE_ENGINE=numba`` forces one. Both make the same pixels; Pillow is the reference.
 """
@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
-import warnings
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 from PIL import Image
 
-from builders.errors import UsageError, missing_package
-from builders.kernels import VARIABLE, BackgroundKernels, forced_engine
+from builders.kernels import BackgroundKernels, KernelTrial, forced_engine, try_kernels
 from builders.pixels.requests import Rectangle, ResizeCrop
-from builders.untrusted import describe_error
 
-ENGINE_KERNELS = BackgroundKernels("builders.pixels.engine.selection:chosen_engine", "views")
+ENGINE_KERNELS = BackgroundKernels(
+    "builders.pixels.engine.selection:chosen_engine", "views", Path(__file__).parent, "*.py"
+)
 
 SELF_TEST_SIZES = ((37, 83), (50, 35), (4, 21))
 """(width, height): tall enough for the order of a resize's passes, odd sides, too narrow for libjpeg's filter."""
@@ -31,48 +30,49 @@ def chosen_engine() -> ModuleType | None:
     The first call of a process takes some tenths of a second; the first on a machine compiles, some ten seconds.
 
     Raises:
-        UsageError: the variable has another value, or forces an engine that is not there or not exact.
+        UsageError: the variable has another value, or forces an engine that is not installed or not exact.
     """
-    forced = forced_engine()
-    if forced == "pillow":
+    if forced_engine() == "pillow":
         return None
-    found, objection = _tested()
-    if objection and forced:
-        raise UsageError(f"{VARIABLE}=numba: {objection}; unset it to use Pillow")
-    return found
+    trial = _trial()
+    trial.check_forced("Pillow")
+    return trial.kernels
 
 
 @functools.cache
-def _tested() -> tuple[ModuleType | None, str]:
-    """The engine, or none and the reason; warns once if it is there but not usable."""
-    if importlib.util.find_spec("numba") is None:
-        return None, missing_package("numba", "the fast engine")
-    try:
-        with ENGINE_KERNELS.first_call():
-            from builders.pixels.engine import photo
+def _trial() -> KernelTrial[ModuleType]:
+    trial = try_kernels(
+        _load,
+        self_test,
+        name="the fast engine",
+        otherwise="using Pillow, which is slower",
+        first_call=ENGINE_KERNELS.first_call,
+        stacklevel=4,
+    )
+    if not trial.objection:
+        ENGINE_KERNELS.note()
+    return trial
 
-            objection = self_test(photo)
-    except Exception as error:  # of a compiler: any
-        objection = f"the fast engine cannot be compiled ({describe_error(error)})"
-    if objection:
-        warnings.warn(f"{objection}; using Pillow, which is slower", RuntimeWarning, stacklevel=4)
-        return None, objection
-    ENGINE_KERNELS.note()
-    return photo, ""
+
+def _load() -> ModuleType:
+    from builders.pixels.engine import photo
+
+    return photo
 
 
 def begin_compiling_engine() -> None:
-    """Begin to compile the engine in a process of its own, where this machine does not have it; returns at once."""
+    """Start to compile the engine in a separate process, where this machine does not have it; returns at once."""
     ENGINE_KERNELS.begin()
 
 
 def engine_being_compiled() -> bool:
-    """Whether that process is still at it: who asks for the engine now waits."""
+    """True while that process compiles: ``chosen_engine`` waits for it."""
     return ENGINE_KERNELS.running
 
 
 def self_test(photo: ModuleType) -> str:
-    """Empty if every processing and a preprocessing of a few tiny pictures equal Pillow's, else one sentence."""
+    """Compare every processing and a preprocessing of a few tiny pictures with Pillow: empty if all are equal, else one
+    sentence."""
     from builders.pixels.parameters import PROCESSINGS
     from builders.pixels.reference import process_by_pillow, request
 
@@ -80,12 +80,11 @@ def self_test(photo: ModuleType) -> str:
         noise = hashlib.shake_256(b"camtrace engine").digest(width * height * 3)
         pixels = np.frombuffer(noise, np.uint8).reshape(height, width, 3)
         picture = Image.fromarray(pixels)
-        wanted = [request(processing, picture.size, "self-test", 0) for processing in PROCESSINGS.values()]
-        taken = [i for i, one in enumerate(wanted) if photo.takes(one, picture.size)]
-        requests, names = [wanted[i] for i in taken], [list(PROCESSINGS)[i] for i in taken]
-        (cut,) = photo.preprocessed(pixels, requests, [_small])  # makes no more than the cut needs
-        whole = photo.pictures(pixels, requests)
-        for name, small, view in zip(names, cut, whole, strict=True):
+        candidates = {name: request(p, picture.size, "self-test", 0) for name, p in PROCESSINGS.items()}
+        requests = {name: wanted for name, wanted in candidates.items() if photo.takes(wanted, picture.size)}
+        (cut,) = photo.preprocessed(pixels, list(requests.values()), [_small])  # makes no more than the cut needs
+        whole = photo.pictures(pixels, list(requests.values()))
+        for name, small, view in zip(requests, cut, whole, strict=True):
             expected = process_by_pillow(picture, PROCESSINGS[name], "self-test", 0)
             shrunk = _small(*expected.size)(expected)
             if not np.array_equal(view, np.asarray(expected)) or not np.array_equal(small, shrunk):

@@ -1,4 +1,4 @@
-"""What the header of an image file may say, of whatever format, and how words of strangers in it become text."""
+"""Fields of the header of an image file of any format, and untrusted bytes in it as text."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 MAX_TEXT = 60
-"""Characters kept of a comment: it names a program, or it is none of our business."""
+"""Characters of a comment that are read: it names a program, or is of no use here."""
 
 MAX_PARTS = 40
 """Markers or chunks named in ``order``; a hostile file may have a million."""
 
 NONE = "none"
-"""The value of what a file does not have."""
+"""Value of a field that a file does not have."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the header of one image file says. Texts are printable and short; ``NONE`` where there is nothing."""
+    """Header of an image file. Texts are printable and short; ``NONE`` if absent."""
 
     format: str
     """``JPEG``, ``PNG``, ``WebP``, ``GIF``, ``HEIC``, ``AVIF``, ``TIFF``, ``BMP``, ``PPM`` or ``unknown``."""
     width: int = 0
-    """Pixels, as stored; 0 if the header does not say."""
+    """Pixels, as stored; 0 if unknown."""
     height: int = 0
-    """Pixels, as stored; 0 if the header does not say."""
+    """Pixels, as stored; 0 if unknown."""
     channels: str = NONE
     """``3 x 8 bit``: components (of JPEG) or a colour type by its name, and bits of each."""
     coding: str = NONE
     """``baseline``, ``progressive``, ``interlaced``, ``lossless``, ``lossy``, ..."""
     tables: str = NONE
-    """8 hex digits that name the quantisation tables of all components (JPEG)."""
+    """8 hex digits over the quantisation tables of all components (JPEG)."""
     quality: str = NONE
-    """libjpeg's quality if the tables are exactly its own, else ``own tables`` (JPEG)."""
+    """libjpeg's quality if the tables are exactly libjpeg's, else ``own tables`` (JPEG)."""
     nearest_quality: int = 0
-    """libjpeg's quality whose luminance table is nearest, 1..100 (JPEG); 0 where there are no tables."""
+    """libjpeg's quality whose luminance table is nearest, 1..100 (JPEG); 0 if there are no tables."""
     subsampling: str = NONE
     """As ``JpegHeader.subsampling`` names it (JPEG)."""
     huffman: str = NONE
@@ -43,15 +43,15 @@ class ImageHeader:
     restart: int = 0
     """Restart interval in blocks (JPEG)."""
     order: str = NONE
-    """Markers or chunks before the pixels, in order; one that is repeated stands once."""
+    """Markers or chunks before the pixels, in order, each once."""
     metadata: str = NONE
-    """Which kinds there are, sorted: ``Adobe, Exif, ICC, JFIF, XMP``, ..."""
+    """Kinds of metadata, sorted: ``Adobe, Exif, ICC, JFIF, XMP``, ..."""
     icc: str = NONE
     """Name of the colour profile."""
     comment: str = NONE
-    """The beginning of the first comment or text; encoders sign there."""
+    """First characters of the first comment or text, where programs write their names."""
     thumbnail: bool = False
-    """Whether a small JPEG stands inside the Exif block (JPEG)."""
+    """True if there is a small JPEG inside the Exif block (JPEG)."""
     complete: bool = True
     """False if the bytes end before the header does: read more, or the file is cut."""
 
@@ -70,6 +70,6 @@ def icc_name(profile: bytes) -> str:
 
 
 def printable(text: bytes) -> str:
-    """The printable beginning of bytes of a stranger, blanks made one; ``NONE`` if nothing is left."""
+    """The first printable characters of untrusted bytes, with single blanks; ``NONE`` if there are none."""
     shown = "".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TEXT].decode("utf-8", "replace"))
     return " ".join(shown.split())[:MAX_TEXT] or NONE

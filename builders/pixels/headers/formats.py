@@ -1,6 +1,6 @@
-"""What the first bytes of an image file say about the program that wrote it, for every format that people have.
+"""Headers of image files of common formats, which show the program that wrote a file.
 
-Nothing is decoded and nothing raises: a file that cannot be understood has the format ``unknown``. PNG by its
+Nothing is decoded and nothing raises: a file that cannot be read has the format ``unknown``. PNG by its
 specification (third edition), WebP by RFC 9649, GIF89a, HEIC and AVIF by ISO/IEC 23008-12.
 """
 

@@ -1,4 +1,4 @@
-"""What a JPEG file says about how it was made, read from its header without decoding a pixel.
+"""Headers of JPEG files: how a file was encoded, without decoding a pixel.
 
 Quantisation tables, sampling factors and size by the marker syntax of ITU-T T.81 (annex B).
 """
@@ -15,7 +15,7 @@ from builders.pixels.headers.jpeg_quality import (
     quality_by_luminance,
     quality_of,
     scaled_tables,
-    zigzag_places,
+    zigzag_order,
 )
 
 _SOI, _EOI, _SOS, _DQT = 0xD8, 0xD9, 0xDA, 0xDB
@@ -38,7 +38,7 @@ _SUBSAMPLING = {
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What the header of one JPEG file says."""
+    """Header of a JPEG file: size, sampling and quantisation tables."""
 
     width: int
     """Pixels, as stored (an Exif rotation is not applied)."""
@@ -49,11 +49,11 @@ class JpegHeader:
     tables: tuple[tuple[int, ...], ...]
     """Quantisation table of each component, 64 values in natural (row by row) order."""
     progressive: bool
-    """True if the coefficients come in several scans."""
+    """True if the coefficients are in several scans."""
 
     @property
     def quality(self) -> int | None:
-        """libjpeg's quality 1..100 if every table is exactly that quality's, else ``None`` (a maker's own tables)."""
+        """libjpeg's quality 1..100 if every table is exactly of this quality, else ``None`` (tables of a maker)."""
         quality = quality_by_luminance().get(self.tables[0])
         if quality is None:
             return None
@@ -68,7 +68,7 @@ class JpegHeader:
 
 @dataclass(frozen=True)
 class FrameOfJpeg:
-    """The start of frame, as it stands in the file."""
+    """The start of frame as stored."""
 
     marker: int
     """0xC0 (baseline), 0xC2 (progressive), ..."""
@@ -82,7 +82,7 @@ class FrameOfJpeg:
 
 @dataclass
 class StructureOfJpeg:
-    """Everything before the first scan, by its markers: what ``jpeg_habits`` reads an encoder's habits from."""
+    """Everything before the first scan, by its markers: it shows the habits of an encoder."""
 
     markers: list[int] = field(default_factory=list)
     """Every marker between the start of image and the start of scan, in order."""
@@ -115,8 +115,8 @@ def subsampling_name(sampling: tuple[tuple[int, int], ...]) -> str:
 
 
 def read_structure(data: bytes) -> StructureOfJpeg:
-    """Walk the markers of a JPEG file up to its first scan. What is damaged or cut ends the walk; never raises."""
-    found = StructureOfJpeg()
+    """Read the markers of a JPEG file up to its first scan. A damaged or cut segment ends it; never raises."""
+    structure = StructureOfJpeg()
     at, end = 2, len(data)
     while at + 4 <= end and data[at] == 0xFF:
         marker = data[at + 1]
@@ -127,38 +127,43 @@ def read_structure(data: bytes) -> StructureOfJpeg:
             at += 2
             continue
         if marker in (_SOS, _EOI):
-            found.complete = marker == _SOS
+            structure.complete = marker == _SOS
             break
         length = data[at + 2] << 8 | data[at + 3]
         payload = data[at + 4 : at + 2 + length]
         if length < 2 or len(payload) != length - 2:
             break
-        found.markers.append(marker)
-        _take_segment(found, marker, payload)
+        structure.markers.append(marker)
+        _add_segment(structure, marker, payload)
         at += 2 + length
-    return found
+    return structure
 
 
-def _take_segment(found: StructureOfJpeg, marker: int, payload: bytes) -> None:
+def _add_segment(structure: StructureOfJpeg, marker: int, payload: bytes) -> None:
     if 0xE0 <= marker <= 0xEF or marker == 0xFE:
-        found.segments.append((marker, payload))
+        structure.segments.append((marker, payload))
     elif marker == _DQT:
         at = 0
         while at < len(payload):
             size = 129 if payload[at] >> 4 else 65
-            found.tables[payload[at] & 15] = payload[at + 1 : at + size]
+            structure.tables[payload[at] & 15] = payload[at + 1 : at + size]
             at += size
     elif marker == 0xC4:
         at = 0
         while at + 17 <= len(payload):
-            found.huffman.add(payload[at : at + 17])
+            structure.huffman.add(payload[at : at + 17])
             at += 17 + sum(payload[at + 1 : at + 17])
     elif marker == 0xDD and len(payload) >= 2:
-        found.restart = payload[0] << 8 | payload[1]
-    elif marker in _START_OF_FRAME and found.frame is None and len(payload) >= 6 + 3 * payload[5]:
+        structure.restart = payload[0] << 8 | payload[1]
+    elif marker in _START_OF_FRAME and structure.frame is None and _has_frame(payload):
         height, width, components = _read_frame(payload)
         if components:
-            found.frame = FrameOfJpeg(marker, payload[0], width, height, tuple(components))
+            structure.frame = FrameOfJpeg(marker, payload[0], width, height, tuple(components))
+
+
+def _has_frame(payload: bytes) -> bool:
+    """True if a start of frame is long enough for its six fixed bytes and the components that the sixth counts."""
+    return len(payload) >= 6 and len(payload) >= 6 + 3 * payload[5]
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
@@ -189,7 +194,7 @@ def _read(data: bytes) -> JpegHeader | None:
     while True:
         if data[at] != 0xFF:
             return None
-        while data[at] == 0xFF:  # any number of fill bytes may stand before a marker
+        while data[at] == 0xFF:  # any number of fill bytes may precede a marker
             at += 1
         marker = data[at]
         at += 1
@@ -228,8 +233,8 @@ def _read_tables(segment: bytes, tables: dict[int, tuple[int, ...]]) -> None:
         size = 2 if segment[at] >> 4 else 1
         stored = segment[at + 1 : at + 1 + 64 * size]
         natural = [0] * 64
-        for k, place in enumerate(zigzag_places()):
-            natural[place] = stored[k] if size == 1 else stored[2 * k] << 8 | stored[2 * k + 1]
+        for k, position in enumerate(zigzag_order()):
+            natural[position] = stored[k] if size == 1 else stored[2 * k] << 8 | stored[2 * k + 1]
         tables[segment[at] & 15] = tuple(natural)
         at += 1 + 64 * size
 
@@ -241,12 +246,13 @@ def _read_frame(segment: bytes) -> tuple[int, int, list[tuple[int, int, int]]]:
 
 
 def jpeg_image_header(data: bytes) -> ImageHeader:
-    found = read_structure(data)
-    kinds = {name for marker, payload in found.segments if (name := _jpeg_metadata(marker, payload))}
-    exif = next((p for m, p in found.segments if m == 0xE1 and p[:5] == b"Exif\0"), b"")
-    icc = next((p for m, p in found.segments if m == 0xE2 and p[:12] == b"ICC_PROFILE\0"), None)
-    comment = next((p for m, p in found.segments if m == 0xFE), b"")
-    names = [_marker_name(marker) for marker in dict.fromkeys(found.markers)]
+    """The header of a JPEG file as fields of any format. Never raises."""
+    structure = read_structure(data)
+    kinds = {name for marker, payload in structure.segments if (name := _jpeg_metadata(marker, payload))}
+    exif = next((p for m, p in structure.segments if m == 0xE1 and p[:5] == b"Exif\0"), b"")
+    icc = next((p for m, p in structure.segments if m == 0xE2 and p[:12] == b"ICC_PROFILE\0"), None)
+    comment = next((p for m, p in structure.segments if m == 0xFE), b"")
+    names = [_marker_name(marker) for marker in dict.fromkeys(structure.markers)]
     header = ImageHeader(
         "JPEG",
         order=" ".join(["SOI", *names[:MAX_PARTS]]),
@@ -254,12 +260,12 @@ def jpeg_image_header(data: bytes) -> ImageHeader:
         icc=NONE if icc is None else icc_name(icc[14:]),
         comment=printable(comment),
         thumbnail=b"\xff\xd8\xff" in exif,
-        complete=found.complete,
+        complete=structure.complete,
     )
-    frame = found.frame
+    frame = structure.frame
     if frame is None:
         return header
-    tables = tuple(found.tables.get(table, b"") for _, _, table in frame.components)
+    tables = tuple(structure.tables.get(table, b"") for _, _, table in frame.components)
     name, quality, nearest = _tables(tables)
     return _with(
         header,
@@ -271,8 +277,8 @@ def jpeg_image_header(data: bytes) -> ImageHeader:
         quality=quality,
         nearest_quality=nearest,
         subsampling=subsampling_name(tuple((h, v) for h, v, _ in frame.components)),
-        huffman="arithmetic" if frame.marker >= 0xC9 else _huffman(found),
-        restart=found.restart,
+        huffman="arithmetic" if frame.marker >= 0xC9 else _huffman(structure),
+        restart=structure.restart,
     )
 
 
@@ -284,7 +290,7 @@ _MARKERS = {0xC4: "DHT", 0xDB: "DQT", 0xDD: "DRI", 0xFE: "COM", 0xCC: "DAC"}
 
 
 def _with(header: ImageHeader, **changes: object) -> ImageHeader:
-    """``dataclasses.replace`` for a header that nobody else holds: a quarter of the time, and a million times."""
+    """Change a header that has no other reference: four times as fast as ``dataclasses.replace``."""
     for name, value in changes.items():
         object.__setattr__(header, name, value)
     return header
@@ -328,14 +334,13 @@ def _tables(tables: tuple[bytes, ...]) -> tuple[str, str, int]:
     return name, "own tables" if quality is None else str(quality), nearest_quality(tables[0])
 
 
-def _huffman(found: StructureOfJpeg) -> str:
-    return "standard" if found.huffman and found.huffman <= _standard_huffman() else "optimised"
+def _huffman(structure: StructureOfJpeg) -> str:
+    return "standard" if structure.huffman and structure.huffman <= _standard_huffman() else "optimised"
 
 
 @cache
 def _standard_huffman() -> frozenset[bytes]:
-    """Counts of code lengths of the tables K.3 to K.6 of T.81, with their class and number: what every file has whose
-    encoder did not look at the picture's own statistics."""
+    """Class, number and counts of code lengths of the tables K.3 to K.6 of T.81: not optimised for a picture."""
     counts = {
         0x00: "00010501010101010100000000000000",
         0x01: "00030101010101010101010000000000",

@@ -1,7 +1,7 @@
-"""libjpeg's quantisation tables, and the quality that a file's tables are, or are nearest to.
+"""libjpeg's quantisation tables, and the quality of a file's tables, exact or nearest.
 
-Tables by ITU-T T.81 (annex K); the quality is that of libjpeg's scale, told only where the tables are exactly those
-that libjpeg makes for one quality.
+Tables by ITU-T T.81 (annex K), quality on libjpeg's scale. A file has an exact quality only if its tables are exactly
+those of libjpeg for that quality.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LUMINANCE_TABLE = (
     49, 64, 78, 87, 103, 121, 120, 101,
     72, 92, 95, 98, 112, 100, 103, 99,
 )  # fmt: skip
-"""Table K.1 of ITU-T T.81, natural order: what libjpeg scales for luminance."""
+"""Table K.1 of ITU-T T.81 in natural order, which libjpeg scales for luminance."""
 
 CHROMINANCE_TABLE = (
     17, 18, 24, 47, 99, 99, 99, 99,
@@ -28,11 +28,11 @@ CHROMINANCE_TABLE = (
     47, 66, 99, 99, 99, 99, 99, 99,
     *(99,) * 32,
 )  # fmt: skip
-"""Table K.2 of ITU-T T.81, natural order: what libjpeg scales for chrominance."""
+"""Table K.2 of ITU-T T.81 in natural order, which libjpeg scales for chrominance."""
 
 
 def quality_of(tables: tuple[bytes, ...]) -> int | None:
-    """libjpeg's quality of tables in zigzag order, one for each component; ``None`` if they are not its own."""
+    """libjpeg's quality of tables in zigzag order, for each component; ``None`` if they are other tables."""
     if not tables or any(len(table) != 64 for table in tables):
         return None
     natural = [_natural(table) for table in tables]
@@ -45,7 +45,7 @@ def quality_of(tables: tuple[bytes, ...]) -> int | None:
 def nearest_quality(table: bytes) -> int:
     """libjpeg's quality 1..100 whose luminance table is nearest in the mean ratio; of 64 or 128 bytes in zigzag order.
 
-    >>> nearest_quality(bytes(scaled_tables(80)[0][place] for place in zigzag_places()))
+    >>> nearest_quality(bytes(scaled_tables(80)[0][position] for position in zigzag_order()))
     80
     """
     values = _natural(table)
@@ -61,8 +61,8 @@ def nearest_quality(table: bytes) -> int:
 def _natural(table: bytes) -> tuple[int, ...]:
     size = len(table) // 64
     natural = [0] * 64
-    for k, place in enumerate(zigzag_places()):
-        natural[place] = int.from_bytes(table[size * k : size * (k + 1)], "big")
+    for k, position in enumerate(zigzag_order()):
+        natural[position] = int.from_bytes(table[size * k : size * (k + 1)], "big")
     return tuple(natural)
 
 
@@ -78,13 +78,14 @@ def scaled_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 @cache
-def zigzag_places() -> tuple[int, ...]:
+def zigzag_order() -> tuple[int, ...]:
     """Natural position of each of the 64 coefficients in the order they are stored (T.81, figure A.6)."""
-    places = [(row, column) for row in range(8) for column in range(8)]
-    places.sort(key=lambda p: (p[0] + p[1], p[1] if (p[0] + p[1]) % 2 == 0 else p[0]))
-    return tuple(8 * row + column for row, column in places)
+    positions = [(row, column) for row in range(8) for column in range(8)]
+    positions.sort(key=lambda p: (p[0] + p[1], p[1] if (p[0] + p[1]) % 2 == 0 else p[0]))
+    return tuple(8 * row + column for row, column in positions)
 
 
 @cache
 def quality_by_luminance() -> Mapping[tuple[int, ...], int]:
+    """Quality by luminance table in natural order."""
     return {scaled_tables(quality)[0]: quality for quality in range(1, 101)}

@@ -14,7 +14,7 @@ from benchmark.encoders import Encoder
 from benchmark.views import view_stream
 from benchmark.views.choose import ENOUGH_WORKERS, PILLOW_FACTOR
 from benchmark.views.recipe import ProcessingViews
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine
 from scripts.checks.gpu.networks import TINY, VIT, filled, mixed_files, random_network

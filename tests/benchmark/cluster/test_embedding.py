@@ -14,7 +14,7 @@ import benchmark.cluster.embed
 import benchmark.cluster.work
 import benchmark.scoring.trial
 from builders.cluster import StorageFolder, read_plan
-from builders.files import temporary_beside
+from builders.files import temporary_path
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
 from tests.support.processes import run_python, start_python
 
@@ -256,7 +256,7 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     wait_for(lambda: not any(alive(process) for process in processes))  # the other rank too
     fuse.unlink()
     assert run("work", plan)[0] == 0
-    half = temporary_beside(next((plan / "banks").glob("*/*/*.npz")))  # as a rank leaves it that is killed just then
+    half = temporary_path(next((plan / "banks").glob("*/*/*.npz")))  # as a rank leaves it that is killed just then
     half.touch()
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"

@@ -13,7 +13,7 @@ from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views, slots_and_ahead
 from benchmark.views.recipe import ORIGINAL, ProcessingViews
 from benchmark.views.workers.ring import Row, SlotPlan
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.photos import Labels, PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.reference import process_by_pillow

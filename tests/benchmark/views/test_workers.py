@@ -30,7 +30,7 @@ from benchmark.views.workers.ring import Ring, Row, SlotPlan, shared_folder
 from benchmark.views.workers.runs import WorkQueue, next_choice
 from benchmark.views.workers.worker import Watch
 from builders.errors import DataError
-from builders.kernels.background import VARIABLE
+from builders.kernels import VARIABLE
 from builders.photos import PhotoSet
 from builders.processes import memory
 from tests.support.processes import run_python

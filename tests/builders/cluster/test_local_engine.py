@@ -31,8 +31,8 @@ for line in sys.stdin:
         (None, 0, {"all"}),
     ],
 )
-def test_run_locally__a_process_sees_one_gpu_of_those_that_may_be_used(tmp_path, monkeypatch, visible, listed, seen):
-    """Four processes; what the driver lists counts where ``CUDA_VISIBLE_DEVICES`` is not set."""
+def test_run_locally__a_process_sees_one_usable_gpu(tmp_path, monkeypatch, visible, listed, seen):
+    """Four processes; the driver's list counts where ``CUDA_VISIBLE_DEVICES`` is not set."""
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\n" + "".join(f"echo 'GPU {n}: Fake (UUID: GPU-{n})'\n" for n in range(listed)))
     driver.chmod(0o755)
@@ -46,12 +46,12 @@ def test_run_locally__a_process_sees_one_gpu_of_those_that_may_be_used(tmp_path,
     assert {reason.rpartition(", ")[0] for reason in reasons.values()} <= seen
 
 
-def test_run_locally__a_process_that_dies_costs_its_rank():
+def test_run_locally__a_killed_process_costs_its_rank():
     assert run_locally([sys.executable, "-S", "-c", DYING], range(4), 1) == {
         1: "its process ended with status 3; what it said stands above"
     }
 
 
-def test_run_locally__no_processes_are_refused():
+def test_run_locally__zero_processes_are_refused():
     with pytest.raises(UsageError, match="--workers 0: at least 1"):
         run_locally(["true"], [0], 0)

@@ -1,4 +1,4 @@
-"""Cutting, freezing, markers, places: nothing here knows of photos."""
+"""Plans, markers and storage folders, with a kind of work that needs no photos."""
 
 import json
 import time
@@ -65,7 +65,7 @@ def test_cut__every_unit_once_in_order(units, count):
     assert longest <= 2 * units / len(ranks) + 3
 
 
-def test_cut__by_time_gives_costly_units_ranks_of_their_own():
+def test_cut__by_time_gives_costly_units_separate_ranks():
     ranks = cut([("a", 1, 10.0), ("b", 1, 5.0), ("c", 1, 2.0), ("d", 1, 2.0)], 10.0)
     assert [rank.units for rank in ranks] == [("a",), ("b", "c", "d")]
 
@@ -82,7 +82,7 @@ def test_plan__is_read_as_it_was_written_and_never_changed(place):
 @pytest.mark.parametrize(
     "text", ["[]", "{", '{"format": 9}', '{"format": 1, "kind": "x"}', '{"format": 1, "ranks": 3}']
 )
-def test_plan__from_a_stranger(tmp_path, text):
+def test_plan__untrusted(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(DataError):
         read_plan(str(tmp_path))
@@ -90,10 +90,12 @@ def test_plan__from_a_stranger(tmp_path, text):
 
 def test_work__only_what_is_missing(place):
     work = Counting(place, stop=("1",))
-    told = []
-    failed = work_ranks(PLAN, place, [0, 1, 2], lambda: work, told=lambda rank, reason: told.append((rank, reason)))
+    reported = []
+    failed = work_ranks(
+        PLAN, place, [0, 1, 2], lambda: work, on_rank=lambda rank, reason: reported.append((rank, reason))
+    )
     assert failed == {1: "ZeroDivisionError: no more numbers"}
-    assert told == [(0, ""), (1, failed[1]), (2, "")]
+    assert reported == [(0, ""), (1, failed[1]), (2, "")]
     now = progress(PLAN, place)
     assert (now.done, now.missing, now.running) == ([0, 2], [1], [])
     assert "failed on" in state_text(now, place)
@@ -125,7 +127,7 @@ def test_markers__of_another_plan_or_damaged_do_not_count(place):
     assert markers.done(0) is None
 
 
-def test_status__a_rank_that_fell_silent_was_killed_and_one_that_does_not_move_is_told(place, monkeypatch):
+def test_status__a_silent_rank_was_killed_and_a_stuck_one_is_reported(place, monkeypatch):
     markers, now = Markers(place, PLAN.name), time.time()
     markers.finish(0, Finished({}, 10, 0, 5.0))
     markers.beat(1, now - 3000, now - 1200, 4)
@@ -144,7 +146,7 @@ def test_status__a_rank_that_fell_silent_was_killed_and_one_that_does_not_move_i
 
 
 @pytest.mark.parametrize("address", ["folder", "memory://places"])
-def test_place__files(tmp_path, address):
+def test_storage_folder__files(tmp_path, address):
     place = StorageFolder.of(address if "://" in address else tmp_path / address) / "deeper"
     assert place.names() == []
     assert place.read("a") is None
@@ -163,7 +165,7 @@ def test_place__files(tmp_path, address):
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_place__refuses_repositories_and_says_what_an_address_needs():
+def test_storage_folder__refuses_repositories_and_says_what_an_address_needs():
     with pytest.raises(UsageError, match="every file is a commit"):
         StorageFolder.of("hf://datasets/me/photos")
     assert str(StorageFolder.of("hf://buckets/me/photos/")) == "hf://buckets/me/photos"

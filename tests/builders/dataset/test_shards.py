@@ -22,6 +22,7 @@ from builders.dataset.disk_space import estimate_space, require_space
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
 from builders.dataset.write import building, write_failures, write_shards, write_splits
 from builders.errors import DataError, PhotoError, UsageError
+from builders.processes import pool
 from tests.support.processes import start_python
 
 FEATURES = datasets.Features(
@@ -121,11 +122,11 @@ def test_write_shards__workers_leave_what_they_inherit_alone_and_begin_with_the_
     begun = []
 
     class Pool(ProcessPoolExecutor):
-        def submit(self, work, *place):
+        def submit(self, work, place):
             begun.append(place)
-            return super().submit(work, *place)
+            return super().submit(work, place)
 
-    monkeypatch.setattr(write, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Pool)
     small, large = job(tmp_path, split="test", ids=IDS[:3]), job(tmp_path, ids=IDS[:8], make_rows=frozen_count)
     _, written = write_splits([small, large], workers=2)
     assert begun == [(1, 0), (0, 0), (1, 1)]  # 6, 3 and 2 items
@@ -137,12 +138,12 @@ def test_write_shards__a_signal_while_workers_are_forked_is_not_lost(tmp_path, m
     submitted, held = [], signal.getsignal(signal.SIGINT)
 
     class Pool(ProcessPoolExecutor):
-        def submit(self, work, *place):
+        def submit(self, work, place):
             signal.raise_signal(signal.SIGINT)
             submitted.append(place)
-            return super().submit(work, *place)
+            return super().submit(work, place)
 
-    monkeypatch.setattr(write, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Pool)
     with pytest.raises(KeyboardInterrupt):
         write_shards(job(tmp_path), workers=2)
     assert len(submitted) == 7
@@ -159,7 +160,7 @@ def test_write_splits__one_pool_writes_what_each_split_alone_would(tmp_path, mon
     splits = [("jpeg", "train"), ("jpeg", "test"), ("other", "train")]
     alone = [write_shards(job(tmp_path / "alone", config=c, split=s)) for c, s in splits]
     pools = []
-    monkeypatch.setattr(write, "ProcessPoolExecutor", lambda *a, **k: pools.append(1) or ProcessPoolExecutor(*a, **k))
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda *a, **k: pools.append(1) or ProcessPoolExecutor(*a, **k))
     together = write_splits([job(tmp_path / "together", config=c, split=s) for c, s in splits], workers=2)
     assert together == alone
     assert hashes(tmp_path / "together") == hashes(tmp_path / "alone")

@@ -19,12 +19,10 @@ from builders.exif.attributes import (
     STUDY_ATTRIBUTES,
     column_spelling,
     label,
-    labels_of,
     printed,
     task_spelling,
 )
 from builders.exif.devices import OTHER, UNKNOWN
-from builders.photos import UNLABELLED
 
 
 @pytest.mark.parametrize(
@@ -53,7 +51,7 @@ def test_class_counts(attribute, reference, clean):
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 @pytest.mark.parametrize("label_set", LABEL_SETS)
-def test_label__nothing_said_is_unknown(attribute, label_set):
+def test_label__no_value_is_unknown(attribute, label_set):
     assert label(Acquisition(), attribute, label_set) == UNKNOWN
 
 
@@ -123,7 +121,7 @@ def test_label__exposure_is_the_nearest_class_or_other(value):
 
 @given(st.integers(100, 30_000))
 def test_label__file_and_flickr_agree_on_focal_length(hundredths):
-    """A file says 4.25, Flickr (ExifTool) prints 4.2 mm: one photo, one label."""
+    """A file has 4.25, Flickr (ExifTool) prints 4.2 mm: the label is the same."""
     value = Fraction(hundredths, 100)
     flickr = acquisition_from_tags({("ExifIFD", "FocalLength"): f"{float(value):.1f} mm"})
     for label_set in LABEL_SETS:
@@ -150,15 +148,8 @@ def test_year__of_the_release_is_a_year_like_any_other():
     assert [label(one, "year") for one in taken.values()] == [OTHER, "2005", "2006"]
 
 
-def test_printed__a_quarter_of_a_second_is_a_fraction_yet():
+def test_printed__a_quarter_of_a_second_is_still_a_fraction():
     assert [printed(Fraction(n, 1000), "exposure") for n in (249, 250, 251)] == ["1/4", "1/4", "0.3"]
-
-
-def test_labels_of__a_column():
-    column = labels_of([Acquisition(iso=100), Acquisition(), Acquisition(iso=99999), Acquisition(iso=50)], "iso")
-    assert column.names == ATTRIBUTES["iso"].classes["clean"]
-    assert column.values.tolist() == [3, UNLABELLED, UNLABELLED, 0]
-    assert column.values.dtype == np.int32
 
 
 def test_label__unknown_names_are_refused():
@@ -168,7 +159,7 @@ def test_label__unknown_names_are_refused():
         label(Acquisition(), "make", "clen")
 
 
-def test_attributes__say_what_people_and_tasks_need():
+def test_attributes__have_texts_for_people_and_names_for_tasks():
     for name, attribute in ATTRIBUTES.items():
         assert attribute.name == name == column_spelling(attribute.task)
         assert attribute.task == task_spelling(name) == name.replace("_", "-")

@@ -1,4 +1,4 @@
-"""The script that compares our reading of Exif with ExifTool's."""
+"""The script that compares this Exif reader with ExifTool."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_compare_exiftool__verdicts(field, theirs, ours, verdict):
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")
-def test_compare_exiftool__our_own_photos(tmp_path, capsys):
+def test_compare_exiftool__photos_of_the_tests(tmp_path, capsys):
     (tmp_path / "camera.jpg").write_bytes(picture(exif=piexif.dump(CAMERA)))
     (tmp_path / "camera.tiff").write_bytes(picture("TIFF", piexif.dump(CAMERA)))
     (tmp_path / "plain.png").write_bytes(picture("PNG"))

@@ -1,4 +1,4 @@
-"""Exif: against piexif's writing, and hand-made TIFF structures."""
+"""Exif: files written by piexif, and hand-made TIFF structures."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_acquisition_from_file__no_exif_is_empty(format):
     assert acquisition_from_file(picture(format)) == Acquisition()
 
 
-def test_acquisition_from_file__never_reads_what_is_private():
+def test_acquisition_from_file__never_reads_private_entries():
     found = acquisition_from_file(picture(exif=piexif.dump(CAMERA)))
     assert set(found.raw) <= set(parser.ALLOWED)
     assert "SECRET" not in repr(dict(found.raw))
@@ -139,12 +139,12 @@ def test_positive_fraction(text, expected):
 
 
 @given(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))
-def test_positive_fraction__any_rational_survives(numerator, denominator):
+def test_positive_fraction__any_rational_is_exact(numerator, denominator):
     assert positive_fraction(f"{numerator}/{denominator}") == Fraction(numerator, denominator)
 
 
 @given(st.dictionaries(st.sampled_from(parser.ALLOWED), st.text()))
-def test_acquisition_from_raw__any_text_has_an_answer(raw):
+def test_acquisition_from_raw__any_text_is_a_value_or_none(raw):
     found = acquisition_from_raw(raw)
     assert found.exposure_s is None or found.exposure_s > 0
     assert found.iso is None or 0 < found.iso != 65535
@@ -159,7 +159,7 @@ def test_acquisition_from_raw__any_text_has_an_answer(raw):
         ("ISO", "iso", ("10000001",), ("1", "4560000", "10000000")),
     ],
 )
-def test_plausible__what_no_camera_has_is_unknown_with_its_string_kept(tag, field, absurd, good):
+def test_plausible__impossible_values_are_unknown_and_stay_in_raw(tag, field, absurd, good):
     for text in absurd:
         taken = acquisition_from_raw({tag: text})
         assert getattr(taken, field) is None

@@ -1,4 +1,4 @@
-"""Exif that is damaged or made to harm: a value, or one sentence."""
+"""Damaged and hostile Exif: a value, or a sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_hostile__one_sentence_each(name):
     assert "\n" not in str(caught.value)
 
 
-def test_hostile__overlapping_entries_ask_for_no_memory():
+def test_hostile__overlapping_entries_take_no_memory():
     # 4,000 entries that each claim the same 64 KiB: 256 MiB if all were read
     entries = [(0x4000 + i, 7, 60_000, struct.pack(">I", 8)) for i in range(4000)]
     assert acquisition_from_file(tiff([*entries, MAKE]) + bytes(60_000)).make == "Canon"

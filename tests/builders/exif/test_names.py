@@ -1,4 +1,4 @@
-"""Names of makes and models: joins of the clean set, alias tables, what kind of device a body is."""
+"""Names of makes and models: merged names of the clean set, alias tables, device types."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_make__brands_that_changed_hands(make, model, canonical):
 
 
 @pytest.mark.parametrize("model", ["CYBERSHOT", "Kodak CLAS Digital Film Scanner / HR200"])
-def test_label__what_is_no_body_is_dropped_in_clean(model):
+def test_label__other_devices_than_cameras_are_dropped_in_clean(model):
     assert label(Acquisition(model=model), "model", "clean") == OTHER
     assert label(Acquisition(model=model), "model", "reference") == model
 
@@ -205,7 +205,7 @@ OTHERS = {"Autel Robotics": ("XT705", "drone"), "DJI": ("FC300X", "drone"), "Par
     ],
 )
 def test_is_smartphone__of_each_makers_devices(make, model, said):
-    """One device of every maker of the table, as it writes itself into Exif."""
+    """A device of every maker of the table, as its Exif names it."""
     assert label(Acquisition(make=make, model=model), "is_smartphone") == said
 
 
@@ -244,7 +244,7 @@ def test_aliases__no_name_belongs_to_two_bodies():
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_devices__any_name_has_an_answer(make, model):
+def test_devices__any_name_has_a_label(make, model):
     acquisition = Acquisition(make=make.strip() or None, model=model.strip() or None)
     assert device_type(acquisition) in {*devices.DEVICE_TYPES, OTHER, UNKNOWN}
     assert canonical_make(acquisition)

@@ -93,7 +93,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> SourceCopy:
 
 @pytest.fixture(scope="module")
 def drawer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 photos of two makers; every third has a white balance set by hand, four do not tell."""
+    """60 photos of two makers; every third has a white balance set by hand, four have none."""
     folder = tmp_path_factory.mktemp("drawer")
     for i in range(60):
         exif = {
@@ -129,7 +129,7 @@ def test_new_attribute__is_an_extra_of_flickrexif(copy: SourceCopy) -> None:
 
 
 @pytest.mark.slow
-def test_new_attribute__is_a_probe_of_its_own(copy: SourceCopy, drawer: Path, tmp_path: Path) -> None:
+def test_new_attribute__is_a_separate_probe(copy: SourceCopy, drawer: Path, tmp_path: Path) -> None:
     found = json.loads(copy.run(SCORE, drawer, tmp_path / "out").splitlines()[-1])
     assert (found["status"], found["task"], found["names"]) == (0, "probe/white-balance", ["auto", "manual"])
     assert found["n"] >= 6

@@ -40,28 +40,3 @@ def test_read_many__a_lost_or_hanging_worker_costs_one_file(tmp_path, monkeypatc
     assert "-11" in readings[1].reason
     assert "longer than 3 s" in readings[3].reason
     assert "memory" in readings[5].reason
-
-
-def test_read_many__takes_files_only_as_fast_as_results_are_read():
-    taken = []
-
-    def files():
-        for i in range(100):
-            taken.append(i)
-            yield b"x"
-
-    readings = read_many(files(), workers=1)
-    next(readings)
-    assert len(taken) <= 8
-    readings.close()
-
-
-def test_read_many__leaves_no_process_behind(monkeypatch):
-    started = []
-    start = reader._start
-    monkeypatch.setattr(reader, "_start", lambda memory: started.append(start(memory)) or started[-1])
-    readings = read_many([b"x"] * 50, workers=2)
-    next(readings)
-    readings.close()
-    assert started
-    assert all(process.poll() is not None for process in started)

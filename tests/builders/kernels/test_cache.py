@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders.kernels import cache
-from builders.kernels.cache import KEPT_DAYS, mark_used
+from builders.kernels.cache import MAX_UNUSED_DAYS, mark_used
 
 USED = f"engine-{'5' * 16}"
 OLD, RECENT = f"engine-{'a' * 16}", f"engine-{'b' * 16}"
@@ -32,9 +32,9 @@ def aged(path: Path, days: float) -> Path:
 
 
 def test_mark_used__removes_what_nobody_used_for_long(tmp_path):
-    used = aged(tmp_path / USED, KEPT_DAYS + 9)
-    aged(tmp_path / OLD, KEPT_DAYS + 0.1)
-    aged(tmp_path / RECENT, KEPT_DAYS - 0.1)
+    used = aged(tmp_path / USED, MAX_UNUSED_DAYS + 9)
+    aged(tmp_path / OLD, MAX_UNUSED_DAYS + 0.1)
+    aged(tmp_path / RECENT, MAX_UNUSED_DAYS - 0.1)
     mark_used(used)
     assert {path.name for path in tmp_path.iterdir()} == {USED, RECENT}
     assert list(used.rglob("*.nbc"))

@@ -1,4 +1,4 @@
-"""Decoding: the stated way to RGB for every mode, and what is refused."""
+"""Decoding: conversion to RGB for every mode, and files that are refused."""
 
 import io
 import struct
@@ -94,7 +94,7 @@ def test_decode_rgb__exif_orientation_is_applied(orientation):
 @pytest.mark.parametrize("upright", [True, False])
 @pytest.mark.parametrize("orientation", [None, 1, 9])
 def test_decode_rgb__a_photo_that_stands_upright_is_not_copied(upright, orientation, monkeypatch):
-    """36 MB of a photo of 12 megapixels; and what is given knows nothing of the file, which would stay in memory."""
+    """36 MB of a photo of 12 megapixels; the result has no reference to the file, which would stay in memory."""
     exif = Image.Exif()
     if orientation is not None:
         exif[0x0112] = orientation

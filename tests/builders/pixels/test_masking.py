@@ -1,4 +1,4 @@
-"""CenterMask: pixel counts by hand, the same on every kind of picture, and in the tools that will call it."""
+"""CenterMask: pixel counts by hand, equal on every kind of picture, and in the tools that call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters: each class by its name and the pixels that the name promises; whose class a photo is given."""
+"""Parameters: the pixels of each class match its name; the class assigned to a photo."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What the engines have to know of Pillow's resize, against the installed Pillow."""
+"""Properties of Pillow's resize that engines need, against the installed Pillow."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A signal that comes while a process is forked is not lost."""
+"""A signal during a fork is not lost."""
 
 import multiprocessing
 import os
@@ -52,7 +52,7 @@ os._exit(0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
-def test_deferred_signals__one_that_comes_in_a_fork_ends_what_follows():
+def test_deferred_signals__a_signal_during_a_fork_is_raised_afterwards():
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.split() == ["child", "begun", "interrupted", "interrupted", "interrupted"]
@@ -66,7 +66,7 @@ def ended_early(number):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 0)])
-def test_setup_child__is_ended_by_who_could_not_wait_for_it(number, status):
+def test_setup_child__a_signal_before_it_ends_the_child_as_its_handlers_would(number, status):
     with deferred_signals():
         process = multiprocessing.get_context("fork").Process(target=ended_early, args=(number,))
         process.start()
@@ -85,7 +85,7 @@ def test_deferred_signals__each_handler_is_called_once_afterwards_and_stays():
         assert called == [signal.SIGTERM]
         signal.raise_signal(signal.SIGTERM)
         assert called == [signal.SIGTERM] * 2
-        if sys.platform == "linux":  # what was held before is no matter of a fork from now on
+        if sys.platform == "linux":  # signals that were deferred before do not end a later fork
             process = multiprocessing.get_context("fork").Process(target=setup_child)
             process.start()
             process.join()
@@ -94,7 +94,7 @@ def test_deferred_signals__each_handler_is_called_once_afterwards_and_stays():
         signal.signal(signal.SIGTERM, before)
 
 
-def test_deferred_signals__nothing_is_held_by_another_thread():
+def test_deferred_signals__nothing_is_deferred_in_another_thread():
     found = []
 
     def work():

@@ -1,4 +1,4 @@
-"""Memory for pictures: what is reserved is not given twice, and comes back with picture, error or process."""
+"""A budget of memory for pictures: nothing is reserved twice; pictures, errors and ended processes release it."""
 
 import glob
 import io
@@ -49,7 +49,7 @@ def elsewhere(waits=0.0):
     return got
 
 
-def test_reserve_for__two_large_pictures_do_not_meet_where_one_fits():
+def test_reserve_for__two_large_pictures_are_not_decoded_at_once_where_one_fits():
     with memory_budget(int(1.5 * NEED)):
         assert elsewhere()
         picture = decode_rgb(PNG)
@@ -85,7 +85,7 @@ def test_reserve_for__waits_for_the_other_and_then_goes_on():
         process.join()
 
 
-def test_reserve_for__a_killed_worker_gives_it_back():
+def test_reserve_for__a_killed_worker_releases_it():
     def hold(ready):
         kept = reserve_for(SIDE, SIDE)
         ready.put(kept.held)
@@ -103,7 +103,7 @@ def test_reserve_for__a_killed_worker_gives_it_back():
         assert elsewhere()
 
 
-def test_decode__a_picture_that_fails_gives_it_back():
+def test_decode__a_picture_that_fails_releases_it():
     with memory_budget(int(1.5 * NEED)):
         with pytest.raises(PhotoError):
             decode_rgb(png(cut=100))
@@ -117,7 +117,7 @@ def test_reserve_for__small_pictures_and_no_budget_cost_nothing():
     Reservation(None).release()
 
 
-def test_memory_budget__the_outer_one_holds_and_leaves_no_file():
+def test_memory_budget__the_outer_one_is_in_force_and_leaves_no_file():
     with memory_budget(int(1.5 * NEED)):
         described = os.environ["CAMTRACE_MEMORY_BUDGET"]
         with memory_budget(1):

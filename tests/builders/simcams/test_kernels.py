@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 from pathlib import Path
 
@@ -267,14 +268,14 @@ def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, mo
 
 
 def test_chosen_stages__without_numba(afresh, monkeypatch):
-    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert engine.chosen_stages() is engine.numpy_stages()
 
 
 @pytest.fixture
 def no_kernels(tmp_path, monkeypatch):
     """A machine without compiled kernels; the compiling process only writes a file."""
-    monkeypatch.setattr(background, "kernel_folder", lambda: tmp_path / "kernels")
+    monkeypatch.setattr(background, "kernel_folder", lambda files: tmp_path / "kernels")
     monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
     monkeypatch.setattr(engine.SIMCAMS_KERNELS, "_process", None)
     return tmp_path

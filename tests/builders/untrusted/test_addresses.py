@@ -17,11 +17,11 @@ from builders.untrusted.addresses import AddressRefused, GuardedBackend, address
         "2001:db8::1", "fec0::1", "feff::1", "3fff::1", "3fff:fff::1", "5f00::1", "localhost", "",
     ],
 )  # fmt: skip
-def test_address_allowed__nothing_but_the_open_internet(address):
+def test_address_allowed__only_the_open_internet(address):
     assert not address_allowed(address)
 
 
-def test_address_allowed__public_ones_and_loopback_on_request():
+def test_address_allowed__public_addresses_and_loopback_if_allowed():
     assert address_allowed("93.184.216.34")
     assert address_allowed("2606:2800:220:1:248:1893:25c8:1946")
     assert address_allowed("127.0.0.1", allow_loopback=True)
@@ -40,7 +40,7 @@ class _Recorder(httpcore.AsyncMockBackend):
 
 
 class _Names(GuardedBackend):
-    """A name server of our own, whose answers change."""
+    """A resolver whose results change."""
 
     def __init__(self, recorder, *answers):
         super().__init__(backend=recorder)
@@ -50,7 +50,7 @@ class _Names(GuardedBackend):
         return self.answers.pop(0)
 
 
-def test_guarded_backend__connects_to_the_address_that_was_judged():
+def test_guarded_backend__connects_to_the_address_that_was_checked():
     recorder = _Recorder()
     backend = _Names(recorder, ["10.0.0.1", "93.184.216.34"], ["127.0.0.1"])
     asyncio.run(backend.connect_tcp("rebinding.example", 80))

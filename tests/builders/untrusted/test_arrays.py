@@ -1,4 +1,4 @@
-"""Arrays are read as NumPy reads them, without Python's parser, so that threads may read side by side."""
+"""Arrays are read as NumPy reads them, without Python's parser, so that several threads may read at once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def no_parser() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-def test_arrays__what_we_write_is_read_without_ast(name: str, tmp_path: Path) -> None:
+def test_arrays__files_of_this_project_are_read_without_ast(name: str, tmp_path: Path) -> None:
     array, path = ARRAYS[name], tmp_path / "a.npy"
     path.write_bytes(npy(array))
     np.savez_compressed(tmp_path / "a.npz", a=array)
@@ -103,7 +103,7 @@ def test_map_array__writes_into_the_file(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_header__of_an_unusual_form_is_numpys_to_read_or_to_refuse(text: str) -> None:
+def test_header__of_an_unusual_form_is_left_to_numpy(text: str) -> None:
     data = described(text, bytes(8))
     try:
         expected: Any = np.lib.format.read_array_header_1_0(io.BytesIO(data[8:]))
@@ -129,7 +129,7 @@ def test_header__of_an_unusual_form_is_numpys_to_read_or_to_refuse(text: str) ->
         (b"\x93NUMPY\x03\x00\x00\x00\x00\x00", "format"),
     ],
 )
-def test_parse_array__what_is_no_plain_array_is_refused(data: bytes, said: str) -> None:
+def test_parse_array__anything_but_a_plain_array_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_array(data)
 
@@ -176,8 +176,8 @@ print(len(failed), failed[:1])
 """
 
 
-def test_arrays__eight_threads_read_side_by_side() -> None:
-    """With ``numpy.load`` in place of ours 3 to 50 of so many reads fail on Python 3.11.7."""
+def test_arrays__eight_threads_read_at_once() -> None:
+    """With ``numpy.load`` 3 to 50 of so many reads fail on Python 3.11.7."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", STRESS], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "0 []\n"

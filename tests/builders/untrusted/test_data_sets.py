@@ -1,4 +1,4 @@
-"""Data sets of strangers: nothing outside them is read, nothing in them is waited for, and what is wrong has a name."""
+"""Untrusted data sets: nothing outside them is read, no read waits, and errors name what is wrong."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def row(label=0, **more):
     return {"image": {"bytes": PHOTO, "path": "a.jpg"}, "label": label, **more}
 
 
-def test_hub_photos__a_path_in_a_row_is_read_inside_the_data_set_and_nowhere_else(tmp_path):
+def test_hub_photos__a_path_in_a_row_is_read_inside_the_data_set_only(tmp_path):
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(PHOTO)
     own = tmp_path / "set" / "own.jpg"
@@ -59,7 +59,7 @@ def test_hub_photos__a_path_in_a_row_is_read_inside_the_data_set_and_nowhere_els
     assert all(reason.startswith("the row names a file outside the data set") for reason in read.values())
 
 
-def test_read_image_cell__of_what_is_no_file_inside(tmp_path):
+def test_read_image_cell__other_cells_are_refused(tmp_path):
     root = (str(tmp_path),)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/etc/hostname")
@@ -95,7 +95,7 @@ def test_read_image_cell__of_what_is_no_file_inside(tmp_path):
         {"train": "../a"},
     ],
 )
-def test_check_card__data_that_are_not_inside(data_files):
+def test_check_card__data_outside_are_refused(data_files):
     with pytest.raises(DataError, match="which is not inside the data set"):
         check_card({"configs": [{"config_name": "a"}, {"config_name": "b", "data_files": data_files}]}, "README.md")
 
@@ -108,7 +108,7 @@ def test_check_card__data_inside(tmp_path):
     check_card({"configs": "none"}, "")
 
 
-def test_data_set__a_card_that_points_elsewhere_is_refused_before_it_is_followed(tmp_path):
+def test_data_set__a_card_that_points_elsewhere_is_refused_before_data_are_loaded(tmp_path):
     (tmp_path / "other.parquet").write_bytes(b"")
     card = "configs:\n- config_name: default\n  data_files: ../other.parquet"
     with pytest.raises(DataError, match=r"README\.md: its data are at '\.\./other\.parquet'"):
@@ -117,8 +117,8 @@ def test_data_set__a_card_that_points_elsewhere_is_refused_before_it_is_followed
 
 @pytest.mark.parametrize("end", ["---", "--- ", "---\t\n", "--- \r\n# text"])
 @pytest.mark.parametrize("begin", ["---\n", "\n\n---\r\n", "---\r"])
-def test_data_set__a_card_is_seen_where_the_library_sees_one(tmp_path, begin, end):
-    """With a space after its end a rule of our own saw none, and the library followed what stood in it."""
+def test_data_set__a_card_is_recognised_as_the_library_does(tmp_path, begin, end):
+    """With a space after its end a pattern of this project saw no card, and the library followed the paths in it."""
     folder = data_set(tmp_path / "set", [row()])
     (tmp_path / "other.parquet").write_bytes(b"")
     card = f"{begin}configs: [{{config_name: default, data_files: ../other.parquet}}]\n{end}"
@@ -170,7 +170,7 @@ def test_hub_photos__a_label_beyond_the_classes_is_refused(tmp_path):
         read_hub_photos(str(folder))
 
 
-def test_hub_photos__names_that_command_a_terminal_are_text(tmp_path):
+def test_hub_photos__names_with_terminal_commands_are_escaped(tmp_path):
     photos = read_hub_photos(
         data_set(tmp_path / "set", [row(photo_id="\x1b[31m")], names=["c\u202eat", "dog"], ids=True)
     )

@@ -1,4 +1,4 @@
-"""What is said of somebody else's error: one printable line of bounded length."""
+"""Errors of libraries as text: one printable line of bounded length."""
 
 import unicodedata
 
@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.errors import DataError
-from builders.untrusted import describe_error, error_text, first_line, joined_lines
-from builders.untrusted.text import MOST
+from builders.untrusted import describe_error, error_text, first_line, single_line
+from builders.untrusted.text import MAX_MESSAGE
 from tests.support.untrusted_text import PLANTED, SAID
 
 
-def test_planted__is_what_the_other_tests_take_it_for():
-    assert len(SAID) == MOST == 300
+def test_planted__has_the_properties_that_the_other_tests_need():
+    assert len(SAID) == MAX_MESSAGE == 300
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ def test_planted__is_what_the_other_tests_take_it_for():
         (describe_error, ValueError(PLANTED), f"ValueError: {SAID}"),
         (error_text, OSError(PLANTED), f"OSError: {SAID}"),
         (error_text, DataError("one of ours\nof two lines"), "one of ours\nof two lines"),
-        (joined_lines, ValueError("a\x1b\n\tb\r\nc"), "a\\x1b b c"),
-        (joined_lines, ValueError(PLANTED), SAID),
+        (single_line, ValueError("a\x1b\n\tb\r\nc"), "a\\x1b b c"),
+        (single_line, ValueError(PLANTED), SAID),
         (first_line, SystemExit(PLANTED), f"it called sys.exit({PLANTED!r}"[:297] + "..."),
         (first_line, ValueError("x" * 300), "x" * 300),
         (first_line, ValueError("x" * 301), "x" * 297 + "..."),
@@ -33,20 +33,20 @@ def test_planted__is_what_the_other_tests_take_it_for():
         (first_line, ValueError(r"Illegal header value b'Bearer hf_a\x00b'"), "Illegal header value b'Bearer ...'"),
         (first_line, ValueError("hf_hub_download with hf_" + "aB3" * 11), "hf_hub_download with ..."),
         (describe_error, OSError("https://me:secret@a.org/b"), "OSError: https://...@a.org/b"),
-        (joined_lines, OSError("https://a.org/b?key=1&sig=2 is\ngone"), "https://a.org/b?... is gone"),
+        (single_line, OSError("https://a.org/b?key=1&sig=2 is\ngone"), "https://a.org/b?... is gone"),
         (first_line, OSError("folder:photos?name=mine cannot"), "folder:photos?name=mine cannot"),
         (first_line, OSError("is it there? a=b"), "is it there? a=b"),
         (first_line, OSError("x" * 280 + " hf_" + "aB3" * 11), "x" * 280 + " ..."),
     ],
 )
-def test_say__one_line_of_bounded_length(say, error, said):
+def test_error_functions__one_line_of_bounded_length(say, error, said):
     assert say(error) == said
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(), max_size=400), st.integers(4, 80))
-def test_first_line__is_one_printable_line_no_longer_than_asked(text, most):
-    for say in (first_line, joined_lines):
+def test_first_line__is_one_printable_line_of_limited_length(text, most):
+    for say in (first_line, single_line):
         said = say(KeyError(text), most)
         assert 0 < len(said) <= most
         assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in said)

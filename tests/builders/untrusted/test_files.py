@@ -1,4 +1,4 @@
-"""The door: regular files within a limit, judged on the descriptor, and nothing else; JSON and YAML as plain values."""
+"""Reading of untrusted files: regular files within a limit only; JSON and YAML as plain values."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def test_read_untrusted__a_regular_file_up_to_the_limit(tmp_path):
     assert refusal(tmp_path / "a", limit=99) == "100 bytes, more than the 99 bytes that such a file may have"
 
 
-def test_read_untrusted__what_is_no_regular_file_is_neither_read_nor_waited_for(tmp_path):
+def test_read_untrusted__other_than_regular_files_are_neither_read_nor_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -81,7 +81,7 @@ def test_read_untrusted_text__other_bytes_than_utf8(tmp_path):
         read_untrusted_text(tmp_path / "a")
 
 
-def test_refused__names_a_file_without_what_its_name_hides(tmp_path):
+def test_untrusted_input_error__escapes_the_name_of_the_file(tmp_path):
     with pytest.raises(UntrustedInputError) as refused:
         read_untrusted(os.fsencode(tmp_path).decode() + "/\x1b[31m\udcff", limit=1)
     assert "/\\x1b[31m\\xff: cannot be read" in str(refused.value)
@@ -102,7 +102,7 @@ def test_refused__names_a_file_without_what_its_name_hides(tmp_path):
         ('{"a', "Unterminated string"),
     ],
 )
-def test_parse_json__refuses_what_cannot_be_written_again(text, why):
+def test_parse_json__refuses_values_that_cannot_be_written_again(text, why):
     with pytest.raises(UntrustedInputError, match=why):
         parse_json(text, "a.json")
 
@@ -117,7 +117,7 @@ PLAIN = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(PLAIN)
-def test_parse_json__gives_back_every_plain_value(value):
+def test_parse_json__returns_every_plain_value(value):
     assert parse_json(json.dumps(value), "a.json") == value
 
 

@@ -1,4 +1,4 @@
-"""The real client of the Hub against a server that is slow, endless, broken or packed: refused in time, by name."""
+"""The real client of the Hub against a server that is slow, endless, broken or compresses: an error by name."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
 
 from builders.errors import DiskError, RemoteError
-from builders.untrusted import Pace, from_hub, quiet_clients, said_by_client
+from builders.untrusted import Pace, client_message, from_hub, quiet_clients
 from tests.support.hub import HOSTILE, HubDouble
 
 QUICK = Pace(headers_s=0.4, grace_s=0.4, least_bytes_per_s=1000.0, deadline_s=30.0)
@@ -44,7 +44,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("how", HOSTILE)
-def test_from_hub__hostile_answers_end_in_a_sentence(hub, tmp_path, how):
+def test_from_hub__hostile_responses_end_in_a_sentence(hub, tmp_path, how):
     hub.fail("GET", "resolve", 100, hostile=how)
     with from_hub(1_000_000, QUICK), pytest.raises(RemoteError, match=SAID[how]) as caught:
         _fetch(hub, tmp_path)
@@ -53,7 +53,7 @@ def test_from_hub__hostile_answers_end_in_a_sentence(hub, tmp_path, how):
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 1_100_000
 
 
-def test_from_hub__answers_of_the_api_and_heads_are_held_to_it_too(hub, tmp_path):
+def test_from_hub__responses_of_the_api_and_heads_have_limits_too(hub, tmp_path):
     hub.fail("GET", "/api/", hostile="slow headers")
     with from_hub(pace=QUICK), pytest.raises(RemoteError, match="/api/datasets/a/b: too slow"):
         HfApi(endpoint=hub.url).dataset_info("a/b")
@@ -62,7 +62,7 @@ def test_from_hub__answers_of_the_api_and_heads_are_held_to_it_too(hub, tmp_path
         _fetch(hub, tmp_path)
 
 
-def test_from_hub__what_is_in_time_and_within_the_limit_arrives_whole(hub, tmp_path):
+def test_from_hub__a_file_in_time_and_within_the_limit_arrives_whole(hub, tmp_path):
     with from_hub(3_000_000, QUICK):
         assert _fetch(hub, tmp_path, "big.json") == bytes(3_000_000)
         assert [entry.path for entry in HfApi(endpoint=hub.url).list_repo_tree("a/b", repo_type="dataset")]
@@ -70,7 +70,7 @@ def test_from_hub__what_is_in_time_and_within_the_limit_arrives_whole(hub, tmp_p
         _fetch(hub, tmp_path / "other", "big.json")
 
 
-def test_from_hub__packed_answers_within_the_limit_are_unpacked(hub, tmp_path):
+def test_from_hub__compressed_responses_within_the_limit_are_decompressed(hub, tmp_path):
     hub.fail("GET", "resolve", hostile="packed")
     huggingface_hub.close_session()
     with (
@@ -81,7 +81,7 @@ def test_from_hub__packed_answers_within_the_limit_are_unpacked(hub, tmp_path):
         assert sum(map(len, response.iter_bytes())) == 64 << 20
 
 
-def test_from_hub__an_answer_that_breaks_off_again_and_again_counts_a_second_each(hub):
+def test_from_hub__a_response_that_breaks_off_counts_a_second_each_time(hub):
     from builders.untrusted import hub_client as module
 
     fetched = module.Fetched()
@@ -121,17 +121,17 @@ def test_from_hub__outside_of_it_the_client_is_as_it_was(hub, tmp_path, monkeypa
         assert not constants.HF_HUB_DISABLE_XET
 
 
-def test_said_by_client__finds_ours_below_the_errors_of_clients():
+def test_client_message__is_that_of_the_remote_error_below_the_errors_of_clients():
     ours = RemoteError("too slow")
     theirs = ValueError("cannot load")
     theirs.__cause__ = OSError()
     theirs.__cause__.__context__ = ours
-    assert said_by_client(theirs) == "too slow"
-    assert said_by_client(ValueError("x\ny")) == "x"
-    assert said_by_client(KeyError()) == "KeyError"
+    assert client_message(theirs) == "too slow"
+    assert client_message(ValueError("x\ny")) == "x"
+    assert client_message(KeyError()) == "KeyError"
 
 
-def test_from_hub__a_request_does_not_wait_for_a_tarpit_beside_it(hub, tmp_path):
+def test_from_hub__a_request_does_not_wait_for_another_one_that_hangs(hub, tmp_path):
     hub.fail("GET", "config.json", 100, hostile="slow headers")
     started = time.monotonic()
     with from_hub(3_000_000, Pace(headers_s=0.4)):
@@ -161,8 +161,8 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("seen", [False, True])
-def test_from_hub__bars_are_drawn_on_a_terminal_alone(monkeypatch, hub, tmp_path, seen):
-    """Also of several threads: what the first to come has switched off is on again when the last has left."""
+def test_from_hub__bars_are_drawn_on_a_terminal_only(monkeypatch, hub, tmp_path, seen):
+    """Also with several threads: what the first one switched off is on again when the last one has left."""
     datasets = pytest.importorskip("datasets")
     libraries = (huggingface_hub.utils, datasets.utils)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
@@ -179,7 +179,7 @@ def test_from_hub__bars_are_drawn_on_a_terminal_alone(monkeypatch, hub, tmp_path
     assert ("big.json" in sys.stderr.getvalue(), "Map" in sys.stderr.getvalue()) == (seen, seen)
 
 
-def test_from_hub__what_the_user_has_switched_off_stays_off(monkeypatch):
+def test_from_hub__bars_that_the_user_has_switched_off_stay_off(monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal(False))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
     with huggingface_hub.utils.disable_progress_bars():
@@ -190,7 +190,7 @@ def test_from_hub__what_the_user_has_switched_off_stays_off(monkeypatch):
 
 @pytest.fixture
 def counting(monkeypatch):
-    """Clients that count for their makers, as they do unasked, and the requests that do nothing else."""
+    """Clients that report downloads, as they do by default, and the requests that do nothing else."""
     import datasets
 
     requests = []
@@ -205,8 +205,8 @@ def counting(monkeypatch):
     return requests
 
 
-def _said_and_read(folder):
-    """The client's own words in the head of a request, after a table of this machine was read."""
+def _user_agent_after_read(folder):
+    """The user agent of a request, after a table of this machine was read."""
     import datasets
 
     (folder / "a.csv").write_text("a,b\n1,2\n")
@@ -214,20 +214,20 @@ def _said_and_read(folder):
     return huggingface_hub.utils.build_hf_headers()["user-agent"]
 
 
-def test_quiet_clients__count_nothing_for_their_makers(counting, tmp_path):
+def test_quiet_clients__report_no_downloads(counting, tmp_path):
     with from_hub():
         with quiet_clients():
             pass
-        said = _said_and_read(tmp_path)
+        said = _user_agent_after_read(tmp_path)
     assert ("torch/" in said, "somebody" in said, counting) == (False, False, [])
-    said = _said_and_read(tmp_path)  # without us they do, which is what is switched off
+    said = _user_agent_after_read(tmp_path)  # without us they do, which is what is switched off
     assert "torch/" in said
     assert len(counting) == 1
 
 
-def test_quiet_clients__count_where_the_user_has_said_so(counting, monkeypatch, tmp_path):
+def test_quiet_clients__report_downloads_if_the_user_has_set_so(counting, monkeypatch, tmp_path):
     for switch, said in {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}.items():
         monkeypatch.setenv(switch, said)
     with quiet_clients():
-        assert "torch/" in _said_and_read(tmp_path)
+        assert "torch/" in _user_agent_after_read(tmp_path)
     assert len(counting) == 1

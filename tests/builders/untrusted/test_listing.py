@@ -1,4 +1,4 @@
-"""A folder is listed whole, or a sentence names the one that cannot be listed."""
+"""A folder is listed completely, or an error names the folder that cannot be listed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Lose = Callable[..., None]
 
 @pytest.fixture
 def lose(monkeypatch: pytest.MonkeyPatch) -> Lose:
-    """Let no folder of this name be listed. (Root may list what others may not.)"""
+    """Make listing of folders of this name fail. (Root may list folders that others may not.)"""
     scandir, listdir = os.scandir, os.listdir
 
     def refuse(name: str, number: int = errno.EACCES) -> None:
@@ -66,7 +66,7 @@ def test_files_below__in_order_hidden_ones_and_links(tmp_path: Path) -> None:
     assert files_below(tmp_path, hidden=False, links=True)[-2:] == ["c/2.jpg", "c/a/3.jpg"]
 
 
-def test_files_below__what_is_not_there_is_nothing_only_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_files_below__an_absent_folder_is_empty_only_if_allowed(tmp_path: Path) -> None:
     assert files_below(tmp_path / "none", may_be_absent=True) == []
     with pytest.raises(UntrustedInputError, match=r"none: the folder cannot be listed \(No such file or directory\)"):
         files_below(tmp_path / "none")
@@ -74,7 +74,7 @@ def test_files_below__what_is_not_there_is_nothing_only_where_that_is_asked_for(
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
 @pytest.mark.parametrize("may_be_absent", [True, False])
-def test_walk_folders__one_that_cannot_be_listed_is_refused(
+def test_walk_folders__a_folder_that_cannot_be_listed_is_an_error(
     tmp_path: Path, lose: Lose, number: int, may_be_absent: bool
 ) -> None:
     write(tmp_path, "a/1.jpg", "b/2.jpg")

@@ -1,11 +1,11 @@
-"""Parquet files of strangers: the same rows as the library's own reading, and a limit on what they unfold to."""
+"""Untrusted Parquet files: the same rows as the library reads, and a limit on their unpacked size."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from builders.errors import DataError
-from builders.untrusted import parquet_error_text, read_columns, read_table, unreadable_table
+from builders.untrusted import parquet_error_text, parquet_errors, read_columns, read_table
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("piece", [1, 1000, 1 << 31])
-def test_read_columns__is_what_the_library_reads(file, monkeypatch, piece):
-    """In pieces of one row, of some, of a row group."""
+def test_read_columns__equals_what_the_library_reads(file, monkeypatch, piece):
+    """In pieces of one row, of several, of a row group."""
     monkeypatch.setattr("builders.untrusted.parquet.PIECE_BYTES", piece)
     opened, whole = pq.ParquetFile(file), pq.read_table(file)
     assert read_columns(opened, ["image", "a"], limit=1 << 30).to_pylist() == whole.select(["image", "a"]).to_pylist()
@@ -38,8 +38,8 @@ def test_read_columns__no_rows(tmp_path):
 
 
 @pytest.mark.parametrize("coded", [False, True])
-def test_read_columns__one_long_value_in_many_rows_is_stopped_where_the_limit_is(tmp_path, monkeypatch, coded):
-    """A file of 30 kB that unfolds to 10 GB: what is read of it stays within the limit and one piece."""
+def test_read_columns__a_long_value_in_many_rows_is_stopped_at_the_limit(tmp_path, monkeypatch, coded):
+    """A file of 30 kB that unpacks to 10 GB: memory stays within the limit and one piece."""
     long, rows = "x" * 1_000_000, 10_000
     column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [long])
     pq.write_table(pa.table({"a": column}), tmp_path / "a.parquet", store_schema=coded)
@@ -52,7 +52,7 @@ def test_read_columns__one_long_value_in_many_rows_is_stopped_where_the_limit_is
     assert pa.default_memory_pool().max_memory() - before < 300_000_000
 
 
-def test_read_columns__fewer_rows_than_the_file_says(file, monkeypatch):
+def test_read_columns__fewer_rows_than_the_metadata_state(file, monkeypatch):
     opened = pq.ParquetFile(file)
     real = opened.iter_batches
 
@@ -62,6 +62,6 @@ def test_read_columns__fewer_rows_than_the_file_says(file, monkeypatch):
         def iter_batches(self, **words):
             return (batch.slice(1) for batch in real(**words))
 
-    with pytest.raises(unreadable_table()) as caught:
+    with pytest.raises(parquet_errors()) as caught:
         read_columns(Short(), ["a"], limit=1 << 20)
     assert parquet_error_text(caught.value) == "29 rows where it says 30"

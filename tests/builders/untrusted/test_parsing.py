@@ -1,4 +1,4 @@
-"""Where two threads that parse at once may fail, one parses at a time, whoever calls the parser."""
+"""On Pythons where two threads that parse at once may fail, one parses at a time, whichever library parses."""
 
 from __future__ import annotations
 

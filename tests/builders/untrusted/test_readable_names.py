@@ -1,4 +1,4 @@
-"""Names as text: whatever bytes a file's name has, it can be printed, encoded and told apart."""
+"""Names as text: whatever bytes a file's name has, it can be printed, encoded and distinguished."""
 
 import os
 import unicodedata
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from builders.untrusted import is_readable, readable
 
 
-def test_readable__escapes_what_hides_turns_or_commands():
+def test_readable__escapes_characters_that_hide_reverse_or_command():
     assert readable("a\x1b[2Jb") == "a\\x1b[2Jb"
     assert readable("clip\u200b") == "clip\\u200b"
     assert readable("\u202egpj.exe") == "\\u202egpj.exe"

@@ -1,4 +1,4 @@
-"""torch.hub and plain urllib against a server that is slow, endless, broken or leads elsewhere: refused by name."""
+"""torch.hub and plain urllib against a server that is slow, endless, broken or redirects: an error by name."""
 
 import urllib.error
 import urllib.request
@@ -36,7 +36,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("how", SAID)
-def test_from_authors__hostile_answers_end_in_a_sentence_and_leave_no_file(hub, tmp_path, how):
+def test_from_authors__hostile_responses_end_in_a_sentence_and_leave_no_file(hub, tmp_path, how):
     hub.fail("GET", "resolve", 100, hostile=how)
     with from_authors(1_050_000, QUICK), pytest.raises(RemoteError, match=SAID[how]) as caught:
         torch.hub.download_url_to_file(_address(hub), str(tmp_path / "w.pth"), progress=False)
@@ -44,7 +44,7 @@ def test_from_authors__hostile_answers_end_in_a_sentence_and_leave_no_file(hub, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_from_authors__what_is_in_time_arrives_whole(hub, tmp_path):
+def test_from_authors__a_file_in_time_arrives_whole(hub, tmp_path):
     with from_authors(len(BIG), QUICK):
         torch.hub.download_url_to_file(_address(hub), str(tmp_path / "w.pth"), progress=False)
         with urllib.request.urlopen(_address(hub)) as answer:
@@ -72,7 +72,7 @@ def test_from_authors__https_does_not_lead_to_http():
         _Redirects().redirect_request(plain, None, 302, "", {}, "file:///etc/passwd")
 
 
-def test_from_authors__nested_the_inner_one_counts_and_what_was_there_comes_back(hub):
+def test_from_authors__the_innermost_is_in_force_and_the_opener_before_is_restored(hub):
     before = urllib.request.build_opener()
     urllib.request.install_opener(before)
     try:

@@ -42,7 +42,7 @@ def test_read_jpeg_header__grey_and_cmyk():
     assert read_jpeg_header(jpeg("CMYK")).subsampling == "4:4:4"
 
 
-def test_read_jpeg_header__makers_own_tables_have_no_quality():
+def test_read_jpeg_header__other_tables_have_no_quality():
     luminance, chrominance = scaled_tables(80)
     assert read_jpeg_header(jpeg(qtables=[list(luminance), list(scaled_tables(81)[1])])).quality is None
     assert read_jpeg_header(jpeg(qtables=[[value + 1 for value in luminance], list(chrominance)])).quality is None
@@ -118,14 +118,14 @@ def test_start_of_frame__every_marker_but_three(marker):
 
 
 @pytest.mark.parametrize("marker", [0x01, *range(0xD0, 0xD8)])
-def test_markers_without_a_length__are_passed_over(marker):
+def test_markers_without_a_length__are_skipped(marker):
     data = START + bytes((0xFF, marker)) + TABLE + frame() + SCAN
     assert read_jpeg_header(data).width == 5
     assert read_structure(data).markers == [0xDB, 0xC0]
 
 
 @pytest.mark.parametrize("marker", [0x02, 0xDC, 0xDD, 0xE0, 0xFD, 0xFE])
-def test_markers_with_a_length__are_passed_over_with_what_they_hold(marker):
+def test_markers_with_a_length__are_skipped_with_their_payload(marker):
     data = START + segment(marker, b"\xff\xda\xff") + TABLE + frame() + SCAN
     assert read_jpeg_header(data).width == 5
     assert read_structure(data).markers == [marker, 0xDB, 0xC0]
@@ -135,13 +135,13 @@ def test_markers_with_a_length__are_passed_over_with_what_they_hold(marker):
     ("marker", "taken"),
     [(0xDF, False), (0xE0, True), (0xE7, True), (0xEF, True), (0xF0, False), (0xFD, False), (0xFE, True)],
 )
-def test_read_structure__keeps_application_segments_and_comments(marker, taken):
+def test_read_structure__has_application_segments_and_comments(marker, taken):
     found = read_structure(START + segment(marker, b"text") + SCAN)
     assert found.segments == ([(marker, b"text")] if taken else [])
     assert found.complete
 
 
-def test_read_structure__ends_at_a_scan_the_end_or_what_is_damaged():
+def test_read_structure__ends_at_a_scan_the_end_or_damage():
     assert read_structure(START + TABLE + SCAN).complete
     for after in (b"\0\0", b"\0\2"):  # whether or not they would be a length
         assert not read_structure(START + TABLE + END + after + SCAN).complete
@@ -200,11 +200,11 @@ def test_frames__the_first_counts_and_a_cut_one_is_none():
         (START + TABLE + frame(), "cut"),
     ],
 )
-def test_read_jpeg_header__none_of_what_is_damaged(data, why):
+def test_read_jpeg_header__damaged_is_none(data, why):
     assert read_jpeg_header(data) is None, why
 
 
-def test_read_jpeg_header__what_is_odd_but_whole():
+def test_read_jpeg_header__odd_but_complete():
     assert read_jpeg_header(START + b"\xff\xff\xff" + TABLE[1:] + frame() + SCAN).width == 5  # fill bytes
     assert read_jpeg_header(START + segment(0xE1) + TABLE + frame() + SCAN).width == 5  # a segment of no bytes
     assert read_jpeg_header(START + TABLE + frame(height=0) + SCAN).height == 0  # a number of lines that comes later
@@ -242,3 +242,12 @@ def test_read_jpeg_header__what_is_odd_but_whole():
 )
 def test_subsampling_name(sampling, name):
     assert subsampling_name(sampling) == name
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_read_structure__a_start_of_frame_that_is_cut_short_is_no_frame(count):
+    """The number of components stands in its sixth byte."""
+    structure = read_structure(START + segment(0xC0, bytes(count)) + SCAN)
+    assert structure.frame is None
+    assert structure.markers == [0xC0]
+    assert structure.complete

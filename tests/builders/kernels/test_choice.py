@@ -1,0 +1,62 @@
+"""The choice between compiled kernels and the definition."""
+
+import importlib.util
+
+import pytest
+
+from builders.errors import UsageError
+from builders.kernels import VARIABLE, choice, try_kernels
+
+WORDS = {"name": "the kernels of a test", "otherwise": "going on without"}
+
+
+@pytest.fixture(autouse=True)
+def _numba_is_there_and_nothing_forced(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+def test_try_kernels__that_agree(recwarn, monkeypatch):
+    trial = try_kernels(lambda: abs, lambda kernels: "" if kernels is abs else "another", **WORDS)
+    assert (trial.kernels, trial.objection) == (abs, "")
+    monkeypatch.setenv(VARIABLE, "numba")
+    trial.check_forced("Python")
+    assert not recwarn.list
+
+
+def test_try_kernels__that_differ_are_left_with_a_warning_and_refused_if_forced(monkeypatch):
+    with pytest.warns(RuntimeWarning, match=r"^abs differs; going on without$") as caught:
+        trial = try_kernels(lambda: abs, lambda kernels: "abs differs", **WORDS)
+    assert caught[0].filename == __file__
+    assert (trial.kernels, trial.objection) == (None, "abs differs")
+    trial.check_forced("Python")
+    monkeypatch.setenv(VARIABLE, "numba")
+    with pytest.raises(UsageError, match=r"^CAMTRACE_ENGINE=numba: abs differs; unset it to use Python$"):
+        trial.check_forced("Python")
+
+
+@pytest.mark.parametrize("step", ["load", "difference"])
+def test_try_kernels__that_cannot_be_compiled(step):
+    def fail(*_):
+        raise KeyError("no lowering\nat length")
+
+    steps = {"load": lambda: abs, "difference": lambda kernels: "", step: fail}
+    with pytest.warns(RuntimeWarning, match=r"the kernels of a test cannot be compiled \(KeyError: .*\); going on"):
+        assert try_kernels(**steps, **WORDS).kernels is None
+
+
+def test_try_kernels__without_numba_nothing_is_imported_and_nothing_warned(monkeypatch, recwarn):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    trial = try_kernels(lambda: 1 / 0, lambda kernels: "", purpose="fast tests", **WORDS)
+    assert trial.kernels is None
+    assert trial.objection.startswith("fast tests needs the package numba")
+    assert not recwarn.list
+
+
+def test_forced_engine__another_value_is_refused(monkeypatch):
+    for value in ("", "numba", "pillow"):
+        monkeypatch.setenv(VARIABLE, value)
+        assert choice.forced_engine() == value
+    monkeypatch.setenv(VARIABLE, "gpu")
+    with pytest.raises(UsageError, match="set it to 'numba' or 'pillow'"):
+        choice.forced_engine()

@@ -1,0 +1,27 @@
+"""A deadline for work that cannot be interrupted."""
+
+import queue
+import threading
+
+import pytest
+
+from builders.processes import DeadlineExceeded, run_with_deadline
+
+
+def test_run_with_deadline__returns_raises_or_gives_up():
+    never = threading.Event()
+    with pytest.raises(DeadlineExceeded):
+        run_with_deadline(0.05, never.wait)
+    with pytest.raises(ZeroDivisionError):
+        run_with_deadline(5.0, lambda: 1 / 0)
+    assert run_with_deadline(5.0, lambda: "result") == "result"
+    never.set()
+
+
+def test_run_with_deadline__a_late_result_is_released():
+    end, released = threading.Event(), queue.SimpleQueue()
+    with pytest.raises(DeadlineExceeded):
+        run_with_deadline(0.05, lambda: end.wait() and "late", late=released.put)
+    assert released.empty()
+    end.set()
+    assert released.get(timeout=60) == "late"

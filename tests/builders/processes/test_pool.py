@@ -1,0 +1,67 @@
+"""Pools of worker processes."""
+
+import multiprocessing
+import os
+import signal
+import threading
+
+import pytest
+
+from builders.errors import DataError
+from builders.processes import WorkerKilled, default_workers, run_in_pool
+
+
+def work(shared, task, tick):
+    if task == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "wrong":
+        raise DataError("a task that fails")
+    if task == "hangs":
+        threading.Event().wait(600)
+    for _ in range(task):
+        tick()
+    return shared["factor"] * task, os.getpid(), shared["pid"]
+
+
+class Unpickled:
+    """What all tasks need, with the process that unpickled it."""
+
+    def __reduce__(self):
+        return _here, ()
+
+
+def _here():
+    return {"factor": 10, "pid": os.getpid()}
+
+
+def test_run_in_pool__results_are_in_order_and_each_worker_has_its_copy():
+    items = []
+    results = run_in_pool(work, [3, 0, 2, 1], shared=Unpickled(), workers=2, progress=items.append)
+    assert [value for value, _, _ in results] == [30, 0, 20, 10]
+    assert all(worker == owner != os.getpid() for _, worker, owner in results)
+    assert len({worker for _, worker, _ in results}) <= 2
+    assert sum(items) == 6
+
+
+def test_run_in_pool__without_tasks_does_nothing():
+    assert run_in_pool(work, [], shared=Unpickled(), workers=2) == []
+
+
+def test_run_in_pool__a_killed_worker_is_an_error():
+    with pytest.raises(WorkerKilled, match=r"^a worker process was killed"):
+        run_in_pool(work, [1, "killed", 1], shared=Unpickled(), workers=2)
+    assert not multiprocessing.active_children()
+
+
+def test_run_in_pool__an_error_ends_the_other_tasks():
+    with pytest.raises(DataError, match=r"^a task that fails$"):
+        run_in_pool(work, ["hangs", "wrong"], shared=Unpickled(), workers=2)
+    assert not multiprocessing.active_children()
+
+
+def test_default_workers__are_the_cores_of_this_process(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 5, 9}, raising=False)
+    assert default_workers() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert default_workers() == 1
