@@ -78,7 +78,7 @@ CREATE TABLE photos (
     rank INTEGER NOT NULL,          -- seeded hash of the id: the cap keeps the lowest
     selected INTEGER NOT NULL DEFAULT 0,  -- 1: in the data set; 0: its month is not read to the end, or its turn in a
                                     -- sample has not come; -1: gone since
-    exif_status TEXT,               -- NULL: not requested; ok, empty, hidden, gone, refused (all final), failed (transient)
+    exif_status TEXT,               -- NULL: pending; ok, empty, hidden, gone, refused (all final), failed (transient)
     exif_attempts INTEGER NOT NULL DEFAULT 0,
     exif_error TEXT,
     exif_checked REAL,
