@@ -25,6 +25,7 @@ from builders.simcams.stages.jpeg_file import encode_file, exif_block
 from builders.simcams.stages.light import SceneLight
 from builders.simcams.stages.optics import Moment, white_balance_gains
 from builders.simcams.stages.sensor import Raw
+from builders.untrusted import files_below
 
 EXPOSURE_ERROR_EV = 0.15
 """Standard deviation of the automatic exposure's error, in stops."""
@@ -181,10 +182,9 @@ def renderer_hash(package: Path) -> str:
         package: folder of this package.
     """
     digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {codec_canary()}".encode())
-    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml")):
-        name = path.relative_to(package).as_posix()
-        if name not in _NOT_IN_SHOTS:
-            digest.update(name.encode() + b"\0" + path.read_bytes())
+    for name in sorted(files_below(package)):
+        if name.endswith((".py", ".yaml")) and name not in _NOT_IN_SHOTS:
+            digest.update(name.encode() + b"\0" + (package / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -78,12 +78,12 @@ CREATE TABLE photos (
     rank INTEGER NOT NULL,          -- seeded hash of the id: the cap keeps the lowest
     selected INTEGER NOT NULL DEFAULT 0,  -- 1: in the data set; 0: its month is not read to the end, or its turn in a
                                     -- sample has not come; -1: gone since
-    exif_status TEXT,               -- NULL: not asked; ok, empty, hidden, gone, refused (all final), failed (transient)
+    exif_status TEXT,               -- NULL: pending; ok, empty, hidden, gone, refused (all final), failed (transient)
     exif_attempts INTEGER NOT NULL DEFAULT 0,
     exif_error TEXT,
     exif_checked REAL,
     expected_sha256 TEXT,           -- from a published table
-    turn INTEGER,                   -- of a sample: photos of a month are asked for by turn, then by rank
+    turn INTEGER,                   -- of a sample: photos of a month are selected by turn, then by rank
     sought TEXT                     -- of a fill: the class it was found for, as "make: Kodak"
 );
 CREATE INDEX photos_by_owner_month ON photos (owner, month, rank);
