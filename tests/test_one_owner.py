@@ -14,7 +14,6 @@ OWN_CODE = "lists the package's own modules"
 EXCEPTIONS = {
     ("benchmark/scoring/code_hash.py", "walk"): OWN_CODE,
     ("builders/cluster/plan.py", "rglob"): OWN_CODE,
-    ("builders/simcams/render.py", "rglob"): OWN_CODE,
     ("benchmark/api/training.py", "rglob"): "event files of this process; without one its folder is taken",
 }
 """Where such a call may stand, and why."""

@@ -86,7 +86,7 @@ def without_checks() -> Iterator[list[str]]:
     from benchmark.results.schema import _seal
     from benchmark.scoring import output
     from builders.files import (
-        _keep_names,
+        _sync_folder,
         reserve_space,
         sweep_cache,
         sweep_scratch,
@@ -113,7 +113,7 @@ def without_checks() -> Iterator[list[str]]:
 
     put(os, "fsync", lambda descriptor: None)
     everywhere(reserve_space, lambda descriptor, size: os.truncate(descriptor, size))
-    for function in (sweep_temporaries, sweep_scratch, sweep_cache, try_writing, _keep_names):
+    for function in (sweep_temporaries, sweep_scratch, sweep_cache, try_writing, _sync_folder):
         everywhere(function, lambda *args, **kwargs: 0)
     everywhere(crc32_of, lambda rows: 0)
     everywhere(_marker_crc32, lambda marker: 0)
