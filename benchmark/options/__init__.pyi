@@ -9,10 +9,9 @@ from .arguments import (
     to_run_options,
 )
 from .presets import CHOICES, PRESETS, STUDY_PRESET, choices, preset_label
-from .roles import Option
+from .roles import GROUPS, Option
 from .run_options import (
     DTYPES,
-    GROUPS,
     OPTIONS,
     PREPROCESS,
     RUNTIMES,

@@ -16,6 +16,17 @@ from typing import Any, Literal, ParamSpec
 
 from builders.errors import UsageError, unknown_name
 
+GROUPS = (
+    "encoders, photos and tasks",
+    "preset and its choices",
+    "questions",
+    "random numbers",
+    "forward passes",
+    "speed and memory",
+    "results and messages",
+)
+"""Sections of the help page, in order."""
+
 InResult = Literal["always", "if changed", "no"]
 """Whether ``environment.options`` of a result records an option, or only a value that is not the default."""
 
@@ -174,6 +185,15 @@ def at_least(least: int) -> Callable[[Any], str]:
     ('at least 1 is needed', '')
     """
     return lambda value: "" if value >= least else f"at least {least} is needed"
+
+
+def a_share(value: float) -> str:
+    """The limits of a share, for ``Role.limits``.
+
+    >>> a_share(0.5), a_share(1.0)
+    ('', 'give a share of at least 0 and less than 1')
+    """
+    return "" if 0 <= value < 1 else "give a share of at least 0 and less than 1"
 
 
 def _named(path: str) -> Any:

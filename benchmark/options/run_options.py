@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.options.presets import PRESETS
-from benchmark.options.roles import at_least, declared, role
+from benchmark.options.roles import GROUPS, a_share, at_least, declared, role
 from builders.cli import size_in_bytes
 from builders.errors import unknown_name
 from builders.files import cache_folder
@@ -30,28 +30,15 @@ def automatic_runtime() -> str:
     Raises:
         UsageError: the variable names no runtime.
     """
-    named = os.environ.get("CAMTRACE_RUNTIME") or "openvino"
-    if named not in RUNTIMES[1:]:
-        raise unknown_name("runtime in CAMTRACE_RUNTIME", named, RUNTIMES[1:])
-    return named
+    runtime = os.environ.get("CAMTRACE_RUNTIME") or "openvino"
+    if runtime not in RUNTIMES[1:]:
+        raise unknown_name("runtime in CAMTRACE_RUNTIME", runtime, RUNTIMES[1:])
+    return runtime
 
 
-ENCODERS, PRESET, QUESTIONS, RANDOM, FORWARD, SPEED, OUTPUT = GROUPS = (
-    "encoders, photos and tasks",
-    "preset and its choices",
-    "questions",
-    "random numbers",
-    "forward passes",
-    "speed and memory",
-    "results and messages",
-)
-"""Sections of the help page, in order."""
+ENCODERS, PRESET, QUESTIONS, RANDOM, FORWARD, SPEED, OUTPUT = GROUPS
 
 _BANK = "in the key of the bank, whose embeddings are scored"
-
-
-def _share(value: float) -> str:
-    return "" if 0 <= value < 1 else "give a share of at least 0 and less than 1"
 
 
 @dataclass(frozen=True)
@@ -200,7 +187,7 @@ class RunOptions:
             repeat=True,
             in_result="always",
             metavar="R",
-            limits=_share,
+            limits=a_share,
         ),
     )
     resamples: int = field(
