@@ -1,4 +1,4 @@
-"""Data sets in FlickrExif's form as one photo set, compared with the photos of the build; malformed sets are refused."""
+"""Data sets in FlickrExif's form as one photo set, equal to the photos of the build; malformed sets are refused."""
 
 from __future__ import annotations
 
