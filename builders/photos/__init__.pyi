@@ -1,19 +1,19 @@
 from .columns import class_codes, column_of, first_column, labels_of
 from .photo_set import HUB_SPLITS, QUESTION_COLUMNS, SPLITS, UNLABELLED, Labels, PhotoSet
 from .source import Head, MemorySource, PhotoSource, Stamp, hash64, photo_digest, rank_within
-from .stamps import RememberedFacts, file_stamp
+from .stamps import FactCache, file_stamp
 
 __all__ = [
     "HUB_SPLITS",
     "QUESTION_COLUMNS",
     "SPLITS",
     "UNLABELLED",
+    "FactCache",
     "Head",
     "Labels",
     "MemorySource",
     "PhotoSet",
     "PhotoSource",
-    "RememberedFacts",
     "Stamp",
     "class_codes",
     "column_of",

@@ -1,4 +1,4 @@
-"""Columns of a photo set by name, and class labels from names or codes: the one place that reads either."""
+"""Columns of a photo set by name, and class labels from names or codes."""
 
 from __future__ import annotations
 

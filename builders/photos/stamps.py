@@ -37,7 +37,7 @@ def file_stamp(path: str, part: str = "") -> Stamp:
     return Stamp(f"{path} {' '.join(map(str, fields))}{part}", status.st_mtime_ns)
 
 
-class RememberedFacts:
+class FactCache:
     """Cache of facts of the files of one folder: a JSON value for each file, under the file's stamp."""
 
     def __init__(self, kind: str, folder: Path, stamps: Sequence[Stamp], version: str) -> None:
@@ -61,8 +61,8 @@ class RememberedFacts:
         """The facts of file ``index``; None if the cache has none."""
         return self._facts.get(self._keys[index])
 
-    def keep(self, index: int, facts: Any) -> None:
-        """Remember the facts of file ``index``, unless it changed a moment ago."""
+    def put(self, index: int, facts: Any) -> None:
+        """Store the facts of file ``index``, unless it changed a moment ago."""
         if self._keys[index]:
             self._facts[self._keys[index]] = facts
             self._unsaved = True

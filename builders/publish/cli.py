@@ -16,7 +16,7 @@ from builders.processed import RECIPE_FOLDER, write_recipe
 from builders.publish.push import PushReport, push_folder
 from builders.untrusted import read_untrusted_text
 
-PLACE = "PATH_OR_REPO"
+PLACEHOLDER = "PATH_OR_REPO"
 """Placeholder in the code of a card for the folder, or for the repository that it is published to."""
 
 VIEWER_MARK = "<!-- viewer -->"
@@ -47,12 +47,12 @@ def card_in(text: str, repo: str) -> str:
     hf download me/photos
     ```
     """
-    named = _FENCE.sub(lambda fence: fence[0].replace(PLACE, repo), text)
-    seen = (
+    with_repo = _FENCE.sub(lambda fence: fence[0].replace(PLACEHOLDER, repo), text)
+    viewer = (
         f"[Rows in the Hub's viewer]({viewer_address(repo)}), which shows public repositories; "
         "the address may be embedded in a page."
     )
-    return named.replace(VIEWER_MARK, seen, 1)
+    return with_repo.replace(VIEWER_MARK, viewer, 1)
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Publication:
 def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: bool = False) -> Publication:
     """Decide what may be published of a built folder. Touches no network.
 
-    Images whose source forbids it are never in a plan: its place takes a *recipe* (ids, labels, parameters, hashes),
-    from which everyone rebuilds the same bytes from a copy of their own.
+    Images that may not be published are never in a plan. It has a *recipe* instead (ids, labels, parameters, hashes),
+    from which the same bytes are rebuilt with a copy of the photos.
 
     Args:
         folder: a finished build.

@@ -107,10 +107,10 @@ def read_attribute_photos(spec: str, *, configs: Sequence[str] = ()) -> PhotoSet
     )
 
 
-def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
+def _configs(repo: DatasetRepo, requested: Sequence[str]) -> list[str]:
     available = repo.configs(f"{KIND}:{repo.location}")
     known = [config for config in available if column_spelling(config) in ATTRIBUTES]
-    for config in wanted:
+    for config in requested:
         if config not in known:
             raise unknown_name(f"attribute config of {repo.location}", config, known or available)
     if not known:
@@ -118,7 +118,7 @@ def _configs(repo: DatasetRepo, wanted: Sequence[str]) -> list[str]:
             f"{KIND}:{repo.location}: none of its configs ({', '.join(available)}) is named after an attribute; "
             f"known are {', '.join(ATTRIBUTES)}"
         )
-    return list(dict.fromkeys(wanted)) or known
+    return list(dict.fromkeys(requested)) or known
 
 
 def _load(repo: DatasetRepo, config: str) -> Any:

@@ -1,4 +1,4 @@
-"""A folder of camera photos -> photos whose acquisition labels come from their own Exif: ``exif-folder:PATH``."""
+"""Photos of a folder with acquisition labels from their Exif: ``exif-folder:PATH``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from builders.exif import (
     label,
     read_many,
 )
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, RememberedFacts, hash64
+from builders.photos import SPLITS, UNLABELLED, FactCache, Labels, PhotoSet, hash64
 from builders.sources.folders import labelled_folder
 from builders.splits import LEFT_OUT, Sizes, Splits, balance, check_given_splits, make_splits, perceptual_hashes
 
@@ -134,7 +134,7 @@ def _has_two_classes(column: _Column) -> bool:
 
 def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading]:
     """The Exif of every file, cached or read. A file that cannot be read is tried again at the next opening."""
-    cached = RememberedFacts("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
+    cached = FactCache("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
     readings: dict[int, Reading] = {}
     for index in range(len(folder)):
         if (facts := cached.get(index)) is not None:
@@ -147,7 +147,7 @@ def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading
             for index, reading in zip(unread, results, strict=True):
                 readings[index] = reading
                 if reading.reason in (None, NO_EXIF):
-                    cached.keep(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
+                    cached.put(index, {"raw": dict(reading.acquisition.raw), "reason": reading.reason})
                 bar.update()
         finally:
             cached.save()

@@ -129,7 +129,7 @@ def seeded_splits(ids: Sequence[str], classes: Sequence[str | None], *, seed: in
 
     Args:
         ids: of the photos.
-        classes: class name of each photo; None is a class of its own here.
+        classes: class name of each photo; None counts as one more class.
         seed: of the hash.
         val_share: share of each class that becomes ``val``.
 

@@ -63,7 +63,7 @@ class HubSource:
 
 
 def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
-    """Stamps of the files of each part's table; None if an image of the column is, or may be, in a file of its own.
+    """Stamps of the files of each part's table; None if an image of the column is, or may be, in a separate file.
 
     Args:
         parts: as in ``HubSource``.

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
-from builders.photos import PhotoSet, RememberedFacts, photo_digest
+from builders.photos import FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
 from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, photo_hash
 
@@ -82,7 +82,7 @@ def photo_groups(
 
 @dataclass(frozen=True)
 class GivenSplits:
-    """The groups of photos whose splits somebody else has drawn."""
+    """The groups of photos whose splits are given."""
 
     groups: np.ndarray
     """int64 [photos]."""
@@ -152,7 +152,7 @@ def perceptual_hashes(photos: PhotoSet, root: Path | None = None, *, workers: in
     cached = None
     if root is not None:
         stamps = photos.stamps() or []
-        cached = RememberedFacts("perceptual-hashes", root, stamps, f"perceptual hash 1 {codec_canary()}")
+        cached = FactCache("perceptual-hashes", root, stamps, f"perceptual hash 1 {codec_canary()}")
     hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
     uncached = []
     for index in range(len(photos)):
@@ -176,7 +176,7 @@ def perceptual_hashes(photos: PhotoSet, root: Path | None = None, *, workers: in
                     if computed is not None:
                         hashes[index] = computed
                         if cached is not None:
-                            cached.keep(index, str(computed))
+                            cached.put(index, str(computed))
                 bar.update(len(batch))
         finally:
             bar.close()

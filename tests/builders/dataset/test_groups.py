@@ -1,4 +1,4 @@
-"""Pixels once: photos grouped by the config splits they belong to, against sets worked out one photo at a time."""
+"""Shared shards: photos grouped by their config splits, compared with sets computed one photo at a time."""
 
 import collections
 import fnmatch

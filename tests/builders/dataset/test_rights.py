@@ -1,4 +1,4 @@
-"""Whose pixels may be published: decided by names and, whatever a folder is called, by its classes."""
+"""Whether pixels may be published: decided by the name of a set and by its class names."""
 
 import pytest
 

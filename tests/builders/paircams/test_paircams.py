@@ -1,4 +1,4 @@
-"""Pairs from the Hub and from folders of one's own: bytes untouched, halves matched, both directions there."""
+"""Pairs from the Hub and from folders: original bytes, matched photos, both directions."""
 
 import hashlib
 import io

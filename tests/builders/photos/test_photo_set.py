@@ -1,4 +1,4 @@
-"""The hash that names a question: equal for equal sets, and moved by everything that decides a score."""
+"""``question_hash``: equal for equal sets, and changed by everything that affects a score."""
 
 import dataclasses
 

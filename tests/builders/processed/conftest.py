@@ -1,4 +1,4 @@
-"""What the tests of processed photos share."""
+"""Fixtures of the tests of processed photos."""
 
 import datasets
 import pytest

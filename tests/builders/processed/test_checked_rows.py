@@ -1,4 +1,4 @@
-"""The check of processed builds, condition by condition: right rows pass all, one wrong cell fails its own check."""
+"""Checks of processed builds: correct rows pass all of them, one wrong cell fails one check."""
 
 import dataclasses
 import io

@@ -18,7 +18,7 @@ from PIL import Image
 import builders
 from builders.errors import PhotoError, UsageError
 from builders.pixels import PARAMETERS, assigned_class, decode_rgb, processed_file
-from tests.builders.processed.test_on_the_fly import loaded, source  # noqa: F401
+from tests.builders.processed.test_with_processing import loaded, source  # noqa: F401
 from tests.builders.publish.test_publish import client
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble

@@ -1,4 +1,4 @@
-"""Correlated assignments: the strength that was asked for, by hand, in files, and the same by every way to the rows."""
+"""Correlated assignments have the requested strength: by hand, in files, and in every way of making the rows."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""The code of published cards, taken from the repository and run by the unmodified client against the Hub double."""
+"""The code of published cards is run by the unmodified client against the Hub double."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ from builders.dataset import read_build
 from builders.flickrexif.assemble.rows import METADATA_FEATURES
 from builders.paircams.build import PAIR_FEATURES
 from builders.processed import write_recipe
-from builders.publish.cli import PLACE, VIEWER_MARK, card_in
+from builders.publish.cli import PLACEHOLDER, VIEWER_MARK, card_in
 from tests.builders.publish.test_publish import client
 from tests.support.hub import HubDouble
 
@@ -82,10 +82,11 @@ def test_card__of_a_recipe_names_its_repository(hub: HubDouble, tmp_path, photo_
 
 
 def test_card_in__touches_code_and_the_mark_alone():
-    text = f"# {PLACE}\n\n```python\nload({PLACE!r})\n```\n\n{VIEWER_MARK}\n\n| {PLACE} | {VIEWER_MARK} |\n"
+    table = f"| {PLACEHOLDER} | {VIEWER_MARK} |\n"
+    text = f"# {PLACEHOLDER}\n\n```python\nload({PLACEHOLDER!r})\n```\n\n{VIEWER_MARK}\n\n{table}"
     card = card_in(text, "me/mine")
-    assert card.startswith(f"# {PLACE}\n\n```python\nload('me/mine')\n```\n\n[Rows in the Hub's viewer](https://")
-    assert card.endswith(f"| {PLACE} | {VIEWER_MARK} |\n")
+    assert card.startswith(f"# {PLACEHOLDER}\n\n```python\nload('me/mine')\n```\n\n[Rows in the Hub's viewer](https://")
+    assert card.endswith(table)
     assert card_in(card.replace(VIEWER_MARK, ""), "other/name") == card.replace(VIEWER_MARK, "")
 
 

@@ -1,4 +1,4 @@
-"""A data set of several attributes on the Hub: each photo once, and each config fetches its own photos alone."""
+"""A data set of several attributes on the Hub: each photo is stored once, and each config fetches only its photos."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The real command line and the unmodified Hub clients against the Hub double."""
+"""``camtrace build publish`` with the unmodified Hub clients against the Hub double."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A data set in FlickrExif's form as one photo set: against the photos that it was built from, and what is refused."""
+"""Data sets in FlickrExif's form as one photo set, equal to the photos of the build; malformed sets are refused."""
 
 from __future__ import annotations
 

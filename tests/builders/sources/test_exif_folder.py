@@ -1,4 +1,4 @@
-"""exif-folder: a drawer of cameras, written with piexif, read through the same door as every data set."""
+"""``exif-folder``: photos of several cameras, written with piexif and opened as every data set is."""
 
 from __future__ import annotations
 

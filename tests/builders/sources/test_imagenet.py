@@ -1,4 +1,4 @@
-"""The forms of ImageNet and iNaturalist that people have all give the same photos under the same ids."""
+"""All usual forms of ImageNet and iNaturalist give the same photos under the same ids."""
 
 import dataclasses
 import io

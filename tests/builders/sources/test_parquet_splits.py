@@ -1,4 +1,4 @@
-"""Parquet files of a folder are read where they lie: the rows of ``load_dataset``, and no copy in its cache."""
+"""Parquet files of a folder are read in place: the rows of ``load_dataset``, without a copy in its cache."""
 
 import hashlib
 import json

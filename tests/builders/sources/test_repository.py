@@ -1,4 +1,4 @@
-"""A data set on the Hub or in a folder: how it is named, and the one sentence where it cannot be had."""
+"""``DatasetRepo``: names of data sets on the Hub and in folders, and errors of one sentence."""
 
 import datasets
 import pytest

@@ -1,4 +1,4 @@
-"""Photo sets: folders, the sample, limits, and the sentences for wrong specifications."""
+"""Photo sets from folders and the sample, limits, and errors for wrong specifications."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Groups of photos and the guard of given splits, against splits made by hand."""
+"""Groups of photos and the guard of given splits, compared with splits made by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class limits an attribute: by hand, and against what ``make_splits`` then does."""
+"""Limits of an attribute, by hand and compared with the results of ``make_splits``."""
 
 import numpy as np
 import pytest

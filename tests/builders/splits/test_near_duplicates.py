@@ -1,4 +1,4 @@
-"""Perceptual hash: copies are near and others far; the search equals a brute-force loop."""
+"""Perceptual hash: copies are near and other photos far; the search equals a brute-force loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Split files of strangers: tables, and one sentence for what is none."""
+"""Untrusted split files: their tables, and errors of one sentence."""
 
 from __future__ import annotations
 

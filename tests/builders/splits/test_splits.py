@@ -1,4 +1,4 @@
-"""Splits: the laws they promise, on random collections."""
+"""Properties of splits, on random collections."""
 
 from __future__ import annotations
 

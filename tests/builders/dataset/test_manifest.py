@@ -1,4 +1,4 @@
-"""Built folders of strangers: names are names, paths are derived, and what was changed is not used."""
+"""Untrusted built folders: names are checked, paths are derived, and changed files are not used."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""One set of views by four ways: built, wrapped, streamed, and as the benchmark processes them."""
+"""The same views built, wrapped, streamed, and processed as the benchmark does."""
 
 import datasets
 import numpy as np
