@@ -57,8 +57,8 @@ def test_tally__blocks_count_as_one_table():
         expected.to_numpy().tolist()
     )
     moments = counts.moments["split", "bytes"]
-    place = counts.names["split"]["val"]
-    assert moments.sums[place] == pytest.approx(good[good.split == "val"].bytes.sum())
+    val = counts.names["split"]["val"]
+    assert moments.sums[val] == pytest.approx(good[good.split == "val"].bytes.sum())
     assert moments.squares == pytest.approx((good.bytes**2).sum())
     assert counts.rows.tolist() == np.flatnonzero(frame.failure == "").tolist()
     assert sorted(counts.sample.row) == counts.rows.tolist()
