@@ -46,7 +46,7 @@ def read_many(
     return map_sandboxed(
         _read,
         files,
-        target="builders.exif.reader:read_in_worker",
+        target=f"{__name__}:read_in_worker",
         workers=workers or default_workers(),
         timeout_s=timeout_s,
         memory_bytes=memory_bytes,

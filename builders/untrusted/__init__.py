@@ -1,6 +1,6 @@
-"""The one door for files, names and addresses from outside: bounded, plain, and refused with a reason.
+"""Reading of untrusted files, names and addresses: with limits, as plain values, or an error with a reason.
 
-What strangers and broken machines send is judged here, once, so that no other room has to.
+Input of other people and of broken machines is checked here, so that no other package has to.
 """
 
 import lazy_loader

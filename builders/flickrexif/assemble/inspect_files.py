@@ -109,7 +109,7 @@ def _inspect_pixels_of(paths: Sequence[Path], hashes: Sequence[str], workers: in
     inspected = map_sandboxed(
         _inspect,
         zip(paths, hashes, strict=True),
-        target="builders.flickrexif.assemble.inspect_files:inspect_in_worker",
+        target=f"{__name__}:inspect_in_worker",
         workers=workers,
         timeout_s=_TIMEOUT_S,
         memory_bytes=_MEMORY_BYTES,
