@@ -133,7 +133,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 Answer = TypeVar("Answer")
 
-LEAST_MAPPED_BYTES = 1 << 20
+LEAST_RETRY_BYTES = 1 << 20
 """Planned with no less: work that does not end with so much has another trouble than the plan."""
 
 
@@ -146,7 +146,7 @@ def with_less_memory(what: str, work: Callable[[int], Answer], memory_bytes: int
         memory_bytes: of the first try.
 
     Raises:
-        EncoderError: memory runs out with ``LEAST_MAPPED_BYTES`` too.
+        EncoderError: memory runs out with ``LEAST_RETRY_BYTES`` too.
 
     >>> tried = []
     >>> def work(memory_bytes):
@@ -164,9 +164,9 @@ def with_less_memory(what: str, work: Callable[[int], Answer], memory_bytes: int
             if not out_of_memory(error):
                 raise
             reason = first_line(error)
-        if memory_bytes <= LEAST_MAPPED_BYTES:
+        if memory_bytes <= LEAST_RETRY_BYTES:
             raise EncoderError(f"{what}: memory runs out however small its parts are ({reason}); use --device cpu")
-        memory_bytes = max(LEAST_MAPPED_BYTES, memory_bytes // 2)
+        memory_bytes = max(LEAST_RETRY_BYTES, memory_bytes // 2)
         print(f"camtrace: {what}: memory ran out, again with {memory_bytes >> 20} MiB at a time", file=sys.stderr)
         free_cached()
 
@@ -218,7 +218,7 @@ def share_machine(processes: int) -> None:
 def budget(device: torch.device | str, share: float = SHARE) -> int:
     """Bytes that work on a device may plan with: a share of what is free there.
 
-    >>> budget("cpu") >= LEAST_MAPPED_BYTES
+    >>> budget("cpu") >= LEAST_BYTES
     True
     """
     where = torch.device(device)

@@ -1,8 +1,7 @@
-"""The probe: how well one linear layer on frozen embeddings tells processings or acquisition labels apart.
+"""Probes: how well a classifier on frozen embeddings predicts processings or acquisition labels.
 
-Neighbours and a small network may read in the layer's place (``readers.py``).
-
-Two named protocols that estimate different things: ``converged``, the optimum of a penalised logistic regression, and
+The classifier is one linear layer; nearest neighbours or a small network may replace it (``readers``). Two protocols
+fit the layer and estimate different things: ``converged``, the optimum of a penalised logistic regression, and
 ``iccv2025``, the published study's stochastic gradient descent with its search. Pure functions on arrays.
 """
 

@@ -7,9 +7,8 @@ from .parts import (
     labelled_spread,
     processing_curve,
     processing_spread,
-    shuffled_accuracies,
 )
-from .probe import in_solver_space, labelled_probe, processing_probe
+from .probe import in_solver_space, labelled_probe, processing_probe, shuffled_accuracies
 from .problem import LabelledSplits
 from .protocols.registry import PROTOCOLS
 from .readers.registry import LINEAR, READERS, chosen_readers

@@ -1,4 +1,4 @@
-"""What a probe answers: the predicted class of every test view, which leaves any later statistic free, and its fits."""
+"""Results of a probe: the predicted class of every test view, from which any statistic follows, and its fits."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class ProbeAnswers:
     """
 
     protocol: str
-    """``converged`` or ``iccv2025``."""
+    """Name of the protocol, or of the reader if it is not the linear one."""
     predicted: np.ndarray
-    """Unsigned integers [S, V, n]: the class that fit s gives to view v of photo i."""
+    """Unsigned integers [S, V, n]: the class that fit s predicts for view v of photo i."""
     expected: np.ndarray
     """Unsigned integers [V, n]: the true class."""
     n_classes: int
     n_train: int
-    """Photos that the reported fits learnt from, validation included."""
+    """Photos that the reported fits were trained on, validation included."""
     n_validation: int
-    """Photos of the search's validation part."""
+    """Photos that the search validated on."""
     chosen: Mapping[str, float]
-    """The hyper-parameters that the search chose, shared by all fits."""
+    """Hyper-parameters that the search chose, shared by all fits."""
     search: tuple[Mapping[str, float], ...]
-    """Every candidate with its ``validation_accuracy``, in the order tried."""
+    """Every candidate with its ``validation_accuracy``, in the order of the search."""
     final_loss: np.ndarray
     """float64 [S]: the objective at the end of each fit, on its training rows."""
     gradient_norm: np.ndarray
@@ -47,17 +47,17 @@ class ProbeAnswers:
     converged: np.ndarray
     """bool [S]: the gradient met the tolerance; for ``iccv2025``, which has none, whether the loss is finite."""
     constants: Mapping[str, Any]
-    """Everything else that was fixed: tolerances, seeds, ranges, precision, how the search was done. JSON values."""
+    """All other settings: tolerances, seeds, ranges, precision, method of the search. JSON values."""
     search_s: float
     """Seconds in the search, gathering its features included."""
     fit_s: float
     """Seconds in the reported fits, gathering their features included."""
     features: Design | None = field(default=None, repr=False)
-    """The fits' rotated training sets, where photos are few: parts are taken from them. Never kept or told."""
+    """Rotated training sets of the fits, if photos are few; probes of parts reuse them. Not stored, not reported."""
 
     @property
     def correct(self) -> np.ndarray:
-        """bool [S, V, n]."""
+        """bool [S, V, n]: whether the predicted class is the true one."""
         return self.predicted == self.expected
 
     @property
@@ -67,29 +67,29 @@ class ProbeAnswers:
 
     @property
     def accuracy(self) -> float:
-        """Mean over fits."""
+        """Mean accuracy of the fits."""
         return float(self.accuracies.mean())
 
     @property
     def spread(self) -> float:
-        """Standard deviation over fits (with S - 1); 0 for one fit."""
+        """Standard deviation of the accuracy over fits (divisor S - 1); 0 for one fit."""
         return float(self.accuracies.std(ddof=1)) if len(self.accuracies) > 1 else 0.0
 
     @property
     def balanced_accuracy(self) -> float:
-        """Mean over the classes present in the test set of the share of their views found, mean over fits."""
+        """Mean recall of the classes present in the test set, mean over fits."""
         correct = self.correct.mean(axis=0)
         classes = np.unique(self.expected)
         return float(np.mean([correct[self.expected == c].mean() for c in classes]))
 
     @property
     def photo_accuracy(self) -> np.ndarray:
-        """float64 [n]: share of each photo's views and fits that are right; ``stats.photo_interval`` resamples it."""
+        """float64 [n]: share of each photo's views and fits that are correct; ``stats.photo_interval`` resamples it."""
         return self.correct.mean(axis=(0, 1))
 
     @property
     def chance(self) -> float:
-        """Accuracy of a guess: one over the number of classes."""
+        """Accuracy of guessing: one over the number of classes."""
         return 1 / self.n_classes
 
     def details(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class ProbeAnswers:
 
 def to_answers(
     protocol: str,
-    found: Fit | Read,
+    fit: Fit | Read,
     predicted: np.ndarray,
     n_train: int,
     problem: Problem,
@@ -123,7 +123,7 @@ def to_answers(
     device: torch.device,
     seed: int,
 ) -> ProbeAnswers:
-    """What a protocol found, with what it was asked: predicted and expected classes are [..., test photos]."""
+    """``ProbeAnswers`` from the fit of a protocol or reader; predicted and expected classes are [..., test photos]."""
     return ProbeAnswers(
         protocol=protocol,
         predicted=predicted,
@@ -131,13 +131,13 @@ def to_answers(
         n_classes=problem.n_classes,
         n_train=n_train,
         n_validation=len(problem.validation_rows),
-        chosen=found.chosen,
-        search=found.search,
-        final_loss=found.final_loss,
-        gradient_norm=found.gradient_norm,
-        iterations=found.iterations,
-        converged=found.converged,
-        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **found.constants},
-        search_s=found.search_s,
-        fit_s=found.fit_s,
+        chosen=fit.chosen,
+        search=fit.search,
+        final_loss=fit.final_loss,
+        gradient_norm=fit.gradient_norm,
+        iterations=fit.iterations,
+        converged=fit.converged,
+        constants={"seed": seed, "validation_share": VALIDATION_SHARE, "device": str(device), **fit.constants},
+        search_s=fit.search_s,
+        fit_s=fit.fit_s,
     )

@@ -1,4 +1,4 @@
-"""Parts of the train photos, and the probe on one: what learning curves and training spread are made of."""
+"""Probes of parts of the train photos: learning curves, and how far a score depends on the train photos."""
 
 from __future__ import annotations
 
@@ -8,20 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from benchmark.compute import with_less_memory
 from benchmark.probe.answers import ProbeAnswers
-from benchmark.probe.probe import (
-    LABELLED_SEED,
-    default_memory,
-    in_solver_space,
-    labelled_probe,
-    processing_probe,
-    usable_device,
-    with_validation,
-)
-from benchmark.probe.problem import Features, LabelledSplits, Problem, predict
+from benchmark.probe.probe import in_solver_space, labelled_probe, processing_probe
+from benchmark.probe.problem import Features, LabelledSplits
 from benchmark.probe.protocols.registry import protocol_named
 from benchmark.probe.solver.projected import SharedSplits
 from benchmark.probe.solver.rows import Rows, Some
@@ -29,18 +19,20 @@ from benchmark.stats import LEVEL, Difference, Interval, paired_difference, phot
 from builders.errors import DataError
 
 PART_ROWS = 4_000
-"""A part learns from as many assignments as have about so many train photos together, at least one, as the search of
-``converged`` does: where photos are many, one assignment says as much as ten."""
+"""Train photos of all assignments of a part together, about: at least one assignment is used. As in the search of
+``converged``, one assignment is as good as ten if photos are many."""
 
 PartProbe = Callable[[int, float, Mapping[str, Any]], ProbeAnswers]
 """(seed of the order, share of the train photos, options of the protocol) -> the probe on that part."""
 
 
 class Clusters(NamedTuple):
-    """What train and val photos come in, one name a photo; None where they stand alone."""
+    """Cluster of each train and val photo (one name per photo); None if photos are independent."""
 
     train: np.ndarray | None
+    """[train photos]."""
     val: np.ndarray | None
+    """[val photos]."""
 
 
 NO_CLUSTERS = Clusters(None, None)
@@ -54,23 +46,25 @@ def processing_parts(
     whole: ProbeAnswers | None = None,
     **options: Any,
 ) -> tuple[PartProbe, int]:
-    """``processing_probe`` on random parts of its train photos, nested for one seed, and its number of assignments.
+    """A ``processing_probe`` of random parts of its train photos, nested for one seed, and its number of assignments.
 
     Args:
         train, test, assignments, options: as in ``processing_probe``.
-        whole: what it answered on all train photos: what it learnt from, if that was rotated, holds that of all parts.
+        whole: its result on all train photos, whose rotated training sets (if any) serve all parts.
     """
     assigned = np.atleast_2d(np.asarray(assignments))
     fits, photos = assigned.shape
     used = min(fits, max(1, PART_ROWS // max(photos, 1)))
-    found = None if whole is None else whole.features
-    learnt = None if found is None else found.part(slice(used), np.arange(found.n))
+    features = None if whole is None else whole.features
+    used_features = None if features is None else features.part(slice(used), np.arange(features.n))
 
-    def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
+    def probe(seed: int, share: float, protocol_options: Mapping[str, Any]) -> ProbeAnswers:
         rows = part(order_of(np.zeros(photos, np.int64), seed), share)
-        features = None if learnt is None else Features(learnt, rows)
+        part_features = None if used_features is None else Features(used_features, rows)
         banks = [Some(bank, rows) for bank in train]
-        return processing_probe(banks, test, assigned[:used, rows], features=features, **options, **more)
+        return processing_probe(
+            banks, test, assigned[:used, rows], features=part_features, **options, **protocol_options
+        )
 
     return probe, used
 
@@ -78,43 +72,48 @@ def processing_parts(
 def labelled_parts(
     splits: LabelledSplits | SharedSplits, clusters: Clusters = NO_CLUSTERS, **options: Any
 ) -> PartProbe:
-    """``labelled_probe`` on parts of its train and val photos.
+    """A ``labelled_probe`` of parts of its train and val photos.
 
     Args:
         splits, options: as in ``labelled_probe``.
-        clusters: where given, a part holds so many whole clusters; else the same share of each class, at least one
+        clusters: a part has a share of the whole clusters; without clusters the same share of each class, at least one
             photo of it.
     """
-    of_probe = ("protocol", "reader", "device", "memory_bytes")
-    learnt = in_solver_space(splits, **{name: options[name] for name in of_probe if name in options})
+    space_options = ("protocol", "reader", "device", "memory_bytes")
+    solver_splits = in_solver_space(splits, **{name: options[name] for name in space_options if name in options})
 
-    def some(labels: Any, groups: np.ndarray | None, seed: int, share: float) -> np.ndarray:
+    def part_rows(labels: Any, groups: np.ndarray | None, seed: int, share: float) -> np.ndarray:
         if groups is None:
             return part(order_of(np.asarray(labels), seed), share)
         code = np.unique(groups, return_inverse=True)[1]
         return part(order_of(np.zeros(code.max() + 1, np.int64), seed)[code], share)
 
-    def probe(seed: int, share: float, more: Mapping[str, Any]) -> ProbeAnswers:
-        rows = some(learnt.train_y, clusters.train, seed, share)
-        given = replace(
-            learnt, train_x=Some(learnt.train_x, rows), train_y=np.asarray(learnt.train_y)[rows], of_others=True
+    def probe(seed: int, share: float, protocol_options: Mapping[str, Any]) -> ProbeAnswers:
+        rows = part_rows(solver_splits.train_y, clusters.train, seed, share)
+        part_splits = replace(
+            solver_splits,
+            train_x=Some(solver_splits.train_x, rows),
+            train_y=np.asarray(solver_splits.train_y)[rows],
+            is_subset=True,
         )
-        if learnt.val_x is not None and learnt.val_y is not None:
-            rows = some(learnt.val_y, clusters.val, seed, share)
-            given = replace(given, val_x=Some(learnt.val_x, rows), val_y=np.asarray(learnt.val_y)[rows])
-        return labelled_probe(given, **options, **more)
+        if solver_splits.val_x is not None and solver_splits.val_y is not None:
+            rows = part_rows(solver_splits.val_y, clusters.val, seed, share)
+            part_splits = replace(
+                part_splits, val_x=Some(solver_splits.val_x, rows), val_y=np.asarray(solver_splits.val_y)[rows]
+            )
+        return labelled_probe(part_splits, **options, **protocol_options)
 
     return probe
 
 
 def order_of(labels: np.ndarray, seed: int) -> np.ndarray:
-    """float64 [n]: the share of its class from which on an item is in a part, by a seeded permutation."""
+    """float64 [n]: an item is in every part whose share exceeds this number, by a seeded permutation of its class."""
     shuffled = np.random.default_rng(seed).permutation(len(labels))
-    place = np.empty(len(labels))
+    order = np.empty(len(labels))
     for label in np.unique(labels):
         members = shuffled[labels[shuffled] == label]
-        place[members] = np.arange(len(members)) / len(members)
-    return place
+        order[members] = np.arange(len(members)) / len(members)
+    return order
 
 
 def part(order: np.ndarray, share: float) -> np.ndarray:
@@ -127,13 +126,13 @@ def part(order: np.ndarray, share: float) -> np.ndarray:
 
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
-"""Parts of the train photos, beside all of them."""
+"""Shares of the train photos in the parts of a learning curve, before its last point, all of them."""
 
 SMALLEST_GAIN = 0.005
-"""A last step that gains less says little, however sure it is."""
+"""Gain of the last step below which a curve does not count as rising, however certain the gain is."""
 
 ORDER_SEED = 8
-"""Of the order in which parts are nested."""
+"""Seed of the order in which parts are nested."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,26 +140,27 @@ class LearningCurve:
     """Accuracies on the same test photos, from fewer to all train photos."""
 
     shares: tuple[float, ...]
-    """Of the train photos, rising to 1. Parts that hold equally many are given once."""
+    """Shares of the train photos, rising to 1. Parts with equal numbers of photos appear once."""
     n_train: tuple[int, ...]
-    """Photos learnt from, validation included."""
+    """Photos that each part was trained on, validation included."""
     intervals: tuple[Interval, ...]
-    """The accuracy of each, with what the test photos say about it."""
+    """Accuracy of each part, with its interval over the test photos."""
     gain: Difference | None
-    """All photos against the part before, paired by test photo (by cluster) and of the same assignments; None if there
+    """All photos minus the part before, paired by test photo (by cluster) and over the same assignments; None if there
     is no part before."""
     assignments: int
-    """Behind each part; all photos have theirs all."""
+    """Number of assignments of each part; the last point, all photos, has all assignments."""
 
     @property
     def accuracies(self) -> tuple[float, ...]:
+        """Accuracy of each part."""
         return tuple(interval.value for interval in self.intervals)
 
     @property
     def rises(self) -> bool:
-        """Whether the last step gained half a point or more, surely more than nothing: read the accuracy as "at least".
+        """Whether the last step gained half a point or more, significantly: read the accuracy as "at least".
 
-        False does not prove that more photos would bring nothing: with few test photos a gain is hard to see.
+        False does not prove that more photos would not help: few test photos make a gain hard to detect.
         """
         return self.gain is not None and self.gain.low > 0 and self.gain.value >= SMALLEST_GAIN
 
@@ -189,20 +189,24 @@ def processing_curve(
     level: float = LEVEL,
     **options: Any,
 ) -> LearningCurve:
-    """``processing_probe`` on nested random parts of its train photos.
+    """Learning curve of ``processing_probe`` over nested random parts of its train photos.
 
-    Each part is searched anew, near what the search on all photos chose (``Protocol.near``). Of the assignments as
-    many take part as have ``PART_ROWS`` train photos together.
+    Each part has its own search, near the hyper-parameters chosen on all photos (``Protocol.near``). As many
+    assignments are used as have ``PART_ROWS`` train photos together, at least one.
 
     Args:
         train, test, assignments: as in ``processing_probe``.
-        whole: what it answered on all train photos, if that is known; else it is asked.
-        shares: of the train photos, each above 0 and below 1.
-        level: of the intervals.
+        whole: result of the probe on all train photos; computed if it is not given.
+        shares: shares of the train photos, each above 0 and below 1.
+        level: coverage of the intervals.
         options: further arguments of ``processing_probe``.
 
+    Returns:
+        One point for each part and one for all train photos.
+
     Raises:
-        as ``processing_probe``; DataError: a share is not between 0 and 1.
+        UsageError, ValueError: as ``processing_probe``.
+        DataError: the same, or a share is not between 0 and 1.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -228,16 +232,19 @@ def labelled_curve(
     level: float = LEVEL,
     **options: Any,
 ) -> LearningCurve:
-    """``labelled_probe`` on nested parts of its train and val photos, the same share of each class (at least one).
+    """Learning curve of ``labelled_probe`` over nested parts with the same share of each class, at least one photo.
 
     Args:
         splits: as in ``labelled_probe``.
         whole, shares, level: as in ``processing_curve``.
-        clusters: [test photos], what test photos err together in.
+        clusters: [test photos], the cluster of each; photos of one cluster err together.
         options: further arguments of ``labelled_probe``.
 
+    Returns:
+        As ``processing_curve``.
+
     Raises:
-        as ``processing_curve``.
+        UsageError, DataError, ValueError: as ``processing_curve``.
     """
     whole = whole or labelled_probe(splits, **options)
     return _curve(labelled_parts(splits, **options), whole, 1, shares, clusters=clusters, level=level)
@@ -251,104 +258,51 @@ def _curve(
     near = protocol_named(whole.protocol).near(whole.chosen)
     parts = {share: probe(ORDER_SEED, share, near) for share in sorted(shares)} | {1.0: whole}
     by_size = {answers.n_train: (share, answers) for share, answers in parts.items()}
-    found = [answers for _, answers in by_size.values()]
+    answers_by_size = [answers for _, answers in by_size.values()]
     gain = None
-    if len(found) > 1:
-        same = whole.correct[:used].mean(axis=(0, 1))
-        gain = paired_difference(same, found[-2].photo_accuracy, clusters=clusters, level=level)
+    if len(answers_by_size) > 1:
+        whole_accuracy = whole.correct[:used].mean(axis=(0, 1))
+        gain = paired_difference(whole_accuracy, answers_by_size[-2].photo_accuracy, clusters=clusters, level=level)
     return LearningCurve(
         shares=tuple(share for share, _ in by_size.values()),
         n_train=tuple(by_size),
-        intervals=tuple(photo_interval(a.photo_accuracy, clusters=clusters, level=level) for a in found),
+        intervals=tuple(
+            photo_interval(answers.photo_accuracy, clusters=clusters, level=level) for answers in answers_by_size
+        ),
         gain=gain,
         assignments=used,
     )
 
 
-def shuffled_accuracies(
-    splits: LabelledSplits | SharedSplits,
-    *,
-    chosen: Mapping[str, float],
-    protocol: str = "converged",
-    permutations: int | None = None,
-    device: str | torch.device = "cpu",
-    seed: int = LABELLED_SEED,
-    memory_bytes: int | None = None,
-) -> np.ndarray:
-    """Test accuracies of probes that learnt from train and val photos whose labels were shuffled among all of them.
-
-    By symmetry their expectation is chance where every class has equally many photos, in training or in the test.
-
-    Args:
-        splits: as in ``labelled_probe``.
-        chosen: what the probe's own search chose (``ProbeAnswers.chosen``); it is not searched again.
-        protocol: the probe's.
-        permutations: how many; by default what the protocol says.
-        device, memory_bytes: as in ``processing_probe``.
-        seed: of the shuffling.
-
-    Returns:
-        float64 [permutations].
-
-    Raises:
-        UsageError: unknown protocol.
-
-    >>> x, y = np.random.default_rng(0).normal(size=(90, 5)), np.arange(90) % 3
-    >>> splits = LabelledSplits(x[:60], y[:60], None, None, x[60:], y[60:], 3)
-    >>> null = shuffled_accuracies(splits, chosen={"strength": 1e-3})
-    >>> null.shape, bool(abs(null.mean() - 1 / 3) < 0.05)
-    ((100,), True)
-    """
-    chosen_protocol = protocol_named(protocol)
-    learnt = in_solver_space(splits, protocol=protocol, device=device, memory_bytes=memory_bytes)
-    bank, labels = with_validation(learnt)
-    rng = np.random.default_rng(seed)
-    count = chosen_protocol.permutations if permutations is None else permutations
-    shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
-    where = usable_device(device)
-    rows = np.arange(len(labels))
-    problem = Problem([bank], np.zeros_like(shuffled), shuffled, learnt.n_classes, rows, rows[:0], frame=learnt.frame)
-
-    def accuracies(now: int) -> np.ndarray:
-        found = []
-        with torch.inference_mode():
-            for weights, bias in chosen_protocol.refit(problem, chosen, where, now):
-                predicted = predict([learnt.test_x], np.arange(learnt.test_x.shape[0]), weights, bias)[:, 0]
-                found.append((predicted == np.asarray(learnt.test_y)).mean(axis=1))
-        return np.concatenate(found)
-
-    return with_less_memory("permuted probe", accuracies, memory_bytes or default_memory(where))
-
-
 PROBES = 8
-"""Seven degrees of freedom: the deviation is known to about a quarter."""
+"""Number of probes. With seven degrees of freedom the deviation is known to about a quarter of itself."""
 
-KEPT = 3 / 4
-"""Of the train photos, in each of these probes. In simulations (docs/explanation/statistics.md) the estimate with three
-quarters is 0.9 to 1.9 times the truth, mostly 1.2 to 1.3; with halves 0.8 to 2.1 times."""
+KEPT_SHARE = 3 / 4
+"""Share of the train photos in each of these probes. In simulations (docs/explanation/statistics.md) the estimate with
+three quarters is 0.9 to 1.9 times the truth, mostly 1.2 to 1.3; with halves 0.8 to 2.1 times."""
 
 FIRST_SEED = 100
-"""Of the parts: this one and those after it. Not ``ORDER_SEED`` of the learning curve."""
+"""Seed of the first part; those of the others follow. None is ``ORDER_SEED`` of the learning curve."""
 
 
 @dataclass(frozen=True)
 class TrainingSpread:
-    """What test photos cannot tell: how much hangs on which train photos there were."""
+    """How far an accuracy depends on the train photos, which resampling test photos cannot show."""
 
     deviation: float
-    """Standard deviation of the accuracy over other train photos (and, of processing probes, other assignments), rather
-    too large than too small."""
+    """Standard deviation of the accuracy over samples of train photos (for processing probes, of assignments too).
+    Rather too large than too small."""
     probes: int
-    """Behind it."""
+    """Number of probes that it is estimated from."""
     assignments: int
-    """Of each of these probes."""
+    """Assignments of each of these probes."""
 
     def details(self) -> dict[str, Any]:
         """As JSON values, for ``Score.details``."""
         return {
             "deviation": round(self.deviation, 6),
             "probes": self.probes,
-            "kept": KEPT,
+            "kept": KEPT_SHARE,
             "assignments": self.assignments,
             "method": "delete-d jackknife at the chosen hyper-parameters",
         }
@@ -363,20 +317,20 @@ def processing_spread(
     probes: int = PROBES,
     **options: Any,
 ) -> TrainingSpread:
-    """Of ``processing_probe``, by the delete-d jackknife: from the variance between probes of random three quarters.
+    """Training spread of ``processing_probe`` by the delete-d jackknife, from probes of three quarters of the photos.
 
-    ``kept / (1 - kept)`` times that variance (Shao and Wu, Annals of Statistics 17, 1989). A jackknife errs upwards
-    (Efron and Stein, Annals of Statistics 9, 1981). A photo is drawn with its classes in every assignment, so that
-    these are in it too. Where fewer assignments take part than the accuracy is a mean of, what this adds is taken off
-    again, by the spread between the fits themselves.
+    The variance is that between these probes times ``share / (1 - share)`` (Shao and Wu, Annals of Statistics 17,
+    1989). A jackknife errs upwards (Efron and Stein, Annals of Statistics 9, 1981). A photo is drawn together with its
+    classes in all assignments, so the variance covers these too. If the probes have fewer assignments than the reported
+    accuracy, the variance that this adds is subtracted, as estimated from the spread between the fits.
 
     Args:
         train, test, assignments, options: as in ``processing_probe``.
-        whole: what it answered on all train photos; its hyper-parameters are used, not searched again.
-        probes: at least two.
+        whole: result of the probe on all train photos; its hyper-parameters are used without a search.
+        probes: number of probes, at least two.
 
     Raises:
-        as ``processing_probe``.
+        UsageError, DataError, ValueError: as ``processing_probe``.
 
     >>> from benchmark.probe import processing_probe
     >>> rng = np.random.default_rng(0)
@@ -398,23 +352,24 @@ def labelled_spread(
     probes: int = PROBES,
     **options: Any,
 ) -> TrainingSpread:
-    """Of ``labelled_probe``, as ``processing_spread``; parts hold the same share of each class, or whole clusters.
+    """Training spread of ``labelled_probe``, as ``processing_spread``.
 
     Args:
         splits, options: as in ``labelled_probe``.
-        clusters: scenes or owners, where photos of one are alike: other train photos are then those of others.
+        clusters: scenes or owners whose photos are alike: whole clusters are drawn. Without clusters, photos are drawn,
+            the same share of each class.
         whole, probes: as in ``processing_spread``.
 
     Raises:
-        as ``labelled_probe``.
+        UsageError, DataError, ValueError: as ``labelled_probe``.
     """
     return _spread(labelled_parts(splits, clusters, **options), whole, 1, probes)
 
 
 def _spread(probe: PartProbe, whole: ProbeAnswers, used: int, probes: int) -> TrainingSpread:
     at = protocol_named(whole.protocol).at(whole.chosen)
-    accuracies = [probe(FIRST_SEED + i, KEPT, at).accuracy for i in range(probes)]
-    variance = KEPT / (1 - KEPT) * float(np.var(accuracies, ddof=1))
+    accuracies = [probe(FIRST_SEED + i, KEPT_SHARE, at).accuracy for i in range(probes)]
+    variance = KEPT_SHARE / (1 - KEPT_SHARE) * float(np.var(accuracies, ddof=1))
     if used < (fits := len(whole.predicted)):
         variance = max(variance - whole.spread**2 * (1 / used - 1 / fits), whole.spread**2 / fits)
     return TrainingSpread(math.sqrt(variance), probes, used)

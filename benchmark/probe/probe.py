@@ -1,4 +1,4 @@
-"""The two faces of the probe: processing labels (every class in every photo) and acquisition labels (one per photo)."""
+"""Probes of processing labels (every class in every photo) and of acquisition labels (one per photo)."""
 
 from __future__ import annotations
 
@@ -27,21 +27,20 @@ from benchmark.probe.solver.rows import Gathered, Rows, Stacked
 from builders.errors import DataError
 
 LABELLED_SEED = 42
-"""Seed of the one run on acquisition labels, the study's."""
+"""Default seed of a probe of acquisition labels, the study's."""
 
 DEVICE_SHARE = 0.6
-"""Of an accelerator's free memory, the default bound of the gathered training features; of a CPU's the usual half."""
+"""Default bound of the gathered training features: share of an accelerator's free memory; on a CPU the usual half."""
 
 GATHERED_FROM = 64 << 20
-"""Bytes of one training set from which the rows of all banks are gathered once."""
+"""Bytes of one training set above which an accelerator gathers the rows of all banks once."""
 
 GATHERED_FROM_ON_CPU = 4 << 20
-"""The same on a CPU, which solves ten training sets of 10,000 photos x 768 numbers in 1.46 s so, and in 1.60 s where it
-gathers each from the banks (processor time, one thread)."""
+"""The same on a CPU. Ten training sets of 10,000 photos x 768 numbers take 1.46 s with one gathering, and 1.60 s if
+each is gathered from the banks (processor time, one thread)."""
 
-
-TURNING_BYTES = 32
-"""For each value of an embedding, while they are turned: three copies in float64 and what is left of them."""
+PROJECTION_BYTES = 32
+"""Memory that a projection takes for each value of an embedding: three copies in float64, and the result."""
 
 
 def processing_probe(
@@ -57,34 +56,37 @@ def processing_probe(
     features: Features | None = None,
     **options: Any,
 ) -> ProbeAnswers:
-    """Probe one processing parameter: fits that each see every training photo in one class, tested in all of them.
+    """Probe one processing parameter: S fits see each training photo in one class and are tested in all classes.
 
-    The hyper-parameters are searched once, on the first assignment with a stratified fifth of its photos held out (the
-    study, too, searches once), and shared by all S fits, which learn from all training photos.
+    The hyper-parameters are searched once, on the first assignment with a stratified fifth of its photos held out (as
+    in the study). All S fits share them and are trained on all training photos.
 
     Args:
-        train: C arrays [n_train, d], the embeddings of the same photos in each class. Anything that slices like an
-            array will do; rows are L2-normalised here, a zero row stays zero.
+        train: C arrays [n_train, d] (or objects that slice like arrays): embeddings of the same photos in each class.
+            Rows are L2-normalised here; a zero row stays zero.
         test: C arrays [n_test, d].
         assignments: int [S, n_train], the class of each training photo in each of S fits.
-        protocol: a name in ``PROTOCOLS``, whose keyword arguments are the options.
-        reader: a name in ``READERS``: the protocol's linear layer, or neighbours or a small network in its place, which
-            take no options; they may answer for fewer assignments.
-        device: where the products run; Apple's ``mps`` has no float64, there they run on the CPU.
+        protocol: a name in ``PROTOCOLS``.
+        reader: a name in ``READERS``: the protocol's linear layer, or neighbours or a small network instead, which take
+            no options and may be fitted to fewer assignments.
+        device: where matrix products run; for Apple's ``mps``, which has no float64, on the CPU.
         seed: of the validation split and, in ``iccv2025``, of everything random.
-        memory_bytes: bound of the gathered training features. As many fits as it holds are solved together, each at
-            n_train * d * 4 bytes (8 up to half a million values; plus n_train ** 2 * 32 where n_train is small enough
-            to be rotated, and n_train ** 2 * 4 in ``iccv2025`` where n_train < 2 d). Where not even one fits, rows are
-            read anew in each pass. Beside it a fit keeps its probabilities: n_train * C * 4 bytes, times the number of
-            strengths in the search. Default: half of the free memory, or 60 % of the accelerator's.
-        features: of a probe of more photos and the same assignments, where they are known; rows are taken from there.
+        memory_bytes: bound of the gathered training features. As many fits as it holds are solved together. Each takes
+            n_train * d * 4 bytes (8 up to half a million values); plus n_train ** 2 * 32 if n_train is small enough for
+            a rotation, and n_train ** 2 * 4 in ``iccv2025`` if n_train < 2 d. If not even one fits, rows are read again
+            in each pass. The probabilities of a fit come on top: n_train * C * 4 bytes, times the number of strengths
+            in the search. Default: half of the free memory, or 60 % of the accelerator's.
+        features: rotated training sets of a probe of more photos and the same assignments; rows are taken from them.
         options: keyword arguments of the protocol (``benchmark.probe.protocols.converged.converged``,
             ``benchmark.probe.protocols.iccv2025.iccv2025``).
+
+    Returns:
+        Predictions [S, C, n_test], and how the fits went.
 
     Raises:
         UsageError: unknown protocol.
         DataError: an embedding is not finite, or there is no photo to train or test on.
-        ValueError: shapes that do not agree, an assignment that is not a class.
+        ValueError: shapes do not agree, or an assignment is not a class.
 
     >>> rng = np.random.default_rng(0)
     >>> photos = rng.normal(size=(40, 8))
@@ -121,14 +123,17 @@ def labelled_probe(
     memory_bytes: int | None = None,
     **options: Any,
 ) -> ProbeAnswers:
-    """Probe one label per photo (an acquisition attribute): search on train against val, refit on both, test.
+    """Probe one label per photo (an acquisition attribute): search on train with val held out, refit on both, test.
 
     Args:
         splits: embeddings and labels, perhaps shared with other probes.
         protocol, reader, device, seed, memory_bytes, options: as in ``processing_probe``.
 
+    Returns:
+        Predictions [1, 1, n_test], and how the fit went.
+
     Raises:
-        as ``processing_probe``.
+        UsageError, DataError, ValueError: as ``processing_probe``.
     """
     plain = splits.splits if isinstance(splits, SharedSplits) else splits
     train_x, val_x, val_y, test_x = plain.train_x, plain.val_x, plain.val_y, plain.test_x
@@ -139,26 +144,87 @@ def labelled_probe(
         raise ValueError("val_x and val_y go together")
     bank, labels = with_validation(plain)
     if val_x is not None and val_x.shape[0]:
-        held = np.arange(bank.shape[0]) >= train_x.shape[0]
+        is_validation = np.arange(bank.shape[0]) >= train_x.shape[0]
     else:
-        held = stratified_split(labels, seed=seed)
-    truth = np.asarray(plain.test_y).astype(np.int64)
-    for name, y, x in (("training", labels, bank), ("test", truth, test_x)):
-        if y.shape != (x.shape[0],):
-            raise ValueError(f"{len(y)} {name} labels for {x.shape[0]} embeddings")
-        if y.size and not 0 <= y.min() <= y.max() < n_classes:
+        is_validation = stratified_split(labels, seed=seed)
+    test_labels = np.asarray(plain.test_y).astype(np.int64)
+    for name, targets, rows in (("training", labels, bank), ("test", test_labels, test_x)):
+        if targets.shape != (rows.shape[0],):
+            raise ValueError(f"{len(targets)} {name} labels for {rows.shape[0]} embeddings")
+        if targets.size and not 0 <= targets.min() <= targets.max() < n_classes:
             raise ValueError(f"{name} labels hold a class outside 0..{n_classes - 1}")
-    learnt = in_solver_space(splits, protocol=protocol, reader=reader, device=device, memory_bytes=memory_bytes)
+    solver_splits = in_solver_space(splits, protocol=protocol, reader=reader, device=device, memory_bytes=memory_bytes)
     problem = Problem(
-        [with_validation(learnt)[0]],
+        [with_validation(solver_splits)[0]],
         np.zeros((1, len(labels)), np.int64),
         labels[None],
         n_classes,
-        np.flatnonzero(~held),
-        np.flatnonzero(held),
-        frame=learnt.frame,
+        np.flatnonzero(~is_validation),
+        np.flatnonzero(is_validation),
+        frame=solver_splits.frame,
     )
-    return _answers(problem, [learnt.test_x], truth[None], protocol, reader, device, seed, memory_bytes, options)
+    return _answers(
+        problem, [solver_splits.test_x], test_labels[None], protocol, reader, device, seed, memory_bytes, options
+    )
+
+
+def shuffled_accuracies(
+    splits: LabelledSplits | SharedSplits,
+    *,
+    chosen: Mapping[str, float],
+    protocol: str = "converged",
+    permutations: int | None = None,
+    device: str | torch.device = "cpu",
+    seed: int = LABELLED_SEED,
+    memory_bytes: int | None = None,
+) -> np.ndarray:
+    """Test accuracies of probes trained on train and val photos whose labels were shuffled among all of them.
+
+    By symmetry their expectation is chance if every class has equally many photos, in training or in the test.
+
+    Args:
+        splits: as in ``labelled_probe``.
+        chosen: hyper-parameters that the probe's search chose (``ProbeAnswers.chosen``); there is no other search.
+        protocol: of the probe.
+        permutations: number of shufflings; by default the protocol's.
+        device, memory_bytes: as in ``processing_probe``.
+        seed: of the shuffling.
+
+    Returns:
+        float64 [permutations].
+
+    Raises:
+        UsageError: unknown protocol.
+
+    >>> x, y = np.random.default_rng(0).normal(size=(90, 5)), np.arange(90) % 3
+    >>> splits = LabelledSplits(x[:60], y[:60], None, None, x[60:], y[60:], 3)
+    >>> null = shuffled_accuracies(splits, chosen={"strength": 1e-3})
+    >>> null.shape, bool(abs(null.mean() - 1 / 3) < 0.05)
+    ((100,), True)
+    """
+    chosen_protocol = protocol_named(protocol)
+    solver_splits = in_solver_space(splits, protocol=protocol, device=device, memory_bytes=memory_bytes)
+    bank, labels = with_validation(solver_splits)
+    rng = np.random.default_rng(seed)
+    count = chosen_protocol.permutations if permutations is None else permutations
+    shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
+    resolved_device = usable_device(device)
+    rows = np.arange(len(labels))
+    problem = Problem(
+        [bank], np.zeros_like(shuffled), shuffled, solver_splits.n_classes, rows, rows[:0], frame=solver_splits.frame
+    )
+
+    def accuracies(memory: int) -> np.ndarray:
+        chunks = []
+        with torch.inference_mode():
+            for weights, bias in chosen_protocol.refit(problem, chosen, resolved_device, memory):
+                predicted = predict([solver_splits.test_x], np.arange(solver_splits.test_x.shape[0]), weights, bias)[
+                    :, 0
+                ]
+                chunks.append((predicted == np.asarray(solver_splits.test_y)).mean(axis=1))
+        return np.concatenate(chunks)
+
+    return with_less_memory("permuted probe", accuracies, memory_bytes or default_memory(resolved_device))
 
 
 def _answers(
@@ -173,45 +239,50 @@ def _answers(
     options: Mapping[str, Any],
 ) -> ProbeAnswers:
     chosen = protocol_named(protocol)
-    where = usable_device(device)
+    resolved_device = usable_device(device)
     if reader != LINEAR:
-        return _read(problem, test, expected, reader, where, seed)
+        return _read(problem, test, expected, reader, resolved_device, seed)
     if memory_bytes is None:
-        memory_bytes = default_memory(where)
+        memory_bytes = default_memory(resolved_device)
 
-    def work(now: int) -> tuple[Fit, np.ndarray]:
+    def fit_and_predict(memory: int) -> tuple[Fit, np.ndarray]:
         with torch.inference_mode():
-            at_hand, left = _in_memory(problem, where, now)
-            fit = chosen.fit(at_hand, device=where, seed=seed, memory_bytes=left, **options)
+            gathered_problem, memory_left = _in_memory(problem, resolved_device, memory)
+            fit = chosen.fit(gathered_problem, device=resolved_device, seed=seed, memory_bytes=memory_left, **options)
             return fit, predict(test, np.arange(test[0].shape[0]), fit.weights, fit.bias)
 
-    fit, predicted = with_less_memory("probe", work, memory_bytes)
+    fit, predicted = with_less_memory("probe", fit_and_predict, memory_bytes)
     return replace(
-        to_answers(protocol, fit, predicted, problem.n, problem, expected, where, seed), features=fit.features
+        to_answers(protocol, fit, predicted, problem.n, problem, expected, resolved_device, seed), features=fit.features
     )
 
 
 def _read(
     problem: Problem, test: Sequence[Rows], expected: np.ndarray, reader: str, device: torch.device, seed: int
 ) -> ProbeAnswers:
-    """The answers of a reader that is no linear layer."""
+    """Predictions of a reader that is not a linear layer."""
     with torch.inference_mode():
         read = read_with(reader, problem, test, device=device, seed=seed)
     return to_answers(reader, read, read.predicted, read.n_train, problem, expected, device, seed)
 
 
 def _in_memory(problem: Problem, device: torch.device, memory_bytes: int) -> tuple[Problem, int]:
-    """The problem with all its rows gathered, if the memory holds them beside a training set; and what is left of it.
+    """The problem with all its rows gathered, if memory holds them and two training sets; and the memory left.
 
-    Every fit takes one row of each photo: where many fits share many banks, each row would be read from the bank and
-    brought to unit length several times. Small training sets are solved together on a CPU, and gathered once anyway.
+    Every fit takes one row of each photo. If many fits share many banks, each row would otherwise be read and
+    normalised several times. A CPU solves small training sets together and so gathers them only once anyway.
     """
-    every = 4 * len(problem.banks) * problem.n * problem.dimension
-    each = 4 * problem.n * problem.dimension
-    least = GATHERED_FROM if device.type != "cpu" else GATHERED_FROM_ON_CPU
-    if len(problem.banks) < 2 or len(problem.which) < 2 or each < least or every + 2 * each > memory_bytes:
+    all_bytes = 4 * len(problem.banks) * problem.n * problem.dimension
+    set_bytes = 4 * problem.n * problem.dimension
+    threshold = GATHERED_FROM if device.type != "cpu" else GATHERED_FROM_ON_CPU
+    if (
+        len(problem.banks) < 2
+        or len(problem.which) < 2
+        or set_bytes < threshold
+        or all_bytes + 2 * set_bytes > memory_bytes
+    ):
         return problem, memory_bytes
-    return replace(problem, gathered=Gathered(problem.banks, device)), memory_bytes - every
+    return replace(problem, gathered=Gathered(problem.banks, device)), memory_bytes - all_bytes
 
 
 def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
@@ -230,38 +301,41 @@ def in_solver_space(
     device: str | torch.device = "cpu",
     memory_bytes: int | None = None,
 ) -> LabelledSplits:
-    """The splits in the coordinates that a probe learns in: turned where its protocol allows it and it pays.
+    """The splits in the coordinates that the solver uses: projected if the protocol allows it and it saves time.
 
-    Whoever asks several things of the same splits (the probe, shuffled labels, parts) gives all of them what this
-    returns: it is not turned again. An accelerator takes them as they are.
+    To use the same splits several times (the probe, shuffled labels, parts), call this once and pass on its result: it
+    is not projected again. On an accelerator splits stay as they are.
 
     Args:
         splits, protocol, reader, device, memory_bytes: as in ``labelled_probe``.
+
+    Returns:
+        Equivalent splits; the photos of ``SharedSplits`` may be projected together with those of other probes.
     """
-    where = usable_device(device)
-    may = protocol_named(protocol).turns and reader == LINEAR and where.type == "cpu"
+    resolved_device = usable_device(device)
+    is_projectable = protocol_named(protocol).rotation_invariant and reader == LINEAR and resolved_device.type == "cpu"
     plain = splits.splits if isinstance(splits, SharedSplits) else splits
-    if not may or plain.of_others or plain.frame is not None:
+    if not is_projectable or plain.is_subset or plain.frame is not None:
         return plain
-    memory = memory_bytes or budget(where)
+    available = memory_bytes or budget(resolved_device)
     n, dimension = with_validation(plain)[0].shape
     if isinstance(splits, SharedSplits):
-        of = splits.among.of
-        if of.pays(n) and TURNING_BYTES * of.values <= memory:
+        shared_rows = splits.among.shared
+        if shared_rows.is_worthwhile(n) and PROJECTION_BYTES * shared_rows.values <= available:
             return project_shared(splits)
-    held = TURNING_BYTES * n * dimension
-    if not is_worthwhile(n, dimension, plain.test_x.shape[0], plain.n_classes) or held > memory:
+    projection_bytes = PROJECTION_BYTES * n * dimension
+    if not is_worthwhile(n, dimension, plain.test_x.shape[0], plain.n_classes) or projection_bytes > available:
         return plain
     return project(plain)
 
 
 def usable_device(device: str | torch.device) -> torch.device:
-    """Where a probe can run: Apple's ``mps`` has no float64."""
+    """Device that a probe runs on: the CPU instead of Apple's ``mps``, which has no float64."""
     return exact_device(device)
 
 
 def default_memory(device: torch.device) -> int:
-    """Bound of the gathered training features in bytes."""
+    """Default bound of the gathered training features in bytes."""
     return budget(device, DEVICE_SHARE) if device.type == "cuda" else budget(device)
 
 

@@ -1,4 +1,4 @@
-"""One probing problem as both protocols see it: banks, who learns from which row, and the split of the search."""
+"""The probing problem that every protocol solves, its parts, and what a protocol returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.probe.solver.design import Design, Frame
 from benchmark.probe.solver.rows import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
 
 VALIDATION_SHARE = 0.2
-"""Share of the training photos that the search is judged on."""
+"""Share of the training photos that the search holds out."""
 
 VALIDATION_SEED = 22
 """Seed of the stratified validation split, the study's."""
@@ -23,55 +23,58 @@ VALIDATION_SEED = 22
 
 @dataclass(frozen=True, eq=False)
 class LabelledSplits:
-    """Embeddings with one label each (an acquisition attribute): what a labelled probe learns from and is asked."""
+    """Embeddings with one label each (an acquisition attribute), split for training, validation and test."""
 
     train_x: Rows
     """[n, d]."""
     train_y: Any
     """[n], classes 0 .. n_classes - 1."""
     val_x: Rows | None
-    """[m, d]; without it a stratified fifth of the training photos serves."""
+    """[m, d]; None: a stratified fifth of the training photos is held out."""
     val_y: Any | None
+    """[m]; None exactly if ``val_x`` is."""
     test_x: Rows
+    """[k, d]."""
     test_y: Any
+    """[k]."""
     n_classes: int
     """Chance is one over it. A class without a training photo is never predicted."""
     frame: Frame | None = None
-    """Of embeddings that are turned already (``turned``)."""
-    of_others: bool = False
-    """Some photos of other splits: turned with these, or not at all."""
+    """Set if the embeddings are projected (``solver.projected``)."""
+    is_subset: bool = False
+    """Whether the photos are some of those of other splits. Such splits are not projected by themselves."""
 
 
 class Features(NamedTuple):
-    """Photos of a problem as rows of training sets that hold more photos."""
+    """The training photos of a problem as rows of rotated training sets that have more photos."""
 
     whole: Design
     """S rotated training sets, of the same fits in the same order."""
     rows: np.ndarray
-    """int64 [n]."""
+    """int64 [n], the row of each photo."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """S fits that each learn from one view per photo; photo i of fit s is row i of bank ``which[s, i]``."""
+    """S fits, each trained on one view of every photo: photo i of fit s is row i of bank ``which[s, i]``."""
 
     banks: Sequence[Rows]
-    """Arrays [n, d]."""
+    """Arrays [n, d], one for each view."""
     which: np.ndarray
-    """int64 [S, n]."""
+    """int64 [S, n], indices of banks."""
     labels: np.ndarray
-    """int64 [S, n]."""
+    """int64 [S, n], classes."""
     n_classes: int
     fit_rows: np.ndarray
-    """Ascending photo indices that the search learns from."""
+    """Ascending indices of the photos that the search trains on."""
     validation_rows: np.ndarray
-    """Ascending photo indices that the search is judged on; may be empty."""
+    """Ascending indices of the photos that the search validates on; may be empty."""
     gathered: Gathered | None = None
-    """Rows of all banks in memory, where it holds them."""
+    """Rows of all banks in memory; None: rows are read from the banks."""
     frame: Frame | None = None
-    """What is known of the banks' rows, where they are turned."""
+    """Centre and axes of the banks' rows if they are projected."""
     features: Features | None = None
-    """Where those of all fits are rotated already."""
+    """Rotated training sets of all fits, if a probe of more photos has made them."""
 
     def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
         """Rows of training sets ``which`` [G, n] at photos ``rows``: from memory, or from the banks."""
@@ -79,10 +82,12 @@ class Problem:
 
     @property
     def n(self) -> int:
+        """Number of training photos, validation included."""
         return int(self.which.shape[1])
 
     @property
     def dimension(self) -> int:
+        """Dimension of the embeddings."""
         return int(self.banks[0].shape[1])
 
 
@@ -91,35 +96,35 @@ Layers = Iterator[tuple[Tensor, Tensor]]
 
 
 def _no_options(chosen: Mapping[str, float]) -> Mapping[str, Any]:
-    """Of a protocol that searches nothing, or always all."""
+    """Default of ``Protocol.near`` and ``Protocol.at``: the full search."""
     return {}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to fit a probe; everything that names or runs it asks this."""
+    """One way to fit a probe: its name, its description and its functions."""
 
     name: str
-    """As options and results have it."""
+    """Name in options and results."""
     summary: str
-    """One line for people."""
+    """One line for help texts and reports."""
     fit: Callable[..., Fit]
     """``(problem, *, device, seed, memory_bytes, ...) -> Fit``; further keywords are options of the probe."""
     refit: Callable[[Problem, Mapping[str, float], torch.device, int], Layers]
-    """(problem, chosen hyper-parameters, device, memory in bytes) -> a layer for each row of labels, no search."""
+    """(problem, chosen hyper-parameters, device, memory in bytes) -> a layer for each row of labels; no search."""
     permutations: int
-    """Shufflings of a permutation test: a converged fit at one strength costs little, a full descent does not."""
-    turns: bool = False
-    """Whether its layers do not depend on the orthonormal axes of the embeddings: then these may be turned."""
+    """Number of shufflings in a permutation test: a converged fit at one strength is cheap, a full descent is not."""
+    rotation_invariant: bool = False
+    """Whether predictions do not depend on the orthonormal axes of the embeddings, which may then be projected."""
     near: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
-    """Chosen hyper-parameters -> options of ``fit`` with which it searches near them: for parts of the train photos."""
+    """Chosen hyper-parameters -> options of ``fit`` for a search near them, for parts of the train photos."""
     at: Callable[[Mapping[str, float]], Mapping[str, Any]] = _no_options
-    """Chosen hyper-parameters -> options of ``fit`` with which it searches nothing and takes these."""
+    """Chosen hyper-parameters -> options of ``fit`` that use them without a search."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a protocol hands back: S linear layers on L2-normalised embeddings, and how they came about."""
+    """Result of a protocol: S linear layers on L2-normalised embeddings; further fields as in ``ProbeAnswers``."""
 
     weights: Tensor
     """[S, d, C]."""
@@ -135,13 +140,21 @@ class Fit:
     search_s: float
     fit_s: float
     features: Design | None = None
-    """What the fits learnt from, where it is rotated: all S training sets."""
+    """The training sets of all S fits, if they are rotated."""
 
 
 def stratified_split(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: int = VALIDATION_SEED) -> np.ndarray:
-    """Which items are for validation: bool [n], ``share`` of each class (rounded), drawn by a seeded permutation.
+    """Mark the validation items: ``share`` of each class (rounded), drawn by a seeded permutation.
 
-    A class of two or more keeps at least one item on either side; a class of one stays in training.
+    A class of two or more has at least one item on either side; a class of one stays in training.
+
+    Args:
+        labels: [n], classes.
+        share: share of each class, 0 to 1.
+        seed: of the permutation.
+
+    Returns:
+        bool [n], True for validation.
 
     >>> labels = np.array([0] * 10 + [1] * 5 + [2])
     >>> chosen = stratified_split(labels)
@@ -153,25 +166,25 @@ def stratified_split(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: 
     validation = np.zeros(len(labels), dtype=bool)
     for c in np.unique(labels):
         members = order[labels[order] == c]
-        wanted = min(max(int(len(members) * share + 0.5), 1), len(members) - 1)
-        validation[members[:wanted]] = True
+        count = min(max(int(len(members) * share + 0.5), 1), len(members) - 1)
+        validation[members[:count]] = True
     return validation
 
 
 def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tensor) -> np.ndarray:
-    """The class that each of K linear layers gives to every view of the photos ``rows``; ties go to the lowest class.
+    """The class that each of K linear layers predicts for every view of some photos; ties go to the lowest class.
 
     Args:
         banks: V arrays [n, d], one view of every photo each.
         rows: ascending photo indices [m].
         weights: [K, d, C] on L2-normalised embeddings.
-        bias: [K, C].
+        bias: [K, C]; -inf for a class that is never predicted.
 
     Returns:
         uint8 (uint16 for more than 256 classes) [K, V, m].
     """
     count, dimension, n_classes = weights.shape
-    few = torch.uint8 if n_classes <= 256 else torch.int32
+    dtype = torch.uint8 if n_classes <= 256 else torch.int32
     threads = torch.get_num_threads() if weights.device.type == "cpu" else 1
     step = max(1, GATHER_BYTES // (4 * threads * max(dimension, count * n_classes)))
     pieces = [(bank, rows[start : start + step]) for bank in banks for start in range(0, len(rows), step)]
@@ -179,21 +192,23 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
         flat = weights.to(torch.float32).movedim(0, 1).reshape(dimension, -1).contiguous()
         shift = bias.to(torch.float32).reshape(-1)
 
-    def answers(piece: tuple[Rows, np.ndarray]) -> Tensor:
+    def predict_piece(piece: tuple[Rows, np.ndarray]) -> Tensor:
         block = torch.from_numpy(normalised(picked(*piece)))
         logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
         best = logits.amax(-1, keepdim=True)
-        # argmax promises no order among equals
+        # argmax guarantees no order among equal values
         index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)
         first = torch.where(logits == best, index, n_classes).amin(-1)
-        # NaN equals nothing: a diverged layer answers class 0
-        return (first % n_classes).T.to(few)
+        # NaN equals no value: a diverged layer predicts class 0
+        return (first % n_classes).T.to(dtype)
 
     if len(pieces) >= threads and threads_for(weights.numel() * len(rows) * len(banks), threads) > 1:
-        found = parallel_map(answers, pieces)
+        parts = parallel_map(predict_piece, pieces)
     else:
         with threads_of_work(weights.numel() * min(step, len(rows))):
-            found = [answers(piece) for piece in pieces]
-    there = torch.cat([torch.empty((count, 0), dtype=few, device=flat.device), *found], 1).cpu().numpy()  # waits once
-    there = there.reshape(count, len(banks), len(rows))
-    return there if n_classes <= 256 else there.astype(np.uint16)
+            parts = [predict_piece(piece) for piece in pieces]
+    predicted = (
+        torch.cat([torch.empty((count, 0), dtype=dtype, device=flat.device), *parts], 1).cpu().numpy()
+    )  # the only wait for the device
+    predicted = predicted.reshape(count, len(banks), len(rows))
+    return predicted if n_classes <= 256 else predicted.astype(np.uint16)

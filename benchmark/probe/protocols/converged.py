@@ -192,7 +192,7 @@ def _search(
             break
         tried, start = [table[-1]["strength"] / 10], starts[-1]
     at_edge = best in (0, len(table) - 1)
-    axes = None if features.basis is not None else features.axes.of_first()
+    axes = None if features.basis is not None else features.axes.select(slice(1))
     return _Search(tuple(table), table[best]["strength"], starts[best], at_edge, axes)
 
 
@@ -254,7 +254,7 @@ CONVERGED = Protocol(
     fit=converged,
     refit=_refit,
     permutations=100,
-    turns=True,
+    rotation_invariant=True,
     near=lambda chosen: {"strengths": [chosen["strength"] * more for more in STRONGER], "extend": False},
     at=lambda chosen: {"strengths": [chosen["strength"]]},
 )

@@ -1,7 +1,7 @@
-"""The design matrices of training sets: centred features within a memory bound, and the principal axes of each.
+"""Design matrices of training sets: centred features within a memory bound, and the principal axes of each set.
 
-A small training set is rotated to its own axes, which are then all of its features; of a large one the leading axes are
-found, to precondition the solver.
+A small training set is rotated to its principal axes, which are then all its features. For a large one only the leading
+axes are computed, to precondition the solver.
 """
 
 from __future__ import annotations
@@ -20,58 +20,63 @@ from benchmark.probe.solver.products import ONCE, in_one, of_each, product
 from benchmark.probe.solver.rows import GATHER_BYTES, RowSource
 
 BLOCK_BYTES = 4 << 20
-"""Rows are worked on in blocks of about this size: both products of a pass then read a block from cache."""
+"""Approximate size of the blocks of rows in a pass: both products of a pass then read a block from cache."""
 
 WAVE = 8
-"""Blocks of each thread whose sums are held at a time."""
+"""Blocks per thread whose sums are in memory at a time."""
 
 STACK_BYTES = 256 << 20
-"""Training sets are solved in one stack up to this size together; larger ones fill the machine one by one."""
+"""Largest stack of training sets that are solved together; larger sets fill the machine one by one."""
 
 REDUCED_ROWS = 512
-"""Training sets of fewer rows than dimensions are rotated up to so many rows; beyond, eigenvalues cost too much."""
+"""Most rows of a rotated training set, which has fewer rows than dimensions: eigenvalues of more cost too much."""
 
-TURNED_ROWS = 128
-"""The same where they are turned already, half of their values zeros and their axes known (128, 256 and 384 took the
-same time in the probes of ``simcams``, none 4 % more)."""
+PROJECTED_ROWS = 128
+"""The same for projected rows, whose axes are known and half of whose values are zeros (128, 256 and 384 took the same
+time in the probes of ``simcams``, no rotation 4 % more)."""
 
 FLOAT64_ELEMENTS = 1 << 19
-"""Fits of up to so many feature values run in float64 throughout; larger ones use float32 products."""
+"""Most feature values of a fit that runs in float64 throughout; larger fits use float32 products."""
 
 PRINCIPAL_AXES = 64
-"""Principal axes found of a training set that is not rotated."""
+"""Number of principal axes computed for a training set that is not rotated."""
 
 SUBSPACE_PASSES = 3
-"""Passes over the rows to find them."""
+"""Passes over the rows to compute them."""
 
 
 class Axes(NamedTuple):
-    """Principal axes of each training set's features, which precondition the solver."""
+    """Principal axes of the features of G training sets, which precondition the solver."""
 
     vectors: Tensor | None
     """float64 [G, d, k], orthonormal. ``None``: the features' own coordinates are the axes."""
     variances: Tensor
-    """float64 [G, k], or [G, r]."""
+    """float64 [G, k], or [G, r] if the coordinates are the axes."""
     rest: Tensor
     """float64 [G], mean variance in the directions outside the k axes."""
 
-    def of_first(self) -> Axes:
-        """Those of the first training set alone."""
-        return Axes(None if self.vectors is None else self.vectors[:1], self.variances[:1], self.rest[:1])
+    def select(self, groups: slice | Tensor) -> Axes:
+        """Axes of some of the training sets."""
+        vectors = None if self.vectors is None else self.vectors[groups]
+        return Axes(vectors, self.variances[groups], self.rest[groups])
 
-    def of_each(self, groups: int) -> Axes:
-        """Those of one training set, for so many."""
+    def expand(self, groups: int) -> Axes:
+        """Axes of one training set, shared by ``groups`` of them."""
         vectors = None if self.vectors is None else self.vectors.expand(groups, -1, -1)
         return Axes(vectors, self.variances.expand(groups, -1), self.rest.expand(groups))
 
 
 class Basis(NamedTuple):
-    """Orthonormal columns ``rows.T @ combination``, in factors because that is cheaper."""
+    """Orthonormal columns ``rows.T @ combination``, as two factors because that is cheaper."""
 
     rows: Tensor
     """[G, n, d], the centred rows."""
     combination: Tensor
     """float64 [G, n, r]."""
+
+    def select(self, groups: slice | Tensor) -> Basis:
+        """Bases of some of the training sets."""
+        return Basis(self.rows[groups], self.combination[groups])
 
     def to_embedding(self, weights: Tensor) -> Tensor:
         """Weights [G, L, r, C] of rotated features -> [G, L, d, C] of embeddings."""
@@ -86,30 +91,31 @@ class Basis(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What is known of the rows of training sets beforehand, see ``turned``."""
+    """Centre and axes of training sets of projected rows (``projected``)."""
 
     centre: Tensor
-    """float64 [d], near the mean of their rows."""
+    """float64 [d], near the mean of the rows."""
     axes: Axes | None
-    """Of one training set that has all their photos; None if they are to be found."""
+    """Axes of one training set that has all the photos; None if each set's are to be computed."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """G training sets of n rows as a solver reads them: centred, and rotated to n dimensions where n is small.
+    """G training sets of n rows as a solver reads them: centred, and rotated to n dimensions if n is small.
 
-    Centring changes no optimum, because the bias is free to absorb it; nor does the rotation, because it keeps every
-    length and no weight outside the span of the rows can lower a loss with an L2 penalty.
+    Centring changes no optimum, because the bias absorbs it. Nor does the rotation, because it preserves lengths, and
+    weights outside the span of the rows cannot lower a loss with an L2 penalty.
     """
 
     n: int
+    """Rows of each training set."""
     mean: Tensor
     """float64 [G, d], the subtracted mean."""
     basis: Basis | None
-    """``None``: not reduced."""
+    """``None``: not rotated."""
     axes: Axes
     resident: Tensor | None
-    """[G, n, r] in the product type, or ``None``: rows are gathered anew in every pass."""
+    """[G, n, r] in the product type; ``None``: rows are gathered again in every pass."""
     source: RowSource
     dtype: torch.dtype
 
@@ -122,17 +128,16 @@ class Design:
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block, n at most."""
+        """Number of rows of a block, at most n."""
         step = max(1, BLOCK_BYTES // (self.dimension * self.dtype.itemsize * len(self.mean)))
         if self.mean.device.type != "cpu":
-            step *= 64  # an accelerator wants fewer, larger products
+            step *= 64  # an accelerator is faster with fewer, larger products
         return min(self.n, step)
 
     @property
     def pieces(self) -> list[slice]:
-        """The rows of each block, in order."""
-        step = self.block_rows
-        return [slice(start, min(start + step, self.n)) for start in range(0, self.n, step)]
+        """Rows of each block, in order."""
+        return [slice(start, min(start + self.block_rows, self.n)) for start in range(0, self.n, self.block_rows)]
 
     def block(self, rows: slice) -> Tensor:
         """Features [G, m, r] of some rows."""
@@ -142,10 +147,10 @@ class Design:
         return block - self.mean[:, None].to(self.dtype)
 
     def add_up(self, work: Callable[..., None], *totals: Tensor) -> None:
-        """``work(rows, features [G, m, r], *sums)`` on every block of rows; ``totals`` grow by its sums.
+        """Call ``work(rows, features [G, m, r], *sums)`` for every block of rows, and add its sums to ``totals``.
 
-        On a CPU as many blocks at a time as torch has threads, each on one of them. Sums of blocks are added in the
-        order of the blocks, so that bits do not depend on how many threads there are.
+        On a CPU as many blocks run at a time as torch has threads, one thread each. Sums of blocks are added in the
+        order of the blocks, so that the result does not depend on the number of threads.
         """
         pieces, threads = self.pieces, torch.get_num_threads()
         if self.mean.device.type != "cpu" or min(threads, len(pieces)) == 1:
@@ -153,64 +158,37 @@ class Design:
                 work(rows, self.block(rows), *totals)
             return
 
-        def one(rows: slice) -> list[Tensor]:
+        def block_sums(rows: slice) -> list[Tensor]:
             sums = [torch.zeros_like(total) for total in totals]
             work(rows, self.block(rows), *sums)
             return sums
 
         for wave in range(0, len(pieces), WAVE * threads):
-            found = parallel_map(one, pieces[wave : wave + WAVE * threads])
+            wave_sums = parallel_map(block_sums, pieces[wave : wave + WAVE * threads])
             with threads_of_work(sum(total.numel() for total in totals)):
-                for sums in found:
+                for sums in wave_sums:
                     for total, part in zip(totals, sums, strict=True):
                         total += part
 
-    def narrowed(self, members: Tensor) -> Design:
-        """The training sets ``members`` alone (a copy of their features); only of a resident design."""
-        if len(members) == len(self.mean):
-            return self
+    def select(self, groups: slice | Tensor) -> Design:
+        """Some of the training sets; their features are copied unless ``groups`` is a slice. It must be resident."""
         assert self.resident is not None
         return replace(
             self,
-            mean=self.mean[members],
-            basis=None if self.basis is None else Basis(self.basis.rows[members], self.basis.combination[members]),
-            axes=Axes(
-                None if self.axes.vectors is None else self.axes.vectors[members],
-                self.axes.variances[members],
-                self.axes.rest[members],
-            ),
-            resident=self.resident[members],
-        )
-
-    def alone(self, group: int) -> Design:
-        """One training set, without a copy; only of a resident design that is not rotated."""
-        assert self.resident is not None
-        assert self.basis is None
-        one, axes = slice(group, group + 1), self.axes
-        vectors = None if axes.vectors is None else axes.vectors[one]
-        return replace(
-            self,
-            mean=self.mean[one],
-            axes=Axes(vectors, axes.variances[one], axes.rest[one]),
-            resident=self.resident[one],
+            mean=self.mean[groups],
+            basis=None if self.basis is None else self.basis.select(groups),
+            axes=self.axes.select(groups),
+            resident=self.resident[groups],
         )
 
     def part(self, groups: slice, rows: np.ndarray) -> Design:
-        """Some rows of some training sets in the coordinates of all, axes that precondition included; resident."""
-        assert self.resident is not None
-        basis, axes = self.basis, self.axes
-        vectors = None if axes.vectors is None else axes.vectors[groups]
-        return replace(
-            self,
-            n=len(rows),
-            mean=self.mean[groups],
-            basis=None if basis is None else Basis(basis.rows[groups], basis.combination[groups]),
-            axes=Axes(vectors, axes.variances[groups], axes.rest[groups]),
-            resident=self.resident[groups][:, torch.from_numpy(rows)],
-        )
+        """Some rows of some training sets in the same coordinates, with the same axes. The design must be resident."""
+        sets = self.select(groups)
+        assert sets.resident is not None
+        return replace(sets, n=len(rows), resident=sets.resident[:, torch.from_numpy(rows)])
 
     def to_embedding(self, weights: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights [G, L, r, C] and bias [G, L, C] of centred, reduced features -> of L2-normalised embeddings."""
+        """Weights [G, L, r, C] and bias [G, L, C] of centred, rotated features -> of L2-normalised embeddings."""
         if self.basis is not None:
             weights = self.basis.to_embedding(weights)
         with threads_of_work(weights.numel()):
@@ -237,10 +215,16 @@ def design(
     axes: Axes | None = None,
     frame: Frame | None = None,
 ) -> Design:
-    """Gather a group of training sets: resident if they fit into ``memory_bytes``, else read anew in each pass.
+    """Gather training sets: resident if they fit into ``memory_bytes``, else read again in each pass.
 
-    ``axes`` of one training set of the same photos are taken for those of all: they only precondition. Those of a
-    ``frame`` come first. Its rows are centred where it says: it spares their zeros.
+    Args:
+        source: rows of the training sets.
+        groups, n, dimension: G training sets of n rows of d features.
+        device: where products run.
+        memory_bytes: bound of the resident features.
+        dtype: of the features; by default float64 for small training sets, else float32.
+        axes: those of one training set of the same photos, for all sets (they only precondition).
+        frame: of projected rows. Its axes take precedence, and its centre is subtracted, which keeps zeros.
     """
     if dtype is None:
         dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
@@ -256,7 +240,7 @@ def design(
             if resident is not None:
                 resident[:, start : start + step] = block
         mean = total / n
-    reduced = resident is not None and _is_reduced(n, dimension, REDUCED_ROWS if frame is None else TURNED_ROWS)
+    reduced = resident is not None and _is_reduced(n, dimension, REDUCED_ROWS if frame is None else PROJECTED_ROWS)
     if frame is not None and not reduced:
         mean, axes = frame.centre.expand(groups, -1), frame.axes or axes
     if resident is not None:
@@ -265,7 +249,7 @@ def design(
         if reduced:
             return _reduced(resident, mean, source)
     if axes is not None:
-        return Design(n, mean, None, axes.of_each(groups), resident, source, dtype)
+        return Design(n, mean, None, axes.expand(groups), resident, source, dtype)
     unknown = Axes(None, torch.zeros((groups, dimension), dtype=torch.float64, device=device), total.new_zeros(groups))
     unrotated = Design(n, mean, None, unknown, resident, source, dtype)
     count = min(PRINCIPAL_AXES, dimension)
@@ -273,29 +257,29 @@ def design(
 
 
 def joined(designs: Sequence[Design | None]) -> Design | None:
-    """Rotated training sets of as many rows in one stack; None where one is missing, or they are not alike."""
-    all_of = [d for d in designs if d is not None and d.basis is not None and d.resident is not None]
-    if len(all_of) < len(designs) or len({d.dimension for d in all_of}) != 1:
+    """Several rotated designs in one stack; None if one is missing or their dimensions differ."""
+    parts = [d for d in designs if d is not None and d.basis is not None and d.resident is not None]
+    if len(parts) < len(designs) or len({d.dimension for d in parts}) != 1:
         return None
     return replace(
-        all_of[0],
-        mean=in_one([d.mean for d in all_of]),
+        parts[0],
+        mean=in_one([d.mean for d in parts]),
         basis=Basis(
-            in_one([d.basis.rows for d in all_of if d.basis]),
-            in_one([d.basis.combination for d in all_of if d.basis]),
+            in_one([d.basis.rows for d in parts if d.basis]),
+            in_one([d.basis.combination for d in parts if d.basis]),
         ),
-        axes=Axes(None, in_one([d.axes.variances for d in all_of]), in_one([d.axes.rest for d in all_of])),
-        resident=in_one([d.resident for d in all_of if d.resident is not None]),
+        axes=Axes(None, in_one([d.axes.variances for d in parts]), in_one([d.axes.rest for d in parts])),
+        resident=in_one([d.resident for d in parts if d.resident is not None]),
     )
 
 
 def stack_size(fits: int, n: int, dimension: int, memory_bytes: int, dtype: torch.dtype | None = None) -> int:
-    """How many of ``fits`` training sets to gather and solve together: at least one."""
+    """Number of training sets, of ``fits``, to gather and solve together: at least one."""
     return max(1, min(fits, min(memory_bytes, STACK_BYTES) // resident_bytes(n, dimension, dtype)))
 
 
 def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> int:
-    """Memory for one resident training set: its features, and what a small one's rotation needs beside them."""
+    """Memory for one resident training set: its features, and the rotation of a small one."""
     if dtype is None:
         dtype = torch.float64 if n * dimension <= FLOAT64_ELEMENTS else torch.float32
     features = n * dimension * dtype.itemsize
@@ -303,27 +287,27 @@ def resident_bytes(n: int, dimension: int, dtype: torch.dtype | None = None) -> 
 
 
 def _is_reduced(n: int, dimension: int, most: int | None = None) -> bool:
-    """Whether a training set is rotated: of ``most`` rows, or as many as any is."""
+    """Whether a training set is rotated; ``most``: rows, by default ``REDUCED_ROWS``."""
     return n < dimension and n <= (REDUCED_ROWS if most is None else most)
 
 
 def _reduced(centred: Tensor, mean: Tensor, source: RowSource) -> Design:
-    """Fewer rows than dimensions: the rows' own principal axes, at most n of them, hold all there is."""
+    """A design rotated to the rows' principal axes, at most n of them, which span the rows."""
     values, vectors = decomposed(centred.to(torch.float64))
     with threads_of_work(vectors.numel()):
         return _rotated(centred, mean, source, values, vectors)
 
 
 def _rotated(centred: Tensor, mean: Tensor, source: RowSource, values: Tensor, vectors: Tensor) -> Design:
-    """Rows [G, n, d] whose products with one another have these eigenvalues and eigenvectors."""
+    """The same, from the eigenvalues and eigenvectors of the Gram matrix of rows [G, n, d]."""
     n = centred.shape[1]
     # below this, an eigenvalue of the Gram matrix is rounding
-    floor = values[:, -1:].clamp_min(1e-30) * n * torch.finfo(torch.float64).eps
-    kept = values > floor
-    lengths = torch.where(kept, values, torch.zeros_like(values)).sqrt()
-    inverse = torch.where(kept, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
-    used = kept.any(0).cpu()  # one wait
-    first = int(used.to(torch.int).argmax()) if bool(used.any()) else n - 1
+    threshold = values[:, -1:].clamp_min(1e-30) * n * torch.finfo(torch.float64).eps
+    is_nonzero = values > threshold
+    lengths = torch.where(is_nonzero, values, torch.zeros_like(values)).sqrt()
+    inverse = torch.where(is_nonzero, 1 / lengths.clamp_min(1e-30), torch.zeros_like(values))
+    any_nonzero = is_nonzero.any(0).cpu()  # the only wait for the device
+    first = int(any_nonzero.to(torch.int).argmax()) if bool(any_nonzero.any()) else n - 1
     features = (vectors * lengths[:, None])[..., first:].contiguous()
     basis = Basis(centred, (vectors * inverse[:, None])[..., first:].contiguous())
     variances = (lengths**2 / n)[:, first:]
@@ -341,20 +325,23 @@ def _rotated(centred: Tensor, mean: Tensor, source: RowSource, values: Tensor, v
 def principal_axes(features: Design, count: int) -> Axes:
     """Leading eigenvectors of each training set's covariance by subspace iteration.
 
-    They only precondition: close is enough, and the same random start makes it repeatable. (Halko, Martinsson and
-    Tropp, SIAM Review 53, 2011.)
+    They only precondition, so approximate axes are enough; the fixed random start makes them repeatable. (Halko,
+    Martinsson and Tropp, SIAM Review 53, 2011.)
     """
     groups, threads = len(features.mean), torch.get_num_threads()
     if groups == 1 or features.mean.device.type != "cpu" or features.resident is None:
         return _principal_axes(features, count)
-    # a set at a time, whatever the threads: bits do not depend on them
-    each, work = [features.alone(g) for g in range(groups)], functools.partial(_principal_axes, count=count)
-    beside = groups >= threads or len(each[0].pieces) == 1  # else their blocks go side by side
-    found = parallel_map(work, each) if beside else [work(one) for one in each]
+    # one set at a time, so that the result does not depend on the number of threads
+    sets, work = (
+        [features.select(slice(g, g + 1)) for g in range(groups)],
+        functools.partial(_principal_axes, count=count),
+    )
+    sets_in_parallel = groups >= threads or len(sets[0].pieces) == 1  # else the blocks of a set run in parallel
+    all_axes = parallel_map(work, sets) if sets_in_parallel else [work(one_set) for one_set in sets]
     return Axes(
-        in_one([axes.vectors for axes in found if axes.vectors is not None]),
-        in_one([axes.variances for axes in found]),
-        in_one([axes.rest for axes in found]),
+        in_one([axes.vectors for axes in all_axes if axes.vectors is not None]),
+        in_one([axes.variances for axes in all_axes]),
+        in_one([axes.rest for axes in all_axes]),
     )
 
 
@@ -365,7 +352,7 @@ def _principal_axes(features: Design, count: int) -> Axes:
         start = torch.randn((dimension, count), generator=generator, dtype=torch.float64).to(features.mean.device)
     image = start.expand(groups, -1, -1)
     pass_work = 2 * groups * features.n * dimension * count
-    if len(features.pieces) == 1:  # none goes side by side
+    if len(features.pieces) == 1:  # blocks do not run in parallel
         pass_work //= ONCE
     for _ in range(SUBSPACE_PASSES):
         (vectors,) = of_each(lambda image: (torch.linalg.qr(image).Q,), 2 * image.numel() * count, image)
@@ -376,21 +363,21 @@ def _principal_axes(features: Design, count: int) -> Axes:
             features.add_up(work, image, total)
     with threads_of_work(2 * image.numel() * count):
         inner = torch.bmm(vectors.mT, image) / features.n
-        variances, turn = torch.linalg.eigh((inner + inner.mT) / 2)
+        variances, rotation = torch.linalg.eigh((inner + inner.mT) / 2)
         variances = variances.clamp_min(0)
         outside = max(min(features.n - 1, dimension) - count, 1)
         rest = (total / features.n - variances.sum(1)).clamp_min(0) / outside
-        return Axes(torch.bmm(vectors, turn), variances, rest)
+        return Axes(torch.bmm(vectors, rotation), variances, rest)
 
 
 def _add_image(vectors: Tensor, rows: slice, block: Tensor, image: Tensor, total: Tensor) -> None:
-    """Of a block: features.T @ features @ vectors, and the sum of the squared features of each training set."""
+    """Add a block's features.T @ features @ vectors, and the sum of the squared features of each training set."""
     image += product(block.mT, product(block, vectors))
     total += torch.linalg.vector_norm(block, dim=(1, 2)).to(torch.float64).square()
 
 
 def decomposed(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues [G, n], ascending, and eigenvectors [G, n, n] of the products with one another of rows [G, n, d]."""
+    """Eigenvalues [G, n], ascending, and eigenvectors [G, n, n] of the Gram matrices of rows [G, n, d]."""
     values, vectors = of_each(_decomposed, rows.numel() * rows.shape[1], rows)
     return values, vectors
 

@@ -1,7 +1,7 @@
 """Multinomial logistic regression, many fits at once: truncated Newton steps by preconditioned conjugate gradients.
 
-What is minimised, and which setting of scikit-learn it equals, is told in ``objective``. On a GPU the host waits once
-for a Newton step and, where conjugate gradients are short, for none of those: ``flags`` reads theirs a step late.
+``objective`` defines what is minimised, and the equivalent setting of scikit-learn. On a GPU the host waits once per
+Newton step, and not for short steps of conjugate gradients: ``sgd.Flags`` reads their flags one step late.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.probe.solver.sgd import Flags, rectangle
 from builders.kernels import BackgroundKernels
 
 AS_FAST = 3
-"""Threads of stacked products that one thread of compiled fits is at least as fast as."""
+"""One thread of compiled fits is at least as fast as this many threads of stacked products."""
 
 _KERNELS = BackgroundKernels(
     "benchmark.probe.solver.kernels.newton:try_out", "probes", Path(__file__).parent, "kernels/*.py", "bounds.py"
@@ -35,14 +35,14 @@ _KERNELS = BackgroundKernels(
 
 
 def begin_compiling_probes() -> None:
-    """Begin to compile the solver in a process of its own, where this machine does not have it; returns at once."""
+    """Start a process that compiles the solver if this machine does not have it compiled; returns at once."""
     _KERNELS.begin()
 
 
 def compiled_fits(features: Design, fits: int) -> ModuleType | None:
-    """``solver.kernels.newton`` where it pays: on the CPU, with numba, for rows in memory and fits enough."""
-    pays = features.mean.device.type == "cpu" and features.resident is not None
-    if not pays or torch.get_num_threads() > AS_FAST * fits:
+    """``solver.kernels.newton`` if it is faster (on the CPU, with numba, resident rows and enough fits), else None."""
+    is_supported = features.mean.device.type == "cpu" and features.resident is not None
+    if not is_supported or torch.get_num_threads() > AS_FAST * fits:
         return None
     return _compiled()
 
@@ -56,7 +56,7 @@ def _compiled() -> ModuleType | None:
     return kernels
 
 
-def fit_alone(
+def fit_each(
     kernels: ModuleType,
     features: Design,
     labels: np.ndarray,
@@ -66,7 +66,7 @@ def fit_alone(
     tolerance: float,
     max_iterations: int,
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Every fit, as many at a time as torch has threads.
+    """Solve each fit by itself with the compiled solver, as many at a time as torch has threads.
 
     Args:
         kernels: ``benchmark.probe.solver.kernels.newton``.
@@ -74,21 +74,21 @@ def fit_alone(
         labels: int64 [G, n, L], or [G, n, 1].
         strengths: float64 [L].
         n_classes: C.
-        start: as in ``solve``, in the features' coordinates and for every fit.
+        start: as in ``solve``, for every fit and in the features' coordinates.
         tolerance, max_iterations: as in ``solve``.
 
     Returns:
-        Points float64 [G, L, r + 1, C], the bias last; bool [G, C], which classes have a row; and for each further
-        field of ``Solution`` its values [G, L].
+        Points float64 [G, L, r + 1, C], the bias last; bool [G, C], whether a class has a row; and the values [G, L]
+        of each further field of ``Solution``.
     """
     groups, count = len(labels), len(strengths)
     assert features.resident is not None
     rows, axes = features.resident.numpy(), features.axes
-    present = np.stack([np.bincount(own[:, 0], minlength=n_classes) > 0 for own in labels])
+    present = np.stack([np.bincount(set_labels[:, 0], minlength=n_classes) > 0 for set_labels in labels])
     points = np.zeros((groups, count, features.dimension + 1, n_classes))
-    told = {name: np.zeros((groups, count)) for name in ("loss", "gradient_norm", "iterations", "products")}
+    tables = {name: np.zeros((groups, count)) for name in ("loss", "gradient_norm", "iterations", "products")}
 
-    sets: list[Any] = [
+    prepared_sets: list[Any] = [
         kernels.prepared(
             rows[g],
             None if axes.vectors is None else axes.vectors[g].numpy(),
@@ -98,46 +98,46 @@ def fit_alone(
         for g in range(groups)
     ]
 
-    def fit(place: tuple[int, int]) -> None:
-        g, k = place
-        there = np.flatnonzero(present[g])
-        if len(there) > 1:  # of one class alone, zero is the optimum
+    def fit(indices: tuple[int, int]) -> None:
+        g, k = indices
+        present_classes = np.flatnonzero(present[g])
+        if len(present_classes) > 1:  # with one class, zero is the optimum
             compact = np.cumsum(present[g]) - 1
-            first = None if start is None else _start(start, g, k, there)
-            found: Any = kernels.newton(
-                sets[g],
+            first = None if start is None else _start(start, g, k, present_classes)
+            result: Any = kernels.newton(
+                prepared_sets[g],
                 compact[labels[g, :, min(k, labels.shape[2] - 1)]],
                 strengths[k],
-                len(there),
+                len(present_classes),
                 first,
                 tolerance,
                 max_iterations,
             )
-            points[g, k][:, there] = found.point.T
-            for name, table in told.items():
-                table[g, k] = getattr(found, name)
+            points[g, k][:, present_classes] = result.point.T
+            for name, table in tables.items():
+                table[g, k] = getattr(result, name)
         bar.update()
 
-    # the weakest penalties take longest: first, so that no thread is left with one at the end
+    # the weakest penalties take longest, so they come first: no thread then ends with a long fit
     order = np.argsort(strengths, kind="stable")
     with tqdm(total=groups * count, desc="solving", unit="fit", **QUIET_BAR) as bar:
         parallel_map(fit, [(g, int(k)) for k, g in itertools.product(order, range(groups))])
-    tables = {name: torch.from_numpy(table) for name, table in told.items()}
-    tables |= {name: tables[name].to(torch.int64) for name in ("iterations", "products")}
-    return torch.from_numpy(points), torch.from_numpy(present), tables
+    tensors = {name: torch.from_numpy(table) for name, table in tables.items()}
+    tensors |= {name: tensors[name].to(torch.int64) for name in ("iterations", "products")}
+    return torch.from_numpy(points), torch.from_numpy(present), tensors
 
 
-def _start(start: tuple[Tensor, Tensor], g: int, k: int, there: np.ndarray) -> np.ndarray:
-    """float64 [C, r + 1] of the classes that are there."""
+def _start(start: tuple[Tensor, Tensor], g: int, k: int, present_classes: np.ndarray) -> np.ndarray:
+    """Start of one fit: float64 [present classes, r + 1]."""
     weights, bias = start
-    return np.concatenate([weights[g, k].numpy(), bias[g, k].numpy()[None]]).T[there]
+    return np.concatenate([weights[g, k].numpy(), bias[g, k].numpy()[None]]).T[present_classes]
 
 
 GRADIENT_TOLERANCE = 1e-6
-"""A fit has converged when the Euclidean norm of its whole gradient, and so its infinity norm, is at most this."""
+"""A fit has converged if the Euclidean norm of its whole gradient, and thus its infinity norm, is at most this."""
 
 MAX_NEWTON = 100
-"""Newton steps after which a fit is given up as not converged."""
+"""Most Newton steps of a fit; after them it counts as not converged."""
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ class Solution:
     iterations: Tensor
     """int64 [G, L], Newton steps."""
     products: Tensor
-    """int64 [G, L], products with the Hessian."""
+    """int64 [G, L], number of products with the Hessian."""
     converged: Tensor
-    """bool [G, L]."""
+    """bool [G, L], whether the gradient norm is within the tolerance."""
 
 
 def solve(
@@ -172,22 +172,25 @@ def solve(
 ) -> Solution:
     """Minimise F for every training set and every strength in stacked products.
 
-    A class without a training row takes no part: its bias is minus infinity, the limit of the objective.
+    A class without a training row is left out: its bias is minus infinity, the limit of the optimum.
 
     Args:
         features: G training sets of n rows.
-        labels: int64 [G, n], classes 0..C-1; or [G, n, L], where the L fits of a training set learn labels of their
-            own, which must then have the same classes among them.
+        labels: int64 [G, n], classes 0..C-1; or [G, n, L], other labels for each of the L fits of a training set,
+            which must all have the same classes.
         strengths: float64 [L], all above 0.
         n_classes: C.
-        start: weights [G or 1, L or 1, d, C] and bias [G or 1, L or 1, C] as a ``Solution`` holds them: where a fit
-            starts if the objective is lower there than at zero.
-        tolerance: bound of the gradient norm at which a fit is done.
+        start: weights [G or 1, L or 1, d, C] and bias [G or 1, L or 1, C] as in ``Solution``. A fit starts there if the
+            objective is lower than at zero.
+        tolerance: bound of the gradient norm of a converged fit.
         max_iterations: Newton steps at most.
+
+    Returns:
+        Weights, bias and diagnostics of all G x L fits.
     """
     kernels = compiled_fits(features, len(labels) * len(strengths))
     if kernels is not None:
-        return _solve_alone(kernels, features, labels, strengths, n_classes, start, tolerance, max_iterations)
+        return _solve_compiled(kernels, features, labels, strengths, n_classes, start, tolerance, max_iterations)
     state = at_zero(features, labels, strengths, n_classes)
     with threads_of_work(state.work):
         state.evaluate()
@@ -208,16 +211,16 @@ def solve(
         moving = active[grid[0]][:, grid[1]]
         with threads_of_work(part.work):
             step, used = _newton_direction(part, moving, tolerance)
-            ahead, moved = _line_search(part, step, moving, tolerance)
+            unfinished, moved = _line_search(part, step, moving, tolerance)
         if part is not state:
             state.absorb(part, *grid)
-        where = (grid[0][:, None], grid[1][None])
-        iterations[where] += moving.to(torch.int64)
-        products[where] += used
+        positions = (grid[0][:, None], grid[1][None])
+        iterations[positions] += moving.to(torch.int64)
+        products[positions] += used
         rows, columns = known.any(1), known.any(0)
-        inside = rows[:, None] & columns
-        stalled[inside] |= known[inside] & ~moved.flatten()
-        known[inside] = ahead.flatten()
+        in_grid = rows[:, None] & columns
+        stalled[in_grid] |= known[in_grid] & ~moved.flatten()
+        known[in_grid] = unfinished.flatten()
         known &= ~stalled
         active = uploaded(known, device)
     bar.close()
@@ -234,7 +237,7 @@ def solve(
     )
 
 
-def _solve_alone(
+def _solve_compiled(
     kernels: ModuleType,
     features: Design,
     labels: Tensor,
@@ -250,7 +253,7 @@ def _solve_alone(
         start = features.from_embedding(
             weights.expand(groups, count, -1, -1), bias.nan_to_num(neginf=0.0).expand(groups, count, -1)
         )
-    points, present, told = fit_alone(
+    points, present, diagnostics = fit_each(
         kernels,
         features,
         labels.view(groups, features.n, -1).numpy(),
@@ -264,17 +267,16 @@ def _solve_alone(
     return Solution(
         weights,
         bias.masked_fill(~present[:, None], -torch.inf),
-        converged=told["gradient_norm"] <= tolerance,
-        **told,
+        converged=diagnostics["gradient_norm"] <= tolerance,
+        **diagnostics,
     )
 
 
 def _newton_direction(state: Iterates, moving: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Solve Hessian @ step = -gradient by conjugate gradients, as exactly as the distance to the optimum deserves.
+    """Solve Hessian @ step = -gradient by conjugate gradients, more exactly the closer a fit is to its optimum.
 
-    Fits that are done leave the stack as soon as that makes it a quarter smaller.
-
-    A fit that is done takes steps of length 0, so that it does not matter whether the host learns of it a step late.
+    Finished fits leave the stack as soon as this makes it a quarter smaller. Until then their steps have length 0, so
+    that the host may read their flags one step late.
 
     Returns:
         step [G, r + 1, L, C], 0 for fits that are not ``moving``, and the number of products [G, L].
@@ -282,8 +284,8 @@ def _newton_direction(state: Iterates, moving: Tensor, tolerance: float) -> tupl
     running = moving
     step, used = torch.zeros_like(state.gradient), torch.zeros_like(state.loss, dtype=torch.int64)
     device = moving.device
-    place = (torch.arange(len(moving), device=device), torch.arange(moving.shape[1], device=device))
-    own_step, own_used = torch.zeros_like(step), torch.zeros_like(used)
+    positions = (torch.arange(len(moving), device=device), torch.arange(moving.shape[1], device=device))
+    stack_step, stack_used = torch.zeros_like(step), torch.zeros_like(used)
     curvature, residual = state.mean_curvature(), -state.gradient
     norm = gradient_norm(state.gradient)
     target = torch.maximum(norm * norm.sqrt().clamp_max(0.1), torch.full_like(norm, 0.2 * tolerance))
@@ -295,32 +297,32 @@ def _newton_direction(state: Iterates, moving: Tensor, tolerance: float) -> tupl
         bend = (direction * bent).sum((1, 3))
         running = running & (bend > 0)
         length = torch.where(running, energy / bend.clamp_min(1e-300), torch.zeros_like(energy))[:, None, :, None]
-        own_step += length * direction
+        stack_step += length * direction
         residual -= length * bent
-        own_used += running.to(torch.int64)
+        stack_used += running.to(torch.int64)
         running = running & (gradient_norm(residual) > target)
         known = flags.read(running)
         if known is not None and not bool(known.any()):
             break
-        ahead = state.preconditioned(residual, curvature)
-        fresh = (residual * ahead).sum((1, 3))
-        direction = ahead + (fresh / energy.clamp_min(1e-300))[:, None, :, None] * direction
-        energy = fresh
+        preconditioned = state.preconditioned(residual, curvature)
+        new_energy = (residual * preconditioned).sum((1, 3))
+        direction = preconditioned + (new_energy / energy.clamp_min(1e-300))[:, None, :, None] * direction
+        energy = new_energy
         if known is not None and int(known.any(1).sum() * known.any(0).sum()) <= 0.75 * known.numel():
             rows, columns = rectangle(known, device)
             flags.forget()
-            put_fits(step, own_step, *place)
-            used[place[0][:, None], place[1]] = own_used
-            place = (place[0][rows], place[1][columns])
+            put_fits(step, stack_step, *positions)
+            used[positions[0][:, None], positions[1]] = stack_used
+            positions = (positions[0][rows], positions[1][columns])
             state = state.narrowed(rows, columns)
-            running, energy, target, own_used, curvature = (
-                table[rows][:, columns] for table in (running, energy, target, own_used, curvature)
+            running, energy, target, stack_used, curvature = (
+                table[rows][:, columns] for table in (running, energy, target, stack_used, curvature)
             )
-            own_step, residual, direction = (
-                take_fits(table, rows, columns) for table in (own_step, residual, direction)
+            stack_step, residual, direction = (
+                take_fits(table, rows, columns) for table in (stack_step, residual, direction)
             )
-    put_fits(step, own_step, *place)
-    used[place[0][:, None], place[1]] = own_used
+    put_fits(step, stack_step, *positions)
+    used[positions[0][:, None], positions[1]] = stack_used
     return step, used
 
 
@@ -328,12 +330,12 @@ def _line_search(state: Iterates, step: Tensor, moving: Tensor, tolerance: float
     """Take the longest of the steps 1, 1/2, 1/4, ... that lowers the objective enough.
 
     Returns:
-        bool [G, L] each, on the host: which fits are not at their optimum, and which moved.
+        bool [G, L] each, on the host: whether a fit is not at its optimum yet, and whether it moved.
     """
     old_point, old_loss, old_norm = state.point, state.loss, gradient_norm(state.gradient)
     slope = (state.gradient * step).sum((1, 3))
     length = moving.to(torch.float64)
-    # the objective's own rounding: below it, only the gradient can tell progress
+    # the objective's rounding error: below it, only the gradient shows progress
     noise = 4 * torch.finfo(state.features.dtype).eps * (1 + old_loss.abs())
     for halving in range(MAX_HALVINGS + 1):
         state.point = old_point + length[:, None, :, None] * step
@@ -342,7 +344,7 @@ def _line_search(state: Iterates, step: Tensor, moving: Tensor, tolerance: float
         decrease = state.loss <= old_loss + ARMIJO * length * slope
         finer = (state.loss <= old_loss + noise) & (norm < old_norm)
         good = decrease | finer | (length == 0)
-        known = torch.stack([good, norm > tolerance, length > 0]).cpu()  # all that the host asks, in one copy
+        known = torch.stack([good, norm > tolerance, length > 0]).cpu()  # all flags for the host in one copy
         if bool(known[0].all()):
             break
         length = torch.where(good, length, length / 2 if halving < MAX_HALVINGS - 1 else 0 * length)

@@ -1,11 +1,11 @@
-"""The objective of multinomial logistic regression, of many fits at once: its value, gradient and curvature at a point.
+"""The objective of multinomial logistic regression for many fits at once: its value, gradient and curvature.
 
 Every fit minimises, over weights W [d, C] and bias b [C],
 
     F(W, b) = mean over rows of cross-entropy(x W + b, y) + strength / 2 * ||W||^2        (the bias is not penalised)
 
-scikit-learn's ``LogisticRegression(C=1 / (n * strength))`` for three classes and more; with two classes scikit-learn
-penalises the difference of the two weight vectors once, which is ``C=2 / (n * strength)`` here.
+This is scikit-learn's ``LogisticRegression(C=1 / (n * strength))`` for three classes and more. With two classes
+scikit-learn penalises the difference of the two weight vectors once, so that ``C=2 / (n * strength)`` is the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmark.probe.solver.products import product
 
 @dataclass
 class Iterates:
-    """Iterates of G x L fits. To move them, set ``point`` and ``evaluate``.
+    """Iterates of G x L fits. To move them, set ``point`` and call ``evaluate``.
 
     Points, gradients and directions are [G, r + 1, L, C], the bias last: one product serves all L.
     """
@@ -35,9 +35,9 @@ class Iterates:
     present: Tensor
     """bool [G, C]: the class has a training row."""
     point: Tensor
-    """float64."""
+    """float64 [G, r + 1, L, C]."""
     gradient: Tensor
-    """float64, at the point."""
+    """float64 [G, r + 1, L, C], at the point."""
     loss: Tensor
     """float64 [G, L], F at the point."""
     probabilities: Tensor
@@ -45,18 +45,18 @@ class Iterates:
 
     @property
     def work(self) -> int:
-        """Multiply-adds of a pass over one block of rows, there and back: threads wake for each block."""
+        """Multiply-adds of both products of a pass over one block of rows; threads start for each block."""
         return 2 * self.features.block_rows * self.point[:, :-1].numel()
 
     def begin_at(self, weights: Tensor, bias: Tensor) -> None:
-        """Move the fits to a given start, those excepted that are better off where they are."""
+        """Move the fits to a given start, except those whose loss is no higher where they are."""
         groups, _, count, _ = self.point.shape
         weights, bias = self.features.from_embedding(
             weights.to(self.point.device).expand(groups, count, -1, -1),
             bias.to(self.point.device).nan_to_num(neginf=0.0).expand(groups, count, -1),
         )
         old, old_loss = self.point, self.loss
-        # a class without a row stays at zero: its optimum, as the penalty alone holds it
+        # a class without a row stays at zero, its optimum: only the penalty acts on it
         self.point = torch.cat([weights, bias[:, :, None]], 2).movedim(2, 1) * self.present[:, None, None]
         self.evaluate()
         worse = self.loss >= old_loss
@@ -122,10 +122,10 @@ class Iterates:
         for start in range(0, self.features.n, step):
             p = self.probabilities[:, start : start + step]
             mean += (p - p.square()).sum(1, dtype=torch.float64)
-        return (mean / self.features.n).clamp_min(1e-12)  # a class that is never in doubt has none
+        return (mean / self.features.n).clamp_min(1e-12)  # zero if all probabilities are 0 or 1
 
     def preconditioned(self, direction: Tensor, mean_curvature: Tensor) -> Tensor:
-        """The inverse preconditioner times a direction: diagonal in the features' axes, which all strengths share."""
+        """The inverse preconditioner times a direction. It is diagonal in the features' axes, which all strengths share."""
         axes = self.features.axes
         curvature = mean_curvature[:, None]
         scale = curvature * axes.variances[..., None, None] + self.strengths[:, None]
@@ -137,11 +137,11 @@ class Iterates:
         return torch.cat([weights / rest + product(axes.vectors, inner.flatten(2)).view_as(weights), bias], 1)
 
     def narrowed(self, rows: Tensor, columns: Tensor) -> Iterates:
-        """The fits of some training sets and some strengths alone."""
+        """The fits of some training sets at some strengths."""
         if (len(rows), len(columns)) == self.loss.shape:
             return self
         return Iterates(
-            features=self.features.narrowed(rows),
+            features=self.features if len(rows) == len(self.loss) else self.features.select(rows),
             labels=self.labels[rows] if self.labels.shape[2] == 1 else self.labels[rows][:, :, columns],
             strengths=self.strengths[columns],
             present=self.present[rows],
@@ -152,14 +152,14 @@ class Iterates:
         )
 
     def absorb(self, part: Iterates, rows: Tensor, columns: Tensor) -> None:
-        """Take the iterates of ``narrowed(rows, columns)`` back."""
+        """Write the iterates of ``narrowed(rows, columns)`` back."""
         self.loss[rows[:, None], columns] = part.loss
         for name in ("point", "gradient", "probabilities"):
             put_fits(getattr(self, name), getattr(part, name), rows, columns)
 
 
 def at_zero(features: Design, labels: Tensor, strengths: Tensor, n_classes: int) -> Iterates:
-    """All fits at zero, not evaluated yet; arguments as in ``solve``."""
+    """Iterates of all fits at zero, not evaluated yet; arguments as in ``solve``."""
     device = features.mean.device
     groups, count = len(labels), len(strengths)
     labels = uploaded(labels, device).view(groups, features.n, -1)
@@ -172,7 +172,7 @@ def at_zero(features: Design, labels: Tensor, strengths: Tensor, n_classes: int)
 
 
 def gradient_norm(gradient: Tensor) -> Tensor:
-    """[G, L]: at least the infinity norm in the embeddings' coordinates, whose mean is at most 1 long."""
+    """[G, L]: at least the infinity norm in the embeddings' coordinates, as the length of their mean is at most 1."""
     return gradient[:, :-1].square().sum((1, 3)).sqrt() + gradient[:, -1].square().sum(2).sqrt()
 
 

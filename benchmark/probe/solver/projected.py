@@ -1,9 +1,9 @@
-"""Embeddings turned into the span of the photos that a probe learns from, where these are fewer than dimensions.
+"""Projection of embeddings onto the span of a probe's training photos, if these are fewer than dimensions.
 
-A penalised linear probe knows no direction in which no photo that it learns from differs from zero, and does not mind
-which orthonormal axes the others have. One factorisation (Householder's, float64) serves every fit on some of these
-photos: the search, all strengths, shuffled labels, parts of the train photos. It is chosen so that photo i has i + 2
-coordinates that are not zero: a pass over the rows costs less than half of one over as many full ones.
+A penalised linear probe has zero weights in directions in which all its training photos are zero, and its predictions
+do not depend on the orthonormal axes of the others. One factorisation (Householder's, float64) serves every fit on some
+of these photos: the search, all strengths, shuffled labels, parts of the train photos. The axes are chosen so that
+photo i has i + 2 coordinates that are not zero: a pass over the rows costs less than half of one over full rows.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from torch import Tensor
 
 from benchmark.compute import threads_of_work
 from benchmark.probe.problem import LabelledSplits
-from benchmark.probe.solver.design import TURNED_ROWS, Frame, design
+from benchmark.probe.solver.design import PROJECTED_ROWS, Frame, design
 from benchmark.probe.solver.products import in_one
 from benchmark.probe.solver.rows import Rows, normalised, picked
 
 FITS = 20
-"""Full fits of a labelled probe on one view of its photos, the mean of three: ten of the search and the refit, in one
-view as much again thrice (curve, spread; a hundred fits of shuffled labels, of six passes each)."""
+"""Number of full fits of a labelled probe on one view of its photos, the mean of three views: ten of the search and the
+refit; one view has three times as many more (curve; spread; a hundred fits of shuffled labels, of six passes each)."""
 
 PRODUCTS = 50
-"""Passes of a fit over its rows (756 photos, 1280 dimensions: 50 to 120 in a search, 15 to 50 in a refit)."""
+"""Number of passes of a fit over its rows (756 photos, 1280 dimensions: 50 to 120 in a search, 15 to 50 in a refit)."""
 
 DEARER = 2
-"""A multiply-add of the factorisation, in float64, takes as long as two of a pass."""
+"""Time of a multiply-add of the factorisation, in float64, in units of that of a pass."""
 
 
 def is_worthwhile(n: int, dimension: int, tested: int, n_classes: int) -> bool:
-    """Whether a labelled probe saves more than turning its n train and validation photos, and ``tested`` ones, takes.
+    """Whether a labelled probe saves more time than a projection of n train and val and ``tested`` test photos costs.
 
     >>> is_worthwhile(918, 1280, 459, 27), is_worthwhile(918, 1280, 100_000, 27), is_worthwhile(1100, 1280, 550, 2)
     (True, False, False)
     """
-    if not TURNED_ROWS < n < dimension:
+    if not PROJECTED_ROWS < n < dimension:
         return False
     work = n * n * (dimension - n / 3) + tested * n * (2 * dimension - n)
     saved = (2 * dimension - n) * n * n_classes * FITS * PRODUCTS
@@ -47,17 +47,18 @@ def is_worthwhile(n: int, dimension: int, tested: int, n_classes: int) -> bool:
 
 
 class Projected(NamedTuple):
-    """Embeddings in n + 2 coordinates, for n photos that are learnt from."""
+    """Embeddings in n + 2 coordinates, for n training photos."""
 
-    learnt: np.ndarray
+    train: np.ndarray
     """float32 [n, n + 2]."""
-    tested: np.ndarray
+    test: np.ndarray
     """float32 [m, n + 2]."""
     frame: Frame
+    """Centre and axes that training sets of these rows share."""
 
 
 def project(splits: LabelledSplits) -> LabelledSplits:
-    """The same splits in n + 2 coordinates, for n train and validation photos together (n < d); see ``turned_rows``.
+    """The same splits in n + 2 coordinates, for n train and val photos together (n < d); see ``project_rows``.
 
     Raises:
         DataError: an embedding is not finite.
@@ -68,40 +69,40 @@ def project(splits: LabelledSplits) -> LabelledSplits:
     [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
     """
     parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
-    found = turned_rows(in_one([all_rows(part) for part in parts]), all_rows(splits.test_x))
+    projected = project_rows(in_one([all_rows(part) for part in parts]), all_rows(splits.test_x))
     train = splits.train_x.shape[0]
     return replace(
         splits,
-        train_x=found.learnt[:train],
-        val_x=None if splits.val_x is None else found.learnt[train:],
-        test_x=found.tested,
-        frame=found.frame,
+        train_x=projected.train[:train],
+        val_x=None if splits.val_x is None else projected.train[train:],
+        test_x=projected.test,
+        frame=projected.frame,
     )
 
 
-def turned_rows(rows: Tensor, tested: Tensor) -> Projected:
-    """Embeddings turned into the span of those that are learnt from.
+def project_rows(rows: Tensor, tested: Tensor) -> Projected:
+    """Project embeddings onto the span of the training photos.
 
-    Coordinates from the last to the first: along the mean of these, along what photo 0 adds to it, photo 1 to both, and
-    so on; before them what is left of a test photo, so that all keep their length.
+    Coordinates from the last to the first: along the mean of these, along what photo 0 adds to it, what photo 1 adds to
+    both, and so on. The first coordinate is the length of a test photo outside the span, so that all lengths stay.
 
     Args:
-        rows: float64 [n, d], n < d.
-        tested: float64 [m, d].
+        rows: float64 [n, d], n < d, the training photos.
+        tested: float64 [m, d], the test photos.
     """
     n, dimension = rows.shape
     with threads_of_work(n * dimension):
         columns = torch.cat([rows.mean(0, keepdim=True), rows]).mT.contiguous()
         reflectors, factors = torch.geqrf(columns)
-        spanned = reflectors[: n + 1].triu()
-        along = torch.ormqr(reflectors, factors, tested.mT, transpose=True)
-        learnt = _from_the_last(spanned[:, 1:], torch.zeros(n, dtype=torch.float64))
-        others = _from_the_last(along[: n + 1], torch.linalg.vector_norm(along[n + 1 :], dim=0))
-    return Projected(learnt, others, _frame(learnt, float(spanned[0, 0])))
+        triangle = reflectors[: n + 1].triu()
+        coordinates = torch.ormqr(reflectors, factors, tested.mT, transpose=True)
+        train = _reversed(triangle[:, 1:], torch.zeros(n, dtype=torch.float64))
+        test = _reversed(coordinates[: n + 1], torch.linalg.vector_norm(coordinates[n + 1 :], dim=0))
+    return Projected(train, test, _frame(train, float(triangle[0, 0])))
 
 
 def all_rows(rows: Rows) -> Tensor:
-    """float64 [n, d], of unit length or zero.
+    """All rows of a bank: float64 [n, d], of unit length or zero.
 
     Raises:
         DataError: an embedding is not finite.
@@ -113,19 +114,19 @@ def all_rows(rows: Rows) -> Tensor:
         return torch.from_numpy(normalised(picked(rows, np.arange(count)))).to(torch.float64)
 
 
-def _from_the_last(coordinates: Tensor, left: Tensor) -> np.ndarray:
-    """float32 [n, k + 1] of coordinates [k, n] and, before them, what is left [n]."""
-    return torch.cat([left[None], coordinates.flip(0)]).mT.to(torch.float32).contiguous().numpy()
+def _reversed(coordinates: Tensor, outside: Tensor) -> np.ndarray:
+    """float32 [n, k + 1]: the lengths [n] outside the span, then the coordinates [k, n] in reverse order."""
+    return torch.cat([outside[None], coordinates.flip(0)]).mT.to(torch.float32).contiguous().numpy()
 
 
 def _frame(rows: np.ndarray, mean: float) -> Frame:
-    """What all training sets of these rows are told: their centre lies along one coordinate, which spares the zeros."""
+    """Frame of all training sets of these rows: a centre along one coordinate, so that zeros stay zeros."""
     n, dimension = rows.shape
     centre = torch.zeros(dimension, dtype=torch.float64)
     centre[-1] = mean
-    whole = torch.from_numpy(rows)[None]
+    stack = torch.from_numpy(rows)[None]
     features = design(
-        lambda start, stop: whole[:, start:stop],
+        lambda start, stop: stack[:, start:stop],
         1,
         n,
         dimension,
@@ -138,86 +139,90 @@ def _frame(rows: np.ndarray, mean: float) -> Frame:
 
 
 SHARE = 3 / 4
-"""Of the photos that all probes learn from, what a probe has at least to learn among them. Of 918, a probe of 306 took
-five times as long as alone, of 612 half as long again (processor time of its fits, one run each on a busy machine)."""
+"""Least share of the training photos of all probes that a probe must have to be projected together with them. Among
+918 photos, a probe of 306 took five times as long as by itself, one of 612 half as long again (processor time of its
+fits, one run each on a busy machine)."""
 
 
 class SharedRows:
-    """Embeddings of which each probe has some.
+    """Embeddings that several probes share, projected once for all of them.
 
-    Rows keep the zeros of turned ones where a probe has not all of them. Photos that come first in ``order`` have most:
-    those that searches learn from should.
+    A probe that has only some of the photos keeps the zeros of their projected rows. Photos that come first in
+    ``order`` have most zeros: the training photos of searches should come first.
 
     Args:
-        learnt: [n, d], all that any of the probes learns from.
-        tested: [m, d], all that any is tested on.
-        order: int64 [n], the learnt photos as they are turned one after the other.
-        n_classes: of all probes together.
+        train: [n, d], all training photos of any of the probes.
+        test: [m, d], all test photos of any of the probes.
+        order: int64 [n], training photos in the order of their projection.
+        n_classes: number of classes of all probes together.
 
     >>> rng = np.random.default_rng(0)
-    >>> together = SharedRows(rng.normal(size=(4, 9)), rng.normal(size=(2, 9)), np.array([3, 1, 0, 2]), 4)
-    >>> (np.abs(together.turned().learnt) > 1e-6).sum(axis=1).tolist()
+    >>> shared = SharedRows(rng.normal(size=(4, 9)), rng.normal(size=(2, 9)), np.array([3, 1, 0, 2]), 4)
+    >>> (np.abs(shared.projected().train) > 1e-6).sum(axis=1).tolist()
     [4, 3, 4, 2]
     """
 
-    def __init__(self, learnt: Rows, tested: Rows, order: np.ndarray, n_classes: int) -> None:
-        self._learnt, self._tested, self._order, self._n_classes = learnt, tested, order, n_classes
+    def __init__(self, train: Rows, test: Rows, order: np.ndarray, n_classes: int) -> None:
+        self._train, self._test, self._order, self._n_classes = train, test, order, n_classes
         self._lock = threading.Lock()
-        self._turned: Projected | None = None
+        self._projected: Projected | None = None
 
     @property
     def values(self) -> int:
-        """Of the embeddings that are learnt from."""
-        n, dimension = self._learnt.shape
+        """Number of values in the embeddings of the training photos."""
+        n, dimension = self._train.shape
         return int(n * dimension)
 
-    def pays(self, count: int) -> bool:
-        """Whether a probe of so many of the photos learns among all of them, and all probes save more than it takes."""
-        n, dimension = (int(side) for side in self._learnt.shape)
-        return count >= SHARE * n and is_worthwhile(n, dimension, int(self._tested.shape[0]), self._n_classes)
+    def is_worthwhile(self, count: int) -> bool:
+        """Whether a probe of ``count`` training photos should use these rows.
 
-    def turned(self) -> Projected:
-        """Rows in the order they were given in. The first who asks makes them, others wait.
+        It must have most of the photos, and all probes together must save more time than the projection costs.
+        """
+        n, dimension = (int(side) for side in self._train.shape)
+        return count >= SHARE * n and is_worthwhile(n, dimension, int(self._test.shape[0]), self._n_classes)
+
+    def projected(self) -> Projected:
+        """The projected rows, in the order of ``train`` and ``test``. Computed by the first call; other threads wait.
 
         Raises:
             DataError: an embedding is not finite.
         """
         with self._lock:
-            if self._turned is None:
-                found = turned_rows(all_rows(self._learnt)[self._order], all_rows(self._tested))
-                learnt = np.empty_like(found.learnt)
-                learnt[self._order] = found.learnt
-                self._turned = found._replace(learnt=learnt)
-            return self._turned
+            if self._projected is None:
+                ordered = project_rows(all_rows(self._train)[self._order], all_rows(self._test))
+                train = np.empty_like(ordered.train)
+                train[self._order] = ordered.train
+                self._projected = ordered._replace(train=train)
+            return self._projected
 
 
 class Among(NamedTuple):
-    """Where the photos of a probe are among those of several."""
+    """Positions of a probe's photos among those of several probes."""
 
-    of: SharedRows
-    learnt: np.ndarray
-    """int64 [n + m], train photos and, after them, validation photos."""
-    tested: np.ndarray
+    shared: SharedRows
+    train_rows: np.ndarray
+    """int64 [n + m], train photos, then val photos."""
+    test_rows: np.ndarray
     """int64 [test photos]."""
 
 
 @dataclass(frozen=True, eq=False)
 class SharedSplits:
-    """Splits whose photos other probes learn from too: they may be turned with the photos of all probes."""
+    """Splits that share photos with other probes, and may be projected together with the photos of all of them."""
 
     splits: LabelledSplits
     among: Among
 
 
 def project_shared(shared: SharedSplits) -> LabelledSplits:
-    """The same splits, their photos turned with those of other probes."""
-    splits, (of, learnt, tested) = shared.splits, shared.among
-    found = of.turned()
+    """The same splits, projected together with the photos of other probes."""
+    splits, (rows, train_rows, test_rows) = shared.splits, shared.among
+    projected = rows.projected()
     train = splits.train_x.shape[0]
     return replace(
         splits,
-        train_x=found.learnt[learnt[:train]],
-        val_x=None if splits.val_x is None else found.learnt[learnt[train:]],
-        test_x=found.tested[tested],
-        frame=found.frame,
+        train_x=projected.train[train_rows[:train]],
+        val_x=None if splits.val_x is None else projected.train[train_rows[train:]],
+        test_x=projected.test[test_rows],
+        frame=projected.frame,
     )

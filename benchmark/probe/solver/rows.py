@@ -1,6 +1,6 @@
-"""Training features of the probe: photos' rows gathered from class banks, L2-normalised.
+"""Features of probes: rows of photos, gathered from the banks of classes and L2-normalised.
 
-Rows come through slices, so a bank may be an array, a memory map or any lazy object that slices like one.
+Rows are read by slices, so a bank may be an array, a memory map or any lazy object that slices like an array.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from benchmark.compute import parallel_map
 from builders.errors import DataError
 
 GATHER_BYTES = 64 << 20
-"""Rows are read from a bank in blocks of about this size."""
+"""Approximate size of the blocks in which rows are read from a bank."""
 
 CACHED_BYTES = 1 << 20
-"""Rows are brought to unit length so many bytes at a time: they stay in the cache, which is eight times as fast."""
+"""Bytes of rows that are normalised at a time. They stay in the cache, which is eight times as fast."""
 
 
 class Rows(Protocol):
-    """What a bank must do: ``shape`` [n, d] and slicing that numpy can convert to an array.
+    """Interface of a bank: ``shape`` [n, d], and slices that numpy can convert to an array.
 
-    One that also takes ascending int arrays, and then reads these rows alone, says so by ``reads_rows = True``.
+    A bank that can also be indexed by ascending int arrays, and then reads only these rows, has ``reads_rows = True``.
     """
 
     @property
@@ -36,7 +36,7 @@ class Rows(Protocol):
 
 
 def picked(bank: Rows, rows: np.ndarray) -> np.ndarray:
-    """Some rows of a bank as they are; no others are read where the bank can tell rows apart.
+    """Some rows of a bank, unchanged. No other rows are read if the bank can be indexed by row.
 
     Args:
         bank: [n, d].
@@ -54,7 +54,7 @@ def picked(bank: Rows, rows: np.ndarray) -> np.ndarray:
 
 
 class Some:
-    """Some rows of a bank as a bank of their own, without a copy of the others."""
+    """Some rows of a bank as a bank, without a copy."""
 
     reads_rows = True
 
@@ -62,8 +62,8 @@ class Some:
         self._bank, self._rows = bank, rows
         self.shape = (len(rows), int(bank.shape[1]))
 
-    def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
-        rows = self._rows[wanted]
+    def __getitem__(self, selection: slice | np.ndarray) -> np.ndarray:
+        rows = self._rows[selection]
         return picked(self._bank, rows) if len(rows) else np.empty((0, self.shape[1]), np.float32)
 
 
@@ -99,7 +99,7 @@ def normalised(block: Any) -> np.ndarray:
 
 
 class Stacked:
-    """Two banks [n, d] and [m, d] read as one [n + m, d], without a copy."""
+    """Two banks [n, d] and [m, d] as one bank [n + m, d], without a copy."""
 
     reads_rows = True
 
@@ -120,10 +120,7 @@ class Stacked:
 
 
 class Gathered:
-    """Rows of all banks at unit length in memory, gathered once for every training set that takes some of them.
-
-    The rows are those that ``normalised`` gives, bit for bit.
-    """
+    """Normalised rows of all banks in memory, gathered once for all training sets. Bits are those of ``normalised``."""
 
     def __init__(self, banks: Sequence[Rows], device: torch.device) -> None:
         n, dimension = (int(side) for side in banks[0].shape)
@@ -142,7 +139,7 @@ class Gathered:
             parallel_map(read, pieces)
 
     def source(self, which: np.ndarray, rows: np.ndarray) -> RowSource:
-        """As ``gather``; the features are on the device."""
+        """As ``gather``, with features on the device."""
         banks, n, dimension = self.rows.shape
         flat = self.rows.view(banks * n, dimension)
         place = torch.from_numpy(which[:, rows] * n + rows)
@@ -155,33 +152,33 @@ class Gathered:
 
 
 QUIET_BAR: dict[str, Any] = {"delay": 2, "leave": False, "disable": None}
-"""Of bars inside a task: none before two seconds, none where nobody looks."""
+"""Settings of progress bars inside a task: shown after two seconds, and only on a terminal."""
 
 
 def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> RowSource:
-    """A source whose training set g holds, for each photo i of ``rows``, row i of bank ``which[g, i]``.
+    """A source of G training sets: set g has, for each photo i of ``rows``, row i of bank ``which[g, i]``.
 
     Args:
         banks: arrays [n, d].
-        which: int [G, n], the bank that each photo is taken from.
-        rows: ascending int [m], the photos used.
+        which: int [G, n], the bank of each photo.
+        rows: ascending int [m], the photos.
     """
     dimension = int(banks[0].shape[1])
 
     def read(start: int, stop: int) -> Tensor:
-        wanted = rows[start:stop]
-        out = np.zeros((len(which), len(wanted), dimension), np.float32)
-        if not len(wanted):
+        block_rows = rows[start:stop]
+        out = np.zeros((len(which), len(block_rows), dimension), np.float32)
+        if not len(block_rows):
             return torch.from_numpy(out)
         for index, bank in enumerate(banks):
-            chosen = which[:, wanted] == index
+            chosen = which[:, block_rows] == index
             needed = np.flatnonzero(chosen.any(axis=0))
             if not len(needed):
                 continue
-            block = normalised(picked(bank, wanted[needed]))
+            block = normalised(picked(bank, block_rows[needed]))
             for g in range(len(which)):
-                mine = chosen[g, needed]
-                out[g, needed[mine]] = block[mine]
+                in_group = chosen[g, needed]
+                out[g, needed[in_group]] = block[in_group]
         return torch.from_numpy(out)
 
     return read

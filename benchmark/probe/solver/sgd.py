@@ -1,4 +1,4 @@
-"""Stochastic gradient descent of many linear layers at once, each as ``torch.optim.SGD`` would take it alone."""
+"""Stochastic gradient descent of many linear layers at once, each with the steps of ``torch.optim.SGD``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from benchmark.probe.solver.products import of_each
 from benchmark.probe.solver.rows import QUIET_BAR
 
 LATE_BELOW = 1 << 30
-"""Multiply-adds of a step up to which flags are read a step late. An estimate (no card has measured it): some 50
-microseconds of a large GPU, about what it idles while it waits for the host; longer steps are not made in vain."""
+"""Most multiply-adds of a step whose flags are read one step late. An estimate, not measured: some 50 microseconds of a
+large GPU, about as long as it idles while it waits for the host. Longer steps would cost more than the wait."""
 
 
 class Flags:
-    """Flags of one step after the other, on the host.
+    """Reads the flags of successive steps on the host.
 
-    On a GPU each read makes the host wait for all work before it, and then the GPU for the host. Read ``late``, the
-    flags of a step come back while the next one computes. How late follows from the work, never from the time it takes,
-    so that runs are alike.
+    On a GPU each read makes the host wait for all earlier work, and then the GPU wait for the host. If flags are read
+    ``late``, those of a step arrive while the next one computes. Whether they are late depends on the amount of work,
+    not on measured time, so that runs are reproducible.
 
     >>> flags = Flags(torch.device("cpu"), work=1000)
     >>> flags.read(torch.tensor([True, False]))
@@ -37,17 +37,17 @@ class Flags:
     """
 
     def __init__(self, device: torch.device, work: int) -> None:
-        """``work``: multiply-adds of a step."""
+        """Flags on ``device`` of steps with ``work`` multiply-adds."""
         self.late = device.type == "cuda" and work <= LATE_BELOW
         self._coming: deque[tuple[Tensor, Any]] = deque()
 
     def read(self, flags: Tensor) -> Tensor | None:
-        """The flags, or those of the step before; ``None`` while these are on their way."""
+        """The flags, or if late those of the step before, ``None`` for the first step."""
         if not self.late:
             return flags.cpu()
-        here = torch.empty(flags.shape, dtype=flags.dtype, pin_memory=True)
-        here.copy_(flags, non_blocking=True)
-        self._coming.append((here, torch.cuda.current_stream(flags.device).record_event()))
+        copy = torch.empty(flags.shape, dtype=flags.dtype, pin_memory=True)
+        copy.copy_(flags, non_blocking=True)
+        self._coming.append((copy, torch.cuda.current_stream(flags.device).record_event()))
         if len(self._coming) == 1:
             return None
         known, arrived = self._coming.popleft()
@@ -55,15 +55,15 @@ class Flags:
         return known
 
     def forget(self) -> None:
-        """Those on their way, because the steps to come are for other fits."""
+        """Drop the flags that have not been read yet, because further steps are for other fits."""
         self._coming.clear()
 
 
 def rectangle(active: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The training sets and the strengths that hold every active fit, from flags [G, L] of the host, on a device."""
+    """Indices, on a device, of training sets and strengths with an active fit; ``active``: [G, L] on the host."""
     rows, columns = active.any(1).nonzero()[:, 0], active.any(0).nonzero()[:, 0]
-    there = uploaded(torch.cat([rows, columns]), device)
-    return there[: len(rows)], there[len(rows) :]
+    indices = uploaded(torch.cat([rows, columns]), device)
+    return indices[: len(rows)], indices[len(rows) :]
 
 
 MOMENTUM = 0.9
@@ -73,14 +73,14 @@ BATCH_SIZE = 1024
 EPOCHS = 100
 
 MOST_ROWS = 8192
-"""Rows up to which their products with one another are kept, [n, n] for each training set."""
+"""Most rows whose Gram matrix [n, n] is held in memory, for each training set."""
 
 COMPILED_FROM = 1 << 32
-"""Multiplications from which the compiled steps are used: loading them takes some tenths of a second."""
+"""Least number of multiplications for the compiled steps: loading them takes some tenths of a second."""
 
 STEP_BYTES = 8 << 20
-"""On a CPU, training sets run together while a step's rows are no more than this, and so stay in its cache; but as many
-as there are threads at least."""
+"""On a CPU, most bytes of a step's rows for which training sets run together, so that they stay in cache; but at least
+as many sets as there are threads."""
 
 Read = Callable[[Tensor], Tensor]
 """Ascending row indices [b] -> features [G, b, d]."""
@@ -112,18 +112,21 @@ def descend(
 
     Args:
         read: ascending row indices [b] -> features [G, b, d]; indices are on the device of ``resident``, or without it
-            on the host, where rows are read.
-        labels: int64 [G, n], or [G, K, n] for labels of each run's own, on the device of the products.
-        learning_rates, weight_decays: one of each per run.
+            on the host.
+        labels: int64 [G, n], or [G, K, n] for other labels in each run, on the device of the products.
+        learning_rates, weight_decays: [K], one of each per run.
         n_classes: C.
         epochs, batch_size: as in the protocol.
         seed: of the first weights and the order of the rows, the same for all runs.
-        in_rows: keep the weights as a combination of the rows. The same steps, cheaper where ``rows_are_cheaper``.
-        resident: all that ``read`` can read, [G, n, d], if it is at hand: compiled steps read it in place.
+        in_rows: represent the weights as a combination of the rows. The same steps, cheaper if ``rows_are_cheaper``.
+        resident: all features [G, n, d] if they are in memory; compiled steps read them in place.
+
+    Returns:
+        Weights and biases after the last epoch.
     """
     groups, n = labels.shape[0], labels.shape[-1]
     runs = len(learning_rates)
-    own = labels.view(groups, -1, 1, n)
+    run_labels = labels.view(groups, -1, 1, n)
     sample = read(torch.zeros(1, dtype=torch.int64)) if resident is None else resident
     dimension, device, dtype = sample.shape[2], sample.device, sample.dtype
     generator = torch.Generator().manual_seed(seed)
@@ -132,11 +135,11 @@ def descend(
     epochs_to_go = tqdm(
         _epochs(n, epochs, batch_size, generator), desc="descent", total=epochs, unit="epoch", **QUIET_BAR
     )
-    if resident is not None and not in_rows and (fast := _compiled(resident, groups * runs * n_classes * epochs)):
-        given = (resident.numpy(), labels.view(groups, -1, n).expand(-1, runs, -1).numpy(), first.numpy())
+    if resident is not None and not in_rows and (kernels := _compiled(resident, groups * runs * n_classes * epochs)):
+        arrays = (resident.numpy(), labels.view(groups, -1, n).expand(-1, runs, -1).numpy(), first.numpy())
         constants = (np.array(learning_rates, np.float32), np.array(weight_decays, np.float32), MOMENTUM, batch_size)
         orders = ((factor, order.numpy()) for factor, order in epochs_to_go)
-        weights, bias = fast.descend(*given, *constants, orders, torch.get_num_threads())
+        weights, bias = kernels.descend(*arrays, *constants, orders, torch.get_num_threads())
         return Descent(torch.from_numpy(weights).mT, torch.from_numpy(bias))
     rate = torch.tensor(learning_rates, dtype=dtype, device=device)[:, None, None]
     decay = torch.tensor(weight_decays, dtype=dtype, device=device)[:, None, None]
@@ -145,26 +148,26 @@ def descend(
     bias_velocity = torch.zeros_like(bias)
     with threads_of_work(step_work(groups * runs * n_classes, n, dimension, batch_size, in_rows)):
         for factor, order in epochs_to_go:
-            now = rate * factor
-            there = uploaded(order, device)  # once for an epoch, and nobody waits
+            epoch_rate = rate * factor
+            epoch_rows = uploaded(order, device)  # once per epoch, without a wait
             for start in range(0, n, batch_size):
-                # where one batch holds all rows, their order is nothing
-                some = slice(start, start + batch_size) if n > batch_size else None
-                index = None if some is None else there[some]
-                asked = index if some is None or resident is not None else order[some]
-                truth = (own if index is None else own[..., index]).expand(-1, runs, -1, -1)
-                residual = torch.softmax(layer.logits(index, asked).add_(bias), 2)
+                # if one batch has all rows, their order does not matter
+                batch = slice(start, start + batch_size) if n > batch_size else None
+                index = None if batch is None else epoch_rows[batch]
+                read_index = index if batch is None or resident is not None else order[batch]
+                truth = (run_labels if index is None else run_labels[..., index]).expand(-1, runs, -1, -1)
+                residual = torch.softmax(layer.logits(index, read_index).add_(bias), 2)
                 residual.scatter_add_(2, truth, residual.new_full((), -1).expand(truth.shape))
                 residual /= truth.shape[3]
                 bias_velocity.mul_(MOMENTUM).add_(residual.sum(3, keepdim=True)).addcmul_(decay, bias)
-                layer.step(index, residual, now, decay)
-                bias.addcmul_(now, bias_velocity, value=-1)
+                layer.step(index, residual, epoch_rate, decay)
+                bias.addcmul_(epoch_rate, bias_velocity, value=-1)
     with threads_of_work(groups * runs * n_classes * dimension * (n if in_rows else 1)):
         return Descent(layer.weights().mT, bias[..., 0])
 
 
 def _epochs(n: int, epochs: int, batch_size: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
-    """For each epoch its factor of the learning rates, and its rows int64 [n]: batch after batch, each ascending."""
+    """For each epoch the factor of the learning rates, and its rows int64 [n], ascending within each batch."""
     for epoch in range(epochs):
         order = torch.randperm(n, generator=generator)
         batches = [batch.sort().values for batch in order.split(batch_size)]
@@ -172,14 +175,14 @@ def _epochs(n: int, epochs: int, batch_size: int, generator: torch.Generator) ->
 
 
 def _compiled(resident: Tensor, times: int) -> ModuleType | None:
-    """``solver.kernels.sgd`` where it pays: on the CPU, with numba, for so many products with the rows."""
-    fits = resident.device.type == "cpu" and resident.dtype == torch.float32
-    pays = fits and resident[0].numel() * times >= COMPILED_FROM
-    return compiled_module("benchmark.probe.solver.kernels.sgd", "The descent of probes") if pays else None
+    """``solver.kernels.sgd`` if it is faster: on the CPU, with numba, for enough products with the rows; else None."""
+    is_supported = resident.device.type == "cpu" and resident.dtype == torch.float32
+    is_worthwhile = is_supported and resident[0].numel() * times >= COMPILED_FROM
+    return compiled_module("benchmark.probe.solver.kernels.sgd", "The descent of probes") if is_worthwhile else None
 
 
 def rows_are_cheaper(n: int, dimension: int) -> bool:
-    """A step costs a product with n columns in terms of the rows, two with d columns in terms of the weights."""
+    """Whether a step of rows (a product with n columns) costs less than one of weights (two with d columns)."""
     return n < 2 * dimension and n <= MOST_ROWS
 
 
@@ -189,7 +192,7 @@ def step_work(columns: int, n: int, dimension: int, batch_size: int, in_rows: bo
 
 
 def stack_size(fits: int, n: int, dimension: int, batch_size: int, memory_bytes: int, device: torch.device) -> int:
-    """How many of ``fits`` training sets of float32 rows to run together: at least one."""
+    """Number of training sets, of ``fits``, with float32 rows to run together: at least one."""
     in_rows = rows_are_cheaper(n, dimension)
     most = memory_bytes // (4 * n * (dimension + (n if in_rows else 0)))
     if device.type == "cpu":
@@ -199,20 +202,20 @@ def stack_size(fits: int, n: int, dimension: int, batch_size: int, memory_bytes:
 
 
 class _InWeights:
-    """The runs' weights themselves, [G, K, C, d]: one product serves all runs."""
+    """Weights [G, K, C, d] of the runs: one product serves all of them."""
 
     def __init__(self, read: Read, n: int, groups: int, runs: int, first: Tensor) -> None:
         self._read, self._every = read, torch.arange(n)
         self._weights = first.repeat(groups, runs, 1, 1)
         self._velocity = torch.zeros_like(self._weights)
 
-    def logits(self, index: Tensor | None, asked: Tensor | None) -> Tensor:
-        """[G, K, C, b] of the rows ``index``, without the bias; ``asked``: the same, where they are read."""
-        self._block = self._read(self._every if asked is None else asked)
+    def logits(self, index: Tensor | None, read_index: Tensor | None) -> Tensor:
+        """[G, K, C, b] of the rows ``index``, without the bias; ``read_index``: the same on the device of ``read``."""
+        self._block = self._read(self._every if read_index is None else read_index)
         return torch.bmm(self._weights.flatten(1, 2), self._block.mT).view(*self._weights.shape[:3], -1)
 
     def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
-        """Momentum and step of ``torch.optim.SGD`` for the rows whose logits were asked last."""
+        """Momentum and step of ``torch.optim.SGD`` for the rows of the last ``logits``."""
         gradient = torch.bmm(residual.flatten(1, 2), self._block).view_as(self._weights)
         self._velocity.mul_(MOMENTUM).add_(gradient).addcmul_(decay, self._weights)
         self._weights.addcmul_(rate, self._velocity, value=-1)
@@ -222,7 +225,7 @@ class _InWeights:
 
 
 class _InRows:
-    """The same weights as ``kept * first + part @ rows``, with ``kept`` [K, 1, 1] and ``part`` [G, K, C, n].
+    """The same weights as ``factor * first + part @ rows``, with ``factor`` [K, 1, 1] and ``part`` [G, K, C, n].
 
     A gradient is a combination of rows and decay shrinks both terms, so the form holds at every step; logits then need
     only the rows' products with one another, computed once.
@@ -236,16 +239,16 @@ class _InRows:
             self._first_logits = (first @ self._rows.mT)[:, None]
             self._part = first.new_zeros((groups, runs, first.shape[0], n))
             self._velocity = torch.zeros_like(self._part)
-        self._kept = first.new_ones((runs, 1, 1))
-        self._kept_velocity = torch.zeros_like(self._kept)
+        self._factor = first.new_ones((runs, 1, 1))
+        self._factor_velocity = torch.zeros_like(self._factor)
 
-    def logits(self, index: Tensor | None, asked: Tensor | None) -> Tensor:
-        """As ``_InWeights.logits``; no row is read again."""
+    def logits(self, index: Tensor | None, read_index: Tensor | None) -> Tensor:
+        """As ``_InWeights.logits``, without reading rows."""
         products, first = self._products, self._first_logits
         if index is not None:
             products, first = products.index_select(1, index), first.index_select(3, index)
-        own = _times(self._part.flatten(1, 2), products.mT).view(*self._part.shape[:3], -1)
-        return own.addcmul_(self._kept, first)
+        logits = _times(self._part.flatten(1, 2), products.mT).view(*self._part.shape[:3], -1)
+        return logits.addcmul_(self._factor, first)
 
     def step(self, index: Tensor | None, residual: Tensor, rate: Tensor, decay: Tensor) -> None:
         """As ``_InWeights.step``."""
@@ -254,17 +257,17 @@ class _InRows:
             self._velocity += residual
         else:
             self._velocity.index_add_(3, index, residual)
-        self._kept_velocity.mul_(MOMENTUM).add_(decay * self._kept)
+        self._factor_velocity.mul_(MOMENTUM).add_(decay * self._factor)
         self._part.addcmul_(rate, self._velocity, value=-1)
-        self._kept -= rate * self._kept_velocity
+        self._factor -= rate * self._factor_velocity
 
     def weights(self) -> Tensor:
-        own = torch.bmm(self._part.flatten(1, 2), self._rows).view(*self._part.shape[:3], -1)
-        return own + self._kept * self._first
+        from_rows = torch.bmm(self._part.flatten(1, 2), self._rows).view(*self._part.shape[:3], -1)
+        return from_rows + self._factor * self._first
 
 
 def _times(left: Tensor, right: Tensor) -> Tensor:
-    """``left`` [G, m, r] @ ``right`` [G, r, k]; the one wide product of a search by the faster library."""
+    """``left`` [G, m, r] @ ``right`` [G, r, k]; the wide product of a search with one training set by ``multiply``."""
     if len(left) > 1 or left.device.type != "cpu" or left.dtype != torch.float32:
         return torch.bmm(left, right)
     out = left.new_empty((1, left.shape[1], right.shape[2]))
@@ -283,15 +286,15 @@ class Reader:
     device: torch.device
     dtype: torch.dtype
     buffers: dict[int, Tensor] = field(default_factory=dict)
-    """By batch size: a fresh block per step would cost more than the copy into it."""
+    """Blocks by batch size: a new block per step would cost more than the copy into it."""
 
     @property
     def in_rows(self) -> bool:
-        """Whether ``descend`` should keep the weights as a combination of these rows."""
+        """Whether ``descend`` should represent the weights as a combination of these rows."""
         return self.resident is not None and rows_are_cheaper(len(self.rows), self.resident.shape[2])
 
     def __call__(self, index: Tensor, /) -> Tensor:
-        """Features [G, b, d] of ascending row indices [b]; good until the next call."""
+        """Features [G, b, d] of ascending row indices [b], valid until the next call."""
         if self.resident is not None:
             if len(index) == self.resident.shape[1]:
                 return self.resident
@@ -311,7 +314,7 @@ def reader(
     memory_bytes: int,
     dtype: torch.dtype,
 ) -> Reader:
-    """The rows of training sets ``which``: gathered if they fit into ``memory_bytes``, else read as asked for."""
+    """Reader of rows of training sets ``which``: gathered if they fit into ``memory_bytes``, else read on demand."""
     source = problem.source(which, rows)
     resident = None
     if len(which) * len(rows) * problem.dimension * dtype.itemsize <= memory_bytes:
@@ -324,7 +327,7 @@ def reader(
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """On a CPU numpy's memory: it asks the system for large pages, which reading rows here and there is faster from."""
+    """An empty tensor; on a CPU from numpy, which requests large pages: they make random reads of rows faster."""
     if device.type != "cpu":
         return torch.empty(shape, dtype=dtype, device=device)
     return torch.from_numpy(np.empty(shape, str(dtype).removeprefix("torch.")))

@@ -123,7 +123,7 @@ def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
     hard, other = TOYS["d>64"], toy(300, 100, 4, 0.3, seed=9)
     strengths, labels = torch.tensor([1e-3, 1e-6], dtype=torch.float64), torch.from_numpy(hard.y)[None]
     source = gather([hard.x], np.zeros((1, 300), np.int64), np.arange(300))
-    axes = as_design(other, dtype=torch.float64).axes.of_first()
+    axes = as_design(other, dtype=torch.float64).axes.select(slice(1))
     borrowed = design(source, 1, 300, 100, device=CPU, memory_bytes=1 << 30, dtype=torch.float64, axes=axes)
     assert borrowed.axes.vectors is not None
     assert torch.equal(borrowed.axes.vectors, axes.vectors)

@@ -121,7 +121,7 @@ def test_project__the_same_optimum_as_scikit_learn_and_as_plain_rows(
 ) -> None:
     splits = SPLITS[name]
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
-    monkeypatch.setattr(design_module, "TURNED_ROWS", 0)
+    monkeypatch.setattr(design_module, "PROJECTED_ROWS", 0)
     plain = fitted(splits, learnt_from(splits))
     less = project(splits)
     features = learnt_from(less)
@@ -283,7 +283,7 @@ def test_in_solver_space__only_where_it_is_the_same_and_pays(monkeypatch: pytest
     assert in_solver_space(splits, reader="knn") is splits
     assert in_solver_space(splits, memory_bytes=1000) is splits
     assert in_solver_space(splits_of(128, 400)).frame is None
-    assert in_solver_space(replace(splits, of_others=True)).frame is None
+    assert in_solver_space(replace(splits, is_subset=True)).frame is None
     monkeypatch.setattr(probe, "usable_device", lambda device: torch.device("cuda"))
     assert in_solver_space(splits) is splits
 

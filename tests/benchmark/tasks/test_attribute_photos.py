@@ -47,18 +47,18 @@ def test_among__positions_of_an_attributes_photos_among_those_of_all() -> None:
     make, iso = (among(inputs, "masked", parts(inputs, name)) for name in ("make", "iso"))
     assert make is not None
     assert iso is not None
-    assert make.of is iso.of  # shared by all attributes on a view
-    learnt = make.of._learnt
+    assert make.shared is iso.shared  # shared by all attributes on a view
+    learnt = make.shared._train
     # make: train 0, 2, 8 and val 3, 6; iso: train 2, 4, 8 and val 6; flash: one class
     assert learnt[:, 0].tolist() == [0, 2, 3, 4, 6, 8]
-    assert make.of._tested[:, 0].tolist() == [1, 7]
+    assert make.shared._test[:, 0].tolist() == [1, 7]
     # train photos, then val
-    assert learnt[make.of._order, 0].tolist() == [0, 2, 4, 8, 3, 6]
-    assert make.of._n_classes == 5
-    assert learnt[make.learnt, 0].tolist() == [0, 2, 8, 3, 6]
-    assert learnt[iso.learnt, 0].tolist() == [2, 4, 8, 6]
-    assert make.of._tested[make.tested, 0].tolist() == [1, 7]
-    assert make.of._tested[iso.tested, 0].tolist() == [7]
+    assert learnt[make.shared._order, 0].tolist() == [0, 2, 4, 8, 3, 6]
+    assert make.shared._n_classes == 5
+    assert learnt[make.train_rows, 0].tolist() == [0, 2, 8, 3, 6]
+    assert learnt[iso.train_rows, 0].tolist() == [2, 4, 8, 6]
+    assert make.shared._test[make.test_rows, 0].tolist() == [1, 7]
+    assert make.shared._test[iso.test_rows, 0].tolist() == [7]
 
 
 def test_among__none_because_an_eraser_may_need_labels_that_some_photos_lack() -> None:
