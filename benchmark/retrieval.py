@@ -1,7 +1,8 @@
 """Pair retrieval: each photo looks for the other photo of its subject, taken with the other type of camera.
 
-Two collections of equal size tell the effect of the camera: all candidates from the other type (``same``: target and
-distractors share it), or the target from the other type among distractors from the query's own (``different``).
+Two collections of equal size show the effect of the camera. In ``same`` all candidates are from the other type of
+camera: target and distractors share it. In ``different`` the target is from the other type and the distractors are from
+the query's type.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from benchmark.compute import chunks, parallel_map, threads_of_work
 from builders.errors import DataError
 
 COLLECTIONS = ("same", "different")
-"""Where distractors come from, seen from the target; the order of the first axis of ``PairAnswers.nearer``."""
+"""Camera type of the distractors, compared with the target; the order of the first axis of ``PairAnswers.nearer``."""
 
 LEAST_SIMILARITIES = 1 << 17
-"""Of a piece of work: threads that have shorter steps wait for Python's lock longer than they compute."""
+"""Least similarities of a piece of work: threads with shorter steps wait for Python's lock longer than they compute."""
 
 
 @dataclass(frozen=True, eq=False)
 class PairAnswers:
-    """The rank of every target, in parts: any statistic of ranks, and any that resamples pairs, is free.
+    """The rank of every target, from which all statistics of ranks follow, those that resample pairs included.
 
-    Equally similar candidates are in random order, and every number is the expected value over that order: an encoder
-    that gives all photos the same embedding scores at chance. Without ties this is the plain rank ``nearer + 1``.
+    Ties are in random order, and every number is the expectation over that order: an encoder that gives all photos the
+    same embedding scores at chance. Without ties the rank is ``nearer + 1``.
     """
 
     pair_ids: tuple[object, ...]
-    """The n pairs, sorted; the order of the last axis of the arrays."""
+    """Ids of the n pairs, sorted; the order of the last axis of the arrays."""
     camera_types: tuple[object, object]
     """The two types, sorted. Direction 0 has queries of the first type and targets of the second, 1 the reverse."""
     nearer: np.ndarray
-    """int32 [2 collections, 2 directions, n]: distractors more similar to the query than its target, out of n - 1."""
+    """int32 [2 collections, 2 directions, n]: distractors (of n - 1) more similar to the query than the target."""
     tied: np.ndarray
-    """int32 [2 collections, 2 directions, n]: distractors exactly as similar as the target."""
+    """int32 [2 collections, 2 directions, n]: number of distractors exactly as similar as the target."""
 
     @property
     def n(self) -> int:
@@ -53,7 +54,7 @@ class PairAnswers:
     def plain_recall(self) -> np.ndarray:
         """Recall@1 among all other photos, of both types: float64 [2 directions, n].
 
-        The distractors of the two collections are all of them but the target, each once.
+        The distractors of both collections together are all other photos but the target, each once.
         """
         return np.clip((1 - self.nearer.sum(axis=0)) / (self.tied.sum(axis=0) + 1), 0.0, 1.0)
 
@@ -63,11 +64,11 @@ class PairAnswers:
         return (harmonic[self.nearer + self.tied + 1] - harmonic[self.nearer]) / (self.tied + 1)
 
     def per_pair(self) -> dict[str, np.ndarray]:
-        """Every score by pair, float64 [n]; the mean over pairs is the score.
+        """Every score by pair, float64 [n] each; the score is the mean over pairs.
 
         ``same``, ``different``: recall@1, both directions averaged (the denominator is 2 n); ``spd``: ``same`` minus
-        ``different``, signed: positive if distractors from the query's own type of camera distract more (its absolute
-        mean is the published SPD_a). ``same-at-5``: recall@5; ``same-mrr``: mean reciprocal rank; ``same-to-TYPE``:
+        ``different``, signed: positive if distractors from the query's type of camera distract more (its absolute mean
+        is the published SPD_a). ``same-at-5``: recall@5; ``same-mrr``: mean reciprocal rank; ``same-to-TYPE``:
         recall@1 of one direction, whose targets are of that type; so for ``different``. ``all``: recall@1 among all
         other photos of the set, whatever their camera: plain retrieval.
         """
@@ -89,9 +90,9 @@ class PairAnswers:
 
     @property
     def chance(self) -> dict[str, float]:
-        """What a random order of the candidates scores, for each name in ``values``."""
+        """Score of a random order of the candidates, for each name in ``values``."""
 
-        def of(name: str) -> float:
+        def chance_of(name: str) -> float:
             if name == "spd":
                 return 0.0
             if name == "all":
@@ -100,7 +101,7 @@ class PairAnswers:
                 return float(np.mean(1 / np.arange(1, self.n + 1)))
             return min(1.0, (5 if name.endswith("-at-5") else 1) / self.n)
 
-        return {name: of(name) for name in self.values}
+        return {name: chance_of(name) for name in self.values}
 
 
 def pair_retrieval(
@@ -111,21 +112,24 @@ def pair_retrieval(
     device: str | torch.device = "cpu",
     memory_bytes: int = 1 << 28,
 ) -> PairAnswers:
-    """Rank the other photo of each photo's pair, in both collections and both directions.
+    """Rank the target of each query, the other photo of its pair, in both collections and both directions.
 
-    Similarity is the cosine, computed in float64 and rounded to float32, so that copies of a photo tie exactly; a zero
-    vector has similarity 0 to everything. With one pair there are no distractors and every rank is 1.
+    Similarity is the cosine, computed in float64 and rounded to float32, so that copies of a photo tie exactly. A zero
+    vector has similarity 0 to everything. With one pair there are no distractors, and every rank is 1.
 
     Args:
         embeddings: [photos, dimension], any order.
-        pair_ids: [photos], which photos belong together: text or integers.
+        pair_ids: [photos], text or integers; the two photos of a pair have the same.
         camera_types: [photos], one of two types, such as ``"phone"`` and ``"camera"``.
-        device: where similarities are computed; it needs float64, which Apple's ``mps`` lacks.
-        memory_bytes: how much memory the blocks of similarities may take, whatever the number of pairs.
+        device: where similarities are computed; it must have float64, which Apple's ``mps`` lacks.
+        memory_bytes: bound of the memory of a block of similarities, for any number of pairs.
+
+    Returns:
+        The rank of every target, by collection, direction and pair.
 
     Raises:
-        DataError: a photo without its other half, a pair of three or of one type, more or fewer than two types, lengths
-            that differ, or a value that is not finite.
+        DataError: a pair has not one photo of each type, there are not two types, lengths differ, or a value is not
+            finite.
 
     >>> answers = pair_retrieval(np.array([[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]]), [7, 7, 8, 8], list("abab"))
     >>> answers.nearer[:, :, 0].tolist()  # pair 7, a to b and b to a: 0.6 against 0.0 and 0.48, against 0.8 and 0.0
@@ -140,22 +144,24 @@ def pair_retrieval(
     step = block_rows(memory_bytes, rows.shape[1])
     with torch.inference_mode():
         for queries in blocks(n, step):
-            asked = [unit_rows(rows, photos[queries], device) for photos in order]
-            with threads_of_work(asked[0].numel()):
-                target = (asked[0] * asked[1]).sum(dim=1, keepdim=True).float()
+            query_rows = [unit_rows(rows, photos[queries], device) for photos in order]
+            with threads_of_work(query_rows[0].numel()):
+                target = (query_rows[0] * query_rows[1]).sum(dim=1, keepdim=True).float()
             for candidates in blocks(n, step):
-                there = [unit_rows(rows, photos[candidates], device) for photos in order] if n > step else asked
-                _count(_Block(asked, there, target, queries.start, candidates.start), nearer, tied)
+                candidate_rows = (
+                    [unit_rows(rows, photos[candidates], device) for photos in order] if n > step else query_rows
+                )
+                _count(_Block(query_rows, candidate_rows, target, queries.start, candidates.start), nearer, tied)
     return PairAnswers(ids, types, nearer, tied)
 
 
 class _Block(NamedTuple):
     """Some queries and some candidates, of both types of camera."""
 
-    asked: Sequence[torch.Tensor]
+    queries: Sequence[torch.Tensor]
     """float64 [queries, d] of each type, of unit length."""
-    there: Sequence[torch.Tensor]
-    """float64 [candidates, d] of each type."""
+    candidates: Sequence[torch.Tensor]
+    """float64 [candidates, d] of each type, of unit length."""
     target: torch.Tensor
     """float32 [queries, 1]: similarity of the photos of each pair."""
     first_query: int
@@ -163,22 +169,22 @@ class _Block(NamedTuple):
 
 
 def _count(block: _Block, nearer: np.ndarray, tied: np.ndarray) -> None:
-    """Add to both counts; on a CPU several collections, directions and parts of the queries at a time, if many."""
-    asked, candidates = len(block.target), len(block.there[0])
+    """Add to both counts; on a CPU, if there are many, collections, directions and parts of the queries in parallel."""
+    n_queries, n_candidates = len(block.target), len(block.candidates[0])
     on_cpu = block.target.device.type == "cpu"
-    parts = chunks(asked, -(-LEAST_SIMILARITIES // candidates)) if on_cpu else [slice(0, asked)]
+    parts = chunks(n_queries, -(-LEAST_SIMILARITIES // n_candidates)) if on_cpu else [slice(0, n_queries)]
     pieces = list(itertools.product(range(len(COLLECTIONS)), range(2), parts))
 
     def count(piece: tuple[int, int, slice]) -> None:
-        collection, direction, some = piece
-        distractors = block.there[1 - direction if collection == 0 else direction]
-        similar = (block.asked[direction][some] @ distractors.T).float()
+        collection, direction, part = piece
+        distractors = block.candidates[1 - direction if collection == 0 else direction]
+        similar = (block.queries[direction][part] @ distractors.T).float()
         # The pair's own photo is the target in one collection and the query itself in the other.
-        first = block.first_query + some.start
+        first = block.first_query + part.start
         similar.diagonal(first - block.first_candidate).fill_(-torch.inf)
-        place = (collection, direction, slice(first, first + len(similar)))
-        nearer[place] += (similar > block.target[some]).sum(dim=1, dtype=torch.int32).cpu().numpy()
-        tied[place] += (similar == block.target[some]).sum(dim=1, dtype=torch.int32).cpu().numpy()
+        counts = (collection, direction, slice(first, first + len(similar)))
+        nearer[counts] += (similar > block.target[part]).sum(dim=1, dtype=torch.int32).cpu().numpy()
+        tied[counts] += (similar == block.target[part]).sum(dim=1, dtype=torch.int32).cpu().numpy()
 
     if len(parts) > 1:
         parallel_map(count, pieces)
@@ -191,7 +197,7 @@ def _count(block: _Block, nearer: np.ndarray, tied: np.ndarray) -> None:
 def paired_photos(
     rows: np.ndarray, pair_ids: np.ndarray, camera_types: np.ndarray
 ) -> tuple[tuple[object, ...], tuple[object, object], np.ndarray]:
-    """The pairs, the two types, and int64 [2 types, pairs]: the photo of each."""
+    """Check the photos. Returns the pair ids, the two types, and int64 [2 types, pairs], the photo of each."""
     if rows.ndim != 2 or pair_ids.shape != rows.shape[:1] or camera_types.shape != rows.shape[:1]:
         raise DataError(
             f"pair retrieval needs one embedding, pair id and camera type per photo, got {rows.shape}, "
@@ -216,6 +222,7 @@ def paired_photos(
 
 
 def unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
+    """Some rows at unit length, float64 on a device; zero rows stay zero."""
     with threads_of_work(len(chosen) * rows.shape[1]):
         wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
         largest = wide.abs().amax(dim=1, keepdim=True)
@@ -224,12 +231,13 @@ def unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) 
             raise DataError(
                 f"the embedding of photo {bad} holds a NaN or infinity: leave its pair out or embed it again"
             )
-        wide /= torch.where(largest > 0, largest, 1.0)  # so that no square overflows
+        wide /= torch.where(largest > 0, largest, 1.0)  # else squares could overflow
         norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
         return wide / torch.where(norms > 0, norms, 1.0)
 
 
 def blocks(n: int, step: int) -> Iterator[slice]:
+    """Slices of ``step`` of n items, the last one shorter."""
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
 
@@ -244,7 +252,7 @@ def block_rows(memory_bytes: int, dimension: int) -> int:
 
 @dataclass(frozen=True)
 class Distracted:
-    """One query, its target, and the most similar distractor of the query's own camera type; rows of the embeddings."""
+    """A query, its target, and the most similar distractor of the query's camera type, as rows of the embeddings."""
 
     query: int
     target: int
@@ -264,16 +272,19 @@ def nearest_of_own_type(
     device: str | torch.device = "cpu",
     memory_bytes: int = 1 << 28,
 ) -> list[Distracted]:
-    """The most similar other photo of each query's own camera type; the first of equally similar ones.
+    """The most similar other photo of the camera type of each query; of ties the first.
 
     Args:
         embeddings: [photos, dimension], any order.
         pair_ids: [photos], as ``pair_retrieval`` takes them; at least two pairs.
         camera_types: [photos], one of two types.
-        queries: (direction, pair) of each, as ``PairAnswers`` counts them: few, for the similarities of
-            all of them to one block are held together.
-        device: where similarities are computed; it needs float64.
-        memory_bytes: how much memory a block of similarities may take.
+        queries: (direction, pair) of each, as in ``PairAnswers``. Similarities of all of them to a block are in memory
+            at once, so they should be few.
+        device: where similarities are computed; it must have float64.
+        memory_bytes: bound of the memory of a block of similarities.
+
+    Returns:
+        One item for each query, in their order.
 
     Raises:
         DataError: as ``pair_retrieval``.
@@ -284,26 +295,28 @@ def nearest_of_own_type(
     """
     rows = np.asarray(embeddings)
     _, _, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
-    n, found = order.shape[1], {}
+    n, distracted = order.shape[1], {}
     with torch.inference_mode():
-        for direction, own in enumerate(order):
-            pairs = np.array(sorted({pair for asked, pair in queries if asked == direction}), np.int64)
+        for direction, same_type in enumerate(order):
+            pairs = np.array(
+                sorted({pair for query_direction, pair in queries if query_direction == direction}), np.int64
+            )
             if not len(pairs):
                 continue
             targets = order[1 - direction, pairs]
-            query = unit_rows(rows, own[pairs], device)
-            to_target = (query * unit_rows(rows, targets, device)).sum(dim=1).float().cpu().numpy()
-            most, best = np.full(len(pairs), -np.inf, np.float32), np.zeros(len(pairs), np.int64)
+            query_rows = unit_rows(rows, same_type[pairs], device)
+            to_target = (query_rows * unit_rows(rows, targets, device)).sum(dim=1).float().cpu().numpy()
+            best_similarity, best = np.full(len(pairs), -np.inf, np.float32), np.zeros(len(pairs), np.int64)
             for part in blocks(n, block_rows(memory_bytes, rows.shape[1])):
-                similar = (query @ unit_rows(rows, own[part], device).T).float().cpu().numpy()
-                itself = np.flatnonzero((pairs >= part.start) & (pairs < part.stop))
-                similar[itself, pairs[itself] - part.start] = -np.inf
-                place = similar.argmax(axis=1)
-                greatest = similar[np.arange(len(pairs)), place]
-                best[greatest > most] = own[part][place[greatest > most]]
-                most = np.maximum(most, greatest)
+                similar = (query_rows @ unit_rows(rows, same_type[part], device).T).float().cpu().numpy()
+                is_candidate = np.flatnonzero((pairs >= part.start) & (pairs < part.stop))
+                similar[is_candidate, pairs[is_candidate] - part.start] = -np.inf
+                nearest = similar.argmax(axis=1)
+                greatest = similar[np.arange(len(pairs)), nearest]
+                best[greatest > best_similarity] = same_type[part][nearest[greatest > best_similarity]]
+                best_similarity = np.maximum(best_similarity, greatest)
             for i, pair in enumerate(pairs.tolist()):
-                found[direction, pair] = Distracted(
-                    int(own[pair]), int(targets[i]), int(best[i]), float(to_target[i]), float(most[i])
+                distracted[direction, pair] = Distracted(
+                    int(same_type[pair]), int(targets[i]), int(best[i]), float(to_target[i]), float(best_similarity[i])
                 )
-    return [found[at] for at in queries]
+    return [distracted[query] for query in queries]

@@ -1,6 +1,6 @@
-"""How arithmetic uses this machine: threads, matrix products by the faster BLAS, compiled kernels, batch sizes.
+"""Use of the machine by computations: threads, memory, devices, compiled kernels, and small records on disk.
 
-Knows nothing of photos or encoders.
+Independent of photos and encoders.
 """
 
 import lazy_loader

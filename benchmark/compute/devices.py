@@ -1,4 +1,4 @@
-"""Which devices a run was given: one, a list of them, or every CUDA card that this process may see."""
+"""Devices of a run: their names, exact float32 products on them, and copies to them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from torch import Tensor
 from builders.errors import UsageError
 
 INHERITED = "none"
-"""What torch's newer settings call "as the setting above says"."""
+"""Value of torch's newer settings for "inherit the setting above"."""
 
 
 @contextlib.contextmanager
 def rounded_as_asked(tf32: bool = False) -> Iterator[None]:
-    """Inside, float32 products and convolutions keep all their bits (or TF32's 10, if asked), and sums of bfloat16 and
-    float16 products are kept in float32, whatever the user's own code has set; afterwards it is as it was.
+    """Context manager: float32 products and convolutions in full precision, whatever other code has set.
 
-    TF32 rounds away the traces that are measured, and makes embeddings depend on the batch size. Torch has two ways to
-    switch it: ``allow_tf32`` with ``set_float32_matmul_precision``, and since 2.9 ``fp32_precision``, which a user's
-    module may have set for everything. Both are set: torch refuses to read the first where the two disagree.
+    Sums of bfloat16 and float16 products are in float32. Afterwards all settings are as before. TF32 would round away
+    the traces that are measured, and make embeddings depend on the batch size. Torch has two ways to switch it:
+    ``allow_tf32`` with ``set_float32_matmul_precision``, and since 2.9 ``fp32_precision``, which other code may have
+    set for everything. Both are set here: torch refuses to read the first if the two disagree.
+
+    Args:
+        tf32: allow TF32's 10 bits instead.
 
     >>> before = torch.backends.cudnn.allow_tf32
     >>> with rounded_as_asked():
@@ -32,13 +35,13 @@ def rounded_as_asked(tf32: bool = False) -> Iterator[None]:
     True
     """
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    newer = [(owner, _as_set(owner, above)) for owner, above in _newer_settings()]
-    matmul, convolve = _read(torch.get_float32_matmul_precision), _read(lambda: convolutions.allow_tf32)
+    newer = [(owner, _restorable(owner, above)) for owner, above in _newer_settings()]
+    matmul, convolve = _readable(torch.get_float32_matmul_precision), _readable(lambda: convolutions.allow_tf32)
     sums = {name: getattr(products, name) for name in _SUMS}
     try:
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
         convolutions.allow_tf32 = tf32
-        for owner, _ in newer:  # the first way leaves some of them to inherit what is set for everything
+        for owner, _ in newer:  # some of them inherit from "everything" after the first way
             owner.fp32_precision = "tf32" if tf32 and owner in (products, *_convolutions()) else "ieee"
         for name in _SUMS:
             setattr(products, name, False)
@@ -56,7 +59,7 @@ _SUMS = ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision
 
 
 def _newer_settings() -> list[tuple[Any, Any]]:
-    """Holders of ``fp32_precision``, each with the one that it inherits from; none before torch 2.9."""
+    """Objects with ``fp32_precision``, each with the object that it inherits from; none before torch 2.9."""
     backends = torch.backends
     if not hasattr(backends.cuda.matmul, "fp32_precision"):
         return []
@@ -73,12 +76,12 @@ def _convolutions() -> list[Any]:
     return [owner for owner in holders if hasattr(owner, "fp32_precision")]
 
 
-def _as_set(owner: Any, above: Any) -> str:
-    """What to set again. Torch tells the value in force, not whether it is inherited; if equal, it may well be."""
+def _restorable(owner: Any, above: Any) -> str:
+    """Value to restore. Torch reports the value in force, not whether it is inherited; equal values count as such."""
     return INHERITED if owner.fp32_precision == above.fp32_precision else str(owner.fp32_precision)
 
 
-def _read(setting: Callable[[], Any]) -> Any:
+def _readable(setting: Callable[[], Any]) -> Any:
     try:
         return setting()
     except RuntimeError:  # the newer settings were used too
@@ -86,8 +89,10 @@ def _read(setting: Callable[[], Any]) -> Any:
 
 
 def uploaded(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the host on a device. To a GPU it goes through pinned memory, and nobody waits for it: from ordinary
-    memory the copy would make the host wait for all work before it. What is on a device already stays as it is.
+    """Copy a tensor from the host to a device, without a wait.
+
+    The copy to a GPU goes through pinned memory: from ordinary memory it would make the host wait for all earlier work.
+    A tensor that is on a device already is only moved if the device differs.
 
     >>> uploaded(torch.arange(3), torch.device("cpu"))
     tensor([0, 1, 2])
@@ -98,39 +103,42 @@ def uploaded(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 ALL_CARDS = "cuda:all"
+"""Value of ``--device`` for every CUDA card that this process may see."""
 
 
-def named_devices(asked: str) -> tuple[str, ...]:
-    """What ``--device`` names, one after the other; words that name one device are given back as they are.
+def named_devices(requested: str) -> tuple[str, ...]:
+    """The devices of a value of ``--device``. A value that names one device is returned unchanged.
 
     Args:
-        asked: ``cuda:all`` (those of ``CUDA_VISIBLE_DEVICES``, where that is set), several with commas between them,
-            such as ``cuda:0,cuda:2``, or one.
+        requested: ``cuda:all`` (the cards of ``CUDA_VISIBLE_DEVICES``, if that is set), one device, or several
+            separated by commas, such as ``cuda:0,cuda:2``.
 
     Raises:
-        UsageError: there is no card, or one of them is not here; they are of different types, which round differently.
+        UsageError: there is no such card, or the devices have different types, which round differently.
 
     >>> named_devices("auto"), named_devices("cpu,cpu")
     (('auto',), ('cpu', 'cpu'))
     """
-    if asked != ALL_CARDS and "," not in asked:
-        return (asked,)
+    if requested != ALL_CARDS and "," not in requested:
+        return (requested,)
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if asked == ALL_CARDS:
+    if requested == ALL_CARDS:
         if not cards:
             raise UsageError(
-                f"--device {asked}: there is no CUDA card here (or CUDA_VISIBLE_DEVICES hides all of them)"
+                f"--device {requested}: there is no CUDA card here (or CUDA_VISIBLE_DEVICES hides all of them)"
             )
         return tuple(f"cuda:{index}" for index in range(cards))
-    named = tuple(name.strip() for name in asked.split(","))
+    named = tuple(name.strip() for name in requested.split(","))
     try:
-        found = [torch.device(name) for name in named]
+        devices = [torch.device(name) for name in named]
     except RuntimeError:
-        raise UsageError(f"--device {asked}: give devices such as cuda:0,cuda:2, or cuda:all") from None
-    if len({device.type for device in found}) > 1:
-        raise UsageError(f"--device {asked}: devices of one type share a run, others round differently")
-    if found[0].type == "cuda" and (missing := [d for d in found if d.index is None or d.index >= cards]):
-        raise UsageError(f"--device {asked}: {missing[0]} is not one of the {cards} cards here (cuda:0, cuda:1, ...)")
-    if found[0].type == "cuda" and len(set(named)) < len(named):
-        raise UsageError(f"--device {asked}: each card once")
+        raise UsageError(f"--device {requested}: give devices such as cuda:0,cuda:2, or cuda:all") from None
+    if len({device.type for device in devices}) > 1:
+        raise UsageError(f"--device {requested}: devices of one type share a run, others round differently")
+    if devices[0].type == "cuda" and (missing := [d for d in devices if d.index is None or d.index >= cards]):
+        raise UsageError(
+            f"--device {requested}: {missing[0]} is not one of the {cards} cards here (cuda:0, cuda:1, ...)"
+        )
+    if devices[0].type == "cuda" and len(set(named)) < len(named):
+        raise UsageError(f"--device {requested}: each card once")
     return named

@@ -1,6 +1,6 @@
-"""Small dataclasses as JSON files of the cache: verdicts of gates and choices that later runs read.
+"""Small dataclasses as JSON files in the cache: verdicts of gates, and choices, for later runs.
 
-A file that is absent, damaged or of other fields is as good as none: the verdict is reached again.
+A file that is absent, damaged or has other fields counts as none: its value is computed again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def read_record(file: Path, kind: type[T]) -> T | None:
     """A dataclass from its JSON file.
 
     Args:
-        file: as ``write_record`` wrote it.
+        file: written by ``write_record``.
         kind: the dataclass. Its fields are text, numbers, flags, tuples of text, or None where that is allowed.
 
     Returns:
-        The value; None if the file is absent or damaged, or if a field lacks, is unknown, or has another type.
+        The value; None if the file is absent or damaged, or a field is missing, unknown or of another type.
 
     >>> import tempfile
     >>> @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ _WRONG = object()
 
 
 def _typed(value: object, hint: Any) -> object:
-    """A JSON value as the type of a field has it; ``_WRONG`` if it does not fit."""
+    """A JSON value as the type of a field; ``_WRONG`` if it does not fit."""
     kinds = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
     for kind in kinds:
         if typing.get_origin(kind) is tuple:

@@ -1,4 +1,4 @@
-"""Matrix products in float32 on the CPU, by the faster of two libraries, each core at work on its own rows.
+"""Compiled kernels, and float32 matrix products on the CPU by the faster of two libraries.
 
 Torch's product is Intel's MKL, numpy's is OpenBLAS. On an AMD EPYC (Zen 4, two cores) OpenBLAS made 160 to 200 GFLOP/s
 where MKL made 60 to 150, for products from 60 to 20,000 columns; on an Intel Xeon with AVX-512 they were alike.
@@ -22,11 +22,14 @@ from builders.kernels import try_kernels
 
 @functools.cache
 def compiled_module(name: str, what: str) -> ModuleType | None:
-    """The module, after its ``try_out()`` has run; None without numba, or, with a warning, where it cannot be compiled.
+    """Import a module of compiled kernels and run its ``try_out()``.
 
     Args:
-        name: of a module with a function ``try_out``, which calls everything that others call in it.
-        what: what the module does, for the warning.
+        name: of a module with a function ``try_out``, which calls all its kernels.
+        what: name of the kernels in the warning.
+
+    Returns:
+        The module; None without numba, or (with a warning) if the kernels cannot be compiled.
     """
     load = functools.partial(importlib.import_module, name)
     return try_kernels(load, _try_out, name=what, otherwise="going on with torch, slower", stacklevel=3).kernels
@@ -38,13 +41,13 @@ def _try_out(module: ModuleType) -> str:
 
 
 LEAST_ROWS = 512
-"""Of a part: the library copies the other side of a product for each."""
+"""Least rows of a part: for each part the library copies the other side of the product."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 
 
 def multiply(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-    """``left`` [m, d] @ ``right`` [d, n] into ``out`` [m, n]; float32.
+    """Write ``left`` [m, d] @ ``right`` [d, n] to ``out`` [m, n]; all float32.
 
     >>> out = np.empty((1, 1), np.float32)
     >>> multiply(np.ones((1, 3), np.float32), np.ones((3, 1), np.float32), out)
@@ -59,12 +62,12 @@ def multiply(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
 
 @functools.cache
 def numpy_is_faster() -> bool:
-    """Whether torch multiplies by MKL on a processor that is not Intel's, for which it chooses slower code."""
+    """Whether numpy multiplies faster than torch: torch uses MKL, which is slow on processors that are not Intel's."""
     return torch.backends.mkl.is_available() and _vendor() not in ("GenuineIntel", "")
 
 
 def _vendor() -> str:
-    """Of the processor, as its CPUID instruction says it; empty where that is not known."""
+    """Vendor of the processor by its CPUID instruction; empty if unknown."""
     try:
         for line in CPU_INFO.read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("vendor_id"):
@@ -75,7 +78,9 @@ def _vendor() -> str:
 
 
 def in_parts(rows: int, work: Callable[[int, int], None]) -> None:
-    """``work(first, last)`` on parts of so many rows, one at least for each of torch's threads; products within have
-    one."""
+    """Call ``work(first, last)`` on parts of ``rows`` rows in parallel.
+
+    There is at least one part for each of torch's threads; products inside ``work`` have one thread.
+    """
     least = max(1, min(LEAST_ROWS, rows // torch.get_num_threads()))
     parallel_map(lambda part: work(part.start, part.stop), chunks(rows, least))

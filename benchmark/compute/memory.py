@@ -1,4 +1,4 @@
-"""How much memory work may take: what this machine, its control groups and a GPU's allocator can give now."""
+"""Memory: what is free on this machine and its GPUs, budgets for work, and retries with less after it ran out."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ MESSAGES = (
     "can't allocate memory",
     "ALLOC_FAILED",  # cuBLAS, cuDNN
 )
-"""Parts of what torch's RuntimeErrors say when memory runs out; only CUDA's allocator has a class of its own."""
+"""Parts of the messages of torch's RuntimeErrors for memory that ran out; only CUDA's allocator has an error class."""
 
 
 class Started(Protocol):
-    """Work on its way: called, it waits and gives the embeddings."""
+    """A forward pass that was started."""
 
-    def __call__(self) -> torch.Tensor: ...
+    def __call__(self) -> torch.Tensor:
+        """Wait for the embeddings and return them."""
+        ...
 
 
 REFUSALS = 3
-"""Batches of a size that fitted before and do not now, one after the other, until the size is given up for good."""
+"""Successive batches that do not fit, of a size that fitted before, after which the size is reduced for good."""
 
 
 class FittingBatch:
@@ -45,32 +47,38 @@ class FittingBatch:
     def __init__(self, name: str, embed: Callable[[torch.Tensor], torch.Tensor], views: int) -> None:
         self.name = name
         self.views = views
-        """Views per forward pass: what was asked for until memory runs out, then what worked."""
+        """Views per forward pass: as requested until memory runs out, then a number that fits."""
         self._embed = embed
         self._worked = 0
         self._refused = 0
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        """[n, ...] -> [n, dimension].
+        """Embed views: [n, ...] -> [n, dimension].
 
         Raises:
             EncoderError: not even one view fits.
         """
         return self.start(batch)()
 
-    def start(self, batch: torch.Tensor, beside: torch.Tensor | None = None) -> Started:
-        """The same, begun: an ``embed`` that has ``start`` itself (a network's) goes on while others work.
+    def start(self, batch: torch.Tensor, companion: torch.Tensor | None = None) -> Started:
+        """Start to embed views; with an ``embed`` that has ``start`` (a network's), the pass runs asynchronously.
 
-        A size that never fitted is halved for the rest of the pass. One that did fit before is halved for the batch at
-        hand alone: somebody else took memory for a moment; after ``REFUSALS`` in a row it is given up too.
+        A batch size that never fitted is halved for the rest of the pass. One that fitted before is halved only for
+        this batch, because another process may have taken memory for a moment; after ``REFUSALS`` in a row it is
+        halved for the rest too.
 
-        ``beside`` [n, ...] is handed to ``start`` with the views, cut as they are.
+        Args:
+            batch: [n, ...], views.
+            companion: [n, ...], passed to ``start`` with the views, in the same pieces.
+
+        Raises:
+            EncoderError: not even one view fits.
         """
         parts: list[Started] = []
         done, views = 0, self.views
         while done < len(batch):
             part = batch[done : done + views]
-            started = self._try(part, beside[done : done + views] if beside is not None else None)
+            started = self._try(part, companion[done : done + views] if companion is not None else None)
             if started is not None:
                 parts.append(started)
                 done += len(part)
@@ -83,7 +91,7 @@ class FittingBatch:
                     f"{self.name}: the memory does not hold the forward pass of one view; use another --device, "
                     "fewer encoders at a time (sweep --together) or a smaller encoder"
                 )
-            parts = [_waited_for(one) for one in parts]  # what is on its way holds memory
+            parts = [_waited_for(started_part) for started_part in parts]  # passes that run hold memory
             views = len(part) // 2
             self._refused += 1
             if len(part) > self._worked or self._refused >= REFUSALS:
@@ -91,12 +99,12 @@ class FittingBatch:
                 print(f"camtrace: {self.name}: {len(part)} views do not fit, {views} at a time now", file=sys.stderr)
         return parts[0] if len(parts) == 1 else lambda: torch.cat([part() for part in parts])
 
-    def _try(self, part: torch.Tensor, beside: torch.Tensor | None) -> Started | None:
-        """The embeddings, or None if memory ran out; by then the error is gone, with the tensors of its frames."""
+    def _try(self, part: torch.Tensor, companion: torch.Tensor | None) -> Started | None:
+        """The started pass, or None if memory ran out; the error and the tensors of its frames are freed by then."""
         try:
             start = getattr(self._embed, "start", None)
-            if beside is not None and start is not None:
-                return start(part, beside)
+            if companion is not None and start is not None:
+                return start(part, companion)
             return start(part) if start is not None else _there(self._embed(part))
         except Exception as error:
             if not out_of_memory(error):
@@ -116,7 +124,7 @@ def _waited_for(started: Started) -> Started:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or one that caused it, says that memory ran out.
+    """Whether an error, or one that caused it, means that memory ran out.
 
     >>> out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
     True
@@ -134,19 +142,19 @@ def out_of_memory(error: BaseException) -> bool:
 Answer = TypeVar("Answer")
 
 LEAST_RETRY_BYTES = 1 << 20
-"""Planned with no less: work that does not end with so much has another trouble than the plan."""
+"""Least memory of a retry: work that does not fit into this has another problem than its plan."""
 
 
 def with_less_memory(what: str, work: Callable[[int], Answer], memory_bytes: int) -> Answer:
-    """``work(memory_bytes)``; where memory runs out, again with half, and so on.
+    """``work(memory_bytes)``; if memory runs out, the same with half of it, and so on.
 
     Args:
-        what: for the notice, such as ``kNN``.
-        work: plans with so many bytes. It begins anew each time, but for what it keeps itself.
+        what: name of the work in messages, such as ``kNN``.
+        work: plans with the given number of bytes. It starts again each time, unless it stores results itself.
         memory_bytes: of the first try.
 
     Raises:
-        EncoderError: memory runs out with ``LEAST_RETRY_BYTES`` too.
+        EncoderError: memory runs out even with ``LEAST_RETRY_BYTES``.
 
     >>> tried = []
     >>> def work(memory_bytes):
@@ -172,35 +180,36 @@ def with_less_memory(what: str, work: Callable[[int], Answer], memory_bytes: int
 
 
 def free_cached() -> None:
-    """Give back what gone tensors held; called when the error that brought them up is gone."""
+    """Free the memory of deleted tensors. Call it when the error that referred to them is gone."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def exact_device(device: str | torch.device) -> torch.device:
-    """Where float64 and reductions of int64 are right: not on Apple's MPS, which lacks the first and has computed the
-    second wrongly (pytorch issues 187976 and 191104); there the CPU does this work.
+    """The device on which float64 and reductions of int64 are correct: the CPU instead of Apple's MPS.
+
+    MPS has no float64, and has computed reductions of int64 wrongly (pytorch issues 187976 and 191104).
 
     >>> exact_device("mps"), exact_device("cuda:1")
     (device(type='cpu'), device(type='cuda', index=1))
     """
-    where = torch.device(device)
-    return torch.device("cpu") if where.type == "mps" else where
+    resolved = torch.device(device)
+    return torch.device("cpu") if resolved.type == "mps" else resolved
 
 
 SHARE = 0.5
-"""Of what is free, that one piece of work plans with on a CPU: others plan too, and a page cache is worth having."""
+"""Default share of the free memory that work may use; the rest is for other work and the page cache."""
 
 UNKNOWN_BYTES = 2 << 30
-"""Taken for free where the system does not say (neither Linux nor ``sysconf``)."""
+"""Assumed free memory if the system does not report it (neither Linux nor ``sysconf``)."""
 
 LEAST_BYTES = 256 << 20
-"""Work is planned with so much even where less is free: with less it would not end."""
+"""Least budget, even if less memory is free: with less, work would not end."""
 
 MEMORY_INFO = Path("/proc/meminfo")
 
-OWN_GROUPS = Path("/proc/self/cgroup")
+PROCESS_GROUPS = Path("/proc/self/cgroup")
 
 GROUPS = Path("/sys/fs/cgroup")
 
@@ -210,32 +219,34 @@ _sharing = 1
 
 
 def share_machine(processes: int) -> None:
-    """From now on this process is one of several equal ones, and what is free on the host is theirs in equal parts."""
+    """Declare this process as one of ``processes`` equal ones, which share the free memory of the host equally."""
     global _sharing
     _sharing = max(1, processes)
 
 
 def budget(device: torch.device | str, share: float = SHARE) -> int:
-    """Bytes that work on a device may plan with: a share of what is free there.
+    """Bytes that work on a device may use: a share of the memory that is free there, at least ``LEAST_BYTES``.
 
     >>> budget("cpu") >= LEAST_BYTES
     True
     """
-    where = torch.device(device)
-    free = free_on_gpu(where) if where.type == "cuda" else free_on_host()
+    resolved = torch.device(device)
+    free = free_on_gpu(resolved) if resolved.type == "cuda" else free_on_host()
     return max(LEAST_BYTES, int(free * share))
 
 
 def free_on_gpu(device: torch.device) -> int:
-    """Bytes that torch's allocator can still give: what the card has free, and what the allocator holds unused."""
+    """Bytes that torch's allocator can still provide: free memory of the card, and unused memory of the allocator."""
     index = device.index if device.index is not None else torch.cuda.current_device()
     held = torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index)
     return int(torch.cuda.mem_get_info(index)[0]) + held
 
 
 def free_on_host() -> int:
-    """Bytes that can be had without swapping, control groups' limits (containers, batch systems) respected: this
-    process's part, see ``share_machine``."""
+    """Bytes available to this process without swapping, within the limits of its control groups (containers, jobs).
+
+    Of several processes each has an equal part, see ``share_machine``.
+    """
     limits = [_free_in_system(), *(_free_in_group(folder) for folder in _group_folders())]
     return max(0, min(limits) // _sharing)
 
@@ -248,15 +259,15 @@ def _free_in_system() -> int:
     except (OSError, ValueError, IndexError):  # not Linux
         pass
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # macOS does not say what is free
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # macOS does not report free memory
     except (AttributeError, OSError, ValueError):
         return UNKNOWN_BYTES
 
 
 def _group_folders() -> Iterator[Path]:
-    """Folders of the memory control groups that this process is in, its own and those above it (versions 1 and 2)."""
+    """Folders of the memory control group of this process and of its ancestors (versions 1 and 2)."""
     try:
-        lines = OWN_GROUPS.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = PROCESS_GROUPS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
     for line in lines:
@@ -265,13 +276,13 @@ def _group_folders() -> Iterator[Path]:
         if controllers and "memory" not in controllers.split(","):
             continue
         root = GROUPS / "memory" if controllers else GROUPS
-        own = root / path.lstrip("/")
-        # inside a container the path is the host's, and the root of the mount is the container's own group
-        yield from (folder for folder in (own, *own.parents) if folder == root or root in folder.parents)
+        group = root / path.lstrip("/")
+        # inside a container the path is the host's, and the root of the mount is the container's group
+        yield from (folder for folder in (group, *group.parents) if folder == root or root in folder.parents)
 
 
 def _free_in_group(folder: Path) -> int:
-    """What is left below a group's limit; its page cache counts as free, as the kernel gives it up first."""
+    """Bytes left below a group's limit; its page cache counts as free, because the kernel releases it first."""
     for limit_name, used_name, cache in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

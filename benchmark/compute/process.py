@@ -1,5 +1,4 @@
-"""How the process computes, said before torch is imported: threads that wait without spinning, memory that is kept, and
-what is never searched for garbage."""
+"""Settings of a process, made before torch is imported: idle threads, freed memory, garbage collection, and its end."""
 
 from __future__ import annotations
 
@@ -12,14 +11,15 @@ from collections.abc import Callable
 
 
 def run_and_exit(run: Callable[[], int]) -> int:
-    """The exit status of ``run``, with which this process is about to end.
+    """The exit status of ``run``; when the process then ends, it skips Python's clean-up.
 
-    What was asked to be called at the end is called. Then Python would clear every module and free every object: 0.15
-    of the 3.6 processor seconds of a run that finds everything kept. The process ends instead, its output written.
-    Where others had asked before to be called (a measurement of coverage), or ``run`` raises, it ends as ever.
+    Registered exit functions are called and output is written. Python would then clear every module and free every
+    object, which takes 0.15 of the 3.6 processor seconds of a run whose results are all cached; the process ends
+    instead. If another exit function was registered before (by a measurement of coverage), or ``run`` raises, the
+    process ends as usual.
     """
     statuses: list[int] = []
-    if getattr(atexit, "_ncallbacks", lambda: 1)() == 0:  # the first to ask is called last
+    if getattr(atexit, "_ncallbacks", lambda: 1)() == 0:  # the first to register is called last
         atexit.register(_end, statuses)
     statuses.append(run())
     return statuses[0]
@@ -32,7 +32,7 @@ def _end(statuses: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         ctypes.CDLL(None).fflush(None)  # what libraries in C have printed
-    except Exception:  # nobody reads it any more, or there is no such library: Python knows what to do
+    except Exception:  # output is closed, or there is no such library: Python's clean-up handles it
         return
     os._exit(statuses[0])
 
@@ -40,56 +40,56 @@ def _end(statuses: list[int]) -> None:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Names of ``mallopt``'s parameters, from glibc's ``malloc.h``."""
 
-KEPT_BYTES = 1 << 30
-"""Freed memory at the top of the heap that stays with the process."""
+TRIM_BYTES = 1 << 30
+"""Most freed memory at the top of the heap that stays with the process."""
 
-LARGEST_KEPT_BYTES = 1 << 28
-"""Arrays above it go back to the system when they are freed: they are tables, made once, not activations."""
+MMAP_BYTES = 1 << 28
+"""Larger arrays are returned to the system when they are freed: they are tables, made once, not activations."""
 
 
 def prepare_process() -> None:
-    """Settings that every command that embeds begins with."""
+    """Settings with which every command that embeds begins."""
     wait_asleep()
     keep_freed_memory()
 
 
 def wait_asleep() -> None:
-    """Let threads of OpenMP and of NumPy's and SciPy's OpenBLAS sleep while they wait; what the user has said stands.
+    """Let threads of OpenMP and of NumPy's and SciPy's OpenBLAS sleep while they wait, unless the user set otherwise.
 
-    Those that spin take the cores from the workers that make the next views: three times the CPU seconds per forward
-    pass on a busy two-core machine (OpenMP); OpenBLAS's threads spin for a while after each product, and here
-    for 16 cycles, its least: 0.4 of the 112 processor seconds of the default run. Each library looks when it is loaded.
+    Spinning threads take cores from the workers that make the next views: on a busy two-core machine OpenMP's take
+    three times the CPU seconds per forward pass. OpenBLAS's threads spin for a while after each product; here for 16
+    cycles, the minimum, which saves 0.4 of the 112 processor seconds of the default run. Each library reads its setting
+    when it is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 def import_torch() -> None:
-    """Import torch for a process that is a command's alone, and look for garbage neither among what it makes nor, when
-    the process ends, anywhere.
+    """Import torch without garbage collection of its objects, in a process that runs one command.
 
-    What torch makes stays. Python would look through all of it again and again, and several times more at the end:
-    1.5 of the 7.5 processor seconds of a run that finds its banks complete (two busy cores, 3 runs each). Where torch
-    has been imported before, nothing is done.
+    Torch's objects stay until the end. Python would search all of them again and again, and several times more at the
+    end: 1.5 of the 7.5 processor seconds of a run whose banks are complete (two busy cores, 3 runs each). If torch is
+    imported already, this does nothing.
     """
     if "torch" in sys.modules:
         return
-    searched = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         import torch  # noqa: F401
     finally:
-        if searched:
+        if was_enabled:
             gc.enable()
     gc.freeze()
     atexit.register(gc.freeze)
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep what a forward pass frees for the next one; False where there is no glibc.
+    """Let glibc reuse the memory that a forward pass frees; False if there is no glibc.
 
-    By default activations of more than 32 MiB are mapped anew at each layer, and every page of them is zeroed again: a
-    third of EfficientNet-Lite0's time on a CPU. One arena, because those of further threads cannot hold such arrays.
+    By default activations of more than 32 MiB are mapped again at each layer, and all their pages zeroed: a third of
+    EfficientNet-Lite0's time on a CPU. There is one arena, because those of further threads cannot hold such arrays.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -98,6 +98,6 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # another C library
         return False
     mallopt(M_ARENA_MAX, 1)
-    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
     # before glibc 2.35 half a secondary heap, 32 MiB, is the largest that is accepted
-    return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES) or mallopt(M_MMAP_THRESHOLD, 1 << 25))
+    return bool(mallopt(M_MMAP_THRESHOLD, MMAP_BYTES) or mallopt(M_MMAP_THRESHOLD, 1 << 25))

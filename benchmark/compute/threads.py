@@ -1,7 +1,8 @@
-"""How many threads work has on a CPU: pieces side by side, one thread each; little work alone; the rest as torch does.
+"""Number of threads for work on a CPU: pieces in parallel with one thread each, one thread for little work.
 
-Threads that share a layer wait for the slowest at its end, and the workers that make views make one of them slow.
-Measured on two cores with EfficientNet-Lite0: 4 % faster alone, 23 % beside a process that takes a quarter of one core.
+Threads that share a layer wait for the slowest one at its end, and workers that make views slow one of them down.
+Pieces in parallel are faster: by 4 % on two idle cores with EfficientNet-Lite0, by 23 % if another process takes a
+quarter of one core.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ Answer = TypeVar("Answer")
 
 
 LITTLE_WORK = 1 << 26
-"""Multiply-adds of a step below which one thread does it. A step wakes the threads of two libraries some ten times, and
-a thread that waits for its core costs milliseconds each time. Measured on two cores of an AMD EPYC beside other
-processes: whole ``iccv2025`` probes of 1,000 photos take 0.6 to 1.0 s with this bound or one four times as high, and 13
+"""Multiply-adds of a step below which it has one thread. A step wakes the threads of two libraries some ten times, and
+a thread that waits for its core costs milliseconds each time. Measured on two cores of an AMD EPYC with other processes
+running: whole ``iccv2025`` probes of 1,000 photos take 0.6 to 1.0 s with this bound or one four times as high, and 13
 to 14 s with one four times as low. The blocks of ``converged`` at 10,000 photos (113 M) lie above it: they take the
-same time on one thread and on two there, and a machine with more cores should have the use of them."""
+same time on one thread and on two there, and may use more cores on a larger machine."""
 
 
 PIECES = 4
-"""Pieces for each thread, where work can be cut anywhere: with one each, all would wait for a thread that has half a
-core beside a busy process."""
+"""Pieces per thread of work that can be cut anywhere: with one each, all would wait for a thread whose core another
+process uses too."""
 
 
 def threads_for(multiply_adds: int, available: int) -> int:
-    """How many of the available threads a step of so much work has: one below ``LITTLE_WORK``, else all.
+    """Number of threads, of those available, for a step of this much work: one below ``LITTLE_WORK``, else all.
 
     >>> threads_for(10 * 6 * 240 * 240, 8), threads_for(10 * 6 * 1024 * 8192, 8)
     (1, 8)
@@ -46,9 +47,9 @@ def threads_for(multiply_adds: int, available: int) -> int:
 
 @contextlib.contextmanager
 def threads_of_work(multiply_adds: int) -> Iterator[int]:
-    """Torch and BLAS have ``threads_for`` threads for steps of so much work; afterwards as many as before.
+    """Context manager: torch and BLAS have ``threads_for`` threads, afterwards as many as before; yields the number.
 
-    A thread that has one anyway, such as those of ``parallel_map``, changes nothing.
+    In a thread that has one anyway, such as those of ``parallel_map``, nothing changes.
     """
     before = torch.get_num_threads()
     threads = threads_for(multiply_adds, before)
@@ -60,11 +61,11 @@ def threads_of_work(multiply_adds: int) -> Iterator[int]:
 
 
 def parallel_map(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> list[Answer]:
-    """``work`` on every piece, in order; as many at a time as torch has threads, each on one of them.
+    """Results of ``work`` for every piece, in order. As many run at a time as torch has threads, with one thread each.
 
-    A thread that waits for its core keeps back one piece, not its share of all: more pieces than threads are good.
-    Work that is itself done side by side goes through its pieces one after the other. Torch's inference mode, which
-    holds for a thread, is the caller's.
+    More pieces than threads are good: a thread that waits for its core then delays one piece, not its share of all.
+    A nested call runs its pieces one after the other. Torch's inference mode, which is a setting of the thread, is
+    that of the caller.
 
     >>> parallel_map(lambda chunk: chunk * 2, [torch.tensor([1, 2]), torch.tensor([3])])
     [tensor([2, 4]), tensor([6])]
@@ -74,18 +75,18 @@ def parallel_map(work: Callable[[Piece], Answer], pieces: Sequence[Piece]) -> li
         return [work(piece) for piece in pieces]
     mode = torch.is_inference_mode_enabled()
 
-    def one(piece: Piece) -> Answer:
+    def run(piece: Piece) -> Answer:
         with torch.inference_mode(mode):
             return work(piece)
 
     with _one_thread():
-        return list(_pool(os.getpid(), threads).map(one, pieces))
+        return list(_pool(os.getpid(), threads).map(run, pieces))
 
 
 def chunks(total: int, least: int) -> list[slice]:
-    """Rows for ``parallel_map``: ``PIECES`` nearly equal slices for each of torch's threads, of ``least`` rows or more.
+    """Slices of ``total`` rows for ``parallel_map``: ``PIECES`` per thread, nearly equal, of at least ``least`` rows.
 
-    One thread has one slice of all, and so have rows that are fewer than two slices of the least.
+    There is one slice if torch has one thread, or if there are too few rows for two.
     """
     threads = torch.get_num_threads()
     parts = 1 if threads == 1 else max(1, min(PIECES * threads, total // least))
@@ -94,9 +95,9 @@ def chunks(total: int, least: int) -> list[slice]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Within, torch in this thread and the process's BLAS have one thread."""
+    """Context manager: torch in this thread and the process's BLAS have one thread."""
     threads = torch.get_num_threads()
-    with _ALONE, _blas(len(sys.modules)).limit(limits=1, user_api="blas"):
+    with _THREADS_LOCK, _blas(len(sys.modules)).limit(limits=1, user_api="blas"):
         torch.set_num_threads(1)  # MKL has one number for all threads, OpenMP one for each
         try:
             yield
@@ -104,14 +105,14 @@ def _one_thread() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-_ALONE = threading.Lock()
-"""The number of threads of a library is one for the process."""
+_THREADS_LOCK = threading.Lock()
+"""Held while it changes the number of BLAS threads, a setting of the whole process."""
 
 
 def _forget_in_child() -> None:
-    """A process that is forked while another thread holds the lock would wait for a thread that it does not have."""
-    global _ALONE
-    _ALONE = threading.Lock()
+    """Replace the lock in a forked process: a thread that holds it does not exist there."""
+    global _THREADS_LOCK
+    _THREADS_LOCK = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -120,11 +121,11 @@ if hasattr(os, "register_at_fork"):
 
 @functools.lru_cache(maxsize=1)
 def _blas(modules: int) -> ThreadpoolController:
-    """Of the libraries that are loaded; looked for again when there are other modules, which may have brought one."""
+    """Controller of the loaded libraries; renewed after imports (``modules``: their number), which may load another."""
     return ThreadpoolController()
 
 
 @functools.cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads that stay: new ones may share a core for their first 20 milliseconds. A forked process has its own."""
+    """Threads that stay, because new ones may share a core for their first 20 ms; a forked process has other ones."""
     return ThreadPoolExecutor(threads, "side-by-side", initializer=torch.set_num_threads, initargs=(1,))

@@ -1,1 +1,1 @@
-"""How probes are fitted: one module for each protocol."""
+"""Protocols that fit probes, one module each."""

@@ -1,4 +1,4 @@
-"""The probe protocols by name, loaded when they are used: naming them needs no torch.
+"""Probe protocols by name. They are loaded when they are used, so that listing them needs no torch.
 
 A new protocol is one file that defines a ``Protocol``, and one line here.
 """
@@ -25,10 +25,10 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType(
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol of a name.
+    """The protocol with a name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such protocol.
 
     >>> protocol_named("converged").permutations
     100
@@ -36,5 +36,5 @@ def protocol_named(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise unknown_name("probe protocol", name, PROTOCOLS)
     module, _, constant = PROTOCOLS[name].partition(":")
-    found: Protocol = getattr(importlib.import_module(module), constant)
-    return found
+    protocol: Protocol = getattr(importlib.import_module(module), constant)
+    return protocol

@@ -1,7 +1,7 @@
-"""The reader ``mlp``: one hidden layer, trained by AdamW; step, decay and epochs chosen on held-out photos.
+"""The reader ``mlp``: one hidden layer, trained by AdamW; rate, decay and epochs are chosen on held-out photos.
 
-Its search is small and fixed, and the same for every encoder and every eraser. Gradients are written out, so that all
-assignments, or all candidates of the search, are trained in the same products.
+The search is small and the same for every encoder and every eraser. Gradients are written out, so that all assignments,
+or all candidates of the search, are trained in the same products.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from benchmark.probe.readers.registry import Read, sampled
 from benchmark.probe.solver.rows import Rows, normalised
 
 HIDDEN = 128
+"""Hidden units."""
 RATES = (1e-3, 4e-3)
+"""Candidate learning rates."""
 DECAYS = (0.01, 1.0)
-"""AdamW's, which multiplies it by the step."""
+"""Candidate weight decays; AdamW multiplies them by the rate."""
 EPOCHS = (15, 30, 60)
-"""Numbers of epochs that are judged."""
+"""Candidate numbers of epochs."""
 BATCH = 256
+"""Rows of a step."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 FITS_ROWS = 4_000
-"""So many assignments take part as hold about so many photos together, at least one."""
+"""Photos of all assignments together, about: as many assignments are used, at least one."""
 
 
 class Net(NamedTuple):
@@ -56,49 +59,49 @@ def read_mlp(problem: Problem, test: Sequence[Rows], *, device: torch.device, se
     Rows are brought to unit length, then each dimension to mean 0 and deviation 1 on the train photos.
 
     Args:
-        problem: who learns from what.
+        problem: banks, assignments and labels.
         test: V arrays [m, d].
         device: where products run.
-        seed: of first weights and the order of photos.
+        seed: of the first weights and the order of photos.
     """
     begun = time.perf_counter()
-    given = sampled(problem, max(1, FITS_ROWS // problem.n))
-    fits, classes = len(given.which), given.n_classes
+    sample = sampled(problem, max(1, FITS_ROWS // problem.n))
+    fits, classes = len(sample.which), sample.n_classes
     grid = list(itertools.product(RATES, DECAYS))
     search: list[dict[str, float]] = []
-    if len(given.validation_rows):
-        rows = given.source(given.which[:1], given.fit_rows)(0, len(given.fit_rows)).to(device)
-        held = given.source(given.which[:1], given.validation_rows)(0, len(given.validation_rows)).to(device)
+    if len(sample.validation_rows):
+        rows = sample.source(sample.which[:1], sample.fit_rows)(0, len(sample.fit_rows)).to(device)
+        validation = sample.source(sample.which[:1], sample.validation_rows)(0, len(sample.validation_rows)).to(device)
         centre, scale = _standard(rows)
-        labels = _labels(given.labels[:1, given.fit_rows], device).expand(len(grid), -1)
-        truth = given.labels[0, given.validation_rows]
+        labels = _labels(sample.labels[:1, sample.fit_rows], device).expand(len(grid), -1)
+        truth = sample.labels[0, sample.validation_rows]
         steps = ([rate for rate, _ in grid], [decay for _, decay in grid])
         stages = train(((rows - centre) / scale).expand(len(grid), -1, -1), labels, classes, *steps, EPOCHS, seed)
         for epochs, net in zip(EPOCHS, stages, strict=True):
-            right = (net.logits((held - centre) / scale).argmax(2).cpu().numpy() == truth).mean(axis=1)
+            accuracies = (net.logits((validation - centre) / scale).argmax(2).cpu().numpy() == truth).mean(axis=1)
             search += [
                 {"rate": rate, "decay": decay, "epochs": float(epochs), "validation_accuracy": float(a)}
-                for (rate, decay), a in zip(grid, right, strict=True)
+                for (rate, decay), a in zip(grid, accuracies, strict=True)
             ]
-    best = max(search, key=lambda one: one["validation_accuracy"]) if search else None
+    best = max(search, key=lambda candidate: candidate["validation_accuracy"]) if search else None
     rate, decay, epochs = (best["rate"], best["decay"], int(best["epochs"])) if best else (*grid[0], EPOCHS[1])
     searched = time.perf_counter()
-    rows = given.source(given.which, np.arange(given.n))(0, given.n).to(device)
+    rows = sample.source(sample.which, np.arange(sample.n))(0, sample.n).to(device)
     centre, scale = _standard(rows)
-    labels = _labels(given.labels, device)
+    labels = _labels(sample.labels, device)
     (net,) = train((rows - centre) / scale, labels, classes, [rate] * fits, [decay] * fits, (epochs,), seed)
     loss = torch.nn.functional.cross_entropy(
         net.logits((rows - centre) / scale).flatten(0, 1), labels.flatten(), reduction="none"
     )
     predicted = np.zeros((fits, len(test), int(test[0].shape[0])), np.uint8 if classes <= 256 else np.uint16)
     for v, bank in enumerate(test):
-        asked = torch.from_numpy(normalised(bank[0 : int(bank.shape[0])])).to(device)
-        for start in range(0, len(asked), 4096):
-            some = (asked[start : start + 4096] - centre) / scale
-            predicted[:, v, start : start + 4096] = net.logits(some).argmax(2).cpu().numpy()
+        queries = torch.from_numpy(normalised(bank[0 : int(bank.shape[0])])).to(device)
+        for start in range(0, len(queries), 4096):
+            block = (queries[start : start + 4096] - centre) / scale
+            predicted[:, v, start : start + 4096] = net.logits(block).argmax(2).cpu().numpy()
     return Read(
         predicted=predicted,
-        n_train=given.n,
+        n_train=sample.n,
         chosen={"rate": rate, "decay": decay, "epochs": float(epochs)},
         search=tuple(search),
         final_loss=loss.view(fits, -1).mean(1).double().cpu().numpy(),
@@ -127,15 +130,15 @@ def train(
     stages: Sequence[int],
     seed: int,
 ) -> list[Net]:
-    """Train G networks, each by its own step and decay; what they are after each number of epochs in ``stages``.
+    """Train G networks, each with its rate and decay; returns them after each number of epochs in ``stages``.
 
     Args:
         rows: float32 [G, n, d].
         labels: int64 [G, n].
         n_classes: C.
-        rates, decays: [G], AdamW's.
+        rates, decays: [G], learning rate and weight decay of each.
         stages: rising numbers of epochs.
-        seed: of first weights (He et al., ICCV 2015) and the order of rows, the same for all networks.
+        seed: of the first weights (He et al., ICCV 2015) and the order of rows, the same for all networks.
     """
     groups, n, dimension = rows.shape
     generator = torch.Generator().manual_seed(seed)
@@ -146,24 +149,26 @@ def train(
     means, squares = [torch.zeros_like(w) for w in net], [torch.zeros_like(w) for w in net]
     rate = torch.tensor(rates, device=rows.device)[:, None, None]
     decay = torch.tensor(decays, device=rows.device)[:, None, None]
-    found, step = [], 0
+    networks, step = [], 0
     for epoch in range(1, max(stages) + 1):
         for index in torch.randperm(n, generator=generator).split(BATCH):
             step += 1
-            at = index.to(rows.device)
-            for w, g, mean, square in zip(net, gradients(net, rows[:, at], labels[:, at]), means, squares, strict=True):
+            batch = index.to(rows.device)
+            for w, g, mean, square in zip(
+                net, gradients(net, rows[:, batch], labels[:, batch]), means, squares, strict=True
+            ):
                 mean.lerp_(g, 1 - BETAS[0])
                 square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
                 w.mul_(1 - rate * decay)
                 scale = (square / (1 - BETAS[1] ** step)).sqrt_().add_(EPSILON)
                 w.sub_(rate / (1 - BETAS[0] ** step) * mean / scale)
         if epoch in stages:
-            found.append(Net(*(w.clone() for w in net)))
-    return found
+            networks.append(Net(*(w.clone() for w in net)))
+    return networks
 
 
 def gradients(net: Net, rows: Tensor, labels: Tensor) -> Net:
-    """Of the mean cross-entropy over the batch, in the shape of the network."""
+    """Gradients of the mean cross-entropy over the batch, in the shape of the network."""
     hidden = torch.relu(rows @ net.first + net.first_bias)
     residual = torch.softmax(hidden @ net.second + net.second_bias, 2)
     residual.scatter_add_(2, labels[..., None], residual.new_full((), -1).expand(*labels.shape, 1))
@@ -173,7 +178,7 @@ def gradients(net: Net, rows: Tensor, labels: Tensor) -> Net:
 
 
 def _standard(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each dimension over the first assignment's rows; a dimension that never moves stays 0."""
+    """Mean and deviation of each dimension over the first assignment's rows; 1 instead of a deviation of 0."""
     centre, scale = rows[0].mean(0), rows[0].std(0)
     return centre, torch.where(scale > 1e-12, scale, 1.0)
 

@@ -1,7 +1,7 @@
-"""Who reads a trace: the linear layer of a protocol, nearest neighbours, or a small network.
+"""Readers of traces: the linear layer of a protocol, nearest neighbours, or a small network.
 
-A linear reader may stand at chance where neighbours still read the trace (LEACE does just that), so what is said to be
-out must be out for all three. Each has a fixed search, on the same held-out photos as the linear one.
+A linear reader may be at chance although neighbours still read the trace (after LEACE, for example), so a trace counts
+as removed only if none of the three reads it. Each has a fixed search, on the same held-out photos as the linear one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from benchmark.probe.solver.rows import Rows
 
 LINEAR = "linear"
-"""The reader of every protocol; the others are the same under each protocol."""
+"""The reader that a protocol fits; the others do not depend on the protocol."""
 
 MOST_ROWS = 20_000
-"""Train photos that neighbours or a network learn from, at most: a seeded sample of more."""
+"""Most train photos of neighbours or a network; of more photos, a seeded sample is used."""
 
 SAMPLE_SEED = 7
-"""Of that sample."""
+"""Seed of that sample."""
 
 
 def chosen_readers(text: str) -> str:
-    """Readers with commas between them, each once, in their order, the linear one always among them.
+    """Normalise a list of readers, separated by commas: each once, in a fixed order, with the linear one.
 
     Raises:
         UsageError: there is no such reader.
@@ -50,10 +50,10 @@ def chosen_readers(text: str) -> str:
 
 @dataclass(frozen=True)
 class Read:
-    """What a reader that is no linear layer answers."""
+    """Predictions of a reader that is not linear, and how its fits went; fields as in ``ProbeAnswers``."""
 
     predicted: np.ndarray
-    """Unsigned integers [S, V, n], as in ``ProbeAnswers``; S may be fewer assignments than were asked for."""
+    """Unsigned integers [S, V, n], as in ``ProbeAnswers``; S may be fewer assignments than requested."""
     n_train: int
     chosen: dict[str, float]
     search: tuple[dict[str, float], ...]
@@ -66,7 +66,7 @@ class Read:
 
     @property
     def converged(self) -> np.ndarray:
-        """bool, of each fit."""
+        """bool [S], whether the loss is finite."""
         return np.isfinite(self.final_loss)
 
 
@@ -77,7 +77,7 @@ READERS: Mapping[str, str] = MappingProxyType(
         "mlp": "benchmark.probe.readers.mlp:read_mlp",
     }
 )
-"""Where each reader is defined, ``module:name``; the linear one is the protocol's."""
+"""Function of each reader, ``module:name``; empty for the linear one, which the protocol fits."""
 
 
 def read_with(
@@ -88,7 +88,7 @@ def read_with(
     device: torch.device,
     seed: int,
 ) -> Read:
-    """What a reader other than the linear one answers to every view of the test photos.
+    """Predictions of a reader other than the linear one for every view of the test photos.
 
     Raises:
         UsageError: there is no such reader.
@@ -96,16 +96,16 @@ def read_with(
     if reader not in READERS or not READERS[reader]:
         raise unknown_name("reader", reader, READERS)
     module, _, name = READERS[reader].partition(":")
-    found: Read = getattr(importlib.import_module(module), name)(problem, test, device=device, seed=seed)
-    return found
+    fit: Read = getattr(importlib.import_module(module), name)(problem, test, device=device, seed=seed)
+    return fit
 
 
 def sampled(problem: Problem, fits: int) -> Problem:
-    """The first assignments, and a seeded sample of the train photos where they are more than ``MOST_ROWS``.
+    """The problem with its first assignments, and a seeded sample of more than ``MOST_ROWS`` train photos.
 
     Args:
-        problem: as asked for.
-        fits: assignments, at most.
+        problem: the whole problem.
+        fits: most assignments.
     """
     from benchmark.probe.solver.rows import Some
 

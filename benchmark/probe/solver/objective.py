@@ -125,7 +125,7 @@ class Iterates:
         return (mean / self.features.n).clamp_min(1e-12)  # zero if all probabilities are 0 or 1
 
     def preconditioned(self, direction: Tensor, mean_curvature: Tensor) -> Tensor:
-        """The inverse preconditioner times a direction. It is diagonal in the features' axes, which all strengths share."""
+        """The inverse preconditioner (diagonal in the features' axes, which all strengths share) times a direction."""
         axes = self.features.axes
         curvature = mean_curvature[:, None]
         scale = curvature * axes.variances[..., None, None] + self.strengths[:, None]

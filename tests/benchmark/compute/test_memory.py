@@ -14,7 +14,7 @@ def machine(tmp_path, monkeypatch):
     (tmp_path / "meminfo").write_text("MemTotal: 99999999 kB\nMemAvailable: 8388608 kB\n")
     (tmp_path / "cgroup").write_text("")
     monkeypatch.setattr(memory, "MEMORY_INFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "PROCESS_GROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(memory, "GROUPS", tmp_path / "fs")
     return tmp_path
 
