@@ -1,6 +1,6 @@
 """Nearest neighbours in every set-up, as pure functions on arrays.
 
-From C x C similarity blocks, exact under one stated tie rule.
+Results follow from C x C similarity blocks and are exact under one tie rule (``votes``).
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Test photos seen under several views, all among one collection: what an adversary who processes the query can do."""
+"""kNN of several views of each test photo in one collection: the effect of an adversary who processes the query."""
 
 from __future__ import annotations
 
@@ -32,26 +32,27 @@ _ROWS = 1 << 12
 
 @dataclass(frozen=True, eq=False)
 class ViewAnswers:
-    """Whether the neighbours of each test photo answer right, under each view of it."""
+    """Whether the neighbours of each test photo classify it correctly, for each view of it."""
 
     correct: np.ndarray
     """bool [views, test photos]: by the label of the nearest tied neighbour."""
     tied: np.ndarray
     """bool [views, test photos]: two labels or more had most votes."""
     least: np.ndarray
-    """bool [views, test photos]: right under every rule for ties."""
+    """bool [views, test photos]: correct under every tie rule."""
     greatest: np.ndarray
-    """bool [views, test photos]: right under some rule."""
+    """bool [views, test photos]: correct under some tie rule."""
     random: np.ndarray
-    """float64 [views, test photos]: the probability to be right where a tied label is taken at random."""
+    """float64 [views, test photos]: the probability of a correct vote if a tied label is chosen at random."""
     chance: float
-    """Of a neighbour drawn blindly from the collection, as in ``KnnAnswers``."""
+    """Expected accuracy of a random train photo as neighbour, as in ``KnnAnswers``."""
     k: int
+    """Number of neighbours that vote."""
 
     def right(self, rule: TieRule = "nearest") -> np.ndarray:
-        """float64 [views, test photos] in [0, 1] under a rule for ties."""
-        found = {"nearest": self.correct, "random": self.random, "least": self.least, "greatest": self.greatest}[rule]
-        return found.astype(np.float64)
+        """float64 [views, test photos] in [0, 1]: correctness under a tie rule."""
+        right = {"nearest": self.correct, "random": self.random, "least": self.least, "greatest": self.greatest}[rule]
+        return right.astype(np.float64)
 
 
 def knn_of_views(
@@ -65,7 +66,7 @@ def knn_of_views(
     memory_bytes: int | None = None,
     keep: Path | None = None,
 ) -> ViewAnswers:
-    """Plain kNN of each view of the test photos among one collection; neighbours, votes and ties as ``knn_setups``.
+    """Plain kNN of each view of the test photos in one collection; neighbours, votes and ties as in ``knn_setups``.
 
     Args:
         train: [train photos, dimension], the collection.
@@ -73,6 +74,9 @@ def knn_of_views(
         train_labels: int [train photos].
         test_labels: int [test photos].
         k, device, memory_bytes, keep: as in ``knn_setups``.
+
+    Returns:
+        Whether each view of each test photo is classified correctly.
 
     Raises:
         DataError, UsageError: as ``knn_setups``.
@@ -85,12 +89,12 @@ def knn_of_views(
     if not count:
         raise DataError("kNN of views needs one view at least")
     stacked = _Stacked(views)
-    own = np.asarray(test_labels)
+    labels = np.asarray(test_labels)
     answers = knn_setups(
         [train],
         [stacked],
         train_labels,
-        np.tile(own, count),
+        np.tile(labels, count),
         train_assignments=np.zeros((1, train.shape[0]), np.int64),
         test_assignments=np.zeros((1, stacked.shape[0]), np.int64),
         k=k,
@@ -98,27 +102,28 @@ def knn_of_views(
         memory_bytes=memory_bytes,
         keep=keep,
     )
-    found = {
-        name: getattr(answers, name)[Setup.ALL_SAME].reshape(count, len(own))
+    results = {
+        name: getattr(answers, name)[Setup.ALL_SAME].reshape(count, len(labels))
         for name in ("correct", "tied", "least", "greatest", "random")
     }
-    flags = {name: values.astype(bool) for name, values in found.items() if name != "random"}
-    return ViewAnswers(**flags, random=found["random"], chance=answers.chance, k=answers.k)
+    flags = {name: values.astype(bool) for name, values in results.items() if name != "random"}
+    return ViewAnswers(**flags, random=results["random"], chance=answers.chance, k=answers.k)
 
 
 def worst_of(right: np.ndarray) -> np.ndarray:
-    """float64 [photos]: what remains of ``right`` [views, photos] where an adversary picks the view of each photo.
+    """float64 [photos]: the minimum of ``right`` [views, photos]: an adversary chooses the view of each photo.
 
     >>> worst_of(np.array([[1, 1, 0], [1, 0, 0]])).tolist()
     [1.0, 0.0, 0.0]
     """
-    found: np.ndarray = np.asarray(right, np.float64).min(axis=0)
-    return found
+    worst: np.ndarray = np.asarray(right, np.float64).min(axis=0)
+    return worst
 
 
 def flipped_by(right: np.ndarray) -> np.ndarray:
-    """float64 [photos]: 1 where a photo is answered right under one view and wrong under another (of ``right``
-    [views, photos]); with probabilities, how far they lie apart.
+    """float64 [photos]: maximum minus minimum of ``right`` [views, photos].
+
+    It is 1 if a photo is classified correctly in one view and wrongly in another.
 
     >>> flipped_by(np.array([[1, 1, 0], [1, 0, 0]])).tolist()
     [0.0, 1.0, 0.0]
@@ -132,49 +137,51 @@ class Nearest(NamedTuple):
     indices: np.ndarray
     """int64 [queries, k]; -1 where there are fewer train photos."""
     similarities: np.ndarray
-    """float32 [queries, k], cosines; ``-inf`` where there is none."""
+    """float32 [queries, k], cosines; ``-inf`` for no neighbour."""
 
 
 def nearest(train: Embeddings, queries: np.ndarray, k: int, *, device: str | torch.device = "cpu") -> Nearest:
-    """The k nearest rows of a collection, by (cosine falling, index rising) as kNN has them.
+    """The k nearest rows of a collection, ordered by (cosine falling, index rising) as in kNN.
 
     Args:
         train: [train photos, dimension].
-        queries: [queries, dimension], few.
+        queries: [queries, dimension].
         k: neighbours of each.
+        device: where similarities are computed.
 
     Raises:
         DataError: a value is not finite.
 
-    >>> found = nearest(np.array([[1, 0], [3, 4], [0, 1]]), np.array([[2, 0]]), 2)
-    >>> found.indices.tolist(), [round(float(s), 6) for s in found.similarities[0]]
+    >>> neighbours = nearest(np.array([[1, 0], [3, 4], [0, 1]]), np.array([[2, 0]]), 2)
+    >>> neighbours.indices.tolist(), [round(float(s), 6) for s in neighbours.similarities[0]]
     ([[0, 1]], [1.0, 0.6])
     """
-    place = exact_device(device)
+    resolved_device = exact_device(device)
     n_train, dimension = train.shape
-    columns = min(_COLUMNS, budget(place) // 8 // (4 * dimension + 4 * _ROWS)) // GROUP * GROUP or GROUP
-    block = torch.empty((columns, dimension), dtype=torch.float32, device=place)
+    columns = min(_COLUMNS, budget(resolved_device) // 8 // (4 * dimension + 4 * _ROWS)) // GROUP * GROUP or GROUP
+    block = torch.empty((columns, dimension), dtype=torch.float32, device=resolved_device)
     parts = []
     for first in range(0, len(queries), _ROWS):
-        some = np.asarray(queries[first : first + _ROWS], np.float32)
+        block_queries = np.asarray(queries[first : first + _ROWS], np.float32)
         with torch.inference_mode(), rounded_as_asked():
-            asked = torch.empty((len(some), dimension), dtype=torch.float32, device=place)
-            read_unit_rows(some, 0, len(some), asked, what="queries")
-            kept = torch.full((len(some), k), NOTHING, dtype=torch.int64, device=place)
+            unit_queries = torch.empty((len(block_queries), dimension), dtype=torch.float32, device=resolved_device)
+            read_unit_rows(block_queries, 0, len(block_queries), unit_queries, what="queries")
+            neighbours = torch.full((len(block_queries), k), NOTHING, dtype=torch.int64, device=resolved_device)
             for start in range(0, n_train, columns):
                 stop = min(start + columns, n_train)
                 read_unit_rows(train, start, stop, block, what="train photos")
-                near = top_keys((asked @ block[: stop - start].T).contiguous(), k)
-                kept = merge(kept, shift_indices(near, start))
-        parts.append((unpack_indices(kept).cpu().numpy(), unpack_similarities(kept).cpu().numpy()))
+                candidates = top_keys((unit_queries @ block[: stop - start].T).contiguous(), k)
+                neighbours = merge(neighbours, shift_indices(candidates, start))
+        parts.append((unpack_indices(neighbours).cpu().numpy(), unpack_similarities(neighbours).cpu().numpy()))
     if not parts:
         return Nearest(np.zeros((0, k), np.int64), np.zeros((0, k), np.float32))
     return Nearest(*(np.concatenate(side) for side in zip(*parts, strict=True)))
 
 
 def cosine_distances(first: Embeddings, second: Embeddings) -> np.ndarray:
-    """float64 [photos]: one minus the cosine of each row of one and the same row of the other, in [0, 2]; a zero vector
-    has distance 1 to everything.
+    """Cosine distance of each row of ``first`` to the same row of ``second``: float64 [photos] in [0, 2].
+
+    A zero vector has distance 1 to everything.
 
     Raises:
         DataError: a value is not finite.
@@ -183,20 +190,20 @@ def cosine_distances(first: Embeddings, second: Embeddings) -> np.ndarray:
     [1.0, 0.0]
     """
     n, dimension = first.shape
-    found = np.empty(n)
+    distances = np.empty(n)
     for start in range(0, n, _ROWS):
         stop = min(start + _ROWS, n)
         rows = [
-            read_unit_rows(one, start, stop, torch.empty((stop - start, dimension)), what="photos").double()
-            for one in (first, second)
+            read_unit_rows(embeddings, start, stop, torch.empty((stop - start, dimension)), what="photos").double()
+            for embeddings in (first, second)
         ]
-        found[start:stop] = 1 - (rows[0] * rows[1]).sum(dim=1).numpy()
-    # Unit rows are rounded to float32: what is equal may seem 1e-7 apart, on either side of 0.
-    return np.where(np.abs(found) < 1e-6, 0.0, np.clip(found, 0, 2))
+        distances[start:stop] = 1 - (rows[0] * rows[1]).sum(dim=1).numpy()
+    # Unit rows are rounded to float32: equal rows may seem 1e-7 apart, on either side of 0.
+    return np.where(np.abs(distances) < 1e-6, 0.0, np.clip(distances, 0, 2))
 
 
 class _Stacked:
-    """Views one after the other, read where they are sliced."""
+    """Views concatenated as one bank that reads slices."""
 
     def __init__(self, views: Sequence[Embeddings]) -> None:
         self._views = views

@@ -1,7 +1,7 @@
 """kNN in the six set-ups: how far nearest neighbours follow processing instead of content.
 
 Every set-up follows from C x C similarity blocks: for each class t of the test photos and each class c of the train
-photos, the nearest positives (train photos with the query's label) and the nearest negatives are kept, and merged.
+photos, the nearest positives (train photos with the query's label) and the nearest negatives are stored, and merged.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ BY_PHOTO = ("correct", "tied", "least", "greatest", "random", "worst", "best", "
 
 
 class CachedParts:
-    """A folder with a file for each part of the test photos that is done. Without a folder nothing is kept.
+    """A folder with a file for each finished part of the test photos; without a folder nothing is stored.
 
-    The folder belongs to one question: whoever names it answers for that its name holds everything that decides the
-    answers.
+    The folder belongs to one kNN suite: its name, which the caller chooses, must contain everything that
+    affects the results.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def restore(self, answers: KnnAnswers) -> np.ndarray:
-        """Write what is there into ``answers``; bool [test photos]: done. Files that cannot be read are none."""
+        """Write stored parts into ``answers``; bool [test photos]: finished. Files that cannot be read are ignored."""
         done = np.zeros(answers.correct.shape[1], dtype=bool)
         for path in sorted(self.folder.glob("*.npz")) if self.folder is not None else ():
             try:
                 part = read_untrusted_arrays(path)
                 start, stop = (int(border) for border in part.pop("photos"))
-                into = {name: getattr(answers, name)[..., start:stop] for name in BY_PHOTO}
-                same = all((into[n].shape, into[n].dtype) == (part[n].shape, part[n].dtype) for n in BY_PHOTO)
+                targets = {name: getattr(answers, name)[..., start:stop] for name in BY_PHOTO}
+                matches = all((targets[n].shape, targets[n].dtype) == (part[n].shape, part[n].dtype) for n in BY_PHOTO)
             except (UntrustedInputError, ValueError, KeyError, TypeError):
                 continue
-            if not same:
+            if not matches:
                 continue
             for name in BY_PHOTO:
-                into[name][...] = part[name]
+                targets[name][...] = part[name]
             done[start:stop] = True
         return done
 
     def save(self, answers: KnnAnswers, photos: slice) -> None:
-        """Keep the answers of these test photos."""
+        """Store the results of these test photos."""
         if self.folder is None:
             return
         buffer = io.BytesIO()
@@ -68,7 +68,7 @@ class CachedParts:
 
 
 def parts_to_do(done: np.ndarray, most: int) -> Iterator[slice]:
-    """The photos that are not done, in parts of consecutive ones, nearly equal and of at most ``most``.
+    """Unfinished photos in parts of consecutive ones, nearly equal and of at most ``most`` photos.
 
     >>> list(parts_to_do(np.array([False, False, True, False]), 1))
     [slice(0, 1, None), slice(1, 2, None), slice(3, 4, None)]
@@ -101,20 +101,23 @@ def knn_setups(
 
     Args:
         train: C embeddings [train photos, dimension] of the same photos in the same order, one per class. They are only
-            ever sliced ``[a:b]`` (memory maps and lazy readers are welcome) and normalised here.
+            sliced ``[a:b]`` (so memory maps and lazy readers work) and normalised here.
         test: the same for the test photos.
-        train_labels: int [train photos], what each photo shows, 0 or more.
+        train_labels: int [train photos], the content of each photo, 0 or more.
         test_labels: int [test photos].
         train_assignments: int [seeds, train photos] in [0, C): the class of each train photo in ``uniform``.
         test_assignments: int [seeds, test photos] in [0, C): the class of each test photo in ``uniform-test``.
-        k: neighbours that vote.
-        device: where similarities are computed, such as ``"cuda"``; Apple's ``mps`` has no reliable int64, there the
-            CPU does it.
-        memory_bytes: how much memory of that device the blocks may take together, whatever the number of photos (below
-            some megabytes it is a wish). Default: half of what is free there (``benchmark.compute.budget``). It
-            changes the speed, and the answers only where the float32 rounding of a matrix product depends on its shape.
-        keep: a folder of this question alone, where each part of the test photos is kept when it is done; what is there
-            is not computed again. By default nothing is kept.
+        k: number of neighbours that vote.
+        device: where similarities are computed, such as ``"cuda"``; for Apple's ``mps``, which has no reliable int64,
+            on the CPU.
+        memory_bytes: bound of the memory of all blocks on that device, for any number of photos (approximate below some
+            megabytes). Default: half of what is free there (``benchmark.compute.budget``). It changes the speed, and
+            the results only if the float32 rounding of a matrix product depends on its shape.
+        keep: a folder for this kNN suite alone. Each part of the test photos is stored there when it is finished, and
+            is not computed again. By default nothing is stored.
+
+    Returns:
+        Correct and tied votes of each test photo in each set-up.
 
     Raises:
         DataError: shapes, labels or assignments do not fit together, there are no photos, or a value is not finite.
@@ -127,15 +130,17 @@ def knn_setups(
     {'all-same': 1.0, 'all-diff': 0.5, 'pos-same': 1.0, 'neg-same': 0.5, 'spd': 0.5}
     """
     question = _checked(train, test, train_labels, test_labels, train_assignments, test_assignments, k, device)
-    answers, kept = _empty_answers(question), CachedParts(keep)
-    done = kept.restore(answers)
-    planned = budget(question.device) if memory_bytes is None else memory_bytes
-    with_less_memory("kNN", lambda now: _search(question, now, answers, done, kept), planned)
+    answers, cache = _empty_answers(question), CachedParts(keep)
+    done = cache.restore(answers)
+    budgeted = budget(question.device) if memory_bytes is None else memory_bytes
+    with_less_memory("kNN", lambda available: _search(question, available, answers, done, cache), budgeted)
     return answers
 
 
-def _search(question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done: np.ndarray, kept: CachedParts) -> None:
-    """Answer the test photos that are not ``done``, in parts, each of which then is."""
+def _search(
+    question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done: np.ndarray, cache: CachedParts
+) -> None:
+    """Compute the test photos that are not ``done``, part by part, and mark each part as done."""
     plan = plan_blocks(question, memory_bytes)
     pairs = (len(done) - int(done.sum())) * len(question.train_labels) * question.classes
     with torch.inference_mode(), rounded_as_asked(), _bar(pairs) as bar:
@@ -143,7 +148,7 @@ def _search(question: KnnQuestion, memory_bytes: int, answers: KnnAnswers, done:
             queries = read_queries(question, photos)
             lists = neighbour_lists(question, queries, photos, plan, bar.update)
             _record(answers, question, queries, photos, lists, plan)
-            kept.save(answers, photos)
+            cache.save(answers, photos)
             done[photos] = True
 
 
@@ -161,57 +166,57 @@ def _record(
 
 
 def _bar(pairs: int) -> tqdm[Any]:
-    """Over pairs of photos, each compared in every class of the query at once."""
+    """Progress over pairs of photos, each compared in every class of the query at once."""
     return tqdm(total=pairs, desc="kNN", unit="pair", unit_scale=True, delay=2, leave=False, disable=None)
 
 
 def _record_fixed(answers: KnnAnswers, question: KnnQuestion, photos: slice, lists: Lists) -> None:
-    """Write what follows from fixed classes p and n into these photos' columns: all set-ups but ``uniform``."""
+    """Write the set-ups with fixed classes p and n, all but ``uniform``, into the columns of these photos."""
     k, c = question.k, question.classes
     labels = torch.from_numpy(question.train_labels).to(question.device)
     # [C of the test photo, C of the train photos, photos, k]
     positives, negatives = (torch.stack([torch.stack([x[:, :k] for x in row]) for row in side]) for side in lists)
     opposition = tally(negatives, labels[unpack_indices(negatives).clamp(min=0)])
-    own = torch.arange(c, device=question.device)
-    same_class = Opposition(*(x[own, own][:, None] for x in opposition))
+    diagonal = torch.arange(c, device=question.device)
+    same_class = Opposition(*(x[diagonal, diagonal][:, None] for x in opposition))
     plain = vote(positives, negatives, opposition)
-    pos_same = vote(positives[own, own][:, None], negatives, opposition)
-    neg_same = vote(positives, negatives[own, own][:, None], same_class)
+    pos_same = vote(positives[diagonal, diagonal][:, None], negatives, opposition)
+    neg_same = vote(positives, negatives[diagonal, diagonal][:, None], same_class)
     answers.plain[:, :, photos] = plain.correct.cpu().numpy()
     drawn = question.test_assignments[:, photos]  # [seeds, photos]
     columns = np.arange(drawn.shape[1])
-    of_plain = outcomes(plain)
+    plain_outcomes = outcomes(plain)
     for row, rule in enumerate(TIE_RULES):  # over the processings of the query, then summed over collections
-        counted = of_plain.correct if rule == "nearest" else getattr(of_plain, rule)
-        answers.worst[row, photos] = counted.amin(dim=0).sum(dim=0).cpu().numpy()
-        answers.best[row, photos] = counted.amax(dim=0).sum(dim=0).cpu().numpy()
-    fixed = (of_plain, outcomes(pos_same), outcomes(neg_same))
-    for setup, found in zip((Setup.ALL_DIFF, Setup.POS_SAME, Setup.NEG_SAME), fixed, strict=True):
-        for target, counted in zip(_targets(answers), found, strict=True):
-            same = counted[own, own].sum(dim=0)
-            target[setup, photos] = (counted.sum(dim=(0, 1)) - same).cpu().numpy()
+        counts = plain_outcomes.correct if rule == "nearest" else getattr(plain_outcomes, rule)
+        answers.worst[row, photos] = counts.amin(dim=0).sum(dim=0).cpu().numpy()
+        answers.best[row, photos] = counts.amax(dim=0).sum(dim=0).cpu().numpy()
+    fixed = (plain_outcomes, outcomes(pos_same), outcomes(neg_same))
+    for setup, setup_outcomes in zip((Setup.ALL_DIFF, Setup.POS_SAME, Setup.NEG_SAME), fixed, strict=True):
+        for target, counts in zip(_targets(answers), setup_outcomes, strict=True):
+            same = counts[diagonal, diagonal].sum(dim=0)
+            target[setup, photos] = (counts.sum(dim=(0, 1)) - same).cpu().numpy()
             if setup is Setup.ALL_DIFF:
                 target[Setup.ALL_SAME, photos] = same.cpu().numpy()
-    for name, target, counted in zip(Outcomes._fields, _targets(answers), of_plain, strict=True):
-        by_seed = counted.sum(dim=1).cpu().numpy()[drawn, columns]
+    for name, target, counts in zip(Outcomes._fields, _targets(answers), plain_outcomes, strict=True):
+        by_seed = counts.sum(dim=1).cpu().numpy()[drawn, columns]
         target[Setup.UNIFORM_TEST, photos] = by_seed.sum(axis=0)
-        _keep_seeds(answers, name, 1, photos, by_seed)
+        _record_seeds(answers, name, 1, photos, by_seed)
 
 
 def _record_uniform(answers: KnnAnswers, photos: slice, votes: Votes) -> None:
     """Write ``uniform`` from votes [C of the test photo, seeds, photos]."""
-    for name, target, counted in zip(Outcomes._fields, _targets(answers), outcomes(votes), strict=True):
-        by_seed = counted.sum(dim=0).cpu().numpy()
+    for name, target, counts in zip(Outcomes._fields, _targets(answers), outcomes(votes), strict=True):
+        by_seed = counts.sum(dim=0).cpu().numpy()
         target[Setup.UNIFORM, photos] = by_seed.sum(axis=0)
-        _keep_seeds(answers, name, 0, photos, by_seed)
+        _record_seeds(answers, name, 0, photos, by_seed)
 
 
 def _targets(answers: KnnAnswers) -> tuple[np.ndarray, ...]:
-    """Where the counts of each of ``Outcomes`` go."""
+    """Arrays for the counts of each field of ``Outcomes``."""
     return answers.correct, answers.tied, answers.least, answers.greatest, answers.random
 
 
-def _keep_seeds(answers: KnnAnswers, name: str, row: int, photos: slice, by_seed: np.ndarray) -> None:
+def _record_seeds(answers: KnnAnswers, name: str, row: int, photos: slice, by_seed: np.ndarray) -> None:
     if name == "correct":
         answers.by_seed[row, :, photos] = by_seed
     elif name == "random":

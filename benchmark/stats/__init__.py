@@ -1,4 +1,4 @@
-"""Uncertainty: the one owner of every interval, p-value and resampling in this package.
+"""Uncertainty: every interval, p-value and resampling of the benchmark.
 
 Pure functions on arrays of values by photo.
 """

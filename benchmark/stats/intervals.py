@@ -1,6 +1,6 @@
 """Intervals of means over photos: all views of a photo stay together, and photos of one cluster too.
 
-Shares resample photos (``benchmark.stats.resampling``) or have a closed form for clusters (``clusters``); values that
+Intervals of shares come from resampled photos, or from a closed form for clusters (both in ``resampling``). Values that
 may be negative, such as differences, follow Student's t (``student``).
 """
 
@@ -36,7 +36,7 @@ def photo_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """The mean of a per-photo value with its interval. Arguments and errors as in ``photo_intervals``.
+    """Mean of a per-photo value with its interval. Arguments and errors as in ``photo_intervals``.
 
     >>> interval = photo_interval([1.0] * 20)
     >>> interval.value, round(interval.low, 1), interval.high
@@ -56,22 +56,25 @@ def photo_intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Interval]:
-    """Intervals of K statistics of the same photos; where photos are resampled, with the same weights.
+    """Intervals of K statistics of the same photos; if photos are resampled, with the same weights for all.
 
     Args:
-        values: [K, n], for each photo the mean over its views (and fits) of what is averaged; with ``trials``, the sum.
-        trials: [n], rows per photo, where photos have different numbers of them: the statistic is then the sum of
+        values: [K, n], for each photo the mean over its views (and fits); with ``trials``, the sum.
+        trials: [n], rows per photo, if photos have different numbers of them: the statistic is then the sum of
             ``values`` over the sum of ``trials``.
-        clusters: [n], the name of what each photo belongs to (its scene, its owner), where photos of one cluster err
-            together: clusters are then resampled, not photos.
-        bounds: the least and the greatest value that one row can have: (0, 1) for shares; a negative first one
-            says that the values are differences, (-1, 1) those of shares.
+        clusters: [n], the name of the cluster of each photo (its scene, its owner), if photos of one cluster err
+            together: the units are then clusters, not photos.
+        bounds: least and greatest value of a row: (0, 1) for shares, (-1, 1) for differences of shares. A negative
+            first bound means that the values are differences.
         level: coverage.
         resamples: number of weightings.
         seed: of the weights.
 
+    Returns:
+        K intervals.
+
     Raises:
-        DataError: no photo, a value that is not finite, or a value outside ``bounds``.
+        DataError: there is no photo, or a value is not finite or outside ``bounds``.
     """
     table, counts = checked(values, trials, bounds)
     n = len(counts)
@@ -87,14 +90,14 @@ def photo_intervals(
 def difference_intervals(
     table: np.ndarray, counts: np.ndarray, clusters: Any | None, width: float, level: float
 ) -> tuple[list[Interval], Means]:
-    """Intervals of K differences, and what they follow from.
+    """Intervals of K differences, and the means that they follow from.
 
-    The standard error is that of the mean; where all units are equal, what the interval's width stands for.
+    The standard error is that of the mean, or if all units are equal, the one that corresponds to the interval's width.
 
     Args:
-        table, counts: as ``checked`` gives them.
+        table, counts: results of ``checked``.
         clusters, level: as in ``photo_intervals``.
-        width: a value lies between minus and plus this.
+        width: values lie between minus and plus this.
     """
     sums, rows = (table, counts) if clusters is None else cluster_sums(table, counts, clusters)
     means = unit_means(sums, rows, width)
@@ -102,15 +105,15 @@ def difference_intervals(
     if clusters is not None:
         lows, highs = lengthened(lows, highs, means, values=table, rows=counts, clusters=clusters, level=level)
     errors = np.where(means.equal, standard_error(lows, highs, level), means.error)
-    found = [
+    intervals = [
         Interval(float(value), float(low), float(high), len(counts), float(error), means.units)
         for value, low, high, error in zip(means.value, lows, highs, errors, strict=True)
     ]
-    return found, means
+    return intervals, means
 
 
 def standard_error(low: Any, high: Any, level: float = LEVEL) -> Any:
-    """The standard error that an interval's width stands for, if nothing else of it was kept; numbers or arrays."""
+    """The standard error that corresponds to the width of an interval; for numbers or arrays."""
     return (high - low) / (2 * NormalDist().inv_cdf(0.5 + level / 2))
 
 
@@ -119,7 +122,7 @@ def _intervals(
 ) -> list[Interval]:
     tail = (1 - level) / 2
     lows, highs = np.quantile(draws, [tail, 1 - tail], axis=0)
-    # at an end of the range the interval reaches it (Brown et al., section 4.1.2); elsewhere it holds the value anyway
+    # at an end of the range the interval reaches it (Brown et al., section 4.1.2); elsewhere it contains the value
     lows = np.where(means <= bounds[0], bounds[0], np.minimum(lows, means))
     highs = np.where(means >= bounds[1], bounds[1], np.maximum(highs, means))
     return [
@@ -130,18 +133,18 @@ def _intervals(
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second, on the same photos."""
+    """Mean of first minus second on the same photos, with interval and p-value."""
 
     value: float
     low: float
     high: float
     p_value: float
-    """Two-sided, of no difference."""
+    """Two-sided p-value of no difference."""
     n: int
-    """Photos."""
+    """Number of photos."""
     standard_error: float
     units: int
-    """What stands alone: photos, or clusters of photos that err together."""
+    """Number of independent units: photos, or clusters of photos that err together."""
 
 
 def paired_difference(
@@ -154,9 +157,9 @@ def paired_difference(
 ) -> Difference:
     """The mean of ``first`` minus the mean of ``second`` on the same photos, with interval and p-value.
 
-    Student's t over the differences of photos (of clusters, where these are given), corrected where the differences
-    lean to one side: ``benchmark.stats.student``. Interval and p-value agree: zero lies outside exactly where the
-    p-value is below ``1 - level``.
+    Student's t over the differences of photos (of clusters, where these are given), corrected if the differences
+    are skewed: ``benchmark.stats.student``. Interval and p-value agree: zero lies outside exactly if the p-value is
+    below ``1 - level``.
 
     Args:
         first, second: [n], one value per photo, in ``bounds``.
@@ -165,26 +168,30 @@ def paired_difference(
         level: coverage.
 
     Raises:
-        DataError: as ``photo_intervals``, or the two are not of the same photos.
+        DataError: as ``photo_intervals``, or the two have different numbers of photos.
 
-    >>> found = paired_difference([1, 1, 1, 0, 1, 1], [0, 1, 0, 0, 1, 0])
-    >>> found.value, round(found.p_value, 4)  # scipy.stats.ttest_rel
+    >>> difference = paired_difference([1, 1, 1, 0, 1, 1], [0, 1, 0, 0, 1, 0])
+    >>> difference.value, round(difference.p_value, 4)  # scipy.stats.ttest_rel
     (0.5, 0.0756)
     >>> same = paired_difference([1, 0, 1, 1] * 10, [1, 0, 1, 1] * 10)
     >>> same.value, same.p_value, round(same.high, 3)
     (0.0, 1.0, 0.088)
     """
-    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if one.shape != other.shape:
-        raise DataError(f"{one.size} and {other.size} photos: a paired difference needs the same ones")
+    first_values, second_values = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if first_values.shape != second_values.shape:
+        raise DataError(f"{first_values.size} and {second_values.size} photos: a paired difference needs the same ones")
     width = bounds[1] - bounds[0]
-    (found,), means = difference_intervals(*checked(one - other, None, (-width, width)), clusters, width, level)
+    (interval,), means = difference_intervals(
+        *checked(first_values - second_values, None, (-width, width)), clusters, width, level
+    )
     p_value = float(p_values(means)[0])
-    return Difference(found.value, found.low, found.high, p_value, found.n, found.standard_error, found.units)
+    return Difference(
+        interval.value, interval.low, interval.high, p_value, interval.n, interval.standard_error, interval.units
+    )
 
 
 class Ends(NamedTuple):
-    """Both ends of an interval."""
+    """The ends of an interval."""
 
     low: float
     high: float
@@ -193,7 +200,7 @@ class Ends(NamedTuple):
 def wilson_interval(share: float, n: int, *, level: float = LEVEL) -> Ends:
     """Wilson's score interval around a share of n (Journal of the American Statistical Association 22, 1927).
 
-    It holds ``share`` itself, also where rounding would push it out.
+    It contains ``share`` itself, even if rounding would exclude it.
 
     >>> low, high = wilson_interval(0.8, 50)
     >>> round(low, 3), round(high, 3)
@@ -208,7 +215,7 @@ def wilson_interval(share: float, n: int, *, level: float = LEVEL) -> Ends:
 def independent_difference(first: float, first_ends: Ends, second: float, second_ends: Ends) -> Ends:
     """Newcombe's interval of the difference of two shares (Statistics in Medicine 17, 1998, method 10).
 
-    It takes the two as independent. Shares of the same photos rise together, so theirs is narrower.
+    It assumes that the two are independent. Shares of the same photos rise together, so their interval is narrower.
 
     Args:
         first, second: the shares; the difference is ``first - second``.

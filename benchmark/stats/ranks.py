@@ -1,4 +1,4 @@
-"""Where encoders may stand: ranks as intervals, from all paired differences at once."""
+"""Ranks of encoders as intervals, from all paired differences at once."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from benchmark.stats.student import Means, p_values
 from builders.errors import DataError
 
 CANCELLED = 1e-4
-"""Mean square of a pair's difference, as a share of both squares, below which the products have lost too many digits of
-it (about twelve of sixteen remain above, for the third moment too): such a pair is computed by itself."""
+"""Mean square of a pair's difference, as a share of both squares, below which products lose too many of its digits:
+such a pair is computed by itself. Above, about twelve of sixteen digits remain, for the third moment too."""
 
 
 @dataclass(frozen=True, eq=False)
 class Deviations:
-    """E statistics of the same G units (photos; clusters where photos of one err together)."""
+    """E statistics of the same G units (photos, or clusters of photos that err together)."""
 
     value: np.ndarray
     """float64 [E]."""
     apart: np.ndarray
-    """float64 [E, G]: how far each unit is from the statistic, times its weight; rows have mean 0."""
+    """float64 [E, G]: deviation of each unit from the statistic, times its weight; rows have mean 0."""
 
     def __getitem__(self, rows: slice | np.ndarray) -> Deviations:
         return Deviations(self.value[rows], self.apart[rows])
 
 
 def unit_deviations(values: np.ndarray, units: np.ndarray | None = None, count: int = 0) -> np.ndarray:
-    """What each unit adds to the means of K values by photo, less its share of the mean: float64 [K, G].
+    """Contribution of each unit to the means of K values by photo, minus its share of the mean: float64 [K, G].
 
     A unit's deviation counts as if all units had equally many photos, as in ``unit_means``. The deviations of a
     weighted sum of means, also of means of different photos of the same units, are the weighted sums of theirs.
 
     Args:
         values: [K, n], one value per photo.
-        units: int [n], the unit of each photo, 0 to G - 1; every photo is a unit by default.
+        units: int [n], the unit of each photo, 0 to G - 1; by default each photo is a unit.
         count: G; units without a photo have deviation 0.
 
     >>> unit_deviations(np.array([[1.0, 2.0, 3.0, 6.0]])).tolist()
@@ -59,12 +59,12 @@ def unit_deviations(values: np.ndarray, units: np.ndarray | None = None, count: 
 def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.ndarray:
     """Two-sided p-values [E, F] of no difference, for every pair of one of ``first`` and one of ``second``.
 
-    Those of ``paired_difference``: the second and third moments of a difference follow from products of the rows, so
+    As in ``paired_difference``: the second and third moments of a difference follow from products of the rows, so
     that 200 x 200 pairs of 50,000 photos take two matrix products of that size.
 
     Args:
-        first, second: statistics of the same units; one object twice for all pairs of its own.
-        width: what a difference may be at most.
+        first, second: statistics of the same units; the same object twice for all its pairs.
+        width: differences lie between minus and plus this.
 
     >>> right = np.array([[1, 1, 1, 0, 1, 1], [0, 1, 0, 0, 1, 0]], dtype=float)
     >>> board = Deviations(right.mean(axis=1), unit_deviations(right))
@@ -72,22 +72,22 @@ def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.nda
     [[1.0, 0.0756], [0.0756, 1.0]]
     """
     a, b = first.apart, second.apart
-    own, units = b is a, a.shape[1]
+    is_same, units = b is a, a.shape[1]
     a2, a3, b2, b3 = (np.zeros(len(rows)) for rows in (a, a, b, b))
     ab, a2b, ab2 = (np.zeros((len(a), len(b))) for _ in range(3))
     step = max(1, CHUNK_VALUES // max(len(a), len(b), 1))
     for start in range(0, units, step):
         x = a[:, start : start + step]
-        y = x if own else b[:, start : start + step]
+        y = x if is_same else b[:, start : start + step]
         xx = np.square(x)
-        yy = xx if own else np.square(y)
+        yy = xx if is_same else np.square(y)
         ab += x @ y.T
         a2b += xx @ y.T
-        ab2 += 0 if own else x @ yy.T
+        ab2 += 0 if is_same else x @ yy.T
         for squares, cubes, part, power in ((a2, a3, x, xx), (b2, b3, y, yy)):
             squares += power.sum(axis=1)
             cubes += np.einsum("eu,eu->e", power, part)
-    if own:
+    if is_same:
         ab2 = a2b.T
     both = a2[:, None] + b2
     square = np.maximum(both - 2 * ab, 0) / units
@@ -101,7 +101,7 @@ def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.nda
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Where each of E encoders may stand, all statements together true with the given confidence."""
+    """Rank intervals of E encoders, which all hold together with the given confidence."""
 
     rank: np.ndarray
     """int [E], 1 is best; equal values share the better rank."""
@@ -123,8 +123,8 @@ def rank_intervals(
     """Ranks of E encoders on the same photos, from all paired differences at once.
 
     Intervals as in Mogstad, Romano, Shaikh and Wilhelm (Review of Economic Studies 91, 2024): an encoder's rank is
-    bounded by how many others are significantly better and worse, with all pairs corrected together (Holm). A pair's
-    p-value is ``paired_difference``'s (``pair_p_values``).
+    bounded by the numbers of others that are significantly better and worse, with all pairs corrected together (Holm).
+    P-values of pairs are those of ``paired_difference`` (``pair_p_values``).
 
     Args:
         values: [E, n], one value per encoder and photo, larger is better.
@@ -155,11 +155,10 @@ def rank_intervals(
 def independent_p_values(
     values: Sequence[float] | np.ndarray, standard_errors: Sequence[float] | np.ndarray
 ) -> np.ndarray:
-    """Two-sided p-values [E, E] of no difference, of values [E] with standard errors [E] that are taken as independent.
+    """Two-sided p-values [E, E] of no difference, of values [E] with independent standard errors [E].
 
-    For published values, of which nothing else is known. On the same photos the answers of two encoders agree more
-    than by chance, so this finds fewer differences than ``pair_p_values``. A pair with no standard error at all is tied
-    only if equal.
+    For published values, of which nothing else is known. On the same photos two encoders agree more than by chance, so
+    this detects fewer differences than ``pair_p_values``. Values with standard errors of 0 are tied only if equal.
 
     >>> round(float(independent_p_values([0.7, 0.8], [0.04, 0.03])[0, 1]), 4)  # two standard errors of 0.05 apart
     0.0455
@@ -175,11 +174,11 @@ def independent_p_values(
 def ranks_of_pairs(
     values: Sequence[float] | np.ndarray, p_values: Sequence[Sequence[float]] | np.ndarray, *, level: float = LEVEL
 ) -> Ranks:
-    """Ranks from p-values of all pairs, wherever each of them is from; Holm's correction over all of them is made here.
+    """Ranks from uncorrected p-values of all pairs, to which Holm's correction is applied.
 
     Args:
         values: [E], larger is better.
-        p_values: [E, E], two-sided, of which the part above the diagonal is read.
+        p_values: [E, E], two-sided; only the part above the diagonal is used.
         level: confidence that all rank intervals hold together.
 
     >>> ranks_of_pairs([0.9, 0.8, 0.5], [[1, 0.2, 0.01], [0.2, 1, 0.02], [0.01, 0.02, 1]]).high.tolist()

@@ -1,13 +1,13 @@
-"""Random weights on photos: the resampling under the interval of a share, and how sure it is of what it did not see.
+"""Intervals of shares: by random weights on photos, or in closed form for clusters of photos.
 
 The resampling is Rubin's Bayesian bootstrap (Annals of Statistics 9, 1981): each photo gets a random weight from a flat
-Dirichlet distribution, the smooth sibling of the multinomial weights of drawing photos with replacement. To the n
-photos come two imagined half photos, one at each end of the range that a photo's value can have. With right-or-wrong
-answers the interval is then exactly Jeffreys' (Brown, Cai and DasGupta, Statistical Science 16, 2001), so that it keeps
-its coverage near 0 and 1 and has a width where every answer is right; plain resampling would claim certainty there.
+Dirichlet distribution, the smooth sibling of the multinomial weights of drawing photos with replacement. Two imaginary
+half photos are added to the n photos, one at each end of the range of a photo's value. With correct-or-wrong values the
+interval is then exactly Jeffreys' (Brown, Cai and DasGupta, Statistical Science 16, 2001), so that it
+keeps its coverage near 0 and 1, and has a width even if every value is correct; plain resampling would claim certainty.
 
-Photos that belong together (27 shots of one scene, the photos of one owner) err together: shares have a closed form of
-their own there, ``benchmark.stats.resampling``. Differences follow Student's t, ``benchmark.stats.student``.
+Photos of one cluster (27 shots of a scene, the photos of an owner) err together: the interval of their share has a
+closed form, ``clustered_interval``. Differences follow Student's t, ``benchmark.stats.student``.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from scipy.special import betaincinv, stdtrit
 from builders.errors import DataError
 
 LEVEL = 0.95
-"""Coverage of every interval unless another is asked for."""
+"""Default coverage of every interval."""
 
 RESAMPLES = 10_000
+"""Default number of random weightings."""
 
 CHUNK_VALUES = 8 << 20
-"""Random weights held at once (float32: 32 MiB)."""
+"""Random weights in memory at once (float32: 32 MiB)."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over photos with what resampling photos says about it."""
+    """A mean over photos with its interval."""
 
     value: float
     low: float
     high: float
     n: int
-    """Photos."""
+    """Number of photos."""
     standard_error: float
     units: int
-    """What was resampled: photos, or clusters of them."""
+    """Number of independent units: photos, or clusters of them."""
 
 
 def resampled_means(
@@ -53,14 +54,14 @@ def resampled_means(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> np.ndarray:
-    """The K means under each random weighting of the photos, float64 [resamples, K]: the base of any other statistic.
+    """The K means under each random weighting of the photos, float64 [resamples, K].
 
-    Photos with equal values share one Gamma draw, which changes nothing in distribution and makes most answers cheap.
+    Photos with equal values share one Gamma draw, which does not change the distribution and makes most calls cheap.
 
     Args:
         values, trials: as in ``photo_intervals``.
-        bounds: the least and the greatest value of a row, or ``None`` for no half photos. (They stand at the same end
-            for all K, so a difference of two columns has none.)
+        bounds: least and greatest value of a row; ``None``: no half photos. (A half photo is at the same end for all K,
+            so it does not affect a difference of two columns.)
         resamples: number of weightings.
         seed: of the weights.
     """
@@ -76,7 +77,7 @@ def resampled_means(
     single = weights == 1
     patterns, weights = np.vstack([patterns[single], patterns[~single]]), weights[~single]
     singles = int(single.sum())
-    # centred, so that float32 sums lose nothing that matters
+    # centred, so that float32 sums are precise enough
     columns = (patterns[:, :-1] - centre * patterns[:, -1:]).astype(np.float32)
     columns = np.hstack([columns, patterns[:, -1:].astype(np.float32)])
     rng = np.random.default_rng(seed)
@@ -96,7 +97,7 @@ def cluster_sums(table: np.ndarray, counts: np.ndarray, clusters: Any) -> tuple[
     """Values [K, n] and rows [n] of photos summed over the photos of each cluster: [K, G] and [G].
 
     Raises:
-        DataError: another number of photos than of cluster names.
+        DataError: the numbers of photos and of cluster names differ.
 
     >>> sums, rows = cluster_sums(np.array([[1.0, 0.0, 1.0]]), np.ones(3), ["b", "a", "b"])
     >>> sums.tolist(), rows.tolist()
@@ -110,7 +111,7 @@ def cluster_sums(table: np.ndarray, counts: np.ndarray, clusters: Any) -> tuple[
 
 
 def checked(values: Any, trials: Any | None, bounds: tuple[float, float] | None) -> tuple[np.ndarray, np.ndarray]:
-    """``values`` as [K, n] and ``trials`` as [n], or a ``DataError`` that says why they cannot be resampled."""
+    """``values`` as [K, n] and ``trials`` as [n]; raises ``DataError`` if they are not valid."""
     table = np.atleast_2d(np.asarray(values, dtype=np.float64))
     if table.ndim != 2 or table.shape[1] == 0:
         raise DataError("there is no photo to resample")
@@ -136,19 +137,19 @@ def clustered_interval(
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = LEVEL,
 ) -> Interval:
-    """The interval of a share whose photos come in clusters: Clopper and Pearson's with the effective number of photos.
+    """The interval of a share of clustered photos: Clopper and Pearson's with the effective number of photos.
 
-    The variance between clusters says how many independent photos would be as sure; Student's t stands for the normal
-    because that variance comes from few clusters: the way of Korn and Graubard (Survey Methodology 24, 1998).
-    Near 100 % few clusters hold all that is wrong, and a sample that missed one of them has a share that is too large
-    with a variance that is too small: there Jeffreys' ends, which are nearer, miss the truth 3 to 6 times in a hundred
-    oftener. ``scripts/checks/statistics.py`` measures both from 6 clusters on.
-    Where no photo is wrong (or none right), nothing is known of how errors go together, and each cluster counts as one.
+    The effective number is that of independent photos with the same variance as between the clusters. Student's t
+    replaces the normal because that variance comes from few clusters (Korn and Graubard, Survey Methodology 24, 1998).
+    Near 100 % a few clusters have all the errors, and a sample that missed one of them has too large a share with too
+    small a variance. Jeffreys' ends, which are nearer, would then miss the truth more often, by 3 to 6 in a hundred.
+    ``scripts/checks/statistics.py`` measures both from 6 clusters on. If no photo is wrong (or none correct), nothing
+    is known of how errors cluster, and each cluster counts as one photo.
 
     Args:
         sums: [G], values summed over the photos of each cluster.
         rows: [G], photos (or rows) of each cluster.
-        n: photos; the effective number is never larger.
+        n: number of photos; the effective number is never larger.
         bounds: range of a photo's value.
         level: coverage.
 
@@ -175,7 +176,7 @@ def clustered_interval(
 
 
 def shrinking(clusters: int, level: float) -> float:
-    """What an effective number of photos shrinks by because its variance comes from few clusters: (z / t)^2.
+    """Factor of an effective number of photos whose variance comes from few clusters: (z / t)^2.
 
     >>> round(shrinking(6, 0.95), 2), round(shrinking(100, 0.95), 2)
     (0.58, 0.98)
@@ -185,12 +186,12 @@ def shrinking(clusters: int, level: float) -> float:
 
 
 def clopper_pearson(share: Any, n: Any, tail: float) -> tuple[np.ndarray, np.ndarray]:
-    """Clopper and Pearson's ends (Biometrika 26, 1934) of shares of n, which need not be whole numbers.
+    """Ends of Clopper and Pearson's intervals (Biometrika 26, 1934) of shares of n; n may be fractional.
 
     Args:
         share: 0..1; a number or an array, as ``n``.
-        n: independent photos.
-        tail: what lies beyond each end, 0.025 for 95 %.
+        n: number of independent photos.
+        tail: probability beyond each end, 0.025 for 95 %.
 
     >>> low, high = clopper_pearson(0.9, 10, 0.025)
     >>> round(float(low), 3), round(float(high), 4)
