@@ -1,4 +1,4 @@
-"""How far a score is above chance: an effect size that questions share, and a test against chance."""
+"""Scores against chance: corrected p-values, null ranges, effect sizes and a test."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from builders.errors import DataError
 def holm(p_values: Sequence[float] | np.ndarray, families: Sequence[Hashable] | None = None) -> np.ndarray:
     """P-values corrected for their number (Holm, Scandinavian Journal of Statistics 6, 1979), float64 [m].
 
-    What belongs together is the caller's to say, because it is a matter of what somebody asked. The tests hold it to
-    statsmodels' ``multipletests``, which collects garbage at every call: 0.1 to 0.2 s, and a board corrects hundreds of
-    times.
+    The caller chooses the families, because they depend on the question of the analysis. Tests compare this with
+    statsmodels' ``multipletests``, which is not used because it runs garbage collection at every call: 0.1 to 0.2 s,
+    and a leaderboard corrects hundreds of times.
 
     Args:
         p_values: [m].
-        families: [m], the name of the family that each belongs to; each family is corrected by itself. All are one
-            family by default.
+        families: [m], the family of each p-value; each family is corrected by itself. By default all p-values are
+            one family.
 
     >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
     [0.03, 0.06, 0.06]
@@ -46,26 +46,28 @@ def holm(p_values: Sequence[float] | np.ndarray, families: Sequence[Hashable] | 
 
 @dataclass(frozen=True)
 class NullRange:
-    """What probes that know nothing score on the same test photos."""
+    """Accuracies of probes trained on shuffled labels, on the same test photos."""
 
     accuracy: float
-    """Their mean."""
+    """Mean accuracy."""
     low: float
-    """95 % of them lie from here ..."""
+    """Lower end of the range of 95 % of them (a normal prediction interval)."""
     high: float
-    """... to here (a normal prediction interval)."""
+    """Upper end of that range."""
     mean_low: float
-    """95 % interval of the mean (Student's t): holds chance where classes are balanced."""
+    """Lower end of the 95 % interval of the mean (Student's t), which contains chance if classes are balanced."""
     mean_high: float
+    """Upper end of that interval."""
     spread: float
-    """Standard deviation of one of them."""
+    """Standard deviation of the accuracies."""
     permutations: int
+    """Number of shufflings."""
     p_value: float
-    """Share of them, the value itself counted in, that read at least as well: (1 + count) / (1 + permutations)."""
+    """Share of accuracies, the true one included, that are at least as high: (1 + count) / (1 + permutations)."""
 
 
 def null_range(accuracies: np.ndarray, value: float) -> NullRange:
-    """Summarise the accuracies [P] of shuffled labels, P at least 2, beside the accuracy of the true ones.
+    """Summarise the accuracies [P] of shuffled labels, P at least 2, and compare the accuracy of the true ones.
 
     The p-value counts the true labels as one of the shufflings (Ojala and Garriga, JMLR 11, 2010).
 
@@ -74,14 +76,14 @@ def null_range(accuracies: np.ndarray, value: float) -> NullRange:
     (0.3, 0.17, 0.591, 0.4)
     """
     count, mean, spread = len(accuracies), float(np.mean(accuracies)), float(np.std(accuracies, ddof=1))
-    times = float(stdtrit(count - 1, 0.5 + LEVEL / 2))
-    one, of_mean = times * spread * math.sqrt(1 + 1 / count), times * spread / math.sqrt(count)
+    quantile = float(stdtrit(count - 1, 0.5 + LEVEL / 2))
+    half_range, half_mean = quantile * spread * math.sqrt(1 + 1 / count), quantile * spread / math.sqrt(count)
     return NullRange(
         accuracy=mean,
-        low=max(mean - one, 0.0),
-        high=min(mean + one, 1.0),
-        mean_low=mean - of_mean,
-        mean_high=mean + of_mean,
+        low=max(mean - half_range, 0.0),
+        high=min(mean + half_range, 1.0),
+        mean_low=mean - half_mean,
+        mean_high=mean + half_mean,
         spread=spread,
         permutations=count,
         p_value=(1 + int((accuracies >= value - 1e-12).sum())) / (1 + count),
@@ -98,17 +100,17 @@ class EffectSize:
 
 
 def effect_size(value: float, low: float, high: float, chance: float) -> EffectSize:
-    """The share of the way from chance (0) to always right (1), so that questions with 2 and 88 classes compare.
+    """A score rescaled from chance (0) to perfect (1), so that tasks with 2 and with 88 classes are comparable.
 
     ``(accuracy - chance) / (1 - chance)``, Cohen's kappa (Educational and Psychological Measurement 20, 1960) where
-    chance is what a guess would get. A difference has chance 0 and stays as it is.
+    chance is the accuracy of guessing. A difference has chance 0 and stays as it is.
 
     Args:
         value, low, high: a score with its interval.
-        chance: what a guess would get, below 1.
+        chance: score of guessing, below 1.
 
     Raises:
-        DataError: chance is 1 or more: there is nowhere to go.
+        DataError: chance is 1 or more.
 
     >>> effect_size(0.75, 0.7, 0.85, 0.5)
     EffectSize(value=0.5, low=0.3999999999999999, high=0.7)
@@ -127,15 +129,15 @@ def against_chance(
     bounds: tuple[float, float] = (0.0, 1.0),
     two_sided: bool = False,
 ) -> float:
-    """The p-value of a score that is no better than chance, by the rule of ``benchmark.stats.student``.
+    """P-value of a score under the hypothesis that it is no better than chance, by ``benchmark.stats.student``.
 
-    Ask ``holm`` about all questions of one report together. Where classes of test photos are not equally many, a probe
-    that always gives the same answer beats one over the number of classes: give the share of the largest class then.
+    Correct the p-values of one report together by ``holm``. If the classes of the test photos differ in size, a
+    constant prediction beats one over the number of classes: pass the share of the largest class then.
 
     Args:
         values, trials, clusters, bounds: as in ``photo_intervals``, of one statistic.
-        chance: what a guess would get; 0 for a difference.
-        two_sided: whether below chance is a finding too, as with differences.
+        chance: score of guessing; 0 for a difference.
+        two_sided: whether scores below chance count too, as with differences.
 
     Raises:
         DataError: as ``photo_intervals``.

@@ -3,15 +3,15 @@
 Every p-value and interval of a difference follows from one rule that is continuous in the data:
 
 - The error of the mean comes from the spread between units (photos; clusters where photos of one err together), and
-  Student's t stands for the normal, because with few units that spread is itself uncertain.
-- Where units lean far to one side (a few photos hold the whole difference), the t interval is too short on that side.
+  Student's t replaces the normal, because with few units that spread is itself uncertain.
+- If units are skewed (a few photos have the whole difference), the t interval is too short on that side.
   Hall's transformation (Journal of the Royal Statistical Society B 54, 1992; after Johnson, Journal of the American
   Statistical Association 73, 1978) corrects for the third moment. Interval and p-value are the more cautious of both.
-  Of the skewness counts what exceeds its standard error under the normal distribution (Fisher 1930), so that units
-  without a real lean get Student's t itself.
-- Where all units are equal, the spread says nothing. A share of up to ``u = 1 - (alpha / 2)^(1 / G)`` of units could
-  then be otherwise unseen in G (the rule of three: Hanley and Lippman-Hand, Journal of the American Medical
-  Association 249, 1983), by as much as ``bounds`` allow. For units that all say 1 the p-value is the sign test's.
+  Only skewness beyond its standard error under the normal distribution (Fisher 1930) counts, so that units without
+  real skewness have Student's t itself.
+- If all units are equal, the spread carries no information. A share of up to ``u = 1 - (alpha / 2)^(1 / G)`` of units
+  could then differ without being seen in G (the rule of three: Hanley and Lippman-Hand, Journal of the American Medical
+  Association 249, 1983), by as much as ``bounds`` allow. For units that are all 1 the p-value is the sign test's.
 
 ``scripts/checks/statistics.py`` measures coverage, power and p-values: docs/explanation/statistics.md.
 """
@@ -27,41 +27,43 @@ from scipy.special import stdtr, stdtrit
 from benchmark.stats.resampling import clopper_pearson, cluster_sums, shrinking
 
 STEADY = 1e-18
-"""Mean square of what units differ by, in units of the range of a value, up to which they count as equal."""
+"""Mean squared difference of units, relative to the squared range of a value, up to which they count as equal."""
 
 HALF_SLOPE = (1 - 0.5**0.5) / 2
-"""Of ``-bend t``, where Hall's cubic has lost half its slope."""
+"""Value of ``-bend t`` at which Hall's cubic has lost half its slope."""
 
 STRAIGHT = 1e-7
-"""Bend of Hall's cubic below which it is a line to float64's precision."""
+"""Bend below which Hall's cubic is a line in float64's precision."""
 
 
 @dataclass(frozen=True, eq=False)
 class Means:
-    """Means of values over units with what the units say about them; arrays of one shape (or numbers)."""
+    """Means of values over units, and moments of the units; arrays of one shape (or numbers)."""
 
     value: np.ndarray
+    """Means."""
     square: np.ndarray
     """Mean over units of the squared deviation; a unit's deviation counts as if all units had equally many rows."""
     cube: np.ndarray
     """Mean over units of the cubed deviation."""
     units: int
+    """Number of units."""
     width: float
-    """What a value may be at most: values lie between minus and plus this."""
+    """Values lie between minus and plus this."""
 
     @property
     def equal(self) -> np.ndarray:
-        """bool: all units have the same value, so that the spread between them says nothing."""
+        """bool: all units have the same value, so that the spread between them carries no information."""
         return np.asarray(self.square <= STEADY * self.width**2) | (self.units < 2)
 
     @property
     def error(self) -> np.ndarray:
-        """Standard error of the mean; 1 where units are equal (and not to be used)."""
+        """Standard error of the mean; 1 (not to be used) if units are equal."""
         return np.where(self.equal, 1.0, np.sqrt(self.square / max(self.units - 1, 1)))
 
     @property
     def bend(self) -> np.ndarray:
-        """Of Hall's transformation: skewness beyond its standard error, over six times the root of the units."""
+        """Hall's coefficient: skewness beyond its standard error, over six times the root of the units."""
         g = self.units
         skewness = self.cube / np.where(self.equal, 1.0, self.square) ** 1.5
         by_chance = np.sqrt(6 * max(g - 2, 0) / ((g + 1) * (g + 3)))
@@ -70,13 +72,13 @@ class Means:
 
 
 def unit_means(sums: np.ndarray, rows: np.ndarray, width: float) -> Means:
-    """Means of K statistics from what each unit adds to them.
+    """Means of K statistics from the sums of each unit.
 
     Args:
         sums: [K, G], values summed over the rows of each unit.
-        rows: [G], rows of each unit. Where units have different numbers of them the mean is a ratio, linearised; a
-            unit without a row is none.
-        width: range of a value: between minus and plus this.
+        rows: [G], rows of each unit. If units have different numbers of them the mean is a linearised ratio. Units
+            without rows are ignored.
+        width: values lie between minus and plus this.
 
     >>> means = unit_means(np.array([[1.0, 2.0, 3.0, 6.0]]), np.ones(4), 10.0)
     >>> means.value.tolist(), means.square.tolist(), means.cube.tolist()
@@ -93,10 +95,10 @@ def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.nd
     """P-values of a mean of zero, of the shape of ``means.value``: two-sided, or of a mean that is not ``greater``.
 
     Args:
-        means: what the units say.
+        means: the means and moments of the units.
         greater: one-sided.
-        far: the mean may lie far from zero with its units at an end of their range, which bends them wherever zero is:
-            the correction for the third moment grows no further than where Hall's cubic has lost half its slope.
+        far: the mean may lie far from zero with its units at an end of their range, which skews them whatever the
+            difference: the correction for the third moment stops growing where Hall's cubic has lost half its slope.
 
     >>> units = np.array([[0.1, 0.3, 0.2, 0.2, 0.4]])
     >>> round(float(p_values(unit_means(units, np.ones(5), 1.0))[0]), 4)  # scipy.stats.ttest_1samp
@@ -106,7 +108,7 @@ def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.nd
     """
     size = np.abs(means.value)
     t = size / means.error
-    # towards the side of the value, so that a bend that leads away from zero never makes a p-value smaller
+    # towards the side of the value, so that a bend away from zero never makes a p-value smaller
     bent = _bent(t, means.bend * np.where(means.value < 0, -1, 1), far)
     spread = stdtr(max(means.units - 1, 1), -np.maximum(np.minimum(t, bent), 0))
     steady = (means.width / (size + means.width)) ** means.units
@@ -115,7 +117,7 @@ def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.nd
 
 
 def ends(means: Means, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends of the intervals; zero lies outside exactly where the two-sided p-value is below 1 - level.
+    """Lower and upper ends of the intervals; zero lies outside exactly if the two-sided p-value is below 1 - level.
 
     >>> low, high = ends(unit_means(np.array([[0.1, 0.3, 0.2, 0.2, 0.4]]), np.ones(5), 1.0), 0.95)
     >>> round(float(low[0]), 4), round(float(high[0]), 4)  # 0.24 -+ 2.7764 * 0.05099
@@ -132,10 +134,10 @@ def ends(means: Means, level: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bent(t: np.ndarray, bend: np.ndarray, far: bool = False) -> np.ndarray:
-    """Hall's cubic: of a studentised mean whose units have skewness ``6 sqrt(G) bend``, nearly symmetric.
+    """Hall's cubic of a studentised mean whose units have skewness ``6 sqrt(G) bend``, nearly symmetric.
 
     Its slope is ``(1 + 2 bend t)^2``. An expansion around the critical values, it goes flat at ``-1 / (2 bend)``; with
-    ``far`` it goes on straight from where its slope is one half.
+    ``far`` it continues as a line from where its slope is one half.
     """
     steep = np.where(bend < 0, HALF_SLOPE / np.maximum(-bend, STRAIGHT), np.inf)
     near = np.minimum(t, steep) if far else t
@@ -158,15 +160,18 @@ def lengthened(
     clusters: Any,
     level: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ends [K] of K differences over clusters, no nearer to the mean than they were.
+    """Lengthen the intervals of K differences over clusters whose gains and losses are rare.
 
     Args:
-        low, high: [K], from ``student.ends``.
+        low, high: [K], results of ``ends``.
         means: [K], of the clusters.
         values: [K, n], differences by photo, summed over the photo's rows.
         rows: [n], rows of each photo.
         clusters: [n], the cluster of each photo.
         level: coverage.
+
+    Returns:
+        Lower and upper ends [K], no nearer to the mean than ``low`` and ``high``.
 
     >>> from benchmark.stats.student import ends, unit_means
     >>> values, clusters = np.zeros((1, 120)), np.arange(6).repeat(20)
@@ -181,7 +186,7 @@ def lengthened(
         return low, high
     sides = [np.maximum(sign * values, 0) / means.width for sign in (1, -1)]
     (gain, independent_gains), (loss, independent_losses) = (_share(side, rows, clusters, level) for side in sides)
-    # Of what never happened nothing is known but that it would come in clusters as the other does.
+    # Nothing is known of an outcome that never happened, except that it would cluster as the other one does.
     gains = np.where(gain > 0, independent_gains, independent_losses)
     losses = np.where(loss > 0, independent_losses, independent_gains)
     tail = 0.5 - level / 2
@@ -200,7 +205,7 @@ def lengthened(
 
 
 def _share(values: np.ndarray, rows: np.ndarray, clusters: Any, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Shares [K] and how many independent photos, n at most, would be as sure of each; NaN where a share is 0 or 1."""
+    """Shares [K] and their effective numbers of independent photos, at most n; NaN if a share is 0 or 1."""
     sums, per_cluster = cluster_sums(values, rows, clusters)
     total, groups = rows.sum(), sums.shape[1]
     share = sums.sum(axis=1) / total

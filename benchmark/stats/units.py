@@ -1,7 +1,7 @@
 """Which photos err together: shots of one scene, photos of one owner, or each photo by itself.
 
-Every interval and p-value over photos rests on how many of them are independent. That is decided here and nowhere else:
-whoever needs it asks ``error_units`` and passes on what it returns.
+Every interval and p-value over photos depends on how many of them are independent. Only ``error_units`` decides this;
+callers pass on its result.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 CLUSTER_COLUMNS = ("scene", "owner")
-"""Columns of a photo set that say which photos err together, the first that groups them counts."""
+"""Columns of a photo set that determine which photos err together; the first that groups them is used."""
 
 NO_COLUMNS: tuple[str, ...] = ()
-"""For questions that take every photo as independent, whatever columns its photo set has."""
+"""Candidates of tasks that treat every photo as independent."""
 
 PHOTO = "photo"
 """The rule by which each photo is a unit of its own."""
@@ -33,18 +33,18 @@ class ErrorUnits:
     count: int
     """Number of units."""
     effective: float
-    """Effective number, (sum n)^2 / sum n^2 over the photos n of each unit: the count where all are equally large."""
+    """Effective number, (sum n)^2 / sum n^2 over the photos n of each unit: the count if all are equally large."""
     alone: bool
     """Whether each photo is a unit of its own by rule."""
 
     @property
     def clusters(self) -> np.ndarray | None:
-        """int64 [n], as functions of ``benchmark.stats`` take ``clusters``; None where each photo is a unit."""
+        """int64 [n], for the argument ``clusters`` of ``benchmark.stats``; None if each photo is a unit."""
         return None if self.alone else self.index
 
 
 def single_units(n: int, rule: str = PHOTO) -> ErrorUnits:
-    """The units of n photos (or of n pairs) of which each is independent.
+    """The units of n independent photos (or pairs).
 
     >>> single_units(3, "pair").clusters is None
     True
@@ -65,18 +65,18 @@ def error_units(
 ) -> ErrorUnits:
     """The units of some photos of a set: the values of the first candidate column that groups them.
 
-    A photo without a value in that column is a unit of its own. Where no candidate groups the photos (there is no such
-    column, or all photos have one value), each photo is a unit.
+    A photo without a value in that column is its own unit. If no candidate groups the photos (there is no such column,
+    or all photos have one value), each photo is a unit.
 
     Args:
-        columns: of the whole photo set, by name; [N] values each.
+        columns: columns of the whole photo set by name, [N] values each.
         photos: int64 [n], indices of the photos.
-        candidates: columns to look at, in order.
+        candidates: names of columns, in order of precedence.
         unnamed: the value of photos without one.
-        ids: [N], what photos without a value are called among the values; their units come after all others without.
-        fewest: a column with fewer units among these photos does not count.
-        all_named: whether a column that lacks the value of some of these photos does not count.
-        repeated: whether a column that has another value for each photo does not count.
+        ids: [N], names of photos without a value among the values; without ids their units come after all others.
+        fewest: a column with fewer units among these photos is skipped.
+        all_named: whether a column without a value for some of these photos is skipped.
+        repeated: whether a column with a different value for each photo is skipped.
 
     >>> columns = {"owner": np.array(["ann", "bob", "ann", "", ""])}
     >>> units = error_units(columns, np.arange(5))
@@ -106,30 +106,32 @@ def error_units(
 
 
 def joint_units(photos: Sequence[np.ndarray], clusters: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """The units of the photos of several questions together, from the clusters that each question recorded.
+    """The units of the photos of several tasks together, from the clusters that each task recorded.
 
-    A photo belongs to the cluster that any question names, and to itself where none does.
+    A photo belongs to the cluster that any task names for it; without one it is its own unit.
 
     Args:
-        photos: names of the photos of each question.
-        clusters: the cluster of each of these photos, None where a question takes its photos as independent.
+        photos: names of the photos of each task.
+        clusters: the cluster of each of these photos; None if a task treats its photos as independent.
 
     Returns:
-        int64 codes of all questions' photos, one question after the other, numbered in the order in which units come
-        first; None where two questions name two clusters for one photo.
+        int64 codes of the photos of all tasks, one task after the other, numbered in the order of first appearance;
+        None if two tasks name different clusters for a photo.
 
     >>> first, second = np.array([3, 4, 5]), np.array([5, 6])
     >>> joint_units([first, second], [np.array([9, 9, 2]), None]).tolist()
     [0, 0, 1, 1, 2]
     """
     photo = np.unique(np.concatenate(photos), return_inverse=True)[1]
-    named = np.concatenate([np.full(len(p), of is not None) for p, of in zip(photos, clusters, strict=True)])
-    given = [of for of in clusters if of is not None]
+    named = np.concatenate(
+        [np.full(len(p), cluster_names is not None) for p, cluster_names in zip(photos, clusters, strict=True)]
+    )
+    named_clusters = [cluster_names for cluster_names in clusters if cluster_names is not None]
     unit = np.full(int(photo.max()) + 1, -1)
-    if given:
-        if len({of.dtype.kind for of in given}) > 1:
+    if named_clusters:
+        if len({cluster_names.dtype.kind for cluster_names in named_clusters}) > 1:
             return None
-        cluster = np.unique(np.concatenate(given), return_inverse=True)[1]
+        cluster = np.unique(np.concatenate(named_clusters), return_inverse=True)[1]
         unit[photo[named]] = cluster
         if (unit[photo[named]] != cluster).any():
             return None
