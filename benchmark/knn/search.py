@@ -1,8 +1,8 @@
 """Exact nearest neighbours with a fixed order: cosine similarities in bounded blocks, neighbours as sortable keys.
 
 A neighbour is one int64 key: the float32 similarity in the upper half, the train index (reversed) in the lower, so that
-sorting keys downwards orders neighbours by (similarity descending, train index ascending). Equal similarities are thus
-never in doubt, lists merge by concatenation and top-k, and the k nearest are the same however the work is cut.
+sorting keys downwards orders neighbours by (similarity descending, train index ascending). Ties are thus
+always resolved, lists merge by concatenation and top-k, and the k nearest do not depend on how the work is cut.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from benchmark.compute import compiled_module, threads_of_work
 from builders.errors import DataError
 
 NOTHING = torch.iinfo(torch.int64).min
-"""The key of no neighbour: fills lists that are longer than there are neighbours. Below every real key."""
+"""Key of no neighbour, which fills lists that are longer than the number of neighbours. Below every real key."""
 
 GROUP = 32
 """Columns per group of the prefilter in ``top_keys``; blocks whose width is a multiple of it are searched fastest."""
 
 KEPT_GROUPS = (GROUP, 8)
-"""The same for what the first prefilter leaves."""
+"""Columns per group of the successive prefilters."""
 
 COMPILED_FROM = 1 << 20
-"""Similarities from which the compiled search is used: loading it takes some tenths of a second. Below, a search is
-many small steps, which one thread takes: two are a third faster alone, and take twice as long beside a busy process."""
+"""Least similarities for the compiled search: loading it takes some tenths of a second. Smaller searches are many small
+steps, for which torch has one thread: two are a third faster on an idle machine, and take twice as long on a busy
+one."""
 
 _LOW = 0xFFFFFFFF
 
 _SIGN_FREE = 0x7FFFFFFF
 
-_BATCH = 1 << 21  # similarities that are packed into keys at once: 16 MiB of keys, which the cache still helps with
+_BATCH = 1 << 21  # similarities packed into keys at once: 16 MiB of keys, which still profit from the cache
 
 
 class Embeddings(Protocol):
-    """What embeddings must offer: an array, a memory map, or anything that reads rows when they are sliced."""
+    """Interface of embeddings: an array, a memory map, or any object that reads rows when it is sliced."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,27 +53,29 @@ class Embeddings(Protocol):
 
 
 def read_unit_rows(embeddings: Embeddings, start: int, stop: int, out: torch.Tensor, *, what: str) -> torch.Tensor:
-    """Rows ``[start:stop]`` at unit length, into ``out`` (which is returned); a zero vector stays zero.
+    """Write rows ``[start:stop]`` at unit length to ``out``, and return it; only this slice is read.
 
-    Only this slice is read. A zero vector thus has similarity 0 to everything.
+    A zero vector stays zero and thus has similarity 0 to everything.
 
     Args:
-        out: float32 [stop - start or more, dimension] on the device wanted; rows beyond are set to zero.
-        what: a name of the embeddings for error messages.
+        embeddings: [photos, dimension].
+        start, stop: the rows.
+        out: float32 [stop - start or more, dimension] on any device; rows beyond are set to zero.
+        what: name of the embeddings in error messages.
 
     Raises:
-        DataError: a value is not finite, or the slice has not the promised shape.
+        DataError: a value is not finite, or the slice has a wrong shape.
     """
     raw = np.asarray(embeddings[start:stop], dtype=np.float32)
     if raw.shape != (stop - start, embeddings.shape[1]):
         raise DataError(f"{what}: rows {start} to {stop} have shape {raw.shape}; embed the photos again")
     if not raw.flags.writeable or not raw.flags.c_contiguous:
-        raw = np.array(raw)  # torch warns about memory it may not write to, such as a read-only memory map
+        raw = np.array(raw)  # torch warns about read-only memory, such as a memory map
     with threads_of_work(raw.size):
         rows = torch.from_numpy(raw).to(out.device)
         norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         out[stop - start :] = 0
-        # Squares of very small or large numbers leave float32's range: such rows, and true zeros, are done in float64.
+        # Squares of very small or large numbers leave float32's range: such rows, and zeros, are divided in float64.
         odd = ((norms < 1e-15) | (norms > 1e15) | norms.isnan()).flatten().nonzero().flatten()
         torch.div(rows, norms, out=out[: stop - start])
         if len(odd):
@@ -87,7 +90,7 @@ def read_unit_rows(embeddings: Embeddings, start: int, stop: int, out: torch.Ten
 
 
 def pack_keys(similarities: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    """Keys of neighbours: larger is nearer, and of two equally similar ones the lower index is nearer.
+    """Pack neighbours into keys: larger is nearer, and of two equally similar ones the lower index is nearer.
 
     Args:
         similarities: float32, any shape; ``-inf`` means "no neighbour" and gives ``NOTHING``.
@@ -104,12 +107,12 @@ def pack_keys(similarities: torch.Tensor, indices: torch.Tensor) -> torch.Tensor
 
 
 def unpack_indices(keys: torch.Tensor) -> torch.Tensor:
-    """The indices that were packed; -1 for ``NOTHING``."""
+    """Indices of keys; -1 for ``NOTHING``."""
     return torch.where(keys == NOTHING, -1, _LOW - (keys & _LOW))
 
 
 def unpack_similarities(keys: torch.Tensor) -> torch.Tensor:
-    """The float32 similarities that were packed; ``-inf`` for ``NOTHING``.
+    """float32 similarities of keys; ``-inf`` for ``NOTHING``.
 
     >>> unpack_similarities(pack_keys(torch.tensor([0.5, -0.25, -float("inf")]), torch.tensor([4, 2, 9]))).tolist()
     [0.5, -0.25, -inf]
@@ -123,48 +126,49 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """The ``count`` nearest columns of each row as falling keys, padded with ``NOTHING``; exact, ties included.
 
     Wide blocks are searched by group maxima: the nearest ``count`` columns are in the ``count`` groups with the largest
-    maxima. Only where something as near as the last neighbour was left out, all keys of the row are compared.
+    maxima. All keys of a row are compared only if a column outside is as near as the last neighbour.
 
     Args:
-        block: float32 [rows, columns], contiguous, ``-inf`` where there is no neighbour.
+        block: float32 [rows, columns], contiguous, ``-inf`` for no neighbour.
         count: neighbours per row, at least 1.
 
     Returns:
         int64 [rows, count]; the packed index is the column.
     """
-    if block.is_contiguous() and (fast := compiled(block.device, block.numel())) is not None:
-        return fast.top_keys(block, count)
+    if block.is_contiguous() and (kernels := compiled(block.device, block.numel())) is not None:
+        return kernels.top_keys(block, count)
     columns = block.shape[1]
     if columns <= count:
-        found = pack_keys(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
-        return torch.nn.functional.pad(found, (0, count - columns), value=NOTHING)
+        keys = pack_keys(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
+        return torch.nn.functional.pad(keys, (0, count - columns), value=NOTHING)
     nearest, places, left_out = _largest(block, count, KEPT_GROUPS)
-    found = pack_keys(nearest, places)
-    level = (nearest[:, 1:] == nearest[:, :-1]) & (nearest[:, 1:] > -torch.inf)
-    swapped = level.any(dim=1).nonzero().flatten()
+    keys = pack_keys(nearest, places)
+    is_tied = (nearest[:, 1:] == nearest[:, :-1]) & (nearest[:, 1:] > -torch.inf)
+    swapped = is_tied.any(dim=1).nonzero().flatten()
     if len(swapped):
-        found[swapped] = found[swapped].sort(dim=1, descending=True).values
+        keys[swapped] = keys[swapped].sort(dim=1, descending=True).values
     last = nearest[:, -1]
-    _compare_all_keys(block, ((last <= left_out) & (last > -torch.inf)).nonzero().flatten(), found)
-    return found
+    _compare_all_keys(block, ((last <= left_out) & (last > -torch.inf)).nonzero().flatten(), keys)
+    return keys
 
 
 def compiled(device: torch.device, similarities: int) -> ModuleType | None:
-    """``benchmark.knn.search_compiled`` where it pays: on the CPU, with numba, for so many similarities at once."""
-    pays = device.type == "cpu" and similarities >= COMPILED_FROM
-    return compiled_module("benchmark.knn.search_compiled", "kNN's search") if pays else None
+    """``benchmark.knn.search_compiled`` if it is faster: on the CPU, with numba, for enough similarities; else None."""
+    is_worthwhile = device.type == "cpu" and similarities >= COMPILED_FROM
+    return compiled_module("benchmark.knn.search_compiled", "kNN's search") if is_worthwhile else None
 
 
 class _Largest(NamedTuple):
     values: torch.Tensor
-    """[rows, count], falling; the order of equal values is open."""
+    """[rows, count], falling; the order of equal values is arbitrary."""
     columns: torch.Tensor
+    """[rows, count], columns of the values."""
     left_out: torch.Tensor
-    """[rows]: no value is larger that is not among these."""
+    """[rows]: no value outside is larger."""
 
 
 def _largest(values: torch.Tensor, count: int, groups: tuple[int, ...]) -> _Largest:
-    """The ``count`` largest values of each row of more."""
+    """The ``count`` largest values of each row, which has more."""
     rows, columns = values.shape
     for i, size in enumerate(groups):
         if columns % size == 0 and columns >= 2 * size * (count + 1):
@@ -179,11 +183,11 @@ def _largest(values: torch.Tensor, count: int, groups: tuple[int, ...]) -> _Larg
     return _Largest(largest[:, :count], places[:, :count], largest[:, count])
 
 
-def _compare_all_keys(block: torch.Tensor, rows: torch.Tensor, found: torch.Tensor) -> None:
-    """Search these rows without a shortcut and write what is nearest into ``found``."""
+def _compare_all_keys(block: torch.Tensor, rows: torch.Tensor, nearest: torch.Tensor) -> None:
+    """Search these rows completely and write the nearest keys to ``nearest``."""
     indices = torch.arange(block.shape[1], device=block.device)
     for some in rows.split(max(1, _BATCH // block.shape[1])):
-        found[some] = pack_keys(block[some], indices).topk(found.shape[1], dim=1).values
+        nearest[some] = pack_keys(block[some], indices).topk(nearest.shape[1], dim=1).values
 
 
 def shift_indices(keys: torch.Tensor, start: int) -> torch.Tensor:
@@ -192,7 +196,7 @@ def shift_indices(keys: torch.Tensor, start: int) -> torch.Tensor:
 
 
 def replace_indices(keys: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    """The same similarities with other indices; ``NOTHING`` stays."""
+    """Keys with the same similarities and other indices; ``NOTHING`` stays."""
     return torch.where(keys == NOTHING, NOTHING, (keys & ~_LOW) | (_LOW - indices))
 
 
@@ -202,7 +206,7 @@ def merge(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 class QueryBlock(NamedTuple):
-    """The test photos whose neighbours are wanted."""
+    """Test photos to search neighbours for."""
 
     queries: torch.Tensor
     """float32 [C, test photos, d], of unit length."""
@@ -211,85 +215,87 @@ class QueryBlock(NamedTuple):
 
 
 class NeighbourSink(NamedTuple):
-    """Where neighbours among the train photos from ``start`` on go, by class of the test photos."""
+    """Lists that collect neighbours among the train photos from ``start`` on, by class of the test photos."""
 
     positives: list[torch.Tensor]
     """C times int64 [test photos, depth]."""
     negatives: list[torch.Tensor]
+    """The same."""
     start: int
+    """Index of the first train photo."""
 
     @property
     def depths(self) -> list[int]:
-        """Neighbours wanted, of positives and of negatives each."""
+        """Length of the lists of each class."""
         return [kept.shape[1] for kept in self.positives]
 
     def add(self, kept: torch.Tensor, rows: slice | torch.Tensor, keys: torch.Tensor) -> None:
-        """Merge keys, whose indices count from ``start``, into some rows of what is kept for one class."""
+        """Merge keys, whose indices count from ``start``, into some rows of a list."""
         keys = shift_indices(keys, self.start)
         kept[rows] = merge(kept[rows], keys) if self.start else keys
 
 
 Search = Callable[[torch.Tensor, np.ndarray, NeighbourSink], None]
-"""(float32 [train photos or more, d] of unit length, int64 [train photos] their labels, where neighbours go)."""
+"""(float32 [train photos or more, d] of unit length, int64 [train photos] their labels, lists of neighbours)."""
 
 
-def search_of(asked: QueryBlock, rows: int, columns: int) -> Search:
-    """The faster search for so many test photos at a time and so many train photos."""
-    fast = compiled(asked.queries.device, asked.queries.shape[0] * asked.queries.shape[1] * columns)
-    return _BlockSearch(asked, rows, columns) if fast is None else _CompiledSearch(asked, fast)
+def search_of(block: QueryBlock, rows: int, columns: int) -> Search:
+    """The faster search for ``rows`` test photos at a time and ``columns`` train photos."""
+    kernels = compiled(block.queries.device, block.queries.shape[0] * block.queries.shape[1] * columns)
+    return _BlockSearch(block, rows, columns) if kernels is None else _CompiledSearch(block, kernels)
 
 
 class _CompiledSearch:
     """By ``benchmark.knn.search_compiled``."""
 
-    def __init__(self, asked: QueryBlock, module: ModuleType) -> None:
-        self._asked, self._module = asked, module
-        self._own = np.tile(asked.labels, len(asked.queries)).astype(np.int32)
+    def __init__(self, block: QueryBlock, module: ModuleType) -> None:
+        self._queries, self._module = block, module
+        self._labels = np.tile(block.labels, len(block.queries)).astype(np.int32)
 
-    def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: NeighbourSink) -> None:
-        queries, depths = self._asked.queries, found.depths
-        both = self._module.nearest_by_label(
+    def __call__(self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink) -> None:
+        queries, depths = self._queries.queries, sink.depths
+        sides = self._module.nearest_by_label(
             queries.flatten(0, 1).numpy(),
-            self._own,
+            self._labels,
             keys[: len(labels)].numpy(),
             labels.astype(np.int32),
             np.repeat(depths, queries.shape[1]),
         )
-        with threads_of_work(2 * both[0].numel()):
-            for side, near in zip(found[:2], both, strict=True):
-                for t, mine in enumerate(near.view(len(depths), queries.shape[1], -1)):
-                    found.add(side[t], slice(None), mine[:, : depths[t]])
+        with threads_of_work(2 * sides[0].numel()):
+            for side, nearest in zip(sink[:2], sides, strict=True):
+                for t, class_keys in enumerate(nearest.view(len(depths), queries.shape[1], -1)):
+                    sink.add(side[t], slice(None), class_keys[:, : depths[t]])
 
 
 class _BlockSearch:
     """By torch, in blocks [C * rows, columns] of similarities."""
 
-    def __init__(self, asked: QueryBlock, rows: int, columns: int) -> None:
-        self._asked, self._rows = asked, rows
-        size = len(asked.queries) * min(rows, len(asked.labels)) * round_up(columns)
-        self._buffer = torch.empty(size, dtype=torch.float32, device=asked.queries.device)
+    def __init__(self, block: QueryBlock, rows: int, columns: int) -> None:
+        self._queries, self._rows = block, rows
+        size = len(block.queries) * min(rows, len(block.labels)) * round_up(columns)
+        self._buffer = torch.empty(size, dtype=torch.float32, device=block.queries.device)
 
-    def __call__(self, keys: torch.Tensor, labels: np.ndarray, found: NeighbourSink) -> None:
-        queries = self._asked.queries
+    def __call__(self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink) -> None:
+        queries = self._queries.queries
         similarities = len(queries) * min(self._rows, queries.shape[1]) * len(labels)
         with threads_of_work(similarities * queries.shape[2] if similarities >= COMPILED_FROM else 0):
-            self._search(keys, labels, found)
+            self._search(keys, labels, sink)
 
-    def _search(self, keys: torch.Tensor, labels: np.ndarray, found: NeighbourSink) -> None:
-        queries, own = self._asked
-        width, shelf = round_up(len(labels)), _LabelIndex.of(labels)
-        for first in range(0, len(own), self._rows):
-            rows = slice(first, min(first + self._rows, len(own)))
-            # One product for all classes of the test photos: a product of few rows wastes a tenth of its time.
-            some = queries[:, rows].reshape(-1, queries.shape[2])
-            blocks = self._buffer[: len(some) * width].view(len(some), width)
-            torch.mm(some, keys[:width].T, out=blocks)
+    def _search(self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink) -> None:
+        queries, query_labels = self._queries
+        width, index = round_up(len(labels)), _LabelIndex.of(labels)
+        for first in range(0, len(query_labels), self._rows):
+            rows = slice(first, min(first + self._rows, len(query_labels)))
+            # One product for all classes of the test photos: products of few rows take a tenth more time.
+            block_queries = queries[:, rows].reshape(-1, queries.shape[2])
+            blocks = self._buffer[: len(block_queries) * width].view(len(block_queries), width)
+            torch.mm(block_queries, keys[:width].T, out=blocks)
             blocks[:, len(labels) :] = -torch.inf
-            parts = shelf.positives(own[rows], blocks.device)
+            parts = index.positives(query_labels[rows], blocks.device)
             for t, block in enumerate(blocks.view(len(queries), -1, width)):
                 for part in parts:
-                    found.add(found.positives[t], part.rows + first, part.take(block, found.depths[t]))
-                found.add(found.negatives[t], rows, top_keys(block, found.depths[t]))
+                    sink.add(sink.positives[t], part.rows + first, part.take(block, sink.depths[t]))
+                sink.add(sink.negatives[t], rows, top_keys(block, sink.depths[t]))
 
 
 def round_up(photos: int) -> int:
@@ -308,7 +314,7 @@ class _Positives(NamedTuple):
     """int64 [queries], positives of each."""
 
     def take(self, block: torch.Tensor, count: int) -> torch.Tensor:
-        """Their nearest ``count`` as keys whose indices are columns; afterwards the block is without them."""
+        """Their nearest ``count`` as keys whose indices are columns; sets them to ``-inf`` in the block."""
         places = (self.rows[:, None] * block.shape[1] + self.columns).flatten()
         similarities = block.view(-1).index_select(0, places).view(self.columns.shape)
         block.view(-1).index_fill_(0, places, -torch.inf)
@@ -331,14 +337,14 @@ class _LabelIndex:
         order = np.argsort(labels, kind="stable")
         return cls(order, labels[order])
 
-    def own(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where in ``order`` the photos of each of these labels begin, and how many they are."""
+    def ranges(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Start in ``order`` and number of the photos of each label."""
         starts = np.searchsorted(self.labels, labels, side="left")
         return starts, np.searchsorted(self.labels, labels, side="right") - starts
 
     def positives(self, labels: np.ndarray, device: torch.device) -> list[_Positives]:
-        """The positives of queries with these labels, cut so that a part's queries have similar numbers of them."""
-        starts, counts = self.own(labels)
+        """Positives of queries with these labels, in parts whose queries have similar numbers of them."""
+        starts, counts = self.ranges(labels)
         parts = []
         scale = np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
         for size in np.unique(scale[counts > 0]):

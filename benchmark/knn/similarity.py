@@ -1,7 +1,7 @@
-"""How similar queries are to photos of their own class and of others, under their own processing and under others.
+"""Similarities of queries to photos of the same and of other classes, in the same and in other processings.
 
-Similarities are counted in fine steps while blocks of products pass by, so that memory is bounded for any number of
-photos; what is told of a query follows from its counts alone.
+Similarities are counted in fine steps block by block, so that memory is bounded for any number of photos. All results
+of a query follow from its counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STEPS = 1 << 14
 """Steps of equal width between -1 and 1 in which similarities are counted: exact in binary, 1/8192 wide."""
 
 BINS = 48
-"""Of a histogram at most, between the steps of a query's least and greatest similarity."""
+"""Most bins of a histogram, from the least to the greatest similarity of a query."""
 
 KINDS = (
     "other-class other-processing",
@@ -27,10 +27,10 @@ KINDS = (
     "other-class same-processing",
     "same-class same-processing",
 )
-"""Of a photo of the collection, seen from the query; the rows of ``similarity_counts``."""
+"""Kinds of photos of the collection relative to the query; the rows of ``similarity_counts``."""
 
 OWN_ELSEWHERE, OTHERS_ALIKE = 1, 2
-"""Rows of ``KINDS``: what content would put first, and what processing would."""
+"""Rows of ``KINDS``: the most similar kind if only content counts, and if only processing counts."""
 
 _COLUMNS = 1 << 14
 _ROWS = 128
@@ -38,38 +38,42 @@ _ROWS = 128
 
 @dataclass(frozen=True, eq=False)
 class Similarities:
-    """Of queries (a test photo under one processing) to a whole collection (every train photo under each)."""
+    """Similarities of queries (a test photo in one processing) to a collection (every train photo in each)."""
 
     beats: np.ndarray
-    """float64 [queries]: ``beats``."""
+    """float64 [queries], results of ``beats``."""
     overlap: np.ndarray
-    """float64 [queries]: ``overlap``."""
+    """float64 [queries], results of ``overlap``."""
 
 
 def beats(counts: np.ndarray) -> float:
-    """Of one query's counts [4 kinds, ``STEPS``]: the share of pairs (a photo of another class under the query's
-    processing, one of its own class under another processing) in which the first is more similar to the query; two in
-    one step count half.
+    """How often processing beats content, from a query's counts [4 kinds, ``STEPS``].
 
-    0 where only content counts, 1/2 where neither does, 1 where only processing counts; NaN where a side is empty.
+    The share of pairs (a photo of another class in the query's processing, one of its class in another processing) in
+    which the first is more similar to the query; pairs in one step count half. It is 0 if only content counts, 1/2 if
+    neither does, 1 if only processing counts; NaN if a side is empty.
     """
-    alike, own = counts[OTHERS_ALIKE].astype(np.int64), counts[OWN_ELSEWHERE].astype(np.int64)
-    pairs = int(alike.sum()) * int(own.sum())
-    # Twice the pairs that are won, so that halves stay whole.
-    return int((alike * (2 * own.cumsum() - own)).sum()) / (2 * pairs) if pairs else float("nan")
+    same_processing, same_class = counts[OTHERS_ALIKE].astype(np.int64), counts[OWN_ELSEWHERE].astype(np.int64)
+    pairs = int(same_processing.sum()) * int(same_class.sum())
+    # Twice the number of pairs, so that halves are integers.
+    return (
+        int((same_processing * (2 * same_class.cumsum() - same_class)).sum()) / (2 * pairs) if pairs else float("nan")
+    )
 
 
 def overlap(counts: np.ndarray) -> float:
-    """Of one query's counts [4 kinds, ``STEPS``]: the common area of the two histograms that ``beats`` compares, each
-    of area 1: 1 where they are alike, 0 where no bin holds both; NaN where a side is empty."""
-    two = histogram(counts).counts[[OWN_ELSEWHERE, OTHERS_ALIKE]]
-    totals = two.sum(axis=1, keepdims=True)
-    return float((two / totals).min(axis=0).sum()) if totals.all() else float("nan")
+    """Common area of the two histograms (each of area 1) that ``beats`` compares, from counts [4 kinds, ``STEPS``].
+
+    1 if they are equal, 0 if no bin has both; NaN if a side is empty.
+    """
+    pair = histogram(counts).counts[[OWN_ELSEWHERE, OTHERS_ALIKE]]
+    totals = pair.sum(axis=1, keepdims=True)
+    return float((pair / totals).min(axis=0).sum()) if totals.all() else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """One query's similarities as people look at them."""
+    """Histogram of the similarities of a query, for display."""
 
     edges: np.ndarray
     """float64 [bins + 1], rising."""
@@ -78,12 +82,12 @@ class Histogram:
 
 
 def histogram(counts: np.ndarray, bins: int = BINS) -> Histogram:
-    """Counts [4 kinds, ``STEPS``] in at most ``bins`` bins of equally many steps from the first to the last in use.
+    """Sum counts [4 kinds, ``STEPS``] in at most ``bins`` bins of equal width, from the first to the last used step.
 
     >>> counts = np.zeros((4, STEPS), np.int64)
     >>> counts[0, [STEPS // 2, STEPS // 2 + 95]] = 3, 1
-    >>> found = histogram(counts)
-    >>> found.counts[0, [0, -1]].tolist(), len(found.edges), float(found.edges[0])
+    >>> bins = histogram(counts)
+    >>> bins.counts[0, [0, -1]].tolist(), len(bins.edges), float(bins.edges[0])
     ([3, 1], 49, 0.0)
     """
     used = np.flatnonzero(counts.any(axis=0))
@@ -103,7 +107,7 @@ def similarities(
     *,
     device: str | torch.device = "cpu",
 ) -> Similarities:
-    """What processing does to the similarities of each query, over every train photo under every processing.
+    """Effect of processing on the similarities of each query to every train photo in every processing.
 
     Args:
         train: C embeddings [train photos, dimension], one per processing, sliced ``[a:b]`` and normalised here.
@@ -144,10 +148,10 @@ def similarity_counts(
     >>> dict(zip(KINDS, counts[0].sum(axis=1).tolist()))["same-class same-processing"], beats(counts[0])
     (1, 1.0)
     """
-    found = np.empty((len(queries), len(KINDS), STEPS), np.int64)
-    for some, counts in _counted(train, queries, train_labels, query_labels, query_classes, device):
-        found[some] = counts
-    return found
+    all_counts = np.empty((len(queries), len(KINDS), STEPS), np.int64)
+    for selected, counts in _counted(train, queries, train_labels, query_labels, query_classes, device):
+        all_counts[selected] = counts
+    return all_counts
 
 
 def _counted(
@@ -158,35 +162,35 @@ def _counted(
     query_classes: np.ndarray,
     device: str | torch.device,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Some queries and their counts, int32 [queries, 4 kinds, ``STEPS``]."""
-    place = exact_device(device)
+    """Blocks of queries, with their counts int32 [queries, 4 kinds, ``STEPS``]."""
+    resolved_device = exact_device(device)
     n_train, dimension = train[0].shape
-    columns = max(1, min(n_train, _COLUMNS, budget(place) // 8 // (8 * dimension + 40 * _ROWS)))
-    block = torch.empty((columns, dimension), dtype=torch.float32, device=place)
-    labels = torch.from_numpy(np.asarray(train_labels, np.int64)).to(place)
+    columns = max(1, min(n_train, _COLUMNS, budget(resolved_device) // 8 // (8 * dimension + 40 * _ROWS)))
+    block = torch.empty((columns, dimension), dtype=torch.float32, device=resolved_device)
+    labels = torch.from_numpy(np.asarray(train_labels, np.int64)).to(resolved_device)
     for first in range(0, len(queries), _ROWS):
-        some = slice(first, min(first + _ROWS, len(queries)))
-        rows = some.stop - first
+        selected = slice(first, min(first + _ROWS, len(queries)))
+        rows = selected.stop - first
         with torch.inference_mode(), rounded_as_asked():
-            asked = torch.empty((rows, dimension), dtype=torch.float32, device=place)
-            read_unit_rows(queries[some], 0, rows, asked, what="queries")
-            own = torch.from_numpy(np.asarray(query_labels[some], np.int64)).to(place)[:, None]
-            under = torch.from_numpy(np.asarray(query_classes[some], np.int64)).to(place)[:, None]
-            base = torch.arange(rows, dtype=torch.int32, device=place)[:, None] * len(KINDS)
-            counted = torch.zeros(rows * len(KINDS) * STEPS, dtype=torch.int32, device=place)
+            unit_queries = torch.empty((rows, dimension), dtype=torch.float32, device=resolved_device)
+            read_unit_rows(queries[selected], 0, rows, unit_queries, what="queries")
+            own_labels = torch.from_numpy(np.asarray(query_labels[selected], np.int64)).to(resolved_device)[:, None]
+            processings = torch.from_numpy(np.asarray(query_classes[selected], np.int64)).to(resolved_device)[:, None]
+            base = torch.arange(rows, dtype=torch.int32, device=resolved_device)[:, None] * len(KINDS)
+            counted = torch.zeros(rows * len(KINDS) * STEPS, dtype=torch.int32, device=resolved_device)
             for start in range(0, n_train, columns):
                 stop = min(start + columns, n_train)
-                same_class = (own == labels[start:stop]).int()
-                ones = torch.ones(rows * (stop - start), dtype=torch.int32, device=place)
+                same_class = (own_labels == labels[start:stop]).int()
+                ones = torch.ones(rows * (stop - start), dtype=torch.int32, device=resolved_device)
                 for c, bank in enumerate(train):
                     read_unit_rows(bank, start, stop, block, what=f"train class {c}")
-                    places = _steps(asked @ block[: stop - start].T)
-                    places += (base + 2 * (under == c) + same_class) * STEPS
-                    counted.scatter_add_(0, places.flatten().long(), ones)
-        yield some, counted.view(rows, len(KINDS), STEPS).cpu().numpy()
+                    bins = _steps(unit_queries @ block[: stop - start].T)
+                    bins += (base + 2 * (processings == c) + same_class) * STEPS
+                    counted.scatter_add_(0, bins.flatten().long(), ones)
+        yield selected, counted.view(rows, len(KINDS), STEPS).cpu().numpy()
 
 
 def _steps(products: torch.Tensor) -> torch.Tensor:
-    """int32: the step of each similarity, exact in float32; rounding may carry one a hair beyond 1 or -1."""
+    """int32: the step of each similarity, exact in float32; rounding may put a similarity slightly beyond 1 or -1."""
     half = STEPS // 2
     return ((products * half).floor_().int() + half).clamp_(0, STEPS - 1)

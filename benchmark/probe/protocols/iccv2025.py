@@ -24,12 +24,16 @@ from benchmark.probe.solver.products import in_one, product
 from benchmark.probe.solver.sgd import BATCH_SIZE, EPOCHS, MOMENTUM, Descent, Read, descend, reader, stack_size
 
 RANDOM_FIRST = 10
+"""Number of trials up to which points are random."""
 
 CANDIDATES = 24
+"""Candidates of which the best becomes the next point."""
 
 GOOD_SHARE = 0.1
+"""Share of the trials that count as good."""
 
 MOST_GOOD = 25
+"""Most trials that count as good."""
 
 
 def suggest(
@@ -41,8 +45,15 @@ def suggest(
 ) -> np.ndarray:
     """The next ``count`` points, float64 [count, P], given points ``tried`` with their ``values`` (larger is better).
 
-    A point whose value is not known yet counts as a poor one for the next (Optuna's ``constant_liar``), which keeps the
-    points of one round apart.
+    A point whose value is not known yet counts as poor for the next one (Optuna's ``constant_liar``), so that the
+    points of a round differ.
+
+    Args:
+        tried: points [P] of earlier rounds.
+        values: their values.
+        ranges: least and greatest value of each of P parameters, which are searched on a logarithmic scale.
+        count: number of points.
+        rng: source of randomness.
 
     >>> points = suggest([], [], [(0.1, 100.0)], 3, np.random.default_rng(0))
     >>> points.shape, bool((points >= 0.1).all() and (points <= 100).all())
@@ -52,15 +63,15 @@ def suggest(
     high = np.log([r[1] for r in ranges])
     if len(tried) < RANDOM_FIRST:
         return np.clip(np.exp(rng.uniform(low, high, (count, len(ranges)))), np.exp(low), np.exp(high))
-    seen = np.log(np.asarray(tried, dtype=np.float64))
+    log_points = np.log(np.asarray(tried, dtype=np.float64))
     order = np.argsort(-np.asarray(values), kind="stable")
     good = order[: min(math.ceil(GOOD_SHARE * len(order)), MOST_GOOD)]
     poor = order[len(good) :]
     points = np.empty((count, len(ranges)))
     for p in range(len(ranges)):
-        better = _Parzen(seen[good, p], low[p], high[p])
+        better = _Parzen(log_points[good, p], low[p], high[p])
         for k in range(count):
-            worse = _Parzen(np.append(seen[poor, p], points[:k, p]), low[p], high[p])
+            worse = _Parzen(np.append(log_points[poor, p], points[:k, p]), low[p], high[p])
             candidates = better.sample((CANDIDATES,), rng)
             gain = better.log_density(candidates) - worse.log_density(candidates)
             points[k, p] = candidates[gain.argmax()]
@@ -68,7 +79,8 @@ def suggest(
 
 
 class _Parzen:
-    """Equal mixture of normals cut to [low, high]: one at each point, as wide as its farther neighbour, and a prior."""
+    """Equal mixture of normals truncated to [low, high]: one at each point, with the distance of its farther neighbour
+    as width, and a wide one as prior."""
 
     def __init__(self, points: np.ndarray, low: float, high: float) -> None:
         self.low, self.high = low, high
@@ -76,7 +88,7 @@ class _Parzen:
         edges = np.concatenate([[low], points[order], [high]])
         gaps = np.diff(edges)
         width = np.maximum(gaps[:-1], gaps[1:])
-        if len(points) > 1:  # the ends of the range are nobody's neighbours
+        if len(points) > 1:  # the ends of the range do not count as neighbours
             width[0], width[-1] = gaps[1], gaps[-2]
         widths = np.empty(len(points))
         widths[order] = np.clip(width, (high - low) / min(100, 2 + len(points)), high - low)
@@ -104,9 +116,9 @@ WEIGHT_DECAYS = (1e-12, 1e-4)
 """Log-uniform range of the search; decays weights and bias, as ``torch.optim.SGD`` does."""
 
 ROUNDS = (10, 10, 10)
-"""Trials by round, 30 in all. The trials of a round run together and know the results of earlier rounds only. The first
+"""Trials by round, 30 in all. The trials of a round run together and use the results of earlier rounds only. The first
 round is random: TPE, too, starts with 10 random trials (Optuna's default). On smooth test functions three rounds found
-optima as good as thirty do, because the points of a round repel one another (see ``tpe``)."""
+optima as good as thirty do, because the points of a round repel one another (see ``suggest``)."""
 
 
 def iccv2025(
@@ -123,20 +135,23 @@ def iccv2025(
 ) -> Fit:
     """Search once, on the first assignment, then refit every assignment on all photos.
 
-    The study's text leaves open, and here: the schedule falls once per epoch, to zero after the last; the last, smaller
-    batch of an epoch is kept; the layer starts as ``torch.nn.Linear`` does, the same for every run; the validation
-    photos count in their assigned class.
+    The study's text leaves some choices open. Here the schedule falls once per epoch, to zero after the last; the last,
+    smaller batch of an epoch is used; the layer starts as ``torch.nn.Linear``, with the same weights for every run;
+    validation photos count in their assigned class.
 
     Args:
-        problem: who learns from what.
+        problem: banks, assignments and labels.
         device: where the products run.
         seed: of the first weights, the order of the photos and the search.
-        memory_bytes: bound of the gathered training features; where not even one training set fits, batches are read
-            from the banks as they come.
+        memory_bytes: bound of the gathered training features; if not even one training set fits, batches are read
+            from the banks one by one.
         rounds: trials by round; ``(1,) * 30`` is the sequential search, one trial at a time.
         epochs, batch_size: the study's by default.
         dtype: of the features and products.
-        fixed: learning rate and weight decay that are known, instead of a search.
+        fixed: learning rate and weight decay to use instead of a search.
+
+    Returns:
+        One linear layer per assignment.
     """
     begun = time.perf_counter()
     rng = np.random.default_rng(seed)
@@ -160,13 +175,13 @@ def iccv2025(
     del read
     searched = time.perf_counter()
 
-    every = np.arange(problem.n)
-    together = stack_size(len(problem.which), problem.n, problem.dimension, batch_size, memory_bytes, device)
+    all_rows = np.arange(problem.n)
+    stack = stack_size(len(problem.which), problem.n, problem.dimension, batch_size, memory_bytes, device)
     weights, biases, losses, norms = [], [], [], []
-    for first in range(0, len(problem.which), together):
-        which = problem.which[first : first + together]
-        labels = torch.from_numpy(problem.labels[first : first + together]).to(device)
-        read = reader(problem, which, every, device, memory_bytes, dtype)
+    for first in range(0, len(problem.which), stack):
+        which = problem.which[first : first + stack]
+        labels = torch.from_numpy(problem.labels[first : first + stack]).to(device)
+        read = reader(problem, which, all_rows, device, memory_bytes, dtype)
         run = descend(read, labels, [rate], [decay], in_rows=read.in_rows, resident=read.resident, **schedule)
         with threads_of_work(run.weights.numel() * min(problem.n, batch_size)):
             loss, norm = _objective(read, labels, run, decay, batch_size)
@@ -208,7 +223,7 @@ def iccv2025(
 
 
 class _Assigned:
-    """The validation photos, each in the class that the first assignment gives it, as a bank."""
+    """The validation photos, each in its class of the first assignment, as a bank."""
 
     def __init__(self, problem: Problem) -> None:
         self.shape = (len(problem.validation_rows), problem.dimension)
@@ -265,7 +280,7 @@ def _refit(problem: Problem, chosen: Mapping[str, float], device: torch.device, 
 
 
 def _fixed(chosen: Mapping[str, float]) -> Mapping[str, Any]:
-    """A search is thirty descents: parts of the photos go without."""
+    """Options that skip the search for parts of the photos, because a search takes thirty descents."""
     return {"fixed": (chosen["learning_rate"], chosen["weight_decay"])}
 
 
