@@ -1,7 +1,7 @@
-"""The searches of ``benchmark.knn.search`` for CPUs, compiled, where numba is installed: the same keys.
+"""Compiled searches for CPUs, with numba, that give the same keys as ``benchmark.knn.search``.
 
-Similarities are looked at in pieces that a core's cache holds, right after their product. Of each query little more
-than its nearest is kept at any time; of a group of later columns only what is nearer than the last of them is touched.
+Similarities are searched in pieces that fit a core's cache, right after their product. For each query little more than
+its nearest keys are stored at any time; of a group of columns only those nearer than the last of these are examined.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROWS = 1536
 """Queries of one piece: 6 MiB of similarities."""
 
 GROUP = 32
-"""Similarities that are compared at once."""
+"""Similarities compared at once."""
 
 _LOW, _SIGN_FREE = 0xFFFFFFFF, 0x7FFFFFFF
 _NOTHING, _NEGATIVE_ZERO = -(1 << 63), -(1 << 31)
@@ -29,7 +29,7 @@ _PLACES = np.argsort([(_DE_BRUIJN << i & _LOW) >> 27 for i in range(32)])
 
 
 def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
-    """As ``benchmark.knn.search.top_keys``, of a block on the CPU."""
+    """As ``benchmark.knn.search.top_keys``, for a block on the CPU."""
     values = block.numpy()
     state = _State(len(values), np.full(len(values), count))
     labels, own = np.full(values.shape[1], _NO_LABEL, np.int32), np.zeros(len(values), np.int32)
@@ -45,14 +45,14 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
 def nearest_by_label(
     queries: np.ndarray, own: np.ndarray, keys: np.ndarray, labels: np.ndarray, depths: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The nearest keys with the query's own label, and the nearest of the others, by inner product.
+    """The nearest keys with the query's label, and the nearest of the others, by inner product.
 
     Args:
         queries: float32 [queries, d].
         own: int32 [queries], their labels, 0 or more.
         keys: float32 [columns, d].
         labels: int32 [columns], 0 or more.
-        depths: int64 [queries], keys wanted of either kind.
+        depths: int64 [queries], number of keys of either kind.
 
     Returns:
         int64 [queries, largest depth] each, falling, then ``NOTHING``; the packed index is the column.
@@ -75,12 +75,12 @@ def nearest_by_label(
 
 
 def try_out() -> None:
-    """Compile everything."""
+    """Compile all kernels by calling them."""
     top_keys(torch.zeros(1, GROUP), 1)
 
 
 class _State:
-    """What is kept of each query: at most twice its depth of either kind, in no order until ``finish``."""
+    """Keys stored for each query: at most twice its depth of either kind, unordered until ``finish``."""
 
     def __init__(self, queries: int, depths: np.ndarray) -> None:
         self.depths = depths.astype(np.int64)
@@ -88,16 +88,16 @@ class _State:
         self.positives, self.negatives = np.empty(shape, np.int64), np.empty(shape, np.int64)
         self.sizes = np.zeros((queries, 2), np.int64)
         self.bounds = np.full((queries, 2), -np.inf, np.float32)
-        """Only what is above can still be among the nearest."""
+        """Only larger similarities can still be among the nearest."""
 
     def look_at(self, values: np.ndarray, labels: np.ndarray, own: np.ndarray, start: int, top: int) -> None:
-        """Similarities [rows, columns] of the queries from ``top`` on to the train photos from ``start`` on."""
+        """Add similarities [rows, columns] of the queries from ``top`` on to the train photos from ``start`` on."""
         rows = slice(top, top + len(values))
         kept = (self.positives[rows], self.negatives[rows], self.sizes[rows], self.bounds[rows])
         _look_at(values, values.view(np.int32), labels, own, start, self.depths[rows], *kept)
 
     def finish(self, first: int, last: int) -> None:
-        """Bring what is kept of these queries in falling order, ``NOTHING`` after it."""
+        """Sort the stored keys of these queries in falling order, followed by ``NOTHING``."""
         rows = slice(first, last)
         _finish(self.positives[rows], self.sizes[rows, 0], self.depths[rows])
         _finish(self.negatives[rows], self.sizes[rows, 1], self.depths[rows])
@@ -105,7 +105,7 @@ class _State:
 
 @jit
 def _key(bits: int, column: int) -> int:
-    """``benchmark.knn.search.pack`` of one similarity, given as the bits of its float32."""
+    """``benchmark.knn.search.pack_keys`` of one similarity, given as the bits of its float32."""
     ordered = np.int64(bits)
     if ordered == _NEGATIVE_ZERO:
         ordered = np.int64(0)
@@ -116,7 +116,7 @@ def _key(bits: int, column: int) -> int:
 
 @jit
 def _select(keys: np.ndarray, n: int, count: int) -> None:
-    """Bring the ``count`` largest of the first ``n`` different keys to the front, the least of them last.
+    """Move the ``count`` largest of the first ``n`` different keys to the front, the least of them last.
 
     Hoare's quickselect with Lomuto's partition: it has no branch that depends on a key, which halves its time.
     """
@@ -144,7 +144,7 @@ def _select(keys: np.ndarray, n: int, count: int) -> None:
 
 @jit
 def _bound(key: int, bits: np.ndarray, similarity: np.ndarray) -> float:
-    """The similarity of a key; ``bits`` [1] and ``similarity`` [1] are one memory."""
+    """The similarity of a key; ``bits`` [1] and ``similarity`` [1] share their memory."""
     ordered = key >> 32
     bits[0] = ordered ^ _SIGN_FREE if ordered < 0 else ordered
     return similarity[0]
@@ -152,7 +152,7 @@ def _bound(key: int, bits: np.ndarray, similarity: np.ndarray) -> float:
 
 @jit
 def _above(values: np.ndarray, labels: np.ndarray, mine: int, near: float, far: float) -> int:
-    """Bits of those of up to ``GROUP`` similarities that are near enough. No branch, so that it is done in vectors."""
+    """Bits of the near enough ones of up to ``GROUP`` similarities. Without branches, so that it is vectorised."""
     above = np.uint32(0)
     for i in range(len(values)):
         own = np.uint32(values[i] > near) & np.uint32(labels[i] == mine)

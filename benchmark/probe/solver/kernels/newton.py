@@ -1,8 +1,8 @@
-"""Fits of ``benchmark.probe.solver.newton`` for CPUs, compiled, where numba is installed: each whole, on one thread.
+"""Compiled fits of ``benchmark.probe.solver.newton`` for CPUs, with numba: each on one thread.
 
-In torch each step of conjugate gradients is some twenty operations on small arrays beside two products of few columns.
-What is minimised, and by which steps, is told in ``objective`` and ``logistic``; the optimum is the same, to the
-tolerance of its gradient.
+In torch each step of conjugate gradients is some twenty operations on small arrays and two products of few columns.
+``objective`` and ``solver.newton`` define the objective and the steps; the optimum is the same, to the tolerance of its
+gradient.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _part = functools.partial(jit, fastmath=SUMS_IN_ANY_ORDER)
 
 
 class Alone(NamedTuple):
-    """One fit, in the coordinates of its features."""
+    """Result of one fit, in the coordinates of its features."""
 
     point: np.ndarray
     """float64 [C, r + 1], the bias last."""
@@ -44,7 +44,7 @@ class Alone(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A training set as the kernels read it, for all its fits."""
+    """A training set in the form that the kernels read, for all its fits."""
 
     features: np.ndarray
     """float32 or float64 [n, r], centred."""
@@ -59,11 +59,11 @@ class Prepared(NamedTuple):
 
 
 def prepared(features: np.ndarray, vectors: np.ndarray | None, variances: np.ndarray, rest: float) -> Prepared:
-    """What all fits of a training set share.
+    """Prepare a training set for its fits.
 
     Args:
         features: float32 or float64 [n, r], centred.
-        vectors: float64 [r, k], the principal axes; None where the features' own coordinates are.
+        vectors: float64 [r, k], the principal axes; None if the features' coordinates are the axes.
         variances, rest: as in ``Prepared``.
     """
     count = 0 if vectors is None else vectors.shape[1]
@@ -83,14 +83,14 @@ def newton(
     tolerance: float,
     max_iterations: int,
 ) -> Alone:
-    """One fit by truncated Newton steps.
+    """Solve one fit by truncated Newton steps.
 
     Args:
         given: the training set, n rows of r features.
         labels: int64 [n], classes 0..C-1, each of which has a row.
         strength: above 0.
         n_classes: C, two or more.
-        start: float64 [C, r + 1], where to start if the objective is lower there than at zero.
+        start: float64 [C, r + 1], the start if the objective is lower there than at zero.
         tolerance: bound of the gradient norm.
         max_iterations: Newton steps at most.
     """
@@ -121,12 +121,12 @@ def newton(
 
 
 def _wide(features: np.ndarray) -> int:
-    """Columns of a table of weights: one for the bias, and up to a whole vector."""
+    """Columns of a table of weights: the features, one for the bias, and zeros up to a whole vector."""
     return -(-(features.shape[1] + 1) // VECTOR) * VECTOR
 
 
 def try_out() -> None:
-    """Compile everything."""
+    """Compile all kernels by calling them."""
     for dtype in (np.float32, np.float64):
         rows, labels = np.array([[1.0], [-1.0]], dtype), np.array([0, 1])
         newton(prepared(rows, np.ones((1, 1)), np.ones(1), 1.0), labels, 1.0, 2, None, 1e-6, 1)
@@ -134,7 +134,7 @@ def try_out() -> None:
 
 @_part
 def _mean_curvature(probabilities: np.ndarray, mean: np.ndarray) -> None:
-    """Each class's p (1 - p), the mean over the rows; a class that is never in doubt has nearly none."""
+    """Each class's p (1 - p), the mean over the rows, at least 1e-12."""
     n, others = probabilities.shape
     mean[:] = 0
     for i in range(n):
@@ -213,7 +213,7 @@ def _norm(gradient: np.ndarray, dimension: int) -> float:
 
 @_part
 def _put_sum(into: np.ndarray, one: np.ndarray, other: np.ndarray, factor: float) -> None:
-    """``one + factor * other``. (Of ``into[:] = ...`` numba would compile the words of an error, for ten seconds.)"""
+    """Write ``one + factor * other``. (For ``into[:] = ...`` numba would compile error messages for ten seconds.)"""
     for c in range(into.shape[0]):
         for j in range(into.shape[1]):
             into[c, j] = one[c, j] + factor * other[c, j]

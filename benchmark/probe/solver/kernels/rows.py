@@ -19,19 +19,19 @@ import numpy as np
 from builders.kernels import SUMS_IN_ANY_ORDER, jit
 
 TOGETHER = 4
-"""Rows that are worked on at once; the kernels are written for four."""
+"""Rows processed at once; the kernels are written for four."""
 
 VECTOR = 16
 """Values of a vector of 512 bits, in float32."""
 
 SUMMED = 1024
-"""Rows whose gradient is summed in the features' own precision before it is added to the sum in float64."""
+"""Rows whose gradients are summed in the features' precision before they are added to the sum in float64."""
 
 _part = functools.partial(jit, fastmath=SUMS_IN_ANY_ORDER)
 
 
 def aligned(rows: int, columns: int, dtype: Any) -> np.ndarray:
-    """Zeros whose rows of a multiple of ``VECTOR`` begin where a vector does: a fifth faster."""
+    """Zeros whose rows (a multiple of ``VECTOR`` long) are aligned to vectors, which is a fifth faster."""
     size = np.dtype(dtype).itemsize
     flat = np.zeros(rows * columns + VECTOR, dtype)
     skipped = -flat.ctypes.data % (VECTOR * 4) // size
@@ -39,10 +39,9 @@ def aligned(rows: int, columns: int, dtype: Any) -> np.ndarray:
 
 
 def begins_of(features: np.ndarray) -> np.ndarray:
-    """int64: the column from which four rows after one another are read: all of them are zero before it.
+    """int64: for every four successive rows the column, a multiple of ``VECTOR``, before which all of them are zero.
 
-    Rows in the span of those before them, their coordinates from the last to the first, are half zeros (``turned``). A
-    multiple of ``VECTOR``.
+    Half of the values of projected rows (``solver.projected``) are zeros.
 
     >>> rows = np.eye(40, 64)[::-1]
     >>> begins_of(rows)[:3].tolist(), int(begins_of(rows)[-1])
@@ -91,7 +90,7 @@ def add_products(sums: np.ndarray, r: int, rows: np.ndarray, begin: int, factors
 
 @_part
 def _load(features: np.ndarray, at: int, begin: int, rows: np.ndarray) -> int:
-    """Up to four rows from ``at`` on, of their columns from ``begin`` on, a one behind each for the bias; how many."""
+    """Load up to four rows from ``at`` on, columns from ``begin`` on, then a 1 for the bias; returns their number."""
     n, dimension = features.shape
     used = min(TOGETHER, n - at)
     for i in range(used):
@@ -106,7 +105,7 @@ def _load(features: np.ndarray, at: int, begin: int, rows: np.ndarray) -> int:
 
 @jit
 def _to_residuals(logits: np.ndarray, others: int, i: int, label: int, probability: np.ndarray) -> float:
-    """Softmax of row ``i``, whose last class has the logit 0: its cross-entropy; the residuals stay in ``logits``."""
+    """Softmax of row ``i``, whose last logit is 0: returns its cross-entropy, writes residuals to ``logits``."""
     largest = logits.dtype.type(0)
     for c in range(others):
         largest = max(largest, logits[c, i])
@@ -125,7 +124,7 @@ def _to_residuals(logits: np.ndarray, others: int, i: int, label: int, probabili
 
 @_part
 def _to_changes(logits: np.ndarray, others: int, i: int, probability: np.ndarray) -> None:
-    """What row ``i``'s residuals change by when its logits change by ``logits``, which is replaced."""
+    """Replace changes ``logits`` of row ``i``'s logits by the changes of its residuals."""
     mean = logits.dtype.type(0)
     for c in range(others):
         logits[c, i] *= probability[c]
@@ -136,7 +135,7 @@ def _to_changes(logits: np.ndarray, others: int, i: int, probability: np.ndarray
 
 @_part
 def _differences(vectors: np.ndarray, narrow: np.ndarray) -> None:
-    """Rows of ``vectors`` float64 [C, w] less the last of them, into [., w] of the features' precision."""
+    """Rows of ``vectors`` float64 [C, w] minus the last one, to ``narrow`` [., w] in the features' precision."""
     others = len(vectors) - 1
     for c in range(others):
         for j in range(vectors.shape[1]):
@@ -147,7 +146,7 @@ def _differences(vectors: np.ndarray, narrow: np.ndarray) -> None:
 
 @_part
 def _flush(sums: np.ndarray, total: np.ndarray) -> None:
-    """Add the sums to ``total`` float64 [C, w] and begin anew."""
+    """Add the sums to ``total`` float64 [C, w] and reset them."""
     for c in range(len(total) - 1):
         for j in range(total.shape[1]):
             total[c, j] += sums[c, j]
@@ -156,7 +155,7 @@ def _flush(sums: np.ndarray, total: np.ndarray) -> None:
 
 @_part
 def _finish(total: np.ndarray, n: int, strength: float, point: np.ndarray, dimension: int) -> None:
-    """From sums over rows of all classes but the last to their means, and what the penalty adds."""
+    """Turn sums over rows, of all classes but the last, into means of all classes, and add the penalty's part."""
     others = len(total) - 1
     for j in range(total.shape[1]):
         of_last = 0.0
@@ -193,8 +192,8 @@ def _sweep(
     logits: np.ndarray,
     rows: np.ndarray,
 ) -> float:
-    """One pass: into ``total`` the sums over rows of features times residuals at ``vectors``, whose probabilities are
-    kept (``fresh``), or times what residuals change by along them; the cross-entropy of the former."""
+    """One pass over the rows. Writes to ``total`` the sums of features times residuals at ``vectors`` and stores their
+    probabilities (``fresh``), or times the changes of residuals along ``vectors``. Returns the cross-entropy."""
     others = len(vectors) - 1
     total[:] = 0
     sums[:] = 0
@@ -232,7 +231,7 @@ def evaluate(
     logits: np.ndarray,
     rows: np.ndarray,
 ) -> float:
-    """The objective at ``point``; its gradient and the probabilities on the way."""
+    """The objective at ``point``; writes its gradient and the probabilities."""
     n, dimension = features.shape
     cross_entropy = _sweep(features, begins, labels, True, point, gradient, probabilities, narrow, sums, logits, rows)
     _finish(gradient, n, strength, point, dimension)
@@ -253,7 +252,7 @@ def curvature(
     logits: np.ndarray,
     rows: np.ndarray,
 ) -> None:
-    """The Hessian times ``direction``, into ``bent``."""
+    """Write the Hessian times ``direction`` to ``bent``."""
     n, dimension = features.shape
     _sweep(features, begins, labels, False, direction, bent, probabilities, narrow, sums, logits, rows)
     _finish(bent, n, strength, direction, dimension)

@@ -1,12 +1,12 @@
-"""Steps of ``benchmark.probe.solver.sgd`` for CPUs, compiled, where numba is installed: each row is read once a step.
+"""Compiled steps of ``benchmark.probe.solver.sgd`` for CPUs, with numba: each row is read once per step.
 
-As products a step copies its batch and reads the copy twice, for few columns each time. Here four rows at a time give
-their logits, residuals and part of the gradient while they are in a core's nearest cache. Runs are independent, so each
-thread has its own.
+With matrix products a step copies its batch and reads the copy twice, for few columns each time. Here four rows at a
+time give their logits, residuals and part of the gradient while they are in a core's nearest cache. Runs are
+independent, so each thread has some of them.
 
-A softmax sees only how the weights of C classes differ, and its gradients sum to zero. So what descends are the C - 1
-differences from the last class; the sum over the classes, which only momentum and decay move, is kept beside them. The
-same steps for less work, up to how sums are rounded.
+A softmax sees only how the weights of C classes differ, and its gradients sum to zero. So the C - 1 differences from
+the last class are trained; the sum over the classes, which only momentum and decay change, is stored separately. These
+are the same steps with less work, up to rounding of sums.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def descend(
     Args:
         features: float32 [G, n, d].
         labels: int64 [G, K, n].
-        first: float32 [C, d + 1], where every run starts, the bias last.
+        first: float32 [C, d + 1], the start of every run, the bias last.
         learning_rates, weight_decays: float32 [K].
         momentum: of the steps.
         batch_size: rows of a step.
-        epochs: for each its factor of the learning rates, and int64 [n], the rows in the order of its batches.
-        threads: at work at a time.
+        epochs: for each the factor of the learning rates, and int64 [n], the rows in the order of its batches.
+        threads: number of threads.
 
     Returns:
         weights float32 [G, K, C, d] and bias float32 [G, K, C].
@@ -69,7 +69,7 @@ def descend(
 
 
 def try_out() -> None:
-    """Compile everything."""
+    """Compile all kernels by calling them."""
     one = np.ones(1, np.float32)
     descend(
         np.ones((1, 1, 1), np.float32),
@@ -85,7 +85,7 @@ def try_out() -> None:
 
 
 class _Piece:
-    """Some runs on one training set, as far as they are."""
+    """State of some runs on one training set."""
 
     def __init__(
         self, features: np.ndarray, labels: np.ndarray, first: np.ndarray, rates: np.ndarray, decays: np.ndarray
@@ -112,7 +112,7 @@ class _Piece:
         return np.concatenate([differences + last, last], axis=1)
 
     def pass_over(self, order: np.ndarray, factor: float, momentum: float, batch_size: int) -> None:
-        """One epoch."""
+        """Run one epoch."""
         rates = (self._rates * np.float32(factor)).astype(np.float32)
         constants = (self._shape[1] - 1, batch_size, np.float32(momentum), rates, self._decays)
         state = (self._weights, self._velocity, self._sums, self._sum_velocity, self._gradient, self._block)
@@ -121,7 +121,7 @@ class _Piece:
 
 @jit
 def _to_residuals(logits: np.ndarray, first: int, others: int, i: int, label: int) -> None:
-    """Softmax of one run's logits of row ``i``, less one for its class; the last class's logit is 0."""
+    """Softmax of one run's logits of row ``i``, minus one for its class; the last class's logit is 0."""
     largest = np.float32(0)
     for c in range(first, first + others):
         largest = max(largest, logits[c, i])
@@ -148,7 +148,7 @@ def _step(
     sum_velocity: np.ndarray,
     gradient: np.ndarray,
 ) -> None:
-    """Momentum and step of ``torch.optim.SGD``, for the sums of ``share``-th parts that ``gradient`` holds."""
+    """Momentum and step of ``torch.optim.SGD``, for the mean gradient ``share * gradient``."""
     runs, columns = sums.shape
     total = np.empty(columns, np.float32)
     for k in range(runs):
