@@ -81,6 +81,7 @@ def test_audit__one_source_for_each_class():
     assert result.question("source").value == pytest.approx(1)
     assert result.verdict.startswith("Each class comes from sources of its own")
     assert result.question("quality", "source").flagged
+    assert result.layer("header", "source").accuracy == pytest.approx(1)
 
 
 def test_audit__p_values_are_over_owners():

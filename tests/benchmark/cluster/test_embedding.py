@@ -5,6 +5,7 @@ import importlib
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ import benchmark.bank.keys
 import benchmark.cluster.embed
 import benchmark.cluster.work
 import benchmark.scoring.trial
-from builders.cluster import StorageFolder, read_plan
+from benchmark.cluster.embed import _run_here
+from builders.cluster import Plan, StorageFolder, read_plan
 from builders.files import temporary_path
 from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
 from tests.support.processes import run_python, start_python
@@ -279,3 +281,18 @@ def alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("planned", "has_gpu", "options"),
+    [
+        ("cuda", False, {"device": "cpu", "runtime": "torch"}),
+        ("cuda", True, {"device": "cuda"}),
+        ("cpu", False, {"device": "cpu"}),
+    ],
+)
+def test_run_here__tasks_run_on_the_cpu_where_there_is_no_gpu(monkeypatch, tmp_path, planned, has_gpu, options):
+    monkeypatch.setattr("benchmark.cluster.embed.PlannedRun", SimpleNamespace(of=lambda request, output, **how: how))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
+    plan = Plan("score", (), str(tmp_path), (), {}, {"device": planned})
+    assert _run_here(plan, tmp_path) == options

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 
 import benchmark
 import benchmark.encoders.loaders.python as callables
-from benchmark.encoders import load_encoder
+from benchmark.encoders import as_encoder, load_encoder
 from builders.errors import EncoderError, UsageError
 
 CODE = """
@@ -200,3 +201,14 @@ def test_documented_example__runs(tmp_path: Path) -> None:
     assert vector.tolist() == [10, 20, 30, 0, 0, 0]
     assert encoder.info.cacheable
     sys.modules.pop("brightness", None)
+
+
+@pytest.mark.parametrize("width", [320, 200])
+def test_module__a_preprocess_that_is_random_for_some_pictures_is_refused(width: int) -> None:
+    calls = itertools.count()
+
+    def preprocess(image: Image.Image) -> torch.Tensor:
+        return torch.full((3, 4, 4), float(next(calls)) if image.width == width else 1.0)
+
+    with pytest.raises(EncoderError, match="two different arrays for one picture"):
+        as_encoder(torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Flatten()), preprocess=preprocess, device="cpu")

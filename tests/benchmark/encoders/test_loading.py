@@ -5,13 +5,14 @@ import csv
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders import EncoderInfo, list_encoders, load, load_encoder
+from benchmark.encoders import Embedder, EncoderInfo, list_encoders, load, load_encoder, move_to_host
 from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.placement import Placement, tf32_only_if_requested
@@ -197,3 +198,21 @@ def test_info__json_values_only() -> None:
     for spec in ("bundled:efficientnet-lite0", "control:jpeg-statistics", "control:random-projection"):
         info = load_encoder(spec, device="cpu").info
         assert EncoderInfo(**json.loads(json.dumps(dataclasses.asdict(info)))) == info
+
+
+@pytest.mark.parametrize(
+    ("library", "device", "moves"),
+    [("timm", "cuda", ["cpu"]), ("timm", "cpu", []), ("callable", "cuda", []), ("callable", "cpu", [])],
+)
+def test_move_to_host__networks_on_a_gpu_that_camtrace_loaded(library: str, device: str, moves: list[str]) -> None:
+    recorded: list[str] = []
+    module: Any = SimpleNamespace(to=recorded.append)
+    embed = Embedder("e", module, lambda m, x: m(x), None, Placement(device, "float32"))
+    encoder: Any = SimpleNamespace(embed=embed, info=SimpleNamespace(library=library))
+    move_to_host(encoder)
+    assert recorded == moves
+
+
+def test_move_to_host__an_encoder_without_a_network() -> None:
+    function: Any = SimpleNamespace(embed=torch.Tensor.flatten, info=SimpleNamespace(library="control"))
+    move_to_host(function)

@@ -61,3 +61,8 @@ def test_plan__fails_as_the_steps_do():
     with pytest.raises(PhotoError) as planned:
         pixels.plan(31, 17)
     assert str(planned.value) == str(called.value)
+
+
+def test_center_square__spare_pixel_is_above_and_left():
+    box = CenterSquare(0.5).box(40, 31)
+    assert (box.left, box.top, box.right, box.bottom) == (13, 8, 28, 23)

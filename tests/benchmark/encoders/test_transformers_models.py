@@ -87,6 +87,14 @@ def test_describing_model__its_language_model_takes_no_part(tmp_path: Path) -> N
     assert projected.info.id == f"{encoder.info.id.partition('@')[0]}@{weights}?output=projected"
 
 
+def test_options__the_one_output_of_a_model_is_its_default(tmp_path: Path) -> None:
+    save(CASES["vit"], tmp_path)
+    plain = load_encoder(f"local-dir:{tmp_path}", device="cpu")
+    assert load_encoder(f"local-dir:{tmp_path}?output=default", device="cpu").info.dimension == plain.info.dimension
+    with pytest.raises(UsageError, match="there is no output 'pooled'; it has default"):
+        load_encoder(f"local-dir:{tmp_path}?output=pooled", device="cpu")
+
+
 def test_options__that_cannot_apply_are_an_error(tmp_path: Path) -> None:
     save(CASES["llava"], tmp_path)
     with pytest.raises(UsageError, match="there is no output 'pooled'; it has tower, projected"):

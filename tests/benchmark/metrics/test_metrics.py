@@ -106,6 +106,7 @@ def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
     )  # fmt: skip
     assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
     assert scores["spd"] == pytest.approx(own.values["spd"])
+    assert scores["ties"] == {name: pytest.approx(ties._asdict()) for name, ties in own.ties.items()}
     assert scores["chance"] == pytest.approx(own.chance)
     assert (scores["n"], scores["train_photos"]) == (9, 14)
     for name, (low, high) in scores["intervals"].items():

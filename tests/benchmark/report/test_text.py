@@ -194,3 +194,13 @@ def test_report__names_the_runtime_and_how_far_it_is_from_torch():
     assert "on cpu in float32 by openvino 2026.4.1, relative error 1e-07 against torch; codec" in openvino
     assert "on cpu in float32 by torch 2.13.0; codec" in text_with(name="torch", version="2.13.0", reason="no aten::x")
     assert "on cpu in float32; codec" in report_text([bare], all_tasks())
+
+
+def test_report_text__a_column_for_each_further_reader():
+    linear = probe("jpeg", shares(0.6))
+    others = [
+        dataclasses.replace(probe("jpeg", shares(v)), metric=f"accuracy-{n}") for n, v in (("knn", 0.5), ("mlp", 0.7))
+    ]
+    text = report_text([result(linear, *others)], all_tasks())
+    [header] = [line for line in text.splitlines() if "accuracy % of" in line]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["accuracy % of", "linear", "kNN", "MLP"]

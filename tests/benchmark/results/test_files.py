@@ -1,12 +1,13 @@
 """Untrusted result files: what is read, and that refused files have a reason and do not affect the others."""
 
+import dataclasses
 import json
 import os
 
 import pytest
 
 from benchmark.results.files import find_files, find_runs, parse_result, read_files
-from benchmark.results.schema import Result, Score, write_result
+from benchmark.results.schema import OutputScores, Result, Score, write_result
 from builders.errors import DataError
 
 
@@ -214,3 +215,17 @@ def test_find_runs__the_run_itself_and_all_below(tmp_path):
     write_result(result(), tmp_path / "result.json")
     assert find_runs(tmp_path) == ["result.json", "a/deep/result.json", "b/result.json"]
     assert find_runs(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "accepted"),
+    [("layer", 2, True), ("layer", 3, False), ("layer", -1, False), ("layers", "3", False), ("dimension", -8, False)],
+)
+def test_parse_result__layer_and_size_of_an_output(field, value, accepted):
+    output = OutputScores("layers[1]:mean", "block 1, mean", 1, 3, "mean", 8, "hooks", result().scores)
+    text = dataclasses.replace(result(), outputs=(dataclasses.replace(output, **{field: value}),)).to_json()
+    if accepted:
+        assert parse_result(text, "a.json").outputs[0].layer == value
+    else:
+        with pytest.raises(DataError, match="layers or dimension is not a count, or there is no such layer"):
+            parse_result(text, "a.json")

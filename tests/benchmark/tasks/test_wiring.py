@@ -229,3 +229,11 @@ def test_score__the_solver_of_probes_is_compiled_during_the_pass(tmp_path, monke
         monkeypatch.setattr("benchmark.scoring.run.embed_pass", lambda *given: [])
         run(tmp_path, task, photo_set(), **options)
         assert len(started) == expected, (task, options)
+
+
+def test_all_tasks__one_number_stands_for_a_task():
+    """The Hub and the card of an encoder show one number of each task."""
+    headlines = {
+        name: [metric.name for metric in task.metrics if metric.headline] for name, task in all_tasks().items()
+    }
+    assert {name: found for name, found in headlines.items() if len(found) != 1} == {}

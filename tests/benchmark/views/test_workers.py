@@ -393,3 +393,17 @@ def test_made_by_workers__do_not_collect_garbage_of_the_parent():
     finally:
         gc.enable()
         gc.collect()
+
+
+@pytest.mark.parametrize(("options", "reserved"), [({}, False), ({"decodes": True}, True)])
+def test_iterate_views__memory_for_decoded_photos_only_on_request(monkeypatch, options, reserved):
+    plans = []
+
+    def record(make, sizes, plan, *args, **more):
+        plans.append(plan)
+        return iter(())
+
+    monkeypatch.setattr("benchmark.views.loading.made_by_workers", record)
+    photos = PhotoSet.of_bytes("grey", {"a": b"", "b": b""})
+    iterate_views(photos, [0, 1], PlainViews(), [np.asarray], workers=1, **options)
+    assert [plan.decoded_bytes > 0 for plan in plans] == [reserved]

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from builders.cluster import run_locally
+from builders.cluster.engines.executors import Task
 from builders.errors import UsageError
 
 DEVICE = """
@@ -55,3 +56,14 @@ def test_run_locally__a_killed_process_costs_its_rank():
 def test_run_locally__zero_processes_are_refused():
     with pytest.raises(UsageError, match="--workers 0: at least 1"):
         run_locally(["true"], [0], 0)
+
+
+def test_task__a_failed_rank_fails_the_task_of_the_executor(tmp_path, monkeypatch):
+    command = tmp_path / "python"
+    command.write_text('#!/bin/sh\n[ "$6" = 1 ]\n')  # rank 1 succeeds
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(command))
+    task = Task("plan.json", ("0", "1"))
+    task(None, 1, 2)
+    with pytest.raises(RuntimeError, match=r"ranks 0: status 1, see 'camtrace status plan\.json'"):
+        task(None, 0, 2)

@@ -17,7 +17,7 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from builders.dataset import write
+from builders.dataset import BuildOptions, build_data_set, write
 from builders.dataset.disk_space import estimate_space, require_space
 from builders.dataset.shards import ShardJob, file_sha256, write_shard
 from builders.dataset.write import building, write_failures, write_shards, write_splits
@@ -370,3 +370,20 @@ def test_require_space__refuses_what_cannot_fit(tmp_path):
     require_space(tmp_path / "not" / "there", 1000)
     with pytest.raises(DataError, match="are needed"):
         require_space(tmp_path, 10**18)
+
+
+def test_build_data_set__a_split_without_a_usable_item_is_empty(tmp_path):
+    jobs = [job(tmp_path, ids=IDS[:2]), job(tmp_path, split="test", ids=IDS[:1], make_rows=unusable)]
+    written = []
+
+    def finish(splits, sizes):
+        written.extend(splits)
+
+    build_data_set(jobs, BuildOptions(tmp_path, progress=False), finish, name="toy", item="photo could be read")
+    assert {split.split: split.rows for split in written} == {"train": 4, "test": 0}
+    with pytest.raises(DataError, match=r"toy: not one photo could be read \(the first: truncated\)"):
+        build_data_set(jobs[1:], BuildOptions(tmp_path, progress=False), finish, name="toy", item="photo could be read")
+
+
+def unusable(item):
+    raise PhotoError("truncated")

@@ -12,7 +12,8 @@ from pathlib import Path
 import datasets
 import pytest
 
-from builders.flickrexif.cli.steps import main
+from builders.flickrexif.cli.steps import main, parser
+from builders.flickrexif.search.fill_classes import PER_CLASS
 from builders.flickrexif.search.forecast import months_to_count
 from builders.flickrexif.search.plan import SearchPlan
 from builders.flickrexif.search.search import add_windows
@@ -219,3 +220,8 @@ def test_check__exit_status_1_for_leaks(tmp_path, capsys):
     assert re.search(r"PROBLEM +model +test ids also in train +1 +2", capsys.readouterr().out)
     leaky.write_text("id,split,label\n1,train,a\n2,train,b\n6,test,a\n3,test,b\n4,val,a\n5,val,b\n")
     assert main(["check", str(leaky)]) == 0
+
+
+def test_search__photos_of_a_class_are_those_of_fill():
+    """Written again in the options, so that they load without the search."""
+    assert parser().parse_args(["search", "--state", "s"]).per_class == PER_CLASS
