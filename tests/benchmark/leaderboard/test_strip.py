@@ -180,3 +180,18 @@ def test_strip__in_a_browser(few_published, make, tmp_path, axe, open_page, widt
     page.evaluate(axe)
     assert page.evaluate(AXE)[1] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_shown__details_are_made_with_the_seed_of_the_run(make, monkeypatch):
+    seeds = []
+
+    def record(photo, names, photo_id, seed):
+        seeds.append(seed)
+        return {}
+
+    monkeypatch.setattr(module, "details_of", record)
+    for options in ({"seed": 7}, None):
+        result = run(make)
+        result.environment["options"] = options
+        shown_photos([result], [photo_set()], passed_on=False)
+    assert seeds == [7, 7, 0, 0]

@@ -7,7 +7,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from benchmark.erasing import fit_eraser
 from benchmark.probe import READERS, LabelledSplits, labelled_probe, processing_probe
-from benchmark.probe.readers.knn import NEIGHBOURS, vote
+from benchmark.probe.problem import Problem
+from benchmark.probe.readers.knn import NEIGHBOURS, read_knn, vote
 from benchmark.probe.readers.mlp import Net, gradients, train
 from benchmark.probe.solver.rows import normalised
 from builders.errors import UsageError
@@ -131,3 +132,13 @@ def test_network__steps_as_torch_does():
 def test_an_unknown_reader__is_named():
     with pytest.raises(UsageError, match="unknown reader 'kmm': known: knn, linear, mlp"):
         labelled_probe(splits(), reader="kmm")
+
+
+def test_knn__without_validation_photos_takes_the_middle_number_of_neighbours():
+    x, y = planted_xor(60, 0)
+    photos = np.arange(60)
+    problem = Problem([x], np.zeros((1, 60), np.int64), y[None].astype(np.int64), 2, photos, photos[:0])
+    read = read_knn(problem, [x[:5]], device=torch.device("cpu"), seed=0)
+    tried = [k for k in NEIGHBOURS if k < 60]
+    assert read.search == ()
+    assert read.chosen == {"k": tried[len(tried) // 2]}

@@ -6,12 +6,14 @@ import os
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from benchmark.publishing.files import edited, gather_results, result_path
+from benchmark.publishing.publish import _show
 from benchmark.publishing.table import results_table, table_bytes
 from benchmark.results.schema import Result, write_result
 from builders.errors import DataError
@@ -345,3 +347,17 @@ def test_results_table__one_row_per_score_and_equal_bytes(make):
     assert table.column("k").to_pylist()[:2] == [None, 10]
     assert table_bytes(results) == table_bytes(dict(reversed(results.items())))
     assert results_table({}).num_rows == 0
+
+
+@pytest.mark.parametrize(("space", "planned"), [("camtrace/leaderboard", "camtrace/leaderboard"), (None, "")])
+def test_show__plans_for_the_requested_space(monkeypatch, space, planned):
+    class Planned(Exception):
+        pass
+
+    def plan(files, results, space):
+        raise Planned(space)
+
+    monkeypatch.setattr("benchmark.publishing.repository.plan", plan)
+    with pytest.raises(Planned) as recorded:
+        _show(SimpleNamespace(files=()), SimpleNamespace(results="camtrace/results", space=space))
+    assert recorded.value.args == (planned,)
