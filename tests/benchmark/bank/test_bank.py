@@ -273,6 +273,14 @@ def test_open__folder_of_another_key_is_refused(tmp_path):
             filled(tmp_path, some_photos(4))
 
 
+def test_complete__only_with_every_view(tmp_path):
+    photos = some_photos(3)
+    first = opened(tmp_path, photos, ProcessingViews(NAMES[:1]))
+    fill_banks(photos, ProcessingViews(NAMES[:1]), [toy_encoder()], [first], workers=0)
+    assert first.complete
+    assert not opened(tmp_path, photos, ProcessingViews(NAMES[:2])).complete
+
+
 @pytest.mark.parametrize("damage", ["lost", "cut off", "other shape", "no array"])
 def test_open__an_incomplete_view_file_is_reported_and_made_again(tmp_path, capsys, damage):
     photos = some_photos(4)
