@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.__main__ import camtrace
+from builders.cluster.plan import cut
 from tests.conftest import write_dark_and_light
 
 PROJECT = Path(__file__).parents[3]
@@ -88,8 +89,13 @@ def run(root, monkeypatch, capsys):
 
 @pytest.fixture
 def equal_costs(monkeypatch):
-    """Encoders are taken to be equally slow, whatever a busy machine measures: each gets as many ranks."""
+    """All encoders are equally slow and so are all photos of a build, whatever a busy machine measures."""
     monkeypatch.setattr("benchmark.cluster.plan._seconds", lambda *_: 1.0)
+
+    def by_size(units, seconds, count=None):
+        return cut([(name, items, float(items)) for name, items, _ in units], seconds, count)
+
+    monkeypatch.setattr("benchmark.cluster.build.cut", by_size)
 
 
 @pytest.fixture

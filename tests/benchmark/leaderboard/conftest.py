@@ -165,7 +165,7 @@ def site(results_folder, tmp_path_factory):
 def few_published(monkeypatch):
     """Boards and reports have every eighth published encoder, of all groups: axe looks at each cell of each row."""
     few = published_encoders()[::8]
-    for module in ("command", "report_page"):
+    for module in ("site", "report_page"):
         monkeypatch.setattr(f"benchmark.leaderboard.{module}.published_encoders", lambda: few)
 
 
