@@ -143,7 +143,7 @@ def test_pair_retrieval__is_the_benchmarks_own_arithmetic():
     assert scores["intervals"]["spd"][0] <= scores["spd"] <= scores["intervals"]["spd"][1]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def modules_cache(tmp_path_factory):
     """Where ``evaluate`` puts the scripts that it loads; it imports from the first such folder for good."""
     with pytest.MonkeyPatch.context() as patch:
