@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from benchmark.encoders import Pixels
 from benchmark.views.device.views import equals_pillow
 from benchmark.views.recipe import Preprocess, ProcessingViews, ViewRecipe
 from builders.pixels import chosen_engine
+from builders.processes import default_workers
 
 ENOUGH_WORKERS = 6
 """From this number of workers, each on a separate core, the exact engine makes the views even if there is a GPU. A core
@@ -83,4 +83,4 @@ def choose_views(
 
 def available_cores() -> int:
     """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return default_workers()

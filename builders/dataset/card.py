@@ -134,9 +134,7 @@ def source_datasets(*names: str) -> tuple[str, ...]:
     """
     repositories: list[str] = []
     for name in names:
-        match = re.fullmatch(
-            r"(?:\w+:)?(?:hub|built|paircams):([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:[@?].*)?", name
-        )
+        match = _REPOSITORY.fullmatch(name)
         repositories += [match[1]] if match else [_SOURCES[name]] if name in _SOURCES else []
     return tuple(dict.fromkeys(repositories))
 
