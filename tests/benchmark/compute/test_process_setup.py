@@ -67,4 +67,5 @@ def test_import_torch__a_process_that_has_torch_already_stays_as_it_is():
 
     before = gc.get_freeze_count()
     import_torch()
-    assert (gc.get_freeze_count(), gc.isenabled()) == (before, True)
+    assert gc.get_freeze_count() <= before  # what is frozen may be freed meanwhile; freezing would add 100,000
+    assert gc.isenabled()
