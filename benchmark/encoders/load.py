@@ -22,7 +22,6 @@ A known prefix takes precedence over a module of that name, an existing folder o
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import re
@@ -38,7 +37,8 @@ from benchmark.encoders.loaders.python import load_callable
 from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
-from builders.errors import CamtraceError, EncoderError, UsageError, missing_package, unknown_name
+from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
+from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.untrusted import describe_error
 
 PREFIXES = {
@@ -156,7 +156,7 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
             return _imported(PREFIXES[prefix])
         if spec in NAMED:
             return NAMED[spec].load
-        raise unknown_name("encoder", spec, NAMED)
+        raise unknown_model("encoder", spec, NAMED, "'list encoders'")
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).is_dir()):
         return _imported("benchmark.encoders.loaders.hub:load_folder")
     if _OBJECT.fullmatch(spec):
@@ -164,12 +164,9 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _imported("benchmark.encoders.loaders.hub:load_hub")
-    names = [row.spec for row in list_encoders()]
-    if difflib.get_close_matches(spec, names, n=1, cutoff=0.4):
-        raise unknown_name("encoder", spec, names)
-    raise UsageError(
-        f"unknown encoder {spec!r}: give a name from 'list encoders', ORG/NAME on the Hub, a folder, or module:function"
-    )
+    nearest = named_elsewhere(spec) or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
+    remedy = "give a name from 'list encoders', ORG/NAME on the Hub, a folder, a file, or module:function"
+    raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
 
 
 def _imported(target: str) -> Callable[[LoadRequest], Encoder]:
@@ -180,6 +177,12 @@ def _imported(target: str) -> Callable[[LoadRequest], Encoder]:
 def _refuse_misspelt_prefix(spec: str) -> None:
     """``bundeld:imgsim`` has the form of ``MODULE:NAME``; suggest the nearest name unless there is such a module."""
     module = spec.partition(":")[0]
-    near = difflib.get_close_matches(spec, NAMED, n=1, cutoff=0.8)
+    near = nearest_name(spec, [*NAMED, *_prefixed(spec)])
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:
-        raise unknown_name("encoder", spec, NAMED)
+        raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(near)}")
+
+
+def _prefixed(spec: str) -> list[str]:
+    """A specification under every prefix, of which one may be misspelt in it."""
+    _, colon, rest = spec.partition(":")
+    return [f"{prefix}:{rest}" for prefix in PREFIXES] if colon else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
     if dtype not in TORCH_DTYPES:
         raise UsageError(f"--dtype {dtype}: choose one of {', '.join(TORCH_DTYPES)}")
     device = named_devices(device)[0]
+    if device != "auto":
+        _refuse_unknown_kind(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if device == "cuda":
@@ -56,6 +59,24 @@ def placement(device: str, dtype: str, compile: bool = False) -> Placement:
     if dtype == "tf32" and torch.device(device).type != "cuda":
         raise UsageError(f"--dtype tf32 is a way of NVIDIA GPUs to multiply, and the device is {device}; use float32")
     return Placement(device, dtype, compile)
+
+
+DEVICES = ("cpu", "cuda", "mps")
+"""Kinds of devices that ``--help`` names; torch knows further ones."""
+
+_MEANT = {"gpu": "cuda", "nvidia": "cuda", "rocm": "cuda", "metal": "mps"}
+"""Other words for a kind of device."""
+
+
+def _refuse_unknown_kind(device: str) -> None:
+    """Refuse a text that is no device of torch, whose own message lists more than twenty kinds."""
+    try:
+        torch.device(device)
+    except RuntimeError:
+        kind, colon, index = device.lower().partition(":")
+        near = _MEANT.get(kind) or next(iter(difflib.get_close_matches(kind, DEVICES, n=1)), "")
+        hint = f"did you mean {near + colon + index!r}?" if near else f"give auto, {', '.join(DEVICES)}, or cuda:1"
+        raise UsageError(f"--device {device} is no device: {hint}") from None
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import EncoderError, RemoteError, UsageError, unknown_name
+from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name
+from builders.errors import EncoderError, RemoteError, UsageError
 from builders.untrusted import (
     MAX_CONFIG_BYTES,
     MAX_HUB_FILE_BYTES,
@@ -343,9 +344,8 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.RevisionNotFoundError:
         raise UsageError(f"{label}: the repo has no such revision") from None
     except errors.RepositoryNotFoundError:
-        names = [row.spec for row in STUDY]
-        suggestion = str(unknown_name("encoder", repo, names)).partition(": ")[2]
-        hint = f"; {suggestion}" if suggestion.startswith("did you mean") else ""
+        nearest = named_elsewhere(repo) or (nearest_name(repo, [row.spec for row in STUDY]),)
+        hint = f"; {question}" if (question := did_you_mean(*nearest)) else ""
         raise UsageError(f"{label}: no such model on the Hub, or no access (then: hf auth login){hint}") from None
     except errors.HFValidationError:
         raise UsageError(f"{label} is not a name that the Hub can have") from None

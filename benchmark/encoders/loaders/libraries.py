@@ -40,7 +40,8 @@ from benchmark.encoders.preprocess.verified import (
 )
 from benchmark.encoders.provenance import Training, group_and_data
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import EncoderError, UsageError, unknown_name
+from benchmark.encoders.suggestions import unknown_model
+from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error, from_authors, from_hub
 
 WRAPPED = "timm_model."
@@ -64,7 +65,7 @@ def load_timm(request: LoadRequest) -> Encoder:
 
     name = request.spec.removeprefix("timm:")
     if not is_model_pretrained(name):
-        raise unknown_name("timm model", name, timm.list_models(pretrained=True))
+        raise unknown_model("timm model", name, timm.list_models(pretrained=True), "timm.list_pretrained()")
     config: Any = get_pretrained_cfg(name)
     if config.hf_hub_id:
         return load_hub(LoadRequest(**{**vars(request), "spec": str(config.hf_hub_id)}))
@@ -85,7 +86,7 @@ def load_timm_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encode
 
         name = str(config.get("architecture"))
         if not is_model(name.partition(".")[0]):
-            raise unknown_name(f"timm architecture of {checkpoint.name}", name, list_models())
+            raise unknown_model(f"timm architecture of {checkpoint.name}", name, list_models(), "timm.list_models()")
         return _load_timm(name, checkpoint, request, partial(_wrapper_options, checkpoint, config))
     return _load_timm(f"local-dir:{checkpoint.folder}", checkpoint, request)
 
@@ -101,14 +102,14 @@ def load_open_clip(request: LoadRequest) -> Encoder:
 
     architecture, _, tag = request.spec.removeprefix("open_clip:").partition("/")
     if architecture not in open_clip.list_models():
-        raise unknown_name("open_clip architecture", architecture, open_clip.list_models())
+        raise unknown_model("open_clip architecture", architecture, open_clip.list_models(), "open_clip.list_models()")
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if not tag and len(tags) != 1:
         several = ", ".join(f"open_clip:{architecture}/{name}" for name in tags)
         raise UsageError(f"{request.spec}: name the weights: {several or 'there are none'}")
     tag = tag or tags[0]
     if tag not in tags:
-        raise unknown_name(f"weights of open_clip:{architecture}", tag, tags)
+        raise unknown_model(f"weights of open_clip:{architecture}", tag, tags, "open_clip.list_pretrained()")
     # Weights that were trained with QuickGELU give other embeddings with GELU; open_clip only warns.
     quick_gelu = bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu", False))
     checkpoint = Checkpoint(f"open_clip:{architecture}/{tag}", Path(), None)
@@ -137,10 +138,10 @@ def load_torchvision(request: LoadRequest) -> Encoder:
     name, _, wanted = request.spec.removeprefix("torchvision:").partition("/")
     names = list_models(module=torchvision.models)
     if name not in names:
-        raise unknown_name("torchvision model", name, names)
+        raise unknown_model("torchvision model", name, names, "torchvision.models.list_models()")
     available = get_model_weights(name)
     if wanted and wanted not in available.__members__:
-        raise unknown_name(f"weights of torchvision:{name}", wanted, available.__members__)
+        raise unknown_model(f"weights of torchvision:{name}", wanted, available.__members__, "torchvision")
     weights = available[wanted or "DEFAULT"]
     checkpoint = Checkpoint(f"torchvision:{name}/{weights.name}", Path(), None)
 

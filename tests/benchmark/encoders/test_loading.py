@@ -12,12 +12,21 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders import Embedder, EncoderInfo, list_encoders, load, load_encoder, move_to_host
+from benchmark.encoders import (
+    Embedder,
+    EncoderInfo,
+    installed_lists,
+    list_encoders,
+    load,
+    load_encoder,
+    move_to_host,
+)
 from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.placement import Placement, tf32_only_if_requested
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import NAMED, LoadRequest
+from benchmark.encoders.suggestions import OTHER_NAMES, nearest_name
 from builders.errors import EncoderError, UsageError
 
 pytestmark = pytest.mark.usefixtures("short_projection")
@@ -100,12 +109,28 @@ def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypa
         ("???", "give a name from 'list encoders'"),
         ("", "give a name from 'list encoders'"),
         ("local-dir:nowhere", "no such folder"),
+        ("dinov2_vits14", "did you mean 'facebook/dinov2-small'"),
+        ("resnet18", "did you mean 'timm:resnet18' or 'torchvision:resnet18'"),
+        ("timm:resnet81", "did you mean 'resnet18."),
+        ("timm:nothing_like_this", "timm.list_pretrained.. lists them"),
+        ("embedings:a.parquet", "did you mean 'embeddings:a.parquet'"),
     ],
 )
 def test_unknown_name__one_sentence_with_the_nearest(spec: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("?", r"\?")) as caught:
         load_encoder(spec)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["lab/does-not-exist", "resnet51x", "facebook/dino-vits14", "openai/clip-vit-huge"])
+def test_suggestion__names_the_same_kind_of_model_or_none(spec: str) -> None:
+    assert nearest_name(spec, [row.spec for row in list_encoders()]) is None
+
+
+def test_suggestion__known_by_another_name_is_in_a_list() -> None:
+    rows, lists = {row.spec for row in list_encoders()}, installed_lists()
+    others = {spec for spec in OTHER_NAMES.values() if not spec.startswith("facebook/dinov2-with-registers-")}
+    assert all(spec in rows or lists.confirming(spec).startswith(("timm.", "open_clip.")) for spec in others)
 
 
 def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +145,9 @@ def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "gpu"}, "--device gpu"),
+        ({"device": "gpu"}, "--device gpu is no device: did you mean 'cuda'"),
+        ({"device": "gpu:1"}, "did you mean 'cuda:1'"),
+        ({"device": "toaster"}, "give auto, cpu, cuda, mps, or cuda:1"),
         ({"device": "cuda:99"}, "--device cuda:99"),
         ({"dtype": "int8"}, "--dtype"),
         ({"device": "cpu", "dtype": "tf32"}, "--dtype tf32 is a way of NVIDIA GPUs"),
