@@ -187,7 +187,7 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
 def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
     hashes = {
         "ids_hash": "ids, splits or labels",
-        "question_hash": "attributes, owners, scenes, pairs or stored views",
+        "question_hash": "attributes, groups, clusters, owners, scenes, pairs or stored views",
         "bytes_hash": "bytes",
     }
     for name, what in hashes.items():

@@ -144,8 +144,8 @@ class Result:
     - ``name``: of the photo set; never a full path.
     - ``photos``: number by split (``train``, ``val``, ``test``).
     - ``classes``: number of semantic classes (``labels.names``).
-    - ``question_hash``: ``PhotoSet.question_hash``: ids, splits, labels, attributes, owners, scenes, pairs and stored
-      views. Two results answer one question only where it is equal. None in a file of version 1.
+    - ``question_hash``: ``PhotoSet.question_hash``: ids, splits, labels, attributes, groups, clusters, owners, scenes,
+      pairs and stored views. Two results answer one question only where it is equal. None in a file of version 1.
     - ``ids_hash``: ``PhotoSet.ids_hash``: ids, splits and labels alone.
     - ``bytes_hash``: of the photos' files.
     - ``source_jpeg``: number of photos by the compression of their files.

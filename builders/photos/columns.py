@@ -16,7 +16,7 @@ def column_of(photos: PhotoSet, name: str) -> Labels:
 
     ``label`` is the label of the set; ``folder`` the folder that holds a file, ``folder:2`` the second folder of its
     path; ``re:PATTERN`` the first group of a pattern in the photo's id (the whole match if the pattern has no group);
-    every other name is an attribute (``make``) or a column (``owner``).
+    every other name is a group (``hospital``), an attribute (``make``) or a column (``owner``).
 
     Args:
         photos: the set.
@@ -43,11 +43,13 @@ def column_of(photos: PhotoSet, name: str) -> Labels:
             raise UsageError(f"{name}: not a regular expression ({error})") from None
         matches = [pattern.search(photo_id) for photo_id in photos.ids]
         return labels_of((match[1] if pattern.groups else match[0]) or None if match else None for match in matches)
+    if name in photos.groups:
+        return photos.groups[name]
     if name in photos.attributes:
         return photos.attributes[name]
     if name in photos.columns:
         return labels_of(str(value) or None for value in photos.columns[name])
-    known = ["label", "folder", "folder:N", "re:PATTERN", *photos.attributes, *photos.columns]
+    known = ["label", "folder", "folder:N", "re:PATTERN", *photos.groups, *photos.attributes, *photos.columns]
     raise unknown_name(f"column of {photos.name}", name, known)
 
 

@@ -26,9 +26,13 @@ HUB_SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 """The label index of a photo whose label is unknown."""
 
-QUESTION_COLUMNS = ("camera_type", "owner", "pair_id", "scene")
-"""Columns that affect a score: retrieval matches pairs of two types of camera; photos are resampled by owner and scene.
-A task that reads another column adds it here, so that ``question_hash`` covers it."""
+CLUSTER = "cluster"
+"""Column of the given clusters: photos with one value (one slide, patient, owner or scene) err together, are never each
+other's neighbours, and never stand on both sides of a split. It takes precedence over ``scene`` and ``owner``."""
+
+QUESTION_COLUMNS = ("camera_type", CLUSTER, "owner", "pair_id", "scene")
+"""Columns that affect a score: retrieval matches pairs of two types of camera; photos are resampled by cluster, owner
+and scene. A task that reads another column adds it here, so that ``question_hash`` covers it."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,13 @@ class PhotoSet:
     """int64 [photos], the row of each photo in ``source``."""
     attributes: Mapping[str, Labels] = field(default_factory=dict)
     """Acquisition labels by attribute name (``make``, ``exposure``, ...)."""
+    groups: Mapping[str, Labels] = field(default_factory=dict)
+    """Nuisance groups by name (``hospital``, ``scanner``): what took or made each photo, and should not matter. A group
+    is given with the data, not assigned by an experiment: what is measured about it is observational, and the cells of
+    label x group may be unequal or empty."""
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Further columns [photos] by name (``pair_id``, ``camera_type``, ``owner``, ``scene``, ...)."""
+    """Further columns [photos] by name: text, "" where unknown. ``cluster`` (``CLUSTER``) says which photos err
+    together; others are ``pair_id``, ``camera_type``, ``owner``, ``scene``, ``source``."""
     neighbours: int = 10
     """k of the kNN tasks: 10, and 1 where classes have few photos (iNaturalist), as in the study."""
     stored_views: tuple[str, ...] = ()
@@ -73,7 +82,8 @@ class PhotoSet:
 
     def __post_init__(self) -> None:
         n = len(self.ids)
-        columns = [self.splits, self.rows, self.labels.values, *(a.values for a in self.attributes.values())]
+        labels = (self.labels, *self.attributes.values(), *self.groups.values())
+        columns = [self.splits, self.rows, *(column.values for column in labels)]
         if any(len(column) != n for column in (*columns, *self.columns.values())):
             raise ValueError(f"{self.name}: columns of different lengths")
         self._make_readable()
@@ -93,6 +103,7 @@ class PhotoSet:
         object.__setattr__(self, "name", readable(self.name))
         object.__setattr__(self, "labels", _readable_labels(self.labels))
         object.__setattr__(self, "attributes", {name: _readable_labels(a) for name, a in self.attributes.items()})
+        object.__setattr__(self, "groups", {readable(name): _readable_labels(g) for name, g in self.groups.items()})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -147,6 +158,7 @@ class PhotoSet:
             labels=Labels(self.labels.names, self.labels.values[at]),
             rows=self.rows[at],
             attributes={name: Labels(a.names, a.values[at]) for name, a in self.attributes.items()},
+            groups={name: Labels(g.names, g.values[at]) for name, g in self.groups.items()},
             columns={name: column[at] for name, column in self.columns.items()},
         )
 
@@ -190,9 +202,10 @@ class PhotoSet:
 
         Two results are comparable only if their question hashes are equal. The hash is SHA-256, cut to 128 bits. It
         covers the ids in their order; the split of each; ``labels`` and every one of ``attributes``, each with its
-        names in their order and its values; the columns among ``QUESTION_COLUMNS`` that the set has, as text; and
-        ``stored_views``. Attributes and columns count by name, not by their order. It does not cover bytes of the
-        photos, ``name``, ``neighbours``, ``evidence``, and columns that no task reads.
+        names in their order and its values; the columns among ``QUESTION_COLUMNS`` that the set has, as text;
+        ``stored_views``; and ``groups`` as attributes, if there are any. Attributes, groups and columns count by name,
+        not by their order. It does not cover bytes of the photos, ``name``, ``neighbours``, ``evidence``, and columns
+        that no task reads.
 
         Every list and every text begins with its length, so no two different sets are encoded alike.
 
@@ -212,19 +225,24 @@ class PhotoSet:
             numbers(np.array([len(text) for text in encoded], dtype=np.int64))
             digest.update(b"".join(encoded))
 
+        def labels(by_name: Mapping[str, Labels]) -> None:
+            texts(sorted(by_name))
+            for name in sorted(by_name):
+                texts(by_name[name].names)
+                numbers(by_name[name].values)
+
         texts(self.ids)
         numbers(self.splits)
         texts(self.labels.names)
         numbers(self.labels.values)
-        texts(sorted(self.attributes))
-        for name in sorted(self.attributes):
-            texts(self.attributes[name].names)
-            numbers(self.attributes[name].values)
+        labels(self.attributes)
         columns = [name for name in QUESTION_COLUMNS if name in self.columns]
         texts(columns)
         for name in columns:
             texts(map(str, self.columns[name].tolist()))
         texts(self.stored_views)
+        if self.groups:  # the hash of a set without groups is that of earlier versions
+            labels(self.groups)
         return digest.hexdigest()[:32]
 
     @classmethod

@@ -100,7 +100,7 @@ def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
     ("change", "reason"),
     [
         ({"ids": "other"}, "ids, splits or labels of the photos differ"),
-        ({"question": "other"}, r"attributes, owners, .* of the photos differ \(q and other\)"),
+        ({"question": "other"}, r"attributes, groups, .* of the photos differ \(q and other\)"),
         ({"canary": "other"}, "different codecs"),
     ],
 )
@@ -118,7 +118,7 @@ def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers
         own = dataclasses.replace(photos, attributes={"make": Labels(names, makes)})
         runs[name] = probe_run(name, answers["base"], ids=own.ids_hash(), question=own.question_hash())
     folders = write(tmp_path, **runs)
-    with pytest.raises(DataError, match="attributes, owners, scenes, pairs or stored views of the photos differ"):
+    with pytest.raises(DataError, match=r"attributes, groups, clusters, .* or stored views of the photos differ"):
         compare_runs([read_run(f) for f in folders])
 
 

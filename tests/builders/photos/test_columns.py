@@ -13,6 +13,7 @@ from builders.photos import UNLABELLED, Labels, PhotoSet, class_codes, column_of
 PHOTOS = replace(
     PhotoSet.of_bytes("three", {"ann/canon/1.jpg": b"1", "ben/2.jpg": b"2", "3.jpg": b"3"}, labels=["x", "y", "x"]),
     attributes={"make": Labels(("Canon",), np.array([0, -1, 0], dtype=np.int32))},
+    groups={"site": Labels(("north", "south"), np.array([1, 0, 0], dtype=np.int32))},
     columns={"owner": np.array(["ann", "", "cid"]), "year": np.array([2001, 2003, 2001])},
 )
 
@@ -21,6 +22,7 @@ PHOTOS = replace(
     ("name", "names", "values"),
     [
         ("label", ("x", "y"), [0, 1, 0]),
+        ("site", ("north", "south"), [1, 0, 0]),
         ("make", ("Canon",), [0, -1, 0]),
         ("owner", ("ann", "cid"), [0, -1, 1]),
         ("year", ("2001", "2003"), [0, 1, 0]),

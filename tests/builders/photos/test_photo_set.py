@@ -68,6 +68,12 @@ CHANGES = {
         "columns": {**photos().columns, "owner": photos().columns["scene"], "scene": photos().columns["owner"]}
     },
     "stored views": {"stored_views": ("jpeg-q75-420",)},
+    "a cluster": {"columns": column("cluster", ["p", "p", "q", ""])},
+    "a group": {"groups": {"site": Labels(("north", "south"), np.array([0, 1, 0, 1]))}},
+    "a group in place of an attribute": {
+        "attributes": {"iso": photos().attributes["iso"]},
+        "groups": {"make": photos().attributes["make"]},
+    },
 }
 
 
@@ -105,20 +111,22 @@ TEXTS = st.lists(st.text(alphabet="ab\0", max_size=3), max_size=3)
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple:
-    """What decides a question, in plain values: ids, splits, (names, values) by attribute, columns, stored views."""
+    """What decides a question, in plain values: ids, splits, (names, values) by attribute, columns, stored views,
+    (names, values) by group."""
     n = draw(st.integers(0, 2))
     ids = draw(st.lists(st.text(alphabet="ab\0", max_size=3), min_size=n, max_size=n, unique=True))
     whole = st.lists(st.integers(-1, 2), min_size=n, max_size=n)
     labels = (tuple(draw(TEXTS)), draw(whole))
-    attributes = draw(st.dictionaries(st.sampled_from(["a", "b", "ab"]), st.tuples(TEXTS.map(tuple), whole)))
+    named_labels = st.dictionaries(st.sampled_from(["a", "b", "ab"]), st.tuples(TEXTS.map(tuple), whole))
+    attributes, groups = draw(named_labels), draw(named_labels)
     cells = st.lists(st.sampled_from(["", "a", "ab", "b"]), min_size=n, max_size=n)
     columns = draw(st.dictionaries(st.sampled_from(QUESTION_COLUMNS), cells))
     splits = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
-    return tuple(ids), splits, labels, attributes, columns, tuple(draw(TEXTS))
+    return tuple(ids), splits, labels, attributes, columns, tuple(draw(TEXTS)), groups
 
 
 def photo_set(question: tuple) -> PhotoSet:
-    ids, splits, (names, values), attributes, columns, views = question
+    ids, splits, (names, values), attributes, columns, views, groups = question
     return PhotoSet(
         name="drawn",
         ids=ids,
@@ -129,6 +137,7 @@ def photo_set(question: tuple) -> PhotoSet:
         attributes={k: Labels(n, np.array(v, dtype=np.int32)) for k, (n, v) in attributes.items()},
         columns={k: np.array(v, dtype=str) for k, v in columns.items()},
         stored_views=views,
+        groups={k: Labels(n, np.array(v, dtype=np.int32)) for k, (n, v) in groups.items()},
     )
 
 
@@ -153,3 +162,12 @@ def test_photo_set__names_that_would_be_written_alike_are_one_sentence():
 def test_photo_set__class_names_are_text():
     with pytest.raises(DataError, match=r"the name of a class is not text \(None\)"):
         dataclasses.replace(photos(), labels=Labels(("1", None), np.zeros(4, dtype=np.int32)))
+
+
+def test_photo_set__groups_are_selected_checked_and_readable_as_labels_are():
+    groups = {"si\x1bte": Labels(("north", "so\x1buth"), np.array([0, 1, 0, -1]))}
+    chosen = dataclasses.replace(photos(), groups=groups).select([3, 1])
+    assert chosen.groups[r"si\x1bte"].names == ("north", r"so\x1buth")
+    assert chosen.groups[r"si\x1bte"].values.tolist() == [-1, 1]
+    with pytest.raises(ValueError, match="columns of different lengths"):
+        dataclasses.replace(photos(), groups={"site": Labels(("north",), np.zeros(3, dtype=np.int32))})
