@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
-    from benchmark.api import Results, TraceCallback, compare, score
+    from benchmark.api import Comparison, Results, TraceCallback, compare, load_results, score
     from benchmark.audit import Audit, audit
     from benchmark.encoders import Encoder, list_encoders, load_encoder
     from benchmark.erasing import Eraser, fit_eraser, load_eraser
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
 _WHERE = {
     "Audit": "benchmark.audit",
     "CenterMask": "builders",
+    "Comparison": "benchmark.api",
     "Encoder": "benchmark.encoders",
     "Eraser": "benchmark.erasing",
     "Results": "benchmark.api",
@@ -36,6 +37,7 @@ _WHERE = {
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
     "load_eraser": "benchmark.erasing",
+    "load_results": "benchmark.api",
     "open_photos": "builders.data_specs",
     "score": "benchmark.api",
     "with_processing": "builders",
@@ -45,6 +47,7 @@ _WHERE = {
 __all__ = [
     "Audit",
     "CenterMask",
+    "Comparison",
     "Encoder",
     "Eraser",
     "Results",
@@ -57,6 +60,7 @@ __all__ = [
     "list_encoders",
     "load_encoder",
     "load_eraser",
+    "load_results",
     "open_photos",
     "score",
     "with_processing",

@@ -159,6 +159,33 @@ def is_confounded(p_value: float, effect: float, *, level: float, smallest: floa
     return is_significant(p_value, level=level) and bool(effect >= smallest)
 
 
+LossJudgement = Literal["worse", "not worse", "undecided"]
+"""Whether a loss exceeds a margin."""
+
+
+def judge_loss(low: float, high: float, margin: float) -> LossJudgement:
+    """Whether a loss exceeds a margin, from its interval.
+
+    Correct the interval for the number of losses that are judged together (``loss_level``).
+
+    >>> [judge_loss(*ends, 0.02) for ends in ((0.03, 0.05), (-0.01, 0.02), (0.01, 0.03))]
+    ['worse', 'not worse', 'undecided']
+    """
+    return "worse" if low > margin else "not worse" if high <= margin else "undecided"
+
+
+def loss_level(count: int, *, level: float = LEVEL) -> float:
+    """Coverage of each of ``count`` intervals so that all of their lower ends hold together (Bonferroni).
+
+    Each end alone fails with probability ``level / count``, so that the probability that ``judge_loss`` finds any loss
+    where none exceeds the margin is at most ``level``.
+
+    >>> loss_level(1), loss_level(4)
+    (0.9, 0.975)
+    """
+    return 1 - 2 * level / count
+
+
 @dataclass(frozen=True)
 class LeastOutput:
     """Position of the output with the least trace among those with the semantics of the embedding."""

@@ -2,122 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import difflib
 import html
-import io
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from benchmark.compare import Compared, Tie, compare_runs, comparison_text
+from benchmark.api.comparison import Comparison, accepted_runs, compare
+from benchmark.api.notebook import html_table, inline_image, show_figures
 from benchmark.report import depth_figure, interval, markdown_table, percent, report_figure, score_rows
-from benchmark.results import Failure, ReadRuns, Result, Run, Score, read_runs
+from benchmark.results import ANSWERS_FILE, Failure, Result, Score, metric_of, read_runs
 from benchmark.scoring import Scored, write_reports, write_scored
 from benchmark.tasks import all_tasks
-from builders.errors import CamtraceError, DataError, UsageError, unknown_name
-from builders.files import scratch_prefix
+from builders.errors import CamtraceError, UsageError, unknown_name
+from builders.untrusted import read_untrusted_arrays
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """Differences of every score that two encoders (or two runs of one) have on the same photos."""
-
-    rows: tuple[Compared, ...]
-    ties: tuple[Tie, ...]
-    """Encoders that are tied with the best, if there are three or more."""
-
-    def to_frame(self) -> pandas.DataFrame:
-        """One row per difference (first minus second): 95 % interval, p-values before and after Holm's correction."""
-        import pandas
-
-        columns = ["data", "task", "metric", "first", "second", "first_value", "second_value"]
-        rows = [
-            {
-                **{name: getattr(row, name) for name in columns},
-                "difference": row.difference.value,
-                "low": row.difference.low,
-                "high": row.difference.high,
-                "p_value": row.difference.p_value,
-                "holm_p": row.holm_p,
-                "n": row.difference.n,
-            }
-            for row in self.rows
-        ]
-        return pandas.DataFrame(rows)
-
-    def __repr__(self) -> str:
-        return comparison_text(self.rows, self.ties)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
-
-
-class ScoredRuns(Protocol):
-    """The part of ``score``'s results that a comparison needs."""
-
-    @property
-    def scored(self) -> tuple[Scored, ...]: ...
-
-    @property
-    def single(self) -> bool: ...
-
-
-def compare(
-    first: ScoredRuns | str | Path,
-    second: ScoredRuns | str | Path,
-    *,
-    tasks: str | Sequence[str] = (),
-    all_metrics: bool = False,
-    across_codecs: bool = False,
-    across_presets: bool = False,
-) -> Comparison:
-    """Paired differences between results on the same photos, with p-values corrected for their number.
-
-    Args:
-        first, second: results of ``score``, or folders of results.
-        tasks: patterns; all by default.
-        all_metrics: every metric, not only the main ones of each task.
-        across_codecs: compare although the photos were processed by other codecs.
-        across_presets: compare although presets (preprocessing, votes, probes) differ.
-
-    Raises:
-        UsageError: nothing is on the same data.
-        DataError: photos, codecs or presets differ, or nothing can be compared.
-    """
-    runs = [*_runs(first, "first"), *_runs(second, "second")]
-    patterns = [tasks] if isinstance(tasks, str) else list(tasks)
-    rows, ties = compare_runs(
-        runs, patterns, all_metrics=all_metrics, across_codecs=across_codecs, across_presets=across_presets
-    )
-    return Comparison(tuple(rows), tuple(ties))
-
-
-def _runs(results: ScoredRuns | str | Path, name: str) -> list[Run]:
-    """Runs with their values by photo, as read from a folder."""
-    if isinstance(results, str | Path):
-        return _all_of(read_runs(Path(results), all_tasks()), Path(results))
-    with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
-        for scored in results.scored:
-            write_scored(scored, Path(scratch), single=results.single)
-        runs = _all_of(read_runs(Path(scratch), all_tasks()), Path(name))
-        return [dataclasses.replace(run, folder=Path(name)) for run in runs]
-
-
-def _all_of(read: ReadRuns, folder: Path) -> list[Run]:
-    for refusal in read.refused:
-        raise DataError(f"{folder / refusal.file}: {refusal.reason}")
-    return list(read.runs)
-
-
-Key = str | tuple[str, str]
+Key = str | tuple[str, str] | tuple[str, str, str, str]
+"""A task, (task, metric), or (encoder, data, task, metric)."""
 
 
 class NoSuchScore(UsageError, KeyError):
@@ -128,11 +35,14 @@ class NoSuchScore(UsageError, KeyError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Results(Mapping[Key, Score]):
-    """Scores of one or several encoders on one or several photo sets.
+    """Scores of one or several encoders on one or several photo sets: a mapping from keys to ``Score``.
 
-    ``results["probe/jpeg"]`` is the score of a task that has one metric, ``results["knn/jpeg", "spd"]`` one of several.
-    With more than one encoder or data set, ``results.select(encoder=..., data=...)`` first. Iterating gives the pairs
-    (task, metric).
+    ``results["probe/jpeg"]`` is the score of a task: of its only metric, or of the one that stands for it where one
+    number is shown (SPD of kNN). ``results["knn/jpeg", "all-same"]`` is that of another metric. With several encoders
+    or data sets the key is ``results[encoder, data, task, metric]``, and ``results.select(encoder=..., data=...)`` has
+    the short ones.
+
+    Iterating gives (task, metric), or (encoder, data, task, metric) where there are several encoders or data sets.
     """
 
     scored: tuple[Scored, ...]
@@ -177,22 +87,45 @@ class Results(Mapping[Key, Score]):
             for scored in self.scored
             if encoder in (None, scored.result.encoder["id"]) and data in (None, scored.result.data["name"])
         )
-        return Results(selected, {}, len(selected) == 1)
+        return Results(selected, self.missing, len(selected) == 1)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Results:
+        """Read the results that ``save``, or the command with ``--output``, wrote. Nothing is computed.
+
+        Args:
+            folder: with ``result.json``, or with such folders below it.
+
+        Raises:
+            DataError: there is no result, or one of them is malformed.
+        """
+        folder = Path(folder)
+        runs = accepted_runs(read_runs(folder, all_tasks()), folder)
+        scored = []
+        for run in runs:
+            answers = run.folder / ANSWERS_FILE
+            scored.append(Scored(run.result, read_untrusted_arrays(answers) if answers.is_file() else {}))
+        return cls(tuple(scored), single=len(runs) == 1 and runs[0].folder == folder)
 
     def __getitem__(self, key: Key) -> Score:
-        """The one score of a task, or of (task, metric).
+        """The one score of a key.
 
         Raises:
             UsageError, which is a KeyError too: there is none, or there are several.
         """
-        task, metric = key if isinstance(key, tuple) else (key, None)
-        scores = [score for result in self.results for score in result.scores]
+        if isinstance(key, tuple) and len(key) == 4:
+            matching = [score for full, score in self._scores() if full == key]
+            if not matching:
+                raise NoSuchScore(f"there is no score {key}; list(results) has the keys")
+            return matching[0]
+        task, metric = key if isinstance(key, tuple) and len(key) == 2 else (key, None)
+        scores = [score for _, score in self._scores()]
         of_task = [score for score in scores if score.task == task]
         if not of_task:
             raise _none("task", str(task), [score.task for score in scores])
         metrics = list(dict.fromkeys(score.metric for score in of_task))
         if metric is None and len(metrics) > 1:
-            raise NoSuchScore(f"{task} has {len(metrics)} metrics; write results[{task!r}, NAME]: {', '.join(metrics)}")
+            metric = _headline(str(task), metrics)
         matching = [score for score in of_task if metric in (None, score.metric)]
         if not matching:
             raise _none(f"metric of {task}", str(metric), metrics)
@@ -205,7 +138,14 @@ class Results(Mapping[Key, Score]):
         return matching[0]
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(dict.fromkeys((score.task, score.metric) for result in self.results for score in result.scores))
+        several = len(self.encoders) > 1 or len(self.data) > 1
+        return iter(dict.fromkeys(full if several else full[2:] for full, _ in self._scores()))
+
+    def _scores(self) -> Iterator[tuple[tuple[str, str, str, str], Score]]:
+        """Every score with its full key."""
+        for result in self.results:
+            names = str(result.encoder["id"]), str(result.data["name"])
+            yield from (((*names, score.task, score.metric), score) for score in result.scores)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -238,7 +178,7 @@ class Results(Mapping[Key, Score]):
             raise UsageError(f"{task} was asked of no layer: score with outputs='layers'")
         if figure is None:
             raise UsageError("there is no score to draw; failures says why")
-        _show_figures()
+        show_figures()
         return figure
 
     def save(self, folder: str | Path) -> Path:
@@ -272,7 +212,7 @@ class Results(Mapping[Key, Score]):
         header, rows = self._table()
         figures = [report_figure(self.select(encoder=encoder).results, all_tasks()) for encoder in self.encoders]
         parts = [html_table(header, rows), *(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())]
-        parts += [_inline(figure) for figure in figures if figure is not None]
+        parts += [inline_image(figure) for figure in figures if figure is not None]
         return "<div>" + "\n".join(parts) + "</div>"
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
@@ -304,44 +244,27 @@ class Results(Mapping[Key, Score]):
         return remarks + [f"... and {more} more failures, see results.failures"] * (more > 0)
 
 
-def html_table(header: list[str], rows: list[list[str]]) -> str:
-    """An HTML table; every cell is escaped, columns of numbers are right-aligned."""
-    numeric = [all(cell[:1] in "+-0123456789<" for row in rows if (cell := row[i])) for i in range(len(header))]
+def load_results(folder: str | Path) -> Results:
+    """Read the results that ``Results.save``, or the command with ``--output``, wrote: ``Results.load``.
 
-    def line(tag: str, cells: list[str]) -> str:
-        align = [f"text-align:{'right' if right else 'left'};padding:0.1em 0.6em" for right in numeric]
-        return "".join(f'<{tag} style="{a}">{html.escape(cell)}</{tag}>' for a, cell in zip(align, cells, strict=True))
+    Args:
+        folder: with ``result.json``, or with such folders below it.
 
-    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{line('th', header)}</tr></thead><tbody>{body}</tbody></table>"
+    Raises:
+        DataError: there is no result, or one of them is malformed.
+    """
+    return Results.load(folder)
 
 
-def _inline(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="report" style="max-width:100%" src="data:image/png;base64,{data}">'
+def _headline(task: str, metrics: list[str]) -> str:
+    """The metric that stands for a task. Raises ``NoSuchScore`` if none does."""
+    headline = [name for name in metrics if metric_of(all_tasks(), task, name).headline]
+    if len(headline) != 1:
+        raise NoSuchScore(f"{task} has {len(metrics)} metrics; write results[{task!r}, NAME]: {', '.join(metrics)}")
+    return headline[0]
 
 
 def _none(kind: str, name: str, known: list[str]) -> NoSuchScore:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(dict.fromkeys(known)) or 'none'}"
     return NoSuchScore(f"unknown {kind} {name!r}: {hint}")
-
-
-def _show_figures() -> None:
-    """Let a notebook show the figure with which a cell ends, as it does once pyplot has chosen its backend."""
-    import sys
-
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is not None:
-        from matplotlib.figure import Figure
-
-        def png(figure: Any) -> bytes:
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=100, facecolor="white")
-            return buffer.getvalue()
-
-        formatter = shell.display_formatter.formatters["image/png"]
-        if Figure not in formatter:
-            formatter.for_type(Figure, png)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmark.options import PRESETS, STUDY_PRESET
 from builders.cli import Parser
@@ -22,7 +24,10 @@ def parser() -> Parser:
     p = Parser(
         "camtrace compare",
         description="Paired differences between results on the same photos, with p-values corrected for their number; "
-        "or, with --published, one result beside the study's numbers.",
+        "with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result beside the study's "
+        "numbers.",
+        epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
+        "more than the margin; 2 the request was wrong.",
     )
     p.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="output of runs or sweeps")
     p.add_argument(
@@ -49,8 +54,32 @@ def parser() -> Parser:
         action="store_true",
         help="compare although presets differ: preprocessing, votes or probes, or those of the study",
     )
+    gate = p.add_argument_group("gate: is NEW worse than OLD? (two folders, OLD first)")
+    gate.add_argument(
+        "--worse-by",
+        type=_points,
+        metavar="POINTS",
+        help="judge each score: is NEW worse by more than so many percentage points (default: 0)",
+    )
+    gate.add_argument("--exit-code", action="store_true", help="exit with status 1 if NEW is worse on any score")
+    gate.add_argument(
+        "--fail-undecided",
+        action="store_true",
+        help="exit with status 1 also if a score is undecided or missing in NEW",
+    )
+    p.add_argument(
+        "--json", action="store_true", help="result to standard output as JSON; everything else to standard error"
+    )
     p.set_defaults(run=run)
     return p
+
+
+def _points(text: str) -> float:
+    """A margin in percentage points, 0 to 100."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (points := float(text)) < 100:
+            return points
+    raise argparse.ArgumentTypeError(f"{text}: give percentage points of at least 0 and less than 100")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,31 +87,74 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.compare import compare_runs, comparison_text, published_text
+    from benchmark.compare import compare_runs, comparison_json, comparison_text, published_text
+
+    is_gate = args.worse_by is not None or args.exit_code or args.fail_undecided
+    if args.published is not None and (is_gate or args.json):
+        raise UsageError("--worse-by, --exit-code, --fail-undecided and --json go with results, not with --published")
+    if is_gate and len(args.folders) != 2:
+        raise UsageError(f"a gate takes two folders, OLD and NEW, not {len(args.folders)}")
+    runs, refused = _read(args)
+    if args.published is not None:
+        texts = [
+            published_text(run, args.published, args.tasks, across_presets=args.across_presets)
+            for of_folder in runs
+            for run in of_folder
+        ]
+        print("\n\n".join(texts))
+        return 1 if refused else 0
+    if is_gate:
+        return _judge(args, *runs) or (1 if refused else 0)
+    rows, ties = compare_runs(
+        [run for of_folder in runs for run in of_folder],
+        args.tasks,
+        all_metrics=args.all_metrics,
+        across_codecs=args.across_codecs,
+        across_presets=args.across_presets,
+    )
+    _print(args, comparison_text(rows, ties), comparison_json(rows, ties))
+    return 1 if refused else 0
+
+
+def _read(args: argparse.Namespace) -> tuple[list[list[Run]], bool]:
+    """The runs of each folder that can be used, and whether a file was refused."""
     from benchmark.results import read_runs
     from benchmark.tasks import all_tasks
 
     read = [(folder, read_runs(folder, all_tasks())) for folder in args.folders]
-    runs = [run for _, found in read for run in found.runs]
-    refused = [(folder / refusal.file, refusal.reason) for folder, found in read for refusal in found.refused]
+    refused = [(folder / refusal.file, refusal.reason) for folder, of_folder in read for refusal in of_folder.refused]
     for file, reason in refused:
         print(f"camtrace: refused {readable(str(file))}: {reason}", file=sys.stderr)
-    if refused and not runs:
+    if refused and not any(of_folder.runs for _, of_folder in read):
         raise DataError("none of the results given can be compared")
-    runs = _of_preset(runs, args.preset, with_study=args.published is not None and not args.across_presets)
-    across = args.across_presets
-    if args.published is not None:
-        print("\n\n".join(published_text(run, args.published, args.tasks, across_presets=across) for run in runs))
-        return 1 if refused else 0
-    rows, ties = compare_runs(
-        runs,
+    runs = [run for _, of_folder in read for run in of_folder.runs]
+    usable = _of_preset(runs, args.preset, with_study=args.published is not None and not args.across_presets)
+    return [[run for run in of_folder.runs if run in usable] for _, of_folder in read], bool(refused)
+
+
+def _judge(args: argparse.Namespace, old: Sequence[Run], new: Sequence[Run]) -> int:
+    """Print the gate; the exit status."""
+    from benchmark.compare import gate_runs, gate_text
+
+    gate = gate_runs(
+        old,
+        new,
         args.tasks,
+        margin=(args.worse_by or 0.0) / 100,
         all_metrics=args.all_metrics,
         across_codecs=args.across_codecs,
-        across_presets=across,
+        across_presets=args.across_presets,
     )
-    print(comparison_text(rows, ties))
-    return 1 if refused else 0
+    _print(args, gate_text(gate), gate.to_json())
+    fails = args.exit_code or args.fail_undecided
+    return 1 if fails and not gate.passed(fail_undecided=args.fail_undecided) else 0
+
+
+def _print(args: argparse.Namespace, text: str, values: dict[str, Any]) -> None:
+    """The text for people; with ``--json`` on standard error, and the values on standard output."""
+    print(text, file=sys.stderr if args.json else sys.stdout)
+    if args.json:
+        print(json.dumps(values, indent=2, ensure_ascii=False))
 
 
 def _of_preset(runs: Sequence[Run], preset: str | None, *, with_study: bool) -> list[Run]:

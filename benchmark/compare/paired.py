@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import itertools
 import math
@@ -85,16 +86,13 @@ def compare_runs(
     if not groups:
         where = ", ".join(f"{run.encoder} on {run.data}" for run in runs)
         raise UsageError(f"two results on the same data are needed, found: {where}")
-    for run in (run for members in groups.values() for run in members):
-        for task, reason in run.unreadable.items():
-            _warn(f"{run.folder}: {task} is left out: {reason}")
+    warn_of_unreadable(run for members in groups.values() for run in members)
     rows: list[Compared] = []
     ties: list[Tie] = []
     for members in groups.values():
         named = _named(members)
         for (first, a), (second, b) in itertools.combinations(named.items(), 2):
-            _check_comparable(a, b, across_codecs)
-            _check_presets(a, b, across_presets)
+            check_pair(a, b, across_codecs=across_codecs, across_presets=across_presets)
             rows += _pair(first, a, second, b, patterns, all_metrics)
         ties += _ties(named, patterns, all_metrics)
     if not rows:
@@ -135,6 +133,28 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
     return "\n\n".join(parts)
 
 
+def difference_rows(rows: Sequence[Compared]) -> list[dict[str, Any]]:
+    """Differences as flat rows: first minus second, 95 % interval, p-values before and after Holm's correction."""
+    names = ("data", "task", "metric", "first", "second", "first_value", "second_value")
+    return [
+        {
+            **{name: getattr(row, name) for name in names},
+            "difference": row.difference.value,
+            "low": row.difference.low,
+            "high": row.difference.high,
+            "p_value": row.difference.p_value,
+            "holm_p": row.holm_p,
+            "n": row.difference.n,
+        }
+        for row in rows
+    ]
+
+
+def comparison_json(rows: Sequence[Compared], ties: Sequence[Tie]) -> dict[str, Any]:
+    """Differences and ties as JSON values."""
+    return {"differences": difference_rows(rows), "ties": [dataclasses.asdict(tie) for tie in ties]}
+
+
 def _family(row: Compared) -> frozenset[str]:
     """The family of Holm's correction: all rows of one pair of encoders, so that a third encoder changes no p-value."""
     return frozenset((row.first, row.second))
@@ -148,29 +168,52 @@ def _sizes(rows: Sequence[Compared]) -> str:
 
 
 def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_metrics: bool) -> Iterable[Compared]:
+    for pair in common_answers(first, a, second, b, patterns, all_metrics):
+        difference = paired_difference(pair.first, pair.second, clusters=pair.clusters, bounds=pair.bounds)
+        values = float(pair.first.mean()), float(pair.second.mean())
+        yield Compared(a.data, pair.task, pair.metric, first, second, *values, difference)
+
+
+@dataclass(frozen=True, eq=False)
+class CommonAnswers:
+    """Values of two runs for one score, on the photos that both have."""
+
+    task: str
+    metric: str
+    first: np.ndarray
+    """float64 [n]."""
+    second: np.ndarray
+    """float64 [n]."""
+    clusters: np.ndarray | None
+    """[n], as in ``PhotoValues``."""
+    bounds: tuple[float, float]
+
+
+def common_answers(
+    first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_metrics: bool
+) -> Iterable[CommonAnswers]:
+    """The values of every score that two runs share, paired by photo, with a warning where photos are missing."""
     for task, metric in a.answers:
-        if (task, metric) not in b.answers or not _wanted(task, metric, patterns, all_metrics):
+        if (task, metric) not in b.answers or not is_wanted(task, metric, patterns, all_metrics):
             continue
         of_a, of_b = a.answers[task, metric], b.answers[task, metric]
         common, at_a, at_b = np.intersect1d(of_a.photos, of_b.photos, assume_unique=True, return_indices=True)
         if not len(common):
             continue
         if len(common) < max(len(of_a.photos), len(of_b.photos)):
-            _warn(
+            warn(
                 f"{task} on {a.data}: {len(common)} photos are in both {first} ({len(of_a.photos)}) and {second} "
                 f"({len(of_b.photos)}); only these are compared"
             )
-        x, y = of_a.values[at_a], of_b.values[at_b]
         clusters = None if of_a.clusters is None else of_a.clusters[at_a]
-        difference = paired_difference(x, y, clusters=clusters, bounds=of_a.bounds)
-        yield Compared(a.data, task, metric, first, second, float(x.mean()), float(y.mean()), difference)
+        yield CommonAnswers(task, metric, of_a.values[at_a], of_b.values[at_b], clusters, of_a.bounds)
 
 
 def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> Iterable[Tie]:
     keys = dict.fromkeys(key for run in named.values() for key in run.answers)
     for task, metric in keys:
         answers = {name: run.answers[task, metric] for name, run in named.items() if (task, metric) in run.answers}
-        if len(answers) < 2 or not _wanted(task, metric, patterns, all_metrics):
+        if len(answers) < 2 or not is_wanted(task, metric, patterns, all_metrics):
             continue
         photos = [values.photos for values in answers.values()]
         if any(not np.array_equal(photos[0], other) for other in photos[1:]):
@@ -184,6 +227,16 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
         yield Tie(next(iter(named.values())).data, task, metric, best, tied, len(answers))
 
 
+def check_pair(a: Run, b: Run, *, across_codecs: bool, across_presets: bool) -> None:
+    """Check that two runs can be compared, with a warning about what makes that doubtful.
+
+    Raises:
+        DataError: photos, codecs or presets differ.
+    """
+    _check_comparable(a, b, across_codecs)
+    _check_presets(a, b, across_presets)
+
+
 def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
     hashes = {
         "ids_hash": "ids, splits or labels",
@@ -194,7 +247,7 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
         hash_a, hash_b = a.result.data.get(name), b.result.data.get(name)
         if name == "question_hash" and not (hash_a and hash_b):
             older = " and ".join(str(run.folder) for run in (a, b) if not run.result.data.get(name))
-            _warn(f"{older}: written by an older camtrace, so only ids, splits and labels are checked, not the {what}")
+            warn(f"{older}: written by an older camtrace, so only ids, splits and labels are checked, not the {what}")
         elif hash_a != hash_b:
             raise DataError(
                 f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
@@ -206,7 +259,7 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
         sentence = f"{a.folder} and {b.folder}: the photos were processed by different codecs ({both})"
         if not across_codecs:
             raise DataError(f"{sentence}: score both with one version of Pillow, or say --across-codecs")
-        _warn(f"{sentence}: a difference may be the codec's")
+        warn(f"{sentence}: a difference may be the codec's")
 
 
 def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
@@ -215,10 +268,10 @@ def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
         sentence = f"{a.folder} and {b.folder}: the presets are {of_a['preset']} and {of_b['preset']}"
         if not across_presets:
             raise DataError(f"{sentence}, which ask differently: score both under one, or say --across-presets")
-        _warn(f"{sentence}: a difference may be that of preprocessing, votes or probes")
+        warn(f"{sentence}: a difference may be that of preprocessing, votes or probes")
     for name in ALWAYS_RECORDED:
         if of_a.get(name) != of_b.get(name):
-            _warn(f"{a.folder} and {b.folder}: {name} is {of_a.get(name)} and {of_b.get(name)}")
+            warn(f"{a.folder} and {b.folder}: {name} is {of_a.get(name)} and {of_b.get(name)}")
 
 
 def _recorded(run: Run) -> dict[str, Any]:
@@ -233,10 +286,19 @@ def _named(members: Sequence[Run]) -> dict[str, Run]:
     return {run.encoder if ids.count(run.encoder) == 1 else f"{run.encoder} ({run.folder})": run for run in members}
 
 
-def _wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
+def is_wanted(task: str, metric: str, patterns: Sequence[str], all_metrics: bool) -> bool:
+    """Whether the patterns name a task, and the metric is one of those that are compared."""
     named = not patterns or any(fnmatch.fnmatchcase(task, pattern) for pattern in patterns)
     return named and (all_metrics or metric_of(all_tasks(), task, metric).main)
 
 
-def _warn(sentence: str) -> None:
+def warn_of_unreadable(runs: Iterable[Run]) -> None:
+    """One line for each task whose answers cannot be read."""
+    for run in runs:
+        for task, reason in run.unreadable.items():
+            warn(f"{run.folder}: {task} is left out: {reason}")
+
+
+def warn(sentence: str) -> None:
+    """Print a warning on standard error."""
     print(f"camtrace: warning: {sentence}", file=sys.stderr)

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import camtrace
-from benchmark.api.results import NoSuchScore, html_table
+from benchmark.api.notebook import html_table
+from benchmark.api.results import NoSuchScore, _headline
 from benchmark.cli.score import parser
 from benchmark.encoders.loaders.python import as_encoder
 from benchmark.options import RunOptions
@@ -112,13 +113,65 @@ def test_results__lookup(results):
     assert next(iter(one)) == ("probe/jpeg", "accuracy")
     assert "probe/jpeg" in one
     assert one.get("probe/make") is None
+    assert one["knn/jpeg"] is score  # the metric that stands for its question where one number is shown
+    assert "knn/jpeg" in one
+
+
+def test_results__is_an_honest_mapping(results):
+    one = results.select(encoder="ours")
+    for mapping, length in ((results, 4), (one, 2)):
+        keys = list(mapping)
+        assert {len(key) for key in keys} == {length}
+        assert len(keys) == len(mapping) == len(set(keys))
+        assert all(key in mapping for key in keys)
+        assert dict(mapping) == {key: mapping[key] for key in keys} == dict(mapping.items())
+        assert list(mapping.values()) == [mapping[key] for key in keys]
+    encoder, data, *key = next(iter(results))
+    full = (encoder, data, *key)
+    assert results[full] is results.select(encoder=encoder)[tuple(key)]
+    assert "probe/jpeg" not in results  # of two encoders: a key has one score
+    assert results == dataclasses.replace(results)
+    assert results != one
+    failed = dataclasses.replace(results, missing={"gone": "why"})
+    assert failed.select(encoder="ours").missing == {"gone": "why"}
+
+
+def test_results__a_task_without_a_headline_names_its_metrics():
+    with pytest.raises(NoSuchScore, match=r"knn/original has 2 metrics; write results\['knn/original', NAME\]: a, b"):
+        _headline("knn/original", ["a", "b"])
+
+
+def test_load_results__are_those_that_were_saved(results, tmp_path):
+    results.save(tmp_path)
+    again = camtrace.load_results(tmp_path)
+    assert again == results
+    assert not again.single
+    one = camtrace.Results.load(tmp_path / "ours" / "folder-photos")
+    assert one == results.select(encoder="ours")
+    assert one.single
+    [row, *_] = one.compare(results.select(encoder="ours")).rows
+    assert row.difference.value == 0
+    one.save(tmp_path / "copy")
+    assert camtrace.load_results(tmp_path / "copy") == one
+    with pytest.raises(DataError, match="there is no result"):
+        camtrace.load_results(tmp_path / "nowhere")
+
+
+def test_compare__with_a_margin_has_a_gate(results):
+    ours, mean = (results.select(encoder=name) for name in results.encoders)
+    comparison = camtrace.compare(ours, mean, worse_by=2)
+    assert comparison.gate.margin == 0.02
+    assert {(row.task, row.metric) for row in comparison.gate.rows} == {
+        (row.task, row.metric) for row in comparison.rows
+    }
+    assert "worse by more than 2 points" in repr(comparison)
 
 
 @pytest.mark.parametrize(
     ("encoder", "key", "sentence"),
     [
         (None, "probe/jpeg", "results.select(...) takes one of encoder='ours', encoder='mean'"),
-        ("ours", "knn/jpeg", "knn/jpeg has 8 metrics; write results['knn/jpeg', NAME]: all-same"),
+        (None, ("ours", "folder:photos", "probe/jpeg", "n"), "list(results) has the keys"),
         ("ours", "probe/jpg", "unknown task 'probe/jpg': did you mean 'probe/jpeg'?"),
         ("ours", ("knn/jpeg", "spt"), "unknown metric of knn/jpeg 'spt': did you mean 'spd'?"),
         ("ours", "?", "unknown task '?': there are: probe/jpeg, knn/jpeg"),

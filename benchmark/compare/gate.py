@@ -1,0 +1,262 @@
+"""A gate: is a new encoder worse than an old one by more than a margin, on the same photos?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.compare.paired import CommonAnswers, check_pair, common_answers, is_wanted, warn_of_unreadable
+from benchmark.judgement import LossJudgement, judge_loss, loss_level
+from benchmark.report import interval, markdown_table, percent
+from benchmark.results import MetricKind, Run, metric_of
+from benchmark.stats import paired_difference
+from benchmark.tasks import all_tasks
+from builders.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How much worse the new encoder is on one score: a positive loss is worse."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One score of the old and of the new encoder, and the judgement on the difference."""
+
+    data: str
+    task: str
+    metric: str
+    old: str
+    """Encoder."""
+    new: str
+    """Encoder."""
+    old_value: float
+    new_value: float
+    loss: Loss
+    n: int
+    """Photos that both have."""
+    units: int
+    """Independent units among them: photos, or clusters of photos that err together."""
+    judgement: LossJudgement
+
+
+@dataclass(frozen=True)
+class MissingScore:
+    """A score that the old encoder has and the new one lacks."""
+
+    data: str
+    task: str
+    metric: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The judgement on every score of a pair of encoders."""
+
+    margin: float
+    """Loss that is accepted, as a share: 0.02 for 2 points."""
+    coverage: float
+    """Of each interval; all lower ends hold together with 95 %."""
+    rows: tuple[GateRow, ...]
+    missing: tuple[MissingScore, ...]
+
+    @property
+    def worse(self) -> tuple[GateRow, ...]:
+        """Scores on which the new encoder is worse by more than the margin."""
+        return tuple(row for row in self.rows if row.judgement == "worse")
+
+    @property
+    def undecided(self) -> tuple[GateRow | MissingScore, ...]:
+        """Scores whose interval contains the margin, and scores that the new encoder lacks."""
+        return (*(row for row in self.rows if row.judgement == "undecided"), *self.missing)
+
+    def passed(self, *, fail_undecided: bool = False) -> bool:
+        """True if no score is worse by more than the margin.
+
+        Args:
+            fail_undecided: whether an undecided score fails too.
+        """
+        return not (self.worse or (fail_undecided and self.undecided))
+
+    def to_json(self) -> dict[str, Any]:
+        """The gate as JSON values; losses and ends in points."""
+        return {
+            "worse_by_points": 100 * self.margin,
+            "coverage": self.coverage,
+            "worse": [_name(row) for row in self.worse],
+            "undecided": [_name(row) for row in self.undecided],
+            "scores": [
+                {
+                    **{name: getattr(row, name) for name in ("data", "task", "metric", "old", "new")},
+                    "old_value": row.old_value,
+                    "new_value": row.new_value,
+                    "worse_by_points": 100 * row.loss.value,
+                    "low_points": 100 * row.loss.low,
+                    "high_points": 100 * row.loss.high,
+                    "n": row.n,
+                    "units": row.units,
+                    "judgement": row.judgement,
+                }
+                for row in self.rows
+            ],
+            "missing": [{"data": m.data, "task": m.task, "metric": m.metric, "reason": m.reason} for m in self.missing],
+        }
+
+
+def gate_runs(
+    old: Sequence[Run],
+    new: Sequence[Run],
+    patterns: Sequence[str] = (),
+    *,
+    margin: float = 0.0,
+    all_metrics: bool = False,
+    across_codecs: bool = False,
+    across_presets: bool = False,
+) -> Gate:
+    """Judge whether new runs are worse than old ones by more than a margin.
+
+    A trace (``Metric.kind``) is worse where it is higher, an accuracy where it is lower, a difference where it is
+    farther from 0. Each loss has a paired interval by photo (or by cluster), whose coverage is corrected for the number
+    of scores that are judged (``loss_level``).
+
+    Args:
+        old, new: runs of one encoder each on some data sets, or of encoders with the same names.
+        patterns: of tasks; all by default.
+        margin: loss that is accepted, as a share.
+        all_metrics: whether to judge all metrics of each task, not only the main ones.
+        across_codecs, across_presets: as in ``compare_runs``.
+
+    Raises:
+        UsageError: no run of ``new`` belongs to one of ``old``, or it is not clear which.
+        DataError: photos, codecs or presets differ, or there is nothing to judge.
+    """
+    warn_of_unreadable([*old, *new])
+    answers: list[tuple[Run, Run, CommonAnswers]] = []
+    missing: list[MissingScore] = []
+    pairs = _pairs(old, new)
+    for before, after in pairs:
+        check_pair(before, after, across_codecs=across_codecs, across_presets=across_presets)
+        common = list(common_answers(before.encoder, before, after.encoder, after, patterns, all_metrics))
+        answers += [(before, after, each) for each in common]
+        compared = {(each.task, each.metric) for each in common}
+        missing += _missing(before, compared, patterns, all_metrics, _reasons(after))
+    for before in (run for run in old if not any(run is paired for paired, _ in pairs)):
+        missing += _missing(before, set(), patterns, all_metrics, _no_result(before))
+    if not answers:
+        raise DataError("no task has per-photo answers (answers.npz) in both results: there is nothing to judge")
+    coverage = loss_level(len(answers))
+    rows = [_row(before, after, each, margin, coverage) for before, after, each in answers]
+    return Gate(margin, coverage, tuple(rows), tuple(missing))
+
+
+def gate_text(gate: Gate) -> str:
+    """The gate as a table with its meaning."""
+    header = ["score", "data", "old %", "new %", "worse by", "interval", "judgement", "n"]
+    table = []
+    for row in gate.rows:
+        signed = metric_of(all_tasks(), row.task, row.metric).signed
+        values = [percent(value, signed) for value in (row.old_value, row.new_value)]
+        ends = interval(row.loss.low, row.loss.high, True)
+        table.append([_score(row), row.data, *values, percent(row.loss.value, True), ends, row.judgement, str(row.n)])
+    table += [[_score(m), m.data, "", "", "", "", "undecided", "0"] for m in gate.missing]
+    count = len(gate.rows)
+    scores = "1 score" if count == 1 else f"{count} scores"
+    sentences = [
+        f"{len(gate.worse)} of {scores} worse by more than {100 * gate.margin:g} points"
+        + (f": {', '.join(map(_score, gate.worse))}." if gate.worse else "."),
+        f"{len(gate.undecided)} undecided: {', '.join(map(_score, gate.undecided))}." if gate.undecided else "",
+        *(f"{_score(m)} on {m.data} is missing: {m.reason}." for m in gate.missing),
+        "Losses are in points, paired by photo; the lower ends of all intervals hold together with 95 %.",
+    ]
+    return "\n\n".join([markdown_table(header, table), "\n".join(filter(None, sentences))])
+
+
+def _pairs(old: Sequence[Run], new: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """The old and the new run of each data set; of encoders by name where there are several."""
+    pairs = []
+    for data in dict.fromkeys(run.data for run in old):
+        before, after = ([run for run in runs if run.data == data] for runs in (old, new))
+        if len(before) == 1 and len(after) == 1:
+            pairs.append((before[0], after[0]))
+            continue
+        by_name = {run.encoder: run for run in after}
+        if len(by_name) < len(after) or len({run.encoder for run in before}) < len(before):
+            raise UsageError(f"{data}: an encoder has several results in one folder; give the folder of one of them")
+        pairs += [(run, by_name[run.encoder]) for run in before if run.encoder in by_name]
+    if not pairs:
+        of_old, of_new = (", ".join(f"{run.encoder} on {run.data}" for run in runs) or "nothing" for runs in (old, new))
+        raise UsageError(f"no result of NEW belongs to one of OLD: OLD has {of_old}; NEW has {of_new}")
+    return pairs
+
+
+def _missing(
+    before: Run,
+    compared: set[tuple[str, str]],
+    patterns: Sequence[str],
+    all_metrics: bool,
+    reason: Callable[[str], str],
+) -> Iterator[MissingScore]:
+    for task, metric in before.answers:
+        if (task, metric) not in compared and is_wanted(task, metric, patterns, all_metrics):
+            yield MissingScore(before.data, task, metric, reason(task))
+
+
+def _reasons(after: Run) -> Callable[[str], str]:
+    """(task) -> why the new run lacks it."""
+    failures = {failure.name: failure.reason for failure in after.result.failures} | dict(after.unreadable)
+    return lambda task: failures.get(task, f"{after.folder} has no answers of it")
+
+
+def _no_result(before: Run) -> Callable[[str], str]:
+    return lambda task: f"NEW has no result of {before.encoder} on {before.data}"
+
+
+def _row(before: Run, after: Run, answers: CommonAnswers, margin: float, coverage: float) -> GateRow:
+    kind = metric_of(all_tasks(), answers.task, answers.metric).kind
+    differences = [
+        paired_difference(first, second, clusters=answers.clusters, bounds=answers.bounds, level=coverage)
+        for first, second in _sides(kind, answers.first, answers.second)
+    ]
+    # The new size exceeds both the old value and its opposite: the weaker of the two statements decides.
+    loss = Loss(*(min(getattr(one, name) for one in differences) for name in ("value", "low", "high")))
+    return GateRow(
+        before.data,
+        answers.task,
+        answers.metric,
+        before.encoder,
+        after.encoder,
+        float(answers.first.mean()),
+        float(answers.second.mean()),
+        loss,
+        differences[0].n,
+        differences[0].units,
+        judge_loss(loss.low, loss.high, margin),
+    )
+
+
+def _sides(kind: MetricKind, old: np.ndarray, new: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of values whose mean difference is the loss; of a signed difference two, and the loss is the less."""
+    if kind == "trace":
+        yield new, old
+    elif kind == "accuracy":
+        yield old, new
+    else:
+        size = new if new.mean() >= 0 else -new
+        yield size, old
+        yield size, -old
+
+
+def _score(row: GateRow | MissingScore) -> str:
+    return f"{row.task} {row.metric}"
+
+
+def _name(row: GateRow | MissingScore) -> dict[str, str]:
+    return {"data": row.data, "task": row.task, "metric": row.metric}
