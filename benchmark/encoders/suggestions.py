@@ -112,6 +112,7 @@ def did_you_mean(*specs: str | None) -> str:
 
 
 def _same_kind(name: str, other: str) -> bool:
+    name = re.sub(r"(?<=\d)[oO](?![a-zA-Z])", "0", name)  # a letter for the digit
     if Counter(re.findall(r"\d", name)) - Counter(re.findall(r"\d", other)):
         return False
     words = re.findall(r"[^\W\d_]+", other.lower())

@@ -41,7 +41,7 @@ from benchmark.encoders.preprocess.verified import (
 from benchmark.encoders.provenance import Training, group_and_data
 from benchmark.encoders.registry import LoadRequest
 from benchmark.encoders.suggestions import unknown_model
-from builders.errors import EncoderError, UsageError
+from builders.errors import EncoderError, UsageError, unknown_name
 from builders.untrusted import describe_error, from_authors, from_hub
 
 WRAPPED = "timm_model."
@@ -109,7 +109,7 @@ def load_open_clip(request: LoadRequest) -> Encoder:
         raise UsageError(f"{request.spec}: name the weights: {several or 'there are none'}")
     tag = tag or tags[0]
     if tag not in tags:
-        raise unknown_model(f"weights of open_clip:{architecture}", tag, tags, "open_clip.list_pretrained()")
+        raise unknown_name(f"weights of open_clip:{architecture}", tag, tags)
     # Weights that were trained with QuickGELU give other embeddings with GELU; open_clip only warns.
     quick_gelu = bool(open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu", False))
     checkpoint = Checkpoint(f"open_clip:{architecture}/{tag}", Path(), None)
@@ -141,7 +141,7 @@ def load_torchvision(request: LoadRequest) -> Encoder:
         raise unknown_model("torchvision model", name, names, "torchvision.models.list_models()")
     available = get_model_weights(name)
     if wanted and wanted not in available.__members__:
-        raise unknown_model(f"weights of torchvision:{name}", wanted, available.__members__, "torchvision")
+        raise unknown_name(f"weights of torchvision:{name}", wanted, available.__members__)
     weights = available[wanted or "DEFAULT"]
     checkpoint = Checkpoint(f"torchvision:{name}/{weights.name}", Path(), None)
 
