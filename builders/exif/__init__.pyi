@@ -22,10 +22,11 @@ from .devices import (
     aliases_version,
     canonical_model,
     device_type,
+    device_type_of_name,
     known_make,
     questionable_names,
     release_year,
-    study_phones,
+    study_pair_type,
 )
 from .parser import ALLOWED
 from .reader import NO_EXIF, Reading, read_many
@@ -56,11 +57,12 @@ __all__ = [
     "canonical_model",
     "column_spelling",
     "device_type",
+    "device_type_of_name",
     "known_make",
     "label",
     "questionable_names",
     "read_many",
     "release_year",
-    "study_phones",
+    "study_pair_type",
     "task_spelling",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Literal
 
 from builders.exif.acquisition import Acquisition
 from builders.files import read_package_yaml
@@ -17,7 +18,7 @@ UNKNOWN = "unknown"
 OTHER = "other"
 """Label of a photo whose value is none of the classes."""
 
-DEVICE_TYPES = ("phone", "camera", "scanner", "drone", "software")
+DEVICE_TYPES = ("phone", "camera", "tablet", "scanner", "drone", "software")
 
 
 def canonical_make(acquisition: Acquisition) -> str:
@@ -65,7 +66,7 @@ def known_make(make: str) -> bool:
 
 
 def device_type(acquisition: Acquisition) -> str:
-    """One of ``DEVICE_TYPES``, ``OTHER`` (a tablet) or ``UNKNOWN``.
+    """One of ``DEVICE_TYPES``, ``OTHER`` (a music player, a watch) or ``UNKNOWN``.
 
     >>> device_type(Acquisition(make="Kodak", model="Kodak CLAS Digital Film Scanner / HR200"))
     'scanner'
@@ -73,13 +74,36 @@ def device_type(acquisition: Acquisition) -> str:
     return _device_type(acquisition.make or "", acquisition.model or "")
 
 
-def study_phones() -> frozenset[str]:
-    """Device names, in lower case, that stand for the phone of a pair in the study's PairCams.
+def device_type_of_name(name: str) -> str:
+    """The device type of a device that is named by one text, with or without its maker, as in a list of pairs.
 
-    >>> "pixel 4" in study_phones(), "xt1032" in study_phones()
-    (True, False)
+    Args:
+        name: such as ``Canon EOS 5D``, ``Pixel 4`` or ``SM-S928B``.
+
+    Returns:
+        As ``device_type``; ``UNKNOWN`` where the table finds no maker for the name.
+
+    >>> device_type_of_name("NIKON D90"), device_type_of_name("SM-S928B"), device_type_of_name("Model T")
+    ('camera', 'phone', 'unknown')
     """
-    return _tables().study_phones
+    model = " ".join(name.split())
+    beginning = _beginning(model)
+    maker = beginning[1] if beginning else ""
+    if not maker:
+        maker = next((make for make, pattern in _tables().makers_of_models if pattern.search(model)), "")
+    # the rules are written for models with and without the maker's name before them
+    types = [_device_type(maker, m) for m in (model, model[len(beginning[0]) :] if beginning else "") if m]
+    return next((t for t in types if t != _tables().devices.get(maker)), types[0] if types else UNKNOWN)
+
+
+def study_pair_type(name: str) -> Literal["phone", "camera"] | None:
+    """What a device stands for in the pairs of the study's PairCams; None for a name that the table does not list.
+
+    >>> study_pair_type("Pixel 4"), study_pair_type("XT1032"), study_pair_type("NIKON D90")
+    ('phone', 'camera', None)
+    """
+    key = _key(name)
+    return "phone" if key in _tables().study_phones else "camera" if key in _tables().study_cameras else None
 
 
 def release_year(model: str) -> int | None:
@@ -142,6 +166,8 @@ class _Tables:
     variants: tuple[re.Pattern[str], ...]
     brands: tuple[_Brand, ...]
     study_phones: frozenset[str]
+    study_cameras: frozenset[str]
+    makers_of_models: tuple[tuple[str, re.Pattern[str]], ...]
 
 
 @cache
@@ -162,17 +188,25 @@ def _tables() -> _Tables:
         generic=frozenset(_key(str(name)) for name in table["generic_models"]),
         variants=tuple(re.compile(pattern, re.I | re.A) for pattern in table["variants"]),
         study_phones=frozenset(_key(str(name)) for name in table["study_phones"]),
+        study_cameras=frozenset(_key(str(name)) for name in table["study_cameras"]),
+        makers_of_models=tuple((m["make"], re.compile(m["model"], re.I)) for m in table["makers_of_models"]),
         brands=tuple(_Brand(b["make"], re.compile(b["model"], re.I), b["is"]) for b in table["brands"]),
     )
 
 
 @lru_cache(maxsize=65536)
 def _make(name: str) -> str:
+    beginning = _beginning(name)
+    return beginning[1] if beginning else " ".join(name.split())
+
+
+def _beginning(name: str) -> tuple[str, str] | None:
+    """The longest beginning of a name that is a maker's, in lower case, and the canonical maker."""
     key = _key(name)
     for beginning, make in _tables().makes:
         if key.startswith(beginning) and not key[len(beginning) : len(beginning) + 1].isalnum():
-            return make
-    return " ".join(name.split())
+            return beginning, make
+    return None
 
 
 @lru_cache(maxsize=65536)

@@ -26,6 +26,7 @@ from builders.dataset import (
     finish_folder,
     source_datasets,
 )
+from builders.errors import PhotoError
 from builders.photos import PhotoSet, PhotoSource
 from builders.pixels import decode_rgb, read_jpeg_header
 from builders.sources import CAMERA_TYPES, PairRow
@@ -60,7 +61,10 @@ class PairRows:
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         """Both rows of a pair. Raises ``PhotoError`` if one of its photos cannot be used."""
-        return [_row(self.source.read(row), photo) for row, photo in self.pairs[item]]
+        photos = [(self.source.read(row), photo) for row, photo in self.pairs[item]]
+        if photos[0][0] == photos[1][0]:
+            raise PhotoError("both photos are one file")
+        return [_row(data, photo) for data, photo in photos]
 
     def name(self, item: int) -> str:
         """Name of a pair for messages."""

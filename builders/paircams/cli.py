@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -12,8 +14,10 @@ from datasets import Features
 
 from builders.cli import Parser
 from builders.dataset import RowsBuilder, add_build_options, item_ranges, summary
+from builders.errors import UsageError
+from builders.files import write_text_atomically
 from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
-from builders.sources import read_pair_photos
+from builders.sources import contradicted_types, propose_pairs, read_pair_photos
 
 PAIRS_PER_RANGE = 64
 """Pairs of one ``gen_kwargs`` shard of ``PairCams``, the unit of work of ``num_proc``."""
@@ -26,11 +30,13 @@ class PairCamsConfig(datasets.BuilderConfig):
     source: str = ""
     """``hub:REPO[@REVISION]`` or a folder, as in ``read_pair_photos``."""
     phones: tuple[str, ...] = ()
-    """Device names that count as phones, besides those of the study."""
+    """Device names that count as phones, whatever the device table says."""
+    cameras: tuple[str, ...] = ()
+    """Device names that count as cameras."""
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder. It depends on the pairs, not on the spelling of ``source``."""
-        photos = read_pair_photos(self.source, phones=self.phones)
+        photos = read_pair_photos(self.source, phones=self.phones, cameras=self.cameras)
         contents = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
         return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
@@ -56,7 +62,8 @@ class PairCams(RowsBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        rows = pair_rows(read_pair_photos(self.config.source, phones=self.config.phones))
+        config = self.config
+        rows = pair_rows(read_pair_photos(config.source, phones=config.phones, cameras=config.cameras))
         arguments = {"ranges": item_ranges(len(rows.pairs), PAIRS_PER_RANGE), "rows": rows}
         return [datasets.SplitGenerator(name="test", gen_kwargs=arguments)]
 
@@ -75,13 +82,29 @@ def parser() -> Parser:
     )
     add_build_options(p)
     p.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
+    p.add_argument("--camera", action="append", default=[], metavar="NAME", help="a device that counts as a camera")
+    p.add_argument(
+        "--propose",
+        action="store_true",
+        help="pair photos straight off two cards (--source holds phone/ and camera/) by the time of their Exif and "
+        "write pairs-proposed.csv into --output, for review; builds nothing",
+    )
     p.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
     p.set_defaults(run=run)
     return p
 
 
 def run(arguments: argparse.Namespace) -> int:
-    photos = read_pair_photos(arguments.source, phones=arguments.phone)
+    if arguments.propose:
+        return _propose(Path(arguments.source.removeprefix("folder:")).expanduser(), arguments.output)
+    photos = read_pair_photos(arguments.source, phones=arguments.phone, cameras=arguments.camera)
+    contradicted = contradicted_types(photos)
+    if contradicted:
+        print(
+            f"{len(contradicted)} photos whose Exif names another type of device than their camera_type "
+            f"(for example {contradicted[0]}); the stated type is used",
+            file=sys.stderr,
+        )
     build = build_paircams(
         photos,
         arguments.output,
@@ -93,4 +116,19 @@ def run(arguments: argparse.Namespace) -> int:
     if "left out" in photos.evidence:
         print(photos.evidence["left out"])
     print(summary(build, arguments.output))
+    return 0
+
+
+def _propose(source: Path, output: Path) -> int:
+    proposal = propose_pairs(source)
+    table = output / "pairs-proposed.csv"
+    if table.exists():
+        raise UsageError(f"{table} exists: remove it, or name another --output")
+    output.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(table, proposal.csv())
+    print(
+        f"{len(proposal.pairs)} pairs proposed in {table}: the camera's clock is {proposal.offset_s:+.0f} s from the "
+        f"phone's, {proposal.unpaired} photos have no partner, {proposal.without_time} have no time in their Exif"
+    )
+    print(f"Review it, save it as {source / 'pairs.csv'}, then build with --source {source}")
     return 0

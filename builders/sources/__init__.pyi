@@ -5,7 +5,8 @@ from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
 from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
-from .pairs import CAMERA_TYPES, PairRow, read_pair_photos
+from .pair_proposals import propose_pairs
+from .pairs import CAMERA_TYPES, PairRow, contradicted_types, read_pair_photos
 from .parquet_splits import local_splits
 from .processed_sets import stored_photos
 from .repository import DatasetRepo
@@ -17,10 +18,12 @@ __all__ = [
     "DatasetRepo",
     "FolderSource",
     "PairRow",
+    "contradicted_types",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",
     "local_splits",
+    "propose_pairs",
     "read_attribute_photos",
     "read_camera_folder",
     "read_hub_photos",

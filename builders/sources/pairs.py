@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from builders.errors import DataError, UsageError
-from builders.exif import study_phones
+from builders.errors import DataError, PhotoError, UsageError
+from builders.exif import device_type, device_type_of_name, read_many, study_pair_type
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource, class_codes
 from builders.sources.folders import FolderSource
 from builders.sources.hub_data_sets import HubSource, undecoded
@@ -22,6 +22,12 @@ from builders.untrusted import first_line, list_folder, read_untrusted_text, roo
 
 CAMERA_TYPES = ("phone", "camera")
 """Classes of ``camera_type``: a modern phone, and an older digital camera."""
+
+FORMS = (
+    "pairs.csv with the columns file, pair_id, camera and camera_type; or phone/ and camera/ with files of the same "
+    "name; or one folder per pair with a file phone.* and a file camera.*"
+)
+"""The three forms of a folder of pairs, for messages."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +38,46 @@ class PairRow:
     pair_id: str
     camera: str
     camera_type: str
+    """One of ``CAMERA_TYPES``; "" until it is known."""
 
 
-def read_pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
+def read_pair_photos(spec: str, *, phones: Sequence[str] = (), cameras: Sequence[str] = ()) -> PhotoSet:
     """The photos of pairs, with the columns ``pair_id``, ``camera`` and ``camera_type``; all in the split ``test``.
+
+    The type of a device is what the source states, else what ``phones`` and ``cameras`` say, else that of the study for
+    the devices of its PairCams, else that of the device table (``builders.exif``) by the device's name, else by the
+    Exif of the photo.
 
     Args:
         spec: ``hub:REPO[@REVISION]`` or a local folder, in one of these forms: ``pairs.csv`` with the columns ``file``,
             ``pair_id``, ``camera`` and (optionally) ``camera_type``; or ``phone/`` and ``camera/`` with files of the
             same name; or one folder per pair with a file ``phone.*`` and a file ``camera.*``.
-        phones: device names that count as phones, besides those of the study.
+        phones: device names that count as phones.
+        cameras: device names that count as cameras.
 
     Raises:
         DataError: the data have none of these forms, or contain no complete pair.
-        UsageError: a ``camera_type`` is neither ``phone`` nor ``camera``.
+        UsageError: a ``camera_type`` is neither ``phone`` nor ``camera``, or nothing says what a device is.
     """
-    phone_names = study_phones() | {name.lower() for name in phones}
+    given = {name.lower(): kind for kind, names in zip(CAMERA_TYPES, (phones, cameras), strict=True) for name in names}
     if spec.startswith("hub:"):
         repo = DatasetRepo.parse(spec.removeprefix("hub:"))
         name = f"paircams:{repo.name}"
-        rows, source = _from_hub(repo, phone_names)
+        rows, source, of_study = _from_hub(repo)
     else:
         name = "paircams"
-        rows, source = _from_folder(spec.removeprefix("folder:"), phone_names)
-    order, dropped = _complete_pairs(rows)
+        rows, source = _from_folder(spec.removeprefix("folder:"))
+        of_study = False
+    rows = _with_types(rows, source, given, of_study)
+    order, left_out = _complete_pairs(rows)
     if not order:
-        raise DataError(f"{spec}: no pair there (a pair is one photo by a phone and one by a camera of one pair_id)")
+        reason = f" ({left_out})" if left_out else ""
+        raise DataError(
+            f"{spec}: no pair there{reason}. A pair is one photo by a phone and one by a camera of one pair_id; a "
+            f"folder holds {FORMS}. For photos straight off two cards 'camtrace build paircams --propose' pairs them "
+            "by time"
+        )
     paired = [rows[i] for i in order]
-    cameras = sorted({row.camera for row in paired})
-    example = f" (for example {min(dropped)})" if dropped else ""
     return PhotoSet(
         name=name,
         ids=tuple(row.photo_id for row in paired),
@@ -75,39 +92,115 @@ def read_pair_photos(spec: str, *, phones: Sequence[str] = ()) -> PhotoSet:
         },
         evidence={
             "splits": "every pair is test data",
-            "cameras": ", ".join(cameras),
-            **({"left out": f"{len(dropped)} photos without their other half{example}"} if dropped else {}),
+            "cameras": ", ".join(sorted({row.camera for row in paired})),
+            **({"left out": left_out} if left_out else {}),
         },
     )
 
 
-def _complete_pairs(rows: Sequence[PairRow]) -> tuple[list[int], list[str]]:
-    """Indices of the photos of complete pairs, phone before camera, and the ids of all others."""
-    members: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+def contradicted_types(photos: PhotoSet) -> list[str]:
+    """Ids of photos whose Exif names another type of device than their ``camera_type``.
+
+    Args:
+        photos: from ``read_pair_photos``.
+    """
+    readings = read_many(_bytes_or_none(photos.source, int(row)) for row in photos.rows)
+    types = [device_type(reading.acquisition) for reading in readings]
+    stated = photos.columns["camera_type"]
+    return [photos.ids[i] for i, kind in enumerate(types) if kind in CAMERA_TYPES and kind != stated[i]]
+
+
+def _complete_pairs(rows: Sequence[PairRow]) -> tuple[list[int], str]:
+    """Indices of the photos of complete pairs, phone before camera, and in words what all others lack."""
+    members: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
-        members[row.pair_id][row.camera_type].append(i)
+        members[row.pair_id].append(i)
     order: list[int] = []
-    for pair in members.values():
-        if all(len(pair[t]) == 1 for t in CAMERA_TYPES):
-            order += [pair[t][0] for t in CAMERA_TYPES]
-    used = set(order)
-    return order, [row.photo_id for i, row in enumerate(rows) if i not in used]
+    lone: list[str] = []
+    equal: dict[str, list[str]] = {kind: [] for kind in CAMERA_TYPES}
+    many: list[str] = []
+    for pair, indices in members.items():
+        kinds = [rows[i].camera_type for i in indices]
+        if sorted(kinds) == sorted(CAMERA_TYPES):
+            order += [indices[kinds.index(kind)] for kind in CAMERA_TYPES]
+        elif len(indices) == 1:
+            lone.append(rows[indices[0]].photo_id)
+        elif len(set(kinds)) == 1:
+            equal[kinds[0]].append(pair)
+        else:
+            many.append(pair)
+    reasons = [f"{len(lone)} photos without their other half (for example {min(lone)})"] if lone else []
+    for kind, pairs in equal.items():
+        if pairs:
+            reasons.append(
+                f"{len(pairs)} pairs of photos by a {kind} alone (for example {_devices(rows, members, pairs)})"
+            )
+    if many:
+        reasons.append(f"{len(many)} pairs of more than two photos (for example {min(many)})")
+    return order, "; ".join(reasons)
 
 
-def _from_hub(repo: DatasetRepo, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
+def _devices(rows: Sequence[PairRow], members: Mapping[str, list[int]], pairs: Sequence[str]) -> str:
+    pair = min(pairs)
+    return f"{pair}: {' and '.join(rows[i].camera for i in members[pair])}"
+
+
+def _with_types(
+    rows: Sequence[PairRow], source: PhotoSource, given: Mapping[str, str], of_study: bool
+) -> list[PairRow]:
+    """The rows with the type of each device. Raises ``UsageError`` for devices that nothing types."""
+    types: dict[str, str] = {}
+    for camera in dict.fromkeys(row.camera for row in rows if not row.camera_type):
+        known = given.get(camera.lower()) or study_pair_type(camera) or device_type_of_name(camera)
+        types[camera] = known if known in CAMERA_TYPES else ""
+    untyped = [i for i, row in enumerate(rows) if not row.camera_type and not types[row.camera]]
+    if untyped and not of_study:
+        _type_by_exif(rows, untyped, source, types)
+    # every device of the study's own table that is not among its phones stands for a camera
+    unknown = [] if of_study else sorted({rows[i].camera for i in untyped if not types[rows[i].camera]})
+    if unknown:
+        raise UsageError(
+            f"{len(unknown)} devices may be phones or cameras: {', '.join(unknown[:5])}"
+            f"{', ...' if unknown[5:] else ''}; say --phone NAME or --camera NAME, or fill the column camera_type"
+        )
+    return [row if row.camera_type else replace(row, camera_type=types[row.camera] or "camera") for row in rows]
+
+
+def _type_by_exif(rows: Sequence[PairRow], untyped: Sequence[int], source: PhotoSource, types: dict[str, str]) -> None:
+    """Type devices by the Exif of their photos: the type that all of a device's photos agree on."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for i, reading in zip(untyped, read_many(_bytes_or_none(source, i) for i in untyped), strict=True):
+        kind = device_type(reading.acquisition)
+        if kind in CAMERA_TYPES:
+            seen[rows[i].camera].add(kind)
+    types.update({camera: next(iter(kinds)) for camera, kinds in seen.items() if len(kinds) == 1})
+
+
+def _bytes_or_none(source: PhotoSource, row: int) -> bytes:
+    """A photo's bytes; none where it cannot be read, which has no Exif."""
+    try:
+        return source.read(row)
+    except PhotoError:
+        return b""
+
+
+def _from_hub(repo: DatasetRepo) -> tuple[list[PairRow], PhotoSource, bool]:
+    """The rows, their bytes, and whether the columns are those of the study's release."""
     part = next(iter(repo.load(f"hub:{repo.location}").values()))
     names, where = part.column_names, f"hub:{repo.location}"
+    of_study = False
     if {"image", "pair_id", "camera", "camera_type"} <= set(names):
         columns = zip(part["pair_id"], part["camera"], _texts(part, "camera_type"), strict=True)
     elif {"image", "subject_idx", "model"} <= set(names):
         columns = zip(part["subject_idx"], _texts(part, "model"), ("",) * len(part), strict=True)
+        of_study = True
     else:
         raise DataError(f"{where}: expected the columns image, subject_idx and model, found {', '.join(names)}")
     rows = [
-        PairRow(f"{i:05d}", str(pair), camera, _camera_type(stated, camera, phones, where))
+        PairRow(f"{i:05d}", str(pair), camera, _stated_type(stated, where))
         for i, (pair, camera, stated) in enumerate(columns)
     ]
-    return rows, HubSource((undecoded(part, "image"),), "image", roots_of(repo.location))
+    return rows, HubSource((undecoded(part, "image"),), "image", roots_of(repo.location)), of_study
 
 
 def _texts(part: Any, column: str) -> list[str]:
@@ -122,12 +215,12 @@ def _texts(part: Any, column: str) -> list[str]:
     return ["" if code == UNLABELLED else feature.names[code] for code in codes.tolist()]
 
 
-def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], PhotoSource]:
+def _from_folder(path: str) -> tuple[list[PairRow], PhotoSource]:
     root = Path(path).expanduser()
     if not root.is_dir():
         raise DataError(f"{path}: no such folder")
     if (root / "pairs.csv").is_file():
-        rows = _from_csv(root, phones)
+        rows = _from_csv(root)
     elif all((root / t).is_dir() for t in CAMERA_TYPES):
         rows = [
             PairRow(f"{t}/{name}", Path(name).stem, t, t)
@@ -145,7 +238,7 @@ def _from_folder(path: str, phones: frozenset[str]) -> tuple[list[PairRow], Phot
     return rows, FolderSource(str(root), tuple(row.photo_id for row in rows))
 
 
-def _from_csv(root: Path, phones: frozenset[str]) -> list[PairRow]:
+def _from_csv(root: Path) -> list[PairRow]:
     where = root / "pairs.csv"
     try:
         text = read_untrusted_text(where).removeprefix("\ufeff")
@@ -160,15 +253,13 @@ def _from_csv(root: Path, phones: frozenset[str]) -> list[PairRow]:
         if file.startswith("/") or ".." in Path(file).parts:
             raise DataError(f"{where}, line {number}: {file!r} points outside the folder")
         stated = str(line.get("camera_type") or "").strip().lower()
-        rows.append(PairRow(file, pair, camera, _camera_type(stated, camera, phones, f"{where}, line {number}")))
+        rows.append(PairRow(file, pair, camera, _stated_type(stated, f"{where}, line {number}")))
     if len({row.photo_id for row in rows}) != len(rows):
         raise DataError(f"{where}: a file stands there twice")
     return rows
 
 
-def _camera_type(stated: str, camera: str, phones: frozenset[str], where: str) -> str:
-    if stated in CAMERA_TYPES:
-        return stated
-    if stated:
+def _stated_type(stated: str, where: str) -> str:
+    if stated and stated not in CAMERA_TYPES:
         raise UsageError(f"{where}: camera_type {stated!r} is neither {' nor '.join(CAMERA_TYPES)}")
-    return "phone" if camera.strip().lower() in phones else "camera"
+    return stated

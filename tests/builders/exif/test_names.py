@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from builders.exif import devices
 from builders.exif.acquisition import Acquisition
 from builders.exif.attributes import ATTRIBUTES, label
-from builders.exif.devices import OTHER, UNKNOWN, canonical_make, canonical_model, device_type
+from builders.exif.devices import OTHER, UNKNOWN, canonical_make, canonical_model, device_type, device_type_of_name
 from builders.files import read_package_yaml
 
 
@@ -123,7 +124,7 @@ def test_label__a_scanner_takes_no_photo():
     ("make", "model", "device"),
     [
         ("Apple", "iPhone XR", "phone"),
-        ("Apple", "iPad Air", OTHER),
+        ("Apple", "iPad Air", "tablet"),
         ("samsung", "SM-G930F", "phone"),
         ("SAMSUNG", "ES65, ES67 / VLUU ES65, ES67 / SAMSUNG SL50", "camera"),
         ("Sony", "E6653", "phone"),
@@ -157,7 +158,7 @@ def test_label__a_scanner_takes_no_photo():
         ("KYOCERA", "FINECAM S5", "camera"),
         ("KYOCERA", "KYV37", "phone"),
         ("Arashi Vision", "Insta360 X3", "camera"),
-        ("samsung", "SAMSUNG-SM-T337A", OTHER),
+        ("samsung", "SAMSUNG-SM-T337A", "tablet"),
         ("samsung", "SAMSUNG-SM-N900A", "phone"),
         ("DJI", "FC6310", "drone"),
         ("DJI", "DJI OsmoPocket", "camera"),
@@ -170,6 +171,26 @@ def test_label__a_scanner_takes_no_photo():
 )
 def test_device_type(make, model, device):
     assert device_type(Acquisition(make=make, model=model)) == device
+
+
+BY_HAND = list(csv.DictReader((Path(__file__).parent / "devices_by_hand.csv").read_text().splitlines()))
+"""Devices typed by hand: Exif's Make and Model, and what the device is."""
+
+
+@pytest.mark.parametrize("row", BY_HAND, ids=lambda row: f"{row['make']}-{row['model']}")
+def test_device_type__of_devices_typed_by_hand(row):
+    assert device_type(Acquisition(make=row["make"], model=row["model"])) == row["type"]
+
+
+@pytest.mark.parametrize("row", BY_HAND, ids=lambda row: f"{row['make']}-{row['model']}")
+def test_device_type_of_name__is_right_or_unknown_without_the_maker(row):
+    assert device_type_of_name(row["model"]) in {row["type"], UNKNOWN}
+
+
+def test_device_type_of_name__most_names_with_and_without_their_maker_are_known():
+    assert len(BY_HAND) >= 300
+    assert sum(device_type_of_name(row["model"]) == row["type"] for row in BY_HAND) > 200
+    assert sum(device_type_of_name(f"{row['make']} {row['model']}") == row["type"] for row in BY_HAND) > 340
 
 
 CAMERAS = {
@@ -211,6 +232,7 @@ def test_is_smartphone__of_each_makers_devices(make, model, said):
 
 def test_is_smartphone__every_maker_of_the_table_is_in_this_test():
     known = {canonical_make(Acquisition(make=make)) for make in (*CAMERAS, *PHONES, *OTHERS)}
+    known |= {canonical_make(Acquisition(make=row["make"])) for row in BY_HAND}
     elsewhere = {"Brother", "EPSON", "Noritsu", "Plustek", "Polyphony Digital"}  # test_device_type
     assert set(devices._tables().devices) - elsewhere <= known
 
@@ -228,6 +250,9 @@ def test_aliases__the_table_is_sound():
     assert devices.aliases_version()
     assert set(tables.devices.values()) <= set(devices.DEVICE_TYPES)
     assert {rule.type for rule in tables.rules} <= {*devices.DEVICE_TYPES, OTHER}
+    assert {make for make, _ in tables.makers_of_models} <= set(tables.devices)
+    rules = read_package_yaml(Path(devices.__file__).with_name("aliases.yaml"))["devices"]
+    assert all(rule["source"].strip() for rule in rules)
     for model in ATTRIBUTES["model"].classes["clean"]:
         assert canonical_model(Acquisition(model=model)) == model  # a canonical name is its own name
         assert 1999 < devices.release_year(model) < 2025

@@ -163,3 +163,112 @@ def test_pair_cams__used_beside_its_photos_keeps_their_bytes_and_leaves_out_a_br
     for row in rows:
         assert row["image"]["bytes"] == (two_folders / row["photo_id"]).read_bytes()
     assert list(builder.as_streaming_dataset(split="test").cast_column("image", plain)) == rows
+
+
+PHONES = ("iPhone 15 Pro", "SM-S928B", "Pixel 8", "CPH2581", "22101316G", "XQ-DQ54", "A065", "ONEPLUS A6003")
+CAMERAS = ("NIKON D50", "Canon EOS 350D DIGITAL", "DSC-W55", "DMC-FZ7", "FinePix S5600")
+
+
+def write_listed(root, rows):
+    """``pairs.csv`` of (pair, model) without types, each with a photo of its own."""
+    root.mkdir()
+    lines = ["file,pair_id,camera"]
+    for i, (pair, model) in enumerate(rows):
+        (root / f"{i:03d}.jpg").write_bytes(photo_bytes(i, size=(24, 16)))
+        lines.append(f"{i:03d}.jpg,{pair},{model}")
+    (root / "pairs.csv").write_text("\n".join(lines) + "\n")
+    return str(root)
+
+
+def test_pair_photos__modern_phones_are_phones(tmp_path):
+    pairs = [(f"p{i:02d}", (PHONES[i % len(PHONES)], CAMERAS[i % len(CAMERAS)])) for i in range(40)]
+    spec = write_listed(tmp_path / "listed", [(pair, model) for pair, models in pairs for model in models[::-1]])
+    photos = read_pair_photos(spec)
+    assert "left out" not in photos.evidence
+    assert photos.columns["camera_type"].tolist() == ["phone", "camera"] * 40
+    assert photos.columns["camera"].tolist() == [model for _, models in pairs for model in models]
+
+
+def test_pair_photos__equal_halves_are_left_out_with_their_reason(tmp_path):
+    rows = [("a", "iPhone 12"), ("a", "NIKON D50"), ("b", "iPhone 12"), ("b", "Pixel 8")]
+    rows += [("c", "DSC-W55"), ("d", "DSC-W55"), ("d", "iPhone 12"), ("d", "iPhone 12")]
+    photos = read_pair_photos(write_listed(tmp_path / "listed", rows))
+    assert photos.columns["pair_id"].tolist() == ["a", "a"]
+    assert photos.evidence["left out"] == (
+        "1 photos without their other half (for example 004.jpg); "
+        "1 pairs of photos by a phone alone (for example b: iPhone 12 and Pixel 8); "
+        "1 pairs of more than two photos (for example d)"
+    )
+
+
+def test_pair_photos__exif_types_a_device_without_a_type_and_the_rest_is_a_question(tmp_path):
+    spec = write_listed(tmp_path / "listed", [("a", "left"), ("a", "right"), ("b", "left"), ("b", "right")])
+    for i, (make, model) in enumerate([("Apple", "iPhone 15"), ("NIKON", "E990")] * 2):
+        (tmp_path / "listed" / f"{i:03d}.jpg").write_bytes(exif_photo(i, make, model))
+    assert read_pair_photos(spec).columns["camera_type"].tolist() == ["phone", "camera"] * 2
+    (tmp_path / "listed" / "001.jpg").write_bytes(photo_bytes(1))
+    (tmp_path / "listed" / "003.jpg").write_bytes(photo_bytes(3))
+    with pytest.raises(UsageError, match=r"1 devices may be phones or cameras: right; say --phone NAME"):
+        read_pair_photos(spec)
+    assert read_pair_photos(spec, cameras=["Right"]).columns["camera_type"].tolist() == ["phone", "camera"] * 2
+    with pytest.raises(DataError, match="2 pairs of photos by a phone alone"):
+        read_pair_photos(spec, phones=["right"])
+
+
+def exif_photo(seed, make, model, taken=None):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = make, model
+    if taken:
+        exif.get_ifd(0x8769)[0x9003] = taken
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(photo_bytes(seed, size=(24, 16)))).save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def test_paircams__exif_that_contradicts_a_folder_is_a_notice(two_folders, tmp_path, capsys):
+    (two_folders / "phone" / "s0.jpg").write_bytes(exif_photo(0, "Canon", "Canon EOS 5D"))
+    assert main(["paircams", "--source", str(two_folders), "--output", str(tmp_path / "o"), "--workers", "1"]) == 0
+    assert "1 photos whose Exif names another type of device than their camera_type (for example phone/s0.jpg)" in (
+        capsys.readouterr().err
+    )
+
+
+def test_paircams__one_file_for_both_halves_costs_the_pair(two_folders, tmp_path, capsys):
+    (two_folders / "camera" / "s0.jpg").write_bytes(PHONE["s0"])
+    out = tmp_path / "out"
+    assert main(["paircams", "--source", str(two_folders), "--output", str(out), "--workers", "1"]) == 0
+    assert "1 could not be used" in capsys.readouterr().out
+    assert [r["pair_id"] for r in loaded(out, tmp_path)][:2] == ["s1", "s1"]
+
+
+def test_propose__pairs_by_time_for_review_then_builds(tmp_path, capsys):
+    """The camera's clock is an hour and 7 s ahead; two photos have no partner, one has no time."""
+    cards = tmp_path / "cards"
+    for kind in CAMERA_TYPES:
+        (cards / kind).mkdir(parents=True)
+    minutes = [0, 7, 8, 31, 50]
+    for i, minute in enumerate(minutes):
+        taken = f"2024:05:01 10:{minute:02d}:00"
+        (cards / "phone" / f"IMG_{i:04d}.JPG").write_bytes(exif_photo(i, "Apple", "iPhone 15", taken))
+    for i, minute in enumerate([0, 7, 8, 40, 50]):
+        taken = f"2024:05:01 11:{minute:02d}:{7 + i:02d}"
+        (cards / "camera" / f"DSC{i:05d}.JPG").write_bytes(exif_photo(9 + i, "NIKON", "E990", taken))
+    (cards / "camera" / "DSC00009.JPG").write_bytes(photo_bytes(9))
+    build = ["paircams", "--source", str(cards), "--output", str(tmp_path / "out"), "--workers", "1"]
+    assert main(build) == 2
+    assert "pairs them by time" in capsys.readouterr().err
+    assert main([*build, "--propose"]) == 0
+    out = capsys.readouterr().out
+    assert "4 pairs proposed" in out
+    assert "2 photos have no partner, 1 have no time" in out
+    proposed = tmp_path / "out" / "pairs-proposed.csv"
+    lines = proposed.read_text().splitlines()
+    assert lines[1:3] == ["phone/IMG_0000.JPG,p0000,iPhone 15,phone,-2", "camera/DSC00000.JPG,p0000,E990,camera,-2"]
+    (cards / "pairs.csv").write_text(proposed.read_text())
+    proposed.unlink()
+    assert main(build) == 0
+    assert [r["photo_id"] for r in loaded(tmp_path / "out", tmp_path)][2:4] == [
+        "phone/IMG_0001.JPG",
+        "camera/DSC00001.JPG",
+    ]
+    assert main([*build[:2], str(tmp_path), *build[3:], "--propose"]) == 2
