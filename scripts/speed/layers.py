@@ -15,7 +15,7 @@ import timm
 import torch
 
 from benchmark.encoders import Encoder, with_outputs
-from benchmark.encoders.loaders.libraries import pooled_output
+from benchmark.encoders.loaders.library_model import pooled_output
 from benchmark.encoders.network import Network, Normalisation, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from scripts.speed.measure import Row, interleaved, thread_count

@@ -1,8 +1,4 @@
-"""Encoders of timm, open_clip and torchvision, preprocessed as the library's record of the weights says.
-
-All three follow one path: the library makes the model while its loads are recorded, all weights must have arrived and
-be finite, the preprocessing is compared with the library's own, and ``network_encoder`` does the rest.
-"""
+"""Encoders of timm, open_clip and torchvision, preprocessed as the library's record of the weights says."""
 
 from __future__ import annotations
 
@@ -11,38 +7,28 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.hub import Checkpoint, load_hub, read_config, read_tensors
-from benchmark.encoders.loaders.weights_check import (
-    FETCHED,
-    NEAREST,
-    every_weight_is_read,
-    recorded_loads,
-    require_all,
-    require_finite,
+from benchmark.encoders.loaders.library_model import (
+    ImageTower,
+    LibraryModel,
+    library_encoder,
+    pooled_output,
+    without_classifier,
 )
-from benchmark.encoders.network import Forward, Network, call_module, network_encoder, pooled
-from benchmark.encoders.placement import placement
-from benchmark.encoders.preprocess.verified import (
-    Candidate,
-    FromTransform,
-    candidates_of_preset,
-    candidates_of_transform,
-    verified,
-)
-from benchmark.encoders.provenance import Training, group_and_data
+from benchmark.encoders.loaders.weights_check import FETCHED
+from benchmark.encoders.network import call_module
+from benchmark.encoders.preprocess.verified import candidates_of_preset
+from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
 from benchmark.encoders.suggestions import unknown_model
-from builders.errors import EncoderError, UsageError, unknown_name
-from builders.untrusted import describe_error, from_authors, from_hub
+from builders.errors import UsageError, unknown_name
 
 WRAPPED = "timm_model."
 """Prefix of the names of weights in a checkpoint of transformers' wrapper of timm."""
@@ -145,203 +131,118 @@ def load_torchvision(request: LoadRequest) -> Encoder:
     weights = available[wanted or "DEFAULT"]
     checkpoint = Checkpoint(f"torchvision:{name}/{weights.name}", Path(), None)
 
-    def load() -> _LibraryModel:
-        return _LibraryModel(
-            weights=get_model(name, weights=weights, progress=False),
-            network=without_classifier,
-            forward=pooled_output,
-            pooling="the input of the last linear layer",
-            transform=weights.transforms(),
-            candidates=candidates_of_preset,
-            training=group_and_data(checkpoint.name, classes=len(weights.meta.get("categories", ()))),
-            details={"architecture": name, "url": weights.url, "torchvision": torchvision.__version__},
-        )
+    def load() -> LibraryModel:
+        return torchvision_model(name, checkpoint.name, get_model(name, weights=weights, progress=False), weights)
 
-    return _library_encoder("torchvision", checkpoint, request, load, "its weights cannot be fetched", FETCHED)
+    return library_encoder("torchvision", checkpoint, request, load, "its weights cannot be fetched", FETCHED)
 
 
 def _load_timm(
     source: str, checkpoint: Checkpoint, request: LoadRequest, options: Callable[[], dict[str, Any]] = dict
 ) -> Encoder:
     import timm
-    from timm.data import create_transform, resolve_model_data_config
 
-    def load() -> _LibraryModel:
-        model: Any = timm.create_model(source, pretrained=True, num_classes=0, **options()).eval()
-        config: Any = model.pretrained_cfg
-        config.pop("state_dict", None)
-        data = resolve_model_data_config(model)
-        global_pool = getattr(model, "global_pool", None)
-        return _LibraryModel(
-            weights=model,
-            forward=pooled_output,
-            pooling=f"features before the classifier (num_classes=0, global_pool={global_pool!r})",
-            transform=create_transform(**data, is_training=False),
-            training=group_and_data(
-                checkpoint.name,
-                architecture=str(config.get("architecture")),
-                classes=int(config.get("num_classes") or 0),
-            ),
-            details={
-                "architecture": config.get("architecture"),
-                "tag": config.get("tag"),
-                "timm": timm.__version__,
-            },
-            record={"data_config": {key: list(v) if isinstance(v, tuple) else v for key, v in data.items()}},
-            unread=_of_head(model),
-        )
+    def load() -> LibraryModel:
+        return timm_model(checkpoint.name, timm.create_model(source, pretrained=True, num_classes=0, **options()))
 
-    return _library_encoder("timm", checkpoint, request, load, "timm cannot load it")
+    return library_encoder("timm", checkpoint, request, load, "timm cannot load it")
 
 
 def _load_open_clip(source: str, options: dict[str, Any], checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
     import open_clip
 
-    def load() -> _LibraryModel:
-        with _quiet():
+    def load() -> LibraryModel:
+        with quiet():
             model, transform = open_clip.create_model_from_pretrained(source, weights_only=True, **options)
-        return _LibraryModel(
-            weights=model.visual,
-            network=_ImageTower,
-            forward=call_module,
-            pooling="projected image features (encode_image)",
-            stateless=False,
-            transform=transform,
-            training=group_and_data(checkpoint.name, contrastive=True),
-            details={"architecture": type(model).__name__, "open_clip": open_clip.__version__, **options},
-        )
+        return open_clip_model(checkpoint.name, model, transform, options)
 
-    return _library_encoder("open_clip", checkpoint, request, load, "open_clip cannot load it")
+    return library_encoder("open_clip", checkpoint, request, load, "open_clip cannot load it")
 
 
-def _unchanged(module: nn.Module) -> nn.Module:
-    return module
-
-
-@dataclass(frozen=True)
-class _LibraryModel:
-    """A model as its library loaded it, and what an encoder needs of it."""
-
-    weights: Any
-    """The module whose weights must all be finite."""
-    forward: Forward
-    pooling: str
-    transform: Callable[[Any], torch.Tensor]
-    """The library's own preprocessing."""
-    training: Training
-    details: Mapping[str, Any]
-    network: Callable[[Any], nn.Module] = _unchanged
-    """``weights`` -> the module that ``forward`` calls; may change them in place."""
-    stateless: bool = True
-    """As of ``Network``."""
-    candidates: Callable[[Any], list[Candidate]] = candidates_of_transform
-    """``transform`` -> fast preprocessings that may equal it."""
-    record: Mapping[str, Any] = field(default_factory=dict)
-    """Further entries of the record of the preprocessing."""
-    unread: Callable[[str], str] = every_weight_is_read
-    """Name of a weight -> why the embedding does not read it, as of ``require_weights``."""
-
-
-def _library_encoder(
-    library: str,
-    checkpoint: Checkpoint,
-    request: LoadRequest,
-    load: Callable[[], _LibraryModel],
-    failure: str,
-    remedy: str = NEAREST,
-) -> Encoder:
-    """An encoder from a library's model.
+def timm_model(name: str, model: Any, **data: Any) -> LibraryModel:
+    """A model of timm without classifier, with the preprocessing of its configuration.
 
     Args:
-        library: of ``encoder.LIBRARIES``.
-        checkpoint: the name and, where there is one, the folder.
-        request: gives device and dtype.
-        load: makes the model by the library.
-        failure: begins the message where ``load`` raises.
-        remedy: ends the message where weights did not arrive.
-
-    Raises:
-        EncoderError: ``load`` fails, or some of the weights are missing, superfluous or not finite.
+        name: id of the encoder.
+        model: of ``timm.create_model(..., num_classes=0)``; put into evaluation mode.
+        data: entries of timm's data configuration that replace the model's own.
     """
-    place = placement(request.device, request.dtype, request.compile)
-    name = checkpoint.name
-    try:
-        with from_hub(), from_authors(), recorded_loads() as reports:
-            model = load()
-    except Exception as error:  # RuntimeError, OSError, URLError, UnpicklingError, ... of the library and what it calls
-        if reports:
-            require_all(name, reports, remedy=remedy)
-        raise EncoderError(f"{name}: {failure} ({_without_folder(describe_error(error), checkpoint)})") from error
-    ignored = require_all(name, reports, model.unread, remedy)
-    require_finite(name, model.weights)
-    processing = verified(
-        name, FromTransform(model.transform), model.candidates(model.transform), "pil", **model.record
-    )
-    return network_encoder(
-        Network(
-            name=name,
-            library=library,
-            module=model.network(model.weights),
-            preprocess=processing.preprocess,
-            preprocessing=processing.record,
-            normalise=processing.normalise,
-            forward=model.forward,
-            pooling=model.pooling,
-            stateless=model.stateless,
-            revision=checkpoint.revision,
-            group=model.training.group,
-            training_data=model.training.data,
-            details={**model.details, **({"ignored_weights": ignored} if ignored else {})},
+    import timm
+    from timm.data import create_transform, resolve_model_data_config
+
+    model = model.eval()
+    config: Any = model.pretrained_cfg
+    config.pop("state_dict", None)
+    data = {**resolve_model_data_config(model), **data}
+    global_pool = getattr(model, "global_pool", None)
+    return LibraryModel(
+        weights=model,
+        forward=pooled_output,
+        pooling=f"features before the classifier (num_classes=0, global_pool={global_pool!r})",
+        transform=create_transform(**data, is_training=False),
+        training=group_and_data(
+            name, architecture=str(config.get("architecture")), classes=int(config.get("num_classes") or 0)
         ),
-        place,
+        details={
+            "architecture": config.get("architecture"),
+            "tag": config.get("tag"),
+            "timm": timm.__version__,
+        },
+        record={"data_config": {key: list(v) if isinstance(v, tuple) else v for key, v in data.items()}},
+        unread=_of_head(model),
     )
 
 
-def _without_folder(text: str, checkpoint: Checkpoint) -> str:
-    if checkpoint.folder == Path():
-        return text
-    for folder in (checkpoint.folder.resolve(), checkpoint.folder):
-        text = text.replace(str(folder), checkpoint.name)
-    return text
+def open_clip_model(
+    name: str, model: Any, transform: Callable[[Any], torch.Tensor], options: Mapping[str, Any]
+) -> LibraryModel:
+    """The image tower of a model of open_clip.
 
-
-def pooled_output(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    """Forward pass of a network without its classifier: [n, 3, height, width] -> [n, dimension]."""
-    return pooled(module(pixels))
-
-
-def without_classifier(model: nn.Module) -> nn.Module:
-    """Replace the last linear layer by the identity, in place.
-
-    A network without one (SqueezeNet) ends in a global average instead of its ``classifier``.
-
-    >>> without_classifier(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)))(torch.ones(1, 4)).shape
-    torch.Size([1, 3])
+    Args:
+        name: id of the encoder.
+        model: of ``open_clip.create_model``.
+        transform: of evaluation.
+        options: arguments that made the model, for the record.
     """
-    linear = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
-    linear = [name for name in linear if not name.startswith(("aux", "AuxLogits"))]
-    if linear:
-        parent, _, last = linear[-1].rpartition(".")
-        setattr(model.get_submodule(parent), last, nn.Identity())
-    else:
-        model.classifier = nn.AdaptiveAvgPool2d(1)
-    return model
+    import open_clip
+
+    return LibraryModel(
+        weights=model.visual,
+        network=ImageTower,
+        forward=call_module,
+        pooling="projected image features (encode_image)",
+        stateless=False,
+        transform=transform,
+        training=group_and_data(name, contrastive=True),
+        details={"architecture": type(model).__name__, "open_clip": open_clip.__version__, **options},
+    )
 
 
-class _ImageTower(nn.Module):
-    """``encode_image`` without the text tower."""
+def torchvision_model(architecture: str, name: str, model: Any, weights: Any) -> LibraryModel:
+    """A model of torchvision; its last linear layer is left out.
 
-    def __init__(self, visual: nn.Module) -> None:
-        super().__init__()
-        self.visual = visual
+    Args:
+        architecture: torchvision's name.
+        name: id of the encoder.
+        model: of ``torchvision.models.get_model``.
+        weights: the member of torchvision's enumeration that has the preprocessing.
+    """
+    import torchvision
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        features = self.visual(pixels)
-        return features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens too
+    return LibraryModel(
+        weights=model,
+        network=without_classifier,
+        forward=pooled_output,
+        pooling="the input of the last linear layer",
+        transform=weights.transforms(),
+        candidates=candidates_of_preset,
+        training=group_and_data(name, classes=len(weights.meta.get("categories", ()))),
+        details={"architecture": architecture, "url": weights.url, "torchvision": torchvision.__version__},
+    )
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Within it neither log lines up to warnings nor Python's warnings are shown."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -17,7 +17,7 @@ from torch import nn
 from benchmark.encoders import Encoder, as_encoder, load_encoder, photo_places, with_outputs
 from benchmark.encoders.layers.outputs import parse_output
 from benchmark.encoders.layers.pooling import STEPS, Layer, pool, region_mask
-from benchmark.encoders.loaders.libraries import _ImageTower, pooled_output, without_classifier
+from benchmark.encoders.loaders.library_model import ImageTower, pooled_output, without_classifier
 from benchmark.encoders.network import Network, Normalisation, call_module, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError, UsageError
@@ -187,7 +187,7 @@ def test_open_clip__layers_are_what_its_modules_give(name: str) -> None:
     text = {"context_length": 8, "vocab_size": 99, "width": 32, "heads": 2, "layers": 1}
     torch.manual_seed(0)
     model = open_clip.CLIP(embed_dim=24, vision_cfg=vision, text_cfg=text).eval()
-    encoder = _encoder(_ImageTower(model.visual), vision["image_size"], "open_clip", call_module)
+    encoder = _encoder(ImageTower(model.visual), vision["image_size"], "open_clip", call_module)
     _, outputs = _split(encoder, ["layers"])
     names = {
         "ViT": [f"transformer.resblocks.{i}" for i in range(3)],

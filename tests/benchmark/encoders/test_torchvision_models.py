@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from benchmark.encoders import load_encoder
-from benchmark.encoders.loaders.libraries import without_classifier
+from benchmark.encoders.loaders.library_model import without_classifier
 from builders.errors import EncoderError, UsageError
 
 

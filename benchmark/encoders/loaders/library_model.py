@@ -1,0 +1,171 @@
+"""A model as timm, open_clip or torchvision made it, and the encoder of it.
+
+The library makes the model while its loads are recorded, all weights must have arrived and be finite, the preprocessing
+is compared with the library's own, and ``network_encoder`` does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.loaders.hub import Checkpoint
+from benchmark.encoders.loaders.weights_check import (
+    NEAREST,
+    every_weight_is_read,
+    recorded_loads,
+    require_all,
+    require_finite,
+)
+from benchmark.encoders.network import Forward, Network, network_encoder, pooled
+from benchmark.encoders.placement import placement
+from benchmark.encoders.preprocess.verified import (
+    Candidate,
+    FromTransform,
+    Preprocessing,
+    candidates_of_transform,
+    verified,
+)
+from benchmark.encoders.provenance import Training
+from benchmark.encoders.registry import LoadRequest
+from builders.errors import EncoderError
+from builders.untrusted import describe_error, from_authors, from_hub
+
+
+def _unchanged(module: nn.Module) -> nn.Module:
+    return module
+
+
+def _as_it_is(preprocessing: Preprocessing) -> Preprocessing:
+    return preprocessing
+
+
+@dataclass(frozen=True)
+class LibraryModel:
+    """A model as its library loaded it, and what an encoder needs of it."""
+
+    weights: Any
+    """The module whose weights must all be finite."""
+    forward: Forward
+    pooling: str
+    transform: Callable[[Any], torch.Tensor]
+    """The library's own preprocessing."""
+    training: Training
+    details: Mapping[str, Any]
+    network: Callable[[Any], nn.Module] = _unchanged
+    """``weights`` -> the module that ``forward`` calls; may change them in place."""
+    stateless: bool = True
+    """As of ``Network``."""
+    candidates: Callable[[Any], list[Candidate]] = candidates_of_transform
+    """``transform`` -> fast preprocessings that may equal it."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries of the record of the preprocessing."""
+    unread: Callable[[str], str] = every_weight_is_read
+    """Name of a weight -> why the embedding does not read it, as of ``require_weights``."""
+    restate: Callable[[Preprocessing], Preprocessing] = _as_it_is
+    """The library's preprocessing -> the one to use."""
+
+
+def library_encoder(
+    library: str,
+    checkpoint: Checkpoint,
+    request: LoadRequest,
+    load: Callable[[], LibraryModel],
+    failure: str,
+    remedy: str = NEAREST,
+) -> Encoder:
+    """An encoder from a library's model.
+
+    Args:
+        library: of ``encoder.LIBRARIES``.
+        checkpoint: the name and, where there is one, the folder.
+        request: gives device and dtype.
+        load: makes the model by the library.
+        failure: begins the message where ``load`` raises.
+        remedy: ends the message where weights did not arrive.
+
+    Raises:
+        EncoderError: ``load`` fails, or some of the weights are missing, superfluous or not finite.
+    """
+    place = placement(request.device, request.dtype, request.compile)
+    name = checkpoint.name
+    try:
+        with from_hub(), from_authors(), recorded_loads() as reports:
+            model = load()
+    except Exception as error:  # RuntimeError, OSError, URLError, UnpicklingError, ... of the library and what it calls
+        if reports:
+            require_all(name, reports, remedy=remedy)
+        raise EncoderError(f"{name}: {failure} ({_without_folder(describe_error(error), checkpoint)})") from error
+    ignored = require_all(name, reports, model.unread, remedy)
+    require_finite(name, model.weights)
+    processing = verified(
+        name, FromTransform(model.transform), model.candidates(model.transform), "pil", **model.record
+    )
+    processing = model.restate(processing)
+    return network_encoder(
+        Network(
+            name=name,
+            library=library,
+            module=model.network(model.weights),
+            preprocess=processing.preprocess,
+            preprocessing=processing.record,
+            normalise=processing.normalise,
+            forward=model.forward,
+            pooling=model.pooling,
+            stateless=model.stateless,
+            revision=checkpoint.revision,
+            group=model.training.group,
+            training_data=model.training.data,
+            details={**model.details, **({"ignored_weights": ignored} if ignored else {})},
+        ),
+        place,
+    )
+
+
+def _without_folder(text: str, checkpoint: Checkpoint) -> str:
+    if checkpoint.folder == Path():
+        return text
+    for folder in (checkpoint.folder.resolve(), checkpoint.folder):
+        text = text.replace(str(folder), checkpoint.name)
+    return text
+
+
+def pooled_output(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """Forward pass of a network without its classifier: [n, 3, height, width] -> [n, dimension]."""
+    return pooled(module(pixels))
+
+
+def without_classifier(model: nn.Module) -> nn.Module:
+    """Replace the last linear layer by the identity, in place.
+
+    A network without one (SqueezeNet) ends in a global average instead of its ``classifier``.
+
+    >>> without_classifier(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)))(torch.ones(1, 4)).shape
+    torch.Size([1, 3])
+    """
+    linear = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
+    linear = [name for name in linear if not name.startswith(("aux", "AuxLogits"))]
+    if linear:
+        parent, _, last = linear[-1].rpartition(".")
+        setattr(model.get_submodule(parent), last, nn.Identity())
+    else:
+        model.classifier = nn.AdaptiveAvgPool2d(1)
+    return model
+
+
+class ImageTower(nn.Module):
+    """``encode_image`` without the text tower."""
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        features = self.visual(pixels)
+        return features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens too
