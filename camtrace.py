@@ -8,6 +8,9 @@ Importing it costs nothing: each name is fetched when it is first used. The code
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
@@ -67,14 +70,61 @@ __all__ = [
 ]
 
 
+_PACKAGES = ("benchmark", "builders")
+"""Where the code is. A script's own folder may have modules of these names, which come first on ``sys.path``."""
+
+
 def main() -> int:
     """The command ``camtrace``: the exit status."""
+    _refuse_others()
     from benchmark.__main__ import camtrace
 
     return camtrace()
 
 
+def script() -> int:
+    """The installed command ``camtrace``, which ends with its process."""
+    _refuse_others()
+    from benchmark.__main__ import script
+
+    return script()
+
+
+def _put_first() -> None:
+    """Put a folder that has the names of our packages, and nothing else, before modules of the same names.
+
+    ``sys.path`` changes only where there is such a module. Workers that are spawned inherit ``sys.path``.
+    """
+    names = os.path.join(_ROOT, "builders", "import_names")
+    for name in _PACKAGES:
+        spec = None if name in sys.modules or names in sys.path else PathFinder.find_spec(name)
+        if spec is not None and not _is_own(name, spec.origin):
+            sys.path.insert(0, names)
+
+
+def _refuse_others() -> None:
+    """Raise ``ImportError`` if another module of the name of one of our packages is imported."""
+    for name in _PACKAGES:
+        module = sys.modules.get(name)
+        if module is not None and not _is_own(name, getattr(module, "__file__", None)):
+            where = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "a namespace")
+            raise ImportError(
+                f"camtrace has a package {name!r}, and another module of that name is imported already ({where}): "
+                "use camtrace in a program that does not import it, or rename it"
+            )
+
+
+def _is_own(name: str, file: str | None) -> bool:
+    return file is not None and os.path.realpath(file) == os.path.join(_ROOT, name, "__init__.py")
+
+
+_ROOT = os.path.dirname(os.path.realpath(__file__))
+_put_first()
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__" or name in _WHERE:
+        _refuse_others()
     if name == "__version__":
         from builders.cli import version
 

@@ -115,7 +115,8 @@ def test_page__its_commands_are_understood(page: Path) -> None:
 
 
 def test_commands__are_found_in_blocks_and_in_text() -> None:
-    text = "`camtrace list data` `camtrace ...`\n\n    camtrace a \\\n    --b  # c\n\n```bash\nx && camtrace d | tee e\n```\n"
+    text = "`camtrace list data` `camtrace ...`\n\n    camtrace a \\\n    --b  # c\n\n"
+    text += "```bash\nx && camtrace d | tee e\n```\n"
     found = [("camtrace d", True), ("camtrace a  --b  # c", True), ("camtrace list data", False)]
     assert list(command_lines(text)) == found
     for line in ("camtrace score --modle m", "camtrace plan score --no-such", "camtrace audit"):

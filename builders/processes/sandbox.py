@@ -160,10 +160,19 @@ def map_sandboxed(
             sandbox.stop()
 
 
+_NAMES = str(Path(__file__).resolve().parents[1] / "import_names")
+_PROGRAM = f"""import sys
+sys.path[0] = {_NAMES!r}  # not the working directory, which may have a module of our packages' names
+from builders.processes.sandbox import main
+main(*sys.argv[1:])
+"""
+"""The program of a worker."""
+
+
 def _start(target: str, memory_bytes: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-m", "builders.processes.sandbox", target, str(memory_bytes), str(os.getpid())],
+        [sys.executable, "-c", _PROGRAM, target, str(memory_bytes), str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -220,5 +229,6 @@ def _address_space() -> int:
         return 0
 
 
-if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+def main(target: str, memory_bytes: str, parent: str) -> None:
+    """The program of a worker, with the arguments of its command line."""
+    _serve(target, int(memory_bytes), int(parent))
