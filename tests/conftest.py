@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import importlib
-import io
 import os
 import signal
 import sys
@@ -34,6 +33,8 @@ os.fsync = lambda descriptor: None
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from PIL import Image  # noqa: E402
+
+from tests.support.images import image_bytes  # noqa: E402
 
 # Converting a network takes longer than the tiny runs of tests; those of runtimes ask for them by name.
 os.environ.setdefault("CAMTRACE_RUNTIME", "torch")
@@ -150,9 +151,7 @@ def write_dark_and_light(root, train, val, size):
                 path = root / split / name / f"{i}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pixels = np.clip(70 + 110 * label + rng.normal(0, 30, (*size, 3)), 0, 255).astype(np.uint8)
-                buffer = io.BytesIO()
-                Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
-                path.write_bytes(buffer.getvalue())
+                path.write_bytes(image_bytes(pixels, "JPEG", quality=90))
 
 
 def photo_bytes(seed, size=None):
@@ -162,6 +161,4 @@ def photo_bytes(seed, size=None):
     coarse = random.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
     image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     image.paste((250, 250, 250), (width // 3, height // 3, width // 2, height // 2))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=(70, 85, 92)[seed % 3], subsampling=("4:2:0", "4:4:4")[seed % 2])
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=(70, 85, 92)[seed % 3], subsampling=("4:2:0", "4:4:4")[seed % 2])

@@ -1,6 +1,5 @@
 """What tests of commands share."""
 
-import io
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +7,7 @@ from PIL import Image
 
 from benchmark.tasks import TaskInput
 from builders.files import write_bytes_atomically
+from tests.support.images import image_bytes
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,9 +21,7 @@ def unpainted():
     """Pictures of reports are composed, not painted: a grey point stands in each file. For tests that run a command
     many times and look at no picture; painting is tested where pictures are (``results``, ``study``), and by
     ``scoring/test_command.py`` and ``audit/test_command.py`` end to end."""
-    buffer = io.BytesIO()
-    Image.new("L", (1, 1), 128).save(buffer, "PNG")
-    point = buffer.getvalue()
+    point = image_bytes(Image.new("L", (1, 1), 128), "PNG")
     with pytest.MonkeyPatch.context() as patch:
         for module in ("benchmark.report.figure", "benchmark.audit.report"):
             patch.setattr(f"{module}.write_png", lambda _, path: write_bytes_atomically(path, point))
@@ -55,9 +53,18 @@ def short_projection():
 @pytest.fixture
 def two_threads() -> Iterator[None]:
     """Torch has two, whatever this machine has."""
+    yield from _torch_threads(2)
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    yield from _torch_threads(3)
+
+
+def _torch_threads(number: int) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(number)
     yield
     torch.set_num_threads(before)

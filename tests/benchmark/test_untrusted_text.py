@@ -41,13 +41,12 @@ from benchmark.scoring.tasks_run import OUTCOME, CachedOutcome
 from benchmark.views import PlainViews, iterate_views
 from builders.errors import DataError
 from builders.photos import PhotoSet
+from tests.support.images import image_bytes
 from tests.support.untrusted_text import PLANTED, SAID, Where, bar_that_tells, raising
 
 
 def of_a_preprocessing() -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "PNG")
-    photos = PhotoSet.of_bytes("toy", {"a": buffer.getvalue()})
+    photos = PhotoSet.of_bytes("toy", {"a": image_bytes(Image.new("RGB", (8, 8)), "PNG")})
     [views] = iterate_views(photos, [0], PlainViews(), [raising(ValueError(PLANTED))])
     return views.failure
 

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import errno
-import io
 import sqlite3
 import tarfile
 from pathlib import Path
@@ -41,13 +40,12 @@ from builders.splits.tables import read_split_file
 from builders.untrusted import parse_json, parse_yaml, read_untrusted_arrays
 from builders.untrusted.pace import Fetched, TransferLimit
 from builders.untrusted.weight_downloads import _guarded_read
+from tests.support.images import image_bytes
 from tests.support.untrusted_text import PLANTED, SAID, Where, bar_that_tells, raising
 
 
 def photo(format: str = "JPEG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, format, **options)
-    return buffer.getvalue()
+    return image_bytes(Image.new("RGB", (8, 8)), format, **options)
 
 
 def with_exif() -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
 import piexif
 from PIL import Image
+
+from tests.support.images import image_bytes
 
 CAMERA = {
     "0th": {piexif.ImageIFD.Make: b"HTC", piexif.ImageIFD.Model: "Désiré X".encode(), piexif.ImageIFD.Artist: b"Ann"},
@@ -26,9 +27,7 @@ CAMERA = {
 
 
 def picture(format: str = "JPEG", exif: bytes = b"") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), (90, 30, 200)).save(buffer, format, **({"exif": exif} if exif else {}))
-    return buffer.getvalue()
+    return image_bytes(Image.new("RGB", (16, 16), (90, 30, 200)), format, **{"exif": exif} if exif else {})
 
 
 def tiff(entries: list[tuple[int, int, int, bytes]], exif: list[tuple[int, int, int, bytes]] = (), order=">") -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import piexif
 from PIL import Image
+
+from tests.support.images import image_bytes
 
 START = 1325376000
 """2012-01-01, UTC."""
@@ -257,16 +258,12 @@ def _jpeg(world: World, at: int, size: str) -> bytes:
                 "GPS": {piexif.GPSIFD.GPSLatitude: ((35, 1), (0, 1), (0, 1))},
             }
         )
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85, **({"exif": exif} if exif else {}))
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=85, **{"exif": exif} if exif else {})
 
 
 @functools.cache
 def _placeholder() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 48), (200, 200, 200)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(Image.new("RGB", (64, 48), (200, 200, 200)), "PNG")
 
 
 def licences_answer() -> dict:

@@ -1,6 +1,5 @@
 """A folder where somebody works: an encoder of their own, photos, some of which are none; and the command in it."""
 
-import io
 import os
 import re
 import struct
@@ -10,8 +9,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from tests.support.images import image_bytes
 from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[2]
@@ -79,9 +78,7 @@ def picture(label: int, seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     colour = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200]])[label]
     pixels = np.clip(colour + rng.normal(0, 40, (48 + seed % 7, 64, 3)), 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=int(rng.integers(60, 99)))
-    return buffer.getvalue()
+    return image_bytes(pixels, "JPEG", quality=int(rng.integers(60, 99)))
 
 
 def bomb() -> bytes:

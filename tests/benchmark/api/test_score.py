@@ -18,6 +18,7 @@ from benchmark.options import RunOptions
 from benchmark.scoring import output
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet
+from tests.support.images import mean_colour
 
 OPTIONS = {"workers": 0, "device": "cpu"}
 
@@ -36,10 +37,6 @@ class Colours(torch.nn.Module):
 
 def transform(image):
     return torch.from_numpy(np.asarray(image.resize((16, 16)), dtype=np.float32) / 255).permute(2, 0, 1)
-
-
-def mean_colour(image):
-    return np.asarray(image, dtype=np.float32).mean((0, 1))
 
 
 @pytest.fixture(scope="module")

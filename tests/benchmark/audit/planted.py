@@ -13,6 +13,7 @@ import piexif
 from PIL import Image
 
 from builders.photos import PhotoSet
+from tests.support.images import image_bytes
 
 SIDE = 64
 
@@ -26,15 +27,7 @@ def picture(rng: np.random.Generator, side: int = SIDE) -> Image.Image:
 
 
 def jpeg(image: Image.Image, quality: int = 85, subsampling: str = "4:2:0", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality, subsampling=subsampling, **options)
-    return buffer.getvalue()
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=quality, subsampling=subsampling, **options)
 
 
 def exif(**tags: str) -> bytes:
@@ -46,7 +39,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 TRAITS: dict[str, Callable[[Image.Image, bool], bytes]] = {
-    "format": lambda image, with_trait: png(image) if with_trait else jpeg(image),
+    "format": lambda image, with_trait: image_bytes(image) if with_trait else jpeg(image),
     "quality": lambda image, with_trait: jpeg(image, 75 if with_trait else 90),
     "subsampling": lambda image, with_trait: jpeg(image, 85, "4:4:4" if with_trait else "4:2:0"),
     "dimensions": lambda image, with_trait: jpeg(image.crop((0, 0, 56, 64)) if with_trait else image),

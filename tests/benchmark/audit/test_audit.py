@@ -10,7 +10,8 @@ import pytest
 from benchmark.audit import audit
 from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, Labels, PhotoSet
-from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted, png
+from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted
+from tests.support.images import image_bytes
 
 
 @pytest.mark.parametrize("trait", [name for name in TRAITS if name != "earlier_quality"])
@@ -149,13 +150,15 @@ def test_audit__photos_without_a_label():
     result = audit(dataclasses.replace(photos, labels=Labels(photos.labels.names, values)), progress=False)
     assert (result.photos, result.unlabelled) == (30, 10)
     with pytest.raises(UsageError, match="no photo has a label"):
-        audit(PhotoSet.of_bytes("none", {"a": png(picture(np.random.default_rng(0)))}), progress=False)
+        audit(PhotoSet.of_bytes("none", {"a": image_bytes(picture(np.random.default_rng(0)))}), progress=False)
     with pytest.raises(DataError, match="not one photo can be audited"):
         audit(PhotoSet.of_bytes("bad", {"a": b"x"}, ["real"]), progress=False)
 
 
 def test_audit__one_class_is_not_a_clean_bill():
-    result = audit(PhotoSet.of_bytes("one", {"a": png(picture(np.random.default_rng(0)))}, ["real"]), progress=False)
+    result = audit(
+        PhotoSet.of_bytes("one", {"a": image_bytes(picture(np.random.default_rng(0)))}, ["real"]), progress=False
+    )
     assert result.verdict == "All 1 photos have one label, so nothing can be asked of it."
     assert not result.flagged
 

@@ -24,7 +24,8 @@ from benchmark.audit.result import notebook_html, page_html
 from benchmark.audit.subjects import photo_subject
 from benchmark.report import write_png
 from builders.errors import DataError
-from tests.benchmark.audit.planted import jpeg, opened, picture, planted, png
+from tests.benchmark.audit.planted import jpeg, opened, picture, planted
+from tests.support.images import image_bytes
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -291,7 +292,7 @@ def test_repair__names_what_is_left(tmp_path, cache, capsys):
     rng = np.random.default_rng(0)
     for i in range(80):
         image, fake = picture(rng, 96), i % 2
-        data = png(opened(jpeg(image, 60))) if fake else jpeg(image, 90)
+        data = image_bytes(opened(jpeg(image, 60))) if fake else jpeg(image, 90)
         path = tmp_path / "photos" / ("fake" if fake else "real") / f"{i}.img"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -10,7 +10,8 @@ from benchmark.audit.pixel_features import earlier_quality, pixel_facts
 from benchmark.audit.questions import number_text
 from builders.photos import Head
 from builders.pixels import read_image_header
-from tests.benchmark.audit.planted import exif, jpeg, opened, picture, png
+from tests.benchmark.audit.planted import exif, jpeg, opened, picture
+from tests.support.images import image_bytes
 
 IMAGE = picture(np.random.default_rng(0))
 
@@ -20,9 +21,7 @@ def values(data, limit=64 << 10):
 
 
 def saved(format, **options):
-    buffer = io.BytesIO()
-    IMAGE.save(buffer, format, **options)
-    return buffer.getvalue()
+    return image_bytes(IMAGE, format, **options)
 
 
 CAMERA = {"make": "Canon", "model": "EOS", "software": "GIMP"}
@@ -37,7 +36,7 @@ FILES = [
     (jpeg(IMAGE.convert("L")), {"subsampling": "grey", "channels": "1 x 8 bit"}),
     (jpeg(IMAGE, qtables=[[7] * 64, [9] * 64]), {"quality": "own tables"}),
     (jpeg(IMAGE, exif=exif(Make="Canon", Model="EOS", Software="GIMP")), CAMERA),
-    (png(IMAGE), {"format": "PNG", "channels": "RGB x 8 bit", "coding": "lossless", "order": "IHDR", **SMALL}),
+    (image_bytes(IMAGE), {"format": "PNG", "channels": "RGB x 8 bit", "coding": "lossless", "order": "IHDR", **SMALL}),
     (saved("WEBP", quality=50), {"format": "WebP", "coding": "lossy", **SMALL}),
     (saved("WEBP", lossless=True), {"format": "WebP", "coding": "lossless", **SMALL}),
     (saved("WEBP", exif=exif(Software="X")), {"metadata": "Exif", "software": "X"}),
@@ -87,7 +86,7 @@ def test_values_of__text_of_a_png_generator():
 
 def test_read_image_header__never_raises():
     rng = np.random.default_rng(0)
-    originals = [jpeg(IMAGE, exif=exif(Make="X")), png(IMAGE), saved("WEBP"), saved("GIF"), saved("BMP")]
+    originals = [jpeg(IMAGE, exif=exif(Make="X")), image_bytes(IMAGE), saved("WEBP"), saved("GIF"), saved("BMP")]
     for k in range(400):
         data = bytearray(originals[k % len(originals)])
         for at in rng.integers(0, min(len(data), 300), 6):
@@ -102,14 +101,14 @@ def test_read_image_header__never_raises():
 def test_earlier_quality__of_a_coarser_save_on_the_same_grid(earlier, last):
     image = picture(np.random.default_rng(earlier), 160)
     twice = opened(jpeg(image, earlier))
-    data = png(twice) if last is None else jpeg(twice, last)
+    data = image_bytes(twice) if last is None else jpeg(twice, last)
     assert pixel_facts(data).numbers["earlier_quality"] == earlier
 
 
 @pytest.mark.parametrize("last", [95, 75, None])
 def test_earlier_quality__of_one_save_is_none(last):
     image = picture(np.random.default_rng(9), 160)
-    assert pixel_facts(png(image) if last is None else jpeg(image, last)).numbers["earlier_quality"] == 0
+    assert pixel_facts(image_bytes(image) if last is None else jpeg(image, last)).numbers["earlier_quality"] == 0
 
 
 def test_earlier_quality__off_its_grid_is_none():

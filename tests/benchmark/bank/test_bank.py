@@ -26,14 +26,10 @@ from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.process import process
+from tests.support.images import ppm
 from tests.support.processes import start_python
 
 NAMES = ("jpeg-q75-420", "jpeg-q95-444", "interpolation-lanczos")
-
-
-def ppm(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-    return b"P6 32 24 255\n" + pixels.tobytes()
 
 
 def some_photos(n: int = 150, broken: tuple[int, ...] = ()) -> PhotoSet:

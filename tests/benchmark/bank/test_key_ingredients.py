@@ -2,27 +2,23 @@
 
 import dataclasses
 import hashlib
-import io
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from benchmark.bank import photos_bytes_hash
 from benchmark.bank.keys import key_hash
 from benchmark.encoders import Encoder, EncoderInfo
-from benchmark.options import RunOptions
-from benchmark.scoring.run import Scored, score_encoders
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.scoring.run import Scored
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
+from tests.support.images import image_bytes, mean_colour
+from tests.support.scoring import as_floats, score_tasks
 
 
 def png(seed: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8), "PNG")
 
 
 def photo_set(seeds=range(6), name="p") -> PhotoSet:
@@ -30,19 +26,11 @@ def photo_set(seeds=range(6), name="p") -> PhotoSet:
     return PhotoSet.of_bytes("photos", files, None, ["train"] * 4 + ["val"] * 2)
 
 
-def mean_colour(image: Image.Image) -> np.ndarray:
-    return np.asarray(image, dtype=np.float32).mean((0, 1))
-
-
-def as_it_is(batch: torch.Tensor) -> torch.Tensor:
-    return batch.float()
-
-
 def padded(batch: torch.Tensor) -> torch.Tensor:
     return torch.cat([batch.float(), batch[:, :1].float()], dim=1)
 
 
-def encoder(*, dtype="float32", compiled=False, embed=as_it_is, **changes) -> Encoder:
+def encoder(*, dtype="float32", compiled=False, embed=as_floats, **changes) -> Encoder:
     fields = {
         "id": "toy",
         "library": "callable",
@@ -58,11 +46,7 @@ def encoder(*, dtype="float32", compiled=False, embed=as_it_is, **changes) -> En
 
 def run(cache, *, task="probe/interpolation", photos=None, options=None, **changes) -> Scored:
     given = photos or photo_set()
-    chosen = RunOptions(cache=cache, workers=0, resamples=300, force_dtype=True, **(options or {}))
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), given, named=True)
-    (scored,) = score_encoders([encoder(**changes)], given, tasks, chosen)
-    assert not scored.result.failures
-    return scored
+    return score_tasks(encoder(**changes), given, [task], cache, force_dtype=True, **(options or {}))
 
 
 def test_cache__an_identical_run_embeds_nothing(tmp_path):

@@ -9,13 +9,14 @@ import pytest
 import benchmark.bank.gates as gate
 from benchmark.__main__ import main
 from benchmark.bank.gates import check_precision, neighbouring, trace_to_noise
-from benchmark.encoders import Encoder, EncoderInfo, load_encoder
+from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results.schema import read_result
 from benchmark.views.recipe import ProcessingViews
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
+from tests.support.scoring import toy_encoder
 
 
 def on_the_circle(degrees) -> np.ndarray:
@@ -257,8 +258,7 @@ def test_embedded_by_both__uses_the_batches_of_a_pass():
         return np.asarray(image)[:1, :1]
 
     photos = PhotoSet.of_bytes("some", {str(i): photo_bytes(i) for i in range(33)} | {"broken": b"no"})
-    info = EncoderInfo("toy", "callable", None, "0" * 64, 3, {}, "none", 0)
-    encoder = Encoder(info, corner, embed, "cpu", "float32")
+    encoder = toy_encoder(embed, corner, 3)
     recipe = ProcessingViews(tuple(PROCESSINGS))
     exact, lower = gate.embedded_by_both(encoder, encoder, photos, recipe, RunOptions(workers=0), workers=0)
     assert exact.shape == (14, 33, 3)

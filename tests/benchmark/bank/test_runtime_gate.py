@@ -13,7 +13,7 @@ import benchmark.bank.gates as gate
 from benchmark.bank import resolve_runtime
 from benchmark.bank.gates import neighbouring
 from benchmark.cli.score import main
-from benchmark.encoders import Encoder, EncoderInfo, Runtime
+from benchmark.encoders import Encoder, Runtime
 from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
 from benchmark.scoring.run import score_encoders
@@ -23,6 +23,7 @@ from builders.data_specs import open_photos
 from builders.errors import EncoderError
 from builders.pixels import decode_rgb, process_by_pillow
 from builders.pixels.parameters import PROCESSINGS
+from tests.support.scoring import toy_encoder
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
@@ -47,8 +48,7 @@ def by_another(factor: float, seen: list[int]):
 
 
 def toy(factor: float, seen: list[int]) -> Encoder:
-    info = EncoderInfo("toy", "callable", None, "0" * 64, 3, {}, "none", 0)
-    exact = Encoder(info, detail, by_torch, "cpu", "float32", runtime=Runtime("torch", "9"))
+    exact = toy_encoder(by_torch, detail, 3, runtime=Runtime("torch", "9"))
     runtime = Runtime("openvino", "2026.1", 1e-7)
     return replace(exact, embed=by_another(factor, seen), runtime=runtime, in_torch=lambda: exact)
 

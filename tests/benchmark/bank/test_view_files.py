@@ -15,26 +15,23 @@ from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
 from benchmark.bank.keys import LAYOUT, bank_key, key_hash
 from benchmark.bank.view_file import Blocks, ViewFile, view_key
-from benchmark.encoders import Encoder, EncoderInfo, Output
+from benchmark.encoders import Output
 from benchmark.views.acquisition import MaskedViews, PlainViews
 from benchmark.views.recipe import ProcessingViews, StoredViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
+from tests.support.images import ppm
 from tests.support.processes import start_python
+from tests.support.scoring import CountingEncoder
 
 ALL = ProcessingViews(tuple(PROCESSINGS))
 JPEG = ProcessingViews(tuple(name for name in PROCESSINGS if name.startswith("jpeg")))
 INTERPOLATION = tuple(name for name in PROCESSINGS if name.startswith("interpolation"))
 
 
-def ppm(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (8, 12, 3), dtype=np.uint8)
-    return b"P6 12 8 255\n" + pixels.tobytes()
-
-
 def some_photos(n: int = 10) -> PhotoSet:
-    return PhotoSet.of_bytes("some", {f"{i}": ppm(i) for i in range(n)})
+    return PhotoSet.of_bytes("some", {f"{i}": ppm(i, 8, 12) for i in range(n)})
 
 
 def middle(image) -> np.ndarray:
@@ -42,17 +39,11 @@ def middle(image) -> np.ndarray:
     return np.asarray(image)[image.height // 2, image.width // 2]
 
 
-class Counting:
-    """An encoder of three numbers that counts its views."""
+class Counting(CountingEncoder):
+    """An encoder of three numbers that counts its views, and its banks."""
 
     def __init__(self, name: str = "toy", preprocess=middle) -> None:
-        info = EncoderInfo(name, "callable", None, "0" * 64, 3, {"size": 1}, "none", 0)
-        self.encoder = Encoder(info, preprocess, self.embed, "cpu", "float32")
-        self.views = 0
-
-    def embed(self, batch: torch.Tensor) -> torch.Tensor:
-        self.views += len(batch)
-        return batch.flatten(1).float()
+        super().__init__(name, preprocess, 3, preprocessing={"size": 1})
 
     def bank(self, root, photos: PhotoSet, recipe, **options) -> Bank:
         key = bank_key(self.encoder.info, "float32", photos, photos_bytes_hash(photos), "float32")
@@ -150,7 +141,7 @@ def test_only__makes_the_same_views_in_the_same_order(recipe):
     assert (some.kind, some.settings()) == (recipe.kind, recipe.settings())
     assert some.merged(recipe).names == recipe.names
     if not isinstance(recipe, StoredViews):
-        [made], [of_all] = (one.make(ppm(1), "1", [middle]) for one in (some, recipe))
+        [made], [of_all] = (one.make(ppm(1, 8, 12), "1", [middle]) for one in (some, recipe))
         by_name = dict(zip(recipe.names, of_all, strict=True))
         assert [view.tolist() for view in made] == [by_name[name].tolist() for name in some.names]
 

@@ -1,7 +1,6 @@
 """The study beside our numbers: tables and figures, with whatever encoders can be loaded."""
 
 import csv
-import io
 import json
 
 import numpy as np
@@ -14,6 +13,7 @@ from benchmark.compare.published import published_rows, study_text, write_publis
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Result, Score
 from benchmark.scoring.sweep import Row
+from tests.support.images import image_bytes
 from tests.support.probe_runs import UNDER_PRESET
 
 SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"
@@ -92,9 +92,7 @@ def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
             for i in range(count):
                 path = tmp_path / "photos" / split / name / f"{i}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                buffer = io.BytesIO()
-                Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(buffer, "JPEG", quality=90)
-                path.write_bytes(buffer.getvalue())
+                path.write_bytes(image_bytes(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8), "JPEG", quality=90))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     models = ("--model", "reproduced:encode", "--model", SPEC)

@@ -12,14 +12,6 @@ from benchmark.compute.threads import LITTLE_WORK, PIECES, chunks, parallel_map,
 from benchmark.encoders import load_encoder
 
 
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_parallel_map__in_order_each_on_one_thread(three_threads):
     together = threading.Barrier(3, timeout=20)
 

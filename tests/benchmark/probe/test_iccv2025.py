@@ -86,14 +86,6 @@ def test_descend__compiled_equals_torch_one_run_at_a_time(
             np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=5e-6 * scale)
 
 
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
-
-
 def threads_seen(monkeypatch: pytest.MonkeyPatch, layer: type, error_at: int | None = None) -> list[int]:
     """Torch's threads at every step of descents to come."""
     seen: list[int] = []

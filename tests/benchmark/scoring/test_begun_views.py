@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import benchmark.views.prefetch
-from benchmark.encoders import Encoder, EncoderInfo, Runtime
+from benchmark.encoders import Encoder, Runtime
 from benchmark.encoders.preprocess.pixels import Pixels, ResizeTo
 from benchmark.options import RunOptions
 from benchmark.scoring import run as scoring
@@ -23,6 +23,7 @@ from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views import Prefetch, ProcessingViews, StreamRequest
 from builders.errors import EncoderError
 from builders.photos import Labels, PhotoSet
+from tests.support.scoring import as_rows, toy_encoder
 
 SMALL = Pixels((ResizeTo(4, 4, Image.Resampling.BOX),))
 
@@ -41,19 +42,13 @@ def photo_set(number: int = 0) -> PhotoSet:
     )
 
 
-def as_it_is(batch: torch.Tensor) -> torch.Tensor:
-    return batch.float().flatten(1)
-
-
 def one_at_a_time(batch: torch.Tensor) -> torch.Tensor:
     assert len(batch) == 1
-    return as_it_is(batch)
+    return as_rows(batch)
 
 
-def encoder(preprocess=SMALL, embed=as_it_is, name="small") -> Encoder:
-    return Encoder(
-        EncoderInfo(name, "callable", None, "0" * 64, 48, {}, "none", 0), preprocess, embed, "cpu", "float32"
-    )
+def encoder(preprocess=SMALL, embed=as_rows, name="small") -> Encoder:
+    return toy_encoder(embed, preprocess, 48, name=name)
 
 
 def score(cache, *encoders: Encoder, tasks=("knn/jpeg",), photos: PhotoSet | None = None, **options):

@@ -1,7 +1,6 @@
 """A built data set is scored as the photos that it was made from: same pixels, same assignments, same scores."""
 
 import dataclasses
-import io
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,7 @@ import pytest
 from PIL import Image
 
 from benchmark.encoders import load_encoder
-from benchmark.options import RunOptions
 from benchmark.results.schema import read_result
-from benchmark.scoring.run import score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.data_specs import open_photos
@@ -19,7 +16,9 @@ from builders.errors import DataError, PhotoError, UsageError
 from builders.publish.cli import plan_publication
 from builders.sources.bundles import pack, unpack
 from builders.sources.processed_sets import join_sets, open_built
+from tests.support.images import image_bytes
 from tests.support.processes import run_python
+from tests.support.scoring import score_tasks
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
@@ -46,11 +45,7 @@ def folders(tmp_path_factory):
 
 def scores(data: str, cache, patterns=()) -> dict[tuple[str, str], float]:
     photos = open_photos(data)
-    encoder = load_encoder("control:jpeg-statistics")
-    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=bool(patterns))
-    options = RunOptions(cache=cache, workers=0, resamples=100)
-    result = score_encoders([encoder], photos, tasks, options)[0].result
-    assert not result.failures
+    result = score_tasks(load_encoder("control:jpeg-statistics"), photos, patterns, cache, resamples=100).result
     return {(s.task, s.metric): s.value for s in result.scores}
 
 
@@ -125,9 +120,7 @@ def test_built__other_parameters_do_not_fit(folders):
 
 
 def test_unpack__refuses_what_is_no_bundle():
-    buffer = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(buffer, "PNG")
-    for data in (b"", b"x", buffer.getvalue(), pack([b"abc", b"d"])[:-1]):
+    for data in (b"", b"x", image_bytes(Image.new("RGB", (4, 4)), "PNG"), pack([b"abc", b"d"])[:-1]):
         with pytest.raises(PhotoError, match="bundle"):
             unpack(data)
 

@@ -18,6 +18,7 @@ from builders.__main__ import main as build
 from builders.data_specs import open_photos
 from builders.errors import CamtraceError, EncoderError, UsageError
 from builders.pixels import PARAMETERS
+from tests.support.images import image_pixels
 
 ENCODER = """
 import numpy as np
@@ -79,7 +80,7 @@ def test_build__lossless_views_are_the_pixels_of_the_files(work):
     for key, view in views.items():
         assert Image.open(io.BytesIO(view["bytes"])).format == "PNG"
         assert view["path"] == files[key]["path"] + ".png"
-        pixels, decoded = (np.asarray(Image.open(io.BytesIO(i["bytes"])).convert("RGB")) for i in (view, files[key]))
+        pixels, decoded = (image_pixels(i["bytes"]) for i in (view, files[key]))
         assert np.array_equal(pixels, decoded)
     told, silent = (json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files"))
     assert told[0]["lossless"] is True

@@ -16,6 +16,7 @@ from benchmark.results import Result, Score, write_result
 from benchmark.results.schema import read_result
 from benchmark.scoring.output import move_existing
 from tests.conftest import write_dark_and_light
+from tests.support.scoring import values_of
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2}
 ONE, TWO = "run1/checkpoint-1000", "run2/checkpoint-1000"
@@ -56,10 +57,6 @@ def score(folder, tmp_path, monkeypatch, capfd):
     return run
 
 
-def scores(result: Result) -> dict[tuple[str, str], tuple[float, float, float]]:
-    return {(s.task, s.metric): (s.value, s.low, s.high) for s in result.scores}
-
-
 def test_score__two_checkpoints_of_one_folder_name_are_two_and_equal_to_each_alone(score, tmp_path, capfd):
     score(ONE, TWO, out="both")
     ids = [load_encoder(f"./{name}").info.id for name in (ONE, TWO)]
@@ -72,9 +69,9 @@ def test_score__two_checkpoints_of_one_folder_name_are_two_and_equal_to_each_alo
     for name, one in zip((ONE, TWO), found, strict=True):
         score(name, out=f"alone/{name}", options=("--cache", str(tmp_path / name)))
         alone = read_result(tmp_path / "alone" / name / "result.json")
-        assert scores(alone) == scores(one)
+        assert values_of(alone) == values_of(one)
         assert alone.encoder == one.encoder
-    assert scores(found[0]) != scores(found[1])
+    assert values_of(found[0]) != values_of(found[1])
     # the board has a row for each
     assert main(["leaderboard", "--results", str(tmp_path / "both"), "--output", str(tmp_path / "site")]) == 0
     rows = json.loads((tmp_path / "site" / "data.json").read_text())["rows"]
@@ -114,7 +111,7 @@ def test_score__equal_weights_read_in_two_ways_are_two(score, tmp_path, command)
     assert len(set(ids)) == 2
     assert all("@" in i for i in ids)
     assert "+" in ids[1]
-    assert scores(found[0]) != scores(found[1])
+    assert values_of(found[0]) != values_of(found[1])
 
 
 def result(weights: str, data: str = "pets", scored: bool = True) -> Result:

@@ -6,7 +6,7 @@ import ast
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,12 +24,7 @@ from tests.support.processes import run_python
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 def job(name: str, run: Callable[[Any], TaskOutcome], *, device: str = "cpu") -> Job:

@@ -14,11 +14,12 @@ from benchmark.options import RunOptions
 from benchmark.scoring import store_paths, tasks_run
 from benchmark.scoring.run import score_encoders
 from benchmark.scoring.trial import Trial, try_encoders
-from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.photos import Labels
 from builders.sources.folders import FolderSource, labelled_folder
 from tests.support.processes import run_python
+from tests.support.scoring import score_tasks
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
@@ -54,10 +55,8 @@ def ran(monkeypatch):
 
 
 def score(encoder, photos, cache, *patterns, **changes):
-    options = RunOptions(cache=cache, workers=0, resamples=200, assignment_seeds=2, **changes)
-    tasks = fitting_tasks(select_tasks(patterns or ["*/sharpening"], all_tasks()), photos, named=True)
-    [scored] = score_encoders([encoder], photos, tasks, options)
-    return scored
+    named = patterns or ["*/sharpening"]
+    return score_tasks(encoder, photos, named, cache, resamples=200, assignment_seeds=2, **changes)
 
 
 def without_times(scored):

@@ -19,15 +19,15 @@ from benchmark.bank import Bank, OutputsBank, key_of
 from benchmark.bank.fill.device_process import check_same_encoder
 from benchmark.cli.score import main
 from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
-from benchmark.options import RunOptions
 from benchmark.report import depth_figure, report_figure, report_text
 from benchmark.results import Result
 from benchmark.scoring import tasks_run
-from benchmark.scoring.run import Scored, score_encoders
-from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+from benchmark.scoring.run import Scored
+from benchmark.tasks import all_tasks
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.sources.folders import labelled_folder
+from tests.support.scoring import score_tasks
 
 
 class Net(nn.Module):
@@ -85,12 +85,8 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _score(encoder: Encoder, photos: PhotoSet, cache: Path, *outputs: str, **changes: Any) -> Scored:
-    options = RunOptions(
-        cache=cache, workers=0, resamples=200, assignment_seeds=2, device="cpu", outputs=outputs, **changes
-    )
-    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, named=True)
-    [scored] = score_encoders([encoder], photos, tasks, options)
-    return scored
+    options = {"resamples": 200, "assignment_seeds": 2, "device": "cpu", "outputs": outputs, **changes}
+    return score_tasks(encoder, photos, ["probe/sharpening", "knn/original"], cache, **options)
 
 
 def _numbers(scores: Any) -> list[tuple[Any, ...]]:

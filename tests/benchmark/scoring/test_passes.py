@@ -10,10 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.bank.fill.fill import PassCost, PassOutcome
-from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.results import Score
 from benchmark.scoring.passes import planned_passes
@@ -25,6 +23,7 @@ from benchmark.views.loading import iterate_views
 from builders.kernels import background
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
+from tests.support.scoring import CountingEncoder
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
@@ -62,15 +61,8 @@ TRIED = 3 + 3 + 1
 """Views that an encoder is asked for before it is scored: twice those of three photos, and one without the others."""
 
 
-class Counting:
-    def __init__(self, name: str, weights: str | None) -> None:
-        info = EncoderInfo(name, "callable", None, weights, 1, {}, "none", 0)
-        self.encoder = Encoder(info, constant, self.embed, "cpu", "float32")
-        self.views = 0
-
-    def embed(self, batch: torch.Tensor) -> torch.Tensor:
-        self.views += len(batch)
-        return batch.flatten(1).float()
+def counting(name: str, weights: str | None) -> CountingEncoder:
+    return CountingEncoder(name, constant, 1, weights=weights)
 
 
 def grey_photos() -> PhotoSet:
@@ -129,7 +121,7 @@ def test_planned_passes__every_task_is_in_one():
 @pytest.mark.parametrize("weights", ["0" * 64, None])
 def test_score__views_of_one_name_are_kept_apart(tmp_path, weights):
     """Photos are 0, 10, ... 40: 20 on average."""
-    toy = Counting("toy", weights)
+    toy = counting("toy", weights)
     recipes = {"plain": PlainViews(), "5": Brighter(5), "7": Brighter(7), "plain too": PlainViews()}
     tasks = [mean_task(name, recipe, "original") for name, recipe in recipes.items()]
     [scored] = score_encoders([toy.encoder], grey_photos(), tasks, options(tmp_path))
@@ -142,7 +134,7 @@ def test_score__views_of_one_name_are_kept_apart(tmp_path, weights):
 @pytest.mark.parametrize("weights", ["0" * 64, None])
 def test_score__two_ratios_of_a_mask_share_the_whole(tmp_path, weights, fresh):
     """All of a 2 x 2 photo is hidden at 1, nothing of its corner at 0.1; the whole is embedded once, by the first."""
-    toy = Counting("toy", weights)
+    toy = counting("toy", weights)
     tasks = [
         mean_task(f"{name} {ratio}", MaskedViews(ratio), name) for ratio in (1.0, 0.1) for name in ("whole", "masked")
     ]
@@ -155,7 +147,7 @@ def test_score__two_ratios_of_a_mask_share_the_whole(tmp_path, weights, fresh):
 
 
 def test_score__each_encoder_counts_its_own_views(tmp_path):
-    first, second = Counting("first", "1" * 64), Counting("second", "2" * 64)
+    first, second = counting("first", "1" * 64), counting("second", "2" * 64)
     some, more = mean_task("some", PlainViews(), "original"), mean_task("more", Brighter(5), "original")
     score_encoders([first.encoder], grey_photos(), [some], options(tmp_path))
     one, other = score_encoders([first.encoder, second.encoder], grey_photos(), [some, more], options(tmp_path))
@@ -165,7 +157,7 @@ def test_score__each_encoder_counts_its_own_views(tmp_path):
 
 def test_score__costs_of_a_shared_pass_are_each_encoders_own(tmp_path):
     """One encoder sleeps 0.05 s over each of its batches: that time is its own, and together they are the pass."""
-    quick, slow = Counting("quick", "1" * 64), Counting("slow", "2" * 64)
+    quick, slow = counting("quick", "1" * 64), counting("slow", "2" * 64)
 
     def sleepy(views):
         time.sleep(0.05)
@@ -195,7 +187,7 @@ def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, own):
         return iterate_views(*asked, **how)
 
     monkeypatch.setattr(f"benchmark.{maker}.iterate_views", compile_first)
-    encoders = [Counting("one", "1" * 64).encoder, Counting("two", "2" * 64).encoder]
+    encoders = [counting("one", "1" * 64).encoder, counting("two", "2" * 64).encoder]
     tasks = [mean_task("some", PlainViews(), "photo")]
     scored = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
     seconds = [one.result.cost["seconds"] for one in scored]

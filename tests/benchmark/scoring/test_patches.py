@@ -15,14 +15,13 @@ from PIL import Image
 from torch import nn
 
 from benchmark.encoders import as_encoder, photo_places
-from benchmark.options import RunOptions
 from benchmark.report import report_figure, report_text
 from benchmark.report.layers import region_maps
 from benchmark.results import Result
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 from builders.sources.folders import labelled_folder
+from tests.support.scoring import score_tasks
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
@@ -78,19 +77,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoSet:
 @pytest.fixture(scope="module")
 def scored(photos: PhotoSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     cache = tmp_path_factory.mktemp("patches")
-    options = RunOptions(
-        cache=cache,
-        workers=0,
+    encoder = as_encoder(Energy(), name="energy", preprocess=planted, device="cpu", runtime="torch")
+    scored = score_tasks(
+        encoder,
+        photos,
+        ["probe/sharpening", "knn/original"],
+        cache,
         resamples=200,
         assignment_seeds=2,
         device="cpu",
         batch_size=5,
         outputs=("layers[0]:patch[2]",),
     )
-    encoder = as_encoder(Energy(), name="energy", preprocess=planted, device="cpu", runtime="torch")
-    tasks = fitting_tasks(select_tasks(["probe/sharpening", "knn/original"], all_tasks()), photos, named=True)
-    [found] = score_encoders([encoder], photos, tasks, options)
-    return found.result, cache
+    return scored.result, cache
 
 
 def test_trace__is_found_in_the_corner_where_it_is_and_not_elsewhere(scored: tuple[Result, Path]) -> None:

@@ -16,6 +16,7 @@ from benchmark.results.forms import check_forms
 from benchmark.results.schema import read_result
 from builders.errors import EncoderError, UsageError
 from tests.conftest import write_dark_and_light
+from tests.support.scoring import values_of
 
 CODE = '''
 import itertools, sys
@@ -149,7 +150,7 @@ def score(folder, tmp_path, monkeypatch, capfd):
 
 
 def scores(folder: Path) -> dict[tuple[str, str], tuple[float, float, float]]:
-    return {(s.task, s.metric): (s.value, s.low, s.high) for s in read_result(folder / "result.json").scores}
+    return values_of(read_result(folder / "result.json"))
 
 
 def test_score__an_encoder_that_draws_on_its_picture_touches_no_other_and_not_itself(score):

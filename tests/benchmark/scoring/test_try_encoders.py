@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.encoders import Encoder, EncoderInfo, Runtime
+from benchmark.encoders import Encoder, Runtime
 from benchmark.options import RunOptions
 from benchmark.scoring.trial import _spread, cached_trials, trial_failures, try_encoders
 from benchmark.views import PlainViews
 from builders.photos import PhotoSet
+from tests.support.scoring import toy_encoder
 
 
 def encoder(embed, preprocess=lambda image: np.asarray(image)[:1, :1, 0].ravel(), **changes) -> Encoder:
-    info = EncoderInfo("toy", "callable", None, None, changes.pop("dimension", 1), {}, "none", 0)
-    return Encoder(info, preprocess, embed, "cpu", changes.pop("dtype", "float32"))
+    return toy_encoder(embed, preprocess, **{"dimension": 1, "weights": None, **changes})
 
 
 def grey(count: int = 5) -> PhotoSet:

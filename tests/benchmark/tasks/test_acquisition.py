@@ -1,7 +1,6 @@
 """Acquisition tasks end to end: masked views, probes with their controls, and retrieval with a codec as distraction."""
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
@@ -22,6 +21,8 @@ from builders.exif import STUDY_ATTRIBUTES, task_spelling
 from builders.photos import UNLABELLED, Labels, PhotoSet
 from builders.pixels.decode import decode_rgb
 from builders.pixels.reference import encode_jpeg, open_processed
+from tests.support.images import image_bytes, mean_colour
+from tests.support.scoring import score_tasks
 
 pytestmark = pytest.mark.usefixtures("short_projection")
 
@@ -32,16 +33,6 @@ def crop(image: Image.Image) -> np.ndarray:
     return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
 
 
-def mean_of_everything(image: Image.Image) -> np.ndarray:
-    return np.asarray(image, dtype=np.float32).mean((0, 1))
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def noise(seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
@@ -49,7 +40,7 @@ def noise(seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
 
 def test_masked_views__mask_the_centre_of_the_reencoded_crop():
     image = noise(0)
-    whole, masked, complement = MaskedViews(0.9).make(png(image), "id", [crop])[0]
+    whole, masked, complement = MaskedViews(0.9).make(image_bytes(image), "id", [crop])[0]
     saved = np.asarray(open_processed(encode_jpeg(Image.fromarray(crop(image)), 95, "4:4:4")))
     np.testing.assert_array_equal(whole, saved)
     hidden = np.zeros((SIZE, SIZE), dtype=bool)
@@ -61,11 +52,11 @@ def test_masked_views__mask_the_centre_of_the_reencoded_crop():
 def test_masked_views__ratio_zero_is_one_whole_view():
     recipe = MaskedViews(0.0)
     assert recipe.names == ("whole",)
-    assert len(recipe.make(png(noise(0)), "id", [crop])[0]) == 1
+    assert len(recipe.make(image_bytes(noise(0)), "id", [crop])[0]) == 1
 
 
 def test_masked_views__mask_the_photo_if_a_preprocessing_returns_no_pixels():
-    whole, masked, complement = MaskedViews(0.9).make(png(noise(0)), "id", [mean_of_everything])[0]
+    whole, masked, complement = MaskedViews(0.9).make(image_bytes(noise(0)), "id", [mean_colour])[0]
     assert (masked < 0.3 * whole).all()
     assert (complement > 0.6 * whole).all()
     np.testing.assert_allclose(masked + complement, whole, rtol=1e-5)
@@ -73,15 +64,11 @@ def test_masked_views__mask_the_photo_if_a_preprocessing_returns_no_pixels():
 
 def test_plain_views__are_the_photo():
     image = noise(0)
-    np.testing.assert_array_equal(PlainViews().make(png(image), "id", [crop])[0][0], crop(image))
+    np.testing.assert_array_equal(PlainViews().make(image_bytes(image), "id", [crop])[0][0], crop(image))
 
 
 def score(encoder: str, photos: PhotoSet, cache, patterns=(), **changes) -> Result:
-    tasks = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=bool(patterns))
-    options = dataclasses.replace(RunOptions(cache=cache, workers=0, resamples=500), **changes)
-    result = score_encoders([load_encoder(encoder)], photos, tasks, options)[0].result
-    assert not result.failures
-    return result
+    return score_tasks(load_encoder(encoder), photos, patterns, cache, **{"resamples": 500, **changes}).result
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +120,7 @@ def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypat
     monkeypatch.setattr(probe, "project", lambda splits: made.append(len(splits.train_y)) or project(splits))
     names = ("a", "b", "c", "d")
     rng = np.random.default_rng(0)
-    files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for i in range(40)}
+    files = {f"{i}": image_bytes(Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for i in range(40)}
     twice = {f"{split}{i}": data for split in ("train", "test") for i, data in files.items()}
     labels = rng.permutation(np.arange(40) % 4)
     photos = dataclasses.replace(
@@ -151,7 +138,7 @@ def test_acquisition_probes__copies_of_train_photos_are_read(tmp_path, monkeypat
 def test_acquisition_probes__are_tested_against_the_most_frequent_class_by_scene(tmp_path):
     """Noise in scenes, 70 % of one class: more than one over the number of classes is no trace."""
     rng = np.random.default_rng(1)
-    files = {f"{i}": png(Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))) for i in range(120)}
+    files = {f"{i}": image_bytes(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)) for i in range(120)}
     labels = (np.arange(120) % 10 >= 7).astype(np.int32)
     photos = dataclasses.replace(
         PhotoSet.of_bytes("lopsided", files, None, ["train"] * 60 + ["test"] * 60),

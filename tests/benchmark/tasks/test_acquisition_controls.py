@@ -6,7 +6,6 @@ them predicts another.
 """
 
 import dataclasses
-import io
 import itertools
 
 import numpy as np
@@ -15,12 +14,14 @@ import torch
 from PIL import Image
 from scipy import stats as reference
 
-from benchmark.encoders import Encoder, EncoderInfo
+from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
 from benchmark.results.schema import Result, Score
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.photos import Labels, PhotoSet
+from tests.support.images import image_bytes
+from tests.support.scoring import toy_encoder
 
 CELLS = tuple(itertools.product((0, 1), repeat=3))
 """(make, aperture, iso)."""
@@ -30,9 +31,7 @@ COPIES = {"train": 2, "val": 1, "test": 2}
 def picture(make: int, aperture: int) -> bytes:
     pixels = np.full((32, 32, 3), (60, 200)[make], np.uint8)
     pixels[8:-8, 8:-8] = (60, 200)[aperture]
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(pixels, "PNG")
 
 
 def pixels_of(image: Image.Image) -> np.ndarray:
@@ -53,8 +52,7 @@ def ring(batch: torch.Tensor) -> torch.Tensor:
 
 def encoder(embed, name: str) -> Encoder:
     dimension = embed(torch.zeros(1, 32, 32, 3)).shape[1]
-    info = EncoderInfo(name, "callable", None, "0" * 64, dimension, {"size": 32}, "none", 0)
-    return Encoder(info, pixels_of, embed, "cpu", "float32")
+    return toy_encoder(embed, pixels_of, dimension, name=name, preprocessing={"size": 32})
 
 
 def crossed(val_is_wrong: bool = False) -> PhotoSet:

@@ -1,14 +1,12 @@
 """``knn/adversary``: worst of the 14 processings, flips and strips, compared with loops over the definition."""
 
 import dataclasses
-import io
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
 from benchmark.report.text import report_text
 from benchmark.results.answers import read_answers
@@ -20,6 +18,8 @@ from benchmark.tasks.registry import all_tasks
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS
 from builders.pixels.process import process
+from tests.support.images import image_bytes
+from tests.support.scoring import as_floats, toy_encoder
 
 TRAIN, TEST, K = 12, 6, 3
 
@@ -30,9 +30,7 @@ def pixels(number: int) -> np.ndarray:
 
 
 def png(number: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels(number)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(pixels(number), "PNG")
 
 
 def look(image: Image.Image) -> np.ndarray:
@@ -52,9 +50,8 @@ def photos() -> PhotoSet:
 
 
 def scored(photos: PhotoSet, cache, tasks=("knn/adversary",), **options):
-    info = EncoderInfo("look", "callable", None, "0" * 64, 5, {}, "none", 0)
     chosen = RunOptions(cache=cache, workers=0, resamples=200, assignment_seeds=2, **options)
-    encoder = Encoder(info, look, lambda batch: batch.float(), "cpu", "float32")
+    encoder = toy_encoder(as_floats, look, 5, name="look")
     return score_encoders([encoder], photos, [all_tasks()[task] for task in tasks], chosen)[0]
 
 

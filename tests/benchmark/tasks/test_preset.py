@@ -19,6 +19,7 @@ from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
 from builders.photos import PhotoSet
 from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class, process_by_pillow
+from tests.support.images import image_bytes
 
 SIDE, K, SEEDS, DRAWS = 16, 10, 10, 1_000
 CLASSES = [f"class {c}" for c in range(10)]
@@ -44,9 +45,9 @@ def some_photos() -> dict[str, bytes]:
         size = (47, 31) if i % 2 else (33, 40)
         exif = Image.Exif()
         exif[0x0112] = 6 if i % 3 == 0 else 1
-        buffer = io.BytesIO()
-        Image.fromarray(noisy).resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90, exif=exif)
-        photos[f"{i}.jpg"] = buffer.getvalue()
+        photos[f"{i}.jpg"] = image_bytes(
+            Image.fromarray(noisy).resize(size, Image.Resampling.BICUBIC), "JPEG", quality=90, exif=exif
+        )
     return photos
 
 

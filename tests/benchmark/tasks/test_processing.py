@@ -1,25 +1,20 @@
 """Processing tasks on embeddings made by hand: number of neighbours, chance level, names of classes."""
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders import Encoder, EncoderInfo
-from benchmark.options import RunOptions
 from benchmark.results.schema import Result
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.photos import PhotoSet
+from tests.support.images import image_bytes
+from tests.support.scoring import score_tasks, toy_encoder
 
 
 def grey(level: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.full((16, 16, 3), level, np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(np.full((16, 16, 3), level, np.uint8), "PNG")
 
 
 def brightness(image: Image.Image) -> np.ndarray:
@@ -33,12 +28,8 @@ def as_angle(batch: torch.Tensor) -> torch.Tensor:
 
 
 def score(photos: PhotoSet, cache, task: str, **options) -> Result:
-    info = EncoderInfo("angle", "callable", None, "0" * 64, 2, {}, "none", 0)
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, named=True)
-    run = RunOptions(cache=cache, workers=0, resamples=300, **options)
-    (scored,) = score_encoders([Encoder(info, brightness, as_angle, "cpu", "float32")], photos, tasks, run)
-    assert not scored.result.failures
-    return scored.result
+    encoder = toy_encoder(as_angle, brightness, 2, name="angle")
+    return score_tasks(encoder, photos, [task], cache, **options).result
 
 
 def photo_set(neighbours: int = 10) -> PhotoSet:

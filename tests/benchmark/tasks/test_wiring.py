@@ -1,26 +1,24 @@
 """Tasks pass the right inputs to the arithmetic: their scores equal those of the pure functions on the definition."""
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.knn.setups import knn_setups
 from benchmark.knn.similarity import similarities
-from benchmark.options import RunOptions
 from benchmark.probe.probe import processing_probe
 from benchmark.results.forms import check_forms
-from benchmark.scoring.run import Scored, score_encoders
+from benchmark.scoring.run import Scored
 from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
 from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
+from tests.support.images import image_bytes
+from tests.support.scoring import as_floats, score_tasks, toy_encoder
 
 SEEDS = 4
 TRAIN, TEST = 14, 7
@@ -33,9 +31,7 @@ def pixels(number: int) -> np.ndarray:
 
 
 def png(number: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels(number)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(pixels(number), "PNG")
 
 
 def photo_set() -> PhotoSet:
@@ -56,17 +52,9 @@ def look(image: Image.Image) -> np.ndarray:
     )
 
 
-def as_it_is(batch: torch.Tensor) -> torch.Tensor:
-    return batch.float()
-
-
 def run(cache, task: str, photos: PhotoSet, **options) -> Scored:
-    info = EncoderInfo("look", "callable", None, "0" * 64, 5, {}, "none", 0)
-    tasks = fitting_tasks(select_tasks([task], all_tasks()), photos, named=True)
-    chosen = RunOptions(cache=cache, workers=0, resamples=300, assignment_seeds=SEEDS, **options)
-    (scored,) = score_encoders([Encoder(info, look, as_it_is, "cpu", "float32")], photos, tasks, chosen)
-    assert not scored.result.failures
-    return scored
+    encoder = toy_encoder(as_floats, look, 5, name="look")
+    return score_tasks(encoder, photos, [task], cache, assignment_seeds=SEEDS, **options)
 
 
 def embedded(parameter: str, numbers: list[int], seed: int) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ from PIL import Image
 from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import CenterCrop
 from benchmark.views.acquisition import MaskedViews
+from tests.support.images import image_bytes
 
 FRAME, CENTRE = 60, 200
 
@@ -17,9 +18,7 @@ def framed(side: int = 32) -> bytes:
     """A grey frame, 8 pixels wide (a whole block of JPEG), around a lighter square."""
     pixels = np.full((side, side, 3), FRAME, np.uint8)
     pixels[8:-8, 8:-8] = CENTRE
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(pixels, "PNG")
 
 
 def as_it_is(image: Image.Image) -> np.ndarray:

@@ -17,14 +17,10 @@ from builders.kernels import VARIABLE
 from builders.photos import Labels, PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.reference import process_by_pillow
+from tests.support.images import image_bytes, mean_colour
 
 PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))
 SIZES = ((90, 61), (50, 131), (3, 2))
-
-
-def mean_colour(image: Image.Image) -> np.ndarray:
-    """A preprocessing that is no resize and crop."""
-    return np.asarray(image).mean((0, 1)).astype(np.float32)
 
 
 class Files:
@@ -35,9 +31,7 @@ class Files:
             return b"no picture"
         width, height = SIZES[row]
         noise = np.random.default_rng(row).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        buffer = io.BytesIO()
-        Image.fromarray(noise).save(buffer, "PNG")
-        return buffer.getvalue()
+        return image_bytes(noise, "PNG")
 
 
 def photo_set() -> PhotoSet:

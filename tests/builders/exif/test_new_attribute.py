@@ -1,7 +1,6 @@
 """An attribute more is one entry, and one line of the allow-list where nobody read its tag before: tried with white
 balance in a copy of the sources."""
 
-import io
 import json
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import piexif
 import pytest
 from PIL import Image
 
+from tests.support.images import image_bytes
 from tests.support.source_copy import END_OF_LIST, SourceCopy
 
 TAG = """\
@@ -101,9 +101,11 @@ def drawer(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "Exif": {piexif.ExifIFD.WhiteBalance: int(i % 3 == 0)} if i < 56 else {piexif.ExifIFD.Flash: 0},
         }
         noise = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        photo = io.BytesIO()
-        Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC).save(photo, "JPEG", exif=piexif.dump(exif))
-        (folder / f"{i:02d}.jpg").write_bytes(photo.getvalue())
+        (folder / f"{i:02d}.jpg").write_bytes(
+            image_bytes(
+                Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC), "JPEG", exif=piexif.dump(exif)
+            )
+        )
     return folder
 
 

@@ -59,3 +59,9 @@ def built(fetched, folder, **options):
     with State(folder / "state") as state:
         build(state, BuildPlan(output, **options))
     return output
+
+
+@pytest.fixture
+def state(tmp_path):
+    with State(tmp_path / "state", create=True) as opened:
+        yield opened

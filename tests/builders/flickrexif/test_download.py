@@ -13,6 +13,7 @@ from PIL import Image
 from builders.flickrexif.fetch.download import DownloadFailure, download, photo_client
 from builders.untrusted import Pace
 from tests.support.flickr_answers import IMAGE, JPEG, answering
+from tests.support.images import image_bytes
 
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\n  <html>", b"\xef\xbb\xbf<?xml version='1.0'?>"])
@@ -156,10 +157,8 @@ def test_download__invalid_addresses(tmp_path, url):
 
 
 def picture_bytes(format):
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
     exif = piexif.dump(
-        {"thumbnail": buffer.getvalue(), "1st": {}}
+        {"thumbnail": image_bytes(Image.new("RGB", (8, 8)), "JPEG"), "1st": {}}
     )  # the end of the thumbnail is not the end of the file
     buffer = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)

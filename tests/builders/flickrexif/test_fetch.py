@@ -21,12 +21,6 @@ from tests.support.flickr_world import World
 WORLD = World(count=400, burst=0)
 
 
-@pytest.fixture
-def state(tmp_path):
-    with State(tmp_path / "state", create=True) as opened:
-        yield opened
-
-
 def rows(state):
     return {row["photo_id"]: row for row in state.rows("SELECT * FROM files")}
 

@@ -39,12 +39,6 @@ def write_table(folder, kind):
     return path
 
 
-@pytest.fixture
-def state(tmp_path):
-    with State(tmp_path / "state", create=True) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_import__every_kind_of_file_gives_the_same_photos(tmp_path, state, kind):
     done = import_rows(state, open_table(None, write_table(tmp_path, kind)))

@@ -48,12 +48,6 @@ def selected(state):
     return {row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")}
 
 
-@pytest.fixture
-def state(tmp_path):
-    with State(tmp_path / "state", create=True) as opened:
-        yield opened
-
-
 def test_search__finds_every_photo_that_the_cap_allows_in_a_large_world(state):
     world = World()
     assert world.count >= 20_000

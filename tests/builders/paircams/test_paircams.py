@@ -15,6 +15,7 @@ from builders.paircams.build import build_paircams
 from builders.paircams.cli import PairCams
 from builders.sources.pairs import CAMERA_TYPES, read_pair_photos
 from tests.conftest import photo_bytes
+from tests.support.images import image_bytes
 
 
 def heic_bytes(seed):
@@ -30,9 +31,7 @@ def rotated_bytes(seed):
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010F] = "A maker"
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(photo_bytes(seed, size=(60, 40)))).save(buffer, "JPEG", exif=exif, quality=88)
-    return buffer.getvalue()
+    return image_bytes(Image.open(io.BytesIO(photo_bytes(seed, size=(60, 40)))), "JPEG", exif=exif, quality=88)
 
 
 PHONE = {f"s{i}": heic_bytes(i) if i == 2 else photo_bytes(i) for i in range(5)}

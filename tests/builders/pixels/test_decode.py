@@ -10,12 +10,11 @@ from PIL import Image, ImageCms
 
 from builders.errors import PhotoError
 from builders.pixels.decode import MAX_PIXELS, decode_rgb
+from tests.support.images import image_bytes
 
 
 def as_bytes(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+    return image_bytes(image, kind, **options)
 
 
 def random_array(*shape: int, high: int = 256, dtype=np.uint8) -> np.ndarray:

@@ -23,6 +23,7 @@ from builders.pixels.parameters import (
 )
 from builders.pixels.process import process
 from builders.pixels.reference import codec_canary, processed_file, request
+from tests.support.images import image_bytes
 
 
 def photo(width: int = 61, height: int = 47, seed: int = 0) -> Image.Image:
@@ -84,9 +85,9 @@ def test_process__other_formats_and_options_are_pillows():
 @pytest.mark.parametrize("options", [(("progressive", True),), (("optimize", True),)])
 def test_process__jpeg_with_options_is_left_to_pillow(options):
     image, processing = photo(), Processing("own", 80, "4:2:0", options=options)
-    saved = io.BytesIO()
-    image.save(saved, "JPEG", quality=80, subsampling="4:2:0", **dict(options))
-    assert processed_file(image, processing, "id") == saved.getvalue()
+    assert processed_file(image, processing, "id") == image_bytes(
+        image, "JPEG", quality=80, subsampling="4:2:0", **dict(options)
+    )
     assert not request(processing, image.size, "id", 0).baseline_jpeg
 
 

@@ -4,7 +4,6 @@ What is loaded is the library's own ``Dataset`` of Parquet files; these tests ho
 operation gives the same photos, bytes and classes.
 """
 
-import io
 import json
 
 import datasets
@@ -13,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from datasets.distributed import split_dataset_by_node
-from PIL import Image
 
 from builders.__main__ import main
 from builders.dataset import read_build
 from tests.builders.publish.test_publish import client
 from tests.support.hub import HubDouble
+from tests.support.images import image_pixels
 
 SIMCAMS = ["simcams", "--scenes", "4", "--size", "32", "--configs", "make,iso,focal_length", "--workers", "1"]
 
@@ -55,17 +54,13 @@ def truth(built):
     return found
 
 
-def pixels(data):
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
 def agrees(rows, truth, built):
     """How many rows there are, each with the pixels and the class of its photo."""
     count = 0
     for row in rows:
         data, code = truth[row["photo_id"]]
         assert int(row[built[1]]) == code
-        np.testing.assert_array_equal(np.asarray(row["image"].convert("RGB")), pixels(data))
+        np.testing.assert_array_equal(np.asarray(row["image"].convert("RGB")), image_pixels(data))
         count += 1
     return count
 

@@ -1,7 +1,6 @@
 """Checks of processed builds: correct rows pass all of them, one wrong cell fails one check."""
 
 import dataclasses
-import io
 from types import SimpleNamespace
 
 import datasets
@@ -17,6 +16,7 @@ from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
 from builders.processed import ProcessingSettings
 from builders.processed.rows import ProcessedRows, processed_features, processed_rows, settings_of
 from tests.conftest import photo_bytes
+from tests.support.images import image_bytes
 
 IDS = [f"photo-{i}" for i in range(4)]
 FILES = {name: photo_bytes(i, size=(40, 28)) for i, name in enumerate(IDS)}
@@ -66,9 +66,7 @@ def test_check_processed__study_has_every_class_in_all_splits_but_train():
 
 
 def png(size: tuple[int, int]) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size).save(buffer, "PNG")
-    return buffer.getvalue()
+    return image_bytes(Image.new("RGB", size), "PNG")
 
 
 def change(rows, at: int = 2, **cells):

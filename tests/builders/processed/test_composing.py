@@ -3,7 +3,6 @@
 ``truth`` is made by hand: each photo decoded, processed and encoded by the function that the builds use.
 """
 
-import io
 import json
 import pickle
 
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from datasets.distributed import split_dataset_by_node
-from PIL import Image
 
 import builders
 from builders.errors import PhotoError, UsageError
@@ -22,6 +20,7 @@ from tests.builders.processed.test_with_processing import loaded, source  # noqa
 from tests.builders.publish.test_publish import client
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
+from tests.support.images import image_pixels
 from tests.support.processes import run_python
 
 SHARPENING = PARAMETERS["sharpening"]
@@ -44,7 +43,7 @@ def truth(plain):
     for i, row in enumerate(plain.cast_column("image", datasets.Image(decode=False))):
         for code, made in enumerate(SHARPENING.made_by):
             data = processed_file(decode_rgb(row["image"]["bytes"]), made, f"train/{i}", 0)
-            found[f"train/{i}", code] = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            found[f"train/{i}", code] = image_pixels(data)
     return found
 
 
@@ -57,7 +56,7 @@ def agrees(truth, rows, read=np.asarray):
 
 
 def from_cell(cell):
-    return np.asarray(Image.open(io.BytesIO(cell["bytes"])).convert("RGB"))
+    return image_pixels(cell["bytes"])
 
 
 def test_rows_slices_columns_and_iteration(views, truth):
@@ -251,7 +250,7 @@ def test_two_processings__one_after_the_other(plain):
     photo = decode_rgb(plain.cast_column("image", datasets.Image(decode=False))[0]["image"]["bytes"])
     large = processed_file(photo, PARAMETERS["resizing"].made_by[2], "train/0", 0)
     expected = processed_file(decode_rgb(large), SHARPENING.made_by[1], "6", 0)
-    np.testing.assert_array_equal(np.asarray(row["image"]), np.asarray(Image.open(io.BytesIO(expected)).convert("RGB")))
+    np.testing.assert_array_equal(np.asarray(row["image"]), image_pixels(expected))
 
 
 def test_addresses__of_strangers_open_nothing(tmp_path):
@@ -282,7 +281,7 @@ def right(rows):
         [code] = [assigned_class(row["photo_id"], SHARPENING)]
         assert int(row["sharpening"]) == code
         data = processed_file(decode_rgb(photo_bytes(10 * (number // 6) + number % 6)), SHARPENING.made_by[code], "", 0)
-        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        expected = image_pixels(data)
         np.testing.assert_array_equal(np.asarray(row["image"]), expected)
         count += 1
     return count

@@ -1,7 +1,6 @@
 """A budget of memory for pictures: nothing is reserved twice; pictures, errors and ended processes release it."""
 
 import glob
-import io
 import multiprocessing
 import os
 import subprocess
@@ -16,15 +15,14 @@ from builders.errors import PhotoError
 from builders.pixels import decode_rgb
 from builders.processes import memory_budget
 from builders.processes.memory import BYTES_PER_PIXEL, Reservation, reserve_for
+from tests.support.images import image_bytes
 
 SIDE = 4000
 NEED = SIDE * SIDE * BYTES_PER_PIXEL
 
 
 def png(cut=0):
-    buffer = io.BytesIO()
-    Image.new("L", (SIDE, SIDE)).save(buffer, "PNG", compress_level=1)
-    data = buffer.getvalue()
+    data = image_bytes(Image.new("L", (SIDE, SIDE)), "PNG", compress_level=1)
     return data[: len(data) - cut]
 
 

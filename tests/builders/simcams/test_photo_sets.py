@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import shutil
 from pathlib import Path
@@ -25,6 +24,7 @@ from builders.simcams import (
 )
 from builders.simcams.render import SimulatedShots, renderer_hash
 from builders.simcams.settings import STUDY_CLASSES
+from tests.support.images import image_pixels
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def pairs() -> PhotoSet:
 
 
 def grey(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(float)
+    return image_pixels(data, "L").astype(float)
 
 
 def test_simcams__every_scene_through_every_camera(photos: PhotoSet) -> None:

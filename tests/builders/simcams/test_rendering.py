@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from builders.simcams import (
     Camera,
@@ -25,12 +23,13 @@ from builders.simcams import (
 )
 from builders.simcams.random_numbers import generator
 from builders.simcams.stages.optics import Moment
+from tests.support.images import image_pixels
 
 Flat = Callable[..., SceneLight]
 
 
 def pixels(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
+    return image_pixels(data).astype(float)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from builders.simcams.scene_sources import linear_light
 from builders.simcams.stages.develop import tone_curve
 from builders.simcams.stages.light import MID_GREY, SceneLight, auto_exposure
 from builders.simcams.stages.scene import SCENE_KINDS, natural_colours, one_over_f, paint, radii
+from tests.support.images import image_pixels
 
 
 def photo(folder: Path, name: str, width: int, height: int, level: int | None = None) -> None:
@@ -113,7 +113,7 @@ def test_photo_scenes__clipped_highlights_come_out_white(tmp_path: Path) -> None
     photo(tmp_path, "white.jpg", 96, 96, level=255)
     light = PhotoScenes.of_folder(tmp_path, 32, 32).light(0)
     data = render_shot(light, Shot(camera_named("Istrane Pocket"), Settings(Fraction(1, 125), 4.0, 100, 200.0)))
-    assert np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).min() > 250
+    assert image_pixels(data).min() > 250
 
 
 def test_photo_scenes__no_usable_photo_is_one_sentence(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
+from tests.support.images import image_pixels
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,7 @@ def features(photos: PhotoSet) -> np.ndarray:
     """Quantiles of differences of neighbours, by direction and channel, and of blocks' edges: noise, blur, codec."""
 
     def statistics(data: bytes) -> np.ndarray:
-        rgb = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
+        rgb = image_pixels(data).astype(float)
         planes = (rgb @ [0.299, 0.587, 0.114], rgb[..., 0] - rgb[..., 1], rgb[..., 2] - rgb[..., 1])
         values = []
         for plane in planes:

@@ -16,6 +16,7 @@ from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED
 from builders.sources import exif_folder
 from builders.splits import groups
+from tests.support.images import image_bytes
 
 CAMERAS = {
     "nikon": (b"NIKON CORPORATION", b"NIKON D90"),
@@ -57,9 +58,7 @@ def drawer(tmp_path):
             picture = 77 if camera == "phone" and i < 5 else None
             (root / f"{camera}{i:02d}.jpg").write_bytes(shot(camera, i, iso=(100, 400)[i % 2], picture=picture))
     (root / "notes.txt").write_text("not a photo")
-    plain = io.BytesIO()
-    Image.new("RGB", (9, 9)).save(plain, "PNG")
-    (root / "screenshot.png").write_bytes(plain.getvalue())
+    (root / "screenshot.png").write_bytes(image_bytes(Image.new("RGB", (9, 9)), "PNG"))
     return root
 
 

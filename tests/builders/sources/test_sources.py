@@ -1,6 +1,5 @@
 """Photo sets from folders and the sample, limits, and errors for wrong specifications."""
 
-import io
 import json
 import pickle
 
@@ -14,12 +13,11 @@ from builders.data_specs import KINDS, DataSpec, Kind, open_photos
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import SPLITS, PhotoSet
 from builders.sources.folders import seeded_splits
+from tests.support.images import image_bytes
 
 
 def jpeg(colour: tuple[int, int, int]) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(buffer, "JPEG")
-    return buffer.getvalue()
+    return image_bytes(Image.new("RGB", (16, 16), colour), "JPEG")
 
 
 def make_folder(root, files: dict[str, bytes]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +10,12 @@ from PIL import Image
 
 from builders.photos import PhotoSet
 from builders.splits import NO_HASH, check_given_splits, perceptual_hashes, photo_groups, split_guard
+from tests.support.images import image_bytes
 
 
 def picture(seed: int, quality: int = 95) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
+    return image_bytes(Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC), "JPEG", quality=quality)
 
 
 def photos() -> PhotoSet:

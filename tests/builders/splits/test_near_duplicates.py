@@ -20,6 +20,7 @@ from builders.splits.near_duplicates import (
     perceptual_hash,
     photo_hash,
 )
+from tests.support.images import image_bytes
 
 
 def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
@@ -29,9 +30,7 @@ def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
 
 
 def jpeg(image: Image.Image, quality: int = 90, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality, **options)
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=quality, **options)
 
 
 def bits(first: int, second: int) -> int:
@@ -79,9 +78,7 @@ def test_photo_hash__small_decoding_and_orientation_do_not_matter():
     exif = Image.Exif()
     exif[0x0112] = 6  # stored turned by 90 degrees
     assert bits(photo_hash(jpeg(photo.transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())), own) <= 2
-    png = io.BytesIO()
-    photo.save(png, "PNG")
-    assert photo_hash(png.getvalue()) == own
+    assert photo_hash(image_bytes(photo, "PNG")) == own
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8 not a photo", jpeg(scene(1))[:3000]])

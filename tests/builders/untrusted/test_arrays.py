@@ -18,6 +18,7 @@ import pytest
 
 from builders.untrusted import map_array, parse_array, parse_arrays, read_untrusted_arrays
 from builders.untrusted.arrays import read_array_header
+from tests.support.images import image_bytes
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,9 +36,7 @@ ARRAYS = {
 
 
 def npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
+    return image_bytes(np, array)
 
 
 def described(text: str, rest: bytes = b"") -> bytes:

@@ -11,7 +11,7 @@ from benchmark.bank import photos_bytes_hash
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
 from benchmark.bank.keys import bank_key
-from benchmark.encoders import Encoder, EncoderInfo, load_encoder
+from benchmark.encoders import load_encoder
 from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
 from benchmark.views import stream as stage
 from benchmark.views.choose import choose_views
@@ -21,6 +21,8 @@ from benchmark.views.recipe import ProcessingViews, StoredViews
 from benchmark.views.stream import view_stream
 from builders.photos import PhotoSet
 from builders.pixels.parameters import STUDY_PROCESSINGS
+from tests.support.images import image_bytes
+from tests.support.scoring import as_rows, toy_encoder
 
 pytestmark = pytest.mark.usefixtures("short_projection")
 
@@ -45,8 +47,7 @@ def photo_set(broken=(3, 9)):
 def flat_encoder(name, preprocess):
     """An encoder whose embedding is the view itself."""
     dimension = preprocess(Image.new("RGB", (32, 24))).size
-    info = EncoderInfo(name, "callable", None, "0" * 64, dimension, {"size": name}, "none", 0)
-    return Encoder(info, preprocess, lambda batch: batch.flatten(1).float(), "cpu", "float32")
+    return toy_encoder(as_rows, preprocess, dimension, name=name, preprocessing={"size": name})
 
 
 def filled(tmp_path, encoders, photos, way, names=NAMES, **options):
@@ -189,11 +190,7 @@ def test_choose_views__a_device_whose_pixels_differ_is_reported_and_not_used(mon
 
 
 def png(width, height):
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(
-        buffer, "PNG"
-    )
-    return buffer.getvalue()
+    return image_bytes(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8), "PNG")
 
 
 class Refuses(Pixels):

@@ -10,13 +10,12 @@ from PIL import Image
 
 from builders.pixels.headers.jpeg import read_jpeg_header, read_structure, subsampling_name
 from builders.pixels.headers.jpeg_quality import scaled_tables
+from tests.support.images import image_bytes
 
 
 def jpeg(mode="RGB", size=(37, 23), **options):
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", **options)
-    return buffer.getvalue()
+    return image_bytes(Image.fromarray(pixels).convert(mode), "JPEG", **options)
 
 
 @pytest.mark.parametrize("quality", range(1, 101))
