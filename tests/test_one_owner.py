@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.options import OPTIONS
+
 ROOT = Path(__file__).parents[1]
 
 ARRAYS = "builders/untrusted/arrays.py"
@@ -44,6 +46,25 @@ def offending(tree):
                 yield "walk", node.lineno
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("glob") and "**" in ast.unparse(node):
             yield "rglob", node.lineno
+
+
+CHANGES_QUESTION = {option.name for option in OPTIONS if option.changes_question}
+
+
+def option_lists(tree):
+    """Lines of literal lists, sets, tuples and dictionaries that name three options or more, and little else."""
+    for node in ast.walk(tree):
+        items = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+        named = [item for item in items if isinstance(item, ast.Constant) and item.value in CHANGES_QUESTION]
+        if len(named) >= 3 and len(named) > len(items) / 2:
+            yield node.lineno
+
+
+def test_options__roles_say_which_change_the_question_and_no_list_does():
+    """A list in a second place lacks the next option: two runs that differ in it would pass for equal ones."""
+    lists = {p.relative_to(ROOT).as_posix(): list(option_lists(ast.parse(p.read_text("utf-8")))) for p in modules()}
+    assert {path: lines for path, lines in lists.items() if lines} == {}
+    assert list(option_lists(ast.parse('X = ("protocol", "ties", "seed", "other")'))) == [1]
 
 
 def modules():

@@ -15,7 +15,7 @@ from builders.data_specs import DataSpec, open_photos
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet
 from builders.sources import FolderSource, split_named
-from builders.untrusted import check_data_set, client_message, from_hub
+from builders.untrusted import check_data_set, client_message, from_hub, read_image_cell
 
 
 def open_subject(
@@ -92,6 +92,10 @@ def frame_photos(frame: Any, *, label: str = "", source: str = "", owner: str = 
     )
 
 
+ANYWHERE = (os.path.abspath(os.sep),)
+"""Where the files of a user's own ``datasets.Dataset`` may be."""
+
+
 @dataclass(frozen=True)
 class CellSource:
     """Undecoded image cells of ``datasets.Dataset`` objects: bytes, or files that the user's object names."""
@@ -102,26 +106,13 @@ class CellSource:
     def read(self, row: int) -> bytes:
         for part in self.parts:
             if row < len(part):
-                return cell_bytes(part[row][self.column])
+                return read_image_cell(part[row][self.column], ANYWHERE)
             row -= len(part)
         raise PhotoError("no such row")
 
     def head(self, row: int, limit: int) -> Head:
         data = self.read(row)
         return Head(data[:limit], len(data))
-
-
-def cell_bytes(cell: Any) -> bytes:
-    """The bytes of an undecoded image cell. Raises ``PhotoError``."""
-    if not isinstance(cell, dict):
-        raise PhotoError("the row holds no image")
-    if cell.get("bytes") is not None:
-        return cell["bytes"]
-    try:
-        folder, name = os.path.split(str(cell["path"]))
-        return FolderSource(folder, (name,)).head(0, 512 << 20).data
-    except KeyError:
-        raise PhotoError("the row holds no image") from None
 
 
 def dataset_photos(data: Any, *, label: str = "", source: str = "", owner: str = "") -> PhotoSet:

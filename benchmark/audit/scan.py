@@ -9,13 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import multiprocessing
-import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,11 +22,11 @@ import pyarrow.parquet as pq
 
 from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
-from builders.errors import CamtraceError, DataError, PhotoError, disk_error
+from builders.errors import DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.photos import hash64
-from builders.processes import deferred_signals, exit_with_parent, setup_child
-from builders.untrusted import UntrustedInputError, describe_error, error_text, first_line, read_untrusted_arrays
+from builders.processes import WorkerKilled, run_in_pool
+from builders.untrusted import UntrustedInputError, describe_error, error_text, read_untrusted_arrays
 
 SCAN_VERSION = 1
 """Raised by one whenever the same file would give other facts."""
@@ -131,23 +127,10 @@ def _scan_photos(subject: PhotoSubject, plan: Plan, folder: Path, workers: int, 
             for number in missing:
                 _scan_block(subject, plan, folder, number, subject.rows(number), bar.update)
             return subject.blocks
-        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-        arguments = (subject, plan, folder, os.getpid())
-        with ProcessPoolExecutor(
-            min(workers, len(missing)), mp_context=context, initializer=_start_worker, initargs=arguments
-        ) as pool:
-            try:
-                with deferred_signals():  # workers are forked here
-                    done = pool.map(_scan_in_worker, missing)
-                for count in done:
-                    bar.update(count)
-            except CamtraceError:
-                raise
-            except Exception as error:  # a worker that was killed
-                ended = f"a worker process ended ({first_line(error)})"
-                raise DataError(f"{subject.name}: {ended}; run again, it goes on") from None
-            finally:
-                pool.shutdown(cancel_futures=True)
+        try:
+            run_in_pool(_scan_in_worker, missing, shared=(subject, plan, folder), workers=workers, progress=bar.update)
+        except WorkerKilled as error:
+            raise DataError(f"{subject.name}: {error}; run again: finished blocks are not read again") from None
     return subject.blocks
 
 
@@ -160,23 +143,14 @@ def _scan_stream(subject: StreamedSubject, plan: Plan, folder: Path, progress: b
     return number
 
 
-_worker: dict[str, Any] = {}
+def _scan_in_worker(shared: tuple[PhotoSubject, Plan, Path], number: int, tick: Callable[[], object]) -> None:
+    subject, plan, folder = shared
+    _scan_block(subject, plan, folder, number, subject.rows(number), lambda photos: [tick() for _ in range(photos)])
 
 
-def _start_worker(subject: PhotoSubject, plan: Plan, folder: Path, parent: int) -> None:
-    setup_child()
-    exit_with_parent(parent)
-    _worker.update(subject=subject, plan=plan, folder=folder)
-
-
-def _scan_in_worker(number: int) -> int:
-    subject = _worker["subject"]
-    rows = subject.rows(number)
-    _scan_block(subject, _worker["plan"], _worker["folder"], number, rows, lambda done: None)
-    return len(rows)
-
-
-def _scan_block(subject: Subject, plan: Plan, folder: Path, number: int, rows: list[Row], tick: Any) -> None:
+def _scan_block(
+    subject: Subject, plan: Plan, folder: Path, number: int, rows: list[Row], progress: Callable[[int], object]
+) -> None:
     stamp = subject.stamp(number) if isinstance(subject, PhotoSubject) else ""
     columns: dict[str, list[Any]] = {name: [] for name in (*KNOWN, *FEATURES)}
     pixels: dict[str, list[Any]] = {name: [] for name in ("rows", "numbers", "whole", "border")}
@@ -187,8 +161,8 @@ def _scan_block(subject: Subject, plan: Plan, folder: Path, number: int, rows: l
         for name in FEATURES:
             columns[name].append(values.get(name))
         if position % 64 == 63:
-            tick(64)
-    tick(len(rows) % 64)
+            progress(64)
+    progress(len(rows) % 64)
     arrays = {name: np.array(values) for name, values in pixels.items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]

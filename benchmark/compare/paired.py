@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 
 from benchmark.judgement import is_significant
+from benchmark.options import OPTIONS, choices
 from benchmark.report import interval, markdown_table, p_value, percent
 from benchmark.results import Run, metric_of
 from benchmark.stats import Difference, holm, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
-
-ALWAYS_RECORDED = ("protocol", "preprocess", "ties", "orientation", "neighbours", "mask_ratio", "seed", "queries")
-"""Options that change the meaning of a score: runs that differ in one are compared with a warning."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +267,7 @@ def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
         if not across_presets:
             raise DataError(f"{sentence}, which ask differently: score both under one, or say --across-presets")
         warn(f"{sentence}: a difference may be that of preprocessing, votes or probes")
-    for name in ALWAYS_RECORDED:
+    for name in (option.name for option in OPTIONS if option.changes_question and option.name != "preset"):
         if of_a.get(name) != of_b.get(name):
             warn(f"{a.folder} and {b.folder}: {name} is {of_a.get(name)} and {of_b.get(name)}")
 
@@ -277,7 +275,8 @@ def _check_presets(a: Run, b: Run, across_presets: bool) -> None:
 def _recorded(run: Run) -> dict[str, Any]:
     """The options of a run. A run from before presets used the choices of the preset ``camtrace``."""
     recorded = run.result.environment.get("options") or {}
-    return {"preset": "camtrace", "preprocess": "own", "ties": "nearest", "orientation": "upright", **recorded}
+    unchanged = {option.name: option.default for option in OPTIONS if option.role.in_result == "if changed"}
+    return {**unchanged, "preset": "camtrace", **choices("camtrace", {}), **recorded}
 
 
 def _named(members: Sequence[Run]) -> dict[str, Run]:

@@ -14,7 +14,7 @@ from benchmark.compute import library_version
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of
-from benchmark.options import CHOICES
+from benchmark.options import OPTIONS
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
 
 BOARD_SCHEMA = 1
@@ -206,19 +206,13 @@ def commands(entry: Entry) -> list[str]:
         if revision := entry.facts.get("revision"):
             parts.append(f"--revision {shlex.quote(revision)}")
         options = file.result.environment.get("options")
-        for option, flag in _OPTION_FLAGS.items():
-            value = options.get(option) if isinstance(options, Mapping) else None
-            if isinstance(value, int | float | str) and not isinstance(value, bool):
-                parts.append(f"{flag} {shlex.quote(str(value))}")
+        for option in OPTIONS if isinstance(options, Mapping) else ():
+            value = options.get(option.name)
+            stated = option.changes_question and option.role.on_command_line
+            if stated and isinstance(value, int | float | str) and not isinstance(value, bool):
+                parts.append(f"{option.flag} {shlex.quote(str(value))}")
         commands.append(" ".join(parts))
     return list(dict.fromkeys(commands))
-
-
-_OPTION_FLAGS = {name: f"--{name}" for name in ("preset", *CHOICES)} | {
-    "neighbours": "--neighbours",
-    "mask_ratio": "--mask-ratio",
-    "seed": "--seed",
-}
 
 
 def board_csv(board: Board) -> str:

@@ -27,6 +27,8 @@ GROUPS = (
 )
 """Sections of the help page, in order."""
 
+PRESET = GROUPS[1]
+
 InResult = Literal["always", "if changed", "no"]
 """Whether ``environment.options`` of a result records an option, or only a value that is not the default."""
 
@@ -125,6 +127,11 @@ class Option:
     def type(self) -> Any:
         """Type of a value that is not None."""
         return next((t for t in typing.get_args(self.hint) if t is not type(None)), self.hint)
+
+    @property
+    def changes_question(self) -> bool:
+        """True if two runs that differ in it did not measure the same thing of the same photos."""
+        return self.role.in_key or self.role.group == PRESET
 
     @property
     def is_flag(self) -> bool:

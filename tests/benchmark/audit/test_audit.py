@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.audit import audit
-from builders.errors import DataError, UsageError
+from benchmark.audit.open import dataset_photos
+from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import UNLABELLED, Labels, PhotoSet
 from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted
 from tests.support.images import image_bytes
@@ -201,6 +203,23 @@ def test_audit__a_hugging_face_data_set():
     assert result.classes == {"fake": 40, "real": 40}
     assert result.question("quality").value == pytest.approx(0.8, abs=0.03)
     assert not any(q.target == "split" for q in result.questions)
+
+
+def test_dataset_photos__files_anywhere_are_read_and_what_is_no_file_is_a_failure(tmp_path):
+    """The object is the user's: its files need not lie in one folder. Other cells are read as everywhere else."""
+    import datasets
+
+    picture = image_bytes(np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "x.png").write_bytes(picture)
+    os.mkfifo(tmp_path / "fifo")
+    paths = [tmp_path / "x.png", tmp_path / "fifo", tmp_path / "absent.png"]
+    cells = [{"bytes": None, "path": str(path)} for path in paths] + [{"bytes": picture, "path": None}, None]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
+    photos = dataset_photos(datasets.Dataset.from_dict({"image": cells, "label": list("abcde")}, features=features))
+    assert photos.read(0) == photos.read(3) == picture
+    for row, reason in ((1, "regular"), (2, "No such file|there is no"), (4, "no image|neither bytes nor a path")):
+        with pytest.raises(PhotoError, match=reason):
+            photos.read(row)
 
 
 def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):

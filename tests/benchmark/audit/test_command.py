@@ -178,22 +178,26 @@ def test_scan__resumes(tmp_path, cache, monkeypatch):
     assert audit(f"folder:{root}", workers=2, cache=tmp_path / "other", progress=False) == again
 
 
-def test_scan__a_signal_while_workers_are_forked_is_not_lost_and_ends_it(tmp_path, cache, monkeypatch):
+def test_scan__a_killed_worker_is_one_sentence_and_finished_blocks_are_not_read_again(tmp_path, cache, monkeypatch):
     monkeypatch.setattr(scan, "BLOCK", 16)
     monkeypatch.setattr("benchmark.audit.subjects.BLOCK", 16)
-    mapped = []
+    root, scan_block = write(planted("format", 0.6, 40), tmp_path / "photos"), scan._scan_block
 
-    class Pool(scan.ProcessPoolExecutor):
-        def map(self, work, blocks):
-            signal.raise_signal(signal.SIGINT)
-            mapped.extend(self.submit(time.sleep, 0.2) for _ in range(40))
+    def killed_at_the_second(subject, plan, folder, number, rows, progress):
+        if number == 1:
+            while not (folder / "00000.parquet").exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        scan_block(subject, plan, folder, number, rows, progress)
 
-    monkeypatch.setattr(scan, "ProcessPoolExecutor", Pool)
-    with pytest.raises(KeyboardInterrupt):
-        audit(f"folder:{write(planted('format', 0.6, 40), tmp_path / 'photos')}", workers=2, progress=False)
-    assert len(mapped) == 40
-    assert sum(future.cancelled() for future in mapped) > 30
+    monkeypatch.setattr(scan, "_scan_block", killed_at_the_second)
+    with pytest.raises(DataError, match=r"a worker process was killed .*run again: finished blocks are not read again"):
+        audit(f"folder:{root}", workers=2, progress=False)
     assert not multiprocessing.active_children()
+    read_again = []
+    monkeypatch.setattr(scan, "_scan_block", lambda *given: read_again.append(given[3]) or scan_block(*given))
+    audit(f"folder:{root}", progress=False)
+    assert 0 not in read_again and 1 in read_again
 
 
 def test_scan__a_damaged_block_is_one_sentence_and_read_again(tmp_path, cache):

@@ -10,6 +10,7 @@ import pytest
 
 from benchmark.cli.compare import main
 from benchmark.compare.paired import compare_runs
+from benchmark.options import OPTIONS
 from benchmark.results import read_answers, read_runs
 from benchmark.retrieval import pair_retrieval
 from benchmark.scoring.run import Scored
@@ -136,6 +137,21 @@ def test_compare__equal_questions_are_compared_in_silence(tmp_path, answers, cap
     write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"]))
     assert main([str(tmp_path)]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "option", [o for o in OPTIONS if o.changes_question and o.name != "preset"], ids=lambda option: option.name
+)
+def test_compare__every_option_that_changes_the_question_warns_unless_it_is_the_default(
+    tmp_path, answers, capsys, option
+):
+    values = {"other": True} | ({option.default: False} if option.role.in_result == "if changed" else {})
+    for value, warns in values.items():
+        plain, changed = (probe_run(encoder, answers["base"]) for encoder in "ab")
+        changed.result.environment["options"][option.name] = value
+        write(tmp_path, a=plain, b=changed)
+        assert main([str(tmp_path)]) == 0
+        assert (f": {option.name} is " in capsys.readouterr().err) is warns
 
 
 def test_compare__across_codecs_warns(tmp_path, answers, capsys):

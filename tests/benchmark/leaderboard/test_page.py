@@ -293,7 +293,7 @@ def test_encoder_page__shows_everything(address, site, open_page):
     text = page.locator("#view-encoder").text_content()
     assert "Partial: 2 of 4 processing tasks on toy." in text
     assert "task probe/resizing: ran out of </script> memory" in text
-    assert "camtrace score --model timm/part --data toy --revision 0123abc --protocol converged" in text
+    assert "camtrace score --model timm/part --data toy --revision 0123abc --seed 0 --protocol converged" in text
     assert "torch 2.13.0" in text
     assert "c0dec" in text
     assert page.locator("#view-encoder table").first.locator("tbody tr").count() == 2
