@@ -20,6 +20,22 @@ EXCEPTIONS = {
 }
 """Where such a call may stand, and why."""
 
+FORKS = {
+    "benchmark/views/workers/pool.py": "workers that write views into shared memory, for as long as a run",
+    "benchmark/scoring/output.py": "one fork that draws while the run goes on",
+    "builders/processes/pool.py": "the owner of pools",
+}
+"""Modules that start processes by ``multiprocessing``, and why."""
+
+LOADS = {
+    "builders/sources/repository.py": "the owner: a repository or a folder of the same form",
+    "builders/sources/parquet_splits.py": "resolves the files of a local folder that the owner has checked",
+    "builders/flickrexif/search/import_ids.py": "one local table in Parquet, CSV or JSON",
+    "builders/check/data_set.py": "checks that a user's load_dataset reads what was built",
+    "benchmark/audit/open.py": "streams rows without storing them",
+}
+"""Modules that call ``datasets.load_dataset``, and why."""
+
 READERS_OF_ARRAYS = {"load", "read_array", "read_array_header_1_0", "read_array_header_2_0", "open_memmap", "NpzFile"}
 
 
@@ -46,6 +62,26 @@ def offending(tree):
                 yield "walk", node.lineno
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("glob") and "**" in ast.unparse(node):
             yield "rglob", node.lineno
+
+
+def callers(names):
+    """Paths of the modules that call a function, method or class of one of these names."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in names
+    }
+
+
+def test_processes__are_started_by_few_modules():
+    """Others would lack what ``builders/processes`` does: end with the parent, leave Ctrl-C to it, hold signals."""
+    assert callers({"ProcessPoolExecutor", "Pool", "get_context"}) == set(FORKS)
+
+
+def test_repositories__are_opened_by_few_modules():
+    """``DatasetRepo`` checks the card of an untrusted data set first, and limits what is downloaded."""
+    assert callers({"load_dataset", "load_dataset_builder", "get_dataset_config_names"}) == set(LOADS)
 
 
 CHANGES_QUESTION = {option.name for option in OPTIONS if option.changes_question}

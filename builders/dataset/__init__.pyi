@@ -1,6 +1,6 @@
 from .card import LANGUAGE, ORIGINAL, Card, render, size_category, source_datasets
 from .cluster_work import ShardWork, gather_shards, hand_over_folder, scratch_folder
-from .disk_space import SAMPLE_BYTES, estimate_space, require_space
+from .disk_space import estimate_space, require_space
 from .folder import claim_folder, finish_folder, prepare_folder, summary
 from .manifest import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, pixel_rights, read_build
 from .parquet_writer import RowsBuilder, item_ranges
@@ -16,7 +16,6 @@ __all__ = [
     "ORIGINAL",
     "PHOTOS",
     "README_FILE",
-    "SAMPLE_BYTES",
     "Build",
     "BuildOptions",
     "Card",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, estimate_space, require_space
+from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, SpaceEstimate, estimate_space, require_space
 from builders.dataset.folder import prepare_folder
 from builders.dataset.manifest import Build
 from builders.dataset.shards import ShardJob, items_per_shard
@@ -55,6 +55,8 @@ def build_data_set(
     sizes: Mapping[str, int] | None = None,
     sample: int = SAMPLE_ITEMS,
     estimate: bool = True,
+    alike: bool = False,
+    write: Callable[..., list[SplitShards]] = write_splits,
 ) -> Build:
     """Write a data set folder; a build that was killed goes on where it was.
 
@@ -68,13 +70,15 @@ def build_data_set(
         sizes: items per shard by ``config/split``, as another build had them; measured on a sample by default.
         sample: items of each job that are measured, at most.
         estimate: print the estimate, where ``options.progress`` is set.
+        alike: the items of all jobs are of one kind: the largest job alone is measured, and all are cut by one number.
+        write: ``write_splits``, or ``write_groups`` for the splits of one config that share their shards.
 
     Raises:
         UsageError: ``options.output`` holds something else.
         DataError: not enough space, or not one item gave a row.
     """
-    planned = plan_shards(jobs, options, sizes=sizes, sample=sample, estimate=estimate)
-    splits = write_splits(planned, workers=options.workers, progress=options.progress)
+    planned = plan_shards(jobs, options, sizes=sizes, sample=sample, estimate=estimate, alike=alike)
+    splits = write(planned, workers=options.workers, progress=options.progress)
     if not any(split.rows for split in splits):
         reason = next((failure.reason for split in splits for failure in split.failures), "none was given")
         raise DataError(f"{name}: not one {item} (the first: {reason})")
@@ -88,6 +92,7 @@ def plan_shards(
     sizes: Mapping[str, int] | None = None,
     sample: int = SAMPLE_ITEMS,
     estimate: bool = True,
+    alike: bool = False,
 ) -> list[ShardJob]:
     """The jobs of a build, cut into shards, in a folder that is ready for them.
 
@@ -97,7 +102,7 @@ def plan_shards(
     prepare_folder(options.output, dict.fromkeys(job.config for job in jobs), fresh=options.fresh)
     known = dict(sizes or {})
     if any(_key(job) not in known for job in jobs):
-        measured = [estimate_space(job, sample, keep_bytes=SAMPLE_BYTES // len(jobs)) for job in jobs]
+        measured = _measure(jobs, sample, alike)
         total_bytes = sum(space.total_bytes for space in measured)
         if estimate and options.progress:
             seconds = sum(space.seconds_per_item * len(space.job.ids) for space in measured)
@@ -108,10 +113,24 @@ def plan_shards(
             )
         if not options.ignore_space:
             require_space(options.output, total_bytes)
+        items = sum(len(job.ids) for job in jobs)
         for space in measured:
-            known.setdefault(_key(space.job), items_per_shard(space.bytes_per_item, len(space.job.ids)))
+            cut = items_per_shard(space.bytes_per_item, items if alike else len(space.job.ids))
+            known.setdefault(_key(space.job), cut)
         jobs = [space.job for space in measured]  # they have the rows of the sample already
     return [dataclasses.replace(job, items_per_shard=known[_key(job)]) for job in jobs]
+
+
+def _measure(jobs: Sequence[ShardJob], sample: int, alike: bool) -> list[SpaceEstimate]:
+    if not alike:
+        return [estimate_space(job, sample, keep_bytes=SAMPLE_BYTES // len(jobs)) for job in jobs]
+    largest = max(jobs, key=lambda job: len(job.ids))
+    space = estimate_space(largest, sample, keep_bytes=SAMPLE_BYTES)
+
+    def scaled(job: ShardJob) -> SpaceEstimate:
+        return dataclasses.replace(space, total_bytes=int(space.bytes_per_item * len(job.ids)), job=job)
+
+    return [space if job is largest else scaled(job) for job in jobs]
 
 
 def _key(job: ShardJob) -> str:

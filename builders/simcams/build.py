@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +14,19 @@ from datasets import Features, Value
 from builders.dataset import (
     ORIGINAL,
     PHOTOS,
-    SAMPLE_BYTES,
     Build,
+    BuildOptions,
     Card,
     Group,
     LabelledPart,
     PixelRights,
     ShardJob,
     SharedShards,
-    estimate_space,
+    SplitShards,
+    build_data_set,
     finish_folder,
     grouped,
-    items_per_shard,
     pixel_rights,
-    prepare_folder,
-    require_space,
     write_groups,
 )
 from builders.errors import DataError, unknown_name
@@ -41,7 +37,6 @@ from builders.paircams import PAIR_FEATURES
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, Labels, PhotoSet
 from builders.pixels import read_jpeg_header
 from builders.simcams.render import Shot, SimulatedShots
-from builders.untrusted import error_text
 
 ATTRIBUTION = "rendered by camtrace simcams"
 
@@ -179,7 +174,8 @@ def build_simcams(
         context={"photos": photos, "attributes": attributes, "pairs": False},
     )
     features = dict.fromkeys((*configs, PHOTOS), jobs[0].features)
-    return _build("simcams", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
+    options = BuildOptions(output, workers, fresh, ignore_space, progress)
+    return _build("simcams", photos, jobs, features, card, options)
 
 
 def build_simpairs(
@@ -206,7 +202,8 @@ def build_simpairs(
         context={"photos": photos, "attributes": {}, "pairs": True},
     )
     features = {PAIRS: SIMPAIRS_FEATURES}
-    return _build("simpairs", photos, output, jobs, features, card, workers, fresh, ignore_space, progress)
+    options = BuildOptions(output, workers, fresh, ignore_space, progress)
+    return _build("simpairs", photos, jobs, features, card, options)
 
 
 def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
@@ -222,31 +219,6 @@ def simpairs_jobs(photos: PhotoSet, output: Path) -> list[ShardJob]:
     """Jobs of ``build_simpairs``: one split, before it is cut into shards."""
     everything = np.arange(len(photos))
     return [_shard_job(photos, _source(photos).fingerprint(), output, PAIRS, "test", SIMPAIRS_FEATURES, everything)]
-
-
-def cut_jobs(photos: PhotoSet, jobs: Sequence[ShardJob], sizes: Mapping[str, int] | None = None) -> list[ShardJob]:
-    """Jobs with the number of photos per shard that the builds use.
-
-    Args:
-        photos: of the jobs.
-        jobs: of one build.
-        sizes: photos per shard by ``config/split``; measured on a sample by default.
-
-    Raises:
-        DataError: no scene of the sample could be rendered.
-    """
-    if sizes is None:
-        each = items_per_shard(_bytes_per_item(photos, jobs), sum(len(job.ids) for job in jobs))
-        return [dataclasses.replace(job, items_per_shard=each) for job in jobs]
-    return [dataclasses.replace(job, items_per_shard=sizes[f"{job.config}/{job.split}"]) for job in jobs]
-
-
-def _bytes_per_item(photos: PhotoSet, jobs: Sequence[ShardJob]) -> float:
-    largest = max(jobs, key=lambda job: len(job.ids))
-    estimate = estimate_space(largest)
-    if not estimate.bytes_per_item:
-        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
-    return estimate.bytes_per_item
 
 
 def _part(photos: PhotoSet, config: str, column: Labels, split: int) -> LabelledPart:
@@ -290,50 +262,35 @@ def _digest(labels: np.ndarray | None) -> str:
 def _build(
     kind: str,
     photos: PhotoSet,
-    output: Path,
     jobs: Sequence[ShardJob],
     features: Mapping[str, Features],
     card: Card,
-    workers: int,
-    fresh: bool,
-    ignore_space: bool,
-    progress: bool,
+    options: BuildOptions,
 ) -> Build:
-    shared = jobs[0].config == PHOTOS
-    prepare_folder(output, {job.config for job in jobs}, fresh=fresh)
-    largest = max(jobs, key=lambda job: len(job.ids))
-    estimate = estimate_space(largest, keep_bytes=SAMPLE_BYTES)
-    if not estimate.bytes_per_item:
-        raise DataError(f"{photos.name}: no scene could be rendered ({_first_reason(largest)})")
-    items = sum(len(job.ids) for job in jobs)
-    total = int(estimate.bytes_per_item * items)
-    if progress and sys.stderr.isatty():
-        minutes = estimate.seconds_per_item * items / max(workers, 1) / 60
-        print(f"about {total / 1e6:,.0f} MB and {minutes:.0f} minutes, measured on a sample", file=sys.stderr)
-    if not ignore_space:
-        require_space(output, total)
-    each = items_per_shard(estimate.bytes_per_item, items)
-    ready = [estimate.job if job is largest else job for job in jobs]
-    jobs = [dataclasses.replace(job, items_per_shard=each) for job in ready]
-    written = write_groups(jobs, workers=workers, progress=progress)
-    configs = tuple(config for config in features if config != PHOTOS)
-    recipe = {
-        "source": photos.name,
-        "evidence": dict(photos.evidence),
-        "ids_hash": photos.ids_hash(),
-        "shots": jobs[0].recipe["shots"],
-    }
-    return finish_folder(
-        output,
-        kind=kind,
-        splits=() if shared else written,
-        features=features,
-        default=next(iter(features)),
-        card=card,
-        recipe=recipe,
-        pixels=_rights(photos),
-        shared=SharedShards(configs, tuple(written)) if shared else None,
-        counted={config: [config] for config in configs} | {PHOTOS: []} if shared else None,
+    def finish(written: list[SplitShards], sizes: Mapping[str, int]) -> Build:
+        shared = jobs[0].config == PHOTOS
+        configs = tuple(config for config in features if config != PHOTOS)
+        recipe = {
+            "source": photos.name,
+            "evidence": dict(photos.evidence),
+            "ids_hash": photos.ids_hash(),
+            "shots": jobs[0].recipe["shots"],
+        }
+        return finish_folder(
+            options.output,
+            kind=kind,
+            splits=() if shared else written,
+            features=features,
+            default=next(iter(features)),
+            card=card,
+            recipe=recipe,
+            pixels=_rights(photos),
+            shared=SharedShards(configs, tuple(written)) if shared else None,
+            counted={config: [config] for config in configs} | {PHOTOS: []} if shared else None,
+        )
+
+    return build_data_set(
+        jobs, options, finish, name=photos.name, item="scene could be rendered", alike=True, write=write_groups
     )
 
 
@@ -344,14 +301,6 @@ def _rights(photos: PhotoSet) -> PixelRights:
         reason = "The licence of the source photos is not known; state it with --license when building."
         return PixelRights(False, reason) if known.allowed else known
     return pixel_rights(photos)
-
-
-def _first_reason(job: ShardJob) -> str:
-    try:
-        job.make_rows(0)
-    except Exception as error:  # the failure that the sample recorded, of any class
-        return error_text(error)
-    return "the set is empty"
 
 
 def _card_licence(photos: PhotoSet) -> str:

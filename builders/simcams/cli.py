@@ -43,16 +43,16 @@ def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list
         arguments: of the command.
         sizes: photos per shard by ``config/split``; measured on a sample if absent.
     """
-    from builders.dataset import prepare_folder
-    from builders.simcams.build import cut_jobs, simcams_jobs, simpairs_jobs
+    from builders.dataset import BuildOptions, plan_shards
+    from builders.simcams.build import simcams_jobs, simpairs_jobs
 
     photos = _photos(arguments)
     if arguments.pairs:
         shard_jobs = simpairs_jobs(photos, arguments.output)
     else:
         shard_jobs = simcams_jobs(photos, arguments.output, _configs(arguments))
-    prepare_folder(arguments.output, dict.fromkeys(job.config for job in shard_jobs))
-    return cut_jobs(photos, shard_jobs, sizes)
+    options = BuildOptions(arguments.output, ignore_space=True, progress=False)
+    return plan_shards(shard_jobs, options, sizes=sizes, alike=True)
 
 
 def _configs(arguments: argparse.Namespace) -> tuple[str, ...]:

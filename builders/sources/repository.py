@@ -9,7 +9,14 @@ from typing import Any
 
 from builders.errors import DataError, RemoteError, UsageError
 from builders.sources.parquet_splits import local_splits
-from builders.untrusted import check_data_set, client_message, first_line, from_hub
+from builders.untrusted import (
+    MAX_CONFIG_BYTES,
+    check_data_set,
+    client_message,
+    first_line,
+    from_hub,
+    read_untrusted_text,
+)
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,29 @@ class DatasetRepo:
                 raise UsageError(f"{where}: {first_line(error)}") from None
             subject = f"config {config} " if config and not unknown_config_is_usage else ""
             raise DataError(f"{where}: {subject}cannot be loaded ({client_message(error)})") from None
+
+    def text(self, name: str) -> str | None:
+        """One small text file of the repository; None if it has no such file.
+
+        Raises:
+            DataError: the location is neither a folder nor a repository that can be read, or the file is too large or
+                no text.
+        """
+        if Path(self.location).is_dir():
+            path = Path(self.location) / name
+            return read_untrusted_text(path) if path.is_file() else None
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+        try:
+            with from_hub(MAX_CONFIG_BYTES):
+                path = Path(hf_hub_download(self.location, name, repo_type="dataset", revision=self.revision))
+                return read_untrusted_text(path)
+        except EntryNotFoundError:
+            return None
+        except (HfHubHTTPError, OSError, ValueError) as error:
+            reason = client_message(error)[:300]
+            raise DataError(f"{self.location}: neither a folder nor a data set that can be read ({reason})") from None
 
     def download(self) -> Path:
         """The folder that holds all its files: the local folder, or a download from the Hub.

@@ -36,14 +36,7 @@ from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan
 from builders.flickrexif.store.photos import ImportedPhoto, import_photos
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, Tombstones, add_folder_tombstones, read_tombstones
-from builders.untrusted import (
-    MAX_CONFIG_BYTES,
-    check_data_set,
-    client_message,
-    from_hub,
-    quiet_clients,
-    read_untrusted_text,
-)
+from builders.sources import DatasetRepo
 
 NOT_FOR_REDISTRIBUTION = PixelRights(
     False, "It holds photos that were fetched for your own use, under licences that differ from photo to photo."
@@ -89,7 +82,7 @@ def load_local_copy(
         DataError: the source is no FlickrExif, or cannot be read.
         UsageError: there is no such config, or the output folder contains other files.
     """
-    published = _read(source, revision)
+    published = _read(DatasetRepo(source, revision))
     available = [config for config in published.build.configs if config not in (METADATA, PHOTOS)]
     for config in configs:
         if config not in available:
@@ -100,8 +93,7 @@ def load_local_copy(
     parts: list[LabelledPart] = []
     rows: dict[str, Mapping[str, Any]] = {}
     for config in chosen:
-        for split in (s.split for s in published.build.splits if s.config == config):
-            data = published.rows(config, split)
+        for split, data in published.rows(config).items():
             part_rows = [row for row in data if not tombstones.covers(row["photo_id"], row["owner"])]
             taken_down |= {row["photo_id"] for row in data if tombstones.covers(row["photo_id"], row["owner"])}
             for row in part_rows:
@@ -164,58 +156,28 @@ class _FetchedRows(RowMaker):
 class _Published:
     """A published data set: a folder or a repository on the Hub."""
 
-    source: str
-    revision: str | None
+    repo: DatasetRepo
     build: Build
     tombstones: Tombstones
 
-    def rows(self, config: str, split: str) -> Any:
-        """A ``datasets.Dataset``, on disk."""
-        import datasets
-
-        folder, shards = Path(self.source), self._files(config, split)
-        try:
-            if folder.is_dir():  # by file: for a folder, the cache key of load_dataset is its README alone
-                files = [str(folder / name) for name in shards]
-                with quiet_clients():
-                    return datasets.load_dataset("parquet", data_files=files, split="train")
-            check_data_set(self.source, self.revision)
-            with from_hub():
-                return datasets.load_dataset(self.source, config, split=split, revision=self.revision)
-        except Exception as error:  # datasets, hub and pyarrow have error classes of their own
-            reason = client_message(error)[:300]
-            raise DataError(f"{self.source}: {config}/{split} cannot be loaded ({reason})") from None
-
-    def _files(self, config: str, split: str) -> list[str]:
-        return [f.file for s in self.build.splits if (s.config, s.split) == (config, split) for f in s.shards]
+    def rows(self, config: str) -> dict[str, Any]:
+        """The rows of each split that ``build.json`` lists, on disk."""
+        splits = self.repo.load(self.repo.location, config)
+        listed = [s.split for s in self.build.splits if s.config == config]
+        for split in listed:
+            if split not in splits:
+                raise DataError(f"{self.repo.location}: {config} has no split {split}, which {BUILD_FILE} lists")
+        return {split: splits[split] for split in listed}
 
 
-def _read(source: str, revision: str | None) -> _Published:
-    text = _text_file(source, BUILD_FILE, revision)
+def _read(repo: DatasetRepo) -> _Published:
+    source, text = repo.location, repo.text(BUILD_FILE)
     if text is None:
         raise DataError(f"{source}: no {BUILD_FILE} there, so it is no data set that 'flickrexif build' made")
     build = parse_build(text, f"{source}/{BUILD_FILE}")
     if build.kind != "flickrexif" or build.recipe.get("pixels", True):
         raise DataError(f"{source}: is not a FlickrExif without pixels; load_dataset reads it as it is")
-    tombstones = Tombstones.from_text(_text_file(source, TOMBSTONES_FILE, revision) or "")
-    return _Published(source, revision, build, tombstones)
-
-
-def _text_file(source: str, name: str, revision: str | None) -> str | None:
-    folder = Path(source)
-    if folder.is_dir():
-        return read_untrusted_text(folder / name) if (folder / name).is_file() else None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
-
-    try:
-        with from_hub(MAX_CONFIG_BYTES):
-            return read_untrusted_text(hf_hub_download(source, name, repo_type="dataset", revision=revision))
-    except EntryNotFoundError:
-        return None
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = client_message(error)[:300]
-        raise DataError(f"{source}: neither a folder nor a data set that can be read ({reason})") from None
+    return _Published(repo, build, Tombstones.from_text(repo.text(TOMBSTONES_FILE) or ""))
 
 
 def _published_photos(rows: Iterable[Mapping[str, Any]]) -> Iterator[ImportedPhoto]:
@@ -240,7 +202,7 @@ def _card(
         template="flickrexif.md.jinja",
         pretty_name="FlickrExif (own copy)",
         license="other",
-        source_datasets=source_datasets(*([] if Path(published.source).is_dir() else [f"hub:{published.source}"])),
+        source_datasets=source_datasets(*([] if published.repo.local else [f"hub:{published.repo.location}"])),
         context={
             "pixels": True,
             "label_set": published.build.recipe.get("label_set", "clean"),

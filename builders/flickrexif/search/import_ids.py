@@ -17,7 +17,8 @@ from builders.errors import DataError, UsageError
 from builders.flickrexif.api.search_results import is_nsid, photo_id, size_of_url, text_of
 from builders.flickrexif.store.photos import ImportCounts, ImportedPhoto, import_photos
 from builders.flickrexif.store.store import State
-from builders.untrusted import check_data_set, client_message, from_hub, quiet_clients
+from builders.sources import DatasetRepo
+from builders.untrusted import client_message, quiet_clients
 
 EXIF_COLUMNS: dict[str, tuple[str, str]] = {
     "Make": ("IFD0", "Make"),
@@ -48,27 +49,31 @@ def open_table(hub: str | None, table: Path | None, revision: str | None = None)
     """
     if (hub is None) == (table is None):
         raise UsageError("say --hub REPO or --table FILE")
-    import datasets
-
-    try:
-        if table is not None:
-            if not table.is_file():
-                raise DataError(f"{table}: no such file")
-            if table.suffix.lower() not in _FORMATS:
-                raise UsageError(f"{table}: a table is a file in {', '.join(_FORMATS)}")
-            with quiet_clients():
-                rows = datasets.load_dataset(_FORMATS[table.suffix.lower()], data_files=str(table), split="train")
-        else:
-            check_data_set(str(hub), revision)
-            with from_hub():
-                rows = datasets.load_dataset(hub, revision=revision, split="train")
-    except (DataError, UsageError):
-        raise
-    except Exception as error:  # datasets, hub and pyarrow have error classes of their own
-        raise DataError(f"{hub or table}: cannot be read as a table ({client_message(error)[:300]})") from None
+    if hub is not None:
+        splits = DatasetRepo(hub, revision).load(hub)
+        if "train" not in splits:
+            raise DataError(f"{hub}: has no split 'train' among {', '.join(splits)}")
+        rows = splits["train"]
+    else:
+        assert table is not None
+        rows = _open_file(table)
     if ID_COLUMN not in rows.column_names:
         raise DataError(f"{hub or table}: has no column {ID_COLUMN!r} among {', '.join(rows.column_names)}")
     return rows
+
+
+def _open_file(table: Path) -> Any:
+    if not table.is_file():
+        raise DataError(f"{table}: no such file")
+    if table.suffix.lower() not in _FORMATS:
+        raise UsageError(f"{table}: a table is a file in {', '.join(_FORMATS)}")
+    import datasets
+
+    try:
+        with quiet_clients():
+            return datasets.load_dataset(_FORMATS[table.suffix.lower()], data_files=str(table), split="train")
+    except Exception as error:  # datasets and pyarrow have error classes of their own
+        raise DataError(f"{table}: cannot be read as a table ({client_message(error)[:300]})") from None
 
 
 def import_rows(state: State, rows: Iterable[Mapping[str, Any]], *, seed: int = 0, origin: str = "") -> ImportCounts:

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from builders.errors import DataError, RemoteError, UsageError
+from builders.errors import DataError, UsageError
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.assemble.build import BuildPlan, build
-from builders.flickrexif.assemble.local_copy import _text_file, load_local_copy
+from builders.flickrexif.assemble.local_copy import load_local_copy
 from builders.flickrexif.cli.steps import main
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget
@@ -101,13 +101,3 @@ def test_load__nothing_loaded_is_exit_status_1(flickr, without_pixels, tmp_path,
     count = sum(len(rows_of(folder, "is_smartphone", split)) for split in SPLIT_NAMES)
     assert f"0 photos fetched, 0 in the data set, 0 taken down, {count} not to be had" in capsys.readouterr().out
     assert main(["load", str(folder), *map(str, options), "--retry-failed"]) == 1
-
-
-def test_text_file__a_long_error_of_the_hub_is_cut(monkeypatch):
-    def refuse(*args, **options):
-        raise OSError("no answer") from RemoteError("x" * 1000)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
-    with pytest.raises(DataError) as error:
-        _text_file("nobody/nothing", "build.json", None)
-    assert str(error.value).endswith(f"that can be read ({'x' * 300})")
