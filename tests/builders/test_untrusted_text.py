@@ -29,7 +29,6 @@ from builders.photos import PhotoSet
 from builders.pixels import decode_rgb
 from builders.pixels.reference import encode_jpeg
 from builders.processed.recipe import rebuild
-from builders.simcams.build import _first_reason
 from builders.simcams.catalogue import read_catalogue
 from builders.sources.imagenet import validation_classes
 from builders.sources.inaturalist import inaturalist_2018
@@ -148,10 +147,6 @@ WHERE = {
     "decoding": Where(
         "builders.pixels.decode.check_work", SyntaxError(PLANTED), lambda d, _: decode_rgb(JPEG),
         f"cannot be decoded (SyntaxError: {SAID})",
-    ),
-    "simulated": Where(
-        "", ValueError(), lambda d, _: _first_reason(SimpleNamespace(make_rows=raising(ValueError(PLANTED)))),
-        f"ValueError: {SAID}",
     ),
     "cameras": Where(
         "builders.simcams.catalogue._camera", TypeError(PLANTED), lambda d, _: read_catalogue(written(d / "c.yaml", (
