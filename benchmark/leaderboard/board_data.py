@@ -206,8 +206,8 @@ def commands(entry: Entry) -> list[str]:
         if revision := entry.facts.get("revision"):
             parts.append(f"--revision {shlex.quote(revision)}")
         options = file.result.environment.get("options")
-        for option in OPTIONS if isinstance(options, Mapping) else ():
-            value = options.get(option.name)
+        for option in OPTIONS:
+            value = options.get(option.name) if isinstance(options, Mapping) else None
             stated = option.changes_question and option.role.on_command_line
             if stated and isinstance(value, int | float | str) and not isinstance(value, bool):
                 parts.append(f"{option.flag} {shlex.quote(str(value))}")
