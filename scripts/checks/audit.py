@@ -35,7 +35,8 @@ from benchmark.audit.scan import Block, Plan, Scan, scanned
 from benchmark.audit.subjects import photo_subject
 from benchmark.audit.tally import tally
 from builders.photos import PhotoSet
-from tests.benchmark.audit.planted import TRAITS, exif, jpeg, opened, picture, planted, png
+from tests.benchmark.audit.planted import TRAITS, exif, jpeg, opened, picture, planted
+from tests.support.images import image_bytes
 
 SIDE = 96
 
@@ -72,7 +73,7 @@ def varied(photos: int, seed: int = 0) -> PhotoSet:
     for i in range(photos):
         image = picture(rng, 64).crop((0, 0, int(rng.choice([48, 64])), int(rng.choice([48, 56, 64]))))
         if rng.random() < 0.2:
-            data = png(image)
+            data = image_bytes(image)
         else:
             tags = exif(Make=str(rng.choice(["Canon", "NIKON"])), Software=str(rng.choice(["A", "B", "C"])))
             options = {"exif": tags} if rng.random() < 0.5 else {}
@@ -131,7 +132,7 @@ def check_repairs(photos: int) -> bool:
         image, share = picture(rng, SIDE), 0.75 if i % 2 else 0.25
         if rng.random() < share:
             image = opened(jpeg(image, 60))
-        files[f"{i:05d}"] = png(image) if rng.random() < share else jpeg(image, 92)
+        files[f"{i:05d}"] = image_bytes(image) if rng.random() < share else jpeg(image, 92)
         labels.append("fake" if i % 2 else "real")
     photo_set = PhotoSet.of_bytes("two-confounds", files, labels)
     subject, before = photo_subject(photo_set), audit(photo_set, pixels=photos, progress=False)
