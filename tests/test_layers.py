@@ -110,7 +110,7 @@ def test_folders__hold_few_modules():
 
 def test_tops__hold_only_what_the_layout_names():
     assert {p.name for p in (ROOT / "benchmark").glob("*.py")} == {
-        *("__init__.py", "__main__.py", "judgement.py", "retrieval.py"),
+        *("__init__.py", "__main__.py", "retrieval.py"),
     }
     assert {p.name for p in (ROOT / "builders").glob("*.py")} == {
         *("__init__.py", "__main__.py", "cli.py", "data_specs.py", "errors.py", "files.py"),

@@ -71,7 +71,10 @@ class Console:
     def write_json(self, results: Sequence[Result], missing: dict[str, str]) -> None:
         """Print the result for programs, with ``--json``."""
         if self._json:
-            print(json.dumps(as_json(results, missing), indent=2, ensure_ascii=False), file=self._out, flush=True)
+            from benchmark.tasks import all_tasks
+
+            record = as_json(results, missing, all_tasks())
+            print(json.dumps(record, indent=2, ensure_ascii=False), file=self._out, flush=True)
 
 
 class _NoTerminal:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.judgement import is_significant
+from benchmark.judgement import Answer, decide_differences, differing_text
 from benchmark.options import OPTIONS, choices
 from benchmark.report import interval, markdown_table, p_value, percent
 from benchmark.results import Run, metric_of
-from benchmark.stats import Difference, holm, paired_difference, rank_intervals
+from benchmark.stats import Difference, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 
@@ -37,6 +37,8 @@ class Compared:
     difference: Difference
     holm_p: float = math.nan
     """The p-value after Holm's correction over all rows of this pair of encoders."""
+    answer: Answer = "undecided"
+    """Whether the two differ, by the same correction; *no*: shown to differ by less than a point."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,17 @@ def compare_runs(
         ties += _ties(named, patterns, all_metrics)
     if not rows:
         raise DataError("no task has per-photo answers (answers.npz) in two of these results")
-    corrected = holm([row.difference.p_value for row in rows], [_family(row) for row in rows])
-    return [replace(row, holm_p=float(p)) for row, p in zip(rows, corrected, strict=True)], ties
+    decisions = decide_differences([row.difference for row in rows], [_family(row) for row in rows])
+    return [
+        replace(row, holm_p=decision.p_value, answer=decision.answer)
+        for row, decision in zip(rows, decisions, strict=True)
+    ], ties
 
 
 def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
     """Differences as a table with their meaning, and ties where there are three encoders or more."""
-    header = ["score", "data", "first", "second", "first %", "second %", "difference", "95 % interval", "p (Holm)", "n"]
+    header = ["score", "data", "first", "second", "first %", "second %", "difference", "95 % interval", "p (Holm)"]
+    header += ["differs", "n"]
     table = [
         [
             f"{r.task} {r.metric}",
@@ -112,15 +118,14 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
             percent(r.difference.value, True),
             interval(r.difference.low, r.difference.high, True),
             p_value(r.holm_p),
+            r.answer,
             str(r.difference.n),
         ]
         for r in rows
     ]
-    different = sum(is_significant(r.holm_p) for r in rows)
     parts = [
         markdown_table(header, table),
-        f"{different} of {len(rows)} differences are significant at 5 % (paired by photo, Holm's correction over the "
-        f"{_sizes(rows)} of each pair). Intervals are for each row by itself.",
+        differing_text([r.answer for r in rows], _sizes(rows)),
     ]
     ties = [tie for tie in ties if tie.encoders > 2]
     if ties:
@@ -142,6 +147,7 @@ def difference_rows(rows: Sequence[Compared]) -> list[dict[str, Any]]:
             "high": row.difference.high,
             "p_value": row.difference.p_value,
             "holm_p": row.holm_p,
+            "differs": row.answer,
             "n": row.difference.n,
         }
         for row in rows

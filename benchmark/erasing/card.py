@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.erasing.eraser import Eraser
 from benchmark.erasing.sides import FitPlan
-from benchmark.judgement import still_read
+from benchmark.judgement import Answer, ErasedReader, erased_text
 from benchmark.report import interval, markdown_table, percent
 from benchmark.results import Questions, metric_of
 
@@ -42,6 +42,10 @@ class Row:
     """Number of photos."""
     chance: float
     """Score of a guess: one over the number of classes, or the share of the most frequent class if that is more."""
+    before_answer: Answer | None = None
+    """Whether the trace was read before erasing, judged over all readers of this trace; None for other kinds."""
+    after_answer: Answer | None = None
+    """Whether it is still read after erasing, judged in the same way."""
 
     def record(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -49,11 +53,6 @@ class Row:
             name: round(value, 6) if isinstance(value, float) else value
             for name, value in dataclasses.asdict(self).items()
         }
-
-    @property
-    def still_read(self) -> bool:
-        """Whether a trace is still readable: after erasing, the interval lies above chance."""
-        return still_read(self.after_low, self.chance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
         eraser: that was applied.
         questions: by name of a task, the meaning of its scores.
     """
-    header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", "n"]
+    header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", "still read", "n"]
     cells = []
     for row in rows:
         signed = row.kind == "difference"
@@ -100,6 +99,7 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
                 f"{percent(row.after, signed)} ({interval(row.after_low, row.after_high, signed)})",
                 f"{percent(row.difference, True)} ({_ends(row)})",
                 percent(row.chance),
+                row.after_answer or "-",
                 str(row.n),
             ]
         )
@@ -108,14 +108,17 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
 
 
 def verdict(rows: Sequence[Row], trace: str) -> str:
-    """A sentence that names the readers that still read the trace on unseen photos of the first photo set."""
+    """Which readers read the trace before erasing, and which still do, on unseen photos of the first photo set."""
     first = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
-    left = [f"{row.reader} ({percent(row.after)} %, chance {percent(row.chance)} %)" for row in first if row.still_read]
     if not first:
         return "Nothing was read."
-    if not left:
-        return f"On {first[0].n} unseen photos no reader of {', '.join(r.reader for r in first)} is above chance."
-    return f"On {first[0].n} unseen photos {trace} is still read by {', '.join(left)}."
+    readers = [
+        ErasedReader(
+            row.reader, row.after, row.chance, row.before_answer or "undecided", row.after_answer or "undecided"
+        )
+        for row in first
+    ]
+    return erased_text(trace, first[0].n, readers)
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:

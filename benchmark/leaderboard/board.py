@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from benchmark.judgement import chance_flag
+from benchmark.judgement import FLAG_WORDS, Flag, chance_flags
 from benchmark.leaderboard.columns import Meaning, column_order, meaning
 from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
 from benchmark.leaderboard.means import ScoreTable, means, whole_family
 from benchmark.leaderboard.pairing import StoredAnswers, paired_p_values
-from benchmark.results import families
+from benchmark.results import MetricKind, Score, families
 from benchmark.stats import independent_p_values, ranks_of_pairs, standard_error
 from benchmark.tasks import all_tasks
 
@@ -71,8 +71,7 @@ MAX_COLUMNS = 600
 """Most columns; the five data sets of the study have about 150. Those with the fewest encoders are left out."""
 
 CELL_FLAGS = {
-    "at-chance": "cannot be told from chance",
-    "below-chance": "below chance",
+    **FLAG_WORDS,
     "conflict": "results of this encoder on these photos disagree; the newest is shown",
     "inconsistent": "SPD is not the difference of its two accuracies",
     "metadata": "a predictor that sees only the other labels does as well",
@@ -162,8 +161,16 @@ def _flags(o: Observation, what: Meaning) -> tuple[str, ...]:
     """Flags of an observation, with that of its interval against chance."""
     if what.kind not in ("trace", "accuracy") or o.low is None or o.high is None:
         return tuple(o.flags)
-    flag = chance_flag(o.low, o.high, o.chance, trace=what.kind == "trace", guess=o.guess)
+    flag = _flag_of_mean(o, "trace" if what.kind == "trace" else "accuracy") if o.parts else o.flag
     return (*o.flags, flag) if flag else tuple(o.flags)
+
+
+def _flag_of_mean(o: Observation, kind: MetricKind) -> Flag:
+    """Flag of a mean over tasks, which is a family of one."""
+    assert o.low is not None
+    assert o.high is not None
+    score = Score(o.task, o.photos.name, o.metric, o.value, o.low, o.high, o.n, o.chance)
+    return chance_flags([score], [kind])[0]
 
 
 def _all_ranked(columns: Sequence[Column], cells: ScoreTable) -> list[Column]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.judgement import chance_of
+from benchmark.judgement import Flag, chance_flags
 from benchmark.options import CHOICES, STUDY_PRESET, preset_label
 from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, contradiction, metric_of
 from benchmark.tasks import all_tasks
@@ -181,9 +181,9 @@ class Observation:
     """The result that has the score; None for a published number and for a mean."""
     parts: tuple[Part, ...] = field(default=(), compare=False, repr=False)
     """The scores of a mean over tasks; empty for a score."""
-    guess: float | None = field(default=None, compare=False)
-    """Accuracy of a guess that knows the most frequent class; None for published numbers and for means, whose classes
-    are not known: ``chance`` stands for it."""
+    flag: Flag = field(default="", compare=False)
+    """What the judge says of it against chance, together with all scores of its result. Means are judged on the board.
+    """
 
 
 @dataclass(frozen=True)
@@ -219,12 +219,35 @@ def published_entries(encoders: Iterable[PublishedEncoder], facts: Mapping[str, 
     entries = []
     for encoder in encoders:
         known = facts.get(encoder.name, {})
+        flags = _published_flags(encoder)
         observations = tuple(
-            Observation(s.task, s.metric, Photos(s.data), s.value, s.low, s.high, s.n, s.chance) for s in encoder.scores
+            Observation(
+                *(s.task, s.metric, Photos(s.data), s.value, s.low, s.high, s.n, s.chance),
+                flag=flags.get((s.data, s.task, s.metric), ""),
+            )
+            for s in encoder.scores
         )
         key = f"published-{_slug(encoder.name)}"
         entries.append(Entry(key, encoder.name, known.get("id", ""), "published", encoder.group, known, observations))
     return entries
+
+
+def _published_flags(encoder: PublishedEncoder) -> dict[tuple[str, str, str], Flag]:
+    """Flags of a published encoder's scores, each data set judged as a result is."""
+    flags: dict[tuple[str, str, str], Flag] = {}
+    for data in dict.fromkeys(s.data for s in encoder.scores):
+        scores = [
+            Score(s.task, s.data, s.metric, s.value, s.low, s.high, s.n, s.chance)
+            for s in encoder.scores
+            if s.data == data and s.low is not None and s.high is not None
+        ]
+        flags |= {(data, s.task, s.metric): flag for s, flag in zip(scores, _judged(scores), strict=True)}
+    return flags
+
+
+def _judged(scores: Sequence[Score]) -> list[Flag]:
+    """Flags of the scores of one encoder on one photo set."""
+    return chance_flags(scores, [metric_of(all_tasks(), s.task, s.metric).kind for s in scores])
 
 
 def measured_entries(files: Sequence[ResultFile]) -> list[Entry]:
@@ -264,8 +287,8 @@ def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
     options_of: dict[tuple[str, str, Photos, str], str] = {}
     for file in newest_first:
         options = json.dumps(file.result.environment.get("options"), sort_keys=True)
-        for score in file.result.scores:
-            observation = _observation(score, file)
+        for score, flag in zip(file.result.scores, _judged(file.result.scores), strict=True):
+            observation = _observation(score, file, flag)
             key = (score.task, score.metric, observation.photos, observation.settings)
             if key not in newest:
                 newest[key], options_of[key] = observation, options
@@ -301,7 +324,7 @@ def _with_consistency(o: Observation, newest: Mapping[tuple[str, str, Photos, st
     return replace(o, flags=(*o.flags, "inconsistent"))
 
 
-def _observation(score: Score, file: ResultFile) -> Observation:
+def _observation(score: Score, file: ResultFile, flag: Flag) -> Observation:
     """The observation of a score in a result file."""
     data, environment, details = file.result.data, file.result.environment, score.details
     splits = data.get("photos")
@@ -329,7 +352,7 @@ def _observation(score: Score, file: ResultFile) -> Observation:
         flags=tuple(flags),
         settings=_settings(score, environment.get("options")),
         file=file,
-        guess=chance_of(score),
+        flag=flag,
     )
 
 

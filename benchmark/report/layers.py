@@ -11,16 +11,14 @@ import numpy as np
 
 from benchmark.encoders import grid_cell
 from benchmark.judgement import (
-    MARGIN,
-    WHOLE_VIEW,
     DepthCurves,
-    LeastTrace,
+    choose_outputs,
     depth_curves,
     find_score,
-    least_trace,
     output_questions,
+    outputs_text,
 )
-from benchmark.report.tables import interval, markdown_table, percent, score_cell
+from benchmark.report.tables import markdown_table, percent, score_cell
 from benchmark.results import Metric, Questions, Result, Score, score_label
 
 _REGION = re.compile(r"(grid|patch)(?:\[(\d{1,2})\])?-(\d{1,2})-(\d{1,2})")
@@ -44,7 +42,7 @@ _GREY = "#6b6b6b"
 
 
 def layers_text(result: Result, questions: Questions) -> str:
-    """The outputs of a result as a table, and where each trace is least; empty where no output was scored."""
+    """The outputs of a result as a table, and whether one has less of a trace; empty where no output was scored."""
     if not result.outputs:
         return ""
     metrics = list(output_questions(result, questions))
@@ -54,41 +52,15 @@ def layers_text(result: Result, questions: Questions) -> str:
     rows.append(["final, the embedding", dimension, *_cells(result.scores, metrics)])
     header = ["output", "numbers", *(score_label(task, metric, questions) + ", %" for task, metric in metrics)]
     parts = ["Over the depth of the network, on the same photos:", markdown_table(header, rows)] if whole else []
-    curves = depth_curves(result, questions)
-    semantics = _semantics(curves)
-    sentences = []
-    for trace in (c for c in curves if not c.of_semantics):
-        least = least_trace(trace, semantics)
-        label = score_label(trace.task, trace.metric, questions)
-        if least is not None:
-            sentences.append(f"**{_least_text(least, label)}**")
-        elif semantics is not None and trace.final is not None:
-            sentences.append(f"{label}: no output has less of it than the embedding at equal semantics.")
-    if sentences:
-        compared = sum(output.pooling in WHOLE_VIEW for output in whole)
-        sentences.append(
-            f"Equal semantics: plain kNN accuracy at most {100 * MARGIN:g} point below the embedding's. The least of "
-            f"{compared} outputs on these photos flatters itself: score it on others before you use it."
-        )
+    choices = choose_outputs(result, questions)
+    sentences = outputs_text(choices, [score_label(c.task, c.metric, questions) for c in choices])
     read = " ".join(dict.fromkeys(f"Read by {output.read}." for output in result.outputs))
-    return "\n\n".join([*parts, *sentences, read])
+    return "\n\n".join(filter(None, [*parts, sentences, read]))
 
 
 def _semantics(curves: Sequence[DepthCurves]) -> DepthCurves | None:
     """The curves of plain kNN."""
     return next((c for c in curves if c.of_semantics), None)
-
-
-def _least_text(least: LeastTrace, label: str) -> str:
-    """Where a trace is least, in one sentence."""
-    change = least.semantics.value - least.final_semantics.value
-    signed = least.score.value < 0 or least.final.value < 0
-    return (
-        f"{label} is least at equal semantics in {least.output.title}: {percent(least.score.value, signed)} % "
-        f"({interval(least.score.low, least.score.high, signed)}) instead of {percent(least.final.value, signed)} % "
-        f"({interval(least.final.low, least.final.high, signed)}), at {percent(change, True)} points of kNN accuracy "
-        f"(n = {least.score.n} and {least.semantics.n})."
-    )
 
 
 def _cells(scores: Sequence[Score], metrics: Sequence[tuple[str, Metric]]) -> list[str]:

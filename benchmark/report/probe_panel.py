@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from benchmark.judgement import Verdict, learning_curve
+from benchmark.judgement import TRACE_KEYS, TRACE_SUFFIXES, Verdict, learning_curve
 from benchmark.report.training import accuracy_text
 from benchmark.results import Family, Score, subject_of
 
 # Okabe & Ito's colour-blind-safe palette
 _BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#6b6b6b"
-_SUFFIXES = {"none": " (not above chance)", "weak": " (weak)", "readable": ""}
-_KEYS = {"readable": "above chance", "weak": "above chance, but weak", "none": "not told from chance"}
-_FILLS = {"readable": _BLUE, "weak": "#a6cee3", "none": "white"}
+_FILLS = {"readable": _BLUE, "weak": "#a6cee3", "none": "white", "undecided": "#dddddd"}
 _CONTROLS = {
     "whole": ("whole picture", "s"),
     "complement": ("border hidden", "x"),
@@ -50,8 +48,8 @@ def draw_intervals(
     """Draw the panel.
 
     Each dot has its 95 % interval. A tick marks chance, a band the range of probes of shuffled labels. A hollow dot is
-    no trace, a pale dot a weak one. Below each dot, each in a separate lane, are the controls and the probe on parts
-    of the train photos.
+    no trace, a pale dot a weak one, a grey dot undecided. Below each dot, each in a separate lane, are the controls and
+    the probe on parts of the train photos.
 
     Args:
         ax: axes to draw into.
@@ -71,7 +69,7 @@ def draw_intervals(
         if y % 2 == 0 and lanes:
             ax.axhspan(y - 0.5, y + 0.5, color="#f6f6f6", zorder=0)
         top = y - lane * (lanes - 0.5) / 2 if lanes else y
-        if trace != "none":
+        if trace in ("readable", "weak"):
             ax.plot([100 * chance, 100 * score.value], [top, top], color="#d5d5d5", linewidth=5, zorder=1)
         ends = [top - 1.4 * lane, top + lane * max(lanes + 0.5, 1.4)]
         ax.plot([100 * chance] * 2, ends, color=_VERMILION, linewidth=2, zorder=1.6, label=_once("chance", labelled))
@@ -80,8 +78,8 @@ def draw_intervals(
         _draw_point(ax, main, top, _BLUE, _FILLS[trace], labelled)
         for i, point in enumerate(_points(score), start=1):
             _draw_point(ax, point, top + i * lane, _GREY, "white", labelled)
-        text = f"{accuracy_text(score, trace)}{_SUFFIXES[trace]}"
-        has_words = not text[0].isdigit() or bool(_SUFFIXES[trace])
+        text = f"{accuracy_text(score, verdict)}{TRACE_SUFFIXES[trace]}"
+        has_words = not text[0].isdigit() or bool(TRACE_SUFFIXES[trace])
         ax.annotate(
             text,
             (100 * score.value, top),
@@ -92,7 +90,7 @@ def draw_intervals(
         )
     kinds = list(dict.fromkeys(v.trace if v else "readable" for v in verdicts))
     for kind in kinds:
-        label = _KEYS[kind] + (", 95 % interval" if kind == kinds[0] else "")
+        label = TRACE_KEYS[kind] + (", 95 % interval" if kind == kinds[0] else "")
         ax.plot([], [], color=_BLUE, marker="o", markerfacecolor=_FILLS[kind], label=label)
     ax.set_xlim(0, 104)
     ax.set_xlabel(f"{family.axes[0]}; bars: 95 % intervals")

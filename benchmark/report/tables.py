@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.results import interval as interval
+from benchmark.results import percent as percent
 from builders.files import write_bytes_atomically
 
 if TYPE_CHECKING:  # commands print before torch and matplotlib are imported
     from matplotlib.figure import Figure
 
-    from benchmark.results import Result, Score
+    from benchmark.results import Questions, Result, Score
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -45,24 +48,6 @@ _CELL = re.compile(rf"{_NUMBER.pattern}(?: to {_NUMBER.pattern})?(?: \({_NUMBER.
 def _is_number(cell: str) -> bool:
     """Whether a cell is empty, or a number, with a unit, as an interval, or with an interval in brackets."""
     return cell in ("", "-") or _CELL.fullmatch(cell) is not None
-
-
-def percent(value: float, signed: bool = False) -> str:
-    """A share in percent with one decimal.
-
-    >>> percent(0.1234), percent(0.5, signed=True)
-    ('12.3', '+50.0')
-    """
-    return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
-
-
-def interval(low: float, high: float, signed: bool = False) -> str:
-    """A 95 % interval in percent.
-
-    >>> interval(0.1, 0.25)
-    '10.0 to 25.0'
-    """
-    return f"{percent(low, signed)} to {percent(high, signed)}"
 
 
 def score_cell(score: Score | None, signed: bool = False) -> str:
@@ -103,13 +88,16 @@ def write_png(figure: Figure, path: Path) -> None:
     write_bytes_atomically(path, buffer.getvalue())
 
 
-def as_json(results: Sequence[Result], missing: dict[str, str]) -> dict[str, Any]:
-    """Scores as flat rows, and every failure with its reason.
+def as_json(results: Sequence[Result], missing: dict[str, str], questions: Questions) -> dict[str, Any]:
+    """Scores and statements of judgement as flat rows, and every failure with its reason.
 
     Args:
         results: of one run.
         missing: reason by encoder that has no result.
+        questions: what the scores mean.
     """
+    from benchmark.judgement import statements  # statistics take a while to import
+
     failures: list[dict[str, Any]] = [
         {**_names(result), "kind": failure.kind, "name": failure.name, "reason": failure.reason}
         for result in results
@@ -119,7 +107,8 @@ def as_json(results: Sequence[Result], missing: dict[str, str]) -> dict[str, Any
         {"encoder": None, "data": None, "kind": "not scored", "name": name, "reason": reason}
         for name, reason in missing.items()
     ]
-    return {"scores": score_rows(results), "failures": failures}
+    judged = [{**_names(r), **dataclasses.asdict(s)} for r in results for s in statements(r, questions)]
+    return {"scores": score_rows(results), "statements": judged, "failures": failures}
 
 
 def score_rows(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmark.judgement import LEVEL, WEAK_BELOW, Verdict, is_positive, training_margin, verdicts
+from benchmark.judgement import Verdict, moves, moves_text, traces_text, training_margin, verdicts
 from benchmark.report.course import course_text, courses
 from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
@@ -20,7 +20,6 @@ from benchmark.results import (
     families,
     metric_of,
     score_label,
-    subject_of,
 )
 from builders.untrusted import readable
 
@@ -82,16 +81,17 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
     if settings := settings_line([result], questions):
         parts.append(settings)
-    judged = verdicts(result, questions)
+    judged, moved = verdicts(result, questions), moves(result, questions)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
         if scores and family.layout == "scores":
             parts.append(_scores_section(scores, family, questions, judged))
         elif scores:
-            parts.append(_SECTIONS[family.layout](scores, family, questions))
+            sentences = moves_text(scores, moved, questions)
+            parts.append(_SECTIONS[family.layout](scores, family, questions, sentences))
     unknown = [s for s in result.scores if s.task not in questions]
     if unknown:
-        parts.append(_metrics_section(unknown, _UNKNOWN, questions))
+        parts.append(_metrics_section(unknown, _UNKNOWN, questions, ""))
     parts += [
         section
         for section in (
@@ -115,7 +115,6 @@ def _scores_section(
     """A row for each main score, against chance; then learning curves, other readers and controls as further tables."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
     verdict_of = {id(s): judged.get((s.task, s.metric)) for s in main}
-    traces = [v.trace if (v := verdict_of[id(s)]) else "readable" for s in main]
     margins = [training_margin(s) for s in main]
     train = ["train photos"] if any(m is not None for m in margins) else []
     header = [family.header, "accuracy %", "95 % interval", *train, "chance %"]
@@ -123,7 +122,7 @@ def _scores_section(
     rows = [
         [
             score_label(s.task, metric_of(questions, s.task, s.metric), questions),
-            accuracy_text(s, trace),
+            accuracy_text(s, verdict_of[id(s)]),
             interval(s.low, s.high),
             *(["-" if margin is None else f"\u00b1 {percent(margin)}"] if train else []),
             percent(v.chance if (v := verdict_of[id(s)]) else s.chance),
@@ -132,9 +131,9 @@ def _scores_section(
             str(s.details.get("classes", "-")),
             str(s.n),
         ]
-        for s, trace, margin in zip(main, traces, margins, strict=True)
+        for s, margin in zip(main, margins, strict=True)
     ]
-    sentence = " ".join(filter(None, [_verdict_text(main, judged), training_text(main, traces)]))
+    sentence = " ".join(filter(None, [traces_text(main, judged), training_text(main, list(verdict_of.values()))]))
     units = {
         (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
     }
@@ -175,35 +174,6 @@ def _readers_table(scores: Sequence[Score], questions: Questions) -> str:
     return f"\n\n{markdown_table(header, rows)}\n\nA trace is out where no reader is above chance."
 
 
-def _verdict_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdict]) -> str:
-    """Which traces are readable, weak or absent, by which rule; and what the columns mean."""
-    pairs = [(s, v) for s in scores if (v := judged.get((s.task, s.metric)))]
-    if not pairs:
-        return ""
-    subjects = {trace: ", ".join(subject_of(s.task) for s, v in pairs if v.trace == trace) for trace in _WORDS}
-    parts = [f"{words}: {subjects[trace]}." for trace, words in _WORDS.items() if subjects[trace]]
-    if not (subjects["readable"] or subjects["weak"]):
-        parts = ["No trace is readable above chance here.", *parts]
-    tests = sum(v.p_value is not None for v in judged.values())
-    probes = f"the {tests} probe{'s' if tests > 1 else ''} asked of this encoder here"
-    rule = f"p < {LEVEL:g} against chance after Holm's correction over {probes}"
-    if any(v.p_value is None for _, v in pairs):
-        rule = "interval above chance" + (f", or {rule}" if tests else "")
-    if any("shuffled" in s.details.get("controls", {}) for s, _ in pairs):
-        rule += f", and at most {100 * LEVEL:g} % of the probes that learnt shuffled labels read as well"
-    parts.append(f"Above chance: {rule}. Chance to 1: the share of the way from chance (0 %) to always right (100 %).")
-    if any(v.most_frequent for _, v in pairs):
-        parts.append("Chance is the share of the most frequent class where that is more than one over the classes.")
-    return " ".join(parts)
-
-
-_WORDS = {
-    "readable": "Readable from the embedding",
-    "weak": f"Weak, above chance by less than {100 * WEAK_BELOW:g} % of the way",
-    "none": "Not told from chance",
-}
-
-
 def _control(control: Mapping[str, float]) -> str:
     """Accuracy of a control; for shuffled labels with the range of the probes."""
     text = percent(control["accuracy"])
@@ -218,49 +188,45 @@ _CONTROLS = {
 }
 
 
-def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questions, judged: str) -> str:
     """A row for each question with its metrics side by side, and the intervals of its differences."""
     table = {(s.task, s.metric): s for s in scores}
     tasks = list(dict.fromkeys(s.task for s in scores))
     metrics = dict.fromkeys(m for task in tasks for m in questions[task].metrics if (task, m.name) in table)
     set_ups, differences = [m for m in metrics if not m.signed], [m for m in metrics if m.signed]
-    rows, sentences = [], []
+    rows = []
     for task in tasks:
         cells = [percent(table[task, m.name].value) if (task, m.name) in table else "-" for m in set_ups]
         for m in differences:
             s = table.get((task, m.name))
             cells += [percent(s.value, True), interval(s.low, s.high, True)] if s else ["-", "-"]
-            if s and m.if_positive and is_positive(s):
-                sentences.append(f"{task}: {m.if_positive} ({percent(s.value, True)} points).")
         rows.append([task, *cells])
     k = scores[0].details.get("k")
     names = [text for m in differences for text in (m.name, f"95 % interval of {m.name}")]
     header = [family.header + (f" (k = {k})" if k else ""), *(m.name for m in set_ups), *names]
     explained = " ".join(f"{m.name}: {m.explain}" for m in metrics)
     chance = "".join(f"Chance {percent(s.chance)} %, " for s in scores[:1] if s.chance)
-    notes = " ".join([*sentences, f"{chance}{scores[0].n} queries. {explained}"])
+    notes = " ".join(filter(None, [judged, f"{chance}{scores[0].n} queries. {explained}"]))
     return "\n\n".join(filter(None, [markdown_table(header, rows), notes, _ties_table(scores, questions)]))
 
 
-def _metrics_section(scores: Sequence[Score], family: Family, questions: Questions) -> str:
+def _metrics_section(scores: Sequence[Score], family: Family, questions: Questions, judged: str) -> str:
     """A row for each metric; the task is named where there are several."""
     several = len({s.task for s in scores}) > 1 or family is _UNKNOWN
-    rows, sentences = [], []
+    rows = []
     for s in scores:
         metric = metric_of(questions, s.task, s.metric)
         signed = metric.signed
         cells = [percent(s.value, signed), interval(s.low, s.high, signed), percent(s.chance), str(s.n)]
         rows.append([f"{s.task} {s.metric}" if several else s.metric, *cells])
-        if signed and metric.if_positive and is_positive(s):
-            sentences.append(f"{s.task}: {metric.if_positive} ({percent(s.value, True)} points).")
     table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
-    sentences += dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)
+    sentences = [*filter(None, [judged]), *dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)]
     parts = [table, " ".join(sentences), _ties_table(scores, questions)]
     return "\n\n".join(part for part in parts if part)
 
 
-_SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions], str]] = {
+_SECTIONS: Mapping[Layout, Callable[[Sequence[Score], Family, Questions, str], str]] = {
     "set-ups": _set_ups_section,
     "metrics": _metrics_section,
 }

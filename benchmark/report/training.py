@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from benchmark.judgement import Trace, at_least, learning_curve, training_margin
+from benchmark.judgement import Verdict, learning_curve, training_margin
 from benchmark.report.tables import interval, markdown_table, percent
 from benchmark.results import Score
 
 
-def accuracy_text(score: Score, trace: Trace = "readable") -> str:
-    """A score's accuracy in percent, with the words "at least" where it still rises.
+def accuracy_text(score: Score, verdict: Verdict | None) -> str:
+    """A score's accuracy in percent, with the words "at least" where it still rises (``Verdict.rises``).
 
-    The words are left out where the trace is not above chance: it may not be there at all.
-
-    >>> score = Score("probe/x", "toy", "accuracy", 0.267, 0.25, 0.29, 110, 0.17, {"learning_curve": {"rises": True}})
-    >>> accuracy_text(score), accuracy_text(score, "none")
-    ('at least 26.7', '26.7')
+    >>> accuracy_text(Score("probe/x", "toy", "accuracy", 0.267, 0.25, 0.29, 110, 0.17), None)
+    '26.7'
     """
-    return f"{'at least ' if at_least(score) and trace != 'none' else ''}{percent(score.value)}"
+    return f"{'at least ' if verdict is not None and verdict.rises else ''}{percent(score.value)}"
 
 
-def training_text(scores: Sequence[Score], traces: Sequence[Trace]) -> str:
+def training_text(scores: Sequence[Score], verdicts: Sequence[Verdict | None]) -> str:
     """What the words "at least" and the margins of train photos mean; empty where the table has neither."""
     parts = []
-    if any(at_least(s) and trace != "none" for s, trace in zip(scores, traces, strict=True)):
+    if any(verdict is not None and verdict.rises for verdict in verdicts):
         parts.append("At least: it still rose when the last half of the train photos was added.")
     if any(training_margin(s) is not None for s in scores):
         probes = max(s.details["training_spread"]["probes"] for s in scores if s.details.get("training_spread"))

@@ -20,6 +20,7 @@ from .files import (
     read_results,
     size_objection,
 )
+from .numbers import interval, percent
 from .published import (
     STUDY_CITATION,
     STUDY_CLASSES,
@@ -88,8 +89,10 @@ __all__ = [
     "folder_name",
     "group_means",
     "in_order",
+    "interval",
     "log_odds_over_chance",
     "metric_of",
+    "percent",
     "published_encoders",
     "published_tasks",
     "read_answers",

@@ -29,7 +29,7 @@ from benchmark.erasing import (
     refuse_leaks,
     save_eraser,
 )
-from benchmark.judgement import chance_of
+from benchmark.judgement import Answer, chance_of, judge
 from benchmark.options import RunOptions
 from benchmark.probe import LabelledSplits, labelled_probe
 from benchmark.results import PhotoValues, Score, metric_of
@@ -290,8 +290,9 @@ def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
 
 
 def rows_of(before: Scored, after: Scored) -> list[Row]:
-    """A row for every score that both have."""
+    """A row for every score that both have; all readers of one trace are judged together."""
     questions, rows = all_tasks(), list[Row]()
+    answers = [_answers(scored) for scored in (before, after)]
     later = {(s.task, s.metric): s for s in after.result.scores}
     for first in before.result.scores:
         second = later.get((first.task, first.metric))
@@ -300,8 +301,21 @@ def rows_of(before: Scored, after: Scored) -> list[Row]:
         metric = metric_of(questions, first.task, first.metric)
         if not metric.summary and metric.kind != "trace" and not metric.headline and metric.name != "same":
             continue
-        rows.append(_row(first, second, before, after, metric.kind))
+        row = _row(first, second, before, after, metric.kind)
+        key = (first.task, first.metric)
+        rows.append(replace(row, before_answer=answers[0].get(key), after_answer=answers[1].get(key)))
     return rows
+
+
+def _answers(scored: Scored) -> dict[tuple[str, str], Answer]:
+    """Whether each reader reads its trace; the readers of a trace are one family."""
+    answers: dict[tuple[str, str], Answer] = {}
+    questions = all_tasks()
+    scores = [s for s in scored.result.scores if metric_of(questions, s.task, s.metric).kind == "trace"]
+    for task in dict.fromkeys(s.task for s in scores):
+        readers = [s for s in scores if s.task == task]
+        answers |= {(task, s.metric): v.answer for s, v in zip(readers, judge(readers), strict=True)}
+    return answers
 
 
 def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) -> Row:

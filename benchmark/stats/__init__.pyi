@@ -9,6 +9,7 @@ from .intervals import (
     standard_error,
     wilson_interval,
 )
+from .one_sided import p_above, p_below
 from .ranks import (
     Deviations,
     Ranks,
@@ -43,6 +44,8 @@ __all__ = [
     "independent_p_values",
     "joint_units",
     "null_range",
+    "p_above",
+    "p_below",
     "pair_p_values",
     "paired_difference",
     "photo_interval",

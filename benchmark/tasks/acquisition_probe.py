@@ -188,9 +188,8 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         spread = labelled_spread(solver_splits, whole=answers, clusters=train_clusters, **how)
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
-    frequent = int(np.bincount(train.classes, minlength=n_classes).argmax())
-    most_frequent = float((test.classes == frequent).mean())
-    guess = max(1 / n_classes, most_frequent)  # score of a probe that always gives the same answer
+    most_frequent = largest_share(test.classes)  # the best score of a probe that always gives the same answer
+    guess = max(1 / n_classes, most_frequent)
     score = score_of(
         f"probe/{attribute}",
         ACCURACY.name,
@@ -221,6 +220,15 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         scores.append(reader_score(score, metric, read, inputs, units))
         arrays[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), arrays)
+
+
+def largest_share(classes: np.ndarray) -> float:
+    """Share of the most frequent class.
+
+    >>> largest_share(np.array([2, 0, 2, 2]))
+    0.75
+    """
+    return float(np.bincount(classes).max() / len(classes))
 
 
 def read_acquisition_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:

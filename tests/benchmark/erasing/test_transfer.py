@@ -9,6 +9,7 @@ import pytest
 from benchmark.encoders import load_encoder
 from benchmark.erasing import Row
 from benchmark.erasing.card import card_text, curve_table, matrix, table, verdict
+from benchmark.judgement import Answer
 from benchmark.options import RunOptions
 from benchmark.scoring import EraseRequest, erase_trace
 from benchmark.scoring.erase import rows_of, tasks_of
@@ -91,19 +92,27 @@ def test_tasks_of__the_trace_and_its_costs_unless_all_are_requested():
     assert "probe/jpeg-fine" not in every
 
 
-def row(reader: str, after: float, low: float) -> Row:
+def row(reader: str, after: float, before_answer: Answer, after_answer: Answer) -> Row:
     before, change = (0.9, 0.8, 1.0), (after - 0.9, -0.8, -0.4)
-    ends = (*before, after, low, after + 0.1, *change)
-    return Row("probe/jpeg", "accuracy", "d", "trace", reader, *ends, 0.001, 50, 1 / 6)
+    ends = (*before, after, after - 0.06, after + 0.1, *change)
+    answers = (before_answer, after_answer)
+    return Row("probe/jpeg", "accuracy", "d", "trace", reader, *ends, 0.001, 50, 1 / 6, *answers)
 
 
-def test_verdict__names_the_readers_that_still_read_the_trace(erased):
-    rows = [row("linear", 0.17, 0.1), row("knn", 0.86, 0.8)]
-    assert verdict(rows, "jpeg") == "On 50 unseen photos jpeg is still read by knn (86.0 %, chance 16.7 %)."
-    assert verdict(rows[:1], "jpeg") == "On 50 unseen photos no reader of linear is above chance."
+def test_verdict__names_readers_by_what_the_judge_says(erased):
+    rows = [row("linear", 0.17, "yes", "no"), row("knn", 0.86, "yes", "yes"), row("mlp", 0.2, "no", "undecided")]
+    assert verdict(rows, "jpeg") == (
+        "On 50 unseen photos jpeg is still read by knn (86.0 %, chance 16.7 %). "
+        "Jpeg is not read by linear (17.0 %, chance 16.7 %): shown to be less than 5 % of the way above chance. "
+        "Whether jpeg is still read by mlp (20.0 %, chance 16.7 %) is undecided. "
+        "Before erasing it was not shown to be read by mlp either. "
+        "Shown: p < 0.05 after Holm's correction over 3 readers."
+    )
+    assert verdict(rows[1:2], "jpeg") == "On 50 unseen photos jpeg is still read by knn (86.0 %, chance 16.7 %)."
     text = table(rows, erased[2].eraser, all_tasks())
     assert "86.0 (80.0 to 96.0)" in text
     assert "-4.0 (-80.0 to -40.0)" in text
+    assert [line.split("|")[8].strip() for line in text.splitlines()[2:]] == ["no", "yes", "undecided"]
 
 
 def test_card__describes_loading_and_readers(erased):

@@ -132,7 +132,7 @@ def test_flags__chance_protocol_metadata_and_inconsistent(make):
             ],
         )
     )
-    assert cell(board, "a", "probe/iso").flags == ("at-chance",)  # the most frequent class alone gives 49 %
+    assert cell(board, "a", "probe/iso").flags == ("undecided",)  # the most frequent class alone gives 49 %
     assert cell(board, "a", "probe/aperture").flags == ()
     assert cell(board, "a", "probe/jpeg").flags == ("at-chance",)
     assert cell(board, "a", "probe/sharpening").flags == ("below-chance",)

@@ -60,14 +60,14 @@ def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
     (ax,) = panels(
         probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
     )
-    assert [t.get_text() for t in ax.texts] == ["17.0 (not above chance)", "60.0", "17.0 (weak)"]
+    assert [t.get_text() for t in ax.texts] == ["17.0 (undecided)", "60.0", "17.0 (weak)"]
     no_trace = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
-    assert [t.get_text() for t in panels(no_trace)[0].texts] == ["17.0 (not above chance)"]
+    assert [t.get_text() for t in panels(no_trace)[0].texts] == ["17.0 (no trace)"]
     fills = [c.lines[0].get_markerfacecolor() for c in ax.containers if hasattr(c, "lines")]
-    assert fills[0] == "white"
+    assert fills[0] == "#dddddd"
     assert len(set(fills)) == 3
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert {"not told from chance, 95 % interval", "above chance", "above chance, but weak", "chance"} <= set(labels)
+    assert {"undecided, 95 % interval", "above chance", "above chance, but weak", "chance"} <= set(labels)
 
 
 def test_report_figure__controls_and_parts_of_the_train_photos_have_separate_lanes_and_intervals():
@@ -82,7 +82,7 @@ def test_report_figure__controls_and_parts_of_the_train_photos_have_separate_lan
     assert all(np.allclose(e, [58, 62]) for e in ends[4:])
     texts = [t.get_text() for t in ax.get_legend().get_texts()]
     assert {"whole picture", "border hidden", "other labels only", "1/2, 1/4, 1/8 of the train photos"} <= set(texts)
-    assert [t.get_text() for t in ax.texts] == ["at least 60.0"]
+    assert [t.get_text() for t in ax.texts] == ["60.0"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["make\n300 photos"]
 
 

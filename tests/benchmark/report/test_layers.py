@@ -1,4 +1,4 @@
-"""Scores of layers: the least trace at equal semantics, tables, maps and panels, and untrusted outputs."""
+"""Scores of layers: tables, maps and panels, and untrusted outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.judgement import depth_curves, least_trace
+from benchmark.judgement import choose_outputs, depth_curves, outputs_text
 from benchmark.report import depth_figure, report_figure
 from benchmark.report.layers import layers_text, maps_text, region_maps
 from benchmark.results import OutputScores, Result, Score
@@ -42,29 +42,17 @@ RESULT = Result(
 )
 
 
-def test_least__is_among_outputs_with_equal_semantics() -> None:
+def test_layers_text__curves_and_the_sentence_of_the_judge() -> None:
     jpeg, semantics = depth_curves(RESULT, all_tasks())
     assert (jpeg.of_semantics, semantics.of_semantics) == (False, True)
     assert {pooling: [p.score.value for p in points] for pooling, points in jpeg.by_pooling.items()} == {
         "cls": [0.2],
         "mean": [0.95, 0.61, 0.7],
     }
-    least = least_trace(jpeg, semantics)
-    assert least is not None
-    assert (least.output.name, least.candidates, least.outputs) == ("layers[1]:mean", 2, 4)
     text = layers_text(RESULT, all_tasks())
-    assert (
-        "**probe/jpeg is least at equal semantics in block 1, mean of patches: 61.0 % (58.0 to 64.0) instead of "
-        "84.0 % (81.0 to 87.0), at -0.4 points of kNN accuracy (n = 500 and 500).**" in text
-    )
+    [choice] = choose_outputs(RESULT, all_tasks())
+    assert outputs_text([choice], ["probe/jpeg"]) in text
     assert "final, the embedding" in text
-
-
-@pytest.mark.parametrize(("trace", "content"), [(0.61, 0.889), (0.85, 0.9)])
-def test_least__is_none_where_semantics_or_trace_are_worse(trace: float, content: float) -> None:
-    result = dataclasses.replace(RESULT, outputs=(_output(1, "mean", trace, content),))
-    assert least_trace(*depth_curves(result, all_tasks())) is None
-    assert "no output has less of it than the embedding at equal semantics" in layers_text(result, all_tasks())
 
 
 def test_regions__are_a_map_and_no_curve() -> None:

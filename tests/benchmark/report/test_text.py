@@ -43,11 +43,11 @@ RIGHT_OR_WRONG = np.repeat([1.0, 0.0], [51, 249])
 
 def test_verdicts__a_weak_trace_no_trace_and_a_strong_one():
     scores = probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
-    assert traces_of(*scores) == {"probe/jpeg": "none", "probe/sharpening": "readable", "probe/resizing": "weak"}
+    assert traces_of(*scores) == {"probe/jpeg": "undecided", "probe/sharpening": "readable", "probe/resizing": "weak"}
     text = report_text([result(*scores)], all_tasks())
     assert "Readable from the embedding: sharpening." in text
     assert "Weak, above chance by less than 5 % of the way: resizing." in text
-    assert "Not told from chance: jpeg." in text
+    assert "Undecided, shown neither to be above chance nor to be less than 5 % of the way above it: jpeg." in text
     assert "| 40.0 (" in text  # (0.6 - 1/3) / (1 - 1/3)
     assert " 0.4 (" in text
     assert "x chance" not in text
@@ -61,15 +61,15 @@ def test_verdicts__holm_over_the_probes_of_the_encoder():
     others = [probe(t, RIGHT_OR_WRONG) for t in ("sharpening", "resizing", "interpolation", "make", "iso", "exposure")]
     judged = verdicts(result(alone, *others, probe("aperture", RIGHT_OR_WRONG)), all_tasks())
     assert judged["probe/jpeg", "accuracy"].p_value == pytest.approx(8 * alone.details["p_chance"])
-    assert {v.trace for v in judged.values()} == {"none"}
-    assert "No trace is readable above chance here." in report_text([result(alone, *others, others[0])], all_tasks())
+    assert {v.trace for v in judged.values()} == {"undecided"}
+    assert "Readable" not in report_text([result(alone, *others, others[0])], all_tasks())
 
 
 def test_verdicts__chance_of_unbalanced_classes_is_the_most_frequent_class():
     most = np.repeat([1.0, 0.0], [240, 60])  # a probe that always predicts the class of 80 % of the photos
     balanced, lopsided = probe("flash", most, 0.5), probe("flash", most, 0.5, most_frequent_class=0.8)
     assert traces_of(balanced) == {"probe/flash": "readable"}
-    assert traces_of(lopsided) == {"probe/flash": "none"}
+    assert traces_of(lopsided) == {"probe/flash": "undecided"}
     text = report_text([result(lopsided)], all_tasks())
     assert "| 80.0 | 0.0 (" in " ".join(text.split())
     assert "Chance is the share of the most frequent class" in text
@@ -80,7 +80,7 @@ def test_verdicts__shuffled_labels_are_a_second_condition_outside_holm():
     good = probe("make", shares(0.6), 1 / 9)
     doubted = dataclasses.replace(good, details={**good.details, "controls": controls})
     assert traces_of(good) == {"probe/make": "readable"}
-    assert traces_of(doubted) == {"probe/make": "none"}
+    assert traces_of(doubted) == {"probe/make": "undecided"}
     verdict = verdicts(result(doubted), all_tasks())["probe/make", "accuracy"]
     assert verdict.p_value == pytest.approx(good.details["p_chance"])
 
@@ -90,9 +90,9 @@ def test_verdicts__older_results_have_their_interval():
         dataclasses.replace(s, details={"classes": 6})
         for s in (probe("jpeg", shares(0.4)), probe("iso", RIGHT_OR_WRONG))
     ]
-    assert traces_of(*old) == {"probe/jpeg": "readable", "probe/iso": "none"}
+    assert traces_of(*old) == {"probe/jpeg": "readable", "probe/iso": "undecided"}
     text = report_text([result(*old)], all_tasks())
-    assert "Above chance: interval above chance." in text
+    assert "(from the interval where an older result has no p-value)" in text
 
 
 def test_report__names_protocol_k_mask_and_assignments():

@@ -44,7 +44,7 @@ export function createReport({ board, container, change, linkTo }) {
       }
       return figure(context, {
         id: `traces-${data.id}`,
-        title: `Traces readable from the embedding, ${data.label}`,
+        title: `Accuracy of probes that read traces, ${data.label}`,
         panels,
         records: scoreRecords(board, columns, rows),
         table: { family: columns[0].family, data: data.id },

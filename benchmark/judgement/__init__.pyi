@@ -1,0 +1,56 @@
+from .deciding import LEVEL, Answer, is_confounded
+from .differences import LossJudgement, decide_differences, extremes, judge_loss, loss_level, moves
+from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
+from .scores import chance_of, find_score
+from .statement import Statement, statements
+from .traces import Flag, Verdict, chance_flags, judge, verdicts
+from .training import learning_curve, training_margin
+from .words import (
+    FLAG_WORDS,
+    TRACE_KEYS,
+    TRACE_SUFFIXES,
+    ErasedReader,
+    differing_text,
+    erased_text,
+    moves_text,
+    outputs_text,
+    traces_text,
+)
+
+__all__ = [
+    "AGAINST_FINAL",
+    "FLAG_WORDS",
+    "LEVEL",
+    "TRACE_KEYS",
+    "TRACE_SUFFIXES",
+    "WHOLE_VIEW",
+    "Answer",
+    "DepthCurves",
+    "ErasedReader",
+    "Flag",
+    "LossJudgement",
+    "Statement",
+    "Verdict",
+    "chance_flags",
+    "chance_of",
+    "choose_outputs",
+    "decide_differences",
+    "depth_curves",
+    "differing_text",
+    "erased_text",
+    "extremes",
+    "find_score",
+    "is_confounded",
+    "judge",
+    "judge_loss",
+    "learning_curve",
+    "loss_level",
+    "moves",
+    "moves_text",
+    "output_questions",
+    "outputs_text",
+    "statements",
+    "traces_text",
+    "training_margin",
+    "verdicts",
+]

@@ -1,0 +1,89 @@
+"""``statements``: every kind of answer about one result, as data and as sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.judgement import statements
+from benchmark.results import OutputScores, Result, Score
+from benchmark.tasks import all_tasks
+
+
+def score(task: str, metric: str, value: float, half: float = 0.02, chance: float = 1 / 6, **details: Any) -> Score:
+    return Score(task, "toy", metric, value, value - half, value + half, 2000, chance, details)
+
+
+def result(*scores: Score, outputs: tuple[OutputScores, ...] = ()) -> Result:
+    return Result({"id": "mine"}, {"name": "toy"}, {}, scores, (), {}, "", outputs=outputs)
+
+
+def said(*scores: Score, outputs: tuple[OutputScores, ...] = ()) -> list[tuple[str, str, str]]:
+    made = statements(result(*scores, outputs=outputs), all_tasks())
+    return [(s.kind, s.answer, s.words) for s in made]
+
+
+def test_statements__traces_by_strength() -> None:
+    ties = {"ties": {"share": 0.1, "least": -0.028, "greatest": 0.041, "random": 0.01}}
+    made = said(
+        score("knn/jpeg", "spd", 0.006, 0.004, 0.0, **ties),
+        score("probe/jpeg", "accuracy", 0.9),
+        score("probe/resizing", "accuracy", 0.19, 0.01),
+        score("probe/make", "accuracy", 0.17, 0.01),
+        score("probe/iso", "accuracy", 0.2, 0.05),
+        score("probe/iso", "accuracy-knn", 0.9),  # judged with the others, no statement
+    )
+    assert [(kind, answer) for kind, answer, _ in made] == [
+        *[("trace", answer) for answer in ("yes", "yes", "no", "undecided")],
+        ("distraction", "undecided"),
+    ]
+    assert [words for *_, words in made] == [
+        "jpeg can be read from the embedding: 90.0 % (88.0 to 92.0), chance 16.7 %.",
+        "resizing can be read, but weakly, less than 5 % of the way from chance to always right: "
+        "19.0 % (18.0 to 20.0), chance 16.7 %.",
+        "make leaves no trace of 5 % of the way from chance to always right or more: "
+        "17.0 % (16.0 to 18.0), chance 16.7 %.",
+        "Whether iso can be read is undecided (the interval holds both): 20.0 % (15.0 to 25.0), chance 16.7 %.",
+        "knn/jpeg: whether SPD differs from 0 is undecided (+0.6 points, +0.2 to +1.0; -2.8 to +4.1 under other rules "
+        "for ties).",
+    ]
+    first = statements(result(score("probe/jpeg", "accuracy", 0.9)), all_tasks())[0]
+    assert (first.subject, first.level, first.value, first.n, first.units) == ("jpeg", "readable", 0.9, 2000, 2000)
+    assert (first.reference, first.family, first.p_value < 1e-9) == (1 / 6, 1, True)
+
+
+def test_statements__distractions_are_a_family_and_have_a_sign() -> None:
+    alone, many = (
+        score("knn/jpeg", "spd", 0.02, 0.018, 0.0),
+        [score(f"knn/{p}", "spd", 0.0, 0.02, 0.0) for p in ("sharpening", "resizing", "interpolation")],
+    )
+    [(_, answer, words)] = said(alone)
+    assert answer == "yes"
+    assert words.endswith("when they share the query's processing (+2.0 points).")
+    assert [answer for _, answer, _ in said(alone, *many)] == ["undecided", "undecided", "undecided", "undecided"]
+    [(_, answer, words)] = said(score("knn/jpeg", "spd", -0.02, 0.01, 0.0))
+    assert (answer, words) == ("yes", "knn/jpeg: SPD is below 0 (-2.0 points, -3.0 to -1.0).")
+    [(_, answer, words)] = said(score("knn/jpeg", "spd", 0.0, 0.009, 0.0))
+    assert (answer, words) == ("no", "knn/jpeg: SPD is shown to be smaller than 1 point (+0.0 points, -0.9 to +0.9).")
+
+
+def test_statements__extremes_stand_beside_jitter() -> None:
+    def worst(beyond: float, half: float, p: float) -> Score:
+        further = {"value": beyond, "low": beyond - half, "high": beyond + half, "p_value": p}
+        jitter = {"value": 0.825, "low": 0.8, "high": 0.85, "jitters": 14, "beyond": further}
+        return score("knn/adversary", "worst", 0.825 - beyond, jitter=jitter)
+
+    [(kind, answer, words)] = said(worst(0.2, 0.02, 1e-9))
+    assert (kind, answer) == ("extreme", "yes")
+    assert "processing goes further than jitter of equal size without any trace (62.5 % against 82.5 %" in words
+    assert [answer for _, answer, _ in said(worst(0.0, 0.009, 1.0))] == ["no"]
+    assert [answer for _, answer, _ in said(worst(0.01, 0.02, 0.3))] == ["undecided"]
+
+
+def test_statements__outputs_come_last() -> None:
+    scores = score("probe/jpeg", "accuracy", 0.84), score("knn/original", "accuracy", 0.9, chance=0.1)
+    layer = OutputScores("layers[0]:mean", "block 0", 0, 1, "mean", 8, "hooks", scores)
+    made = statements(result(*scores, outputs=(layer,)), all_tasks())
+    assert [(s.kind, s.task, s.answer) for s in made] == [
+        ("trace", "probe/jpeg", "yes"),
+        ("output", "probe/jpeg", "no"),
+    ]
