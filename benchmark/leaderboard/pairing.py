@@ -229,15 +229,29 @@ def _put(p_values: np.ndarray, first: list[_Row], second: list[_Row], units: _Un
 def _deviations(rows: Sequence[_Row], units: _Units) -> Deviations:
     """Value and deviations by unit of each row, over the photos of the units."""
     value = np.array([row.value for row in rows])
-    deviations = np.zeros((len(rows), units.count))
+    apart = np.zeros((len(rows), units.count))
+    shift, weights, equal = np.zeros(len(rows)), np.zeros(units.count), True
     for t, (at, codes) in enumerate(zip(units.at, units.codes, strict=True)):
         slopes = np.array([row.slopes[t] for row in rows])
-        values = np.stack([row.parts[t].values(at) for row in rows])
-        deviations += slopes[:, None] * unit_deviations(values, codes, units.count)
+        part = unit_deviations(np.stack([row.parts[t].values(at) for row in rows]), codes, units.count)
+        apart += slopes[:, None] * part.apart
+        if part.shift is not None:
+            shift += slopes * part.shift
+            equal = False
+        weights += abs(slopes[0]) * _weights(part, codes, units.count)
         if at is not None:
             whole = np.array([row.parts[t].values().mean() for row in rows])
-            value = value + slopes * (values.mean(axis=1) - whole)
-    return Deviations(value, deviations)
+            value = value + slopes * (part.value - whole)
+    return Deviations(value, apart) if equal else Deviations(value, apart, shift, weights)
+
+
+def _weights(part: Deviations, codes: np.ndarray | None, count: int) -> np.ndarray:
+    """float64 [G], the weight of each unit in the mean of one part."""
+    if part.weights is not None:
+        return part.weights
+    sizes = np.ones(count) if codes is None else np.bincount(codes, minlength=count).astype(np.float64)
+    share: np.ndarray = sizes / sizes.sum()
+    return share
 
 
 def _units(row: _Row, at: Sequence[np.ndarray] | None = None) -> _Units | None:

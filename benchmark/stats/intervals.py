@@ -22,7 +22,7 @@ from benchmark.stats.resampling import (
     clustered_interval,
     resampled_means,
 )
-from benchmark.stats.student import Means, ends, lengthened, p_values, unit_means
+from benchmark.stats.student import Means, cluster_means, ends, lengthened, p_values, unit_means
 from builders.errors import DataError
 
 
@@ -99,15 +99,18 @@ def difference_intervals(
         clusters, level: as in ``photo_intervals``.
         width: values lie between minus and plus this.
     """
-    sums, rows = (table, counts) if clusters is None else cluster_sums(table, counts, clusters)
-    means = unit_means(sums, rows, width)
+    if clusters is None:
+        means = unit_means(table, counts, width)
+    else:
+        means = cluster_means(*cluster_sums(table, counts, clusters), len(counts), width, balanced=True)
+    shown = means.value if means.reported is None else means.reported
     lows, highs = ends(means, level)
     if clusters is not None:
         lows, highs = lengthened(lows, highs, means, values=table, rows=counts, clusters=clusters, level=level)
     errors = np.where(means.equal, standard_error(lows, highs, level), means.error)
     intervals = [
         Interval(float(value), float(low), float(high), len(counts), float(error), means.units)
-        for value, low, high, error in zip(means.value, lows, highs, errors, strict=True)
+        for value, low, high, error in zip(shown, lows, highs, errors, strict=True)
     ]
     return intervals, means
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
+from benchmark.stats.clusters import balanced_weights, scaled_deviations, weighted_mean
 from benchmark.stats.resampling import CHUNK_VALUES, LEVEL, checked
 from benchmark.stats.significance import holm
 from benchmark.stats.student import Means, p_values
@@ -24,36 +25,62 @@ class Deviations:
     """E statistics of the same G units (photos, or clusters of photos that err together)."""
 
     value: np.ndarray
-    """float64 [E]."""
+    """float64 [E]: means over photos."""
     apart: np.ndarray
-    """float64 [E, G]: deviation of each unit from the statistic, times its weight; rows have mean 0."""
+    """float64 [E, G]: deviation of each unit from the statistic, times its weight; rows have mean 0 if units
+    are equally large."""
+    shift: np.ndarray | None = None
+    """float64 [E]: the statistic with the weights of ``benchmark.stats.clusters``, less ``value``; None: all are 0."""
+    weights: np.ndarray | None = None
+    """float64 [G], these weights; None if units are equally large."""
 
     def __getitem__(self, rows: slice | np.ndarray) -> Deviations:
-        return Deviations(self.value[rows], self.apart[rows])
+        shift = None if self.shift is None else self.shift[rows]
+        return Deviations(self.value[rows], self.apart[rows], shift, self.weights)
+
+    @property
+    def centre(self) -> np.ndarray:
+        """float64 [E]: the weighted statistics, which are tested."""
+        return self.value if self.shift is None else self.value + self.shift
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of Student's t; 0 for one less than the units."""
+        if self.weights is None:
+            return 0.0
+        return float(self.weights.sum() ** 2 / np.square(self.weights).sum()) - 1
 
 
-def unit_deviations(values: np.ndarray, units: np.ndarray | None = None, count: int = 0) -> np.ndarray:
-    """Contribution of each unit to the means of K values by photo, minus its share of the mean: float64 [K, G].
+def unit_deviations(values: np.ndarray, units: np.ndarray | None = None, count: int = 0) -> Deviations:
+    """Means of K values by photo, and the contribution of each unit to them.
 
-    A unit's deviation counts as if all units had equally many photos, as in ``unit_means``. The deviations of a
-    weighted sum of means, also of means of different photos of the same units, are the weighted sums of theirs.
+    A unit's deviation counts as if all units had equally many photos, as in ``cluster_means``. The deviations (and the
+    shifts) of a weighted sum of means, also of means of different photos of the same units, are the weighted sums of
+    theirs.
 
     Args:
         values: [K, n], one value per photo.
         units: int [n], the unit of each photo, 0 to G - 1; by default each photo is a unit.
         count: G; units without a photo have deviation 0.
 
-    >>> unit_deviations(np.array([[1.0, 2.0, 3.0, 6.0]])).tolist()
+    >>> unit_deviations(np.array([[1.0, 2.0, 3.0, 6.0]])).apart.tolist()
     [[-2.0, -1.0, 0.0, 3.0]]
-    >>> unit_deviations(np.array([[1.0, 2.0, 3.0, 6.0]]), np.array([0, 0, 0, 1]), 2).tolist()  # -3 and 3, of 2 each
-    [[-1.5, 1.5]]
+    >>> pairs = unit_deviations(np.array([[1.0, 2.0, 3.0, 6.0]]), np.array([0, 0, 1, 1]), 2)
+    >>> pairs.value.tolist(), pairs.apart.tolist()
+    ([3.0], [[-1.5, 1.5]])
     """
-    apart = np.asarray(values, dtype=np.float64)
-    apart = apart - apart.mean(axis=1, keepdims=True)
+    table = np.asarray(values, dtype=np.float64)
+    value = table.mean(axis=1)
     if units is None:
-        return apart
-    scale = count / len(units)
-    return np.stack([scale * np.bincount(units, weights=row, minlength=count) for row in apart])
+        return Deviations(value, table - value[:, None])
+    sizes = np.bincount(units, minlength=count).astype(np.float64)
+    weights = balanced_weights(sizes)
+    if weights.equal:
+        scale, apart = count / len(units), table - value[:, None]
+        return Deviations(value, np.stack([scale * np.bincount(units, weights=row, minlength=count) for row in apart]))
+    sums = np.stack([np.bincount(units, weights=row, minlength=count) for row in table])
+    shift = weighted_mean(sums, sizes, weights) - value
+    return Deviations(value, scaled_deviations(sums, sizes, weights), shift, weights.weights)
 
 
 def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.ndarray:
@@ -67,7 +94,7 @@ def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.nda
         width: differences lie between minus and plus this.
 
     >>> right = np.array([[1, 1, 1, 0, 1, 1], [0, 1, 0, 0, 1, 0]], dtype=float)
-    >>> board = Deviations(right.mean(axis=1), unit_deviations(right))
+    >>> board = unit_deviations(right)
     >>> pair_p_values(board, board, 1.0).round(4).tolist()  # paired_difference(*right).p_value off the diagonal
     [[1.0, 0.0756], [0.0756, 1.0]]
     """
@@ -93,10 +120,12 @@ def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.nda
     square = np.maximum(both - 2 * ab, 0) / units
     cube = (a3[:, None] - 3 * a2b + 3 * ab2 - b3) / units
     for i, j in np.argwhere(square * units <= CANCELLED * both):
-        apart = a[i] - b[j]
-        squared = np.square(apart)
-        square[i, j], cube[i, j] = squared.mean(), (squared * apart).mean()
-    return p_values(Means(first.value[:, None] - second.value, square, cube, units, width))
+        row = a[i] - b[j]
+        squared = np.square(row)
+        square[i, j], cube[i, j] = squared.mean(), (squared * row).mean()
+    apart = first.centre[:, None] - second.centre
+    reported = None if first.shift is None and second.shift is None else first.value[:, None] - second.value
+    return p_values(Means(apart, square, cube, units, width, first.freedom, reported))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +177,7 @@ def rank_intervals(
         count = len(names)
         if units.shape != table.shape[1:]:
             raise DataError(f"{table.shape[1]} photos but {units.size} names of clusters")
-    board = Deviations(table.mean(axis=1), unit_deviations(table, units, count))
+    board = unit_deviations(table, units, count)
     return ranks_of_pairs(board.value, pair_p_values(board, board, bounds[1] - bounds[0]), level=level)
 
 

@@ -18,8 +18,9 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv, stdtrit
+from scipy.special import betainc, betaincinv, stdtrit
 
+from benchmark.stats.clusters import photo_weights
 from builders.errors import DataError
 
 LEVEL = 0.95
@@ -141,6 +142,7 @@ def clustered_interval(
 
     The effective number is that of independent photos with the same variance as between the clusters. Student's t
     replaces the normal because that variance comes from few clusters (Korn and Graubard, Survey Methodology 24, 1998).
+    Its degrees of freedom and the correction for unequal clusters are those of ``benchmark.stats.clusters``.
     Near 100 % a few clusters have all the errors, and a sample that missed one of them has too large a share with too
     small a variance. Jeffreys' ends, which are nearer, would then miss the truth more often, by 3 to 6 in a hundred.
     ``scripts/checks/statistics.py`` measures both from 6 clusters on. If no photo is wrong (or none correct), nothing
@@ -157,32 +159,60 @@ def clustered_interval(
     >>> interval.value, interval.units, round(interval.low, 2), round(interval.high, 2)
     (0.6, 4, 0.18, 0.93)
     """
-    clusters, width = len(sums), bounds[1] - bounds[0]
+    width = bounds[1] - bounds[0]
     mean = float(sums.sum() / rows.sum())
-    share = min(max((mean - bounds[0]) / width, 0.0), 1.0)
-    effective = float(clusters)
-    if clusters > 1 and 0 < share < 1:
-        apart = (sums - mean * rows) / rows.mean() / width
-        variance = float(np.square(apart).sum() / (clusters * (clusters - 1)))
-        shrunk = shrinking(clusters, level)
-        effective = min(float(n), share * (1 - share) / variance * shrunk) if variance else float(n)
+    share, effective = _effective_photos(sums, rows, n, bounds, level)
     low, high = (float(end) for end in clopper_pearson(share, effective, 0.5 - level / 2))
     low = bounds[0] if share == 0 else min(bounds[0] + width * low, mean)
     high = bounds[1] if share == 1 else max(bounds[0] + width * high, mean)
     first, second = effective * share + 0.5, effective * (1 - share) + 0.5  # of Jeffreys' posterior: never 0
     total = first + second
     error = width * math.sqrt(first * second / (total**2 * (total + 1)))
-    return Interval(mean, low, high, n, error, clusters)
+    return Interval(mean, low, high, n, error, len(sums))
 
 
-def shrinking(clusters: int, level: float) -> float:
-    """Factor of an effective number of photos whose variance comes from few clusters: (z / t)^2.
+def clustered_tail(
+    sums: np.ndarray, rows: np.ndarray, n: int, chance: float, *, bounds: tuple[float, float] = (0.0, 1.0)
+) -> float:
+    """P-value of a share of clustered photos that is no better than chance: the binomial tail of the effective number.
 
-    >>> round(shrinking(6, 0.95), 2), round(shrinking(100, 0.95), 2)
+    Args:
+        sums, rows, n, bounds: as in ``clustered_interval``.
+        chance: a value within ``bounds``.
+
+    >>> tail = clustered_tail(np.array([9.0, 3.0, 6.0, 6.0]), np.full(4, 10.0), 40, 0.5)
+    >>> round(tail, 2)
+    0.42
+    """
+    share, effective = _effective_photos(sums, rows, n, bounds, 1 - 2 * (1 - LEVEL))
+    at = (chance - bounds[0]) / (bounds[1] - bounds[0])
+    return float(betainc(max(effective * share, 1e-12), effective * (1 - share) + 1, at))
+
+
+def _effective_photos(
+    sums: np.ndarray, rows: np.ndarray, n: int, bounds: tuple[float, float], level: float
+) -> tuple[float, float]:
+    """The share, and the number of independent photos with the same variance, for a two-sided level."""
+    clusters, width = len(sums), bounds[1] - bounds[0]
+    mean = float(sums.sum() / rows.sum())
+    share = min(max((mean - bounds[0]) / width, 0.0), 1.0)
+    if clusters < 2 or not 0 < share < 1:
+        return share, float(clusters)
+    weights = photo_weights(rows * (n / rows.sum()))
+    apart = (sums - mean * rows) / rows.sum() / width
+    variance = float((weights.correction * np.square(apart)).sum())
+    shrunk = shrinking(weights.freedom, level)
+    return share, min(float(n), share * (1 - share) / variance * shrunk) if variance else float(n)
+
+
+def shrinking(freedom: float, level: float) -> float:
+    """Factor of an effective number of photos whose variance has few degrees of freedom: (z / t)^2.
+
+    >>> round(shrinking(5, 0.95), 2), round(shrinking(99, 0.95), 2)
     (0.58, 0.98)
     """
     tail = 0.5 + level / 2
-    return float((NormalDist().inv_cdf(tail) / stdtrit(max(clusters - 1, 1), tail)) ** 2)
+    return float((NormalDist().inv_cdf(tail) / stdtrit(max(freedom, 1), tail)) ** 2)
 
 
 def clopper_pearson(share: Any, n: Any, tail: float) -> tuple[np.ndarray, np.ndarray]:

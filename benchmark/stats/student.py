@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from benchmark.stats.clusters import ClusterWeights, balanced_weights, photo_weights, scaled_deviations, weighted_mean
 from benchmark.stats.resampling import clopper_pearson, cluster_sums, shrinking
 
 STEADY = 1e-18
@@ -41,7 +42,7 @@ class Means:
     """Means of values over units, and moments of the units; arrays of one shape (or numbers)."""
 
     value: np.ndarray
-    """Means."""
+    """Means; of clusters of unequal size, weighted means (``benchmark.stats.clusters``)."""
     square: np.ndarray
     """Mean over units of the squared deviation; a unit's deviation counts as if all units had equally many rows."""
     cube: np.ndarray
@@ -50,6 +51,16 @@ class Means:
     """Number of units."""
     width: float
     """Values lie between minus and plus this."""
+    freedom: float = 0.0
+    """Degrees of freedom of Student's t; 0 for one less than ``units``."""
+    reported: np.ndarray | None = None
+    """Means over photos that a reader sees, where they differ from ``value``. An interval contains them too, and a
+    p-value is 1 where they do not lie on the side of ``value``."""
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom, at least 1."""
+        return max(self.freedom or self.units - 1, 1)
 
     @property
     def equal(self) -> np.ndarray:
@@ -64,11 +75,11 @@ class Means:
     @property
     def bend(self) -> np.ndarray:
         """Hall's coefficient: skewness beyond its standard error, over six times the root of the units."""
-        g = self.units
+        g = self.freedom + 1 if self.freedom else self.units
         skewness = self.cube / np.where(self.equal, 1.0, self.square) ** 1.5
         by_chance = np.sqrt(6 * max(g - 2, 0) / ((g + 1) * (g + 3)))
         beyond = np.sign(skewness) * np.maximum(np.abs(skewness) - by_chance, 0)
-        return np.where(self.equal, 0.0, beyond / (6 * np.sqrt(g)))
+        return np.where(self.equal, 0.0, beyond / (6 * np.sqrt(self.units)))
 
 
 def unit_means(sums: np.ndarray, rows: np.ndarray, width: float) -> Means:
@@ -91,6 +102,37 @@ def unit_means(sums: np.ndarray, rows: np.ndarray, width: float) -> Means:
     return Means(value, square.mean(axis=1), (square * apart).mean(axis=1), sums.shape[1], width)
 
 
+def cluster_means(sums: np.ndarray, rows: np.ndarray, n: int, width: float, *, balanced: bool) -> Means:
+    """Means of K statistics over clusters, whose sizes may differ (``benchmark.stats.clusters``).
+
+    Args:
+        sums: [K, G], values summed over the rows of each cluster.
+        rows: [G], rows of each cluster; clusters without rows are ignored.
+        n: number of photos.
+        width: values lie between minus and plus this.
+        balanced: whether clusters count as in a difference; otherwise each photo counts alike.
+
+    >>> sums, rows = np.array([[30.0, 0.0, 2.0]]), np.array([30.0, 3.0, 2.0])
+    >>> means = cluster_means(sums, rows, 35, 1.0, balanced=True)
+    >>> round(float(means.value[0]), 3), round(float(means.reported[0]), 3), round(means.freedom, 2)
+    (0.792, 0.914, 1.1)
+    """
+    sums, rows = sums[:, rows > 0], rows[rows > 0]
+    weights = (balanced_weights if balanced else photo_weights)(rows * (n / rows.sum()))
+    if weights.equal:
+        return unit_means(sums, rows, width)
+    return weighted_means(sums, rows, weights, width)
+
+
+def weighted_means(sums: np.ndarray, rows: np.ndarray, weights: ClusterWeights, width: float) -> Means:
+    """``cluster_means`` with given weights of the clusters."""
+    apart = scaled_deviations(sums, rows, weights)
+    square = np.square(apart)
+    value, reported = weighted_mean(sums, rows, weights), sums.sum(axis=1) / rows.sum()
+    moments = (square.mean(axis=1), (square * apart).mean(axis=1))
+    return Means(value, *moments, sums.shape[1], width, weights.freedom, reported)
+
+
 def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.ndarray:
     """P-values of a mean of zero, of the shape of ``means.value``: two-sided, or of a mean that is not ``greater``.
 
@@ -110,9 +152,11 @@ def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.nd
     t = size / means.error
     # towards the side of the value, so that a bend away from zero never makes a p-value smaller
     bent = _bent(t, means.bend * np.where(means.value < 0, -1, 1), far)
-    spread = stdtr(max(means.units - 1, 1), -np.maximum(np.minimum(t, bent), 0))
+    spread = stdtr(means.degrees, -np.maximum(np.minimum(t, bent), 0))
     steady = (means.width / (size + means.width)) ** means.units
     one = np.minimum(np.where(means.equal, steady, spread), 0.5)
+    if means.reported is not None:
+        one = np.where(means.reported * means.value < 0, 0.5, np.where(means.reported == 0, 0.5, one))
     return np.where(means.value > 0, one, 1 - one) if greater else 2 * one
 
 
@@ -124,13 +168,16 @@ def ends(means: Means, level: float) -> tuple[np.ndarray, np.ndarray]:
     (0.0984, 0.3816)
     """
     tail = 0.5 - level / 2
-    quantile = stdtrit(max(means.units - 1, 1), 1 - tail)
+    quantile = stdtrit(means.degrees, 1 - tail)
     below = means.error * np.maximum(quantile, _unbent(quantile, means.bend))
     above = means.error * np.maximum(quantile, -_unbent(-quantile, means.bend))
     unseen = 1 - tail ** (1 / means.units)
     below = np.where(means.equal, unseen * (means.value + means.width), below)
     above = np.where(means.equal, unseen * (means.width - means.value), above)
-    return np.maximum(means.value - below, -means.width), np.minimum(means.value + above, means.width)
+    low, high = np.maximum(means.value - below, -means.width), np.minimum(means.value + above, means.width)
+    if means.reported is not None:
+        low, high = np.minimum(low, means.reported), np.maximum(high, means.reported)
+    return low, high
 
 
 def _bent(t: np.ndarray, bend: np.ndarray, far: bool = False) -> np.ndarray:
@@ -206,11 +253,10 @@ def lengthened(
 
 def _share(values: np.ndarray, rows: np.ndarray, clusters: Any, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Shares [K] and their effective numbers of independent photos, at most n; NaN if a share is 0 or 1."""
-    sums, per_cluster = cluster_sums(values, rows, clusters)
-    total, groups = rows.sum(), sums.shape[1]
-    share = sums.sum(axis=1) / total
-    variance = np.square(sums - share[:, None] * per_cluster).sum(axis=1) * groups / max(groups - 1, 1) / total**2
+    means = cluster_means(*cluster_sums(values, rows, clusters), len(rows), 1.0, balanced=True)
+    share = means.value
+    variance = means.square / max(means.units - 1, 1)
     binomial = share * (1 - share)
     with np.errstate(divide="ignore", invalid="ignore"):
-        independent = np.minimum(binomial / variance * shrinking(groups, level), len(rows))
+        independent = np.minimum(binomial / variance * shrinking(means.degrees, level), len(rows))
     return share, np.where(binomial > 0, independent, np.nan)

@@ -204,16 +204,21 @@ def test_pairs__owners_err_together_also_in_a_mean_over_attributes_of_other_phot
     of_make = {n: r["make"].astype(float) for n, r in right.items()}
     p = paired_difference(of_make["a"], of_make["b"], clusters=OWNERS).p_value
     assert p_values(made, "probe/make")["a", "b"] == pytest.approx(p)
-    # What each owner adds to the mean of the two accuracies, by hand; the t-test of it where owners do not lean.
-    apart = np.zeros(15)
+    # What each owner adds to the mean of the two accuracies, by hand: an owner of n photos counts as
+    # n / (1 + (n - 1) / 10), and its squared deviation is divided by one less its weight.
+    apart, weights, value = np.zeros(15), np.zeros(15), 0.0
     for photos, task in ((np.arange(120), "make"), (some, "iso")):
         x = right["a"][task].astype(float) - right["b"][task]
-        for owner in range(15):
-            own = OWNERS[photos] == owner
-            apart[owner] += 0.5 * 15 / len(photos) * (x[own] - x.mean()).sum()
-    value = np.mean([right["a"][t].mean() - right["b"][t].mean() for t in ("make", "iso")])
+        sizes = np.array([(OWNERS[photos] == owner).sum() for owner in range(15)])
+        of_owner = np.array([x[OWNERS[photos] == owner].mean() for owner in range(15)])
+        weight = sizes / (1 + (sizes - 1) / 10)
+        weight /= weight.sum()
+        value += 0.5 * (weight * of_owner).sum()
+        apart += 0.5 * weight * (of_owner - (weight * of_owner).sum()) / np.sqrt(1 - weight)
+        weights += 0.5 * weight
+    freedom = 1 / np.square(weights).sum() - 1
     assert abs(stats.skew(apart)) < np.sqrt(6 * 13 / (16 * 18))  # so that no correction is made
-    by_hand = stats.ttest_1samp(apart + value, 0).pvalue
+    by_hand = 2 * stats.t.sf(abs(value) / np.sqrt(np.square(apart).sum()), freedom)
     assert p_values(made, "summary/mp-acquisition", "mean")["a", "b"] == pytest.approx(by_hand)
 
 

@@ -58,7 +58,7 @@ def test_rank_intervals__of_values_twice_as_wide(case):
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_rank_intervals__clusters_of_unequal_size(sizes, first, second, seed):
-    """The largest cluster, on which the first encoder is always right and the second never, weighs as its size."""
+    """Also where the first encoder is always right about the largest cluster, and the second never."""
     rng = np.random.default_rng(seed)
     clusters = np.repeat(np.arange(len(sizes)), sizes)
     ours, theirs = rng.random(len(clusters)) < first, rng.random(len(clusters)) < second
