@@ -1,6 +1,8 @@
 """Data specifications such as ``folder:PATH`` or ``hub:REPO@REVISION``, and the photo sets that they name.
 
-Options follow a question mark, as in a URL: ``hub:cifar100?image=img&label=fine_label&val=test``.
+Options follow a question mark, as in a URL: ``hub:cifar100?image=img&label=fine_label&val=test``. On every kind
+``label``, ``group``, ``cluster``, ``split`` and ``source`` say where these columns come from
+(``builders.photos.ColumnSources``).
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl
 
+from builders.cli import parse_query
 from builders.errors import DataError, UsageError, unknown_name
-from builders.photos import PhotoSet
+from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
 
 if TYPE_CHECKING:
     from builders.simcams import Scenes
@@ -30,6 +32,9 @@ class DataSpec:
     location: str = ""
     revision: str | None = None
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """By name, without ``group``."""
+    columns: ColumnSources = field(default_factory=ColumnSources)
+    """Where labels, groups, clusters, splits and sources come from."""
 
     @classmethod
     def parse(cls, text: str) -> DataSpec:
@@ -53,11 +58,11 @@ class DataSpec:
         revision = None
         if KINDS[kind].has_revision and not Path(location).exists():
             location, _, revision = location.partition("@")
-        try:
-            options = dict(parse_qsl(query, strict_parsing=True)) if query else {}
-        except ValueError:
-            raise UsageError(f"data {text!r}: options are written ?name=value&name=value") from None
-        return cls(kind, location, revision or None, MappingProxyType(options))
+        pairs = parse_query(query, f"data {text!r}", repeated=("group",)) if query else []
+        options = {name: value for name, value in pairs if name != "group"}
+        groups = [value for name, value in pairs if name == "group"]
+        named = {name: options[name] for name in COLUMN_OPTIONS if name in options}
+        return cls(kind, location, revision or None, MappingProxyType(options), ColumnSources.of(group=groups, **named))
 
 
 def _unknown_data(text: str) -> UsageError:
@@ -88,27 +93,37 @@ class Kind:
     location: Literal["required", "optional", "none"] = "required"
     has_revision: bool = False
     """Whether ``@REVISION`` may follow the location. Kinds whose location is a specification parse it themselves."""
+    has_table: bool = False
+    """Whether the photos have a table, from which ``open`` reads the named columns itself."""
 
 
-def open_photos(text: str, seed: int = 0) -> PhotoSet:
+def open_photos(text: str, seed: int = 0, *, label_named: bool = False) -> PhotoSet:
     """The photos that a specification names.
 
     Args:
         text: for example ``sample``, ``folder:my_photos``, ``hub:org/name@main?label=species``.
         seed: of the train/val split, if the data have none.
+        label_named: whether the caller names the label itself, and reads no split: class folders are not questioned.
 
     Raises:
         UsageError: the specification is wrong.
-        DataError: the location has no usable photos.
+        DataError: the location has no usable photos, or its folders are probably no classes.
     """
+    from builders.sources import check_layout, with_columns
+
     spec = DataSpec.parse(text)
     kind = KINDS[spec.kind]
+    known = (*kind.options, *COLUMN_OPTIONS, "name")
     for option in spec.options:
-        if option not in (*kind.options, "name"):
-            raise unknown_name(f"option of {kind.usage}", option, (*kind.options, "name"))
+        if option not in known:
+            raise unknown_name(f"option of {kind.usage}", option, dict.fromkeys(known))
     photos = kind.open(spec, seed)
     if not len(photos):
         raise DataError(f"{text}: no photo there")
+    if spec.kind == "folder" and not label_named:
+        check_layout(f"folder:{spec.location}", photos, spec.columns, draw="val-share" in spec.options)
+    if not kind.has_table:
+        photos = with_columns(photos, spec.columns, seed=seed, val_share=_share(spec))
     return dataclasses.replace(photos, name=spec.options["name"]) if "name" in spec.options else photos
 
 
@@ -162,7 +177,10 @@ def _inat2018(spec: DataSpec, seed: int) -> PhotoSet:
 def _hub(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import read_hub_photos
 
-    return read_hub_photos(spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), **_columns(spec))
+    names: dict[str, Any] = {n: spec.options[n] for n in KINDS["hub"].options if n in spec.options and n != "val-share"}
+    return read_hub_photos(
+        spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), columns=spec.columns, **names
+    )
 
 
 def _built(spec: DataSpec, seed: int) -> PhotoSet:
@@ -192,10 +210,6 @@ def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
         raise UsageError(f"min-photos={text}: give a whole number of at least 3, one photo for each split")
     chosen: dict[str, Any] = {name: spec.options[name] for name in ("classes", "groups") if name in spec.options}
     return read_camera_folder(spec.location, seed=seed, min_photos=int(text), **chosen)
-
-
-def _columns(spec: DataSpec) -> dict[str, str]:
-    return {name: value for name, value in spec.options.items() if name not in ("name", "val-share")}
 
 
 def _whole(spec: DataSpec, option: str, default: int) -> int:
@@ -235,8 +249,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "hub:REPO[@REVISION]",
             "any image data set of the Hub, or a local folder that load_dataset reads",
             _hub,
-            ("config", "image", "label", "id", "train", "val", "test", "val-share"),
+            ("config", "image", "id", "train", "val", "test", "val-share"),
             has_revision=True,
+            has_table=True,
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",

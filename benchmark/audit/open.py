@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.audit.subjects import PhotoSubject, Row, StreamedSubject, Subject, photo_subject
 from builders.data_specs import DataSpec, open_photos
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, is_path_source
 from builders.sources import FolderSource, split_named
 from builders.untrusted import check_data_set, client_message, from_hub, read_image_cell
 
@@ -38,7 +38,7 @@ def open_subject(
         spec = DataSpec.parse(str(data))
         if stream:
             return _streamed(spec, label, limit)
-        photos = open_photos(str(data))
+        photos = open_photos(str(data), label_named=bool(label))
         label = label if label not in ("folder",) or spec.kind != "folder" or not photos.labels.names else ""
     elif isinstance(data, PhotoSet):
         photos = data
@@ -186,6 +186,11 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
     """A ``hub:`` specification, row by row: only the image and the label column are fetched."""
     if spec.kind != "hub":
         raise UsageError(f"--stream reads hub: data sets, not {spec.kind}:")
+    named = [f"{option}=" for option, source in spec.columns.sources().items() if option != "label"]
+    if named or is_path_source(label or spec.columns.label):
+        raise UsageError(
+            f"--stream reads the label alone, from a column: leave out {', '.join(named) or 'folder, re:'}"
+        )
     import datasets
 
     image, column = spec.options.get("image"), label or spec.options.get("label")

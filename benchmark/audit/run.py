@@ -18,6 +18,7 @@ from benchmark.audit.tally import Tally, tally
 from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, smallest_effect, verdict_of
 from benchmark.options import default_cache
 from builders.errors import DataError, UsageError
+from builders.photos import print_cells
 
 MAX_CLASSES_LISTED = 50
 """Classes whose counts the audit records."""
@@ -77,6 +78,8 @@ def audit(
     if pixels < 0 or (limit is not None and limit < 1):
         raise UsageError("--pixels and --limit are numbers of photos: give 0 or more, and 1 or more")
     subject = open_subject(data, label=label, source=source, owner=owner, limit=limit, stream=stream)
+    if progress and isinstance(subject, PhotoSubject):
+        print_cells(subject.photos)
     plan = Plan(_share(pixels, subject, limit), near_duplicates)
     settings = {"pixels": pixels, "near_duplicates": near_duplicates, "limit": limit, "seed": seed, "alpha": ALPHA}
     settings["smallest_effect"] = SMALLEST_EFFECT

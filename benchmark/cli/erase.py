@@ -17,6 +17,7 @@ from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run
 from builders.cli import Parser
 from builders.errors import UsageError
 from builders.files import write_text_atomically
+from builders.photos import cells_text
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.scoring import EraseRequest
@@ -85,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         from benchmark.scoring import Erased, erase_trace, erased_record, open_limited, save_erased
 
         photos, also = open_limited(data[0], options), [open_limited(spec, options) for spec in args.also or []]
+        for line in (line for opened in (photos, *also) for line in cells_text(opened).splitlines()):
+            console.info(line)
         encoder = load_encoder(models[0], revision=args.revision, **loading_options(args))
         erased: dict[str, Erased] = {}
         for trace in traces:

@@ -19,6 +19,7 @@ from benchmark.encoders import Encoder, load_encoder
 from benchmark.scoring import OpenedSet, PassTimes, cached_trials, pass_times, planned_passes, release
 from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut
 from builders.errors import EncoderError, UsageError
+from builders.photos import print_cells
 from builders.pixels import codec_canary
 from builders.processes import memory_budget
 from builders.untrusted import error_text, readable
@@ -67,6 +68,8 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
     run = PlannedRun.of(request, Path("unused"), device=measuring_device)
     if measuring_device != device:
         run = replace(run, loading={**run.loading, "runtime": "torch"})
+    for job in run.sets:
+        print_cells(job.photos)
     hashes = [PhotoHashes(job.photos, run.options.cache) for job in run.sets]
     frozen: dict[str, Frozen] = {}
     left_out: dict[str, str] = {}

@@ -25,7 +25,7 @@ from benchmark.scoring.run import Scored, score_encoders
 from benchmark.scoring.sweep import Row, finished_result, what_failed, write_state
 from benchmark.views import Prefetch
 from builders.errors import CamtraceError
-from builders.photos import PhotoSet
+from builders.photos import PhotoSet, cells_text
 from builders.pixels import engine_being_compiled
 from builders.processes import memory_budget
 from builders.untrusted import error_text
@@ -107,6 +107,8 @@ def run_request(
         failed(failures[-1])
 
     run = _Run(request, request.open(fail), fail, scored, log)
+    for line in (line for opened in run.sets for line in cells_text(opened.photos).splitlines()):
+        log.info(line)
     groups = request.groups()
     for number, group in enumerate(groups, 1):
         if request.is_sweep:

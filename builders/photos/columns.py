@@ -1,17 +1,89 @@
-"""Columns of a photo set by name, and class labels from names or codes."""
+"""Columns of a photo set by name, sources of labels and groups, and class labels from names or codes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from builders.errors import UsageError, unknown_name
 from builders.photos.photo_set import UNLABELLED, Labels, PhotoSet
 
+COLUMN_OPTIONS = ("label", "group", "cluster", "split", "source")
+"""Options of a data specification that say where columns come from. ``group`` may be given several times."""
 
-def column_of(photos: PhotoSet, name: str) -> Labels:
+NO_TABLE: Mapping[str, Labels] = MappingProxyType({})
+
+_GROUP = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ColumnSources:
+    """Where the columns of the photos come from: each is a SOURCE as ``column_of`` reads it, or "" if none is given."""
+
+    label: str = ""
+    """What a photo shows."""
+    groups: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """SOURCE of each nuisance group, by the group's name."""
+    cluster: str = ""
+    """Which photos err together: a slide, a patient, an owner."""
+    split: str = ""
+    """The given split of a photo."""
+    source: str = ""
+    """Where a photo comes from, for the audit."""
+
+    @classmethod
+    def of(
+        cls, label: str = "", group: Iterable[str] = (), cluster: str = "", split: str = "", source: str = ""
+    ) -> ColumnSources:
+        """From the values of the options.
+
+        Args:
+            label, cluster, split, source: a SOURCE each.
+            group: each ``NAME=SOURCE``, or a SOURCE alone, which also gives the name.
+
+        Raises:
+            UsageError: a group has no name, or two have one name.
+
+        >>> dict(ColumnSources.of(group=["medical_center", "scanner=re:(AT2|S360)"]).groups)
+        {'medical_center': 'medical_center', 'scanner': 're:(AT2|S360)'}
+        """
+        groups: dict[str, str] = {}
+        for given in group:
+            named = _GROUP.fullmatch(given)
+            if not named and given.startswith("re:"):
+                raise UsageError(f"group={given}: a pattern gives the group no name: write group=NAME={given}")
+            name, source_of_group = (named[1], named[2]) if named else (_name_of(given), given)
+            if name in groups:
+                raise UsageError(f"group={given}: two groups are called {name}: write group=NAME=SOURCE")
+            groups[name] = source_of_group
+        return cls(label, MappingProxyType(groups), cluster, split, source)
+
+    def sources(self) -> dict[str, str]:
+        """Every SOURCE by its option, as an error names it: ``label=``, ``group=NAME=``, ..."""
+        given = {"label": self.label, "cluster": self.cluster, "split": self.split, "source": self.source}
+        named = {f"group={name}": source for name, source in self.groups.items()}
+        return {option: source for option, source in {**given, **named}.items() if source}
+
+    def of_table(self) -> list[str]:
+        """The sources that are columns by name, each once: not parts of the path."""
+        return [source for source in dict.fromkeys(self.sources().values()) if not is_path_source(source)]
+
+
+def is_path_source(source: str) -> bool:
+    """Whether a SOURCE reads a photo's id: ``folder``, ``folder:N``, ``re:PATTERN``."""
+    return source == "folder" or source.startswith(("folder:", "re:"))
+
+
+def _name_of(source: str) -> str:
+    """The name of a group without one: that of its column, ``folder2`` for ``folder:2``."""
+    return re.sub(r"[^\w.-]+", "_", source.replace("folder:", "folder", 1)).strip("_")
+
+
+def column_of(photos: PhotoSet, name: str, table: Mapping[str, Labels] = NO_TABLE) -> Labels:
     """A column of a photo set by name, as class labels.
 
     ``label`` is the label of the set; ``folder`` the folder that holds a file, ``folder:2`` the second folder of its
@@ -21,6 +93,7 @@ def column_of(photos: PhotoSet, name: str) -> Labels:
     Args:
         photos: the set.
         name: of the column.
+        table: further columns, of the table that the photos come from; they come before those of the set.
 
     Returns:
         Labels of all photos; ``UNLABELLED`` where the value is empty, the path too short or the pattern not in the id.
@@ -32,6 +105,8 @@ def column_of(photos: PhotoSet, name: str) -> Labels:
     >>> column_of(photos, "folder").names, column_of(photos, "re:(a|b).jpg").names
     (('canon', 'nikon'), ('a', 'b'))
     """
+    if name in table:
+        return table[name]
     if name == "label":
         return photos.labels
     if name == "folder" or name.startswith("folder:"):
@@ -49,7 +124,7 @@ def column_of(photos: PhotoSet, name: str) -> Labels:
         return photos.attributes[name]
     if name in photos.columns:
         return labels_of(str(value) or None for value in photos.columns[name])
-    known = ["label", "folder", "folder:N", "re:PATTERN", *photos.groups, *photos.attributes, *photos.columns]
+    known = ["label", "folder", "folder:N", "re:PATTERN", *table, *photos.groups, *photos.attributes, *photos.columns]
     raise unknown_name(f"column of {photos.name}", name, known)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from builders.cli import Parser
 from builders.dataset import BuildOptions, ShardJob, add_build_options, plan_shards, summary
 from builders.errors import UsageError, unknown_name
-from builders.photos import PhotoSet
+from builders.photos import PhotoSet, print_cells
 from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed, processed_jobs
@@ -110,6 +110,7 @@ def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
     photos = _open(kind, arguments.source, arguments.split_seed)
+    print_cells(photos)
     return photos.limited(arguments.limit) if arguments.limit is not None else photos
 
 

@@ -1,5 +1,7 @@
 from .attribute_sets import read_attribute_photos
 from .bundles import unpack
+from .columns.given import mapped_splits, with_columns
+from .columns.layouts import check_layout
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
@@ -18,11 +20,13 @@ __all__ = [
     "DatasetRepo",
     "FolderSource",
     "PairRow",
+    "check_layout",
     "contradicted_types",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",
     "local_splits",
+    "mapped_splits",
     "propose_pairs",
     "read_attribute_photos",
     "read_camera_folder",
@@ -32,4 +36,5 @@ __all__ = [
     "split_named",
     "stored_photos",
     "unpack",
+    "with_columns",
 ]

@@ -5,20 +5,48 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, Head, PhotoSet, Stamp, file_stamp, hash64, labels_of, rank_within
+from builders.photos import (
+    CLUSTER,
+    SPLITS,
+    UNLABELLED,
+    Head,
+    PhotoSet,
+    Stamp,
+    file_stamp,
+    hash64,
+    labels_of,
+    rank_within,
+)
+from builders.splits import make_splits
 from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted
 
 MAX_ANNOTATION_BYTES = 2**30
 """Limit of an annotation file: train2018.json of iNaturalist has 120 MB."""
 
-_SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+DRAWN = "seeded split of each"
+"""In ``evidence`` of a photo set whose splits camtrace drew."""
+
+
+def split_word(name: str) -> str | None:
+    """The split in ``SPLITS`` that a word names in any case; None if it names none.
+
+    >>> split_word("Validation"), split_word("id_val")
+    ('val', None)
+    """
+    return _SPLIT_WORDS.get(name.strip().lower())
 
 
 @dataclass(frozen=True)
@@ -78,7 +106,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     if not root.is_dir():
         raise DataError(f"{path}: no such folder")
     children = [name for name in list_folder(root).folders if not name.startswith(".")]
-    split_of = {name: _SPLIT_FOLDERS[name.lower()] for name in children if name.lower() in _SPLIT_FOLDERS}
+    split_of = {name: split for name in children if (split := split_word(name))}
     if {"train", "val"} <= set(split_of.values()) or {"train", "test"} <= set(split_of.values()):
         paths = [f"{name}/{inner}" for name in split_of for inner in _files(root / name)]
         splits = [split_of[p.split("/", 1)[0]] for p in paths]
@@ -92,7 +120,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
         paths = _files(root)
         classes = [_class_of(p) for p in paths]
         splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
-        how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
+        how = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
     if not paths:
         raise DataError(f"{path}: no photo in this folder")
     return photo_set(
@@ -146,6 +174,43 @@ def seeded_splits(ids: Sequence[str], classes: Sequence[str | None], *, seed: in
     sizes = np.bincount(groups)[groups]
     n_val = np.clip(np.round(sizes * val_share).astype(int), np.minimum(1, sizes - 1), np.maximum(sizes - 1, 0))
     return ["val" if r < n else "train" for r, n in zip(rank, n_val, strict=True)]
+
+
+def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
+    """The photo set with a split that is drawn by class, as ``seeded_splits``, or apart by its clusters if it has some.
+
+    Whole clusters are assigned by iterative stratification over the cells of label x group.
+
+    Args:
+        photos: whose splits are drawn again.
+        seed: of the draw.
+        val_share: share of the photos that become ``val``.
+
+    Raises:
+        DataError: there are fewer than two clusters.
+    """
+    how = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
+    names = [photos.labels.names[value] if value >= 0 else None for value in photos.labels.values]
+    if CLUSTER not in photos.columns:
+        splits = seeded_splits(photos.ids, names, seed=seed, val_share=val_share)
+        drawn = np.array([SPLITS.index(split) for split in splits], dtype=np.int8)
+    else:
+        clusters = [str(name) for name in photos.columns[CLUSTER]]
+        strata = {"label": photos.labels.values, **{f"group {n}": g.values for n, g in photos.groups.items()}}
+        for name, group in photos.groups.items():
+            cell = photos.labels.values.astype(np.int64) * len(group.names) + group.values
+            known = (photos.labels.values >= 0) & (group.values >= 0)
+            strata[f"cell {name}"] = np.where(known, cell, UNLABELLED)
+        shares = (1 - val_share, val_share, 0.0)
+        made = make_splits(photos.ids, strata, owners=clusters, shares=shares, assign="stratified", seed=seed)
+        sizes, drawn = np.bincount(made.groups), made.splits
+        if len(sizes) < 2:
+            raise DataError(f"{photos.name}: all photos are of one cluster, and no split can be drawn between clusters")
+        if len(np.unique(drawn)) < 2:  # too few clusters for the shares
+            smallest = made.groups == np.argmin(sizes)
+            drawn = np.where(smallest, SPLITS.index("val"), SPLITS.index("train")).astype(np.int8)
+        how += ", clusters apart"
+    return replace(photos, splits=drawn, evidence={**photos.evidence, "splits": how})
 
 
 def _class_of(path: str) -> str | None:

@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamp, class_codes, file_stamp, labels_of
-from builders.sources.folders import seeded_splits
+from builders.photos import (
+    SPLITS,
+    UNLABELLED,
+    ColumnSources,
+    Labels,
+    PhotoSet,
+    Stamp,
+    class_codes,
+    file_stamp,
+    is_path_source,
+    labels_of,
+)
+from builders.sources.columns.given import with_columns
+from builders.sources.folders import DRAWN, seeded_splits
 from builders.sources.parquet_splits import ParquetPart
 from builders.sources.repository import DatasetRepo
 from builders.untrusted import read_image_cell, readable, roots_of
+
+NO_COLUMNS = ColumnSources()
 
 _SPLIT_NAMES = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
 
@@ -100,6 +114,7 @@ def read_hub_photos(
     test: str | None = None,
     seed: int = 0,
     val_share: float = 0.25,
+    columns: ColumnSources = NO_COLUMNS,
 ) -> PhotoSet:
     """Photos of an image data set on the Hub, or of a local folder that ``load_dataset`` reads.
 
@@ -111,6 +126,8 @@ def read_hub_photos(
             one, and ``photo_id`` if present.
         train, val, test: names of the splits; by default the usual ones. A single split is divided by seed.
         seed, val_share: of the division.
+        columns: where labels, groups, clusters, splits and sources come from: columns of the data set, or parts of the
+            ids, which are ``split/id``. A label here replaces ``label``.
 
     Raises:
         UsageError: there is no such column or split.
@@ -120,17 +137,24 @@ def read_hub_photos(
     loaded = data_set.load(f"hub:{repo}", config)
     chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
     features = next(iter(chosen.values())).features
+    if columns.label and not is_path_source(columns.label):
+        label, columns = columns.label, replace(columns, label="")
     image_column = image or _only(features, "Image", repo, "image") or ""
     if image_column not in features:
         raise unknown_name(f"image column of {repo}", image_column, features)
     if label is not None and label not in features:
         raise unknown_name(f"label column of {repo}", label, features)
-    label_column = label or _class_column(features, config) or _only(features, "ClassLabel", repo, "label", False)
+    if columns.label:
+        label_column = None
+    else:
+        label_column = label or _class_column(features, config) or _only(features, "ClassLabel", repo, "label", False)
+    of_table = [name for name in columns.of_table() if name in features]
     id_column = id or ("photo_id" if "photo_id" in features else None)
 
     ids: list[str] = []
     splits: list[str] = []
     values: list[Any] = []
+    cells: dict[str, list[Any]] = {name: [] for name in of_table}
     for split, part in chosen.items():
         rows: list[Any] = list(part[id_column] if id_column else range(len(part)))
         if None in rows:
@@ -138,21 +162,21 @@ def read_hub_photos(
         ids += [f"{split}/{row}" for row in rows]
         splits += [split] * len(part)
         values += list(part[label_column]) if label_column else [None] * len(part)
+        for name in of_table:
+            cells[name] += [None if value == "" or value != value else value for value in part[name]]
     if len(set(ids)) < len(ids):
         repeated = next(photo_id for photo_id, count in Counter(ids).items() if count > 1)
         raise DataError(
             f"hub:{repo}: the id {readable(repeated)!r} in {id_column} is there twice: say another (?id=...)"
         )
-    try:
-        labels = _labels(values, features[label_column] if label_column else None)
-    except ValueError as error:
-        raise DataError(f"hub:{repo}: column {label_column}: {error}") from None
+    labels = _column(repo, label_column, values, features)
+    table = {name: _column(repo, name, cells[name], features) for name in of_table}
     how = "as given by the data set"
     if set(splits) == {"train"}:
         splits = seeded_splits(ids, [str(v) for v in labels.values], seed=seed, val_share=val_share)
-        how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
+        how = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
     source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column, roots_of(repo))
-    return PhotoSet(
+    photos = PhotoSet(
         name=f"hub:{data_set.name}",
         ids=tuple(ids),
         splits=np.array([SPLITS.index(s) for s in splits], dtype=np.int8),
@@ -166,6 +190,15 @@ def read_hub_photos(
             "columns": f"image={image_column}, label={label_column}, id={id_column}",
         },
     )
+    return with_columns(photos, columns, table=table, seed=seed, val_share=val_share)
+
+
+def _column(repo: str, name: str | None, values: Sequence[Any], features: Any) -> Labels:
+    """A column of the data set as labels; no name, no labels."""
+    try:
+        return _labels(values, features[name] if name else None)
+    except ValueError as error:
+        raise DataError(f"hub:{repo}: column {name}: {error}") from None
 
 
 def _choose_splits(loaded: Any, requested: dict[str, str | None], repo: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What columns say of photos: labels, groups, clusters and splits, from tables and from paths."""

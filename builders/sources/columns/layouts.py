@@ -1,0 +1,228 @@
+"""Folders whose levels are not what they seem: splits, origins or containers that would be read as classes.
+
+A folder is read as ``{train,val}/<class>/...`` or ``<class>/...``. Many data sets have further levels. Read as it
+stands, such a folder gives wrong classes, or a split that is drawn over the data set's own. It is refused with the
+specification that was probably meant.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from builders.errors import DataError
+from builders.photos import SPLITS, UNLABELLED, ColumnSources, PhotoSet
+from builders.sources.folders import split_word
+from builders.untrusted import UntrustedInputError, open_untrusted, readable
+
+Folders = Sequence[tuple[str, ...]]
+"""The folders of each photo's path, from the first level on."""
+
+_REAL = "real|nature|natural|originals?|authentic|pristine|genuine"
+_MADE = "fake|ai|synthetic|generated|tampered|manipulated|forged|deepfakes?"
+_ORIGIN = re.compile(rf"(\d[_-]?)?({_REAL}|{_MADE})([_-]?images?)?", re.IGNORECASE)
+"""A folder whose name says whether its pictures are real: ``nature``, ``1_fake``, ``real_images``."""
+
+_CONTAINER = re.compile(r"images?|imgs?|pictures?|photos?|data|dataset|jpegimages|labels|annotations", re.IGNORECASE)
+"""A folder whose name says nothing of its pictures."""
+
+_AFFIXED = re.compile(r"(?:.*[_-])?(train|training|val|valid|validation|test)(?:[_-].*)?", re.IGNORECASE)
+"""A folder whose name has a split in it: ``progan_train``."""
+
+_TABLE = re.compile(r"(?:.*[_-])?(?:metadata|labels?|annotations?|train|val|valid|test|index|splits?)\.csv", re.I)
+"""A file that probably says what the pictures of a folder are."""
+
+_WILDS = re.compile(r"(camelyon17|iwildcam|fmow|rxrx1)_v[\d.]+")
+
+_USUAL_COLUMNS = {
+    "image": ("image", "path", "file", "file_name", "filename", "filepath", "image_path"),
+    "label": ("label", "class", "category", "target", "y"),
+    "split": ("split",),
+}
+"""Usual names of the columns of a table, by option."""
+
+MOST_PHOTOS = 0.9
+"""Share of the photos that have a level, from which on it belongs to the layout: stray files do not count."""
+
+
+def check_layout(place: str, photos: PhotoSet, given: ColumnSources, *, draw: bool = False) -> None:
+    """Refuse a folder whose levels are probably something else than classes and splits.
+
+    Args:
+        place: its specification without options, ``folder:PATH``.
+        photos: as ``labelled_folder`` reads it, with paths as ids.
+        given: what the user named; a named label is not questioned, nor a named split.
+        draw: a split is wanted even if the path seems to have given splits (``val-share=``).
+
+    Raises:
+        DataError: with the specification that was probably meant.
+    """
+    folders = [tuple(photo_id.split("/")[:-1]) for photo_id in photos.ids]
+    split_given = photos.evidence.get("splits") == "as given by the folder"
+    split_level = None if split_given or draw or given.split else _level(folders, split_word)
+    if given.label:
+        if split_level is not None:
+            raise DataError(
+                f"{place}: the folders at level {split_level} are {_sentence(_names(folders, split_level))}, and a "
+                f"split drawn over them would mix them: add split=folder:{split_level} (or val-share=0.25 to draw one)"
+            )
+        return
+    classes = photos.labels.names
+    nameless = all(_CONTAINER.fullmatch(name) or split_word(name) for name in classes)
+    if nameless or _WILDS.fullmatch(Path(place).name):
+        _check_table(place, photos)
+    if not classes:
+        return
+    if split_given:
+        _check_sides_share_classes(place, photos)
+    class_level = 2 if split_given else 1
+    if split_level == 1:
+        which = f"{place}/{classes[0]}" if len(classes) == 1 else f"{place} with the folders train and val"
+        raise DataError(f"{place}: {_sentence(classes)} would be a class, and names a split: did you mean '{which}'?")
+    if split_given is False and len(set(_affixes(classes))) > 1:
+        label = _label_option([parts[1:] for parts in folders], shift=1) or "label=COLUMN"
+        words = "|".join(dict.fromkeys(_affixes(classes)))
+        _refuse(place, classes, classes, f"?{label}&split=re:(?:^|[/_-])({words})(?=[/_-])", class_level)
+    deep = any(len(parts) > class_level for parts in folders)
+    if all(_CONTAINER.fullmatch(name) for name in classes) and (deep or len(classes) > 1):
+        if split_given or len(classes) > 1 or not deep:
+            raise DataError(
+                f"{place}: its classes would be {_sentence(classes)}, which say nothing of the pictures: write a table "
+                "of them: 'table:FILE.csv?image=path&label=class&split=split'"
+            )
+        raise DataError(
+            f"{place}: its only class would be {classes[0]}, which says nothing of the pictures: did you mean "
+            f"'{place}/{classes[0]}'?"
+        )
+    below = [parts[class_level:] for parts in folders]
+    if split_level is None and _level(below, _is_origin, least=2, share=0.0) is None:
+        return
+    special = sorted({name for parts in below for name in parts if split_word(name) or _is_origin(name)})
+    _refuse(place, classes, special, _suggestion(folders, split_given=split_given), class_level)
+
+
+def _refuse(place: str, classes: Sequence[str], held: Sequence[str], meant: str, class_level: int) -> None:
+    raise DataError(
+        f"{place}: its classes would be {_sentence(classes)}, and its folders {_sentence(held)} are splits or origins: "
+        f"did you mean '{place}{meant}'? ('{place}?label=folder:{class_level}&val-share=0.25' if those are the classes)"
+    )
+
+
+def _is_origin(name: str) -> bool:
+    return _ORIGIN.fullmatch(name) is not None
+
+
+def _affixes(classes: Sequence[str]) -> list[str]:
+    """The split in the name of each class, in their spelling; empty if one has none."""
+    matches = [_AFFIXED.fullmatch(name) for name in classes]
+    return [match[1] for match in matches if match] if all(matches) else []
+
+
+def _names(folders: Folders, level: int) -> list[str]:
+    """Names of the folders at a level, from 1, sorted."""
+    return sorted({parts[level - 1] for parts in folders if len(parts) >= level})
+
+
+def _levels(folders: Folders, share: float = MOST_PHOTOS) -> range:
+    """The levels, from 1, at which this share of the photos has a folder."""
+    depths = [len(parts) for parts in folders]
+    deepest = max(depths, default=0)
+    return range(
+        1, 1 + sum(sum(d >= level for d in depths) >= max(share * len(depths), 1) for level in range(1, 1 + deepest))
+    )
+
+
+def _level(
+    folders: Folders, rule: Callable[[str], object], *, least: int = 1, share: float = MOST_PHOTOS
+) -> int | None:
+    """The first level, from 1, all of whose folders obey a rule and that has ``least`` of them; None if none does."""
+    for level in _levels(folders, share):
+        names = _names(folders, level)
+        if len(names) >= least and all(map(rule, names)):
+            return level
+    return None
+
+
+def _label_option(folders: Folders, *, without: Collection[int | None] = (), shift: int = 0) -> str:
+    """``label=...``: origins if folders have such names, else the first level; empty if there is no level."""
+    origin = _level(folders, _is_origin, least=2)
+    origins = sorted({name for parts in folders for name in parts if _is_origin(name)})
+    if origin is not None:
+        return f"label=folder:{origin + shift}"
+    if len(origins) > 1:
+        return f"label=re:(?:^|/)({'|'.join(map(re.escape, origins))})/"
+    rest = [level for level in _levels(folders) if level not in without]
+    return f"label=folder:{rest[0] + shift}" if rest else ""
+
+
+def _suggestion(folders: Folders, *, split_given: bool) -> str:
+    """The options that were probably meant: ``?label=...&group=...&split=...``."""
+    split, origin = _level(folders, split_word), _level(folders, _is_origin, least=2)
+    options = [_label_option(folders, without=[split])]
+    if any(_is_origin(name) for parts in folders for name in parts):
+        levels = [n for n in _levels(folders) if n not in (split, origin) and len(_names(folders, n)) > 1]
+        group = next((n for n in levels if not any(map(_is_origin, _names(folders, n)))), None)
+        options += [f"group=generator=folder:{group}"] if group else []
+    if split is not None and not split_given:
+        options.append(f"split=folder:{split}")
+    return "?" + "&".join(option for option in options if option)
+
+
+def _check_sides_share_classes(place: str, photos: PhotoSet) -> None:
+    """Refuse given splits that share no class with ``train``: their folders are not the same classes."""
+    train = set(photos.labels.values[photos.indices("train")].tolist()) - {UNLABELLED}
+    for split in SPLITS[1:]:
+        classes = set(photos.labels.values[photos.indices(split)].tolist())
+        if train and classes and not classes & train:
+            held = "no class folders" if classes == {UNLABELLED} else "none of the class folders of train"
+            raise DataError(
+                f"{place}: {split} has {held}: sort its photos into the folders of train, or write a table of them: "
+                "'table:FILE.csv?image=path&label=class&split=split'"
+            )
+
+
+def _check_table(place: str, photos: PhotoSet) -> None:
+    """Refuse a folder with a table that says what its pictures are, where its folders do not."""
+    location = place.partition(":")[2]
+    if known := _WILDS.fullmatch(Path(location).name):
+        raise DataError(
+            f"{place}: this is a data set of WILDS, whose tables say what the pictures are: did you mean "
+            f"'wilds:{known[1]}?root={location}'?"
+        )
+    table = next((name for name in photos.ids if _TABLE.fullmatch(name.rpartition("/")[2])), None)
+    if table is None:
+        return
+    columns = _header(Path(location).expanduser() / table)
+    usual = {o: next((n for n in names if n in columns), "") for o, names in _USUAL_COLUMNS.items()}
+    options = "&".join(f"{o}={name or 'COLUMN'}" for o, name in usual.items() if name or o != "split")
+    if "file_name" in columns and table.endswith("metadata.csv"):
+        meant = f"hub:{location}?label={usual['label'] or 'COLUMN'}"
+    else:
+        meant = f"table:{location}/{table}?{options}"
+    raise DataError(
+        f"{place}: {table} in it is no picture, and probably says what the pictures are: did you mean '{meant}'? (move "
+        "it out of the folder if it does not)"
+    )
+
+
+def _header(path: Path) -> list[str]:
+    """Names of the columns of a CSV file; none if it cannot be read."""
+    try:
+        with open_untrusted(path, limit=1 << 40) as stream:
+            line = stream.readline(1 << 16).decode("utf-8-sig", "replace")
+    except (UntrustedInputError, OSError):
+        return []
+    return [readable(name.strip()) for row in csv.reader([line.strip()]) for name in row]
+
+
+def _sentence(names: Sequence[str], most: int = 4) -> str:
+    """Names as part of a sentence.
+
+    >>> _sentence(["a"]), _sentence(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])}, ... ({len(names)})"
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
