@@ -29,8 +29,9 @@ def check_folder(
     Args:
         folder: a finished build; untrusted.
         decode: also decode each image of kinds of builds whose image sizes are not in a JPEG header.
-        guarded_by: what photos of different splits must not share (``owner``, ``scene``, ``file``). Empty by
-            default: splits of the source are not checked.
+        guarded_by: what photos of different splits must not share (``owner``, ``scene``, ``file``). By default the
+            ``file`` in builds of processed photos; where their builder was told to keep duplicates as the source has
+            them (``--duplicates``), they are counted and pass.
         progress: show a bar, if stderr is a terminal.
 
     Raises:
@@ -69,13 +70,32 @@ def check_folder(
         # An untrusted recipe or table may lack any field or column.
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
-    for config, parts in splits_of.items() if guarded_by else ():
-        _check_groups(parts, guarded_by, Adder(config, "all", checks))
+    policy = _policy(build.recipe)
+    kinds: Collection[GroupKind] = guarded_by or (("file",) if build.kind == "processed" else ())
+    for config, parts in splits_of.items() if kinds else ():
+        if len(parts) > 1:
+            allowed = not guarded_by and policy in ("keep", "ignore")
+            _check_groups(parts, kinds, Adder(config, "all", checks), policy if allowed else None)
     return checks
 
 
-def _check_groups(parts: Mapping[str, Any], kinds: Collection[GroupKind], add: Adder) -> None:
-    """Check that no owner, scene or file is in several splits. Of several rows of a photo, the first counts."""
+def _policy(recipe: Mapping[str, Any]) -> str | None:
+    """What the builder did with duplicates; None where an untrusted recipe does not say."""
+    stated = recipe.get("duplicates")
+    return stated.get("policy") if isinstance(stated, dict) else None
+
+
+def _check_groups(
+    parts: Mapping[str, Any], kinds: Collection[GroupKind], add: Adder, allowed_by: str | None = None
+) -> None:
+    """Check that no owner, scene or file is in several splits. Of several rows of a photo, the first counts.
+
+    Args:
+        parts: rows by split.
+        kinds: what is looked at.
+        add: collects the check.
+        allowed_by: the policy by which the build has such groups knowingly; they pass.
+    """
     names = {"owner": ("owner",), "scene": ("scene",), "file": ("source_sha256", "sha256")}
     values: dict[str, list[str]] = {kind: [] for kind in names}
     splits: list[int] = []
@@ -91,7 +111,10 @@ def _check_groups(parts: Mapping[str, Any], kinds: Collection[GroupKind], add: A
         np.array(splits, dtype=np.int8), owners=values["owner"], scenes=values["scene"], digests=values["file"]
     )
     detail = f"{guard.straddling:,} of {len(np.unique(guard.groups)):,} groups of one {' or '.join(kinds)}"
-    add("no group in several splits", not guard.straddling, detail)
+    if allowed_by and guard.straddling:
+        add("groups in several splits", True, f"{detail}, as built (--duplicates {allowed_by})")
+    else:
+        add("no group in several splits", not guard.straddling, detail)
 
 
 def _as_built(path: Path, sha256: str) -> bool:

@@ -75,6 +75,8 @@ class PhotoSet:
     stored_views: tuple[str, ...] = ()
     """Names of the processings whose results ``read`` returns as a bundle (``builders.sources.processed_sets``); empty
     if it returns the original photo."""
+    drawn_splits: bool = False
+    """True if the splits were drawn by seed; False if the source gives them."""
     smoke_test: bool = False
     """True if scores on these photos only show that the software runs (the bundled sample)."""
     evidence: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, codec_canary
 from builders.processed.assignment import Assignment, correlation_of, expected_counts
 from builders.processed.rows import ProcessedRows, ProcessingSettings, processed_features
-from builders.splits import GivenSplits, GroupKind, cramers_v, split_guard
+from builders.splits import Guarded, cramers_v, with_duplicates_on_one_side
 from builders.untrusted import read_table
 
 
@@ -186,7 +186,7 @@ def build_processed(
     fresh: bool = False,
     ignore_space: bool = False,
     sizes: Mapping[str, int] | None = None,
-    guarded_by: Collection[GroupKind] = (),
+    duplicates: str | None = None,
     progress: bool = True,
 ) -> Build:
     """Write a data set folder with one config per parameter; a build that was killed goes on where it was.
@@ -204,8 +204,9 @@ def build_processed(
         license: of the source photos, an identifier of the Hub's list.
         fresh: replace a build of other settings in ``output``.
         sizes: photos per shard by ``config/split``, from another build; measured on a sample by default.
-        guarded_by: what photos of different splits should not share; ``build.json`` counts the groups that do. Empty
-            by default: the splits of ImageNet, iNaturalist and of a folder are taken as they are, twins included.
+        duplicates: what happens to equal and nearly equal photos of different splits, a
+            ``builders.splits.DuplicatePolicy``; by default they are moved to one split where the splits were drawn by
+            seed, and kept and counted where the source gives them.
         ignore_space: start although the estimate says that the disk is too small.
         progress: show bars, if stderr is a terminal, and an estimate.
 
@@ -215,11 +216,11 @@ def build_processed(
     """
     settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
     options = BuildOptions(output, workers, fresh, ignore_space, progress)
-    guard = split_guard(photos, guarded_by, workers=workers)
+    guarded = with_duplicates_on_one_side(photos, duplicates, workers=workers)
     return build_data_set(
-        processed_jobs(photos, output, settings),
+        processed_jobs(guarded.photos, output, settings),
         options,
-        partial(_finish, photos, output, settings, license, guard),
+        partial(_finish, guarded, output, settings, license),
         name=photos.name,
         item="photo could be processed",
         sizes=sizes,
@@ -258,14 +259,14 @@ def processed_job(
 
 
 def _finish(
-    photos: PhotoSet,
+    guarded: Guarded,
     output: Path,
     settings: Sequence[ProcessingSettings],
     license: str,
-    guard: GivenSplits | None,
     splits: Sequence[SplitShards],
     sizes: Mapping[str, int],
 ) -> Build:
+    photos = guarded.photos
     source = photos.name.split(":", 1)[-1]
     rights = pixel_rights(photos)
     return finish_folder(
@@ -295,7 +296,7 @@ def _finish(
             "photos": {split: len(photos.indices(split)) for split in SPLITS},
             "settings": [s.described() for s in settings],
             "items_per_shard": dict(sizes),
-            **({} if guard is None else {"groups on several sides": guard.straddling}),
+            "duplicates": {"policy": guarded.policy, "groups_in_several_splits": guarded.left},
         },
         pixels=rights,
     )

@@ -15,6 +15,7 @@ from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed, processed_jobs
 from builders.processed.rows import ProcessingSettings
+from builders.splits import POLICIES, with_duplicates_on_one_side
 
 _ALL = "all"
 
@@ -75,8 +76,11 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
             license=arguments.license,
             fresh=arguments.fresh,
             ignore_space=arguments.ignore_space,
+            duplicates=arguments.duplicates,
         )
     print(summary(build, arguments.output))
+    if "duplicates" in build.recipe["source_evidence"]:
+        print(f"duplicates: {build.recipe['source_evidence']['duplicates']}")
     return 0
 
 
@@ -89,7 +93,7 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
         ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
         for p in parameters
     ]
-    photos = _photos(kind, arguments)
+    photos = with_duplicates_on_one_side(_photos(kind, arguments), arguments.duplicates).photos
     return plan_shards(
         processed_jobs(photos, arguments.output, settings),
         BuildOptions(arguments.output, ignore_space=True, progress=False),
@@ -111,7 +115,9 @@ def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
 def _photos(kind: str, arguments: argparse.Namespace) -> PhotoSet:
     photos = _open(kind, arguments.source, arguments.split_seed)
     print_cells(photos)
-    return photos.limited(arguments.limit) if arguments.limit is not None else photos
+    if arguments.limit is not None:
+        photos = photos.limited(arguments.limit)
+    return photos
 
 
 def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
@@ -151,6 +157,13 @@ def _parser(kind: str, source_help: str) -> Parser:
     parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
     parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
     parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
+    parser.add_argument(
+        "--duplicates",
+        choices=POLICIES,
+        help="equal and nearly equal photos in different splits: move them to one split (default where the split is "
+        "drawn by seed), keep and count them (default where the source has splits), refuse the data set, or ignore "
+        "them (no photo is read for it)",
+    )
     parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
     parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")

@@ -142,6 +142,8 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
         )
     with _recipe_errors(recipe):
         source = _photos_of(folder, described, photos)
+    stated = described.recipe.get("duplicates")
+    duplicates = str(stated.get("policy", "ignore")) if isinstance(stated, dict) else "ignore"
     build = build_processed(
         source,
         output,
@@ -152,6 +154,7 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
         lossless=first.lossless,
         sizes=sizes,
         workers=workers,
+        duplicates=duplicates,
     )
     if not any_codec:
         with _recipe_errors(recipe):

@@ -30,7 +30,16 @@ from builders.exif import (
 )
 from builders.photos import SPLITS, UNLABELLED, FactCache, Labels, PhotoSet, hash64
 from builders.sources.folders import labelled_folder
-from builders.splits import LEFT_OUT, Sizes, Splits, balance, check_given_splits, make_splits, perceptual_hashes
+from builders.splits import (
+    LEFT_OUT,
+    Fingerprints,
+    Sizes,
+    Splits,
+    balance,
+    check_given_splits,
+    fingerprints,
+    make_splits,
+)
 
 Groups = Literal["auto", "folder", "none"]
 """What a sub-folder is: see ``read_camera_folder``."""
@@ -104,14 +113,14 @@ def read_camera_folder(
     )
     if not columns:
         raise no_attribute
-    given = folder.evidence.get("splits") == "as given by the folder"
+    given = not folder.drawn_splits
     owners = [_owner(photo_id, given) for photo_id in photos.ids]
-    hashes = perceptual_hashes(photos, root, workers=workers)
+    known = fingerprints(photos, root, workers=workers)
     values = {name: column.common for name, column in columns.items()}
     if given:
-        splits = _given_splits(photos, values, owners, hashes, seed)
+        splits = _given_splits(photos, values, owners, known, seed)
     else:
-        splits = _drawn_splits(photos, values, owners, hashes, groups, seed)
+        splits = _drawn_splits(photos, values, owners, known, groups, seed)
     attributes = {name: _balanced(column, splits.selected[name]) for name, column in columns.items()}
     attributes = {name: labels for name, labels in attributes.items() if len(labels.names) >= 2}
     if not attributes:
@@ -178,13 +187,20 @@ def _drawn_splits(
     photos: PhotoSet,
     values: dict[str, np.ndarray],
     owners: list[str],
-    hashes: np.ndarray,
+    known: Fingerprints,
     groups: Groups,
     seed: int,
 ) -> Splits:
     def split(group_owners: list[str] | None) -> Splits:
         return make_splits(
-            photos.ids, values, owners=group_owners, hashes=hashes, shares=SHARES, assign="stratified", seed=seed
+            photos.ids,
+            values,
+            owners=group_owners,
+            hashes=known.hashes,
+            digests=known.digests,
+            shares=SHARES,
+            assign="stratified",
+            seed=seed,
         )
 
     if groups == "none" or not any(owners):
@@ -197,9 +213,9 @@ def _drawn_splits(
 
 
 def _given_splits(
-    photos: PhotoSet, values: dict[str, np.ndarray], owners: list[str], hashes: np.ndarray, seed: int
+    photos: PhotoSet, values: dict[str, np.ndarray], owners: list[str], known: Fingerprints, seed: int
 ) -> Splits:
-    guard = check_given_splits(photos.splits, owners=owners, hashes=hashes)
+    guard = check_given_splits(photos.splits, owners=owners, hashes=known.hashes, digests=known.digests)
     order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in photos.ids], dtype=np.uint64), kind="stable")
     priority = np.empty(len(photos), dtype=np.int64)
     priority[order] = np.arange(len(photos))

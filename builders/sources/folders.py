@@ -36,10 +36,6 @@ _SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
-DRAWN = "seeded split of each"
-"""In ``evidence`` of a photo set whose splits camtrace drew."""
-
-
 def split_word(name: str) -> str | None:
     """The split in ``SPLITS`` that a word names in any case; None if it names none.
 
@@ -113,19 +109,20 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
         if "val" not in split_of.values():
             splits = ["val" if split == "test" else split for split in splits]
         classes = [_class_of(p.split("/", 1)[1]) for p in paths]
-        how = "as given by the folder"
+        how, drawn = "as given by the folder", False
     elif splits_required:
         raise DataError(f"{path}: expected the folders train and val in it, each with one folder per class")
     else:
         paths = _files(root)
         classes = [_class_of(p) for p in paths]
         splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
-        how = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
+        how, drawn = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val", True
     if not paths:
         raise DataError(f"{path}: no photo in this folder")
-    return photo_set(
+    photos = photo_set(
         f"folder:{root.resolve().name}", paths, classes, splits, FolderSource(str(root), tuple(paths)), {"splits": how}
     )
+    return replace(photos, drawn_splits=drawn)
 
 
 def photo_set(
@@ -189,7 +186,7 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
     Raises:
         DataError: there are fewer than two clusters.
     """
-    how = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
+    how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
     names = [photos.labels.names[value] if value >= 0 else None for value in photos.labels.values]
     if CLUSTER not in photos.columns:
         splits = seeded_splits(photos.ids, names, seed=seed, val_share=val_share)
@@ -210,7 +207,7 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
             smallest = made.groups == np.argmin(sizes)
             drawn = np.where(smallest, SPLITS.index("val"), SPLITS.index("train")).astype(np.int8)
         how += ", clusters apart"
-    return replace(photos, splits=drawn, evidence={**photos.evidence, "splits": how})
+    return replace(photos, splits=drawn, drawn_splits=True, evidence={**photos.evidence, "splits": how})
 
 
 def _class_of(path: str) -> str | None:

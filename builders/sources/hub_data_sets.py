@@ -24,7 +24,7 @@ from builders.photos import (
     labels_of,
 )
 from builders.sources.columns.given import with_columns
-from builders.sources.folders import DRAWN, seeded_splits
+from builders.sources.folders import seeded_splits
 from builders.sources.parquet_splits import ParquetPart
 from builders.sources.repository import DatasetRepo
 from builders.untrusted import read_image_cell, readable, roots_of
@@ -171,10 +171,10 @@ def read_hub_photos(
         )
     labels = _column(repo, label_column, values, features)
     table = {name: _column(repo, name, cells[name], features) for name in of_table}
-    how = "as given by the data set"
+    how, drawn = "as given by the data set", False
     if set(splits) == {"train"}:
         splits = seeded_splits(ids, [str(v) for v in labels.values], seed=seed, val_share=val_share)
-        how = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
+        how, drawn = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val", True
     source = HubSource(tuple(undecoded(part, image_column) for part in chosen.values()), image_column, roots_of(repo))
     photos = PhotoSet(
         name=f"hub:{data_set.name}",
@@ -183,6 +183,7 @@ def read_hub_photos(
         labels=labels,
         source=source,
         rows=np.arange(len(ids), dtype=np.int64),
+        drawn_splits=drawn,
         evidence={
             "splits": how,
             "revision": data_set.resolved_revision(),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builders.errors import DataError
 from builders.photos import PhotoSet
-from builders.sources.folders import DRAWN, MAX_ANNOTATION_BYTES, FolderSource, photo_set, seeded_splits
+from builders.sources.folders import MAX_ANNOTATION_BYTES, FolderSource, photo_set, seeded_splits
 from builders.untrusted import describe_error, list_folder, read_untrusted_text
 
 
@@ -88,9 +88,10 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
     ]
     ids = [f"{OFFICIAL_FOLDER}/{f}" for f in files]
     splits = seeded_splits(ids, classes, seed=seed, val_share=VAL_SHARE)
-    how = f"no annotation files: {DRAWN} species, seed {seed}, {VAL_SHARE:g} of the photos for val"
+    how = f"no annotation files: seeded split of each species, seed {seed}, {VAL_SHARE:g} of the photos for val"
     source = FolderSource(str(folder), tuple(files))
-    return photo_set("inat2018", ids, classes, splits, source, {"splits": how}, neighbours=1)
+    photos = photo_set("inat2018", ids, classes, splits, source, {"splits": how}, neighbours=1)
+    return replace(photos, drawn_splits=True)
 
 
 def _with_folder(photos: PhotoSet, root: Path, folder: Path | None) -> PhotoSet:

@@ -1,4 +1,5 @@
-from .groups import GivenSplits, GroupKind, check_given_splits, perceptual_hashes, photo_groups, split_guard
+from .duplicates import POLICIES, DuplicatePolicy, Guarded, with_duplicates_on_one_side
+from .groups import Fingerprints, GivenSplits, GroupKind, check_given_splits, fingerprints, photo_groups
 from .limits import Choice, Limits, class_limits
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits
 from .near_duplicates import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
@@ -8,9 +9,13 @@ from .tables import SplitTable, read_split_file, tables_of, text_column
 __all__ = [
     "LEFT_OUT",
     "NO_HASH",
+    "POLICIES",
     "Choice",
+    "DuplicatePolicy",
+    "Fingerprints",
     "GivenSplits",
     "GroupKind",
+    "Guarded",
     "Limits",
     "Sizes",
     "SplitTable",
@@ -21,16 +26,16 @@ __all__ = [
     "chi_square",
     "class_limits",
     "cramers_v",
+    "fingerprints",
     "make_splits",
     "near_duplicate_groups",
     "near_pairs",
-    "perceptual_hashes",
     "photo_groups",
     "photo_hash",
     "read_split_file",
-    "split_guard",
     "tables_of",
     "text_column",
     "validate",
+    "with_duplicates_on_one_side",
     "without_empty",
 ]

@@ -6,7 +6,7 @@ The owner of this notion: builders that draw splits, those that are given splits
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from builders.errors import PhotoError
 from builders.photos import FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
-from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, photo_hash
+from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups
+from builders.splits.variants import VARIANTS, photo_variants
 
 GroupKind = Literal["owner", "scene", "file", "near-duplicate"]
 """What photos of one group share."""
@@ -46,7 +47,7 @@ def photo_groups(
         n: number of photos.
         owners: owner of each photo; "" is unknown, and joins nothing.
         scenes: scene of each photo; "" is unknown.
-        hashes: uint64 [photos], perceptual hashes; ``NO_HASH`` joins nothing.
+        hashes: uint64 [photos] or [photos, variants], perceptual hashes; ``NO_HASH`` joins nothing.
         digests: SHA-256 of each file; "" is unknown.
         max_distance: photos whose hashes differ in at most this many bits are near-duplicates.
 
@@ -63,13 +64,13 @@ def photo_groups(
             _, column = np.unique([name or f"\0{i}" for i, name in enumerate(names)], return_inverse=True)
             columns.append(column)
     if hashes is not None:
-        columns.append(near_duplicate_groups(hashes, max_distance))
+        columns.append(near_duplicate_groups(np.ravel(hashes), max_distance).reshape(n, -1))
     if not columns or n == 0:
         return np.arange(n, dtype=np.int64)
     # Photos and the things they share are the nodes of one graph; its components are the groups.
     nodes, edges = n, []
     for column in columns:
-        edges.append(np.stack([np.arange(n), nodes + column]))
+        edges.append(np.stack([np.repeat(np.arange(n), column.size // n), nodes + column.ravel()]))
         nodes += int(column.max()) + 1
     rows, others = np.concatenate(edges, axis=1)
     graph = coo_array((np.ones(len(rows), dtype=bool), (rows, others)), shape=(nodes, nodes))
@@ -115,82 +116,66 @@ def check_given_splits(
     return GivenSplits(groups, sides - len(np.unique(groups)))
 
 
-def split_guard(photos: PhotoSet, kinds: Collection[GroupKind], *, workers: int | None = None) -> GivenSplits | None:
-    """``check_given_splits`` of a photo set by what its photos share.
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """By what equal and nearly equal photos are recognised."""
 
-    Args:
-        photos: with the columns ``owner`` and ``scene``, where these are among ``kinds`` and the set knows them.
-        kinds: what is looked at; ``file`` and ``near-duplicate`` read every photo.
-        workers: threads that read photos; one per core if ``None``.
-
-    Returns:
-        None if ``kinds`` is empty: the splits are taken as they are.
-    """
-    if not kinds:
-        return None
-    columns = {kind: [str(value) for value in photos.columns[kind]] for kind in kinds if kind in photos.columns}
-    return check_given_splits(
-        photos.splits,
-        owners=columns.get("owner"),
-        scenes=columns.get("scene"),
-        hashes=perceptual_hashes(photos, workers=workers) if "near-duplicate" in kinds else None,
-        digests=[_digest(photos, i) for i in range(len(photos))] if "file" in kinds else None,
-    )
+    digests: tuple[str, ...]
+    """SHA-256 of each file in hex; "" if it cannot be read."""
+    hashes: np.ndarray
+    """uint64 [photos, VARIANTS], of ``photo_variants``; ``NO_HASH`` where a photo cannot be decoded."""
 
 
-def perceptual_hashes(photos: PhotoSet, root: Path | None = None, *, workers: int | None = None) -> np.ndarray:
-    """The perceptual hash of each photo, read from the cache where its file has not changed.
+def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | None = None) -> Fingerprints:
+    """The fingerprints of each photo, read from the cache where its file has not changed.
+
+    A photo that cannot be read or decoded has none: the run that needs its pixels reports it.
 
     Args:
         photos: to be hashed.
-        root: folder of their files, the name under which hashes are cached; without it nothing is cached.
+        root: folder of their files, the name under which fingerprints are cached; without it nothing is cached.
         workers: threads; one per core if ``None``.
-
-    Returns:
-        uint64 [photos], ``NO_HASH`` where a photo cannot be decoded: the run that needs its pixels reports it.
     """
     cached = None
     if root is not None:
         stamps = photos.stamps() or []
-        cached = FactCache("perceptual-hashes", root, stamps, f"perceptual hash 1 {codec_canary()}")
-    hashes = np.full(len(photos), NO_HASH, dtype=np.uint64)
+        cached = FactCache("perceptual-hashes", root, stamps, f"perceptual hashes 2 {codec_canary()}")
+    digests = [""] * len(photos)
+    hashes = np.full((len(photos), VARIANTS), NO_HASH, dtype=np.uint64)
     uncached = []
     for index in range(len(photos)):
         if cached is not None and (value := cached.get(index)) is not None:
-            hashes[index] = int(value)
+            digests[index], hashes[index] = value[0], np.frombuffer(bytes.fromhex(value[1]), ">u8")
         else:
             uncached.append(index)
 
-    def hash_of(index: int) -> int | None:
+    def fingerprint(index: int) -> tuple[str, np.ndarray | None]:
         try:
-            return photo_hash(photos.read(index))
+            data = photos.read(index)
         except PhotoError:
-            return None
+            return "", None
+        try:
+            return photo_digest(data).hex(), photo_variants(data)
+        except PhotoError:
+            return photo_digest(data).hex(), None
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         bar = tqdm(total=len(uncached), desc="looking for near-duplicates", unit="photo", disable=None)
         try:
             for start in range(0, len(uncached), _BATCH):
                 batch = uncached[start : start + _BATCH]
-                for index, computed in zip(batch, pool.map(hash_of, batch), strict=True):
-                    if computed is not None:
-                        hashes[index] = computed
+                for index, (digest, variants) in zip(batch, pool.map(fingerprint, batch), strict=True):
+                    digests[index] = digest
+                    if variants is not None:
+                        hashes[index] = variants
                         if cached is not None:
-                            cached.put(index, str(computed))
+                            cached.put(index, [digest, variants.astype(">u8").tobytes().hex()])
                 bar.update(len(batch))
         finally:
             bar.close()
             if cached is not None:
                 cached.save()
-    return hashes
-
-
-def _digest(photos: PhotoSet, index: int) -> str:
-    """SHA-256 of a photo's file in hex; "" if it cannot be read."""
-    try:
-        return photo_digest(photos.read(index)).hex()
-    except PhotoError:
-        return ""
+    return Fingerprints(tuple(digests), hashes)
 
 
 def group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] | None) -> list[str]:

@@ -1,7 +1,8 @@
 """Near-duplicates: a perceptual hash (DCT) of a picture, and exact search for near pairs among very many hashes.
 
 The hash is pHash (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010): signs of the
-low-frequency DCT coefficients about their median. It survives recompression, resizing and mild edits, not cropping.
+low-frequency DCT coefficients about their median. It survives recompression, resizing and mild edits, not cropping
+(``builders.splits.variants``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ NO_HASH = 0
 FEW = 32
 """Largest bucket of hashes in which all pairs are compared."""
 
-_SIDE = 32
+SIDE = 32
+"""Pixels of each side of the grey picture that is transformed."""
+
 _LOW = 8
 
 
@@ -54,34 +57,54 @@ def perceptual_hash(image: Image.Image) -> int:
     >>> bin(perceptual_hash(photo) ^ perceptual_hash(photo.resize((90, 70)))).count("1") <= MAX_DISTANCE
     True
     """
-    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    grey = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     pixels = np.asarray(grey, dtype=np.float64)
-    if pixels.std() < FLAT_DEVIATION:
-        return NO_HASH
+    return NO_HASH if pixels.std() < FLAT_DEVIATION else int(hashes_of_coefficients(low_frequencies(pixels)))
+
+
+def low_frequencies(pixels: np.ndarray) -> np.ndarray:
+    """The 8 x 8 lowest coefficients of the orthonormal DCT-II of pictures: float64 [..., SIDE, SIDE] -> [..., 8, 8]."""
+    transformed: np.ndarray = dctn(pixels, axes=(-2, -1), norm="ortho")
+    return transformed[..., :_LOW, :_LOW]
+
+
+def hashes_of_coefficients(low: np.ndarray) -> np.ndarray:
+    """uint64 [...]: which of the coefficients [..., 8, 8] lie above their median, without the first."""
     # rounded, so that a coefficient that is zero by symmetry has no random sign
-    low = np.round(dctn(pixels, norm="ortho")[:_LOW, :_LOW].ravel(), 6)
-    bits = low > np.median(low[1:])
-    bits[0] = False  # mean brightness does not depend on content
-    return int(np.packbits(bits).view(">u8")[0])
+    low = np.round(low.reshape(*low.shape[:-2], _LOW * _LOW), 6)
+    bits = low > np.median(low[..., 1:], axis=-1, keepdims=True)
+    bits[..., 0] = False  # mean brightness does not depend on content
+    return np.packbits(bits, axis=-1).view(">u8")[..., 0].astype(np.uint64)
 
 
 def photo_hash(data: bytes) -> int:
-    """``perceptual_hash`` of a photo file, turned upright. JPEGs are decoded at a reduced size if that is enough.
+    """``perceptual_hash`` of a photo file, turned upright.
+
+    Raises:
+        PhotoError: the photo cannot be decoded.
+    """
+    return perceptual_hash(small_photo(data))
+
+
+def small_photo(data: bytes) -> Image.Image:
+    """A photo file for a perceptual hash, turned upright. JPEGs are decoded at a reduced size if that is enough.
 
     Raises:
         PhotoError: the photo cannot be decoded.
     """
     if data[:2] != b"\xff\xd8":
-        return perceptual_hash(decode_rgb(data))
+        return decode_rgb(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             check_work(image, data)
-            image.draft("L", (4 * _SIDE, 4 * _SIDE))
-            return perceptual_hash(ImageOps.exif_transpose(image))
+            image.draft("L", (4 * SIDE, 4 * SIDE))
+            upright = ImageOps.exif_transpose(image)
+            upright.load()
+            return upright
     except Exception:  # the error of decode_rgb names the reason in one sentence
-        return perceptual_hash(decode_rgb(data))
+        return decode_rgb(data)
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:

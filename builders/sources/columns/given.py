@@ -11,7 +11,7 @@ from builders.errors import DataError, UsageError
 from builders.exif import ATTRIBUTES
 from builders.photos import CLUSTER, SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, column_of
 from builders.pixels import ALL_PARAMETERS
-from builders.sources.folders import DRAWN, drawn_splits, split_word
+from builders.sources.folders import drawn_splits, split_word
 
 MOST_NAMED = 5
 """Values that a sentence names."""
@@ -60,6 +60,7 @@ def with_columns(
             columns[name] = _texts(given[name])
     if "split" in given:
         splits = changes["splits"] = mapped_splits(given["split"], photos.name)
+        changes["drawn_splits"] = False
         evidence["splits"] = f"as given by {sources.split}"
     evidence |= {f"{option}=": source for option, source in sources.sources().items()}
     changed = dataclasses.replace(photos, columns=columns, evidence=evidence, **changes)  # type: ignore[arg-type]
@@ -67,7 +68,7 @@ def with_columns(
         stated = f"{without.size:,} photos without a split (the first: {photos.ids[without[0]]})"
         changed = dataclasses.replace(changed, evidence={**evidence, "left out": stated})
         changed = changed.select(np.flatnonzero(splits != UNLABELLED))
-    if DRAWN in evidence.get("splits", "") and ("label" in given or CLUSTER in given):
+    if changed.drawn_splits and ("label" in given or CLUSTER in given):
         changed = drawn_splits(changed, seed=seed, val_share=val_share)
     return _with_divided_clusters(changed) if CLUSTER in given else changed
 

@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -86,20 +87,53 @@ def test_build_processed__equal_bytes_for_one_and_three_workers(photo_folder, tm
     assert len(files(tmp_path / "one")) == 8
 
 
-def test_build_processed__twins_in_several_splits_are_counted_and_fail_the_check_where_that_is_wanted(tmp_path):
+def test_build_processed__twins_of_given_splits_are_counted_and_of_drawn_ones_moved(tmp_path):
     files = {f"{i}": photo_bytes(i) for i in range(4)} | {"again": photo_bytes(2)}
     photos = PhotoSet.of_bytes("twins", files, splits=["train", "train", "train", "val", "val"])
     options = {"parameters": ["sharpening"], "progress": False}
-    guarded = build_processed(photos, tmp_path / "guarded", guarded_by=["file"], **options)
-    plain = build_processed(photos, tmp_path / "plain", **options)
-    assert guarded.recipe["groups on several sides"] == 1
-    assert {**plain.recipe, "groups on several sides": 1} == guarded.recipe
-    checks = check_folder(tmp_path / "plain", progress=False)
-    assert all(check.passed for check in checks)
-    assert [check for check in checks if check.name == "no group in several splits"] == []
-    [failed] = [c for c in check_folder(tmp_path / "plain", guarded_by=["file"], progress=False) if not c.passed]
+    given = build_processed(photos, tmp_path / "given", **options)
+    assert given.recipe["duplicates"] == {"policy": "keep", "groups_in_several_splits": 1}
+    checks = {check.name: check for check in check_folder(tmp_path / "given", progress=False)}
+    assert all(check.passed for check in checks.values())
+    assert checks["groups in several splits"].detail == "1 of 4 groups of one file, as built (--duplicates keep)"
+    [failed] = [c for c in check_folder(tmp_path / "given", guarded_by=["file"], progress=False) if not c.passed]
     assert (failed.name, failed.detail) == ("no group in several splits", "1 of 4 groups of one file")
-    assert all(c.passed for c in check_folder(tmp_path / "plain", guarded_by=["owner"], progress=False))
+    assert all(c.passed for c in check_folder(tmp_path / "given", guarded_by=["owner"], progress=False))
+    assert "were left there" in (tmp_path / "given" / "README.md").read_text()
+
+    drawn = build_processed(replace(photos, drawn_splits=True), tmp_path / "drawn", **options)
+    assert drawn.recipe["duplicates"] == {"policy": "move", "groups_in_several_splits": 0}
+    checks = {check.name: check for check in check_folder(tmp_path / "drawn", progress=False)}
+    assert all(check.passed for check in checks.values())
+    assert checks["no group in several splits"].detail == "0 of 4 groups of one file"
+    # a build of before says nothing of duplicates, and its leak is found
+    build = json.loads((tmp_path / "given" / "build.json").read_text())
+    del build["recipe"]["duplicates"]
+    (tmp_path / "given" / "build.json").write_text(json.dumps(build))
+    assert [c.name for c in check_folder(tmp_path / "given", progress=False) if not c.passed] == [
+        "no group in several splits"
+    ]
+
+
+def test_build_folder__60_copies_in_a_scraped_folder_are_never_in_two_splits(tmp_path):
+    """Three classes of 40 photos, and 20 copies of some in each: as the command splits them."""
+    source = tmp_path / "scraped"
+    for c in range(3):
+        (source / f"c{c}").mkdir(parents=True)
+        for i in range(40):
+            (source / f"c{c}" / f"{i:02d}.jpg").write_bytes(photo_bytes(100 * c + i, size=(40, 32)))
+        for i in range(20):
+            (source / f"c{c}" / f"copy{i:02d}.jpg").write_bytes(photo_bytes(100 * c + i, size=(40, 32)))
+    arguments = ["folder", "--source", str(source), "--parameter", "sharpening", "--workers", "1"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    splits = {}
+    for split in ("train", "validation"):
+        loaded = datasets.load_dataset(str(tmp_path / "out"), "sharpening", split=split, cache_dir=str(tmp_path / "c"))
+        for sha in loaded["source_sha256"]:
+            splits.setdefault(sha, set()).add(split)
+    assert len(splits) == 120
+    assert all(len(sides) == 1 for sides in splits.values())
+    assert main([*arguments, "--output", str(tmp_path / "refused"), "--duplicates", "refuse"]) == 2
 
 
 def test_build_processed__broken_photos_are_recorded_and_the_rest_is_there(photo_folder, tmp_path, capsys):

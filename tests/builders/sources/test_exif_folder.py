@@ -71,9 +71,9 @@ def test_exif_folder__what_was_read_is_remembered_and_only_changed_files_are_rea
     for path in drawer.iterdir():
         os.utime(path, (1_700_000_000, 1_700_000_000))
     asked, hashed = [], []
-    real_many, real_hash = exif_folder.read_many, groups.photo_hash
+    real_many, real_hash = exif_folder.read_many, groups.photo_variants
     monkeypatch.setattr(exif_folder, "read_many", lambda f, **k: asked.append(list(f)) or real_many(f, **k))
-    monkeypatch.setattr(groups, "photo_hash", lambda data: hashed.append(1) or real_hash(data))
+    monkeypatch.setattr(groups, "photo_variants", lambda data: hashed.append(1) or real_hash(data))
     first = open_photos(f"exif-folder:{drawer}")
     assert (len(asked.pop()), len(hashed)) == (122, 120)
     hashed.clear()

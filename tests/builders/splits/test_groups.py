@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from builders.photos import PhotoSet
-from builders.splits import NO_HASH, check_given_splits, perceptual_hashes, photo_groups, split_guard
+from builders.sources import labelled_folder
+from builders.splits import NO_HASH, check_given_splits, fingerprints, groups, photo_groups
 from tests.support.images import image_bytes
 
 
 def picture(seed: int, quality: int = 95) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return image_bytes(Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC), "JPEG", quality=quality)
-
-
-def photos() -> PhotoSet:
-    """Four photos: the first, its file again, a re-saved copy of it, and another picture."""
-    files = {"a": picture(1), "b": picture(1), "c": picture(1, 40), "d": picture(2)}
-    made = PhotoSet.of_bytes("four", files, splits=["train", "val", "test", "test"])
-    columns = {"owner": np.array(["ann", "", "", "ann"]), "scene": np.array(["", "", "s", "s"])}
-    return replace(made, columns=columns)
-
-
-@pytest.mark.parametrize(
-    ("kinds", "straddling"),
-    [(["file"], 1), (["near-duplicate"], 2), (["owner"], 1), (["scene"], 0), (["scene", "near-duplicate"], 2)],
-)
-def test_split_guard__counts_the_splits_that_a_group_has_too_many(kinds, straddling):
-    guard = split_guard(photos(), kinds)
-    assert guard is not None
-    assert guard.straddling == straddling
-
-
-def test_split_guard__of_nothing_reads_nothing():
-    class Unreadable:
-        def read(self, row: int) -> bytes:
-            raise AssertionError("read")
-
-    assert split_guard(replace(photos(), source=Unreadable()), ()) is None
 
 
 def test_photo_groups__a_scene_joins_what_an_owner_does_not():
@@ -54,8 +30,27 @@ def test_check_given_splits__a_group_in_three_splits_counts_twice():
     assert (guard.groups.tolist(), guard.straddling) == ([0, 0, 0, 1], 2)
 
 
-def test_perceptual_hashes__what_cannot_be_decoded_has_none():
+def test_fingerprints__what_cannot_be_decoded_has_a_digest_alone():
     made = PhotoSet.of_bytes("two", {"a": picture(1), "b": b"\xff\xd8 no picture"})
-    hashes = perceptual_hashes(made, workers=1)
-    assert hashes[0] != NO_HASH
-    assert hashes[1] == NO_HASH
+    known = fingerprints(made, workers=1)
+    assert (known.hashes[0] != NO_HASH).all()
+    assert (known.hashes[1] == NO_HASH).all()
+    assert known.digests == tuple(hashlib.sha256(made.read(i)).hexdigest() for i in range(2))
+
+
+def test_fingerprints__are_read_again_only_for_changed_files(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    for name, seed in (("x", 1), ("y", 2)):
+        (tmp_path / "a" / f"{name}.jpg").write_bytes(picture(seed))
+        os.utime(tmp_path / "a" / f"{name}.jpg", (1e9, 1e9))
+    made = labelled_folder(str(tmp_path))
+    first = fingerprints(made, tmp_path, workers=1)
+    monkeypatch.setattr(groups, "photo_variants", lambda data: pytest.fail("decoded again"))
+    again = fingerprints(made, tmp_path, workers=1)
+    assert again.digests == first.digests
+    np.testing.assert_array_equal(again.hashes, first.hashes)
+
+
+def test_photo_groups__any_variant_joins():
+    hashes = np.array([[1 << 40, 1 << 41], [7 << 20, (1 << 41) + 3], [2**64 - 2, NO_HASH]], dtype=np.uint64)
+    assert photo_groups(3, hashes=hashes).tolist() == [0, 0, 1]

@@ -1,0 +1,79 @@
+"""Perceptual hashes of a picture as it is, turned, mirrored, cropped at its centre, and without its border.
+
+A copy that was turned, mirrored, cropped or framed has another perceptual hash than its original, but nearly the hash
+of one of these variants of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from builders.splits.near_duplicates import (
+    FLAT_DEVIATION,
+    NO_HASH,
+    SIDE,
+    hashes_of_coefficients,
+    low_frequencies,
+    small_photo,
+)
+
+CROPS = (1.0, 0.9, 0.8)
+"""Shares of both sides that centre crops keep."""
+
+BORDER_DEVIATION = 3.0
+"""Rows and columns at the edge whose grey values (0 to 255) deviate less are a border."""
+
+ORIENTATIONS = 8
+"""Four turns by 90 degrees, each also mirrored."""
+
+VARIANTS = (len(CROPS) + 1) * ORIENTATIONS
+"""Hashes of one picture. The first is ``perceptual_hash``."""
+
+_SIGNS = np.where(np.arange(8) % 2, -1.0, 1.0)
+
+
+def photo_variants(data: bytes) -> np.ndarray:
+    """The hashes of the variants of a photo file, turned upright: uint64 [VARIANTS].
+
+    Raises:
+        PhotoError: the photo cannot be decoded.
+    """
+    return variant_hashes(small_photo(data))
+
+
+def variant_hashes(image: Image.Image) -> np.ndarray:
+    """The perceptual hash of each variant of a picture: uint64 [VARIANTS], ``NO_HASH`` where a variant is flat.
+
+    The DCT of a mirrored picture differs in the signs of odd coefficients, that of a transposed one is the transpose
+    (Rao and Yip, "Discrete Cosine Transform", 1990), so all orientations come from one transform.
+
+    >>> photo = Image.radial_gradient("L").crop((0, 40, 256, 200)).rotate(20)
+    >>> turned = variant_hashes(photo.transpose(Image.Transpose.ROTATE_90))
+    >>> bool(np.isin(turned[0], variant_hashes(photo)))
+    True
+    """
+    grey = image.convert("L")
+    pixels = np.stack([_pixels(grey, box) for box in _boxes(grey)])
+    upright = low_frequencies(pixels)
+    flips = np.stack([upright, upright * _SIGNS, upright * _SIGNS[:, None], upright * _SIGNS * _SIGNS[:, None]], axis=1)
+    turned = np.concatenate([flips, flips.swapaxes(-1, -2)], axis=1)
+    hashes = hashes_of_coefficients(turned)
+    hashes[pixels.std(axis=(1, 2)) < FLAT_DEVIATION] = NO_HASH
+    return hashes.ravel()
+
+
+def _pixels(grey: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
+    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX, box=box), dtype=np.float64)
+
+
+def _boxes(grey: Image.Image) -> list[tuple[float, float, float, float]]:
+    """The whole picture, its centre crops, and what is inside its border (the whole picture where it has none)."""
+    width, height = grey.size
+    boxes = [(width * (1 - s) / 2, height * (1 - s) / 2, width * (1 + s) / 2, height * (1 + s) / 2) for s in CROPS]
+    values = np.asarray(grey, dtype=np.float64)
+    rows = np.flatnonzero(values.std(axis=1) > BORDER_DEVIATION)
+    columns = np.flatnonzero(values.std(axis=0) > BORDER_DEVIATION)
+    if len(rows) < 2 or len(columns) < 2:
+        return [*boxes, (0.0, 0.0, width, height)]
+    return [*boxes, (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))]

@@ -1,0 +1,68 @@
+"""The guard of builds: what is planted in different splits is moved, counted, refused or ignored."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders.errors import DataError, UsageError
+from builders.photos import PhotoSet
+from builders.splits import with_duplicates_on_one_side
+from tests.builders.splits.test_variants import jpeg, scene
+
+
+def planted(drawn=False):
+    """0 and 1 are one file in train and val; 2 and 3 are nearly equal in val and test; 4 and 5 in test; 6 is alone."""
+    files = {f"{i}": jpeg(scene(i)) for i in range(7)}
+    files["1"], files["3"], files["5"] = files["0"], jpeg(scene(2), 50), files["4"]
+    photos = PhotoSet.of_bytes("planted", files, splits=["train", "val", "val", "test", "test", "test", "train"])
+    return replace(photos, drawn_splits=drawn)
+
+
+def test_guard__moves_to_train_or_to_the_first_photo_and_leaves_all_others():
+    guarded = with_duplicates_on_one_side(planted(drawn=True))
+    assert (guarded.policy, guarded.left) == ("move", 0)
+    assert guarded.photos.splits.tolist() == [0, 0, 1, 1, 2, 2, 0]
+    assert guarded.photos.evidence["duplicates"] == (
+        "4 equal and nearly equal photos in 2 groups were in different splits; 2 were moved to the split of their group"
+    )
+    again = with_duplicates_on_one_side(guarded.photos, "refuse")
+    assert again.photos.splits.tolist() == guarded.photos.splits.tolist()
+
+
+def test_guard__moves_the_cluster_of_a_photo_with_it():
+    photos = planted(drawn=True)
+    photos = replace(photos, columns={"cluster": np.array(["a", "b", "c", "d", "d", "d", "a"])})
+    guarded = with_duplicates_on_one_side(photos)
+    assert guarded.photos.splits.tolist() == [0, 0, 1, 1, 1, 1, 0]
+    assert guarded.photos.evidence["duplicates"].startswith("4 equal and nearly equal photos in 2 groups")
+
+
+def test_guard__given_splits_are_left_and_counted():
+    photos = planted()
+    guarded = with_duplicates_on_one_side(photos)
+    assert (guarded.policy, guarded.left) == ("keep", 2)
+    assert guarded.photos.splits.tolist() == photos.splits.tolist()
+    assert "were left there" in guarded.photos.evidence["duplicates"]
+    assert with_duplicates_on_one_side(photos, "move").photos.splits.tolist() == [0, 0, 1, 1, 2, 2, 0]
+
+
+def test_guard__refuses_and_names_two():
+    with pytest.raises(DataError, match=r"4 equal and nearly equal photos in 2 groups .* for example 0, 1;"):
+        with_duplicates_on_one_side(planted(), "refuse")
+    with pytest.raises(UsageError, match="--duplicates drop: choose keep, move, refuse, ignore"):
+        with_duplicates_on_one_side(planted(), "drop")
+
+
+def test_guard__a_set_without_duplicates_stays_and_one_that_is_ignored_is_not_read():
+    photos = planted().select(np.array([0, 2, 4, 6]))
+    guarded = with_duplicates_on_one_side(photos, "move")
+    assert guarded.photos.splits.tolist() == photos.splits.tolist()
+    assert guarded.photos.evidence["duplicates"] == "no equal and nearly equal photos in different splits"
+
+    class Unreadable:
+        def read(self, row):
+            raise AssertionError("read")
+
+    ignored = with_duplicates_on_one_side(replace(planted(), source=Unreadable()), "ignore")
+    assert "duplicates" not in ignored.photos.evidence
