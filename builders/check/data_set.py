@@ -70,10 +70,10 @@ def check_folder(
         # An untrusted recipe or table may lack any field or column.
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
-    policy = _policy(build.recipe)
     kinds: Collection[GroupKind] = guarded_by or (("file",) if build.kind == "processed" else ())
     for config, parts in splits_of.items() if kinds else ():
         if len(parts) > 1:
+            policy = _policy(build.recipe)
             allowed = not guarded_by and policy in ("keep", "ignore")
             _check_groups(parts, kinds, Adder(config, "all", checks), policy if allowed else None)
     return checks
