@@ -70,7 +70,8 @@ def check_folder(
         # An untrusted recipe or table may lack any field or column.
         except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
-    kinds: Collection[GroupKind] = guarded_by or (("file",) if build.kind == "processed" else ())
+    by_default: tuple[GroupKind, ...] = ("file",) if build.kind == "processed" else ()
+    kinds: Collection[GroupKind] = guarded_by or by_default
     for config, parts in splits_of.items() if kinds else ():
         if len(parts) > 1:
             policy = _policy(build.recipe)

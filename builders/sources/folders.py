@@ -36,6 +36,7 @@ _SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
+
 def split_word(name: str) -> str | None:
     """The split in ``SPLITS`` that a word names in any case; None if it names none.
 

@@ -69,7 +69,7 @@ def collection(n: int, seed: int) -> PhotoSet:
         photos,
         labels=labels_of(rng.choice([None, "x", "y"], n)),
         columns={"slide": slides},
-        evidence={"splits": "seeded split of each class, seed 0"},
+        drawn_splits=True,
     )
 
 
