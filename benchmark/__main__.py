@@ -17,12 +17,12 @@ COMMANDS: dict[str, Command] = {
     "compare": Command(
         "benchmark.cli.compare:parser", "paired differences between results, or against the published study"
     ),
-    "reproduce": Command("benchmark.cli.reproduce:parser", "the published study's protocol beside its numbers"),
+    "reproduce": Command("benchmark.cli.reproduce:parser", "the published study's protocol next to its numbers"),
     "leaderboard": Command("benchmark.cli.leaderboard:parser", "results to a static site"),
     "publish": Command("benchmark.cli.publish:parser", "results to a data set of results on the Hub"),
     "publish-metrics": Command("benchmark.cli.publish_metrics:parser", "the evaluate metrics as Spaces on the Hub"),
     "verify": Command("benchmark.cli.verify:parser", "which published results can be made again"),
-    "cache": Command("benchmark.cli.cache:parser", "what is kept on this machine, and how to be rid of it"),
+    "cache": Command("benchmark.cli.cache:parser", "what is stored on this machine, and how to remove it"),
     "plan": Command("benchmark.cli.cluster:plan_parser", "freeze a big job in one file, cut into ranks"),
     "work": Command("benchmark.cli.cluster:work_parser", "do the ranks of a plan that are not done"),
     "status": Command("benchmark.cli.cluster:status_parser", "how far a plan is, and what to run next"),

@@ -263,7 +263,7 @@ class Distracted:
     """Cosine of query and distractor."""
 
 
-def nearest_of_own_type(
+def nearest_of_same_type(
     embeddings: np.ndarray,
     pair_ids: Sequence[object] | np.ndarray,
     camera_types: Sequence[object] | np.ndarray,
@@ -290,7 +290,7 @@ def nearest_of_own_type(
         DataError: as ``pair_retrieval``.
 
     >>> rows = np.array([[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]])
-    >>> nearest_of_own_type(rows, [7, 7, 8, 8], list("abab"), [(0, 0)])[0].distractor
+    >>> nearest_of_same_type(rows, [7, 7, 8, 8], list("abab"), [(0, 0)])[0].distractor
     2
     """
     rows = np.asarray(embeddings)

@@ -240,7 +240,7 @@ def check_writable(option: str, folder: Path) -> None:
     try:
         try_writing(folder)
     except OSError as error:
-        raise disk_error(error, f"{option} {folder}", kept="nothing was begun") from None
+        raise disk_error(error, f"{option} {folder}", saved="nothing was begun") from None
 
 
 class Terminated(KeyboardInterrupt):
@@ -273,7 +273,7 @@ def guarded(run: Callable[[], int]) -> int:
         return 2
     except KeyboardInterrupt as interrupt:
         how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
-        print(f"camtrace: {how}; finished work is kept, run the same command again to go on", file=sys.stderr)
+        print(f"camtrace: {how}; finished work is saved, run the same command again to go on", file=sys.stderr)
         return 143 if isinstance(interrupt, Terminated) else 130
 
 

@@ -110,24 +110,26 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def disk_error(error: OSError, place: str | os.PathLike[str] = "", *, kept: str = "finished work is kept") -> DiskError:
+def disk_error(
+    error: OSError, place: str | os.PathLike[str] = "", *, saved: str = "finished work is saved"
+) -> DiskError:
     """The sentence for a full disk, or a folder that cannot be written to.
 
     Args:
         error: of the system.
         place: folder or file; by default the file that the error names.
-        kept: what was not lost, as a clause.
+        saved: what was not lost, as a clause.
 
     >>> str(disk_error(OSError(errno.ENOSPC, "No space left on device"), "/data/out"))
-    '/data/out: the disk is full; finished work is kept, free some space and run the same command again'
+    '/data/out: the disk is full; finished work is saved, free some space and run the same command again'
     """
     named = error.filename if isinstance(error.filename, str) else ""
     where = os.fspath(place) or named or "the disk"
     where = f"{where}: " if where != "the disk" or error.errno not in _FULL else ""
     if error.errno in _FULL:
         what = "the disk is full" if error.errno != errno.EDQUOT else "the quota of the disk is used up"
-        return DiskError(f"{where}{what}; {kept}, free some space and run the same command again")
-    return DiskError(f"{where}cannot be written to ({error.strerror or error}); {kept}")
+        return DiskError(f"{where}{what}; {saved}, free some space and run the same command again")
+    return DiskError(f"{where}cannot be written to ({error.strerror or error}); {saved}")
 
 
 class PhotoError(CamtraceError):

@@ -175,7 +175,7 @@ class Results(Mapping[Key, Score]):
         else:
             figure = report_figure(self.results, all_tasks())
         if figure is None and task is not None:
-            raise UsageError(f"{task} was asked of no layer: score with outputs='layers'")
+            raise UsageError(f"{task} was scored on no layer: score with outputs='layers'")
         if figure is None:
             raise UsageError("there is no score to draw; failures says why")
         show_figures()

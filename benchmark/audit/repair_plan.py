@@ -51,7 +51,7 @@ class RepairPlan:
 
     repair: Repair
     """With quality and subsampling, where it re-encodes."""
-    kept: np.ndarray
+    retained: np.ndarray
     """int64 [photos that stay], their positions, ascending."""
     photos: int
     """Number of photos with a label before the repair."""
@@ -103,18 +103,18 @@ def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan)
         raise UsageError(f"{audit.name}: nothing that could be matched is flagged, so there is nothing to repair")
     if repair.kind == "match":
         strata, used = _strata(features, scan)
-        kept = _matched(strata[at], labels[at], [subject.photos.ids[i] for i in at])
+        retained = _matched(strata[at], labels[at], [subject.photos.ids[i] for i in at])
     else:
         shared, used = _shared(features, scan, labels)
-        kept = shared[at]
-    by_class = _by_class(subject, labels, at[kept])
+        retained = shared[at]
+    by_class = _by_class(subject, labels, at[retained])
     poor = [name for name, (_, after) in by_class.items() if after < FEWEST_LEFT]
     if poor:
         raise UsageError(
             f"--repair {repair.kind} would leave nothing of {poor[0]!r}: the classes share too little; "
             "--repair reencode keeps every photo"
         )
-    lost = len(at) - int(kept.sum())
+    lost = len(at) - int(retained.sum())
     titles = ", ".join(FEATURES[f].title if f in FEATURES else f for f in used)
     done = "have the same mixture" if repair.kind == "match" else "have one value, the same,"
     sentences = (
@@ -122,7 +122,7 @@ def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan)
         f"{lost:,} of {len(at):,} photos are lost ({100 * lost / len(at):.0f} %); the others keep their files.",
         "What was not flagged is not matched, and associations within pixels stay.",
     )
-    return RepairPlan(repair, at[kept], len(at), by_class, tuple(used), sentences)
+    return RepairPlan(repair, at[retained], len(at), by_class, tuple(used), sentences)
 
 
 def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndarray, at: np.ndarray) -> RepairPlan:
@@ -152,10 +152,10 @@ def _readable(facts: Any) -> np.ndarray:
     return facts.column("failure").to_numpy(zero_copy_only=False) == ""
 
 
-def _by_class(subject: PhotoSubject, labels: np.ndarray, kept: np.ndarray) -> dict[str, tuple[int, int]]:
+def _by_class(subject: PhotoSubject, labels: np.ndarray, retained: np.ndarray) -> dict[str, tuple[int, int]]:
     names = subject.label.names
     before = np.bincount(labels[labels >= 0], minlength=len(names))
-    after = np.bincount(labels[kept], minlength=len(names))
+    after = np.bincount(labels[retained], minlength=len(names))
     return {name: (int(before[k]), int(after[k])) for k, name in enumerate(names) if before[k]}
 
 

@@ -97,8 +97,8 @@ def write_repaired(
         UsageError: the folder holds other files, or another repair.
         DataError: the disk is full, or no photo could be repaired.
     """
-    photos = subject.photos.select(plan.kept)
-    labels = subject.label.values[plan.kept]
+    photos = subject.photos.select(plan.retained)
+    labels = subject.label.values[plan.retained]
     write = _write_files if form == "files" else _write_shards
     write(plan, photos, labels, subject, output, workers)
     return reopened(subject, output, form)
@@ -187,7 +187,7 @@ def _write_files(
         if failures:
             write_text_atomically(output / ".failures.jsonl", "".join(json.dumps(f) + "\n" for f in failures))
     except OSError as error:
-        raise disk_error(error, output, kept="files are kept") from None
+        raise disk_error(error, output, saved="files are saved") from None
     if len(failures) == len(photos):
         raise DataError(f"{photos.name}: not one photo could be repaired (the first: {failures[0]['reason']})")
 
@@ -288,7 +288,7 @@ def described(plan: RepairPlan) -> dict[str, Any]:
     return {
         "repair": dataclasses.asdict(plan.repair),
         "photos": plan.photos,
-        "kept": len(plan.kept),
+        "kept": len(plan.retained),
         "matched": list(plan.matched),
         "by_class": {name: {"before": b, "after": a} for name, (b, a) in plan.by_class.items()},
         "sentences": list(plan.sentences),

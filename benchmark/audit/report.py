@@ -17,7 +17,7 @@ FIGURE_QUESTIONS = 12
 TABLE_QUESTIONS = 15
 """Questions in the table; ``audit.json`` has all."""
 
-_FOUND, _HINT, _CALM, _GREY = "#D55E00", "#E69F00", "#0072B2", "#6b6b6b"
+_CONFOUNDED, _HINT, _CALM, _GREY = "#D55E00", "#E69F00", "#0072B2", "#6b6b6b"
 """Of Okabe and Ito's colour-blind-safe palette."""
 
 
@@ -30,7 +30,7 @@ def write_audit(audit: Audit, folder: Path) -> None:
         draw_audit(audit, folder / "audit.png")
         write_text_atomically(folder / "audit.html", page_html(audit))
     except OSError as error:
-        raise disk_error(error, f"--output {folder}", kept="what was read of the photos is kept") from None
+        raise disk_error(error, f"--output {folder}", saved="facts that were read are saved") from None
 
 
 def audit_text(audit: Audit) -> str:
@@ -79,8 +79,8 @@ def _layers(audit: Audit, heading: bool = True) -> str:
         ]
         for s in audit.layers
     ]
-    table = markdown_table(["what is told", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"], rows)
-    return f"## How well it can be told\n\n{table}" if heading else table
+    table = markdown_table(["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"], rows)
+    return f"## How well it can be predicted\n\n{table}" if heading else table
 
 
 def _questions(audit: Audit) -> str:
@@ -145,16 +145,16 @@ def draw_audit(audit: Audit, path: Path) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for y, score in enumerate(layers):
-        colour = (_HINT if score.content else _FOUND) if score.flagged else _CALM
+        colour = (_HINT if score.content else _CONFOUNDED) if score.flagged else _CALM
         left.plot([100 * score.chance, 100 * score.accuracy], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
         left.plot([100 * score.low, 100 * score.high], [y, y], color=colour, linewidth=1.5, zorder=2)
         left.plot(100 * score.accuracy, y, "o", color=colour, zorder=3)
         left.plot(100 * score.chance, y, "|", color=_GREY, markersize=13, markeredgewidth=2, zorder=2)
     _label_rows(left, [f"{s.target}: {s.title}" for s in layers])
     left.set_xlim(0, 102)
-    left.set_xlabel("told from it, % (upright mark: chance)")
+    left.set_xlabel("predicted from it, % (upright mark: chance)")
     for y, question in enumerate(questions):
-        colour = (_HINT if question.content else _FOUND) if question.flagged else _CALM
+        colour = (_HINT if question.content else _CONFOUNDED) if question.flagged else _CALM
         right.barh(y, question.value, color=colour, height=0.6)
         right.plot(question.raw, y, "|", color=_GREY, markersize=11)
     _label_rows(right, [f"{q.target}: {q.title}" for q in questions])

@@ -111,7 +111,7 @@ def scanned(subject: Subject, plan: Plan, cache: Path, *, workers: int = 1, prog
             else:
                 count = _scan_photos(subject, plan, folder, workers, progress)
         except OSError as error:
-            raise disk_error(error, folder, kept="read blocks are kept") from None
+            raise disk_error(error, folder, saved="finished blocks are saved") from None
         yield Scan(folder, count)
     finally:
         if not key:

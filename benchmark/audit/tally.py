@@ -197,8 +197,8 @@ def tally(scan: Scan) -> Tally:
 def _smallest(frame: pd.DataFrame) -> pd.DataFrame:
     """The ``SAMPLE`` photos with the smallest hashes; texts as objects, so that parts can be joined."""
     texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
-    kept = frame.nsmallest(SAMPLE, "hash") if len(frame) > SAMPLE else frame
-    return kept.astype(dict.fromkeys(texts, object))
+    sampled = frame.nsmallest(SAMPLE, "hash") if len(frame) > SAMPLE else frame
+    return sampled.astype(dict.fromkeys(texts, object))
 
 
 def _count(counts: Tally, facts: pa.Table) -> dict[str, np.ndarray]:

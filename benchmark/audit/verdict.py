@@ -50,13 +50,13 @@ def smallest_effect(n: int, questions: int) -> float:
 def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> str:
     """One or two sentences for the beginning of every page."""
     if len(tally.names["label"]) < 2:
-        return f"All {tally.photos:,} photos have one label, so nothing can be asked of it."
+        return f"All {tally.photos:,} photos have one label, so there is nothing to predict."
     scores = {s.layer: s for s in layers if s.target == "label"}
     flagged = [q for q in questions if q.target == "label" and q.flagged and not q.content]
     by_source = next((q for q in flagged if q.feature == "source"), None)
     if by_source is not None and by_source.value > 0.99:
         return (
-            "Each class comes from sources of its own: nothing that a classifier learns here can be told from its "
+            "Each class comes from sources of its own: a classifier cannot be shown to learn anything but the "
             "source, whatever the files look like. Add photos of every class from every source."
         )
     strongest = [s for s in (scores.get(layer) for layer in (*FILE_LAYERS, "file")) if s is not None and s.flagged]
@@ -64,7 +64,7 @@ def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[Lay
         score = strongest[0] if strongest[0].layer == "header" else max(strongest, key=lambda s: s.advantage)
         read = [q for q in flagged if score.layer == "file" or q.layer == score.layer] or flagged
         return (
-            f"The label can be told at {_percent(score.accuracy)} from {score.title} "
+            f"The label can be predicted at {_percent(score.accuracy)} from {score.title} "
             f"(chance {_percent(score.chance)}){_because(read)} Any classifier can use this."
         )
     if flagged:
@@ -75,8 +75,8 @@ def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[Lay
         )
     effect = smallest_effect(tally.photos, len(questions))
     return (
-        f"No confound was found in the files of {tally.photos:,} photos: the label cannot be told from header, size "
-        f"or Exif. An association of V = {effect:.2f} or more would most likely have been found."
+        f"No confound was found in the files of {tally.photos:,} photos: header, size and Exif do not predict "
+        f"the label. An association of V = {effect:.2f} or more would most likely have been found."
     )
 
 
@@ -94,7 +94,7 @@ def findings_of(
         best = max(layers_of_target, key=lambda s: s.advantage, default=None)
         if best is not None:
             sentences.append(
-                f"{start} can be told at {_percent(best.accuracy)} from {best.title} (chance {_percent(best.chance)})"
+                f"{start} can be predicted at {_percent(best.accuracy)} from {best.title} (chance {_percent(best.chance)})"
                 f"{_because(flagged)}"
             )
         elif flagged:
@@ -109,14 +109,14 @@ def findings_of(
         score = scores.get(("label", layer))
         if score is not None:
             sentences.append(
-                f"From {score.title} the label can be told at {_percent(score.accuracy)} (chance "
+                f"From {score.title} the label can be predicted at {_percent(score.accuracy)} (chance "
                 f"{_percent(score.chance)}, {score.n:,} photos): {_pixel_meaning(score)}"
             )
     sentences += [_duplicate_sentence(d) for d in duplicates if d.groups]
     if tally.unreadable:
         sentences.append(f"{tally.unreadable:,} files could not be read and are left out.")
     if len(tally.names["source"]) > MAX_SOURCES:
-        sentences.append(f"There are more than {MAX_SOURCES} sources, so they are not asked about one by one.")
+        sentences.append(f"There are more than {MAX_SOURCES} sources, so they are not examined one by one.")
     if by_owner(tally):
         sentences.append("Intervals and p-values are of owners, because photos of one owner share camera and program.")
     return tuple(sentences)

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
     check_writable("--output", arguments.output)
-    found = audit(
+    result = audit(
         arguments.data,
         label=arguments.label,
         source=arguments.source,
@@ -44,16 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         seed=arguments.seed,
     )
-    last = found
-    write_audit(found, arguments.output)
+    last = result
+    write_audit(result, arguments.output)
     if arguments.card:
-        print(card_section(found))
+        print(card_section(result))
     else:
-        _print(found, arguments.output)
+        _print(result, arguments.output)
     if arguments.repair:
         from benchmark.audit import repair
 
-        last = repair(found, arguments) or found
+        last = repair(result, arguments) or result
     if arguments.exit_code and last.worst_effect >= arguments.threshold:
         print(
             f"camtrace: {last.name} is confounded ({last.worst_effect:.2f}, the threshold is {arguments.threshold:g})",
@@ -67,7 +67,7 @@ def parser() -> Parser:
     p = Parser(
         "camtrace audit",
         description="Is the label of a data set confounded with codec, size or camera? Reads headers, and as many "
-        "pixels as asked for; a run that was stopped goes on where it was.",
+        "pixels as requested; a run that was stopped goes on where it was.",
     )
     p.add_argument("data", metavar="DATA", help="folder:PATH, hub:REPO?label=..., or any other data specification")
     p.add_argument("-o", "--output", type=Path, default=Path("audit"), help="folder of audit.html, .md, .json and .png")
@@ -118,8 +118,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError("--repair needs every photo: leave out --stream")
 
 
-def _print(found: Audit, output: Path) -> None:
-    print(found.verdict)
-    for sentence in (*found.findings, *found.repairs):
+def _print(result: Audit, output: Path) -> None:
+    print(result.verdict)
+    for sentence in (*result.findings, *result.repairs):
         print(f"  - {sentence}")
     print(readable(f"written to {output}: open {output / 'audit.html'}"))

@@ -11,7 +11,7 @@ from builders.cli import Command, Parser, group_parser
 from builders.errors import UsageError
 
 COMMANDS: dict[str, Command] = {
-    "list": Command("benchmark.cli.cache:list_parser", "what is kept, how much it takes, how old it is"),
+    "list": Command("benchmark.cli.cache:list_parser", "what is stored, its size and its age"),
     "check": Command("benchmark.cli.cache:check_parser", "read it once: is everything as it was written?"),
     "clear": Command("benchmark.cli.cache:clear_parser", "remove what can be made again"),
 }
@@ -20,7 +20,7 @@ COMMANDS: dict[str, Command] = {
 
 def parser() -> Parser:
     """Of ``camtrace cache``."""
-    return group_parser("camtrace cache", "What is kept on this machine to make later runs short.", COMMANDS)
+    return group_parser("camtrace cache", "Files on this machine that make later runs short.", COMMANDS)
 
 
 def add_cache_option(p: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_cache_option(p: argparse.ArgumentParser) -> None:
 
 def list_parser() -> Parser:
     """The options of ``camtrace cache list``."""
-    p = Parser("camtrace cache list", description="What is kept, how much it takes, how old it is.")
+    p = Parser("camtrace cache list", description="What is stored, its size and its age.")
     add_cache_option(p)
     p.add_argument("--json", action="store_true", help="as JSON, with every entry")
     p.set_defaults(run=run_list)
@@ -70,21 +70,21 @@ def run_list(args: argparse.Namespace) -> int:
     from benchmark.report import markdown_table
     from benchmark.scoring import KINDS, entries, free_space, size
 
-    found = entries(args.cache)
+    selected = entries(args.cache)
     if args.json:
-        rows = [{"name": e.name, "bytes": e.size, "changed": round(e.changed), "about": e.about} for e in found]
+        rows = [{"name": e.name, "bytes": e.size, "changed": round(e.changed), "about": e.about} for e in selected]
         print(json.dumps({"cache": str(args.cache), "entries": rows}, indent=2, ensure_ascii=False))
         return 0
-    total = sum(entry.size for entry in found)
-    print(f"{args.cache}: {size(total)} in {len(found):,} entries, {size(free_space(args.cache))} free on the disk")
-    if not found:
+    total = sum(entry.size for entry in selected)
+    print(f"{args.cache}: {size(total)} in {len(selected):,} entries, {size(free_space(args.cache))} free on the disk")
+    if not selected:
         return 0
     kinds: dict[str, list[int]] = {}
-    for entry in found:
+    for entry in selected:
         kinds.setdefault(entry.kind, []).append(entry.size)
     table = [[kind, f"{len(s):,}", size(sum(s)), KINDS.get(kind, "not of this version")] for kind, s in kinds.items()]
     print(f"\n{markdown_table(['kind', 'entries', 'size', 'what'], table)}")
-    big = [entry for entry in found if entry.kind in ("banks", "outcomes")]
+    big = [entry for entry in selected if entry.kind in ("banks", "outcomes")]
     if big:
         listed = [[e.name, size(e.size), _age(e.changed), e.about] for e in big]
         print(f"\n{markdown_table(['name', 'size', 'last used', 'what'], listed)}")
@@ -96,13 +96,13 @@ def run_check(args: argparse.Namespace) -> int:
 
     from benchmark.scoring import ALL, chosen, damaged, size
 
-    found = chosen(args.cache, args.what or [ALL])
-    bar = tqdm(found, desc="checking", unit="entry", delay=2, leave=False, disable=None)
+    selected = chosen(args.cache, args.what or [ALL])
+    bar = tqdm(selected, desc="checking", unit="entry", delay=2, leave=False, disable=None)
     wrong = [(entry.name, why) for entry in bar if (why := damaged(entry))]
     for name, why in wrong:
         print(f"{name}: {why}")
-    total = size(sum(entry.size for entry in found))
-    print(f"{len(found):,} entries, {total}, were read: {len(wrong)} are not as they were written")
+    total = size(sum(entry.size for entry in selected))
+    print(f"{len(selected):,} entries, {total}, were read: {len(wrong)} are not as they were written")
     if wrong:
         print(f"they are made again when they are needed; camtrace cache clear {wrong[0][0]} makes space at once")
     return 1 if wrong else 0
@@ -113,10 +113,10 @@ def run_clear(args: argparse.Namespace) -> int:
 
     if args.older_than < 0:
         raise UsageError(f"--older-than {args.older_than:g}: give a number of days, 0 or more")
-    found = chosen(args.cache, args.what, args.older_than)
-    freed = sum(entry.size for entry in found) if args.dry_run else clear(found)
+    selected = chosen(args.cache, args.what, args.older_than)
+    freed = sum(entry.size for entry in selected) if args.dry_run else clear(selected)
     verb = "would remove" if args.dry_run else "removed"
-    print(f"{verb} {len(found):,} entries, {size(freed)}, of {args.cache}")
+    print(f"{verb} {len(selected):,} entries, {size(freed)}, of {args.cache}")
     return 0
 
 

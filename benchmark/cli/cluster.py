@@ -109,7 +109,7 @@ def plan_parser() -> Parser:
         description="Freeze a big job in one file and cut it into ranks, for 'camtrace work'. Give the command that "
         "does it on one machine: camtrace plan sweep --published --data imagenet:/data/imagenet --output run; "
         "score, sweep, embed (the options of sweep; fills banks, scores nothing), build folder, imagenet, "
-        "inat2018, simcams, flickrexif fetch. The plan lies beside the output, in OUTPUT.plan.",
+        "inat2018, simcams, flickrexif fetch. The plan is next to the output, in OUTPUT.plan.",
     )
     p.add_argument("words", nargs="*", metavar="COMMAND ...", help="what to do, as on one machine")
     _plan_options(p)

@@ -24,7 +24,7 @@ def parser() -> Parser:
     p = Parser(
         "camtrace compare",
         description="Paired differences between results on the same photos, with p-values corrected for their number; "
-        "with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result beside the study's "
+        "with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next to the study's "
         "numbers.",
         epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
         "more than the margin; 2 the request was wrong.",

@@ -49,7 +49,7 @@ def _encoders() -> str:
         " or your own module:function can be named too.\nGroups: CVL contrastive visual-language, SUP supervised, SSL"
         " self-supervised, distilled (to give what other encoders give), autoregressive (to predict the next part of a"
         " picture).\ncamtrace sweep --published runs the study's 47, --modern those of 2024 to 2026. A name that no"
-        " installed list confirms is one of the Hub, which is asked for it when it is loaded."
+        " installed list confirms is one of the Hub, which is requested when it is loaded."
     )
     return f"{markdown_table(header, rows)}\n\n{note}"
 

@@ -37,14 +37,14 @@ class ConfiguredParser(Parser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
-        found, extra = super().parse_known_args(words, namespace)
-        if found.config is None:
-            return found, extra
-        from_file = self._words(found.config, found)
+        parsed, extra = super().parse_known_args(words, namespace)
+        if parsed.config is None:
+            return parsed, extra
+        from_file = self._words(parsed.config, parsed)
         try:
             return super().parse_known_args([*from_file, *words], None)
         except UsageError as error:  # the command line alone was right
-            raise UsageError(f"{found.config}: {error}") from None
+            raise UsageError(f"{parsed.config}: {error}") from None
 
     def _words(self, path: Path, given: argparse.Namespace) -> list[str]:
         """The options of a file as words; those that repeat are left out where the command line has them."""
@@ -92,7 +92,7 @@ def scoring_parser() -> Parser:
         description="Score what an encoder keeps of the camera and the codec. Without options: the bundled encoder on "
         "the bundled photos, a smoke test that needs no network.",
         epilog="Exit status: 0 all done (with a warning where photos cannot be read), 1 an encoder, task or data set "
-        "failed and the report says why, 2 the request was wrong, 130 or 143 interrupted, work kept. "
+        "failed and the report says why, 2 the request was wrong, 130 or 143 interrupted, work saved. "
         "See also: camtrace list encoders|tasks|parameters|data",
     )
     sections = {title: p.add_argument_group(title) for title in GROUPS}

@@ -26,7 +26,7 @@ def parser() -> Parser:
     p.prog = "camtrace reproduce"
     p.description = (
         "Run a published study's protocol over its encoders on your copies of its photos, and write its tables and "
-        "figures with the published numbers beside ours. What cannot be loaded is a row with its reason."
+        "figures with the published and the measured numbers. What cannot be loaded is a row with its reason."
     )
     p.add_argument("study", metavar="STUDY", help=f"one of: {', '.join(STUDIES)}")
     p.set_defaults(preset=STUDY_PRESET, run=run)

@@ -18,7 +18,7 @@ def parser() -> Parser:
     p = score_parser()
     p.prog = "camtrace sweep"
     p.description = (
-        "Score many encoders. Photos are read and processed once for several encoders; finished results are kept, so "
+        "Score many encoders. Photos are read and processed once for several encoders; finished results are saved, so "
         "that an interrupted sweep goes on; an encoder that fails is a row with its reason."
     )
     p.epilog = None

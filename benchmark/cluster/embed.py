@@ -165,7 +165,7 @@ class _BytesRead:
             first = self._photos.ids[self._blocks.photos_of(block).start]
             raise DataError(
                 f"{self._photos.name}: the photos of block {block} (from {first}) are not those of the plan, byte for "
-                "byte; nothing of it was kept"
+                "byte; nothing of it was saved"
             )
 
 

@@ -91,7 +91,7 @@ def draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> Non
         ends = [bar.value if bar.high is None else bar.high for bar in bars]
         ax.set_ylim(0, min(100, 10 * math.ceil(10 * max(*ends, chance) + 0.1)))
         ax.set_ylabel("accuracy, %")
-        ax.set_title(f"{title}: hatched and bold ours, plain published, dotted chance", fontsize=8)
+        ax.set_title(f"{title}: hatched and bold measured, plain published, dotted chance", fontsize=8)
         _legend(ax)
 
 
@@ -114,7 +114,7 @@ def draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dict
         low, high = ax.get_ylim()
         ax.set_ylim(low, high + 0.12 * (high - low))  # space for the legend above the lines
         ax.set_ylabel("kNN accuracy, %")
-        ax.set_title(f"{title}: thick with diamonds ours, thin published", fontsize=8)
+        ax.set_title(f"{title}: thick with diamonds measured, thin published", fontsize=8)
         _legend(ax)
 
 
@@ -152,7 +152,7 @@ def draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float]
         ax.set_ylim(100 * start, 100.5)
         ax.set_xlabel(family.axes[0])
         ax.set_ylabel(family.axes[1])
-        ax.set_title(f"{family.title}, {title}: diamonds ours, discs published", fontsize=8)
+        ax.set_title(f"{family.title}, {title}: diamonds measured, discs published", fontsize=8)
         _legend(ax, "upper left", 1)
 
 
@@ -312,9 +312,9 @@ def _title(rows: Iterable[PublishedRow], task: str) -> str:
     """Question and data sets, and whether a measured score is not comparable with the published ones."""
     rows = list(rows)
     data = ", ".join(dict.fromkeys(r.data for r in rows))
-    note = " (ours not comparable: other photos or choices)" if any(r.not_comparable for r in rows) else ""
+    note = " (measured value not comparable: other photos or choices)" if any(r.not_comparable for r in rows) else ""
     return f"{all_tasks()[task].title}, {data}{note}"
 
 
 def _name(row: PublishedRow) -> str:
-    return f"{row.encoder} (ours)"
+    return f"{row.encoder} (measured)"

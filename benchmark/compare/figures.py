@@ -69,7 +69,7 @@ def _strips(ax: Any, rows: Sequence[PublishedRow], title: str) -> None:
     ax.set_xticks(range(len(tasks)), [t.partition("/")[2] for t in tasks], rotation=20, ha="right")
     ax.set_ylim(0, 1.02)
     ax.set_ylabel("accuracy")
-    ax.set_title(f"{title}\nfilled: ours, hollow: published, dotted: chance", fontsize=9)
+    ax.set_title(f"{title}\nfilled: measured, hollow: published, dotted: chance", fontsize=9)
     _legend(ax)
 
 
@@ -90,7 +90,7 @@ def _plane(ax: Any, pairs: Sequence[tuple[PublishedRow, PublishedRow]], family: 
     ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":")
     ax.set_xlabel(family.axes[0].removesuffix(", %"))
     ax.set_ylabel(family.axes[1].removesuffix(", %"))
-    ax.set_title(f"{family.title}; filled: ours, hollow: published", fontsize=9)
+    ax.set_title(f"{family.title}; filled: measured, hollow: published", fontsize=9)
     _legend(ax)
 
 

@@ -159,7 +159,7 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
     ]
     if not rows:
         raise DataError(f"{run.folder}: the study published none of its tasks for {encoder.name}")
-    header = ["score", "ours on", "theirs on", "ours %", "95 % interval", "theirs %", "difference", "inside", "n ours"]
+    header = ["score", "measured on", "published on", "measured %", "95 % interval", "published %", "difference", "inside", "n"]
     table = [
         [
             f"{r.measured.task} {r.measured.metric}",
@@ -174,11 +174,11 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
         ]
         for r in rows
     ]
-    parts = [f"## {run.encoder} beside the study's {encoder.name}", markdown_table(header, table)]
+    parts = [f"## {run.encoder} and the study's {encoder.name}", markdown_table(header, table)]
     comparable = [r for r in rows if r.comparable]
     if comparable:
         inside = sum(bool(r.inside) for r in comparable)
-        parts.append(f"{inside} of {len(comparable)} comparable published values lie inside our 95 % interval.")
+        parts.append(f"{inside} of {len(comparable)} comparable published values lie inside the measured 95 % interval.")
     if len(comparable) < len(rows):
         preset = _other_preset(run.result)
         why = f"another preset ({preset}), " if preset and not across_presets else ""
@@ -189,7 +189,7 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
     if across_presets and (preset := _other_preset(run.result)):
         parts.append(f"**Across presets**: {preset}. A difference may be that of preprocessing, votes or probes.")
     parts.append(
-        f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Ours: "
+        f"Published: {STUDY_CITATION}; read off its figures, without intervals, codec versions or seeds. Measured: "
         "interval by resampling photos, without the spread of training."
     )
     return "\n\n".join(parts)
@@ -243,10 +243,10 @@ def published_rows(rows: Iterable[Row]) -> list[PublishedRow]:
         all_pairs = pair_with_published(row.result, encoder) if encoder else []
         for score in row.result.scores:
             key = (score.task, score.metric, score)
-            own_pairs = [pair for pair in all_pairs if pair.measured is score]
-            if not own_pairs:
+            score_pairs = [pair for pair in all_pairs if pair.measured is score]
+            if not score_pairs:
                 pairs.append(PublishedRow(name, row.spec, group, row.data, "", *key, None))
-            for pair in own_pairs:
+            for pair in score_pairs:
                 study = (pair.published.value, pair.not_comparable)
                 pairs.append(PublishedRow(name, row.spec, group, row.data, pair.published.data, *key, *study))
     return pairs
@@ -275,12 +275,12 @@ def write_published(rows: Sequence[PublishedRow], path: Path) -> None:
 def study_text(rows: Sequence[PublishedRow], swept: Sequence[Row]) -> str:
     """Tables by data set and family (measured / published, in percent), means by group, and failures, as Markdown."""
     parts = [
-        "# The ICCV 2025 study beside our numbers\n\n"
-        f"Published: {STUDY_CITATION}, {STUDY_URL}. Each cell: ours / published, in %."
+        "# The ICCV 2025 study and measured numbers\n\n"
+        f"Published: {STUDY_CITATION}, {STUDY_URL}. Each cell: measured / published, in %."
     ]
     for data, published_data in dict.fromkeys((r.data, r.published_data) for r in rows):
         part = [r for r in rows if (r.data, r.published_data) == (data, published_data)]
-        title = f"## {data}" + (f" beside the study's {published_data}" if published_data else ", not in the study")
+        title = f"## {data}" + (f" and the study's {published_data}" if published_data else ", not in the study")
         parts.append(title)
         if reasons := dict.fromkeys(r.not_comparable for r in part if r.not_comparable):
             parts.append(
@@ -298,7 +298,7 @@ def study_text(rows: Sequence[PublishedRow], swept: Sequence[Row]) -> str:
         inside = sum(bool(r.inside) for r in counted)
         distance = fmean(abs(r.difference or 0.0) for r in counted)
         parts.append(
-            f"{inside} of {len(counted)} comparable published values lie inside our 95 % interval (by resampling "
+            f"{inside} of {len(counted)} comparable published values lie inside the measured 95 % interval (by resampling "
             f"photos; the spread of training is not in it). Mean absolute difference: {percent(distance)} points."
         )
     failed = [row for row in swept if row.state == "failed"]

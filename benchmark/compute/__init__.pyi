@@ -1,4 +1,4 @@
-from .devices import named_devices, rounded_as_asked, uploaded
+from .devices import named_devices, float32_rounding, uploaded
 from .json_records import json_values, library_version, read_record, write_record
 from .kernels import compiled_module, in_parts, multiply, numpy_is_faster
 from .memory import (
@@ -35,7 +35,7 @@ __all__ = [
     "parallel_map",
     "prepare_process",
     "read_record",
-    "rounded_as_asked",
+    "float32_rounding",
     "run_and_exit",
     "share_machine",
     "threads_for",

@@ -16,7 +16,7 @@ INHERITED = "none"
 
 
 @contextlib.contextmanager
-def rounded_as_asked(tf32: bool = False) -> Iterator[None]:
+def float32_rounding(tf32: bool = False) -> Iterator[None]:
     """Context manager: float32 products and convolutions in full precision, whatever other code has set.
 
     Sums of bfloat16 and float16 products are in float32. Afterwards all settings are as before. TF32 would round away
@@ -28,7 +28,7 @@ def rounded_as_asked(tf32: bool = False) -> Iterator[None]:
         tf32: allow TF32's 10 bits instead.
 
     >>> before = torch.backends.cudnn.allow_tf32
-    >>> with rounded_as_asked():
+    >>> with float32_rounding():
     ...     torch.backends.cudnn.allow_tf32
     False
     >>> torch.backends.cudnn.allow_tf32 == before

@@ -124,7 +124,7 @@ def _open_clip_names() -> dict[str, str] | None:
 
 def _confirmation(title: str, names: Collection[str] | None, name: str) -> str:
     if names is None:
-        return f"not asked: {title.partition('.')[0]} is not installed"
+        return f"not searched: {title.partition('.')[0]} is not installed"
     return title if name in names else f"no: {title} does not know it"
 
 

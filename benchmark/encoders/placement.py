@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.compute import named_devices, rounded_as_asked
+from benchmark.compute import named_devices, float32_rounding
 from builders.errors import UsageError
 from builders.untrusted import first_line
 
@@ -81,9 +81,9 @@ def _refuse_unknown_kind(device: str) -> None:
 
 @contextlib.contextmanager
 def tf32_only_if_requested(place: Placement) -> Iterator[None]:
-    """``rounded_as_asked`` on a CUDA GPU; other devices do not round factors unless requested."""
+    """``float32_rounding`` on a CUDA GPU; other devices do not round factors unless requested."""
     if torch.device(place.device).type != "cuda":
         yield
         return
-    with rounded_as_asked(place.dtype == "tf32"):
+    with float32_rounding(place.dtype == "tf32"):
         yield

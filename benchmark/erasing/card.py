@@ -72,7 +72,7 @@ def trace_rows(rows: Sequence[Row], trace: str) -> list[Row]:
     return [row for row in rows if row.kind == "trace" and row.task.partition("/")[2] == trace]
 
 
-LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from somebody without labels"
+LABELS_NEEDED = "needs the label of every row that it is applied to, so it hides nothing from a reader without labels"
 
 UNPAIRED = "unpaired, no interval"
 """Written in place of an interval if answers before and after cannot be paired."""

@@ -54,11 +54,11 @@ def fit_eraser(
     (1, True)
     """
     names, codes = _coded("labels", labels, embeddings)
-    keep_names, kept = (None, None) if keep is None else _coded("keep", keep, embeddings)
+    keep_names, preserved = (None, None) if keep is None else _coded("keep", keep, embeddings)
     if len(names) < 2:
         raise DataError(f"labels name {len(names)} class: there is nothing to erase")
-    n_kept = 0 if keep_names is None else len(keep_names)
-    source = Source([embeddings], codes[None], len(names), kept, n_kept, unit_rows)
+    n_preserved = 0 if keep_names is None else len(keep_names)
+    source = Source([embeddings], codes[None], len(names), preserved, n_preserved, unit_rows)
     moments = moments_of(source, device)
     eraser = fit_method(method, source, moments, **options)
     classes = [str(name) for name in names]
@@ -68,11 +68,11 @@ def fit_eraser(
 
 def moments_of(source: Source, device: str = "cpu") -> Moments:
     """The moments of a source, summed in one pass over its rows on ``device``."""
-    moments = Moments(source.dimension, source.n_classes, source.n_kept, device=device)
+    moments = Moments(source.dimension, source.n_classes, source.n_preserved, device=device)
     total = source.photos * len(source.views)
     with tqdm(total=total, desc="reading embeddings", unit="row", delay=2, leave=False, disable=None) as bar:
         for batch in source.batches():
-            moments.update(batch.rows, batch.labels, batch.kept)
+            moments.update(batch.rows, batch.labels, batch.preserved)
             bar.update(len(batch.rows))
     return moments
 
@@ -91,7 +91,7 @@ def fit_method(method: str, source: Source, moments: Moments, **options: Any) ->
         DataError: the method cannot be fitted to these rows.
     """
     chosen = method_named(method)
-    if chosen.keeps_classes and source.kept is None:
+    if chosen.keeps_classes and source.preserved is None:
         raise DataError(f"{method} keeps a class readable: give each row's class")
     try:
         return chosen.fit(source, moments, **options)

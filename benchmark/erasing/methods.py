@@ -81,11 +81,11 @@ def splince(moments: Moments, *, shrinkage: float = 0.0) -> Projected:
     Raises:
         DataError: there is no such class, or all of its directions are directions of the trace.
     """
-    if not moments.kept_cross.shape[1]:
+    if not moments.preserved_cross.shape[1]:
         raise DataError("splince keeps a class readable: give each photo's class")
     white, back = _whitening(moments, shrinkage)
     trace = _basis(white @ moments.cross, _most(moments))
-    task = _basis(white @ moments.kept_cross, moments.kept_cross.shape[1] - 1)
+    task = _basis(white @ moments.preserved_cross, moments.preserved_cross.shape[1] - 1)
     apart = torch.linalg.svd(task - trace @ (trace.mT @ task), full_matrices=False)
     distinct = apart.S > LEAST_ANGLE
     if not distinct.any():

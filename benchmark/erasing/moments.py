@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     """float32 [m, d]."""
     labels: np.ndarray
     """int64 [m], the class of the trace."""
-    kept: np.ndarray | None
+    preserved: np.ndarray | None
     """int64 [m], the class that must stay readable; None if there is none."""
 
 
@@ -51,9 +51,9 @@ class Source:
     labels: np.ndarray
     """int [V, n], the class of the trace of each view of each photo."""
     n_classes: int
-    kept: np.ndarray | None = None
+    preserved: np.ndarray | None = None
     """int [n], the class of each photo that must stay readable; None if there is none."""
-    n_kept: int = 0
+    n_preserved: int = 0
     unit_rows: bool = False
     """Whether rows are scaled to unit length when they are read."""
 
@@ -64,7 +64,10 @@ class Source:
         n = shapes.pop()[0]
         if np.shape(self.labels) != (len(self.views), n):
             raise ValueError(f"labels of shape {np.shape(self.labels)} for {len(self.views)} views of {n} photos")
-        for name, values, count in (("labels", self.labels, self.n_classes), ("kept", self.kept, self.n_kept)):
+        for name, values, count in (
+            ("labels", self.labels, self.n_classes),
+            ("kept", self.preserved, self.n_preserved),
+        ):
             if values is not None and np.size(values) and not 0 <= np.min(values) <= np.max(values) < count:
                 raise ValueError(f"{name} hold a class outside 0..{count - 1}")
 
@@ -97,8 +100,8 @@ class Source:
             x = np.concatenate([np.asarray(view[at], dtype=np.float32) for view in self.views])
             if not np.isfinite(x).all():
                 raise DataError("an embedding holds a value that is not finite: embed the photos again")
-            kept = None if self.kept is None else np.tile(np.asarray(self.kept)[photos], len(self.views))
-            yield Batch(unit_length(x) if self.unit_rows else x, np.asarray(self.labels)[:, photos].ravel(), kept)
+            preserved = None if self.preserved is None else np.tile(np.asarray(self.preserved)[photos], len(self.views))
+            yield Batch(unit_length(x) if self.unit_rows else x, np.asarray(self.labels)[:, photos].ravel(), preserved)
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
@@ -126,7 +129,9 @@ class Moments:
     (True, 100)
     """
 
-    def __init__(self, dimension: int, n_classes: int, n_kept: int = 0, *, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, dimension: int, n_classes: int, n_preserved: int = 0, *, device: str | torch.device = "cpu"
+    ) -> None:
         exact = exact_device(device)
 
         def zeros(*shape: int) -> Tensor:
@@ -142,9 +147,9 @@ class Moments:
             zeros(n_classes, dimension),
             zeros(n_classes),
         )
-        self._kept_sums, self._kept_counts = zeros(n_kept, dimension), zeros(n_kept)
+        self._preserved_sums, self._preserved_counts = zeros(n_preserved, dimension), zeros(n_preserved)
 
-    def update(self, rows: np.ndarray, labels: np.ndarray, kept: np.ndarray | None = None) -> None:
+    def update(self, rows: np.ndarray, labels: np.ndarray, preserved: np.ndarray | None = None) -> None:
         """Add embeddings.
 
         Args:
@@ -163,10 +168,10 @@ class Moments:
         self._sums.index_add_(0, z, x)
         self._squares.index_add_(0, z, x.square())
         self.counts += torch.bincount(z, minlength=len(self.counts))
-        if kept is not None:
-            y = torch.as_tensor(np.asarray(kept, dtype=np.int64), device=self.device)
-            self._kept_sums.index_add_(0, y, x)
-            self._kept_counts += torch.bincount(y, minlength=len(self._kept_counts))
+        if preserved is not None:
+            y = torch.as_tensor(np.asarray(preserved, dtype=np.int64), device=self.device)
+            self._preserved_sums.index_add_(0, y, x)
+            self._preserved_counts += torch.bincount(y, minlength=len(self._preserved_counts))
         self.n += len(x)
 
     @cached_property
@@ -187,9 +192,9 @@ class Moments:
         return self._cross(self._sums, self.counts)
 
     @cached_property
-    def kept_cross(self) -> Tensor:
+    def preserved_cross(self) -> Tensor:
         """float64 [d, K], covariance of the rows with the one-hot class that must stay readable."""
-        return self._cross(self._kept_sums, self._kept_counts)
+        return self._cross(self._preserved_sums, self._preserved_counts)
 
     @cached_property
     def class_means(self) -> Tensor:

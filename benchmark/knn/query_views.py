@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmark.compute import budget, exact_device, rounded_as_asked
+from benchmark.compute import budget, exact_device, float32_rounding
 from benchmark.knn.answers import Setup, TieRule
 from benchmark.knn.search import (
     GROUP,
@@ -163,7 +163,7 @@ def nearest(train: Embeddings, queries: np.ndarray, k: int, *, device: str | tor
     parts = []
     for first in range(0, len(queries), _ROWS):
         block_queries = np.asarray(queries[first : first + _ROWS], np.float32)
-        with torch.inference_mode(), rounded_as_asked():
+        with torch.inference_mode(), float32_rounding():
             unit_queries = torch.empty((len(block_queries), dimension), dtype=torch.float32, device=resolved_device)
             read_unit_rows(block_queries, 0, len(block_queries), unit_queries, what="queries")
             neighbours = torch.full((len(block_queries), k), NOTHING, dtype=torch.int64, device=resolved_device)

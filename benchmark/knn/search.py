@@ -24,7 +24,7 @@ NOTHING = torch.iinfo(torch.int64).min
 GROUP = 32
 """Columns per group of the prefilter in ``top_keys``; blocks whose width is a multiple of it are searched fastest."""
 
-KEPT_GROUPS = (GROUP, 8)
+PREFILTER_GROUPS = (GROUP, 8)
 """Columns per group of the successive prefilters."""
 
 COMPILED_FROM = 1 << 20
@@ -141,7 +141,7 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     if columns <= count:
         keys = pack_keys(block, torch.arange(columns, device=block.device)).sort(dim=1, descending=True).values
         return torch.nn.functional.pad(keys, (0, count - columns), value=NOTHING)
-    nearest, places, left_out = _largest(block, count, KEPT_GROUPS)
+    nearest, places, left_out = _largest(block, count, PREFILTER_GROUPS)
     keys = pack_keys(nearest, places)
     is_tied = (nearest[:, 1:] == nearest[:, :-1]) & (nearest[:, 1:] > -torch.inf)
     swapped = is_tied.any(dim=1).nonzero().flatten()
@@ -227,12 +227,12 @@ class NeighbourSink(NamedTuple):
     @property
     def depths(self) -> list[int]:
         """Length of the lists of each class."""
-        return [kept.shape[1] for kept in self.positives]
+        return [stored.shape[1] for stored in self.positives]
 
-    def add(self, kept: torch.Tensor, rows: slice | torch.Tensor, keys: torch.Tensor) -> None:
+    def add(self, stored: torch.Tensor, rows: slice | torch.Tensor, keys: torch.Tensor) -> None:
         """Merge keys, whose indices count from ``start``, into some rows of a list."""
         keys = shift_indices(keys, self.start)
-        kept[rows] = merge(kept[rows], keys) if self.start else keys
+        stored[rows] = merge(stored[rows], keys) if self.start else keys
 
 
 Search = Callable[[torch.Tensor, np.ndarray, NeighbourSink], None]

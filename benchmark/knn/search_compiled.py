@@ -32,10 +32,10 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
     """As ``benchmark.knn.search.top_keys``, for a block on the CPU."""
     values = block.numpy()
     state = _State(len(values), np.full(len(values), count))
-    labels, own = np.full(values.shape[1], _NO_LABEL, np.int32), np.zeros(len(values), np.int32)
+    labels, query_labels = np.full(values.shape[1], _NO_LABEL, np.int32), np.zeros(len(values), np.int32)
 
     def work(first: int, last: int) -> None:
-        state.look_at(values[first:last], labels, own[first:last], 0, first)
+        state.look_at(values[first:last], labels, query_labels[first:last], 0, first)
         state.finish(first, last)
 
     in_parts(len(values), work)
@@ -43,7 +43,7 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def nearest_by_label(
-    queries: np.ndarray, own: np.ndarray, keys: np.ndarray, labels: np.ndarray, depths: np.ndarray
+    queries: np.ndarray, query_labels: np.ndarray, keys: np.ndarray, labels: np.ndarray, depths: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The nearest keys with the query's label, and the nearest of the others, by inner product.
 
@@ -67,7 +67,7 @@ def nearest_by_label(
                 piece = keys[start : start + COLUMNS]
                 values = buffer[: (rows.stop - top) * len(piece)].reshape(-1, len(piece))
                 multiply(queries[rows], piece.T, values)
-                state.look_at(values, labels[start : start + COLUMNS], own[rows], start, top)
+                state.look_at(values, labels[start : start + COLUMNS], query_labels[rows], start, top)
         state.finish(first, last)
 
     in_parts(len(queries), work)
@@ -90,11 +90,11 @@ class _State:
         self.bounds = np.full((queries, 2), -np.inf, np.float32)
         """Only larger similarities can still be among the nearest."""
 
-    def look_at(self, values: np.ndarray, labels: np.ndarray, own: np.ndarray, start: int, top: int) -> None:
+    def look_at(self, values: np.ndarray, labels: np.ndarray, query_labels: np.ndarray, start: int, top: int) -> None:
         """Add similarities [rows, columns] of the queries from ``top`` on to the train photos from ``start`` on."""
         rows = slice(top, top + len(values))
-        kept = (self.positives[rows], self.negatives[rows], self.sizes[rows], self.bounds[rows])
-        _look_at(values, values.view(np.int32), labels, own, start, self.depths[rows], *kept)
+        stored = (self.positives[rows], self.negatives[rows], self.sizes[rows], self.bounds[rows])
+        _look_at(values, values.view(np.int32), labels, query_labels, start, self.depths[rows], *stored)
 
     def finish(self, first: int, last: int) -> None:
         """Sort the stored keys of these queries in falling order, followed by ``NOTHING``."""
@@ -155,8 +155,8 @@ def _above(values: np.ndarray, labels: np.ndarray, mine: int, near: float, far: 
     """Bits of the near enough ones of up to ``GROUP`` similarities. Without branches, so that it is vectorised."""
     above = np.uint32(0)
     for i in range(len(values)):
-        own = np.uint32(values[i] > near) & np.uint32(labels[i] == mine)
-        above |= (own | np.uint32(values[i] > far)) << np.uint32(i)
+        same_label = np.uint32(values[i] > near) & np.uint32(labels[i] == mine)
+        above |= (same_label | np.uint32(values[i] > far)) << np.uint32(i)
     return above
 
 
@@ -171,7 +171,7 @@ def _look_at(
     values: np.ndarray,
     all_bits: np.ndarray,
     labels: np.ndarray,
-    own: np.ndarray,
+    query_labels: np.ndarray,
     start: int,
     depths: np.ndarray,
     positives: np.ndarray,
@@ -185,7 +185,7 @@ def _look_at(
     for row in range(values.shape[0]):
         near, far = bounds[row, 0], bounds[row, 1]
         n_near, n_far = sizes[row, 0], sizes[row, 1]
-        depth, mine = depths[row], own[row]
+        depth, mine = depths[row], query_labels[row]
         for first in range(0, columns, GROUP):
             if first + GROUP <= columns:
                 above = np.int64(
@@ -216,13 +216,13 @@ def _look_at(
 
 
 @entry_point
-def _finish(kept: np.ndarray, sizes: np.ndarray, depths: np.ndarray) -> None:
-    for row in range(kept.shape[0]):
+def _finish(stored: np.ndarray, sizes: np.ndarray, depths: np.ndarray) -> None:
+    for row in range(stored.shape[0]):
         n = sizes[row]
         if n > depths[row]:
-            _select(kept[row], n, depths[row])
+            _select(stored[row], n, depths[row])
             n = depths[row]
-        kept[row, :n].sort()
+        stored[row, :n].sort()
         for i in range(n // 2):
-            kept[row, i], kept[row, n - 1 - i] = kept[row, n - 1 - i], kept[row, i]
-        kept[row, n:] = _NOTHING
+            stored[row, i], stored[row, n - 1 - i] = stored[row, n - 1 - i], stored[row, i]
+        stored[row, n:] = _NOTHING

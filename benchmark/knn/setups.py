@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from benchmark.compute import budget, exact_device, rounded_as_asked, with_less_memory
+from benchmark.compute import budget, exact_device, float32_rounding, with_less_memory
 from benchmark.knn.answers import TIE_RULES, KnnAnswers, Setup
 from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, neighbour_lists, plan_blocks, read_queries
 from benchmark.knn.search import Embeddings, unpack_indices
@@ -143,7 +143,7 @@ def _search(
     """Compute the test photos that are not ``done``, part by part, and mark each part as done."""
     plan = plan_blocks(question, memory_bytes)
     pairs = (len(done) - int(done.sum())) * len(question.train_labels) * question.classes
-    with torch.inference_mode(), rounded_as_asked(), _bar(pairs) as bar:
+    with torch.inference_mode(), float32_rounding(), _bar(pairs) as bar:
         for photos in parts_to_do(done, plan.photos):
             queries = read_queries(question, photos)
             lists = neighbour_lists(question, queries, photos, plan, bar.update)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmark.compute import budget, exact_device, rounded_as_asked
+from benchmark.compute import budget, exact_device, float32_rounding
 from benchmark.knn.search import Embeddings, read_unit_rows
 
 STEPS = 1 << 14
@@ -29,7 +29,7 @@ KINDS = (
 )
 """Kinds of photos of the collection relative to the query; the rows of ``similarity_counts``."""
 
-OWN_ELSEWHERE, OTHERS_ALIKE = 1, 2
+SAME_CLASS_ELSEWHERE, OTHERS_ALIKE = 1, 2
 """Rows of ``KINDS``: the most similar kind if only content counts, and if only processing counts."""
 
 _COLUMNS = 1 << 14
@@ -53,7 +53,7 @@ def beats(counts: np.ndarray) -> float:
     which the first is more similar to the query; pairs in one step count half. It is 0 if only content counts, 1/2 if
     neither does, 1 if only processing counts; NaN if a side is empty.
     """
-    same_processing, same_class = counts[OTHERS_ALIKE].astype(np.int64), counts[OWN_ELSEWHERE].astype(np.int64)
+    same_processing, same_class = counts[OTHERS_ALIKE].astype(np.int64), counts[SAME_CLASS_ELSEWHERE].astype(np.int64)
     pairs = int(same_processing.sum()) * int(same_class.sum())
     # Twice the number of pairs, so that halves are integers.
     return (
@@ -66,7 +66,7 @@ def overlap(counts: np.ndarray) -> float:
 
     1 if they are equal, 0 if no bin has both; NaN if a side is empty.
     """
-    pair = histogram(counts).counts[[OWN_ELSEWHERE, OTHERS_ALIKE]]
+    pair = histogram(counts).counts[[SAME_CLASS_ELSEWHERE, OTHERS_ALIKE]]
     totals = pair.sum(axis=1, keepdims=True)
     return float((pair / totals).min(axis=0).sum()) if totals.all() else float("nan")
 
@@ -123,10 +123,10 @@ def similarities(
     >>> similarities(train, np.eye(2)[:1], np.array([0, 1]), np.array([0]), np.array([0])).beats.tolist()
     [1.0]
     """
-    found = np.full((2, len(queries)), np.nan)
+    measured = np.full((2, len(queries)), np.nan)
     for some, counts in _counted(train, queries, train_labels, query_labels, query_classes, device):
-        found[:, some] = [[beats(one) for one in counts], [overlap(one) for one in counts]]
-    return Similarities(*found)
+        measured[:, some] = [[beats(one) for one in counts], [overlap(one) for one in counts]]
+    return Similarities(*measured)
 
 
 def similarity_counts(
@@ -171,16 +171,16 @@ def _counted(
     for first in range(0, len(queries), _ROWS):
         selected = slice(first, min(first + _ROWS, len(queries)))
         rows = selected.stop - first
-        with torch.inference_mode(), rounded_as_asked():
+        with torch.inference_mode(), float32_rounding():
             unit_queries = torch.empty((rows, dimension), dtype=torch.float32, device=resolved_device)
             read_unit_rows(queries[selected], 0, rows, unit_queries, what="queries")
-            own_labels = torch.from_numpy(np.asarray(query_labels[selected], np.int64)).to(resolved_device)[:, None]
+            class_labels = torch.from_numpy(np.asarray(query_labels[selected], np.int64)).to(resolved_device)[:, None]
             processings = torch.from_numpy(np.asarray(query_classes[selected], np.int64)).to(resolved_device)[:, None]
             base = torch.arange(rows, dtype=torch.int32, device=resolved_device)[:, None] * len(KINDS)
             counted = torch.zeros(rows * len(KINDS) * STEPS, dtype=torch.int32, device=resolved_device)
             for start in range(0, n_train, columns):
                 stop = min(start + columns, n_train)
-                same_class = (own_labels == labels[start:stop]).int()
+                same_class = (class_labels == labels[start:stop]).int()
                 ones = torch.ones(rows * (stop - start), dtype=torch.int32, device=resolved_device)
                 for c, bank in enumerate(train):
                     read_unit_rows(bank, start, stop, block, what=f"train class {c}")

@@ -56,7 +56,7 @@ _METRICS = (
         title="Trace probe",
         short="What a probe reads of camera and codec",
         description="""
-Accuracy of predicted classes of processed or camera photos, beside what a guess scores, with a 95 % interval. All views
+Accuracy of predicted classes of processed or camera photos, with what a guess scores, with a 95 % interval. All views
 of a photo fail together, so the interval resamples photos, not rows: with V views of each photo an interval over rows
 would be up to the square root of V too narrow.
 """,

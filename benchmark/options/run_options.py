@@ -75,8 +75,8 @@ class RunOptions:
     preset: str = field(
         default="camtrace",
         metadata=role(
-            help="all choices at once: camtrace is ours; iccv2025 is the published study's, for numbers beside its "
-            "own: its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
+            help="all choices at once: camtrace is the default; iccv2025 is the published study's, to compare with its "
+            "numbers: its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
             group=PRESET,
             affects_scores=True,
             reason="a name for the four choices, which are options with a key of their own",
@@ -298,7 +298,7 @@ class RunOptions:
     outputs: tuple[str, ...] = field(
         default=(),
         metadata=role(
-            help="score layers beside the embedding: layers (every one, class token and mean of patches), "
+            help="score layers too: layers (every one, class token and mean of patches), "
             "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/how-to/layers.md",
             group=ENCODERS,
             affects_scores=True,
@@ -369,7 +369,7 @@ class RunOptions:
     cache: Path = field(
         default_factory=default_cache,
         metadata=role(
-            help="where embeddings are kept (default: %(default)s)",
+            help="where embeddings are stored (default: %(default)s)",
             group=OUTPUT,
             affects_scores=False,
             reason="a folder",

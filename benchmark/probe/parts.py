@@ -277,7 +277,7 @@ def _curve(
 PROBES = 8
 """Number of probes. With seven degrees of freedom the deviation is known to about a quarter of itself."""
 
-KEPT_SHARE = 3 / 4
+PROBE_SHARE = 3 / 4
 """Share of the train photos in each of these probes. In simulations (docs/explanation/statistics.md) the estimate with
 three quarters is 0.9 to 1.9 times the truth, mostly 1.2 to 1.3; with halves 0.8 to 2.1 times."""
 
@@ -302,7 +302,7 @@ class TrainingSpread:
         return {
             "deviation": round(self.deviation, 6),
             "probes": self.probes,
-            "kept": KEPT_SHARE,
+            "kept": PROBE_SHARE,
             "assignments": self.assignments,
             "method": "delete-d jackknife at the chosen hyper-parameters",
         }
@@ -368,8 +368,8 @@ def labelled_spread(
 
 def _spread(probe: PartProbe, whole: ProbeAnswers, used: int, probes: int) -> TrainingSpread:
     at = protocol_named(whole.protocol).at(whole.chosen)
-    accuracies = [probe(FIRST_SEED + i, KEPT_SHARE, at).accuracy for i in range(probes)]
-    variance = KEPT_SHARE / (1 - KEPT_SHARE) * float(np.var(accuracies, ddof=1))
+    accuracies = [probe(FIRST_SEED + i, PROBE_SHARE, at).accuracy for i in range(probes)]
+    variance = PROBE_SHARE / (1 - PROBE_SHARE) * float(np.var(accuracies, ddof=1))
     if used < (fits := len(whole.predicted)):
         variance = max(variance - whole.spread**2 * (1 / used - 1 / fits), whole.spread**2 / fits)
     return TrainingSpread(math.sqrt(variance), probes, used)

@@ -48,10 +48,10 @@ def gather_results(folder: Path, *, unknown_codec: bool = False, smoke_tests: bo
     paths = find_runs(folder)
     if not paths:
         raise DataError(f"{folder}: there is no result.json; score something first (camtrace score --output DIR)")
-    own_canary = codec_canary()
+    local_canary = codec_canary()
 
     def objection(file: ResultFile) -> str:
-        return _objection(file.result, own_canary, unknown_codec, smoke_tests) or contradiction(file, all_tasks())
+        return _objection(file.result, local_canary, unknown_codec, smoke_tests) or contradiction(file, all_tasks())
 
     read = read_files(folder, paths, objection=objection)
     # The files as they are: a result of an older version has the same name again and is not published twice.
@@ -88,10 +88,10 @@ def encoders_of(files: Iterable[PublishedFile]) -> list[str]:
     return list(dict.fromkeys(str(f.result.encoder["id"]) for f in files))
 
 
-def _objection(result: Result, own_canary: str, unknown_codec: bool, smoke_tests: bool) -> str:
+def _objection(result: Result, local_canary: str, unknown_codec: bool, smoke_tests: bool) -> str:
     if missing := missing_provenance(result):
         return f"its provenance is not complete: {', '.join(missing)}"
-    if not unknown_codec and (reason := codec_objection(result, own_canary)):
+    if not unknown_codec and (reason := codec_objection(result, local_canary)):
         return f"{reason}, or say --unknown-codec"
     if result.data.get("smoke_test") and not smoke_tests:
         return f"{result.data['name']} is a smoke test, not evidence; say --smoke-tests to publish it"

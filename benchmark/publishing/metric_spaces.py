@@ -42,7 +42,7 @@ def write_space(metric: str, repo: str, folder: Path) -> list[str]:
 def card_facts(metric: str, repo: str) -> dict[str, Any]:
     """The facts on the card of a metric, from its definition."""
     definition = DEFINITIONS[metric]
-    found = example_of(definition.example_from(repo))
+    example = example_of(definition.example_from(repo))
     return {
         "name": metric,
         "class_name": definition.class_name,
@@ -50,8 +50,8 @@ def card_facts(metric: str, repo: str) -> dict[str, Any]:
         "short": definition.short,
         "description": " ".join(definition.description.split()),
         "arguments": definition.arguments.strip(),
-        "example": found.code,
-        "output": found.output,
+        "example": example.code,
+        "output": example.output,
         "limits": definition.limits,
         "citation": CITATION,
     }

@@ -73,12 +73,12 @@ def missing_provenance(result: Result) -> list[str]:
     return missing
 
 
-def codec_objection(result: Result, own_canary: str) -> str:
+def codec_objection(result: Result, local_canary: str) -> str:
     """Why a result cannot be published with its codec: it is unknown, or not that of its versions. Else empty.
 
     Args:
         result: with its canary and codec versions.
-        own_canary: ``codec_canary()`` of this machine, which is known to exist.
+        local_canary: ``codec_canary()`` of this machine, which is known to exist.
     """
     canary = str(result.environment.get("codec_canary"))
     pillow = str(_at({"e": result.environment}, "e.codec.pillow"))
@@ -87,7 +87,7 @@ def codec_objection(result: Result, own_canary: str) -> str:
             return (
                 f"its codec canary {canary} is not that of Pillow {pillow} ({other.canary}): another build of Pillow?"
             )
-    if canary not in known_codecs() and canary != own_canary:
+    if canary not in known_codecs() and canary != local_canary:
         return f"its codec canary {canary} is not known; score with a Pillow whose canary is, such as {_newest()}"
     return ""
 

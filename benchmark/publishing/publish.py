@@ -152,7 +152,7 @@ def _show(gathered: Gathered, request: PublishRequest) -> None:
         with from_hub():
             planned = plan(gathered.files, request.results, request.space or "")
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError, RemoteError, RuntimeError) as error:
-        where = f" (the Hub cannot be asked, {type(error).__name__}: shown as if the repository were empty)"
+        where = f" (no connection to the Hub, {type(error).__name__}: shown as if the repository were empty)"
         planned = plan(gathered.files, request.results, request.space or "", ask=False)
     visibility = "public" if request.public else "private"
     state = where or (f" at {planned.head[:12]}" if planned.head else f" (does not exist: made, {visibility})")

@@ -33,19 +33,19 @@ class Verification:
     why: str
 
 
-def verified(file: ResultFile, own_canary: str | None = None) -> Verification:
+def verified(file: ResultFile, local_canary: str | None = None) -> Verification:
     """The verdict on one result.
 
     Args:
         file: as read.
-        own_canary: of the machine that would repeat it; by default this one's.
+        local_canary: of the machine that would repeat it; by default this one's.
     """
-    own = own_canary or codec_canary()
-    verdict, why = _judge(file, own)
+    canary = local_canary or codec_canary()
+    verdict, why = _judge(file, canary)
     return Verification(file.file, str(file.result.encoder["id"]), str(file.result.data["name"]), verdict, why)
 
 
-def _judge(file: ResultFile, own: str) -> tuple[str, str]:
+def _judge(file: ResultFile, canary: str) -> tuple[str, str]:
     result = file.result
     canary = str(result.environment.get("codec_canary"))
     if edited(file.file, result, file.text):
@@ -54,9 +54,9 @@ def _judge(file: ResultFile, own: str) -> tuple[str, str]:
         return "lacks provenance", ", ".join(missing)
     if private := private_inputs(result):
         return "private inputs", private
-    if objection := codec_objection(result, own):
+    if objection := codec_objection(result, canary):
         return "unknown codec", objection
-    if canary != own:
+    if canary != canary:
         return "other codec", f"codec canary {canary}: Pillow {' or '.join(known_codecs()[canary].pillow)}"
     if result.data["question_hash"] is None:
         return "repeatable here", "photos by their ids alone: files of version 1 do not name attributes and clusters"

@@ -141,7 +141,7 @@ def maps_text(result: Result, questions: Questions) -> str:
         chance = "" if signed else f" Chance is {percent(region_map.present[0].chance)}."
         references = "; ".join(f"{name} {score_cell(score, signed)}" for name, score in region_map.references)
         note = f"Each part is read alone, with its 95 % interval.{chance}"
-        note += f" Beside it: {references}." if references else ""
+        note += f" For comparison: {references}." if references else ""
         parts.append(f"**{region_map.title(questions)}, %**\n\n{markdown_table(header, rows)}\n\n{note}")
     return "\n\n".join(parts)
 

@@ -60,15 +60,15 @@ def entries(cache: Path) -> list[Entry]:
     Raises:
         DataError: the folder cannot be read.
     """
-    found: list[Entry] = []
+    listed: list[Entry] = []
     try:
         folders = sorted(path for path in cache.iterdir() if path.is_dir()) if cache.is_dir() else []
         for folder in folders:
-            found += [_entry(folder.name, path) for path in sorted(folder.iterdir())]
+            listed += [_entry(folder.name, path) for path in sorted(folder.iterdir())]
     except OSError as error:
         raise DataError(f"{cache}: cannot be read ({error.strerror})") from None
     order = list(KINDS)
-    return sorted(found, key=lambda e: (order.index(e.kind) if e.kind in order else len(order), e.kind, -e.size))
+    return sorted(listed, key=lambda e: (order.index(e.kind) if e.kind in order else len(order), e.kind, -e.size))
 
 
 def chosen(cache: Path, what: Sequence[str], older_than_days: float = 0.0) -> list[Entry]:
@@ -123,9 +123,9 @@ def damaged(entry: Entry) -> str:
 
     try:
         if entry.kind == "banks":
-            found = Bank.at(entry.path).check()
-            blocks = sum(map(len, found.values()))
-            return f"{blocks} blocks in {len(found)} views do not match their checksums" if found else ""
+            damaged = Bank.at(entry.path).check()
+            blocks = sum(map(len, damaged.values()))
+            return f"{blocks} blocks in {len(damaged)} views do not match their checksums" if damaged else ""
         if entry.kind == "outcomes" and (entry.path / OUTCOME).exists():
             read_untrusted_arrays(entry.path / OUTCOME)
         elif entry.path.suffix == ".npz":
@@ -180,7 +180,7 @@ def _about_outcome(path: Path) -> str:
 
 def _key(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((path / "key.json").read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
+        key = json.loads((path / "key.json").read_text(encoding="utf-8"))
+        return key if isinstance(key, dict) else {}
     except (OSError, ValueError):
         return {}

@@ -134,7 +134,7 @@ def _files(root: Path, package: str) -> dict[str, bytes]:
         folders[:] = [name for name in folders if name != "__pycache__"]
         paths += [Path(inner, name) for name in names]
     if not paths:
-        raise RuntimeError(f"{package}: has no files below {root}, so nobody can tell which code makes a score")
+        raise RuntimeError(f"{package}: has no files below {root}, so the code that makes a score is not known")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(paths)}
 
 

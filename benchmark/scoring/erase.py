@@ -115,7 +115,7 @@ def erase_trace(
         tasks = tasks_of(request.trace, measured, every=request.transfer)
         tasks = [task for task in tasks if _applies(fitted, task, measured, options)]
         if not tasks:
-            log(f"{measured.name}: cannot answer anything that is asked here")
+            log(f"{measured.name}: has no answers to these questions")
             continue
         log(f"measuring on {measured.name}: {', '.join(task.name for task in tasks)}")
         before, after = (_scored(encoder, measured, tasks, options, eraser) for eraser in (None, fitted))

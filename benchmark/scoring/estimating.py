@@ -240,7 +240,7 @@ def estimate_text(
         f"disk: {size(disk)} of banks in {options.cache} ({size(free)} free), {size(passing)} more for a while"
         + ("" if disk + passing + SPARE_BYTES < free else ": NOT ENOUGH, it would be refused"),
         *dict.fromkeys(
-            f"{m.spec}: {m.outputs} outputs beside its embedding, all in its bank" for m in by.values() if m.outputs
+            f"{m.spec}: {m.outputs} outputs besides its embedding, all in its bank" for m in by.values() if m.outputs
         ),
         *dict.fromkeys(_devices_text(m.devices, options.workers) for m in by.values() if m.devices),
         *dict.fromkeys(maker for m in by.values() for maker in m.makers),

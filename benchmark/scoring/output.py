@@ -74,7 +74,7 @@ def move_existing(folder: Path, output: Path, new: Result) -> Path | None:
     for name in FILES:
         if os.path.lexists(folder / name):
             os.replace(folder / name, target / name)
-    print(f"camtrace: {what} stood in {folder}; it is kept in {target}", file=sys.stderr)
+    print(f"camtrace: {what} was in {folder}; it is now in {target}", file=sys.stderr)
     return target
 
 

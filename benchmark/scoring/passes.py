@@ -45,13 +45,13 @@ def planned_passes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions)
     A task reads the views of its own recipe, since two recipes may use one name for different views. Two passes that
     need the same view share its file in the bank.
     """
-    found: dict[tuple[str, str], Pass] = {}
+    passes: dict[tuple[str, str], Pass] = {}
     for task in tasks:
         recipe = task.recipe(photos, options)
         which = recipe.kind, json.dumps(recipe.settings(), sort_keys=True)
-        known = found.get(which)
-        found[which] = Pass(known.recipe.merged(recipe), (*known.tasks, task)) if known else Pass(recipe, (task,))
-    return list(found.values())
+        known = passes.get(which)
+        passes[which] = Pass(known.recipe.merged(recipe), (*known.tasks, task)) if known else Pass(recipe, (task,))
+    return list(passes.values())
 
 
 KINDS = ("processing", "stored", "plain")
@@ -127,7 +127,7 @@ def layers_of(
     Raises:
         CamtraceError: the only encoder lacks the layers.
     """
-    found: list[Layered | None] = []
+    layered_encoders: list[Layered | None] = []
     for encoder, state in zip(encoders, states, strict=True):
         layered = None
         if options.outputs:
@@ -140,8 +140,8 @@ def layers_of(
                 if len(encoders) == 1:
                     raise
                 state.failures["encoder", encoder.info.id] = str(error)
-        found.append(layered)
-    return found
+        layered_encoders.append(layered)
+    return layered_encoders
 
 
 def output_runs_of(

@@ -235,11 +235,11 @@ class _Run:
         rows: dict[str, Row] = {}
         opened = self.sets[at]
         for name, encoder in encoders.items():
-            found = finished_result(output, encoder, opened, self._hashes(at), self.request.options)
-            if found is not None:
-                folder, result = found
+            finished = finished_result(output, encoder, opened, self._hashes(at), self.request.options)
+            if finished is not None:
+                folder, result = finished
                 rows[name] = Row(name, opened.photos.name, "kept", what_failed(result), folder.as_posix(), result)
-                self.log.info(f"kept: {name} on {opened.photos.name} ({result.created})")
+                self.log.info(f"already scored: {name} on {opened.photos.name} ({result.created})")
         return rows
 
     def _write(self, name: str, encoder: Encoder, opened: OpenedSet, scored: Scored) -> Row:

@@ -40,7 +40,7 @@ def require_space(banks: Sequence[Bank], folder: Path, log: Callable[[str], obje
     if needed and needed + SPARE_BYTES > free:
         raise DiskError(
             f"{folder}: {size(needed)} of embeddings do not fit, {size(free)} are free; make space ('camtrace cache "
-            "list' shows what is kept), or use --cache on another disk, --storage float16 (half) or --limit"
+            "list' shows what is stored), or use --cache on another disk, --storage float16 (half) or --limit"
         )
 
 

@@ -135,7 +135,7 @@ class _Recorded:
     """Where a result records the effect of an option, in values that can be compared."""
 
     wanted: Callable[[_Wanted], object]
-    found: Callable[[Result, _Wanted], object]
+    recorded: Callable[[Result, _Wanted], object]
 
 
 def _outputs_wanted(wanted: _Wanted) -> object:
@@ -227,7 +227,7 @@ def _recorded_facts(result: Result, wanted: _Wanted) -> dict[str, object]:
         "tasks": {score.task for score in result.scores},
         "codec": result.environment.get("codec_canary"),
         "options": result.environment.get("options"),
-        **{name: recorded.found(result, wanted) for name, recorded in RECORDED_ELSEWHERE.items()},
+        **{name: recorded.recorded(result, wanted) for name, recorded in RECORDED_ELSEWHERE.items()},
     }
 
 

@@ -39,7 +39,7 @@ of one number of that precision. Another batch is another order of sums."""
 CONSTANT = 1e-7
 """Difference of two embeddings, as a share of their largest number, up to which they are equal in float32."""
 
-OWN_FAILURES = 0.05
+MAX_FAILED_SHARE = 0.05
 """Share of the photos on which an encoder's own code may fail, such as pictures one pixel wide. With more the encoder
 has failed: it would choose the photos that are left, and their scores are not those of the set."""
 
@@ -78,23 +78,23 @@ def try_encoders(encoders: Sequence[Encoder], photos: PhotoSet, recipe: ViewReci
         One trial per encoder, in order.
     """
     view, photos = recipe.only(recipe.names[:1]), _read_once(photos)
-    found = [_first_answer(encoder, photos, view, options) for encoder in encoders]
-    able = [i for i, first in enumerate(found) if isinstance(first, _Answer)]
-    indices = sorted({index for first in found if isinstance(first, _Answer) for index in first.indices})
+    first_trials = [_first_answer(encoder, photos, view, options) for encoder in encoders]
+    able = [i for i, first in enumerate(first_trials) if isinstance(first, _Answer)]
+    indices = sorted({index for first in first_trials if isinstance(first, _Answer) for index in first.indices})
     made: dict[int, PhotoViews] = {}
     if indices:
         preprocesses = [encoders[i].preprocess for i in able]
         made = {photo.index: photo for photo in iterate_views(photos, indices, view, preprocesses)}
     trials = []
-    for i, (encoder, first) in enumerate(zip(encoders, found, strict=True)):
+    for i, (encoder, first) in enumerate(zip(encoders, first_trials, strict=True)):
         if not isinstance(first, _Answer):
             trials.append(Trial(first))
             continue
-        own, which = [made[index] for index in first.indices], able.index(i)
-        if failed := next((reason for photo in own if (reason := _failure(photo, which))), ""):
+        repeated_views, which = [made[index] for index in first.indices], able.index(i)
+        if failed := next((reason for photo in repeated_views if (reason := _failure(photo, which))), ""):
             trials.append(Trial(f"{encoder.info.id}: it fails on a photo that it could take before ({failed})"))
         else:
-            views = torch.cat([photo.arrays[which] for photo in own])
+            views = torch.cat([photo.arrays[which] for photo in repeated_views])
             trials.append(_compared(encoder, first, views, options))
     return trials
 
@@ -145,8 +145,12 @@ def _first_answer(encoder: Encoder, photos: PhotoSet, view: ViewRecipe, options:
         if len(arrays) == PHOTOS:
             break
     if not arrays:
-        own = next((reason for reason in failures if reason.startswith(PREPROCESSING_FAILED)), "")
-        return f"{encoder.info.id}: it takes none of {len(failures)} photos ({own})" if own else ""
+        preprocessing_failure = next((reason for reason in failures if reason.startswith(PREPROCESSING_FAILED)), "")
+        return (
+            f"{encoder.info.id}: it takes none of {len(failures)} photos ({preprocessing_failure})"
+            if preprocessing_failure
+            else ""
+        )
     try:
         views = torch.cat(arrays)
     except RuntimeError:
@@ -166,7 +170,7 @@ def _compared(encoder: Encoder, first: _Answer, views: torch.Tensor, options: Ru
     allowed, random = TOLERANCE.get(encoder.dtype, TOLERANCE["float32"]), ""
     if not same or repeated > allowed:
         where = "" if same else "; its preprocessing already gives two different arrays for one picture"
-        random = f"{name}: asked twice for the same photos it gives embeddings {_percent(repeated)} apart{where}"
+        random = f"{name}: run twice on the same photos it gives embeddings {_percent(repeated)} apart{where}"
     elif alone > allowed:
         random = f"{name}: the embedding of a view depends on the others of its batch, by {_percent(alone)}"
     return Trial("", photos_tried, repeated, alone, random)
@@ -176,22 +180,22 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
     """float64 [views, dimension], or one sentence on why they are no embeddings."""
     name, shape = encoder.info.id, (len(views), encoder.info.dimension)
     try:
-        found = FittingBatch(name, encoder.embed, options.batch_size)(views.clone())
+        embeddings = FittingBatch(name, encoder.embed, options.batch_size)(views.clone())
     except CamtraceError as error:
         return str(error) if str(error).startswith(name) else f"{name}: {error}"
     except (Exception, SystemExit) as error:  # somebody's own code
         return f"{name}: it fails on {len(views)} views ({describe_error(error)})"
-    if not isinstance(found, torch.Tensor):
-        return f"{name}: it gives {type(found).__name__}, not a tensor of embeddings"
+    if not isinstance(embeddings, torch.Tensor):
+        return f"{name}: it gives {type(embeddings).__name__}, not a tensor of embeddings"
     if not encoder.info.dimension:
         return f"{name}: it gives embeddings of no numbers"
-    if tuple(found.shape) != shape:
-        return f"{name}: it gives embeddings of shape {tuple(found.shape)}, expected {shape}"
-    if found.is_complex():
+    if tuple(embeddings.shape) != shape:
+        return f"{name}: it gives embeddings of shape {tuple(embeddings.shape)}, expected {shape}"
+    if embeddings.is_complex():
         return f"{name}: {COMPLEX}"
-    if not torch.isfinite(found).all():
+    if not torch.isfinite(embeddings).all():
         return f"{name}: it gives embeddings that are not finite in {encoder.dtype}"
-    return found.detach().cpu().double().numpy()
+    return embeddings.detach().cpu().double().numpy()
 
 
 def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
@@ -205,10 +209,10 @@ def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
     >>> trial_failures("mine", {"a": "preprocessing failed (ValueError: tired)", "b": "the file is empty"}, 4)
     'mine: it fails on 1 of 4 photos, which can be read (the first: preprocessing failed (ValueError: tired))'
     """
-    own = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
-    if len(own) <= OWN_FAILURES * photos:
+    preprocessing_failures = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
+    if len(preprocessing_failures) <= MAX_FAILED_SHARE * photos:
         return ""
-    return f"{name}: it fails on {len(own)} of {photos} photos, which can be read (the first: {own[0]})"
+    return f"{name}: it fails on {len(preprocessing_failures)} of {photos} photos, which can be read (the first: {preprocessing_failures[0]})"
 
 
 def constant_embedding(name: str, bank: Bank, rows: np.ndarray) -> str:
@@ -286,11 +290,11 @@ def cached_trials(
         stored = [trial for file in files if (trial := read_record(file, Trial)) is not None]
         if len(stored) == len(files):
             return stored
-    found = try_encoders(encoders, photos, recipe, options)
-    for file, trial in zip(files, found, strict=bool(files)):
+    trials = try_encoders(encoders, photos, recipe, options)
+    for file, trial in zip(files, trials, strict=bool(files)):
         if trial.photos and not trial.reason:
             write_record(file, trial)
-    return found
+    return trials
 
 
 def _key(

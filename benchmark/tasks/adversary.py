@@ -108,7 +108,7 @@ def _winner(labels: np.ndarray) -> int:
 ADVERSARY = Family(
     name="adversary",
     title="A malicious agent",
-    explain="Accuracy of nearest neighbours among photos as they are, where somebody processes each query to mislead.",
+    explain="Accuracy of nearest neighbours among photos as they are, where each query is processed to mislead.",
     about="processing",
     header="kNN, query processed",
     layout="metrics",
@@ -263,7 +263,7 @@ ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType(
             name="knn/adversary",
             family=ADVERSARY,
             title="Adversary",
-            explain="The picture's class, where somebody processes the query to mislead.",
+            explain="The picture's class, where the query is processed to mislead.",
             summary="can processing the query, in the worst of 14 ways, make plain kNN fail?",
             metrics=METRICS,
             recipe=_recipe,

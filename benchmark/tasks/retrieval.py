@@ -139,7 +139,7 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
     the nearest among distractors of the other type come first: they are lost only because of the camera.
     """
     from benchmark.compute import exact_device
-    from benchmark.retrieval import nearest_of_own_type
+    from benchmark.retrieval import nearest_of_same_type
 
     lost = answers.nearer[1] > 0
     by_camera = lost & (answers.nearer[0] == 0) & (answers.tied[0] == 0)
@@ -152,7 +152,7 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
     )[:SHOWN]
     pair_ids, types = (inputs.photos.columns[name][complete] for name in ("pair_id", "camera_type"))
     device = exact_device(inputs.device)
-    examples = nearest_of_own_type(embeddings, pair_ids, types, order, device=device) if order else []
+    examples = nearest_of_same_type(embeddings, pair_ids, types, order, device=device) if order else []
     shown = [
         {
             "query": inputs.photos.ids[complete[example.query]],

@@ -25,7 +25,7 @@ def table(checks: Sequence[Check]) -> str:
 
 def parser() -> Parser:
     """Parser of ``camtrace build check``."""
-    p = Parser("camtrace build check", description="Read a built folder as a stranger would and test its labels.")
+    p = Parser("camtrace build check", description="Read a built folder as any user would and test its labels.")
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
     p.set_defaults(run=run)
     return p

@@ -202,7 +202,7 @@ def file_sha256(path: Path) -> str:
 
 def cannot_write(output: Path, error: OSError) -> DiskError:
     """The error for a full disk, or for a folder that cannot be written to."""
-    return disk_error(error, output, kept="finished shards are kept")
+    return disk_error(error, output, saved="finished shards are saved")
 
 
 def items_per_shard(bytes_per_item: float, items: int) -> int:

@@ -226,7 +226,7 @@ def _in_pool(jobs: Sequence[ShardJob], keys: Sequence[_ShardKey], workers: int, 
         shards = run_in_pool(_write_in_worker, keys, shared=list(jobs), workers=workers, progress=bar.update)
     except WorkerKilled as error:
         raise DataError(
-            f"{jobs[0].output}: {error}; finished shards are kept, run again, perhaps with fewer --workers"
+            f"{jobs[0].output}: {error}; finished shards are saved, run again, perhaps with fewer --workers"
         ) from None
     finally:
         for job in jobs:

@@ -96,7 +96,7 @@ def _require_classes(root: Path) -> None:
     """Refuse a flat ``val/``, as the official tar unpacks: its photos would count as unlabelled."""
     val = root / "val"
     if val.is_dir() and not list_folder(val).folders:
-        raise DataError(f"{val}: has no class folders; put {VAL_TAR} and {DEVKIT_TAR} beside it, or sort it into them")
+        raise DataError(f"{val}: has no class folders; put {VAL_TAR} and {DEVKIT_TAR} next to it, or sort it into them")
 
 
 def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
@@ -162,7 +162,7 @@ def _devkit_file(root: Path, name: str) -> bytes:
             if stream is not None:
                 return stream.read(MAX_CONFIG_BYTES)
     except FileNotFoundError:
-        raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} beside it: it says which class each photo has") from None
+        raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} next to it, which lists the class of each photo has") from None
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
         raise DataError(f"{packed}: cannot be read ({first_line(error)})") from None
     raise DataError(f"{packed}: {name} is not in it")

@@ -130,7 +130,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
     except Exception as error:
         if full := full_disk_in(error):  # clients and their callers would take it for an error of the network
             place = full.filename if isinstance(full.filename, str) else constants.HF_HUB_CACHE
-            raise disk_error(full, place, kept="what was fetched is kept") from None
+            raise disk_error(full, place, saved="fetched files are saved") from None
         raise
     finally:
         with _guard:
@@ -271,7 +271,7 @@ def _unpacker(response: Any, address: str) -> Any:
     if packed in ("", "identity"):
         return None
     if packed not in ("gzip", "x-gzip", "deflate"):
-        raise refusal(address, f"packed as {packed[:20]!r}, which was not asked for")
+        raise refusal(address, f"packed as {packed[:20]!r}, which was not requested")
     for name in ("Content-Encoding", "Content-Length"):
         response.headers.pop(name, None)
     return zlib.decompressobj(47)  # accepts the headers of zlib and of gzip

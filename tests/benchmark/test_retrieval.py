@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.retrieval import COLLECTIONS, PairAnswers, nearest_of_own_type, pair_retrieval
+from benchmark.retrieval import COLLECTIONS, PairAnswers, nearest_of_same_type, pair_retrieval
 from builders.errors import DataError
 from tests.support.thread_counts import Waking, pieces_beside
 
@@ -230,7 +230,7 @@ def test_pair_retrieval__nan() -> None:
 def test_nearest_of_own_type__equals_looking_at_every_photo(memory_bytes: int) -> None:
     embeddings, pair_ids, types = exact_photos(3, 9)
     wanted = [(1, 4), (0, 0), (1, 8), (0, 5)]
-    found = nearest_of_own_type(embeddings, pair_ids, types, wanted, memory_bytes=memory_bytes)
+    found = nearest_of_same_type(embeddings, pair_ids, types, wanted, memory_bytes=memory_bytes)
 
     def cosine(i: int, j: int) -> float:
         a, b = embeddings[i].astype(float), embeddings[j].astype(float)

@@ -118,7 +118,7 @@ def test_try_writing__leaves_nothing_and_raises_what_fails(tmp_path):
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            "camtrace: the disk is full; finished work is kept, free",
+            "camtrace: the disk is full; finished work is saved, free",
         ),
         (
             OSError(errno.EDQUOT, "Disk quota exceeded", "/a"),

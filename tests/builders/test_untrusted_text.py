@@ -221,7 +221,7 @@ def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_on
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         r"camtrace: folder:a\x0ab\x1b[2J: no photo there",
-        r"camtrace: a\x0ab: the disk is full; finished work is kept, free some space and run the same command again",
+        r"camtrace: a\x0ab: the disk is full; finished work is saved, free some space and run the same command again",
     ]
 
 

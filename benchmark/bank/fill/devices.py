@@ -243,7 +243,7 @@ def _died(child: _DeviceProcess) -> DataError:
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     why = "probably for memory: use fewer --workers" if status == -signal.SIGKILL else "one --device may show why"
     return DataError(
-        f"the process that embeds on {child.share.device} {how} ({why}); embeddings made so far are kept, the same "
+        f"the process that embeds on {child.share.device} {how} ({why}); finished embeddings are saved, the same "
         "command makes the others"
     )
 

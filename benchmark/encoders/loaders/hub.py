@@ -352,7 +352,7 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
     except errors.LocalEntryNotFoundError:
         raise EncoderError(f"{label}: the Hub cannot be reached and the model is not in the local cache") from None
     except errors.HfHubHTTPError as error:
-        raise EncoderError(f"{label}: the Hub answered with an error ({first_line(error)})") from None
+        raise EncoderError(f"{label}: the Hub returned an error ({first_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...
         reason = client_message(error)
         kind = "" if reason != first_line(error) or isinstance(error, RemoteError) else f"{type(error).__name__}: "

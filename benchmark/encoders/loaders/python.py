@@ -98,7 +98,7 @@ def _of_module(request: LoadRequest, module: nn.Module, factory: Any) -> Encoder
         with user_errors(request.spec):
             sample = preprocess(_probe_image())
         if sample.dtype == np.uint8 and (mean is None or std is None):
-            raise EncoderError(f"{request.spec}: preprocess gives uint8 pixels, so mean and std are needed beside it")
+            raise EncoderError(f"{request.spec}: preprocess gives uint8 pixels, so mean and std are needed too")
         normalise = Normalisation(tuple(mean), tuple(std)) if sample.dtype == np.uint8 else None
         preprocessing = {"size": list(sample.shape), "backend": "your own", "transport": str(sample.dtype)}
         if isinstance(native, Pixels):

@@ -205,7 +205,7 @@ def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
     data = read_untrusted(path, limit=LARGEST_FILE)
     csv_file = path.with_suffix(".csv")
     if not csv_file.exists():
-        raise EncoderError(f"{label}: {csv_file.name} must lie beside it, with a column photo_id")
+        raise EncoderError(f"{label}: {csv_file.name} must be in the same folder, with a column photo_id")
     csv_data = read_untrusted(csv_file, limit=LARGEST_IDS)
     try:
         vectors = parse_array(data)

@@ -203,7 +203,7 @@ def _native(encoder: Encoder, mode: str) -> tuple[Pixels, _Constants]:
     native = _verified(encoder)
     if native is None:
         raise EncoderError(
-            f"{encoder.info.id}: how its own preprocessing resizes and normalises cannot be told, so --preprocess "
+            f"{encoder.info.id}: how its own preprocessing resizes and normalises is not known, so --preprocess "
             f"{mode} cannot keep its filter and constants: use own, or give a torchvision Compose of Resize, "
             "CenterCrop, ToTensor and Normalize"
         )

@@ -194,7 +194,7 @@ def _obstacle(name: str, encoder: Encoder, wanted: str) -> str:
     if encoder.dtype != "float32":
         return f"{title} is used in float32, and the dtype is {encoder.dtype}"
     if encoder.compiled:
-        return f"--compile asks for torch's own compiler, not for {title}"
+        return f"--compile is for torch's own compiler, not for {title}"
     if importlib.util.find_spec(PACKAGES[name]) is None:
         return missing_package(PACKAGES[name], title)
     if wanted == "auto" and platform.machine().lower() not in ("x86_64", "amd64"):

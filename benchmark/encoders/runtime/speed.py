@@ -101,7 +101,7 @@ def choice_of(speed: float, title: str) -> Choice:
     ('', 'OpenVINO is 1.04 times as fast as torch here, and 1.05 times is asked for')
     """
     speed = float(f"{speed:.3g}")
-    slow = f"{title} is {speed:g} times as fast as torch here, and {LEAST:g} times is asked for"
+    slow = f"{title} is {speed:g} times as fast as torch here, and {LEAST:g} times is required"
     return Choice("" if speed >= LEAST else slow, speed)
 
 

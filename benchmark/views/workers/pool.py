@@ -325,4 +325,4 @@ def _died(process: Any) -> DataError:
     status: int | None = process.exitcode
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     why = "probably for memory: use fewer --workers" if status == -signal.SIGKILL else "--workers 0 may show why"
-    return DataError(f"a worker that makes views {how} ({why}); embeddings made so far are kept")
+    return DataError(f"a worker that makes views {how} ({why}); finished embeddings are saved")

@@ -24,7 +24,7 @@ def on_jobs(submission: Submission) -> str:
         )
     token = get_token()
     if token is None:
-        raise UsageError("nobody is logged in to the Hub: run 'hf auth login'")
+        raise UsageError("no account is logged in to the Hub: run 'hf auth login'")
     executor_class = executor("JobsPipelineExecutor")
     shares = submission.shares()
     with quietly():

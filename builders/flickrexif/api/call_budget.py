@@ -134,7 +134,7 @@ class CallBudget:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise disk_error(error, self._path, kept="what was recorded is kept") from None
+            raise disk_error(error, self._path, saved="recorded data are saved") from None
 
 
 def _parse(record: bytes) -> _Bucket | None:

@@ -50,7 +50,7 @@ class FlickrUnavailable(RemoteError):
     def __init__(self, error_class: str, attempts: int) -> None:
         super().__init__(
             f"Flickr gave no usable answer in {attempts} attempts (last: {error_class}); "
-            "what was found is kept, run the same command again later"
+            "results so far are saved, run the same command again later"
         )
         self.error_class = error_class
 

@@ -116,7 +116,7 @@ def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan:
     for result in results:
         print(
             f"{result.attribute:<16} {result.name:<24} {result.before:>5} -> {result.after:>5} of {options.per_class},"
-            f" {result.checked:,} photos asked about; Flickr reports {result.reported:,} for these words"
+            f" {result.checked:,} photos checked; Flickr reports {result.reported:,} for these words"
         )
     if not results:
         print(f"every class has {options.per_class} photos")

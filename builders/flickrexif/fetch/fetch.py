@@ -48,7 +48,7 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
         try:
             return fetch_into(_StateTarget(state, plan, spent, incoming), plan)
         except OSError as error:
-            raise disk_error(error, state.folder, kept="what was fetched is kept") from None
+            raise disk_error(error, state.folder, saved="fetched files are saved") from None
 
 
 class _StateTarget:

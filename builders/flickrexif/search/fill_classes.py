@@ -86,7 +86,7 @@ def fill(
         both = 'SELECT start, "end" FROM strata UNION ALL SELECT start, "end" FROM slices'
         span = state.rows(f'SELECT min(start), max("end") FROM ({both})')[0]
         if span[0] is None or not plan.with_exif:
-            raise UsageError(f"{state.folder}: --fill comes after a search that asked for Exif")
+            raise UsageError(f"{state.folder}: --fill comes after a search with Exif")
         start_search(
             state, client, SearchPlan(**{**vars(plan), "photos": state.setting("photos_wanted")}), calls_per_hour
         )

@@ -155,9 +155,9 @@ def calls_left(state: State) -> int:
     with_exif = state.setting("with_exif") is not False
     exif_calls = state.value(f"SELECT count(*) FROM photos WHERE {EXIF_PENDING}") if with_exif else 0
     slices, results = state.rows("SELECT count(*), coalesce(sum(estimate), 0) FROM slices WHERE status = 'pending'")[0]
-    found = state.value("SELECT coalesce(sum(found), 0) FROM slices") or 1
+    listed = state.value("SELECT coalesce(sum(found), 0) FROM slices") or 1
     stored = state.value("SELECT count(*) FROM photos WHERE source = 'search'")
-    exif_of_slices = with_exif * results * min(1.0, stored / found)
+    exif_of_slices = with_exif * results * min(1.0, stored / listed)
     return round(exif_calls + slices + _page_calls(results) + exif_of_slices)
 
 

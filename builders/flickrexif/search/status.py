@@ -11,7 +11,7 @@ from builders.flickrexif.api.licences import LICENCES
 from builders.flickrexif.search.forecast import calls_left, months_to_count, time_left
 from builders.flickrexif.store.store import State
 
-_EXIF_WORDS = {None: "not asked", "hidden": "hidden by their owners"}
+_EXIF_WORDS = {None: "not requested", "hidden": "hidden by their owners"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def funnel(state: State) -> list[Stage]:
     waiting = "whose turn has not come" if target else "in months not read to the end"
     return [
         *(_sampled(state, target) if target else _read(state)),
-        Stage("taken for the sample" if target else "kept by the cap", stored, _cap(state)),
+        Stage("taken for the sample" if target else "within the cap", stored, _cap(state)),
         *([Stage("found for rare classes", filled, _sought(state))] if (filled := count("source = 'fill'")) else []),
         Stage("imported", count("source = 'import'")),
         Stage("selected", count("selected = 1"), f"{count('selected = 0'):,} {waiting}"),
@@ -54,19 +54,19 @@ def funnel(state: State) -> list[Stage]:
 
 def _read(state: State) -> list[Stage]:
     """Stages of a search of all photos."""
-    reported, found = state.rows(
+    reported, listed = state.rows(
         "SELECT coalesce(sum(total), 0), coalesce(sum(found), 0) FROM slices WHERE status IN ('done', 'truncated')"
     )[0]
     counts = {
         "slices to read": "status = 'pending'",
-        "of them came back empty and are asked for again": "status = 'pending' AND doubted IS NOT NULL",
+        "of them came back empty and are requested again": "status = 'pending' AND doubted IS NOT NULL",
         "empty slices taken on trust": "trusted = 1",
         "slices beyond Flickr's limit": "status = 'truncated'",
     }
     notes = [(n, words) for words, condition in counts.items() if (n := _number(state, "slices", condition))]
     return [
         Stage("reported by Flickr", reported, "estimates, in slices read to the end"),
-        Stage("found", found, ", ".join(f"{n:,} {words}" for n, words in notes)),
+        Stage("found", listed, ", ".join(f"{n:,} {words}" for n, words in notes)),
     ]
 
 
@@ -79,7 +79,7 @@ def _sampled(state: State, target: int) -> list[Stage]:
     doubted = _number(state, "strata", "doubted IS NOT NULL")
     notes = [
         *([f"{uncounted:,} not counted yet"] if uncounted else []),
-        *([f"{doubted:,} empty answers are asked for again"] if doubted else []),
+        *([f"{doubted:,} empty answers are requested again"] if doubted else []),
         *([f"{trusted:,} empty answers taken on trust"] if trusted else []),
     ]
     with_exif = "exif_status = 'ok' AND " if state.setting("with_exif") is not False else ""
@@ -90,7 +90,7 @@ def _sampled(state: State, target: int) -> list[Stage]:
     return [
         Stage("reported by Flickr", reported, ", ".join([f"estimates, in {months:,} months", *notes])),
         Stage(
-            "sample asked for", target, f"{sum(row[0] for row in per_month):,} are here{span}, {opened:,} slices opened"
+            "sample requested", target, f"{sum(row[0] for row in per_month):,} are here{span}, {opened:,} slices opened"
         ),
     ]
 

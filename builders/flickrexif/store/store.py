@@ -70,7 +70,7 @@ class State:
             broken = DataError(f"{path}: cannot be opened as a state ({first_line(error)})")
             raise (fault if isinstance(fault, DiskError) else broken) from None
         except OSError as error:
-            raise disk_error(error, path, kept="nothing was begun") from None
+            raise disk_error(error, path, saved="nothing was begun") from None
 
     def __enter__(self) -> State:
         return self
@@ -225,9 +225,9 @@ def _disk_fault(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
     """The error to raise if the disk or another process caused an error of SQLite; None for every other."""
     message = first_line(error)
     if "is full" in message:
-        return disk_error(OSError(errno.ENOSPC, message), path, kept="what was recorded is kept")
+        return disk_error(OSError(errno.ENOSPC, message), path, saved="recorded data are saved")
     if "disk I/O error" in message or "readonly database" in message or "unable to open" in message:
-        return disk_error(OSError(errno.EIO, message), path, kept="what was recorded is kept")
+        return disk_error(OSError(errno.EIO, message), path, saved="recorded data are saved")
     if "is locked" in message:
         return DataError(f"{path}: another process has held it for {_BUSY_S:.0f} seconds; run it again")
     if "malformed" in message or "not a database" in message:

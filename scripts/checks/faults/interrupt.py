@@ -113,7 +113,7 @@ def kills(trials: Trials, count: int) -> None:
                 break
             if number == signal.SIGTERM and end.status not in (143, -15):
                 tally.wrong.append(f"SIGTERM of {stage.name}: status {end.status}: {end.output[-200:]}")
-            if end.status == 143 and "terminated; finished work is kept" not in end.output:
+            if end.status == 143 and "terminated; finished work is saved" not in end.output:
                 tally.wrong.append(f"SIGTERM of {stage.name}: no sentence")
         kind = f"{stage.name} after kills"
         trials.finish(kind, stage, folder)

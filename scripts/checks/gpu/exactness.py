@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmark.compute import rounded_as_asked
+from benchmark.compute import float32_rounding
 from builders.untrusted import first_line
 from scripts.checks.gpu.networks import BATCH, RESNET, TINY, VIT, fill, random_network, seeded, views_of
 from scripts.checks.gpu.pixels import NAMES
@@ -49,7 +49,7 @@ def attention(device: torch.device, quick: bool) -> Iterator[Row]:
     there = [one.float().to(device) for one in (query, key, value)]
     for name in ("as torch chooses", "MATH", "EFFICIENT_ATTENTION"):
         try:
-            with rounded_as_asked(), torch.inference_mode(), _kernel(name):
+            with float32_rounding(), torch.inference_mode(), _kernel(name):
                 result = functional.scaled_dot_product_attention(*there).cpu().double()
         except RuntimeError as error:
             note = first_line(error, 80)
@@ -69,7 +69,7 @@ def _kernel(name: str) -> contextlib.AbstractContextManager[object]:
 
 
 def _forward(module: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    with torch.inference_mode(), rounded_as_asked():
+    with torch.inference_mode(), float32_rounding():
         return module(batch)
 
 

@@ -36,7 +36,7 @@ def test_audit__flags_the_planted_feature(trait):
 def test_audit__verdict_names_accuracy_and_values():
     result = audit(planted("format", 0.9, 200), progress=False)
     assert result.verdict == (
-        "The label can be told at 95 % from the file header alone (chance 50 %): 95 % of real have file format JPEG "
+        "The label can be predicted at 95 % from the file header alone (chance 50 %): 95 % of real have file format JPEG "
         "(5 % elsewhere); 95 % of fake have file format PNG (5 % elsewhere). Any classifier can use this."
     )
 
@@ -161,7 +161,7 @@ def test_audit__one_class_is_not_a_clean_bill():
     result = audit(
         PhotoSet.of_bytes("one", {"a": image_bytes(picture(np.random.default_rng(0)))}, ["real"]), progress=False
     )
-    assert result.verdict == "All 1 photos have one label, so nothing can be asked of it."
+    assert result.verdict == "All 1 photos have one label, so there is nothing to predict."
     assert not result.flagged
 
 

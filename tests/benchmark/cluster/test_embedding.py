@@ -173,7 +173,7 @@ def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypa
     status, said, _ = run("work", planned)
     assert status == 1
     assert said.startswith("3 ranks done, 1 failed")
-    assert "the disk is full; finished work is kept, free some space" in run("status", planned)[1]
+    assert "the disk is full; finished work is saved, free some space" in run("status", planned)[1]
     assert run("work", planned)[0] == 0
 
 

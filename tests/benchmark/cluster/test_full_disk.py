@@ -54,7 +54,7 @@ def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     assert said.startswith(f"{4 - len(its_ranks)} rank")
     assert set(reasons(plan)) == its_ranks != set(range(4))
     for reason in reasons(plan).values():
-        assert "the disk is full; finished work is kept, free some space" in reason
+        assert "the disk is full; finished work is saved, free some space" in reason
         assert bank.name in reason
     kept = {path: path.stat().st_mtime_ns for path in bank.rglob("*.npz")}
     assert kept

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmark.compute import rounded_as_asked
+from benchmark.compute import float32_rounding
 
 BACKENDS = torch.backends
 NEWER = [(BACKENDS.cuda.matmul, "matmul")] + [(getattr(BACKENDS.cudnn, n), n) for n in ("conv", "rnn")]
@@ -40,7 +40,7 @@ def user(request):
 @pytest.mark.parametrize("asked", [False, True])
 def test_rounded_as_asked__whatever_was_set(user, asked):
     before = settings()
-    with rounded_as_asked(asked):
+    with float32_rounding(asked):
         inside = [owner.fp32_precision for owner, _ in NEWER]
         old = (BACKENDS.cuda.matmul.allow_tf32, BACKENDS.cudnn.allow_tf32)
         sums = settings()[-2:]

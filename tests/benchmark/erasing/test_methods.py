@@ -95,8 +95,8 @@ def test_splince__erases_the_trace_and_keeps_the_covariance_with_the_class():
     summed = moments(x, z, y)
     projection = splince(summed).projection
     assert float((projection @ summed.cross).abs().max()) < 1e-9
-    np.testing.assert_allclose(projection @ summed.kept_cross, summed.kept_cross, atol=1e-9)
-    assert float((leace(summed).projection @ summed.kept_cross - summed.kept_cross).abs().max()) > 1e-2
+    np.testing.assert_allclose(projection @ summed.preserved_cross, summed.preserved_cross, atol=1e-9)
+    assert float((leace(summed).projection @ summed.preserved_cross - summed.preserved_cross).abs().max()) > 1e-2
 
 
 def test_splince__is_the_constrained_least_squares_solution():
@@ -105,8 +105,8 @@ def test_splince__is_the_constrained_least_squares_solution():
     summed = moments(x, z, y)
     values, vectors = np.linalg.eigh(summed.covariance.numpy())
     white, back = vectors / np.sqrt(values) @ vectors.T, vectors * np.sqrt(values) @ vectors.T
-    both = white @ np.hstack([summed.cross.numpy(), summed.kept_cross.numpy()])
-    wanted = white @ np.hstack([np.zeros((D, C)), summed.kept_cross.numpy()])
+    both = white @ np.hstack([summed.cross.numpy(), summed.preserved_cross.numpy()])
+    wanted = white @ np.hstack([np.zeros((D, C)), summed.preserved_cross.numpy()])
     change = np.linalg.lstsq(both.T, (wanted - both).T, rcond=1e-10)[0].T
     np.testing.assert_allclose(splince(summed).projection, back @ (np.eye(D) + change) @ white, atol=1e-5)
 
@@ -163,7 +163,7 @@ def test_standardise__gives_all_groups_the_same_mean_and_deviation():
 def test_moments__do_not_depend_on_the_batches(seed, step):
     x, z, y = embeddings(seed % 7, n=100)
     whole, cut = moments(x, z, y, step=100), moments(x, z, y, step=step)
-    for name in ("mean", "covariance", "cross", "kept_cross", "class_means", "class_deviations", "deviations"):
+    for name in ("mean", "covariance", "cross", "preserved_cross", "class_means", "class_deviations", "deviations"):
         np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), atol=1e-10)
     np.testing.assert_allclose(whole.covariance, np.cov(x.T.astype(float)), atol=1e-9)
     expected = np.cov(np.hstack([x, one_hot(z, C)]).T.astype(float))[:D, D:]
@@ -199,7 +199,7 @@ def test_source__views_of_a_photo_are_separate_rows_of_one_batch():
     flat = moments_of(source)
     np.testing.assert_allclose(flat.covariance, moments(x, z).covariance, atol=1e-9)
     # each view has the class of its photo
-    np.testing.assert_allclose(flat.kept_cross, moments(x, z, np.tile(y[:30], 3)).kept_cross, atol=1e-9)
+    np.testing.assert_allclose(flat.preserved_cross, moments(x, z, np.tile(y[:30], 3)).preserved_cross, atol=1e-9)
 
 
 def test_fit_eraser__does_not_depend_on_the_names_of_classes():

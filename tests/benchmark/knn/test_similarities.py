@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark.knn import KINDS, histogram, similarities, similarity_counts
-from benchmark.knn.similarity import OTHERS_ALIKE, OWN_ELSEWHERE, STEPS, beats, overlap
+from benchmark.knn.similarity import OTHERS_ALIKE, SAME_CLASS_ELSEWHERE, STEPS, beats, overlap
 from builders.errors import DataError
 
 
@@ -66,7 +66,7 @@ def test_beats__equals_a_loop_over_pairs_of_steps() -> None:
     for _ in range(20):
         counts = np.zeros((len(KINDS), STEPS), np.int32)
         places = rng.integers(8000, 8020, (2, 30))
-        for row, steps in zip((OTHERS_ALIKE, OWN_ELSEWHERE), places, strict=True):
+        for row, steps in zip((OTHERS_ALIKE, SAME_CLASS_ELSEWHERE), places, strict=True):
             np.add.at(counts[row], steps, 1)
         won = [(a > b) + (a == b) / 2 for a, b in itertools.product(*places)]
         assert beats(counts) == np.mean(won)
@@ -76,9 +76,9 @@ def test_beats_and_overlap__of_the_extremes() -> None:
     counts = np.zeros((len(KINDS), STEPS), np.int64)
     assert np.isnan(beats(counts))
     assert np.isnan(overlap(counts))
-    counts[OTHERS_ALIKE, 9000], counts[OWN_ELSEWHERE, 8500] = 7, 3
+    counts[OTHERS_ALIKE, 9000], counts[SAME_CLASS_ELSEWHERE, 8500] = 7, 3
     assert (beats(counts), overlap(counts)) == (1.0, 0.0)
-    counts[OWN_ELSEWHERE, 8500], counts[OWN_ELSEWHERE, 9000] = 0, 3
+    counts[SAME_CLASS_ELSEWHERE, 8500], counts[SAME_CLASS_ELSEWHERE, 9000] = 0, 3
     assert (beats(counts), overlap(counts)) == (0.5, 1.0)
 
 

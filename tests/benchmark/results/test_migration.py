@@ -86,7 +86,7 @@ def test_verify__a_published_file_of_version_1_is_not_called_edited(published, t
     # The first 16 digits of `sha256sum version-1.json`.
     assert name == "results/bundled-efficientnet-lite0/sample/33cebd0774748d55.json"
     (file,) = read_files(tmp_path, [name]).accepted
-    check = verified(file, own_canary="78e492f7fbf1fa50")
+    check = verified(file, local_canary="78e492f7fbf1fa50")
     assert (check.verdict, "ids alone" in check.why) == ("repeatable here", True)
     published.write_text(published.read_text().replace('"n": 13,', '"n": 14,'))
     (file,) = read_files(tmp_path, [name]).accepted

@@ -85,6 +85,6 @@ def test_score__stopped_in_one_sentence(project, number, status, word):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    assert err.splitlines()[-1].startswith(f"camtrace: {word}; finished work is kept")
+    assert err.splitlines()[-1].startswith(f"camtrace: {word}; finished work is saved")
     assert "Traceback" not in err
     assert out == ""

@@ -179,7 +179,7 @@ def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("random", "asked twice for the same photos it gives embeddings"),
+        ("random", "run twice on the same photos it gives embeddings"),
         ("constant", "one and the same embedding for all 30 photos"),
         ("zeros", "one and the same embedding for all 30 photos"),
         ("complex_", "it gives complex numbers"),

@@ -131,7 +131,7 @@ def test_build__card_has_all_sections(without_pixels, with_pixels):
     assert "This product uses the Flickr API but is not endorsed or certified by SmugMug, Inc." in text
     assert "no pixels" in text
     assert "me@example.org" in (with_pixels / "README.md").read_text()
-    for section in ("### Motivation", "### Take-down", "### Maintenance", "## Licence", "kept by the cap"):
+    for section in ("### Motivation", "### Take-down", "### Maintenance", "## Licence", "within the cap"):
         assert section in text
 
 

@@ -132,7 +132,7 @@ def test_status__prints_the_funnel(tmp_path, monkeypatch, capsys):
         assert main(["status", "--state", str(tmp_path / "state")]) == 0
     out = capsys.readouterr().out
     expected = len(expected_ids(World(count=3000, burst=0), *HALF_MONTH, 2))
-    assert re.search(rf"^kept by the cap +{expected} ", out, re.M)
+    assert re.search(rf"^within the cap +{expected} ", out, re.M)
     assert re.search(rf"^photos\.getExif +{expected} ", out, re.M)
     assert "still needed" in out
 

@@ -234,6 +234,6 @@ def test_cli__dry_run_then_search_then_status(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert main(["status", *state, "--calls-per-hour", "3600"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^sample asked for +120  120 are here, 20 to 20 in a month, \d+ slices opened$", out, re.M)
+    assert re.search(r"^sample requested +120  120 are here, 20 to 20 in a month, \d+ slices opened$", out, re.M)
     assert re.search(r"^still needed +0  nothing left \(at 3,600 calls an hour\)$", out, re.M)
     assert " 0.0 h left" not in out

@@ -213,7 +213,7 @@ def test_search__resumes_after_a_kill_while_a_slice_is_doubted(state):
         state.clock.sleep = lambda seconds: (_ for _ in ()).throw(KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             run(state, flickr, empty_again_s=60)
-        assert "1 of them came back empty and are asked for again" in status_text(state)
+        assert "1 of them came back empty and are requested again" in status_text(state)
         del state.clock.sleep
         run(state, flickr, empty_again_s=0.01)
     assert selected(state) == expected_ids(world, *MONTH, 2)

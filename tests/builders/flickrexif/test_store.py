@@ -135,7 +135,7 @@ def test_state__a_full_disk_is_one_sentence_and_what_was_recorded_is_kept(tmp_pa
         state.set("before", 1)
         pages = state.value("PRAGMA page_count")
         state.value(f"PRAGMA max_page_count = {pages}")  # as a disk that has no room for one page more
-        with pytest.raises(DiskError, match=r"state\.sqlite: the disk is full; what was recorded is kept, free some"):
+        with pytest.raises(DiskError, match=r"state\.sqlite: the disk is full; recorded data are saved, free some"):
             state.set("large", "x" * 100_000)
         state.value("PRAGMA max_page_count = 1000000")
         assert (state.setting("before"), state.setting("large")) == (1, None)

@@ -39,7 +39,7 @@ SAID = {
     "endless": "more than 1,000,000 bytes, which no such file may have",
     "too large": "more than the 977 KiB that such a file may have",
     "packed": "more than 1,000,000 bytes",
-    "packed as br": "packed as 'br', which was not asked for",
+    "packed as br": "packed as 'br', which was not requested",
 }
 
 
@@ -146,7 +146,7 @@ def test_from_hub__a_full_disk_is_no_fault_of_the_network(tmp_path):
     wrapped = ValueError("cannot load it")
     wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "blob"))
     with (
-        pytest.raises(DiskError, match=r"blob: the disk is full; what was fetched is kept, free some space"),
+        pytest.raises(DiskError, match=r"blob: the disk is full; fetched files are saved, free some space"),
         from_hub(),
     ):
         raise wrapped

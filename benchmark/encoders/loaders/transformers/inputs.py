@@ -155,7 +155,7 @@ class Patches:
         rows = rows[0] if rows.ndim == 3 else rows.reshape(len(rows), -1)
         array = np.zeros((self.budget + 1, rows.shape[1]), np.float32)
         if len(rows) > self.budget:
-            raise EncoderError(f"{len(rows)} patches, where {self.budget} were asked for")
+            raise EncoderError(f"{len(rows)} patches, where {self.budget} were requested")
         array[: len(rows)] = rows
         grid = output["spatial_shapes"] if "spatial_shapes" in output else output["image_grid_thw"]
         array[-1, :4] = _digits(np.asarray(grid)[0][-2:])
@@ -203,7 +203,7 @@ class Canvas:
         pixels = FirstPicture(self.processor)(image)
         _, height, width = pixels.shape
         if max(height, width) > self.side:
-            raise EncoderError(f"a picture of {width} x {height}, where {self.side} is the longest side asked for")
+            raise EncoderError(f"a picture of {width} x {height}, where {self.side} is the longest side requested")
         array = np.zeros((3, self.side + 1, self.side), np.float32)
         array[:, :height, :width] = pixels
         array[0, -1, :4] = _digits(np.array([height, width]))

@@ -182,8 +182,8 @@ def _precondition(
             put_logits(narrow, r, some, 0, inner)
         for i in range(min(TOGETHER, len(variances) - a)):
             for c in range(classes):
-                own = 1 / (mean_curvature[c] * variances[a + i] + strength)
-                inner[c, i] *= own - 1 / (mean_curvature[c] * rest + strength)
+                axis_scale = 1 / (mean_curvature[c] * variances[a + i] + strength)
+                inner[c, i] *= axis_scale - 1 / (mean_curvature[c] * rest + strength)
         for r in range(0, classes, 2):
             add_products(sums, r, some, 0, inner)
     for c in range(classes):

@@ -109,7 +109,7 @@ def _to_residuals(logits: np.ndarray, others: int, i: int, label: int, probabili
     largest = logits.dtype.type(0)
     for c in range(others):
         largest = max(largest, logits[c, i])
-    own = logits[label, i] if label < others else logits.dtype.type(0)
+    label_logit = logits[label, i] if label < others else logits.dtype.type(0)
     total = math.exp(-largest)
     for c in range(others):
         logits[c, i] = math.exp(logits[c, i] - largest)
@@ -119,7 +119,7 @@ def _to_residuals(logits: np.ndarray, others: int, i: int, label: int, probabili
         probability[c] = logits[c, i]
     if label < others:
         logits[label, i] -= logits.dtype.type(1)
-    return float(largest) - float(own) + math.log(float(total))
+    return float(largest) - float(label_logit) + math.log(float(total))
 
 
 @_part
