@@ -79,7 +79,9 @@ def _layers(audit: Audit, heading: bool = True) -> str:
         ]
         for s in audit.layers
     ]
-    table = markdown_table(["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"], rows)
+    table = markdown_table(
+        ["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"], rows
+    )
     return f"## How well it can be predicted\n\n{table}" if heading else table
 
 

@@ -94,8 +94,8 @@ def findings_of(
         best = max(layers_of_target, key=lambda s: s.advantage, default=None)
         if best is not None:
             sentences.append(
-                f"{start} can be predicted at {_percent(best.accuracy)} from {best.title} (chance {_percent(best.chance)})"
-                f"{_because(flagged)}"
+                f"{start} can be predicted at {_percent(best.accuracy)} from {best.title} "
+                f"(chance {_percent(best.chance)}){_because(flagged)}"
             )
         elif flagged:
             sentences.append(

@@ -159,7 +159,17 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
     ]
     if not rows:
         raise DataError(f"{run.folder}: the study published none of its tasks for {encoder.name}")
-    header = ["score", "measured on", "published on", "measured %", "95 % interval", "published %", "difference", "inside", "n"]
+    header = [
+        "score",
+        "measured on",
+        "published on",
+        "measured %",
+        "95 % interval",
+        "published %",
+        "difference",
+        "inside",
+        "n",
+    ]
     table = [
         [
             f"{r.measured.task} {r.measured.metric}",
@@ -178,7 +188,9 @@ def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_
     comparable = [r for r in rows if r.comparable]
     if comparable:
         inside = sum(bool(r.inside) for r in comparable)
-        parts.append(f"{inside} of {len(comparable)} comparable published values lie inside the measured 95 % interval.")
+        parts.append(
+            f"{inside} of {len(comparable)} comparable published values lie inside the measured 95 % interval."
+        )
     if len(comparable) < len(rows):
         preset = _other_preset(run.result)
         why = f"another preset ({preset}), " if preset and not across_presets else ""
@@ -298,8 +310,9 @@ def study_text(rows: Sequence[PublishedRow], swept: Sequence[Row]) -> str:
         inside = sum(bool(r.inside) for r in counted)
         distance = fmean(abs(r.difference or 0.0) for r in counted)
         parts.append(
-            f"{inside} of {len(counted)} comparable published values lie inside the measured 95 % interval (by resampling "
-            f"photos; the spread of training is not in it). Mean absolute difference: {percent(distance)} points."
+            f"{inside} of {len(counted)} comparable published values are inside the measured 95 % interval (by "
+            f"resampling photos; the spread of training is not in it). Mean absolute difference: {percent(distance)} "
+            "points."
         )
     failed = [row for row in swept if row.state == "failed"]
     if failed:

@@ -1,4 +1,4 @@
-from .devices import named_devices, float32_rounding, uploaded
+from .devices import float32_rounding, named_devices, uploaded
 from .json_records import json_values, library_version, read_record, write_record
 from .kernels import compiled_module, in_parts, multiply, numpy_is_faster
 from .memory import (
@@ -21,6 +21,7 @@ __all__ = [
     "chunks",
     "compiled_module",
     "exact_device",
+    "float32_rounding",
     "free_cached",
     "free_on_gpu",
     "free_on_host",
@@ -35,7 +36,6 @@ __all__ = [
     "parallel_map",
     "prepare_process",
     "read_record",
-    "float32_rounding",
     "run_and_exit",
     "share_machine",
     "threads_for",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.compute import named_devices, float32_rounding
+from benchmark.compute import float32_rounding, named_devices
 from builders.errors import UsageError
 from builders.untrusted import first_line
 

@@ -32,9 +32,9 @@ INTERVAL_NOTE = (
 )
 
 _RANKS_NOTE = (
-    "Two measured rows whose answers by photo are stored with their results, on the same photos, are ranked by their paired "
-    "difference (over scenes or owners, where photos come in these); every other pair, and any with a published row, "
-    "by the two intervals, which finds fewer differences. All pairs of a column are corrected together (Holm)."
+    "Two measured rows whose answers by photo are stored with their results, on the same photos, are ranked by their "
+    "paired difference (over scenes or owners, where photos come in these); every other pair, and any with a published "
+    "row, by the two intervals, which finds fewer differences. All pairs of a column are corrected together (Holm)."
 )
 
 

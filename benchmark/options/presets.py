@@ -36,7 +36,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "own",
                 "nearest",
                 "upright",
-                "the default: each encoder's own preprocessing, probes solved to their optimum, ties to the nearest label",
+                "the default: each encoder's own preprocessing, probes solved to their optimum, ties to the nearest "
+                "label",
             ),
             Preset(
                 "iccv2025",

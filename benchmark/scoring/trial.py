@@ -209,10 +209,10 @@ def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
     >>> trial_failures("mine", {"a": "preprocessing failed (ValueError: tired)", "b": "the file is empty"}, 4)
     'mine: it fails on 1 of 4 photos, which can be read (the first: preprocessing failed (ValueError: tired))'
     """
-    preprocessing_failures = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
-    if len(preprocessing_failures) <= MAX_FAILED_SHARE * photos:
+    reasons = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
+    if len(reasons) <= MAX_FAILED_SHARE * photos:
         return ""
-    return f"{name}: it fails on {len(preprocessing_failures)} of {photos} photos, which can be read (the first: {preprocessing_failures[0]})"
+    return f"{name}: it fails on {len(reasons)} of {photos} photos, which can be read (the first: {reasons[0]})"
 
 
 def constant_embedding(name: str, bank: Bank, rows: np.ndarray) -> str:

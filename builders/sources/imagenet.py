@@ -162,7 +162,7 @@ def _devkit_file(root: Path, name: str) -> bytes:
             if stream is not None:
                 return stream.read(MAX_CONFIG_BYTES)
     except FileNotFoundError:
-        raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} next to it, which lists the class of each photo has") from None
+        raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} next to it, with the classes") from None
     except (OSError, EOFError, KeyError, tarfile.TarError) as error:
         raise DataError(f"{packed}: cannot be read ({first_line(error)})") from None
     raise DataError(f"{packed}: {name} is not in it")

@@ -262,7 +262,7 @@ def _check(
     shares: tuple[float, float, float],
 ) -> None:
     if len(set(ids)) != len(ids):
-        raise DataError("photo ids repeat: a photo in two splits cannot be distinguished from two photos; make them unique")
+        raise DataError("photo ids repeat: one photo in two splits looks like two photos; make them unique")
     named = {**labels, "owners": owners, "hashes": hashes, "digests": digests}
     for name, column in named.items():
         if column is not None and len(column) != len(ids):

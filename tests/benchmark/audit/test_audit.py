@@ -36,8 +36,8 @@ def test_audit__flags_the_planted_feature(trait):
 def test_audit__verdict_names_accuracy_and_values():
     result = audit(planted("format", 0.9, 200), progress=False)
     assert result.verdict == (
-        "The label can be predicted at 95 % from the file header alone (chance 50 %): 95 % of real have file format JPEG "
-        "(5 % elsewhere); 95 % of fake have file format PNG (5 % elsewhere). Any classifier can use this."
+        "The label can be predicted at 95 % from the file header alone (chance 50 %): 95 % of real have file format "
+        "JPEG (5 % elsewhere); 95 % of fake have file format PNG (5 % elsewhere). Any classifier can use this."
     )
 
 

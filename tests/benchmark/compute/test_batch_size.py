@@ -135,3 +135,18 @@ def test_embedder__memory_that_runs_out_inside_a_network_is_told(monkeypatch):
     embed = FittingBatch("projection", encoder.embed, 64)
     assert (embed(views) - expected).abs().max() <= 1e-5
     assert embed.views == 2
+
+
+def test_fitting_batch__a_companion_is_cut_like_the_views_and_only_passed_to_what_starts_a_pass():
+    given: list[tuple[int, list[int] | None]] = []
+
+    class Network:
+        def start(self, batch: torch.Tensor, companion: torch.Tensor | None = None):
+            given.append((len(batch), None if companion is None else companion.tolist()))
+            return lambda: batch
+
+    FittingBatch("toy", Network(), 4).start(torch.zeros(6, 2), torch.arange(6))
+    FittingBatch("toy", Network(), 4).start(torch.zeros(3, 2))
+    assert given == [(4, [0, 1, 2, 3]), (2, [4, 5]), (3, None)]
+    without_start = FittingBatch("toy", lambda batch: batch + 1, 4)
+    assert without_start.start(torch.zeros(2, 2), torch.arange(2))().tolist() == [[1, 1]] * 2

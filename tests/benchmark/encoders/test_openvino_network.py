@@ -1,10 +1,12 @@
 """Networks in OpenVINO: the number of views at a time, compiled networks on disk, signals."""
 
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from torch import nn
 from benchmark.encoders import largest_relative_error, load_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.cache import remove_least_recently_used
+from benchmark.encoders.runtime.cache import CompiledNetwork, remove_least_recently_used
 from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, openvino
 from tests.support.networks import Small, made
 
@@ -163,3 +165,15 @@ def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     wrong = OpenVinoNetwork([_core().compile_model(model, "CPU")], 1)
     with pytest.raises(RuntimeError, match="not one embedding for each view"):
         wrong([views[:4].numpy()])
+
+
+def test_write__networks_in_a_folder_take_four_gibibytes_at_most(tmp_path):
+    for i, gibibytes in enumerate((3, 1)):  # sparse: they take no space
+        with open(tmp_path / f"{i}.blob", "wb") as stream:
+            stream.truncate(gibibytes << 30)
+        os.utime(tmp_path / f"{i}.blob", (i, i))
+    CompiledNetwork(tmp_path, "new").write([], 0.0)
+    assert sorted(path.name for path in tmp_path.glob("*.blob")) == ["0.blob", "1.blob", "new.blob"]
+    model = SimpleNamespace(export_model=lambda: io.BytesIO(b"one byte more"))
+    CompiledNetwork(tmp_path, "newer").write([model], 0.0)
+    assert sorted(path.name for path in tmp_path.glob("*.blob")) == ["1.blob", "new.blob", "newer.blob"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,8 @@ def test_processing_probe__reads_a_constant_shift(protocol: str) -> None:
     assert answers.n_train == 200
     assert answers.n_validation == 40
     assert answers.search_s > 0 < answers.fit_s
+    timed = replace(answers, search_s=1.23456, fit_s=0.00049).details()
+    assert (timed["search_s"], timed["fit_s"]) == (1.235, 0.0)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

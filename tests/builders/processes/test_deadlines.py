@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 
 import pytest
 
@@ -25,3 +26,7 @@ def test_run_with_deadline__a_late_result_is_released():
     assert released.empty()
     end.set()
     assert released.get(timeout=60) == "late"
+
+
+def test_run_with_deadline__work_that_takes_a_while_has_the_whole_time():
+    assert run_with_deadline(600.0, lambda: time.sleep(0.2) or "result") == "result"
