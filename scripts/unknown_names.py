@@ -32,24 +32,24 @@ class Name:
 
 def unknown_names(photos: Iterable[CollectedPhoto]) -> dict[str, list[Name]]:
     """By table, the names that nobody has placed, most photos first."""
-    found: dict[str, dict[str, list[str]]] = {"makers": {}, "device type unknown": {}, "models that are no class": {}}
+    result: dict[str, dict[str, list[str]]] = {"makers": {}, "device type unknown": {}, "models that are no class": {}}
     classes = ATTRIBUTES["model"].classes["clean"] + ATTRIBUTES["smartphone_model"].classes["clean"]
     for photo in photos:
         make, model = photo.acquisition.make, photo.acquisition.model
         body = canonical_model(photo.acquisition)
-        said = f"{make or '(no maker)'} | {body if body not in (OTHER, UNKNOWN) else model}"
+        printed = f"{make or '(no maker)'} | {body if body not in (OTHER, UNKNOWN) else model}"
         if make and not known_make(make):
-            found["makers"].setdefault(make, []).append(photo.owner)
+            result["makers"].setdefault(make, []).append(photo.owner)
         if model and device_type(photo.acquisition) == UNKNOWN:
-            found["device type unknown"].setdefault(said, []).append(photo.owner)
+            result["device type unknown"].setdefault(printed, []).append(photo.owner)
         if body not in (*classes, OTHER, UNKNOWN):
-            found["models that are no class"].setdefault(said, []).append(photo.owner)
+            result["models that are no class"].setdefault(printed, []).append(photo.owner)
     return {
         table: sorted(
             (Name(name, len(owners), len(set(owners))) for name, owners in names.items()),
             key=lambda n: (-n.photos, n.name),
         )
-        for table, names in found.items()
+        for table, names in result.items()
     }
 
 

@@ -81,7 +81,7 @@ def declared():
     project = pyproject()
     groups = {"base": project["dependencies"], **project["optional-dependencies"]}
     names = {group: {canonicalize_name(Requirement(line).name) for line in lines} for group, lines in groups.items()}
-    return {group: found - {"camtrace"} for group, found in names.items()}
+    return {group: result - {"camtrace"} for group, result in names.items()}
 
 
 @functools.cache
@@ -124,11 +124,11 @@ def installed():
 
 
 def test_imports__are_declared_where_they_are_needed():
-    groups, own = declared(), own_modules()
+    groups, changed = declared(), own_modules()
     missing = [
         f"{place} imports {module}: declare it in pyproject.toml among {sorted({'base', *extras})}"
         for path, place, extras in files()
-        for module in sorted(modules_of(path)[0] - own - set(COMES_ALONG))
+        for module in sorted(modules_of(path)[0] - changed - set(COMES_ALONG))
         if not distributions_of(module) & set().union(*(groups[group] for group in {"base", *extras}))
     ]
     assert not missing, "\n".join(missing)
@@ -140,18 +140,18 @@ def test_imports__those_that_come_along_are_still_there():
 
 
 def test_declarations__are_used():
-    groups, found = declared(), {}
+    groups, result = declared(), {}
     for path, _, extras in files():
         imported, words = modules_of(path)
         if path == Path(__file__):
             words = set()
         for group in {"test"} if "test" in extras else {"base", *extras}:
-            found.setdefault(group, set()).update(imported | words)
+            result.setdefault(group, set()).update(imported | words)
     unused = [
         f"{name} of [{group}] is imported nowhere there: take it out, or add it to NEVER_IMPORTED with a reason"
         for group, names in groups.items()
         for name in sorted(names - set(NEVER_IMPORTED))
-        if not any(name in distributions_of(module) for module in found.get(group, ()) if module.isidentifier())
+        if not any(name in distributions_of(module) for module in result.get(group, ()) if module.isidentifier())
     ]
     assert not unused, "\n".join(unused)
     assert set(NEVER_IMPORTED) <= set().union(*groups.values())
@@ -220,9 +220,9 @@ def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
 def test_a_missing_extra__one_sentence_with_its_pip_command(arguments, extra, tmp_path):
     done = run_without(EXTRA_OF, command(*arguments), tmp_path)
     assert done.returncode == 2
-    said = done.stderr.strip().splitlines()
-    assert [line for line in said if line.startswith("camtrace: ")] == said[-1:], done.stderr
-    assert len(said) <= 2  # the other one says what was going to be done
+    printed = done.stderr.strip().splitlines()
+    assert [line for line in printed if line.startswith("camtrace: ")] == printed[-1:], done.stderr
+    assert len(printed) <= 2  # the other one says what was going to be done
     if extra:
         assert done.stderr.endswith(f"which is not installed: pip install 'camtrace[{extra}]'\n")
 

@@ -199,7 +199,7 @@ class Edit:
 
 def defined(tree: ast.AST, name: str, file: str) -> ast.stmt:
     """The one statement that defines a name."""
-    found: list[ast.stmt] = []
+    result: list[ast.stmt] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
@@ -209,9 +209,9 @@ def defined(tree: ast.AST, name: str, file: str) -> ast.stmt:
             names = [node.name]
         else:
             continue
-        found += [node] * (name in names)
-    assert len(found) == 1, f"{file}: {len(found)} definitions of {name}"
-    return found[0]
+        result += [node] * (name in names)
+    assert len(result) == 1, f"{file}: {len(result)} definitions of {name}"
+    return result[0]
 
 
 def edits() -> list[Edit]:
@@ -220,7 +220,7 @@ def edits() -> list[Edit]:
     read = []
     for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         section, _, body = part.partition("\n")
-        fields = [[found[key] or "" for key in PLACE.groupindex] for found in PLACE.finditer(body)]
+        fields = [[result[key] or "" for key in PLACE.groupindex] for result in PLACE.finditer(body)]
         blocks = [Edit(section, *values) for values in fields]
         assert len(blocks) == len(re.findall(r"^```\w", body, re.MULTILINE)), f"a block of {section!r} names no place"
         read += blocks

@@ -80,8 +80,8 @@ def executed(tmp_path_factory, photo_folder):
 
 def result_of(outputs):
     """The data that a cell ends with."""
-    [found] = [output.data for output in outputs if output.output_type == "execute_result"]
-    return found
+    [result] = [output.data for output in outputs if output.output_type == "execute_result"]
+    return result
 
 
 def inline_picture(html):
@@ -122,6 +122,6 @@ def test_notebook__frame_value_plot_comparison_and_files(executed):
 def test_notebook__nothing_else_is_said(executed):
     """No warning (of a progress bar that a notebook cannot show, of a backend), and scoring alone writes no file."""
     outputs, folder = executed
-    said = "".join(o.text for of_cell in outputs.values() for o in of_cell if o.get("name") == "stderr")
-    assert "Warning" not in said
+    messages = "".join(o.text for of_cell in outputs.values() for o in of_cell if o.get("name") == "stderr")
+    assert "Warning" not in messages
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "out", "photos"]

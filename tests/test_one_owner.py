@@ -147,7 +147,7 @@ def test_folders__are_walked_by_one_module():
     ],
 )
 def test_offending__sees_every_way_to_write_it(code, kind):
-    assert [found for found, _ in offending(ast.parse(code))] == [kind]
+    assert [result for result, _ in offending(ast.parse(code))] == [kind]
 
 
 def test_progress__short_runs_of_the_benchmark_draw_no_bar():

@@ -85,10 +85,10 @@ def killed_and_resumed(n: int, folder: Path) -> bool:
     return bool(good)
 
 
-def report(what: str, found: dict[str, object], **checks: bool) -> bool:
+def report(what: str, measured: dict[str, object], **checks: bool) -> bool:
     """Print a run and its checks; whether all hold."""
     wrong = [name for name, holds in checks.items() if not holds]
-    numbers = ", ".join(f"{k} {v}" for k, v in found.items() if k != "scores")
+    numbers = ", ".join(f"{k} {v}" for k, v in measured.items() if k != "scores")
     print(f"{what}: {numbers}: {'ok' if not wrong else 'WRONG: ' + ', '.join(wrong)}", flush=True)
     return not wrong
 
@@ -107,11 +107,11 @@ def run(n: int, folder: Path, cache: Path, kill=None, grace: float = 0.0) -> dic
         time.sleep(grace)
         child.send_signal(signal.SIGKILL)
     output = child.communicate()[0]
-    found = json.loads(output.splitlines()[-1]) if child.returncode == 0 else {"status": child.returncode}
+    measured = json.loads(output.splitlines()[-1]) if child.returncode == 0 else {"status": child.returncode}
     views = [name for name in seen(cache) if name == "view"]
     tasks = [name for name in seen(cache) if name != "view"]
     return {"tasks": tasks, "views": len(views), "kept": f"{len(outcomes(cache))} + {len(parts(cache))} parts",
-            "wall s": round(time.perf_counter() - started, 1), **found}  # fmt: skip
+            "wall s": round(time.perf_counter() - started, 1), **measured}  # fmt: skip
 
 
 def parts(cache: Path) -> list[Path]:

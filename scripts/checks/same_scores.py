@@ -41,13 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def scores(source: Path) -> Scores:
     """Every score below a folder, or of one file."""
     files = [source] if source.is_file() else sorted(source.rglob("result.json"))
-    found: Scores = {}
+    measured: Scores = {}
     for file in files:
         result = json.loads(file.read_text(encoding="utf-8"))
         for score in result["scores"]:
             key = (result["encoder"]["id"], result["data"]["name"], score["task"], score["metric"])
-            found[key] = {field: score[field] for field in FIELDS}
-    return found
+            measured[key] = {field: score[field] for field in FIELDS}
+    return measured
 
 
 def differences(old: Scores, new: Scores, fields: Sequence[str]) -> Iterator[str]:

@@ -61,10 +61,10 @@ def short_table(text: str) -> str:
 def _table(library: str, groups: dict[tuple[str, str], list[list[str]]]) -> str:
     lines = [f"| {library} | embedding | error | head |", "|:--|:--|--:|--:|"]
     for (embedding, preprocessing), rows in groups.items():
-        own = " †" * (preprocessing != "exact engine")
+        changed = " †" * (preprocessing != "exact engine")
         names = ", ".join(re.sub(r" (classifier|, projected)$", "", row[0].replace(",", " ,")) for row in rows)
         errors = _largest(row[3] for row in rows), _largest(row[4] for row in rows)
-        lines.append(f"| {names} | {embedding}{own} | {errors[0]} | {errors[1]} |")
+        lines.append(f"| {names} | {embedding}{changed} | {errors[0]} | {errors[1]} |")
     return "\n".join(lines)
 
 

@@ -131,8 +131,8 @@ def _compared(name: str, what: str, times: Times, note: str, fits: str, scaled: 
     for row_name, part, of in ((name, "probe", note), (f"  {name}, its search", "search", fits)):
         seconds = times.median(part)
         yield Row(row_name, seconds, "s", n, seconds, threads=threads, note=of)
-    for row_name, theirs, part in ((what, "theirs", "probe"), (f"  {what}, search alone", "their search", "search")):
-        ratio, seconds = times.ratio(theirs, part), times.median(theirs)
+    for row_name, reference, part in ((what, "theirs", "probe"), (f"  {what}, search alone", "their search", "search")):
+        ratio, seconds = times.ratio(reference, part), times.median(reference)
         yield Row(row_name, ratio, "times the probe's time", n, seconds, threads=threads, note=scaled)
 
 

@@ -60,8 +60,8 @@ def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> Iterator
     all_photos("numba", lambda photo: _once(photos[0]))()  # its buffers
     times = interleaved(work, rounds, clock="processor", warm_up=False)
     for other in ("decoded once", "one pass each"):
-        for found, expected in zip(times.results["engine"], times.results[other], strict=True):
-            _require_equal(found, expected)
+        for result, expected in zip(times.results["engine"], times.results[other], strict=True):
+            _require_equal(result, expected)
     note = f"{count} photos of {size[0]} x {size[1]}, processor time of one core"
     for way in ("engine", "decoded once", "one pass each"):
         rate = count * len(NAMES) / times.median(way)
@@ -72,8 +72,8 @@ def _rows(name: str, size: tuple[int, int], count: int, rounds: int) -> Iterator
     yield Row(f"  {name}: decode in the engine's time", times.ratio("decode", "engine"), "share", rounds, threads=1)
 
 
-def _require_equal(found: Sequence[Views], expected: Sequence[Views]) -> None:
-    for of_photo, expected_of_photo in zip(found, expected, strict=True):
+def _require_equal(result: Sequence[Views], expected: Sequence[Views]) -> None:
+    for of_photo, expected_of_photo in zip(result, expected, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(of_photo, expected_of_photo, strict=True))
 
 

@@ -41,8 +41,8 @@ def reference_ranks(
     (target,) = (i for i in photos if pair_ids[i] == pair_ids[query] and i != query)
     wanted = types[target] if collection == "same" else types[query]
     distractors = [i for i in photos if types[i] == wanted and i not in (query, target)]
-    found = [cosine(query, i) for i in distractors]
-    return sum(s > cosine(query, target) for s in found), sum(s == cosine(query, target) for s in found)
+    result = [cosine(query, i) for i in distractors]
+    return sum(s > cosine(query, target) for s in result), sum(s == cosine(query, target) for s in result)
 
 
 def assert_equals_reference(answers: PairAnswers, photos: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
@@ -68,14 +68,14 @@ def test_plain_recall__among_all_other_photos(seed: int, n: int) -> None:
     wide = embeddings.astype(float)
     norms = np.linalg.norm(wide, axis=1)
     cosines = wide @ wide.T / np.where(np.outer(norms, norms) > 0, np.outer(norms, norms), 1)
-    found = []
+    result = []
     for query in range(2 * n):
         others = np.flatnonzero(np.arange(2 * n) != query)
         [target] = [i for i in others if pair_ids[i] == pair_ids[query]]
         best = others[cosines[query, others] == cosines[query, others].max()]
-        found.append(np.mean(best == target))
+        result.append(np.mean(best == target))
     answers = pair_retrieval(embeddings, pair_ids, types)
-    assert answers.values["all"] == pytest.approx(np.mean(found))
+    assert answers.values["all"] == pytest.approx(np.mean(result))
     assert answers.chance["all"] == pytest.approx(1 / (2 * n - 1))
 
 
@@ -97,7 +97,7 @@ def test_pair_retrieval__pieces_side_by_side_count_what_sorting_finds(
     torch.set_num_threads(3)  # 12 parts of the queries, two directions, two collections
     photos = exact_photos(3, 60)
     assert_equals_reference(pair_retrieval(*photos, memory_bytes=memory_bytes), photos)
-    assert [len(beside) for beside in seen] == pieces
+    assert [len(neighbours_) for neighbours_ in seen] == pieces
 
 
 @pytest.mark.parametrize("n", [300, 700])
@@ -230,18 +230,18 @@ def test_pair_retrieval__nan() -> None:
 def test_nearest_of_own_type__equals_looking_at_every_photo(memory_bytes: int) -> None:
     embeddings, pair_ids, types = exact_photos(3, 9)
     wanted = [(1, 4), (0, 0), (1, 8), (0, 5)]
-    found = nearest_of_same_type(embeddings, pair_ids, types, wanted, memory_bytes=memory_bytes)
+    result = nearest_of_same_type(embeddings, pair_ids, types, wanted, memory_bytes=memory_bytes)
 
     def cosine(i: int, j: int) -> float:
         a, b = embeddings[i].astype(float), embeddings[j].astype(float)
         norms = np.linalg.norm(a) * np.linalg.norm(b)
         return float(a @ b / norms) if norms else 0.0
 
-    for (direction, pair), one in zip(wanted, found, strict=True):
+    for (direction, pair), one in zip(wanted, result, strict=True):
         assert (pair_ids[one.query], types[one.query]) == (pair, ["camera", "phone"][direction])
         assert (pair_ids[one.target], types[one.target]) == (pair, ["phone", "camera"][direction])
-        own = [i for i in range(18) if types[i] == types[one.query] and i != one.query]
-        assert one.distractor in own
-        assert one.distractor_similarity == pytest.approx(max(cosine(one.query, i) for i in own))
+        changed = [i for i in range(18) if types[i] == types[one.query] and i != one.query]
+        assert one.distractor in changed
+        assert one.distractor_similarity == pytest.approx(max(cosine(one.query, i) for i in changed))
         assert cosine(one.query, one.distractor) == pytest.approx(one.distractor_similarity)
         assert one.target_similarity == pytest.approx(cosine(one.query, one.target))

@@ -82,12 +82,12 @@ def of_a_question() -> str:
     return read_answers({"knn/jpeg/found": np.zeros(1)}, {"knn/jpeg": question}).unreadable["knn/jpeg"]
 
 
-def of_what_was_kept(folder: Path) -> str:
+def of_what_was_stored(folder: Path) -> str:
     (folder / OUTCOME).write_bytes(b"")
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
+    printed = io.StringIO()
+    with contextlib.redirect_stderr(printed):
         assert CachedOutcome(folder, {}).load() is None
-    return said.getvalue()
+    return printed.getvalue()
 
 
 def of_a_task() -> str:
@@ -142,7 +142,7 @@ WHERE = {
         "", ValueError(), lambda d, _: of_a_question(), f"its answers cannot be read (ValueError: {SAID})"
     ),
     "kept": Where(
-        "benchmark.scoring.tasks_run.read_untrusted_arrays", OSError(PLANTED), lambda d, _: of_what_was_kept(d),
+        "benchmark.scoring.tasks_run.read_untrusted_arrays", OSError(PLANTED), lambda d, _: of_what_was_stored(d),
         f"camtrace: warning: DIR: not whole (OSError: {SAID}); made again\n",
     ),
     "task": Where("", ValueError(), lambda d, _: of_a_task(), f"ValueError: {SAID}"),
@@ -183,10 +183,10 @@ def test_console__a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_fill_banks__the_bar_has_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr("benchmark.bank.fill.fill.tqdm", bar_that_tells(said))
+    printed: list[str] = []
+    monkeypatch.setattr("benchmark.bank.fill.fill.tqdm", bar_that_tells(printed))
     fill_banks(PhotoSet.of_bytes("toy", {}), PlainViews(), [], [], blocks=(), label="a\nb on c\x1b")
-    assert said == [r"a\x0ab on c\x1b"]
+    assert printed == [r"a\x0ab on c\x1b"]
 
 
 def test_failures__of_somebody_elses_result_are_readable() -> None:
@@ -196,8 +196,8 @@ def test_failures__of_somebody_elses_result_are_readable() -> None:
 
 
 def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    found: Any = SimpleNamespace(verdict="not confounded", findings=(), repairs=())
-    audit_command._print(found, Path("a\nb\x1b"))
+    measured: Any = SimpleNamespace(verdict="not confounded", findings=(), repairs=())
+    audit_command._print(measured, Path("a\nb\x1b"))
     assert capsys.readouterr().out.splitlines()[-1] == r"written to a\x0ab\x1b: open a\x0ab\x1b/audit.html"
 
 
@@ -208,7 +208,7 @@ def test_left_out__encoders_are_named_on_one_line(tmp_path: Path, capsys: pytest
     sweep = dataclasses.replace(request, together=1)
     outcome = run_request(sweep, failed=partial(score_command._print_failure, sweep))
     assert outcome.rows == ()
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == r"camtrace: a\x0ab\x1b: no such file"
-    assert len(said) == 2
-    assert said[1].startswith(r"camtrace: a\x0ab\x1b:c: unknown encoder")
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0] == r"camtrace: a\x0ab\x1b: no such file"
+    assert len(printed) == 2
+    assert printed[1].startswith(r"camtrace: a\x0ab\x1b:c: unknown encoder")

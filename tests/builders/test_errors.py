@@ -10,7 +10,7 @@ from builders.errors import disk_error, full_disk_in, is_disk_error, missing_pac
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "printed"),
     [
         ("torch", "camtrace: this command needs the package torch, which is not installed: "
                   "pip install 'camtrace[encoders]'\n"),
@@ -18,12 +18,12 @@ from builders.errors import disk_error, full_disk_in, is_disk_error, missing_pac
                            "pip install 'camtrace[flickr]'\n"),
     ],
 )  # fmt: skip
-def test_guarded__a_missing_extra_is_one_sentence_and_status_2(name, said, capsys):
+def test_guarded__a_missing_extra_is_one_sentence_and_status_2(name, printed, capsys):
     def run():
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     assert guarded(run) == 2
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == printed
 
 
 @pytest.mark.parametrize("name", [None, "", "somebodys.torch"])
@@ -54,7 +54,7 @@ def full(number: int = errno.ENOSPC, file: str | None = None) -> OSError:
 
 
 @pytest.mark.parametrize(
-    ("error", "place", "said"),
+    ("error", "place", "printed"),
     [
         (full(), "/data", "/data: the disk is full; k, free some space and run the same command again"),
         (full(file="/a"), "/data", "/data: the disk is full; k, free some space and run the same command again"),
@@ -66,8 +66,8 @@ def full(number: int = errno.ENOSPC, file: str | None = None) -> OSError:
         (OSError("odd"), "/data", "/data: cannot be written to (odd); k"),
     ],
 )
-def test_disk_error__names_the_place_the_fault_and_what_was_not_lost(error, place, said):
-    assert str(disk_error(error, place, kept="k")) == said
+def test_disk_error__names_the_place_the_fault_and_what_was_not_lost(error, place, printed):
+    assert str(disk_error(error, place, saved="k")) == printed
 
 
 @pytest.mark.parametrize(

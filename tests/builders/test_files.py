@@ -100,8 +100,8 @@ def test_reserve_space__is_allocated_on_the_disk(tmp_path, monkeypatch):
             stream.write(b"head")
             stream.flush()
             reserve_space(stream.fileno(), 3_000_000)
-        found = os.stat(tmp_path / name)
-        assert (found.st_size, found.st_blocks * 512 >= 3_000_000) == (3_000_000, True)
+        result = os.stat(tmp_path / name)
+        assert (result.st_size, result.st_blocks * 512 >= 3_000_000) == (3_000_000, True)
         assert (tmp_path / name).read_bytes() == b"head" + bytes(2_999_996)
 
 
@@ -114,7 +114,7 @@ def test_try_writing__leaves_nothing_and_raises_what_fails(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "output"),
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
@@ -130,19 +130,19 @@ def test_try_writing__leaves_nothing_and_raises_what_fails(tmp_path):
             "camtrace: /a/\\x1b[2J: cannot be written to",
         ),
         (
-            disk_error(OSError(errno.ENOSPC, "x"), "/b", kept="shards are kept"),
+            disk_error(OSError(errno.ENOSPC, "x"), "/b", saved="shards are saved"),
             "camtrace: /b: the disk is full; shards",
         ),
     ],
 )
-def test_guarded__an_error_of_the_disk_is_one_sentence_and_status_1(capsys, error, said):
+def test_guarded__an_error_of_the_disk_is_one_sentence_and_status_1(capsys, error, output):
     def run():
         raise error
 
     assert guarded(run) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(said)
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(output)
+    assert printed.count("\n") == 1
 
 
 def test_guarded__another_error_is_not_hidden():
@@ -167,11 +167,11 @@ def test_sweep_scratch__removes_files_of_killed_runs_only(tmp_path, monkeypatch)
     assert private.stat().st_mode & 0o777 == 0o700
     for name in (f"{mine}views", f"{dead}views"):
         (private / name).write_text("x")
-    kept = {f"{mine}a", elsewhere, "camtrace-notes", f"{dead}c", private.name}
-    for name in kept - {f"{dead}c", private.name}:
+    stored = {f"{mine}a", elsewhere, "camtrace-notes", f"{dead}c", private.name}
+    for name in stored - {f"{dead}c", private.name}:
         (tmp_path / name).mkdir()
     assert files.sweep_scratch() >= 3
-    assert set(os.listdir(tmp_path)) == kept
+    assert set(os.listdir(tmp_path)) == stored
     assert os.listdir(private) == [f"{mine}views"]
     private.chmod(0o755)  # others could look into it: not taken
     assert files.private_scratch() is None

@@ -226,12 +226,12 @@ def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_on
 
 
 def test_indexed__the_bar_names_the_archive_on_one_line(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr("builders.sources.tar_index.tqdm", bar_that_tells(said))
+    printed = []
+    monkeypatch.setattr("builders.sources.tar_index.tqdm", bar_that_tells(printed))
     monkeypatch.setattr("builders.sources.tar_index._flat", raising(tarfile.ReadError("no")))
     with pytest.raises(DataError):
         indexed(written(tmp_path / "a\nb\x1b.tar", b"a"), nested=False)
-    assert said == [r"indexing a\x0ab\x1b.tar"]
+    assert printed == [r"indexing a\x0ab\x1b.tar"]
 
 
 def test_summary__names_the_folder_on_one_line():

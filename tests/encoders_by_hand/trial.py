@@ -200,15 +200,15 @@ def _thin(name: str) -> dict[str, Any]:
     return {}
 
 
-def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+def relative_error(result: np.ndarray, expected: np.ndarray) -> float:
     """Largest difference over the largest departure of a photo from the mean of all; infinite where shapes differ.
 
     >>> relative_error(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[1.0, 5.0], [3.0, 5.5]]))
     0.5
     """
-    if found.shape != expected.shape:
+    if result.shape != expected.shape:
         return float("inf")
-    return float(np.abs(found - expected).max() / max(np.abs(expected - expected.mean(0)).max(), 1e-30))
+    return float(np.abs(result - expected).max() / max(np.abs(expected - expected.mean(0)).max(), 1e-30))
 
 
 def versions() -> str:

@@ -242,9 +242,9 @@ class OnCard(torch.Tensor):
 
 def _run(func, args, kwargs):
     flat = list(_flat((args, kwargs)))
-    ours = [x for x in flat if isinstance(x, OnCard)]
-    device = ours[0].device
-    if any(x.device != device for x in ours):
+    measured = [x for x in flat if isinstance(x, OnCard)]
+    device = measured[0].device
+    if any(x.device != device for x in measured):
         raise RuntimeError("Expected all tensors to be on the same device, but found cuda:0 and cuda:1!")
     packet = func.overloadpacket
     assert not any(type(x) is torch.Tensor and x.device.type == "meta" for x in flat), f"{func}: a number was lost"
@@ -252,10 +252,10 @@ def _run(func, args, kwargs):
         return _moved(args[0], kwargs)
     if packet is aten.copy_:
         return _copied(*args, **kwargs)
-    strangers = [x for x in flat if isinstance(x, torch.Tensor) and not isinstance(x, OnCard) and x.ndim]
-    if strangers and packet in (aten.index, aten.index_put_, aten.index_put) and isinstance(args[0], OnCard):
+    other_processes = [x for x in flat if isinstance(x, torch.Tensor) and not isinstance(x, OnCard) and x.ndim]
+    if other_processes and packet in (aten.index, aten.index_put_, aten.index_put) and isinstance(args[0], OnCard):
         CARD.blocks()  # indices are brought over, which waits
-    elif strangers:
+    elif other_processes:
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but found at least two devices, {device} and cpu! ({func})"
         )
@@ -267,7 +267,7 @@ def _run(func, args, kwargs):
     kwargs.pop("pin_memory", None)
     stream = _current(device)
     view = func.is_view or packet in FREE
-    for x in ours if not view else ():
+    for x in measured if not view else ():
         _use(x.memory, stream)
     if packet in WAITS or (
         packet is aten.index and any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1])
@@ -279,7 +279,7 @@ def _run(func, args, kwargs):
         CARD.kernels += 1
         stream.done += 1
     given = [_each(lambda x: x.inner if isinstance(x, OnCard) else x, part) for part in (args, kwargs)]
-    found = func(*given[0], **given[1])
+    result = func(*given[0], **given[1])
     written = {}
     for place, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
@@ -288,10 +288,10 @@ def _run(func, args, kwargs):
                 if isinstance(one, OnCard):
                     written[id(one.inner)] = one
                     one.memory.written = (stream, stream.done)
-    for x in ours:
+    for x in measured:
         if not view and packet not in EMPTY:
             x.memory.used[stream] = stream.done
-    base = ours[0].memory if view else None
+    base = measured[0].memory if view else None
 
     def wrapped(value):
         if not isinstance(value, torch.Tensor):
@@ -299,7 +299,7 @@ def _run(func, args, kwargs):
         known = written.get(id(value))
         return _wrap(value, device, base) if known is None else known
 
-    return _each(wrapped, found)
+    return _each(wrapped, result)
 
 
 def _flat(value):

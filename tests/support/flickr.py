@@ -126,10 +126,10 @@ class Flickr:
         page, per_page = int(query["page"]), min(500, int(query["per_page"]))
         with self.lock:
             self.deepest = max(self.deepest, page * per_page)
-        found = self.world.results(start, end, licences)
+        result = self.world.results(start, end, licences)
         if query.get("text"):
-            found = found[[self.world.names(int(at), query["text"]) for at in found]]
-        given = found[:GIVEN_OUT]
+            result = result[[self.world.names(int(at), query["text"]) for at in result]]
+        given = result[:GIVEN_OUT]
         pages = max(1, -(-len(given) // per_page))
         page = min(page, pages)  # past the end Flickr shows the last page again
         entries = [self.world.search_entry(int(at), self.base) for at in given[(page - 1) * per_page : page * per_page]]
@@ -140,7 +140,7 @@ class Flickr:
             "page": page,
             "pages": pages,
             "perpage": per_page,
-            "total": str(round(len(found) * off)),
+            "total": str(round(len(result) * off)),
             "photo": entries,
         }
 

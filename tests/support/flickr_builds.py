@@ -11,8 +11,8 @@ SPLIT_NAMES = ("train", "validation", "test")
 
 
 def paths_of(folder, config, split):
-    found = [s for s in read_build(folder).splits if (s.config, s.split) == (config, split)]
-    return [folder / shard.file for s in found for shard in s.shards]
+    result = [s for s in read_build(folder).splits if (s.config, s.split) == (config, split)]
+    return [folder / shard.file for s in result for shard in s.shards]
 
 
 def rows_of(folder, config, split):

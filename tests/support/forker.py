@@ -37,7 +37,7 @@ READ_BY_CLIENTS = ("HF_", "HUGGINGFACE_", "HOME", "XDG_", "TIMM_", "TORCH_", "US
 """How the variables begin that they read when they are imported."""
 
 
-def _asked_for(door: socket.socket, owner: socket.socket, further: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _requests(door: socket.socket, owner: socket.socket, further: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Returns in each process that is forked, with what is to be run and where its output goes; ends with the owner."""
     lines = [owner, door]
     while True:
@@ -47,18 +47,18 @@ def _asked_for(door: socket.socket, owner: socket.socket, further: socket.socket
             if line is door:
                 lines.append(door.accept()[0])
                 continue
-            asked, files, _, _ = socket.recv_fds(line, 1 << 20, 4)
+            requested, files, _, _ = socket.recv_fds(line, 1 << 20, 4)
             process, user = _who_asks(line)
-            if not asked or user != os.getuid():  # others could have code run as us
+            if not requested or user != os.getuid():  # others could have code run as us
                 lines.remove(line)
                 line.close()
                 continue
-            if _read_by_clients(json.loads(asked)["env"]) == _read_by_clients(os.environ):
-                socket.send_fds(further, [process.to_bytes(4, "big") + asked], files)
+            if _read_by_clients(json.loads(requested)["env"]) == _read_by_clients(os.environ):
+                socket.send_fds(further, [process.to_bytes(4, "big") + requested], files)
             elif not os.fork():
                 for other in (*lines, further):
                     other.close()
-                return _forked(asked, files, process)
+                return _forked(requested, files, process)
             for file in files:
                 os.close(file)
 
@@ -68,12 +68,12 @@ def _asked_further(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
     select.select([line], [], [])
     _import(CLIENTS)
     while True:
-        asked, files, _, _ = socket.recv_fds(line, 1 << 20, 4)
-        if not asked:
+        requested, files, _, _ = socket.recv_fds(line, 1 << 20, 4)
+        if not requested:
             os._exit(0)
         if not os.fork():
             line.close()
-            return _forked(asked[4:], files, int.from_bytes(asked[:4], "big"))
+            return _forked(requested[4:], files, int.from_bytes(requested[:4], "big"))
         for file in files:
             os.close(file)
 
@@ -88,14 +88,14 @@ def _who_asks(line: socket.socket) -> tuple[int, int]:
     return process, user
 
 
-def _forked(asked: bytes, files: list[int], by: int) -> tuple[dict[str, Any], list[int]]:
+def _forked(requested: bytes, files: list[int], by: int) -> tuple[dict[str, Any], list[int]]:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    *files, told = files
+    *files, printed = files
     if child := os.fork():  # the one between waits for the other, and tells
         for file in files:
             os.close(file)
         with contextlib.suppress(BrokenPipeError):
-            os.write(told, child.to_bytes(4, "big"))
+            os.write(printed, child.to_bytes(4, "big"))
             ends = []
             with contextlib.suppress(OSError):  # of a kernel that has none
                 ends = [os.pidfd_open(child), os.pidfd_open(by)]
@@ -103,32 +103,32 @@ def _forked(asked: bytes, files: list[int], by: int) -> tuple[dict[str, Any], li
                 select.select(ends, [], [])
             ended, status = os.waitpid(child, os.WNOHANG if ends else 0)
             if ended:
-                os.write(told, status.to_bytes(4, "big"))
+                os.write(printed, status.to_bytes(4, "big"))
         os._exit(0)
-    os.close(told)
-    return json.loads(asked), files
+    os.close(printed)
+    return json.loads(requested), files
 
 
-def _become(asked: dict[str, Any], files: list[int]) -> None:
+def _become(requested: dict[str, Any], files: list[int]) -> None:
     """Run the words as ``python`` runs them, in this process."""
     for file, number in zip(files, (1, 2, 0), strict=False):
         os.dup2(file, number)
         os.close(file)
     os.environ.clear()
-    os.environ.update(asked["env"])
-    os.chdir(asked["cwd"])
-    sys.orig_argv = [sys.executable, *asked["words"]]
-    first, *rest = asked["words"]
+    os.environ.update(requested["env"])
+    os.chdir(requested["cwd"])
+    sys.orig_argv = [sys.executable, *requested["words"]]
+    first, *rest = requested["words"]
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
-    named = [path for path in asked["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
-    beside = {"-c": "", "-m": os.getcwd()}.get(first, str(Path(first).absolute().parent))
-    sys.path[:] = [beside, *named, *sys.path]
+    named = [path for path in requested["env"].get("PYTHONPATH", "").split(os.pathsep) if path]
+    neighbours_ = {"-c": "", "-m": os.getcwd()}.get(first, str(Path(first).absolute().parent))
+    sys.path[:] = [neighbours_, *named, *sys.path]
     if any(Path(path, "sitecustomize.py").exists() for path in named):
         sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
-    if asked.get("forking"):
+    if requested.get("forking"):
         subprocess.Popen = _start_forking()  # type: ignore[misc]
     if first == "-m":
         sys.argv = rest
@@ -146,10 +146,10 @@ def _start_forking() -> Callable[..., Any]:
     """Of ``warm_python``, wherever the words look for modules."""
     sys.path.insert(0, str(Path(__file__).parents[2]))
     try:
-        found: Callable[..., Any] = importlib.import_module("tests.support.processes").start_forking
+        result: Callable[..., Any] = importlib.import_module("tests.support.processes").start_forking
     finally:
         del sys.path[0]
-    return found
+    return result
 
 
 def _wait_and_fork() -> None:
@@ -159,13 +159,13 @@ def _wait_and_fork() -> None:
     select.select([door, owner], [], [])  # nothing is imported where nobody asks
     _import(IMPORTED)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those between
-    further, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    further, reference = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if not os.fork():
         for other in (door, owner, further):
             other.close()
-        run_and_end(*_asked_further(theirs))
-    theirs.close()
-    run_and_end(*_asked_for(door, owner, further))
+        run_and_end(*_asked_further(reference))
+    reference.close()
+    run_and_end(*_requests(door, owner, further))
 
 
 def _import(names: Sequence[str]) -> None:
@@ -178,8 +178,8 @@ def _import(names: Sequence[str]) -> None:
     gc.enable()
 
 
-def run_and_end(asked: dict[str, Any], files: list[int]) -> NoReturn:
-    status = _status(lambda: _become(asked, files))
+def run_and_end(requested: dict[str, Any], files: list[int]) -> NoReturn:
+    status = _status(lambda: _become(requested, files))
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

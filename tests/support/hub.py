@@ -316,16 +316,18 @@ class _Handler(BaseHTTPRequestHandler):
         return self._error(404, "EntryNotFound")
 
     def _create(self) -> None:
-        asked = json.loads(self.body)
+        requested = json.loads(self.body)
         if self.token != OWNER_TOKEN:
             return self._error(401 if self.token is None else 403, "")
-        kind = asked.get("type") or "model"
-        repo_id = f"{asked.get('organization') or 'owner'}/{asked['name']}"
+        kind = requested.get("type") or "model"
+        repo_id = f"{requested.get('organization') or 'owner'}/{requested['name']}"
         prefix = "" if kind == "model" else f"{kind}s/"
         answer = {"url": f"{self.hub.url}/{prefix}{repo_id}", "name": repo_id, "id": repo_id}
         if (kind, repo_id) in self.hub.repos:
             return self._json({**answer, "error": "You already created this repo"}, 409)
-        self.hub.create(repo_id, kind, private=bool(asked.get("private") or asked.get("visibility") == "private"))
+        self.hub.create(
+            repo_id, kind, private=bool(requested.get("private") or requested.get("visibility") == "private")
+        )
         return self._json(answer)
 
     def _tree(self, files: dict[str, bytes], folder: str) -> None:
@@ -361,8 +363,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.token is None:
             return self._error(401, "")
         answers = []
-        for asked in json.loads(self.body)["files"]:
-            path = asked["path"]
+        for requested in json.loads(self.body)["files"]:
+            path = requested["path"]
             answer = {"path": path, "uploadMode": "lfs" if _is_lfs(path) else "regular", "shouldIgnore": False}
             if path in files:
                 answer["oid"] = self._entry(path, files[path])["oid"]

@@ -36,8 +36,8 @@ class Forgetful(Small):
     """Embeds each time otherwise."""
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        found = super().forward(pixels)
-        return found + 0.01 * torch.rand_like(found)
+        result = super().forward(pixels)
+        return result + 0.01 * torch.rand_like(result)
 
 
 class Beyond(Small):

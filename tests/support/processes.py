@@ -30,7 +30,7 @@ from tests.support import forker
 class Process:
     """One that was started; as ``subprocess.Popen`` where it has the same names."""
 
-    def __init__(self, words: list[str], asked: bytes, files: Sequence[int] = ()) -> None:
+    def __init__(self, words: list[str], requested: bytes, files: Sequence[int] = ()) -> None:
         """``files``: its standard output, error and input; without them it has no input, and is listened to."""
         self.args = words
         self.returncode: int | None = None
@@ -39,16 +39,16 @@ class Process:
         self._said: list[IO[str]] = []
         if not files:
             self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
-        self._told, told = os.pipe()
-        socket.send_fds(_waiting_process(), [asked], [*(file.fileno() for file in self._said), *files, told])
-        os.close(told)
+        self._told, printed = os.pipe()
+        socket.send_fds(_waiting_process(), [requested], [*(file.fileno() for file in self._said), *files, printed])
+        os.close(printed)
         self.pid = self._next_number()
 
     def _next_number(self) -> int:
-        told = os.read(self._told, 4)
-        if len(told) < 4:
+        printed = os.read(self._told, 4)
+        if len(printed) < 4:
             raise ChildProcessError("the process that forks and tells is gone")
-        return int.from_bytes(told, "big")
+        return int.from_bytes(printed, "big")
 
     def poll(self) -> int | None:
         """Its status, or None while it runs."""
@@ -74,10 +74,10 @@ class Process:
         self.wait(timeout)
         for file in self._said:
             file.seek(0)
-        said = tuple(file.read() for file in self._said)
+        output = tuple(file.read() for file in self._said)
         for file in self._said:
             file.close()
-        return said or ("", "")
+        return output or ("", "")
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -109,11 +109,15 @@ def start_python(
 
     With ``forking`` it starts Python by ``start_forking``.
     """
-    given, own, place = [str(word) for word in words], dict(os.environ if env is None else env), str(cwd or Path.cwd())
+    given, changed, place = (
+        [str(word) for word in words],
+        dict(os.environ if env is None else env),
+        str(cwd or Path.cwd()),
+    )
     if sys.platform != "linux":
         to = subprocess.PIPE
-        return subprocess.Popen([sys.executable, *given], env=own, cwd=place, stdout=to, stderr=to, text=True)
-    return Process(given, json.dumps({"words": given, "env": own, "cwd": place, "forking": forking}).encode())
+        return subprocess.Popen([sys.executable, *given], env=changed, cwd=place, stdout=to, stderr=to, text=True)
+    return Process(given, json.dumps({"words": given, "env": changed, "cwd": place, "forking": forking}).encode())
 
 
 _popen, _OPTIONS = subprocess.Popen, {"stdin", "stdout", "text", "env", "bufsize"}
@@ -128,12 +132,12 @@ def start_forking(command: Sequence[str], **options: Any) -> Any:
     known = pipes in ([None] * 2, [subprocess.PIPE] * 2) and options.keys() <= _OPTIONS
     if sys.platform != "linux" or not known or command[0] != sys.executable or command[1].startswith("-S"):
         return _popen(command, **options)
-    given, own = list(command[1:]), dict(options.get("env") or os.environ)
-    asked = json.dumps({"words": given, "env": own, "cwd": os.getcwd()}).encode()
+    given, changed = list(command[1:]), dict(options.get("env") or os.environ)
+    requested = json.dumps({"words": given, "env": changed, "cwd": os.getcwd()}).encode()
     if pipes == [None] * 2:
-        return Process(given, asked, (1, 2, 0))
+        return Process(given, requested, (1, 2, 0))
     (theirs_in, ours_in), (ours_out, theirs_out) = os.pipe(), os.pipe()
-    process = Process(given, asked, (theirs_out, 2, theirs_in))
+    process = Process(given, requested, (theirs_out, 2, theirs_in))
     os.close(theirs_in)
     os.close(theirs_out)
     text = "" if options.get("text") else "b"
@@ -182,20 +186,20 @@ def share() -> None:
     door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     door.bind("")  # to an address that is free
     door.listen()
-    ours, theirs = socket.socketpair()
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    none, inherited = subprocess.DEVNULL, [door.fileno(), theirs.fileno()]
+    measured, reference = socket.socketpair()
+    changed = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    none, inherited = subprocess.DEVNULL, [door.fileno(), reference.fileno()]
     process = subprocess.Popen(
         [sys.executable, forker.__file__, *map(str, inherited)],
-        pass_fds=inherited, env=own, stdin=none, stdout=none, stderr=none,
+        pass_fds=inherited, env=changed, stdin=none, stdout=none, stderr=none,
     )  # fmt: skip
     os.environ[WHERE] = os.fsdecode(door.getsockname()).removeprefix("\0")
     door.close()
-    theirs.close()
+    reference.close()
 
     def end() -> None:
-        ours.shutdown(socket.SHUT_RDWR)  # whoever was forked from here has it too
-        ours.close()
+        measured.shutdown(socket.SHUT_RDWR)  # whoever was forked from here has it too
+        measured.close()
         process.wait()
 
     atexit.register(end)

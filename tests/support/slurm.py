@@ -156,29 +156,29 @@ def _descendants(process: int) -> list[int]:
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = int(path.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(path.parent.name))
-    found, level = [], [process]
+    result, level = [], [process]
     while level:
         level = [child for parent in level for child in children.get(parent, [])]
-        found += level
-    return found
+        result += level
+    return result
 
 
 def _steps_of(spool: str) -> list[int]:
     """``slurmstepd`` of a node and what they run: they are no children of its ``slurmd``."""
     node = spool.rpartition("spool-")[2]
-    own = set()
+    changed = set()
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             environment = path.read_bytes().split(b"\0")
             if f"SLURMD_NODENAME={node}".encode() in environment and _ours(environment, spool):
-                own.add(int(path.parent.name))
+                changed.add(int(path.parent.name))
     steps = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             process = int(path.parent.name)
-            if path.read_bytes().startswith(b"slurmstepd") and own & set(_descendants(process)):
+            if path.read_bytes().startswith(b"slurmstepd") and changed & set(_descendants(process)):
                 steps.add(process)
-    return [*steps, *own]
+    return [*steps, *changed]
 
 
 def _ours(environment: list[bytes], spool: str) -> bool:

@@ -27,23 +27,23 @@ class Waking(TorchDispatchMode):
         self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         self.operations += 1
         name = func.__name__.removeprefix("_")
-        largest = max((t.numel() for t in tree_leaves((args, found)) if isinstance(t, torch.Tensor)), default=0)
+        largest = max((t.numel() for t in tree_leaves((args, result)) if isinstance(t, torch.Tensor)), default=0)
         wakes = largest >= GRAIN or name.startswith(WAKING)
-        if torch.get_num_threads() > 1 and wakes and _computes(func, args, found):
+        if torch.get_num_threads() > 1 and wakes and _computes(func, args, result):
             self.seen.append((name, largest))
-        return found
+        return result
 
 
-def _computes(func: Any, given: Any, found: Any) -> bool:
+def _computes(func: Any, given: Any, result: Any) -> bool:
     """Whether an operation makes or changes values, where others only look at them or ask for memory."""
     if func.__name__.startswith(("empty", "new_empty", "lift_fresh")):
         return False
     before, after = (
         {t.untyped_storage().data_ptr() for t in tree_leaves(tree) if isinstance(t, torch.Tensor)}
-        for tree in (given, found)
+        for tree in (given, result)
     )
     return func._schema.is_mutable or not after <= before
 

@@ -32,7 +32,7 @@ class Where(NamedTuple):
     error: BaseException
     call: Callable[[Path, pytest.MonkeyPatch], Any]
     """Returns the sentence, or raises it."""
-    said: str
+    printed: str
     """With DIR for the test's folder."""
 
     def heard(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -16,17 +16,17 @@ _BOOKEND = b"\xff" * 32
 
 def file_hashes(store: Path) -> dict[str, str]:
     """Xet file hash of every file in the store, by SHA-256 (both in hex)."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for shard in store.glob("**/shards/*.mdb"):
         data, at = shard.read_bytes(), _HEADER
         while at + _HEADER <= len(data) and data[at : at + 32] != _BOOKEND:
             flags, segments = struct.unpack_from("<II", data, at + 32)
             metadata = at + _HEADER * (1 + segments * (2 if flags & _VERIFICATION else 1))
             if flags & _METADATA:
-                found[_hex(data[metadata : metadata + 32])] = _hex(data[at : at + 32])
+                result[_hex(data[metadata : metadata + 32])] = _hex(data[at : at + 32])
                 metadata += _HEADER
             at = metadata
-    return found
+    return result
 
 
 def read_file(store: Path, file_hash: str, size: int) -> bytes:

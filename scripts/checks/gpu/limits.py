@@ -69,9 +69,9 @@ def _tasks_with_less(device: torch.device, quick: bool) -> Iterator[Row]:
     planned = budget(device)
     expected = suite(planned)
     with _only(device, 48 << 20):
-        found = suite(planned)
+        result = suite(planned)
     note = f"{n_train} photos x 2 classes; planned with {planned >> 20} MiB"
-    yield Row("kNN with 48 MiB: answers that differ", float((found.correct != expected.correct).sum()), "", note=note)
+    yield Row("kNN with 48 MiB: answers that differ", float((result.correct != expected.correct).sum()), "", note=note)
 
 
 @contextlib.contextmanager
@@ -87,8 +87,8 @@ def _only(device: torch.device, free: int) -> Iterator[None]:
         torch.cuda.empty_cache()
 
 
-def _apart(found: np.ndarray, expected: np.ndarray) -> float:
-    return float((np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1)).max())
+def _apart(result: np.ndarray, expected: np.ndarray) -> float:
+    return float((np.linalg.norm(result - expected, axis=-1) / np.linalg.norm(expected, axis=-1)).max())
 
 
 def compiled(device: torch.device, quick: bool) -> Iterator[Row]:
@@ -102,10 +102,10 @@ def compiled(device: torch.device, quick: bool) -> Iterator[Row]:
         begun = time.perf_counter()
         with traced:
             fast = random_network(name, device, "float32", compile=True)
-            found = [fast.embed(views[:size]) for size in (len(views), 10, 1, 7)]
+            result = [fast.embed(views[:size]) for size in (len(views), 10, 1, 7)]
         took = time.perf_counter() - begun
         expected = eager.embed(views).numpy()
-        worst = max(_apart(one.numpy(), expected[: len(one)]) for one in found)
+        worst = max(_apart(one.numpy(), expected[: len(one)]) for one in result)
         work = (partial(fast.embed, views), partial(eager.embed, views))
         compiled_s, eager_s = medians_on(device, *work, rounds=1 if quick else 3)
         note = f"compiled in {took:.0f} s, batches of {len(views)}, 10, 1 and 7; {worst:.1e} of the length from eager"
@@ -121,9 +121,9 @@ def blocks(device: torch.device, quick: bool) -> Iterator[Row]:
     left, right = (torch.randn((n, 64), generator=generator).to(device) for n in (rows, columns))
     block = left @ right.T
     checked = torch.cat([torch.arange(8), torch.arange(rows - 8, rows)]).to(device)
-    found = top_keys(block[-rows:], 10)
+    result = top_keys(block[-rows:], 10)
     alone = top_keys(block[checked].contiguous(), 10)
-    wrong = int((unpack_indices(found[checked]) != unpack_indices(alone)).sum())
+    wrong = int((unpack_indices(result[checked]) != unpack_indices(alone)).sum())
     size = f"{rows * columns / 2**31:.2f} x 2^31 similarities"
     yield Row("neighbours of the last rows that differ", wrong, "", note=size, wrong=wrong > 0)
 
@@ -167,16 +167,16 @@ def several(device: torch.device, quick: bool) -> Iterator[Row]:
     encoder = random_network(name, device, "float32")
     encoder = replace(encoder, reload=partial(_again, name))
     recipe, key = ProcessingViews(NAMES), bank_key(encoder.info, "float32", photos, "", "float32")
-    rows, took, found = np.arange(len(photos)), [], []
+    rows, took, result = np.arange(len(photos)), [], []
     with tempfile.TemporaryDirectory(prefix="camtrace-") as folder:
         for used in (devices[:1], devices):
             bank = Bank.open(Path(folder) / str(len(used)), key, recipe.view_keys())
             begun = time.perf_counter()
             fill_banks_on(used, photos, recipe, [encoder], [bank], workers=0 if quick else 8)
             took.append(time.perf_counter() - begun)
-            found.append(np.stack([np.asarray(bank.view(n, rows)[:]) for n in NAMES]))
+            result.append(np.stack([np.asarray(bank.view(n, rows)[:]) for n in NAMES]))
     note = f"{len(photos)} photos x 14 views, {took[1]:.1f} s with start and loading"
-    worst = _apart(found[1], found[0])
+    worst = _apart(result[1], result[0])
     yield Row(f"{len(devices)} devices", took[0] / took[1], "times as fast as one", note=note, wrong=worst > NEAR)
 
 

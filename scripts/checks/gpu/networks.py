@@ -44,13 +44,13 @@ def precision(device: torch.device, quick: bool) -> Iterator[Row]:
         views = views_of(exact, device, photos=2 if quick else 32)
         reference = _embedded(exact, views)
         for dtype in dtypes:
-            found = trace_to_noise(
+            result = trace_to_noise(
                 reference, _embedded(random_network(name, device, dtype), views), neighbouring(NAMES)
             )
-            pair = " v ".join(NAMES[i] for i in found.pair)
-            ratio = float("inf") if found.ratio is None else found.ratio
+            pair = " v ".join(NAMES[i] for i in result.pair)
+            ratio = float("inf") if result.ratio is None else result.ratio
             verdict = "passes" if ratio >= THRESHOLD else "refused"
-            note = f"{verdict}, at least {THRESHOLD:g} is asked; {found.trace:.1e} ({pair}) over {found.noise:.1e}"
+            note = f"{verdict}, at least {THRESHOLD:g} is asked; {result.trace:.1e} ({pair}) over {result.noise:.1e}"
             yield Row(f"{name}: trace to noise in {dtype}", ratio, "", note=note)
 
 
@@ -207,7 +207,7 @@ def fill(
     recipe = ProcessingViews(NAMES)
     key = bank_key(encoder.info, encoder.dtype, photos, way, "float32", device=encoder.device)
     bank = Bank.open(folder, key, recipe.view_keys())
-    found = fill_banks(
+    result = fill_banks(
         photos, recipe, [encoder], [bank], batch_size=batch_size, workers=workers, views=way, silent=True
     )
-    return found, bank
+    return result, bank

@@ -63,12 +63,12 @@ def main() -> None:
 def written(page: str, name: str, text: str) -> str:
     """The document with a part between its marks."""
     begin, end = f"<!-- measured: {name} -->", f"<!-- end of {name} -->"
-    found, count = re.subn(
+    result, count = re.subn(
         f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n\n{text}\n\n{end}", page, flags=re.DOTALL
     )
     if not count:
         sys.exit(f"the document has no marks for {name}: {begin} {end}")
-    return found
+    return result
 
 
 if __name__ == "__main__":

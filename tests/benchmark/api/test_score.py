@@ -61,14 +61,14 @@ def results(cache, photos):
 
 
 def test_score__has_the_options_of_the_command_with_their_defaults():
-    ours = inspect.signature(camtrace.score).parameters
-    theirs = {name: value for name, value in vars(parser().parse_args([])).items() if name != "run"}
+    computed = inspect.signature(camtrace.score).parameters
+    reference = {name: value for name, value in vars(parser().parse_args([])).items() if name != "run"}
     of_the_command_alone = {"model", "config", "json", "quiet", "verbose", "push_to", "dry_run"}
     of_objects = {"encoders", "unknown"}
-    assert set(ours) - of_objects == set(theirs) - of_the_command_alone
-    for name in set(ours) & {field.name for field in dataclasses.fields(RunOptions)} - {"cache"}:
-        assert ours[name].default == theirs[name], name
-        assert ours[name].kind is inspect.Parameter.KEYWORD_ONLY
+    assert set(computed) - of_objects == set(reference) - of_the_command_alone
+    for name in set(computed) & {field.name for field in dataclasses.fields(RunOptions)} - {"cache"}:
+        assert computed[name].default == reference[name], name
+        assert computed[name].kind is inspect.Parameter.KEYWORD_ONLY
 
 
 def test_score__hands_every_option_on(monkeypatch, tmp_path):
@@ -77,8 +77,8 @@ def test_score__hands_every_option_on(monkeypatch, tmp_path):
     class Handed(Exception):
         pass
 
-    def stop(asked, **_):
-        raise Handed(asked)
+    def stop(requested, **_):
+        raise Handed(requested)
 
     monkeypatch.setattr("benchmark.api.scoring.run_request", stop)
     given = {
@@ -92,12 +92,12 @@ def test_score__hands_every_option_on(monkeypatch, tmp_path):
     assert not [name for name, value in given.items() if defaults[name] == value and name != "runtime"]
     with pytest.raises(Handed) as caught:
         camtrace.score("some:encoder", tasks="knn/jpeg", trust_remote_code=True, **given)
-    asked = caught.value.args[0]
+    requested = caught.value.args[0]
     for name, value in given.items():
-        assert getattr(asked.options, name) == value, name
+        assert getattr(requested.options, name) == value, name
     of_scoring = {field.name for field in dataclasses.fields(RunOptions)} & set(defaults)
     assert of_scoring - {"outputs", "preprocess"} <= set(given)
-    assert (asked.tasks, asked.trust_remote_code) == (["knn/jpeg"], True)
+    assert (requested.tasks, requested.trust_remote_code) == (["knn/jpeg"], True)
 
 
 def test_results__lookup(results):
@@ -211,9 +211,9 @@ def test_results__shown_as_text_and_as_html(results):
 
 def test_html_table__columns_of_numbers_alone_are_right_aligned():
     rows = [["a", "1.5", "<0.1", "7", ""], ["b", "-2", "+3", "x", ""], ["c", "", "0", "8", "4"]]
-    found = re.findall(r'<(t[hd]) style="text-align:(left|right);', html_table(list("vwxyz"), rows))
-    assert found[:5] == [("th", side) for side in ("left", "right", "right", "left", "right")]
-    assert [side for _, side in found] == ["left", "right", "right", "left", "right"] * 4
+    measured = re.findall(r'<(t[hd]) style="text-align:(left|right);', html_table(list("vwxyz"), rows))
+    assert measured[:5] == [("th", side) for side in ("left", "right", "right", "left", "right")]
+    assert [side for _, side in measured] == ["left", "right", "right", "left", "right"] * 4
 
 
 def test_results__save_as_the_command_does(results, tmp_path):

@@ -92,17 +92,17 @@ def _train(network: nn.Module, assignment: str, steps: int, trace: Any) -> None:
 
 
 def test_trace__rises_where_the_codec_tells_the_class_and_not_where_it_does_not(photos: PhotoSet) -> None:
-    found = {}
+    result = {}
     for assignment in ("correlated:1", "uniform"):
         trace = TraceCallback(photos, every_steps=90, preprocess=_input)
         _train(_network(), assignment, 90, trace)
         assert [measured["step"] for measured in trace.history] == [0, 90]
-        found[assignment] = [measured["trace/probe/jpeg/accuracy"] for measured in trace.history]
+        result[assignment] = [measured["trace/probe/jpeg/accuracy"] for measured in trace.history]
         assert {"trace/knn/original/accuracy", "trace/probe/jpeg/accuracy_low"} <= set(trace.history[0])
-    before, tied = found["correlated:1"]
-    assert found["uniform"][0] == before
+    before, tied = result["correlated:1"]
+    assert result["uniform"][0] == before
     assert tied > before + 0.15
-    assert found["uniform"][1] < before + 0.1
+    assert result["uniform"][1] < before + 0.1
 
 
 def test_training__is_the_same_with_it_and_without(photos: PhotoSet) -> None:
@@ -132,7 +132,7 @@ def test_untouched__modes_gradients_random_state_and_buffers() -> None:
     network(torch.randn(4, 3, SIDE, SIDE)).sum().backward()
     modes = [part.training for part in network.modules()]
     gradients = [p.grad.clone() for p in network.parameters() if p.grad is not None]
-    asked = [p.requires_grad for p in network.parameters()]
+    requested = [p.requires_grad for p in network.parameters()]
     buffers = [b.clone() for b in network.buffers()]
     before = random.getstate(), _numpy_state(), torch.get_rng_state()
     with untouched(network):
@@ -141,7 +141,7 @@ def test_untouched__modes_gradients_random_state_and_buffers() -> None:
         network(torch.randn(4, 3, SIDE, SIDE))
         random.random(), np.random.random()  # noqa: NPY002
     assert [part.training for part in network.modules()] == modes
-    assert [p.requires_grad for p in network.parameters()] == asked
+    assert [p.requires_grad for p in network.parameters()] == requested
     assert all(torch.equal(a, b) for a, b in zip(gradients, [p.grad for p in network.parameters()], strict=True))
     assert all(torch.equal(a, b) for a, b in zip(buffers, network.buffers(), strict=True))
     assert random.getstate() == before[0]
@@ -187,19 +187,19 @@ def test_tensorboard__shows_the_traces_in_the_trainers_run(photos: PhotoSet, tmp
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     from torch.utils.tensorboard import SummaryWriter
 
-    own = SummaryWriter(log_dir=str(tmp_path / "runs" / "now"))
-    own.add_scalar("train/loss", 1.0, 1)
+    changed = SummaryWriter(log_dir=str(tmp_path / "runs" / "now"))
+    changed.add_scalar("train/loss", 1.0, 1)
     args = SimpleNamespace(output_dir=str(tmp_path), report_to=["tensorboard"])
     state = SimpleNamespace(global_step=0, is_world_process_zero=True, log_history=[])
     trace = TraceCallback(photos, every_steps=5, photos=40, tasks="probe/sharpening", preprocess=_input)
     trace.on_train_begin(args, state, None, model=_network())
     trace.on_train_end(args, state, None)
-    own.close()
+    changed.close()
     read = events.EventAccumulator(str(tmp_path / "runs" / "now"))
     read.Reload()
     assert [e.value for e in read.Scalars("train/loss")] == [1.0]
-    [found] = read.Scalars("trace/probe/sharpening/accuracy")
-    assert (found.step, found.value) == (0, pytest.approx(trace.history[0]["trace/probe/sharpening/accuracy"]))
+    [result] = read.Scalars("trace/probe/sharpening/accuracy")
+    assert (result.step, result.value) == (0, pytest.approx(trace.history[0]["trace/probe/sharpening/accuracy"]))
 
 
 def test_trainer__of_transformers(photos: PhotoSet, tmp_path: Path) -> None:

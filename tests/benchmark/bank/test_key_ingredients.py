@@ -109,16 +109,16 @@ def test_photos_bytes_hash__depends_on_every_photo_and_on_the_order():
     order = np.arange(1100)
     swapped = order.copy()
     swapped[[3, 1090]] = [1090, 3]
-    found = [
+    measured = [
         photos_bytes_hash(full),
         photos_bytes_hash(PhotoSet.of_bytes("many", {**files, "1099": b"another"})),
         photos_bytes_hash(PhotoSet.of_bytes("many", {**files, "0": b"another"})),
         photos_bytes_hash(full.select(swapped)),
         photos_bytes_hash(full.select(order[:-1])),
     ]
-    assert len(set(found)) == 5
-    assert photos_bytes_hash(dataclasses.replace(full, name="other")) == found[0]
-    assert photos_bytes_hash(full, workers=1) == found[0]
+    assert len(set(measured)) == 5
+    assert photos_bytes_hash(dataclasses.replace(full, name="other")) == measured[0]
+    assert photos_bytes_hash(full, workers=1) == measured[0]
 
 
 @dataclasses.dataclass(frozen=True)

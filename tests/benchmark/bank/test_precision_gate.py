@@ -188,8 +188,8 @@ def test_check_precision__is_refused_if_nothing_can_be_compared(work):
 def test_check_precision__passes_from_the_threshold_on(work, monkeypatch, trace, noise, ratio, passed):
     encoder = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
     options = RunOptions(cache=work / "cache", workers=0)
-    found = np.zeros((2, 3, 1))
-    monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (found, found))
+    measured = np.zeros((2, 3, 1))
+    monkeypatch.setattr(gate, "embedded_by_both", lambda *_: (measured, measured))
     monkeypatch.setattr(gate, "trace_to_noise", lambda *_: gate.TraceToNoise(trace, noise, (0, 1)))
     photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
     verdict = check_precision(encoder, photos, "0", options)

@@ -265,10 +265,10 @@ def test_open__banks_of_layout_1_are_not_changed(tmp_path):
 
 def no_dark(image) -> np.ndarray:
     """A preprocessing that refuses a picture whose middle is black."""
-    found = middle(image)
-    if not found.any():
+    result = middle(image)
+    if not result.any():
         raise ValueError("too dark for me")
-    return found
+    return result
 
 
 @pytest.mark.parametrize("first", ["whole", "all"])
@@ -282,8 +282,8 @@ def test_fill_banks__a_failure_is_of_a_single_view_whichever_views_are_made_toge
     reason = "preprocessing failed (ValueError: too dark for me)"
     assert toy.bank(tmp_path, photos, all_three).failures() == {str(i): reason for i in range(10)}
     plain, _ = Counting("plain").fill(tmp_path, photos, all_three)
-    expected, found = everything(plain), everything(toy.bank(tmp_path, photos, all_three))
-    assert (found["whole"], found["complement"]) == (expected["whole"], expected["complement"])
+    expected, result = everything(plain), everything(toy.bank(tmp_path, photos, all_three))
+    assert (result["whole"], result["complement"]) == (expected["whole"], expected["complement"])
 
 
 def test_make_rows__never_replaces_an_existing_file(tmp_path):

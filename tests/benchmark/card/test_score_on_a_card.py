@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     return root
 
 
-KEPT = (jpeg._on, dct._matrix, network._constants)
+STORED = (jpeg._on, dct._matrix, network._constants)
 """What is made once for a device and kept: not from one card to the next."""
 
 
@@ -62,12 +62,12 @@ def unknown_card():
 
 @pytest.fixture
 def card(monkeypatch):
-    for kept in KEPT:
-        kept.cache_clear()
+    for stored in STORED:
+        stored.cache_clear()
     card = fake_card.card(monkeypatch)
     yield card
-    for kept in KEPT:
-        kept.cache_clear()
+    for stored in STORED:
+        stored.cache_clear()
     gc.collect()
     assert card.clashes == []
 
@@ -76,8 +76,8 @@ def score(folder, out, device, tasks, *more):
     """Exit status, scores by task and metric, failures."""
     model = ("-m", "control:random-projection", "--data", f"folder:{folder}")
     named = [part for task in tasks for part in ("-t", task)]
-    asked = ["score", *model, *named, "--device", device, "-q", "--fresh", *more]
-    status = main([*asked, "-o", str(out), "--cache", str(out / "cache")])
+    requested = ["score", *model, *named, "--device", device, "-q", "--fresh", *more]
+    status = main([*requested, "-o", str(out), "--cache", str(out / "cache")])
     result = json.loads((out / "result.json").read_text())
     scores = {(s["task"], s["metric"]): (s["value"], s["n"]) for s in result["scores"]}
     return status, scores, {(f["kind"], f["name"]) for f in result["failures"]}
@@ -118,18 +118,20 @@ def test_score__two_cards_a_process_each(tmp_path):
                 path = many / split / name / f"{i}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(photo_bytes(100 * label + i + 1000 * (split == "val"), (40, 30)))
-    asked = ["score", "-m", "control:random-projection", "--data", f"folder:{many}", "-t", KNN, "--workers", "0"]
-    assert main([*asked, "--device", "cpu", "-q", "-o", str(tmp_path / "cpu"), "--cache", str(tmp_path / "c0")]) == 0
+    requested = ["score", "-m", "control:random-projection", "--data", f"folder:{many}", "-t", KNN, "--workers", "0"]
+    assert (
+        main([*requested, "--device", "cpu", "-q", "-o", str(tmp_path / "cpu"), "--cache", str(tmp_path / "c0")]) == 0
+    )
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(TWO_CARDS)
     places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
     out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
-    done = run_python("-m", "benchmark", *asked, "--device", "cuda:all", *out, env=env, timeout=240, forking=True)
+    done = run_python("-m", "benchmark", *requested, "--device", "cuda:all", *out, env=env, timeout=240, forking=True)
     assert done.returncode == 0, done.stderr
     cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
-    kept = ("task", "metric", "value", "low", "high", "n")
-    assert [[s[k] for k in kept] for s in cards["scores"]] == [[s[k] for k in kept] for s in cpu["scores"]]
+    stored = ("task", "metric", "value", "low", "high", "n")
+    assert [[s[k] for k in stored] for s in cards["scores"]] == [[s[k] for k in stored] for s in cpu["scores"]]
     assert (cards["environment"]["device"], cards["environment"]["devices"]) == ("fake card", 2)
     assert sorted((tmp_path / "seen").read_text().split("\n")) == ["", "0 True 0", "1 True 0"]
 
@@ -210,8 +212,11 @@ def test_load__weights_that_do_not_fit_are_one_sentence(card):
 
 def test_device_copy__parts_of_workers_and_of_the_card_in_one_batch(card):
     """What was a crash at the first large photo: views of a worker among those of the card."""
-    ours, theirs = torch.full((2, 3), 7, dtype=torch.uint8), torch.full((1, 3), 9, dtype=torch.uint8, device="cuda")
-    batch = DeviceCopy("cuda:0").start([ours, theirs, ours])()
+    computed, reference = (
+        torch.full((2, 3), 7, dtype=torch.uint8),
+        torch.full((1, 3), 9, dtype=torch.uint8, device="cuda"),
+    )
+    batch = DeviceCopy("cuda:0").start([computed, reference, computed])()
     assert batch.device == torch.device("cuda:0")
     assert batch.cpu().tolist() == [[7] * 3] * 2 + [[9] * 3] + [[7] * 3] * 2
 
@@ -244,10 +249,10 @@ def test_choose_views__workers_where_there_are_enough(card, monkeypatch):
         monkeypatch.setattr(choose, "available_cores", lambda cores=cores: cores)
         assert choose_views("auto", recipe, [preprocess], [home], workers).device == device
     monkeypatch.setattr(choose, "chosen_engine", lambda: None)
-    found = choose_views("auto", recipe, [preprocess], [home], 16)
-    assert found.device == home
-    assert "4 workers" not in str(found)
-    assert "fewer than the 42 that are worth a whole GPU" in str(found)
+    measured = choose_views("auto", recipe, [preprocess], [home], 16)
+    assert measured.device == home
+    assert "4 workers" not in str(measured)
+    assert "fewer than the 42 that are worth a whole GPU" in str(measured)
 
 
 def test_fake_card__is_strict(monkeypatch):

@@ -21,9 +21,9 @@ SPEC, NAME = "openai/clip-vit-base-patch16", "CLIP (ViT-B/16, WIT)"
 
 def row(data="imagenet", spec=SPEC, shift=0.0, of="imagenet"):
     """A sweep's row whose scores are the published ones of ``NAME``, shifted."""
-    theirs = [s for s in published_encoders()[0].scores if s.data == of]
+    reference = [s for s in published_encoders()[0].scores if s.data == of]
     scores = []
-    for s in theirs:
+    for s in reference:
         value = float(np.clip(s.value + shift, -1 if s.metric == "spd" else 0, 1))
         low, high = max(-1.0, value - 0.01), min(1.0, value + 0.01)
         scores.append(Score(s.task, data, s.metric, value, low, high, s.n, s.chance))

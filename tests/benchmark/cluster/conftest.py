@@ -81,8 +81,8 @@ def run(root, monkeypatch, capsys):
 
     def command(*words):
         status = camtrace([str(word) for word in words])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
 
     return command
 
@@ -121,17 +121,17 @@ def tree(folder):
 
 def scores(folder):
     """What results say: scores, failures and photos by encoder; and the answers, byte for byte."""
-    found = {}
+    result = {}
     for path in sorted(folder.glob("*/*/result.json")):
         raw = json.loads(path.read_text())
         answers = (path.parent / "answers.npz").read_bytes()
-        found[path.parent.relative_to(folder).as_posix()] = (
+        result[path.parent.relative_to(folder).as_posix()] = (
             timeless(raw["scores"]),
             raw["failures"],
             raw["data"],
             answers,
         )
-    return found
+    return result
 
 
 def timeless(value):

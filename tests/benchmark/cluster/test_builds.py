@@ -25,9 +25,9 @@ def test_ranks__equal_to_the_plain_command(run, tmp_path):
 
 
 def test_ranks__simulated_cameras(run, tmp_path):
-    asked = ("build", "simcams", "--scenes", 4, "--size", 64, "--configs", "make,iso", "--ignore-space")
-    assert run(*asked, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
-    assert run("plan", *asked, "--output", tmp_path / "out", "--ranks", 3)[0] == 0
+    requested = ("build", "simcams", "--scenes", 4, "--size", 64, "--configs", "make,iso", "--ignore-space")
+    assert run(*requested, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    assert run("plan", *requested, "--output", tmp_path / "out", "--ranks", 3)[0] == 0
     assert run("work", tmp_path / "out.plan")[0] == 0
     assert run("finish", tmp_path / "out.plan")[0] == 0
     assert tree(tmp_path / "out") == tree(tmp_path / "plain")
@@ -38,12 +38,12 @@ def test_ranks__to_an_object_store(run, tmp_path):
     output = f"memory://{tmp_path.name}/out"
     assert run("plan", *BUILD, "--output", output, "--ranks", 2)[0] == 0
     assert run("work", f"{output}.plan")[0] == 0
-    status, said, _ = run("finish", f"{output}.plan")
-    assert status == 0, said
+    status, printed, _ = run("finish", f"{output}.plan")
+    assert status == 0, printed
     store = fsspec.filesystem("memory")
-    found = {p.removeprefix(f"/{tmp_path.name}/out/"): store.cat_file(p) for p in store.find(f"/{tmp_path.name}/out/")}
+    result = {p.removeprefix(f"/{tmp_path.name}/out/"): store.cat_file(p) for p in store.find(f"/{tmp_path.name}/out/")}
     expected = {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
-    assert found == expected
+    assert result == expected
 
 
 def test_rank__refuses_other_rows(run, root, tmp_path):
@@ -53,11 +53,11 @@ def test_rank__refuses_other_rows(run, root, tmp_path):
     before = first.read_bytes()
     first.write_bytes((root / "photos/train/light/0.jpg").read_bytes())
     try:
-        status, _, said = run("work", tmp_path / "out.plan", "--rank", 0)
+        status, _, printed = run("work", tmp_path / "out.plan", "--rank", 0)
     finally:
         first.write_bytes(before)
     assert status == 1
-    assert "the first and last rows of jpeg/train here: " in said
+    assert "the first and last rows of jpeg/train here: " in printed
     assert not list((tmp_path / "out").rglob("*.parquet"))
 
 

@@ -15,8 +15,8 @@ def client(hub, root, tmp_path):
     """Run a command as somebody with a Hub account would; no output may hold the token."""
 
     def command(*words):
-        own = {"PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
-        environment = {**hub.environment(tmp_path / "home", OWNER_TOKEN), **own}
+        changed = {"PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
+        environment = {**hub.environment(tmp_path / "home", OWNER_TOKEN), **changed}
         done = run_python("-m", "camtrace", *words, env=environment, cwd=root, timeout=200)
         assert OWNER_TOKEN not in done.stdout + done.stderr
         return done
@@ -61,6 +61,6 @@ def test_finish__commits_results(hub, client, run, tmp_path):
 
 def test_finish__what_cannot_be_pushed_is_said_beforehand(run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 1)[0] == 0
-    status, _, said = run("finish", tmp_path / "out.plan", "--push-to", "nonsense")
+    status, _, printed = run("finish", tmp_path / "out.plan", "--push-to", "nonsense")
     assert status == 2
-    assert "--push-to nonsense: write OWNER/NAME" in said
+    assert "--push-to nonsense: write OWNER/NAME" in printed

@@ -26,19 +26,19 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 @pytest.fixture
 def planned(run, equal_costs, tmp_path):
     """A plan of four ranks, one for each half of the photos and encoder."""
-    status, said, _ = run(
+    status, printed, _ = run(
         "plan", "sweep", *ASKED, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
         "--ranks", 4,
     )  # fmt: skip
     assert status == 0
-    assert "4 ranks, 400 photos x groups of encoders" in said
+    assert "4 ranks, 400 photos x groups of encoders" in printed
     return tmp_path / "out.plan"
 
 
 def test_ranks__equal_to_the_plain_command(run, planned, plain, tmp_path):
     for rank in (2, 0, 3, 1):
-        status, _, said = run("work", planned, "--rank", rank)
-        assert (status, said) == (0, f"rank {rank} of 4: done\n")
+        status, _, printed = run("work", planned, "--rank", rank)
+        assert (status, printed) == (0, f"rank {rank} of 4: done\n")
     assert run("finish", planned)[0] == 0
     assert scores(tmp_path / "out") == scores(plain[0])
     assert tree(tmp_path / "cache" / "banks") == tree(plain[1] / "banks")
@@ -56,9 +56,9 @@ def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run,
             for path in sorted((planned / "banks").rglob("*.npz"))[: 1 - restart]:
                 path.unlink()
     assert run("finish", planned)[0] == 0
-    found = {path: json.loads(path.read_text())["failures"] for path in (tmp_path / "out").glob("*/*/result.json")}
-    assert len(found) == 2
-    for failures in found.values():
+    result = {path: json.loads(path.read_text())["failures"] for path in (tmp_path / "out").glob("*/*/result.json")}
+    assert len(result) == 2
+    for failures in result.values():
         assert sorted(failure["name"] for failure in failures) == sorted(POISONED)
 
 
@@ -96,21 +96,21 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
 def test_rank__keeps_the_blocks_of_an_attempt_that_was_killed(run, planned, tmp_path, monkeypatch):
     assert run("work", planned, "--rank", 0)[0] == 0
     (planned / "ranks/00000.done.json").unlink()
-    kept = sorted((planned / "banks").rglob("*.npz"))
-    kept[0].write_bytes(kept[0].read_bytes()[:-40])
-    damaged, times = kept[0], {path: path.stat().st_mtime_ns for path in kept[1:]}
+    stored = sorted((planned / "banks").rglob("*.npz"))
+    stored[0].write_bytes(stored[0].read_bytes()[:-40])
+    damaged, times = stored[0], {path: path.stat().st_mtime_ns for path in stored[1:]}
     assert run("work", planned, "--rank", 0)[0] == 0
-    assert {path: path.stat().st_mtime_ns for path in kept[1:]} == times
+    assert {path: path.stat().st_mtime_ns for path in stored[1:]} == times
     np.load(damaged)
 
 
 def refused(run, planned, rank=0):
     """What a rank says that is refused."""
-    status, _, said = run("work", planned, "--rank", rank)
+    status, _, printed = run("work", planned, "--rank", rank)
     assert status == 1
     assert not list((planned / "banks").rglob("*.npz"))
     reason = json.loads((planned / "ranks" / f"{rank:05d}.failed.json").read_text())["reason"]
-    assert reason in said
+    assert reason in printed
     assert f"rank {rank}: failed on" in run("status", planned)[1]
     return reason
 
@@ -151,8 +151,8 @@ def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypa
     bytes_before = changed.read_bytes()
     changed.write_bytes(photo.read_bytes())
     failed = [run("work", planned, "--rank", rank)[2] for rank in (0, 1)]
-    assert sum("are not those of the plan, byte for byte" in said for said in failed) == 1
-    assert sum("done" in said for said in failed) == 1
+    assert sum("are not those of the plan, byte for byte" in printed for printed in failed) == 1
+    assert sum("done" in printed for printed in failed) == 1
     changed.write_bytes(bytes_before)
     assert run("work", planned)[0] == 0
 
@@ -170,9 +170,9 @@ def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypa
 
     full.told = False
     monkeypatch.setattr(StorageFolder, "write", full)
-    status, said, _ = run("work", planned)
+    status, printed, _ = run("work", planned)
     assert status == 1
-    assert said.startswith("3 ranks done, 1 failed")
+    assert printed.startswith("3 ranks done, 1 failed")
     assert "the disk is full; finished work is saved, free some space" in run("status", planned)[1]
     assert run("work", planned)[0] == 0
 
@@ -198,13 +198,13 @@ def test_finish__refuses_a_file_that_is_not_what_its_rank_wrote(run, planned):
     assert run("work", planned)[0] == 0
     path = next((planned / "banks").rglob("*.npz"))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    status, _, said = run("finish", planned)
+    status, _, printed = run("finish", planned)
     assert status == 2
-    assert "is not what its rank wrote" in said
+    assert "is not what its rank wrote" in printed
 
 
 def test_plan__says_what_cannot_be_planned(run, tmp_path):
-    for words, said in (
+    for words, printed in (
         (("audit",), "unknown kind of plan 'audit'"),
         (("sweep", *ASKED, "--fresh", "--output", tmp_path / "o"), "--fresh does not go with a plan"),
         (("sweep", *ASKED, "--ranks", "0"), "--ranks 0: at least 1"),
@@ -216,15 +216,15 @@ def test_plan__says_what_cannot_be_planned(run, tmp_path):
     ):
         status, _, error = run("plan", *words)
         assert status in (1, 2)
-        assert said in error
+        assert printed in error
     assert run("work", tmp_path)[2].endswith("no plan is there; 'camtrace plan' makes one and says where it is\n")
 
 
 def test_plan__the_same_again_is_kept_and_another_is_refused(run, planned, tmp_path):
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
-    status, _, said = run("plan", "sweep", *ASKED, "--together", 1, *words, "--ranks", 3)
+    status, _, printed = run("plan", "sweep", *ASKED, "--together", 1, *words, "--ranks", 3)
     assert status == 2
-    assert "holds another plan" in said
+    assert "holds another plan" in printed
 
 
 def test_plan__asks_no_encoder_again(run, tmp_path, monkeypatch):
@@ -270,10 +270,10 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
 def wait_for(answer, seconds=120):
     """Its first answer that is not empty."""
     end = time.monotonic() + seconds
-    while not (found := answer()):
+    while not (result := answer()):
         assert time.monotonic() < end
         time.sleep(0.05)
-    return found
+    return result
 
 
 def alive(process):

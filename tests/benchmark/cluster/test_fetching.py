@@ -23,7 +23,7 @@ def fetching(state, *more):
     return ("build", "flickrexif", "fetch", "--state", state, *OPTIONS, *more)
 
 
-def kept(folder):
+def stored(folder):
     """(rows without the time and the number of attempts, bytes by path) of a state."""
     with State(folder) as state:
         rows = [FileRow(*row)._replace(at=0.0, attempts=0) for row in state.rows("SELECT * FROM files ORDER BY 1")]
@@ -43,7 +43,7 @@ def plain(flickr, tmp_path_factory):
     with State(folder, create=True) as state:
         add(state, flickr, range(WORLD.count))
     assert camtrace([str(word) for word in fetching(folder)]) == 0
-    return kept(folder)
+    return stored(folder)
 
 
 @pytest.fixture
@@ -56,22 +56,22 @@ def ranked(flickr, tmp_path):
 
 
 def test_ranks__files_and_rows_of_the_plain_command(run, plain, ranked, tmp_path):
-    status, said, _ = run("plan", *fetching(ranked), "--ranks", 3)
+    status, printed, _ = run("plan", *fetching(ranked), "--ranks", 3)
     assert status == 0
-    assert "ranked.plan/plan.json: 3 ranks, 400 photos to fetch; hours and bytes are not known beforehand" in said
+    assert "ranked.plan/plan.json: 3 ranks, 400 photos to fetch; hours and bytes are not known beforehand" in printed
     plan = tmp_path / "ranked.plan"
     assert plan.stat().st_mode & 0o77 == 0
     assert run("plan", *fetching(ranked), "--ranks", 3)[0] == 0
     for rank in (2, 0):
         assert run("work", plan, "--rank", rank)[0] == 0
-    assert kept(ranked)[0] == []
+    assert stored(ranked)[0] == []
     assert run("finish", plan)[0] == 2
     assert run("work", plan)[0] == 0
-    status, said, _ = run("finish", plan)
+    status, printed, _ = run("finish", plan)
     assert status == 0
-    assert kept(ranked) == plain
+    assert stored(ranked) == plain
     rows, files = plain
-    assert f"{len(files)} photos fetched" in said
+    assert f"{len(files)} photos fetched" in printed
     assert len(rows) == WORLD.count
     assert {f"files/{path}" for path in tree(ranked / "files")} == set(files)
     assert not leftovers(tmp_path)
@@ -99,7 +99,7 @@ def test_ranks__a_killed_one_keeps_its_units(run, plain, ranked, flickr, elsewhe
     failures = sum(row.status != "ok" for row in (FileRow(*json.loads(line)) for line in lines(plan)))
     assert f"400 of 400, {failures} of them cannot be used" in run("status", plan)[1]
     assert run("finish", plan)[0] == 0
-    assert kept(ranked) == plain
+    assert stored(ranked) == plain
     assert not leftovers(tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
     assert run("plan", *fetching(ranked), "--ranks", 2, "--plan", plan)[0] == 0
     assert run("work", plan)[0] == 0
     assert run("finish", plan)[0] == 0
-    assert kept(ranked) == plain
+    assert stored(ranked) == plain
     assert not [name for name in StorageFolder.of(plan).all_names() if name.startswith(("files", "lists", "rows"))]
 
 
@@ -126,13 +126,13 @@ def test_finish__heeds_take_downs_and_refuses_other_bytes(run, ranked, tmp_path)
         forget(state, photos=[str(gone.photo_id)])
     good = (plan / bad.path).read_bytes()
     (plan / bad.path).write_bytes(good[:-1] + b"x")
-    status, _, said = run("finish", plan)
+    status, _, printed = run("finish", plan)
     assert status == 2
-    assert "is not what its rank fetched" in said
+    assert "is not what its rank fetched" in printed
     (plan / bad.path).write_bytes(good)
     assert run("finish", plan)[0] == 0
-    found, files = kept(ranked)
-    assert gone.photo_id not in {row.photo_id for row in found}
+    result, files = stored(ranked)
+    assert gone.photo_id not in {row.photo_id for row in result}
     assert files[bad.path] == good
     assert not list((ranked / "files").rglob(f"{gone.photo_id}_*"))
 
@@ -146,19 +146,19 @@ def test_plan__retries_what_failed_and_follows_a_finished_one(run, tmp_path):
         assert run("plan", *once)[0] == 0
         assert run("work", f"{folder}.plan")[0] == 0
         assert run("finish", f"{folder}.plan")[1] == "0 photos fetched (0.0 MB), 5 failed (http 502 5)\n"
-        status, _, said = run("plan", *once)
+        status, _, printed = run("plan", *once)
         assert status == 2
-        assert "nothing is left to be fetched" in said
+        assert "nothing is left to be fetched" in printed
         assert run("plan", *once, "--retry-failed")[0] == 0
         assert run("work", f"{folder}.plan")[0] == 0
         assert "5 photos fetched" in run("finish", f"{folder}.plan")[1]
-    assert {row.status for row in kept(folder)[0]} == {"ok"}
+    assert {row.status for row in stored(folder)[0]} == {"ok"}
 
 
 def test_plan__no_more_ranks_than_a_host_may_be_asked_at_once(run, ranked):
-    status, _, said = run("plan", *fetching(ranked), "--ranks", 7)
+    status, _, printed = run("plan", *fetching(ranked), "--ranks", 7)
     assert status == 2
-    assert "servers see no more of us; give at most 6" in said
+    assert "servers see no more of us; give at most 6" in printed
 
 
 def test_rank__takes_its_share_of_the_limits(ranked):
@@ -175,6 +175,6 @@ def test_rank__refuses_another_list(run, ranked, tmp_path):
     assert run("plan", *fetching(ranked), "--ranks", 1)[0] == 0
     path = next((tmp_path / "ranked.plan/lists").iterdir())
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    status, _, said = run("work", tmp_path / "ranked.plan")
+    status, _, printed = run("work", tmp_path / "ranked.plan")
     assert status == 1
-    assert "here: 399 photos to fetch" in said
+    assert "here: 399 photos to fetch" in printed

@@ -25,9 +25,9 @@ def freeze(monkeypatch):
         monkeypatch.setattr(plan, "check_precision", lambda *_: verdict)
         monkeypatch.setattr(plan, "pass_times", lambda *_: PassTimes(views=3, reason=reason))
         monkeypatch.setattr(plan, "key_of", lambda *given, device: {"device": device})
-        asked = SimpleNamespace(options=RunOptions(force_dtype=force))
+        requested = SimpleNamespace(options=RunOptions(force_dtype=force))
         job = SimpleNamespace(tasks=(), photos=None)
-        return plan._freeze("some", SimpleNamespace(**given), job, "0", asked, "cuda")
+        return plan._freeze("some", SimpleNamespace(**given), job, "0", requested, "cuda")
 
     return frozen
 
@@ -36,8 +36,8 @@ def freeze(monkeypatch):
     ("verdict", "force"), [(None, False), (None, True), (PASSED, False), (PASSED, True), (REFUSED, True)]
 )
 def test_freeze__a_precision_that_is_enough_or_forced(freeze, verdict, force):
-    found = freeze(verdict, force=force)
-    assert (found.key, found.runtime, found.times.views) == ({"device": "cuda"}, "torch", 3)
+    result = freeze(verdict, force=force)
+    assert (result.key, result.runtime, result.times.views) == ({"device": "cuda"}, "torch", 3)
 
 
 def test_freeze__names_the_runtime_that_ranks_are_to_use(freeze):

@@ -37,8 +37,8 @@ def small_disk():
 
 def reasons(plan):
     """Why ranks failed, by rank."""
-    found = sorted((plan / "ranks").glob("*.failed.json"))
-    return {int(path.name[:5]): json.loads(path.read_text())["reason"] for path in found}
+    result = sorted((plan / "ranks").glob("*.failed.json"))
+    return {int(path.name[:5]): json.loads(path.read_text())["reason"] for path in result}
 
 
 def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
@@ -49,18 +49,18 @@ def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     its_ranks = {n for n, rank in enumerate(frozen.ranks) if rank.units[0].split("/")[1] == str(large)}
     bank = plan / "banks" / f"{LAYOUT}-{key_hash(frozen.notes['keys']['0/cluster_encoders:large'])}"
     small_disk(bank, 16_384)  # four pages: files of four views of a block fit, of nine
-    status, said, _ = run("work", plan)
+    status, printed, _ = run("work", plan)
     assert status == 1
-    assert said.startswith(f"{4 - len(its_ranks)} rank")
+    assert printed.startswith(f"{4 - len(its_ranks)} rank")
     assert set(reasons(plan)) == its_ranks != set(range(4))
     for reason in reasons(plan).values():
         assert "the disk is full; finished work is saved, free some space" in reason
         assert bank.name in reason
-    kept = {path: path.stat().st_mtime_ns for path in bank.rglob("*.npz")}
-    assert kept
+    stored = {path: path.stat().st_mtime_ns for path in bank.rglob("*.npz")}
+    assert stored
     small_disk(bank, 8_000_000)
     assert run("work", plan)[0] == 0
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert {path: path.stat().st_mtime_ns for path in stored} == stored
     assert run("finish", plan)[0] == 0
     assert scores(tmp_path / "out") == scores(plain[0])
     assert not leftovers(tmp_path)

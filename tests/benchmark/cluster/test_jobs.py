@@ -41,24 +41,24 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture
 def submitted(elsewhere, tmp_path, monkeypatch):
     """What was given to the Hub as jobs: each runs here, as a process, before the call comes back."""
-    found = []
+    result = []
 
     def run_uv_job(script, *, script_args, dependencies, env, secrets, flavor, timeout, **more):
         environment = {**elsewhere, **env, "PYTHONPATH": f"{tmp_path}/site:{elsewhere['PYTHONPATH']}"}
         done = run_python(script, *script_args, env=environment, cwd=tmp_path, forking=True)
         job = SimpleNamespace(id=uuid.uuid4().hex, url="here", code=done.returncode)
-        found.append((job, dependencies, flavor, timeout, secrets, done.stderr, more["labels"]))
+        result.append((job, dependencies, flavor, timeout, secrets, done.stderr, more["labels"]))
         return job
 
     def inspect_job(*, job_id, **_):
-        code = next(one[0].code for one in found if one[0].id == job_id)
+        code = next(one[0].code for one in result if one[0].id == job_id)
         return SimpleNamespace(status=SimpleNamespace(stage="ERROR" if code else "COMPLETED"))
 
     monkeypatch.setattr(huggingface_hub, "run_uv_job", run_uv_job)
     monkeypatch.setattr(huggingface_hub, "inspect_job", inspect_job)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("CAMTRACE_POLL_S", "0.1")
-    return found
+    return result
 
 
 def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp_path):
@@ -67,16 +67,16 @@ def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp
     assert run("plan", *BUILD, "--output", output, "--ranks", 3)[0] == 0
     plan = f"{output}.plan"
     words = ("--engine", "jobs", "--tasks", 2, "--flavor", "t4-small", "--time", "2:00:00", "--package", "camtrace==9")
-    status, said, error = run("work", plan, *words)
+    status, printed, error = run("work", plan, *words)
     assert status == 0, (error, [one[5] for one in submitted])
-    assert "2 jobs for 3 ranks: ended" in said
+    assert "2 jobs for 3 ranks: ended" in printed
     assert [one[1:4] for one in submitted] == [(["camtrace==9"], "t4-small", 7200)] * 2
     written = b"".join(tree(tmp_path / "bucket").values())
     assert b"hf_secret" not in written
-    assert "hf_secret" not in said + error
+    assert "hf_secret" not in printed + error
     assert run("finish", plan)[0] == 0
-    found = tree(tmp_path / "bucket" / "out")
-    assert found == {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
+    result = tree(tmp_path / "bucket" / "out")
+    assert result == {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
 
 
 def test_jobs__give_the_results_and_banks_of_the_plain_command(store, submitted, run, plain, tmp_path):
@@ -92,9 +92,9 @@ def test_jobs__give_the_results_and_banks_of_the_plain_command(store, submitted,
 
 def test_jobs__a_plan_on_a_disk_is_refused(run, tmp_path, monkeypatch):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
-    status, _, said = run("work", tmp_path / "out.plan", "--engine", "jobs")
+    status, _, printed = run("work", tmp_path / "out.plan", "--engine", "jobs")
     assert status == 2
-    assert "a job of the Hub reaches no disk of yours" in said
+    assert "a job of the Hub reaches no disk of yours" in printed
     output = f"memory://{tmp_path.name}/out"
     assert run("plan", *BUILD, "--output", output, "--ranks", 2)[0] == 0
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)

@@ -38,9 +38,9 @@ def test_slurm__two_nodes_give_the_bytes_of_the_plain_command(slurm, submit, run
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 4)[0] == 0
     plan = tmp_path / "out.plan"
     assert run("work", plan, "--rank", 2)[0] == 0
-    status, said, _ = submit(plan, "--tasks", 2)
+    status, printed, _ = submit(plan, "--tasks", 2)
     assert status == 0
-    assert "2 tasks for 3 ranks" in said
+    assert "2 tasks for 3 ranks" in printed
     slurm.wait(job_of(plan), 120)
     hosts = {path.name[:5]: json.loads(path.read_text())["host"] for path in (plan / "ranks").glob("*.done.json")}
     assert set(hosts) == {f"{n:05d}" for n in range(4)}, run("status", plan)[1]
@@ -62,9 +62,9 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run
     while not list(tmp_path.glob("here-*")):
         assert time.monotonic() < end, run("status", plan)[1]
         time.sleep(0.2)
-    status, _, said = submit(plan)
+    status, _, printed = submit(plan)
     assert status == 2
-    assert f"job {job} is still there" in said
+    assert f"job {job} is still there" in printed
     assert "rank 1: running on n" in run("status", plan)[1]
     running = next(path for path in (plan / "ranks").glob("*.running.json") if path.name == "00001.running.json")
     node = json.loads(running.read_text())["host"]
@@ -84,7 +84,7 @@ def test_slurm__what_cannot_run_is_said_beforehand(submit, run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
     plan = tmp_path / "out.plan"
     for more in (("--partition", "nowhere"), ("--memory-gb", 4000), ("--gpus", 1)):
-        status, _, said = submit(plan, *more)
+        status, _, printed = submit(plan, *more)
         assert status == 2
-        assert "such a job cannot run here: " in said
+        assert "such a job cannot run here: " in printed
     assert not (plan / "submitted.json").exists()

@@ -74,10 +74,10 @@ def test_s3__results_and_banks_after_a_killed_rank(bucket, run, plain, elsewhere
     assert run("work", f"{out}.plan")[1].startswith("1 rank done, 0 failed")
     assert run("finish", f"{out}.plan")[0] == 0
     name = "cluster_encoders-small/folder-photos"
-    found = brought(out, tmp_path / "found")
-    assert scores(found)[name] == scores(plain[0])[name]
-    assert (found / "report.html").is_file()
-    before = {name: data for name, data in tree(found).items() if name.endswith("result.json")}
+    result = brought(out, tmp_path / "found")
+    assert scores(result)[name] == scores(plain[0])[name]
+    assert (result / "report.html").is_file()
+    before = {name: data for name, data in tree(result).items() if name.endswith("result.json")}
     assert run("finish", f"{out}.plan")[0] == 0  # what was scored is not scored again
     again = brought(out, tmp_path / "again")
     assert {name: data for name, data in tree(again).items() if name.endswith("result.json")} == before
@@ -102,18 +102,18 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
     assert tree(tmp_path / "here") == expected
     assert "README.md" not in StorageFolder.of(out).names()
     assert run("finish", f"{out}.plan")[0] == 0
-    found = tree(brought(out, tmp_path / "found"))
-    assert found == {name: data for name, data in expected.items() if name != ".build/lock"}
+    result = tree(brought(out, tmp_path / "found"))
+    assert result == {name: data for name, data in expected.items() if name != ".build/lock"}
 
 
 def test_s3__a_bucket_that_is_not_there_is_said_in_a_sentence(bucket, run, tmp_path):
-    status, _, said = run("plan", *BUILD, "--output", f"{bucket}-elsewhere/photos", "--ranks", 2)
+    status, _, printed = run("plan", *BUILD, "--output", f"{bucket}-elsewhere/photos", "--ranks", 2)
     assert status == 1
-    assert said.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan/plan.json: cannot be written")
-    assert "Traceback" not in said
-    status, _, said = run("work", f"{bucket}/nothing.plan")
+    assert printed.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan/plan.json: cannot be written")
+    assert "Traceback" not in printed
+    status, _, printed = run("work", f"{bucket}/nothing.plan")
     assert status == 2
-    assert "no plan is there" in said
+    assert "no plan is there" in printed
 
 
 def test_place__on_s3_is_a_folder(bucket, tmp_path):

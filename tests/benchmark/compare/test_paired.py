@@ -59,8 +59,8 @@ def two_probes(encoder, jpeg, sharpening):
     one, other = probe_run(encoder, jpeg), probe_run(encoder, sharpening)
     score = dataclasses.replace(other.result.scores[0], task="probe/sharpening")
     result = dataclasses.replace(one.result, scores=(*one.result.scores, score))
-    kept = {key.replace("jpeg", "sharpening"): array for key, array in other.answers.items()}
-    return Scored(result, {**one.answers, **kept})
+    stored = {key.replace("jpeg", "sharpening"): array for key, array in other.answers.items()}
+    return Scored(result, {**one.answers, **stored})
 
 
 def test_compare__a_third_encoder_changes_no_verdict_on_the_other_two(tmp_path, answers, capsys):
@@ -86,12 +86,12 @@ def test_compare__a_third_encoder_changes_no_verdict_on_the_other_two(tmp_path, 
 
 
 def test_compare__pairs_by_photo_where_one_lost_some(tmp_path, answers, capsys):
-    kept = np.flatnonzero(np.arange(N) % 10)
-    write(tmp_path, a=probe_run("a", answers["strong"]), b=probe_run("b", answers["base"][kept], photos=kept))
+    stored = np.flatnonzero(np.arange(N) % 10)
+    write(tmp_path, a=probe_run("a", answers["strong"]), b=probe_run("b", answers["base"][stored], photos=stored))
     assert main([str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert "270 photos are in both a (300) and b (270)" in printed.err
-    expected = 100 * (answers["strong"][kept].mean() - answers["base"][kept].mean())
+    expected = 100 * (answers["strong"][stored].mean() - answers["base"][stored].mean())
     assert f"{expected:+.1f}" in printed.out
     assert re.search(r"\b270 \|", printed.out)
     assert "1 of 1 differences are significant" in printed.out
@@ -116,8 +116,8 @@ def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers
     makes = np.arange(N) % 2
     runs = {}
     for name, names in (("a", ("canon", "nikon")), ("b", ("nikon", "canon"))):
-        own = dataclasses.replace(photos, attributes={"make": Labels(names, makes)})
-        runs[name] = probe_run(name, answers["base"], ids=own.ids_hash(), question=own.question_hash())
+        variant = dataclasses.replace(photos, attributes={"make": Labels(names, makes)})
+        runs[name] = probe_run(name, answers["base"], ids=variant.ids_hash(), question=variant.question_hash())
     folders = write(tmp_path, **runs)
     with pytest.raises(DataError, match=r"attributes, groups, clusters, .* or stored views of the photos differ"):
         compare_runs([read_run(f) for f in folders])
@@ -195,17 +195,17 @@ def test_read_answers__knn_and_retrieval_and_acquisition():
         },
         all_tasks(),
     )
-    found = answers.values
+    measured = answers.values
     assert sorted(answers.unreadable) == ["probe/aperture", "probe/flash", "probe/new"]
     assert "4 photos, values of shape (9,)" in answers.unreadable["probe/aperture"]
     assert "KeyError: 'photos'" in answers.unreadable["probe/flash"]
     assert "does not know the question" in answers.unreadable["probe/new"]
-    assert found["knn/jpeg", "spd"].values == pytest.approx((correct[2] - correct[3]) / 20)
-    assert found["knn/jpeg", "spd"].bounds == (-1.0, 1.0)
+    assert measured["knn/jpeg", "spd"].values == pytest.approx((correct[2] - correct[3]) / 20)
+    assert measured["knn/jpeg", "spd"].bounds == (-1.0, 1.0)
     for name in ("same", "different", "spd"):
-        assert found["retrieval/pairs", name].values.mean() == pytest.approx(pairs.values[name])
-    assert found["probe/make", "accuracy"].values == pytest.approx((predicted[0] == expected)[0].astype(float))
-    assert ("probe/iso", "accuracy") not in found  # its true classes were not kept
+        assert measured["retrieval/pairs", name].values.mean() == pytest.approx(pairs.values[name])
+    assert measured["probe/make", "accuracy"].values == pytest.approx((predicted[0] == expected)[0].astype(float))
+    assert ("probe/iso", "accuracy") not in measured  # its true classes were not kept
 
 
 def test_compare__answers_that_cannot_be_read_cost_their_own_task_alone(tmp_path, answers, capsys):

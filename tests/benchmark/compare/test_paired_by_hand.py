@@ -116,11 +116,11 @@ def test_comparison_text__of_two_encoders_has_no_table_of_ties(tmp_path):
 
 def step_down(p_values: list[float]) -> list[float]:
     """Holm's correction in words: the smallest times their number, the next times one less, but never falling."""
-    found, least = dict.fromkeys(range(len(p_values)), 0.0), 0.0
-    for step, i in enumerate(sorted(found, key=lambda i: p_values[i])):
+    measured, least = dict.fromkeys(range(len(p_values)), 0.0), 0.0
+    for step, i in enumerate(sorted(measured, key=lambda i: p_values[i])):
         least = max(least, (len(p_values) - step) * p_values[i])
-        found[i] = min(1.0, least)
-    return list(found.values())
+        measured[i] = min(1.0, least)
+    return list(measured.values())
 
 
 def three_pairs() -> dict[str, np.ndarray]:
@@ -143,9 +143,9 @@ def test_compare__holm_over_the_rows_of_each_pair(tmp_path):
     more, _ = compare_runs([*(read_run(tmp_path / name) for name in "abc"), *other])
     assert len(more) == 6
     for pair in (("a", "b"), ("a", "c"), ("b", "c")):
-        own = [row for row in more if (row.first, row.second) == pair]
-        assert [row.data for row in own] == ["toy", "other"]
-        assert [row.holm_p for row in own] == pytest.approx(step_down([row.difference.p_value for row in own]))
+        changed = [row for row in more if (row.first, row.second) == pair]
+        assert [row.data for row in changed] == ["toy", "other"]
+        assert [row.holm_p for row in changed] == pytest.approx(step_down([row.difference.p_value for row in changed]))
     assert max(row.holm_p for row in more if row.second != "c") > max(raw[:2])
 
 

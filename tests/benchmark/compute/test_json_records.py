@@ -24,9 +24,9 @@ def test_read_record__as_it_was_written(verdict, tmp_path):
 
 def test_read_record__fields_that_lack_have_their_defaults_and_whole_numbers_are_numbers(tmp_path):
     (tmp_path / "a.json").write_text('{"passed": true, "reason": "", "ratio": 3}')
-    found = read_record(tmp_path / "a.json", Verdict)
-    assert found == Verdict(True, "", 3.0)
-    assert isinstance(found.ratio, float)
+    result = read_record(tmp_path / "a.json", Verdict)
+    assert result == Verdict(True, "", 3.0)
+    assert isinstance(result.ratio, float)
 
 
 @pytest.mark.parametrize(

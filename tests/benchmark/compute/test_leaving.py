@@ -47,12 +47,12 @@ def test_run_and_exit__everything_is_written_and_nothing_taken_apart():
 @pytest.mark.skipif(sys.platform != "linux", reason="where C prints")
 def test_run_and_exit__who_asked_before_is_called_too_and_errors_are_told():
     everything = ["apart", "called", "printed", "said", "taken"]
-    status, words, told = end(before="atexit.register(lambda: print('earlier', end=' '))")
-    assert (status, words, told) == (3, sorted([*everything, "earlier"]), "told")
-    status, words, told = end(what="raise RuntimeError('broken')")
+    status, words, printed = end(before="atexit.register(lambda: print('earlier', end=' '))")
+    assert (status, words, printed) == (3, sorted([*everything, "earlier"]), "told")
+    status, words, printed = end(what="raise RuntimeError('broken')")
     assert (status, words) == (1, everything)
-    assert "RuntimeError: broken" in told
-    assert "atexit" not in told
+    assert "RuntimeError: broken" in printed
+    assert "atexit" not in printed
 
 
 def test_run_and_exit__output_that_cannot_be_written_is_told_as_ever():

@@ -58,10 +58,10 @@ def test_budget__never_nothing(machine):
 
 def test_free_on_gpu__what_the_allocator_holds_unused_is_free_too(monkeypatch):
     """``mem_get_info`` takes it for used. A device without a number is asked for by one, as torch before 2.5 needs."""
-    asked = []
+    requested = []
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: asked.append(index) or (10, 100))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: requested.append(index) or (10, 100))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda index: 50)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda index: 20)
     assert free_on_gpu(torch.device("cuda")) == free_on_gpu(torch.device("cuda:1")) == 40
-    assert asked == [1, 1]
+    assert requested == [1, 1]

@@ -49,8 +49,8 @@ def test_probe__on_the_cpu_instead():
     def predicted(device):
         return processing_probe(TRAIN, TEST, drawn, protocol="converged", device=device)
 
-    ours, theirs = (predicted(device) for device in ("mps", "cpu"))
-    np.testing.assert_array_equal(ours.correct, theirs.correct)
+    measured, reference = (predicted(device) for device in ("mps", "cpu"))
+    np.testing.assert_array_equal(measured.correct, reference.correct)
 
 
 def test_retrieval__on_the_cpu_instead():

@@ -11,9 +11,9 @@ NEWER = [(BACKENDS.cuda.matmul, "matmul")] + [(getattr(BACKENDS.cudnn, n), n) fo
 
 def settings():
     """All that torch lets one read; reading the old way is refused where the two disagree."""
-    found = [owner.fp32_precision for owner, _ in NEWER] + [BACKENDS.fp32_precision, BACKENDS.cudnn.fp32_precision]
+    result = [owner.fp32_precision for owner, _ in NEWER] + [BACKENDS.fp32_precision, BACKENDS.cudnn.fp32_precision]
     products = BACKENDS.cuda.matmul
-    return [*found, products.allow_bf16_reduced_precision_reduction, products.allow_fp16_reduced_precision_reduction]
+    return [*result, products.allow_bf16_reduced_precision_reduction, products.allow_fp16_reduced_precision_reduction]
 
 
 @pytest.fixture(params=["as it comes", "everything tf32", "high", "medium", "convolutions", "products"])
@@ -37,14 +37,17 @@ def user(request):
     BACKENDS.cudnn.conv.fp32_precision = BACKENDS.cudnn.rnn.fp32_precision = "tf32"
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_rounded_as_asked__whatever_was_set(user, asked):
+@pytest.mark.parametrize("requested", [False, True])
+def test_rounded_as_asked__whatever_was_set(user, requested):
     before = settings()
-    with float32_rounding(asked):
+    with float32_rounding(requested):
         inside = [owner.fp32_precision for owner, _ in NEWER]
         old = (BACKENDS.cuda.matmul.allow_tf32, BACKENDS.cudnn.allow_tf32)
         sums = settings()[-2:]
-    assert inside == ["tf32" if asked else "ieee"] * 3
-    assert old == (asked, asked)  # the old way can be read, so that neither torch nor a library stumbles over it
+    assert inside == ["tf32" if requested else "ieee"] * 3
+    assert old == (
+        requested,
+        requested,
+    )  # the old way can be read, so that neither torch nor a library stumbles over it
     assert sums == [False, False]
     assert settings() == before

@@ -19,8 +19,8 @@ def test_parallel_map__in_order_each_on_one_thread(three_threads):
         together.wait()  # passes only if three run at once
         return chunk * 10 + torch.get_num_threads()
 
-    found = parallel_map(work, torch.arange(6).split(1))
-    assert [int(value) for value in found] == [1, 11, 21, 31, 41, 51]
+    result = parallel_map(work, torch.arange(6).split(1))
+    assert [int(value) for value in result] == [1, 11, 21, 31, 41, 51]
     assert torch.get_num_threads() == 3
 
 
@@ -44,9 +44,9 @@ def test_parallel_map__is_in_inference_mode_where_its_caller_is(three_threads):
     [(0, 5, 1), (9, 5, 1), (10, 5, 2), (59, 5, 11), (60, 5, 3 * PIECES), (6000, 5, 3 * PIECES)],
 )
 def test_chunks__several_for_each_thread_and_none_too_small(three_threads, total: int, least: int, pieces: int):
-    found = chunks(total, least)
-    assert [row for piece in found for row in range(piece.start, piece.stop)] == list(range(total))
-    sizes = [piece.stop - piece.start for piece in found]
+    result = chunks(total, least)
+    assert [row for piece in result for row in range(piece.start, piece.stop)] == list(range(total))
+    sizes = [piece.stop - piece.start for piece in result]
     assert len(sizes) == pieces
     assert max(sizes) - min(sizes) <= 1
     torch.set_num_threads(1)
@@ -103,14 +103,14 @@ def test_threads_of_work__side_by_side_within_and_around(three_threads):
 
 
 def test_threads_of_work__of_two_threads_at_once_each_finds_its_own_back(three_threads):
-    before, found, errors = blas_threads(), [], []
+    before, result, errors = blas_threads(), [], []
     inside = threading.Semaphore(1)
 
     def caller() -> None:
         torch.set_num_threads(3)  # OpenMP has a number for each thread
         for _ in range(50):
             with threads_of_work(0):
-                found.append(torch.get_num_threads())
+                result.append(torch.get_num_threads())
                 if not inside.acquire(blocking=False):  # the number that BLAS has would be set back too early
                     errors.append("two at once")
                     continue
@@ -123,7 +123,7 @@ def test_threads_of_work__of_two_threads_at_once_each_finds_its_own_back(three_t
         one.start()
     for one in callers:
         one.join(timeout=20)
-    assert found == [1] * 100
+    assert result == [1] * 100
     assert not errors
     assert torch.get_num_threads() == 3
     assert blas_threads() == before

@@ -46,10 +46,10 @@ def test_publish__uploads_once_and_the_eraser_is_loaded_by_name(hub, tmp_path):
     environment = {**hub.environment(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
     done = run_python("-c", CLIENT, folder, REPO, env=environment)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["sha256"] == eraser.sha256
-    assert (found["fit"], found["method"]) == (fit.digest(), "leace")
-    assert "the Hub does not give it" in found["message"]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["sha256"] == eraser.sha256
+    assert (result["fit"], result["method"]) == (fit.digest(), "leace")
+    assert "the Hub does not give it" in result["message"]
     repo = hub.repo(REPO, "model")
     assert repo.private
     assert set(repo.files) - {".gitattributes"} == set(ERASER_FILES)

@@ -52,36 +52,38 @@ TASKS = ("probe/make", "probe/exposure", "probe/sharpening")
 
 
 def test_matrix__contains_every_trace_of_every_photo_set(erased):
-    _, _, found = erased
-    read = {(row.task, row.reader, row.data) for row in found.rows if row.kind == "trace"}
+    _, _, result = erased
+    read = {(row.task, row.reader, row.data) for row in result.rows if row.kind == "trace"}
     assert read >= {
         (f"probe/{trace}", reader, data)
         for trace in ("make", "exposure", "sharpening")
         for reader in ("linear", "knn")
         for data in ("here", "there")
     }
-    text = matrix({"make": found}, all_tasks())
+    text = matrix({"make": result}, all_tasks())
     assert "What the linear reader reads" in text
     assert "What the knn reader reads" in text
     rows = [line for line in text.splitlines() if line.startswith(("| nothing", "| make"))]
     assert len(rows) == 4  # before and after, by two readers
-    elsewhere = next(row for row in found.rows if (row.task, row.reader, row.data) == ("probe/make", "linear", "there"))
+    elsewhere = next(
+        row for row in result.rows if (row.task, row.reader, row.data) == ("probe/make", "linear", "there")
+    )
     columns = [cell.strip() for cell in text.splitlines()[2].split("|")]
     cells = [cell.strip() for cell in rows[1].split("|")]
     assert cells[columns.index("make on there")] == f"{100 * elsewhere.after:.1f}"
 
 
 def test_erase_trace__other_data_with_photos_of_the_fit_is_refused(erased):
-    encoder, request, found = erased
-    again = dataclasses.replace(found.plan.fitted, splits=np.full(len(found.plan.fitted), 1, np.int8), name="again")
+    encoder, request, result = erased
+    again = dataclasses.replace(result.plan.fitted, splits=np.full(len(result.plan.fitted), 1, np.int8), name="again")
     with pytest.raises(DataError, match="near-duplicates of the fit's photos"):
         erase_trace(encoder, photo_set("here", 9000), request, also=[again])
 
 
 def test_curve__has_a_point_for_each_size(erased):
-    _, _, found = erased
-    assert [point["photos"] for point in found.curve] == [0, 4, 8]
-    assert curve_table(found.curve).count("\n") == 6
+    _, _, result = erased
+    assert [point["photos"] for point in result.curve] == [0, 4, 8]
+    assert curve_table(result.curve).count("\n") == 6
 
 
 def test_tasks_of__the_trace_and_its_costs_unless_all_are_requested():
@@ -124,8 +126,8 @@ def test_card__describes_loading_and_readers(erased):
 
 def test_rows_of__without_paired_answers_have_no_interval(erased):
     """No values by photo, or values of other photos: a difference without an interval."""
-    _, _, found = erased
-    before, after = found.before[0], found.after[0]
+    _, _, result = erased
+    before, after = result.before[0], result.after[0]
     paired = rows_of(before, after)
     assert all(row.low < row.high and row.p_value is not None for row in paired)
     others = {name: array + 100 if name.endswith("/photos") else array for name, array in after.answers.items()}
@@ -136,6 +138,6 @@ def test_rows_of__without_paired_answers_have_no_interval(erased):
             assert unpaired.difference == pytest.approx(expected.difference, abs=1e-9)
             assert (unpaired.low, unpaired.high, unpaired.p_value) == (None, None, None)
             assert json.loads(json.dumps(unpaired.record()))["low"] is None
-        text = table(rows, found.eraser, all_tasks())
+        text = table(rows, result.eraser, all_tasks())
         assert text.count("unpaired, no interval)") == len(rows)
         assert "+0.0 to +0.0" not in text

@@ -65,7 +65,7 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
     such a mean.
     """
     c, n_test, seeds = len(case.train), len(case.test_labels), len(case.train_assignments)
-    found = {name: np.zeros((6, n_test)) for name in ("correct", "tied", "least", "greatest", "random", "variance")}
+    result = {name: np.zeros((6, n_test)) for name in ("correct", "tied", "least", "greatest", "random", "variance")}
     rules = {name: np.zeros((4, n_test)) for name in ("worst", "best")}
     rng = np.random.default_rng(0)
     others = [(t, o) for t in range(c) for o in range(c) if o != t]
@@ -77,12 +77,12 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
             leaders = reference_vote(case.test[t][q], collection, case.train_labels, k)
             truth, at = case.test_labels[q], (SETUPS.index(setup), q)
             lots = np.array(leaders)[rng.integers(0, len(leaders), DRAWS)]
-            found["correct"][at] += leaders[0] == truth
-            found["tied"][at] += len(leaders) > 1
-            found["least"][at] += all(label == truth for label in leaders)
-            found["greatest"][at] += any(label == truth for label in leaders)
-            found["random"][at] += np.mean(lots == truth)
-            found["variance"][at] += 0.25 / DRAWS if len(leaders) > 1 and truth in leaders else 0.0
+            result["correct"][at] += leaders[0] == truth
+            result["tied"][at] += len(leaders) > 1
+            result["least"][at] += all(label == truth for label in leaders)
+            result["greatest"][at] += any(label == truth for label in leaders)
+            result["random"][at] += np.mean(lots == truth)
+            result["variance"][at] += 0.25 / DRAWS if len(leaders) > 1 and truth in leaders else 0.0
 
         for o in range(c):  # the collection; an adversary tries every processing of the query
             votes = [reference_vote(case.test[t][q], case.train[o], case.train_labels, k) for t in range(c)]
@@ -106,7 +106,7 @@ def reference(case: Case, k: int) -> dict[str, np.ndarray]:
         for fixed in range(c):
             for s in range(seeds):
                 ask("uniform-test", case.test_assignments[s, q], np.where(same_label, fixed, fixed))
-    return found | rules
+    return result | rules
 
 
 def reference_vote(query: np.ndarray, collection: np.ndarray, labels: np.ndarray, k: int) -> list[int]:

@@ -19,8 +19,8 @@ from tests.benchmark.knn.definition import (
 def test_answers__counts_agree_with_each_other() -> None:
     case = make_case(11)
     answers = case.answers(k=5)
-    own = np.arange(3)
-    np.testing.assert_array_equal(answers.correct[0], answers.plain[own, own].sum(axis=0))
+    changed = np.arange(3)
+    np.testing.assert_array_equal(answers.correct[0], answers.plain[changed, changed].sum(axis=0))
     np.testing.assert_array_equal(answers.correct[1], answers.plain.sum(axis=(0, 1)) - answers.correct[0])
     np.testing.assert_array_equal(answers.correct[4:], answers.by_seed.sum(axis=1))
     assert answers.combinations.tolist() == [3, 6, 6, 6, 9, 9]

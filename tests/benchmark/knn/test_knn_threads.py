@@ -15,7 +15,7 @@ from benchmark.knn.search import COMPILED_FROM
 from tests.support.thread_counts import Waking, pieces_beside
 
 
-def asked(n_train: int, n_test: int, dimension: int, classes: int = 6, seeds: int = 5) -> dict[str, Any]:
+def requested(n_train: int, n_test: int, dimension: int, classes: int = 6, seeds: int = 5) -> dict[str, Any]:
     """Banks with ten labels, and classes drawn for every photo."""
     rng = np.random.default_rng(0)
     train, test = (
@@ -37,26 +37,28 @@ def test_knn_setups__wakes_no_thread_but_those_of_pieces(n_train: int, n_test: i
     compiled = 6 * n_train * n_test >= COMPILED_FROM
     assert compiled == (n_train == 1000)
     with Waking() as waking:
-        answers = knn_setups(**asked(n_train, n_test, 512))
+        answers = knn_setups(**requested(n_train, n_test, 512))
     assert answers.correct.shape == (6, n_test)
     assert waking.operations > 100
     assert waking.seen == []
 
 
 def test_knn_setups__pieces_of_the_photos_have_the_answers_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    question, before = asked(60, 45, 8, classes=3), torch.get_num_threads()
+    question, before = requested(60, 45, 8, classes=3), torch.get_num_threads()
     seen = pieces_beside(monkeypatch, "benchmark.knn.lists")
-    found: list[KnnAnswers] = []
+    result: list[KnnAnswers] = []
     try:
         for threads, least in ((1, 1), (3, 1 << 40), (3, 6 * 3 * 5 * 10 * 3 * 3)):
             torch.set_num_threads(threads)
             monkeypatch.setattr("benchmark.knn.lists.LEAST_KEYS", least)
-            found.append(knn_setups(**question))
+            result.append(knn_setups(**question))
     finally:
         torch.set_num_threads(before)
     # 3 classes x 5 seeds x 90 keys are 1350 for each photo: six photos and more a piece, of which 45 make seven
     sizes = [[piece.stop - piece.start for piece in pieces] for pieces in seen]
     assert sizes == 2 * [[6, 6, 7, 6, 7, 6, 7]]
-    for other in found[1:]:
+    for other in result[1:]:
         for field in fields(KnnAnswers):
-            np.testing.assert_array_equal(getattr(other, field.name), getattr(found[0], field.name), err_msg=field.name)
+            np.testing.assert_array_equal(
+                getattr(other, field.name), getattr(result[0], field.name), err_msg=field.name
+            )

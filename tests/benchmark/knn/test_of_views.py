@@ -104,14 +104,14 @@ def test_nearest__is_the_order_of_all(n_train: int, k: int, monkeypatch) -> None
     monkeypatch.setattr("benchmark.knn.query_views._ROWS", 4)
     train, views, *_ = case(6, n_train=n_train)
     train[1] = 2 * train[0]  # as near as the first: the lower index comes first
-    found = nearest(train, views[0], k)
+    result = nearest(train, views[0], k)
     for q, query in enumerate(views[0]):
         expected = ordered(query, train)[:k]
-        assert found.indices[q, : len(expected)].tolist() == expected
-        assert (found.indices[q, len(expected) :] == -1).all()
+        assert result.indices[q, : len(expected)].tolist() == expected
+        assert (result.indices[q, len(expected) :] == -1).all()
         cosines = [query @ train[i] / np.linalg.norm(query) / np.linalg.norm(train[i]) for i in expected]
-        np.testing.assert_allclose(found.similarities[q, : len(expected)], cosines, atol=1e-5)
-    assert np.isneginf(found.similarities[:, n_train:]).all()
+        np.testing.assert_allclose(result.similarities[q, : len(expected)], cosines, atol=1e-5)
+    assert np.isneginf(result.similarities[:, n_train:]).all()
 
 
 def test_cosine_distances__by_hand(monkeypatch) -> None:

@@ -27,22 +27,22 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def by_hand(train, queries, train_labels, query_labels, query_classes):
     """Each query's similarities by kind, as lists."""
-    found = []
+    result = []
     for query, label, kind in zip(queries, query_labels, query_classes, strict=True):
         lists = {name: [] for name in KINDS}
         for c, bank in enumerate(train):
             for row, other in zip(bank, train_labels, strict=True):
                 side = "same-class" if other == label else "other-class"
                 lists[f"{side} {'same' if c == kind else 'other'}-processing"].append(cosine(query, row))
-        found.append(lists)
-    return found
+        result.append(lists)
+    return result
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_similarities__equal_a_loop_over_pairs(seed: int) -> None:
     arguments = case(seed)
     counts = similarity_counts(*arguments)
-    found = similarities(*arguments)
+    result = similarities(*arguments)
     for q, lists in enumerate(by_hand(*arguments)):
         for row, name in enumerate(KINDS):
             steps = np.floor((np.array(lists[name]) + 1) * STEPS / 2).astype(int)
@@ -52,12 +52,12 @@ def test_similarities__equal_a_loop_over_pairs(seed: int) -> None:
             assert counts[q, row].sum() == len(lists[name])
             shown = histogram(counts[q])
             assert shown.counts[row].tolist() == np.histogram(lists[name], shown.edges)[0].tolist()
-        alike, own = lists["other-class same-processing"], lists["same-class other-processing"]
-        pairs = [1.0 if a > b else 0.0 for a, b in itertools.product(alike, own)]
-        assert found.beats[q] == pytest.approx(np.mean(pairs), abs=2 / len(own))
+        alike, changed = lists["other-class same-processing"], lists["same-class other-processing"]
+        pairs = [1.0 if a > b else 0.0 for a, b in itertools.product(alike, changed)]
+        assert result.beats[q] == pytest.approx(np.mean(pairs), abs=2 / len(changed))
         edges = histogram(counts[q]).edges
-        shares = [np.histogram(values, edges)[0] / len(values) for values in (alike, own)]
-        assert found.overlap[q] == pytest.approx(np.minimum(*shares).sum())
+        shares = [np.histogram(values, edges)[0] / len(values) for values in (alike, changed)]
+        assert result.overlap[q] == pytest.approx(np.minimum(*shares).sum())
 
 
 def test_beats__equals_a_loop_over_pairs_of_steps() -> None:
@@ -93,9 +93,9 @@ def test_similarities__of_a_photo_with_itself_and_its_opposite_are_counted() -> 
         np.zeros(1, int),
         np.zeros(1, int),
     )
-    own = counts[0, KINDS.index("same-class same-processing")]
+    changed = counts[0, KINDS.index("same-class same-processing")]
     other = counts[0, KINDS.index("other-class same-processing")]
-    assert own[-2:].sum() == other[:2].sum() == 1
+    assert changed[-2:].sum() == other[:2].sum() == 1
 
 
 def test_similarities__memory_and_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +114,10 @@ def test_histogram__is_bounded_and_holds_everything() -> None:
         counts = np.zeros((4, STEPS), np.int64)
         counts[:, first:last] = rng.integers(0, 3, (4, last - first))
         counts[0, first] = counts[0, last - 1] = 1
-        found = histogram(counts)
-        assert found.counts.shape[1] == len(found.edges) - 1 <= 48
-        assert found.counts.sum(axis=1).tolist() == counts.sum(axis=1).tolist()
-        assert np.allclose(np.diff(found.edges), np.diff(found.edges)[0])
+        result = histogram(counts)
+        assert result.counts.shape[1] == len(result.edges) - 1 <= 48
+        assert result.counts.sum(axis=1).tolist() == counts.sum(axis=1).tolist()
+        assert np.allclose(np.diff(result.edges), np.diff(result.edges)[0])
 
 
 def test_similarities__refuse_what_is_not_finite() -> None:

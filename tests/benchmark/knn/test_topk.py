@@ -21,8 +21,8 @@ def test_top_keys__equals_a_stable_sort(seed: int, count: int, columns: int, val
     block = (rng.integers(-values, values, (4, columns)) / values).astype(np.float32)
     block[rng.random(block.shape) < 0.2] = -np.inf
     block[0] = -np.inf
-    found = unpack_indices(top_keys(torch.from_numpy(block), count)).numpy()
-    for row, got in zip(block, found, strict=True):
+    result = unpack_indices(top_keys(torch.from_numpy(block), count)).numpy()
+    for row, got in zip(block, result, strict=True):
         order = np.argsort(-row, kind="stable")[:count]
         expected = [i for i in order if row[i] > -np.inf]
         assert got.tolist() == expected + [-1] * (count - len(expected))
@@ -66,17 +66,17 @@ def test_nearest_by_label__equals_a_stable_sort_of_each_side(columns: int, monke
 
     monkeypatch.setattr(search_compiled, "ROWS", 2)
     rng = np.random.default_rng(columns)
-    labels, own = rng.integers(0, 4, columns).astype(np.int32), np.array([0, 1, 2, 3, 9, 0, 1], np.int32)
-    queries, keys = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (len(own), columns))
+    labels, changed = rng.integers(0, 4, columns).astype(np.int32), np.array([0, 1, 2, 3, 9, 0, 1], np.int32)
+    queries, keys = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (len(changed), columns))
     depths = np.array([3, 50, 1, 7, 3, 96, 400])
-    sides = search_compiled.nearest_by_label(queries, own, keys, labels, depths)
+    sides = search_compiled.nearest_by_label(queries, changed, keys, labels, depths)
     similarities = queries @ keys.T
-    for row in range(len(own)):
-        positive = labels == own[row]
-        for found, mine in zip(sides, (positive, ~positive), strict=True):
+    for row in range(len(changed)):
+        positive = labels == changed[row]
+        for result, mine in zip(sides, (positive, ~positive), strict=True):
             places = np.flatnonzero(mine)
             expected = places[np.argsort(-similarities[row, places], kind="stable")][: depths[row]]
-            got = unpack_indices(found[row]).numpy()[: depths[row]]
+            got = unpack_indices(result[row]).numpy()[: depths[row]]
             assert got.tolist() == expected.tolist() + [-1] * (depths[row] - len(expected))
 
 

@@ -244,8 +244,8 @@ class Tab:
         self.page.evaluate("localStorage.clear()")
         self.page.mouse.move(0, 0)
         self.page.goto("about:blank")
-        found, self.problems = self.problems, []
-        return found
+        measured, self.problems = self.problems, []
+        return measured
 
 
 @pytest.fixture(scope="module")

@@ -112,14 +112,14 @@ def test_own_rows__say_where_they_stand(study_site, open_page):
         for row in board["rows"]
         if row["cells"][at[0]] and row["cells"][at[1]] and row["cells"][at[0]][0] >= 0.6
     )
-    own = page.locator(".best.own li")
-    assert own.count() == 1
+    changed = page.locator(".best.own li")
+    assert changed.count() == 1
     place = 1 + next(i for i, trace in enumerate(traces) if abs(trace - 0.55) < 1e-9)
     assert place > 5  # it is not among the five that are listed anyway
-    assert own.inner_text().endswith(f"accuracy 71.0; place {place} of the {len(traces)} that reach it")
+    assert changed.inner_text().endswith(f"accuracy 71.0; place {place} of the {len(traces)} that reach it")
     page.fill("#choice-floor", "80")
     page.press("#choice-floor", "Enter")
-    assert own.inner_text().endswith("; below what is asked for")
+    assert changed.inner_text().endswith("; below what is asked for")
 
 
 def test_own_rows__come_first_where_asked(study_site, open_page):

@@ -191,8 +191,8 @@ def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tm
     assert "from 40.0 % at layer 0 to 60.0 % at layer 2" in depth.locator(".summary").first.inner_text()
     assert parts.locator(".panel").count() == 1
     assert "from one patch of each part, block 2, n = 200" in parts.locator("h3").inner_text()
-    told = parts.locator(".summary").inner_text()
-    assert "From 30.0 in row 0, column 0 to 45.0 in row 3, column 3; chance 25.0." in told
+    printed = parts.locator(".summary").inner_text()
+    assert "From 30.0 in row 0, column 0 to 45.0 in row 3, column 3; chance 25.0." in printed
     texts = parts.locator("svg text").all_text_contents()
     assert texts[:16] == [f"{30 + i}.0" for i in range(16)]
     assert texts[16] == "28.0 to 32.0"

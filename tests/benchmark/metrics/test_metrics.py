@@ -100,14 +100,14 @@ def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
     def drawn(split):
         return np.array([[assigned_class(i, PARAMETERS["resizing"], s) for i in photos[split]] for s in range(10)])
 
-    own = knn_setups(
+    changed = knn_setups(
         bank("train"), bank("test"), label("train"), label("test"),
         train_assignments=drawn("train"), test_assignments=drawn("test"), k=3,
     )  # fmt: skip
-    assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
-    assert scores["spd"] == pytest.approx(own.values["spd"])
-    assert scores["ties"] == {name: pytest.approx(ties._asdict()) for name, ties in own.ties.items()}
-    assert scores["chance"] == pytest.approx(own.chance)
+    assert {name: scores[name] for name in changed.values} == pytest.approx(changed.values)
+    assert scores["spd"] == pytest.approx(changed.values["spd"])
+    assert scores["ties"] == {name: pytest.approx(ties._asdict()) for name, ties in changed.ties.items()}
+    assert scores["chance"] == pytest.approx(changed.chance)
     assert (scores["n"], scores["train_photos"]) == (9, 14)
     for name, (low, high) in scores["intervals"].items():
         assert low <= scores[name] <= high
@@ -136,9 +136,9 @@ def test_pair_retrieval__is_the_benchmarks_own_arithmetic():
     embeddings = rng.normal(size=(20, 4)).astype(np.float32)
     pairs, types = np.repeat(np.arange(10), 2), ["camera", "phone"] * 10
     scores = PairRetrieval().compute(predictions=embeddings, references=pairs, camera_types=types)
-    own = pair_retrieval(embeddings, pairs, np.array(types))
-    assert {name: scores[name] for name in own.values} == pytest.approx(own.values)
-    assert scores["chance"] == pytest.approx(own.chance)
+    changed = pair_retrieval(embeddings, pairs, np.array(types))
+    assert {name: scores[name] for name in changed.values} == pytest.approx(changed.values)
+    assert scores["chance"] == pytest.approx(changed.chance)
     assert scores["n"] == 10
     assert scores["intervals"]["spd"][0] <= scores["spd"] <= scores["intervals"]["spd"][1]
 

@@ -43,11 +43,11 @@ def test_labelled_curve__is_the_probe_on_eachpart() -> None:
     curve = labelled_curve(LabelledSplits(*given))
     whole = labelled_probe(LabelledSplits(*given))
     near = {"strengths": [whole.chosen["strength"] * more for more in (1, 10, 100)], "extend": False}
-    train_x, train_y, val_x, val_y, *asked = given
+    train_x, train_y, val_x, val_y, *requested = given
     expected = []
     for share in (1 / 8, 1 / 4, 1 / 2):
         a, b = (part(order_of(y, ORDER_SEED), share) for y in (train_y, val_y))
-        expected.append(labelled_probe(LabelledSplits(train_x[a], train_y[a], val_x[b], val_y[b], *asked), **near))
+        expected.append(labelled_probe(LabelledSplits(train_x[a], train_y[a], val_x[b], val_y[b], *requested), **near))
     expected.append(whole)
     assert curve.n_train == tuple(e.n_train for e in expected)
     of_classes = np.concatenate([np.bincount(train_y), np.bincount(val_y)])
@@ -94,10 +94,10 @@ def test_processing_curve__takes_what_is_known() -> None:
     quarter = processing_probe([b[rows] for b in train], test, assigned[:, rows], **near)
     assert curve.accuracies[1] == pytest.approx(quarter.accuracy)
     ends = photo_interval(quarter.photo_accuracy)
-    found = curve.details()
-    assert (found["share"], found["n_train"]) == ([1 / 8, 1 / 4, 1 / 2, 1], [8, 15, 30, 60])
-    assert (found["low"][1], found["high"][1]) == pytest.approx((ends.low, ends.high), abs=1e-6)
-    assert found["assignments"] == 4
+    result = curve.details()
+    assert (result["share"], result["n_train"]) == ([1 / 8, 1 / 4, 1 / 2, 1], [8, 15, 30, 60])
+    assert (result["low"][1], result["high"][1]) == pytest.approx((ends.low, ends.high), abs=1e-6)
+    assert result["assignments"] == 4
 
 
 def test_processing_curve__where_photos_are_many_compares_the_same_assignments(monkeypatch) -> None:

@@ -102,20 +102,20 @@ def test_add_up__bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest
         total += product(block.mT, product(block, vectors))
 
     before = torch.get_num_threads()
-    found = []
+    measured = []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(torch.zeros((1, 100, 6), dtype=torch.float64))
-            features.add_up(work, found[-1])
+            measured.append(torch.zeros((1, 100, 6), dtype=torch.float64))
+            features.add_up(work, measured[-1])
     finally:
         torch.set_num_threads(before)
     assert sorted(rows_seen) == sorted(3 * [(start, start + 20) for start in range(0, 300, 20)])
     assert features.resident is not None
     wide = features.resident.double()
-    np.testing.assert_allclose(found[0], wide.mT @ (wide @ vectors.double()), atol=1e-4)
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
+    np.testing.assert_allclose(measured[0], wide.mT @ (wide @ vectors.double()), atol=1e-4)
+    assert torch.equal(measured[0], measured[1])
+    assert torch.equal(measured[0], measured[2])
 
 
 @pytest.mark.usefixtures("solver")
@@ -127,11 +127,11 @@ def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
     borrowed = design(source, 1, 300, 100, device=CPU, memory_bytes=1 << 30, dtype=torch.float64, axes=axes)
     assert borrowed.axes.vectors is not None
     assert torch.equal(borrowed.axes.vectors, axes.vectors)
-    theirs = solve(borrowed, labels, strengths, 4, tolerance=1e-9)
-    own = solve(as_design(hard, dtype=torch.float64), labels, strengths, 4, tolerance=1e-9)
-    assert bool(theirs.converged.all())
-    np.testing.assert_allclose(theirs.loss, own.loss, atol=1e-12)
-    np.testing.assert_allclose(theirs.weights, own.weights, atol=1e-4)
+    reference = solve(borrowed, labels, strengths, 4, tolerance=1e-9)
+    changed = solve(as_design(hard, dtype=torch.float64), labels, strengths, 4, tolerance=1e-9)
+    assert bool(reference.converged.all())
+    np.testing.assert_allclose(reference.loss, changed.loss, atol=1e-12)
+    np.testing.assert_allclose(reference.weights, changed.weights, atol=1e-4)
 
 
 @pytest.mark.parametrize("numpy_is_faster", [True, False])
@@ -166,15 +166,15 @@ def test_solve__compiled_and_stacked_find_the_same(monkeypatch: pytest.MonkeyPat
 
 
 def test_compiled_fits__bits_do_not_depend_on_the_number_of_threads() -> None:
-    before, found = torch.get_num_threads(), []
+    before, measured = torch.get_num_threads(), []
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            found.append(fitted(TOYS["d>64"]))
+            measured.append(fitted(TOYS["d>64"]))
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(found[0].weights, found[1].weights)
-    assert torch.equal(found[0].gradient_norm, found[1].gradient_norm)
+    assert torch.equal(measured[0].weights, measured[1].weights)
+    assert torch.equal(measured[0].gradient_norm, measured[1].gradient_norm)
 
 
 def test_compiled_fits__not_where_more_threads_would_idle() -> None:
@@ -193,10 +193,10 @@ def test_newton_compiled__sums_of_many_rows() -> None:
     # more rows than are summed in float32, and not a multiple of four
     many = toy(2 * SUMMED + 7, 70, 3, 0.3)
     strengths = (1e-3,)
-    found = fitted(many, strengths, dtype=torch.float32)
-    assert bool(found.converged.all())
+    measured = fitted(many, strengths, dtype=torch.float32)
+    assert bool(measured.converged.all())
     exact = fitted(many, strengths, dtype=torch.float64, tolerance=1e-10)
-    np.testing.assert_allclose(found.loss, exact.loss, atol=1e-9)
+    np.testing.assert_allclose(measured.loss, exact.loss, atol=1e-9)
 
 
 def test_compiled_fits__wait_for_who_compiles_and_note_that_the_kernels_are_there(
@@ -206,11 +206,11 @@ def test_compiled_fits__wait_for_who_compiles_and_note_that_the_kernels_are_ther
     monkeypatch.setattr(alone._KERNELS, "wait", lambda: done.append("waited"))
     monkeypatch.setattr(alone._KERNELS, "note", lambda: done.append("noted"))
     features = as_design(TOYS["easy"])
-    for found, expected in ((None, ["waited", "made"]), (newton_compiled, ["waited", "made", "noted"])):
+    for measured, expected in ((None, ["waited", "made"]), (newton_compiled, ["waited", "made", "noted"])):
         done.clear()
         alone._compiled.cache_clear()
-        monkeypatch.setattr(alone, "compiled_module", lambda *a, module=found: done.append("made") or module)
-        assert compiled_fits(features, 1) is found
-        assert compiled_fits(features, 1) is found
+        monkeypatch.setattr(alone, "compiled_module", lambda *a, module=measured: done.append("made") or module)
+        assert compiled_fits(features, 1) is measured
+        assert compiled_fits(features, 1) is measured
         assert done == expected
     alone._compiled.cache_clear()

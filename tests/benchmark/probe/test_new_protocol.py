@@ -79,11 +79,11 @@ def test_new_protocol__is_one_file_and_one_line(tmp_path):
     copy.insert(
         "benchmark/probe/protocols/registry.py", '"iccv2025": "benchmark', '"means": "benchmark.probe.means:MEANS", '
     )
-    found = json.loads(copy.run(SCORE).splitlines()[-1])
-    assert found["protocols"] == ["converged", "means", "iccv2025"]
-    assert found["named"] == found["recorded"] == "means"
-    assert found["accuracy"] == pytest.approx(found["by_hand"])
-    assert found["accuracy"] > 0.8
-    assert found["processing"] > 0.8
-    assert found["null"] == 10
-    assert found["null_mean"] < 0.6
+    result = json.loads(copy.run(SCORE).splitlines()[-1])
+    assert result["protocols"] == ["converged", "means", "iccv2025"]
+    assert result["named"] == result["recorded"] == "means"
+    assert result["accuracy"] == pytest.approx(result["by_hand"])
+    assert result["accuracy"] > 0.8
+    assert result["processing"] > 0.8
+    assert result["null"] == 10
+    assert result["null_mean"] < 0.6

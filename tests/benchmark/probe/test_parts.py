@@ -21,81 +21,83 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def asked() -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+def requested() -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
     rng = np.random.default_rng(5)
     photos = rng.normal(size=(PHOTOS + 50, D))
     classes = [(photos + 0.25 * shift).astype(np.float32) for shift in rng.normal(size=(CLASSES, D))]
     return [c[:PHOTOS] for c in classes], [c[PHOTOS:] for c in classes], rng.integers(0, CLASSES, (FITS, PHOTOS))
 
 
-def features(asked: Any, fits: slice, rows: np.ndarray) -> Design:
-    train, _, assigned = asked
+def features(requested: Any, fits: slice, rows: np.ndarray) -> Design:
+    train, _, assigned = requested
     source = gather(train, assigned[fits], rows)
     return design(source, len(assigned[fits]), len(rows), D, device=CPU, memory_bytes=1 << 30)
 
 
-def test_part__the_optimum_of_its_rows(asked: Any) -> None:
+def test_part__the_optimum_of_its_rows(requested: Any) -> None:
     rows = np.array([3, 4, 8, *range(12, 39)])
-    part = features(asked, slice(FITS), np.arange(PHOTOS)).part(slice(1, 3), rows)
-    own = features(asked, slice(1, 3), rows)
+    part = features(requested, slice(FITS), np.arange(PHOTOS)).part(slice(1, 3), rows)
+    changed = features(requested, slice(1, 3), rows)
     assert part.dimension == PHOTOS - 1
-    assert own.dimension == len(rows) - 1
-    labels = torch.from_numpy(asked[2][1:3][:, rows])
+    assert changed.dimension == len(rows) - 1
+    labels = torch.from_numpy(requested[2][1:3][:, rows])
     strengths = torch.tensor([1e-2, 1e-4], dtype=torch.float64)
-    found, expected = (solve(f, labels, strengths, CLASSES, tolerance=1e-9) for f in (part, own))
-    assert bool(found.converged.all())
-    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-8)
+    result, expected = (solve(f, labels, strengths, CLASSES, tolerance=1e-9) for f in (part, changed))
+    assert bool(result.converged.all())
+    np.testing.assert_allclose(result.loss, expected.loss, rtol=1e-8)
     scale = float(expected.weights.abs().max())
-    np.testing.assert_allclose(found.weights, expected.weights, atol=1e-5 * scale)
-    shift = (found.bias - expected.bias).numpy()  # one number for all classes changes no answer
+    np.testing.assert_allclose(result.weights, expected.weights, atol=1e-5 * scale)
+    shift = (result.bias - expected.bias).numpy()  # one number for all classes changes no answer
     np.testing.assert_allclose(shift, np.broadcast_to(shift[..., :1], shift.shape), atol=1e-5 * scale)
 
 
-def test_joined__stacks_in_order_or_nothing(asked: Any) -> None:
+def test_joined__stacks_in_order_or_nothing(requested: Any) -> None:
     every = np.arange(PHOTOS)
-    whole = features(asked, slice(FITS), every)
-    two = [features(asked, slice(3), every), features(asked, slice(3, FITS), every)]
-    found = joined(two)
-    assert found is not None
-    assert found.basis is not None
+    whole = features(requested, slice(FITS), every)
+    two = [features(requested, slice(3), every), features(requested, slice(3, FITS), every)]
+    result = joined(two)
+    assert result is not None
+    assert result.basis is not None
     assert whole.basis is not None
     for one, other in (
-        (found.resident, whole.resident),
-        (found.mean, whole.mean),
-        (found.axes.variances, whole.axes.variances),
-        (found.basis.rows, whole.basis.rows),
+        (result.resident, whole.resident),
+        (result.mean, whole.mean),
+        (result.axes.variances, whole.axes.variances),
+        (result.basis.rows, whole.basis.rows),
     ):
         np.testing.assert_allclose(abs(one), abs(other), atol=1e-8)
     assert joined([two[0], None]) is None
-    assert joined([two[0], features(asked, slice(3, FITS), every[:30])]) is None
+    assert joined([two[0], features(requested, slice(3, FITS), every[:30])]) is None
 
 
-def test_processing_spread__rotates_nothing_again_and_is_the_same(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = processing_probe(*asked)
+def test_processing_spread__rotates_nothing_again_and_is_the_same(
+    requested: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = processing_probe(*requested)
     assert 0.4 < whole.accuracy < 0.95
     rotated: list[int] = []
     reduced = design_module._reduced
     monkeypatch.setattr(design_module, "_reduced", lambda rows, *more: rotated.append(1) or reduced(rows, *more))
-    found = processing_spread(*asked, whole=whole)
+    result = processing_spread(*requested, whole=whole)
     assert not rotated
-    processing_curve(*asked, whole=whole)  # whose searches are their own
+    processing_curve(*requested, whole=whole)  # whose searches are their own
     assert rotated
     rotated.clear()
-    expected = processing_spread(*asked, whole=replace(whole, features=None))
+    expected = processing_spread(*requested, whole=replace(whole, features=None))
     assert len(rotated) >= 8
-    assert found.deviation > 0
-    np.testing.assert_allclose(found.deviation, expected.deviation, rtol=1e-6)
+    assert result.deviation > 0
+    np.testing.assert_allclose(result.deviation, expected.deviation, rtol=1e-6)
 
 
-def test_answers__hold_the_training_sets_of_few_photos(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = processing_probe(*asked)
-    found = answers.features
-    assert found is not None
-    assert found.resident is not None
+def test_answers__hold_the_training_sets_of_few_photos(requested: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = processing_probe(*requested)
+    result = answers.features
+    assert result is not None
+    assert result.resident is not None
     assert "features" not in {*answers.details(), *re.findall(r"(\w+)=", repr(answers))}
-    expected = features(asked, slice(FITS), np.arange(PHOTOS))
-    np.testing.assert_allclose(abs(found.resident), abs(expected.resident), atol=1e-8)
-    fewer = processing_probe(*asked, memory_bytes=2 * resident_bytes(PHOTOS, D))  # two fits at a time: none is kept
+    expected = features(requested, slice(FITS), np.arange(PHOTOS))
+    np.testing.assert_allclose(abs(result.resident), abs(expected.resident), atol=1e-8)
+    fewer = processing_probe(*requested, memory_bytes=2 * resident_bytes(PHOTOS, D))  # two fits at a time: none is kept
     assert fewer.features is None
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 20)
-    assert processing_probe(*asked).features is None
+    assert processing_probe(*requested).features is None

@@ -115,14 +115,14 @@ def test_processing_probe__validation_is_pooled_only_where_photos_are_few(monkey
 
 
 def test_processing_probe__axes_are_found_once_for_all_assignments(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
-    found_by = design_module.principal_axes
-    monkeypatch.setattr(design_module, "principal_axes", lambda *a: found.append(1) or found_by(*a))
+    result = []
+    original_axes = design_module.principal_axes
+    monkeypatch.setattr(design_module, "principal_axes", lambda *a: result.append(1) or original_axes(*a))
     monkeypatch.setattr(converged_module, "CPU_STACK_BYTES", 1)  # each assignment alone
     train, test = split(processed(90, 8, 3, 0.3), 60)
     answers = processing_probe(train, test, assigned(3, 60))
     assert answers.converged.all()
-    assert len(found) == 1
+    assert len(result) == 1
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -82,29 +82,29 @@ def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, mon
     np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
 
 
-@pytest.mark.parametrize(("block_bytes", "sets_beside"), [(4 << 20, [3, 3, 3]), (8000, [3, 3])])
+@pytest.mark.parametrize(("block_bytes", "sets_together"), [(4 << 20, [3, 3, 3]), (8000, [3, 3])])
 def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
-    block_bytes: int, sets_beside: list[int], monkeypatch: pytest.MonkeyPatch
+    block_bytes: int, sets_together: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With four threads the blocks of one set go side by side, where it has several."""
     monkeypatch.setattr("benchmark.probe.solver.design.BLOCK_BYTES", block_bytes)
     rng = np.random.default_rng(0)
     banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
     which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
-    seen, before, found = pieces_beside(monkeypatch, "benchmark.probe.solver.design"), torch.get_num_threads(), []
+    seen, before, result = pieces_beside(monkeypatch, "benchmark.probe.solver.design"), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
             made = design(gather(banks, which, rows), 3, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30)
-            found.append(made.axes)
+            result.append(made.axes)
     finally:
         torch.set_num_threads(before)
     sets = [pieces for pieces in seen if isinstance(pieces[0], Design)]  # not the blocks of one set
-    assert [len(pieces) for pieces in sets] == sets_beside
+    assert [len(pieces) for pieces in sets] == sets_together
     for g, bank in enumerate(banks):
         source = gather([bank], np.zeros((1, 90), int), rows)
         alone = design(source, 1, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30).axes
-        for axes in found:
+        for axes in result:
             assert axes.vectors is not None
             assert alone.vectors is not None
             assert torch.equal(axes.vectors[g], alone.vectors[0])
@@ -122,7 +122,7 @@ def test_predict__bank_by_bank_where_it_is_much(
     work = 6 * len(rows) * 5 * 8 * 4
     monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", work if much else work + 1)
     seen = pieces_beside(monkeypatch, "benchmark.probe.problem")
-    found = predict(banks, rows, weights, bias)
-    assert [len(beside) for beside in seen] == pieces
+    result = predict(banks, rows, weights, bias)
+    assert [len(neighbours_) for neighbours_ in seen] == pieces
     scores = np.einsum("vmd,kdc->kvmc", np.stack([normalised(bank[rows]) for bank in banks]), weights)
-    np.testing.assert_array_equal(found, (scores + bias[:, None, None].numpy()).argmax(-1))
+    np.testing.assert_array_equal(result, (scores + bias[:, None, None].numpy()).argmax(-1))

@@ -78,10 +78,10 @@ def fitted(splits: LabelledSplits, features: Design, tolerance: float = 1e-9) ->
 
 def logits(solution: Solution, splits: LabelledSplits) -> np.ndarray:
     """[L, test photos, C], each photo's less their mean."""
-    found = (
+    result = (
         normalised(splits.test_x).astype(np.float64) @ solution.weights[0].numpy() + solution.bias[0].numpy()[:, None]
     )
-    return np.asarray(found - found.mean(-1, keepdims=True))
+    return np.asarray(result - result.mean(-1, keepdims=True))
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -97,18 +97,18 @@ def test_project__angles_and_lengths_stay_where_a_probe_learns(name: str) -> Non
 
 def test_project__photo_i_has_i_plus_2_coordinates() -> None:
     splits = SPLITS["with val"]
-    found = project(splits)
-    rows = np.concatenate([found.train_x, found.val_x])
+    result = project(splits)
+    rows = np.concatenate([result.train_x, result.val_x])
     first = (rows != 0).argmax(axis=1)
     np.testing.assert_array_equal(first, 192 - 2 - np.arange(190))
-    assert found.frame is not None
-    centre = found.frame.centre.numpy()
+    assert result.frame is not None
+    centre = result.frame.centre.numpy()
     # along the last coordinate alone: the zeros outlast centring
     assert not centre[:-1].any()
     mean = rows_of(splits)[:190].mean(axis=0)
     np.testing.assert_allclose(abs(centre[-1]), np.linalg.norm(mean), atol=1e-9)
     np.testing.assert_allclose(rows.mean(axis=0, dtype=np.float64), centre, atol=1e-7)
-    features = learnt_from(found)
+    features = learnt_from(result)
     assert features.basis is None
     assert features.resident is not None
     assert ((features.resident[0] != 0).int().argmax(1).numpy() == first[:150]).all()
@@ -128,18 +128,18 @@ def test_project__the_same_optimum_as_scikit_learn_and_as_plain_rows(
     assert features.basis is None
     assert less.frame is not None
     assert torch.equal(features.mean[0], less.frame.centre)
-    found = fitted(less, features)
-    assert bool(found.converged.all())
-    np.testing.assert_allclose(found.loss, plain.loss, rtol=2e-5, atol=1e-7)
+    result = fitted(less, features)
+    assert bool(result.converged.all())
+    np.testing.assert_allclose(result.loss, plain.loss, rtol=2e-5, atol=1e-7)
     scale = np.abs(logits(plain, splits)).max(axis=(1, 2))
-    apart = np.abs(logits(found, less) - logits(plain, splits)).max(axis=(1, 2))
+    apart = np.abs(logits(result, less) - logits(plain, splits)).max(axis=(1, 2))
     assert (apart <= 2e-4 * scale).all()
     factor = 2 if splits.n_classes == 2 else 1
     model = LogisticRegression(C=factor / (len(splits.train_y) * 1e-2), tol=1e-10, max_iter=10_000)
     train, test = normalised(splits.train_x).astype(np.float64), normalised(splits.test_x).astype(np.float64)
     scores = model.fit(train, splits.train_y).decision_function(test)
     scores = np.stack([-scores, scores], 1) / 2 if scores.ndim == 1 else scores
-    np.testing.assert_allclose(logits(found, less)[0], scores - scores.mean(1, keepdims=True), atol=2e-5)
+    np.testing.assert_allclose(logits(result, less)[0], scores - scores.mean(1, keepdims=True), atol=2e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -167,16 +167,16 @@ def test_sweep__one_pass_of_every_kind_over_rows_that_begin_with_zeros(dtype: An
     y = np.arange(39) % 3
     given = newton_compiled.prepared(rows, None, np.ones(39), 0.0)
     start = newton_compiled.newton(given, y, 1e-3, 3, None, 1e-12, 1).point  # better than zero: it is not left
-    found = newton_compiled.newton(given, y, 1e-3, 3, start, 1e-12, 0)
-    np.testing.assert_array_equal(found.point, start)
-    point = found.point
+    result = newton_compiled.newton(given, y, 1e-3, 3, start, 1e-12, 0)
+    np.testing.assert_array_equal(result.point, start)
+    point = result.point
     score = rows.astype(np.float64) @ point[:, :-1].T + point[:, -1]
     p = np.exp(score) / np.exp(score).sum(1, keepdims=True)
     loss = -np.log(p[np.arange(39), y]).mean() + 0.5e-3 * (point[:, :-1] ** 2).sum()
     residual = (p - np.eye(3)[y]) / 39
     slope = residual.T @ rows + 1e-3 * point[:, :-1]
     norm = np.linalg.norm(slope) + np.linalg.norm(residual.sum(0))
-    np.testing.assert_allclose((found.loss, found.gradient_norm), (loss, norm), rtol=1e-5)
+    np.testing.assert_allclose((result.loss, result.gradient_norm), (loss, norm), rtol=1e-5)
 
 
 def test_begins_of__the_first_column_of_four_rows_rounded_down_to_a_vector() -> None:
@@ -240,38 +240,38 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
         spread = labelled_spread(learnt, whole=whole, probes=3)
         return [whole, null, curve, spread]
 
-    found = everything()
+    result = everything()
     assert sum(made) == 1
     monkeypatch.setattr(probe, "is_worthwhile", lambda *counts: False)
     plain = everything()
     assert sum(made) == 1
-    np.testing.assert_array_equal(found[0].predicted, plain[0].predicted)
-    np.testing.assert_allclose(found[0].final_loss, plain[0].final_loss, rtol=1e-4)
-    assert found[0].chosen == plain[0].chosen
-    assert 0.4 < found[0].accuracy < 0.9
-    np.testing.assert_array_equal(found[1], plain[1])
-    assert found[2].accuracies == plain[2].accuracies
-    assert found[3].deviation == plain[3].deviation
+    np.testing.assert_array_equal(result[0].predicted, plain[0].predicted)
+    np.testing.assert_allclose(result[0].final_loss, plain[0].final_loss, rtol=1e-4)
+    assert result[0].chosen == plain[0].chosen
+    assert 0.4 < result[0].accuracy < 0.9
+    np.testing.assert_array_equal(result[1], plain[1])
+    assert result[2].accuracies == plain[2].accuracies
+    assert result[3].deviation == plain[3].deviation
 
 
 def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
-    found: list[int] = []
+    result: list[int] = []
     principal = design_module.principal_axes
     monkeypatch.setattr(
-        design_module, "principal_axes", lambda features, count: found.append(features.n) or principal(features, count)
+        design_module, "principal_axes", lambda features, count: result.append(features.n) or principal(features, count)
     )
     splits = in_solver_space(splits_of(200, 400, val=30))
     whole = labelled_probe(splits)
     shuffled_accuracies(splits, chosen=whole.chosen, permutations=2)
     labelled_spread(splits, whole=whole, probes=2)
-    assert found == [230]
+    assert result == [230]
     # not turned as a whole, so no part of it is
-    found.clear()
+    result.clear()
     monkeypatch.setattr(probe, "is_worthwhile", lambda n, *more: n < 230)
     monkeypatch.setattr(probe, "project", lambda given: pytest.fail("a part was turned"))
     labelled_spread(splits_of(200, 401, val=30), whole=whole, probes=2)
-    assert len(found) == 2
+    assert len(result) == 2
 
 
 def test_in_solver_space__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:

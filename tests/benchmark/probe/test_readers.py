@@ -71,9 +71,9 @@ def test_processing__a_shift_is_read_and_nothing_is_chance(reader):
     for size, low, high in ((3.0, 0.9, 1.0), (0.0, 1 / 3, 1 / 3)):
         views = [(photos + size * one).astype(np.float32) for one in shift]
         given = [v[:160] for v in views], [v[160:] for v in views], rng.integers(0, 3, (4, 160))
-        found = processing_probe(*given, reader=reader)
-        assert low - 1e-9 <= found.accuracy <= high + 1e-9
-        assert found.predicted.shape == (4, 3, 60)
+        result = processing_probe(*given, reader=reader)
+        assert low - 1e-9 <= result.accuracy <= high + 1e-9
+        assert result.predicted.shape == (4, 3, 60)
 
 
 @pytest.mark.parametrize("reader", OTHERS)
@@ -84,27 +84,27 @@ def test_more_photos_than_are_needed__are_sampled_and_fewer_assignments_asked(re
     rng = np.random.default_rng(0)
     views = [rng.normal(size=(200, 6)).astype(np.float32) + shift for shift in (0, 5)]
     given = [v[:120] for v in views], [v[120:] for v in views], rng.integers(0, 2, (3, 120))
-    found = processing_probe(*given, reader=reader)
-    assert found.n_train == 80
-    assert found.predicted.shape == (1, 2, 80)
-    assert found.accuracy > 0.9
+    result = processing_probe(*given, reader=reader)
+    assert result.n_train == 80
+    assert result.predicted.shape == (1, 2, 80)
+    assert result.accuracy > 0.9
 
 
 def test_neighbours__are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
-    known, asked = normalised(rng.normal(size=(300, 8))), normalised(rng.normal(size=(90, 8)))
+    known, requested = normalised(rng.normal(size=(300, 8))), normalised(rng.normal(size=(90, 8)))
     labels = rng.integers(0, 2, 300)
-    found = vote(torch.from_numpy(asked), torch.from_numpy(known), labels, (1, 5, 21), 2)  # odd: no ties
-    for k, answer in zip((1, 5, 21), found, strict=True):
-        expected = KNeighborsClassifier(k, metric="cosine").fit(known, labels).predict(asked)
+    result = vote(torch.from_numpy(requested), torch.from_numpy(known), labels, (1, 5, 21), 2)  # odd: no ties
+    for k, answer in zip((1, 5, 21), result, strict=True):
+        expected = KNeighborsClassifier(k, metric="cosine").fit(known, labels).predict(requested)
         np.testing.assert_array_equal(answer, expected)
 
 
 def test_a_tied_vote__goes_to_the_class_of_the_nearest():
     known = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
-    asked = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    assert vote(asked, known, np.array([2, 1, 1, 2]), (4,), 3).tolist() == [[2, 2]]
-    assert vote(asked, known, np.array([2, 1, 1, 0]), (4, 2), 3).tolist() == [[1, 1], [2, 0]]
+    requested = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert vote(requested, known, np.array([2, 1, 1, 2]), (4,), 3).tolist() == [[2, 2]]
+    assert vote(requested, known, np.array([2, 1, 1, 0]), (4, 2), 3).tolist() == [[1, 1], [2, 0]]
 
 
 def test_network__steps_as_torch_does():
@@ -112,7 +112,7 @@ def test_network__steps_as_torch_does():
     rng = np.random.default_rng(0)
     rows = torch.from_numpy(rng.normal(size=(2, 100, 7)).astype(np.float32))
     labels = torch.from_numpy(rng.integers(0, 3, (2, 100)))
-    (ours,) = train(rows, labels, 3, [1e-2, 1e-3], [1.0, 0.1], (4,), seed=5)
+    (measured,) = train(rows, labels, 3, [1e-2, 1e-3], [1.0, 0.1], (4,), seed=5)
     (start,) = train(rows, labels, 3, [0.0, 0.0], [0.0, 0.0], (1,), seed=5)
     for g, (rate, decay) in enumerate(((1e-2, 1.0), (1e-3, 0.1))):
         weights = [w[g : g + 1].clone().requires_grad_() for w in start]
@@ -123,8 +123,8 @@ def test_network__steps_as_torch_does():
             steps.zero_grad()
             loss.backward()
             steps.step()
-        for mine, theirs in zip(ours, weights, strict=True):
-            torch.testing.assert_close(mine[g : g + 1], theirs.detach(), atol=2e-5, rtol=1e-4)
+        for mine, reference in zip(measured, weights, strict=True):
+            torch.testing.assert_close(mine[g : g + 1], reference.detach(), atol=2e-5, rtol=1e-4)
     of_all = gradients(start, rows, labels)
     assert [g.shape for g in of_all] == [w.shape for w in start]
 

@@ -20,9 +20,9 @@ class Counting:
         self.rows, self.read, self.shape = rows, 0, rows.shape
 
     def __getitem__(self, at):
-        found = self.rows[at]
-        self.read += len(found)
-        return found
+        result = self.rows[at]
+        self.read += len(result)
+        return result
 
 
 class Slices(Counting):

@@ -61,12 +61,12 @@ def test_labelled_probe__of_some_photos_answers_as_alone(
     )
     n = len(splits.train_x) + len(splits.val_x)
     np.testing.assert_allclose(rows @ rows[:n].T, plain @ plain[:n].T, atol=2e-6)
-    found, alone = labelled_probe(shared), labelled_probe(splits)
-    assert found.chosen == alone.chosen
-    np.testing.assert_array_equal(found.predicted, alone.predicted)
-    np.testing.assert_allclose(found.final_loss, alone.final_loss, rtol=1e-4)
-    assert 0.4 < found.accuracy < 1
-    spreads = [labelled_spread(s, whole=found, probes=3).deviation for s in (shared, splits)]
+    result, alone = labelled_probe(shared), labelled_probe(splits)
+    assert result.chosen == alone.chosen
+    np.testing.assert_array_equal(result.predicted, alone.predicted)
+    np.testing.assert_allclose(result.final_loss, alone.final_loss, rtol=1e-4)
+    assert 0.4 < result.accuracy < 1
+    spreads = [labelled_spread(s, whole=result, probes=3).deviation for s in (shared, splits)]
     assert spreads[0] == spreads[1] > 0
 
 

@@ -18,8 +18,8 @@ FIXED = {"strengths": [1e-3]}
 
 def photos(rng: np.random.Generator, n: int) -> list[np.ndarray]:
     """Photos in every class: what a photo shows is the same in all of them."""
-    own = rng.normal(size=(n, DIMENSION)).astype(np.float32)
-    return [own + shift for shift in SHIFTS]
+    changed = rng.normal(size=(n, DIMENSION)).astype(np.float32)
+    return [changed + shift for shift in SHIFTS]
 
 
 TEST = photos(np.random.default_rng(6), 400)
@@ -36,9 +36,9 @@ class Scenes(NamedTuple):
 
 def scenes(rng: np.random.Generator, alike: float) -> Scenes:
     """16 scenes of 12 photos, each of a random class; ``alike``: what photos of a scene share."""
-    own = np.sqrt(alike) * rng.normal(size=(16, CLASSES, DIMENSION))
+    changed = np.sqrt(alike) * rng.normal(size=(16, CLASSES, DIMENSION))
     scene, y = np.repeat(np.arange(16), 12), np.tile(np.arange(12) % CLASSES, 16)
-    x = own[scene, y] + np.sqrt(1 - alike) * rng.normal(size=(192, DIMENSION)) + SHIFTS[y]
+    x = changed[scene, y] + np.sqrt(1 - alike) * rng.normal(size=(192, DIMENSION)) + SHIFTS[y]
     test_y = np.repeat(np.arange(CLASSES), 400)
     return Scenes(LabelledSplits(x, y, None, None, np.concatenate(TEST), test_y, CLASSES), scene)
 
@@ -52,9 +52,9 @@ def test_processing_spread__is_that_of_fresh_train_photos_and_assignments():
     rng = np.random.default_rng(0)
     fresh = [processing(rng) for _ in range(60)]
     whole = [processing_probe(*given, **FIXED) for given in fresh]
-    found = [processing_spread(*given, whole=w) for given, w in zip(fresh[:12], whole, strict=False)]
-    assert agrees([w.accuracy for w in whole], [f.deviation for f in found])
-    assert {(f.probes, f.assignments) for f in found} == {(8, ASSIGNMENTS)}
+    result = [processing_spread(*given, whole=w) for given, w in zip(fresh[:12], whole, strict=False)]
+    assert agrees([w.accuracy for w in whole], [f.deviation for f in result])
+    assert {(f.probes, f.assignments) for f in result} == {(8, ASSIGNMENTS)}
 
 
 def test_labelled_spread__is_that_of_fresh_scenes_only_where_it_is_told_of_them():
@@ -62,21 +62,21 @@ def test_labelled_spread__is_that_of_fresh_scenes_only_where_it_is_told_of_them(
     fresh = [scenes(rng, 0.8) for _ in range(60)]
     whole = [labelled_probe(given.splits, **FIXED) for given in fresh]
     spread = [w.accuracy for w in whole]
-    told = [
+    printed = [
         labelled_spread(g.splits, whole=w, clusters=Clusters(g.scenes, None)).deviation
         for g, w in zip(fresh[:12], whole, strict=False)
     ]
-    assert agrees(spread, told)
-    not_told = [labelled_spread(g.splits, whole=w).deviation for g, w in zip(fresh[:12], whole, strict=False)]
-    assert not agrees(spread, not_told)
-    assert np.mean(not_told) < np.mean(told)
+    assert agrees(spread, printed)
+    unreported = [labelled_spread(g.splits, whole=w).deviation for g, w in zip(fresh[:12], whole, strict=False)]
+    assert not agrees(spread, unreported)
+    assert np.mean(unreported) < np.mean(printed)
 
 
 def test_labelled_parts__hold_whole_clusters():
     given = scenes(np.random.default_rng(2), 0.5)
-    asked = labelled_parts(given.splits, Clusters(given.scenes, None))
-    assert asked(0, 0.5, FIXED).n_train == 96
-    assert asked(0, 0.25, FIXED).n_train == 48
+    requested = labelled_parts(given.splits, Clusters(given.scenes, None))
+    assert requested(0, 0.5, FIXED).n_train == 96
+    assert requested(0, 0.25, FIXED).n_train == 48
 
 
 def test_processing_spread__where_photos_are_many_fewer_assignments_are_made_up_for(monkeypatch):
@@ -84,12 +84,12 @@ def test_processing_spread__where_photos_are_many_fewer_assignments_are_made_up_
     given = processing(rng)
     whole = processing_probe(*given, **FIXED)
     monkeypatch.setattr("benchmark.probe.parts.PART_ROWS", 60)
-    found = processing_spread(*given, whole=whole)
+    result = processing_spread(*given, whole=whole)
     probe, used = processing_parts(*given)
-    assert (found.assignments, used) == (1, 1)
+    assert (result.assignments, used) == (1, 1)
     alone = [probe(100 + i, 0.75, FIXED).accuracy for i in range(8)]
     expected = 3 * np.var(alone, ddof=1) - whole.spread**2 * (1 - 1 / ASSIGNMENTS)
-    assert found.deviation**2 == pytest.approx(max(expected, whole.spread**2 / ASSIGNMENTS))
+    assert result.deviation**2 == pytest.approx(max(expected, whole.spread**2 / ASSIGNMENTS))
 
 
 @pytest.mark.parametrize("protocol", ["converged", "iccv2025"])

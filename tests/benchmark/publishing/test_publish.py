@@ -178,8 +178,8 @@ def test_publish__two_at_once_are_merged(hub, client, folder, tmp_path, make):
 
 
 def test_publish__without_the_right_to_write_opens_one_pull_request(hub, client, folder, make):
-    theirs = make.result("timm/other.in1k")
-    hub.create(REPO).commit({result_path(theirs): theirs.to_json().encode()}, "theirs")
+    reference = make.result("timm/other.in1k")
+    hub.create(REPO).commit({result_path(reference): reference.to_json().encode()}, "theirs")
     hub.fail("POST", "/commit/", status=None, after_doing=True, times=2)  # the refusal, then the answer that was made
     done = client("publish", folder, "--results", REPO, "--push", token=READER_TOKEN)
     assert f"{hub.url}/datasets/{REPO}/discussions/1: 2 results proposed in a pull request" in done.stdout
@@ -187,22 +187,22 @@ def test_publish__without_the_right_to_write_opens_one_pull_request(hub, client,
     assert "discussions/1: 2 results proposed" in again.stdout
     repo = hub.repo(REPO)
     assert [branch for branch in repo.branches if branch.startswith("refs/pr/")] == ["refs/pr/1"]
-    assert held(hub) == {result_path(theirs): theirs.to_json().encode()}
+    assert held(hub) == {result_path(reference): reference.to_json().encode()}
     assert held(hub, "refs/pr/1") == {**held(hub), **expected(folder)}
     assert "results.parquet" not in repo.commits[repo.branches["refs/pr/1"]]
 
 
 def test_publish__a_damaged_file_of_the_clients_cache_is_fetched_again(hub, client, folder, make, tmp_path):
-    theirs = make.result("timm/other.in1k")
-    hub.create(REPO).commit({result_path(theirs): theirs.to_json().encode()}, "theirs")
+    reference = make.result("timm/other.in1k")
+    hub.create(REPO).commit({result_path(reference): reference.to_json().encode()}, "theirs")
     client("publish", folder, "--results", REPO)
-    [blob] = [path for path in tmp_path.glob("*/hub/**/blobs/*") if path.read_bytes() == theirs.to_json().encode()]
+    [blob] = [path for path in tmp_path.glob("*/hub/**/blobs/*") if path.read_bytes() == reference.to_json().encode()]
     data = bytearray(blob.read_bytes())
     data[len(data) // 2] ^= 1
     blob.write_bytes(data)
     done = client("publish", folder, "--results", REPO, "--push")
-    assert f"{result_path(theirs)}: not as the Hub has it; fetched again" in done.stderr
-    assert blob.read_bytes() == theirs.to_json().encode()
+    assert f"{result_path(reference)}: not as the Hub has it; fetched again" in done.stderr
+    assert blob.read_bytes() == reference.to_json().encode()
     assert "timm/other.in1k" in table_of(hub).column("encoder").to_pylist()
 
 
@@ -250,8 +250,8 @@ def test_publish__eval_yaml_declares_the_tasks_of_a_hub_data_set_once(hub, clien
     data = hub.create("camtrace/traces")
     client("publish", out, "--results", REPO, "--eval-yaml")
     assert "eval.yaml" not in data.files
-    for said in ("/commit/", "declares these tasks already"):
-        assert said in client("publish", out, "--results", REPO, "--eval-yaml", "--push").stdout
+    for printed in ("/commit/", "declares these tasks already"):
+        assert printed in client("publish", out, "--results", REPO, "--eval-yaml", "--push").stdout
     declared = yaml.safe_load(data.files["eval.yaml"])
     assert declared["name"] == "traces"
     assert declared["tasks"] == [
@@ -291,9 +291,9 @@ CHANGES = {
 def test_gather__refuses_with_a_reason(tmp_path, make, reason):
     part, values = CHANGES[reason]
     write_result(make.changed(make.result(), part, **values), tmp_path / "result.json")
-    found = gather_results(tmp_path)
-    assert found.files == ()
-    assert reason in found.objections[0].reason
+    measured = gather_results(tmp_path)
+    assert measured.files == ()
+    assert reason in measured.objections[0].reason
 
 
 def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_kept(tmp_path, make):
@@ -308,18 +308,18 @@ def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_kept(tmp_p
     for name, content in broken.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(content)
-    found = gather_results(tmp_path)
-    assert [f.result.encoder["id"] for f in found.files] == ["timm/resnet50.a1_in1k"]
-    assert {o.file.split("/")[0] for o in found.objections} == set(broken)
+    measured = gather_results(tmp_path)
+    assert [f.result.encoder["id"] for f in measured.files] == ["timm/resnet50.a1_in1k"]
+    assert {o.file.split("/")[0] for o in measured.objections} == set(broken)
 
 
 def test_gather__a_link_out_of_the_folder_is_refused(tmp_path, make):
     write_result(make.result(), tmp_path / "elsewhere" / "result.json")
     (tmp_path / "runs" / "a").mkdir(parents=True)
     (tmp_path / "runs" / "a" / "result.json").symlink_to(tmp_path / "elsewhere" / "result.json")
-    found = gather_results(tmp_path / "runs")
-    assert found.files == ()
-    assert [(o.file, o.reason) for o in found.objections] == [
+    measured = gather_results(tmp_path / "runs")
+    assert measured.files == ()
+    assert [(o.file, o.reason) for o in measured.objections] == [
         ("a/result.json", "a path or link that leaves the folder")
     ]
 

@@ -30,11 +30,11 @@ OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
 )  # fmt: skip
 def test_judge(make, part, values, verdict, why):
     changed = make.changed(make.result(), part, **values)
-    found = verified(ResultFile(result_path(changed), changed), local_canary="78e492f7fbf1fa50")
+    measured = verified(ResultFile(result_path(changed), changed), local_canary="78e492f7fbf1fa50")
     if verdict == "repeatable here" and codec_canary() != "78e492f7fbf1fa50":
         pytest.skip("another codec than the one that this case is about")
-    assert found.verdict == verdict
-    assert why in found.why
+    assert measured.verdict == verdict
+    assert why in measured.why
 
 
 def test_known_codecs__this_machines_pillow_gives_the_recorded_pixels():

@@ -94,9 +94,9 @@ class OwnPixels(Pixels):
     """Somebody's, which may do anything when it is called."""
 
 
-@pytest.mark.parametrize("own", [lambda image: np.asarray(image.resize((4, 4))), OwnPixels(SMALL.steps)])
-def test_score__somebodys_code_is_not_called_by_workers_before_it_has_been_tried(own, tmp_path, order):
-    score(tmp_path, encoder(own))
+@pytest.mark.parametrize("changed", [lambda image: np.asarray(image.resize((4, 4))), OwnPixels(SMALL.steps)])
+def test_score__somebodys_code_is_not_called_by_workers_before_it_has_been_tried(changed, tmp_path, order):
+    score(tmp_path, encoder(changed))
     assert order == ["trial", "1 x 20 x 6"]
 
 
@@ -134,7 +134,7 @@ def test_score__a_run_that_ends_early_ends_what_it_began(tmp_path, order, monkey
     assert not working()
 
 
-def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Request:
+def requested(cache, *names, begun: bool = False, sets: int = 1, **options) -> Request:
     """Encoders of some names, each of which is loaded in two steps, as one is that another runtime is tried with."""
     chosen = RunOptions(cache=cache, workers=1, resamples=100, assignment_seeds=2, **options)
 
@@ -142,8 +142,8 @@ def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Reque
         def load(*, before_conversion=ignore):
             one = encoder(name=name)
             before_conversion(replace(one, runtime=Runtime("torch", "9")))
-            said = [len(working()), bool(os.environ.get("CAMTRACE_MEMORY_BUDGET"))]
-            assert said == ([1, True] if begun else [0, False])
+            printed = [len(working()), bool(os.environ.get("CAMTRACE_MEMORY_BUDGET"))]
+            assert printed == ([1, True] if begun else [0, False])
             return replace(one, runtime=Runtime("openvino", "1", 1e-7))
 
         return EncoderSource(load, None)
@@ -152,7 +152,7 @@ def asked(cache, *names, begun: bool = False, sets: int = 1, **options) -> Reque
 
 
 def test_run_request__views_are_begun_while_another_runtime_is_tried(tmp_path, order):
-    done = run_request(asked(tmp_path / "a", "small", begun=True))
+    done = run_request(requested(tmp_path / "a", "small", begun=True))
     assert done.complete
     assert order == ["1 x 20 x 6", "trial"]  # once for both, within the budget of memory
     assert not working()
@@ -163,12 +163,12 @@ def test_run_request__views_are_begun_while_another_runtime_is_tried(tmp_path, o
 
 def test_run_request__nothing_is_begun_that_would_wait_for_kernels(tmp_path, order, monkeypatch):
     monkeypatch.setattr("benchmark.scoring.runner.engine_being_compiled", lambda: True)
-    assert run_request(asked(tmp_path, "small")).complete
+    assert run_request(requested(tmp_path, "small")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
 
 def test_run_request__of_several_encoders_nothing_is_begun_before_all_are_loaded(tmp_path, order):
-    assert run_request(asked(tmp_path, "small", "other")).complete
+    assert run_request(requested(tmp_path, "small", "other")).complete
     assert order == ["1 x 20 x 6", "trial"]
 
 
@@ -182,7 +182,7 @@ def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
 
     monkeypatch.setattr(scoring, "run_jobs", seen)
     monkeypatch.setattr(os, "memfd_create", lambda name: budgets.append(name) or opened(name))
-    done = run_request(asked(tmp_path / "a", "small", "other", sets=3))
+    done = run_request(requested(tmp_path / "a", "small", "other", sets=3))
     assert done.complete
     assert order == ["1 x 20 x 6", "trial", "1 x 20 x 6", "tasks", "trial", "1 x 20 x 6", "tasks", "trial", "tasks"]
     assert running == [1, 1, 0]
@@ -193,7 +193,7 @@ def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
         (alone,) = score(tmp_path / "alone", encoder(), photos=photo_set(number), workers=0)
         assert one.scores == alone.result.scores
     order.clear()
-    assert run_request(asked(tmp_path / "a", "small", "other", sets=3)).complete
+    assert run_request(requested(tmp_path / "a", "small", "other", sets=3)).complete
     assert order == ["trial", "tasks"] * 3  # all embeddings are there
 
 
@@ -203,7 +203,7 @@ def test_run_request__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp
         assert working()
         raise EncoderError("small: it cannot be loaded")
 
-    one = replace(asked(tmp_path, "small"), encoders={"small": EncoderSource(load, None)})
+    one = replace(requested(tmp_path, "small"), encoders={"small": EncoderSource(load, None)})
     assert [lost.name for lost in run_request(one).failed] == ["small"]
     assert order == ["1 x 20 x 6"]
     assert not working()
@@ -213,7 +213,7 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
     given, closed = [], []
 
     class Stream:
-        def __init__(self, *asked, **how):
+        def __init__(self, *requested, **how):
             given.append(self)
 
         def close(self):
@@ -222,13 +222,13 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
     monkeypatch.setattr(benchmark.views.prefetch, "view_stream", Stream)
     photos = photo_set()
     home = (torch.device("cpu"),)
-    asked = StreamRequest(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
-    again = dataclasses.replace(asked, preprocesses=(Pixels(SMALL.steps),))
+    requested = StreamRequest(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
+    again = dataclasses.replace(requested, preprocesses=(Pixels(SMALL.steps),))
     ahead = Prefetch()
     compiled = iter([5.0, 7.0])
     with monkeypatch.context() as first:
         first.setattr(benchmark.views.prefetch, "compiling_s", lambda: next(compiled))
-        ahead.begin(asked)
+        ahead.begin(requested)
     assert ahead.begun_s > 0
     assert ahead.compiling_s == 2
     assert ahead.stream(again) is given[0]
@@ -240,13 +240,13 @@ def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch)
         {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"targets": (torch.device("meta"),)}, {"gathers": (1, 1)},
     )  # fmt: skip
     for other in others:
-        ahead.begin(asked)
-        assert ahead.stream(dataclasses.replace(asked, **other)) is given[-1]
+        ahead.begin(requested)
+        assert ahead.stream(dataclasses.replace(requested, **other)) is given[-1]
         assert closed[-1] is given[-2]
     assert len(closed) == len(others)
-    ahead.begin(asked)
+    ahead.begin(requested)
     ahead.begin(again)  # goes on
-    ahead.begin(dataclasses.replace(asked, workers=1))
+    ahead.begin(dataclasses.replace(requested, workers=1))
     ahead.close()
     assert closed[-2:] == given[-2:]
     assert len(closed) == len(others) + 2

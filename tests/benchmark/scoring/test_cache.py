@@ -25,8 +25,8 @@ def used(tmp_path_factory, photo_folder):
 
 def run(capsys, *words):
     status = camtrace(["cache", *words])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    output = capsys.readouterr()
+    return status, output.out, output.err
 
 
 def test_list__names_what_a_run_kept(used, capsys):
@@ -117,7 +117,7 @@ def test_score__damaged_outcomes_and_banks_are_said_and_made_again(used, photo_f
         data[len(data) // 2] ^= 4
         file.write_bytes(data)
     assert main([*words, "--workers", "0", "--cache", str(cache), "-o", str(out)]) == 0
-    told = capsys.readouterr().err
-    assert "1 of 1 finished blocks do not match their checksums; made again" in told
+    printed = capsys.readouterr().err
+    assert "1 of 1 finished blocks do not match their checksums; made again" in printed
     assert (out / "answers.npz").read_bytes() == (used.parent / "out" / "answers.npz").read_bytes()
     assert run(capsys, "check", "--cache", str(cache))[0] == 0

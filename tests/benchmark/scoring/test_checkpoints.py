@@ -30,9 +30,9 @@ def test_checkpoints__are_scored_by_step(
     common = ["-d", f"folder:{photo_folder}", "--device", "cpu", "--workers", "0", "--tasks", "probe/sharpening"]
     out = tmp_path / "out"
     assert main(["--model", *folders, *common, "--cache", str(tmp_path / "cache"), "-o", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "## local-dir:checkpoint on folder:" in said
-    rows = [line.split("|")[1:3] for line in said.splitlines() if line[:2] == "| " and line[2].isdigit()]
+    printed = capsys.readouterr().out
+    assert "## local-dir:checkpoint on folder:" in printed
+    rows = [line.split("|")[1:3] for line in printed.splitlines() if line[:2] == "| " and line[2].isdigit()]
     assert [step.strip() for step, _ in rows] == ["500", "1000"]
     read = [read_result(path) for path in out.rglob("result.json")]
     by_step = {step_of(str(r.encoder["id"])): r.score("probe/sharpening", "accuracy").value for r in read}

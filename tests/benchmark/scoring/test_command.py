@@ -112,28 +112,28 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     text = (project / "several" / "report.md").read_text()
     assert "mine:broken" in text
     assert text.strip() in done.stderr
-    told = json.loads(done.stdout)  # and nothing else
-    assert [(row["encoder"], row["data"], row["task"], row["metric"]) for row in told["scores"]] == [
+    reported = json.loads(done.stdout)  # and nothing else
+    assert [(row["encoder"], row["data"], row["task"], row["metric"]) for row in reported["scores"]] == [
         (encoder, data, "probe/sharpening", "accuracy")
         for data in ("folder:photos", "half")
         for encoder in ("mine:encode", "control:jpeg-statistics")
     ]
-    by = {(row["encoder"], row["data"]): row for row in told["scores"]}
+    by = {(row["encoder"], row["data"]): row for row in reported["scores"]}
     assert by["control:jpeg-statistics", "folder:photos"]["value"] == one["scores"][0]["value"]
-    [lost] = [row for row in told["failures"] if row["kind"] == "not scored"]
+    [lost] = [row for row in reported["failures"] if row["kind"] == "not scored"]
     assert lost["name"] == "mine:broken"
     assert "this encoder is broken" in lost["reason"]
     # each result is repeated by itself, without the others of the run
-    said = [json.loads((project / "several" / name).read_text())["environment"] for name in results]
-    assert [environment["command"] for environment in said] == [
+    output = [json.loads((project / "several" / name).read_text())["environment"] for name in results]
+    assert [environment["command"] for environment in output] == [
         f"camtrace score --model {model} --data {data} --tasks probe/sharpening --limit 40"
         for model in ("control:jpeg-statistics", "mine:encode")
         for data in ("folder:PATH", "'folder:PATH?name=half'")
     ]
-    assert [sorted(environment["local"]) for environment in said] == [["data"]] * 2 + [["data", "model"]] * 2
+    assert [sorted(environment["local"]) for environment in output] == [["data"]] * 2 + [["data", "model"]] * 2
     half = json.loads((project / "several" / results[3]).read_text())
-    assert said[3]["local"]["data"] == f"PATH: your folder of 40 photos (half), ids hash {half['data']['ids_hash']}"
-    assert str(project) not in json.dumps(said)
+    assert output[3]["local"]["data"] == f"PATH: your folder of 40 photos (half), ids hash {half['data']['ids_hash']}"
+    assert str(project) not in json.dumps(output)
 
 
 def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_path):
@@ -198,8 +198,8 @@ def test_score__names_that_are_no_text_reach_the_result_escaped(tmp_path, capfd,
         broken.write(b"no photo")
     words = ["-m", "control:random-projection", "-d", f"folder:{tmp_path}/photos", "-t", "knn/resizing"]
     assert main([*words, "--workers", "0", "--cache", str(tmp_path / "c"), "-o", str(tmp_path / "out")]) == 0
-    said = capfd.readouterr()
-    assert "\x1b" not in said.out + said.err
+    output = capfd.readouterr()
+    assert "\x1b" not in output.out + output.err
     result = read_result(tmp_path / "out" / "result.json")
     assert [failure.name for failure in result.failures] == ["train/cat/caf\\xe9\\x1b[2J.jpg"]
     assert "\x1b" not in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

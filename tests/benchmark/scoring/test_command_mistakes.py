@@ -45,11 +45,11 @@ from tests.support.user_project import run
 def test_command__mistakes_are_one_sentence(project, monkeypatch, capfd, arguments, sentence):
     monkeypatch.chdir(project)
     assert camtrace(arguments) == 2
-    said = capfd.readouterr()
-    assert sentence in said.err
-    assert len([line for line in said.err.splitlines() if line.startswith("camtrace:")]) == 1
-    assert "Traceback" not in said.err
-    assert said.out == ""
+    printed = capfd.readouterr()
+    assert sentence in printed.err
+    assert len([line for line in printed.err.splitlines() if line.startswith("camtrace:")]) == 1
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize(

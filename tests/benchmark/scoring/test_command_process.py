@@ -50,9 +50,9 @@ def test_load_callable__your_folder_stands_behind_our_packages_in_workers_that_s
 def test_score__says_what_it_does_before_torch_is_imported(tmp_path):
     """The first line is there when the import of torch begins, which takes seconds."""
     (tmp_path / "torch.py").write_text("import sys; sys.exit(77)")
-    own = environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    changed = environment(tmp_path) | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [*script(tmp_path), "score", "--data", "simcams"]
-    done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=changed, capture_output=True, text=True, timeout=60)
     assert done.returncode == 77
     assert done.stderr.startswith("scoring bundled:efficientnet-lite0 on simcams; results go to results")
 

@@ -82,8 +82,10 @@ def test_build__lossless_views_are_the_pixels_of_the_files(work):
         assert view["path"] == files[key]["path"] + ".png"
         pixels, decoded = (image_pixels(i["bytes"]) for i in (view, files[key]))
         assert np.array_equal(pixels, decoded)
-    told, silent = (json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files"))
-    assert told[0]["lossless"] is True
+    printed, silent = (
+        json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files")
+    )
+    assert printed[0]["lossless"] is True
     assert "lossless" not in silent[0]
     assert "lossless" in (work / "views" / "README.md").read_text()
 
@@ -92,38 +94,40 @@ def test_embeddings__of_a_built_set_score_as_the_encoder_does_here(work, table, 
     """Exactly: every score, interval and answer, on the built set, on the files, and on the photos themselves."""
     expected, answers = scored(work, monkeypatch, "encoder_by_hand:encode", "built:files", "here")
     for data in ("built:views", "built:files"):
-        found, theirs = scored(work, monkeypatch, "embeddings:embedded.parquet", data, "there")
-        assert len(found.scores) == len(expected.scores) > 5
-        for one, other in zip(found.scores, expected.scores, strict=True):
+        measured, reference = scored(work, monkeypatch, "embeddings:embedded.parquet", data, "there")
+        assert len(measured.scores) == len(expected.scores) > 5
+        for one, other in zip(measured.scores, expected.scores, strict=True):
             assert (one.task, one.metric, one.value, one.low, one.high, one.n) == (
                 other.task, other.metric, other.value, other.low, other.high, other.n
             )  # fmt: skip
-        assert answers.keys() == theirs.keys()
-        assert all(np.array_equal(answers[name], theirs[name]) for name in answers)
-    assert found.encoder["id"].startswith("embeddings:embedded.parquet@")
-    assert found.encoder["details"]["unknown"] == ["model", "weights", "preprocessing", "training data"]
-    assert found.encoder["group"] == "unknown"
-    assert "runtime" not in found.environment
-    assert "--model embeddings:PATH" in found.environment["command"]
+        assert answers.keys() == reference.keys()
+        assert all(np.array_equal(answers[name], reference[name]) for name in answers)
+    assert measured.encoder["id"].startswith("embeddings:embedded.parquet@")
+    assert measured.encoder["details"]["unknown"] == ["model", "weights", "preprocessing", "training data"]
+    assert measured.encoder["group"] == "unknown"
+    assert "runtime" not in measured.environment
+    assert "--model embeddings:PATH" in measured.environment["command"]
 
 
 def test_embeddings__of_plain_photos_and_what_is_told_of_them(work, table, photo_folder, monkeypatch, capsys):
     expected, _ = scored(work, monkeypatch, "encoder_by_hand:encode", f"folder:{photo_folder}", "here")
     model = "embeddings:embedded.parquet?group=SSL&training_data=my+photos&model=their+API"
-    found, _ = scored(work, monkeypatch, model, f"folder:{photo_folder}", "there")
+    measured, _ = scored(work, monkeypatch, model, f"folder:{photo_folder}", "there")
     assert "not known" not in capsys.readouterr().err  # -q
-    assert [(s.task, s.metric, s.value) for s in found.scores] == [(s.task, s.metric, s.value) for s in expected.scores]
-    assert (found.encoder["group"], found.encoder["training_data"]) == ("SSL", "my photos")
-    assert found.encoder["details"]["unknown"] == ["weights", "preprocessing"]
-    assert found.encoder["details"]["told"]["model"] == "their API"
+    assert [(s.task, s.metric, s.value) for s in measured.scores] == [
+        (s.task, s.metric, s.value) for s in expected.scores
+    ]
+    assert (measured.encoder["group"], measured.encoder["training_data"]) == ("SSL", "my photos")
+    assert measured.encoder["details"]["unknown"] == ["weights", "preprocessing"]
+    assert measured.encoder["details"]["told"]["model"] == "their API"
     # all tasks that the photos could answer: those that the file cannot are left out, and said
     given = ["-d", f"folder:{photo_folder}", "--cache", "cache", "--workers", "0", "-o", "all"]
     assert score(["-m", "embeddings:embedded.parquet", *given]) == 0
     result = read_result(work / "all" / "result.json")
     assert {s.task for s in result.scores} == {"probe/sharpening", "knn/sharpening"}
-    told = capsys.readouterr().err
-    assert "left out, its views are not in the file: " in told
-    assert "embeddings:embedded.parquet: not known: model, weights, preprocessing, training data\n" in told
+    printed = capsys.readouterr().err
+    assert "left out, its views are not in the file: " in printed
+    assert "embeddings:embedded.parquet: not known: model, weights, preprocessing, training data\n" in printed
     given = ["-d", f"folder:{photo_folder}", "-t", "probe/jpeg", "--cache", "cache", "-o", "none", "-q"]
     assert score(["-m", "embeddings:embedded.parquet", *given]) == 1
     assert "no task here is about these views" in capsys.readouterr().err
@@ -146,16 +150,16 @@ def test_embeddings__npy_with_ids_beside_it(work, table, monkeypatch):
         f"{i},{names[c]}" for i, c in zip(table["photo_id"].to_pylist(), table["sharpening"].to_pylist(), strict=True)
     ]
     (work / "e.csv").write_text("photo_id,sharpening\n" + "\n".join(lines) + "\n")
-    ours = load_encoder("embeddings:" + str(work / "embedded.parquet")).stored
-    theirs = load_encoder("embeddings:" + str(work / "e.npy")).stored
-    assert theirs.rows == ours.rows
-    assert np.array_equal(theirs.vectors, ours.vectors)
+    computed = load_encoder("embeddings:" + str(work / "embedded.parquet")).stored
+    reference = load_encoder("embeddings:" + str(work / "e.npy")).stored
+    assert reference.rows == computed.rows
+    assert np.array_equal(reference.vectors, computed.vectors)
     (work / "parts").mkdir()
     pq.write_table(table.slice(0, 50), work / "parts" / "a.parquet")
     pq.write_table(table.slice(50), work / "parts" / "b.parquet")
     parts = load_encoder("embeddings:" + str(work / "parts")).stored
-    assert parts.rows == ours.rows
-    assert np.array_equal(parts.vectors, ours.vectors)
+    assert parts.rows == computed.rows
+    assert np.array_equal(parts.vectors, computed.vectors)
 
 
 def test_embeddings__views_and_photos_by_hand(tmp_path):
@@ -167,8 +171,8 @@ def test_embeddings__views_and_photos_by_hand(tmp_path):
     )
     stored = load_encoder(f"embeddings:{tmp_path}/v.parquet").stored
     assert stored.rows == {"photo": {"a": 0}, "jpeg-q75-420": {"a": 1}, "jpeg-q95-444": {"a": 2, "b": 3}}
-    found, missing = stored.of("jpeg-q95-444", ["b", "c", "a"])
-    assert (found.tolist(), missing) == ([[4], [0], [3]], ["c"])
+    measured, missing = stored.of("jpeg-q95-444", ["b", "c", "a"])
+    assert (measured.tolist(), missing) == ([[4], [0], [3]], ["c"])
     assert stored.of("resizing-x2", ["a"])[1] == ["a"]
 
 
@@ -179,7 +183,7 @@ def write(path, ids=("a", "b"), vectors=((1.0, 2.0), (3.0, 4.0)), **columns):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "output"),
     [
         (lambda p: None, "cannot be read"),
         (lambda p: p.write_bytes(b"PAR1 not"), "no Parquet file that can be read"),
@@ -202,16 +206,16 @@ def write(path, ids=("a", "b"), vectors=((1.0, 2.0), (3.0, 4.0)), **columns):
         (lambda p: write(p, jpeg=["q75-420", "q1"]), "b has jpeg 'q1'"),
     ],
 )
-def test_embeddings__bad_files_are_one_sentence(tmp_path, make, said):
+def test_embeddings__bad_files_are_one_sentence(tmp_path, make, output):
     make(tmp_path / "f.parquet")
-    with pytest.raises(EncoderError, match=said) as raised:
+    with pytest.raises(EncoderError, match=output) as raised:
         load_encoder(f"embeddings:{tmp_path}/f.parquet")
     assert "\n" not in str(raised.value)
     assert str(tmp_path) not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("array", "lines", "said"),
+    ("array", "lines", "output"),
     [
         (np.ones((2, 3)), None, "f.csv must lie beside it"),
         (np.ones((2, 3)), "photo_id\na\n", "2 embeddings, and f.csv 1 lines"),
@@ -221,11 +225,11 @@ def test_embeddings__bad_files_are_one_sentence(tmp_path, make, said):
         (np.array([[{}]], dtype=object), "photo_id\na\n", "cannot be read .*an array of object"),
     ],
 )
-def test_embeddings__bad_arrays_are_one_sentence(tmp_path, array, lines, said):
+def test_embeddings__bad_arrays_are_one_sentence(tmp_path, array, lines, output):
     np.save(tmp_path / "f.npy", array)
     if lines is not None:
         (tmp_path / "f.csv").write_text(lines)
-    with pytest.raises(EncoderError, match=said):
+    with pytest.raises(EncoderError, match=output):
         load_encoder(f"embeddings:{tmp_path}/f.npy")
 
 
@@ -251,13 +255,13 @@ def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, m
     assert f"no embedding of {gone} under " in failure.reason
     for option in (["--device", "cpu"], ["--dtype", "bfloat16"], ["--runtime", "openvino"]):
         assert score(["-m", "embeddings:embedded.parquet", *given, *option]) == 2
-    for spec, said in (
+    for spec, output in (
         ("embeddings:", "needs a file"),
         ("embeddings:x?grup=SSL", "did you mean 'group'"),
         ("embeddings:x?group=abc", "unknown group"),
         ("embeddings:x?group", "write options as"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=output):
             load_encoder(spec)
 
 
@@ -266,9 +270,9 @@ def test_embeddings__a_photo_that_nobody_could_embed_is_one_failure(work, table,
     (tmp_path / "photos" / "train" / "cat" / "broken.jpg").write_bytes(b"no photo")
     photos = f"folder:{tmp_path}/photos"
     assert len(open_photos(photos)) == 37
-    found, _ = scored(work, monkeypatch, "embeddings:embedded.parquet", photos, "broken")
-    assert [(f.kind, f.name) for f in found.failures] == [("photo", "train/cat/broken.jpg")]
-    assert len(found.scores) > 5
+    measured, _ = scored(work, monkeypatch, "embeddings:embedded.parquet", photos, "broken")
+    assert [(f.kind, f.name) for f in measured.failures] == [("photo", "train/cat/broken.jpg")]
+    assert len(measured.scores) > 5
 
 
 def test_embeddings__errors_are_of_the_tree():

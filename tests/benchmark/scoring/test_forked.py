@@ -97,15 +97,15 @@ def test_forked__an_error_is_raised_here_after_the_body_and_said_once(tmp_path, 
 
 @pytest.mark.parametrize("when", ["ready", "work"])
 def test_forked__what_a_killed_fork_leaves_is_done_here(tmp_path, when):
-    own = os.getpid()
+    changed = os.getpid()
 
     def end(now):
-        if os.getpid() != own and now == when:
+        if os.getpid() != changed and now == when:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with Forked(lambda: noted(tmp_path, lambda: end("work")), lambda: end("ready")).run():
         pass
-    assert pids(tmp_path)[-1] == own
+    assert pids(tmp_path)[-1] == changed
 
 
 def test_forked__what_cannot_be_sent_is_done_here(tmp_path):

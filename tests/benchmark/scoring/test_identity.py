@@ -62,16 +62,16 @@ def test_score__two_checkpoints_of_one_folder_name_are_two_and_equal_to_each_alo
     ids = [load_encoder(f"./{name}").info.id for name in (ONE, TWO)]
     hashes = [load_encoder(f"./{name}").info.weights_sha256 for name in (ONE, TWO)]
     assert ids == [f"local-dir:checkpoint-1000@{sha[:8]}" for sha in hashes]
-    found = [read_result(tmp_path / "both" / i.replace(":", "-") / "folder-photos/result.json") for i in ids]
-    assert [one.encoder["weights_sha256"] for one in found] == hashes
+    measured = [read_result(tmp_path / "both" / i.replace(":", "-") / "folder-photos/result.json") for i in ids]
+    assert [one.encoder["weights_sha256"] for one in measured] == hashes
     report = (tmp_path / "both" / "report.md").read_text()
     assert all(f"## {i} on folder:photos" in report for i in ids)
-    for name, one in zip((ONE, TWO), found, strict=True):
+    for name, one in zip((ONE, TWO), measured, strict=True):
         score(name, out=f"alone/{name}", options=("--cache", str(tmp_path / name)))
         alone = read_result(tmp_path / "alone" / name / "result.json")
         assert values_of(alone) == values_of(one)
         assert alone.encoder == one.encoder
-    assert values_of(found[0]) != values_of(found[1])
+    assert values_of(measured[0]) != values_of(measured[1])
     # the board has a row for each
     assert main(["leaderboard", "--results", str(tmp_path / "both"), "--output", str(tmp_path / "site")]) == 0
     rows = json.loads((tmp_path / "site" / "data.json").read_text())["rows"]
@@ -83,11 +83,11 @@ def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_pat
     score(ONE, out="out")
     first = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     assert {"result.json", "answers.npz", "report.html", "report.md", "report.png"} == set(first)
-    told = score(TWO, out="out")
+    printed = score(TWO, out="out")
     one = read_result(next(out.glob("local-dir-*/folder-photos/result.json")))
-    kept = out / str(one.encoder["id"]).replace(":", "-") / "folder-photos"
-    assert f"it is kept in {kept}" in told
-    assert {path.name: path.read_bytes() for path in kept.iterdir()} == first
+    stored = out / str(one.encoder["id"]).replace(":", "-") / "folder-photos"
+    assert f"it is kept in {stored}" in printed
+    assert {path.name: path.read_bytes() for path in stored.iterdir()} == first
     two = read_result(out / "result.json")
     assert two.encoder["weights_sha256"] != one.encoder["weights_sha256"]
     # the same again is written over itself, whatever the tasks
@@ -96,8 +96,10 @@ def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_pat
 
 
 def test_score__one_encoder_in_two_folders_is_scored_once(score, tmp_path):
-    told = score(ONE, "copy/checkpoint-1000", TWO, out="out")
-    assert "copy/checkpoint-1000 is the encoder of run1/checkpoint-1000, weight for weight: it is scored once" in told
+    printed = score(ONE, "copy/checkpoint-1000", TWO, out="out")
+    assert (
+        "copy/checkpoint-1000 is the encoder of run1/checkpoint-1000, weight for weight: it is scored once" in printed
+    )
     assert len(list((tmp_path / "out").rglob("result.json"))) == 2
 
 
@@ -105,13 +107,13 @@ def test_score__one_encoder_in_two_folders_is_scored_once(score, tmp_path):
 def test_score__equal_weights_read_in_two_ways_are_two(score, tmp_path, command):
     options = ("--one-at-a-time",) if command == "sweep" else ()
     score(ONE, "wider/checkpoint-1000", out="out", command=command, options=options)
-    found = [read_result(path) for path in (tmp_path / "out").rglob("result.json")]
-    ids = sorted(str(one.encoder["id"]) for one in found)
-    assert len({one.encoder["weights_sha256"] for one in found}) == 1
+    measured = [read_result(path) for path in (tmp_path / "out").rglob("result.json")]
+    ids = sorted(str(one.encoder["id"]) for one in measured)
+    assert len({one.encoder["weights_sha256"] for one in measured}) == 1
     assert len(set(ids)) == 2
     assert all("@" in i for i in ids)
     assert "+" in ids[1]
-    assert values_of(found[0]) != values_of(found[1])
+    assert values_of(measured[0]) != values_of(measured[1])
 
 
 def result(weights: str, data: str = "pets", scored: bool = True) -> Result:

@@ -140,8 +140,8 @@ def test_run_jobs__one_that_fails_by_an_internal_error_runs_once_more_alone(
     assert [bool(one.outcome) for one in done] == [True, False, False, True]
     assert sorted(name for name, _ in begun[:4]) == ["fails once", "fails twice", "good", "refuses"]
     assert begun[4:] == [("fails once", []), ("fails twice", [])]
-    said = "camtrace: fails once failed (SystemError: AST constructor); run once more, alone, it succeeded\n"
-    assert capsys.readouterr().err == said
+    printed = "camtrace: fails once failed (SystemError: AST constructor); run once more, alone, it succeeded\n"
+    assert capsys.readouterr().err == printed
 
 
 def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by_side() -> None:

@@ -131,9 +131,9 @@ def test_again__other_code_or_a_damaged_file_is_computed_anew(tmp_path, encoder,
 
 
 def test_again__a_task_of_somebody_is_not_kept(tmp_path, encoder, photos):
-    own = dataclasses.replace(all_tasks()["probe/sharpening"], title="mine")
+    changed = dataclasses.replace(all_tasks()["probe/sharpening"], title="mine")
     options = RunOptions(cache=tmp_path, workers=0, resamples=200, assignment_seeds=2)
-    score_encoders([encoder], photos, [own], options)
+    score_encoders([encoder], photos, [changed], options)
     assert not list(tmp_path.glob("outcomes/*"))
 
 
@@ -215,14 +215,14 @@ def test_require_space__refused_before_anything_is_embedded(tmp_path, encoder, p
     with pytest.raises(DataError, match=r"of embeddings do not fit, 268\.4 MB are free"):
         score(encoder, photos, tmp_path)
     assert not list(tmp_path.rglob("*.npy"))
-    said = []
+    printed = []
     monkeypatch.setattr(store_paths, "free_space", lambda folder: 5_000_000_000)
     monkeypatch.setattr(store_paths, "LOG_FROM", 1)
     options = RunOptions(cache=tmp_path, workers=0, resamples=200, assignment_seeds=2)
     tasks = [all_tasks()["probe/sharpening"]]
-    [scored] = score_encoders([encoder], photos, tasks, options, log=said.append)
+    [scored] = score_encoders([encoder], photos, tasks, options, log=printed.append)
     numbers = len(photos) * 3 * scored.result.encoder["dimension"]
-    assert said == [f"embeddings: {4 * numbers / 1e6:.1f} MB more in {tmp_path / 'banks'} (5.0 GB free)"]
+    assert printed == [f"embeddings: {4 * numbers / 1e6:.1f} MB more in {tmp_path / 'banks'} (5.0 GB free)"]
 
 
 def test_command__killed_in_a_later_task__the_finished_ones_are_there(tmp_path, photo_folder):

@@ -196,8 +196,8 @@ def test_command__scores_layers_and_says_what_they_take(
     common = ["-m", str(tmp_path / "vit"), "-d", f"folder:{photo_folder}", "--device", "cpu", "--workers", "0"]
     common += ["--tasks", "probe/sharpening", "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "out")]
     assert main([*common, "--outputs", "layers", "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "4 outputs beside its embedding" in said
+    printed = capsys.readouterr().out
+    assert "4 outputs beside its embedding" in printed
     assert main([*common, "--outputs", "layers:cls", "--outputs", "layers[-1]:grid[2],centre"]) == 0
     result = Result.from_json((tmp_path / "out" / "result.json").read_text())
     names = [o.name for o in result.outputs]
@@ -219,16 +219,16 @@ def test_openvino__final_beside_layers_is_torchs_and_shares_no_bank_with_openvin
     photos: PhotoSet, tmp_path: Path
 ) -> None:
     encoder = as_encoder(Stages(), name="net", preprocess=_small, device="cpu", runtime="openvino", cache=tmp_path)
-    found = {}
+    measured = {}
     for outputs in ((), ("layers[0]",)):
         before = set((tmp_path / "banks").glob("*"))
-        found[outputs] = _score(encoder, photos, tmp_path, *outputs).result.environment["runtime"]
+        measured[outputs] = _score(encoder, photos, tmp_path, *outputs).result.environment["runtime"]
         [folder] = set((tmp_path / "banks").glob("*")) - before  # each run has a bank of its own
         key = json.loads((folder / "key.json").read_text())
-        assert key["encoder"].get("runtime", {"name": "torch"})["name"] == found[outputs]["name"]
-    assert found[()]["name"] == "openvino"
-    assert found["layers[0]",]["name"] == "torch"
-    assert found["layers[0]",]["reason"] == "layers are read there"
+        assert key["encoder"].get("runtime", {"name": "torch"})["name"] == measured[outputs]["name"]
+    assert measured[()]["name"] == "openvino"
+    assert measured["layers[0]",]["name"] == "torch"
+    assert measured["layers[0]",]["reason"] == "layers are read there"
     before = set((tmp_path / "banks").glob("*"))
     _score(_encoder(Stages(), "net"), photos, tmp_path)
     assert set((tmp_path / "banks").glob("*")) == before  # its rows are those of a run by torch

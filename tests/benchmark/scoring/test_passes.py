@@ -77,8 +77,8 @@ def mean_task(name: str, recipe: Any, view: str) -> Task:
         value = float(given.view(view, np.flatnonzero(given.usable))[:].mean())
         return TaskOutcome((Score(name, "grey", "mean", value, value, value, 5, 0.0),))
 
-    own = {"name": name, "recipe": lambda photos, options: recipe, "unfit": lambda photos: "", "run": run}
-    return replace(all_tasks()["probe/jpeg"], **own)
+    changed = {"name": name, "recipe": lambda photos, options: recipe, "unfit": lambda photos: "", "run": run}
+    return replace(all_tasks()["probe/jpeg"], **changed)
 
 
 def means(scored: Any) -> dict[str, float]:
@@ -169,22 +169,22 @@ def test_score__costs_of_a_shared_pass_are_each_encoders_own(tmp_path):
     costs = [one.result.cost for one in score_encoders(encoders, grey_photos(), tasks, options(tmp_path))]
     forward = [cost["seconds"]["of which forward"] for cost in costs]
     assert forward[1] >= 2 * 0.05 > 2 * forward[0]
-    shared = [cost["seconds"]["embedding"] - own for cost, own in zip(costs, forward, strict=True)]
+    shared = [cost["seconds"]["embedding"] - changed for cost, changed in zip(costs, forward, strict=True)]
     assert shared[0] == pytest.approx(shared[1], abs=2e-3)  # they embed equally many views
     assert [cost["encoders_in_pass"] for cost in costs] == [2, 2]
     [again, _] = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
     assert (again.result.cost["views"], again.result.cost["encoders_in_pass"]) == (0, 1)
 
 
-@pytest.mark.parametrize(("maker", "own"), [("scoring.trial", "asking twice"), ("views.stream", "embedding")])
-def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, own):
+@pytest.mark.parametrize(("maker", "changed"), [("scoring.trial", "asking twice"), ("views.stream", "embedding")])
+def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, changed):
     """A compiler that takes a million seconds in no time, in either stage that makes views here."""
     compiled = []
 
-    def compile_first(*asked, **how):
+    def compile_first(*requested, **how):
         if not compiled:
             compiled.append(monkeypatch.setattr(background, "_compiling_s", background.compiling_s() + 1e6))
-        return iterate_views(*asked, **how)
+        return iterate_views(*requested, **how)
 
     monkeypatch.setattr(f"benchmark.{maker}.iterate_views", compile_first)
     encoders = [counting("one", "1" * 64).encoder, counting("two", "2" * 64).encoder]
@@ -192,9 +192,9 @@ def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, own):
     scored = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
     seconds = [one.result.cost["seconds"] for one in scored]
     assert [s["compiling kernels"] for s in seconds] == [5e5, 5e5]
-    assert all(s[own] < 0 for s in seconds)  # without it
-    assert own == "asking twice" or all(s["of which waiting for views"] == 0 for s in seconds)
-    assert all(value >= 0 for s in seconds for stage, value in s.items() if stage != own)
+    assert all(s[changed] < 0 for s in seconds)  # without it
+    assert changed == "asking twice" or all(s["of which waiting for views"] == 0 for s in seconds)
+    assert all(value >= 0 for s in seconds for stage, value in s.items() if stage != changed)
     [again, _] = score_encoders(encoders, grey_photos(), tasks, options(tmp_path))
     assert "compiling kernels" not in again.result.cost["seconds"]
 

@@ -63,8 +63,8 @@ def test_usable__one_alone_that_is_refused_ends_the_run(settle):
 
 @pytest.mark.parametrize(("force", "fit"), [(False, [1, 2]), (True, [0, 1, 2])])
 def test_usable__of_several_the_refused_ones_fail(settle, force, fit):
-    found, known = settle(REFUSED, PASSED, None, DataError("no photo"), PASSED, force=force, failed=(4,))
-    assert found == fit
+    result, known = settle(REFUSED, PASSED, None, DataError("no photo"), PASSED, force=force, failed=(4,))
+    assert result == fit
     assert [one.gate for one in known] == [REFUSED, PASSED, None, None, None]
     assert known[0].failures == ({} if force else {("encoder", "encoder 0"): "too coarse"})
     assert known[3].failures == {("encoder", "encoder 3"): "no photo"}

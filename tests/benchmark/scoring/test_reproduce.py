@@ -30,16 +30,16 @@ def photos(name: str = "sample", n: int = 3, **evidence: str) -> PhotoSet:
 
 
 def repeat(
-    model: str | None = "control:pixels", data: str | None = "sample", encoder=None, of=None, options=None, **asked
+    model: str | None = "control:pixels", data: str | None = "sample", encoder=None, of=None, options=None, **requested
 ):
     known = encoder or info(model or "in memory")
-    return reproduce_command(Invocation(model, data, **asked), known, of or photos(), options or RunOptions())
+    return reproduce_command(Invocation(model, data, **requested), known, of or photos(), options or RunOptions())
 
 
 def test_reproduce_command__defaults_do_not_appear():
-    found = repeat()
-    assert found.command == "camtrace score --model control:pixels --data sample"
-    assert found.local == {}
+    result = repeat()
+    assert result.command == "camtrace score --model control:pixels --data sample"
+    assert result.local == {}
 
 
 def test_reproduce_command__every_option_that_changes_scores_and_no_other(tmp_path):
@@ -48,14 +48,14 @@ def test_reproduce_command__every_option_that_changes_scores_and_no_other(tmp_pa
         storage="float16", compile=True, force_dtype=True,
         device="cuda:1", batch_size=3, workers=5, views="cpu", fresh=True, cache=tmp_path,
     )  # fmt: skip
-    found = repeat(options=options, tasks=("probe/*", "knn/jpeg"), trust_remote_code=True)
-    assert found.command == (
+    result = repeat(options=options, tasks=("probe/*", "knn/jpeg"), trust_remote_code=True)
+    assert result.command == (
         "camtrace score --model control:pixels --data sample --tasks 'probe/*' --tasks knn/jpeg --limit 40 "
         "--protocol iccv2025 --neighbours 5 --queries 30 --mask-ratio 0.5 --seed 7 --dtype bfloat16 --storage float16 "
         "--compile --force-dtype --trust-remote-code"
     )
     # and the command line reads them as they were
-    args = parser().parse_args(shlex.split(found.command)[2:])
+    args = parser().parse_args(shlex.split(result.command)[2:])
     again = to_run_options(args)
     for option in OPTIONS:
         if option.role.repeat:
@@ -81,16 +81,16 @@ def test_reproduce_command__values_stand_in_the_order_of_the_help_page_then_list
 
 
 def test_reproduce_command__what_only_python_can_set_is_said():
-    found = repeat(options=RunOptions(resamples=500))
-    assert found.command == "camtrace score --model control:pixels --data sample"
-    assert found.local == {"options": "set in Python, without an option of the command: resamples = 500"}
+    result = repeat(options=RunOptions(resamples=500))
+    assert result.command == "camtrace score --model control:pixels --data sample"
+    assert result.local == {"options": "set in Python, without an option of the command: resamples = 500"}
 
 
 def test_reproduce_command__a_folder_is_named_as_what_it_is():
     of = photos("folder:pets", n=1200)
-    found = repeat(data="folder:/home/me/my pets?val-share=0.5", of=of)
-    assert shlex.split(found.command)[-2:] == ["--data", "folder:PATH?val-share=0.5"]
-    assert found.local == {"data": f"PATH: your folder of 1,200 photos (folder:pets), ids hash {of.ids_hash()}"}
+    result = repeat(data="folder:/home/me/my pets?val-share=0.5", of=of)
+    assert shlex.split(result.command)[-2:] == ["--data", "folder:PATH?val-share=0.5"]
+    assert result.local == {"data": f"PATH: your folder of 1,200 photos (folder:pets), ids hash {of.ids_hash()}"}
 
 
 def test_reproduce_command__a_folder_that_load_dataset_reads_is_no_repository(tmp_path, monkeypatch):
@@ -110,10 +110,10 @@ def test_reproduce_command__no_kind_of_data_shows_a_path(tmp_path, usage):
         return
     place = tmp_path / "private" / "pets"
     place.mkdir(parents=True)
-    found = repeat(data=f"{kind}:{place}", of=photos(f"{kind}:pets"))
-    assert shlex.split(found.command)[-1] == f"{kind}:PATH"
-    assert "your folder of 3 photos" in found.local["data"]
-    assert "private" not in found.command + found.local["data"]
+    result = repeat(data=f"{kind}:{place}", of=photos(f"{kind}:pets"))
+    assert shlex.split(result.command)[-1] == f"{kind}:PATH"
+    assert "your folder of 3 photos" in result.local["data"]
+    assert "private" not in result.command + result.local["data"]
 
 
 @pytest.mark.parametrize(
@@ -130,16 +130,16 @@ def test_reproduce_command__no_kind_of_data_shows_a_path(tmp_path, usage):
     ],
 )
 def test_reproduce_command__public_data_stand_with_their_commit(data, evidence, shown):
-    found = repeat(data=data, of=photos(**evidence))
-    assert shlex.split(found.command)[-1] == shown
-    assert found.local == {}
+    result = repeat(data=data, of=photos(**evidence))
+    assert shlex.split(result.command)[-1] == shown
+    assert result.local == {}
     DataSpec.parse(shown)
 
 
 def test_reproduce_command__photos_in_memory():
-    found = repeat(data=None, of=photos("mine", n=1))
-    assert shlex.split(found.command)[-1] == "folder:PATH"
-    assert found.local["data"].startswith("PATH: your photos in memory, 1 photo (mine), ids hash ")
+    result = repeat(data=None, of=photos("mine", n=1))
+    assert shlex.split(result.command)[-1] == "folder:PATH"
+    assert result.local["data"].startswith("PATH: your photos in memory, 1 photo (mine), ids hash ")
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_reproduce_command__photos_in_memory():
     ],
 )
 def test_reproduce_command__encoders(model, encoder, shown, note):
-    found = repeat(model=model, encoder=encoder)
-    assert shlex.split(found.command)[2:4] == ["--model", shown]
-    assert found.local.get("model", "").startswith(note)
-    assert ("model" in found.local) == bool(note)
-    assert "secret" not in found.command + str(found.local)
+    result = repeat(model=model, encoder=encoder)
+    assert shlex.split(result.command)[2:4] == ["--model", shown]
+    assert result.local.get("model", "").startswith(note)
+    assert ("model" in result.local) == bool(note)
+    assert "secret" not in result.command + str(result.local)
 
 
 PATHS = st.lists(st.text(alphabet="ab '\"$;@é", min_size=1, max_size=5), min_size=1, max_size=3).map(
@@ -193,12 +193,12 @@ PATHS = st.lists(st.text(alphabet="ab '\"$;@é", min_size=1, max_size=5), min_si
 
 @given(PATHS, PATHS, st.sampled_from(["folder", "exif-folder", "imagenet", "hub", "simcams"]), st.sampled_from(DTYPES))
 def test_reproduce_command__is_one_safe_line_without_a_path(model, data, kind, dtype):
-    found = repeat(
+    result = repeat(
         model=f"local-dir:{model}", data=f"{kind}:{data}", encoder=info("local-dir:x"), options=RunOptions(dtype=dtype),
         tasks=("probe/*; rm -r x",),
     )  # fmt: skip
-    assert "secret" not in found.command
-    words = shlex.split(found.command)
+    assert "secret" not in result.command
+    words = shlex.split(result.command)
     assert words[:8] == [
         "camtrace", "score", "--model", "local-dir:MODEL", "--data", f"{kind}:PATH", "--tasks", "probe/*; rm -r x",
     ]  # fmt: skip

@@ -56,8 +56,8 @@ def test_scoring_packages__the_pattern_sees_every_import_that_python_sees():
                     modules |= {f"{node.module}.{a.name}" for a in node.names} if bare else {node.module}
                 elif isinstance(node, ast.Import):
                     modules |= {alias.name for alias in node.names}
-            ours = {".".join(m.split(".")[:2]) for m in modules if m.startswith(("benchmark.", "builders."))}
-            assert ours <= set(code_hash._imported(content)), path
+            measured = {".".join(m.split(".")[:2]) for m in modules if m.startswith(("benchmark.", "builders."))}
+            assert measured <= set(code_hash._imported(content)), path
 
 
 @pytest.mark.parametrize(

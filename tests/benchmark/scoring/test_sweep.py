@@ -125,15 +125,15 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     # and before that, alone: 3 photos by two encoders, by the fragile one 3 and, twice, 2 that it cannot take;
     # together: 3, and those 2 once, by each alone, and for the fragile one by its view
     assert sweep.decoded == 12 + 12 * (1 + 3 + 3) + (3 + 3 + 3 + 2 * 2) + (3 + 2 * (1 + 3 + 1))
-    found = rows(sweep)
-    assert {name: row["state"] for name, row in found.items()} == {
+    measured = rows(sweep)
+    assert {name: row["state"] for name, row in measured.items()} == {
         "small": "scored", "broken": "failed", "fragile": "partial", "large": "scored", "absent": "failed",
     }  # fmt: skip
-    assert "this encoder is broken" in found["broken"]["reason"]
-    assert "absent" in found["absent"]["reason"]
+    assert "this encoder is broken" in measured["broken"]["reason"]
+    assert "absent" in measured["absent"]["reason"]
     assert "2 scored, 1 partial, 0 kept, 2 failed" in printed.out
-    assert f"{found['fragile']['folder']}: {found['fragile']['reason'][:40]}" in printed.out
-    result = read_result(sweep.out / found["large"]["folder"] / "result.json")
+    assert f"{measured['fragile']['folder']}: {measured['fragile']['reason'][:40]}" in printed.out
+    result = read_result(sweep.out / measured["large"]["folder"] / "result.json")
     assert [s.task for s in result.scores] == ["probe/sharpening"]
     assert result.environment["command"] == (
         "camtrace score --model sweep_encoders:large --data folder:PATH --tasks probe/sharpening"
@@ -141,12 +141,12 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     assert sorted(result.environment["local"]) == ["data", "model"]
     assert "your folder of 24 photos (folder:photos)" in result.environment["local"]["data"]
     # photos that one encoder's own preprocessing cannot take are lost for it alone
-    fragile = read_result(sweep.out / found["fragile"]["folder"] / "result.json")
+    fragile = read_result(sweep.out / measured["fragile"]["folder"] / "result.json")
     assert result.failures == ()
     assert result.score("probe/sharpening", "accuracy").n == 8
     light = {f"{split}/light/{i}.jpg" for split, count in (("train", 8), ("val", 4)) for i in range(count)}
     assert {f.name for f in fragile.failures} == {"sweep_encoders:fragile", *light}
-    assert "fails on 12 of 24 photos, which can be read" in found["fragile"]["reason"]
+    assert "fails on 12 of 24 photos, which can be read" in measured["fragile"]["reason"]
     assert "too light for me" in fragile.failures[0].reason
     assert fragile.score("probe/sharpening", "accuracy").n == 4
     report = (sweep.out / "report.md").read_text()
@@ -162,8 +162,11 @@ def test_sweep__resumes_and_does_the_rest(sweep):
     assert (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes() == before
     again = sweep("small", "large", options=("--json",))
     assert "0 scored, 2 kept" in again.err
-    told = [(row["encoder"], row["metric"]) for row in json.loads(again.out)["scores"]]
-    assert [encoder for encoder, metric in told if metric == "spd"] == ["sweep_encoders:small", "sweep_encoders:large"]
+    reported = [(row["encoder"], row["metric"]) for row in json.loads(again.out)["scores"]]
+    assert [encoder for encoder, metric in reported if metric == "spd"] == [
+        "sweep_encoders:small",
+        "sweep_encoders:large",
+    ]
     assert {row["state"] for row in rows(sweep).values()} == {"kept"}
     assert sweep.decoded == 0
 
@@ -189,14 +192,14 @@ def test_sweep__a_result_by_another_runtime_is_not_kept(sweep):
     sweep("network", options=("--runtime", "openvino"))
     assert rows(sweep)["network"]["state"] == "scored"
 
-    def state_where(runtime, asked):
+    def state_where(runtime, requested):
         file.write_text(json.dumps({**first, "environment": {**first["environment"], "runtime": runtime}}))
-        sweep("network", options=("--runtime", asked))
+        sweep("network", options=("--runtime", requested))
         return rows(sweep)["network"]["state"]
 
-    own = first["environment"]["runtime"]
-    assert state_where(own, "openvino") == "kept"
-    assert state_where({**own, "version": "2020.1"}, "openvino") == "scored"
+    changed = first["environment"]["runtime"]
+    assert state_where(changed, "openvino") == "kept"
+    assert state_where({**changed, "version": "2020.1"}, "openvino") == "scored"
     refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
     assert state_where(refused, "torch") == "kept"
     assert state_where(refused, "openvino") == "scored"
@@ -205,9 +208,9 @@ def test_sweep__a_result_by_another_runtime_is_not_kept(sweep):
 def test_finished__what_auto_refused_on_these_photos_is_kept_for_auto():
     openvino, torch = Runtime("openvino", "2026.1", 1e-7), Runtime("torch", "2")
     refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
-    auto, asked = RunOptions(runtime="auto"), RunOptions(runtime="openvino")
+    auto, requested = RunOptions(runtime="auto"), RunOptions(runtime="openvino")
     assert _library_of(refused, openvino, auto) == _library(openvino) == ("openvino", "2026.1")
-    assert _library_of(refused, openvino, asked) is None
+    assert _library_of(refused, openvino, requested) is None
     assert _library_of({"name": "torch"}, openvino, auto) is None
     assert _library_of({}, torch, auto) is _library(torch) is _library(None) is None
     assert _library_of({"name": "openvino", "version": "2025.3"}, torch, auto) == ("openvino", "2025.3")
@@ -268,7 +271,7 @@ def unsealed(path: Path) -> dict:
     return raw
 
 
-def kept_with(sweep, **data):
+def stored_with(sweep, **data):
     """The state of a row whose finished result on disk says something else of its photos."""
     sweep("small")
     path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
@@ -280,10 +283,10 @@ def kept_with(sweep, **data):
 
 
 def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
-    assert kept_with(sweep) == "kept"
-    assert kept_with(sweep, bytes_hash="0" * 32) == "scored"
-    assert kept_with(sweep, question_hash="0" * 32) == "scored"
-    assert kept_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
+    assert stored_with(sweep) == "kept"
+    assert stored_with(sweep, bytes_hash="0" * 32) == "scored"
+    assert stored_with(sweep, question_hash="0" * 32) == "scored"
+    assert stored_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
 
 
 def other_bytes(folder: Path) -> None:

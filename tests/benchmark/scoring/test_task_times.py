@@ -66,8 +66,8 @@ def test_made_up_bank__views_of_a_photo_are_nearer_than_photos():
 def test_score__dry_run_says_stages_and_writes_nothing(tmp_path, photo_folder, capsys):
     words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "-t", "*/sharpening", "--dry-run"]
     assert main([*words, "--cache", str(tmp_path / "c"), "-o", str(tmp_path / "out"), "--quiet"]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for stage in ("loading encoders", "views and forward passes", "Processing probes", "kNN set-ups", "disk: 0.2 MB"):
-        assert stage in said
-    assert said.count("views are made by the workers: no CUDA GPU waits for them") == 1
+        assert stage in printed
+    assert printed.count("views are made by the workers: no CUDA GPU waits for them") == 1
     assert not list(tmp_path.iterdir())

@@ -140,9 +140,9 @@ def score(folder, tmp_path, monkeypatch, capfd):
         assert main(
             ["score", *models, *data, "-o", str(tmp_path / out), "--cache", str(tmp_path / "cache"), *options]
         ) == (expect)
-        told = capfd.readouterr()
-        assert "Traceback" not in told.err
-        return told.err
+        printed = capfd.readouterr()
+        assert "Traceback" not in printed.err
+        return printed.err
 
     run.out = tmp_path
     yield run
@@ -229,9 +229,9 @@ def test_score__a_task_that_fails_inside_once_is_scored_said_and_recorded(score,
     setups = knn.knn_setups
     score("good", out="quiet")
     monkeypatch.setattr("benchmark.knn.knn_setups", partial(fail_first, fails=[1]))
-    said = score("good", options=("--fresh",))
+    output = score("good", options=("--fresh",))
     reason = "SystemError: AST constructor recursion depth mismatch (before=57, after=51)"
-    assert said.count(f"camtrace: knn/jpeg failed ({reason}); run once more, alone, it succeeded\n") == 1
+    assert output.count(f"camtrace: knn/jpeg failed ({reason}); run once more, alone, it succeeded\n") == 1
     result = read_result(score.out / "out" / "result.json")
     check_forms(result)
     assert result.failures == ()
@@ -265,8 +265,8 @@ def test_score__batch_size_1_is_a_way_out_for_what_depends_on_its_batch(score):
     [("--device", "cuda"), ("--dtype", "bfloat16"), ("--compile",), ("--revision", "main"), ("--runtime", "openvino")],
 )
 def test_score__an_option_that_cannot_apply_to_a_function_is_an_error(score, name, option):
-    told = score(name, options=option, expect=2)
-    assert " ".join(option) in told or option[0] in told
+    printed = score(name, options=option, expect=2)
+    assert " ".join(option) in printed or option[0] in printed
     assert not (score.out / "out").exists()
 
 

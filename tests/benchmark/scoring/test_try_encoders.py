@@ -91,7 +91,7 @@ def identified(embed=lambda batch: batch.float(), weights="0" * 64):
     return replace(made, info=replace(made.info, weights_sha256=weights))
 
 
-def asked(encoders, options, photos=None, view=None):
+def requested(encoders, options, photos=None, view=None):
     """How many times the first encoder is asked, and what is found."""
     seen = []
 
@@ -100,10 +100,10 @@ def asked(encoders, options, photos=None, view=None):
         return encoders[0].embed(batch)
 
     first, *others = encoders
-    found = cached_trials(
+    result = cached_trials(
         [replace(first, embed=counted), *others], photos or grey(), "bytes", view or PlainViews(), options
     )
-    return len(seen), found
+    return len(seen), result
 
 
 def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
@@ -123,9 +123,9 @@ def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
 
 def test_cached_trials__the_same_question_is_asked_once(tmp_path):
     options = RunOptions(cache=tmp_path)
-    first, [trial] = asked([identified()], options)
+    first, [trial] = requested([identified()], options)
     assert (first, trial.photos, trial.reason) == (3, 3, "")
-    assert asked([identified()], options) == (0, [trial])
+    assert requested([identified()], options) == (0, [trial])
     other = [identified(weights="1" * 64)]
     for encoders, changed in (
         (other, options),
@@ -134,30 +134,30 @@ def test_cached_trials__the_same_question_is_asked_once(tmp_path):
         ([replace(identified(), device="cuda")], replace(options, batch_size=1)),
         ([identified()], replace(options, fresh=True)),
     ):
-        assert asked(encoders, changed)[0] >= 3
-        assert asked(encoders, replace(changed, fresh=False))[0] == 0
-    assert asked([identified()], options, photos=grey(4))[0] == 3
-    [kept, *_] = sorted(tmp_path.glob("gates/*.json"))
-    for damage in ("", "{}", kept.read_text().replace('"reason": ""', '"reason": 3')):
+        assert requested(encoders, changed)[0] >= 3
+        assert requested(encoders, replace(changed, fresh=False))[0] == 0
+    assert requested([identified()], options, photos=grey(4))[0] == 3
+    [stored, *_] = sorted(tmp_path.glob("gates/*.json"))
+    for damage in ("", "{}", stored.read_text().replace('"reason": ""', '"reason": 3')):
         for file in tmp_path.glob("gates/*.json"):
             file.write_text(damage)
-        assert asked([identified()], options)[0] == (0 if damage == "{}" else 3)
+        assert requested([identified()], options)[0] == (0 if damage == "{}" else 3)
 
 
 def test_cached_trials__a_random_encoder_is_remembered_and_one_that_fails_or_has_no_name_is_not(tmp_path):
     options, draws = RunOptions(cache=tmp_path), np.random.default_rng(0)
     random = identified(lambda batch: batch + torch.from_numpy(draws.normal(size=batch.shape)))
-    _, [trial] = asked([random], options)
+    _, [trial] = requested([random], options)
     assert "asked twice" in trial.random
-    assert asked([random], options) == (0, [trial])
-    _, both = asked([identified(), random], options)
+    assert requested([random], options) == (0, [trial])
+    _, both = requested([identified(), random], options)
     assert [bool(one.random) for one in both] == [False, True]
-    assert asked([identified(), random], options) == (0, both)
+    assert requested([identified(), random], options) == (0, both)
     calls = itertools.count()  # the first answer is one, the second is not
     fails = identified(lambda batch: batch.float() / (1 - next(calls) % 2), "2" * 64)
     for encoders in ([fails], [identified(), encoder(lambda batch: batch.float())]):
-        assert asked(encoders, options)[0] > 0
-        assert asked(encoders, options)[0] > 0
+        assert requested(encoders, options)[0] > 0
+        assert requested(encoders, options)[0] > 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9, 1000])

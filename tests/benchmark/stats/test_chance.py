@@ -14,9 +14,9 @@ from builders.errors import DataError
 
 @pytest.mark.parametrize(("value", "chance", "expected"), [(1, 0.5, 1), (0.5, 0.5, 0), (0.6, 0.2, 0.5), (0.0, 0.5, -1)])
 def test_effect_size__by_hand(value: float, chance: float, expected: float) -> None:
-    found = effect_size(value, value - 0.1, value + 0.2, chance)
-    assert found.value == pytest.approx(expected)
-    assert found.high - found.low == pytest.approx(0.3 / (1 - chance))
+    result = effect_size(value, value - 0.1, value + 0.2, chance)
+    assert result.value == pytest.approx(expected)
+    assert result.high - result.low == pytest.approx(0.3 / (1 - chance))
 
 
 def test_effect_size__of_a_difference_is_itself() -> None:
@@ -48,9 +48,9 @@ def test_against_chance__a_weak_score_among_many_questions_is_not_a_finding() ->
     weak = against_chance([1.0] * 51 + [0.0] * 249, 1 / 6)
     strong = against_chance([1.0] * 90 + [0.0] * 210, 1 / 6)
     assert weak == pytest.approx(0.44, abs=0.01)
-    found = holm([weak] * 11 + [strong])
-    assert found[0] == 1
-    assert found[-1] < 0.001
+    result = holm([weak] * 11 + [strong])
+    assert result[0] == 1
+    assert result[-1] < 0.001
 
 
 def test_against_chance__all_right() -> None:
@@ -64,16 +64,16 @@ def test_against_chance__seldom_finds_what_is_not_there(classes: int) -> None:
     rng = np.random.default_rng(classes)
     for photos, answers in ((40, 1), (300, 6)):
         draws = rng.binomial(answers, 1 / classes, (600, photos)) / answers
-        found = np.mean([against_chance(values, 1 / classes) < 0.05 for values in draws])
-        assert found <= 0.05 + 3 * 0.0089
+        result = np.mean([against_chance(values, 1 / classes) < 0.05 for values in draws])
+        assert result <= 0.05 + 3 * 0.0089
 
 
 def test_against_chance__scenes_near_the_ceiling_are_no_doubt_about_chance() -> None:
     """Ten scenes at 58 to 100 %, chance 50 %: their lean is that of the ceiling, and a t-test has no doubt either."""
     scenes = np.array([0.82, 0.95, 1, 0.95, 0.94, 0.95, 0.94, 0.58, 0.93, 1])
     by_t = reference.ttest_1samp(scenes, 0.5, alternative="greater").pvalue
-    found = against_chance(scenes, 0.5)
-    assert by_t <= found < 1e-3
+    result = against_chance(scenes, 0.5)
+    assert by_t <= result < 1e-3
     near = scenes - scenes.mean() + 0.56  # the same lean near chance: more cautious than the t-test, as it was
     assert against_chance(near, 0.5) > 1.05 * reference.ttest_1samp(near, 0.5, alternative="greater").pvalue
 

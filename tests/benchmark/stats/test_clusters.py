@@ -19,12 +19,12 @@ def test_cluster_sums__in_order_of_names() -> None:
 
 def test_clustered_interval__by_hand() -> None:
     """Two clusters of 10 with 8 and 4 right: variance (0.2^2 + 0.2^2) / 2 = 0.04, so 6 photos before Student's t."""
-    found = clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20)
+    result = clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20)
     effective = 0.6 * 0.4 / 0.04 * (1.959964 / 12.706205) ** 2
     right, wrong = 0.6 * effective, 0.4 * effective
     expected = scipy_stats.beta.ppf([0.025, 0.975], [right, right + 1], [wrong + 1, wrong])
-    assert (found.value, found.n, found.units) == (0.6, 20, 2)
-    assert [found.low, found.high] == pytest.approx(expected, abs=1e-6)
+    assert (result.value, result.n, result.units) == (0.6, 20, 2)
+    assert [result.low, result.high] == pytest.approx(expected, abs=1e-6)
 
 
 def test_clustered_interval__variance_is_the_jackknifes() -> None:
@@ -34,8 +34,8 @@ def test_clustered_interval__variance_is_the_jackknifes() -> None:
     sums = rng.binomial(rows.astype(int), rng.beta(4, 4, 60)).astype(float)
     without = (sums.sum() - sums) / (rows.sum() - rows)
     jackknife = math.sqrt(59 / 60 * ((without - without.mean()) ** 2).sum())
-    found = clustered_interval(sums, rows, 600)
-    assert (found.high - found.low) / (2 * scipy_stats.t.ppf(0.975, 59)) == pytest.approx(jackknife, rel=0.05)
+    result = clustered_interval(sums, rows, 600)
+    assert (result.high - result.low) / (2 * scipy_stats.t.ppf(0.975, 59)) == pytest.approx(jackknife, rel=0.05)
 
 
 def test_clustered_interval__photos_that_stand_alone_are_nearly_jeffreys() -> None:
@@ -55,9 +55,9 @@ def test_clustered_interval__never_surer_than_independent_photos() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_clustered_interval__certainty_counts_clusters(value: float) -> None:
-    found = photo_interval([value] * 270, clusters=np.arange(270) // 27)
+    result = photo_interval([value] * 270, clusters=np.arange(270) // 27)
     least = 0.025 ** (1 / 10)  # ten of ten, each right with this probability, happen in 2.5 of 100 samples
-    assert (found.low, found.high) == pytest.approx((0.0, 1 - least) if value == 0 else (least, 1.0))
+    assert (result.low, result.high) == pytest.approx((0.0, 1 - least) if value == 0 else (least, 1.0))
 
 
 def test_clustered_interval__few_wrong_in_few_scenes_keep_coverage() -> None:
@@ -65,8 +65,10 @@ def test_clustered_interval__few_wrong_in_few_scenes_keep_coverage() -> None:
     rng = np.random.default_rng(7)
     held = 0
     for _ in range(1000):
-        found = clustered_interval(rng.binomial(27, rng.beta(7.84, 0.16, 14)).astype(float), np.full(14, 27.0), 14 * 27)
-        held += found.low <= 0.98 <= found.high
+        result = clustered_interval(
+            rng.binomial(27, rng.beta(7.84, 0.16, 14)).astype(float), np.full(14, 27.0), 14 * 27
+        )
+        held += result.low <= 0.98 <= result.high
     assert held >= 0.92 * 1000
 
 
@@ -78,8 +80,8 @@ def test_clopper_pearson__is_scipys_exact_interval(right: int, n: int) -> None:
 
 
 def test_clustered_interval__one_cluster_knows_next_to_nothing() -> None:
-    found = photo_interval([1, 0, 1, 1], clusters=["a"] * 4)
-    assert found.high - found.low > 0.8
+    result = photo_interval([1, 0, 1, 1], clusters=["a"] * 4)
+    assert result.high - result.low > 0.8
 
 
 def test_clustered_interval__scales_with_bounds() -> None:
@@ -97,9 +99,9 @@ def test_photo_interval__scenes_of_alike_photos_keep_coverage() -> None:
     held, held_by_photos = 0, 0
     for trial in range(300):
         right = rng.random(270) < rng.beta(3.2, 4.8, 10)[scene]
-        ours = photo_interval(right, clusters=scene)
+        measured = photo_interval(right, clusters=scene)
         photos = photo_interval(right, resamples=400, seed=trial)
-        held += ours.low <= 0.4 <= ours.high
+        held += measured.low <= 0.4 <= measured.high
         held_by_photos += photos.low <= 0.4 <= photos.high
     assert held >= 0.91 * 300
     assert held_by_photos <= 0.8 * 300

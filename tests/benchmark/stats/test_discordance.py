@@ -22,8 +22,8 @@ def ends_of_t(values, clusters):
 
 
 def difference(values, clusters=SCENES):
-    found = photo_interval(values, clusters=clusters, bounds=(-1, 1))
-    return found.low, found.high
+    result = photo_interval(values, clusters=clusters, bounds=(-1, 1))
+    return result.low, result.high
 
 
 def test_lengthened__is_korn_graubard_and_mover_by_hand() -> None:
@@ -92,13 +92,13 @@ def clustered(draw):
 @settings(max_examples=300, deadline=None)
 def test_lengthened__never_changes_what_is_significant_and_never_shortens(data, level) -> None:
     values, clusters = data
-    found = paired_difference(values.clip(0), (-values).clip(0), clusters=clusters, level=level)
+    result = paired_difference(values.clip(0), (-values).clip(0), clusters=clusters, level=level)
     units = values.reshape(clusters.max() + 1, -1).mean(axis=1)
     (low,), (high,) = ends(unit_means(units[None], np.ones(len(units)), 1.0), level)
-    assert -1 <= found.low <= low + 1e-12
-    assert high - 1e-12 <= found.high <= 1
-    if abs(found.p_value - (1 - level)) > 1e-9:
-        assert (found.low > 0 or found.high < 0) == (found.p_value < 1 - level)
+    assert -1 <= result.low <= low + 1e-12
+    assert high - 1e-12 <= result.high <= 1
+    if abs(result.p_value - (1 - level)) > 1e-9:
+        assert (result.low > 0 or result.high < 0) == (result.p_value < 1 - level)
 
 
 @given(clustered())

@@ -38,6 +38,6 @@ def test_holm__equals_statsmodels(count: int) -> None:
 
 def test_holm__a_family_knows_nothing_of_another() -> None:
     p_values, families = [0.01, 0.04, 0.03, 0.02], [("a", "b"), ("a", "c"), ("a", "b"), ("a", "c")]
-    found = holm(p_values, families)
-    assert found.tolist() == [*holm([0.01, 0.03])[:1], holm([0.04, 0.02])[0], *holm([0.01, 0.03])[1:], 0.04]
-    assert found.tolist() == pytest.approx([0.02, 0.04, 0.03, 0.04])
+    result = holm(p_values, families)
+    assert result.tolist() == [*holm([0.01, 0.03])[:1], holm([0.04, 0.02])[0], *holm([0.01, 0.03])[1:], 0.04]
+    assert result.tolist() == pytest.approx([0.02, 0.04, 0.03, 0.04])

@@ -61,10 +61,10 @@ def test_rank_intervals__clusters_of_unequal_size(sizes, first, second, seed):
     """Also where the first encoder is always right about the largest cluster, and the second never."""
     rng = np.random.default_rng(seed)
     clusters = np.repeat(np.arange(len(sizes)), sizes)
-    ours, theirs = rng.random(len(clusters)) < first, rng.random(len(clusters)) < second
+    measured, reference = rng.random(len(clusters)) < first, rng.random(len(clusters)) < second
     largest = clusters == int(np.argmax(sizes))
-    ours[largest], theirs[largest] = True, False
-    assert pair(ours, theirs, clusters) == pytest.approx(reference_p(ours, theirs, clusters), rel=1e-9)
+    measured[largest], reference[largest] = True, False
+    assert pair(measured, reference, clusters) == pytest.approx(reference_p(measured, reference, clusters), rel=1e-9)
 
 
 def test_rank_intervals__a_few_photos_make_no_rank():
@@ -93,10 +93,10 @@ def test_rank_intervals__p_values_are_corrected_for_all_pairs():
     """Holm over three pairs: the smallest times three, the next times two, the last as it is, and never falling."""
     board = shares(60, 40, 30, 25)
     one, two, three = sorted(reference_p(board[i], board[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
-    found = rank_intervals(board).p_values
+    result = rank_intervals(board).p_values
     expected = [3 * one, max(3 * one, 2 * two), max(3 * one, 2 * two, three)]
-    assert sorted(found[np.triu_indices(3, 1)]) == pytest.approx(np.minimum(expected, 1), rel=1e-9)
-    assert found.diagonal().tolist() == [1.0] * 3
+    assert sorted(result[np.triu_indices(3, 1)]) == pytest.approx(np.minimum(expected, 1), rel=1e-9)
+    assert result.diagonal().tolist() == [1.0] * 3
 
 
 def test_rank_intervals__level_decides_what_is_significant():
@@ -110,9 +110,9 @@ def test_rank_intervals__level_decides_what_is_significant():
 def test_independent_p_values__by_hand():
     """0.8 - 0.7 with standard errors of 0.03 and 0.04: two standard errors of 0.05 apart; three pairs are corrected."""
     values = [0.7, 0.8, 0.2]
-    found = ranks_of_pairs(values, independent_p_values(values, [0.04, 0.03, 0.04]))
-    assert found.p_values[0, 1] == pytest.approx(2 * scipy_stats.norm.sf(2))
-    assert found.p_values[0, 2] == pytest.approx(2 * 2 * scipy_stats.norm.sf(0.5 / math.hypot(0.04, 0.04)))
-    assert (found.rank.tolist(), found.low.tolist(), found.high.tolist()) == ([2, 1, 3], [2, 1, 3], [2, 1, 3])
+    result = ranks_of_pairs(values, independent_p_values(values, [0.04, 0.03, 0.04]))
+    assert result.p_values[0, 1] == pytest.approx(2 * scipy_stats.norm.sf(2))
+    assert result.p_values[0, 2] == pytest.approx(2 * 2 * scipy_stats.norm.sf(0.5 / math.hypot(0.04, 0.04)))
+    assert (result.rank.tolist(), result.low.tolist(), result.high.tolist()) == ([2, 1, 3], [2, 1, 3], [2, 1, 3])
     values = [0.7, 0.79]
     assert ranks_of_pairs(values, independent_p_values(values, [0.04, 0.03])).low.tolist() == [1, 1]

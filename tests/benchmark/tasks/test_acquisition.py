@@ -208,8 +208,8 @@ def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
     assert by_camera == sorted(by_camera, reverse=True)
     assert sum(by_camera) == min(12, lost["by_camera"])
     for one in lost["shown"]:
-        (pair, kind), (target, other), (_, found) = (one[n].split("/") for n in ("query", "target", "distractor"))
-        assert (target, found, one["camera"], one["target_camera"]) == (pair, kind, kind, other)
+        (pair, kind), (target, other), (_, measured) = (one[n].split("/") for n in ("query", "target", "distractor"))
+        assert (target, measured, one["camera"], one["target_camera"]) == (pair, kind, kind, other)
         assert one["query"] != one["distractor"]
         assert other != kind
         assert one["distractor_similarity"] > one["target_similarity"]

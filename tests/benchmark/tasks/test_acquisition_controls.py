@@ -112,25 +112,25 @@ def by_owner(tmp_path_factory) -> Result:
     ],
 )
 def test_probe__value_and_controls_by_hand(by_owner, attribute, masked, whole, complement, metadata):
-    found = of(by_owner, attribute)
-    controls = found.details["controls"]
-    assert found.value == masked
+    measured = of(by_owner, attribute)
+    controls = measured.details["controls"]
+    assert measured.value == masked
     assert [controls[name]["accuracy"] for name in ("whole", "complement", "metadata")] == [whole, complement, metadata]
 
 
 @pytest.mark.parametrize("control", ["whole", "complement", "metadata"])
 def test_probe__a_control_that_is_always_right_has_the_interval_of_two_owners(by_owner, control):
     """The exact interval of 2 right out of 2."""
-    found = of(by_owner, "aperture").details["controls"][control]
-    assert (found["low"], found["high"]) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
+    measured = of(by_owner, "aperture").details["controls"][control]
+    assert (measured["low"], measured["high"]) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
 
 
 def test_probe__a_control_that_is_right_for_one_of_two_owners_has_a_wide_interval(by_owner):
     """Variance between two owners, one all right and one all wrong: 0.25, the squared standard error of one coin."""
     effective = 0.25 / 0.25 * (1.959964 / 12.706205) ** 2
     half = effective / 2
-    found = of(by_owner, "make").details["controls"]["complement"]
-    assert [found["low"], found["high"]] == pytest.approx(
+    measured = of(by_owner, "make").details["controls"]["complement"]
+    assert [measured["low"], measured["high"]] == pytest.approx(
         reference.beta.ppf([0.025, 0.975], [half, half + 1], [half + 1, half]), abs=1e-6
     )
 
@@ -161,8 +161,8 @@ def test_probe__scenes_come_before_owners(tmp_path):
         "scene": np.char.rpartition(names, "-")[:, 0],
     }
     scored = score_answers(dataclasses.replace(photos, columns=columns), tmp_path, ["probe/make"])
-    found = of(scored.result, "make")
-    assert (found.details["resampled"], found.details["units"]) == ("scene", 8)
+    measured = of(scored.result, "make")
+    assert (measured.details["resampled"], measured.details["units"]) == ("scene", 8)
     clusters = scored.answers["probe/make/clusters"]
     assert [len(set(clusters)), len(clusters)] == [8, 16]
     assert (clusters[::2] == clusters[1::2]).all()
@@ -172,16 +172,16 @@ def test_probe__photos_without_an_owner_are_separate_units(tmp_path):
     """Of 16 test photos, 8 by ann and 8 without an owner: nine units, not two."""
     photos = crossed()
     owners = np.array(["ann", ""])[photos.attributes["make"].values]
-    found = of(score(dataclasses.replace(photos, columns={"owner": owners}), tmp_path, ["probe/make"]), "make")
-    assert (found.details["resampled"], found.details["units"]) == ("owner", 9)
+    measured = of(score(dataclasses.replace(photos, columns={"owner": owners}), tmp_path, ["probe/make"]), "make")
+    assert (measured.details["resampled"], measured.details["units"]) == ("owner", 9)
 
 
 def test_probe__without_test_photos_val_is_the_test(tmp_path):
     """Then no photos are left for validation, and the search uses a fifth of the training photos."""
     photos = crossed()
     without_test = photos.select(np.flatnonzero(photos.splits != 2))
-    found = of(score(without_test, tmp_path, ["probe/make"]), "make")
-    assert (found.value, found.n, found.details["n_train"]) == (1.0, 8, 16)
+    measured = of(score(without_test, tmp_path, ["probe/make"]), "make")
+    assert (measured.value, measured.n, measured.details["n_train"]) == (1.0, 8, 16)
 
 
 def test_probe__classes_are_those_of_training_photos(tmp_path):
@@ -192,9 +192,13 @@ def test_probe__classes_are_those_of_training_photos(tmp_path):
     make[test[:3]], make[test[3]] = 2, -1
     make[np.flatnonzero(photos.splits == 0)[0]] = -1
     attributes = {"make": Labels(("Canon", "NIKON", "SONY", "Apple"), make)}
-    found = of(score(dataclasses.replace(photos, attributes=attributes), tmp_path), "make")
-    assert (found.chance, found.details["classes"], found.details["class_names"]) == (0.5, 2, ["Canon", "NIKON"])
-    assert (found.value, found.n, found.details["n_train"]) == (1.0, 12, 15 + 8)
+    measured = of(score(dataclasses.replace(photos, attributes=attributes), tmp_path), "make")
+    assert (measured.chance, measured.details["classes"], measured.details["class_names"]) == (
+        0.5,
+        2,
+        ["Canon", "NIKON"],
+    )
+    assert (measured.value, measured.n, measured.details["n_train"]) == (1.0, 12, 15 + 8)
 
 
 def test_probe__one_class_in_training_is_a_failure(tmp_path):
@@ -235,12 +239,12 @@ def test_probe__embeddings_of_two_mask_ratios_share_a_cache(tmp_path, ratios):
     values = {
         ratio: of(score(crossed(), tmp_path, ["probe/make"], embed=ring, ratio=ratio), "make") for ratio in ratios
     }
-    assert {ratio: found.value for ratio, found in values.items()} == {0.9: 0.5, 0.25: 1.0}
-    complements = {ratio: found.details["controls"]["complement"]["accuracy"] for ratio, found in values.items()}
+    assert {ratio: measured.value for ratio, measured in values.items()} == {0.9: 0.5, 0.25: 1.0}
+    complements = {ratio: measured.details["controls"]["complement"]["accuracy"] for ratio, measured in values.items()}
     assert complements == {0.9: 1.0, 0.25: 0.5}
 
 
 def test_probe__without_a_mask_the_score_is_of_the_whole_picture(tmp_path):
-    found = of(score(crossed(), tmp_path, ["probe/aperture"], ratio=0.0), "aperture")
-    assert found.value == 1.0
-    assert set(found.details["controls"]) == {"shuffled", "metadata"}
+    measured = of(score(crossed(), tmp_path, ["probe/aperture"], ratio=0.0), "aperture")
+    assert measured.value == 1.0
+    assert set(measured.details["controls"]) == {"shuffled", "metadata"}

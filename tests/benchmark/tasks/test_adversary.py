@@ -43,10 +43,10 @@ def look(image: Image.Image) -> np.ndarray:
 def photos() -> PhotoSet:
     """12 train photos of two classes, 6 queries, one photo without a class in each split, one that cannot be read."""
     files = {"no class": png(99)} | {f"photo-{i}": png(i) for i in range(TRAIN + TEST + 1)} | {"broken": b"broken"}
-    found = PhotoSet.of_bytes("noise", files, None, ["train"] * (1 + TRAIN) + ["val"] * (TEST + 2))
+    measured = PhotoSet.of_bytes("noise", files, None, ["train"] * (1 + TRAIN) + ["val"] * (TEST + 2))
     values = (np.arange(len(files), dtype=np.int32) + 1) % 2
     values[[0, 1 + TRAIN + TEST]] = -1
-    return dataclasses.replace(found, labels=Labels(("dark", "light"), values), neighbours=K)
+    return dataclasses.replace(measured, labels=Labels(("dark", "light"), values), neighbours=K)
 
 
 def scored(photos: PhotoSet, cache, tasks=("knn/adversary",), **options):
@@ -171,8 +171,8 @@ def by_hand_of_ties() -> SimpleNamespace:
     ],
 )
 def test_ties__by_hand(name, least, greatest, expected):
-    found = adversary._ties(name, by_hand_of_ties())
-    assert found == pytest.approx({"share": 1 / 6, "least": least, "greatest": greatest, "random": expected})
+    measured = adversary._ties(name, by_hand_of_ties())
+    assert measured == pytest.approx({"share": 1 / 6, "least": least, "greatest": greatest, "random": expected})
 
 
 def test_score__chance_and_number_of_processings():
@@ -189,10 +189,10 @@ def test_score__chance_and_number_of_processings():
 def test_random_ties__count_by_their_expectation(photos, tmp_path):
     """Two neighbours of two classes are often tied: the worst is the least expected value of a query."""
     some = dataclasses.replace(photos, neighbours=2)
-    found = scored(some, tmp_path, ties="random")
-    right = found.answers["knn/adversary/right"]
+    measured = scored(some, tmp_path, ties="random")
+    right = measured.answers["knn/adversary/right"]
     assert set(np.unique(right)) == {0.0, 0.5, 1.0}
-    assert found.result.score("knn/adversary", "worst").value == pytest.approx(right[:14].min(axis=0).mean())
+    assert measured.result.score("knn/adversary", "worst").value == pytest.approx(right[:14].min(axis=0).mean())
 
 
 def test_report__has_a_section_about_the_adversary(run):

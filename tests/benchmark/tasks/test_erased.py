@@ -17,8 +17,8 @@ MEANS = np.array([[0, 0, 0], [1, 2, 3], [5, 5, 5]], np.float32)
 def eraser(groups: bool, **provenance) -> Eraser:
     """Removes the first coordinate; with groups, their means are subtracted before."""
     more = {"group_means": MEANS, "group_scales": np.ones_like(MEANS)} if groups else {}
-    kept = np.diag([0, 1, 1]).astype(np.float32)
-    return Eraser("some", np.zeros(3, np.float32), kept, 1, provenance=provenance, **more)
+    stored = np.diag([0, 1, 1]).astype(np.float32)
+    return Eraser("some", np.zeros(3, np.float32), stored, 1, provenance=provenance, **more)
 
 
 def test_erased_view__equals_the_erased_rows_for_every_slice():
@@ -61,8 +61,8 @@ def test_groups_of__each_view_of_the_fit_is_a_group():
 )
 def test_groups_of__another_view_has_the_labels_in_the_order_of_the_fit(classes, expected):
     fitted = eraser(True, views=["a"], column="make", classes=classes)
-    found = groups_of(fitted, photos([0, 1, 1, 1]), "original", SOME)
-    assert (found.tolist(), found.dtype) == (expected, np.int64)
+    result = groups_of(fitted, photos([0, 1, 1, 1]), "original", SOME)
+    assert (result.tolist(), result.dtype) == (expected, np.int64)
 
 
 @pytest.mark.parametrize(

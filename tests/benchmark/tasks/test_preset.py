@@ -111,8 +111,8 @@ def votes_of(name: str) -> dict[str, list[Vote]]:
     of_test = [(q, seen[t][q], LABELS[q], t) for q in TEST for t in classes]
 
     def mixed(t: int, label: int, positive: int, negative: int) -> np.ndarray:
-        own = LABELS[TRAIN] == label
-        return np.where(own[:, None], seen[positive][TRAIN], seen[negative][TRAIN])
+        changed = LABELS[TRAIN] == label
+        return np.where(changed[:, None], seen[positive][TRAIN], seen[negative][TRAIN])
 
     def every() -> Iterator[tuple[str, Vote]]:
         for q, query, label, t in of_test:
@@ -129,10 +129,10 @@ def votes_of(name: str) -> dict[str, list[Vote]]:
                 # here t is the class of all train photos, and the class of the query is drawn
                 yield "uniform-test", vote(seen[drawn[seed, q]][q], seen[t][TRAIN], label)
 
-    found: dict[str, list[Vote]] = {}
+    measured: dict[str, list[Vote]] = {}
     for setup, one in every():
-        found.setdefault(setup, []).append(one)
-    return found
+        measured.setdefault(setup, []).append(one)
+    return measured
 
 
 @pytest.mark.parametrize("name", ["jpeg", "sharpening", "resizing", "interpolation"])

@@ -54,8 +54,8 @@ def photo_set(neighbours: int = 10) -> PhotoSet:
 def test_knn__k_is_that_of_the_data_unless_the_option_is_given(tmp_path, default, option, k, value):
     result = score(photo_set(default), tmp_path, "knn/sharpening", neighbours=option)
     for setup in ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test"):
-        found = result.score("knn/sharpening", setup)
-        assert (found.value, found.details["k"], found.details["train_photos"]) == (value, k, 12), setup
+        measured = result.score("knn/sharpening", setup)
+        assert (measured.value, measured.details["k"], measured.details["train_photos"]) == (value, k, 12), setup
     assert result.environment["options"]["neighbours"] == k
 
 
@@ -79,9 +79,11 @@ CLASS_NAMES = {
 
 @pytest.mark.parametrize("parameter", CLASS_NAMES)
 def test_probe__class_names_and_chance(tmp_path, parameter):
-    found = score(photo_set(), tmp_path, f"probe/{parameter}").score(f"probe/{parameter}", "accuracy")
-    assert found.details["class_names"] == CLASS_NAMES[parameter]
-    assert found.chance == pytest.approx(1 / len(CLASS_NAMES[parameter]))
-    assert (found.n, found.details["n_train"], len(found.details["accuracy_by_seed"])) == (4, 12, 10)
-    assert found.value == pytest.approx(found.chance)  # no processing changes a grey: every view gets the same answer
-    assert found.details["p_chance"] == pytest.approx(0.5)
+    measured = score(photo_set(), tmp_path, f"probe/{parameter}").score(f"probe/{parameter}", "accuracy")
+    assert measured.details["class_names"] == CLASS_NAMES[parameter]
+    assert measured.chance == pytest.approx(1 / len(CLASS_NAMES[parameter]))
+    assert (measured.n, measured.details["n_train"], len(measured.details["accuracy_by_seed"])) == (4, 12, 10)
+    assert measured.value == pytest.approx(
+        measured.chance
+    )  # no processing changes a grey: every view gets the same answer
+    assert measured.details["p_chance"] == pytest.approx(0.5)

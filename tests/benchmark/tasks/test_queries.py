@@ -34,8 +34,8 @@ def test_balanced_queries__by_class_and_by_seed():
         assert len(chosen) == min(queries, 82)
         assert (np.diff(chosen) > 0).all()
         assert set(chosen) <= set(test)
-        found = np.bincount(photos.labels.values[chosen], minlength=3)
-        assert counts is None or found.tolist() in (counts, [14, 12, 4], [12, 14, 4])
+        measured = np.bincount(photos.labels.values[chosen], minlength=3)
+        assert counts is None or measured.tolist() in (counts, [14, 12, 4], [12, 14, 4])
     assert set(drawn(photos, test, 9)) < set(drawn(photos, test, 30))
     assert drawn(photos, test, 9).tolist() != drawn(photos, test, 9, seed=1).tolist()
     # the sample depends on ids, not on the order of photos

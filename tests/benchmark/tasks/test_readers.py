@@ -53,11 +53,11 @@ def test_linear__is_not_changed_by_other_readers(runs):
 def test_readers__have_scores_with_intervals_and_a_search(runs):
     result = read_result(runs / "all" / "result.json")
     assert [s.metric for s in result.scores] == ["accuracy", "accuracy-knn", "accuracy-mlp"]
-    for found in result.scores:
-        assert found.low <= found.value <= found.high
-        assert found.n == result.scores[0].n
-        assert found.chance == result.scores[0].chance
-        assert found.details["search"]
+    for measured in result.scores:
+        assert measured.low <= measured.value <= measured.high
+        assert measured.n == result.scores[0].n
+        assert measured.chance == result.scores[0].chance
+        assert measured.details["search"]
     assert result.environment["options"]["readers"] == "linear,knn,mlp"
     assert "--readers linear,knn,mlp" in result.environment["command"]
     assert "readers" not in read_result(runs / "linear" / "result.json").environment["options"]
@@ -67,8 +67,8 @@ def test_answers__give_the_scores(runs):
     result = read_result(runs / "all" / "result.json")
     with np.load(runs / "all" / "answers.npz") as file:
         arrays = {name.rpartition("/")[2].removesuffix(".npy"): file[name] for name in file.files}
-    found = all_tasks()["probe/jpeg"].read_answers(arrays)
-    assert {name: values.values.mean() for name, values in found.items()} == pytest.approx(
+    measured = all_tasks()["probe/jpeg"].read_answers(arrays)
+    assert {name: values.values.mean() for name, values in measured.items()} == pytest.approx(
         {s.metric: s.value for s in result.scores}
     )
 

@@ -149,15 +149,15 @@ def test_probe__is_trained_on_assigned_views_of_all_train_photos(tmp_path):
         embedded("resizing", train, 0), embedded("resizing", test, 0), assigned("resizing", train)
     )
     scored = run(tmp_path, "probe/resizing", photo_set())
-    found = scored.result.score("probe/resizing", "accuracy")
-    assert found.value == pytest.approx(expected.accuracy)
-    assert (found.n, found.details["n_train"]) == (TEST + 1, TRAIN + 1)
+    measured = scored.result.score("probe/resizing", "accuracy")
+    assert measured.value == pytest.approx(expected.accuracy)
+    assert (measured.n, measured.details["n_train"]) == (TEST + 1, TRAIN + 1)
     np.testing.assert_array_equal(scored.answers["probe/resizing/predicted"], expected.predicted)
 
 
 def test_probe__protocol(tmp_path):
-    found = run(tmp_path, "probe/sharpening", photo_set(), protocol="iccv2025").result
-    assert found.score("probe/sharpening", "accuracy").details["protocol"] == "iccv2025"
+    measured = run(tmp_path, "probe/sharpening", photo_set(), protocol="iccv2025").result
+    assert measured.score("probe/sharpening", "accuracy").details["protocol"] == "iccv2025"
 
 
 def test_unfit__one_class_no_val_no_pairs():
@@ -191,9 +191,9 @@ def test_unfit__one_class_no_val_no_pairs():
 def test_unfit__pairs(pairs, types, reason):
     photos = PhotoSet.of_bytes("pairs", {str(i): b"" for i in range(len(pairs))})
     paired = dataclasses.replace(photos, columns={"pair_id": np.array(pairs), "camera_type": np.array(types)})
-    found = all_tasks()["retrieval/pairs"].unfit(paired)
-    assert reason in found
-    assert bool(reason) == bool(found)
+    measured = all_tasks()["retrieval/pairs"].unfit(paired)
+    assert reason in measured
+    assert bool(reason) == bool(measured)
 
 
 def test_select_tasks__patterns():
@@ -224,4 +224,4 @@ def test_all_tasks__one_number_stands_for_a_task():
     headlines = {
         name: [metric.name for metric in task.metrics if metric.headline] for name, task in all_tasks().items()
     }
-    assert {name: found for name, found in headlines.items() if len(found) != 1} == {}
+    assert {name: measured for name, measured in headlines.items() if len(measured) != 1} == {}

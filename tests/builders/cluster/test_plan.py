@@ -133,14 +133,14 @@ def test_status__a_silent_rank_was_killed_and_a_stuck_one_is_reported(place, mon
     markers.beat(1, now - 3000, now - 1200, 4)
     markers.beat(2, now, now, 0)
     monkeypatch.setattr("time.time", lambda: now + 30)
-    found = progress(PLAN, place)
-    assert (found.running, found.gone) == ([1, 2], [])
-    assert found.rate == 2 * 10 / 5
-    assert found.seconds_left == (20 - 4) / 4
-    said = state_text(found, place)
-    assert "rank 1: running on" in said
-    assert "nothing was finished for 20 minutes" in said
-    assert said.endswith("wait: every rank that is missing is at work")
+    result = progress(PLAN, place)
+    assert (result.running, result.gone) == ([1, 2], [])
+    assert result.rate == 2 * 10 / 5
+    assert result.seconds_left == (20 - 4) / 4
+    printed = state_text(result, place)
+    assert "rank 1: running on" in printed
+    assert "nothing was finished for 20 minutes" in printed
+    assert printed.endswith("wait: every rank that is missing is at work")
     monkeypatch.setattr("time.time", lambda: now + 3000)
     assert progress(PLAN, place).gone == [1, 2]
 

@@ -41,7 +41,7 @@ def part(config, split, members):
 
 def read_back(groups, configs=CONFIGS):
     """(photo, label) of each config split, from the groups by their names alone."""
-    found = {}
+    measured = {}
     for place, config in enumerate(configs):
         for split in SPLITS:
             rows = [
@@ -50,8 +50,8 @@ def read_back(groups, configs=CONFIGS):
                 if in_split(group.name, place, split)
                 for photo, labels in zip(group.photos, group.labels, strict=True)
             ]
-            found[config, split] = sorted(rows)
-    return found
+            measured[config, split] = sorted(rows)
+    return measured
 
 
 def test_grouped__by_hand():
@@ -84,9 +84,9 @@ def test_grouped__released_splits_that_leak_come_back_as_released():
         part("iso", "validation", [(0, 1)]),
     ]
     groups = grouped(parts, CONFIGS)
-    found = read_back(groups)
+    measured = read_back(groups)
     for one in parts:
-        assert found[one.config, one.split] == sorted(zip(one.photos.tolist(), one.labels.tolist(), strict=True))
+        assert measured[one.config, one.split] == sorted(zip(one.photos.tolist(), one.labels.tolist(), strict=True))
     assert "mixed-520" in [g.name for g in groups]  # train and test of make, validation of iso
     assert patterns([g.name for g in groups], 0, "test") == [
         "data/photos/test-1??-*.parquet",
@@ -101,9 +101,9 @@ members = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 2)), max_size=12
 @given(st.dictionaries(st.tuples(st.sampled_from(CONFIGS), st.sampled_from(SPLITS)), members, min_size=1))
 def test_grouped__every_config_split_comes_back_whatever_it_is(wanted):
     groups = grouped([part(config, split, rows) for (config, split), rows in wanted.items()], CONFIGS)
-    found = read_back(groups)
-    for key in found:
-        assert found[key] == sorted(wanted.get(key, []))
+    measured = read_back(groups)
+    for key in measured:
+        assert measured[key] == sorted(wanted.get(key, []))
     names = [g.name for g in groups]
     assert len(set(names)) == len(names)
     files = [f"data/photos/{name}-00000-of-00001.parquet" for name in names]
@@ -152,7 +152,7 @@ def jobs(output, parts=PARTS):
 
 
 PLAN = SimpleNamespace(
-    name="p", repair=SimpleNamespace(quality=90, subsampling="4:2:0"), kept=(), photos=(), sentences=()
+    name="p", repair=SimpleNamespace(quality=90, subsampling="4:2:0"), retained=(), photos=(), sentences=()
 )
 """What the template asks for."""
 

@@ -214,12 +214,12 @@ def test_recipe_hash__names_everything_that_decides_the_bytes(tmp_path, monkeypa
     changes = [
         {"features": RENAMED}, {"features": longer}, {"ids": IDS[::-1]}, {"items_per_shard": 7}, {"recipe": {"seed": 1}}
     ]  # fmt: skip
-    found = {plain, *(job(tmp_path, **change).recipe_hash for change in changes)}
+    result = {plain, *(job(tmp_path, **change).recipe_hash for change in changes)}
     for name in ("FORMAT_VERSION", "pa.__version__"):
         with monkeypatch.context() as patched:
             patched.setattr(f"builders.dataset.shards.{name}", "another")
-            found.add(job(tmp_path).recipe_hash)
-    assert len(found) == 1 + len(changes) + 2
+            result.add(job(tmp_path).recipe_hash)
+    assert len(result) == 1 + len(changes) + 2
 
 
 def test_write_shards__other_class_names_are_not_taken_for_these(tmp_path):
@@ -356,8 +356,8 @@ def test_estimate_space__the_sample_is_not_made_again_up_to_so_many_bytes(tmp_pa
         made.append(item)
         return Rows()(item)
 
-    kept = 5 * 2 * 5000
-    estimate = estimate_space(job(tmp_path / "kept", make_rows=make_rows), keep_bytes=kept + 4000)
+    stored = 5 * 2 * 5000
+    estimate = estimate_space(job(tmp_path / "kept", make_rows=make_rows), keep_bytes=stored + 4000)
     assert len(made) == 24
     made.clear()
     assert write_shards(estimate.job) == expected

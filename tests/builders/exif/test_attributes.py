@@ -107,7 +107,7 @@ def test_label__numbers_by_hand(attribute, raw, reference, clean):
 
 @given(st.fractions(Fraction(1, 4000), Fraction(40)).filter(bool))
 def test_label__exposure_is_the_nearest_class_or_other(value):
-    found = label(Acquisition(exposure_s=value), "exposure")
+    result = label(Acquisition(exposure_s=value), "exposure")
     printed = round(1 / float(value)) if value < Fraction(25001, 100000) else None
     distances = (
         {c: abs(math.log2(float(Fraction(c)) * printed)) for c in ATTRIBUTES["exposure"].classes["clean"]}
@@ -116,7 +116,7 @@ def test_label__exposure_is_the_nearest_class_or_other(value):
     )
     nearest = min(distances, key=distances.get)
     if abs(distances[nearest] - 1 / 12) > 1e-9 and abs(1 / float(value) % 1 - 0.5) > 1e-9:
-        assert found == (nearest if distances[nearest] < 1 / 12 else OTHER)
+        assert result == (nearest if distances[nearest] < 1 / 12 else OTHER)
 
 
 @given(st.integers(100, 30_000))

@@ -14,7 +14,7 @@ from tests.support.exif_files import CAMERA, picture
 
 
 @pytest.mark.parametrize(
-    ("field", "theirs", "ours", "verdict"),
+    ("field", "reference", "measured", "verdict"),
     [
         ("exposure_s", "0.002557544757", Fraction(1, 391), "equal"),
         ("exposure_s", "0.002557544757", Fraction(1, 390), "UNEXPLAINED"),
@@ -33,8 +33,8 @@ from tests.support.exif_files import CAMERA, picture
         ("taken", "2021:04:11 15:47:53", datetime(2021, 4, 11, 15, 47, 53), "equal"),
     ],
 )
-def test_compare_exiftool__verdicts(field, theirs, ours, verdict):
-    assert exiftool.judge(field, theirs, ours)[0] == verdict
+def test_compare_exiftool__verdicts(field, reference, measured, verdict):
+    assert exiftool.judge(field, reference, measured)[0] == verdict
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="ExifTool is not installed")

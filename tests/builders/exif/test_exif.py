@@ -23,8 +23,8 @@ from tests.support.exif_files import CAMERA, picture, tiff
 
 
 def test_acquisition_from_file__every_field():
-    found = acquisition_from_file(picture(exif=piexif.dump(CAMERA)))
-    assert found == Acquisition(
+    result = acquisition_from_file(picture(exif=piexif.dump(CAMERA)))
+    assert result == Acquisition(
         make="HTC",
         model="Désiré X",
         exposure_s=Fraction(1, 60),
@@ -33,9 +33,9 @@ def test_acquisition_from_file__every_field():
         iso=400,
         flash_fired=True,
         taken=datetime(2014, 9, 21, 16, 0, 56),
-        raw=found.raw,
+        raw=result.raw,
     )
-    assert found.raw["ExposureTime"] == "10/600"
+    assert result.raw["ExposureTime"] == "10/600"
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
@@ -50,8 +50,8 @@ def test_acquisition_from_file__containers(format):
         data = picture(format, piexif.dump(CAMERA))
     except (KeyError, OSError):
         pytest.skip(f"no {format} encoder here")
-    found = acquisition_from_file(data)
-    assert (found.make, found.exposure_s, found.iso) == ("HTC", Fraction(1, 60), 400)
+    result = acquisition_from_file(data)
+    assert (result.make, result.exposure_s, result.iso) == ("HTC", Fraction(1, 60), 400)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -60,10 +60,10 @@ def test_acquisition_from_file__no_exif_is_empty(format):
 
 
 def test_acquisition_from_file__never_reads_private_entries():
-    found = acquisition_from_file(picture(exif=piexif.dump(CAMERA)))
-    assert set(found.raw) <= set(parser.ALLOWED)
-    assert "SECRET" not in repr(dict(found.raw))
-    assert "Ann" not in found.raw.values()
+    result = acquisition_from_file(picture(exif=piexif.dump(CAMERA)))
+    assert set(result.raw) <= set(parser.ALLOWED)
+    assert "SECRET" not in repr(dict(result.raw))
+    assert "Ann" not in result.raw.values()
     private = ("GPS", "Serial", "Owner", "Artist", "Thumbnail", "Maker", "Copyright", "Comment", "Host")
     assert not [name for name in parser.ALLOWED if any(word in name for word in private)]
 
@@ -145,9 +145,9 @@ def test_positive_fraction__any_rational_is_exact(numerator, denominator):
 
 @given(st.dictionaries(st.sampled_from(parser.ALLOWED), st.text()))
 def test_acquisition_from_raw__any_text_is_a_value_or_none(raw):
-    found = acquisition_from_raw(raw)
-    assert found.exposure_s is None or found.exposure_s > 0
-    assert found.iso is None or 0 < found.iso != 65535
+    result = acquisition_from_raw(raw)
+    assert result.exposure_s is None or result.exposure_s > 0
+    assert result.iso is None or 0 < result.iso != 65535
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_acquisition_from_tags__tagspaces_and_words():
         ("ExifIFD", "SerialNumber"): "SECRET",
         ("Nikon", "ISO"): "6400",
     }
-    found = acquisition_from_tags(tags)
-    assert found == Acquisition(
+    result = acquisition_from_tags(tags)
+    assert result == Acquisition(
         make="NIKON CORPORATION",
         model="NIKON D90",
         exposure_s=Fraction(1, 60),
@@ -192,9 +192,9 @@ def test_acquisition_from_tags__tagspaces_and_words():
         iso=200,
         flash_fired=False,
         taken=datetime(2010, 5, 6, 7, 8, 9),
-        raw=found.raw,
+        raw=result.raw,
     )
-    assert "SECRET" not in found.raw.values()
+    assert "SECRET" not in result.raw.values()
 
 
 def test_acquisition_from_tags__numbers_of_the_older_spaces():
@@ -258,8 +258,8 @@ def test_taken__the_time_of_exposure_comes_before_that_of_digitisation():
 )  # fmt: skip
 def test_acquisition_from_tags__which_of_two_entries_counts(first, second, field, expected, turned):
     listed = [second, first] if turned else [first, second]
-    found = acquisition_from_tags({(space, tag): value for space, tag, value in listed})
-    assert getattr(found, field) == expected
+    result = acquisition_from_tags({(space, tag): value for space, tag, value in listed})
+    assert getattr(result, field) == expected
 
 
 def test_acquisition_from_file__exposure_in_the_first_directory_as_tiff_ep_has_it():
@@ -274,8 +274,8 @@ def test_acquisition_from_file__exposure_in_the_first_directory_as_tiff_ep_has_i
         (0x9003, 2, 20, b"2001:02:03 04:05:06\0"),
         (0x920A, 5, 1, rational(85, 1)),
     ]
-    found = acquisition_from_file(tiff(top))
-    assert (found.make, found.exposure_s, found.f_number) == ("NIKON", Fraction(1, 250), Fraction(28, 5))
-    assert (found.iso, found.focal_length_mm, found.taken) == (200, 85, datetime(2001, 2, 3, 4, 5, 6))
+    result = acquisition_from_file(tiff(top))
+    assert (result.make, result.exposure_s, result.f_number) == ("NIKON", Fraction(1, 250), Fraction(28, 5))
+    assert (result.iso, result.focal_length_mm, result.taken) == (200, 85, datetime(2001, 2, 3, 4, 5, 6))
     both = acquisition_from_file(tiff(top, [(0x829A, 5, 1, rational(1, 60)), (0x8827, 3, 1, struct.pack(">H", 800))]))
     assert (both.exposure_s, both.iso, both.f_number) == (Fraction(1, 60), 800, Fraction(28, 5))

@@ -46,8 +46,8 @@ def test_hostile__overlapping_entries_take_no_memory():
 
 def test_hostile__a_value_too_long_is_absent_and_the_rest_is_read():
     long = (0x0110, 2, 5000, b"x" * 5000)
-    found = acquisition_from_file(tiff([MAKE, long]))
-    assert (found.make, found.model) == ("Canon", None)
+    result = acquisition_from_file(tiff([MAKE, long]))
+    assert (result.make, result.model) == ("Canon", None)
 
 
 def test_hostile__directory_that_points_to_itself():
@@ -56,9 +56,9 @@ def test_hostile__directory_that_points_to_itself():
 
 @pytest.mark.parametrize("value", [(0x829A, 2, 5, b"1/60\0"), (0x829A, 9, 2, b"\xff" * 8), (0x829A, 5, 0, b"")])
 def test_malformed_value__is_read_or_absent(value):
-    found = acquisition_from_file(tiff([MAKE], [value]))
-    assert found.make == "Canon"
-    assert found.exposure_s == (Fraction(1, 60) if value[1] == 2 else None)
+    result = acquisition_from_file(tiff([MAKE], [value]))
+    assert result.make == "Canon"
+    assert result.exposure_s == (Fraction(1, 60) if value[1] == 2 else None)
 
 
 @given(st.data())

@@ -218,16 +218,16 @@ OTHERS = {"Autel Robotics": ("XT705", "drone"), "DJI": ("FC300X", "drone"), "Par
 
 
 @pytest.mark.parametrize(
-    ("make", "model", "said"),
+    ("make", "model", "printed"),
     [
         *((make, model, "not a smartphone") for make, model in CAMERAS.items()),
         *((make, model, "smartphone") for make, model in PHONES.items()),
         *((make, model, OTHER) for make, (model, device) in OTHERS.items()),
     ],
 )
-def test_is_smartphone__of_each_makers_devices(make, model, said):
+def test_is_smartphone__of_each_makers_devices(make, model, printed):
     """A device of every maker of the table, as its Exif names it."""
-    assert label(Acquisition(make=make, model=model), "is_smartphone") == said
+    assert label(Acquisition(make=make, model=model), "is_smartphone") == printed
 
 
 def test_is_smartphone__every_maker_of_the_table_is_in_this_test():

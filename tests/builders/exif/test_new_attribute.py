@@ -110,17 +110,17 @@ def drawer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_new_attribute__is_read_from_files_and_from_flickr(copy: SourceCopy, drawer: Path) -> None:
-    found = json.loads(copy.run(READ, drawer).splitlines()[-1])
-    assert found["attributes"] == ["make", "white_balance"]
-    assert found["names"] == ["auto", "manual"]
-    assert len(found["labels"]) >= 30  # as many of each in every split
-    assert found["labels"] == {i: "manual" if int(i[:2]) % 3 == 0 else "auto" for i in found["labels"]}
-    assert not {"56.jpg", "57.jpg", "58.jpg", "59.jpg"} & {*found["labels"]}
-    assert found["flickr"] == ["auto", "manual", "unknown", "manual"]
-    assert found["flash"] == "unknown"
-    assert found["metadata"]
-    assert "white_balance" not in found["study"]
-    assert found["task"] == "white-balance"
+    result = json.loads(copy.run(READ, drawer).splitlines()[-1])
+    assert result["attributes"] == ["make", "white_balance"]
+    assert result["names"] == ["auto", "manual"]
+    assert len(result["labels"]) >= 30  # as many of each in every split
+    assert result["labels"] == {i: "manual" if int(i[:2]) % 3 == 0 else "auto" for i in result["labels"]}
+    assert not {"56.jpg", "57.jpg", "58.jpg", "59.jpg"} & {*result["labels"]}
+    assert result["flickr"] == ["auto", "manual", "unknown", "manual"]
+    assert result["flash"] == "unknown"
+    assert result["metadata"]
+    assert "white_balance" not in result["study"]
+    assert result["task"] == "white-balance"
 
 
 def test_new_attribute__is_an_extra_of_flickrexif(copy: SourceCopy) -> None:
@@ -132,7 +132,7 @@ def test_new_attribute__is_an_extra_of_flickrexif(copy: SourceCopy) -> None:
 
 @pytest.mark.slow
 def test_new_attribute__is_a_separate_probe(copy: SourceCopy, drawer: Path, tmp_path: Path) -> None:
-    found = json.loads(copy.run(SCORE, drawer, tmp_path / "out").splitlines()[-1])
-    assert (found["status"], found["task"], found["names"]) == (0, "probe/white-balance", ["auto", "manual"])
-    assert found["n"] >= 6
-    assert found["controls"] == ["complement", "metadata", "shuffled", "whole"]
+    result = json.loads(copy.run(SCORE, drawer, tmp_path / "out").splitlines()[-1])
+    assert (result["status"], result["task"], result["names"]) == (0, "probe/white-balance", ["auto", "manual"])
+    assert result["n"] >= 6
+    assert result["controls"] == ["complement", "metadata", "shuffled", "whole"]

@@ -107,8 +107,8 @@ def test_end_to_end__a_run_killed_five_times_ends_with_the_same_data_set(tmp_pat
         assert kills == 5
 
     calm, killed = contents(tmp_path / "calm"), contents(tmp_path / "killed")
-    for mine, theirs in zip(calm, killed, strict=True):
-        assert mine == theirs
+    for mine, reference in zip(calm, killed, strict=True):
+        assert mine == reference
     assert {row[0] for row in calm[0]} == expected_ids(world, *HALF_MONTH, 2)
     # only a call that is running when a run is killed may be repeated
     assert set(flickr.exif_calls) == set(calm_calls)

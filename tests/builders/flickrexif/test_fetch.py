@@ -125,8 +125,8 @@ def test_forget__deletes_rows_and_bytes_even_of_files_without_a_row(state):
         assert not stray.exists()
         assert state.value("SELECT count(*) FROM files WHERE photo_id = ?", victim["photo_id"]) == 0
         owner = state.value("SELECT owner FROM photos LIMIT 1")
-        theirs = state.value("SELECT count(*) FROM photos WHERE owner = ?", owner)
-        assert forget(state, owners=[owner]).photos == theirs
+        reference = state.value("SELECT count(*) FROM photos WHERE owner = ?", owner)
+        assert forget(state, owners=[owner]).photos == reference
         assert state.value("SELECT count(*) FROM photos WHERE owner = ?", owner) == 0
     with pytest.raises(UsageError, match="NSID"):
         forget(state, owners=["somebody"])

@@ -93,7 +93,7 @@ def test_hub__every_photo_is_stored_once_and_the_space_is_that_of_one_copy(publi
     each = {row["photo_id"]: len(row["image"]["bytes"]) for row in rows}
     uploaded = {name: len(data) for name, data in published.repo(REPO).files.items() if name in photos}
     assert set(uploaded) == photos
-    as_often_as_asked = sum(
+    as_often_as_requested = sum(
         each[photo]
         for config in configs_of(built)
         if config != "photos"
@@ -101,8 +101,8 @@ def test_hub__every_photo_is_stored_once_and_the_space_is_that_of_one_copy(publi
         for photo in pq.read_table(built / name, columns=["photo_id"])["photo_id"].to_pylist()
     )
     counts = f"{len(rows)} photos of {sum(each.values()):,} bytes: {sum(uploaded.values()):,} in {len(photos)} files"
-    print(f"{counts}; a copy for each config: {as_often_as_asked:,}")
-    assert sum(each.values()) < sum(uploaded.values()) < 0.75 * as_often_as_asked
+    print(f"{counts}; a copy for each config: {as_often_as_requested:,}")
+    assert sum(each.values()) < sum(uploaded.values()) < 0.75 * as_often_as_requested
 
 
 def test_hub__load_dataset_of_each_config_fetches_its_own_files_and_no_others(published, built, tmp_path):

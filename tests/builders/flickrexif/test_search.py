@@ -56,8 +56,8 @@ def test_search__finds_every_photo_that_the_cap_allows_in_a_large_world(state):
         assert selected(state) == expected_ids(world, START, END, 3)
         assert flickr.deepest <= MAX_RESULTS
         assert flickr.exif_calls == {}
-    total_found = state.value("SELECT sum(found) FROM slices WHERE status = 'done'")
-    assert total_found == len(world.results(START, END - 1, PERMISSIVE))
+    total_listed = state.value("SELECT sum(found) FROM slices WHERE status = 'done'")
+    assert total_listed == len(world.results(START, END - 1, PERMISSIVE))
     assert state.value("SELECT count(*) FROM slices WHERE instr(licences, ',') = 0") > 0  # the burst: cut by licence
     assert state.value("SELECT count(*) FROM slices WHERE status = 'truncated'") == 0
 

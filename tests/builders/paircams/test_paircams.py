@@ -143,8 +143,8 @@ def test_pair_cams__the_builder_class_has_the_same_rows(two_folders, tmp_path):
     build_paircams(read_pair_photos(str(two_folders)), tmp_path / "out", progress=False)
     builder = PairCams(source=str(two_folders), cache_dir=str(tmp_path / "builder"))
     builder.download_and_prepare()
-    own = builder.as_dataset(split="test").cast_column("image", datasets.Image(decode=False))
-    assert own.to_list() == loaded(tmp_path / "out", tmp_path).to_list()
+    changed = builder.as_dataset(split="test").cast_column("image", datasets.Image(decode=False))
+    assert changed.to_list() == loaded(tmp_path / "out", tmp_path).to_list()
 
 
 def test_pair_cams__used_beside_its_photos_keeps_their_bytes_and_leaves_out_a_broken_pair(

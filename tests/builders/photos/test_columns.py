@@ -49,9 +49,9 @@ def test_column_of__no_such_column(name):
 
 
 def test_first_column__the_first_that_is_there():
-    found = first_column(PHOTOS, ("scene", "year", "owner"))
-    assert found is not None
-    assert found.names == ("2001", "2003")
+    result = first_column(PHOTOS, ("scene", "year", "owner"))
+    assert result is not None
+    assert result.names == ("2001", "2003")
     assert first_column(PHOTOS, ("scene", "make")) is None  # attributes are no columns
 
 

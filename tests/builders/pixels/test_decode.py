@@ -101,10 +101,10 @@ def test_decode_rgb__a_photo_that_stands_upright_is_not_copied(upright, orientat
     expected = np.asarray(Image.open(io.BytesIO(data))).copy()
     copies, copy = [], Image.Image.copy
     monkeypatch.setattr(Image.Image, "copy", lambda image: copies.append(image.size) or copy(image))
-    found = decode_rgb(data, upright=upright)
+    result = decode_rgb(data, upright=upright)
     assert not copies
-    assert type(found) is Image.Image
-    np.testing.assert_array_equal(np.asarray(found), expected)
+    assert type(result) is Image.Image
+    np.testing.assert_array_equal(np.asarray(result), expected)
 
 
 def test_decode_rgb__icc_profile_leaves_the_values_alone():

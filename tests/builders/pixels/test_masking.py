@@ -142,10 +142,10 @@ def test_mask_crop__is_the_reencoded_crop_with_a_mask():
     noise = np.random.default_rng(1).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     crop = Image.fromarray(noise)
     encoded = process(crop, PROCESSINGS["jpeg-q95-444"], "any")
-    found = np.asarray(mask_crop(crop))
-    assert (found[:6] == np.asarray(encoded)[:6]).all()
-    assert (found[:6] != noise[:6]).any()  # the JPEG did something
-    assert (found[6:218, 6:218] == 0).all()
+    result = np.asarray(mask_crop(crop))
+    assert (result[:6] == np.asarray(encoded)[:6]).all()
+    assert (result[:6] != noise[:6]).any()  # the JPEG did something
+    assert (result[6:218, 6:218] == 0).all()
     assert (np.asarray(mask_crop(crop, 0)) == np.asarray(encoded)).all()
 
 

@@ -155,17 +155,17 @@ def test_new_parameter__engines_leave_it_to_pillow_and_the_study_stays_comparabl
     from builders.pixels.parameters import STUDY_PROCESSINGS
     from builders.pixels.reference import codec_canary
 
-    found = json.loads(copy.run(ENGINES).splitlines()[-1])
-    assert found["webp"] == ["webp-q50", "webp-q75", "webp-q95"]
-    assert found["engine"] == (importlib.util.find_spec("numba") is not None)  # its self-test passes
-    assert found["taken"] == (list(STUDY_PROCESSINGS) if found["engine"] else [])
-    assert found["unequal"] == []
-    assert found["device makes the study's"]
-    assert not found["device makes webp"]
-    assert found["refused"] == "no device makes webp-q50"
-    assert found["device equals pillow"]
-    assert found["gate"] == [["webp-q50", "webp-q75"], ["webp-q50", "webp-q95"], ["webp-q75", "webp-q95"]]
-    assert found["canary"] == codec_canary()
-    assert found["canary with webp"].startswith(f"{codec_canary()}-")
-    assert found["versions"]["webp"] == features.version("webp")
-    assert "webp" not in found["key"]
+    measured = json.loads(copy.run(ENGINES).splitlines()[-1])
+    assert measured["webp"] == ["webp-q50", "webp-q75", "webp-q95"]
+    assert measured["engine"] == (importlib.util.find_spec("numba") is not None)  # its self-test passes
+    assert measured["taken"] == (list(STUDY_PROCESSINGS) if measured["engine"] else [])
+    assert measured["unequal"] == []
+    assert measured["device makes the study's"]
+    assert not measured["device makes webp"]
+    assert measured["refused"] == "no device makes webp-q50"
+    assert measured["device equals pillow"]
+    assert measured["gate"] == [["webp-q50", "webp-q75"], ["webp-q50", "webp-q95"], ["webp-q75", "webp-q95"]]
+    assert measured["canary"] == codec_canary()
+    assert measured["canary with webp"].startswith(f"{codec_canary()}-")
+    assert measured["versions"]["webp"] == features.version("webp")
+    assert "webp" not in measured["key"]

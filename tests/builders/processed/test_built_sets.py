@@ -44,14 +44,14 @@ def loaded(built, tmp_path_factory):
 def truth(built):
     """{photo_id: (bytes of its file, class)} of the Parquet files, read without ``datasets``."""
     folder, config = built
-    found = {}
+    result = {}
     for split in read_build(folder).splits:
         if (split.config, split.split) == (config, "train"):
             for shard in split.shards:
                 for row in pq.read_table(folder / shard.file).to_pylist():
-                    found[row["photo_id"]] = row["image"]["bytes"], row[config]
-    assert len(found) >= 8
-    return found
+                    result[row["photo_id"]] = row["image"]["bytes"], row[config]
+    assert len(result) >= 8
+    return result
 
 
 def agrees(rows, truth, built):
@@ -90,8 +90,8 @@ def test_map_and_filter(loaded, truth, built):
     assert mapped["mean"][2] == pytest.approx(np.asarray(loaded[2]["image"]).mean())
     raw = loaded.cast_column("image", datasets.Image(decode=False))
     sizes = raw.map(lambda row: {"size": len(row["image"]["bytes"])})
-    for kept in (mapped, sizes, loaded.map(lambda row: {"twice": 2 * row[config]})):
-        for row in kept.cast_column("image", datasets.Image(decode=False)):
+    for stored in (mapped, sizes, loaded.map(lambda row: {"twice": 2 * row[config]})):
+        for row in stored.cast_column("image", datasets.Image(decode=False)):
             assert row["image"]["bytes"] == truth[row["photo_id"]][0]
     batched = loaded.map(
         lambda batch: {"side": [image.size[0] for image in batch["image"]]},

@@ -49,13 +49,13 @@ def failed(settings, rows, **more) -> set[str]:
 @pytest.mark.parametrize("parameter", ["jpeg", "resizing", "interpolation", "sharpening"])
 def test_check_processed__what_is_as_promised_passes(parameter, assignment, lossless):
     settings, rows = built(parameter, assignment, lossless, seed=3)
-    found = verdicts(settings, rows, ProcessingSettings("jpeg-fine", seed=1))
-    assert all(found.values())
+    measured = verdicts(settings, rows, ProcessingSettings("jpeg-fine", seed=1))
+    assert all(measured.values())
     coding = "decoded views, as PNG" if lossless else CODING
     names = {"unique ids", BALANCE, coding, "width and height"}
     names |= {"scale"} if parameter == "interpolation" else set()
     names |= {RELATIVE} if parameter in ("resizing", "interpolation") and assignment == "every" else set()
-    assert set(found) == names
+    assert set(measured) == names
 
 
 def test_check_processed__study_has_every_class_in_all_splits_but_train():
@@ -202,11 +202,11 @@ def test_expected__is_uniform_or_what_the_correlation_promises():
     uniform = _expected(loaded, ProcessingSettings("resizing"), 2)
     np.testing.assert_allclose(uniform, [4, 4])
     settings = ProcessingSettings("resizing", "correlated:0.5")
-    own = settings.tied_classes(["cat", "dog"])
-    assert sorted(own.tolist()) == [0, 1]
+    variant = settings.tied_classes(["cat", "dog"])
+    assert sorted(variant.tolist()) == [0, 1]
     correlated = _expected(loaded, settings, 2)
-    assert correlated[own[0]] == pytest.approx(6 * 0.75 + 2 * 0.25)
-    assert correlated[own[1]] == pytest.approx(6 * 0.25 + 2 * 0.75)
+    assert correlated[variant[0]] == pytest.approx(6 * 0.75 + 2 * 0.25)
+    assert correlated[variant[1]] == pytest.approx(6 * 0.25 + 2 * 0.75)
 
 
 def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelled_ones_the_drawn_one():
@@ -216,11 +216,11 @@ def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelle
     photos = dataclasses.replace(photos, labels=Labels(("a", "b", "c", "d"), values))
     settings = ProcessingSettings("jpeg", "correlated:1", seed=5, assignment_seed=7)
     rows = ProcessedRows.of(photos, "train", settings)
-    own, parameter = settings.tied_classes(photos.labels.names), ALL_PARAMETERS["jpeg"]
-    assert len(set(own.tolist())) == 4
+    variant, parameter = settings.tied_classes(photos.labels.names), ALL_PARAMETERS["jpeg"]
+    assert len(set(variant.tolist())) == 4
     codes = [rows(i)[0]["jpeg"] for i in range(len(names))]
     drawn = [assigned_class(name, parameter, 7) for name in names]
-    assert codes == [*own, *drawn[4:]]
+    assert codes == [*variant, *drawn[4:]]
     assert len(set(drawn[4:])) > 1  # else the test would say little
     assert [rows(i)[0]["label"] for i in range(len(names))] == values.tolist()
     assert set(rows(0)[0]) == set(processed_features("jpeg", photos.labels.names))

@@ -39,12 +39,12 @@ def views(plain):
 @pytest.fixture(scope="module")
 def truth(plain):
     """{(photo_id, class): pixels}"""
-    found = {}
+    result = {}
     for i, row in enumerate(plain.cast_column("image", datasets.Image(decode=False))):
         for code, made in enumerate(SHARPENING.made_by):
             data = processed_file(decode_rgb(row["image"]["bytes"]), made, f"train/{i}", 0)
-            found[f"train/{i}", code] = image_pixels(data)
-    return found
+            result[f"train/{i}", code] = image_pixels(data)
+    return result
 
 
 def agrees(truth, rows, read=np.asarray):
@@ -172,9 +172,9 @@ def test_save_to_disk_and_parquet__hold_the_bytes(plain, truth, tmp_path, decode
         "    print(all(len(row['image']['bytes']) > 100 for row in cells), len(d), d.features['sharpening'].names)\n"
     )  # in a process that knows nothing of camtrace
     folders = (tmp_path / "saved", tmp_path / "views.parquet", tmp_path / "cache")
-    said = run_python("-c", code, *folders, cwd=tmp_path)
-    assert said.returncode == 0, said.stderr[-2000:]
-    assert said.stdout.splitlines() == [f"True {len(truth)} ['none', 'x2', 'x4']"] * 2
+    printed = run_python("-c", code, *folders, cwd=tmp_path)
+    assert printed.returncode == 0, printed.stderr[-2000:]
+    assert printed.stdout.splitlines() == [f"True {len(truth)} ['none', 'x2', 'x4']"] * 2
     read = datasets.load_from_disk(str(tmp_path / "saved")).cast_column("image", datasets.Image())
     assert agrees(truth, read) == len(truth)
 
@@ -221,9 +221,9 @@ def test_torch_loaders__whose_workers_are_forked(views, truth, tmp_path):
         "loader = torch.utils.data.DataLoader(v, batch_size=5, collate_fn=read, num_workers=2)\n"
         "print(json.dumps([one for batch in loader for one in batch]))\n"
     )
-    said = run_python("-c", code, tmp_path / "views.pkl")
-    assert said.returncode == 0, said.stderr
-    seen = {(photo, code): mean for photo, code, mean in json.loads(said.stdout.splitlines()[-1])}
+    printed = run_python("-c", code, tmp_path / "views.pkl")
+    assert printed.returncode == 0, printed.stderr
+    seen = {(photo, code): mean for photo, code, mean in json.loads(printed.stdout.splitlines()[-1])}
     assert seen == {key: picture.mean() for key, picture in truth.items()}
 
 
@@ -235,9 +235,9 @@ def test_pickle__opens_in_a_process_that_was_not_forked(views, truth, tmp_path):
         "v = pickle.load(open(sys.argv[1], 'rb'))\n"
         "print(repr(float(np.asarray(v[4]['image']).mean())))\n"
     )
-    said = run_python("-c", code, tmp_path / "views.pkl")
-    assert said.returncode == 0, said.stderr
-    assert float(said.stdout) == truth["train/1", 1].mean()
+    printed = run_python("-c", code, tmp_path / "views.pkl")
+    assert printed.returncode == 0, printed.stderr
+    assert float(printed.stdout) == truth["train/1", 1].mean()
 
 
 def test_two_processings__one_after_the_other(plain):
@@ -322,8 +322,8 @@ def test_stream__in_loaders_whose_workers_are_forked(stream, tmp_path):
         "loader = torch.utils.data.DataLoader(views, batch_size=4, num_workers=2, collate_fn=list)\n"
         "(folder / 'rows.pkl').write_bytes(pickle.dumps([row for batch in loader for row in batch]))\n"
     )
-    said = run_python("-c", code, tmp_path)
-    assert said.returncode == 0, said.stderr
+    printed = run_python("-c", code, tmp_path)
+    assert printed.returncode == 0, printed.stderr
     assert right(pickle.loads((tmp_path / "rows.pkl").read_bytes())) == 24
 
 

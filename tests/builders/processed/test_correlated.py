@@ -22,13 +22,13 @@ FINE = ALL_PARAMETERS["jpeg-fine"]
 
 
 def table(assignment, labels, per_label, parameter=FINE, seed=0):
-    own = tied_classes([f"class {i}" for i in range(labels)], parameter, assignment, seed)
+    changed = tied_classes([f"class {i}" for i in range(labels)], parameter, assignment, seed)
     counts = np.zeros((labels, len(parameter.classes)), dtype=int)
     for label in range(labels):
         for i in range(per_label):
-            [code] = classes_of(f"{label}/{i}", parameter, assignment, seed, tied_class=int(own[label]))
+            [code] = classes_of(f"{label}/{i}", parameter, assignment, seed, tied_class=int(changed[label]))
             counts[label, code] += 1
-    return counts, own
+    return counts, changed
 
 
 def test_jpeg_fine__qualities_75_to_95_in_two_samplings():
@@ -42,9 +42,9 @@ def test_jpeg_fine__qualities_75_to_95_in_two_samplings():
 @pytest.mark.parametrize("kind", ["correlated", "correlated-classes"])
 def test_association__is_what_was_asked_for(kind, share):
     """44 semantic classes, twice the processings: V is P, and the root of the share of classes that are tied."""
-    counts, own = table(f"{kind}:{share}", 44, 500)
+    counts, changed = table(f"{kind}:{share}", 44, 500)
     tied = 44 if kind == "correlated" else round(44 * share)
-    expected = cramers_v(expected_counts(counts.sum(axis=1), own, 22, f"{kind}:{share}"), corrected=False)
+    expected = cramers_v(expected_counts(counts.sum(axis=1), changed, 22, f"{kind}:{share}"), corrected=False)
     if tied % 22 == 0:  # else some processings are own more often than others, and V is less
         assert expected == pytest.approx(share if kind == "correlated" else share**0.5)
     assert cramers_v(counts) == pytest.approx(expected, abs=0.01 if share else 0.02)
@@ -52,13 +52,13 @@ def test_association__is_what_was_asked_for(kind, share):
 
 def test_tied_classes__are_dealt_out_evenly_and_move_with_the_seed():
     names = [f"n{i:08d}" for i in range(50)]
-    own = tied_classes(names, FINE, "correlated:0.2")
-    assert sorted(np.bincount(own, minlength=22)) == [2] * 16 + [3] * 6
+    changed = tied_classes(names, FINE, "correlated:0.2")
+    assert sorted(np.bincount(changed, minlength=22)) == [2] * 16 + [3] * 6
     tied = tied_classes(names, FINE, "correlated-classes:0.44")
     assert (tied != UNTIED).sum() == 22
     assert sorted(tied[tied != UNTIED]) == list(range(22))
-    assert (tied[tied != UNTIED] == own[tied != UNTIED]).all()
-    assert (tied_classes(names, FINE, "correlated:0.2", 1) != own).mean() > 0.8
+    assert (tied[tied != UNTIED] == changed[tied != UNTIED]).all()
+    assert (tied_classes(names, FINE, "correlated:0.2", 1) != changed).mean() > 0.8
     assert (tied_classes(names, FINE, "uniform") == UNTIED).all()
 
 
@@ -78,11 +78,11 @@ def test_tied_classes__are_dealt_out_evenly_and_move_with_the_seed():
     ],
 )
 def test_tied_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, labels, tied):
-    own = tied_classes([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
-    assert (own != UNTIED).sum() == tied
+    changed = tied_classes([f"class {i}" for i in range(labels)], FINE, f"correlated-classes:{share}")
+    assert (changed != UNTIED).sum() == tied
     whole = tied_classes([f"class {i}" for i in range(labels)], FINE, f"correlated:{share}")
     assert (whole != UNTIED).all()
-    assert np.array_equal(np.sort(own[own != UNTIED]), np.sort(np.arange(tied) % 22))
+    assert np.array_equal(np.sort(changed[changed != UNTIED]), np.sort(np.arange(tied) % 22))
 
 
 def test_tied_classes__one_semantic_class_cannot_be_tied():
@@ -104,7 +104,7 @@ def test_classes_of__what_decides():
 
 
 @pytest.mark.parametrize(
-    ("assignment", "own", "expected"),
+    ("assignment", "changed", "expected"),
     [
         ("uniform", [-1, -1, -1], [[2, 2, 2], [1, 1, 1], [4, 4, 4]]),
         ("correlated:0.5", [0, 1, 2], [[4, 1, 1], [0.5, 2, 0.5], [2, 2, 8]]),
@@ -112,8 +112,8 @@ def test_classes_of__what_decides():
         ("correlated-classes:0.3", [0, -1, -1], [[6, 0, 0], [1, 1, 1], [4, 4, 4]]),
     ],
 )
-def test_expected_counts__by_hand(assignment, own, expected):
-    assert expected_counts(np.array([6, 3, 12]), np.array(own), 3, assignment) == pytest.approx(np.array(expected))
+def test_expected_counts__by_hand(assignment, changed, expected):
+    assert expected_counts(np.array([6, 3, 12]), np.array(changed), 3, assignment) == pytest.approx(np.array(expected))
 
 
 def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform_assignment():
@@ -130,7 +130,7 @@ def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "printed"),
     [
         ("correlated", "did you mean 'correlated:P'"),
         ("correlated:1.2", "a number from 0 to 1"),
@@ -138,10 +138,10 @@ def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform
         ("correlated-classes:-1", "unknown assignment"),
     ],
 )
-def test_build__a_wrong_share_is_one_sentence(text, said, photo_folder, tmp_path, capsys):
+def test_build__a_wrong_share_is_one_sentence(text, printed, photo_folder, tmp_path, capsys):
     options = ["--assignment", text, "--output", str(tmp_path / "out")]
     assert main(["folder", "--source", str(photo_folder), *options]) == 2
-    assert said in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -164,11 +164,11 @@ def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_
     assert main(["folder", "--source", str(many), "--output", str(out), *options]) == 0
     built = datasets.load_dataset(str(out), "jpeg-fine", cache_dir=str(tmp_path / "cache"))
     card = (out / "README.md").read_text()
-    own = tied_classes(built["train"].features["label"].names, FINE, assignment, 4)
+    changed = tied_classes(built["train"].features["label"].names, FINE, assignment, 4)
     for split, rows in built.items():
         counts = np.zeros((8, 22), dtype=int)
         np.add.at(counts, (rows["label"], rows["jpeg-fine"]), 1)
-        expected = cramers_v(expected_counts(counts.sum(axis=1), own, 22, assignment), corrected=False)
+        expected = cramers_v(expected_counts(counts.sum(axis=1), changed, 22, assignment), corrected=False)
         line = f"| `jpeg-fine` | `{split}` | {len(rows)} | {cramers_v(counts):.3f} | {expected:.3f} |"
         assert line in card
         assert f"| `resizing` | `{split}` |" in card

@@ -244,9 +244,9 @@ def test_processed_photos__the_builder_class_has_the_same_rows(photo_folder, tmp
     plain = datasets.Image(decode=False)
     for split in ("train", "validation"):
         built = load(tmp_path / "out", "resizing", split, tmp_path).cast_column("image", plain)
-        own = builder.as_dataset(split=split).cast_column("image", plain)
-        assert own.features == built.features
-        assert own.to_list() == built.to_list()
+        changed = builder.as_dataset(split=split).cast_column("image", plain)
+        assert changed.features == built.features
+        assert changed.to_list() == built.to_list()
         streamed = builder.as_streaming_dataset(split=split).cast_column("image", plain)
         assert [row["image"]["bytes"] for row in streamed] == [row["image"]["bytes"] for row in built]
     assert "processed_photos" in str(builder.cache_dir)

@@ -128,9 +128,9 @@ def test_with_processing__rows_name_files_of_their_own_folder_alone(photo_folder
     inside = builders.with_processing(loaded, "jpeg", folder=photo_folder, decode=False)
     assert len(inside["train"][:]["image"]) == len(loaded["train"])
 
-    own = loaded["train"].cast_column("image", datasets.Image(decode=False))[0]["image"]["path"]
+    changed = loaded["train"].cast_column("image", datasets.Image(decode=False))[0]["image"]["path"]
     (tmp_path / "link.jpg").symlink_to("/etc/hostname")
-    cells = [{"bytes": None, "path": path} for path in ("/etc/hostname", str(tmp_path / "link.jpg"), own)]
+    cells = [{"bytes": None, "path": path} for path in ("/etc/hostname", str(tmp_path / "link.jpg"), changed)]
     forged = datasets.Dataset.from_list([{"image": c} for c in cells], datasets.Features({"image": datasets.Image()}))
     views = builders.with_processing(forged, "jpeg", split="train", folder=photo_folder, decode=False)
     for row in (0, 1):

@@ -95,13 +95,13 @@ def test_deferred_signals__each_handler_is_called_once_afterwards_and_stays():
 
 
 def test_deferred_signals__nothing_is_deferred_in_another_thread():
-    found = []
+    result = []
 
     def work():
         with deferred_signals():
-            found.append(signal.getsignal(signal.SIGINT))
+            result.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [signal.getsignal(signal.SIGINT)]
+    assert result == [signal.getsignal(signal.SIGINT)]

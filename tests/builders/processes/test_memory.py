@@ -58,9 +58,9 @@ def test_reserve_for__two_large_pictures_are_not_decoded_at_once_where_one_fits(
 
 def test_reserve_for__both_fit_into_twice_the_memory():
     with memory_budget(int(2.5 * NEED)):
-        kept = decode_rgb(PNG)
+        stored = decode_rgb(PNG)
         assert elsewhere()
-        assert kept.size == (SIDE, SIDE)
+        assert stored.size == (SIDE, SIDE)
 
 
 def test_reserve_for__more_than_the_whole_is_decoded_alone():
@@ -85,8 +85,8 @@ def test_reserve_for__waits_for_the_other_and_then_goes_on():
 
 def test_reserve_for__a_killed_worker_releases_it():
     def hold(ready):
-        kept = reserve_for(SIDE, SIDE)
-        ready.put(kept.held)
+        stored = reserve_for(SIDE, SIDE)
+        ready.put(stored.held)
         time.sleep(60)
 
     context = multiprocessing.get_context("fork")

@@ -106,13 +106,13 @@ def undescribed(features: Features) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["processed", "simcams", "simpairs"])
 def test_columns__are_all_of_types_that_the_hub_describes(built, kind):
-    found = read_build(built(kind))
-    for shard in found.shards:
+    result = read_build(built(kind))
+    for shard in result.shards:
         features = Features.from_arrow_schema(pq.read_schema(built(kind) / shard.file))
         assert len(features) >= 8
         assert undescribed(features) == []
-    assert undescribed(Features(dict.fromkeys(found.configs, Value("string")))) == []
-    assert 0 < len(found.configs) < 100
+    assert undescribed(Features(dict.fromkeys(result.configs, Value("string")))) == []
+    assert 0 < len(result.configs) < 100
 
 
 def test_columns__of_tables_without_photos_are_described_too(tmp_path, built):

@@ -47,8 +47,8 @@ def test_publish__every_photo_is_uploaded_once(published, built):
 
 @pytest.mark.parametrize("config", ["make", "iso", "focal_length", "photos"])
 def test_load_dataset__fetches_the_files_of_its_config_and_no_others(published, built, tmp_path, config):
-    own = {s.split: {shard.file for shard in s.shards} for s in read_build(built).splits if s.config == config}
-    wanted = set.union(*own.values())
+    changed = {s.split: {shard.file for shard in s.shards} for s in read_build(built).splits if s.config == config}
+    wanted = set.union(*changed.values())
     others = {shard.file for shard in read_build(built).shards} - wanted
     assert bool(others) == (config not in ("make", "photos"))
     before = len(published.requests)
@@ -57,8 +57,8 @@ def test_load_dataset__fetches_the_files_of_its_config_and_no_others(published, 
         published, tmp_path / "reader", "-c", LOAD.replace("row[sys.argv[2]]", f"row[{column!r}]"), REPO, config
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    asked = [path for method, path in published.requests[before:] if method == "GET"]
-    fetched = [match[1] for path in asked if (match := re.search(r"/resolve/[^/]+/(data/[^?]+\.parquet)", path))]
+    requested = [path for method, path in published.requests[before:] if method == "GET"]
+    fetched = [match[1] for path in requested if (match := re.search(r"/resolve/[^/]+/(data/[^?]+\.parquet)", path))]
     assert set(fetched) == wanted
     assert len(fetched) == len(wanted)
     rows = json.loads(done.stdout)

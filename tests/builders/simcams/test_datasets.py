@@ -39,8 +39,8 @@ def load(folder: Path, config: str, split: str, cache: Path):  # type: ignore[no
 
 
 def test_columns__begin_with_those_of_flickrexif() -> None:
-    theirs = list(photo_features({"make": ("a",)}, pixels=True))
-    assert list(simcams_features({"make": ("a",)}))[: len(theirs)] == theirs
+    reference = list(photo_features({"make": ("a",)}, pixels=True))
+    assert list(simcams_features({"make": ("a",)}))[: len(reference)] == reference
     assert STUDY_ATTRIBUTES == (
         "make", "model", "smartphone_model", "is_smartphone", "exposure", "aperture", "iso", "focal_length",
     )  # fmt: skip

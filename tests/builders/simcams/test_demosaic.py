@@ -34,13 +34,13 @@ def malvar_by_convolution(mosaic: np.ndarray, pattern: str) -> np.ndarray:
     colour_at = ["RGB".index(c) for c in pattern]
     result = np.empty((3, *mosaic.shape))
     for y, x in np.ndindex(mosaic.shape):
-        own = colour_at[2 * (y % 2) + x % 2]
-        result[own, y, x] = mosaic[y, x]
-        if own == 1:
+        changed = colour_at[2 * (y % 2) + x % 2]
+        result[changed, y, x] = mosaic[y, x]
+        if changed == 1:
             in_row = colour_at[2 * (y % 2) + (x + 1) % 2]
             result[in_row, y, x], result[2 - in_row, y, x] = along[y, x], across[y, x]
         else:
-            result[1, y, x], result[2 - own, y, x] = green[y, x], opposite[y, x]
+            result[1, y, x], result[2 - changed, y, x] = green[y, x], opposite[y, x]
     return result
 
 

@@ -77,10 +77,10 @@ def test_encode_file__pixels_are_pillows_own(camera: Camera) -> None:
     """With the standard tables of quality 95 the file's pixels are those of Pillow at quality 95."""
     rgb = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
     jpeg = dataclasses.replace(camera.jpeg, table="L369-C558", subsampling="4:2:0")
-    ours = np.asarray(Image.open(io.BytesIO(encode_file(rgb, jpeg, 100))))
+    measured = np.asarray(Image.open(io.BytesIO(encode_file(rgb, jpeg, 100))))
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG", quality=95, subsampling="4:2:0")
-    np.testing.assert_array_equal(ours, np.asarray(Image.open(buffer)))
+    np.testing.assert_array_equal(measured, np.asarray(Image.open(buffer)))
 
 
 def test_tables__names_are_their_sums_and_all_have_a_source() -> None:

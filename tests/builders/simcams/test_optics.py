@@ -88,8 +88,10 @@ def test_edge__mtf_is_that_of_gaussian_and_pixel(
 def test_transfer_function__gaussian_equals_spatial_filter() -> None:
     rng = np.random.default_rng(0)
     picture = scipy.ndimage.gaussian_filter(rng.random((64, 64)), 1.5, mode="wrap")
-    ours = np.fft.irfft2(np.fft.rfft2(picture) * transfer_function((64, 64), 1.2), s=(64, 64))
-    np.testing.assert_allclose(ours, scipy.ndimage.gaussian_filter(picture, 1.2, mode="wrap", truncate=8), atol=2e-5)
+    computed = np.fft.irfft2(np.fft.rfft2(picture) * transfer_function((64, 64), 1.2), s=(64, 64))
+    np.testing.assert_allclose(
+        computed, scipy.ndimage.gaussian_filter(picture, 1.2, mode="wrap", truncate=8), atol=2e-5
+    )
 
 
 def test_transfer_function__motion_equals_averaged_shifts() -> None:
@@ -99,8 +101,8 @@ def test_transfer_function__motion_equals_averaged_shifts() -> None:
     moved = np.mean(
         [scipy.ndimage.shift(picture, (0, d), order=5, mode="grid-wrap") for d in np.linspace(-3, 3, 61)], 0
     )
-    ours = np.fft.irfft2(np.fft.rfft2(picture) * transfer_function((64, 64), 0, motion_px=(6.0, 0.0)), s=(64, 64))
-    np.testing.assert_allclose(ours, moved, atol=1e-3)
+    computed = np.fft.irfft2(np.fft.rfft2(picture) * transfer_function((64, 64), 0, motion_px=(6.0, 0.0)), s=(64, 64))
+    np.testing.assert_allclose(computed, moved, atol=1e-3)
 
 
 def test_transfer_function__disc_has_its_first_zero_where_airy_says() -> None:

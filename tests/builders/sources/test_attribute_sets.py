@@ -94,14 +94,14 @@ def write(folder: Path, configs: dict[str, dict[str, tuple[list[str], list[int]]
 
 
 def test_attribute_photos__a_photo_of_two_configs_is_one_photo(tmp_path: Path) -> None:
-    found = read_attribute_photos(str(write(tmp_path / "both", rows("train"))))
-    assert found.ids == ("a", "b", "c")
-    assert [found.read(i) for i in range(3)] == [b"a", b"b", b"c"]
-    assert found.splits.tolist() == [0, 0, 2]
-    assert found.attributes["make"].values.tolist() == [0, 1, 1]
-    assert found.attributes["iso"].values.tolist() == [1, 0, 0]
-    assert not found.columns
-    assert np.all(found.labels.values == UNLABELLED)
+    measured = read_attribute_photos(str(write(tmp_path / "both", rows("train"))))
+    assert measured.ids == ("a", "b", "c")
+    assert [measured.read(i) for i in range(3)] == [b"a", b"b", b"c"]
+    assert measured.splits.tolist() == [0, 0, 2]
+    assert measured.attributes["make"].values.tolist() == [0, 1, 1]
+    assert measured.attributes["iso"].values.tolist() == [1, 0, 0]
+    assert not measured.columns
+    assert np.all(measured.labels.values == UNLABELLED)
 
 
 def test_attribute_photos__splits_that_disagree(tmp_path: Path) -> None:

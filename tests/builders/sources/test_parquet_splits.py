@@ -55,20 +55,20 @@ def copies(cache):
 
 
 def test_local_splits__are_those_of_load_dataset(folder, cache):
-    found = local_splits(str(folder), None)
+    result = local_splits(str(folder), None)
     assert copies(cache) == []
     loaded = datasets.load_dataset(str(folder))
-    assert {name: len(part) for name, part in found.items()} == {name: len(part) for name, part in loaded.items()}
-    assert len(found["train"].groups) == 6
-    for name, part in found.items():
-        theirs = loaded[name].cast_column("image", datasets.Image(decode=False))
+    assert {name: len(part) for name, part in result.items()} == {name: len(part) for name, part in loaded.items()}
+    assert len(result["train"].groups) == 6
+    for name, part in result.items():
+        reference = loaded[name].cast_column("image", datasets.Image(decode=False))
         assert part.features == loaded[name].features
-        assert (part["photo_id"], part["kind"]) == (list(theirs["photo_id"]), list(theirs["kind"]))
-        assert list(part) == list(theirs)
-        assert [part[i] for i in range(len(part))[::-3]] == [theirs[i] for i in range(len(part))[::-3]]
+        assert (part["photo_id"], part["kind"]) == (list(reference["photo_id"]), list(reference["kind"]))
+        assert list(part) == list(reference)
+        assert [part[i] for i in range(len(part))[::-3]] == [reference[i] for i in range(len(part))[::-3]]
         assert part.holds_all_bytes("image")
     with pytest.raises(IndexError):
-        found["test"][5]
+        result["test"][5]
 
 
 def test_hub_photos__of_a_folder_are_read_in_place(folder, cache):

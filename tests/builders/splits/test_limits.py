@@ -22,21 +22,21 @@ def collection():
 
 
 def test_limits__by_hand():
-    found = class_limits("make", *collection(), Sizes(least=20))
-    assert found.now == Choice(20, 3, (90, 20, 25))
-    assert found.fewest == ("Kodak", "NIKON", "Kodak")
+    result = class_limits("make", *collection(), Sizes(least=20))
+    assert result.now == Choice(20, 3, (90, 20, 25))
+    assert result.fewest == ("Kodak", "NIKON", "Kodak")
     # 3: Leica comes in; 25: NIKON (20 in val) goes, and 2 x (90 + 30 + 25) are fewer than 3 x (90 + 20 + 25)
-    assert found.others == (Choice(3, 4, (9, 3, 4)), Choice(25, 2, (90, 30, 25)))
-    assert found.to_text() == (
+    assert result.others == (Choice(3, 4, (9, 3, 4)), Choice(25, 2, (90, 30, 25)))
+    assert result.to_text() == (
         "make: 3 classes of 90 + 20 + 25 photos; fewest photos: Kodak (train, test), NIKON (val)"
         "; --least 3: 4 classes of 9 + 3 + 4 photos; --least 25: 2 classes of 90 + 30 + 25 photos"
     )
 
 
 def test_limits__the_most_photos_are_among_the_others():
-    found = class_limits("make", *collection(), Sizes(least=2))
-    assert found.now == Choice(2, 4, (9, 3, 4))
-    assert found.others == (Choice(20, 3, (90, 20, 25)),)  # the next, which has the most photos too
+    result = class_limits("make", *collection(), Sizes(least=2))
+    assert result.now == Choice(2, 4, (9, 3, 4))
+    assert result.others == (Choice(20, 3, (90, 20, 25)),)  # the next, which has the most photos too
     assert class_limits("make", *collection(), Sizes(least=26)).to_text() == (
         "make: no data set, 1 classes have 26 photos in each split; --least 20: 3 classes of 90 + 20 + 25 photos"
         "; --least 25: 2 classes of 90 + 30 + 25 photos"
@@ -44,14 +44,14 @@ def test_limits__the_most_photos_are_among_the_others():
 
 
 def test_limits__sizes_that_were_asked_for_count():
-    found = class_limits("make", *collection(), Sizes(train=50, val=None, test=10, least=20))
-    assert found.now == Choice(20, 3, (50, 20, 10))
+    result = class_limits("make", *collection(), Sizes(train=50, val=None, test=10, least=20))
+    assert result.now == Choice(20, 3, (50, 20, 10))
 
 
 def test_limits__nothing_labelled():
     empty = Labels(NAMES, np.full(5, UNLABELLED, dtype=np.int32))
-    found = class_limits("make", empty, np.zeros(5, dtype=np.int8), Sizes())
-    assert (found.now, found.others) == (Choice(1, 0, (0, 0, 0)), ())
+    result = class_limits("make", empty, np.zeros(5, dtype=np.int8), Sizes())
+    assert (result.now, result.others) == (Choice(1, 0, (0, 0, 0)), ())
 
 
 @pytest.mark.parametrize("least", [1, 5, 20, 60])
@@ -61,9 +61,9 @@ def test_limits__are_what_make_splits_does_and_each_other_choice_too(least):
     column = Labels(tuple("abcdef"), values)
     ids = [f"p{i}" for i in range(len(values))]
     first = make_splits(ids, {"a": values}, sizes=Sizes(least=least))
-    found = class_limits("a", column, first.splits, Sizes(least=least))
-    assert found.others
-    for choice in (found.now, *found.others):
+    result = class_limits("a", column, first.splits, Sizes(least=least))
+    assert result.others
+    for choice in (result.now, *result.others):
         made = make_splits(ids, {"a": values}, sizes=Sizes(least=choice.least))
         assert len(made.classes["a"]) == choice.classes
         taken = made.selected["a"]

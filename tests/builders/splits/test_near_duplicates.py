@@ -40,7 +40,7 @@ def bits(first: int, second: int) -> int:
 @pytest.mark.parametrize("seed", range(5))
 def test_perceptual_hash__copies_are_near(seed):
     photo = scene(seed)
-    own = perceptual_hash(photo)
+    changed = perceptual_hash(photo)
     copies = {
         "q30": Image.open(io.BytesIO(jpeg(photo, 30))),
         "half": photo.resize((160, 120)),
@@ -49,9 +49,9 @@ def test_perceptual_hash__copies_are_near(seed):
         "soft": photo.filter(ImageFilter.GaussianBlur(1)),
         "darker": photo.point(lambda v: v * 4 // 5),
     }
-    assert {name: bits(own, perceptual_hash(copy)) <= MAX_DISTANCE for name, copy in copies.items()} == dict.fromkeys(
-        copies, True
-    )
+    assert {
+        name: bits(changed, perceptual_hash(copy)) <= MAX_DISTANCE for name, copy in copies.items()
+    } == dict.fromkeys(copies, True)
 
 
 def test_perceptual_hash__others_are_far():
@@ -73,12 +73,12 @@ def test_perceptual_hash__flat_has_none(mode):
 
 def test_photo_hash__small_decoding_and_orientation_do_not_matter():
     photo = scene(7, (1040, 780))
-    own = perceptual_hash(photo)
-    assert bits(photo_hash(jpeg(photo)), own) <= 2
+    changed = perceptual_hash(photo)
+    assert bits(photo_hash(jpeg(photo)), changed) <= 2
     exif = Image.Exif()
     exif[0x0112] = 6  # stored turned by 90 degrees
-    assert bits(photo_hash(jpeg(photo.transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())), own) <= 2
-    assert photo_hash(image_bytes(photo, "PNG")) == own
+    assert bits(photo_hash(jpeg(photo.transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())), changed) <= 2
+    assert photo_hash(image_bytes(photo, "PNG")) == changed
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8 not a photo", jpeg(scene(1))[:3000]])
@@ -103,7 +103,7 @@ def test_near_pairs__equals_brute_force(seed, max_distance):
     for _ in range(6):  # up to six flipped bits around each centre
         flips = np.uint64(1) << rng.integers(0, 64, len(hashes)).astype(np.uint64)
         hashes = np.where(rng.random(len(hashes)) < 0.6, hashes ^ flips, hashes)
-    found = near_pairs(hashes, max_distance)
+    result = near_pairs(hashes, max_distance)
     values = sorted({int(h) for h in hashes} - {NO_HASH})
     expected = {
         (i, j)
@@ -111,9 +111,9 @@ def test_near_pairs__equals_brute_force(seed, max_distance):
         for j in range(i + 1, len(values))
         if bits(values[i], values[j]) <= max_distance
     }
-    assert found.values.tolist() == values
-    assert set(zip(found.first.tolist(), found.second.tolist(), strict=True)) == expected
-    assert len(found.first) == len(expected)  # each once
+    assert result.values.tolist() == values
+    assert set(zip(result.first.tolist(), result.second.tolist(), strict=True)) == expected
+    assert len(result.first) == len(expected)  # each once
 
 
 def test_near_duplicate_groups__chains_join_and_flat_photos_stand_alone():

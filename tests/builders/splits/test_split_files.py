@@ -28,13 +28,13 @@ def test_read_split_file__tables(tmp_path, suffix):
     )
     path = tmp_path / f"make.{suffix}"
     pyarrow.parquet.write_table(table, path) if suffix == "parquet" else pyarrow.csv.write_csv(table, path)
-    found = read_split_file(path)
-    assert found.name == "make"
-    assert found.ids.tolist() == ["7", "8", "9"]
-    assert found.splits.tolist() == [0, 1, 2]
-    assert found.owners.tolist() == ["o", "", "o"]
-    assert int(found.hashes[0]) == 2**63 + 5
-    assert found.metadata["iso"].tolist() == ["100", "", "200"]
+    result = read_split_file(path)
+    assert result.name == "make"
+    assert result.ids.tolist() == ["7", "8", "9"]
+    assert result.splits.tolist() == [0, 1, 2]
+    assert result.owners.tolist() == ["o", "", "o"]
+    assert int(result.hashes[0]) == 2**63 + 5
+    assert result.metadata["iso"].tolist() == ["100", "", "200"]
 
 
 @pytest.mark.parametrize(

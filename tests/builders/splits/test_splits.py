@@ -40,28 +40,28 @@ def collection(seed: int, n: int = 600, owners: int = 80) -> dict:
 @given(st.integers(0, 2**32), st.sampled_from(["hash", "stratified"]))
 def test_make_splits__laws(seed, assign):
     photos = collection(seed)
-    found = make_splits(**photos, assign=assign, seed=seed)
+    result = make_splits(**photos, assign=assign, seed=seed)
     for name in ("groups", "splits"):
-        assert len(getattr(found, name)) == len(photos["ids"])
+        assert len(getattr(result, name)) == len(photos["ids"])
     # a group, and so an owner, has one split
-    assert len(set(zip(found.groups.tolist(), found.splits.tolist(), strict=True))) == found.groups.max() + 1
+    assert len(set(zip(result.groups.tolist(), result.splits.tolist(), strict=True))) == result.groups.max() + 1
     by_owner: dict[str, set[int]] = {}
-    for owner, split in zip(photos["owners"], found.splits.tolist(), strict=True):
+    for owner, split in zip(photos["owners"], result.splits.tolist(), strict=True):
         by_owner.setdefault(owner, set()).add(split)
     assert all(len(splits) == 1 for owner, splits in by_owner.items() if owner)
-    for name, selected in found.selected.items():
+    for name, selected in result.selected.items():
         values = photos["labels"][name]
         taken = selected != LEFT_OUT
-        assert (selected[taken] == found.splits[taken]).all()  # never another split for another attribute
+        assert (selected[taken] == result.splits[taken]).all()  # never another split for another attribute
         assert not (taken & (values == UNLABELLED)).any()
         for split in range(3):
             counts = Counter(values[selected == split].tolist())
-            assert set(counts) == set(found.classes[name].tolist())
+            assert set(counts) == set(result.classes[name].tolist())
             assert len(set(counts.values())) <= 1  # balanced
     tables = tables_of(
         photos["ids"],
         {n: Labels(tuple("abcdefgh"[: v.max() + 1]), v) for n, v in photos["labels"].items()},
-        found,
+        result,
         owners=photos["owners"],
         hashes=photos["hashes"],
     )
@@ -89,17 +89,17 @@ def test_make_splits__a_take_down_moves_nobody_else():
     photos = collection(5)
     before = make_splits(**photos)
     gone = "o3"
-    kept = [i for i, owner in enumerate(photos["owners"]) if owner != gone]
+    stored = [i for i, owner in enumerate(photos["owners"]) if owner != gone]
     after = make_splits(
-        [photos["ids"][i] for i in kept],
-        {name: values[kept] for name, values in photos["labels"].items()},
-        owners=[photos["owners"][i] for i in kept],
-        hashes=photos["hashes"][kept],
+        [photos["ids"][i] for i in stored],
+        {name: values[stored] for name, values in photos["labels"].items()},
+        owners=[photos["owners"][i] for i in stored],
+        hashes=photos["hashes"][stored],
     )
     joined_with_gone = before.groups[[i for i, owner in enumerate(photos["owners"]) if owner == gone]]
-    others = [i for i in range(len(kept)) if before.groups[kept[i]] not in joined_with_gone]
+    others = [i for i in range(len(stored)) if before.groups[stored[i]] not in joined_with_gone]
     assert len(others) > 300
-    assert (after.splits[others] == before.splits[kept][others]).all()
+    assert (after.splits[others] == before.splits[stored][others]).all()
 
 
 def test_make_splits__seed_and_shares():
@@ -142,18 +142,18 @@ def test_make_splits__a_group_goes_where_its_smallest_owner_or_id_goes(seed):
         of_family = {0: ["zoe", "ann", "", "ben"], 1: [""] * 4, 2: ["", "", "cid", ""]}[family % 3]
         owners += [owner and f"{owner}{family:02d}" for owner in of_family]
         names.append({0: f"0ann{family:02d}", 1: f"1p{family:02d}a", 2: f"0cid{family:02d}"}[family % 3])
-    found = make_splits(ids, {}, owners=owners, digests=digests, seed=seed)
-    assert found.groups.tolist() == [i // 4 for i in range(120)]
-    assert found.splits.tolist() == [drawn(name, seed) for name in names for _ in range(4)]
+    result = make_splits(ids, {}, owners=owners, digests=digests, seed=seed)
+    assert result.groups.tolist() == [i // 4 for i in range(120)]
+    assert result.splits.tolist() == [drawn(name, seed) for name in names for _ in range(4)]
 
 
-@pytest.mark.parametrize(("asked", "taken"), [(None, 30), (50, 30), (30, 30), (20, 20), (0, 0)])
-def test_make_splits__no_class_has_more_photos_than_another(asked, taken):
+@pytest.mark.parametrize(("requested", "taken"), [(None, 30), (50, 30), (30, 30), (20, 20), (0, 0)])
+def test_make_splits__no_class_has_more_photos_than_another(requested, taken):
     """60 and 30 photos: whatever is asked for, both classes give the same number."""
     values = np.array([0] * 60 + [1] * 30, dtype=np.int32)
-    sizes = {"a": Sizes(train=asked)}
-    found = make_splits([f"p{i}" for i in range(90)], {"a": values}, shares=(1, 0, 0), sizes=sizes)
-    assert [int((values[found.selected["a"] == 0] == c).sum()) for c in (0, 1)] == [taken, taken]
+    sizes = {"a": Sizes(train=requested)}
+    result = make_splits([f"p{i}" for i in range(90)], {"a": values}, shares=(1, 0, 0), sizes=sizes)
+    assert [int((values[result.selected["a"] == 0] == c).sum()) for c in (0, 1)] == [taken, taken]
 
 
 @pytest.mark.parametrize(("distance", "groups"), [(0, 3), (3, 3), (4, 2), (5, 2), (6, 1)])
@@ -161,15 +161,15 @@ def test_make_splits__max_distance(distance, groups):
     """Two hashes 4 bits apart, a third 6 bits from the first."""
     base = 0x0123456789ABCDEF
     hashes = np.array([base, base ^ 0b1111, base ^ 0b111111 << 20], dtype=np.uint64)
-    found = make_splits(list("abc"), {}, hashes=hashes, max_distance=distance)
-    assert found.groups.max() + 1 == groups
-    assert found.evidence["near-duplicate distance"] == str(distance)
+    result = make_splits(list("abc"), {}, hashes=hashes, max_distance=distance)
+    assert result.groups.max() + 1 == groups
+    assert result.evidence["near-duplicate distance"] == str(distance)
 
 
 def test_make_splits__evidence_counts_groups_and_the_largest():
-    found = make_splits(list("abcdef"), {}, owners=["x", "y", "x", "", "", "x"], seed=3, shares=(0.5, 0, 0.5))
+    result = make_splits(list("abcdef"), {}, owners=["x", "y", "x", "", "", "x"], seed=3, shares=(0.5, 0, 0.5))
     expected = {"seed": "3", "shares": "0.5/0/0.5", "assign": "hash", "groups": "4", "photos in the largest group": "3"}
-    assert {name: found.evidence[name] for name in expected} == expected
+    assert {name: result.evidence[name] for name in expected} == expected
 
 
 def test_make_splits__stratified_gives_every_class_a_test_where_chance_would_not():
@@ -178,29 +178,29 @@ def test_make_splits__stratified_gives_every_class_a_test_where_chance_would_not
     labels = {"model": (np.arange(60) // 12).astype(np.int32)}
     ids = [f"p{i}" for i in range(60)]
     for seed in range(10):
-        found = make_splits(
+        result = make_splits(
             ids, labels, owners=owners, shares=(0.5, 0.25, 0.25), assign="stratified", sizes=Sizes(), seed=seed
         )
-        counts = [np.bincount(labels["model"][found.splits == s], minlength=5).tolist() for s in range(3)]
+        counts = [np.bincount(labels["model"][result.splits == s], minlength=5).tolist() for s in range(3)]
         assert counts == [[6] * 5, [3] * 5, [3] * 5]
     by_hash = [make_splits(ids, labels, owners=owners, shares=(0.5, 0.25, 0.25), seed=s) for s in range(10)]
-    assert any(len(found.classes["model"]) < 5 for found in by_hash)
+    assert any(len(result.classes["model"]) < 5 for result in by_hash)
 
 
 def test_make_splits__sizes_of_the_study():
     n = 6000
     labels = {"a": np.random.default_rng(0).choice(3, n, p=[0.5, 0.3, 0.2]).astype(np.int32)}
-    found = make_splits([f"p{i}" for i in range(n)], labels, sizes={"a": Sizes(train=None, val=50, test=100)})
-    counts = [np.bincount(labels["a"][found.selected["a"] == s], minlength=3) for s in range(3)]
-    rarest = int((labels["a"][found.splits == 0] == 2).sum())
+    result = make_splits([f"p{i}" for i in range(n)], labels, sizes={"a": Sizes(train=None, val=50, test=100)})
+    counts = [np.bincount(labels["a"][result.selected["a"] == s], minlength=3) for s in range(3)]
+    rarest = int((labels["a"][result.splits == 0] == 2).sum())
     assert [c.tolist() for c in counts] == [[rarest] * 3, [50] * 3, [100] * 3]
 
 
 def test_make_splits__classes_with_too_few_photos_are_left_out():
     values = np.array([0] * 300 + [1] * 300 + [2] * 4, dtype=np.int32)
-    found = make_splits([f"p{i}" for i in range(604)], {"a": values}, sizes=Sizes(least=10))
-    assert found.classes["a"].tolist() == [0, 1]
-    assert (found.selected["a"][600:] == LEFT_OUT).all()
+    result = make_splits([f"p{i}" for i in range(604)], {"a": values}, sizes=Sizes(least=10))
+    assert result.classes["a"].tolist() == [0, 1]
+    assert (result.selected["a"][600:] == LEFT_OUT).all()
 
 
 @pytest.mark.parametrize(("least", "classes"), [(1, [0, 1]), (4, [0, 1]), (5, [0]), (40, [0]), (41, [])])
@@ -208,10 +208,10 @@ def test_make_splits__least_photos_of_a_class_in_every_split(least, classes):
     """400 and 40 photos in shares of 0.7, 0.1 and 0.2: of the second class 28, 4 and 8, of the first 280, 40 and 80."""
     values = np.array([0] * 400 + [1] * 40, dtype=np.int32)
     ids = [f"p{i}" for i in range(440)]
-    found = make_splits(ids, {"a": values}, assign="stratified", sizes=Sizes(least=least))
-    assert [np.bincount(values[found.splits == s]).tolist() for s in range(3)] == [[280, 28], [40, 4], [80, 8]]
-    assert found.classes["a"].tolist() == classes
-    taken = [np.bincount(values[found.selected["a"] == s], minlength=2).tolist() for s in range(3)]
+    result = make_splits(ids, {"a": values}, assign="stratified", sizes=Sizes(least=least))
+    assert [np.bincount(values[result.splits == s]).tolist() for s in range(3)] == [[280, 28], [40, 4], [80, 8]]
+    assert result.classes["a"].tolist() == classes
+    taken = [np.bincount(values[result.selected["a"] == s], minlength=2).tolist() for s in range(3)]
     both, first = [[28, 28], [4, 4], [8, 8]], [[280, 0], [40, 0], [80, 0]]
     assert taken == {2: both, 1: first, 0: [[0, 0]] * 3}[len(classes)]
 
@@ -220,8 +220,8 @@ def test_make_splits__least_is_asked_of_splits_that_there_are():
     """Without val, that it has no photo of a class is nothing against the class."""
     values = np.array([0, 1] * 30, dtype=np.int32)
     ids = [f"p{i}" for i in range(60)]
-    found = make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=15))
-    assert found.classes["a"].tolist() == [0, 1]
+    result = make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=15))
+    assert result.classes["a"].tolist() == [0, 1]
     assert (
         make_splits(ids, {"a": values}, assign="stratified", shares=(0.5, 0, 0.5), sizes=Sizes(least=16))
         .classes["a"]
@@ -234,16 +234,16 @@ def test_make_splits__no_owner_dominates_a_class():
     # one owner has 500 photos of the class, fifty owners have one each
     owners = ["zealot"] * 500 + [f"o{i}" for i in range(50)]
     values = np.zeros(550, dtype=np.int32)
-    found = make_splits(
+    result = make_splits(
         [f"p{i}" for i in range(550)], {"a": values}, owners=owners, shares=(1, 0, 0), sizes=Sizes(train=51)
     )
-    assert np.flatnonzero(found.selected["a"] == 0).tolist()[-50:] == list(range(500, 550))
-    assert (found.selected["a"][:500] == 0).sum() == 1
+    assert np.flatnonzero(result.selected["a"] == 0).tolist()[-50:] == list(range(500, 550))
+    assert (result.selected["a"][:500] == 0).sum() == 1
 
 
 def test_make_splits__no_label_at_all():
-    found = make_splits(["a", "b"], {"x": np.array([UNLABELLED] * 2, dtype=np.int32)})
-    assert found.selected["x"].tolist() == [LEFT_OUT] * 2
+    result = make_splits(["a", "b"], {"x": np.array([UNLABELLED] * 2, dtype=np.int32)})
+    assert result.selected["x"].tolist() == [LEFT_OUT] * 2
     assert make_splits([], {}).splits.tolist() == []
 
 
@@ -277,6 +277,6 @@ def test_photo_groups__equals_a_union_find_loop(seed):
             if (owners[i] and owners[i] == owners[j]) or (digests[i] and digests[i] == digests[j]):
                 parent[root(i)] = root(j)
     expected = [root(i) for i in range(30)]
-    found = photo_groups(30, owners=owners, digests=digests).tolist()
-    assert len(set(zip(expected, found, strict=True))) == len(set(expected)) == len(set(found))
-    assert sorted(set(found)) == list(range(len(set(found))))
+    result = photo_groups(30, owners=owners, digests=digests).tolist()
+    assert len(set(zip(expected, result, strict=True))) == len(set(expected)) == len(set(result))
+    assert sorted(set(result)) == list(range(len(set(result))))

@@ -40,8 +40,8 @@ def test_validate__counts_every_planted_fault():
     report = validate(faulty())
 
     def value(check: str, table: str = "model") -> tuple[float, int]:
-        found = report.find(table, check)
-        return found.value, found.n
+        result = report.find(table, check)
+        return result.value, result.n
 
     assert value("test ids also in train") == (4, 18)
     assert value("val ids also in train") == (0, 12)
@@ -118,10 +118,10 @@ def one_gives_the_other_away(share: float, classes: int) -> SplitTable:
     """40 train and 40 test rows; ``iso`` names the class of this share of the test rows, a wrong one of the rest."""
     labels = np.array([f"c{i % classes}" for i in range(40)] * 2)
     shifted = np.array([f"c{(i + 1) % classes}" for i in range(40)])
-    told = np.where(np.arange(40) < round(40 * share), labels[:40], shifted)
+    printed = np.where(np.arange(40) < round(40 * share), labels[:40], shifted)
     splits = np.repeat(np.array([0, 2], dtype=np.int8), 40)
     ids = np.array([f"p{i}" for i in range(80)])
-    return SplitTable("make", ids, splits, labels, metadata={"iso": np.concatenate([labels[:40], told])})
+    return SplitTable("make", ids, splits, labels, metadata={"iso": np.concatenate([labels[:40], printed])})
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def one_gives_the_other_away(share: float, classes: int) -> SplitTable:
     [(0.7, 2, "ok"), (0.8, 2, "note"), (1.0, 2, "note"), (0.3, 4, "ok"), (0.55, 4, "note"), (0.2, 8, "ok")],
 )
 def test_validate__a_give_away_is_twice_chance_or_half_the_way_to_certainty(share, classes, level):
-    found = validate(one_gives_the_other_away(share, classes)).find("iso -> make", "accuracy of a majority lookup")
-    assert (found.value, found.chance, found.level) == (pytest.approx(share), 1 / classes, level)
+    result = validate(one_gives_the_other_away(share, classes)).find("iso -> make", "accuracy of a majority lookup")
+    assert (result.value, result.chance, result.level) == (pytest.approx(share), 1 / classes, level)
 
 
 def test_validate__a_lookup_leaves_out_what_is_not_known_and_guesses_new_values():
@@ -139,8 +139,8 @@ def test_validate__a_lookup_leaves_out_what_is_not_known_and_guesses_new_values(
     labels = np.array(["a", "b", "b", "", "a", "b", "b", "b"])
     iso = np.array(["1", "2", "2", "3", "1", "", "9", "9"])
     table = SplitTable("make", np.array(list("stuvwxyz")), splits, labels, metadata={"iso": iso})
-    found = validate(table).find("iso -> make", "accuracy of a majority lookup")
-    assert (found.value, found.n) == (1.0, 3)
+    result = validate(table).find("iso -> make", "accuracy of a majority lookup")
+    assert (result.value, result.n) == (1.0, 3)
 
 
 def test_validate__near_duplicates_whichever_hash_is_larger():
@@ -150,8 +150,8 @@ def test_validate__near_duplicates_whichever_hash_is_larger():
     hashes = np.array([low, high, HASH[6], low | near, high & ~near, HASH[7]], dtype=np.uint64)
     splits = np.array([0, 0, 0, 2, 2, 2], dtype=np.int8)
     report = validate(SplitTable("make", np.array(list("abcdef")), splits, hashes=hashes))
-    found = report.find("make", "test near-duplicates of train (other id)")
-    assert (found.value, found.n, found.level) == (2, 3, "problem")
+    result = report.find("make", "test near-duplicates of train (other id)")
+    assert (result.value, result.n, result.level) == (2, 3, "problem")
 
 
 def test_validate__levels_of_balance_and_of_years():

@@ -115,7 +115,7 @@ def test_header__of_an_unusual_form_is_left_to_numpy(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "printed"),
     [
         (npy(np.zeros(3))[:-1], "in 23 bytes"),
         (npy(np.zeros(3)) + b"\0", "in 25 bytes"),
@@ -128,8 +128,8 @@ def test_header__of_an_unusual_form_is_left_to_numpy(text: str) -> None:
         (b"\x93NUMPY\x03\x00\x00\x00\x00\x00", "format"),
     ],
 )
-def test_parse_array__anything_but_a_plain_array_is_refused(data: bytes, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_parse_array__anything_but_a_plain_array_is_refused(data: bytes, printed: str) -> None:
+    with pytest.raises(ValueError, match=printed):
         parse_array(data)
 
 

@@ -35,9 +35,9 @@ def row(label=0, **more):
 def test_hub_photos__a_path_in_a_row_is_read_inside_the_data_set_only(tmp_path):
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(PHOTO)
-    own = tmp_path / "set" / "own.jpg"
+    changed = tmp_path / "set" / "own.jpg"
     paths = [
-        str(own),
+        str(changed),
         str(secret),
         "/dev/zero",
         "https://example.org/a.jpg",
@@ -46,14 +46,14 @@ def test_hub_photos__a_path_in_a_row_is_read_inside_the_data_set_only(tmp_path):
     ]
     rows = [{"image": {"bytes": None, "path": path}, "label": 0} for path in paths] + [row()]
     photos = read_hub_photos(data_set(tmp_path / "set", rows))
-    own.write_bytes(PHOTO)
+    changed.write_bytes(PHOTO)
     read = {}
     for i, name in enumerate((*paths, "bytes")):
         try:
             read[name] = photos.read(i)
         except PhotoError as error:
             read[name] = str(error)
-    assert read.pop(str(own)) == PHOTO
+    assert read.pop(str(changed)) == PHOTO
     assert read.pop("bytes") == PHOTO
     assert len(read) == 5
     assert all(reason.startswith("the row names a file outside the data set") for reason in read.values())

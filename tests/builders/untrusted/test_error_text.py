@@ -17,7 +17,7 @@ def test_planted__has_the_properties_that_the_other_tests_need():
 
 
 @pytest.mark.parametrize(
-    ("say", "error", "said"),
+    ("say", "error", "printed"),
     [
         (first_line, ValueError(PLANTED), SAID),
         (describe_error, ValueError(PLANTED), f"ValueError: {SAID}"),
@@ -39,14 +39,14 @@ def test_planted__has_the_properties_that_the_other_tests_need():
         (first_line, OSError("x" * 280 + " hf_" + "aB3" * 11), "x" * 280 + " ..."),
     ],
 )
-def test_error_functions__one_line_of_bounded_length(say, error, said):
-    assert say(error) == said
+def test_error_functions__one_line_of_bounded_length(say, error, printed):
+    assert say(error) == printed
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(), max_size=400), st.integers(4, 80))
 def test_first_line__is_one_printable_line_of_limited_length(text, most):
     for say in (first_line, single_line):
-        said = say(KeyError(text), most)
-        assert 0 < len(said) <= most
-        assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in said)
+        printed = say(KeyError(text), most)
+        assert 0 < len(printed) <= most
+        assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in printed)

@@ -65,9 +65,9 @@ def test_read_untrusted__a_file_that_grows_is_read_to_one_byte_past_the_limit(tm
     grown = (tmp_path / "a").read_bytes()
 
     def small(descriptor):
-        found = list(true(descriptor))
-        found[6] = 10  # st_size, as it was before the file grew
-        return os.stat_result(found)
+        result = list(true(descriptor))
+        result[6] = 10  # st_size, as it was before the file grew
+        return os.stat_result(result)
 
     monkeypatch.setattr(os, "fstat", small)
     assert len(grown) == 10_000

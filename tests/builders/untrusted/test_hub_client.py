@@ -122,11 +122,11 @@ def test_from_hub__outside_of_it_the_client_is_as_it_was(hub, tmp_path, monkeypa
 
 
 def test_client_message__is_that_of_the_remote_error_below_the_errors_of_clients():
-    ours = RemoteError("too slow")
-    theirs = ValueError("cannot load")
-    theirs.__cause__ = OSError()
-    theirs.__cause__.__context__ = ours
-    assert client_message(theirs) == "too slow"
+    measured = RemoteError("too slow")
+    reference = ValueError("cannot load")
+    reference.__cause__ = OSError()
+    reference.__cause__.__context__ = measured
+    assert client_message(reference) == "too slow"
     assert client_message(ValueError("x\ny")) == "x"
     assert client_message(KeyError()) == "KeyError"
 
@@ -200,8 +200,8 @@ def counting(monkeypatch):
     monkeypatch.setattr("huggingface_hub.utils._headers.detect_agent", lambda: "somebody", raising=False)
     monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    asked = SimpleNamespace(head=lambda address, **_: requests.append(address))
-    monkeypatch.setattr(datasets.load, "get_session", lambda: asked)
+    requested = SimpleNamespace(head=lambda address, **_: requests.append(address))
+    monkeypatch.setattr(datasets.load, "get_session", lambda: requested)
     return requests
 
 
@@ -218,16 +218,16 @@ def test_quiet_clients__report_no_downloads(counting, tmp_path):
     with from_hub():
         with quiet_clients():
             pass
-        said = _user_agent_after_read(tmp_path)
-    assert ("torch/" in said, "somebody" in said, counting) == (False, False, [])
-    said = _user_agent_after_read(tmp_path)  # without us they do, which is what is switched off
-    assert "torch/" in said
+        printed = _user_agent_after_read(tmp_path)
+    assert ("torch/" in printed, "somebody" in printed, counting) == (False, False, [])
+    printed = _user_agent_after_read(tmp_path)  # without us they do, which is what is switched off
+    assert "torch/" in printed
     assert len(counting) == 1
 
 
 def test_quiet_clients__report_downloads_if_the_user_has_set_so(counting, monkeypatch, tmp_path):
-    for switch, said in {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}.items():
-        monkeypatch.setenv(switch, said)
+    for switch, printed in {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}.items():
+        monkeypatch.setenv(switch, printed)
     with quiet_clients():
         assert "torch/" in _user_agent_after_read(tmp_path)
     assert len(counting) == 1

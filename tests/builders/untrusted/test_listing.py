@@ -142,9 +142,9 @@ def test_commands__a_class_folder_that_cannot_be_listed_is_one_sentence(
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
     lose("light")
     assert camtrace(list(words)) == 2
-    said = capfd.readouterr().err
-    assert f"photos/{'train/' * split}light: the folder cannot be listed (Permission denied)" in said
-    assert "Traceback" not in said
+    printed = capfd.readouterr().err
+    assert f"photos/{'train/' * split}light: the folder cannot be listed (Permission denied)" in printed
+    assert "Traceback" not in printed
     assert not list(tmp_path.glob("out/*.json"))
 
 

@@ -32,7 +32,7 @@ def run(*options):
     return run_python("-c", code, cwd=ROOT, env=environment, timeout=240)
 
 
-def asked(monkeypatch, *options):
+def requested(monkeypatch, *options):
     """The script in this process, which has every package."""
     monkeypatch.setattr(sys, "argv", ["gpu", *options])
     return gpu_check.main()
@@ -41,10 +41,10 @@ def asked(monkeypatch, *options):
 def test_gpu_check__refuses_without_cuda_in_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for options in ((), ("--device", "cpu")):
-        assert asked(monkeypatch, *options) == 2
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert said.err.strip() == "no CUDA device is here; --device cpu --quick only tries whether this script runs"
+        assert requested(monkeypatch, *options) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.strip() == "no CUDA device is here; --device cpu --quick only tries whether this script runs"
 
 
 PARTS = ["pixels", "batches", "precision", "attention", "layouts", "repeats", "stages", "makers", "waits", "pipeline"]
@@ -54,8 +54,8 @@ PARTS += ["memory", "compiled", "blocks", "rows", "knn", "probe"]
 def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
     """Everything but ``several``, whose processes have a test of their own."""
     file = tmp_path / "figures.json"
-    asked = ("--device", "cpu", "--quick", "--only", ",".join(PARTS), "--json", str(file))
-    done = run(*asked, "--photos", str(photo_folder / "val" / "cat"))
+    requested = ("--device", "cpu", "--quick", "--only", ",".join(PARTS), "--json", str(file))
+    done = run(*requested, "--photos", str(photo_folder / "val" / "cat"))
     assert done.returncode == 0, done.stderr
     record = json.loads(file.read_text())
     assert not [row for row in record["rows"] if row["wrong"]]
@@ -97,8 +97,8 @@ def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     """What only a card has: its memory, its streams, torch's count of waits."""
     card = fake_card.card(monkeypatch)
     parts = ("attention", "layouts", "waits", "memory", "blocks", "rows")
-    asked = ["gpu", "--quick", "--only", ",".join(parts), "--json", str(tmp_path / "figures.json")]
-    monkeypatch.setattr(sys, "argv", asked)
+    requested = ["gpu", "--quick", "--only", ",".join(parts), "--json", str(tmp_path / "figures.json")]
+    monkeypatch.setattr(sys, "argv", requested)
     try:
         assert gpu_check.main() == 0, capsys.readouterr().out
     finally:
@@ -117,7 +117,7 @@ def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
 def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(monkeypatch, tmp_path):
     file = tmp_path / "figures.json"
     options = ("--device", "cpu", "--quick", "--only", "pixels,knn", "--photos", "/nowhere", "--json", str(file))
-    assert asked(monkeypatch, *options) == 1
+    assert requested(monkeypatch, *options) == 1
     rows = json.loads(file.read_text())["rows"]
     [failed] = [row for row in rows if row["wrong"]]
     assert failed["what"] == "failed: FileNotFoundError: no folder /nowhere"
@@ -141,6 +141,6 @@ def test_recorder__replays_the_same_products():
 
 def test_gpu_check__an_unknown_part(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
-        asked(monkeypatch, "--device", "cpu", "--quick", "--only", "pixel")
+        requested(monkeypatch, "--device", "cpu", "--quick", "--only", "pixel")
     assert ended.value.code == 2
     assert "unknown part 'pixel'" in capsys.readouterr().err

@@ -77,13 +77,15 @@ def test_pictures__resized_by_any_factor(name):
 
 
 def test_takes__leaves_to_pillow_what_it_does_otherwise():
-    own = (30, 20)
-    assert photo.takes(request(Processing("a", sharpness=-3), own, "", 0), own)
-    assert not photo.takes(request(Processing("a", sharpness=1.5), own, "", 0), own)
-    assert not photo.takes(request(Processing("a", sharpness=2, scale=0.5), own, "", 0), own)
-    assert not photo.takes(request(Processing("a", scale=0.5, resample=Image.Resampling.HAMMING), own, "", 0), own)
+    changed = (30, 20)
+    assert photo.takes(request(Processing("a", sharpness=-3), changed, "", 0), changed)
+    assert not photo.takes(request(Processing("a", sharpness=1.5), changed, "", 0), changed)
+    assert not photo.takes(request(Processing("a", sharpness=2, scale=0.5), changed, "", 0), changed)
+    assert not photo.takes(
+        request(Processing("a", scale=0.5, resample=Image.Resampling.HAMMING), changed, "", 0), changed
+    )
     assert not photo.takes(request(Processing("a", scale=2), (33_000, 2), "", 0), (33_000, 2))
-    assert not photo.takes(request(Processing("a", subsampling="4:2:2"), own, "", 0), own)
+    assert not photo.takes(request(Processing("a", subsampling="4:2:2"), changed, "", 0), changed)
 
 
 @pytest.mark.parametrize("factor", [-3, 0, 2, 4, 64])

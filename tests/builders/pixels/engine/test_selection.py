@@ -117,7 +117,7 @@ def test_trial__waits_for_the_process_that_compiles_and_marks_the_kernels(monkey
     monkeypatch.setattr(selection.ENGINE_KERNELS, "note", lambda: done.append("noted"))
     for objection in ("", "the fast engine differs"):
         selection._trial.cache_clear()
-        monkeypatch.setattr(selection, "self_test", lambda photo, said=objection: done.append("tested") or said)
+        monkeypatch.setattr(selection, "self_test", lambda photo, printed=objection: done.append("tested") or printed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             assert selection._trial().objection == objection

@@ -108,12 +108,12 @@ PROGRESSIVE = [0xC2, 0xC6, 0xCA, 0xCE]
 def test_start_of_frame__every_marker_but_three(marker):
     """C4 begins Huffman tables, CC arithmetic coding, and C8 is reserved."""
     data = START + TABLE + frame(marker) + SCAN
-    header, found = read_jpeg_header(data), read_structure(data).frame
-    assert (header is not None, found is not None) == (marker in FRAMES,) * 2
+    header, result = read_jpeg_header(data), read_structure(data).frame
+    assert (header is not None, result is not None) == (marker in FRAMES,) * 2
     if header is not None:
         assert header.progressive == (marker in PROGRESSIVE)
-        assert (found.marker, found.precision, found.components) == (marker, 8, ((1, 1, 0),))
-        assert (header.width, header.height) == (found.width, found.height) == (5, 3)
+        assert (result.marker, result.precision, result.components) == (marker, 8, ((1, 1, 0),))
+        assert (header.width, header.height) == (result.width, result.height) == (5, 3)
 
 
 @pytest.mark.parametrize("marker", [0x01, *range(0xD0, 0xD8)])
@@ -135,9 +135,9 @@ def test_markers_with_a_length__are_skipped_with_their_payload(marker):
     [(0xDF, False), (0xE0, True), (0xE7, True), (0xEF, True), (0xF0, False), (0xFD, False), (0xFE, True)],
 )
 def test_read_structure__has_application_segments_and_comments(marker, taken):
-    found = read_structure(START + segment(marker, b"text") + SCAN)
-    assert found.segments == ([(marker, b"text")] if taken else [])
-    assert found.complete
+    result = read_structure(START + segment(marker, b"text") + SCAN)
+    assert result.segments == ([(marker, b"text")] if taken else [])
+    assert result.complete
 
 
 def test_read_structure__ends_at_a_scan_the_end_or_damage():
@@ -160,10 +160,10 @@ def test_read_structure__tables_restart_and_huffman_counts():
     wide = bytes((0x12,)) + bytes(range(128))
     huffman = counts(0, 2) + b"ab" + counts(0x11, 0)
     data = START + segment(0xDB, table(0) + wide + table(15, 9)) + segment(0xC4, huffman) + segment(0xC5, huffman)
-    found = read_structure(data + segment(0xDD, b"\1\2") + SCAN)
-    assert found.tables == {0: table(0)[1:], 2: wide[1:], 15: table(15, 9)[1:]}
-    assert found.huffman == {counts(0, 2), counts(0x11, 0)}
-    assert found.restart == 0x0102
+    result = read_structure(data + segment(0xDD, b"\1\2") + SCAN)
+    assert result.tables == {0: table(0)[1:], 2: wide[1:], 15: table(15, 9)[1:]}
+    assert result.huffman == {counts(0, 2), counts(0x11, 0)}
+    assert result.restart == 0x0102
     assert read_structure(START + segment(0xDD, b"\1") + SCAN).restart == 0
     assert read_structure(START + segment(0xDE, b"\1\2") + SCAN).restart == 0
     assert read_structure(START + segment(0xC4, counts(0, 0)[:-1]) + SCAN).huffman == set()
