@@ -60,8 +60,8 @@ def command_lines(text: str) -> Iterator[tuple[str, bool]]:
     blocks.append("\n".join(line[4:] for line in rest.splitlines() if line.startswith("    ")))
     for block in blocks:
         for line in block.replace("\\\n", " ").splitlines():
-            if found := re.search(r"(?:^|&& |^run: )(camtrace .*)", line.strip()):
-                yield re.split(r" (?:\||>>?|<) ", found[1])[0], True  # without what the shell does with its output
+            if result := re.search(r"(?:^|&& |^run: )(camtrace .*)", line.strip()):
+                yield re.split(r" (?:\||>>?|<) ", result[1])[0], True  # without what the shell does with its output
     for code in re.findall(r"`(camtrace [^`\n]+)`", rest):
         if not re.search(r"\.\.\.|\||[A-Z]+ [A-Z]+", code):
             yield code, False
@@ -117,8 +117,8 @@ def test_page__its_commands_are_understood(page: Path) -> None:
 def test_commands__are_found_in_blocks_and_in_text() -> None:
     text = "`camtrace list data` `camtrace ...`\n\n    camtrace a \\\n    --b  # c\n\n"
     text += "```bash\nx && camtrace d | tee e\n```\n"
-    found = [("camtrace d", True), ("camtrace a  --b  # c", True), ("camtrace list data", False)]
-    assert list(command_lines(text)) == found
+    result = [("camtrace d", True), ("camtrace a  --b  # c", True), ("camtrace list data", False)]
+    assert list(command_lines(text)) == result
     for line in ("camtrace score --modle m", "camtrace plan score --no-such", "camtrace audit"):
         with pytest.raises(UsageError):
             parse(line, whole=True)

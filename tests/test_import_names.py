@@ -49,7 +49,7 @@ def test_script__called_as_one_of_our_packages(tmp_path):
     assert (done.returncode, done.stdout) == (0, f"{3 * (64 - 36)} True True\n"), done.stderr
 
 
-def test_script__beside_packages_of_these_names(folder):
+def test_script__with_packages_of_these_names_present(folder):
     (folder / "run.py").write_text(USE)
     done = in_folder(folder, "run.py")
     assert (done.returncode, done.stdout) == (0, f"{3 * (64 - 36)} True True\n"), done.stderr
@@ -61,13 +61,13 @@ def test_worker__of_a_program_without_a_file(folder):
     assert (done.returncode, done.stdout) == (0, f"{3 * (64 - 36)} True True\n"), done.stderr
 
 
-def test_command__beside_packages_of_these_names(folder):
+def test_command__with_packages_of_these_names_present(folder):
     done = in_folder(folder, "-m", "camtrace", "list", "parameters")
     assert done.returncode == 0, done.stderr
     assert "jpeg" in done.stdout
 
 
-def test_sandbox__beside_packages_of_these_names(folder):
+def test_sandbox__with_packages_of_these_names_present(folder):
     code = (
         "import camtrace\n"
         "from builders.processes import Sandbox\n"
@@ -77,11 +77,11 @@ def test_sandbox__beside_packages_of_these_names(folder):
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
 
 
-@pytest.mark.parametrize("own", ["benchmark.py", "builders/__init__.py"])
-def test_foreign_module__that_is_imported_already_gets_one_sentence(tmp_path, own):
-    (tmp_path / own).parent.mkdir(exist_ok=True)
-    (tmp_path / own).write_text("value = 1\n")
-    name = own.partition("/")[0].removesuffix(".py")
+@pytest.mark.parametrize("changed", ["benchmark.py", "builders/__init__.py"])
+def test_foreign_module__that_is_imported_already_gets_one_sentence(tmp_path, changed):
+    (tmp_path / changed).parent.mkdir(exist_ok=True)
+    (tmp_path / changed).write_text("value = 1\n")
+    name = changed.partition("/")[0].removesuffix(".py")
     done = in_folder(
         tmp_path, "-c", f"import {name}, camtrace\ntry: camtrace.CenterMask\nexcept ImportError as e: print(e)"
     )

@@ -119,7 +119,7 @@ def test_notebook__frame_value_plot_comparison_and_files(executed):
     assert "0 of" in result_of(outputs["compared"])["text/plain"]
 
 
-def test_notebook__nothing_else_is_said(executed):
+def test_notebook__nothing_else_is_printed(executed):
     """No warning (of a progress bar that a notebook cannot show, of a backend), and scoring alone writes no file."""
     outputs, folder = executed
     messages = "".join(o.text for of_cell in outputs.values() for o in of_cell if o.get("name") == "stderr")

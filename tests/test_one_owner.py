@@ -116,7 +116,7 @@ def places(kinds):
     }
 
 
-def test_arrays__are_read_by_one_module_and_nobody_else_parses_python():
+def test_arrays__are_read_by_one_module_and_no_other_parses_python():
     """Other readers call ``ast`` in threads, which some Pythons cannot do (CPython gh-106905)."""
     kinds = ("ast", "numpy", "getsource", "load", "numpy.lib", "numpy.lib.format")
     assert places(kinds) == {(ARRAYS, "numpy"), (PARSING, "ast")}

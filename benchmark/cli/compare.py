@@ -47,7 +47,7 @@ def parser() -> Parser:
     p.add_argument(
         "--preset",
         choices=tuple(PRESETS),
-        help="only runs of this preset; beside published numbers only iccv2025 can be compared, which is the default",
+        help="only runs of this preset; with published numbers only iccv2025 can be compared, which is the default",
     )
     p.add_argument(
         "--across-presets",
@@ -165,14 +165,14 @@ def _of_preset(runs: Sequence[Run], preset: str | None, *, with_study: bool) -> 
     """
     of = {id(run): str((run.result.environment.get("options") or {}).get("preset") or "camtrace") for run in runs}
     wanted = preset or (STUDY_PRESET if with_study else None)
-    own = [run for run in runs if of[id(run)] == wanted]
-    if preset and not own:
+    matching = [run for run in runs if of[id(run)] == wanted]
+    if preset and not matching:
         raise UsageError(f"no run of the preset {preset} here; there are: {', '.join(dict.fromkeys(of.values()))}")
-    left_out = len(runs) - len(own)
-    if not own:
+    left_out = len(runs) - len(matching)
+    if not matching:
         return list(runs)
     if left_out and not preset:
         print(
             f"{left_out} of {len(runs)} runs are of another preset and left out (--preset names one)", file=sys.stderr
         )
-    return own
+    return matching

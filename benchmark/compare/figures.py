@@ -103,7 +103,7 @@ def _agreement(ax: Any, rows: Sequence[PublishedRow]) -> None:
             ax.scatter(x, y, color=colour, marker=marker, s=12, alpha=0.6)
     ax.axline((0, 0), slope=1, color="black", lw=1, ls=":")
     ax.set_xlabel("published")
-    ax.set_ylabel("ours")
+    ax.set_ylabel("measured")
     note = " (partly on other photos than the study's)" if any(r.not_comparable for r in rows) else ""
     ax.set_title(f"every score that both have{note}", fontsize=9)
     _legend(ax)

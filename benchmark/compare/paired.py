@@ -130,7 +130,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
     ties = [tie for tie in ties if tie.encoders > 2]
     if ties:
         rows_of_ties = [
-            [f"{t.task} {t.metric}", t.data, t.best, ", ".join(t.tied) or "nobody", str(t.encoders)] for t in ties
+            [f"{t.task} {t.metric}", t.data, t.best, ", ".join(t.tied) or "none", str(t.encoders)] for t in ties
         ]
         parts.append(markdown_table(["score", "data", "highest", "tied with it", "encoders"], rows_of_ties))
     return "\n\n".join(parts)

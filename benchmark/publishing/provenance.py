@@ -98,14 +98,14 @@ def private_inputs(result: Result) -> str:
     if result.encoder.get("library") == "callable" or encoder.startswith("local-dir:"):
         return f"the encoder {encoder} is the author's own code or file"
     if data.startswith(("folder:", "exif-folder:")):
-        return f"the photos of {data} are the author's own"
+        return f"the photos of {data} are private"
     if data.startswith("hub:") and "/" not in data:
         return f"the photos of {data} come from a folder of the author"
     local = result.environment.get("local")
     if isinstance(local, Mapping) and local.get("model"):
         return f"the encoder {encoder} is the author's own code, file or object"
     if isinstance(local, Mapping) and local.get("data") and data not in _PUBLIC_PHOTOS:
-        return f"the photos of {data} are the author's own"
+        return f"the photos of {data} are private"
     return ""
 
 

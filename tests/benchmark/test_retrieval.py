@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.retrieval import COLLECTIONS, PairAnswers, nearest_of_same_type, pair_retrieval
 from builders.errors import DataError
-from tests.support.thread_counts import Waking, pieces_beside
+from tests.support.thread_counts import Waking, pieces_parallel
 
 
 def exact_photos(seed: int, n: int, dimension: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def test_pair_retrieval__pieces_side_by_side_count_what_sorting_finds(
     memory_bytes: int, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.retrieval.LEAST_SIMILARITIES", 1)
-    seen = pieces_beside(monkeypatch, "benchmark.retrieval")
+    seen = pieces_parallel(monkeypatch, "benchmark.retrieval")
     torch.set_num_threads(3)  # 12 parts of the queries, two directions, two collections
     photos = exact_photos(3, 60)
     assert_equals_reference(pair_retrieval(*photos, memory_bytes=memory_bytes), photos)

@@ -42,7 +42,7 @@ from benchmark.views import PlainViews, iterate_views
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from tests.support.images import image_bytes
-from tests.support.untrusted_text import PLANTED, SAID, Where, bar_that_tells, raising
+from tests.support.untrusted_text import ESCAPED, PLANTED, Where, bar_that_tells, raising
 
 
 def of_a_preprocessing() -> str:
@@ -114,64 +114,66 @@ UNKNOWN = f"Failure.__init__() got an unexpected keyword argument 'a\\x1b[2J{'x'
 
 WHERE = {
     "preprocessing": Where(
-        "", ValueError(), lambda d, _: of_a_preprocessing(), f"preprocessing failed (ValueError: {SAID})"
+        "", ValueError(), lambda d, _: of_a_preprocessing(), f"preprocessing failed (ValueError: {ESCAPED})"
     ),
     "scan": Where(
         "benchmark.audit.scan.read_untrusted_arrays", ValueError(PLANTED), lambda d, _: list(scan.Scan(d, 1).blocks()),
-        f"DIR/00000.parquet: damaged (ValueError: {SAID}), removed; run again, it is read anew",
+        f"DIR/00000.parquet: damaged (ValueError: {ESCAPED}), removed; run again, it is read anew",
     ),
     "worker": Where(
-        "", ValueError(), of_an_ended_worker, f"toy: a worker process ended ({SAID}); run again, it goes on"
+        "", ValueError(), of_an_ended_worker, f"toy: a worker process ended ({ESCAPED}); run again, it goes on"
     ),
-    "audited photo": Where("", ValueError(), lambda d, _: of_an_audited_photo(), f"ValueError: {SAID}"),
+    "audited photo": Where("", ValueError(), lambda d, _: of_an_audited_photo(), f"ValueError: {ESCAPED}"),
     "bank": Where(
         "benchmark.bank.bank.shape_and_dtype", ValueError(PLANTED), lambda d, _: bank_of(d),
-        f"DIR: no bank that can be read (ValueError: {SAID})",
+        f"DIR: no bank that can be read (ValueError: {ESCAPED})",
     ),
     "block": Where(
         "benchmark.bank.block_files.parse_arrays",
         OSError(PLANTED),
         lambda d, _: read_block(b"", "a", 0, (1, 1), "<f2"),
-        f"a: no block of a bank (OSError: {SAID})",
+        f"a: no block of a bank (OSError: {ESCAPED})",
     ),
     "field": Where(
         "", ValueError(), lambda d, _: result_with({PLANTED: 1}),
         f"a.json: a field is missing or unknown ({UNKNOWN[:297]}...)",
     ),
     "answers": Where(
-        "", ValueError(), lambda d, _: of_a_question(), f"its answers cannot be read (ValueError: {SAID})"
+        "", ValueError(), lambda d, _: of_a_question(), f"its answers cannot be read (ValueError: {ESCAPED})"
     ),
     "kept": Where(
         "benchmark.scoring.tasks_run.read_untrusted_arrays", OSError(PLANTED), lambda d, _: of_what_was_stored(d),
-        f"camtrace: warning: DIR: not whole (OSError: {SAID}); made again\n",
+        f"camtrace: warning: DIR: not whole (OSError: {ESCAPED}); made again\n",
     ),
-    "task": Where("", ValueError(), lambda d, _: of_a_task(), f"ValueError: {SAID}"),
+    "task": Where("", ValueError(), lambda d, _: of_a_task(), f"ValueError: {ESCAPED}"),
     "toml": Where(
         "benchmark.cli.parser.read_untrusted_text", ValueError(PLANTED), lambda d, _: read_toml(Path("c.toml")),
-        f"--config c.toml: not TOML ({SAID})",
+        f"--config c.toml: not TOML ({ESCAPED})",
     ),
     "eraser": Where(
         "benchmark.erasing.folder.read_untrusted_text", ValueError(PLANTED), lambda d, _: load_eraser(d),
-        f"DIR: not the form of an eraser (ValueError: {SAID})",
+        f"DIR: not the form of an eraser (ValueError: {ESCAPED})",
     ),
     "module": Where(
         "", ValueError(), lambda d, _: as_encoder(Stubborn(), name="toy", preprocess=grey, device="cpu"),
-        f"toy: the module cannot be copied (TypeError: {SAID})",
+        f"toy: the module cannot be copied (TypeError: {ESCAPED})",
     ),
     "bundled weights": Where(
         "torch.nn.Module.load_state_dict", RuntimeError(PLANTED),
         lambda d, _: load_exactly("a", torch.nn.Identity(), {}, "the architecture"),
-        f"a: the weights do not fit the architecture ({SAID})",
+        f"a: the weights do not fit the architecture ({ESCAPED})",
     ),
     "weights": Where(
         "torch.nn.Module.load_state_dict", RuntimeError(PLANTED), of_weights,
-        f"checkpoint:dino-resnet50: the weights do not fit resnet50 ({SAID})",
+        f"checkpoint:dino-resnet50: the weights do not fit resnet50 ({ESCAPED})",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
-def test_said__is_one_line_of_bounded_length(where: Where, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_text__is_one_line_of_bounded_length(
+    where: Where, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
 
 
@@ -189,7 +191,7 @@ def test_fill_banks__the_bar_has_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert printed == [r"a\x0ab on c\x1b"]
 
 
-def test_failures__of_somebody_elses_result_are_readable() -> None:
+def test_failures__of_an_untrusted_result_are_readable() -> None:
     failure = Failure("task", "probe/jpeg\x1b", "a\nb\x1b[2J | c")
     result = Result({"id": "a"}, {"name": "toy"}, {}, (), (failure,), {}, "2026-11-20T10:00:00Z")
     assert text._failures(result).splitlines()[-1] == r"| task probe/jpeg\x1b | a\x0ab\x1b[2J \| c |"

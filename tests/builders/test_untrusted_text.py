@@ -40,7 +40,7 @@ from builders.untrusted import parse_json, parse_yaml, read_untrusted_arrays
 from builders.untrusted.pace import Fetched, TransferLimit
 from builders.untrusted.weight_downloads import _guarded_read
 from tests.support.images import image_bytes
-from tests.support.untrusted_text import PLANTED, SAID, Where, bar_that_tells, raising
+from tests.support.untrusted_text import ESCAPED, PLANTED, Where, bar_that_tells, raising
 
 
 def photo(format: str = "JPEG", **options: Any) -> bytes:
@@ -110,102 +110,103 @@ WHERE = {
     "plan": Where(
         "builders.cluster.plan.Plan", TypeError(PLANTED),
         lambda d, _: read_plan(str(written(d / "plan.json", PLAN).parent)),
-        f"DIR/plan.json: no plan of camtrace (TypeError: {SAID})",
+        f"DIR/plan.json: no plan of camtrace (TypeError: {ESCAPED})",
     ),
     "address": Where(
         "fsspec.core.url_to_fs", ValueError(PLANTED), lambda d, _: StorageFolder.of("s3://bucket/run").read("plan.json"),
-        f"s3://bucket/run: no address that can be read ({SAID})",
+        f"s3://bucket/run: no address that can be read ({ESCAPED})",
     ),
     "exif": Where(
         "builders.exif.parser.ImageFileDirectory_v2.load", SyntaxError(PLANTED), lambda d, _: read_allowed(JPEG),
-        f"an Exif directory cannot be read (SyntaxError: {SAID})",
+        f"an Exif directory cannot be read (SyntaxError: {ESCAPED})",
     ),
     "heif": Where(
         "pillow_heif.open_heif", ValueError(PLANTED), lambda d, _: read_allowed(b"\0\0\0\x18ftypheic" + bytes(16)),
-        f"the HEIC container cannot be read (ValueError: {SAID})",
+        f"the HEIC container cannot be read (ValueError: {ESCAPED})",
     ),
     "state": Where(
         "builders.flickrexif.store.store.State._migrate", sqlite3.DatabaseError(PLANTED),
-        lambda d, _: State(d / "s", create=True), f"DIR/s/state.sqlite: cannot be opened as a state ({SAID})",
+        lambda d, _: State(d / "s", create=True), f"DIR/s/state.sqlite: cannot be opened as a state ({ESCAPED})",
     ),
     "damaged state": Where(
         "", ValueError(), lambda d, m: of_a_state(d, m, sqlite3.DatabaseError(f"malformed {PLANTED}")),
-        f"DIR/s/state.sqlite: it is damaged (malformed {SAID[:287]}...); "
+        f"DIR/s/state.sqlite: it is damaged (malformed {ESCAPED[:287]}...); "
         "go on with a copy of it, or with a new --state",
     ),
     "bad url": Where(
-        "", ValueError(), lambda d, m: fetched(m, "build_request", httpx.InvalidURL(PLANTED)), SAID
+        "", ValueError(), lambda d, m: fetched(m, "build_request", httpx.InvalidURL(PLANTED)), ESCAPED
     ),
     "connection": Where(
         "", ValueError(), lambda d, m: fetched(m, "build_request", httpx.ConnectError(PLANTED)),
-        f"the connection failed (ConnectError: {SAID})",
+        f"the connection failed (ConnectError: {ESCAPED})",
     ),
     "saving": Where(
         "PIL.Image.Image.save", ValueError(PLANTED), lambda d, _: encode_jpeg(Image.new("RGB", (8, 9)), 90, "4:4:4"),
-        f"8 x 9 cannot be saved as JPEG ({SAID})",
+        f"8 x 9 cannot be saved as JPEG ({ESCAPED})",
     ),
     "decoding": Where(
         "builders.pixels.decode.check_work", SyntaxError(PLANTED), lambda d, _: decode_rgb(JPEG),
-        f"cannot be decoded (SyntaxError: {SAID})",
+        f"cannot be decoded (SyntaxError: {ESCAPED})",
     ),
     "cameras": Where(
         "builders.simcams.catalogue._camera", TypeError(PLANTED), lambda d, _: read_catalogue(written(d / "c.yaml", (
             b"kinds: {}\nmakes: {A: {models: {B: {}}}}"
-        ))), f"c.yaml: not a table of cameras (TypeError: {SAID})",
+        ))), f"c.yaml: not a table of cameras (TypeError: {ESCAPED})",
     ),
     "scene": Where(
         "builders.sources.sample.scene", OSError(PLANTED), lambda d, _: TileSource((Tile("cat", 0, 0),)).read(0),
-        f"the scene cat cannot be read ({SAID})",
+        f"the scene cat cannot be read ({ESCAPED})",
     ),
     "annotations": Where(
         "builders.sources.inaturalist.read_untrusted_text", ValueError(PLANTED), lambda d, _: inaturalist_2018(str(d)),
-        f"DIR/train2018.json: not an iNaturalist 2018 annotation file (ValueError: {SAID})",
+        f"DIR/train2018.json: not an iNaturalist 2018 annotation file (ValueError: {ESCAPED})",
     ),
     "pairs": Where(
         "builders.sources.pairs.read_untrusted_text", csv.Error(PLANTED),
         lambda d, _: read_pair_photos(str(written(d / "pairs.csv").parent)),
-        f"DIR/pairs.csv: cannot be read ({SAID})",
+        f"DIR/pairs.csv: cannot be read ({ESCAPED})",
     ),
     "tar": Where(
         "builders.sources.tar_index._flat", tarfile.ReadError(PLANTED),
         lambda d, _: indexed(written(d / "a.tar", b"a"), nested=False),
-        f"DIR/a.tar: damaged or not a tar file ({SAID}); compare its size with the official one",
+        f"DIR/a.tar: damaged or not a tar file ({ESCAPED}); compare its size with the official one",
     ),
     "devkit": Where(
         "builders.sources.imagenet.tarfile.open", tarfile.ReadError(PLANTED), lambda d, _: validation_classes(d),
-        f"DIR/ILSVRC2012_devkit_t12.tar.gz: cannot be read ({SAID})",
+        f"DIR/ILSVRC2012_devkit_t12.tar.gz: cannot be read ({ESCAPED})",
     ),
     "archive": Where(
         "builders.untrusted.files._array", ValueError(PLANTED), lambda d, _: read_untrusted_arrays(an_npz(d)),
-        f"DIR/a.npz: cannot be read (ValueError: {SAID})",
+        f"DIR/a.npz: cannot be read (ValueError: {ESCAPED})",
     ),
     "authors": Where(
-        "", ValueError(), lambda d, _: broken_off(), f"https://example.org/w.pth: broke off after 0 bytes ({SAID})"
+        "", ValueError(), lambda d, _: broken_off(), f"https://example.org/w.pth: broke off after 0 bytes ({ESCAPED})"
     ),
     "json": Where(
         "builders.untrusted.documents.check_plain", ValueError(PLANTED), lambda d, _: parse_json("[]", "a.json"),
-        f"a.json: not JSON that is read here ({SAID})",
+        f"a.json: not JSON that is read here ({ESCAPED})",
     ),
     "yaml": Where(
         "yaml.load", ValueError(PLANTED), lambda d, _: parse_yaml("[]", "a.yaml"),
-        f"a.yaml: not YAML that is read here ({SAID[:197]}...)",
+        f"a.yaml: not YAML that is read here ({ESCAPED[:197]}...)",
     ),
     "build": Where(
         "builders.dataset.manifest.PixelRights", TypeError(PLANTED),
         lambda d, _: parse_build('{"format": 1, "kind": "a", "default": "b", "recipe": {}, "pixels": {}}', "a"),
-        f"a: not a build file of camtrace (TypeError: {SAID})",
+        f"a: not a build file of camtrace (TypeError: {ESCAPED})",
     ),
-    "shard": Where("", ValueError(), lambda d, _: failures_of_a_shard(), f"ValueError: {SAID}"),
+    "shard": Where("", ValueError(), lambda d, _: failures_of_a_shard(), f"ValueError: {ESCAPED}"),
     "split": Where(
         "builders.splits.tables._csv_columns", ValueError(PLANTED), lambda d, _: read_split_file(d / "a.csv"),
-        f"a.csv: no split file that can be read (ValueError: {SAID})",
+        f"a.csv: no split file that can be read (ValueError: {ESCAPED})",
     ),
     "recipe": Where(
         "builders.processed.recipe.settings_of", ValueError(PLANTED), lambda d, m: rebuilt(d, m),
-        f"DIR: not a recipe of camtrace (ValueError: {SAID})",
+        f"DIR: not a recipe of camtrace (ValueError: {ESCAPED})",
     ),
     "check": Where(
-        "builders.check.data_set.check_processed", ValueError(PLANTED), lambda d, m: checked(m), f"ValueError: {SAID}"
+        "builders.check.data_set.check_processed", ValueError(PLANTED), lambda d, m: checked(m),
+        f"ValueError: {ESCAPED}",
     ),
 }  # fmt: skip
 

@@ -63,7 +63,7 @@ def _requests(door: socket.socket, owner: socket.socket, further: socket.socket)
                 os.close(file)
 
 
-def _asked_further(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _requests_of_clients(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """The same where the clients are imported too: for those whose variables are those of the process that forks."""
     select.select([line], [], [])
     _import(CLIENTS)
@@ -163,7 +163,7 @@ def _wait_and_fork() -> None:
     if not os.fork():
         for other in (door, owner, further):
             other.close()
-        run_and_end(*_asked_further(reference))
+        run_and_end(*_requests_of_clients(reference))
     reference.close()
     run_and_end(*_requests(door, owner, further))
 

@@ -36,25 +36,25 @@ class Process:
         self.returncode: int | None = None
         self.stdin: IO[Any] | None = None
         self.stdout: IO[Any] | None = None
-        self._said: list[IO[str]] = []
+        self._output: list[IO[str]] = []
         if not files:
-            self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
-        self._told, printed = os.pipe()
-        socket.send_fds(_waiting_process(), [requested], [*(file.fileno() for file in self._said), *files, printed])
+            self._output = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
+        self._reports, printed = os.pipe()
+        socket.send_fds(_waiting_process(), [requested], [*(file.fileno() for file in self._output), *files, printed])
         os.close(printed)
         self.pid = self._next_number()
 
     def _next_number(self) -> int:
-        printed = os.read(self._told, 4)
+        printed = os.read(self._reports, 4)
         if len(printed) < 4:
             raise ChildProcessError("the process that forks and tells is gone")
         return int.from_bytes(printed, "big")
 
     def poll(self) -> int | None:
         """Its status, or None while it runs."""
-        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+        if self.returncode is None and select.select([self._reports], [], [], 0)[0]:
             self.returncode = os.waitstatus_to_exitcode(self._next_number())
-            os.close(self._told)
+            os.close(self._reports)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -64,7 +64,7 @@ class Process:
             subprocess.TimeoutExpired: it runs longer than so many seconds.
         """
         if self.returncode is None:
-            select.select([self._told], [], [], timeout)
+            select.select([self._reports], [], [], timeout)
         if self.poll() is None:
             raise subprocess.TimeoutExpired(self.args, timeout or 0)
         return self.returncode or 0
@@ -72,10 +72,10 @@ class Process:
     def communicate(self, given: None = None, timeout: float | None = None) -> tuple[str, ...]:
         """What it printed, once it has ended; it is given nothing."""
         self.wait(timeout)
-        for file in self._said:
+        for file in self._output:
             file.seek(0)
-        output = tuple(file.read() for file in self._said)
-        for file in self._said:
+        output = tuple(file.read() for file in self._output)
+        for file in self._output:
             file.close()
         return output or ("", "")
 
@@ -96,10 +96,10 @@ class Process:
         self.wait()
 
     def __del__(self) -> None:
-        for file in self._said:
+        for file in self._output:
             file.close()
         if self.returncode is None:
-            os.close(self._told)
+            os.close(self._reports)
 
 
 def start_python(
@@ -136,12 +136,12 @@ def start_forking(command: Sequence[str], **options: Any) -> Any:
     requested = json.dumps({"words": given, "env": changed, "cwd": os.getcwd()}).encode()
     if pipes == [None] * 2:
         return Process(given, requested, (1, 2, 0))
-    (theirs_in, ours_in), (ours_out, theirs_out) = os.pipe(), os.pipe()
-    process = Process(given, requested, (theirs_out, 2, theirs_in))
-    os.close(theirs_in)
-    os.close(theirs_out)
+    (child_in, parent_in), (parent_out, child_out) = os.pipe(), os.pipe()
+    process = Process(given, requested, (child_out, 2, child_in))
+    os.close(child_in)
+    os.close(child_out)
     text = "" if options.get("text") else "b"
-    process.stdin, process.stdout = open(ours_in, "w" + text), open(ours_out, "r" + text)  # noqa: SIM115
+    process.stdin, process.stdout = open(parent_in, "w" + text), open(parent_out, "r" + text)  # noqa: SIM115
     return process
 
 

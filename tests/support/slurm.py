@@ -170,7 +170,7 @@ def _steps_of(spool: str) -> list[int]:
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             environment = path.read_bytes().split(b"\0")
-            if f"SLURMD_NODENAME={node}".encode() in environment and _ours(environment, spool):
+            if f"SLURMD_NODENAME={node}".encode() in environment and _own_daemons(environment, spool):
                 changed.add(int(path.parent.name))
     steps = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -181,7 +181,7 @@ def _steps_of(spool: str) -> list[int]:
     return [*steps, *changed]
 
 
-def _ours(environment: list[bytes], spool: str) -> bool:
+def _own_daemons(environment: list[bytes], spool: str) -> bool:
     """Whether a process belongs to the cluster of this folder, and to no other on the machine."""
     return f"SLURM_CONF={Path(spool).parent}/slurm.conf".encode() in environment
 

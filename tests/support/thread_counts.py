@@ -48,7 +48,7 @@ def _computes(func: Any, given: Any, result: Any) -> bool:
     return func._schema.is_mutable or not after <= before
 
 
-def pieces_beside(monkeypatch: pytest.MonkeyPatch, module: str) -> list[list[Any]]:
+def pieces_parallel(monkeypatch: pytest.MonkeyPatch, module: str) -> list[list[Any]]:
     """The pieces of each call of ``parallel_map`` from that module to come."""
     seen: list[list[Any]] = []
 

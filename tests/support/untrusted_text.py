@@ -11,7 +11,7 @@ from builders.errors import CamtraceError
 
 PLANTED = "a\x1b[2J" + "x" * 10_000 + "\nsecond\x07 line"
 
-SAID = "a\\x1b[2J" + "x" * 289 + "..."
+ESCAPED = "a\\x1b[2J" + "x" * 289 + "..."
 """All that is said of it: 300 characters."""
 
 

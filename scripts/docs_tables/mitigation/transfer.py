@@ -17,14 +17,14 @@ FEW = 3
 def transfer(args: Namespace) -> str:
     """For each trace a matrix: fitted on (rows), read on, by whom (columns)."""
     parts = []
-    for trace, sets in _asked(args):
+    for trace, sets in _requested(args):
         table = _matrix(args, trace, sets)
         if table:
             parts.append(table)
     return "\n\n".join(["### From simulated photos to real ones, and back", *parts]) if parts else ""
 
 
-def _asked(args: Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+def _requested(args: Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each trace with the sets that show it, opened where something is to be made."""
     from builders.data_specs import open_photos
 

@@ -155,8 +155,8 @@ def test_load_results__are_those_that_were_saved(results, tmp_path):
 
 
 def test_compare__with_a_margin_has_a_gate(results):
-    ours, mean = (results.select(encoder=name) for name in results.encoders)
-    comparison = camtrace.compare(ours, mean, worse_by=2)
+    actual, mean = (results.select(encoder=name) for name in results.encoders)
+    comparison = camtrace.compare(actual, mean, worse_by=2)
     assert comparison.gate.margin == 0.02
     assert {(row.task, row.metric) for row in comparison.gate.rows} == {
         (row.task, row.metric) for row in comparison.rows
@@ -256,7 +256,7 @@ def test_results__picture(results):
         results.plot()
 
 
-def test_score__a_module_is_copied_and_its_bank_kept(results, cache, photos, tmp_path, monkeypatch):
+def test_score__a_module_is_copied_and_its_bank_stored(results, cache, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = Colours().train()
     module.requires_grad_(True)
@@ -280,7 +280,7 @@ def test_score__a_module_is_copied_and_its_bank_kept(results, cache, photos, tmp
     assert result.environment["local"]["model"].startswith("MODULE:NAME: your object in memory (ours)")
 
 
-def test_score__what_fails_beside_others_is_a_warning_and_a_failure(cache, photos):
+def test_score__what_fails_among_others_is_a_warning_and_a_failure(cache, photos):
     def broken(image):
         raise RuntimeError("out of order")
 

@@ -50,7 +50,7 @@ def waiting(image):
 waiting.cache_key = "waiting, 1"
 """
 
-ASKED = (
+SWEEP = (
     *("--data", "folder:photos", "--tasks", "probe/sharpening", "--tasks", "knn/sharpening", "--workers", "0"),
     *("--model", "cluster_encoders:small", "--model", "cluster_encoders:large"),
 )
@@ -110,7 +110,7 @@ def plain(root):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(root))
         patch.chdir(root)
-        assert camtrace(["sweep", *ASKED, "--cache", "plain-cache", "--output", "plain", "--quiet"]) == 0
+        assert camtrace(["sweep", *SWEEP, "--cache", "plain-cache", "--output", "plain", "--quiet"]) == 0
     return root / "plain", root / "plain-cache"
 
 

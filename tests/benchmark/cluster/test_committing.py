@@ -59,7 +59,7 @@ def test_finish__commits_results(hub, client, run, tmp_path):
     assert len(hub.repo(REPO).messages) == 2
 
 
-def test_finish__what_cannot_be_pushed_is_said_beforehand(run, tmp_path):
+def test_finish__what_cannot_be_pushed_is_reported_beforehand(run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 1)[0] == 0
     status, _, printed = run("finish", tmp_path / "out.plan", "--push-to", "nonsense")
     assert status == 2

@@ -17,7 +17,7 @@ import benchmark.scoring.trial
 from benchmark.cluster.embed import _run_here
 from builders.cluster import Plan, StorageFolder, read_plan
 from builders.files import temporary_path
-from tests.benchmark.cluster.conftest import ASKED, POISONED, leftovers, make_root, same_banks, scores, tree
+from tests.benchmark.cluster.conftest import POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
 from tests.support.processes import run_python, start_python
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 def planned(run, equal_costs, tmp_path):
     """A plan of four ranks, one for each half of the photos and encoder."""
     status, printed, _ = run(
-        "plan", "sweep", *ASKED, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
+        "plan", "sweep", *SWEEP, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
         "--ranks", 4,
     )  # fmt: skip
     assert status == 0
@@ -64,7 +64,7 @@ def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run,
 
 def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tmp_path, run):
     """The first to meet a light photo kills its process: the other ranks are done; the same command does the rest."""
-    words = [word.replace(":large", ":deadly") for word in ASKED]
+    words = [word.replace(":large", ":deadly") for word in SWEEP]
     status, _, _ = run(
         "plan", "sweep", *words, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
         "--ranks", 4,
@@ -141,7 +141,7 @@ def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeyp
 def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypatch, run):
     there = make_root(tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path)
     monkeypatch.chdir(there)
-    words = ("plan", "sweep", *ASKED, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)
+    words = ("plan", "sweep", *SWEEP, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)
     assert run(*words)[0] == 0
     planned, photo = tmp_path / "out.plan", there / "photos/train/light/0.jpg"
     (there / "photos/train/light/new.jpg").write_bytes(photo.read_bytes())
@@ -161,14 +161,14 @@ def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypa
     write = StorageFolder.write
 
     def full(self, name, data):
-        if "/banks" in self.address and not full.told:
-            full.told = True
+        if "/banks" in self.address and not full.raised:
+            full.raised = True
             from builders.errors import disk_error
 
             raise disk_error(OSError(errno.ENOSPC, "No space left on device"), self.address)
         write(self, name, data)
 
-    full.told = False
+    full.raised = False
     monkeypatch.setattr(StorageFolder, "write", full)
     status, printed, _ = run("work", planned)
     assert status == 1
@@ -179,7 +179,7 @@ def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypa
 
 def test_plan__on_an_object_store(run, plain, tmp_path):
     words = ("--plan", f"memory://{tmp_path.name}", "--cache", tmp_path / "cache", "--output", tmp_path / "out")
-    assert run("plan", "sweep", *ASKED, *words, "--ranks", 2)[0] == 0
+    assert run("plan", "sweep", *SWEEP, *words, "--ranks", 2)[0] == 0
     assert run("work", f"memory://{tmp_path.name}")[0] == 0
     assert run("finish", f"memory://{tmp_path.name}/plan.json")[0] == 0
     assert scores(tmp_path / "out") == scores(plain[0])
@@ -187,7 +187,7 @@ def test_plan__on_an_object_store(run, plain, tmp_path):
 
 def test_embed__fills_banks_equal_to_those_of_the_plain_command(run, plain, tmp_path):
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
-    assert run("plan", "embed", *ASKED, *words)[0] == 0
+    assert run("plan", "embed", *SWEEP, *words)[0] == 0
     assert run("work", tmp_path / "out.plan")[0] == 0
     assert run("finish", tmp_path / "out.plan")[0] == 0
     assert tree(tmp_path / "cache" / "banks") == tree(plain[1] / "banks")
@@ -206,11 +206,11 @@ def test_finish__refuses_a_file_that_is_not_what_its_rank_wrote(run, planned):
 def test_plan__says_what_cannot_be_planned(run, tmp_path):
     for words, printed in (
         (("audit",), "unknown kind of plan 'audit'"),
-        (("sweep", *ASKED, "--fresh", "--output", tmp_path / "o"), "--fresh does not go with a plan"),
-        (("sweep", *ASKED, "--ranks", "0"), "--ranks 0: at least 1"),
+        (("sweep", *SWEEP, "--fresh", "--output", tmp_path / "o"), "--fresh does not go with a plan"),
+        (("sweep", *SWEEP, "--ranks", "0"), "--ranks 0: at least 1"),
         (("build", "check", "x"), "camtrace build check has no --output"),
         (
-            ("sweep", "--model", "cluster_encoders:nothing", *ASKED[:4], "--output", tmp_path / "o"),
+            ("sweep", "--model", "cluster_encoders:nothing", *SWEEP[:4], "--output", tmp_path / "o"),
             "no encoder is left",
         ),
     ):
@@ -220,15 +220,15 @@ def test_plan__says_what_cannot_be_planned(run, tmp_path):
     assert run("work", tmp_path)[2].endswith("no plan is there; 'camtrace plan' makes one and says where it is\n")
 
 
-def test_plan__the_same_again_is_kept_and_another_is_refused(run, planned, tmp_path):
+def test_plan__the_same_plan_stays_and_another_is_refused(run, planned, tmp_path):
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
-    status, _, printed = run("plan", "sweep", *ASKED, "--together", 1, *words, "--ranks", 3)
+    status, _, printed = run("plan", "sweep", *SWEEP, "--together", 1, *words, "--ranks", 3)
     assert status == 2
     assert "holds another plan" in printed
 
 
 def test_plan__asks_no_encoder_again(run, tmp_path, monkeypatch):
-    words = ("sweep", "--model", "cluster_encoders:small", *ASKED[:8], "--cache", tmp_path / "cache")
+    words = ("sweep", "--model", "cluster_encoders:small", *SWEEP[:8], "--cache", tmp_path / "cache")
     assert run("plan", *words, "--output", tmp_path / "one", "--ranks", 2)[0] == 0
 
     def never(*_):
@@ -239,7 +239,7 @@ def test_plan__asks_no_encoder_again(run, tmp_path, monkeypatch):
 
 
 def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_path, run):
-    words = [word.replace(":large", ":waiting") for word in ASKED]
+    words = [word.replace(":large", ":waiting") for word in SWEEP]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 2, *where)[0] == 0

@@ -155,7 +155,7 @@ def test_plan__retries_what_failed_and_follows_a_finished_one(run, tmp_path):
     assert {row.status for row in stored(folder)[0]} == {"ok"}
 
 
-def test_plan__no_more_ranks_than_a_host_may_be_asked_at_once(run, ranked):
+def test_plan__no_more_ranks_than_requests_that_a_host_may_get_at_once(run, ranked):
     status, _, printed = run("plan", *fetching(ranked), "--ranks", 7)
     assert status == 2
     assert "servers see no more of us; give at most 6" in printed

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.bank.keys import LAYOUT, key_hash
 from builders.cluster import read_plan
-from tests.benchmark.cluster.conftest import ASKED, leftovers, scores, tree
+from tests.benchmark.cluster.conftest import SWEEP, leftovers, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -43,7 +43,7 @@ def reasons(plan):
 
 def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     words = ("--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 4)
-    assert run("plan", "sweep", *ASKED, *words)[0] == 0
+    assert run("plan", "sweep", *SWEEP, *words)[0] == 0
     plan, frozen = tmp_path / "out.plan", read_plan(str(tmp_path / "out.plan"))[0]
     large = frozen.notes["groups"].index(["cluster_encoders:large"])
     its_ranks = {n for n, rank in enumerate(frozen.ranks) if rank.units[0].split("/")[1] == str(large)}

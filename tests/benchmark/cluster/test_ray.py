@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.cluster.conftest import ASKED, leftovers, same_banks, scores, tree
+from tests.benchmark.cluster.conftest import SWEEP, leftovers, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 
 pytestmark = [
@@ -62,7 +62,7 @@ def test_ray__gives_the_bytes_of_the_plain_command(on_ray, run, tmp_path):
 
 def test_ray__a_killed_worker_and_a_killed_driver(on_ray, run, plain, tmp_path):
     """The worker's ranks are given to another; the driver's are done by the same command again."""
-    words = [word.replace(":large", ":waiting") for word in ASKED]
+    words = [word.replace(":large", ":waiting") for word in SWEEP]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 2, *where)[0] == 0
@@ -87,7 +87,7 @@ def test_ray__a_killed_worker_and_a_killed_driver(on_ray, run, plain, tmp_path):
     assert not leftovers(tmp_path / "out.plan")
 
 
-def test_ray__what_no_node_has_is_said_beforehand(on_ray, run, tmp_path):
+def test_ray__what_no_node_has_is_reported_beforehand(on_ray, run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
     process = on_ray(tmp_path / "out.plan", "--gpus", 1)
     _, error = process.communicate(timeout=120)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.benchmark.cluster.conftest import ASKED, leftovers, same_banks, scores, tree
+from tests.benchmark.cluster.conftest import SWEEP, leftovers, same_banks, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 from tests.support.slurm import missing, two_nodes
 
@@ -51,7 +51,7 @@ def test_slurm__two_nodes_give_the_bytes_of_the_plain_command(slurm, submit, run
 
 
 def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run, plain, tmp_path, monkeypatch):
-    words = [word.replace(":large", ":waiting") for word in ASKED]
+    words = [word.replace(":large", ":waiting") for word in SWEEP]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 2, *where)[0] == 0
@@ -80,7 +80,7 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run
     assert not leftovers(tmp_path)
 
 
-def test_slurm__what_cannot_run_is_said_beforehand(submit, run, tmp_path):
+def test_slurm__what_cannot_run_is_reported_beforehand(submit, run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
     plan = tmp_path / "out.plan"
     for more in (("--partition", "nowhere"), ("--memory-gb", 4000), ("--gpus", 1)):

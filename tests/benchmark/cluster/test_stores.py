@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from builders.cluster import StorageFolder
-from tests.benchmark.cluster.conftest import ASKED, scores, tree
+from tests.benchmark.cluster.conftest import SWEEP, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
 from tests.support.processes import run_python, start_python
 
@@ -61,7 +61,7 @@ def brought(address, folder):
 
 def test_s3__results_and_banks_after_a_killed_rank(bucket, run, plain, elsewhere, tmp_path):
     """Only the store is shared: the plan, the files of blocks and the results are there."""
-    words = [word.replace(":large", ":deadly") for word in ASKED]
+    words = [word.replace(":large", ":deadly") for word in SWEEP]
     out, fuse = f"{bucket}/run", tmp_path / "fuse"
     where = ("--cache", tmp_path / "cache", "--output", out)
     assert run("plan", "sweep", *words, "--together", 1, "--ranks", 4, *where)[0] == 0
@@ -106,7 +106,7 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
     assert result == {name: data for name, data in expected.items() if name != ".build/lock"}
 
 
-def test_s3__a_bucket_that_is_not_there_is_said_in_a_sentence(bucket, run, tmp_path):
+def test_s3__a_bucket_that_is_absent_is_one_sentence(bucket, run, tmp_path):
     status, _, printed = run("plan", *BUILD, "--output", f"{bucket}-elsewhere/photos", "--ranks", 2)
     assert status == 1
     assert printed.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan/plan.json: cannot be written")

@@ -42,7 +42,7 @@ def test_fitting_batch__halves_and_remembers(error, capsys):
     assert "toy: 5 views do not fit, 2 at a time now" in capsys.readouterr().err
 
 
-def test_fitting_batch__asked_for_less_than_it_is_given():
+def test_fitting_batch__a_batch_is_larger_than_its_size():
     tried: list[int] = []
     FittingBatch("toy", memory_for(9, CUDA, tried), 3)(torch.zeros(7, 2))
     assert tried == [3, 3, 1]
@@ -80,7 +80,7 @@ def test_fitting_batch__a_size_that_fitted_and_does_not_any_more_is_given_up_in_
     assert fitting.views == 4
 
 
-def test_fitting_batch__begins_what_can_be_begun_and_waits_when_asked():
+def test_fitting_batch__begins_what_can_be_begun_and_waits_when_called():
     order: list[str] = []
 
     class Network:
@@ -117,7 +117,7 @@ def test_out_of_memory__of_this_machines_own_allocator():
     assert not out_of_memory(ValueError("out of memory"))
 
 
-def test_embedder__memory_that_runs_out_inside_a_network_is_told(monkeypatch):
+def test_embedder__memory_that_runs_out_inside_a_network_is_recognised(monkeypatch):
     """A real network on a CPU whose allocator refuses more than four views."""
     encoder = load_encoder("control:random-projection", device="cpu")
     views = torch.randint(0, 256, (10, 224, 224, 3), dtype=torch.uint8)

@@ -45,7 +45,7 @@ def test_run_and_exit__everything_is_written_and_nothing_taken_apart():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where C prints")
-def test_run_and_exit__who_asked_before_is_called_too_and_errors_are_told():
+def test_run_and_exit__handlers_set_before_are_called_too_and_errors_are_printed():
     everything = ["apart", "called", "printed", "said", "taken"]
     status, words, printed = end(before="atexit.register(lambda: print('earlier', end=' '))")
     assert (status, words, printed) == (3, sorted([*everything, "earlier"]), "told")
@@ -55,7 +55,7 @@ def test_run_and_exit__who_asked_before_is_called_too_and_errors_are_told():
     assert "atexit" not in printed
 
 
-def test_run_and_exit__output_that_cannot_be_written_is_told_as_ever():
+def test_run_and_exit__output_that_cannot_be_written_is_reported_as_by_python():
     code = (
         "import os, sys\nfrom benchmark.compute import run_and_exit\n"
         "sys.exit(run_and_exit(lambda: print('x') or os.close(1) or 0))"

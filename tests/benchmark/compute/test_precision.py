@@ -38,7 +38,7 @@ def user(request):
 
 
 @pytest.mark.parametrize("requested", [False, True])
-def test_rounded_as_asked__whatever_was_set(user, requested):
+def test_float32_rounding__whatever_was_set(user, requested):
     before = settings()
     with float32_rounding(requested):
         inside = [owner.fp32_precision for owner, _ in NEWER]

@@ -24,7 +24,7 @@ def test_parallel_map__in_order_each_on_one_thread(three_threads):
     assert torch.get_num_threads() == 3
 
 
-def test_parallel_map__an_error_is_told_and_the_threads_set_back(three_threads):
+def test_parallel_map__an_error_is_raised_and_the_threads_set_back(three_threads):
     def work(chunk: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"chunk {int(chunk)}")
 

@@ -173,7 +173,7 @@ def test_not_an_encoder__one_sentence(name: str, error: type[Exception], message
         load_encoder(f"my_encoders:{name}", device="cpu")
 
 
-def test_module_that_fails__is_told_from_a_missing_one(tmp_path: Path) -> None:
+def test_module_that_fails__is_distinguished_from_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text("import not_installed_anywhere\n")
     with pytest.raises(EncoderError, match="no module named 'not_installed_anywhere'"):
         load_encoder("half:encode")

@@ -190,7 +190,7 @@ def test_compile__the_forward_pass_is_what_torch_compiled(
 
 
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", False), ("tf32", True)])
-def test_tf32__only_if_asked_and_set_back(dtype: str, allowed: bool) -> None:
+def test_tf32__only_if_requested_and_set_back(dtype: str, allowed: bool) -> None:
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (products.allow_tf32, convolutions.allow_tf32)
     inside = []

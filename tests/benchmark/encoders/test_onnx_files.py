@@ -110,7 +110,7 @@ def test_onnx__bytes_channels_last_a_fixed_batch_and_tokens(tmp_path):
     assert np.allclose(halves.embed(torch.from_numpy(views)).numpy(), expected, atol=1e-6)
 
 
-def test_onnx__what_nobody_said_is_said(tmp_path):
+def test_onnx__what_is_not_declared_is_reported(tmp_path):
     averaging(tmp_path / "a.onnx", producer_name="me", producer_version="3")
     encoder = load_encoder(f"onnx:{tmp_path}/a.onnx?std=0.5")
     assert encoder.notices == ("onnx:a.onnx: mean not given, ImageNet's taken",)
@@ -135,7 +135,7 @@ def with_external_weights(folder: Path, location: str) -> Path:
     return folder / "b.onnx"
 
 
-def test_onnx__weights_beside_it_count_and_stay_in_its_folder(tmp_path):
+def test_onnx__weights_next_to_it_count_and_stay_in_its_folder(tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
     numbers = np.full(3, 7, "<f4").tobytes()

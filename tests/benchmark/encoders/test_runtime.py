@@ -156,7 +156,7 @@ def test_runtime__torch_where_the_memory_holds_no_second_copy(tmp_path, monkeypa
         made(Small(), tmp_path, "openvino")
 
 
-def test_runtime__what_auto_is_may_be_said_in_the_environment(tmp_path, monkeypatch):
+def test_runtime__the_environment_may_set_what_auto_is(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path))
     for named in ("torch", "onnxruntime", "openvino"):
         monkeypatch.setenv("CAMTRACE_RUNTIME", named)

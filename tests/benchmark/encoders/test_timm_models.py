@@ -48,7 +48,7 @@ def test_vit__equals_timm(
 
 
 @pytest.mark.parametrize("mode", ["squash", "border"])
-def test_crop_mode__of_the_weights_is_kept(
+def test_crop_mode__of_the_weights_is_used(
     mode: str, tmp_path: Path, photos: list[Image.Image], embed_photos: Any, keeps_promises: Any
 ) -> None:
     _save(tmp_path, "vit_tiny_patch16_224", {"input_size": (3, 32, 32), "crop_mode": mode}, **VIT)

@@ -12,7 +12,7 @@ import torch
 from benchmark.knn import knn_setups
 from benchmark.knn.answers import KnnAnswers
 from benchmark.knn.search import COMPILED_FROM
-from tests.support.thread_counts import Waking, pieces_beside
+from tests.support.thread_counts import Waking, pieces_parallel
 
 
 def requested(n_train: int, n_test: int, dimension: int, classes: int = 6, seeds: int = 5) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def test_knn_setups__wakes_no_thread_but_those_of_pieces(n_train: int, n_test: i
 
 def test_knn_setups__pieces_of_the_photos_have_the_answers_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     question, before = requested(60, 45, 8, classes=3), torch.get_num_threads()
-    seen = pieces_beside(monkeypatch, "benchmark.knn.lists")
+    seen = pieces_parallel(monkeypatch, "benchmark.knn.lists")
     result: list[KnnAnswers] = []
     try:
         for threads, least in ((1, 1), (3, 1 << 40), (3, 6 * 3 * 5 * 10 * 3 * 3)):

@@ -224,17 +224,18 @@ class Tab:
     def __init__(self, chromium, options):
         self.context = chromium.new_context(accept_downloads=True, **options)
         self.page = page = self.context.new_page()
-        self.own, self.problems = "", []
+        self.site, self.problems = "", []
         page.set_default_timeout(10_000)
         page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
         page.on(
-            "request", lambda r: None if r.url.startswith((self.own, "data:", "blob:")) else self.problems.append(r.url)
+            "request",
+            lambda r: None if r.url.startswith((self.site, "data:", "blob:")) else self.problems.append(r.url),
         )
 
     def show(self, address):
-        self.own = address.partition("#")[0].split("index.html")[0]
+        self.site = address.partition("#")[0].split("index.html")[0]
         self.page.goto(address)
         self.page.wait_for_selector("html[data-ready]")
         return self.page

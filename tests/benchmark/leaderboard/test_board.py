@@ -59,7 +59,7 @@ def test_means__equal_the_summary_numbers(make):
     assert column(board, "summary/mp-processing", "mean").chance == pytest.approx((1 / 6 + 1 / 3 + 1 / 3 + 1 / 4) / 4)
 
 
-def test_means__signs_are_kept_and_sizes_are_not(make):
+def test_means__signs_count_and_sizes_do_not(make):
     board = board_of(make.result("a", make.neighbours(0.6, -0.1)))
     assert cell(board, "a", "summary/spd-processing", "mean").value == pytest.approx(0.1)
     assert cell(board, "a", "summary/spd-processing-signed", "mean").value == pytest.approx(-0.1)
@@ -281,7 +281,7 @@ def test_folded(low, high, size):
     assert folded(low, high) == size
 
 
-def test_means__an_extra_attribute_makes_nobody_partial(make):
+def test_means__an_extra_attribute_makes_no_encoder_partial(make):
     board = board_of(
         make.result("two", [make.score("probe/make", "accuracy", 0.5), make.score("probe/iso", "accuracy", 0.3)]),
         make.result("extra", [make.score(f"probe/{a}", "accuracy", 0.4) for a in ("make", "iso", "flash")]),

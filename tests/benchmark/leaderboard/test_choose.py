@@ -122,7 +122,7 @@ def test_own_rows__say_where_they_stand(study_site, open_page):
     assert changed.inner_text().endswith("; below what is asked for")
 
 
-def test_own_rows__come_first_where_asked(study_site, open_page):
+def test_own_rows__come_first_on_request(study_site, open_page):
     page = open_page((study_site / "index.html").as_uri())
     rows = page.locator("table.board tbody:last-child tr:not([hidden])")
     assert rows.first.get_attribute("class") == "published"

@@ -47,7 +47,7 @@ def test_eraser__is_a_row_that_knows_its_encoder(tmp_path):
     assert (mean["mean"], mean["n"]) == (0.9, 1)  # of the encoder alone, without erasers
 
 
-def test_other_readers__are_columns_beside_the_linear_one():
+def test_other_readers__are_columns_next_to_the_linear_one():
     linear, knn = meaning("probe/jpeg", "accuracy"), meaning("probe/jpeg", "accuracy-knn")
     assert (linear.family, knn.family) == ("processing", "processing")
     assert (linear.label, knn.label) == ("JPEG", "JPEG, kNN reads")

@@ -275,7 +275,7 @@ def test_report__of_five_encoders_on_three_data_sets_is_small(make):
     assert [len(entry) for entry in data["details"].values()] == [3] * 5
 
 
-def test_report__with_the_published_encoders_beside(make, tmp_path, open_page):
+def test_report__next_to_the_published_encoders(make, tmp_path, open_page):
     """As `reproduce` writes it: the study's numbers in the same columns, where photos and choices are the study's."""
     measured = make.result("timm/mine", make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), preset=make.under_preset)
     measured = dataclasses.replace(

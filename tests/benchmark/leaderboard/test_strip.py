@@ -133,7 +133,7 @@ def test_report__photos_of_others_stand_only_in_a_local_report(make, smoke_test,
     assert bool(data_of(page)["views"]) == ("data:image/jpeg" in page) == shown
 
 
-def test_forms__strips_of_strangers(make):
+def test_forms__untrusted_strips(make):
     good = run(make)
     check_forms(good)
     for change in (

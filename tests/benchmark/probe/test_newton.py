@@ -135,7 +135,7 @@ def test_solve__warm_start_takes_fewer_steps_and_a_bad_one_does_no_harm() -> Non
 
 
 @pytest.mark.usefixtures("solver")
-def test_solve__too_few_iterations_is_said() -> None:
+def test_solve__too_few_iterations_are_reported() -> None:
     assert not fitted(TOYS["easy"], (1e-7,), max_iterations=2).converged.any()
 
 

@@ -33,7 +33,7 @@ def shufflings(y: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
     return [rng.permutation(y.astype(np.int64)) for _ in range(count)]
 
 
-def test_shuffled_accuracies__each_is_the_probes_own(photos) -> None:
+def test_shuffled_accuracies__each_is_that_of_the_probe(photos) -> None:
     """Against one converged probe a shuffling, without a search (one strength), fitted on train and val together."""
     null = shuffled_accuracies(LabelledSplits(**photos, n_classes=4), chosen={"strength": 1e-2}, permutations=6, seed=5)
     x = np.concatenate([photos["train_x"], photos["val_x"]])

@@ -202,7 +202,7 @@ def test_processing_probe__zero_embeddings_answer_the_most_frequent_class() -> N
     assert answers.accuracy == pytest.approx(1 / 3)
 
 
-def test_processing_probe__class_that_nobody_was_assigned_is_never_predicted() -> None:
+def test_processing_probe__class_that_no_photo_was_assigned_is_never_predicted() -> None:
     train, test = split(processed(60, 8, 3, 1.0), 40)
     answers = processing_probe(train, test, assigned(2, 40))
     assert set(np.unique(answers.predicted)) <= {0, 1}

@@ -12,7 +12,7 @@ from benchmark.probe.problem import LabelledSplits, predict
 from benchmark.probe.solver.design import Design, decomposed, design
 from benchmark.probe.solver.products import ONCE, of_each
 from benchmark.probe.solver.rows import gather, normalised
-from tests.support.thread_counts import Waking, pieces_beside
+from tests.support.thread_counts import Waking, pieces_parallel
 
 
 @pytest.mark.parametrize("n", [300, 1000])
@@ -91,7 +91,7 @@ def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
     rng = np.random.default_rng(0)
     banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
     which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
-    seen, before, result = pieces_beside(monkeypatch, "benchmark.probe.solver.design"), torch.get_num_threads(), []
+    seen, before, result = pieces_parallel(monkeypatch, "benchmark.probe.solver.design"), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
@@ -121,7 +121,7 @@ def test_predict__bank_by_bank_where_it_is_much(
     weights, bias = (torch.from_numpy(rng.normal(size=size)) for size in ((5, 8, 4), (5, 4)))
     work = 6 * len(rows) * 5 * 8 * 4
     monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", work if much else work + 1)
-    seen = pieces_beside(monkeypatch, "benchmark.probe.problem")
+    seen = pieces_parallel(monkeypatch, "benchmark.probe.problem")
     result = predict(banks, rows, weights, bias)
     assert [len(neighbours_) for neighbours_ in seen] == pieces
     scores = np.einsum("vmd,kdc->kvmc", np.stack([normalised(bank[rows]) for bank in banks]), weights)

@@ -77,7 +77,7 @@ def test_processing__a_shift_is_read_and_nothing_is_chance(reader):
 
 
 @pytest.mark.parametrize("reader", OTHERS)
-def test_more_photos_than_are_needed__are_sampled_and_fewer_assignments_asked(reader, monkeypatch):
+def test_more_photos_than_are_needed__are_sampled_and_fewer_assignments_used(reader, monkeypatch):
     monkeypatch.setattr("benchmark.probe.readers.registry.MOST_ROWS", 80)
     monkeypatch.setattr("benchmark.probe.readers.knn.MOST_ROWS", 80)
     monkeypatch.setattr("benchmark.probe.readers.mlp.FITS_ROWS", 80)

@@ -57,7 +57,7 @@ def test_processing_spread__is_that_of_fresh_train_photos_and_assignments():
     assert {(f.probes, f.assignments) for f in result} == {(8, ASSIGNMENTS)}
 
 
-def test_labelled_spread__is_that_of_fresh_scenes_only_where_it_is_told_of_them():
+def test_labelled_spread__is_that_of_fresh_scenes_only_where_they_are_passed():
     rng = np.random.default_rng(1)
     fresh = [scenes(rng, 0.8) for _ in range(60)]
     whole = [labelled_probe(given.splits, **FIXED) for given in fresh]

@@ -296,7 +296,7 @@ def test_gather__refuses_with_a_reason(tmp_path, make, reason):
     assert reason in measured.objections[0].reason
 
 
-def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_kept(tmp_path, make):
+def test_gather__hostile_and_broken_files_are_refused_and_the_rest_is_published(tmp_path, make):
     write_result(make.result(), tmp_path / "good" / "result.json")
     text = make.result().to_json()
     broken = {

@@ -29,7 +29,7 @@ def run(capsys, *words):
     return status, output.out, output.err
 
 
-def test_list__names_what_a_run_kept(used, capsys):
+def test_list__names_what_a_run_stored(used, capsys):
     status, out, _ = run(capsys, "list", "--cache", str(used), "--json")
     rows = {row["name"].partition("/")[0]: row for row in json.loads(out)["entries"]}
     assert status == 0
@@ -105,7 +105,7 @@ def test_check__names_what_is_not_as_it_was_written(used, tmp_path, capsys):
         assert "do not match their checksums" in damaged[0] or "cannot be read" in damaged[0]
 
 
-def test_score__damaged_outcomes_and_banks_are_said_and_made_again(used, photo_folder, tmp_path, capsys):
+def test_score__damaged_outcomes_and_banks_are_reported_and_computed_again(used, photo_folder, tmp_path, capsys):
     import shutil
 
     cache, out = tmp_path / "c", tmp_path / "out"

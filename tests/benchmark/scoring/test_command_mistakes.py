@@ -110,7 +110,7 @@ def test_config__mistakes_name_the_file(tmp_path, text, sentence):
 
 
 @pytest.mark.parametrize("option", ["--output", "--cache"])
-def test_score__a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option):
+def test_score__a_place_that_cannot_be_written_is_reported_before_the_work(tmp_path, option):
     (tmp_path / "file").write_bytes(b"")
     places = {"--output": tmp_path / "out", "--cache": tmp_path / "c", option: tmp_path / "file" / "x"}
     with pytest.raises(DiskError, match=rf"^{option} .*cannot be written to \(Not a directory\); nothing was begun"):

@@ -15,7 +15,7 @@ from builders.errors import UsageError
 from tests.support.user_project import ROOT, environment, script
 
 
-def test_score__the_engine_is_compiled_beside_the_imports(tmp_path, monkeypatch):
+def test_score__the_engine_is_compiled_during_the_imports(tmp_path, monkeypatch):
     """Begun before an encoder is even looked for, here one that is not there; not by a dry run."""
     begun = []
     monkeypatch.setattr("builders.pixels.engine.selection.ENGINE_KERNELS.begin", lambda: begun.append("engine"))

@@ -109,7 +109,7 @@ def test_embeddings__of_a_built_set_score_as_the_encoder_does_here(work, table, 
     assert "--model embeddings:PATH" in measured.environment["command"]
 
 
-def test_embeddings__of_plain_photos_and_what_is_told_of_them(work, table, photo_folder, monkeypatch, capsys):
+def test_embeddings__of_plain_photos_and_what_is_declared_of_them(work, table, photo_folder, monkeypatch, capsys):
     expected, _ = scored(work, monkeypatch, "encoder_by_hand:encode", f"folder:{photo_folder}", "here")
     model = "embeddings:embedded.parquet?group=SSL&training_data=my+photos&model=their+API"
     measured, _ = scored(work, monkeypatch, model, f"folder:{photo_folder}", "there")
@@ -133,7 +133,7 @@ def test_embeddings__of_plain_photos_and_what_is_told_of_them(work, table, photo
     assert "no task here is about these views" in capsys.readouterr().err
 
 
-def test_embeddings__beside_another_encoder_in_one_run(work, table, monkeypatch):
+def test_embeddings__with_another_encoder_in_one_run(work, table, monkeypatch):
     monkeypatch.chdir(work)
     models = ["-m", "embeddings:embedded.parquet", "-m", "encoder_by_hand:encode"]
     assert score([*models, "-d", "built:files", *TASKS, "--cache", "new", "--workers", "0", "-q", "-o", "both"]) == 0
@@ -142,7 +142,7 @@ def test_embeddings__beside_another_encoder_in_one_run(work, table, monkeypatch)
     assert [s.value for s in results[0].scores] == [s.value for s in results[1].scores]
 
 
-def test_embeddings__npy_with_ids_beside_it(work, table, monkeypatch):
+def test_embeddings__npy_with_ids_next_to_it(work, table, monkeypatch):
     vectors = np.array(table.column("embedding").to_pylist())
     np.save(work / "e.npy", vectors)
     names = PARAMETERS["sharpening"].classes
@@ -265,7 +265,9 @@ def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, m
             load_encoder(spec)
 
 
-def test_embeddings__a_photo_that_nobody_could_embed_is_one_failure(work, table, photo_folder, monkeypatch, tmp_path):
+def test_embeddings__a_photo_that_could_not_be_embedded_is_one_failure(
+    work, table, photo_folder, monkeypatch, tmp_path
+):
     shutil.copytree(photo_folder, tmp_path / "photos")
     (tmp_path / "photos" / "train" / "cat" / "broken.jpg").write_bytes(b"no photo")
     photos = f"folder:{tmp_path}/photos"

@@ -65,7 +65,7 @@ def test_forked__both_are_at_work_at_once_and_done_at_the_end(tmp_path):
     assert gone(pid)
 
 
-def test_forked__is_ready_before_it_is_told_and_ends_untold(tmp_path):
+def test_forked__is_ready_before_its_request_and_ends_without_one(tmp_path):
     with Forked(noted, lambda: noted(tmp_path)):
         assert until(tmp_path / "noted")
     [pid] = pids(tmp_path)
@@ -82,7 +82,7 @@ def test_forked__what_is_slower_is_waited_for(tmp_path):
     assert os.getpid() not in pids(tmp_path)
 
 
-def test_forked__an_error_is_raised_here_after_the_body_and_said_once(tmp_path, capfd):
+def test_forked__an_error_is_raised_here_after_the_body_and_printed_once(tmp_path, capfd):
     def refuse(name):
         noted(tmp_path)
         raise OSError(28, "No space left on device", name)
@@ -138,7 +138,7 @@ def test_forked__where_nothing_is_forked_it_is_done_here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_beside_it(tmp_path, monkeypatch, early):
+def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_meanwhile(tmp_path, monkeypatch, early):
     def drawn(results, questions, path):
         assert until(tmp_path / "report.html")
         path.write_text(str(os.getpid()))

@@ -146,7 +146,7 @@ def test_move_existing__unless_it_is_the_same_encoder_on_the_same_photos_again(t
     assert list(folder.iterdir()) == []
 
 
-def test_move_existing__what_cannot_be_read_and_what_is_there_already_are_kept_too(tmp_path):
+def test_move_existing__what_cannot_be_read_and_what_is_there_already_are_moved_too(tmp_path):
     for number, text in enumerate(("no result", "nor this"), 1):
         (tmp_path / "result.json").write_text(text)
         assert move_existing(tmp_path, tmp_path, result("1")) == tmp_path / f"set-aside-{number}"

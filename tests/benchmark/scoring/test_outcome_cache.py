@@ -105,7 +105,7 @@ def test_again__another_question_of_the_same_embeddings(tmp_path, encoder, photo
     assert ran == ["knn/sharpening"]
 
 
-def test_again__the_order_is_that_of_the_tasks_whatever_was_kept(tmp_path, encoder, photos):
+def test_again__the_order_is_that_of_the_tasks_whatever_was_cached(tmp_path, encoder, photos):
     whole = score(encoder, photos, tmp_path / "whole")
     last = whole.result.scores[-1].task
     assert last != whole.result.scores[0].task
@@ -130,7 +130,7 @@ def test_again__other_code_or_a_damaged_file_is_computed_anew(tmp_path, encoder,
     assert ran == ["probe/sharpening"]
 
 
-def test_again__a_task_of_somebody_is_not_kept(tmp_path, encoder, photos):
+def test_again__a_task_of_a_user_is_not_cached(tmp_path, encoder, photos):
     changed = dataclasses.replace(all_tasks()["probe/sharpening"], title="mine")
     options = RunOptions(cache=tmp_path, workers=0, resamples=200, assignment_seeds=2)
     score_encoders([encoder], photos, [changed], options)

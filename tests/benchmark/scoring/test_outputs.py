@@ -215,7 +215,7 @@ def test_wrong_outputs__one_sentence(photos: PhotoSet, tmp_path: Path) -> None:
         score(Stages(), preprocess=_small, data=photos, outputs="layers:mena", cache=tmp_path)
 
 
-def test_openvino__final_beside_layers_is_torchs_and_shares_no_bank_with_openvinos(
+def test_openvino__final_with_layers_is_torchs_and_shares_no_bank_with_openvinos(
     photos: PhotoSet, tmp_path: Path
 ) -> None:
     encoder = as_encoder(Stages(), name="net", preprocess=_small, device="cpu", runtime="openvino", cache=tmp_path)

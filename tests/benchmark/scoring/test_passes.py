@@ -119,7 +119,7 @@ def test_planned_passes__every_task_is_in_one():
 
 
 @pytest.mark.parametrize("weights", ["0" * 64, None])
-def test_score__views_of_one_name_are_kept_apart(tmp_path, weights):
+def test_score__views_of_one_name_are_separate(tmp_path, weights):
     """Photos are 0, 10, ... 40: 20 on average."""
     toy = counting("toy", weights)
     recipes = {"plain": PlainViews(), "5": Brighter(5), "7": Brighter(7), "plain too": PlainViews()}
@@ -177,7 +177,7 @@ def test_score__costs_of_a_shared_pass_are_each_encoders_own(tmp_path):
 
 
 @pytest.mark.parametrize(("maker", "changed"), [("scoring.trial", "asking twice"), ("views.stream", "embedding")])
-def test_score__compiling_is_told_apart(tmp_path, monkeypatch, maker, changed):
+def test_score__compiling_is_counted_separately(tmp_path, monkeypatch, maker, changed):
     """A compiler that takes a million seconds in no time, in either stage that makes views here."""
     compiled = []
 

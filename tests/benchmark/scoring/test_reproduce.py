@@ -80,7 +80,7 @@ def test_reproduce_command__values_stand_in_the_order_of_the_help_page_then_list
     )
 
 
-def test_reproduce_command__what_only_python_can_set_is_said():
+def test_reproduce_command__what_only_python_can_set_is_stated():
     result = repeat(options=RunOptions(resamples=500))
     assert result.command == "camtrace score --model control:pixels --data sample"
     assert result.local == {"options": "set in Python, without an option of the command: resamples = 500"}

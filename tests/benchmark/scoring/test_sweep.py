@@ -178,7 +178,7 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     assert rows(sweep)["small"]["state"] == "scored"
 
 
-def test_sweep__a_result_by_another_runtime_is_not_kept(sweep):
+def test_sweep__a_result_by_another_runtime_is_not_reused(sweep):
     """Nor one of another version of it; one that its own check sent back to torch is what ``auto`` gives."""
     sweep("network", options=("--runtime", "openvino"))
     file = sweep.out / rows(sweep)["network"]["folder"] / "result.json"
@@ -205,7 +205,7 @@ def test_sweep__a_result_by_another_runtime_is_not_kept(sweep):
     assert state_where(refused, "openvino") == "scored"
 
 
-def test_finished__what_auto_refused_on_these_photos_is_kept_for_auto():
+def test_finished__what_auto_refused_on_these_photos_is_reused_for_auto():
     openvino, torch = Runtime("openvino", "2026.1", 1e-7), Runtime("torch", "2")
     refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
     auto, requested = RunOptions(runtime="auto"), RunOptions(runtime="openvino")
@@ -282,7 +282,7 @@ def stored_with(sweep, **data):
     return rows(sweep)["small"]["state"]
 
 
-def test_sweep__a_result_of_other_photos_is_not_kept(sweep):
+def test_sweep__a_result_of_other_photos_is_not_reused(sweep):
     assert stored_with(sweep) == "kept"
     assert stored_with(sweep, bytes_hash="0" * 32) == "scored"
     assert stored_with(sweep, question_hash="0" * 32) == "scored"
@@ -339,7 +339,7 @@ def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(s
     assert after.data["bytes_hash"] == before.data["bytes_hash"]
 
 
-def test_sweep__what_cannot_be_identified_is_never_kept(sweep):
+def test_sweep__what_cannot_be_identified_is_never_reused(sweep):
     sweep("nameless")
     sweep("nameless")
     assert rows(sweep)["nameless"]["state"] == "scored"
@@ -465,7 +465,7 @@ def groups(monkeypatch):
         (("--one-at-a-time", "--together", "3"), [1] * 5),
     ],
 )
-def test_sweep__as_many_encoders_together_as_it_is_told(groups, options, sizes):
+def test_sweep__as_many_encoders_together_as_requested(groups, options, sizes):
     assert groups(*options) == sizes
 
 

@@ -204,7 +204,7 @@ def test_score__what_is_no_encoder_is_a_row_and_status_1(score, name, sentence):
     )
 
 
-def test_score__a_random_encoder_is_scored_where_that_is_asked_for_and_recorded(score):
+def test_score__a_random_encoder_is_scored_where_that_is_requested_and_recorded(score):
     score("random", options=("--allow-random",))
     result = read_result(score.out / "out" / "result.json")
     assert len(result.scores) > 5
@@ -219,7 +219,7 @@ def test_score__a_random_encoder_is_scored_where_that_is_asked_for_and_recorded(
     assert sure == {"photos": 3, "repeated": 0.0, "alone": 0.0, "random": ""}
 
 
-def test_score__a_task_that_fails_inside_once_is_scored_said_and_recorded(score, monkeypatch):
+def test_score__a_task_that_fails_inside_once_is_scored_reported_and_recorded(score, monkeypatch):
     def fail_first(*given, fails, **named):
         if fails:
             fails.pop()
@@ -244,7 +244,7 @@ def test_score__a_task_that_fails_inside_once_is_scored_said_and_recorded(score,
     assert (failure.kind, failure.name, failure.reason) == ("task", "knn/jpeg", reason)
 
 
-def test_score__nothing_of_a_random_encoder_is_kept_although_its_weights_are_known(score):
+def test_score__nothing_of_a_random_encoder_is_cached_although_its_weights_are_known(score):
     score("Drops", options=("--allow-random",))
     result = read_result(score.out / "out" / "result.json")
     assert result.encoder["weights_sha256"]

@@ -64,7 +64,7 @@ def test_try_encoders__rounding_is_not_random():
     assert "0.05 % of their length apart" in trial.random
 
 
-def test_try_encoders__photos_that_nobody_can_read_say_nothing_of_the_encoder():
+def test_try_encoders__unreadable_photos_do_not_judge_the_encoder():
     bad = PhotoSet.of_bytes("bad", {f"{i}": b"?" for i in range(5)})
     [trial] = try_encoders([encoder(lambda batch: batch.float())], bad, PlainViews(), RunOptions())
     assert (trial.reason, trial.random, trial.photos) == ("", "", 0)
@@ -121,7 +121,7 @@ def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
     assert read == [0, 8, 4]  # both ends and the middle
 
 
-def test_cached_trials__the_same_question_is_asked_once(tmp_path):
+def test_cached_trials__the_same_trial_is_run_once(tmp_path):
     options = RunOptions(cache=tmp_path)
     first, [trial] = requested([identified()], options)
     assert (first, trial.photos, trial.reason) == (3, 3, "")

@@ -12,7 +12,7 @@ from benchmark.stats import NO_COLUMNS, error_units, joint_units, single_units
 OWNERS = np.array(["b", "", "a", "b", "", "a"])
 
 
-def test_error_units__codes_are_those_of_the_whole_set_and_photos_of_nobody_stand_alone() -> None:
+def test_error_units__codes_are_those_of_the_whole_set_and_photos_without_an_owner_are_units_alone() -> None:
     units = error_units({"owner": OWNERS}, np.array([0, 1, 3, 4]))
     assert (units.rule, units.count, units.alone) == ("owner", 3, False)
     assert units.index[0] == units.index[2]
@@ -52,7 +52,7 @@ def test_error_units__of_a_column_that_must_name_every_photo_often_enough() -> N
     assert error_units({"owner": OWNERS}, np.array([0, 2])).alone
 
 
-def test_error_units__names_for_photos_of_nobody_keep_the_order_of_names() -> None:
+def test_error_units__names_for_photos_without_an_owner_keep_the_order_of_names() -> None:
     owners, ids = np.array(["?", "m", "?", "m"], object), np.array(["z", "y", "a", "x"], object)
     units = error_units({"owner": owners}, np.arange(4), unnamed="?", ids=ids)
     assert units.index.tolist() == [2, 1, 0, 1]  # a, m, z

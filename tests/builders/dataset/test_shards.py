@@ -109,7 +109,7 @@ def test_write_shards__bytes_do_not_depend_on_workers(tmp_path):
     assert list(hashes(tmp_path / "one").values()) == [s.sha256 for s in one.shards]
 
 
-def test_write_shards__a_picture_named_as_a_file_beside_us_keeps_its_bytes(tmp_path, monkeypatch):
+def test_write_shards__a_picture_named_as_a_file_in_the_working_folder_keeps_its_bytes(tmp_path, monkeypatch):
     """A build is started in the folder of its photos; ``datasets`` would store the name alone."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "3.jpg").write_bytes(b"another picture")

@@ -130,7 +130,7 @@ def columns_of(folder):
         return {name: sorted(tuple(r)[1:4] for r in state.rows(f"PRAGMA table_info({name})")) for name in names}
 
 
-def test_state__a_full_disk_is_one_sentence_and_what_was_recorded_is_kept(tmp_path):
+def test_state__a_full_disk_is_one_sentence_and_recorded_data_are_saved(tmp_path):
     with State(tmp_path, create=True) as state:
         state.set("before", 1)
         pages = state.value("PRAGMA page_count")

@@ -31,7 +31,7 @@ def aged(path: Path, days: float) -> Path:
     return path
 
 
-def test_mark_used__removes_what_nobody_used_for_long(tmp_path):
+def test_mark_used__removes_what_was_unused_for_long(tmp_path):
     used = aged(tmp_path / USED, MAX_UNUSED_DAYS + 9)
     aged(tmp_path / OLD, MAX_UNUSED_DAYS + 0.1)
     aged(tmp_path / RECENT, MAX_UNUSED_DAYS - 0.1)
@@ -41,7 +41,7 @@ def test_mark_used__removes_what_nobody_used_for_long(tmp_path):
     assert time.time() - used.stat().st_mtime < 3600
 
 
-def test_mark_used__leaves_alone_what_is_not_a_folder_of_ours(tmp_path):
+def test_mark_used__leaves_alone_other_folders(tmp_path):
     root, outside = tmp_path / "camtrace", aged(tmp_path / "outside", 400)
     used = aged(root / USED, 0)
     for name in ("engine-notes", "banks", f"engine-{'a' * 17}", f"engine-{'A' * 16}", f"old-engine-{'a' * 16}"):

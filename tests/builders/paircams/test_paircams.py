@@ -147,7 +147,7 @@ def test_pair_cams__the_builder_class_has_the_same_rows(two_folders, tmp_path):
     assert changed.to_list() == loaded(tmp_path / "out", tmp_path).to_list()
 
 
-def test_pair_cams__used_beside_its_photos_keeps_their_bytes_and_leaves_out_a_broken_pair(
+def test_pair_cams__used_next_to_its_photos_keeps_their_bytes_and_leaves_out_a_broken_pair(
     two_folders, tmp_path, monkeypatch, caplog
 ):
     """``datasets`` would store the name alone of a picture that is named like a file here."""

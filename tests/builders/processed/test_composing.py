@@ -253,7 +253,7 @@ def test_two_processings__one_after_the_other(plain):
     np.testing.assert_array_equal(np.asarray(row["image"]), image_pixels(expected))
 
 
-def test_addresses__of_strangers_open_nothing(tmp_path):
+def test_addresses__untrusted_ones_open_nothing(tmp_path):
     for path in ("0" * 16 + "/0-0.jpg", "../../etc/passwd", "0" * 16 + "/x", "views"):
         with pytest.raises(PhotoError, match=r"not the address|not in this process"):
             fsspec.open(f"camtrace-view://{path}", "rb").open()

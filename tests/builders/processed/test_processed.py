@@ -186,7 +186,7 @@ def test_folder__wrong_options_are_one_sentence(photo_folder, tmp_path, capsys, 
     assert message in capsys.readouterr().err
 
 
-def test_build_processed__a_folder_of_somebody_elses_is_left_alone(photo_folder, tmp_path):
+def test_build_processed__a_folder_of_another_program_is_left_alone(photo_folder, tmp_path):
     photos = open_photos(f"folder:{photo_folder}")
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(UsageError, match="holds files that no build wrote"):
@@ -205,7 +205,7 @@ def test_build_processed__another_build_in_the_folder_needs_fresh(photo_folder, 
     assert {p.parent.name for p in (tmp_path / "out").rglob("*.parquet")} == {"resizing"}
 
 
-def test_build_processed__too_small_a_disk_is_told_before_the_start(photo_folder, tmp_path, monkeypatch):
+def test_build_processed__too_small_a_disk_is_reported_before_the_start(photo_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("builders.dataset.disk_space.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     with pytest.raises(DataError, match=r"are needed and 0\.0 MB are free"):
         build_processed(open_photos(f"folder:{photo_folder}"), tmp_path / "out", progress=False)

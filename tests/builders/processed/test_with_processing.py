@@ -144,7 +144,7 @@ def test_with_processing__rows_name_files_of_their_own_folder_alone(photo_folder
         builders.with_processing(forged, "jpeg", folder=tmp_path / "none")
 
 
-def test_with_processing__files_beside_the_arrow_files_are_the_data_sets_own(photo_folder, tmp_path):
+def test_with_processing__files_next_to_the_arrow_files_are_the_data_sets_own(photo_folder, tmp_path):
     photo = next(photo_folder.rglob("*.jpg"))
     datasets.Dataset.from_dict({"image": [str(tmp_path / "saved" / "a.jpg"), str(photo)]}).save_to_disk(
         tmp_path / "saved"

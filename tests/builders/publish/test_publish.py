@@ -74,7 +74,7 @@ def test_publish__push_then_again_uploads_nothing(hub, tmp_path, built):
     assert (hub.count("POST", "/commit/"), hub.count("PUT", "/lfs-object/")) == (commits, objects)
 
 
-def test_publish__stale_shards_are_removed_and_other_files_kept(hub, tmp_path, built):
+def test_publish__stale_shards_are_removed_and_other_files_stay(hub, tmp_path, built):
     hub.create(REPO, private=True)
     stale = hub.repo(REPO).files | {"data/jpeg/train-00000-of-00009.parquet": b"PAR1", "eval.yaml": b"name: x\n"}
     hub.repo(REPO).commit(stale, "by hand")

@@ -111,7 +111,7 @@ def test_attribute_photos__splits_that_disagree(tmp_path: Path) -> None:
     assert read_attribute_photos(str(folder), configs=["iso"]).splits.tolist() == [0, 2, 2]
 
 
-def test_attribute_photos__labels_and_ids_of_strangers(tmp_path: Path) -> None:
+def test_attribute_photos__untrusted_labels_and_ids(tmp_path: Path) -> None:
     for name, ids, labels, why in (
         ("label", ["a", "b"], [0, 1], r"make/train, row 1 has the label 7, and there are 2 classes"),
         ("null", ["a", None], [0, 1], r"make/train, row 1: photo_id None is not text"),

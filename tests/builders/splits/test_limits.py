@@ -43,7 +43,7 @@ def test_limits__the_most_photos_are_among_the_others():
     )
 
 
-def test_limits__sizes_that_were_asked_for_count():
+def test_limits__requested_sizes_count():
     result = class_limits("make", *collection(), Sizes(train=50, val=None, test=10, least=20))
     assert result.now == Choice(20, 3, (50, 20, 10))
 

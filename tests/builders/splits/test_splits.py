@@ -85,7 +85,7 @@ def test_make_splits__order_of_the_photos_does_not_matter(seed, assign):
         assert (one.selected[name][order] == two.selected[name]).all()
 
 
-def test_make_splits__a_take_down_moves_nobody_else():
+def test_make_splits__a_take_down_moves_no_other_owner():
     photos = collection(5)
     before = make_splits(**photos)
     gone = "o3"
@@ -216,7 +216,7 @@ def test_make_splits__least_photos_of_a_class_in_every_split(least, classes):
     assert taken == {2: both, 1: first, 0: [[0, 0]] * 3}[len(classes)]
 
 
-def test_make_splits__least_is_asked_of_splits_that_there_are():
+def test_make_splits__the_least_size_holds_for_splits_that_exist():
     """Without val, that it has no photo of a class is nothing against the class."""
     values = np.array([0, 1] * 30, dtype=np.int32)
     ids = [f"p{i}" for i in range(60)]

@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 from builders.errors import DataError
 from builders.untrusted import describe_error, error_text, first_line, single_line
 from builders.untrusted.text import MAX_MESSAGE
-from tests.support.untrusted_text import PLANTED, SAID
+from tests.support.untrusted_text import ESCAPED, PLANTED
 
 
 def test_planted__has_the_properties_that_the_other_tests_need():
-    assert len(SAID) == MAX_MESSAGE == 300
+    assert len(ESCAPED) == MAX_MESSAGE == 300
 
 
 @pytest.mark.parametrize(
     ("say", "error", "printed"),
     [
-        (first_line, ValueError(PLANTED), SAID),
-        (describe_error, ValueError(PLANTED), f"ValueError: {SAID}"),
-        (error_text, OSError(PLANTED), f"OSError: {SAID}"),
+        (first_line, ValueError(PLANTED), ESCAPED),
+        (describe_error, ValueError(PLANTED), f"ValueError: {ESCAPED}"),
+        (error_text, OSError(PLANTED), f"OSError: {ESCAPED}"),
         (error_text, DataError("one of ours\nof two lines"), "one of ours\nof two lines"),
         (single_line, ValueError("a\x1b\n\tb\r\nc"), "a\\x1b b c"),
-        (single_line, ValueError(PLANTED), SAID),
+        (single_line, ValueError(PLANTED), ESCAPED),
         (first_line, SystemExit(PLANTED), f"it called sys.exit({PLANTED!r}"[:297] + "..."),
         (first_line, ValueError("x" * 300), "x" * 300),
         (first_line, ValueError("x" * 301), "x" * 297 + "..."),

@@ -32,7 +32,7 @@ def _fetch(hub, tmp_path, name="config.json"):
         return stream.read()
 
 
-SAID = {
+ESCAPED = {
     "slow headers": "too slow: no answer in 0 seconds",
     "slow body": r"too slow: \d+ bytes in 0 seconds, fewer than 1,000 a second",
     "breaks off": r"too slow: \d+ bytes in \d+ seconds",
@@ -46,7 +46,7 @@ SAID = {
 @pytest.mark.parametrize("how", HOSTILE)
 def test_from_hub__hostile_responses_end_in_a_sentence(hub, tmp_path, how):
     hub.fail("GET", "resolve", 100, hostile=how)
-    with from_hub(1_000_000, QUICK), pytest.raises(RemoteError, match=SAID[how]) as caught:
+    with from_hub(1_000_000, QUICK), pytest.raises(RemoteError, match=ESCAPED[how]) as caught:
         _fetch(hub, tmp_path)
     assert "/datasets/a/b/resolve/" in str(caught.value)
     assert hub.count("GET", "resolve") <= 3

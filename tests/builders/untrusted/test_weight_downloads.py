@@ -26,7 +26,7 @@ def _address(hub, name="weights.json"):
     return f"{hub.url}/datasets/a/b/resolve/main/{name}"
 
 
-SAID = {
+ESCAPED = {
     "slow headers": "too slow: no answer in 0 seconds",
     "slow body": r"too slow: \d+ bytes in 0 seconds, fewer than 1,000 a second",
     "breaks off": "broke off after 1 bytes",
@@ -35,10 +35,10 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("how", SAID)
+@pytest.mark.parametrize("how", ESCAPED)
 def test_from_authors__hostile_responses_end_in_a_sentence_and_leave_no_file(hub, tmp_path, how):
     hub.fail("GET", "resolve", 100, hostile=how)
-    with from_authors(1_050_000, QUICK), pytest.raises(RemoteError, match=SAID[how]) as caught:
+    with from_authors(1_050_000, QUICK), pytest.raises(RemoteError, match=ESCAPED[how]) as caught:
         torch.hub.download_url_to_file(_address(hub), str(tmp_path / "w.pth"), progress=False)
     assert str(caught.value).startswith(_address(hub))
     assert list(tmp_path.iterdir()) == []

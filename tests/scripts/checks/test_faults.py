@@ -33,7 +33,7 @@ def test_forgeries__none_is_shown(tmp_path, name, data):
     assert len(read.refused[0].reason) > 5
 
 
-def test_board__hostile_files_beside_honest_ones_change_nothing_but_the_refusals(tmp_path, capsys):
+def test_board__hostile_files_among_honest_ones_change_nothing_but_the_refusals(tmp_path, capsys):
     write_board_folder(tmp_path / "all", 3, 60, 0)
     boards = []
     for name, results in (("all", tmp_path / "all"), ("honest", tmp_path / "all" / "honest")):
