@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import inspect
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -243,3 +245,13 @@ def test_move_to_host__networks_on_a_gpu_that_camtrace_loaded(library: str, devi
 def test_move_to_host__an_encoder_without_a_network() -> None:
     function: Any = SimpleNamespace(embed=torch.Tensor.flatten, info=SimpleNamespace(library="control"))
     move_to_host(function)
+
+
+def test_reload__loads_the_same_encoder_in_another_process_with_every_option():
+    options = {"dtype": "bfloat16", "preprocess": "squash"}
+    encoder = load_encoder("control:random-projection", device="cpu", **options)
+    for again in (encoder.reload(device="cpu"), pickle.loads(pickle.dumps(encoder.reload))(device="cpu")):
+        assert (again.info, again.dtype) == (encoder.info, encoder.dtype)
+    named = set(inspect.signature(load_encoder).parameters)
+    assert named - set(encoder.reload.keywords) == {"spec", "device", "before_conversion"}
+    assert set(encoder.in_float32.keywords) < named

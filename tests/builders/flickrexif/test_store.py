@@ -8,7 +8,9 @@ import pytest
 
 from builders.errors import DataError, DiskError
 from builders.flickrexif.api.licences import PERMISSIVE
+from builders.flickrexif.api.search_results import SearchResult
 from builders.flickrexif.search.status import status_text
+from builders.flickrexif.store.photos import insert_photos, within_cap
 from builders.flickrexif.store.schema import VERSION
 from builders.flickrexif.store.store import DATABASE, State
 from builders.flickrexif.store.tombstones import Tombstones, forget, read_tombstones
@@ -154,3 +156,13 @@ def test_state__a_damaged_page_is_one_sentence(tmp_path):
     file.write_bytes(data[:half] + bytes(len(data) - half))
     with State(tmp_path) as state, pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(.*malformed"):
         state.rows("SELECT * FROM settings")
+
+
+def test_within_cap__photos_in_the_state_count_and_are_not_new(state):
+    def photo(id, owner="1@N01", day=1):
+        return SearchResult(id, owner, "", "", 1_600_000_000 + 86_400 * day, "", 4, "jpg", {})
+
+    insert_photos(state, [photo(1), photo(2)], 0)
+    new = [photo(2), photo(3), photo(4, "2@N02"), photo(5), photo(6, "2@N02"), photo(7, "2@N02"), photo(8, "2@N02")]
+    assert [each.id for each in within_cap(state, new, 3)] == [3, 4, 6, 7]  # one more of the first owner
+    assert [each.id for each in within_cap(state, [*new, photo(9, day=60)], 2)] == [4, 6, 9]  # another month
