@@ -45,7 +45,7 @@ def verified(file: ResultFile, local_canary: str | None = None) -> Verification:
     return Verification(file.file, str(file.result.encoder["id"]), str(file.result.data["name"]), verdict, why)
 
 
-def _judge(file: ResultFile, canary: str) -> tuple[str, str]:
+def _judge(file: ResultFile, local_canary: str) -> tuple[str, str]:
     result = file.result
     canary = str(result.environment.get("codec_canary"))
     if edited(file.file, result, file.text):
@@ -54,9 +54,9 @@ def _judge(file: ResultFile, canary: str) -> tuple[str, str]:
         return "lacks provenance", ", ".join(missing)
     if private := private_inputs(result):
         return "private inputs", private
-    if objection := codec_objection(result, canary):
+    if objection := codec_objection(result, local_canary):
         return "unknown codec", objection
-    if canary != canary:
+    if canary != local_canary:
         return "other codec", f"codec canary {canary}: Pillow {' or '.join(known_codecs()[canary].pillow)}"
     if result.data["question_hash"] is None:
         return "repeatable here", "photos by their ids alone: files of version 1 do not name attributes and clusters"

@@ -73,7 +73,7 @@ class Coverage:
     setting: str
     n: int
     truth: float
-    measured: float
+    ours: float
     """Share of trials whose interval holds the truth."""
     plain: float
     """The same of the plain percentile bootstrap."""
@@ -129,14 +129,14 @@ def settings(quick: bool = False) -> list[Setting]:
 def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0) -> Coverage:
     """Draw the photos of a setting again and again and count the intervals that hold the truth."""
     rng = np.random.default_rng([seed, setting.n])
-    measured = plain = 0
+    ours = plain = 0
     width = plain_width = 0.0
     for trial in range(trials):
         values = setting.draw(rng, setting.n)
         clusters = np.arange(setting.n) // setting.cluster if setting.cluster > 1 else None
         interval = photo_interval(values, clusters=clusters, resamples=resamples, seed=trial)
         low, high = interval.low, interval.high
-        measured += low - 1e-12 <= setting.truth <= high + 1e-12
+        ours += low - 1e-12 <= setting.truth <= high + 1e-12
         width += high - low
         low, high = percentile_bootstrap(values, resamples, rng)
         plain += low - 1e-12 <= setting.truth <= high + 1e-12
@@ -145,7 +145,7 @@ def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0
         setting.name,
         setting.n,
         setting.truth,
-        measured / trials,
+        ours / trials,
         plain / trials,
         width / trials,
         plain_width / trials,
@@ -205,9 +205,9 @@ class Difference:
     """Share of trials whose interval holds the truth."""
     t_coverage: float
     """The same of Student's t."""
-    result: float
+    found: float
     """Share of trials with a p-value below 5 %."""
-    t_measured: float
+    t_found: float
     ks: float | None
     trials: int
 
@@ -246,7 +246,7 @@ def measure_difference(world: World, trials: int, seed: int) -> Difference:
     scenes = None if world.photos_each == 1 else np.arange(world.units).repeat(world.photos_each)
     truth = world.first - world.second
     critical = stats.t.ppf(0.975, world.units - 1)
-    held, t_held, p_values, t_measured = 0, 0, [], 0
+    held, t_held, p_values, t_found = 0, 0, [], 0
     for _ in range(trials):
         first, second = draw_world(world, rng)
         paired = paired_difference(first, second, clusters=scenes)
@@ -256,13 +256,13 @@ def measure_difference(world: World, trials: int, seed: int) -> Difference:
         error = of_units.std(ddof=1) / math.sqrt(world.units)
         reach = critical * error
         t_held += abs(of_units.mean() - truth) <= reach
-        t_measured += abs(of_units.mean()) > reach
+        t_found += abs(of_units.mean()) > reach
     ks = None
     if truth == 0 and Counter(p_values).most_common(1)[0][1] <= LARGEST_ATOM * trials:
         ks = float(stats.kstest(p_values, "uniform").pvalue)
     share = float(np.mean(np.array(p_values) < 0.05))
     coverage, t_coverage = held / trials, t_held / trials
-    return Difference(world.name, world.first, truth, coverage, t_coverage, share, t_measured / trials, ks, trials)
+    return Difference(world.name, world.first, truth, coverage, t_coverage, share, t_found / trials, ks, trials)
 
 
 def difference_rows(trials: int = 2000, quick: bool = False, seed: int = 0) -> list[Difference]:

@@ -174,7 +174,7 @@ WHERE = {
 def test_error_text__is_one_line_of_bounded_length(
     where: Where, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
+    assert where.heard(tmp_path, monkeypatch) == where.printed.replace("DIR", str(tmp_path))
 
 
 def test_console__a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,7 +213,7 @@ WHERE = {
 
 @pytest.mark.parametrize("where", WHERE.values(), ids=WHERE)
 def test_passed_on__is_one_line_of_bounded_length(where, tmp_path, monkeypatch):
-    assert where.heard(tmp_path, monkeypatch) == where.said.replace("DIR", str(tmp_path))
+    assert where.heard(tmp_path, monkeypatch) == where.printed.replace("DIR", str(tmp_path))
 
 
 def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_one_line(capsys):

@@ -118,7 +118,7 @@ def test_audit__splits_and_duplicates():
     assert (same.photos, same.groups, same.across_classes, same.across_splits) == (2, 1, 1, 1)
     assert same.examples == (("000", "copy"),)
     assert near.groups == 1
-    assert any(sentence.startswith("The split can be told at") for sentence in result.findings)
+    assert any(sentence.startswith("The split can be predicted at") for sentence in result.findings)
 
 
 def test_audit__a_bad_file_is_a_row():

@@ -104,7 +104,7 @@ def test_comparison_text__who_is_tied_with_the_highest(tmp_path):
     assert rows[at] == ["score", "data", "highest", "tied with it", "encoders"]
     assert rows[at + 2] == ["probe/make accuracy", "toy", "top", "near", "3"]
     alone = runs(tmp_path / "alone", **{"low": many < 20, "top": many < 180, "mid": many < 100})
-    assert table(comparison_text(*compare_runs(alone)))[-1] == ["probe/make accuracy", "toy", "top", "nobody", "3"]
+    assert table(comparison_text(*compare_runs(alone)))[-1] == ["probe/make accuracy", "toy", "top", "none", "3"]
 
 
 def test_comparison_text__of_two_encoders_has_no_table_of_ties(tmp_path):

@@ -130,7 +130,7 @@ def test_compare_published__takes_the_runs_of_the_preset(tmp_path, capsys):
     published_run(tmp_path / "b", encoder="b")
     assert main([str(tmp_path), "--published", NAME]) == 0
     printed = capsys.readouterr()
-    assert "## b beside" in printed.out
+    assert "## b and the study's" in printed.out
     assert "## a beside" not in printed.out
     assert "1 of 2 runs are of another preset and left out" in printed.err
     assert main([str(tmp_path), "--published", NAME, "--preset", "camtrace"]) == 0

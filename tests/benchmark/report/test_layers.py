@@ -74,7 +74,7 @@ def test_regions__are_a_map_and_no_curve() -> None:
     assert ax.get_xlabel() == "%, with 95 % intervals; chance 16.7\nborder 60 (57 to 63); the embedding 84 (81 to 87)"
     text = maps_text(result, all_tasks())
     assert "| 1   | 58.0 (55.0 to 61.0) | 60.0 (57.0 to 63.0) |" in text
-    assert "Chance is 16.7. Beside it: border 60.0 (57.0 to 63.0); the embedding 84.0 (81.0 to 87.0)." in text
+    assert "Chance is 16.7. For comparison: border 60.0 (57.0 to 63.0); the embedding 84.0 (81.0 to 87.0)." in text
     assert "grid-0-0" not in layers_text(result, all_tasks())
 
 

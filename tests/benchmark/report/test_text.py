@@ -117,7 +117,7 @@ def test_report__ties_where_they_matter():
     assert "| all-same  | 85.1 to 86.9 (86.0), 10.0 |" in text
     assert "-1.0 to +5.0 (+1.9)" in text
     assert "79.8" not in text
-    assert "our rule takes the nearest" in text
+    assert "the nearest label is taken" in text
     assert "Tied votes" not in report_text([result(neighbours("all-same", 0.86, 0.858, 0.862, 0.86))], all_tasks())
 
 
