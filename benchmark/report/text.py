@@ -60,7 +60,7 @@ def settings_line(results: Sequence[Result], questions: Questions) -> str:
     parts = [f"{name} {value}" for name in choices for value in chosen(name)]
     parts += [f"probes: {', '.join(protocols)}"] if (protocols := recorded("protocol")) else []
     parts += [f"k = {k}" for k in recorded("k")]
-    parts += [f"kNN asks about {n} test photos, drawn by class" for n in recorded("sampled_queries")]
+    parts += [f"kNN queries: {n} test photos, drawn by class" for n in recorded("sampled_queries")]
     parts += [f"{100 * hidden:g} % hidden" for hidden in recorded("mask_ratio")]
     if of_processing:
         parts += [f"{seeds} assignment{'s' if seeds > 1 else ''}" for seeds in chosen("assignment_seeds")]
@@ -236,7 +236,7 @@ TIES_MATTER = 0.005
 """Ties are shown where the least and the greatest accuracy under any rule for ties lie further apart than this."""
 
 _TIE_RULES = {
-    "nearest": "our rule takes the nearest",
+    "nearest": "the nearest label is taken",
     "random": "the scores above are these expectations",
 }
 """By ``RunOptions.ties``."""

@@ -43,9 +43,9 @@ class GroupCells:
             faults.append(f"{self.unknown:,} photos have no {name}: they are left out of questions about it")
         if len(self.values) < 2:
             only = self.values[0] if self.values else "none"
-            return (*faults, f"{name} has one class ({only}): nothing can be asked about it")
+            return (*faults, f"{name} has one class ({only}): there is nothing to compare")
         if len(self.labels) > 1 and (self.photos > 0).sum(axis=1).max() == 1:
-            faults.append(f"each label has one {name}: what {name} does cannot be told from what the label does")
+            faults.append(f"each label has one {name}: effects of {name} and of the label cannot be separated")
         elif empty := self._cells(self.photos == 0):
             faults.append(f"no photo in {empty}: comparisons that need these cells leave them out")
         if self.clusters is not None and (single := self._cells(self.clusters == 1)):

@@ -74,8 +74,8 @@ class Row:
     paired_null: float
     paired: float
     size: float
-    found: float
-    t_found: float
+    detected: float
+    t_detected: float
     spd: float
     spd_size: float
     ranks: float
@@ -117,8 +117,8 @@ class Held:
     """One kind of difference over all trials."""
 
     coverage: float
-    found: float
-    t_found: float
+    detected: float
+    t_detected: float
 
 
 def measure_difference(first: np.ndarray, second: np.ndarray, clusters: np.ndarray, truth: float) -> Held:
@@ -130,8 +130,8 @@ def measure_difference(first: np.ndarray, second: np.ndarray, clusters: np.ndarr
     of_clusters = sums / rows
     error = of_clusters.std(axis=1, ddof=1) / math.sqrt(len(rows))
     reach = stats.t.ppf(0.975, len(rows) - 1) * error
-    t_found = np.abs(of_clusters.mean(axis=1)) > reach + 1e-12
-    return Held(float(held), float(np.mean(p_values(means) < 0.05)), float(t_found.mean()))
+    t_detected = np.abs(of_clusters.mean(axis=1)) > reach + 1e-12
+    return Held(float(held), float(np.mean(p_values(means) < 0.05)), float(t_detected.mean()))
 
 
 def measure(count: int, shape: str, accuracy: float, trials: int, seed: int, of_clusters: tuple[float, float]) -> Row:
@@ -158,11 +158,11 @@ def measure(count: int, shape: str, accuracy: float, trials: int, seed: int, of_
         chance=float(np.mean([against_chance(row, accuracy, clusters=clusters) < 0.05 for row in first])),
         paired_null=null.coverage,
         paired=other.coverage,
-        size=null.found,
-        found=other.found,
-        t_found=other.t_found,
+        size=null.detected,
+        detected=other.detected,
+        t_detected=other.t_detected,
         spd=spd.coverage,
-        spd_size=spd.found,
+        spd_size=spd.detected,
         ranks=float(np.mean([r.low.max() > 1 or r.high.min() < ENCODERS for r in ranks])),
         trials=trials,
     )

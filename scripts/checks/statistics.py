@@ -73,7 +73,7 @@ class Coverage:
     setting: str
     n: int
     truth: float
-    ours: float
+    clustered: float
     """Share of trials whose interval holds the truth."""
     plain: float
     """The same of the plain percentile bootstrap."""
@@ -129,14 +129,14 @@ def settings(quick: bool = False) -> list[Setting]:
 def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0) -> Coverage:
     """Draw the photos of a setting again and again and count the intervals that hold the truth."""
     rng = np.random.default_rng([seed, setting.n])
-    ours = plain = 0
+    clustered = plain = 0
     width = plain_width = 0.0
     for trial in range(trials):
         values = setting.draw(rng, setting.n)
         clusters = np.arange(setting.n) // setting.cluster if setting.cluster > 1 else None
         interval = photo_interval(values, clusters=clusters, resamples=resamples, seed=trial)
         low, high = interval.low, interval.high
-        ours += low - 1e-12 <= setting.truth <= high + 1e-12
+        clustered += low - 1e-12 <= setting.truth <= high + 1e-12
         width += high - low
         low, high = percentile_bootstrap(values, resamples, rng)
         plain += low - 1e-12 <= setting.truth <= high + 1e-12
@@ -145,7 +145,7 @@ def coverage(setting: Setting, trials: int, resamples: int = 1000, seed: int = 0
         setting.name,
         setting.n,
         setting.truth,
-        ours / trials,
+        clustered / trials,
         plain / trials,
         width / trials,
         plain_width / trials,
@@ -171,7 +171,7 @@ def interval_text(table: list[Coverage]) -> str:
     """A line a setting."""
     lines = [f"{'setting':<48} {'photos':>6} {'ours':>7} {'plain':>7} {'width':>7} {'plain':>7}"]
     for r in table:
-        shares = f"{r.ours:>7.1%} {r.plain:>7.1%}"
+        shares = f"{r.clustered:>7.1%} {r.plain:>7.1%}"
         lines.append(f"{r.setting:<48} {r.n:>6} {shares} {r.width:>7.4f} {r.plain_width:>7.4f}")
     return "\n".join(lines)
 
@@ -205,9 +205,9 @@ class Difference:
     """Share of trials whose interval holds the truth."""
     t_coverage: float
     """The same of Student's t."""
-    found: float
+    detected: float
     """Share of trials with a p-value below 5 %."""
-    t_found: float
+    t_detected: float
     ks: float | None
     trials: int
 
@@ -246,7 +246,7 @@ def measure_difference(world: World, trials: int, seed: int) -> Difference:
     scenes = None if world.photos_each == 1 else np.arange(world.units).repeat(world.photos_each)
     truth = world.first - world.second
     critical = stats.t.ppf(0.975, world.units - 1)
-    held, t_held, p_values, t_found = 0, 0, [], 0
+    held, t_held, p_values, t_detected = 0, 0, [], 0
     for _ in range(trials):
         first, second = draw_world(world, rng)
         paired = paired_difference(first, second, clusters=scenes)
@@ -256,13 +256,13 @@ def measure_difference(world: World, trials: int, seed: int) -> Difference:
         error = of_units.std(ddof=1) / math.sqrt(world.units)
         reach = critical * error
         t_held += abs(of_units.mean() - truth) <= reach
-        t_found += abs(of_units.mean()) > reach
+        t_detected += abs(of_units.mean()) > reach
     ks = None
     if truth == 0 and Counter(p_values).most_common(1)[0][1] <= LARGEST_ATOM * trials:
         ks = float(stats.kstest(p_values, "uniform").pvalue)
     share = float(np.mean(np.array(p_values) < 0.05))
     coverage, t_coverage = held / trials, t_held / trials
-    return Difference(world.name, world.first, truth, coverage, t_coverage, share, t_found / trials, ks, trials)
+    return Difference(world.name, world.first, truth, coverage, t_coverage, share, t_detected / trials, ks, trials)
 
 
 def difference_rows(trials: int = 2000, quick: bool = False, seed: int = 0) -> list[Difference]:
@@ -277,16 +277,16 @@ def difference_text(table: list[Difference]) -> str:
         ks = "" if r.ks is None else f"{r.ks:.3f}"
         lines.append(
             f"{r.world:<24} {r.accuracy:>5.2f} {r.truth:>+6.3f} {r.coverage:>6.1%} {r.t_coverage:>6.1%} "
-            f"{r.found:>6.1%} {r.t_found:>6.1%} {ks:>6}"
+            f"{r.detected:>6.1%} {r.t_detected:>6.1%} {ks:>6}"
         )
     lines += ["", f"{'data':<24} {'cover':>14} {'t cover':>14} {'size':>14} {'found':>14} {'behind t':>9} {'KS':>14}"]
     for world in dict.fromkeys(r.world for r in table):
         of = [r for r in table if r.world == world]
         null, apart = [r for r in of if not r.truth], [r for r in of if r.truth]
-        behind = max(r.t_found - r.found for r in apart)
+        behind = max(r.t_detected - r.detected for r in apart)
         lines.append(
             f"{world:<24} {_range(of, lambda r: r.coverage)} {_range(of, lambda r: r.t_coverage)} "
-            f"{_range(null, lambda r: r.found)} {_range(apart, lambda r: r.found)} {behind:>9.1%} "
+            f"{_range(null, lambda r: r.detected)} {_range(apart, lambda r: r.detected)} {behind:>9.1%} "
             f"{', '.join(f'{r.ks:.2f}' for r in null if r.ks is not None) or '-':>14}"
         )
     return "\n".join(lines)

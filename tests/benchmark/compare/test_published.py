@@ -131,10 +131,10 @@ def test_compare_published__takes_the_runs_of_the_preset(tmp_path, capsys):
     assert main([str(tmp_path), "--published", NAME]) == 0
     printed = capsys.readouterr()
     assert "## b and the study's" in printed.out
-    assert "## a beside" not in printed.out
+    assert "## a and the study's" not in printed.out
     assert "1 of 2 runs are of another preset and left out" in printed.err
     assert main([str(tmp_path), "--published", NAME, "--preset", "camtrace"]) == 0
-    assert "## a beside" in capsys.readouterr().out
+    assert "## a and the study's" in capsys.readouterr().out
 
 
 def test_published_encoder__by_its_own_id_and_by_mistake():

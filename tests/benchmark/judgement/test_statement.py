@@ -17,14 +17,14 @@ def result(*scores: Score, outputs: tuple[OutputScores, ...] = ()) -> Result:
     return Result({"id": "mine"}, {"name": "toy"}, {}, scores, (), {}, "", outputs=outputs)
 
 
-def said(*scores: Score, outputs: tuple[OutputScores, ...] = ()) -> list[tuple[str, str, str]]:
+def printed(*scores: Score, outputs: tuple[OutputScores, ...] = ()) -> list[tuple[str, str, str]]:
     made = statements(result(*scores, outputs=outputs), all_tasks())
     return [(s.kind, s.answer, s.words) for s in made]
 
 
 def test_statements__traces_by_strength() -> None:
     ties = {"ties": {"share": 0.1, "least": -0.028, "greatest": 0.041, "random": 0.01}}
-    made = said(
+    made = printed(
         score("knn/jpeg", "spd", 0.006, 0.004, 0.0, **ties),
         score("probe/jpeg", "accuracy", 0.9),
         score("probe/resizing", "accuracy", 0.19, 0.01),
@@ -56,27 +56,27 @@ def test_statements__distractions_are_a_family_and_have_a_sign() -> None:
         score("knn/jpeg", "spd", 0.02, 0.018, 0.0),
         [score(f"knn/{p}", "spd", 0.0, 0.02, 0.0) for p in ("sharpening", "resizing", "interpolation")],
     )
-    [(_, answer, words)] = said(alone)
+    [(_, answer, words)] = printed(alone)
     assert answer == "yes"
     assert words.endswith("when they share the query's processing (+2.0 points).")
-    assert [answer for _, answer, _ in said(alone, *many)] == ["undecided", "undecided", "undecided", "undecided"]
-    [(_, answer, words)] = said(score("knn/jpeg", "spd", -0.02, 0.01, 0.0))
+    assert [answer for _, answer, _ in printed(alone, *many)] == ["undecided", "undecided", "undecided", "undecided"]
+    [(_, answer, words)] = printed(score("knn/jpeg", "spd", -0.02, 0.01, 0.0))
     assert (answer, words) == ("yes", "knn/jpeg: SPD is below 0 (-2.0 points, -3.0 to -1.0).")
-    [(_, answer, words)] = said(score("knn/jpeg", "spd", 0.0, 0.009, 0.0))
+    [(_, answer, words)] = printed(score("knn/jpeg", "spd", 0.0, 0.009, 0.0))
     assert (answer, words) == ("no", "knn/jpeg: SPD is shown to be smaller than 1 point (+0.0 points, -0.9 to +0.9).")
 
 
-def test_statements__extremes_stand_beside_jitter() -> None:
+def test_statements__extremes_stand_next_to_jitter() -> None:
     def worst(beyond: float, half: float, p: float) -> Score:
         further = {"value": beyond, "low": beyond - half, "high": beyond + half, "p_value": p}
         jitter = {"value": 0.825, "low": 0.8, "high": 0.85, "jitters": 14, "beyond": further}
         return score("knn/adversary", "worst", 0.825 - beyond, jitter=jitter)
 
-    [(kind, answer, words)] = said(worst(0.2, 0.02, 1e-9))
+    [(kind, answer, words)] = printed(worst(0.2, 0.02, 1e-9))
     assert (kind, answer) == ("extreme", "yes")
     assert "processing goes further than jitter of equal size without any trace (62.5 % against 82.5 %" in words
-    assert [answer for _, answer, _ in said(worst(0.0, 0.009, 1.0))] == ["no"]
-    assert [answer for _, answer, _ in said(worst(0.01, 0.02, 0.3))] == ["undecided"]
+    assert [answer for _, answer, _ in printed(worst(0.0, 0.009, 1.0))] == ["no"]
+    assert [answer for _, answer, _ in printed(worst(0.01, 0.02, 0.3))] == ["undecided"]
 
 
 def test_statements__outputs_come_last() -> None:

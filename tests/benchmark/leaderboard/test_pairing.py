@@ -176,8 +176,8 @@ def test_pairs__means_over_tasks_pair_the_means_of_each_photo(board):
             for p, c in CLASSES.items()
         }
         odds[n] = here + np.mean([slope[p] * (right[n][p] / c - means[p]) for p, c in CLASSES.items()], axis=0)
-    found = p_values(made, "summary/log-odds-processing", "mean")["a", "b"]
-    assert found == pytest.approx(paired_difference(odds["a"], odds["b"], bounds=(-9, 9)).p_value, rel=1e-4)
+    measured = p_values(made, "summary/log-odds-processing", "mean")["a", "b"]
+    assert measured == pytest.approx(paired_difference(odds["a"], odds["b"], bounds=(-9, 9)).p_value, rel=1e-4)
 
 
 OWNERS = np.repeat(np.arange(15), 8)
@@ -194,8 +194,8 @@ def by_owner():
 
 
 def attributes(some, right, owners=OWNERS):
-    own = {"probe/make": tells(right["make"], np.arange(120), owners)}
-    return {**own, "probe/iso": tells(right["iso"], some, None if owners is None else owners[some])}
+    changed = {"probe/make": tells(right["make"], np.arange(120), owners)}
+    return {**changed, "probe/iso": tells(right["iso"], some, None if owners is None else owners[some])}
 
 
 def test_pairs__owners_err_together_also_in_a_mean_over_attributes_of_other_photos(board, by_owner):
@@ -226,8 +226,8 @@ def test_pairs__a_mean_whose_parts_name_owners_differently_is_not_paired(board, 
     """As older results do, which numbered the owners of each question by themselves."""
     some, right = by_owner
     runs = {n: attributes(some, r) for n, r in right.items()}
-    for own in runs.values():
-        own["probe/iso"]["clusters"] = 14 - own["probe/iso"]["clusters"]
+    for changed in runs.values():
+        changed["probe/iso"]["clusters"] = 14 - changed["probe/iso"]["clusters"]
     made = board(runs)
     assert p_values(made, "probe/iso")["a", "b"] is not None
     assert p_values(made, "summary/mp-acquisition", "mean")["a", "b"] is None
@@ -248,8 +248,8 @@ def test_pairs__a_mean_whose_parts_name_owners_differently_is_not_paired(board, 
 )
 def test_joint__units_of_all_parts(photos, names, units):
     given = [None if name is None else np.array(name) for name in names]
-    found = joint_units([np.array(part) for part in photos], given)
-    assert (None if found is None else found.tolist()) == units
+    measured = joint_units([np.array(part) for part in photos], given)
+    assert (None if measured is None else measured.tolist()) == units
 
 
 def test_pairs__rows_that_cluster_photos_differently_are_not_paired(board, by_owner):

@@ -53,8 +53,8 @@ def test_cluster_means__of_equal_clusters_is_the_t_test_of_their_means() -> None
     rng = np.random.default_rng(1)
     first, second = rng.random((2, 9, 11)) < 0.6
     expected = stats.ttest_rel(first.mean(axis=1), second.mean(axis=1)).pvalue
-    found = paired_difference(first.ravel(), second.ravel(), clusters=np.arange(9).repeat(11)).p_value
-    assert found == pytest.approx(expected)
+    detected = paired_difference(first.ravel(), second.ravel(), clusters=np.arange(9).repeat(11)).p_value
+    assert detected == pytest.approx(expected)
 
 
 def test_paired_difference__by_hand() -> None:
@@ -66,9 +66,9 @@ def test_paired_difference__by_hand() -> None:
     centre = weights @ means
     error = np.sqrt((weights**2 * (means - centre) ** 2 / (1 - weights)).sum())
     expected = 2 * stats.t.sf(centre / error, 1 / (weights**2).sum() - 1)
-    found = paired_difference(first, second, clusters=clusters)
-    assert (found.value, found.n, found.units) == (pytest.approx(3 / 9), 9, 3)
-    assert found.p_value == pytest.approx(expected)
+    detected = paired_difference(first, second, clusters=clusters)
+    assert (detected.value, detected.n, detected.units) == (pytest.approx(3 / 9), 9, 3)
+    assert detected.p_value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -79,19 +79,19 @@ def test_paired_difference__zero_lies_outside_exactly_below_five_per_cent(seed: 
     shift = rng.normal(0.1, 0.4, len(SIZES))[clusters]
     first = np.clip(0.5 + shift / 2 + rng.normal(0, 0.05, len(clusters)), 0, 1)
     second = np.clip(0.5 - shift / 2, 0, 1)
-    found = paired_difference(first, second, clusters=clusters)
-    assert found.low <= found.value <= found.high
-    if found.p_value >= 0.05:
-        assert found.low <= 0 <= found.high
+    detected = paired_difference(first, second, clusters=clusters)
+    assert detected.low <= detected.value <= detected.high
+    if detected.p_value >= 0.05:
+        assert detected.low <= 0 <= detected.high
 
 
 def test_paired_difference__of_opposite_means_is_none() -> None:
     """One cluster of 90 photos is worse, nine of one photo are better: the photos' mean and the clusters' disagree."""
     clusters = np.r_[np.zeros(90, int), np.arange(1, 31)]
     first = np.r_[np.full(90, 0.4), np.full(30, 0.8)] + np.random.default_rng(0).normal(0, 0.01, 120)
-    found = paired_difference(first, np.full(120, 0.5), clusters=clusters)
-    assert found.value == pytest.approx(0, abs=0.01)
-    assert found.low <= found.value <= found.high
+    detected = paired_difference(first, np.full(120, 0.5), clusters=clusters)
+    assert detected.value == pytest.approx(0, abs=0.01)
+    assert detected.low <= detected.value <= detected.high
     worse = paired_difference(first - 0.1, np.full(120, 0.5), clusters=clusters)
     assert worse.value < 0 < worse.high
     assert worse.p_value == 1
@@ -127,4 +127,4 @@ def test_levels__few_trials_of_the_published_table(shape: str) -> None:
         assert min(row.single, row.paired, row.paired_null, row.spd) >= 0.92
         assert max(row.size, row.spd_size, row.chance) <= 0.08
         assert row.ranks <= 0.08
-        assert row.found >= row.t_found - 0.03
+        assert row.detected >= row.t_detected - 0.03

@@ -21,9 +21,9 @@ def test_paired_difference__equal_encoders_are_tied() -> None:
 def test_paired_difference__a_real_difference_is_found() -> None:
     rng = np.random.default_rng(7)
     difficulty = rng.random(800)
-    found = paired_difference(difficulty < 0.70, difficulty < 0.66)
-    assert found.low > 0
-    assert found.p_value < 1e-4
+    detected = paired_difference(difficulty < 0.70, difficulty < 0.66)
+    assert detected.low > 0
+    assert detected.p_value < 1e-4
     # unpaired, the same two shares could not be told apart
     alone = photo_interval(difficulty < 0.70), photo_interval(difficulty < 0.66)
     assert alone[0].low < alone[1].high
@@ -34,8 +34,8 @@ def test_paired_difference__is_the_paired_t_test(shift: float) -> None:
     rng = np.random.default_rng(8)
     first = rng.beta(4, 4, 150)
     second = np.clip(first - shift * rng.random(150) + 0.2 * (rng.random(150) - 0.5), 0, 1)
-    ours = paired_difference(first, second).p_value
-    assert ours == pytest.approx(reference.ttest_rel(first, second).pvalue, rel=1e-6)
+    measured = paired_difference(first, second).p_value
+    assert measured == pytest.approx(reference.ttest_rel(first, second).pvalue, rel=1e-6)
 
 
 def test_paired_difference__swaps_sign() -> None:
@@ -57,13 +57,15 @@ def test_paired_difference__scenes_are_the_t_test_of_their_means() -> None:
     scene = np.arange(10).repeat(27)
     first = rng.random(270) < rng.normal(0.7, 0.1, 10)[scene]
     second = rng.random(270) < rng.normal(0.6, 0.1, 10)[scene]
-    found = paired_difference(first, second, clusters=scene)
+    detected = paired_difference(first, second, clusters=scene)
     of_scenes = (first.astype(float) - second).reshape(10, 27).mean(axis=1)
     expected = reference.ttest_1samp(of_scenes, 0)
     ends = expected.confidence_interval()
-    assert (found.n, found.units) == (270, 10)
-    assert [found.p_value, found.low, found.high] == pytest.approx([expected.pvalue, ends.low, ends.high], rel=1e-6)
-    assert found.standard_error == pytest.approx(of_scenes.std(ddof=1) / np.sqrt(10))
+    assert (detected.n, detected.units) == (270, 10)
+    assert [detected.p_value, detected.low, detected.high] == pytest.approx(
+        [expected.pvalue, ends.low, ends.high], rel=1e-6
+    )
+    assert detected.standard_error == pytest.approx(of_scenes.std(ddof=1) / np.sqrt(10))
 
 
 def test_paired_difference__one_photo_is_no_evidence() -> None:
@@ -80,8 +82,8 @@ def test_photo_interval__of_a_difference_is_paired_difference() -> None:
     scene = np.arange(60) // 6
     for clusters in (None, scene):
         interval = photo_interval(first - second, clusters=clusters, bounds=(-1, 1))
-        found = paired_difference(first, second, clusters=clusters)
-        assert (interval.low, interval.high, interval.units) == (found.low, found.high, found.units)
+        detected = paired_difference(first, second, clusters=clusters)
+        assert (interval.low, interval.high, interval.units) == (detected.low, detected.high, detected.units)
 
 
 def test_photo_intervals__differences_of_photos_with_different_numbers_of_rows() -> None:
@@ -103,7 +105,7 @@ def test_simulation__coverage_and_power() -> None:
     for row in table:
         nothing = row.accuracy == 0.98 and not row.truth
         assert 0.93 - 0.033 <= row.coverage <= (1 if nothing else 0.97 + 0.033), row
-        assert row.found >= row.t_found - 0.05, row
+        assert row.detected >= row.t_detected - 0.05, row
     worse = [row for row in table if row.accuracy == 0.98 and row.truth and "scenes" in row.world]
     assert len(worse) == 2
     assert all(row.coverage > row.t_coverage + 0.03 for row in worse), worse
@@ -115,7 +117,7 @@ def test_simulation__null_p_values_are_uniform(world: tuple[int, int, int]) -> N
     row = statistics.measure_difference(statistics.World(*world, 0.8, 0.8), 1500, seed=1)
     assert row.ks is not None
     assert row.ks > 0.001
-    assert abs(row.found - 0.05) < 0.02
+    assert abs(row.detected - 0.05) < 0.02
 
 
 def test_simulation__a_true_difference_is_what_many_photos_show() -> None:

@@ -83,11 +83,11 @@ def test_rank_intervals__all_pairs_of_scenes_agree_with_paired_difference() -> N
     scene = np.arange(12).repeat(5)
     board = rng.random((5, 60)) < rng.beta(3, 1 + np.arange(5)[:, None], (5, 12))[:, scene]
     board[4] = board[3]
-    found = rank_intervals(board, clusters=scene).p_values
+    result = rank_intervals(board, clusters=scene).p_values
     pairs = [(i, j) for i in range(5) for j in range(i)]
     single = [paired_difference(board[i], board[j], clusters=scene).p_value for i, j in pairs]
-    assert [found[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
-    assert found[4, 3] == 1
+    assert [result[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
+    assert result[4, 3] == 1
 
 
 def test_rank_intervals__pairs_that_lean_agree_with_paired_difference() -> None:
@@ -95,12 +95,12 @@ def test_rank_intervals__pairs_that_lean_agree_with_paired_difference() -> None:
     board = np.ones((4, 60))
     for encoder, failures in enumerate([0, 7, 4, 12]):
         board[encoder, 5 * encoder : 5 * encoder + failures] = 0
-    found = rank_intervals(board).p_values
+    result = rank_intervals(board).p_values
     mirrored = rank_intervals(board[::-1]).p_values
     pairs = [(i, j) for i in range(4) for j in range(i)]
     single = [paired_difference(board[i], board[j]).p_value for i, j in pairs]
-    assert [found[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
-    np.testing.assert_allclose(found, mirrored[::-1, ::-1])
+    assert [result[i, j] for i, j in pairs] == pytest.approx(list(holm(single)))
+    np.testing.assert_allclose(result, mirrored[::-1, ::-1])
 
 
 def test_pair_p_values__of_rows_that_hardly_differ() -> None:
@@ -109,9 +109,9 @@ def test_pair_p_values__of_rows_that_hardly_differ() -> None:
     base = rng.random(500)
     board = np.clip(base + 1e-6 * rng.normal([[0.0], [0.1], [0.2]], 1, (3, 500)), 0, 1)
     rows = unit_deviations(board)
-    found = pair_p_values(rows, rows, 1.0)
+    result = pair_p_values(rows, rows, 1.0)
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert found[i, j] == pytest.approx(paired_difference(board[i], board[j]).p_value, rel=1e-8)
+        assert result[i, j] == pytest.approx(paired_difference(board[i], board[j]).p_value, rel=1e-8)
 
 
 def test_pair_p_values__of_two_groups_are_those_of_one() -> None:

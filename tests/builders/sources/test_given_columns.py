@@ -49,8 +49,8 @@ def test_drawn_split__never_divides_a_cluster_and_reaches_every_cell(slides):
         sides = {}
         for cluster, split in zip(photos.columns["cluster"], photos.splits, strict=True):
             sides.setdefault(cluster, set()).add(SPLITS[split])
-        assert all(len(found) == 1 for found in sides.values())
-        cells = Counter((c.rsplit("/", 1)[0], *found) for c, found in sides.items())
+        assert all(len(result) == 1 for result in sides.values())
+        cells = Counter((c.rsplit("/", 1)[0], *result) for c, result in sides.items())
         assert all(
             cells[f"{label}/{site}", "val"] in (1, 2) for label in ("normal", "tumour") for site in ("north", "south")
         )
@@ -189,17 +189,17 @@ def cells_of(labels: str, groups: str, clusters: str = "") -> PhotoSet:
     ("photos", "faults"),
     [
         (cells_of("xxyyxxyy", "nnnnssss"), []),
-        (cells_of("xxyy", "nnnn"), ["site has one class (n): nothing can be asked about it"]),
+        (cells_of("xxyy", "nnnn"), ["site has one class (n): there is nothing to compare"]),
         (cells_of("xxyy", "----"), ["4 photos have no site", "site has one class (none)"]),
-        (cells_of("xxyy", "nnss"), ["each label has one site: what site does cannot be told"]),
+        (cells_of("xxyy", "nnss"), ["each label has one site: effects of site and of the label"]),
         (cells_of("xxyy", "nsnn"), ["no photo in y x s", "cells are unequal (1 to 2 photos)"]),
         (cells_of("xxyyxxyy", "nnnnssss", "ababacdd"), ["one cluster in y x s"]),
     ],
 )
-def test_cells__say_what_cannot_be_answered(photos, faults):
-    found = group_cells(photos, "site").faults
-    assert len(found) == len(faults)
-    for sentence, beginning in zip(found, faults, strict=True):
+def test_cells__say_what_cannot_be_compared(photos, faults):
+    result = group_cells(photos, "site").faults
+    assert len(result) == len(faults)
+    for sentence, beginning in zip(result, faults, strict=True):
         assert sentence.startswith(beginning)
         assert sentence in cells_text(photos)
 
