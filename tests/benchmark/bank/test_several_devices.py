@@ -118,7 +118,7 @@ def test_fill_banks_on__a_killed_process_is_an_error_and_the_next_run_makes_its_
     bank = opened(tmp_path / "killed", encoder, photos)
     (notes / "slow").touch()
     (notes / "deadly").touch()
-    with pytest.raises(DataError, match=r"the process that embeds on cpu was killed by signal 9 .*are kept"):
+    with pytest.raises(DataError, match=r"the process that embeds on cpu was killed by signal 9 .*are saved"):
         fill_banks_on(("cpu", "cpu"), photos, PlainViews(), [encoder], [bank], workers=0)
     assert not any(alive(pid) for pid in pids(notes))
     for file in notes.iterdir():

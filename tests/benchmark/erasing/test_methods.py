@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from benchmark.erasing import METHODS, Moments, Source, fit_eraser, fit_method, moments_of
+from benchmark.erasing import METHODS, Eraser, Moments, Source, fit_eraser, fit_method, moments_of
 from benchmark.erasing.methods import inlp, leace, mean_projection, random_projection, splince
 from builders.errors import DataError, UsageError
 
@@ -245,3 +245,13 @@ def test_methods__all_can_be_fitted_and_applied():
         assert eraser.method == name
         assert eraser.needs_labels == method.labels_at_test
         assert eraser.apply(x, z).shape == x.shape
+
+
+def test_eraser__rows_are_scaled_only_where_it_was_fitted_so():
+    """The formula by hand; a length of its own for each row shows whether they were scaled."""
+    rows = np.array([[3.0, 4.0], [0.0, 2.0]], np.float32)
+    mean, projection = np.array([1.0, 0.0], np.float32), np.array([[1.0, 0.0], [0.0, 0.0]], np.float32)
+    plain, unit = Eraser("some", mean, projection, 1), Eraser("some", mean, projection, 1, unit_rows=True)
+    np.testing.assert_allclose(plain.apply(rows), [[3.0, 0.0], [0.0, 0.0]])
+    np.testing.assert_allclose(unit.apply(rows), [[0.6, 0.0], [0.0, 0.0]], atol=1e-7)
+    assert plain.sha256 != unit.sha256

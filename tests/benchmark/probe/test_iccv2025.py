@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmark.probe import processing_probe
-from benchmark.probe.protocols.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, _Parzen, suggest
+from benchmark.probe.protocols.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, _objective, _Parzen, suggest
 from benchmark.probe.solver.rows import normalised
-from benchmark.probe.solver.sgd import _InRows, _InWeights, descend, rows_are_cheaper, step_work
+from benchmark.probe.solver.sgd import Descent, _InRows, _InWeights, descend, rows_are_cheaper, step_work
 
 RATES = (0.1, 2.0, 30.0, 100.0)
 DECAYS = (1e-4, 1e-12, 1e-5, 1e-7)
@@ -232,3 +232,22 @@ def test_suggest__finds_better_points_than_chance() -> None:
     guided = np.mean([best((10, 10, 10), seed) for seed in range(40)])
     random = np.mean([best((30,), seed) for seed in range(40)])
     assert guided > random + 0.02
+
+
+@pytest.mark.parametrize("batch_size", [7, 1024])
+def test_objective__is_the_loss_and_gradient_of_torch_with_the_penalty(batch_size: int) -> None:
+    x, y = data()
+    layers = [one_run_by_torch(x[g], y[g], 4, 0.1, 1e-2, epochs=2, batch_size=32, seed=g) for g in range(3)]
+    weights, bias = (
+        torch.stack([getattr(layer, name).detach() for layer in layers])[:, None] for name in ("weight", "bias")
+    )
+    run = Descent(weights.mT, bias)
+    loss, norm = _objective(lambda index: x[:, index], y, run, 1e-2, batch_size)
+    for g, layer in enumerate(layers):
+        layer.zero_grad()
+        penalty = 0.5 * 1e-2 * (layer.weight.square().sum() + layer.bias.square().sum())
+        expected = torch.nn.functional.cross_entropy(layer(x[g]), y[g]) + penalty
+        expected.backward()
+        gradient = torch.cat([layer.weight.grad.flatten(), layer.bias.grad])
+        assert loss[g].item() == pytest.approx(expected.item(), rel=1e-9)
+        assert norm[g].item() == pytest.approx(gradient.norm().item(), rel=1e-7)

@@ -1,11 +1,13 @@
 """Untrusted result files: what is read, and that refused files have a reason and do not affect the others."""
 
 import dataclasses
+import hashlib
 import json
 import os
 
 import pytest
 
+from benchmark.results.answers import answers_changed
 from benchmark.results.files import find_files, find_runs, parse_result, read_files
 from benchmark.results.schema import OutputScores, Result, Score, write_result
 from builders.errors import DataError
@@ -229,3 +231,13 @@ def test_parse_result__layer_and_size_of_an_output(field, value, accepted):
     else:
         with pytest.raises(DataError, match="layers or dimension is not a count, or there is no such layer"):
             parse_result(text, "a.json")
+
+
+def test_answers_changed__by_the_sha256_that_the_result_records(tmp_path):
+    (tmp_path / "answers.npz").write_bytes(b"answers")
+    recorded = {"answers_sha256": hashlib.sha256(b"answers").hexdigest()}
+    assert not answers_changed(dataclasses.replace(result(), environment=recorded), tmp_path)
+    assert answers_changed(dataclasses.replace(result(), environment={"answers_sha256": "0" * 64}), tmp_path)
+    assert not answers_changed(dataclasses.replace(result(), environment={}), tmp_path)
+    (tmp_path / "answers.npz").unlink()
+    assert answers_changed(dataclasses.replace(result(), environment=recorded), tmp_path)

@@ -217,7 +217,7 @@ def test_embeddings__bad_files_are_one_sentence(tmp_path, make, output):
 @pytest.mark.parametrize(
     ("array", "lines", "output"),
     [
-        (np.ones((2, 3)), None, "f.csv must lie beside it"),
+        (np.ones((2, 3)), None, "f.csv must be in the same folder"),
         (np.ones((2, 3)), "photo_id\na\n", "2 embeddings, and f.csv 1 lines"),
         (np.ones((1, 3)), "id\na\n", "f.csv has no column photo_id"),
         (np.ones(3), "photo_id\na\n", r"holds float64 \[3\], not numbers \[rows, dimension\]"),

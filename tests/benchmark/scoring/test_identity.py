@@ -86,7 +86,7 @@ def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_pat
     printed = score(TWO, out="out")
     one = read_result(next(out.glob("local-dir-*/folder-photos/result.json")))
     stored = out / str(one.encoder["id"]).replace(":", "-") / "folder-photos"
-    assert f"it is kept in {stored}" in printed
+    assert f"it is now in {stored}" in printed
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == first
     two = read_result(out / "result.json")
     assert two.encoder["weights_sha256"] != one.encoder["weights_sha256"]

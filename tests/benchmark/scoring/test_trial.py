@@ -280,9 +280,9 @@ def test_python__the_only_encoder_that_is_none_raises_and_one_of_several_warns(f
         return np.asarray(image, dtype=np.float32).mean((0, 1))
 
     ask = {"data": f"folder:{folder}/photos", "tasks": "probe/sharpening", "cache": tmp_path, "workers": 0}
-    with pytest.raises(EncoderError, match="random: asked twice"):
+    with pytest.raises(EncoderError, match="random: run twice"):
         camtrace.score(random, **ask)
-    with pytest.warns(UserWarning, match="failed: random: asked twice"):
+    with pytest.warns(UserWarning, match="failed: random: run twice"):
         results = camtrace.score([random, good], **ask)
     assert results.select(encoder="good")["probe/sharpening"].n == 10
     assert [(f.kind, f.name) for f in results.failures] == [("encoder", "random")]

@@ -83,7 +83,7 @@ def test_try_encoders__what_another_does_in_company_shows():
 
     first, second = try_encoders([encoder(leaves), encoder(reads)], grey(), PlainViews(), RunOptions())
     assert first.random == ""
-    assert "asked twice" in second.random
+    assert "run twice" in second.random
 
 
 def identified(embed=lambda batch: batch.float(), weights="0" * 64):
@@ -148,7 +148,7 @@ def test_cached_trials__a_random_encoder_is_remembered_and_one_that_fails_or_has
     options, draws = RunOptions(cache=tmp_path), np.random.default_rng(0)
     random = identified(lambda batch: batch + torch.from_numpy(draws.normal(size=batch.shape)))
     _, [trial] = requested([random], options)
-    assert "asked twice" in trial.random
+    assert "run twice" in trial.random
     assert requested([random], options) == (0, [trial])
     _, both = requested([identified(), random], options)
     assert [bool(one.random) for one in both] == [False, True]

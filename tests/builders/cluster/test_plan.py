@@ -18,6 +18,7 @@ from builders.cluster import (
     state_text,
     write_plan,
 )
+from builders.cluster.storage import download_files, upload_files
 from builders.cluster.worker import work_ranks
 from builders.errors import DataError, UsageError
 
@@ -171,3 +172,15 @@ def test_storage_folder__refuses_repositories_and_says_what_an_address_needs():
     assert str(StorageFolder.of("hf://buckets/me/photos/")) == "hf://buckets/me/photos"
     with pytest.raises(UsageError, match="no address that can be read"):
         StorageFolder.of("nonsense://x").read("y")
+
+
+def test_upload_files__leaves_temporary_files_and_downloads_the_rest(tmp_path):
+    for name in ("a.json", "ranks/b.json", "ranks/c.json.tmp"):
+        (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "from" / name).write_text(name)
+    place = StorageFolder.of(tmp_path / "store")
+    upload_files(tmp_path / "from", place)
+    assert sorted(place.all_names()) == ["a.json", "ranks/b.json"]
+    download_files(place, tmp_path / "back")
+    assert (tmp_path / "back/ranks/b.json").read_text() == "ranks/b.json"
+    upload_files(tmp_path / "absent", place)

@@ -79,7 +79,7 @@ def test_fill__respects_tombstones_and_refuses_invalid_requests(sampled):
     assert not owners & {row[0] for row in state.rows("SELECT owner FROM photos")}
     with pytest.raises(UsageError, match="attribute to fill 'iso'"):
         fill(state, client_of(state, flickr), plan_of(end=END), ["iso"])
-    with pytest.raises(UsageError, match="after a search that asked for Exif"):
+    with pytest.raises(UsageError, match="after a search with Exif"):
         fill(state, client_of(state, flickr), plan_of(end=END, with_exif=False), ["make"])
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.stats import chi2
 
 from builders.check.processed import _balance, _check_relative_sizes, _expected, check_processed
-from builders.check.result import Adder
+from builders.check.result import Adder, examples
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
 from builders.processed import ProcessingSettings
@@ -239,3 +239,8 @@ def test_tied_classes__of_settings_are_those_of_the_assignments_seed():
 def test_settings_of__reads_what_settings_described(lossless):
     settings = ProcessingSettings("resizing", "study", seed=1, assignment_seed=2, lossless=lossless)
     assert settings_of(settings.described()) == settings
+
+
+@pytest.mark.parametrize(("wrong", "text"), [("ab", "a, b"), ("abc", "a, b, c"), ("abcde", "a, b, c, and 2 more")])
+def test_examples__names_three_rows_at_most(wrong, text):
+    assert examples(list(wrong)) == text
