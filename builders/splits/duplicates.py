@@ -72,12 +72,12 @@ def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, 
     groups = len(np.unique(guard.groups[straddling]))
     if not groups:
         return Guarded(_noted(photos, f"no {searched} in different splits"), policy, 0)
-    found = f"{int(straddling.sum()):,} {searched} in {groups:,} groups were in different splits"
+    sentence = f"{int(straddling.sum()):,} {searched} in {groups:,} groups were in different splits"
     if policy == "refuse":
         named = ", ".join(photos.ids[i] for i in np.flatnonzero(guard.groups == guard.groups[straddling][0])[:2])
-        raise DataError(f"{photos.name}: {found}, for example {named}; --duplicates move or keep builds the set")
+        raise DataError(f"{photos.name}: {sentence}, for example {named}; --duplicates move or keep builds the set")
     if policy == "keep":
-        return Guarded(_noted(photos, f"{found}, as the source has them, and were left there"), policy, groups)
+        return Guarded(_noted(photos, f"{sentence}, as the source has them, and were left there"), policy, groups)
     if CLUSTER in photos.columns:  # the cluster of a photo moves with it
         clusters = [str(name) for name in photos.columns[CLUSTER]]
         guard = check_given_splits(
@@ -91,7 +91,7 @@ def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, 
     target[guard.groups[straddling & (splits == SPLITS.index("train"))]] = SPLITS.index("train")
     splits[straddling] = target[guard.groups[straddling]]
     moved = int((splits != photos.splits).sum())
-    text = f"{found}; {moved:,} were moved to the split of their group"
+    text = f"{sentence}; {moved:,} were moved to the split of their group"
     return Guarded(_noted(replace(photos, splits=splits), text), policy, 0)
 
 

@@ -70,15 +70,15 @@ def _own_cache(tmp_path, monkeypatch):
 def test_exif_folder__what_was_read_is_remembered_and_only_changed_files_are_read(drawer, monkeypatch):
     for path in drawer.iterdir():
         os.utime(path, (1_700_000_000, 1_700_000_000))
-    asked, hashed = [], []
+    requested, hashed = [], []
     real_many, real_hash = exif_folder.read_many, groups.photo_variants
-    monkeypatch.setattr(exif_folder, "read_many", lambda f, **k: asked.append(list(f)) or real_many(f, **k))
+    monkeypatch.setattr(exif_folder, "read_many", lambda f, **k: requested.append(list(f)) or real_many(f, **k))
     monkeypatch.setattr(groups, "photo_variants", lambda data: hashed.append(1) or real_hash(data))
     first = open_photos(f"exif-folder:{drawer}")
-    assert (len(asked.pop()), len(hashed)) == (122, 120)
+    assert (len(requested.pop()), len(hashed)) == (122, 120)
     hashed.clear()
     again = open_photos(f"exif-folder:{drawer}")
-    assert asked.pop() == [drawer / "notes.txt"]  # what could not be read is tried again
+    assert requested.pop() == [drawer / "notes.txt"]  # what could not be read is tried again
     assert hashed == []
     assert again.question_hash() == first.question_hash()
     assert again.evidence == first.evidence
@@ -86,7 +86,7 @@ def test_exif_folder__what_was_read_is_remembered_and_only_changed_files_are_rea
     (drawer / "nikon03.jpg").write_bytes(shot("canon", 3, iso=400))
     os.utime(drawer / "nikon03.jpg", (1_700_000_001, 1_700_000_001))
     changed = open_photos(f"exif-folder:{drawer}")
-    assert asked.pop() == [drawer / "nikon03.jpg", drawer / "notes.txt"]
+    assert requested.pop() == [drawer / "nikon03.jpg", drawer / "notes.txt"]
     assert len(hashed) == 1
     monkeypatch.setenv("CAMTRACE_CACHE", str(drawer.parent / "another"))
     anew = open_photos(f"exif-folder:{drawer}")
