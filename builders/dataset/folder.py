@@ -111,10 +111,12 @@ def finish_folder(
     Raises:
         DataError: the folder cannot be written to.
     """
-    failed = write_failures(output, [*(shared.whole() if shared else ()), *splits])
+    every = [*(shared.whole() if shared else ()), *splits]
+    write_failures(output, every)
+    failed = len({failure.id for split in every for failure in split.failures})
     splits = [*(shared.splits() if shared else ()), *splits]
     codec = {**codec_versions(), "canary": codec_canary()}
-    build = Build(kind, default, dict(recipe), pixels, codec, tuple(splits), shared)
+    build = Build(kind, default, {**recipe, "license": card.license}, pixels, codec, tuple(splits), shared)
     columns = {config: _counted(f, (counted or {}).get(config)) for config, f in features.items()}
     text = readme(
         card,

@@ -13,7 +13,7 @@ from builders.photos.photo_set import CLUSTER, UNLABELLED, PhotoSet
 MOST_SHOWN = 12
 """Labels and groups up to which every cell is printed."""
 
-MOST_NAMED = 3
+MOST_CELLS = 3
 """Cells that a sentence names."""
 
 
@@ -59,8 +59,8 @@ class GroupCells:
     def _cells(self, where: np.ndarray) -> str:
         """Names of some cells as part of a sentence; empty if there are none."""
         at = np.argwhere(where)
-        named = [" x ".join(filter(None, (self.labels[label], self.values[value]))) for label, value in at[:MOST_NAMED]]
-        if len(at) > MOST_NAMED:
+        named = [" x ".join(filter(None, (self.labels[label], self.values[value]))) for label, value in at[:MOST_CELLS]]
+        if len(at) > MOST_CELLS:
             return f"{len(at):,} of {where.size:,} cells (the first: {named[0]})"
         return ", ".join(named)
 

@@ -87,8 +87,8 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
         recipe: publish the recipe even if the pixels may be published.
 
     Raises:
-        DataError: there is no finished build, a file is missing or damaged, or pixels may not be published and builds
-            of this kind have no recipe.
+        DataError: there is no finished build, a file is missing or damaged, pixels may not be published and builds of
+            this kind have no recipe, or pixels of unknown licence would be public.
     """
     build = read_build(folder)
     _check_files(folder, build)
@@ -104,6 +104,11 @@ def plan_publication(folder: Path, repo: str, *, public: bool = False, recipe: b
             folder = folder / RECIPE_FOLDER
         else:
             raise DataError(f"{folder}: cannot be published. {build.pixels.reason}")
+    elif public and build.kind != "recipe" and build.recipe.get("license", "unknown") == "unknown":
+        raise DataError(
+            f"{folder}: the licence of its photos is unknown, so they cannot be made public; build it again with "
+            "--license (finished files are used), or publish its --recipe or a private repository"
+        )
     data = tuple(shard.file for shard in build.shards)
     extra = [name for name in (FAILURES_FILE, TOMBSTONES_FILE) if (folder / name).is_file()]
     texts = (*extra, BUILD_FILE, README_FILE)

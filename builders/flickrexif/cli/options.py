@@ -69,7 +69,12 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument("--connections", type=int, default=4, metavar="N", help="calls at once (default 4)")
     _add_api_options(step)
 
-    step = _step(steps, "refresh", run, "look up licence, author and title again (needed after import)")
+    step = _step(
+        steps,
+        "refresh",
+        run,
+        "look up licence, author, title and whether Exif is shown again (needed after import)",
+    )
     step.add_argument(
         "--older-than-days", type=float, metavar="D", help="also photos that were last checked D days ago or earlier"
     )

@@ -131,7 +131,8 @@ def _refresh(options: argparse.Namespace) -> int:
     with State(options.state) as state:
         counts = refresh(state, make_client(state), older_than_days=options.older_than_days)
     print(
-        f"{counts.checked} looked up: {counts.gone} gone, {counts.changed} with another licence; "
+        f"{counts.checked} looked up: {counts.gone} gone, {counts.hidden} whose owner hides Exif now, "
+        f"{counts.changed} with another licence; "
         f"{counts.failed} unanswered"
     )
     return 0

@@ -13,7 +13,10 @@ from builders.flickrexif.store.store import State
 MAX_FAILURES_IN_A_ROW = 5
 """So many photos without a response end the run: the service is down."""
 
-_FINAL = {1: "gone", 2: "hidden"}
+_HIDDEN = 2
+"""Flickr's code of getExif for a photo whose owner hides its Exif: permission denied."""
+
+_FINAL = {1: "gone", _HIDDEN: "hidden"}
 """Final status by Flickr's code of getExif: photo not found, permission denied."""
 
 EXIF_PENDING = "selected = 1 AND (exif_status IS NULL OR exif_status = 'failed')"
@@ -85,3 +88,19 @@ def request_photo_exif(state: State, client: FlickrClient, id: int) -> bool:
         if entries:
             db.execute("INSERT OR REPLACE INTO exif VALUES (?, ?)", (id, dumps(entries)))
     return status != "failed"
+
+
+def exif_is_hidden(client: FlickrClient, id: int) -> bool:
+    """Ask Flickr whether the owner of a photo hides its Exif.
+
+    Raises:
+        FlickrRefusal: for another reason: the photo is gone.
+        FlickrUnavailable: there was no response.
+    """
+    try:
+        client.call("photos.getExif", "photo", expect="photo", photo_id=id)
+    except FlickrRefusal as refusal:
+        if refusal.code == _HIDDEN:
+            return True
+        raise
+    return False

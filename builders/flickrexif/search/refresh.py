@@ -1,6 +1,7 @@
-"""Update from Flickr what may change or is not known: licence, author, title, and whether a photo still exists.
+"""Update from Flickr what may change or is not known: licence, author, title, and whether photo and Exif are shown.
 
-One call of ``flickr.photos.getInfo`` per photo. A photo that its owner has deleted or hidden leaves the data set.
+One call of ``flickr.photos.getInfo`` and one of ``flickr.photos.getExif`` per photo. A photo that its owner has deleted
+or hidden, or whose Exif its owner hides now, leaves the data set.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 
 from builders.flickrexif.api.client import FlickrClient, FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.api.search_results import text_of
-from builders.flickrexif.search.exif_calls import MAX_FAILURES_IN_A_ROW
+from builders.flickrexif.search.exif_calls import MAX_FAILURES_IN_A_ROW, exif_is_hidden
 from builders.flickrexif.store.store import State
 
 
@@ -25,6 +26,8 @@ class Refreshed:
     """Photos with a response."""
     gone: int = 0
     """Deleted or hidden since: no longer selected."""
+    hidden: int = 0
+    """Photos whose owner hides their Exif since: they leave the next build."""
     changed: int = 0
     """Photos with another licence than before."""
     failed: int = 0
@@ -54,7 +57,9 @@ def refresh(state: State, client: FlickrClient, *, older_than_days: float | None
         for id, licence in tqdm(waiting, desc="refresh", unit="photo", disable=None):
             try:
                 response = client.call("photos.getInfo", "photo", expect="photo", photo_id=id)
-                counts.changed += _update(state, id, licence, response["photo"])
+                hidden = exif_is_hidden(client, id)
+                counts.changed += _update(state, id, licence, response["photo"], hidden)
+                counts.hidden += hidden
             except FlickrRefusal as refusal:
                 counts.gone += 1
                 with state.transaction() as db:
@@ -73,7 +78,7 @@ def refresh(state: State, client: FlickrClient, *, older_than_days: float | None
     return counts
 
 
-def _update(state: State, id: int, licence: int | None, response: Any) -> bool:
+def _update(state: State, id: int, licence: int | None, response: Any, hidden: bool) -> bool:
     """Store what Flickr reports of a photo. Returns whether its licence, if it was known, has changed."""
     photo: Mapping[str, Any] = response if isinstance(response, Mapping) else {}
     owner = photo.get("owner")
@@ -91,4 +96,9 @@ def _update(state: State, id: int, licence: int | None, response: Any) -> bool:
                 id,
             ),
         )
+        if hidden:
+            db.execute(
+                "UPDATE photos SET exif_status = 'hidden', exif_checked = ? WHERE id = ?", (state.clock.now(), id)
+            )
+            db.execute("DELETE FROM exif WHERE photo_id = ?", (id,))
     return licence is not None and new_licence != licence

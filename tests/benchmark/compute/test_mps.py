@@ -58,7 +58,7 @@ def test_retrieval__on_the_cpu_instead():
     ids = [f"{pair}-{camera}" for pair in range(6) for camera in "ab"]
     plain = PhotoSet.of_bytes("pairs", dict.fromkeys(ids, b""))
     columns = {"pair_id": np.arange(12) // 2, "camera_type": np.array(["phone", "camera"] * 6)}
-    photos = PhotoSet(plain.name, plain.ids, plain.splits, plain.labels, plain.source, plain.rows, {}, columns)
+    photos = PhotoSet(plain.name, plain.ids, plain.splits, plain.labels, plain.source, plain.rows, columns=columns)
     vectors = RNG.normal(size=(12, 5)).astype(np.float32)
 
     class Bank:

@@ -15,10 +15,13 @@ from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.cli.steps import main
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.search.import_ids import import_rows
+from builders.flickrexif.search.refresh import refresh
 from builders.flickrexif.search.status import funnel
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, forget
 from builders.publish.cli import plan_publication
+from tests.builders.flickrexif.test_sample import client_of
+from tests.support.clocks import SimulatedClock
 from tests.support.flickr import PLAN, add
 from tests.support.flickr_builds import SPLIT_NAMES, WORLD, rows_of
 
@@ -146,3 +149,26 @@ def test_build__names_the_class_that_limits_each_attribute(fetched, tmp_path, ca
     assert main([*map(str, arguments), str(tmp_path / "least"), "--least", other[1]]) == 0
     counts = Counter(row["make"] for row in rows_of(tmp_path / "least", "make", "train"))
     assert (len(counts), set(counts.values())) == (int(other[2]), {int(other[3])})
+
+
+def test_refresh__exif_that_its_owner_hides_later_leaves_the_build(fetched, flickr, tmp_path, monkeypatch):
+    """60 owners hide their Exif after search and fetch."""
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state", clock=SimulatedClock()) as state:
+        before = {int(id) for id in collect(state, pixels=False).ids}
+        owners = sorted({WORLD.nsid(WORLD.index(id)) for id in before})[:60]
+        hidden = {id for id in before if WORLD.nsid(WORLD.index(id)) in owners}
+        hid_before = type(WORLD).hidden_exif
+        monkeypatch.setattr(
+            type(WORLD), "hidden_exif", lambda world, at: world.nsid(at) in owners or hid_before(world, at)
+        )
+        counts = refresh(state, client_of(state, flickr), older_than_days=-1e6)  # whenever checked
+        assert counts.hidden >= len(hidden) >= 60
+        assert counts.failed == 0
+        at_of = {id: WORLD.index(id) for id in before}
+        shown = {id for id, at in at_of.items() if not (WORLD.deleted(at) or WORLD.hidden_exif(at))}
+        assert {int(id) for id in collect(state, pixels=False).ids} == shown
+        build(state, BuildPlan(tmp_path / "out"))
+        assert state.value("SELECT count(*) FROM exif JOIN photos ON id = photo_id WHERE exif_status = 'hidden'") == 0
+    for id in hidden:
+        assert not any(str(id).encode() in path.read_bytes() for path in (tmp_path / "out").rglob("*.parquet"))

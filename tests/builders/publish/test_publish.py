@@ -328,6 +328,18 @@ def test_plan_publication__a_card_that_is_a_pipe_is_not_waited_for(tmp_path, bui
         plan_publication(copy, REPO)
 
 
+def test_plan_publication__pixels_of_unknown_licence_are_never_public(photo_folder, tmp_path):
+    photos = open_photos(f"folder:{photo_folder}")
+    options = {"parameters": ("sharpening",), "progress": False}
+    build_processed(photos, tmp_path / "out", **options)
+    with pytest.raises(DataError, match="the licence of its photos is unknown, so they cannot be made public"):
+        plan_publication(tmp_path / "out", REPO, public=True)
+    assert plan_publication(tmp_path / "out", REPO).data_files  # private
+    assert plan_publication(tmp_path / "out", REPO, public=True, recipe=True).build.kind == "recipe"
+    build_processed(photos, tmp_path / "out", license="cc0-1.0", **options)  # finished files are used
+    assert plan_publication(tmp_path / "out", REPO, public=True).data_files
+
+
 def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built):
     with pytest.raises(DataError, match="no finished build"):
         plan_publication(tmp_path, REPO)

@@ -153,7 +153,7 @@ def test_commands__a_class_folder_that_cannot_be_listed_is_one_sentence(
     [
         (lambda root: labelled_folder(str(root)), ("lost/1.jpg", "b/2.jpg")),
         (lambda root: inaturalist_photos(str(root)), ("2018/Aves/lost/1.jpg", "2018/Aves/2/2.jpg")),
-        (lambda root: _from_folder(str(root), frozenset()), ("lost/phone.jpg", "lost/dslr.jpg", "2/phone.jpg")),
+        (lambda root: _from_folder(str(root)), ("lost/phone.jpg", "lost/dslr.jpg", "2/phone.jpg")),
         (lambda root: check_data_set(str(root)), ("lost/1.parquet", "2/1.parquet")),
         (lambda root: PhotoScenes.of_folder(root, 8, 8), ("lost/1.jpg", "2/2.jpg")),
         (lambda root: find_runs(root), ("lost/result.json", "b/result.json")),
