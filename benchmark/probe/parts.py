@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,6 +150,12 @@ class LearningCurve:
     is no part before."""
     assignments: int
     """Number of assignments of each part; the last point, all photos, has all assignments."""
+    by_photo: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """float32 [points but the last, test photos], accuracy of each photo."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As arrays of a task's answers, from which its numbers can be computed again."""
+        return {"curve": self.by_photo, "curve_fits": np.array(self.assignments)}
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -271,6 +277,9 @@ def _curve(
         ),
         gain=gain,
         assignments=used,
+        by_photo=np.array([answers.photo_accuracy for answers in answers_by_size[:-1]], np.float32).reshape(
+            -1, len(whole.photo_accuracy)
+        ),
     )
 
 

@@ -1,10 +1,12 @@
 from .answers import (
     ANSWERS_FILE,
+    SPLITS_KEY,
     ReadRuns,
     Run,
     answer_key,
     answers_changed,
     contradiction,
+    has_answers,
     read_answers,
     read_runs,
     task_answers,
@@ -21,6 +23,7 @@ from .files import (
     size_objection,
 )
 from .numbers import interval, percent
+from .proof import PROVEN, STATED
 from .published import (
     STUDY_CITATION,
     STUDY_CLASSES,
@@ -34,7 +37,10 @@ from .published import (
     published_tasks,
 )
 from .questions import (
+    AnswerFacts,
+    Answers,
     AnswersReader,
+    FactsReader,
     Family,
     Layout,
     Metric,
@@ -45,6 +51,7 @@ from .questions import (
     families,
     in_order,
     metric_of,
+    no_facts,
     score_label,
     subject_of,
 )
@@ -53,14 +60,20 @@ from .summary import Summary, group_means, log_odds_over_chance, summarise
 
 __all__ = [
     "ANSWERS_FILE",
+    "PROVEN",
     "SCHEMA_VERSION",
+    "SPLITS_KEY",
+    "STATED",
     "STUDY_CITATION",
     "STUDY_CLASSES",
     "STUDY_DATE",
     "STUDY_GROUPS",
     "STUDY_URL",
     "TRAIN_PHOTOS",
+    "AnswerFacts",
+    "Answers",
     "AnswersReader",
+    "FactsReader",
     "Failure",
     "Family",
     "Layout",
@@ -88,10 +101,12 @@ __all__ = [
     "find_runs",
     "folder_name",
     "group_means",
+    "has_answers",
     "in_order",
     "interval",
     "log_odds_over_chance",
     "metric_of",
+    "no_facts",
     "percent",
     "published_encoders",
     "published_tasks",

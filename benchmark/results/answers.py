@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.results.files import Refusal, ResultFile, find_runs, read_files
-from benchmark.results.questions import PhotoValues, Questions
-from benchmark.results.schema import Result, Score
+from benchmark.results.proof import contradicted, miscounted, objection
+from benchmark.results.questions import AnswerFacts, PhotoValues, Questions
+from benchmark.results.schema import Result
 from builders.errors import DataError
 from builders.untrusted import UntrustedInputError, archive_sha256, describe_error, read_untrusted_arrays
 
 ANSWERS_FILE = "answers.npz"
-ROUNDING = 1e-6
-"""Largest difference between a score and the mean of its answers: sums in another order, never another answer."""
+SPLITS_KEY = "photo-set/splits"
+"""Array of the split of every photo of the set, int8 [N]; no task has this name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +43,12 @@ class Run:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Recorded:
     """Values by photo of each task and metric, and the reason for each task that has none."""
 
     values: Mapping[tuple[str, str], PhotoValues]
+    facts: Mapping[tuple[str, str], AnswerFacts]
+    """What else the answers determine, where they can be read."""
     unreadable: Mapping[str, str]
     """Reason by task."""
 
@@ -114,8 +117,13 @@ def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[s
     return {
         metric: values
         for (_, metric), values in read_answers(arrays, questions).values.items()
-        if metric in scores and not _objection(scores[metric], values)
+        if metric in scores and not objection(scores[metric], values)
     }
+
+
+def has_answers(file: ResultFile) -> bool:
+    """Whether answers lie beside a result."""
+    return answers_path(file) is not None
 
 
 def answers_path(file: ResultFile) -> Path | None:
@@ -124,34 +132,37 @@ def answers_path(file: ResultFile) -> Path | None:
     return path if path is not None and os.path.lexists(path) else None
 
 
-def _checked_answers(file: ResultFile, questions: Questions) -> Answers:
+def _checked_answers(file: ResultFile, questions: Questions) -> Recorded:
     """The answers of all scores of a result. Raises ``DataError`` where they are not those of its scores."""
     path = answers_path(file)
     if path is None:
-        return Answers({}, {})
+        return Recorded({}, {}, {})
     if answers_changed(file.result, path.parent):
         raise DataError(f"{ANSWERS_FILE} is not the one that the result was written with: its SHA-256 is another")
     try:
-        answers = read_answers(read_untrusted_arrays(path), questions)
+        arrays = read_untrusted_arrays(path)
+        answers = read_answers(arrays, questions)
     except UntrustedInputError as error:
         raise DataError(f"{ANSWERS_FILE} {error.reason}") from None
     for score in file.result.scores:
         values = answers.values.get((score.task, score.metric))
-        if values is not None and (reason := _objection(score, values)):
+        facts = answers.facts.get((score.task, score.metric), NO_FACTS)
+        if values is not None and (reason := contradicted(score, values, facts, file.result)):
             raise DataError(reason)
     scored = {score.task for score in file.result.scores}
-    return Answers({key: values for key, values in answers.values.items() if key[0] in scored}, answers.unreadable)
+    of_scores = {key: values for key, values in answers.values.items() if key[0] in scored}
+    if of_scores and (reason := miscounted(file.result, arrays.get(SPLITS_KEY), _photos_of(of_scores))):
+        raise DataError(reason)
+    return Recorded(of_scores, answers.facts, answers.unreadable)
 
 
-def _objection(score: Score, answers: PhotoValues) -> str:
-    """Why answers are not those of a score; "" where they are."""
-    mean = float(answers.values.mean())
-    if len(answers.photos) == score.n and abs(mean - score.value) <= ROUNDING:
-        return ""
-    return (
-        f"{score.task} {score.metric} is {score.value:.6g} of {score.n}, but its answers in {ANSWERS_FILE} "
-        f"give {mean:.6g} of {len(answers.photos)}"
-    )
+NO_FACTS = AnswerFacts(None, None, {})
+
+
+def _photos_of(values: Mapping[tuple[str, str], PhotoValues]) -> int:
+    """One more than the largest index of a photo; 0 where photos are named by ids of pairs."""
+    indices = [answers.photos for answers in values.values() if answers.photos.dtype.kind in "iu"]
+    return max((int(photos.max()) + 1 for photos in indices), default=0)
 
 
 def answer_key(task: str, name: str) -> str:
@@ -163,14 +174,15 @@ def answer_key(task: str, name: str) -> str:
     return f"{task}/{name}"
 
 
-def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answers:
-    """Values by photo of stored arrays, read by the questions that they belong to.
+def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Recorded:
+    """Values by photo of stored arrays, and what else they determine, read by the questions that they belong to.
 
     An unknown task and a task with damaged arrays are unreadable; the other tasks are not affected.
     """
     values: dict[tuple[str, str], PhotoValues] = {}
+    facts: dict[tuple[str, str], AnswerFacts] = {}
     unreadable: dict[str, str] = {}
-    for task in dict.fromkeys(name.rpartition("/")[0] for name in arrays):
+    for task in dict.fromkeys(name.rpartition("/")[0] for name in arrays if name != SPLITS_KEY):
         stored = {name.rpartition("/")[2]: array for name, array in arrays.items() if name.rpartition("/")[0] == task}
         if task not in questions:
             unreadable[task] = "this version of camtrace does not know the question"
@@ -179,11 +191,13 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Answ
             with warnings.catch_warnings():  # overflows and divisions by zero give values that are refused below
                 warnings.simplefilter("ignore")
                 read = {name: _checked(answers) for name, answers in questions[task].read_answers(stored).items()}
+                known = questions[task].read_facts(stored)
         except Exception as error:  # untrusted arrays: any error makes this task alone unreadable
             unreadable[task] = f"its answers cannot be read ({describe_error(error)})"
         else:
             values.update({(task, metric): answers for metric, answers in read.items()})
-    return Answers(values, unreadable)
+            facts.update({(task, metric): of_metric for metric, of_metric in known.items()})
+    return Recorded(values, facts, unreadable)
 
 
 def _checked(answers: PhotoValues) -> PhotoValues:

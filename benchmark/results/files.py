@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from benchmark.results.forms import check_forms
 from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError, RemoteError, UsageError
@@ -96,7 +98,7 @@ def read_files(
         links_may_leave: whether links out of the folder are followed, as the cache of the Hub client needs.
     """
     accepted, refused = [], []
-    for file in files:
+    for file in tqdm(list(files), desc="reading results", unit="file", delay=2, leave=False, disable=None):
         name = readable(file)
         try:
             text = read_untrusted_text(

@@ -312,6 +312,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
         "preprocessing_by": TEXT,
         "compiled": FLAG,
         "devices": WHOLE,
+        "statistics": WHOLE,
         **dict.fromkeys(
             ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), TEXT
         ),

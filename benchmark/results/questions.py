@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -119,6 +119,31 @@ AnswersReader = Callable[[Mapping[str, np.ndarray]], Mapping[str, PhotoValues]]
 """Stored arrays of a task by name -> values by photo of each metric that they contain."""
 
 
+Answers = Mapping[str, np.ndarray]
+"""Stored arrays of a task by name."""
+
+
+@dataclass(frozen=True)
+class AnswerFacts:
+    """What the stored answers of one metric determine besides its values by photo."""
+
+    chance: float | None
+    """Score of a guess; None where the answers do not tell it."""
+    guess: float | None
+    """What a p-value against chance compares with; None where there is none."""
+    details: Mapping[str, Any]
+    """The part of ``Score.details`` that follows from the answers."""
+
+
+FactsReader = Callable[[Answers], Mapping[str, AnswerFacts]]
+"""Stored arrays of a task -> facts of each metric."""
+
+
+def no_facts(_: Answers) -> Mapping[str, AnswerFacts]:
+    """The facts of a task whose answers determine only values."""
+    return {}
+
+
 class Question(Protocol):
     """The question that a task scores."""
 
@@ -144,6 +169,10 @@ class Question(Protocol):
     @property
     def read_answers(self) -> AnswersReader:
         """Reader of its stored answers."""
+
+    @property
+    def read_facts(self) -> FactsReader:
+        """Reader of what its stored answers determine besides values."""
 
 
 Questions = Mapping[str, Question]

@@ -17,6 +17,7 @@ from benchmark.results import Failure, OutputScores, Result, Score, answer_key
 from benchmark.scoring.reproduce import encoder_record, environment_record, peak_memory
 from benchmark.scoring.tasks_run import Done, Job
 from benchmark.scoring.trial import Trial
+from benchmark.stats import METHODS
 from builders.kernels import compiling_s
 from builders.photos import SPLITS, PhotoSet
 
@@ -157,6 +158,7 @@ def result_of(
         },
         environment={
             **environment_record(encoder, photos, options, state.gate, state.runtime),
+            "statistics": METHODS,
             "trial": state.trial.record(),
             **({"retried": retried} if retried else {}),
         },

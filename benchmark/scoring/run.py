@@ -17,7 +17,7 @@ from benchmark.encoders import Encoder, move_to_host
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
-from benchmark.results import Result
+from benchmark.results import SPLITS_KEY, Result
 from benchmark.scoring.collect import EncoderRun, Stopwatch, record, result_of
 from benchmark.scoring.passes import (
     Pass,
@@ -131,7 +131,11 @@ def score_encoders(
     for state in states:
         state.put_in_order([task.name for view_pass in passes for task in view_pass.tasks])
     return [
-        Scored(result_of(encoder, photos, paths.bytes_hash, options, state, eraser), state.answers, photos)
+        Scored(
+            result_of(encoder, photos, paths.bytes_hash, options, state, eraser),
+            {**state.answers, SPLITS_KEY: photos.splits.astype(np.int8)} if state.answers else {},
+            photos,
+        )
         for encoder, state in zip(encoders, states, strict=True)
     ]
 

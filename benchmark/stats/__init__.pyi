@@ -9,6 +9,7 @@ from .intervals import (
     standard_error,
     wilson_interval,
 )
+from .methods import METHODS
 from .one_sided import p_above, p_below
 from .ranks import (
     Deviations,
@@ -26,6 +27,7 @@ from .units import CLUSTER_COLUMNS, NO_COLUMNS, ErrorUnits, error_units, joint_u
 __all__ = [
     "CLUSTER_COLUMNS",
     "LEVEL",
+    "METHODS",
     "NO_COLUMNS",
     "Deviations",
     "Difference",

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, PhotoValues
+from benchmark.tasks.facts import labelled_facts, largest_share
 from benchmark.tasks.processing_probe import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
 from benchmark.tasks.scores import interval_of, p_of_chance, score_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
@@ -175,6 +176,8 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     answers = labelled_probe(solver_splits, **how)
     train_units = [error_units(inputs.photos.columns, part.photos) for part in (train, val)]
 
+    curve_arrays: dict[str, np.ndarray] = {}
+
     def further_details() -> dict[str, Any]:
         controls = {"shuffled": _shuffled(inputs, solver_splits, answers)}
         if inputs.options.mask_ratio:
@@ -186,6 +189,7 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         curve = labelled_curve(solver_splits, whole=answers, clusters=units.clusters, **how)
         train_clusters = Clusters(*(part_units.clusters for part_units in train_units))
         spread = labelled_spread(solver_splits, whole=answers, clusters=train_clusters, **how)
+        curve_arrays.update(curve.arrays())
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
     most_frequent = largest_share(test.classes)  # the best score of a probe that always gives the same answer
@@ -212,6 +216,7 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         },
     )
     arrays = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
+    arrays |= {"classes": np.array(n_classes), **curve_arrays}
     if units.clusters is not None:
         arrays["clusters"] = units.clusters
     scores = [score]
@@ -220,15 +225,6 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         scores.append(reader_score(score, metric, read, inputs, units))
         arrays[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), arrays)
-
-
-def largest_share(classes: np.ndarray) -> float:
-    """Share of the most frequent class.
-
-    >>> largest_share(np.array([2, 0, 2, 2]))
-    0.75
-    """
-    return float(np.bincount(classes).max() / len(classes))
 
 
 def read_acquisition_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
@@ -312,6 +308,7 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
             unfit=partial(_unfit, attribute.task),
             run=partial(run_acquisition_probe, attribute.task),
             read_answers=read_acquisition_probe,
+            read_facts=labelled_facts,
             effort=partial(_effort, attribute.task),
         )
         for attribute in ATTRIBUTES.values()

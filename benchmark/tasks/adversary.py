@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.tasks.facts import adversary_facts, neighbour_chance
 from benchmark.tasks.knn import QuerySet, query_set, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import upright
 from benchmark.tasks.scores import score_of, ungrouped
@@ -186,6 +187,7 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
     }
     scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
     arrays = {"right": right if inputs.options.ties == "random" else right.astype(bool), "photos": queries.test}
+    arrays["chance"] = neighbour_chance(labels[queries.train], labels[queries.test])
     return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 
 
@@ -270,6 +272,7 @@ ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType(
             unfit=unfit_for_plain_knn,
             run=run_adversary,
             read_answers=read_adversary,
+            read_facts=adversary_facts,
             growth="pairs",
         ),
     }

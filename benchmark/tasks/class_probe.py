@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from benchmark.results import Metric, PhotoValues
+from benchmark.tasks.facts import labelled_facts
 from benchmark.tasks.knn import PLAIN, labelled, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import plain_views, train_and_test
 from benchmark.tasks.scores import score_of, ungrouped
@@ -45,7 +46,10 @@ def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
         chance=answers.chance,
         details={"classes": n_classes, **answers.details()},
     )
-    return TaskOutcome((score,), {"predicted": answers.predicted, "expected": answers.expected, "photos": test})
+    return TaskOutcome(
+        (score,),
+        {"predicted": answers.predicted, "expected": answers.expected, "photos": test, "classes": np.array(n_classes)},
+    )
 
 
 def read_linear_semantics(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
@@ -69,6 +73,7 @@ SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
             unfit=unfit_for_plain_knn,
             run=run_linear_semantics,
             read_answers=read_linear_semantics,
+            read_facts=labelled_facts,
             by_name=True,
         )
     }

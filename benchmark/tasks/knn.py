@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.tasks.facts import knn_facts, neighbour_chance, plain_knn_facts
 from benchmark.tasks.processing_probe import (
     assignments,
     plain_views,
@@ -173,6 +174,10 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
     rule = tie_rule(inputs.options)
     arrays = {name: getattr(answers, name) for name in ("correct", "least", "greatest", "random", "combinations")}
     arrays |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule)}
+    arrays |= {
+        "by_seed": answers.random_by_seed if rule == "random" else answers.by_seed,
+        "chance": _chances(queries, inputs),
+    }
     values = answers.per_photo(rule)
     more: dict[str, dict[str, Any]] = {
         "spd": similarity_details(inputs, queries.train, queries.test, parameter.processings),
@@ -195,7 +200,14 @@ def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
     values = answers.per_photo(tie_rule(inputs.options))["all-same"]
     score = _score("knn/original", "all-same", (SP,), values, answers, queries, inputs)
     arrays = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
+    arrays["chance"] = _chances(queries, inputs)
     return TaskOutcome((score,), {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
+
+
+def _chances(queries: QuerySet, inputs: TaskInput) -> np.ndarray:
+    """For each query, the chance that a neighbour drawn blindly has its label."""
+    labels = inputs.photos.labels.values
+    return neighbour_chance(labels[queries.train], labels[queries.test])
 
 
 def read_knn(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
@@ -306,6 +318,7 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             unfit=unfit_for_plain_knn,
             run=run_plain_knn,
             read_answers=read_plain_knn,
+            read_facts=plain_knn_facts,
         ),
     }
     | {
@@ -321,6 +334,7 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             by_name=p.by_name,
             run=partial(run_knn, p),
             read_answers=read_knn,
+            read_facts=knn_facts,
             growth="pairs",
         )
         for p in ALL_PARAMETERS.values()

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.tasks.facts import processing_facts
 from benchmark.tasks.scores import p_of_chance, score_of, ungrouped
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
@@ -121,8 +122,10 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
     answers = processing_probe(*data, **how)
     units = ungrouped(inputs, test)
     more: dict[str, Any] = {}
+    curve = None
     if not inputs.brief:
-        more["learning_curve"] = processing_curve(*data, whole=answers, **how).details()
+        curve = processing_curve(*data, whole=answers, **how)
+        more["learning_curve"] = curve.details()
         more["training_spread"] = processing_spread(*data, whole=answers, **how).details()
     score = score_of(
         f"probe/{parameter.name}",
@@ -141,6 +144,7 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
         },
     )
     scores, arrays = [score], {"predicted": answers.predicted, "photos": test}
+    arrays |= curve.arrays() if curve is not None else {}
     for metric, reader in other_readers(inputs.options).items():
         read = processing_probe(*data, reader=reader, **how)
         scores.append(reader_score(score, metric, read, inputs, units))
@@ -228,6 +232,7 @@ PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
             by_name=p.by_name,
             run=partial(run_processing_probe, p),
             read_answers=read_processing_probe,
+            read_facts=processing_facts,
         )
         for p in ALL_PARAMETERS.values()
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues
+from benchmark.tasks.facts import retrieval_facts
 from benchmark.tasks.scores import score_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
@@ -220,6 +221,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 unfit=_unfit,
                 run=run_retrieval,
                 read_answers=read_retrieval,
+                read_facts=retrieval_facts,
                 growth="pairs",
             ),
         )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import AnswersReader, Family, Metric, Score
+from benchmark.results import AnswersReader, FactsReader, Family, Metric, Score, no_facts
 from builders.errors import DataError
 from builders.photos import UNLABELLED, PhotoSet
 
@@ -49,6 +49,8 @@ class Task:
     """Computes the scores."""
     read_answers: AnswersReader
     """Values by photo of each metric, from the arrays in ``TaskOutcome.answers``."""
+    read_facts: FactsReader = no_facts
+    """What else these arrays determine, so that a result which states otherwise is refused."""
     growth: Literal["photos", "pairs"] = "photos"
     """Whether its time grows with the number of photos, or with the number of pairs of a query and a candidate."""
     effort: Callable[[PhotoSet], float] | None = None

@@ -1,5 +1,6 @@
 """Runs of one probe whose answers are known, for comparisons."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,9 +9,22 @@ import numpy as np
 from benchmark.results import Result, Run, Score, read_runs
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
+from benchmark.stats import photo_interval
 from benchmark.tasks import all_tasks
 
 N = 300
+
+
+def true_score(score: Score, arrays) -> Score:
+    """The score with the interval and the chance that its answers give; unchanged where they cannot be read."""
+    question = all_tasks()[score.task]
+    try:
+        values, facts = question.read_answers(arrays)[score.metric], question.read_facts(arrays).get(score.metric)
+    except (KeyError, ValueError, IndexError):
+        return score
+    ends = photo_interval(values.values, clusters=values.clusters, bounds=values.bounds)
+    chance = score.chance if facts is None or facts.chance is None else facts.chance
+    return dataclasses.replace(score, value=ends.value, low=ends.low, high=ends.high, chance=chance)
 
 
 def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="c", data="toy"):
@@ -20,6 +34,8 @@ def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="
     score = Score(
         "probe/jpeg", data, "accuracy", value, max(0.0, value - 0.05), min(1.0, value + 0.05), len(right), 0.5
     )
+    at = np.arange(len(right)) if photos is None else photos
+    score = true_score(score, {"predicted": predicted, "photos": at})
     result = Result(
         encoder={"id": encoder},
         data={"name": data, "question_hash": question, "ids_hash": ids, "bytes_hash": "b"},
@@ -29,7 +45,6 @@ def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="
         cost={},
         created="2026-11-20T10:00:00+00:00",
     )
-    at = np.arange(len(right)) if photos is None else photos
     return Scored(result, {"probe/jpeg/predicted": predicted, "probe/jpeg/photos": at})
 
 

@@ -10,13 +10,14 @@ from benchmark.compare.paired import Compared, compare_runs, comparison_text
 from benchmark.results import Result, Run, Score
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from tests.support.probe_runs import read_run
+from tests.support.probe_runs import read_run, true_score
 
 
 def written(
     folder: Path, encoder: str, task: str, metric: str, value: float, n: int, answers: dict, data="toy"
 ) -> Path:
-    score = Score(task, data, metric, value, max(-1.0, value - 0.1), min(1.0, value + 0.1), n, 0.5)
+    stated = Score(task, data, metric, value, max(-1.0, value - 0.1), min(1.0, value + 0.1), n, 0.5)
+    score = true_score(stated, answers)
     result = Result(
         encoder={"id": encoder},
         data={"name": data, "ids_hash": "i", "bytes_hash": "b"},

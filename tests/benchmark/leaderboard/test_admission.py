@@ -14,6 +14,7 @@ from benchmark.leaderboard.entries import measured_entries, objection
 from benchmark.results import ResultFile, write_result
 from benchmark.results.forms import check_forms
 from builders.errors import UsageError
+from tests.support.probe_runs import true_score
 
 
 def test_objection__questions_that_are_not_known(make):
@@ -46,6 +47,8 @@ def test_objection__numbers_that_cannot_be(make, score, why):
 
 def test_objection__answers_that_say_otherwise(make, tmp_path):
     probe = dataclasses.replace(make.score("probe/jpeg", "accuracy", 0.5), n=4, data="toy")
+    half = np.where(np.arange(4) < 2, np.arange(6)[:, None], 9)[None].astype(np.uint8)
+    probe = true_score(probe, {"predicted": half, "photos": np.arange(4)})
     result = dataclasses.replace(make.result("a", []), scores=(probe,))
     write_result(result, tmp_path / "result.json")
     for right, why in ((2, ""), (3, "probe/jpeg accuracy is 0.5 of 4, but its answers in answers.npz give 0.75 of 4")):

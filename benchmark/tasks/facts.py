@@ -1,0 +1,176 @@
+"""What stored answers determine besides the values by photo: chance, accuracies by seed, curves, ties, counts.
+
+Readers of untrusted results recompute these and refuse a result that says otherwise (``benchmark/results/proof.py``).
+Arrays that an older version did not store determine nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmark.results import AnswerFacts, Answers
+
+CURVE, CURVE_FITS = "curve", "curve_fits"
+"""Arrays of a learning curve (``LearningCurve.arrays``): accuracy by photo of each part, float32 [parts, photos], and
+the number of assignments of each."""
+
+
+def processing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Facts of ``run_processing_probe``: view i of a photo has class i.
+
+    >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
+    >>> facts = processing_facts({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"]
+    >>> facts.chance, facts.details["accuracy_by_seed"]
+    (0.5, [0.75])
+    """
+    facts = {}
+    for metric, predicted in _predictions(arrays).items():
+        classes = predicted.shape[1]
+        expected = np.broadcast_to(np.arange(classes)[:, None], predicted.shape[1:])
+        details = {"classes": classes, **_probe_details(arrays, metric, predicted, expected)}
+        facts[metric] = AnswerFacts(1 / classes, 1 / classes, details)
+    return facts
+
+
+def labelled_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Facts of probes of labels, which store the true class of each photo."""
+    if "expected" not in arrays:
+        return {}
+    expected = np.atleast_2d(arrays["expected"])
+    chance = 1 / int(arrays["classes"]) if "classes" in arrays else None
+    largest = largest_share(expected[0])
+    facts = {}
+    for metric, predicted in _predictions(arrays).items():
+        details = _probe_details(arrays, metric, predicted, expected)
+        if chance is not None:
+            details["classes"] = int(arrays["classes"])
+        details["most_frequent_class"] = largest
+        facts[metric] = AnswerFacts(chance, None if chance is None else max(chance, largest), details)
+    return facts
+
+
+def largest_share(classes: np.ndarray) -> float:
+    """Share of the most frequent class: the best score of a constant answer.
+
+    >>> largest_share(np.array([2, 0, 2, 2]))
+    0.75
+    """
+    return float(np.unique(classes, return_counts=True)[1].max() / len(classes))
+
+
+def _predictions(arrays: Answers) -> dict[str, np.ndarray]:
+    """Predictions [fits, views, photos] by metric."""
+    names = {name: f"accuracy{name.removeprefix('predicted')}" for name in arrays if name.startswith("predicted")}
+    return {metric: arrays[name] for name, metric in names.items()}
+
+
+def _probe_details(arrays: Answers, metric: str, predicted: np.ndarray, expected: np.ndarray) -> dict[str, Any]:
+    correct = predicted == expected
+    by_class = correct.mean(axis=0)
+    recalls = [by_class[expected == c].mean() for c in np.unique(expected)]
+    details: dict[str, Any] = {
+        "accuracy_by_seed": [round(float(a), 6) for a in correct.mean(axis=(1, 2))],
+        "balanced_accuracy": float(np.mean(recalls)),
+    }
+    if metric == "accuracy" and CURVE in arrays:
+        details["learning_curve"] = _curve(arrays, correct)
+    return details
+
+
+def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
+    """The numbers of ``LearningCurve.details`` that follow from accuracies by photo."""
+    from benchmark.stats import paired_difference, photo_interval
+
+    clusters = arrays.get("clusters")
+    rows = [*arrays[CURVE].astype(np.float64), correct.mean(axis=(0, 1))]
+    used = correct[: int(arrays[CURVE_FITS])].mean(axis=(0, 1))
+    intervals = [photo_interval(row, clusters=clusters) for row in rows]
+    details: dict[str, Any] = {
+        "accuracy": [interval.value for interval in intervals],
+        "low": [interval.low for interval in intervals],
+        "high": [interval.high for interval in intervals],
+    }
+    if len(rows) > 1:
+        gain = paired_difference(used, rows[-2], clusters=clusters)
+        details["gain"] = {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")}
+    return details
+
+
+def knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Facts of ``run_knn``: chance, accuracies by seed, ties, and the share that processing flips."""
+    from benchmark.knn import setup_shares
+
+    chance = _mean(arrays, "chance")
+    rules = {rule: setup_shares(arrays[rule], arrays["combinations"]) for rule in _RULES if rule in arrays}
+    details: dict[str, dict[str, Any]] = {name: {} for name in next(iter(rules.values()), {})}
+    if len(rules) == len(_RULES):
+        for name, of_metric in details.items():
+            if name != "spd":
+                of_metric["ties"] = {rule: float(rules[rule][name].mean()) for rule in _RULES}
+            else:
+                of_metric["ties"] = _ties_of_difference(rules)
+    if "by_seed" in arrays:
+        by_seed = arrays["by_seed"].mean(axis=2) / int(arrays["combinations"][0])
+        for name, row in zip(("uniform", "uniform-test"), by_seed, strict=True):
+            details.setdefault(name, {})["accuracy_by_seed"] = [round(float(v), 6) for v in row]
+    if "flipped" in arrays and "worst" in arrays:
+        details["worst"] = {"flipped": {"value": float(arrays["flipped"].mean())}}
+    return {name: AnswerFacts(0.0 if name == "spd" else chance, None, facts) for name, facts in details.items()}
+
+
+_RULES = ("least", "greatest", "random")
+
+
+def _ties_of_difference(rules: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:
+    """Ties of ``spd``: the least is pos-same under the worst rule minus neg-same under the best one."""
+    pos, neg = ({rule: float(rules[rule][name].mean()) for rule in _RULES} for name in ("pos-same", "neg-same"))
+    return {
+        "least": pos["least"] - neg["greatest"],
+        "greatest": pos["greatest"] - neg["least"],
+        "random": pos["random"] - neg["random"],
+    }
+
+
+def plain_knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Facts of ``run_plain_knn``: chance and ties."""
+    ties = {rule: float(arrays[rule].mean()) for rule in _RULES if rule in arrays}
+    return {"accuracy": AnswerFacts(_mean(arrays, "chance"), None, {"ties": ties} if ties else {})}
+
+
+def retrieval_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Facts of ``run_retrieval``: chance, which follows from the number of pairs."""
+    from benchmark.retrieval import PairAnswers
+
+    pairs = PairAnswers(tuple(arrays["pair_ids"].tolist()), ("a", "b"), arrays["nearer"], arrays["tied"])
+    return {name: AnswerFacts(chance, None, {"queries": 2 * pairs.n}) for name, chance in pairs.chance.items()}
+
+
+def adversary_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Facts of ``run_adversary``: chance, accuracies by processing, and answers that processing spoils."""
+    right = np.asarray(arrays["right"], np.float64)
+    spoiled = float(((right[-1] > 0.5) & (right[:-1].min(axis=0) < 0.5)).mean())
+    chance = _mean(arrays, "chance")
+    facts = {name: AnswerFacts(chance, None, {}) for name in ("worst", "average", "best")}
+    return {**facts, "flipped": AnswerFacts(0.0, None, {"spoiled": spoiled})}
+
+
+def _mean(arrays: Answers, name: str) -> float | None:
+    return float(arrays[name].mean()) if name in arrays else None
+
+
+def neighbour_chance(collection: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """float32 [queries], the share of the collection that has the label of each query: its array ``chance``.
+
+    Args:
+        collection: labels of the collection.
+        queries: labels of the queries.
+
+    >>> neighbour_chance(np.array([0, 0, 1, 2]), np.array([0, 2])).tolist()
+    [0.5, 0.25]
+    """
+    labels, counts = np.unique(collection, return_counts=True)
+    at = np.minimum(np.searchsorted(labels, queries), len(labels) - 1)
+    return (np.where(labels[at] == queries, counts[at], 0) / len(collection)).astype(np.float32)

@@ -1,0 +1,177 @@
+"""Results whose numbers were changed and sealed again are refused, with the field named; unchanged ones are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.__main__ import main
+from benchmark.results import contradiction, read_result, write_result
+from benchmark.results.files import ResultFile, read_files
+from benchmark.results.schema import Result
+from benchmark.scoring.output import write_scored
+from benchmark.stats import METHODS, photo_interval
+from benchmark.tasks import all_tasks
+from tests.support.toy_answers import toy_scored
+
+Change = Callable[[dict[str, Any]], object]
+"""Changes the JSON values of a result in place."""
+
+
+def scores(raw: dict[str, Any], task: str, metric: str = "accuracy") -> dict[str, Any]:
+    return next(s for s in raw["scores"] if (s["task"], s["metric"]) == (task, metric))
+
+
+def of(task: str, metric: str, path: str, value: Any) -> tuple[str, Change]:
+    """(the field as a refusal names it, the change): ``path`` of a score is set to ``value``, or to ``value(old)``."""
+
+    def change(raw: dict[str, Any]) -> None:
+        part: Any = scores(raw, task, metric)
+        *names, last = [int(name) if name.isdigit() else name for name in path.split("/")]
+        for name in names:
+            part = part[name]
+        part[last] = value(part[last]) if callable(value) else value
+
+    first, *rest = path.removeprefix("details/").split("/")
+    named = first + "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in rest)
+    return f"{task} {metric}: {named}", change
+
+
+def ends(task: str, metric: str, width: float) -> tuple[str, Change]:
+    """An interval that is ``width`` wide around the value."""
+
+    def change(raw: dict[str, Any]) -> None:
+        score = scores(raw, task, metric)
+        score["low"], score["high"] = score["value"] - width / 2, score["value"] + width / 2
+
+    return f"{task} {metric}: low is", change
+
+
+def photos(**counts: int) -> tuple[str, Change]:
+    split = next(iter(counts))
+    return f"data.photos.{split} is {counts[split]}", lambda raw: raw["data"]["photos"].update(counts)
+
+
+CHANGES: tuple[tuple[str, Change], ...] = (
+    ends("probe/jpeg", "accuracy", 2e-6),
+    ends("knn/jpeg", "spd", 2e-6),
+    ends("retrieval/pairs", "same", 2e-6),
+    of("probe/make", "accuracy", "low", lambda low: low + 0.01),
+    of("knn/original", "accuracy", "high", lambda high: high - 0.01),
+    of("linear/original", "accuracy", "low", lambda low: low + 0.001),
+    of("probe/jpeg", "accuracy", "chance", 0.0001),
+    of("probe/make", "accuracy", "chance", 0.0001),
+    of("knn/jpeg", "all-same", "chance", 0.0001),
+    of("knn/adversary", "worst", "chance", 0.0001),
+    of("retrieval/pairs", "different", "chance", 0.0001),
+    of("probe/make", "accuracy", "details/most_frequent_class", 0.1),
+    of("probe/make", "accuracy", "details/p_chance", 1e-9),
+    of("probe/jpeg", "accuracy", "details/accuracy_by_seed", lambda values: [0.0] * len(values)),
+    of("knn/jpeg", "uniform", "details/accuracy_by_seed/1", 0.0),
+    of("probe/jpeg", "accuracy", "details/learning_curve/accuracy/0", 0.9),
+    of("probe/make", "accuracy", "details/learning_curve/high/1", 0.99),
+    of("probe/jpeg", "accuracy", "details/learning_curve/gain/value", 0.3),
+    of("probe/make", "accuracy", "details/classes", 2),
+    of("knn/jpeg", "spd", "details/ties/least", 0.5),
+    of("knn/adversary", "flipped", "details/spoiled", 0.0),
+    photos(val=1_300_000),
+    photos(train=48_000),
+    ("probe/jpeg accuracy is 0.99 of 24", lambda raw: scores(raw, "probe/jpeg").update(value=0.99, high=0.999)),
+    ("knn/original accuracy is", lambda raw: scores(raw, "knn/original").update(n=50_000)),
+)
+"""What a refusal names, and the change."""
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Path:
+    return write_scored(toy_scored(), tmp_path / "honest", single=True)
+
+
+def changed(honest: Path, folder: Path, change: Change) -> Path:
+    """A copy of a result with a change, sealed again, beside the same answers."""
+    raw = json.loads(read_result(honest / "result.json").to_json())
+    change(raw)
+    folder.mkdir(parents=True)
+    (folder / "answers.npz").write_bytes((honest / "answers.npz").read_bytes())
+    write_result(Result.from_json(json.dumps(raw)), folder / "result.json")
+    return folder
+
+
+@pytest.fixture
+def forged(honest: Path, tmp_path: Path) -> Path:
+    for i, (_, change) in enumerate(CHANGES):
+        changed(honest, tmp_path / "forged" / f"{i:02d}", change)
+    return tmp_path / "forged"
+
+
+def refusals(text: str) -> list[str]:
+    """The fields of ``CHANGES`` that a text names."""
+    return [field for field, _ in CHANGES if field in text]
+
+
+def test_contradiction__unchanged_results_have_none_whatever_the_version_of_methods(
+    honest: Path, tmp_path: Path
+) -> None:
+    for version in (METHODS, METHODS - 1, None):
+        folder = changed(
+            honest, tmp_path / str(version), lambda raw, v=version: raw["environment"].update(statistics=v)
+        )
+        [file] = read_files(folder, ["result.json"]).accepted
+        assert contradiction(file, all_tasks()) == ""
+
+
+def test_contradiction__other_methods_may_give_other_intervals_but_not_any(honest: Path, tmp_path: Path) -> None:
+    def wider(raw: dict[str, Any], by: float) -> None:
+        raw["environment"]["statistics"] = METHODS - 1
+        score = scores(raw, "probe/make")
+        score["low"] -= by * (score["value"] - score["low"])
+
+    for by, accepted in ((0.2, True), (0.9, False)):
+        folder = changed(honest, tmp_path / str(by), lambda raw, b=by: wider(raw, b))
+        [file] = read_files(folder, ["result.json"]).accepted
+        assert (contradiction(file, all_tasks()) == "") is accepted
+
+
+def test_contradiction__names_each_changed_field(forged: Path) -> None:
+    for i, (field, _) in enumerate(CHANGES):
+        file = ResultFile(
+            "result.json", read_result(forged / f"{i:02d}/result.json"), path=forged / f"{i:02d}/result.json"
+        )
+        assert contradiction(file, all_tasks()).startswith(field)
+
+
+@pytest.mark.parametrize("command", ["verify", "publish", "leaderboard", "compare"])
+def test_commands__refuse_every_changed_result(
+    command: str, honest: Path, forged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {
+        "verify": [str(forged)],
+        "publish": [str(forged), "--results", "me/results", "--unknown-codec"],
+        "leaderboard": ["--results", str(forged), "--no-published", "-o", str(tmp_path / "site")],
+        "compare": [str(honest), str(forged)],
+    }
+    main([command, *arguments[command]])
+    printed = capsys.readouterr()
+    assert refusals(printed.out + printed.err) == [field for field, _ in CHANGES]
+
+
+def test_verify__says_what_answers_prove(honest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(honest)]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 results have their answers" in out
+    assert "the encoder's id" in out
+
+
+def test_methods__are_those_that_gave_these_numbers() -> None:
+    """Where this fails because a method changed on purpose, raise ``METHODS`` and write the new numbers here."""
+    lone = photo_interval([1.0] * 30 + [0.0] * 10)
+    grouped = photo_interval([1.0] * 30 + [0.0] * 10, clusters=[i % 7 for i in range(40)])
+    signed = photo_interval([0.5, -0.25, 0.75, 0.0, 0.25], bounds=(-1.0, 1.0))
+    assert [round(end, 4) for ends in (lone, grouped, signed) for end in (ends.low, ends.high)] == PINNED[METHODS]
+
+
+PINNED: dict[int, list[float]] = {1: [0.5988, 0.8634, 0.588, 0.8731, -0.2408, 0.7408]}
