@@ -51,7 +51,7 @@ def probe_run(encoder, right, *, photos=None, ids="same", question="q", canary="
 def read_run(folder: Path) -> Run:
     """The first run of a folder in which no file is refused."""
     read = read_runs(folder, all_tasks())
-    assert read.refused == ()
+    assert read.refused == (), read.refused
     return read.runs[0]
 
 

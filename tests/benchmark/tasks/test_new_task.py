@@ -13,6 +13,7 @@ from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.columns import board_families
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import Family, Metric, PhotoValues, Score, read_results, summarise
+from benchmark.stats import photo_interval
 from benchmark.tasks import Task, TaskOutcome, all_tasks
 from tests.support.probe_runs import read_run
 
@@ -47,8 +48,8 @@ def _precision(embeddings, labels):
 def _run(given):
     photos = given.indices("val")
     values = _precision(given.view("original", photos)[0 : len(photos)], given.photos.labels.values[photos])
-    mean = float(values.mean())
-    score = Score("retrieval/map", given.photos.name, "map", mean, mean - 0.1, mean + 0.1, len(photos), 0.5)
+    ends = photo_interval(values)
+    score = Score("retrieval/map", given.photos.name, "map", ends.value, ends.low, ends.high, len(photos), 0.5)
     return TaskOutcome((score,), {"precision": values, "photos": photos})
 
 
