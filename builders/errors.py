@@ -33,6 +33,7 @@ EXTRA_OF = {
     "onnxruntime": "onnx",
     "open_clip": "encoders",
     "openvino": "fast",
+    "peft": "peft",
     "ray": "ray",
     "requests": "flickr",
     "safetensors": "encoders",

@@ -31,10 +31,10 @@ PLACES = {
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
-    "benchmark": {"encoders", "fast", "onnx", "sample"},
+    "benchmark": {"encoders", "fast", "onnx", "peft", "sample"},
     "camtrace.py": {"encoders"},
-    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "cluster", "ray", "test"},
-    "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "cluster", "ray", "test"},
+    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "cluster", "ray", "test"},
+    "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "cluster", "ray", "test"},
 }
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 

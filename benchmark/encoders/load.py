@@ -5,10 +5,13 @@
 ``checkpoint:``
 ``ORG/NAME[@REVISION]``,        a Hub repo, by transformers, open_clip or timm, whichever its own metadata names
 ``hf-hub:ORG/NAME``
+``https://huggingface.co/ORG/NAME[/tree/REVISION]``  the same
 ``local-dir:PATH``, or a path   the same in a local folder
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
+``weights:PATH?arch=timm:...``  a file or folder of weights as a trainer wrote it (``loaders/checkpoint_files/load.py``:
+                                options); a path alone where the training's record names the network
 ``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
 ``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
@@ -51,6 +54,7 @@ PREFIXES = {
     "timm": "benchmark.encoders.loaders.libraries:load_timm",
     "open_clip": "benchmark.encoders.loaders.libraries:load_open_clip",
     "embeddings": "benchmark.encoders.loaders.stored:load_embeddings",
+    "weights": "benchmark.encoders.loaders.checkpoint_files.load:load_weights",
     "onnx": "benchmark.encoders.loaders.onnx_file:load_onnx",
     "torchvision": "benchmark.encoders.loaders.libraries:load_torchvision",
 }
@@ -60,6 +64,10 @@ _OF_THE_HUB = ("load_hub", "load_timm")
 """Loaders whose weights may come from a Hub repo, which has revisions."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
+_ADDRESS = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?!datasets/|spaces/|docs/)([\w.-]+/[\w.-]+?)"
+    r"(?:/tree/([\w./-]+?))?/?(\?[\w=&.-]*)?"
+)
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -103,6 +111,7 @@ def load_encoder(
     ...
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
+    spec = _without_address(spec)
     request = LoadRequest(spec, device, dtype, revision, trust_remote_code, compile)
     checked_mode(preprocess)
     loader = _loader(spec)
@@ -157,7 +166,7 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
-    if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).is_dir()):
+    if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
         return _imported("benchmark.encoders.loaders.hub:load_folder")
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)
@@ -167,6 +176,18 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
     nearest = named_elsewhere(spec) or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
     remedy = "give a name from 'list encoders', ORG/NAME on the Hub, a folder, a file, or module:function"
     raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
+
+
+def _without_address(spec: str) -> str:
+    """``ORG/NAME[@REVISION]`` of an address of the Hub, or of ``timm:hf-hub:ORG/NAME``; else the specification."""
+    spec = re.sub(r"^(timm|open_clip):hf[-_]hub:", "", spec)
+    if not re.match(r"https?://", spec):
+        return spec
+    if match := _ADDRESS.fullmatch(spec):
+        return f"{match[1]}{f'@{match[2]}' if match[2] else ''}{match[3] or ''}"
+    if re.match(r"https?://(www\.)?(huggingface\.co|hf\.co)/", spec):
+        raise UsageError(f"{spec} names no model of the Hub: give https://huggingface.co/ORG/NAME, or ORG/NAME")
+    raise UsageError(f"{spec}: no address is downloaded; fetch the file, then --model 'weights:FILE?arch=timm:NAME'")
 
 
 def _imported(target: str) -> Callable[[LoadRequest], Encoder]:

@@ -95,7 +95,7 @@ def codec_objection(result: Result, local_canary: str) -> str:
 def private_inputs(result: Result) -> str:
     """The inputs of a result that only its author has; empty if everybody can get all of them."""
     encoder, data = str(result.encoder.get("id")), str(result.data.get("name"))
-    if result.encoder.get("library") == "callable" or encoder.startswith("local-dir:"):
+    if result.encoder.get("library") == "callable" or encoder.startswith(("local-dir:", "weights:")):
         return f"the encoder {encoder} is the author's own code or file"
     if data.startswith(("folder:", "exif-folder:")):
         return f"the photos of {data} are private"

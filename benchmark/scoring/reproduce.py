@@ -228,11 +228,17 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
     weights = f", SHA-256 {encoder.weights_sha256}" if encoder.weights_sha256 else ""
     if spec is None:
         return "MODULE:NAME", f"MODULE:NAME: your object in memory ({encoder.id}){weights}"
-    if encoder.id.startswith("local-dir:") or spec.startswith((".", "/", "~", "local-dir:")):
+    named_by_folder = spec.startswith((".", "/", "~", "local-dir:")) and not encoder.id.startswith(("weights:", *FILES))
+    if encoder.id.startswith("local-dir:") or named_by_folder:
         name = encoder.id if encoder.id.startswith("local-dir:") else encoder.library
         return "local-dir:MODEL", f"MODEL: your folder of a model ({name}){weights}"
-    if spec.startswith(FILES):
-        kind, place = spec.partition("?")[0].partition(":")[0], "?" + spec.partition("?")[2] if "?" in spec else ""
+    if encoder.id.startswith("weights:"):
+        query = encoder.id.partition("?")[2]
+        prefix, ema = str(encoder.details.get("prefix", "")).strip("."), encoder.details.get("ema")
+        more = f"{f'&prefix={prefix}' if prefix else ''}{'&ema=true' if ema else ''}" if query else ""
+        return f"weights:PATH{'?' if query else ''}{query}{more}", f"PATH: your file of weights ({encoder.id}){weights}"
+    if encoder.id.startswith(FILES):
+        kind, place = encoder.id.partition(":")[0], "?" + spec.partition("?")[2] if "?" in spec else ""
         return f"{kind}:PATH{place}", f"PATH: your file ({encoder.id}){weights}"
     repo = spec.removeprefix("hf-hub:").partition("@")[0]
     if encoder.revision and _REPO.fullmatch(repo):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder, named_by_weights
+from benchmark.encoders.preprocess.stated import STATED
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name
@@ -141,8 +142,8 @@ _WEIGHTS = {
 _SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model)|README\.md")
 """Configurations, vocabularies and the card, in the root of a repo or (sentence-transformers) a folder below."""
 
-OPTIONS = ("output", "patches")
-"""Options after ``?`` in the name of a transformers checkpoint."""
+OPTIONS = ("output", "patches", *STATED)
+"""Options after ``?`` in the name of a transformers checkpoint; preprocessing only where the checkpoint has none."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def split_options(spec: str) -> tuple[str, dict[str, str]]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [name for name, value in options.items() if name not in OPTIONS or not value]
     if unknown or (mark and not options):
-        raise UsageError(f"{spec}: after ? stand {' and '.join(f'{name}=...' for name in OPTIONS)}, joined by &")
+        raise UsageError(f"{spec}: after ? stand {', '.join(f'{name}=...' for name in OPTIONS)}, joined by &")
     return source, options
 
 
@@ -187,7 +188,7 @@ def load_hub(request: LoadRequest) -> Encoder:
     if pinned and request.revision and pinned != request.revision:
         raise UsageError(f"{request.spec}: the spec says revision {pinned}, --revision says {request.revision}")
     revision = pinned or request.revision
-    folder, commit = _fetch(repo, revision, request.trust_remote_code)
+    folder, commit = fetch(repo, revision, request.trust_remote_code)
     name = repo if revision is None else f"{repo}@{revision}"
     folder = _checkpoint_folder(folder)
     checkpoint = Checkpoint(name + _options_text(options), folder, commit, options)
@@ -195,7 +196,7 @@ def load_hub(request: LoadRequest) -> Encoder:
 
 
 def load_folder(request: LoadRequest) -> Encoder:
-    """Load ``local-dir:PATH`` or a path: a folder that a library's ``save_pretrained`` wrote.
+    """Load ``local-dir:PATH`` or a path: a folder that a library's ``save_pretrained`` wrote, or any other checkpoint.
 
     Its id is the folder's name and the beginning of the weights' hash, since every training writes a
     ``checkpoint-1000``.
@@ -204,10 +205,15 @@ def load_folder(request: LoadRequest) -> Encoder:
         UsageError: no such folder, or it holds no known checkpoint.
         EncoderError: its files cannot be read.
     """
-    spec, options = split_options(request.spec)
-    folder = Path(spec.removeprefix("local-dir:")).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"{request.spec}: there is no such folder")
+    source, _, query = request.spec.partition("?")
+    folder = Path(source.removeprefix("local-dir:")).expanduser()
+    if not folder.exists():
+        raise UsageError(f"{request.spec}: there is no such folder or file")
+    if "arch=" in query or not folder.is_dir() or not libraries_of(_checkpoint_folder(folder)):
+        from benchmark.encoders.loaders.checkpoint_files.load import load_weights
+
+        return load_weights(request)
+    _, options = split_options(request.spec)
     name = f"local-dir:{folder.resolve().name}"
     folder = _checkpoint_folder(folder.resolve())
     checkpoint = Checkpoint(name + _options_text(options), folder, None, options)
@@ -229,14 +235,7 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     Raises:
         UsageError: no library does.
     """
-    config = read_config(folder / "config.json")
-    possible = []
-    if "architecture" in config or config.get("model_type") == "timm_wrapper":
-        possible.append("timm")
-    if (folder / "open_clip_config.json").is_file():
-        possible.append("open_clip")
-    if "model_type" in config and config["model_type"] != "timm_wrapper":
-        possible.append("transformers")
+    possible = libraries_of(folder)
     if not possible:
         card = f" (its card says {library_name})" if library_name else ""
         raise UsageError(f"{name} holds no checkpoint for transformers, open_clip or timm{card}")
@@ -245,6 +244,19 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     if library_name in possible:
         return str(library_name)
     return next(library for library in ("open_clip", "timm", "transformers") if library in possible)
+
+
+def libraries_of(folder: Path) -> list[str]:
+    """The libraries that may read a folder, by its configurations."""
+    config = read_config(folder / "config.json")
+    possible = []
+    if "architecture" in config or config.get("model_type") == "timm_wrapper":
+        possible.append("timm")
+    if (folder / "open_clip_config.json").is_file():
+        possible.append("open_clip")
+    if "model_type" in config and config["model_type"] != "timm_wrapper":
+        possible.append("transformers")
+    return possible
 
 
 def wanted_files(
@@ -306,8 +318,17 @@ def _load(checkpoint: Checkpoint, library: str, request: LoadRequest) -> Encoder
     return getattr(importlib.import_module(module), function)(checkpoint, replace(request, revision=None))
 
 
-def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Path, str]:
-    """(folder, commit) of a repo in the local cache, downloaded if the Hub can be reached."""
+def fetch(
+    repo: str, revision: str | None, trust_remote_code: bool = False, *, weights: bool = True
+) -> tuple[Path, str]:
+    """(folder, commit) of a repo in the local cache, downloaded if the Hub can be reached.
+
+    Args:
+        repo: ``ORG/NAME``.
+        revision: branch, tag or commit; None for the newest.
+        trust_remote_code: fetch Python files too.
+        weights: False for configurations alone.
+    """
     from huggingface_hub import HfApi, errors, snapshot_download
 
     label = repo if revision is None else f"{repo}@{revision}"
@@ -328,12 +349,14 @@ def _fetch(repo: str, revision: str | None, trust_remote_code: bool) -> tuple[Pa
                 files = files_below(folder)
             except UntrustedInputError as refused:
                 raise EncoderError(f"{label}: its copy in the local cache: {refused.reason}") from None
-            if not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files):
+            if weights and not any(name.endswith((".safetensors", ".bin", ".pth")) for name in files):
                 reason = f"the Hub cannot be reached ({why}) and the cache has no weights"
                 raise EncoderError(f"{label}: {reason}") from None
             return folder, folder.name
         names = [sibling.rfilename for sibling in info.siblings or []]
         wanted = wanted_files(names, repo=repo, library_name=info.library_name, trust_remote_code=trust_remote_code)
+        if not weights:
+            wanted = [name for name in wanted if not name.endswith(WEIGHTS_SUFFIXES)]
         commit = info.sha or revision or "main"
         with from_hub():
             return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit

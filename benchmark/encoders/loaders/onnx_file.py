@@ -25,12 +25,12 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
-from PIL import Image
 
 from benchmark.compute import parallel_map
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo, Runtime
 from benchmark.encoders.network import Normalisation, pooled, probe_image
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
+from benchmark.encoders.preprocess.stated import STATED, resampling, shorter_side, sides, three_numbers
 from benchmark.encoders.registry import LoadRequest
 from benchmark.encoders.runtime.choose import RuntimeEmbedder
 from builders.errors import EncoderError, UsageError, unknown_name
@@ -132,9 +132,7 @@ def _without_folder(error: Exception, path: Path) -> str:
     return first_line(error).replace(f"{path.parent}/", "").removeprefix(f"{path.name}: ")
 
 
-OPTIONS = ("size", "resize", "mean", "std", "interpolation", "output", "pooling", "group", "training_data")
-
-FILTERS = {member.name.lower(): member for member in Image.Resampling}
+OPTIONS = (*STATED, "output", "pooling", "group", "training_data")
 
 POOLINGS = ("mean", "first")
 
@@ -163,7 +161,10 @@ def load_onnx(request: LoadRequest) -> Encoder:
         raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_without_folder(error, path)})") from error
     network_input = _input_of(network, label)
     height, width = _size(options, network_input, label)
-    pixels = Pixels((ResizeShort(_resize(options, height, width), _filter(options)), CenterCrop(width, height)))
+    short = shorter_side(options.get("resize", str(max(height, width))), height, width)
+    pixels = Pixels(
+        (ResizeShort(short, resampling(options.get("interpolation", "bilinear"))), CenterCrop(width, height))
+    )
     normalise, assumed = _normalisation(options, network_input, label)
     forward = _Forward(network, network_input, normalise, options.get("output"), options.get("pooling", "mean"))
     name = f"{label}@{description.sha256[:8]}{_options_text(options)}"
@@ -255,29 +256,12 @@ def _size(options: Mapping[str, str], network_input: _Input, label: str) -> tupl
         if not fixed:
             raise UsageError(f"{label} takes pictures of any size: say which, as in onnx:PATH?size=224")
         return fixed
-    parts = options["size"].split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and 0 < int(part) <= 1 << 14 for part in parts):
-        raise UsageError(f"size={options['size']}: give pixels, 224 or HEIGHTxWIDTH")
-    size = int(parts[0]), int(parts[-1])
+    size = sides(options["size"])
     for side, wanted in zip(size, (network_input.height, network_input.width), strict=True):
         if wanted and side != wanted:
             wanted_size = f"{network_input.height} x {network_input.width}"
             raise UsageError(f"size={options['size']}: {label} takes {wanted_size} (height x width)")
     return size
-
-
-def _resize(options: Mapping[str, str], height: int, width: int) -> int:
-    text = options.get("resize", str(max(height, width)))
-    if not text.isdecimal() or int(text) < min(height, width) or int(text) > 1 << 14:
-        raise UsageError(f"resize={text}: give the shorter side in pixels, at least {min(height, width)}")
-    return int(text)
-
-
-def _filter(options: Mapping[str, str]) -> int:
-    name = options.get("interpolation", "bilinear")
-    if name not in FILTERS:
-        raise unknown_name("interpolation", name, FILTERS)
-    return int(FILTERS[name])
 
 
 def _normalisation(
@@ -289,22 +273,9 @@ def _normalisation(
             raise UsageError(f"{label} takes 8-bit pixels: mean and std do not apply")
         return None, []
     assumed = [name for name in ("mean", "std") if name not in options]
-    mean, std = _three_numbers(options, "mean", IMAGENET_MEAN), _three_numbers(options, "std", IMAGENET_STD)
-    if min(std) <= 0:
-        raise UsageError(f"std={options['std']}: give numbers above 0")
+    mean = three_numbers("mean", options["mean"]) if "mean" in options else IMAGENET_MEAN
+    std = three_numbers("std", options["std"]) if "std" in options else IMAGENET_STD
     return Normalisation(mean, std), assumed
-
-
-def _three_numbers(options: Mapping[str, str], name: str, default: tuple[float, ...]) -> tuple[float, ...]:
-    if name not in options:
-        return default
-    try:
-        numbers = tuple(float(part) for part in options[name].split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
-        raise UsageError(f"{name}={options[name]}: give one number, or three with commas, for pixels in [0, 1]")
-    return numbers * (3 // len(numbers))
 
 
 class _Forward:

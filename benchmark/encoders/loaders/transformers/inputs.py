@@ -20,6 +20,7 @@ from PIL import Image
 from benchmark.encoders.loaders.hub import Checkpoint
 from benchmark.encoders.loaders.transformers.embeddings import Arguments, plain, tile
 from benchmark.encoders.network import probe_image
+from benchmark.encoders.preprocess.stated import alone, stated
 from benchmark.encoders.preprocess.verified import PROBE_SIZES, Preprocessing, candidates_of_processor, verified
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error
@@ -61,6 +62,11 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
         UsageError: ``patches`` for a processor that makes pictures of one size.
         EncoderError: there is no processor, or its pictures differ in size.
     """
+    options = stated(checkpoint.options)
+    if options and (options.size is None or _has_processor(checkpoint)):
+        raise UsageError(f"{checkpoint.name}: {_NOT_STATED if options.size else 'state its size too, as ?size=224'}")
+    if options:
+        return Inputs(alone(options), plain)
     processor = _processor(checkpoint, trust_remote_code)
     changed = _set_one_picture(processor)
     backend = str(getattr(processor, "backend", "unknown"))
@@ -84,13 +90,22 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
     return Inputs(Preprocessing(packed, None, {**size, "transport": "float32", **record}), packed.arguments)
 
 
+_STATE_IT = "?size=224&mean=0.5&std=0.5&interpolation=bicubic"
+_NOT_STATED = "its preprocessor_config.json has its preprocessing: leave size, mean, std and interpolation out"
+
+
+def _has_processor(checkpoint: Checkpoint) -> bool:
+    names = ("preprocessor_config.json", "processor_config.json")
+    return any((checkpoint.folder / name).is_file() for name in names)
+
+
 def _processor(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     """The checkpoint's image processor, with the PIL backend if its class has one."""
     import transformers
 
-    names = ("preprocessor_config.json", "processor_config.json")
-    if not any((checkpoint.folder / name).is_file() for name in names):
-        raise EncoderError(f"{checkpoint.name} has no preprocessor_config.json, so its preprocessing is unknown")
+    if not _has_processor(checkpoint):
+        what = f"{checkpoint.name} has no preprocessor_config.json, so its preprocessing is unknown"
+        raise EncoderError(f"{what}: copy that file from the model that was fine-tuned, or state it: {_STATE_IT}")
     options = {"trust_remote_code": trust_remote_code}
     try:
         return transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, backend="pil", **options)

@@ -1,0 +1,242 @@
+"""``weights:PATH?arch=timm:NAME&...``: an encoder of a file or a folder of weights as a trainer wrote it.
+
+====================  ==============================================================================================
+``arch``              the network: ``timm:NAME``, ``torchvision:NAME``, ``open_clip:NAME``, or ``transformers:``
+                      with a Hub repo or a folder that has its configuration; not needed where the training's record
+                      names it
+``arch.NAME``         an argument of the network, such as ``arch.global_pool=avg``
+``prefix``            end of the prefix of the weights' names, where several have all weights
+``ema``               ``true``: the moving average of the weights
+``ignore``            beginnings of names of weights that belong to a head of the training, with commas
+``size``, ``resize``, ``mean``, ``std``, ``interpolation``  preprocessing, where it is not the architecture's
+``group``, ``training_data``  provenance, which the file does not have
+====================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from benchmark.encoders.encoder import GROUPS, Encoder, named_by_weights
+from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_files
+from benchmark.encoders.loaders.checkpoint_files.architectures import (
+    OPTION,
+    Architecture,
+    named_architecture,
+    without_weights,
+)
+from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, sentences
+from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER, chosen
+from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
+from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile, read_weights
+from benchmark.encoders.loaders.checkpoint_files.records import (
+    architecture_in,
+    model_named_in,
+    recorded_architecture,
+)
+from benchmark.encoders.loaders.hub import Checkpoint, load_folder
+from benchmark.encoders.loaders.library_model import LibraryModel, library_encoder
+from benchmark.encoders.preprocess.stated import STATED, Stated, restated, stated
+from benchmark.encoders.registry import LoadRequest
+from builders.errors import UsageError, unknown_name
+
+OPTIONS = ("arch", "prefix", "ema", "ignore", *STATED, "group", "training_data")
+"""Options after ``?``, beside ``arch.NAME``."""
+
+PREFIX = "weights:"
+
+REMEDY = (
+    "name the architecture that was trained by arch= and arch.NAME=, or leave out what belongs to a head of the "
+    "training by ignore=NAME"
+)
+"""End of a message about weights that do not fit."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A specification of weights, parsed."""
+
+    path: Path
+    options: Mapping[str, str]
+    arguments: Mapping[str, str]
+    """Values of ``arch.NAME``, by name."""
+    preprocessing: Stated
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Beginnings of names."""
+        return tuple(name for name in self.options.get("ignore", "").split(",") if name)
+
+
+def load_weights(request: LoadRequest) -> Encoder:
+    """Load ``weights:PATH?...``, or a path to a file of weights or to a folder of a training.
+
+    Raises:
+        UsageError: an option is wrong, the architecture is not known, or the format is not read here.
+        EncoderError: the file cannot be read, or its weights are not all there.
+    """
+    wanted = _parsed(request.spec)
+    label = f"{PREFIX}{wanted.path.resolve().name}"
+    if not wanted.path.is_dir():
+        return _of_file(wanted.path, wanted, label, request, "")
+    choice = chosen(wanted.path.resolve(), label)
+    reason = f"{choice.path.name} ({choice.reason})" if choice.reason else ""
+    if (choice.path / ADAPTER).is_file():
+        encoder = adapters.load_adapter(choice.path, label, request)
+        return _with_notice(encoder, f"{label}: {reason}" if reason else "")
+    if choice.path.is_dir():
+        query = request.spec.partition("?")[2]
+        spec = f"{choice.path}{'?' if query else ''}{query}"
+        return _with_notice(load_folder(replace(request, spec=spec)), f"{label}: {reason}" if reason else "")
+    return _of_file(choice.path, wanted, label, request, reason or choice.path.name)
+
+
+def _of_file(file: Path, wanted: Request, label: str, request: LoadRequest, chosen_file: str) -> Encoder:
+    """An encoder of one file; ``chosen_file`` says which one of a folder, and why."""
+    if not file.exists():
+        raise UsageError(f"{request.spec}: there is no such file or folder")
+    kind = format_of(file, label)
+    if kind == "ONNX" and not {"arch", "prefix", "ema", "ignore"} & set(wanted.options):
+        from benchmark.encoders.loaders.onnx_file import load_onnx
+
+        query = request.spec.partition("?")[2]
+        return load_onnx(replace(request, spec=f"onnx:{file}{'?' if query else ''}{query}"))
+    if kind not in ("torch", "safetensors", "unknown") or (kind == "unknown" and not file.name.endswith(".json")):
+        raise refuse(kind, file, label)
+    weights = read_weights(file, label)
+    architecture = _architecture(file, weights, wanted, label)
+    if architecture.library == "transformers":
+        encoder, fit, ignored = transformers_files.load(file, weights, architecture, wanted, label, request)
+    else:
+        encoder, fit, ignored = _of_library(weights, architecture, wanted, label, request)
+    return _described(encoder, file, weights, architecture, wanted, label, fit, ignored, chosen_file)
+
+
+def _parsed(spec: str) -> Request:
+    """Path and options of a specification."""
+    text, _, query = spec.removeprefix(PREFIX).removeprefix("local-dir:").partition("?")
+    try:
+        pairs = parse_qsl(query, strict_parsing=True) if query else []
+    except ValueError:
+        raise UsageError(f"{spec}: write options as weights:PATH?name=value&name=value") from None
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise UsageError(f"{spec}: an option stands there twice")
+    arguments = {name.removeprefix(OPTION): value for name, value in named.items() if name.startswith(OPTION)}
+    options = {name: value for name, value in named.items() if not name.startswith(OPTION)}
+    for name in options:
+        if name not in OPTIONS:
+            raise unknown_name("option of weights:", name, OPTIONS)
+    if options.get("group", "unknown") not in GROUPS:
+        raise unknown_name("group", options["group"], GROUPS)
+    if options.get("ema", "false") not in ("true", "false"):
+        raise UsageError(f"{spec}: ema is true or false")
+    if not text:
+        raise UsageError("weights: needs a file or a folder, as in weights:model.pth?arch=timm:resnet50")
+    return Request(Path(text).expanduser(), options, arguments, stated(options))
+
+
+def _architecture(file: Path, weights: WeightsFile, wanted: Request, label: str) -> Architecture:
+    """The architecture that the specification names, else that of the training's record, else of the file."""
+    if "arch" in wanted.options:
+        return named_architecture(label, wanted.options["arch"], wanted.arguments)
+    architecture = recorded_architecture(file) or architecture_in(weights.facts)
+    if architecture is None:
+        named = model_named_in(weights.facts)
+        said = f" (it says {named!r})" if named else ""
+        raise UsageError(
+            f"{label}: of which network are these weights{said}? Add ?arch=timm:NAME, torchvision:NAME, open_clip:NAME "
+            "or transformers:ORG/NAME, as in weights:model.pth?arch=timm:resnet50"
+        )
+    return replace(architecture, options={**architecture.options, **wanted.arguments})
+
+
+def _of_library(
+    weights: WeightsFile, architecture: Architecture, wanted: Request, label: str, request: LoadRequest
+) -> tuple[Encoder, Fit, list[str]]:
+    """An encoder of timm, torchvision or open_clip, with the weights of a file."""
+    model = without_weights(label, architecture, wanted.preprocessing.size)
+    shapes = {name: tensor.shape for name, tensor in model.weights.state_dict().items()}
+    fit = _fit(weights, shapes, str(architecture), wanted, label)
+    unread = model.unread
+
+    def why_unread(key: str) -> str:
+        return unread(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
+
+    options = replace(wanted.preprocessing, **_of_record(architecture, wanted.preprocessing))
+
+    def load() -> LibraryModel:
+        model.weights.load_state_dict(fit.tensors, strict=False)
+        return replace(model, unread=why_unread, restate=lambda known: restated(label, known, options))
+
+    checkpoint = Checkpoint(label, Path(), None)
+    encoder = library_encoder(architecture.library, checkpoint, request, load, "its weights do not fit", REMEDY)
+    return encoder, fit, list(encoder.info.details.get("ignored_weights", ()))
+
+
+def _of_record(architecture: Architecture, options: Stated) -> dict[str, Any]:
+    """Preprocessing in the record of torchvision's trainings, where the specification does not state it."""
+    if architecture.library != "torchvision" or not architecture.data:
+        return {}
+    recorded = stated({key: str(value) for key, value in architecture.data.items()})
+    return {name: getattr(recorded, name) for name in vars(recorded) if getattr(options, name) is None}
+
+
+def _fit(weights: WeightsFile, shapes: Mapping[str, Any], architecture: str, wanted: Request, label: str) -> Fit:
+    ema = wanted.options.get("ema") == "true"
+    return fitted(label, shapes, weights.tensors, architecture, prefix=wanted.options.get("prefix"), ema=ema)
+
+
+def _described(
+    encoder: Encoder,
+    file: Path,
+    weights: WeightsFile,
+    architecture: Architecture,
+    wanted: Request,
+    label: str,
+    fit: Fit,
+    ignored: list[str],
+    chosen_file: str,
+) -> Encoder:
+    """The encoder with its id, and with what was done to the file in its record and in one notice."""
+    info = encoder.info
+    query = [f"{name}={wanted.options[name]}" for name in STATED if name in wanted.options]
+    encoder_id = f"{named_by_weights(label, info.weights_sha256)}?{'&'.join([architecture.query(), *query])}"
+    elsewhere = sentences(fit.elsewhere, lambda name: f"outside of {fit.prefix!r}" if fit.prefix else "another copy")
+    details: dict[str, Any] = {
+        **info.details,
+        "file": file.name,
+        "architecture_from": architecture.source,
+        "prefix": fit.prefix,
+        "ema": wanted.options.get("ema") == "true",
+        "ignored_weights": [*ignored, *elsewhere],
+        **({"objects_not_read": list(weights.unread)} if weights.unread else {}),
+        **({"wrappers": list(weights.wrappers)} if weights.wrappers else {}),
+    }
+    preprocessing = "stated" if wanted.preprocessing else "of the architecture"
+    if architecture.data:
+        preprocessing = f"of {architecture.source}"
+    facts = [
+        chosen_file,
+        f"{architecture} ({architecture.source})" if architecture.source != "arch=" else str(architecture),
+        f"names without {fit.prefix!r}" if fit.prefix else "",
+        f"names without {' and '.join(weights.wrappers)}" if weights.wrappers else "",
+        f"not used: {'; '.join([*ignored, *elsewhere])}" if ignored or elsewhere else "",
+        f"preprocessing {preprocessing}",
+    ]
+    described = replace(
+        info,
+        id=encoder_id,
+        group=wanted.options.get("group", info.group),
+        training_data=wanted.options.get("training_data", info.training_data),
+        details=details,
+    )
+    return _with_notice(replace(encoder, info=described), f"{label}: {'; '.join(fact for fact in facts if fact)}")
+
+
+def _with_notice(encoder: Encoder, notice: str) -> Encoder:
+    return replace(encoder, notices=(*encoder.notices, notice)) if notice else encoder

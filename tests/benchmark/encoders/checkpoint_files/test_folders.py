@@ -1,0 +1,122 @@
+"""Which checkpoint of a training's folder is scored, and the architecture in its record."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark.encoders.loaders.checkpoint_files.folders import chosen
+from benchmark.encoders.loaders.checkpoint_files.records import architecture_in, recorded_architecture
+from builders.errors import EncoderError, UsageError
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "reason"),
+    [
+        (("model_best.pth.tar", "last.pth.tar", "args.yaml"), "model_best.pth.tar", "timm's best"),
+        (("last.pth.tar", "checkpoint-9.pth.tar"), "last.pth.tar", "timm's last"),
+        (("checkpoint-9.pth.tar", "checkpoint-10.pth.tar"), "checkpoint-10.pth.tar", "the newest of 2"),
+        (
+            ("checkpoints/epoch_9.pt", "checkpoints/epoch_10.pt", "checkpoints/epoch_latest.pt"),
+            "checkpoints/epoch_10.pt",
+            "the newest of 2",
+        ),
+        (("checkpoints/epoch=3-step=40.ckpt", "hparams.yaml"), "checkpoints/epoch=3-step=40.ckpt", ""),
+        (("checkpoints/epoch=9-step=40.ckpt", "checkpoints/last.ckpt"), "checkpoints/last.ckpt", "the last"),
+        (
+            (
+                "lightning_logs/version_9/checkpoints/a.ckpt",
+                "lightning_logs/version_10/checkpoints/epoch=1-step=2.ckpt",
+            ),
+            "lightning_logs/version_10/checkpoints/epoch=1-step=2.ckpt",
+            "of version_10",
+        ),
+        (("checkpoint-500/config.json", "checkpoint-1000/config.json", "x.pt"), "checkpoint-1000", "the newest of 2"),
+        (("adapter_config.json", "adapter_model.safetensors"), "", ""),
+        (("model.safetensors", "optimizer.pt", "training_args.bin", "rng_state.pth"), "model.safetensors", ""),
+        (("model.safetensors", "pytorch_model.bin"), "model.safetensors", "of two formats"),
+        (("m-00001-of-00002.bin", "m-00002-of-00002.bin"), "m-00001-of-00002.bin", ""),
+        (("m.bin.index.json", "m-00001-of-00002.bin"), "m.bin.index.json", ""),
+    ],
+)
+def test_chosen__of_each_trainer(names: tuple[str, ...], path: str, reason: str, tmp_path: Path) -> None:
+    write(tmp_path, *names)
+    choice = chosen(tmp_path, "mine")
+    assert choice.path == tmp_path / path
+    assert choice.reason == reason
+
+
+@pytest.mark.parametrize(("best", "path"), [("/gone/out/checkpoint-500", "checkpoint-500"), (None, "checkpoint-1000")])
+def test_chosen__the_trainers_best(best: str | None, path: str, tmp_path: Path) -> None:
+    write(tmp_path, "checkpoint-500/config.json", "checkpoint-1000/config.json")
+    state = {"best_model_checkpoint": best}
+    (tmp_path / "checkpoint-1000" / "trainer_state.json").write_text(json.dumps(state))
+    assert chosen(tmp_path, "mine").path == tmp_path / path
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("a.pth", "b.pth"), r"holds 2 files of weights .a.pth, b.pth.: name one"),
+        (("saved_model.pb",), "SavedModel of TensorFlow; run: python -m tf2onnx"),
+        (("flax_model.msgpack", "notes.txt"), "from_flax=True"),
+        (("tf_model.h5",), "from_tf=True"),
+        (("zero_to_fp32.py", "global_step5/x_states"), "zero_to_fp32.py . joined"),
+        ((".metadata", "__0_0.distcp"), "dcp_to_torch"),
+        (("model.onnx",), "onnx:model.onnx"),
+        (("notes.txt", "figures/a.png"), "no file of weights: figures, notes.txt"),
+        ((), "no file of weights: nothing"),
+    ],
+)
+def test_chosen__what_is_not_read_says_what_to_run(names: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    write(tmp_path, *names)
+    with pytest.raises(UsageError, match=words):
+        chosen(tmp_path, "mine")
+
+
+def test_chosen__a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="cannot be listed"):
+        chosen(tmp_path / "a", "mine")
+
+
+def test_record__of_timm(tmp_path: Path) -> None:
+    (tmp_path / "args.yaml").write_text(
+        "model: resnet50\ngp: avg\nmean: [0.5, 0.5, 0.5]\nstd: null\ninterpolation: ''\n"
+        "model_kwargs: {drop_rate: 0.1}\n"
+    )
+    found = recorded_architecture(tmp_path / "last.pth.tar")
+    assert found is not None
+    assert found.query() == "arch=timm:resnet50&arch.drop_rate=0.1&arch.global_pool=avg"
+    assert found.data == {"mean": [0.5, 0.5, 0.5]}
+    (tmp_path / "args.yaml").write_text("model: [not, a, name]\n")
+    assert recorded_architecture(tmp_path / "last.pth.tar") is None
+
+
+def test_record__of_open_clip(tmp_path: Path) -> None:
+    (tmp_path / "params.txt").write_text(
+        "model: ViT-B-32\nforce_quick_gelu: True\nimage_mean: (0.5, 0.4, 0.3)\nimage_std: None\nforce_image_size: 256\n"
+    )
+    found = recorded_architecture(tmp_path / "checkpoints" / "epoch_1.pt")
+    assert found is not None
+    assert found.query() == "arch=open_clip:ViT-B-32&arch.force_image_size=256&arch.force_quick_gelu=True"
+    assert found.data == {"image_mean": [0.5, 0.4, 0.3]}
+
+
+def test_record__entries_of_a_file() -> None:
+    assert architecture_in({"args": argparse.Namespace(model="vit", lr=1)}) is None  # whose trainer?
+    assert architecture_in({"arch": "resnet18"}) is None
+    assert str(architecture_in({"arch": "resnet18", "best_acc1": 3.0})) == "torchvision:resnet18"
+    assert str(architecture_in({"args": {"model": "resnet18", "initial_checkpoint": ""}})) == "timm:resnet18"
+    references = argparse.Namespace(model="resnet18", val_crop_size=224, val_resize_size=232, interpolation="bilinear")
+    found = architecture_in({"args": references})
+    assert found is not None
+    assert (str(found), found.data["resize"]) == ("torchvision:resnet18", 232)

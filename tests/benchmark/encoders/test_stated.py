@@ -1,0 +1,86 @@
+"""Preprocessing that a specification states, against Pillow by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.encoders.network import Normalisation
+from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeLong, ResizeShort, ResizeTo, describe
+from benchmark.encoders.preprocess.stated import Stated, alone, restated, stated
+from benchmark.encoders.preprocess.verified import Preprocessing
+from builders.errors import UsageError
+
+BICUBIC, BILINEAR = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
+
+
+def known(*steps: Any) -> Preprocessing:
+    pixels = Pixels(steps)
+    return Preprocessing(pixels, Normalisation((0.1,) * 3, (0.2,) * 3), describe(pixels, (0.1,) * 3, (0.2,) * 3, "pil"))
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"size": "96"}, (ResizeShort(109, BICUBIC), CenterCrop(96, 96))),  # 256 * 96 / 224
+        ({"size": "96", "resize": "100"}, (ResizeShort(100, BICUBIC), CenterCrop(96, 96))),
+        ({"size": "64x96"}, (ResizeShort(73, BICUBIC), CenterCrop(96, 64))),
+        ({"interpolation": "bilinear"}, (ResizeShort(256, BILINEAR), CenterCrop(224, 224))),
+        ({"resize": "224"}, (ResizeShort(224, BICUBIC), CenterCrop(224, 224))),
+        ({"mean": "0.5,0.4,0.3"}, (ResizeShort(256, BICUBIC), CenterCrop(224, 224))),
+    ],
+)
+def test_restated__the_rest_stays(options: dict[str, str], steps: tuple[Any, ...]) -> None:
+    before = known(ResizeShort(256, BICUBIC), CenterCrop(224, 224))
+    after = restated("mine", before, stated(options))
+    assert after.preprocess == Pixels(steps)
+    assert after.normalise is not None
+    assert after.normalise.mean == ((0.5, 0.4, 0.3) if "mean" in options else (0.1,) * 3)
+    assert after.normalise.std == (0.2,) * 3
+    assert after.record["steps"] == Pixels(steps).describe()
+    assert after.record["mean"] == list(after.normalise.mean)
+
+
+def test_restated__a_square_stays_a_square_and_nothing_stated_changes_nothing() -> None:
+    square = known(ResizeTo(224, 224, BICUBIC))
+    assert restated("mine", square, Stated()) is square
+    assert restated("mine", square, stated({"size": "96"})).preprocess == Pixels((ResizeTo(96, 96, BICUBIC),))
+    cropped = restated("mine", square, stated({"size": "96", "resize": "110"})).preprocess
+    assert cropped == Pixels((ResizeShort(110, BICUBIC), CenterCrop(96, 96)))
+
+
+def test_restated__code_and_other_steps() -> None:
+    code = Preprocessing(np.asarray, None, {"size": [8, 8]})
+    with pytest.raises(UsageError, match="is code, of which no part can be replaced: state size, mean and std"):
+        restated("mine", code, stated({"size": "96"}))
+    whole = stated({"size": "96", "mean": "0.5", "std": "0.5"})
+    assert restated("mine", code, whole).preprocess == alone(whole).preprocess
+    with pytest.raises(UsageError, match="ResizeLong has no other size"):
+        restated("mine", known(ResizeLong(96, BICUBIC)), stated({"size": "64"}))
+
+
+def test_alone__as_by_hand_and_says_what_it_assumes() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8))
+    made = alone(stated({"size": "32", "resize": "40", "interpolation": "bicubic", "std": "0.5"}))
+    small = picture.resize((60, 40), BICUBIC).crop((14, 4, 46, 36))
+    assert np.array_equal(made.preprocess(picture), np.asarray(small))
+    assert made.record["assumed"] == ["mean"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": "0"}, "size=0: give pixels"),
+        ({"size": "1x2x3"}, "give pixels"),
+        ({"mean": "a"}, "mean=a: give one number"),
+        ({"mean": "1,2"}, "give one number, or three"),
+        ({"std": "0"}, "std=0: give numbers above 0"),
+        ({"interpolation": "bicubik"}, "did you mean 'bicubic'"),
+    ],
+)
+def test_stated__malformed(options: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        stated(options)
