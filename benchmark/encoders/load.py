@@ -5,13 +5,13 @@
 ``checkpoint:``
 ``ORG/NAME[@REVISION]``,        a Hub repo, by transformers, open_clip or timm, whichever its own metadata names
 ``hf-hub:ORG/NAME``
-``https://huggingface.co/ORG/NAME[/tree/REVISION]``  the same
-``local-dir:PATH``, or a path   the same in a local folder
+``https://huggingface.co/...``  the same, by its address
+``local-dir:PATH``, or a path   the same in a local folder, or weights as a trainer wrote them
 ``timm:NAME``                   timm's own names, such as ``timm:resnet50.a1_in1k``
 ``open_clip:ARCH/PRETRAINED``   open_clip's own names, such as ``open_clip:RN50/openai``
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
-``weights:PATH?arch=timm:...``  a file or folder of weights as a trainer wrote it (``loaders/checkpoint_files/load.py``:
-                                options); a path alone where the training's record names the network
+``weights:PATH?arch=timm:...``  weights as a trainer wrote them (``loaders/checkpoint_files/request.py``: options)
+``open_clip:ARCH//PATH``        the same of open_clip's training
 ``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
 ``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
@@ -50,7 +50,7 @@ PREFIXES = {
     "checkpoint": "named",
     "callable": "benchmark.encoders.loaders.python:load_callable",
     "hf-hub": "benchmark.encoders.loaders.hub:load_hub",
-    "local-dir": "benchmark.encoders.loaders.hub:load_folder",
+    "local-dir": "benchmark.encoders.loaders.checkpoint_files.load:load_path",
     "timm": "benchmark.encoders.loaders.libraries:load_timm",
     "open_clip": "benchmark.encoders.loaders.libraries:load_open_clip",
     "embeddings": "benchmark.encoders.loaders.stored:load_embeddings",
@@ -111,7 +111,7 @@ def load_encoder(
     ...
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
     """
-    spec = _without_address(spec)
+    spec = _canonical(spec)
     request = LoadRequest(spec, device, dtype, revision, trust_remote_code, compile)
     checked_mode(preprocess)
     loader = _loader(spec)
@@ -167,7 +167,7 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
             return NAMED[spec].load
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
-        return _imported("benchmark.encoders.loaders.hub:load_folder")
+        return _imported(PREFIXES["local-dir"])
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)
         return load_callable
@@ -178,9 +178,16 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
     raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
 
 
-def _without_address(spec: str) -> str:
-    """``ORG/NAME[@REVISION]`` of an address of the Hub, or of ``timm:hf-hub:ORG/NAME``; else the specification."""
+def _canonical(spec: str) -> str:
+    """A specification without other ways to write it: addresses of the Hub, ``timm:hf-hub:ORG/NAME``, and
+    ``open_clip:ARCH//PATH``.
+
+    >>> _canonical("https://huggingface.co/org/name/tree/v1"), _canonical("open_clip:ViT-B-32//runs/epoch_9.pt")
+    ('org/name@v1', 'weights:/runs/epoch_9.pt?arch=open_clip:ViT-B-32')
+    """
     spec = re.sub(r"^(timm|open_clip):hf[-_]hub:", "", spec)
+    if match := re.fullmatch(r"open_clip:([^/?]+)/((?:/|\./|\.\./|~)[^?]*)(?:\?(.*))?", spec):
+        return f"weights:{match[2]}?arch=open_clip:{match[1]}{f'&{match[3]}' if match[3] else ''}"
     if not re.match(r"https?://", spec):
         return spec
     if match := _ADDRESS.fullmatch(spec):

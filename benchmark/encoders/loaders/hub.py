@@ -196,7 +196,7 @@ def load_hub(request: LoadRequest) -> Encoder:
 
 
 def load_folder(request: LoadRequest) -> Encoder:
-    """Load ``local-dir:PATH`` or a path: a folder that a library's ``save_pretrained`` wrote, or any other checkpoint.
+    """Load ``local-dir:PATH`` or a path: a folder that a library's ``save_pretrained`` wrote.
 
     Its id is the folder's name and the beginning of the weights' hash, since every training writes a
     ``checkpoint-1000``.
@@ -205,15 +205,10 @@ def load_folder(request: LoadRequest) -> Encoder:
         UsageError: no such folder, or it holds no known checkpoint.
         EncoderError: its files cannot be read.
     """
-    source, _, query = request.spec.partition("?")
-    folder = Path(source.removeprefix("local-dir:")).expanduser()
-    if not folder.exists():
-        raise UsageError(f"{request.spec}: there is no such folder or file")
-    if "arch=" in query or not folder.is_dir() or not libraries_of(_checkpoint_folder(folder)):
-        from benchmark.encoders.loaders.checkpoint_files.load import load_weights
-
-        return load_weights(request)
-    _, options = split_options(request.spec)
+    spec, options = split_options(request.spec)
+    folder = Path(spec.removeprefix("local-dir:")).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{request.spec}: there is no such folder")
     name = f"local-dir:{folder.resolve().name}"
     folder = _checkpoint_folder(folder.resolve())
     checkpoint = Checkpoint(name + _options_text(options), folder, None, options)
@@ -235,7 +230,7 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     Raises:
         UsageError: no library does.
     """
-    possible = libraries_of(folder)
+    possible = _libraries(folder)
     if not possible:
         card = f" (its card says {library_name})" if library_name else ""
         raise UsageError(f"{name} holds no checkpoint for transformers, open_clip or timm{card}")
@@ -246,7 +241,12 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
     return next(library for library in ("open_clip", "timm", "transformers") if library in possible)
 
 
-def libraries_of(folder: Path) -> list[str]:
+def is_checkpoint(folder: Path) -> bool:
+    """True if a library's configuration is in a folder, or in that of the checkpoint in it (sentence-transformers)."""
+    return bool(_libraries(_checkpoint_folder(folder)))
+
+
+def _libraries(folder: Path) -> list[str]:
     """The libraries that may read a folder, by its configurations."""
     config = read_config(folder / "config.json")
     possible = []

@@ -7,7 +7,6 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def load_timm_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encode
 
 
 def load_open_clip(request: LoadRequest) -> Encoder:
-    """Load ``open_clip:ARCH/PRETRAINED``; the second part may be left out if there is only one, or be a file.
+    """Load ``open_clip:ARCH/PRETRAINED``; the second part may be left out if there is only one.
 
     Raises:
         UsageError: open_clip has no such architecture or weights, or several and none was named.
@@ -88,12 +87,6 @@ def load_open_clip(request: LoadRequest) -> Encoder:
     import open_clip
 
     architecture, _, tag = request.spec.removeprefix("open_clip:").partition("/")
-    file, _, query = tag.partition("?")
-    if file.startswith(("/", "./", "../", "~")):
-        from benchmark.encoders.loaders.checkpoint_files.load import load_weights
-
-        more = f"&{query}" if query else ""
-        return load_weights(replace(request, spec=f"weights:{file}?arch=open_clip:{architecture}{more}"))
     if architecture not in open_clip.list_models():
         raise unknown_model("open_clip architecture", architecture, open_clip.list_models(), "open_clip.list_models()")
     tags = open_clip.list_pretrained_tags_by_model(architecture)

@@ -78,10 +78,11 @@ def test_study__names_are_those_of_the_published_table() -> None:
         ("timm/resnet50.a1_in1k", "load_hub"),
         ("openai/clip-vit-base-patch16@refs/pr/3", "load_hub"),
         ("hf-hub:timm/resnet50.a1_in1k", "load_hub"),
-        ("local-dir:anything", "load_folder"),
-        ("./folder", "load_folder"),
-        ("/folder", "load_folder"),
-        ("~/folder", "load_folder"),
+        ("local-dir:anything", "load_path"),
+        ("weights:model.pth?arch=timm:resnet50", "load_weights"),
+        ("./folder", "load_path"),
+        ("/folder", "load_path"),
+        ("~/folder", "load_path"),
         ("timm:resnet50", "load_timm"),
         ("open_clip:RN50/openai", "load_open_clip"),
         ("torchvision:resnet50/DEFAULT", "load_torchvision"),
@@ -97,7 +98,7 @@ def test_loader__of_each_form(spec: str, target: str) -> None:
 def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "org" / "name").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert load._loader("org/name").__name__ == "load_folder"
+    assert load._loader("org/name").__name__ == "load_path"
     assert load._loader("org/other").__name__ == "load_hub"
 
 

@@ -1,30 +1,15 @@
-"""``weights:PATH?arch=timm:NAME&...``: an encoder of a file or a folder of weights as a trainer wrote it.
-
-====================  ==============================================================================================
-``arch``              the network: ``timm:NAME``, ``torchvision:NAME``, ``open_clip:NAME``, or ``transformers:``
-                      with a Hub repo or a folder that has its configuration; not needed where the training's record
-                      names it
-``arch.NAME``         an argument of the network, such as ``arch.global_pool=avg``
-``prefix``            end of the prefix of the weights' names, where several have all weights
-``ema``               ``true``: the moving average of the weights
-``ignore``            beginnings of names of weights that belong to a head of the training, with commas
-``size``, ``resize``, ``mean``, ``std``, ``interpolation``  preprocessing, where it is not the architecture's
-``group``, ``training_data``  provenance, which the file does not have
-====================  ==============================================================================================
-"""
+"""The encoder of a file or a folder of weights as a trainer wrote it; ``request.py`` lists the options."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
-from benchmark.encoders.encoder import GROUPS, Encoder, named_by_weights
+from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_files
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
-    OPTION,
     Architecture,
     named_architecture,
     without_weights,
@@ -38,16 +23,12 @@ from benchmark.encoders.loaders.checkpoint_files.records import (
     model_named_in,
     recorded_architecture,
 )
-from benchmark.encoders.loaders.hub import Checkpoint, load_folder
+from benchmark.encoders.loaders.checkpoint_files.request import PREFIX, WeightsRequest, parsed_request
+from benchmark.encoders.loaders.hub import Checkpoint, is_checkpoint, load_folder
 from benchmark.encoders.loaders.library_model import LibraryModel, library_encoder
 from benchmark.encoders.preprocess.stated import STATED, Stated, restated, stated
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import UsageError, unknown_name
-
-OPTIONS = ("arch", "prefix", "ema", "ignore", *STATED, "group", "training_data")
-"""Options after ``?``, beside ``arch.NAME``."""
-
-PREFIX = "weights:"
+from builders.errors import UsageError
 
 REMEDY = (
     "name the architecture that was trained by arch= and arch.NAME=, or leave out what belongs to a head of the "
@@ -56,20 +37,20 @@ REMEDY = (
 """End of a message about weights that do not fit."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """A specification of weights, parsed."""
+def load_path(request: LoadRequest) -> Encoder:
+    """Load ``local-dir:PATH`` or a path: a checkpoint of a library, or a file or folder as a trainer wrote it.
 
-    path: Path
-    options: Mapping[str, str]
-    arguments: Mapping[str, str]
-    """Values of ``arch.NAME``, by name."""
-    preprocessing: Stated
-
-    @property
-    def ignored(self) -> tuple[str, ...]:
-        """Beginnings of names."""
-        return tuple(name for name in self.options.get("ignore", "").split(",") if name)
+    Raises:
+        UsageError: nothing is there, or what is there is not read.
+        EncoderError: its files cannot be read.
+    """
+    path, _, query = request.spec.removeprefix("local-dir:").partition("?")
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        raise UsageError(f"{request.spec}: there is no such folder or file")
+    if folder.is_dir() and is_checkpoint(folder) and "arch=" not in query:
+        return load_folder(request)
+    return load_weights(request)
 
 
 def load_weights(request: LoadRequest) -> Encoder:
@@ -79,7 +60,7 @@ def load_weights(request: LoadRequest) -> Encoder:
         UsageError: an option is wrong, the architecture is not known, or the format is not read here.
         EncoderError: the file cannot be read, or its weights are not all there.
     """
-    wanted = _parsed(request.spec)
+    wanted = parsed_request(request.spec)
     label = f"{PREFIX}{wanted.path.resolve().name}"
     if not wanted.path.is_dir():
         return _of_file(wanted.path, wanted, label, request, "")
@@ -91,11 +72,11 @@ def load_weights(request: LoadRequest) -> Encoder:
     if choice.path.is_dir():
         query = request.spec.partition("?")[2]
         spec = f"{choice.path}{'?' if query else ''}{query}"
-        return _with_notice(load_folder(replace(request, spec=spec)), f"{label}: {reason}" if reason else "")
+        return _with_notice(load_path(replace(request, spec=spec)), f"{label}: {reason}" if reason else "")
     return _of_file(choice.path, wanted, label, request, reason or choice.path.name)
 
 
-def _of_file(file: Path, wanted: Request, label: str, request: LoadRequest, chosen_file: str) -> Encoder:
+def _of_file(file: Path, wanted: WeightsRequest, label: str, request: LoadRequest, chosen_file: str) -> Encoder:
     """An encoder of one file; ``chosen_file`` says which one of a folder, and why."""
     if not file.exists():
         raise UsageError(f"{request.spec}: there is no such file or folder")
@@ -110,37 +91,13 @@ def _of_file(file: Path, wanted: Request, label: str, request: LoadRequest, chos
     weights = read_weights(file, label)
     architecture = _architecture(file, weights, wanted, label)
     if architecture.library == "transformers":
-        encoder, fit, ignored = transformers_files.load(file, weights, architecture, wanted, label, request)
+        encoder, fit, ignored = transformers_files.load(weights, architecture, wanted, label, request)
     else:
         encoder, fit, ignored = _of_library(weights, architecture, wanted, label, request)
     return _described(encoder, file, weights, architecture, wanted, label, fit, ignored, chosen_file)
 
 
-def _parsed(spec: str) -> Request:
-    """Path and options of a specification."""
-    text, _, query = spec.removeprefix(PREFIX).removeprefix("local-dir:").partition("?")
-    try:
-        pairs = parse_qsl(query, strict_parsing=True) if query else []
-    except ValueError:
-        raise UsageError(f"{spec}: write options as weights:PATH?name=value&name=value") from None
-    named = dict(pairs)
-    if len(named) < len(pairs):
-        raise UsageError(f"{spec}: an option stands there twice")
-    arguments = {name.removeprefix(OPTION): value for name, value in named.items() if name.startswith(OPTION)}
-    options = {name: value for name, value in named.items() if not name.startswith(OPTION)}
-    for name in options:
-        if name not in OPTIONS:
-            raise unknown_name("option of weights:", name, OPTIONS)
-    if options.get("group", "unknown") not in GROUPS:
-        raise unknown_name("group", options["group"], GROUPS)
-    if options.get("ema", "false") not in ("true", "false"):
-        raise UsageError(f"{spec}: ema is true or false")
-    if not text:
-        raise UsageError("weights: needs a file or a folder, as in weights:model.pth?arch=timm:resnet50")
-    return Request(Path(text).expanduser(), options, arguments, stated(options))
-
-
-def _architecture(file: Path, weights: WeightsFile, wanted: Request, label: str) -> Architecture:
+def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, label: str) -> Architecture:
     """The architecture that the specification names, else that of the training's record, else of the file."""
     if "arch" in wanted.options:
         return named_architecture(label, wanted.options["arch"], wanted.arguments)
@@ -156,7 +113,7 @@ def _architecture(file: Path, weights: WeightsFile, wanted: Request, label: str)
 
 
 def _of_library(
-    weights: WeightsFile, architecture: Architecture, wanted: Request, label: str, request: LoadRequest
+    weights: WeightsFile, architecture: Architecture, wanted: WeightsRequest, label: str, request: LoadRequest
 ) -> tuple[Encoder, Fit, list[str]]:
     """An encoder of timm, torchvision or open_clip, with the weights of a file."""
     model = without_weights(label, architecture, wanted.preprocessing.size)
@@ -186,7 +143,7 @@ def _of_record(architecture: Architecture, options: Stated) -> dict[str, Any]:
     return {name: getattr(recorded, name) for name in vars(recorded) if getattr(options, name) is None}
 
 
-def _fit(weights: WeightsFile, shapes: Mapping[str, Any], architecture: str, wanted: Request, label: str) -> Fit:
+def _fit(weights: WeightsFile, shapes: Mapping[str, Any], architecture: str, wanted: WeightsRequest, label: str) -> Fit:
     ema = wanted.options.get("ema") == "true"
     return fitted(label, shapes, weights.tensors, architecture, prefix=wanted.options.get("prefix"), ema=ema)
 
@@ -196,7 +153,7 @@ def _described(
     file: Path,
     weights: WeightsFile,
     architecture: Architecture,
-    wanted: Request,
+    wanted: WeightsRequest,
     label: str,
     fit: Fit,
     ignored: list[str],

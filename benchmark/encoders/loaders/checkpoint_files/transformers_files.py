@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -17,21 +17,23 @@ from benchmark.encoders.loaders.checkpoint_files.architectures import Architectu
 from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, is_whole_somewhere, sentences
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER
 from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile
+from benchmark.encoders.loaders.checkpoint_files.request import WeightsRequest
 from benchmark.encoders.loaders.hub import Checkpoint, fetch, read_config
 from benchmark.encoders.preprocess.stated import STATED
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error, list_folder
 
-if TYPE_CHECKING:
-    from benchmark.encoders.loaders.checkpoint_files.load import Request
-
 DESCRIPTIONS = (".json", ".txt", ".model")
 """Suffixes of the files of a checkpoint that are no weights."""
 
 
 def load(
-    file: Path, weights: WeightsFile, architecture: Architecture, wanted: Request, label: str, request: LoadRequest
+    weights: WeightsFile,
+    architecture: Architecture,
+    wanted: WeightsRequest,
+    label: str,
+    request: LoadRequest,
 ) -> tuple[Encoder, Fit, list[str]]:
     """An encoder of transformers with the weights of a file.
 

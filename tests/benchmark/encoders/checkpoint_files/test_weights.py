@@ -224,7 +224,7 @@ def test_mistake__one_sentence(query: str, words: str, file: Path) -> None:
     ],
 )
 def test_address__of_the_hub_is_its_repo(address: str, spec: str) -> None:
-    assert load._without_address(address) == spec
+    assert load._canonical(address) == spec
 
 
 @pytest.mark.parametrize(
