@@ -1,5 +1,5 @@
 from .deciding import LEVEL, Answer, is_confounded
-from .differences import LossJudgement, decide_differences, extremes, judge_loss, loss_level, moves
+from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
 from .scores import chance_of, find_score
 from .statement import Statement, statements
@@ -12,6 +12,7 @@ from .words import (
     ErasedReader,
     differing_text,
     erased_text,
+    extremes_text,
     moves_text,
     outputs_text,
     traces_text,
@@ -39,8 +40,10 @@ __all__ = [
     "differing_text",
     "erased_text",
     "extremes",
+    "extremes_text",
     "find_score",
     "is_confounded",
+    "jitter_of",
     "judge",
     "judge_loss",
     "learning_curve",

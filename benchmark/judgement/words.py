@@ -139,6 +139,15 @@ def extreme_text(score: Score, metric: Metric, decision: Decision) -> str:
     return f"{what}: whether processing goes further than jitter of equal size is undecided ({numbers})."
 
 
+def extremes_text(scores: Sequence[Score], decisions: Mapping[tuple[str, str], Decision], questions: Questions) -> str:
+    """Sentences about the extremes among some scores, and their rule; "" where none has jitters."""
+    judged = [(s, d) for s in scores if (d := decisions.get((s.task, s.metric)))]
+    if not judged:
+        return ""
+    sentences = [extreme_text(s, metric_of(questions, s.task, s.metric), d) for s, d in judged]
+    return " ".join([*sentences, _rule(len(decisions), "extremes")])
+
+
 def output_text(choice: OutputChoice, label: str) -> str:
     """One sentence about the outputs of a network: whether one has less of a trace at equal semantics."""
     final, best, signed = choice.final, choice.best, choice.metric.signed

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmark.judgement import Verdict, moves, moves_text, traces_text, training_margin, verdicts
+from benchmark.judgement import (
+    Verdict,
+    extremes,
+    extremes_text,
+    jitter_of,
+    moves,
+    moves_text,
+    traces_text,
+    training_margin,
+    verdicts,
+)
 from benchmark.report.course import course_text, courses
 from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
@@ -81,13 +91,14 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
     if settings := settings_line([result], questions):
         parts.append(settings)
-    judged, moved = verdicts(result, questions), moves(result, questions)
+    judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
         if scores and family.layout == "scores":
             parts.append(_scores_section(scores, family, questions, judged))
         elif scores:
-            sentences = moves_text(scores, moved, questions)
+            texts = moves_text(scores, moved, questions), extremes_text(scores, further, questions)
+            sentences = " ".join(filter(None, texts))
             parts.append(_SECTIONS[family.layout](scores, family, questions, sentences))
     unknown = [s for s in result.scores if s.task not in questions]
     if unknown:
@@ -213,13 +224,20 @@ def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questio
 def _metrics_section(scores: Sequence[Score], family: Family, questions: Questions, judged: str) -> str:
     """A row for each metric; the task is named where there are several."""
     several = len({s.task for s in scores}) > 1 or family is _UNKNOWN
+    with_jitter = any(jitter_of(s) is not None for s in scores)
     rows = []
     for s in scores:
         metric = metric_of(questions, s.task, s.metric)
         signed = metric.signed
         cells = [percent(s.value, signed), interval(s.low, s.high, signed), percent(s.chance), str(s.n)]
+        if with_jitter:
+            jitter = jitter_of(s)
+            ends = f" ({interval(jitter['low'], jitter['high'])})" if jitter else ""
+            cells.insert(2, f"{percent(jitter['value'])}{ends}" if jitter else "-")
         rows.append([f"{s.task} {s.metric}" if several else s.metric, *cells])
-    table = markdown_table([family.header, "value %", "95 % interval", "chance %", family.counts], rows)
+    jitters = ["under jitter %"] if with_jitter else []
+    header = [family.header, "value %", "95 % interval", *jitters, "chance %", family.counts]
+    table = markdown_table(header, rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences = [*filter(None, [judged]), *dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)]
     parts = [table, " ".join(sentences), _ties_table(scores, questions)]

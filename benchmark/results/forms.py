@@ -120,6 +120,14 @@ def _similarity_summary(value: object) -> bool:
     )
 
 
+def _jitter(value: object) -> bool:
+    """An extreme over jitters with its interval, and the paired difference from the extreme over processings."""
+    if not isinstance(value, Mapping) or not isinstance(beyond := value.get("beyond"), Mapping):
+        return False
+    ends = ("value", "low", "high")
+    return all(is_number(value.get(n)) for n in ends) and all(is_number(beyond.get(n)) for n in (*ends, "p_value"))
+
+
 def _strips(value: object) -> bool:
     """Photos under all processings, as ``knn/adversary`` writes them; views refer to neighbours by their index."""
     return isinstance(value, list) and len(value) <= MAX_STRIPS and all(map(_strip, value))
@@ -168,6 +176,7 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "strips": (_strips, f"a list of at most {MAX_STRIPS} photos under their processings"),
     "by_processing": (of_each(of_each(is_number)), "numbers by processing"),
     "spoiled": NUMBER,
+    "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),
     "processings": WHOLE,
     "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import adversary_facts, neighbour_chance
+from benchmark.tasks.facts import adversary_facts, jitter_details, neighbour_chance
 from benchmark.tasks.knn import QuerySet, query_set, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import upright
 from benchmark.tasks.scores import score_of, ungrouped
@@ -125,7 +125,8 @@ METRICS = (
     Metric(
         name="worst",
         title="worst of 14",
-        explain="A malicious agent gives each query the one of the study's 14 processings that serves it worst.",
+        explain="A malicious agent gives each query the one of the study's 14 processings that serves it worst. "
+        "Jitter: the same over 14 moves of its embedding in random directions, as far as processing moves it.",
         kind="accuracy",
         chance=_CHANCE,
         headline=True,
@@ -161,22 +162,23 @@ METRICS = (
 
 def run_adversary(inputs: TaskInput) -> TaskOutcome:
     """Run ``knn/adversary``: an unprocessed collection, and queries under each of the 14 processings."""
-    from benchmark.knn import cosine_distances, knn_of_views
+    from benchmark.knn import cosine_distances, jittered, knn_of_views
     from benchmark.views import ORIGINAL
 
     queries, names = query_set(inputs), (*STUDY_PROCESSINGS, ORIGINAL)
     labels = inputs.photos.labels.values
     collection = inputs.view(ORIGINAL, queries.train)
     views = [inputs.view(name, queries.test) for name in names]
-    answers = knn_of_views(
+    of_labels = labels[queries.train], labels[queries.test]
+    how: dict[str, Any] = {"k": inputs.options.neighbours or inputs.photos.neighbours, "device": inputs.device}
+    answers = knn_of_views(collection, views, *of_labels, **how, keep=inputs.checkpoints)
+    control = knn_of_views(
         collection,
-        views,
-        labels[queries.train],
-        labels[queries.test],
-        k=inputs.options.neighbours or inputs.photos.neighbours,
-        device=inputs.device,
-        keep=inputs.checkpoints,
-    )
+        jittered(views[:-1], views[-1], seed=inputs.options.seed),
+        *of_labels,
+        **how,
+        keep=inputs.checkpoints and inputs.checkpoints / "jitter",
+    ).right(tie_rule(inputs.options))
     distances = np.stack([cosine_distances(view, views[-1]) for view in views[:-1]])
     right = answers.right(tie_rule(inputs.options))
     values = _values(right[:-1])
@@ -185,8 +187,13 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
         "average": {"by_processing": _by_view(names, right, distances)},
         "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
     }
+    beside = jitter_details(right, control, ungrouped(inputs, queries.test).clusters)
+    more = {name: {**more.get(name, {}), **beside.get(name, {})} for name in (*more, *beside)}
     scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
-    arrays = {"right": right if inputs.options.ties == "random" else right.astype(bool), "photos": queries.test}
+    arrays = {"right": right, "jittered": control}
+    if inputs.options.ties != "random":
+        arrays = {name: array.astype(bool) for name, array in arrays.items()}
+    arrays["photos"] = queries.test
     arrays["chance"] = neighbour_chance(labels[queries.train], labels[queries.test])
     return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 

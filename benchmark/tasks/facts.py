@@ -153,8 +153,41 @@ def adversary_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     right = np.asarray(arrays["right"], np.float64)
     spoiled = float(((right[-1] > 0.5) & (right[:-1].min(axis=0) < 0.5)).mean())
     chance = _mean(arrays, "chance")
-    facts = {name: AnswerFacts(chance, None, {}) for name in ("worst", "average", "best")}
-    return {**facts, "flipped": AnswerFacts(0.0, None, {"spoiled": spoiled})}
+    beside = jitter_details(right, arrays["jittered"], arrays.get("clusters")) if "jittered" in arrays else {}
+    facts = {name: AnswerFacts(chance, None, beside.get(name, {})) for name in ("worst", "average", "best")}
+    return {**facts, "flipped": AnswerFacts(0.0, None, {"spoiled": spoiled, **beside.get("flipped", {})})}
+
+
+def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray | None) -> dict[str, dict[str, Any]]:
+    """``details["jitter"]`` of each extreme of ``knn/adversary``: the same extreme over jitters, and what is beyond it.
+
+    Args:
+        right: [processings and the unprocessed photo, queries], whether each answer is right.
+        jittered: [processings, queries], the same under jitters of equal size.
+        clusters: [queries], which of them err together.
+
+    >>> right, jittered = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 1]]), np.ones((2, 3))
+    >>> details = jitter_details(right, jittered, None)
+    >>> [round(details[name]["jitter"]["beyond"]["value"], 2) for name in ("worst", "flipped")]
+    [0.67, 0.67]
+    """
+    from benchmark.knn import flipped_by, worst_of
+    from benchmark.stats import paired_difference, photo_interval
+
+    details = {}
+    for name, extreme in (("worst", worst_of), ("flipped", flipped_by)):
+        of_processing, of_jitter = extreme(np.asarray(right)[:-1]), extreme(np.asarray(jittered))
+        ends = photo_interval(of_jitter, clusters=clusters)
+        further = (of_jitter, of_processing) if name == "worst" else (of_processing, of_jitter)
+        beyond = paired_difference(*further, clusters=clusters)
+        details[name] = {
+            "jitter": {
+                **{end: getattr(ends, end) for end in ("value", "low", "high")},
+                "jitters": len(jittered),
+                "beyond": {end: getattr(beyond, end) for end in ("value", "low", "high", "p_value")},
+            }
+        }
+    return details
 
 
 def _mean(arrays: Answers, name: str) -> float | None:

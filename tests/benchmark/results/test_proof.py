@@ -78,6 +78,8 @@ CHANGES: tuple[tuple[str, Change], ...] = (
     of("probe/make", "accuracy", "details/classes", 2),
     of("knn/jpeg", "spd", "details/ties/least", 0.5),
     of("knn/adversary", "flipped", "details/spoiled", 0.0),
+    of("knn/adversary", "worst", "details/jitter/value", 0.99),
+    of("knn/adversary", "flipped", "details/jitter/beyond/low", 0.2),
     photos(val=1_300_000),
     photos(train=48_000),
     ("probe/jpeg accuracy is 0.99 of 24", lambda raw: scores(raw, "probe/jpeg").update(value=0.99, high=0.999)),

@@ -1,0 +1,66 @@
+"""Jitter: embeddings as far from those of the unprocessed photos as processed ones are, but in random directions.
+
+The least of 14 accuracies is low whatever the 14 are. The least over 14 jitters of equal size, which hold no trace of
+any processing, is what an extreme has to be compared with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.knn.search import Embeddings
+
+DIRECTIONS = 4096
+"""Random directions that photos share; no photo has one twice."""
+
+
+def jittered(views: list[Embeddings], originals: Embeddings, *, seed: int = 0) -> list[Jittered]:
+    """For each of V views, jitters of the same photos at the same distances.
+
+    Args:
+        views: V embeddings [photos, dimension].
+        originals: [photos, dimension], embeddings of the unprocessed photos.
+        seed: of the directions.
+    """
+    directions = np.random.default_rng(seed).standard_normal((DIRECTIONS, originals.shape[1]), dtype=np.float32)
+    return [Jittered(view, originals, directions, at, len(views)) for at, view in enumerate(views)]
+
+
+class Jittered:
+    """Unit rows at the distance of a view's unit rows from the unit rows of the originals, read one slice at a time.
+
+    Args:
+        view, originals: [photos, dimension].
+        directions: [``DIRECTIONS``, dimension].
+        number, count: of this view among all; views take different directions for one photo.
+
+    >>> originals, view = np.array([[2.0, 0.0, 0.0]]), np.array([[0.0, 3.0, 0.0]])
+    >>> row = Jittered(view, originals, np.ones((1, 3), np.float32), 0, 1)[:]
+    >>> row.round(3).tolist()  # orthogonal to the original, as the view is
+    [[0.0, 0.707, 0.707]]
+    """
+
+    def __init__(
+        self, view: Embeddings, originals: Embeddings, directions: np.ndarray, number: int, count: int
+    ) -> None:
+        self._view, self._originals = view, originals
+        self._directions, self._number, self._count = directions, number, count
+        self.shape = originals.shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        original, processed = (_unit(embeddings[rows]) for embeddings in (self._originals, self._view))
+        photos = np.arange(self.shape[0])[rows]
+        drawn = self._directions[(photos * self._count + self._number) % len(self._directions)].astype(np.float64)
+        sideways = _unit(drawn - (drawn * original).sum(axis=1, keepdims=True) * original)
+        chord = np.linalg.norm(processed - original, axis=1, keepdims=True)
+        cosine, sine = 1 - chord**2 / 2, chord * np.sqrt(np.maximum(0, 1 - chord**2 / 4))
+        return (cosine * original + sine * sideways).astype(np.float32)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """float64 rows of length 1; zeros stay zeros."""
+    rows = np.asarray(rows, np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
