@@ -6,6 +6,8 @@ any processing, is what an extreme has to be compared with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmark.knn.search import Embeddings
@@ -14,7 +16,7 @@ DIRECTIONS = 4096
 """Random directions that photos share; no photo has one twice."""
 
 
-def jittered(views: list[Embeddings], originals: Embeddings, *, seed: int = 0) -> list[Jittered]:
+def jittered(views: Sequence[Embeddings], originals: Embeddings, *, seed: int = 0) -> list[Jittered]:
     """For each of V views, jitters of the same photos at the same distances.
 
     Args:
