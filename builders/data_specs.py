@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from builders.cli import parse_query
 from builders.errors import DataError, UsageError, unknown_name
@@ -22,6 +23,12 @@ from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
 
 if TYPE_CHECKING:
     from builders.simcams import Scenes
+
+
+_DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
+
+_PLAIN = "=?/:()|[]{}^$*.,;@!~-_\\"
+"""Characters of a value that ``public_spec`` does not escape."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,12 @@ class Kind:
     location: Literal["required", "optional", "none"] = "required"
     has_revision: bool = False
     """Whether ``@REVISION`` may follow the location. Kinds whose location is a specification parse it themselves."""
+    path_options: tuple[str, ...] = ()
+    """Options whose values are paths of this machine."""
     has_table: bool = False
     """Whether the photos have a table, from which ``open`` reads the named columns itself."""
+    is_local: Callable[[DataSpec], bool] = field(kw_only=True)
+    """Whether the location is a path of this machine, which nothing that is published may hold."""
 
 
 def open_photos(text: str, seed: int = 0, *, label_named: bool = False) -> PhotoSet:
@@ -190,6 +201,36 @@ def _built(spec: DataSpec, seed: int) -> PhotoSet:
     return stored_photos(spec.location, parameters, revision=spec.revision)
 
 
+def _table(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import table_photos
+
+    return table_photos(spec.location, **_of_table(spec), seed=seed)
+
+
+def _pathorob(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import pathorob_photos
+
+    return pathorob_photos(spec.location, **_of_table(spec), seed=seed)
+
+
+def _wilds(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import wilds_photos
+
+    return wilds_photos(
+        spec.location,
+        spec.options.get("root", ""),
+        columns=spec.columns,
+        seed=seed,
+        val_share=_share(spec),
+        draw="val-share" in spec.options,
+    )
+
+
+def _of_table(spec: DataSpec) -> dict[str, Any]:
+    named = {name: spec.options[name] for name in ("image", "id", "root") if name in spec.options}
+    return {**named, "columns": spec.columns, "val_share": _share(spec)}
+
+
 def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import read_pair_photos
 
@@ -230,20 +271,79 @@ def _share(spec: DataSpec) -> float:
     return share
 
 
+def _always(spec: DataSpec) -> bool:
+    return True
+
+
+def _never(spec: DataSpec) -> bool:
+    return False
+
+
+def _unless_a_name(spec: DataSpec) -> bool:
+    return not re.fullmatch(r"\w+", spec.location)
+
+
+def _if_located(spec: DataSpec) -> bool:
+    return bool(spec.location)
+
+
+def _unless_on_hub(spec: DataSpec) -> bool:
+    """Whether the location is a folder here: not the name of a repository, or a folder here has that name."""
+    on_hub = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
+    place = spec.location.removeprefix("hub:").partition("@")[0]
+    return not on_hub or not _DATA_REPO.fullmatch(place) or Path(place).exists()
+
+
+def public_spec(text: str, *, local: bool | None = None, revision: str = "") -> str:
+    """A specification as others may read it: without paths of this machine.
+
+    Args:
+        text: the specification.
+        local: whether the location is a path here, where the caller knows; by default as its kind says.
+        revision: commit that the location resolved to; by default as the specification has it.
+
+    >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True)
+    'table:PATH?image=path&root=PATH&label=re:a%2Bb'
+    """
+    spec, query = DataSpec.parse(text), text.partition("?")[2]
+    kind = KINDS[spec.kind]
+    if any(name in spec.options for name in kind.path_options):
+        pairs = parse_query(query, f"data {text!r}", repeated=("group",))
+        public = [(name, "PATH" if name in kind.path_options else quote(value, safe=_PLAIN)) for name, value in pairs]
+        query = "&".join(f"{name}={value}" for name, value in public)
+    options = f"?{query}" if query else ""
+    if not spec.location:
+        return f"{spec.kind}{options}"
+    if kind.is_local(spec) if local is None else local:
+        return f"{spec.kind}:PATH{options}"
+    place, _, named = spec.location.partition("@")
+    at = revision or spec.revision or named
+    return f"{spec.kind}:{place}{f'@{at}' if at else ''}{options}"
+
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "sample": Kind("sample", "tiles of photos that come with Python packages: a smoke test", _sample, (), "none"),
+        "sample": Kind(
+            "sample",
+            "tiles of photos that come with Python packages: a smoke test",
+            _sample,
+            (),
+            "none",
+            is_local=_never,
+        ),
         "folder": Kind(
             "folder:PATH",
             "class sub-folders, in train/ and val/ or with a seeded split of their own",
             _folder,
             ("val-share",),
+            is_local=_always,
         ),
         "exif-folder": Kind(
             "exif-folder:PATH",
             "camera photos, labelled by their own Exif (make, model, exposure, ...)",
             _exif_folder,
             ("classes", "groups", "min-photos"),
+            is_local=_always,
         ),
         "hub": Kind(
             "hub:REPO[@REVISION]",
@@ -252,6 +352,34 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ("config", "image", "id", "train", "val", "test", "val-share"),
             has_revision=True,
             has_table=True,
+            is_local=_unless_on_hub,
+        ),
+        "table": Kind(
+            "table:FILE.csv|FILE.parquet",
+            "pictures that a table names (?image=path&label=...), or ids alone for embeddings made elsewhere (?id=...)",
+            _table,
+            ("image", "id", "root", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=_always,
+        ),
+        "pathorob": Kind(
+            "pathorob:PATH",
+            "patches of a table of PathoROB: biological_class, medical_center and slide_id as label, group and cluster",
+            _pathorob,
+            ("image", "id", "root", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=_always,
+        ),
+        "wilds": Kind(
+            "wilds:NAME?root=PATH",
+            "camelyon17, iwildcam, fmow or rxrx1, as the package wilds unpacks them",
+            _wilds,
+            ("root", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=_unless_a_name,
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",
@@ -259,20 +387,26 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _built,
             ("parameter",),
             has_revision=True,
+            is_local=_unless_on_hub,
         ),
         "flickrexif": Kind(
             "flickrexif:hub:REPO[@REVISION] or flickrexif:PATH",
             "photos with acquisition labels: FlickrExif, a built simcams, or your own in their form",
             _flickrexif,
             ("config",),
+            is_local=_unless_on_hub,
         ),
         "paircams": Kind(
             "paircams:hub:REPO[@REVISION] or paircams:PATH",
             "pairs of photos by a phone and by an older camera: CTU-OU/PairCams, or a folder of your own",
             _paircams,
+            is_local=_unless_on_hub,
         ),
         "imagenet": Kind(
-            "imagenet:PATH", "ImageNet-1k: train/ and val/ of class folders, or the official tars", _imagenet
+            "imagenet:PATH",
+            "ImageNet-1k: train/ and val/ of class folders, or the official tars",
+            _imagenet,
+            is_local=_always,
         ),
         "simcams": Kind(
             "simcams[:PATH]",
@@ -280,6 +414,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _simcams,
             ("scenes", "size"),
             "optional",
+            is_local=_if_located,
         ),
         "simpairs": Kind(
             "simpairs[:PATH]",
@@ -287,8 +422,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _simpairs,
             ("scenes", "size"),
             "optional",
+            is_local=_if_located,
         ),
-        "inat2018": Kind("inat2018:PATH", "iNaturalist 2018: the official files, or torchvision's layout", _inat2018),
+        "inat2018": Kind(
+            "inat2018:PATH",
+            "iNaturalist 2018: the official files, or torchvision's layout",
+            _inat2018,
+            is_local=_always,
+        ),
     }
 )
 """Every kind of data specification by its name."""

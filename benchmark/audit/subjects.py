@@ -124,6 +124,7 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
     Raises:
         UsageError: no such column, or no photo has a label.
     """
+    photos.require_pictures("an audit")
     named = photos.labels if not label else column_of(photos, label)
     if not named.names or not (named.values != UNLABELLED).any():
         raise UsageError(

@@ -69,16 +69,22 @@ def tasks_without_views(encoder: Encoder, tasks: Sequence[Task], photos: PhotoSe
     """One sentence on the tasks that a file of embeddings cannot answer; empty if there are none or no file is read.
 
     Raises:
-        EncoderError: the file can answer no task.
+        EncoderError: the file can answer no task, or an encoder of pictures would be scored on data without pictures.
     """
     stored = encoder.stored
+    if stored is None and not photos.has_pictures:
+        raise EncoderError(
+            f"{photos.name} names no pictures, and {encoder.info.id} embeds pictures: name their column "
+            "(image=COLUMN), or give embeddings that were made elsewhere (--model embeddings:FILE)"
+        )
     if stored is None:
         return ""
     without = [task.name for task in tasks if not can_answer(stored, task, photos, options)]
     held = ", ".join(sorted(stored.rows))
     if len(without) == len(tasks):
         raise EncoderError(f"{stored.name}: it holds {held}, and no task here is about these views of {photos.name}")
-    return f"{stored.name}: left out, its views are not in the file: {', '.join(without)}" if without else ""
+    why = "its views are not in the file" if photos.has_pictures else "the data name no pictures to process"
+    return f"{stored.name}: left out, {why}: {', '.join(without)}" if without else ""
 
 
 def narrowed_pass(view_pass: Pass, stored: StoredEmbeddings, photos: PhotoSet, options: RunOptions) -> Pass | None:

@@ -25,7 +25,7 @@ from benchmark.compute import json_values, library_version, named_devices
 from benchmark.encoders import Encoder, Runtime, pixel_backend
 from benchmark.erasing import Eraser, eraser_record
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
-from builders.data_specs import DataSpec
+from builders.data_specs import KINDS, DataSpec, public_spec
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine, codec_canary, codec_versions
 
@@ -129,8 +129,6 @@ FILES = ("onnx:", "embeddings:")
 """Prefixes of encoders that are files on the author's disk."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
-
-_DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -262,22 +260,8 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     if text is None:
         return "folder:PATH", f"PATH: your photos in memory, {known}"
     spec = DataSpec.parse(text)
-    query = "?" + text.partition("?")[2] if "?" in text else ""
-    if not spec.location:
-        return text, ""
-    if not _on_hub(spec, photos):
-        return f"{spec.kind}:PATH{query}", f"PATH: your folder of {known}"
-    place, _, revision = spec.location.partition("@")
-    commit = str(photos.evidence.get("revision", ""))
-    revision = commit if _COMMIT.fullmatch(commit) else spec.revision or revision
-    return f"{spec.kind}:{place}{f'@{revision}' if revision else ''}{query}", ""
-
-
-def _on_hub(spec: DataSpec, photos: PhotoSet) -> bool:
-    """True if the photos come from the Hub: the name is a repository's, and no folder here has it."""
-    from builders.sources import DatasetRepo
-
-    named = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
-    place = spec.location.removeprefix("hub:").partition("@")[0]
-    repo = named and bool(_DATA_REPO.fullmatch(place)) and photos.evidence.get("revision") != "local"
-    return repo and not DatasetRepo(place).local
+    kind, commit = KINDS[spec.kind], str(photos.evidence.get("revision", ""))
+    local = kind.is_local(spec) or (bool(spec.location) and commit == "local")
+    shown = public_spec(text, local=local, revision=commit if _COMMIT.fullmatch(commit) else "")
+    masked = local or any(name in spec.options for name in kind.path_options)
+    return shown, f"PATH: your folder of {known}" if masked else ""

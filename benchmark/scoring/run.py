@@ -185,7 +185,7 @@ def _tried(
 ) -> list[Encoder]:
     """Embeds a few photos twice. Marks encoders that are not deterministic; records those that fail."""
     stopwatch, tried = Stopwatch(), list(encoders)
-    networks = [i for i, encoder in enumerate(encoders) if encoder.stored is None]
+    networks = [i for i, encoder in enumerate(encoders) if encoder.stored is None and photos.has_pictures]
     loaded = [encoders[i] for i in networks]
     trials: list[Trial] = []
     if passes and networks:

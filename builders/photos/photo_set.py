@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from builders.errors import DataError
-from builders.photos.source import Head, MemorySource, PhotoSource, Stamp, hash64, rank_within
+from builders.photos.source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, rank_within
 from builders.untrusted import is_readable, readable
 
 SPLITS = ("train", "val", "test")
@@ -109,6 +109,23 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether photos can be read; else only ids, labels and groups are known (``NoPictures``)."""
+        return not isinstance(self.source, NoPictures)
+
+    def require_pictures(self, what: str) -> None:
+        """Refuse a set without pictures.
+
+        Args:
+            what: needs them, as the subject of a sentence.
+
+        Raises:
+            DataError: ``has_pictures`` is false.
+        """
+        if not self.has_pictures:
+            raise DataError(f"{self.name} names no pictures, and {what} needs them: name their column (image=COLUMN)")
 
     def read(self, index: int) -> bytes:
         """Original bytes of photo ``index``. Raises ``PhotoError``."""

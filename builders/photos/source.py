@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from builders.errors import PhotoError
+
 
 def photo_digest(data: bytes) -> bytes:
     """SHA-256 of a photo's bytes, the name of the photo in caches: 32 bytes."""
@@ -63,6 +65,18 @@ class Stamp(NamedTuple):
     bytes."""
     changed_ns: int
     """Time of the last modification, in nanoseconds since 1970; 0 where there is no file."""
+
+
+@dataclass(frozen=True)
+class NoPictures:
+    """Source of photos of which only ids, labels and groups are known: their embeddings were made elsewhere."""
+
+    def read(self, row: int) -> bytes:
+        raise PhotoError("the data name no pictures")
+
+    def fingerprint(self) -> str:
+        """Stands for the bytes, which nothing reads."""
+        return "no pictures"
 
 
 @dataclass(frozen=True)

@@ -229,6 +229,7 @@ def build_processed(
 
 def processed_jobs(photos: PhotoSet, output: Path, settings: Sequence[ProcessingSettings]) -> list[ShardJob]:
     """The splits of each config that ``build_processed`` writes, not yet cut into shards."""
+    photos.require_pictures("a build")
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
     return [
         processed_job(photos, split, s, features[s.parameter], output)

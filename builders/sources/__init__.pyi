@@ -2,6 +2,8 @@ from .attribute_sets import read_attribute_photos
 from .bundles import unpack
 from .columns.given import mapped_splits, with_columns
 from .columns.layouts import check_layout
+from .columns.named import WILDS, pathorob_photos, wilds_photos
+from .columns.tables import table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
@@ -17,6 +19,7 @@ from .sample import sample_photos
 __all__ = [
     "CAMERA_TYPES",
     "MIN_PHOTOS",
+    "WILDS",
     "DatasetRepo",
     "FolderSource",
     "PairRow",
@@ -27,6 +30,7 @@ __all__ = [
     "labelled_folder",
     "local_splits",
     "mapped_splits",
+    "pathorob_photos",
     "propose_pairs",
     "read_attribute_photos",
     "read_camera_folder",
@@ -35,6 +39,8 @@ __all__ = [
     "sample_photos",
     "split_named",
     "stored_photos",
+    "table_photos",
     "unpack",
+    "wilds_photos",
     "with_columns",
 ]

@@ -14,6 +14,7 @@ from benchmark.encoders import StoredEmbeddings
 from builders.errors import EncoderError, PhotoError
 from builders.photos import PhotoSet
 from builders.pixels import decode_rgb
+from builders.untrusted import readable
 
 
 def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> int:
@@ -37,7 +38,10 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
         for block in sorted(bank.missing(name)):
             indices = bank.blocks.photos_of(block)
             vectors, missing = stored.of(name, [photos.ids[i] for i in indices])
-            failures = _unreadable(photos, [i for i in indices if photos.ids[i] in set(missing)])
+            if missing and not photos.has_pictures:
+                _require_some(stored, photos, name)
+            without = set(missing)
+            failures = _unreadable(photos, [i for i in indices if photos.ids[i] in without])
             if lacking := [photo_id for photo_id in missing if photo_id not in failures]:
                 held = sum(photo_id in stored.rows.get(name, {}) for photo_id in photos.ids)
                 raise EncoderError(
@@ -50,8 +54,22 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
     return written
 
 
+def _require_some(stored: StoredEmbeddings, photos: PhotoSet, view: str) -> None:
+    """Refuse a file that holds no id of the photos. Raises ``EncoderError``."""
+    rows = stored.rows.get(view, {})
+    if rows and not any(photo_id in rows for photo_id in photos.ids):
+        raise EncoderError(
+            f"{stored.name}: it holds no id of {photos.name}: its ids are such as {readable(next(iter(rows)))!r}, and "
+            f"those of the data {photos.ids[0]!r} (?id=COLUMN names the column of ids, on both sides)"
+        )
+
+
 def _unreadable(photos: PhotoSet, indices: Sequence[int]) -> dict[str, str]:
-    """By id, the reason why a photo cannot be decoded; all photos of a built set can be."""
+    """By id, the reason why a photo cannot be decoded; all photos of a built set can be.
+
+    Without pictures, a photo that the file lacks is left out: nothing says that it could be embedded."""
+    if not photos.has_pictures:
+        return {photos.ids[index]: "the file of embeddings has none of it" for index in indices}
     reasons: dict[str, str] = {}
     for index in [] if photos.stored_views else indices:
         try:

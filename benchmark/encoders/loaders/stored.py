@@ -2,7 +2,8 @@
 
 FILE is Parquet (or a folder of Parquet files) with the columns
 
-- ``photo_id``: ids of the photos as the data set has them;
+- ``photo_id``: ids of the photos as the data set has them; ``?id=COLUMN`` names another column, and
+  ``?id=COLUMN,COLUMN`` joins several by ``-``, as ``id=`` of a ``table:`` does;
 - ``embedding``: a list of numbers, all lists of one length;
 - for processed photos, a column for each parameter, with its name (``jpeg``, ``sharpening``, ...): the class of the row
   by name or number, null where the row is of another parameter. These are the columns of a built set:
@@ -24,12 +25,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 
 from benchmark.encoders.encoder import GROUPS, PHOTO, Encoder, EncoderInfo, StoredEmbeddings
 from benchmark.encoders.registry import LoadRequest
+from builders.cli import parse_query
 from builders.errors import EncoderError, UsageError, unknown_name
 from builders.pixels import ALL_PARAMETERS
 from builders.untrusted import (
@@ -47,7 +48,20 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-OPTIONS = ("group", "training_data", "model")
+FACTS = ("group", "training_data", "model")
+"""Options that state facts about the encoder."""
+
+OPTIONS = (*FACTS, "id")
+
+ID = "photo_id"
+"""Column of the ids, unless ``id=`` names another one."""
+
+JOINED = "-"
+"""Between the values of several columns that make an id together."""
+
+UNPROCESSED = "original"
+"""Name of the view without processing, as recipes have it (``benchmark.views.ORIGINAL``, a layer above)."""
+
 LARGEST_FILE = 64 << 30
 """Largest size of a file of embeddings in bytes."""
 
@@ -63,7 +77,9 @@ def load_embeddings(request: LoadRequest) -> Encoder:
         EncoderError: the file does not exist, or is not of the form above; the message names the place.
     """
     file, _, query = request.spec.partition(":")[2].partition("?")
-    stated = _stated_facts(request.spec, query)
+    options = _options(request.spec, query)
+    stated = {name: value for name, value in options.items() if name in FACTS}
+    ids = options.get("id", ID)
     if request.device != "auto" or request.dtype != "float32" or request.compile:
         raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
     if not file:
@@ -71,7 +87,7 @@ def load_embeddings(request: LoadRequest) -> Encoder:
     path = Path(file).expanduser()
     label = f"embeddings:{path.name}"
     try:
-        table, sha256 = _read(path, label)
+        table, sha256 = _read(path, label, ids)
     except UntrustedInputError as error:
         raise EncoderError(f"{label}: {str(error).replace(f'{path.parent}/', '')}") from None
     name = f"{label}@{sha256[:8]}"
@@ -84,7 +100,10 @@ def load_embeddings(request: LoadRequest) -> Encoder:
         revision=None,
         weights_sha256=sha256,
         dimension=stored.vectors.shape[1],
-        preprocessing={"size": "unknown", "backend": "unknown, embedded elsewhere", "transport": "embeddings"},
+        preprocessing={
+            **{"size": "unknown", "backend": "unknown, embedded elsewhere", "transport": "embeddings"},
+            **({"ids": ids} if ids != ID else {}),  # other ids are other embeddings of a photo
+        },
         pooling="as the file has it",
         parameters=0,
         group=stated.get("group", "unknown"),
@@ -101,18 +120,15 @@ def load_embeddings(request: LoadRequest) -> Encoder:
     return Encoder(info, _no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
 
 
-def _stated_facts(spec: str, query: str) -> dict[str, str]:
-    """The options of a specification, which state facts about the encoder."""
-    try:
-        facts = dict(parse_qsl(query, strict_parsing=True)) if query else {}
-    except ValueError:
-        raise UsageError(f"{spec}: write options as embeddings:FILE?name=value&name=value") from None
-    for name in facts:
+def _options(spec: str, query: str) -> dict[str, str]:
+    """The options of a specification."""
+    options = dict(parse_query(query, spec)) if query else {}
+    for name in options:
         if name not in OPTIONS:
             raise unknown_name("option of embeddings:", name, OPTIONS)
-    if facts.get("group", "unknown") not in GROUPS:
-        raise unknown_name("group", facts["group"], GROUPS)
-    return facts
+    if options.get("group", "unknown") not in GROUPS:
+        raise unknown_name("group", options["group"], GROUPS)
+    return options
 
 
 def _no_pixels(image: Image.Image) -> np.ndarray:
@@ -135,10 +151,10 @@ class _Table:
     """Name of a parameter -> class of each row: a code, a name, or None."""
 
 
-def _read(path: Path, label: str) -> tuple[_Table, str]:
+def _read(path: Path, label: str, ids: str) -> tuple[_Table, str]:
     """The table, and the SHA-256 of its files. Raises ``UntrustedInputError`` and ``EncoderError``."""
     if path.suffix == ".npy":
-        return _read_npy(path, label)
+        return _read_npy(path, label, ids)
     files = [path / name for name in list_folder(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
     if not files:
         raise EncoderError(f"{label}: the folder holds no .parquet file")
@@ -149,7 +165,7 @@ def _read(path: Path, label: str) -> tuple[_Table, str]:
             while part := stream.read(1 << 24):
                 digest.update(part)
             stream.seek(0)
-            tables.append(_parquet(stream, f"{label}/{file.name}" if path.is_dir() else label))
+            tables.append(_parquet(stream, f"{label}/{file.name}" if path.is_dir() else label, ids))
     names = {name for table in tables for name in table.classes}
     joined = {n: [c for t in tables for c in t.classes.get(n, [None] * len(t.ids))] for n in names}
     dimensions = {table.vectors.shape[1] for table in tables}
@@ -157,19 +173,20 @@ def _read(path: Path, label: str) -> tuple[_Table, str]:
         raise EncoderError(
             f"{label}: its files hold embeddings of {' and '.join(map(str, sorted(dimensions)))} numbers"
         )
-    ids = [photo_id for table in tables for photo_id in table.ids]
-    return _Table(ids, np.concatenate([table.vectors for table in tables]), joined), digest.hexdigest()
+    all_ids = [photo_id for table in tables for photo_id in table.ids]
+    return _Table(all_ids, np.concatenate([table.vectors for table in tables]), joined), digest.hexdigest()
 
 
-def _parquet(stream: Any, label: str) -> _Table:
+def _parquet(stream: Any, label: str, ids: str) -> _Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(stream)
         names = file.schema_arrow.names
-        wanted = [name for name in ("photo_id", "embedding", *ALL_PARAMETERS) if name in names]
-        for name in ("photo_id", "embedding"):
+        id_columns = _id_columns(ids, names)
+        wanted = [name for name in dict.fromkeys((*id_columns, "embedding", *ALL_PARAMETERS)) if name in names]
+        for name in (*id_columns, "embedding"):
             if name not in names:
                 raise EncoderError(f"{label}: it has no column {name} (it has {', '.join(map(str, names)) or 'none'})")
         table = read_columns(file, wanted, limit=LARGEST_FILE)
@@ -183,25 +200,26 @@ def _parquet(stream: Any, label: str) -> _Table:
         raise EncoderError(f"{label}: the column embedding holds {kind}, not lists of numbers")
     if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
         raise EncoderError(f"{label}: the embeddings are lists of {kind.value_type}, not of numbers")
-    ids = table.column("photo_id").to_pylist()
+    photo_ids = _joined([table.column(name).to_pylist() for name in id_columns], named=ids != ID)
     if column.null_count:
-        raise EncoderError(f"{label}: {ids[column.is_null().index(True).as_py()]} has no embedding")
+        raise EncoderError(f"{label}: {photo_ids[column.is_null().index(True).as_py()]} has no embedding")
     lengths = np.asarray(column.value_lengths().to_numpy(zero_copy_only=False))
     first = int(lengths[0])
     if (lengths != first).any() or not first:
         odd = int(np.flatnonzero(lengths != first)[0]) if first else 0
         raise EncoderError(
-            f"{label}: the embedding of {ids[odd]} has {int(lengths[odd])} numbers, that of {ids[0]} has {first}"
+            f"{label}: the embedding of {photo_ids[odd]} has {int(lengths[odd])} numbers, that of {photo_ids[0]} has "
+            f"{first}"
         )
     flat = column.flatten()
     if flat.null_count:
         raise EncoderError(f"{label}: an embedding lacks one of its numbers (null)")
     vectors = _float32(flat.to_numpy(zero_copy_only=False)).reshape(-1, first)
     classes = {name: table.column(name).to_pylist() for name in ALL_PARAMETERS if name in names}
-    return _Table(ids, vectors, classes)
+    return _Table(photo_ids, vectors, classes)
 
 
-def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
+def _read_npy(path: Path, label: str, ids: str) -> tuple[_Table, str]:
     data = read_untrusted(path, limit=LARGEST_FILE)
     csv_file = path.with_suffix(".csv")
     if not csv_file.exists():
@@ -218,11 +236,28 @@ def _read_npy(path: Path, label: str) -> tuple[_Table, str]:
         raise EncoderError(f"{label}: it holds {shape}, not numbers [rows, dimension]")
     if len(lines) != len(vectors):
         raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {csv_file.name} {len(lines)} lines")
-    if "photo_id" not in lines[0]:
-        raise EncoderError(f"{label}: {csv_file.name} has no column photo_id")
+    id_columns = _id_columns(ids, list(lines[0]))
+    if absent := [name for name in id_columns if name not in lines[0]]:
+        raise EncoderError(f"{label}: {csv_file.name} has no column {absent[0]}")
     classes = {name: [line[name] or None for line in lines] for name in ALL_PARAMETERS if name in lines[0]}
     sha256 = hashlib.sha256(data + b"\0" + csv_data).hexdigest()
-    return _Table([line["photo_id"] for line in lines], _float32(vectors), classes), sha256
+    photo_ids = _joined([[line[name] for line in lines] for name in id_columns], named=ids != ID)
+    return _Table(photo_ids, _float32(vectors), classes), sha256
+
+
+def _id_columns(ids: str, names: Sequence[str]) -> list[str]:
+    """The columns that make an id: one, or several that ``ids`` names with commas."""
+    return [ids] if ids in names else [name.strip() for name in ids.split(",")]
+
+
+def _joined(columns: Sequence[Sequence[Any]], *, named: bool) -> list[Any]:
+    """The ids of rows. In columns that the user named, whole numbers count as text; a row of other values has no id."""
+    texts = [[str(v) if named and type(v) is int else v for v in column] for column in columns]
+    if len(texts) == 1:
+        return texts[0]
+    return [
+        JOINED.join(values) if all(isinstance(v, str) for v in values) else None for values in zip(*texts, strict=True)
+    ]
 
 
 def _float32(numbers: np.ndarray) -> np.ndarray:
@@ -257,6 +292,8 @@ def _rows(table: _Table, label: str) -> dict[str, dict[str, int]]:
                 raise EncoderError(f"{label}: {what} has two embeddings, as classes of two parameters")
             seen.add((parameter, view, photo_id))
             row_of[photo_id] = row
+    if PHOTO in rows:  # a photo as it is, is also the class of each parameter that leaves it so
+        rows.setdefault(UNPROCESSED, rows[PHOTO])
     return rows
 
 

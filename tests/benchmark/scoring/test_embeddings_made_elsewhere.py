@@ -170,7 +170,12 @@ def test_embeddings__views_and_photos_by_hand(tmp_path):
         tmp_path / "v.parquet",
     )
     stored = load_encoder(f"embeddings:{tmp_path}/v.parquet").stored
-    assert stored.rows == {"photo": {"a": 0}, "jpeg-q75-420": {"a": 1}, "jpeg-q95-444": {"a": 2, "b": 3}}
+    assert stored.rows == {
+        "photo": {"a": 0},
+        "original": {"a": 0},
+        "jpeg-q75-420": {"a": 1},
+        "jpeg-q95-444": {"a": 2, "b": 3},
+    }
     measured, missing = stored.of("jpeg-q95-444", ["b", "c", "a"])
     assert (measured.tolist(), missing) == ([[4], [0], [3]], ["c"])
     assert stored.of("resizing-x2", ["a"])[1] == ["a"]
@@ -259,7 +264,7 @@ def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, m
         ("embeddings:", "needs a file"),
         ("embeddings:x?grup=SSL", "did you mean 'group'"),
         ("embeddings:x?group=abc", "unknown group"),
-        ("embeddings:x?group", "write options as"),
+        ("embeddings:x?group", "options are written"),
     ):
         with pytest.raises(UsageError, match=output):
             load_encoder(spec)

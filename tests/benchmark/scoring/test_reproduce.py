@@ -136,6 +136,21 @@ def test_reproduce_command__public_data_stand_with_their_commit(data, evidence, 
     DataSpec.parse(shown)
 
 
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("table:/me/t.csv?image=p&root=/me/photos&label=re:/(a|b)/", "table:PATH?image=p&root=PATH&label=re:/(a|b)/"),
+        ("wilds:fmow?root=/me/data", "wilds:fmow?root=PATH"),
+        ("folder:/me/x?group=site=re:a+%26b&cluster=folder:2", "folder:PATH?group=site=re:a+%26b&cluster=folder:2"),
+    ],
+)
+def test_reproduce_command__columns_stay_and_paths_do_not(data, shown):
+    found = repeat(data=data, of=photos())
+    assert shlex.split(found.command)[-1] == shown
+    assert found.local["data"].startswith("PATH: your folder of 3 photos")
+    assert DataSpec.parse(shown).columns == DataSpec.parse(data).columns
+
+
 def test_reproduce_command__photos_in_memory():
     result = repeat(data=None, of=photos("mine", n=1))
     assert shlex.split(result.command)[-1] == "folder:PATH"

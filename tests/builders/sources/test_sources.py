@@ -134,7 +134,9 @@ def test_open_photos__a_kind_more_is_one_entry(photo_folder, monkeypatch):
         assert (spec.revision, spec.options["order"], seed) == ("v2", "name", 3)
         return open_photos(f"folder:{photo_folder}").limited(5)
 
-    entry = Kind("shelf:PATH[@REVISION]", "photos on a shelf", shelf, ("order",), has_revision=True)
+    entry = Kind(
+        "shelf:PATH[@REVISION]", "photos on a shelf", shelf, ("order",), has_revision=True, is_local=lambda spec: True
+    )
     monkeypatch.setattr("builders.data_specs.KINDS", {**KINDS, "shelf": entry})
     assert len(open_photos("shelf:somewhere@v2?order=name", seed=3)) == 5
     with pytest.raises(UsageError, match="unknown option of shelf"):
