@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from builders.cli import parse_query
 from builders.errors import DataError, UsageError, unknown_name
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 
 _DATA_REPO = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
-
-_PLAIN = "=?/:()|[]{}^$*.,;@!~-_\\"
-"""Characters of a value that ``public_spec`` does not escape."""
 
 
 @dataclass(frozen=True)
@@ -271,54 +267,11 @@ def _share(spec: DataSpec) -> float:
     return share
 
 
-def _always(spec: DataSpec) -> bool:
-    return True
-
-
-def _never(spec: DataSpec) -> bool:
-    return False
-
-
-def _unless_a_name(spec: DataSpec) -> bool:
-    return not re.fullmatch(r"\w+", spec.location)
-
-
-def _if_located(spec: DataSpec) -> bool:
-    return bool(spec.location)
-
-
 def _unless_on_hub(spec: DataSpec) -> bool:
     """Whether the location is a folder here: not the name of a repository, or a folder here has that name."""
     on_hub = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
     place = spec.location.removeprefix("hub:").partition("@")[0]
     return not on_hub or not _DATA_REPO.fullmatch(place) or Path(place).exists()
-
-
-def public_spec(text: str, *, local: bool | None = None, revision: str = "") -> str:
-    """A specification as others may read it: without paths of this machine.
-
-    Args:
-        text: the specification.
-        local: whether the location is a path here, where the caller knows; by default as its kind says.
-        revision: commit that the location resolved to; by default as the specification has it.
-
-    >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True)
-    'table:PATH?image=path&root=PATH&label=re:a%2Bb'
-    """
-    spec, query = DataSpec.parse(text), text.partition("?")[2]
-    kind = KINDS[spec.kind]
-    if any(name in spec.options for name in kind.path_options):
-        pairs = parse_query(query, f"data {text!r}", repeated=("group",))
-        public = [(name, "PATH" if name in kind.path_options else quote(value, safe=_PLAIN)) for name, value in pairs]
-        query = "&".join(f"{name}={value}" for name, value in public)
-    options = f"?{query}" if query else ""
-    if not spec.location:
-        return f"{spec.kind}{options}"
-    if kind.is_local(spec) if local is None else local:
-        return f"{spec.kind}:PATH{options}"
-    place, _, named = spec.location.partition("@")
-    at = revision or spec.revision or named
-    return f"{spec.kind}:{place}{f'@{at}' if at else ''}{options}"
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -329,21 +282,21 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _sample,
             (),
             "none",
-            is_local=_never,
+            is_local=lambda spec: False,
         ),
         "folder": Kind(
             "folder:PATH",
             "class sub-folders, in train/ and val/ or with a seeded split of their own",
             _folder,
             ("val-share",),
-            is_local=_always,
+            is_local=lambda spec: True,
         ),
         "exif-folder": Kind(
             "exif-folder:PATH",
             "camera photos, labelled by their own Exif (make, model, exposure, ...)",
             _exif_folder,
             ("classes", "groups", "min-photos"),
-            is_local=_always,
+            is_local=lambda spec: True,
         ),
         "hub": Kind(
             "hub:REPO[@REVISION]",
@@ -361,7 +314,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ("image", "id", "root", "val-share"),
             path_options=("root",),
             has_table=True,
-            is_local=_always,
+            is_local=lambda spec: True,
         ),
         "pathorob": Kind(
             "pathorob:PATH",
@@ -370,7 +323,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ("image", "id", "root", "val-share"),
             path_options=("root",),
             has_table=True,
-            is_local=_always,
+            is_local=lambda spec: True,
         ),
         "wilds": Kind(
             "wilds:NAME?root=PATH",
@@ -379,7 +332,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ("root", "val-share"),
             path_options=("root",),
             has_table=True,
-            is_local=_unless_a_name,
+            is_local=lambda spec: not re.fullmatch(r"\w+", spec.location),
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",
@@ -406,7 +359,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "imagenet:PATH",
             "ImageNet-1k: train/ and val/ of class folders, or the official tars",
             _imagenet,
-            is_local=_always,
+            is_local=lambda spec: True,
         ),
         "simcams": Kind(
             "simcams[:PATH]",
@@ -414,7 +367,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _simcams,
             ("scenes", "size"),
             "optional",
-            is_local=_if_located,
+            is_local=lambda spec: bool(spec.location),
         ),
         "simpairs": Kind(
             "simpairs[:PATH]",
@@ -422,13 +375,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _simpairs,
             ("scenes", "size"),
             "optional",
-            is_local=_if_located,
+            is_local=lambda spec: bool(spec.location),
         ),
         "inat2018": Kind(
             "inat2018:PATH",
             "iNaturalist 2018: the official files, or torchvision's layout",
             _inat2018,
-            is_local=_always,
+            is_local=lambda spec: True,
         ),
     }
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import torch
 
@@ -25,7 +26,8 @@ from benchmark.compute import json_values, library_version, named_devices
 from benchmark.encoders import Encoder, Runtime, pixel_backend
 from benchmark.erasing import Eraser, eraser_record
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
-from builders.data_specs import KINDS, DataSpec, public_spec
+from builders.cli import parse_query
+from builders.data_specs import KINDS, DataSpec
 from builders.photos import PhotoSet
 from builders.pixels import chosen_engine, codec_canary, codec_versions
 
@@ -129,6 +131,9 @@ FILES = ("onnx:", "embeddings:")
 """Prefixes of encoders that are files on the author's disk."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
+
+_PLAIN = "=?/:()|[]{}^$*.,;@!~-_\\"
+"""Characters of a value that ``public_spec`` does not escape."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -265,3 +270,30 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     shown = public_spec(text, local=local, revision=commit if _COMMIT.fullmatch(commit) else "")
     masked = local or any(name in spec.options for name in kind.path_options)
     return shown, f"PATH: your folder of {known}" if masked else ""
+
+
+def public_spec(text: str, *, local: bool, revision: str = "") -> str:
+    """A specification as others may read it: without paths of this machine.
+
+    Args:
+        text: the specification.
+        local: whether the location is a path here.
+        revision: commit that the location resolved to; by default as the specification has it.
+
+    >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True)
+    'table:PATH?image=path&root=PATH&label=re:a%2Bb'
+    """
+    spec, query = DataSpec.parse(text), text.partition("?")[2]
+    kind = KINDS[spec.kind]
+    if any(name in spec.options for name in kind.path_options):
+        pairs = parse_query(query, f"data {text!r}", repeated=("group",))
+        public = [(name, "PATH" if name in kind.path_options else quote(value, safe=_PLAIN)) for name, value in pairs]
+        query = "&".join(f"{name}={value}" for name, value in public)
+    options = f"?{query}" if query else ""
+    if not spec.location:
+        return f"{spec.kind}{options}"
+    if local:
+        return f"{spec.kind}:PATH{options}"
+    place, _, named = spec.location.partition("@")
+    at = revision or spec.revision or named
+    return f"{spec.kind}:{place}{f'@{at}' if at else ''}{options}"

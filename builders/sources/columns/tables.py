@@ -28,7 +28,7 @@ from builders.photos import (
     labels_of,
 )
 from builders.sources.columns.given import with_columns
-from builders.sources.folders import DRAWN, MAX_ANNOTATION_BYTES, FolderSource, drawn_splits
+from builders.sources.folders import MAX_ANNOTATION_BYTES, FolderSource, drawn_splits
 from builders.untrusted import UntrustedInputError, first_line, read_table, read_untrusted, readable, table_schema
 
 JOINED = "-"
@@ -184,7 +184,6 @@ def photos_of(
         splits: int8 [rows], given splits.
         evidence: facts for readers of a result.
     """
-    drawn = f"{DRAWN} class, seed {seed}, {val_share:g} of the photos for val"
     photos = PhotoSet(
         name=name,
         ids=ids,
@@ -192,7 +191,8 @@ def photos_of(
         labels=Labels((), np.full(len(ids), UNLABELLED, dtype=np.int32)),
         source=source,
         rows=np.arange(len(ids), dtype=np.int64),
-        evidence={"splits": drawn, **(evidence or {})},
+        evidence=dict(evidence or {}),
+        drawn_splits=splits is None,
     )
     if splits is None and not (columns.split or columns.label or columns.cluster):
         photos = drawn_splits(photos, seed=seed, val_share=val_share)
