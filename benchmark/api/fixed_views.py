@@ -49,7 +49,7 @@ def fixed_views(
     Raises:
         DataError: the photos cannot answer a task, or none can be used.
     """
-    chosen = fitting_tasks(select_tasks(patterns, all_tasks()), photos, named=True)
+    chosen = fitting_tasks(select_tasks(patterns, all_tasks(), photos.groups), photos, named=True)
     options = RunOptions(seed=seed, device="cpu", workers=0, assignment_seeds=3, resamples=2000)
     return [
         FixedViews.of(photos, view_pass.recipe, view_pass.tasks, options, preprocess, batch_size)

@@ -16,9 +16,9 @@ from benchmark.erasing.leaks import leaked, stored_hashes
 from benchmark.stats import error_units
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
-from builders.photos import UNLABELLED, PhotoSet, hash64
+from builders.photos import CLUSTER, UNLABELLED, PhotoSet, hash64
 
-APART = ("owner", "scene")
+APART = (CLUSTER, "owner", "scene")
 """Columns whose values may not occur both in the fit and in the measurement."""
 
 HELD_OUT = 0.2

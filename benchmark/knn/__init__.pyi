@@ -1,13 +1,19 @@
 from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
+from .boxes import Box, BoxLists, VotesOfLists, box_neighbours, votes_of
 from .jitter import jittered
 from .query_views import Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from .search import NOTHING, Embeddings, unpack_indices
 from .setups import knn_setups
 from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts
 
 __all__ = [
     "KINDS",
+    "NOTHING",
     "SPD",
     "WORST",
+    "Box",
+    "BoxLists",
+    "Embeddings",
     "Histogram",
     "KnnAnswers",
     "Nearest",
@@ -15,6 +21,8 @@ __all__ = [
     "Similarities",
     "TieRule",
     "ViewAnswers",
+    "VotesOfLists",
+    "box_neighbours",
     "cosine_distances",
     "flipped_by",
     "histogram",
@@ -25,5 +33,7 @@ __all__ = [
     "setup_shares",
     "similarities",
     "similarity_counts",
+    "unpack_indices",
+    "votes_of",
     "worst_of",
 ]

@@ -7,7 +7,6 @@ always resolved, lists merge by concatenation and top-k, and the k nearest do no
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
@@ -212,6 +211,8 @@ class QueryBlock(NamedTuple):
     """float32 [C, test photos, d], of unit length."""
     labels: np.ndarray
     """int64 [test photos], 0 or more."""
+    clusters: np.ndarray | None = None
+    """int64 [test photos]; train photos of a test photo's cluster are not searched. None: all are."""
 
 
 class NeighbourSink(NamedTuple):
@@ -235,8 +236,53 @@ class NeighbourSink(NamedTuple):
         stored[rows] = merge(stored[rows], keys) if self.start else keys
 
 
-Search = Callable[[torch.Tensor, np.ndarray, NeighbourSink], None]
-"""(float32 [train photos or more, d] of unit length, int64 [train photos] their labels, lists of neighbours)."""
+class Search(Protocol):
+    """Searches some train photos."""
+
+    def __call__(
+        self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink, clusters: np.ndarray | None = None
+    ) -> None:
+        """Add neighbours to lists.
+
+        Args:
+            keys: float32 [train photos or more, d], of unit length.
+            labels: int64 [train photos].
+            sink: lists of neighbours.
+            clusters: int64 [train photos]; given exactly if the queries have clusters.
+        """
+        ...
+
+
+class SharedClusters:
+    """Pairs of a query and a train photo of one cluster, of which no block has to be searched."""
+
+    def __init__(self, queries: np.ndarray, keys: np.ndarray) -> None:
+        """
+        Args:
+            queries: int64 [queries], the cluster of each, 0 or more.
+            keys: int64 [train photos].
+        """
+        self._queries, self._width = queries, len(keys)
+        order = np.argsort(keys, kind="stable")
+        self._columns, self._codes = order, keys[order] * len(keys) + order
+
+    def pairs(self, first: int, rows: int, start: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns, within a block, of its pairs of one cluster.
+
+        >>> rows, columns = SharedClusters(np.array([7, 8]), np.array([8, 7, 8])).pairs(0, 2, 1, 2)
+        >>> rows.tolist(), columns.tolist()  # columns count from the block's first
+        ([0, 1], [0, 1])
+        """
+        base = self._queries[first : first + rows] * self._width
+        low = np.searchsorted(self._codes, base + start)
+        counts = np.searchsorted(self._codes, base + start + columns) - low
+        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(np.arange(len(base)), counts), self._columns[np.repeat(low, counts) + offsets] - start
+
+    def exclude(self, values: np.ndarray, first: int, start: int) -> None:
+        """Set the similarities of these pairs in a block [rows, columns] to ``-inf``."""
+        rows, columns = self.pairs(first, *(values.shape[0], start, values.shape[1]))
+        values[rows, columns] = -np.inf
 
 
 def search_of(block: QueryBlock, rows: int, columns: int) -> Search:
@@ -252,14 +298,19 @@ class _CompiledSearch:
         self._queries, self._module = block, module
         self._labels = np.tile(block.labels, len(block.queries)).astype(np.int32)
 
-    def __call__(self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink) -> None:
+    def __call__(
+        self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink, clusters: np.ndarray | None = None
+    ) -> None:
         queries, depths = self._queries.queries, sink.depths
+        own = self._queries.clusters
+        shared = None if own is None or clusters is None else SharedClusters(np.tile(own, len(queries)), clusters)
         sides = self._module.nearest_by_label(
             queries.flatten(0, 1).numpy(),
             self._labels,
             keys[: len(labels)].numpy(),
             labels.astype(np.int32),
             np.repeat(depths, queries.shape[1]),
+            shared and shared.exclude,
         )
         with threads_of_work(2 * sides[0].numel()):
             for side, nearest in zip(sink[:2], sides, strict=True):
@@ -275,14 +326,19 @@ class _BlockSearch:
         size = len(block.queries) * min(rows, len(block.labels)) * round_up(columns)
         self._buffer = torch.empty(size, dtype=torch.float32, device=block.queries.device)
 
-    def __call__(self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink) -> None:
-        queries = self._queries.queries
+    def __call__(
+        self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink, clusters: np.ndarray | None = None
+    ) -> None:
+        queries, own = self._queries.queries, self._queries.clusters
+        shared = None if own is None or clusters is None else SharedClusters(own, clusters)
         similarities = len(queries) * min(self._rows, queries.shape[1]) * len(labels)
         with threads_of_work(similarities * queries.shape[2] if similarities >= COMPILED_FROM else 0):
-            self._search(keys, labels, sink)
+            self._search(keys, labels, sink, shared)
 
-    def _search(self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink) -> None:
-        queries, query_labels = self._queries
+    def _search(
+        self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink, shared: SharedClusters | None
+    ) -> None:
+        queries, query_labels, _ = self._queries
         width, index = round_up(len(labels)), _LabelIndex.of(labels)
         for first in range(0, len(query_labels), self._rows):
             rows = slice(first, min(first + self._rows, len(query_labels)))
@@ -291,6 +347,10 @@ class _BlockSearch:
             blocks = self._buffer[: len(block_queries) * width].view(len(block_queries), width)
             torch.mm(block_queries, keys[:width].T, out=blocks)
             blocks[:, len(labels) :] = -torch.inf
+            if shared is not None:
+                pairs = shared.pairs(first, rows.stop - first, 0, len(labels))
+                at = [torch.from_numpy(x).to(blocks.device) for x in pairs]
+                blocks.view(len(queries), -1, width)[:, at[0], at[1]] = -torch.inf
             parts = index.positives(query_labels[rows], blocks.device)
             for t, block in enumerate(blocks.view(len(queries), -1, width)):
                 for part in parts:

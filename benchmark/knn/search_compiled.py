@@ -6,6 +6,8 @@ its nearest keys are stored at any time; of a group of columns only those nearer
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -43,7 +45,12 @@ def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def nearest_by_label(
-    queries: np.ndarray, query_labels: np.ndarray, keys: np.ndarray, labels: np.ndarray, depths: np.ndarray
+    queries: np.ndarray,
+    query_labels: np.ndarray,
+    keys: np.ndarray,
+    labels: np.ndarray,
+    depths: np.ndarray,
+    exclude: Callable[[np.ndarray, int, int], None] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The nearest keys with the query's label, and the nearest of the others, by inner product.
 
@@ -53,6 +60,8 @@ def nearest_by_label(
         keys: float32 [columns, d].
         labels: int32 [columns], 0 or more.
         depths: int64 [queries], number of keys of either kind.
+        exclude: called with each block of similarities, the number of its first query and of its first column; it sets
+            those that must not be neighbours to ``-inf``.
 
     Returns:
         int64 [queries, largest depth] each, falling, then ``NOTHING``; the packed index is the column.
@@ -67,6 +76,8 @@ def nearest_by_label(
                 piece = keys[start : start + COLUMNS]
                 values = buffer[: (rows.stop - top) * len(piece)].reshape(-1, len(piece))
                 multiply(queries[rows], piece.T, values)
+                if exclude is not None:
+                    exclude(values, top, start)
                 state.look_at(values, labels[start : start + COLUMNS], query_labels[rows], start, top)
         state.finish(first, last)
 

@@ -78,6 +78,23 @@ def tally(keys: torch.Tensor, labels: torch.Tensor) -> Opposition:
     return Opposition(most, strongest, first)
 
 
+def opposition_of(keys: torch.Tensor, labels: torch.Tensor) -> Opposition:
+    """The last column [..., 1] of ``tally``: the votes of all negatives, without those of the first ones alone.
+
+    >>> keys, labels = torch.tensor([[9, 8, 7, NOTHING]]), torch.tensor([[2, 1, 2, 5]])
+    >>> [counts.tolist() for counts in opposition_of(keys, labels)]
+    [[[2]], [[1]], [[9]]]
+    """
+    real = keys != NOTHING
+    same = (labels[..., :, None] == labels[..., None, :]) & real[..., None, :]
+    seen = same.sum(dim=-1, dtype=torch.int32) * real
+    most = seen.amax(dim=-1, keepdim=True)
+    leading = (seen == most) & real
+    strongest = leading.sum(dim=-1, keepdim=True) // most.clamp(min=1)  # each leading label appears once per vote
+    first = torch.where(leading, keys, NOTHING).amax(dim=-1, keepdim=True)
+    return Opposition(most.long(), strongest, first)
+
+
 def vote(positives: torch.Tensor, negatives: torch.Tensor, opposition: Opposition) -> Votes:
     """Outcomes of the votes of the k nearest among positives and negatives together.
 

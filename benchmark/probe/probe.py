@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -174,6 +174,7 @@ def shuffled_accuracies(
     chosen: Mapping[str, float],
     protocol: str = "converged",
     permutations: int | None = None,
+    shuffled: Callable[[int], tuple[np.ndarray, np.ndarray]] | None = None,
     device: str | torch.device = "cpu",
     seed: int = LABELLED_SEED,
     memory_bytes: int | None = None,
@@ -187,6 +188,8 @@ def shuffled_accuracies(
         chosen: hyper-parameters that the probe's search chose (``ProbeAnswers.chosen``); there is no other search.
         protocol: of the probe.
         permutations: number of shufflings; by default the protocol's.
+        shuffled: P -> shuffled labels [P, train and val photos] and [P, test photos]; by default train and val photos
+            are shuffled, and those of the test are left as they are.
         device, memory_bytes: as in ``processing_probe``.
         seed: of the shuffling.
 
@@ -207,21 +210,27 @@ def shuffled_accuracies(
     bank, labels = with_validation(solver_splits)
     rng = np.random.default_rng(seed)
     count = chosen_protocol.permutations if permutations is None else permutations
-    shuffled = np.stack([rng.permutation(labels) for _ in range(count)])
+    tested = np.asarray(solver_splits.test_y)[None]
+    if shuffled is None:
+        trained = np.stack([rng.permutation(labels) for _ in range(count)])
+    else:
+        trained, tested = shuffled(count)
     resolved_device = usable_device(device)
     rows = np.arange(len(labels))
     problem = Problem(
-        [bank], np.zeros_like(shuffled), shuffled, solver_splits.n_classes, rows, rows[:0], frame=solver_splits.frame
+        [bank], np.zeros_like(trained), trained, solver_splits.n_classes, rows, rows[:0], frame=solver_splits.frame
     )
 
     def accuracies(memory: int) -> np.ndarray:
-        chunks = []
+        chunks: list[np.ndarray] = []
         with torch.inference_mode():
             for weights, bias in chosen_protocol.refit(problem, chosen, resolved_device, memory):
                 predicted = predict([solver_splits.test_x], np.arange(solver_splits.test_x.shape[0]), weights, bias)[
                     :, 0
                 ]
-                chunks.append((predicted == np.asarray(solver_splits.test_y)).mean(axis=1))
+                first = sum(map(len, chunks))
+                true = tested if len(tested) == 1 else tested[first : first + len(predicted)]
+                chunks.append((predicted == true).mean(axis=1))
         return np.concatenate(chunks)
 
     return with_less_memory("permuted probe", accuracies, memory_bytes or default_memory(resolved_device))

@@ -17,6 +17,7 @@ from benchmark.judgement import (
     verdicts,
 )
 from benchmark.report.course import course_text, courses
+from benchmark.report.groups import groups_text
 from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
 from benchmark.report.training import accuracy_text, curves_table, training_text
@@ -106,6 +107,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     parts += [
         section
         for section in (
+            groups_text(result),
             layers_text(result, questions),
             maps_text(result, questions),
             _failures(result),

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.results.questions import AnswerFacts, PhotoValues
 from benchmark.results.schema import Result, Score
-from benchmark.stats import METHODS, against_chance, photo_interval
+from benchmark.stats import METHODS, against_chance, photo_interval, statistic_interval
 from builders.photos import SPLITS
 
 ROUNDING = 1e-6
@@ -69,7 +69,10 @@ def _fields(
     options = result.environment.get("options")
     resamples = options.get("resamples") if isinstance(options, Mapping) else None
     more = {} if not isinstance(resamples, int) or not 1 <= resamples <= 100_000 else {"resamples": resamples}
-    ends = photo_interval(answers.values, clusters=answers.clusters, bounds=answers.bounds, **more)
+    if answers.freedom is not None and answers.clusters is not None:
+        ends = statistic_interval(answers.values, answers.clusters, answers.freedom, answers.limits)
+    else:
+        ends = photo_interval(answers.values, clusters=answers.clusters, bounds=answers.bounds, **more)
     yield "low", score.low, ends.low
     yield "high", score.high, ends.high
     if facts.chance is not None:

@@ -76,8 +76,8 @@ class Family:
     """Title of the section or panel."""
     explain: str
     """Meaning, in one sentence."""
-    about: Literal["processing", "acquisition"]
-    """Which half of the study it belongs to."""
+    about: Literal["processing", "acquisition", "group"]
+    """Which half of the study it belongs to; ``group``: a given group, which is not in the study."""
     header: str
     """Heading of the first column of its table."""
     layout: Layout = "metrics"
@@ -113,6 +113,11 @@ class PhotoValues:
     """The range of a value: (0, 1) for shares, (-1, 1) for differences."""
     clusters: np.ndarray | None = None
     """[n], error unit of each photo; ``None`` where each photo is a separate unit."""
+    freedom: int | None = None
+    """Degrees of freedom of a statistic over clusters that is no mean of photos (``stats.Jackknife.photo_values``): its
+    interval is Student's, cut to ``limits``. None for a mean."""
+    limits: tuple[float, float] = (0.0, 1.0)
+    """The range of such a statistic."""
 
 
 AnswersReader = Callable[[Mapping[str, np.ndarray]], Mapping[str, PhotoValues]]

@@ -36,7 +36,7 @@ from benchmark.results import PhotoValues, Score, metric_of
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.stats import Difference, paired_difference
-from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, all_tasks, trace_of, traces
+from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, all_tasks, trace_of, traces, with_groups
 from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
 
@@ -274,15 +274,16 @@ def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
         photos: the photo set.
         every: all traces that the photos can show, but for those that are scored only by name; for a transfer matrix.
     """
-    probes, tasks = traces(), []
+    probes, tasks = traces(photos), []
     of_trace = {name for name, task in probes.items() if name == trace or (every and not task.by_name)}
-    for task in all_tasks().values():
+    for task in with_groups(list(all_tasks().values()), photos):
         subject = task.name.partition("/")[2]
         wanted = (
             (probes.get(subject) is task and subject in of_trace)
             or task.family.name == "plain"
             or task.family.counts == "pairs"
             or (subject == trace and any(m.summary == "SPD" for m in task.metrics))
+            or (task.about_group and subject == trace)
         )
         if wanted and not task.unfit(photos):
             tasks.append(task)
@@ -359,7 +360,7 @@ def _values(scored: Scored, task: Task) -> dict[str, Any]:
 def _applies(eraser: Eraser, task: Task, photos: PhotoSet, options: RunOptions) -> bool:
     """True if an eraser can be applied to the views of a task. One that needs labels must know them."""
     known = set(task.recipe(photos, options).view_keys()) <= set(eraser.provenance.get("views", ()))
-    return not eraser.needs_labels or known or eraser.provenance.get("column") in photos.attributes
+    return not eraser.needs_labels or known or eraser.provenance.get("column") in {**photos.attributes, **photos.groups}
 
 
 def _fitted(encoder: Encoder, sides: FitPlan, request: EraseRequest, trace: Trace) -> dict[int, Eraser]:
@@ -372,7 +373,7 @@ def _fitted(encoder: Encoder, sides: FitPlan, request: EraseRequest, trace: Trac
         "fit_photos_hash": sides.fit_set.digest(),
         "unseen": dict(sides.unseen),
         "seed": request.options.seed,
-        "mask_ratio": request.options.mask_ratio if trace.column else 0.0,
+        "mask_ratio": request.options.mask_ratio if trace.task.about_acquisition else 0.0,
     }
 
     def run(task_input: TaskInput) -> TaskOutcome:

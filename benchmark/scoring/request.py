@@ -115,8 +115,9 @@ def open_sets(
     from benchmark.tasks import all_tasks, select_tasks
     from builders.data_specs import open_photos
 
-    tasks = select_tasks(patterns, all_tasks())
+    select_tasks(patterns, all_tasks())  # what is wrong whatever the photos
     opened = [open_photos(given, seed=options.seed) if isinstance(given, str) else given for given in data]
+    tasks = select_tasks(patterns, all_tasks(), {group: None for photos in opened for group in photos.groups})
     refuse_repeated_names([photos.name for photos in opened], "data sets", "?name=... gives one another")
     for photos in opened:  # one that compiles does so while the sets before it are scored
         getattr(photos.source, "prepare", lambda: None)()

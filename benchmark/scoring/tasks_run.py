@@ -132,7 +132,14 @@ SIDE_BY_SIDE_BYTES = 256 << 20
 four probes of 300 photos take 1.2 s in parallel on two cores, 3.4 s one after the other. Large ones use all cores, and
 the memory, one by one."""
 
-PACKAGES_OF_TASKS = ("benchmark.knn", "benchmark.probe", "benchmark.retrieval", "benchmark.stats", "benchmark.views")
+PACKAGES_OF_TASKS = (
+    "benchmark.knn",
+    "benchmark.probe",
+    "benchmark.retrieval",
+    "benchmark.robustness",
+    "benchmark.stats",
+    "benchmark.views",
+)
 """Packages that tasks import when they run. They are imported before there are two threads, since imports block each
 other, and packages' stubs are parsed, which some Pythons cannot do in two threads (``builders/untrusted/parsing.py``).
 """

@@ -9,6 +9,7 @@ from .intervals import (
     standard_error,
     wilson_interval,
 )
+from .leave_one_out import Jackknife, jackknife, statistic_interval
 from .methods import METHODS
 from .one_sided import p_above, p_below
 from .ranks import (
@@ -35,6 +36,7 @@ __all__ = [
     "Ends",
     "ErrorUnits",
     "Interval",
+    "Jackknife",
     "NullRange",
     "Ranks",
     "against_chance",
@@ -44,6 +46,7 @@ __all__ = [
     "holm",
     "independent_difference",
     "independent_p_values",
+    "jackknife",
     "joint_units",
     "null_range",
     "p_above",
@@ -57,6 +60,7 @@ __all__ = [
     "ratio_p_value",
     "single_units",
     "standard_error",
+    "statistic_interval",
     "table_p_value",
     "unit_deviations",
     "wilson_interval",

@@ -1,4 +1,4 @@
-from .registry import WATCHED, Trace, all_tasks, fitting_tasks, select_tasks, trace_of, traces
+from .registry import WATCHED, Trace, all_tasks, fitting_tasks, select_tasks, trace_of, traces, with_groups
 from .task import Task, TaskInput, TaskOutcome
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "select_tasks",
     "trace_of",
     "traces",
+    "with_groups",
 ]

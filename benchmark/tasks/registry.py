@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -15,11 +16,14 @@ from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
 from benchmark.tasks.adversary import ADVERSARY_TASKS
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
+from benchmark.tasks.group_data import ANY_GROUP, GROUP_NAME
+from benchmark.tasks.group_neighbours import group_knn, robustness
+from benchmark.tasks.group_probe import group_probe
 from benchmark.tasks.knn import NEIGHBOUR_TASKS
 from benchmark.tasks.processing_probe import PROCESSING_PROBES
 from benchmark.tasks.retrieval import RETRIEVAL_TASKS
 from benchmark.tasks.task import Task
-from builders.errors import DataError, unknown_name
+from builders.errors import DataError, UsageError, unknown_name
 from builders.exif import column_spelling
 from builders.photos import UNLABELLED, PhotoSet
 from builders.pixels import ALL_PARAMETERS
@@ -36,32 +40,98 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 )
 """Every task by name, in the order of reports. A new family is a new module and a name here."""
 
+GROUP_TASKS: Mapping[str, Callable[[str], Task]] = MappingProxyType(
+    {"probe": group_probe, "knn": group_knn, "robustness": robustness}
+)
+"""Makers of the tasks of a group, by the first part of their names."""
+
+TEMPLATES: Mapping[str, Task] = MappingProxyType(
+    {
+        f"{head}/{ANY_GROUP}": replace(
+            make(ANY_GROUP), unfit=lambda photos: "it has no groups (group=NAME=SOURCE gives one)", for_group=make
+        )
+        for head, make in GROUP_TASKS.items()
+    }
+)
+"""Tasks that stand for those of every group of a photo set."""
+
+ORIGINAL_VIEW = "original"
+"""Name of ``benchmark.views.ORIGINAL``, which imports torch."""
+
 WATCHED = "probe/jpeg"
 """The default task for watching a training: it needs few photos, and every file has the trace."""
+
+
+@functools.lru_cache(maxsize=1024)
+def group_task(head: str, group: str) -> Task:
+    """The task of a group; the same object at every call."""
+    return GROUP_TASKS[head](group)
+
+
+class _AllTasks(Mapping[str, Task]):
+    """The tasks by name. Photo sets name groups: their tasks are known by form, and iteration has templates."""
+
+    def __getitem__(self, name: str) -> Task:
+        for known in (TASKS, TEMPLATES):
+            if name in known:
+                return known[name]
+        head, _, group = name.partition("/")
+        if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(group):
+            raise KeyError(name)
+        return group_task(head, group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*TASKS, *TEMPLATES))
+
+    def __len__(self) -> int:
+        return len(TASKS) + len(TEMPLATES)
+
+
+_ALL_TASKS = _AllTasks()
 
 
 def all_tasks() -> Mapping[str, Task]:
     """Every task by name, in the order of reports.
 
-    >>> list(all_tasks())[:2]
-    ['probe/jpeg', 'probe/sharpening']
+    ``probe/<group>`` and the like stand for the tasks of every group of a photo set. The task of one group is found by
+    its name, ``probe/scanner``, though it is not listed.
+
+    >>> list(all_tasks())[:2], all_tasks()["robustness/scanner"].title
+    (['probe/jpeg', 'probe/sharpening'], 'scanner')
     """
-    return TASKS
+    return _ALL_TASKS
 
 
-def select_tasks(patterns: Sequence[str], tasks: Mapping[str, Task]) -> list[Task]:
+def select_tasks(
+    patterns: Sequence[str], tasks: Mapping[str, Task], groups: Collection[str] | None = None
+) -> list[Task]:
     """Tasks whose names match one of some shell patterns, in registry order; all tasks if there is no pattern.
 
     A task whose subject must be named (``Task.by_name``) is selected by ``probe/jpeg-fine`` and ``*/jpeg-fine``, but
-    not by ``probe/*``.
+    not by ``probe/*``. Patterns with wildcards select the tasks that stand for those of every group.
+
+    Args:
+        patterns: of names.
+        tasks: to choose from.
+        groups: names of the groups of the photos; None if they are not known yet: names that may be those of a group's
+            tasks are then passed over.
 
     Raises:
         UsageError: a pattern matches nothing.
     """
+    of_groups: list[Task] = []
     for pattern in patterns:
-        if not fnmatch.filter(tasks, pattern):
-            raise unknown_name("task", pattern, tasks)
-    return [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
+        if fnmatch.filter(tasks, pattern):
+            continue
+        head, _, group = pattern.partition("/")
+        named = [g for g in groups or () if head == "*" or head in GROUP_TASKS if fnmatch.fnmatchcase(g, group)]
+        of_groups += [group_task(h, g) for g in named for h in GROUP_TASKS if head in (h, "*")]
+        possible = groups is None and head in GROUP_TASKS and GROUP_NAME.fullmatch(group) is not None
+        if not named and not possible:
+            known = [*tasks, *(f"{h}/{g}" for g in groups or () for h in GROUP_TASKS)]
+            raise unknown_name("task", pattern, known)
+    listed = [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
+    return [*listed, *dict.fromkeys(of_groups)] if of_groups else listed
 
 
 def _matches(task: Task, pattern: str) -> bool:
@@ -75,20 +145,46 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> li
     Args:
         tasks: candidates.
         photos: the photo set.
-        named: whether the user named the tasks. If not, photos with acquisition labels or pairs are used only for tasks
-            about these: processing them in 14 ways as well would cost many times more. Tasks whose subject must be
-            named are then left out too, unless the photos store their views.
+        named: whether the user named the tasks. If not, photos with groups, acquisition labels or pairs are used only
+            for tasks about these (with groups also for plain kNN): processing them in 14 ways as well would cost many
+            times more. Tasks whose subject must be named are then left out too, unless the photos store their views.
 
     Raises:
         DataError: no task can be run.
+        UsageError: as ``with_groups``.
     """
+    tasks = with_groups(tasks, photos)
     wanted = [task for task in tasks if named or not task.by_name or photos.stored_views]
     fitting = [task for task in wanted if not task.unfit(photos)]
     if not fitting:
         reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
         raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
+    if named:
+        return fitting
+    if any(task.about_group for task in fitting):
+        return [t for t in fitting if t.about_group or t.about_acquisition or any(m.summary == "SP" for m in t.metrics)]
     acquisition = [task for task in fitting if task.about_acquisition]
-    return acquisition if acquisition and not named else fitting
+    return acquisition if acquisition else fitting
+
+
+def with_groups(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
+    """The tasks, with those of every group of the photos in the place of each task that stands for them.
+
+    Raises:
+        UsageError: the name of a group cannot be a part of a task's name, or is that of another task's subject.
+    """
+    for group in photos.groups:
+        taken = next((f"{head}/{group}" for head in GROUP_TASKS if f"{head}/{group}" in TASKS), "")
+        if taken or not GROUP_NAME.fullmatch(group):
+            why = f"{taken} is another task" if taken else "it cannot be a part of a task's name"
+            raise UsageError(f"{photos.name}: the group {group} needs another name, group=NAME=SOURCE: {why}")
+    found: list[Task] = []
+    for task in tasks:
+        if task.for_group is None or not photos.groups:
+            found.append(task)
+        else:
+            found += [group_task(task.name.partition("/")[0], group) for group in photos.groups]
+    return list({task.name: task for task in found}.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,23 +199,25 @@ class Trace:
     labels: np.ndarray
     """int64 [V, photos], the class of each photo in each view; -1 if it is unknown."""
     column: str
-    """Name of the photos' attribute; empty for a processing, which belongs to a view."""
+    """Name of the photos' attribute or group; empty for a processing, which belongs to a view."""
 
 
-def traces() -> Mapping[str, Task]:
-    """Every trace by name, with the probe that reads it.
+def traces(photos: PhotoSet | None = None) -> Mapping[str, Task]:
+    """Every trace by name, with the probe that reads it: processings, attributes, and the groups of a photo set.
 
     >>> list(traces())[:2]
     ['jpeg', 'sharpening']
     """
-    return {subject_of(task.name): task for task in TASKS.values() if any(m.summary == "MP" for m in task.metrics)}
+    of_tasks = {subject_of(task.name): task for task in TASKS.values() if any(m.summary == "MP" for m in task.metrics)}
+    of_groups = {group: group_task("probe", group) for group in (photos.groups if photos is not None else ())}
+    return {**of_groups, **of_tasks}
 
 
 def trace_of(name: str, photos: PhotoSet, options: RunOptions) -> Trace:
     """A trace on these photos.
 
     Args:
-        name: of the trace, a key of ``traces()``.
+        name: of the trace, a key of ``traces(photos)``.
         photos: the photo set.
         options: ``mask_ratio`` is read.
 
@@ -127,7 +225,7 @@ def trace_of(name: str, photos: PhotoSet, options: RunOptions) -> Trace:
         UsageError: the trace does not exist.
         DataError: these photos cannot show it.
     """
-    known = traces()
+    known = traces(photos)
     if name not in known:
         raise unknown_name("trace", name, known)
     task = known[name]
@@ -137,6 +235,11 @@ def trace_of(name: str, photos: PhotoSet, options: RunOptions) -> Trace:
         parameter = ALL_PARAMETERS[name]
         labels = np.repeat(np.arange(len(parameter.classes))[:, None], len(photos), axis=1)
         return Trace(task, tuple(parameter.processings), tuple(parameter.classes), labels, "")
+    if task.about_group:
+        group = photos.groups[name]
+        return Trace(
+            task, ("original",), group.names, np.where(group.values == UNLABELLED, -1, group.values)[None], name
+        )
     column = attribute_labels(photos, name)
     assert column is not None
     spelling = name if name in photos.attributes else column_spelling(name)

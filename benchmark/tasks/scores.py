@@ -6,7 +6,7 @@ Statistics are imported when a task runs, as all arithmetic (``task.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,10 +15,14 @@ from benchmark.results import Score
 from benchmark.tasks.task import TaskInput
 
 if TYPE_CHECKING:
+    from benchmark.robustness import Statistic
     from benchmark.stats import ErrorUnits, Interval
 
 SHARES = (0.0, 1.0)
 """Range of a share of right answers."""
+
+WIDE = (-1000.0, 1000.0)
+"""Bounds of the values by photo of a statistic that is no mean: a small cluster has large ones."""
 
 
 def score_of(
@@ -66,6 +70,59 @@ def score_of(
         chance=chance,
         details=details,
     )
+
+
+class ScoredStatistic(NamedTuple):
+    """A score of a statistic over clusters, and its values by photo."""
+
+    score: Score
+    values: np.ndarray
+    """float64 [n]: their mean is the score, and their spread over clusters is its error."""
+    freedom: int
+    """Degrees of freedom of that error."""
+
+
+def score_of_statistic(
+    task: str,
+    metric: str,
+    inputs: TaskInput,
+    statistic: Statistic,
+    strata: np.ndarray,
+    blocks: np.ndarray,
+    *,
+    details: Mapping[str, Any],
+    bounds: tuple[float, float],
+) -> ScoredStatistic:
+    """The score of a statistic that depends on clusters as queries and as neighbours, by the jackknife.
+
+    Args:
+        task, metric: names.
+        inputs: of the task.
+        statistic: with its values without blocks of clusters.
+        strata: int64 [blocks].
+        blocks: int64 [n], the block of each query.
+        details: of the score, JSON values.
+        bounds: range of the statistic.
+
+    Raises:
+        DataError: no cell has two clusters.
+    """
+    from benchmark.stats import jackknife
+
+    result = jackknife(statistic.value, statistic.left_out, strata, statistic.two_left_out)
+    ends = result.interval(len(blocks), bounds)
+    score = Score(
+        task=task,
+        data=inputs.photos.name,
+        metric=metric,
+        value=statistic.value,
+        low=ends.low,
+        high=ends.high,
+        n=len(blocks),
+        chance=statistic.chance,
+        details={**details, "p_chance_two_sided": result.p_value(statistic.chance)},
+    )
+    return ScoredStatistic(score, result.photo_values(blocks), result.freedom)
 
 
 def interval_of(

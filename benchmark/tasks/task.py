@@ -58,11 +58,18 @@ class Task:
     by_name: bool = False
     """Whether it is run only if its subject is named, or if photos are a built set of its views; patterns such as
     ``probe/*`` and runs without patterns leave it out."""
+    for_group: Callable[[str], Task] | None = None
+    """Makes the task of a group; of a task that stands for those of every group of a photo set (``probe/<group>``)."""
 
     @property
     def about_acquisition(self) -> bool:
         """Whether its question is about acquisition, not about processing."""
         return self.family.about == "acquisition"
+
+    @property
+    def about_group(self) -> bool:
+        """Whether its question is about a given group."""
+        return self.family.about == "group"
 
 
 Item = TypeVar("Item")
@@ -171,7 +178,8 @@ def groups_of(eraser: Eraser, photos: PhotoSet, view: str, indices: np.ndarray) 
     views, classes = list(eraser.provenance.get("views", ())), list(eraser.provenance.get("classes", ()))
     if view in views:
         return np.full(len(indices), views.index(view), dtype=np.int64)
-    labels = photos.attributes.get(str(eraser.provenance.get("column", "")))
+    column = str(eraser.provenance.get("column", ""))
+    labels = photos.groups.get(column) or photos.attributes.get(column)
     if labels is None or not set(labels.names) <= set(classes):
         raise DataError(f"{eraser.name} needs the label of every photo that it is applied to: {view} has none")
     code = np.array([classes.index(name) for name in labels.names], dtype=np.int64)

@@ -58,7 +58,7 @@ def score_tasks(
 ) -> Scored:
     """One encoder's scores on the tasks that fit the photos, or on those that ``patterns`` name."""
     named = list(patterns)
-    tasks = fitting_tasks(select_tasks(named, all_tasks()), photos, named=bool(named))
+    tasks = fitting_tasks(select_tasks(named, all_tasks(), photos.groups), photos, named=bool(named))
     chosen = RunOptions(**{"cache": cache, "workers": 0, "resamples": 300, **options})
     (scored,) = score_encoders([encoder], photos, tasks, chosen)
     assert bool(scored.result.failures) is fails, scored.result.failures

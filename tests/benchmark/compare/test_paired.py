@@ -191,15 +191,15 @@ def test_read_answers__knn_and_retrieval_and_acquisition():
             "probe/aperture/photos": np.arange(4),
             "probe/flash/predicted": predicted,
             "probe/flash/expected": expected,
-            "probe/new/predicted": predicted,
+            "future/new/predicted": predicted,
         },
         all_tasks(),
     )
     measured = answers.values
-    assert sorted(answers.unreadable) == ["probe/aperture", "probe/flash", "probe/new"]
+    assert sorted(answers.unreadable) == ["future/new", "probe/aperture", "probe/flash"]
     assert "4 photos, values of shape (9,)" in answers.unreadable["probe/aperture"]
     assert "KeyError: 'photos'" in answers.unreadable["probe/flash"]
-    assert "does not know the question" in answers.unreadable["probe/new"]
+    assert "does not know the question" in answers.unreadable["future/new"]
     assert measured["knn/jpeg", "spd"].values == pytest.approx((correct[2] - correct[3]) / 20)
     assert measured["knn/jpeg", "spd"].bounds == (-1.0, 1.0)
     for name in ("same", "different", "spd"):

@@ -1,0 +1,48 @@
+from .cells import Blocks, Cells
+from .clustering import ClusteringScore, clustering_score
+from .drop import PerformanceDrop, performance_drop
+from .index import (
+    IndexCurve,
+    Statistic,
+    balanced_chance,
+    balanced_index,
+    deciding_share,
+    group_pull,
+    index_curve,
+    older_index,
+    robustness_index,
+    setup_accuracy,
+    setup_chances,
+    simulated_chance,
+    spd,
+)
+from .neighbours import BOXES_OF, CURVE, Neighbours, neighbours_of
+from .removals import LeftOut, Sums
+
+__all__ = [
+    "BOXES_OF",
+    "CURVE",
+    "Blocks",
+    "Cells",
+    "ClusteringScore",
+    "IndexCurve",
+    "LeftOut",
+    "Neighbours",
+    "PerformanceDrop",
+    "Statistic",
+    "Sums",
+    "balanced_chance",
+    "balanced_index",
+    "clustering_score",
+    "deciding_share",
+    "group_pull",
+    "index_curve",
+    "neighbours_of",
+    "older_index",
+    "performance_drop",
+    "robustness_index",
+    "setup_accuracy",
+    "setup_chances",
+    "simulated_chance",
+    "spd",
+]
