@@ -17,7 +17,9 @@ from benchmark.results import Metric, Questions, Result, Score, score_label
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_STEP = re.compile(r"(.*?(?:checkpoint|step|epoch|iter|iteration))[-_=]?(\d+)(?:@[0-9a-f]+)?", re.IGNORECASE)
+_STEP = re.compile(
+    r"(.*?(?:checkpoint|step|epoch|iter|iteration))[-_=]?(\d+)(?:\.[a-z.]+)?(?:@[0-9a-f]+)?(?:\?.*)?", re.IGNORECASE
+)
 MAX_DIGITS = 15
 """Digits of a step. A longer number is a hash or a date."""
 
@@ -27,6 +29,8 @@ def step_of(name: str) -> tuple[str, int] | None:
 
     >>> step_of("local-dir:checkpoint-1500@625ab1dc"), step_of("runs/a/step_20"), step_of("timm:resnet50.a1_in1k")
     (('local-dir:checkpoint', 1500), ('runs/a/step', 20), None)
+    >>> step_of("weights:epoch_10.pt@625ab1dc?arch=open_clip:ViT-B-32")
+    ('weights:epoch', 10)
     """
     match = _STEP.fullmatch(name.rstrip("/"))
     return (match[1], int(match[2])) if match and len(match[2]) <= MAX_DIGITS else None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder, named_by_weights
+from benchmark.encoders.loaders.checkpoint_files.folders import require_torch
 from benchmark.encoders.preprocess.stated import STATED
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import LoadRequest
@@ -60,6 +61,7 @@ def check_files(folder: Path, name: str) -> None:
         files = [folder / file for file in list_folder(folder).files]
     except UntrustedInputError as refused:
         raise EncoderError(f"{name}: {refused.reason}") from None
+    require_torch(name, [file.name for file in files], WEIGHTS_SUFFIXES)
     for file in files:
         holds_weights = file.suffix in WEIGHTS_SUFFIXES
         if holds_weights or file.suffix in (".json", ".txt", ".model"):
@@ -355,12 +357,14 @@ def fetch(
             return folder, folder.name
         names = [sibling.rfilename for sibling in info.siblings or []]
         wanted = wanted_files(names, repo=repo, library_name=info.library_name, trust_remote_code=trust_remote_code)
+        if weights and not any(name.endswith(WEIGHTS_SUFFIXES) for name in wanted):
+            require_torch(label, names, WEIGHTS_SUFFIXES)
         if not weights:
             wanted = [name for name in wanted if not name.endswith(WEIGHTS_SUFFIXES)]
         commit = info.sha or revision or "main"
         with from_hub():
             return Path(snapshot_download(repo, revision=commit, allow_patterns=wanted)), commit
-    except EncoderError:
+    except (EncoderError, UsageError):
         raise
     except errors.GatedRepoError:
         raise EncoderError(f"{label} is gated: accept its terms on the Hub, then run: hf auth login") from None

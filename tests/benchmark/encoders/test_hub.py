@@ -94,15 +94,20 @@ def test_repo__missing_revision_gated_and_unknown_contents(hub: Any, tmp_path: P
     hub.create("someone/data", "model").commit({"README.md": b"---\nlibrary_name: keras\n---\n"}, "card")
     hub.fail("GET", "api/models/someone/gated", status=403, headers={"X-Error-Code": "GatedRepo"})
     hub.fail("GET", "api/models/someone/broken", times=99, status=500)
+    other = {"config.json": b'{"model_type": "vit"}', "flax_model.msgpack": b"x", "tf_model.h5": b"x"}
+    hub.create("someone/flax", "model").commit(other, "weights")
     results = _results(
         hub.environment(tmp_path / "home"),
+        {"spec": "someone/flax"},
         {"spec": "openai/clip-vit-base-patch61"},
         {"spec": "someone/data@nothing"},
         {"spec": "someone/gated"},
         {"spec": "someone/data"},
         {"spec": "someone/broken"},
     )
-    missing, revision, gated, keras, broken = results
+    flax, missing, revision, gated, keras, broken = results
+    assert flax[0] == "UsageError"
+    assert flax[1].startswith("someone/flax holds weights of Flax; run with transformers 4: ")
     assert missing[0] == "UsageError"
     assert "did you mean 'openai/clip-vit-base-patch16'" in missing[1]
     assert revision == ["UsageError", "someone/data@nothing: the repo has no such revision"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +79,36 @@ def chosen(folder: Path, label: str) -> Choice:
     if whole:
         listed = ", ".join(readable(name) for name in whole[:5])
         raise UsageError(f"{label} holds {len(whole)} files of weights ({listed}): name one, as weights:FOLDER/FILE")
-    for name, what in _LAYOUTS:
-        if name in files or name in folders:
-            raise UsageError(f"{label} holds {what}")
+    if what := in_another_format([*files, *folders]):
+        raise UsageError(f"{label} holds {what}")
     listed = ", ".join(readable(name) for name in [*folders, *files][:5]) or "nothing"
     raise UsageError(
         f"{label} holds no checkpoint for transformers, open_clip or timm, and no file of weights: {listed}"
     )
+
+
+def in_another_format(names: Collection[str]) -> str:
+    """What names of files and folders stand for, and what to run; empty if they are not known.
+
+    >>> in_another_format(["config.json", "flax_model.msgpack"])[:15]
+    'weights of Flax'
+    """
+    return next((what for name, what in _LAYOUTS if name in names), "")
+
+
+def require_torch(name: str, names: Collection[str], suffixes: tuple[str, ...]) -> None:
+    """Refuse a checkpoint that only another framework reads.
+
+    Args:
+        name: of the encoder.
+        names: of its files.
+        suffixes: of files of weights for torch.
+
+    Raises:
+        UsageError: with what to run.
+    """
+    if not any(file.endswith(suffixes) for file in names) and (what := in_another_format(names)):
+        raise UsageError(f"{name} holds {what}")
 
 
 def _listed(folder: Path, label: str) -> tuple[list[str], list[str]]:

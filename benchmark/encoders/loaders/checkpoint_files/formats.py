@@ -9,9 +9,6 @@ from pathlib import Path
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import MAX_HUB_FILE_BYTES, UntrustedInputError, open_untrusted
 
-SUFFIXES = (".pth", ".pt", ".tar", ".ckpt", ".bin", ".safetensors", ".pkl", ".pickle", ".index.json")
-"""Suffixes of files of weights of torch."""
-
 EXPORT = "export it as ONNX or embed with it: --model onnx:FILE.onnx?size=..., or --model embeddings:FILE.parquet"
 
 STATE_DICT = "torch.save({0}.state_dict(), 'weights.pth')"
@@ -43,6 +40,9 @@ WAYS: Mapping[str, str] = {
     "engine": "is compiled for one machine; " + EXPORT,
     "part": "is one rank's part of a sharded checkpoint; join the parts as the trainer's documentation says",
     "nothing": "is empty",
+    "page": "is a web page, not weights: fetch the file itself",
+    "pointer": "is a pointer of Git LFS, not the weights; run: git lfs pull",
+    "packed": "is a packed archive: unpack it, and score what is in it",
     "unknown": "is no file of weights that is known here; " + EXPORT,
 }
 """Format -> the sentence after the name of a file."""
@@ -69,7 +69,17 @@ _BY_SUFFIX = {
     ".distcp": "part",
 }
 
-_BY_START = {b"\x89HDF": "HDF5", b"GGUF": "GGUF", b"PAR1": "table", b"\x93NUMPY": "array"}
+_BY_START = {
+    b"\x89HDF": "HDF5",
+    b"GGUF": "GGUF",
+    b"PAR1": "table",
+    b"\x93NUMPY": "array",
+    b"\x1f\x8b": "packed",
+    b"<!DOCTYPE": "page",
+    b"<!doctype": "page",
+    b"<html": "page",
+    b"version https://": "pointer",
+}
 
 
 def format_of(path: Path, label: str) -> str:
@@ -84,7 +94,7 @@ def format_of(path: Path, label: str) -> str:
     """
     try:
         with open_untrusted(path, limit=MAX_HUB_FILE_BYTES) as stream:
-            start = stream.read(16)
+            start, later = stream.read(16), stream.read(256)
             if not start:
                 return "nothing"
             if start.startswith(b"PK"):
@@ -100,8 +110,11 @@ def format_of(path: Path, label: str) -> str:
         return "safetensors"
     if path.suffix in _BY_SUFFIX:
         return _BY_SUFFIX[path.suffix]
-    # The older formats of torch.save begin as a pickle, or are an archive of tar.
-    return "torch" if start[:1] == b"\x80" or path.name.endswith(SUFFIXES) else "unknown"
+    if path.name.endswith(".index.json"):
+        return "torch"
+    if later[241:246] == b"ustar":
+        return "packed"
+    return "torch" if start[:1] == b"\x80" else "unknown"  # torch.save wrote a pickle until torch 1.6
 
 
 def _of_archive(stream: object, path: Path) -> str:

@@ -86,7 +86,7 @@ def _of_file(file: Path, wanted: WeightsRequest, label: str, request: LoadReques
 
         query = request.spec.partition("?")[2]
         return load_onnx(replace(request, spec=f"onnx:{file}{'?' if query else ''}{query}"))
-    if kind not in ("torch", "safetensors", "unknown") or (kind == "unknown" and not file.name.endswith(".json")):
+    if kind not in ("torch", "safetensors"):
         raise refuse(kind, file, label)
     weights = read_weights(file, label)
     architecture = _architecture(file, weights, wanted, label)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,9 @@ def _read_one(path: Path, label: str) -> tuple[Any, tuple[str, ...]]:
         raise refuse(kind, path, label)
     with _inert(path) as unread:
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about pickles of another protocol, which it may still read
+                content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # UnpicklingError, RuntimeError, EOFError, OSError, AttributeError, ...
             raise _refusal(path, label, error) from None
     return content, unread
@@ -123,7 +126,7 @@ def _inert(path: Path) -> Iterator[tuple[str, ...]]:
     """Within it, torch's restricted reader makes empty objects for the classes in a file that it does not know."""
     try:
         names = tuple(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)))
-    except (ValueError, RuntimeError, EOFError, AttributeError, OSError, AssertionError, Exception):  # an older format
+    except Exception:  # an older format, a damaged file, or torch before 2.6
         names = ()
     other = [name for name in names if name != "argparse.Namespace"]
     with torch.serialization.safe_globals([argparse.Namespace, *map(_placeholder, other)]):
@@ -190,5 +193,8 @@ def _no_tensors(path: Path, label: str, content: Any, unread: tuple[str, ...]) -
         if models and any(name.startswith("torch.nn.") for name in unread):
             return _code(path, label, f"a whole model (its entry {readable(models[0])!r})")
         names = ", ".join(readable(str(key)) for key in list(content)[:5])
+        if any(name.startswith("numpy") for name in unread):
+            how = "torch.save({name: torch.as_tensor(array) for name, array in arrays.items()}, 'weights.pth')"
+            return UsageError(f"{label} holds arrays of NumPy ({names}), not tensors; where it was made, run: {how}")
         return UsageError(f"{label} holds no weights: its entries are {names or 'none'}")
     return UsageError(f"{label} holds {type(content).__name__}, not weights by name")

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -78,6 +79,10 @@ def test_read__names_without_what_compilation_inserts(tmp_path: Path) -> None:
         (nn.Linear(2, 2), "holds a whole model .torch.nn.modules.linear.Linear.*torch.save.model.state_dict"),
         ({"model": nn.Linear(2, 2)}, "a whole model .its entry 'model'"),
         ({"epoch": 1, "loss": 0.5}, "holds no weights: its entries are epoch, loss"),
+        (
+            {"model": {"w": np.ones(3)}},
+            "holds arrays of NumPy .model., not tensors; where it was made, run: torch.save",
+        ),
         ([torch.ones(1)], "holds list, not weights by name"),
         (torch.ones(1), "holds one tensor"),
     ],
@@ -144,6 +149,12 @@ def _zip(file: Path, *names: str) -> None:
         ("a.npz", ("params/kernel.npy",), "NumPy"),
         ("a.zip", ("photo.jpg",), "unknown"),
         ("a.pth", b"", "nothing"),
+        ("a.pth", b"<!DOCTYPE html><html>", "page"),
+        ("a.pth", b"version https://git-lfs.github.com/spec/v1\n", "pointer"),
+        ("a.tar", bytes(257) + b"ustar\x00" + bytes(250), "packed"),
+        ("a.pth.gz", b"\x1f\x8b\x08\x00....", "packed"),
+        ("a.pth", bytes(100), "unknown"),
+        ("a.pth", b"\x80\x02\x8a\nl\xfc", "torch"),
         ("a.txt", b"hello, world, hello", "unknown"),
     ],
 )
