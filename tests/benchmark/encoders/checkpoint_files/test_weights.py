@@ -17,8 +17,11 @@ import transformers as tf
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
+from benchmark.cli.score import main
 from benchmark.encoders import Encoder, load, load_encoder
+from benchmark.options import RunOptions
 from benchmark.publishing.provenance import private_inputs
+from benchmark.results.schema import read_result
 from benchmark.scoring.reproduce import Invocation, reproduce_command
 from builders.errors import EncoderError, UsageError
 from builders.photos import PhotoSet
@@ -240,12 +243,26 @@ def test_address__of_something_else(address: str, words: str) -> None:
         load_encoder(address)
 
 
+@pytest.mark.usefixtures("unpainted", "brief")
+def test_command__a_file_is_scored_and_its_path_is_not_in_the_result(
+    file: Path, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["-d", f"folder:{photo_folder}", "-t", "probe/jpeg", "--cache", "cache", "--workers", "0", "-o", "out"]
+    assert main(["-m", f"{file}?{ARCH}&size=64", *given]) == 0
+    assert "camtrace: weights:model.pth: timm:test_resnet; not used: fc.bias, fc.weight" in capsys.readouterr().err
+    result = read_result(tmp_path / "out" / "result.json")
+    assert [score.task for score in result.scores] == ["probe/jpeg"]
+    assert f"--model 'weights:PATH?{ARCH}&size=64'" in result.environment["command"]
+    assert str(tmp_path) not in (tmp_path / "out" / "result.json").read_text()
+    assert main(["-m", str(file), *given]) == 2
+    assert "of which network are these weights? Add ?arch=timm:NAME" in capsys.readouterr().err
+
+
 def test_reproduction__names_no_path_and_says_that_the_file_is_the_authors(file: Path) -> None:
     spec = f"weights:{file}?{ARCH}&size=64"
     encoder = _load(spec)
     photos = PhotoSet.of_bytes("sample", {"a.jpg": b"1", "b.jpg": b"2"})
-    from benchmark.options import RunOptions
-
     for form in (spec, f"{file}?{ARCH}&size=64"):
         repeat = reproduce_command(Invocation(form, "sample"), encoder.info, photos, RunOptions())
         assert f"--model 'weights:PATH?{ARCH}&size=64'" in repeat.command
