@@ -16,6 +16,7 @@ from benchmark.audit.result import ALPHA, TARGETS, Carrier, Duplicates, LayerSco
 from benchmark.audit.scan import shown
 from benchmark.audit.subjects import PhotoSubject, Subject
 from benchmark.audit.tally import MAX_SOURCES, Tally
+from benchmark.judgement import unconfounded_text
 from builders.errors import PhotoError
 from builders.splits import near_duplicate_groups
 
@@ -74,10 +75,8 @@ def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[Lay
             "A classifier can use this."
         )
     effect = smallest_effect(tally.photos, len(questions))
-    return (
-        f"No confound was found in the files of {tally.photos:,} photos: header, size and Exif do not predict "
-        f"the label. An association of V = {effect:.2f} or more would most likely have been found."
-    )
+    power = f"An association of V = {effect:.2f} or more would most likely have been found."
+    return f"{unconfounded_text(tally.photos)} {power}"
 
 
 def findings_of(

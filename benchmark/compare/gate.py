@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.compare.paired import CommonAnswers, check_pair, common_answers, is_wanted, warn_of_unreadable
-from benchmark.judgement import LossJudgement, judge_loss, loss_level
+from benchmark.judgement import LossJudgement, judge_loss, loss_level, losses_text
 from benchmark.report import interval, markdown_table, percent
 from benchmark.results import MetricKind, Run, metric_of
 from benchmark.stats import paired_difference
@@ -167,12 +167,9 @@ def gate_text(gate: Gate) -> str:
         ends = interval(row.loss.low, row.loss.high, True)
         table.append([_score(row), row.data, *values, percent(row.loss.value, True), ends, row.judgement, str(row.n)])
     table += [[_score(m), m.data, "", "", "", "", "undecided", "0"] for m in gate.missing]
-    count = len(gate.rows)
-    scores = "1 score" if count == 1 else f"{count} scores"
+    names = [_score(row) for row in gate.worse], [_score(row) for row in gate.undecided]
     sentences = [
-        f"{len(gate.worse)} of {scores} worse by more than {100 * gate.margin:g} points"
-        + (f": {', '.join(map(_score, gate.worse))}." if gate.worse else "."),
-        f"{len(gate.undecided)} undecided: {', '.join(map(_score, gate.undecided))}." if gate.undecided else "",
+        *losses_text(*names, len(gate.rows), gate.margin)[: 2 if gate.undecided else 1],
         *(f"{_score(m)} on {m.data} is missing: {m.reason}." for m in gate.missing),
         "Losses are in points, paired by photo; the lower ends of all intervals hold together with 95 %.",
     ]

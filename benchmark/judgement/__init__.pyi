@@ -13,9 +13,12 @@ from .words import (
     differing_text,
     erased_text,
     extremes_text,
+    losses_text,
     moves_text,
     outputs_text,
+    readers_text,
     traces_text,
+    unconfounded_text,
 )
 
 __all__ = [
@@ -48,12 +51,15 @@ __all__ = [
     "judge_loss",
     "learning_curve",
     "loss_level",
+    "losses_text",
     "moves",
     "moves_text",
     "output_questions",
     "outputs_text",
+    "readers_text",
     "statements",
     "traces_text",
     "training_margin",
+    "unconfounded_text",
     "verdicts",
 ]

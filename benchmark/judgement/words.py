@@ -85,6 +85,50 @@ def traces_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdic
     return " ".join(parts)
 
 
+def readers_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdict], questions: Questions) -> str:
+    """Which readers read each trace, one sentence a trace.
+
+    Args:
+        scores: of one family of questions.
+        judged: verdicts of the whole result.
+        questions: titles of the readers.
+    """
+    sentences = []
+    for task in dict.fromkeys(s.task for s in scores):
+        answers: dict[Answer, list[str]] = {"yes": [], "no": [], "undecided": []}
+        for s in scores:
+            if s.task == task and (verdict := judged.get((task, s.metric))):
+                title = metric_of(questions, task, s.metric).title.partition(", ")[2].removesuffix(" reads")
+                answers[verdict.answer].append(title or "linear")
+        listed = {"yes": "read by", "no": "no trace for", "undecided": "undecided for"}
+        parts = [f"{listed[answer]} {', '.join(names)}" for answer, names in answers.items() if names]
+        if parts:
+            sentences.append(f"{subject_of(task)}: {'; '.join(parts)}.")
+    return " ".join(sentences)
+
+
+def unconfounded_text(photos: int) -> str:
+    """What an audit says that flagged nothing. A confound that was not found is not an absent one."""
+    return (
+        f"No confound was found in the files of {photos:,} photos, in header, size or Exif; that alone does not show "
+        "that there is none."
+    )
+
+
+def losses_text(worse: Sequence[str], undecided: Sequence[str], scores: int, margin: float) -> list[str]:
+    """How many scores of a new encoder are worse by more than a margin, and which; and which are undecided.
+
+    >>> losses_text(["knn/jpeg spd"], [], 3, 0.02)
+    ['1 of 3 scores worse by more than 2 points: knn/jpeg spd.', '0 undecided.']
+    """
+    count = "1 score" if scores == 1 else f"{scores} scores"
+    first = f"{len(worse)} of {count} worse by more than {100 * margin:g} points"
+    return [
+        first + (f": {', '.join(worse)}." if worse else "."),
+        f"{len(undecided)} undecided" + (f": {', '.join(undecided)}." if undecided else "."),
+    ]
+
+
 def trace_text(score: Score, verdict: Verdict) -> str:
     """One sentence about one trace."""
     name = subject_of(score.task)

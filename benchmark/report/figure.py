@@ -194,9 +194,7 @@ def _zoom(ax: Any, scores: Sequence[Score], family: Family) -> None:
 
 def _draw_plane(ax: Any, scores: Sequence[Score], family: Family) -> None:
     """One metric against another, both with intervals, one point for each question and data set."""
-    ax.plot(
-        [0, 100], [0, 100], color=_GREY, linewidth=1, linestyle="--", zorder=1, label="y = x: camera does not matter"
-    )
+    ax.plot([0, 100], [0, 100], color=_GREY, linewidth=1, linestyle="--", zorder=1, label="y = x: equal recall")
     by = {(s.task, s.data, s.metric): s for s in scores}
     several = len({s.task for s in scores}) > 1
     points = [

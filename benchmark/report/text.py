@@ -12,6 +12,7 @@ from benchmark.judgement import (
     jitter_of,
     moves,
     moves_text,
+    readers_text,
     traces_text,
     training_margin,
     verdicts,
@@ -154,7 +155,7 @@ def _scores_section(
         clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
         sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
     text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, curves_table(main)]))
-    text += _readers_table(scores, questions)
+    text += _readers_table(scores, questions, judged)
     controls = [
         [
             s.task,
@@ -171,7 +172,7 @@ def _scores_section(
     return text
 
 
-def _readers_table(scores: Sequence[Score], questions: Questions) -> str:
+def _readers_table(scores: Sequence[Score], questions: Questions, judged: Mapping[tuple[str, str], Verdict]) -> str:
     """Table of the accuracies of further readers of each trace; empty where there is only the main one."""
     pairs = [(s, metric_of(questions, s.task, s.metric)) for s in scores]
     others = list(dict.fromkeys(m.title for _, m in pairs if not m.main))
@@ -184,7 +185,7 @@ def _readers_table(scores: Sequence[Score], questions: Questions) -> str:
         for task in dict.fromkeys(s.task for s in scores)
     ]
     header = ["accuracy % of", "linear", *(title.partition(", ")[2].removesuffix(" reads") for title in others)]
-    return f"\n\n{markdown_table(header, rows)}\n\nA trace is out where no reader is above chance."
+    return f"\n\n{markdown_table(header, rows)}\n\n{readers_text(scores, judged, questions)}"
 
 
 def _control(control: Mapping[str, float]) -> str:

@@ -97,7 +97,7 @@ function setupFigure(context) {
     })),
     caption:
       "One line per encoder. Each set-up fixes which training photos share the query's processing: in pos-same only " +
-      "those of its class do, in neg-same only those of other classes. A flat line means that processing does not matter.",
+      "those of its class do, in neg-same only those of other classes. A flat line: equal accuracy in all set-ups.",
     table: { family: "knn", data },
     records: scoreRecords(board, columns, rows),
   });
@@ -114,7 +114,7 @@ function recallFigure(context) {
   const both = rows.filter((row) => row.cells[same.index] && row.cells[different.index]);
   const below = both.filter((row) => row.cells[different.index].value < row.cells[same.index].value).length;
   const summary = both.length
-    ? `${below} of ${both.length} encoders find the pair less often when the distractors come from the query's own camera type. ` +
+    ? `${below} of ${both.length} encoders have a lower recall where the distractors come from the query's own camera type. ` +
       range(different, both) + " " + range(same, both)
     : "No encoder in view has both recalls.";
   return figure(context, {
@@ -132,7 +132,7 @@ function recallFigure(context) {
     }],
     caption:
       "Recall@1. Same: every distractor comes from the target's camera type, the other one than the query's. Different: " +
-      "distractors come from the query's own type. On the dashed line y = x the camera does not matter.",
+      "distractors come from the query's own type. On the dashed line y = x both recalls are equal.",
     table: { family: "retrieval", data },
     records: scoreRecords(board, [same, different], rows),
   });
