@@ -211,10 +211,12 @@ def items_per_shard(bytes_per_item: float, items: int) -> int:
     It does not depend on the number of workers, so neither do the files.
 
     >>> items_per_shard(4e6, 10_000), items_per_shard(1e4, 1000)
-    (104, 64)
+    (104, 63)
     """
     by_size = int(SHARD_BYTES // max(bytes_per_item, 1))
-    return max(1, min(by_size, max(64, -(-items // 16))))
+    most = max(1, min(by_size, max(64, -(-items // 16))))
+    shards = max(1, -(-items // most))
+    return max(1, -(-items // shards))  # even: no last shard of a few items
 
 
 def rows_of(

@@ -22,7 +22,7 @@ from builders.dataset.shards import (
 )
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
-from builders.processes import WorkerKilled, memory_budget, run_in_pool
+from builders.processes import WorkerKilled, memory_budget, refuse_unguarded_main, run_in_pool
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -173,6 +173,7 @@ def building(output: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    refuse_unguarded_main()
     try:
         (output / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
         lock = FileLock(output / STATE_FOLDER / "lock")

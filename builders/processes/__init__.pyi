@@ -1,7 +1,7 @@
 from .deadlines import DeadlineExceeded, run_with_deadline
 from .guards import deferred_signals, exit_with_parent, setup_child
 from .memory import memory_budget, reserve_for
-from .pool import WorkerKilled, default_workers, run_in_pool
+from .pool import WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
 from .sandbox import Sandbox, SandboxError, WorkerLost, map_sandboxed
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "exit_with_parent",
     "map_sandboxed",
     "memory_budget",
+    "refuse_unguarded_main",
     "reserve_for",
     "run_in_pool",
     "run_with_deadline",

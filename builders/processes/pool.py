@@ -10,12 +10,15 @@ import multiprocessing
 import os
 import pickle
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
-from builders.errors import DataError
+from builders.errors import DataError, UsageError
+from builders.files import scratch_prefix
 from builders.processes.guards import deferred_signals, exit_with_parent, setup_child
 
 PROGRESS_S = 0.2
@@ -62,8 +65,10 @@ def run_in_pool(
 
     Raises:
         WorkerKilled: a worker was killed, such as by the system for lack of memory.
+        UsageError: a spawned worker imports a script whose calls are not under a main guard.
         Exception: what ``work`` raised for the first task that failed. Workers are then ended in the middle of theirs.
     """
+    refuse_unguarded_main()
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     counter = context.Value("q", 0)
     results: dict[int, _Result] = {}
@@ -75,11 +80,12 @@ def run_in_pool(
         progress(items - reported)
         reported = items
 
+    handed = _Handed(pickle.dumps((work, shared)), in_file=context.get_start_method() != "fork")
     pool = ProcessPoolExecutor(
         min(workers, len(tasks)) or 1,
         mp_context=context,
         initializer=_start_worker,
-        initargs=(pickle.dumps((work, shared)), counter, os.getpid()),
+        initargs=(handed, counter, os.getpid()),
     )
     try:
         with deferred_signals():  # the first submit forks the workers
@@ -91,23 +97,61 @@ def run_in_pool(
                 results[pending.pop(future)] = future.result()
         report()
     except BrokenProcessPool:
-        raise WorkerKilled("a worker process was killed (out of memory?)") from None
+        reason = "out of memory?" if context.get_start_method() == "fork" else f"out of memory, or {_UNGUARDED}?"
+        raise WorkerKilled(f"a worker process was killed ({reason})") from None
     finally:
         if len(results) < len(tasks):  # a failed or interrupted run does not finish its tasks first
             for process in list((pool._processes or {}).values()):
                 process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
+        handed.remove()
     return [results[i] for i in range(len(tasks))]
+
+
+_UNGUARDED = 'a script whose calls do not stand under: if __name__ == "__main__"'
+"""What keeps spawned workers from starting: each imports the script that started it."""
+
+
+def refuse_unguarded_main() -> None:
+    """Refuse work within a spawned worker that is still importing the script of its parent.
+
+    Raises:
+        UsageError: the script's calls run at import.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(f"workers cannot be started from {_UNGUARDED}; write that line above the calls")
+
+
+class _Handed:
+    """Bytes for workers: inherited by forks, in a file for spawned processes.
+
+    ``multiprocessing`` would write them into a pipe, and wait without end for a worker that ends before it reads them.
+    """
+
+    def __init__(self, data: bytes, *, in_file: bool) -> None:
+        self._data: bytes | None = None if in_file else data
+        self._path: str | None = None
+        if in_file:
+            descriptor, self._path = tempfile.mkstemp(prefix=scratch_prefix())
+            with open(descriptor, "wb") as file:
+                file.write(data)
+
+    def bytes(self) -> bytes:
+        return Path(self._path).read_bytes() if self._path else self._data or b""
+
+    def remove(self) -> None:
+        if self._path:
+            Path(self._path).unlink(missing_ok=True)
 
 
 _worker: dict[str, Any] = {}
 """What a worker process was started with."""
 
 
-def _start_worker(pickled: bytes, counter: Any, parent: int) -> None:
+def _start_worker(handed: _Handed, counter: Any, parent: int) -> None:
     setup_child()
     exit_with_parent(parent)
-    work, shared = pickle.loads(pickled)
+    work, shared = pickle.loads(handed.bytes())
     _worker.update(work=work, shared=shared, counter=counter)
 
 

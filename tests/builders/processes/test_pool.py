@@ -10,6 +10,7 @@ import pytest
 
 from builders.errors import DataError
 from builders.processes import WorkerKilled, default_workers, pool, run_in_pool
+from tests.support.processes import run_python
 
 
 def work(shared, task, tick):
@@ -84,3 +85,30 @@ def test_run_in_pool__a_signal_while_workers_are_forked_is_not_lost_and_ends_it(
 def double_slowly(shared, task, tick):
     time.sleep(0.2)
     return 2 * task
+
+
+UNGUARDED = """
+import types
+import builders.processes.pool as pool
+
+pool.sys = types.SimpleNamespace(platform="darwin")  # workers are spawned, as on macOS and Windows
+
+def work(shared, task, tick):
+    return task
+
+GUARD
+    print(pool.run_in_pool(work, [1, 2], shared=b"x" * 2**20, workers=2))
+"""
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_run_in_pool__spawned_workers_of_a_script_without_a_main_guard_end_with_a_sentence(guarded, tmp_path):
+    guard = 'if __name__ == "__main__":' if guarded else "if True:"
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED.replace("GUARD", guard))
+    done = run_python(script)
+    if guarded:
+        assert (done.returncode, done.stdout, done.stderr) == (0, "[1, 2]\n", "")
+    else:
+        assert done.returncode != 0
+        assert "or a script whose calls do not stand under: if __name__" in done.stderr.splitlines()[-1]
