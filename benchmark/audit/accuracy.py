@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 
 from benchmark.audit.features import CONTENT_LAYERS, FEATURES, FILE_LAYERS, LAYERS
-from benchmark.audit.questions import by_owner, codes_of, units_of
+from benchmark.audit.questions import codes_of, units_of
 from benchmark.audit.result import LayerScore
 from benchmark.audit.tally import MAX_SOURCES, Tally
-from benchmark.stats import photo_interval
+from benchmark.stats import photo_interval, upper_p_value
 
 FOLDS = 5
 
@@ -89,13 +88,15 @@ def _score(
     at = np.flatnonzero(np.isin(codes, classes))
     at = at[: max(20 * len(classes), int(WORK / (columns.shape[1] * len(classes))))]
     y = np.searchsorted(np.sort(classes), codes[at])
-    owners = units_of(sample, at, owners=by_owner(tally)).clusters
+    units = units_of(sample, at)
+    owners = units.clusters
     right = _cross_validated(columns[at], y, owners, seed) == y
     weights = 1 / np.bincount(y, minlength=len(classes))[y] / len(classes) * len(y)
     interval = photo_interval(right * weights, weights, clusters=owners)
     chance = 1 / len(classes)
     error = max(interval.standard_error, 1e-9)
-    p_value = 1 - NormalDist().cdf((interval.value - chance) / (error * FOLD_VARIANCE**0.5))
+    distance = (interval.value - chance) / (error * FOLD_VARIANCE**0.5)
+    p_value = upper_p_value(distance, None if owners is None else units.effective - 1)
     recalls = {groups[k]: float(right[y == i].mean()) for i, k in enumerate(sorted(classes)) if (y == i).any()}
     best = dict(sorted(recalls.items(), key=lambda item: -item[1])[:RECALLS])
     numbers = (interval.value, interval.low, interval.high, chance)

@@ -18,11 +18,9 @@ from benchmark.audit.result import ALPHA, SMALLEST_EFFECT, TARGETS, Carrier, Lay
 from benchmark.audit.subjects import UNKNOWN
 from benchmark.audit.tally import MAX_SOURCES, RARER, Tally
 from benchmark.judgement import is_confounded
-from benchmark.stats import NO_COLUMNS, ErrorUnits, correlation_ratio, error_units, holm, ratio_p_value, table_p_value
+from benchmark.stats import ErrorUnits, correlation_ratio, error_units, holm, ratio_p_value, table_p_value
+from builders.photos import CLUSTER
 from builders.splits import cramers_v
-
-FEWEST_OWNERS = 30
-"""Least owners of a sample whose p-values are over owners; with fewer they are over photos."""
 
 CARRIERS = 6
 """Most values named for a question."""
@@ -79,24 +77,19 @@ def _flagged(p_value: float, effect: float) -> bool:
 
 def one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:
     """The photo of each owner with the smallest hash, and every photo without an owner."""
-    units = units_of(sample, np.arange(len(sample)), owners=True)
+    units = units_of(sample, np.arange(len(sample)))
     return sample.iloc[np.sort(np.unique(units.index, return_index=True)[1])]
 
 
-def by_owner(tally: Tally) -> bool:
-    """Whether p-values and intervals are over owners."""
-    return tally.owners >= FEWEST_OWNERS
+def owner_units(tally: Tally) -> ErrorUnits:
+    """The error units of the sample: p-values and intervals are over owners, whatever their number, where any photos
+    share one."""
+    return units_of(tally.sample, np.arange(len(tally.sample)))
 
 
-def units_of(sample: pd.DataFrame, at: np.ndarray, *, owners: bool) -> ErrorUnits:
-    """The error units of the sampled photos ``at``.
-
-    Unlike a score, an audit has a single candidate column (``OWNER_COLUMNS`` or ``--owner``). It is used wherever the
-    sample has ``FEWEST_OWNERS``, even if these photos are all of one owner, or each of another.
-    """
-    columns = {name: sample[name].to_numpy(dtype=object) for name in ("owner", "id")}
-    candidates = ("owner",) if owners else NO_COLUMNS
-    return error_units(columns, at, candidates=candidates, unnamed=UNKNOWN, ids=columns["id"], fewest=0, repeated=False)
+def units_of(sample: pd.DataFrame, at: np.ndarray) -> ErrorUnits:
+    """The error units of the sampled photos ``at``: the column of owners is the given cluster."""
+    return error_units({CLUSTER: sample["owner"].to_numpy(dtype=object)}, at)
 
 
 def codes_of(column: pd.Series, groups: Sequence[str]) -> np.ndarray:
@@ -115,14 +108,15 @@ def _values(
     if len(values) < 2 or (counts.sum(axis=0) > 0).sum() < 2:
         return []
     tested = counts
-    if by_owner(tally):
+    if not owner_units(tally).alone:
         tested = _table(one_per_owner(tally.sample), name, target, groups)
     p_value = table_p_value(tested, seed=seed)
     value = cramers_v(counts)
     carriers = _carriers(values, counts, groups, lambda v, g: _examples(tally.sample, target, g, name, v))
     raw = cramers_v(counts, corrected=False)
     n = int(counts.sum())
-    return [_question(target, name, title, layer, "V", (value, raw), p_value, n, len(values), carriers)]
+    question = _question(target, name, title, layer, "V", (value, raw), p_value, n, len(values), carriers)
+    return [dataclasses.replace(question, tested=int(tested.sum()))]
 
 
 def _number(
@@ -132,7 +126,7 @@ def _number(
     if moments is None or (moments.counts > 0).sum() < 2:
         return []
     value = _both_ratios(moments.counts, moments.sums, moments.squares)
-    sample = one_per_owner(tally.sample) if by_owner(tally) else tally.sample
+    sample = tally.sample if owner_units(tally).alone else one_per_owner(tally.sample)
     n, means = int(moments.counts.sum()), (moments.counts, moments.sums)
     return _number_question(sample, target, name, title, layer, groups, seed, value, means, n)
 
@@ -156,7 +150,8 @@ def _number_question(
         return []
     p_value = ratio_p_value(numbers, codes, seed=seed)
     carriers = _extremes(name, groups, *means)
-    return [_question(target, name, title, layer, "eta", value, p_value, n, 0, carriers)]
+    question = _question(target, name, title, layer, "eta", value, p_value, n, 0, carriers)
+    return [dataclasses.replace(question, tested=len(numbers))]
 
 
 def _both_ratios(counts: np.ndarray, sums: np.ndarray, squares: float) -> tuple[float, float]:
@@ -188,7 +183,7 @@ def _pixel_questions(tally: Tally, target: str, groups: list[str], seed: int) ->
     for k, name in enumerate([*PIXEL_FEATURES, "earlier_quality"]):
         frame[name] = tally.pixels["numbers"][:, k]
     frame["earlier_quality"] = [f"JPEG about {q:.0f}" if q else "none seen" for q in frame["earlier_quality"]]
-    tested = one_per_owner(frame) if by_owner(tally) else frame
+    tested = frame if owner_units(tally).alone else one_per_owner(frame)
     questions: list[Question] = []
     for name, feature in PIXEL_FEATURES.items():
         numbers, codes = frame[name].to_numpy(dtype=float), codes_of(frame[target], groups)
@@ -208,7 +203,10 @@ def _pixel_questions(tally: Tally, target: str, groups: list[str], seed: int) ->
         value = (cramers_v(table), cramers_v(table, corrected=False))
         title, n = "earlier JPEG compression", int(table.sum())
         questions.append(
-            _question(target, "earlier_quality", title, "pixels", "V", value, p_value, n, len(values), carriers)
+            dataclasses.replace(
+                _question(target, "earlier_quality", title, "pixels", "V", value, p_value, n, len(values), carriers),
+                tested=int(_table(tested, "earlier_quality", target, groups).sum()),
+            )
         )
     return questions
 

@@ -73,6 +73,8 @@ class Question:
     """Number of photos."""
     distinct: int
     """Number of different values; 0 for numbers."""
+    tested: int = 0
+    """Number of independent photos of the p-value: one of each owner, where owners are known."""
     flagged: bool = False
     content: bool = False
     """Whether the content of the picture affects the feature too: a flag is then a hint, not part of the verdict."""
@@ -91,7 +93,7 @@ class LayerScore:
     """Mean of the recalls of all classes, so that a frequent class counts no more than a rare one."""
     low: float
     high: float
-    """Ends of the 95 % interval; owners are resampled where they are known."""
+    """Ends of the 95 % interval, over owners where they are known."""
     chance: float
     n: int
     classes: int
@@ -155,7 +157,7 @@ class Audit:
     failures: tuple[tuple[str, str], ...]
     """(id, reason) of a few files that could not be read."""
     smallest_effect: float
-    """Corrected V of two classes and two values that would be flagged in 9 of 10 such data sets."""
+    """V that would most likely be flagged in such a data set, in the feature where it is least; 1 if none would."""
     settings: Mapping[str, Any]
     evidence: Mapping[str, Any]
     schema: int = AUDIT_SCHEMA

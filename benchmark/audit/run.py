@@ -10,12 +10,13 @@ import numpy as np
 
 from benchmark.audit.accuracy import layer_scores
 from benchmark.audit.open import open_subject
+from benchmark.audit.power import least_effect
 from benchmark.audit.questions import corrected, questions_of
 from benchmark.audit.result import ALPHA, SMALLEST_EFFECT, TARGETS, Audit
 from benchmark.audit.scan import Plan, scanned
 from benchmark.audit.subjects import PhotoSubject, Subject, describe
 from benchmark.audit.tally import Tally, tally
-from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, smallest_effect, verdict_of
+from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
 from benchmark.options import default_cache
 from builders.errors import DataError, UsageError
 from builders.photos import print_cells
@@ -111,7 +112,7 @@ def audit_of(counts: Tally, subject: Subject, label: str, settings: dict[str, An
         layers=layers,
         duplicates=duplicates,
         failures=tuple(counts.failures),
-        smallest_effect=smallest_effect(counts.photos, len(tested) + len(scored)),
+        smallest_effect=round(least_effect(counts, questions, len(tested) + len(scored)), 4),
         settings=settings,
         evidence=describe(subject),
     )

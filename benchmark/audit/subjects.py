@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.stats import CLUSTER_COLUMNS
 from builders.errors import PhotoError, UsageError
-from builders.photos import CLUSTER, SPLITS, UNLABELLED, Head, Labels, PhotoSet, column_of, first_column
+from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, column_of, first_column
 from builders.sources import FolderSource
 
 BLOCK = 4096
 """Photos of a block: the unit of memory, of the work of a process, and of what an interrupted run loses."""
 
-OWNER_COLUMNS = (CLUSTER, "owner", "scene", "pair_id")
-"""Columns that are the owner by default, the first that exists. Scores use scenes before owners, and no pairs
-(``benchmark.stats.CLUSTER_COLUMNS``)."""
+OWNER_COLUMNS = (*CLUSTER_COLUMNS, "pair_id")
+"""Columns that are the owner by default, the first that exists: those of scores, and the pair."""
 
 UNKNOWN = ""
 """Value of an unknown label, source or owner."""

@@ -16,6 +16,7 @@ from benchmark.audit.features import FEATURES
 from benchmark.audit.result import TARGETS
 from benchmark.audit.scan import Scan
 from benchmark.audit.subjects import UNKNOWN
+from builders.splits import near_duplicate_groups
 
 SAMPLE = 20_000
 """Photos of the sample, for classifiers, permutations of numbers, and examples."""
@@ -139,8 +140,6 @@ class Tally:
     photos: int = 0
     unreadable: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
-    owners: int = 0
-    """Number of owners in the sample."""
 
 
 def tally(scan: Scan) -> Tally:
@@ -189,9 +188,21 @@ def tally(scan: Scan) -> Tally:
     if pixels["frame"]:
         counts.pixels = {name: np.concatenate(values) for name, values in pixels.items() if name != "frame"}
         counts.pixels["frame"] = pd.concat(pixels["frame"]).reset_index(drop=True)
-    owners = counts.sample["owner"] if len(counts.sample) else pd.Series(dtype=object)
-    counts.owners = int(owners[owners != UNKNOWN].nunique())
+    if counts.near.any():
+        for frame in (counts.sample, *([counts.pixels["frame"]] if counts.pixels else [])):
+            frame["owner"] = _with_duplicates(counts, frame)
     return counts
+
+
+def _with_duplicates(counts: Tally, frame: pd.DataFrame) -> np.ndarray:
+    """Owners of sampled photos; near-duplicates without an owner have one that is the first of their group."""
+    groups = np.unique(near_duplicate_groups(counts.near), return_inverse=True)[1]
+    of_frame = groups[np.searchsorted(counts.rows, frame["row"].to_numpy())]
+    shared = np.bincount(groups)[of_frame] > 1
+    owners = frame["owner"].to_numpy(dtype=object)
+    names = np.array([f"near-duplicates {group}" for group in of_frame], dtype=object)
+    merged: np.ndarray = np.where((owners == UNKNOWN) & shared, names, owners)
+    return merged
 
 
 def _smallest(frame: pd.DataFrame) -> pd.DataFrame:

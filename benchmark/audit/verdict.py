@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import defaultdict
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
 from benchmark.audit.features import FILE_LAYERS
-from benchmark.audit.questions import by_owner
-from benchmark.audit.result import ALPHA, TARGETS, Carrier, Duplicates, LayerScore, Question
+from benchmark.audit.power import power_text, untestable_titles
+from benchmark.audit.questions import owner_units
+from benchmark.audit.result import TARGETS, Carrier, Duplicates, LayerScore, Question
 from benchmark.audit.scan import shown
 from benchmark.audit.subjects import PhotoSubject, Subject
 from benchmark.audit.tally import MAX_SOURCES, Tally
@@ -26,26 +25,8 @@ EXAMPLES = 5
 NAMED = 3
 """Values named in a sentence."""
 
-POWER = 0.9
-"""Share of data sets with the smallest effect that would be flagged."""
-
 MAX_CHECKED = 5000
 """Most files that are read whole to confirm that they are the same; of more files, size and first 64 KiB decide."""
-
-
-def smallest_effect(n: int, questions: int) -> float:
-    """Corrected V of two classes and two values that is flagged in ``POWER`` of such data sets, at most 1.
-
-    A normal approximation: the root of n, times V, is about normal with standard deviation 1.
-
-    >>> round(smallest_effect(2000, 25), 3)
-    0.108
-    """
-    if n < 2:
-        return 1.0
-    normal = NormalDist()
-    needed = normal.inv_cdf(1 - ALPHA / (2 * max(1, questions))) + normal.inv_cdf(POWER)
-    return min(1.0, needed / math.sqrt(n))
 
 
 def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> str:
@@ -74,9 +55,7 @@ def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[Lay
             f"The label goes with the {first.title} ({first.measure} = {first.value:.2f}){_because(flagged)} "
             "A classifier can use this."
         )
-    effect = smallest_effect(tally.photos, len(questions))
-    power = f"An association of V = {effect:.2f} or more would most likely have been found."
-    return f"{unconfounded_text(tally.photos)} {power}"
+    return f"{unconfounded_text(tally.photos)} {power_text(tally, questions, len(questions) + len(layers))}"
 
 
 def findings_of(
@@ -116,8 +95,18 @@ def findings_of(
         sentences.append(f"{tally.unreadable:,} files could not be read and are left out.")
     if len(tally.names["source"]) > MAX_SOURCES:
         sentences.append(f"There are more than {MAX_SOURCES} sources, so they are not examined one by one.")
-    if by_owner(tally):
-        sentences.append("Intervals and p-values are of owners, because photos of one owner share camera and program.")
+    units = owner_units(tally)
+    if not units.alone:
+        sentences.append(
+            "Intervals and p-values are of owners, because photos of one owner share camera and program: the sample "
+            f"has {units.count:,} (as many as {units.effective:,.0f} of equal size)."
+        )
+    untestable = untestable_titles(tally, questions, len(questions) + len(layers))
+    if untestable:
+        sentences.append(
+            f"With so few {'photos' if units.alone else 'owners'} no association with these could have been found, "
+            f"however strong: {', '.join(untestable)}."
+        )
     return tuple(sentences)
 
 

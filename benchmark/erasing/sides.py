@@ -6,7 +6,7 @@ The photos of the fit and of the measurement share no owner, scene, camera or ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from benchmark.stats import error_units
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
 from builders.photos import CLUSTER, UNLABELLED, PhotoSet, hash64
+from builders.splits import near_duplicate_column
 
 APART = (CLUSTER, "owner", "scene")
 """Columns whose values may not occur both in the fit and in the measurement."""
@@ -98,6 +99,8 @@ def plan_fit(
             unseen[column] = len(set(names[rest]) - {""})
     ids = FitSet.id_hashes(photos.name, photos.ids)
     pictures = stored_hashes(photos, np.arange(len(photos)), "looking for near-duplicates")
+    if same_pictures := near_duplicate_column(photos.ids, pictures):
+        photos = replace(photos, columns={**photos.columns, **same_pictures})
     test = FitSet(ids[rest], pictures[rest])
     _, by_picture = leaked(test, FitSet(ids[fit], pictures[fit]))
     if by_picture.any() and not drop_leaks:
@@ -127,11 +130,13 @@ def plan_fit(
 
 
 def part_of(photos: PhotoSet, fit: np.ndarray, share: float, seed: str) -> np.ndarray:
-    """A share of the photos in ``fit``, chosen by a hash: a share of their owners or scenes, if these are many."""
-    # Unlike for scores, owners come before scenes. A column counts only if it has a value for every photo of the fit
-    # and at least ten values: with fewer, the share would be far from the requested one.
-    units = error_units(photos.columns, fit, candidates=APART, fewest=10, all_named=True, repeated=False)
-    names = np.array([photos.ids[i] for i in fit]) if units.alone else photos.columns[units.rule][fit].astype(str)
+    """A share of the photos in ``fit``, chosen by a hash: a share of the units whose photos err together."""
+    units = error_units(photos.columns, fit)
+    names = np.array([photos.ids[i] for i in fit])
+    if not units.alone:
+        named = photos.columns[units.rule][fit].astype(str)
+        first = np.unique(units.index, return_index=True, return_inverse=True)
+        names = np.where(named == "", names[first[1]][first[2]], named)
     known = np.unique(names)
     order = np.argsort([hash64(f"{seed}\0{name}") for name in known])
     chosen = known[order[: max(1, round(share * len(known)))]]

@@ -5,6 +5,7 @@ from .scores import chance_of, find_score
 from .statement import Statement, statements
 from .traces import Flag, Verdict, chance_flags, judge, verdicts
 from .training import learning_curve, training_margin
+from .units import units_text
 from .words import (
     FLAG_WORDS,
     TRACE_KEYS,
@@ -61,5 +62,6 @@ __all__ = [
     "traces_text",
     "training_margin",
     "unconfounded_text",
+    "units_text",
     "verdicts",
 ]

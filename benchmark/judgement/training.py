@@ -7,12 +7,10 @@ from typing import Any
 
 from benchmark.judgement.deciding import Comparison, decide
 from benchmark.judgement.scores import ScoreLike, units_of
+from benchmark.stats import t_quantile
 
 MATTERS = 1 / 3
 """Share of the half width of the interval over test photos. A margin over train photos above it is stated."""
-
-NORMAL = 1.959964
-"""95 % of a normal variable lie within so many standard deviations of its mean."""
 
 SMALLEST_GAIN = 0.005
 """Bound of a gain of the last step: one that is smaller counts as none."""
@@ -24,14 +22,14 @@ def training_margin(score: ScoreLike) -> float | None:
     It matters where it is more than a third of the half width of the interval over test photos.
 
     >>> from types import SimpleNamespace
-    >>> details = {"training_spread": {"deviation": 0.01}}
-    >>> round(training_margin(SimpleNamespace(low=0.45, high=0.55, details=details)), 4)
-    0.0196
+    >>> details = {"training_spread": {"deviation": 0.01, "probes": 8}}
+    >>> round(training_margin(SimpleNamespace(low=0.45, high=0.55, details=details)), 4)  # t = 2.365
+    0.0236
     """
     spread = score.details.get("training_spread")
     if not isinstance(spread, Mapping):
         return None
-    margin = NORMAL * float(spread["deviation"])
+    margin = t_quantile(int(spread["probes"]) - 1) * float(spread["deviation"])
     return margin if margin > MATTERS * (score.high - score.low) / 2 else None
 
 

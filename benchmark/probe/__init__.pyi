@@ -1,6 +1,5 @@
 from .answers import ProbeAnswers
 from .parts import (
-    Clusters,
     LearningCurve,
     TrainingSpread,
     labelled_curve,
@@ -21,7 +20,6 @@ __all__ = [
     "PROTOCOLS",
     "READERS",
     "Among",
-    "Clusters",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",

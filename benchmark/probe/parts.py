@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,30 +26,19 @@ PartProbe = Callable[[int, float, Mapping[str, Any]], ProbeAnswers]
 """(seed of the order, share of the train photos, options of the protocol) -> the probe on that part."""
 
 
-class Clusters(NamedTuple):
-    """Cluster of each train and val photo (one name per photo); None if photos are independent."""
-
-    train: np.ndarray | None
-    """[train photos]."""
-    val: np.ndarray | None
-    """[val photos]."""
-
-
-NO_CLUSTERS = Clusters(None, None)
-
-
 def processing_parts(
     train: Sequence[Rows],
     test: Sequence[Rows],
     assignments: Any,
     *,
     whole: ProbeAnswers | None = None,
+    clusters: np.ndarray | None = None,
     **options: Any,
 ) -> tuple[PartProbe, int]:
     """A ``processing_probe`` of random parts of its train photos, nested for one seed, and its number of assignments.
 
     Args:
-        train, test, assignments, options: as in ``processing_probe``.
+        train, test, assignments, clusters, options: as in ``processing_probe``; a part has whole clusters.
         whole: its result on all train photos, whose rotated training sets (if any) serve all parts.
     """
     assigned = np.atleast_2d(np.asarray(assignments))
@@ -59,51 +48,68 @@ def processing_parts(
     used_features = None if features is None else features.part(slice(used), np.arange(features.n))
 
     def probe(seed: int, share: float, protocol_options: Mapping[str, Any]) -> ProbeAnswers:
-        rows = part(order_of(np.zeros(photos, np.int64), seed), share)
+        rows = part_rows(np.zeros(photos, np.int64), clusters, seed, share)
         part_features = None if used_features is None else Features(used_features, rows)
         banks = [Some(bank, rows) for bank in train]
         return processing_probe(
-            banks, test, assigned[:used, rows], features=part_features, **options, **protocol_options
+            banks,
+            test,
+            assigned[:used, rows],
+            features=part_features,
+            clusters=None if clusters is None else clusters[rows],
+            **options,
+            **protocol_options,
         )
 
     return probe, used
 
 
-def labelled_parts(
-    splits: LabelledSplits | SharedSplits, clusters: Clusters = NO_CLUSTERS, **options: Any
-) -> PartProbe:
+def labelled_parts(splits: LabelledSplits | SharedSplits, **options: Any) -> PartProbe:
     """A ``labelled_probe`` of parts of its train and val photos.
 
     Args:
-        splits, options: as in ``labelled_probe``.
-        clusters: a part has a share of the whole clusters; without clusters the same share of each class, at least one
-            photo of it.
+        splits, options: as in ``labelled_probe``. A part has a share of the whole clusters; without clusters the same
+            share of each class, at least one photo of it.
     """
     space_options = ("protocol", "reader", "device", "memory_bytes")
     solver_splits = in_solver_space(splits, **{name: options[name] for name in space_options if name in options})
 
-    def part_rows(labels: Any, groups: np.ndarray | None, seed: int, share: float) -> np.ndarray:
-        if groups is None:
-            return part(order_of(np.asarray(labels), seed), share)
-        code = np.unique(groups, return_inverse=True)[1]
-        return part(order_of(np.zeros(code.max() + 1, np.int64), seed)[code], share)
-
     def probe(seed: int, share: float, protocol_options: Mapping[str, Any]) -> ProbeAnswers:
-        rows = part_rows(solver_splits.train_y, clusters.train, seed, share)
+        rows = part_rows(solver_splits.train_y, solver_splits.train_clusters, seed, share)
         part_splits = replace(
             solver_splits,
             train_x=Some(solver_splits.train_x, rows),
             train_y=np.asarray(solver_splits.train_y)[rows],
+            train_clusters=_some(solver_splits.train_clusters, rows),
             is_subset=True,
         )
         if solver_splits.val_x is not None and solver_splits.val_y is not None:
-            rows = part_rows(solver_splits.val_y, clusters.val, seed, share)
+            rows = part_rows(solver_splits.val_y, solver_splits.val_clusters, seed, share)
             part_splits = replace(
-                part_splits, val_x=Some(solver_splits.val_x, rows), val_y=np.asarray(solver_splits.val_y)[rows]
+                part_splits,
+                val_x=Some(solver_splits.val_x, rows),
+                val_y=np.asarray(solver_splits.val_y)[rows],
+                val_clusters=_some(solver_splits.val_clusters, rows),
             )
         return labelled_probe(part_splits, **options, **protocol_options)
 
     return probe
+
+
+def _some(clusters: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if clusters is None else np.asarray(clusters)[rows]
+
+
+def part_rows(labels: Any, clusters: np.ndarray | None, seed: int, share: float) -> np.ndarray:
+    """Ascending indices of a part: a share of each class of the photos, or of whole clusters of each class.
+
+    >>> part_rows(np.zeros(6, int), np.array([0, 0, 0, 1, 1, 1]), 0, 0.5).tolist()
+    [0, 1, 2]
+    """
+    if clusters is None:
+        return part(order_of(np.asarray(labels), seed), share)
+    _, first, code = np.unique(clusters, return_index=True, return_inverse=True)
+    return part(order_of(np.asarray(labels)[first], seed)[code], share)
 
 
 def order_of(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -149,7 +155,7 @@ class LearningCurve:
     """All photos minus the part before, paired by test photo (by cluster) and over the same assignments; None if there
     is no part before."""
     assignments: int
-    """Number of assignments of each part; the last point, all photos, has all assignments."""
+    """Number of assignments of every point, the first of those of the probe; fewer than its where photos are many."""
     by_photo: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """float32 [points but the last, test photos], accuracy of each photo."""
 
@@ -191,6 +197,8 @@ def processing_curve(
     assignments: Any,
     *,
     whole: ProbeAnswers | None = None,
+    clusters: np.ndarray | None = None,
+    test_clusters: np.ndarray | None = None,
     shares: Sequence[float] = SHARES,
     level: float = LEVEL,
     **options: Any,
@@ -198,10 +206,12 @@ def processing_curve(
     """Learning curve of ``processing_probe`` over nested random parts of its train photos.
 
     Each part has its own search, near the hyper-parameters chosen on all photos (``Protocol.near``). As many
-    assignments are used as have ``PART_ROWS`` train photos together, at least one.
+    assignments are used as have ``PART_ROWS`` train photos together, at least one; the last point, all photos, is of
+    these assignments too.
 
     Args:
-        train, test, assignments: as in ``processing_probe``.
+        train, test, assignments, clusters: as in ``processing_probe``; parts have whole clusters.
+        test_clusters: [test photos], the unit of each.
         whole: result of the probe on all train photos; computed if it is not given.
         shares: shares of the train photos, each above 0 and below 1.
         level: coverage of the intervals.
@@ -223,17 +233,15 @@ def processing_curve(
     >>> curve.n_train, len(curve.accuracies)
     ((5, 10, 20, 40), 4)
     """
-    probe, used = processing_parts(train, test, assignments, **options)
-    return _curve(
-        probe, whole or processing_probe(train, test, assignments, **options), used, shares, clusters=None, level=level
-    )
+    probe, used = processing_parts(train, test, assignments, clusters=clusters, **options)
+    whole = whole or processing_probe(train, test, assignments, clusters=clusters, **options)
+    return _curve(probe, whole, used, shares, clusters=test_clusters, level=level)
 
 
 def labelled_curve(
     splits: LabelledSplits | SharedSplits,
     *,
     whole: ProbeAnswers | None = None,
-    clusters: Any | None = None,
     shares: Sequence[float] = SHARES,
     level: float = LEVEL,
     **options: Any,
@@ -241,9 +249,8 @@ def labelled_curve(
     """Learning curve of ``labelled_probe`` over nested parts with the same share of each class, at least one photo.
 
     Args:
-        splits: as in ``labelled_probe``.
+        splits: as in ``labelled_probe``; parts have whole clusters, and intervals are over those of the test photos.
         whole, shares, level: as in ``processing_curve``.
-        clusters: [test photos], the cluster of each; photos of one cluster err together.
         options: further arguments of ``labelled_probe``.
 
     Returns:
@@ -253,7 +260,8 @@ def labelled_curve(
         UsageError, DataError, ValueError: as ``processing_curve``.
     """
     whole = whole or labelled_probe(splits, **options)
-    return _curve(labelled_parts(splits, **options), whole, 1, shares, clusters=clusters, level=level)
+    plain = splits.splits if isinstance(splits, SharedSplits) else splits
+    return _curve(labelled_parts(splits, **options), whole, 1, shares, clusters=plain.test_clusters, level=level)
 
 
 def _curve(
@@ -265,21 +273,17 @@ def _curve(
     parts = {share: probe(ORDER_SEED, share, near) for share in sorted(shares)} | {1.0: whole}
     by_size = {answers.n_train: (share, answers) for share, answers in parts.items()}
     answers_by_size = [answers for _, answers in by_size.values()]
+    by_photo = [answers.correct[:used].mean(axis=(0, 1)) for answers in answers_by_size]
     gain = None
-    if len(answers_by_size) > 1:
-        whole_accuracy = whole.correct[:used].mean(axis=(0, 1))
-        gain = paired_difference(whole_accuracy, answers_by_size[-2].photo_accuracy, clusters=clusters, level=level)
+    if len(by_photo) > 1:
+        gain = paired_difference(by_photo[-1], by_photo[-2], clusters=clusters, level=level)
     return LearningCurve(
         shares=tuple(share for share, _ in by_size.values()),
         n_train=tuple(by_size),
-        intervals=tuple(
-            photo_interval(answers.photo_accuracy, clusters=clusters, level=level) for answers in answers_by_size
-        ),
+        intervals=tuple(photo_interval(values, clusters=clusters, level=level) for values in by_photo),
         gain=gain,
         assignments=used,
-        by_photo=np.array([answers.photo_accuracy for answers in answers_by_size[:-1]], np.float32).reshape(
-            -1, len(whole.photo_accuracy)
-        ),
+        by_photo=np.array(by_photo[:-1], np.float32).reshape(-1, len(whole.photo_accuracy)),
     )
 
 
@@ -334,7 +338,7 @@ def processing_spread(
     accuracy, the variance that this adds is subtracted, as estimated from the spread between the fits.
 
     Args:
-        train, test, assignments, options: as in ``processing_probe``.
+        train, test, assignments, options: as in ``processing_probe``; with ``clusters``, whole clusters are drawn.
         whole: result of the probe on all train photos; its hyper-parameters are used without a search.
         probes: number of probes, at least two.
 
@@ -357,22 +361,20 @@ def labelled_spread(
     splits: LabelledSplits | SharedSplits,
     *,
     whole: ProbeAnswers,
-    clusters: Clusters = NO_CLUSTERS,
     probes: int = PROBES,
     **options: Any,
 ) -> TrainingSpread:
     """Training spread of ``labelled_probe``, as ``processing_spread``.
 
     Args:
-        splits, options: as in ``labelled_probe``.
-        clusters: scenes or owners whose photos are alike: whole clusters are drawn. Without clusters, photos are drawn,
-            the same share of each class.
+        splits, options: as in ``labelled_probe``. Whole clusters are drawn; without clusters photos are, the same share
+            of each class.
         whole, probes: as in ``processing_spread``.
 
     Raises:
         UsageError, DataError, ValueError: as ``labelled_probe``.
     """
-    return _spread(labelled_parts(splits, clusters, **options), whole, 1, probes)
+    return _spread(labelled_parts(splits, **options), whole, 1, probes)
 
 
 def _spread(probe: PartProbe, whole: ProbeAnswers, used: int, probes: int) -> TrainingSpread:

@@ -54,6 +54,7 @@ def processing_probe(
     seed: int = VALIDATION_SEED,
     memory_bytes: int | None = None,
     features: Features | None = None,
+    clusters: np.ndarray | None = None,
     **options: Any,
 ) -> ProbeAnswers:
     """Probe one processing parameter: S fits see each training photo in one class and are tested in all classes.
@@ -77,6 +78,7 @@ def processing_probe(
             in each pass. The probabilities of a fit come on top: n_train * C * 4 bytes, times the number of strengths
             in the search. Default: half of the free memory, or 60 % of the accelerator's.
         features: rotated training sets of a probe of more photos and the same assignments; rows are taken from them.
+        clusters: [n_train], the unit of each photo (``benchmark.stats.ErrorUnits.clusters``): whole units are held out.
         options: keyword arguments of the protocol (``benchmark.probe.protocols.converged.converged``,
             ``benchmark.probe.protocols.iccv2025.iccv2025``).
 
@@ -106,7 +108,7 @@ def processing_probe(
         raise ValueError(f"{assigned.shape[1]} photos assigned, {train[0].shape[0]} embedded")
     if assigned.size and not 0 <= assigned.min() <= assigned.max() < n_classes:
         raise ValueError(f"assignments hold a class outside 0..{n_classes - 1}")
-    validation = stratified_split(assigned[0], seed=seed)
+    validation = stratified_split(assigned[0], seed=seed, clusters=clusters)
     rows = np.flatnonzero(~validation), np.flatnonzero(validation)
     problem = Problem(train, assigned, assigned, n_classes, *rows, features=features)
     expected = np.repeat(np.arange(n_classes)[:, None], test[0].shape[0], axis=1)
@@ -146,7 +148,7 @@ def labelled_probe(
     if val_x is not None and val_x.shape[0]:
         is_validation = np.arange(bank.shape[0]) >= train_x.shape[0]
     else:
-        is_validation = stratified_split(labels, seed=seed)
+        is_validation = stratified_split(labels, seed=seed, clusters=plain.train_clusters)
     test_labels = np.asarray(plain.test_y).astype(np.int64)
     for name, targets, rows in (("training", labels, bank), ("test", test_labels, test_x)):
         if targets.shape != (rows.shape[0],):
@@ -181,7 +183,8 @@ def shuffled_accuracies(
 ) -> np.ndarray:
     """Test accuracies of probes trained on train and val photos whose labels were shuffled among all of them.
 
-    By symmetry their expectation is chance if every class has equally many photos, in training or in the test.
+    By symmetry their expectation is chance if every class has equally many photos, in training or in the test. Where
+    photos err together, units are shuffled: the photos of each get the labels of another (``shuffled_by_unit``).
 
     Args:
         splits: as in ``labelled_probe``.
@@ -212,7 +215,8 @@ def shuffled_accuracies(
     count = chosen_protocol.permutations if permutations is None else permutations
     tested = np.asarray(solver_splits.test_y)[None]
     if shuffled is None:
-        trained = np.stack([rng.permutation(labels) for _ in range(count)])
+        clusters = joined_clusters(solver_splits)
+        trained = np.stack([shuffled_by_unit(labels, clusters, rng) for _ in range(count)])
     else:
         trained, tested = shuffled(count)
     resolved_device = usable_device(device)
@@ -300,6 +304,42 @@ def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
     if splits.val_x is None or not splits.val_x.shape[0]:
         return splits.train_x, labels
     return Stacked(splits.train_x, splits.val_x), np.concatenate([labels, np.asarray(splits.val_y).astype(np.int64)])
+
+
+def joined_clusters(splits: LabelledSplits) -> np.ndarray | None:
+    """int64 [n], the unit of each photo of ``with_validation``; None if all photos are independent."""
+    has_val = splits.val_x is not None and splits.val_x.shape[0] > 0
+    given = [splits.train_clusters, *([splits.val_clusters] if has_val else [])]
+    if all(clusters is None for clusters in given):
+        return None
+    sizes = [splits.train_x.shape[0], *([splits.val_x.shape[0]] if has_val and splits.val_x is not None else [])]
+    codes: list[np.ndarray] = []
+    for clusters, size in zip(given, sizes, strict=True):
+        code = np.arange(size) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+        codes.append(code + (codes[-1].max() + 1 if codes and len(codes[-1]) else 0))
+    return np.concatenate(codes).astype(np.int64)
+
+
+def shuffled_by_unit(labels: np.ndarray, clusters: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """Labels [n] shuffled among all photos, or, with clusters [n], among units.
+
+    The photos of a unit get the labels of another one, in random order, repeated or cut to its size. So labels that
+    units share stay shared.
+
+    >>> shuffled_by_unit(np.array([0, 0, 1, 1]), np.array([5, 5, 7, 7]), np.random.default_rng(1)).tolist()
+    [1, 1, 0, 0]
+    """
+    if clusters is None:
+        return rng.permutation(labels)
+    code = np.unique(clusters, return_inverse=True)[1]
+    order, source = (np.lexsort((rng.random(len(labels)), code)) for _ in range(2))
+    sizes = np.bincount(code)
+    starts = np.cumsum(sizes) - sizes
+    of_unit = rng.permutation(len(sizes))[code[order]]
+    position = np.arange(len(labels)) - starts[code[order]]
+    shuffled = np.empty_like(labels)
+    shuffled[order] = labels[source][starts[of_unit] + position % sizes[of_unit]]
+    return shuffled
 
 
 def in_solver_space(

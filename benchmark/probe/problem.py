@@ -43,6 +43,12 @@ class LabelledSplits:
     """Set if the embeddings are projected (``solver.projected``)."""
     is_subset: bool = False
     """Whether the photos are some of those of other splits. Such splits are not projected by themselves."""
+    train_clusters: np.ndarray | None = None
+    """[n], the unit of each photo (``benchmark.stats.ErrorUnits.clusters``); None if photos are independent."""
+    val_clusters: np.ndarray | None = None
+    """[m]."""
+    test_clusters: np.ndarray | None = None
+    """[k]."""
 
 
 class Features(NamedTuple):
@@ -143,15 +149,22 @@ class Fit:
     """The training sets of all S fits, if they are rotated."""
 
 
-def stratified_split(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: int = VALIDATION_SEED) -> np.ndarray:
+def stratified_split(
+    labels: np.ndarray,
+    share: float = VALIDATION_SHARE,
+    seed: int = VALIDATION_SEED,
+    clusters: np.ndarray | None = None,
+) -> np.ndarray:
     """Mark the validation items: ``share`` of each class (rounded), drawn by a seeded permutation.
 
-    A class of two or more has at least one item on either side; a class of one stays in training.
+    A class of two or more has at least one item on either side; a class of one stays in training. With clusters, whole
+    clusters are drawn, each under the class of its first item; items are drawn where no cluster could be.
 
     Args:
         labels: [n], classes.
         share: share of each class, 0 to 1.
         seed: of the permutation.
+        clusters: [n], the cluster of each item; None if items are independent.
 
     Returns:
         bool [n], True for validation.
@@ -162,6 +175,11 @@ def stratified_split(labels: np.ndarray, share: float = VALIDATION_SHARE, seed: 
     [2, 1, 0]
     """
     labels = np.asarray(labels)
+    if clusters is not None:
+        _, first, code = np.unique(clusters, return_index=True, return_inverse=True)
+        whole: np.ndarray = stratified_split(labels[first], share, seed)[code]
+        if whole.any():
+            return whole
     order = np.random.default_rng(seed).permutation(len(labels))
     validation = np.zeros(len(labels), dtype=bool)
     for c in np.unique(labels):

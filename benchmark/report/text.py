@@ -15,6 +15,7 @@ from benchmark.judgement import (
     readers_text,
     traces_text,
     training_margin,
+    units_text,
     verdicts,
 )
 from benchmark.report.course import course_text, courses
@@ -93,6 +94,8 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
     if settings := settings_line([result], questions):
         parts.append(settings)
+    if units := units_text(result.scores):
+        parts.append(units)
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
@@ -148,12 +151,6 @@ def _scores_section(
         for s, margin in zip(main, margins, strict=True)
     ]
     sentence = " ".join(filter(None, [traces_text(main, judged), training_text(main, list(verdict_of.values()))]))
-    units = {
-        (s.details["units"], s.details["resampled"]) for s in main if s.details.get("resampled", "photo") != "photo"
-    }
-    if units:
-        clusters = " or ".join(f"{n} {unit}s" for n, unit in sorted(units))
-        sentence += f" Intervals resample {clusters}: photos of one {min(u for _, u in units)} err together."
     text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, curves_table(main)]))
     text += _readers_table(scores, questions, judged)
     controls = [

@@ -163,6 +163,7 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "mask_ratio": NUMBER,
     "classes": WHOLE,
     "units": WHOLE,
+    "effective_units": NUMBER,
     "train_photos": WHOLE,
     "p_chance": NUMBER,
     "most_frequent_class": NUMBER,

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.results.questions import AnswerFacts, PhotoValues
 from benchmark.results.schema import Result, Score
-from benchmark.stats import METHODS, against_chance, photo_interval, statistic_interval
+from benchmark.stats import METHODS, against_chance, effective_number, photo_interval, statistic_interval
 from builders.photos import SPLITS
 
 ROUNDING = 1e-6
@@ -22,7 +22,7 @@ OTHER_METHODS = 0.5
 """Largest difference between an end of an interval that was computed by other methods (``METHODS``) and the end that
 these give, as a share of the distance of that end from the value."""
 
-BY_METHODS = frozenset({"low", "high", "p_value", "p_chance", "rises", "units"})
+BY_METHODS = frozenset({"low", "high", "p_value", "p_chance", "rises", "units", "effective_units"})
 """Fields that depend on the methods of intervals and p-values."""
 
 PROVEN = "value, n, interval, chance, p-values, accuracies by seed, learning curve, ties, units and counts of photos"
@@ -78,7 +78,9 @@ def _fields(
     if facts.chance is not None:
         yield "chance", score.chance, facts.chance
     if answers.clusters is not None:
-        yield "units", score.details.get("units"), len(np.unique(answers.clusters))
+        sizes = np.unique(answers.clusters, return_counts=True)[1]
+        yield "units", score.details.get("units"), len(sizes)
+        yield "effective_units", score.details.get("effective_units"), round(effective_number(sizes), 3)
     if facts.guess is not None:
         p = against_chance(answers.values, facts.guess, clusters=answers.clusters)
         yield "p_chance", score.details.get("p_chance"), p

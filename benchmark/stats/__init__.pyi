@@ -21,15 +21,30 @@ from .ranks import (
     ranks_of_pairs,
     unit_deviations,
 )
-from .resampling import LEVEL, Interval
-from .significance import EffectSize, NullRange, against_chance, effect_size, holm, null_range
-from .units import CLUSTER_COLUMNS, NO_COLUMNS, ErrorUnits, error_units, joint_units, single_units
+from .resampling import LEVEL, Interval, t_quantile
+from .significance import (
+    EffectSize,
+    NullRange,
+    against_chance,
+    effect_size,
+    holm,
+    null_range,
+    upper_p_value,
+)
+from .units import (
+    CLUSTER_COLUMNS,
+    ErrorUnits,
+    effective_number,
+    error_units,
+    joint_units,
+    single_units,
+    units_of_pairs,
+)
 
 __all__ = [
     "CLUSTER_COLUMNS",
     "LEVEL",
     "METHODS",
-    "NO_COLUMNS",
     "Deviations",
     "Difference",
     "EffectSize",
@@ -42,6 +57,7 @@ __all__ = [
     "against_chance",
     "correlation_ratio",
     "effect_size",
+    "effective_number",
     "error_units",
     "holm",
     "independent_difference",
@@ -61,7 +77,10 @@ __all__ = [
     "single_units",
     "standard_error",
     "statistic_interval",
+    "t_quantile",
     "table_p_value",
     "unit_deviations",
+    "units_of_pairs",
+    "upper_p_value",
     "wilson_interval",
 ]

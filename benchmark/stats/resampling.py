@@ -205,14 +205,22 @@ def _effective_photos(
     return share, min(float(n), share * (1 - share) / variance * shrunk) if variance else float(n)
 
 
+def t_quantile(freedom: float, level: float = LEVEL) -> float:
+    """Half width of a two-sided interval of Student's t in standard errors.
+
+    >>> round(t_quantile(7), 3)
+    2.365
+    """
+    return float(stdtrit(max(freedom, 1), 0.5 + level / 2))
+
+
 def shrinking(freedom: float, level: float) -> float:
     """Factor of an effective number of photos whose variance has few degrees of freedom: (z / t)^2.
 
     >>> round(shrinking(5, 0.95), 2), round(shrinking(99, 0.95), 2)
     (0.58, 0.98)
     """
-    tail = 0.5 + level / 2
-    return float((NormalDist().inv_cdf(tail) / stdtrit(max(freedom, 1), tail)) ** 2)
+    return float((NormalDist().inv_cdf(0.5 + level / 2) / t_quantile(freedom, level)) ** 2)
 
 
 def clopper_pearson(share: Any, n: Any, tail: float) -> tuple[np.ndarray, np.ndarray]:

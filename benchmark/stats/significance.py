@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 
 from benchmark.stats.resampling import LEVEL, checked, cluster_sums, clustered_tail
 from benchmark.stats.student import cluster_means, p_values, unit_means
@@ -120,6 +120,19 @@ def effect_size(value: float, low: float, high: float, chance: float) -> EffectS
     return EffectSize(*((x - chance) / (1 - chance) for x in (value, low, high)))
 
 
+def upper_p_value(distance: float, freedom: float | None = None) -> float:
+    """P-value of a value so many standard errors above what it would be: Student's t, or the normal distribution.
+
+    Args:
+        distance: in standard errors.
+        freedom: degrees of freedom of the standard error, at least 1 is used; None if it is known.
+
+    >>> round(upper_p_value(2.0), 3), round(upper_p_value(2.0, 5), 3)
+    (0.023, 0.051)
+    """
+    return float(ndtr(-distance) if freedom is None else stdtr(max(freedom, 1), -distance))
+
+
 def against_chance(
     values: Any,
     chance: float,
@@ -159,6 +172,7 @@ def against_chance(
     sums, of_clusters = cluster_sums(table, rows, clusters)
     means = cluster_means(sums - chance * of_clusters, of_clusters, len(rows), width, balanced=False)
     p_value = float(np.squeeze(p_values(means, greater=not two_sided, far=True)))
-    if two_sided or chance <= (bounds[0] + bounds[1]) / 2:
+    middle = (chance - bounds[0]) / (bounds[1] - bounds[0])
+    if two_sided or middle <= 0.5:
         return p_value
     return max(p_value, clustered_tail(sums[0], of_clusters, len(rows), chance, bounds=bounds))

@@ -1,7 +1,8 @@
-"""Which photos err together: shots of one scene, photos of one owner, or each photo by itself.
+"""Which photos err together: those of a given cluster, of one scene, of one owner, or of nearly one picture.
 
-Every interval and p-value over photos depends on how many of them are independent. Only ``error_units`` decides this;
-callers pass on its result.
+Every interval, p-value, rank, fold, part, shuffle and jackknife over photos depends on how many of them are
+independent. Only ``error_units`` decides this, by one rule for every task, reader, eraser and audit; callers pass its
+result on.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
-CLUSTER_COLUMNS = ("scene", "owner")
-"""Columns of a photo set that determine which photos err together; the first that groups them is used."""
+from builders.photos import CLUSTER, NEAR_DUPLICATES
 
-NO_COLUMNS: tuple[str, ...] = ()
-"""Candidates of tasks that treat every photo as independent."""
+CLUSTER_COLUMNS = (CLUSTER, "scene", "owner", NEAR_DUPLICATES)
+"""Columns of a photo set that determine which photos err together; the first that groups them is used."""
 
 PHOTO = "photo"
 """The rule by which each photo is a unit of its own."""
+
+PAIR = "pair"
+"""The rule by which each pair of photos is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,31 +55,15 @@ def single_units(n: int, rule: str = PHOTO) -> ErrorUnits:
     return ErrorUnits(np.arange(n, dtype=np.int64), rule, n, float(n), alone=True)
 
 
-def error_units(
-    columns: Mapping[str, Any],
-    photos: np.ndarray,
-    *,
-    candidates: Sequence[str] = CLUSTER_COLUMNS,
-    unnamed: str = "",
-    ids: Any | None = None,
-    fewest: int = 2,
-    all_named: bool = False,
-    repeated: bool = True,
-) -> ErrorUnits:
-    """The units of some photos of a set: the values of the first candidate column that groups them.
+def error_units(columns: Mapping[str, Any], photos: np.ndarray) -> ErrorUnits:
+    """The units of some photos of a set: the values of the first of ``CLUSTER_COLUMNS`` that groups them.
 
-    A photo without a value in that column is its own unit. If no candidate groups the photos (there is no such column,
-    or all photos have one value), each photo is a unit.
+    A column groups photos if two of them share a value, and two have different ones. A photo without a value in that
+    column belongs with its near-duplicates, or is its own unit. If no column groups the photos, each is a unit.
 
     Args:
-        columns: columns of the whole photo set by name, [N] values each.
+        columns: columns of the whole photo set by name, [N] values each; an empty text is no value.
         photos: int64 [n], indices of the photos.
-        candidates: names of columns, in order of precedence.
-        unnamed: the value of photos without one.
-        ids: [N], names of photos without a value among the values; without ids their units come after all others.
-        fewest: a column with fewer units among these photos is skipped.
-        all_named: whether a column without a value for some of these photos is skipped.
-        repeated: whether a column with a different value for each photo is skipped.
 
     >>> columns = {"owner": np.array(["ann", "bob", "ann", "", ""])}
     >>> units = error_units(columns, np.arange(5))
@@ -85,24 +72,60 @@ def error_units(
     >>> error_units(columns, np.array([0, 1])).rule
     'photo'
     """
-    for column in candidates:
+    for column in CLUSTER_COLUMNS:
         if column not in columns:
             continue
-        values = np.asarray(columns[column])
-        names = values if values.dtype == object else values.astype(str)
-        missing = names == unnamed
-        if ids is not None:
-            index = np.unique(np.where(missing, np.asarray(ids, names.dtype), names), return_inverse=True)[1]
-        else:
-            code = np.unique(names, return_inverse=True)[1].astype(np.int64)
-            index = np.where(missing, len(names) + np.arange(len(names)), code)
-        index = index.astype(np.int64)[photos]
+        index = _codes(columns, column)[photos]
         sizes = np.unique(index, return_counts=True)[1]
-        if len(sizes) < fewest or (repeated and len(sizes) == len(index)) or (all_named and missing[photos].any()):
-            continue
-        effective = float(sizes.sum() ** 2 / np.square(sizes).sum()) if len(sizes) else 0.0
-        return ErrorUnits(index, column, len(sizes), effective, alone=False)
+        if 2 <= len(sizes) < len(index):
+            return ErrorUnits(index, column, len(sizes), effective_number(sizes), alone=False)
     return single_units(len(photos))
+
+
+def units_of_pairs(columns: Mapping[str, Any], first: np.ndarray, second: np.ndarray) -> ErrorUnits:
+    """The units of n pairs of photos: pairs err together if photos of theirs do, also through a third pair.
+
+    Args:
+        columns: as in ``error_units``.
+        first, second: int64 [n], indices of the photos of each pair.
+
+    >>> columns = {"owner": np.array(["ann", "ann", "bob", "ann", "cid", "cid"])}
+    >>> units_of_pairs(columns, np.array([0, 2, 4]), np.array([1, 3, 5])).index.tolist()
+    [0, 0, 1]
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    units = error_units(columns, np.concatenate([first, second]))
+    if units.alone:
+        return single_units(len(first), PAIR)
+    code = np.unique(units.index, return_inverse=True)[1].reshape(2, -1)
+    graph = coo_array((np.ones(len(first), dtype=bool), (code[0], code[1])), shape=(units.count, units.count))
+    index = connected_components(graph, directed=False)[1][code[0]].astype(np.int64)
+    sizes = np.unique(index, return_counts=True)[1]
+    if not 2 <= len(sizes) < len(index):
+        return single_units(len(first), PAIR)
+    return ErrorUnits(index, units.rule, len(sizes), effective_number(sizes), alone=False)
+
+
+def effective_number(sizes: np.ndarray) -> float:
+    """``(sum n)^2 / sum n^2`` of the sizes n of units: their number if all are equally large.
+
+    >>> effective_number(np.array([2, 2, 2])), round(effective_number(np.array([10, 1, 1])), 2)
+    (3.0, 1.41)
+    """
+    return float(sizes.sum() ** 2 / np.square(sizes).sum()) if len(sizes) else 0.0
+
+
+def _codes(columns: Mapping[str, Any], column: str) -> np.ndarray:
+    """int64 [N]: a number for each value; photos without one have those of their near-duplicates, or their own."""
+    values = np.asarray(columns[column])
+    names = values if values.dtype == object else values.astype(str)
+    codes = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    alone = len(names) + np.arange(len(names))
+    if column != NEAR_DUPLICATES and NEAR_DUPLICATES in columns:
+        alone = 2 * len(names) + _codes(columns, NEAR_DUPLICATES)
+    return np.where(names == "", alone, codes)
 
 
 def joint_units(photos: Sequence[np.ndarray], clusters: Sequence[np.ndarray | None]) -> np.ndarray | None:

@@ -15,7 +15,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Family, PhotoValues
 from benchmark.tasks.facts import labelled_facts, largest_share
 from benchmark.tasks.processing_probe import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
-from benchmark.tasks.scores import interval_of, p_of_chance, score_of
+from benchmark.tasks.scores import interval_of, p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
@@ -68,7 +68,9 @@ def parts_of(inputs: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitP
     return tuple(labels.names[i] for i in known), train, val, test
 
 
-def labelled_splits(rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int) -> LabelledSplits:
+def labelled_splits(
+    rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int, units: Mapping[str, ErrorUnits]
+) -> LabelledSplits:
     """Input of a labelled probe: embeddings and classes of train, val (None if it is empty) and test."""
     from benchmark.probe import LabelledSplits
 
@@ -82,6 +84,9 @@ def labelled_splits(rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_
         test_x=rows["test"],
         test_y=test.classes,
         n_classes=n_classes,
+        train_clusters=units["train"].clusters,
+        val_clusters=units["val"].clusters if has_val else None,
+        test_clusters=units["test"].clusters,
     )
 
 
@@ -150,8 +155,7 @@ ACQUISITION = Family(
 
 def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<attribute>`` with its controls, on the train, val and test photos of the data set."""
-    from benchmark.probe import Clusters, SharedSplits, in_solver_space, labelled_curve, labelled_probe, labelled_spread
-    from benchmark.stats import error_units
+    from benchmark.probe import SharedSplits, in_solver_space, labelled_curve, labelled_probe, labelled_spread
 
     labels = attribute_labels(inputs.photos, attribute)
     assert labels is not None
@@ -161,20 +165,20 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
 
     parts = {"train": train, "val": val, "test": test}
     how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
+    units = {split: units_of(inputs, part.photos) for split, part in parts.items()}
 
     def splits_of(name: str) -> LabelledSplits | SharedSplits:
         rows = {split: inputs.view(name, part.photos) for split, part in parts.items()}
-        splits, positions = labelled_splits(rows, parts, n_classes), among(inputs, name, parts)
+        splits, positions = labelled_splits(rows, parts, n_classes, units), among(inputs, name, parts)
         return splits if positions is None else SharedSplits(splits, positions)
 
     def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:
-        return _control(labelled_probe(splits, **how), units, inputs.options)
+        return _control(labelled_probe(splits, **how), test_units, inputs.options)
 
-    units = error_units(inputs.photos.columns, test.photos)
+    test_units = units["test"]
     splits = splits_of(view)
     solver_splits = in_solver_space(splits, **how)
     answers = labelled_probe(solver_splits, **how)
-    train_units = [error_units(inputs.photos.columns, part.photos) for part in (train, val)]
 
     curve_arrays: dict[str, np.ndarray] = {}
 
@@ -185,10 +189,9 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         metadata = _other_labels(inputs.photos, attribute)
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
-            controls["metadata"] = control(labelled_splits(rows, parts, n_classes))
-        curve = labelled_curve(solver_splits, whole=answers, clusters=units.clusters, **how)
-        train_clusters = Clusters(*(part_units.clusters for part_units in train_units))
-        spread = labelled_spread(solver_splits, whole=answers, clusters=train_clusters, **how)
+            controls["metadata"] = control(labelled_splits(rows, parts, n_classes, units))
+        curve = labelled_curve(solver_splits, whole=answers, **how)
+        spread = labelled_spread(solver_splits, whole=answers, **how)
         curve_arrays.update(curve.arrays())
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
@@ -199,30 +202,28 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         ACCURACY.name,
         inputs,
         answers.photo_accuracy,
-        units,
+        test_units,
         value=answers.accuracy,
         chance=1 / n_classes,
         details={
             "classes": n_classes,
             "class_names": list(names),
             "most_frequent_class": most_frequent,
-            "p_chance": p_of_chance(answers.photo_accuracy, units, guess),
+            "p_chance": p_of_chance(answers.photo_accuracy, test_units, guess),
             "mask_ratio": inputs.options.mask_ratio,
             "visible_share": _visible_share(inputs),
-            "resampled": units.rule,
-            "units": units.count,
+            "resampled": test_units.rule,
+            "units": test_units.count,
             **({} if inputs.brief else further_details()),
             **answers.details(),
         },
     )
     arrays = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
-    arrays |= {"classes": np.array(n_classes), **curve_arrays}
-    if units.clusters is not None:
-        arrays["clusters"] = units.clusters
+    arrays |= {"classes": np.array(n_classes), **curve_arrays, **unit_answers(test_units)}
     scores = [score]
     for metric, reader in other_readers(inputs.options).items():
         read = labelled_probe(splits, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, inputs, units))
+        scores.append(reader_score(score, metric, read, inputs, test_units))
         arrays[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), arrays)
 

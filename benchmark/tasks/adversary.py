@@ -14,7 +14,7 @@ from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.facts import adversary_facts, jitter_details, neighbour_chance
 from benchmark.tasks.knn import QuerySet, query_set, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import upright
-from benchmark.tasks.scores import score_of, ungrouped
+from benchmark.tasks.scores import score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
@@ -187,7 +187,7 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
         "average": {"by_processing": _by_view(names, right, distances)},
         "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
     }
-    beside = jitter_details(right, control, ungrouped(inputs, queries.test).clusters)
+    beside = jitter_details(right, control, units_of(inputs, queries.test).clusters)
     more = {name: {**more.get(name, {}), **beside.get(name, {})} for name in (*more, *beside)}
     scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
     arrays = {"right": right, "jittered": control}
@@ -195,6 +195,7 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
         arrays = {name: array.astype(bool) for name, array in arrays.items()}
     arrays["photos"] = queries.test
     arrays["chance"] = neighbour_chance(labels[queries.train], labels[queries.test])
+    arrays |= unit_answers(units_of(inputs, queries.test))
     return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 
 
@@ -206,7 +207,9 @@ def read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     >>> values["worst"].values.tolist(), values["flipped"].values.tolist()
     ([1.0, 0.0], [0.0, 1.0])
     """
-    return {name: PhotoValues(arrays["photos"], v, (0.0, 1.0)) for name, v in _values(arrays["right"][:-1]).items()}
+    photos, clusters = arrays["photos"], arrays.get("clusters")
+    values = _values(arrays["right"][:-1])
+    return {name: PhotoValues(photos, v, (0.0, 1.0), clusters) for name, v in values.items()}
 
 
 def _values(right: np.ndarray) -> dict[str, np.ndarray]:
@@ -240,7 +243,7 @@ def _score(
         metric.name,
         inputs,
         values,
-        ungrouped(inputs, queries.test),
+        units_of(inputs, queries.test),
         chance=0.0 if metric.signed else answers.chance,
         details={**details, "tie_rule": inputs.options.ties, **more.get(metric.name, {})},
     )

@@ -11,7 +11,7 @@ from benchmark.results import Metric, PhotoValues
 from benchmark.tasks.facts import labelled_facts
 from benchmark.tasks.knn import PLAIN, labelled, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import plain_views, train_and_test
-from benchmark.tasks.scores import score_of, ungrouped
+from benchmark.tasks.scores import score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 ACCURACY = Metric(
@@ -32,8 +32,17 @@ def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
     values = inputs.photos.labels.values
     train, test = (labelled(part, inputs.photos) for part in train_and_test(inputs))
     n_classes = len(inputs.photos.labels.names)
+    units = units_of(inputs, test)
     splits = LabelledSplits(
-        inputs.view(ORIGINAL, train), values[train], None, None, inputs.view(ORIGINAL, test), values[test], n_classes
+        train_x=inputs.view(ORIGINAL, train),
+        train_y=values[train],
+        val_x=None,
+        val_y=None,
+        test_x=inputs.view(ORIGINAL, test),
+        test_y=values[test],
+        n_classes=n_classes,
+        train_clusters=units_of(inputs, train).clusters,
+        test_clusters=units.clusters,
     )
     answers = labelled_probe(splits, protocol=inputs.options.protocol, device=inputs.device)
     score = score_of(
@@ -41,21 +50,19 @@ def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
         ACCURACY.name,
         inputs,
         answers.photo_accuracy,
-        ungrouped(inputs, test),
+        units,
         value=answers.accuracy,
         chance=answers.chance,
         details={"classes": n_classes, **answers.details()},
     )
-    return TaskOutcome(
-        (score,),
-        {"predicted": answers.predicted, "expected": answers.expected, "photos": test, "classes": np.array(n_classes)},
-    )
+    arrays = {"predicted": answers.predicted, "expected": answers.expected, "photos": test, **unit_answers(units)}
+    return TaskOutcome((score,), {**arrays, "classes": np.array(n_classes)})
 
 
 def read_linear_semantics(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Whether each photo was right in ``run_linear_semantics``, from its answers."""
     right = (arrays["predicted"] == arrays["expected"]).mean(axis=(0, 1))
-    return {ACCURACY.name: PhotoValues(arrays["photos"], right, ACCURACY.bounds)}
+    return {ACCURACY.name: PhotoValues(arrays["photos"], right, ACCURACY.bounds, arrays.get("clusters"))}
 
 
 LINEAR_SEMANTICS = "linear/original"

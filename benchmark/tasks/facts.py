@@ -85,8 +85,7 @@ def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
     from benchmark.stats import paired_difference, photo_interval
 
     clusters = arrays.get("clusters")
-    rows = [*arrays[CURVE].astype(np.float64), correct.mean(axis=(0, 1))]
-    used = correct[: int(arrays[CURVE_FITS])].mean(axis=(0, 1))
+    rows = [*arrays[CURVE].astype(np.float64), correct[: int(arrays[CURVE_FITS])].mean(axis=(0, 1))]
     intervals = [photo_interval(row, clusters=clusters) for row in rows]
     details: dict[str, Any] = {
         "accuracy": [interval.value for interval in intervals],
@@ -94,7 +93,7 @@ def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
         "high": [interval.high for interval in intervals],
     }
     if len(rows) > 1:
-        gain = paired_difference(used, rows[-2], clusters=clusters)
+        gain = paired_difference(rows[-1], rows[-2], clusters=clusters)
         details["gain"] = {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")}
     return details
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
+from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import TaskInput
 from builders.errors import DataError
-from builders.photos import CLUSTER, SPLITS, UNLABELLED, PhotoSet, hash64
+from builders.photos import SPLITS, UNLABELLED, PhotoSet, hash64
 
 if TYPE_CHECKING:
     from benchmark.robustness import Cells
@@ -91,14 +92,13 @@ def group_data(group: str, inputs: TaskInput) -> GroupData:
         DataError: fewer than two groups or labels are left among the usable photos.
     """
     from benchmark.robustness import Cells
-    from benchmark.stats import CLUSTER_COLUMNS, error_units
 
     photos, of_group = inputs.photos, inputs.photos.groups[group]
     known = inputs.usable & (of_group.values != UNLABELLED)
     if len(photos.labels.names) > 1:
         known &= photos.labels.values != UNLABELLED
     at = np.flatnonzero(known)
-    units = error_units(photos.columns, at, candidates=tuple(dict.fromkeys((CLUSTER, *CLUSTER_COLUMNS))))
+    units = units_of(inputs, at)
     labels = photos.labels.values if len(photos.labels.names) > 1 else np.zeros(len(photos), np.int64)
     cells = Cells.of(labels[at], of_group.values[at], units.index)
     if cells.n_groups < 2:

@@ -14,12 +14,11 @@ from benchmark.tasks.acquisition_probe import read_acquisition_probe
 from benchmark.tasks.facts import labelled_facts, largest_share
 from benchmark.tasks.group_data import GroupData, cluster_splits, group_data, unfit_for_group
 from benchmark.tasks.processing_probe import OTHER_READERS, other_readers, plain_views, reader_score
-from benchmark.tasks.scores import interval_of, p_of_chance, score_of
+from benchmark.tasks.scores import interval_of, p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 if TYPE_CHECKING:
     from benchmark.probe import LabelledSplits
-    from benchmark.stats import ErrorUnits
 
 PERMUTATION_SEED = 17
 """Seed of the shuffling of groups."""
@@ -52,15 +51,12 @@ ACCURACY = Metric(
 def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<group>`` with its controls: groups shuffled within labels, and cells of equal size."""
     from benchmark.probe import LabelledSplits, labelled_probe
-    from benchmark.stats import CLUSTER_COLUMNS, error_units
     from benchmark.views import ORIGINAL
-    from builders.photos import CLUSTER
 
     data = group_data(group, inputs)
     splits = cluster_splits(data, inputs.photos, inputs.options)
     parts, classes = splits.parts, data.cells.groups
-    candidates = tuple(dict.fromkeys((CLUSTER, *CLUSTER_COLUMNS)))
-    units = error_units(inputs.photos.columns, data.photos[parts["test"]], candidates=candidates)
+    units = units_of(inputs, data.photos[parts["test"]])
     how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
 
     def labelled(at: Mapping[str, np.ndarray]) -> LabelledSplits:
@@ -74,6 +70,8 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
             rows["test"],
             classes[at["test"]],
             data.cells.n_groups,
+            train_clusters=data.cells.clusters[at["train"]],
+            val_clusters=data.cells.clusters[at["val"]] if has_val else None,
         )
 
     problem = labelled(parts)
@@ -87,7 +85,7 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
         balanced = {name: _balanced(data, at) for name, at in parts.items()}
         if all(len(np.unique(classes[balanced[name]])) == data.cells.n_groups for name in ("train", "test")):
             equal = labelled_probe(labelled(balanced), **how)
-            equal_units = error_units(inputs.photos.columns, data.photos[balanced["test"]], candidates=candidates)
+            equal_units = units_of(inputs, data.photos[balanced["test"]])
             ends = interval_of(equal.photo_accuracy, equal_units, inputs.options)
             found["balanced"] = {"accuracy": equal.accuracy, "low": ends.low, "high": ends.high}
         return found
@@ -118,7 +116,7 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
         "expected": answers.expected,
         "photos": data.photos[parts["test"]],
         "classes": np.array(data.cells.n_groups),
-        **_clusters(units),
+        **unit_answers(units),
     }
     scores = [score]
     for metric, reader in other_readers(inputs.options).items():
@@ -126,10 +124,6 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
         scores.append(reader_score(score, metric, read, inputs, units))
         arrays[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), arrays)
-
-
-def _clusters(units: ErrorUnits) -> dict[str, np.ndarray]:
-    return {} if units.clusters is None else {"clusters": units.clusters}
 
 
 def _balanced(data: GroupData, positions: np.ndarray) -> np.ndarray:

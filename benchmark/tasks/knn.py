@@ -20,7 +20,7 @@ from benchmark.tasks.processing_probe import (
     unfit_for_processing,
     unfit_for_splits,
 )
-from benchmark.tasks.scores import interval_of, score_of, ungrouped
+from benchmark.tasks.scores import interval_of, score_of, unit_answers, units_of
 from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
@@ -187,6 +187,7 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
         _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, queries, inputs, more.get(name, {}))
         for name in values
     )
+    arrays |= unit_answers(units_of(inputs, queries.test))
     return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
 
 
@@ -201,6 +202,7 @@ def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
     score = _score("knn/original", "all-same", (SP,), values, answers, queries, inputs)
     arrays = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
     arrays["chance"] = _chances(queries, inputs)
+    arrays |= unit_answers(units_of(inputs, queries.test))
     return TaskOutcome((score,), {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
 
 
@@ -218,12 +220,14 @@ def read_knn(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     shares = setup_shares(_right(arrays), arrays["combinations"])
     if WORST in arrays:  # not stored by older versions
         shares[WORST] = arrays[WORST]
-    return {name: PhotoValues(arrays["photos"], values, known[name].bounds) for name, values in shares.items()}
+    photos, clusters = arrays["photos"], arrays.get("clusters")
+    return {name: PhotoValues(photos, values, known[name].bounds, clusters) for name, values in shares.items()}
 
 
 def read_plain_knn(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Whether each photo was right in ``run_plain_knn``, from its answers, under the run's rule for ties."""
-    return {SP.name: PhotoValues(arrays["photos"], _right(arrays).astype(np.float64), SP.bounds)}
+    values = _right(arrays).astype(np.float64)
+    return {SP.name: PhotoValues(arrays["photos"], values, SP.bounds, arrays.get("clusters"))}
 
 
 def _right(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -286,7 +290,7 @@ def _score(
         metric.name,
         inputs,
         values,
-        ungrouped(inputs, queries.test),
+        units_of(inputs, queries.test),
         chance=0.0 if metric.signed else answers.chance,
         details={**details, **more},
         bounds=metric.bounds,
@@ -295,7 +299,7 @@ def _score(
 
 def _flipped(answers: KnnAnswers, queries: QuerySet, inputs: TaskInput) -> dict[str, float]:
     """Share of answers that some processing of the query changes from right to wrong, with its interval."""
-    flipped = interval_of(answers.flipped(tie_rule(inputs.options)), ungrouped(inputs, queries.test), inputs.options)
+    flipped = interval_of(answers.flipped(tie_rule(inputs.options)), units_of(inputs, queries.test), inputs.options)
     return {"value": flipped.value, "low": flipped.low, "high": flipped.high}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.facts import processing_facts
-from benchmark.tasks.scores import p_of_chance, score_of, ungrouped
+from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
@@ -119,12 +119,13 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
         assignments(inputs.photos, train, parameter, inputs.options.assignment_seeds),
     )
     how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
+    how["clusters"] = units_of(inputs, train).clusters
     answers = processing_probe(*data, **how)
-    units = ungrouped(inputs, test)
+    units = units_of(inputs, test)
     more: dict[str, Any] = {}
     curve = None
     if not inputs.brief:
-        curve = processing_curve(*data, whole=answers, **how)
+        curve = processing_curve(*data, whole=answers, test_clusters=units.clusters, **how)
         more["learning_curve"] = curve.details()
         more["training_spread"] = processing_spread(*data, whole=answers, **how).details()
     score = score_of(
@@ -143,7 +144,7 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
             **answers.details(),
         },
     )
-    scores, arrays = [score], {"predicted": answers.predicted, "photos": test}
+    scores, arrays = [score], {"predicted": answers.predicted, "photos": test, **unit_answers(units)}
     arrays |= curve.arrays() if curve is not None else {}
     for metric, reader in other_readers(inputs.options).items():
         read = processing_probe(*data, reader=reader, **how)
@@ -162,7 +163,7 @@ def read_processing_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoVa
     values = {}
     for metric, predicted in predictions(arrays).items():  # [fits, views, photos]
         right = predicted == np.arange(predicted.shape[1])[:, None]
-        values[metric] = PhotoValues(arrays["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds)
+        values[metric] = PhotoValues(arrays["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds, arrays.get("clusters"))
     return values
 
 

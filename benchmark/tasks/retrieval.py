@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues
 from benchmark.tasks.facts import retrieval_facts
-from benchmark.tasks.scores import score_of
+from benchmark.tasks.scores import score_of, unit_answers
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
@@ -92,7 +92,7 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
     """
     from benchmark.compute import exact_device
     from benchmark.retrieval import pair_retrieval
-    from benchmark.stats import single_units
+    from benchmark.stats import units_of_pairs
     from benchmark.views import ORIGINAL
 
     usable = np.flatnonzero(inputs.usable)
@@ -109,7 +109,8 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
     )
     more = {"different": {"lost": _lost(inputs, complete, embeddings, answers)}}
     incomplete = int((counts != 2).sum())
-    units = single_units(answers.n, "pair")  # scenes and owners of pairs do not count
+    order = np.argsort(inputs.photos.columns["pair_id"][complete], kind="stable").reshape(-1, 2)
+    units = units_of_pairs(inputs.photos.columns, *complete[order].T)
     scores = []
     for name, values in answers.per_pair().items():
         details = {"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": units.rule, **more.get(name, {})}
@@ -129,6 +130,7 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
         "nearer": answers.nearer,
         "tied": answers.tied,
         "pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
+        **unit_answers(units),
     }
     return TaskOutcome(tuple(scores), arrays)
 
@@ -183,7 +185,9 @@ def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     answers = PairAnswers(tuple(pairs.tolist()), ("a", "b"), arrays["nearer"], arrays["tied"])
     known = {metric.name for metric in METRICS}
     return {
-        name: PhotoValues(pairs, values, _bounds(name)) for name, values in answers.per_pair().items() if name in known
+        name: PhotoValues(pairs, values, _bounds(name), arrays.get("clusters"))
+        for name, values in answers.per_pair().items()
+        if name in known
     }
 
 

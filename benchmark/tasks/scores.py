@@ -68,7 +68,7 @@ def score_of(
         high=ends.high,
         n=len(values),
         chance=chance,
-        details=details,
+        details={**unit_details(units), **details},
     )
 
 
@@ -141,8 +141,20 @@ def p_of_chance(values: np.ndarray, units: ErrorUnits, chance: float) -> float:
     return against_chance(values, chance, clusters=units.clusters)
 
 
-def ungrouped(inputs: TaskInput, photos: np.ndarray) -> ErrorUnits:
-    """Error units of one photo each. Acquisition probes instead group photos by scene or owner."""
-    from benchmark.stats import NO_COLUMNS, error_units
+def units_of(inputs: TaskInput, photos: np.ndarray) -> ErrorUnits:
+    """Error units of the photos at indices ``photos``: the same rule for every task."""
+    from benchmark.stats import error_units
 
-    return error_units(inputs.photos.columns, photos, candidates=NO_COLUMNS)
+    return error_units(inputs.photos.columns, photos)
+
+
+def unit_details(units: ErrorUnits) -> dict[str, Any]:
+    """Details of a score about its error units; empty if each photo is one."""
+    if units.clusters is None:
+        return {}
+    return {"resampled": units.rule, "units": units.count, "effective_units": round(units.effective, 3)}
+
+
+def unit_answers(units: ErrorUnits) -> dict[str, np.ndarray]:
+    """Answers of a task about its error units; empty if each photo is one."""
+    return {} if units.clusters is None else {"clusters": units.clusters}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import TaskInput
 from builders.photos import hash64, rank_within
 
@@ -68,7 +69,7 @@ def similarity_details(inputs: TaskInput, train: np.ndarray, test: np.ndarray, v
         )
     photos_of = photos[known]
     summary: dict[str, Any] = {
-        name: _mean_over_photos(getattr(measured, name)[known], photos_of, inputs.options.resamples)
+        name: _mean_over_photos(inputs, getattr(measured, name)[known], sample[photos_of])
         for name in ("beats", "overlap")
     }
     summary |= {"n": len(np.unique(photos_of)), "queries": len(known), "photos": len(test)}
@@ -100,11 +101,12 @@ def _shown(inputs: TaskInput, photos: np.ndarray, under: np.ndarray, beats: np.n
     return {why: q for why, q in wanted.items() if q not in list(wanted.values())[: list(wanted).index(why)]}
 
 
-def _mean_over_photos(values: np.ndarray, photos: np.ndarray, resamples: int) -> dict[str, float]:
-    """Mean of a value over queries and its interval; the queries of a photo are one error unit."""
+def _mean_over_photos(inputs: TaskInput, values: np.ndarray, photos: np.ndarray) -> dict[str, float]:
+    """Mean of a value over queries and its interval; the queries of a photo, and of one error unit, err together."""
     from benchmark.stats import photo_interval
 
-    _, rows, times = np.unique(photos, return_inverse=True, return_counts=True)
+    of_photos, rows, times = np.unique(photos, return_inverse=True, return_counts=True)
     sums = np.bincount(rows, weights=values)
-    interval = photo_interval(sums, times, resamples=resamples)
+    units = units_of(inputs, of_photos)
+    interval = photo_interval(sums, times, clusters=units.clusters, resamples=inputs.options.resamples)
     return {"value": interval.value, "low": interval.low, "high": interval.high}

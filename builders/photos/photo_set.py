@@ -30,9 +30,13 @@ CLUSTER = "cluster"
 """Column of the given clusters: photos with one value (one slide, patient, owner or scene) err together, are never each
 other's neighbours, and never stand on both sides of a split. It takes precedence over ``scene`` and ``owner``."""
 
-QUESTION_COLUMNS = ("camera_type", CLUSTER, "owner", "pair_id", "scene")
-"""Columns that affect a score: retrieval matches pairs of two types of camera; photos are resampled by cluster, owner
-and scene. A task that reads another column adds it here, so that ``question_hash`` covers it."""
+NEAR_DUPLICATES = "near_duplicates"
+"""Column of near-duplicates, if these were looked for and there are some: the id of the first photo of nearly the same
+picture, "" for a photo without another (``builders.splits.near_duplicate_column``)."""
+
+QUESTION_COLUMNS = ("camera_type", CLUSTER, NEAR_DUPLICATES, "owner", "pair_id", "scene")
+"""Columns that affect a score: retrieval matches pairs of two types of camera; photos are resampled by cluster, scene,
+owner and near-duplicates. A task that reads another column adds it here, so that ``question_hash`` covers it."""
 
 
 @dataclass(frozen=True)

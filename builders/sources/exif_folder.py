@@ -39,6 +39,7 @@ from builders.splits import (
     check_given_splits,
     fingerprints,
     make_splits,
+    near_duplicate_column,
 )
 
 Groups = Literal["auto", "folder", "none"]
@@ -80,7 +81,7 @@ def read_camera_folder(
 
     ``columns`` has the numbers as read (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN if unknown),
     ``year`` (0 if unknown), ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (photos of one group
-    are in one split, unless the folder brings its splits).
+    are in one split, unless the folder brings its splits), and ``near_duplicates`` where there are any.
 
     Args:
         path: the folder.
@@ -132,7 +133,12 @@ def read_camera_folder(
         splits=splits.splits,
         labels=Labels((), np.full(len(photos), UNLABELLED, dtype=np.int32)),
         attributes=MappingProxyType(attributes),
-        columns=MappingProxyType(_numbers(acquisitions, owners, splits.groups)),
+        columns=MappingProxyType(
+            {
+                **_numbers(acquisitions, owners, splits.groups),
+                **near_duplicate_column(photos.ids, known.hashes, known.digests),
+            }
+        ),
         evidence=MappingProxyType({**splits.evidence, **_evidence(folder.ids, readings, classes)}),
     ).select(np.flatnonzero(has_label))
 

@@ -1,5 +1,13 @@
 from .duplicates import POLICIES, DuplicatePolicy, Guarded, with_duplicates_on_one_side
-from .groups import Fingerprints, GivenSplits, GroupKind, check_given_splits, fingerprints, photo_groups
+from .groups import (
+    Fingerprints,
+    GivenSplits,
+    GroupKind,
+    check_given_splits,
+    fingerprints,
+    near_duplicate_column,
+    photo_groups,
+)
 from .limits import Choice, Limits, class_limits
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits
 from .near_duplicates import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
@@ -28,6 +36,7 @@ __all__ = [
     "cramers_v",
     "fingerprints",
     "make_splits",
+    "near_duplicate_column",
     "near_duplicate_groups",
     "near_pairs",
     "photo_groups",

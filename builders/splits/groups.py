@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
-from builders.photos import FactCache, PhotoSet, photo_digest
+from builders.photos import NEAR_DUPLICATES, FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
 from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups
 from builders.splits.variants import VARIANTS, photo_variants
@@ -79,6 +79,28 @@ def photo_groups(
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
+
+
+def near_duplicate_column(
+    ids: Sequence[str], hashes: np.ndarray, digests: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """The column ``NEAR_DUPLICATES`` of a photo set by its name; no column if no two photos are near-duplicates.
+
+    Args:
+        ids: of the photos.
+        hashes, digests: as ``photo_groups``.
+
+    >>> column = near_duplicate_column(["a", "b", "c"], np.array([7, 0xFFFF << 40, 7], dtype=np.uint64))
+    >>> column["near_duplicates"].tolist()
+    ['a', '', 'a']
+    """
+    groups = photo_groups(len(ids), hashes=hashes, digests=digests)
+    sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
+    if not len(sizes) or sizes.max() < 2:
+        return {}
+    first = np.unique(groups, return_index=True)[1]
+    names = [ids[first[group]] if sizes[group] > 1 else "" for group in groups]
+    return {NEAR_DUPLICATES: np.array(names, dtype=str)}
 
 
 @dataclass(frozen=True)

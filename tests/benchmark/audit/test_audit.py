@@ -10,8 +10,11 @@ import pytest
 
 from benchmark.audit import audit
 from benchmark.audit.open import dataset_photos
+from benchmark.audit.power import smallest_effect
+from benchmark.stats import table_p_value
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import UNLABELLED, Labels, PhotoSet
+from builders.splits import cramers_v
 from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted
 from tests.support.images import image_bytes
 
@@ -102,6 +105,55 @@ def test_audit__p_values_are_over_owners():
     assert by_owner.question("software").p_value > 0.01
     assert not by_owner.question("software").flagged
     assert any("are of owners" in sentence for sentence in by_owner.findings)
+
+
+@pytest.mark.parametrize("owners", [20, 40])
+def test_audit__few_owners_are_units_too_and_what_cannot_be_found_is_said(owners):
+    """Labels and cameras at random by owner: nothing is confounded. Photos counted one by one would be flagged."""
+    image, flagged = picture(np.random.default_rng(5)), []
+    for seed in range(3):
+        rng = np.random.default_rng([owners, seed])
+        of_owner = np.arange(owners).repeat(15)
+        labels = [f"class {k}" for k in rng.permutation(np.arange(owners) % 2)[of_owner]]
+        software = rng.permutation(np.arange(owners) % 5)[of_owner]
+        files = {f"{i}": jpeg(image, exif=exif(Software=f"v{k}")) for i, k in enumerate(software)}
+        photos = with_column(PhotoSet.of_bytes("few", files, labels), "owner", [f"o{o}" for o in of_owner])
+        result = audit(photos, progress=False)
+        flagged.append(result.flagged)
+        assert result.question("software").tested == owners
+    assert not any(flagged)
+    if owners == 20:
+        assert "with so few owners no association could have been found" in result.verdict
+        assert result.smallest_effect == 1
+    else:
+        assert f"An association of V = {result.smallest_effect:.2f} or more" in result.verdict
+    assert any(f"the sample has {owners} (as many as {owners}" in sentence for sentence in result.findings)
+
+
+@pytest.mark.parametrize("classes", [50, 100])
+def test_smallest_effect__of_many_classes_is_found(classes):
+    """The claimed V between many classes and a trait of two values, by a permutation test in a family of 25."""
+    n, tests = 40 * classes, 25
+    effect = smallest_effect(n, tests, classes=classes)
+    assert effect > smallest_effect(n, tests)
+    label, found = np.arange(n) % classes, 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        trait = rng.random(n) < (1 + effect * np.where(label % 2, 1, -1)) / 2
+        table = np.bincount(2 * label + trait, minlength=2 * classes).reshape(classes, 2).T
+        found += tests * table_p_value(table, permutations=199, seed=seed) < 0.01 and cramers_v(table) >= 0.05
+    assert found >= 16
+
+
+def test_audit__near_duplicates_are_units_where_they_were_looked_for():
+    """40 bursts of 4 copies, a class each: 40 pictures, not 160 photos."""
+    rng = np.random.default_rng(6)
+    bursts = [picture(rng) for _ in range(40)]
+    files = {f"{i}/{k}": jpeg(burst, 60 + 10 * k) for i, burst in enumerate(bursts) for k in range(4)}
+    labels = [f"class {int(name.split('/')[0]) % 2}" for name in files]
+    photos = PhotoSet.of_bytes("bursts", files, labels)
+    assert audit(photos, progress=False).question("quality").tested == 160
+    assert audit(photos, near_duplicates=True, progress=False).question("quality").tested == 40
 
 
 def test_audit__splits_and_duplicates():

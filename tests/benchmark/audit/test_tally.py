@@ -9,9 +9,9 @@ import pytest
 
 from benchmark.audit import tally as module
 from benchmark.audit.features import FEATURES
+from benchmark.audit.power import smallest_effect
 from benchmark.audit.scan import KNOWN, Block, _type
 from benchmark.audit.tally import RARER, Moments, Table, tally
-from benchmark.audit.verdict import smallest_effect
 
 
 @dataclass(frozen=True)

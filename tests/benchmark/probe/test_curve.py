@@ -72,7 +72,7 @@ def test_labelled_curve__rises_where_photos_are_too_few_and_not_where_they_are_p
 def test_labelled_curve__without_validation_photos_and_with_clusters() -> None:
     x, y, _, _, test_x, test_y, classes = labelled(0.5)
     curve = labelled_curve(
-        LabelledSplits(x, y, None, None, test_x, test_y, classes), clusters=np.arange(len(test_y)) // 8
+        LabelledSplits(x, y, None, None, test_x, test_y, classes, test_clusters=np.arange(len(test_y)) // 8)
     )
     assert curve.n_train[-1] == len(y)
     assert curve.gain is not None
@@ -109,9 +109,10 @@ def test_processing_curve__where_photos_are_many_compares_the_same_assignments(m
     whole = processing_probe(train, test, assigned)
     curve = processing_curve(train, test, assigned, whole=whole)
     assert curve.assignments == 1
-    assert curve.accuracies[-1] == pytest.approx(whole.accuracy)
+    assert curve.accuracies[-1] == pytest.approx(whole.accuracies[0])
     assert abs(whole.accuracy - whole.accuracies[0]) > 1e-3
     assert curve.gain is not None
+    assert curve.gain.value == pytest.approx(curve.accuracies[-1] - curve.accuracies[-2])
     assert curve.gain.value == pytest.approx(whole.accuracies[0] - curve.accuracies[-2])
 
 

@@ -1,11 +1,14 @@
 """Probes on shuffled labels: one by one with the public probe, by symmetry, and where they find what a probe finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from benchmark.probe import labelled_probe, shuffled_accuracies
-from benchmark.probe.problem import LabelledSplits
+from benchmark.probe.probe import shuffled_by_unit
+from benchmark.probe.problem import LabelledSplits, stratified_split
 from benchmark.probe.protocols.registry import protocol_named
 from benchmark.probe.solver.rows import normalised
 from benchmark.probe.solver.sgd import descend
@@ -95,3 +98,50 @@ def test_null_range__by_hand() -> None:
     assert [null.mean_low, null.mean_high] == pytest.approx([0.2 - 0.2484, 0.2 + 0.2484], abs=1e-4)
     assert (null.low, null.high) == (0.0, pytest.approx(0.2 + 0.4968, abs=1e-4))
     assert null.p_value == 0.5
+
+
+@pytest.mark.parametrize("sizes", [[6] * 12, [30, 12, 6, 3, 2, 1, 1, 9, 9, 8]])
+def test_shuffled_by_unit__photos_of_a_unit_keep_one_label(sizes: list[int]) -> None:
+    clusters = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)) * 7, sizes))
+    labels = clusters // 7 % 2
+    shuffled = shuffled_by_unit(labels, clusters, np.random.default_rng(1))
+    of_unit = [set(shuffled[clusters == unit].tolist()) for unit in np.unique(clusters)]
+    assert all(len(unit) == 1 for unit in of_unit)
+    assert sorted(unit.pop() for unit in of_unit) == sorted(np.arange(len(sizes)) % 2)
+    assert any((shuffled_by_unit(labels, clusters, np.random.default_rng(i)) != labels).any() for i in range(5))
+
+
+def test_shuffled_by_unit__labels_within_units_go_together() -> None:
+    labels, clusters = np.array([0, 1, 0, 1, 2, 2, 2, 2]), np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    shuffled = shuffled_by_unit(labels, clusters, np.random.default_rng(0))
+    assert {tuple(sorted(part)) for part in shuffled.reshape(2, 4).tolist()} == {(0, 0, 1, 1), (2, 2, 2, 2)}
+
+
+def test_shuffled_accuracies__of_bursts_is_a_test_of_bursts() -> None:
+    """12 train and 12 test bursts of 6 with a random make each. Shuffled by photo, the null is far too narrow."""
+    rng = np.random.default_rng(3)
+    beyond_by_burst = beyond_by_photo = 0
+    for _ in range(40):
+        bursts = np.arange(24).repeat(6)
+        x = (rng.normal(size=(24, 8))[bursts] + 0.05 * rng.normal(size=(144, 8))).astype(np.float32)
+        y = rng.permutation(np.arange(24) % 2)[bursts]
+        splits = LabelledSplits(x[:72], y[:72], None, None, x[72:], y[72:], 2)
+        for_bursts = replace(splits, train_clusters=bursts[:72], test_clusters=bursts[72:])
+        real = labelled_probe(for_bursts, strengths=[1e-3])
+        for clusters in (True, False):
+            given = for_bursts if clusters else splits
+            null = shuffled_accuracies(given, chosen=real.chosen, permutations=60)
+            rejected = null_range(null, real.accuracy).p_value <= 0.05
+            beyond_by_burst += rejected and clusters
+            beyond_by_photo += rejected and not clusters
+    assert beyond_by_burst <= 5
+    assert beyond_by_photo > beyond_by_burst
+
+
+def test_labelled_probe__holds_out_whole_units() -> None:
+    clusters = np.arange(10).repeat(6)
+    labels = clusters % 2
+    held_out = stratified_split(labels, clusters=clusters)
+    assert {held_out[clusters == unit].all() == held_out[clusters == unit].any() for unit in range(10)} == {True}
+    assert held_out.sum() == 12
+    assert stratified_split(labels, clusters=labels).sum() == stratified_split(labels).sum()  # one unit a class

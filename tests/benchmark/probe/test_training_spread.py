@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from benchmark.probe import Clusters, labelled_probe, labelled_spread, processing_probe, processing_spread
+from benchmark.probe import labelled_probe, labelled_spread, processing_probe, processing_spread
 from benchmark.probe.parts import labelled_parts, processing_parts
 from benchmark.probe.problem import LabelledSplits
 
@@ -63,7 +64,7 @@ def test_labelled_spread__is_that_of_fresh_scenes_only_where_they_are_passed():
     whole = [labelled_probe(given.splits, **FIXED) for given in fresh]
     spread = [w.accuracy for w in whole]
     printed = [
-        labelled_spread(g.splits, whole=w, clusters=Clusters(g.scenes, None)).deviation
+        labelled_spread(replace(g.splits, train_clusters=g.scenes), whole=w).deviation
         for g, w in zip(fresh[:12], whole, strict=False)
     ]
     assert agrees(spread, printed)
@@ -74,7 +75,7 @@ def test_labelled_spread__is_that_of_fresh_scenes_only_where_they_are_passed():
 
 def test_labelled_parts__hold_whole_clusters():
     given = scenes(np.random.default_rng(2), 0.5)
-    requested = labelled_parts(given.splits, Clusters(given.scenes, None))
+    requested = labelled_parts(replace(given.splits, train_clusters=given.scenes))
     assert requested(0, 0.5, FIXED).n_train == 96
     assert requested(0, 0.25, FIXED).n_train == 48
 

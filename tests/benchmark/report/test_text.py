@@ -162,7 +162,7 @@ def test_report__says_at_least_where_the_accuracy_still_rises():
 def test_report__states_the_spread_over_train_photos_where_it_is_more_than_a_third_of_the_interval():
     values = shares(0.6, spread=0.3)
     half = (photo_interval(values).high - photo_interval(values).low) / 2
-    much, little = ({"deviation": share * half / 1.96, "probes": 8} for share in (0.34, 0.32))
+    much, little = ({"deviation": share * half / 2.3646, "probes": 8} for share in (0.34, 0.32))
     text = report_text(
         [result(probe("jpeg", values, training_spread=much), probe("resizing", values, training_spread=little))],
         all_tasks(),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from benchmark.stats import NO_COLUMNS, error_units, joint_units, single_units
+from benchmark.stats import effective_number, error_units, joint_units, single_units, units_of_pairs
 
 OWNERS = np.array(["b", "", "a", "b", "", "a"])
 
@@ -38,24 +36,35 @@ def test_error_units__the_first_candidate_that_groups_the_photos_counts() -> Non
     assert error_units(columns, np.arange(6)).rule == "scene"
     assert error_units(columns, np.array([0, 2, 3])).rule == "scene"
     assert error_units(columns, np.array([0, 3, 5])).rule == "owner"  # of three scenes
-    assert error_units(columns, np.arange(6), candidates=("owner", "scene")).rule == "owner"
-    assert error_units(columns, np.arange(6), candidates=NO_COLUMNS).clusters is None
+    assert error_units({**columns, "cluster": np.array(list("aabbbb"))}, np.arange(6)).rule == "cluster"
+    assert error_units({**columns, "cluster": np.array(["one"] * 6)}, np.arange(6)).rule == "scene"
 
 
-def test_error_units__of_a_column_that_must_name_every_photo_often_enough() -> None:
-    strict: dict[str, Any] = {"all_named": True, "repeated": False}
-    assert error_units({"owner": OWNERS}, np.arange(6), **strict).alone
-    named = np.array([0, 2, 3, 5])
-    assert error_units({"owner": OWNERS}, named, **strict).rule == "owner"
-    assert error_units({"owner": OWNERS}, named, fewest=3, **strict).alone
-    assert error_units({"owner": OWNERS}, np.array([0, 2]), **strict).count == 2  # an owner each
-    assert error_units({"owner": OWNERS}, np.array([0, 2])).alone
+def test_error_units__near_duplicates_are_the_last_rule_and_fill_what_has_no_owner() -> None:
+    pictures = np.array(["", "1", "", "", "1", ""])
+    alone = error_units({"near_duplicates": pictures}, np.arange(6))
+    assert (alone.rule, alone.count) == ("near_duplicates", 5)
+    both = error_units({"owner": OWNERS, "near_duplicates": pictures}, np.arange(6))
+    assert (both.rule, both.count) == ("owner", 3)  # a, b, and the two photos of nobody, which show one picture
+    assert both.index[1] == both.index[4]
 
 
-def test_error_units__names_for_photos_without_an_owner_keep_the_order_of_names() -> None:
-    owners, ids = np.array(["?", "m", "?", "m"], object), np.array(["z", "y", "a", "x"], object)
-    units = error_units({"owner": owners}, np.arange(4), unnamed="?", ids=ids)
-    assert units.index.tolist() == [2, 1, 0, 1]  # a, m, z
+def test_units_of_pairs__err_together_where_any_photo_of_theirs_does() -> None:
+    """Pairs (0, 1), (2, 3), (4, 5), (6, 7): ann is in the first two, bob in the second and third."""
+    columns = {"owner": np.array(["ann", "", "ann", "bob", "bob", "", "cid", "cid"])}
+    units = units_of_pairs(columns, np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7]))
+    assert (units.rule, units.count, units.index.tolist()) == ("owner", 2, [0, 0, 0, 1])
+    assert units_of_pairs({}, np.array([0]), np.array([1])).rule == "pair"
+    whole = {"owner": np.array(["ann", "ann", "bob", "bob"])}
+    assert units_of_pairs(whole, np.array([0, 2]), np.array([1, 3])).rule == "pair"  # an owner each
+
+
+@pytest.mark.parametrize("sizes", [[1, 1, 1], [5, 5], [7, 2, 1]])
+def test_effective_number__is_that_of_equal_units(sizes: list[int]) -> None:
+    """A photo drawn at random has sum n^2 / sum n photos in its unit; so many of n are as many units."""
+    sizes_of_units = np.array(sizes)
+    of_a_photo = np.repeat(sizes_of_units, sizes_of_units).mean()
+    assert effective_number(sizes_of_units) == pytest.approx(sizes_of_units.sum() / of_a_photo)
 
 
 def test_joint_units__none_where_two_questions_disagree() -> None:
