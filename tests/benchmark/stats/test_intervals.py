@@ -155,4 +155,4 @@ def test_coverage__of_the_95_percent_interval_is_between_93_and_97(monkeypatch: 
     assert len(table) >= 7
     for row in table:
         # 1 % is one standard error of 500 trials
-        assert 0.93 - 0.02 <= row.ours <= 0.97 + 0.02, row
+        assert 0.93 - 0.02 <= row.clustered <= 0.97 + 0.02, row
