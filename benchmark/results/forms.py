@@ -177,6 +177,7 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "strips": (_strips, f"a list of at most {MAX_STRIPS} photos under their processings"),
     "by_processing": (of_each(of_each(is_number)), "numbers by processing"),
     "spoiled": NUMBER,
+    "against_final": (of_each(is_number), "a difference with its interval and p-value"),
     "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),
     "processings": WHOLE,
     "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),

@@ -12,12 +12,14 @@ import numpy as np
 from benchmark.bank import PassCost, PrecisionVerdict, RuntimeVerdict
 from benchmark.encoders import Encoder, Output
 from benchmark.erasing import Eraser
+from benchmark.judgement import AGAINST_FINAL
 from benchmark.options import RunOptions
-from benchmark.results import Failure, OutputScores, Result, Score, answer_key
+from benchmark.results import Failure, OutputScores, PhotoValues, Result, Score, answer_key, read_answers
 from benchmark.scoring.reproduce import encoder_record, environment_record, peak_memory
 from benchmark.scoring.tasks_run import Done, Job
 from benchmark.scoring.trial import Trial
-from benchmark.stats import METHODS
+from benchmark.stats import METHODS, paired_difference
+from benchmark.tasks import all_tasks
 from builders.kernels import compiling_s
 from builders.photos import SPLITS, PhotoSet
 
@@ -127,6 +129,23 @@ def record(job: Job, done: Done, state: EncoderRun) -> None:
     state.scores += done.outcome.scores
     state.answers.update({answer_key(job.task.name, name): values for name, values in done.outcome.answers.items()})
     state.add_seconds(job.task.name.split("/")[0], done.seconds)
+
+
+def compare_with_embedding(output: EncoderRun, final: Mapping[tuple[str, str], PhotoValues]) -> None:
+    """Add to each score of an output how it differs from that of the embedding, paired by photo (``AGAINST_FINAL``).
+
+    Args:
+        output: state of the output, whose answers are still there.
+        final: values by photo of the embedding, by task and metric.
+    """
+    of_output = read_answers(output.answers, all_tasks()).values
+    for at, score in enumerate(output.scores):
+        first, second = (values.get((score.task, score.metric)) for values in (of_output, final))
+        if first is None or second is None or not np.array_equal(first.photos, second.photos):
+            continue
+        pair = paired_difference(first.values, second.values, clusters=first.clusters, bounds=first.bounds)
+        ends = {name: round(getattr(pair, name), 6) for name in ("value", "low", "high", "p_value")}
+        output.scores[at] = replace(score, details={**score.details, AGAINST_FINAL: ends})
 
 
 def result_of(

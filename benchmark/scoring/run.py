@@ -17,8 +17,8 @@ from benchmark.encoders import Encoder, move_to_host
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
-from benchmark.results import SPLITS_KEY, Result
-from benchmark.scoring.collect import EncoderRun, Stopwatch, record, result_of
+from benchmark.results import SPLITS_KEY, Result, read_answers
+from benchmark.scoring.collect import EncoderRun, Stopwatch, compare_with_embedding, record, result_of
 from benchmark.scoring.passes import (
     Pass,
     begin_first_views,
@@ -31,7 +31,7 @@ from benchmark.scoring.passes import (
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import Job, run_jobs
 from benchmark.scoring.trial import Trial, cached_trials
-from benchmark.tasks import Task
+from benchmark.tasks import Task, all_tasks
 from benchmark.views import Prefetch
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
@@ -146,12 +146,14 @@ def _run_jobs(jobs: Sequence[tuple[Job, EncoderRun]], states: Sequence[EncoderRu
     finals = [(job, state) for job, state in jobs if id(state) not in outputs]
     for (job, state), done in zip(finals, run_jobs([job for job, _ in finals]), strict=True):
         record(job, done, state)
+    final = {id(state): read_answers(state.answers, all_tasks()).values for state in states if state.outputs}
     with tqdm(total=len(outputs), desc="scoring layers", unit="output", delay=2, leave=False, disable=None) as bar:
         for output, encoder_state in outputs.values():
             output_jobs = [job for job, state in jobs if state is output]
             for job, done in zip(output_jobs, run_jobs(output_jobs, silent=True), strict=True):
                 record(job, done, output)
                 encoder_state.add_seconds("layers", done.seconds)
+            compare_with_embedding(output, final[id(encoder_state)])
             output.answers.clear()
             bar.update()
 

@@ -20,9 +20,10 @@ from benchmark.bank.fill.device_process import check_same_encoder
 from benchmark.cli.score import main
 from benchmark.encoders import Encoder, as_encoder, load_encoder, with_outputs
 from benchmark.report import depth_figure, report_figure, report_text
-from benchmark.results import Result
+from benchmark.results import Result, read_answers
 from benchmark.scoring import tasks_run
 from benchmark.scoring.run import Scored
+from benchmark.stats import paired_difference
 from benchmark.tasks import all_tasks
 from builders.errors import UsageError
 from builders.photos import PhotoSet
@@ -125,6 +126,12 @@ def test_layer__is_scored_as_the_encoder_that_ends_there(
     for number in (0, 2):
         ends = _score(_encoder(Net(number), f"ends at {number}"), photos, tmp_path / str(number))
         assert _numbers(outputs[number].scores) == _numbers(ends.result.scores)
+        of_output, of_final = (read_answers(run.answers, all_tasks()).values for run in (ends, layered[0]))
+        for output_score in outputs[number].scores:
+            key = output_score.task, output_score.metric
+            pair = paired_difference(of_output[key].values, of_final[key].values, bounds=of_final[key].bounds)
+            paired = output_score.details["against_final"]
+            assert (paired["value"], paired["low"]) == pytest.approx((pair.value, pair.low), abs=1e-5)
     assert len({o.scores[0].value for o in outputs}) > 1
     probes = [result.scores[0], outputs[0].scores[0]]
     assert [("learning_curve" in p.details, "training_spread" in p.details) for p in probes] == [
@@ -139,7 +146,9 @@ def test_second_run__computes_and_embeds_nothing(
     monkeypatch.setattr("benchmark.scoring.passes.fill_banks_on", lambda *_, **__: pytest.fail("embedded"))
     again = _score(_encoder(Stages(), "net"), photos, layered[1], "layers")
     assert not ran
-    assert [_numbers(o.scores) for o in again.result.outputs] == [_numbers(o.scores) for o in layered[0].result.outputs]
+    for o, first in zip(again.result.outputs, layered[0].result.outputs, strict=True):
+        assert _numbers(o.scores) == _numbers(first.scores)
+        assert [s.details["against_final"] for s in o.scores] == [s.details["against_final"] for s in first.scores]
 
 
 def test_more_layers__keep_what_is_there(photos: PhotoSet, tmp_path: Path, ran: list[str]) -> None:
