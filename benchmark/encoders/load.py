@@ -68,6 +68,9 @@ _ADDRESS = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?!datasets/|spaces/|docs/)([\w.-]+/[\w.-]+?)"
     r"(?:/tree/([\w./-]+?))?/?(\?[\w=&.-]*)?"
 )
+_FILE = re.compile(r"([^/?:]+|([^/?:]+/){2,}[^/?:]+)\.(pth|pt|tar|ckpt|safetensors|bin|onnx)(\?.*)?")
+"""A file of weights that does not exist, by its name; ``a/b.pt`` may be a repo of the Hub."""
+
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -167,6 +170,8 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
             return NAMED[spec].load
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
+        return _imported(PREFIXES["local-dir"])
+    if _FILE.fullmatch(spec):
         return _imported(PREFIXES["local-dir"])
     if _OBJECT.fullmatch(spec):
         _refuse_misspelt_prefix(spec)

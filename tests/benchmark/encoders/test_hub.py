@@ -68,16 +68,17 @@ def test_repo__pinned_fetched_once_and_only_what_is_needed(hub: Any, tmp_path: P
     second = repo.commit({**_dinov2_files(tmp_path / "b", 1), **unneeded}, "two")
     environment = hub.environment(tmp_path / "home")
 
-    newest, pinned, option, both = _results(
+    newest, pinned, address, option, both = _results(
         environment,
         {"spec": "someone/tiny"},
         {"spec": f"someone/tiny@{first}"},
+        {"spec": f"https://huggingface.co/someone/tiny/tree/{first}"},
         {"spec": "hf-hub:someone/tiny", "revision": first},
         {"spec": f"someone/tiny@{first}", "revision": second},
     )
     assert newest[:3] == ["someone/tiny", "transformers", second]
     assert pinned[:3] == [f"someone/tiny@{first}", "transformers", first]
-    assert option == pinned
+    assert option == address == pinned
     assert newest[3] != pinned[3]
     assert both[0] == "UsageError"
     assert hub.count("GET", r"resolve/.*model\.safetensors") == 2

@@ -37,6 +37,8 @@ def copy(prefix: str = "", value: float = 1.0, without: str = "") -> dict[str, t
         (copy("student.net.") | copy("teacher.net.", 2), {"prefix": "student.net."}, "student.net."),
         (copy("long.alias.") | copy("net."), {}, "net."),
         (copy() | copy("momentum.", 2), {"prefix": "momentum"}, "momentum."),
+        (copy("subnet.") | copy("a.net.", 2), {"prefix": "net"}, "a.net."),
+        (copy("b.") | copy("a.") | {"a.conv.weight": torch.ones(3, 4)}, {}, "b."),
     ],
 )
 def test_fitted__the_one_prefix_with_all_weights(file: Any, options: Any, prefix: str) -> None:
