@@ -1,7 +1,9 @@
 """The one name to import and the one command: cheap, exact, complete."""
 
+import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,10 @@ import pytest
 import camtrace
 from benchmark.__main__ import COMMANDS, main
 from benchmark.__main__ import camtrace as run_camtrace
+from benchmark.__main__ import parser as make_parser
 from builders.__main__ import COMMANDS as BUILDS
+from builders.errors import UsageError
+from scripts.docs_tables.options import commands
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,6 +92,84 @@ def test_help__of_a_command_names_it_and_imports_no_torch(words, helped):
     assert not torch_is_there
 
 
+def every_parser():
+    """(words, parser) of every command and step."""
+    for name, parser in commands(make_parser()):
+        yield name.removeprefix("camtrace "), parser
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """Each command's help page by its words, as wide as it may be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")
+        return {name: (parser, parser.format_help()) for name, parser in every_parser()}
+
+
+def test_help_pages__have_80_columns(pages):
+    assert len(pages) > 30
+    assert {name: line for name, (_, page) in pages.items() for line in page.splitlines() if len(line) > 80} == {}
+
+
+def test_help_pages__begin_with_what_most_people_need_and_end_with_two_examples(pages):
+    for name, (parser, page) in pages.items():
+        titles = re.findall(r"^(\S.*):$", page, re.MULTILINE)
+        named = [option for option in parser.most_used if option in parser._option_string_actions]
+        assert named == list(parser.most_used), name
+        assert len(named) <= 5, name
+        visible = [a for a in parser._actions if a.option_strings and a.help != argparse.SUPPRESS and a.dest != "help"]
+        if len(visible) > 5:
+            assert len(named) == 5, name
+        if named:
+            assert titles[: 1 + ("arguments" in titles)][-1] == "most used", name
+        assert len(parser.examples) == 2, name
+        end = page[page.index("\nexamples:\n") :]
+        for example in parser.examples:
+            assert f"  {example}\n" in end
+            words = shlex.split(example)
+            assert words[: 1 + len(name.split())] == ["camtrace", *name.split()]
+            given = make_parser().parse_args(words[1:])  # raises UsageError
+            if words[1] == "plan":
+                make_parser().parse_args(given.words)
+        assert "optional arguments" not in titles
+
+
+def test_renamed_options__work_with_one_line_of_notice(capsys):
+    parsers = dict(every_parser())
+    renamed = {(name, each.old) for name, parser in parsers.items() for each in parser.renamed}
+    assert ("audit", "--source") in renamed
+    assert ("leaderboard", "--results") in renamed
+    work = parsers["work"]
+    for words in (
+        ["p", "--workers", "3", "--memory-gb=5", "--tasks", "2"],
+        ["p", "--at-once", "3", "--memory", "4.5G", "--jobs=2"],
+    ):
+        args = work.parse_args(words)
+        assert (args.workers, args.memory_gb, args.tasks, args.plan) == (3, 5, 2, "p")
+    assert capsys.readouterr().err.splitlines() == [
+        "camtrace: --workers is now --at-once; the old spelling still works",
+        "camtrace: --memory-gb is now --memory; the old spelling still works",
+        "camtrace: --tasks is now --jobs; the old spelling still works",
+    ]
+    args = parsers["leaderboard"].parse_args(["--results", "a", "-o", "site", "--results=b"])
+    assert [str(place) for place in args.results] == ["a", "b"]
+    assert parsers["publish"].parse_args(["out", "--results", "me/r"]).results == "me/r"
+    assert parsers["build folder"].parse_args(["--source", "x", "--output", "o"]).source == "x"
+    with pytest.raises(UsageError, match="did you mean '--jobs'"):  # a new spelling, not the old one
+        work.parse_args(["p", "--jbos", "2"])
+
+
+def test_lists__take_commas_and_repeats():
+    score = dict(every_parser())["score"]
+    args = score.parse_args(["-t", "a/*,b", "-t", "c", "--readers", "linear", "--readers", "knn"])
+    assert (args.tasks, args.readers) == (["a/*", "b", "c"], "linear,knn")
+    assert score.parse_args([]).readers == "linear"
+    folder = dict(every_parser())["build folder"]
+    assert folder.parse_args(["--data", "x", "-o", "y", "--parameter", "jpeg"]).parameter == "jpeg"
+    given = folder.parse_args(["--data", "x", "-o", "y", "--parameter", "jpeg", "--parameter", "resizing"])
+    assert given.parameter == "jpeg,resizing"
+
+
 def test_score_help__names_the_options(capsys):
     printed = printed_by(main, ["--help"], capsys)
     options = "-m --model -d --data -t --tasks -o --output -q --quiet -v --verbose --json --config --batch-size"
@@ -143,5 +226,6 @@ def test_option_names__every_command_has_those_that_it_had():
     parsers = {name: command.parser() for name, command in COMMANDS.items()}
     parsers |= {f"build {name}": command.parser() for name, command in BUILDS.items()}
     assert set(had) <= set(parsers)
-    gone = {name: set(options.split()) - set(parsers[name]._option_string_actions) for name, options in had.items()}
+    known = {name: {*p._option_string_actions, *(each.old for each in p.renamed)} for name, p in parsers.items()}
+    gone = {name: set(options.split()) - known[name] for name, options in had.items()}
     assert {name: options for name, options in gone.items() if options} == {}

@@ -251,6 +251,6 @@ def _is_done(folder: Path, number: int, stamp: str) -> bool:
 
 
 def _bar(total: int | None, progress: bool) -> Any:
-    from tqdm import tqdm
+    from builders.processes import progress_bar
 
-    return tqdm(total=total, desc="reading headers", unit="photo", delay=2, disable=None if progress else True)
+    return progress_bar(total=total, desc="reading headers", unit="photo", delay=2, silent=not progress)

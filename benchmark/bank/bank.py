@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Blocks, ViewFile, check_key, view_key
 from benchmark.encoders import Output
 from builders.errors import DataError, disk_error
+from builders.processes import progress_bar
 from builders.untrusted import describe_error
 
 
@@ -256,7 +256,7 @@ class Bank:
         Reads every finished row once, at about 2 GB a second where the file is in memory.
         """
         damaged_blocks = {}
-        bar = tqdm(self._views.items(), desc="checking embeddings", unit="view", delay=2, leave=False, disable=None)
+        bar = progress_bar(self._views.items(), desc="checking embeddings", unit="view", delay=2, leave=False)
         for name, view in bar:
             if damaged := view.damaged():
                 damaged_blocks[name] = damaged

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
 from builders.photos import PhotoSet, photo_digest
+from builders.processes import progress_bar
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
 FOLDER = "photo-hashes"
@@ -151,7 +151,7 @@ class PhotoHashes:
 
     def _read(self) -> None:
         unknown = np.flatnonzero(~self._known).tolist()
-        bar = tqdm(total=len(unknown), desc="checking photos", unit="photo", delay=2, leave=False, disable=None)
+        bar = progress_bar(total=len(unknown), desc="checking photos", unit="photo", delay=2, leave=False)
         with ThreadPoolExecutor(self._workers) as pool, bar:
             for start in range(0, len(unknown), 1024):
                 part = unknown[start : start + 1024]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.audit import Audit
-from builders.cli import Parser, check_writable
+from builders.cli import Parser, Renamed, add_messages, check_writable
 from builders.errors import UsageError
 from builders.untrusted import readable
 
@@ -46,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     last = result
     write_audit(result, arguments.output)
-    if arguments.card:
+    if arguments.json:
+        print((arguments.output / "audit.json").read_text(encoding="utf-8"))
+    elif arguments.card:
         print(card_section(result))
     else:
         _print(result, arguments.output)
@@ -66,44 +68,85 @@ def run(arguments: argparse.Namespace) -> int:
 def parser() -> Parser:
     p = Parser(
         "camtrace audit",
+        most_used=("--label", "--output", "--pixels", "--repair", "--exit-code"),
+        examples=(
+            "camtrace audit folder:real_and_fake",
+            "camtrace audit hub:OWNER/NAME?label=label --pixels 2000 --exit-code",
+        ),
+        renamed=(Renamed("--source", "--origin"),),
         description="Is the label of a data set confounded with codec, size or camera? Reads headers, and as many "
         "pixels as requested; a run that was stopped goes on where it was.",
     )
-    p.add_argument("data", metavar="DATA", help="folder:PATH, hub:REPO?label=..., or any other data specification")
-    p.add_argument("-o", "--output", type=Path, default=Path("audit"), help="folder of audit.html, .md, .json and .png")
     p.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        help="folder:PATH, hub:REPO?label=..., or any other data specification (also as --data)",
+    )
+    p.add_argument("-d", "--data", dest="named_data", metavar="SPEC", help="the same as DATA")
+    labels = p.add_argument_group("labels, named by a column or by a part of the path")
+    labels.add_argument(
         "--label",
         default="",
         metavar="COLUMN",
         help="label, folder, folder:N (N-th of the path), re:PATTERN (of ids), or a column (default: the set's label)",
     )
-    p.add_argument("--source", default="", metavar="COLUMN", help="where a photo comes from, named as --label")
-    p.add_argument("--owner", default="", metavar="COLUMN", help="whose photos err together, named as --label")
-    p.add_argument("--pixels", type=int, default=0, metavar="N", help="decode about N photos too (default: none)")
-    p.add_argument("--near-duplicates", action="store_true", help="decode every photo (small) to find same pictures")
-    p.add_argument("--limit", type=int, metavar="N", help="at most N photos")
-    p.add_argument("--stream", action="store_true", help="read a hub: data set row by row without storing it")
-    p.add_argument("--workers", type=int, default=1, help="processes (default 1)")
-    p.add_argument("--seed", type=int, default=0, help="of permutations and folds (default 0)")
-    p.add_argument("--card", action="store_true", help="print a section for the README.md of the data set")
-    p.add_argument("--exit-code", action="store_true", help="exit with status 1 where the threshold is reached")
-    p.add_argument(
-        "--threshold", type=float, default=THRESHOLD, help="corrected V or advantage over chance (default %(default)s)"
+    labels.add_argument(
+        "--origin", dest="source", default="", metavar="COLUMN", help="where a photo comes from, named as --label"
     )
-    p.add_argument(
+    labels.add_argument("--owner", default="", metavar="COLUMN", help="whose photos err together, named as --label")
+    reading = p.add_argument_group("what is read")
+    reading.add_argument("--pixels", type=int, default=0, metavar="N", help="decode about N photos too (default: none)")
+    reading.add_argument(
+        "--near-duplicates", action="store_true", help="decode every photo (small) to find same pictures"
+    )
+    reading.add_argument("--limit", type=int, metavar="N", help="at most N photos")
+    reading.add_argument("--stream", action="store_true", help="read a hub: data set row by row without storing it")
+    reading.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    reading.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of permutations and folds (default: %(default)s)"
+    )
+    repairs = p.add_argument_group("repair")
+    repairs.add_argument(
         "--repair",
         metavar="HOW",
         help="reencode (or as jpeg:75-420), match, or drop: writes OUTPUT/repaired and audits it again",
     )
-    p.add_argument("--dry-run", action="store_true", help="with --repair: print what would be lost, and change nothing")
-    p.add_argument(
+    repairs.add_argument(
+        "--dry-run", action="store_true", help="with --repair: print what would be lost, and change nothing"
+    )
+    repairs.add_argument(
         "--form", default="shards", choices=("shards", "files"), help="Parquet that load_dataset reads, or plain files"
     )
+    results = p.add_argument_group("results and messages")
+    results.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("audit"),
+        metavar="DIR",
+        help="folder of audit.html, .md, .json and .png (default: %(default)s)",
+    )
+    results.add_argument("--card", action="store_true", help="print a section for the README.md of the data set")
+    results.add_argument("--exit-code", action="store_true", help="exit with status 1 where the threshold is reached")
+    results.add_argument(
+        "--threshold",
+        type=float,
+        default=THRESHOLD,
+        metavar="EFFECT",
+        help="corrected V or advantage over chance (default: %(default)s)",
+    )
+    add_messages(results, json=True)
     p.set_defaults(run=run)
     return p
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if (arguments.data is None) == (arguments.named_data is None):
+        raise UsageError("which photos? give one DATA, such as folder:PATH ('camtrace list data' names every kind)")
+    arguments.data = arguments.data or arguments.named_data
+    if arguments.json and arguments.card:
+        raise UsageError("--json and --card are two forms of the result: give one of them")
     if not 0 < arguments.threshold <= 1:
         raise UsageError(f"--threshold {arguments.threshold}: give a number over 0, at most 1")
     if arguments.workers < 1:

@@ -30,7 +30,12 @@ def add_cache_option(p: argparse.ArgumentParser) -> None:
 
 def list_parser() -> Parser:
     """The options of ``camtrace cache list``."""
-    p = Parser("camtrace cache list", description="What is stored, its size and its age.")
+    p = Parser(
+        "camtrace cache list",
+        description="What is stored, its size and its age.",
+        most_used=("--cache", "--json"),
+        examples=("camtrace cache list", "camtrace cache list --json"),
+    )
     add_cache_option(p)
     p.add_argument("--json", action="store_true", help="as JSON, with every entry")
     p.set_defaults(run=run_list)
@@ -41,6 +46,8 @@ def check_parser() -> Parser:
     """The options of ``camtrace cache check``."""
     p = Parser(
         "camtrace cache check",
+        most_used=("--cache",),
+        examples=("camtrace cache check", "camtrace cache check banks"),
         description="Read everything once and compare it with its checksums. What does not match is named (exit status "
         "1); the next run that needs it makes it again, and never uses it.",
     )
@@ -54,6 +61,8 @@ def clear_parser() -> Parser:
     """The options of ``camtrace cache clear``."""
     p = Parser(
         "camtrace cache clear",
+        most_used=("--older-than", "--dry-run", "--cache"),
+        examples=("camtrace cache clear outcomes --dry-run", "camtrace cache clear all --older-than 30"),
         description="Remove what can be made again. Runs that are at work on it fail: end them first.",
     )
     p.add_argument("what", nargs="+", metavar="WHAT", help="all, a kind (banks, outcomes, ...), or names from list")
@@ -92,12 +101,11 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    from tqdm.auto import tqdm
-
     from benchmark.scoring import ALL, chosen, damaged, size
+    from builders.processes import progress_bar
 
     selected = chosen(args.cache, args.what or [ALL])
-    bar = tqdm(selected, desc="checking", unit="entry", delay=2, leave=False, disable=None)
+    bar = progress_bar(selected, desc="checking", unit="entry", delay=2, leave=False)
     wrong = [(entry.name, why) for entry in bar if (why := damaged(entry))]
     for name, why in wrong:
         print(f"{name}: {why}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
-from builders.cli import Parser
+from builders.cli import Parser, Renamed, size_in_bytes
 from builders.cluster import (
     FinishOptions,
     Markers,
@@ -106,6 +106,11 @@ def plan_parser() -> Parser:
     """The options of ``camtrace plan``."""
     p = PlanParser(
         "camtrace plan",
+        most_used=("--ranks", "--rank-minutes", "--plan"),
+        examples=(
+            "camtrace plan sweep --published --data imagenet:/data/imagenet --output run",
+            "camtrace plan build folder --data photos --output set --ranks 8",
+        ),
         description="Freeze a big job in one file and cut it into ranks, for 'camtrace work'. Give the command that "
         "does it on one machine: camtrace plan sweep --published --data imagenet:/data/imagenet --output run; "
         "score, sweep, embed (the options of sweep; fills banks, scores nothing), build folder, imagenet, "
@@ -133,6 +138,16 @@ def work_parser() -> Parser:
     """The options of ``camtrace work``."""
     p = Parser(
         "camtrace work",
+        most_used=("--engine", "--rank", "--at-once", "--jobs", "--memory"),
+        examples=(
+            "camtrace work run.plan --at-once 4",
+            "camtrace work run.plan --engine slurm --gpus 1 --memory 4G --time 4:00:00",
+        ),
+        renamed=(
+            Renamed("--workers", "--at-once"),
+            Renamed("--tasks", "--jobs"),
+            Renamed("--memory-gb", "--memory", lambda gb: f"{gb}G"),
+        ),
         description="Do the ranks of a plan that are not done. Run it again to go on, with any engine.",
         epilog="Exit status: 0 every rank is done (or, with slurm, submitted), 1 a rank failed and is recorded, 2 the "
         "request was wrong.",
@@ -148,27 +163,54 @@ def work_parser() -> Parser:
         "cluster; jobs: jobs of the Hugging Face Hub. All but local need the extra [cluster], ray also [ray]",
     )
     how.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    p.add_argument("--workers", type=int, metavar="N", help="ranks at a time (default: local 1, else as fit)")
-    p.add_argument("--tasks", type=int, metavar="N", help="deal missing ranks out over N tasks (default: one a rank)")
-    p.add_argument("--cpus", type=int, default=1, metavar="N", help="of a task (default: %(default)s)")
-    p.add_argument("--gpus", type=int, default=0, metavar="N", help="of a task: 1, or 0 (default: %(default)s)")
-    p.add_argument("--memory-gb", type=int, default=2, metavar="N", help="for each CPU (default: %(default)s)")
-    p.add_argument("--time", default="1:00:00", help="of a task, as Slurm writes it (default: %(default)s)")
-    p.add_argument("--partition", help="slurm: where")
-    p.add_argument("--qos", help="slurm: quality of service")
-    p.add_argument("--setup", metavar="COMMAND", help="slurm: before the work, such as 'module load cuda'")
-    p.add_argument("--sbatch", action="append", metavar="NAME=VALUE", help="slurm: any option of sbatch; repeatable")
-    p.add_argument("--address", default="auto", help="ray: of the cluster; local starts one here (default: auto)")
-    p.add_argument("--flavor", default="cpu-basic", help="jobs: hardware (default: %(default)s)")
-    p.add_argument("--namespace", help="jobs: who pays")
-    p.add_argument("--package", metavar="REQUIREMENT", help="jobs: what to install (default: this version from PyPI)")
+    p.add_argument(
+        "--at-once", dest="workers", type=int, metavar="N", help="ranks at a time (default: local 1, else as fit)"
+    )
+    size = p.add_argument_group("size of a job")
+    size.add_argument(
+        "--jobs",
+        dest="tasks",
+        type=int,
+        metavar="N",
+        help="deal missing ranks out over N jobs (default: one a rank)",
+    )
+    size.add_argument("--cpus", type=int, default=1, metavar="N", help="of a job (default: %(default)s)")
+    size.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job: 1, or 0 (default: %(default)s)")
+    size.add_argument(
+        "--memory", dest="memory_gb", type=_gigabytes, default=2, metavar="SIZE", help="for each CPU (default: 2G)"
+    )
+    size.add_argument(
+        "--time", default="1:00:00", metavar="H:MM:SS", help="of a job, as Slurm writes it (default: %(default)s)"
+    )
+    slurm = p.add_argument_group("slurm")
+    slurm.add_argument("--partition", metavar="NAME", help="where")
+    slurm.add_argument("--qos", metavar="NAME", help="quality of service")
+    slurm.add_argument("--setup", metavar="COMMAND", help="before the work, such as 'module load cuda'")
+    slurm.add_argument("--sbatch", action="append", metavar="NAME=VALUE", help="any option of sbatch; repeatable")
+    ray = p.add_argument_group("ray")
+    ray.add_argument(
+        "--address", default="auto", metavar="ADDRESS", help="of the cluster; local starts one here (default: auto)"
+    )
+    jobs = p.add_argument_group("jobs of the Hub")
+    jobs.add_argument("--flavor", default="cpu-basic", metavar="NAME", help="hardware (default: %(default)s)")
+    jobs.add_argument("--namespace", metavar="NAME", help="who pays")
+    jobs.add_argument("--package", metavar="REQUIREMENT", help="what to install (default: this version from PyPI)")
     p.set_defaults(run=_run("work"))
     return p
 
 
+def _gigabytes(text: str) -> int:
+    """Whole gigabytes of an amount of memory, rounded up."""
+    return -(-size_in_bytes(text) // 2**30)
+
+
 def status_parser() -> Parser:
     """The options of ``camtrace status``."""
-    p = Parser("camtrace status", description="How far a plan is, which ranks failed and why, what to run next.")
+    p = Parser(
+        "camtrace status",
+        description="How far a plan is, which ranks failed and why, what to run next.",
+        examples=("camtrace status run.plan", "camtrace status s3://bucket/run.plan"),
+    )
     p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
     p.set_defaults(run=_run("status"))
     return p
@@ -178,11 +220,15 @@ def finish_parser() -> Parser:
     """The options of ``camtrace finish``."""
     p = Parser(
         "camtrace finish",
+        most_used=("--output", "--push-to", "--public"),
+        examples=("camtrace finish run.plan", "camtrace finish run.plan --output results --push-to OWNER/NAME"),
         description="When every rank is done: verify every file that they wrote, merge them, and do what is left of "
         "the command, such as scoring. Can be run again.",
     )
     p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
-    p.add_argument("--output", type=Path, metavar="DIR", help="a folder of this machine, instead of the planned output")
+    p.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="a folder of this machine, instead of the planned output"
+    )
     p.add_argument(
         "--push-to",
         metavar="OWNER/NAME",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.options import PRESETS, STUDY_PRESET
-from builders.cli import Parser
+from builders.cli import Names, Parser, add_messages
 from builders.errors import DataError, UsageError
 from builders.untrusted import readable
 
@@ -26,6 +26,11 @@ def parser() -> Parser:
         description="Paired differences between results on the same photos, with p-values corrected for their number; "
         "with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next to the study's "
         "numbers.",
+        most_used=("--tasks", "--worse-by", "--exit-code", "--published", "--json"),
+        examples=(
+            "camtrace compare results/old results/new --worse-by 2 --exit-code",
+            'camtrace compare results/a --published "CLIP (ViT-B/16, WIT)"',
+        ),
         epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
         "more than the margin; 2 the request was wrong.",
     )
@@ -38,7 +43,12 @@ def parser() -> Parser:
         help='compare with an encoder of the study, such as "CLIP (ViT-B/16, WIT)" (default: the same encoder)',
     )
     p.add_argument(
-        "-t", "--tasks", action="append", default=[], metavar="PATTERN", help="such as 'probe/*'; repeatable"
+        "-t",
+        "--tasks",
+        action=Names,
+        default=[],
+        metavar="PATTERN",
+        help="such as 'probe/*'; repeatable, or with commas (default: all)",
     )
     p.add_argument("--all-metrics", action="store_true", help="every metric, not only the main ones of each task")
     p.add_argument(
@@ -67,9 +77,7 @@ def parser() -> Parser:
         action="store_true",
         help="exit with status 1 also if a score is undecided or missing in NEW",
     )
-    p.add_argument(
-        "--json", action="store_true", help="result to standard output as JSON; everything else to standard error"
-    )
+    add_messages(p, json=True)
     p.set_defaults(run=run)
     return p
 

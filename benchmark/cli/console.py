@@ -8,9 +8,10 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from benchmark.report import as_json
+from builders.cli import without_terminal
 from builders.untrusted import readable
 
 if TYPE_CHECKING:  # the first sentence must be there before torch is
@@ -39,7 +40,7 @@ class Console:
             if self._quiet:
                 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
                 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-                stack.enter_context(contextlib.redirect_stderr(_NoTerminal(sys.stderr)))
+                stack.enter_context(without_terminal())
             if self._verbose:
                 os.environ.setdefault("CAMTRACE_DEBUG", "1")
             yield
@@ -75,16 +76,3 @@ class Console:
 
             record = as_json(results, missing, all_tasks())
             print(json.dumps(record, indent=2, ensure_ascii=False), file=self._out, flush=True)
-
-
-class _NoTerminal:
-    """Standard error that is no terminal, so that progress bars are not drawn on it."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def isatty(self) -> bool:
-        return False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

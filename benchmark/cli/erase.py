@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from benchmark.cli.console import Console
 from benchmark.cli.score import parser as score_parser
 from benchmark.cli.score import prepare_run
+from benchmark.cli.sweep import set_help
 from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
-from builders.cli import Parser
+from builders.cli import Names, Parser
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.photos import cells_text
@@ -37,9 +38,21 @@ def parser() -> Parser:
         "has not seen. Photos are whole unless --mask-ratio says otherwise."
     )
     p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
+    p.most_used = ("--model", "--data", "--trace", "--method", "--output")
+    p.examples = (
+        "camtrace erase --model ORG/NAME --data imagenet:/data/imagenet --trace jpeg",
+        "camtrace erase --model ORG/NAME --data folder:photos --trace jpeg,make",
+    )
+    set_help(
+        p,
+        data="photos: sample, folder:PATH, hub:REPO[@REVISION], ..., see camtrace list data (default: sample)",
+        model=f"the encoder (default: {DEFAULT_MODEL})",
+        output="folder of the eraser and its card (default: %(default)s)",
+        **dict.fromkeys(("tasks", "eraser", "dry_run"), argparse.SUPPRESS),
+    )
     group = p.add_argument_group("eraser")
     group.add_argument(
-        "--trace", action="append", metavar="NAME", help="such as jpeg or make; repeatable, for a matrix"
+        "--trace", action=Names, metavar="NAME", help="such as jpeg or make; repeatable, or with commas, for a matrix"
     )
     group.add_argument("--method", default="leace", metavar="NAME", help=f"{METHODS_HELP} (default: %(default)s)")
     group.add_argument("--also", action="append", metavar="SPEC", help="measure on these photos too; repeatable")
@@ -73,7 +86,7 @@ def _share(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """The exit status."""
     options, console = to_run_options(args), Console(args)
-    traces = list(dict.fromkeys(args.trace or []))
+    traces = list(dict.fromkeys(trace.replace("_", "-") for trace in args.trace or []))
     models, data = list(dict.fromkeys(args.model or [DEFAULT_MODEL])), list(dict.fromkeys(args.data or ["sample"]))
     _refuse_what_does_not_go_together(args, traces, models, data)
     with console.active():

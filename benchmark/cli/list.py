@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from benchmark.report import markdown_table
-from builders.cli import Parser
+from builders.cli import Parser, add_messages
 
 
 def parser() -> Parser:
     """The options of the command."""
-    p = Parser("camtrace list", description="Everything that can be named.")
+    p = Parser(
+        "camtrace list",
+        description="Everything that can be named.",
+        most_used=("--json",),
+        examples=("camtrace list encoders", "camtrace list tasks --json"),
+    )
     p.add_argument("what", metavar="WHAT", choices=list(LISTS), help=", ".join(LISTS))
+    add_messages(p, json=True)
     p.set_defaults(run=run)
     return p
 
@@ -21,11 +29,24 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.compute import prepare_process
 
     prepare_process()
-    print(LISTS[args.what]())
+    listing = LISTS[args.what]()
+    if args.json:
+        rows = [dict(zip(listing.header, row, strict=True)) for row in listing.rows]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join(filter(None, [markdown_table(listing.header, listing.rows), listing.note])))
     return 0
 
 
-def _encoders() -> str:
+class Listing(NamedTuple):
+    """A table of names, and what else can be named."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+def _encoders() -> Listing:
     from benchmark.encoders import installed_lists, list_encoders
 
     header = ["encoder", "library", "group", "training data", "input px", "parameters", "name confirmed by"]
@@ -51,7 +72,7 @@ def _encoders() -> str:
         " picture).\ncamtrace sweep --published runs the study's 47, --modern those of 2024 to 2026. A name that no"
         " installed list confirms is one of the Hub, which is requested when it is loaded."
     )
-    return f"{markdown_table(header, rows)}\n\n{note}"
+    return Listing(header, rows, note)
 
 
 def _millions(count: int | None) -> str:
@@ -63,28 +84,28 @@ def _millions(count: int | None) -> str:
     return "-" if count is None else f"{count / 1e6:,.1f} M" if count else "none"
 
 
-def _tasks() -> str:
+def _tasks() -> Listing:
     from benchmark.tasks import all_tasks
 
     rows = [[t.name, ", ".join(m.name for m in t.metrics), t.summary] for t in all_tasks().values()]
-    return markdown_table(["task", "metrics", "question"], rows)
+    return Listing(["task", "metrics", "question"], rows)
 
 
-def _parameters() -> str:
+def _parameters() -> Listing:
     from builders.pixels import ALL_PARAMETERS
 
     rows = [[p.name, ", ".join(p.classes), f"{100 * p.chance:.1f}"] for p in ALL_PARAMETERS.values()]
-    return markdown_table(["parameter", "classes", "chance %"], rows)
+    return Listing(["parameter", "classes", "chance %"], rows)
 
 
-def _data() -> str:
+def _data() -> Listing:
     from builders.data_specs import KINDS
 
     rows = [[k.usage, " ".join(f"?{o}=" for o in k.options) or "-", k.summary] for k in KINDS.values()]
-    return markdown_table(["data", "options", "what"], rows)
+    return Listing(["data", "options", "what"], rows)
 
 
-LISTS: dict[str, Callable[[], str]] = {
+LISTS: dict[str, Callable[[], Listing]] = {
     "encoders": _encoders,
     "tasks": _tasks,
     "parameters": _parameters,

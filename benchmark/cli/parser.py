@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmark.options import DEFAULT_MODEL, GROUPS, OPTIONS, Option, initial_value
-from builders.cli import Parser
+from builders.cli import Joined, Names, Parser
 from builders.errors import UsageError, unknown_name
 from builders.untrusted import UntrustedInputError, first_line, read_untrusted_text
 
@@ -91,6 +91,11 @@ def scoring_parser() -> Parser:
         "camtrace score",
         description="Score what an encoder keeps of the camera and the codec. Without options: the bundled encoder on "
         "the bundled photos, a smoke test that needs no network.",
+        most_used=("--model", "--data", "--tasks", "--output", "--dry-run"),
+        examples=(
+            "camtrace score --model openai/clip-vit-base-patch16 --data folder:photos",
+            "camtrace score --model ORG/NAME --data hub:cifar100 --tasks 'probe/*'",
+        ),
         epilog="Exit status: 0 all done (with a warning where photos cannot be read), 1 an encoder, task or data set "
         "failed and the report says why, 2 the request was wrong, 130 or 143 interrupted, work saved. "
         "See also: camtrace list encoders|tasks|parameters|data",
@@ -124,7 +129,11 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
         "hub:REPO[@REVISION], imagenet:PATH, ..., see camtrace list data (default: sample, simcams, simpairs)",
     )
     scored.add_argument(
-        "-t", "--tasks", action="append", metavar="PATTERN", help="such as 'probe/*' or knn/jpeg; repeatable"
+        "-t",
+        "--tasks",
+        action=Names,
+        metavar="PATTERN",
+        help="such as 'probe/*' or knn/jpeg; repeatable, or with commas (default: all that fit the photos)",
     )
     scored.add_argument(
         "--eraser",
@@ -169,6 +178,8 @@ def _add(section: argparse._ArgumentGroup, option: Option) -> None:
         about["metavar"] = role.metavar
         if role.choices and not role.convert:
             about["choices"] = option.known()
+    if role.convert and not option.is_repeated:
+        about["action"] = Joined
     names = [role.short, option.flag] if role.short else [option.flag]
     section.add_argument(*names, help=role.help.replace("{choices}", ", ".join(option.known())), **about)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.publishing import REPO, PublishRequest, publish_results
-from builders.cli import Parser
+from builders.cli import Parser, Renamed, add_messages, add_push
 from builders.errors import UsageError
 
 
@@ -16,11 +16,17 @@ def parser() -> Parser:
     """The options of the command."""
     p = Parser(
         "camtrace publish",
+        most_used=("--repo", "--push", "--space", "--public", "--model-card"),
+        examples=(
+            "camtrace publish results --repo OWNER/results",
+            "camtrace publish results --repo OWNER/results --space OWNER/leaderboard --push",
+        ),
+        renamed=(Renamed("--results", "--repo"),),
         description="Show what would be published of a folder of results; with --push, publish it. Without the right "
         "to write, a pull request is opened.",
     )
     p.add_argument("folder", type=Path, help="what a run or sweep wrote")
-    p.add_argument("--results", required=True, metavar="OWNER/NAME", help="data set repository of results")
+    p.add_argument("--repo", dest="results", required=True, metavar="OWNER/NAME", help="data set repository of results")
     p.add_argument("--space", metavar="OWNER/NAME", help="also rebuild the leaderboard in this static Space")
     p.add_argument(
         "--model-card",
@@ -35,7 +41,8 @@ def parser() -> Parser:
     p.add_argument("--public", action="store_true", help="make new repositories public (default: private)")
     p.add_argument("--unknown-codec", action="store_true", help="take results whose codec canary is not known")
     p.add_argument("--smoke-tests", action="store_true", help="take results on the bundled sample")
-    p.add_argument("--push", "--yes", action="store_true", help="really write (default: a dry run)")
+    add_push(p)
+    add_messages(p)
     p.set_defaults(run=run)
     return p
 
@@ -45,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    for option, repo in (("--results", args.results), ("--space", args.space)):
+    for option, repo in (("--repo", args.results), ("--space", args.space)):
         if repo is not None and not REPO.fullmatch(repo):
             raise UsageError(f"{option} {repo}: write OWNER/NAME")
     names = [field.name for field in dataclasses.fields(PublishRequest)]

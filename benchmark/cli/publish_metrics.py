@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.metrics import DEFINITIONS
 from benchmark.publishing import write_space
-from builders.cli import Parser
+from builders.cli import Parser, add_push
 from builders.errors import UsageError, unknown_name
 from builders.files import scratch_prefix
 
@@ -18,6 +18,11 @@ def parser() -> Parser:
     """The options of the command."""
     p = Parser(
         "camtrace publish-metrics",
+        most_used=("--repo", "--push", "--public"),
+        examples=(
+            "camtrace publish-metrics --repo OWNER",
+            "camtrace publish-metrics --repo OWNER/trace_probe --push",
+        ),
         description="Show what would be published of the evaluate metrics; with --push, publish them.",
     )
     p.add_argument(
@@ -27,7 +32,7 @@ def parser() -> Parser:
         help="owner of the Spaces OWNER/trace_probe, ...; OWNER/NAME for one metric alone",
     )
     p.add_argument("--public", action="store_true", help="make new Spaces public (default: private)")
-    p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    add_push(p)
     p.set_defaults(run=run)
     return p
 

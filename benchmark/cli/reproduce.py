@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.sweep import parser as sweep_parser
-from benchmark.cli.sweep import run_sweep
+from benchmark.cli.sweep import run_sweep, set_help
 from benchmark.options import CHOICES, STUDY_PRESET
 from benchmark.scoring import chosen_specs
 from builders.cli import Parser
@@ -27,6 +27,18 @@ def parser() -> Parser:
     p.description = (
         "Run a published study's protocol over its encoders on your copies of its photos, and write its tables and "
         "figures with the published and the measured numbers. What cannot be loaded is a row with its reason."
+    )
+    p.most_used = ("--data", "--output", "--dry-run", "--limit", "--models")
+    p.examples = (
+        "camtrace reproduce iccv2025 --data imagenet:/data/imagenet --output study",
+        "camtrace reproduce iccv2025 --data imagenet:/data/imagenet --dry-run",
+    )
+    set_help(
+        p,
+        model="encoders of the study; repeatable (default: all 47)",
+        data="photos; repeatable, such as imagenet:PATH or inat2018:PATH",
+        preset="fixed: iccv2025",
+        **dict.fromkeys(CHOICES, argparse.SUPPRESS),
     )
     p.add_argument("study", metavar="STUDY", help=f"one of: {', '.join(STUDIES)}")
     p.set_defaults(preset=STUDY_PRESET, run=run)

@@ -75,6 +75,7 @@ def run_scoring(
         console.info(f"{doing} {listed(specs)} on {listed(data)}; results go to {args.output}")
         prepare_run(args, options)
         from benchmark.scoring import begin_drawing, run_request, write_reports
+        from builders.processes import stage
 
         request = _request(args, specs, data, options, together)
         if args.dry_run:
@@ -84,7 +85,8 @@ def run_scoring(
             failures = _failures(request, outcome)
             report = ""
             if outcome.results or request.is_sweep:
-                report = write_reports(outcome.results, failures, args.output, outcome.photos, drawing)
+                with stage("writing reports"):
+                    report = write_reports(outcome.results, failures, args.output, outcome.photos, drawing)
         _print_outcome(args, console, request, outcome, report, rows_text)
         console.write_json(outcome.results, failures)
         _push_and_warn(args, request, outcome)
@@ -100,8 +102,11 @@ def prepare_run(args: argparse.Namespace, options: RunOptions) -> None:
         from builders.pixels import begin_compiling_engine
 
         begin_compiling_engine()  # on a machine that has not compiled it yet, while torch is imported
+    from builders.processes import stage
+
     prepare_process()
-    import_torch()
+    with stage("loading libraries"):
+        import_torch()
 
 
 def _request(

@@ -22,6 +22,12 @@ def parser() -> Parser:
         "that an interrupted sweep goes on; an encoder that fails is a row with its reason."
     )
     p.epilog = None
+    p.most_used = ("--models", "--published", "--data", "--output", "--dry-run")
+    p.examples = (
+        "camtrace sweep --models models.txt --data imagenet:/data/imagenet --dry-run",
+        "camtrace sweep --published --data imagenet:/data/imagenet --output out",
+    )
+    set_help(p, model="encoders; repeatable, besides those of --models, --published and --modern")
     group = p.add_argument_group("sweep")
     group.add_argument("--models", type=Path, metavar="FILE", help="encoders, one on a line, # begins a comment")
     group.add_argument(
@@ -44,6 +50,12 @@ def parser() -> Parser:
     )
     p.set_defaults(run=run)
     return p
+
+
+def set_help(p: Parser, **helps: str) -> None:
+    """Other help for options of a parser that another command made, by destination."""
+    for action in p._actions:
+        action.help = helps.get(action.dest, action.help)
 
 
 def run(args: argparse.Namespace) -> int:

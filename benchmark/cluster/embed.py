@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from benchmark.bank import Bank, BlockBank, Blocks, fill_banks, hash_of_block, key_of, merge_blocks
 from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
@@ -33,7 +31,7 @@ from builders.errors import DataError, EncoderError, UsageError
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
-from builders.processes import memory_budget
+from builders.processes import memory_budget, progress_bar
 
 BANKS = "banks"
 """Folder of the block files in the plan's folder, and of the banks in the cache."""
@@ -230,7 +228,7 @@ def merge(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, run:
             needed += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]
     require_space([Bank.look(root, key, views) for key, views in needed], root, print)
     count = 0
-    with tqdm(desc="merging", unit="block", delay=2, disable=None) as bar:
+    with progress_bar(desc="merging", unit="block", delay=2) as bar:
         for key, views in needed:
             bank = Bank.open(root, key, views)
             count += sum(len(bank.missing(name)) for name in bank.names)

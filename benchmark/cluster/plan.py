@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from benchmark.bank import Blocks, PhotoHashes, check_precision, key_of, resolve_runtime
 from benchmark.cluster.embed import EmbeddingWork, finish
 from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
@@ -21,7 +19,7 @@ from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFol
 from builders.errors import EncoderError, UsageError
 from builders.photos import print_cells
 from builders.pixels import codec_canary
-from builders.processes import memory_budget
+from builders.processes import memory_budget, progress_bar
 from builders.untrusted import error_text, readable
 
 
@@ -75,7 +73,7 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
     left_out: dict[str, str] = {}
     with memory_budget(run.options.memory):
         bytes_hashes = [hashes_of_set.bytes_hash() for hashes_of_set in hashes]
-        for spec in tqdm(run.specs, desc="measuring", unit="encoder", delay=2, disable=None):
+        for spec in progress_bar(run.specs, desc="measuring", unit="encoder", delay=2):
             try:
                 encoder = load_encoder(spec, **run.loading)
                 for number, job in enumerate(run.sets):

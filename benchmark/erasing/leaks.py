@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from benchmark.compute import parallel_map
 from benchmark.encoders import Encoder
@@ -14,6 +13,7 @@ from benchmark.erasing.eraser import Eraser
 from benchmark.erasing.folder import FitSet, load_eraser
 from builders.errors import DataError, EncoderError, PhotoError
 from builders.photos import PhotoSet
+from builders.processes import progress_bar
 from builders.splits import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
 
 NAMED = 3
@@ -55,7 +55,7 @@ def check_eraser(eraser: Eraser, encoder: Encoder) -> None:
 def picture_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndarray:
     """uint64 [n], the perceptual hash of each photo; 0 if it cannot be decoded. ``label`` is of the progress bar."""
     hashes = np.zeros(len(indices), dtype=np.uint64)
-    bar = tqdm(total=len(indices), desc=label, unit="photo", delay=2, leave=False, disable=None)
+    bar = progress_bar(total=len(indices), desc=label, unit="photo", delay=2, leave=False)
 
     def work(part: np.ndarray) -> None:
         for at in part:

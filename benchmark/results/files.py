@@ -162,7 +162,7 @@ def read_results(source: str, objection: Callable[[ResultFile], str] = lambda fi
         below = "results/" if (folder / "results").is_dir() else ""
         return read_files(folder, find_files(folder, f"{below}**/*.json"), objection=objection)
     if folder.exists() or not _REPO.fullmatch(source):
-        raise UsageError(f"--results {source}: no such folder, and not the name of a Hub data set (owner/name)")
+        raise UsageError(f"{source}: no such folder, and not the name of a Hub data set (owner/name)")
     return _read_repo(source, objection)
 
 

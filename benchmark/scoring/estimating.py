@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from benchmark.bank import Bank, bank_key, fill_banks, workers_each
 from benchmark.compute import named_devices
@@ -27,6 +26,7 @@ from benchmark.tasks import Task, TaskInput
 from benchmark.views import choose_views
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
+from builders.processes import progress_bar
 from builders.untrusted import error_text
 
 SMALL, LARGE = 750, 3_000
@@ -66,7 +66,7 @@ def task_times(
     sizes = [size for size in (SMALL, LARGE) if size < len(photos)] or [len(photos)]
     sets = [photos.limited(size, options.seed) for size in sizes]
     times: dict[str, float | None] = {}
-    for task in tqdm(tasks, desc="measuring tasks", unit="task", delay=2, leave=False, disable=None):
+    for task in progress_bar(tasks, desc="measuring tasks", unit="task", delay=2, leave=False):
         try:
             _seconds(task, sets[0], dim, options, device, brief)  # the first run compiles and loads
             measured = [
@@ -173,7 +173,7 @@ def estimate(
     """
     measured: list[Measured] = []
     times: Times = {}
-    bar = tqdm([s for group in groups for s in group], desc="measuring", unit="encoder", delay=2, disable=None)
+    bar = progress_bar([s for group in groups for s in group], desc="measuring", unit="encoder", delay=2)
     for spec in bar:
         started = time.perf_counter()
         try:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from benchmark.bank import PhotoHashes, check_precision, resolve_runtime
 from benchmark.encoders import Encoder, move_to_host
@@ -36,7 +35,7 @@ from benchmark.views import Prefetch
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
 from builders.photos import PhotoSet
-from builders.processes import memory_budget
+from builders.processes import memory_budget, progress_bar
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _run_jobs(jobs: Sequence[tuple[Job, EncoderRun]], states: Sequence[EncoderRu
     for (job, state), done in zip(finals, run_jobs([job for job, _ in finals]), strict=True):
         record(job, done, state)
     final = {id(state): read_answers(state.answers, all_tasks()).values for state in states if state.outputs}
-    with tqdm(total=len(outputs), desc="scoring layers", unit="output", delay=2, leave=False, disable=None) as bar:
+    with progress_bar(total=len(outputs), desc="scoring layers", unit="output", delay=2, leave=False) as bar:
         for output, encoder_state in outputs.values():
             output_jobs = [job for job, state in jobs if state is output]
             for job, done in zip(output_jobs, run_jobs(output_jobs, silent=True), strict=True):

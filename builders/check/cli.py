@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser
+from builders.cli import Parser, add_messages
 
 if TYPE_CHECKING:
     from builders.check.result import Check
@@ -25,8 +25,13 @@ def table(checks: Sequence[Check]) -> str:
 
 def parser() -> Parser:
     """Parser of ``camtrace build check``."""
-    p = Parser("camtrace build check", description="Read a built folder as any user would and test its labels.")
+    p = Parser(
+        "camtrace build check",
+        description="Read a built folder with load_dataset and test its labels.",
+        examples=("camtrace build check out/mine", "camtrace build check out/simcams"),
+    )
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
+    add_messages(p)
     p.set_defaults(run=run)
     return p
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from builders.check.processed import check_processed
 from builders.check.result import Adder, Check, examples
@@ -16,6 +15,7 @@ from builders.dataset import file_sha256, read_build
 from builders.errors import CamtraceError, DataError, UsageError
 from builders.photos import HUB_SPLITS
 from builders.pixels import ALL_PARAMETERS, decode_rgb
+from builders.processes import progress_bar
 from builders.sources import local_splits
 from builders.splits import GroupKind, check_given_splits
 from builders.untrusted import describe_error, first_line, quiet_clients
@@ -55,7 +55,7 @@ def check_folder(
         loaded = _load(folder, split.config, split.split)
         add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
         splits_of.setdefault(split.config, {})[split.split] = loaded
-        rows = tqdm(loaded, desc=f"{split.config}/{split.split}", disable=None if progress else True)
+        rows = progress_bar(loaded, desc=f"{split.config}/{split.split}", silent=not progress)
         try:
             if build.kind == "processed":
                 check_processed(build, loaded, rows, add)

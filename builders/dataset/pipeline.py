@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.cli import add_messages
 from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, SpaceEstimate, estimate_space, require_space
 from builders.dataset.folder import prepare_folder
 from builders.dataset.manifest import Build
@@ -39,10 +40,13 @@ class BuildOptions:
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--output``, ``--workers``, ``--fresh`` and ``--ignore-space`` to the parser of a build command."""
-    parser.add_argument("--output", required=True, type=Path, help="folder of the data set")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="processes (default: all cores)")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder of the data set")
+    parser.add_argument(
+        "--workers", type=int, default=default_workers(), metavar="N", help="processes (default: all cores)"
+    )
     parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    add_messages(parser)
 
 
 def build_data_set(

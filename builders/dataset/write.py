@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from builders.dataset.shards import (
     STATE_FOLDER,
     ItemFailure,
@@ -22,7 +20,7 @@ from builders.dataset.shards import (
 )
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
-from builders.processes import WorkerKilled, memory_budget, refuse_unguarded_main, run_in_pool
+from builders.processes import WorkerKilled, memory_budget, progress_bar, refuse_unguarded_main, run_in_pool
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -134,7 +132,7 @@ def _write(jobs: Sequence[ShardJob], label: str, workers: int, fresh: bool, prog
         done |= {(j, n): shard for n in range(job.count) if (shard := finished_shard(job, n)) is not None}
     missing = [(j, n) for j, job in enumerate(jobs) for n in range(job.count) if (j, n) not in done]
     total = sum(len(jobs[j].items(n)) for j, n in missing)
-    with tqdm(total=total, desc=label, unit="item", disable=None if progress else True) as bar:
+    with progress_bar(total=total, desc=label, unit="item", silent=not progress) as bar:
         if workers <= 1 or len(missing) <= 1:
             for j, n in missing:
                 done[j, n] = write_shard(jobs[j], n, bar.update)

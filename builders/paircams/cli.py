@@ -12,7 +12,7 @@ from typing import Any
 import datasets
 from datasets import Features
 
-from builders.cli import Parser
+from builders.cli import Names, Parser, Renamed
 from builders.dataset import RowsBuilder, add_build_options, item_ranges, summary
 from builders.errors import UsageError
 from builders.files import write_text_atomically
@@ -72,24 +72,37 @@ def parser() -> Parser:
     """Parser of ``camtrace build paircams``."""
     p = Parser(
         "camtrace build paircams",
+        most_used=("--data", "--output", "--phone", "--license", "--workers"),
+        examples=(
+            "camtrace build paircams --data hub:CTU-OU/PairCams --output out/pairs",
+            "camtrace build paircams --data my_pairs --output out/pairs",
+        ),
+        renamed=(Renamed("--source", "--data"),),
         description="Pairs of photos by a phone and by an older camera -> a data set that load_dataset reads.",
     )
     p.add_argument(
-        "--source",
+        "-d",
+        "--data",
+        dest="source",
         required=True,
+        metavar="PAIRS",
         help="hub:CTU-OU/PairCams, or a folder: with pairs.csv (file, pair_id, camera, camera_type), or with phone/ "
         "and camera/ of equally named files, or with one folder per pair that holds phone.* and camera.*",
     )
     add_build_options(p)
-    p.add_argument("--phone", action="append", default=[], metavar="NAME", help="a device that counts as a phone")
+    p.add_argument(
+        "--phone", action=Names, default=[], metavar="NAME", help="a device that counts as a phone; repeatable"
+    )
     p.add_argument("--camera", action="append", default=[], metavar="NAME", help="a device that counts as a camera")
     p.add_argument(
         "--propose",
         action="store_true",
-        help="pair photos straight off two cards (--source holds phone/ and camera/) by the time of their Exif and "
+        help="pair photos straight off two cards (--data holds phone/ and camera/) by the time of their Exif and "
         "write pairs-proposed.csv into --output, for review; builds nothing",
     )
-    p.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
+    p.add_argument(
+        "--license", default="unknown", metavar="NAME", help="licence of the photos, an identifier of the Hub's list"
+    )
     p.set_defaults(run=run)
     return p
 
@@ -130,5 +143,5 @@ def _propose(source: Path, output: Path) -> int:
         f"{len(proposal.pairs)} pairs proposed in {table}: the camera's clock is {proposal.offset_s:+.0f} s from the "
         f"phone's, {proposal.unpaired} photos have no partner, {proposal.without_time} have no time in their Exif"
     )
-    print(f"Review it, save it as {source / 'pairs.csv'}, then build with --source {source}")
+    print(f"Review it, save it as {source / 'pairs.csv'}, then build with --data {source}")
     return 0

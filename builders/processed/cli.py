@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from builders.cli import Parser
+from builders.cli import Joined, Parser, Renamed
 from builders.dataset import BuildOptions, ShardJob, add_build_options, plan_shards, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet, print_cells
@@ -127,22 +127,44 @@ def _open(kind: str, source: str, split_seed: int) -> PhotoSet:
     return open_photos(source if is_spec else f"{kind}:{source}", split_seed)
 
 
+_EXAMPLES = {
+    "imagenet": (
+        "camtrace build imagenet --data /data/imagenet --output out/imagenet-jpeg",
+        "camtrace build imagenet --data hub:ILSVRC/imagenet-1k --limit 1000 -o out",
+    ),
+    "inat2018": (
+        "camtrace build inat2018 --data /data/inat2018 --output out/inat-jpeg",
+        "camtrace build inat2018 --data /data/inat2018 --parameter all --output out",
+    ),
+    "folder": (
+        "camtrace build folder --data my_photos --output out/mine",
+        "camtrace build folder --data hub:cifar100 --parameter all --output out/cifar",
+    ),
+}
+
+
 def _parser(kind: str, source_help: str) -> Parser:
     parser = Parser(
         f"camtrace build {kind}",
+        most_used=("--data", "--output", "--parameter", "--assignment", "--limit"),
+        examples=_EXAMPLES[kind],
+        renamed=(Renamed("--source", "--data"),),
         description="Process photos in known ways and write a data set that load_dataset reads. "
         "A run that was stopped goes on where it was: run the same command again.",
     )
-    parser.add_argument("--source", required=True, help=source_help)
+    parser.add_argument("-d", "--data", dest="source", required=True, metavar="PHOTOS", help=source_help)
     add_build_options(parser)
     parser.add_argument(
         "--parameter",
+        action=Joined,
         default="jpeg",
-        help=f"{', '.join(ALL_PARAMETERS)}, several with commas, or all (of {', '.join(PARAMETERS)})",
+        metavar="NAMES",
+        help=f"{', '.join(ALL_PARAMETERS)}; repeatable, or with commas, or all (of {', '.join(PARAMETERS)})",
     )
     parser.add_argument(
         "--assignment",
         default="uniform",
+        metavar="HOW",
         help="uniform: one class per photo (default); every: each photo in every class; "
         "study: uniform for train, every for the rest; correlated:P: uniform, but a share P of the photos of each "
         "semantic class get that class's own processing; correlated-classes:P: all photos of a share P of the "
@@ -154,9 +176,15 @@ def _parser(kind: str, source_help: str) -> Parser:
         help="store what decoders make of the processed photos, as PNG: to embed them elsewhere, see "
         "score --model embeddings:FILE",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random scale of interpolation (default 0)")
-    parser.add_argument("--assignment-seed", type=int, default=0, help="of what the assignment draws (default 0)")
-    parser.add_argument("--split-seed", type=int, default=0, help="of the split, where the source brings none")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the random scale of interpolation (default 0)"
+    )
+    parser.add_argument(
+        "--assignment-seed", type=int, default=0, metavar="N", help="of what the assignment draws (default 0)"
+    )
+    parser.add_argument(
+        "--split-seed", type=int, default=0, metavar="N", help="of the split, where the source brings none"
+    )
     parser.add_argument(
         "--duplicates",
         choices=POLICIES,
@@ -164,8 +192,10 @@ def _parser(kind: str, source_help: str) -> Parser:
         "drawn by seed), keep and count them (default where the source has splits), refuse the data set, or ignore "
         "them (no photo is read for it)",
     )
-    parser.add_argument("--limit", type=int, help="at most so many photos, seeded and class-balanced")
-    parser.add_argument("--license", default="unknown", help="licence of the photos, an identifier of the Hub's list")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many photos, seeded and class-balanced")
+    parser.add_argument(
+        "--license", default="unknown", metavar="NAME", help="licence of the photos, an identifier of the Hub's list"
+    )
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
     parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))

@@ -2,6 +2,7 @@ from .deadlines import DeadlineExceeded, run_with_deadline
 from .guards import deferred_signals, exit_with_parent, setup_child
 from .memory import memory_budget, reserve_for
 from .pool import WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
+from .progress import heartbeat, progress_bar, stage
 from .sandbox import Sandbox, SandboxError, WorkerLost, map_sandboxed
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     "default_workers",
     "deferred_signals",
     "exit_with_parent",
+    "heartbeat",
     "map_sandboxed",
     "memory_budget",
+    "progress_bar",
     "refuse_unguarded_main",
     "reserve_for",
     "run_in_pool",
     "run_with_deadline",
     "setup_child",
+    "stage",
 ]

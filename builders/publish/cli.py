@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.cli import Parser
+from builders.cli import Parser, add_messages, add_push
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, taken_down_rows
@@ -160,13 +160,19 @@ def parser() -> Parser:
     """Parser of ``camtrace build publish``."""
     p = Parser(
         "camtrace build publish",
+        most_used=("--repo", "--push", "--dry-run", "--public", "--recipe"),
+        examples=(
+            "camtrace build publish out/mine --repo OWNER/NAME",
+            "camtrace build publish out/mine --repo OWNER/NAME --push",
+        ),
         description="Show what would be published of a built folder; with --push, publish it.",
     )
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
-    p.add_argument("--repo", required=True, metavar="NAMESPACE/NAME", help="data set repository on the Hub")
+    p.add_argument("--repo", required=True, metavar="OWNER/NAME", help="data set repository on the Hub")
     p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
     p.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
-    p.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    add_push(p)
+    add_messages(p)
     p.set_defaults(run=run)
     return p
 
@@ -177,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.repo.count("/") != 1 or not all(arguments.repo.split("/")):
-        raise UsageError(f"--repo {arguments.repo}: write NAMESPACE/NAME")
+        raise UsageError(f"--repo {arguments.repo}: write OWNER/NAME")
     publication = plan_publication(arguments.folder, arguments.repo, public=arguments.public, recipe=arguments.recipe)
     print(describe_publication(publication))
     if not arguments.push:

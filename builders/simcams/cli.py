@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser
+from builders.cli import Joined, Parser, Renamed, add_messages
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list
 def _configs(arguments: argparse.Namespace) -> tuple[str, ...]:
     from builders.exif import STUDY_ATTRIBUTES
 
-    configs = tuple(STUDY_ATTRIBUTES) if arguments.configs == "all" else tuple(arguments.configs.split(","))
+    names = arguments.configs.replace("-", "_").split(",")
+    configs = tuple(STUDY_ATTRIBUTES) if names == ["all"] else tuple(name.strip() for name in names)
     for config in configs:
         if config not in STUDY_ATTRIBUTES:
             raise unknown_name("config", config, STUDY_ATTRIBUTES)
@@ -114,22 +115,48 @@ def parser() -> Parser:
     """The options of the command."""
     p = Parser(
         "camtrace build simcams",
+        most_used=("--output", "--scenes", "--data", "--pairs", "--configs"),
+        examples=(
+            "camtrace build simcams --output out/simcams",
+            "camtrace build simcams --data folder:my_photos --configs iso,flash -o out",
+        ),
+        renamed=(Renamed("--source", "--data"),),
         description="Render scenes through simulated cameras and write a data set that load_dataset reads: every scene "
         "through every camera, settings independent of scene and camera, splits by scene. A run that was stopped goes "
         "on where it was: run the same command again.",
     )
-    p.add_argument("--source", default="procedural", help="procedural (the default), or folder:PATH of photos")
-    p.add_argument("--scenes", type=int, default=100, help="how many scenes, or photos at most (default 100)")
-    p.add_argument("--size", default="512", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
-    p.add_argument("--output", type=Path, required=True, help="folder of the data set")
+    p.add_argument(
+        "-d",
+        "--data",
+        dest="source",
+        default="procedural",
+        metavar="SCENES",
+        help="procedural (the default), or folder:PATH of photos",
+    )
+    p.add_argument(
+        "--scenes", type=int, default=100, metavar="N", help="how many scenes, or photos at most (default 100)"
+    )
+    p.add_argument("--size", default="512", metavar="SIZE", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
     p.add_argument("--pairs", action="store_true", help="each scene by a phone and by an older compact (simpairs)")
-    p.add_argument("--configs", default="all", help="attributes, separated by commas (default: all eight)")
-    p.add_argument("--classes", default="stops", help="settings a stop apart (stops), or the study's (study)")
-    p.add_argument("--cameras", type=Path, help="a YAML table of cameras instead of the bundled 27")
-    p.add_argument("--license", default="unknown", help="of the photos of folder:PATH, as the Hub names it")
-    p.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default 0)")
-    p.add_argument("--workers", type=int, help="processes (default: one per core)")
+    p.add_argument(
+        "--configs",
+        action=Joined,
+        default="all",
+        metavar="NAMES",
+        help="attributes; repeatable, or with commas (default: all eight)",
+    )
+    p.add_argument(
+        "--classes", default="stops", metavar="NAME", help="settings a stop apart (stops), or the study's (study)"
+    )
+    p.add_argument("--cameras", type=Path, metavar="FILE", help="a YAML table of cameras instead of the bundled 27")
+    p.add_argument(
+        "--license", default="unknown", metavar="NAME", help="of the photos of folder:PATH, as the Hub names it"
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default 0)")
+    p.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
     p.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
     p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
+    add_messages(p)
     p.set_defaults(run=run, jobs=jobs)
     return p

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from builders.errors import DataError, unknown_name
 from builders.exif import (
@@ -29,6 +28,7 @@ from builders.exif import (
     read_many,
 )
 from builders.photos import SPLITS, UNLABELLED, FactCache, Labels, PhotoSet, hash64
+from builders.processes import progress_bar
 from builders.sources.folders import labelled_folder
 from builders.splits import (
     LEFT_OUT,
@@ -155,7 +155,7 @@ def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading
         if (facts := cached.get(index)) is not None:
             readings[index] = Reading(acquisition_from_raw(facts["raw"]), facts["reason"])
     unread = [index for index in range(len(folder)) if index not in readings]
-    bar = tqdm(total=len(unread), desc="reading Exif", unit="photo", disable=None)
+    bar = progress_bar(total=len(unread), desc="reading Exif", unit="photo")
     with bar:
         try:
             results = read_many([root / folder.ids[i] for i in unread], workers=workers)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from builders.errors import DataError
 from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
+from builders.processes import progress_bar
 from builders.untrusted import UntrustedInputError, first_line, read_untrusted_arrays, readable
 
 INDEX_FOLDER = "tar-index"
@@ -27,7 +27,7 @@ BATCH = 1000
 WORDNET_ID = re.compile(r"n\d{8}")
 
 _INDEX_VERSION = 2
-_BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "delay": 2, "disable": None}
+_BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "delay": 2}
 
 
 class Member(NamedTuple):
@@ -63,7 +63,7 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
     try:
         with (
             open(tar, "rb") as stream,
-            tqdm(total=status.st_size, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
+            progress_bar(total=status.st_size, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
         ):
             for batch, end in (_nested if nested else _flat)(stream, done, status.st_size):
                 members += batch

@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
 
 from builders.errors import PhotoError
 from builders.photos import NEAR_DUPLICATES, FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
+from builders.processes import progress_bar
 from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups
 from builders.splits.variants import VARIANTS, photo_variants
 
@@ -182,7 +182,7 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
             return photo_digest(data).hex(), None
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        bar = tqdm(total=len(uncached), desc="looking for near-duplicates", unit="photo", disable=None)
+        bar = progress_bar(total=len(uncached), desc="looking for near-duplicates", unit="photo")
         try:
             for start in range(0, len(uncached), _BATCH):
                 batch = uncached[start : start + _BATCH]

@@ -24,6 +24,11 @@ HEAD = """\
 Reference for users of the command line: every option, as `--help` has it, printed by `scripts/docs_tables/options.py`.
 Options of `score`, `sweep`, `erase` and `reproduce` may stand in a file (`--config run.toml`); the command line wins.
 `camtrace --print-completion bash` prints completions for a shell.
+
+The same thing has the same name in all commands: photos are `--data`, the folder that is written is `-o, --output`, a
+repository of the Hub is `--repo` (`--push-to` where publishing is only the last step), processes are `--workers`,
+memory is `--memory 8G`. Lists of names are given by repeating the option or with commas; specifications and paths,
+which may contain commas, by repeating the option.
 """
 
 OF_THIS_MACHINE: Mapping[str, str] = MappingProxyType({"cache": "~/.cache/camtrace", "workers": "CPU cores, at most 8"})
@@ -82,6 +87,9 @@ def page() -> str:
         lines += [
             f"- {title}: {text}" if text else f"- {title}" for title, text in described.items() if title not in common
         ]
+        if parser.renamed:
+            old = [f"`{each.old}` (now {f'`{each.new}`' if each.new else 'without a name'})" for each in parser.renamed]
+            lines += ["", f"Earlier spellings that still work: {', '.join(old)}."]
         parts.append("\n".join(lines).rstrip() + "\n")
         seen[name] = described
     return "\n".join(parts)

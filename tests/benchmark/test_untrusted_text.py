@@ -186,7 +186,7 @@ def test_console__a_message_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_fill_banks__the_bar_has_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[str] = []
-    monkeypatch.setattr("benchmark.bank.fill.fill.tqdm", bar_that_tells(printed))
+    monkeypatch.setattr("benchmark.bank.fill.fill.progress_bar", bar_that_tells(printed))
     fill_banks(PhotoSet.of_bytes("toy", {}), PlainViews(), [], [], blocks=(), label="a\nb on c\x1b")
     assert printed == [r"a\x0ab on c\x1b"]
 

@@ -228,7 +228,7 @@ def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_on
 
 def test_indexed__the_bar_names_the_archive_on_one_line(tmp_path, monkeypatch):
     printed = []
-    monkeypatch.setattr("builders.sources.tar_index.tqdm", bar_that_tells(printed))
+    monkeypatch.setattr("builders.sources.tar_index.progress_bar", bar_that_tells(printed))
     monkeypatch.setattr("builders.sources.tar_index._flat", raising(tarfile.ReadError("no")))
     with pytest.raises(DataError):
         indexed(written(tmp_path / "a\nb\x1b.tar", b"a"), nested=False)

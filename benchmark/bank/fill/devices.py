@@ -32,6 +32,7 @@ from benchmark.views import Prefetch, ViewRecipe, available_cores
 from builders import errors
 from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet
+from builders.processes import progress_bar
 from builders.untrusted import first_line, readable
 
 LOOK_S = 0.5
@@ -105,7 +106,7 @@ def fill_banks_on(
     shares = [Share(device, tuple(missing[number :: len(used)])) for number, device in enumerate(used)]
     started = time.perf_counter()
     count = sum(len(banks[0].blocks.photos_of(block)) for block in missing)
-    with tqdm(total=count, desc=f"{readable(label)}, {len(used)} devices", unit="photo", delay=1, disable=None) as bar:
+    with progress_bar(total=count, desc=f"{readable(label)}, {len(used)} devices", unit="photo", delay=1) as bar:
         processes = _Processes(work, shares)
         try:
             outcomes = processes.outcomes(bar, learn)

@@ -38,6 +38,7 @@ from benchmark.encoders import Encoder
 from benchmark.views import PhotoViews, Prefetch, StreamRequest, ViewRecipe, photo_bytes
 from builders.kernels import compiling_s
 from builders.photos import PhotoSet
+from builders.processes import progress_bar
 from builders.untrusted import readable
 
 
@@ -135,7 +136,7 @@ def fill_banks(
     parts = missing_parts(recipe.names, banks, blocks)
     count = sum(len(banks[0].blocks.photos_of(block)) for part in parts for block in part.blocks)
     making_s = 0.0
-    bar = tqdm(total=count, desc=readable(label), unit="photo", delay=1, disable=silent or None)
+    bar = progress_bar(total=count, desc=readable(label), unit="photo", delay=1, silent=silent)
     with bar, serial_thread("rows") as rows, serial_thread("encoders") as forward:
         for part in parts:
             forward.wait()

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from benchmark.compute import compiled_module, parallel_map, threads_of_work, uploaded
 from benchmark.probe.solver.bounds import ARMIJO, MAX_CONJUGATE, MAX_HALVINGS
@@ -25,6 +24,7 @@ from benchmark.probe.solver.objective import Iterates, at_zero, gradient_norm, p
 from benchmark.probe.solver.rows import QUIET_BAR
 from benchmark.probe.solver.sgd import Flags, rectangle
 from builders.kernels import BackgroundKernels
+from builders.processes import progress_bar
 
 AS_FAST = 3
 """One thread of compiled fits is at least as fast as this many threads of stacked products."""
@@ -120,7 +120,7 @@ def fit_each(
 
     # the weakest penalties take longest, so they come first: no thread then ends with a long fit
     order = np.argsort(strengths, kind="stable")
-    with tqdm(total=groups * count, desc="solving", unit="fit", **QUIET_BAR) as bar:
+    with progress_bar(total=groups * count, desc="solving", unit="fit", **QUIET_BAR) as bar:
         parallel_map(fit, [(g, int(k)) for k, g in itertools.product(order, range(groups))])
     tensors = {name: torch.from_numpy(table) for name, table in tables.items()}
     tensors |= {name: tensors[name].to(torch.int64) for name in ("iterations", "products")}
@@ -202,7 +202,7 @@ def solve(
     active = gradient_norm(state.gradient) > tolerance
     known = active.cpu()  # the host's copy
     stalled = torch.zeros_like(known)
-    bar = tqdm(range(max_iterations), desc="solving", unit="step", **QUIET_BAR)
+    bar = progress_bar(range(max_iterations), desc="solving", unit="step", **QUIET_BAR)
     for _ in bar:
         if not bool(known.any()):
             break

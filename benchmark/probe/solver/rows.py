@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from benchmark.compute import parallel_map
 from builders.errors import DataError
+from builders.processes import progress_bar
 
 GATHER_BYTES = 64 << 20
 """Approximate size of the blocks in which rows are read from a bank."""
@@ -128,7 +128,9 @@ class Gathered:
         """float32 [C, n, d] on the device."""
         step = max(1, GATHER_BYTES // (4 * dimension))
         pieces = [(i, start) for i in range(len(banks)) for start in range(0, n, step)]
-        with tqdm(total=len(banks) * n, desc="reading embeddings", unit="row", unit_scale=True, **QUIET_BAR) as bar:
+        with progress_bar(
+            total=len(banks) * n, desc="reading embeddings", unit="row", unit_scale=True, **QUIET_BAR
+        ) as bar:
 
             def read(piece: tuple[int, int]) -> None:
                 index, start = piece
@@ -151,7 +153,7 @@ class Gathered:
         return read
 
 
-QUIET_BAR: dict[str, Any] = {"delay": 2, "leave": False, "disable": None}
+QUIET_BAR: dict[str, Any] = {"delay": 2, "leave": False}
 """Settings of progress bars inside a task: shown after two seconds, and only on a terminal."""
 
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from benchmark.compute import compiled_module, multiply, threads_of_work, uploaded
 from benchmark.probe.problem import Problem
 from benchmark.probe.solver.products import of_each
 from benchmark.probe.solver.rows import QUIET_BAR
+from builders.processes import progress_bar
 
 LATE_BELOW = 1 << 30
 """Most multiply-adds of a step whose flags are read one step late. An estimate, not measured: some 50 microseconds of a
@@ -132,7 +132,7 @@ def descend(
     generator = torch.Generator().manual_seed(seed)
     first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * (1 / math.sqrt(dimension))
     first = first.T.to(device, dtype)
-    epochs_to_go = tqdm(
+    epochs_to_go = progress_bar(
         _epochs(n, epochs, batch_size, generator), desc="descent", total=epochs, unit="epoch", **QUIET_BAR
     )
     if resident is not None and not in_rows and (kernels := _compiled(resident, groups * runs * n_classes * epochs)):

@@ -127,10 +127,10 @@ def check_with_flickr(response: Mapping[str, Any], ids: Iterable[int]) -> None:
     for id in ids:
         expected, reported = _terms(LICENCES[id].url), _terms(urls.get(id, ""))
         if id not in urls:
-            raise RemoteError(f"Flickr no longer knows licence {id} ({LICENCES[id].slug}): leave it out of --licences")
+            raise RemoteError(f"Flickr no longer knows licence {id} ({LICENCES[id].slug}): leave it out of --license")
         if expected and reported != expected:
             raise RemoteError(
-                f"Flickr means {urls[id]} by licence {id}, not {LICENCES[id].slug}: leave it out of --licences"
+                f"Flickr means {urls[id]} by licence {id}, not {LICENCES[id].slug}: leave it out of --license"
             )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tqdm.auto import tqdm
 
 from builders.exif import (
     ATTRIBUTES,
@@ -27,6 +26,7 @@ from builders.flickrexif.api.licences import LICENCES, attribution_line, redistr
 from builders.flickrexif.api.search_results import photo_page
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import read_tombstones
+from builders.processes import progress_bar
 
 BLOCK = 1000
 """Rows that are Python mappings at a time."""
@@ -180,7 +180,7 @@ def collect(state: State, *, pixels: bool, label_set: LabelSet = "clean", progre
     left_out: Counter[str] = Counter()
     total = state.value("SELECT count(*) FROM photos WHERE selected = 1")
     photos = each_photo(state, pixels=pixels, left_out=left_out)
-    bar = tqdm(photos, desc="photos and their Exif", total=total, delay=2, disable=None if progress else True)
+    bar = progress_bar(photos, desc="photos and their Exif", total=total, delay=2, silent=not progress)
     table = table_of((_row(photo, label_set) for photo in bar), SCHEMA)
     return Collection(table, dict(left_out.most_common()))
 

@@ -22,7 +22,7 @@ from builders.errors import PhotoError
 from builders.exif import read_many
 from builders.flickrexif.store.store import State
 from builders.pixels import MAX_PIXELS
-from builders.processes import Sandbox, SandboxError, WorkerLost, map_sandboxed
+from builders.processes import Sandbox, SandboxError, WorkerLost, map_sandboxed, progress_bar
 from builders.splits import photo_hash
 
 _FILES_PER_TRANSACTION = 1000
@@ -65,7 +65,7 @@ def inspect_files(state: State, *, workers: int = 1) -> int:
         " AND l.sha256 = f.sha256 WHERE f.status = 'ok' AND l.photo_id IS NULL ORDER BY f.photo_id"
     )
     pending = [tuple(row) for row in state.rows(query)]
-    with tqdm(total=len(pending), desc="look into files", unit="photo", disable=None) as bar:
+    with progress_bar(total=len(pending), desc="look into files", unit="photo") as bar:
         for start in range(0, len(pending), _FILES_PER_TRANSACTION):
             chunk = pending[start : start + _FILES_PER_TRANSACTION]
             paths = [state.path_of(path) for _, path, _ in chunk]

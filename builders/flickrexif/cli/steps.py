@@ -47,7 +47,7 @@ def _search(options: argparse.Namespace) -> int:
     if start >= end:
         raise UsageError(f"--from {options.start} lies after --to {options.end}")
     _require_at_least(1, options.per_user_month, "--per-user-month")
-    _require_at_least(1, options.photos, "--photos")
+    _require_at_least(1, options.photos, "--limit")
     if not options.empty_again_after >= 0:
         raise UsageError(f"--empty-again-after {options.empty_again_after}: give 0 seconds or more")
     plan = SearchPlan(
@@ -91,17 +91,16 @@ def _search(options: argparse.Namespace) -> int:
 
 SEARCH_TAKES_ALL = (
     "searching for every photo that the cap of {cap} per owner and month allows, as the study did; its 356,459 photos"
-    " are 99 hours of calls for Exif alone at 3,600 an hour. --dry-run says what it takes, --photos N takes a sample"
+    " are 99 hours of calls for Exif alone at 3,600 an hour. --dry-run says what it takes, --limit N takes a sample"
 )
 
 
 def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan: SearchPlan) -> int:
-    from tqdm.auto import tqdm
-
     from builders.flickrexif.search.fill_classes import fill
+    from builders.processes import progress_bar
 
     _require_at_least(1, options.per_class, "--per-class")
-    with tqdm(desc="fill", unit="answer", disable=None, bar_format="{desc}: {n_fmt} answers [{elapsed}]") as bar:
+    with progress_bar(desc="fill", unit="answer", bar_format="{desc}: {n_fmt} answers [{elapsed}]") as bar:
         results = fill(
             state,
             client,
@@ -278,7 +277,7 @@ def _load(options: argparse.Namespace) -> int:
             state,
             options.output,
             _fetch_plan(options),
-            configs=options.configs,
+            configs=[name.replace("-", "_") for name in options.configs],
             revision=options.revision,
         )
     print(

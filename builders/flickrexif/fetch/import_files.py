@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from builders.cluster import StorageFolder
 from builders.dataset import file_sha256
 from builders.errors import DataError, disk_error
@@ -22,6 +20,7 @@ from builders.flickrexif.fetch.fetch import insert_rows, refuse_placeholders
 from builders.flickrexif.fetch.rank_work import read_rows
 from builders.flickrexif.fetch.transfer import FetchCounts, FileRow
 from builders.flickrexif.store.store import State
+from builders.processes import progress_bar
 
 _THREADS = 8
 """Files that are verified at once."""
@@ -43,7 +42,7 @@ def import_files(state: State, storage: StorageFolder, files: Mapping[str, str])
     hashes: set[str] = set()
     with (
         ThreadPoolExecutor(_THREADS) as threads,
-        tqdm(total=len(files), desc="verifying", unit="unit", delay=2, disable=None) as bar,
+        progress_bar(total=len(files), desc="verifying", unit="unit", delay=2) as bar,
     ):
         for path, sha256 in sorted(files.items()):
             data = storage.read(path)

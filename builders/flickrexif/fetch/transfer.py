@@ -24,6 +24,7 @@ from builders.flickrexif.api.clock import Clock
 from builders.flickrexif.api.search_results import FLICKR_SIZES
 from builders.flickrexif.fetch.download import DEFAULT_MAX_BYTES, DownloadFailure, download, photo_client
 from builders.flickrexif.store.store import file_path
+from builders.processes import progress_bar
 from builders.untrusted import PHOTO_PACE, Pace
 
 _MAX_WAIT_S = 300.0
@@ -192,7 +193,7 @@ class _Fetch:
 
     async def run(self) -> None:
         queue: asyncio.Queue[FetchRequest | None] = asyncio.Queue(maxsize=4 * self._plan.connections)
-        with tqdm(total=self._target.total(), desc="fetch", unit="photo", disable=None) as bar:
+        with progress_bar(total=self._target.total(), desc="fetch", unit="photo") as bar:
             workers = [asyncio.create_task(self._work(queue, bar)) for _ in range(self._plan.connections)]
             feeder = asyncio.create_task(self._feed(queue))
             try:

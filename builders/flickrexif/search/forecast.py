@@ -11,14 +11,13 @@ import math
 import time
 from dataclasses import dataclass
 
-from tqdm.auto import tqdm
-
 from builders.flickrexif.api.call_budget import seconds_for
 from builders.flickrexif.search.exif_calls import EXIF_PENDING
 from builders.flickrexif.search.plan import PER_PAGE
 from builders.flickrexif.search.sample import WINDOW
 from builders.flickrexif.search.strata import PER_TURN, Stratum, strata
 from builders.flickrexif.store.store import State
+from builders.processes import progress_bar
 
 PILOT_PHOTOS = 100
 """Photos whose Exif a dry run requests: the share with Exif is then known to within 10 percentage points."""
@@ -258,7 +257,7 @@ class SearchProgress:
 
     def __init__(self, state: State, seconds_per_call: float) -> None:
         self._state, self._seconds_per_call = state, seconds_per_call
-        self._bar = tqdm(total=0, desc="search", unit="call", disable=None, bar_format=_BAR)
+        self._bar = progress_bar(total=0, desc="search", unit="call", bar_format=_BAR)
         self._made = self._calls()
         self._shown = 0.0
 

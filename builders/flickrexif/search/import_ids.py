@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from builders.errors import DataError, UsageError
 from builders.flickrexif.api.search_results import is_nsid, photo_id, size_of_url, text_of
 from builders.flickrexif.store.photos import ImportCounts, ImportedPhoto, import_photos
 from builders.flickrexif.store.store import State
+from builders.processes import progress_bar
 from builders.sources import DatasetRepo
 from builders.untrusted import client_message, quiet_clients
 
@@ -87,7 +86,7 @@ def import_rows(state: State, rows: Iterable[Mapping[str, Any]], *, seed: int = 
     """
     imported = ImportCounts()
     total = len(rows) if isinstance(rows, Sized) else None
-    with tqdm(total=total, desc="import", unit="row", disable=None) as bar:
+    with progress_bar(total=total, desc="import", unit="row") as bar:
         for chunk in _chunks(rows):
             photos = [photo for row in chunk if (photo := _photo(row)) is not None]
             imported += import_photos(state, photos, seed) + ImportCounts(unusable=len(chunk) - len(photos))

@@ -146,7 +146,7 @@ def start_search(state: State, client: FlickrClient, plan: SearchPlan, calls_per
         )
     state.pin("per_user_month", plan.per_user_month, "--per-user-month")
     state.pin("seed", plan.seed, "--seed")
-    state.pin("licences", list(plan.licences), "--licences")
+    state.pin("licences", list(plan.licences), "--license")
     if state.setting("licences_checked") is None:
         check_with_flickr(client.call("photos.licenses.getInfo", "licences", expect="licenses"), plan.licences)
         state.set("licences_checked", state.clock.now())

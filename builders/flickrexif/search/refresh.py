@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from builders.flickrexif.api.client import FlickrClient, FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.api.search_results import text_of
 from builders.flickrexif.search.exif_calls import MAX_FAILURES_IN_A_ROW, exif_is_hidden
 from builders.flickrexif.store.store import State
+from builders.processes import progress_bar
 
 
 @dataclass
@@ -54,7 +53,7 @@ def refresh(state: State, client: FlickrClient, *, older_than_days: float | None
             before,
         )
         failures_in_a_row = 0
-        for id, licence in tqdm(waiting, desc="refresh", unit="photo", disable=None):
+        for id, licence in progress_bar(waiting, desc="refresh", unit="photo"):
             try:
                 response = client.call("photos.getInfo", "photo", expect="photo", photo_id=id)
                 hidden = exif_is_hidden(client, id)

@@ -22,6 +22,7 @@ from builders.flickrexif.search.read_slice import read_slice
 from builders.flickrexif.search.sample import Sample
 from builders.flickrexif.store.photos import drop_beyond_cap, insert_photos
 from builders.flickrexif.store.store import State
+from builders.processes import progress_bar
 
 PILOT_PLAN = 5000
 """Size of the sample by which the dry run of a search without ``photos`` cuts its months into windows."""
@@ -81,7 +82,7 @@ def pilot(state: State, client: FlickrClient, plan: SearchPlan, *, connections: 
     """
     with state.exclusive("search"):
         start_search(state, client, plan, state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR)
-        with tqdm(desc="dry run", unit="call", disable=None, bar_format="{desc}: {n_fmt} calls [{elapsed}]") as bar:
+        with progress_bar(desc="dry run", unit="call", bar_format="{desc}: {n_fmt} calls [{elapsed}]") as bar:
             sampled = replace(plan, photos=plan.photos or PILOT_PLAN)
             Sample(state, client, sampled, connections=connections, tick=lambda: _tick(bar)).run(PILOT_PHOTOS)
     return forecast(state, plan.photos)

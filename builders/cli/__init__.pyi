@@ -1,0 +1,23 @@
+from .commands import Command, Terminated, check_writable, group_parser, guarded, run_parsed, version, without_terminal
+from .parser import Joined, Names, Parser, Renamed, add_messages, add_push, size_in_bytes, unknown_option
+from .queries import parse_query
+
+__all__ = [
+    "Command",
+    "Joined",
+    "Names",
+    "Parser",
+    "Renamed",
+    "Terminated",
+    "add_messages",
+    "add_push",
+    "check_writable",
+    "group_parser",
+    "guarded",
+    "parse_query",
+    "run_parsed",
+    "size_in_bytes",
+    "unknown_option",
+    "version",
+    "without_terminal",
+]

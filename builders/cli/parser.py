@@ -1,0 +1,227 @@
+"""``Parser``: one spelling for an option, mistakes in one sentence, what most people need first in help pages."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from builders.errors import UsageError, unknown_name
+
+WIDTH = 80
+"""Columns of a help page, at most."""
+
+MOST_USED = "most used"
+OTHERS = "other options"
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An earlier spelling of an option, which still works with a notice."""
+
+    old: str
+    new: str
+    """The option; empty for an argument without a name."""
+    convert: Callable[[str], str] = str
+    """From the value under the old spelling to that under the new one."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises ``UsageError`` with the nearest known option; options cannot be abbreviated.
+
+    Args:
+        most_used: the options that most people need, which the help page shows first.
+        examples: command lines at the end of the help page.
+        renamed: earlier spellings of options.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        most_used: Sequence[str] = (),
+        examples: Sequence[str] = (),
+        renamed: Sequence[Renamed] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Formatter, **kwargs})
+        self.most_used, self.examples = tuple(most_used), tuple(examples)
+        self.renamed: tuple[Renamed, ...] = tuple(renamed)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ``argparse``, but unknown options are an error of the parser that knows the others."""
+        words = self.in_new_spelling(sys.argv[1:] if args is None else args)
+        if self._subparsers is None:
+            self._refuse_unknown_options(words)
+        parsed, extra = super().parse_known_args(words, namespace)
+        if extra:
+            self.error(f"unexpected argument {extra[0]!r}")
+        return parsed, []
+
+    def in_new_spelling(self, words: Iterable[str]) -> list[str]:
+        """The words with earlier spellings replaced, and a line on standard error for each of them."""
+        by_name = {each.old: each for each in self.renamed}
+        given, written, first = list(words), list[str](), list[str]()
+        while given:
+            word = given.pop(0)
+            if word == "--":
+                return [*first, *written, word, *given]
+            name, equals, value = word.partition("=")
+            each = by_name.get(name)
+            if each is None:
+                written.append(word)
+                continue
+            shown = each.new or "an argument without a name"
+            print(f"camtrace: {each.old} is now {shown}; the old spelling still works", file=sys.stderr)
+            value = each.convert(value if equals else given.pop(0)) if equals or given else ""
+            if each.new:
+                written.append(f"{each.new}={value}")
+            elif value:  # all arguments without a name stand together
+                first.append(value)
+        return [*first, *written]
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; '{self.prog} --help' explains the options") from None
+
+    def known_options(self) -> list[str]:
+        """Every long option that the help page shows."""
+        shown = (a for a in self._actions if a.help != argparse.SUPPRESS or a.dest == "help")
+        return sorted(option for action in shown for option in action.option_strings if option.startswith("--"))
+
+    def _refuse_unknown_options(self, words: Iterable[str]) -> None:
+        for word in words:
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            if name.startswith("--") and " " not in name and name not in self._option_string_actions:
+                raise unknown_option(name, self.known_options(), self.prog)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            of_options = "/".join(action.option_strings) or action.metavar or action.dest
+            kind = "command" if isinstance(action, argparse._SubParsersAction) else f"value of {of_options}"
+            raise unknown_name(kind, str(value), map(str, action.choices))
+
+    def format_help(self) -> str:
+        """The help page: what most people need first, then the other options in their groups, then examples."""
+        formatter = self._get_formatter()
+        groups = [group for group in self._action_groups if group._group_actions]
+        positionals = [action for action in self._actions if not action.option_strings]
+        if self._subparsers is None:
+            names = [_name_in_usage(action) for action in positionals if action.help != argparse.SUPPRESS]
+            formatter.add_usage(" ".join([self.prog, "[-h]", "[OPTION ...]", *names]), [], [])
+        else:
+            formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        first = [a for name in self.most_used if (a := self._option_string_actions.get(name)) is not None]
+        if self._subparsers is None:
+            self._section(formatter, "arguments", positionals)
+        self._section(formatter, MOST_USED, first)
+        for group in groups:
+            if group not in (self._optionals, self._positionals):
+                rest = [action for action in group._group_actions if action not in first]
+                self._section(formatter, group.title or "", rest)
+        others = [action for action in self._optionals._group_actions if action not in first]
+        self._section(formatter, OTHERS if first else "options", others)
+        text = formatter.format_help()
+        if self.examples:
+            text += "\nexamples:\n" + "".join(f"  {example}\n" for example in self.examples)
+        if self.epilog:
+            end = self._get_formatter()
+            end.add_text(self.epilog)
+            text += "\n" + end.format_help()
+        return text
+
+    @staticmethod
+    def _section(formatter: argparse.HelpFormatter, title: str, actions: Sequence[argparse.Action]) -> None:
+        formatter.start_section(title)
+        formatter.add_arguments(actions)
+        formatter.end_section()
+
+
+def _name_in_usage(action: argparse.Action) -> str:
+    name = action.metavar if isinstance(action.metavar, str) else action.dest
+    return {"*": f"[{name} ...]", "+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name)
+
+
+class _Formatter(argparse.HelpFormatter):
+    """At most ``WIDTH`` columns; option names stand once before their value: ``-o, --output DIR``."""
+
+    def __init__(self, prog: str) -> None:
+        columns = min(WIDTH, max(40, shutil.get_terminal_size((WIDTH, 24)).columns))
+        super().__init__(prog, max_help_position=26, width=columns)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
+class Names(argparse._AppendAction):
+    """A list of names: with commas between them, by repeating the option, or both."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        texts = [values] if isinstance(values, str) else values
+        names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest, None) or ()), *names])
+
+
+class Joined(argparse.Action):
+    """Names as one text with commas between them; repeating the option adds to it."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        before = getattr(namespace, self.dest, None)
+        joined = f"{before},{values}" if isinstance(before, _GivenText) else values
+        setattr(namespace, self.dest, _GivenText(joined))
+
+
+def add_messages(parser: argparse._ActionsContainer, *, json: bool = False) -> None:
+    """Add ``--quiet``, and ``--json`` where the command prints a record for programs."""
+    if json:
+        parser.add_argument(
+            "--json", action="store_true", help="result to standard output as JSON; everything else to standard error"
+        )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no notices, only the result")
+
+
+def add_push(parser: argparse.ArgumentParser) -> None:
+    """Add ``--push`` of commands that publish, and ``--dry-run``, which is what they do without it."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--push", "--yes", action="store_true", help="really upload (default: a dry run)")
+    either.add_argument("--dry-run", action="store_true", help="show what would be uploaded; the default")
+
+
+class _GivenText(str):
+    """A text from the command line, not a default."""
+
+
+def unknown_option(name: str, known: Sequence[str], prog: str) -> UsageError:
+    """The error of an unknown option, with the nearest known one, or how to list all.
+
+    >>> str(unknown_option("--batch_size", ["--batch-size", "--limit"], "camtrace score"))
+    "unknown option '--batch_size': did you mean '--batch-size'?"
+    """
+    plain = {option.lstrip("-"): option for option in known}
+    near = difflib.get_close_matches(name.lstrip("-").replace("_", "-"), plain, n=1, cutoff=0.6)
+    hint = f"did you mean {plain[near[0]]!r}?" if near else f"'{prog} --help' lists the options"
+    return UsageError(f"unknown option {name!r}: {hint}")
+
+
+def size_in_bytes(text: str) -> int:
+    """Bytes of an amount of memory such as ``512M``, for an option.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is no amount.
+
+    >>> size_in_bytes("1.5G"), size_in_bytes("512 MiB")
+    (1610612736, 536870912)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write it like 512M or 8G")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))

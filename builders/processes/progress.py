@@ -1,0 +1,197 @@
+"""Progress of long work: a bar on a terminal, elsewhere a line at least every 30 seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tqdm.auto import tqdm
+
+EVERY_S = 30.0
+"""Seconds between two lines."""
+
+_guard = threading.Lock()
+_numbers = itertools.count()
+_active: weakref.WeakValueDictionary[int, _Counted | _Stage] = weakref.WeakValueDictionary()
+"""What this process is at work on, outermost first. A bar that nobody closes leaves with its last reference."""
+
+
+def progress_bar(iterable: Iterable[Any] | None = None, *, silent: bool = False, **options: Any) -> tqdm[Any]:
+    """A bar of ``tqdm`` on a terminal. Elsewhere it only counts, for the lines of ``heartbeat``.
+
+    Args:
+        iterable: what is iterated over.
+        silent: show and count nothing.
+        options: of ``tqdm``: ``total``, ``desc``, ``unit``, ``delay``, ``leave``, ...
+
+    >>> list(progress_bar([1, 2], desc="adding", silent=True))
+    [1, 2]
+    """
+    if silent or _on_terminal():
+        return tqdm(iterable, disable=True if silent else None, **options)
+    return _Counted(iterable, **{**options, "delay": 0})
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+class _Nowhere:
+    """A stream that drops what is written."""
+
+    def write(self, text: str) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+if TYPE_CHECKING:
+    _Base = tqdm[Any]
+else:
+    _Base = tqdm
+
+
+class _Counted(_Base):
+    """A bar that is not drawn."""
+
+    number = -1
+
+    def __init__(self, iterable: Iterable[Any] | None = None, **options: Any) -> None:
+        quiet = {"file": _Nowhere(), "miniters": sys.maxsize, "mininterval": float("inf"), "maxinterval": 0}
+        super().__init__(iterable, **{**options, **quiet, "disable": False, "gui": False})
+        self.began = time.monotonic()
+        _enter(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for item in self.iterable:
+                yield item
+                self.n += 1
+        finally:
+            self.close()
+
+    def display(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def refresh(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        _leave(self)
+        super().close()
+
+    def line(self) -> str:
+        """Stage, share and time left."""
+        stage = f"{self.desc.strip().removesuffix(':') or 'working'}{f' ({self.postfix})' if self.postfix else ''}"
+        seconds = time.monotonic() - self.began
+        if not self.total:
+            return f"{stage}: {_count(self.n)} {self.unit}s, {_duration(seconds)}"
+        of = f"{_count(self.n)} of {_count(self.total)} {self.unit}s"
+        left = f"about {_duration(seconds / self.n * (self.total - self.n))} left" if self.n else _duration(seconds)
+        return f"{stage}: {min(100, 100 * self.n / self.total):.0f} % ({of}), {left}"
+
+
+class _Stage:
+    """A stage of work without a count."""
+
+    number = -1
+
+    def __init__(self, name: str) -> None:
+        self.name, self.began = name, time.monotonic()
+
+    def line(self) -> str:
+        return f"{self.name}: {_duration(time.monotonic() - self.began)}"
+
+
+@contextlib.contextmanager
+def stage(name: str) -> Iterator[None]:
+    """A context in which the lines of ``heartbeat`` name a stage of work, such as ``loading the encoder``."""
+    entered = _Stage(name)
+    _enter(entered)
+    try:
+        yield
+    finally:
+        _leave(entered)
+
+
+def _enter(work: _Counted | _Stage) -> None:
+    with _guard:
+        work.number = next(_numbers)
+        _active[work.number] = work
+
+
+def _leave(work: _Counted | _Stage) -> None:
+    with _guard:
+        _active.pop(work.number, None)
+
+
+@contextlib.contextmanager
+def heartbeat(stream: TextIO | None = None, *, every_s: float = EVERY_S) -> Iterator[None]:
+    """A context in which a line says how far the work is, every ``every_s`` seconds, where there is no terminal.
+
+    Args:
+        stream: receives the lines; standard error by default. A terminal gets none: it has bars.
+        every_s: seconds between two lines.
+    """
+    stream = sys.stderr if stream is None else stream
+    if stream is None or stream.isatty():
+        yield
+        return
+    done, began, owner = threading.Event(), time.monotonic(), os.getpid()
+
+    def beat() -> None:
+        while not done.wait(every_s) and os.getpid() == owner:
+            with contextlib.suppress(OSError, ValueError):  # the reader has gone
+                print(f"camtrace: {status_line(time.monotonic() - began)}", file=stream, flush=True)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def status_line(seconds: float) -> str:
+    """How far this process is, as one line.
+
+    Args:
+        seconds: since it began.
+
+    >>> status_line(95)
+    'working: 1 min 35 s'
+    >>> with stage("loading the encoder"):
+    ...     status_line(95)
+    'loading the encoder: 0 s (1 min 35 s in all)'
+    """
+    with _guard:
+        lines = [work.line() for _, work in sorted(_active.items())]
+    return f"{'; '.join(lines)} ({_duration(seconds)} in all)" if lines else f"working: {_duration(seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    """A duration in the two largest units.
+
+    >>> _duration(4.4), _duration(95), _duration(7300)
+    ('4 s', '1 min 35 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _count(number: float) -> str:
+    """A count for people.
+
+    >>> _count(12345), _count(3.2e9)
+    ('12,345', '3.2 G')
+    """
+    return f"{number:,.0f}" if number < 1e7 else f"{number / 1e9:,.1f} G" if number >= 1e9 else f"{number / 1e6:,.1f} M"
