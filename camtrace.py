@@ -14,12 +14,15 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
-    from benchmark.api import Comparison, Results, TraceCallback, compare, load_results, score
+    from benchmark.api import Comparison, NoSuchScore, Results, TraceCallback, compare, load_results, score
     from benchmark.audit import Audit, audit
-    from benchmark.encoders import Encoder, list_encoders, load_encoder
-    from benchmark.erasing import Eraser, fit_eraser, load_eraser
+    from benchmark.compare import Gate
+    from benchmark.encoders import Encoder, EncoderInfo, list_encoders, load_encoder
+    from benchmark.erasing import Eraser, FitSet, fit_eraser, load_eraser
     from benchmark.results import Score
     from builders.data_specs import open_photos
+    from builders.errors import CamtraceError, DataError, DiskError, EncoderError, PhotoError, RemoteError, UsageError
+    from builders.photos import PhotoSet
     from builders.pixels import CenterMask
     from builders.processed.with_processing import with_processing
 
@@ -27,13 +30,25 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
 
 _WHERE = {
     "Audit": "benchmark.audit",
+    "CamtraceError": "builders.errors",
     "CenterMask": "builders",
     "Comparison": "benchmark.api",
+    "DataError": "builders.errors",
+    "DiskError": "builders.errors",
     "Encoder": "benchmark.encoders",
+    "EncoderError": "builders.errors",
+    "EncoderInfo": "benchmark.encoders",
     "Eraser": "benchmark.erasing",
+    "FitSet": "benchmark.erasing",
+    "Gate": "benchmark.compare",
+    "NoSuchScore": "benchmark.api",
+    "PhotoError": "builders.errors",
+    "PhotoSet": "builders.photos",
+    "RemoteError": "builders.errors",
     "Results": "benchmark.api",
     "Score": "benchmark.results",
     "TraceCallback": "benchmark.api",
+    "UsageError": "builders.errors",
     "audit": "benchmark.audit",
     "compare": "benchmark.api",
     "fit_eraser": "benchmark.erasing",
@@ -49,13 +64,25 @@ _WHERE = {
 
 __all__ = [
     "Audit",
+    "CamtraceError",
     "CenterMask",
     "Comparison",
+    "DataError",
+    "DiskError",
     "Encoder",
+    "EncoderError",
+    "EncoderInfo",
     "Eraser",
+    "FitSet",
+    "Gate",
+    "NoSuchScore",
+    "PhotoError",
+    "PhotoSet",
+    "RemoteError",
     "Results",
     "Score",
     "TraceCallback",
+    "UsageError",
     "__version__",
     "audit",
     "compare",

@@ -147,6 +147,18 @@ class RemoteError(CamtraceError):
     """A remote service refused, failed permanently, or sent a malformed response."""
 
 
+def notice(what: str, now: str) -> None:
+    """Log one line about an earlier spelling in Python that still works: logger ``camtrace``, level WARNING.
+
+    Args:
+        what: the spelling.
+        now: what to write, or what has changed; the line goes on with it.
+    """
+    import logging
+
+    logging.getLogger("camtrace").warning("%s %s; the old spelling still works", what, now)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error of an unknown name, with the nearest known one.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import warnings
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from benchmark.api.results import Results
-from benchmark.encoders import Encoder, as_encoder, is_module, load_encoder
+from benchmark.encoders import Encoder, as_encoder, is_module, load_for_run
 from benchmark.erasing import Erasing
 from benchmark.options import (
     DEFAULT_DATA,
@@ -22,7 +24,8 @@ from benchmark.options import (
     to_run_options,
 )
 from benchmark.scoring import EncoderSource, Log, Request, Scored, run_request
-from builders.errors import EncoderError, UsageError, unknown_name
+from builders.cli import size_in_bytes
+from builders.errors import EncoderError, UsageError, notice
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ _DEFAULTS = RunOptions()
 
 
 def score(
-    encoders: EncoderLike | Sequence[EncoderLike] | Mapping[str, EncoderLike] = DEFAULT_MODEL,
+    model: EncoderLike | Sequence[EncoderLike] | Mapping[str, EncoderLike] = DEFAULT_MODEL,
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
@@ -61,19 +64,19 @@ def score(
     batch_size: int = _DEFAULTS.batch_size,
     workers: int = _DEFAULTS.workers,
     views: str = _DEFAULTS.views,
-    memory: int | None = None,
+    memory: int | str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     cache: str | Path | None = None,
     fresh: bool = False,
     output: str | Path | None = None,
-    **unknown: NoReturn,
+    **unknown: Any,
 ) -> Results:
     """Score what encoders keep of the camera and the codec.
 
     Args:
-        encoders: one or several: what ``--model`` takes, a ``torch.nn.Module`` (with ``preprocess``), a function from
-            an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
+        model: one or several encoders: what ``--model`` takes, a ``torch.nn.Module`` (with ``preprocess``), a function
+            from an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
         outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
@@ -83,6 +86,7 @@ def score(
         preprocess: ``"own"``, ``"study"``, ``"short-side"`` or ``"squash"``, of every encoder; or, of modules in
             memory, RGB ``PIL.Image`` -> tensor, as for their evaluation. With a name, a module in memory needs
             an attribute ``preprocess``.
+        memory: that pictures being decoded share, in bytes or as ``"8G"``.
         output: a folder for the files that the command writes. Without it only the bank of embeddings is written.
 
     The other options are those of ``camtrace score``, with the same names and defaults; ``camtrace score --help``
@@ -101,9 +105,13 @@ def score(
     builders.errors.UsageError: unknown option 'batchsize': did you mean 'batch_size'?
     """
     given = {**locals(), **unknown}
+    if "encoders" in unknown:
+        notice("camtrace.score(encoders=...)", "is now model=...")
+        model = unknown.pop("encoders")
     for name in unknown:
         if name not in _PASSED_ON:
-            raise unknown_name("option", name, {*inspect.signature(score).parameters, *_PASSED_ON} - {"unknown"})
+            raise _unknown_option(name)
+    given["memory"] = _bytes(memory)
     args = default_arguments()
     vars(args).update({name: given[name] for name in _PASSED_ON if name in given}, trust_remote_code=trust_remote_code)
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
@@ -112,7 +120,7 @@ def score(
     vars(args).update(preprocess=mode, outputs=output_list, tasks=[tasks] if isinstance(tasks, str) else list(tasks))
     if cache is not None:
         args.cache = Path(cache)
-    by_name = _named(encoders)
+    by_name = _named(model)
     sets = [data] if isinstance(data, str | PhotoSet) else list(data)
     if not by_name or not sets:
         raise UsageError("nothing to score: give at least one encoder and one data set")
@@ -125,9 +133,9 @@ def score(
     sources: dict[str, EncoderSource] = {}
     for name, thing in by_name.items():
         if isinstance(thing, str):
-            sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
+            sources[name] = EncoderSource(partial(load_for_run, thing, revision=revision, **loading), thing)
         else:
-            encoder_name = name if isinstance(encoders, Mapping) else ""
+            encoder_name = name if isinstance(model, Mapping) else ""
             module_preprocess = transform if is_module(thing) else None
             load = partial(_of_object, thing, name=encoder_name, preprocess=module_preprocess, **in_memory)
             sources[name] = EncoderSource(load, None)
@@ -159,6 +167,28 @@ _PASSED_ON = tuple(
     o.name for o in OPTIONS if o.role.on_command_line and o.name not in ("outputs", "preprocess", "cache")
 )
 """Options that are passed on unchanged. One that is declared but not in the signature is accepted too."""
+
+
+_SYNONYMS = {"encoder": "model", "models": "model", "photos": "data", "task": "tasks", "layers": "outputs"}
+"""Names that people try, and the option that they mean."""
+
+
+def _unknown_option(name: str) -> UsageError:
+    """The error of an unknown option, with the nearest one if one is near."""
+    known = {*inspect.signature(score).parameters, *_PASSED_ON} - {"unknown"}
+    near = _SYNONYMS.get(name) or next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
+    hint = f"did you mean {near!r}?" if near else "help(camtrace.score) names the options"
+    return UsageError(f"unknown option {name!r}: {hint}")
+
+
+def _bytes(memory: int | str | None) -> int | None:
+    """Bytes of an amount of memory, such as 8000000000 or ``"8G"``."""
+    if not isinstance(memory, str):
+        return memory
+    try:
+        return size_in_bytes(memory)
+    except ArgumentTypeError as error:
+        raise UsageError(f"memory {error}") from None
 
 
 def _of_object(thing: Any, *, before_conversion: Callable[[Encoder], object] | None = None, **how: Any) -> Encoder:

@@ -19,7 +19,7 @@ from benchmark.encoders import is_module
 from benchmark.results import Score, metric_of
 from benchmark.tasks import WATCHED, all_tasks, select_tasks
 from builders.data_specs import open_photos
-from builders.errors import UsageError
+from builders.errors import UsageError, notice
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TraceCallback(_Base):
     Args:
         data: photos as ``--data`` takes them, or a photo set; a folder of classes serves well.
         every_steps: steps between two measurements; the first is at step 0 if the loop calls it there.
-        photos: how many are used, seeded and balanced over classes; the same in every measurement.
+        limit: how many photos are used, seeded and balanced over classes; the same in every measurement.
         tasks: patterns as ``--tasks`` takes them. Plain kNN is added if photos have classes.
         preprocess: RGB ``PIL.Image`` -> tensor or array of one shape, as the network takes it in evaluation. By default
             the trainer's image processor, or the network's own attribute ``preprocess``.
@@ -54,6 +54,7 @@ class TraceCallback(_Base):
             ``output_dir``, else none.
         seed: of splits and of the choice of photos.
         batch_size: inputs per forward pass.
+        photos: the earlier name of ``limit``.
 
     Numbers have stable names: ``trace/TASK/METRIC``, and ``_low``, ``_high`` for the ends of its 95 % interval;
     ``trace/seconds``. ``history`` holds them all. With few photos intervals are wide: read the course, not a point.
@@ -68,7 +69,7 @@ class TraceCallback(_Base):
         data: str | PhotoSet = "sample",
         *,
         every_steps: int = 1000,
-        photos: int = 200,
+        limit: int = 200,
         tasks: str | Sequence[str] = WATCHED,
         preprocess: Callable[[Any], Any] | None = None,
         embed: Embed | None = None,
@@ -76,9 +77,13 @@ class TraceCallback(_Base):
         file: str | Path | None = None,
         seed: int = 0,
         batch_size: int = 32,
+        photos: int | None = None,
     ) -> None:
-        if every_steps < 1 or photos < 1 or batch_size < 1:
-            raise UsageError("every_steps, photos and batch_size are at least 1")
+        if photos is not None:
+            notice("TraceCallback(photos=...)", "is now limit=...")
+            limit = photos
+        if every_steps < 1 or limit < 1 or batch_size < 1:
+            raise UsageError("every_steps, limit and batch_size are at least 1")
         self.every_steps = every_steps
         self.log = log
         self.file = Path(file) if file is not None else None
@@ -88,7 +93,7 @@ class TraceCallback(_Base):
         """The same as scores: (step, scores)."""
         self._patterns = [tasks] if isinstance(tasks, str) else list(tasks)
         select_tasks(self._patterns, all_tasks())
-        self._data, self._count, self._seed, self._batch_size = data, photos, seed, batch_size
+        self._data, self._count, self._seed, self._batch_size = data, limit, seed, batch_size
         self._preprocess, self._embed = preprocess, embed
         self._fixed: list[FixedViews] | None = None
         self._board: Any = None

@@ -1,7 +1,7 @@
 from .card import MeasuredEraser, Row, card_text, curve_table, matrix, table, verdict
-from .eraser import Eraser
+from .eraser import CARD, ERASER_FILES, Eraser, FitSet, eraser_record, save_eraser
 from .fit import fit_eraser, fit_method, moments_of
-from .folder import CARD, ERASER_FILES, FitSet, eraser_record, load_eraser, save_eraser
+from .folder import load_eraser
 from .leaks import Erasing, check_eraser, near_to, refuse_leaks
 from .methods import METHODS, Method, method_named
 from .moments import Moments, Source, unit_length

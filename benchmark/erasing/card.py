@@ -207,7 +207,7 @@ def card_text(erased: MeasuredEraser, questions: Questions, place: str = "") -> 
     ]
     if not eraser.needs_labels:
         where = place or "FOLDER"
-        parts += [f'With it: `camtrace.load_eraser("{where}")[0].apply(x)`, or `camtrace score --eraser {where} ...`.']
+        parts += [f'With it: `camtrace.load_eraser("{where}").apply(x)`, or `camtrace score --eraser {where} ...`.']
     parts += [
         "## What it did",
         f"Options were chosen on held-out photos of the fit. Then it was frozen and measured on photos of {first} that "

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark.erasing.moments import unit_length
-from builders.errors import DataError
+from builders.errors import DataError, disk_error, notice
+from builders.files import write_bytes_atomically, write_text_atomically
 
 BLOCK_ROWS = 8192
 """Rows that are mapped at a time."""
+
+
+TENSORS, FIT_PHOTOS, ABOUT, CARD = "eraser.safetensors", "fit_photos.safetensors", "eraser.json", "README.md"
+
+ERASER_FILES = (TENSORS, FIT_PHOTOS, CARD, ABOUT)
+"""The files of a folder in the order of writing."""
+
+SCHEMA = 1
+"""Version of the form of ``eraser.json``."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitSet:
+    """The photos of a fit, as hashes that reveal neither names nor pictures."""
+
+    ids: np.ndarray
+    """uint64 [n], hashes of (data set, photo id)."""
+    pictures: np.ndarray
+    """uint64 [n], perceptual hashes; 0 if a picture has none."""
+
+    @staticmethod
+    def id_hashes(data: str, photo_ids: Any) -> np.ndarray:
+        """uint64 [n], hashes of photo ids and the name of their data set, so that equal ids of two sets differ.
+
+        >>> FitSet.id_hashes("folder:a", ["1.jpg"]) == FitSet.id_hashes("folder:b", ["1.jpg"])
+        array([False])
+        """
+        texts = (f"{data}\0{photo}".encode("utf-8", "surrogateescape") for photo in photo_ids)
+        return np.array([int.from_bytes(hashlib.sha256(t).digest()[:8], "big") for t in texts], dtype=np.uint64)
+
+    def digest(self) -> str:
+        """Hash of the photos of the fit, independent of their order, 16 hex digits."""
+        return hashlib.sha256(np.sort(self.ids).astype("<u8").tobytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +73,8 @@ class Eraser:
     """float32 [G, d], by which the difference is divided."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """How and on which photos it was fitted; JSON values."""
+    fit: FitSet | None = None
+    """The photos of the fit, as hashes; None if they are not recorded."""
 
     @property
     def dimension(self) -> int:
@@ -70,6 +108,25 @@ class Eraser:
         if self.group_means is not None and self.group_scales is not None:
             arrays |= {"group_means": self.group_means, "group_scales": self.group_scales}
         return arrays
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a folder that ``camtrace.load_eraser`` and ``camtrace score --eraser`` read.
+
+        Raises:
+            DiskError: a file cannot be written.
+        """
+        use = f"`camtrace.load_eraser(FOLDER).apply(embeddings)`, float32 [n, {self.dimension}]"
+        card = f"# {self.name}\n\nAn eraser: {use}.\n"
+        save_eraser(Path(folder), self, self.fit, about={}, card=card)
+        return Path(folder)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The pair (eraser, photos of its fit), which ``load_eraser`` gave in earlier versions."""
+        notice("load_eraser", "gives the eraser; the photos of its fit are its attribute fit")
+        return iter((self, self.fit))
+
+    def __getitem__(self, index: int) -> Any:
+        return tuple(self)[index]
 
     def apply(self, embeddings: Any, labels: Any | None = None) -> np.ndarray:
         """The embeddings without the trace.
@@ -107,3 +164,52 @@ class Eraser:
         else:
             deviation = rows - self.mean
         return self.mean + deviation @ self.projection.T
+
+
+def save_eraser(
+    folder: Path, eraser: Eraser, fit: FitSet | None = None, *, about: Mapping[str, Any], card: str
+) -> None:
+    """Write the folder. A kill leaves the old folder, or one that is recognised as incomplete.
+
+    Args:
+        folder: created if it does not exist.
+        eraser: the eraser.
+        fit: the photos that it was fitted on.
+        about: fields of ``eraser.json`` in addition to ``eraser_record``.
+        card: text of ``README.md``.
+
+    Raises:
+        DiskError: a file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    files = {TENSORS: save({name: np.ascontiguousarray(array) for name, array in eraser.tensors().items()})}
+    if fit is not None:
+        files[FIT_PHOTOS] = save({"ids": fit.ids, "pictures": fit.pictures})
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    text = json.dumps({**eraser_record(eraser), "files_sha256": hashes, **about}, indent=2, ensure_ascii=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ABOUT).unlink(missing_ok=True)
+        for name, data in files.items():
+            write_bytes_atomically(folder / name, data)
+        write_text_atomically(folder / CARD, card)
+        write_text_atomically(folder / ABOUT, text + "\n", durable=True)
+    except OSError as error:
+        raise disk_error(error, folder) from None
+
+
+def eraser_record(eraser: Eraser) -> dict[str, Any]:
+    """The description of an eraser in ``eraser.json`` and in every result that it was applied in."""
+    return {
+        "schema_version": SCHEMA,
+        "method": eraser.method,
+        "name": eraser.name,
+        "sha256": eraser.sha256,
+        "rank": eraser.rank,
+        "dimension": eraser.dimension,
+        "dtype": str(eraser.mean.dtype),
+        "unit_rows": eraser.unit_rows,
+        "labels_at_test_time": eraser.needs_labels,
+        **eraser.provenance,
+    }

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmark.compute import parallel_map
 from benchmark.encoders import Encoder
-from benchmark.erasing.eraser import Eraser
-from benchmark.erasing.folder import FitSet, load_eraser
+from benchmark.erasing.eraser import Eraser, FitSet
+from benchmark.erasing.folder import load_eraser
 from builders.errors import DataError, EncoderError, PhotoError
 from builders.photos import PhotoSet
 from builders.processes import progress_bar
@@ -33,7 +33,8 @@ class Erasing:
     @classmethod
     def load(cls, place: str) -> Erasing:
         """Load from a folder, or from the Hub by name. Raises as ``load_eraser``."""
-        return cls(place, *load_eraser(place))
+        eraser = load_eraser(place)
+        return cls(place, eraser, eraser.fit)
 
 
 def check_eraser(eraser: Eraser, encoder: Encoder) -> None:

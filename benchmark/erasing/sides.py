@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.erasing.folder import FitSet
+from benchmark.erasing.eraser import FitSet
 from benchmark.erasing.leaks import leaked, stored_hashes
 from benchmark.stats import error_units
 from builders.errors import DataError

@@ -175,16 +175,22 @@ def estimate(
     times: Times = {}
     bar = progress_bar([s for group in groups for s in group], desc="measuring", unit="encoder", delay=2)
     for spec in bar:
-        started = time.perf_counter()
         try:
-            encoder = load(spec)
-            load_s = time.perf_counter() - started
-            measured += [_measure(spec, encoder, opened, options, load_s, times) for opened in sets]
-            del encoder
+            measured += _measured(spec, sets, options, load, times)
         except Exception as error:  # a row of the estimate, as in a sweep
             measured += [Measured(spec, opened.photos.name, reason=error_text(error)) for opened in sets]
         release()
     return measured
+
+
+def _measured(
+    spec: str, sets: Sequence[OpenedSet], options: RunOptions, load: Callable[[str], Encoder], times: Times
+) -> list[Measured]:
+    """One row per photo set. The encoder is freed with this call, also if it fails."""
+    started = time.perf_counter()
+    encoder = load(spec)
+    load_s = time.perf_counter() - started
+    return [_measure(spec, encoder, opened, options, load_s, times) for opened in sets]
 
 
 def estimate_text(

@@ -49,7 +49,7 @@ class Labels:
     """int32 [photos], ``UNLABELLED`` where unknown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PhotoSet:
     """Photos of one data set, in a fixed order."""
 
@@ -113,6 +113,14 @@ class PhotoSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        """Name and numbers; ids are left out, of which there may be millions."""
+        counts = np.bincount(self.splits[self.splits >= 0], minlength=len(SPLITS))
+        splits = ", ".join(f"{name} {n:,}" for name, n in zip(SPLITS, counts, strict=True) if n)
+        known = [f"{len(self.labels.names)} classes"] if self.labels.names else []
+        known += [f"attributes: {', '.join(self.attributes)}"] if self.attributes else []
+        return f"<PhotoSet {self.name}: {'; '.join([f'{len(self):,} photos ({splits})', *known])}>"
 
     @property
     def has_pictures(self) -> bool:

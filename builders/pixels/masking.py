@@ -7,7 +7,7 @@ normalisation. ``mask_crop`` does the middle two; ``CenterMask`` the mask alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -33,8 +33,11 @@ class CenterMask:
 
     Takes a PIL image, a torch tensor or a numpy array and returns a new one of the same kind; ``ratio=0`` returns the
     input itself. Arrays are ``[..., H, W]``; an array whose last dimension is 1, 3 or 4 and whose third last is not
-    counts as ``[..., H, W, C]``, as numpy pictures are. Items of dictionaries, lists and tuples are masked, and other
-    values pass unchanged: the mask works in ``torchvision.transforms.v2.Compose`` and in ``with_transform``.
+    counts as ``[..., H, W, C]``, as numpy pictures are.
+
+    Of a sample (dictionaries, lists, tuples) only pictures are masked: PIL images and torchvision's ``Image`` and
+    ``Video``; where there is none of them, arrays with one, three or four channels. Boxes, masks of segments and
+    labels pass unchanged. The mask works in ``torchvision.transforms.v2.Compose`` and in ``with_transform``.
 
     >>> CenterMask().visible_share(224, 224)  # a frame of 6 pixels
     0.10427295918367352
@@ -67,16 +70,21 @@ class CenterMask:
 
     def __call__(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
-        return self._masked(sample)
+        if isinstance(sample, Mapping | list | tuple):
+            return self._masked(sample, arrays=not any(map(_is_marked_picture, _leaves(sample))))
+        is_array = getattr(sample, "ndim", 0) >= 2 and hasattr(sample, "shape") and not _is_other(sample)
+        return self._masked_array(sample) if is_array else self._masked(sample, arrays=False)
 
-    def _masked(self, value: Any) -> Any:
+    def _masked(self, value: Any, *, arrays: bool) -> Any:
+        """A part of a sample. ``arrays``: whether arrays of the form of pictures are pictures."""
         if isinstance(value, Image.Image):
             return self._masked_image(value)
         if isinstance(value, Mapping):
-            return {name: self._masked(item) for name, item in value.items()}
+            return {name: self._masked(item, arrays=arrays) for name, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(self._masked(item) for item in value)
-        if getattr(value, "ndim", 0) >= 2 and hasattr(value, "shape"):
+            items = [self._masked(item, arrays=arrays) for item in value]
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        if _is_marked_picture(value) or (arrays and _has_channels(value) and not _is_other(value)):
             return self._masked_array(value)
         return value
 
@@ -131,6 +139,35 @@ def mask_crop(image: Image.Image, ratio: float = 0.9, *, fill: int = 0, compleme
     """
     mask = CenterMask(ratio, fill, complement)
     return mask(reencode_jpeg(image, 95, "4:4:4"))
+
+
+def _leaves(sample: Any) -> Iterator[Any]:
+    """The values of nested dictionaries, lists and tuples."""
+    if isinstance(sample, Mapping | list | tuple):
+        for item in sample.values() if isinstance(sample, Mapping) else sample:
+            yield from _leaves(item)
+    else:
+        yield sample
+
+
+def _kind_of_torchvision(value: Any) -> str:
+    """Name of the class of torchvision's tensors with a meaning: ``Image``, ``BoundingBoxes``, ...; else empty."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__.startswith("torchvision.tv_tensors") else ""
+
+
+def _is_marked_picture(value: Any) -> bool:
+    return isinstance(value, Image.Image) or _kind_of_torchvision(value) in ("Image", "Video")
+
+
+def _is_other(value: Any) -> bool:
+    return _kind_of_torchvision(value) not in ("", "Image", "Video")
+
+
+def _has_channels(value: Any) -> bool:
+    """Whether a value is an array of pictures: [..., C, H, W] or [..., H, W, C] with one, three or four channels."""
+    shape = tuple(getattr(value, "shape", ()))
+    return len(shape) >= 3 and (shape[-1] in (1, 3, 4) or shape[-3] in (1, 3, 4))
 
 
 def _channels_last(shape: tuple[int, ...]) -> bool:

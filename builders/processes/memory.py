@@ -34,6 +34,10 @@ _VARIABLE = "CAMTRACE_MEMORY_BUDGET"
 
 _live: weakref.WeakSet[Reservation] = weakref.WeakSet()
 _guard = threading.Lock()
+_users = 0
+"""Calls of this process that are inside its budget."""
+_descriptor = -1
+"""File of this process's budget."""
 
 
 @contextmanager
@@ -41,25 +45,34 @@ def memory_budget(limit_bytes: int | None = None) -> Iterator[None]:
     """Within it, all pictures that this process and its workers decode share a budget.
 
     A picture that needs more than the whole budget waits until nothing else is reserved, and is then decoded alone.
-    Within another budget the outer one stays in force.
+    Within another budget, of this thread or of another, the first one stays in force until the last call that uses it
+    has ended: a call never loses its budget because another one ends.
 
     Args:
         limit_bytes: by default half of the free memory.
     """
-    if os.environ.get(_VARIABLE):
-        yield
-        return
-    if not hasattr(os, "memfd_create"):  # not Linux
-        yield
-        return
-    limit_bytes = free_memory() // 2 if limit_bytes is None else limit_bytes
-    descriptor = os.memfd_create("camtrace-memory")
-    os.environ[_VARIABLE] = f"{max(1, limit_bytes // _UNIT)}:/proc/{os.getpid()}/fd/{descriptor}"
+    global _users, _descriptor
+    with _guard:
+        inherited = _users == 0 and bool(os.environ.get(_VARIABLE))
+        if inherited or not hasattr(os, "memfd_create"):  # of the process that started this one; not Linux
+            counted = False
+        else:
+            counted = True
+            if _users == 0:
+                limit_bytes = free_memory() // 2 if limit_bytes is None else limit_bytes
+                _descriptor = os.memfd_create("camtrace-memory")
+                place = f"/proc/{os.getpid()}/fd/{_descriptor}"
+                os.environ[_VARIABLE] = f"{max(1, limit_bytes // _UNIT)}:{place}"
+            _users += 1
     try:
         yield
     finally:
-        os.environ.pop(_VARIABLE, None)
-        os.close(descriptor)
+        if counted:
+            with _guard:
+                _users -= 1
+                if _users == 0:
+                    os.environ.pop(_VARIABLE, None)
+                    os.close(_descriptor)
 
 
 class Reservation:

@@ -23,7 +23,7 @@ _MOST_USED_AND_EXAMPLES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = Map
             ),
         ),
         "refresh": (
-            ("--state", "--older-than-days", "--contact"),
+            ("--state", "--older-than-days", "--calls-per-hour", "--attempts", "--contact"),
             (
                 "camtrace build flickrexif refresh --state flickr",
                 "camtrace build flickrexif refresh --state flickr --older-than-days 30",
@@ -37,7 +37,7 @@ _MOST_USED_AND_EXAMPLES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = Map
             ),
         ),
         "import": (
-            ("--state", "--hub", "--table"),
+            ("--state", "--hub", "--table", "--revision", "--seed"),
             (
                 "camtrace build flickrexif import --state flickr --hub CTU-OU/FlickrExif",
                 "camtrace build flickrexif import --state flickr --table ids.parquet",

@@ -63,8 +63,8 @@ def results(cache, photos):
 def test_score__has_the_options_of_the_command_with_their_defaults():
     computed = inspect.signature(camtrace.score).parameters
     reference = {name: value for name, value in vars(parser().parse_args([])).items() if name != "run"}
-    of_the_command_alone = {"model", "config", "json", "quiet", "verbose", "push_to", "dry_run"}
-    of_objects = {"encoders", "unknown"}
+    of_the_command_alone = {"config", "json", "quiet", "verbose", "push_to", "dry_run"}
+    of_objects = {"unknown"}
     assert set(computed) - of_objects == set(reference) - of_the_command_alone
     for name in set(computed) & {field.name for field in dataclasses.fields(RunOptions)} - {"cache"}:
         assert computed[name].default == reference[name], name
@@ -353,3 +353,28 @@ def test_as_encoder__names_and_answers():
     assert as_encoder(encoder, name="mine").info.id == "mine"
     function = as_encoder(mean_colour)
     assert (function.info.id, function.info.weights_sha256) == ("mean_colour", None)  # nothing says what it computes
+
+
+def test_score__earlier_and_near_names_of_options(monkeypatch, caplog):
+    handed = []
+
+    def stop(asked, **_):
+        handed.append(asked)
+        raise EncoderError("stopped")
+
+    monkeypatch.setattr("benchmark.api.scoring.run_request", stop)
+    for name in ("model", "encoders"):
+        with pytest.raises(EncoderError, match="stopped"):
+            camtrace.score(**{name: "some:encoder"}, data="sample", memory="2G")
+    assert [list(asked.encoders) for asked in handed] == [["some:encoder"]] * 2
+    assert [asked.options.memory for asked in handed] == [2 * 2**30] * 2
+    assert caplog.messages == ["camtrace.score(encoders=...) is now model=...; the old spelling still works"]
+    for name, hint in (
+        ("encoder", "did you mean 'model'?"),
+        ("batchsize", "did you mean 'batch_size'?"),
+        ("quiet", r"help\(camtrace.score\) names the options"),
+    ):
+        with pytest.raises(UsageError, match=f"unknown option '{name}': {hint}"):
+            camtrace.score(**{name: 1})
+    with pytest.raises(UsageError, match="memory 'much' is no size"):
+        camtrace.score(memory="much")

@@ -75,7 +75,8 @@ def about(folder):
 def test_folder__contains_the_fields_of_the_schema(made):
     folder, _ = made
     record = about(folder)
-    eraser, fit = load_eraser(folder)
+    eraser = load_eraser(folder)
+    fit = eraser.fit
     assert record["sha256"] == eraser.sha256
     assert record["fit_photos_hash"] == fit.digest()
     assert (record["method"], record["attribute"], record["rank"], record["dtype"]) == ("leace", "jpeg", 5, "float32")
@@ -104,7 +105,7 @@ def test_card__its_lines_apply_the_eraser_without_camtrace(made, monkeypatch):
     scope = {}
     exec(code, scope)
     x = np.random.default_rng(0).normal(size=(7, about(folder)["dimension"]))
-    np.testing.assert_allclose(scope["erase"](x), load_eraser(folder)[0].apply(x), atol=1e-6)
+    np.testing.assert_allclose(scope["erase"](x), load_eraser(folder).apply(x), atol=1e-6)
 
 
 def test_curve__starts_without_an_eraser_and_ends_with_all_photos(made):
@@ -142,13 +143,13 @@ def test_score__with_the_eraser(made, tmp_path):
 def with_fit(folder, target, fit):
     """The same eraser with another set of photos of its fit."""
     shutil.copytree(folder, target)
-    save_eraser(target, load_eraser(folder)[0], fit, about={}, card="")
+    save_eraser(target, load_eraser(folder), fit, about={}, card="")
     return target
 
 
 def test_refuse_leaks__a_test_photo_of_the_fit_by_id(made, tmp_path):
     folder, common = made
-    fit = load_eraser(folder)[1]
+    fit = load_eraser(folder).fit
     seen = FitSet.id_hashes("folder:unlike", ["val/cat/03.jpg"])
     leaking = with_fit(
         folder, tmp_path / "leaking", FitSet(np.append(fit.ids, seen), np.append(fit.pictures, seen * 0))
@@ -191,7 +192,7 @@ def test_eraser__other_encoders_and_commands_with_several_encoders_are_refused(m
     from benchmark.erasing import check_eraser
 
     with pytest.raises(EncoderError, match="dimensions, the eraser"):
-        check_eraser(load_eraser(folder)[0], load_encoder("control:random-projection"))
+        check_eraser(load_eraser(folder), load_encoder("control:random-projection"))
     with pytest.raises(UsageError, match="--eraser goes with one encoder"):
         run_sweep(sweep_parser().parse_args(["--model", MODEL, *given]))
     for wrong, message in (

@@ -21,14 +21,31 @@ def made(tmp_path):
 
 def test_load_eraser__gives_the_saved_eraser(made):
     folder, eraser, fit, x = made
-    loaded, fit_set = load_eraser(folder)
+    loaded = load_eraser(folder)
     np.testing.assert_array_equal(loaded.apply(x), eraser.apply(x))
     assert (loaded.sha256, loaded.rank, loaded.method, loaded.unit_rows) == (eraser.sha256, 2, "leace", True)
     assert loaded.name == f"leace-jpeg@{eraser.sha256[:8]}"
-    assert fit_set.digest() == fit.digest()
+    assert loaded.fit.digest() == fit.digest()
     assert sorted(p.name for p in folder.iterdir()) == [
         *("README.md", "eraser.json", "eraser.safetensors", "fit_photos.safetensors")
     ]
+
+
+def test_eraser__saves_itself(made, tmp_path):
+    folder, eraser, fit, x = made
+    again = load_eraser(load_eraser(folder).save(tmp_path / "again"))
+    np.testing.assert_array_equal(again.apply(x), eraser.apply(x))
+    assert again.fit.digest() == fit.digest()
+    assert load_eraser(eraser.save(tmp_path / "other")).fit is None
+
+
+def test_load_eraser__the_pair_of_earlier_versions_works_with_a_notice(made, caplog):
+    folder, eraser, fit, _ = made
+    loaded, fit_set = load_eraser(folder)
+    assert (loaded.sha256, fit_set.digest()) == (eraser.sha256, fit.digest())
+    assert load_eraser(folder)[0].sha256 == eraser.sha256
+    assert len(caplog.messages) == 2
+    assert "the photos of its fit are its attribute fit" in caplog.messages[0]
 
 
 def test_load_eraser__an_incomplete_folder_is_refused(made):

@@ -171,3 +171,9 @@ def test_photo_set__groups_are_selected_checked_and_readable_as_labels_are():
     assert chosen.groups[r"si\x1bte"].values.tolist() == [-1, 1]
     with pytest.raises(ValueError, match="columns of different lengths"):
         dataclasses.replace(photos(), groups={"site": Labels(("north",), np.zeros(3, dtype=np.int32))})
+
+
+def test_repr__is_short():
+    assert repr(photos()) == "<PhotoSet toy: 4 photos (train 2, test 2); 2 classes; attributes: make, iso>"
+    many = PhotoSet.of_bytes("many", {f"{i}": b"" for i in range(1000)})
+    assert len(repr(many)) < 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -153,3 +154,41 @@ def test_masking__does_not_import_torch():
     code = "import sys, builders.pixels.masking, builders.exif.attributes, "
     code += "builders.splits.report, builders.exif.reader; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Sample(NamedTuple):
+    image: Any
+    boxes: Any
+
+
+def test_center_mask__of_a_sample_masks_pictures_alone():
+    """Boxes [5, 4], masks of segments [N, H, W] and labels stay, whatever stands beside them."""
+    import torch
+    from torchvision import tv_tensors
+
+    mask, white = CenterMask(0.5), Image.new("RGB", (8, 8), (255, 255, 255))
+    boxes, segments = np.ones((5, 4)), np.ones((3, 8, 8))
+    masked = mask({"image": white, "boxes": boxes, "masks": segments, "label": 3})
+    assert masked["image"].getpixel((4, 4)) == (0, 0, 0)
+    assert masked["boxes"] is boxes
+    assert masked["masks"] is segments
+    assert masked["label"] == 3
+    pixels = np.ones((3, 8, 8), np.float32)
+    masked = mask(Sample(pixels, boxes))
+    assert isinstance(masked, Sample)
+    assert masked.image.sum() == 3 * (64 - 36)
+    assert masked.boxes is boxes
+    of_torchvision = {
+        "image": tv_tensors.Image(torch.ones(3, 8, 8)),
+        "mask": tv_tensors.Mask(torch.ones(1, 8, 8)),
+        "boxes": tv_tensors.BoundingBoxes(torch.ones(5, 4), format="XYXY", canvas_size=(8, 8)),
+        "features": torch.ones(4, 8, 8),
+    }
+    masked = mask(of_torchvision)
+    assert float(masked["image"].sum()) == 3 * (64 - 36)
+    assert all(masked[name] is of_torchvision[name] for name in ("mask", "boxes", "features"))
+    assert mask(of_torchvision["mask"]) is of_torchvision["mask"]
+    batch = mask([np.ones((2, 8, 8, 3)), boxes])
+    assert batch[0].sum() == 2 * 3 * (64 - 36)
+    assert batch[1] is boxes
+    assert mask(np.ones((8, 8))).sum() == 64 - 36  # an array by itself is a picture

@@ -140,3 +140,17 @@ def test_memory_budget__a_started_process_shares_it_and_a_killed_run_leaves_noth
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (-9, "True"), done.stderr
     assert set(glob.glob(os.path.join(tempfile.gettempdir(), "camtrace-memory-*"))) <= before
+
+
+def test_memory_budget__of_two_calls_that_overlap_none_loses_it():
+    """The first that ends, of two threads or two calls, takes nothing from the other."""
+    first, second = memory_budget(int(1.5 * NEED)), memory_budget(int(1.5 * NEED))
+    first.__enter__()
+    second.__enter__()
+    named = os.environ["CAMTRACE_MEMORY_BUDGET"]
+    first.__exit__(None, None, None)
+    assert os.environ["CAMTRACE_MEMORY_BUDGET"] == named
+    assert os.path.exists(named.partition(":")[2])
+    second.__exit__(None, None, None)
+    assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
+    assert not os.path.exists(named.partition(":")[2])
