@@ -119,7 +119,7 @@ def test_commands__are_found_in_blocks_and_in_text() -> None:
     text += "```bash\nx && camtrace d | tee e\n```\n"
     result = [("camtrace d", True), ("camtrace a  --b  # c", True), ("camtrace list data", False)]
     assert list(command_lines(text)) == result
-    for line in ("camtrace score --modle m", "camtrace plan score --no-such", "camtrace audit"):
+    for line in ("camtrace score --modle m", "camtrace plan score --no-such", "camtrace compare"):
         with pytest.raises(UsageError):
             parse(line, whole=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,18 @@ from typing import TYPE_CHECKING
 
 from benchmark.api.comparison import Comparison, accepted_runs, compare
 from benchmark.api.notebook import html_table, inline_image, show_figures
-from benchmark.report import depth_figure, interval, markdown_table, percent, report_figure, score_rows
+from benchmark.report import (
+    COLUMN,
+    checked_format,
+    depth_figure,
+    interval,
+    markdown_table,
+    percent,
+    report_figure,
+    score_rows,
+    summary_figure,
+    write_figure,
+)
 from benchmark.results import ANSWERS_FILE, Failure, Result, Score, metric_of, read_runs
 from benchmark.scoring import Scored, write_reports, write_scored
 from benchmark.tasks import all_tasks
@@ -157,25 +169,32 @@ class Results(Mapping[Key, Score]):
         columns = ["encoder", "data", "task", "metric", "value", "low", "high", "n", "chance"]
         return pandas.DataFrame(score_rows(self.results), columns=columns)
 
-    def plot(self, task: str | None = None) -> Figure:
-        """The figure of one encoder over its photo sets, as in ``report.png``.
+    def plot(self, *tasks: str, file: str | Path | None = None, width: float = COLUMN) -> Figure:
+        """A figure for a paper: these tasks of all encoders, one column wide, with 95 % intervals.
+
+        One task of one encoder whose layers were scored is drawn over the depth of the network.
 
         Args:
-            task: draw this task alone over the depth of the network, if layers were scored: ``plot("probe/jpeg")``.
+            tasks: patterns, such as ``"probe/*"``; all traces, and what they move, by default.
+            file: also write it here, as ``.pdf``, ``.svg`` (vector) or ``.png``.
+            width: in inches.
 
         Raises:
-            UsageError: there are several encoders, no such task, or nothing to draw.
+            UsageError: there is no such task, nothing to draw, or the file has another ending.
         """
-        if len(self.encoders) > 1:
-            raise UsageError(f"one picture shows one encoder; select(encoder=...) one of: {', '.join(self.encoders)}")
-        if task is not None and task not in {score.task for result in self.results for score in result.scores}:
-            raise _none("task", task, [score.task for result in self.results for score in result.scores])
-        if task is not None:
-            figure = depth_figure(self.results, all_tasks(), task)
-        else:
-            figure = report_figure(self.results, all_tasks())
-        if figure is None and task is not None:
-            raise UsageError(f"{task} was scored on no layer: score with outputs='layers'")
+        if file is not None:
+            checked_format(Path(file))
+        known = list(dict.fromkeys(score.task for _, score in self._scores()))
+        for pattern in tasks:
+            if not fnmatch.filter(known, pattern):
+                raise _none("task", pattern, known)
+        figure = None
+        if len(tasks) == 1 and len(self.encoders) == 1:
+            figure = depth_figure(self.results, all_tasks(), tasks[0])
+        if figure is None:
+            figure = summary_figure(self.results, all_tasks(), tasks, width=width)
+        if figure is not None and file is not None:
+            write_figure(figure, Path(file))
         if figure is None:
             raise UsageError("there is no score to draw; failures says why")
         show_figures()

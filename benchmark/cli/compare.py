@@ -77,6 +77,12 @@ def parser() -> Parser:
         action="store_true",
         help="exit with status 1 also if a score is undecided or missing in NEW",
     )
+    p.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="also draw these results for a paper, one column wide: .pdf, .svg or .png",
+    )
     add_messages(p, json=True)
     p.set_defaults(run=run)
     return p
@@ -102,7 +108,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--worse-by, --exit-code, --fail-undecided and --json go with results, not with --published")
     if is_gate and len(args.folders) != 2:
         raise UsageError(f"a gate takes two folders, OLD and NEW, not {len(args.folders)}")
+    if args.figure is not None:
+        from benchmark.report import checked_format
+
+        checked_format(args.figure)
     runs, refused = _read(args)
+    if args.figure is not None:
+        _draw(args, [run for of_folder in runs for run in of_folder])
     if args.published is not None:
         texts = [
             published_text(run, args.published, args.tasks, across_presets=args.across_presets)
@@ -138,6 +150,17 @@ def _read(args: argparse.Namespace) -> tuple[list[list[Run]], bool]:
     runs = [run for _, of_folder in read for run in of_folder.runs]
     usable = _of_preset(runs, args.preset, with_study=args.published is not None and not args.across_presets)
     return [[run for run in of_folder.runs if run in usable] for _, of_folder in read], bool(refused)
+
+
+def _draw(args: argparse.Namespace, runs: Sequence[Run]) -> None:
+    from benchmark.report import summary_figure, write_figure
+    from benchmark.tasks import all_tasks
+
+    figure = summary_figure([run.result for run in runs], all_tasks(), args.tasks)
+    if figure is None:
+        raise DataError(f"--figure {args.figure}: there is no score to draw")
+    write_figure(figure, args.figure)
+    print(f"written to {args.figure}", file=sys.stderr)
 
 
 def _judge(args: argparse.Namespace, old: Sequence[Run], new: Sequence[Run]) -> int:

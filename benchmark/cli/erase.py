@@ -48,7 +48,7 @@ def parser() -> Parser:
         data="photos: sample, folder:PATH, hub:REPO[@REVISION], ..., see camtrace list data (default: sample)",
         model=f"the encoder (default: {DEFAULT_MODEL})",
         output="folder of the eraser and its card (default: %(default)s)",
-        **dict.fromkeys(("tasks", "eraser", "dry_run"), argparse.SUPPRESS),
+        **dict.fromkeys(("tasks", "eraser", "dry_run", "figure"), argparse.SUPPRESS),
     )
     group = p.add_argument_group("eraser")
     group.add_argument(
@@ -136,8 +136,8 @@ def _refuse_what_does_not_go_together(
         raise UsageError("which trace? give --trace jpeg, --trace make, ...")
     if len(models) > 1 or len(data) > 1:
         raise UsageError("an eraser is fitted on one encoder and one data set: give one --model and one --data")
-    if args.tasks or args.eraser or args.dry_run:
-        raise UsageError("--tasks, --eraser and --dry-run go with camtrace score")
+    if args.tasks or args.eraser or args.dry_run or args.figure:
+        raise UsageError("--tasks, --eraser, --dry-run and --figure go with camtrace score")
     if args.fit_share and args.shared_train:
         raise UsageError("--shared-train fits on all train photos: leave out --fit-share")
     if args.push_to and (len(traces) > 1 or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", args.push_to)):

@@ -149,6 +149,12 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
         help="where results go (default: %(default)s)",
     )
     results.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="also draw a figure for a paper, one column wide: .pdf, .svg or .png",
+    )
+    results.add_argument(
         "--push-to",
         metavar="OWNER/NAME",
         help="publish the results to this data set repository (see also: camtrace publish)",

@@ -17,11 +17,12 @@ from benchmark.cli.parser import scoring_parser
 from benchmark.compute import import_torch, prepare_process
 from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, listed, loading_options, to_run_options
 from builders.cli import Parser, check_writable
-from builders.errors import UsageError
+from builders.errors import DataError, UsageError
 from builders.files import sweep_cache
 from builders.untrusted import readable
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
+    from benchmark.results import Result
     from benchmark.scoring import Failed, Request, Row, RunOutcome
 
 RowsText = Callable[["Sequence[Row]", Path], str]
@@ -87,6 +88,8 @@ def run_scoring(
             if outcome.results or request.is_sweep:
                 with stage("writing reports"):
                     report = write_reports(outcome.results, failures, args.output, outcome.photos, drawing)
+            if args.figure is not None:
+                draw_figure(outcome.results, args.figure)
         _print_outcome(args, console, request, outcome, report, rows_text)
         console.write_json(outcome.results, failures)
         _push_and_warn(args, request, outcome)
@@ -95,6 +98,10 @@ def run_scoring(
 
 def prepare_run(args: argparse.Namespace, options: RunOptions) -> None:
     """Check the folders that a run writes to, tidy its cache, and import torch."""
+    if args.figure is not None:
+        from benchmark.report import checked_format
+
+        checked_format(args.figure)
     if not args.dry_run:
         check_writable("--output", args.output)
         check_writable("--cache", options.cache / "banks")
@@ -154,6 +161,17 @@ def _failures(request: Request, outcome: RunOutcome) -> dict[str, str]:
     if request.is_sweep:
         return failures_by_pair(outcome.rows)
     return {failure.name: failure.reason for failure in outcome.failed}
+
+
+def draw_figure(results: Sequence[Result], file: Path) -> None:
+    """Draw the figure for papers. Raises ``DataError`` if there is no score to draw."""
+    from benchmark.report import summary_figure, write_figure
+    from benchmark.tasks import all_tasks
+
+    figure = summary_figure(results, all_tasks())
+    if figure is None:
+        raise DataError(f"--figure {file}: there is no score to draw")
+    write_figure(figure, file)
 
 
 def _print_outcome(

@@ -1,10 +1,13 @@
 from .course import courses, draw_courses, in_step_order, step_of
 from .figure import depth_figure, draw_report, report_figure
+from .summary_figure import COLUMN, checked_format, summary_figure, write_figure
 from .tables import as_json, interval, markdown_table, p_value, percent, score_rows, write_png
 from .text import report_text
 
 __all__ = [
+    "COLUMN",
     "as_json",
+    "checked_format",
     "courses",
     "depth_figure",
     "draw_courses",
@@ -18,5 +21,7 @@ __all__ = [
     "report_text",
     "score_rows",
     "step_of",
+    "summary_figure",
+    "write_figure",
     "write_png",
 ]

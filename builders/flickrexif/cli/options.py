@@ -51,7 +51,7 @@ _MOST_USED_AND_EXAMPLES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = Map
             ),
         ),
         "load": (
-            ("--state", "--output", "--configs", "--size", "--limit"),
+            ("--state", "--output", "--configs", "--limit", "--connections"),
             (
                 "camtrace build flickrexif load OWNER/NAME --state flickr --output photos",
                 "camtrace build flickrexif load out --state flickr -o photos --configs iso",

@@ -63,7 +63,7 @@ def results(cache, photos):
 def test_score__has_the_options_of_the_command_with_their_defaults():
     computed = inspect.signature(camtrace.score).parameters
     reference = {name: value for name, value in vars(parser().parse_args([])).items() if name != "run"}
-    of_the_command_alone = {"config", "json", "quiet", "verbose", "push_to", "dry_run"}
+    of_the_command_alone = {"config", "figure", "json", "quiet", "verbose", "push_to", "dry_run"}
     of_objects = {"unknown"}
     assert set(computed) - of_objects == set(reference) - of_the_command_alone
     for name in set(computed) & {field.name for field in dataclasses.fields(RunOptions)} - {"cache"}:
@@ -249,11 +249,22 @@ def test_score__output_is_written_once(cache, photos, tmp_path, monkeypatch):
     assert names == {"answers.npz", "report.html", "report.md", "report.png", "result.json"}
 
 
-def test_results__picture(results):
-    figure = results.select(encoder="ours").plot()
-    assert [axes.get_title(loc="left")[:9] for axes in figure.axes[:2]] == ["Processin", "Neighbour"]
-    with pytest.raises(UsageError, match=r"select\(encoder=...\) one of: ours, mean"):
-        results.plot()
+def test_results__figure_for_papers(results, tmp_path):
+    figure = results.plot(file=tmp_path / "traces.pdf")
+    assert figure.get_size_inches()[0] == pytest.approx(3.3)
+    assert (tmp_path / "traces.pdf").read_bytes().startswith(b"%PDF")
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown[:2] == ["ours", "mean"]
+    probe, moved = figure.axes
+    assert [label.get_text() for label in probe.get_yticklabels()] == ["JPEG"]
+    assert "points" in moved.get_xlabel()
+    one = results.select(encoder="ours").plot("probe/*", width=5)
+    assert one.get_size_inches()[0] == pytest.approx(5)
+    assert len(one.axes) == 1
+    with pytest.raises(UsageError, match=r"is written as .pdf, .svg or .png"):
+        results.plot(file=tmp_path / "traces.jpg")
+    with pytest.raises(UsageError, match="unknown task 'probe/jpg': did you mean 'probe/jpeg'"):
+        results.plot("probe/jpg")
 
 
 def test_score__a_module_is_copied_and_its_bank_stored(results, cache, photos, tmp_path, monkeypatch):

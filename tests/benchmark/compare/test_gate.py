@@ -172,6 +172,13 @@ def test_command__json_of_a_comparison(folders, capsys):
     assert [tie["best"] for tie in values["ties"]] == ["new"]
 
 
+def test_command__figure(folders, tmp_path):
+    assert main([*map(str, folders), "--figure", str(tmp_path / "traces.svg")]) == 0
+    assert b"near" in (tmp_path / "traces.svg").read_bytes()
+    with pytest.raises(UsageError, match="is written as"):
+        main([*map(str, folders), "--figure", "traces.gif"])
+
+
 def test_command__wrong_requests(folders, capsys):
     with pytest.raises(UsageError, match="OLD and NEW, not 3"):
         main([*map(str, folders), "--exit-code"])

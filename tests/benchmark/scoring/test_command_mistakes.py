@@ -33,7 +33,7 @@ from tests.support.user_project import run
         (["lst"], "did you mean 'list'"),
         (["list", "encoder"], "did you mean 'encoders'"),
         (["build", "foldr"], "did you mean 'folder'"),
-        (["build", "folder", "--sorce", "photos"], "did you mean '--source'"),
+        (["build", "folder", "--dta", "photos"], "did you mean '--data'"),
         (["build", "flickrexif", "fetch", "--stat", "x"], "did you mean '--state'"),
         (["score", "--tasks", "probe/make", "--data", "folder:photos"], "cannot answer any of the tasks"),
         (

@@ -169,7 +169,7 @@ def test_status__is_silent_about_hours_until_the_months_are_counted(tmp_path):
         (["search", "--state", "s", "--from", "2012-13-01"], "--from 2012-13-01"),
         (["search", "--state", "s", "--from", "2013-01-01", "--to", "2012-01-01"], "lies after"),
         (["search", "--state", "s", "--per-user-month", "0"], "at least 1"),
-        (["search", "--state", "s", "--licences", "cc-by-5"], "did you mean"),
+        (["search", "--state", "s", "--license", "cc-by-5"], "did you mean"),
         (["search", "--state", "s", "--calls-per-hour", "7200"], "Flickr allows 3600"),
         (["search", "--state", "s", "--api-url", "http://example.org/"], "only sent over https"),
         (["fetch", "--state", "nowhere"], "no state there"),

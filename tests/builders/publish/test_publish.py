@@ -353,7 +353,7 @@ def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built)
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(DataError, match="missing or not as it was built"):
         plan_publication(copy, REPO)
-    with pytest.raises(UsageError, match="NAMESPACE/NAME"):
+    with pytest.raises(UsageError, match="OWNER/NAME"):
         main([str(built), "--repo", "no-namespace"])
     (copy / BUILD_FILE).write_text('{"format": 1}')
     with pytest.raises(DataError, match="not a build file"):
