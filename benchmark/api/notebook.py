@@ -43,5 +43,6 @@ def show_figures() -> None:
 
 def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
+    dots = 100 if figure.get_size_inches()[0] > 5 else 200  # a figure of one column is small
+    figure.savefig(buffer, format="png", dpi=dots, facecolor="white")
     return buffer.getvalue()
