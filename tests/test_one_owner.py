@@ -151,15 +151,25 @@ def test_offending__sees_every_way_to_write_it(code, kind):
 
 
 def test_progress__short_runs_of_the_benchmark_draw_no_bar():
-    """A bar waits for a second or more, and is drawn on a terminal alone, or as ``QUIET_BAR`` says for solvers."""
+    """A bar waits for a second or more, or as ``QUIET_BAR`` says for solvers."""
     bars = {
         f"{path.relative_to(ROOT)}:{node.lineno}": {k.arg: ast.unparse(k.value) for k in node.keywords}
         for path in modules()
         if path.is_relative_to(ROOT / "benchmark")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "progress_bar"
     }
     assert len(bars) > 15
     named = {place: words for place, words in bars.items() if words.get(None) != "QUIET_BAR"}
     assert [place for place, words in named.items() if float(words.get("delay", "0")) < 1] == []
-    assert [place for place, words in named.items() if words.get("disable", "False") == "False"] == []
+
+
+def test_progress__is_shown_by_one_module():
+    """``builders/processes/progress.py`` draws on a terminal alone, and counts for the lines that stand elsewhere."""
+    calls = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm"
+    }
+    assert calls == {"builders/processes/progress.py"}

@@ -1,6 +1,6 @@
 from .course import courses, draw_courses, in_step_order, step_of
 from .figure import depth_figure, draw_report, report_figure
-from .summary_figure import COLUMN, checked_format, summary_figure, write_figure
+from .paper import COLUMN, checked_format, summary_figure, write_figure
 from .tables import as_json, interval, markdown_table, p_value, percent, score_rows, write_png
 from .text import report_text
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from benchmark.results.forms import check_forms
 from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError, RemoteError, UsageError
+from builders.processes import progress_bar
 from builders.untrusted import (
     UntrustedInputError,
     client_message,
@@ -98,7 +97,7 @@ def read_files(
         links_may_leave: whether links out of the folder are followed, as the cache of the Hub client needs.
     """
     accepted, refused = [], []
-    for file in tqdm(list(files), desc="reading results", unit="file", delay=2, leave=False, disable=None):
+    for file in progress_bar(list(files), desc="reading results", unit="file", delay=2, leave=False):
         name = readable(file)
         try:
             text = read_untrusted_text(

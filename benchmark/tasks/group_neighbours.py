@@ -239,16 +239,15 @@ def run_robustness(group: str, inputs: TaskInput) -> TaskOutcome:
 
 def _slow_measures(data: GroupData, inputs: TaskInput, notes: list[str]) -> dict[str, tuple[Statistic, dict[str, Any]]]:
     """Performance drop and clustering score with their details; a note for each that these photos cannot answer."""
-    from tqdm.auto import tqdm
-
     from benchmark.robustness import Statistic, clustering_score, performance_drop
     from benchmark.views import ORIGINAL
+    from builders.processes import progress_bar
 
     def rows(positions: np.ndarray) -> np.ndarray:
         return np.asarray(inputs.view(ORIGINAL, data.photos[positions])[:])
 
     measures: dict[str, tuple[Statistic, dict[str, Any]]] = {}
-    with tqdm(desc=f"robustness/{data.name}", unit="fit", delay=2, leave=False, disable=None) as bar:
+    with progress_bar(desc=f"robustness/{data.name}", unit="fit", delay=2, leave=False) as bar:
         drop = performance_drop(rows, data.cells, seed=inputs.options.seed, progress=bar.update)
         clustering = clustering_score(rows, data.cells, seed=inputs.options.seed, progress=bar.update)
     if drop is None:
