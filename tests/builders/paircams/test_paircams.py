@@ -271,3 +271,9 @@ def test_propose__pairs_by_time_for_review_then_builds(tmp_path, capsys):
         "camera/DSC00001.JPG",
     ]
     assert main([*build[:2], str(tmp_path), *build[3:], "--propose"]) == 2
+
+
+def test_build_paircams__prints_no_estimate(two_folders, tmp_path, capsys):
+    """Pairs are few; the sample is only measured to check the space."""
+    build_paircams(read_pair_photos(str(two_folders)), tmp_path / "out")
+    assert "measured on a sample" not in capsys.readouterr().err
