@@ -5,6 +5,13 @@ words after ``python``, an environment, a folder. Starting Python and importing 
 of a processor, more than most tests' commands themselves. Nothing of this package is there beforehand, and nothing that
 reads a Hub's address while it is imported. Tests about imports, threads, handlers of signals or what becomes of a
 process without its parent start one of their own. ``start_forking`` is for code that starts Python itself.
+
+The standard ``forkserver`` of ``multiprocessing`` is no substitute. Its children begin with the module search path and
+the main module of pytest and with every module that unpickling their target imports, which tests of commands must not
+have, and each test process has a server of its own. It is not slower by much: medians of 7 commands by turns on a busy
+machine of two cores were 9 and 4 ms of CPU for ``pass``, 36 and 32 ms for ``camtrace score --help``, and 153 and 4 ms
+for importing ``datasets`` (here it is imported beforehand for those that share the variables it reads); each server
+imports the libraries for 3.9 s.
 """
 
 from __future__ import annotations
