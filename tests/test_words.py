@@ -88,7 +88,7 @@ def private_messages(tree):
 
 def _without_counts(text):
     """Without the state of a sweep's row where it is counted: ``, 0 kept,``."""
-    return re.sub(r"(^|, |\d )kept(,|$| )", " ", text)
+    return re.sub(r"(^|, |\d )kept(,|:|$| )", " ", text)
 
 
 def modules(*sides):

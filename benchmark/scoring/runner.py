@@ -239,7 +239,7 @@ class _Run:
             if finished is not None:
                 folder, result = finished
                 rows[name] = Row(name, opened.photos.name, "kept", what_failed(result), folder.as_posix(), result)
-                self.log.info(f"already scored: {name} on {opened.photos.name} ({result.created})")
+                self.log.info(f"kept: {name} on {opened.photos.name} ({result.created})")
         return rows
 
     def _write(self, name: str, encoder: Encoder, opened: OpenedSet, scored: Scored) -> Row:
