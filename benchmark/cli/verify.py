@@ -23,7 +23,7 @@ def parser() -> Parser:
         most_used=("--json",),
         examples=("camtrace verify OWNER/results", "camtrace verify results"),
         description="Say which results can be made again, which were made with other codec versions, and which lack "
-        "provenance. Numbers are computed again from the answers beside a result (0.2 s of one core for a run of 41 "
+        "provenance. Numbers are computed again from the answers of a result (0.2 s of one core for a run of 41 "
         "scores of 110 photos). Exit status 1 if a file is refused or was edited.",
     )
     p.add_argument("results", metavar="RESULTS", help="folder of results, or Hub data set OWNER/NAME[@REVISION]")

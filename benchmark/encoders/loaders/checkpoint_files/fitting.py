@@ -108,8 +108,8 @@ def _prefixes(network: Mapping[str, torch.Size], tensors: Mapping[str, torch.Ten
 def _is(prefix: str, wanted: str) -> bool:
     """True if a prefix is the one that was requested, or ends with it."""
     end = wanted.strip(".")
-    found = prefix.strip(".")
-    return found == end or (bool(end) and found.endswith(f".{end}"))
+    bare = prefix.strip(".")
+    return bare == end or (bool(end) and bare.endswith(f".{end}"))
 
 
 def _averaged(prefix: str) -> bool:

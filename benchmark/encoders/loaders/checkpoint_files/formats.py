@@ -34,7 +34,7 @@ WAYS: Mapping[str, str] = {
     "model.load_pretrained({name!r}); " + STATE_DICT.format("model") + ", then --model "
     "'weights:weights.pth?arch=timm:NAME'",
     "table": "is a table; if it holds embeddings: --model embeddings:{name}",
-    "array": "is an array; if it holds embeddings, with NAME.csv of photo ids beside it: --model embeddings:{name}",
+    "array": "is an array; if it holds embeddings, with NAME.csv of photo ids next to it: --model embeddings:{name}",
     "mobile": "is a package for phones; " + EXPORT,
     "Paddle": "holds weights of PaddlePaddle; run: paddle2onnx, then --model 'onnx:model.onnx?size=224'",
     "engine": "is compiled for one machine; " + EXPORT,

@@ -77,7 +77,11 @@ def timm_architecture(arguments: Mapping[str, Any], source: str) -> Architecture
 
 def _torchvision_data(arguments: Mapping[str, Any]) -> dict[str, Any]:
     named = {"resize": "val_resize_size", "size": "val_crop_size", "interpolation": "interpolation"}
-    return {ours: arguments[theirs] for ours, theirs in named.items() if isinstance(arguments.get(theirs), int | str)}
+    return {
+        option: arguments[argument]
+        for option, argument in named.items()
+        if isinstance(arguments.get(argument), int | str)
+    }
 
 
 def _open_clip(record: Path) -> Architecture | None:

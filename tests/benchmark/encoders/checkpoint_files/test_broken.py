@@ -206,9 +206,9 @@ def test_broken__is_refused_or_embeds_as_the_whole_one_and_says_so(
     encoder = _load(tmp_path / "broken.pth", network)
     assert encoder.info.weights_sha256 == whole[name].info.weights_sha256
     np.testing.assert_allclose(embed_photos(encoder, photos), embed_photos(whole[name], photos), atol=1e-6)
-    said = encoder.notices[-1]
-    assert {"unknown prefix": "my_net.trunk.", "two equal copies": "'alias."}.get(kind, "") in said
-    assert (kind == "no head") == (f"{network.head}bias" not in said)
+    printed = encoder.notices[-1]
+    assert {"unknown prefix": "my_net.trunk.", "two equal copies": "'alias."}.get(kind, "") in printed
+    assert (kind == "no head") == (f"{network.head}bias" not in printed)
 
 
 @pytest.mark.parametrize("part", [1, 2])

@@ -93,10 +93,10 @@ def test_record__of_timm(tmp_path: Path) -> None:
         "model: resnet50\ngp: avg\nmean: [0.5, 0.5, 0.5]\nstd: null\ninterpolation: ''\n"
         "model_kwargs: {drop_rate: 0.1}\n"
     )
-    found = recorded_architecture(tmp_path / "last.pth.tar")
-    assert found is not None
-    assert found.query() == "arch=timm:resnet50&arch.drop_rate=0.1&arch.global_pool=avg"
-    assert found.data == {"mean": [0.5, 0.5, 0.5]}
+    result = recorded_architecture(tmp_path / "last.pth.tar")
+    assert result is not None
+    assert result.query() == "arch=timm:resnet50&arch.drop_rate=0.1&arch.global_pool=avg"
+    assert result.data == {"mean": [0.5, 0.5, 0.5]}
     (tmp_path / "args.yaml").write_text("model: [not, a, name]\n")
     assert recorded_architecture(tmp_path / "last.pth.tar") is None
 
@@ -105,10 +105,10 @@ def test_record__of_open_clip(tmp_path: Path) -> None:
     (tmp_path / "params.txt").write_text(
         "model: ViT-B-32\nforce_quick_gelu: True\nimage_mean: (0.5, 0.4, 0.3)\nimage_std: None\nforce_image_size: 256\n"
     )
-    found = recorded_architecture(tmp_path / "checkpoints" / "epoch_1.pt")
-    assert found is not None
-    assert found.query() == "arch=open_clip:ViT-B-32&arch.force_image_size=256&arch.force_quick_gelu=True"
-    assert found.data == {"image_mean": [0.5, 0.4, 0.3]}
+    result = recorded_architecture(tmp_path / "checkpoints" / "epoch_1.pt")
+    assert result is not None
+    assert result.query() == "arch=open_clip:ViT-B-32&arch.force_image_size=256&arch.force_quick_gelu=True"
+    assert result.data == {"image_mean": [0.5, 0.4, 0.3]}
 
 
 def test_record__entries_of_a_file() -> None:
@@ -117,6 +117,6 @@ def test_record__entries_of_a_file() -> None:
     assert str(architecture_in({"arch": "resnet18", "best_acc1": 3.0})) == "torchvision:resnet18"
     assert str(architecture_in({"args": {"model": "resnet18", "initial_checkpoint": ""}})) == "timm:resnet18"
     references = argparse.Namespace(model="resnet18", val_crop_size=224, val_resize_size=232, interpolation="bilinear")
-    found = architecture_in({"args": references})
-    assert found is not None
-    assert (str(found), found.data["resize"]) == ("torchvision:resnet18", 232)
+    result = architecture_in({"args": references})
+    assert result is not None
+    assert (str(result), result.data["resize"]) == ("torchvision:resnet18", 232)

@@ -53,7 +53,7 @@ def test_read__code_in_a_file_never_runs(by: Any, zipped: bool, tmp_path: Path) 
     assert not (tmp_path / "ran").exists()
 
 
-def test_read__other_objects_beside_the_weights(tmp_path: Path) -> None:
+def test_read__other_objects_next_to_the_weights(tmp_path: Path) -> None:
     hyper = {"args": argparse.Namespace(model="a", lr=1), "make": functools.partial(int, base=2), "folder": tmp_path}
     optimizer = {"state": {0: {"exp_avg": torch.ones(3)}}}
     state = {"state_dict": WEIGHTS, "hyper_parameters": hyper, "optimizer_states": [optimizer], "optimizer": optimizer}
