@@ -68,21 +68,21 @@ def fitted(
     'model.'
     """
     counts = _prefixes(network, tensors)
-    wanted = [p for p in counts if _is(p, prefix)] if prefix is not None else list(counts)
-    allowed = [p for p in wanted if _averaged(p) == ema or (prefix is not None and not ema)]
-    whole = [p for p in allowed if _is_whole(p, network, tensors)]
+    wanted = [each for each in counts if _is(each, prefix)] if prefix is not None else list(counts)
+    allowed = [each for each in wanted if _averaged(each) == ema or (prefix is not None and not ema)]
+    whole = [each for each in allowed if _is_whole(each, network, tensors)]
     if len(whole) > 1:
         whole = _different(whole, network, tensors)
     if len(whole) > 1:
-        names = " and ".join(repr(_shown(p)) for p in whole)
+        names = " and ".join(repr(_shown(each)) for each in whole)
         raise UsageError(f"{label} holds weights of {architecture} {len(whole)} times: say which, by prefix= ({names})")
-    if not whole and any(_is_whole(p, network, tensors) for p in wanted):
+    if not whole and any(_is_whole(each, network, tensors) for each in wanted):
         if ema:
             raise UsageError(f"{label} holds no averaged weights (EMA): leave ema=true out")
         raise UsageError(f"{label} holds averaged weights (EMA) alone: add ema=true")
     if whole:
         return _fit(whole[0], counts, network, tensors)
-    best = max(allowed, key=lambda p: (counts[p], -len(p)), default=None)
+    best = max(allowed, key=lambda each: (counts[each], -len(each)), default=None)
     required = sum(not reason_of(name) for name in network)
     if best is None or counts[best] < LEAST * required:
         raise _nothing_fits(label, counts, tensors, architecture, prefix, ema)
@@ -133,7 +133,7 @@ def _different(
 ) -> list[str]:
     """The prefixes without those that have the same weights as another one."""
     distinct: list[str] = []
-    for prefix in sorted(prefixes, key=lambda p: (p.count("."), p)):
+    for prefix in sorted(prefixes, key=lambda each: (each.count("."), each)):
         if not any(_same(prefix, other, network, tensors) for other in distinct):
             distinct.append(prefix)
     return distinct
@@ -147,7 +147,9 @@ def _same(a: str, b: str, network: Iterable[str], tensors: Mapping[str, torch.Te
 def _fit(prefix: str, counts: Mapping[str, int], network: Iterable[str], tensors: Mapping[str, torch.Tensor]) -> Fit:
     names = set(network)
     # Below an empty prefix stand other copies too: those under a longer prefix that has many of the network's names.
-    copies = tuple(p for p in counts if p != prefix and p.startswith(prefix) and counts[p] >= LEAST * len(names))
+    copies = tuple(
+        each for each in counts if each != prefix and each.startswith(prefix) and counts[each] >= LEAST * len(names)
+    )
     under = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     rest = tuple(key for key in under if key not in names and (f"{prefix}{key}".startswith(copies) or _averaged(key)))
     outside = tuple(key for key in tensors if not key.startswith(prefix))
@@ -175,8 +177,8 @@ def _nothing_fits(
         return UsageError(f"{label} holds no averaged weights (EMA): leave ema=true out")
     if prefix is not None:
         return UsageError(f"{label}: no weights of {architecture} stand under prefix={prefix}; its names begin {first}")
-    if not ema and max((counts[p] for p in counts if _averaged(p)), default=0) > max(
-        (counts[p] for p in counts if not _averaged(p)), default=0
+    if not ema and max((counts[each] for each in counts if _averaged(each)), default=0) > max(
+        (counts[each] for each in counts if not _averaged(each)), default=0
     ):
         return UsageError(f"{label} holds averaged weights (EMA) alone: add ema=true")
     return EncoderError(

@@ -104,9 +104,9 @@ def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, labe
     architecture = recorded_architecture(file) or architecture_in(weights.facts)
     if architecture is None:
         named = model_named_in(weights.facts)
-        recorded = f" (it says {named!r})" if named else ""
+        known = f" (it says {named!r})" if named else ""
         raise UsageError(
-            f"{label}: of which network are these weights{recorded}? Add ?arch=timm:NAME, torchvision:NAME, open_clip:NAME "
+            f"{label}: of which network are these weights{known}? Add ?arch=timm:NAME, torchvision:NAME, open_clip:NAME "
             "or transformers:ORG/NAME, as in weights:model.pth?arch=timm:resnet50"
         )
     return replace(architecture, options={**architecture.options, **wanted.arguments})
