@@ -106,8 +106,8 @@ def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, labe
         named = model_named_in(weights.facts)
         known = f" (it says {named!r})" if named else ""
         raise UsageError(
-            f"{label}: of which network are these weights{known}? Add ?arch=timm:NAME, torchvision:NAME, open_clip:NAME "
-            "or transformers:ORG/NAME, as in weights:model.pth?arch=timm:resnet50"
+            f"{label}: of which network are these weights{known}? Add ?arch=timm:NAME, torchvision:NAME, "
+            "open_clip:NAME or transformers:ORG/NAME, as in weights:model.pth?arch=timm:resnet50"
         )
     return replace(architecture, options={**architecture.options, **wanted.arguments})
 
