@@ -119,11 +119,11 @@ def box_neighbours(
     resolved = exact_device(device)
     available = memory_bytes or budget(resolved)
     members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-    asked = np.arange(n) if queries is None else np.asarray(queries)
+    requested = np.arange(n) if queries is None else np.asarray(queries)
     columns = max(GROUP, min(COLUMNS, available // 4 // (4 * dimension)) // GROUP * GROUP)
     per_query = 4 * dimension + depth * 8 * 24
     most = max(1, min(QUERIES, available // 2 // per_query))
-    for part in np.array_split(asked, -(-len(asked) // most) or 1):
+    for part in np.array_split(requested, -(-len(requested) // most) or 1):
         yield _of_part(embeddings, labels, groups, clusters, part, members, depth, columns, resolved, progress)
 
 
@@ -144,7 +144,7 @@ def _of_part(
         unit = torch.empty((1, len(part), embeddings.shape[1]), dtype=torch.float32, device=device)
         _read_at(embeddings, part, unit[0], "queries")
         block = QueryBlock(unit, labels[part], clusters[part])
-        kept = torch.full((4, len(part), depth), NOTHING, dtype=torch.int64, device=device)
+        remaining = torch.full((4, len(part), depth), NOTHING, dtype=torch.int64, device=device)
         width = min(columns, round_up(max(map(len, members))))
         search = search_of(block, max(1, min(len(part), (1 << 25) // width)), width)
         keys = torch.empty((width, embeddings.shape[1]), dtype=torch.float32, device=device)
@@ -158,11 +158,11 @@ def _of_part(
                 progress(len(part) * len(photos))
             photo_of = torch.from_numpy(of_group).to(device)
             same = torch.from_numpy(groups[part] == groups[of_group[0]]).to(device)
-            for side, (own, other) in zip(sides, ((Box.SS, Box.SO), (Box.OS, Box.OO)), strict=True):
+            for side, (alike, other) in zip(sides, ((Box.SS, Box.SO), (Box.OS, Box.OO)), strict=True):
                 named = replace_indices(side, photo_of[unpack_indices(side).clamp(min=0)])
-                kept[own][same] = named[same]  # a query has one group, so nothing is there yet
-                kept[other][~same] = merge(kept[other][~same], named[~same])
-    return BoxLists(part, kept)
+                remaining[alike][same] = named[same]  # a query has one group, so nothing is there yet
+                remaining[other][~same] = merge(remaining[other][~same], named[~same])
+    return BoxLists(part, remaining)
 
 
 def _read_at(embeddings: Embeddings, at: np.ndarray, out: torch.Tensor, what: str) -> None:
@@ -184,13 +184,15 @@ class VotesOfLists:
     """bool [m]: two labels or more had most votes."""
 
 
-def votes_of(keys: torch.Tensor, labels: torch.Tensor, own: torch.Tensor, *, random_ties: bool = False) -> VotesOfLists:
+def votes_of(
+    keys: torch.Tensor, labels: torch.Tensor, query_labels: torch.Tensor, *, random_ties: bool = False
+) -> VotesOfLists:
     """Majority votes of lists of neighbours: a tie goes to the nearest, or counts as a random choice is expected to.
 
     Args:
         keys: int64 [m, k], falling, then ``NOTHING``.
         labels: int64 [photos], on the device of ``keys``.
-        own: int64 [m], the label of each query.
+        query_labels: int64 [m], the label of each query.
         random_ties: whether a tie counts by the expectation.
 
     >>> from benchmark.knn.search import pack_keys
@@ -201,9 +203,9 @@ def votes_of(keys: torch.Tensor, labels: torch.Tensor, own: torch.Tensor, *, ran
     right, tied = [], []
     for some in torch.arange(len(keys), device=keys.device).split(max(1, PAIRS // keys.shape[1] ** 2)):
         part = keys[some]
-        found = labels[unpack_indices(part).clamp(min=0)]
-        mine = (found == own[some, None]) & (part != NOTHING)
-        against = opposition_of(torch.where(mine, NOTHING, part), found)
+        outcome = labels[unpack_indices(part).clamp(min=0)]
+        mine = (outcome == query_labels[some, None]) & (part != NOTHING)
+        against = opposition_of(torch.where(mine, NOTHING, part), outcome)
         nearest = torch.where(mine, part, NOTHING).amax(dim=1)
         result = outcomes(decide(mine.sum(dim=1), nearest, against, torch.zeros_like(some)))
         right.append((result.random if random_ties else result.correct).double())

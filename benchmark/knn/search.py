@@ -302,8 +302,12 @@ class _CompiledSearch:
         self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink, clusters: np.ndarray | None = None
     ) -> None:
         queries, depths = self._queries.queries, sink.depths
-        own = self._queries.clusters
-        shared = None if own is None or clusters is None else SharedClusters(np.tile(own, len(queries)), clusters)
+        its_values = self._queries.clusters
+        shared = (
+            None
+            if its_values is None or clusters is None
+            else SharedClusters(np.tile(its_values, len(queries)), clusters)
+        )
         sides = self._module.nearest_by_label(
             queries.flatten(0, 1).numpy(),
             self._labels,
@@ -329,8 +333,8 @@ class _BlockSearch:
     def __call__(
         self, keys: torch.Tensor, labels: np.ndarray, sink: NeighbourSink, clusters: np.ndarray | None = None
     ) -> None:
-        queries, own = self._queries.queries, self._queries.clusters
-        shared = None if own is None or clusters is None else SharedClusters(own, clusters)
+        queries, its_values = self._queries.queries, self._queries.clusters
+        shared = None if its_values is None or clusters is None else SharedClusters(its_values, clusters)
         similarities = len(queries) * min(self._rows, queries.shape[1]) * len(labels)
         with threads_of_work(similarities * queries.shape[2] if similarities >= COMPILED_FROM else 0):
             self._search(keys, labels, sink, shared)

@@ -56,7 +56,7 @@ def nearest_by_label(
 
     Args:
         queries: float32 [queries, d].
-        own: int32 [queries], their labels, 0 or more.
+        query_labels: int32 [queries], their labels, 0 or more.
         keys: float32 [columns, d].
         labels: int32 [columns], 0 or more.
         depths: int64 [queries], number of keys of either kind.

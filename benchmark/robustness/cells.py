@@ -72,11 +72,11 @@ class Cells:
     @cached_property
     def candidates(self) -> np.ndarray:
         """int64 [4 boxes, n]: photos in each box of each photo, without its cluster."""
-        own, inverse, within = np.unique(
+        its_values, inverse, within = np.unique(
             self.clusters * self.n_cells + self.cell, return_inverse=True, return_counts=True
         )
-        by_cell = np.zeros((len(own), 4), np.int64)  # of each pair of a cluster and a cell: its photos by box
-        cluster, cell = own // self.n_cells, own % self.n_cells
+        by_cell = np.zeros((len(its_values), 4), np.int64)  # of each pair of a cluster and a cell: its photos by box
+        cluster, cell = its_values // self.n_cells, its_values % self.n_cells
         first = np.searchsorted(cluster, cluster, side="left")
         last = np.searchsorted(cluster, cluster, side="right")
         for shift in range(int((last - first).max(initial=0))):

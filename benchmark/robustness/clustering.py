@@ -100,9 +100,9 @@ def clustering_score(
         unit = torch.from_numpy(unit_rows(rows(at)))
         without = []
         for run in range(seeds):
-            found, ks[i, run] = _best_clusters(unit, numbers, torch.Generator().manual_seed(seed * 1000 + run))
-            scores.append([i, *(adjusted_rand(t, found) for t in truth)])
-            without.append(_without_blocks(truth, found, block, count))
+            assigned, ks[i, run] = _best_clusters(unit, numbers, torch.Generator().manual_seed(seed * 1000 + run))
+            scores.append([i, *(adjusted_rand(t, assigned) for t in truth)])
+            without.append(_without_blocks(truth, assigned, block, count))
             progress()
         left[i] = np.mean(without, axis=0)
     table = np.array(scores)
@@ -148,15 +148,15 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
 def _best_clusters(unit: torch.Tensor, numbers: tuple[int, ...], generator: torch.Generator) -> tuple[np.ndarray, int]:
     """Clusters of the K with the greatest silhouette, and that K."""
     with torch.inference_mode():
-        best, found, chosen = -np.inf, np.zeros(len(unit), np.int64), numbers[0]
+        best, assigned, chosen = -np.inf, np.zeros(len(unit), np.int64), numbers[0]
         for k in numbers:
             if k >= len(unit):
                 break
             clusters = k_means(unit, k, generator)
             score = silhouette(unit, clusters, k)
             if score > best:
-                best, found, chosen = score, clusters.numpy(), k
-    return found, chosen
+                best, assigned, chosen = score, clusters.numpy(), k
+    return assigned, chosen
 
 
 def k_means(unit: torch.Tensor, k: int, generator: torch.Generator) -> torch.Tensor:
@@ -190,10 +190,10 @@ def silhouette(unit: torch.Tensor, clusters: torch.Tensor, k: int) -> float:
     counts = torch.bincount(clusters, minlength=k).double()
     sums = torch.zeros((k, unit.shape[1]), dtype=torch.float64).index_add_(0, clusters, unit.double())
     totals = counts - unit.double() @ sums.T  # sum of 1 - cosine
-    own = clusters[:, None]
+    home = clusters[:, None]
     size = counts[clusters]
-    within = totals.gather(1, own)[:, 0] / (size - 1).clamp(min=1)
-    others = torch.where(counts > 0, totals / counts.clamp(min=1), torch.inf).scatter(1, own, torch.inf).amin(dim=1)
+    within = totals.gather(1, home)[:, 0] / (size - 1).clamp(min=1)
+    others = torch.where(counts > 0, totals / counts.clamp(min=1), torch.inf).scatter(1, home, torch.inf).amin(dim=1)
     widths = (others - within) / torch.maximum(others, within).clamp(min=1e-12)
     return float(torch.where((size > 1) & others.isfinite(), widths, 0.0).mean())
 
@@ -229,15 +229,15 @@ def _rand(tables: np.ndarray) -> np.ndarray:
 
 
 def _without_blocks(
-    truth: tuple[np.ndarray, np.ndarray], found: np.ndarray, block: np.ndarray, count: int
+    truth: tuple[np.ndarray, np.ndarray], assigned: np.ndarray, block: np.ndarray, count: int
 ) -> np.ndarray:
     """float64 [blocks]: ARI of the labels minus ARI of the groups without the photos of each block."""
     names, inverse = np.unique(block, return_inverse=True)
     values = np.zeros(len(names))
     whole = 0.0
     for sign, of_truth in zip((1, -1), truth, strict=True):
-        table = contingency(of_truth, found)
-        a, b = (np.unique(x, return_inverse=True)[1].reshape(-1) for x in (of_truth, found))
+        table = contingency(of_truth, assigned)
+        a, b = (np.unique(x, return_inverse=True)[1].reshape(-1) for x in (of_truth, assigned))
         parts = np.zeros((len(names), *table.shape))
         np.add.at(parts, (inverse.reshape(-1), a, b), 1)
         values += sign * _rand(table[None] - parts)

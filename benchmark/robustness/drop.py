@@ -100,11 +100,11 @@ def performance_drop(
         for repeat in range(repeats):
             plan = _plan(cells, labels, groups, repeat % 2 == 1, rng)
             largest = max(largest, len(plan.train[0]))
-            found = _accuracies(rows, cells, plan, labels[1])
-            np.add.at(right, block[plan.test], found.right.T)
+            result = _accuracies(rows, cells, plan, labels[1])
+            np.add.at(right, block[plan.test], result.right.T)
             np.add.at(tested, block[plan.test], 1)
-            by_repeat.append(_drop(found.right.mean(axis=1)))
-            elsewhere[repeat] = found.other
+            by_repeat.append(_drop(result.right.mean(axis=1)))
+            elsewhere[repeat] = result.other
             progress()
         total, n = right.sum(axis=0), tested.sum()
         accuracies = total / n

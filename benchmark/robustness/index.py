@@ -48,7 +48,7 @@ class IndexCurve:
     """float64 [K]: share of neighbours that are SO or OS."""
 
 
-def robustness_index(found: Neighbours) -> Statistic:
+def robustness_index(neighbours: Neighbours) -> Statistic:
     """RI_k = SO / (SO + OS), neighbours summed over all queries (PathoROB, Nature Communications 2026).
 
     Its chance is that of neighbours drawn at random from the photos of other clusters: exact for any sizes of cells,
@@ -61,56 +61,56 @@ def robustness_index(found: Neighbours) -> Statistic:
     >>> index.value, index.chance
     (1.0, 0.5)
     """
-    return Statistic.of(found.left_out.counts, _index, chance(found))
+    return Statistic.of(neighbours.left_out.counts, _index, chance(neighbours))
 
 
-def balanced_index(found: Neighbours) -> Statistic:
+def balanced_index(neighbours: Neighbours) -> Statistic:
     """The index with each neighbour counted as one over the number of candidates in its box; its chance is one half.
 
     It compares the rates at which candidates of either box become neighbours, so that it does not depend on the numbers
     of labels, groups and photos.
     """
-    return Statistic.of(found.left_out.rates, _index, 0.5)
+    return Statistic.of(neighbours.left_out.rates, _index, 0.5)
 
 
-def group_pull(found: Neighbours) -> Statistic:
+def group_pull(neighbours: Neighbours) -> Statistic:
     """1 - 2 times the balanced index: 0 if label and group attract alike, 1 if only the group does, -1 the label.
 
     Its chance is 0.
     """
-    return Statistic.of(found.left_out.rates, lambda sums: 1 - 2 * _index(sums), 0.0)
+    return Statistic.of(neighbours.left_out.rates, lambda sums: 1 - 2 * _index(sums), 0.0)
 
 
-def deciding_share(found: Neighbours) -> Statistic:
+def deciding_share(neighbours: Neighbours) -> Statistic:
     """Share of the k nearest neighbours that are SO or OS: on so many rests the index."""
-    candidates = found.cells.candidates[:, found.queries]
+    candidates = neighbours.cells.candidates[:, neighbours.queries]
     deciding = [Box.SO, Box.OS]
     expected = float((candidates[deciding].sum(axis=0) / np.maximum(candidates.sum(axis=0), 1)).mean())
 
-    return Statistic.of(found.left_out.counts, _deciding, expected)
+    return Statistic.of(neighbours.left_out.counts, _deciding, expected)
 
 
-def older_index(found: Neighbours) -> float:
+def older_index(neighbours: Neighbours) -> float:
     """The older form of the index, (SS + SO) / (SS + OS): neighbours of the label over those of the group."""
-    same_label, same_group = found.counts[[Box.SS, Box.SO]].sum(), found.counts[[Box.SS, Box.OS]].sum()
+    same_label, same_group = neighbours.counts[[Box.SS, Box.SO]].sum(), neighbours.counts[[Box.SS, Box.OS]].sum()
     return float(same_label / same_group) if same_group else float("nan")
 
 
-def setup_accuracy(found: Neighbours, setup: Setup, chance: float) -> Statistic:
+def setup_accuracy(neighbours: Neighbours, setup: Setup, chance: float) -> Statistic:
     """Accuracy of the k nearest neighbours in a set-up."""
-    return Statistic.of(_votes(found), lambda sums: _accuracy(sums, setup), chance)
+    return Statistic.of(_votes(neighbours), lambda sums: _accuracy(sums, setup), chance)
 
 
-def spd(found: Neighbours, chance: float) -> Statistic:
+def spd(neighbours: Neighbours, chance: float) -> Statistic:
     """pos-same minus neg-same."""
     return Statistic.of(
-        _votes(found), lambda sums: _accuracy(sums, Setup.POS_SAME) - _accuracy(sums, Setup.NEG_SAME), chance
+        _votes(neighbours), lambda sums: _accuracy(sums, Setup.POS_SAME) - _accuracy(sums, Setup.NEG_SAME), chance
     )
 
 
-def _votes(found: Neighbours) -> Sums:
+def _votes(neighbours: Neighbours) -> Sums:
     """Right votes of the set-ups and, last, the number of queries."""
-    right, queries = found.left_out.right, found.left_out.queries
+    right, queries = neighbours.left_out.right, neighbours.left_out.queries
     return Sums(*(np.concatenate([r, np.asarray(q)[..., None]], axis=-1) for r, q in zip(right, queries, strict=True)))
 
 
@@ -126,9 +126,9 @@ def _deciding(sums: np.ndarray) -> np.ndarray:
     return np.asarray(sums[..., [Box.SO, Box.OS]].sum(axis=-1) / np.maximum(sums.sum(axis=-1), 1e-9))
 
 
-def chance(found: Neighbours) -> float:
+def chance(neighbours: Neighbours) -> float:
     """Index of neighbours drawn at random: expected SO over expected SO and OS, over all queries."""
-    candidates = found.cells.candidates[:, found.queries]
+    candidates = neighbours.cells.candidates[:, neighbours.queries]
     expected = (candidates / np.maximum(candidates.sum(axis=0), 1)).sum(axis=1)
     return float(_share(expected[Box.SO], expected[Box.OS]))
 
@@ -162,24 +162,26 @@ def simulated_chance(cells: Cells, k: int, *, draws: int = DRAWS, seed: int = 0)
     return float(index.mean()), float(index.std(ddof=1))
 
 
-def setup_chances(found: Neighbours, *, draws: int = DRAWS, seed: int = 0) -> dict[Setup, float]:
+def setup_chances(neighbours: Neighbours, *, draws: int = DRAWS, seed: int = 0) -> dict[Setup, float]:
     """Accuracy in each set-up of k neighbours drawn at random from it, ties broken at random.
 
     Exact in expectation for any sizes of cells; simulated for each cell of label and group, own clusters of a typical
     size left out.
     """
     rng = np.random.default_rng(seed)
-    cells = found.cells
-    own = np.bincount(cells.clusters)[cells.clusters]
+    cells = neighbours.cells
+    same = np.bincount(cells.clusters)[cells.clusters]
     accuracies = dict.fromkeys(Setup, 0.0)
-    in_cells = np.bincount(cells.cell[found.queries], minlength=cells.n_cells)
+    in_cells = np.bincount(cells.cell[neighbours.queries], minlength=cells.n_cells)
     for cell in np.flatnonzero(in_cells):
         label, group = divmod(int(cell), cells.n_groups)
         sizes = cells.sizes.copy()
-        sizes[label, group] = max(0, sizes[label, group] - round(float(own[cells.cell == cell].mean())))
+        sizes[label, group] = max(0, sizes[label, group] - round(float(same[cells.cell == cell].mean())))
         for setup, allowed in BOXES_OF.items():
-            accuracies[setup] += in_cells[cell] * _drawn_accuracy(sizes, label, group, allowed, found.k, draws, rng)
-    total = max(len(found.queries), 1)
+            accuracies[setup] += in_cells[cell] * _drawn_accuracy(
+                sizes, label, group, allowed, neighbours.k, draws, rng
+            )
+    total = max(len(neighbours.queries), 1)
     result = {setup: float(value / total) for setup, value in accuracies.items()}
     share = (cells.n_groups - 1) / cells.n_groups
     result[Setup.UNIFORM_TEST] = (1 - share) * result[Setup.ALL_SAME] + share * result[Setup.ALL_DIFF]
@@ -206,19 +208,19 @@ def _drawn_accuracy(
     return float((leading[:, label] / leading.sum(axis=1)).mean())
 
 
-def index_curve(found: Neighbours) -> IndexCurve:
+def index_curve(neighbours: Neighbours) -> IndexCurve:
     """The index, its balanced form and the share of neighbours that decide, for k from 1 on."""
-    weights = 1 / np.maximum(found.cells.candidates[:, found.queries], 1)
+    weights = 1 / np.maximum(neighbours.cells.candidates[:, neighbours.queries], 1)
     sums = {}
     for box in (Box.SO, Box.OS):
-        there = found.boxes == box
+        there = neighbours.boxes == box
         sums[box] = (
             there.sum(axis=0).cumsum().astype(float),
             (there * weights[box][:, None]).sum(axis=0).cumsum(),
         )
-    all_neighbours = (found.boxes <= Box.OO).sum(axis=0).cumsum()
+    all_neighbours = (neighbours.boxes <= Box.OO).sum(axis=0).cumsum()
     (so, so_rate), (os, os_rate) = sums[Box.SO], sums[Box.OS]
-    ks = np.arange(1, found.boxes.shape[1] + 1)
+    ks = np.arange(1, neighbours.boxes.shape[1] + 1)
     return IndexCurve(ks, _share(so, os), _share(so_rate, os_rate), (so + os) / np.maximum(all_neighbours, 1))
 
 

@@ -89,10 +89,10 @@ def neighbours_of(
     >>> found.boxes.shape, int(found.counts.sum())
     ((40, 61), 200)
     """
-    asked = np.arange(len(cells)) if queries is None else np.asarray(queries, np.int64)
+    requested = np.arange(len(cells)) if queries is None else np.asarray(queries, np.int64)
     length = max(CURVE, k)
-    boxes = np.full((len(asked), length), NO_BOX, np.uint8)
-    right, tied = np.zeros((len(Setup), len(asked))), np.zeros(len(Setup))
+    boxes = np.full((len(requested), length), NO_BOX, np.uint8)
+    right, tied = np.zeros((len(Setup), len(requested))), np.zeros(len(Setup))
     tally = Removals(cells, k, random_ties)
     done = 0
     for lists in box_neighbours(
@@ -101,7 +101,7 @@ def neighbours_of(
         cells.groups,
         cells.clusters,
         depth=length + EXTRA,
-        queries=asked,
+        queries=requested,
         device=device,
         memory_bytes=memory_bytes,
         progress=progress,
@@ -120,5 +120,12 @@ def neighbours_of(
     for table in (right, tied, np.moveaxis(tally.right, -1, 0)):
         table[Setup.UNIFORM_TEST] = (1 - other) * table[Setup.ALL_SAME] + other * table[Setup.ALL_DIFF]
     return Neighbours(
-        cells, asked, k, boxes, right, tied / max(len(asked), 1), tally.result(asked, boxes[:, :k], right), tally.short
+        cells,
+        requested,
+        k,
+        boxes,
+        right,
+        tied / max(len(requested), 1),
+        tally.result(requested, boxes[:, :k], right),
+        tally.short,
     )

@@ -91,9 +91,9 @@ class Removals:
         """
         kernels = compiled(keys)
         if kernels is not None:
-            found, codes = unpack_indices(keys).numpy(), (self._cells.labels, self._cells.blocks.index)
+            outcome, codes = unpack_indices(keys).numpy(), (self._cells.labels, self._cells.blocks.index)
             right, tied, sums, pairs = kernels.votes(
-                found, queries, *codes, self._k, self._random_ties, len(self._cells.blocks)
+                outcome, queries, *codes, self._k, self._random_ties, len(self._cells.blocks)
             )
             self.right[..., setup] += sums
             self._note(pairs)
@@ -111,8 +111,8 @@ class Removals:
         if kernels is not None:
             codes = (cells.labels, cells.groups, cells.blocks.index)
             shape = (len(cells.blocks), cells.n_cells, cells.n_groups)
-            found = unpack_indices(keys).numpy()
-            by_cell, counts, rates, pairs = kernels.counts(found, queries, *codes, self._k, shape, cells.candidates)
+            outcome = unpack_indices(keys).numpy()
+            by_cell, counts, rates, pairs = kernels.counts(outcome, queries, *codes, self._k, shape, cells.candidates)
             self._by_cell += by_cell
             self._counts += counts
             self._rates += rates
@@ -142,8 +142,8 @@ class Removals:
         Cases in which nothing is left are passed over: nothing is known of what would take the places.
         """
         index = self._cells.blocks.index
-        found = unpack_indices(keys).cpu().numpy()
-        blocks = np.where(found >= 0, index[found], -1).astype(np.int32)
+        outcome = unpack_indices(keys).cpu().numpy()
+        blocks = np.where(outcome >= 0, index[outcome], -1).astype(np.int32)
         ordered = np.sort(blocks[:, : self._k], axis=1)
         fresh = (ordered >= 0) & (ordered != index[queries, None])
         fresh[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]

@@ -9,7 +9,7 @@ from builders.kernels import entry_point, jit
 
 
 def votes(
-    found: np.ndarray,
+    nearest: np.ndarray,
     queries: np.ndarray,
     labels: np.ndarray,
     blocks: np.ndarray,
@@ -20,7 +20,7 @@ def votes(
     """Votes of lists of neighbours, and the differences without each block.
 
     Args:
-        found: int64 [m, k or more], photos, nearest first; -1 where there is none.
+        nearest: int64 [m, k or more], photos, nearest first; -1 where there is none.
         queries: int64 [m], photos.
         labels, blocks: int64 [photos].
         k: neighbours that vote.
@@ -31,22 +31,22 @@ def votes(
         float64 [m] right votes; bool [m] tied votes; float64 [blocks of queries, blocks] differences of right votes;
         int64 [2], pairs of a query and a block, and those whose lists were too short.
     """
-    right, tied = np.zeros(len(found)), np.zeros(len(found), np.bool_)
+    right, tied = np.zeros(len(nearest)), np.zeros(len(nearest), np.bool_)
     parts: list[tuple[np.ndarray, np.ndarray]] = []
 
     def work(first: int, last: int) -> None:
         rows, differences, pairs = slice(first, last), np.zeros((count, count)), np.zeros(2, np.int64)
         ends = (right[rows], tied[rows], differences, pairs)
-        _votes(found[rows], queries[rows], labels, blocks, k, random_ties, *ends)
+        _votes(nearest[rows], queries[rows], labels, blocks, k, random_ties, *ends)
         parts.append((differences, pairs))
 
-    in_parts(len(found), work)
+    in_parts(len(nearest), work)
     zero = (np.zeros((count, count)), np.zeros(2, np.int64))
     return right, tied, sum((p[0] for p in parts), zero[0]), sum((p[1] for p in parts), zero[1])
 
 
 def counts(
-    found: np.ndarray,
+    nearest: np.ndarray,
     queries: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
@@ -72,28 +72,28 @@ def counts(
 
     def work(first: int, last: int) -> None:
         rows, tables = slice(first, last), [np.zeros(size) for size in sizes]
-        _counts(found[rows], queries[rows], labels, groups, blocks, k, shape[2], candidates, *tables)
+        _counts(nearest[rows], queries[rows], labels, groups, blocks, k, shape[2], candidates, *tables)
         parts.append(tables)
 
-    in_parts(len(found), work)
+    in_parts(len(nearest), work)
     by_cell, counts, rates, pairs = (sum((p[i] for p in parts), np.zeros(size)) for i, size in enumerate(sizes))
     return by_cell, counts, rates, pairs
 
 
 def try_out() -> None:
     """Compile all kernels by calling them."""
-    found, codes = np.array([[1], [0]]), np.arange(2)
-    votes(found, codes, codes, codes, 1, False, 2)
-    counts(found, codes, codes, codes, codes, 1, (2, 4, 2), np.ones((4, 2), np.int64))
+    nearest, codes = np.array([[1], [0]]), np.arange(2)
+    votes(nearest, codes, codes, codes, 1, False, 2)
+    counts(nearest, codes, codes, codes, codes, 1, (2, 4, 2), np.ones((4, 2), np.int64))
 
 
 @jit
-def _vote(names: np.ndarray, n: int, own: int, random_ties: bool) -> tuple[float, bool]:
+def _vote(names: np.ndarray, n: int, query_label: int, random_ties: bool) -> tuple[float, bool]:
     """Share of right votes of the first ``n`` labels, nearest first, and whether labels are tied (``knn.votes``)."""
     mine, first_mine = 0, n
     most, leading, first = 0, 0, n
     for i in range(n):
-        if names[i] == own:
+        if names[i] == query_label:
             mine += 1
             first_mine = min(first_mine, i)
             continue
@@ -121,11 +121,11 @@ def _vote(names: np.ndarray, n: int, own: int, random_ties: bool) -> tuple[float
 
 
 @jit
-def _rest(found: np.ndarray, row: int, blocks: np.ndarray, without: int, rest: np.ndarray) -> int:
+def _rest(nearest: np.ndarray, row: int, blocks: np.ndarray, without: int, rest: np.ndarray) -> int:
     """Write the nearest photos outside of a block to ``rest``; their number."""
     n = 0
-    for column in range(found.shape[1]):
-        photo = found[row, column]
+    for column in range(nearest.shape[1]):
+        photo = nearest[row, column]
         if photo < 0 or n == len(rest):
             break
         if blocks[photo] != without:
@@ -135,17 +135,17 @@ def _rest(found: np.ndarray, row: int, blocks: np.ndarray, without: int, rest: n
 
 
 @jit
-def _is_first(found: np.ndarray, row: int, column: int, blocks: np.ndarray) -> bool:
+def _is_first(nearest: np.ndarray, row: int, column: int, blocks: np.ndarray) -> bool:
     """Whether no nearer neighbour is in the block of this one."""
     count = 0
     for earlier in range(column):
-        count += blocks[found[row, earlier]] == blocks[found[row, column]]
+        count += blocks[nearest[row, earlier]] == blocks[nearest[row, column]]
     return count == 0
 
 
 @entry_point
 def _votes(
-    found: np.ndarray,
+    nearest: np.ndarray,
     queries: np.ndarray,
     labels: np.ndarray,
     blocks: np.ndarray,
@@ -157,31 +157,31 @@ def _votes(
     pairs: np.ndarray,
 ) -> None:
     rest, names = np.empty(k, np.int64), np.empty(k, np.int64)
-    for row in range(found.shape[0]):
-        own, home = labels[queries[row]], blocks[queries[row]]
-        n = _rest(found, row, blocks, -1, rest)
+    for row in range(nearest.shape[0]):
+        query_label, home = labels[queries[row]], blocks[queries[row]]
+        n = _rest(nearest, row, blocks, -1, rest)
         for i in range(n):
             names[i] = labels[rest[i]]
-        right[row], tied[row] = _vote(names, n, own, random_ties)
-        for column in range(min(k, found.shape[1])):
-            if found[row, column] < 0:
+        right[row], tied[row] = _vote(names, n, query_label, random_ties)
+        for column in range(min(k, nearest.shape[1])):
+            if nearest[row, column] < 0:
                 break
-            block = blocks[found[row, column]]
-            if block == home or not _is_first(found, row, column, blocks):
+            block = blocks[nearest[row, column]]
+            if block == home or not _is_first(nearest, row, column, blocks):
                 continue
-            n = _rest(found, row, blocks, block, rest)
+            n = _rest(nearest, row, blocks, block, rest)
             pairs[0] += 1
             pairs[1] += n < k
             if n == 0:
                 continue
             for i in range(n):
                 names[i] = labels[rest[i]]
-            differences[home, block] += _vote(names, n, own, random_ties)[0] - right[row]
+            differences[home, block] += _vote(names, n, query_label, random_ties)[0] - right[row]
 
 
 @entry_point
 def _counts(
-    found: np.ndarray,
+    nearest: np.ndarray,
     queries: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
@@ -195,22 +195,22 @@ def _counts(
     pairs: np.ndarray,
 ) -> None:
     rest, before, after = np.empty(k, np.int64), np.zeros(4), np.zeros(4)
-    for row in range(found.shape[0]):
+    for row in range(nearest.shape[0]):
         query = queries[row]
         home, cell = blocks[query], labels[query] * n_groups + groups[query]
         before[:] = 0
-        for column in range(min(k, found.shape[1])):
-            photo = found[row, column]
+        for column in range(min(k, nearest.shape[1])):
+            photo = nearest[row, column]
             if photo < 0:
                 break
             before[2 * (labels[photo] != labels[query]) + (groups[photo] != groups[query])] += 1
-        for column in range(min(k, found.shape[1])):
-            if found[row, column] < 0:
+        for column in range(min(k, nearest.shape[1])):
+            if nearest[row, column] < 0:
                 break
-            block = blocks[found[row, column]]
-            if block == home or not _is_first(found, row, column, blocks):
+            block = blocks[nearest[row, column]]
+            if block == home or not _is_first(nearest, row, column, blocks):
                 continue
-            n = _rest(found, row, blocks, block, rest)
+            n = _rest(nearest, row, blocks, block, rest)
             pairs[0] += 1
             pairs[1] += n < k
             if n == 0:

@@ -152,9 +152,9 @@ def adversary_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     right = np.asarray(arrays["right"], np.float64)
     spoiled = float(((right[-1] > 0.5) & (right[:-1].min(axis=0) < 0.5)).mean())
     chance = _mean(arrays, "chance")
-    beside = jitter_details(right, arrays["jittered"], arrays.get("clusters")) if "jittered" in arrays else {}
-    facts = {name: AnswerFacts(chance, None, beside.get(name, {})) for name in ("worst", "average", "best")}
-    return {**facts, "flipped": AnswerFacts(0.0, None, {"spoiled": spoiled, **beside.get("flipped", {})})}
+    neighbours_ = jitter_details(right, arrays["jittered"], arrays.get("clusters")) if "jittered" in arrays else {}
+    facts = {name: AnswerFacts(chance, None, neighbours_.get(name, {})) for name in ("worst", "average", "best")}
+    return {**facts, "flipped": AnswerFacts(0.0, None, {"spoiled": spoiled, **neighbours_.get("flipped", {})})}
 
 
 def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray | None) -> dict[str, dict[str, Any]]:

@@ -149,7 +149,7 @@ class Searched(NamedTuple):
     """The neighbours of a group's photos, shared by both tasks."""
 
     data: GroupData
-    found: Neighbours
+    neighbours: Neighbours
 
 
 def searched(group: str, inputs: TaskInput) -> Searched:
@@ -165,7 +165,7 @@ def _searched(group: str, inputs: TaskInput) -> Searched:
     queries = None
     if inputs.options.queries is not None:
         queries = np.searchsorted(data.photos, balanced_queries(inputs.photos, data.photos, inputs.options))
-    found = neighbours_of(
+    neighbours = neighbours_of(
         inputs.view(ORIGINAL, data.photos),
         data.cells,
         k=inputs.options.neighbours or inputs.photos.neighbours,
@@ -173,7 +173,7 @@ def _searched(group: str, inputs: TaskInput) -> Searched:
         random_ties=tie_rule(inputs.options) == "random",
         device=inputs.device,
     )
-    return Searched(data, found)
+    return Searched(data, neighbours)
 
 
 def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
@@ -182,10 +182,10 @@ def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
     from benchmark.robustness import setup_accuracy, setup_chances, spd
 
     search = searched(group, inputs)
-    chances = setup_chances(search.found)
+    chances = setup_chances(search.neighbours)
     expected = chances[Setup.POS_SAME] - chances[Setup.NEG_SAME]
-    statistics = {setup.label: setup_accuracy(search.found, setup, chances[setup]) for setup in Setup}
-    distraction = spd(search.found, expected)
+    statistics = {setup.label: setup_accuracy(search.neighbours, setup, chances[setup]) for setup in Setup}
+    distraction = spd(search.neighbours, expected)
     statistics["spd"] = distraction
     statistics["spd-beyond-chance"] = distraction._replace(
         value=distraction.value - expected,
@@ -193,7 +193,7 @@ def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
         two_left_out=None if distraction.two_left_out is None else distraction.two_left_out - expected,
         chance=0.0,
     )
-    more = {setup.label: {"tied_votes": float(search.found.tied[setup])} for setup in Setup}
+    more = {setup.label: {"tied_votes": float(search.neighbours.tied[setup])} for setup in Setup}
     return _outcome(f"knn/{group}", GROUP_SET_UPS, statistics, search, inputs, more)
 
 
@@ -211,14 +211,14 @@ def run_robustness(group: str, inputs: TaskInput) -> TaskOutcome:
 
     search = searched(group, inputs)
     statistics = {
-        "index": robustness_index(search.found),
-        "balanced": balanced_index(search.found),
-        "decides": deciding_share(search.found),
-        "pull": group_pull(search.found),
+        "index": robustness_index(search.neighbours),
+        "balanced": balanced_index(search.neighbours),
+        "decides": deciding_share(search.neighbours),
+        "pull": group_pull(search.neighbours),
     }
-    curve = index_curve(search.found)
+    curve = index_curve(search.neighbours)
     table = zip(curve.k, curve.index, curve.balanced, curve.decides, strict=True)
-    older = older_index(search.found)
+    older = older_index(search.neighbours)
     more: dict[str, dict[str, Any]] = {
         "index": {
             "curve": [
@@ -232,7 +232,7 @@ def run_robustness(group: str, inputs: TaskInput) -> TaskOutcome:
     if not inputs.brief:
         for name, (statistic, details) in _slow_measures(search.data, inputs, notes).items():
             statistics[name], more[name] = statistic, details
-        mean, deviation = simulated_chance(search.data.cells, search.found.k, draws=20)
+        mean, deviation = simulated_chance(search.data.cells, search.neighbours.k, draws=20)
         more["index"]["simulated_chance"] = {"mean": _rounded(mean), "deviation": _rounded(deviation)}
     return _outcome(f"robustness/{group}", ROBUSTNESS_METRICS, statistics, search, inputs, more, notes)
 
@@ -302,21 +302,21 @@ def _outcome(
     notes: Sequence[str] = (),
 ) -> TaskOutcome:
     """Scores of statistics that exist, and their values by photo."""
-    found, data = search.found, search.data
+    neighbours, data = search.neighbours, search.data
     blocks = data.cells.blocks
-    by_query = blocks.index[found.queries]
+    by_query = blocks.index[neighbours.queries]
     shared = {
         **data.details(),
-        "k": found.k,
+        "k": neighbours.k,
         "train_photos": len(data.cells),
         "units": len(np.unique(by_query)),
         "covers": "new clusters of the same cells, as queries and as neighbours (jackknife)",
-        "short_lists": round(found.short, 6),
+        "short_lists": round(neighbours.short, 6),
     }
     if notes:
         shared["notes"] = [*shared.get("notes", []), *notes]
     scores: list[Score] = []
-    arrays = {"photos": data.photos[found.queries], "clusters": by_query}
+    arrays = {"photos": data.photos[neighbours.queries], "clusters": by_query}
     for metric in metrics:
         statistic = statistics.get(metric.name)
         if statistic is None:

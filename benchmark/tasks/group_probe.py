@@ -81,14 +81,14 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
 
     def controls() -> dict[str, Any]:
         shuffled = _shuffled(data, parts, problem, dict(answers.chosen), answers.accuracy, inputs)
-        found: dict[str, Any] = {"shuffled": shuffled} if shuffled else {}
+        outcome: dict[str, Any] = {"shuffled": shuffled} if shuffled else {}
         balanced = {name: _balanced(data, at) for name, at in parts.items()}
         if all(len(np.unique(classes[balanced[name]])) == data.cells.n_groups for name in ("train", "test")):
             equal = labelled_probe(labelled(balanced), **how)
             equal_units = units_of(inputs, data.photos[balanced["test"]])
             ends = interval_of(equal.photo_accuracy, equal_units, inputs.options)
-            found["balanced"] = {"accuracy": equal.accuracy, "low": ends.low, "high": ends.high}
-        return found
+            outcome["balanced"] = {"accuracy": equal.accuracy, "low": ends.low, "high": ends.high}
+        return outcome
 
     score = score_of(
         f"probe/{group}",
@@ -135,12 +135,12 @@ def _balanced(data: GroupData, positions: np.ndarray) -> np.ndarray:
         return positions[:0]
     each = int(counts[whole].min())
     order = np.random.default_rng(PERMUTATION_SEED).permutation(len(positions))
-    kept = [
+    remaining = [
         order[cell[order] == label * data.cells.n_groups + group][:each]
         for label in np.flatnonzero(whole)
         for group in range(data.cells.n_groups)
     ]
-    return positions[np.sort(np.concatenate(kept))]
+    return positions[np.sort(np.concatenate(remaining))]
 
 
 def _shuffled(

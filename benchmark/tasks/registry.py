@@ -178,13 +178,13 @@ def with_groups(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
         if taken or not GROUP_NAME.fullmatch(group):
             why = f"{taken} is another task" if taken else "it cannot be a part of a task's name"
             raise UsageError(f"{photos.name}: the group {group} needs another name, group=NAME=SOURCE: {why}")
-    found: list[Task] = []
+    result: list[Task] = []
     for task in tasks:
         if task.for_group is None or not photos.groups:
-            found.append(task)
+            result.append(task)
         else:
-            found += [group_task(task.name.partition("/")[0], group) for group in photos.groups]
-    return list({task.name: task for task in found}.values())
+            result += [group_task(task.name.partition("/")[0], group) for group in photos.groups]
+    return list({task.name: task for task in result}.values())
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,10 +39,10 @@ def grouped_photos(
     pixels = np.clip(128 + 14 * rows, 0, 255).astype(np.uint8).reshape(-1, 2, 2, 3)
     files = {f"slide-{slide[i]}/{i}.png": image_bytes(pixels[i]) for i in range(len(rows))}
     splits = ["val" if s % clusters >= clusters - max(1, clusters // 3) else "train" for s in slide]
-    found = PhotoSet.of_bytes("tissue", files, [f"class {name}" for name in label], splits)
+    result = PhotoSet.of_bytes("tissue", files, [f"class {name}" for name in label], splits)
     names = tuple(f"scanner {i}" for i in range(groups))
     return dataclasses.replace(
-        found,
+        result,
         groups={group: Labels(names, shuffle(scanner).astype(np.int32))},
         columns={CLUSTER: np.array([f"slide {s}" for s in slide], dtype=object)},
         neighbours=5,

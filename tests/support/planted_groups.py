@@ -76,6 +76,6 @@ def plain_counts(rows: np.ndarray, label: np.ndarray, group: np.ndarray, cluster
         same_group = group[others][nearest] == group[mine, None]
         pairs = [(True, True), (True, False), (False, True), (False, False)]
         for box, (of_label, of_group) in enumerate(pairs):
-            found = ((same_label == of_label) & (same_group == of_group)).cumsum(axis=1)
-            counts[box, mine] = np.pad(found, ((0, 0), (0, most - found.shape[1])), mode="edge")
+            result = ((same_label == of_label) & (same_group == of_group)).cumsum(axis=1)
+            counts[box, mine] = np.pad(result, ((0, 0), (0, most - result.shape[1])), mode="edge")
     return counts

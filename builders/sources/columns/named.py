@@ -221,11 +221,11 @@ def wilds_photos(
     for column in table.names:
         derived.setdefault(column, [table.columns[column][i] or "" for i in usable])
     chosen = Table(name, {c: [v or None for v in values] for c, values in derived.items()}, tuple(derived), len(usable))
-    kept_paths = picture_paths([paths[i] for i in usable], folder, f"wilds:{name}")
+    stored_paths = picture_paths([paths[i] for i in usable], folder, f"wilds:{name}")
     return photos_of(
         chosen,
-        kept_paths,
-        FolderSource(str(folder), kept_paths),
+        stored_paths,
+        FolderSource(str(folder), stored_paths),
         over(columns, wilds.sources),
         name=f"wilds:{name}",
         seed=seed,

@@ -32,8 +32,8 @@ def small_table(seed, *, effects=(2.0, 2.0, 0.7), shape=(2, 3), clusters=4, phot
         rng, labels=shape[0], groups=shape[1], clusters=clusters, photos=photos, dimension=8, effects=effects
     )
     rows, order = exact_rows(rows, rng), rng.permutation(len(rows))
-    kept = order[: len(rows) - 7]  # unequal cells, in no order
-    return rows[kept], *(column[kept] for column in columns)
+    stored = order[: len(rows) - 7]  # unequal cells, in no order
+    return rows[stored], *(column[stored] for column in columns)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -45,24 +45,24 @@ def test_index__equals_a_plain_loop_for_every_k(effects, compiled, monkeypatch):
     monkeypatch.setattr(removals, "COMPILED_FROM", 1 if compiled else 1 << 60)
     rows, label, group, cluster = small_table(1, effects=effects)
     counts = plain_counts(rows, label, group, cluster, 61)
-    found = neighbours_of(rows, Cells.of(label, group, cluster), k=11, memory_bytes=1 << 20)
+    result = neighbours_of(rows, Cells.of(label, group, cluster), k=11, memory_bytes=1 << 20)
     for box in Box:
-        assert ((found.boxes == box).cumsum(axis=1) == counts[box]).all()
-    curve = index_curve(found)
+        assert ((result.boxes == box).cumsum(axis=1) == counts[box]).all()
+    curve = index_curve(result)
     so, os = counts[Box.SO].sum(axis=0), counts[Box.OS].sum(axis=0)
     known = so + os > 0
     np.testing.assert_allclose(curve.index[known], (so / np.maximum(so + os, 1))[known], rtol=0, atol=1e-12)
     assert np.isnan(curve.index[~known]).all()
     np.testing.assert_allclose(curve.decides, (so + os) / (len(rows) * curve.k), rtol=0, atol=1e-12)
     if known[10]:
-        assert robustness_index(found).value == pytest.approx(curve.index[10], abs=1e-12)
+        assert robustness_index(result).value == pytest.approx(curve.index[10], abs=1e-12)
 
 
-def plain_vote(similar, label, own, allowed, k):
+def plain_vote(similar, label, changed, allowed, k):
     """The label with most votes among the nearest allowed photos; of tied ones the nearest."""
     order = [i for i in np.argsort(-similar, kind="stable") if allowed[i]][:k]
     names = [label[i] for i in order]
-    return float(bool(names) and max(names, key=names.count) == own)
+    return float(bool(names) and max(names, key=names.count) == changed)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -71,7 +71,7 @@ def test_setups__equal_votes_by_definition__and_what_each_cluster_left_out_chang
     monkeypatch.setattr(removals, "COMPILED_FROM", 1 if compiled else 1 << 60)
     rows, label, group, cluster = small_table(3)
     cells = Cells.of(label, group, cluster)
-    found = neighbours_of(rows, cells, k=4)
+    result = neighbours_of(rows, cells, k=4)
     similar = rows.astype(float) @ rows.astype(float).T
 
     def accuracies(left):
@@ -85,17 +85,17 @@ def test_setups__equal_votes_by_definition__and_what_each_cluster_left_out_chang
 
     expected = accuracies(np.ones(len(rows), bool))
     for row, setup in enumerate(BOXES_OF):
-        assert setup_accuracy(found, setup, 0).value == pytest.approx(expected[row], abs=1e-12)
+        assert setup_accuracy(result, setup, 0).value == pytest.approx(expected[row], abs=1e-12)
     for block in (0, 5):
         left = cells.blocks.index != block
         remaining = Cells.of(label[left], group[left], cluster[left])
         again = neighbours_of(rows[left], remaining, k=4)
         expected = accuracies(left)
         for row, setup in enumerate(BOXES_OF):
-            assert setup_accuracy(found, setup, 0).left_out[block] == pytest.approx(expected[row], abs=1e-12)
+            assert setup_accuracy(result, setup, 0).left_out[block] == pytest.approx(expected[row], abs=1e-12)
         for measure in (robustness_index, balanced_index, deciding_share, lambda f: spd(f, 0)):
-            assert measure(found).left_out[block] == pytest.approx(measure(again).value, abs=1e-12)
-    assert found.short == 0
+            assert measure(result).left_out[block] == pytest.approx(measure(again).value, abs=1e-12)
+    assert result.short == 0
 
 
 def test_random_ties__count_by_expectation():
@@ -123,21 +123,21 @@ def test_chance__formula_simulation_and_structureless_embeddings_agree(shape):
 def test_chance__of_unequal_cells():
     rng = np.random.default_rng(4)
     _, label, group, cluster = planted_table(rng, clusters=6, photos=10, dimension=2)
-    kept = (group == 0) | (cluster % 3 == 0)  # 6 clusters in one group, 2 in the other
-    cells = Cells.of(label[kept], group[kept], cluster[kept])
+    stored = (group == 0) | (cluster % 3 == 0)  # 6 clusters in one group, 2 in the other
+    cells = Cells.of(label[stored], group[stored], cluster[stored])
     assert cells.cluster_counts.tolist() == [[6, 2], [6, 2]]
     values, balanced, accuracies = [], [], []
     for seed in range(30):
-        found = neighbours_of(np.random.default_rng(seed).normal(size=(len(cells), 6)), cells, k=5)
-        index = robustness_index(found)
+        result = neighbours_of(np.random.default_rng(seed).normal(size=(len(cells), 6)), cells, k=5)
+        index = robustness_index(result)
         values.append(index.value)
-        balanced.append(balanced_index(found).value)
-        accuracies.append([setup_accuracy(found, setup, 0).value for setup in Setup])
+        balanced.append(balanced_index(result).value)
+        accuracies.append([setup_accuracy(result, setup, 0).value for setup in Setup])
     error = np.std(values) / 30**0.5
     assert np.mean(values) == pytest.approx(index.chance, abs=4 * error)
     assert abs(index.chance - 0.5) > 0.1
     assert np.mean(balanced) == pytest.approx(0.5, abs=4 * np.std(balanced) / 30**0.5)
-    chances = setup_chances(found, draws=4000)
+    chances = setup_chances(result, draws=4000)
     for setup in Setup:
         spread = np.std(np.array(accuracies)[:, setup]) / 30**0.5
         assert np.mean(np.array(accuracies)[:, setup]) == pytest.approx(chances[setup], abs=4 * spread + 0.01)
@@ -171,11 +171,11 @@ def test_interval__covers_the_mean_over_tables_where_slides_differ():
             np.random.default_rng(seed), clusters=8, photos=8, dimension=8, effects=(2, 2, 1)
         )
         cells = Cells.of(*columns)
-        found = neighbours_of(rows, cells, k=5, setups=False)
-        index = robustness_index(found)
+        result = neighbours_of(rows, cells, k=5, setups=False)
+        index = robustness_index(result)
         values.append(index.value)
         errors.append(jackknife(index.value, index.left_out, cells.blocks.strata, index.two_left_out).error)
-        counts = found.counts[[Box.SO, Box.OS]]
+        counts = result.counts[[Box.SO, Box.OS]]
         apart = counts[0] - index.value * counts.sum(axis=0)
         by_photo.append(apart.std() / counts.sum(axis=0).mean() / len(rows) ** 0.5)
     assert 0.7 < np.sqrt(np.mean(np.square(errors))) / np.std(values) < 1.4

@@ -57,15 +57,15 @@ def test_score__a_table_of_patches(pathology, tmp_path, capsys):
         *("--data", f"pathorob:{pathology}/camelyon.csv"),
         *("-t", "knn/original", "-t", "linear/original", "-t", "probe/jpeg"),
     )
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert status == 0
     scores = {s["task"]: s["value"] for s in result["scores"]}
     assert set(scores) == {"knn/original", "linear/original"}
     assert min(scores.values()) > 0.9
-    assert "left out, the data name no pictures to process: probe/jpeg" in said
-    lines = [line.split() for line in said.splitlines()]
+    assert "left out, the data name no pictures to process: probe/jpeg" in printed
+    lines = [line.split() for line in printed.splitlines()]
     assert ["normal", "24", "(4)", "24", "(4)"] in lines
-    assert said.index("2 labels x 2 medical_center") < said.index("written to")
+    assert printed.index("2 labels x 2 medical_center") < printed.index("written to")
     assert result["data"]["name"] == "pathorob:camelyon"
     assert result["data"]["evidence"]["clusters"] == "16 clusters, 0 of them in several splits"
     assert str(pathology) not in json.dumps(result)

@@ -145,9 +145,9 @@ def test_reproduce_command__public_data_stand_with_their_commit(data, evidence, 
     ],
 )
 def test_reproduce_command__columns_stay_and_paths_do_not(data, shown):
-    found = repeat(data=data, of=photos())
-    assert shlex.split(found.command)[-1] == shown
-    assert found.local["data"].startswith("PATH: your folder of 3 photos")
+    measured = repeat(data=data, of=photos())
+    assert shlex.split(measured.command)[-1] == shown
+    assert measured.local["data"].startswith("PATH: your folder of 3 photos")
     assert DataSpec.parse(shown).columns == DataSpec.parse(data).columns
 
 

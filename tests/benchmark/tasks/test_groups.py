@@ -166,15 +166,15 @@ def test_shuffled_groups__stay_within_labels_and_clusters(photos):
     assert (groups != cells.groups).any()
 
 
-def test_what_cannot_be_answered__is_a_sentence(encoder, tmp_path):
+def test_what_cannot_be_compared__is_a_sentence(encoder, tmp_path):
     photos = grouped_photos()
     one = dataclasses.replace(photos, groups={"scanner": Labels(("a",), np.zeros(len(photos), np.int32))})
     assert "one value" in all_tasks()["probe/scanner"].unfit(one)
     unlabelled = dataclasses.replace(photos, labels=Labels((), np.full(len(photos), -1, np.int32)))
     assert "no class labels" in all_tasks()["robustness/scanner"].unfit(unlabelled)
     assert not all_tasks()["probe/scanner"].unfit(unlabelled)
-    kept = np.flatnonzero((photos.groups["scanner"].values == 0) | np.isin(np.arange(len(photos)) // 4 % 4, [0, 3]))
-    few = photos.select(kept).select(np.arange(len(kept) - 4))
+    stored = np.flatnonzero((photos.groups["scanner"].values == 0) | np.isin(np.arange(len(photos)) // 4 % 4, [0, 3]))
+    few = photos.select(stored).select(np.arange(len(stored) - 4))
     result = score_tasks(encoder, few, ["robustness/scanner"], tmp_path).result
     notes = " ".join(result.score("robustness/scanner", "index").details["notes"])
     assert "1 of 4 cells have one cluster" in notes
