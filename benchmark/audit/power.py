@@ -67,11 +67,11 @@ def power_text(tally: Tally, questions: Sequence[Question], tests: int) -> str:
         questions: all questions of the audit.
         tests: number of tests that are corrected together.
     """
-    found = sorted((effect for effect in _effects(tally, questions, tests) if effect[1] < 1), key=lambda e: e[1])
+    outcome = sorted((effect for effect in _effects(tally, questions, tests) if effect[1] < 1), key=lambda e: e[1])
     what = "photos" if owner_units(tally).alone else "owners"
-    if not found:
+    if not outcome:
         return f"That says little: with so few {what} no association could have been found, however strong."
-    (few, low), (many, high) = found[0], found[-1]
+    (few, low), (many, high) = outcome[0], outcome[-1]
     if round(low, 2) == round(high, 2):
         return f"An association of V = {high:.2f} or more would most likely have been found."
     return (
@@ -89,10 +89,10 @@ def untestable_titles(tally: Tally, questions: Sequence[Question], tests: int) -
 def _effects(tally: Tally, questions: Sequence[Question], tests: int) -> list[tuple[int, float]]:
     """(values, smallest effect) of each feature with values; of one with two values where there is none."""
     classes = len(tally.names["label"])
-    asked = [(q.distinct, _effect(q, classes, tests)) for q in _of_label(questions)]
+    requested = [(q.distinct, _effect(q, classes, tests)) for q in _of_label(questions)]
     units = owner_units(tally)
     independent = tally.photos if units.alone else units.count
-    return asked or [(2, smallest_effect(independent, tests, classes=classes))]
+    return requested or [(2, smallest_effect(independent, tests, classes=classes))]
 
 
 def _of_label(questions: Sequence[Question]) -> list[Question]:

@@ -187,8 +187,8 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
         "average": {"by_processing": _by_view(names, right, distances)},
         "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
     }
-    beside = jitter_details(right, control, units_of(inputs, queries.test).clusters)
-    more = {name: {**more.get(name, {}), **beside.get(name, {})} for name in (*more, *beside)}
+    neighbours_ = jitter_details(right, control, units_of(inputs, queries.test).clusters)
+    more = {name: {**more.get(name, {}), **neighbours_.get(name, {})} for name in (*more, *neighbours_)}
     scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
     arrays = {"right": right, "jittered": control}
     if inputs.options.ties != "random":

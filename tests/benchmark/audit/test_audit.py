@@ -136,13 +136,13 @@ def test_smallest_effect__of_many_classes_is_found(classes):
     n, tests = 40 * classes, 25
     effect = smallest_effect(n, tests, classes=classes)
     assert effect > smallest_effect(n, tests)
-    label, found = np.arange(n) % classes, 0
+    label, measured = np.arange(n) % classes, 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
         trait = rng.random(n) < (1 + effect * np.where(label % 2, 1, -1)) / 2
         table = np.bincount(2 * label + trait, minlength=2 * classes).reshape(classes, 2).T
-        found += tests * table_p_value(table, permutations=199, seed=seed) < 0.01 and cramers_v(table) >= 0.05
-    assert found >= 16
+        measured += tests * table_p_value(table, permutations=199, seed=seed) < 0.01 and cramers_v(table) >= 0.05
+    assert measured >= 16
 
 
 def test_audit__near_duplicates_are_units_where_they_were_looked_for():

@@ -139,14 +139,14 @@ def judged_sentences(result: Result) -> list[str]:
     """Everything that the judge says about a result."""
     questions = all_tasks()
     judged, choices = verdicts(result, questions), choose_outputs(result, questions)
-    said = [outputs_text(choices, [score_label(c.task, c.metric, questions) for c in choices])]
+    printed = [outputs_text(choices, [score_label(c.task, c.metric, questions) for c in choices])]
     for family in families(questions):
         scores = [s for s in result.scores if questions[s.task].family == family]
         main = [s for s in scores if any(m.name == s.metric and m.main for m in questions[s.task].metrics)]
-        said += [traces_text(main, judged), readers_text(scores, judged, questions)]
-        said += [moves_text(scores, moves(result, questions), questions)]
-        said += [extremes_text(scores, extremes(result), questions)]
-    return sorted(filter(None, said), key=len, reverse=True)
+        printed += [traces_text(main, judged), readers_text(scores, judged, questions)]
+        printed += [moves_text(scores, moves(result, questions), questions)]
+        printed += [extremes_text(scores, extremes(result), questions)]
+    return sorted(filter(None, printed), key=len, reverse=True)
 
 
 @pytest.mark.parametrize("seed", range(20))
