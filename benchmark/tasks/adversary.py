@@ -187,8 +187,8 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
         "average": {"by_processing": _by_view(names, right, distances)},
         "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
     }
-    neighbours_ = jitter_details(right, control, units_of(inputs, queries.test).clusters)
-    more = {name: {**more.get(name, {}), **neighbours_.get(name, {})} for name in (*more, *neighbours_)}
+    by_jitters = jitter_details(right, control, units_of(inputs, queries.test).clusters)
+    more = {name: {**more.get(name, {}), **by_jitters.get(name, {})} for name in (*more, *by_jitters)}
     scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
     arrays = {"right": right, "jittered": control}
     if inputs.options.ties != "random":

@@ -148,7 +148,7 @@ def test_confirming__names_without_a_list_and_missing_libraries():
     assert lists.confirming("org/vit") == "open_clip.list_pretrained(), as ViT/x"
     assert lists.confirming("org/other") == "no installed list"
     assert lists.confirming("control:random-projection") == "camtrace"
-    assert InstalledLists(None, {}).confirming("timm/a.b") == "not asked: timm is not installed"
+    assert InstalledLists(None, {}).confirming("timm/a.b") == "not searched: timm is not installed"
     assert InstalledLists(None, {}).confirming("org/x") == "no installed list; timm is not installed"
 
 
