@@ -1,8 +1,9 @@
-"""``camtrace build check``: read a built folder with ``load_dataset`` and test its labels."""
+"""``camtrace build check`` tests a built folder; ``camtrace build diff`` compares two."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,3 +49,25 @@ def run(args: argparse.Namespace) -> int:
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} checks passed")
     return 1 if failed or not checks else 0
+
+
+def diff_parser() -> Parser:
+    """Parser of ``camtrace build diff``."""
+    p = Parser(
+        "camtrace build diff",
+        description="Compare two builds: photos added, lost and changed, labels, splits, settings. Reads no pixels.",
+    )
+    p.add_argument("first", type=Path, metavar="A", help="a folder that a builder finished")
+    p.add_argument("second", type=Path, metavar="B", help="another one")
+    p.add_argument("--json", action="store_true", help="print JSON with every id")
+    p.add_argument("--exit-code", action="store_true", help="exit with 1 if photos, labels or splits differ")
+    p.set_defaults(run=run_diff)
+    return p
+
+
+def run_diff(args: argparse.Namespace) -> int:
+    from builders.check.diff import diff_builds, diff_json, diff_text
+
+    diff = diff_builds(args.first, args.second)
+    print(json.dumps(diff_json(diff), indent=1) if args.json else diff_text(diff))
+    return int(args.exit_code and not diff.is_equal)
