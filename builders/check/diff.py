@@ -13,7 +13,7 @@ from builders.errors import DataError
 from builders.sources import local_splits
 from builders.untrusted import first_line, readable
 
-ID_COLUMN = "photo_id"
+PHOTO_ID = "photo_id"
 
 BYTES_COLUMNS = ("source_sha256", "sha256")
 """Hash of the photo's file; the first of these columns that a config has."""
@@ -132,15 +132,15 @@ def _photos(folder: Path, config: str) -> dict[str, _Photo]:
         raise DataError(f"{folder}: {config} has no tables that can be read in place")
     photos: dict[str, _Photo] = {}
     for split, table in parts.items():
-        if ID_COLUMN not in table.column_names:
-            raise DataError(f"{folder}: {config}/{split} has no column {ID_COLUMN}")
+        if PHOTO_ID not in table.column_names:
+            raise DataError(f"{folder}: {config}/{split} has no column {PHOTO_ID}")
         names = [n for n, f in table.features.items() if type(f).__name__ != "Image"]
         columns = {name: table[name] for name in names}
-        for row, photo_id in enumerate(columns[ID_COLUMN]):
+        for row, photo_id in enumerate(columns[PHOTO_ID]):
             photo = photos.setdefault(str(photo_id), _Photo())
             photo.splits.add(str(split))
             for name in names:
-                if name != ID_COLUMN:
+                if name != PHOTO_ID:
                     value = columns[name][row]
                     labels = getattr(table.features[name], "names", None)
                     # the name of a class stays when its number moves

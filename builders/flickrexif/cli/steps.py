@@ -213,10 +213,10 @@ def _fetch_ranks(options: argparse.Namespace) -> RankedWork:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from builders.flickrexif.search.import_ids import import_rows, open_table
+    from builders.flickrexif.search.import_ids import import_rows, import_table
     from builders.flickrexif.store.store import State
 
-    rows = open_table(options.hub, options.table, options.revision)
+    rows = import_table(options.hub, options.table, options.revision)
     origin = f"{options.hub}@{options.revision or 'main'}" if options.hub else options.table.name
     with State(options.state, create=True) as state:
         counts = import_rows(state, rows, seed=options.seed, origin=origin)

@@ -34,7 +34,7 @@ _FORMATS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "js
 _ROWS_PER_TRANSACTION = 2000
 
 
-def open_table(hub: str | None, table: Path | None, revision: str | None = None) -> Iterable[Mapping[str, Any]]:
+def import_table(hub: str | None, table: Path | None, revision: str | None = None) -> Iterable[Mapping[str, Any]]:
     """Open a Hub data set or a local file as rows.
 
     Args:

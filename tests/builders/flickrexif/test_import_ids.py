@@ -13,7 +13,7 @@ import pytest
 from builders.errors import DataError, UsageError
 from builders.exif.acquisition import acquisition_from_tags
 from builders.flickrexif.api.exif_answers import loads
-from builders.flickrexif.search.import_ids import import_rows, open_table
+from builders.flickrexif.search.import_ids import import_rows, import_table
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget
 from tests.support.flickr_world import World
@@ -41,7 +41,7 @@ def write_table(folder, kind):
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_import__every_kind_of_file_gives_the_same_photos(tmp_path, state, kind):
-    done = import_rows(state, open_table(None, write_table(tmp_path, kind)))
+    done = import_rows(state, import_table(None, write_table(tmp_path, kind)))
     assert (done.added, done.known, done.unusable) == (40, 0, 0)
     for at in range(40):
         row = state.rows("SELECT * FROM photos WHERE id = ?", int(WORLD.ids[at]))[0]
@@ -77,20 +77,20 @@ def test_import__unusable_rows_are_counted(state, change):
     assert (done.added, done.unusable) == (1, 1)
 
 
-def test_open_table__errors_are_one_sentence(tmp_path):
+def test_import_table__errors_are_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="--hub REPO or --table"):
-        open_table(None, None)
+        import_table(None, None)
     with pytest.raises(DataError, match="no such file"):
-        open_table(None, tmp_path / "x.csv")
+        import_table(None, tmp_path / "x.csv")
     (tmp_path / "x.txt").write_text("a")
     with pytest.raises(UsageError, match="parquet"):
-        open_table(None, tmp_path / "x.txt")
+        import_table(None, tmp_path / "x.txt")
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="Flickr ID"):
-        open_table(None, tmp_path / "x.csv")
+        import_table(None, tmp_path / "x.csv")
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match="cannot be read as a table"):
-        open_table(None, tmp_path / "x.parquet")
+        import_table(None, tmp_path / "x.parquet")
 
 
 def test_import__from_the_hub(hub, tmp_path):
