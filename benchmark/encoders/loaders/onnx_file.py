@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
@@ -33,6 +32,7 @@ from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, Ce
 from benchmark.encoders.preprocess.stated import STATED, resampling, shorter_side, sides, three_numbers
 from benchmark.encoders.registry import LoadRequest
 from benchmark.encoders.runtime.choose import RuntimeEmbedder
+from builders.cli import parse_query
 from builders.errors import EncoderError, UsageError, unknown_name
 from builders.untrusted import UntrustedInputError, first_line, open_untrusted
 
@@ -195,13 +195,7 @@ def load_onnx(request: LoadRequest) -> Encoder:
 def _parsed(spec: str) -> tuple[Path, dict[str, str]]:
     """Path and options of a specification."""
     path, _, query = spec.partition(":")[2].partition("?")
-    try:
-        pairs = parse_qsl(query, strict_parsing=True) if query else []
-    except ValueError:
-        raise UsageError(f"{spec}: write options as onnx:PATH?name=value&name=value") from None
-    options = dict(pairs)
-    if len(options) < len(pairs):
-        raise UsageError(f"{spec}: an option stands there twice")
+    options = dict(parse_query(query, spec)) if query else {}
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("option of onnx:", name, OPTIONS)

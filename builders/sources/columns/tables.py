@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import (
@@ -261,7 +262,7 @@ def _csv_table(path: Path) -> Table:
         if repeated := next((name for name in names if name and names.count(name) > 1), None):
             raise DataError(f"{path}: two columns are called {repeated}")
         rows = []
-        for row in lines:
+        for row in tqdm(lines, desc=f"reading {path.name}", unit="row", delay=2, disable=None):
             if not row:
                 continue
             if len(row) != len(names):

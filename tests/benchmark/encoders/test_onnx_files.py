@@ -230,7 +230,7 @@ def of_any_size(path):
         (averaging, "interpolation=cubic", UsageError, "did you mean 'bicubic'"),
         (averaging, "men=0.5", UsageError, "unknown option of onnx: 'men': did you mean 'mean'"),
         (averaging, "mean=0&mean=1", UsageError, "stands there twice"),
-        (averaging, "mean", UsageError, "write options as"),
+        (averaging, "mean", UsageError, "options are written"),
         (averaging, "group=XYZ", UsageError, "unknown group"),
         (averaging, "pooling=max", UsageError, "unknown pooling"),
         (averaging, "output=z", EncoderError, "z"),

@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import GROUPS
 from benchmark.encoders.loaders.checkpoint_files.architectures import OPTION
 from benchmark.encoders.preprocess.stated import STATED, Stated, stated
+from builders.cli import parse_query
 from builders.errors import UsageError, unknown_name
 
 OPTIONS = ("arch", "prefix", "ema", "ignore", *STATED, "group", "training_data")
@@ -57,13 +57,7 @@ def parsed_request(spec: str) -> WeightsRequest:
     {'global_pool': 'max'}
     """
     text, _, query = spec.removeprefix(PREFIX).removeprefix("local-dir:").partition("?")
-    try:
-        pairs = parse_qsl(query, strict_parsing=True) if query else []
-    except ValueError:
-        raise UsageError(f"{spec}: write options as weights:PATH?name=value&name=value") from None
-    named = dict(pairs)
-    if len(named) < len(pairs):
-        raise UsageError(f"{spec}: an option stands there twice")
+    named = dict(parse_query(query, spec)) if query else {}
     arguments = {name.removeprefix(OPTION): value for name, value in named.items() if name.startswith(OPTION)}
     options = {name: value for name, value in named.items() if not name.startswith(OPTION)}
     for name in options:
