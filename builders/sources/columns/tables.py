@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import (
@@ -28,6 +27,7 @@ from builders.photos import (
     is_path_source,
     labels_of,
 )
+from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import MAX_ANNOTATION_BYTES, FolderSource, drawn_splits
 from builders.untrusted import UntrustedInputError, first_line, read_table, read_untrusted, readable, table_schema
@@ -262,7 +262,7 @@ def _csv_table(path: Path) -> Table:
         if repeated := next((name for name in names if name and names.count(name) > 1), None):
             raise DataError(f"{path}: two columns are called {repeated}")
         rows = []
-        for row in tqdm(lines, desc=f"reading {path.name}", unit="row", delay=2, disable=None):
+        for row in progress_bar(lines, desc=f"reading {path.name}", unit="row", delay=2):
             if not row:
                 continue
             if len(row) != len(names):

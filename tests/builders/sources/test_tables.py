@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 from collections import Counter
 from pathlib import Path
 
@@ -285,7 +286,7 @@ def test_folder__with_a_table_is_refused_with_it(tmp_path):
     assert of(meant.labels) == ["a", "b", "a", "b", "a"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets leaves a file open
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # datasets leaves files open until they are collected
 def test_folder__of_imagefolder_with_metadata_is_meant_for_the_hub_reader(tmp_path):
     write_layout(tmp_path / "set", "{train,test}/{0..3}.png")
     for split in ("train", "test"):
@@ -295,3 +296,4 @@ def test_folder__of_imagefolder_with_metadata_is_meant_for_the_hub_reader(tmp_pa
         open_photos(f"folder:{tmp_path / 'set'}")
     meant = open_photos(str(refusal.value).split("'")[1])
     assert sorted(of(meant.labels)) == ["a"] * 4 + ["b"] * 4
+    gc.collect()
