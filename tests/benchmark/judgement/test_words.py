@@ -56,8 +56,6 @@ EXCEPTIONS = {
     ("benchmark/metrics/definitions.py", "above chance"): EXPLAINED,
     ("benchmark/metrics/definitions.py", "at chance"): EXPLAINED,
     ("benchmark/report/probe_panel.py", "undecided"): LISTS,
-    ("benchmark/tasks/knn.py", "more easily"): "``if_positive``, which only the judge prints",
-    ("benchmark/tasks/retrieval.py", "push targets away"): "``if_positive``, which only the judge prints",
     ("benchmark/leaderboard/web/src/about.js", "told apart"): "what ranks are",
     ("benchmark/leaderboard/web/src/table.js", "told apart"): "what ranks are",
     ("cards/audit_body.html.jinja", "no confound"): "a heading, from the audit's flag, which is the judge's",
@@ -73,12 +71,18 @@ def docstrings(tree: ast.AST) -> set[int]:
     return {id(value) for value in first}
 
 
+def of_the_judge(tree: ast.AST) -> set[int]:
+    """Strings of ``if_positive``, which only the judge prints."""
+    keywords = (node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "if_positive")
+    return {id(part) for value in keywords for part in ast.walk(value)}
+
+
 def texts() -> Iterator[tuple[str, str]]:
-    """(file, text) of every string that is no docstring, of the page's scripts and of every card."""
+    """(file, text) of every string but docstrings and ``if_positive``, of the page's scripts and of every card."""
     for path in (ROOT / "benchmark").rglob("*.py"):
         if path.parent.name != "judgement":
             tree = ast.parse(path.read_text("utf-8"))
-            skipped = docstrings(tree)
+            skipped = docstrings(tree) | of_the_judge(tree)
             for node in ast.walk(tree):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
                     yield path.relative_to(ROOT).as_posix(), node.value
