@@ -1,0 +1,213 @@
+"""Checks of the measures of given groups: equality with a plain loop, chance, coverage, claims, and time.
+
+python scripts/checks/robustness.py equality        # PathoROB's shape: 2 x 2 x 17 slides x 300 photos
+python scripts/checks/robustness.py chance coverage --tables 200
+python scripts/checks/robustness.py claims --tables 100
+python scripts/checks/robustness.py time --photos 20000 --dimension 1536
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+if __name__ == "__main__" and not __package__:  # by its path, not by python -m
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+import numpy as np
+from scipy.stats import binomtest
+
+from benchmark.knn import Box
+from benchmark.robustness import (
+    Cells,
+    balanced_chance,
+    balanced_index,
+    clustering_score,
+    deciding_share,
+    group_pull,
+    index_curve,
+    neighbours_of,
+    performance_drop,
+    robustness_index,
+    simulated_chance,
+    spd,
+)
+from benchmark.stats import jackknife
+from tests.support.planted_groups import exact_rows, plain_counts, planted_table
+
+K = 11
+EFFECTS = ((0.0, 0.0, 0.0), (1.0, 1.0, 0.7), (3.0, 1.0, 0.7), (1.0, 3.0, 1.2), (9.0, 9.0, 1.2))
+"""Of label, group and slide; photos have standard deviation 1 in each of 32 dimensions."""
+
+
+def equality(args: argparse.Namespace) -> None:
+    """The index for k = 1 .. 61 against a loop over slides, on rows whose products are exact."""
+    print("| effects of label, group, slide | photos | largest difference over k | index at k = 1, 11, 61 |")
+    print("|--" * 4 + "|")
+    for effects in EFFECTS:
+        rng = np.random.default_rng(0)
+        rows, *columns = planted_table(rng, photos=args.slide_photos, effects=effects)
+        exact = exact_rows(rows, rng)
+        counts = plain_counts(exact, *columns, 61)
+        curve = index_curve(neighbours_of(exact, Cells.of(*columns), k=K, setups=False))
+        so, os = counts[Box.SO].sum(axis=0), counts[Box.OS].sum(axis=0)
+        expected = so / np.maximum(so + os, 1)
+        worst = np.abs(curve.index - expected)[so + os > 0].max(initial=0)
+        shown = ", ".join(f"{curve.index[k - 1]:.3f}" for k in (1, 11, 61))
+        print(f"| {effects} | {len(rows):,} | {worst:.1e} | {shown} |", flush=True)
+
+
+def chance(args: argparse.Namespace) -> None:
+    """Formula, simulation, and the mean over structureless tables, of which so many have it in their interval."""
+    print("| labels x groups | (C-1)/(B+C-2) | of these cells | simulated | tables | mean | chance in interval |")
+    print("|--" * 7 + "|")
+    for labels, groups in ((2, 2), (4, 4), (6, 3), (10, 14)):
+        clusters, values, inside = max(3, 24 // (labels * groups)), [], 0
+        for seed in range(args.tables):
+            rng = np.random.default_rng(seed)
+            rows, *columns = planted_table(
+                rng, labels=labels, groups=groups, clusters=clusters, photos=4, dimension=16, effects=(0, 0, 0)
+            )
+            cells = Cells.of(*columns)
+            index = robustness_index(neighbours_of(rows, cells, k=K, setups=False))
+            values.append(index.value)
+            ends = jackknife(index.value, index.left_out, cells.blocks.strata, index.two_left_out).interval(1, (0, 1))
+            inside += ends.low <= index.chance <= ends.high
+        simulated = simulated_chance(cells, K, draws=50)[0]
+        print(
+            f"| {labels} x {groups} | {balanced_chance(labels, groups):.3f} | {index.chance:.3f} | {simulated:.3f} | "
+            f"{args.tables} | {np.mean(values):.3f} | {_share(inside, args.tables)} |",
+            flush=True,
+        )
+
+
+def coverage(args: argparse.Namespace) -> None:
+    """How often the interval contains the mean over tables, and how much too small other errors are."""
+    print(
+        "| slide effect | label, group | measure | mean | spread over tables | error | of slides as queries alone | "
+        "of photos | coverage |\n" + "|--" * 9 + "|"
+    )
+    for effects in ((1.0, 1.0, 0.0), (1.0, 1.0, 0.7), (1.0, 1.0, 1.2), (3.0, 3.0, 0.7)):
+        results: dict[str, list[tuple[float, float, float, float, int]]] = {}
+        for seed in range(args.tables):
+            rows, *columns = planted_table(np.random.default_rng(seed), photos=args.slide_photos, effects=effects)
+            cells = Cells.of(*columns)
+            found = neighbours_of(rows, cells, k=K)
+            by_photo, by_slide = _plain_errors(found.counts, cells)
+            measures = {
+                "index": robustness_index(found),
+                "balanced": balanced_index(found),
+                "decides": deciding_share(found),
+                "spd": spd(found, 0.0),
+            }
+            for name, measure in measures.items():
+                result = jackknife(measure.value, measure.left_out, cells.blocks.strata, measure.two_left_out)
+                numbers = (result.value, result.error, by_slide, by_photo, result.freedom)
+                results.setdefault(name, []).append(numbers)
+        for name, rows_of in results.items():
+            value, error, by_slide_all, by_photo_all, freedom = np.array(rows_of).T
+            truth, spread = value.mean(), value.std(ddof=1)
+            half = np.array([jackknife_quantile(int(f)) for f in freedom]) * error
+            inside = int((np.abs(value - truth) <= half).sum())
+            others = (
+                f"{np.sqrt(np.square(by_slide_all).mean()):.4f} | {np.sqrt(np.square(by_photo_all).mean()):.4f}"
+                if name == "index"
+                else "- | -"
+            )
+            print(
+                f"| {effects[2]} | {effects[0]}, {effects[1]} | {name} | {truth:.3f} | {spread:.4f} | "
+                f"{np.sqrt(np.square(error).mean()):.4f} | {others} | {_share(inside, args.tables)} |",
+                flush=True,
+            )
+
+
+def claims(args: argparse.Namespace) -> None:
+    """Groups shuffled among the slides of a label: how often SPD or the pull of the group is claimed."""
+    yes = {"spd": 0, "pull of the group": 0}
+    for seed in range(args.tables):
+        rng = np.random.default_rng(seed)
+        rows, label, group, cluster = planted_table(rng, photos=args.slide_photos, effects=(2.0, 2.0, 0.7))
+        of_cluster = np.zeros(cluster.max() + 1, np.int64)
+        of_cluster[cluster] = group
+        for name in range(2):
+            members = np.unique(cluster[label == name])
+            of_cluster[members] = of_cluster[rng.permutation(members)]
+        cells = Cells.of(label, of_cluster[cluster], cluster)
+        found = neighbours_of(rows, cells, k=K)
+        for name, measure in (("spd", spd(found, 0.0)), ("pull of the group", group_pull(found))):
+            result = jackknife(measure.value, measure.left_out, cells.blocks.strata, measure.two_left_out)
+            yes[name] += result.value > 0 and result.p_value(0.0) < 0.05
+    for name, count in yes.items():
+        print(f"groups shuffled within labels: {name} above chance in {count} of {args.tables} tables")
+
+
+def measure_time(args: argparse.Namespace) -> None:
+    """Time and memory of the measures of one group."""
+    rng = np.random.default_rng(0)
+    clusters = 17
+    photos = max(1, args.photos // (4 * clusters))
+    rows, *columns = planted_table(rng, photos=photos, dimension=args.dimension)
+    rows, cells = rows.astype(np.float32), Cells.of(*columns)
+    neighbours_of(rows[:200], Cells.of(*(c[:200] for c in columns)), k=K)  # compiles what is compiled
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        wall, processor = time.perf_counter(), time.process_time()
+        work()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{name}: {time.perf_counter() - wall:.1f} s, {time.process_time() - processor:.1f} s of processors, "
+            f"peak {peak:.0f} MiB ({peak - before:.0f} above the {before:.0f} with the rows)",
+            flush=True,
+        )
+
+    print(f"{len(rows):,} x {args.dimension}")
+    timed("neighbours: set-ups, SPD, index, curve, jackknife", lambda: neighbours_of(rows, cells, k=K))
+    if args.slow:
+        timed("performance drop", lambda: performance_drop(lambda at: rows[at], cells))
+        timed("clustering score", lambda: clustering_score(lambda at: rows[at], cells))
+
+
+def jackknife_quantile(freedom: int) -> float:
+    """Student's quantile of a 95 % interval."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
+
+
+def _plain_errors(counts: np.ndarray, cells: Cells) -> tuple[float, float]:
+    """Errors of the index from photos as queries, and from slides as queries, with the collection fixed."""
+    so, os = counts[Box.SO].astype(float), counts[Box.OS].astype(float)
+    index = so.sum() / (so + os).sum()
+    apart = (so - index * (so + os)) / (so + os).mean()
+    slides = np.bincount(cells.clusters, weights=apart) / len(apart)
+    return float(apart.std() / len(apart) ** 0.5), float(np.sqrt(np.square(slides).sum()))
+
+
+def _share(count: int, total: int) -> str:
+    ends = binomtest(count, total).proportion_ci(method="wilson")
+    return f"{100 * count / total:.1f} % ({100 * ends.low:.1f} to {100 * ends.high:.1f})"
+
+
+CHECKS = {"equality": equality, "chance": chance, "coverage": coverage, "claims": claims, "time": measure_time}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("checks", nargs="+", choices=CHECKS)
+    parser.add_argument("--tables", type=int, default=200)
+    parser.add_argument("--slide-photos", type=int, default=300)
+    parser.add_argument("--photos", type=int, default=20_000)
+    parser.add_argument("--dimension", type=int, default=1536)
+    parser.add_argument("--slow", action="store_true", help="also time the performance drop and the clustering score")
+    args = parser.parse_args()
+    for name in args.checks:
+        CHECKS[name](args)
+
+
+if __name__ == "__main__":
+    main()
