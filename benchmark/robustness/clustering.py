@@ -135,11 +135,11 @@ def balanced_photos(
     return np.sort(np.concatenate([rng.choice(m, each, replace=False) for m in members]))
 
 
-def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """float32 rows of unit length, turned to as few dimensions as there are rows: distances stay."""
+def unit_rows(rows: np.ndarray, *, turn: bool = True) -> np.ndarray:
+    """float32 rows of unit length; with ``turn`` in as few dimensions as there are rows: distances stay."""
     wide = np.asarray(rows, np.float32)
     wide = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
-    if wide.shape[1] > len(wide):
+    if turn and wide.shape[1] > len(wide):
         triangle = np.asarray(np.linalg.qr(wide.T.astype(np.float64), mode="r"))
         wide = triangle.T.astype(np.float32)
     return np.ascontiguousarray(wide)

@@ -21,7 +21,7 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
 import numpy as np
 from scipy.stats import binomtest
 
-from benchmark.knn import Box
+from benchmark.knn import Box, Setup
 from benchmark.robustness import (
     Cells,
     balanced_chance,
@@ -33,6 +33,7 @@ from benchmark.robustness import (
     neighbours_of,
     performance_drop,
     robustness_index,
+    setup_chances,
     simulated_chance,
     spd,
 )
@@ -138,9 +139,11 @@ def claims(args: argparse.Namespace) -> None:
             of_cluster[members] = of_cluster[rng.permutation(members)]
         cells = Cells.of(label, of_cluster[cluster], cluster)
         found = neighbours_of(rows, cells, k=K)
-        for name, measure in (("spd", spd(found, 0.0)), ("pull of the group", group_pull(found))):
+        chances = setup_chances(found)
+        expected = chances[Setup.POS_SAME] - chances[Setup.NEG_SAME]
+        for name, measure in (("spd", spd(found, expected)), ("pull of the group", group_pull(found))):
             result = jackknife(measure.value, measure.left_out, cells.blocks.strata, measure.two_left_out)
-            yes[name] += result.value > 0 and result.p_value(0.0) < 0.05
+            yes[name] += result.value > measure.chance and result.p_value(measure.chance) < 0.05
     for name, count in yes.items():
         print(f"groups shuffled within labels: {name} above chance in {count} of {args.tables} tables")
 
