@@ -230,7 +230,7 @@ class RunOptions:
     dtype: str = field(
         default="float32",
         metadata=role(
-            help="of the forward pass; what is less than float32 must pass a gate (default: %(default)s)",
+            help="of the forward pass; lower precision is accepted only if it does not blur the traces (default: %(default)s)",
             group=FORWARD,
             affects_scores=True,
             reason=_BANK,
@@ -242,7 +242,7 @@ class RunOptions:
     storage: str = field(
         default="float32",
         metadata=role(
-            help="of embeddings on disk; float16 must pass the same gate (default: %(default)s)",
+            help="of embeddings on disk; float16 is accepted under the same condition (default: %(default)s)",
             group=FORWARD,
             affects_scores=True,
             reason=_BANK,
