@@ -230,7 +230,8 @@ class RunOptions:
     dtype: str = field(
         default="float32",
         metadata=role(
-            help="of the forward pass; lower precision is accepted only if it does not blur the traces (default: %(default)s)",
+            help="of the forward pass; lower precision is accepted only if it does not blur the traces "
+            "(default: %(default)s)",
             group=FORWARD,
             affects_scores=True,
             reason=_BANK,
