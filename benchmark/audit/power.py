@@ -70,7 +70,7 @@ def power_text(tally: Tally, questions: Sequence[Question], tests: int) -> str:
     outcome = sorted((effect for effect in _effects(tally, questions, tests) if effect[1] < 1), key=lambda e: e[1])
     what = "photos" if owner_units(tally).alone else "owners"
     if not outcome:
-        return f"That says little: with so few {what} no association could have been found, however strong."
+        return f"With so few {what} no association could have been found, however strong."
     (few, low), (many, high) = outcome[0], outcome[-1]
     if round(low, 2) == round(high, 2):
         return f"An association of V = {high:.2f} or more would most likely have been found."

@@ -12,7 +12,7 @@ Each row is one number of clusters, one kind of sizes and one accuracy:
 - ``single``: coverage of the interval of one accuracy; ``chance``: share of p-values of "no better than chance" below
   5 %, one-sided, where the accuracy is chance.
 - ``paired``: coverage of a difference, of equal encoders and of others; ``size``: share of its p-values below 5 %
-  without a difference; ``found``: with one that a t-test over cluster means, which stands beside it, finds in about two
+  without a difference; ``detected``: with one that a t-test over cluster means (``t_detected``) finds in about two
   of three trials.
 - ``spd``: coverage and size of a difference of two set-ups of one encoder, whose answers mostly agree.
 - ``ranks``: share of trials in which any two of eight equal encoders get different ranks.

@@ -123,7 +123,7 @@ def test_audit__few_owners_are_units_too_and_what_cannot_be_found_is_said(owners
         assert result.question("software").tested == owners
     assert not any(flagged)
     if owners == 20:
-        assert "with so few owners no association could have been found" in result.verdict
+        assert "With so few owners no association could have been found" in result.verdict
         assert result.smallest_effect == 1
     else:
         assert f"An association of V = {result.smallest_effect:.2f} or more" in result.verdict

@@ -11,7 +11,7 @@ from PIL import Image
 
 from builders.photos import PhotoSet
 from builders.sources import labelled_folder
-from builders.splits import NO_HASH, check_given_splits, fingerprints, groups, photo_groups
+from builders.splits import NO_HASH, check_given_splits, fingerprints, groups, near_duplicate_column, photo_groups
 from tests.support.images import image_bytes
 
 
@@ -54,3 +54,12 @@ def test_fingerprints__are_read_again_only_for_changed_files(tmp_path, monkeypat
 def test_photo_groups__any_variant_joins():
     hashes = np.array([[1 << 40, 1 << 41], [7 << 20, (1 << 41) + 3], [2**64 - 2, NO_HASH]], dtype=np.uint64)
     assert photo_groups(3, hashes=hashes).tolist() == [0, 0, 1]
+
+
+def test_near_duplicate_column__names_the_first_of_each_group_and_only_groups() -> None:
+    hashes = np.array([1 << 60, NO_HASH, 0xFF00FF, 1 << 60, 0xFF00FE, NO_HASH], dtype=np.uint64)
+    column = near_duplicate_column(list("abcdef"), hashes)["near_duplicates"]
+    assert column.tolist() == ["a", "", "c", "a", "c", ""]
+    assert near_duplicate_column(list("ab"), np.array([NO_HASH, NO_HASH], dtype=np.uint64)) == {}
+    same_file = near_duplicate_column(list("ab"), np.array([NO_HASH, NO_HASH], dtype=np.uint64), ["x", "x"])
+    assert same_file["near_duplicates"].tolist() == ["a", "a"]
