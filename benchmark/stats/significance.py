@@ -172,7 +172,6 @@ def against_chance(
     sums, of_clusters = cluster_sums(table, rows, clusters)
     means = cluster_means(sums - chance * of_clusters, of_clusters, len(rows), width, balanced=False)
     p_value = float(np.squeeze(p_values(means, greater=not two_sided, far=True)))
-    middle = (chance - bounds[0]) / (bounds[1] - bounds[0])
-    if two_sided or middle <= 0.5:
+    if two_sided or chance <= (bounds[0] + bounds[1]) / 2:
         return p_value
     return max(p_value, clustered_tail(sums[0], of_clusters, len(rows), chance, bounds=bounds))
