@@ -150,7 +150,8 @@ class Result:
     - ``bytes_hash``: of the photos' files.
     - ``source_jpeg``: number of photos by the compression of their files.
     - ``smoke_test``: whether scores on them show only that the software runs.
-    - ``evidence``: revision, licence, origin of the splits.
+    - ``evidence``: revision, licence, origin of the splits; sources of labels, groups and clusters that were named, and
+      how many clusters are in several splits.
     """
     environment: Mapping[str, Any]
     """Machine, software and options of the run:

@@ -14,6 +14,7 @@ import pytest
 from benchmark.cli.audit import main as audit
 from benchmark.cli.score import main as score
 from benchmark.encoders import load_encoder
+from benchmark.results import read_result
 from benchmark.views import ORIGINAL
 from builders.errors import DataError, EncoderError, UsageError
 
@@ -69,6 +70,7 @@ def test_score__a_table_of_patches(pathology, tmp_path, capsys):
     assert result["data"]["name"] == "pathorob:camelyon"
     assert result["data"]["evidence"]["clusters"] == "16 clusters, 0 of them in several splits"
     assert str(pathology) not in json.dumps(result)
+    assert dict(read_result(tmp_path / "out" / "result.json").data["evidence"]) == result["data"]["evidence"]
     assert "--data pathorob:PATH" in result["environment"]["command"]
 
 
