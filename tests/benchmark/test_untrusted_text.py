@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ from benchmark.cli import audit as audit_command
 from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
-from benchmark.encoders import load_encoder
+from benchmark.encoders import load_for_run
 from benchmark.encoders.loaders.python import as_encoder
 from benchmark.encoders.loaders.study_weights import read_encoder
 from benchmark.encoders.loaders.weights_check import load_exactly
@@ -49,15 +48,6 @@ def of_a_preprocessing() -> str:
     photos = PhotoSet.of_bytes("toy", {"a": image_bytes(Image.new("RGB", (8, 8)), "PNG")})
     [views] = iterate_views(photos, [0], PlainViews(), [raising(ValueError(PLANTED))])
     return views.failure
-
-
-def of_an_ended_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = MagicMock()
-    pool.return_value.__enter__.return_value.map = raising(OSError(PLANTED))
-    pool.return_value.__exit__.return_value = False
-    monkeypatch.setattr("benchmark.audit.scan.ProcessPoolExecutor", pool)
-    subject: Any = SimpleNamespace(name="toy", photos=range(2), blocks=2, stamp=lambda number: "")
-    scan._scan_photos(subject, scan.Plan(), folder, 2, False)
 
 
 def of_an_audited_photo() -> str:
@@ -119,9 +109,6 @@ WHERE = {
     "scan": Where(
         "benchmark.audit.scan.read_untrusted_arrays", ValueError(PLANTED), lambda d, _: list(scan.Scan(d, 1).blocks()),
         f"DIR/00000.parquet: damaged (ValueError: {ESCAPED}), removed; run again, it is read anew",
-    ),
-    "worker": Where(
-        "", ValueError(), of_an_ended_worker, f"toy: a worker process ended ({ESCAPED}); run again, it goes on"
     ),
     "audited photo": Where("", ValueError(), lambda d, _: of_an_audited_photo(), f"ValueError: {ESCAPED}"),
     "bank": Where(
@@ -205,7 +192,7 @@ def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str])
 
 def test_left_out__encoders_are_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\nb\x1b:c"
-    request = Request({name: EncoderSource(partial(load_encoder, name), name)}, [], [], RunOptions(), output=tmp_path)
+    request = Request({name: EncoderSource(partial(load_for_run, name), name)}, [], [], RunOptions(), output=tmp_path)
     score_command._print_failure(request, Failed("a", DataError("a\nb\x1b: no such file")))
     sweep = dataclasses.replace(request, together=1)
     outcome = run_request(sweep, failed=partial(score_command._print_failure, sweep))

@@ -369,16 +369,16 @@ def test_as_encoder__names_and_answers():
 def test_score__earlier_and_near_names_of_options(monkeypatch, caplog):
     handed = []
 
-    def stop(asked, **_):
-        handed.append(asked)
+    def stop(request, **_):
+        handed.append(request)
         raise EncoderError("stopped")
 
     monkeypatch.setattr("benchmark.api.scoring.run_request", stop)
     for name in ("model", "encoders"):
         with pytest.raises(EncoderError, match="stopped"):
             camtrace.score(**{name: "some:encoder"}, data="sample", memory="2G")
-    assert [list(asked.encoders) for asked in handed] == [["some:encoder"]] * 2
-    assert [asked.options.memory for asked in handed] == [2 * 2**30] * 2
+    assert [list(request.encoders) for request in handed] == [["some:encoder"]] * 2
+    assert [request.options.memory for request in handed] == [2 * 2**30] * 2
     assert caplog.messages == ["camtrace.score(encoders=...) is now model=...; the old spelling still works"]
     for name, hint in (
         ("encoder", "did you mean 'model'?"),

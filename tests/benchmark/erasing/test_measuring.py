@@ -96,11 +96,6 @@ def test_paired__uses_clusters_and_bounds_and_needs_both():
     assert _paired(None, after) is _paired(before, None) is _paired(None, None) is None
 
 
-@pytest.mark.parametrize(("low", "still_read"), [(0.24, False), (0.25, False), (0.26, True)])
-def test_still_read__if_the_interval_lies_above_chance(rows, low, still_read):
-    assert dataclasses.replace(rows[0], after_low=low, chance=0.25).still_read is still_read
-
-
 def test_trace_rows__of_a_single_trace(rows):
     others = [dataclasses.replace(row, task="probe/make") for row in rows[:3]]
     knn = dataclasses.replace(rows[0], task="knn/jpeg", kind="difference")
