@@ -188,7 +188,9 @@ def _parquet(stream: Any, label: str, ids: str) -> _Table:
         wanted = [name for name in dict.fromkeys((*id_columns, "embedding", *ALL_PARAMETERS)) if name in names]
         for name in (*id_columns, "embedding"):
             if name not in names:
-                raise EncoderError(f"{label}: it has no column {name} (it has {', '.join(map(str, names)) or 'none'})")
+                hint = "; ?id=COLUMN names the column of the ids" if name == ID else ""
+                held = ", ".join(map(str, names)) or "none"
+                raise EncoderError(f"{label}: it has no column {name} (it has {held}){hint}")
         table = read_columns(file, wanted, limit=LARGEST_FILE)
     except parquet_errors() as error:
         raise EncoderError(f"{label}: it is no Parquet file that can be read ({parquet_error_text(error)})") from None

@@ -111,7 +111,9 @@ def test_embeddings__ids_are_part_of_what_identifies_them(pathology):
     assert joined.info.preprocessing["ids"] == "slide_id,patch_id"
     assert joined.stored.rows[ORIGINAL] == joined.stored.rows["photo"]
     assert set(joined.stored.rows[ORIGINAL]) >= {"normal_RUMC_0-0", "tumor_UMCU_3-5"}
-    with pytest.raises(EncoderError, match="it has no column photo_id"):
+    with pytest.raises(
+        EncoderError, match=r"it has no column photo_id \(it has slide_id, patch_id, embedding\); \?id=COLUMN"
+    ):
         load_encoder(f"embeddings:{pathology}/E.parquet")
     with pytest.raises(EncoderError, match="normal_RUMC_0 stands there twice"):
         load_encoder(f"embeddings:{pathology}/E.parquet?id=slide_id")
