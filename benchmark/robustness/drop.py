@@ -198,7 +198,9 @@ def _accuracies(rows: Callable[[np.ndarray], np.ndarray], cells: Cells, plan: _P
     for step, photos in enumerate(plan.train):
         train = at(photos)
         x = unit[train]
-        basis = np.linalg.qr(x.T)[0] if x.shape[1] > len(x) else np.eye(x.shape[1])  # weights lie in their span
+        basis = np.eye(x.shape[1])
+        if x.shape[1] > len(x):  # weights lie in the span of the rows
+            basis = torch.linalg.qr(torch.from_numpy(x.T))[0].numpy()
         weights, bias = logistic_path(x @ basis, label[train], STRENGTHS)
         weights = basis @ weights  # [d, strengths]
         correct = ((unit[val] @ weights + bias > 0) == (label[val, None] > 0)).mean(axis=0)
@@ -228,7 +230,7 @@ def logistic_path(x: np.ndarray, y: np.ndarray, strengths: tuple[float, ...]) ->
         target, signs = torch.from_numpy(y)[:, None], torch.from_numpy(2 * y - 1)[:, None]
         penalty = torch.tensor(strengths, dtype=torch.float64)[None] * torch.ones((d + 1, 1), dtype=torch.float64)
         penalty[d] = 0.0
-        ridge = torch.diag_embed(penalty.T + 1e-12)
+        ridge = torch.diag_embed(penalty.T + 1e-11)
 
         def loss(w: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.softplus(-signs * (rows @ w)).mean(dim=0) + (penalty * w.square()).sum(dim=0) / 2
@@ -241,8 +243,9 @@ def logistic_path(x: np.ndarray, y: np.ndarray, strengths: tuple[float, ...]) ->
             if float(gradient.norm(dim=0).max()) < TOLERANCE:
                 break
             curvature = torch.einsum("ni,ns,nj->sij", rows, p * (1 - p) / n, rows) + ridge
-            # by numpy: MKL's batched factorisation failed here (DLASWP) with 15 matrices of 201 rows on a busy machine
-            step = torch.from_numpy(np.linalg.solve(curvature.numpy(), gradient.T.numpy()[..., None])[..., 0].T)
+            # Cholesky: numpy's factorisations wait for threads, and MKL's LU of many matrices failed (DLASWP)
+            factor = torch.linalg.cholesky_ex(curvature)[0]
+            step = torch.cholesky_solve(gradient.T[..., None], factor)[..., 0].T
             size = torch.ones(len(strengths), dtype=torch.float64)
             for _ in range(20):  # halve the steps of those whose loss would rise
                 new = w - size * step
