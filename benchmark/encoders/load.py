@@ -41,6 +41,7 @@ from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
+from benchmark.options import default_cache
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.untrusted import describe_error
 
@@ -152,8 +153,12 @@ def load_for_run(
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
         encoder = with_preprocessing(loader(request), preprocess)
-        from benchmark.encoders.runtime.choose import on_runtime  # imports torch: a wrong name is refused before
+        # these import torch: a wrong name is refused before
+        from benchmark.encoders.loaders.twice import require_two_equal_loads
+        from benchmark.encoders.runtime.choose import on_runtime
 
+        on_cpu = replace(request, device="cpu", dtype="float32", compile=False)
+        require_two_equal_loads(encoder, lambda: loader(on_cpu), (cache or default_cache()) / "compiled")
         encoder = on_runtime(_with_statement(encoder), runtime, cache, before_conversion)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None

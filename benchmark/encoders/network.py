@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
@@ -325,14 +325,53 @@ def hash_state_dict(tensors: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def pooled(features: torch.Tensor, has_class_token: bool = False) -> torch.Tensor:
-    """Features -> vectors [n, d]: [n, d] unchanged, [n, d, h, w] averaged, [n, tokens, d] the first token or the
-    mean."""
+def pooled(features: torch.Tensor, has_class_token: bool = False, picture: Sequence[int] | None = None) -> torch.Tensor:
+    """Features -> vectors [n, d]: [n, d] unchanged, a map averaged, [n, tokens, d] the first token or the mean.
+
+    Args:
+        features: a map has its channels first, as torch has them, unless its sides show that they are last.
+        has_class_token: the first token is taken.
+        picture: height and width of the network's input, where known.
+    """
     if features.ndim == 4:
-        return features.mean((2, 3))
+        axis = channel_axis(features.shape, picture) if picture is not None else 1
+        return features.mean((1, 2) if axis == 3 else (2, 3))
     if features.ndim == 3:
         return features[:, 0] if has_class_token else features.mean(1)
     return features
+
+
+def channel_axis(
+    shape: Sequence[int], picture: Sequence[int] | None, widths: Collection[int] = frozenset()
+) -> int | None:
+    """Axis of the channels in a map of features, 1 or 3; None where that cannot be known.
+
+    The two other sides are rows and columns, so they have the aspect ratio of the picture. Where both readings have it,
+    or neither, since strides differ, the channels are those of which the network has a width.
+
+    Args:
+        shape: [n, a, b, c].
+        picture: height and width of the network's input; None where the input is no picture.
+        widths: of the network, as its configuration and its weights name them.
+
+    >>> channel_axis((1, 96, 7, 7), (224, 224)), channel_axis((1, 7, 7, 96), (224, 224))
+    (1, 3)
+    >>> print(channel_axis((1, 7, 7, 7), (224, 224)))
+    None
+    """
+    _, a, b, c = shape
+    first, last = (True, True) if picture is None else (_covers(b, c, picture), _covers(a, b, picture))
+    if first == last and (a in widths) != (c in widths):
+        first, last = a in widths, c in widths
+    if first == last:
+        return None
+    return 1 if first else 3
+
+
+def _covers(rows: int, columns: int, picture: Sequence[int]) -> bool:
+    """True if rows and columns have the aspect ratio of a picture, up to rounding by less than one of them."""
+    height, width = picture
+    return abs(rows * width - columns * height) < max(height, width)
 
 
 def call_module(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:

@@ -43,6 +43,10 @@ class Case:
     """What stands after ``?`` in the spec."""
     processor_options: dict[str, Any] = field(default_factory=dict)
     """Arguments of the processor when it is called by hand."""
+    square: int | None = None
+    """Side of the square that each photo becomes, with ``?size=``."""
+    before: bool = False
+    """True if photos become squares before the processor, which cannot make them."""
 
 
 def randomise(model: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import torch
 import transformers as tf
 
 from tests.encoders_by_hand.case import DECODER, TEXT, VIT, Case, clip_processor, vit_processor
@@ -89,3 +92,38 @@ CASES: dict[str, Case] = {
     "bert": _refused(lambda: tf.BertModel(tf.BertConfig(**TEXT)), "not an image encoder: it reads text"),
 }
 """By what the table calls them."""
+
+
+def _by_type(words: str, *model_types: str) -> dict[str, Case]:
+    """Families that are refused by the type in ``config.json``, before a model is made."""
+    return {
+        model_type: Case(lambda t=model_type: _Configuration(t), None, None, words)  # type: ignore[misc]
+        for model_type in model_types
+    }
+
+
+class _Configuration(torch.nn.Module):
+    """A checkpoint of which the configuration alone matters."""
+
+    main_input_name = ""
+
+    def __init__(self, model_type: str) -> None:
+        super().__init__()
+        self.model_type = model_type
+
+    def save_pretrained(self, folder: Path) -> None:
+        (Path(folder) / "config.json").write_text(json.dumps({"model_type": self.model_type}))
+
+
+TOKENS = "no features of a picture's pixels alone"
+
+CASES |= {
+    **_by_type(TOKENS, "apertus1p5", "bridgetower", "chameleon", "fuyu", "layoutlmv2", "layoutlmv3", "layoutxlm"),
+    **_by_type(TOKENS, "mllama", "perceiver", "pix2struct", "udop"),
+    **_by_type("reads videos", "tvp", "video_llava", "sam3_video"),
+    **_by_type("reads pairs of photos", "lightglue", "superglue", "efficientloftr"),
+    **_by_type("reads a photo and", "vitpose", "vitmatte"),
+    **_by_type("reads a photo, an example and its mask", "seggpt"),
+    **_by_type("reads text alone", "trocr"),
+    **_by_type("joined in one row of patches", "minicpm_ocr", "minicpmv4_6", "minicpmv4_7"),
+}

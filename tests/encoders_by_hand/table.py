@@ -16,14 +16,22 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.encoders_by_hand import flat, pyramids, refused, two_towers, vision_language
+from tests.encoders_by_hand import detecting, flat, language, pyramids, refused, two_towers, vision_language
 from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.trial import Row, try_case, try_timm, versions
 
 MARK = re.compile(r"<!-- by \S*(check_families|encoders_by_hand)\S* -->")
 """Where the tables begin in a document that has other text."""
 
-CASES: dict[str, Case] = {**flat.CASES, **pyramids.CASES, **two_towers.CASES, **vision_language.CASES, **refused.CASES}
+CASES: dict[str, Case] = {
+    **flat.CASES,
+    **pyramids.CASES,
+    **detecting.CASES,
+    **two_towers.CASES,
+    **vision_language.CASES,
+    **language.CASES,
+    **refused.CASES,
+}
 
 TIMM = (
     *(

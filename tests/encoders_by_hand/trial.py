@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -45,6 +46,8 @@ class Row:
     """Relative error of the logits, where the family has a head."""
     family: str = ""
     """``model_type``, or timm's architecture."""
+    options: str = ""
+    """What stands after ``?`` in the spec."""
 
     def line(self) -> str:
         """For a terminal."""
@@ -81,7 +84,8 @@ def _measure_norms(model: Any, processor: Any) -> None:
     for layer in norms:
         layer.momentum = 1.0  # those of this batch alone
     part = getattr(model, "vision_model", model)
-    part.train()(torch.cat([processor(images=p, return_tensors="pt")["pixel_values"] for p in photos()]))
+    with contextlib.suppress(Exception):  # pictures of several sizes, or a decoder that is too small for its encoder
+        part.train()(torch.cat([processor(images=p, return_tensors="pt")["pixel_values"] for p in photos()]))
 
 
 def embed(encoder: Encoder, pictures: list[Image.Image]) -> np.ndarray:
@@ -92,15 +96,37 @@ def embed(encoder: Encoder, pictures: list[Image.Image]) -> np.ndarray:
 def by_hand(case: Case, folder: Path, pictures: list[Image.Image]) -> tuple[np.ndarray, Any, list[Any]]:
     """(embeddings, model, inputs), one photo after the other, by the library alone."""
     model = (case.reread or type(case.build())).from_pretrained(folder, dtype=torch.float32).eval()
-    try:
-        processor = tf.AutoImageProcessor.from_pretrained(folder, backend="pil")
-    except (ValueError, ImportError, AttributeError, KeyError):
-        processor = tf.AutoImageProcessor.from_pretrained(folder)
+    processor = _processor_of(folder)
+    if processor is None:  # of timm's wrapper, which the library reads from the model's configuration
+        assert case.processor is not None
+        processor = case.processor()
+    if case.square is not None:
+        pictures = _squared(processor, pictures, case.square, case.before)
     made = [processor(images=p, return_tensors="pt", **case.processor_options) for p in pictures]
     inputs = [dict(one) if hasattr(one, "keys") else {"pixel_values": one} for one in made]
     assert case.by_hand is not None
     with torch.no_grad():
         return torch.cat([case.by_hand(model, one) for one in inputs]).numpy(), model, inputs
+
+
+def _processor_of(folder: Path) -> Any | None:
+    """The image processor of a checkpoint, of Pillow where there is one."""
+    for options in ({"backend": "pil"}, {}):
+        with contextlib.suppress(ValueError, ImportError, AttributeError, KeyError, OSError):
+            return tf.AutoImageProcessor.from_pretrained(folder, **options)
+    return None
+
+
+def _squared(processor: Any, pictures: list[Image.Image], side: int, before: bool) -> list[Image.Image]:
+    """The photos as squares, or as they are where the processor, changed in place, makes them square."""
+    if before:
+        resample = Image.Resampling(int(getattr(processor, "resample", None) or Image.Resampling.BICUBIC))
+        return [picture.resize((side, side), resample) for picture in pictures]
+    processor.size = {"height": side, "width": side}
+    for setting in ("do_pad", "do_center_crop"):
+        if getattr(processor, setting, None):
+            setattr(processor, setting, False)
+    return pictures
 
 
 def try_case(name: str, case: Case, below: Path) -> Row:
@@ -125,7 +151,8 @@ def _in_folder(name: str, below: Path, make_row: Callable[[Path], Row]) -> Row:
 def _case_row(name: str, case: Case, folder: Path) -> Row:
     save(case, folder)
     family = json.loads((folder / "config.json").read_text())["model_type"]
-    spec = f"local-dir:{folder}" + (f"?{case.options}" if case.options else "")
+    options = case.options or (f"size={case.square}" if case.square else "")
+    spec = f"local-dir:{folder}" + (f"?{options}" if options else "")
     try:
         encoder = load_encoder(spec, device="cpu", runtime="torch")
     except CamtraceError as error:
@@ -152,11 +179,17 @@ def _timm_row(name: str, folder: Path) -> Row:
     options = _thin(name)
     torch.manual_seed(0)
     model = timm.create_model(name, pretrained=False, **options).eval()
+    transform = create_transform(**resolve_model_data_config(model), is_training=False)
+    pixels = torch.stack([transform(p) for p in photos()])
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.momentum = 1.0
+        model.train()(pixels)  # statistics as of the photos: with others, little of a photo reaches a network's end
+        model.eval()
     save_for_hf(model, folder, model_args=options)
     encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
-    transform = create_transform(**resolve_model_data_config(model), is_training=False)
     with torch.no_grad():
-        pixels = torch.stack([transform(p) for p in photos()])
         before_head = model.forward_head(model.forward_features(pixels), pre_logits=True)
         expected = before_head.mean((2, 3)).numpy() if before_head.ndim == 4 else before_head.numpy()
         embeddings, head = embed(encoder, photos()), None
@@ -166,6 +199,37 @@ def _timm_row(name: str, folder: Path) -> Row:
     row = _compared(name, name.partition(".")[0], encoder, relative_error(embeddings, expected), head)
     words = re.sub(r"SelectAdaptivePool2d.*", "avg)", row.words)
     return replace(row, words=words) if expected.ndim == 2 else replace(row, words=words, verdict="WRONG")
+
+
+def try_open_clip(name: str, below: Path) -> Row:
+    """An architecture of open_clip: its own towers, thinner, its own preprocessing."""
+    return _in_folder(name, below, partial(_open_clip_row, name))
+
+
+def _open_clip_row(name: str, folder: Path) -> Row:
+    import open_clip
+    from safetensors.torch import save_file
+
+    config = open_clip.get_model_config(name)
+    vision = config["vision_cfg"]
+    if "timm_model_name" not in vision:
+        layers = vision.get("layers", 2)
+        vision |= {"layers": [1, 1, 1, 1] if isinstance(layers, list) else 2, "width": 64}
+        vision |= {} if isinstance(layers, list) else {"head_width": 32}
+    config["text_cfg"] = {"context_length": 8, "vocab_size": 99, "width": 32, "heads": 2, "layers": 1}
+    mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    settings = {"model_cfg": config, "preprocess_cfg": {"mean": list(mean), "std": list(std)}}
+    (folder / "open_clip_config.json").write_text(json.dumps(settings))
+    torch.manual_seed(0)
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}", load_weights=False)
+    model = model.eval()
+    save_file(
+        {key: value.contiguous() for key, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
+    )
+    encoder = load_encoder(f"local-dir:{folder}", device="cpu", runtime="torch")
+    with torch.no_grad():
+        expected = torch.cat([model.encode_image(transform(p)[None]) for p in photos()]).numpy()
+    return _compared(name, name, encoder, relative_error(embed(encoder, photos()), expected), None)
 
 
 def _compared(name: str, family: str, encoder: Encoder, error: float, head: float | None) -> Row:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmark.encoders.layers.pooling import Layer
-from benchmark.encoders.network import Forward
+from benchmark.encoders.network import Forward, channel_axis
 
 OnLayer = Callable[[int, Layer], None]
 """Called with the number of each layer and its features."""
@@ -35,6 +35,8 @@ class Tokens:
     classes: int
     others: int
     """Register tokens and the distillation token."""
+    last: int = 0
+    """Positions at the end: detection tokens (YOLOS)."""
 
     @classmethod
     def of(cls, module: nn.Module) -> Tokens:
@@ -44,9 +46,9 @@ class Tokens:
         >>> holder.cls_token = nn.Parameter(torch.zeros(1, 1, 8))
         >>> holder.register_tokens = nn.Parameter(torch.zeros(1, 4, 8))
         >>> Tokens.of(holder)
-        Tokens(classes=1, others=4)
+        Tokens(classes=1, others=4, last=0)
         """
-        classes = others = 0
+        classes = others = at_end = 0
         for name, parameter in module.named_parameters():
             parent, _, last = name.rpartition(".")
             count = parameter.shape[-2] if parameter.ndim > 1 else 1
@@ -55,14 +57,20 @@ class Tokens:
                 classes = count
             elif last in ("register_tokens", "reg_token", "distillation_token", "dist_token"):
                 others += count
-        return cls(classes, others)
+            elif last == "cls_register_token":  # RADIO: class tokens, then registers
+                classes = int(getattr(getattr(module, "config", None), "num_cls_tokens", 0))
+                others += count - classes
+            elif last == "detection_tokens":
+                at_end += count
+        return cls(classes, others, at_end)
 
-    def layer(self, features: torch.Tensor, views: int) -> Layer:
+    def layer(self, features: torch.Tensor, views: int, picture: Sequence[int] | None = None) -> Layer:
         """Features of a module as a layer.
 
         Args:
             features: [views, positions, d], [positions, views, d], or a map with channels first or last.
             views: number of views.
+            picture: height and width of the network's input; None where it is no picture.
 
         Raises:
             ValueError: the features have another shape.
@@ -72,16 +80,16 @@ class Tokens:
         (torch.Size([2, 9, 8]), torch.Size([2, 1, 8]), (3, 3))
         """
         if features.ndim == 4 and len(features) == views:
-            return Layer(features if not _channels_last(features) else features.permute(0, 3, 1, 2))
+            return Layer(features.permute(0, 3, 1, 2) if channels_last(features.shape, picture) else features)
         if features.ndim == 3 and len(features) != views and features.shape[1] == views:
             features = features.transpose(0, 1)  # positions first, as in older code of CLIP
         if features.ndim != 3 or len(features) != views:
             raise ValueError(f"a layer of shape {tuple(features.shape)} for {views} views")
-        skip, count = self.classes + self.others, features.shape[1]
-        if skip and _square(count) and not _square(count - skip):
-            skip = 0  # the class token is added in a later layer
+        skip, end, count = self.classes + self.others, features.shape[1] - self.last, features.shape[1]
+        if skip + self.last and _square(count) and not _square(end - skip):
+            skip, end = 0, count  # the class token is added in a later layer
         tokens = features[:, : self.classes] if skip and self.classes else None
-        return Layer(features[:, skip:], tokens, _square(count - skip))
+        return Layer(features[:, skip:end], tokens, _square(end - skip))
 
 
 def _square(count: int) -> tuple[int, int] | None:
@@ -90,10 +98,17 @@ def _square(count: int) -> tuple[int, int] | None:
     return (side, side) if side and side**2 == count else None
 
 
-def _channels_last(features: torch.Tensor) -> bool:
-    """True if a map is [n, height, width, d]: its first two sides are equal, and d is another number."""
-    _, a, b, c = features.shape
+def channels_last(shape: Sequence[int], picture: Sequence[int] | None) -> bool:
+    """True if a map is [n, height, width, d]; False if it is [n, d, height, width], or may be both."""
+    if picture is not None:
+        return channel_axis(shape, picture) == 3
+    _, a, b, c = shape
     return a == b != c
+
+
+def picture_of(pixels: torch.Tensor) -> Sequence[int] | None:
+    """Height and width of a network's input [n, 3, height, width]; None for other inputs."""
+    return pixels.shape[-2:] if pixels.ndim == 4 and pixels.shape[1] == 3 else None
 
 
 def first_tensor(output: Any) -> torch.Tensor:
@@ -130,7 +145,7 @@ class HookTap:
 
     def __call__(self, module: nn.Module, pixels: torch.Tensor, forward: Forward, on_layer: OnLayer) -> torch.Tensor:
         def on_output(number: int, output: Any) -> None:
-            on_layer(number, self.tokens.layer(first_tensor(output), len(pixels)))
+            on_layer(number, self.tokens.layer(first_tensor(output), len(pixels), picture_of(pixels)))
 
         self.state.on_output = on_output
         try:
@@ -146,7 +161,7 @@ def hook_tap(module: nn.Module, pixels: torch.Tensor, forward: Forward) -> HookT
     module of each map size among modules that follow each other.
     """
     order, shapes = _called_once(module, pixels, forward)
-    names = _blocks(module, shapes, len(pixels)) or _stages(module, order, shapes)
+    names = _blocks(module, shapes, len(pixels)) or _stages(module, order, shapes, picture_of(pixels))
     if len(names) < 2:
         return None
     return HookTap.on(module, names, f"hooks on {names[0]} ... {names[-1]}")
@@ -183,14 +198,17 @@ def _blocks(module: nn.Module, shapes: dict[str, tuple[int, ...]], views: int) -
     return best
 
 
-def _stages(module: nn.Module, order: Sequence[str], shapes: dict[str, tuple[int, ...]]) -> list[str]:
+def _stages(
+    module: nn.Module, order: Sequence[str], shapes: dict[str, tuple[int, ...]], picture: Sequence[int] | None
+) -> list[str]:
     """The last module of each map size among siblings; the parent is the one that gives most, from the root down."""
     best: list[str] = []
     parent: str | None = ""
     while parent is not None:
         siblings = set(_children(module, parent))
-        maps = [name for name in order if name in siblings and len(shapes[name]) == 4 and _side(shapes[name]) > 1]
-        sizes = [_side(shapes[name]) for name in maps]
+        sides = {name: _side(shapes[name], picture) for name in order if name in siblings and len(shapes[name]) == 4}
+        maps = [name for name, side in sides.items() if side > 1]
+        sizes = [sides[name] for name in maps]
         last = [name for i, name in enumerate(maps) if i + 1 == len(maps) or sizes[i] != sizes[i + 1]]
         best = last if len(last) > len(best) else best
         parent = max(siblings, key=lambda name: sum(1 for _ in module.get_submodule(name).modules()), default=None)
@@ -207,7 +225,6 @@ def _children(module: nn.Module, parent: str) -> Iterator[str]:
             yield name
 
 
-def _side(shape: tuple[int, ...]) -> int:
+def _side(shape: tuple[int, ...], picture: Sequence[int] | None) -> int:
     """Side of a map, with channels first or last."""
-    _, a, b, c = shape
-    return a if a == b != c else c
+    return shape[1] if channels_last(shape, picture) else shape[3]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from benchmark.encoders.layers.hooks import HookState, OnLayer, Tokens, hook_tap
+from benchmark.encoders.layers.hooks import HookState, OnLayer, Tokens, hook_tap, picture_of
 from benchmark.encoders.layers.pooling import Layer
 from benchmark.encoders.network import Forward, pooled
 from builders.errors import UsageError
@@ -93,7 +93,7 @@ class TimmTap:
             patches, prefix = layer if isinstance(layer, tuple | list) else (layer, None)
             tokens = prefix[:, :1] if prefix is not None and has_class and prefix.shape[1] else None
             on_layer(number, Layer(patches, tokens, grid if patches.ndim == 3 else None))
-        return pooled(network.forward_head(features))
+        return pooled(network.forward_head(features), picture=pixels.shape[-2:])
 
 
 def _timm_grid(network: Any) -> tuple[int, int] | None:
@@ -154,7 +154,7 @@ class HiddenStatesTap:
         finally:
             self.state.on_output = self.state.last = None
         for number, features in enumerate(states[1:]):
-            on_layer(number, self.tokens.layer(features, len(pixels)))
+            on_layer(number, self.tokens.layer(features, len(pixels), picture_of(pixels)))
         return final
 
 

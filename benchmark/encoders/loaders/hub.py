@@ -145,7 +145,8 @@ _SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model)|README\.md")
 """Configurations, vocabularies and the card, in the root of a repo or (sentence-transformers) a folder below."""
 
 OPTIONS = ("output", "patches", *STATED)
-"""Options after ``?`` in the name of a transformers checkpoint; preprocessing only where the checkpoint has none."""
+"""Options after ``?`` in the name of a transformers checkpoint; of those of preprocessing only ``size`` where the
+checkpoint has its own."""
 
 
 @dataclass(frozen=True)

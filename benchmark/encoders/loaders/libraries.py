@@ -206,11 +206,12 @@ def open_clip_model(
     """
     import open_clip
 
+    normalised = bool(inspect.signature(model.encode_image).parameters["normalize"].default)  # CoCa alone
     return LibraryModel(
         weights=model.visual,
-        network=ImageTower,
+        network=partial(ImageTower, normalised=normalised),
         forward=call_module,
-        pooling="projected image features (encode_image)",
+        pooling=f"projected image features (encode_image{', normalised' * normalised})",
         stateless=False,
         transform=transform,
         training=group_and_data(name, contrastive=True),

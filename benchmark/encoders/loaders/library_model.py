@@ -138,7 +138,7 @@ def _without_folder(text: str, checkpoint: Checkpoint) -> str:
 
 def pooled_output(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     """Forward pass of a network without its classifier: [n, 3, height, width] -> [n, dimension]."""
-    return pooled(module(pixels))
+    return pooled(module(pixels), picture=pixels.shape[-2:])
 
 
 def without_classifier(model: nn.Module) -> nn.Module:
@@ -162,10 +162,12 @@ def without_classifier(model: nn.Module) -> nn.Module:
 class ImageTower(nn.Module):
     """``encode_image`` without the text tower."""
 
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: nn.Module, normalised: bool = False) -> None:
         super().__init__()
         self.visual = visual
+        self._normalised = normalised
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         features = self.visual(pixels)
-        return features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens too
+        vectors = features[0] if isinstance(features, tuple) else features  # CoCa returns its tokens too
+        return nn.functional.normalize(vectors, dim=-1) if self._normalised else vectors

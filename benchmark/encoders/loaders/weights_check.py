@@ -109,16 +109,18 @@ be random numbers; save it again with the library that trained it, so that confi
     missing = [key for key in report.missing if not why[key]]
     unexpected = [key for key in report.unexpected if not why[key]]
     if missing:
-        what = f"lacks {len(missing)} of its weights ({_first(missing)}), which would be random numbers"
+        what = f"lacks {len(missing)} of its weights ({first_names(missing)}), which would be random numbers"
         raise EncoderError(f"{name}: the checkpoint {what}; {_renamed(missing, unexpected) or remedy}")
     if shapes:
         verb = "does" if len(shapes) == 1 else "do"
-        raise EncoderError(f"{name}: {len(shapes)} of its weights {verb} not fit by shape ({_first(shapes)}); {remedy}")
+        raise EncoderError(
+            f"{name}: {len(shapes)} of its weights {verb} not fit by shape ({first_names(shapes)}); {remedy}"
+        )
     if unexpected:
         what = f"holds {len(unexpected)} weights that the network of its configuration has no place for"
-        raise EncoderError(f"{name}: the checkpoint {what} ({_first(unexpected)}); {remedy}")
+        raise EncoderError(f"{name}: the checkpoint {what} ({first_names(unexpected)}); {remedy}")
     reasons = sorted({why[key] for key in report.unexpected})
-    return [f"{_first([k for k in report.unexpected if why[k] == reason])}: {reason}" for reason in reasons]
+    return [f"{first_names([k for k in report.unexpected if why[k] == reason])}: {reason}" for reason in reasons]
 
 
 def require_all(
@@ -158,7 +160,7 @@ def require_finite(name: str, module: nn.Module) -> None:
     broken = [key for key, tensor in tensors if tensor.is_floating_point() and not _finite(tensor)]
     if broken:
         verb = "holds" if len(broken) == 1 else "hold"
-        what = f"{len(broken)} of its weights {verb} values that are not finite numbers ({_first(broken)})"
+        what = f"{len(broken)} of its weights {verb} values that are not finite numbers ({first_names(broken)})"
         raise EncoderError(f"{name}: {what}; fetch the file again, or use an earlier checkpoint of the training")
 
 
@@ -187,7 +189,7 @@ def zero_unread(name: str, module: nn.Module, missing: Iterable[str], embed: Cal
         for tensor in tensors.values():
             tensor.zero_()
     if read:
-        what = f"lacks {len(tensors)} of its weights ({_first(list(tensors))}), which the embedding reads"
+        what = f"lacks {len(tensors)} of its weights ({first_names(list(tensors))}), which the embedding reads"
         raise EncoderError(f"{name}: the checkpoint {what}; {NEAREST}")
 
 
@@ -311,7 +313,7 @@ def _finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
-def _first(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first three names, and the number of the others."""
     names = sorted(readable(name[:LONGEST]) for name in names)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -22,6 +22,7 @@ from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.network import Embedder, probe_image
 from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_file, choice_of, store_choice, times_as_fast
+from benchmark.encoders.runtime.trial import TrialError
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 from builders.untrusted import first_line
@@ -235,7 +236,7 @@ def _chosen(
             converted = _converted(in_torch, embed, name, cache, views)
         except EncoderError as error:
             choice = Choice(str(error))
-            if not out_of_memory(error):
+            if not (out_of_memory(error) or isinstance(error, TrialError)):
                 store_choice(file, choice)
         else:
             if choice is None:
@@ -267,7 +268,7 @@ def _converted(in_torch: Encoder, embed: Embedder, name: str, cache: Path, batch
     else:
         from benchmark.encoders.runtime.onnxruntime import exported_network
 
-        network = exported_network(embed, batch)
+        network = exported_network(in_torch.info, embed, batch, cache / "compiled")
         error = error_of(network)
     if error > LARGEST_ERROR:
         raise EncoderError(

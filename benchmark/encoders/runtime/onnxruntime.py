@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.compute import parallel_map
+from benchmark.compute import free_on_host, parallel_map
+from benchmark.encoders.encoder import EncoderInfo
 from benchmark.encoders.network import Embedder
+from benchmark.encoders.runtime import trial
 from benchmark.encoders.runtime.export import WholeNetwork, tracing
+from benchmark.encoders.runtime.speed import choice_file
 from builders.errors import EncoderError
-from builders.untrusted import first_line
+from builders.files import write_text_atomically
+from builders.untrusted import first_line, parse_array
 
 SILENT_ENVIRONMENT = "ORT_DISABLE_TELEMETRY"
 """Environment variable that ONNX Runtime reads when it is imported."""
@@ -79,12 +83,14 @@ class OnnxNetwork:
             raise RuntimeError(first_line(error)) from error
 
 
-def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
+def exported_network(info: EncoderInfo, embed: Embedder, batch: torch.Tensor, folder: Path) -> OnnxNetwork:
     """A torch network for ONNX Runtime.
 
     Args:
+        info: of the encoder; of a network without identified weights nothing is recorded.
         embed: the network in torch.
         batch: [n, ...] views to trace it with; n becomes any number.
+        folder: of compiled networks, which records whether ONNX Runtime survived this one.
 
     Raises:
         EncoderError: it cannot be exported, or ONNX Runtime cannot load the export.
@@ -103,6 +109,34 @@ def exported_network(embed: Embedder, batch: torch.Tensor) -> OnnxNetwork:
                 output_names=["embeddings"],
                 dynamic_axes=any_number,
             )
+        _try_elsewhere(embed.name, file.getvalue(), batch.numpy(), choice_file(folder, "onnxruntime", info, batch))
         return OnnxNetwork(file.getvalue())
+    except EncoderError:
+        raise
     except Exception as error:  # of tracing, export or session
         raise EncoderError(f"{embed.name}: it cannot be exported to ONNX Runtime ({first_line(error)})") from error
+
+
+def _try_elsewhere(name: str, network: bytes, views: np.ndarray, choice: Path | None) -> None:
+    """Run an exported network in a worker process, unless it ran in one before."""
+    record = None if choice is None else choice.with_suffix(".tried.json")
+    if record is not None and record.is_file():
+        return
+    with trial.trial_folder(None if record is None else record.parent, views) as folder:
+        file = folder / f"{trial.MODEL}.onnx"
+        file.write_bytes(network)
+        trial.in_own_process(name, "ONNX Runtime", run_in_worker, file, memory=free_on_host())
+    if record is not None:
+        with contextlib.suppress(OSError):
+            write_text_atomically(record, "{}\n")
+
+
+def run_in_worker(file: Path) -> dict[str, str]:
+    """In the worker of a first conversion: load an exported network and embed the views."""
+    try:
+        OnnxNetwork(file)([parse_array((file.parent / trial.VIEWS).read_bytes())])
+    except MemoryError:
+        raise
+    except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
+        return {"failure": first_line(error)}
+    return {"failure": ""}

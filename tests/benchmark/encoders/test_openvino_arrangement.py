@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders import as_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.openvino import (
+from benchmark.encoders.runtime.openvino import _traced
+from benchmark.encoders.runtime.openvino_graph import (
     VIEWS_TOGETHER,
     OpenVinoNetwork,
-    _core,
-    _settings,
-    _traced,
+    compile_models,
+    core,
     fixed_size_models,
     openvino,
+    settings,
 )
 
 SIDE = 24
@@ -58,7 +58,7 @@ def kinds(model) -> Counter:
 
 
 def embedded(model, views: np.ndarray) -> np.ndarray:
-    network = OpenVinoNetwork([_core().compile_model(model, "CPU", _settings(1))], 1)
+    network = OpenVinoNetwork([core().compile_model(model, "CPU", settings(1))], 1)
     batch_sizes = model.input(0).get_partial_shape()[0].get_length()
     return np.concatenate(network(np.split(views, len(views) // batch_sizes)))
 
@@ -73,7 +73,7 @@ def embedded(model, views: np.ndarray) -> np.ndarray:
     ],
 )
 def test_fixed_size_models__the_rest_is_all_that_fits(fits, convolutions, views, monkeypatch):
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", fits)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino_graph.MAX_VIEW_BYTES", fits)
     several, single = fixed_size_models(traced(Narrowing(), views))
     assert [model.input(0).get_partial_shape().to_shape()[0] for model in (several, single)] == [VIEWS_TOGETHER, 1]
     assert (kinds(several)["Convolution"], kinds(single)["Convolution"]) == (convolutions, 3)
@@ -85,14 +85,14 @@ def test_fixed_size_models__the_rest_is_all_that_fits(fits, convolutions, views,
 @pytest.mark.parametrize("fits", [3 * SMALL_MAP - 1, SMALL_MAP, 0])
 def test_fixed_size_models__one_by_one_where_nothing_of_the_rest_fits_or_begins_anew(fits, views, monkeypatch):
     """What follows the sum begins nothing; before it two maps cross."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", fits)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino_graph.MAX_VIEW_BYTES", fits)
     [single] = fixed_size_models(traced(Narrowing(), views))
     assert single.input(0).get_partial_shape().to_shape()[0] == 1
 
 
 def test_fixed_size_models__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
     """OpenVINO computes both in one step: a cut between them would change the rounding."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.MAX_VIEW_BYTES", FIRST_MAP + SMALL_MAP - 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino_graph.MAX_VIEW_BYTES", FIRST_MAP + SMALL_MAP - 1)
     several, _ = fixed_size_models(traced(Narrowing(), views))
     joined = next(single for single in several.get_ordered_ops() if single.get_type_name() == "Concat")
     assert {source.get_source_output().get_node().get_type_name() for source in joined.inputs()} == {"Relu"}
@@ -109,20 +109,20 @@ def test_fixed_size_models__heavy_weights_leave_the_number_open():
     assert fixed_size_models(model) == [model]
 
 
-def test_openvino__one_by_one_where_several_at_a_time_would_round_otherwise(tmp_path, views, monkeypatch):
+def test_compile_models__one_by_one_where_several_at_a_time_would_round_otherwise(views, monkeypatch):
     def otherwise(model):
         several, single = fixed_size_models(model)
         [result] = several.get_results()
         made = openvino.opset13.multiply(result.input_value(0), np.float32(1 + 2**-20))
         return [openvino.Model([made], several.get_parameters()), single]
 
-    def network(cache):
-        return as_encoder(Narrowing(), device="cpu", runtime="openvino", cache=tmp_path / cache).embed
+    def network():
+        return OpenVinoNetwork(compile_models(traced(Narrowing(), views), 1, views[:3]), 1)
 
-    expected = network("as it is")
-    assert expected.network.batch_sizes == (VIEWS_TOGETHER, 1)
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino.fixed_size_models", otherwise)
-    for _ in range(2):  # compiled, and read again
-        changed = network("otherwise")
-        assert changed.network.batch_sizes == (1,)
-        assert torch.equal(changed(torch.from_numpy(views)), expected(torch.from_numpy(views)))
+    expected = network()
+    assert expected.batch_sizes == (VIEWS_TOGETHER, 1)
+    monkeypatch.setattr("benchmark.encoders.runtime.openvino_graph.fixed_size_models", otherwise)
+    changed = network()
+    assert changed.batch_sizes == (1,)
+    by_changed, by_expected = (np.concatenate(one(np.split(views, len(views)))) for one in (changed, expected))
+    np.testing.assert_array_equal(by_changed, by_expected)

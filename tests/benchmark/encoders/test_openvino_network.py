@@ -17,7 +17,8 @@ from benchmark.encoders import largest_relative_error, load_encoder
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.cache import CompiledNetwork, remove_least_recently_used
-from benchmark.encoders.runtime.openvino import OpenVinoNetwork, _core, _settings, _traced, openvino
+from benchmark.encoders.runtime.openvino import _traced
+from benchmark.encoders.runtime.openvino_graph import OpenVinoNetwork, core, openvino, settings
 from tests.support.networks import Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
@@ -131,7 +132,7 @@ def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, 
     """Weights of a traced function are constants; torch refuses those that require gradients."""
     module = Small().eval().requires_grad_(trained)
     embed = Embedder("e", module, lambda m, x: m(x), None, Placement("cpu", "float32"))
-    network = OpenVinoNetwork([_core().compile_model(_traced(embed, views[:3]), "CPU", _settings(1))], 1)
+    network = OpenVinoNetwork([core().compile_model(_traced(embed, views[:3]), "CPU", settings(1))], 1)
     assert largest_relative_error(network([views.numpy()])[0], embed(views).numpy()) < 2e-6
 
 
@@ -162,7 +163,7 @@ def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     given = ops.parameter([-1, 3, 16, 16], np.float32)
     mean = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
     model = openvino.Model([mean], [given])
-    wrong = OpenVinoNetwork([_core().compile_model(model, "CPU")], 1)
+    wrong = OpenVinoNetwork([core().compile_model(model, "CPU")], 1)
     with pytest.raises(RuntimeError, match="not one embedding for each view"):
         wrong([views[:4].numpy()])
 

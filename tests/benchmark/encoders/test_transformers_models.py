@@ -17,6 +17,7 @@ from PIL import Image
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.transformers.models import refuse_what_reads_no_photo
 from builders.errors import EncoderError, UsageError
+from tests.encoders_by_hand import refused
 from tests.encoders_by_hand.case import TEXT, VIT, vit_processor
 from tests.encoders_by_hand.table import CASES
 from tests.encoders_by_hand.trial import by_hand, embed, relative_error, save
@@ -62,7 +63,7 @@ def test_family__embedding_equals_the_library_by_hand_and_its_head_the_logits(
         keeps_promises(encoder)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.by_hand is None])
+@pytest.mark.parametrize("name", refused.CASES)
 def test_family__that_reads_no_photo_says_so_in_one_sentence(name: str, tmp_path: Path) -> None:
     save(CASES[name], tmp_path)
     with pytest.raises(UsageError, match=CASES[name].words) as caught:

@@ -18,6 +18,8 @@ A family for which these lines are wrong has an entry in ``FAMILIES``.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +27,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmark.encoders.loaders.transformers.positions import Positions, is_named_width, positions_of
 from benchmark.encoders.network import pooled
+from builders.errors import EncoderError, UsageError
 
 Arguments = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 """A batch of views -> arguments of the model (``inputs.py``)."""
@@ -94,22 +98,84 @@ def general_embedding(loaded: Loaded) -> Embedding:
     """The embedding of a model that takes pictures alone, by the last five lines of the list above.
 
     Raises:
+        UsageError: the output has a vector for each picture that this package does not know.
         Exception: any error of the model, where it needs more than a picture.
     """
     if hasattr(loaded.model, "get_image_features"):
-        return Embedding(ImageFeatures(loaded.arguments), "projected image features (get_image_features)")
+        features = ImageFeatures(loaded.arguments)
+        with torch.no_grad():
+            features(loaded.model, loaded.views)
+        return Embedding(features, "projected image features (get_image_features)")
     call = Call(loaded.arguments)
-    output = call(loaded.model, loaded.views)
-    if getattr(output, "image_embeds", None) is not None:
-        return Embedding(ImageEmbeds(call), "projected image features (image_embeds)")
-    has_pooler = getattr(output, "pooler_output", None) is not None
-    if has_pooler and not any("pooler" in key or key.startswith("head.") for key in loaded.missing):
-        return Embedding(PoolerOutput(call), "pooler_output")
-    if last_hidden(output).ndim == 3 and has_class_token(loaded.model):
+    output, count = call(loaded.model, loaded.views), len(loaded.views)
+    for name, words in NAMED_EMBEDDINGS.items():
+        if _is_vector(getattr(output, name, None), count):
+            return Embedding(Field(call, name), words)
+    pooler = getattr(output, "pooler_output", None)
+    with_weights = not any("pooler" in key or key.startswith("head.") for key in loaded.missing)
+    if isinstance(pooler, torch.Tensor) and len(pooler) == count and pooler.ndim != 3 and with_weights:
+        return Embedding(Field(call, "pooler_output"), "pooler_output")
+    refuse_unknown_vector(output, count)
+    if decoding := next((name for name in output_names(output) if name.startswith(OF_DECODERS)), None):
+        raise EncoderError(f"its output is of a decoder ({decoding}), not of positions of a picture")
+    hidden, arguments = last_hidden(output), loaded.arguments(loaded.views)
+    if getattr(output, "last_hidden_state", None) is None and hidden.ndim == 4:
+        positions = Positions(axis=1)  # maps of a backbone, whose interface says so
+    else:
+        positions = positions_of(hidden, arguments, loaded.model, count)
+    width = hidden.shape[positions.axis if hidden.ndim == 4 else -1]
+    if not is_named_width(width, loaded.model):
+        raise EncoderError(f"its last hidden state has {width} numbers for each position, which is none of its widths")
+    if hidden.ndim == 3 and len(hidden) == count and has_class_token(loaded.model):
         if getattr(output, "last_hidden_state", None) is None:  # a backbone for dense tasks, whose heads read patches
-            return Embedding(Mean(call, 1), "mean over the patches of the last feature map")
+            return Embedding(Mean(call, positions), "mean over the patches of the last feature map")
         return Embedding(ClassToken(call), "class token after the last norm (the checkpoint has no pooler)")
-    return Embedding(Mean(call), "mean over positions of the last hidden state")
+    return Embedding(Mean(call, positions), "mean over positions of the last hidden state")
+
+
+NAMED_EMBEDDINGS = {
+    "image_embeds": "projected image features (image_embeds)",
+    "summary": "summary, as the library calls its embedding of a picture",
+    "cls_token_value": "class token after the last stage (cls_token_value)",
+}
+"""Field of an output that is the embedding of a picture -> its name in words."""
+
+OF_DECODERS = ("encoder_", "decoder_", "transformer_decoder", "init_reference", "head_hidden_states")
+"""Beginnings of fields of outputs whose last hidden state is that of a decoder: object queries, tokens of text."""
+
+_VECTOR = re.compile(r".*(embed|feature|summary|vector|descriptor|latent|pooled|pooler|representation).*")
+
+
+def output_names(output: Any) -> list[str]:
+    """Names of the fields of an output that are set."""
+    return [name for name in output if getattr(output, name, None) is not None] if hasattr(output, "keys") else []
+
+
+def _is_vector(value: Any, count: int) -> bool:
+    """True for a tensor [count, d], or [count, 1, d]."""
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or len(value) != count:
+        return False
+    return value.ndim == 2 or (value.ndim == 3 and value.shape[1] == 1)
+
+
+def refuse_unknown_vector(output: Any, count: int) -> None:
+    """Refuse an output with a vector for each picture that may be the library's embedding, under an unknown name.
+
+    Args:
+        output: of a model.
+        count: number of pictures.
+
+    Raises:
+        UsageError: names the field.
+    """
+    known = (*NAMED_EMBEDDINGS, "pooler_output")
+    for name in output_names(output):
+        if name not in known and _VECTOR.fullmatch(name) and _is_vector(getattr(output, name), count):
+            what = f"{type(output).__name__} has {name}, which may be its embedding of a picture"
+            raise UsageError(
+                f"{what}; camtrace does not know this output: score it as module:function, or add the family "
+                "(docs/how-to/extend.md)"
+            )
 
 
 @dataclass(frozen=True)
@@ -120,7 +186,39 @@ class Call:
 
     @torch.no_grad()
     def __call__(self, model: Any, views: torch.Tensor) -> Any:
-        return model(**self.arguments(views))
+        return model(**fitted(model.forward, self.arguments(views)))
+
+
+FIRST_NAMES = ("hidden_states", "input", "inputs", "images", "image", "x", "pixel_patches", "flattened_patches")
+"""Names that towers give to their pictures, which are ``pixel_values`` elsewhere."""
+
+OTHER_NAMES = {"image_grid_thw": "grid_thw", "image_grid_hw": "grid_hw", "image_position_ids": "pixel_position_ids"}
+"""Argument of a whole model -> its name in the model's tower."""
+
+
+class OneSize(dict[str, torch.Tensor]):
+    """Arguments of pictures of one size: those that a function does not name say nothing about a picture."""
+
+
+def fitted(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Arguments under the names that a function gives to them.
+
+    Args:
+        function: the forward pass of a model or of its tower, or ``get_image_features``.
+        arguments: the first is the picture.
+
+    >>> def tower(hidden_states, grid_thw): ...
+    >>> list(fitted(tower, {"pixel_values": torch.zeros(1), "image_grid_thw": torch.zeros(1)}))
+    ['hidden_states', 'grid_thw']
+    """
+    parameters = inspect.signature(function).parameters
+    renamed: dict[str, torch.Tensor] = {}
+    for number, (name, value) in enumerate(arguments.items()):
+        others = (name, OTHER_NAMES.get(name, name), *(FIRST_NAMES if number == 0 else ()))
+        found = next((other for other in others if other in parameters), None)
+        if found is not None or number == 0 or not isinstance(arguments, OneSize):
+            renamed[found or name] = value
+    return renamed
 
 
 @dataclass(frozen=True)
@@ -130,28 +228,22 @@ class ImageFeatures:
     arguments: Arguments
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        features = model.get_image_features(**self.arguments(views))
-        return pooled(features if isinstance(features, torch.Tensor) else features.pooler_output)
+        features = model.get_image_features(**fitted(model.get_image_features, self.arguments(views)))
+        vectors = features if isinstance(features, torch.Tensor) else getattr(features, "pooler_output", None)
+        if not isinstance(vectors, torch.Tensor) or len(vectors) != len(views):
+            raise EncoderError("its get_image_features gives no vector for each picture")
+        return pooled(vectors)
 
 
 @dataclass(frozen=True)
-class ImageEmbeds:
-    """``image_embeds`` of the output."""
+class Field:
+    """A vector of the output by its name."""
 
     call: Call
+    name: str
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        return self.call(model, views).image_embeds
-
-
-@dataclass(frozen=True)
-class PoolerOutput:
-    """``pooler_output`` of the output."""
-
-    call: Call
-
-    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        return self.call(model, views).pooler_output.flatten(1)
+        return getattr(self.call(model, views), self.name).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -166,30 +258,30 @@ class ClassToken:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean over positions, without those of padding."""
+    """The mean over the positions of a picture, without those of padding."""
 
     call: Call
-    skip: int = 0
-    """Number of positions at the beginning that are no patches."""
+    positions: Positions
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
         hidden = last_hidden(self.call(model, views))
-        return mean_over_positions(hidden[:, self.skip :] if self.skip else hidden, self.call.arguments(views))
-
-
-def mean_over_positions(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """[n, positions, d] or [n, d, height, width] -> [n, d]; positions that the arguments mask do not count."""
-    mask = arguments.get("pixel_attention_mask")
-    if hidden.ndim == 3 and mask is not None and mask.shape == hidden.shape[:2]:
-        weights = mask.to(hidden.dtype)[..., None]
-        return (hidden * weights).sum(1) / weights.sum(1)
-    return pooled(hidden)
+        return self.positions.mean(hidden, self.call.arguments(views), len(views))
 
 
 def last_hidden(output: Any) -> torch.Tensor:
-    """Last hidden state [n, positions, d] or [n, d, height, width]; of a backbone the last feature map."""
-    hidden = getattr(output, "last_hidden_state", None)
-    return hidden if hidden is not None else output.feature_maps[-1]
+    """Last hidden state of an output; of a backbone the last feature map.
+
+    Raises:
+        EncoderError: the output has neither.
+    """
+    hidden, maps = getattr(output, "last_hidden_state", None), getattr(output, "feature_maps", None)
+    if isinstance(output, list) and output and all(isinstance(part, torch.Tensor) for part in output):
+        maps = output  # of timm, below a transformers model
+    if hidden is not None:
+        return hidden
+    if not maps:
+        raise EncoderError(f"its {type(output).__name__} has no last hidden state")
+    return maps[-1]
 
 
 def has_class_token(model: nn.Module) -> bool:
@@ -235,11 +327,11 @@ FAMILIES: dict[str, TransformersFamily] = {
         Embedding(_flava_class_token, "projected class token (token 0 of get_image_features), its contrastive one")
     ),
     "blip-2": TransformersFamily(
-        Embedding(PoolerOutput(Call(plain)), "vision tower, not projected: pooler_output", "vision_model"),
+        Embedding(Field(Call(plain), "pooler_output"), "vision tower, not projected: pooler_output", "vision_model"),
         others={"projected": Embedding(_blip2_projected, _PROJECTED_QUERIES)},
     ),
     "instructblip": TransformersFamily(
-        Embedding(PoolerOutput(Call(plain)), "vision tower, not projected: pooler_output", "vision_model"),
+        Embedding(Field(Call(plain), "pooler_output"), "vision tower, not projected: pooler_output", "vision_model"),
     ),
     "sam2": TransformersFamily(_HIERA),
     "sam2_video": TransformersFamily(_HIERA),
@@ -249,86 +341,3 @@ FAMILIES: dict[str, TransformersFamily] = {
     ),
 }
 """Families by ``model_type``. A new one needs an entry here and a tiny checkpoint in its test."""
-
-CLASSIFIERS = ("ForImageClassification", "ForImageClassificationWithTeacher")
-"""Suffixes of the names of classifier classes."""
-
-NO_PIXELS = ("imagegpt", "perceiver", "shieldgemma2")
-"""``model_type`` of classifiers whose input is not pixels."""
-
-
-def classifier_class(config: Any) -> Any | None:
-    """Class of the image classifier that a configuration names; None if it names none."""
-    import transformers
-
-    name = (getattr(config, "architectures", None) or [""])[0]
-    if not name.endswith(CLASSIFIERS) or config.model_type in NO_PIXELS:
-        return None
-    return getattr(transformers, name, None)
-
-
-def last_linears(model: nn.Module, classes: int) -> list[str]:
-    """Names of the linear layers that give the logits: the last one and, with a distillation token, that token's.
-
-    >>> last_linears(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), 2)
-    ['2']
-    """
-    linear = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
-    heads = [name for name in linear if getattr(model.get_submodule(name), "out_features", 0) == classes]
-    of_distillation = [name for name in heads if "dist" in name]
-    of_class_token = [name for name in heads if name not in of_distillation]
-    return of_class_token[-1:] + of_distillation[-1:]
-
-
-def cut_classifier(model: nn.Module, classes: int) -> bool:
-    """Replace ``last_linears`` by the identity, in place. Returns False if there are none."""
-    names = last_linears(model, classes)
-    for name in names:
-        parent, _, last = name.rpartition(".")
-        setattr(model.get_submodule(parent), last, nn.Identity())
-    return bool(names)
-
-
-def classifier_embedding(loaded: Loaded) -> Embedding:
-    """The embedding of a model after ``cut_classifier``: its logits are now the input of its classifier."""
-    forward = _ClassifierInput(loaded.arguments)
-    return Embedding(forward, f"what its classifier reads: {_words(loaded, forward)}")
-
-
-@dataclass(frozen=True)
-class _ClassifierInput:
-    arguments: Arguments
-
-    def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        output = model(**self.arguments(views))
-        of_class_token = getattr(output, "cls_logits", None)  # with a distillation token, logits are a mean of two
-        return (output.logits if of_class_token is None else of_class_token).flatten(1)
-
-
-@torch.no_grad()
-def _words(loaded: Loaded, forward: _ClassifierInput) -> str:
-    """Description of the classifier's input, by comparison with the usual vectors of two pictures."""
-    outputs: list[Any] = []
-    names = (loaded.model.base_model_prefix, *TOWERS)
-    base = next((part for name in names if isinstance(part := getattr(loaded.model, name, None), nn.Module)), None)
-    if base is None:
-        return "the input of its last layer"
-    hook = base.register_forward_hook(lambda module, args, output: outputs.append(output))
-    try:
-        vector = forward(loaded.model, loaded.views)
-    finally:
-        hook.remove()
-    if not outputs or isinstance(outputs[0], tuple):
-        return "the input of its last layer"
-    hidden, pooler = last_hidden(outputs[0]), getattr(outputs[0], "pooler_output", None)
-    usual: dict[str, torch.Tensor] = {}
-    if hidden.ndim == 3 and has_class_token(loaded.model):
-        patches = hidden[:, 1 + int(getattr(loaded.model.config, "num_register_tokens", 0) or 0) :].mean(1)
-        usual["class token after the last norm"] = hidden[:, 0]
-        usual["mean over patches"] = patches
-        usual["class token and mean over patches, one after the other"] = torch.cat([hidden[:, 0], patches], 1)
-    if pooler is not None:
-        usual["pooler_output"] = pooler.flatten(1)
-    usual["mean over positions"] = mean_over_positions(hidden, loaded.arguments(loaded.views))
-    equal = (words for words, v in usual.items() if v.shape == vector.shape and torch.allclose(v, vector, 1e-4, 1e-5))
-    return next(equal, "the input of its last layer")

@@ -8,8 +8,8 @@ Processors that cut a photo into tiles are configured to make one tile of the wh
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,19 @@ import torch
 from PIL import Image
 
 from benchmark.encoders.loaders.hub import Checkpoint
-from benchmark.encoders.loaders.transformers.embeddings import Arguments, plain, tile
+from benchmark.encoders.loaders.transformers.embeddings import plain
+from benchmark.encoders.loaders.transformers.one_size import (
+    FirstPicture,
+    Inputs,
+    of_one_size,
+    pixels_of,
+    processed,
+    squares,
+    way_out,
+)
 from benchmark.encoders.network import probe_image
-from benchmark.encoders.preprocess.stated import alone, stated
-from benchmark.encoders.preprocess.verified import PROBE_SIZES, Preprocessing, candidates_of_processor, verified
+from benchmark.encoders.preprocess.stated import STATED, alone, stated
+from benchmark.encoders.preprocess.verified import PROBE_SIZES, Preprocessing
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error
 
@@ -30,23 +39,17 @@ PATCHES = 1024
 
 ONE_PICTURE = {
     "do_image_splitting": False,
+    "do_split_image": False,
     "crop_to_patches": False,
     "do_pan_and_scan": False,
     "keep_aspect_ratio": False,
+    "split_image": False,
+    "slice_mode": False,
 }
 """Settings of processors with which the whole photo becomes one picture of one size."""
 
 DIGITS = 128
 """Base of sizes in views: two digits below it, which every float type represents exactly."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """How views are made and passed to a model."""
-
-    preprocessing: Preprocessing
-    arguments: Arguments
-    """A batch of views -> arguments of the model."""
 
 
 def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust_remote_code: bool) -> Inputs:
@@ -59,39 +62,50 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
         trust_remote_code: run the code of a processor that is in the folder.
 
     Raises:
-        UsageError: ``patches`` for a processor that makes pictures of one size.
+        UsageError: ``patches`` for a processor that makes pictures of one size, or a ``size`` that it does not take.
         EncoderError: there is no processor, or its pictures differ in size.
     """
     options = stated(checkpoint.options)
-    if options and (options.size is None or _has_processor(checkpoint)):
-        raise UsageError(f"{checkpoint.name}: {_NOT_STATED if options.size else 'state its size too, as ?size=224'}")
-    if options:
+    if options and not _has_processor(checkpoint):
+        if options.size is None:
+            raise UsageError(f"{checkpoint.name}: state its size too, as ?size=224")
         return Inputs(alone(options), plain)
+    if options and (options.size is None or any(name in checkpoint.options for name in STATED if name != "size")):
+        raise UsageError(f"{checkpoint.name}: {_NOT_STATED}")
+    side = options.size[0] if options.size else None
+    if options.size and options.size[0] != options.size[1]:
+        raise UsageError(f"{checkpoint.name}: with its own image processor photos become squares: ?size={side}")
     processor = _processor(checkpoint, trust_remote_code)
     changed = _set_one_picture(processor)
     backend = str(getattr(processor, "backend", "unknown"))
     record: dict[str, Any] = {"processor": type(processor).__name__, **({"told": changed} if changed else {})}
-    sample = _processed(checkpoint.name, processor, probe_image())
+    if side is not None:
+        if patches is not None:
+            raise UsageError(f"{checkpoint.name}: ?size= and ?patches= exclude each other")
+        return squares(checkpoint.name, processor, side, backend, record)
+    sample = processed(checkpoint.name, processor, probe_image())
     kind = next((kind for kind in _KINDS if kind.fits(processor, sample)), None)
     if kind is None:
         if patches is not None:
             raise UsageError(f"{checkpoint.name}: its pictures are of one size, so ?patches= has no place")
-        library = FirstPicture(processor)
-        processing = verified(checkpoint.name, library, candidates_of_processor(processor), backend, **record)
-        return Inputs(processing, tile if np.ndim(pixels_of(sample)) == 5 else plain)
+        return of_one_size(checkpoint.name, processor, sample, backend, record)
     patch = _patch_side(processor, config)
     budget = patches or min(PATCHES, kind.default_budget(processor, patch) or PATCHES)
     kind.set_budget(processor, budget, patch)
     packed = kind.packing(processor, budget, patch)
-    for width, height in PROBE_SIZES:
-        _processed(checkpoint.name, packed, probe_image(width, height))
-    side = math.isqrt(budget) * patch
-    size = {"size": [side, side], "patches": budget, "patch": patch, "aspect_ratio": "kept", "backend": backend}
+    try:
+        for width, height in PROBE_SIZES:
+            packed(probe_image(width, height))
+    except Exception as error:
+        what = f"its preprocessing fails ({describe_error(error)})"
+        raise EncoderError(f"{checkpoint.name}: {what}; {way_out(processor)}") from error
+    length = math.isqrt(budget) * patch
+    size = {"size": [length, length], "patches": budget, "patch": patch, "aspect_ratio": "kept", "backend": backend}
     return Inputs(Preprocessing(packed, None, {**size, "transport": "float32", **record}), packed.arguments)
 
 
 _STATE_IT = "?size=224&mean=0.5&std=0.5&interpolation=bicubic"
-_NOT_STATED = "its preprocessor_config.json has its preprocessing: leave size, mean, std and interpolation out"
+_NOT_STATED = "its preprocessor_config.json has its preprocessing: leave resize, mean, std and interpolation out"
 
 
 def _has_processor(checkpoint: Checkpoint) -> bool:
@@ -121,39 +135,11 @@ def _set_one_picture(processor: Any) -> dict[str, Any]:
     return changed
 
 
-def _processed(name: str, function: Callable[..., Any], picture: Image.Image) -> Any:
-    try:
-        return (
-            function(picture) if not hasattr(function, "preprocess") else function(images=picture, return_tensors="np")
-        )
-    except Exception as error:  # any processor, any error
-        raise EncoderError(f"{name}: its preprocessing fails ({describe_error(error)})") from error
-
-
-def pixels_of(output: Any) -> Any:
-    """Pixels in the output of a processor; one class of the library returns the array itself."""
-    return output["pixel_values"] if hasattr(output, "keys") else output
-
-
 def _patch_side(processor: Any, config: Any) -> int:
     vision = getattr(config, "vision_config", config)
     side = getattr(processor, "patch_size", None) or getattr(vision, "patch_size", None) or 16
     side = side if isinstance(side, int) else side["height"] if "height" in side else side[0]
     return int(side)
-
-
-@dataclass(frozen=True)
-class FirstPicture:
-    """A transformers image processor as a library preprocessing. Of several pictures the first shows the whole
-    photo."""
-
-    processor: Any
-
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        pixels = np.asarray(pixels_of(self.processor(images=image, return_tensors="np")), dtype=np.float32)
-        while pixels.ndim > 3:
-            pixels = pixels[0]
-        return pixels
 
 
 @dataclass(frozen=True)
@@ -197,12 +183,16 @@ class JoinedPatches(Patches):
 
     form: tuple[int, ...] = ()
     """Shape of one patch, where the model does not take flat patches (PaddleOCR-VL)."""
+    others: tuple[tuple[str, torch.Tensor], ...] = ()
+    """Further arguments, the same for every photo: [1] each."""
 
     def arguments(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
         shapes = _numbers(views[:, -1, :4])
         grids = torch.cat([torch.ones_like(shapes[:, :1]), shapes], 1)
         patches = torch.cat([view[:n] for view, n in zip(views, shapes.prod(1).tolist(), strict=True)])
-        return {"pixel_values": patches.unflatten(1, self.form) if self.form else patches, "image_grid_thw": grids}
+        others = {name: value.to(views.device).repeat(len(views)) for name, value in self.others}
+        pixels = patches.unflatten(1, self.form) if self.form else patches
+        return {"pixel_values": pixels, "image_grid_thw": grids, **others}
 
 
 @dataclass(frozen=True)
@@ -248,6 +238,10 @@ def _numbers(digits: torch.Tensor) -> torch.Tensor:
     return pairs[..., 0] * DIGITS + pairs[..., 1]
 
 
+JOINED_TOO = ("image_merge_sizes",)
+"""Outputs of processors of joined patches that are the same for every photo (VideoLLaMA 3)."""
+
+
 class _NaFlex:
     """Padded patches with ``spatial_shapes``."""
 
@@ -273,21 +267,45 @@ class _Grid:
 
     @staticmethod
     def fits(processor: Any, sample: Any) -> bool:
-        return "image_grid_thw" in sample
+        size = _size_of(processor)
+        return "image_grid_thw" in sample and bool(size.get("longest_edge") and size.get("shortest_edge"))
 
     @staticmethod
     def default_budget(processor: Any, patch: int) -> int:
-        return int(processor.size["longest_edge"]) // patch**2
+        return int(processor.size["longest_edge"]) // _pixels_of_patch(processor, patch)
 
     @staticmethod
     def set_budget(processor: Any, budget: int, patch: int) -> None:
-        most = budget * patch**2
-        processor.size = {"shortest_edge": min(int(processor.size["shortest_edge"]), most), "longest_edge": most}
+        most = budget * _pixels_of_patch(processor, patch)
+        least = min(int(processor.size["shortest_edge"]), most)
+        processor.size = {"shortest_edge": least, "longest_edge": most}
+        grids = (processor(images=probe_image(*size), return_tensors="np")["image_grid_thw"] for size in PROBE_SIZES)
+        if any(np.prod(np.asarray(grid)[0]) > budget for grid in grids):  # enlarged to the least, and rounded up
+            processor.size = {"shortest_edge": least // 4, "longest_edge": most}
 
     @staticmethod
     def packing(processor: Any, budget: int, patch: int) -> JoinedPatches:
-        sample = np.asarray(processor(images=probe_image(), return_tensors="np")["pixel_values"])
-        return JoinedPatches(processor, budget, patch, sample.shape[1:] if sample.ndim == 4 else ())
+        output = processor(images=probe_image(), return_tensors="np")
+        sample = np.asarray(output["pixel_values"])
+        others = tuple((name, torch.from_numpy(np.asarray(output[name]))) for name in JOINED_TOO if name in output)
+        return JoinedPatches(processor, budget, patch, sample.shape[1:] if sample.ndim == 4 else (), others)
+
+
+def _size_of(processor: Any) -> dict[str, Any]:
+    size = getattr(processor, "size", None)
+    return dict(size) if size is not None and not isinstance(size, int) else {}
+
+
+def _pixels_of_patch(processor: Any, patch: int) -> int:
+    """Pixels that a processor counts for a patch: GLM counts those of the frames that a patch joins.
+
+    Measured on a picture of 80 x 60 patches, since the rule stands in the code of each class.
+    """
+    trial = copy.copy(processor)
+    trial.size = {"shortest_edge": patch**2, "longest_edge": PATCHES * patch**2}
+    output = trial(images=probe_image(80 * patch, 60 * patch), return_tensors="np")
+    patches = int(np.prod(np.asarray(output["image_grid_thw"])[0]))
+    return patch**2 * max(1, round(PATCHES / patches))
 
 
 class _Canvas:
@@ -296,6 +314,8 @@ class _Canvas:
     @staticmethod
     def fits(processor: Any, sample: Any) -> bool:
         if "pixel_attention_mask" not in sample and "image_sizes" not in sample:
+            return False
+        if np.asarray(pixels_of(sample)).shape[-3] != 3 or "longest_edge" not in _size_of(processor):
             return False
         shapes = {FirstPicture(processor)(probe_image(*size)).shape for size in PROBE_SIZES}
         return len(shapes) > 1

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,25 +16,26 @@ from torch import nn
 
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.hub import Checkpoint
+from benchmark.encoders.loaders.transformers.classifiers import classifier_class, classifier_embedding, cut_classifier
 from benchmark.encoders.loaders.transformers.embeddings import (
     FAMILIES,
     TOWERS,
     Embedding,
     Loaded,
-    classifier_class,
-    classifier_embedding,
-    cut_classifier,
     general_embedding,
 )
-from benchmark.encoders.loaders.transformers.inputs import Inputs, image_inputs
+from benchmark.encoders.loaders.transformers.inputs import image_inputs
+from benchmark.encoders.loaders.transformers.one_size import Inputs
+from benchmark.encoders.loaders.transformers.positions import is_named_width
+from benchmark.encoders.loaders.transformers.refusals import more_than_a_picture, refuse_what_reads_no_photo
 from benchmark.encoders.loaders.transformers.towers import (
     describes_images,
     image_text_embeddings,
     tower_embedding,
-    tower_name,
     without_language_layers,
 )
 from benchmark.encoders.loaders.weights_check import (
+    ELSEWHERE,
     LoadReport,
     require_finite,
     require_weights,
@@ -48,97 +49,6 @@ from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError, EncoderError, UsageError
 from builders.untrusted import describe_error, first_line
-
-VIDEOS: Mapping[str, str] = {
-    "videomae": "facebook/vit-mae-base",
-    "vivit": "google/vit-base-patch16-224-in21k",
-    "timesformer": "google/vit-base-patch16-224-in21k",
-    "xclip": "openai/clip-vit-base-patch32",
-    "vjepa2": "facebook/ijepa_vith14_1k",
-    "pe_video": "timm/vit_pe_core_base_patch16_224.fb",
-    "pe_video_encoder": "timm/vit_pe_core_base_patch16_224.fb",
-    "pe_audio_video": "timm/vit_pe_core_base_patch16_224.fb",
-    "videoprism": "google/siglip2-base-patch16-256",
-    "videoprism_vision_model": "google/siglip2-base-patch16-256",
-    "video_llava": "llava-hf/llava-1.5-7b-hf",
-    "instructblipvideo": "Salesforce/instructblip-vicuna-7b",
-    "tvp": "microsoft/resnet-50",
-}
-"""``model_type`` of a video model -> nearest image encoder."""
-
-TOKENS: Mapping[str, str] = {
-    "imagegpt": "google/vit-base-patch16-224-in21k",
-    "perceiver": "google/vit-base-patch16-224-in21k",
-    "vilt": "google/vit-base-patch32-224-in21k",
-    "layoutlmv2": "microsoft/dit-base",
-    "layoutlmv3": "microsoft/dit-base",
-    "lxmert": "openai/clip-vit-base-patch32",
-    "visual_bert": "openai/clip-vit-base-patch32",
-    "bridgetower": "openai/clip-vit-base-patch32",
-    "udop": "microsoft/dit-base",
-    "fuyu": "google/siglip2-base-patch16-256",
-    "chameleon": "google/siglip2-base-patch16-256",
-    "emu3": "google/siglip2-base-patch16-256",
-    "emu3_vqgan": "google/siglip2-base-patch16-256",
-    "apertus1p5": "google/siglip2-base-patch16-256",
-    "apertus1p5_vision_tokenizer": "google/siglip2-base-patch16-256",
-    "chameleon_vqgan": "google/siglip2-base-patch16-256",
-    "janus_vqgan": "google/siglip2-base-patch16-256",
-    "mllama": "google/siglip2-base-patch16-256",
-    "pix2struct": "google/siglip2-base-patch16-256",
-}
-"""``model_type`` of a model whose features need other input than pixels -> nearest image encoder."""
-
-READS: Mapping[str, str] = {
-    "input_ids": "text",
-    "input_values": "sound",
-    "input_features": "sound",
-    "pixel_values_videos": "videos",
-}
-"""Name of a model's main input -> what the model reads."""
-
-PARTS = ("vision_config", "vq_config", "image_config", "encoder")
-"""Attributes of configurations for the part that reads pictures, in models with another main input."""
-
-NEAREST = "google/siglip2-base-patch16-256"
-
-
-def refuse_what_reads_no_photo(name: str, config: Any) -> None:
-    """Refuse models that are no image encoders, with the nearest image encoder.
-
-    Args:
-        name: of the encoder.
-        config: of the model.
-
-    Raises:
-        UsageError: a model of videos, text or sound, or one whose features are not of a picture alone.
-    """
-    if config.model_type in VIDEOS:
-        nearest = VIDEOS[config.model_type]
-        raise UsageError(f"{name} ({config.model_type}) reads videos, not photos; the nearest encoder is {nearest}")
-    if config.model_type in TOKENS:
-        nearest = TOKENS[config.model_type]
-        why = "gives no features of a picture's pixels alone"
-        raise UsageError(f"{name} ({config.model_type}) {why}; the nearest encoder is {nearest}")
-    if reads := _reads_something_else(config):
-        what = f"is not an image encoder: it reads {reads}"
-        raise UsageError(f"{name} ({config.model_type}) {what}; the nearest encoder is {NEAREST}")
-
-
-def _reads_something_else(config: Any) -> str:
-    """What a model without a part for pictures reads; empty if it has one, or if it is unknown."""
-    from transformers.models.auto.modeling_auto import MODEL_MAPPING
-
-    if any(getattr(config, part, None) is not None for part in PARTS):
-        return ""
-    try:
-        model = MODEL_MAPPING[type(config)]
-    except (KeyError, ImportError, AttributeError):  # a class from a repository, or one without a base model
-        return ""
-    if not isinstance(model, type) or hasattr(model, "get_image_features"):
-        return ""
-    return READS.get(getattr(model, "main_input_name", ""), "")
-
 
 TEXT_PARTS = (
     *("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature"),
@@ -178,7 +88,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         output, embedding = _chosen(checkpoint, embeddings)
         ignored = _require_weights(checkpoint.name, loaded, report, embedding)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
-        return network_encoder(
+        encoder = network_encoder(
             Network(
                 name=checkpoint.name,
                 library="transformers",
@@ -202,6 +112,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
             ),
             place,
         )
+        return _require_width(encoder, model)
 
 
 def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, LoadReport]:
@@ -221,11 +132,12 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
     try:
         model, report = source.from_pretrained(checkpoint.folder, **options)
     except RuntimeError as error:
-        if "mismatch" in str(error):  # the library names the weights in its log only
-            _, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
-            mismatched = tuple(shape_words(*weight) for weight in report["mismatched_keys"])
-            require_weights(checkpoint.name, LoadReport(mismatched=mismatched))
-        raise
+        if "mismatch" not in str(error):
+            raise
+        # the library names the weights in its log only; some of a language model depend on its number of layers
+        model, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
+        mismatched = tuple(shape_words(*weight) for weight in report["mismatched_keys"])
+        require_weights(checkpoint.name, LoadReport(mismatched=mismatched), of_text)
     if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
         with contextlib.suppress(TypeError):  # a class with a pooler on request only (data2vec)
             model, report = source.from_pretrained(checkpoint.folder, add_pooling_layer=True, **options)
@@ -254,9 +166,6 @@ def _embeddings(name: str, loaded: Loaded) -> dict[str, Embedding]:
         UsageError: there are none.
     """
     config, model = loaded.model.config, loaded.model
-    reads_images = hasattr(model, "get_image_features") or getattr(model, "main_input_name", "") == "pixel_values"
-    if not reads_images and tower_name(model) is None:
-        raise UsageError(f"{name} is not an image encoder: its input is {model.main_input_name}")
     family = FAMILIES.get(config.model_type)
     if family is not None:
         return {"default": family.embedding, **family.others}
@@ -270,13 +179,14 @@ def _embeddings(name: str, loaded: Loaded) -> dict[str, Embedding]:
     if lacking is None:
         try:
             return {"default": general_embedding(loaded)}
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
         except Exception as error:  # any model, any error: it needs more than a picture
             tower, reason = tower_embedding(loaded), first_line(error)
     else:
         tower, reason = tower_embedding(loaded), f"the checkpoint lacks {lacking}"
     if tower is None:
-        kind = f"{type(model).__name__}, which does not give features of a picture alone"
-        raise UsageError(f"{name} is a {kind} ({reason}); use the encoder of images that it was made from")
+        raise more_than_a_picture(name, model, reason)
     return {"default": tower}
 
 
@@ -297,7 +207,11 @@ def _patches(checkpoint: Checkpoint) -> int | None:
 def _require_weights(name: str, loaded: Loaded, report: LoadReport, embedding: Embedding) -> list[str]:
     """Refuse an embedding that would depend on random weights; returns sentences about ignored weights."""
     model, part = loaded.model, embedding.part
-    outside = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
+    by_name = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
+
+    def outside(key: str) -> str:
+        return of_text(key) or by_name(key)
+
     missing = set(report.missing) & set(model.state_dict())  # without the text tower, which is deleted
     ignored = require_weights(name, replace(report, missing=tuple(missing)), outside)
     module = model.get_submodule(part)
@@ -305,6 +219,19 @@ def _require_weights(name: str, loaded: Loaded, report: LoadReport, embedding: E
     zero_unread(name, module, unread, lambda: embedding.forward(module, loaded.views))
     require_finite(name, module)
     return ignored
+
+
+def _require_width(encoder: Encoder, model: nn.Module) -> Encoder:
+    """Refuse an embedding whose width is none of the network: numbers over other axes than its channels."""
+    if is_named_width(encoder.info.dimension, model):
+        return encoder
+    what = f"an embedding of {encoder.info.dimension} numbers ({encoder.info.pooling}), a width that"
+    raise EncoderError(f"{encoder.info.id}: {what} neither its configuration nor its weights name")
+
+
+def of_text(key: str) -> str:
+    """Why an embedding does not read a weight that belongs to a language model; empty for other weights."""
+    return ELSEWHERE if any(part in TEXT_PARTS for part in key.split(".")) else ""
 
 
 def drop_text(model: nn.Module) -> None:

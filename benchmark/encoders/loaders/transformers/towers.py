@@ -12,16 +12,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from benchmark.encoders.loaders.transformers.embeddings import (
     TOWERS,
     Arguments,
     Embedding,
     Loaded,
+    fitted,
     general_embedding,
+    last_hidden,
     plain,
     tile,
 )
+from benchmark.encoders.loaders.transformers.positions import Positions, positions_of
 
 LAYERS = ("num_hidden_layers", "num_layers", "decoder_layers", "encoder_layers", "num_decoder_layers")
 """Names that configurations of language models give to their depth."""
@@ -56,28 +60,53 @@ def without_language_layers(config: Any) -> None:
             text.layer_types = []
 
 
-def tower_name(model: Any) -> str | None:
-    """Name of the submodule that is the vision tower of a model; None if there is none."""
-    names = (*TOWERS, "encoder") if getattr(model, "main_input_name", "") == "pixel_values" else TOWERS
-    return next((name for name in names if isinstance(getattr(model, name, None), torch.nn.Module)), None)
+def tower_names(model: Any) -> list[str]:
+    """Names of the submodules that may be the vision tower of a model, the likeliest first: those of ``TOWERS``, then
+    modules inside of them and inside of a wrapper (``model.vision_tower``, ``backbone.conv_encoder.model``)."""
+    reads_pictures = "pixel_values" in getattr(model, "main_input_name", "")
+    base = str(getattr(model, "base_model_prefix", ""))
+    names = (*TOWERS, "vision_backbone", *(["encoder"] if reads_pictures else []))
+    found: list[str] = []
+    for inside in ("", *INSIDE):
+        found += [
+            path
+            for name in names
+            if isinstance(_submodule(model, path := ".".join(filter(None, (inside, name)))), nn.Module)
+        ]
+    deeper = [
+        f"{path}.{end}" for path in found for end in WITHIN if isinstance(_submodule(model, f"{path}.{end}"), nn.Module)
+    ]
+    whole = [base] if reads_pictures and base and isinstance(_submodule(model, base), nn.Module) else []
+    return list(dict.fromkeys([*found, *deeper, *whole]))
+
+
+INSIDE = ("model", "model.model", "vlm", "vlm.model", "encoder", "backbone", "detector_model", "pixel_level_module")
+"""Modules of models in which a vision tower may be."""
+
+WITHIN = ("model", "conv_encoder.model", "backbone", "vision_backbone", "_backbone", "encoder")
+"""Modules of vision towers that take a picture alone, where the tower itself takes more."""
+
+
+def _submodule(model: Any, path: str) -> Any:
+    for name in path.split("."):
+        model = getattr(model, name, None)
+    return model
 
 
 def tower_embedding(loaded: Loaded) -> Embedding | None:
     """The embedding of a model's vision tower, as if it had been saved alone; None if it needs more than a picture."""
-    name = tower_name(loaded.model)
-    if name is None:
-        return None
-    if loaded.arguments is tile:  # a tower sees one picture
+    if tile in (loaded.arguments, getattr(loaded.arguments, "pictures", None)):  # a tower sees one picture
         loaded = replace(loaded, arguments=plain)
-    try:
-        embedding = general_embedding(loaded.part(name))
-        with torch.no_grad():
-            vectors = embedding.forward(loaded.model.get_submodule(name), loaded.views)
-    except Exception:  # any model, any error: it needs more than a picture
-        return None
-    if vectors.ndim != 2 or len(vectors) != len(loaded.views):
-        return None
-    return Embedding(embedding.forward, f"vision tower, not projected: {embedding.words}", name)
+    for name in tower_names(loaded.model):
+        try:
+            embedding = general_embedding(loaded.part(name))
+            with torch.no_grad():
+                vectors = embedding.forward(loaded.model.get_submodule(name), loaded.views)
+        except Exception:  # any model, any error: it needs more than a picture
+            continue
+        if vectors.ndim == 2 and len(vectors) == len(loaded.views):
+            return Embedding(embedding.forward, f"vision tower, not projected: {embedding.words}", name)
+    return None
 
 
 def image_text_embeddings(loaded: Loaded) -> dict[str, Embedding]:
@@ -91,7 +120,11 @@ def image_text_embeddings(loaded: Loaded) -> dict[str, Embedding]:
     if project is not None:
         if tower is None:
             words = "vision tower, not projected: mean over positions of the last hidden state"
-            embeddings["tower"] = Embedding(TowerTokens(arguments, _patch_size(model.config)), words)
+            with torch.no_grad():
+                given = fitted(model.get_image_features, arguments(loaded.views))
+                hidden = last_hidden(model.get_image_features(**given))
+            positions = positions_of(hidden, given, model, len(loaded.views))
+            embeddings["tower"] = Embedding(TowerTokens(arguments, positions), words)
         words = "mean over the projected image tokens that its language model reads"
         embeddings["projected"] = Embedding(project, words)
     return embeddings
@@ -116,7 +149,9 @@ class ProjectedTokens:
     arguments: Arguments
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        tokens = model.get_image_features(**self.arguments(views)).pooler_output
+        tokens = model.get_image_features(**fitted(model.get_image_features, self.arguments(views))).pooler_output
+        if len(tokens) != len(views):  # all pictures joined
+            tokens = tokens.reshape(len(views), -1, tokens.shape[-1])
         return torch.stack([of_picture.reshape(-1, of_picture.shape[-1]).mean(0) for of_picture in tokens])
 
 
@@ -139,35 +174,9 @@ class TowerTokens:
     """For each picture, the mean over the tower's last hidden state, which may join pictures of many sizes."""
 
     arguments: Arguments
-    patch: int
+    positions: Positions
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        arguments = self.arguments(views)
-        hidden = model.get_image_features(**arguments).last_hidden_state
-        mask = arguments.get("pixel_attention_mask")
-        if mask is not None:
-            return _masked_mean(hidden, mask, self.patch)
-        if "image_grid_thw" in arguments:
-            patches = arguments["image_grid_thw"].prod(1)
-        elif "image_sizes" in arguments:
-            patches = (arguments["image_sizes"] // self.patch).prod(1)
-        else:
-            return hidden.reshape(len(views), -1, hidden.shape[-1]).mean(1)
-        flat = hidden.reshape(-1, hidden.shape[-1])
-        merged = int(patches.sum()) // len(flat)  # towers that merge patches before their last hidden state
-        return torch.stack([part.mean(0) for part in flat.split((patches // merged).tolist())])
-
-
-def _masked_mean(hidden: torch.Tensor, mask: torch.Tensor, patch: int) -> torch.Tensor:
-    """hidden [n, positions, d], mask of positions [n, positions] or of pixels [n, 1, height, width] -> [n, d]."""
-    if mask.ndim > 2:
-        pixels = mask.reshape(len(hidden), 1, *mask.shape[-2:]).float()
-        mask = torch.nn.functional.max_pool2d(pixels, patch).flatten(1)
-    weights = mask.to(hidden.dtype)[..., None]
-    return (hidden * weights).sum(1) / weights.sum(1)
-
-
-def _patch_size(config: Any) -> int:
-    vision = getattr(config, "vision_config", config)
-    patch = getattr(vision, "patch_size", 1)
-    return patch if isinstance(patch, int) else int(patch[0])
+        arguments = fitted(model.get_image_features, self.arguments(views))
+        hidden = last_hidden(model.get_image_features(**arguments))
+        return self.positions.mean(hidden, arguments, len(views))

@@ -187,8 +187,9 @@ def test_folder_of_transformers__without_a_processor_the_preprocessing_is_stated
     assert encoder.info.preprocessing["mean"] == [0.5] * 3
     assert encoder.info.id.endswith("?interpolation=bicubic&mean=0.5&size=32&std=0.5")
     vit_processor().save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match=r"its preprocessor_config.json has its preprocessing: leave size"):
-        _load(f"{tmp_path}?size=32")
+    with pytest.raises(UsageError, match=r"its preprocessor_config.json has its preprocessing: leave resize"):
+        _load(f"{tmp_path}?size=32&mean=0.5")
+    assert _load(f"{tmp_path}?size=32").info.preprocessing["squared"] == 32
 
 
 @pytest.mark.parametrize(

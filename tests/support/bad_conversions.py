@@ -1,0 +1,24 @@
+"""Conversions that a worker process does not survive or end; without imports that take time."""
+
+import os
+import signal
+import time
+
+
+def ends_by_a_signal(file, *arguments):
+    os.kill(os.getpid(), signal.SIGFPE)
+
+
+def hangs(file, *arguments):
+    time.sleep(600)
+
+
+def fails(file, *arguments):
+    return {"failure": "it lacks aten::svd"}
+
+
+def crashes_for_large_networks(file, *arguments):
+    """As OpenVINO does for some: networks of more than 100 kB."""
+    if file.with_suffix(".bin").stat().st_size > 100_000:
+        os.kill(os.getpid(), signal.SIGFPE)
+    return {"failure": ""}
