@@ -214,7 +214,7 @@ def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
         (("benchmark",), "encoders"),
         (("benchmark", "sweep", "--published", "--data", "folder:photos", "--dry-run"), "encoders"),
         (("builders", "flickrexif", "fetch", "--state", "state"), "flickr"),
-        (("builders", "folder", "--source", "sample", "--parameter", "jpeg", "--output", "out"), ""),
+        (("builders", "folder", "--data", "sample", "--parameter", "jpeg", "--output", "out"), ""),
     ],
 )
 def test_a_missing_extra__one_sentence_with_its_pip_command(arguments, extra, tmp_path):

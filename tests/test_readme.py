@@ -24,8 +24,8 @@ OPENING = """\
 
 def steps(text):
     """("bash", command) and ("python", block), in the order of the page."""
-    found = re.finditer(r"^    (camtrace [^\n]*)$|^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [("bash", step[1]) if step[1] else ("python", step[2]) for step in found]
+    matches = re.finditer(r"^    (camtrace [^\n]*)$|^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [("bash", step[1]) if step[1] else ("python", step[2]) for step in matches]
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class TraceCallback(_Base):
         self.scores: list[tuple[int, tuple[Score, ...]]] = []
         """The same as scores: (step, scores)."""
         self._patterns = [tasks] if isinstance(tasks, str) else list(tasks)
-        select_tasks(self._patterns, all_tasks())
+        select_tasks(self._patterns, all_tasks(), None if isinstance(data, str) else data.groups)
         self._data, self._count, self._seed, self._batch_size = data, limit, seed, batch_size
         self._preprocess, self._embed = preprocess, embed
         self._fixed: list[FixedViews] | None = None

@@ -38,7 +38,7 @@ class Jittered:
 
     >>> originals, view = np.array([[2.0, 0.0, 0.0]]), np.array([[0.0, 3.0, 0.0]])
     >>> row = Jittered(view, originals, np.ones((1, 3), np.float32), 0, 1)[:]
-    >>> row.round(3).tolist()  # orthogonal to the original, as the view is
+    >>> np.abs(row).astype(float).round(3).tolist()  # orthogonal to the original, as the view is
     [[0.0, 0.707, 0.707]]
     """
 

@@ -14,11 +14,14 @@ from typing import Any
 
 from benchmark.judgement import Flag, chance_flags
 from benchmark.options import CHOICES, STUDY_PRESET, preset_label
-from benchmark.results import STUDY_GROUPS, PublishedEncoder, ResultFile, Score, contradiction, metric_of
+from benchmark.results import STUDY_GROUPS, PublishedEncoder, Result, ResultFile, Score, contradiction, metric_of
 from benchmark.tasks import all_tasks
 
 MAX_COUNT = 10**12
 """Most test photos of a score."""
+
+MAX_GROUPS = 20
+"""Most groups of one photo set whose questions are shown."""
 
 MAX_UNLISTED = 8
 """Most scores of a known task under unlisted names (retrieval names its directions after the cameras)."""
@@ -26,14 +29,16 @@ MAX_UNLISTED = 8
 
 def objection(file: ResultFile) -> str:
     """Why an untrusted result is not shown on a board; "" if it is."""
-    questions = all_tasks()
-    unknown = sorted({score.task for score in file.result.scores} - questions.keys())
+    listed_tasks = all_tasks()
+    scored = {score.task for score in file.result.scores}
+    unknown = sorted(task for task in scored - set(listed_tasks) if not _is_of_a_stated_group(task, file.result))
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         return (
             f"it answers questions that this camtrace does not know ({unknown[0]}{more}); if a newer camtrace does, "
             "install that one (pip install -U camtrace)"
         )
+    questions = {task: listed_tasks[task] for task in sorted(scored)}
     for task, question in questions.items():
         listed = {metric.name: metric for metric in question.metrics}
         scores = [score for score in file.result.scores if score.task == task]
@@ -43,7 +48,14 @@ def objection(file: ResultFile) -> str:
             metric = listed.get(score.metric)
             if reason := _impossible(score, metric.kind if metric else "difference"):
                 return f"{task} {score.metric}: {reason}"
-    return contradiction(file, questions)
+    return contradiction(file, listed_tasks)
+
+
+def _is_of_a_stated_group(task: str, result: Result) -> bool:
+    """Whether a task is one of a group of photos that the result states as a source: ``group=NAME``."""
+    evidence = result.data.get("evidence")
+    stated = [key for key in evidence if key.startswith("group=")] if isinstance(evidence, Mapping) else []
+    return len(stated) <= MAX_GROUPS and f"group={task.partition('/')[2]}=" in stated and task in all_tasks()
 
 
 def _impossible(score: Score, kind: str) -> str:

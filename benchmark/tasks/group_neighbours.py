@@ -14,6 +14,7 @@ from benchmark.tasks.knn import SET_UPS, balanced_queries, tie_rule
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scores import WIDE, score_of_statistic
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from builders.processes import progress_bar
 
 if TYPE_CHECKING:
     from benchmark.robustness import Neighbours, Statistic
@@ -241,7 +242,6 @@ def _slow_measures(data: GroupData, inputs: TaskInput, notes: list[str]) -> dict
     """Performance drop and clustering score with their details; a note for each that these photos cannot answer."""
     from benchmark.robustness import Statistic, clustering_score, performance_drop
     from benchmark.views import ORIGINAL
-    from builders.processes import progress_bar
 
     def rows(positions: np.ndarray) -> np.ndarray:
         return np.asarray(inputs.view(ORIGINAL, data.photos[positions])[:])

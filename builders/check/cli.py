@@ -56,6 +56,8 @@ def diff_parser() -> Parser:
     p = Parser(
         "camtrace build diff",
         description="Compare two builds: photos added, lost and changed, labels, splits, settings. Reads no pixels.",
+        most_used=("--json", "--exit-code"),
+        examples=("camtrace build diff out/before out/after", "camtrace build diff out/before out/after --json"),
     )
     p.add_argument("first", type=Path, metavar="A", help="a folder that a builder finished")
     p.add_argument("second", type=Path, metavar="B", help="another one")

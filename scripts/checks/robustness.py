@@ -97,13 +97,13 @@ def coverage(args: argparse.Namespace) -> None:
         for seed in range(args.tables):
             rows, *columns = planted_table(np.random.default_rng(seed), photos=args.slide_photos, effects=effects)
             cells = Cells.of(*columns)
-            found = neighbours_of(rows, cells, k=K)
-            by_photo, by_slide = _plain_errors(found.counts, cells)
+            neighbours = neighbours_of(rows, cells, k=K)
+            by_photo, by_slide = _plain_errors(neighbours.counts, cells)
             measures = {
-                "index": robustness_index(found),
-                "balanced": balanced_index(found),
-                "decides": deciding_share(found),
-                "spd": spd(found, 0.0),
+                "index": robustness_index(neighbours),
+                "balanced": balanced_index(neighbours),
+                "decides": deciding_share(neighbours),
+                "spd": spd(neighbours, 0.0),
             }
             for name, measure in measures.items():
                 result = jackknife(measure.value, measure.left_out, cells.blocks.strata, measure.two_left_out)
@@ -138,10 +138,10 @@ def claims(args: argparse.Namespace) -> None:
             members = np.unique(cluster[label == name])
             of_cluster[members] = of_cluster[rng.permutation(members)]
         cells = Cells.of(label, of_cluster[cluster], cluster)
-        found = neighbours_of(rows, cells, k=K)
-        chances = setup_chances(found)
+        neighbours = neighbours_of(rows, cells, k=K)
+        chances = setup_chances(neighbours)
         expected = chances[Setup.POS_SAME] - chances[Setup.NEG_SAME]
-        for name, measure in (("spd", spd(found, expected)), ("pull of the group", group_pull(found))):
+        for name, measure in (("spd", spd(neighbours, expected)), ("pull of the group", group_pull(neighbours))):
             result = jackknife(measure.value, measure.left_out, cells.blocks.strata, measure.two_left_out)
             yes[name] += result.value > measure.chance and result.p_value(measure.chance) < 0.05
     for name, count in yes.items():

@@ -98,7 +98,7 @@ def choice_of(speed: float, title: str) -> Choice:
         title: of the other library, for the reason.
 
     >>> choice_of(1.9, "OpenVINO").reason, choice_of(1.04, "OpenVINO").reason
-    ('', 'OpenVINO is 1.04 times as fast as torch here, and 1.05 times is asked for')
+    ('', 'OpenVINO is 1.04 times as fast as torch here, and 1.05 times is required')
     """
     speed = float(f"{speed:.3g}")
     slow = f"{title} is {speed:g} times as fast as torch here, and {LEAST:g} times is required"

@@ -162,7 +162,7 @@ def test_load_encoder__under_the_preset_by_every_library(
     """Tiny networks under the study's names."""
     torch.manual_seed(0)
     save(tmp_path)
-    monkeypatch.setattr("benchmark.encoders.loaders.hub._fetch", lambda *_: (tmp_path, "0" * 40))
+    monkeypatch.setattr("benchmark.encoders.loaders.hub.fetch", lambda *_: (tmp_path, "0" * 40))
     plain = load_encoder(spec, device="cpu", runtime="torch")
     encoder = load_encoder(spec, device="cpu", runtime="torch", preprocess="study")
     transform, crop = of_library(spec)

@@ -24,9 +24,9 @@ def few_seeds():
 
 @pytest.fixture(scope="module")
 def photos():
-    found = grouped_photos(clusters=24, photos=4, effects=(4.0, 4.0, 0.3))
-    slide = np.array([int(name.removeprefix("slide ")) % 24 for name in found.columns["cluster"]])
-    return dataclasses.replace(found, splits=(slide >= 16).astype(np.int8))
+    planted = grouped_photos(clusters=24, photos=4, effects=(4.0, 4.0, 0.3))
+    slide = np.array([int(name.removeprefix("slide ")) % 24 for name in planted.columns["cluster"]])
+    return dataclasses.replace(planted, splits=(slide >= 16).astype(np.int8))
 
 
 def test_leace__takes_a_planted_scanner_out__and_keeps_the_label(photos, tmp_path):

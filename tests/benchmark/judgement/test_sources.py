@@ -15,6 +15,7 @@ EXCEPTIONS = {
     ("benchmark/probe/parts.py", "self.gain.low > 0"): "a gain between parts of the train photos, recorded as a fact",
     ("benchmark/results/summary.py", "0 < chance < 1"): "log-odds are defined there only",
     ("benchmark/stats/significance.py", "chance < 1"): "no division by zero",
+    ("benchmark/stats/significance.py", "chance <= (bounds[0] + bounds[1]) / 2"): "which end of the range is nearer",
     ("benchmark/stats/leave_one_out.py", "self.value < chance"): "the side of a test statistic",
     ("benchmark/stats/ranks.py", "corrected < 1 - level"): "ranks are this statistic: Holm over the pairs of a column",
 }

@@ -24,6 +24,15 @@ def test_objection__questions_that_are_not_known(make):
     assert objection(ResultFile("a", unknown)).startswith(
         "it answers questions that this camtrace does not know (probe/charm)"
     )
+    stated = dict.fromkeys(("label=", "group=charm="), "folder:1")
+    of_group = dataclasses.replace(unknown, data={**unknown.data, "evidence": stated})
+    assert objection(ResultFile("a", of_group)) == ""
+    many = {f"group=g{i}=": "folder:1" for i in range(20)} | stated
+    assert "probe/charm" in objection(
+        ResultFile("a", dataclasses.replace(of_group, data={**unknown.data, "evidence": many}))
+    )
+    outside = make.score("probe/charm", "accuracy", 1.5)
+    assert "a share outside" in objection(ResultFile("a", dataclasses.replace(of_group, scores=(outside,))))
 
 
 @pytest.mark.parametrize(

@@ -215,9 +215,9 @@ def fitted(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> 
     renamed: dict[str, torch.Tensor] = {}
     for number, (name, value) in enumerate(arguments.items()):
         others = (name, OTHER_NAMES.get(name, name), *(FIRST_NAMES if number == 0 else ()))
-        found = next((other for other in others if other in parameters), None)
-        if found is not None or number == 0 or not isinstance(arguments, OneSize):
-            renamed[found or name] = value
+        known = next((other for other in others if other in parameters), None)
+        if known is not None or number == 0 or not isinstance(arguments, OneSize):
+            renamed[known or name] = value
     return renamed
 
 

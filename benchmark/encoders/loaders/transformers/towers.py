@@ -66,18 +66,18 @@ def tower_names(model: Any) -> list[str]:
     reads_pictures = "pixel_values" in getattr(model, "main_input_name", "")
     base = str(getattr(model, "base_model_prefix", ""))
     names = (*TOWERS, "vision_backbone", *(["encoder"] if reads_pictures else []))
-    found: list[str] = []
+    paths: list[str] = []
     for inside in ("", *INSIDE):
-        found += [
+        paths += [
             path
             for name in names
             if isinstance(_submodule(model, path := ".".join(filter(None, (inside, name)))), nn.Module)
         ]
     deeper = [
-        f"{path}.{end}" for path in found for end in WITHIN if isinstance(_submodule(model, f"{path}.{end}"), nn.Module)
+        f"{path}.{end}" for path in paths for end in WITHIN if isinstance(_submodule(model, f"{path}.{end}"), nn.Module)
     ]
     whole = [base] if reads_pictures and base and isinstance(_submodule(model, base), nn.Module) else []
-    return list(dict.fromkeys([*found, *deeper, *whole]))
+    return list(dict.fromkeys([*paths, *deeper, *whole]))
 
 
 INSIDE = ("model", "model.model", "vlm", "vlm.model", "encoder", "backbone", "detector_model", "pixel_level_module")
