@@ -138,7 +138,7 @@ def positions_of(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], mo
 def is_grid(count: int, picture: tuple[int, int]) -> bool:
     """True if so many patches may cover a picture: some stride gives their rows and columns.
 
-    >>> is_grid(196, (224, 224)), is_grid(197, (224, 224)), is_grid(300, (640, 640)), is_grid(120, (48, 320))
+    >>> is_grid(196, (224, 224)), is_grid(197, (224, 224)), is_grid(300, (640, 640)), is_grid(240, (48, 320))
     (True, False, False, True)
     """
     height, width = picture
