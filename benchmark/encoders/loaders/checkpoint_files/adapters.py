@@ -84,7 +84,7 @@ def _merge(base: Path, adapter: Path, target: Path, label: str) -> None:
 
     try:
         tensors = peft.utils.load_peft_weights(str(adapter), device="cpu")
-        settings = peft.PeftConfig.from_pretrained(adapter)
+        settings = peft.PeftConfig.from_pretrained(str(adapter))
         options = {"output_loading_info": True, **_classes(tensors)}
         model, report = _class(base, settings).from_pretrained(base, **options)
         adapted = peft.get_peft_model(model, settings)
