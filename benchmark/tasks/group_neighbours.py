@@ -66,7 +66,8 @@ GROUP_SET_UPS = (
     Metric(
         name="spd-beyond-chance",
         title="SPD beyond chance",
-        explain="SPD minus that of neighbours drawn at random from cells of these sizes.",
+        explain="How far SPD lies outside the range from 0, the SPD of photos that content alone arranges, to that of "
+        "neighbours drawn at random from cells of these sizes.",
         kind="difference",
         chance="0",
         unit="points",
@@ -188,10 +189,12 @@ def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
     statistics = {setup.label: setup_accuracy(search.neighbours, setup, chances[setup]) for setup in Setup}
     distraction = spd(search.neighbours, expected)
     statistics["spd"] = distraction
+    # without an effect of the group SPD is 0 where content decides, and ``expected`` where nothing does
+    reference = min(max(distraction.value, min(0.0, expected)), max(0.0, expected))
     statistics["spd-beyond-chance"] = distraction._replace(
-        value=distraction.value - expected,
-        left_out=distraction.left_out - expected,
-        two_left_out=None if distraction.two_left_out is None else distraction.two_left_out - expected,
+        value=distraction.value - reference,
+        left_out=distraction.left_out - reference,
+        two_left_out=None if distraction.two_left_out is None else distraction.two_left_out - reference,
         chance=0.0,
     )
     more = {setup.label: {"tied_votes": float(search.neighbours.tied[setup])} for setup in Setup}

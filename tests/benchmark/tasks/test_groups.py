@@ -72,6 +72,17 @@ def test_tasks__find_a_planted_scanner(scored):
     check_forms(result)
 
 
+@pytest.mark.parametrize("effects", [(9.0, 0.0, 0.0), (0.0, 0.0, 0.0)], ids=["content alone", "no structure"])
+def test_spd__where_the_group_moves_nothing_the_judge_does_not_say_that_it_does(effects, encoder, tmp_path):
+    """Content alone gives an SPD of 0 and no structure that of random neighbours, which is below 0 here."""
+    plain = grouped_photos(clusters=4, photos=3, effects=effects)
+    result = score_tasks(encoder, plain, ("knn/scanner",), tmp_path).result
+    if effects[0]:
+        assert abs(result.score("knn/scanner", "spd").value) < 0.02
+        assert abs(result.score("knn/scanner", "spd-beyond-chance").value) < 0.02
+    assert moves(result, all_tasks())["knn/scanner", "spd-beyond-chance"].answer != "yes"
+
+
 def test_index__equals_the_plain_loop(photos, scored):
     rows = np.stack([pixel_rows(_image(photos, i)) for i in range(len(photos))])
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
