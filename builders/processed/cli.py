@@ -15,7 +15,7 @@ from builders.pixels import ALL_PARAMETERS, PARAMETERS
 from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed, processed_jobs
 from builders.processed.rows import ProcessingSettings
-from builders.splits import POLICIES, with_duplicates_on_one_side
+from builders.splits import POLICIES, default_policy, with_duplicates_on_one_side
 
 _ALL = "all"
 
@@ -93,7 +93,10 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
         ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
         for p in parameters
     ]
-    photos = with_duplicates_on_one_side(_photos(kind, arguments), arguments.duplicates).photos
+    photos = _photos(kind, arguments)
+    policy = arguments.duplicates or default_policy(photos)
+    if policy != "keep":  # what is left where it is makes no other job, and every rank would read every photo for it
+        photos = with_duplicates_on_one_side(photos, policy).photos
     return plan_shards(
         processed_jobs(photos, arguments.output, settings),
         BuildOptions(arguments.output, ignore_space=True, progress=False),

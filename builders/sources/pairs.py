@@ -104,7 +104,7 @@ def contradicted_types(photos: PhotoSet) -> list[str]:
     Args:
         photos: from ``read_pair_photos``.
     """
-    readings = read_many(_bytes_or_none(photos.source, int(row)) for row in photos.rows)
+    readings = read_many(_bytes_if_readable(photos.source, int(row)) for row in photos.rows)
     types = [device_type(reading.acquisition) for reading in readings]
     stated = photos.columns["camera_type"]
     return [photos.ids[i] for i, kind in enumerate(types) if kind in CAMERA_TYPES and kind != stated[i]]
@@ -169,15 +169,15 @@ def _with_types(
 def _type_by_exif(rows: Sequence[PairRow], untyped: Sequence[int], source: PhotoSource, types: dict[str, str]) -> None:
     """Type devices by the Exif of their photos: the type that all of a device's photos agree on."""
     seen: dict[str, set[str]] = defaultdict(set)
-    for i, reading in zip(untyped, read_many(_bytes_or_none(source, i) for i in untyped), strict=True):
+    for i, reading in zip(untyped, read_many(_bytes_if_readable(source, i) for i in untyped), strict=True):
         kind = device_type(reading.acquisition)
         if kind in CAMERA_TYPES:
             seen[rows[i].camera].add(kind)
     types.update({camera: next(iter(kinds)) for camera, kinds in seen.items() if len(kinds) == 1})
 
 
-def _bytes_or_none(source: PhotoSource, row: int) -> bytes:
-    """A photo's bytes; none where it cannot be read, which has no Exif."""
+def _bytes_if_readable(source: PhotoSource, row: int) -> bytes:
+    """A photo's bytes; no bytes, which have no Exif, where it cannot be read."""
     try:
         return source.read(row)
     except PhotoError:

@@ -1,4 +1,4 @@
-from .duplicates import POLICIES, DuplicatePolicy, Guarded, with_duplicates_on_one_side
+from .duplicates import POLICIES, DuplicatePolicy, Guarded, default_policy, with_duplicates_on_one_side
 from .groups import (
     Fingerprints,
     GivenSplits,
@@ -34,6 +34,7 @@ __all__ = [
     "chi_square",
     "class_limits",
     "cramers_v",
+    "default_policy",
     "fingerprints",
     "make_splits",
     "near_duplicate_column",

@@ -80,9 +80,7 @@ def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, 
         return Guarded(_noted(photos, f"{sentence}, as the source has them, and were left there"), policy, groups)
     if CLUSTER in photos.columns:  # the cluster of a photo moves with it
         clusters = [str(name) for name in photos.columns[CLUSTER]]
-        guard = check_given_splits(
-            photos.splits, owners=clusters, hashes=known.hashes if near else None, digests=known.digests
-        )
+        guard = check_given_splits(photos.splits, owners=clusters, scenes=[str(group) for group in guard.groups])
         straddling = _straddling(guard.groups, photos.splits)
     splits = photos.splits.copy()
     target = np.full(int(guard.groups.max()) + 1, -1, dtype=np.int64)

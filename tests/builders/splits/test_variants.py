@@ -1,7 +1,5 @@
 """Hashes of variants equal those of pictures that were really turned and cropped; planted copies are recognised."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
@@ -9,6 +7,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from builders.splits import NO_HASH, photo_groups
 from builders.splits.near_duplicates import perceptual_hash
 from builders.splits.variants import CROPS, ORIENTATIONS, VARIANTS, photo_variants, variant_hashes
+from tests.support.images import image_bytes
 
 
 def scene(seed, size=(160, 120)):
@@ -22,9 +21,7 @@ def scene(seed, size=(160, 120)):
 
 
 def jpeg(image, quality=90):
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
+    return image_bytes(image.convert("RGB"), "JPEG", quality=quality)
 
 
 TURNS = [None, *(Image.Transpose(i) for i in range(7))]
