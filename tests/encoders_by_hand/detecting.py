@@ -8,7 +8,7 @@ import timm
 import torch
 import transformers as tf
 
-from tests.encoders_by_hand.case import ByHand, Case
+from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.readings import (
     channels_first,
     channels_last,
@@ -21,35 +21,11 @@ from tests.encoders_by_hand.readings import (
     tokens,
     whole,
 )
-from tests.encoders_by_hand.small import small, small_processor
+from tests.encoders_by_hand.small import TOWER, small, small_case, small_processor
 
-TOWER = "vision tower, not projected: "
 MEAN = "mean over positions of the last hidden state"
 RESNET = {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16, 16, 24], "depths": [1, 1, 1, 1]}
 RESNET |= {"out_features": ["stage2", "stage3", "stage4"]}
-
-
-def _case(
-    model_type: str,
-    model_class: str,
-    by_hand: ByHand,
-    words: str = TOWER + MEAN,
-    square: int | None = None,
-    before: bool = False,
-    side: int | None = None,
-    options: dict[str, Any] | None = None,
-    settings: dict[str, Any] | None = None,
-    **overrides: Any,
-) -> Case:
-    return Case(
-        lambda: small(model_class, model_type, **overrides),
-        lambda: small_processor(model_type, side, **(settings or {})),
-        by_hand,
-        words,
-        square=square,
-        before=before,
-        processor_options=options or {},
-    )
 
 
 def _refused(model_type: str, model_class: str, words: str, square: int | None = None, **overrides: Any) -> Case:
@@ -75,7 +51,7 @@ RT = {"model_type": "rt_detr_resnet", "embedding_size": 8, "hidden_sizes": [8, 8
 RT |= {"out_indices": [2, 3, 4]}
 
 CASES: dict[str, Case] = {
-    "rt_detr": _case(
+    "rt_detr": small_case(
         "rt_detr",
         "RTDetrModel",
         part("backbone.model", feature_map),
@@ -83,32 +59,42 @@ CASES: dict[str, Case] = {
         backbone_config=RT,
         encoder_in_channels=[8, 16, 24],
     ),
-    "detr": _case("detr", "DetrModel", part("backbone.model", last_of_list), square=64),
-    "conditional_detr": _case(
+    "detr": small_case("detr", "DetrModel", part("backbone.model", last_of_list), square=64),
+    "conditional_detr": small_case(
         "conditional_detr", "ConditionalDetrModel", part("backbone.model", last_of_list), square=64
     ),
-    "deformable_detr": _case("deformable_detr", "DeformableDetrModel", part("backbone.model", last_of_list), square=64),
-    "table-transformer": _case(
+    "deformable_detr": small_case(
+        "deformable_detr", "DeformableDetrModel", part("backbone.model", last_of_list), square=64
+    ),
+    "table-transformer": small_case(
         "table-transformer", "TableTransformerModel", part("backbone.conv_encoder.model", last_of_list), square=64
     ),
-    "yolos": _case("yolos", "YolosModel", whole(pooler), "pooler_output", square=64),
-    "mask2former": _case("mask2former", "Mask2FormerModel", part("pixel_level_module.encoder", feature_map), square=64),
-    "maskformer": _case("maskformer", "MaskFormerModel", part("pixel_level_module.encoder", feature_map), square=64),
-    "oneformer": _case("oneformer", "OneFormerModel", part("pixel_level_module.encoder", feature_map), square=64),
-    "grounding-dino": _case(
+    "yolos": small_case("yolos", "YolosModel", whole(pooler), "pooler_output", square=64),
+    "mask2former": small_case(
+        "mask2former", "Mask2FormerModel", part("pixel_level_module.encoder", feature_map), square=64
+    ),
+    "maskformer": small_case(
+        "maskformer", "MaskFormerModel", part("pixel_level_module.encoder", feature_map), square=64
+    ),
+    "oneformer": small_case("oneformer", "OneFormerModel", part("pixel_level_module.encoder", feature_map), square=64),
+    "grounding-dino": small_case(
         "grounding-dino", "GroundingDinoModel", part("backbone.conv_encoder.model", feature_map), square=64
     ),
-    "mm-grounding-dino": _case(
+    "mm-grounding-dino": small_case(
         "mm-grounding-dino", "MMGroundingDinoModel", part("backbone.conv_encoder.model", feature_map), square=64
     ),
-    "rf_detr": _case("rf_detr", "RfDetrModel", part("backbone.backbone", feature_map), square=64),
-    "pp_doclayout_v2": _case(
+    "rf_detr": small_case("rf_detr", "RfDetrModel", part("backbone.backbone", feature_map), square=64),
+    "pp_doclayout_v2": small_case(
         "pp_doclayout_v2", "PPDocLayoutV2ForObjectDetection", part("model.backbone.model", feature_map), side=64
     ),
-    "pp_doclayout_v3": _case("pp_doclayout_v3", "PPDocLayoutV3Model", part("backbone.model", feature_map), side=64),
-    "pp_doclayout_v4": _case("pp_doclayout_v4", "PPDocLayoutV4Model", part("backbone.model", feature_map), side=64),
-    "glpn": _case("glpn", "GLPNModel", whole(channels_first), MEAN, square=64, before=True),
-    "swin2sr": _case(
+    "pp_doclayout_v3": small_case(
+        "pp_doclayout_v3", "PPDocLayoutV3Model", part("backbone.model", feature_map), side=64
+    ),
+    "pp_doclayout_v4": small_case(
+        "pp_doclayout_v4", "PPDocLayoutV4Model", part("backbone.model", feature_map), side=64
+    ),
+    "glpn": small_case("glpn", "GLPNModel", whole(channels_first), MEAN, square=64, before=True),
+    "swin2sr": small_case(
         "swin2sr",
         "Swin2SRModel",
         whole(channels_first),
@@ -121,7 +107,7 @@ CASES: dict[str, Case] = {
         image_size=64,
         window_size=4,
     ),
-    "chmv2": _case(
+    "chmv2": small_case(
         "chmv2",
         "CHMv2ForDepthEstimation",
         part("backbone", feature_map),
@@ -130,20 +116,20 @@ CASES: dict[str, Case] = {
         before=True,
         options={"keep_aspect_ratio": False},
     ),
-    "zoedepth": _case(
+    "zoedepth": small_case(
         "zoedepth",
         "ZoeDepthForDepthEstimation",
         part("backbone", feature_tokens),
         TOWER + "mean over the patches of the last feature map",
         options={"keep_aspect_ratio": False},
     ),
-    "prompt_depth_anything": _case(
+    "prompt_depth_anything": small_case(
         "prompt_depth_anything",
         "PromptDepthAnythingForDepthEstimation",
         part("backbone", feature_tokens),
         TOWER + "mean over the patches of the last feature map",
     ),
-    "tipsv2_dpt": _case(
+    "tipsv2_dpt": small_case(
         "tipsv2_dpt",
         "Tipsv2DptForDepthEstimation",
         _patches_of_tips,
@@ -152,16 +138,16 @@ CASES: dict[str, Case] = {
     "depth_pro": Case(lambda: small("DepthProModel", "depth_pro", patch_size=16), None, None, "three scales"),
     "eomt": _refused("eomt", "EomtForUniversalSegmentation", "no grid of patches", square=64),
     "eomt_dinov3": _refused("eomt_dinov3", "EomtDinov3ForUniversalSegmentation", "no grid of patches", square=64),
-    "upernet": _case("upernet", "UperNetForSemanticSegmentation", part("backbone", feature_map), side=64),
-    "sam3": _case("sam3", "Sam3Model", part("vision_encoder", tokens)),
-    "sam3_lite_text": _case("sam3_lite_text", "Sam3LiteTextModel", part("vision_encoder", tokens)),
-    "sam3_tracker": _case("sam3_tracker", "Sam3TrackerModel", part("vision_encoder", tokens)),
-    "sam3_tracker_video": _case("sam3_tracker_video", "Sam3TrackerVideoModel", part("vision_encoder", tokens)),
-    "sam_hq": _case("sam_hq", "SamHQModel", part("vision_encoder", channels_first), settings=SAM_SIZES),
-    "textnet": _case("textnet", "TextNetModel", whole(pooler), "pooler_output", square=64, before=True),
-    "uvdoc": _case("uvdoc", "UVDocModel", part("backbone", feature_map)),
+    "upernet": small_case("upernet", "UperNetForSemanticSegmentation", part("backbone", feature_map), side=64),
+    "sam3": small_case("sam3", "Sam3Model", part("vision_encoder", tokens)),
+    "sam3_lite_text": small_case("sam3_lite_text", "Sam3LiteTextModel", part("vision_encoder", tokens)),
+    "sam3_tracker": small_case("sam3_tracker", "Sam3TrackerModel", part("vision_encoder", tokens)),
+    "sam3_tracker_video": small_case("sam3_tracker_video", "Sam3TrackerVideoModel", part("vision_encoder", tokens)),
+    "sam_hq": small_case("sam_hq", "SamHQModel", part("vision_encoder", channels_first), settings=SAM_SIZES),
+    "textnet": small_case("textnet", "TextNetModel", whole(pooler), "pooler_output", square=64, before=True),
+    "uvdoc": small_case("uvdoc", "UVDocModel", part("backbone", feature_map)),
     "superpoint": _refused("superpoint", "SuperPointForKeypointDetection", "no features of a picture alone"),
-    "mgp-str": _case(
+    "mgp-str": small_case(
         "mgp-str",
         "MgpstrForSceneTextRecognition",
         part("mgp_str", first),
@@ -169,46 +155,46 @@ CASES: dict[str, Case] = {
         settings={"size": {"height": 32, "width": 128}},
         image_size=[32, 128],
     ),
-    "pp_lcnet": _case("pp_lcnet", "PPLCNetBackbone", whole(feature_map), MEAN),
-    "pp_ocrv5_server_rec": _case(
+    "pp_lcnet": small_case("pp_lcnet", "PPLCNetBackbone", whole(feature_map), MEAN),
+    "pp_ocrv5_server_rec": small_case(
         "pp_ocrv5_server_rec",
         "PPOCRV5ServerRecModel",
         whole(channels_first),
         MEAN,
         settings={"size": {"height": 48, "width": 320}},
     ),
-    "pp_ocrv5_mobile_rec": _case(
+    "pp_ocrv5_mobile_rec": small_case(
         "pp_ocrv5_mobile_rec",
         "PPOCRV5MobileRecModel",
         part("backbone", feature_map),
         settings={"size": {"height": 48, "width": 320}},
     ),
-    "pp_ocrv6_small_rec": _case(
+    "pp_ocrv6_small_rec": small_case(
         "pp_ocrv6_small_rec",
         "PPOCRV6SmallRecModel",
         whole(channels_first),
         MEAN,
         settings={"size": {"height": 48, "width": 320}},
     ),
-    "pp_ocrv6_tiny_rec": _case(
+    "pp_ocrv6_tiny_rec": small_case(
         "pp_ocrv6_tiny_rec",
         "PPOCRV6TinyRecModel",
         whole(channels_first),
         MEAN,
         settings={"size": {"height": 48, "width": 320}},
     ),
-    "pp_ocrv5_mobile_det": _case(
+    "pp_ocrv5_mobile_det": small_case(
         "pp_ocrv5_mobile_det",
         "PPOCRV5MobileDetForObjectDetection",
         part("model.backbone", feature_map),
         square=64,
         before=True,
     ),
-    "pp_ocrv6_small_det": _case(
+    "pp_ocrv6_small_det": small_case(
         "pp_ocrv6_small_det", "PPOCRV6SmallDetModel", part("backbone", feature_map), square=64, before=True
     ),
-    "slanet": _case("slanet", "SLANetForTableRecognition", part("backbone", tokens)),
-    "donut-swin": _case(
+    "slanet": small_case("slanet", "SLANetForTableRecognition", part("backbone", tokens)),
+    "donut-swin": small_case(
         "donut-swin",
         "DonutSwinModel",
         whole(pooler),
@@ -220,7 +206,7 @@ CASES: dict[str, Case] = {
         depths=[1, 1],
         window_size=4,
     ),
-    "swinv2 small": _case(
+    "swinv2 small": small_case(
         "swinv2",
         "Swinv2Model",
         whole(pooler),
@@ -244,8 +230,10 @@ CASES: dict[str, Case] = {
         whole(channels_last),
         MEAN,
     ),
-    "sam2": _case("sam2", "Sam2Model", part("vision_encoder", channels_last), "mean over positions", side=64, **SAM2),
-    "sam2_video": _case(
+    "sam2": small_case(
+        "sam2", "Sam2Model", part("vision_encoder", channels_last), "mean over positions", side=64, **SAM2
+    ),
+    "sam2_video": small_case(
         "sam2_video", "Sam2VideoModel", part("vision_encoder", channels_last), "mean over positions", side=64, **SAM2
     ),
     "timm_wrapper classifier": Case(
@@ -268,8 +256,8 @@ CASES: dict[str, Case] = {
         part("backbone.model", feature_map),
         TOWER + MEAN,
     ),
-    "git": _case("git", "GitModel", part("image_encoder", first), TOWER + "class token"),
-    "mlcd": _case("mlcd", "MLCDVisionModel", whole(pooler), "pooler_output"),
-    "kosmos-2": _case("kosmos-2", "Kosmos2Model", part("vision_model", pooler), TOWER + "pooler_output"),
+    "git": small_case("git", "GitModel", part("image_encoder", first), TOWER + "class token"),
+    "mlcd": small_case("mlcd", "MLCDVisionModel", whole(pooler), "pooler_output"),
+    "kosmos-2": small_case("kosmos-2", "Kosmos2Model", part("vision_model", pooler), TOWER + "pooler_output"),
 }
 """By what the table calls them."""

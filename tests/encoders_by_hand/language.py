@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tests.encoders_by_hand.case import ByHand, Case
+from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.readings import (
     channels_first,
     features,
@@ -15,77 +13,52 @@ from tests.encoders_by_hand.readings import (
     pooler,
     tokens,
 )
-from tests.encoders_by_hand.small import small, small_processor
-
-TOWER = "vision tower, not projected: "
-MEAN = TOWER + "mean over positions of the last hidden state"
-
-
-def _case(
-    model_type: str,
-    model_class: str,
-    by_hand: ByHand = features,
-    words: str = MEAN,
-    square: int | None = None,
-    before: bool = False,
-    side: int | None = None,
-    options: dict[str, Any] | None = None,
-    settings: dict[str, Any] | None = None,
-    **overrides: Any,
-) -> Case:
-    return Case(
-        lambda: small(model_class, model_type, **overrides),
-        lambda: small_processor(model_type, side, **(settings or {})),
-        by_hand,
-        words,
-        square=square,
-        before=before,
-        processor_options=options or {},
-    )
-
+from tests.encoders_by_hand.small import TOWER, TOWER_MEAN, small, small_case, small_processor
 
 CASES: dict[str, Case] = {
-    "aria": _case("aria", "AriaModel", part("vision_tower", tokens), square=64, before=True),
-    "cohere2_vision": _case(
+    "aria": small_case("aria", "AriaModel", part("vision_tower", tokens), square=64, before=True),
+    "cohere2_vision": small_case(
         "cohere2_vision",
         "Cohere2VisionModel",
         first_picture("vision_tower", pooler),
         TOWER + "pooler_output",
         options={"crop_to_patches": False},
     ),
-    "colpali": _case("colpali", "ColPaliForRetrieval", part("vlm.vision_tower", tokens)),
-    "colqwen2": _case(
+    "colpali": small_case("colpali", "ColPaliForRetrieval", part("vlm.vision_tower", tokens)),
+    "colqwen2": small_case(
         "colqwen2", "ColQwen2ForRetrieval", lambda m, x: joined(m.vlm.visual(x["pixel_values"], x["image_grid_thw"]))
     ),
-    "cosmos3_edge": _case("cosmos3_edge", "Cosmos3EdgeModel"),
-    "cosmos3_omni": _case("cosmos3_omni", "Cosmos3OmniModel", settings={"patch_size": 16}),
+    "cosmos3_edge": small_case("cosmos3_edge", "Cosmos3EdgeModel"),
+    "cosmos3_omni": small_case("cosmos3_omni", "Cosmos3OmniModel", settings={"patch_size": 16}),
     "deepseek_vl_hybrid": Case(
         lambda: small("DeepseekVLHybridModel", "deepseek_vl_hybrid"),
         lambda: small_processor("deepseek_vl_hybrid"),
         None,
         "reads a photo at two sizes",
     ),
-    "exaone4_5": _case("exaone4_5", "Exaone4_5_Model"),
-    "florence2": _case("florence2", "Florence2Model", part("vision_tower", channels_first)),
-    "glm46v": _case("glm46v", "Glm46VModel"),
-    "glm4v": _case("glm4v", "Glm4vModel"),
-    "glm4v_moe": Case(lambda: small("Glm4vMoeModel", "glm4v_moe"), lambda: small_processor("glm4v"), features, MEAN),
-    "glmga": _case("glmga", "Glm46VModel"),
-    "got_ocr2": _case(
+    "exaone4_5": small_case("exaone4_5", "Exaone4_5_Model"),
+    "florence2": small_case("florence2", "Florence2Model", part("vision_tower", channels_first)),
+    "glm46v": small_case("glm46v", "Glm46VModel"),
+    "glm4v": small_case("glm4v", "Glm4vModel"),
+    "glm4v_moe": Case(
+        lambda: small("Glm4vMoeModel", "glm4v_moe"), lambda: small_processor("glm4v"), features, TOWER_MEAN
+    ),
+    "glmga": small_case("glmga", "Glm46VModel"),
+    "got_ocr2": small_case(
         "got_ocr2", "GotOcr2Model", part("vision_tower", channels_first), options={"crop_to_patches": False}
     ),
-    "granite_docling": _case(
+    "granite_docling": small_case(
         "granite_docling",
         "GraniteDoclingModel",
         first_picture("vision_model", pooler),
         TOWER + "pooler_output",
         options={"crop_to_patches": False},
     ),
-    "hy_v4_vl": _case("hy_v4_vl", "HYV4VLModel"),
-    "hyperclovax_vision_v2": _case("hyperclovax_vision_v2", "HyperCLOVAXVisionV2Model"),
-    "janus": _case("janus", "JanusModel", part("vision_model", pooler), TOWER + "pooler_output"),
-    "kimi_k25": _case("kimi_k25", "Kimi_K25Model", square=56, before=True),
-    "kosmos-2.5": _case(
+    "hy_v4_vl": small_case("hy_v4_vl", "HYV4VLModel"),
+    "hyperclovax_vision_v2": small_case("hyperclovax_vision_v2", "HyperCLOVAXVisionV2Model"),
+    "janus": small_case("janus", "JanusModel", part("vision_model", pooler), TOWER + "pooler_output"),
+    "kimi_k25": small_case("kimi_k25", "Kimi_K25Model", square=56, before=True),
+    "kosmos-2.5": small_case(
         "kosmos-2.5",
         "Kosmos2_5Model",
         square=64,
@@ -93,15 +66,17 @@ CASES: dict[str, Case] = {
         settings={"max_patches": 64},
         vision_config={"patch_embed_hidden_size": 768},
     ),
-    "lfm2_vl": _case("lfm2_vl", "Lfm2VlModel", lambda m, x: m.vision_tower(**x).pooler_output, TOWER + "pooler_output"),
-    "lfm3_vl": _case("lfm3_vl", "Lfm3VlModel", settings={"patch_size": 16}),
-    "lighton_ocr": _case("lighton_ocr", "LightOnOcrModel"),
+    "lfm2_vl": small_case(
+        "lfm2_vl", "Lfm2VlModel", lambda m, x: m.vision_tower(**x).pooler_output, TOWER + "pooler_output"
+    ),
+    "lfm3_vl": small_case("lfm3_vl", "Lfm3VlModel", settings={"patch_size": 16}),
+    "lighton_ocr": small_case("lighton_ocr", "LightOnOcrModel"),
     "llama4": Case(lambda: small("Llama4ForConditionalGeneration", "llama4"), None, None, "reads tiles of a photo"),
-    "llava_next_video": _case(
+    "llava_next_video": small_case(
         "llava_next_video", "LlavaNextVideoModel", first_picture("vision_tower", pooler), TOWER + "pooler_output"
     ),
-    "minimax_m3_vl": _case("minimax_m3_vl", "MiniMaxM3VLModel"),
-    "nemotron_h_omni": _case(
+    "minimax_m3_vl": small_case("minimax_m3_vl", "MiniMaxM3VLModel"),
+    "nemotron_h_omni": small_case(
         "nemotron_h_omni",
         "NemotronH_Omni_Reasoning_V3",
         lambda m, x: m.vision_model(x["pixel_values"], image_grid_hw=x["image_grid_hw"]).summary,
@@ -109,31 +84,31 @@ CASES: dict[str, Case] = {
         square=64,
         before=True,
     ),
-    "ovis2": _case("ovis2", "Ovis2Model", part("vision_tower", tokens)),
+    "ovis2": small_case("ovis2", "Ovis2Model", part("vision_tower", tokens)),
     "phi4_multimodal": Case(
         lambda: small("Phi4MultimodalModel", "phi4_multimodal"), None, None, "reads tiles of a photo"
     ),
-    "pi0": _case(
+    "pi0": small_case(
         "pi0", "PI0Model", part("vlm.vision_tower", tokens), vlm_config={"vision_config": {"image_size": 224}}
     ),
-    "pixtral": _case(
+    "pixtral": small_case(
         "pixtral",
         "PixtralVisionModel",
         lambda m, x: joined(m(x["pixel_values"], image_sizes=x["image_sizes"])),
         "mean over positions",
     ),
-    "pp_chart2table": _case(
+    "pp_chart2table": small_case(
         "pp_chart2table", "GotOcr2ForConditionalGeneration", part("model.vision_tower", channels_first)
     ),
-    "qianfan_ocr": _case(
+    "qianfan_ocr": small_case(
         "qianfan_ocr",
         "QianfanOCRModel",
         part("vision_tower", first),
         TOWER + "class token",
         options={"crop_to_patches": False},
     ),
-    "qwen3_5": _case("qwen3_5", "Qwen3_5Model", settings={"patch_size": 16}),
-    "qwen3_5_moe": _case("qwen3_5_moe", "Qwen3_5MoeModel", settings={"patch_size": 16}),
+    "qwen3_5": small_case("qwen3_5", "Qwen3_5Model", settings={"patch_size": 16}),
+    "qwen3_5_moe": small_case("qwen3_5_moe", "Qwen3_5MoeModel", settings={"patch_size": 16}),
     "qwen2_5_vl_vision": Case(
         lambda: small("Qwen2_5_VisionTransformerPretrainedModel", "qwen2_5_vl_vision"),
         lambda: small_processor("qwen2_5_vl", 64),
@@ -146,7 +121,7 @@ CASES: dict[str, Case] = {
         lambda m, x: joined(m(x["pixel_values"], x["image_grid_thw"])),
         "mean over positions",
     ),
-    "shieldgemma2": _case(
+    "shieldgemma2": small_case(
         "shieldgemma2",
         "ShieldGemma2ForImageClassification",
         first_picture("model.model.vision_tower", pooler),
@@ -158,17 +133,17 @@ CASES: dict[str, Case] = {
         None,
         "pixel_values_local is a second picture of a photo",
     ),
-    "t5gemma2": _case(
+    "t5gemma2": small_case(
         "t5gemma2", "T5Gemma2Model", first_picture("encoder.vision_tower", pooler), TOWER + "pooler_output"
     ),
-    "ultravbert": _case(
+    "ultravbert": small_case(
         "ultravbert",
         "UltraVBertModel",
         features,
         options={"do_image_splitting": False},
         vision_config={"image_size": 512},
     ),
-    "video_llama_3": _case("video_llama_3", "VideoLlama3Model", settings={"patch_size": 16}),
-    "vipllava": _case("vipllava", "VipLlavaModel", part("vision_tower", pooler), TOWER + "pooler_output"),
+    "video_llama_3": small_case("video_llama_3", "VideoLlama3Model", settings={"patch_size": 16}),
+    "vipllava": small_case("vipllava", "VipLlavaModel", part("vision_tower", pooler), TOWER + "pooler_output"),
 }
 """By what the table calls them."""

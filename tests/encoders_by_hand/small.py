@@ -8,6 +8,14 @@ from typing import Any
 
 import transformers as tf
 
+from tests.encoders_by_hand.case import ByHand, Case
+from tests.encoders_by_hand.readings import features
+
+TOWER = "vision tower, not projected: "
+
+TOWER_MEAN = TOWER + "mean over positions of the last hidden state"
+"""What the record says of most towers."""
+
 DEPTHS = ("num_hidden_layers", "num_layers", "depth", "encoder_layers", "n_layer")
 
 NUMBERS: tuple[tuple[str, int], ...] = (
@@ -139,3 +147,27 @@ def _side(config: Any) -> int:
         if isinstance(size, int | list | tuple):
             return size if isinstance(size, int) else size[0]
     return 64
+
+
+def small_case(
+    model_type: str,
+    model_class: str,
+    by_hand: ByHand = features,
+    words: str = TOWER_MEAN,
+    square: int | None = None,
+    before: bool = False,
+    side: int | None = None,
+    options: dict[str, Any] | None = None,
+    settings: dict[str, Any] | None = None,
+    **overrides: Any,
+) -> Case:
+    """The case of a small model and its processor."""
+    return Case(
+        lambda: small(model_class, model_type, **overrides),
+        lambda: small_processor(model_type, side, **(settings or {})),
+        by_hand,
+        words,
+        square=square,
+        before=before,
+        processor_options=options or {},
+    )
