@@ -226,6 +226,7 @@ class Tab:
         self.page = page = self.context.new_page()
         self.site, self.problems = "", []
         page.set_default_timeout(10_000)
+        page.set_default_navigation_timeout(60_000)  # a busy machine loads a file slowly; nothing is measured by it
         page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
