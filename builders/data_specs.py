@@ -222,6 +222,21 @@ def _wilds(spec: DataSpec, seed: int) -> PhotoSet:
     )
 
 
+def _detection(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import detection_photos
+
+    return detection_photos(spec.kind, spec.location, columns=spec.columns, seed=seed, val_share=_share(spec))
+
+
+def _openfake(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import openfake_photos
+
+    named = {name: spec.options[name] for name in ("config",) if name in spec.options}
+    return openfake_photos(
+        spec.location, revision=spec.revision, columns=spec.columns, seed=seed, val_share=_share(spec), **named
+    )
+
+
 def _of_table(spec: DataSpec) -> dict[str, Any]:
     named = {name: spec.options[name] for name in ("image", "id", "root") if name in spec.options}
     return {**named, "columns": spec.columns, "val_share": _share(spec)}
@@ -269,7 +284,7 @@ def _share(spec: DataSpec) -> float:
 
 def _unless_on_hub(spec: DataSpec) -> bool:
     """Whether the location is a folder here: not the name of a repository, or a folder here has that name."""
-    on_hub = spec.kind in ("hub", "built") or spec.location.startswith("hub:")
+    on_hub = spec.kind in ("hub", "built", "openfake") or spec.location.startswith("hub:")
     place = spec.location.removeprefix("hub:").partition("@")[0]
     return not on_hub or not _DATA_REPO.fullmatch(place) or Path(place).exists()
 
@@ -333,6 +348,31 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             path_options=("root",),
             has_table=True,
             is_local=lambda spec: not re.fullmatch(r"\w+", spec.location),
+        ),
+        "genimage": Kind(
+            "genimage:PATH",
+            "GenImage: folders ai and nature of each generator, in train/ and val/",
+            _detection,
+            ("val-share",),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "univfd": Kind(
+            "univfd:PATH",
+            "the layout of CNNDetection and UnivFD: folders 0_real and 1_fake of each generator",
+            _detection,
+            ("val-share",),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "openfake": Kind(
+            "openfake:REPO[@REVISION]",
+            "OpenFake: real or generated photos with label, model and prompt as label, generator and cluster",
+            _openfake,
+            ("config", "val-share"),
+            has_revision=True,
+            has_table=True,
+            is_local=_unless_on_hub,
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",

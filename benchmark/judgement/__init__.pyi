@@ -1,4 +1,5 @@
 from .deciding import LEVEL, Answer, is_confounded
+from .detectors import Bias, biases, biases_text
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
 from .scores import chance_of, find_score
@@ -30,12 +31,15 @@ __all__ = [
     "TRACE_SUFFIXES",
     "WHOLE_VIEW",
     "Answer",
+    "Bias",
     "DepthCurves",
     "ErasedReader",
     "Flag",
     "LossJudgement",
     "Statement",
     "Verdict",
+    "biases",
+    "biases_text",
     "chance_flags",
     "chance_of",
     "choose_outputs",

@@ -1,4 +1,5 @@
 from .answers import ProbeAnswers
+from .logits import ClassScores, class_scores
 from .parts import (
     LearningCurve,
     TrainingSpread,
@@ -20,6 +21,7 @@ __all__ = [
     "PROTOCOLS",
     "READERS",
     "Among",
+    "ClassScores",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",
@@ -29,6 +31,7 @@ __all__ = [
     "TrainingSpread",
     "begin_compiling_probes",
     "chosen_readers",
+    "class_scores",
     "in_solver_space",
     "labelled_curve",
     "labelled_probe",

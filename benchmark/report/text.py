@@ -19,6 +19,7 @@ from benchmark.judgement import (
     verdicts,
 )
 from benchmark.report.course import course_text, courses
+from benchmark.report.detection import audit_text, detection_text
 from benchmark.report.groups import groups_text
 from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
@@ -96,6 +97,8 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append(settings)
     if units := units_text(result.scores):
         parts.append(units)
+    if audited := audit_text(result):
+        parts.append(audited)
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
@@ -111,6 +114,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     parts += [
         section
         for section in (
+            detection_text(result),
             groups_text(result),
             layers_text(result, questions),
             maps_text(result, questions),
@@ -239,7 +243,7 @@ def _metrics_section(scores: Sequence[Score], family: Family, questions: Questio
     header = [family.header, "value %", "95 % interval", *jitters, "chance %", family.counts]
     table = markdown_table(header, rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
-    sentences = [*filter(None, [judged]), *dict.fromkeys(f"{m.name}: {m.explain}" for m in known if m.main)]
+    sentences = [*filter(None, [judged]), *dict.fromkeys(f"{m.title}: {m.explain}" for m in known if m.main)]
     parts = [table, " ".join(sentences), _ties_table(scores, questions)]
     return "\n\n".join(part for part in parts if part)
 

@@ -69,12 +69,13 @@ def _fields(
     options = result.environment.get("options")
     resamples = options.get("resamples") if isinstance(options, Mapping) else None
     more = {} if not isinstance(resamples, int) or not 1 <= resamples <= 100_000 else {"resamples": resamples}
+    limits = answers.limits or answers.bounds
     if answers.freedom is not None and answers.clusters is not None:
-        ends = statistic_interval(answers.values, answers.clusters, answers.freedom, answers.limits)
+        ends = statistic_interval(answers.values, answers.clusters, answers.freedom, limits)
     else:
         ends = photo_interval(answers.values, clusters=answers.clusters, bounds=answers.bounds, **more)
-    yield "low", score.low, ends.low
-    yield "high", score.high, ends.high
+    yield "low", score.low, max(ends.low, limits[0])
+    yield "high", score.high, min(ends.high, limits[1])
     if facts.chance is not None:
         yield "chance", score.chance, facts.chance
     if answers.clusters is not None:

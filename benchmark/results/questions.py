@@ -76,8 +76,9 @@ class Family:
     """Title of the section or panel."""
     explain: str
     """Meaning, in one sentence."""
-    about: Literal["processing", "acquisition", "group"]
-    """Which half of the study it belongs to; ``group``: a given group, which is not in the study."""
+    about: Literal["processing", "acquisition", "group", "detection"]
+    """Which half of the study it belongs to; not in the study are ``group``, a given group, and ``detection``, whether
+    photos were generated."""
     header: str
     """Heading of the first column of its table."""
     layout: Layout = "metrics"
@@ -114,10 +115,10 @@ class PhotoValues:
     clusters: np.ndarray | None = None
     """[n], error unit of each photo; ``None`` where each photo is a separate unit."""
     freedom: int | None = None
-    """Degrees of freedom of a statistic over clusters that is no mean of photos (``stats.Jackknife.photo_values``): its
-    interval is Student's, cut to ``limits``. None for a mean."""
-    limits: tuple[float, float] = (0.0, 1.0)
-    """The range of such a statistic."""
+    """Degrees of freedom of the jackknife of a statistic over clusters (``stats.Jackknife.photo_values``): its interval
+    is Student's, cut to ``limits``. None for a mean."""
+    limits: tuple[float, float] | None = None
+    """The range of a statistic that is no mean of photos, whose values lie outside of it too; None for a mean."""
 
 
 AnswersReader = Callable[[Mapping[str, np.ndarray]], Mapping[str, PhotoValues]]

@@ -1,4 +1,5 @@
 from .association import correlation_ratio, ratio_p_value, table_p_value
+from .bootstrap import bootstrap_interval
 from .intervals import (
     Difference,
     Ends,
@@ -55,6 +56,7 @@ __all__ = [
     "NullRange",
     "Ranks",
     "against_chance",
+    "bootstrap_interval",
     "correlation_ratio",
     "effect_size",
     "effective_number",

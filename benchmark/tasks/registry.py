@@ -16,6 +16,10 @@ from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
 from benchmark.tasks.adversary import ADVERSARY_TASKS
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
+from benchmark.tasks.forensics.crossing import CROSSING_TASK
+from benchmark.tasks.forensics.detect import DETECT_TASK
+from benchmark.tasks.forensics.floor import FLOOR_TASK
+from benchmark.tasks.forensics.unseen import LEAVE_ONE_OUT_TASK
 from benchmark.tasks.group_data import ANY_GROUP, GROUP_NAME
 from benchmark.tasks.group_neighbours import group_knn, robustness
 from benchmark.tasks.group_probe import group_probe
@@ -36,6 +40,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **ADVERSARY_TASKS,
         **RETRIEVAL_TASKS,
         **SEMANTICS_TASKS,
+        **{task.name: task for task in (FLOOR_TASK, DETECT_TASK, LEAVE_ONE_OUT_TASK, CROSSING_TASK)},
     }
 )
 """Every task by name, in the order of reports. A new family is a new module and a name here."""
@@ -145,9 +150,10 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> li
     Args:
         tasks: candidates.
         photos: the photo set.
-        named: whether the user named the tasks. If not, photos with groups, acquisition labels or pairs are used only
-            for tasks about these (with groups also for plain kNN): processing them in 14 ways as well would cost many
-            times more. Tasks whose subject must be named are then left out too, unless the photos store their views.
+        named: whether the user named the tasks. If not, real and generated photos, and photos with groups, acquisition
+            labels or pairs are used only for tasks about these (with groups also for plain kNN): all other tasks would
+            cost many times more. Tasks whose subject must be named are then left out too, unless the photos store their
+            views.
 
     Raises:
         DataError: no task can be run.
@@ -161,6 +167,8 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> li
         raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")
     if named:
         return fitting
+    if detection := [task for task in fitting if task.about_detection]:
+        return detection
     if any(task.about_group for task in fitting):
         return [t for t in fitting if t.about_group or t.about_acquisition or any(m.summary == "SP" for m in t.metrics)]
     acquisition = [task for task in fitting if task.about_acquisition]

@@ -36,6 +36,7 @@ def score_of(
     details: Mapping[str, Any],
     value: float | None = None,
     bounds: tuple[float, float] = SHARES,
+    limits: tuple[float, float] | None = None,
 ) -> Score:
     """The score of one metric.
 
@@ -49,6 +50,7 @@ def score_of(
         details: of the score, JSON values.
         value: the score, if the task computes it by a sum in another order; by default the mean of ``values``.
         bounds: range of a value.
+        limits: range of a statistic that is no mean of photos; its interval is cut to it.
 
     >>> from types import SimpleNamespace
     >>> from benchmark.stats import single_units
@@ -59,13 +61,14 @@ def score_of(
     (0.75, 4, 0.29, 0.97)
     """
     ends = interval_of(values, units, inputs.options, bounds)
+    least, most = limits or bounds
     return Score(
         task=task,
         data=inputs.photos.name,
         metric=metric,
         value=float(values.mean()) if value is None else value,
-        low=ends.low,
-        high=ends.high,
+        low=max(ends.low, least),
+        high=min(ends.high, most),
         n=len(values),
         chance=chance,
         details={**unit_details(units), **details},

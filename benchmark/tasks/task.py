@@ -71,6 +71,11 @@ class Task:
         """Whether its question is about a given group."""
         return self.family.about == "group"
 
+    @property
+    def about_detection(self) -> bool:
+        """Whether its question is whether photos were generated."""
+        return self.family.about == "detection"
+
 
 Item = TypeVar("Item")
 

@@ -11,6 +11,7 @@ import csv
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Literal
 
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, ColumnSources, PhotoSet
@@ -110,8 +111,19 @@ def _refuse(place: str, classes: Sequence[str], held: Sequence[str], meant: str,
     )
 
 
+def origin_of(name: str) -> Literal["real", "generated"] | None:
+    """Whether a class or folder says that its pictures are real, or that they were generated or manipulated.
+
+    >>> origin_of("0_real"), origin_of("ai"), origin_of("dog")
+    ('real', 'generated', None)
+    """
+    if not _ORIGIN.fullmatch(name):
+        return None
+    return "real" if re.search(_REAL, name, re.IGNORECASE) else "generated"
+
+
 def _is_origin(name: str) -> bool:
-    return _ORIGIN.fullmatch(name) is not None
+    return origin_of(name) is not None
 
 
 def _affixes(classes: Sequence[str]) -> list[str]:

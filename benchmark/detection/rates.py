@@ -1,0 +1,64 @@
+"""What a detector is worth at a threshold: recall at a rate of false alarms, and calibration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+ALARMS_NEEDED = 5
+"""False alarms that a rate must allow among the real photos of a test: with fewer the threshold is a single photo."""
+
+BINS = 15
+"""Bins of the calibration error (Guo et al., ICML 2017)."""
+
+
+class Recall(NamedTuple):
+    """The share of generated photos that are found at a rate of false alarms."""
+
+    recall: float
+    false_alarms: float
+    """The rate that the threshold has among the real photos, at most the one asked for."""
+    threshold: float
+
+
+def recall_at(scores: np.ndarray, generated: np.ndarray, rate: float) -> Recall | None:
+    """Recall at the lowest threshold whose rate of false alarms is at most ``rate``; an alarm lies above it.
+
+    Args:
+        scores: float [n].
+        generated: bool [n].
+        rate: of false alarms, in (0, 1).
+
+    Returns:
+        None if the real photos are too few for the rate (``ALARMS_NEEDED``).
+
+    >>> real, fake = np.arange(1000) / 1000, np.arange(100) / 100 + 0.5
+    >>> found = recall_at(np.r_[real, fake], np.r_[np.zeros(1000, bool), np.ones(100, bool)], 0.01)
+    >>> found.recall, found.false_alarms
+    (0.51, 0.01)
+    """
+    generated = np.asarray(generated, bool)
+    real = np.sort(np.asarray(scores, np.float64)[~generated])
+    allowed = int(np.floor(rate * len(real) + 1e-9))
+    if allowed < ALARMS_NEEDED:
+        return None
+    threshold = real[len(real) - 1 - allowed]
+    return Recall(float((scores[generated] > threshold).mean()), float((real > threshold).mean()), float(threshold))
+
+
+def calibration_error(probabilities: np.ndarray, generated: np.ndarray, bins: int = BINS) -> float:
+    """Expected calibration error: how far stated probabilities lie from shares, over bins of equal width.
+
+    Args:
+        probabilities: float [n], of "generated".
+        generated: bool [n].
+        bins: number of bins.
+
+    >>> round(calibration_error(np.array([0.9, 0.9, 0.9, 0.1]), np.array([True, True, False, False])), 3)
+    0.2
+    """
+    probabilities = np.asarray(probabilities, np.float64)
+    at = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
+    apart = np.bincount(at, weights=np.asarray(generated, np.float64) - probabilities, minlength=bins)
+    return float(np.abs(apart).sum() / len(probabilities))

@@ -1,0 +1,94 @@
+"""Real and generated photos in a report: the audit of the files, and tables by generator, source and processing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.judgement import biases, biases_text
+from benchmark.report.tables import interval, markdown_table, percent
+from benchmark.results import Result, Score
+from builders.untrusted import readable
+
+MOST_ROWS = 40
+"""Most rows of a table."""
+
+
+def audit_text(result: Result) -> str:
+    """What the files of real and generated photos tell before any encoder sees them; empty where it is not known."""
+    audited = next((a for s in result.scores if isinstance(a := s.details.get("audit"), Mapping)), None)
+    if audited is None:
+        return ""
+    verdict = readable(str(audited.get("verdict", "")))
+    return f"**The files themselves, without any encoder ({audited.get('photos')} photos)**: {verdict}"
+
+
+def detection_text(result: Result) -> str:
+    """Tables of the tasks about generated photos; empty where there is none."""
+    parts = []
+    for score in result.scores:
+        for name, table in _TABLES.items():
+            if isinstance(rows := score.details.get(name), list) and rows:
+                shown = table([row for row in rows if isinstance(row, Mapping)][:MOST_ROWS])
+                parts.append(f"{score.task}:\n\n{shown}")
+        if isinstance(error := score.details.get("calibration_error"), int | float):
+            parts.append(
+                f"{score.task}: stated probabilities lie {percent(error)} points from the shares they promise "
+                f"(expected calibration error, 15 bins, n = {score.n})."
+            )
+        if biases(score):
+            parts.append(_biases(score))
+    return "\n\n".join(parts)
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = [
+        [" and ".join(readable(str(s)) for s in row["sources"]), percent(row["auc"]), str(row["test_photos"])]
+        for row in rows
+    ]
+    return markdown_table(["two sources of real photos", "AUC %", "photos"], cells)
+
+
+def _generators(rows: Sequence[Mapping[str, Any]]) -> str:
+    unseen = any("auc_if_trained" in row for row in rows)
+    cells = [
+        [
+            readable(str(row["generator"])),
+            percent(row["auc"]),
+            *([percent(row["auc_if_trained"])] if unseen else []),
+            str(row["photos"]),
+        ]
+        for row in rows
+    ]
+    header = ["generator", "AUC %, not in training" if unseen else "AUC %"]
+    return markdown_table([*header, *(["in training"] if unseen else []), "generated photos"], cells)
+
+
+def _recalls(rows: Sequence[Mapping[str, Any]]) -> str:
+    cells = [
+        [
+            f"{100 * row['false_alarms']:g}",
+            percent(row["recall"]),
+            interval(row["low"], row["high"]) if "low" in row else "-",
+            f"{row['real_photos']} / {row['generated_photos']}",
+        ]
+        for row in rows
+    ]
+    return markdown_table(["false alarms %", "generated photos found %", "95 % interval", "real / generated"], cells)
+
+
+_TABLES = {"pairs": _pairs, "by_generator": _generators, "recall": _recalls}
+"""Tables by the detail that they show."""
+
+
+def _biases(score: Score) -> str:
+    cells = [
+        [
+            readable(name),
+            *(percent(row[cell]) for cell in ("both", "real_only", "generated_only")),
+            f"{percent(row['bias'], True)} ({interval(row['low'], row['high'], True)})",
+        ]
+        for name, row in score.details["by_processing"].items()
+    ]
+    header = ["AUC % under", "all processed", "real ones", "generated ones", "bias, points (95 % interval)"]
+    return f"{score.task}:\n\n{markdown_table(header, cells)}\n\n{biases_text(score)}"

@@ -1,0 +1,164 @@
+"""Task ``forensics/detect``: generated against real photos, with all generators in training."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmark.results import Answers, Metric, PhotoValues
+from benchmark.tasks.forensics.common import (
+    AUC,
+    BALANCED,
+    FORENSICS,
+    HALF,
+    MARGIN,
+    Statistics,
+    chance_facts,
+    detector,
+    outcome,
+    photo_values,
+)
+from benchmark.tasks.forensics.data import SOURCE, DetectionData, detection_data, frequent_values, unfit_for_detection
+from benchmark.tasks.forensics.floor import floor_among, floor_answers
+from benchmark.tasks.processing_probe import plain_views
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+
+RATES = (0.01, 0.001)
+"""Rates of false alarms at which recall is reported, where the real photos are many enough."""
+
+NEAREST = Metric(
+    name="nearest",
+    title="balanced accuracy, nearest photo",
+    explain="The same where the nearest training photo gives the class (kNN, k = 1, as in arXiv 2608.05424).",
+    kind="accuracy",
+    chance=HALF,
+)
+
+METRICS = (AUC, MARGIN, BALANCED, NEAREST)
+
+
+def run_detect(inputs: TaskInput) -> TaskOutcome:
+    """Run ``forensics/detect``."""
+    from benchmark.knn import nearest
+    from benchmark.views import ORIGINAL
+
+    data = detection_data(inputs)
+    scores, fit = detector(inputs, data)
+    collection, queries = (inputs.view(ORIGINAL, at) for at in (data.train, data.test))
+    neighbours = nearest(collection, queries[0 : len(data.test)], 1, device=inputs.device).indices[:, 0]
+    arrays = {
+        "photos": data.test,
+        "generated": data.of_test,
+        "scores": scores,
+        # a photo without a neighbour, of an embedding that is zero, is wrong
+        "nearest": np.where(neighbours >= 0, data.generated[data.train][neighbours], ~data.of_test),
+        **floor_answers(inputs, data)[0],
+    }
+    more = {
+        AUC.name: {**_audit(inputs), **fit, **_operating_points(inputs, data, scores), **_by_generator(data, scores)},
+        NEAREST.name: {"k": 1, "train_photos": len(data.train)},
+    }
+    return outcome(DETECT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
+
+
+def _audit(inputs: TaskInput) -> dict[str, Any]:
+    """What the headers of the files tell about the class, without any encoder; empty for photos without files.
+
+    Sources are left out: generated photos have sources of their own by definition.
+    """
+    from benchmark.audit import audit
+
+    if inputs.brief or not inputs.photos.has_pictures:
+        return {}
+    columns = {name: column for name, column in inputs.photos.columns.items() if name != SOURCE}
+    result = audit(dataclasses.replace(inputs.photos, columns=columns), seed=inputs.options.seed, progress=False)
+    return {"audit": {"flagged": result.flagged, "verdict": result.verdict, "photos": result.photos}}
+
+
+def _statistics(arrays: Answers) -> Statistics:
+    from benchmark.detection import auc, balanced_accuracy, difference
+
+    scores, generated = arrays["scores"], arrays["generated"]
+    statistics = {
+        AUC.name: auc(scores, generated),
+        BALANCED.name: balanced_accuracy((scores > 0) == generated, generated),
+        NEAREST.name: balanced_accuracy(arrays["nearest"] == generated, generated),
+    }
+    if (floor := floor_among(arrays)) is not None:
+        statistics[MARGIN.name] = difference(statistics[AUC.name], floor)
+    return statistics
+
+
+def _operating_points(inputs: TaskInput, data: DetectionData, scores: np.ndarray) -> dict[str, Any]:
+    """Recall at rates of false alarms with intervals over units, and the calibration error."""
+    from benchmark.detection import calibration_error, recall_at
+    from benchmark.stats import bootstrap_interval
+
+    generated, points = data.of_test, []
+    for rate in RATES:
+        point = recall_at(scores, generated, rate)
+        if point is None:
+            continue
+
+        def recall(at: np.ndarray, rate: float = rate) -> float | None:
+            again = recall_at(scores[at], generated[at], rate)
+            return None if again is None else again.recall
+
+        ends = None if inputs.brief else bootstrap_interval(recall, len(scores), clusters=data.units.clusters)
+        points.append(
+            {
+                "false_alarms": rate,
+                "recall": round(point.recall, 6),
+                **({"low": round(ends.low, 6), "high": round(ends.high, 6)} if ends else {}),
+                "threshold": round(point.threshold, 6),
+                "real_photos": int((~generated).sum()),
+                "generated_photos": int(generated.sum()),
+            }
+        )
+    probabilities = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -500, 500)))
+    return {"recall": points, "calibration_error": round(calibration_error(probabilities, generated), 6)}
+
+
+def _by_generator(data: DetectionData, scores: np.ndarray) -> dict[str, Any]:
+    """AUC of each generator against all real test photos."""
+    from benchmark.detection import auc
+
+    if data.generators is None:
+        return {}
+    of_test, real = data.generators.values[data.test], ~data.of_test
+    rows = []
+    for value in frequent_values(data.generators, data, data.generated):
+        at = np.flatnonzero(real | (data.of_test & (of_test == value)))
+        rows.append(
+            {
+                "generator": data.generators.names[value],
+                "auc": round(auc(scores[at], data.of_test[at]).value, 6),
+                "photos": int(data.of_test[at].sum()),
+            }
+        )
+    return {"by_generator": rows} if rows else {}
+
+
+def read_detect(arrays: Answers) -> dict[str, PhotoValues]:
+    """Values by photo of each metric of ``run_detect``, from its answers."""
+    return photo_values(METRICS, _statistics(arrays), arrays)
+
+
+DETECT = "forensics/detect"
+
+DETECT_TASK = Task(
+    name=DETECT,
+    family=FORENSICS,
+    title="Detection",
+    explain="Generated against real photos, all generators in training.",
+    summary="can generated photos be distinguished from real ones?",
+    metrics=METRICS,
+    recipe=plain_views,
+    unfit=unfit_for_detection,
+    run=run_detect,
+    read_answers=read_detect,
+    read_facts=partial(chance_facts, METRICS),
+)

@@ -1,0 +1,135 @@
+"""Task ``forensics/leave-one-out``: each generator, by a detector that was not trained on it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmark.results import Answers, Metric, PhotoValues
+from benchmark.tasks.forensics.common import (
+    BALANCED,
+    FORENSICS,
+    HALF,
+    MARGIN,
+    Statistics,
+    chance_facts,
+    detector,
+    fitted_scores,
+    outcome,
+    photo_values,
+)
+from benchmark.tasks.forensics.data import detection_data, frequent_values, unfit_for_leaving_out
+from benchmark.tasks.forensics.floor import floor_among, floor_answers
+from benchmark.tasks.processing_probe import plain_views
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from builders.errors import DataError
+from builders.processes import progress_bar
+
+UNSEEN_AUC = Metric(
+    name="auc",
+    title="AUC, unseen generator",
+    explain="AUC of each generator for a detector that was not trained on it, mean over generators.",
+    kind="accuracy",
+    chance=HALF,
+    headline=True,
+)
+
+LOSS = Metric(
+    name="loss",
+    title="loss for an unseen generator",
+    explain="AUC with all generators in training minus that with the tested generator left out of it.",
+    kind="difference",
+    chance="0",
+    unit="points",
+    if_positive="a detector recognises generators that it was trained on better than others",
+)
+
+
+METRICS = (UNSEEN_AUC, MARGIN, BALANCED, LOSS)
+
+
+def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
+    """Run ``forensics/leave-one-out``."""
+    from benchmark.detection import auc
+    from benchmark.views import ORIGINAL
+
+    data = detection_data(inputs)
+    assert data.generators is not None
+    left = frequent_values(data.generators, data, data.generated)
+    if len(left) < 2:
+        raise DataError(f"{inputs.photos.name}: fewer than two generators are left among the usable photos")
+    of_train, made = data.generators.values[data.train], data.generated[data.train]
+    rows = inputs.view(ORIGINAL, data.test)
+    scores = []
+    with progress_bar(left, desc=LEAVE_ONE_OUT, unit="generator", delay=2, leave=False) as bar:
+        for value in bar:
+            at = ~made | (of_train != value)
+            scores.append(fitted_scores(inputs, data.train[at], made[at].astype(np.int64), [rows])[0][0])
+    arrays = {
+        "photos": data.test,
+        "generated": data.of_test,
+        "generator": data.generators.values[data.test].astype(np.int32),
+        "left_out": np.array(left, np.int32),
+        "scores": np.stack(scores),
+        "trained": detector(inputs, data)[0],
+        **floor_answers(inputs, data)[0],
+    }
+    table: list[dict[str, Any]] = []
+    for value, of_value in zip(left, arrays["scores"], strict=True):
+        at = _tested(arrays, value)
+        table.append(
+            {
+                "generator": data.generators.names[value],
+                "auc": round(auc(of_value[at], data.of_test[at]).value, 6),
+                "auc_if_trained": round(auc(arrays["trained"][at], data.of_test[at]).value, 6),
+                "photos": int(data.of_test[at].sum()),
+            }
+        )
+    more = {UNSEEN_AUC.name: {"by_generator": table}}
+    return outcome(LEAVE_ONE_OUT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
+
+
+def _tested(arrays: Answers, value: int) -> np.ndarray:
+    """Positions of the real test photos and of those of one generator."""
+    return np.flatnonzero(~arrays["generated"] | (arrays["generator"] == value))
+
+
+def _statistics(arrays: Answers) -> Statistics:
+    from benchmark.detection import auc, balanced_accuracy, difference, mean_over
+
+    generated, n = arrays["generated"], len(arrays["generated"])
+    unseen, trained, balanced = [], [], []
+    for value, scores in zip(arrays["left_out"], arrays["scores"], strict=True):
+        at = _tested(arrays, int(value))
+        unseen.append((auc(scores[at], generated[at]), at))
+        trained.append((auc(arrays["trained"][at], generated[at]), at))
+        balanced.append((balanced_accuracy((scores[at] > 0) == generated[at], generated[at]), at))
+    statistics = {UNSEEN_AUC.name: mean_over(unseen, n), BALANCED.name: mean_over(balanced, n)}
+    statistics[LOSS.name] = difference(mean_over(trained, n), statistics[UNSEEN_AUC.name])
+    if (floor := floor_among(arrays)) is not None:
+        statistics[MARGIN.name] = difference(statistics[UNSEEN_AUC.name], floor)
+    return statistics
+
+
+def read_leave_one_out(arrays: Answers) -> dict[str, PhotoValues]:
+    """Values by photo of each metric of ``run_leave_one_out``, from its answers."""
+    return photo_values(METRICS, _statistics(arrays), arrays)
+
+
+LEAVE_ONE_OUT = "forensics/leave-one-out"
+
+LEAVE_ONE_OUT_TASK = Task(
+    name=LEAVE_ONE_OUT,
+    family=FORENSICS,
+    title="Unseen generator",
+    explain="Each generator against real photos, by a detector that was not trained on it.",
+    summary="can photos of a generator that was not in training be distinguished from real ones?",
+    metrics=METRICS,
+    recipe=plain_views,
+    unfit=unfit_for_leaving_out,
+    run=run_leave_one_out,
+    read_answers=read_leave_one_out,
+    read_facts=partial(chance_facts, METRICS),
+)
