@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmark.options import default_cache
-from builders.cli import Command, Parser, group_parser
+from builders.cli import Command, Parser, add_messages, group_parser
 from builders.errors import UsageError
 
 COMMANDS: dict[str, Command] = {
@@ -23,9 +25,10 @@ def parser() -> Parser:
     return group_parser("camtrace cache", "Files on this machine that make later runs short.", COMMANDS)
 
 
-def add_cache_option(p: argparse.ArgumentParser) -> None:
-    """``--cache``, which every command of the group has."""
+def add_common_options(p: argparse.ArgumentParser) -> None:
+    """``--cache``, ``--json`` and ``--quiet``, which every command of the group has."""
     p.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="its folder (%(default)s)")
+    add_messages(p, json=True)
 
 
 def list_parser() -> Parser:
@@ -36,8 +39,7 @@ def list_parser() -> Parser:
         most_used=("--cache", "--json"),
         examples=("camtrace cache list", "camtrace cache list --json"),
     )
-    add_cache_option(p)
-    p.add_argument("--json", action="store_true", help="as JSON, with every entry")
+    add_common_options(p)
     p.set_defaults(run=run_list)
     return p
 
@@ -52,7 +54,7 @@ def check_parser() -> Parser:
         "1); the next run that needs it makes it again, and never uses it.",
     )
     p.add_argument("what", nargs="*", metavar="WHAT", help="kinds or names from list (default: all)")
-    add_cache_option(p)
+    add_common_options(p)
     p.set_defaults(run=run_check)
     return p
 
@@ -68,21 +70,19 @@ def clear_parser() -> Parser:
     p.add_argument("what", nargs="+", metavar="WHAT", help="all, a kind (banks, outcomes, ...), or names from list")
     p.add_argument("--older-than", type=float, default=0.0, metavar="DAYS", help="only what was last used before")
     p.add_argument("--dry-run", action="store_true", help="say what would be removed")
-    add_cache_option(p)
+    add_common_options(p)
     p.set_defaults(run=run_clear)
     return p
 
 
 def run_list(args: argparse.Namespace) -> int:
-    import json
-
     from benchmark.report import markdown_table
     from benchmark.scoring import KINDS, entries, free_space, size
 
     selected = entries(args.cache)
     if args.json:
         rows = [{"name": e.name, "bytes": e.size, "changed": round(e.changed), "about": e.about} for e in selected]
-        print(json.dumps({"cache": str(args.cache), "entries": rows}, indent=2, ensure_ascii=False))
+        _print_record(args, {"entries": rows})
         return 0
     total = sum(entry.size for entry in selected)
     print(f"{args.cache}: {size(total)} in {len(selected):,} entries, {size(free_space(args.cache))} free on the disk")
@@ -105,12 +105,16 @@ def run_check(args: argparse.Namespace) -> int:
     from builders.processes import progress_bar
 
     selected = chosen(args.cache, args.what or [ALL])
-    bar = progress_bar(selected, desc="checking", unit="entry", delay=2, leave=False)
+    bar = progress_bar(selected, desc="checking", unit="entry", delay=2, leave=False, silent=args.quiet)
     wrong = [(entry.name, why) for entry in bar if (why := damaged(entry))]
+    total = sum(entry.size for entry in selected)
+    if args.json:
+        damage = [{"name": name, "reason": why} for name, why in wrong]
+        _print_record(args, {"entries": len(selected), "bytes": total, "damaged": damage})
+        return 1 if wrong else 0
     for name, why in wrong:
         print(f"{name}: {why}")
-    total = size(sum(entry.size for entry in selected))
-    print(f"{len(selected):,} entries, {total}, were read: {len(wrong)} are not as they were written")
+    print(f"{len(selected):,} entries, {size(total)}, were read: {len(wrong)} are not as they were written")
     if wrong:
         print(f"they are made again when they are needed; camtrace cache clear {wrong[0][0]} makes space at once")
     return 1 if wrong else 0
@@ -123,9 +127,16 @@ def run_clear(args: argparse.Namespace) -> int:
         raise UsageError(f"--older-than {args.older_than:g}: give a number of days, 0 or more")
     selected = chosen(args.cache, args.what, args.older_than)
     freed = sum(entry.size for entry in selected) if args.dry_run else clear(selected)
+    if args.json:
+        _print_record(args, {"removed": [e.name for e in selected], "bytes": freed, "dry_run": args.dry_run})
+        return 0
     verb = "would remove" if args.dry_run else "removed"
     print(f"{verb} {len(selected):,} entries, {size(freed)}, of {args.cache}")
     return 0
+
+
+def _print_record(args: argparse.Namespace, fields: dict[str, Any]) -> None:
+    print(json.dumps({"cache": str(args.cache), **fields}, indent=2, ensure_ascii=False))
 
 
 def _age(changed: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
 import re
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
-from builders.cli import Parser, Renamed, size_in_bytes
+from builders.cli import Parser, Renamed, add_messages, size_in_bytes
 from builders.cluster import (
     FinishOptions,
     Markers,
@@ -20,6 +22,7 @@ from builders.cluster import (
     count_text,
     progress,
     read_plan,
+    state_record,
     state_text,
     write_plan,
 )
@@ -58,7 +61,8 @@ def _size_text(plan: Plan) -> str:
 
 def status(args: argparse.Namespace) -> int:
     plan, storage = read_plan(absolute(args.plan))
-    print(state_text(progress(plan, storage), storage))
+    now = progress(plan, storage)
+    print(json.dumps(state_record(now, storage), indent=2) if args.json else state_text(now, storage))
     return 0
 
 
@@ -78,9 +82,14 @@ def finish(args: argparse.Namespace) -> int:
         )
     how = FinishOptions(args.output and args.output.absolute(), args.push_to, args.public)
     go_to_folder(plan)
-    status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
+    with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
+        status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
     Markers(storage, plan.name).sweep()
     storage.sweep()
+    if args.json:
+        output = str(how.output or plan.output)
+        record = {"plan": str(storage), "kind": plan.kind, "ranks": len(plan.ranks), "output": output}
+        print(json.dumps({**record, "pushed_to": args.push_to, "exit_status": status}, indent=2))
     return status
 
 
@@ -195,6 +204,7 @@ def work_parser() -> Parser:
     jobs.add_argument("--flavor", default="cpu-basic", metavar="NAME", help="hardware (default: %(default)s)")
     jobs.add_argument("--namespace", metavar="NAME", help="who pays")
     jobs.add_argument("--package", metavar="REQUIREMENT", help="what to install (default: this version from PyPI)")
+    add_messages(p, json=True)
     p.set_defaults(run=_run("work"))
     return p
 
@@ -212,6 +222,7 @@ def status_parser() -> Parser:
         examples=("camtrace status run.plan", "camtrace status s3://bucket/run.plan"),
     )
     p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
+    add_messages(p, json=True)
     p.set_defaults(run=_run("status"))
     return p
 
@@ -236,6 +247,7 @@ def finish_parser() -> Parser:
         "only what differs",
     )
     p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    add_messages(p, json=True)
     p.set_defaults(run=_run("finish"))
     return p
 

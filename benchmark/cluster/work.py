@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,26 +98,44 @@ def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse
     ranks = range(len(plan.ranks)) if args.rank is None else _numbers(args.rank, len(plan.ranks))
     done = Markers(storage, plan.name).all().done
     missing = [rank for rank in ranks if rank not in done]
-    if args.rank is None:
+    if args.rank is None and not args.quiet:
         print(f"{count_text(len(plan.ranks), 'rank')}, {len(missing)} missing", file=sys.stderr)
     if not missing:
-        print(f"done already; next: camtrace finish {storage}" if args.rank is None else "done already")
-        return 0
+        next_ = f"camtrace {'finish' if args.rank is None else 'status'} {storage}"
+        text = f"done already; next: {next_}" if args.rank is None else "done already"
+        return _end(args, storage, text, ranks, {}, next_)
+    on_rank = _print_nothing if args.quiet else partial(_print_rank, len(plan.ranks))
     if args.rank is None and args.engine != "local":
-        print(_engine(args)(Submission(storage, tuple(missing), _engine_options(args))))
+        submitted = _engine(args)(Submission(storage, tuple(missing), _engine_options(args)))
         if args.engine == "slurm":
-            return 0
+            return _end(args, storage, submitted, sorted(done), {}, f"camtrace status {storage}")
+        print(submitted, file=sys.stderr if args.json else sys.stdout)
         failed = {rank: "" for rank in missing if rank not in Markers(storage, plan.name).all().done}
         for line in state_text(progress(plan, storage), storage).splitlines()[:-1]:
             print(line, file=sys.stderr)
     elif args.rank is not None or args.workers in (None, 1):
-        failed = work_ranks(plan, storage, missing, opened, on_rank=partial(_print_rank, len(plan.ranks)))
+        failed = work_ranks(plan, storage, missing, opened, on_rank=on_rank)
     else:
         command = [sys.executable, "-m", "camtrace", "work", str(storage), "--serve"]
-        failed = run_locally(command, missing, args.workers, on_rank=partial(_print_rank, len(plan.ranks)))
-    if args.rank is None:
-        next_ = f"camtrace work {storage} (does what failed again)" if failed else f"camtrace finish {storage}"
-        print(f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}")
+        failed = run_locally(command, missing, args.workers, on_rank=on_rank)
+    after = "status" if args.rank is not None else "work" if failed else "finish"
+    next_ = f"camtrace {after} {storage}"
+    again = " (does what failed again)" if failed else ""
+    text = f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}{again}"
+    finished = [rank for rank in ranks if rank not in failed]
+    return _end(args, storage, text if args.rank is None else "", finished, failed, next_)
+
+
+def _end(
+    args: argparse.Namespace, storage: StorageFolder, text: str, done: Sequence[int], failed: dict[int, str], next_: str
+) -> int:
+    """Print how the work ended, as text or for programs; the exit status."""
+    if args.json:
+        failures = [{"rank": rank, "reason": reason} for rank, reason in sorted(failed.items())]
+        record = {"plan": str(storage), "done": list(done), "failed": failures, "next": next_}
+        print(json.dumps(record, indent=2))
+    elif text:
+        print(text)
     return 1 if failed else 0
 
 
@@ -152,6 +171,9 @@ def _engine_options(args: argparse.Namespace) -> EngineOptions:
 
 def _print_rank(of: int, rank: int, reason: str) -> None:
     print(f"rank {rank} of {of}: {f'failed: {reason}' if reason else 'done'}", file=sys.stderr, flush=True)
+
+
+def _print_nothing(rank: int, reason: str) -> None: ...
 
 
 def _numbers(text: str, count: int) -> list[int]:

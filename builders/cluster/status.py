@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from builders.cluster.markers import Markers, States
 from builders.cluster.plan import Plan
@@ -92,6 +93,29 @@ def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
         lines.append(f"and {hidden} more")
     lines.append(f"next: {next_step(now, place)}")
     return "\n".join(lines)
+
+
+def state_record(now: Progress, place: StorageFolder) -> dict[str, Any]:
+    """What ``state_text`` says, for programs: ranks by state, items, items a second, seconds left, the next command."""
+    states, running = now.states, now.states.running
+    return {
+        "plan": str(place),
+        "ranks": len(now.plan.ranks),
+        "done": now.done,
+        "running": [_rank_record(rank, running[rank].host, items=running[rank].items) for rank in now.running],
+        "failed": [_rank_record(r, failed.host, reason=failed.reason) for r, failed in sorted(states.failed.items())],
+        "killed": [_rank_record(rank, running[rank].host, items=running[rank].items) for rank in now.gone],
+        "items": now.plan.size,
+        "items_done": sum(now.plan.ranks[rank].size for rank in now.done),
+        "items_unusable": sum(done.failures for done in states.done.values()),
+        "items_per_second": now.rate or None,
+        "seconds_left": now.seconds_left,
+        "next": next_step(now, place),
+    }
+
+
+def _rank_record(rank: int, host: str, **fields: Any) -> dict[str, Any]:
+    return {"rank": rank, "host": host, **fields}
 
 
 def next_step(now: Progress, place: StorageFolder) -> str:

@@ -69,3 +69,32 @@ def test_plan__holds_what_every_rank_must_find(run, tmp_path):
         plan.facts
     )
     assert plan.estimate["bytes"] > 10_000
+
+
+def test_commands__print_records_for_programs(run, tmp_path):
+    plan = tmp_path / "out.plan"
+    assert run("plan", "--ranks", 3, *BUILD, "--output", tmp_path / "out")[0] == 0
+    status, printed, messages = run("work", plan, "--rank", "0,2", "--json", "--quiet")
+    record = {"plan": str(plan), "done": [0, 2], "failed": [], "next": f"camtrace status {plan}"}
+    assert (status, json.loads(printed)) == (0, record)
+    assert "rank 0" not in messages
+    status, printed, _ = run("status", plan, "--json")
+    now = json.loads(printed)
+    ranks = read_plan(str(plan))[0].ranks
+    assert (status, now["ranks"], now["done"], now["failed"], now["running"], now["killed"]) == (
+        0,
+        3,
+        [0, 2],
+        [],
+        [],
+        [],
+    )
+    assert (now["items"], now["items_done"]) == (sum(r.size for r in ranks), ranks[0].size + ranks[2].size)
+    assert now["next"].startswith(f"camtrace work {plan} --engine ... (1 rank;")
+    assert json.loads(run("work", plan, "--json")[1])["done"] == [0, 1, 2]
+    done = json.loads(run("work", plan, "--json")[1])
+    assert (done["done"], done["next"]) == ([0, 1, 2], f"camtrace finish {plan}")
+    status, printed, messages = run("finish", plan, "--json", "--quiet")
+    finished = json.loads(printed)
+    assert (finished["output"], finished["ranks"], finished["exit_status"]) == (str(tmp_path / "out"), 3, status)
+    assert "load_dataset" in messages  # what the build prints is on standard error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import pytest
@@ -45,8 +46,6 @@ def test_list__names_what_a_run_stored(used, capsys):
 
 
 def test_clear__what_is_meant_and_nothing_else(used, tmp_path, capsys):
-    import shutil
-
     cache = tmp_path / "c"
     shutil.copytree(used, cache)
     (cache / "precious").mkdir()
@@ -87,35 +86,47 @@ def test_clear__a_name_that_nothing_has(tmp_path, capsys):
     assert run(capsys, "clear", "--cache", str(tmp_path))[0] == 2
 
 
-def test_check__names_what_is_not_as_it_was_written(used, tmp_path, capsys):
-    import shutil
+def flip_a_bit(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 4
+    file.write_bytes(data)
 
+
+def test_check__names_what_is_not_as_it_was_written(used, tmp_path, capsys):
     cache = tmp_path / "c"
     shutil.copytree(used, cache)
     status, out, _ = run(capsys, "check", "--cache", str(cache))
     assert (status, "4 entries" in out, "0 are not as they were written" in out) == (0, True, True)
     for pattern, name in (("banks/*/views/*/rows.npy", "banks"), ("outcomes/*/outcome.npz", "outcomes")):
-        file = next(cache.glob(pattern))
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 4
-        file.write_bytes(data)
+        flip_a_bit(next(cache.glob(pattern)))
         status, out, _ = run(capsys, "check", name, "--cache", str(cache))
         damaged = [line for line in out.splitlines() if line.startswith(f"{name}/")]
         assert (status, len(damaged)) == (1, 1)
         assert "do not match their checksums" in damaged[0] or "cannot be read" in damaged[0]
 
 
-def test_score__damaged_outcomes_and_banks_are_reported_and_computed_again(used, photo_folder, tmp_path, capsys):
-    import shutil
+def test_check_and_clear__print_records_for_programs(used, tmp_path, capsys):
+    cache = tmp_path / "c"
+    shutil.copytree(used, cache)
+    here = entries(cache)
+    flip_a_bit(next(cache.glob("outcomes/*/outcome.npz")))
+    status, out, err = run(capsys, "check", "--json", "--quiet", "--cache", str(cache))
+    record = json.loads(out)
+    assert (status, record["entries"], record["bytes"], err) == (1, 4, sum(entry.size for entry in here), "")
+    assert [damage["name"].partition("/")[0] for damage in record["damaged"]] == ["outcomes"]
+    status, out, _ = run(capsys, "clear", "banks", "--json", "--cache", str(cache))
+    banks = [entry for entry in here if entry.kind == "banks"]
+    assert (status, json.loads(out)["removed"]) == (0, [entry.name for entry in banks])
+    assert json.loads(out)["bytes"] == sum(entry.size for entry in banks)
+    assert json.loads(out)["dry_run"] is False
 
+
+def test_score__damaged_outcomes_and_banks_are_reported_and_computed_again(used, photo_folder, tmp_path, capsys):
     cache, out = tmp_path / "c", tmp_path / "out"
     shutil.copytree(used, cache)
     words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "-t", "probe/sharpening"]
     for pattern in ("banks/*/views/*/rows.npy", "outcomes/*/outcome.npz"):
-        file = next(cache.glob(pattern))
-        data = bytearray(file.read_bytes())
-        data[len(data) // 2] ^= 4
-        file.write_bytes(data)
+        flip_a_bit(next(cache.glob(pattern)))
     assert main([*words, "--workers", "0", "--cache", str(cache), "-o", str(out)]) == 0
     printed = capsys.readouterr().err
     assert "1 of 1 finished blocks do not match their checksums; made again" in printed
