@@ -1,4 +1,4 @@
-"""The lines of the README's Python section, executed as a notebook."""
+"""Notebooks: the lines of the README's Python section, and those of the tutorials."""
 
 import base64
 import io
@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
+
+from scripts.docs_tables.notebooks import NOTEBOOKS, texts
+from scripts.docs_tables.notebooks import executed as executed_notebook
 
 ROOT = Path(__file__).parents[1]
 
@@ -125,3 +128,12 @@ def test_notebook__nothing_else_is_printed(executed):
     messages = "".join(o.text for of_cell in outputs.values() for o in of_cell if o.get("name") == "stderr")
     assert "Warning" not in messages
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "out", "photos"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_tutorial__its_outputs_are_those_of_a_new_run(path, tmp_path):
+    stored = nbformat.read(path, as_version=4)
+    printed = texts(stored)
+    assert sum(map(len, printed)) >= 5
+    assert texts(executed_notebook(path, tmp_path)) == printed, "run scripts/docs_tables/notebooks.py --write"
