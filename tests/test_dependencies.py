@@ -34,12 +34,14 @@ PLACES = {
     "benchmark": {"encoders", "fast", "onnx", "peft", "sample"},
     "camtrace.py": {"encoders"},
     "tests": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "cluster", "ray", "test"},
+    "docs/site": {"docs"},
     "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "cluster", "ray", "test"},
 }
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 
 COMES_ALONG = {
     "_typeshed": "types for mypy, which brings them",
+    "griffe": "what mkdocstrings reads Python with, and brings",
     "hf_xet": "huggingface_hub's own, imported only beside it",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
     "atheris": "scripts/checks/faults/parser_fuzz.py is guided by it where somebody installed it",
@@ -54,6 +56,8 @@ COMES_ALONG = {
 NEVER_IMPORTED = {
     "sniffio": "httpcore tries to import it at every lock",
     "import-linter": "a command of .ci/run",
+    "mkdocs-material": "the theme that docs/site/mkdocs.yml names",
+    "mkdocstrings": "a plugin that docs/site/mkdocs.yml names",
     "mypy": "a command of .ci/run",
     "pre-commit": "a command for those who want it at every commit",
     "ruff": "a command of .ci/run",
@@ -100,7 +104,7 @@ def modules_of(path):
 
 def files():
     """Every Python file, with the extras that its imports may come from."""
-    folders = ("builders", "benchmark", "tests", "scripts")
+    folders = ("builders", "benchmark", "tests", "scripts", "docs")
     for path in sorted([*ROOT.glob("*.py"), *(file for folder in folders for file in (ROOT / folder).rglob("*.py"))]):
         place = path.relative_to(ROOT).as_posix()
         extras = next(extras for start, extras in PLACES.items() if place == start or place.startswith(f"{start}/"))
@@ -160,7 +164,9 @@ def test_declarations__are_used():
 def test_extra_of__is_what_pyproject_declares():
     groups = declared()
     extras = {
-        extra: names - groups["base"] for extra, names in groups.items() if extra not in ("base", "all", "test", "dev")
+        extra: names - groups["base"]
+        for extra, names in groups.items()
+        if extra not in ("base", "all", "test", "docs", "dev")
     }
     for module, extra in EXTRA_OF.items():
         assert distributions_of(module) & extras[extra], f"{module} is not in [{extra}]"
@@ -170,7 +176,13 @@ def test_extra_of__is_what_pyproject_declares():
 
 def test_all__is_every_extra_that_a_user_may_want():
     lines = pyproject()["optional-dependencies"]
-    assert set(Requirement(lines["all"][0]).extras) == set(lines) - {"all", "test", "dev", "ray"}  # ray is 200 MB
+    assert set(Requirement(lines["all"][0]).extras) == set(lines) - {
+        "all",
+        "test",
+        "docs",
+        "dev",
+        "ray",
+    }  # ray is 200 MB
 
 
 WITHOUT = """

@@ -77,7 +77,8 @@ def compare(
     """Paired differences between results on the same photos, with p-values corrected for their number.
 
     Args:
-        first, second: results of ``score``, or folders of results.
+        first: results of ``score``, or a folder of results.
+        second: the same, of what it is compared with.
         tasks: patterns; all by default.
         all_metrics: every metric, not only the main ones.
         across_codecs: compare although the photos were processed by other codecs.

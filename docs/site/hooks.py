@@ -1,0 +1,87 @@
+"""The pages of the site that are not Markdown files below ``docs/``: README and its kind, and notebooks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+
+ROOT_PAGES = {
+    "README.md": "overview.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+}
+"""Page at the top of the repository -> page of the site."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages at the top of the repository and one page for each notebook."""
+    for name, page in ROOT_PAGES.items():
+        files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.append(File.generated(config, f"{file.src_uri[:-6]}.md", content=notebook_page(file.content_string)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """The page with links that lead to pages of the site, and without badges, which are loaded from the network."""
+    source = {site: name for name, site in ROOT_PAGES.items()}.get(page.file.src_uri)
+    source = source or f"docs/{page.file.src_uri}"
+    markdown = re.sub(r"^\[?!\[[^\]]*\]\(https?://[^\n]*\n", "", markdown, flags=re.MULTILINE)
+    markdown = re.sub(r'src="docs/', 'src="', markdown)
+    return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", lambda link: site_link(link, source, page.file.src_uri), markdown)
+
+
+def site_link(link: re.Match[str], source: str, page: str) -> str:
+    """A Markdown link of a file of the repository as the page of the site needs it.
+
+    Args:
+        link: its text and target.
+        source: the file, relative to the repository.
+        page: the page that it becomes, relative to ``docs/``.
+    """
+    text, target = link[1], link[2]
+    path, _, anchor = target.partition("#")
+    if re.match(r"[a-z]+:", target) or not path:
+        return link[0]
+    file = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+    if file in ROOT_PAGES:
+        file = ROOT_PAGES[file]
+    elif file.startswith("docs/"):
+        file = re.sub(r"\.ipynb$", ".md", file.removeprefix("docs/"))
+    else:
+        return text  # a file that is no page
+    where = posixpath.relpath(file, posixpath.dirname(page) or ".")
+    return f"[{text}]({where}{'#' if anchor else ''}{anchor})"
+
+
+def notebook_page(text: str) -> str:
+    """Markdown of a notebook: its text, its code, and what the code printed, showed and drew."""
+    parts = []
+    for cell in json.loads(text)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+        elif cell["cell_type"] == "code":
+            parts += [f"```python\n{source}\n```", *map(output_part, cell["outputs"])]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def output_part(output: dict[str, Any]) -> str:
+    """Markdown of one output of a cell: a picture, or text."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        picture = base64.b64encode(base64.b64decode("".join(data["image/png"]))).decode()
+        return f"![Figure drawn by the code above](data:image/png;base64,{picture})"
+    printed = "".join(output.get("text", data.get("text/plain", [])))
+    return f"```text\n{printed.rstrip()}\n```" if printed.strip() and output.get("name") != "stderr" else ""
