@@ -27,9 +27,9 @@ mean is in [encoders](encoders.md).
 
 Each was built small from its configuration with random weights, loaded as a user would, and its embedding of three
 photos of different shape compared with the library's own code called by hand. *Error*: the largest difference over the
-largest departure of a photo from the mean of the three; below 1e-4 is **right**. **Refused**: one sentence, with the
-nearest encoder. **Not built**: no small model of it was made, so nothing is known of it. `?size=64`: its image
-processor gives pictures of several shapes, and the option makes each photo a square.
+largest departure of a photo from the mean of the three, the largest of a line; below 1e-4 is **right**. **Refused**:
+one sentence, with the nearest encoder. **Not built**: no small model of it was made, so nothing is known of it.
+`?size=64`: its image processor gives pictures of several shapes, and the option makes each photo a square.
 
 A release of these libraries that adds a type fails `tests/encoders_by_hand/test_inventory.py`.
 """
@@ -42,9 +42,14 @@ def page(rows: Mapping[str, list[dict[str, str]]], versions: Mapping[str, str]) 
         rows: of the inventory, by library.
         versions: of the libraries.
 
-    >>> row = {"name": "clip", "verdict": "right", "words": "projected", "error": "2e-07", "options": ""}
-    >>> print(page({"transformers": [row]}, {"transformers": "5.24.0"}).splitlines()[-1])
-    | clip | right | projected |  | 2e-07 |
+    >>> rows = [
+    ...     {"name": "clip", "verdict": "right", "words": "projected", "error": "2e-07", "options": ""},
+    ...     {"name": "align", "verdict": "right", "words": "projected", "error": "5e-05", "options": ""},
+    ...     {"name": "emu3", "verdict": "refused", "words": "it (emu3) has none", "error": "", "options": ""},
+    ... ]
+    >>> print("\\n".join(page({"transformers": rows}, {"transformers": "5.24.0"}).splitlines()[-2:]))
+    | align, clip | right | projected |  | 5e-05 |
+    | emu3 | refused | has none |  |  |
     """
     parts = [HEAD]
     for library, of_library in rows.items():
@@ -56,12 +61,24 @@ def page(rows: Mapping[str, list[dict[str, str]]], versions: Mapping[str, str]) 
 
 
 def _table(rows: Iterable[Mapping[str, str]]) -> str:
-    lines = ["| type | | embedding, or why not | option | error |", "|:--|:--|:--|:--|--:|"]
-    for row in sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])):
+    """One line for all types of one outcome and option, with their largest error."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, str]]] = {}
+    for row in rows:
         words = re.sub(r"SelectAdaptivePool2d.*", "avg)", row["words"]).replace("|", "/")
+        words = words.removeprefix(f"it ({row['name']}) ")
         option = f"`?{row['options']}`" if row.get("options") else ""
-        lines.append(f"| {row['name']} | {row['verdict']} | {words} | {option} | {row['error']} |")
+        groups.setdefault((row["verdict"], words, option), []).append(row)
+    lines = ["| types | | embedding, or why not | option | error |", "|:--|:--|:--|:--|--:|"]
+    for (verdict, words, option), of_group in sorted(groups.items(), key=_order):
+        names = ", ".join(sorted(row["name"] for row in of_group))
+        error = max((row["error"] for row in of_group if row["error"]), key=float, default="")
+        lines.append(f"| {names} | {verdict} | {words} | {option} | {error} |")
     return "\n".join(lines)
+
+
+def _order(group: tuple[tuple[str, str, str], list[Mapping[str, str]]]) -> tuple[int, int, str]:
+    (verdict, words, _), rows = group
+    return VERDICTS.index(verdict), -len(rows), words
 
 
 def read_rows(results: Path) -> dict[str, list[dict[str, str]]]:
