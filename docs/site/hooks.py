@@ -42,6 +42,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", lambda link: site_link(link, source, page.file.src_uri), markdown)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The page with a name for the dialog of the search, which the theme leaves out."""
+    return output.replace(
+        'data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"'
+    )
+
+
 def site_link(link: re.Match[str], source: str, page: str) -> str:
     """A Markdown link of a file of the repository as the page of the site needs it.
 
