@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.api.results import Results
-from benchmark.encoders import Encoder, as_encoder, is_module, load_for_run
+from benchmark.encoders import Encoder, as_encoder, is_module, load_encoder
 from benchmark.erasing import Erasing
 from benchmark.options import (
     DEFAULT_DATA,
@@ -133,7 +133,7 @@ def score(
     sources: dict[str, EncoderSource] = {}
     for name, thing in by_name.items():
         if isinstance(thing, str):
-            sources[name] = EncoderSource(partial(load_for_run, thing, revision=revision, **loading), thing)
+            sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
         else:
             encoder_name = name if isinstance(model, Mapping) else ""
             module_preprocess = transform if is_module(thing) else None

@@ -119,13 +119,13 @@ def prepare_run(args: argparse.Namespace, options: RunOptions) -> None:
 def _request(
     args: argparse.Namespace, specs: Sequence[str], data: Sequence[str], options: RunOptions, together: int | None
 ) -> Request:
-    from benchmark.encoders import load_for_run
+    from benchmark.encoders import load_encoder
     from benchmark.erasing import Erasing
     from benchmark.scoring import EncoderSource, Request
 
     loading = {"revision": args.revision, **loading_options(args)}
     return Request(
-        {spec: EncoderSource(partial(load_for_run, spec, **loading), spec) for spec in specs},
+        {spec: EncoderSource(partial(load_encoder, spec, **loading), spec) for spec in specs},
         data,
         args.tasks or [],
         options,

@@ -13,7 +13,7 @@ from .encoder import (
 from .layers.layered import Layered, with_outputs
 from .layers.outputs import FINAL, Output, chosen_outputs, grid_cell, pooling_title
 from .layers.pooling import photo_places
-from .load import PREFIXES, load_encoder, load_for_run
+from .load import PREFIXES, load_encoder
 from .loaders.python import as_encoder, is_module
 from .network import Embedder, move_to_host
 from .preprocess.pixels import Pixels, pixel_backend
@@ -49,7 +49,6 @@ __all__ = [
     "leaves_views_unchanged",
     "list_encoders",
     "load_encoder",
-    "load_for_run",
     "move_to_host",
     "named_by_weights",
     "photo_places",

@@ -86,6 +86,7 @@ def load_encoder(
     runtime: str = "auto",
     cache: str | Path | None = None,
     preprocess: str = "own",
+    before_conversion: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
 
@@ -103,6 +104,8 @@ def load_encoder(
         cache: folder below which compiled networks are stored; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
             ``preprocess/modes.py``.
+        before_conversion: called with the encoder in torch before another runtime is tried for the first time, which
+            takes a second or more on one core.
 
     Raises:
         UsageError: unknown name (with the nearest one), missing package (with the pip command), device not available.
@@ -112,37 +115,6 @@ def load_encoder(
     Traceback (most recent call last):
     ...
     builders.errors.UsageError: unknown encoder 'bundled:efficientnet-lite': did you mean 'bundled:efficientnet-lite0'?
-    """
-    return load_for_run(
-        spec,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        compile=compile,
-        runtime=runtime,
-        cache=cache,
-        preprocess=preprocess,
-    )
-
-
-def load_for_run(
-    spec: str,
-    *,
-    device: str = "auto",
-    dtype: str = "float32",
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    compile: bool = False,
-    runtime: str = "auto",
-    cache: str | Path | None = None,
-    preprocess: str = "own",
-    before_conversion: Callable[[Encoder], object] = lambda in_torch: None,
-) -> Encoder:
-    """``load_encoder`` for a run, which looks at the encoder in torch first.
-
-    Args:
-        before_conversion: called with the encoder in torch before another runtime is tried for the first time.
     """
     cache = None if cache is None else Path(cache)
     spec = _canonical(spec)

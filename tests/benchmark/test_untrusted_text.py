@@ -24,7 +24,7 @@ from benchmark.cli import audit as audit_command
 from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
-from benchmark.encoders import load_for_run
+from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.python import as_encoder
 from benchmark.encoders.loaders.study_weights import read_encoder
 from benchmark.encoders.loaders.weights_check import load_exactly
@@ -192,7 +192,7 @@ def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str])
 
 def test_left_out__encoders_are_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\nb\x1b:c"
-    request = Request({name: EncoderSource(partial(load_for_run, name), name)}, [], [], RunOptions(), output=tmp_path)
+    request = Request({name: EncoderSource(partial(load_encoder, name), name)}, [], [], RunOptions(), output=tmp_path)
     score_command._print_failure(request, Failed("a", DataError("a\nb\x1b: no such file")))
     sweep = dataclasses.replace(request, together=1)
     outcome = run_request(sweep, failed=partial(score_command._print_failure, sweep))

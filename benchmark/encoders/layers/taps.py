@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from benchmark.encoders.layers.hooks import HookState, OnLayer, Tokens, hook_tap, picture_of
+from benchmark.encoders.layers.hooks import HookState, OnLayer, Tokens, first_tensor, hook_tap, picture_of
 from benchmark.encoders.layers.pooling import Layer
 from benchmark.encoders.network import Forward, pooled
 from builders.errors import UsageError
@@ -117,17 +118,18 @@ class HiddenStatesTap:
     tokens: Tokens
     state: HookState
     read: str
+    first: int
+    """Number of the hidden state that is the first layer's output: 1 where the input of the first layer is one too."""
 
     @classmethod
-    def on(cls, module: nn.Module, name: str, output: Any) -> HiddenStatesTap:
+    def on(cls, module: nn.Module, name: str, output: Any, first: int) -> HiddenStatesTap:
         """Request the hidden states of a submodule in every pass of this tap.
-
-        The first hidden state, the input of the first layer, is left out.
 
         Args:
             module: the network; hooks are registered permanently.
             name: of the submodule.
             output: one of its outputs, with hidden states.
+            first: as of the class.
         """
         state = HookState()
 
@@ -144,7 +146,8 @@ class HiddenStatesTap:
         last, states = getattr(output, "last_hidden_state", None), hidden_states(output)
         normed = isinstance(last, torch.Tensor) and last.shape == states[-1].shape and torch.equal(last, states[-1])
         norm = "the last is last_hidden_state" if normed else "before the final norm"
-        return cls(Tokens.of(module), state, f"hidden states of transformers, {norm}")
+        which = "hidden states" if first else "all hidden states"
+        return cls(Tokens.of(module), state, f"{which} of transformers, {norm}", first)
 
     def __call__(self, module: nn.Module, pixels: torch.Tensor, forward: Forward, on_layer: OnLayer) -> torch.Tensor:
         self.state.on_output, self.state.last = lambda number, output: None, None
@@ -153,7 +156,7 @@ class HiddenStatesTap:
             states = hidden_states(self.state.last)
         finally:
             self.state.on_output = self.state.last = None
-        for number, features in enumerate(states[1:]):
+        for number, features in enumerate(states[self.first :]):
             on_layer(number, self.tokens.layer(features, len(pixels), picture_of(pixels)))
         return final
 
@@ -174,18 +177,71 @@ def hidden_states_tap(module: nn.Module, pixels: torch.Tensor, forward: Forward)
                 stack.callback(part.register_forward_pre_hook(note).remove)
         forward(module, pixels)
     for name in sorted({n for n in called if called.count(n) == 1}, key=lambda n: (n.count(".") + bool(n), n)):
-        output = _output_with_states(module, name, pixels, forward)
-        if len(hidden_states(output)) > 1:
-            return HiddenStatesTap.on(module, name, output)
+        sums: dict[str, Sums] = {}
+        output = _output_with_states(module, name, pixels, forward, sums)
+        states = hidden_states(output)
+        if len(states) > 1:
+            return HiddenStatesTap.on(module, name, output, _first_layer(states, sums))
     return None
+
+
+Sums = tuple[int, float, float]
+"""Number of values of a tensor, their sum and the sum of their squares: the same in any layout."""
+
+
+def _sums(tensor: torch.Tensor) -> Sums:
+    values = tensor.detach().double()
+    return values.numel(), float(values.sum()), float(values.square().sum())
+
+
+def _first_layer(states: Sequence[torch.Tensor], sums: dict[str, Sums]) -> int:
+    """0 where the first hidden state is a layer's output, as in SegFormer, PVT v2 or MobileNet; else 1.
+
+    It is one if it comes from a module that stands in a list before the one that gives the second hidden state.
+
+    Args:
+        states: of a batch.
+        sums: of the outputs of the modules in lists, by name.
+    """
+    first, second = ([name for name, s in sums.items() if _same(s, _sums(state))] for state in states[:2])
+    return 0 if any(_stands_before(a, b) for a in first for b in second) else 1
+
+
+def _same(a: Sums, b: Sums) -> bool:
+    return a[0] == b[0] and all(
+        math.isclose(x, y, rel_tol=1e-9, abs_tol=1e-9) for x, y in zip(a[1:], b[1:], strict=True)
+    )
+
+
+def _stands_before(name: str, other: str) -> bool:
+    """True for names that differ in one number alone, which is smaller in the first.
+
+    >>> _stands_before("stages.0", "stages.1"), _stands_before("block.0.0", "block.1.0"), _stands_before("a.0", "b.1")
+    (True, True, False)
+    """
+    parts, others = name.split("."), other.split(".")
+    if len(parts) != len(others):
+        return False
+    different = [(a, b) for a, b in zip(parts, others, strict=True) if a != b]
+    return (
+        len(different) == 1
+        and all(part.isdecimal() for part in different[0])
+        and int(different[0][0]) < int(different[0][1])
+    )
 
 
 def _note_call(called: list[str], name: str, *arguments: Any) -> None:
     called.append(name)
 
 
-def _output_with_states(module: nn.Module, name: str, pixels: torch.Tensor, forward: Forward) -> Any:
-    """Output of a submodule that is called with ``output_hidden_states``; None if it has no such argument."""
+def _output_with_states(
+    module: nn.Module, name: str, pixels: torch.Tensor, forward: Forward, sums: dict[str, Sums]
+) -> Any:
+    """Output of a submodule that is called with ``output_hidden_states``; None if it has no such argument.
+
+    Args:
+        sums: gets those of the outputs of the modules in its lists, by name.
+    """
     outputs: list[Any] = []
     target = module.get_submodule(name)
 
@@ -195,13 +251,18 @@ def _output_with_states(module: nn.Module, name: str, pixels: torch.Tensor, forw
             raise UsageError("its sequences are padded, and --outputs does not tell patches from padding")
         return args, {**kwargs, "output_hidden_states": True}
 
-    before = target.register_forward_pre_hook(request_states, with_kwargs=True)
-    after = target.register_forward_hook(lambda _, inputs, output: outputs.append(output))
-    try:
-        forward(module, pixels)
-    except TypeError:  # forward() got an unexpected keyword argument
-        return None
-    finally:
-        before.remove()
-        after.remove()
+    def store_sums(_: nn.Module, inputs: Any, output: Any, name: str) -> None:
+        with contextlib.suppress(ValueError, IndexError):
+            sums[name] = _sums(first_tensor(output))
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(target.register_forward_pre_hook(request_states, with_kwargs=True).remove)
+        stack.callback(target.register_forward_hook(lambda _, inputs, output: outputs.append(output)).remove)
+        for part, layer in target.named_modules():
+            if part.rpartition(".")[2].isdecimal():
+                stack.callback(layer.register_forward_hook(partial(store_sums, name=part)).remove)
+        try:
+            forward(module, pixels)
+        except TypeError:  # forward() got an unexpected keyword argument
+            return None
     return outputs[0] if outputs else None

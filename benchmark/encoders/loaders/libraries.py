@@ -33,6 +33,9 @@ from builders.errors import UsageError, unknown_name
 WRAPPED = "timm_model."
 """Prefix of the names of weights in a checkpoint of transformers' wrapper of timm."""
 
+DISTILLATION = "head_dist."
+"""Prefix of timm's names of the weights of the head of a distillation token, which some configurations do not name."""
+
 POOL = "attn_pool."
 """Prefix of timm's names of the weights of attention pooling."""
 
@@ -259,7 +262,7 @@ def _of_head(model: Any) -> Callable[[str], str]:
     """Name of a weight -> why timm leaves its part out where no classes are requested; empty where it does not."""
     classifier = model.pretrained_cfg.get("classifier") or ()
     layers = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    heads = tuple(f"{layer.rpartition('.')[0] or layer}." for layer in layers)
+    heads = (DISTILLATION, *(f"{layer.rpartition('.')[0] or layer}." for layer in layers))
     without_pooling = getattr(model, "attn_pool", 0) is None
 
     def unread(key: str) -> str:

@@ -64,6 +64,15 @@ def test_convolutional__equals_timm(tmp_path: Path, photos: list[Image.Image], e
     np.testing.assert_allclose(embed_photos(encoder, photos), _reference(tmp_path, photos), atol=1e-5)
 
 
+def test_head_of_the_distillation_token__is_a_classifier_whether_or_not_the_configuration_names_it(
+    tmp_path: Path, photos: list[Image.Image], embed_photos: Any
+) -> None:
+    _save(tmp_path, "deit_tiny_distilled_patch16_224", {"input_size": (3, 32, 32), "classifier": "head"}, **VIT)
+    encoder = load_encoder(str(tmp_path), device="cpu")
+    np.testing.assert_allclose(embed_photos(encoder, photos), _reference(tmp_path, photos), atol=1e-5)
+    assert "head_dist.bias" in encoder.info.details["ignored_weights"][0]
+
+
 def test_local_folder__id_has_no_path_of_this_machine(tmp_path: Path) -> None:
     _save(tmp_path / "mine", "test_resnet", {})
     encoder = load_encoder(str(tmp_path / "mine"), device="cpu")

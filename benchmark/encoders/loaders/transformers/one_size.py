@@ -46,7 +46,8 @@ def of_one_size(name: str, processor: Any, sample: Any, backend: str, record: Ma
         EncoderError: sizes differ, or the processor cuts a photo into several pictures.
     """
     pixels, names = np.asarray(pixels_of(sample)), list(sample) if hasattr(sample, "keys") else []
-    is_picture = pixels.ndim in (3, 4, 5) and pixels.shape[-3] in (1, 3) and pixels_name(sample) == "pixel_values"
+    channels = (1, 3) if pixels.ndim in (4, 5) else (3,)  # [1, patches, d] is no picture (Gemma 4)
+    is_picture = pixels.ndim in (3, 4, 5) and pixels.shape[-3] in channels and pixels_name(sample) == "pixel_values"
     if not is_picture or any("grid" in name and "grids" not in name for name in names):  # patches, joined
         return _packed(name, processor, backend, record)
     count = int(np.prod(pixels.shape[:-3]))
@@ -160,7 +161,7 @@ def _constants(processor: Any, sample: Any, sizes: Sequence[tuple[int, int]]) ->
     for size in sizes:
         other = processor(images=probe_image(*size), return_tensors="np")
         for name in [name for name, value in values.items() if not np.array_equal(value, np.asarray(other[name]))]:
-            if name.startswith("pixel"):
+            if name.startswith("pixel") and "mask" not in name:
                 raise EncoderError(f"{name} is a second picture of a photo; the nearest encoder is {NEAREST}")
             if not any(word in name for word in OF_THE_PHOTO):
                 raise EncoderError(f"{name} differs between photos; {way_out(processor)}")

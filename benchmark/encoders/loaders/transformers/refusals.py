@@ -73,6 +73,7 @@ READS: Mapping[str, str] = {
     "input_values": "sound",
     "input_features": "sound",
     "pixel_values_videos": "videos",
+    "past_values": "numbers over time",
 }
 """Name of a model's main input -> what the model reads."""
 
@@ -121,6 +122,8 @@ def _reads_something_else(config: Any) -> str:
         return ""
     if "image" in getattr(model, "input_modalities", ()) or "pixel" in "".join(_arguments(model)):
         return ""  # a lone tower; it has the main input of its family, which reads text
+    if getattr(config, "audio_config", None) is not None:  # CLAP, whose main input is text
+        return "sound"
     main = getattr(model, "main_input_name", "")
     return READS.get(main, "") if isinstance(main, str) else ""
 
@@ -131,12 +134,17 @@ def _arguments(model: type) -> list[str]:
 
 
 def more_than_a_picture(name: str, model: Any, reason: str) -> UsageError:
-    """The error for a model whose features need more than a picture.
+    """The error for a model whose features need more than a picture, or a picture of another size.
 
     Args:
         name: of the encoder.
         model: as the library loaded it.
         reason: what failed.
     """
+    if "doesn't match model" in reason:  # of the library's embeddings of patches
+        what = "its image processor makes pictures of another size than its network takes"
+        side = getattr(getattr(model.config, "vision_config", model.config), "image_size", 224)
+        side = side if isinstance(side, int) else side[0]
+        return UsageError(f"{name}: {what} ({reason}); ?size={side} behind its name makes them squares of that size")
     kind = f"{type(model).__name__}, which gives no features of a picture alone"
     return UsageError(f"{name} is a {kind} ({reason}); the nearest encoder is {NEAREST}")
