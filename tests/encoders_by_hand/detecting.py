@@ -28,9 +28,11 @@ RESNET = {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16, 1
 RESNET |= {"out_features": ["stage2", "stage3", "stage4"]}
 
 
-def _refused(model_type: str, model_class: str, words: str, square: int | None = None, **overrides: Any) -> Case:
+def _refused(
+    model_type: str, model_class: str, words: str, square: int | None = None, side: int | None = None, **overrides: Any
+) -> Case:
     build = lambda: small(model_class, model_type, **overrides)  # noqa: E731
-    return Case(build, lambda: small_processor(model_type), None, words, square=square)
+    return Case(build, lambda: small_processor(model_type, side), None, words, square=square)
 
 
 def _patches_of_tips(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -249,6 +251,38 @@ CASES: dict[str, Case] = {
         lambda: small_processor("vit", 64),
         lambda m, x: m(x["pixel_values"]).summary,
         "summary",
+    ),
+    "deimv2": small_case(
+        "deimv2",
+        "Deimv2Model",
+        part("conv_encoder.model", feature_map),
+        MEAN,
+        side=64,
+        encoder_in_channels=[32, 32],
+    ),
+    "edgetam": small_case(
+        "edgetam",
+        "EdgeTamModel",
+        part("vision_encoder", channels_last),
+        "mean over positions of the vision tower's last stage",
+        side=64,
+        vision_config={
+            "backbone_config": {
+                "model_type": "timm_wrapper",
+                "architecture": "repvit_m1",
+                "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
+            }
+        },
+    ),
+    "neomme": _refused(
+        "neomme", "NeoMMEModel", "gives no features of a picture alone", square=64, side=64, head_dim=16
+    ),
+    "slanext": small_case(
+        "slanext",
+        "SLANeXtForTableRecognition",
+        part("backbone", tokens),
+        vision_config={"image_size": 512},
+        post_conv_in_channels=32,
     ),
     "d_fine": Case(
         lambda: small("DFineModel", "d_fine"),

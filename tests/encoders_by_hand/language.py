@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.readings import (
     channels_first,
@@ -14,6 +16,17 @@ from tests.encoders_by_hand.readings import (
     tokens,
 )
 from tests.encoders_by_hand.small import TOWER, TOWER_MEAN, small, small_case, small_processor
+
+SAM_TOWER = {"hidden_size": 32, "output_channels": 32, "image_size": 1024, "num_hidden_layers": 2}
+SAM_TOWER |= {"num_attention_heads": 4, "global_attn_indexes": [1], "mlp_dim": 64}
+GEMMA4_TOWER = {"model_type": "gemma4_vision", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+GEMMA4_TOWER |= {"num_attention_heads": 4, "num_key_value_heads": 4, "head_dim": 8}
+GEMMA4: dict[str, Any] = {
+    "square": 96,
+    "before": True,
+    "settings": {"max_soft_tokens": 70},
+    "vision_config": GEMMA4_TOWER,
+}
 
 CASES: dict[str, Case] = {
     "aria": small_case("aria", "AriaModel", part("vision_tower", tokens), square=64, before=True),
@@ -30,14 +43,36 @@ CASES: dict[str, Case] = {
     ),
     "cosmos3_edge": small_case("cosmos3_edge", "Cosmos3EdgeModel"),
     "cosmos3_omni": small_case("cosmos3_omni", "Cosmos3OmniModel", settings={"patch_size": 16}),
+    "deepseek_ocr2": small_case(
+        "deepseek_ocr2",
+        "DeepseekOcr2Model",
+        part("vision_tower", tokens),
+        side=1024,
+        options={"crop_to_patches": False},
+        text_config={"mlp_layer_types": ["dense", "dense"]},
+        vision_config={"sam_config": {**SAM_TOWER, "downsample_channels": [32, 32]}},
+    ),
     "deepseek_vl_hybrid": Case(
         lambda: small("DeepseekVLHybridModel", "deepseek_vl_hybrid"),
         lambda: small_processor("deepseek_vl_hybrid"),
         None,
         "reads a photo at two sizes",
     ),
+    "embedding_gemma2": small_case("embedding_gemma2", "EmbeddingGemma2Model", **GEMMA4),
+    "ernie4_5_vl_moe": small_case(
+        "ernie4_5_vl_moe",
+        "Ernie4_5_VLMoeModel",
+        text_config={
+            "hidden_size": 128,
+            "num_attention_heads": 1,
+            "num_key_value_heads": 1,
+            "head_dim": 128,
+            "rope_parameters": {"mrope_section": [22, 22, 20], "rope_type": "default", "rope_theta": 10000.0},
+        },
+    ),
     "exaone4_5": small_case("exaone4_5", "Exaone4_5_Model"),
     "florence2": small_case("florence2", "Florence2Model", part("vision_tower", channels_first)),
+    "gemma4": small_case("gemma4", "Gemma4Model", **GEMMA4),
     "glm46v": small_case("glm46v", "Glm46VModel"),
     "glm4v": small_case("glm4v", "Glm4vModel"),
     "glm4v_moe": Case(
@@ -54,6 +89,7 @@ CASES: dict[str, Case] = {
         TOWER + "pooler_output",
         options={"crop_to_patches": False},
     ),
+    "hunyuan_vl": small_case("hunyuan_vl", "HunYuanVLModel", text_config={"head_dim": 8}),
     "hy_v4_vl": small_case("hy_v4_vl", "HYV4VLModel"),
     "hyperclovax_vision_v2": small_case("hyperclovax_vision_v2", "HyperCLOVAXVisionV2Model"),
     "janus": small_case("janus", "JanusModel", part("vision_model", pooler), TOWER + "pooler_output"),
@@ -85,6 +121,26 @@ CASES: dict[str, Case] = {
         before=True,
     ),
     "ovis2": small_case("ovis2", "Ovis2Model", part("vision_tower", tokens)),
+    "perception_lm": small_case(
+        "perception_lm",
+        "PerceptionLMModel",
+        first_picture("vision_tower", first),
+        TOWER + "class token",
+        settings={"tile_size": 64},
+        options={"vision_input_type": "vanilla"},
+        vision_config={
+            "architecture": "vit_pe_core_tiny_patch16_384",
+            "do_pooling": False,
+            "model_args": {
+                "embed_dim": 192,
+                "depth": 2,
+                "global_pool": "",
+                "use_post_transformer_norm": False,
+                "img_size": [64, 64],
+            },
+        },
+        side=64,
+    ),
     "phi4_multimodal": Case(
         lambda: small("Phi4MultimodalModel", "phi4_multimodal"), None, None, "reads tiles of a photo"
     ),
@@ -142,6 +198,17 @@ CASES: dict[str, Case] = {
         features,
         options={"do_image_splitting": False},
         vision_config={"image_size": 512},
+    ),
+    "unlimited_ocr": small_case(
+        "unlimited_ocr",
+        "UnlimitedOcrModel",
+        part("vision_tower", tokens),
+        side=1024,
+        options={"crop_to_patches": False},
+        vision_config={
+            "sam_config": {**SAM_TOWER, "downsample_channels": [32, 32]},
+            "encoder_config": {"image_size": 224},
+        },
     ),
     "video_llama_3": small_case("video_llama_3", "VideoLlama3Model", settings={"patch_size": 16}),
     "vipllava": small_case("vipllava", "VipLlavaModel", part("vision_tower", pooler), TOWER + "pooler_output"),

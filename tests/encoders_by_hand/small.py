@@ -127,21 +127,23 @@ def small_processor(model_type: str, side: int | None = None, **settings: Any) -
     processor = getattr(tf, name)(**settings)
     if "size" in settings:
         return processor
-    side = side or _side(small_config(model_type))
+    pixels = side or side_of(model_type)
     size = getattr(processor, "size", None)
     size = {key: value for key, value in dict(size).items() if value} if size is not None else {}
     if hasattr(processor, "merge_size") and hasattr(processor, "patch_size") and "longest_edge" in size:
         processor.size = {"shortest_edge": 4 * processor.patch_size**2, "longest_edge": 40 * processor.patch_size**2}
     elif "height" in size:
-        processor.size = {"height": side, "width": side}
+        processor.size = {"height": pixels, "width": pixels}
     elif "shortest_edge" in size and "longest_edge" not in size:
-        processor.size = {"shortest_edge": side}
+        processor.size = {"shortest_edge": pixels}
     if getattr(processor, "do_center_crop", False) and getattr(processor, "crop_size", None):
-        processor.crop_size = {"height": side, "width": side}
+        processor.crop_size = {"height": pixels, "width": pixels}
     return processor
 
 
-def _side(config: Any) -> int:
+def side_of(model_type: str) -> int:
+    """Side of the pictures that the small model of a family takes."""
+    config = small_config(model_type)
     for part in (config, getattr(config, "vision_config", None), getattr(config, "backbone_config", None)):
         size = getattr(part, "image_size", None)
         if isinstance(size, int | list | tuple):

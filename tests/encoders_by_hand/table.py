@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.encoders_by_hand import detecting, flat, language, pyramids, refused, two_towers, vision_language
+from tests.encoders_by_hand import detecting, flat, language, lone, pyramids, refused, two_towers, vision_language
 from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.trial import Row, try_case, try_timm, versions
 
@@ -31,6 +31,7 @@ CASES: dict[str, Case] = {
     **vision_language.CASES,
     **language.CASES,
     **refused.CASES,
+    **lone.CASES,
 }
 
 TIMM = (

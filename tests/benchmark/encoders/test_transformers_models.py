@@ -15,10 +15,11 @@ import transformers as tf
 from PIL import Image
 
 from benchmark.encoders import load_encoder
+from benchmark.encoders.loaders.transformers.embeddings import Loaded, general_embedding, plain
 from benchmark.encoders.loaders.transformers.models import refuse_what_reads_no_photo
 from builders.errors import EncoderError, UsageError
 from tests.encoders_by_hand import refused
-from tests.encoders_by_hand.case import TEXT, VIT, vit_processor
+from tests.encoders_by_hand.case import TEXT, VIT, square_processor, vit_processor
 from tests.encoders_by_hand.table import CASES
 from tests.encoders_by_hand.trial import by_hand, embed, relative_error, save
 
@@ -33,7 +34,7 @@ ENOUGH = (
     *("llava_next, projected", "paligemma", "paligemma, projected", "internvl", "internvl, projected", "qwen2_5_vl"),
     *("qwen2_5_vl, projected", "qwen3_vl", "mistral3", "mistral3, projected", "idefics2", "idefics2, projected"),
     *("idefics3", "smolvlm, projected", "idefics", "vision-encoder-decoder", "deepseek_vl"),
-    *("paddleocr_vl", "paddleocr_vl, projected"),
+    *("paddleocr_vl", "paddleocr_vl, projected", "embedding_gemma2"),
 )
 """Families for the tests: one of each way that an embedding is found."""
 
@@ -47,7 +48,8 @@ def test_family__embedding_equals_the_library_by_hand_and_its_head_the_logits(
 ) -> None:
     case = CASES[name]
     save(case, tmp_path)
-    encoder = load_encoder(f"local-dir:{tmp_path}" + (f"?{case.options}" if case.options else ""), device="cpu")
+    options = case.options or (f"size={case.square}" if case.square else "")
+    encoder = load_encoder(f"local-dir:{tmp_path}" + (f"?{options}" if options else ""), device="cpu")
     expected, model, inputs = by_hand(case, tmp_path, photos)
     embeddings = embed(encoder, photos)
     assert case.words in encoder.info.pooling
@@ -245,7 +247,10 @@ def test_missing_weights__are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reads"),
-    [("Apertus", "text"), ("T5", "text"), ("Wav2Vec2", "sound"), ("Whisper", "sound"), ("VJEPA2", "videos")],
+    [
+        *[("Apertus", "text"), ("T5", "text"), ("Wav2Vec2", "sound"), ("Whisper", "sound"), ("VJEPA2", "videos")],
+        *[("Clap", "sound"), ("PatchTST", "numbers over time")],
+    ],
 )
 def test_refusal__what_a_model_reads_is_known_from_its_configuration(name: str, reads: str) -> None:
     with pytest.raises(UsageError, match=f"reads {reads}.*; the nearest encoder is "):
@@ -265,6 +270,39 @@ def test_refusal__models_of_pictures_go_on(name: str) -> None:
     config = getattr(tf, f"{name}Config")
     towers = {"vision_config": tf.ViTConfig(), "text_config": tf.BertConfig()} if name.endswith("DualEncoder") else {}
     refuse_what_reads_no_photo("mine", config(**towers))
+
+
+class _OfPatches(torch.nn.Module):
+    """A network with a class token, which its output has or has not."""
+
+    def __init__(self, returns_class_token: bool) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(hidden_size=192, patch_size=8)
+        self.cls_token = torch.nn.Parameter(torch.ones(1, 1, 192))
+        self.returns_class_token = returns_class_token
+
+    def forward(self, pixel_values: torch.Tensor) -> Any:
+        patches = torch.nn.functional.unfold(pixel_values, 8, stride=8).transpose(1, 2)
+        tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], 1)
+        return SimpleNamespace(last_hidden_state=tokens if self.returns_class_token else patches)
+
+
+@pytest.mark.parametrize("returned", [True, False])
+def test_class_token__is_taken_where_the_output_has_it_and_never_a_patch_in_its_place(returned: bool) -> None:
+    network, views = _OfPatches(returned), torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    embedding = general_embedding(Loaded(network, frozenset(), views, plain))
+    patches = torch.nn.functional.unfold(views, 8, stride=8)
+    expected = torch.ones(2, 192) if returned else patches.mean(2)
+    torch.testing.assert_close(embedding.forward(network, views), expected)
+    assert embedding.words.startswith("class token" if returned else "mean over positions")
+
+
+def test_picture_of_another_size__says_which_option_to_add(tmp_path: Path) -> None:
+    save(CASES["vit"], tmp_path)
+    square_processor(48)().save_pretrained(tmp_path)
+    with pytest.raises(UsageError, match=r"another size than its network takes .*; \?size=32 behind its name"):
+        load_encoder(str(tmp_path), device="cpu")
+    assert load_encoder(f"{tmp_path}?size=32", device="cpu").info.dimension == 32
 
 
 def test_text_model__is_refused(tmp_path: Path) -> None:

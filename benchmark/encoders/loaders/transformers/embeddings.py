@@ -126,7 +126,7 @@ def general_embedding(loaded: Loaded) -> Embedding:
     width = hidden.shape[positions.axis if hidden.ndim == 4 else -1]
     if not is_named_width(width, loaded.model):
         raise EncoderError(f"its last hidden state has {width} numbers for each position, which is none of its widths")
-    if hidden.ndim == 3 and len(hidden) == count and has_class_token(loaded.model):
+    if hidden.ndim == 3 and len(hidden) == count and has_class_token(loaded.model) and positions.prefixed:
         if getattr(output, "last_hidden_state", None) is None:  # a backbone for dense tasks, whose heads read patches
             return Embedding(Mean(call, positions), "mean over the patches of the last feature map")
         return Embedding(ClassToken(call), "class token after the last norm (the checkpoint has no pooler)")

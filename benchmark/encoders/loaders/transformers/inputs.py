@@ -45,6 +45,7 @@ ONE_PICTURE = {
     "keep_aspect_ratio": False,
     "split_image": False,
     "slice_mode": False,
+    "vision_input_type": "vanilla",
 }
 """Settings of processors with which the whole photo becomes one picture of one size."""
 
@@ -129,7 +130,9 @@ def _processor(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
 
 def _set_one_picture(processor: Any) -> dict[str, Any]:
     """Apply ``ONE_PICTURE``; returns the settings that changed."""
-    changed = {name: value for name, value in ONE_PICTURE.items() if getattr(processor, name, None)}
+    changed = {
+        name: value for name, value in ONE_PICTURE.items() if getattr(processor, name, None) not in (None, value)
+    }
     for name, value in changed.items():
         setattr(processor, name, value)
     return changed

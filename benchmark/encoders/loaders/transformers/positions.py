@@ -31,6 +31,8 @@ class Positions:
     """Number of positions at its end that are no patches."""
     patch: int = 1
     """Side of a patch in pixels, for pictures whose sizes are given in pixels."""
+    prefixed: bool = True
+    """False if it is seen that all positions are patches: a network may leave its class token out (Unlimited OCR)."""
 
     def mean(self, hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], views: int) -> torch.Tensor:
         """The mean over the positions of each picture: [views, d].
@@ -130,7 +132,7 @@ def positions_of(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], mo
     count = hidden.shape[1]
     for before, behind in dict.fromkeys(((skip, after), (0, 0))):
         if is_grid(count - before - behind, picture):
-            return Positions(skip=before, after=behind, patch=patch)
+            return Positions(skip=before, after=behind, patch=patch, prefixed=before > 0)
     size = " x ".join(map(str, picture))
     raise EncoderError(f"its last hidden state has {count} positions, which is no grid of patches of {size} pixels")
 

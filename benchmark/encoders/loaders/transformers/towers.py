@@ -65,7 +65,7 @@ def tower_names(model: Any) -> list[str]:
     modules inside of them and inside of a wrapper (``model.vision_tower``, ``backbone.conv_encoder.model``)."""
     reads_pictures = "pixel_values" in getattr(model, "main_input_name", "")
     base = str(getattr(model, "base_model_prefix", ""))
-    names = (*TOWERS, "vision_backbone", *(["encoder"] if reads_pictures else []))
+    names = (*TOWERS, "vision_backbone", "conv_encoder.model", *(["encoder"] if reads_pictures else []))
     paths: list[str] = []
     for inside in ("", *INSIDE):
         paths += [
