@@ -31,7 +31,7 @@ FLOOR_AUC = Metric(
     title="AUC, real against real",
     explain="Probability that a real photo of one source has a higher score than one of another, mean over pairs of "
     "sources. A detector of generated photos has to exceed it.",
-    kind="trace",
+    kind="accuracy",
     chance=HALF,
     headline=True,
 )

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from benchmark.judgement import biases, biases_text, moves, verdicts
+from benchmark.judgement import biases, biases_text, moves
 from benchmark.report.text import report_text
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.forms import check_forms
@@ -62,7 +62,6 @@ def test_effects_of_single_generators_do_not_hold_for_unseen_ones(tmp_path):
 def test_two_sources_of_real_photos_are_the_floor_and_nothing_else(tmp_path):
     scored, table = scores_of(detection_photos(source=4.0), tmp_path)
     assert table["floor", "auc"].low > 0.85
-    assert verdicts(scored.result, all_tasks())["forensics/floor", "auc"].answer == "yes"
     assert table["detect", "auc"].low < 0.6
     decided = moves(scored.result, all_tasks())["forensics/detect", "margin"]
     assert decided.answer == "yes"
@@ -75,7 +74,6 @@ def test_null_sets__are_claimed_rarely(tmp_path):
     for seed in range(20):
         scored, _ = scores_of(detection_photos(seed, count=20), tmp_path / str(seed))
         decided = moves(scored.result, all_tasks())
-        decided |= {key: v.decision for key, v in verdicts(scored.result, all_tasks()).items()}
         claims += any(d.answer == "yes" for d in decided.values())
     assert claims <= 4
 
