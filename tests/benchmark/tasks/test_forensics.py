@@ -8,14 +8,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmark.judgement import biases, biases_text, moves
+from benchmark.probe import class_scores
 from benchmark.report.text import report_text
+from benchmark.results import Score
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.forms import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels
-from builders.pixels import STUDY_PROCESSINGS
+from builders.pixels import ALL_PROCESSINGS, STUDY_PROCESSINGS, process_by_pillow
 from tests.support.detection_photos import DIMENSION, detection_photos
 from tests.support.grouped_photos import pixel_rows
 from tests.support.scoring import as_rows, score_tasks, toy_encoder
@@ -151,6 +153,14 @@ def test_crossing__equals_scores_of_photos_as_saved_and_the_matrix_has_the_detec
     assert [row["generated_only"] for row in rows.values()] == pytest.approx(made, abs=1e-6)
     matrix = table["crossing", "both"].details["matrix"]
     assert np.shape(matrix["auc"]) == (15, 15)
+    sharpened = STUDY_PROCESSINGS.index("sharpening-x4")
+    made = np.array([photos.labels.names[v] == "fake" for v in photos.labels.values])
+    train, test = photos.indices("train"), photos.indices("val")
+    rows = [np.stack([pixel_rows(_processed(photos, i)) for i in at]).astype(np.float32) for at in (train, test)]
+    plain = class_scores(rows[0], made[train], [rows[1]], n_classes=2).scores[0]
+    expected = roc_auc_score(made[test], plain[:, 1] - plain[:, 0])
+    assert matrix["auc"][sharpened][sharpened] == pytest.approx(expected, abs=2e-3)
+    assert matrix["auc"][sharpened] != matrix["auc"][-1]
     assert matrix["auc"][-1][-1] == pytest.approx(table["detect", "auc"].value, abs=1e-3)
     text = biases_text(table["crossing", "bias"])
     assert "Holm's correction over 14 processings" in text
@@ -188,6 +198,39 @@ def test_audit__names_the_confound_of_the_files_first(tmp_path):
     assert "100 % from the file header alone" in audit["verdict"]
 
 
+def test_audit__does_not_take_the_sources_of_real_photos_for_a_confound(tmp_path):
+    photos = detection_photos(count=12)
+    sources = np.where(photos.columns["source"] == "", "generators", photos.columns["source"])
+    _, table = scores_of(dataclasses.replace(photos, columns={"source": sources}), tmp_path, ("forensics/detect",))
+    assert "sources of its own" not in table["detect", "auc"].details["audit"]["verdict"]
+
+
+def test_answers__of_a_perfect_detector_prove_its_interval(tmp_path):
+    scored, table = scores_of(detection_photos(count=12, shared=12.0), tmp_path, ("forensics/detect",))
+    assert (table["detect", "auc"].value, table["detect", "auc"].high) == (1.0, 1.0)
+    answers = read_answers(scored.answers, all_tasks())
+    for score in scored.result.scores:
+        key = score.task, score.metric
+        assert contradicted(score, answers.values[key], answers.facts.get(key, NO_FACTS), scored.result) == ""
+
+
+def test_biases__are_judged_on_both_sides():
+    rows = {
+        "looks generated": {"bias": 0.2, "low": 0.15, "high": 0.25, "p_value": 1e-9},
+        "looks real": {"bias": -0.2, "low": -0.25, "high": -0.15, "p_value": 1e-9},
+        "unknown": {"bias": -0.05, "low": -0.105, "high": 0.005, "p_value": 0.08},
+        "nothing": {"bias": 0.0, "low": -0.001, "high": 0.001, "p_value": 1.0},
+    }
+    score = Score(CROSSING, "toy", "bias", 0.0, -0.1, 0.1, 1000, 0.0, {"by_processing": rows})
+    assert [bias.decision.answer for bias in biases(score).values()] == ["yes", "yes", "undecided", "no"]
+    assert biases_text(score) == (
+        "Processing that looks generated to the detector: looks generated (+20.0 points); that looks real: looks real "
+        "(-20.0 points); shown to move it by less than 1 point: nothing (+0.0 points); undecided: unknown (-5.0 "
+        "points). Shown: p < 0.05 after Holm's correction over 4 processings."
+    )
+    assert biases(dataclasses.replace(score, details={})) == {}
+
+
 @pytest.mark.parametrize(
     ("change", "task", "reason"),
     [
@@ -221,6 +264,10 @@ def test_default_tasks__are_those_about_detection():
 
 def _arrays(answers, task):
     return {name.removeprefix(f"{task}/"): array for name, array in answers.items() if name.startswith(f"{task}/")}
+
+
+def _processed(photos, i):
+    return process_by_pillow(_image(photos, i).convert("RGB"), ALL_PROCESSINGS["sharpening-x4"], photos.ids[i])
 
 
 def _image(photos, i):
