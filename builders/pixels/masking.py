@@ -1,7 +1,7 @@
 """Masks: hide most of a picture, so that its content cannot be used to predict the camera.
 
 Order in the study (Ramos et al., ICCV 2025): the encoder's resize and crop, JPEG q95 4:4:4, the mask, then tensor and
-normalisation. ``mask_crop`` does the middle two; ``CenterMask`` the mask alone. Never imports torch.
+normalisation. Never imports torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.pixels.process import reencode_jpeg
 
 
 class Box(NamedTuple):
@@ -122,23 +121,6 @@ class CenterMask:
 
     def _hides_nothing(self) -> bool:
         return self.ratio == (1 if self.complement else 0)
-
-
-def mask_crop(image: Image.Image, ratio: float = 0.9, *, fill: int = 0, complement: bool = False) -> Image.Image:
-    """The study's input to an acquisition probe: the crop saved as JPEG q95 4:4:4, then masked.
-
-    Args:
-        image: RGB crop as the encoder will see it.
-        ratio: share of the area that is covered; 0 re-encodes only.
-        fill: value of covered pixels.
-        complement: cover the frame instead.
-
-    Raises:
-        PhotoError: the crop cannot be a JPEG file.
-        UsageError: the ratio is not in 0..1.
-    """
-    mask = CenterMask(ratio, fill, complement)
-    return mask(reencode_jpeg(image, 95, "4:4:4"))
 
 
 def _leaves(sample: Any) -> Iterator[Any]:

@@ -158,11 +158,6 @@ class Settings:
         return self.focal_length_35mm / lens.crop_factor
 
     @property
-    def exposure_value(self) -> float:
-        """EV = log2(N^2 / t), ISO 2720's definition for the camera settings."""
-        return math.log2(self.f_number**2 / float(self.exposure_s))
-
-    @property
     def scene_luminance_cd_m2(self) -> float:
         """Luminance of white at which these settings are the correct exposure.
 

@@ -238,23 +238,27 @@ def test_finished__every_option_that_affects_scores_is_compared(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "state"),
+    ("change", "options", "state"),
     [
-        ({}, "kept"),
-        ({"device": "NVIDIA H100 80GB HBM3"}, "scored"),
-        ({"dtype": "bfloat16"}, "scored"),
-        ({"storage": "float16"}, "scored"),
-        ({"compiled": True}, "scored"),
-        ({"codec_canary": "another"}, "scored"),
-        ({"options": {}}, "scored"),
+        ({}, (), "kept"),
+        ({"device": "NVIDIA H100 80GB HBM3"}, (), "scored"),
+        ({"dtype": "bfloat16"}, (), "scored"),
+        ({"storage": "float16"}, (), "scored"),
+        ({"compiled": True}, (), "scored"),
+        ({"codec_canary": "another"}, (), "scored"),
+        ({"options": {}}, (), "scored"),
+        ({"precision_gate": {"passed": True}}, (), "kept"),
+        ({"precision_gate": {"passed": False}}, (), "scored"),
+        ({"precision_gate": {}}, (), "kept"),
+        ({"precision_gate": {"passed": False}}, ("--force-dtype",), "kept"),
     ],
 )
-def test_sweep__a_result_of_another_environment_is_not_reused(sweep, change, state):
+def test_sweep__a_result_of_another_environment_is_not_reused(sweep, change, options, state):
     sweep("small")
     file = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
     result = unsealed(file)
     file.write_text(json.dumps({**result, "environment": {**result["environment"], **change}}))
-    sweep("small")
+    sweep("small", options=options)
     assert rows(sweep)["small"]["state"] == state
 
 

@@ -172,6 +172,22 @@ def test_made_by_workers__a_worker_that_is_killed_is_an_error_at_once():
     assert not [child for child in multiprocessing.active_children() if child.name == "views"]
 
 
+@pytest.mark.parametrize(
+    ("status", "how"),
+    [
+        (-9, "was killed by signal 9 (probably for memory: use fewer --workers)"),
+        (-11, "was killed by signal 11 (--workers 0 may show why)"),
+        (-1, "was killed by signal 1 (--workers 0 may show why)"),
+        (0, "ended with status 0 (--workers 0 may show why)"),
+        (9, "ended with status 9 (--workers 0 may show why)"),
+        (None, "ended with status None (--workers 0 may show why)"),
+    ],
+)
+def test_died__says_how_and_what_may_help(status, how):
+    process = types.SimpleNamespace(join=lambda seconds: None, exitcode=status)
+    assert str(workers_module._died(process)) == f"a worker that makes views {how}; finished embeddings are saved"
+
+
 def asleep(position: int) -> PhotoViews:
     time.sleep(3600 if position == 4 else 0)
     return numbered(position)

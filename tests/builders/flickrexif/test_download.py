@@ -10,7 +10,7 @@ import piexif
 import pytest
 from PIL import Image
 
-from builders.flickrexif.fetch.download import DownloadFailure, download, photo_client
+from builders.flickrexif.fetch.download import DownloadFailure, download, is_complete_file, photo_client
 from builders.untrusted import Pace
 from tests.support.flickr_answers import IMAGE, JPEG, answering
 from tests.support.images import image_bytes
@@ -36,10 +36,17 @@ def get(url, target, **options):
     [
         ([(404, {}, b"")], "gone", True),
         ([(410, {}, b"")], "gone", True),
+        ([(451, {}, b"")], "gone", True),
+        ([(400, {}, b"")], "refused", True),
+        ([(401, {}, b"")], "refused", True),
         ([(403, {}, b"")], "refused", True),
+        ([(402, {}, b"")], "http 402", False),
+        ([(206, IMAGE, JPEG)], "http 206", False),
         ([(500, {}, b"")], "http 500", False),
         ([(429, {"Retry-After": "3"}, b"")], "http 429", False),
         ([(200, {"Content-Type": "text/html"}, b"<html>")], "not an image", False),
+        ([(200, {"Content-Type": "application/json; a=b"}, b"{}")], "not an image", False),
+        ([(200, {"Content-Type": "Application/XML"}, b"<a/>")], "not an image", False),
         ([(200, {"Content-Type": "video/mp4"}, b"x")], "not an image", True),
         ([(200, IMAGE, b"no image at all")], "not an image", True),
         ([(200, IMAGE, b"")], "short", False),
@@ -181,3 +188,72 @@ def test_download__recognises_a_truncated_body_without_content_length(tmp_path, 
     if format == "JPEG":  # bytes after the end do not matter
         with answering((200, kind, whole + b"maker's data")) as url:
             assert get(url, tmp_path / "file").bytes == len(whole) + 12
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_download__follows_every_kind_of_redirect(tmp_path, status):
+    with answering((status, {"Location": "/moved.jpg"}, b""), (200, IMAGE, JPEG)) as url:
+        assert get(url, tmp_path / "file").url.endswith("/moved.jpg")
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "binary/octet-stream", "image/x-unknown", ""])
+def test_download__content_types_that_may_be_photos(tmp_path, kind):
+    with answering((200, {"Content-Type": kind}, JPEG)) as url:
+        assert get(url, tmp_path / "file").content_type == "image/jpeg"
+
+
+def test_download__as_large_as_allowed(tmp_path):
+    with answering((200, IMAGE, JPEG)) as url:
+        assert get(url, tmp_path / "file", max_bytes=len(JPEG)).bytes == len(JPEG)
+    for headers in (IMAGE, {**IMAGE, "Content-Length": str(len(JPEG))}):
+        with answering((200, headers, JPEG)) as url, pytest.raises(DownloadFailure) as failure:
+            get(url, tmp_path / "file", max_bytes=len(JPEG) - 1)
+        assert failure.value.error_class == "too large"
+
+
+SCAN = b"\xff\xda\0\x02picture"
+
+
+def box(kind: bytes, body: bytes = b"", length: int | None = None) -> bytes:
+    return (8 + len(body) if length is None else length).to_bytes(4, "big") + kind + body
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data", "complete"),
+    [
+        (".jpg", b"\xff\xd8" + SCAN + b"\xff\xd9", True),
+        (".jpg", b"\xff\xd8" + SCAN, False),
+        (".jpg", b"\xff\xd8" + SCAN + b"\xff\xd9 and more", True),
+        (".jpg", b"\xff\xd8\xff\xff\xff" + SCAN + b"\xff\xd9", True),  # fill bytes
+        (".jpg", b"\xff\xd8\xff\x01\xff\xd0\xff\xd7" + SCAN + b"\xff\xd9", True),  # markers without a length
+        (".jpg", b"\xff\xd8\xff\xe1\0\x06\xff\xd9\xff\xda" + SCAN, False),  # inside a segment
+        (".jpg", b"\xff\xd8\xff\xe1\0\0" + SCAN + b"\xff\xd9", True),  # a length has two bytes at least
+        (".jpg", b"\xff\xd8\xff\xe1\0\x03" + SCAN + b"\xff\xd9", False),  # the next marker begins with FF
+        (".jpg", b"\xff\xd8" + b"\xff\xda\xff\xd9", True),
+        (".jpg", b"\xff\xd8" + b"\xff\xda\xff", False),
+        (".jpg", b"\xff\xd8", False),
+        (".png", b"\x89PNG" + b"IEND\xaeB`\x82", True),
+        (".png", b"\x89PNG" + b"IEND\xaeB`", False),
+        (".gif", b"GIF89a;", True),
+        (".gif", b"GIF89a;" + bytes(15), True),
+        (".gif", b"GIF89a;" + bytes(16), False),
+        (".gif", b"GIF89a", False),
+        (".webp", b"RIFF\x04\0\0\0WEBP", True),
+        (".webp", b"RIFF\x03\0\0\0WEBP", True),
+        (".webp", b"RIFF\x05\0\0\0WEBP", False),
+        (".tif", b"II*\0", True),
+        (".heic", box(b"ftyp", b"heic") + box(b"mdat", b"x"), True),
+        (".heic", box(b"ftyp", b"heic") + box(b"mdat", b"x")[:-1], False),
+        (".heic", box(b"ftyp", b"heic") + box(b"free"), True),
+        (".heic", box(b"ftyp", b"heic") + box(b"free")[:-1], False),
+        (".heic", box(b"ftyp", b"heic") + box(b"mdat", b"x", length=0), True),  # to the end of the file
+        (".heic", box(b"ftyp", b"heic") + box(b"mdat", (17).to_bytes(8, "big") + b"x", length=1), True),
+        (".heic", box(b"ftyp", b"heic") + box(b"mdat", (18).to_bytes(8, "big") + b"x", length=1), False),
+        (".heic", box(b"ftyp", b"heic") + box(b"mdat", b"x", length=7), False),
+        (".heic", box(b"free") * 9_999, True),
+        (".heic", box(b"free") * 10_001, False),
+    ],
+)
+def test_is_complete_file__by_the_end_that_the_format_requires(tmp_path, suffix, data, complete):
+    (tmp_path / "file").write_bytes(data)
+    assert is_complete_file(tmp_path / "file", suffix) is complete

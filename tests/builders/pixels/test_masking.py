@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.pixels.masking import CenterMask, mask_crop
-from builders.pixels.parameters import PROCESSINGS
-from builders.pixels.process import process
+from builders.pixels.masking import CenterMask
 
 
 def white(height: int, width: int) -> Image.Image:
@@ -137,17 +135,6 @@ def test_center_mask__travels_to_workers():
 def test_center_mask__ratio_is_a_share(ratio):
     with pytest.raises(UsageError, match="give a number from 0"):
         CenterMask(ratio)
-
-
-def test_mask_crop__is_the_reencoded_crop_with_a_mask():
-    noise = np.random.default_rng(1).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    crop = Image.fromarray(noise)
-    encoded = process(crop, PROCESSINGS["jpeg-q95-444"], "any")
-    result = np.asarray(mask_crop(crop))
-    assert (result[:6] == np.asarray(encoded)[:6]).all()
-    assert (result[:6] != noise[:6]).any()  # the JPEG did something
-    assert (result[6:218, 6:218] == 0).all()
-    assert (np.asarray(mask_crop(crop, 0)) == np.asarray(encoded)).all()
 
 
 def test_masking__does_not_import_torch():

@@ -88,7 +88,6 @@ def test_render__brightness_is_independent_of_the_exposure(scene: SceneLight, ca
 def test_settings__luminance_is_what_they_expose() -> None:
     """Sunny 16: 1/ISO seconds at f/16 needs 78 * 16^2 / 0.65 = 30,720 cd/m2 for white: paper in full sun."""
     assert Settings(Fraction(1, 100), 16.0, 100, 50.0).scene_luminance_cd_m2 == pytest.approx(30_720)
-    assert Settings(Fraction(1, 1), 1.0, 100, 50.0).exposure_value == 0
 
 
 def test_expose__auto_exposure_error_is_small_and_unbiased(flat: Flat, camera: Camera, settings: Settings) -> None:

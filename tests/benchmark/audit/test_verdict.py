@@ -1,0 +1,237 @@
+"""Sentences of an audit, by hand-made findings: which one speaks, with which numbers, and which stay silent."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.audit import verdict
+from benchmark.audit.result import Carrier, Duplicates, LayerScore, Question
+from benchmark.audit.subjects import PhotoSubject
+from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
+from builders.photos import PhotoSet
+
+RARE = Carrier("GIMP", "fake", share=0.8, elsewhere=0.004)
+
+
+def question(feature="software", layer="exif", target="label", value=0.5, flagged=True, content=False, **more):
+    values = {"title": feature, "measure": "V", "raw": value, "p_value": 0.001, "adjusted": 0.002, "n": 100}
+    values |= {"distinct": 2, "carriers": (RARE,)} | more
+    return Question(target, feature, layer=layer, value=value, flagged=flagged, content=content, **values)
+
+
+def layer(name, accuracy=0.9, flagged=True, target="label", content=False, **more):
+    values = {"low": accuracy - 0.1, "high": accuracy + 0.1, "chance": 0.5, "n": 1200, "classes": 2}
+    values |= {"p_value": 0.001, "adjusted": 0.002} | more
+    return LayerScore(target, name, f"the {name}", accuracy, flagged=flagged, content=content, **values)
+
+
+def tally(labels=("real", "fake"), unreadable=0, sources=("a",), owners=None):
+    names = {"label": dict.fromkeys(labels), "source": dict.fromkeys(sources)}
+    sample = pd.DataFrame({"owner": owners or ["", "", ""]})
+    return SimpleNamespace(names=names, photos=12_000, unreadable=unreadable, sample=sample)
+
+
+@pytest.fixture(autouse=True)
+def power(monkeypatch):
+    """What could have been found; ``power`` has tests of its own."""
+    monkeypatch.setattr(verdict, "power_text", lambda tally, questions, tests: f"Power of {tests} tests.")
+    monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"][:0])
+
+
+GIMP = "80 % of fake have software GIMP (0.4 % elsewhere)."
+
+
+@pytest.mark.parametrize(
+    ("questions", "layers", "sentence"),
+    [
+        # a classifier of a layer speaks first, the header before any stronger one
+        (
+            [question()],
+            [layer("exif", 0.8)],
+            f"at 80 % from the exif (chance 50 %): {GIMP} Any classifier can use this.",
+        ),
+        ([question()], [layer("exif", 0.9), layer("header", 0.7)], f"70 % from the header (chance 50 %): {GIMP}"),
+        ([question()], [layer("exif", 0.7), layer("size", 0.9)], f"at 90 % from the size (chance 50 %): {GIMP}"),
+        ([], [layer("exif", 0.998)], "at 99.8 % from the exif (chance 50 %). Any classifier can use this."),
+        ([question(layer="size", title="width"), question()], [layer("exif")], GIMP),  # the layer's own question
+        ([question(layer="size"), question(title="width")], [layer("file")], "have software GIMP"),  # any for the file
+        # the others are no reason: of the split, not flagged, of the content, or of pixels
+        ([question()], [layer("exif", flagged=False)], f"The label goes with the software (V = 0.50): {GIMP} A class"),
+        ([question()], [layer("exif", target="split")], "The label goes with the software"),
+        ([question()], [layer("pixels")], "The label goes with the software"),
+        ([question("make", measure="eta", value=0.256), question()], [], "goes with the make (eta = 0.26): "),
+        ([question(content=True)], [], "Power of 1 tests."),
+        ([question(flagged=False)], [layer("exif", flagged=False)], "Power of 2 tests."),
+        ([question(target="split")], [], "Power of 1 tests."),
+        # sources of their own
+        ([question("source", "origin", value=0.995)], [layer("exif")], "Each class comes from sources of its own"),
+        ([question("source", "origin", value=0.99)], [], "The label goes with the source (V = 0.99)"),
+        ([question("source", "origin", value=1.0, target="split")], [], "Power of 1 tests."),
+    ],
+)
+def test_verdict_of__the_strongest_reason(questions, layers, sentence):
+    assert sentence in verdict_of(tally(), questions, layers)
+
+
+def test_verdict_of__one_label():
+    expected = "All 12,000 photos have one label, so there is nothing to predict."
+    assert verdict_of(tally(labels=("real",)), [question()], [layer("exif")]) == expected
+
+
+@pytest.mark.parametrize(
+    ("questions", "text"),
+    [
+        ([], "."),
+        ([question(carriers=())], "."),
+        ([question(carriers=()), question()], f": {GIMP}"),
+        # a fingerprint of tables or an order of markers is named only where nothing else is
+        ([question("tables"), question("order"), question()], f": {GIMP}"),
+        ([question("tables")], ": 80 % of fake have tables GIMP (0.4 % elsewhere)."),
+        ([question("tables"), question("order")], ": 80 % of fake have order GIMP (0.4 % elsewhere)."),
+        ([question("side", carriers=(Carrier("64", "real"), Carrier("48", "fake")))], ": side, real: 64; fake: 48."),
+        (
+            [question("side", carriers=(Carrier("64", "real"),)), question()],  # shares say more than means
+            f": {GIMP}",
+        ),
+    ],
+)
+def test_because__names_the_values_that_carry_it(questions, text):
+    assert verdict._because(questions) == text
+
+
+def test_because__one_value_a_class_the_widest_gap_first_at_most_three():
+    gaps = (("a", 0.6, 0.1), ("b", 0.9, 0.0), ("a", 1.0, 0.0), ("c", 0.5, 0.2), ("d", 0.3, 0.1))
+    carriers = tuple(Carrier(f"{group}{share}", group, share, elsewhere) for group, share, elsewhere in gaps)
+    text = verdict._because([question("make", carriers=carriers)])
+    assert text == (
+        ": 100 % of a have make a1.0 (0 % elsewhere); 90 % of b have make b0.9 (0 % elsewhere); "
+        "50 % of c have make c0.5 (20 % elsewhere)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (1, "100 %"), (0.004, "0.4 %"), (0.006, "1 %"), (0.994, "99 %"), (0.995, "99.5 %")],
+)
+def test_percent__one_digit_near_none_and_all(share, text):
+    assert verdict._percent(float(share)) == text
+
+
+FINDINGS = {
+    "split": ([question(target="split", value=0.3)], [], f"The split goes with the software (V = 0.30): {GIMP}"),
+    "source": ([question(target="source")], [], f"The source goes with the software (V = 0.50): {GIMP}"),
+    "best": (
+        [question(target="split")],
+        [layer("exif", 0.7, target="split"), layer("size", 0.8, target="split")],
+        f"The split can be predicted at 80 % from the size (chance 50 %): {GIMP}",
+    ),
+    "pixels": ([], [layer("pixels", 0.7)], "From the pixels the label can be predicted at 70 % (chance 50 %, 1,200 "
+        "photos): what the pictures show, or how they were made; this layer does not tell the two apart."),
+    "hidden": ([], [layer("hidden", 0.7)], "most of what the picture shows is hidden there, so it may well be how"),
+    "weight": ([], [layer("weight", 0.5, flagged=False)], "photos): nothing was found there."),
+    "recalls": ([], [layer("file", recalls=dict.fromkeys("abcdef", 0.5))], "The classes that the file tells best: "
+        "a (50 %), b (50 %), c (50 %), d (50 %), e (50 %)."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_findings_of__one_sentence_each(name):
+    questions, layers, sentence = FINDINGS[name]
+    (finding,) = findings_of(tally(), questions, layers, [])
+    assert sentence in finding
+
+
+@pytest.mark.parametrize(
+    ("questions", "layers"),
+    [
+        ([question(), question(target="split", flagged=False), question(target="split", content=True)], []),
+        (
+            [],
+            [layer("exif"), layer("exif", target="split", flagged=False), layer("size", target="split", content=True)],
+        ),
+        (
+            [],
+            [
+                layer("file"),
+                layer("file", flagged=False, recalls={"a": 1.0}),
+                layer("pixels", target="split", flagged=False),
+            ],
+        ),
+    ],
+)
+def test_findings_of__silent_about_the_rest(questions, layers):
+    assert findings_of(tally(), questions, layers, []) == ()
+
+
+def test_findings_of__what_was_left_out(monkeypatch):
+    assert findings_of(tally(unreadable=1_234, sources=range(200)), [], [], []) == (
+        "1,234 files could not be read and are left out.",
+    )
+    (many,) = findings_of(tally(sources=range(201)), [], [], [])
+    assert many == "There are more than 200 sources, so they are not examined one by one."
+    (owners,) = findings_of(tally(owners=["x", "x", "y"]), [], [], [])
+    assert owners.endswith("the sample has 2 (as many as 2 of equal size).")
+    monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"])
+    none = "no association with these could have been found, however strong: maker, 2 tests."
+    assert findings_of(tally(), [question()], [layer("exif")], []) == (f"With so few photos {none}",)
+    by_owner = findings_of(tally(owners=["x", "x", "y"]), [question()], [layer("exif")], [])
+    assert by_owner[1:] == (f"With so few owners {none}",)
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "sentence"),
+    [
+        (Duplicates("same file", 2_345, 1_100, 0, 0, 9), "2,345 files are there more than once, in 1,100 groups."),
+        (
+            Duplicates("same picture", 4, 2, 1, 0, 9),
+            "4 pictures are (nearly) there more than once, in 2 groups (1 across classes).",
+        ),
+        (
+            Duplicates("same file", 4, 2, 1, 2, 9),
+            "4 files are there more than once, in 2 groups (2 groups across splits, 1 across classes).",
+        ),
+    ],
+)
+def test_findings_of__duplicates(duplicates, sentence):
+    assert findings_of(tally(), [], [], [duplicates, Duplicates("same file", 0, 0, 0, 0, 9)]) == (sentence,)
+
+
+REPAIRS = {"header": 2, "exif": 2, "size": 1, "origin": 1, "pixels": 1, "hidden": 0}
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_repairs_of__by_the_flagged_layers(name):
+    assert len(repairs_of([question(layer=name)], [])) == len(repairs_of([], [layer(name)])) == REPAIRS[name]
+    for other in ({"flagged": False}, {"target": "split"}, {"content": True}):
+        assert repairs_of([question(layer=name, **other)], [layer(name, **other)]) == ()
+
+
+def test_repairs_of__each_once_in_one_order():
+    every = repairs_of([question(layer=name) for name in REPAIRS], [layer("header")])
+    words = ("reencode", "match keeps", "Size", "sources", "pixels are")
+    assert [word for word, sentence in zip(words, every, strict=True) if word in sentence] == list(words)
+
+
+def test_duplicates_of__groups_across_classes_and_splits_come_first():
+    files = {f"{i}": bytes([10 + k]) for i, k in enumerate([0, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4])}
+    photos = PhotoSet.of_bytes("some", files)
+
+    counted = SimpleNamespace(
+        content=np.array([7, 1, 1, 2, 2, 2, 2, 2, 2, 2, 4]),  # 8 and 9 begin as 3 to 7 do, and are other files
+        near=np.zeros(11, np.uint64),
+        rows=np.arange(11),
+        label_codes=np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, -1, 0]),
+        split_codes=np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]),
+    )
+    (same,) = duplicates_of(counted, PhotoSubject(photos, photos.labels, None, None))
+    assert same == Duplicates(
+        "same file",
+        photos=9,
+        groups=3,
+        across_classes=1,  # an unknown class is none
+        across_splits=2,
+        searched=11,
+        examples=(("3", "4", "5", "6"), ("8", "9"), ("1", "2")),
+    )

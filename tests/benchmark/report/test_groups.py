@@ -1,0 +1,64 @@
+"""Given groups in a report: cells, notes, and the index over k."""
+
+import pytest
+
+from benchmark.report.groups import groups_text
+from benchmark.results import Result, Score
+
+DETAILS = {
+    "group": "scanner",
+    "observational": "given, not assigned",
+    "labels": ["cat", "dog"],
+    "groups": ["A", "B"],
+    "cells": [[10, 20], [30, 4]],
+    "clusters": [[1, 2], [3, 4]],
+    "resampled": "patient",
+}
+
+
+def text(*details: dict, chance: float = 0.25) -> str:
+    scores = tuple(Score(f"probe/{i}", "set", "index", 0.5, 0.4, 0.6, 10, chance, d) for i, d in enumerate(details))
+    return groups_text(Result({"id": "x"}, {"name": "set"}, {}, scores, (), {}, ""))
+
+
+def rows(text: str) -> list[list[str]]:
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    return [table[0], *table[2:]]
+
+
+def test_groups_text__cells_with_their_clusters():
+    assert text(DETAILS).startswith("**scanner**: given, not assigned\n\n")
+    assert rows(text(DETAILS)) == [
+        ["photos (patients) by label and scanner", "A", "B"],
+        ["cat", "10 (1)", "20 (2)"],
+        ["dog", "30 (3)", "4 (4)"],
+    ]
+    alone = {name: value for name, value in DETAILS.items() if name not in ("clusters", "resampled", "observational")}
+    assert rows(text(alone))[:2] == [
+        ["photos (clusters) by label and scanner", "A", "B"],
+        ["cat", "10 (10)", "20 (20)"],
+    ]
+
+
+@pytest.mark.parametrize(("labels", "shown"), [(30, True), (31, False)])
+def test_groups_text__at_most_sixty_cells_are_a_table(labels, shown):
+    cells = [[5, 7 + i] for i in range(labels)]
+    many = {**DETAILS, "labels": [f"l{i}" for i in range(labels)], "cells": cells, "clusters": cells}
+    assert ("| l0" in text(many)) is shown
+    assert (f"31 labels x 2 groups: 5 to {6 + labels} photos a cell." in text(many)) is not shown
+
+
+def test_groups_text__notes_once_and_groups_apart():
+    first, second = {**DETAILS, "notes": ["One.", "Two."]}, {**DETAILS, "notes": ["Two.", "Three."]}
+    result = text(first, {**DETAILS, "group": "site"}, second)
+    assert result.count("One. Two. Three.") == 1
+    assert result.index("**scanner**") < result.index("Three.") < result.index("**site**")
+    assert text({}, {"group": "scanner"}, {**DETAILS, "group": 3}, {**DETAILS, "cells": "x"}) == ""
+
+
+def test_groups_text__the_index_at_some_k_beside_its_chance():
+    curve = [{"k": k, "index": k / 100} for k in (1, 2, 5, 10, 61)] + [{"k": 3, "index": None}]
+    line = "Index over k, in %: 1.0 (k = 1), 5.0 (k = 5), 61.0 (k = 61); chance 25.0."
+    assert text({**DETAILS, "curve": curve}).endswith("\n\n" + line)
+    assert "Index" not in text({**DETAILS, "curve": [{"k": 2, "index": 0.1}]})
+    assert "Index" not in text({**DETAILS, "curve": []}) + text(DETAILS)
