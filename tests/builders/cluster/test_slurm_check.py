@@ -1,10 +1,17 @@
 """What ``sbatch --test-only`` refuses is one sentence with Slurm's reason: by a script in its place, without Slurm."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from builders.cluster.engines import slurm
-from builders.cluster.engines.executors import EngineOptions
-from builders.errors import UsageError
+from builders.cluster.engines import executors, slurm
+from builders.cluster.engines.executors import EngineOptions, Submission, Task
+from builders.cluster.engines.local import ENDS_WITH_PARENT
+from builders.cluster.storage import StorageFolder
+from builders.errors import DataError, UsageError
 
 
 @pytest.fixture
@@ -50,3 +57,96 @@ def test_slurm__no_sbatch_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="no sbatch is here; submit from a machine of the cluster"):
         slurm._test_slurm(EngineOptions(partition="main"))
+
+
+class Recorded:
+    """In the place of datatrove's executor: keeps what it is given."""
+
+    job_id = "77"
+
+    def __init__(self, **given):
+        self.given = given
+
+    def run(self):
+        self.merged = self.launch_merge_stats()
+        made.append(self)
+
+
+made: list[Recorded] = []
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    made.clear()
+    monkeypatch.setattr(slurm, "executor", lambda name: {"SlurmPipelineExecutor": Recorded}[name])
+    return StorageFolder(str(tmp_path / "run.plan"))
+
+
+def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
+    sbatch("echo may run")
+    options = EngineOptions(
+        tasks=2, at_once=4, cpus=3, gpus=1, memory_gb=5, time="2:00:00", partition="main", qos="high",
+        setup="module load cuda", sbatch={"account": "a"},
+    )  # fmt: skip
+    said = slurm.on_slurm(Submission(place, (1, 4, 6), options))
+    given = made[0].given
+    assert made[0].merged is None
+    path = f"export PATH={Path(sys.executable).parent}:$PATH"
+    expected = {
+        "tasks": 2, "workers": 4, "time": "2:00:00", "partition": "main", "cpus_per_task": 3, "mem_per_cpu_gb": 5,
+        "gpus_per_task": 1, "qos": "high", "job_name": "camtrace", "env_command": f"{path}\nmodule load cuda",
+        "sbatch_args": {"account": "a"}, "srun_args": None,
+    }  # fmt: skip
+    assert {name: given[name] for name in expected} == expected
+    assert given["pipeline"] == [Task(place.address, ("1,6", "4"))]
+    assert given["slurm_logs_folder"].endswith("run.plan/slurm-logs")
+    assert json.loads(place.read("submitted.json")) == {"engine": "slurm", "job": "77"}
+    assert said.startswith("job 77: 2 tasks for 3 ranks; logs in ")
+    slurm.on_slurm(Submission(place, (1, 4, 6), EngineOptions(partition="main")))
+    assert (made[1].given["tasks"], made[1].given["workers"], made[1].given["env_command"]) == (3, -1, path)
+    with pytest.raises(UsageError, match="needs --partition; 'sinfo' lists them"):
+        slurm.on_slurm(Submission(place, (1,), EngineOptions()))
+
+
+@pytest.mark.parametrize(
+    ("script", "refused"),
+    [
+        ("echo PENDING; echo RUNNING; echo PENDING", "2 pending, 1 running"),
+        ("true", ""),  # the job has ended
+        ("echo RUNNING; exit 1", ""),  # an unknown job
+    ],
+)
+def test_on_slurm__a_job_that_is_still_there(place, sbatch, tmp_path, script, refused):
+    sbatch("echo may run")
+    submission = Submission(place, (0,), EngineOptions(partition="main"))
+    slurm.on_slurm(submission)
+    (tmp_path / "squeue").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{script}\n')
+    (tmp_path / "squeue").chmod(0o755)
+    if refused:
+        with pytest.raises(DataError) as error:
+            slurm.on_slurm(submission)
+        assert f"job 77 is still there ({refused}); nothing was submitted: wait for it, or 'scancel 77'" in str(
+            error.value
+        )
+    else:
+        slurm.on_slurm(submission)
+    assert len(made) == (1 if refused else 2)
+    assert (tmp_path / "asked").read_text().split() == ["-h", "-j", "77", "-o", "%T"]
+
+
+def test_task__runs_its_share_and_fails_with_it(monkeypatch, tmp_path):
+    commands = []
+
+    class Child(subprocess.Popen):
+        def __init__(self, command, env):
+            commands.append((command, env[ENDS_WITH_PARENT]))
+            super().__init__(["sh", "-c", f"exit {3 if command[-1] == '4' else 0}"])
+
+    monkeypatch.setattr(executors.subprocess, "Popen", Child)
+    task = Task("run.plan", ("1,6", "4"))
+    task(None, 0, 2)
+    with pytest.raises(RuntimeError, match=r"ranks 4: status 3, see .camtrace status run\.plan."):
+        task(None, 1, 2)
+    assert commands == [
+        ([sys.executable, "-m", "camtrace", "work", "run.plan", "--rank", share], "1") for share in ("1,6", "4")
+    ]

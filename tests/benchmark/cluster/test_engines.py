@@ -1,0 +1,91 @@
+"""``camtrace work --engine``: what an engine is told, and what is said when it returns, by doubles of the engines."""
+
+import shlex
+
+import pytest
+
+from builders.cluster import ENGINES, EngineOptions, Markers, read_plan
+from tests.benchmark.cluster.test_builds import BUILD
+
+
+@pytest.fixture
+def submitted(monkeypatch, run, tmp_path):
+    """A plan of three ranks, the first of them done, and the submissions of a double of every engine."""
+    assert run("plan", "--ranks", 3, *BUILD, "--output", tmp_path / "out")[0] == 0
+    assert run("work", tmp_path / "out.plan", "--rank", 0)[0] == 0
+    submissions = []
+
+    def engine(submission):
+        submissions.append(submission)
+        return "submitted"
+
+    for name in ("slurm", "ray", "jobs"):
+        monkeypatch.setitem(ENGINES, name, engine)
+    return submissions
+
+
+def test_work__slurm_returns_at_once_and_says_nothing_of_ranks(submitted, run, tmp_path):
+    status, printed, more = run("work", tmp_path / "out.plan", "--engine", "slurm")
+    assert (status, printed) == (0, "submitted\n")
+    assert "3 ranks, 2 missing" in more
+    assert submitted[0].ranks == (1, 2)
+
+
+@pytest.mark.parametrize("engine", ["ray", "jobs"])
+def test_work__the_other_engines_end_with_their_ranks(submitted, run, tmp_path, engine):
+    status, printed, more = run("work", tmp_path / "out.plan", "--engine", engine)
+    assert status == 1
+    again = f"camtrace work {tmp_path / 'out.plan'} (does what failed again)"
+    assert printed == f"submitted\n0 ranks done, 2 failed; next: {again}\n"
+    assert "ranks      3: 1 done, 0 running, 0 failed" in more
+    assert "next: " not in more
+
+
+def test_work__done_ranks_are_counted(submitted, run, tmp_path, monkeypatch):
+    plan, storage = read_plan(str(tmp_path / "out.plan"))
+
+    def one_done(submission):
+        done = Markers(storage, plan.name).all().done
+        assert list(done) == [0]
+        return str(run("work", tmp_path / "out.plan", "--rank", 2)[0])
+
+    monkeypatch.setitem(ENGINES, "ray", one_done)
+    status, printed, _ = run("work", tmp_path / "out.plan", "--engine", "ray")
+    assert status == 1
+    assert printed.startswith("0\n1 rank done, 1 failed; next: camtrace work ")
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("", EngineOptions()),
+        ("--jobs 5 --at-once 3", EngineOptions(tasks=5, at_once=3)),
+        ("--cpus 2 --gpus 1 --memory 3G", EngineOptions(cpus=2, gpus=1, memory_gb=3)),
+        ("--memory 2049M", EngineOptions(memory_gb=3)),  # whole gigabytes
+        ("--time 4:00:00 --partition main --qos high", EngineOptions(time="4:00:00", partition="main", qos="high")),
+        ("--setup 'module load cuda'", EngineOptions(setup="module load cuda")),
+        ("--sbatch account=a=b --sbatch --exclusive", EngineOptions(sbatch={"account": "a=b", "exclusive": ""})),
+        ("--address local", EngineOptions(address="local")),
+        (
+            "--flavor t4-small --namespace me --package camtrace==1",
+            EngineOptions(flavor="t4-small", namespace="me", package="camtrace==1"),
+        ),
+    ],
+)
+def test_work__every_option_reaches_the_engine(submitted, run, tmp_path, words, options):
+    words = words.replace("--sbatch --", "--sbatch=--")
+    assert run("work", tmp_path / "out.plan", "--engine", "slurm", *shlex.split(words))[0] == 0
+    assert submitted[0].options == options
+
+
+@pytest.mark.parametrize("words", ["--jobs 0", "--at-once 0", "--cpus 0", "--gpus 2", "--gpus -1", "--memory 0"])
+def test_work__sizes_that_cannot_be_are_refused(submitted, run, tmp_path, words):
+    assert run("work", tmp_path / "out.plan", "--engine", "slurm", *words.split())[0] == 2
+    assert not submitted
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("1,1-2", 0), ("3", 2), ("0-3", 2), ("a", 2), ("1-", 0), ("1-b", 2), ("-1", 2), ("", 2)]
+)
+def test_work__ranks_that_are_in_the_plan(submitted, run, tmp_path, text, status):
+    assert run("work", tmp_path / "out.plan", f"--rank={text}")[0] == status
