@@ -10,8 +10,9 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.probe import probe
 from benchmark.probe.solver.projected import project
+from benchmark.results import read_answers
 from benchmark.results.schema import Result
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring.run import Scored, score_encoders
 from benchmark.stats import against_chance
 from benchmark.tasks.processing_probe import PROCESSING_PROBES
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
@@ -72,9 +73,14 @@ def score(encoder: str, photos: PhotoSet, cache, patterns=(), **changes) -> Resu
 
 
 @pytest.fixture(scope="module")
-def on_cameras(tmp_path_factory) -> Result:
-    photos = open_photos("simcams?scenes=12&size=64")
-    return score("control:jpeg-statistics", photos, tmp_path_factory.mktemp("cache"))
+def scored_cameras(tmp_path_factory) -> Scored:
+    photos, cache = open_photos("simcams?scenes=12&size=64"), tmp_path_factory.mktemp("cache")
+    return score_tasks(load_encoder("control:jpeg-statistics"), photos, (), cache, resamples=500)
+
+
+@pytest.fixture(scope="module")
+def on_cameras(scored_cameras) -> Result:
+    return scored_cameras.result
 
 
 def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
@@ -86,6 +92,17 @@ def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
         assert s.chance == pytest.approx(1 / s.details["classes"])
         assert s.low <= s.value <= s.high
         assert s.details["mask_ratio"] == 0.9
+
+
+def test_acquisition_probes__answers_have_the_scores_and_the_learning_curves(scored_cameras):
+    answers = read_answers(scored_cameras.answers, all_tasks())
+    for s in scored_cameras.result.scores:
+        assert answers.values[s.task, s.metric].values.mean() == pytest.approx(s.value, abs=1e-12)
+        curve, known = s.details["learning_curve"], answers.facts[s.task, s.metric].details["learning_curve"]
+        assert len(curve["share"]) == len(known["accuracy"]) > 1
+        for name in ("accuracy", "low", "high"):
+            assert known[name] == pytest.approx(curve[name], abs=1e-6), (s.task, name)
+        assert known["gain"]["value"] == pytest.approx(curve["gain"]["value"], abs=1e-6)
 
 
 def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
