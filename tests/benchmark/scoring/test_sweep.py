@@ -145,7 +145,8 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     assert result.failures == ()
     assert result.score("probe/sharpening", "accuracy").n == 8
     light = {f"{split}/light/{i}.jpg" for split, count in (("train", 8), ("val", 4)) for i in range(count)}
-    assert {f.name for f in fragile.failures} == {"sweep_encoders:fragile", *light}
+    expected = {("encoder", "sweep_encoders:fragile"), *(("photo", name) for name in light)}
+    assert {(f.kind, f.name) for f in fragile.failures} == expected
     assert "fails on 12 of 24 photos, which can be read" in measured["fragile"]["reason"]
     assert "too light for me" in fragile.failures[0].reason
     assert fragile.score("probe/sharpening", "accuracy").n == 4
