@@ -5,7 +5,7 @@ from .fill.fill import PassCost, begin_views, fill_banks
 from .fill.targets import OutputsBank, fill_from_file
 from .gates import PrecisionVerdict, RuntimeVerdict, check_precision, resolve_runtime
 from .keys import bank_key, key_hash, key_of
-from .photo_hashes import PhotoHashes, hash_of_block, photos_bytes_hash
+from .photo_hashes import PhotoHashes, hash_of_block
 from .view_file import Blocks
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "key_hash",
     "key_of",
     "merge_blocks",
-    "photos_bytes_hash",
     "resolve_runtime",
     "view_path",
     "workers_each",

@@ -100,7 +100,7 @@ def check_precision(
     Args:
         encoder: as it is used in the run.
         photos: the photo set; a sample of it is embedded.
-        bytes_hash: from ``photos_bytes_hash``.
+        bytes_hash: from ``PhotoHashes.bytes_hash``.
         options: ``storage``, ``batch_size``, ``orientation``, ``workers``, ``cache`` and ``fresh`` are read.
 
     Returns:
@@ -128,7 +128,7 @@ def resolve_runtime(
     Args:
         encoder: in the runtime that was chosen when it was loaded.
         photos: the photo set; a sample of it is embedded.
-        bytes_hash: from ``photos_bytes_hash``.
+        bytes_hash: from ``PhotoHashes.bytes_hash``.
         options: ``runtime``, ``batch_size``, ``orientation``, ``cache`` and ``fresh`` are read.
 
     Returns:

@@ -52,7 +52,7 @@ def bank_key(
         info: identity of the encoder.
         compute_dtype: in which the encoder computes.
         photos: the photo set.
-        bytes_hash: from ``photos_bytes_hash``.
+        bytes_hash: from ``PhotoHashes.bytes_hash``.
         storage: dtype of the rows in the file.
         compiled: whether the network is compiled, which changes rounding.
         device: on which it computes. Only its type counts, and only below float32, where rounding depends on it.

@@ -179,14 +179,6 @@ def hash_of_block(digests: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(digest or b"\0" * _DIGEST for digest in digests)).hexdigest()[:16]
 
 
-def photos_bytes_hash(photos: PhotoSet, workers: int = 4) -> str:
-    """Hash of the bytes of all photos in order, 32 hex digits; an unreadable photo counts by its reason.
-
-    A source whose bytes follow from parameters (simulated cameras) has a ``fingerprint()`` and is not read.
-    """
-    return PhotoHashes(photos, workers=workers).bytes_hash()
-
-
 def _keys(texts: Sequence[str]) -> np.ndarray:
     """uint64 [n, 2]: 16 bytes of BLAKE2b of each text."""
     hashes = b"".join(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank import PhotoHashes
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
 from benchmark.bank.fill.members import preprocess_index
@@ -67,7 +67,7 @@ def expected(photos: PhotoSet, index: int, name: str) -> np.ndarray:
 
 def opened(root, photos: PhotoSet, recipe, encoder: Encoder | None = None, storage="float32", **options) -> Bank:
     info = (encoder or toy_encoder()).info
-    key = bank_key(info, "float32", photos, photos_bytes_hash(photos), storage)
+    key = bank_key(info, "float32", photos, PhotoHashes(photos).bytes_hash(), storage)
     return Bank.open(root, key, recipe.view_keys(), **options)
 
 
@@ -213,7 +213,7 @@ def ingredients() -> dict:
         "info": toy_encoder().info,
         "compute_dtype": "float32",
         "photos": photos,
-        "bytes_hash": photos_bytes_hash(photos),
+        "bytes_hash": PhotoHashes(photos).bytes_hash(),
         "storage": "float32",
     }
 
@@ -231,7 +231,7 @@ def changed_ingredients() -> dict[str, dict]:
         "compiled": {"compiled": True},
         "runtime": {"runtime": Runtime("openvino", "2026.4.1", 1e-7)},
         "photo ids": {"photos": renamed},
-        "photo bytes": {"bytes_hash": photos_bytes_hash(swapped)},
+        "photo bytes": {"bytes_hash": PhotoHashes(swapped).bytes_hash()},
         "storage": {"storage": "float16"},
     }
 

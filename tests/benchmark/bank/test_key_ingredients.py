@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank import PhotoHashes
 from benchmark.bank.keys import key_hash
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.scoring.run import Scored
@@ -102,7 +102,7 @@ def test_cache__an_encoder_that_cannot_be_identified_is_never_cached(tmp_path):
     assert run(tmp_path, weights_sha256=None).result.cost["views"] == 6 * 4
 
 
-def test_photos_bytes_hash__depends_on_every_photo_and_on_the_order():
+def test_bytes_hash__depends_on_every_photo_and_on_the_order():
     """More photos than are read at a time."""
     files = {f"{i}": f"{i}".encode() for i in range(1100)}
     full = PhotoSet.of_bytes("many", files)
@@ -110,15 +110,15 @@ def test_photos_bytes_hash__depends_on_every_photo_and_on_the_order():
     swapped = order.copy()
     swapped[[3, 1090]] = [1090, 3]
     measured = [
-        photos_bytes_hash(full),
-        photos_bytes_hash(PhotoSet.of_bytes("many", {**files, "1099": b"another"})),
-        photos_bytes_hash(PhotoSet.of_bytes("many", {**files, "0": b"another"})),
-        photos_bytes_hash(full.select(swapped)),
-        photos_bytes_hash(full.select(order[:-1])),
+        PhotoHashes(full).bytes_hash(),
+        PhotoHashes(PhotoSet.of_bytes("many", {**files, "1099": b"another"})).bytes_hash(),
+        PhotoHashes(PhotoSet.of_bytes("many", {**files, "0": b"another"})).bytes_hash(),
+        PhotoHashes(full.select(swapped)).bytes_hash(),
+        PhotoHashes(full.select(order[:-1])).bytes_hash(),
     ]
     assert len(set(measured)) == 5
-    assert photos_bytes_hash(dataclasses.replace(full, name="other")) == measured[0]
-    assert photos_bytes_hash(full, workers=1) == measured[0]
+    assert PhotoHashes(dataclasses.replace(full, name="other")).bytes_hash() == measured[0]
+    assert PhotoHashes(full, workers=1).bytes_hash() == measured[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,12 +133,12 @@ class Torn:
         return b"first"
 
 
-def test_photos_bytes_hash__an_unreadable_photo_counts_by_its_reason():
+def test_bytes_hash__an_unreadable_photo_counts_by_its_reason():
     """By hand: SHA-256 of all photos' SHA-256, with the reason in place of bytes; another reason gives another hash."""
 
     def of(reason: str) -> str:
         photos = PhotoSet.of_bytes("t", {"a": b"", "b": b""})
-        return photos_bytes_hash(dataclasses.replace(photos, source=Torn(reason)))
+        return PhotoHashes(dataclasses.replace(photos, source=Torn(reason))).bytes_hash()
 
     parts = [b"first", b"unreadable: the file is empty"]
     by_hand = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:32]
@@ -159,10 +159,10 @@ class Simulated:
         raise AssertionError("read")
 
 
-def test_photos_bytes_hash__of_simulated_photos_follows_from_their_fingerprint():
+def test_bytes_hash__of_simulated_photos_follows_from_their_fingerprint():
     def of(number: int, rows: list[int]) -> str:
         photos = PhotoSet.of_bytes("s", {f"{i}": b"" for i in rows})
-        return photos_bytes_hash(dataclasses.replace(photos, source=Simulated(number), rows=np.array(rows)))
+        return PhotoHashes(dataclasses.replace(photos, source=Simulated(number), rows=np.array(rows))).bytes_hash()
 
     assert len({of(1, [0, 1, 2]), of(2, [0, 1, 2]), of(1, [0, 2, 1]), of(1, [0, 1])}) == 4
     assert of(1, [0, 1, 2]) == of(1, [0, 1, 2])

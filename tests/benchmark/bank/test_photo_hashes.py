@@ -7,7 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from benchmark.bank import PhotoHashes, photo_hashes, photos_bytes_hash
+from benchmark.bank import PhotoHashes, photo_hashes
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, photo_digest
 from builders.sources.folders import FolderSource, labelled_folder
 from builders.sources.imagenet import TarSource
@@ -84,7 +84,7 @@ def test_bytes_hash__a_subset_uses_the_hashes_of_the_whole_set_and_keeps_them_al
     PhotoHashes(whole, tmp_path).bytes_hash()
     some = whole.select([7, 2])
     write(folder, "2.jpg", b"photo two", LONG_AGO + 5)
-    assert PhotoHashes(some, tmp_path).bytes_hash() == photos_bytes_hash(some)
+    assert PhotoHashes(some, tmp_path).bytes_hash() == PhotoHashes(some).bytes_hash()
     read.clear()
     PhotoHashes(whole, tmp_path).bytes_hash()
     assert read == []
@@ -103,7 +103,7 @@ def test_bytes_hash__an_unreadable_file_is_read_again_by_the_next_run(tmp_path, 
     monkeypatch.setattr("builders.sources.folders.MAX_PHOTO_BYTES", 50)
     photos = labelled_folder(str(folder))
     failing = PhotoHashes(photos, tmp_path).bytes_hash()
-    assert failing == photos_bytes_hash(photos)
+    assert failing == PhotoHashes(photos).bytes_hash()
     monkeypatch.setattr("builders.sources.folders.MAX_PHOTO_BYTES", 500)
     read.clear()
     assert PhotoHashes(photos, tmp_path).bytes_hash() == by_hand(folder) != failing

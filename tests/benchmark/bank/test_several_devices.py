@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank import PhotoHashes
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.device_process import check_same_encoder
 from benchmark.bank.fill.devices import fill_banks_on, merge_outcomes, workers_each
@@ -85,7 +85,7 @@ def photos_of(n=300):
 
 
 def opened(root, encoder, photos):
-    key = bank_key(encoder.info, "float32", photos, photos_bytes_hash(photos), "float32")
+    key = bank_key(encoder.info, "float32", photos, PhotoHashes(photos).bytes_hash(), "float32")
     return Bank.open(root, key, PlainViews().view_keys())
 
 

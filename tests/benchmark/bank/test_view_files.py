@@ -10,7 +10,7 @@ import torch
 
 import benchmark.views.prefetch
 import benchmark.views.recipe
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank import PhotoHashes
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
 from benchmark.bank.keys import LAYOUT, bank_key, key_hash
@@ -46,7 +46,7 @@ class Counting(CountingEncoder):
         super().__init__(name, preprocess, 3, preprocessing={"size": 1})
 
     def bank(self, root, photos: PhotoSet, recipe, **options) -> Bank:
-        key = bank_key(self.encoder.info, "float32", photos, photos_bytes_hash(photos), "float32")
+        key = bank_key(self.encoder.info, "float32", photos, PhotoHashes(photos).bytes_hash(), "float32")
         return Bank.open(root, key, recipe.view_keys(), **options)
 
     def fill(self, root, photos: PhotoSet, recipe, **options) -> tuple[Bank, int]:
@@ -248,7 +248,7 @@ def test_at__a_missing_file_is_damage_and_another_layout_is_refused(tmp_path):
 def test_open__banks_of_layout_1_are_not_changed(tmp_path):
     """Files of layout 1: a folder named by 20 hex digits, an array per view, markers of all views' blocks."""
     photos, toy = some_photos(), Counting()
-    key = bank_key(toy.encoder.info, "float32", photos, photos_bytes_hash(photos), "float32")
+    key = bank_key(toy.encoder.info, "float32", photos, PhotoHashes(photos).bytes_hash(), "float32")
     old_key = {**key, "layout": 1, "views": {"names": list(JPEG.names), "kind": "processing", "seed": 0}}
     old = tmp_path / key_hash(old_key)
     (old / "blocks").mkdir(parents=True)

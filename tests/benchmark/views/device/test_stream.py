@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import photos_bytes_hash
+from benchmark.bank import PhotoHashes
 from benchmark.bank.bank import Bank
 from benchmark.bank.fill.fill import fill_banks
 from benchmark.bank.keys import bank_key
@@ -53,7 +53,7 @@ def flat_encoder(name, preprocess):
 def filled(tmp_path, encoders, photos, way, names=NAMES, **options):
     """The files of the banks."""
     recipe = ProcessingViews(names, 7)
-    keys = [bank_key(e.info, e.dtype, photos, photos_bytes_hash(photos), "float32") for e in encoders]
+    keys = [bank_key(e.info, e.dtype, photos, PhotoHashes(photos).bytes_hash(), "float32") for e in encoders]
     banks = [Bank.open(tmp_path / way, key, recipe.view_keys()) for key in keys]
     outcome = fill_banks(photos, recipe, encoders, banks, batch_size=56, views=way, **{"workers": 0, **options})
     assert not outcome.failures
