@@ -88,8 +88,8 @@ def test_course_figure__a_panel_for_each_trace_with_content_in_it(tmp_path):
     spd = second if probe is first else first
     for ax, values, chance in ((probe, [40, 50, 75], 25.0), (spd, [-40, -50, -75], 0.0)):
         labels = {line.get_label(): line for line in ax.lines}
-        (own,) = [line for label, line in labels.items() if label.startswith(("knn/jpeg", "probe/jpeg"))]
-        np.testing.assert_allclose(own.get_xydata(), np.c_[[3, 20, 100], values])
+        (curve,) = [line for label, line in labels.items() if label.startswith(("knn/jpeg", "probe/jpeg"))]
+        np.testing.assert_allclose(curve.get_xydata(), np.c_[[3, 20, 100], values])
         assert set(labels[f"chance {chance:.1f}"].get_ydata()) == {chance}
         assert "plain kNN accuracy, %" in labels
         (content,) = [line for line in ax.lines if line.get_linestyle() == ":" and len(line.get_xdata())]
@@ -115,6 +115,6 @@ def test_course_figure__content_alone_has_a_panel_and_nothing_has_none(tmp_path)
     draw_courses([], all_tasks(), tmp_path / "course.png")
     assert not (tmp_path / "course.png").exists()
     three = [*courses(TRAINING), *courses(plain)]
-    assert len(panels(three)) == 2  # content has a panel of its own only where there is nothing else
+    assert len(panels(three)) == 2  # content has a panel only where there is nothing else
     odd = courses([result(f"a/step_{i}", 0.5, content=None) for i in (1, 2)]) + courses(TRAINING)
     assert len(panels(odd)) == 4

@@ -56,7 +56,7 @@ def test_groups_text__notes_once_and_groups_apart():
     assert text({}, {"group": "scanner"}, {**DETAILS, "group": 3}, {**DETAILS, "cells": "x"}) == ""
 
 
-def test_groups_text__the_index_at_some_k_beside_its_chance():
+def test_groups_text__the_index_at_some_k_with_its_chance():
     curve = [{"k": k, "index": k / 100} for k in (1, 2, 5, 10, 61)] + [{"k": 3, "index": None}]
     line = "Index over k, in %: 1.0 (k = 1), 5.0 (k = 5), 61.0 (k = 61); chance 25.0."
     assert text({**DETAILS, "curve": curve}).endswith("\n\n" + line)

@@ -88,7 +88,7 @@ def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
         tasks=2, at_once=4, cpus=3, gpus=1, memory_gb=5, time="2:00:00", partition="main", qos="high",
         setup="module load cuda", sbatch={"account": "a"},
     )  # fmt: skip
-    said = slurm.on_slurm(Submission(place, (1, 4, 6), options))
+    line = slurm.on_slurm(Submission(place, (1, 4, 6), options))
     given = made[0].given
     assert made[0].merged is None
     path = f"export PATH={Path(sys.executable).parent}:$PATH"
@@ -101,7 +101,7 @@ def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
     assert given["pipeline"] == [Task(place.address, ("1,6", "4"))]
     assert given["slurm_logs_folder"].endswith("run.plan/slurm-logs")
     assert json.loads(place.read("submitted.json")) == {"engine": "slurm", "job": "77"}
-    assert said.startswith("job 77: 2 tasks for 3 ranks; logs in ")
+    assert line.startswith("job 77: 2 tasks for 3 ranks; logs in ")
     slurm.on_slurm(Submission(place, (1, 4, 6), EngineOptions(partition="main")))
     assert (made[1].given["tasks"], made[1].given["workers"], made[1].given["env_command"]) == (3, -1, path)
     with pytest.raises(UsageError, match="needs --partition; 'sinfo' lists them"):

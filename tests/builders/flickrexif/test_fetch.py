@@ -190,6 +190,6 @@ def test_plan_target__files_on_their_way_to_an_object_store_leave_no_folder(tmp_
     assert on_the_way.is_dir()
     target.close()
     assert not on_the_way.exists()
-    beside = _PlanTarget(StorageFolder(str(tmp_path)), {}, lambda count: None)
-    assert tmp_path in beside.temporary("1.jpg").parents
-    beside.close()
+    local = _PlanTarget(StorageFolder(str(tmp_path)), {}, lambda count: None)
+    assert tmp_path in local.temporary("1.jpg").parents
+    local.close()
