@@ -105,6 +105,14 @@ def test_acquisition_probes__answers_have_the_scores_and_the_learning_curves(sco
         assert known["gain"]["value"] == pytest.approx(curve["gain"]["value"], abs=1e-6)
 
 
+def test_acquisition_probes__answers_of_a_run_without_true_classes_say_nothing():
+    predicted = {"predicted": np.zeros((1, 1, 3), np.uint8), "photos": np.arange(3)}
+    read = all_tasks()["probe/make"].read_answers
+    assert read(predicted) == {}
+    known = read({**predicted, "expected": np.array([0, 1, 0])})
+    assert {metric: values.values.tolist() for metric, values in known.items()} == {"accuracy": [1.0, 0.0, 1.0]}
+
+
 def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
     """All photos of both test scenes are right: the exact interval of two right out of two lies above chance."""
     make = on_cameras.score("probe/make", "accuracy")
