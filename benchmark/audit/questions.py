@@ -126,7 +126,7 @@ def _number(
     if moments is None or (moments.counts > 0).sum() < 2:
         return []
     value = _both_ratios(moments.counts, moments.sums, moments.squares)
-    sample = tally.sample if owner_units(tally).alone else one_per_owner(tally.sample)
+    sample = one_per_owner(tally.sample)
     n, means = int(moments.counts.sum()), (moments.counts, moments.sums)
     return _number_question(sample, target, name, title, layer, groups, seed, value, means, n)
 
