@@ -4,6 +4,7 @@ import bisect
 import contextlib
 import fcntl
 import random
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from builders.flickrexif.api.call_budget import CallBudget, budget_file
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response, loads
 from builders.flickrexif.api.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
 from builders.flickrexif.api.search_results import month_of, search_result, size_of_url
-from builders.flickrexif.search.plan import MIN_SLICE_S, Slice, gaps, months, split
+from builders.flickrexif.search.plan import MIN_SLICE_S, SearchPlan, Slice, gaps, months, searchable_end, split
 from tests.support.clocks import SimulatedClock
 from tests.support.flickr_world import World, licences_answer
 
@@ -40,6 +41,21 @@ def test_split__parts_cover_the_slice_once(start, length, count):
 def test_gaps__are_exactly_the_uncovered_seconds(start, end, covered):
     open_seconds = {t for a, b in gaps(start, end, covered) for t in range(a, b)}
     assert open_seconds == set(range(start, end)) - {t for a, b in covered for t in range(a, b)}
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        (10 * 86400, 9 * 86400),
+        (10 * 86400 + 0.9, 9 * 86400),
+        (11 * 86400 - 1, 10 * 86400 - 1),
+        (11 * 86400 + 1, 10 * 86400),
+    ],
+)
+def test_searchable_end__photos_of_the_last_day_are_left_to_a_later_search(now, end):
+    """Flickr's index may not have them; the plan ends after ten days."""
+    state, plan = SimpleNamespace(clock=SimpleNamespace(now=lambda: now)), SearchPlan(0, 10 * 86400, 5, (4,))
+    assert searchable_end(state, plan) == end
 
 
 def test_months__cover_leap_years_and_clip():
