@@ -7,6 +7,7 @@ complete.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from datasets import ClassLabel, Features
 
 from builders.dataset.card import Card, readme
 from builders.dataset.manifest import BUILD_FILE, README_FILE, Build, PixelRights, build_text
-from builders.dataset.shards import STATE_FOLDER, cannot_write
+from builders.dataset.shards import PREVIOUS_FOLDER, STATE_FOLDER, cannot_write
 from builders.dataset.shared_shards import SharedShards
 from builders.dataset.write import FAILURES_FILE, SplitShards, write_failures
 from builders.errors import UsageError, disk_error
@@ -59,7 +60,8 @@ def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False)
         raise UsageError(f"{output}: holds files that no build wrote; choose an empty or a new folder")
     if fresh:
         _remove_build(output)
-    others = {folder.name for folder in state.glob("*") if folder.is_dir() and any(folder.iterdir())} - set(configs)
+    others = {folder.name for folder in state.glob("*") if folder.is_dir() and any(folder.iterdir())}
+    others -= {*configs, PREVIOUS_FOLDER}
     if others:
         raise UsageError(
             f"{output} holds a build of {', '.join(sorted(others))} too: name all configs of a folder together, "
@@ -161,6 +163,7 @@ def _remove_build(output: Path) -> None:
     if (output / STATE_FOLDER).exists():
         for name in (README_FILE, BUILD_FILE, FAILURES_FILE):
             (output / name).unlink(missing_ok=True)
+        shutil.rmtree(output / STATE_FOLDER / PREVIOUS_FOLDER, ignore_errors=True)
     for marker in output.glob(f"{STATE_FOLDER}/*/*.json"):
         (output / "data" / marker.parent.name / f"{marker.stem}.parquet").unlink(missing_ok=True)
         marker.unlink()

@@ -16,9 +16,10 @@ from builders.cli import add_messages
 from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, SpaceEstimate, estimate_space, require_space
 from builders.dataset.folder import prepare_folder
 from builders.dataset.manifest import Build
-from builders.dataset.shards import ShardJob, items_per_shard
+from builders.dataset.shards import STATE_FOLDER, ShardJob, items_per_shard
+from builders.dataset.update import previous_items, remove_previous, set_aside, with_previous_rows
 from builders.dataset.write import SplitShards, write_splits
-from builders.errors import DataError
+from builders.errors import DataError, UsageError
 from builders.processes import default_workers
 
 
@@ -36,15 +37,24 @@ class BuildOptions:
     """Start although the estimate says that the disk is too small."""
     progress: bool = True
     """Bars and an estimate on stderr."""
+    update: bool = False
+    """Replace the build that is in ``output``, but copy its rows of photos that are as they were."""
+
+    def __post_init__(self) -> None:
+        if self.fresh and self.update:
+            raise UsageError("--fresh and --update exclude each other: --fresh makes every photo again")
 
 
 def add_build_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--output``, ``--workers``, ``--fresh`` and ``--ignore-space`` to the parser of a build command."""
+    """Add ``--output``, ``--workers``, ``--fresh``, ``--update`` and ``--ignore-space`` to a build command."""
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder of the data set")
     parser.add_argument(
         "--workers", type=int, default=default_workers(), metavar="N", help="processes (default: all cores)"
     )
     parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
+    parser.add_argument(
+        "--update", action="store_true", help="replace the build in --output; only photos that changed are made again"
+    )
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     add_messages(parser)
 
@@ -86,7 +96,9 @@ def build_data_set(
     if not any(split.rows for split in splits):
         reason = next((failure.reason for split in splits for failure in split.failures), "none was given")
         raise DataError(f"{name}: not one {item} (the first: {reason})")
-    return finish(splits, {_key(job): job.items_per_shard for job in planned})
+    build = finish(splits, {_key(job): job.items_per_shard for job in planned})
+    remove_previous(options.output)
+    return build
 
 
 def plan_shards(
@@ -103,7 +115,19 @@ def plan_shards(
     Arguments and errors as in ``build_data_set``. If ``sizes`` names every job, nothing is measured and the space is
     not checked.
     """
+    if options.update:
+        # a folder with files that no build wrote is refused before anything is moved
+        prepare_folder(options.output, [folder.name for folder in (options.output / STATE_FOLDER).glob("*")])
+        set_aside(options.output)
     prepare_folder(options.output, dict.fromkeys(job.config for job in jobs), fresh=options.fresh)
+    if options.update:
+        jobs = [with_previous_rows(job) for job in jobs]
+        if options.progress:
+            items = sum(len(job.ids) for job in jobs)
+            print(
+                f"{previous_items(jobs):,} of {items:,} are in the earlier build; what is equal is copied",
+                file=sys.stderr,
+            )
     known = dict(sizes or {})
     if any(_key(job) not in known for job in jobs):
         measured = _measure(jobs, sample, alike)

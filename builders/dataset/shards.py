@@ -36,6 +36,9 @@ FORMAT_VERSION = 1
 STATE_FOLDER = ".build"
 """Folder of the markers; it is neither loaded nor published."""
 
+PREVIOUS_FOLDER = "previous"
+"""Folder below ``STATE_FOLDER`` with the shards of an earlier build during an update (``builders.dataset.update``)."""
+
 SHARD_BYTES = 400 * 2**20
 """Target size of a shard in bytes: the Hub recommends less than 500 MB for its viewer."""
 
@@ -58,6 +61,9 @@ class ShardJob:
     recipe: Mapping[str, Any]
     """JSON values that determine the rows: parameters, seed, codec canary. Shards of another recipe are not reused."""
     items_per_shard: int = 1000
+    rows_recipe: Mapping[str, Any] | None = None
+    """JSON values that determine the rows of an item together with its id and its source. Rows of an earlier build with
+    equal values may be copied (``builders.dataset.update``); None if rows of this job never are."""
 
     @property
     def count(self) -> int:
@@ -75,6 +81,14 @@ class ShardJob:
             "items_per_shard": self.items_per_shard,
             "recipe": dict(self.recipe),
         }
+        return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def rows_recipe_hash(self) -> str | None:
+        """Hash of ``rows_recipe`` and the names of the columns: 16 hex digits; None without a rows recipe."""
+        if self.rows_recipe is None:
+            return None
+        contents = {"format": FORMAT_VERSION, "columns": list(self.features), "rows": dict(self.rows_recipe)}
         return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
     def items(self, number: int) -> range:
@@ -156,7 +170,8 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
             failures=tuple(failures),
         )
         os.replace(temporary, path)
-        write_text_atomically(job.marker(number), json.dumps(asdict(shard), indent=1) + "\n", durable=True)
+        marker = {**asdict(shard), "rows_recipe_hash": job.rows_recipe_hash}
+        write_text_atomically(job.marker(number), json.dumps(marker, indent=1) + "\n", durable=True)
     except OSError as error:
         raise cannot_write(job.output, error) from None
     finally:
@@ -172,6 +187,7 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
     """
     try:
         raw = json.loads(job.marker(number).read_text(encoding="utf-8"))
+        raw.pop("rows_recipe_hash", None)
         shard = Shard(**{**raw, "failures": tuple(ItemFailure(**f) for f in raw["failures"])})
         has_size = (job.output / job.file(number)).stat().st_size == shard.file_bytes
     except (OSError, ValueError, TypeError, KeyError):
@@ -179,7 +195,7 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
     if shard.recipe_hash != job.recipe_hash:
         raise UsageError(
             f"{job.output} holds a build of {job.config}/{job.split} from other photos or settings: "
-            "choose another --output, or say --fresh to replace it"
+            "choose another --output, say --update if the photos changed, or --fresh to replace it"
         )
     if not has_size or shard.file != job.file(number):
         return None

@@ -204,7 +204,7 @@ def _refuse_other_cut(job: ShardJob) -> None:
 
 
 def _other_build(output: Path, config: str, what: str) -> UsageError:
-    remedy = "choose another --output, or say --fresh to replace it"
+    remedy = "choose another --output, say --update if the photos changed, or --fresh to replace it"
     return UsageError(f"{output} holds a build of {config}/{what}: {remedy}")
 
 

@@ -58,6 +58,7 @@ class PairRows:
     source: PhotoSource
     pairs: tuple[tuple[tuple[int, PairRow], tuple[int, PairRow]], ...]
     """Row in ``source`` and description of the phone's photo, then of the camera's photo."""
+    id_column: str = "pair_id"
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         """Both rows of a pair. Raises ``PhotoError`` if one of its photos cannot be used."""
@@ -65,6 +66,16 @@ class PairRows:
         if photos[0][0] == photos[1][0]:
             raise PhotoError("both photos are one file")
         return [_row(data, photo) for data, photo in photos]
+
+    def again(self, item: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+        """See ``builders.dataset.update``: the rows, if both files are the same, with the camera as it is now."""
+        photos = [(self.source.read(row), photo) for row, photo in self.pairs[item]]
+        digests = [hashlib.sha256(data).hexdigest() for data, _ in photos]
+        if digests != [row["sha256"] for row in rows] or digests[0] == digests[1]:
+            return None
+        if [photo.photo_id for _, photo in photos] != [row["photo_id"] for row in rows]:
+            return None
+        return [{**row, **_described(photo)} for row, (_, photo) in zip(rows, photos, strict=True)]
 
     def name(self, item: int) -> str:
         """Name of a pair for messages."""
@@ -89,6 +100,7 @@ def build_paircams(
     license: str = "unknown",
     fresh: bool = False,
     ignore_space: bool = False,
+    update: bool = False,
     progress: bool = True,
 ) -> Build:
     """Write a data set folder of pairs (config ``pairs``, split ``test``); goes on where a killed build was.
@@ -100,6 +112,7 @@ def build_paircams(
         license: of the photos, an identifier of the Hub's list.
         fresh: replace another build in ``output``.
         ignore_space: start although the estimate says that the disk is too small.
+        update: as in ``build_processed``.
         progress: show a bar, if stderr is a terminal.
 
     Raises:
@@ -115,10 +128,11 @@ def build_paircams(
         ids=tuple(pair[0][1].pair_id for pair in rows.pairs),
         make_rows=rows,
         recipe={"photos": photos.ids_hash(), "camera_types": "".join(t[0] for t in photos.columns["camera_type"])},
+        rows_recipe={"camera_types": CAMERA_TYPES},
     )
     return build_data_set(
         [job],
-        BuildOptions(output, workers, fresh, ignore_space, progress),
+        BuildOptions(output, workers, fresh, ignore_space, progress, update),
         partial(_finish, photos, output, license),
         name=photos.name,
         item="pair could be used",
@@ -160,13 +174,20 @@ def _row(data: bytes, photo: PairRow) -> dict[str, Any]:
     header = read_jpeg_header(data)
     return {
         "image": {"bytes": data, "path": Path(photo.photo_id).name},
-        "pair_id": photo.pair_id,
-        "camera": photo.camera,
-        "camera_type": CAMERA_TYPES.index(photo.camera_type),
-        "photo_id": photo.photo_id,
+        **_described(photo),
         "sha256": hashlib.sha256(data).hexdigest(),
         "source_quality": header.quality if header else None,
         "source_subsampling": header.subsampling if header else None,
         "width": upright.width,
         "height": upright.height,
+    }
+
+
+def _described(photo: PairRow) -> dict[str, Any]:
+    """The columns that do not depend on the file."""
+    return {
+        "pair_id": photo.pair_id,
+        "camera": photo.camera,
+        "camera_type": CAMERA_TYPES.index(photo.camera_type),
+        "photo_id": photo.photo_id,
     }

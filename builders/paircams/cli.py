@@ -125,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         license=arguments.license,
         fresh=arguments.fresh,
         ignore_space=arguments.ignore_space,
+        update=arguments.update,
     )
     if "left out" in photos.evidence:
         print(photos.evidence["left out"])

@@ -187,6 +187,7 @@ def build_processed(
     ignore_space: bool = False,
     sizes: Mapping[str, int] | None = None,
     duplicates: str | None = None,
+    update: bool = False,
     progress: bool = True,
 ) -> Build:
     """Write a data set folder with one config per parameter; a build that was killed goes on where it was.
@@ -208,6 +209,8 @@ def build_processed(
             ``builders.splits.DuplicatePolicy``; by default they are moved to one split where the splits were drawn by
             seed, and kept and counted where the source gives them.
         ignore_space: start although the estimate says that the disk is too small.
+        update: replace the build in ``output``, but copy its rows of photos whose file and settings are the same. The
+            files are those of a build into an empty folder.
         progress: show bars, if stderr is a terminal, and an estimate.
 
     Raises:
@@ -215,10 +218,10 @@ def build_processed(
         DataError: not enough space, or no photo could be processed.
     """
     settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
-    options = BuildOptions(output, workers, fresh, ignore_space, progress)
-    guarded = with_duplicates_on_one_side(photos, duplicates, workers=workers)
+    options = BuildOptions(output, workers, fresh, ignore_space, progress, update)
+    guarded = with_duplicates_on_one_side(photos, duplicates, workers=workers, cached_for=output)
     return build_data_set(
-        processed_jobs(guarded.photos, output, settings),
+        processed_jobs(guarded.photos, output, settings, guarded.digests),
         options,
         partial(_finish, guarded, output, settings, license),
         name=photos.name,
@@ -227,12 +230,21 @@ def build_processed(
     )
 
 
-def processed_jobs(photos: PhotoSet, output: Path, settings: Sequence[ProcessingSettings]) -> list[ShardJob]:
-    """The splits of each config that ``build_processed`` writes, not yet cut into shards."""
+def processed_jobs(
+    photos: PhotoSet, output: Path, settings: Sequence[ProcessingSettings], digests: Sequence[str] | None = None
+) -> list[ShardJob]:
+    """The splits of each config that ``build_processed`` writes, not yet cut into shards.
+
+    Args:
+        photos: the photos to process.
+        output: folder of the data set.
+        settings: one for each config.
+        digests: SHA-256 of the file of each photo, if known.
+    """
     photos.require_pictures("a build")
     features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
     return [
-        processed_job(photos, split, s, features[s.parameter], output)
+        processed_job(photos, split, s, features[s.parameter], output, digests)
         for s in settings
         for split in SPLITS
         if len(photos.indices(split))
@@ -240,10 +252,17 @@ def processed_jobs(photos: PhotoSet, output: Path, settings: Sequence[Processing
 
 
 def processed_job(
-    photos: PhotoSet, split: str, settings: ProcessingSettings, features: Features, output: Path
+    photos: PhotoSet,
+    split: str,
+    settings: ProcessingSettings,
+    features: Features,
+    output: Path,
+    digests: Sequence[str] | None = None,
 ) -> ShardJob:
     """The job of one split under one parameter."""
-    rows = ProcessedRows.of(photos, split, settings)
+    rows = ProcessedRows.of(photos, split, settings, digests)
+    parameter = ALL_PARAMETERS[settings.parameter]
+    described = {**settings.described(), "codec_canary": codec_canary(parameter.processings)}
     return ShardJob(
         output=output,
         config=settings.parameter,
@@ -252,9 +271,14 @@ def processed_job(
         ids=rows.ids,
         make_rows=rows,
         recipe={
-            **settings.described(),
-            "codec_canary": codec_canary(ALL_PARAMETERS[settings.parameter].processings),
+            **described,
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
+        },
+        # which classes a photo has, and its label, are compared row by row
+        rows_recipe={
+            **{name: value for name, value in described.items() if name not in ("assignment", "assignment_seed")},
+            "classes": parameter.classes,
+            "processings": parameter.processings,
         },
     )
 

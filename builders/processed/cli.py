@@ -77,6 +77,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
             fresh=arguments.fresh,
             ignore_space=arguments.ignore_space,
             duplicates=arguments.duplicates,
+            update=arguments.update,
         )
     print(summary(build, arguments.output))
     if "duplicates" in build.recipe["source_evidence"]:
@@ -89,6 +90,8 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
     parameters = _check_options(arguments)
     if arguments.recipe:
         raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
+    if arguments.update:
+        raise UsageError("--update: an update runs on one machine and is not cut into ranks")
     settings = [
         ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
         for p in parameters
@@ -110,6 +113,8 @@ def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
         raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     if arguments.limit is not None and arguments.limit < 1:
         raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
+    if arguments.update and arguments.recipe:
+        raise UsageError("--update and --recipe exclude each other: a rebuild makes every photo to verify it")
     parameters = parse_parameters(arguments.parameter)
     correlation_of(arguments.assignment)
     return parameters

@@ -87,10 +87,15 @@ class ProcessedRows:
     """Whether each photo is in every class."""
     tied: np.ndarray
     """int64 [semantic classes], the processing tied to each (``tied_classes``)."""
+    digests: tuple[str, ...] | None = None
+    """SHA-256 of the file of each photo, where it is known already; "" if it is not."""
+    id_column: str = "photo_id"
 
     @classmethod
-    def of(cls, photos: PhotoSet, split: str, settings: ProcessingSettings) -> ProcessedRows:
-        """The rows of one split of a photo set."""
+    def of(
+        cls, photos: PhotoSet, split: str, settings: ProcessingSettings, digests: Sequence[str] | None = None
+    ) -> ProcessedRows:
+        """The rows of one split of a photo set. ``digests``: SHA-256 of each photo of the set, if known."""
         at = photos.indices(split)
         return cls(
             source=photos.source,
@@ -100,6 +105,7 @@ class ProcessedRows:
             settings=settings,
             every=settings.every(split),
             tied=settings.tied_classes(photos.labels.names),
+            digests=None if digests is None else tuple(digests[i] for i in at),
         )
 
     def __len__(self) -> int:
@@ -112,12 +118,32 @@ class ProcessedRows:
     def __call__(self, item: int) -> list[dict[str, Any]]:
         """The rows of photo ``item``: one, or one per class in the order of the classes. Raises ``PhotoError``."""
         data = self.source.read(int(self.rows[item]))
-        label = UNLABELLED if self.labels is None else int(self.labels[item])
-        tied_class = UNTIED if label == UNLABELLED else int(self.tied[label])
-        rows = processed_rows(data, self.ids[item], self.settings, self.every, tied_class)
+        rows = processed_rows(data, self.ids[item], self.settings, self.every, self._tied_class(item))
+        return self._labelled(item, rows)
+
+    def again(self, item: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | None:
+        """See ``builders.dataset.update``: the rows with their label, if file and classes are the same."""
+        codes = self.settings.classes_of(self.ids[item], every=self.every, tied_class=self._tied_class(item))
+        if [row[self.settings.parameter] for row in rows] != list(codes):
+            return None
+        digest = self.digests[item] if self.digests is not None else ""
+        if not digest:
+            digest = hashlib.sha256(self.source.read(int(self.rows[item]))).hexdigest()
+        if any(row["source_sha256"] != digest for row in rows):
+            return None
+        return self._labelled(item, [dict(row) for row in rows])
+
+    def _label(self, item: int) -> int:
+        return UNLABELLED if self.labels is None else int(self.labels[item])
+
+    def _tied_class(self, item: int) -> int:
+        label = self._label(item)
+        return UNTIED if label == UNLABELLED else int(self.tied[label])
+
+    def _labelled(self, item: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.labels is not None:
             for row in rows:
-                row["label"] = label
+                row["label"] = self._label(item)
         return rows
 
 

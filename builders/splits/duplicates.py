@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -35,6 +36,8 @@ class Guarded:
     """The ``DuplicatePolicy`` that was followed."""
     left: int
     """Groups of equal or nearly equal photos that are still in several splits, as far as they were looked for."""
+    digests: tuple[str, ...] | None = None
+    """SHA-256 of the file of each photo in hex, "" if it cannot be read; None if they were not needed."""
 
 
 def default_policy(photos: PhotoSet) -> DuplicatePolicy:
@@ -42,7 +45,9 @@ def default_policy(photos: PhotoSet) -> DuplicatePolicy:
     return "move" if photos.drawn_splits else "keep"
 
 
-def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, workers: int | None = None) -> Guarded:
+def with_duplicates_on_one_side(
+    photos: PhotoSet, policy: str | None = None, *, workers: int | None = None, cached_for: Path | None = None
+) -> Guarded:
     """A photo set whose equal and nearly equal photos are on one side of its splits, or counted if they are not.
 
     Photos with the same bytes, and photos of which one is nearly a variant of the other (``builders.splits.variants``),
@@ -53,6 +58,7 @@ def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, 
         photos: the set; every photo is read once.
         policy: a ``DuplicatePolicy``; None for ``default_policy``.
         workers: threads that read photos; one per core if None.
+        cached_for: folder of the build; its next guard reads only photos whose file changed.
 
     Raises:
         UsageError: ``policy`` is unknown.
@@ -65,19 +71,21 @@ def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, 
     if policy == "ignore" or len(np.unique(photos.splits)) < 2:
         return Guarded(photos, policy, 0)
     near = len(photos) <= NEAR_LIMIT
-    known = fingerprints(photos, workers=workers)
+    known = fingerprints(photos, cached_for, workers=workers)
     guard = check_given_splits(photos.splits, hashes=known.hashes if near else None, digests=known.digests)
     searched = "equal and nearly equal photos" if near else f"equal files (nearly equal: up to {NEAR_LIMIT:,} photos)"
     straddling = _straddling(guard.groups, photos.splits)
     groups = len(np.unique(guard.groups[straddling]))
     if not groups:
-        return Guarded(_noted(photos, f"no {searched} in different splits"), policy, 0)
+        return Guarded(_noted(photos, f"no {searched} in different splits"), policy, 0, known.digests)
     sentence = f"{int(straddling.sum()):,} {searched} in {groups:,} groups were in different splits"
     if policy == "refuse":
         named = ", ".join(photos.ids[i] for i in np.flatnonzero(guard.groups == guard.groups[straddling][0])[:2])
         raise DataError(f"{photos.name}: {sentence}, for example {named}; --duplicates move or keep builds the set")
     if policy == "keep":
-        return Guarded(_noted(photos, f"{sentence}, as the source has them, and were left there"), policy, groups)
+        return Guarded(
+            _noted(photos, f"{sentence}, as the source has them, and were left there"), policy, groups, known.digests
+        )
     if CLUSTER in photos.columns:  # the cluster of a photo moves with it
         clusters = [str(name) for name in photos.columns[CLUSTER]]
         guard = check_given_splits(photos.splits, owners=clusters, scenes=[str(group) for group in guard.groups])
@@ -90,7 +98,7 @@ def with_duplicates_on_one_side(photos: PhotoSet, policy: str | None = None, *, 
     splits[straddling] = target[guard.groups[straddling]]
     moved = int((splits != photos.splits).sum())
     text = f"{sentence}; {moved:,} were moved to the split of their group"
-    return Guarded(_noted(replace(photos, splits=splits), text), policy, 0)
+    return Guarded(_noted(replace(photos, splits=splits), text), policy, 0, known.digests)
 
 
 def _straddling(groups: np.ndarray, splits: np.ndarray) -> np.ndarray:

@@ -155,12 +155,12 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
 
     Args:
         photos: to be hashed.
-        root: folder of their files, the name under which fingerprints are cached; without it nothing is cached.
+        root: folder of their files or of their build, the name under which fingerprints are cached; without it, or if
+            the source cannot say whether a file has changed, nothing is cached.
         workers: threads; one per core if ``None``.
     """
     cached = None
-    if root is not None:
-        stamps = photos.stamps() or []
+    if root is not None and (stamps := photos.stamps()) is not None:
         cached = FactCache("perceptual-hashes", root, stamps, f"perceptual hashes 2 {codec_canary()}")
     digests = [""] * len(photos)
     hashes = np.full((len(photos), VARIANTS), NO_HASH, dtype=np.uint64)
