@@ -42,6 +42,9 @@ PREVIOUS_FOLDER = "previous"
 SHARD_BYTES = 400 * 2**20
 """Target size of a shard in bytes: the Hub recommends less than 500 MB for its viewer."""
 
+SMALL_SHARD_BYTES = 2**20
+"""Size below which the shards of a split are merged: a split of less than 32 MiB has fewer than 16 files."""
+
 
 @dataclass(frozen=True)
 class ShardJob:
@@ -222,15 +225,16 @@ def cannot_write(output: Path, error: OSError) -> DiskError:
 
 
 def items_per_shard(bytes_per_item: float, items: int) -> int:
-    """Items per shard: at most about ``SHARD_BYTES``; small sets are cut so that several workers share them.
+    """Items per shard: at most about ``SHARD_BYTES``; sets are cut into 16 files for several workers to share.
 
-    It does not depend on the number of workers, so neither do the files.
+    Files that would be smaller than ``SMALL_SHARD_BYTES`` are merged with others of their split. The cut does not
+    depend on the number of workers, so neither do the files.
 
-    >>> items_per_shard(4e6, 10_000), items_per_shard(1e4, 1000)
-    (104, 63)
+    >>> items_per_shard(4e6, 10_000), items_per_shard(1e5, 1000), items_per_shard(1e4, 1000)
+    (104, 63, 200)
     """
-    by_size = int(SHARD_BYTES // max(bytes_per_item, 1))
-    most = max(1, min(by_size, max(64, -(-items // 16))))
+    by_size, small = (int(size // max(bytes_per_item, 1)) for size in (SHARD_BYTES, 2 * SMALL_SHARD_BYTES))
+    most = max(1, min(by_size, max(64, -(-items // 16), small)))
     shards = max(1, -(-items // most))
     return max(1, -(-items // shards))  # even: no last shard of a few items
 

@@ -19,7 +19,14 @@ import pytest
 
 from builders.dataset import BuildOptions, build_data_set, write
 from builders.dataset.disk_space import estimate_space, require_space
-from builders.dataset.shards import ShardJob, file_sha256, write_shard
+from builders.dataset.shards import (
+    SHARD_BYTES,
+    SMALL_SHARD_BYTES,
+    ShardJob,
+    file_sha256,
+    items_per_shard,
+    write_shard,
+)
 from builders.dataset.write import building, write_failures, write_shards, write_splits
 from builders.errors import DataError, PhotoError, UsageError
 from builders.processes import pool
@@ -387,3 +394,19 @@ def test_build_data_set__a_split_without_a_usable_item_is_empty(tmp_path):
 
 def unusable(item):
     raise PhotoError("truncated")
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_item", "items"), [(70, 156), (3000, 700), (1e4, 1000), (2e4, 130), (1e5, 900), (4e6, 500)]
+)
+def test_items_per_shard__no_file_is_small_but_the_only_one_of_a_split(bytes_per_item, items):
+    each = items_per_shard(bytes_per_item, items)
+    count = -(-items // each)
+    smallest = (items - (count - 1) * each) * bytes_per_item
+    assert count == 1 or smallest >= SMALL_SHARD_BYTES
+
+
+@pytest.mark.parametrize(("bytes_per_item", "items"), [(1e5, 50_000), (2e4, 9469), (5e4, 1_281_167), (4e6, 10_000)])
+def test_items_per_shard__usual_sizes_are_cut_as_before(bytes_per_item, items):
+    most = max(1, min(int(SHARD_BYTES // bytes_per_item), max(64, -(-items // 16))))
+    assert items_per_shard(bytes_per_item, items) == -(-items // -(-items // most))
