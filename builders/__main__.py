@@ -14,6 +14,7 @@ COMMANDS: dict[str, Command] = {
     "paircams": Command("builders.paircams.cli:parser", "pairs of photos by a phone and by an older camera"),
     "check": Command("builders.check.cli:parser", "read a built folder as its users will, and test its labels"),
     "diff": Command("builders.check.cli:diff_parser", "two built folders: photos, labels and splits that differ"),
+    "report": Command("builders.check.cli:report_parser", "one page about a built folder: pictures, counts, licences"),
     "publish": Command("builders.publish.cli:parser", "a built folder, or its recipe, to the Hub (dry run by default)"),
     "flickrexif": Command(
         "builders.flickrexif.cli.steps:parser", "photos of Flickr with labels of how they were taken"

@@ -1,4 +1,4 @@
-"""``camtrace build check`` tests a built folder; ``camtrace build diff`` compares two."""
+"""``camtrace build check`` tests a built folder, ``report`` writes a page about it, ``diff`` compares two."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builders.cli import Parser, add_messages
+from builders.processes import default_workers
+from builders.untrusted import readable
 
 if TYPE_CHECKING:
     from builders.check.result import Check
@@ -49,6 +51,32 @@ def run(args: argparse.Namespace) -> int:
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} checks passed")
     return 1 if failed or not checks else 0
+
+
+def report_parser() -> Parser:
+    """Parser of ``camtrace build report``."""
+    p = Parser(
+        "camtrace build report",
+        description="Write one HTML page about a built folder: pictures by class, label and device, distributions, "
+        "licences and what they permit, duplicates, what was left out. It opens offline.",
+        most_used=("--output",),
+        examples=("camtrace build report out/mine", "camtrace build report out/flickrexif -o report.html"),
+    )
+    p.add_argument("folder", type=Path, help="a folder that a builder finished")
+    p.add_argument("-o", "--output", type=Path, metavar="FILE", help="of the page (default: report.html in the folder)")
+    p.add_argument(
+        "--workers", type=int, default=default_workers(), metavar="N", help="processes that decode (default: all cores)"
+    )
+    add_messages(p)
+    p.set_defaults(run=run_report)
+    return p
+
+
+def run_report(args: argparse.Namespace) -> int:
+    from builders.check.report.page import write_report
+
+    print(readable(str(write_report(args.folder, args.output, workers=max(1, args.workers)))))
+    return 0
 
 
 def diff_parser() -> Parser:

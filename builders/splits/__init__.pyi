@@ -10,7 +10,7 @@ from .groups import (
 )
 from .limits import Choice, Limits, class_limits
 from .make import LEFT_OUT, Sizes, Splits, balance, make_splits
-from .near_duplicates import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
+from .near_duplicates import NO_HASH, near_duplicate_groups, near_pairs, photo_hash, small_photo
 from .report import ValidationReport, chi_square, cramers_v, validate, without_empty
 from .tables import SplitTable, read_split_file, tables_of, text_column
 
@@ -43,6 +43,7 @@ __all__ = [
     "photo_groups",
     "photo_hash",
     "read_split_file",
+    "small_photo",
     "tables_of",
     "text_column",
     "validate",

@@ -86,8 +86,13 @@ def photo_hash(data: bytes) -> int:
     return perceptual_hash(small_photo(data))
 
 
-def small_photo(data: bytes) -> Image.Image:
-    """A photo file for a perceptual hash, turned upright. JPEGs are decoded at a reduced size if that is enough.
+def small_photo(data: bytes, mode: str = "L", side: int = 4 * SIDE) -> Image.Image:
+    """A photo file turned upright, of any size: JPEGs are decoded at a reduced size if that is enough.
+
+    Args:
+        data: the file.
+        mode: ``L`` or ``RGB`` for JPEGs; other files are RGB.
+        side: pixels of each side that are enough, where the photo has them. By default those of a perceptual hash.
 
     Raises:
         PhotoError: the photo cannot be decoded.
@@ -99,7 +104,7 @@ def small_photo(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             check_work(image, data)
-            image.draft("L", (4 * SIDE, 4 * SIDE))
+            image.draft(mode, (side, side))
             upright = ImageOps.exif_transpose(image)
             upright.load()
             return upright

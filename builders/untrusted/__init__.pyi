@@ -16,7 +16,7 @@ from .files import (
 from .hub_client import HUB_PACE, MAX_HUB_FILE_BYTES, client_message, from_hub, quiet_clients
 from .listing import files_below, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
-from .parquet import parquet_error_text, parquet_errors, read_columns, read_table, table_schema
+from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
 from .text import describe_error, error_text, first_line, is_readable, readable, single_line
 from .weight_downloads import from_authors
@@ -25,6 +25,7 @@ __all__ = [
     "HUB_PACE",
     "MAX_CONFIG_BYTES",
     "MAX_HUB_FILE_BYTES",
+    "MAX_SHARD_BYTES",
     "PHOTO_PACE",
     "AddressRefused",
     "GuardedTransport",

@@ -30,6 +30,16 @@ class Licence:
     """Whether unchanged bytes may be redistributed (with attribution where the licence requires it)."""
 
     @property
+    def attribution(self) -> bool:
+        """Whether its terms require to name the author."""
+        return self.slug.startswith("cc-by")
+
+    @property
+    def share_alike(self) -> bool:
+        """Whether changed copies must have the same licence."""
+        return "-sa" in self.slug
+
+    @property
     def permissive(self) -> bool:
         """Whether a search includes it by default: free to use, change and share."""
         return self.redistributable and not self.non_commercial and not self.no_derivatives

@@ -148,7 +148,7 @@ def build(state: State, plan: BuildPlan) -> Built:
         features=features,
         default=next(iter(features)),
         card=_card(state, collection, report, splits, limits, plan),
-        recipe=_recipe(plan, splits),
+        recipe={**_recipe(plan, splits), "left_out": dict(collection.left_out)},
         pixels=PixelRights(True),
         shared=shared,
         counted={config: [config] for config in configs} | {PHOTOS: []},
