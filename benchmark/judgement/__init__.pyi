@@ -1,3 +1,4 @@
+from .conclusions import RULE, Conclusion, Conclusions, Finding, conclude
 from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, biases, biases_text
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
@@ -27,13 +28,17 @@ __all__ = [
     "AGAINST_FINAL",
     "FLAG_WORDS",
     "LEVEL",
+    "RULE",
     "TRACE_KEYS",
     "TRACE_SUFFIXES",
     "WHOLE_VIEW",
     "Answer",
     "Bias",
+    "Conclusion",
+    "Conclusions",
     "DepthCurves",
     "ErasedReader",
+    "Finding",
     "Flag",
     "LossJudgement",
     "Statement",
@@ -43,6 +48,7 @@ __all__ = [
     "chance_flags",
     "chance_of",
     "choose_outputs",
+    "conclude",
     "decide_differences",
     "depth_curves",
     "differing_text",

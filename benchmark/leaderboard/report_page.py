@@ -15,6 +15,7 @@ from typing import Any
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.board_data import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
+from benchmark.leaderboard.first_screen import first_screen
 from benchmark.leaderboard.shown_photos import shown_photos
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
 from builders.files import write_text_atomically
@@ -24,7 +25,7 @@ _BOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
 
-TAGLINE = "What the encoders of this run keep of the camera and the codec, and what it costs."
+TAGLINE = "What the embedding shows of the camera and the codec, and what that costs search by content."
 
 RANKS_NOTE = (
     "Ranks on this page are from the two intervals of each pair of rows, not from paired differences, which find more."
@@ -76,7 +77,7 @@ def report_page(
             f'<script type="application/json" id="camtrace-board">{data}</script>\n'
             f'<script type="text/plain" id="licences">{licences}</script>\n<script>{script}</script>'
         ),
-        "<title>camtrace leaderboard</title>": f"<title>{html.escape(_title(results))}</title>",
+        "<title>camtrace leaderboard</title>": f"<title>camtrace report: {html.escape(_heading(results))}</title>",
         "The numbers are also in data.json and board.csv.": "Its text is also in report.md.",
         "Skip to the board": "Skip to the report",
     }
@@ -98,19 +99,20 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def _title(results: Sequence[Result]) -> str:
+def _heading(results: Sequence[Result]) -> str:
     encoders = list(dict.fromkeys(str(r.encoder["id"]) for r in results))
-    return f"camtrace report: {encoders[0]}" if len(encoders) == 1 else f"camtrace report: {len(encoders)} encoders"
+    return encoders[0] if len(encoders) == 1 else f"{len(encoders)} encoders"
 
 
 def _data(results: Sequence[Result], text: str, published: bool, photos: Sequence[PhotoSet]) -> dict[str, Any]:
     """The data of the page: those of a board, with the report, the results and the photos."""
     files = [ResultFile(_file_name(result), result) for result in results]
     entries = measured_entries(files)
+    first = first_screen(results, entries, published_encoders())
     if published:
         entries = [*published_entries(published_encoders(), study_facts()), *entries]
     board = build_board(entries)
-    page = board_json(board, (), _title(results))
+    page = board_json(board, (), _heading(results))
     shown = shown_photos(results, photos, passed_on=published)
     return {
         **page,
@@ -118,6 +120,7 @@ def _data(results: Sequence[Result], text: str, published: bool, photos: Sequenc
         "photos": shown.photos,
         "views": shown.views,
         "tagline": TAGLINE,
+        "first": first,
         "report": blocks_of(text),
         "details": {entry.key: _details(entry) for entry in entries if entry.files},
     }
@@ -153,8 +156,8 @@ def _shortened(histogram: dict[str, Any]) -> dict[str, Any]:
 def blocks_of(text: str) -> list[dict[str, Any]]:
     r"""Blocks of a Markdown text, each an object with its ``kind``.
 
-    ``heading``, ``paragraph`` and ``code`` have ``text``; ``table`` has ``head``, ``rows`` and ``right`` (which columns
-    are right-aligned).
+    ``heading`` has ``level`` and ``text``; ``paragraph`` and ``code`` have ``text``; ``table`` has ``head``, ``rows``
+    and ``right`` (which columns are right-aligned).
 
     >>> heading, table, paragraph, code = blocks_of(
     ...     "## one\n\n| a \\| b |  % |\n| :--- | --: |\n| x | 1.0 |\n\nSo.\nIt is.\n\n    run this\n"
@@ -169,7 +172,8 @@ def blocks_of(text: str) -> list[dict[str, Any]]:
 
 def _block(lines: list[str]) -> dict[str, Any]:
     if lines[0].startswith("#") and len(lines) == 1:
-        return {"kind": "heading", "text": lines[0].lstrip("#").strip()}
+        text = lines[0].lstrip("#")
+        return {"kind": "heading", "level": len(lines[0]) - len(text), "text": text.strip()}
     if len(lines) > 1 and all(line.startswith("|") for line in lines) and re.fullmatch(r"[|:\- ]+", lines[1]):
         head, rule, *rows = map(_cells, lines)
         return {"kind": "table", "head": head, "rows": rows, "right": [cell.endswith(":") for cell in rule]}

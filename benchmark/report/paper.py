@@ -37,7 +37,7 @@ _STYLES = (
 )
 
 _AXES = {
-    SHARE: ("accuracy, on the way from chance to always right", {0: "chance", 0.5: "half way", 1: "always right"}),
+    SHARE: ("accuracy between chance and always right", {0: "chance", 0.5: "half way", 1: "always right"}),
     POINTS: ("search moved by a shared trace, points", {}),
 }
 """By kind of panel: what its axis means, and the words on it."""
@@ -49,7 +49,7 @@ _SIZES: dict[Any, Any] = {
     "ytick.labelsize": 7,
     "legend.fontsize": 6.5,
 }
-_LINE, _SEVERAL = 0.17, 0.085
+_LINE, _SEVERAL = 0.17, 0.065
 """Inches of a row of one encoder, and of each further encoder in it."""
 
 
@@ -207,6 +207,7 @@ def _drawn(panels: Mapping[str, Sequence[_Row]], encoders: Sequence[str], width:
             frameon=False,
             borderaxespad=0.2,
             handletextpad=0.5,
+            handlelength=1.2,
             labelspacing=0.25,
         )
     return figure

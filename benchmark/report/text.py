@@ -48,9 +48,10 @@ def report_text(results: Sequence[Result], questions: Questions, unloaded: Mappi
     """
     parts = []
     if unloaded:
-        parts.append(markdown_table(["not loaded", "because"], [[name, why] for name, why in unloaded.items()]))
+        table = markdown_table(["not loaded", "because"], [[name, why] for name, why in unloaded.items()])
+        parts += ["## Encoders that could not be loaded", table]
     if len({str(r.encoder["id"]) for r in results}) > 1:
-        parts.append(_summary(results, questions))
+        parts += ["## Side by side", _summary(results, questions)]
     parts += [course_text(course, questions) for course in courses(results)]
     parts += [_result_text(result, questions) for result in results]
     return "\n\n".join(parts) + "\n"
@@ -93,38 +94,41 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append("**A smoke test, not evidence**: these bundled photos show that the line runs, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
-    if settings := settings_line([result], questions):
-        parts.append(settings)
-    if units := units_text(result.scores):
-        parts.append(units)
     if audited := audit_text(result):
         parts.append(audited)
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
-        if scores and family.layout == "scores":
+        if not scores:
+            continue
+        parts.append(f"### {family.title}")
+        if family.layout == "scores":
             parts.append(_scores_section(scores, family, questions, judged))
-        elif scores:
+        else:
             texts = moves_text(scores, moved, questions), extremes_text(scores, further, questions)
             sentences = " ".join(filter(None, texts))
             parts.append(_SECTIONS[family.layout](scores, family, questions, sentences))
-    unknown = [s for s in result.scores if s.task not in questions]
-    if unknown:
-        parts.append(_metrics_section(unknown, _UNKNOWN, questions, ""))
-    parts += [
-        section
-        for section in (
-            detection_text(result),
-            groups_text(result),
-            layers_text(result, questions),
-            maps_text(result, questions),
-            _failures(result),
-            _cost(result),
-            _reproduce(result),
-        )
-        if section
-    ]
+    if unknown := [s for s in result.scores if s.task not in questions]:
+        parts += [f"### {_UNKNOWN.title}", _metrics_section(unknown, _UNKNOWN, questions, "")]
+    sections = {
+        "Generated photos": detection_text(result),
+        "Groups": groups_text(result),
+        "Layers": layers_text(result, questions),
+        "Parts of the picture": maps_text(result, questions),
+        "Not in the result": _failures(result),
+        "Controls of the probes": _controls(result, questions),
+        "Tied votes": _ties(result, questions),
+        "How it was measured": _measured(result, questions),
+    }
+    for title, text in sections.items():
+        parts += [f"### {title}", text] if text else []
     return "\n\n".join(parts)
+
+
+def _measured(result: Result, questions: Questions) -> str:
+    """Settings, units, cost and command."""
+    texts = settings_line([result], questions), units_text(result.scores), _cost(result), _reproduce(result)
+    return "\n\n".join(filter(None, texts))
 
 
 _UNKNOWN = Family("other", "Further scores", "Scores of questions that are not known here.", "processing", "score")
@@ -133,7 +137,7 @@ _UNKNOWN = Family("other", "Further scores", "Scores of questions that are not k
 def _scores_section(
     scores: Sequence[Score], family: Family, questions: Questions, judged: Mapping[tuple[str, str], Verdict]
 ) -> str:
-    """A row for each main score, against chance; then learning curves, other readers and controls as further tables."""
+    """A row for each main score, against chance; then learning curves and other readers as further tables."""
     main = [s for s in scores if metric_of(questions, s.task, s.metric).main]
     verdict_of = {id(s): judged.get((s.task, s.metric)) for s in main}
     margins = [training_margin(s) for s in main]
@@ -156,21 +160,7 @@ def _scores_section(
     ]
     sentence = " ".join(filter(None, [traces_text(main, judged), training_text(main, list(verdict_of.values()))]))
     text = "\n\n".join(filter(None, [markdown_table(header, rows), sentence, curves_table(main)]))
-    text += _readers_table(scores, questions, judged)
-    controls = [
-        [
-            s.task,
-            percent(s.value),
-            *(_control(c) if (c := s.details["controls"].get(k)) else "-" for k in _CONTROLS),
-        ]
-        for s in main
-        if s.details.get("controls")
-    ]
-    if controls:
-        hidden = "masked" if main[0].details.get("mask_ratio") else "seen"
-        names = ["accuracy % of", hidden, *(label for label in _CONTROLS.values())]
-        text += f"\n\n{markdown_table(names, controls)}"
-    return text
+    return text + _readers_table(scores, questions, judged)
 
 
 def _readers_table(scores: Sequence[Score], questions: Questions, judged: Mapping[tuple[str, str], Verdict]) -> str:
@@ -187,6 +177,24 @@ def _readers_table(scores: Sequence[Score], questions: Questions, judged: Mappin
     ]
     header = ["accuracy % of", "linear", *(title.partition(", ")[2].removesuffix(" reads") for title in others)]
     return f"\n\n{markdown_table(header, rows)}\n\n{readers_text(scores, judged, questions)}"
+
+
+def _controls(result: Result, questions: Questions) -> str:
+    """Table of the controls of the main scores, one for each share of the picture that is hidden; empty without any."""
+    main = [s for s in result.scores if s.details.get("controls") and metric_of(questions, s.task, s.metric).main]
+    tables = []
+    for hidden in dict.fromkeys(bool(s.details.get("mask_ratio")) for s in main):
+        rows = [
+            [
+                s.task,
+                percent(s.value),
+                *(_control(c) if (c := s.details["controls"].get(k)) else "-" for k in _CONTROLS),
+            ]
+            for s in main
+            if bool(s.details.get("mask_ratio")) == hidden
+        ]
+        tables.append(markdown_table(["accuracy % of", "masked" if hidden else "seen", *_CONTROLS.values()], rows))
+    return "\n\n".join(tables)
 
 
 def _control(control: Mapping[str, float]) -> str:
@@ -222,7 +230,7 @@ def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questio
     explained = " ".join(f"{m.name}: {m.explain}" for m in metrics)
     chance = "".join(f"Chance {percent(s.chance)} %, " for s in scores[:1] if s.chance)
     notes = " ".join(filter(None, [judged, f"{chance}{scores[0].n} queries. {explained}"]))
-    return "\n\n".join(filter(None, [markdown_table(header, rows), notes, _ties_table(scores, questions)]))
+    return "\n\n".join(filter(None, [markdown_table(header, rows), notes]))
 
 
 def _metrics_section(scores: Sequence[Score], family: Family, questions: Questions, judged: str) -> str:
@@ -244,7 +252,7 @@ def _metrics_section(scores: Sequence[Score], family: Family, questions: Questio
     table = markdown_table(header, rows)
     known = [metric_of(questions, s.task, s.metric) for s in scores if s.task in questions]
     sentences = [*filter(None, [judged]), *dict.fromkeys(f"{m.title}: {m.explain}" for m in known if m.main)]
-    parts = [table, " ".join(sentences), _ties_table(scores, questions)]
+    parts = [table, " ".join(sentences)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -264,8 +272,26 @@ _TIE_RULES = {
 """By ``RunOptions.ties``."""
 
 
+def _ties(result: Result, questions: Questions) -> str:
+    """Tables of tied votes, one a family: a row for each metric, a column for each task; empty where ties matter to no
+    score."""
+    by_family: dict[str, list[Score]] = {}
+    for s in result.scores:
+        by_family.setdefault(questions[s.task].family.name if s.task in questions else "", []).append(s)
+    tables = [_ties_table(scores, questions) for scores in by_family.values()]
+    if not any(tables):
+        return ""
+    rule = next((str(s.details.get("tie_rule")) for s in result.scores if s.details.get("ties")), "")
+    note = (
+        "The least and the greatest that any rule for ties would give, in brackets what is expected when a random tied "
+        "label is taken, and the share of the votes that tied, all in %; "
+        f"{_TIE_RULES.get(rule, _TIE_RULES['nearest'])}. Shown where they differ by more than "
+        f"{100 * TIES_MATTER:g} points."
+    )
+    return "\n\n".join([*filter(None, tables), note])
+
+
 def _ties_table(scores: Sequence[Score], questions: Questions) -> str:
-    """Table of tied votes, a row for each metric, a column for each task; empty where ties matter to no score."""
     cells: dict[tuple[str, str], str] = {}
     for s in scores:
         ties = s.details.get("ties")
@@ -274,19 +300,10 @@ def _ties_table(scores: Sequence[Score], questions: Questions) -> str:
             ends = interval(ties["least"], ties["greatest"], signed)
             tied = percent(ties["share"])
             cells[s.metric, s.task] = f"{ends} ({percent(ties['random'], signed)}), {tied}"
-    if not cells:
-        return ""
-    rule = next((str(s.details.get("tie_rule")) for s in scores if s.details.get("ties")), "")
-    rule = rule if rule in _TIE_RULES else "nearest"
     tasks, with_ties = dict.fromkeys(task for _, task in cells), {metric for metric, _ in cells}
     metrics = [metric for metric in dict.fromkeys(s.metric for s in scores) if metric in with_ties]
     rows = [[metric, *(cells.get((metric, task), "-") for task in tasks)] for metric in metrics]
-    note = (
-        "Tied votes: the least and the greatest that any rule for ties would give, in brackets what is expected "
-        "when a random tied label is taken, and the share of the votes that tied, all in %; "
-        f"{_TIE_RULES[rule]}. Shown where they differ by more than {100 * TIES_MATTER:g} points."
-    )
-    return f"{markdown_table(['with ties', *tasks], rows)}\n\n{note}"
+    return markdown_table(["with ties", *tasks], rows) if rows else ""
 
 
 def _failures(result: Result) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -46,94 +45,116 @@ def both(site):
     ]
 
 
-def best(page):
-    return page.locator(".best a").all_text_contents()
+def rows(page):
+    return page.locator("table.board tbody:last-child tr:not([hidden]) th a").all_text_contents()
 
 
-def test_choice__names_the_least_trace_that_is_accurate_enough(address, both, open_page):
+def answer(page):
+    return page.locator(".answer").inner_text()
+
+
+def test_overview__names_the_least_trace_that_is_accurate_enough(address, both, open_page):
     page = open_page(address)
     assert page.locator("#choice-want").input_value().startswith(WANT)
     assert page.locator("#choice-trace").input_value().startswith(TRACE)
     enough = float(page.locator("#choice-floor").input_value()) / 100
     assert 0 < max(a for a, _, _ in both) - enough <= 0.06
-    expected = sorted((t, name) for a, t, name in both if a >= enough)
-    assert best(page) == [name for _, name in expected[:5]]
+    trace, name = min((t, name) for a, t, name in both if a >= enough)
+    assert answer(page).startswith(f"{name} keeps the least trace ({100 * trace:.1f} %) of those with at least ")
+    assert rows(page)[: len(both)] == [name for _, name in sorted((t, name) for _, t, name in both)]
+    assert len(rows(page)) == 50  # nobody is left out before the reader says what is enough
     page.fill("#choice-floor", "70")
     page.press("#choice-floor", "Enter")
-    assert best(page) == [name for _, name in sorted((t, n) for a, t, n in both if a >= 0.7)[:5]]
-    assert "Least trace at 70.0 % or more" in page.locator(".answer").inner_text()
-    assert best(open_page(page.url)) == best(page)  # the state is the address
+    assert "at least 70.0 % accuracy" in answer(page)
+    assert rows(page) == [name for _, name in sorted((t, n) for a, t, n in both if a >= 0.7)]
+    again = open_page(page.url)
+    assert rows(again) == rows(page)  # the state is the address
+    again.locator(".more summary").click()
+    again.get_by_role("button", name="Clear every filter").click()
+    assert len(rows(again)) == 50
 
 
-def test_choice__most_trace_for_forensics(address, both, open_page):
+def test_overview__most_trace_for_forensics(address, both, open_page):
     page = open_page(f"{address}#direction=forensics&floor=60")
     expected = sorted(((-t, name) for a, t, name in both if a >= 0.6))
-    assert best(page) == [name for _, name in expected[:5]]
-    assert page.locator(".answer").inner_text().startswith("Most trace at 60.0 %")
+    assert rows(page) == [name for _, name in expected]
+    assert answer(page).startswith(f"{expected[0][1]} keeps the most trace")
 
 
 def test_choice__the_line_joins_those_that_none_beats(address, both, open_page):
     page = open_page(address)
     beaten = {name for a, t, name in both if any((a2 >= a and t2 <= t) and (a2 > a or t2 < t) for a2, t2, _ in both)}
-    summary = page.locator("#choose .summary").inner_text()
-    assert f"{len(both)} encoders have both scores; {len(both) - len(beaten)} of them no other one beats" in summary
+    label = page.locator("#choose svg").get_attribute("aria-label")
+    assert label.startswith(f"{len(both)} encoders: ")
+    assert f"{len(both) - len(beaten)} of them no other one beats" in label
     assert page.locator("#choose g[data-mark=dot] > *").count() == len(both)
     names = page.locator("#choose g[data-mark=text] text").all_text_contents()
-    assert len(names) > 15  # at their points, as far as they do not cover each other
+    assert len(names) > 10  # at their points, as far as they do not cover each other
 
 
-def test_choice__nothing_is_accurate_enough(address, open_page):
+def test_overview__nothing_is_accurate_enough(address, open_page):
     page = open_page(f"{address}#floor=100")
-    assert page.locator(".answer").inner_text() == "No encoder in view reaches 100.0 %."
-    assert best(page) == []
+    assert answer(page) == "No encoder in view reaches 100.0 %."
+    assert rows(page) == []
+
+
+def test_overview__says_in_words_what_high_and_low_mean(address, open_page):
+    page = open_page(address)
+    assert "Less trace is better for search by content, more for forensics." in page.inner_text("#tagline")
+    hints = page.locator("th.score small")
+    assert hints.all_inner_texts() == ["less is better for search", "more is better"]
+    page.select_option("#direction", "forensics")
+    assert hints.first.inner_text() == "more is better for forensics"
+    assert page.locator("body").inner_text().count(answer(page)) == 1  # the headline stands once
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_overview__search_table_plane_in_this_order(address, open_page, width):
+    page = open_page(address, width=width, height=900)
+    boxes = [page.locator(name).bounding_box() for name in ("#tagline", "#search", "table.board", "#choose svg")]
+    assert [box["y"] for box in boxes[:3]] == sorted(box["y"] for box in boxes[:3])
+    if width == 390:
+        assert boxes[3]["y"] > boxes[2]["y"]
+        value = page.locator("table.board tbody:last-child td.score:not(.missing)").first.bounding_box()
+        assert value["y"] + value["height"] < 844  # a score is in view without scrolling
+    else:
+        assert boxes[3]["x"] > boxes[2]["x"]
+        assert boxes[3]["y"] < 600
+    legend = page.locator("#choose .legend").inner_text()
+    assert "self-supervised" in legend
+    assert "measured with camtrace" in legend
 
 
 def test_own_rows__are_found_from_the_first_view(address, open_page):
-    """Measured on other photos than the pair in view: one click brings theirs, and there they are named in the list."""
+    """Measured on other photos than the pair in view: one click brings theirs."""
     page = open_page(address)
-    title = page.locator("#choose .own-title")
-    assert title.inner_text().startswith(
-        "2 encoders measured with camtrace have other scores: kNN all-same, toy against "
-    )
-    title.locator("a").click()
-    page.locator(".best .measured").first.wait_for()  # the page follows its address a moment later
+    notice = page.locator(".elsewhere")
+    assert notice.inner_text().startswith("3 encoders measured on other photos, or in part: no numbers beside these.")
+    notice.locator("a").click()
+    page.locator("table.board tr.measured td.score:not(.missing)").first.wait_for()  # a moment later
     assert page.locator("#choice-want").input_value().startswith("summary/all-same~mean~toy~")
-    assert page.locator(".best .measured").first.inner_text().startswith("timm/whole (measured): trace 55.0")
-    assert page.locator("#choose .own-title").count() == 0  # all in view are measured
+    assert rows(page)[:2] == ["timm/whole", "control:pixels"]
+    assert page.locator(".elsewhere").count() == 0
 
 
-def test_own_rows__say_where_they_stand(study_site, open_page):
-    """Beside published rows the measured ones are listed wherever they stand."""
-    page = open_page(f"{(study_site / 'index.html').as_uri()}#floor=60")
-    board = json.loads((study_site / "data.json").read_text(encoding="utf-8"))
-    at = [next(i for i, c in enumerate(board["columns"]) if c["id"] == name) for name in (WANT, TRACE)]
-    traces = sorted(
-        row["cells"][at[1]][0]
-        for row in board["rows"]
-        if row["cells"][at[0]] and row["cells"][at[1]] and row["cells"][at[0]][0] >= 0.6
-    )
-    changed = page.locator(".best.own li")
-    assert changed.count() == 1
-    place = 1 + next(i for i, trace in enumerate(traces) if abs(trace - 0.55) < 1e-9)
-    assert place > 5  # it is not among the five that are listed anyway
-    assert changed.inner_text().endswith(f"accuracy 71.0; place {place} of the {len(traces)} that reach it")
-    page.fill("#choice-floor", "80")
-    page.press("#choice-floor", "Enter")
-    assert changed.inner_text().endswith("; below what is asked for")
-
-
-def test_own_rows__come_first_on_request(study_site, open_page):
+def test_own_rows__come_first_and_are_marked(study_site, open_page):
     page = open_page((study_site / "index.html").as_uri())
-    rows = page.locator("table.board tbody:last-child tr:not([hidden])")
-    assert rows.first.get_attribute("class") == "published"
+    first = page.locator("table.board tbody:last-child tr:not([hidden])").first
+    assert rows(page)[0] == "timm/mine"
+    assert first.get_attribute("class") == "measured"
+    assert first.locator("td.score").all_inner_texts()[0].startswith("55.0")
+    assert page.locator("#choose g[data-mark=text] text[font-weight='700']").count() == 0
+    bold = page.locator("#choose g[data-mark=text][font-weight='700'] text")
+    assert bold.all_text_contents() == ["timm/mine"]
     page.locator(".more summary").click()
     page.locator("label", has_text="measured rows first").click()
-    assert "own=1" in page.url
-    assert rows.first.get_attribute("class") == "measured"
-    assert open_page(page.url).locator("table.board tr.measured").first.is_visible()
+    assert "own=" in page.url
+    assert rows(page)[0] != "timm/mine"
+    assert rows(open_page(page.url)) == rows(page)
     with page.expect_download() as download:
         page.locator("#csv").click()
-    assert Path(download.value.path()).read_text(encoding="utf-8").splitlines()[1].startswith("timm/mine,")
+    lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert not lines[1].startswith("timm/mine,")
 
 
 def test_data_set__leaves_the_rows_that_have_it_and_figures_follow(address, open_page):
@@ -146,16 +167,8 @@ def test_data_set__leaves_the_rows_that_have_it_and_figures_follow(address, open
     assert page.locator("#data").input_value() == "toy"
 
 
-def test_phone__a_score_is_in_view_without_scrolling(address, open_page):
-    page = open_page(address, width=390, height=844)
-    box = page.locator(".best .want-value").first.bounding_box()
-    assert box["y"] + box["height"] < 844
-    assert re.search(r"\d\d\.\d", page.locator(".best .want-value").first.inner_text())
-    assert page.locator("#controls").bounding_box()["y"] > box["y"]  # above every filter
-
-
 def test_words__are_written_out(address, open_page):
-    heads = " ".join(open_page(address).locator(".heads button").all_text_contents())
+    heads = " ".join(open_page(f"{address}#family=summary").locator(".heads button").all_text_contents())
     for words in ("Metadata prediction (MP)", "Semantic distraction (SPD)"):
         assert words in heads
 
@@ -186,18 +199,18 @@ def test_readers__five_tasks_take_few_clicks(address, open_page):
     # 1: which encoder keeps least of processing at the best accuracies? Read off the first view.
     page = open_page(address)
     clicks = {"least trace at good accuracy": 0}
-    assert best(page)[0].startswith("DINOv2")
+    assert answer(page).startswith("DINOv2")
 
     # 2: and if 70 % were enough?
     page.fill("#choice-floor", "70")
     page.press("#choice-floor", "Enter")
     clicks["least trace at 70 %"] = 1
-    assert "70.0 %" in page.locator(".answer").inner_text()
+    assert "70.0 %" in answer(page)
 
     # 3: which one shows most of JPEG, for forensics?
     page = open_page(address)
-    page.locator("label", has_text="most trace (forensics)").click()
-    page.locator("label", has_text="Processing probes").click()
+    page.select_option("#direction", "forensics")
+    page.select_option("#family", "processing")
     clicks["most of JPEG"] = 2
     top = page.locator("table.board tbody:last-child tr:not([hidden]) th a").first
     assert top.inner_text() == "OpenCLIP (ConvNeXt-L, LAION-2B)"

@@ -64,4 +64,4 @@ def test_page__has_the_arrow_and_the_row_under_its_encoder(tmp_path, open_page):
     assert names.index(NAME) == names.index(BASE) + 1
     page.locator('[data-mark="arrow"] path').first.wait_for(state="attached")
     assert page.locator('[data-mark="arrow"] path').count() == 1
-    assert "An arrow leads from an encoder" in page.content()
+    assert "Arrow: from an encoder to the same one with an eraser in place." in page.content()

@@ -87,7 +87,7 @@ def test_sort__missing_values_come_last_in_either_direction(address, open_page):
 
 def test_partial_run__has_no_mean_and_no_rank(address, open_page):
     for direction in ("invariance", "forensics"):
-        page = open_page(f"{address}#data=toy&origin=measured&direction={direction}")
+        page = open_page(f"{address}#family=summary&data=toy&origin=measured&direction={direction}")
         names = rows(page)
         assert names[-1] == "timm/part"
         assert column(page, 0)[-1] is None
@@ -128,7 +128,7 @@ def test_filters__never_move_a_rank(address, open_page):
 def test_direction__mirrors_ranks(address, open_page):
     page = open_page(f"{address}#family=processing&data=imagenet&q=convnext-l")
     assert page.locator("tbody:last-child tr:not([hidden]) td.rank").first.text_content() != "1"
-    page.locator("label[for=direction-forensics]").click()
+    page.select_option("#direction", "forensics")
     first = page.locator("tbody:last-child tr:not([hidden])").first
     assert first.locator("th a").text_content() == "OpenCLIP (ConvNeXt-L, LAION-2B)"
     assert first.locator("td.rank").text_content() == "1"
@@ -136,8 +136,8 @@ def test_direction__mirrors_ranks(address, open_page):
 
 def test_state__round_trip_through_the_address(address, open_page):
     page = open_page(address)
-    page.locator("label[for=family-knn]").click()
-    page.locator("label[for=direction-forensics]").click()
+    page.select_option("#family", "knn")
+    page.select_option("#direction", "forensics")
     page.select_option("#data", "inat2018")
     page.fill("#search", "vit")
     page.locator(".heads button", has_text="SPD").first.click()
@@ -325,7 +325,7 @@ def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
     where = (tmp_path / "site" / "index.html").as_uri()
     key = board.entries[0].key
     page = open_page(where)
-    for view in ("", "#family=knn", "#view=figures", "#view=about", f"#view=encoder&encoder={key}"):
+    for view in ("", "#family=summary", "#family=knn", "#view=figures", "#view=about", f"#view=encoder&encoder={key}"):
         if view:
             turn_to(page, view)
         if "encoder" in view:
@@ -364,7 +364,14 @@ def test_accessibility__axe_finds_nothing(results_folder, few_published, axe, tm
     encoder = "#view=encoder&encoder=published-clip-vit-b-16-wit"
     page = open_page((tmp_path / "index.html").as_uri(), width=width, scheme=scheme)
     page.evaluate(axe)
-    for view in ("#q=clip", "#family=knn&facts=1&q=dinov2", "#view=figures&q=dinov2", "#view=about", encoder):
+    for view in (
+        "#q=clip",
+        "#family=summary&q=clip",
+        "#family=knn&facts=1&q=dinov2",
+        "#view=figures&q=dinov2",
+        "#view=about",
+        encoder,
+    ):
         turn_to(page, view)
         page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
         passes, violations = page.evaluate(AXE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.judgement import conclude, statements
 from benchmark.leaderboard import write_report_page
 from benchmark.leaderboard.report_page import blocks_of, report_page
 from benchmark.report import report_text
@@ -100,7 +101,9 @@ def written(make, tmp_path):
 def test_report__opens_alone_and_tells_everything(written, open_page):
     path, text = written
     page = open_page(path.as_uri())
-    assert page.locator("h1").text_content() == "camtrace report: 2 encoders"
+    assert page.locator("h1").text_content() == "2 encoders"
+    assert page.title() == "camtrace report: 2 encoders"
+    page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
     shown = page.locator("#report").inner_text()
     for block in blocks_of(text):
         if block["kind"] != "table":
@@ -108,12 +111,97 @@ def test_report__opens_alone_and_tells_everything(written, open_page):
             assert " ".join(text_shown.split()) in " ".join(shown.split())
     tables = [b for b in blocks_of(text) if b["kind"] == "table"]
     read = page.eval_on_selector_all(
-        "#report table", "all => all.map(t => [...t.rows].map(r => [...r.cells].map(c => c.textContent)))"
+        "#report .told table", "all => all.map(t => [...t.rows].map(r => [...r.cells].map(c => c.textContent)))"
     )
     assert read == [[b["head"], *b["rows"]] for b in tables]
     assert ["photo a | b.jpg", "the file is empty"] in read[-1] or any(
         ["photo a | b.jpg", "the file is empty"] in table for table in read
     )
+
+
+def opened_report(results, path, open_page, **options):
+    """The page of some results, whose cost and codec are filled in."""
+    codec = {"codec": {"pillow": "13.0.0"}}
+    results = [dataclasses.replace(r, cost=COST, environment={**r.environment, **codec}) for r in results]
+    write_report_page(results, report_text(results, all_tasks()), path)
+    return open_page(path.as_uri(), **options)
+
+
+def test_first_screen__is_the_judges_answer_and_one_figure(make, tmp_path, open_page):
+    results = [whole(make)]
+    page = opened_report(results, tmp_path / "report.html", open_page, width=1400, height=900)
+    short = conclude(results, all_tasks())
+    cards = page.locator(".card")
+    texts = short.keeps.text, short.costs.text, f"{short.sure.text} {short.photos}".strip()
+    expected = list(zip((short.keeps.title, short.costs.title, short.sure.title), texts, strict=True))
+    assert [(c.locator("h2").inner_text(), c.locator("p").last.inner_text()) for c in cards.all()] == expected
+    plots = page.locator("#found svg")
+    assert plots.count() == 2
+    assert max(plot.bounding_box()["y"] for plot in plots.all()) < 400
+    labels = " ".join(plot.get_attribute("aria-label") for plot in plots.all())
+    assert all(s.words in labels for s in statements(results[0], all_tasks()) if s.kind in ("trace", "distraction"))
+    strokes = page.locator("#found svg").first.locator("g[data-mark=rule] line").count()
+    assert strokes > 4 * 47  # the published encoders under each of the four traces
+    assert "other photos and other training sets" in page.inner_text(".standing")
+
+
+def test_first_screen__folds_the_rest_and_does_not_repeat_the_name(make, tmp_path, open_page):
+    page = opened_report([whole(make)], tmp_path / "report.html", open_page)
+    folds = page.locator(".fold")
+    titles = folds.locator("summary").all_inner_texts()
+    assert titles == ["Processing probes", "kNN set-ups", "A malicious agent", "How it was measured"]
+    assert not any(page.locator(".fold").evaluate_all("all => all.map(fold => fold.open)"))
+    assert page.locator("body").inner_text().count("timm/whole") == 1
+    assert "1 encoder, " in page.inner_text("#stand")
+    captions = page.locator(".fold caption").all_text_contents()
+    assert "linear probe: 4 rows" in captions
+
+
+def test_first_screen__of_several_encoders_is_a_table(written, open_page):
+    for width in (1280, 390):
+        page = open_page(written[0].as_uri(), width=width)
+        lines = page.locator("table.answers tbody tr")
+        assert [line.locator("th").inner_text() for line in lines.all()] == ["timm/whole", "timm/other"]
+        assert lines.first.locator("td strong").first.inner_text() == "4 of 4 traces can be read"
+        assert page.inner_text(".notices") == "timm/other: Recorded failures: 1 photo."
+
+
+def test_first_screen__of_many_encoders_has_no_line_for_each(make, tmp_path, open_page):
+    results = [make.result(f"timm/e{i}", make.probes(0.3 + 0.02 * i, 0.5)) for i in range(12)]
+    page = opened_report(results, tmp_path / "report.html", open_page)
+    plot = page.locator("#found svg")
+    assert plot.locator("g[data-mark=dot] > *").count() == 24
+    assert plot.bounding_box()["height"] < 200
+
+
+def test_first_screen__without_processing_tasks_or_any_trace(make, tmp_path, open_page):
+    camera = make.result(
+        "timm/camera", [make.score("probe/make", "accuracy", 0.9), make.score("probe/iso", "accuracy", 0.26)]
+    )
+    page = opened_report([camera], tmp_path / "a.html", open_page)
+    assert page.locator(".card h2").all_inner_texts()[:2] == ["1 of 2 traces can be read", "Costs were not scored"]
+    assert page.locator("#found svg").count() == 1
+    plain = make.result("timm/plain", [make.score("knn/original", "accuracy", 0.9)])
+    page = opened_report([plain], tmp_path / "b.html", open_page)
+    assert page.locator(".card h2").all_inner_texts()[2] == "Nothing was judged"
+    assert page.locator("#found").count() == 0
+    assert page.locator(".fold caption").first.text_content() == "plain kNN: 1 row"
+
+
+def test_first_screen__of_a_given_group(make, tmp_path, open_page):
+    group = [make.score("probe/scanner", "accuracy", 0.9), make.score("knn/scanner", "spd-beyond-chance", 0.1)]
+    page = opened_report([make.result("timm/group", group)], tmp_path / "a.html", open_page)
+    assert "scanner (90.0 % right" in page.locator(".card p").nth(1).inner_text()
+    assert "share the query's group" in page.locator(".card").nth(1).inner_text()
+
+
+def test_first_screen__gives_a_place_on_the_studys_photos(make, tmp_path, open_page):
+    scores = [dataclasses.replace(s, n=50_000) for s in make.probes(0.99, 0.99, 0.99, 0.99, protocol="iccv2025")]
+    mine = make.result("timm/mine", scores, data="imagenet", preset=make.under_preset)
+    mine = dataclasses.replace(mine, data={**mine.data, "photos": {"train": 1_281_167, "val": 50_000}})
+    page = opened_report([mine], tmp_path / "a.html", open_page)
+    expected = "Metadata prediction (MP), processing, ImageNet: place 48 of 48, least trace first."
+    assert expected in page.inner_text(".standing")
 
 
 def test_report__is_one_file_with_a_strict_policy(written):
@@ -129,16 +217,19 @@ def test_report__is_one_file_with_a_strict_policy(written):
 
 def test_report__tables_and_figures_can_be_downloaded(written, open_page):
     page = open_page(written[0].as_uri())
+    page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
     with page.expect_download() as download:
         page.locator("#report .told button").first.click()
     rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
     first = next(b for b in blocks_of(written[1]) if b["kind"] == "table")
     assert rows == [first["head"], *(["'" + c if c[:1] in "+-" and c else c for c in row] for row in first["rows"])]
     with page.expect_download() as download:
-        page.locator("#traces-toy figcaption button").click()
+        page.locator("#found figcaption button").click()
     records = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
-    assert len(records) == 8
-    assert {(r["encoder"], r["task"]): float(r["value"]) for r in records}["timm/other", "probe/jpeg"] == 0.6
+    assert len(records) == 2 * (4 + 4)  # four traces and four differences of each
+    read = {(r["encoder"], r["task"]): r for r in records}
+    assert float(read["timm/other", "probe/jpeg"]["value"]) == 0.6
+    assert read["timm/other", "probe/jpeg"]["sentence"].startswith("jpeg can be read from the embedding: 60.0 %")
 
 
 def test_report__every_figure_has_caption_words_and_data(written, open_page):
@@ -230,11 +321,11 @@ def test_report__names_the_ends_of_equally_wide_bins(make):
 
 def test_report__one_result_at_a_time_is_an_address(written, open_page):
     page = open_page(written[0].as_uri())
-    assert page.locator(".result-section > h2").count() == 2
+    assert page.locator(".result-section > summary h3").count() == 2
     page.select_option("#choice-result", label="timm/other on toy")
-    assert page.locator(".result-section > h2").all_text_contents() == ["timm/other on toy"]
+    assert page.locator(".result-section > summary h3").all_text_contents() == ["timm/other on toy"]
     again = open_page(page.url)
-    assert again.locator(".result-section > h2").all_text_contents() == ["timm/other on toy"]
+    assert again.locator(".result-section > summary h3").all_text_contents() == ["timm/other on toy"]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
@@ -258,7 +349,7 @@ def test_report__hostile_texts_are_text(make, tmp_path, open_page):
     path = tmp_path / "report.html"
     write_report_page([measured], report_text([measured], all_tasks()), path)
     page = open_page(path.as_uri())
-    for view in ("", "#view=figures", "#view=board", "#view=about"):
+    for view in ("", "#view=figures", "#view=board&family=summary", "#view=about"):
         if view:
             turn_to(page, view)
         assert page.locator("img, iframe, object").count() == 0

@@ -204,3 +204,17 @@ def test_report_text__a_column_for_each_further_reader():
     text = report_text([result(linear, *others)], all_tasks())
     [header] = [line for line in text.splitlines() if "accuracy % of" in line]
     assert [cell.strip() for cell in header.strip("|").split("|")] == ["accuracy % of", "linear", "kNN", "MLP"]
+
+
+def test_report__ties_controls_and_settings_have_parts_of_their_own():
+    controls = {"whole": {"accuracy": 0.4}, "complement": {"accuracy": 0.3}}
+    scores = probe("make", shares(0.6), controls=controls, mask_ratio=0.9), neighbours("all-same", 0.8, 0.7, 0.9, 0.8)
+    text = report_text([result(*scores, preset="camtrace")], all_tasks())
+    parts = dict(part.split("\n\n", 1) for part in text.split("\n### ")[1:])
+    assert list(parts) == [
+        *("Acquisition probes", "kNN set-ups", "Controls of the probes", "Tied votes", "How it was measured")
+    ]
+    assert "whole picture" in parts["Controls of the probes"]
+    assert "70.0 to 90.0 (80.0), 10.0" in parts["Tied votes"]
+    assert parts["How it was measured"].startswith("Preset camtrace; ")
+    assert "with ties" not in parts["kNN set-ups"]

@@ -1,6 +1,7 @@
 // How to read the board: what every column means, where numbers come from, what was refused.
 import { byId, fill, h, outside, viewer } from "./dom.js";
 import { chance, count } from "./format.js";
+import { OVERVIEW } from "./model.js";
 
 export function renderAbout(board, container) {
   const published = board.rows.filter(({ origin }) => origin === "published").length;
@@ -30,7 +31,7 @@ export function renderAbout(board, container) {
            h("a", { href: "licences.txt" }, "licences of the page's libraries"), "."]),
     h("h3", {}, "Data sets"),
     h("dl", { class: "columns" }, board.data.map(({ id, label, note }) => h("div", {}, h("dt", {}, label), h("dd", {}, note, viewer(id) ? [" ", outside(viewer(id), "Its rows on the Hub")] : null)))),
-    board.families.map((family) => [
+    board.families.filter(({ id }) => id !== OVERVIEW).map((family) => [
       h("h3", {}, `Columns: ${family.label}`),
       h("p", {}, family.explain),
       h("dl", { class: "columns" }, explained(board, family).map(({ label, text }) => h("div", {}, h("dt", {}, label), h("dd", {}, text)))),

@@ -1,5 +1,6 @@
 // Search, filters and choices above the table and the figures; each writes one entry of the state.
 import { fill, h } from "./dom.js";
+import { count } from "./format.js";
 import * as m from "./model.js";
 import { list } from "./state.js";
 
@@ -7,27 +8,26 @@ export function createControls({ board, container, change, reset }) {
   const search = h("input", {
     type: "search",
     id: "search",
-    placeholder: "name, library, training data",
+    placeholder: `${count(board.rows.length)} by name, library, training data`,
     autocomplete: "off",
     spellcheck: "false",
     oninput: () => change({ q: search.value }),
   });
-  const families = radios("family", "Columns", board.families.map(({ id, label }) => [id, label]));
-  const direction = radios("direction", "Rank 1 is", [
-    ["invariance", "least trace (invariance)"],
-    ["forensics", "most trace (forensics)"],
+  const families = choice("family", "Columns", board.families.map(({ id, label }) => [id, label]));
+  const direction = choice("direction", "You want", [
+    ["invariance", "little trace"],
+    ["forensics", "much trace"],
   ]);
   const data = h("select", { id: "data", onchange: () => change({ data: data.value }) });
   const checks = [
-    checkboxes("group", "Group", board.groups.map(({ id, label }) => [id, label])),
+    checkboxes("group", "Trained with", board.groups.map(({ id, label }) => [id, label])),
     checkboxes("origin", "Origin", [["published", "published (ICCV 2025)"], ["measured", "measured with camtrace"]]),
     checkboxes("library", "Library", values("library")),
     checkboxes("training", "Training data", values("training")),
     checkboxes("size", "Parameters of the encoder", m.SIZES.filter(([id]) => board.rows.some((row) => m.sizeClass(row.parameters) === id))),
     checkboxes("parameter", "Processing parameter or attribute", board.parameters.map((name) => [name, name])),
   ].filter(({ choices }) => choices > 1);
-  const both = new Set(board.rows.map(({ origin }) => origin)).size > 1;
-  const switches = ["intervals", "facts", ...(both ? ["own"] : [])].map((name) => ({
+  const switches = ["intervals", "facts", ...(board.mixed ? ["own"] : [])].map((name) => ({
     name,
     input: h("input", { type: "checkbox", id: `show-${name}`, onchange: (event) => change({ [name]: event.target.checked ? "1" : "" }) }),
   }));
@@ -37,9 +37,10 @@ export function createControls({ board, container, change, reset }) {
     container,
     h("div", { class: "row" },
       h("div", { class: "field grow" }, h("label", { for: "search" }, "Search encoders"), search),
+      direction.field,
+      families.field,
       h("div", { class: "field" }, h("label", { for: "data" }, "Data set"), data),
     ),
-    h("div", { class: "row" }, families.element, direction.element),
     h("details", { class: "more" },
       h("summary", {}, "More filters and columns ", badge),
       h("div", { class: "filters" },
@@ -47,7 +48,7 @@ export function createControls({ board, container, change, reset }) {
         h("fieldset", {}, h("legend", {}, "Show"),
           h("label", {}, switches[0].input, " 95 % intervals in the cells"),
           h("label", {}, switches[1].input, " facts about the encoder"),
-          both ? h("label", {}, switches[2].input, " measured rows first") : null,
+          board.mixed ? h("label", {}, switches[2].input, " measured rows first") : null,
         ),
       ),
       h("button", { type: "button", onclick: reset }, "Clear every filter"),
@@ -60,13 +61,9 @@ export function createControls({ board, container, change, reset }) {
       .map((value) => [value, value]);
   }
 
-  function radios(name, legend, choices) {
-    const inputs = choices.map(([value, label]) => {
-      const input = h("input", { type: "radio", name, value, id: `${name}-${value}`, onchange: () => change({ [name]: value }) });
-      return { input, label: h("label", { for: `${name}-${value}` }, label) };
-    });
-    const element = h("fieldset", { class: "segments" }, h("legend", {}, legend), h("div", {}, inputs.map(({ input, label }) => [input, label])));
-    return { element, set: (value) => inputs.forEach(({ input }) => (input.checked = input.value === value)) };
+  function choice(name, label, choices) {
+    const element = h("select", { id: name, onchange: () => change({ [name]: element.value }) }, choices.map(([value, text]) => h("option", { value }, text)));
+    return { field: h("div", { class: "field" }, h("label", { for: name }, label), element), set: (value) => (element.value = value) };
   }
 
   function checkboxes(name, legend, choices) {

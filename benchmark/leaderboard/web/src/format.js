@@ -48,6 +48,11 @@ export function count(number) {
   return number.toLocaleString("en");
 }
 
+/** "1 row", "1,200 rows". */
+export function counted(number, noun) {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 export function millions(parameters) {
   if (!parameters) return "";
   return parameters >= 1e9 ? `${(parameters / 1e9).toFixed(2)} B` : `${(parameters / 1e6).toFixed(1)} M`;

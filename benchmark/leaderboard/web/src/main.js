@@ -1,19 +1,19 @@
 // The page: reads the address, draws the view, writes the address. Data come from data.js before this script.
 import { renderAbout } from "./about.js";
-import { createChoice } from "./choose.js";
+import { createChoice, elsewhere } from "./choose.js";
 import { createControls } from "./controls.js";
 import { keep, received } from "./detail.js";
-import { byId } from "./dom.js";
+import { byId, fill } from "./dom.js";
 import { save, toCsv, toJson } from "./download.js";
 import { createEncoderPage } from "./encoder.js";
 import { createFigures } from "./figures.js";
-import { count } from "./format.js";
+import { count, counted } from "./format.js";
 import * as m from "./model.js";
 import { createReport } from "./report.js";
 import { defaults, opensAt, read, write } from "./state.js";
 import { createTable, direction, view } from "./table.js";
 
-const FILTERS = ["q", "group", "origin", "library", "training", "size", "parameter"];
+const FILTERS = ["q", "group", "origin", "library", "training", "size", "parameter", "floor"];
 
 window.CAMTRACE = { detail: received };
 
@@ -30,7 +30,6 @@ function start(board) {
     keep(board.details);
     byId("nav-report").hidden = false;
     byId("tagline").textContent = board.tagline;
-    document.title = board.title;
   }
   let state = address();
   const linkTo = (patch) => write({ ...state, ...patch });
@@ -43,7 +42,7 @@ function start(board) {
   let aboutDone = false;
 
   document.querySelector("h1").textContent = board.title;
-  byId("stand").textContent = `${count(board.rows.length)} encoders, ${count(board.columns.length)} columns; newest result of ${board.generated}; camtrace ${board.version}.`;
+  byId("stand").textContent = `${counted(board.rows.length, "encoder")}, ${counted(board.columns.length, "column")}; newest result of ${board.generated}; camtrace ${board.version}.`;
   for (const link of document.querySelectorAll("nav a")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();
@@ -116,8 +115,12 @@ function start(board) {
     byId("controls").hidden = !filtered;
     byId("controls").classList.toggle("figures-only", state.view === "figures");
     if (filtered) controls(state);
-    choice(state);
-    if (state.view === "board") table.render(state);
+    byId("view-board").classList.toggle("split", state.family === m.OVERVIEW);
+    if (state.view === "board") {
+      table.render(state);
+      choice(state);
+      fill(byId("elsewhere"), state.family === m.OVERVIEW ? elsewhere(board, state, linkTo) : null);
+    }
     if (state.view === "figures") figures(state);
     if (state.view === "report") report(state);
     if (state.view === "encoder") encoder(state);
@@ -133,13 +136,14 @@ function start(board) {
     if (byId("status").hidden) return;
     const { rows, sorting, columns } = view(board, state);
     const missing = sorting.column ? rows.filter((row) => !row.cells[sorting.column.index]).length : 0;
+    const overview = state.view === "board" && state.family === m.OVERVIEW;
     const order = sorting.by
       ? `sorted by ${sorting.by}`
       : sorting.column
-        ? `sorted by ${sorting.column.label}; rank 1 is the ${direction(sorting.column, state)}`
+        ? `${overview ? "" : `sorted by ${sorting.column.label}; `}rank 1 is the ${direction(sorting.column, state)}`
         : "";
     const text = [
-      `${count(rows.length)} of ${count(board.rows.length)} encoders, ${columns.length} columns`,
+      `${count(rows.length)} of ${counted(board.rows.length, "encoder")}${overview ? "" : `, ${counted(columns.length, "column")}`}`,
       order,
       missing ? `${missing} without this score come last` : "",
     ];

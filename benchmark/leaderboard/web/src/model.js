@@ -16,14 +16,47 @@ export function model(raw) {
   for (const column of columns) {
     column.count = rows.filter((row) => row.cells[column.index]).length;
   }
-  return {
+  const board = {
     ...raw,
     columns,
     rows,
+    /** Columns that say how well content is found, and those that say how much of a trace there is. */
+    wants: columns.filter((c) => c.count && c.kind === "accuracy" && wanted(c)),
+    traces: columns.filter((c) => c.count && ["trace", "size"].includes(c.kind) && ["summary", "processing", "acquisition"].includes(c.family)),
+    mixed: new Set(rows.map(({ origin }) => origin)).size > 1,
     column: new Map(columns.map((column) => [column.id, column])),
     row: new Map(rows.map((row) => [row.key, row])),
     dataset: new Map(raw.data.map((data) => [data.id, data])),
   };
+  if (board.wants.length && board.traces.length) {
+    board.families = [{ id: OVERVIEW, label: "overview", explain: "One trace and one accuracy. All other scores: under Columns." }, ...raw.families];
+  }
+  return board;
+}
+
+/** The family of the first view: a trace and an accuracy, chosen by `pair`. */
+export const OVERVIEW = "overview";
+
+function wanted(column) {
+  if (column.family === "summary" || column.family === "plain" || (column.family === "adversary" && column.metric === "worst")) return true;
+  return column.family === "retrieval" || (column.family === "knn" && ["all-same", "worst"].includes(column.metric));
+}
+
+/** The two columns of the overview: the address's; else the pair that most rows have, a measured pair first among equals. */
+export function pair(board, state) {
+  const rows = board.rows.filter((row) => passes(row, state));
+  const asked = [board.traces.find(({ id }) => id === state.trace), board.wants.find(({ id }) => id === state.want)];
+  let found = null;
+  for (const trace of asked[0] ? [asked[0]] : board.traces) {
+    for (const want of asked[1] ? [asked[1]] : board.wants) {
+      const both = rows.filter((row) => row.cells[want.index] && row.cells[trace.index]);
+      const own = both.filter((row) => row.origin === "measured").length;
+      const here = (want.data === trace.data ? 2 : 0) + (state.data && want.data === state.data ? 4 : 0) + (trace.family === "summary" ? 1 : 0);
+      const weight = both.length + 1000 * here + own / 1e6;
+      if (!found || weight > found.weight) found = { weight, columns: [trace, want] };
+    }
+  }
+  return found.columns;
 }
 
 function cell(values) {
@@ -34,7 +67,8 @@ function cell(values) {
 
 /** Data sets that have columns of this family. */
 export function dataOf(board, family) {
-  const held = new Set(board.columns.filter((column) => column.family === family).map((column) => column.data));
+  const columns = family === OVERVIEW ? board.wants : board.columns.filter((column) => column.family === family);
+  const held = new Set(columns.map((column) => column.data));
   return board.data.filter((data) => held.has(data.id));
 }
 
@@ -47,6 +81,7 @@ export function chosenData(board, state) {
 
 /** Columns in view, in the board's order; those that no row in view has are left out. */
 export function visibleColumns(board, state) {
+  if (state.family === OVERVIEW) return pair(board, state);
   const data = chosenData(board, state);
   const parameters = list(state.parameter);
   const columns = board.columns.filter(
@@ -55,9 +90,24 @@ export function visibleColumns(board, state) {
       (!data || column.data === data) &&
       (!parameters.length || !column.parameter || parameters.includes(column.parameter)),
   );
-  const rows = board.rows.filter((row) => passes(row, state));
+  const rows = inView(board, state);
   const held = columns.filter((column) => rows.some((row) => row.cells[column.index]));
   return held.length ? held : columns;
+}
+
+/** Rows that pass the search and every filter; in the overview also what is enough, where the reader says it. */
+export function inView(board, state) {
+  const rows = board.rows.filter((row) => passes(row, state));
+  const least = floor(state);
+  if (state.family !== OVERVIEW || least === null) return rows;
+  const want = pair(board, state)[1];
+  return rows.filter((row) => row.cells[want.index]?.value >= least - 1e-9);
+}
+
+/** How much accuracy the reader calls enough, as a share; null where he does not say. */
+export function floor({ floor }) {
+  const percent = Number(floor);
+  return floor !== "" && Number.isFinite(percent) && percent >= 0 && percent <= 100 ? percent / 100 : null;
 }
 
 /** True where the row passes the search and every filter. */
@@ -90,9 +140,9 @@ export function sizeClass(parameters) {
 }
 
 /** How the table is sorted: `{column, by, descending, own}`, `by` a fact's name when no score column is meant, `own`
- * where measured rows come first. */
+ * where measured rows that have the value come first. */
 export function sorting(board, state, columns) {
-  return { ...ordering(board, state, columns), own: state.own === "1" };
+  return { ...ordering(board, state, columns), own: board.mixed && state.own === "1" };
 }
 
 function ordering(board, state, columns) {
@@ -137,10 +187,11 @@ export function sorted(rows, { column, by, descending, own = false }) {
   const key = by
     ? (row) => (row[by] === "" || row[by] === undefined ? null : row[by])
     : (row) => (column && row.cells[column.index] ? magnitude(row.cells[column.index], column) : null);
+  const first = ({ row, key }) => row.origin === "measured" && key !== null;
   return underEncoders(rows
     .map((row) => ({ row, key: key(row) }))
     .sort((a, b) => {
-      if (own && a.row.origin !== b.row.origin) return a.row.origin === "measured" ? -1 : 1;
+      if (own && first(a) !== first(b)) return first(a) ? -1 : 1;
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || byName(a.row, b.row);
       const order = typeof a.key === "string" ? a.key.localeCompare(b.key, "en") : a.key - b.key;
       return sign * order || byName(a.row, b.row);

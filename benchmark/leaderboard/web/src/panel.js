@@ -12,7 +12,7 @@ export function figure({ linkTo }, { id, title, choices = [], panels, caption, l
     ? h("button", { type: "button", class: "small", onclick: () => save(`camtrace-${id}.csv`, "text/csv", csvOf(records())) }, "Data as CSV")
     : null;
   return h("section", { class: "figure", id },
-    h("h2", {}, title),
+    title ? h("h2", {}, title) : null,
     lead,
     choices.length ? h("div", { class: "row choices" }, choices) : null,
     h("figure", { class: beside ? "beside" : null },
@@ -20,7 +20,7 @@ export function figure({ linkTo }, { id, title, choices = [], panels, caption, l
         h("div", { class: "panel" },
           title ? h("h3", {}, title) : null,
           h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title || "figure" }, node),
-          beside ? null : h("p", { class: "summary" }, summary)))),
+          beside || !summary ? null : h("p", { class: "summary" }, summary)))),
       h("figcaption", {}, caption, " ",
         table ? [h("a", { href: linkTo({ view: "board", ...table }) }, "See the table"), ". "] : null, data,
         beside ? panels.map(({ summary }) => h("p", { class: "summary" }, summary)) : null),
@@ -54,7 +54,7 @@ export function range(column, rows) {
     .sort((a, b) => a.value - b.value);
   if (!held.length) return `${column.label}: no encoder in view.`;
   const [least, most] = [held[0], held.at(-1)];
-  if (held.length === 1) return `${column.label}: ${shown(least.value, column)}, ${least.name}.`;
+  if (held.length === 1) return `${column.label}: ${shown(least.value, column)}${rows.length > 1 ? `, ${least.name}` : ""}.`;
   return `${column.label}: ${held.length} encoders from ${shown(least.value, column)}, ${least.name}, to ${shown(most.value, column)}, ${most.name}.`;
 }
 

@@ -104,46 +104,6 @@ export function forest({ board, column, rows, width, label }) {
   });
 }
 
-/** The traces of a run: a band per question, a dot with its interval per encoder, a stroke at chance. */
-export function profile({ board, columns, rows, width, label }) {
-  const name = (column) => (column.group ? `${column.group} ${column.label}` : column.label);
-  const step = 1 / (rows.length + 1);
-  const points = columns.flatMap((column, i) => held(rows, column).map((p) => ({
-    ...p, y: i + step * (1 + rows.indexOf(p.row)) - 0.5, tip: tooltip(p, column), shade: board.rows.length > 1 ? p.key : p.group,
-  })));
-  const chances = columns.map((column, i) => ({ x: asPercent(column.chance), y1: i - 0.42, y2: i + 0.42 }));
-  const several = rows.length > 1;
-  const svg = draw(board, label, {
-    width,
-    height: columns.length * Math.max(26, 9 * rows.length + 12) + 44,
-    marginLeft: width < 520 ? 110 : 170,
-    marginBottom: 36,
-    x: { label: "accuracy (%) →", domain: [0, 100], grid: true, ticks: width < 520 ? 5 : 10 },
-    y: { domain: [columns.length - 0.5, -0.5], axis: null },
-    ...(several ? { color: { domain: rows.map(({ key }) => key), range: rows.map((_, i) => `var(--line-${i % 8})`) } } : {}),
-    marks: [
-      axisY(columns.map((_, i) => i), { label: null, tickSize: 0, tickFormat: (i) => short(name(columns[i]), width < 520 ? 17 : 27) }),
-      ruleX(chances, { x: "x", y1: "y1", y2: "y2", stroke: "var(--ink)", strokeWidth: 1.5 }),
-      ruleY(points.filter((p) => p.low !== null), { y: "y", x1: (p) => asPercent(p.low), x2: (p) => asPercent(p.high), stroke: "shade", strokeWidth: 2 }),
-      dot(points, { x: (p) => asPercent(p.value), y: "y", r: 3.6, fill: "shade" }),
-      tip(points, pointer({ x: (p) => asPercent(p.value), y: "y", title: "tip" })),
-    ],
-  });
-  if (!several) return svg;
-  const box = document.createElement("div");
-  const legend = document.createElement("p");
-  legend.className = "legend";
-  rows.forEach((row, i) => {
-    const item = document.createElement("span");
-    const mark = document.createElement("span");
-    mark.className = `dot line-${i % 8}`;
-    item.append(mark, row.name);
-    legend.append(item);
-  });
-  box.append(legend, svg);
-  return box;
-}
-
 /** One metric over depth: a line per pooling with intervals, plain kNN in grey, the embedding at the right end. */
 export function depth({ board, own, content, width, label, kind }) {
   if (!own.lines.length) return null;

@@ -3,7 +3,7 @@
 const DEFAULTS = {
   view: "board",
   encoder: "",
-  family: "summary",
+  family: "overview",
   data: "",
   direction: "invariance",
   sort: "",
@@ -16,7 +16,7 @@ const DEFAULTS = {
   parameter: "",
   intervals: "1",
   facts: "",
-  own: "",
+  own: "1",
   scale: "absolute",
   zoom: "1",
   x: "",

@@ -2,9 +2,10 @@
 import { fill, h } from "./dom.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown, unit } from "./format.js";
 import * as m from "./model.js";
+import { fullLabel } from "./panel.js";
 
 const FACTS = [
-  ["group", "Group", (row) => (row.group === row.group.toUpperCase() ? h("abbr", { title: row.group_label }, row.group) : row.group_label)],
+  ["group", "Trained with", (row) => row.group_label],
   ["library", "Library", (row) => row.library],
   ["training", "Training data", (row) => row.training],
   ["input", "Input", (row) => (row.input ? `${row.input} px` : "")],
@@ -19,10 +20,10 @@ export function createTable({ board, container, onSort, linkTo }) {
   let heads = [];
   let signature = "";
   let rankHead = null;
-  const mixed = new Set(board.rows.map(({ origin }) => origin)).size > 1;
+  const { mixed } = board;
 
   function render(state) {
-    const next = JSON.stringify([m.visibleColumns(board, state).map(({ id }) => id), state.facts]);
+    const next = JSON.stringify([m.visibleColumns(board, state).map(({ id }) => id), state.facts, state.direction]);
     if (next !== signature) {
       signature = next;
       build(state);
@@ -32,6 +33,7 @@ export function createTable({ board, container, onSort, linkTo }) {
 
   function build(state) {
     columns = m.visibleColumns(board, state);
+    const overview = state.family === m.OVERVIEW;
     heads = [];
     body = h("tbody");
     entries = new Map(board.rows.map((row) => [row.key, line(row, state)]));
@@ -39,7 +41,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     const table = h(
       "table",
       { class: "board" },
-      h("caption", {}, `${family.label}. ${family.explain}`),
+      h("caption", {}, overview ? `Trace: ${fullLabel(board, columns[0])}. Accuracy: ${fullLabel(board, columns[1])}.` : `${family.label}. ${family.explain}`),
       head(state),
       reference(state),
       body,
@@ -60,7 +62,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     return h(
       "thead",
       {},
-      h(
+      state.family === m.OVERVIEW ? null : h(
         "tr",
         { class: "groups" },
         h("td", { class: "name" }),
@@ -76,7 +78,9 @@ export function createTable({ board, container, onSort, linkTo }) {
         sortHead("origin", "Origin", "fact origin-column"),
         rankHead,
         facts.map(([id, label]) => sortHead(id, label, `fact ${id}-column`)),
-        columns.map((column) => sortHead(column.id, column.label, "score", column)),
+        columns.map((column) => state.family === m.OVERVIEW
+          ? sortHead(column.id, column.kind === "accuracy" ? "Accuracy" : "Trace", "score", column, better(column, state))
+          : sortHead(column.id, column.label, "score", column)),
       ),
     );
   }
@@ -86,10 +90,10 @@ export function createTable({ board, container, onSort, linkTo }) {
     return column.family === "knn" ? `${column.group}, ${data}` : data;
   }
 
-  function sortHead(id, label, kind, column = null) {
+  function sortHead(id, label, kind, column = null, hint = null) {
     const arrow = h("span", { class: "arrow", "aria-hidden": "true" });
     const button = h("button", { type: "button", title: column?.explain ?? null, onclick: () => onSort(id) }, label, arrow);
-    const cell = h("th", { scope: "col", class: kind }, button);
+    const cell = h("th", { scope: "col", class: kind }, button, hint ? h("small", {}, hint) : null);
     heads.push({ id, cell, column });
     return cell;
   }
@@ -114,7 +118,7 @@ export function createTable({ board, container, onSort, linkTo }) {
       line("Chance", "what a guess scores", (column) =>
         isShare(column) ? chance(column) : shown(0, column),
       ),
-      line("Ceiling", "the highest possible score", (column) =>
+      state.family === m.OVERVIEW ? null : line("Ceiling", "the highest possible score", (column) =>
         isShare(column) ? percent(column.ceiling) : "",
       ),
     );
@@ -131,8 +135,8 @@ export function createTable({ board, container, onSort, linkTo }) {
         { scope: "row", class: "name" },
         row.of ? [h("span", { "aria-hidden": "true" }, "↳ "), h("a", { href: linkTo(row), title: row.name }, row.eraser)] : h("a", { href: linkTo(row) }, row.name),
         notes,
-        // On a phone the columns of origin and group give way to this line.
-        h("span", { class: "inline-origin" }, dot(row), `${row.origin}, ${row.group}`),
+        // On a phone and in the overview the columns of origin and group give way to this line.
+        h("span", { class: "inline-origin" }, dot(row), `${row.origin}, ${row.group_label}`),
       ),
       h("td", { class: "fact origin-column" }, h("span", { class: `badge ${row.origin}` }, row.origin)),
       rankCell,
@@ -175,25 +179,23 @@ export function createTable({ board, container, onSort, linkTo }) {
       : "";
     container.classList.toggle("with-intervals", state.intervals === "1");
     const ordered = m.sorted(board.rows, sorting);
-    const visible = [];
+    const visible = new Set(m.inView(board, state));
     for (const row of ordered) {
       const { element, rankCell } = entries.get(row.key);
-      element.hidden = !m.passes(row, state);
-      if (!element.hidden) visible.push(row);
+      element.hidden = !visible.has(row);
       rankCell.textContent = column ? rankText(m.rank(row.cells[column.index], column, state)) : "";
     }
     body.append(...ordered.map((row) => entries.get(row.key).element));
-    return { visible, sorting, columns };
   }
 
-  return { render, shown: (state) => view(board, state) };
+  return { render };
 }
 
 /** What the table shows for a state: used by the table's download and its row count. */
 export function view(board, state) {
   const columns = m.visibleColumns(board, state);
   const sorting = m.sorting(board, state, columns);
-  return { columns, sorting, rows: m.sorted(board.rows.filter((row) => m.passes(row, state)), sorting) };
+  return { columns, sorting, rows: m.sorted(m.inView(board, state), sorting) };
 }
 
 /** "least trace", "highest accuracy", ...: what rank 1 means. */
@@ -201,6 +203,12 @@ export function direction(column, state) {
   if (column.kind === "accuracy") return "highest accuracy";
   const what = column.kind === "difference" || column.kind === "size" ? "effect" : "trace";
   return m.mostFirst(column, state) ? `most ${what}` : `least ${what}`;
+}
+
+/** What high and low mean, for the reader's purpose. */
+function better(column, state) {
+  if (column.kind === "accuracy") return "more is better";
+  return m.mostFirst(column, state) ? "more is better for forensics" : "less is better for search";
 }
 
 export function dot(row) {

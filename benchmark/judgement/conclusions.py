@@ -1,0 +1,194 @@
+"""What the results of one encoder say in short: what it keeps, what it costs, and how sure that is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmark.judgement.deciding import LEVEL
+from benchmark.judgement.statement import Statement, statements
+from benchmark.judgement.traces import POINT, verdicts
+from benchmark.judgement.units import UNIT_NAMES
+from benchmark.judgement.words import BOUND
+from benchmark.results import Questions, Result, Score, interval, metric_of, percent
+
+NAMED = 2
+"""Most traces, and most differences, whose numbers are given."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A short answer."""
+
+    title: str
+    text: str
+    """One to three sentences."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A statement about a trace or a difference, with the name by which short answers and figures call it."""
+
+    name: str
+    """``resizing``, with the data set where others have the same: ``resizing (sample)``."""
+    data: str
+    statement: Statement
+    if_positive: str
+    """Words of a report where the difference lies above 0; empty for traces."""
+
+    @property
+    def share(self) -> float:
+        """Of a trace: the share of the way from chance to always right."""
+        chance = self.statement.reference
+        return (self.statement.value - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Conclusions:
+    """Short answers about one encoder, and the findings behind them."""
+
+    keeps: Conclusion
+    costs: Conclusion
+    sure: Conclusion
+    photos: str
+    """Numbers of test photos and of independent units, as one sentence."""
+    findings: tuple[Finding, ...]
+
+
+def conclude(results: Sequence[Result], questions: Questions) -> Conclusions:
+    """Short answers about one encoder.
+
+    Args:
+        results: of one encoder, one a data set.
+        questions: what the scores mean.
+    """
+    judged = [
+        (str(result.data["name"]), statement)
+        for result in results
+        for statement in statements(result, questions)
+        if statement.kind in ("trace", "distraction")
+    ]
+    names = [_name(statement, questions) for _, statement in judged]
+    times = Counter((name, statement.kind) for name, (_, statement) in zip(names, judged, strict=True))
+    findings = tuple(
+        Finding(
+            name if times[name, statement.kind] == 1 else f"{name} ({data})",
+            data,
+            statement,
+            metric_of(questions, statement.task, statement.metric).if_positive,
+        )
+        for name, (data, statement) in zip(names, judged, strict=True)
+    )
+    traces = [f for f in findings if f.statement.kind == "trace"]
+    differences = [f for f in findings if f.statement.kind == "distraction"]
+    photos = f"Test photos: {'; '.join(filter(None, map(_photos, results)))}."
+    return Conclusions(_keeps(traces), _costs(differences), _sure(findings, results, questions), photos, findings)
+
+
+def _name(statement: Statement, questions: Questions) -> str:
+    """Title of the question, in small letters unless it is an abbreviation."""
+    question = questions.get(statement.task)
+    title = question.title if question else statement.subject
+    return title if title[1:2].isupper() else f"{title[:1].lower()}{title[1:]}"
+
+
+def _keeps(traces: Sequence[Finding]) -> Conclusion:
+    if not traces:
+        return Conclusion("Traces were not scored", "This run has no probe that reads a trace.")
+    there = sorted((f for f in traces if f.statement.answer == "yes"), key=lambda f: f.share, reverse=True)
+    readable = [f for f in there if f.statement.level == "readable"]
+    sentences = []
+    if readable:
+        sentences.append(f"Best read: {_listed(_right(f) for f in readable[:NAMED])}.")
+    if weak := [f.name for f in there if f.statement.level == "weak"]:
+        sentences.append(f"Weakly read, less than {BOUND} from chance to always right: {_listed(weak)}.")
+    if absent := [f.name for f in traces if f.statement.answer == "no"]:
+        sentences.append(f"Shown to be less than {BOUND} above chance: {_listed(absent)}.")
+    if not sentences:
+        sentences.append("Of none it is shown that it is there, and of none that it is absent.")
+    return Conclusion(f"{len(there)} of {_counted(len(traces), 'trace')} can be read", " ".join(sentences))
+
+
+def _costs(differences: Sequence[Finding]) -> Conclusion:
+    if not differences:
+        return Conclusion("Costs were not scored", "This run has no search task that says what the traces cost.")
+    moved = sorted(
+        (f for f in differences if f.statement.answer == "yes"), key=lambda f: abs(f.statement.value), reverse=True
+    )
+    if moved:
+        sentences = [_moved(f) for f in moved[:NAMED]]
+        if others := [f.name for f in moved[NAMED:]]:
+            sentences.append(f"Less, but shown: {_listed(others)}.")
+        most = percent(abs(moved[0].statement.value))
+        return Conclusion(f"Search moves by {'up to ' if len(moved) > 1 else ''}{most} points", " ".join(sentences))
+    small = [f.name for f in differences if f.statement.answer == "no"]
+    bound = f"less than {100 * POINT:g} point"
+    if len(small) == len(differences):
+        return Conclusion(f"Search moves by {bound}", f"Shown for {_listed(small)}.")
+    text = f"Shown to be {bound}: {_listed(small)}." if small else f"Of {_counted(len(differences), 'difference')}."
+    return Conclusion("No cost is shown", text if small else f"{text[:-1]}, none is shown to differ from 0.")
+
+
+def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Questions) -> Conclusion:
+    sentences = []
+    for kind, question in (("trace", "whether {} can be read"), ("distraction", "whether search is moved by {}")):
+        if names := [f.name for f in findings if (f.statement.kind, f.statement.answer) == (kind, "undecided")]:
+            sentences.append(f"Undecided: {question.format(_listed(names))}.")
+    rising = sum(v.rises for r in results for (t, m), v in verdicts(r, questions).items() if _main(t, m, questions))
+    if rising:
+        verb = "accuracy still rises" if rising == 1 else "accuracies still rise"
+        sentences.append(f"{rising} {verb} with more training photos.")
+    decided = sum(f.statement.answer != "undecided" for f in findings)
+    title = f"{decided} of {_counted(len(findings), 'answer')} decided" if findings else "Nothing was judged"
+    return Conclusion(title, " ".join(sentences))
+
+
+RULE = (
+    "Pale or hollow: not shown to be there. "
+    f"Shown: p < {LEVEL:g} after Holm's correction over the traces, and over the differences, of a data set."
+)
+"""The rule behind short answers, and how a figure of them marks those that are not shown."""
+
+
+def _main(task: str, metric: str, questions: Questions) -> bool:
+    return metric_of(questions, task, metric).main
+
+
+def _right(finding: Finding) -> str:
+    s = finding.statement
+    return f"{finding.name} ({percent(s.value)} % right, chance {percent(s.reference)} %)"
+
+
+def _moved(finding: Finding) -> str:
+    s = finding.statement
+    numbers = f"{percent(s.value, True)} points, {interval(s.low, s.high, True)}"
+    what = finding.if_positive if s.value > 0 else "the difference is below 0"
+    return f"{finding.name[:1].upper()}{finding.name[1:]}: {what} ({numbers})."
+
+
+def _photos(result: Result) -> str:
+    """``270 of simcams (10 scenes)``; empty without scores."""
+    if not result.scores:
+        return ""
+    most = max(result.scores, key=lambda s: s.n)
+    units = _units(most)
+    return f"{most.n:,} of {result.data['name']}" + (f" ({units})" if units else "")
+
+
+def _units(score: Score) -> str:
+    rule, units = str(score.details.get("resampled", "photo")), score.details.get("units")
+    if rule == "photo" or not isinstance(units, int):
+        return ""
+    return _counted(units, UNIT_NAMES.get(rule, rule))
+
+
+def _counted(count: int, noun: str) -> str:
+    plural = noun.replace("group", "groups", 1) if noun.startswith("group") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,120 @@
+"""The first screen of a report: the judge's short answers, what its figure draws, and the place among the published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+from benchmark.judgement import RULE, Finding, conclude
+from benchmark.leaderboard.board import Board, build_board
+from benchmark.leaderboard.columns import SUMMARY
+from benchmark.leaderboard.datasets import LABELS
+from benchmark.leaderboard.entries import ALIASES, Entry, published_entries, study_facts
+from benchmark.results import PublishedEncoder, Result
+from benchmark.tasks import all_tasks
+
+
+def first_screen(
+    results: Sequence[Result], entries: Sequence[Entry], published: Sequence[PublishedEncoder]
+) -> dict[str, Any]:
+    """The data of the first screen.
+
+    Args:
+        results: of a run.
+        entries: of the board, one an encoder, in the order of ``results``.
+        published: encoders of the study.
+    """
+    by_encoder: dict[str, list[Result]] = {}
+    for result in results:
+        by_encoder.setdefault(str(result.encoder["id"]), []).append(result)
+    questions = all_tasks()
+    answers = {encoder: conclude(some, questions) for encoder, some in by_encoder.items()}
+    findings = [finding for one in answers.values() for finding in one.findings]
+    return {
+        "encoders": [
+            {
+                "name": encoder,
+                "answers": [{"title": part.title, "text": part.text} for part in (one.keeps, one.costs, one.sure)],
+                "photos": one.photos,
+                "findings": [_finding(finding) for finding in one.findings],
+            }
+            for encoder, one in answers.items()
+        ],
+        "rule": RULE,
+        "published": _published(findings, published),
+        "places": _places(entries, published) if _on_published_photos(results) else [],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    s = finding.statement
+    return {
+        "name": finding.name,
+        "data": finding.data,
+        "task": s.task,
+        "metric": s.metric,
+        "kind": s.kind,
+        "value": s.value,
+        "low": s.low,
+        "high": s.high,
+        "chance": s.reference,
+        "n": s.n,
+        "answer": s.answer,
+        "words": s.words,
+    }
+
+
+def _published(findings: Sequence[Finding], published: Sequence[PublishedEncoder]) -> dict[str, Any]:
+    """Scores of the published encoders by task, metric and data set of a finding.
+
+    They are those on the finding's data set, else those on the one with the most encoders.
+    """
+    scores = [score for encoder in published for score in encoder.scores]
+    scores_of: dict[str, Any] = {}
+    for task, metric, data in dict.fromkeys((f.statement.task, f.statement.metric, f.data) for f in findings):
+        by_data: dict[str, list[float]] = {}
+        chance = {}
+        for score in scores:
+            if (score.task, score.metric) == (task, metric):
+                by_data.setdefault(score.data, []).append(score.value)
+                chance[score.data] = score.chance
+        if by_data:
+            alias = ALIASES.get(data, data)
+            of = alias if alias in by_data else max(by_data, key=lambda name: len(by_data[name]))
+            values = sorted(round(value, 4) for value in by_data[of])
+            scores_of[f"{task}~{metric}~{data}"] = {"data": LABELS.get(of, of), "chance": chance[of], "values": values}
+    return scores_of
+
+
+def _on_published_photos(results: Sequence[Result]) -> bool:
+    return any(ALIASES.get(name := str(result.data["name"]), name) in LABELS for result in results)
+
+
+def _places(entries: Sequence[Entry], published: Sequence[PublishedEncoder]) -> list[dict[str, Any]]:
+    """Ranks of the run's encoders among the published ones, of every mean over tasks that both have."""
+    measured = [entry for entry in entries if entry.origin == "measured"]
+    of_study = published_entries(published, study_facts())
+    board = build_board([*of_study, *measured])
+    return [place for entry in measured for place in _places_of(entry, board, {e.key for e in of_study})]
+
+
+def _places_of(entry: Entry, board: Board, published: Set[str]) -> list[dict[str, Any]]:
+    labels = {data.id: data.label for data in board.data}
+    return [
+        {
+            "encoder": entry.name,
+            "label": column.meaning.label,
+            "data": labels[column.data],
+            # Accuracies: the highest first; traces and their cost: the least first.
+            "ranks": [cell.rank_low, cell.rank_high]
+            if column.meaning.kind == "accuracy"
+            else [count + 1 - cell.rank_high, count + 1 - cell.rank_low],
+            "first": "highest accuracy first" if column.meaning.kind == "accuracy" else "least trace first",
+            "count": count,
+        }
+        for column in board.columns
+        if column.meaning.family == SUMMARY
+        and (cell := column.cells.get(entry.key))
+        and (count := len(column.cells)) > 1
+        and published & column.cells.keys()
+    ]

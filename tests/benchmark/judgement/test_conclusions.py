@@ -1,0 +1,91 @@
+"""``conclude``: short answers that say no more than the statements behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmark.judgement import conclude
+from benchmark.results import Result, Score
+from benchmark.tasks import all_tasks
+
+
+def trace(task: str, value: float, half: float = 0.02, chance: float = 0.25, **details: Any) -> Score:
+    p_chance = {"p_chance": 1e-6 if value - half > chance else 0.5}
+    ends = (value, value - half, value + half)
+    return Score(f"probe/{task}", "toy", "accuracy", *ends, 2000, chance, {"classes": 4, **p_chance, **details})
+
+
+def move(value: float, half: float = 0.004, task: str = "knn/jpeg") -> Score:
+    return Score(task, "toy", "spd", value, value - half, value + half, 2000, 0.0, {"k": 10})
+
+
+def result(*scores: Score, data: str = "toy") -> Result:
+    environment = {"device": "cpu", "dtype": "float32", "codec_canary": "c", "codec": {"pillow": "13"}, "options": {}}
+    described = {"name": data, "photos": {"train": 300, "val": 2000}, "classes": 20}
+    cost = {"seconds": {}, "views": 0, "views_per_second": 0.0}
+    return Result({"id": "mine"}, described, environment, scores, (), cost, "")
+
+
+def test_keeps__counts_those_that_are_there_and_names_the_best_by_their_way_from_chance() -> None:
+    scores = trace("jpeg", 0.5, chance=1 / 6), trace("is-smartphone", 0.6, chance=0.5), trace("make", 0.9, chance=0.1)
+    short = conclude([result(*scores, trace("iso", 0.251, 0.004), trace("flash", 0.3, 0.2))], all_tasks())
+    assert short.keeps.title == "3 of 5 traces can be read"
+    assert short.keeps.text.startswith(
+        "Best read: make (90.0 % right, chance 10.0 %) and JPEG (50.0 % right, chance 16.7 %)."
+    )
+    assert "Shown to be less than 5 % of the way above chance: ISO." in short.keeps.text
+    assert "Undecided: whether flash can be read." in short.sure.text
+    assert short.sure.title == "4 of 5 answers decided"
+
+
+def test_keeps__of_one_trace_is_singular() -> None:
+    assert conclude([result(trace("jpeg", 0.9))], all_tasks()).keeps.title == "1 of 1 trace can be read"
+
+
+def test_costs__the_largest_first_by_size() -> None:
+    scores = move(0.02), move(0.1, task="knn/resizing"), move(-0.03, task="knn/sharpening")
+    costs = conclude([result(*scores)], all_tasks()).costs
+    assert costs.title == "Search moves by up to 10.0 points"
+    assert costs.text == (
+        "Resizing: photos of the right class are found more easily when they share the query's processing (+10.0 "
+        "points, +9.6 to +10.4). Sharpening: the difference is below 0 (-3.0 points, -3.4 to -2.6). "
+        "Less, but shown: JPEG."
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "title", "text"),
+    [
+        ([move(0.001)], "Search moves by less than 1 point", "Shown for JPEG."),
+        ([move(0.01, 0.05)], "No cost is shown", "Of 1 difference, none is shown to differ from 0."),
+        ([move(0.001), move(0.01, 0.05, "knn/resizing")], "No cost is shown", "Shown to be less than 1 point: JPEG."),
+        ([trace("jpeg", 0.9)], "Costs were not scored", "This run has no search task that says what the traces cost."),
+    ],
+)
+def test_costs__without_a_move(scores: list[Score], title: str, text: str) -> None:
+    costs = conclude([result(*scores)], all_tasks()).costs
+    assert (costs.title, costs.text) == (title, text)
+
+
+def test_run_without_probes__says_so() -> None:
+    short = conclude([result(move(0.1))], all_tasks())
+    assert short.keeps.title == "Traces were not scored"
+    nothing = conclude([result(Score("knn/original", "toy", "accuracy", 0.9, 0.8, 1.0, 50, 0.1))], all_tasks())
+    assert nothing.sure.title == "Nothing was judged"
+    assert nothing.findings == ()
+
+
+def test_names__tell_data_sets_apart_where_both_have_the_trace() -> None:
+    results = [result(trace("jpeg", 0.9), trace("make", 0.8)), result(trace("jpeg", 0.7), data="other")]
+    assert [f.name for f in conclude(results, all_tasks()).findings] == ["JPEG (toy)", "make", "JPEG (other)"]
+
+
+def test_sure__counts_units_and_rising_accuracies() -> None:
+    gain = {"value": 0.1, "low": 0.05, "high": 0.15, "p_value": 1e-6}
+    curve = {"share": [0.5, 1.0], "n_train": [5, 10], "accuracy": [0.8, 0.9], "gain": gain, "rises": True}
+    scenes = {"resampled": "scene", "units": 12}
+    short = conclude([result(trace("jpeg", 0.9, learning_curve=curve, **scenes))], all_tasks())
+    assert short.photos == "Test photos: 2,000 of toy (12 scenes)."
+    assert short.sure.text == "1 accuracy still rises with more training photos."
