@@ -129,7 +129,7 @@ def test_own_rows__are_found_from_the_first_view(address, open_page):
     """Measured on other photos than the pair in view: one click brings theirs."""
     page = open_page(address)
     notice = page.locator(".elsewhere")
-    assert notice.inner_text().startswith("3 encoders measured on other photos, or in part: no numbers beside these.")
+    assert notice.inner_text() == "3 encoders measured on other photos, or in part: show their scores."
     notice.locator("a").click()
     page.locator("table.board tr.measured td.score:not(.missing)").first.wait_for()  # a moment later
     assert page.locator("#choice-want").input_value().startswith("summary/all-same~mean~toy~")

@@ -40,7 +40,7 @@ function cards({ answers, photos }) {
 }
 
 function table(encoders) {
-  return h("div", { class: "scroll answers-scroll", tabindex: "0", role: "region", "aria-label": "Short answers" },
+  return h("div", { class: `scroll answers-scroll${encoders.length > MOST_LINES ? " crowd" : ""}`, tabindex: "0", role: "region", "aria-label": "Short answers" },
     h("table", { class: "plain answers" },
       h("caption", { class: "visually-hidden" }, "What each encoder keeps, what that costs, and how sure it is"),
       h("thead", {}, h("tr", {}, ["Encoder", ...HEADS].map((name) => h("th", { scope: "col" }, name)))),
@@ -143,7 +143,7 @@ function panel({ board }, kind, width, title) {
         ? [ruleY(points, { y: "y", x1: 0, x2: "x", stroke: colour, strokeWidth: 9, strokeOpacity: (p) => (p.shown ? 1 : 0.25) }),
            ruleY(points, { y: "y", x1: "x1", x2: "x2", stroke: "var(--ink)", strokeWidth: 1.5 })]
         : [crowd ? null : ruleY(points, { y: "y", x1: "x1", x2: "x2", stroke: colour, strokeWidth: 1.6 }),
-           dot(points, { x: "x", y: "y", r: 3.6, fill: (p) => (p.shown ? colour(p) : "var(--paper)"), stroke: colour, strokeWidth: 1.5 })],
+           dot(points, { x: "x", y: "y", r: crowd ? 2.6 : 3.6, opacity: crowd ? 0.55 : 1, fill: (p) => (p.shown ? colour(p) : "var(--paper)"), stroke: colour, strokeWidth: 1.5 })],
       ruleX([0], { stroke: "var(--ink)", strokeWidth: 1.2 }),
       tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.encoder}, ${p.data}\n${p.words}`, lineWidth: 34 })),
     ].flat(),

@@ -85,6 +85,6 @@ export function elsewhere(board, state, linkTo) {
   if (!found) return null;
   const { want, trace } = found;
   return h("p", { class: "notice elsewhere" },
-    `${counted(without, "encoder")} measured on other photos, or in part: no numbers beside these. `,
-    h("a", { href: linkTo({ want: want.id, trace: trace.id, floor: "" }) }, `Show ${fullLabel(board, want)} against ${trace.label}`), ".");
+    `${counted(without, "encoder")} measured on other photos, or in part: `,
+    h("a", { href: linkTo({ want: want.id, trace: trace.id, floor: "" }), title: `${fullLabel(board, want)} against ${trace.label}` }, `show ${without > 1 ? "their" : "its"} scores`), ".");
 }

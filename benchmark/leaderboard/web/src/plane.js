@@ -7,8 +7,12 @@ const SIDES = [["start", 0], ["end", 0], ["end", -11], ["start", 11], ["start", 
 /** Of one's own, whose marks are larger: above, below, then further away. */
 const OWN_SIDES = [["middle", -16], ["middle", 17], ["middle", -29], ["middle", 30], ["middle", -42], ["middle", 43]];
 
+/** Most of one's own encoders that are drawn large. */
+const MOST_RINGED = 12;
+
 /** What is wanted against the trace, names at the points as far as they do not cover each other. */
 export function plane({ board, rows, width, x, y, front, least, enough, chance: guess, label }) {
+  const few = rows.filter(({ origin }) => origin === "measured").length <= MOST_RINGED;
   const points = rows.map((row) => ({ ...about(row), x: x.of(row), y: y.of(row) }));
   const narrow = width < 520;
   const height = narrow ? 320 : 460;
@@ -38,7 +42,7 @@ export function plane({ board, rows, width, x, y, front, least, enough, chance: 
       guess ? ruleX([guess], { stroke: "var(--ink)", strokeDasharray: "1 3" }) : null,
       line(line_, { x: "x", y: "y", curve: least ? "step-after" : "step-before", stroke: "var(--muted)", strokeWidth: 1.2 }),
       dot(points.filter((p) => p.origin !== "measured" || !board.mixed), { x: "x", y: "y", r: 4.5, fill: "group", fillOpacity: 0.85, symbol: "origin", stroke: "var(--paper)", strokeWidth: 0.8 }),
-      dot(points.filter((p) => p.origin === "measured" && board.mixed), { x: "x", y: "y", r: 7, fill: "group", symbol: "origin", stroke: "var(--ink)", strokeWidth: 1.8 }),
+      dot(points.filter((p) => p.origin === "measured" && board.mixed), { x: "x", y: "y", r: few ? 7 : 4.5, fill: "group", symbol: "origin", stroke: few ? "var(--ink)" : "var(--paper)", strokeWidth: few ? 1.8 : 0.8 }),
       ...[...SIDES, ...OWN_SIDES].flatMap(([anchor, dy]) => [true, false].map((bold) => text(
         named.filter((p) => p.anchor === anchor && p.dy === dy && (p.origin === "measured") === bold),
         { x: "x", y: "y", dx: { start: 7, middle: 0, end: -7 }[anchor], dy, textAnchor: anchor, text: "label", fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 5, fontWeight: bold ? 700 : 400 },
