@@ -253,7 +253,7 @@ class Results(Mapping[Key, Score]):
     def _remarks(self) -> list[str]:
         remarks = [f"{' and '.join(self.encoders)} on {' and '.join(self.data)}."]
         if any(result.data.get("smoke_test") for result in self.results):
-            remarks.append("A smoke test, not evidence: bundled photos show that the line runs, nothing more.")
+            remarks.append("A smoke test, not evidence: bundled photos show that the installation works, nothing more.")
         most = 5
         remarks += [
             f"{'Not scored' if f.kind == 'not scored' else f'Failed: {f.kind}'} {f.name}: {f.reason}"

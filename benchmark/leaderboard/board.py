@@ -236,5 +236,5 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
         if times:
             notes.append(f"Recorded failures: {times} {plural if times > 1 else kind}.")
     if any(file.result.data.get("smoke_test") for file in entry.files):
-        notes.append("Holds a smoke test: bundled photos show that the line runs, nothing more.")
+        notes.append("Holds a smoke test: bundled photos show that the installation works, nothing more.")
     return tuple(notes)

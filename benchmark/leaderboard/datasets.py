@@ -104,5 +104,5 @@ def _measured_note(photos: Photos, size: int) -> str:
     parts.append(f"codec canary {photos.canary[:12]}" if photos.canary else "codec not recorded")
     note = ", ".join(parts) + "."
     if photos.smoke_test:
-        note += " A smoke test: it shows that the line runs, nothing more."
+        note += " A smoke test: it shows that the installation works, nothing more."
     return note
