@@ -91,7 +91,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     if random := (result.environment.get("trial") or {}).get("random"):
         parts.append(f"**The scores of one draw**: {random}.")
     if data.get("smoke_test"):
-        parts.append("**A smoke test, not evidence**: these bundled photos show that the installation works, nothing more.")
+        parts.append("**A smoke test, not evidence**: bundled photos show that the installation works, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
     if audited := audit_text(result):
