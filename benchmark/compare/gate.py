@@ -219,7 +219,7 @@ def _no_result(before: Run) -> Callable[[str], str]:
 def _row(before: Run, after: Run, answers: CommonAnswers, margin: float, coverage: float) -> GateRow:
     kind = metric_of(all_tasks(), answers.task, answers.metric).kind
     differences = [
-        paired_difference(first, second, clusters=answers.clusters, bounds=answers.bounds, level=coverage)
+        paired_difference(first, second, **answers.pairing, level=coverage)
         for first, second in _sides(kind, answers.first, answers.second)
     ]
     # The new size exceeds both the old value and its opposite: the weaker of the two statements decides.

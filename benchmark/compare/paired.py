@@ -8,7 +8,7 @@ import itertools
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -173,7 +173,7 @@ def _sizes(rows: Sequence[Compared]) -> str:
 
 def _pair(first: str, a: Run, second: str, b: Run, patterns: Sequence[str], all_metrics: bool) -> Iterable[Compared]:
     for pair in common_answers(first, a, second, b, patterns, all_metrics):
-        difference = paired_difference(pair.first, pair.second, clusters=pair.clusters, bounds=pair.bounds)
+        difference = paired_difference(pair.first, pair.second, **pair.pairing)
         values = float(pair.first.mean()), float(pair.second.mean())
         yield Compared(a.data, pair.task, pair.metric, first, second, *values, difference)
 
@@ -188,9 +188,8 @@ class CommonAnswers:
     """float64 [n]."""
     second: np.ndarray
     """float64 [n]."""
-    clusters: np.ndarray | None
-    """[n], as in ``PhotoValues``."""
-    bounds: tuple[float, float]
+    pairing: Mapping[str, Any]
+    """What ``paired_difference`` has to know of the values of both."""
 
 
 def common_answers(
@@ -210,7 +209,8 @@ def common_answers(
                 f"({len(of_b.photos)}); only these are compared"
             )
         clusters = None if of_a.clusters is None else of_a.clusters[at_a]
-        yield CommonAnswers(task, metric, of_a.values[at_a], of_b.values[at_b], clusters, of_a.bounds)
+        pairing = {**of_a.pairing, "clusters": clusters}
+        yield CommonAnswers(task, metric, of_a.values[at_a], of_b.values[at_b], pairing)
 
 
 def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> Iterable[Tie]:

@@ -120,6 +120,16 @@ class PhotoValues:
     limits: tuple[float, float] | None = None
     """The range of a statistic that is no mean of photos, whose values lie outside of it too; None for a mean."""
 
+    @property
+    def pairing(self) -> dict[str, Any]:
+        """What ``benchmark.stats.paired_difference`` has to know of these values."""
+        return {
+            "clusters": self.clusters,
+            "bounds": self.bounds,
+            "freedom": self.freedom,
+            "limits": self.limits,
+        }
+
 
 AnswersReader = Callable[[Mapping[str, np.ndarray]], Mapping[str, PhotoValues]]
 """Stored arrays of a task by name -> values by photo of each metric that they contain."""

@@ -143,7 +143,7 @@ def compare_with_embedding(output: EncoderRun, final: Mapping[tuple[str, str], P
         first, second = (values.get((score.task, score.metric)) for values in (of_output, final))
         if first is None or second is None or not np.array_equal(first.photos, second.photos):
             continue
-        pair = paired_difference(first.values, second.values, clusters=first.clusters, bounds=first.bounds)
+        pair = paired_difference(first.values, second.values, **first.pairing)
         ends = {name: round(getattr(pair, name), 6) for name in ("value", "low", "high", "p_value")}
         output.scores[at] = replace(score, details={**score.details, AGAINST_FINAL: ends})
 

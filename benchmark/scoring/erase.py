@@ -349,7 +349,7 @@ def _paired(before: PhotoValues | None, after: PhotoValues | None) -> Difference
     """
     if before is None or after is None or not np.array_equal(before.photos, after.photos):
         return None
-    return paired_difference(after.values, before.values, clusters=before.clusters, bounds=before.bounds)
+    return paired_difference(after.values, before.values, **before.pairing)
 
 
 def _values(scored: Scored, task: Task) -> dict[str, Any]:

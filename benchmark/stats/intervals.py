@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.stats.leave_one_out import statistic_of
 from benchmark.stats.resampling import (
     LEVEL,
     RESAMPLES,
@@ -157,6 +158,8 @@ def paired_difference(
     clusters: Any | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = LEVEL,
+    freedom: int | None = None,
+    limits: tuple[float, float] = (0.0, 1.0),
 ) -> Difference:
     """The mean of ``first`` minus the mean of ``second`` on the same photos, with interval and p-value.
 
@@ -169,6 +172,9 @@ def paired_difference(
         clusters: [n], as in ``photo_intervals``.
         bounds: range of a photo's value; a difference then lies between minus and plus its width.
         level: coverage.
+        freedom: degrees of freedom of two statistics that are no means of photos, whose values by photo are those of
+            ``Jackknife.photo_values``; None for means.
+        limits: range of such a statistic.
 
     Raises:
         DataError: as ``photo_intervals``, or the two have different numbers of photos.
@@ -183,6 +189,11 @@ def paired_difference(
     first_values, second_values = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if first_values.shape != second_values.shape:
         raise DataError(f"{first_values.size} and {second_values.size} photos: a paired difference needs the same ones")
+    if freedom is not None and clusters is not None:
+        width = limits[1] - limits[0]
+        apart = statistic_of(first_values - second_values, np.asarray(clusters), freedom)
+        ends = apart.interval(len(first_values), (-width, width), level)
+        return Difference(ends.value, ends.low, ends.high, apart.p_value(0.0), ends.n, ends.standard_error, ends.units)
     width = bounds[1] - bounds[0]
     (interval,), means = difference_intervals(
         *checked(first_values - second_values, None, (-width, width)), clusters, width, level

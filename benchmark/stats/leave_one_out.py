@@ -14,6 +14,12 @@ from scipy.special import stdtr, stdtrit
 from benchmark.stats.resampling import LEVEL, Interval
 from builders.errors import DataError
 
+STEADY = 1e-12
+"""Standard error below which all clusters count as equal."""
+
+LEAST_SHARE = 0.5
+"""Least share of the jackknife's variance that is left without the effects of pairs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Jackknife:
@@ -37,13 +43,16 @@ class Jackknife:
             level: coverage.
         """
         half = float(stdtrit(self.freedom, 0.5 + level / 2)) * self.error
+        if self.error < STEADY:  # equal clusters say nothing of their spread: the rule of three
+            half = (1 - (0.5 - level / 2) ** (1 / len(self.deviations))) * (bounds[1] - bounds[0]) / 2
         low, high = max(bounds[0], self.value - half), min(bounds[1], self.value + half)
         return Interval(self.value, low, high, n, self.error, len(self.deviations))
 
     def p_value(self, chance: float, *, greater: bool = False) -> float:
         """P-value of a statistic that is ``chance`` (two-sided), or not ``greater`` than it."""
-        if not self.error:
-            return 1.0 if self.value == chance or (greater and self.value < chance) else 0.0
+        if self.error < STEADY:  # the sign test
+            tail = 0.5 ** len(self.deviations) if self.value > chance or not greater else 1.0
+            return 1.0 if self.value == chance else tail if greater else min(1.0, 2 * tail)
         t = (self.value - chance) / self.error
         return float(stdtr(self.freedom, -t)) if greater else 2 * float(stdtr(self.freedom, -abs(t)))
 
@@ -76,11 +85,20 @@ def statistic_interval(values: np.ndarray, clusters: np.ndarray, freedom: int, b
     >>> abs(again.high - result.interval(8, (-10.0, 10.0)).high) < 1e-9
     True
     """
+    return statistic_of(values, clusters, freedom).interval(len(values), bounds)
+
+
+def statistic_of(values: np.ndarray, clusters: np.ndarray, freedom: int) -> Jackknife:
+    """A statistic with its error, from its values by photo; also the difference of two on the same photos.
+
+    Args:
+        values, clusters, freedom: as in ``statistic_interval``.
+    """
     _, code, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     value, count = float(values.mean()), len(sizes)
     deviations = np.bincount(code.reshape(-1), weights=values - value) * count / len(values)
     error = float(np.sqrt(np.square(deviations).sum() / max(count * (count - 1), 1)))
-    return Jackknife(value, error, max(freedom, 1), deviations).interval(len(values), bounds)
+    return Jackknife(value, error, max(freedom, 1), deviations)
 
 
 def jackknife(
@@ -88,14 +106,16 @@ def jackknife(
 ) -> Jackknife:
     """The error of a statistic from its values without each cluster.
 
-    Clusters are independent, and each stratum has a fixed number of them: the variance is the sum over strata of
-    (m - 1) / m times the squared deviations within the stratum of m clusters. A stratum with one cluster adds nothing,
-    since nothing is known of its spread. A value that is not finite, because without the cluster there is no statistic,
-    counts as the mean.
+    Clusters are independent, and each stratum has a fixed number of them. A statistic without one of N clusters is that
+    of N - 1, with no more weight for those left in its stratum. So with m clusters in a stratum the variance is the sum
+    over strata of m / (m - 1) times the squared deviations within it, times ((N - 1) / N)^2; for one stratum this is
+    the usual (N - 1) / N. A stratum with one cluster adds nothing, since nothing is known of its spread. A value that
+    is not finite, because without the cluster there is no statistic, counts as the mean.
 
     The jackknife counts what two clusters do only together twice (Efron and Stein, Annals of Statistics 9, 1981): here,
     that photos of one are neighbours of the other's. ``two_left_out`` tells how much that is, U. The variance V becomes
-    V / (1 + U / V), nearly V - U for a small U, and never negative. ``scripts/checks/robustness.py`` measures coverage.
+    V - U, but not less than V / 2, which is what remains where clusters do all they do in pairs.
+    ``scripts/checks/robustness.py`` measures coverage.
 
     Args:
         value: statistic of all clusters.
@@ -119,30 +139,46 @@ def jackknife(
     freedom = int(np.maximum(counts - 1, 0).sum())
     if freedom < 1:
         raise DataError("no cell has two clusters, so the spread between clusters is unknown")
-    scale = ((counts - 1).clip(min=0) / np.maximum(counts, 1))[groups]
+    of_strata = np.where(counts > 1, counts / np.maximum(counts - 1, 1), 0.0)
+    scale = (of_strata * (1 - 1 / int(known.sum())) ** 2)[groups]
     variance = float((np.square(apart) * scale).sum())
     shrunk = 1.0
     if two_left_out is not None and variance:
         together = value - left_out[:, None] - left_out[None] + two_left_out
-        shrunk = 1 / (1 + _of_pairs(np.where(np.isfinite(together), together, 0.0), groups) / variance)
+        of_pairs = _of_pairs(np.where(np.isfinite(together), together, 0.0), groups)
+        shrunk = max(1 - of_pairs / variance, LEAST_SHARE)
     total = len(left_out)
     deviations = apart * np.sqrt(shrunk * scale * total * (total - 1))
     return Jackknife(value, float(np.sqrt(shrunk * variance)), freedom, deviations)
 
 
 def _of_pairs(together: np.ndarray, strata: np.ndarray) -> float:
-    """Sum over pairs of the squared interactions [G, G], without the means of rows and columns of two strata."""
+    """Sum over pairs of the squared interactions [G, G], without the means of rows and columns of two strata.
+
+    What the means take away is given back by degrees of freedom. Pairs of which none are left add nothing.
+    """
     members = [np.flatnonzero(strata == stratum) for stratum in range(int(strata.max()) + 1)]
     total = 0.0
     for i, first in enumerate(members):
         for second in members[i:]:
             part = together[np.ix_(first, second)]
-            off = np.ones(part.shape, bool) if second is not first else ~np.eye(len(first), dtype=bool)
-            if off.sum() < 2 or min(part.shape) < 3:
-                continue
-            mean = part[off].mean()
-            rows = np.where(off, part - mean, 0).sum(axis=1) / (off.sum(axis=1) - (second is first))
-            columns = np.where(off, part - mean, 0).sum(axis=0) / (off.sum(axis=0) - (second is first))
-            rest = np.where(off, part - mean - rows[:, None] - columns, 0)
-            total += float(np.square(rest).sum()) / (2 if second is first else 1)
+            if second is first:
+                total += _within(part)
+            elif min(part.shape) > 1:
+                rest = part - part.mean(axis=1, keepdims=True) - part.mean(axis=0) + part.mean()
+                freedom = (len(first) - 1) * (len(second) - 1)
+                total += float(np.square(rest).sum()) * part.size / freedom
     return total
+
+
+def _within(part: np.ndarray) -> float:
+    """Sum over the pairs of one stratum, from a symmetric [m, m] whose diagonal has no meaning; 0 for m below 4."""
+    count = len(part)
+    pairs = count * (count - 1) / 2
+    if pairs <= count:
+        return 0.0
+    off = ~np.eye(count, dtype=bool)
+    centred = np.where(off, part - part[off].mean(), 0.0)
+    of_rows = centred.sum(axis=1) / (count - 2)  # least squares of one effect for each cluster
+    rest = np.where(off, centred - of_rows[:, None] - of_rows, 0.0)
+    return float(np.square(rest).sum()) / 2 * pairs / (pairs - count)

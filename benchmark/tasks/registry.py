@@ -131,7 +131,7 @@ def select_tasks(
         head, _, group = pattern.partition("/")
         named = [g for g in groups or () if head == "*" or head in GROUP_TASKS if fnmatch.fnmatchcase(g, group)]
         of_groups += [group_task(h, g) for g in named for h in GROUP_TASKS if head in (h, "*")]
-        possible = groups is None and head in GROUP_TASKS and GROUP_NAME.fullmatch(group) is not None
+        possible = groups is None and head in ("*", *GROUP_TASKS) and GROUP_NAME.fullmatch(group) is not None
         if not named and not possible:
             known = [*tasks, *(f"{h}/{g}" for g in groups or () for h in GROUP_TASKS)]
             raise unknown_name("task", pattern, known)

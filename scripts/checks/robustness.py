@@ -44,6 +44,15 @@ K = 11
 EFFECTS = ((0.0, 0.0, 0.0), (1.0, 1.0, 0.7), (3.0, 1.0, 0.7), (1.0, 3.0, 1.2), (9.0, 9.0, 1.2))
 """Of label, group and slide; photos have standard deviation 1 in each of 32 dimensions."""
 
+COVERED = (
+    *((2, 2, 17, effects) for effects in ((1.0, 1.0, 0.0), (1.0, 1.0, 0.7), (1.0, 1.0, 1.2), (3.0, 3.0, 0.7))),
+    (2, 2, 6, (3.0, 3.0, 0.7)),
+    (4, 4, 3, (1.0, 1.0, 0.7)),
+    (6, 3, 3, (3.0, 3.0, 0.7)),
+    (4, 4, 2, (1.0, 1.0, 0.7)),
+)
+"""Labels, groups, slides of each cell, and effects."""
+
 
 def equality(args: argparse.Namespace) -> None:
     """The index for k = 1 .. 61 against a loop over slides, on rows whose products are exact."""
@@ -68,7 +77,7 @@ def chance(args: argparse.Namespace) -> None:
     print("|--" * 7 + "|")
     for labels, groups in ((2, 2), (4, 4), (6, 3), (10, 14)):
         clusters, values, inside = max(3, 24 // (labels * groups)), [], 0
-        for seed in range(args.tables):
+        for seed in range(args.seed, args.seed + args.tables):
             rng = np.random.default_rng(seed)
             rows, *columns = planted_table(
                 rng, labels=labels, groups=groups, clusters=clusters, photos=4, dimension=16, effects=(0, 0, 0)
@@ -89,13 +98,20 @@ def chance(args: argparse.Namespace) -> None:
 def coverage(args: argparse.Namespace) -> None:
     """How often the interval contains the mean over tables, and how much too small other errors are."""
     print(
-        "| slide effect | label, group | measure | mean | spread over tables | error | of slides as queries alone | "
-        "of photos | coverage |\n" + "|--" * 9 + "|"
+        "| labels x groups x slides | effects of label, group, slide | measure | mean | spread over tables | error | "
+        "of slides as queries alone | of photos | coverage |\n" + "|--" * 9 + "|"
     )
-    for effects in ((1.0, 1.0, 0.0), (1.0, 1.0, 0.7), (1.0, 1.0, 1.2), (3.0, 3.0, 0.7)):
+    for labels, groups, clusters, effects in COVERED:
         results: dict[str, list[tuple[float, float, float, float, int]]] = {}
-        for seed in range(args.tables):
-            rows, *columns = planted_table(np.random.default_rng(seed), photos=args.slide_photos, effects=effects)
+        for seed in range(args.seed, args.seed + args.tables):
+            rows, *columns = planted_table(
+                np.random.default_rng(seed),
+                labels=labels,
+                groups=groups,
+                clusters=clusters,
+                photos=args.slide_photos,
+                effects=effects,
+            )
             cells = Cells.of(*columns)
             neighbours = neighbours_of(rows, cells, k=K)
             by_photo, by_slide = _plain_errors(neighbours.counts, cells)
@@ -120,7 +136,7 @@ def coverage(args: argparse.Namespace) -> None:
                 else "- | -"
             )
             print(
-                f"| {effects[2]} | {effects[0]}, {effects[1]} | {name} | {truth:.3f} | {spread:.4f} | "
+                f"| {labels} x {groups} x {clusters} | {effects} | {name} | {truth:.3f} | {spread:.4f} | "
                 f"{np.sqrt(np.square(error).mean()):.4f} | {others} | {_share(inside, args.tables)} |",
                 flush=True,
             )
@@ -129,7 +145,7 @@ def coverage(args: argparse.Namespace) -> None:
 def claims(args: argparse.Namespace) -> None:
     """Groups shuffled among the slides of a label: how often SPD or the pull of the group is claimed."""
     yes = {"spd": 0, "pull of the group": 0}
-    for seed in range(args.tables):
+    for seed in range(args.seed, args.seed + args.tables):
         rng = np.random.default_rng(seed)
         rows, label, group, cluster = planted_table(rng, photos=args.slide_photos, effects=(2.0, 2.0, 0.7))
         of_cluster = np.zeros(cluster.max() + 1, np.int64)
@@ -203,6 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("checks", nargs="+", choices=CHECKS)
     parser.add_argument("--tables", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1000, help="of the first table")
     parser.add_argument("--slide-photos", type=int, default=300)
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--dimension", type=int, default=1536)

@@ -131,6 +131,7 @@ def test_selection__names_come_from_the_photos(photos):
     default = [t.name for t in fitting_tasks(select_tasks([], all_tasks(), photos.groups), photos, named=False)]
     assert default == ["knn/original", *TASKS]
     assert [t.name for t in select_tasks(["*/scanner"], all_tasks(), photos.groups)] == list(TASKS)
+    assert select_tasks(["*/scanner"], all_tasks()) == []  # before the photos are known
     with pytest.raises(UsageError, match="did you mean 'probe/scanner'"):
         select_tasks(["probe/scaner"], all_tasks(), photos.groups)
     with pytest.raises(UsageError, match="unknown task"):
