@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.judgement.deciding import Answer, Comparison, decide, p_of_less, p_of_more
 from benchmark.judgement.scores import chance_of, find_score, units_of
 from benchmark.judgement.traces import POINT, WEAK_BELOW
-from benchmark.results import Metric, OutputScores, Questions, Result, Score
+from benchmark.results import Metric, OutputScores, Questions, Result, Score, in_order
 from benchmark.stats import Ends, independent_difference
 
 MARGIN = POINT
@@ -53,9 +53,9 @@ class DepthCurves:
 
 def output_questions(result: Result, questions: Questions) -> Iterator[tuple[str, Metric]]:
     """Tasks that outputs were scored on, with each metric that is a trace or plain kNN, in the order of reports."""
-    scored = {(s.task, s.metric) for output in result.outputs for s in output.scores}
-    for task, question in questions.items():
-        for metric in question.metrics:
+    scored = dict.fromkeys((s.task, s.metric) for output in result.outputs for s in output.scores)
+    for task in in_order((task for task, _ in scored), questions):
+        for metric in questions[task].metrics if task in questions else ():
             is_trace = metric.kind != "accuracy" and metric.main
             if (task, metric.name) in scored and (is_trace or metric.summary == "SP"):
                 yield task, metric

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.report.tables import markdown_table, score_cell, write_png
-from benchmark.results import Metric, Questions, Result, Score, score_label
+from benchmark.results import Metric, Questions, Result, Score, in_order, score_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,10 +152,12 @@ def _draw(ax: Any, course: Course, task: str, metric: Metric, questions: Questio
 
 def _metrics(course: Course, questions: Questions) -> list[tuple[str, Metric]]:
     """Tasks and metrics of the traces and of plain kNN that two steps or more have, in the order of reports."""
+    tasks = in_order((s.task for _, result in course.results for s in result.scores), questions)
     return [
         (task, metric)
-        for task, question in questions.items()
-        for metric in question.metrics
+        for task in tasks
+        if task in questions
+        for metric in questions[task].metrics
         if ((metric.kind != "accuracy" and metric.main) or metric.summary == "SP")
         and len(course.scores(task, metric.name)) > 1
     ]

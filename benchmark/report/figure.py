@@ -63,7 +63,7 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
 
 def depth_figure(results: Sequence[Result], questions: Questions, task: str) -> Figure | None:
     """Figure of one question over depth, a panel for each metric and data set; ``None`` where no layer has scores."""
-    question = {name: q for name, q in questions.items() if name == task}
+    question = {task: questions[task]} if task in questions else {}
     semantics = {name: q for name, q in questions.items() if any(m.summary == "SP" for m in q.metrics)}
     panels = [_Panel(*panel) for result in results for panel in layer_panels(result, {**question, **semantics})]
     return _lay_out(panels, [_title(results)]) if panels else None

@@ -51,7 +51,7 @@ class Jackknife:
     def p_value(self, chance: float, *, greater: bool = False) -> float:
         """P-value of a statistic that is ``chance`` (two-sided), or not ``greater`` than it."""
         if self.error < STEADY:  # the sign test
-            tail = 0.5 ** len(self.deviations) if self.value > chance or not greater else 1.0
+            tail = 1.0 if greater and self.value < chance else 0.5 ** len(self.deviations)
             return 1.0 if self.value == chance else tail if greater else min(1.0, 2 * tail)
         t = (self.value - chance) / self.error
         return float(stdtr(self.freedom, -t)) if greater else 2 * float(stdtr(self.freedom, -abs(t)))

@@ -22,10 +22,14 @@ def score(task: str, right: np.ndarray, final: np.ndarray | None = None) -> Scor
 
 
 def network(
-    final: tuple[np.ndarray, np.ndarray], outputs: list[tuple[np.ndarray, np.ndarray]], *, paired: bool = True
+    final: tuple[np.ndarray, np.ndarray],
+    outputs: list[tuple[np.ndarray, np.ndarray]],
+    *,
+    paired: bool = True,
+    trace: str = "probe/jpeg",
 ) -> Result:
     """A result whose embedding and outputs have these answers (of the trace, of plain kNN)."""
-    tasks = "probe/jpeg", "knn/original"
+    tasks = trace, "knn/original"
     layers = tuple(
         OutputScores(
             *(f"layers[{i}]:mean", f"block {i}", i, len(outputs), "grid-0-0" if i % 2 else "mean", 8, "hooks"),
@@ -99,3 +103,10 @@ def test_choose_outputs__paired_differences_see_more_than_two_intervals() -> Non
     outputs = [(shares(0.5), shares(0.8))]
     assert choice(network(final, outputs)).answer == "yes"
     assert choice(network(final, outputs, paired=False)).answer == "undecided"  # semantics: +- 2.0 points
+
+
+def test_choose_outputs__of_a_given_group_too() -> None:
+    """Tasks of groups are not listed; outputs were compared by listed tasks alone."""
+    result = network((shares(0.9), shares(0.9)), [(shares(0.5), shares(0.9))], trace="probe/scanner")
+    chosen = choice(result)
+    assert (chosen.task, chosen.answer, chosen.less) == ("probe/scanner", "yes", 1)
