@@ -12,7 +12,7 @@ SETS = {
     "equal-outputs": 3,
     "owners-20": 6,
     "owners-40": 3,
-    "classes-50": 2,
+    "classes-50": 4,
     "jitter": 4,
 }
 """Data sets of each case whose claims may be false by chance."""

@@ -25,8 +25,8 @@ def test_jackknife__of_a_mean_over_strata_is_the_stratified_variance() -> None:
 
 def pairs_mean(table: np.ndarray, left: tuple[int, ...] = ()) -> float:
     """Mean over the pairs of clusters that are not left out."""
-    kept = np.setdiff1d(np.arange(len(table)), left)
-    return float(table[np.ix_(kept, kept)][np.triu_indices(len(kept), 1)].mean())
+    others = np.setdiff1d(np.arange(len(table)), left)
+    return float(table[np.ix_(others, others)][np.triu_indices(len(others), 1)].mean())
 
 
 @pytest.mark.parametrize("sizes", [(12,), (3, 3, 3, 3), (2, 2, 2, 2, 2, 2)], ids=str)
