@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +63,7 @@ def _table(rows: Iterable[Mapping[str, str]]) -> str:
     """One line for all types of one outcome and option, with their largest error."""
     groups: dict[tuple[str, str, str], list[Mapping[str, str]]] = {}
     for row in rows:
-        words = re.sub(r"SelectAdaptivePool2d.*", "avg)", row["words"]).replace("|", "/")
+        words = row["words"].replace("|", "/")
         words = words.removeprefix(f"it ({row['name']}) ")
         option = f"`?{row['options']}`" if row.get("options") else ""
         groups.setdefault((row["verdict"], words, option), []).append(row)

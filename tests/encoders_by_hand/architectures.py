@@ -18,20 +18,14 @@ TIMM = (
     *("skresnet18", "starnet_s050", "swiftformer_xs", "swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256"),
     *("swinv2_cr_tiny_224", "tiny_vit_5m_224", "twins_svt_small", "visformer_tiny", "vit_tiny_patch16_224"),
     *("vit_tiny_r_s16_p8_224", "vit_srelpos_small_patch16_224", "vitamin_small_224", "ese_vovnet19b_slim"),
+    *("beit_base_patch16_224", "convmixer_768_32", "deepseek_vit_412m", "gemma4_vit_167m", "inception_resnet_v2"),
+    *("inception_v4", "mobilenetv5_base", "naflexvit_base_patch16_siglip"),
     *("legacy_xception", "xception41", "xcit_nano_12_p8_224", "davit_tiny", "focalnet_tiny_srf", "caformer_s18"),
 )
 """Names of timm."""
 
 TIMM_TOO_LARGE = {
-    "beit": "beit_base_patch16_224",
-    "convmixer": "convmixer_768_32",
-    "deepseek_vit": "deepseek_vit_412m",
-    "gemma4_vit": "gemma4_vit_167m",
-    "inception_resnet_v2": "inception_resnet_v2",
-    "inception_v4": "inception_v4",
     "levit": "levit_384_s8",
-    "mobilenetv5": "mobilenetv5_base",
-    "naflexvit": "naflexvit_base_patch16_siglip",
     "nasnet": "nasnetalarge",
     "nextvit": "nextvit_small",
     "pnasnet": "pnasnet5large",
@@ -47,8 +41,7 @@ TIMM_TOO_LARGE = {
     "volo": "volo_d1_224",
 }
 """Modules of timm whose smallest model, named here, has more than 23 million weights; some of them are in ``TIMM`` of
-``table.py``, with fewer layers. ConvMixer is small, but with random weights it magnifies the rounding of pixels so much
-that nothing can be compared."""
+``table.py``, with fewer layers."""
 
 OPEN_CLIP = (
     *("coca_base", "coca_roberta-ViT-B-32", "coca_ViT-B-32", "convnext_tiny", "convnext_base", "convnext_large_d"),

@@ -73,14 +73,40 @@ CASES: dict[str, Case] = {
     "exaone4_5": small_case("exaone4_5", "Exaone4_5_Model"),
     "florence2": small_case("florence2", "Florence2Model", part("vision_tower", channels_first)),
     "gemma4": small_case("gemma4", "Gemma4Model", **GEMMA4),
+    "gemma4_unified": small_case(
+        "gemma4_unified",
+        "Gemma4UnifiedModel",
+        lambda m, x: joined(m.get_image_features(x["pixel_values"], x["image_position_ids"])),
+        square=96,
+        before=True,
+        vision_config={"model_type": "gemma4_unified_vision", "mm_embed_dim": 32, "output_proj_dims": 32},
+    ),
     "glm46v": small_case("glm46v", "Glm46VModel"),
     "glm4v": small_case("glm4v", "Glm4vModel"),
     "glm4v_moe": Case(
         lambda: small("Glm4vMoeModel", "glm4v_moe"), lambda: small_processor("glm4v"), features, TOWER_MEAN
     ),
+    "glm5_next": small_case(
+        "glm5_next",
+        "Glm5NextModel",
+        square=56,
+        before=True,
+        settings={"size": {"longest_edge": 1}},
+        text_config={"num_key_value_heads": 4},
+    ),
     "glmga": small_case("glmga", "Glm46VModel"),
     "got_ocr2": small_case(
         "got_ocr2", "GotOcr2Model", part("vision_tower", channels_first), options={"crop_to_patches": False}
+    ),
+    "granite4_vision": small_case(
+        "granite4_vision",
+        "Granite4VisionModel",
+        first_picture("vision_tower", pooler),
+        TOWER + "pooler_output",
+        deepstack_layer_map=[[1, 0]],
+        downsample_rate="1/2",
+        vision_config={"hidden_size": 64},
+        qformer_config={"hidden_size": 64, "num_attention_heads": 4, "encoder_hidden_size": 64},
     ),
     "granite_docling": small_case(
         "granite_docling",

@@ -6,7 +6,7 @@ import timm
 import transformers as tf
 
 from tests.encoders_by_hand.case import CNN, DECODER, VIT, Case, square_processor
-from tests.encoders_by_hand.pyramids import CVT, POOL, PYRAMID, SWIFT, SWIN
+from tests.encoders_by_hand.pyramids import CVT, EFFICIENT, POOL, PYRAMID, SWIFT, SWIN
 from tests.encoders_by_hand.readings import Read, channels_first, first, pooler, tokens, whole
 from tests.encoders_by_hand.small import TOWER, side_of, small, small_processor
 
@@ -33,7 +33,9 @@ def _timm_tower() -> tf.LlavaForConditionalGeneration:
 
 
 CASES: dict[str, Case] = {
-    "align_vision_model": _tower("align_vision_model", "AlignVisionModel"),
+    "align_vision_model": Case(
+        lambda: tf.AlignVisionModel(tf.AlignVisionConfig(**EFFICIENT)), SIXTY_FOUR, whole(pooler), "pooler_output"
+    ),
     "altclip_vision_model": _tower("altclip_vision_model", "AltCLIPVisionModel"),
     "blip_2_vision_model": _tower("blip_2_vision_model", "Blip2VisionModel"),
     "blip_vision_model": _tower("blip_vision_model", "BlipVisionModel"),
@@ -59,7 +61,7 @@ CASES: dict[str, Case] = {
     ),
     "mobilenet_v1": Case(
         lambda: tf.MobileNetV1Model(tf.MobileNetV1Config(depth_multiplier=0.25)),
-        SIXTY_FOUR,
+        square_processor(96),
         whole(pooler),
         "pooler_output",
     ),
