@@ -1,14 +1,16 @@
 """The figure for papers: one column, every encoder in every row, values on one scale, vector formats."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from benchmark.report import summary_figure, write_figure
+from benchmark.report import checked_format, summary_figure, write_figure
 from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
+from builders.errors import UsageError
 
 
 def result(encoder, *scores, data="toy"):
@@ -81,3 +83,10 @@ def test_write_figure__formats_are_repeatable(tmp_path, ending, begin):
     assert first == second
     if ending == "svg":
         assert not re.search(rb"<image", first)  # vector
+
+
+@pytest.mark.parametrize("name", ["a.tiff", "a.pdfx", "a", "pdf", "a.jpg"])
+def test_checked_format__other_endings_are_refused(name):
+    with pytest.raises(UsageError, match=rf"^{re.escape(name)}: a figure is written as \.pdf, \.svg or \.png$"):
+        checked_format(Path(name))
+    assert [checked_format(Path(f"a.b.{ending}")) for ending in ("PDF", "svg", "png")] == ["pdf", "svg", "png"]
