@@ -7,7 +7,7 @@ each attribute takes the same number of photos of each class.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -118,7 +118,7 @@ class Splits:
     """By attribute: int8 [photos], the split of a photo in the balanced set, ``LEFT_OUT`` of every other photo."""
     classes: Mapping[str, np.ndarray]
     """By attribute: int32, indices of the classes that have enough photos; the others are left out."""
-    evidence: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Mapping[str, str]
     """How the splits were drawn: seed, shares, rule, number of groups, largest group."""
 
 

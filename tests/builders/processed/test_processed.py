@@ -25,6 +25,7 @@ from builders.pixels.reference import processed_file
 from builders.processed.build import ProcessedPhotos, build_processed
 from builders.processed.rows import ProcessedRows, ProcessingSettings
 from tests.conftest import photo_bytes
+from tests.support.images import image_bytes
 from tests.support.processes import start_python
 
 ROOT = Path(__file__).parents[3]
@@ -291,3 +292,12 @@ def test_check__a_wrong_label_and_a_changed_file_are_found(photo_folder, tmp_pat
 def test_check__no_build_there(tmp_path):
     with pytest.raises(DataError, match="no finished build"):
         check_folder(tmp_path)
+
+
+def test_processed_photos__a_broken_photo_is_left_out_by_its_id(tmp_path, caplog):
+    files = {"good.png": image_bytes(np.zeros((8, 8, 3), np.uint8)), "bad.png": b"no picture"}
+    photos = PhotoSet.of_bytes("some", files, ["a", "b"], ["train", "train"])
+    builder = ProcessedPhotos(cache_dir=str(tmp_path), config_name="jpeg", source=photos)
+    builder.download_and_prepare()
+    assert builder.as_dataset(split="train")["photo_id"][:] == ["good.png"]
+    assert "bad.png is left out: not an image" in caplog.text
