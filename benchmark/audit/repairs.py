@@ -37,6 +37,7 @@ from builders.errors import DataError, PhotoError, UsageError, disk_error
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.photos import SPLITS, UNLABELLED, PhotoSet, PhotoSource
 from builders.pixels import Processing, codec_canary, decode_rgb, processed_file, read_image_header
+from builders.untrusted import list_folder
 
 SHOWN_CLASSES = 10
 """Classes whose counts are printed."""
@@ -179,7 +180,7 @@ def _write_files(
     recipe = {**dataclasses.asdict(plan.repair), "matched": list(plan.matched), "ids_hash": photos.ids_hash()}
     described = json.dumps(recipe, sort_keys=True)
     state = output / f".{PLAN_FILE}"
-    if output.exists() and any(output.iterdir()) and (not state.is_file() or state.read_text() != described):
+    if not list_folder(output, may_be_absent=True).is_empty and (not state.is_file() or state.read_text() != described):
         raise UsageError(f"{output}: holds something else, or another repair; choose a new folder")
     try:
         write_text_atomically(state, described)

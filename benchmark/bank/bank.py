@@ -26,7 +26,7 @@ from benchmark.bank.view_file import Blocks, ViewFile, check_key, view_key
 from benchmark.encoders import Output
 from builders.errors import DataError, disk_error
 from builders.processes import progress_bar
-from builders.untrusted import describe_error
+from builders.untrusted import describe_error, list_folder
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Bank:
         try:
             (new / "views").mkdir(parents=True, exist_ok=True)
             check_key(new / "key.json", key)
-            for view in sorted((old / "views").iterdir()):
+            for view in (old / "views" / name for name in list_folder(old / "views").folders):
                 if not (new / "views" / view.name).exists():
                     os.rename(view, new / "views" / view.name)
             shutil.rmtree(old)
@@ -197,8 +197,7 @@ class Bank:
             (photos, dimension), dtype = shape_and_dtype(key)
             views = {
                 path.name: ViewFile(path, (photos, _dimension(path, dimension)), dtype)
-                for path in sorted((folder / "views").iterdir())
-                if path.is_dir()
+                for path in (folder / "views" / name for name in list_folder(folder / "views").folders)
             }
             return cls(folder, key, views)
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,4 +1,5 @@
 from .devices import float32_rounding, named_devices, uploaded
+from .foreign_code import HARMS_RUN, foreign_code
 from .json_records import json_values, library_version, read_record, write_record
 from .kernels import compiled_module, in_parts, multiply, numpy_is_faster
 from .memory import (
@@ -16,12 +17,14 @@ from .process import import_torch, prepare_process, run_and_exit, wait_asleep
 from .threads import chunks, parallel_map, threads_for, threads_of_work
 
 __all__ = [
+    "HARMS_RUN",
     "FittingBatch",
     "budget",
     "chunks",
     "compiled_module",
     "exact_device",
     "float32_rounding",
+    "foreign_code",
     "free_cached",
     "free_on_gpu",
     "free_on_host",

@@ -7,7 +7,11 @@ import ctypes
 import gc
 import os
 import sys
+import threading
 from collections.abc import Callable
+
+THREADS_S = 3.0
+"""Longest wait for threads of others at the end of a process."""
 
 
 def run_and_exit(run: Callable[[], int]) -> int:
@@ -22,7 +26,20 @@ def run_and_exit(run: Callable[[], int]) -> int:
     if getattr(atexit, "_ncallbacks", lambda: 1)() == 0:  # the first to register is called last
         atexit.register(_end, statuses)
     statuses.append(run())
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        clean_up = threading.Event()
+        atexit.register(clean_up.set)  # called first, once no thread is waited for
+        threading.Thread(target=_end_without_threads, args=(clean_up, statuses[0]), daemon=True).start()
     return statuses[0]
+
+
+def _end_without_threads(clean_up: threading.Event, status: int) -> None:
+    """End the process if threads of others, which Python waits for, do not end."""
+    if clean_up.wait(THREADS_S):
+        return
+    print("camtrace: threads that an encoder or a library started do not end; ended without them", file=sys.stderr)
+    atexit._run_exitfuncs()
+    os._exit(status)
 
 
 def _end(statuses: list[int]) -> None:

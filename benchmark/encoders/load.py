@@ -34,6 +34,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.compute import foreign_code
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.python import load_callable
@@ -124,7 +125,8 @@ def load_encoder(
     if revision is not None and loader.__name__ not in _OF_THE_HUB:
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
-        encoder = with_preprocessing(loader(request), preprocess)
+        with foreign_code(enters_folder=True):
+            encoder = with_preprocessing(loader(request), preprocess)
         # these import torch: a wrong name is refused before
         from benchmark.encoders.loaders.twice import require_two_equal_loads
         from benchmark.encoders.runtime.choose import on_runtime
@@ -138,7 +140,7 @@ def load_encoder(
         raise EncoderError(f"{spec}: not enough memory to load it") from None
     except CamtraceError:
         raise
-    except (Exception, SystemExit) as error:  # of untrusted code or files; a run continues with its other encoders
+    except Exception as error:  # of untrusted code or files; a run continues with its other encoders
         raise EncoderError(f"{spec}: it cannot be loaded ({describe_error(error)})") from error
     options: dict[str, Any] = {
         "dtype": dtype,

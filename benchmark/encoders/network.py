@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import out_of_memory, parallel_map
+from benchmark.compute import foreign_code, out_of_memory, parallel_map
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_requested
 from builders.errors import CamtraceError, EncoderError
@@ -137,14 +137,14 @@ class Embedder:
         if not on_cpu and (first := next(self.module.parameters(), None)) is not None and first.device.type == "cpu":
             self.module.to(self.place.device)  # ``move_to_host`` has moved it
         try:
-            with tf32_only_if_requested(self.place):
+            with tf32_only_if_requested(self.place), foreign_code():
                 size = self.cpu_chunk if on_cpu else len(batch)
                 places_by_chunk = places.split(size) if places is not None else itertools.repeat(None)
                 chunks = list(zip(batch.split(size), places_by_chunk, strict=False))
                 embeddings = parallel_map(self._embed, chunks) if self.parallel else [self._embed(c) for c in chunks]
         except CamtraceError:
             raise
-        except (Exception, SystemExit) as error:  # forward may raise anything
+        except Exception as error:  # forward may raise anything
             if out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             hint = "; it may go without --compile" if self.place.compile else ""

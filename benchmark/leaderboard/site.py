@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from benchmark.leaderboard.entries import Entry, measured_entries, objection, pu
 from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
 from builders.errors import UsageError
 from builders.files import sweep_temporaries, write_text_atomically
+from builders.untrusted import files_matching, list_folder
 
 PAGE_FILES = ("index.html", "style.css", "board.js", "licences.txt")
 
@@ -115,9 +117,11 @@ def write_site(board: Board, refused: Sequence[Refusal], folder: Path, *, title:
 
 def _begun(folder: Path) -> bool:
     """Whether a folder is empty, or holds only details of encoders of an interrupted run."""
-    if any(path.name != "encoders" or not path.is_dir() for path in folder.iterdir()):
+    _, folders, files = list_folder(folder)
+    if files or folders not in ([], ["encoders"]):
         return False
-    return all(path.match("measured-*.js") for path in folder.glob("encoders/*"))
+    _, folders, files = list_folder(folder / "encoders", may_be_absent=True)
+    return not folders and all(fnmatch.fnmatchcase(name, "measured-*.js") for name in files)
 
 
 def _card(board: Board, title: str) -> str:
@@ -146,6 +150,6 @@ def _write_details(entries: Iterable[Entry], folder: Path) -> None:
         wanted.add(name)
         text = f"CAMTRACE.detail({json.dumps(entry.key)},{script_safe(as_json(results))});\n"
         write_text_atomically(folder / name, text)
-    for path in folder.glob("measured-*.js"):
+    for path in files_matching(folder, "measured-*.js"):
         if path.name not in wanted:
             path.unlink()

@@ -14,7 +14,13 @@ from typing import Any
 
 from benchmark.scoring.tasks_run import OUTCOME
 from builders.errors import DataError, unknown_name
-from builders.untrusted import read_untrusted_arrays, read_untrusted_json, walk_folders
+from builders.untrusted import (
+    UntrustedInputError,
+    list_folder,
+    read_untrusted_arrays,
+    read_untrusted_json,
+    walk_folders,
+)
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -62,9 +68,9 @@ def entries(cache: Path) -> list[Entry]:
     """
     listed: list[Entry] = []
     try:
-        folders = sorted(path for path in cache.iterdir() if path.is_dir()) if cache.is_dir() else []
-        for folder in folders:
-            listed += [_entry(folder.name, path) for path in sorted(folder.iterdir())]
+        for kind in list_folder(cache, may_be_absent=True).folders:
+            _, folders, files = list_folder(cache / kind)
+            listed += [_entry(kind, cache / kind / name) for name in sorted([*folders, *files])]
     except OSError as error:
         raise DataError(f"{cache}: cannot be read ({error.strerror})") from None
     order = list(KINDS)
@@ -162,10 +168,10 @@ def _about_bank(path: Path) -> str:
     key = _key(path)
     try:
         encoder, photos = key["encoder"], key["photos"]
-        views = sum(1 for view in (path / "views").iterdir() if view.is_dir())
+        views = len(list_folder(path / "views").folders)
         unread = ", not finished" if str(photos["bytes"]).startswith("unread") else ""
         return f"{encoder['id']}, {photos['count']:,} photos x {views} views x {encoder['dimension']}{unread}"
-    except (KeyError, TypeError, ValueError, OSError):
+    except (KeyError, TypeError, ValueError, OSError, UntrustedInputError):
         return "no key that can be read"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.bank import Bank, OutputsBank, PassCost, PhotoHashes, begin_views, fill_banks_on, fill_from_file
-from benchmark.compute import named_devices
+from benchmark.compute import foreign_code, named_devices
 from benchmark.encoders import Encoder, Layered, Output, Pixels, StoredEmbeddings, with_outputs
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
@@ -387,7 +387,8 @@ def _cached_outcomes(
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:
     """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
     try:
-        seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
-    except (Exception, SystemExit):  # code of others; photos show whether it works
+        with foreign_code():
+            seen = encoder.preprocess(Image.new("RGB", (512, 512), (128, 128, 128)))
+    except Exception:  # code of others; photos show whether it works
         return None
     return (seen.shape[0], seen.shape[1]) if seen.dtype == np.uint8 and seen.ndim == 3 else None

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmark.bank import Bank, key_hash, key_of
-from benchmark.compute import FittingBatch, read_record, write_record
+from benchmark.compute import HARMS_RUN, FittingBatch, foreign_code, read_record, write_record
 from benchmark.encoders import COMPLEX, Encoder
 from benchmark.options import RunOptions
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
@@ -180,10 +180,11 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
     """float64 [views, dimension], or one sentence on why they are no embeddings."""
     name, shape = encoder.info.id, (len(views), encoder.info.dimension)
     try:
-        embeddings = FittingBatch(name, encoder.embed, options.batch_size)(views.clone())
+        with foreign_code():
+            embeddings = FittingBatch(name, encoder.embed, options.batch_size)(views.clone())
     except CamtraceError as error:
         return str(error) if str(error).startswith(name) else f"{name}: {error}"
-    except (Exception, SystemExit) as error:  # somebody's own code
+    except Exception as error:  # somebody's own code
         return f"{name}: it fails on {len(views)} views ({describe_error(error)})"
     if not isinstance(embeddings, torch.Tensor):
         return f"{name}: it gives {type(embeddings).__name__}, not a tensor of embeddings"
@@ -210,6 +211,8 @@ def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
     'mine: it fails on 1 of 4 photos, which can be read (the first: preprocessing failed (ValueError: tired))'
     """
     reasons = [reason for reason in failures.values() if reason.startswith(PREPROCESSING_FAILED)]
+    if harm := next((reason for reason in reasons if HARMS_RUN in reason), ""):
+        return f"{name}: {harm}"
     if len(reasons) <= MAX_FAILED_SHARE * photos:
         return ""
     return f"{name}: it fails on {len(reasons)} of {photos} photos, which can be read (the first: {reasons[0]})"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
 
+from benchmark.compute import foreign_code
 from benchmark.encoders import Pixels
 from builders.pixels import (
     ALL_PROCESSINGS,
@@ -25,7 +26,7 @@ from builders.pixels import (
     preprocess_all,
 )
 from builders.sources import unpack
-from builders.untrusted import first_line
+from builders.untrusted import ForeignCodeError
 
 if TYPE_CHECKING:
     import torch
@@ -167,12 +168,18 @@ class OnACopy:
     """
 
     preprocess: Preprocess
+    harm: list[ForeignCodeError] = field(default_factory=list, compare=False, repr=False)
+    """What it did to the run, if it did. It is not called again: views of other encoders are made by the same calls."""
 
     def __call__(self, image: Image.Image) -> np.ndarray:
+        if self.harm:
+            raise ForeignCodeError(str(self.harm[0]))
         try:
-            return np.array(self.preprocess(image.copy()))
-        except SystemExit as error:  # would end the worker, or end the run with status 0
-            raise RuntimeError(first_line(error)) from None
+            with foreign_code():
+                return np.array(self.preprocess(image.copy()))
+        except ForeignCodeError as error:
+            self.harm.append(error)
+            raise
 
 
 def on_a_copy(preprocess: Preprocess) -> Preprocess:

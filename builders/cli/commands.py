@@ -209,27 +209,58 @@ def guarded(run: Callable[[], int]) -> int:
     """
     try:
         with _terminated_like_interrupted():
-            return run()
+            status = run()
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where an error becomes a sentence
+            return status
     except CamtraceError as error:
-        print(f"camtrace: {readable(str(error))}", file=sys.stderr)
+        _print_last(readable(str(error)))
         return error.exit_status
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
     except OSError as error:
+        if error.filename is None and (reason := _output_error()) is not None:
+            _drop_output()
+            _print_last(f"standard output cannot be written to ({reason}); files that were written stay")
+            return DiskError.exit_status
         if not is_disk_error(error):
             raise
-        print(f"camtrace: {readable(str(disk_error(error)))}", file=sys.stderr)
+        _print_last(readable(str(disk_error(error))))
         return DiskError.exit_status
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA_OF:
             raise
-        print(f"camtrace: {missing_package(error.name or '', 'this command')}", file=sys.stderr)
+        _print_last(missing_package(error.name or "", "this command"))
         return 2
     except KeyboardInterrupt as interrupt:
         how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
-        print(f"camtrace: {how}; finished work is saved, run the same command again to go on", file=sys.stderr)
+        _print_last(f"{how}; finished work is saved, run the same command again to go on")
         return 143 if isinstance(interrupt, Terminated) else 130
+
+
+def _print_last(sentence: str) -> None:
+    """Print the sentence that a command ends with; an error output that cannot be written to changes nothing."""
+    with contextlib.suppress(OSError):
+        print(f"camtrace: {sentence}", file=sys.stderr)
+
+
+def _output_error() -> str | None:
+    """Why standard output cannot be written to; None if it can. Writes an empty line, since nothing else shows it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _drop_output() -> None:
+    """Send what is left of standard output to nowhere, so that the end of the process does not try it again."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from builders.errors import DataError
 from builders.files import scratch_prefix
 from builders.pixels import codec_canary
 from builders.processes import memory_budget
+from builders.untrusted import list_folder
 
 PROBED = 2
 """Items of each split that every rank makes before it begins: their hash covers bytes, code and codec."""
@@ -98,9 +99,9 @@ def gather_shards(jobs: Sequence[ShardJob], output: StorageFolder, folder: Path)
 
 def hand_over_folder(folder: Path, output: StorageFolder) -> None:
     """Upload the files that the last step of a build wrote to the object store of its shards."""
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            output.put(path, path.name)
+    for name in list_folder(folder).files:
+        if not name.startswith("."):
+            output.put(folder / name, name)
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:

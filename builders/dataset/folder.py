@@ -25,7 +25,7 @@ from builders.dataset.write import FAILURES_FILE, SplitShards, write_failures
 from builders.errors import UsageError, disk_error
 from builders.files import write_text_atomically
 from builders.pixels import codec_canary, codec_versions
-from builders.untrusted import readable
+from builders.untrusted import files_matching, list_folder, readable
 
 MAX_COUNTED_CLASSES = 40
 """Most classes of a column that the card lists; of a larger column it gives the smallest, median and largest count."""
@@ -56,11 +56,12 @@ def prepare_folder(output: Path, configs: Iterable[str], *, fresh: bool = False)
     state = output / STATE_FOLDER
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: is a file; --output names a folder")
-    if output.exists() and not state.exists() and any(output.iterdir()):
+    if output.exists() and not state.exists() and not list_folder(output).is_empty:
         raise UsageError(f"{output}: holds files that no build wrote; choose an empty or a new folder")
     if fresh:
         _remove_build(output)
-    others = {folder.name for folder in state.glob("*") if folder.is_dir() and any(folder.iterdir())}
+    built = list_folder(state, may_be_absent=True).folders
+    others = {config for config in built if not list_folder(state / config).is_empty}
     others -= {*configs, PREVIOUS_FOLDER}
     if others:
         raise UsageError(
@@ -164,9 +165,10 @@ def _remove_build(output: Path) -> None:
         for name in (README_FILE, BUILD_FILE, FAILURES_FILE):
             (output / name).unlink(missing_ok=True)
         shutil.rmtree(output / STATE_FOLDER / PREVIOUS_FOLDER, ignore_errors=True)
-    for marker in output.glob(f"{STATE_FOLDER}/*/*.json"):
-        (output / "data" / marker.parent.name / f"{marker.stem}.parquet").unlink(missing_ok=True)
-        marker.unlink()
+    for config in list_folder(output / STATE_FOLDER, may_be_absent=True).folders:
+        for marker in files_matching(output / STATE_FOLDER / config, "*.json"):
+            (output / "data" / config / f"{marker.stem}.parquet").unlink(missing_ok=True)
+            marker.unlink()
 
 
 def summary(build: Build, output: Path) -> str:

@@ -21,6 +21,7 @@ from builders.dataset.update import previous_items, remove_previous, set_aside, 
 from builders.dataset.write import SplitShards, write_splits
 from builders.errors import DataError, UsageError
 from builders.processes import default_workers
+from builders.untrusted import list_folder
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def plan_shards(
     """
     if options.update:
         # a folder with files that no build wrote is refused before anything is moved
-        prepare_folder(options.output, [folder.name for folder in (options.output / STATE_FOLDER).glob("*")])
+        prepare_folder(options.output, list_folder(options.output / STATE_FOLDER, may_be_absent=True).folders)
         set_aside(options.output)
     prepare_folder(options.output, dict.fromkeys(job.config for job in jobs), fresh=options.fresh)
     if options.update:

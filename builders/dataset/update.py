@@ -25,6 +25,7 @@ from builders.dataset.manifest import BUILD_FILE, README_FILE
 from builders.dataset.parquet_writer import ShardRow
 from builders.dataset.shards import PREVIOUS_FOLDER, STATE_FOLDER, ShardJob, cannot_write, file_sha256
 from builders.dataset.write import building
+from builders.untrusted import files_matching, list_folder
 
 _GROUPS_IN_MEMORY = 3
 """Row groups of earlier shards that a process has in memory, of about 32 MB each."""
@@ -71,7 +72,7 @@ def set_aside(output: Path) -> None:
         try:
             for name in (README_FILE, BUILD_FILE):  # an interrupted update leaves no folder that looks complete
                 (output / name).unlink(missing_ok=True)
-            markers = [folder for folder in state.iterdir() if folder.is_dir() and folder.name != PREVIOUS_FOLDER]
+            markers = [state / name for name in list_folder(state).folders if name != PREVIOUS_FOLDER]
             if not markers:
                 return
             number = 1 + max((int(folder.name) for folder in _generations(output)), default=0)
@@ -136,13 +137,15 @@ class _UpdatedRows:
 
 def _generations(output: Path) -> list[Path]:
     """Folders of ``set_aside``, newest first."""
-    return sorted((output / STATE_FOLDER / PREVIOUS_FOLDER).glob("[0-9]*"), reverse=True)
+    previous = output / STATE_FOLDER / PREVIOUS_FOLDER
+    names = list_folder(previous, may_be_absent=True).folders
+    return [previous / name for name in sorted(names, reverse=True) if name[0].isdigit()]
 
 
 def _usable_shards(job: ShardJob) -> Iterator[Path]:
     """Shards of earlier builds of the same config and rows recipe, with the bytes that were written."""
     for generation in _generations(job.output):
-        for marker in sorted((generation / "markers" / job.config).glob("*.json")):
+        for marker in files_matching(generation / "markers" / job.config, "*.json"):
             try:
                 stated = json.loads(marker.read_text(encoding="utf-8"))
                 path = generation / stated["file"]

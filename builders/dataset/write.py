@@ -21,6 +21,7 @@ from builders.dataset.shards import (
 from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 from builders.processes import WorkerKilled, memory_budget, progress_bar, refuse_unguarded_main, run_in_pool
+from builders.untrusted import files_matching
 
 FAILURES_FILE = "failures.jsonl"
 """One JSON object per line: config, split, id, reason."""
@@ -111,12 +112,12 @@ def write_groups(jobs: Sequence[ShardJob], *, workers: int = 1, progress: bool =
     """
     output, config, names = jobs[0].output, jobs[0].config, {job.split for job in jobs}
     with building(output), memory_budget():
-        for marker in sorted((output / STATE_FOLDER / config).glob("*-of-*.json")):
+        for marker in files_matching(output / STATE_FOLDER / config, "*-of-*.json"):
             if marker.name.rsplit("-", 3)[0] not in names:
                 raise _other_build(output, config, marker.name.rsplit("-", 3)[0])
         written = _write(jobs, config, workers, False, progress)
         files = {shard.file for split in written for shard in split.shards}
-        for path in (output / "data" / config).glob("*.parquet"):  # of a run that was killed before its marker
+        for path in files_matching(output / "data" / config, "*.parquet"):  # of a run that was killed before its marker
             if path.relative_to(output).as_posix() not in files:
                 path.unlink()
     return written
@@ -192,13 +193,13 @@ def remove_split(job: ShardJob) -> None:
         (job.output / STATE_FOLDER / job.config, "json"),
         (job.output / "data" / job.config, "parquet"),
     ):
-        for path in folder.glob(f"{job.split}-*-of-*.{suffix}"):
+        for path in files_matching(folder, f"{job.split}-*-of-*.{suffix}"):
             path.unlink()
 
 
 def _refuse_other_cut(job: ShardJob) -> None:
     """Refuse a folder with another number of shards of this split: ``load_dataset`` would read both."""
-    for marker in (job.output / STATE_FOLDER / job.config).glob(f"{job.split}-*-of-*.json"):
+    for marker in files_matching(job.output / STATE_FOLDER / job.config, f"{job.split}-*-of-*.json"):
         if not marker.name.endswith(f"-of-{job.count:05d}.json"):
             raise _other_build(job.output, job.config, f"{job.split} cut into other shards")
 
@@ -212,7 +213,7 @@ def _remove_leftovers(job: ShardJob) -> None:
     """Remove temporary files of a killed run. The folder is locked, so no process is writing them."""
     for folder in (job.output, job.output / STATE_FOLDER / job.config):
         sweep_temporaries(folder, exclusive=True)
-    for path in (job.output / "data" / job.config).glob(f".{job.split}-*.tmp"):
+    for path in files_matching(job.output / "data" / job.config, f".{job.split}-*.tmp"):
         path.unlink(missing_ok=True)
 
 

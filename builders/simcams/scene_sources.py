@@ -99,13 +99,12 @@ class PhotoScenes:
             licence: of the photos.
 
         Raises:
-            DataError: no folder, a folder that cannot be listed, or no photo of at least twice the padded frame in it.
+            DataError: no folder, a folder that cannot be listed, a file that cannot be read, or no photo of at least
+                twice the padded frame in it.
         """
         if not root.is_dir():
             raise DataError(f"{root}: no such folder of photos")
-        names = [
-            name for name in files_below(root) if Path(name).suffix.lower() in SUFFIXES and (root / name).is_file()
-        ]
+        names = [name for name in files_below(root) if Path(name).suffix.lower() in SUFFIXES]
         names.sort(key=lambda name: hashlib.blake2b(name.encode("utf-8", "surrogateescape")).digest())
         chosen: list[str] = []
         for name in names:
@@ -216,6 +215,10 @@ def _large_enough(path: Path, height: int, width: int) -> bool:
     try:
         with open_untrusted(path, limit=MAX_PHOTO_BYTES) as stream, Image.open(stream) as image:
             have = sorted(image.size)
+    except UntrustedInputError as refused:
+        if refused.reason.startswith("cannot be read"):  # a disk that fails would decide which scenes there are
+            raise
+        return False
     except Exception:  # not a photo, or a hostile file
         return False
     margin = margin_for(height, width)

@@ -29,7 +29,7 @@ from builders.exif import (
 )
 from builders.photos import SPLITS, UNLABELLED, FactCache, Labels, PhotoSet, hash64
 from builders.processes import progress_bar
-from builders.sources.folders import labelled_folder
+from builders.sources.folders import FolderSource, labelled_folder
 from builders.splits import (
     LEFT_OUT,
     Fingerprints,
@@ -149,6 +149,8 @@ def _has_two_classes(column: _Column) -> bool:
 
 def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading]:
     """The Exif of every file, cached or read. A file that cannot be read is tried again at the next opening."""
+    source = folder.source
+    assert isinstance(source, FolderSource)
     cached = FactCache("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
     readings: dict[int, Reading] = {}
     for index in range(len(folder)):
@@ -158,7 +160,7 @@ def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading
     bar = progress_bar(total=len(unread), desc="reading Exif", unit="photo")
     with bar:
         try:
-            results = read_many([root / folder.ids[i] for i in unread], workers=workers)
+            results = read_many([Path(source.path(int(folder.rows[i]))) for i in unread], workers=workers)
             for index, reading in zip(unread, results, strict=True):
                 readings[index] = reading
                 if reading.reason in (None, NO_EXIF):

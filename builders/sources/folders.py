@@ -54,9 +54,17 @@ class FolderSource:
     paths: tuple[str, ...]
     """Relative to ``root``, with forward slashes."""
 
+    def __post_init__(self) -> None:
+        """Make ``root`` absolute: the code of an encoder may change the working folder."""
+        object.__setattr__(self, "root", os.path.abspath(self.root))
+
+    def path(self, row: int) -> str:
+        """Path of the file of a row. Ids are for people: names that do not print are escaped in them."""
+        return os.path.join(self.root, self.paths[row])
+
     def read(self, row: int) -> bytes:
         try:
-            return read_untrusted(os.path.join(self.root, self.paths[row]), limit=MAX_PHOTO_BYTES)
+            return read_untrusted(self.path(row), limit=MAX_PHOTO_BYTES)
         except UntrustedInputError as refused:
             raise PhotoError(f"the file {refused.reason}" if refused.reason[:3] == "can" else refused.reason) from None
 
@@ -64,7 +72,7 @@ class FolderSource:
         """The first ``limit`` bytes and the size of a regular file. Raises ``PhotoError``."""
         try:
             # without O_NONBLOCK, opening a fifo waits for its writer
-            descriptor = os.open(os.path.join(self.root, self.paths[row]), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            descriptor = os.open(self.path(row), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError) as error:
             raise PhotoError(f"the file cannot be read ({getattr(error, 'strerror', error)})") from None
         try:
@@ -79,8 +87,7 @@ class FolderSource:
 
     def stamps(self, rows: np.ndarray) -> list[Stamp]:
         """See ``PhotoSet.stamps``."""
-        root = os.path.abspath(self.root)
-        return [file_stamp(os.path.join(root, self.paths[row])) for row in rows.tolist()]
+        return [file_stamp(self.path(row)) for row in rows.tolist()]
 
 
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:

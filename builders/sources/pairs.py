@@ -226,7 +226,7 @@ def _from_folder(path: str) -> tuple[list[PairRow], PhotoSource]:
             PairRow(f"{t}/{name}", Path(name).stem, t, t)
             for t in CAMERA_TYPES
             for name in list_folder(root / t).files
-            if (root / t / name).is_file() and not name.startswith(".")
+            if not name.startswith(".")
         ]
     else:
         rows = [

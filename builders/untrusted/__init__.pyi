@@ -14,11 +14,11 @@ from .files import (
     too_large,
 )
 from .hub_client import HUB_PACE, MAX_HUB_FILE_BYTES, client_message, from_hub, quiet_clients
-from .listing import files_below, list_folder, walk_folders
+from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
-from .text import describe_error, error_text, first_line, is_readable, readable, single_line
+from .text import ForeignCodeError, describe_error, error_text, first_line, is_readable, readable, single_line
 from .weight_downloads import from_authors
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "MAX_SHARD_BYTES",
     "PHOTO_PACE",
     "AddressRefused",
+    "ForeignCodeError",
     "GuardedTransport",
     "Pace",
     "UntrustedInputError",
@@ -38,6 +39,7 @@ __all__ = [
     "describe_error",
     "error_text",
     "files_below",
+    "files_matching",
     "first_line",
     "from_authors",
     "from_hub",

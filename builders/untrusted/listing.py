@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from builders.untrusted.documents import UntrustedInputError
@@ -23,6 +25,11 @@ class Folder(NamedTuple):
     """Links to folders too. A caller of ``walk_folders`` may remove names: those folders are not walked."""
     files: list[str]
     """Everything else, links to nothing included."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no name in it."""
+        return not self.folders and not self.files
 
 
 def list_folder(path: str | os.PathLike[str], *, may_be_absent: bool = False) -> Folder:
@@ -95,6 +102,16 @@ def files_below(
         before = "" if relative == "." else f"{relative}/"
         paths += [before + name for name in folder.files if hidden or not name.startswith(".")]
     return paths
+
+
+def files_matching(folder: str | os.PathLike[str], pattern: str) -> list[Path]:
+    """Files in a folder, not below it, whose names match a pattern of a shell, sorted; none if the folder is absent.
+
+    Raises:
+        UntrustedInputError: it cannot be listed.
+    """
+    names = list_folder(folder, may_be_absent=True).files
+    return [Path(folder, name) for name in names if fnmatch.fnmatchcase(name, pattern)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -85,13 +85,17 @@ def single_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
     return _short(" ".join(str(error).split()) or type(error).__name__, most)
 
 
+class ForeignCodeError(Exception):
+    """Code of others did what would harm the rest of a run; the message is a sentence that says what it did."""
+
+
 def describe_error(error: BaseException) -> str:
     """Type and first line of an error of a library. Of ``SystemExit``: that the code called ``sys.exit``.
 
     >>> describe_error(ValueError("no luck\\nat all")), describe_error(KeyError()), describe_error(SystemExit(0))
     ('ValueError: no luck', 'KeyError: no message', 'it called sys.exit(0)')
     """
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit | ForeignCodeError):
         return first_line(error)
     message = first_line(error) if str(error).strip() else "no message"
     return f"{type(error).__name__}: {message}"

@@ -7,10 +7,10 @@ and writes them. A GPU therefore receives its next batch before it has finished 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ import torch
 
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.bank.fill.members import EncoderState, PassMember
+from benchmark.compute import foreign_code
 from benchmark.encoders import COMPLEX, leaves_views_unchanged
-from benchmark.views import PhotoViews
+from benchmark.views import PREPROCESSING_FAILED, PhotoViews
 from builders.errors import EncoderError
 from builders.untrusted import describe_error
 
@@ -89,6 +90,28 @@ class Embedded:
     """Waits for the result and returns [photos * wanted, dimension]."""
 
 
+def of_same_shapes(photo: PhotoViews, shapes: dict[int, tuple[int, ...]], names: Sequence[str]) -> PhotoViews:
+    """The photo without the views of preprocessings that gave views of another shape for earlier photos.
+
+    Args:
+        photo: with its views.
+        shapes: of a view by preprocessing; the first photo that has views adds its own.
+        names: of the views.
+    """
+    odd = {}
+    for which, views in enumerate(photo.arrays):
+        shape = tuple(views.shape[1:])
+        if len(views) and shape != shapes.setdefault(which, shape):
+            odd[which] = f"{PREPROCESSING_FAILED} (an array of shape {shape}, and of {shapes[which]} for other photos)"
+    if not odd:
+        return photo
+    arrays = tuple(torch.empty(0) if which in odd else views for which, views in enumerate(photo.arrays))
+    failures: list[Mapping[str, str]] = list(photo.view_failures) or [{} for _ in arrays]
+    for which, reason in odd.items():
+        failures[which] = dict.fromkeys(names, reason)
+    return replace(photo, arrays=arrays, view_failures=tuple(failures))
+
+
 def gather(photos: Sequence[PhotoViews], which: int, copy: DeviceCopy) -> Gathered:
     """Start to bring the views of photos under one preprocessing to the device of its encoders."""
     usable = [photo for photo in photos if len(photo.arrays[which])]
@@ -132,10 +155,11 @@ def _start(member: PassMember, names: Sequence[str], batch: Gathered) -> Embedde
         views = views.clone()
     try:
         patches = state.patches_of(batch.indices, len(member.wanted))
-        embeddings = state.embed.start(views, patches)
+        with foreign_code():
+            embeddings = state.embed.start(views, patches)
     except EncoderError:
         raise
-    except (Exception, SystemExit) as error:  # a user's function may raise anything
+    except Exception as error:  # a user's function may raise anything
         raise _failed(state, len(views), error) from error
     return Embedded(state, member.wanted, batch.indices, embeddings)
 
@@ -154,7 +178,8 @@ def _write(embedded: Embedded) -> None:
     name, dim, count = state.encoder.info.id, state.store.dim, len(indices) * len(embedded.wanted)
     started = time.perf_counter()
     try:
-        embeddings = embedded.embeddings()
+        with foreign_code():
+            embeddings = embedded.embeddings()
     except EncoderError:
         raise
     except Exception as error:  # errors of a GPU are raised only when its result is read

@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from benchmark.bank.fill.batches import SerialThread, embed_gathered, gather, serial_thread
+from benchmark.bank.fill.batches import SerialThread, embed_gathered, gather, of_same_shapes, serial_thread
 from benchmark.bank.fill.members import (
     EncoderState,
     PassMember,
@@ -226,6 +226,8 @@ class _PartPass:
     """Waits for embeddings and writes them."""
     bar: tqdm[Any]
     learn: Callable[[int, bytes], None]
+    shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Shape of a view by preprocessing, as of the first photo."""
 
     def fill(self, request: ViewRequest, ahead: Prefetch) -> float:
         """Embed block by block; returns the seconds that workers spent on making views."""
@@ -246,6 +248,7 @@ class _PartPass:
         for count in sizes:
             usable: list[PhotoViews] = []
             for photo in itertools.islice(stream, count):
+                photo = of_same_shapes(photo, self.shapes, views.recipe.names)
                 notes.add(photo)
                 self.learn(photo.index, photo.digest)
                 if not photo.failure:

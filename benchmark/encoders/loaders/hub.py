@@ -102,7 +102,7 @@ def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
         (r"model(-\d+-of-\d+)?\.safetensors", load_file),
         (r"pytorch_model(-\d+-of-\d+)?\.bin", lambda file: torch.load(file, map_location="cpu", weights_only=True)),
     ):
-        files = [file for file in sorted(folder.iterdir()) if re.fullmatch(pattern, file.name)]
+        files = [folder / name for name in list_folder(folder).files if re.fullmatch(pattern, name)]
         if files:
             return {name: tensor for file in files for name, tensor in read(file).items()}
     raise EncoderError(f"{folder.name}: there is no model.safetensors or pytorch_model.bin")

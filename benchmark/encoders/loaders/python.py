@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import benchmark
+from benchmark.compute import foreign_code
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.loaders.user_code import AsArray, AsVector, required_arguments, user_errors
 from benchmark.encoders.preprocess.modes import with_preprocessing
@@ -165,13 +166,14 @@ def _import(spec: str) -> Any:
     module_name, _, name = spec.removeprefix("callable:").rpartition(":")
     with _working_folder_importable():
         try:
-            item: Any = importlib.import_module(module_name)
+            with foreign_code(enters_folder=True):
+                item: Any = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             missing = error.name or module_name
             if module_name == missing or module_name.startswith(f"{missing}."):
                 raise UsageError(f"no module named {module_name!r} for --model {spec}: is it in this folder?") from None
             raise EncoderError(f"{spec}: importing {module_name} failed: no module named {missing!r}") from None
-        except (Exception, SystemExit) as error:  # of the user's module
+        except Exception as error:  # of the user's module
             raise EncoderError(f"{spec}: importing {module_name} failed ({describe_error(error)})") from error
     for part in name.split("."):
         if not hasattr(item, part):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.compute import foreign_code
 from benchmark.encoders.encoder import COMPLEX
 from builders.errors import CamtraceError, EncoderError
 from builders.untrusted import describe_error
@@ -56,10 +57,11 @@ class AsArray:
 def user_errors(spec: str) -> Iterator[None]:
     """Within it, any error of the user's code becomes an ``EncoderError`` of one sentence."""
     try:
-        yield
+        with foreign_code():
+            yield
     except CamtraceError:
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise EncoderError(f"{spec} failed ({describe_error(error)})") from error
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from builders.errors import EncoderError
 from builders.processes import Sandbox, SandboxError, WorkerLost
-from builders.untrusted import parse_array
+from builders.untrusted import list_folder, parse_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def in_own_process(
         EncoderError: the network cannot be converted, or the worker ended, hung or ran out of memory.
     """
     target = f"{function.__module__}:{function.__name__}"
-    weights = sum(part.stat().st_size for part in file.parent.iterdir())
+    weights = sum((file.parent / part).stat().st_size for part in list_folder(file.parent).files)
     sandbox = Sandbox(target, timeout_s=limit_s(weights), memory_bytes=memory + SPARE_BYTES)
     try:
         failure = sandbox.call(file, *arguments, parse=_failure)

@@ -17,6 +17,7 @@ from builders.errors import disk_error
 from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FetchRequest, FileRow, choose, fetch_into
 from builders.flickrexif.store.store import FILES, State
 from builders.flickrexif.store.tombstones import remove_taken_down
+from builders.untrusted import list_folder
 
 PLACEHOLDER_OWNERS = 3
 """The same bytes for photos of so many owners are a placeholder picture of the server, whatever its name."""
@@ -37,8 +38,8 @@ def fetch(state: State, plan: FetchPlan) -> FetchCounts:
         remove_taken_down(state)
         incoming = state.path_of(f"{FILES}/.incoming")
         incoming.mkdir(parents=True, exist_ok=True)
-        for leftover in incoming.iterdir():
-            leftover.unlink()
+        for leftover in list_folder(incoming).files:
+            (incoming / leftover).unlink()
         spent: dict[int, frozenset[str]] = {}
         if plan.retry_failed:
             again = retryable_photos(state, plan.sizes)

@@ -15,7 +15,7 @@ from builders.files import write_text_atomically
 from builders.flickrexif.api.search_results import is_nsid
 from builders.flickrexif.store.schema import tombstone_hash
 from builders.flickrexif.store.store import State, file_path
-from builders.untrusted import read_table, read_untrusted_text
+from builders.untrusted import files_matching, read_table, read_untrusted_text
 
 TOMBSTONES_FILE = "tombstones.txt"
 
@@ -140,7 +140,7 @@ def remove_taken_down(state: State) -> Forgotten:
 
 def remove_files(state: State, id: int) -> int:
     """Delete every stored file of a photo, with or without a row. Returns their number."""
-    paths = list((state.path_of(file_path(id, "o", "")).parent).glob(f"{id}_*"))
+    paths = files_matching(state.path_of(file_path(id, "o", "")).parent, f"{id}_*")
     for path in paths:
         path.unlink(missing_ok=True)
     return len(paths)

@@ -63,3 +63,26 @@ def test_run_and_exit__output_that_cannot_be_written_is_reported_as_by_python():
     done = python(code)
     assert done.returncode == 120  # Python's own
     assert "Bad file descriptor" in done.stderr
+
+
+def test_run_and_exit__a_thread_that_does_not_end_is_not_waited_for():
+    code = (
+        "import threading, time\nfrom benchmark.compute import run_and_exit\n"
+        "import benchmark.compute.process as p, sys\np.THREADS_S = 0.1\n"
+        "def run():\n    threading.Thread(target=time.sleep, args=(1000,)).start()\n    print('done')\n    return 4\n"
+        "sys.exit(run_and_exit(run))"
+    )
+    done = python(code)
+    assert (done.returncode, done.stdout) == (4, "done\n")
+    assert done.stderr.count("camtrace: threads") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_guarded__an_output_that_is_full_is_one_sentence():
+    code = "import sys\nfrom builders.cli import guarded\nsys.exit(guarded(lambda: print('x') or 0))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "camtrace: standard output cannot be written to (No space left on device); files that were written stay\n"
+    )

@@ -82,6 +82,29 @@ def late(image):
         raise RuntimeError("tired")
     return good(image)
 
+def ends_generators(image):
+    if next(calls) > 20:
+        raise GeneratorExit
+    return good(image)
+
+def forks(image):
+    if next(calls) == 20:
+        os.fork()
+    return good(image)
+
+def moves(image):
+    if next(calls) == 20:
+        os.chdir("/")
+    return good(image)
+
+def closes(image):
+    if next(calls) == 20:
+        os.close(1)
+    return good(image)
+
+def lengthens(image):
+    return good(image) if next(calls) < 20 else [*good(image), 0.0]
+
 class Complex(nn.Module):
     def forward(self, x):
         return torch.complex(x.mean((2, 3)), x.mean((2, 3)))
@@ -191,6 +214,11 @@ def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
         ("Exits", "it called sys.exit(None)"),
         ("Asserts", "one at a time"),
         ("Normalises", "depends on the others of its batch"),
+        ("ends_generators", "it harms the run: it raised GeneratorExit"),
+        ("forks", "it harms the run: a fork of it went on with the run"),
+        ("moves", "it harms the run: it left another working folder"),
+        ("closes", "it harms the run: it closed standard output"),
+        ("lengthens", "an array of shape (8,), and of (7,) for other photos"),
         ("late", "which can be read (the first: preprocessing failed (RuntimeError: tired))"),
     ],
 )

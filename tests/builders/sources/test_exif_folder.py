@@ -194,3 +194,16 @@ def test_exif_folder__wrong_options_and_empty_folders(tmp_path):
     (tmp_path / "a.jpg").write_bytes(shot("nikon", 1))
     with pytest.raises(DataError, match="of 1 files 1 have Exif"):
         open_photos(f"exif-folder:{tmp_path}")
+
+
+def test_exif_folder__files_whose_names_are_escaped_in_ids_are_read_by_their_paths(tmp_path):
+    """An emoji with U+FE0F, a soft hyphen, and a name in Latin-1 are not what the ids show."""
+    root = os.fsencode(tmp_path)
+    for camera in ("nikon", "canon"):
+        for i, name in enumerate((b"a\xef\xb8\x8f", "soft\xadhyphen".encode(), b"caf\xe9", b"plain") * 6):
+            with open(os.path.join(root, name + f"-{camera}{i}.jpg".encode()), "wb") as file:
+                file.write(shot(camera, i))
+    photos = open_photos(f"exif-folder:{tmp_path}")
+    assert photos.evidence["files whose Exif cannot be read"] == "0"
+    assert len(photos) == 48
+    assert sum("caf\\xe9" in photo_id for photo_id in photos.ids) == 12

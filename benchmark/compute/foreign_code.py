@@ -1,0 +1,176 @@
+"""Calls of code that is not this project's: what it does to the process is undone, and becomes an ordinary exception.
+
+An encoder of somebody else may end the process, fork it, change its folder or close its output. The run has other
+encoders, whose scores must not depend on that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from builders.untrusted import ForeignCodeError, describe_error
+
+HARMS_RUN = "it harms the run"
+"""Beginning of the message of a ``ForeignCodeError``."""
+
+ESCAPE_S = 0.5
+"""Longest wait for a fork of foreign code to return from it; one that does not return does its own work."""
+
+
+class _Calls(threading.local):
+    depth = 0
+    """Number of ``foreign_code`` around the running code of this thread."""
+    forks = 0
+    """Forks of this process by foreign code in this thread."""
+
+
+_calls = _Calls()
+_escaped = mmap.mmap(-1, 8)
+"""Number of forks that returned from foreign code; shared with all forks of this process."""
+_copies: dict[int, int] = {}
+"""Copies of the descriptors of standard output and standard error, of which foreign code may close the originals."""
+
+
+@contextlib.contextmanager
+def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
+    """A context around a call of foreign code, in any thread and any process.
+
+    Ctrl-C and SIGTERM pass through. A fork of this process that returns from the code ends at once; one that does not
+    return ends with this process. The working folder and closed outputs are restored.
+
+    Args:
+        enters_folder: the code may leave another working folder, as modules do that enter their own to load files.
+
+    Raises:
+        ForeignCodeError: the code raised a ``BaseException`` such as ``SystemExit``, forked this process and returned
+            twice, or left another working folder or a closed output.
+
+    >>> with foreign_code():
+    ...     raise GeneratorExit
+    Traceback (most recent call last):
+    builders.untrusted.text.ForeignCodeError: it harms the run: it raised GeneratorExit
+    """
+    process, folder = os.getpid(), _folder()
+    outputs = [_Output(number) for number in (1, 2)]
+    forks, escaped = _calls.forks, _escaped[0]
+    _calls.depth += 1
+    error: BaseException | None = None
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as raised:
+        if isinstance(raised, KeyboardInterrupt) and _may_be_interrupted():
+            raise
+        error = raised
+    finally:
+        _calls.depth -= 1
+        if os.getpid() != process:
+            _escaped[0] = (_escaped[0] + 1) % 256
+            os._exit(1)
+        changes = [change for change in _restored_folder(folder) if not enters_folder]
+        changes += [output.name for output in outputs if output.restored()]
+        if _calls.forks != forks and _returns_twice(escaped):
+            changes.append("a fork of it went on with the run")
+    if error is not None:
+        changes.insert(0, describe_error(error) if isinstance(error, SystemExit) else f"it raised {_words(error)}")
+    if changes:
+        raise ForeignCodeError(f"{HARMS_RUN}: {', '.join(changes)}") from None
+
+
+def _words(error: BaseException) -> str:
+    return describe_error(error) if str(error).strip() else type(error).__name__
+
+
+def _returns_twice(escaped: int) -> bool:
+    """Whether another fork returns from foreign code soon."""
+    end = time.monotonic() + ESCAPE_S
+    while _escaped[0] == escaped and time.monotonic() < end:
+        time.sleep(0.005)
+    return _escaped[0] != escaped
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _restored_folder(folder: str | None) -> Iterator[str]:
+    if folder is not None and _folder() != folder:
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+        yield "it left another working folder"
+
+
+def _may_be_interrupted() -> bool:
+    """Whether a ``KeyboardInterrupt`` may come from Ctrl-C or SIGTERM: only the main thread of the first process."""
+    in_main = threading.current_thread() is threading.main_thread()
+    return in_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+class _Output:
+    """Standard output or standard error, as it is before a call."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._identity = descriptor, _identity(descriptor)
+        self._stream = getattr(sys, self._stream_name)
+        self._was_closed = bool(getattr(self._stream, "closed", True))
+        kept = _copies.get(descriptor)
+        if kept is None or _identity(kept) != self._identity:
+            with contextlib.suppress(OSError):
+                _copies[descriptor] = os.dup(descriptor)
+                if kept is not None:
+                    os.close(kept)
+
+    @property
+    def _stream_name(self) -> str:
+        return "stdout" if self._descriptor == 1 else "stderr"
+
+    @property
+    def name(self) -> str:
+        return f"it closed standard {'output' if self._descriptor == 1 else 'error'}"
+
+    def restored(self) -> bool:
+        """Whether it had been closed and was opened again."""
+        lost = self._identity is not None and _identity(self._descriptor) != self._identity
+        if lost and self._descriptor in _copies:
+            os.dup2(_copies[self._descriptor], self._descriptor)
+        closed = not self._was_closed and self._stream.closed
+        if closed and getattr(sys, self._stream_name) is self._stream:
+            setattr(sys, self._stream_name, os.fdopen(self._descriptor, "w", errors="backslashreplace", closefd=False))
+        return lost or closed
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    """What a descriptor refers to; None if it is closed."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _forked_in_parent() -> None:
+    if _calls.depth:
+        _calls.forks += 1
+
+
+def _forked_in_child() -> None:
+    """A fork that foreign code starts ends with its parent (Linux), whatever it does."""
+    if _calls.depth and sys.platform == "linux":
+        with contextlib.suppress(Exception):
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_forked_in_parent, after_in_child=_forked_in_child)
