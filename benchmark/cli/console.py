@@ -28,7 +28,9 @@ class Console:
 
     @property
     def out(self) -> TextIO:
-        """Standard output as it was, for JSON."""
+        """Standard output as it was; opened again if the code of an encoder has closed it."""
+        if self._out.closed:
+            self._out = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
         return self._out
 
     @contextlib.contextmanager
@@ -65,7 +67,7 @@ class Console:
     def report(self, text: str) -> None:
         """Print the result for people."""
         if not self._json:
-            print(text, file=self._out, flush=True)
+            print(text, file=self.out, flush=True)
         elif not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
@@ -75,4 +77,4 @@ class Console:
             from benchmark.tasks import all_tasks
 
             record = as_json(results, missing, all_tasks())
-            print(json.dumps(record, indent=2, ensure_ascii=False), file=self._out, flush=True)
+            print(json.dumps(record, indent=2, ensure_ascii=False), file=self.out, flush=True)

@@ -19,7 +19,7 @@ from tests.conftest import write_dark_and_light
 from tests.support.scoring import values_of
 
 CODE = '''
-import itertools, sys
+import itertools, os, sys
 import numpy as np
 import torch
 from PIL import ImageDraw
@@ -88,17 +88,17 @@ def ends_generators(image):
     return good(image)
 
 def forks(image):
-    if next(calls) == 20:
+    if next(calls) > 20:
         os.fork()
     return good(image)
 
 def moves(image):
-    if next(calls) == 20:
+    if next(calls) > 20:
         os.chdir("/")
     return good(image)
 
 def closes(image):
-    if next(calls) == 20:
+    if next(calls) > 20:
         os.close(1)
     return good(image)
 

@@ -1,0 +1,76 @@
+"""Code of others cannot end, fork, move or mute the process that calls it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from benchmark.compute import foreign_code
+from builders.untrusted import ForeignCodeError
+
+CASES = {
+    "sys.exit(0)": "it called sys.exit(0)",
+    "raise GeneratorExit": "it raised GeneratorExit",
+    "raise type('Odd', (BaseException,), {})('odd')": "it raised Odd: odd",
+    "os.fork()": "a fork of it went on with the run",
+    "os.chdir('/')": "it left another working folder",
+    "os.close(1)": "it closed standard output",
+    "os.close(2)": "it closed standard error",
+    "os.dup2(os.open(os.devnull, os.O_WRONLY), 1)": "it closed standard output",
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_foreign_code__what_it_does_to_the_process_is_undone_and_named(code, in_thread, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outputs = [os.fstat(number).st_ino for number in (1, 2)]
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            with foreign_code():
+                exec(code, {"os": os, "sys": sys})
+        except Exception as error:
+            errors.append(error)
+
+    if in_thread:
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+    else:
+        call()
+    assert [str(error) for error in errors] == [f"it harms the run: {CASES[code]}"]
+    assert os.getcwd() == str(tmp_path)
+    assert [os.fstat(number).st_ino for number in (1, 2)] == outputs
+
+
+def test_foreign_code__errors_and_ctrl_c_pass_and_a_closed_stream_is_opened_again(monkeypatch, capfd):
+    with pytest.raises(ValueError, match="plain"), foreign_code():
+        raise ValueError("plain")
+    with pytest.raises(KeyboardInterrupt), foreign_code():
+        raise KeyboardInterrupt
+    with os.fdopen(os.dup(1), "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(ForeignCodeError, match="closed standard output"), foreign_code():
+            sys.stdout.close()
+        print("still heard", flush=True)
+    assert capfd.readouterr().out == "still heard\n"
+
+
+def test_foreign_code__a_fork_that_does_its_own_work_is_no_harm():
+    with foreign_code():
+        child = os.fork()
+        if not child:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_foreign_code__a_module_may_enter_its_folder_and_the_run_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with foreign_code(enters_folder=True):
+        os.chdir("/")
+    assert os.getcwd() == str(tmp_path)
