@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from benchmark.report import as_json
 from builders.cli import without_terminal
-from builders.untrusted import readable
+from builders.untrusted import public_text
 
 if TYPE_CHECKING:  # the first sentence must be there before torch is
     from benchmark.results import Result
@@ -57,12 +57,12 @@ class Console:
     def info(self, text: str) -> None:
         """Print what is being done, but with ``--quiet``."""
         if not self._quiet:
-            print(readable(text), file=sys.stderr, flush=True)
+            print(public_text(text), file=sys.stderr, flush=True)
 
     def debug(self, text: str) -> None:
         """Print details, with ``--verbose``."""
         if self._verbose:
-            print(readable(text), file=sys.stderr, flush=True)
+            print(public_text(text), file=sys.stderr, flush=True)
 
     def report(self, text: str) -> None:
         """Print the result for people."""

@@ -19,7 +19,7 @@ from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, listed, l
 from builders.cli import Parser, check_writable
 from builders.errors import DataError, UsageError
 from builders.files import sweep_cache
-from builders.untrusted import readable
+from builders.untrusted import public_text
 
 if TYPE_CHECKING:  # the command line must answer --help before torch is imported
     from benchmark.results import Result
@@ -149,9 +149,9 @@ def _estimate(request: Request, console: Console) -> int:
 def _print_failure(request: Request, failure: Failed) -> None:
     """On standard error. What fails in a sweep after its encoder is loaded is only a row of its table."""
     if not request.is_sweep:
-        print(f"camtrace: {readable(failure.reason)}", file=sys.stderr)
+        print(f"camtrace: {public_text(failure.reason)}", file=sys.stderr)
     elif failure.name in request.encoders:
-        print(readable(f"camtrace: {failure.name}: {failure.reason}"), file=sys.stderr)
+        print(public_text(f"camtrace: {failure.name}: {failure.reason}"), file=sys.stderr)
 
 
 def _failures(request: Request, outcome: RunOutcome) -> dict[str, str]:

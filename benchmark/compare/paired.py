@@ -17,7 +17,7 @@ import numpy as np
 from benchmark.judgement import Answer, decide_differences, differing_text
 from benchmark.options import OPTIONS, choices
 from benchmark.report import interval, markdown_table, p_value, percent
-from benchmark.results import Run, metric_of
+from benchmark.results import Run, failed_encoder, metric_of
 from benchmark.stats import Difference, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
@@ -235,8 +235,11 @@ def check_pair(a: Run, b: Run, *, across_codecs: bool, across_presets: bool) -> 
     """Check that two runs can be compared, with a warning about what makes that doubtful.
 
     Raises:
-        DataError: photos, codecs or presets differ.
+        DataError: an encoder failed, or photos, codecs or presets differ.
     """
+    for run in (a, b):
+        if reason := failed_encoder(run.result):
+            raise DataError(f"{run.folder}: {run.encoder} failed on {run.data} ({reason}): it is not compared")
     _check_comparable(a, b, across_codecs)
     _check_presets(a, b, across_presets)
 

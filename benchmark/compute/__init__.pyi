@@ -1,5 +1,5 @@
 from .devices import float32_rounding, named_devices, uploaded
-from .foreign_code import HARMS_RUN, foreign_code
+from .foreign import HARMS_RUN, foreign_code
 from .json_records import json_values, library_version, read_record, write_record
 from .kernels import compiled_module, in_parts, multiply, numpy_is_faster
 from .memory import (

@@ -15,7 +15,7 @@ from benchmark.leaderboard.datasets import DataSet, data_sets
 from benchmark.leaderboard.entries import Entry, Observation
 from benchmark.leaderboard.means import ScoreTable, means, whole_family
 from benchmark.leaderboard.pairing import StoredAnswers, paired_p_values
-from benchmark.results import MetricKind, Score, families
+from benchmark.results import MetricKind, Score, failed_encoder, families
 from benchmark.stats import independent_p_values, ranks_of_pairs, standard_error
 from benchmark.tasks import all_tasks
 from builders.processes import progress_bar
@@ -235,6 +235,8 @@ def _notes(entry: Entry, columns: Sequence[Column], sets: Sequence[DataSet]) -> 
         times = sum(f.kind == kind for f in failed)
         if times:
             notes.append(f"Recorded failures: {times} {plural if times > 1 else kind}.")
+    if not_ranked := sum(bool(failed_encoder(file.result)) for file in entry.files):
+        notes.append(f"Failed on its photos in {not_ranked} of {len(entry.files)} results: those are not ranked.")
     if any(file.result.data.get("smoke_test") for file in entry.files):
         notes.append("Holds a smoke test: bundled photos show that the installation works, nothing more.")
     return tuple(notes)

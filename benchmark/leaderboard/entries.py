@@ -14,7 +14,16 @@ from typing import Any
 
 from benchmark.judgement import Flag, chance_flags
 from benchmark.options import CHOICES, STUDY_PRESET, preset_label
-from benchmark.results import STUDY_GROUPS, PublishedEncoder, Result, ResultFile, Score, contradiction, metric_of
+from benchmark.results import (
+    STUDY_GROUPS,
+    PublishedEncoder,
+    Result,
+    ResultFile,
+    Score,
+    contradiction,
+    failed_encoder,
+    metric_of,
+)
 from benchmark.tasks import all_tasks
 
 MAX_COUNT = 10**12
@@ -298,6 +307,8 @@ def _newest(newest_first: Iterable[ResultFile]) -> tuple[Observation, ...]:
     newest: dict[tuple[str, str, Photos, str], Observation] = {}
     options_of: dict[tuple[str, str, Photos, str], str] = {}
     for file in newest_first:
+        if failed_encoder(file.result):  # no rank, and no part of a mean
+            continue
         options = json.dumps(file.result.environment.get("options"), sort_keys=True)
         for score, flag in zip(file.result.scores, _judged(file.result.scores), strict=True):
             observation = _observation(score, file, flag)

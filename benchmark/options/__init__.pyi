@@ -12,6 +12,7 @@ from .presets import CHOICES, PRESETS, STUDY_PRESET, choices, preset_label
 from .roles import GROUPS, Option
 from .run_options import (
     DTYPES,
+    MIN_USABLE,
     OPTIONS,
     PREPROCESS,
     RUNTIMES,
@@ -26,6 +27,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "DTYPES",
     "GROUPS",
+    "MIN_USABLE",
     "OPTIONS",
     "PREPROCESS",
     "PRESETS",

@@ -38,6 +38,9 @@ def automatic_runtime() -> str:
 
 ENCODERS, PRESET, QUESTIONS, RANDOM, FORWARD, SPEED, OUTPUT = GROUPS
 
+MIN_USABLE = 0.8
+"""Default of the least share of usable photos; also that of a board and of a comparison, whatever a run allowed."""
+
 _BANK = "in the key of the bank, whose embeddings are scored"
 
 
@@ -296,6 +299,20 @@ class RunOptions:
             repeat=True,
         ),
     )
+    min_usable: float = field(
+        default=MIN_USABLE,
+        metadata=role(
+            help="least share of the photos of each split that must be usable for a score; with fewer the tasks of an "
+            "encoder fail (default: %(default)s)",
+            group=QUESTIONS,
+            affects_scores=False,
+            reason="it decides whether there is a score, not which",
+            repeat=True,
+            metavar="R",
+            limits=a_share,
+        ),
+    )
+    """Scores on few photos are not those of the set. Boards and comparisons have the default."""
     outputs: tuple[str, ...] = field(
         default=(),
         metadata=role(

@@ -11,6 +11,7 @@ from .answers import (
     read_runs,
     task_answers,
 )
+from .failing import failed_encoder
 from .files import (
     ReadResults,
     Refusal,
@@ -96,6 +97,7 @@ __all__ = [
     "answer_key",
     "answers_changed",
     "contradiction",
+    "failed_encoder",
     "families",
     "find_files",
     "find_runs",

@@ -22,6 +22,7 @@ from benchmark.stats import METHODS, paired_difference
 from benchmark.tasks import all_tasks
 from builders.kernels import compiling_s
 from builders.photos import SPLITS, PhotoSet
+from builders.untrusted import redacted
 
 
 @dataclass
@@ -183,7 +184,7 @@ def result_of(
         },
         scores=tuple(replace(s, data=photos.name) for s in state.scores),
         outputs=tuple(o.scores(photos) for o in state.outputs.values() if o.state.scores),
-        failures=tuple(Failure(kind, name, reason) for (kind, name), reason in failed),
+        failures=tuple(Failure(kind, name, redacted(reason)) for (kind, name), reason in failed),
         cost={
             "photos": state.photos,
             "views": state.views,

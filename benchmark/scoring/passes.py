@@ -19,7 +19,7 @@ from benchmark.options import RunOptions
 from benchmark.scoring.collect import EncoderRun, OutputCollected, record, record_pass
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import CachedOutcome, Done, Job, cached_outcome
-from benchmark.scoring.trial import constant_embedding, trial_failures
+from benchmark.scoring.trial import constant_embedding, too_few_usable, trial_failures
 from benchmark.tasks import Task, TaskInput
 from benchmark.views import Prefetch, ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError, UsageError
@@ -304,7 +304,7 @@ def _jobs(
     if reason := constant_embedding(name, bank, np.flatnonzero(usable)):
         state.failures["encoder", name] = reason
         return []
-    if not usable.any() and ("encoder", name) in state.failures:
+    if ("encoder", name) in state.failures:
         return []
     if not usable.any():
         first = next(iter(bank.failures().values()))
@@ -312,6 +312,9 @@ def _jobs(
         if single:
             raise DataError(reason)
         state.failures["encoder", name] = reason
+        return []
+    if reason := too_few_usable(photos, usable, options.min_usable):
+        state.failures |= {("task", task.name): reason for task in view_pass.tasks}
         return []
     jobs: list[tuple[Job, EncoderRun]] = []
     task_input = TaskInput(
@@ -350,7 +353,8 @@ def _all_cached(
         task: cached.load() if cached else None
         for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items()
     }
-    if not usable.any() or any(outcome is None for outcome in outcomes.values()):
+    fails = ("encoder", encoder.info.id) in before.failures or too_few_usable(photos, usable, options.min_usable)
+    if fails or not usable.any() or any(outcome is None for outcome in outcomes.values()):
         return False
     state.failures, state.source_jpeg = before.failures, before.source_jpeg
     task_input = TaskInput(photos, usable, bank, options, encoder.device)

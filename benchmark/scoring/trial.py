@@ -26,7 +26,7 @@ from benchmark.encoders import COMPLEX, Encoder
 from benchmark.options import RunOptions
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
 from builders.errors import CamtraceError
-from builders.photos import PhotoSet, PhotoSource
+from builders.photos import SPLITS, PhotoSet, PhotoSource
 from builders.untrusted import describe_error
 
 PHOTOS = 3
@@ -216,6 +216,26 @@ def trial_failures(name: str, failures: Mapping[str, str], photos: int) -> str:
     if len(reasons) <= MAX_FAILED_SHARE * photos:
         return ""
     return f"{name}: it fails on {len(reasons)} of {photos} photos, which can be read (the first: {reasons[0]})"
+
+
+def too_few_usable(photos: PhotoSet, usable: np.ndarray, share: float) -> str:
+    """One sentence on a split of which too few photos have embeddings; empty if there is none.
+
+    Args:
+        photos: the photo set.
+        usable: bool [photos].
+        share: least share of the photos of each split.
+
+    >>> photos = PhotoSet.of_bytes("toy", dict.fromkeys("abcd", b""))
+    >>> too_few_usable(photos, np.array([True, True, True, False]), 0.8)
+    '3 of 4 train photos (75.0 %) can be used, fewer than 80.0 %: no score (--min-usable)'
+    """
+    for number, split in enumerate(SPLITS):
+        of_split = usable[photos.splits == number]
+        if len(of_split) and of_split.mean() < share:
+            counted = f"{int(of_split.sum()):,} of {len(of_split):,} {split} photos ({of_split.mean():.1%})"
+            return f"{counted} can be used, fewer than {share:.1%}: no score (--min-usable)".replace("%", " %")
+    return ""
 
 
 def constant_embedding(name: str, bank: Bank, rows: np.ndarray) -> str:

@@ -30,7 +30,7 @@ from builders.errors import (
     missing_package,
 )
 from builders.files import try_writing
-from builders.untrusted import parse_in_turn, readable
+from builders.untrusted import parse_in_turn, public_text, redacted_logs
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -160,7 +160,7 @@ def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequenc
         args = make_parser().parse_args(argv)
         from builders.processes import heartbeat  # not for --help
 
-        with without_terminal() if getattr(args, "quiet", False) else heartbeat():
+        with redacted_logs(command=True), without_terminal() if getattr(args, "quiet", False) else heartbeat():
             return int(args.run(args))
 
     return guarded(run)
@@ -214,7 +214,7 @@ def guarded(run: Callable[[], int]) -> int:
                 sys.stdout.flush()  # here, where an error becomes a sentence
             return status
     except CamtraceError as error:
-        _print_last(readable(str(error)))
+        _print_last(str(error))
         return error.exit_status
     except BrokenPipeError:
         _drop_output()
@@ -226,7 +226,7 @@ def guarded(run: Callable[[], int]) -> int:
             return DiskError.exit_status
         if not is_disk_error(error):
             raise
-        _print_last(readable(str(disk_error(error))))
+        _print_last(str(disk_error(error)))
         return DiskError.exit_status
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA_OF:
@@ -242,7 +242,7 @@ def guarded(run: Callable[[], int]) -> int:
 def _print_last(sentence: str) -> None:
     """Print the sentence that a command ends with; an error output that cannot be written to changes nothing."""
     with contextlib.suppress(OSError):
-        print(f"camtrace: {sentence}", file=sys.stderr)
+        print(f"camtrace: {public_text(sentence)}", file=sys.stderr)
 
 
 def _output_error() -> str | None:

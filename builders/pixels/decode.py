@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from builders.errors import PhotoError, missing_package
+from builders.pixels.decoders import try_unbounded
 from builders.processes import reserve_for
 from builders.untrusted import describe_error
 
@@ -36,7 +37,10 @@ scans."""
 MIN_SIDE = 2
 """Smallest side: resizing by 0.5 must leave at least one pixel."""
 
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+_HEIF_BRANDS = (
+    *(b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1", b"avif", b"avis"),
+)
+"""Brands of which the reader of HEIF takes one. A file is read by it or not whatever was read before."""
 _ORIENTATION, _TRANSPOSED = 0x0112, range(2, 9)
 """The Exif tag, and its values that need a transpose."""
 _heif_registered = False
@@ -135,7 +139,8 @@ def check_work(image: Image.Image, data: bytes) -> None:
         data: its file.
 
     Raises:
-        PhotoError: too many or too few pixels, scans that visit them too often, or a program.
+        PhotoError: too many or too few pixels, scans that visit them too often, a program, or a container that costs
+            more than a trial may.
     """
     _check_size(image.width, image.height)
     if image.format == "EPS":
@@ -144,6 +149,7 @@ def check_work(image: Image.Image, data: bytes) -> None:
         scans = data.count(b"\xff\xda")
         if scans * image.width * image.height > MAX_SCANNED:
             raise PhotoError(f"{scans} scans of {image.width} x {image.height} pixels, refused as a bomb")
+    try_unbounded(image, data)
 
 
 def _check_size(width: int, height: int) -> None:

@@ -18,7 +18,17 @@ from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
-from .text import ForeignCodeError, describe_error, error_text, first_line, is_readable, readable, single_line
+from .redaction import redacted, redacted_logs
+from .text import (
+    ForeignCodeError,
+    describe_error,
+    error_text,
+    first_line,
+    is_readable,
+    public_text,
+    readable,
+    single_line,
+)
 from .weight_downloads import from_authors
 
 __all__ = [
@@ -54,6 +64,7 @@ __all__ = [
     "parse_in_turn",
     "parse_json",
     "parse_yaml",
+    "public_text",
     "quiet_clients",
     "read_columns",
     "read_image_cell",
@@ -63,6 +74,8 @@ __all__ = [
     "read_untrusted_json",
     "read_untrusted_text",
     "readable",
+    "redacted",
+    "redacted_logs",
     "roots_of",
     "single_line",
     "table_schema",

@@ -20,6 +20,7 @@ from builders.errors import RemoteError, causes, disk_error, full_disk_in
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
 from builders.untrusted.pace import BROKEN_S, Fetched, Pace, TransferLimit, check_pace, refusal
+from builders.untrusted.redaction import redacted_logs
 from builders.untrusted.text import first_line
 
 _guard = threading.Lock()
@@ -125,7 +126,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         before = constants.HF_HUB_DISABLE_XET
         constants.HF_HUB_DISABLE_XET = before if sends else _without_xet(before)
     try:
-        with quiet_clients():
+        with quiet_clients(), redacted_logs():
             yield
     except Exception as error:
         if full := full_disk_in(error):  # clients and their callers would take it for an error of the network

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from builders.errors import CamtraceError
+from builders.untrusted.redaction import redacted
 
 _ESCAPED = re.compile(
     "["
@@ -21,15 +22,6 @@ are invisible or reverse what follows."""
 MAX_MESSAGE = 300
 """Of the text of an error of a library. The sentence of transformers 5.24 about an unknown architecture has 221 and the
 name; longer ones list everything that a library knows, or contain parts of a file."""
-
-_SECRET = re.compile(
-    r"(?<=\bBearer )[^\s'\"]+"  # httpx and h11 repeat a header that they refuse
-    r"|\bhf_[A-Za-z0-9]{20,}"
-    r"|(?<=://)[^\s/@'\"]+(?=@)"  # name and password in an address
-)
-
-_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"<>)]+")
-"""Query of an address: signatures of a store, keys of an API."""
 
 
 def readable(name: str) -> str:
@@ -59,6 +51,11 @@ def _code(match: re.Match[str]) -> str:
     if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is not UTF-8, as os.fsdecode stores it
         return f"\\x{number - 0xDC00:02x}"
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def public_text(text: str) -> str:
+    """Text for a terminal or a file: ``readable``, and ``redacted``."""
+    return redacted(readable(text))
 
 
 def first_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
@@ -108,10 +105,10 @@ def error_text(error: BaseException) -> str:
     >>> error_text(DataError("no photo in it")), error_text(OSError())
     ('no photo in it', 'OSError: no message')
     """
-    return str(error) if isinstance(error, CamtraceError) else describe_error(error)
+    return redacted(str(error)) if isinstance(error, CamtraceError) else describe_error(error)
 
 
 def _short(line: str, most: int) -> str:
-    public = _QUERY.sub(r"\1...", _SECRET.sub("...", line[: 16 * most]))
+    public = redacted(line[: 16 * most])
     text = readable(public[: most + 1])  # escaped it is longer
     return text if len(text) <= most else f"{text[: most - 3]}..."
