@@ -36,14 +36,18 @@ _VERSION = 2
 class PhotoHashes:
     """SHA-256 of the photos of a set, as far as they are known."""
 
-    def __init__(self, photos: PhotoSet, cache: Path | None = None, workers: int = 4) -> None:
+    def __init__(self, photos: PhotoSet, cache: Path | None = None, workers: int = 4, *, verify: bool = False) -> None:
         """Load the hashes that are stored in the cache.
 
         Args:
             photos: the photo set. If its source has a ``fingerprint()``, the bytes follow from it and are never read.
             cache: folder of the cache; None stores nothing.
             workers: threads that read photos.
+            verify: read every photo; stored hashes are not used, and the photos are read before a pass.
         """
+        self.read_now = 0
+        """Photos whose bytes were read, here or by a pass; the hashes of the others are of an earlier run."""
+        self._verify = verify
         self.photos = photos
         self._workers = max(1, workers)
         self._fingerprint = getattr(photos.source, "fingerprint", None)
@@ -62,7 +66,8 @@ class PhotoHashes:
             self._file = cache / FOLDER / f"{name}.npz"
             self._keys = _keys([stamp.text for stamp in self._stamps])
             self._outdated = _version_of(self._file) in range(1, _VERSION)
-            self._load()
+            if not verify:
+                self._load()
 
     @property
     def unknown(self) -> int:
@@ -72,7 +77,7 @@ class PhotoHashes:
     @property
     def hashed_in_pass(self) -> bool:
         """Whether a pass should compute the hashes: many are unknown, and the stamps can stand in for them."""
-        return self._stamps is not None and self.unknown > READ_BEFORE and not self._outdated
+        return self._stamps is not None and self.unknown > READ_BEFORE and not (self._outdated or self._verify)
 
     def stand_in(self) -> str:
         """A stand-in for ``bytes_hash`` until the bytes are known, made of the stamps; never equal to such a hash."""
@@ -89,6 +94,7 @@ class PhotoHashes:
         if digest and not self._known[index]:
             self._digests[index] = np.frombuffer(digest, dtype=np.uint8)
             self._known[index] = self._lasting[index] = self._unsaved = True
+            self.read_now += 1
             if time.monotonic() - self._saved_at > SAVED_EVERY_S:
                 self.save()
 

@@ -68,7 +68,7 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
         run = replace(run, loading={**run.loading, "runtime": "torch"})
     for job in run.sets:
         print_cells(job.photos)
-    hashes = [PhotoHashes(job.photos, run.options.cache) for job in run.sets]
+    hashes = [PhotoHashes(job.photos, run.options.cache, verify=run.options.verify_bytes) for job in run.sets]
     frozen: dict[str, Frozen] = {}
     left_out: dict[str, str] = {}
     with memory_budget(run.options.memory):

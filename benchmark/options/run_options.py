@@ -375,6 +375,16 @@ class RunOptions:
         ),
     )
     """In bytes."""
+    verify_bytes: bool = field(
+        default=False,
+        metadata=role(
+            help="read every photo again for the hash of its bytes, where the size, inode and times of a file may not "
+            "show that it changed (a copied disk image, a network file system)",
+            group=OUTPUT,
+            affects_scores=False,
+            reason="the keys hold the hash of the bytes, whenever they were read",
+        ),
+    )
     fresh: bool = field(
         default=False,
         metadata=role(

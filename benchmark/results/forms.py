@@ -329,6 +329,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
         ),
     },
     "cost": {
+        "bytes_read": WHOLE,
         "photos": WHOLE,
         "views": WHOLE,
         "encoders_in_pass": WHOLE,

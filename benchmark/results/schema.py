@@ -147,7 +147,8 @@ class Result:
     - ``question_hash``: ``PhotoSet.question_hash``: ids, splits, labels, attributes, groups, clusters, owners, scenes,
       pairs and stored views. Two results answer one question only where it is equal. None in a file of version 1.
     - ``ids_hash``: ``PhotoSet.ids_hash``: ids, splits and labels alone.
-    - ``bytes_hash``: of the photos' files.
+    - ``bytes_hash``: of the bytes of the photos' files, read by this run (``cost["bytes_read"]`` of them) or by an
+      earlier one since when path, size, inode and times of the file are unchanged.
     - ``source_jpeg``: number of photos by the compression of their files.
     - ``smoke_test``: whether scores on them show only that the software runs.
     - ``evidence``: revision, licence, origin of the splits; sources of labels, groups and clusters that were named, and
@@ -182,7 +183,8 @@ class Result:
     scores: tuple[Score, ...]
     failures: tuple[Failure, ...]
     cost: Mapping[str, Any]
-    """``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``; ``encoders_in_pass``:
+    """``bytes_read`` (photos whose bytes this run read for ``data["bytes_hash"]``; absent in files of older versions),
+    ``photos``, ``views``, ``views_per_second``, ``seconds`` by stage, ``peak_memory_bytes``; ``encoders_in_pass``:
     where it is more than one, the forward time is that of this encoder, and the time of shared work (making views,
     waiting for them) is divided by the number of views of each. Compiling the kernels that make pictures, once on each
     machine, is a separate stage, ``compiling kernels``; absent where nothing was compiled."""

@@ -156,8 +156,16 @@ def result_of(
     options: RunOptions,
     state: EncoderRun,
     eraser: Eraser | None = None,
+    *,
+    bytes_read: int | None = None,
 ) -> Result:
-    """The result of one encoder on one photo set."""
+    """The result of one encoder on one photo set.
+
+    Args:
+        encoder, photos, options, state, eraser: of the run.
+        bytes_hash: of the photos' bytes.
+        bytes_read: photos whose bytes the run has read for that hash; None if that is unknown.
+    """
     failures, retried = dict(state.failures), dict(state.retried)
     for output in state.outputs.values():
         failures |= output.failures()
@@ -186,6 +194,7 @@ def result_of(
         outputs=tuple(o.scores(photos) for o in state.outputs.values() if o.state.scores),
         failures=tuple(Failure(kind, name, redacted(reason)) for (kind, name), reason in failed),
         cost={
+            **({} if bytes_read is None else {"bytes_read": bytes_read}),
             "photos": state.photos,
             "views": state.views,
             "encoders_in_pass": state.encoders_in_pass,

@@ -85,7 +85,7 @@ def score_encoders(
         EncoderError: the only encoder computes or is stored in a precision that the gate refuses.
     """
     stopwatch = Stopwatch()
-    hashes = hashes or PhotoHashes(photos, options.cache)
+    hashes = hashes or PhotoHashes(photos, options.cache, verify=options.verify_bytes)
     states: list[EncoderRun] = [EncoderRun({}) for _ in encoders]
     sweep_scratch()
     scratch_folder = tempfile.TemporaryDirectory(prefix=scratch_prefix())
@@ -131,7 +131,7 @@ def score_encoders(
         state.put_in_order([task.name for view_pass in passes for task in view_pass.tasks])
     return [
         Scored(
-            result_of(encoder, photos, paths.bytes_hash, options, state, eraser),
+            result_of(encoder, photos, paths.bytes_hash, options, state, eraser, bytes_read=hashes.read_now),
             {**state.answers, SPLITS_KEY: photos.splits.astype(np.int8)} if state.answers else {},
             photos,
         )

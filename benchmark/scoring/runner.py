@@ -219,7 +219,9 @@ class _Run:
 
     def _hashes(self, at: int) -> PhotoHashes:
         if at not in self.hashes:
-            self.hashes[at] = PhotoHashes(self.sets[at].photos, self.request.options.cache)
+            self.hashes[at] = PhotoHashes(
+                self.sets[at].photos, self.request.options.cache, verify=self.request.options.verify_bytes
+            )
         return self.hashes[at]
 
     def _begin_next(self, at: int, prefetch: Prefetch, encoders: Sequence[Encoder]) -> None:

@@ -2,11 +2,13 @@
 should).
 
     python scripts/checks/faults [--quick] [--only PART,...] [--stages NAME,...] [--seed N]
-                                    [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--seconds 60]
+                                    [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--machines 100] [--seconds 60]
 
-Parts: ``results`` and ``answers`` (mutated files through every reader), ``board`` (1,000 hostile result files among 50
+Parts: ``results`` and ``answers`` (mutated files through every reader), ``pictures`` (nested containers and
+mutations through the decoder), ``board`` (1,000 hostile result files among 50
 honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
-``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache). Stages of kills, disks, flips and pairs:
+``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache), ``machines`` (lost folders, clocks that
+jump, few descriptors, little disk, no shared memory, killed workers; secrets are planted). Stages of the last five:
 score, build, board, sweep, audit, publish, search, fetch (the last three against doubles on loopback). Exit status 1 if
 anything was wrong. ``--quick`` tries a tenth of everything. ``tests/scripts/checks/test_faults.py`` runs a little of
 it; ``python scripts/speed --only input_checks`` measures what the checks cost.
@@ -31,11 +33,13 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
 
 from scripts.checks.faults.disks import STORED, flips, full_disks
 from scripts.checks.faults.interrupt import Tally, Trials, kills, pairs
+from scripts.checks.faults.machines import broken_machines
 from scripts.checks.faults.mutations import honest_result, hostile_answers, hostile_bytes, write_board_folder
+from scripts.checks.faults.pictures import fuzz_pictures
 from scripts.checks.faults.processes import run
 from scripts.checks.faults.stages import content, photos, service_stages, stages
 
-PARTS = ("results", "answers", "board", "kills", "disks", "flips", "pairs")
+PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines")
 
 
 def main() -> int:
@@ -47,11 +51,12 @@ def main() -> int:
     p.add_argument("--disks", type=int, default=50)
     p.add_argument("--flips", type=int, default=50)
     p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
+    p.add_argument("--machines", type=int, default=100, help="runs on a machine that is broken in some way")
     p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
-    for name in ("kills", "disks", "flips", "pairs", "hostile", "seconds"):
+    for name in ("kills", "disks", "flips", "pairs", "machines", "hostile", "seconds"):
         if args.quick and getattr(args, name) == p.get_default(name):
             setattr(args, name, type(p.get_default(name))(p.get_default(name) / 10))
     wrong = 0
@@ -212,11 +217,13 @@ def _of_stages(
 _PARTS = {
     "results": lambda args, folder: fuzz_results(args.seconds, args.seed, folder),
     "answers": lambda args, folder: fuzz_answers(args.seconds, args.seed, folder),
+    "pictures": lambda args, folder: fuzz_pictures(args.seconds, args.seed),
     "board": board,
     "kills": _of_stages(kills, "kills"),
     "disks": _of_stages(full_disks, "disks"),
     "flips": _of_stages(flips, "flips", {stored.stage for stored in STORED.values()}),
     "pairs": _of_stages(pairs, "pairs"),
+    "machines": _of_stages(broken_machines, "machines"),
 }
 
 if __name__ == "__main__":

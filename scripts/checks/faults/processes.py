@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +34,15 @@ class Ended:
 FAILED, HANG = 99, -99
 
 
-def start(argv: Sequence[str], folder: Path, log: Path) -> int:
-    """Run a command in a child, whose caches and temporary files are in the folder of the run; its process id."""
+def start(argv: Sequence[str], folder: Path, log: Path, prepare: Callable[[], object] = lambda: None) -> int:
+    """Run a command in a child, whose caches and temporary files are in the folder of the run; its process id.
+
+    Args:
+        argv: the arguments of ``camtrace``.
+        folder: of the run.
+        log: file for its output.
+        prepare: called in the child before the command.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -49,6 +56,7 @@ def start(argv: Sequence[str], folder: Path, log: Path) -> int:
         _use_folder(folder)
         from benchmark.__main__ import main
 
+        prepare()
         status = main(list(argv))
     except BaseException:
         import traceback

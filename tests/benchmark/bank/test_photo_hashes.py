@@ -67,6 +67,24 @@ def test_bytes_hash__other_bytes_under_the_same_size_and_time_of_modification(tm
     assert first != again.bytes_hash() == by_hand(folder)
 
 
+def test_verify__reads_what_a_stamp_cannot_show(tmp_path, folder, read, monkeypatch):
+    """A file system that gives another file the same inode and times: only the bytes tell."""
+    known = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    first = known.bytes_hash()
+    assert known.read_now == 9
+    stamps = PhotoSet.stamps(labelled_folder(str(folder)))
+    monkeypatch.setattr(PhotoSet, "stamps", lambda self: stamps)
+    write(folder, "4.jpg", b"Photo 4")
+    trusting = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert (trusting.bytes_hash(), trusting.read_now) == (first, 0)
+    read.clear()
+    verified = PhotoHashes(labelled_folder(str(folder)), tmp_path, verify=True)
+    assert not verified.hashed_in_pass
+    assert first != verified.bytes_hash() == by_hand(folder)
+    assert (sorted(read), verified.read_now) == (list(range(9)), 9)
+    assert PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash() == by_hand(folder)
+
+
 def test_hashed_in_pass__hashes_under_earlier_stamps_are_computed_before_the_pass(tmp_path, folder, monkeypatch):
     """The bank of these bytes is there, under their hash: a pass under a stand-in would embed all photos again."""
     monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
