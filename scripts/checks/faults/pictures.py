@@ -22,7 +22,8 @@ LIMIT_S = 35.0
 FORMATS: Mapping[str, Mapping[str, Any]] = {
     "JPEG": {"quality": 80, "progressive": True}, "PNG": {}, "WEBP": {}, "GIF": {}, "BMP": {}, "PPM": {}, "TIFF": {},
     "TIFF ": {"compression": "jpeg"}, "TIFF  ": {"compression": "tiff_lzw"}, "ICO": {}, "ICNS": {}, "TGA": {},
-    "PCX": {}, "SGI": {}, "JPEG2000": {}, "DDS": {}, "MSP": {}, "XBM": {}, "SPIDER": {}, "PDF": {}, "EPS": {}, "AVIF": {},
+    "PCX": {}, "SGI": {}, "JPEG2000": {}, "DDS": {}, "MSP": {}, "XBM": {}, "SPIDER": {}, "PDF": {}, "EPS": {},
+    "AVIF": {},
 }  # fmt: skip
 """Formats with options of ``Image.save``; blanks make names of several for one format."""
 
