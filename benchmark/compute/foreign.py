@@ -125,12 +125,12 @@ class _Output:
         self._descriptor, self._identity = descriptor, _identity(descriptor)
         self._stream = getattr(sys, self._stream_name)
         self._was_closed = bool(getattr(self._stream, "closed", True))
-        kept = _copies.get(descriptor)
-        if kept is None or _identity(kept) != self._identity:
+        copy = _copies.get(descriptor)
+        if copy is None or _identity(copy) != self._identity:
             with contextlib.suppress(OSError):
                 _copies[descriptor] = os.dup(descriptor)
-                if kept is not None:
-                    os.close(kept)
+                if copy is not None:
+                    os.close(copy)
 
     @property
     def _stream_name(self) -> str:

@@ -22,6 +22,6 @@ def failed_encoder(result: Result) -> str:
     counts = result.data.get("photos")
     count = sum(counts.values()) if isinstance(counts, Mapping) else 0
     failed = len({failure.name for failure in result.failures if failure.kind == "photo"})
-    if count and failed > (1 - MIN_USABLE) * count:
+    if count - failed < MIN_USABLE * count:
         return f"{failed} of {count} photos failed, more than {1 - MIN_USABLE:.0%}"
     return ""

@@ -13,6 +13,7 @@ raises: then the item is recorded as a failure, and no other row is affected. La
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -185,6 +186,8 @@ def write_shard(job: ShardJob, number: int, tick: Callable[[], object] = lambda:
 def finished_shard(job: ShardJob, number: int) -> Shard | None:
     """The shard, if its marker agrees with the job and its file has the bytes that were written; else None.
 
+    A shard that lacks a photo because a disk did not give it is none.
+
     Raises:
         UsageError: the folder contains this shard from another recipe.
     """
@@ -200,7 +203,7 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
             f"{job.output} holds a build of {job.config}/{job.split} from other photos or settings: "
             "choose another --output, say --update if the photos changed, or --fresh to replace it"
         )
-    if not has_size or shard.file != job.file(number):
+    if not has_size or shard.file != job.file(number) or any(map(_may_pass, shard.failures)):
         return None
     if file_sha256(job.output / shard.file) != shard.sha256:
         name = job.output / shard.file
@@ -208,6 +211,14 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
         job.marker(number).unlink(missing_ok=True)
         return None
     return shard
+
+
+def _may_pass(failure: ItemFailure) -> bool:
+    """Whether a file could not be read for a reason of its disk, which may be well again in the next run."""
+    return "cannot be read (" in failure.reason and not any(words in failure.reason for words in _OF_THE_FILE)
+
+
+_OF_THE_FILE = tuple(os.strerror(number) for number in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP))
 
 
 def file_sha256(path: Path) -> str:

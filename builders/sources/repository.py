@@ -85,7 +85,8 @@ class DatasetRepo:
 
         check_data_set(self.location, self.revision)
         try:
-            builder = datasets.load_dataset_builder(self.location, config, revision=self.revision)
+            with from_hub():
+                builder = datasets.load_dataset_builder(self.location, config, revision=self.revision)
         except Exception as error:  # as above
             raise DataError(f"{where}: config {config} cannot be opened ({client_message(error)})") from None
         return dict(builder.info.features or {})
@@ -162,7 +163,7 @@ class DatasetRepo:
         except HFValidationError:
             raise UsageError(f"{self}: neither a folder here nor a repository name") from None
         except (HfHubHTTPError, OSError) as error:
-            raise DataError(f"{self}: cannot be had from the Hub ({type(error).__name__})") from None
+            raise DataError(f"{self}: cannot be had from the Hub ({client_message(error)})") from None
 
     def resolved_revision(self) -> str:
         """The commit of the revision, so that a result can be repeated; the revision with a note if the Hub is down."""

@@ -21,7 +21,7 @@ from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
 from builders.untrusted.pace import BROKEN_S, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.redaction import redacted_logs
-from builders.untrusted.text import first_line
+from builders.untrusted.text import describe_error, first_line
 
 _guard = threading.Lock()
 _users = 0
@@ -114,7 +114,8 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         sends: files are uploaded, by the Xet store if the client chooses it.
 
     Raises:
-        RemoteError: raised in the client's call, if a response is too slow or too large.
+        RemoteError: raised in the client's call, if a response is too slow or too large; or the connection failed, such
+            as of a redirect, of TLS, of a proxy or within a response.
         DiskError: the disk with the client's cache is full.
     """
     from huggingface_hub import constants
@@ -132,6 +133,8 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         if full := full_disk_in(error):  # clients and their callers would take it for an error of the network
             place = full.filename if isinstance(full.filename, str) else constants.HF_HUB_CACHE
             raise disk_error(full, place, saved="fetched files are saved") from None
+        if type(error).__module__.partition(".")[0] in _HTTP_LIBRARIES:
+            raise RemoteError(f"no connection to the Hub ({describe_error(error)})") from error
         raise
     finally:
         with _guard:
@@ -142,13 +145,20 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
 def client_message(error: BaseException) -> str:
     """The error of a client in one line: the ``RemoteError`` that caused it, if there is one, else its first line.
 
+    ``datasets`` hides the reason of a file that it cannot read behind a sentence; the cause has it.
+
     >>> client_message(ValueError("cannot load\\nmore of it"))
     'cannot load'
     """
     remote = next((cause for cause in causes(error) if isinstance(cause, RemoteError)), None)
-    return first_line(error) if remote is None else str(remote)
+    if remote is not None:
+        return str(remote)
+    messages = [cause for cause in causes(error) if str(cause).strip() and not str(cause).startswith(_SAYS_NOTHING)]
+    return first_line(error) if not messages or messages[0] is error else describe_error(messages[-1])
 
 
+_SAYS_NOTHING = "An error occurred while generating the dataset"
+_HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "h11", "requests", "urllib3"})
 _limits: list[TransferLimit] = []
 """In force, the innermost last."""
 _installed: list[Callable[[], Any]] = []

@@ -59,17 +59,17 @@ def redacted(text: str) -> str:
 
 def _values() -> set[str]:
     """Secrets in the variables of the environment, as they are and as in an address."""
-    found = set[str]()
+    secrets = set[str]()
     for name, value in os.environ.items():
         if _NAMED.search(name) and not value.startswith(("/", "~", ".")):  # a path to a file with it is none
-            found.add(value)
+            secrets.add(value)
         elif _ADDRESSES.search(name) and ("@" in value or "?" in value):
             with contextlib.suppress(ValueError):
                 parts = urlsplit(value if "://" in value else f"//{value}")
-                found |= {part for part in (parts.password, parts.query) if part}
-                found |= {pair.partition("=")[2] for pair in parts.query.split("&")}
-    found |= {unquote(value) for value in found} | {quote(value, safe="") for value in found}
-    return {value for value in found if len(value) >= LEAST_SECRET}
+                secrets |= {part for part in (parts.password, parts.query) if part}
+                secrets |= {pair.partition("=")[2] for pair in parts.query.split("&")}
+    secrets |= {unquote(value) for value in secrets} | {quote(value, safe="") for value in secrets}
+    return {value for value in secrets if len(value) >= LEAST_SECRET}
 
 
 @contextlib.contextmanager

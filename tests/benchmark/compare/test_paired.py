@@ -11,7 +11,7 @@ import pytest
 from benchmark.cli.compare import main
 from benchmark.compare.paired import compare_runs
 from benchmark.options import OPTIONS
-from benchmark.results import read_answers, read_runs
+from benchmark.results import Failure, read_answers, read_runs
 from benchmark.retrieval import pair_retrieval
 from benchmark.scoring.run import Scored
 from benchmark.stats import paired_difference
@@ -109,6 +109,15 @@ def test_compare__refuses_what_is_not_comparable(tmp_path, answers, change, reas
     folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["base"], **change))
     with pytest.raises(DataError, match=reason):
         compare_runs([read_run(f) for f in folders])
+
+
+def test_compare__an_encoder_that_failed_is_not_compared(tmp_path, answers):
+    folders = write(tmp_path, a=probe_run("a", answers["base"]), b=probe_run("b", answers["strong"]))
+    runs = [read_run(folder) for folder in folders]
+    failure = Failure("encoder", "b", "it fails on 270 of 300 photos, which can be read")
+    runs[1] = dataclasses.replace(runs[1], result=dataclasses.replace(runs[1].result, failures=(failure,)))
+    with pytest.raises(DataError, match=r"b failed on toy \(it fails on 270 of 300 photos.*\): it is not compared"):
+        compare_runs(runs)
 
 
 def test_compare__runs_whose_makes_were_swapped_are_not_paired(tmp_path, answers):

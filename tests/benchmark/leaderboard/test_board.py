@@ -292,3 +292,22 @@ def test_means__an_extra_attribute_makes_no_encoder_partial(make):
     assert cell(board, "one", "summary/mp-acquisition", "mean") is None
     notes = {e.id: board.notes[e.key] for e in board.entries}
     assert notes == {"two": (), "extra": (), "one": ("Partial: 1 of 2 acquisition tasks on toy.",)}
+
+
+def test_build_board__an_encoder_that_failed_has_no_rank_and_no_part_in_a_mean(make):
+    """It was scored on the few photos that it could take, and would be the first."""
+    honest = make.result("honest", make.probes(0.5, 0.6, 0.7, 0.4))
+    best = make.result("best", make.probes(0.9, 0.9, 0.9, 0.9))
+    by_code = dataclasses.replace(best, failures=(Failure("encoder", "best", "it fails on 540 of 600 photos"),))
+    count = sum(best.data["photos"].values())
+    lost = tuple(Failure("photo", str(i), "preprocessing failed") for i in range(count // 5 + 1))
+    by_photos = dataclasses.replace(best, failures=lost)
+    for failed in (by_code, by_photos):
+        board = board_of(honest, failed)
+        assert cell(board, "best", "probe/jpeg") is None
+        assert cell(board, "best", "summary/mp-processing", "mean") is None
+        assert cell(board, "honest", "probe/jpeg").rank_low == cell(board, "honest", "probe/jpeg").rank_high == 1
+        key = next(entry.key for entry in board.entries if entry.id == "best")
+        assert "Failed on its photos in 1 of 1 results: those are not ranked." in board.notes[key]
+    few = dataclasses.replace(best, failures=lost[:-1])
+    assert cell(board_of(honest, few), "best", "probe/jpeg").value == 0.9

@@ -12,6 +12,7 @@ import pytest
 import camtrace
 from benchmark import knn
 from benchmark.__main__ import main
+from benchmark.results import failed_encoder
 from benchmark.results.forms import check_forms
 from benchmark.results.schema import read_result
 from builders.errors import EncoderError, UsageError
@@ -230,6 +231,30 @@ def test_score__what_is_no_encoder_is_a_row_and_status_1(score, name, sentence):
     assert (
         sentence in score(name, expect=1, out="single") or sentence in (score.out / "single" / "report.md").read_text()
     )
+
+
+def test_score__too_few_usable_photos_are_no_score_unless_that_is_allowed(score, folder):
+    """Three of ten of the photos of a split cannot be read."""
+    files = sorted((folder / "photos").glob("val/*/*.jpg"))
+    spoilt = files[:3]
+    before = [path.read_bytes() for path in spoilt]
+    try:
+        for path in spoilt:
+            path.write_bytes(b"no picture")
+        score("good", expect=1)
+        result = read_result(score.out / "out" / "result.json")
+        assert result.scores == ()
+        [failure] = [failure for failure in result.failures if failure.kind == "task"]
+        share = "7 of 10 val photos (70.0 %)"
+        assert failure.reason == f"{share} can be used, fewer than 80.0 %: no score (--min-usable)"
+        assert failed_encoder(result) == ""  # of all photos fewer failed
+        score("good", out="allowed", options=("--min-usable", "0.5"))
+        allowed = read_result(score.out / "allowed" / "result.json")
+        assert {s.n for s in allowed.scores} == {7}
+        assert "--min-usable 0.5" in allowed.environment["command"]
+    finally:
+        for path, data in zip(spoilt, before, strict=True):
+            path.write_bytes(data)
 
 
 def test_score__a_random_encoder_is_scored_where_that_is_requested_and_recorded(score):

@@ -185,6 +185,29 @@ def test_write_shards__finished_shards_are_not_made_again(tmp_path):
     assert again.rows == 76
 
 
+@pytest.mark.parametrize(
+    ("reason", "rows"),
+    [
+        ("Input/output error", 76),
+        ("Stale file handle", 76),
+        ("Permission denied", 76),
+        ("No such file or directory", 74),
+    ],
+)
+def test_write_shards__a_shard_that_lacks_a_photo_of_a_disk_that_failed_is_made_again(tmp_path, reason, rows):
+    class Lost(Rows):
+        def __call__(self, item):
+            if item == 3:
+                raise PhotoError(f"the file cannot be read ({reason})")
+            return super().__call__(item)
+
+    first = write_shards(job(tmp_path / "lost", make_rows=Lost()))
+    assert (first.rows, first.failures[0].id) == (74, "photo-003")
+    assert write_shards(job(tmp_path / "lost")).rows == rows
+    whole = write_shards(job(tmp_path / "whole"))
+    assert (hashes(tmp_path / "lost") == hashes(tmp_path / "whole")) == (rows == whole.rows == 76)
+
+
 def test_write_shards__a_truncated_shard_is_made_again(tmp_path):
     first = write_shards(job(tmp_path))
     path = tmp_path / "data/jpeg/train-00002-of-00007.parquet"

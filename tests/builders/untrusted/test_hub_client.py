@@ -131,6 +131,20 @@ def test_client_message__is_that_of_the_remote_error_below_the_errors_of_clients
     assert client_message(KeyError()) == "KeyError"
 
 
+def test_client_message__of_a_file_that_datasets_cannot_read_is_the_reason():
+    hidden = ValueError("An error occurred while generating the dataset")
+    hidden.__cause__ = OSError("the archive has 3 GiB unpacked, more than 1 GiB")
+    assert client_message(hidden) == "OSError: the archive has 3 GiB unpacked, more than 1 GiB"
+
+
+def test_from_hub__a_connection_that_fails_is_an_error_of_the_package():
+    """A README that redirects to a host that refuses: the client passes on what its HTTP library raises."""
+    import httpx
+
+    with pytest.raises(RemoteError, match=r"^no connection to the Hub \(ConnectError: .*refused"), from_hub():
+        httpx.get("http://127.0.0.1:9/README.md")
+
+
 def test_from_hub__a_request_does_not_wait_for_another_one_that_hangs(hub, tmp_path):
     hub.fail("GET", "config.json", 100, hostile="slow headers")
     started = time.monotonic()
