@@ -8,8 +8,14 @@ from benchmark.cli.leaderboard import main
 from benchmark.leaderboard.entries import objection
 from benchmark.results import read_files
 from scripts.checks.faults import __main__ as faults
+from scripts.checks.faults import machines
+from scripts.checks.faults.interrupt import Tally
+from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.mutations import forgeries, write_board_folder
+from scripts.checks.faults.pictures import fuzz_pictures
+from scripts.checks.faults.processes import Ended
 from scripts.speed.input_checks import without_checks
+from tests.support.processes import run_python
 
 
 def test_results__mutations_are_refused_with_a_reason_or_harmless(tmp_path):
@@ -23,6 +29,38 @@ def test_answers__hostile_archives_are_refused_with_a_reason(tmp_path):
     tally = faults.fuzz_answers(60.0, 1, tmp_path, most=60)
     assert tally.wrong == []
     assert sum(tally.tried.values()) == 60
+
+
+def test_pictures__hostile_ones_are_decoded_or_refused():
+    tally = fuzz_pictures(120.0, 3, most=150)
+    assert tally.wrong == []
+    assert sum(tally.tried.values()) == sum(tally.outcomes.values()) == 150
+    assert min(tally.outcomes["decoded"], tally.outcomes["refused with a reason"]) > 15
+
+
+def test_machines__a_planted_secret_is_seen_in_an_output_and_in_a_file(tmp_path):
+    tally = Tally()
+    (tmp_path / "log").write_text(f"token {PLANTED}x")
+    machines._note_secrets(tally, "kind", Ended(0, "nothing", 0.0), tmp_path)
+    assert tally.wrong == ["kind: a secret in log"]
+    (tmp_path / "log").unlink()
+    machines._note_secrets(tally, "kind", Ended(0, f"{PLANTED}", 0.0), tmp_path)
+    assert tally.wrong[1:] == ["kind: a secret in output"]
+
+
+def test_machines__a_lost_file_stays_lost_and_the_reason_is_that_of_the_disk(tmp_path):
+    """In a process of its own, whose functions are replaced."""
+    (tmp_path / "a").write_text("x")
+    code = (
+        "import random, sys\nfrom pathlib import Path\nfrom scripts.checks.faults.machines import FAULTS\n"
+        "folder = Path(sys.argv[1])\nFAULTS['EIO of a folder or file'](random.Random(0), folder, folder)\n"
+        "reasons = []\nfor _ in range(400):\n"
+        "    try:\n        open(folder / 'a').close()\n        reasons.append('')\n"
+        "    except OSError as error:\n        reasons.append(error.strerror)\n"
+        "print(sorted(set(reasons)), reasons == sorted(reasons))"
+    )
+    done = run_python("-c", code, tmp_path)
+    assert done.stdout.strip() == "['', 'Input/output error'] True"
 
 
 @pytest.mark.parametrize(("name", "data"), list(forgeries()), ids=[name for name, _ in forgeries()])
