@@ -26,7 +26,7 @@ from builders.errors import DataError, PhotoError, disk_error
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.photos import hash64
 from builders.processes import WorkerKilled, run_in_pool
-from builders.untrusted import UntrustedInputError, describe_error, error_text, read_untrusted_arrays
+from builders.untrusted import UntrustedInputError, describe_error, error_text, may_pass, read_untrusted_arrays
 
 SCAN_VERSION = 1
 """Raised by one whenever the same file would give other facts."""
@@ -163,6 +163,8 @@ def _scan_block(
         if position % 64 == 63:
             progress(64)
     progress(len(rows) % 64)
+    if any(map(may_pass, columns["failure"])):
+        stamp = f"{stamp} not whole"  # read again by the next run
     arrays = {name: np.array(values) for name, values in pixels.items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]

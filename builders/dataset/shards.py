@@ -13,7 +13,6 @@ raises: then the item is recorded as a failure, and no other row is affected. La
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -29,7 +28,7 @@ from datasets import Features
 from builders.dataset.parquet_writer import ShardRow, write_parquet
 from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
 from builders.files import temporary_path, write_text_atomically
-from builders.untrusted import describe_error
+from builders.untrusted import describe_error, may_pass
 
 FORMAT_VERSION = 1
 """Part of every recipe hash. Raise it by one when the same recipe gives other bytes."""
@@ -203,7 +202,7 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
             f"{job.output} holds a build of {job.config}/{job.split} from other photos or settings: "
             "choose another --output, say --update if the photos changed, or --fresh to replace it"
         )
-    if not has_size or shard.file != job.file(number) or any(map(_may_pass, shard.failures)):
+    if not has_size or shard.file != job.file(number) or any(may_pass(failure.reason) for failure in shard.failures):
         return None
     if file_sha256(job.output / shard.file) != shard.sha256:
         name = job.output / shard.file
@@ -211,14 +210,6 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
         job.marker(number).unlink(missing_ok=True)
         return None
     return shard
-
-
-def _may_pass(failure: ItemFailure) -> bool:
-    """Whether a file could not be read for a reason of its disk, which may be well again in the next run."""
-    return "cannot be read (" in failure.reason and not any(words in failure.reason for words in _OF_THE_FILE)
-
-
-_OF_THE_FILE = tuple(os.strerror(number) for number in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP))
 
 
 def file_sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ once in a process with limits, before they are decoded here.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -86,7 +87,9 @@ _guard = threading.Lock()
 @functools.lru_cache(maxsize=1)
 def _sandbox(process: int) -> Sandbox:
     """The sandbox of a process; a fork does not use that of its parent."""
-    return Sandbox(f"{__name__}:decode_in_worker", timeout_s=TRIAL_S, memory_bytes=TRIAL_BYTES)
+    sandbox = Sandbox(f"{__name__}:decode_in_worker", timeout_s=TRIAL_S, memory_bytes=TRIAL_BYTES)
+    atexit.register(sandbox.stop)
+    return sandbox
 
 
 def decode_in_worker(data: bytes) -> str:

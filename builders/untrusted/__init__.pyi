@@ -5,6 +5,7 @@ from .documents import UntrustedInputError, check_plain, parse_json, parse_yaml
 from .files import (
     MAX_CONFIG_BYTES,
     archive_sha256,
+    may_pass,
     open_untrusted,
     parse_arrays,
     read_untrusted,
@@ -56,6 +57,7 @@ __all__ = [
     "is_readable",
     "list_folder",
     "map_array",
+    "may_pass",
     "open_untrusted",
     "parquet_error_text",
     "parquet_errors",

@@ -6,6 +6,7 @@ nor where it reads (a link, a path in the content).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -111,6 +112,20 @@ def _size(count: int) -> str:
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
+
+def may_pass(reason: str) -> bool:
+    """Whether a file could not be read for a reason of its disk, which may be well again in the next run.
+
+    Args:
+        reason: of a failure, as ``read_untrusted`` states it.
+
+    >>> may_pass("the file cannot be read (Stale file handle)"), may_pass("cannot be read (No such file or directory)")
+    (True, False)
+    """
+    return "cannot be read (" in reason and not any(words in reason for words in _OF_THE_FILE)
+
+
+_OF_THE_FILE = tuple(os.strerror(number) for number in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP))
 
 MAX_ARCHIVE_BYTES = 1 << 30
 """Of all arrays of an archive, unpacked: the probe predictions of ImageNet's 50,000 photos are 3 MB a task."""
