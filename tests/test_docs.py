@@ -105,14 +105,6 @@ def test_index__names_every_page() -> None:
     assert {page for page in PAGES if page.parent != ROOT} - linked == {index}
 
 
-def test_site__its_navigation_names_every_page() -> None:
-    """``docs/site/mkdocs.yml``; ``tests/test_site.py`` builds it."""
-    named = re.findall(r"[:-] (\S+\.md)$", (ROOT / "docs" / "site" / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
-    pages = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.parent != ROOT}
-    assert pages - set(named) == set(), "add a line to nav"
-    assert len(named) == len(set(named))
-
-
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_page__its_commands_are_understood(page: Path) -> None:
     for line, whole in command_lines(page.read_text(encoding="utf-8")):

@@ -6,6 +6,7 @@ import doctest
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ from tests.benchmark.leaderboard.conftest import AXE, axe, chromium  # noqa: F40
 pytest.importorskip("mkdocs", reason="pip install 'camtrace[docs]'")
 
 ROOT = Path(__file__).parents[1]
+ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 OWN_LINKS = {"https://diataxis.fr", "https://arxiv.org/abs/2508.10637"}
 """Addresses outside that readers may follow. Nothing is loaded from them."""
 
@@ -49,11 +51,15 @@ class References(HTMLParser):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site. Warnings of the build are errors."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", "docs/site/mkdocs.yml", "-d", str(folder)]
+    build(ROOT / "docs" / "site" / "mkdocs.yml", folder)
+    return folder
+
+
+def build(configuration: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(configuration), "-d", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
     assert built.returncode == 0, built.stdout + built.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +89,19 @@ def test_site__has_every_page(site: Path) -> None:
     expected = {source.relative_to(ROOT / "docs").with_suffix(".html") for source in sources}
     expected |= {Path(f"{name}.html") for name in ("overview", "changelog", "contributing", "security", "404")}
     assert {page.relative_to(site) for page in site.rglob("*.html")} == expected
+
+
+def test_navigation__lists_pages_that_the_configuration_does_not_name(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    for name in ROOT_PAGES:
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "docs" / "how-to" / "new-page.md").write_text("# How to be new\n")
+    configuration = tmp_path / "docs" / "site" / "mkdocs.yml"
+    without_python = re.sub(r"  - mkdocstrings:\n(    .*\n)+", "", configuration.read_text(encoding="utf-8"))
+    configuration.write_text(without_python, encoding="utf-8")
+    build(configuration, tmp_path / "site")
+    other_page = References((tmp_path / "site" / "how-to" / "audit.html").read_text(encoding="utf-8"))
+    assert "new-page.html" in other_page.links
 
 
 def test_site__loads_nothing_from_the_network(pages: dict[Path, References]) -> None:

@@ -24,12 +24,26 @@ ROOT_PAGES = {
 """Page at the top of the repository -> page of the site."""
 
 
+SECTIONS = {
+    "tutorials": "Tutorials",
+    "how-to": "How-to guides",
+    "reference": "Reference",
+    "explanation": "Explanation",
+}
+"""Folder below ``docs/`` -> where the navigation lists pages that ``mkdocs.yml`` does not name."""
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages at the top of the repository and one page for each notebook."""
+    """Add the pages at the top of the repository, one page for each notebook, and new pages to the navigation."""
     for name, page in ROOT_PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
     for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
         files.append(File.generated(config, f"{file.src_uri[:-6]}.md", content=notebook_page(file.content_string)))
+    named = set(re.findall(r"'([^']+\.md)'", repr(config.nav)))
+    sections = {title: pages for entry in config.nav or [] for title, pages in entry.items()}
+    for file in files.documentation_pages():
+        if file.src_uri not in named:
+            sections[SECTIONS[file.src_uri.split("/")[0]]].append(file.src_uri)
     return files
 
 
