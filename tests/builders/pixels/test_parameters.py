@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class, assigned_classes, random_scale
+from builders.pixels.parameters import (
+    ALL_PARAMETERS,
+    PARAMETERS,
+    PROCESSINGS,
+    assigned_class,
+    assigned_classes,
+    random_scale,
+)
 from builders.pixels.process import process
 
 ID = "some/photo.jpg"
@@ -89,3 +96,9 @@ def test_assigned_classes__as_one_by_one():
         for seed in (0, 12):
             assert assigned_classes(ids, parameter, seed).tolist() == [assigned_class(i, parameter, seed) for i in ids]
     assert assigned_classes([], PARAMETERS["jpeg"]).tolist() == []
+
+
+def test_parameters__a_title_is_the_name_with_a_capital():
+    for name, parameter in ALL_PARAMETERS.items():
+        assert parameter.title[:1].isupper(), name
+        assert parameter.title.lower().replace(", ", "-").replace(" ", "-") == name

@@ -62,6 +62,11 @@ def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tm
             assert str(read.iso) == data.features["iso"].names[row["iso"]] == str(row["iso_speed"])
             assert (str(read.exposure_s), read.make) == (row["exposure_s"], row["camera_make"])
             assert row["licence"] == "CC0-1.0"
+            assert [name for name, value in row.items() if value is None] == []
+            at = by_id[row["photo_id"]]
+            assert row["scene_kind"] == photos.labels.names[photos.labels.values[at]]
+            assert (row["width"], row["height"], row["shrink_factor"], row["size"]) == (32, 32, 0.0, "original")
+            assert row["owner"] == row["scene"] == photos.columns["scene"][at]
     assert not scenes["train"] & scenes["test"]
     assert not scenes["train"] & scenes["validation"]
 
@@ -101,6 +106,9 @@ def test_pairs__have_the_columns_of_paircams(tmp_path: Path) -> None:
     assert len(data) == 6
     kinds = [data.features["camera_type"].names[t] for t in data["camera_type"]]
     assert kinds == ["phone", "camera"] * 3
+    unknown = {name for row in data for name, value in row.items() if value is None}
+    assert unknown == {"source_quality"}  # the tables of makers are no quality of libjpeg
+    assert set(data["pair_id"]) == set(data["scene"])
     assert list(data["pair_id"])[::2] == list(data["pair_id"])[1::2]
 
 
