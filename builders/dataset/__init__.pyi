@@ -1,5 +1,6 @@
 from .card import LANGUAGE, ORIGINAL, Card, render, size_category, source_datasets
 from .cluster_work import ShardWork, gather_shards, hand_over_folder, scratch_folder
+from .croissant import CROISSANT_FILE
 from .disk_space import estimate_space, require_space
 from .folder import claim_folder, finish_folder, prepare_folder, summary
 from .manifest import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, pixel_rights, read_build
@@ -11,6 +12,7 @@ from .write import FAILURES_FILE, SplitShards, write_groups, write_shards, write
 
 __all__ = [
     "BUILD_FILE",
+    "CROISSANT_FILE",
     "FAILURES_FILE",
     "LANGUAGE",
     "ORIGINAL",

@@ -59,6 +59,8 @@ class Card:
     language: tuple[str, ...] = LANGUAGE
     context: Mapping[str, Any] = field(default_factory=dict)
     """Further variables of the template."""
+    rai: Mapping[str, str] = field(default_factory=dict)
+    """Text by name in the RAI vocabulary of Croissant, where the template does not say it already."""
 
 
 def readme(

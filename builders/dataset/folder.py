@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from datasets import ClassLabel, Features
 
 from builders.dataset.card import Card, readme
+from builders.dataset.croissant import CROISSANT_FILE, croissant_text
 from builders.dataset.manifest import BUILD_FILE, README_FILE, Build, PixelRights, build_text
 from builders.dataset.shards import PREVIOUS_FOLDER, STATE_FOLDER, cannot_write
 from builders.dataset.shared_shards import SharedShards
@@ -95,7 +96,7 @@ def finish_folder(
     shared: SharedShards | None = None,
     counted: Mapping[str, Sequence[str]] | None = None,
 ) -> Build:
-    """Write ``failures.jsonl``, ``build.json`` and ``README.md``, in this order.
+    """Write ``failures.jsonl``, ``build.json``, ``croissant.json`` and ``README.md``, in this order.
 
     These files contain neither the machine nor the time: two builds of one recipe are equal byte by byte.
 
@@ -134,6 +135,7 @@ def finish_folder(
     )
     try:
         write_text_atomically(output / BUILD_FILE, build_text(build), durable=True)
+        write_text_atomically(output / CROISSANT_FILE, croissant_text(build, card, features, text), durable=True)
         write_text_atomically(output / README_FILE, text, durable=True)
     except OSError as error:
         raise cannot_write(output, error) from None
@@ -162,7 +164,7 @@ def _counted(features: Features, columns: Sequence[str] | None) -> Features:
 def _remove_build(output: Path) -> None:
     """Remove a build, the README first: an interrupted removal leaves no folder that looks complete."""
     if (output / STATE_FOLDER).exists():
-        for name in (README_FILE, BUILD_FILE, FAILURES_FILE):
+        for name in (README_FILE, BUILD_FILE, CROISSANT_FILE, FAILURES_FILE):
             (output / name).unlink(missing_ok=True)
         shutil.rmtree(output / STATE_FOLDER / PREVIOUS_FOLDER, ignore_errors=True)
     for config in list_folder(output / STATE_FOLDER, may_be_absent=True).folders:

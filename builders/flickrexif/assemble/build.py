@@ -59,6 +59,19 @@ from builders.splits import (
     validate,
 )
 
+RAI = {
+    "dataCollection": "Public photos that people uploaded to Flickr under permissive licences, found with its API.",
+    "dataUseCases": "To measure what visual encoders know of the camera and its settings. Not for naming the camera, "
+    "the place or the person behind a photo.",
+    "personalSensitiveInformation": "Photos may show people who were not asked. Flickr's name of each owner is there "
+    "for the credit that licences require; positions, serial numbers and names in Exif were never read.",
+    "dataBiases": "People on Flickr are no sample of all people, and those who choose a permissive licence are no "
+    "sample of Flickr.",
+    "dataReleaseMaintenancePlan": "Licences and deletions are looked up again with each version; owners can have a "
+    "photo removed, as the card says.",
+}
+"""What the card of FlickrExif says, in the RAI vocabulary of Croissant."""
+
 
 @dataclass(frozen=True)
 class BuildPlan:
@@ -271,6 +284,7 @@ def _card(
         license="other" if plan.pixels else "cc-by-4.0",
         tags=("exif", "camera", "image-forensics", "photography", "flickr"),
         source_datasets=sources_of(state),
+        rai=RAI,
         context={
             "pixels": plan.pixels,
             "label_set": plan.label_set,

@@ -25,6 +25,7 @@ from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.store.store import State
 from builders.splits.report import validate
+from tests.support.croissant import described_as_loaded, valid_description
 from tests.support.flickr import add
 from tests.support.flickr_builds import SPLIT_NAMES, WORLD, paths_of, rows_of
 
@@ -229,3 +230,13 @@ def test_collect__memory_is_that_of_the_columns(tmp_path, count):
     assert (len(collection), collection.of("camera_make")[0], collection.of("owner")[51]) == (count, "Canon", "owner 2")
     assert peak < 6e6  # Exif alone is 12 and 24 MB
     assert collection.table.nbytes < 400 * count
+
+
+@pytest.mark.parametrize("kind", ["with_pixels", "without_pixels"])
+def test_build__croissant_says_what_the_card_says(kind, request, tmp_path):
+    folder = shutil.copytree(request.getfixturevalue(kind), tmp_path / f"{kind}-described")
+    described = described_as_loaded(folder, tmp_path / "cache")
+    valid_description(folder)
+    assert "no sample of all people" in described["rai:dataBiases"]
+    assert "people who were not asked" in described["rai:personalSensitiveInformation"]
+    assert "Exif can lie" in described["rai:dataLimitations"].replace("**", "")

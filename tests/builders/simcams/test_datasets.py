@@ -20,6 +20,7 @@ from builders.paircams.build import PAIR_FEATURES
 from builders.simcams import bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs, simcams_features
 from builders.simcams.render import SimulatedShots
+from tests.support.croissant import described_as_loaded, valid_description
 
 
 def run(*arguments: str | Path) -> int:
@@ -69,6 +70,14 @@ def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tm
             assert row["owner"] == row["scene"] == photos.columns["scene"][at]
     assert not scenes["train"] & scenes["test"]
     assert not scenes["train"] & scenes["validation"]
+
+
+def test_built__croissant_describes_both_sets(built: Path, tmp_path: Path) -> None:
+    described_as_loaded(built, tmp_path / "cache")
+    valid_description(built)
+    build_simpairs(simpairs_photos(n_scenes=2, size=32), tmp_path / "pairs", progress=False)
+    described_as_loaded(tmp_path / "pairs", tmp_path / "cache")
+    valid_description(tmp_path / "pairs")
 
 
 def test_built__a_second_run_writes_nothing_and_a_lost_shard_comes_back_equal(built: Path, tmp_path: Path) -> None:
