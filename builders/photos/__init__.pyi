@@ -1,16 +1,29 @@
 from .cells import GroupCells, cells_text, group_cells, print_cells
 from .columns import COLUMN_OPTIONS, ColumnSources, class_codes, column_of, first_column, is_path_source, labels_of
-from .photo_set import CLUSTER, HUB_SPLITS, NEAR_DUPLICATES, QUESTION_COLUMNS, SPLITS, UNLABELLED, Labels, PhotoSet
+from .photo_set import (
+    CLUSTER,
+    GROUP_PREFIX,
+    HUB_SPLITS,
+    NEAR_DUPLICATES,
+    QUESTION_COLUMNS,
+    SPLITS,
+    STORED_COLUMNS,
+    UNLABELLED,
+    Labels,
+    PhotoSet,
+)
 from .source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, photo_digest, rank_within
 from .stamps import FactCache, file_stamp
 
 __all__ = [
     "CLUSTER",
     "COLUMN_OPTIONS",
+    "GROUP_PREFIX",
     "HUB_SPLITS",
     "NEAR_DUPLICATES",
     "QUESTION_COLUMNS",
     "SPLITS",
+    "STORED_COLUMNS",
     "UNLABELLED",
     "ColumnSources",
     "FactCache",

@@ -34,6 +34,12 @@ NEAR_DUPLICATES = "near_duplicates"
 """Column of near-duplicates, if these were looked for and there are some: the id of the first photo of nearly the same
 picture, "" for a photo without another (``builders.splits.near_duplicate_column``)."""
 
+GROUP_PREFIX = "group_"
+"""Begins the name of the column of a built set that stores a group."""
+
+STORED_COLUMNS = (CLUSTER, NEAR_DUPLICATES)
+"""Columns of photos that builds of processed photos store: they say which photos err together."""
+
 QUESTION_COLUMNS = ("camera_type", CLUSTER, NEAR_DUPLICATES, "owner", "pair_id", "scene")
 """Columns that affect a score: retrieval matches pairs of two types of camera; photos are resampled by cluster, scene,
 owner and near-duplicates. A task that reads another column adds it here, so that ``question_hash`` covers it."""

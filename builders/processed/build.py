@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +34,7 @@ from builders.dataset import (
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, codec_canary
 from builders.processed.assignment import Assignment, correlation_of, expected_counts
-from builders.processed.rows import ProcessedRows, ProcessingSettings, processed_features
+from builders.processed.rows import ProcessedRows, ProcessingSettings, photo_set_features
 from builders.splits import Guarded, cramers_v, with_duplicates_on_one_side
 from builders.untrusted import read_table
 
@@ -158,7 +159,7 @@ class ProcessedPhotos(RowsBuilder):
         self._photos = self.config.photos()
         return datasets.DatasetInfo(
             description=f"Photos of {self._photos.name} under the classes of {self.config.name}.",
-            features=processed_features(self.config.name, self._photos.labels.names),
+            features=photo_set_features(self.config.name, self._photos),
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
@@ -242,7 +243,7 @@ def processed_jobs(
         digests: SHA-256 of the file of each photo, if known.
     """
     photos.require_pictures("a build")
-    features = {s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings}
+    features = {s.parameter: photo_set_features(s.parameter, photos) for s in settings}
     return [
         processed_job(photos, split, s, features[s.parameter], output, digests)
         for s in settings
@@ -273,6 +274,7 @@ def processed_job(
         recipe={
             **described,
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
+            **({"columns": _columns_hash(rows)} if rows.columns else {}),
         },
         # which classes a photo has, and its label, are compared row by row
         rows_recipe={
@@ -281,6 +283,11 @@ def processed_job(
             "processings": parameter.processings,
         },
     )
+
+
+def _columns_hash(rows: ProcessedRows) -> str:
+    values = {name: column.tolist() for name, column in rows.columns.items()}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _finish(
@@ -298,7 +305,7 @@ def _finish(
         output,
         kind="processed",
         splits=splits,
-        features={s.parameter: processed_features(s.parameter, photos.labels.names) for s in settings},
+        features={s.parameter: photo_set_features(s.parameter, photos) for s in settings},
         default=settings[0].parameter,
         card=Card(
             template="processed_photos.md.jinja",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.errors import unknown_name
-from builders.photos import UNLABELLED, PhotoSet, PhotoSource
+from builders.photos import GROUP_PREFIX, STORED_COLUMNS, UNLABELLED, PhotoSet, PhotoSource
 from builders.pixels import (
     ALL_PARAMETERS,
     Parameter,
@@ -87,6 +87,8 @@ class ProcessedRows:
     """Whether each photo is in every class."""
     tied: np.ndarray
     """int64 [semantic classes], the processing tied to each (``tied_classes``)."""
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What is given of each photo, by column: codes of its groups, names of its cluster (``photo_columns``)."""
     digests: tuple[str, ...] | None = None
     """SHA-256 of the file of each photo, where it is known already; "" if it is not."""
     id_column: str = "photo_id"
@@ -105,6 +107,7 @@ class ProcessedRows:
             settings=settings,
             every=settings.every(split),
             tied=settings.tied_classes(photos.labels.names),
+            columns={name: values[at] for name, values in photo_columns(photos).items()},
             digests=None if digests is None else tuple(digests[i] for i in at),
         )
 
@@ -141,9 +144,11 @@ class ProcessedRows:
         return UNTIED if label == UNLABELLED else int(self.tied[label])
 
     def _labelled(self, item: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        given = {name: values[item].item() for name, values in self.columns.items()}
         if self.labels is not None:
-            for row in rows:
-                row["label"] = self._label(item)
+            given["label"] = self._label(item)
+        for row in rows:
+            row.update(given)
         return rows
 
 
@@ -203,6 +208,19 @@ def png_of(encoded: bytes) -> bytes:
     stream = io.BytesIO()
     decode_rgb(encoded).save(stream, "PNG", compress_level=PNG_LEVEL)
     return stream.getvalue()
+
+
+def photo_columns(photos: PhotoSet) -> dict[str, np.ndarray]:
+    """What is given of each photo beside its label: codes of its groups, then its cluster and its near-duplicates."""
+    groups = {f"{GROUP_PREFIX}{name}": group.values for name, group in photos.groups.items()}
+    return {**groups, **{name: photos.columns[name].astype(str) for name in STORED_COLUMNS if name in photos.columns}}
+
+
+def photo_set_features(parameter_name: str, photos: PhotoSet) -> Features:
+    """Columns of a config of these photos: groups and clusters come last."""
+    groups = {f"{GROUP_PREFIX}{name}": ClassLabel(names=list(group.names)) for name, group in photos.groups.items()}
+    columns = {name: groups.get(name, Value("string")) for name in photo_columns(photos)}
+    return Features({**processed_features(parameter_name, photos.labels.names), **columns})
 
 
 def processed_features(parameter_name: str, label_names: Sequence[str]) -> Features:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.photos import SPLITS, Labels, PhotoSet, Stamp, class_codes
+from builders.photos import GROUP_PREFIX, SPLITS, STORED_COLUMNS, Labels, PhotoSet, Stamp, class_codes
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.bundles import pack
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
 from builders.sources.repository import DatasetRepo
-from builders.untrusted import check_data_set, read_image_cell
+from builders.untrusted import check_data_set, read_image_cell, readable
 
 ABSENT = -1
 """Row of a (photo, class) that is not in the set."""
@@ -125,9 +125,10 @@ def _processed_set(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet
     splits: list[int] = []
     labels: list[int] = []
     cells: list[tuple[int, int, int]] = []
+    first_rows: list[tuple[int, int]] = []  # part and row of each photo
     offset = 0
     label_names: tuple[str, ...] = ()
-    for split, part in loaded.items():
+    for number, (split, part) in enumerate(loaded.items()):
         if tuple(getattr(part.features[parameter.name], "names", ())) != parameter.classes:
             raise DataError(f"{name}: the classes of {parameter.name} are not those of this version")
         if "label" in part.features:
@@ -148,6 +149,7 @@ def _processed_set(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet
                 index[photo_id] = len(index)
                 splits.append(SPLITS.index(split_named(split)))
                 labels.append(label)
+                first_rows.append((number, row))
             cells.append((index[photo_id], code, offset + row))
         offset += len(part)
     rows = np.full((len(index), len(parameter.classes)), ABSENT, dtype=np.int64)
@@ -163,9 +165,32 @@ def _processed_set(name: str, loaded: Any, parameter: Parameter) -> ProcessedSet
         labels=Labels(label_names, np.array(labels, dtype=np.int32)),
         source=NoOriginals(),
         rows=np.arange(len(index), dtype=np.int64),
+        **_given_columns(name, tuple(loaded.values()), first_rows),
         evidence={"splits": "as given by the data set", "views": f"stored, classes of {parameter.name}"},
     )
     return ProcessedSet(photos, parameter, rows, tuple(undecoded(part, "image") for part in loaded.values()))
+
+
+def _given_columns(name: str, parts: Sequence[Any], rows: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Groups and columns of the photos that the builder stored, from the first row of each photo."""
+    groups: dict[str, Labels] = {}
+    columns: dict[str, np.ndarray] = {}
+    for column, feature in parts[0].features.items():
+        names = getattr(feature, "names", None)
+        if not (column in STORED_COLUMNS or (column.startswith(GROUP_PREFIX) and names)):
+            continue
+        if any(column not in part.features for part in parts):
+            raise DataError(f"{name}: some splits have the column {readable(column)}, others do not")
+        stored = [part[column] for part in parts]
+        values = [stored[part][row] for part, row in rows]
+        if column in STORED_COLUMNS:
+            columns[column] = np.array([str(value or "") for value in values], dtype=str)
+            continue
+        try:
+            groups[column.removeprefix(GROUP_PREFIX)] = Labels(tuple(names), class_codes(values, len(names)))
+        except ValueError as error:
+            raise DataError(f"{name}: {readable(column)}: {error}") from None
+    return {"groups": groups, "columns": columns}
 
 
 @dataclass(frozen=True)
@@ -248,10 +273,7 @@ def join_sets(name: str, sets: tuple[ProcessedSet, ...]) -> PhotoSet:
     if left_out := len(set().union(*indices)) - len(ids):
         evidence["left out"] = f"{left_out} photos that are not there under every parameter"
     return dataclasses.replace(
-        first,
-        ids=ids,
-        splits=first.splits[rows[0]],
-        labels=Labels(first.labels.names, first.labels.values[rows[0]]),
+        first.select(rows[0]),
         source=BundleSource(sets, tuple(views.values()), rows),
         rows=np.arange(len(ids), dtype=np.int64),
         stored_views=tuple(views),

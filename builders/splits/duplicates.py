@@ -10,8 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from builders.errors import DataError, UsageError
-from builders.photos import CLUSTER, SPLITS, PhotoSet
-from builders.splits.groups import check_given_splits, fingerprints
+from builders.photos import CLUSTER, NEAR_DUPLICATES, SPLITS, PhotoSet
+from builders.splits.groups import check_given_splits, column_of_groups, fingerprints
 
 DuplicatePolicy = Literal["keep", "move", "refuse", "ignore"]
 """What happens to equal and nearly equal photos of different splits: they are ``keep``-t and counted, ``move``-d to one
@@ -31,7 +31,8 @@ class Guarded:
     """A photo set after the guard."""
 
     photos: PhotoSet
-    """``evidence["duplicates"]`` says what was found and done."""
+    """``evidence["duplicates"]`` says what was found and done; the column ``near_duplicates`` names the group of each
+    photo, if there are some."""
     policy: str
     """The ``DuplicatePolicy`` that was followed."""
     left: int
@@ -74,6 +75,8 @@ def with_duplicates_on_one_side(
     known = fingerprints(photos, cached_for, workers=workers)
     guard = check_given_splits(photos.splits, hashes=known.hashes if near else None, digests=known.digests)
     searched = "equal and nearly equal photos" if near else f"equal files (nearly equal: up to {NEAR_LIMIT:,} photos)"
+    if near and NEAR_DUPLICATES not in photos.columns:
+        photos = replace(photos, columns={**photos.columns, **column_of_groups(photos.ids, guard.groups)})
     straddling = _straddling(guard.groups, photos.splits)
     groups = len(np.unique(guard.groups[straddling]))
     if not groups:

@@ -94,7 +94,11 @@ def near_duplicate_column(
     >>> column["near_duplicates"].tolist()
     ['a', '', 'a']
     """
-    groups = photo_groups(len(ids), hashes=hashes, digests=digests)
+    return column_of_groups(ids, photo_groups(len(ids), hashes=hashes, digests=digests))
+
+
+def column_of_groups(ids: Sequence[str], groups: np.ndarray) -> dict[str, np.ndarray]:
+    """The column ``NEAR_DUPLICATES`` of groups that ``photo_groups`` made; no column if each photo is alone."""
     sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
     if not len(sizes) or sizes.max() < 2:
         return {}

@@ -4,6 +4,7 @@ What is loaded is the library's own ``Dataset`` of Parquet files; these tests ho
 operation gives the same photos, bytes and classes.
 """
 
+import dataclasses
 import json
 
 import datasets
@@ -14,8 +15,13 @@ import torch
 from datasets.distributed import split_dataset_by_node
 
 from builders.__main__ import main
+from builders.data_specs import open_photos
 from builders.dataset import read_build
+from builders.errors import UsageError
+from builders.photos import UNLABELLED, Labels, PhotoSet
+from builders.processed.build import build_processed
 from tests.builders.publish.test_publish import client
+from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
 from tests.support.images import image_pixels
 
@@ -164,3 +170,38 @@ def test_push_to_hub__and_back(built, truth, tmp_path):
         done = client(double, tmp_path / "home", "-c", PUSH, *built)
     assert done.returncode == 0, done.stderr[-2000:]
     assert {id: (bytes.fromhex(data), code) for id, (data, code) in json.loads(done.stdout).items()} == truth
+
+
+def test_built__groups_clusters_and_near_duplicates_come_back(tmp_path):
+    files = {f"{i}.jpg": photo_bytes(i) for i in range(12)} | {"twin.jpg": photo_bytes(0)}
+    photos = PhotoSet.of_bytes("slides", files, labels=["a", "b"] * 6 + ["a"], splits=["train"] * 8 + ["val"] * 5)
+    site = Labels(("north", "south"), np.array([0, 1, UNLABELLED] * 4 + [1], dtype=np.int32))
+    cluster = np.array([f"slide {i // 2}" for i in range(12)] + ["slide 0"])
+    photos = dataclasses.replace(photos, groups={"site": site}, columns={"cluster": cluster})
+    options = {"parameters": ["jpeg", "resizing"], "assignment": "every", "progress": False}
+    build_processed(photos, tmp_path / "out", duplicates="keep", **options)
+    built = open_photos(f"built:{tmp_path / 'out'}")
+    at = [photos.ids.index(photo_id) for photo_id in built.ids]
+    assert built.groups["site"].names == site.names
+    assert built.groups["site"].values.tolist() == site.values[at].tolist()
+    assert built.columns["cluster"].tolist() == cluster[at].tolist()
+    expected = {"0.jpg": "0.jpg", "twin.jpg": "0.jpg"}
+    assert built.columns["near_duplicates"].tolist() == [expected.get(photo_id, "") for photo_id in built.ids]
+    # without labels of groups or twins a build has the columns of before
+    plain = PhotoSet.of_bytes("plain", {"x.jpg": photo_bytes(5)})
+    build_processed(plain, tmp_path / "plain", progress=False)
+    assert not {"cluster", "near_duplicates"} & set(pq.read_schema(next((tmp_path / "plain").rglob("*.parquet"))).names)
+
+
+def test_built__a_group_that_changes_is_another_build(tmp_path):
+    photos = PhotoSet.of_bytes("slides", {f"{i}.jpg": photo_bytes(i) for i in range(4)})
+    for values in ([0, 1, 0, 1], [0, 1, 1, 1]):
+        site = Labels(("north", "south"), np.array(values, dtype=np.int32))
+        grouped = dataclasses.replace(photos, groups={"site": site})
+        if values[2]:
+            with pytest.raises(UsageError, match="from other photos or settings"):
+                build_processed(grouped, tmp_path / "out", assignment="every", progress=False)
+            build_processed(grouped, tmp_path / "out", assignment="every", update=True, progress=False)
+        else:
+            build_processed(grouped, tmp_path / "out", assignment="every", progress=False)
+    assert open_photos(f"built:{tmp_path / 'out'}").groups["site"].values.tolist() == [0, 1, 1, 1]
