@@ -56,28 +56,7 @@ def _noncentrality(critical: float, freedom: int) -> float:
 
 def least_effect(tally: Tally, questions: Sequence[Question], tests: int) -> float:
     """The smallest effect of the feature where it is least."""
-    return min(_effects(tally, questions, tests), key=lambda effect: effect[1])[1]
-
-
-def power_text(tally: Tally, questions: Sequence[Question], tests: int) -> str:
-    """The sentence about associations that would have been found.
-
-    Args:
-        tally: the counts.
-        questions: all questions of the audit.
-        tests: number of tests that are corrected together.
-    """
-    outcome = sorted((effect for effect in _effects(tally, questions, tests) if effect[1] < 1), key=lambda e: e[1])
-    what = "photos" if owner_units(tally).alone else "owners"
-    if not outcome:
-        return f"With so few {what} no association could have been found, however strong."
-    (few, low), (many, high) = outcome[0], outcome[-1]
-    if round(low, 2) == round(high, 2):
-        return f"An association of V = {high:.2f} or more would most likely have been found."
-    return (
-        f"An association of V = {low:.2f} or more with a feature of {few} values, and of V = {high:.2f} or more with "
-        f"one of {many}, would most likely have been found."
-    )
+    return min(smallest_effects(tally, questions, tests), key=lambda effect: effect[1])[1]
 
 
 def untestable_titles(tally: Tally, questions: Sequence[Question], tests: int) -> list[str]:
@@ -86,7 +65,7 @@ def untestable_titles(tally: Tally, questions: Sequence[Question], tests: int) -
     return [q.title for q in _of_label(questions) if _effect(q, classes, tests) >= 1]
 
 
-def _effects(tally: Tally, questions: Sequence[Question], tests: int) -> list[tuple[int, float]]:
+def smallest_effects(tally: Tally, questions: Sequence[Question], tests: int) -> list[tuple[int, float]]:
     """(values, smallest effect) of each feature with values; of one with two values where there is none."""
     classes = len(tally.names["label"])
     requested = [(q.distinct, _effect(q, classes, tests)) for q in _of_label(questions)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.audit.result import TARGETS, Audit, Question, page_html
+from benchmark.judgement import CONFOUND_TITLES
 from benchmark.report import interval, markdown_table, p_value, percent, write_png
 from builders.errors import disk_error
 from builders.files import sweep_temporaries, write_text_atomically
@@ -162,7 +163,7 @@ def draw_audit(audit: Audit, path: Path) -> None:
     _label_rows(right, [f"{q.target}: {q.title}" for q in questions])
     right.set_xlim(0, 1.02)
     right.set_xlabel("corrected V or eta (mark: uncorrected)")
-    state = "confounded" if audit.flagged else "no confound found"
+    state = CONFOUND_TITLES[audit.flagged].lower()
     figure.suptitle(_drawable(f"{audit.name}: {state}, {audit.photos:,} photos"), fontsize=10, ha="left", x=0.01)
     write_png(figure, path)
 

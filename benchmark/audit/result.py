@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from benchmark.judgement import CONFOUND_TITLES
 from benchmark.report import p_value
 from benchmark.stats import effect_size
 
@@ -216,7 +217,15 @@ def _render(template: str, audit: Audit, **context: str) -> str:
     return (
         _environment()
         .get_template(template)
-        .render(audit=audit, targets=TARGETS, alpha=ALPHA, smallest=SMALLEST_EFFECT, p_value=p_value, **context)
+        .render(
+            audit=audit,
+            targets=TARGETS,
+            alpha=ALPHA,
+            smallest=SMALLEST_EFFECT,
+            p_value=p_value,
+            title=CONFOUND_TITLES[audit.flagged],
+            **context,
+        )
     )
 
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.audit.features import FILE_LAYERS
-from benchmark.audit.power import power_text, untestable_titles
+from benchmark.audit.power import smallest_effects, untestable_titles
 from benchmark.audit.questions import owner_units
 from benchmark.audit.result import TARGETS, Carrier, Duplicates, LayerScore, Question
 from benchmark.audit.scan import shown
 from benchmark.audit.subjects import PhotoSubject, Subject
 from benchmark.audit.tally import MAX_SOURCES, Tally
-from benchmark.judgement import unconfounded_text
+from benchmark.judgement import SILENT_LAYER, power_text, unconfounded_text, untestable_text
 from builders.errors import PhotoError
 from builders.splits import near_duplicate_groups
 
@@ -55,7 +55,13 @@ def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[Lay
             f"The label goes with the {first.title} ({first.measure} = {first.value:.2f}){_because(flagged)} "
             "A classifier can use this."
         )
-    return f"{unconfounded_text(tally.photos)} {power_text(tally, questions, len(questions) + len(layers))}"
+    effects = smallest_effects(tally, questions, len(questions) + len(layers))
+    return f"{unconfounded_text(tally.photos)} {power_text(effects, _rule(tally))}"
+
+
+def _rule(tally: Tally) -> str:
+    """What errs together, as the judge names it: whatever column was given, the audit names owners."""
+    return "photo" if owner_units(tally).alone else "owner"
 
 
 def findings_of(
@@ -103,10 +109,7 @@ def findings_of(
         )
     untestable = untestable_titles(tally, questions, len(questions) + len(layers))
     if untestable:
-        sentences.append(
-            f"With so few {'photos' if units.alone else 'owners'} no association with these could have been found, "
-            f"however strong: {', '.join(untestable)}."
-        )
+        sentences.append(untestable_text(untestable, _rule(tally)))
     return tuple(sentences)
 
 
@@ -169,7 +172,7 @@ def _carrier_text(question: Question, carrier: Carrier) -> str:
 
 def _pixel_meaning(score: LayerScore) -> str:
     if not score.flagged:
-        return "nothing was found there."
+        return SILENT_LAYER
     if score.layer == "hidden":
         return "most of what the picture shows is hidden there, so it may well be how the photos were made."
     return "what the pictures show, or how they were made; this layer does not tell the two apart."

@@ -1,4 +1,5 @@
 from .conclusions import RULE, Conclusion, Conclusions, Finding, conclude
+from .confounds import CONFOUND_TITLES, SILENT_LAYER, power_text, unconfounded_text, untestable_text
 from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, biases, biases_text
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
@@ -21,14 +22,15 @@ from .words import (
     outputs_text,
     readers_text,
     traces_text,
-    unconfounded_text,
 )
 
 __all__ = [
     "AGAINST_FINAL",
+    "CONFOUND_TITLES",
     "FLAG_WORDS",
     "LEVEL",
     "RULE",
+    "SILENT_LAYER",
     "TRACE_KEYS",
     "TRACE_SUFFIXES",
     "WHOLE_VIEW",
@@ -67,11 +69,13 @@ __all__ = [
     "moves_text",
     "output_questions",
     "outputs_text",
+    "power_text",
     "readers_text",
     "statements",
     "traces_text",
     "training_margin",
     "unconfounded_text",
     "units_text",
+    "untestable_text",
     "verdicts",
 ]

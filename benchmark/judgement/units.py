@@ -29,6 +29,16 @@ UNIT_NAMES: Mapping[str, str] = MappingProxyType(
 """Names of units in sentences, by the rule that they come from (``details["resampled"]``)."""
 
 
+def plural_of(rule: str) -> str:
+    """Name of several units.
+
+    >>> plural_of("owner"), plural_of("near_duplicates")
+    ('owners', 'groups of near-duplicates')
+    """
+    name = UNIT_NAMES.get(rule, rule)
+    return name.replace("group", "groups", 1) if name.startswith("group") else f"{name}s"
+
+
 def units_text(scores: Sequence[ScoreLike]) -> str:
     """What errs together behind the scores of a result, and how many independent units that leaves.
 
@@ -52,8 +62,7 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
             rules.setdefault(rule, set()).add((int(score.details["units"]), round(units_of(score), 1)))
     sentences = []
     for rule, counts in rules.items():
-        name = UNIT_NAMES.get(rule, rule)
-        plural = name.replace("group", "groups", 1) if name.startswith("group") else f"{name}s"
+        name, plural = UNIT_NAMES.get(rule, rule), plural_of(rule)
         sizes = " or ".join(
             f"{count:,} {plural}" + ("" if effective == count else f", as many as {effective:,.1f} of equal size")
             for count, effective in sorted(counts)

@@ -107,14 +107,6 @@ def readers_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdi
     return " ".join(sentences)
 
 
-def unconfounded_text(photos: int) -> str:
-    """What an audit says that flagged nothing. A confound that was not found is not an absent one."""
-    return (
-        f"No confound was found in the files of {photos:,} photos, in header, size or Exif; that alone does not show "
-        "that there is none."
-    )
-
-
 def losses_text(worse: Sequence[str], undecided: Sequence[str], scores: int, margin: float) -> list[str]:
     """How many scores of a new encoder are worse by more than a margin, and which; and which are undecided.
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmark.knn import Box
+from builders.photos import clusters_by_cell, photos_by_cell
 
 MOST_BLOCKS = 400
 """Most parts that are left out one at a time. With more clusters, several of one stratum are left out together."""
@@ -61,13 +62,12 @@ class Cells:
     @cached_property
     def sizes(self) -> np.ndarray:
         """int64 [labels, groups], photos."""
-        return np.bincount(self.cell, minlength=self.n_cells).reshape(self.n_labels, self.n_groups)
+        return photos_by_cell(self.labels, self.groups, (self.n_labels, self.n_groups))
 
     @cached_property
     def cluster_counts(self) -> np.ndarray:
         """int64 [labels, groups], clusters with a photo in the cell."""
-        pairs = np.unique(self.clusters * self.n_cells + self.cell) % self.n_cells
-        return np.bincount(pairs, minlength=self.n_cells).reshape(self.n_labels, self.n_groups)
+        return clusters_by_cell(self.labels, self.groups, self.clusters, (self.n_labels, self.n_groups))
 
     @cached_property
     def candidates(self) -> np.ndarray:

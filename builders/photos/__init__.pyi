@@ -1,4 +1,4 @@
-from .cells import GroupCells, cells_text, group_cells, print_cells
+from .cells import GroupCells, cells_text, clusters_by_cell, group_cells, photos_by_cell, print_cells
 from .columns import COLUMN_OPTIONS, ColumnSources, class_codes, column_of, first_column, is_path_source, labels_of
 from .photo_set import (
     CLUSTER,
@@ -37,6 +37,7 @@ __all__ = [
     "Stamp",
     "cells_text",
     "class_codes",
+    "clusters_by_cell",
     "column_of",
     "file_stamp",
     "first_column",
@@ -45,6 +46,7 @@ __all__ = [
     "is_path_source",
     "labels_of",
     "photo_digest",
+    "photos_by_cell",
     "print_cells",
     "rank_within",
 ]

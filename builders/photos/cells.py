@@ -117,22 +117,44 @@ def group_cells(photos: PhotoSet, group: str) -> GroupCells:
     labels, rows = np.unique(label[at], return_inverse=True)
     values, columns = np.unique(of_group.values[at], return_inverse=True)
     shape = (len(labels), len(values))
-    cell = rows.astype(np.int64) * shape[1] + columns
     clusters = None
     if CLUSTER in photos.columns:
         named = photos.columns[CLUSTER].astype(str)
         code = np.unique(named, return_inverse=True)[1].astype(np.int64)
         code = np.where(named == "", len(named) + np.arange(len(named)), code)[at]
-        pairs = np.unique(np.stack([cell, code]), axis=1)[0]
-        clusters = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+        clusters = clusters_by_cell(rows, columns, code, shape)
     return GroupCells(
         group,
         tuple(names[i] for i in labels),
         tuple(of_group.names[i] for i in values),
-        np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape),
+        photos_by_cell(rows, columns, shape),
         clusters,
         int((of_group.values == UNLABELLED).sum()),
     )
+
+
+def photos_by_cell(labels: np.ndarray, groups: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """int64 ``shape`` [labels, groups]: photos of each cell, from codes [n].
+
+    >>> photos_by_cell(np.array([0, 0, 1]), np.array([1, 1, 0]), (2, 2)).tolist()
+    [[0, 2], [1, 0]]
+    """
+    cell = labels.astype(np.int64) * shape[1] + groups
+    return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def clusters_by_cell(
+    labels: np.ndarray, groups: np.ndarray, clusters: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """int64 ``shape`` [labels, groups]: clusters with a photo in each cell, from codes [n].
+
+    >>> codes = np.array([0, 0, 1]), np.array([1, 1, 0]), np.array([7, 7, 7])
+    >>> clusters_by_cell(*codes, (2, 2)).tolist()
+    [[0, 1], [1, 0]]
+    """
+    cell = labels.astype(np.int64) * shape[1] + groups
+    pairs = np.unique(np.stack([cell, clusters]), axis=1)[0]
+    return np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def cells_text(photos: PhotoSet) -> str:

@@ -195,7 +195,7 @@ def table(trials: int, seed: int = 0, *, unlike: bool = False, only: str = "") -
 
 def text(rows: list[Row]) -> str:
     """A line a row, shares in per cent."""
-    names = ("single", "chance", "paired_null", "paired", "size", "found", "t_found", "spd", "spd_size", "ranks")
+    names = ("single", "chance", "paired_null", "paired", "size", "detected", "t_detected", "spd", "spd_size", "ranks")
     lines = [f"{'clusters':<22} {'eff.':>5} {'acc.':>5} " + " ".join(f"{name:>11}" for name in names)]
     for row in rows:
         numbers = " ".join(f"{100 * getattr(row, name):>11.1f}" for name in names)

@@ -43,10 +43,6 @@ LISTS = "a column or an option whose cells are the judge's answers"
 EXPLAINED = "says how to read, not what was found"
 EXCEPTIONS = {
     ("benchmark/audit/report.py", "no trace"): EXPLAINED,
-    ("benchmark/audit/report.py", "no confound"): "the title of a figure, from the audit's flag, which is the judge's",
-    ("benchmark/audit/verdict.py", "was found there"): "a layer of pixels without a flag, which is the judge's",
-    ("benchmark/audit/verdict.py", "most likely"): "the power of the design, computed with it",
-    ("benchmark/audit/power.py", "most likely"): "the power of the design, computed with it",
     ("benchmark/cli/compare.py", "undecided"): LISTS,
     ("benchmark/cli/compare.py", "worse by more"): EXPLAINED,
     ("benchmark/compare/gate.py", "undecided"): LISTS,
@@ -58,7 +54,6 @@ EXCEPTIONS = {
     ("benchmark/report/probe_panel.py", "undecided"): LISTS,
     ("benchmark/leaderboard/web/src/about.js", "told apart"): "what ranks are",
     ("benchmark/leaderboard/web/src/table.js", "told apart"): "what ranks are",
-    ("cards/audit_body.html.jinja", "no confound"): "a heading, from the audit's flag, which is the judge's",
     ("cards/audit_body.html.jinja", "no trace"): EXPLAINED,
     ("cards/audit_body.html.jinja", "significant"): EXPLAINED,
 }
