@@ -133,7 +133,8 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         if full := full_disk_in(error):  # clients and their callers would take it for an error of the network
             place = full.filename if isinstance(full.filename, str) else constants.HF_HUB_CACHE
             raise disk_error(full, place, saved="fetched files are saved") from None
-        if type(error).__module__.partition(".")[0] in _HTTP_LIBRARIES:
+        # callers that upload try again, and know these errors; most others expect errors of the Hub's client alone
+        if not sends and type(error).__module__.partition(".")[0] in _HTTP_LIBRARIES:
             raise RemoteError(f"no connection to the Hub ({describe_error(error)})") from error
         raise
     finally:
