@@ -34,6 +34,7 @@ EXTRA_OF = {
     "open_clip": "encoders",
     "openvino": "fast",
     "peft": "peft",
+    "pillow_jxl": "formats",
     "ray": "ray",
     "requests": "flickr",
     "safetensors": "encoders",

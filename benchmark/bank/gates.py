@@ -37,7 +37,7 @@ from benchmark.options import RunOptions
 from benchmark.views import ProcessingViews, StoredViews, ViewRecipe, iterate_views, photo_bytes
 from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet
-from builders.pixels import PARAMETERS, PROCESSINGS
+from builders.pixels import BUILT_IN, BUILT_IN_PROCESSINGS
 
 THRESHOLD = 10.0
 """Smallest ratio that passes: distances between two processings are then at most 1 % too long."""
@@ -215,7 +215,7 @@ def neighbouring(names: Sequence[str]) -> list[tuple[int, int]]:
     at = {name: position for position, name in enumerate(names)}
     pairs = [
         (at[a], at[b])
-        for parameter in PARAMETERS.values()
+        for parameter in BUILT_IN.values()
         for a, b in itertools.combinations(parameter.processings, 2)
         if a in at and b in at
     ]
@@ -225,8 +225,8 @@ def neighbouring(names: Sequence[str]) -> list[tuple[int, int]]:
 def all_views(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     """All processings, whatever the tasks: a verdict is about an encoder on photos."""
     if photos.stored_views:
-        return StoredViews(tuple(n for n in photos.stored_views if n in PROCESSINGS), photos.stored_views)
-    return ProcessingViews(tuple(PROCESSINGS), upright=options.orientation == "upright")
+        return StoredViews(tuple(n for n in photos.stored_views if n in BUILT_IN_PROCESSINGS), photos.stored_views)
+    return ProcessingViews(tuple(BUILT_IN_PROCESSINGS), upright=options.orientation == "upright")
 
 
 def embedded_by_both(

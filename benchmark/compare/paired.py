@@ -17,7 +17,7 @@ import numpy as np
 from benchmark.judgement import Answer, decide_differences, differing_text
 from benchmark.options import OPTIONS, choices
 from benchmark.report import interval, markdown_table, p_value, percent
-from benchmark.results import Run, failed_encoder, metric_of
+from benchmark.results import Run, failed_encoder, metric_of, processings_of
 from benchmark.stats import Difference, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
@@ -260,6 +260,9 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
                 f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
                 f"({hash_a} and {hash_b}): nothing can be paired"
             )
+    own = [processings_of(run.result) for run in (a, b)]
+    if own[0] != own[1]:
+        raise DataError(f"{a.folder} and {b.folder}: --processings define different ones; score both under one file")
     canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
     if canaries[0] != canaries[1]:
         both = " and ".join(map(str, canaries))

@@ -23,8 +23,10 @@ from benchmark.results import (
     contradiction,
     failed_encoder,
     metric_of,
+    processings_of,
 )
 from benchmark.tasks import all_tasks
+from builders.pixels import known_parameters
 
 MAX_COUNT = 10**12
 """Most test photos of a score."""
@@ -40,7 +42,10 @@ def objection(file: ResultFile) -> str:
     """Why an untrusted result is not shown on a board; "" if it is."""
     listed_tasks = all_tasks()
     scored = {score.task for score in file.result.scores}
-    unknown = sorted(task for task in scored - set(listed_tasks) if not _is_of_a_stated_group(task, file.result))
+    unlisted = sorted(task for task in scored - set(listed_tasks) if not _is_of_a_stated_group(task, file.result))
+    unknown = [task for task in unlisted if task.partition("/")[2] not in known_parameters()]
+    if unknown and processings_of(file.result):
+        return f"{unknown[0]} is about processings of the author's own file, which no other result here shares"
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         return (

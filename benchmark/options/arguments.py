@@ -9,6 +9,7 @@ from typing import Any
 from benchmark.options.presets import CHOICES, choices
 from benchmark.options.roles import Option
 from benchmark.options.run_options import OPTIONS, RunOptions
+from builders.pixels import use_processings
 
 DEFAULT_MODEL = "bundled:efficientnet-lite0"
 
@@ -64,11 +65,13 @@ def _chosen(args: argparse.Namespace) -> dict[str, str]:
 
 
 def to_run_options(args: argparse.Namespace) -> RunOptions:
-    """The parsed options of the scoring command (and of those that share them).
+    """The parsed options of the scoring command (and of those that share them); their processings are in use from now.
 
     Raises:
         UsageError: a value is out of its range.
     """
     values = {o.name: o.converted(getattr(args, o.name)) for o in OPTIONS if o.role.on_command_line}
     preset = args.preset or RunOptions().preset
-    return RunOptions(**{**values, **_chosen(args), "preset": preset}).checked()
+    options = RunOptions(**{**values, **_chosen(args), "preset": preset}).checked()
+    use_processings(options.processings)
+    return options

@@ -181,6 +181,21 @@ class RunOptions:
         ),
     )
     """The time of kNN is the square of a big set."""
+    processings: str = field(
+        default="",
+        metadata=role(
+            help="processings as data, in the place of the study's: a TOML file, or one of {choices}; its parameters "
+            "become tasks, see docs/how-to/own-processings.md (default: the built-in parameters)",
+            group=QUESTIONS,
+            affects_scores=True,
+            repeat=True,
+            in_result="if changed",
+            metavar="FILE",
+            choices="builders.pixels:PRESETS",
+            convert="benchmark.tasks:chosen_processings",
+        ),
+    )
+    """The name of a preset, or the content of a file in canonical form (``builders/pixels/definitions/read.py``)."""
     mask_ratio: float = field(
         default=0.9,
         metadata=role(

@@ -73,6 +73,11 @@ def missing_provenance(result: Result) -> list[str]:
     return missing
 
 
+def study_canary(result: Result) -> str:
+    """The canary of a result's codecs on the study's processings, without that of its own processings."""
+    return str(result.environment.get("codec_canary")).partition("-")[0]
+
+
 def codec_objection(result: Result, local_canary: str) -> str:
     """Why a result cannot be published with its codec: it is unknown, or not that of its versions. Else empty.
 
@@ -80,7 +85,7 @@ def codec_objection(result: Result, local_canary: str) -> str:
         result: with its canary and codec versions.
         local_canary: ``codec_canary()`` of this machine, which is known to exist.
     """
-    canary = str(result.environment.get("codec_canary"))
+    canary = study_canary(result)
     pillow = str(_at({"e": result.environment}, "e.codec.pillow"))
     for other in known_codecs().values():
         if pillow in other.pillow and other.canary != canary:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmark.publishing.files import edited
-from benchmark.publishing.provenance import codec_objection, known_codecs, missing_provenance, private_inputs
+from benchmark.publishing.provenance import (
+    codec_objection,
+    known_codecs,
+    missing_provenance,
+    private_inputs,
+    study_canary,
+)
 from benchmark.results import ResultFile
 from builders.pixels import codec_canary
 
@@ -47,7 +53,7 @@ def verified(file: ResultFile, local_canary: str | None = None) -> Verification:
 
 def _judge(file: ResultFile, local_canary: str) -> tuple[str, str]:
     result = file.result
-    canary = str(result.environment.get("codec_canary"))
+    canary = study_canary(result)
     if edited(file.file, result, file.text):
         return "edited", "its SHA-256 is another"
     if missing := missing_provenance(result):

@@ -15,6 +15,7 @@ from benchmark.results.proof import contradicted, miscounted, objection
 from benchmark.results.questions import AnswerFacts, PhotoValues, Questions
 from benchmark.results.schema import Result
 from builders.errors import DataError
+from builders.pixels import remember_parameters
 from builders.untrusted import UntrustedInputError, archive_sha256, describe_error, read_untrusted_arrays
 
 ANSWERS_FILE = "answers.npz"
@@ -73,6 +74,7 @@ def read_runs(folder: Path, questions: Questions) -> ReadRuns:
     read = read_files(folder, files)
     runs, refused = [], list(read.refused)
     for file in read.accepted:
+        remember_parameters(processings_of(file.result))
         try:
             answers = _checked_answers(file, questions)
         except DataError as error:
@@ -80,6 +82,12 @@ def read_runs(folder: Path, questions: Questions) -> ReadRuns:
         else:
             runs.append(Run((folder / file.file).parent, file.result, answers.values, answers.unreadable))
     return ReadRuns(tuple(runs), tuple(refused))
+
+
+def processings_of(result: Result) -> str:
+    """``environment.options.processings`` of a result: the definitions of its own processings; empty for none."""
+    options = result.environment.get("options")
+    return str(options.get("processings") or "") if isinstance(options, Mapping) else ""
 
 
 def contradiction(file: ResultFile, questions: Questions) -> str:

@@ -315,6 +315,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
     "environment": {
         "versions": (of_each(is_scalar), "an object of versions"),
         "codec": (of_each(is_scalar), "an object of versions"),
+        "processings_by": (of_each(is_text), "an object of texts"),
         "options": (of_each(is_scalar), "an object of plain values"),
         **dict.fromkeys(("local", "retried"), (of_each(is_text), "an object of sentences")),
         "precision_gate": OBJECT,

@@ -29,7 +29,14 @@ from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOpti
 from builders.cli import parse_query
 from builders.data_specs import KINDS, DataSpec
 from builders.photos import PhotoSet
-from builders.pixels import chosen_engine, codec_canary, codec_versions
+from builders.pixels import (
+    PROCESSINGS,
+    chosen_engine,
+    codec_canary,
+    codec_versions,
+    engine_of,
+    queried_processings,
+)
 
 if TYPE_CHECKING:
     from benchmark.encoders import EncoderInfo
@@ -90,7 +97,8 @@ def environment_record(
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "codec": codec_versions(),
-        "codec_canary": codec_canary(),
+        "codec_canary": codec_canary(queried_processings()),
+        **({"processings_by": _processings_by()} if options.processings else {}),
         "preprocessing_by": _preprocessing_by(encoder),
         "device": _device_name(encoder.device),
         **({"devices": len(several)} if len(several) > 1 and encoder.reload is not None else {}),
@@ -101,6 +109,11 @@ def environment_record(
         **({"precision_gate": gate.record()} if gate else {}),
         "options": options_record(options, photos),
     }
+
+
+def _processings_by() -> dict[str, str]:
+    """By name of each processing in use, what makes it: the exact engine, Pillow, or both."""
+    return {name: engine_of(processing) for name, processing in PROCESSINGS.items()}
 
 
 def _runtime_record(runtime: Runtime, compared: RuntimeVerdict | None) -> dict[str, Any]:

@@ -1,4 +1,14 @@
-from .registry import WATCHED, Trace, all_tasks, fitting_tasks, select_tasks, trace_of, traces, with_groups
+from .registry import (
+    WATCHED,
+    Trace,
+    all_tasks,
+    chosen_processings,
+    fitting_tasks,
+    select_tasks,
+    trace_of,
+    traces,
+    with_groups,
+)
 from .task import Task, TaskInput, TaskOutcome
 
 __all__ = [
@@ -8,6 +18,7 @@ __all__ = [
     "TaskOutcome",
     "Trace",
     "all_tasks",
+    "chosen_processings",
     "fitting_tasks",
     "select_tasks",
     "trace_of",

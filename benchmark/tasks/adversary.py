@@ -1,9 +1,10 @@
-"""Task ``knn/adversary``: plain kNN whose queries an adversary processes in one of the study's 14 ways."""
+"""Task ``knn/adversary``: plain kNN whose queries an adversary processes in one of 14 ways, or of those of a file."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -121,51 +122,59 @@ ADVERSARY = Family(
 
 _CHANCE = "a neighbour drawn blindly from the train photos, the same for every processing of a query"
 
-METRICS = (
-    Metric(
-        name="worst",
-        title="worst of 14",
-        explain="A malicious agent gives each query the one of the study's 14 processings that serves it worst. "
-        "Jitter: the same over 14 moves of its embedding in random directions, as far as processing moves it.",
-        kind="accuracy",
-        chance=_CHANCE,
-        headline=True,
-    ),
-    Metric(
-        name="average",
-        title="average of 14",
-        explain="Every query under every one of the 14 processings: one who picks without knowing.",
-        kind="accuracy",
-        chance=_CHANCE,
-        main=False,
-    ),
-    Metric(
-        name="best",
-        title="best of 14",
-        explain="Each query under the processing that serves it best.",
-        kind="accuracy",
-        chance=_CHANCE,
-        main=False,
-    ),
-    Metric(
-        name="flipped",
-        title="flipped",
-        explain="Share of queries that some processing flips: right under one of the 14, wrong under another.",
-        kind="difference",
-        chance="0",
-        unit="points",
-        difference_of=("best", "worst"),
-    ),
-)
-"""Metrics of ``knn/adversary``; the accuracy without processing is ``knn/original``."""
+
+def metrics_of(count: int) -> tuple[Metric, ...]:
+    """Metrics of ``knn/adversary`` with this number of processings; without processing there is ``knn/original``."""
+    return (
+        Metric(
+            name="worst",
+            title=f"worst of {count}",
+            explain=f"A malicious agent gives each query the one of {_set_of(count)} that serves it worst. Jitter: the "
+            f"same over {count} moves of its embedding in random directions, as far as processing moves it.",
+            kind="accuracy",
+            chance=_CHANCE,
+            headline=True,
+        ),
+        Metric(
+            name="average",
+            title=f"average of {count}",
+            explain=f"Every query under every one of the {count} processings: one who picks without knowing.",
+            kind="accuracy",
+            chance=_CHANCE,
+            main=False,
+        ),
+        Metric(
+            name="best",
+            title=f"best of {count}",
+            explain="Each query under the processing that serves it best.",
+            kind="accuracy",
+            chance=_CHANCE,
+            main=False,
+        ),
+        Metric(
+            name="flipped",
+            title="flipped",
+            explain="Share of queries that some processing flips: right under one of the "
+            f"{count}, wrong under another.",
+            kind="difference",
+            chance="0",
+            unit="points",
+            difference_of=("best", "worst"),
+        ),
+    )
 
 
-def run_adversary(inputs: TaskInput) -> TaskOutcome:
-    """Run ``knn/adversary``: an unprocessed collection, and queries under each of the 14 processings."""
+def _set_of(count: int) -> str:
+    study = count == len(STUDY_PROCESSINGS)
+    return f"the study's {count} processings" if study else f"the {count} processings of a file"
+
+
+def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
+    """Run ``knn/adversary``: an unprocessed collection, and queries under each of some processings."""
     from benchmark.knn import cosine_distances, jittered, knn_of_views
     from benchmark.views import ORIGINAL
 
-    queries, names = query_set(inputs), (*STUDY_PROCESSINGS, ORIGINAL)
+    queries, names = query_set(inputs), (*processings, ORIGINAL)
     labels = inputs.photos.labels.values
     collection = inputs.view(ORIGINAL, queries.train)
     views = [inputs.view(name, queries.test) for name in names]
@@ -189,7 +198,8 @@ def run_adversary(inputs: TaskInput) -> TaskOutcome:
     }
     by_jitters = jitter_details(right, control, units_of(inputs, queries.test).clusters)
     more = {name: {**more.get(name, {}), **by_jitters.get(name, {})} for name in (*more, *by_jitters)}
-    scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in METRICS)
+    metrics = metrics_of(len(processings))
+    scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in metrics)
     arrays = {"right": right, "jittered": control}
     if inputs.options.ties != "random":
         arrays = {name: array.astype(bool) for name, array in arrays.items()}
@@ -263,28 +273,29 @@ def _ties(name: str, answers: ViewAnswers) -> dict[str, float]:
     return {"share": float(answers.tied[:-1].mean()), **means}
 
 
-def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+def _recipe(processings: Sequence[str], photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     from benchmark.views import ORIGINAL, ProcessingViews
 
-    return ProcessingViews((*STUDY_PROCESSINGS, ORIGINAL), options.seed, upright(options))
+    return ProcessingViews((*processings, ORIGINAL), options.seed, upright(options))
 
 
-ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType(
-    {
-        "knn/adversary": Task(
-            name="knn/adversary",
-            family=ADVERSARY,
-            title="Adversary",
-            explain="The picture's class, where the query is processed to mislead.",
-            summary="can processing the query, in the worst of 14 ways, make plain kNN fail?",
-            metrics=METRICS,
-            recipe=_recipe,
-            unfit=unfit_for_plain_knn,
-            run=run_adversary,
-            read_answers=read_adversary,
-            read_facts=adversary_facts,
-            growth="pairs",
-        ),
-    }
-)
+def adversary_task(processings: tuple[str, ...]) -> Task:
+    """``knn/adversary`` with these processings, by name."""
+    return Task(
+        name="knn/adversary",
+        family=ADVERSARY,
+        title="Adversary",
+        explain="The picture's class, where the query is processed to mislead.",
+        summary=f"can processing the query, in the worst of {len(processings)} ways, make plain kNN fail?",
+        metrics=metrics_of(len(processings)),
+        recipe=partial(_recipe, processings),
+        unfit=unfit_for_plain_knn,
+        run=partial(run_adversary, processings),
+        read_answers=read_adversary,
+        read_facts=adversary_facts,
+        growth="pairs",
+    )
+
+
+ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType({"knn/adversary": adversary_task(STUDY_PROCESSINGS)})
 """The adversary's task, by name."""

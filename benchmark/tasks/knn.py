@@ -24,7 +24,7 @@ from benchmark.tasks.scores import interval_of, score_of, unit_answers, units_of
 from benchmark.tasks.similarity import similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
-from builders.pixels import ALL_PARAMETERS, Parameter
+from builders.pixels import BUILT_IN, Parameter
 
 if TYPE_CHECKING:
     from benchmark.knn import KnnAnswers, TieRule
@@ -309,6 +309,25 @@ def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     return unfit_for_processing(parameter, photos)
 
 
+def parameter_knn(p: Parameter) -> Task:
+    """``knn/<parameter>``."""
+    return Task(
+        name=f"knn/{p.name}",
+        family=NEIGHBOURS,
+        title=p.title or p.name,
+        explain=p.explain or f"Which class of {p.name}.",
+        summary=f"does {p.name} decide which photos are nearest?",
+        metrics=SET_UPS,
+        recipe=partial(processing_views, p),
+        unfit=partial(_unfit_for_knn, p),
+        by_name=p.by_name,
+        run=partial(run_knn, p),
+        read_answers=read_knn,
+        read_facts=knn_facts,
+        growth="pairs",
+    )
+
+
 NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
     {
         "knn/original": Task(
@@ -325,23 +344,6 @@ NEIGHBOUR_TASKS: Mapping[str, Task] = MappingProxyType(
             read_facts=plain_knn_facts,
         ),
     }
-    | {
-        f"knn/{p.name}": Task(
-            name=f"knn/{p.name}",
-            family=NEIGHBOURS,
-            title=p.title or p.name,
-            explain=p.explain or f"Which class of {p.name}.",
-            summary=f"does {p.name} decide which photos are nearest?",
-            metrics=SET_UPS,
-            recipe=partial(processing_views, p),
-            unfit=partial(_unfit_for_knn, p),
-            by_name=p.by_name,
-            run=partial(run_knn, p),
-            read_answers=read_knn,
-            read_facts=knn_facts,
-            growth="pairs",
-        )
-        for p in ALL_PARAMETERS.values()
-    }
+    | {f"knn/{name}": parameter_knn(parameter) for name, parameter in BUILT_IN.items()}
 )
-"""Plain kNN, and the kNN set-ups of every processing parameter, by name."""
+"""Plain kNN, and the kNN set-ups of every built-in parameter, by name."""

@@ -17,7 +17,7 @@ from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
-from builders.pixels import ALL_PARAMETERS, Parameter, assigned_classes
+from builders.pixels import BUILT_IN, Parameter, assigned_classes
 
 if TYPE_CHECKING:
     from benchmark.probe import ProbeAnswers
@@ -219,23 +219,25 @@ def upright(options: RunOptions) -> bool:
     return options.orientation == "upright"
 
 
+def parameter_probe(p: Parameter) -> Task:
+    """``probe/<parameter>``."""
+    return Task(
+        name=f"probe/{p.name}",
+        family=PROCESSING,
+        title=p.title or p.name,
+        explain=p.explain or f"Which class of {p.name}.",
+        summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
+        metrics=(ACCURACY, *OTHER_READERS),
+        recipe=partial(processing_views, p),
+        unfit=partial(unfit_for_processing, p),
+        by_name=p.by_name,
+        run=partial(run_processing_probe, p),
+        read_answers=read_processing_probe,
+        read_facts=processing_facts,
+    )
+
+
 PROCESSING_PROBES: Mapping[str, Task] = MappingProxyType(
-    {
-        f"probe/{p.name}": Task(
-            name=f"probe/{p.name}",
-            family=PROCESSING,
-            title=p.title or p.name,
-            explain=p.explain or f"Which class of {p.name}.",
-            summary=f"can a linear probe tell {', '.join(p.classes)} apart?",
-            metrics=(ACCURACY, *OTHER_READERS),
-            recipe=partial(processing_views, p),
-            unfit=partial(unfit_for_processing, p),
-            by_name=p.by_name,
-            run=partial(run_processing_probe, p),
-            read_answers=read_processing_probe,
-            read_facts=processing_facts,
-        )
-        for p in ALL_PARAMETERS.values()
-    }
+    {f"probe/{n}": parameter_probe(p) for n, p in BUILT_IN.items()}
 )
-"""A probe of every processing parameter, by name."""
+"""A probe of every built-in parameter, by name."""

@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.options import RunOptions
 from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
-from benchmark.tasks.adversary import ADVERSARY_TASKS
+from benchmark.tasks.adversary import ADVERSARY_TASKS, adversary_task
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
 from benchmark.tasks.forensics.crossing import CROSSING_TASK
 from benchmark.tasks.forensics.detect import DETECT_TASK
@@ -23,14 +23,22 @@ from benchmark.tasks.forensics.unseen import LEAVE_ONE_OUT_TASK
 from benchmark.tasks.group_data import ANY_GROUP, GROUP_NAME
 from benchmark.tasks.group_neighbours import group_knn, robustness
 from benchmark.tasks.group_probe import group_probe
-from benchmark.tasks.knn import NEIGHBOUR_TASKS
-from benchmark.tasks.processing_probe import PROCESSING_PROBES
+from benchmark.tasks.knn import NEIGHBOUR_TASKS, parameter_knn
+from benchmark.tasks.processing_probe import PROCESSING_PROBES, parameter_probe
 from benchmark.tasks.retrieval import RETRIEVAL_TASKS
 from benchmark.tasks.task import Task
+from builders import pixels
 from builders.errors import DataError, UsageError, unknown_name
 from builders.exif import column_spelling
 from builders.photos import UNLABELLED, PhotoSet
-from builders.pixels import ALL_PARAMETERS
+from builders.pixels import (
+    ALL_PARAMETERS,
+    BUILT_IN,
+    Parameter,
+    known_parameters,
+    processings_in_use,
+    read_definitions,
+)
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -43,7 +51,13 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **{task.name: task for task in (FLOOR_TASK, DETECT_TASK, LEAVE_ONE_OUT_TASK, CROSSING_TASK)},
     }
 )
-"""Every task by name, in the order of reports. A new family is a new module and a name here."""
+"""Every task by name, in the order of reports, without those of processing files. A new family is a new module and a
+name here."""
+
+PARAMETER_TASKS: Mapping[str, Callable[[Parameter], Task]] = MappingProxyType(
+    {"probe": parameter_probe, "knn": parameter_knn}
+)
+"""Makers of the tasks of a parameter, by the first part of their names."""
 
 GROUP_TASKS: Mapping[str, Callable[[str], Task]] = MappingProxyType(
     {"probe": group_probe, "knn": group_knn, "robustness": robustness}
@@ -73,23 +87,73 @@ def group_task(head: str, group: str) -> Task:
     return GROUP_TASKS[head](group)
 
 
+@functools.lru_cache(maxsize=1024)
+def parameter_task(head: str, parameter: Parameter) -> Task:
+    """The task of a parameter of a processing file; the same object at every call."""
+    return PARAMETER_TASKS[head](parameter)
+
+
+@functools.lru_cache(maxsize=8)
+def tasks_with(processings: str) -> Mapping[str, Task]:
+    """The listed tasks while a processing file is in use: its parameters take the place of the built-in ones.
+
+    A built-in parameter that the file does not have is then used only where it is named.
+
+    Args:
+        processings: of ``processings_in_use``.
+    """
+    if not processings:
+        return TASKS
+    definitions = read_definitions(processings)
+    of_file = {f"{h}/{n}": parameter_task(h, p) for h in PARAMETER_TASKS for n, p in definitions.parameters.items()}
+    of_file |= {name: adversary_task(tuple(definitions.processings)) for name in ADVERSARY_TASKS}
+    left_out = {f"{head}/{name}" for head in PARAMETER_TASKS for name in BUILT_IN}
+    listed: dict[str, Task] = {}
+    for name, task in TASKS.items():
+        if name == next(iter(TASKS)):  # the first family of reports
+            listed |= {n: t for n, t in of_file.items() if n.startswith("probe/")}
+        if name == next(iter(NEIGHBOUR_TASKS)):
+            listed |= {n: t for n, t in of_file.items() if n.startswith("knn/")}
+        listed.setdefault(name, replace(task, by_name=True) if name in left_out else task)
+    return MappingProxyType(listed)
+
+
+def chosen_processings(what: str) -> str:
+    """The value of ``--processings`` as options hold it, see ``builders.pixels.chosen_processings``.
+
+    Raises:
+        UsageError: the file is not right, or a parameter has the name of another question's subject.
+    """
+    chosen = pixels.chosen_processings(what)
+    for name in read_definitions(chosen).parameters if chosen else ():
+        taken = [task for task in TASKS if task.partition("/")[2] == name and name not in BUILT_IN]
+        if taken:
+            raise UsageError(f"--processings {what}: the parameter {name} needs another name: {taken[0]} is a task")
+    return chosen
+
+
 class _AllTasks(Mapping[str, Task]):
-    """The tasks by name. Photo sets name groups: their tasks are known by form, and iteration has templates."""
+    """The tasks by name. Photo sets name groups: their tasks are known by form, and iteration has templates.
+
+    Tasks of a processing file are listed while it is in use; later in the process they are known by name.
+    """
 
     def __getitem__(self, name: str) -> Task:
-        for known in (TASKS, TEMPLATES):
+        for known in (tasks_with(processings_in_use()), TEMPLATES):
             if name in known:
                 return known[name]
-        head, _, group = name.partition("/")
-        if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(group):
+        head, _, subject = name.partition("/")
+        if head in PARAMETER_TASKS and subject in known_parameters():
+            return parameter_task(head, known_parameters()[subject])
+        if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(subject):
             raise KeyError(name)
-        return group_task(head, group)
+        return group_task(head, subject)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*TASKS, *TEMPLATES))
+        return iter((*tasks_with(processings_in_use()), *TEMPLATES))
 
     def __len__(self) -> int:
-        return len(TASKS) + len(TEMPLATES)
+        return len(tasks_with(processings_in_use())) + len(TEMPLATES)
 
 
 _ALL_TASKS = _AllTasks()
@@ -182,7 +246,8 @@ def with_groups(tasks: Sequence[Task], photos: PhotoSet) -> list[Task]:
         UsageError: the name of a group cannot be a part of a task's name, or is that of another task's subject.
     """
     for group in photos.groups:
-        taken = next((f"{head}/{group}" for head in GROUP_TASKS if f"{head}/{group}" in TASKS), "")
+        listed = tasks_with(processings_in_use())
+        taken = next((f"{head}/{group}" for head in GROUP_TASKS if f"{head}/{group}" in listed), "")
         if taken or not GROUP_NAME.fullmatch(group):
             why = f"{taken} is another task" if taken else "it cannot be a part of a task's name"
             raise UsageError(f"{photos.name}: the group {group} needs another name, group=NAME=SOURCE: {why}")
@@ -216,7 +281,8 @@ def traces(photos: PhotoSet | None = None) -> Mapping[str, Task]:
     >>> list(traces())[:2]
     ['jpeg', 'sharpening']
     """
-    of_tasks = {subject_of(task.name): task for task in TASKS.values() if any(m.summary == "MP" for m in task.metrics)}
+    listed = tasks_with(processings_in_use()).values()
+    of_tasks = {subject_of(task.name): task for task in listed if any(m.summary == "MP" for m in task.metrics)}
     of_groups = {group: group_task("probe", group) for group in (photos.groups if photos is not None else ())}
     return {**of_groups, **of_tasks}
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from benchmark.encoders import Pixels
-from benchmark.views.device.views import equals_pillow
-from benchmark.views.recipe import Preprocess, ProcessingViews, ViewRecipe
-from builders.pixels import chosen_engine
+from benchmark.options import listed
+from benchmark.views.device.views import equals_pillow, makes
+from benchmark.views.recipe import ORIGINAL, Preprocess, ProcessingViews, ViewRecipe
+from builders.pixels import ALL_PROCESSINGS, chosen_engine
 from builders.processes import default_workers
 
 ENOUGH_WORKERS = 6
@@ -60,6 +61,8 @@ def choose_views(
         return ViewsChoice(None, "--views cpu")
     if type(recipe) is not ProcessingViews or not all(type(p) is Pixels for p in preprocesses):
         return ViewsChoice(None, "devices make processings of photos for plain resizes and cuts alone")
+    if unknown := [name for name in recipe.names if name != ORIGINAL and not makes(ALL_PROCESSINGS[name])]:
+        return ViewsChoice(None, f"no device makes {listed(unknown)}")
     gpu = next((target for target in targets if target.type == "cuda"), None)
     if mode == "auto":
         if gpu is None:

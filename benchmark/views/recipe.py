@@ -24,6 +24,8 @@ from builders.pixels import (
     codec_canary,
     decode_rgb,
     preprocess_all,
+    processings_in_use,
+    use_processings,
 )
 from builders.sources import unpack
 from builders.untrusted import ForeignCodeError
@@ -107,6 +109,8 @@ class ProcessingViews:
     """Seed of the random scale of ``interpolation``."""
     upright: bool = True
     """Whether the Exif orientation is applied; otherwise pixels stay as the file stores them."""
+    definitions: str = field(default_factory=processings_in_use)
+    """The processing file that defines the names, for workers that did not inherit it."""
 
     kind: ClassVar[str] = "processing"
 
@@ -125,9 +129,9 @@ class ProcessingViews:
         }
 
     def _view_key(self, processing: Processing) -> dict[str, Any]:
-        seed = {"seed": self.seed} if processing.scale is None else {}
+        seed = {"seed": self.seed} if processing.is_random else {}
         codec = codec_canary((processing.name,))  # the canary in the bank's key covers only the study's codecs
-        key = {"kind": self.kind, **dataclasses.asdict(processing), **seed, "codec": codec}
+        key = {"kind": self.kind, **processing.key(), **seed, "codec": codec}
         return key if self.upright else {**key, "orientation": "stored"}
 
     def only(self, names: Sequence[str]) -> ProcessingViews:
@@ -139,6 +143,7 @@ class ProcessingViews:
         return dataclasses.replace(self, names=tuple(name for name in known if name in wanted))
 
     def make(self, data: bytes, photo_id: str, preprocesses: Sequence[Preprocess]) -> list[Views]:
+        use_processings(self.definitions)
         photo = decode_rgb(data, upright=self.upright)
         processed = [name for name in self.names if name != ORIGINAL]
         planners = [_planner(preprocess) for preprocess in preprocesses]

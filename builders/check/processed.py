@@ -11,7 +11,7 @@ from PIL import Image
 
 from builders.check.result import Adder, examples
 from builders.dataset import Build
-from builders.pixels import ALL_PARAMETERS, Parameter, Processing, random_scale, read_jpeg_header
+from builders.pixels import Parameter, Processing, random_scale, read_jpeg_header, register_format
 from builders.processed import ProcessingSettings, correlation_of, expected_counts, settings_of
 
 CHI_SQUARE_QUANTILE = 0.999
@@ -28,7 +28,7 @@ def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]]
         add: receives the checks.
     """
     settings = next(s for s in build.recipe["settings"] if s["parameter"] == add.config)
-    parameter, lossless = ALL_PARAMETERS[add.config], bool(settings.get("lossless"))
+    parameter, lossless = settings_of(settings).question, bool(settings.get("lossless"))
     every = settings_of(settings).every(add.split)
     codes, ids = np.asarray(loaded[parameter.name]), loaded["photo_id"]
     keys = list(zip(ids, codes.tolist(), strict=True))
@@ -43,8 +43,9 @@ def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]]
     wrong_coding, wrong_size, wrong_scale = [], [], []
     for row in rows:
         code, photo_id = row[parameter.name], row["photo_id"]
-        coding, size = _coding_of_file(row["image"]["bytes"])
-        if coding != (("PNG",) if lossless else _coding_of(parameter.made_by[code])):
+        coding, size = _coding_of_file(row["image"]["bytes"], parameter.made_by[code].file_format)
+        made_by = parameter.made_by[code].drawn(photo_id, settings["seed"])
+        if coding != (("PNG",) if lossless else _coding_of(made_by)):
             wrong_coding.append(f"{photo_id} is {coding}, its class is {parameter.classes[code]}")
         if size != (row["width"], row["height"]):
             wrong_size.append(photo_id)
@@ -57,16 +58,17 @@ def check_processed(build: Build, loaded: Any, rows: Iterable[Mapping[str, Any]]
     add("width and height", not wrong_size, examples(wrong_size) or "as in each image's header")
     if parameter.has_random_scale:
         add("scale", not wrong_scale, examples(wrong_scale) or "from the photo's id and the seed")
-    if every and any(processing.scale != 1 for processing in parameter.made_by):
+    if every and any(p.scale != 1 for p in parameter.made_by) and all(p.is_one_stage for p in parameter.made_by):
         _check_relative_sizes(loaded, parameter, add)
 
 
-def _coding_of_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
+def _coding_of_file(data: bytes, file_format: str) -> tuple[tuple[Any, ...], tuple[int, int] | None]:
     """Coding and (width, height) of a file.
 
     The coding is (quality, subsampling) of a JPEG file with libjpeg's tables, (format,) of other files. The size is
-    None if the file cannot be read.
+    None if the file cannot be read. ``file_format``: whose plugin may be needed.
     """
+    register_format(file_format)
     header = read_jpeg_header(data)
     if header is not None:
         return (header.quality, header.subsampling), (header.width, header.height)
@@ -80,6 +82,8 @@ def _coding_of_file(data: bytes) -> tuple[tuple[Any, ...], tuple[int, int] | Non
 def _coding_of(processing: Processing) -> tuple[Any, ...]:
     """The coding of the files of a processing, as ``_coding_of_file`` reads it."""
     jpeg = processing.file_format == "JPEG"
+    if dict(processing.options).get("qtables"):
+        return (None, processing.subsampling)
     return (processing.quality, processing.subsampling) if jpeg else (processing.file_format,)
 
 

@@ -8,66 +8,16 @@ number of workers.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-Subsampling = Literal["4:2:0", "4:4:4"]
-
-SCALE_RANGE = (0.8, 1.2)
-"""``interpolation`` resizes both sides by the same random factor from this half-open range."""
-
-
-@dataclass(frozen=True)
-class Processing:
-    """A named transformation: sharpen, resize, then save as a file. The default is JPEG q95 4:4:4 alone.
-
-    >>> Processing("webp-q50", 50, file_format="WEBP").suffix
-    '.webp'
-    >>> str(Processing("a", sharpness=2))
-    'sharpened by 2; JPEG of quality 95, 4:4:4'
-    """
-
-    name: str
-    quality: int = 95
-    """Quality of the file: 1..100 on the scale of the format's encoder (libjpeg's for JPEG)."""
-    subsampling: Subsampling = "4:4:4"
-    """Chroma of a JPEG file; other formats ignore it."""
-    sharpness: float = 1.0
-    """Factor of Pillow's ``ImageEnhance.Sharpness``; 1 applies nothing."""
-    scale: float | None = 1.0
-    """Factor on both sides; 1 applies nothing, ``None`` is the random factor of the photo from ``SCALE_RANGE``."""
-    resample: Image.Resampling = Image.Resampling.BILINEAR
-    """Filter of the resize, antialiased as Pillow does it."""
-    file_format: str = "JPEG"
-    """Format of the file, by Pillow's name: ``JPEG``, ``WEBP``, ``PNG``, ``AVIF``, ..."""
-    options: tuple[tuple[str, str | int | bool], ...] = ()
-    """Further (option, value) pairs of Pillow's ``save``, such as ``("lossless", True)``."""
-
-    @property
-    def suffix(self) -> str:
-        """Extension of the file's name, with its dot."""
-        return ".jpg" if self.file_format == "JPEG" else f".{self.file_format.lower()}"
-
-    @property
-    def saving(self) -> dict[str, str | int | bool]:
-        """The arguments of Pillow's ``save``."""
-        chroma = {"subsampling": self.subsampling} if self.file_format == "JPEG" else {}
-        return {"format": self.file_format, "quality": self.quality, **chroma, **dict(self.options)}
-
-    def __str__(self) -> str:
-        """The steps, for people."""
-        steps = [f"sharpened by {self.sharpness:g}"] if self.sharpness != 1 else []
-        if self.scale != 1:
-            factor = "a random factor" if self.scale is None else f"{self.scale:g}"
-            steps.append(f"both sides times {factor} ({self.resample.name.lower()}, antialiased)")
-        chroma = f", {self.subsampling}" if self.file_format == "JPEG" else ""
-        further = "".join(f", {option}={value}" for option, value in self.options)
-        return "; ".join([*steps, f"{self.file_format} of quality {self.quality}{chroma}{further}"])
+from builders.pixels.processing import Processing as Processing
+from builders.pixels.processing import Subsampling, unit_hash
+from builders.pixels.processing import random_scale as random_scale
 
 
 @dataclass(frozen=True)
@@ -89,6 +39,10 @@ class Parameter:
     def processings(self) -> tuple[str, ...]:
         """Names in ``PROCESSINGS``, parallel to ``classes``."""
         return tuple(processing.name for processing in self.made_by)
+
+    def items(self) -> Iterator[tuple[str, Processing]]:
+        """Each class with its processing."""
+        return zip(self.classes, self.made_by, strict=True)
 
     @property
     def chance(self) -> float:
@@ -155,7 +109,7 @@ _PARAMETERS = (
         by_name=True,
     ),
 )
-"""All parameters; everything else about parameters and processings is derived from them. Add yours at the end."""
+"""All parameters that are built in; everything else is derived from them. Add yours at the end."""
 
 
 def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
@@ -177,17 +131,41 @@ def processings_of(parameters: Iterable[Parameter]) -> dict[str, Processing]:
     return by_name
 
 
-ALL_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({parameter.name: parameter for parameter in _PARAMETERS})
-"""Every parameter by name."""
+BUILT_IN: Mapping[str, Parameter] = MappingProxyType({parameter.name: parameter for parameter in _PARAMETERS})
+"""The parameters of this file, by name."""
 
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType({n: p for n, p in ALL_PARAMETERS.items() if not p.by_name})
-"""Those of ``all`` and of a plain run."""
+_plain = {name: parameter for name, parameter in BUILT_IN.items() if not parameter.by_name}
+_all_parameters, _parameters = dict(BUILT_IN), dict(_plain)
+_all_processings, _processings = processings_of(_PARAMETERS), processings_of(_plain.values())
 
-ALL_PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(_PARAMETERS))
+ALL_PARAMETERS: Mapping[str, Parameter] = MappingProxyType(_all_parameters)
+"""Every parameter by name: ``BUILT_IN``, and those of the file in use."""
+
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType(_parameters)
+"""Those of ``all`` and of a plain run: of the file in use, else those of ``BUILT_IN``."""
+
+ALL_PROCESSINGS: Mapping[str, Processing] = MappingProxyType(_all_processings)
 """Every processing by name, in the order that banks store them."""
 
-PROCESSINGS: Mapping[str, Processing] = MappingProxyType(processings_of(PARAMETERS.values()))
-"""Those of ``PARAMETERS``."""
+PROCESSINGS: Mapping[str, Processing] = MappingProxyType(_processings)
+"""Those of the file in use, else those of ``PARAMETERS``."""
+
+BUILT_IN_PROCESSINGS: Mapping[str, Processing] = MappingProxyType(dict(_processings))
+"""Those of a plain run without a file, which self-tests of engines make."""
+
+
+def put_in_use(parameters: Mapping[str, Parameter] | None, processings: Mapping[str, Processing] | None) -> None:
+    """Change the four mappings above; None restores the built-in ones. ``use_processings`` calls it."""
+    built_in = processings_of(BUILT_IN.values())
+    for target, values in (
+        (_all_parameters, {**BUILT_IN, **(parameters or {})}),
+        (_parameters, _plain if parameters is None else parameters),
+        (_all_processings, {**built_in, **(processings or {})}),
+        (_processings, BUILT_IN_PROCESSINGS if processings is None else processings),
+    ):
+        target.clear()
+        target.update(values)  # type: ignore[arg-type]
+
 
 STUDY_PARAMETERS = ("jpeg", "sharpening", "resizing", "interpolation")
 """The four of the published study, whatever else is defined here."""
@@ -200,23 +178,13 @@ STUDY_PROCESSINGS = (
 """Its 14 processings, written out because the codec canary depends on them and must not change with the registry."""
 
 
-def random_scale(photo_id: str, seed: int = 0) -> float:
-    """The random factor of a photo in ``SCALE_RANGE``, uniform over photos, the same for the four classes.
-
-    >>> 0.8 <= random_scale("n01440764_36.JPEG") < 1.2
-    True
-    """
-    low, high = SCALE_RANGE
-    return low + (high - low) * _unit_hash("scale", photo_id, seed)
-
-
 def assigned_class(photo_id: str, parameter: Parameter, seed: int = 0) -> int:
     """The class index of a photo in assignment ``seed``: uniform and independent of everything else.
 
     Builders and benchmark share it: a data set built with ``assignment="uniform"`` and seed s contains exactly the
     views on which assignment seed s of the probe trains.
     """
-    return int(_unit_hash(f"class/{parameter.name}", photo_id, seed) * len(parameter.classes))
+    return int(unit_hash(f"class/{parameter.name}", photo_id, seed) * len(parameter.classes))
 
 
 def assigned_classes(photo_ids: Sequence[str], parameter: Parameter, seed: int = 0) -> np.ndarray:
@@ -242,7 +210,7 @@ def in_share(photo_id: str, parameter: Parameter, share: float, seed: int = 0) -
     >>> sum(in_share(str(i), PARAMETERS["jpeg"], 0.25) for i in range(1000))
     218
     """
-    return _unit_hash(f"share/{parameter.name}", photo_id, seed) < share
+    return unit_hash(f"share/{parameter.name}", photo_id, seed) < share
 
 
 def hash_order(names: Sequence[str], parameter: Parameter, seed: int = 0) -> np.ndarray:
@@ -251,10 +219,4 @@ def hash_order(names: Sequence[str], parameter: Parameter, seed: int = 0) -> np.
     >>> hash_order(["a", "b", "c"], PARAMETERS["jpeg"]).tolist()
     [1, 0, 2]
     """
-    return np.argsort([_unit_hash(f"order/{parameter.name}", name, seed) for name in names], kind="stable")
-
-
-def _unit_hash(purpose: str, photo_id: str, seed: int) -> float:
-    """A number in [0, 1) from the 53 high bits of BLAKE2b of (purpose, seed, photo id)."""
-    message = f"{purpose}\0{seed}\0{photo_id}".encode("utf-8", "surrogateescape")
-    return (int.from_bytes(hashlib.blake2b(message, digest_size=8).digest(), "big") >> 11) * 2.0**-53
+    return np.argsort([unit_hash(f"order/{parameter.name}", name, seed) for name in names], kind="stable")

@@ -9,14 +9,17 @@ equal the decoded bytes. Pixels come from Pillow, or from an engine that makes t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
+from builders.pixels.edits import edited
 from builders.pixels.engine.selection import chosen_engine
-from builders.pixels.parameters import Processing, Subsampling
-from builders.pixels.reference import process_by_pillow, request
+from builders.pixels.processing import Processing, Step, Subsampling
+from builders.pixels.reference import file_of_stage, open_processed, request
 from builders.pixels.requests import Planner, ViewArrays
 
 
@@ -78,8 +81,55 @@ def preprocess_all(
     Raises:
         PhotoError: a result cannot be a file of its format.
     """
-    requests = [request(processing, image.size, photo_id, seed) for processing in processings]
     fast = chosen_engine() if image.mode == "RGB" else None
+    drawn = [processing.drawn(photo_id, seed) for processing in processings]
+    sources: dict[_Source, list[int]] = {}
+    for i, processing in enumerate(drawn):
+        sources.setdefault((processing.before, processing.edits), []).append(i)
+    if list(sources) == [_WHOLE]:
+        return _finished(image, drawn, planners, fast)
+    made: dict[_Source, Image.Image] = {_WHOLE: image}
+    merged: list[list[np.ndarray]] = [[np.empty(0)] * len(processings) for _ in planners]
+    for source, members in sources.items():
+        views = _finished(_picture(source, made, fast), [drawn[i] for i in members], planners, fast)
+        for k, of_planner in enumerate(views):
+            for i, view in zip(members, of_planner, strict=True):
+                merged[k][i] = view
+    return list(merged)
+
+
+_Source = tuple[tuple[Processing, ...], tuple[Step, ...]]
+"""Earlier stages and edits, after which the last stage of a processing begins."""
+
+_WHOLE: _Source = ((), ())
+
+
+def _picture(source: _Source, made: dict[_Source, Image.Image], fast: ModuleType | None) -> Image.Image:
+    """The picture of a source; ``made`` holds those that processings share."""
+    if source not in made:
+        before, edits = source
+        picture = _picture((before, ()), made, fast) if edits else _stage(before, made, fast)
+        for edit in edits:
+            picture = edited(picture, edit)
+        made[source] = picture
+    return made[source]
+
+
+def _stage(before: tuple[Processing, ...], made: dict[_Source, Image.Image], fast: ModuleType | None) -> Image.Image:
+    """The picture after some stages, of which the last one is made here."""
+    stage = before[-1]
+    picture = _picture((before[:-1], stage.edits), made, fast)
+    wanted = request(stage, picture.size, "", 0)
+    if fast is not None and fast.takes(wanted, picture.size):
+        return Image.fromarray(fast.pictures(np.asarray(picture), [wanted])[0])
+    return open_processed(file_of_stage(picture, replace(stage, edits=())))
+
+
+def _finished(
+    image: Image.Image, processings: Sequence[Processing], planners: Sequence[Planner], fast: ModuleType | None
+) -> list[ViewArrays]:
+    """The last stages, without their edits, of processings whose numbers are drawn: as ``preprocess_all``."""
+    requests = [request(processing, image.size, "", 0) for processing in processings]
     by_engine = [i for i, wanted in enumerate(requests) if fast is not None and fast.takes(wanted, image.size)]
     views: list[ViewArrays] = [[] for _ in planners]
     if fast is not None and by_engine:
@@ -88,10 +138,31 @@ def preprocess_all(
         return views
     merged: list[list[np.ndarray]] = [[] for _ in planners]
     for i, processing in enumerate(processings):
-        view = None if i in by_engine else process_by_pillow(image, processing, photo_id, seed)
+        view = None
+        if i not in by_engine:
+            view = open_processed(file_of_stage(image, replace(processing, edits=())))
         for k, planner in enumerate(planners):
             merged[k].append(views[k][by_engine.index(i)] if view is None else planner(*view.size)(view))
     return list(merged)
+
+
+def engine_of(processing: Processing, size: tuple[int, int] = (640, 480)) -> str:
+    """What makes a processing of a photo of this (width, height): ``exact engine``, ``Pillow`` or both.
+
+    >>> engine_of(Processing("a", file_format="WEBP"))
+    'Pillow'
+    """
+    fast = chosen_engine()
+    by = set()
+    for stage in (*processing.before, processing):
+        drawn = stage.drawn("", 0)
+        for edit in drawn.edits:
+            size = edited(Image.new("RGB", size), edit).size
+            by.add("Pillow")
+        wanted = request(drawn, size, "", 0)
+        by.add("exact engine" if fast is not None and fast.takes(wanted, size) else "Pillow")
+        size = wanted.size
+    return " and ".join(sorted(by, reverse=True))
 
 
 def reencode_jpeg(image: Image.Image, quality: int, subsampling: Subsampling) -> Image.Image:

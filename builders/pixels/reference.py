@@ -12,14 +12,14 @@ from PIL import Image, ImageEnhance, features
 from PIL import __version__ as pillow_version
 
 from builders.errors import PhotoError
+from builders.pixels.codecs import format_versions, registered
+from builders.pixels.edits import edited, size_of_resize
 from builders.pixels.parameters import (
     ALL_PROCESSINGS,
     PROCESSINGS,
     STUDY_PROCESSINGS,
-    Processing,
-    Subsampling,
-    random_scale,
 )
+from builders.pixels.processing import Processing, Subsampling
 from builders.pixels.requests import EngineRequest
 from builders.untrusted import first_line
 
@@ -30,30 +30,45 @@ def process_by_pillow(image: Image.Image, processing: Processing, photo_id: str,
 
 
 def request(processing: Processing, size: tuple[int, int], photo_id: str, seed: int) -> EngineRequest:
-    """A processing of a photo of this (width, height) as a request to an engine, with its random scale."""
-    scale = random_scale(photo_id, seed) if processing.scale is None else processing.scale
+    """The last stage of a processing, without its edits, as a request to an engine, with the photo's random numbers.
+
+    Args:
+        processing: of which ``edits`` and ``before`` are done already.
+        size: (width, height) of the picture.
+        photo_id: decides random numbers.
+        seed: of random numbers.
+    """
+    drawn = processing.drawn(photo_id, seed)
+    assert drawn.scale is not None
+    resized = (int(size[0] * drawn.scale), int(size[1] * drawn.scale)) if drawn.fit is None else drawn.fit.size(size)
     return EngineRequest(
-        processing.quality,
-        processing.subsampling,
-        processing.sharpness,
-        size if scale == 1 else (int(size[0] * scale), int(size[1] * scale)),
-        int(processing.resample),
-        baseline_jpeg=processing.file_format == "JPEG" and not processing.options,
+        drawn.quality,
+        drawn.subsampling,
+        drawn.sharpness,
+        resized if drawn.resizes else size,
+        int(drawn.resample),
+        baseline_jpeg=drawn.is_plain_jpeg,
     )
 
 
 def processed_file(image: Image.Image, processing: Processing, photo_id: str, seed: int = 0) -> bytes:
     """The file of ``image`` after ``processing``, without any metadata. Arguments and errors as in ``process``."""
-    transformed = image
-    if processing.sharpness != 1:
-        transformed = ImageEnhance.Sharpness(transformed).enhance(processing.sharpness)
-    scale = random_scale(photo_id, seed) if processing.scale is None else processing.scale
-    if scale != 1:
-        size = (int(image.width * scale), int(image.height * scale))
-        if min(size) < 1:
-            raise PhotoError(f"{image.width} x {image.height} resized by {scale:g} leaves no pixel")
-        transformed = transformed.resize(size, processing.resample)
-    return _saved(transformed, processing)
+    drawn = processing.drawn(photo_id, seed)
+    for stage in drawn.before:
+        image = open_processed(file_of_stage(image, stage))
+    return file_of_stage(image, drawn)
+
+
+def file_of_stage(image: Image.Image, stage: Processing) -> bytes:
+    """The file of the last stage of a processing whose numbers are drawn, after its edits. Errors as in ``process``."""
+    for edit in stage.edits:
+        image = edited(image, edit)
+    if stage.sharpness != 1:
+        image = ImageEnhance.Sharpness(image).enhance(stage.sharpness)
+    if stage.resizes:
+        size = size_of_resize(image.size, stage.scale or 1.0, stage.fit)
+        image = image.resize(size, stage.resample) if size != image.size else image
+    return _saved(image, stage)
 
 
 def encode_jpeg(image: Image.Image, quality: int, subsampling: Subsampling) -> bytes:
@@ -69,12 +84,13 @@ def open_processed(data: bytes) -> Image.Image:
 
 
 def _saved(image: Image.Image, processing: Processing) -> bytes:
+    registered(processing.file_format)
     buffer = io.BytesIO()
     image.load()
     clean = image._new(image.im)  # the same pixels, not copied; Pillow would write the metadata in `info`
     clean.info = {}
     try:
-        clean.save(buffer, **processing.saving)  # type: ignore[arg-type]
+        clean.save(buffer, **processing.saving)
     except (OSError, ValueError, KeyError) as error:  # KeyError: a format that this Pillow cannot write
         what = f"{image.width} x {image.height} cannot be saved as {processing.file_format}"
         raise PhotoError(f"{what} ({first_line(error)})") from None
@@ -83,16 +99,16 @@ def _saved(image: Image.Image, processing: Processing) -> bytes:
 
 def codec_versions() -> dict[str, str]:
     """Versions of the libraries that determine the pixels of processings: Pillow, and the codec of each file format."""
-    others = {p.file_format.lower() for p in PROCESSINGS.values()} - {"jpeg"}
+    formats = {file_format for p in PROCESSINGS.values() for file_format in p.formats} - {"JPEG"}
     return {
         "pillow": pillow_version,
         "libjpeg_turbo": features.version("libjpeg_turbo") or "absent",
         "jpeg": features.version("jpg") or "absent",
-        **{name: features.version(name) or "absent" for name in sorted(others & {*features.modules})},
+        **format_versions(formats),
     }
 
 
-def codec_canary(processings: Iterable[str] = ()) -> str:
+def codec_canary(processings: Iterable[str | Processing] = ()) -> str:
     """A hash of a small picture after the study's 14 processings by the codecs of this machine.
 
     Two results are comparable only if their canaries agree, so other entries of ``ALL_PROCESSINGS`` do not change it.
@@ -100,25 +116,34 @@ def codec_canary(processings: Iterable[str] = ()) -> str:
     codec.
 
     Args:
-        processings: names of the processings in use. If some are outside the study, they may need other codecs: a
-            second hash, of these alone, is appended. A key or recipe with the canary stays complete.
+        processings: the processings in use, or their names. If some are outside the study, they may need other
+            codecs: a second hash, of these alone and of the versions of these codecs, is appended. A key or recipe with
+            the canary stays complete.
 
     >>> codec_canary(["jpeg-q75-420"]) == codec_canary()
     True
     """
-    others = tuple(name for name in processings if name not in STUDY_PROCESSINGS)
-    return "-".join(_hash_of(names) for names in (STUDY_PROCESSINGS, others) if names)
+    values = [ALL_PROCESSINGS[p] if isinstance(p, str) else p for p in processings]
+    others = tuple(processing for processing in values if processing.name not in STUDY_PROCESSINGS)
+    study = tuple(ALL_PROCESSINGS[name] for name in STUDY_PROCESSINGS)
+    return "-".join(_hash_of(each) for each in (study, others) if each)
 
 
 @functools.cache
-def _hash_of(processings: tuple[str, ...]) -> str:
+def _hash_of(processings: tuple[Processing, ...]) -> str:
     y, x = np.mgrid[0:83, 0:37]
     noise = np.frombuffer(hashlib.shake_256(b"camtrace canary").digest(83 * 37 * 3), np.uint8).reshape(83, 37, 3)
     ramp = np.stack([x * 255 // 36, y * 255 // 82, (x * y) % 256], axis=-1)
     picture = Image.fromarray(np.where((x + y)[..., None] % 5 == 0, noise, ramp).astype(np.uint8))
     digest = hashlib.sha256()
-    for name in processings:
-        result = process_by_pillow(picture, ALL_PROCESSINGS[name], "canary")
-        digest.update(f"{name} {result.size}".encode())
+    for processing in processings:
+        if "edits" in (key := processing.key()) or "before" in key or processing.formats != {"JPEG"}:
+            digest.update(repr(format_versions(processing.formats)).encode())
+        try:
+            result = process_by_pillow(picture, processing, "canary")
+        except PhotoError as error:  # a crop that leaves nothing of so small a picture
+            digest.update(f"{processing.name} {error}".encode())
+            continue
+        digest.update(f"{processing.name} {result.size}".encode())
         digest.update(result.tobytes())
     return digest.hexdigest()[:16]

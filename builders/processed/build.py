@@ -32,7 +32,7 @@ from builders.dataset import (
     source_datasets,
 )
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
-from builders.pixels import ALL_PARAMETERS, codec_canary
+from builders.pixels import ALL_PARAMETERS, Parameter, codec_canary
 from builders.processed.assignment import Assignment, correlation_of, expected_counts
 from builders.processed.rows import ProcessedRows, ProcessingSettings, photo_set_features
 from builders.splits import Guarded, cramers_v, with_duplicates_on_one_side
@@ -72,7 +72,7 @@ def associations(
     tied = settings.tied_classes(label_names)
     measured = []
     for split in (s for s in splits if s.config == settings.parameter):
-        counts = joint_counts(folder, split, settings.parameter, len(label_names))
+        counts = joint_counts(folder, split, settings.question, len(label_names))
         if counts.any():
             expected = expected_counts(counts.sum(axis=1), tied, counts.shape[1], settings.assignment)
             measured.append(
@@ -87,13 +87,13 @@ def associations(
     return measured
 
 
-def joint_counts(folder: Path, split: SplitShards, parameter: str, labels: int) -> np.ndarray:
+def joint_counts(folder: Path, split: SplitShards, parameter: Parameter, labels: int) -> np.ndarray:
     """Rows by semantic class and processing: int64 [semantic classes, processings], without unlabelled rows."""
-    classes = len(ALL_PARAMETERS[parameter].classes)
+    classes = len(parameter.classes)
     counts = np.zeros(labels * classes, dtype=np.int64)
     for shard in split.shards:
-        table = read_table(folder / shard.file, ["label", parameter])
-        labels_here, codes = (table.column(name).to_numpy().astype(np.int64) for name in ("label", parameter))
+        table = read_table(folder / shard.file, ["label", parameter.name])
+        labels_here, codes = (table.column(name).to_numpy().astype(np.int64) for name in ("label", parameter.name))
         labelled = labels_here >= 0
         counts += np.bincount(labels_here[labelled] * classes + codes[labelled], minlength=len(counts))
     return counts.reshape(labels, classes)
@@ -131,7 +131,7 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder. It depends on the photos, not on the spelling of ``source``."""
-        canary = codec_canary(ALL_PARAMETERS[self.name].processings)
+        canary = codec_canary(self.settings.question.made_by)
         contents = [self.settings.described(), self.photos().ids_hash(), canary]
         return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
@@ -159,7 +159,7 @@ class ProcessedPhotos(RowsBuilder):
         self._photos = self.config.photos()
         return datasets.DatasetInfo(
             description=f"Photos of {self._photos.name} under the classes of {self.config.name}.",
-            features=photo_set_features(self.config.name, self._photos),
+            features=photo_set_features(self.config.settings.question, self._photos),
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
@@ -178,6 +178,7 @@ def build_processed(
     output: Path,
     *,
     parameters: Sequence[str] = ("jpeg",),
+    processings: str = "",
     assignment: Assignment = "uniform",
     seed: int = 0,
     assignment_seed: int = 0,
@@ -197,6 +198,7 @@ def build_processed(
         photos: the photos to process.
         output: folder of the data set.
         parameters: names in ``ALL_PARAMETERS``; the first is the default config.
+        processings: a TOML file that defines further parameters, or a preset such as ``web``.
         assignment: the classes of each photo: ``uniform``, ``every``, ``study``, ``correlated:P`` or
             ``correlated-classes:P`` (``builders.processed.assignment.Assignment``).
         seed: of the random scale of ``interpolation``.
@@ -218,7 +220,8 @@ def build_processed(
         UsageError: an unknown name, or ``output`` holds another build.
         DataError: not enough space, or no photo could be processed.
     """
-    settings = [ProcessingSettings(p, assignment, seed, assignment_seed, lossless) for p in parameters]
+    fields = (assignment, seed, assignment_seed, lossless)
+    settings = [ProcessingSettings.of(p, *fields, processings=processings) for p in parameters]
     options = BuildOptions(output, workers, fresh, ignore_space, progress, update)
     guarded = with_duplicates_on_one_side(photos, duplicates, workers=workers, cached_for=output)
     return build_data_set(
@@ -243,7 +246,7 @@ def processed_jobs(
         digests: SHA-256 of the file of each photo, if known.
     """
     photos.require_pictures("a build")
-    features = {s.parameter: photo_set_features(s.parameter, photos) for s in settings}
+    features = {s.parameter: photo_set_features(s.question, photos) for s in settings}
     return [
         processed_job(photos, split, s, features[s.parameter], output, digests)
         for s in settings
@@ -262,8 +265,8 @@ def processed_job(
 ) -> ShardJob:
     """The job of one split under one parameter."""
     rows = ProcessedRows.of(photos, split, settings, digests)
-    parameter = ALL_PARAMETERS[settings.parameter]
-    described = {**settings.described(), "codec_canary": codec_canary(parameter.processings)}
+    parameter = settings.question
+    described = {**settings.described(), "codec_canary": codec_canary(parameter.made_by)}
     return ShardJob(
         output=output,
         config=settings.parameter,
@@ -305,7 +308,7 @@ def _finish(
         output,
         kind="processed",
         splits=splits,
-        features={s.parameter: photo_set_features(s.parameter, photos) for s in settings},
+        features={s.parameter: photo_set_features(s.question, photos) for s in settings},
         default=settings[0].parameter,
         card=Card(
             template="processed_photos.md.jinja",
@@ -315,10 +318,10 @@ def _finish(
             source_datasets=source_datasets(photos.name),
             context={
                 "settings": settings,
-                "parameters": ALL_PARAMETERS,
+                "parameters": {s.parameter: s.question for s in settings},
                 "photos": photos,
                 "associations": [a for s in settings for a in associations(output, splits, s, photos.labels.names)],
-                "formats": sorted({made.file_format for s in settings for made in ALL_PARAMETERS[s.parameter].made_by}),
+                "formats": sorted({made.file_format for s in settings for made in s.question.made_by}),
             },
         ),
         recipe={

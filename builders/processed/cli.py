@@ -11,7 +11,7 @@ from builders.cli import Joined, Parser, Renamed
 from builders.dataset import BuildOptions, ShardJob, add_build_options, plan_shards, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet, print_cells
-from builders.pixels import ALL_PARAMETERS, PARAMETERS
+from builders.pixels import ALL_PARAMETERS, PARAMETERS, PRESETS, read_definitions
 from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed, processed_jobs
 from builders.processed.rows import ProcessingSettings
@@ -35,8 +35,8 @@ def folder() -> Parser:
     return _parser("folder", "folder of class folders, or any data specification such as hub:REPO")
 
 
-def parse_parameters(text: str) -> tuple[str, ...]:
-    """Names of parameters, separated by commas; ``all`` is all of them.
+def parse_parameters(text: str, processings: str = "") -> tuple[str, ...]:
+    """Names of parameters, separated by commas; ``all`` is all of them: of the processing file, if there is one.
 
     Raises:
         UsageError: an unknown name, or a name twice.
@@ -44,10 +44,12 @@ def parse_parameters(text: str) -> tuple[str, ...]:
     >>> parse_parameters("jpeg,resizing")
     ('jpeg', 'resizing')
     """
-    names = tuple(PARAMETERS) if text == _ALL else tuple(name.strip() for name in text.split(","))
+    of_file = read_definitions(processings).parameters if processings else PARAMETERS
+    names = tuple(of_file) if text == _ALL else tuple(name.strip() for name in text.split(","))
+    known = {**of_file, **ALL_PARAMETERS}
     for name in names:
-        if name not in ALL_PARAMETERS:
-            raise unknown_name("parameter", name, [*ALL_PARAMETERS, _ALL])
+        if name not in known:
+            raise unknown_name("parameter", name, [*known, _ALL])
     if len(set(names)) != len(names):
         raise UsageError(f"--parameter {text}: a name stands there twice")
     return names
@@ -68,6 +70,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
             photos,
             arguments.output,
             parameters=parameters,
+            processings=arguments.processings,
             assignment=arguments.assignment,
             seed=arguments.seed,
             assignment_seed=arguments.assignment_seed,
@@ -93,7 +96,14 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
     if arguments.update:
         raise UsageError("--update: an update runs on one machine and is not cut into ranks")
     settings = [
-        ProcessingSettings(p, arguments.assignment, arguments.seed, arguments.assignment_seed, arguments.lossless)
+        ProcessingSettings.of(
+            p,
+            arguments.assignment,
+            arguments.seed,
+            arguments.assignment_seed,
+            arguments.lossless,
+            processings=arguments.processings,
+        )
         for p in parameters
     ]
     photos = _photos(kind, arguments)
@@ -115,7 +125,7 @@ def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
         raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
     if arguments.update and arguments.recipe:
         raise UsageError("--update and --recipe exclude each other: a rebuild makes every photo to verify it")
-    parameters = parse_parameters(arguments.parameter)
+    parameters = parse_parameters(arguments.parameter, arguments.processings)
     correlation_of(arguments.assignment)
     return parameters
 
@@ -168,6 +178,13 @@ def _parser(kind: str, source_help: str) -> Parser:
         default="jpeg",
         metavar="NAMES",
         help=f"{', '.join(ALL_PARAMETERS)}; repeatable, or with commas, or all (of {', '.join(PARAMETERS)})",
+    )
+    parser.add_argument(
+        "--processings",
+        default="",
+        metavar="FILE",
+        help="TOML file that defines further parameters and their processings, or one of "
+        f"{', '.join(PRESETS)}; see docs/how-to/own-processings.md",
     )
     parser.add_argument(
         "--assignment",

@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import PIL.Image
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.errors import unknown_name
 from builders.photos import GROUP_PREFIX, STORED_COLUMNS, UNLABELLED, PhotoSet, PhotoSource
 from builders.pixels import (
     ALL_PARAMETERS,
+    BUILT_IN,
     Parameter,
+    chosen_processings,
     decode_rgb,
     processed_file,
     random_scale,
+    read_definitions,
     read_jpeg_header,
-    request,
 )
 from builders.processed.assignment import UNTIED, Assignment, classes_of, correlation_of, tied_classes
 
@@ -33,7 +36,7 @@ class ProcessingSettings:
     """Settings that determine the rows, apart from the photos."""
 
     parameter: str = "jpeg"
-    """One of ``ALL_PARAMETERS``."""
+    """One of ``ALL_PARAMETERS``, or of ``definitions``."""
     assignment: Assignment = "uniform"
     seed: int = 0
     """Seed of the random scale of ``interpolation``; the benchmark's ``--seed``."""
@@ -41,11 +44,37 @@ class ProcessingSettings:
     """Seed of the assignment; the benchmark's probe uses 0..9."""
     lossless: bool = False
     """Store the pixels of the processed files as PNG, for encoders in other programs, whose decoders may differ."""
+    definitions: str = ""
+    """Canonical text of the processing file that defines the parameter; empty for a built-in one."""
 
     def __post_init__(self) -> None:
-        if self.parameter not in ALL_PARAMETERS:
-            raise unknown_name("parameter", self.parameter, ALL_PARAMETERS)
+        if self.parameter not in self._known():
+            raise unknown_name("parameter", self.parameter, self._known())
         correlation_of(self.assignment)
+
+    @classmethod
+    def of(cls, parameter: str, *others: Any, processings: str = "") -> ProcessingSettings:
+        """Settings of a parameter of a processing file.
+
+        Args:
+            parameter: its name, or that of a built-in parameter.
+            others: further fields, in their order.
+            processings: a preset's name, a path or a canonical text; empty for built-in parameters.
+
+        Raises:
+            UsageError: the file is not right, or an unknown name.
+        """
+        chosen = "" if parameter in BUILT_IN else chosen_processings(processings)
+        definitions = read_definitions(chosen).text if chosen else ""
+        return replace(cls("jpeg", *others), parameter=parameter, definitions=definitions)
+
+    def _known(self) -> Mapping[str, Parameter]:
+        return read_definitions(self.definitions).parameters if self.definitions else ALL_PARAMETERS
+
+    @property
+    def question(self) -> Parameter:
+        """The parameter."""
+        return self._known()[self.parameter]
 
     def every(self, split: str) -> bool:
         """Whether photos of a split are in every class."""
@@ -53,13 +82,12 @@ class ProcessingSettings:
 
     def tied_classes(self, label_names: Sequence[str]) -> np.ndarray:
         """The processing tied to each semantic class: int64 [semantic classes], see ``assignment.tied_classes``."""
-        return tied_classes(label_names, ALL_PARAMETERS[self.parameter], self.assignment, self.assignment_seed)
+        return tied_classes(label_names, self.question, self.assignment, self.assignment_seed)
 
     def classes_of(self, photo_id: str, *, every: bool, tied_class: int = UNTIED) -> Sequence[int]:
         """The classes of a photo, see ``assignment.classes_of``."""
-        parameter = ALL_PARAMETERS[self.parameter]
         return classes_of(
-            photo_id, parameter, self.assignment, self.assignment_seed, every=every, tied_class=tied_class
+            photo_id, self.question, self.assignment, self.assignment_seed, every=every, tied_class=tied_class
         )
 
     def described(self) -> dict[str, Any]:
@@ -68,8 +96,8 @@ class ProcessingSettings:
         >>> ProcessingSettings("jpeg").described()
         {'parameter': 'jpeg', 'assignment': 'uniform', 'seed': 0, 'assignment_seed': 0}
         """
-        values = asdict(self)
-        return values if self.lossless else {name: value for name, value in values.items() if name != "lossless"}
+        later = {name for name in ("lossless", "definitions") if not getattr(self, name)}
+        return {name: value for name, value in asdict(self).items() if name not in later}
 
 
 @dataclass(frozen=True)
@@ -167,7 +195,7 @@ def processed_rows(
     Raises:
         PhotoError: the bytes cannot be decoded, or a processing has no result.
     """
-    parameter = ALL_PARAMETERS[settings.parameter]
+    parameter = settings.question
     image = decode_rgb(data)
     header = read_jpeg_header(data)
     source = {
@@ -178,7 +206,7 @@ def processed_rows(
     rows: list[dict[str, Any]] = []
     for code in settings.classes_of(photo_id, every=every, tied_class=tied_class):
         encoded = processed_file(image, parameter.made_by[code], photo_id, settings.seed)
-        width, height = request(parameter.made_by[code], image.size, photo_id, settings.seed).size
+        width, height = PIL.Image.open(io.BytesIO(encoded)).size
         name = file_name(photo_id, parameter, code)
         if settings.lossless:
             encoded, name = png_of(encoded), f"{name}.png"
@@ -199,7 +227,6 @@ def processed_rows(
 def png_of(encoded: bytes) -> bytes:
     """The decoded pixels of a processed file, as PNG.
 
-    >>> import PIL.Image
     >>> from builders.pixels import PROCESSINGS
     >>> jpeg = processed_file(PIL.Image.new("RGB", (9, 5), (200, 30, 90)), PROCESSINGS["jpeg-q75-420"], "a", 0)
     >>> decode_rgb(png_of(jpeg)).tobytes() == decode_rgb(jpeg).tobytes()
@@ -216,16 +243,15 @@ def photo_columns(photos: PhotoSet) -> dict[str, np.ndarray]:
     return {**groups, **{name: photos.columns[name].astype(str) for name in STORED_COLUMNS if name in photos.columns}}
 
 
-def photo_set_features(parameter_name: str, photos: PhotoSet) -> Features:
+def photo_set_features(parameter: Parameter, photos: PhotoSet) -> Features:
     """Columns of a config of these photos: groups and clusters come last."""
     groups = {f"{GROUP_PREFIX}{name}": ClassLabel(names=list(group.names)) for name, group in photos.groups.items()}
     columns = {name: groups.get(name, Value("string")) for name in photo_columns(photos)}
-    return Features({**processed_features(parameter_name, photos.labels.names), **columns})
+    return Features({**processed_features(parameter, photos.labels.names), **columns})
 
 
-def processed_features(parameter_name: str, label_names: Sequence[str]) -> Features:
+def processed_features(parameter: Parameter, label_names: Sequence[str]) -> Features:
     """Columns of a config of processed photos. Without ``label_names`` there is no column ``label``."""
-    parameter = ALL_PARAMETERS[parameter_name]
     return Features(
         {
             "image": Image(),
@@ -254,6 +280,7 @@ def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
         seed=int(described["seed"]),
         assignment_seed=int(described["assignment_seed"]),
         lossless=bool(described.get("lossless", False)),
+        definitions=str(described.get("definitions", "")),
     )
 
 

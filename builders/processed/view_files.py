@@ -26,7 +26,7 @@ import fsspec
 
 from builders.errors import PhotoError, UsageError
 from builders.files import private_scratch, scratch_prefix, sweep_scratch
-from builders.pixels import ALL_PARAMETERS, Parameter, decode_rgb, processed_file
+from builders.pixels import Parameter, decode_rgb, processed_file
 from builders.processed.rows import ProcessingSettings, file_name
 from builders.untrusted import read_image_cell
 
@@ -105,7 +105,7 @@ class ViewSet:
 
     @property
     def parameter(self) -> Parameter:
-        return ALL_PARAMETERS[self.settings.parameter]
+        return self.settings.question
 
     def original(self, row: int) -> bytes:
         """The original file of a photo. Raises ``PhotoError``."""

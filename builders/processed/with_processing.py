@@ -18,7 +18,7 @@ from datasets import ClassLabel
 from datasets.iterable_dataset import SkipExamplesIterable
 
 from builders.errors import UsageError, unknown_name
-from builders.pixels import ALL_PARAMETERS, Parameter
+from builders.pixels import Parameter
 from builders.processed.assignment import UNTIED, Assignment, correlation_of
 from builders.processed.rows import ProcessingSettings, processed_rows
 from builders.processed.view_files import (
@@ -98,6 +98,7 @@ def with_processing(
     dataset: Any,
     parameter: str,
     *,
+    processings: str = "",
     assignment: Assignment = "uniform",
     seed: int = 0,
     assignment_seed: int = 0,
@@ -116,6 +117,7 @@ def with_processing(
     Args:
         dataset: a ``datasets.Dataset``, ``IterableDataset``, or a dictionary of them by split.
         parameter: one of ``builders.pixels.parameters.ALL_PARAMETERS``; also the name of the new column.
+        processings: a TOML file that defines the parameter, or a preset such as ``web`` (``--processings``).
         assignment: ``uniform`` gives each photo one class and keeps the length, ``every`` gives each photo in every
             class, classes of one photo side by side; ``study`` is uniform for train and every for other splits;
             ``correlated:P`` and ``correlated-classes:P`` tie the class to the semantic class, as a build does.
@@ -141,7 +143,7 @@ def with_processing(
     Raises:
         UsageError: an unknown name, a missing image column, a column that exists already, or unknown ids.
     """
-    settings = ProcessingSettings(parameter, assignment, seed, assignment_seed)
+    settings = ProcessingSettings.of(parameter, assignment, seed, assignment_seed, processings=processings)
     options: dict[str, Any] = {
         "image": image,
         "label": label,
@@ -178,7 +180,7 @@ def _wrap(
     _check_columns(dataset, settings, image)
     tied = _tied_classes(dataset, settings, label)
     files = allowed_folders(dataset, folder)
-    parameter = ALL_PARAMETERS[settings.parameter]
+    parameter = settings.question
     name = str(split or dataset.split or "")
     every = settings.every(split_named(name))
     if isinstance(dataset, datasets.IterableDataset):
@@ -268,7 +270,7 @@ class _Stream:
     files: AllowedFolders
 
     def __call__(self, batch: dict[str, list[Any]], indices: list[int]) -> dict[str, list[Any]]:
-        parameter = ALL_PARAMETERS[self.settings.parameter]
+        parameter = self.settings.question
         names = [name for name in batch if name != "photo_id"]
         columns = (*names, "photo_id", parameter.name, *(("scale",) if parameter.has_random_scale else ()))
         out: dict[str, list[Any]] = {name: [] for name in columns}
@@ -318,7 +320,7 @@ def _check_columns(dataset: Any, settings: ProcessingSettings, image: str) -> No
     columns = dataset.column_names or []
     if image not in columns:
         raise unknown_name("image column", image, columns)
-    for name in (settings.parameter, *(("scale",) if ALL_PARAMETERS[settings.parameter].has_random_scale else ())):
+    for name in (settings.parameter, *(("scale",) if settings.question.has_random_scale else ())):
         if name in columns:
             raise UsageError(f"the data set has a column {name!r} already: rename it first (rename_column)")
 

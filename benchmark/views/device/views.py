@@ -24,7 +24,15 @@ from benchmark.views.device.sharpening import sharpened, sharpening_needs
 from benchmark.views.device.tables import Need, Tables
 from benchmark.views.recipe import ORIGINAL
 from builders.errors import PhotoError
-from builders.pixels import ALL_PROCESSINGS, PROCESSINGS, Processing, Rectangle, ResizeCrop, process_by_pillow, request
+from builders.pixels import (
+    ALL_PROCESSINGS,
+    BUILT_IN_PROCESSINGS,
+    Processing,
+    Rectangle,
+    ResizeCrop,
+    process_by_pillow,
+    request,
+)
 
 DevicePlan = Callable[[int, int], ResizeCrop | None]
 """(width, height) of a picture -> its resize and crop; ``Pixels.plan`` of an encoder's preprocessing."""
@@ -115,7 +123,8 @@ def possible(
 def makes(processing: Processing) -> bool:
     """Whether a device can make a processing: a whole factor of sharpness, a known filter, a baseline JPEG file."""
     known = processing.sharpness == int(processing.sharpness) and processing.resample in FILTERS
-    return known and processing.file_format == "JPEG" and not processing.options
+    jpeg = processing.is_plain_jpeg and processing.subsampling in ("4:2:0", "4:4:4")
+    return known and jpeg and processing.is_one_stage
 
 
 @dataclass(frozen=True)
@@ -217,7 +226,7 @@ SIZES = ((23, 71), (48, 32), (3, 5))
 def equals_pillow(device: torch.device) -> bool:
     """Self-test, once per device: compare all processings that a device can make, of a few pictures, with Pillow's."""
     ids = ("one", "two")
-    names = tuple(name for name, processing in PROCESSINGS.items() if makes(processing))
+    names = tuple(name for name, processing in BUILT_IN_PROCESSINGS.items() if makes(processing))
     for width, height in SIZES:
         photos = np.stack([_picture(width, height, photo_id) for photo_id in ids])
         try:
@@ -226,7 +235,7 @@ def equals_pillow(device: torch.device) -> bool:
             return False
         for photo, photo_id, views in zip(photos, ids, made, strict=True):
             for name, view in zip(names, views, strict=True):
-                image = process_by_pillow(Image.fromarray(photo), PROCESSINGS[name], photo_id)
+                image = process_by_pillow(Image.fromarray(photo), BUILT_IN_PROCESSINGS[name], photo_id)
                 if not np.array_equal(view, _plan(*image.size)(image)):
                     return False
     return True

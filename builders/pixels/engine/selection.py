@@ -73,19 +73,19 @@ def engine_being_compiled() -> bool:
 def self_test(photo: ModuleType) -> str:
     """Compare every processing and a preprocessing of a few tiny pictures with Pillow: empty if all are equal, else one
     sentence."""
-    from builders.pixels.parameters import PROCESSINGS
+    from builders.pixels.parameters import BUILT_IN_PROCESSINGS
     from builders.pixels.reference import process_by_pillow, request
 
     for width, height in SELF_TEST_SIZES:
         noise = hashlib.shake_256(b"camtrace engine").digest(width * height * 3)
         pixels = np.frombuffer(noise, np.uint8).reshape(height, width, 3)
         picture = Image.fromarray(pixels)
-        candidates = {name: request(p, picture.size, "self-test", 0) for name, p in PROCESSINGS.items()}
+        candidates = {name: request(p, picture.size, "self-test", 0) for name, p in BUILT_IN_PROCESSINGS.items()}
         requests = {name: wanted for name, wanted in candidates.items() if photo.takes(wanted, picture.size)}
         (cut,) = photo.preprocessed(pixels, list(requests.values()), [_small])  # makes no more than the cut needs
         whole = photo.pictures(pixels, list(requests.values()))
         for name, small, view in zip(requests, cut, whole, strict=True):
-            expected = process_by_pillow(picture, PROCESSINGS[name], "self-test", 0)
+            expected = process_by_pillow(picture, BUILT_IN_PROCESSINGS[name], "self-test", 0)
             shrunk = _small(*expected.size)(expected)
             if not np.array_equal(view, np.asarray(expected)) or not np.array_equal(small, shrunk):
                 return f"the fast engine differs from this Pillow ({name}, {width} x {height})"

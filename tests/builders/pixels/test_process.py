@@ -83,10 +83,22 @@ def test_process__other_formats_and_options_are_pillows():
 
 
 @pytest.mark.parametrize("options", [(("progressive", True),), (("optimize", True),)])
-def test_process__jpeg_with_options_is_left_to_pillow(options):
+def test_process__options_of_entropy_coding_change_the_file_and_no_pixel(options):
     image, processing = photo(), Processing("own", 80, "4:2:0", options=options)
     assert processed_file(image, processing, "id") == image_bytes(
         image, "JPEG", quality=80, subsampling="4:2:0", **dict(options)
+    )
+    assert processed_file(image, processing, "id") != processed_file(image, Processing("own", 80, "4:2:0"), "id")
+    np.testing.assert_array_equal(
+        np.asarray(process(image, processing, "id")), np.asarray(process(image, Processing("own", 80, "4:2:0"), "id"))
+    )
+
+
+def test_process__jpeg_with_given_tables_is_left_to_pillow():
+    image, tables = photo(), ((17,) * 64, (40,) * 64)
+    processing = Processing("own", 100, "4:2:0", options=(("qtables", tables),))
+    assert processed_file(image, processing, "id") == image_bytes(
+        image, "JPEG", quality=100, subsampling="4:2:0", qtables=[list(table) for table in tables]
     )
     assert not request(processing, image.size, "id", 0).baseline_jpeg
 

@@ -128,7 +128,7 @@ def test_check_processed__formats_that_say_no_more_than_their_name(monkeypatch):
     jpeg = ALL_PARAMETERS["jpeg"]
     made_by = (dataclasses.replace(jpeg.made_by[0], file_format="PNG"), *jpeg.made_by[1:])
     other = SimpleNamespace(name="jpeg", classes=jpeg.classes, made_by=made_by, has_random_scale=False)
-    monkeypatch.setattr("builders.check.processed.ALL_PARAMETERS", {"jpeg": other})
+    monkeypatch.setattr("builders.processed.rows.ALL_PARAMETERS", {"jpeg": other})
     settings, rows = built("jpeg")
     name = "the format is that of the class"
     as_png = [{**row, "image": image(png((40, 28)))} if row["jpeg"] == 0 else row for row in rows]
@@ -223,7 +223,7 @@ def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelle
     assert codes == [*variant, *drawn[4:]]
     assert len(set(drawn[4:])) > 1  # else the test would say little
     assert [rows(i)[0]["label"] for i in range(len(names))] == values.tolist()
-    assert set(rows(0)[0]) == set(processed_features("jpeg", photos.labels.names))
+    assert set(rows(0)[0]) == set(processed_features(ALL_PARAMETERS["jpeg"], photos.labels.names))
 
 
 def test_tied_classes__of_settings_are_those_of_the_assignments_seed():

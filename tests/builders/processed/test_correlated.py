@@ -199,7 +199,7 @@ def test_joint_counts__of_all_shards_without_rows_of_no_class(tmp_path):
         table = pa.table({"label": labels, "resizing": codes, "width": [1] * len(codes)})
         pq.write_table(table, tmp_path / f"{number}.parquet")
     split = SimpleNamespace(shards=[SimpleNamespace(file=f"{number}.parquet") for number in range(2)])
-    assert joint_counts(tmp_path, split, "resizing", 3).tolist() == [[0, 0, 2], [2, 1, 0], [0, 0, 0]]
+    assert joint_counts(tmp_path, split, ALL_PARAMETERS["resizing"], 3).tolist() == [[0, 0, 2], [2, 1, 0], [0, 0, 0]]
 
 
 def test_with_processing__needs_semantic_classes(many, tmp_path):

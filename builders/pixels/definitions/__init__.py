@@ -1,0 +1,1 @@
+"""Processings and parameters as TOML files, which users write and ``presets/`` has examples of."""
