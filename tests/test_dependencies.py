@@ -28,14 +28,15 @@ PLACES = {
     "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
     "builders/simcams/kernels": {"fast"},
+    "builders/pixels/codecs.py": {"formats"},
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
     "benchmark": {"encoders", "fast", "onnx", "peft", "sample"},
     "camtrace.py": {"encoders"},
-    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "cluster", "ray", "test"},
+    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "cluster", "ray", "test"},
     "docs/site": {"docs"},
-    "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "cluster", "ray", "test"},
+    "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "cluster", "ray", "test"},
 }
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 

@@ -41,6 +41,7 @@ def score(
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
+    processings: str | Path = "",
     outputs: str | Sequence[str] | None = None,
     eraser: str | Path | None = None,
     preset: str | None = None,
@@ -81,6 +82,7 @@ def score(
             from an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
+        processings: a TOML file of processings (``docs/how-to/own-processings.md``), or a preset such as ``"web"``.
         outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
         eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: applied before any score.
         preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
@@ -113,7 +115,7 @@ def score(
     for name in unknown:
         if name not in _PASSED_ON:
             raise _unknown_option(name)
-    given["memory"] = _bytes(memory)
+    given["memory"], given["processings"] = _bytes(memory), str(processings)
     args = default_arguments()
     vars(args).update({name: given[name] for name in _PASSED_ON if name in given}, trust_remote_code=trust_remote_code)
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from builders.cli import Command, Parser
 from builders.errors import UsageError, unknown_name
+from builders.pixels import read_definitions
 
 OUTPUT = "OUTPUT"
 """Placeholder of the output in a plan's words."""
@@ -61,6 +62,7 @@ def read_request(words: Sequence[str]) -> Request:
             raise UsageError(f"{option} does not go with a plan: {instead}")
     parser, options = _parser(kind, rest)
     args = parser.parse_args(options)
+    _freeze_processings(rest, getattr(args, "processings", ""))
     option = getattr(args, "output_option", "--output")
     output = _taken_output(rest, option)
     if output is None:
@@ -69,6 +71,16 @@ def read_request(words: Sequence[str]) -> Request:
             raise UsageError(f"{parser.prog} has no --output, and cannot be planned")
         output, rest = str(default), [*rest, "--output", OUTPUT]
     return Request(kind, (kind, *rest), output if "://" in output else str(Path(output).absolute()))
+
+
+def _freeze_processings(words: list[str], what: str) -> None:
+    """Replace the path of a processing file in the words by its content."""
+    text = read_definitions(what).text if what else ""
+    for position, word in enumerate(words):
+        if word == "--processings" and position + 1 < len(words):
+            words[position + 1] = text
+        elif word.startswith("--processings="):
+            words[position] = f"--processings={text}"
 
 
 def _taken_output(words: list[str], option: str) -> str | None:

@@ -260,8 +260,8 @@ def _check_comparable(a: Run, b: Run, across_codecs: bool) -> None:
                 f"{a.folder} and {b.folder}: both are {a.data}, but the {what} of the photos differ "
                 f"({hash_a} and {hash_b}): nothing can be paired"
             )
-    own = [processings_of(run.result) for run in (a, b)]
-    if own[0] != own[1]:
+    definitions = [processings_of(run.result) for run in (a, b)]
+    if definitions[0] != definitions[1]:
         raise DataError(f"{a.folder} and {b.folder}: --processings define different ones; score both under one file")
     canaries = [run.result.environment.get("codec_canary") for run in (a, b)]
     if canaries[0] != canaries[1]:

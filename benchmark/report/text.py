@@ -323,6 +323,7 @@ def _cost(result: Result) -> str:
     speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
     by = environment.get("preprocessing_by")
     pixels = f"preprocessed by {'the ' if by == 'exact engine' else ''}{by}; " if by else ""
+    pixels = f"{_processed_by(environment)}{pixels}"
     shared = ""
     if (encoders := cost.get("encoders_in_pass", 1)) > 1:
         shared = (
@@ -335,6 +336,15 @@ def _cost(result: Result) -> str:
         f"{speed}; {seconds}; {pixels}on {where}; "
         f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
     )
+
+
+def _processed_by(environment: Mapping[str, Any]) -> str:
+    """What made each processing of a file; empty without a file."""
+    by: dict[str, list[str]] = {}
+    for name, maker in environment.get("processings_by", {}).items():
+        by.setdefault(maker, []).append(name)
+    parts = [f"{', '.join(names)} by {maker.replace('exact', 'the exact', 1)}" for maker, names in sorted(by.items())]
+    return f"processed: {'; '.join(parts)}; " if parts else ""
 
 
 def _runtime(environment: Mapping[str, Any]) -> str:

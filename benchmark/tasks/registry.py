@@ -106,15 +106,17 @@ def tasks_with(processings: str) -> Mapping[str, Task]:
         return TASKS
     definitions = read_definitions(processings)
     of_file = {f"{h}/{n}": parameter_task(h, p) for h in PARAMETER_TASKS for n, p in definitions.parameters.items()}
-    of_file |= {name: adversary_task(tuple(definitions.processings)) for name in ADVERSARY_TASKS}
     left_out = {f"{head}/{name}" for head in PARAMETER_TASKS for name in BUILT_IN}
     listed: dict[str, Task] = {}
     for name, task in TASKS.items():
-        if name == next(iter(TASKS)):  # the first family of reports
-            listed |= {n: t for n, t in of_file.items() if n.startswith("probe/")}
-        if name == next(iter(NEIGHBOUR_TASKS)):
-            listed |= {n: t for n, t in of_file.items() if n.startswith("knn/")}
-        listed.setdefault(name, replace(task, by_name=True) if name in left_out else task)
+        if name in left_out:  # those of the file stand before the first of the built-in ones
+            head = name.partition("/")[0]
+            listed |= {n: t for n, t in of_file.items() if n.startswith(f"{head}/") and n not in listed}
+            listed.setdefault(name, replace(task, by_name=True))
+        elif name in ADVERSARY_TASKS:
+            listed[name] = adversary_task(tuple(definitions.processings))
+        else:
+            listed[name] = task
     return MappingProxyType(listed)
 
 

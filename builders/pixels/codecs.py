@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -35,11 +34,14 @@ def register_format(file_format: str) -> None:
 @functools.cache
 def _register_plugin(package: str, file_format: str) -> None:
     try:
-        module = importlib.import_module(package)
+        if package == "pillow_heif":
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+        else:
+            import pillow_jxl  # noqa: F401  its import registers the format
     except ImportError:
         raise UsageError(missing_package(package, f"a processing that writes {file_format}")) from None
-    if package == "pillow_heif":
-        module.register_heif_opener()
 
 
 def registered(file_format: str) -> None:
