@@ -14,6 +14,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command("benchmark.cli.sweep:parser", "score many encoders; resumes, estimates beforehand"),
     "erase": Command("benchmark.cli.erase:parser", "take a trace out of embeddings, and see whether it is out"),
     "audit": Command("benchmark.cli.audit:parser", "is a data set's label confounded with codec, size or camera?"),
+    "pipeline": Command("benchmark.cli.pipeline:parser", "one photo under each processing of a file, as a page"),
     "compare": Command(
         "benchmark.cli.compare:parser", "paired differences between results, or against the published study"
     ),

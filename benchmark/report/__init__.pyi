@@ -1,6 +1,7 @@
 from .course import courses, draw_courses, in_step_order, step_of
 from .figure import depth_figure, draw_report, report_figure
 from .paper import COLUMN, checked_format, summary_figure, write_figure
+from .pipeline import pipeline_page, pipeline_rows, pipeline_table
 from .tables import as_json, interval, markdown_table, p_value, percent, score_rows, write_png
 from .text import report_text
 
@@ -17,6 +18,9 @@ __all__ = [
     "markdown_table",
     "p_value",
     "percent",
+    "pipeline_page",
+    "pipeline_rows",
+    "pipeline_table",
     "report_figure",
     "report_text",
     "score_rows",

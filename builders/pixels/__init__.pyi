@@ -14,6 +14,7 @@ from .headers.fields import ImageHeader
 from .headers.formats import read_image_header
 from .headers.jpeg import read_jpeg_header
 from .headers.jpeg_quality import scaled_tables
+from .likeness import psnr, ssim
 from .masking import CenterMask
 from .parameters import (
     ALL_PARAMETERS,
@@ -74,6 +75,7 @@ __all__ = [
     "process_by_pillow",
     "processed_file",
     "processings_in_use",
+    "psnr",
     "queried_processings",
     "random_scale",
     "read_definitions",
@@ -84,6 +86,7 @@ __all__ = [
     "remember_parameters",
     "request",
     "scaled_tables",
+    "ssim",
     "use_processings",
     "vertical_first",
 ]

@@ -8,6 +8,7 @@ equal the decoded bytes. Pixels come from Pillow, or from an engine that makes t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
+from builders.errors import PhotoError
 from builders.pixels.edits import edited
 from builders.pixels.engine.selection import chosen_engine
 from builders.pixels.processing import Processing, Step, Subsampling
@@ -157,8 +159,9 @@ def engine_of(processing: Processing, size: tuple[int, int] = (640, 480)) -> str
     for stage in (*processing.before, processing):
         drawn = stage.drawn("", 0)
         for edit in drawn.edits:
-            size = edited(Image.new("RGB", size), edit).size
             by.add("Pillow")
+            with contextlib.suppress(PhotoError):  # a crop that leaves nothing of a photo of this size
+                size = edited(Image.new("RGB", size), edit).size
         wanted = request(drawn, size, "", 0)
         by.add("exact engine" if fast is not None and fast.takes(wanted, size) else "Pillow")
         size = wanted.size
