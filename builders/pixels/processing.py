@@ -60,8 +60,8 @@ class Fit(NamedTuple):
         return width, height
 
     def __str__(self) -> str:
-        sides = " x ".join("any" if side is None else str(side) for side in self[:2])
-        return f"{sides} ({self.rule}{', may enlarge' if self.enlarge else ''})"
+        sides = [f"{side} {what}" for side, what in zip(self[:2], ("wide", "high"), strict=True) if side is not None]
+        return f"{' and '.join(sides)} ({self.rule}{', may enlarge' if self.enlarge else ''})"
 
 
 _SAME_PIXELS = frozenset({"progressive", "optimize"})

@@ -35,7 +35,7 @@ from scripts.speed.measure import ApartError, apart, busy, commit, machine
 USUAL = ("views", "simcams", "knn", "probe", "threads", "runtimes", "processed_build", "fetch", "pipeline")
 """Parts that are measured without ``--only``."""
 
-MORE = ("layers", "scale", "audit", "cluster", "input_checks", "build_report")
+MORE = ("chains", "layers", "scale", "audit", "cluster", "input_checks", "build_report")
 """Parts that take long, or need photos."""
 
 SMALLER: dict[str, dict[str, Any]] = {
