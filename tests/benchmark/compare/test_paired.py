@@ -149,7 +149,9 @@ def test_compare__equal_questions_are_compared_in_silence(tmp_path, answers, cap
 
 
 @pytest.mark.parametrize(
-    "option", [o for o in OPTIONS if o.changes_question and o.name != "preset"], ids=lambda option: option.name
+    "option",
+    [o for o in OPTIONS if o.changes_question and o.name not in ("preset", "processings")],  # these are refused
+    ids=lambda option: option.name,
 )
 def test_compare__every_option_that_changes_the_question_warns_unless_it_is_the_default(
     tmp_path, answers, capsys, option

@@ -179,11 +179,11 @@ def test_score__chance_and_number_of_processings():
     inputs = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some", columns={}))
     queries = QuerySet(np.arange(7), np.arange(3), np.arange(3))
     values = np.array([0.0, 1.0, 1.0])
-    for metric in adversary.METRICS:
+    for metric in adversary.metrics_of(2):
         score = adversary._score(metric, values, by_hand_of_ties(), queries, inputs, {})
         assert (score.metric, score.chance) == (metric.name, 0.0 if metric.name == "flipped" else 0.3)
         assert (score.details["processings"], score.details["train_photos"]) == (2, 7)
-        assert set(metric.difference_of or ()) <= {one.name for one in adversary.METRICS}
+        assert set(metric.difference_of or ()) <= {one.name for one in adversary.metrics_of(2)}
 
 
 def test_random_ties__count_by_their_expectation(photos, tmp_path):

@@ -127,9 +127,9 @@ def test_check_processed__formats_that_say_no_more_than_their_name(monkeypatch):
     """A parameter one of whose processings is no JPEG file: the format alone is compared."""
     jpeg = ALL_PARAMETERS["jpeg"]
     made_by = (dataclasses.replace(jpeg.made_by[0], file_format="PNG"), *jpeg.made_by[1:])
-    other = SimpleNamespace(name="jpeg", classes=jpeg.classes, made_by=made_by, has_random_scale=False)
-    monkeypatch.setattr("builders.processed.rows.ALL_PARAMETERS", {"jpeg": other})
+    other = dataclasses.replace(jpeg, made_by=made_by)
     settings, rows = built("jpeg")
+    monkeypatch.setattr("builders.processed.rows.ALL_PARAMETERS", {"jpeg": other})
     name = "the format is that of the class"
     as_png = [{**row, "image": image(png((40, 28)))} if row["jpeg"] == 0 else row for row in rows]
     assert failed(settings, rows) == {name}
