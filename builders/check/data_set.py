@@ -14,7 +14,7 @@ from builders.check.result import Adder, Check, examples
 from builders.dataset import file_sha256, read_build
 from builders.errors import CamtraceError, DataError, UsageError
 from builders.photos import HUB_SPLITS
-from builders.pixels import ALL_PARAMETERS, decode_rgb
+from builders.pixels import decode_rgb
 from builders.processes import progress_bar
 from builders.sources import local_splits
 from builders.splits import GroupKind, check_given_splits
@@ -162,8 +162,7 @@ def _check_pairs(loaded: Any, rows: Iterable[Mapping[str, Any]], add: Adder) -> 
 def _check_recipe(loaded: Any, add: Adder) -> None:
     pixels = [name for name, feature in loaded.features.items() if name == "image" or "Image" in type(feature).__name__]
     add("no pixels", not pixels, examples(pixels) or "ids, labels and hashes only")
-    parameter = ALL_PARAMETERS[add.config]
-    keys = list(zip(loaded["photo_id"], loaded[parameter.name], strict=True))
+    keys = list(zip(loaded["photo_id"], loaded[add.config], strict=True))
     add("unique ids", len(set(keys)) == len(keys), f"{len(keys):,} (photo, class) rows")
 
 
