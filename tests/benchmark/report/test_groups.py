@@ -40,12 +40,12 @@ def test_groups_text__cells_with_their_clusters():
     ]
 
 
-@pytest.mark.parametrize(("labels", "shown"), [(30, True), (31, False)])
+@pytest.mark.parametrize(("labels", "shown"), [(60, True), (61, False)])
 def test_groups_text__at_most_sixty_cells_are_a_table(labels, shown):
-    cells = [[5, 7 + i] for i in range(labels)]
-    many = {**DETAILS, "labels": [f"l{i}" for i in range(labels)], "cells": cells, "clusters": cells}
+    cells = [[5 + i] for i in range(labels)]
+    many = {**DETAILS, "labels": [f"l{i}" for i in range(labels)], "groups": ["A"], "cells": cells, "clusters": cells}
     assert ("| l0" in text(many)) is shown
-    assert (f"31 labels x 2 groups: 5 to {6 + labels} photos a cell." in text(many)) is not shown
+    assert ("61 labels x 1 groups: 5 to 65 photos a cell." in text(many)) is not shown
 
 
 def test_groups_text__notes_once_and_groups_apart():
