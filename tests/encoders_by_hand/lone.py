@@ -96,6 +96,12 @@ CASES: dict[str, Case] = {
         whole(pooler),
         "pooler_output",
     ),
+    "vit of 3 x 5 patches": Case(  # with its class token 16 positions
+        lambda: tf.ViTModel(tf.ViTConfig(**{**VIT, "image_size": [24, 40]})),
+        lambda: tf.ViTImageProcessor(size={"height": 24, "width": 40}),
+        whole(pooler),
+        "pooler_output",
+    ),
     "vit of pixels up to 255": Case(
         lambda: tf.ViTModel(tf.ViTConfig(**VIT)),
         lambda: tf.ViTImageProcessor(size={"height": 32, "width": 32}, do_rescale=False),

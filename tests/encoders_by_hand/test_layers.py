@@ -27,7 +27,7 @@ from tests.encoders_by_hand.trial import photos, relative_error, save
 pytestmark = pytest.mark.filterwarnings("ignore")
 BY_HAND = (pytest.mark.by_hand, pytest.mark.slow)
 
-QUICK = ("deit classifier", "yolos", "segformer", "mobilenetv3_small_050", "ViT-B-32")
+QUICK = ("deit classifier", "yolos", "vit of 3 x 5 patches", "segformer", "mobilenetv3_small_050", "ViT-B-32")
 """Families that the plain suite has too: tokens of other kinds, stages without an input among them, each library."""
 
 
@@ -103,6 +103,7 @@ TRANSFORMERS = {
     "dinov2_with_registers": Layers(_numbered("encoder.layer", 2), 1, 4),
     "dinov3_vit": Layers(_numbered("model.layer", 2), 1, 2),
     "dinov3_convnext": Layers(_numbered("model.stages", 4)),
+    "vit of 3 x 5 patches": Layers(_numbered("layers", 2), 1),
     "siglip": Layers(_numbered("vision_model.encoder.layers", 2)),
     "clip": Layers(_numbered("vision_model.encoder.layers", 2), 1),
     "llava": Layers(_numbered("model.vision_tower.encoder.layers", 2), 1),

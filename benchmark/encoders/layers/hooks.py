@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -78,6 +79,11 @@ class Tokens:
         >>> layer = Tokens(1, 4).layer(torch.zeros(2, 9 + 5, 8), 2)
         >>> layer.patches.shape, layer.tokens.shape, layer.grid
         (torch.Size([2, 9, 8]), torch.Size([2, 1, 8]), (3, 3))
+
+        A picture of 3 x 5 patches has 16 positions with its class token, which are no square of patches:
+
+        >>> Tokens(1, 0).layer(torch.zeros(2, 16, 8), 2, (48, 80)).patches.shape
+        torch.Size([2, 15, 8])
         """
         if features.ndim == 4 and len(features) == views:
             return Layer(features.permute(0, 3, 1, 2) if channels_last(features.shape, picture) else features)
@@ -85,11 +91,27 @@ class Tokens:
             features = features.transpose(0, 1)  # positions first, as in older code of CLIP
         if features.ndim != 3 or len(features) != views:
             raise ValueError(f"a layer of shape {tuple(features.shape)} for {views} views")
+        fits = partial(is_grid, picture=picture) if picture is not None else _square
         skip, end, count = self.classes + self.others, features.shape[1] - self.last, features.shape[1]
-        if skip + self.last and _square(count) and not _square(end - skip):
+        if skip + self.last and fits(count) and not fits(end - skip):
             skip, end = 0, count  # the class token is added in a later layer
         tokens = features[:, : self.classes] if skip and self.classes else None
         return Layer(features[:, skip:end], tokens, _square(end - skip))
+
+
+def is_grid(count: int, picture: Sequence[int]) -> bool:
+    """True if so many patches may cover a picture: some stride gives their rows and columns.
+
+    >>> is_grid(196, (224, 224)), is_grid(197, (224, 224)), is_grid(300, (640, 640)), is_grid(240, (48, 320))
+    (True, False, False, True)
+    """
+    height, width = picture
+    if count == 1:
+        return True
+    return any(
+        count in (-(-height // stride) * -(-width // stride), (height // stride) * (width // stride))
+        for stride in range(1, min(height, width) + 1)
+    )
 
 
 def _square(count: int) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmark.encoders.layers.hooks import Tokens, is_grid
 from benchmark.encoders.network import channel_axis
 from builders.errors import EncoderError
 
@@ -97,8 +98,6 @@ def prefix_tokens(module: nn.Module) -> tuple[int, int]:
     >>> prefix_tokens(holder)
     (1, 100)
     """
-    from benchmark.encoders.layers.hooks import Tokens
-
     tokens = Tokens.of(module)
     return tokens.classes + tokens.others, tokens.last
 
@@ -135,21 +134,6 @@ def positions_of(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], mo
             return Positions(skip=before, after=behind, patch=patch, prefixed=before > 0)
     size = " x ".join(map(str, picture))
     raise EncoderError(f"its last hidden state has {count} positions, which is no grid of patches of {size} pixels")
-
-
-def is_grid(count: int, picture: tuple[int, int]) -> bool:
-    """True if so many patches may cover a picture: some stride gives their rows and columns.
-
-    >>> is_grid(196, (224, 224)), is_grid(197, (224, 224)), is_grid(300, (640, 640)), is_grid(240, (48, 320))
-    (True, False, False, True)
-    """
-    height, width = picture
-    if count == 1:
-        return True
-    return any(
-        count in (-(-height // stride) * -(-width // stride), (height // stride) * (width // stride))
-        for stride in range(1, min(height, width) + 1)
-    )
 
 
 def widths_of(config: Any) -> frozenset[int]:
