@@ -26,6 +26,7 @@ HELD_ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "benchmark.bank": "stores embeddings; the key of the bank, a part of the outcome's key, names their content",
         "benchmark.encoders": "makes embeddings; weights, preprocessing, precision and runtime are in the bank's key",
         "benchmark.views": "makes what encoders see; the keys of the views and the codec canary are in the key",
+        "benchmark.audit": "describes files next to scores, and decides none",
         "benchmark.report": "writes texts and figures of scores that exist, and decides none",
         "benchmark.options": "declares options; the value of each one that affects scores is in the key",
         "builders.errors": "defines exceptions, which leave no outcome",

@@ -1,5 +1,14 @@
 from .cells import GroupCells, cells_text, clusters_by_cell, group_cells, photos_by_cell, print_cells
-from .columns import COLUMN_OPTIONS, ColumnSources, class_codes, column_of, first_column, is_path_source, labels_of
+from .columns import (
+    COLUMN_OPTIONS,
+    ColumnSources,
+    class_codes,
+    column_of,
+    first_column,
+    is_path_source,
+    labels_of,
+    origin_of,
+)
 from .photo_set import (
     CLUSTER,
     GROUP_PREFIX,
@@ -45,6 +54,7 @@ __all__ = [
     "hash64",
     "is_path_source",
     "labels_of",
+    "origin_of",
     "photo_digest",
     "photos_by_cell",
     "print_cells",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,11 @@ COLUMN_OPTIONS = ("label", "group", "cluster", "split", "source")
 """Options of a data specification that say where columns come from. ``group`` may be given several times."""
 
 NO_TABLE: Mapping[str, Labels] = MappingProxyType({})
+
+_REAL = "real|nature|natural|originals?|authentic|pristine|genuine"
+_MADE = "fake|ai|synthetic|generated|tampered|manipulated|forged|deepfakes?"
+_ORIGIN = re.compile(rf"(\d[_-]?)?({_REAL}|{_MADE})([_-]?images?)?", re.IGNORECASE)
+"""A folder whose name says whether its pictures are real: ``nature``, ``1_fake``, ``real_images``."""
 
 _GROUP = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 
@@ -147,6 +153,17 @@ def labels_of(names: Iterable[str | None]) -> Labels:
     index = {name: i for i, name in enumerate(classes)}
     values = [UNLABELLED if name is None else index[name] for name in listed]
     return Labels(tuple(classes), np.array(values, dtype=np.int32))
+
+
+def origin_of(name: str) -> Literal["real", "generated"] | None:
+    """Whether a class or folder says that its pictures are real, or that they were generated or manipulated.
+
+    >>> origin_of("0_real"), origin_of("ai"), origin_of("dog")
+    ('real', 'generated', None)
+    """
+    if not _ORIGIN.fullmatch(name):
+        return None
+    return "real" if re.search(_REAL, name, re.IGNORECASE) else "generated"
 
 
 def class_codes(values: Iterable[int | None], classes: int, *, unlabelled: bool = True) -> np.ndarray:

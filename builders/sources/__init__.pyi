@@ -2,7 +2,7 @@ from .attribute_sets import read_attribute_photos
 from .bundles import unpack
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
-from .columns.layouts import check_layout, origin_of
+from .columns.layouts import check_layout
 from .columns.named import WILDS, pathorob_photos, wilds_photos
 from .columns.tables import table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
@@ -33,7 +33,6 @@ __all__ = [
     "local_splits",
     "mapped_splits",
     "openfake_photos",
-    "origin_of",
     "pathorob_photos",
     "propose_pairs",
     "read_attribute_photos",

@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import TaskInput
 from builders.errors import DataError
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, column_of
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, column_of, origin_of
 
 if TYPE_CHECKING:
     from benchmark.stats import ErrorUnits
@@ -58,8 +58,6 @@ class DetectionData:
 
 def is_generated(photos: PhotoSet) -> np.ndarray | None:
     """bool [classes], which of two classes holds the generated photos; None if the names of classes do not say it."""
-    from builders.sources import origin_of
-
     origins = [origin_of(name) for name in photos.labels.names]
     return np.array([o == "generated" for o in origins]) if sorted(map(str, origins)) == ["generated", "real"] else None
 

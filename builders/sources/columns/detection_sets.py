@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from builders.errors import DataError
-from builders.photos import ColumnSources, PhotoSet
+from builders.photos import ColumnSources, PhotoSet, origin_of
 from builders.sources.columns.given import with_columns
-from builders.sources.columns.layouts import origin_of
 from builders.sources.columns.named import over
 from builders.sources.folders import labelled_folder, split_word
 from builders.sources.hub_data_sets import read_hub_photos

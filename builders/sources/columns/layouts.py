@@ -11,20 +11,14 @@ import csv
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Literal
 
 from builders.errors import DataError
-from builders.photos import SPLITS, UNLABELLED, ColumnSources, PhotoSet
+from builders.photos import SPLITS, UNLABELLED, ColumnSources, PhotoSet, origin_of
 from builders.sources.folders import split_word
 from builders.untrusted import UntrustedInputError, open_untrusted, readable
 
 Folders = Sequence[tuple[str, ...]]
 """The folders of each photo's path, from the first level on."""
-
-_REAL = "real|nature|natural|originals?|authentic|pristine|genuine"
-_MADE = "fake|ai|synthetic|generated|tampered|manipulated|forged|deepfakes?"
-_ORIGIN = re.compile(rf"(\d[_-]?)?({_REAL}|{_MADE})([_-]?images?)?", re.IGNORECASE)
-"""A folder whose name says whether its pictures are real: ``nature``, ``1_fake``, ``real_images``."""
 
 _CONTAINER = re.compile(r"images?|imgs?|pictures?|photos?|data|dataset|jpegimages|labels|annotations", re.IGNORECASE)
 """A folder whose name says nothing of its pictures."""
@@ -109,17 +103,6 @@ def _refuse(place: str, classes: Sequence[str], held: Sequence[str], meant: str,
         f"{place}: its classes would be {_sentence(classes)}, and its folders {_sentence(held)} are splits or origins: "
         f"did you mean '{place}{meant}'? ('{place}?label=folder:{class_level}&val-share=0.25' if those are the classes)"
     )
-
-
-def origin_of(name: str) -> Literal["real", "generated"] | None:
-    """Whether a class or folder says that its pictures are real, or that they were generated or manipulated.
-
-    >>> origin_of("0_real"), origin_of("ai"), origin_of("dog")
-    ('real', 'generated', None)
-    """
-    if not _ORIGIN.fullmatch(name):
-        return None
-    return "real" if re.search(_REAL, name, re.IGNORECASE) else "generated"
 
 
 def _is_origin(name: str) -> bool:
