@@ -187,7 +187,8 @@ def _given_columns(name: str, parts: Sequence[Any], rows: Sequence[tuple[int, in
             columns[column] = np.array([str(value or "") for value in values], dtype=str)
             continue
         try:
-            groups[column.removeprefix(GROUP_PREFIX)] = Labels(tuple(names), class_codes(values, len(names)))
+            classes = tuple(names or ())
+            groups[column.removeprefix(GROUP_PREFIX)] = Labels(classes, class_codes(values, len(classes)))
         except ValueError as error:
             raise DataError(f"{name}: {readable(column)}: {error}") from None
     return {"groups": groups, "columns": columns}

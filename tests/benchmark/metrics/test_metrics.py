@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from benchmark.cli.publish_metrics import main
+from benchmark.cli.sharing.publish_metrics import main
 from benchmark.knn.setups import knn_setups
 from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.metrics import scores as metric_scores

@@ -54,7 +54,7 @@ def test_publish__dry_run_says_what_would_be_written_and_writes_nothing(hub, cli
 IN_PARTS = """
 import sys
 import benchmark.publishing.repository as repository
-from benchmark.cli.publish import main
+from benchmark.cli.sharing.publish import main
 repository.MOST_FILES = 2
 main(sys.argv[1:])
 """

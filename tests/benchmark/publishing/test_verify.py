@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.cli.verify import main
+from benchmark.cli.sharing.verify import main
 from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
 from benchmark.publishing.verify import verified
