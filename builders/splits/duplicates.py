@@ -31,8 +31,8 @@ class Guarded:
     """A photo set after the guard."""
 
     photos: PhotoSet
-    """``evidence["duplicates"]`` says what was found and done; the column ``near_duplicates`` names the group of each
-    photo, if there are some."""
+    """``evidence["duplicates"]`` says what was found and done. The column ``near_duplicates`` names the group of each
+    photo, if there are some; not with ``keep``, where the rows of a build follow without reading every photo."""
     policy: str
     """The ``DuplicatePolicy`` that was followed."""
     left: int
@@ -75,7 +75,7 @@ def with_duplicates_on_one_side(
     known = fingerprints(photos, cached_for, workers=workers)
     guard = check_given_splits(photos.splits, hashes=known.hashes if near else None, digests=known.digests)
     searched = "equal and nearly equal photos" if near else f"equal files (nearly equal: up to {NEAR_LIMIT:,} photos)"
-    if near and NEAR_DUPLICATES not in photos.columns:
+    if near and policy != "keep" and NEAR_DUPLICATES not in photos.columns:
         photos = replace(photos, columns={**photos.columns, **column_of_groups(photos.ids, guard.groups)})
     straddling = _straddling(guard.groups, photos.splits)
     groups = len(np.unique(guard.groups[straddling]))

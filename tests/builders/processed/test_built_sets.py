@@ -179,7 +179,7 @@ def test_built__groups_clusters_and_near_duplicates_come_back(tmp_path):
     cluster = np.array([f"slide {i // 2}" for i in range(12)] + ["slide 0"])
     photos = dataclasses.replace(photos, groups={"site": site}, columns={"cluster": cluster})
     options = {"parameters": ["jpeg", "resizing"], "assignment": "every", "progress": False}
-    build_processed(photos, tmp_path / "out", duplicates="keep", **options)
+    build_processed(photos, tmp_path / "out", duplicates="move", **options)
     built = open_photos(f"built:{tmp_path / 'out'}")
     at = [photos.ids.index(photo_id) for photo_id in built.ids]
     assert built.groups["site"].names == site.names
