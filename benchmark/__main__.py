@@ -21,7 +21,7 @@ COMMANDS: dict[str, Command] = {
     "reproduce": Command("benchmark.cli.reproduce:parser", "the published study's protocol next to its numbers"),
     "leaderboard": Command("benchmark.cli.leaderboard:parser", "results to a static site"),
     "publish": Command("benchmark.cli.sharing.publish:parser", "results to a data set of results on the Hub"),
-    "publish-metrics": Command("benchmark.cli.sharing.publish_metrics:parser", "the evaluate metrics as Spaces on the Hub"),
+    "publish-metrics": Command("benchmark.cli.sharing.publish_metrics:parser", "the evaluate metrics as Spaces"),
     "verify": Command("benchmark.cli.sharing.verify:parser", "which published results can be made again"),
     "cache": Command("benchmark.cli.cache:parser", "what is stored on this machine, and how to remove it"),
     "plan": Command("benchmark.cli.cluster:plan_parser", "freeze a big job in one file, cut into ranks"),

@@ -121,7 +121,8 @@ SET_UPS = (
         name="worst",
         title="worst",
         explain="A malicious agent gives each query the processing that serves it worst; the collection has one, "
-        "averaged over which. The least of several is low whatever they are: only knn/adversary has jitters beside it.",
+        "averaged over which. The least of several is low whatever they are, and only knn/adversary compares it with "
+        "jitters.",
         kind="accuracy",
         chance="a neighbour drawn blindly from the train photos, the same for every processing of a query",
         main=False,

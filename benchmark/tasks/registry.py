@@ -93,7 +93,6 @@ def parameter_task(head: str, parameter: Parameter) -> Task:
     return PARAMETER_TASKS[head](parameter)
 
 
-@functools.lru_cache(maxsize=8)
 def tasks_with(processings: str) -> Mapping[str, Task]:
     """The listed tasks while a processing file is in use: its parameters take the place of the built-in ones.
 
@@ -102,8 +101,11 @@ def tasks_with(processings: str) -> Mapping[str, Task]:
     Args:
         processings: of ``processings_in_use``.
     """
-    if not processings:
-        return TASKS
+    return _tasks_of_file(processings) if processings else TASKS
+
+
+@functools.lru_cache(maxsize=8)
+def _tasks_of_file(processings: str) -> Mapping[str, Task]:
     definitions = read_definitions(processings)
     of_file = {f"{h}/{n}": parameter_task(h, p) for h in PARAMETER_TASKS for n, p in definitions.parameters.items()}
     left_out = {f"{head}/{name}" for head in PARAMETER_TASKS for name in BUILT_IN}

@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from builders.errors import PhotoError
 from builders.pixels.decode import MAX_PIXELS
-from builders.pixels.processing import Fit, Step
+from builders.pixels.processing import EditStep, Fit
 
 _TRANSPOSE = Image.Transpose
 _ORIENTATIONS: Mapping[int, Image.Transpose | None] = MappingProxyType(
@@ -28,13 +28,13 @@ _ORIENTATIONS: Mapping[int, Image.Transpose | None] = MappingProxyType(
 """What makes a picture upright, by its Exif orientation (CIPA DC-008, table 6)."""
 
 
-def edited(image: Image.Image, step: Step) -> Image.Image:
+def edited(image: Image.Image, step: EditStep) -> Image.Image:
     """An RGB picture after a step whose numbers are drawn.
 
     Raises:
         PhotoError: no pixel would be left, or too many.
 
-    >>> edited(Image.new("RGB", (30, 20)), Step("crop", (("share", 0.5),))).size
+    >>> edited(Image.new("RGB", (30, 20)), EditStep("crop", (("share", 0.5),))).size
     (15, 10)
     """
     return _EDITS[step.kind](image, **dict(step.values))

@@ -20,7 +20,7 @@ from PIL import Image
 from builders.errors import PhotoError
 from builders.pixels.edits import edited
 from builders.pixels.engine.selection import chosen_engine
-from builders.pixels.processing import Processing, Step, Subsampling
+from builders.pixels.processing import EditStep, Processing, Subsampling
 from builders.pixels.reference import file_of_stage, open_processed, request
 from builders.pixels.requests import Planner, ViewArrays
 
@@ -100,7 +100,7 @@ def preprocess_all(
     return list(merged)
 
 
-_Source = tuple[tuple[Processing, ...], tuple[Step, ...]]
+_Source = tuple[tuple[Processing, ...], tuple[EditStep, ...]]
 """Earlier stages and edits, after which the last stage of a processing begins."""
 
 _WHOLE: _Source = ((), ())

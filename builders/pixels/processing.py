@@ -16,17 +16,17 @@ Subsampling = Literal["4:2:0", "4:2:2", "4:4:4"]
 SCALE_RANGE = (0.8, 1.2)
 """``interpolation`` resizes both sides by the same random factor from this half-open range."""
 
-Range = tuple[float, float]
+NumberRange = tuple[float, float]
 """(low, high) of a number that is drawn for each photo: uniform, whole if both ends are, then with ``high`` itself."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """An edit of the picture: ``Step("blur", (("radius", 1.5),))``. ``builders/pixels/edits.py`` carries it out."""
+class EditStep:
+    """An edit of the picture: ``EditStep("blur", (("radius", 1.5),))``. ``builders/pixels/edits.py`` carries it out."""
 
     kind: str
     values: tuple[tuple[str, Any], ...] = ()
-    """(field, value) pairs, defaults included; a number may be a ``Range``."""
+    """(field, value) pairs, defaults included; a number may be a ``NumberRange``."""
 
     def __str__(self) -> str:
         return " ".join([self.kind, *(f"{name} {_written(value)}" for name, value in self.values if value is not None)])
@@ -76,7 +76,7 @@ class Processing:
     '.webp'
     >>> str(Processing("a", sharpness=2))
     'sharpened by 2; JPEG of quality 95, 4:4:4'
-    >>> str(Processing("b", 80, before=(Processing("", 90, edits=(Step("greyscale"),)),)))
+    >>> str(Processing("b", 80, before=(Processing("", 90, edits=(EditStep("greyscale"),)),)))
     'greyscale; JPEG of quality 90, 4:4:4; JPEG of quality 80, 4:4:4'
     """
 
@@ -95,11 +95,11 @@ class Processing:
     """Format of the file, by Pillow's name: ``JPEG``, ``WEBP``, ``PNG``, ``AVIF``, ``HEIF``, ``JXL``, ..."""
     options: tuple[tuple[str, Any], ...] = ()
     """Further (option, value) pairs of Pillow's ``save``, such as ``("lossless", True)``."""
-    random: tuple[tuple[str, Range], ...] = ()
+    random: tuple[tuple[str, NumberRange], ...] = ()
     """``quality``, ``sharpness`` and ``scale`` that are drawn for each photo."""
     fit: Fit | None = None
     """Size of the resize in pixels, in place of ``scale``."""
-    edits: tuple[Step, ...] = ()
+    edits: tuple[EditStep, ...] = ()
     """Steps before all of these."""
     before: tuple[Processing, ...] = ()
     """Earlier stages of a chain, without names: the photo is saved and opened that often before."""
@@ -168,7 +168,7 @@ class Processing:
 
         def stage(of: Processing, at: int) -> Processing:
             edits = tuple(
-                Step(edit.kind, tuple((name, number(value, f"{at}/{i}/{name}")) for name, value in edit.values))
+                EditStep(edit.kind, tuple((name, number(value, f"{at}/{i}/{name}")) for name, value in edit.values))
                 for i, edit in enumerate(of.edits)
             )
             numbers: dict[str, Any] = {name: number(value, f"{at}/{name}") for name, value in of.random}
@@ -200,7 +200,7 @@ def is_range(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], tuple)
 
 
-def drawn_number(value: Range, purpose: str, photo_id: str, seed: int) -> float:
+def drawn_number(value: NumberRange, purpose: str, photo_id: str, seed: int) -> float:
     """A number of a range for a photo: uniform, whole if both ends are whole numbers (``int``).
 
     >>> drawn_number((3, 3), "a", "photo", 0)

@@ -137,6 +137,7 @@ def share_views(views: ViewSet) -> str:
 def address(token: str, parameter: Parameter, row: int, code: int) -> str:
     """The address of one view.
 
+    >>> from builders.pixels import ALL_PARAMETERS
     >>> address("0123456789abcdef", ALL_PARAMETERS["jpeg"], 7, 2)
     'camtrace-view://0123456789abcdef/7-2.jpg'
     """

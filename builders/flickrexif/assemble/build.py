@@ -63,7 +63,7 @@ RAI = {
     "dataCollection": "Public photos that people uploaded to Flickr under permissive licences, found with its API.",
     "dataUseCases": "To measure what visual encoders know of the camera and its settings. Not for naming the camera, "
     "the place or the person behind a photo.",
-    "personalSensitiveInformation": "Photos may show people who were not asked. Flickr's name of each owner is there "
+    "personalSensitiveInformation": "Photos may show people who did not consent. Flickr's name of each owner is there "
     "for the credit that licences require; positions, serial numbers and names in Exif were never read.",
     "dataBiases": "People on Flickr are no sample of all people, and those who choose a permissive licence are no "
     "sample of Flickr.",

@@ -21,7 +21,7 @@ from builders.pixels.definitions.fields import FORMATS, STEP_FIELDS, objection
 from builders.pixels.definitions.lines import Place, toml_lines
 from builders.pixels.definitions.stages import processing_of
 from builders.pixels.parameters import BUILT_IN, Parameter, processings_of
-from builders.pixels.processing import Processing, Step
+from builders.pixels.processing import EditStep, Processing
 from builders.untrusted import UntrustedInputError, first_line, is_readable, parse_json, read_untrusted_text
 
 if sys.version_info >= (3, 11):
@@ -131,7 +131,7 @@ class _Reader:
         table = self._table(value, at, "a processing", ("name", "steps", *_ABOUT))
         name = self._name(table, at, "processing")
         self._check_about(table, at)
-        steps: list[Step] = []
+        steps: list[EditStep] = []
         tables = self._list(table, at, "steps", 1, MAX_STEPS + 1)
         for i, step in enumerate(tables):
             steps.append(self._step(step, (*at, "steps", i), i))
@@ -151,7 +151,7 @@ class _Reader:
         ]
         return processing, {"name": name, "steps": written}
 
-    def _step(self, value: Any, at: Place, position: int) -> Step:
+    def _step(self, value: Any, at: Place, position: int) -> EditStep:
         if not isinstance(value, dict) or not isinstance(value.get("step"), str):
             raise self._error(at, "step", 'a step is a table such as {step = "jpeg", quality = 80}')
         kind = value["step"]
@@ -174,7 +174,7 @@ class _Reader:
         wrong = objection(kind, values)
         if wrong is not None:
             raise self._error((*at, wrong[0]), *wrong)
-        return Step(kind, tuple((name, values.get(name, field.default)) for name, field in fields.items()))
+        return EditStep(kind, tuple((name, values.get(name, field.default)) for name, field in fields.items()))
 
     def _parameter(self, value: Any, at: Place, processings: Mapping[str, Processing]) -> Parameter:
         table = self._table(value, at, "a parameter", ("name", "title", "explain", "classes", *_ABOUT))

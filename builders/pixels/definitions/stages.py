@@ -8,10 +8,10 @@ from typing import Any
 from PIL import Image
 
 from builders.pixels.definitions.fields import FORMATS
-from builders.pixels.processing import SCALE_RANGE, Fit, Processing, Step, Subsampling, is_range
+from builders.pixels.processing import SCALE_RANGE, EditStep, Fit, Processing, Subsampling, is_range
 
 
-def processing_of(name: str, steps: Sequence[Step]) -> Processing:
+def processing_of(name: str, steps: Sequence[EditStep]) -> Processing:
     """Steps as a processing: stages that end in a file, whose last sharpening and resize are fields of their own.
 
     Args:
@@ -19,7 +19,7 @@ def processing_of(name: str, steps: Sequence[Step]) -> Processing:
         steps: their last one saves a file.
     """
     stages: list[Processing] = []
-    edits: list[Step] = []
+    edits: list[EditStep] = []
     for step in steps:
         if step.kind in FORMATS:
             stages.append(_stage(edits, step))
@@ -31,7 +31,7 @@ def processing_of(name: str, steps: Sequence[Step]) -> Processing:
     return Processing(name, before=tuple(stages), **fields)
 
 
-def _stage(before: Sequence[Step], file: Step) -> Processing:
+def _stage(before: Sequence[EditStep], file: EditStep) -> Processing:
     """One stage; its steps are checked."""
     random: dict[str, Any] = {}
     fields: dict[str, Any] = {}

@@ -36,7 +36,8 @@ def tally(labels=("real", "fake"), unreadable=0, sources=("a",), owners=None):
 @pytest.fixture(autouse=True)
 def power(monkeypatch):
     """What could have been found; ``power`` has tests of its own."""
-    monkeypatch.setattr(verdict, "power_text", lambda tally, questions, tests: f"Power of {tests} tests.")
+    monkeypatch.setattr(verdict, "smallest_effects", lambda tally, questions, tests: tests)
+    monkeypatch.setattr(verdict, "power_text", lambda tests, rule: f"Power of {tests} tests.")
     monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"][:0])
 
 

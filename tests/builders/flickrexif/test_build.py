@@ -238,5 +238,5 @@ def test_build__croissant_says_what_the_card_says(kind, request, tmp_path):
     described = described_as_loaded(folder, tmp_path / "cache")
     valid_description(folder)
     assert "no sample of all people" in described["rai:dataBiases"]
-    assert "people who were not asked" in described["rai:personalSensitiveInformation"]
+    assert "people who did not consent" in described["rai:personalSensitiveInformation"]
     assert "Exif can lie" in described["rai:dataLimitations"].replace("**", "")

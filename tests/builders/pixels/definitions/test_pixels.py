@@ -13,7 +13,7 @@ from builders.pixels.definitions.read import read_definitions
 from builders.pixels.definitions.use import use_processings
 from builders.pixels.edits import edited
 from builders.pixels.process import engine_of, process_all
-from builders.pixels.processing import Fit, Processing, Step
+from builders.pixels.processing import EditStep, Fit, Processing
 from builders.pixels.reference import process_by_pillow, processed_file
 
 PHOTOS = 200
@@ -189,7 +189,7 @@ def test_fit__sizes_by_hand(fit, before, after):
 
 def test_edited__borders_that_leave_nothing_are_a_photo_error():
     with pytest.raises(PhotoError, match="9 x 9 cropped by its borders leaves no pixel"):
-        edited(Image.new("RGB", (9, 9)), Step("crop", (("left", 5), ("right", 4))))
+        edited(Image.new("RGB", (9, 9)), EditStep("crop", (("left", 5), ("right", 4))))
 
 
 def test_processed_file__too_many_pixels_are_refused_before_they_are_made():

@@ -19,7 +19,7 @@ from builders.pixels.parameters import (
     STUDY_PARAMETERS,
     STUDY_PROCESSINGS,
 )
-from builders.pixels.processing import Fit, Processing, Step
+from builders.pixels.processing import EditStep, Fit, Processing
 from builders.pixels.reference import codec_canary
 
 FILE = """schema = 1
@@ -88,7 +88,7 @@ steps = [
     first = Processing("", sharpness=2, options=(("progressive", True),), random=(("quality", (60, 90)),))
     assert chain.before == (first,)
     crop = ("share", (0.5, 0.9)), *((name, None) for name in ("width", "height", "left", "top", "right", "bottom"))
-    assert chain.edits == (Step("crop", crop),)
+    assert chain.edits == (EditStep("crop", crop),)
     assert (chain.fit, chain.resample.name) == (Fit(100, 50, "cover", False), "BOX")
     assert (chain.quality, chain.subsampling, chain.scale) == (30, "4:2:0", 1)
 
@@ -137,7 +137,7 @@ def test_codec_canary__another_version_of_a_codec_is_another_canary(monkeypatch,
     later = dataclasses.replace(small, name="other")  # the canary of a processing is computed once in a process
     assert codec_canary([later]) != before
     monkeypatch.setattr("builders.pixels.reference.format_versions", lambda formats: {"webp": "99.0"})
-    same_pixels = dataclasses.replace(small, edits=(Step("orient", (("exif", 1),)),))
+    same_pixels = dataclasses.replace(small, edits=(EditStep("orient", (("exif", 1),)),))
     changed = codec_canary([same_pixels])
     monkeypatch.undo()
     from builders.pixels.reference import _hash_of
