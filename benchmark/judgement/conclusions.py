@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.judgement.deciding import LEVEL
-from benchmark.judgement.statement import Statement, statements
+from benchmark.judgement.detectors import biases
+from benchmark.judgement.scores import find_score
+from benchmark.judgement.statement import Statement, is_detection, statements
 from benchmark.judgement.traces import POINT, verdicts
 from benchmark.judgement.units import UNIT_NAMES
 from benchmark.judgement.words import BOUND
@@ -21,6 +23,8 @@ NAMED = 2
 class Conclusion:
     """A short answer."""
 
+    head: str
+    """What it is about: ``Keeps``."""
     title: str
     text: str
     """One to three sentences."""
@@ -49,7 +53,9 @@ class Conclusions:
     """Short answers about one encoder, and the findings behind them."""
 
     keeps: Conclusion
+    """What it keeps; of a detector of generated photos, how much it detects."""
     costs: Conclusion
+    """What that costs; of a detector, what it rests on."""
     sure: Conclusion
     photos: str
     """Numbers of test photos and of independent units, as one sentence."""
@@ -83,6 +89,10 @@ def conclude(results: Sequence[Result], questions: Questions) -> Conclusions:
     traces = [f for f in findings if f.statement.kind == "trace"]
     differences = [f for f in findings if f.statement.kind == "distraction"]
     photos = f"Test photos: {'; '.join(filter(None, map(_photos, results)))}."
+    detected = next((r for r in results if any(is_detection(s.task, questions) for s in r.scores)), None)
+    if detected is not None and not findings:
+        rests_on, sure = _rests_on(detected, questions), _sure_of(detected, questions)
+        return Conclusions(_detects(detected), rests_on, sure, photos, ())
     return Conclusions(_keeps(traces), _costs(differences), _sure(findings, results, questions), photos, findings)
 
 
@@ -95,7 +105,7 @@ def _name(statement: Statement, questions: Questions) -> str:
 
 def _keeps(traces: Sequence[Finding]) -> Conclusion:
     if not traces:
-        return Conclusion("Traces were not scored", "This run has no probe that reads a trace.")
+        return Conclusion(KEEPS, "Traces were not scored", "This run has no probe that reads a trace.")
     there = sorted((f for f in traces if f.statement.answer == "yes"), key=lambda f: f.share, reverse=True)
     readable = [f for f in there if f.statement.level == "readable"]
     sentences = []
@@ -107,12 +117,12 @@ def _keeps(traces: Sequence[Finding]) -> Conclusion:
         sentences.append(f"Shown to be less than {BOUND} above chance: {_listed(absent)}.")
     if not sentences:
         sentences.append("Of none it is shown that it is there, and of none that it is absent.")
-    return Conclusion(f"{len(there)} of {_counted(len(traces), 'trace')} can be read", " ".join(sentences))
+    return Conclusion(KEEPS, f"{len(there)} of {_counted(len(traces), 'trace')} can be read", " ".join(sentences))
 
 
 def _costs(differences: Sequence[Finding]) -> Conclusion:
     if not differences:
-        return Conclusion("Costs were not scored", "This run has no search task that says what the traces cost.")
+        return Conclusion(COSTS, "Costs were not scored", "This run has no search task that says what the traces cost.")
     moved = sorted(
         (f for f in differences if f.statement.answer == "yes"), key=lambda f: abs(f.statement.value), reverse=True
     )
@@ -121,13 +131,14 @@ def _costs(differences: Sequence[Finding]) -> Conclusion:
         if others := [f.name for f in moved[NAMED:]]:
             sentences.append(f"Less, but shown: {_listed(others)}.")
         most = percent(abs(moved[0].statement.value))
-        return Conclusion(f"Search moves by {'up to ' if len(moved) > 1 else ''}{most} points", " ".join(sentences))
+        title = f"Search moves by {'up to ' if len(moved) > 1 else ''}{most} points"
+        return Conclusion(COSTS, title, " ".join(sentences))
     small = [f.name for f in differences if f.statement.answer == "no"]
     bound = f"less than {100 * POINT:g} point"
     if len(small) == len(differences):
-        return Conclusion(f"Search moves by {bound}", f"Shown for {_listed(small)}.")
+        return Conclusion(COSTS, f"Search moves by {bound}", f"Shown for {_listed(small)}.")
     text = f"Shown to be {bound}: {_listed(small)}." if small else f"Of {_counted(len(differences), 'difference')}."
-    return Conclusion("No cost is shown", text if small else f"{text[:-1]}, none is shown to differ from 0.")
+    return Conclusion(COSTS, "No cost is shown", text if small else f"{text[:-1]}, none is shown to differ from 0.")
 
 
 def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Questions) -> Conclusion:
@@ -141,8 +152,48 @@ def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Que
         sentences.append(f"{rising} {verb} with more training photos.")
     decided = sum(f.statement.answer != "undecided" for f in findings)
     title = f"{decided} of {_counted(len(findings), 'answer')} decided" if findings else "Nothing was judged"
-    return Conclusion(title, " ".join(sentences))
+    return Conclusion(SURE, title, " ".join(sentences))
 
+
+def _detects(result: Result) -> Conclusion:
+    """The AUC of a detector, for seen and unseen generators, and the floor that it has to exceed."""
+    named = (
+        ("detect", "Generated against real photos"),
+        ("leave-one-out", "Generators that were not in training"),
+        ("floor", "Real photos of one source against another"),
+    )
+    scores = [(words, s) for name, words in named if (s := find_score(result.scores, f"forensics/{name}", "auc"))]
+    listed = [f"{words}: {percent(s.value)} % ({interval(s.low, s.high)})." for words, s in scores]
+    title = f"AUC {percent(scores[0][1].value)} %, chance 50 %" if scores else "No detector was scored"
+    return Conclusion("Detects", title, " ".join(listed))
+
+
+def _rests_on(result: Result, questions: Questions) -> Conclusion:
+    """The audit of the files if it found something, then what was shown of the detector."""
+    audit = next((a for s in result.scores if isinstance(a := s.details.get("audit"), Mapping)), {})
+    shown = [s for s in statements(result, questions) if s.kind == "detection" and s.answer == "yes"]
+    moved = Counter(b.value > 0 for s in result.scores for b in biases(s).values() if b.decision.answer == "yes")
+    sentences = [str(audit.get("verdict", ""))] if audit.get("flagged") else []
+    sentences += [s.words.partition(": ")[2] for s in shown if s.metric != "bias"]
+    sentences = [f"{sentence[:1].upper()}{sentence[1:]}" for sentence in sentences]
+    if moved:
+        sentences.append(
+            f"Of processings of one class alone {moved[True]} look generated to it and {moved[False]} look real."
+        )
+    title = "The files alone give the label" if audit.get("flagged") else "What was shown of it" if sentences else ""
+    return Conclusion("Rests on", title or "Nothing was shown", " ".join(sentences))
+
+
+def _sure_of(result: Result, questions: Questions) -> Conclusion:
+    """How many answers about a detector are decided."""
+    answers = [s.answer for s in statements(result, questions) if s.kind == "detection"]
+    answers += [b.decision.answer for s in result.scores for b in biases(s).values()]
+    decided = sum(answer != "undecided" for answer in answers)
+    title = f"{decided} of {_counted(len(answers), 'answer')} decided" if answers else "Nothing was judged"
+    return Conclusion(SURE, title, "")
+
+
+KEEPS, COSTS, SURE = "Keeps", "Costs", "How sure"
 
 RULE = (
     "Pale or hollow: not shown to be there. "

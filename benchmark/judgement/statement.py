@@ -12,9 +12,10 @@ from benchmark.judgement.traces import Trace, verdicts
 from benchmark.judgement.words import extreme_text, move_text, output_text, trace_text
 from benchmark.results import Questions, Result, Score, metric_of, score_label, subject_of
 
-Kind = Literal["trace", "distraction", "extreme", "output"]
-"""``trace``: can it be read; ``distraction``: does it move neighbours; ``extreme``: does processing that is chosen to
-mislead go further than jitter; ``output``: does an output of the network have less of it at equal semantics."""
+Kind = Literal["trace", "distraction", "detection", "extreme", "output"]
+"""``trace``: can it be read; ``distraction``: does it move neighbours; ``detection``: what a detector of generated
+photos rests on; ``extreme``: does processing that is chosen to mislead go further than jitter; ``output``: does an
+output of the network have less of it at equal semantics."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def statements(result: Result, questions: Questions) -> tuple[Statement, ...]:
             words = trace_text(score, verdict)
             made.append(_statement("trace", score, verdict.decision, words, verdict.chance, verdict.trace))
         if decision := moved.get(key):
-            made.append(_statement("distraction", score, decision, move_text(score, metric, decision)))
+            kind: Kind = "detection" if is_detection(score.task, questions) else "distraction"
+            made.append(_statement(kind, score, decision, move_text(score, metric, decision)))
         if decision := further.get(key):
             made.append(_statement("extreme", score, decision, extreme_text(score, metric, decision)))
     made.sort(key=lambda statement: _ORDER.index(statement.kind))
@@ -77,7 +79,12 @@ def statements(result: Result, questions: Questions) -> tuple[Statement, ...]:
     return tuple(made)
 
 
-_ORDER: tuple[Kind, ...] = ("trace", "distraction", "extreme", "output")
+_ORDER: tuple[Kind, ...] = ("trace", "distraction", "detection", "extreme", "output")
+
+
+def is_detection(task: str, questions: Questions) -> bool:
+    """Whether a task is about generated photos."""
+    return task in questions and questions[task].family.about == "detection"
 
 
 def _statement(

@@ -34,7 +34,10 @@ def first_screen(
         "encoders": [
             {
                 "name": encoder,
-                "answers": [{"title": part.title, "text": part.text} for part in (one.keeps, one.costs, one.sure)],
+                "answers": [
+                    {"head": part.head, "title": part.title, "text": part.text}
+                    for part in (one.keeps, one.costs, one.sure)
+                ],
                 "photos": one.photos,
                 "findings": [_finding(finding) for finding in one.findings],
             }

@@ -89,3 +89,42 @@ def test_sure__counts_units_and_rising_accuracies() -> None:
     short = conclude([result(trace("jpeg", 0.9, learning_curve=curve, **scenes))], all_tasks())
     assert short.photos == "Test photos: 2,000 of toy (12 scenes)."
     assert short.sure.text == "1 accuracy still rises with more training photos."
+
+
+def detection(task: str, metric: str, value: float, half: float, **details: Any) -> Score:
+    signed = metric in ("margin", "loss", "bias")
+    return Score(
+        f"forensics/{task}", "toy", metric, value, value - half, value + half, 900, 0.0 if signed else 0.5, details
+    )
+
+
+def test_detector__of_generated_photos_has_answers_of_its_own() -> None:
+    rows = {
+        "jpeg-q75-420": {"bias": 0.2, "low": 0.15, "high": 0.25, "p_value": 1e-9},
+        "resizing-x2": {"bias": 0.0, "low": -0.1, "high": 0.1, "p_value": 1.0},
+    }
+    audit = {"flagged": True, "verdict": "The label can be predicted at 100 %.", "photos": 900}
+    scores = (
+        detection("floor", "auc", 0.7, 0.05),
+        detection("detect", "auc", 0.9, 0.02, audit=audit),
+        detection("detect", "margin", 0.2, 0.05),
+        detection("leave-one-out", "auc", 0.8, 0.03),
+        detection("leave-one-out", "loss", 0.1, 0.2),
+        detection("crossing", "bias", 0.05, 0.01, by_processing=rows),
+    )
+    short = conclude([result(*scores)], all_tasks())
+    assert [part.head for part in (short.keeps, short.costs, short.sure)] == ["Detects", "Rests on", "How sure"]
+    assert short.keeps.title == "AUC 90.0 %, chance 50 %"
+    assert short.keeps.text == (
+        "Generated against real photos: 90.0 % (88.0 to 92.0). Generators that were not in training: 80.0 % (77.0 to "
+        "83.0). Real photos of one source against another: 70.0 % (65.0 to 75.0)."
+    )
+    assert short.costs.title == "The files alone give the label"
+    assert short.costs.text == (
+        "The label can be predicted at 100 %. Generated photos are distinguished from real ones better than two "
+        "sources of real photos are (+20.0 points). Of processings of one class alone 1 look generated to it and 0 "
+        "look real."
+    )
+    assert short.sure.title == "3 of 5 answers decided"
+    assert short.findings == ()
+    assert conclude([result(*scores, move(0.1))], all_tasks()).costs.title == "Search moves by 10.0 points"

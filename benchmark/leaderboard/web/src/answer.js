@@ -23,7 +23,6 @@ export function firstScreen(context, width) {
   ];
 }
 
-const HEADS = ["Keeps", "Costs", "How sure"];
 /** Most encoders that have a line of their own in each band. */
 const MOST_LINES = 8;
 
@@ -35,15 +34,15 @@ function notes(rows) {
 }
 
 function cards({ answers, photos }) {
-  return h("div", { class: "cards" }, answers.map(({ title, text }, i) =>
-    h("section", { class: `card card-${i}` }, h("p", { class: "kind" }, HEADS[i]), h("h2", {}, title), h("p", {}, [text, i === 2 ? photos : ""].filter(Boolean).join(" ")))));
+  return h("div", { class: "cards" }, answers.map(({ head, title, text }, i) =>
+    h("section", { class: `card card-${i}` }, h("p", { class: "kind" }, head), h("h2", {}, title), h("p", {}, [text, i === 2 ? photos : ""].filter(Boolean).join(" ")))));
 }
 
 function table(encoders) {
   return h("div", { class: `scroll answers-scroll${encoders.length > MOST_LINES ? " crowd" : ""}`, tabindex: "0", role: "region", "aria-label": "Short answers" },
     h("table", { class: "plain answers" },
       h("caption", { class: "visually-hidden" }, "What each encoder keeps, what that costs, and how sure it is"),
-      h("thead", {}, h("tr", {}, ["Encoder", ...HEADS].map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, ["Encoder", ...encoders[0].answers.map(({ head }) => head)].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, encoders.map(({ name, answers }, i) => h("tr", {},
         h("th", { scope: "row" }, h("span", { class: `dot line-${i % 8}`, "aria-hidden": "true" }), name),
         answers.map(({ title, text }, j) => h("td", { class: `card-${j}` }, h("strong", {}, title), h("p", {}, text))))))));
