@@ -140,7 +140,7 @@ def cut(units: Sequence[tuple[str, int, float]], seconds: float, count: int | No
     Args:
         units: (name, number of items, measured seconds) of each.
         seconds: time that a rank should take.
-        count: number of ranks instead, at most the number of units.
+        count: number of ranks instead, at most the number of units. No rank is empty, however unequal the units are.
 
     >>> cut([("a", 64, 2.0), ("b", 64, 2.0), ("c", 10, 0.5)], 4.0)
     [RankPlan(units=('a',), size=64), RankPlan(units=('b', 'c'), size=74)]
@@ -149,12 +149,16 @@ def cut(units: Sequence[tuple[str, int, float]], seconds: float, count: int | No
     """
     total = sum(cost for _, _, cost in units) or 1.0
     n_ranks = max(1, min(len(units), count if count is not None else math.ceil(total / max(seconds, 1e-9))))
-    shares: dict[int, list[tuple[str, int]]] = {}
+    shares: list[list[tuple[str, int]]] = []
     before = 0.0
-    for name, items, cost in units:
-        shares.setdefault(min(n_ranks - 1, int((before + cost / 2) / total * n_ranks)), []).append((name, items))
+    for i, (name, items, cost) in enumerate(units):
+        wanted = int((before + cost / 2) / total * n_ranks)
+        needed = n_ranks - (len(units) - i)  # the units that are left fill the ranks that are left
+        if not shares or (max(wanted, needed) >= len(shares) and len(shares) < n_ranks):
+            shares.append([])
+        shares[-1].append((name, items))
         before += cost
-    return [RankPlan(tuple(name for name, _ in share), sum(items for _, items in share)) for share in shares.values()]
+    return [RankPlan(tuple(name for name, _ in share), sum(items for _, items in share)) for share in shares]
 
 
 @functools.cache
