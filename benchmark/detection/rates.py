@@ -34,8 +34,8 @@ def recall_at(scores: np.ndarray, generated: np.ndarray, rate: float) -> Recall 
         None if the real photos are too few for the rate (``ALARMS_NEEDED``).
 
     >>> real, fake = np.arange(1000) / 1000, np.arange(100) / 100 + 0.5
-    >>> found = recall_at(np.r_[real, fake], np.r_[np.zeros(1000, bool), np.ones(100, bool)], 0.01)
-    >>> found.recall, found.false_alarms
+    >>> point = recall_at(np.r_[real, fake], np.r_[np.zeros(1000, bool), np.ones(100, bool)], 0.01)
+    >>> point.recall, point.false_alarms
     (0.51, 0.01)
     """
     generated = np.asarray(generated, bool)

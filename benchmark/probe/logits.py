@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.compute import uploaded, with_less_memory
+from benchmark.compute import with_less_memory
 from benchmark.probe.probe import LABELLED_SEED, default_memory, usable_device
-from benchmark.probe.problem import VALIDATION_SHARE, Problem, stratified_split
+from benchmark.probe.problem import VALIDATION_SHARE, Problem, layer_scores, stratified_split
 from benchmark.probe.protocols.registry import protocol_named
-from benchmark.probe.solver.rows import GATHER_BYTES, Rows, normalised, picked
+from benchmark.probe.solver.rows import GATHER_BYTES, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +92,9 @@ def class_scores(
 
 
 def _scored(rows: Rows, weights: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
-    """float32 [n, C]: ``rows``, L2-normalised, times ``weights`` [d, C] plus ``bias`` [C], some rows at a time."""
+    """float32 [n, C], some rows at a time."""
     step = max(1, GATHER_BYTES // (4 * max(weights.shape)))
-    layer, shift = weights.to(torch.float32), bias.to(torch.float32)
-    count = rows.shape[0]
-    parts = [
-        (uploaded(torch.from_numpy(normalised(picked(rows, np.arange(start, min(start + step, count))))), layer.device))
-        @ layer
-        + shift
-        for start in range(0, count, step)
-    ]
+    layer, shift, count = weights.to(torch.float32), bias.to(torch.float32), rows.shape[0]
+    chunks = [np.arange(start, min(start + step, count)) for start in range(0, count, step)]
     empty = torch.empty((0, layer.shape[1]), dtype=torch.float32, device=layer.device)
-    return torch.cat([empty, *parts]).cpu().numpy()
+    return torch.cat([empty, *(layer_scores(rows, chunk, layer, shift) for chunk in chunks)]).cpu().numpy()

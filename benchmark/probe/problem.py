@@ -189,6 +189,12 @@ def stratified_split(
     return validation
 
 
+def layer_scores(bank: Rows, rows: np.ndarray, weights: Tensor, bias: Tensor) -> Tensor:
+    """float32 [m, C]: rows of a bank, L2-normalised, times ``weights`` [d, C] plus ``bias`` [C]."""
+    block = torch.from_numpy(normalised(picked(bank, rows)))
+    return uploaded(block, weights.device) @ weights + bias
+
+
 def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tensor) -> np.ndarray:
     """The class that each of K linear layers predicts for every view of some photos; ties go to the lowest class.
 
@@ -211,8 +217,7 @@ def predict(banks: Sequence[Rows], rows: np.ndarray, weights: Tensor, bias: Tens
         shift = bias.to(torch.float32).reshape(-1)
 
     def predict_piece(piece: tuple[Rows, np.ndarray]) -> Tensor:
-        block = torch.from_numpy(normalised(picked(*piece)))
-        logits = (uploaded(block, flat.device) @ flat + shift).view(-1, count, n_classes)
+        logits = layer_scores(*piece, flat, shift).view(-1, count, n_classes)
         best = logits.amax(-1, keepdim=True)
         # argmax guarantees no order among equal values
         index = torch.arange(n_classes, dtype=torch.int32, device=logits.device).expand_as(logits)

@@ -6,7 +6,7 @@ saved otherwise rests on how photos were saved (BIAS-ID, arXiv 2605.31153, measu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from builders.pixels import STUDY_PROCESSINGS
 from builders.processes import progress_bar
 
 if TYPE_CHECKING:
+    from benchmark.detection import Cell
     from benchmark.views import ViewRecipe
 
 BOTH = Metric(
@@ -82,25 +83,26 @@ def run_crossing(inputs: TaskInput) -> TaskOutcome:
     classes = data.generated[data.train].astype(np.int64)
     scores, fit = fitted_scores(inputs, data.train, classes, views)
     arrays = {"photos": data.test, "generated": data.of_test, "scores": scores}
+    cells = _cells(arrays)
     details = {**data.details(), "processings": len(STUDY_PROCESSINGS)}
     more: dict[str, Mapping[str, Any]] = {
         BOTH.name: {**fit, **({} if inputs.brief else {"matrix": _matrix(inputs, data, names, views, scores)})},
-        BIAS.name: {"by_processing": by_processing(arrays)},
+        BIAS.name: {"by_processing": by_processing(cells, data.units.clusters)},
     }
-    return outcome(CROSSING, METRICS, _statistics(arrays), inputs, data.units, arrays, details, more)
+    return outcome(CROSSING, METRICS, _statistics(cells), inputs, data.units, arrays, details, more)
 
 
-def _cells(arrays: Answers) -> list[Any]:
+def _cells(arrays: Answers) -> list[Cell]:
     from benchmark.detection import cross
 
     *processed, original = arrays["scores"]
     return [cross(scores, original, arrays["generated"]) for scores in processed]
 
 
-def _statistics(arrays: Answers) -> Statistics:
+def _statistics(cells: Sequence[Cell]) -> Statistics:
     from benchmark.detection import difference, mean_over
 
-    cells, n = _cells(arrays), len(arrays["generated"])
+    n = len(cells[0].both.photo_values)
     everywhere = np.arange(n)
     statistics = {
         metric.name: mean_over([(getattr(cell, name), everywhere) for cell in cells], n)
@@ -109,22 +111,20 @@ def _statistics(arrays: Answers) -> Statistics:
     return {**statistics, BIAS.name: difference(statistics[GENERATED_ONLY.name], statistics[REAL_ONLY.name])}
 
 
-def by_processing(arrays: Answers) -> dict[str, dict[str, float]]:
-    """The cells of each processing, with the interval and the p-value of its bias over units.
+def by_processing(cells: Sequence[Cell], clusters: np.ndarray | None) -> dict[str, dict[str, float]]:
+    """The numbers of each processing, with the interval and the p-value of its bias over units.
 
-    >>> scores = np.array([[5.0, 6.0, 7.0, 8.0]] * 14 + [[0.0, 1.0, 2.0, 3.0]])
-    >>> arrays = {"scores": scores, "generated": np.array([False, False, True, True])}
-    >>> {row["bias"] for row in by_processing(arrays).values()}
+    >>> from benchmark.detection import cross
+    >>> original, generated = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
+    >>> {row["bias"] for row in by_processing([cross(original + 5, original, generated)] * 14, None).values()}
     {1.0}
     """
     from benchmark.stats import paired_difference
 
     rows = {}
-    for name, cell in zip(STUDY_PROCESSINGS, _cells(arrays), strict=True):
+    for name, cell in zip(STUDY_PROCESSINGS, cells, strict=True):
         values = cell.bias.photo_values
-        bias = paired_difference(
-            values, np.zeros_like(values), clusters=arrays.get("clusters"), bounds=(0.0, cell.bias.bound)
-        )
+        bias = paired_difference(values, np.zeros_like(values), clusters=clusters, bounds=(0.0, cell.bias.bound))
         rows[name] = {
             "both": round(cell.both.value, 6),
             "real_only": round(cell.real_only.value, 6),
@@ -155,13 +155,13 @@ def _matrix(
 
 def read_crossing(arrays: Answers) -> dict[str, PhotoValues]:
     """Values by photo of each metric of ``run_crossing``, from its answers."""
-    return photo_values(METRICS, _statistics(arrays), arrays)
+    return photo_values(METRICS, _statistics(_cells(arrays)), arrays)
 
 
 def crossing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, and the bias by processing."""
-    facts = chance_facts(METRICS, arrays)
-    return {**facts, BIAS.name: AnswerFacts(0.0, None, {"by_processing": by_processing(arrays)})}
+    biases = by_processing(_cells(arrays), arrays.get("clusters"))
+    return {**chance_facts(METRICS, arrays), BIAS.name: AnswerFacts(0.0, None, {"by_processing": biases})}
 
 
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:

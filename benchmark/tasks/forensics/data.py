@@ -95,9 +95,7 @@ def unfit_for_floor(photos: PhotoSet) -> str:
     if sources is None:
         return "it does not say where its real photos come from (source=SOURCE)"
     real = ~_flags(photos) & (photos.labels.values != UNLABELLED)
-    if len(_frequent(sources, photos, real)) < 2:
-        return f"its real photos have fewer than two sources with {LEAST} photos in training and test"
-    return ""
+    return _too_few(sources, photos, real, "real photos have fewer than two sources")
 
 
 def unfit_for_leaving_out(photos: PhotoSet) -> str:
@@ -107,9 +105,18 @@ def unfit_for_leaving_out(photos: PhotoSet) -> str:
     generators = generators_of(photos)
     if generators is None:
         return "it does not say which generator made a photo (group=generator=SOURCE)"
-    if len(_frequent(generators, photos, _flags(photos))) < 2:
-        return f"its photos have fewer than two generators with {LEAST} photos in training and test"
-    return ""
+    return _too_few(generators, photos, _flags(photos), "photos have fewer than two generators")
+
+
+def against_real(generated: np.ndarray, generators: np.ndarray, value: int) -> np.ndarray:
+    """Positions of the real photos and of those of one generator.
+
+    Args:
+        generated: bool [n].
+        generators: int [n], which mean nothing for real photos.
+        value: the generator.
+    """
+    return np.flatnonzero(~generated | (generators == value))
 
 
 def detection_data(inputs: TaskInput) -> DetectionData:
@@ -121,8 +128,7 @@ def detection_data(inputs: TaskInput) -> DetectionData:
     photos = inputs.photos
     known = photos.labels.values != UNLABELLED
     split = _test_split(photos)
-    fitted = ("train",) if split == "val" else ("train", "val")
-    train = np.sort(np.concatenate([inputs.indices(part) for part in fitted]))
+    train = np.sort(np.concatenate([inputs.indices(part) for part in _train_splits(photos)]))
     train, test = (at[known[at]] for at in (train, inputs.indices(split)))
     generated = _flags(photos)
     for part, at in (("train", train), (split, test)):
@@ -142,11 +148,13 @@ def frequent_values(labels: Labels, data: DetectionData, among: np.ndarray) -> l
     return _values(labels, [data.train[among[data.train]], data.test[among[data.test]]])
 
 
-def _frequent(labels: Labels, photos: PhotoSet, among: np.ndarray) -> list[int]:
-    test = _test_split(photos)
-    in_test = photos.splits == SPLITS.index(test)
-    in_train = (photos.splits == SPLITS.index("train")) | ((test == "test") & (photos.splits == SPLITS.index("val")))
-    return _values(labels, [np.flatnonzero(among & in_train), np.flatnonzero(among & in_test)])
+def _too_few(labels: Labels, photos: PhotoSet, among: np.ndarray, what: str) -> str:
+    """Why fewer than two values of some photos can be trained and tested on; empty if two can."""
+    in_test = photos.splits == SPLITS.index(_test_split(photos))
+    in_train = np.isin(photos.splits, [SPLITS.index(split) for split in _train_splits(photos)])
+    if len(_values(labels, [np.flatnonzero(among & in_train), np.flatnonzero(among & in_test)])) < 2:
+        return f"its {what} with {LEAST} photos in training and test"
+    return ""
 
 
 def _values(labels: Labels, parts: list[np.ndarray]) -> list[int]:
@@ -167,3 +175,7 @@ def _flags(photos: PhotoSet) -> np.ndarray:
 
 def _test_split(photos: PhotoSet) -> str:
     return "test" if (photos.splits == SPLITS.index("test")).any() else "val"
+
+
+def _train_splits(photos: PhotoSet) -> tuple[str, ...]:
+    return ("train",) if _test_split(photos) == "val" else ("train", "val")

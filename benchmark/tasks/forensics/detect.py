@@ -21,7 +21,14 @@ from benchmark.tasks.forensics.common import (
     outcome,
     photo_values,
 )
-from benchmark.tasks.forensics.data import SOURCE, DetectionData, detection_data, frequent_values, unfit_for_detection
+from benchmark.tasks.forensics.data import (
+    SOURCE,
+    DetectionData,
+    against_real,
+    detection_data,
+    frequent_values,
+    unfit_for_detection,
+)
 from benchmark.tasks.forensics.floor import floor_among, floor_answers
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
@@ -128,10 +135,9 @@ def _by_generator(data: DetectionData, scores: np.ndarray) -> dict[str, Any]:
 
     if data.generators is None:
         return {}
-    of_test, real = data.generators.values[data.test], ~data.of_test
-    rows = []
+    of_test, rows = data.generators.values[data.test], []
     for value in frequent_values(data.generators, data, data.generated):
-        at = np.flatnonzero(real | (data.of_test & (of_test == value)))
+        at = against_real(data.of_test, of_test, value)
         rows.append(
             {
                 "generator": data.generators.names[value],

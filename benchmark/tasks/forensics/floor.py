@@ -6,6 +6,7 @@ A detector that learns where photos come from, and not how they were made, reach
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from benchmark.tasks.forensics.data import DetectionData, detection_data, freque
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from builders.photos import Labels
 from builders.processes import progress_bar
 
 if TYPE_CHECKING:
@@ -53,20 +55,23 @@ def floor_answers(inputs: TaskInput, data: DetectionData) -> tuple[dict[str, np.
     The answers are ``pair_scores`` and ``second``, both [pairs, real test photos]; ``second`` is 1 for a photo of the
     second source of the pair, 0 for one of the first, and -1 for others.
     """
-    if data.sources is None or len(frequent_values(data.sources, data, ~data.generated)) < 2:
+    if data.sources is None:
         return {}, {}
-    return inputs.shared.get(("forensics", "floor"), lambda: _fit_pairs(inputs, data))
+    labels, sources = data.sources, frequent_values(data.sources, data, ~data.generated)
+    if len(sources) < 2:
+        return {}, {}
+    return inputs.shared.get(("forensics", "floor"), lambda: _fit_pairs(inputs, data, labels, sources))
 
 
-def _fit_pairs(inputs: TaskInput, data: DetectionData) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _fit_pairs(
+    inputs: TaskInput, data: DetectionData, labels: Labels, sources: Sequence[int]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from benchmark.detection import auc
     from benchmark.views import ORIGINAL
 
-    assert data.sources is not None
-    sources = frequent_values(data.sources, data, ~data.generated)
     pairs = list(combinations(sorted(sources[:MOST_SOURCES]), 2))
     train, test = data.train[~data.generated[data.train]], data.test[~data.of_test]
-    of_train, of_test = data.sources.values[train], data.sources.values[test]
+    of_train, of_test = labels.values[train], labels.values[test]
     rows = inputs.view(ORIGINAL, test)
     classes, scores, listed = [], [], []
     with progress_bar(pairs, desc=FLOOR, unit="pair", delay=2, leave=False) as bar:
@@ -79,7 +84,7 @@ def _fit_pairs(inputs: TaskInput, data: DetectionData) -> tuple[dict[str, np.nda
             classes.append(of_pair)
             listed.append(
                 {
-                    "sources": [data.sources.names[first], data.sources.names[second]],
+                    "sources": [labels.names[first], labels.names[second]],
                     "auc": round(auc(fit[0][tested], of_pair[tested] == 1).value, 6),
                     "train_photos": int(at.sum()),
                     "test_photos": int(tested.sum()),

@@ -20,7 +20,7 @@ from benchmark.tasks.forensics.common import (
     outcome,
     photo_values,
 )
-from benchmark.tasks.forensics.data import detection_data, frequent_values, unfit_for_leaving_out
+from benchmark.tasks.forensics.data import against_real, detection_data, frequent_values, unfit_for_leaving_out
 from benchmark.tasks.forensics.floor import floor_among, floor_answers
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
@@ -78,7 +78,7 @@ def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
     }
     table: list[dict[str, Any]] = []
     for value, of_value in zip(left, arrays["scores"], strict=True):
-        at = _tested(arrays, value)
+        at = against_real(data.of_test, arrays["generator"], value)
         table.append(
             {
                 "generator": data.generators.names[value],
@@ -91,18 +91,13 @@ def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
     return outcome(LEAVE_ONE_OUT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
 
 
-def _tested(arrays: Answers, value: int) -> np.ndarray:
-    """Positions of the real test photos and of those of one generator."""
-    return np.flatnonzero(~arrays["generated"] | (arrays["generator"] == value))
-
-
 def _statistics(arrays: Answers) -> Statistics:
     from benchmark.detection import auc, balanced_accuracy, difference, mean_over
 
     generated, n = arrays["generated"], len(arrays["generated"])
     unseen, trained, balanced = [], [], []
     for value, scores in zip(arrays["left_out"], arrays["scores"], strict=True):
-        at = _tested(arrays, int(value))
+        at = against_real(generated, arrays["generator"], int(value))
         unseen.append((auc(scores[at], generated[at]), at))
         trained.append((auc(arrays["trained"][at], generated[at]), at))
         balanced.append((balanced_accuracy((scores[at] > 0) == generated[at], generated[at]), at))

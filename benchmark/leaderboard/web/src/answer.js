@@ -19,7 +19,7 @@ export function firstScreen(context, width) {
     notices.length ? h("ul", { class: "notices" }, notices.map((note) => h("li", {}, note))) : null,
     encoders.length === 1 ? cards(encoders[0]) : table(encoders),
     h("h2", { class: "visually-hidden" }, "Traces and costs"),
-    found(context, width),
+    findings(context, width),
   ];
 }
 
@@ -48,7 +48,7 @@ function table(encoders) {
         answers.map(({ title, text }, j) => h("td", { class: `card-${j}` }, h("strong", {}, title), h("p", {}, text))))))));
 }
 
-function found(context, width) {
+function findings(context, width) {
   const { board } = context;
   const { encoders, published, rule } = board.first;
   const kinds = PANELS.filter(({ kind }) => encoders.some(({ findings }) => findings.some((f) => f.kind === kind)));
@@ -78,9 +78,9 @@ function found(context, width) {
 function standing({ first: { places, encoders } }, data) {
   const strokes = data.length ? `Grey strokes: the published encoders (ICCV 2025) on ${listed(data)}` : "";
   if (!places.length) return strokes ? `${strokes}. These are other photos and other training sets: they show what is usual, and give no rank.` : "";
-  const told = places.map(({ encoder, label, data, ranks, first, count }) =>
+  const ranked = places.map(({ encoder, label, data, ranks, first, count }) =>
     `${encoders.length > 1 ? `${encoder}, ` : ""}${label}, ${data}: place ${ranks[0] === ranks[1] ? ranks[0] : `${ranks[0]} to ${ranks[1]}`} of ${count}, ${first}.`);
-  return [h("strong", {}, "Among the published encoders: "), told.join(" "), strokes ? ` ${strokes}.` : ""];
+  return [h("strong", {}, "Among the published encoders: "), ranked.join(" "), strokes ? ` ${strokes}.` : ""];
 }
 
 function listed(names) {
