@@ -9,7 +9,7 @@ equal the decoded bytes. Pixels come from Pillow, or from an engine that makes t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, cast
@@ -90,10 +90,10 @@ def preprocess_all(
         sources.setdefault((processing.before, processing.edits), []).append(i)
     if list(sources) == [_WHOLE]:
         return _finished(image, drawn, planners, fast)
-    made: dict[_Source, Image.Image] = {_WHOLE: image}
+    pictures = _Pictures(image, sources, fast)
     merged: list[list[np.ndarray]] = [[np.empty(0)] * len(processings) for _ in planners]
     for source, members in sources.items():
-        views = _finished(_picture(source, made, fast), [drawn[i] for i in members], planners, fast)
+        views = _finished(pictures.of(source), [drawn[i] for i in members], planners, fast)
         for k, of_planner in enumerate(views):
             for i, view in zip(members, of_planner, strict=True):
                 merged[k][i] = view
@@ -105,44 +105,86 @@ _Source = tuple[tuple[Processing, ...], tuple[EditStep, ...]]
 
 _WHOLE: _Source = ((), ())
 
-
-def _picture(source: _Source, made: dict[_Source, Image.Image], fast: ModuleType | None) -> Image.Image:
-    """The picture of a source; ``made`` holds those that processings share."""
-    if source not in made:
-        before, edits = source
-        picture = _picture((before, ()), made, fast) if edits else _stage(before, made, fast)
-        for edit in edits:
-            picture = edited(picture, edit)
-        made[source] = picture
-    return made[source]
+MAX_SHARED_BYTES = 256 * 2**20
+"""Pictures that one call of the engine makes of a photo at most; a larger photo's stages are made one by one."""
 
 
-def _stage(before: tuple[Processing, ...], made: dict[_Source, Image.Image], fast: ModuleType | None) -> Image.Image:
-    """The picture after some stages, of which the last one is made here."""
-    stage = before[-1]
-    picture = _picture((before[:-1], stage.edits), made, fast)
-    wanted = request(stage, picture.size, "", 0)
-    if fast is not None and fast.takes(wanted, picture.size):
-        return Image.fromarray(fast.pictures(np.asarray(picture), [wanted])[0])
-    return open_processed(file_of_stage(picture, replace(stage, edits=())))
+class _Pictures:
+    """Pictures of the stages of a photo's processings; those that several of them begin with are made once.
+
+    The engine's pictures stay arrays between its stages, and all stages that begin with the same picture are one call.
+    """
+
+    def __init__(self, image: Image.Image, sources: Iterable[_Source], fast: ModuleType | None) -> None:
+        self.fast = fast
+        self.made: dict[_Source, _Pixels] = {_WHOLE: image}
+        self.stages: dict[_Source, list[tuple[Processing, ...]]] = {}
+        """The chains that end with a stage which begins with that source."""
+        for before, _ in sources:
+            for n in range(1, len(before) + 1):
+                chains = self.stages.setdefault((before[: n - 1], before[n - 1].edits), [])
+                if before[:n] not in chains:
+                    chains.append(before[:n])
+
+    def of(self, source: _Source) -> _Pixels:
+        """The picture of a source."""
+        if source not in self.made:
+            before, edits = source
+            if edits:
+                picture = _image(self.of((before, ())))
+                for edit in edits:
+                    picture = edited(picture, edit)
+                self.made[source] = picture
+            else:
+                self._make(before)
+        return self.made[source]
+
+    def _make(self, chain: tuple[Processing, ...]) -> None:
+        """The picture after the last stage of a chain, and of the chains that begin with the same picture."""
+        begin = (chain[:-1], chain[-1].edits)
+        pixels = self.of(begin)
+        size = _size(pixels)
+        wanted = {other: request(other[-1], size, "", 0) for other in self.stages[begin]}
+        by_engine = [other for other in wanted if self.fast is not None and self.fast.takes(wanted[other], size)]
+        if self.fast is None or chain not in by_engine:
+            self.made[(chain, ())] = open_processed(file_of_stage(_image(pixels), replace(chain[-1], edits=())))
+            return
+        if sum(3 * wanted[other].size[0] * wanted[other].size[1] for other in by_engine) > MAX_SHARED_BYTES:
+            by_engine = [chain]
+        made = self.fast.pictures(np.asarray(pixels), [wanted[other] for other in by_engine])
+        self.made |= {(other, ()): picture for other, picture in zip(by_engine, made, strict=True)}
+
+
+_Pixels = Image.Image | np.ndarray
+"""An RGB picture: of Pillow, or uint8 [height, width, 3] as the engine made it."""
+
+
+def _image(pixels: _Pixels) -> Image.Image:
+    return Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
+
+
+def _size(pixels: _Pixels) -> tuple[int, int]:
+    """(width, height)."""
+    return (pixels.shape[1], pixels.shape[0]) if isinstance(pixels, np.ndarray) else pixels.size
 
 
 def _finished(
-    image: Image.Image, processings: Sequence[Processing], planners: Sequence[Planner], fast: ModuleType | None
+    pixels: _Pixels, processings: Sequence[Processing], planners: Sequence[Planner], fast: ModuleType | None
 ) -> list[ViewArrays]:
     """The last stages, without their edits, of processings whose numbers are drawn: as ``preprocess_all``."""
-    requests = [request(processing, image.size, "", 0) for processing in processings]
-    by_engine = [i for i, wanted in enumerate(requests) if fast is not None and fast.takes(wanted, image.size)]
+    size = _size(pixels)
+    requests = [request(processing, size, "", 0) for processing in processings]
+    by_engine = [i for i, wanted in enumerate(requests) if fast is not None and fast.takes(wanted, size)]
     views: list[ViewArrays] = [[] for _ in planners]
     if fast is not None and by_engine:
-        views = fast.preprocessed(np.asarray(image), [requests[i] for i in by_engine], planners)
+        views = fast.preprocessed(np.asarray(pixels), [requests[i] for i in by_engine], planners)
     if len(by_engine) == len(processings):
         return views
     merged: list[list[np.ndarray]] = [[] for _ in planners]
     for i, processing in enumerate(processings):
         view = None
         if i not in by_engine:
-            view = open_processed(file_of_stage(image, replace(processing, edits=())))
+            view = open_processed(file_of_stage(_image(pixels), replace(processing, edits=())))
         for k, planner in enumerate(planners):
             merged[k].append(views[k][by_engine.index(i)] if view is None else planner(*view.size)(view))
     return list(merged)

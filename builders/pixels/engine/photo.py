@@ -51,7 +51,7 @@ def takes(request: EngineRequest, photo: tuple[int, int]) -> bool:
 
 def pictures(photo: np.ndarray, requests: Sequence[EngineRequest]) -> list[np.ndarray]:
     """The pixels of each view: uint8 [height, width, 3], as ``photo``. ``takes`` is true for every request."""
-    return list(preprocessed(photo, requests, [lambda width, height: _as_array])[0])
+    return list(preprocessed(photo, requests, [lambda width, height: _whole])[0])
 
 
 def preprocessed(photo: np.ndarray, requests: Sequence[EngineRequest], planners: Sequence[Planner]) -> list[ViewArrays]:
@@ -59,7 +59,8 @@ def preprocessed(photo: np.ndarray, requests: Sequence[EngineRequest], planners:
     return _Photo(photo, requests, planners).views()
 
 
-def _as_array(picture: Image.Image) -> np.ndarray:
+def _whole(picture: Image.Image) -> np.ndarray:
+    """The preparation that changes nothing. The engine's own bytes take its place: no picture is made and copied."""
     return np.array(picture)
 
 
@@ -206,11 +207,15 @@ def _finish(
     request: int,
 ) -> None:
     """Write a view after each preprocessing into ``views``; ``pixels``: the whole picture, if it was made."""
-    picture = Image.fromarray(pixels) if pixels is not None else None
+    picture: Image.Image | None = None
     plans = iter(group.plans.each)
     for arrays, preparation in zip(views, group.preparations, strict=True):
         if not _by_engine(preparation):
-            assert picture is not None
+            assert pixels is not None
+            if preparation is _whole:
+                arrays[request] = pixels
+                continue
+            picture = picture or Image.fromarray(pixels)
             arrays[request] = preparation(picture)
             continue
         plan = next(plans)
