@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,9 @@ _SIZES: dict[Any, Any] = {
 }
 _LINE, _SEVERAL = 0.17, 0.065
 """Inches of a row of one encoder, and of each further encoder in it."""
+
+_TEXT_LINE = 0.12
+"""Inches of a line of a label."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ def _label(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]], ques
     title = question.title if question else task
     if sum(other[0] == task and other[2] == data for other in keys) > 1:
         title += f", {metric_of(questions, task, metric).title}"
+    title = textwrap.fill(title, 24)
     if sum(other[:2] == key[:2] for other in keys) > 1:
         title += f"\n{_short(data, 22)}"
     return title
@@ -172,14 +177,15 @@ def _drawn(panels: Mapping[str, Sequence[_Row]], encoders: Sequence[str], width:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    row = _LINE + _SEVERAL * (len(encoders) - 1)
+    lines = max(len(row.label.splitlines()) for rows in panels.values() for row in rows)
+    row = max(_LINE + _SEVERAL * (len(encoders) - 1), _TEXT_LINE * lines)
     heights = [len(rows) * row for rows in panels.values()]
     legend = 0.125 * (len(encoders) + 2) + 0.05
     around = 0.38  # an axis with its words
     height = sum(heights) + around * len(heights) + legend
     with matplotlib.rc_context({**_SIZES, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(width, height))
-        left, top = 0.95 / width, height - 0.05
+        left, top = _label_inches(panels) / width, height - 0.05
         for (kind, rows), tall in zip(panels.items(), heights, strict=True):
             axes = figure.add_axes((left, (top - tall) / height, 0.97 - left, tall / height))
             _panel(axes, rows, encoders, kind)
@@ -211,6 +217,16 @@ def _drawn(panels: Mapping[str, Sequence[_Row]], encoders: Sequence[str], width:
             labelspacing=0.25,
         )
     return figure
+
+
+def _label_inches(panels: Mapping[str, Sequence[_Row]]) -> float:
+    """Room of the longest label left of the axes."""
+    from matplotlib.textpath import TextPath
+
+    lines = {line for rows in panels.values() for row in rows for line in row.label.splitlines()}
+    size = _SIZES["ytick.labelsize"]
+    points = max(TextPath((0, 0), line, size=size).get_extents().x1 for line in lines)
+    return max(0.95, points / 72 + 0.13)
 
 
 def _styles(count: int) -> list[tuple[str, str]]:

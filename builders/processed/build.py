@@ -117,11 +117,14 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
     """Seed of the assignment."""
     split_seed: int = 0
     """Seed of the train/val split, if the source has none."""
+    processings: str = ""
+    """A processing file or preset that defines the parameter; empty for a built-in one."""
 
     @property
     def settings(self) -> ProcessingSettings:
         """Settings of the rows."""
-        return ProcessingSettings(self.name, self.assignment, self.seed, self.assignment_seed)
+        numbers = (self.assignment, self.seed, self.assignment_seed)
+        return ProcessingSettings.of(self.name, *numbers, processings=self.processings)
 
     def photos(self) -> PhotoSet:
         """The photos of ``source``. Raises ``UsageError`` and ``DataError`` as ``open_photos`` does."""
@@ -153,6 +156,8 @@ class ProcessedPhotos(RowsBuilder):
     DEFAULT_CONFIG_NAME = "jpeg"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("processings") and "config_name" in kwargs:
+            kwargs["name"] = kwargs.pop("config_name")  # datasets takes a config_name only from BUILDER_CONFIGS
         super().__init__(*args, **{"dataset_name": "processed_photos", **kwargs})
 
     def _info(self) -> datasets.DatasetInfo:

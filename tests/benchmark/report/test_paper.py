@@ -1,6 +1,7 @@
 """The figure for papers: one column, every encoder in every row, values on one scale, vector formats."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,17 @@ def test_figure__encoders_and_data_sets_have_marks_and_rows_of_their_own():
     assert min(np.diff(sorted(heights))) > 0.05
 
 
-def test_figure__nothing_is_cut_off_in_one_column():
-    results = [result("timm/vit_base_patch16_siglip_256.webli" * 3, TRACE, MOVED), result("b", TRACE, MOVED)]
-    figure = summary_figure(results, all_tasks())
+LONG = "probe/scanner of the second hospital, WWWWWWWWWWWWWWWWWWWWWW"
+LONG_TITLES = [(LONG, *TRACE[1:]), (f"{LONG}2", *TRACE[1:])]
+CASES = {
+    "two encoders": [result("timm/vit_base_patch16_siglip_256.webli" * 3, TRACE, MOVED), result("b", TRACE, MOVED)],
+    "long titles": [result("a", *LONG_TITLES, data=data) for data in ("toy" * 20, "W" * 30)],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_figure__nothing_is_cut_off_in_one_column(case):
+    figure = summary_figure(CASES[case], all_tasks(), ["probe/*", "knn/*"])
     FigureCanvasAgg(figure).draw()
     width, height = figure.get_size_inches() * figure.dpi
     texts = [t for axes in figure.axes for t in (*axes.get_yticklabels(), axes.xaxis.label)]
@@ -70,6 +79,9 @@ def test_figure__nothing_is_cut_off_in_one_column():
         if text.get_text() and text.get_visible():
             assert -1 <= box.x0 < box.x1 <= width + 1, text
             assert -1 <= box.y0 < box.y1 <= height + 1, text
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
     legend, lowest = figure.legends[0].get_window_extent(), figure.axes[-1].xaxis.label.get_window_extent()
     assert legend.y1 <= lowest.y0 + 1
 

@@ -253,6 +253,19 @@ def test_processed_photos__the_builder_class_has_the_same_rows(photo_folder, tmp
     assert "processed_photos" in str(builder.cache_dir)
 
 
+def test_processed_photos__a_parameter_of_a_processing_file(photo_folder, tmp_path):
+    options = {"config_name": "web-size-webp", "source": f"folder:{photo_folder}", "assignment": "every"}
+    builder = ProcessedPhotos(cache_dir=str(tmp_path / "builder"), processings="web", **options)
+    builder.download_and_prepare()
+    made = builder.as_dataset(split="train").cast_column("image", datasets.Image(decode=False))
+    photos = open_photos(f"folder:{photo_folder}")
+    given = {"parameters": ["web-size-webp"], "processings": "web", "assignment": "every", "progress": False}
+    build_processed(photos, tmp_path / "out", **given)
+    built = load(tmp_path / "out", "web-size-webp", "train", tmp_path)
+    assert made.to_list() == built.cast_column("image", datasets.Image(decode=False)).to_list()
+    assert made.features["web-size-webp"].names == ["w384", "w640", "w1080"]
+
+
 def test_processed_photos__the_cache_is_named_after_photos_and_settings(photo_folder, tmp_path):
     def cache(**options):
         return ProcessedPhotos(cache_dir=str(tmp_path), config_name="jpeg", **options).cache_dir
