@@ -16,6 +16,8 @@ Each row is one number of clusters, one kind of sizes and one accuracy:
   of three trials.
 - ``spd``: coverage and size of a difference of two set-ups of one encoder, whose answers mostly agree.
 - ``ranks``: share of trials in which any two of eight equal encoders get different ranks.
+- ``wild_chance``, ``wild_size``, ``wild_detected``: ``chance``, ``size`` and ``detected`` of the wild cluster bootstrap
+  (signs of clusters flipped, the mean studentised, the null hypothesis imposed), which ``benchmark.stats`` lacks.
 
 ``--unlike`` makes clusters differ more: the standard deviation between them is then that of photos within one.
 """
@@ -27,7 +29,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:  # by its path, not by python -m
@@ -38,6 +40,7 @@ from scipy import special, stats
 from tqdm import tqdm
 
 from benchmark.stats import against_chance, photo_intervals, rank_intervals
+from benchmark.stats.clusters import balanced_weights, photo_weights
 from benchmark.stats.intervals import difference_intervals
 from benchmark.stats.resampling import cluster_sums
 from benchmark.stats.student import p_values
@@ -56,6 +59,9 @@ ALIKE, UNLIKE = (0.6, 0.3), (1.0, 0.5)
 OF_PHOTOS = (1.0, 0.5)
 OF_PHOTOS_IN_SET_UPS = (2.0, 0.2)
 """The same of a photo: two set-ups of one encoder agree about most photos."""
+
+EXACT_SIGNS, SIGNS = 9, 499
+"""Clusters up to which the wild bootstrap takes all signs; random signs of more."""
 
 FOUND_AT = 0.43
 """Standard errors beyond the critical value at which a t-test finds an effect in two of three trials."""
@@ -79,6 +85,9 @@ class Row:
     spd: float
     spd_size: float
     ranks: float
+    wild_chance: float
+    wild_size: float
+    wild_detected: float
     trials: int
 
 
@@ -119,6 +128,7 @@ class Held:
     coverage: float
     detected: float
     t_detected: float
+    wild: float
 
 
 def measure_difference(first: np.ndarray, second: np.ndarray, clusters: np.ndarray, truth: float) -> Held:
@@ -131,7 +141,36 @@ def measure_difference(first: np.ndarray, second: np.ndarray, clusters: np.ndarr
     error = of_clusters.std(axis=1, ddof=1) / math.sqrt(len(rows))
     reach = stats.t.ppf(0.975, len(rows) - 1) * error
     t_detected = np.abs(of_clusters.mean(axis=1)) > reach + 1e-12
-    return Held(float(held), float(np.mean(p_values(means) < 0.05)), float(t_detected.mean()))
+    wild = float(np.mean(wild_p_values(of_clusters, balanced_weights(rows).weights) < 0.05))
+    return Held(float(held), float(np.mean(p_values(means) < 0.05)), float(t_detected.mean()), wild)
+
+
+def wild_p_values(of_clusters: np.ndarray, weights: np.ndarray, *, greater: bool = False, seed: int = 0) -> np.ndarray:
+    """P-values of a mean of zero by the wild cluster bootstrap (Cameron, Gelbach and Miller 2008), Rademacher weights.
+
+    Args:
+        of_clusters: [trials, G], mean of each cluster under the null hypothesis.
+        weights: [G], their sum is 1.
+        greater: one-sided.
+        seed: of the signs.
+
+    >>> wild_p_values(np.ones((1, 5)), np.full(5, 0.2)).tolist()  # of 32 signs, all + and all -
+    [0.0625]
+    """
+    count = len(weights)
+    if count <= EXACT_SIGNS:
+        signs = 1.0 - 2 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
+    else:
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], (SIGNS, count))
+        signs[0] = 1
+    parts = of_clusters * weights
+    means = parts @ signs.T
+    squares = np.square(parts).sum(axis=1)[:, None] - 2 * means * ((parts * weights) @ signs.T)
+    t = means / np.sqrt(np.maximum(squares + np.square(means) * np.square(weights).sum(), 1e-18))
+    if not greater:
+        t = np.abs(t)
+    shares: np.ndarray = (t >= t[:, :1] - 1e-9).mean(axis=1)
+    return shares
 
 
 def measure(count: int, shape: str, accuracy: float, trials: int, seed: int, of_clusters: tuple[float, float]) -> Row:
@@ -141,6 +180,8 @@ def measure(count: int, shape: str, accuracy: float, trials: int, seed: int, of_
     clusters = np.arange(count).repeat(sizes)
     first, second = draw(rng, trials, sizes, (accuracy, accuracy), of_clusters)
     singles = photo_intervals(first, clusters=clusters)
+    rights, photos = cluster_sums(first.astype(float), np.ones(len(clusters)), clusters)
+    wild = wild_p_values(rights / photos - accuracy, photo_weights(photos).weights, greater=True)
 
     null = measure_difference(first, second, clusters, 0.0)
     lower = max(0.02, accuracy - _detectable(rng, sizes, accuracy, of_clusters))
@@ -164,6 +205,9 @@ def measure(count: int, shape: str, accuracy: float, trials: int, seed: int, of_
         spd=spd.coverage,
         spd_size=spd.detected,
         ranks=float(np.mean([r.low.max() > 1 or r.high.min() < ENCODERS for r in ranks])),
+        wild_chance=float(np.mean(wild < 0.05)),
+        wild_size=null.wild,
+        wild_detected=other.wild,
         trials=trials,
     )
 
@@ -195,10 +239,10 @@ def table(trials: int, seed: int = 0, *, unlike: bool = False, only: str = "") -
 
 def text(rows: list[Row]) -> str:
     """A line a row, shares in per cent."""
-    names = ("single", "chance", "paired_null", "paired", "size", "detected", "t_detected", "spd", "spd_size", "ranks")
-    lines = [f"{'clusters':<22} {'eff.':>5} {'acc.':>5} " + " ".join(f"{name:>11}" for name in names)]
+    names = [field.name for field in fields(Row)][4:-1]
+    lines = [f"{'clusters':<22} {'eff.':>5} {'acc.':>5} " + " ".join(f"{name:>13}" for name in names)]
     for row in rows:
-        numbers = " ".join(f"{100 * getattr(row, name):>11.1f}" for name in names)
+        numbers = " ".join(f"{100 * getattr(row, name):>13.1f}" for name in names)
         lines.append(f"{row.clusters:>3} {row.sizes:<18} {row.effective:>5.1f} {row.accuracy:>5.2f} {numbers}")
     return "\n".join(lines)
 

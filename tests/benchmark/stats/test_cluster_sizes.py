@@ -8,8 +8,9 @@ from scipy import stats
 
 from benchmark.stats import against_chance, paired_difference, photo_interval, rank_intervals
 from benchmark.stats.clusters import balanced_weights, photo_weights, scaled_deviations
+from benchmark.stats.resampling import clustered_tail
 from benchmark.stats.student import cluster_means
-from scripts.checks.clusters import cluster_sizes, measure
+from scripts.checks.clusters import cluster_sizes, draw, measure
 
 SIZES = np.array([40, 12, 5, 5, 2, 1, 1])
 
@@ -101,6 +102,28 @@ def test_against_chance__most_frequent_class_of_which_one_cluster_has_the_rest()
     """A constant answer on a class of 90 %: never above chance, whatever the clusters."""
     right = np.arange(200) >= 20
     assert against_chance(right, 0.9, clusters=np.arange(200) // 20) >= 0.5
+
+
+def test_clustered_tail__few_wrong_answers_count_with_two_clusters_of_the_working_correlation() -> None:
+    """Nine wrong of 200 in ten clusters, chance 90 %: variance, design effect and binomial tail by hand."""
+    wrong = np.array([3, 2, 1, 1, 1, 1, 0, 0, 0, 0])
+    share, chance = 191 / 200, 0.9
+    between = ((wrong / 20).var(ddof=1)) / 10
+    correlated = share * (1 - share) / 200 * (1 + 19 * 0.1)
+    assert correlated > between
+    variance = (9 * between + 2 * correlated) / 11
+    shrunk = (stats.norm.ppf(0.95) / stats.t.ppf(0.95, 11)) ** 2
+    effective = share * (1 - share) / variance * shrunk
+    expected = stats.beta.cdf(chance, effective * share, effective * (1 - share) + 1)
+    assert clustered_tail(20.0 - wrong, np.full(10, 20.0), 200, chance) == pytest.approx(expected)
+
+
+def test_against_chance__of_a_frequent_class_in_unlike_clusters_holds_its_level() -> None:
+    """400 trials of 28 geometric clusters at a chance of 98 %: 13.9 % were below 5 % in 2,000 trials before."""
+    rng, sizes = np.random.default_rng(3), cluster_sizes(28, "geometric")
+    (rights,) = draw(rng, 400, sizes, (0.98,), (1.0, 0.5))
+    clusters = np.arange(28).repeat(sizes)
+    assert np.mean([against_chance(right, 0.98, clusters=clusters) < 0.05 for right in rights]) <= 0.1
 
 
 def test_clustered__sizes_of_one_are_single_photos() -> None:
