@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.results.questions import AnswerFacts, PhotoValues
 from benchmark.results.schema import Result, Score
-from benchmark.stats import METHODS, against_chance, effective_number, photo_interval, statistic_interval
+from benchmark.stats import METHODS, against_chance, effective_number, photo_interval, statistic_interval, statistic_of
 from builders.photos import SPLITS
 
 ROUNDING = 1e-6
@@ -22,14 +22,20 @@ OTHER_METHODS = 0.5
 """Largest difference between an end of an interval that was computed by other methods (``METHODS``) and the end that
 these give, as a share of the distance of that end from the value."""
 
-BY_METHODS = frozenset({"low", "high", "p_value", "p_chance", "rises", "units", "effective_units"})
+BY_METHODS = frozenset(
+    {"low", "high", "p_value", "p_chance", "p_chance_two_sided", "rises", "units", "effective_units"}
+)
 """Fields that depend on the methods of intervals and p-values."""
 
-PROVEN = "value, n, interval, chance, p-values, accuracies by seed, learning curve, ties, units and counts of photos"
+PROVEN = (
+    "value, n, interval, chance, p-values, accuracies by seed, learning curve, ties, numbers by generator, source and "
+    "processing, recalls, units and counts of photos"
+)
 """What follows from answers, in words."""
 
 STATED = (
-    "the encoder's id, weights and preprocessing, the spread over train photos, controls, scores of layers, and costs"
+    "the encoder's id, weights and preprocessing, the spread over train photos, controls, scores of layers, intervals "
+    "of recalls, an index over k, audits of files, and costs"
 )
 """What no answers prove, in words."""
 
@@ -78,6 +84,9 @@ def _fields(
     yield "high", score.high, min(ends.high, limits[1])
     if facts.chance is not None:
         yield "chance", score.chance, facts.chance
+    if answers.freedom is not None and answers.clusters is not None:
+        p = statistic_of(answers.values, answers.clusters, answers.freedom).p_value(score.chance)
+        yield "p_chance_two_sided", score.details.get("p_chance_two_sided"), p
     if answers.clusters is not None:
         sizes = np.unique(answers.clusters, return_counts=True)[1]
         yield "units", score.details.get("units"), len(sizes)
@@ -123,7 +132,7 @@ def _agrees(path: str, stated: Any, given: Any, value: Any, same_methods: bool) 
     name = path.rpartition(".")[2].partition("[")[0]
     if name in ("low", "high") and not same_methods:
         return abs(stated - given) <= OTHER_METHODS * abs(given - value) + 0.002
-    tolerance = EXACT + 1e-3 * abs(given) if name in ("p_value", "p_chance") else EXACT
+    tolerance = EXACT + 1e-3 * abs(given) if name.startswith("p_") else EXACT
     return bool(abs(stated - given) <= tolerance)
 
 

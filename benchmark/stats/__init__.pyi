@@ -10,7 +10,7 @@ from .intervals import (
     standard_error,
     wilson_interval,
 )
-from .leave_one_out import Jackknife, jackknife, statistic_interval
+from .leave_one_out import Jackknife, jackknife, statistic_interval, statistic_of
 from .methods import METHODS
 from .one_sided import p_above, p_below
 from .ranks import (
@@ -79,6 +79,7 @@ __all__ = [
     "single_units",
     "standard_error",
     "statistic_interval",
+    "statistic_of",
     "t_quantile",
     "table_p_value",
     "unit_deviations",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmark.results import Family, Metric, PhotoValues, Score
+from benchmark.results import AnswerFacts, Family, Metric, PhotoValues, Score
 from benchmark.tasks.group_data import GroupData, group_data, unfit_for_group
 from benchmark.tasks.knn import SET_UPS, balanced_queries, tie_rule
 from benchmark.tasks.processing_probe import plain_views
@@ -339,6 +339,7 @@ def _outcome(
         )
         scores.append(scored.score)
         arrays |= {metric.name: scored.values, "freedom": np.array(scored.freedom)}
+        arrays[f"chance-{metric.name}"] = np.array(statistic.chance)
     return TaskOutcome(tuple(scores), arrays)
 
 
@@ -350,6 +351,12 @@ def read_statistics(metrics: tuple[Metric, ...], arrays: Mapping[str, np.ndarray
         for metric in metrics
         if metric.name in arrays
     }
+
+
+def statistic_facts(metrics: tuple[Metric, ...], arrays: Mapping[str, np.ndarray]) -> dict[str, AnswerFacts]:
+    """Chance of each metric."""
+    chances = {metric.name: arrays.get(f"chance-{metric.name}") for metric in metrics}
+    return {name: AnswerFacts(float(chance), None, {}) for name, chance in chances.items() if chance is not None}
 
 
 def group_knn(group: str) -> Task:
@@ -365,6 +372,7 @@ def group_knn(group: str) -> Task:
         unfit=partial(unfit_for_group, group, labels=True),
         run=partial(run_group_knn, group),
         read_answers=partial(read_statistics, GROUP_SET_UPS),
+        read_facts=partial(statistic_facts, GROUP_SET_UPS),
         growth="pairs",
     )
 
@@ -382,5 +390,6 @@ def robustness(group: str) -> Task:
         unfit=partial(unfit_for_group, group, labels=True),
         run=partial(run_robustness, group),
         read_answers=partial(read_statistics, ROBUSTNESS_METRICS),
+        read_facts=partial(statistic_facts, ROBUSTNESS_METRICS),
         growth="pairs",
     )

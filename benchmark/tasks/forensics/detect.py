@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmark.results import Answers, Metric, PhotoValues
+from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues
 from benchmark.tasks.forensics.common import (
     AUC,
     BALANCED,
@@ -60,12 +59,13 @@ def run_detect(inputs: TaskInput) -> TaskOutcome:
         "photos": data.test,
         "generated": data.of_test,
         "scores": scores,
+        **_generators(data),
         # a photo without a neighbour, of an embedding that is zero, is wrong
         "nearest": np.where(neighbours >= 0, data.generated[data.train][neighbours], ~data.of_test),
         **floor_answers(inputs, data)[0],
     }
     more = {
-        AUC.name: {**_audit(inputs), **fit, **_operating_points(inputs, data, scores), **_by_generator(data, scores)},
+        AUC.name: {**_audit(inputs), **fit, **_operating_points(inputs, data, scores), **_by_generator(data, arrays)},
         NEAREST.name: {"k": 1, "train_photos": len(data.train)},
     }
     return outcome(DETECT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
@@ -101,7 +101,7 @@ def _statistics(arrays: Answers) -> Statistics:
 
 def _operating_points(inputs: TaskInput, data: DetectionData, scores: np.ndarray) -> dict[str, Any]:
     """Recall at rates of false alarms with intervals over units, and the calibration error."""
-    from benchmark.detection import calibration_error, recall_at
+    from benchmark.detection import recall_at
     from benchmark.stats import bootstrap_interval
 
     generated, points = data.of_test, []
@@ -125,27 +125,59 @@ def _operating_points(inputs: TaskInput, data: DetectionData, scores: np.ndarray
                 "generated_photos": int(generated.sum()),
             }
         )
+    return {"recall": points, "calibration_error": _calibration_error(scores, generated)}
+
+
+def _calibration_error(scores: np.ndarray, generated: np.ndarray) -> float:
+    from benchmark.detection import calibration_error
+
     probabilities = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -500, 500)))
-    return {"recall": points, "calibration_error": round(calibration_error(probabilities, generated), 6)}
+    return round(calibration_error(probabilities, generated), 6)
 
 
-def _by_generator(data: DetectionData, scores: np.ndarray) -> dict[str, Any]:
-    """AUC of each generator against all real test photos."""
-    from benchmark.detection import auc
-
+def _generators(data: DetectionData) -> dict[str, np.ndarray]:
+    """Answers: the generator of each test photo, and those with enough photos; empty where none are known."""
     if data.generators is None:
         return {}
-    of_test, rows = data.generators.values[data.test], []
-    for value in frequent_values(data.generators, data, data.generated):
-        at = against_real(data.of_test, of_test, value)
-        rows.append(
-            {
-                "generator": data.generators.names[value],
-                "auc": round(auc(scores[at], data.of_test[at]).value, 6),
-                "photos": int(data.of_test[at].sum()),
-            }
-        )
-    return {"by_generator": rows} if rows else {}
+    tested = frequent_values(data.generators, data, data.generated)
+    of_test = data.generators.values[data.test].astype(np.int32)
+    return {"generator": of_test, "tested_generators": np.array(tested, np.int32)}
+
+
+def _by_generator(data: DetectionData, arrays: Answers) -> dict[str, Any]:
+    """AUC of each generator against all real test photos."""
+    if data.generators is None or not (numbers := _numbers_by_generator(arrays)):
+        return {}
+    names = [data.generators.names[value] for value in arrays["tested_generators"]]
+    return {"by_generator": [{"generator": name, **row} for name, row in zip(names, numbers, strict=True)]}
+
+
+def _numbers_by_generator(arrays: Answers) -> list[dict[str, Any]]:
+    """AUC and number of photos of each tested generator."""
+    from benchmark.detection import auc
+
+    rows = []
+    for value in arrays.get("tested_generators", ()):
+        at = against_real(arrays["generated"], arrays["generator"], int(value))
+        of_test = arrays["generated"][at]
+        rows.append({"auc": round(auc(arrays["scores"][at], of_test).value, 6), "photos": int(of_test.sum())})
+    return rows
+
+
+def detect_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Chance of each metric, recalls, calibration error and numbers of each generator."""
+    from benchmark.detection import recall_at
+
+    scores, generated = arrays["scores"], arrays["generated"]
+    points = [(rate, point) for rate in RATES if (point := recall_at(scores, generated, rate)) is not None]
+    counts = {"real_photos": int((~generated).sum()), "generated_photos": int(generated.sum())}
+    details: dict[str, Any] = {
+        "recall": [{"false_alarms": rate, "recall": round(point.recall, 6), **counts} for rate, point in points],
+        "calibration_error": _calibration_error(scores, generated),
+    }
+    if rows := _numbers_by_generator(arrays):
+        details["by_generator"] = rows
+    return {**chance_facts(METRICS, arrays), AUC.name: AnswerFacts(0.5, None, details)}
 
 
 def read_detect(arrays: Answers) -> dict[str, PhotoValues]:
@@ -166,5 +198,5 @@ DETECT_TASK = Task(
     unfit=unfit_for_detection,
     run=run_detect,
     read_answers=read_detect,
-    read_facts=partial(chance_facts, METRICS),
+    read_facts=detect_facts,
 )

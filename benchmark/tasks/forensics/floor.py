@@ -7,14 +7,13 @@ A detector that learns where photos come from, and not how they were made, reach
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.results import Answers, Metric, PhotoValues
-from benchmark.tasks.forensics.common import FORENSICS, HALF, chance_facts, fitted_scores, outcome, photo_values
+from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues
+from benchmark.tasks.forensics.common import FORENSICS, HALF, fitted_scores, outcome, photo_values
 from benchmark.tasks.forensics.data import DetectionData, detection_data, frequent_values, unfit_for_floor
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scores import units_of
@@ -124,6 +123,17 @@ def read_floor(arrays: Answers) -> dict[str, PhotoValues]:
     return photo_values((FLOOR_AUC,), {FLOOR_AUC.name: _floor(arrays)}, arrays)
 
 
+def floor_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Chance, and AUC and number of photos of each pair of sources."""
+    from benchmark.detection import auc
+
+    rows = []
+    for of_pair, scores in zip(arrays["second"], arrays["pair_scores"], strict=True):
+        at = of_pair >= 0
+        rows.append({"auc": round(auc(scores[at], of_pair[at] == 1).value, 6), "test_photos": int(at.sum())})
+    return {FLOOR_AUC.name: AnswerFacts(0.5, None, {"pairs": rows})}
+
+
 FLOOR = "forensics/floor"
 
 FLOOR_TASK = Task(
@@ -137,5 +147,5 @@ FLOOR_TASK = Task(
     unfit=unfit_for_floor,
     run=run_floor,
     read_answers=read_floor,
-    read_facts=partial(chance_facts, (FLOOR_AUC,)),
+    read_facts=floor_facts,
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmark.results import Answers, Metric, PhotoValues
+from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues
 from benchmark.tasks.forensics.common import (
     BALANCED,
     FORENSICS,
@@ -52,7 +51,6 @@ METRICS = (UNSEEN_AUC, MARGIN, BALANCED, LOSS)
 
 def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
     """Run ``forensics/leave-one-out``."""
-    from benchmark.detection import auc
     from benchmark.views import ORIGINAL
 
     data = detection_data(inputs)
@@ -76,19 +74,27 @@ def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
         "trained": detector(inputs, data)[0],
         **floor_answers(inputs, data)[0],
     }
-    table: list[dict[str, Any]] = []
-    for value, of_value in zip(left, arrays["scores"], strict=True):
-        at = against_real(data.of_test, arrays["generator"], value)
-        table.append(
-            {
-                "generator": data.generators.names[value],
-                "auc": round(auc(of_value[at], data.of_test[at]).value, 6),
-                "auc_if_trained": round(auc(arrays["trained"][at], data.of_test[at]).value, 6),
-                "photos": int(data.of_test[at].sum()),
-            }
-        )
+    names = [data.generators.names[value] for value in left]
+    table = [{"generator": name, **row} for name, row in zip(names, _by_generator(arrays), strict=True)]
     more = {UNSEEN_AUC.name: {"by_generator": table}}
     return outcome(LEAVE_ONE_OUT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
+
+
+def _by_generator(arrays: Answers) -> list[dict[str, Any]]:
+    """AUC of each generator by a detector without it and by one with it, and its number of test photos."""
+    from benchmark.detection import auc
+
+    generated, rows = arrays["generated"], []
+    for value, of_value in zip(arrays["left_out"], arrays["scores"], strict=True):
+        at = against_real(generated, arrays["generator"], int(value))
+        rows.append(
+            {
+                "auc": round(auc(of_value[at], generated[at]).value, 6),
+                "auc_if_trained": round(auc(arrays["trained"][at], generated[at]).value, 6),
+                "photos": int(generated[at].sum()),
+            }
+        )
+    return rows
 
 
 def _statistics(arrays: Answers) -> Statistics:
@@ -113,6 +119,12 @@ def read_leave_one_out(arrays: Answers) -> dict[str, PhotoValues]:
     return photo_values(METRICS, _statistics(arrays), arrays)
 
 
+def leave_one_out_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Chance of each metric, and the numbers of each generator."""
+    by_generator = AnswerFacts(0.5, None, {"by_generator": _by_generator(arrays)})
+    return {**chance_facts(METRICS, arrays), UNSEEN_AUC.name: by_generator}
+
+
 LEAVE_ONE_OUT = "forensics/leave-one-out"
 
 LEAVE_ONE_OUT_TASK = Task(
@@ -126,5 +138,5 @@ LEAVE_ONE_OUT_TASK = Task(
     unfit=unfit_for_leaving_out,
     run=run_leave_one_out,
     read_answers=read_leave_one_out,
-    read_facts=partial(chance_facts, METRICS),
+    read_facts=leave_one_out_facts,
 )
