@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.audit.result import TARGETS, Audit, Question, page_html
-from benchmark.judgement import CONFOUND_TITLES
+from benchmark.judgement import CONFOUND_LIMITS, CONFOUND_TITLES
 from benchmark.report import interval, markdown_table, p_value, percent, write_png
 from builders.errors import disk_error
 from builders.files import sweep_temporaries, write_text_atomically
@@ -45,10 +45,7 @@ def audit_text(audit: Audit) -> str:
         _layers(audit),
         _carriers(audit),
         _questions(audit),
-        "## What this does not show\n\n"
-        "A confound is not proof that a classifier uses it. No difference in headers is not proof that pixels hold no "
-        "trace: a common re-save hides headers, not an earlier compression. What is marked as a hint is moved by what "
-        "the picture shows too.",
+        "## What this does not show\n\n" + _list(CONFOUND_LIMITS),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -60,8 +57,8 @@ def card_section(audit: Audit) -> str:
         _escaped(audit.verdict),
         _list(audit.findings),
         _layers(audit, heading=False),
-        "A confound is not proof that a classifier uses it, and the absence of one in headers is not the absence of a "
-        f"trace in pixels. By `camtrace audit` of {audit.photos:,} photos.",
+        " ".join(CONFOUND_LIMITS[:2]),
+        f"By `camtrace audit` of {audit.photos:,} photos.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -83,7 +80,7 @@ def _layers(audit: Audit, heading: bool = True) -> str:
     table = markdown_table(
         ["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"], rows
     )
-    return f"## How well it can be predicted\n\n{table}" if heading else table
+    return f"## Accuracy of predictions\n\n{table}" if heading else table
 
 
 def _questions(audit: Audit) -> str:

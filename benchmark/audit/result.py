@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from benchmark.judgement import CONFOUND_TITLES
+from benchmark.judgement import CONFOUND_LIMITS, CONFOUND_TITLES
 from benchmark.report import p_value
 from benchmark.stats import effect_size
 
@@ -213,7 +213,7 @@ def notebook_html(audit: Audit) -> str:
     return _render("audit_body.html.jinja", audit)
 
 
-def _render(template: str, audit: Audit, **context: str) -> str:
+def _render(template: str, audit: Audit, **context: Any) -> str:
     return (
         _environment()
         .get_template(template)
@@ -224,6 +224,7 @@ def _render(template: str, audit: Audit, **context: str) -> str:
             smallest=SMALLEST_EFFECT,
             p_value=p_value,
             title=CONFOUND_TITLES[audit.flagged],
+            limits=CONFOUND_LIMITS,
             **context,
         )
     )

@@ -93,6 +93,7 @@ def audit_of(counts: Tally, subject: Subject, label: str, settings: dict[str, An
     if not counts.photos:
         reason = counts.failures[0][1] if counts.failures else "none has a label"
         raise DataError(f"{subject.name}: not one photo can be audited (the first: {reason})")
+    counts.unit = subject.unit
     tested = questions_of(counts, seed)
     scored = [score for target in TARGETS for score in layer_scores(counts, target, seed)]
     questions, layers = corrected(tested, scored)

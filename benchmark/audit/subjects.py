@@ -15,9 +15,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmark.judgement import unit_of_column
 from benchmark.stats import CLUSTER_COLUMNS
 from builders.errors import PhotoError, UsageError
-from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, column_of, first_column
+from builders.photos import (
+    CLUSTER,
+    NEAR_DUPLICATES,
+    SPLITS,
+    UNLABELLED,
+    Head,
+    Labels,
+    PhotoSet,
+    column_of,
+    first_column,
+)
 from builders.sources import FolderSource
 
 BLOCK = 4096
@@ -48,6 +59,8 @@ class PhotoSubject:
     label: Labels
     source: Labels | None
     owner: Labels | None
+    unit: str = "owner"
+    """The word for what errs together: what the values of ``owner`` are."""
 
     @property
     def name(self) -> str:
@@ -132,13 +145,22 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
         )
     source_column = column_of(photos, source) if source else first_column(photos, ("source",))
     owner_column = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
-    return PhotoSubject(photos, named, source_column, owner_column)
+    return PhotoSubject(photos, named, source_column, owner_column, _unit(photos, owner))
+
+
+def _unit(photos: PhotoSet, owner: str) -> str:
+    """The word for what errs together: of a cluster, the name of the column that it was read from."""
+    column = owner or next((name for name in OWNER_COLUMNS if name in photos.columns), NEAR_DUPLICATES)
+    if column in (NEAR_DUPLICATES, "pair_id"):
+        return column.removesuffix("_id")
+    return unit_of_column(photos.evidence.get("cluster=", column) if column == CLUSTER else column)
 
 
 class StreamedSubject:
     """Rows of a Hub data set, read once in their order. Of a photo only the features are stored."""
 
     source = owner = None
+    unit = NEAR_DUPLICATES
 
     def __init__(self, name: str, rows: Iterator[tuple[Row, bytes | None]], limit: int | None) -> None:
         self.name = name

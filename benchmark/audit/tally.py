@@ -140,6 +140,8 @@ class Tally:
     photos: int = 0
     unreadable: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
+    unit: str = "owner"
+    """The word for what errs together, where photos share a value of the column ``owner``."""
 
 
 def tally(scan: Scan) -> Tally:

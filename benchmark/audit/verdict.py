@@ -15,7 +15,16 @@ from benchmark.audit.result import TARGETS, Carrier, Duplicates, LayerScore, Que
 from benchmark.audit.scan import shown
 from benchmark.audit.subjects import PhotoSubject, Subject
 from benchmark.audit.tally import MAX_SOURCES, Tally
-from benchmark.judgement import SILENT_LAYER, power_text, unconfounded_text, untestable_text
+from benchmark.judgement import (
+    OWN_SOURCES,
+    associated_text,
+    audit_units_text,
+    pixels_text,
+    power_text,
+    predicted_text,
+    unconfounded_text,
+    untestable_text,
+)
 from builders.errors import PhotoError
 from builders.splits import near_duplicate_groups
 
@@ -37,31 +46,28 @@ def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[Lay
     flagged = [q for q in questions if q.target == "label" and q.flagged and not q.content]
     by_source = next((q for q in flagged if q.feature == "source"), None)
     if by_source is not None and by_source.value > 0.99:
-        return (
-            "Each class comes from sources of its own: a classifier cannot be shown to learn anything but the "
-            "source, whatever the files look like. Add photos of every class from every source."
-        )
+        return OWN_SOURCES
     strongest = [s for s in (scores.get(layer) for layer in (*FILE_LAYERS, "file")) if s is not None and s.flagged]
     if strongest:
         score = strongest[0] if strongest[0].layer == "header" else max(strongest, key=lambda s: s.advantage)
         read = [q for q in flagged if score.layer == "file" or q.layer == score.layer] or flagged
-        return (
-            f"The label can be predicted at {_percent(score.accuracy)} from {score.title} "
-            f"(chance {_percent(score.chance)}){_because(read)} Any classifier can use this."
-        )
+        return _predicted(TARGETS["label"], score, read, verdict=True)
     if flagged:
         first = flagged[0]
-        return (
-            f"The label goes with the {first.title} ({first.measure} = {first.value:.2f}){_because(flagged)} "
-            "A classifier can use this."
-        )
+        effect = f"{first.measure} = {first.value:.2f}"
+        return associated_text(TARGETS["label"], first.title, effect, _because(flagged), verdict=True)
     effects = smallest_effects(tally, questions, len(questions) + len(layers))
     return f"{unconfounded_text(tally.photos)} {power_text(effects, _rule(tally))}"
 
 
 def _rule(tally: Tally) -> str:
-    """What errs together, as the judge names it: whatever column was given, the audit names owners."""
-    return "photo" if owner_units(tally).alone else "owner"
+    """What errs together, as the judge names it."""
+    return "photo" if owner_units(tally).alone else tally.unit
+
+
+def _predicted(what: str, score: LayerScore, carried: Sequence[Question], *, verdict: bool = False) -> str:
+    shares = _percent(score.accuracy), score.title, _percent(score.chance)
+    return predicted_text(what, *shares, _because(carried), verdict=verdict)
 
 
 def findings_of(
@@ -77,14 +83,10 @@ def findings_of(
         layers_of_target = [s for s in layers if s.target == target and s.flagged and not s.content]
         best = max(layers_of_target, key=lambda s: s.advantage, default=None)
         if best is not None:
-            sentences.append(
-                f"{start} can be predicted at {_percent(best.accuracy)} from {best.title} "
-                f"(chance {_percent(best.chance)}){_because(flagged)}"
-            )
+            sentences.append(_predicted(start, best, flagged))
         elif flagged:
-            sentences.append(
-                f"{start} goes with the {flagged[0].title} (V = {flagged[0].value:.2f}){_because(flagged)}"
-            )
+            effect = f"V = {flagged[0].value:.2f}"
+            sentences.append(associated_text(start, flagged[0].title, effect, _because(flagged)))
     file = scores.get(("label", "file"))
     if file is not None and file.flagged and file.recalls:
         worst = ", ".join(f"{name} ({_percent(recall)})" for name, recall in list(file.recalls.items())[:5])
@@ -92,10 +94,8 @@ def findings_of(
     for layer in ("weight", "pixels", "hidden"):
         score = scores.get(("label", layer))
         if score is not None:
-            sentences.append(
-                f"From {score.title} the label can be predicted at {_percent(score.accuracy)} (chance "
-                f"{_percent(score.chance)}, {score.n:,} photos): {_pixel_meaning(score)}"
-            )
+            shares = score.title, _percent(score.accuracy), _percent(score.chance)
+            sentences.append(pixels_text(*shares, score.n, flagged=score.flagged, hidden=layer == "hidden"))
     sentences += [_duplicate_sentence(d) for d in duplicates if d.groups]
     if tally.unreadable:
         sentences.append(f"{tally.unreadable:,} files could not be read and are left out.")
@@ -103,10 +103,7 @@ def findings_of(
         sentences.append(f"There are more than {MAX_SOURCES} sources, so they are not examined one by one.")
     units = owner_units(tally)
     if not units.alone:
-        sentences.append(
-            "Intervals and p-values are of owners, because photos of one owner share camera and program: the sample "
-            f"has {units.count:,} (as many as {units.effective:,.0f} of equal size)."
-        )
+        sentences.append(audit_units_text(_rule(tally), units.count, units.effective))
     untestable = untestable_titles(tally, questions, len(questions) + len(layers))
     if untestable:
         sentences.append(untestable_text(untestable, _rule(tally)))
@@ -168,14 +165,6 @@ def _carrier_text(question: Question, carrier: Carrier) -> str:
         f"{_percent(carrier.share or 0)} of {carrier.group} have {question.title} {carrier.value} "
         f"({_percent(carrier.elsewhere or 0)} elsewhere)"
     )
-
-
-def _pixel_meaning(score: LayerScore) -> str:
-    if not score.flagged:
-        return SILENT_LAYER
-    if score.layer == "hidden":
-        return "most of what the picture shows is hidden there, so it may well be how the photos were made."
-    return "what the pictures show, or how they were made; this layer does not tell the two apart."
 
 
 def _duplicate_sentence(duplicates: Duplicates) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.audit import Audit
+from benchmark.judgement import confounded_text
 from builders.cli import Parser, Renamed, add_messages, check_writable
 from builders.errors import UsageError
 from builders.untrusted import readable
@@ -57,10 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         last = repair(result, arguments) or result
     if arguments.exit_code and last.worst_effect >= arguments.threshold:
-        print(
-            f"camtrace: {last.name} is confounded ({last.worst_effect:.2f}, the threshold is {arguments.threshold:g})",
-            file=sys.stderr,
-        )
+        print(f"camtrace: {confounded_text(last.name, last.worst_effect, arguments.threshold)}", file=sys.stderr)
         return CONFOUNDED
     return 0
 

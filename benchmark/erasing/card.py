@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.erasing.eraser import Eraser
 from benchmark.erasing.sides import FitPlan
-from benchmark.judgement import Answer, ErasedReader, erased_text
+from benchmark.judgement import STILL_READ, Answer, ErasedReader, erased_text
 from benchmark.report import interval, markdown_table, percent
 from benchmark.results import Questions, metric_of
 
@@ -86,7 +86,7 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
         eraser: that was applied.
         questions: by name of a task, the meaning of its scores.
     """
-    header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", "still read", "n"]
+    header = ["read", "by", "on", "before %", "after %", "difference (95 %)", "chance %", STILL_READ, "n"]
     cells = []
     for row in rows:
         signed = row.kind == "difference"

@@ -1,5 +1,17 @@
 from .conclusions import RULE, Conclusion, Conclusions, Finding, conclude
-from .confounds import CONFOUND_TITLES, SILENT_LAYER, power_text, unconfounded_text, untestable_text
+from .confounds import (
+    CONFOUND_LIMITS,
+    CONFOUND_TITLES,
+    OWN_SOURCES,
+    associated_text,
+    audit_units_text,
+    confounded_text,
+    pixels_text,
+    power_text,
+    predicted_text,
+    unconfounded_text,
+    untestable_text,
+)
 from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, biases, biases_text
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
@@ -8,9 +20,10 @@ from .scores import chance_of, find_score
 from .statement import Statement, statements
 from .traces import Flag, Verdict, chance_flags, judge, verdicts
 from .training import learning_curve, training_margin
-from .units import units_text
+from .units import plural_of, unit_of_column, units_text
 from .words import (
     FLAG_WORDS,
+    STILL_READ,
     TRACE_KEYS,
     TRACE_SUFFIXES,
     ErasedReader,
@@ -26,11 +39,13 @@ from .words import (
 
 __all__ = [
     "AGAINST_FINAL",
+    "CONFOUND_LIMITS",
     "CONFOUND_TITLES",
     "FLAG_WORDS",
     "LEVEL",
+    "OWN_SOURCES",
     "RULE",
-    "SILENT_LAYER",
+    "STILL_READ",
     "TRACE_KEYS",
     "TRACE_SUFFIXES",
     "WHOLE_VIEW",
@@ -45,12 +60,15 @@ __all__ = [
     "LossJudgement",
     "Statement",
     "Verdict",
+    "associated_text",
+    "audit_units_text",
     "biases",
     "biases_text",
     "chance_flags",
     "chance_of",
     "choose_outputs",
     "conclude",
+    "confounded_text",
     "decide_differences",
     "depth_curves",
     "differing_text",
@@ -69,12 +87,16 @@ __all__ = [
     "moves_text",
     "output_questions",
     "outputs_text",
+    "pixels_text",
+    "plural_of",
     "power_text",
+    "predicted_text",
     "readers_text",
     "statements",
     "traces_text",
     "training_margin",
     "unconfounded_text",
+    "unit_of_column",
     "units_text",
     "untestable_text",
     "verdicts",

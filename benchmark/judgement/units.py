@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -32,11 +33,23 @@ UNIT_NAMES: Mapping[str, str] = MappingProxyType(
 def plural_of(rule: str) -> str:
     """Name of several units.
 
-    >>> plural_of("owner"), plural_of("near_duplicates")
-    ('owners', 'groups of near-duplicates')
+    >>> plural_of("owner"), plural_of("near_duplicates"), plural_of("biopsy")
+    ('owners', 'groups of near-duplicates', 'biopsies')
     """
     name = UNIT_NAMES.get(rule, rule)
-    return name.replace("group", "groups", 1) if name.startswith("group") else f"{name}s"
+    if name.startswith("group of"):
+        return name.replace("group", "groups", 1)
+    return re.sub(r"(?<![aeiou])y$", "ie", name) + "s"
+
+
+def unit_of_column(column: str) -> str:
+    """The word for the clusters of a named column; ``cluster`` where its name is no word.
+
+    >>> [unit_of_column(name) for name in ("slide_id", "scene", "owner", "folder:2", "re:([0-9]+)", "c1")]
+    ['slide', 'scene', 'owner', 'cluster', 'cluster', 'cluster']
+    """
+    word = re.sub(r"[-_ ]?(?:id|name|code|key)$", "", column.lower())
+    return word if re.fullmatch(r"[a-z]{3,20}", word) and word not in ("folder", "label", "split") else "cluster"
 
 
 def units_text(scores: Sequence[ScoreLike]) -> str:

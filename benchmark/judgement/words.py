@@ -219,6 +219,10 @@ def outputs_text(choices: Sequence[OutputChoice], labels: Sequence[str]) -> str:
     return "\n\n".join(sentences)
 
 
+STILL_READ = "still read"
+"""Heading of the column of answers about traces after erasing."""
+
+
 @dataclass(frozen=True)
 class ErasedReader:
     """What one reader reads of a trace after erasing. The readers of a trace are one family."""

@@ -86,7 +86,7 @@ Returns:
 {'accuracy': 0.667, 'balanced_accuracy': 0.667, 'chance': 0.5, 'n': 3, 'rows': 6}
 """,
         limits=(
-            "Accuracy above chance says that a trace is *readable*, not that anything downstream uses it.",
+            "An accuracy says how well a trace can be *read*, not that anything downstream uses it.",
             "A few photos give a wide interval, however many views of each there are.",
             "`chance` takes classes as equally likely; where they are not, look at `balanced_accuracy`.",
         ),
@@ -188,7 +188,7 @@ Returns:
         limits=(
             "Recall depends on the number of pairs: compare numbers of one set of pairs only.",
             "Equally similar candidates count as in random order: an encoder that gives all photos the same embedding "
-            "scores at chance.",
+            "scores what guessing scores.",
         ),
         columns={"predictions": VECTOR, "references": ID, "camera_types": TEXT},
         scores="pair_scores",

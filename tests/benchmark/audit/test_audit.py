@@ -104,7 +104,21 @@ def test_audit__p_values_are_over_owners():
     assert by_photo.question("software").p_value < 1e-6
     assert by_owner.question("software").p_value > 0.01
     assert not by_owner.question("software").flagged
-    assert any("are of owners" in sentence for sentence in by_owner.findings)
+    assert any("are over owners" in sentence for sentence in by_owner.findings)
+
+
+@pytest.mark.parametrize(("column", "plural"), [("slide_id", "slides"), ("scene", "scenes"), ("re:^(..)", "clusters")])
+def test_audit__names_its_units_by_their_column(column, plural, tmp_path):
+    image = picture(np.random.default_rng(5))
+    name = column if column.isidentifier() else "owner"
+    lines = [f"image,label,{name}"]
+    for i in range(60):
+        (tmp_path / f"{i:03d}.jpg").write_bytes(jpeg(image, quality=80 + i % 3))
+        lines.append(f"{i:03d}.jpg,class {i // 10 % 2},unit {i // 10}")
+    (tmp_path / "T.csv").write_text("\n".join(lines))
+    result = audit(f"table:{tmp_path}/T.csv?image=image&label=label&cluster={column}", progress=False)
+    assert f"so few {plural} no association" in result.verdict
+    assert any(f"over {plural}, because photos of one {plural[:-1]} err together" in text for text in result.findings)
 
 
 @pytest.mark.parametrize("owners", [20, 40])
@@ -127,7 +141,7 @@ def test_audit__few_owners_are_units_too_and_what_cannot_be_found_is_said(owners
         assert result.smallest_effect == 1
     else:
         assert f"An association of V = {result.smallest_effect:.2f} or more" in result.verdict
-    assert any(f"the sample has {owners} (as many as {owners}" in sentence for sentence in result.findings)
+    assert any(f"the sample has {owners} owners." in sentence for sentence in result.findings)
 
 
 @pytest.mark.parametrize("classes", [50, 100])

@@ -50,7 +50,7 @@ def test_audit_text__tables():
         "# Audit of me/photos\\_1\n\n**It can be told from \\*this\\*.**\n\n12,000 photos, 2 classes, 1,234 files"
     )
     assert "- First.\n- Second.\n\n## What would repair it\n\n- Re-save.\n\n" in text
-    header, _, *rows = table_after(text, "## How well it can be predicted")
+    header, _, *rows = table_after(text, "## Accuracy of predictions")
     assert header == ["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"]
     assert rows == [
         ["label from the exif", "90.0", "80.0 to 100.0", "50.0", "1,200", "yes"],

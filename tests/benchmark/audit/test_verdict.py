@@ -30,7 +30,7 @@ def layer(name, accuracy=0.9, flagged=True, target="label", content=False, **mor
 def tally(labels=("real", "fake"), unreadable=0, sources=("a",), owners=None):
     names = {"label": dict.fromkeys(labels), "source": dict.fromkeys(sources)}
     sample = pd.DataFrame({"owner": owners or ["", "", ""]})
-    return SimpleNamespace(names=names, photos=12_000, unreadable=unreadable, sample=sample)
+    return SimpleNamespace(names=names, photos=12_000, unreadable=unreadable, sample=sample, unit="slide")
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ FINDINGS = {
         f"The split can be predicted at 80 % from the size (chance 50 %): {GIMP}",
     ),
     "pixels": ([], [layer("pixels", 0.7)], "From the pixels the label can be predicted at 70 % (chance 50 %, 1,200 "
-        "photos): what the pictures show, or how they were made; this layer does not tell the two apart."),
+        "photos): what the pictures show, or how they were made; this layer does not tell which."),
     "hidden": ([], [layer("hidden", 0.7)], "most of what the picture shows is hidden there, so it may well be how"),
     "weight": ([], [layer("weight", 0.5, flagged=False)], "photos): nothing was found there."),
     "recalls": ([], [layer("file", recalls=dict.fromkeys("abcdef", 0.5))], "The classes that the file tells best: "
@@ -173,12 +173,15 @@ def test_findings_of__what_was_left_out(monkeypatch):
     (many,) = findings_of(tally(sources=range(201)), [], [], [])
     assert many == "There are more than 200 sources, so they are not examined one by one."
     (owners,) = findings_of(tally(owners=["x", "x", "y"]), [], [], [])
-    assert owners.endswith("the sample has 2 (as many as 2 of equal size).")
+    assert (
+        owners
+        == "Intervals and p-values are over slides, because photos of one slide err together: the sample has 2 slides."
+    )
     monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"])
     none = "no association with these could have been found, however strong: maker, 2 tests."
     assert findings_of(tally(), [question()], [layer("exif")], []) == (f"With so few photos {none}",)
     by_owner = findings_of(tally(owners=["x", "x", "y"]), [question()], [layer("exif")], [])
-    assert by_owner[1:] == (f"With so few owners {none}",)
+    assert by_owner[1:] == (f"With so few slides {none}",)
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     const column = sorting.column;
     fill(rankHead, "Rank", column ? h("small", {}, `by ${column.label}`) : null);
     rankHead.title = column
-      ? `Rank by ${column.label}: ${direction(column, state)} is 1; an interval where encoders cannot be told apart; computed over the whole board`
+      ? `Rank by ${column.label}: ${direction(column, state)} is 1; an interval where several ranks are possible; computed over the whole board`
       : "";
     container.classList.toggle("with-intervals", state.intervals === "1");
     const ordered = m.sorted(board.rows, sorting);
