@@ -14,13 +14,14 @@ from .protocols.registry import PROTOCOLS
 from .readers.registry import LINEAR, READERS, chosen_readers
 from .solver.newton import begin_compiling_probes
 from .solver.projected import Among, SharedRows, SharedSplits
-from .solver.rows import Rows
+from .solver.rows import AsGiven, Rows
 
 __all__ = [
     "LINEAR",
     "PROTOCOLS",
     "READERS",
     "Among",
+    "AsGiven",
     "ClassScores",
     "LabelledSplits",
     "LearningCurve",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmark.compute import parallel_map, threads_for, threads_of_work, uploaded
 from benchmark.probe.solver.design import Design, Frame
-from benchmark.probe.solver.rows import GATHER_BYTES, Gathered, Rows, RowSource, gather, normalised, picked
+from benchmark.probe.solver.rows import GATHER_BYTES, Gathered, Rows, RowSource, features, gather, picked
 
 VALIDATION_SHARE = 0.2
 """Share of the training photos that the search holds out."""
@@ -190,8 +190,8 @@ def stratified_split(
 
 
 def layer_scores(bank: Rows, rows: np.ndarray, weights: Tensor, bias: Tensor) -> Tensor:
-    """float32 [m, C]: rows of a bank, L2-normalised, times ``weights`` [d, C] plus ``bias`` [C]."""
-    block = torch.from_numpy(normalised(picked(bank, rows)))
+    """float32 [m, C]: features of a bank's rows times ``weights`` [d, C] plus ``bias`` [C]."""
+    block = torch.from_numpy(features(bank, picked(bank, rows)))
     return uploaded(block, weights.device) @ weights + bias
 
 

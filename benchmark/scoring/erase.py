@@ -31,7 +31,7 @@ from benchmark.erasing import (
 )
 from benchmark.judgement import Answer, chance_of, judge
 from benchmark.options import RunOptions
-from benchmark.probe import LabelledSplits, labelled_probe
+from benchmark.probe import AsGiven, LabelledSplits, labelled_probe
 from benchmark.results import PhotoValues, Score, metric_of
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored, score_encoders
@@ -241,7 +241,7 @@ def _read(
         return eraser.apply(plain, labels.ravel()), labels.ravel(), plain
 
     (x, y, plain), (held_x, held_y, _) = erased(_at_most(rows, learn_rows)), erased(_at_most(rows, held_rows))
-    splits = LabelledSplits(x, y, None, None, held_x, held_y, len(trace.classes))
+    splits = LabelledSplits(AsGiven(x), y, None, None, AsGiven(held_x), held_y, len(trace.classes))
     accuracies = {
         reader: labelled_probe(splits, reader=reader, device=task_input.device, **FAST.get(reader, {})).accuracy
         for reader in CHOSEN_BY

@@ -158,6 +158,8 @@ class ErasedView:
     def __init__(self, view: BankView, eraser: Eraser, groups: np.ndarray | None = None) -> None:
         self._view, self._eraser, self._groups = view, eraser, groups
         self.shape = view.shape
+        self.as_given = eraser.unit_rows
+        """Whether probes read rows as the eraser gives them: scaling them again would not be linear."""
 
     def __len__(self) -> int:
         return len(self._view)

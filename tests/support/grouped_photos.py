@@ -20,6 +20,7 @@ def grouped_photos(
     groups: int = 2,
     clusters: int = 4,
     photos: int = 4,
+    dimension: int = 12,
     effects: tuple[float, float, float] = (2.0, 3.0, 0.5),
     group: str = "scanner",
     shuffle: Callable[[np.ndarray], np.ndarray] = np.asarray,
@@ -28,14 +29,16 @@ def grouped_photos(
 
     Args:
         seed: of the table.
-        labels, groups, clusters, photos, effects: as in ``planted_table``; rows have 12 dimensions.
+        labels, groups, clusters, photos, effects: as in ``planted_table``.
+        dimension: of the rows, at most 12; zeros follow.
         group: name of the group.
         shuffle: the groups of the photos by name -> the names that the set gives them.
     """
     rng = np.random.default_rng(seed)
     rows, label, scanner, slide = planted_table(
-        rng, labels=labels, groups=groups, clusters=clusters, photos=photos, dimension=12, effects=effects
+        rng, labels=labels, groups=groups, clusters=clusters, photos=photos, dimension=dimension, effects=effects
     )
+    rows = np.pad(rows, ((0, 0), (0, 12 - dimension)))
     pixels = rng.integers(0, 256, (len(rows), 16, 16, 3), dtype=np.uint8)  # noise, so that no two look alike
     pixels[:, 0, :4] = np.clip(128 + 14 * rows, 0, 255).astype(np.uint8).reshape(-1, 4, 3)
     files = {f"slide-{slide[i]}/{i}.png": image_bytes(pixels[i]) for i in range(len(rows))}

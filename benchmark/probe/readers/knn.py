@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmark.probe.problem import Problem
 from benchmark.probe.readers.registry import MOST_ROWS, Read, sampled
-from benchmark.probe.solver.rows import Rows, normalised
+from benchmark.probe.solver.rows import Rows, is_as_given, normalised
 
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
 """Candidate numbers of neighbours; of equally good ones the smallest is chosen."""
@@ -98,4 +98,6 @@ def vote(queries: Tensor, train_rows: Tensor, labels: np.ndarray, ks: Sequence[i
 
 def _rows(problem: Problem, fit: int, rows: np.ndarray, device: torch.device) -> Tensor:
     """Rows of one assignment at unit length, on the device."""
-    return problem.source(problem.which[fit : fit + 1], rows)(0, len(rows))[0].to(device)
+    given = problem.source(problem.which[fit : fit + 1], rows)(0, len(rows))[0]
+    is_unit = not any(map(is_as_given, problem.banks))
+    return (given if is_unit else torch.from_numpy(normalised(given))).to(device)

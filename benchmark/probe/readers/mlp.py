@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmark.probe.problem import Problem
 from benchmark.probe.readers.registry import Read, sampled
-from benchmark.probe.solver.rows import Rows, normalised
+from benchmark.probe.solver.rows import Rows, features
 
 HIDDEN = 128
 """Hidden units."""
@@ -95,7 +95,7 @@ def read_mlp(problem: Problem, test: Sequence[Rows], *, device: torch.device, se
     )
     predicted = np.zeros((fits, len(test), int(test[0].shape[0])), np.uint8 if classes <= 256 else np.uint16)
     for v, bank in enumerate(test):
-        queries = torch.from_numpy(normalised(bank[0 : int(bank.shape[0])])).to(device)
+        queries = torch.from_numpy(features(bank, bank[0 : int(bank.shape[0])])).to(device)
         for start in range(0, len(queries), 4096):
             block = (queries[start : start + 4096] - centre) / scale
             predicted[:, v, start : start + 4096] = net.logits(block).argmax(2).cpu().numpy()

@@ -20,7 +20,7 @@ from benchmark.compute import threads_of_work
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.solver.design import PROJECTED_ROWS, Frame, design
 from benchmark.probe.solver.products import in_one
-from benchmark.probe.solver.rows import Rows, normalised, picked
+from benchmark.probe.solver.rows import AsGiven, Rows, features, is_as_given, picked
 
 FITS = 20
 """Number of full fits of a labelled probe on one view of its photos, the mean of three views: ten of the search and the
@@ -71,11 +71,22 @@ def project(splits: LabelledSplits) -> LabelledSplits:
     parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
     projected = project_rows(in_one([all_rows(part) for part in parts]), all_rows(splits.test_x))
     train = splits.train_x.shape[0]
+    rows = np.arange(len(projected.train))
+    return _in_coordinates(splits, projected, rows[:train], rows[train:], np.arange(len(projected.test)))
+
+
+def _in_coordinates(
+    splits: LabelledSplits, projected: Projected, train: np.ndarray, val: np.ndarray, test: np.ndarray
+) -> LabelledSplits:
+    """The splits with some of the projected rows, which are as given exactly if the splits' own are."""
+    parts: list[Rows] = [projected.train[train], projected.train[val], projected.test[test]]
+    if is_as_given(splits.train_x):
+        parts = [AsGiven(np.asarray(part)) for part in parts]
     return replace(
         splits,
-        train_x=projected.train[:train],
-        val_x=None if splits.val_x is None else projected.train[train:],
-        test_x=projected.test,
+        train_x=parts[0],
+        val_x=None if splits.val_x is None else parts[1],
+        test_x=parts[2],
         frame=projected.frame,
     )
 
@@ -102,7 +113,7 @@ def project_rows(rows: Tensor, tested: Tensor) -> Projected:
 
 
 def all_rows(rows: Rows) -> Tensor:
-    """All rows of a bank: float64 [n, d], of unit length or zero.
+    """Features of all rows of a bank: float64 [n, d].
 
     Raises:
         DataError: an embedding is not finite.
@@ -111,7 +122,7 @@ def all_rows(rows: Rows) -> Tensor:
     if not count:
         return torch.zeros((0, dimension), dtype=torch.float64)
     with threads_of_work(count * dimension):
-        return torch.from_numpy(normalised(picked(rows, np.arange(count)))).to(torch.float64)
+        return torch.from_numpy(features(rows, picked(rows, np.arange(count)))).to(torch.float64)
 
 
 def _reversed(coordinates: Tensor, outside: Tensor) -> np.ndarray:
@@ -219,10 +230,4 @@ def project_shared(shared: SharedSplits) -> LabelledSplits:
     splits, (rows, train_rows, test_rows) = shared.splits, shared.among
     projected = rows.projected()
     train = splits.train_x.shape[0]
-    return replace(
-        splits,
-        train_x=projected.train[train_rows[:train]],
-        val_x=None if splits.val_x is None else projected.train[train_rows[train:]],
-        test_x=projected.test[test_rows],
-        frame=projected.frame,
-    )
+    return _in_coordinates(splits, projected, train_rows[:train], train_rows[train:], test_rows)

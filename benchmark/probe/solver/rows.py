@@ -1,4 +1,4 @@
-"""Features of probes: rows of photos, gathered from the banks of classes and L2-normalised.
+"""Features of probes: rows of photos, gathered from the banks of classes and L2-normalised (``features``).
 
 Rows are read by slices, so a bank may be an array, a memory map or any lazy object that slices like an array.
 """
@@ -27,6 +27,7 @@ class Rows(Protocol):
     """Interface of a bank: ``shape`` [n, d], and slices that numpy can convert to an array.
 
     A bank that can also be indexed by ascending int arrays, and then reads only these rows, has ``reads_rows = True``.
+    Rows of a bank that has ``as_given = True`` are not scaled to unit length.
     """
 
     @property
@@ -61,6 +62,7 @@ class Some:
     def __init__(self, bank: Rows, rows: np.ndarray) -> None:
         self._bank, self._rows = bank, rows
         self.shape = (len(rows), int(bank.shape[1]))
+        self.as_given = is_as_given(bank)
 
     def __getitem__(self, selection: slice | np.ndarray) -> np.ndarray:
         rows = self._rows[selection]
@@ -71,8 +73,44 @@ def _on_cpu(block: Any) -> Any:
     return block.cpu() if isinstance(block, Tensor) else block
 
 
+class AsGiven:
+    """An array whose rows probes take as they are, because their lengths are a part of them."""
+
+    reads_rows = True
+    as_given = True
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+        self.shape = rows.shape
+
+    def __getitem__(self, selection: slice | np.ndarray) -> np.ndarray:
+        return self._rows[selection]
+
+
+def is_as_given(bank: Any) -> bool:
+    """Whether probes take the rows of a bank as they are."""
+    return bool(getattr(bank, "as_given", False))
+
+
 RowSource = Callable[[int, int], Tensor]
-"""Rows ``[start, stop)`` of G training sets as float32 [G, stop - start, d], unit length or zero."""
+"""Rows ``[start, stop)`` of G training sets as float32 [G, stop - start, d], unit length or zero; or as given."""
+
+
+def features(bank: Rows, block: Any) -> np.ndarray:
+    """Some rows of a bank as float32 features: of unit length, or as they are if the bank says so.
+
+    >>> features(AsGiven(np.array([[3.0, 4.0]])), np.array([[3.0, 4.0]])).tolist()
+    [[3.0, 4.0]]
+
+    Raises:
+        DataError: a value is not finite.
+    """
+    if not is_as_given(bank):
+        return normalised(block)
+    rows = np.asarray(_on_cpu(block), dtype=np.float32)
+    if not np.isfinite(rows).all():
+        raise DataError("an embedding holds a value that is not finite: embed the photos again")
+    return rows
 
 
 def normalised(block: Any) -> np.ndarray:
@@ -105,6 +143,7 @@ class Stacked:
 
     def __init__(self, first: Rows, second: Rows) -> None:
         self._parts = (first, second)
+        self.as_given = is_as_given(first)
         self._border = int(first.shape[0])
         self.shape = (self._border + int(second.shape[0]), int(first.shape[1]))
 
@@ -120,7 +159,7 @@ class Stacked:
 
 
 class Gathered:
-    """Normalised rows of all banks in memory, gathered once for all training sets. Bits are those of ``normalised``."""
+    """Features of all banks in memory, gathered once for all training sets. Bits are those of ``features``."""
 
     def __init__(self, banks: Sequence[Rows], device: torch.device) -> None:
         n, dimension = (int(side) for side in banks[0].shape)
@@ -134,7 +173,7 @@ class Gathered:
 
             def read(piece: tuple[int, int]) -> None:
                 index, start = piece
-                block = normalised(banks[index][start : start + step])
+                block = features(banks[index], banks[index][start : start + step])
                 self.rows[index, start : start + len(block)] = torch.from_numpy(block)
                 bar.update(len(block))
 
@@ -177,7 +216,7 @@ def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> RowSou
             needed = np.flatnonzero(chosen.any(axis=0))
             if not len(needed):
                 continue
-            block = normalised(picked(bank, block_rows[needed]))
+            block = features(bank, picked(bank, block_rows[needed]))
             for g in range(len(which)):
                 in_group = chosen[g, needed]
                 out[g, needed[in_group]] = block[in_group]

@@ -51,6 +51,25 @@ def test_leace__takes_a_planted_scanner_out__and_keeps_the_label(photos, tmp_pat
     }
 
 
+def test_leace__a_linear_reader_sees_the_rows_that_it_gives(tmp_path):
+    """Six dimensions: at unit length, rows tell the scanner by their direction again (68 % to a linear reader)."""
+    planted = grouped_photos(clusters=36, photos=6, dimension=6, effects=(4.0, 4.0, 0.3))
+    slide = np.array([int(name.removeprefix("slide ")) % 36 for name in planted.columns["cluster"]])
+    planted = dataclasses.replace(planted, splits=(slide >= 24).astype(np.int8))
+    encoder = toy_encoder(as_rows, lambda image: pixel_rows(image)[:6], 6, name="six")
+    options = RunOptions(cache=tmp_path, workers=0, resamples=300, readers="linear,knn")
+    erased = erase_trace(encoder, planted, EraseRequest("scanner", "leace", options))
+    rows = {(row.task, row.metric): row for row in erased.rows}
+    linear, neighbours = rows["probe/scanner", "accuracy"], rows["probe/scanner", "accuracy-knn"]
+    assert linear.before > 0.9
+    assert linear.after_low < 0.5 < linear.after_high
+    assert abs(linear.after - 0.5) < 0.08
+    assert neighbours.after > 0.58  # what a linear reader cannot see is there
+    label = rows["linear/original", "accuracy"]
+    assert label.low is not None
+    assert label.low > -0.05
+
+
 def test_standardise__uses_the_group_of_each_photo(photos, tmp_path):
     encoder = toy_encoder(as_rows, pixel_rows, 12, name="pixels")
     options = RunOptions(cache=tmp_path, workers=0, resamples=300)

@@ -6,12 +6,14 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from benchmark.erasing import fit_eraser
-from benchmark.probe import READERS, LabelledSplits, labelled_probe, processing_probe
+from benchmark.probe import READERS, AsGiven, LabelledSplits, labelled_probe, processing_probe
 from benchmark.probe.problem import Problem
 from benchmark.probe.readers.knn import NEIGHBOURS, read_knn, vote
 from benchmark.probe.readers.mlp import Net, gradients, train
+from benchmark.probe.solver.projected import project
 from benchmark.probe.solver.rows import normalised
 from builders.errors import UsageError
+from tests.support.planted_groups import planted_table
 
 OTHERS = [name for name in READERS if name != "linear"]
 
@@ -51,6 +53,29 @@ def test_a_planted_xor__is_found_by_the_network_and_not_by_the_linear_reader(ans
 def test_a_planted_xor__is_not_removed_by_leace(answers):
     assert answers["after", "mlp"].accuracy > 0.95
     assert answers["after", "linear"].accuracy < 0.6
+
+
+def test_linear_reader__is_at_chance_on_erased_rows__and_not_on_these_at_unit_length():
+    """LEACE's theorem is about the rows that it gives; lengths that depend on the group return it to unit rows."""
+    rows, _, group, _ = planted_table(np.random.default_rng(0), dimension=6, photos=6, effects=(4, 4, 0.3))
+    unit = normalised(rows)
+    erased = fit_eraser(unit, group, "leace", unit_rows=True).apply(unit)
+
+    def read(rows, reader="linear"):
+        return labelled_probe(LabelledSplits(rows, group, None, None, rows, group, 2), reader=reader).accuracy
+
+    assert read(AsGiven(erased)) == 0.5
+    assert read(normalised(erased)) > 0.6
+    assert read(AsGiven(erased), "knn") == read(normalised(erased), "knn")  # by cosine either way
+    for reader in READERS:
+        assert read(AsGiven(unit), reader) == read(unit, reader)
+    few = np.concatenate([erased[group == 0][:80], erased[group == 1][:80]])
+    wide = np.hstack([few, np.zeros((len(few), 300), np.float32)])  # more dimensions than photos: projected first
+    splits = LabelledSplits(AsGiven(wide), np.arange(160) // 80, None, None, AsGiven(wide), np.arange(160) // 80, 2)
+    assert isinstance(project(splits).train_x, AsGiven)
+    np.testing.assert_allclose(
+        np.linalg.norm(project(splits).test_x[:], axis=1), np.linalg.norm(wide, axis=1), atol=1e-5
+    )
 
 
 def test_readers__tell_of_their_search(answers):
