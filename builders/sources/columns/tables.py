@@ -35,6 +35,9 @@ from builders.untrusted import UntrustedInputError, first_line, read_table, read
 JOINED = "-"
 """Between the values of several columns that make an id together."""
 
+MISSING = ("", "nan", "<na>", "nat")
+"""Cells without a value: empty, or as pandas and NumPy write what is missing. ``NA`` and ``None`` can be names."""
+
 LOOKED_AT = 100
 """Pictures that are looked for before the others are: if all are missing, paths are relative to another folder."""
 
@@ -254,8 +257,7 @@ def _csv_table(path: Path) -> Table:
         raise DataError(f"{path}: {error.reason}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    separator = max("\t,;" if path.suffix.lower() == ".tsv" else ",;\t", key=lambda mark: _fit(text, mark))
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         names = [readable(name.strip()) for name in next(lines, [])]
@@ -273,8 +275,18 @@ def _csv_table(path: Path) -> Table:
             f"{path}, line {lines.line_num}: not a CSV file that can be read ({first_line(error)})"
         ) from None
     cells = zip(*rows, strict=True) if rows else [()] * len(names)
-    columns = {name: [value.strip() or None for value in column] for name, column in zip(names, cells, strict=True)}
+    columns = {name: [_text(value) for value in column] for name, column in zip(names, cells, strict=True)}
     return Table(path.name, columns, tuple(names), len(rows))
+
+
+def _fit(text: str, separator: str) -> tuple[bool, int]:
+    """How well a separator fits: whether it gives the first two rows equally many columns, and how many the first."""
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        first, second = next(lines, []), next(lines, None)
+    except csv.Error:
+        return False, 0
+    return not second or len(first) == len(second), len(first)
 
 
 def _parquet_table(path: Path, wanted: Sequence[str]) -> Table:
@@ -294,5 +306,12 @@ def _parquet_table(path: Path, wanted: Sequence[str]) -> Table:
 
 
 def _text(value: Any) -> str | None:
-    """A cell as text; None where it is empty or no number."""
-    return None if value is None or value != value else str(value).strip() or None
+    """A cell as text; None where it is empty or no number. Whole numbers lose the ``.0`` that a missing one gave them.
+
+    >>> [_text(value) for value in (" x ", "", "NaN", float("nan"), 3.0, 0.5, True)]
+    ['x', None, None, None, '3', '0.5', 'True']
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = "" if value is None else str(value).strip()
+    return None if text.lower() in MISSING else text
