@@ -24,6 +24,7 @@ from builders.dataset import (
 )
 from builders.errors import UsageError
 from builders.publish import push_built_folder
+from builders.splits import RECORD
 
 
 class ShardRanks:
@@ -36,7 +37,9 @@ class ShardRanks:
         """Fields of the plan. Shards are measured on a few photos."""
         output = StorageFolder.of(self._request.output)
         folder = output.folder or Path(tempfile.gettempdir()) / "camtrace-plan"
-        jobs = _jobs(self._request.parsed(folder), None)
+        args = self._request.parsed(folder)
+        jobs = _jobs(args, None)
+        guarded = getattr(args, "guarded", None)
         estimates = [estimate_space(job) for job in jobs]
         total = sum(estimate.total_bytes for estimate in estimates)
         if output.folder is not None:
@@ -50,19 +53,20 @@ class ShardRanks:
             "facts": work.facts([name for name, _, _ in units]),
             "notes": {"sizes": {f"{job.config}/{job.split}": job.items_per_shard for job in jobs}},
             "estimate": {"seconds": round(sum(cost for _, _, cost in units), 1), "bytes": total, "items": "photos"},
+            "files": {} if guarded is None else {RECORD: guarded},
         }
 
     def open(self, plan: Plan, storage: StorageFolder) -> BuildWork:
-        return BuildWork(self._request, plan)
+        return BuildWork(self._request, plan, storage)
 
     def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: FinishOptions) -> int:
         """Verify every shard and write the card by the plain command, which writes no shard again."""
         output = StorageFolder.of(plan.output)
         if output.folder is not None and how.output is None:
-            return _run(self._request.parsed(output.folder), how)
+            return _run(_parsed(self._request, output.folder, storage), how)
         with scratch_folder() as scratch:
             folder = how.output or Path(scratch)
-            args = self._request.parsed(folder)
+            args = _parsed(self._request, folder, storage)
             gather_shards(_jobs(args, plan.notes["sizes"]), output, folder)
             status = _run(args, how)
             if how.output is None:
@@ -73,17 +77,25 @@ class ShardRanks:
 class BuildWork:
     """The build work of a plan on this machine."""
 
-    def __init__(self, request: Request, plan: Plan) -> None:
+    def __init__(self, request: Request, plan: Plan, storage: StorageFolder) -> None:
         self._output = StorageFolder.of(plan.output)
         self._scratch = None if self._output.folder is not None else scratch_folder()
         folder = self._output.folder or Path(str(self._scratch and self._scratch.name))
-        work = ShardWork(_jobs(request.parsed(folder), plan.notes["sizes"]), self._output)
+        work = ShardWork(_jobs(_parsed(request, folder, storage), plan.notes["sizes"]), self._output)
         self.facts, self.run = work.facts, work.run
 
     def close(self) -> None:
         """Remove the scratch folder."""
         if self._scratch is not None:
             self._scratch.cleanup()
+
+
+def _parsed(request: Request, folder: Path, storage: StorageFolder) -> argparse.Namespace:
+    """The options of the command, with the duplicates that were found when the plan was made."""
+    args = request.parsed(folder)
+    if hasattr(args, "guarded"):
+        args.guarded = storage.read(RECORD)
+    return args
 
 
 def _run(args: argparse.Namespace, how: FinishOptions) -> int:

@@ -193,7 +193,7 @@ def build_processed(
     fresh: bool = False,
     ignore_space: bool = False,
     sizes: Mapping[str, int] | None = None,
-    duplicates: str | None = None,
+    duplicates: str | Guarded | None = None,
     update: bool = False,
     progress: bool = True,
 ) -> Build:
@@ -215,7 +215,7 @@ def build_processed(
         sizes: photos per shard by ``config/split``, from another build; measured on a sample by default.
         duplicates: what happens to equal and nearly equal photos of different splits, a
             ``builders.splits.DuplicatePolicy``; by default they are moved to one split where the splits were drawn by
-            seed, and kept and counted where the source gives them.
+            seed, and kept and counted where the source gives them. Or what the guard found already.
         ignore_space: start although the estimate says that the disk is too small.
         update: replace the build in ``output``, but copy its rows of photos whose file and settings are the same. The
             files are those of a build into an empty folder.
@@ -228,7 +228,9 @@ def build_processed(
     fields = (assignment, seed, assignment_seed, lossless)
     settings = [ProcessingSettings.of(p, *fields, processings=processings) for p in parameters]
     options = BuildOptions(output, workers, fresh, ignore_space, progress, update)
-    guarded = with_duplicates_on_one_side(photos, duplicates, workers=workers, cached_for=output)
+    guarded = duplicates
+    if not isinstance(guarded, Guarded):
+        guarded = with_duplicates_on_one_side(photos, guarded, workers=workers, cached_for=output)
     return build_data_set(
         processed_jobs(guarded.photos, output, settings, guarded.digests),
         options,

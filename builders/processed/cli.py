@@ -15,7 +15,7 @@ from builders.pixels import ALL_PARAMETERS, PARAMETERS, PRESETS, read_definition
 from builders.processed.assignment import correlation_of
 from builders.processed.build import build_processed, processed_jobs
 from builders.processed.rows import ProcessingSettings
-from builders.splits import POLICIES, default_policy, with_duplicates_on_one_side
+from builders.splits import POLICIES, guarded_by, with_duplicates_on_one_side
 
 _ALL = "all"
 
@@ -79,7 +79,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
             license=arguments.license,
             fresh=arguments.fresh,
             ignore_space=arguments.ignore_space,
-            duplicates=arguments.duplicates,
+            duplicates=arguments.duplicates if arguments.guarded is None else guarded_by(photos, arguments.guarded),
             update=arguments.update,
         )
     print(summary(build, arguments.output))
@@ -89,7 +89,10 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
 
 
 def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
-    """The jobs of the command, for ranks of a cluster that write a part of them (``builders.dataset.ShardWork``)."""
+    """The jobs of the command, for ranks of a cluster that write a part of them (``builders.dataset.ShardWork``).
+
+    The first call looks for duplicates and records the result as ``arguments.guarded``. With it, no photo is read.
+    """
     parameters = _check_options(arguments)
     if arguments.recipe:
         raise UsageError("--recipe: a rebuild verifies as it goes and is not cut into ranks")
@@ -107,11 +110,13 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
         for p in parameters
     ]
     photos = _photos(kind, arguments)
-    policy = arguments.duplicates or default_policy(photos)
-    if policy != "keep":  # what is left where it is makes no other job, and every rank would read every photo for it
-        photos = with_duplicates_on_one_side(photos, policy).photos
+    if arguments.guarded is None:
+        guarded = with_duplicates_on_one_side(photos, arguments.duplicates, cached_for=arguments.output)
+        arguments.guarded = guarded.record()
+    else:
+        guarded = guarded_by(photos, arguments.guarded)
     return plan_shards(
-        processed_jobs(photos, arguments.output, settings),
+        processed_jobs(guarded.photos, arguments.output, settings),
         BuildOptions(arguments.output, ignore_space=True, progress=False),
         sizes=sizes,
     )
@@ -223,5 +228,5 @@ def _parser(kind: str, source_help: str) -> Parser:
     )
     parser.add_argument("--recipe", metavar="FOLDER_OR_REPO", help="rebuild what this recipe describes, and verify it")
     parser.add_argument("--any-codec", action="store_true", help="with --recipe: build with other codecs, unverified")
-    parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind))
+    parser.set_defaults(run=partial(_run, kind), jobs=partial(_jobs, kind), guarded=None)
     return parser

@@ -1,5 +1,14 @@
-from .duplicates import POLICIES, DuplicatePolicy, Guarded, default_policy, with_duplicates_on_one_side
+from .duplicates import (
+    POLICIES,
+    RECORD,
+    DuplicatePolicy,
+    Guarded,
+    default_policy,
+    guarded_by,
+    with_duplicates_on_one_side,
+)
 from .groups import (
+    NEAR_LIMIT,
     Fingerprints,
     GivenSplits,
     GroupKind,
@@ -16,8 +25,10 @@ from .tables import SplitTable, read_split_file, tables_of, text_column
 
 __all__ = [
     "LEFT_OUT",
+    "NEAR_LIMIT",
     "NO_HASH",
     "POLICIES",
+    "RECORD",
     "Choice",
     "DuplicatePolicy",
     "Fingerprints",
@@ -36,6 +47,7 @@ __all__ = [
     "cramers_v",
     "default_policy",
     "fingerprints",
+    "guarded_by",
     "make_splits",
     "near_duplicate_column",
     "near_duplicate_groups",

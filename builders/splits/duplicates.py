@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +15,7 @@ import numpy as np
 
 from builders.errors import DataError, UsageError
 from builders.photos import CLUSTER, NEAR_DUPLICATES, SPLITS, PhotoSet
-from builders.splits.groups import check_given_splits, column_of_groups, fingerprints
+from builders.splits.groups import NEAR_LIMIT, check_given_splits, column_of_groups, fingerprints
 
 DuplicatePolicy = Literal["keep", "move", "refuse", "ignore"]
 """What happens to equal and nearly equal photos of different splits: they are ``keep``-t and counted, ``move``-d to one
@@ -22,8 +26,8 @@ POLICIES: tuple[str, ...] = get_args(DuplicatePolicy)
 EVIDENCE = "duplicates"
 """Key of ``PhotoSet.evidence`` under which the guard says what it did."""
 
-NEAR_LIMIT = 300_000
-"""Photos above which only equal files are looked for: hashes of the variants of more do not fit into 2 GB."""
+RECORD = "duplicates.json.gz"
+"""Name of the file that holds ``Guarded.record``, in the folder of a plan."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Guarded:
 
     photos: PhotoSet
     """``evidence["duplicates"]`` says what was found and done. The column ``near_duplicates`` names the group of each
-    photo, if there are some; not with ``keep``, where the rows of a build follow without reading every photo."""
+    photo, if there are some."""
     policy: str
     """The ``DuplicatePolicy`` that was followed."""
     left: int
@@ -40,10 +44,55 @@ class Guarded:
     digests: tuple[str, ...] | None = None
     """SHA-256 of the file of each photo in hex, "" if it cannot be read; None if they were not needed."""
 
+    def record(self) -> bytes:
+        """What ``guarded_by`` needs, so that ranks of one build read no photo to find what is equal."""
+        names = self.photos.columns.get(NEAR_DUPLICATES, np.zeros(0, dtype=str)).tolist()
+        values = {
+            "ids": self.photos.ids_hash(),
+            "splits": base64.b64encode(self.photos.splits.astype("<i1").tobytes()).decode(),
+            "near_duplicates": {str(i): name for i, name in enumerate(names) if name},
+            "evidence": self.photos.evidence.get(EVIDENCE),
+            "policy": self.policy,
+            "left": self.left,
+        }
+        return gzip.compress(json.dumps(values).encode(), mtime=0)
+
 
 def default_policy(photos: PhotoSet) -> DuplicatePolicy:
     """``move`` where the splits were drawn by seed, ``keep`` where the source gives them."""
     return "move" if photos.drawn_splits else "keep"
+
+
+def guarded_by(photos: PhotoSet, record: bytes) -> Guarded:
+    """The result of the guard for the same photos, from its record.
+
+    Args:
+        photos: as they were before the guard.
+        record: of ``Guarded.record``; untrusted.
+
+    Raises:
+        DataError: it is no such record, or one of other photos.
+
+    >>> photos = PhotoSet.of_bytes("two", {"a": b"1", "b": b"1"}, splits=["train", "val"])
+    >>> guarded = with_duplicates_on_one_side(photos, "move")
+    >>> guarded_by(photos, guarded.record()).photos.splits.tolist()
+    [0, 0]
+    """
+    try:
+        stated = json.loads(gzip.decompress(record))
+        splits = np.frombuffer(base64.b64decode(stated["splits"]), dtype="<i1").astype(np.int8)
+        near = {int(i): str(name) for i, name in stated["near_duplicates"].items()}
+        note, policy, left = stated["evidence"], str(stated["policy"]), int(stated["left"])
+        if len(splits) == len(photos):
+            guarded = replace(photos, splits=splits)
+            if near:
+                column = np.array([near.get(i, "") for i in range(len(photos))], dtype=str)
+                guarded = replace(guarded, columns={**photos.columns, NEAR_DUPLICATES: column})
+            if guarded.ids_hash() == stated["ids"]:
+                return Guarded(guarded if note is None else _noted(guarded, str(note)), policy, left)
+    except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError, zlib.error):
+        raise DataError(f"{RECORD}: does not say which photos are equal; make the plan again") from None
+    raise DataError(f"{photos.name}: other photos than the plan was made of; make the plan again")
 
 
 def with_duplicates_on_one_side(
@@ -71,11 +120,12 @@ def with_duplicates_on_one_side(
         raise UsageError(f"--duplicates {policy}: choose {', '.join(POLICIES)}")
     if policy == "ignore" or len(np.unique(photos.splits)) < 2:
         return Guarded(photos, policy, 0)
-    near = len(photos) <= NEAR_LIMIT
     known = fingerprints(photos, cached_for, workers=workers)
-    guard = check_given_splits(photos.splits, hashes=known.hashes if near else None, digests=known.digests)
-    searched = "equal and nearly equal photos" if near else f"equal files (nearly equal: up to {NEAR_LIMIT:,} photos)"
-    if near and policy != "keep" and NEAR_DUPLICATES not in photos.columns:
+    guard = check_given_splits(photos.splits, hashes=known.hashes, digests=known.digests)
+    searched = "equal and nearly equal photos"
+    if len(photos) > NEAR_LIMIT:
+        searched += f" (neither turned nor cropped, of more than {NEAR_LIMIT:,} photos)"
+    if NEAR_DUPLICATES not in photos.columns:
         photos = replace(photos, columns={**photos.columns, **column_of_groups(photos.ids, guard.groups)})
     straddling = _straddling(guard.groups, photos.splits)
     groups = len(np.unique(guard.groups[straddling]))

@@ -20,11 +20,14 @@ from builders.errors import PhotoError
 from builders.photos import NEAR_DUPLICATES, FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
 from builders.processes import progress_bar
-from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups
+from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, photo_hash
 from builders.splits.variants import VARIANTS, photo_variants
 
 GroupKind = Literal["owner", "scene", "file", "near-duplicate"]
 """What photos of one group share."""
+
+NEAR_LIMIT = 300_000
+"""Photos above which each has one hash, of the upright whole picture: the variants of more do not fit into 2 GB."""
 
 _BATCH = 1024
 """Photos that are hashed between two updates of the progress bar."""
@@ -149,7 +152,8 @@ class Fingerprints:
     digests: tuple[str, ...]
     """SHA-256 of each file in hex; "" if it cannot be read."""
     hashes: np.ndarray
-    """uint64 [photos, VARIANTS], of ``photo_variants``; ``NO_HASH`` where a photo cannot be decoded."""
+    """uint64 [photos, VARIANTS], of ``photo_variants``; ``NO_HASH`` where a photo cannot be decoded. Of more than
+    ``NEAR_LIMIT`` photos [photos, 1], of ``photo_hash``."""
 
 
 def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | None = None) -> Fingerprints:
@@ -163,11 +167,13 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
             the source cannot say whether a file has changed, nothing is cached.
         workers: threads; one per core if ``None``.
     """
+    whole = len(photos) > NEAR_LIMIT
     cached = None
     if root is not None and (stamps := photos.stamps()) is not None:
-        cached = FactCache("perceptual-hashes", root, stamps, f"perceptual hashes 2 {codec_canary()}")
+        version = f"perceptual hashes {'of whole pictures' if whole else 2} {codec_canary()}"
+        cached = FactCache("perceptual-hashes", root, stamps, version)
     digests = [""] * len(photos)
-    hashes = np.full((len(photos), VARIANTS), NO_HASH, dtype=np.uint64)
+    hashes = np.full((len(photos), 1 if whole else VARIANTS), NO_HASH, dtype=np.uint64)
     uncached = []
     for index in range(len(photos)):
         if cached is not None and (value := cached.get(index)) is not None:
@@ -181,7 +187,8 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
         except PhotoError:
             return "", None
         try:
-            return photo_digest(data).hex(), photo_variants(data)
+            variants = np.array([photo_hash(data)], dtype=np.uint64) if whole else photo_variants(data)
+            return photo_digest(data).hex(), variants
         except PhotoError:
             return photo_digest(data).hex(), None
 

@@ -3,9 +3,13 @@
 import json
 
 import fsspec
+import pyarrow.parquet as pq
+import pytest
 
-from builders.cluster import read_plan
+from builders.cluster import StorageFolder, read_plan
+from builders.splits import RECORD
 from tests.benchmark.cluster.conftest import POISONED, leftovers, tree
+from tests.conftest import photo_bytes
 
 BUILD = ("build", "folder", "--source", "photos", "--parameter", "jpeg,resizing")
 
@@ -22,6 +26,40 @@ def test_ranks__equal_to_the_plain_command(run, tmp_path):
     failed = sorted((line["config"], line["id"]) for line in lines)
     assert failed == sorted((config, name) for config in ("jpeg", "resizing") for name in POISONED)
     assert not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["{label}", "{split}/{label}"])
+def test_ranks__the_plan_says_which_photos_are_equal_and_no_rank_looks_for_them(run, tmp_path, monkeypatch, layout):
+    """Drawn splits, of which twins are moved, and given splits, of which they are kept; both have their column."""
+    for i in range(40):
+        name = layout.format(split="val" if i % 4 == 0 else "train", label=f"c{i % 2}")
+        path = tmp_path / "photos" / name / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo_bytes(i // 8 if i % 8 < 2 else i, (48, 64)))  # 0 and 1, 8 and 9, ... are one file
+    requested = ("build", "folder", "--data", tmp_path / "photos", "--ignore-space")
+    assert run(*requested, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
+    assert run("plan", "--ranks", 2, *requested, "--output", tmp_path / "out")[0] == 0
+
+    def searched(*_, **__):
+        raise AssertionError("photos are read to find equal ones")
+
+    monkeypatch.setattr("builders.processed.cli.with_duplicates_on_one_side", searched)
+    monkeypatch.setattr("builders.processed.build.with_duplicates_on_one_side", searched)
+    assert run("work", tmp_path / "out.plan")[0] == 0
+    assert run("finish", tmp_path / "out.plan")[0] == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "plain")
+    rows = [r for p in sorted((tmp_path / "out").rglob("*.parquet")) for r in pq.read_table(p).to_pylist()]
+    named = {int(row["photo_id"].rpartition("/")[2][:-4]): row["near_duplicates"] for row in rows}
+    for i in range(0, 40, 8):
+        assert named[i] == named[i + 1] != ""
+
+
+def test_rank__refuses_a_damaged_record_of_equal_photos(run, tmp_path):
+    assert run("plan", "--ranks", 2, *BUILD, "--output", tmp_path / "out")[0] == 0
+    StorageFolder.of(tmp_path / "out.plan").write(RECORD, b"no record")
+    status, _, printed = run("work", tmp_path / "out.plan", "--rank", 0)
+    assert status == 1
+    assert "does not say which photos are equal; make the plan again" in printed
 
 
 def test_ranks__simulated_cameras(run, tmp_path):
