@@ -15,6 +15,7 @@ from .groups import (
     check_given_splits,
     fingerprints,
     near_duplicate_column,
+    near_duplicate_names,
     photo_groups,
 )
 from .limits import Choice, Limits, class_limits
@@ -22,6 +23,7 @@ from .make import LEFT_OUT, Sizes, Splits, balance, make_splits
 from .near_duplicates import NO_HASH, near_duplicate_groups, near_pairs, photo_hash, small_photo
 from .report import ValidationReport, chi_square, cramers_v, validate, without_empty
 from .tables import SplitTable, read_split_file, tables_of, text_column
+from .variants import VARIANTS, photo_variants
 
 __all__ = [
     "LEFT_OUT",
@@ -29,6 +31,7 @@ __all__ = [
     "NO_HASH",
     "POLICIES",
     "RECORD",
+    "VARIANTS",
     "Choice",
     "DuplicatePolicy",
     "Fingerprints",
@@ -51,9 +54,11 @@ __all__ = [
     "make_splits",
     "near_duplicate_column",
     "near_duplicate_groups",
+    "near_duplicate_names",
     "near_pairs",
     "photo_groups",
     "photo_hash",
+    "photo_variants",
     "read_split_file",
     "small_photo",
     "tables_of",

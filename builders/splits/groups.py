@@ -102,12 +102,19 @@ def near_duplicate_column(
 
 def column_of_groups(ids: Sequence[str], groups: np.ndarray) -> dict[str, np.ndarray]:
     """The column ``NEAR_DUPLICATES`` of groups that ``photo_groups`` made; no column if each photo is alone."""
-    sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
-    if not len(sizes) or sizes.max() < 2:
-        return {}
-    first = np.unique(groups, return_index=True)[1]
-    names = [ids[first[group]] if sizes[group] > 1 else "" for group in groups]
-    return {NEAR_DUPLICATES: np.array(names, dtype=str)}
+    names = near_duplicate_names(ids, groups)
+    return {NEAR_DUPLICATES: names} if names.any() else {}
+
+
+def near_duplicate_names(ids: Sequence[str], groups: np.ndarray) -> np.ndarray:
+    """The id of the first photo of each photo's group, "" if the photo is alone: str [photos].
+
+    Args:
+        ids: of the photos.
+        groups: of ``photo_groups``.
+    """
+    first, sizes = np.unique(groups, return_index=True, return_counts=True)[1:]
+    return np.array([ids[first[group]] if sizes[group] > 1 else "" for group in groups.tolist()], dtype=str)
 
 
 @dataclass(frozen=True)

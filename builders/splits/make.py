@@ -129,6 +129,7 @@ def make_splits(
     owners: Sequence[str] | None = None,
     hashes: np.ndarray | None = None,
     digests: Sequence[str] | None = None,
+    near: np.ndarray | None = None,
     sizes: Sizes | Mapping[str, Sizes] | None = None,
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2),
     assign: Literal["hash", "stratified"] = "hash",
@@ -143,6 +144,7 @@ def make_splits(
         owners: owner or scene of each photo; "" is unknown.
         hashes: uint64 [photos], perceptual hashes (``photo_hash``).
         digests: SHA-256 of each file, to join equal files; "" is unknown.
+        near: int64 [photos], groups that ``photo_groups`` made of hashes, instead of hashes.
         sizes: photos per class and split, for all attributes or by attribute.
         shares: shares of the groups in train, val and test; zero is allowed.
         assign: ``hash``: the split of a group depends only on its smallest owner or id and on the seed, so that a
@@ -159,7 +161,10 @@ def make_splits(
     order = np.argsort(np.array([hash64(f"photo\0{seed}\0{i}") for i in ids], dtype=np.uint64), kind="stable")
     priority = np.empty(len(ids), dtype=np.int64)
     priority[order] = np.arange(len(ids))
-    groups = photo_groups(len(ids), owners=owners, hashes=hashes, digests=digests, max_distance=max_distance)
+    scenes = None if near is None else [str(group) for group in near.tolist()]
+    groups = photo_groups(
+        len(ids), owners=owners, scenes=scenes, hashes=hashes, digests=digests, max_distance=max_distance
+    )
     if assign == "hash":
         split_of = _by_hash(group_names(groups, ids, owners), shares, seed)
     elif assign == "stratified":
@@ -178,7 +183,7 @@ def make_splits(
         "seed": str(seed),
         "shares": "/".join(f"{share:g}" for share in shares),
         "assign": assign,
-        "near-duplicate distance": str(max_distance) if hashes is not None else "not searched",
+        "near-duplicate distance": "not searched" if hashes is None and near is None else str(max_distance),
         "groups": str(len(counts)),
         "photos in the largest group": str(int(counts.max())),
     }

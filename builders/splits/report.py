@@ -192,6 +192,14 @@ def _duplicates(table: SplitTable) -> Iterator[Finding]:
 
 
 def _near_duplicates(table: SplitTable, max_distance: int) -> Iterator[Finding]:
+    if table.near is not None:
+        for split, other in _PAIRS:
+            rows = _rows_not_shared(table, split, other)
+            names = table.near[rows][table.near[rows] != ""]
+            count = int(np.isin(names, table.near[table.rows(other)]).sum())
+            check = f"{SPLITS[split]} near-duplicates of {SPLITS[other]} (other id)"
+            yield _count(table.name, check, count, len(rows), "groups of the column near_duplicates")
+        return
     if table.hashes is None:
         return
     hashed = np.flatnonzero(table.hashes != NO_HASH)

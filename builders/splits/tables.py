@@ -25,6 +25,7 @@ _COLUMNS = {
     "owners": ("owner", "scene"),
     "digests": ("sha256",),
     "hashes": ("perceptual_hash", "phash"),
+    "near": ("near_duplicates",),
     "years": ("year", "taken_year"),
 }
 _SPLIT_NAMES = {**{name: i for i, name in enumerate(SPLITS)}, "validation": 1, "dev": 1}
@@ -52,9 +53,11 @@ class SplitTable:
     """int [rows], year taken; 0 is unknown."""
     metadata: Mapping[str, np.ndarray] = field(default_factory=lambda: MappingProxyType({}))
     """Labels of the rows for other attributes, str [rows] each; "" is unknown."""
+    near: np.ndarray | None = None
+    """str [rows], name of the group of near-duplicates, "" for a photo that is alone; used instead of hashes."""
 
     def __post_init__(self) -> None:
-        for column in (self.splits, self.labels, self.owners, self.digests, self.hashes, self.years):
+        for column in (self.splits, self.labels, self.owners, self.digests, self.hashes, self.near, self.years):
             if column is not None and len(column) != len(self.ids):
                 raise DataError(f"{self.name}: columns of different lengths")
 
@@ -144,10 +147,11 @@ def tables_of(
     owners: Sequence[str] | None = None,
     digests: Sequence[str] | None = None,
     hashes: np.ndarray | None = None,
+    near: np.ndarray | None = None,
     years: np.ndarray | None = None,
 ) -> list[SplitTable]:
     """One table for each attribute of a collection that ``make_splits`` has split, as ``validate`` takes them."""
-    columns = {"ids": ids, "owners": owners, "digests": digests, "hashes": hashes, "years": years}
+    columns = {"ids": ids, "owners": owners, "digests": digests, "hashes": hashes, "near": near, "years": years}
     arrays = {name: np.asarray(column) for name, column in columns.items() if column is not None}
     words = {name: np.array([*column.names, ""])[column.values] for name, column in labels.items()}
     tables = []
@@ -218,6 +222,7 @@ def _from_columns(columns: Mapping[str, np.ndarray], name: str) -> SplitTable:
         owners=column("owners", str),
         digests=column("digests", str),
         hashes=column("hashes", np.uint64),
+        near=column("near", str),
         years=column("years", np.int64),
         metadata={
             n: _texts(v) for n, v in columns.items() if n not in used and all(isinstance(word, str) for word in v)

@@ -300,7 +300,7 @@ def _duplicates(photos: pa.Table) -> Iterator[Duplicates]:
     if digest is not None:
         words = [word or "" for word in photos[digest].to_pylist()]
         yield _groups("equal files", photo_groups(len(words), digests=words), splits)
-    if "perceptual_hash" in names:
+    if "perceptual_hash" in names and "near_duplicates" not in names:
         hashes = photos["perceptual_hash"].cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)
         yield _groups("nearly equal pictures", photo_groups(len(hashes), hashes=hashes), splits)
     if "near_duplicates" in names:

@@ -7,7 +7,7 @@ pixels, only photos whose licence permits redistribution are used, and their byt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ from builders.splits import (
     ValidationReport,
     class_limits,
     make_splits,
+    near_duplicate_names,
+    photo_groups,
     read_split_file,
     tables_of,
     validate,
@@ -134,12 +136,14 @@ def build(state: State, plan: BuildPlan) -> Built:
             f"{state.folder}: no photo to build from ({reasons or 'nothing is selected: search or import first'})"
         )
     labels = label_columns(collection, plan)
-    splits = split_photos(collection, labels, plan)
+    near = photo_groups(len(collection), hashes=collection.hashes(), digests=collection.of("sha256"))
+    splits = split_photos(collection, labels, plan, near)
     limits = () if plan.split_files else limits_of(labels, splits, plan)
     parts = [part for name in labels for part in _parts(name, labels[name], splits)]
-    tables = _tables(collection, labels, splits)
+    same_picture = near_duplicate_names(collection.ids, near)
+    tables = _tables(collection, labels, splits, same_picture)
     if plan.split_files:
-        tables = [read_split_file(path) for path in plan.split_files]
+        tables = [_with_facts(read_split_file(path), collection, same_picture) for path in plan.split_files]
         parts = [part for table in tables for part in _released_parts(table, collection.ids)]
     configs = configs_of(parts)
     columns = photo_features({part.config: part.names for part in parts}, plan.pixels)
@@ -149,7 +153,7 @@ def build(state: State, plan: BuildPlan) -> Built:
     maker = RowMaker(str(state.folder.resolve()), collection.of("path"), collection.rows, plan.pixels)
     shared, written = write_photos(parts, maker, columns, plan.output, workers=plan.workers, fresh=plan.fresh)
     split_names = [SPLITS[s] for s in splits.splits]
-    written.append(write_metadata(collection.table, split_names, plan.output, fresh=plan.fresh))
+    written.append(write_metadata(collection.table, split_names, same_picture, plan.output, fresh=plan.fresh))
     with_photos = {s.config for s in shared.splits()} if shared else set()
     features = dict.fromkeys((*configs, *({PHOTOS} & with_photos)), columns) | {METADATA: METADATA_FEATURES}
     add_folder_tombstones(plan.output, read_tombstones(state))
@@ -181,23 +185,20 @@ def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
     return labels
 
 
-def split_photos(collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan) -> Splits:
-    """Balanced splits that have no owner, file or near-duplicate in common."""
+def split_photos(
+    collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan, near: np.ndarray | None = None
+) -> Splits:
+    """Balanced splits that have no owner, file or near-duplicate in common. ``near``: groups of near-duplicates."""
     return make_splits(
         collection.ids,
         {name: column.values for name, column in labels.items()},
         owners=collection.of("owner"),
-        hashes=_hashes(collection),
+        near=near,
         digests=collection.of("sha256"),
         sizes=plan.sizes,
         assign="stratified" if plan.assign == "stratified" else "hash",
         seed=plan.seed,
     )
-
-
-def _hashes(collection: Collection) -> np.ndarray:
-    """Perceptual hashes, uint64 [photos]; 0 where unknown."""
-    return np.asarray(collection.table["perceptual_hash"].to_numpy(), dtype=np.int64).view(np.uint64)
 
 
 def limits_of(labels: Mapping[str, Labels], splits: Splits, plan: BuildPlan) -> tuple[Limits, ...]:
@@ -237,7 +238,17 @@ def _released_parts(table: SplitTable, ids: Sequence[str]) -> list[LabelledPart]
     return parts
 
 
-def _tables(collection: Collection, labels: Mapping[str, Labels], splits: Splits) -> list[SplitTable]:
+def _with_facts(table: SplitTable, collection: Collection, near: np.ndarray) -> SplitTable:
+    """A given split table with owners, files and near-duplicates of its photos, as far as they are collected."""
+    position = {photo_id: i for i, photo_id in enumerate(collection.ids)}
+    at = np.array([position.get(photo_id, -1) for photo_id in table.ids], dtype=np.int64)
+    owners, digests, names = (
+        np.array([*values, ""])[at] for values in (collection.of("owner"), collection.of("sha256"), near.tolist())
+    )
+    return replace(table, owners=owners, digests=digests, near=names)
+
+
+def _tables(collection: Collection, labels: Mapping[str, Labels], splits: Splits, near: np.ndarray) -> list[SplitTable]:
     years = collection.table["year"].fill_null(0).to_numpy().astype(np.int64)
     return tables_of(
         collection.ids,
@@ -245,7 +256,7 @@ def _tables(collection: Collection, labels: Mapping[str, Labels], splits: Splits
         splits,
         owners=collection.of("owner"),
         digests=collection.of("sha256"),
-        hashes=_hashes(collection),
+        near=near,
         years=years,
     )
 

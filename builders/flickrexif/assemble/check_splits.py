@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from builders.dataset import PHOTOS, Build, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif.assemble.rows import METADATA
-from builders.photos import HUB_SPLITS
+from builders.photos import HUB_SPLITS, NEAR_DUPLICATES
 from builders.splits import SplitTable, read_split_file, text_column
 from builders.untrusted import list_folder, parquet_error_text, parquet_errors, read_table, table_schema
 
@@ -76,11 +76,13 @@ def _table(folder: Path, build: Build, config: str, extra: pa.Table | None) -> S
             parts.append(part.append_column("label", labels).select(_READ.names).cast(_READ))
             splits.append(np.full(len(part), HUB_SPLITS.index(split.split), dtype=np.int8))
     table = pa.concat_tables(parts)
-    hashes = years = None
+    hashes = near = years = None
     metadata: dict[str, np.ndarray] = {}
     if extra is not None:
         photos = extra.take(pc.index_in(table["photo_id"].combine_chunks(), extra["photo_id"].combine_chunks()))
         hashes, years = _numbers(photos, "perceptual_hash").view(np.uint64), _numbers(photos, "year")
+        if NEAR_DUPLICATES in photos.column_names:
+            near = text_column(photos[NEAR_DUPLICATES])
         names = sorted(n for n in photos.column_names if n.startswith("label_") and n != f"label_{config}")
         metadata = {name.removeprefix("label_"): text_column(photos[name], unknown=_UNKNOWN) for name in names}
     return SplitTable(
@@ -91,6 +93,7 @@ def _table(folder: Path, build: Build, config: str, extra: pa.Table | None) -> S
         owners=text_column(table["owner"]),
         digests=text_column(table["sha256"].cast(pa.binary())),
         hashes=hashes,
+        near=near,
         years=years,
         metadata=metadata,
     )
@@ -105,7 +108,8 @@ def _metadata(folder: Path, build: Build) -> pa.Table | None:
     for split in (s for s in build.splits if s.config == METADATA):
         for shard in split.shards:
             names = table_schema(folder / shard.file).names
-            columns = [c for c in names if c in ("photo_id", "perceptual_hash", "year") or c.startswith("label_")]
+            read = ("photo_id", "perceptual_hash", NEAR_DUPLICATES, "year")
+            columns = [c for c in names if c in read or c.startswith("label_")]
             parts.append(read_table(folder / shard.file, columns))
     return pa.concat_tables(parts, promote_options="default") if sum(map(len, parts)) else None
 

@@ -27,6 +27,7 @@ from builders.flickrexif.api.search_results import photo_page
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import read_tombstones
 from builders.processes import progress_bar
+from builders.splits import NEAR_LIMIT, VARIANTS
 
 BLOCK = 1000
 """Rows that are Python mappings at a time."""
@@ -102,6 +103,8 @@ class CollectedPhoto:
     """``search``, ``import``, or ``fill`` (a search for words that name the camera)."""
     hash: int
     """Perceptual; 0: unknown."""
+    variants: bytes
+    """Perceptual hashes of its variants, 8 bytes each; empty: unknown."""
     path: str | None
     """Of its file, below the folder of the state."""
     sha256: str
@@ -126,10 +129,11 @@ SCHEMA = pa.schema(
         "year": pa.int32(),
         **dict.fromkeys(("label_device_type", *(f"label_{name}" for name in ATTRIBUTES)), DICTIONARY_TEXT),
         "path": pa.string(),
+        "variants": pa.binary(),
     }
 )
-"""Columns of a collection: those of the config ``metadata`` without the split, exact values as text; then the path of
-the file below the folder of the state, null if it was not fetched."""
+"""Columns of a collection: those of the config ``metadata`` that a photo has by itself, exact values as text; then the
+path of the file below the folder of the state, null if it was not fetched, and its perceptual hashes."""
 
 SHARED = SCHEMA.names[: SCHEMA.names.index("perceptual_hash")]
 """Columns of every config."""
@@ -162,6 +166,19 @@ class Collection:
         """The columns of every config."""
         return TableRows(self.table.select(SHARED))
 
+    def hashes(self) -> np.ndarray:
+        """Perceptual hashes of each photo: uint64 [photos, VARIANTS], ``NO_HASH`` where unknown. Of more than
+        ``NEAR_LIMIT`` photos [photos, 1], that of the whole picture."""
+        whole = np.asarray(self.table["perceptual_hash"].to_numpy(), dtype=np.int64).view(np.uint64)
+        if len(self) > NEAR_LIMIT:
+            return whole[:, None]
+        hashes = np.zeros((len(self), VARIANTS), dtype=np.uint64)
+        hashes[:, 0] = whole
+        for i, variants in enumerate(self.of("variants")):
+            if len(variants) == 8 * VARIANTS:
+                hashes[i] = np.frombuffer(variants, ">u8")
+        return hashes
+
     def licence_counts(self) -> dict[str, int]:
         """Number of photos by licence, the largest first."""
         codes, names = codes_and_words(self.table["licence"])
@@ -181,7 +198,7 @@ def collect(state: State, *, pixels: bool, label_set: LabelSet = "clean", progre
     total = state.value("SELECT count(*) FROM photos WHERE selected = 1")
     photos = each_photo(state, pixels=pixels, left_out=left_out)
     bar = progress_bar(photos, desc="photos and their Exif", total=total, delay=2, silent=not progress)
-    table = table_of((_row(photo, label_set) for photo in bar), SCHEMA)
+    table = table_of((_row(photo, label_set, total <= NEAR_LIMIT) for photo in bar), SCHEMA)
     return Collection(table, dict(left_out.most_common()))
 
 
@@ -215,7 +232,7 @@ def each_photo(state: State, *, pixels: bool, left_out: Counter[str]) -> Iterato
 
 _QUERY = (
     "SELECT p.*, e.entries, f.status AS file_status, f.error_class, f.size, f.url, f.path, f.sha256, f.bytes,"
-    " l.hash, l.width, l.height, l.raw, l.reason"
+    " l.hash, l.variants, l.width, l.height, l.raw, l.reason"
     " FROM photos p LEFT JOIN exif e ON e.photo_id = p.id LEFT JOIN files f ON f.photo_id = p.id"
     " LEFT JOIN looks l ON l.photo_id = p.id AND l.sha256 = f.sha256"
     " WHERE p.selected = 1 ORDER BY p.id"
@@ -295,14 +312,15 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
         exif_source=source,
         found_by=row["source"],
         hash=row["hash"] or 0 if fetched else 0,
+        variants=row["variants"] or b"" if fetched else b"",
         path=row["path"] if fetched else None,
         sha256=columns["sha256"],
         columns=columns,
     )
 
 
-def _row(photo: CollectedPhoto, label_set: LabelSet) -> dict[str, Any]:
-    """The row of a photo in a collection."""
+def _row(photo: CollectedPhoto, label_set: LabelSet, variants: bool) -> dict[str, Any]:
+    """The row of a photo in a collection, with the hashes of its variants or without them."""
     acquisition = photo.acquisition
     return {
         **photo.columns,
@@ -321,6 +339,7 @@ def _row(photo: CollectedPhoto, label_set: LabelSet) -> dict[str, Any]:
         "label_device_type": device_type(acquisition),
         **{f"label_{name}": label(acquisition, name, label_set) for name in ATTRIBUTES},
         "path": photo.path,
+        "variants": photo.variants if variants else b"",
     }
 
 

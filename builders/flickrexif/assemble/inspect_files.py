@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
@@ -23,7 +24,7 @@ from builders.exif import read_many
 from builders.flickrexif.store.store import State
 from builders.pixels import MAX_PIXELS
 from builders.processes import Sandbox, SandboxError, WorkerLost, map_sandboxed, progress_bar
-from builders.splits import photo_hash
+from builders.splits import VARIANTS, photo_variants
 
 _FILES_PER_TRANSACTION = 1000
 
@@ -38,8 +39,9 @@ _TIMEOUT_S = 300.0
 class InspectedPixels:
     """What the pixels of one file show."""
 
-    hash: int = 0
-    """Perceptual, 0 to 2**63 - 1; 0: none."""
+    hashes: tuple[int, ...] = ()
+    """Perceptual hashes of the variants (``builders.splits.photo_variants``), each 0 to 2**63 - 1; 0: none. The first
+    is that of the whole picture."""
     width: int = 0
     height: int = 0
     reason: str | None = None
@@ -47,11 +49,17 @@ class InspectedPixels:
     damaged: bool = False
     """Whether the file differs from the one that was fetched, so that fetching it again may help."""
 
+    @property
+    def hash(self) -> int:
+        """Perceptual hash of the whole picture; 0: none."""
+        return self.hashes[0] if self.hashes else 0
+
 
 def inspect_files(state: State, *, workers: int = 1) -> int:
     """Inspect every file that has not been inspected. Resumable.
 
-    A file that is missing on the disk or differs from the one that was fetched becomes unfetched, with a warning.
+    A file that is missing on the disk or differs from the one that was fetched becomes unfetched, with a warning. Files
+    that an earlier version inspected, without the hashes of their variants, are inspected again if they are there.
 
     Args:
         state: has the files; stores the results.
@@ -61,26 +69,31 @@ def inspect_files(state: State, *, workers: int = 1) -> int:
         The number of files.
     """
     query = (
-        "SELECT f.photo_id, f.path, f.sha256 FROM files f LEFT JOIN looks l ON l.photo_id = f.photo_id"
-        " AND l.sha256 = f.sha256 WHERE f.status = 'ok' AND l.photo_id IS NULL ORDER BY f.photo_id"
+        "SELECT f.photo_id, f.path, f.sha256, l.photo_id IS NOT NULL FROM files f"
+        " LEFT JOIN looks l ON l.photo_id = f.photo_id AND l.sha256 = f.sha256"
+        " WHERE f.status = 'ok' AND (l.photo_id IS NULL OR l.variants IS NULL) ORDER BY f.photo_id"
     )
     pending = [tuple(row) for row in state.rows(query)]
     with progress_bar(total=len(pending), desc="look into files", unit="photo") as bar:
         for start in range(0, len(pending), _FILES_PER_TRANSACTION):
             chunk = pending[start : start + _FILES_PER_TRANSACTION]
-            paths = [state.path_of(path) for _, path, _ in chunk]
-            pixels_of_files = _inspect_pixels_of(paths, [sha for *_, sha in chunk], workers)
+            paths = [state.path_of(path) for _, path, *_ in chunk]
+            pixels_of_files = _inspect_pixels_of(paths, [sha for _, _, sha, _ in chunk], workers)
             readings = read_many(paths, workers=workers)
             with state.transaction() as db:
-                for (id, path, sha), pixels, reading in zip(chunk, pixels_of_files, readings, strict=True):
+                for (id, path, sha, inspected), pixels, reading in zip(chunk, pixels_of_files, readings, strict=True):
+                    if pixels.damaged and inspected:  # what is known of the file stays known
+                        db.execute("UPDATE looks SET variants = X'' WHERE photo_id = ?", (id,))
+                        continue
                     if pixels.damaged:
                         db.execute("DELETE FROM files WHERE photo_id = ?", (id,))
                         what = f"{state.path_of(path)}: {pixels.reason}; 'flickrexif fetch' gets it again"
                         tqdm.write(f"camtrace: warning: {what}", file=sys.stderr)
                         continue
                     raw = json.dumps(dict(reading.acquisition.raw), ensure_ascii=False)
-                    values = (id, sha, pixels.hash, pixels.width, pixels.height, raw, pixels.reason)
-                    db.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+                    variants = np.array(pixels.hashes, dtype=">u8").tobytes()
+                    values = (id, sha, pixels.hash, pixels.width, pixels.height, raw, pixels.reason, variants)
+                    db.execute("INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
             bar.update(len(chunk))
     return len(pending)
 
@@ -96,12 +109,12 @@ def inspect_pixels(path: Path, sha256: str) -> InspectedPixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            perceptual_hash = photo_hash(data)
+            hashes = tuple(photo_variants(data).tolist())
             with Image.open(io.BytesIO(data)) as image:
-                return InspectedPixels(perceptual_hash, *image.size)
+                return InspectedPixels(hashes, *image.size)
     except PhotoError as error:
         return InspectedPixels(reason=str(error))
-    except Exception as error:  # photo_hash accepted it, but Pillow's header reader did not
+    except Exception as error:  # photo_variants accepted it, but Pillow's header reader did not
         return InspectedPixels(reason=f"cannot be opened ({type(error).__name__})")
 
 
@@ -134,8 +147,11 @@ def inspect_in_worker(path: Path, sha256: str) -> dict[str, Any]:
 
 def _inspected(answer: Any) -> InspectedPixels:
     """The result of ``inspect_in_worker``, which is untrusted."""
-    value, width, height = (int(answer[name]) for name in ("hash", "width", "height"))
-    if not (0 <= value < 2**63 and 0 <= width <= MAX_PIXELS and 0 <= height <= MAX_PIXELS):
+    width, height = (int(answer[name]) for name in ("width", "height"))
+    hashes = tuple(int(value) for value in answer["hashes"])
+    if not (all(0 <= value < 2**63 for value in hashes) and 0 <= width <= MAX_PIXELS and 0 <= height <= MAX_PIXELS):
         raise ValueError("numbers that no photo has")
+    if len(hashes) not in (0, VARIANTS):
+        raise ValueError("another number of hashes than a photo has")
     reason = answer["reason"]
-    return InspectedPixels(value, width, height, None if reason is None else str(reason), bool(answer["damaged"]))
+    return InspectedPixels(hashes, width, height, None if reason is None else str(reason), bool(answer["damaged"]))

@@ -27,7 +27,7 @@ from builders.dataset import (
 from builders.errors import PhotoError
 from builders.exif import ATTRIBUTES
 from builders.flickrexif.assemble.collect import TableRows
-from builders.photos import UNLABELLED
+from builders.photos import NEAR_DUPLICATES, UNLABELLED
 
 METADATA = "metadata"
 """Name of the config without pixels that contains every photo."""
@@ -49,6 +49,7 @@ METADATA_FEATURES = Features(
         **_SHARED,
         "split": _TEXT,
         "perceptual_hash": Value("int64"),
+        NEAR_DUPLICATES: _TEXT,
         **dict.fromkeys(("exif_source", "found_by", "camera_make", "camera_model", "software"), _TEXT),
         **dict.fromkeys(("exposure_s", "f_number", "focal_length_mm"), _TEXT),
         "iso_speed": Value("int64"),
@@ -202,17 +203,22 @@ def _job(
     )
 
 
-def write_metadata(table: pa.Table, splits: Sequence[str], output: Path, *, fresh: bool = False) -> SplitShards:
+def write_metadata(
+    table: pa.Table, splits: Sequence[str], near: np.ndarray, output: Path, *, fresh: bool = False
+) -> SplitShards:
     """Write the config that contains every photo. Resumable.
 
     Args:
         table: of a ``Collection``.
         splits: name of the split of each photo.
+        near: name of its group of near-duplicates; "" if it is alone.
         output: folder of the data set.
         fresh: replace existing files.
     """
-    with_split = table.append_column("split", pa.array(splits, pa.string()))
-    rows = TableRows(with_split.select(METADATA_FEATURES.arrow_schema.names))
+    further = {"split": splits, NEAR_DUPLICATES: near}
+    for name, values in further.items():
+        table = table.append_column(name, pa.array(values, pa.string()))
+    rows = TableRows(table.select(METADATA_FEATURES.arrow_schema.names))
     job = ShardJob(
         output=output,
         config=METADATA,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-VERSION = 2
+VERSION = 3
 """``PRAGMA user_version`` of a state that this code can read and write."""
 
 
@@ -125,7 +125,9 @@ CREATE TABLE looks (
     width INTEGER,
     height INTEGER,
     raw TEXT NOT NULL,              -- JSON, allow-listed Exif of the file by tag name
-    reason TEXT                     -- why the file cannot be used; NULL if it can
+    reason TEXT,                    -- why the file cannot be used; NULL if it can
+    variants BLOB                   -- perceptual hashes of the file turned, cropped and without its border, 8 bytes
+                                    -- each; NULL: not computed
 );
 
 -- One row per attempt at a call of the API.
@@ -153,5 +155,6 @@ ALTER TABLE tombstones RENAME TO plain_tombstones;
 INSERT INTO tombstones SELECT tombstone_hash(kind, value), kind, at FROM plain_tombstones;
 DROP TABLE plain_tombstones;
 """,
+    2: "ALTER TABLE looks ADD COLUMN variants BLOB;\n",
 }
 """SQL from each version to the next. ``tombstone_hash`` is available as a SQL function."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
 from builders.data_specs import open_photos
 from builders.dataset import read_build
@@ -22,12 +23,15 @@ from builders.flickrexif.api.licences import LICENCES
 from builders.flickrexif.assemble.build import BuildPlan, build, sources_of
 from builders.flickrexif.assemble.check_splits import folder_tables, tables_to_check
 from builders.flickrexif.assemble.collect import collect
+from builders.flickrexif.assemble.inspect_files import inspect_files
 from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.store.store import State
 from builders.splits.report import validate
+from tests.builders.splits.test_variants import scene
 from tests.support.croissant import described_as_loaded, valid_description
 from tests.support.flickr import add
 from tests.support.flickr_builds import SPLIT_NAMES, WORLD, paths_of, rows_of
+from tests.support.images import image_bytes
 
 RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
 
@@ -167,6 +171,80 @@ def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     assert names == {p.relative_to(with_pixels) for p in with_pixels.rglob("*.parquet")}
     assert all((again / name).read_bytes() == (with_pixels / name).read_bytes() for name in names)
     assert (again / "build.json").read_bytes() == (with_pixels / "build.json").read_bytes()
+
+
+def test_build__mirrored_turned_and_cropped_copies_by_other_owners_are_on_one_side(fetched, tmp_path):
+    """Twelve photos of as many owners get the picture of another owner's photo in three ways."""
+    shutil.copytree(fetched, tmp_path / "state")
+    changes = (
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        lambda image: image.transpose(Image.Transpose.ROTATE_90),
+        lambda image: image.crop((12, 9, 108, 81)).transpose(Image.Transpose.ROTATE_180),  # 80 % of both sides
+    )
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 5D"
+    with State(tmp_path / "state") as state:
+        photos = state.rows(
+            "SELECT min(f.photo_id), path FROM files f JOIN photos p ON p.id = f.photo_id"
+            " WHERE f.status = 'ok' GROUP BY owner"
+        )
+        pairs = [(photos[i], photos[-1 - i], changes[i % 3]) for i in range(12)]
+        for i, (original, copy, change) in enumerate(pairs):
+            picture = scene(i, (120, 90))
+            for (id, path), image in ((original, picture), (copy, change(picture))):
+                data = image_bytes(image, "JPEG", quality=90, exif=exif)
+                state.path_of(path).write_bytes(data)
+                with state.transaction() as db:
+                    values = (hashlib.sha256(data).hexdigest(), id)
+                    db.execute("UPDATE files SET size = 'o', sha256 = ? WHERE photo_id = ?", values)
+        build(state, BuildPlan(tmp_path / "out"))
+    rows = {row["photo_id"]: row for row in rows_of(tmp_path / "out", "metadata", "train")}
+    sides, distant = set(), 0
+    for original, copy, _ in pairs:
+        first, second = rows[str(original[0])], rows[str(copy[0])]
+        assert first["owner"] != second["owner"]
+        assert first["near_duplicates"] == second["near_duplicates"] != ""
+        assert first["split"] == second["split"]
+        sides.add(first["split"])
+        distant += bin(first["perceptual_hash"] ^ second["perceptual_hash"]).count("1") > 4
+    assert distant == 12  # the hashes of the whole pictures would not join them
+    assert len(sides) > 1
+    report = validate(folder_tables(tmp_path / "out"))
+    assert report.find("make", "test near-duplicates of train (other id)").value == 0
+
+
+def test_build__a_state_of_version_2_is_inspected_again_and_gives_the_same_bytes(fetched, without_pixels, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        inspect_files(state)
+        with state.transaction() as db:
+            db.execute("ALTER TABLE looks DROP COLUMN variants")
+            db.execute("PRAGMA user_version = 2")
+    with State(tmp_path / "state") as state:
+        removed = state.path_of(state.value("SELECT path FROM files WHERE status = 'ok'"))
+        removed.unlink()  # what is known of it stays known
+        build(state, BuildPlan(tmp_path / "out", contact="me@example.org"))
+        assert state.value("SELECT count(*) FROM looks WHERE variants IS NULL") == 0
+        assert state.value("SELECT count(*) FROM looks WHERE length(variants) = 256") > 100
+        assert inspect_files(state) == 0
+    for path in without_pixels.rglob("*.parquet"):
+        assert (tmp_path / "out" / path.relative_to(without_pixels)).read_bytes() == path.read_bytes()
+
+
+def test_build__near_duplicates_of_given_splits_are_counted(fetched, tmp_path):
+    shutil.copytree(fetched, tmp_path / "state")
+    with State(tmp_path / "state") as state:
+        query = "SELECT photo_id, path FROM files WHERE status = 'ok' LIMIT 2"
+        (one, path), (other, other_path) = (tuple(row) for row in state.rows(query))
+        shutil.copyfile(state.path_of(path), state.path_of(other_path))
+        with state.transaction() as db:
+            same = "(SELECT sha256 FROM files WHERE photo_id = ?)"
+            db.execute(f"UPDATE files SET sha256 = {same} WHERE photo_id = ?", (one, other))
+        given = tmp_path / "make.csv"
+        given.write_text(f"id,split,label\n{one},train,a\n{other},test,b\n1,test,a\n")
+        built = build(state, BuildPlan(tmp_path / "out", split_files=(given,)))
+    assert built.report.find("make", "test near-duplicates of train (other id)").value == 1
+    assert built.report.find("make", "test files also in train (other id)").value == 1
 
 
 def test_build__nothing_there_is_one_sentence(tmp_path):

@@ -43,9 +43,16 @@ def test_inspect_pixels__a_file_that_takes_its_process_down_has_a_reason(tmp_pat
     assert inspect_files._inspect(Broken(), (tmp_path, "")) == InspectedPixels(reason=reason)
 
 
-@pytest.mark.parametrize("change", [{"hash": 2**63}, {"hash": -1}, {"width": 2**40}, {"height": -3}, {"hash": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"hashes": [2**63] * 32}, {"hashes": [-1] * 32}, {"hashes": [1]}, {"hashes": None}),
+        *({"width": 2**40}, {"height": -3}),
+    ],
+)
 def test_inspected__numbers_that_no_photo_has_are_malformed(change):
-    good = {"hash": 1, "width": 4, "height": 3, "reason": None, "damaged": False}
-    assert inspect_files._inspected(good) == InspectedPixels(1, 4, 3)
+    good = {"hashes": [1] * 32, "width": 4, "height": 3, "reason": None, "damaged": False}
+    assert inspect_files._inspected(good) == InspectedPixels((1,) * 32, 4, 3)
+    assert inspect_files._inspected(good).hash == 1
     with pytest.raises((ValueError, TypeError)):
         inspect_files._inspected(good | change)
