@@ -30,12 +30,13 @@ from builders.dataset import (
     write_shards,
 )
 from builders.errors import DataError
-from builders.photos import PhotoSet
+from builders.photos import HUB_SPLITS, NEAR_DUPLICATES, PhotoSet
 from builders.pixels import codec_canary, codec_versions
 from builders.processed.build import build_processed
 from builders.processed.rows import settings_of
 from builders.sources import DatasetRepo
-from builders.untrusted import describe_error, read_table
+from builders.splits import EVIDENCE, Guarded
+from builders.untrusted import describe_error, read_table, table_schema
 
 RECIPE_FOLDER = ".recipe"
 """Folder inside a build where ``publish`` writes its recipe; it is neither loaded nor uploaded with the build."""
@@ -142,19 +143,18 @@ def rebuild(recipe: str, photos: PhotoSet, output: Path, *, workers: int = 1, an
         )
     with _recipe_errors(recipe):
         source = _photos_of(folder, described, photos)
-    stated = described.recipe.get("duplicates")
-    duplicates = str(stated.get("policy", "ignore")) if isinstance(stated, dict) else "ignore"
     build = build_processed(
-        source,
+        source.photos,
         output,
         parameters=[s.parameter for s in settings],
+        processings=next((s.definitions for s in settings if s.definitions), ""),
         assignment=first.assignment,
         seed=first.seed,
         assignment_seed=first.assignment_seed,
         lossless=first.lossless,
         sizes=sizes,
         workers=workers,
-        duplicates=duplicates,
+        duplicates=source,
     )
     if not any_codec:
         with _recipe_errors(recipe):
@@ -171,22 +171,45 @@ def _recipe_errors(recipe: str) -> Iterator[None]:
         raise DataError(f"{recipe}: not a recipe of camtrace ({describe_error(error)})") from None
 
 
-def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> PhotoSet:
-    """The photos of the original build, including those that it could not use."""
-    ids = {failure["id"] for split in described.recipe["build"] for s in split["shards"] for failure in s["failures"]}
-    for split in described.splits:
-        for shard in split.shards:
-            ids.update(read_table(folder / shard.file, ["photo_id"]).column(0).to_pylist())
-    chosen = photos.select(np.flatnonzero([photo_id in ids for photo_id in photos.ids]))
-    if len(chosen) < len(ids):
-        example = min(ids - set(chosen.ids))
+def _photos_of(folder: Path, described: Build, photos: PhotoSet) -> Guarded:
+    """The photos of the original build, including those that it could not use, in the splits of the recipe.
+
+    The original build may have moved equal photos to one split. They are not looked for again.
+    """
+    splits, near = _stated_photos(folder, described)
+    chosen = photos.select(np.flatnonzero([photo_id in splits for photo_id in photos.ids]))
+    if len(chosen) < len(splits):
+        example = min(set(splits) - set(chosen.ids))
         raise DataError(
-            f"{photos.name}: {len(ids) - len(chosen)} of the recipe's {len(ids)} photos are not there "
+            f"{photos.name}: {len(splits) - len(chosen)} of the recipe's {len(splits)} photos are not there "
             f"(for example {example}); is this the same source, in the same layout?"
         )
+    codes = np.array([HUB_SPLITS.index(splits[photo_id]) for photo_id in chosen.ids], dtype=np.int8)
+    same = {NEAR_DUPLICATES: np.array([near.get(i, "") for i in chosen.ids], dtype=str)} if near else {}
+    note = described.recipe["source_evidence"].get(EVIDENCE)
+    evidence = {**chosen.evidence, **({EVIDENCE: str(note)} if note else {})}
+    chosen = dataclasses.replace(chosen, splits=codes, columns={**chosen.columns, **same}, evidence=evidence)
     if chosen.ids_hash() != described.recipe["ids_hash"]:
-        raise DataError(f"{photos.name}: the photos of the recipe are there, but with other labels or splits")
-    return chosen
+        raise DataError(f"{photos.name}: the photos of the recipe are there, but with other labels")
+    stated = described.recipe.get("duplicates", {})
+    return Guarded(chosen, str(stated.get("policy", "ignore")), int(stated.get("groups_in_several_splits", 0)))
+
+
+def _stated_photos(folder: Path, described: Build) -> tuple[dict[str, str], dict[str, str]]:
+    """The split of each photo of a recipe, by its id; the group of those that have near-duplicates."""
+    splits: dict[str, str] = {}
+    near: dict[str, str] = {}
+    for split in described.recipe["build"]:
+        splits |= {str(f["id"]): str(split["split"]) for shard in split["shards"] for f in shard["failures"]}
+    for stated in described.splits:
+        for shard in stated.shards:
+            path = folder / shard.file
+            names = [name for name in ("photo_id", NEAR_DUPLICATES) if name in table_schema(path).names]
+            for row in read_table(path, names).to_pylist():
+                splits[row["photo_id"]] = stated.split
+                if row.get(NEAR_DUPLICATES):
+                    near[row["photo_id"]] = row[NEAR_DUPLICATES]
+    return splits, near
 
 
 def _verify(folder: Path, described: Build, output: Path, build: Build) -> None:
@@ -206,6 +229,11 @@ def _compare(expected: list[Mapping[str, Any]], actual: list[dict[str, Any]], wh
     if len(expected) != len(actual):
         raise DataError(f"{where}: {len(actual)} rows, the recipe has {len(expected)}; see failures.jsonl")
     for row, actual_row in zip(expected, actual, strict=True):
+        if differing := sorted(set(row) ^ set(actual_row)):
+            raise DataError(
+                f"{where}: the columns {', '.join(differing)} are not in both; give --data the group= and cluster= of "
+                "the original build"
+            )
         if row != actual_row:
             is_source = row["source_sha256"] != actual_row["source_sha256"]
             what = "the source file differs" if is_source else "the image differs"

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 from datasets import ClassLabel, Features, Image, Value
 
-from builders.errors import unknown_name
+from builders.errors import UsageError, unknown_name
 from builders.photos import GROUP_PREFIX, STORED_COLUMNS, UNLABELLED, PhotoSet, PhotoSource
 from builders.pixels import (
     ALL_PARAMETERS,
@@ -272,15 +272,18 @@ def settings_of(described: Mapping[str, Any]) -> ProcessingSettings:
     """The settings in a recipe, from ``ProcessingSettings.described``; the mapping is untrusted.
 
     Raises:
-        UsageError: an unknown parameter or assignment.
+        UsageError: an unknown parameter or assignment, or definitions that are no canonical text.
     """
+    definitions = str(described.get("definitions", ""))
+    if definitions and not definitions.startswith("{"):
+        raise UsageError(f"definitions {definitions[:50]!r}: not the text of a processing file")
     return ProcessingSettings(
         parameter=str(described["parameter"]),
         assignment=str(described["assignment"]),
         seed=int(described["seed"]),
         assignment_seed=int(described["assignment_seed"]),
         lossless=bool(described.get("lossless", False)),
-        definitions=str(described.get("definitions", "")),
+        definitions=definitions,
     )
 
 

@@ -1,4 +1,5 @@
 from .duplicates import (
+    EVIDENCE,
     POLICIES,
     RECORD,
     DuplicatePolicy,
@@ -26,6 +27,7 @@ from .tables import SplitTable, read_split_file, tables_of, text_column
 from .variants import VARIANTS, photo_variants
 
 __all__ = [
+    "EVIDENCE",
     "LEFT_OUT",
     "NEAR_LIMIT",
     "NO_HASH",
