@@ -26,6 +26,7 @@ from benchmark.report import write_png
 from builders.errors import DataError
 from tests.benchmark.audit.planted import jpeg, opened, picture, planted
 from tests.support.images import image_bytes
+from tests.support.records import check_keys
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
@@ -60,6 +61,7 @@ def test_main__files_and_exit_status(tmp_path, cache, capsys):
     assert sorted(p.name for p in out.iterdir()) == ["audit.html", "audit.json", "audit.md", "audit.png"]
     read = json.loads((out / "audit.json").read_text())
     assert read["verdict"] in capsys.readouterr().out
+    check_keys("audit.json", read)
     assert main(["audit", data, "--output", str(out), "--exit-code"]) == 1
     assert "folder:photos is confounded (0.60, the threshold is 0.1)" in capsys.readouterr().err
     assert main(["audit", data, "--output", str(out), "--exit-code", "--threshold", "0.7"]) == 0
@@ -237,6 +239,7 @@ def test_repair__the_header_is_at_chance_afterwards(tmp_path, cache, how, form):
     assert main(arguments) == 0
     before, after = (json.loads((out / name).read_text()) for name in ("audit.json", "after/audit.json"))
     plan = json.loads((out / "repair.json").read_text())
+    check_keys("repair.json", plan, any_key=("classes", "by_class"))
     assert after["photos"] == plan["kept"] == (200 if how[0] in "jr" else 100)
     layers = {s["layer"]: s for s in after["layers"] if s["target"] == "label"}
     assert {s["layer"]: s for s in before["layers"]}["header"]["accuracy"] == pytest.approx(0.75, abs=0.03)

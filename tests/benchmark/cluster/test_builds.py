@@ -10,6 +10,7 @@ from builders.cluster import StorageFolder, read_plan
 from builders.splits import RECORD
 from tests.benchmark.cluster.conftest import POISONED, leftovers, tree
 from tests.conftest import photo_bytes
+from tests.support.records import check_keys
 
 BUILD = ("build", "folder", "--source", "photos", "--parameter", "jpeg,resizing")
 
@@ -118,6 +119,7 @@ def test_commands__print_records_for_programs(run, tmp_path):
     assert "rank 0" not in messages
     status, printed, _ = run("status", plan, "--json")
     now = json.loads(printed)
+    check_keys("status --json", now)
     ranks = read_plan(str(plan))[0].ranks
     assert (status, now["ranks"], now["done"], now["failed"], now["running"], now["killed"]) == (
         0,
@@ -134,5 +136,6 @@ def test_commands__print_records_for_programs(run, tmp_path):
     assert (done["done"], done["next"]) == ([0, 1, 2], f"camtrace finish {plan}")
     status, printed, messages = run("finish", plan, "--json", "--quiet")
     finished = json.loads(printed)
+    check_keys("finish --json", finished)
     assert (finished["output"], finished["ranks"], finished["exit_status"]) == (str(tmp_path / "out"), 3, status)
     assert "load_dataset" in messages  # what the build prints is on standard error

@@ -15,6 +15,7 @@ from benchmark.stats import paired_difference
 from builders.errors import DataError, UsageError
 from scripts.checks.gate import stopped
 from tests.support.probe_runs import probe_run, write
+from tests.support.records import check_keys
 
 N = 400
 
@@ -157,6 +158,7 @@ def test_command__exit_status_and_json(folders, capsys):
     values = json.loads(printed.out)
     assert values["worse"] == [{"data": "toy", "task": "probe/jpeg", "metric": "accuracy"}]
     assert values["scores"][0]["low_points"] > 2
+    check_keys("compare --worse-by --json", values)
     assert "worse by more than 2 points" in printed.err
     assert main([new, old, "--exit-code"]) == 0
     assert main([old, near, "--exit-code"]) == 0
@@ -169,6 +171,7 @@ def test_command__json_of_a_comparison(folders, capsys):
     assert main([*map(str, folders), "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert len(values["differences"]) == 3
+    check_keys("compare --json", values)
     assert [tie["best"] for tie in values["ties"]] == ["new"]
 
 

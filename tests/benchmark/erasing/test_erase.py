@@ -20,6 +20,7 @@ from builders.data_specs import open_photos
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
+from tests.support.records import check_keys
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 
@@ -75,6 +76,7 @@ def about(folder):
 def test_folder__contains_the_fields_of_the_schema(made):
     folder, _ = made
     record = about(folder)
+    check_keys("eraser.json", record, any_key=("environment.options",))
     eraser = load_eraser(folder)
     fit = eraser.fit
     assert record["sha256"] == eraser.sha256

@@ -14,6 +14,7 @@ from benchmark.cli.score import main
 from benchmark.results.schema import read_result
 from builders.data_specs import open_photos
 from tests.conftest import photo_bytes
+from tests.support.records import check_keys
 from tests.support.user_project import BAD, run
 
 
@@ -50,6 +51,8 @@ def test_score__writes_a_complete_result(project, scored):
     assert by["probe/sharpening", "accuracy"].low > 0.8
     assert by["probe/resizing", "accuracy"].low > 0.8
     assert by["knn/interpolation", "all-same"].value == 1.0
+    record = json.loads((project / "out" / "result.json").read_text("utf-8"))
+    check_keys("result.json", record, any_key=("data.source_jpeg", "cost.seconds", "environment.options"))
 
 
 def test_score__bad_files_are_named_and_the_run_completes(project, scored):

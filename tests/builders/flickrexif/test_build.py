@@ -32,11 +32,13 @@ from tests.support.croissant import described_as_loaded, valid_description
 from tests.support.flickr import add
 from tests.support.flickr_builds import SPLIT_NAMES, WORLD, paths_of, rows_of
 from tests.support.images import image_bytes
+from tests.support.records import check_keys
 
 RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
 
 
 def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
+    check_keys("build.json of flickrexif", json.loads((with_pixels / "build.json").read_text("utf-8")))
     for config in STUDY_ATTRIBUTES:
         data = datasets.load_dataset(str(with_pixels), config, split="test", cache_dir=str(tmp_path))
         assert set(data.features[config].names) <= set(ATTRIBUTES[config].classes["clean"])

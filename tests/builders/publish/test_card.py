@@ -18,6 +18,7 @@ from builders.processed import write_recipe
 from builders.publish.cli import PLACEHOLDER, VIEWER_MARK, card_in
 from tests.builders.publish.test_publish import client
 from tests.support.hub import HubDouble
+from tests.support.records import check_keys
 
 ALONE = "import datasets\ndatasets.config.USE_PARQUET_EXPORT = False  # it asks another host than the Hub\n"
 
@@ -107,6 +108,7 @@ def undescribed(features: Features) -> list[str]:
 @pytest.mark.parametrize("kind", ["processed", "simcams", "simpairs"])
 def test_columns__are_all_of_types_that_the_hub_describes(built, kind):
     result = read_build(built(kind))
+    check_keys(f"build.json of {kind}", json.loads((built(kind) / "build.json").read_text("utf-8")))
     for shard in result.shards:
         features = Features.from_arrow_schema(pq.read_schema(built(kind) / shard.file))
         assert len(features) >= 8

@@ -1,0 +1,126 @@
+"""Forecasts by hand: shares of months, windows, sizes of files, calls that are left, and their lines of text."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from builders.flickrexif.search import forecast as module
+from builders.flickrexif.search.forecast import FILE_BYTES_PER_PIXEL, Forecast, calls_left
+from builders.flickrexif.search.plan import PER_PAGE
+from builders.flickrexif.search.strata import MONTH_S, Stratum, turns_of, windows_of
+
+WHOLE = Forecast(
+    target=1000,
+    everything=False,
+    photos=600,
+    months=12,
+    available=50_000,
+    count_calls=2,
+    search_calls=30,
+    exif_calls=300,
+    retries=28,
+    measured=True,
+    megapixels=2.0,
+    bytes_per_pixel=0.5,
+    bytes_measured=True,
+    files=900,
+)
+
+
+def stratum(total=100, windows=4, each=5, opened=0, share=1.0):
+    return Stratum("2012-04", 0, round(share * MONTH_S), total, windows, each, opened)
+
+
+def test_forecast__sums_and_text():
+    assert (WHOLE.calls, WHOLE.bytes) == (360, 9e8)
+    assert WHOLE.to_text(180.0).splitlines() == [
+        "photos            1,000  600 are here; Flickr reports 50,000 in 12 months",
+        "calls               360  2 count months, 30 search, 300 ask for Exif, 28 try again",
+        "hours               2.0  at 180 calls an hour",
+        "gigabytes           0.9  900 originals of 2.0 megapixels, 0.50 bytes a pixel (measured on what was fetched)",
+        "Flickr has too few photos under these licences: about 900 can be had",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "last"),
+    [
+        ({"exif_calls": 399}, "about 999 can be had"),
+        ({"exif_calls": 400}, "fetched)"),
+        ({"measured": False}, "fetched)"),
+        ({"bytes_measured": False, "measured": False}, "(assumed until files are fetched)"),
+        ({"everything": True}, "leaves out what is known when months are read whole"),
+    ],
+)
+def test_forecast__the_last_line_says_what_limits_it(changed, last):
+    text = replace(WHOLE, **changed).to_text(180.0)
+    assert text.endswith(last)
+    assert ("at most; " in text) is bool(changed.get("everything"))
+
+
+def test_shares__months_give_alike_and_others_supply_what_one_lacks():
+    months = [stratum(10), stratum(100), stratum(100), stratum(100, share=0.5)]
+    assert module._shares(months, 70, 1.0) == pytest.approx([10, 24, 24, 12])
+    assert module._shares(months, 28, 0.5) == pytest.approx([5, 9.2, 9.2, 4.6])
+    assert module._shares(months, 1000, 0.5) == pytest.approx([5, 50, 50, 50])
+    assert module._shares([], 10, 1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("photos", "each", "windows"), [(10, 5, 2.0), (20, 5, 4.0), (20.1, 5, 8), (40, 5, 8), (40.1, 5, 12), (41, 15, 4)]
+)
+def test_windows__each_once_and_then_again_for_later_turns(photos, each, windows):
+    assert module._windows(stratum(each=each), photos, 5.0) == windows
+
+
+def test_stratum__turns_of_windows():
+    assert (stratum().turns, stratum(each=6).turns, stratum(each=0).turns) == (1, 2, 1)
+    assert (stratum().expected, stratum(windows=0).expected) == (25.0, 0.0)
+    assert [stratum(opened=n, each=6).last_turn for n in (0, 1, 4, 5)] == [-1, 0, 1, 2]
+    assert stratum(windows=0).last_turn == -1
+    # 25 photos of a window, five at a turn, two turns when it is opened: three passes over the four windows
+    assert [stratum(opened=n, each=10).exhausted for n in (11, 12)] == [False, True]
+    assert stratum(windows=0).exhausted
+    assert (stratum(share=0.25).weight, stratum(share=2.0).weight) == (0.25, 1.0)
+    assert (turns_of(0, 5.0, 0, 0), windows_of(0, 20), windows_of(-1, 20)) == ([], (0, 0), (0, 0))
+
+
+def photo(state, id, urls, status="ok", selected=1, source="search"):
+    with state.transaction() as db:
+        db.execute(
+            "INSERT INTO photos (id, owner, source, urls, rank, selected, exif_status) VALUES (?, 'a', ?, ?, ?, ?, ?)",
+            (id, source, json.dumps(urls), id, selected, status),
+        )
+
+
+def test_file_sizes__of_originals_and_of_fetched_files(state):
+    assert module._file_sizes(state) == (0.0, FILE_BYTES_PER_PIXEL, False, 1.0)
+    photo(state, 1, {"o": ["u", 2000, 1000], "l": ["u", 200, 100]})
+    photo(state, 2, {"o": ["u", 4000, 1000]})
+    photo(state, 3, {"l": ["u", 100, 100]})
+    photo(state, 4, {"o": ["u", 9000, 9000]}, selected=0)
+    photo(state, 5, {"o": ["u", 0, 0]})
+    assert module._file_sizes(state) == (2.0, FILE_BYTES_PER_PIXEL, False, 0.75)
+    with state.transaction() as db:
+        db.executemany(
+            "INSERT INTO files (photo_id, size, status, bytes, attempts, at) VALUES (?, ?, ?, ?, 1, 0)",
+            [(1, "l", "ok", 10_000), (3, "l", "ok", 20_000), (2, "o", "failed", 7), (5, "o", "ok", 9)],
+        )
+    assert module._file_sizes(state) == (2.0, 1.0, True, 0.75)
+
+
+def test_calls_left__of_a_search_by_pages(state):
+    assert calls_left(state) == 0
+    for id in range(4):
+        photo(state, id, {}, status=None)
+    with state.transaction() as db:
+        db.executemany(
+            'INSERT INTO slices (start, "end", month, licences, root, status, estimate, found)'
+            " VALUES (0, 1, 'm', '4', ?, ?, ?, ?)",
+            [(1, "pending", 4 * PER_PAGE, 0), (0, "pending", 0, 0), (1, "done", 0, 8)],
+        )
+    # four photos without Exif, two slices, five pages of them, and Exif of every second result as until now
+    assert calls_left(state) == 4 + 2 + 5 + 2 * PER_PAGE
+    state.set("with_exif", False)
+    assert calls_left(state) == 2 + 5

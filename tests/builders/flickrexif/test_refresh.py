@@ -1,0 +1,76 @@
+"""Refreshing: what Flickr says of a photo now, photos that are gone, and calls without an answer."""
+
+import pytest
+
+from builders.flickrexif.api.client import FlickrRefusal, FlickrUnavailable
+from builders.flickrexif.search import refresh as module
+from builders.flickrexif.search.refresh import Refreshed, refresh
+
+HIDDEN = FlickrRefusal(2, "Permission denied")
+
+
+class Client:
+    """Answers by photo and method; an error is raised."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def call(self, method, subject, *, expect, photo_id):
+        answer = self.answers[photo_id].get(method, {})
+        if isinstance(answer, Exception):
+            raise answer
+        return {expect: answer}
+
+
+def info(licence, **more):
+    return {"photos.getInfo": {"license": licence, "owner": {"realname": "", "username": "user"}, "title": "T"}, **more}
+
+
+@pytest.fixture
+def five(state):
+    """Five photos: three with a licence that was checked at 100, one unknown, one not selected."""
+    with state.transaction() as db:
+        db.executemany(
+            "INSERT INTO photos (id, owner, source, urls, rank, licence, licence_checked, selected, exif_status)"
+            " VALUES (?, 'a', 'search', '{}', 0, ?, ?, ?, 'ok')",
+            [(1, 4, 100, 1), (2, 4, 100, 1), (3, None, None, 1), (4, 4, 100, 1), (5, None, None, 0)],
+        )
+        db.executemany("INSERT INTO exif VALUES (?, '[]')", [(id,) for id in range(1, 6)])
+    return state
+
+
+def rows(state, columns):
+    return [tuple(row) for row in state.rows(f"SELECT {columns} FROM photos ORDER BY id")]
+
+
+def test_refresh__licences_names_hidden_exif_and_photos_that_are_gone(five):
+    refusal = FlickrRefusal(1, "Photo not found")
+    client = Client(
+        {1: info("5"), 2: info("4", **{"photos.getExif": HIDDEN}), 3: info("x"), 4: {"photos.getInfo": refusal}}
+    )
+    counts = refresh(five, client, older_than_days=0)
+    assert counts == Refreshed(checked=4, gone=1, hidden=1, changed=1)
+    assert rows(five, "licence, selected, owner_name, title, exif_status") == [
+        (5, 1, "user", "T", "ok"),
+        (4, 1, "user", "T", "hidden"),
+        (None, 1, "user", "T", "ok"),
+        (4, -1, None, None, "ok"),
+        (None, 0, None, None, "ok"),
+    ]
+    assert [row[0] for row in five.rows("SELECT photo_id FROM exif ORDER BY 1")] == [1, 3, 4, 5]
+    assert five.value("SELECT exif_error FROM photos WHERE id = 4") == str(refusal)
+
+
+def test_refresh__without_an_age_only_photos_whose_licence_is_unknown(five):
+    assert refresh(five, Client({3: info("4")})) == Refreshed(checked=1)
+    assert five.value("SELECT licence FROM photos WHERE id = 3") == 4
+    assert refresh(five, Client({})) == Refreshed()
+
+
+def test_refresh__ends_where_answers_fail_one_after_the_other(five, monkeypatch):
+    monkeypatch.setattr(module, "MAX_FAILURES_IN_A_ROW", 2)
+    silent = {"photos.getInfo": FlickrUnavailable("timeout", 3)}
+    between = Client({1: silent, 2: info("4"), 3: silent, 4: info("4")})
+    assert refresh(five, between, older_than_days=0) == Refreshed(checked=2, failed=2)
+    with pytest.raises(FlickrUnavailable, match="timeout"):
+        refresh(five, Client({1: silent, 2: silent}), older_than_days=0)
