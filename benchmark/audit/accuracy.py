@@ -57,18 +57,17 @@ def layer_scores(tally: Tally, target: str, seed: int = 0) -> list[LayerScore]:
         layers = FILE_LAYERS if layer == "file" else (layer,)
         columns = _one_hot(tally.sample, [n for n, f in FEATURES.items() if f.layer in layers])
         title = "header, size and Exif together" if layer == "file" else f"the {LAYERS[layer]} alone"
-        scores.append(_score(tally, tally.sample, columns, target, groups, layer, title, seed))
+        scores.append(_score(tally.sample, columns, target, groups, layer, title, seed))
     if tally.pixels:
         frame = tally.pixels["frame"]
         for layer, name in (("pixels", "whole"), ("hidden", "border")):
             vectors = _standardised(tally.pixels[name])
             title = LAYERS[layer] if layer == "pixels" else f"{LAYERS[layer]} alone"
-            scores.append(_score(tally, frame, vectors, target, groups, layer, title, seed))
+            scores.append(_score(frame, vectors, target, groups, layer, title, seed))
     return [score for score in scores if score is not None]
 
 
 def _score(
-    tally: Tally,
     sample: pd.DataFrame,
     columns: np.ndarray,
     target: str,
