@@ -1,4 +1,4 @@
-"""Audits by hand-made counts: effects that can be found, values that carry an association, photos that a match keeps."""
+"""Audits by hand-made counts: effects that can be found, values that carry an association, what a match keeps."""
 
 import math
 

@@ -15,6 +15,7 @@ from benchmark.leaderboard import site as site_module
 from benchmark.results.schema import write_result
 from builders.errors import RemoteError, UsageError
 from tests.support.processes import run_python
+from tests.support.records import check_keys
 
 ROOT = Path(__file__).parents[3]
 
@@ -74,6 +75,11 @@ def test_site__csv_has_every_score_and_runs_no_formula(make, tmp_path):
         lines = list(csv.DictReader(file))
     assert [(line["task"], float(line["value"])) for line in lines] == [("probe/jpeg", 0.5), ("probe/sharpening", 0.6)]
     assert lines[0]["encoder"] == "'=cmd()"
+
+
+def test_site__names_in_its_data(site):
+    board = json.loads((site / "data.json").read_text(encoding="utf-8"))
+    check_keys("data.json of a board", board, any_key=("group_means", "group_means.*"))
 
 
 def test_site__card_is_a_static_space(site):
