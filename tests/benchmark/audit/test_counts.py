@@ -15,17 +15,17 @@ from benchmark.audit.tally import RARER
 @pytest.mark.parametrize("freedom", [1, 24, 200])
 def test_noncentrality__is_exceeded_with_the_stated_power(freedom):
     critical = chi2.isf(0.01 / 30, freedom)
-    found = power._noncentrality(critical, freedom)
-    assert ncx2.sf(critical, freedom, found) == pytest.approx(power.POWER, abs=1e-4)
+    noncentrality = power._noncentrality(critical, freedom)
+    assert ncx2.sf(critical, freedom, noncentrality) == pytest.approx(power.POWER, abs=1e-4)
 
 
 @pytest.mark.parametrize("freedom", [201, 2000])
 def test_noncentrality__of_many_values_is_that_of_a_normal_variable(freedom):
     critical = chi2.isf(0.01 / 30, freedom)
-    found = power._noncentrality(critical, freedom)
-    deviation = math.sqrt(2 * (freedom + 2 * found))
-    assert norm.sf(critical, freedom + found, deviation) == pytest.approx(power.POWER)
-    assert ncx2.sf(critical, freedom, found) == pytest.approx(power.POWER, abs=0.01)
+    noncentrality = power._noncentrality(critical, freedom)
+    deviation = math.sqrt(2 * (freedom + 2 * noncentrality))
+    assert norm.sf(critical, freedom + noncentrality, deviation) == pytest.approx(power.POWER)
+    assert ncx2.sf(critical, freedom, noncentrality) == pytest.approx(power.POWER, abs=0.01)
 
 
 @pytest.mark.parametrize(("n", "values", "classes"), [(1, 2, 2), (100, 1, 2), (100, 2, 1)])
@@ -36,8 +36,8 @@ def test_smallest_effect__without_two_photos_values_or_classes_is_all(n, values,
 def test_carriers__the_cells_with_the_largest_residuals():
     #             real  fake
     counts = np.array([[60, 20], [20, 60], [10, 10], [10, 10]])
-    found = questions._carriers(["a", "b", "c", "d"], counts, ["real", "fake"], lambda value, group: [value + group])
-    assert [(c.value, c.group, c.share, c.elsewhere, c.examples) for c in found] == [
+    carriers = questions._carriers(["a", "b", "c", "d"], counts, ["real", "fake"], lambda value, group: [value + group])
+    assert [(c.value, c.group, c.share, c.elsewhere, c.examples) for c in carriers] == [
         ("a", "real", 0.6, 0.2, ("areal",)),
         ("b", "fake", 0.6, 0.2, ("bfake",)),
     ]
@@ -51,9 +51,9 @@ def test_carriers__the_cells_with_the_largest_residuals():
 def test_carriers__at_most_six():
     counts = np.eye(8, dtype=int) * 100
     groups = [f"class {k}" for k in range(8)]
-    found = questions._carriers([f"value {k}" for k in range(8)], counts, groups, lambda *_: [])
-    assert [c.group for c in found] == groups[: questions.CARRIERS]
-    assert {(c.share, c.elsewhere) for c in found} == {(1.0, 0.0)}
+    carriers = questions._carriers([f"value {k}" for k in range(8)], counts, groups, lambda *_: [])
+    assert [c.group for c in carriers] == groups[: questions.CARRIERS]
+    assert {(c.share, c.elsewhere) for c in carriers} == {(1.0, 0.0)}
 
 
 def test_extremes__largest_and_smallest_mean_of_classes_with_photos():
@@ -70,12 +70,12 @@ def test_table__counts_known_classes_by_value():
 def test_matched__every_class_keeps_the_same_mixture():
     strata = np.repeat([0, 1, 0, 1, 2], [6, 4, 4, 16, 3])
     labels = np.repeat([0, 0, 1, 1, 1], [6, 4, 4, 16, 3])
-    kept = repair_plan._matched(strata, labels, [str(i) for i in range(len(strata))])
-    counts = {(s, k): int(kept[(strata == s) & (labels == k)].sum()) for s in range(3) for k in range(2)}
+    matched = repair_plan._matched(strata, labels, [str(i) for i in range(len(strata))])
+    counts = {(s, k): int(matched[(strata == s) & (labels == k)].sum()) for s in range(3) for k in range(2)}
     # shares of stratum 0: 6 of 10 and 4 of 23; of stratum 1: 4 of 10 and 16 of 23; stratum 2 is in one class alone
     assert counts == {(0, 0): 2, (0, 1): 4, (1, 0): 4, (1, 1): 9, (2, 0): 0, (2, 1): 0}
     again = repair_plan._matched(strata[::-1], labels[::-1], [str(i) for i in range(len(strata))][::-1])
-    assert again[::-1].tolist() == kept.tolist()  # the draw depends on ids, not on their order
+    assert again[::-1].tolist() == matched.tolist()  # the draw depends on ids, not on their order
 
 
 def test_layer_score__needs_columns_and_two_classes_of_enough_photos():
