@@ -104,7 +104,7 @@ def filled_from_file(encoder: Encoder, state: EncoderRun, bank: Bank, photos: Ph
         state.failures["encoder", encoder.info.id] = str(error)
         return False
     cost = PassCost(len(photos) if written else 0, written, time.perf_counter() - started, 0.0, 0.0, 0.0)
-    record_pass(cost, written, state)
+    record_pass(cost, 1, state)
     return True
 
 

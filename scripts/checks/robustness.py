@@ -4,16 +4,19 @@ python scripts/checks/robustness.py equality        # PathoROB's shape: 2 x 2 x 
 python scripts/checks/robustness.py chance coverage --tables 200
 python scripts/checks/robustness.py claims --tables 100
 python scripts/checks/robustness.py time --photos 20000 --dimension 1536
+python scripts/checks/robustness.py time --photos 200000 --dimension 768 --queries 20000 --measure neighbours
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 if __name__ == "__main__" and not __package__:  # by its path, not by python -m
     sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -22,6 +25,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from benchmark.knn import Box, Setup
+from benchmark.options import RunOptions
 from benchmark.robustness import (
     Cells,
     balanced_chance,
@@ -38,6 +42,9 @@ from benchmark.robustness import (
     spd,
 )
 from benchmark.stats import jackknife
+from benchmark.tasks import TaskInput
+from benchmark.tasks.group_probe import run_group_probe
+from builders.photos import CLUSTER, Labels, NoPictures, PhotoSet
 from tests.support.planted_groups import exact_rows, plain_counts, planted_table
 
 K = 11
@@ -165,30 +172,100 @@ def claims(args: argparse.Namespace) -> None:
 
 
 def measure_time(args: argparse.Namespace) -> None:
-    """Time and memory of the measures of one group."""
-    rng = np.random.default_rng(0)
-    clusters = 17
-    photos = max(1, args.photos // (4 * clusters))
-    rows, *columns = planted_table(rng, photos=photos, dimension=args.dimension)
-    rows, cells = rows.astype(np.float32), Cells.of(*columns)
-    neighbours_of(rows[:200], Cells.of(*(c[:200] for c in columns)), k=K)  # compiles what is compiled
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Processor time and memory of every measure of one group, each in a process of its own that maps the rows."""
+    columns = planted_table(np.random.default_rng(0), photos=max(1, args.photos // 68), dimension=1)[1:]
+    print(f"{len(columns[0]):,} photos x {args.dimension}, {args.queries or len(columns[0]):,} queries")
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.npy"
+        write_rows(file, *columns, dimension=args.dimension)
+        print(f"rows: {file.stat().st_size >> 20:,} MiB in a file, which count as memory where they are read")
+        for measure in args.measure or MEASURES:
+            process = multiprocessing.get_context("spawn").Process(target=timed, args=(measure, file, columns, args))
+            process.start()
+            process.join()
+            if process.exitcode:
+                sys.exit(f"{measure} failed")
 
-    def timed(name: str, work: Callable[[], object]) -> None:
-        wall, processor = time.perf_counter(), time.process_time()
-        work()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"{name}: {time.perf_counter() - wall:.1f} s, {time.process_time() - processor:.1f} s of processors, "
-            f"peak {peak:.0f} MiB ({peak - before:.0f} above the {before:.0f} with the rows)",
-            flush=True,
-        )
 
-    print(f"{len(rows):,} x {args.dimension}")
-    timed("neighbours: set-ups, SPD, index, curve, jackknife", lambda: neighbours_of(rows, cells, k=K))
-    if args.slow:
-        timed("performance drop", lambda: performance_drop(lambda at: rows[at], cells))
-        timed("clustering score", lambda: clustering_score(lambda at: rows[at], cells))
+def write_rows(
+    file: Path, label: np.ndarray, group: np.ndarray, cluster: np.ndarray, *, dimension: int, block: int = 8192
+) -> None:
+    """Rows of a planted table in a file, some at a time: each is its cell, its cluster and noise."""
+    rng = np.random.default_rng(1)
+    cells, slides = rng.normal(size=(4, dimension)), 0.1 * rng.normal(size=(cluster.max() + 1, dimension))
+    rows = np.lib.format.open_memmap(file, "w+", np.float32, (len(label), dimension))
+    for start in range(0, len(label), block):
+        part = slice(start, start + block)
+        planted = 0.1 * cells[2 * label[part] + group[part]] + slides[cluster[part]]
+        rows[part] = planted + rng.normal(size=planted.shape)
+    rows.flush()
+
+
+def timed(name: str, file: Path, columns: tuple[np.ndarray, ...], args: argparse.Namespace) -> None:
+    """Print the time and the peak memory of one measure."""
+    rows, (label, group, cluster) = np.load(file, mmap_mode="r"), columns
+    few = slice(0, len(label), max(1, len(label) // 400))
+    neighbours_of(rows[few], Cells.of(*(c[few] for c in columns)), k=K)  # loads what is compiled
+    photos = PhotoSet(
+        "planted",
+        tuple(map(str, range(len(label)))),
+        np.zeros(len(label), np.int8),
+        Labels(("a", "b"), label.astype(np.int32)),
+        NoPictures(),
+        np.arange(len(label)),
+        columns={CLUSTER: cluster.astype(str)},
+        groups={"site": Labels(("n", "s"), group.astype(np.int32))},
+    )
+    inputs = TaskInput(photos, np.ones(len(label), bool), MappedRows(rows), RunOptions(), "cpu")  # type: ignore[arg-type]
+    queries = None if not args.queries else np.linspace(0, len(label) - 1, args.queries).astype(np.int64)
+    before, wall, processor = _peak(), time.perf_counter(), time.process_time()
+    MEASURES[name](inputs, Cells.of(*columns), queries)
+    print(
+        f"{name}: {time.process_time() - processor:.0f} s of processors, {time.perf_counter() - wall:.0f} s in all, "
+        f"peak {_peak():,} MiB ({before:,} before)",
+        flush=True,
+    )
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+class MappedRows:
+    """Rows of a file as a bank of photos as they are."""
+
+    reads_rows = True
+
+    def __init__(self, rows: np.ndarray, at: np.ndarray | None = None) -> None:
+        self._rows, self._at = rows, np.arange(len(rows)) if at is None else at
+        self.shape = (len(self._at), rows.shape[1])
+
+    def view(self, name: str, indices: np.ndarray) -> MappedRows:
+        return MappedRows(self._rows, indices)
+
+    def __getitem__(self, selection: slice | np.ndarray) -> np.ndarray:
+        return np.asarray(self._rows[self._at[selection]])
+
+
+def measure_neighbours(inputs: TaskInput, cells: Cells, queries: np.ndarray | None) -> None:
+    """Everything of ``knn/GROUP`` and ``robustness/GROUP`` but the performance drop and the clustering score."""
+    rows = inputs.view("original", np.arange(len(cells)))
+    neighbours = neighbours_of(rows, cells, k=K, queries=queries)
+    setup_chances(neighbours)
+    index_curve(neighbours)
+    simulated_chance(cells, K, draws=20)
+    for measure in (robustness_index, balanced_index, deciding_share, group_pull):
+        statistic = measure(neighbours)
+        jackknife(statistic.value, statistic.left_out, cells.blocks.strata, statistic.two_left_out)
+
+
+MEASURES: dict[str, Callable[[TaskInput, Cells, np.ndarray | None], object]] = {
+    "neighbours": measure_neighbours,
+    "probe": lambda inputs, cells, queries: run_group_probe("site", inputs),
+    "drop": lambda inputs, cells, queries: performance_drop(lambda at: inputs.view("original", at)[:], cells),
+    "clustering": lambda inputs, cells, queries: clustering_score(lambda at: inputs.view("original", at)[:], cells),
+}
+"""What one group is measured by; the probe has its controls."""
 
 
 def jackknife_quantile(freedom: int) -> float:
@@ -223,7 +300,8 @@ def main() -> None:
     parser.add_argument("--slide-photos", type=int, default=300)
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--dimension", type=int, default=1536)
-    parser.add_argument("--slow", action="store_true", help="also time the performance drop and the clustering score")
+    parser.add_argument("--queries", type=int, help="photos whose neighbours are searched (default: all)")
+    parser.add_argument("--measure", action="append", choices=MEASURES, help="to time; repeatable (default: all)")
     args = parser.parse_args()
     for name in args.checks:
         CHECKS[name](args)

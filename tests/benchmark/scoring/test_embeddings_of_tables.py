@@ -70,6 +70,7 @@ def test_score__a_table_of_patches(pathology, tmp_path, capsys):
     assert result["data"]["name"] == "pathorob:camelyon"
     assert result["data"]["evidence"]["clusters"] == "16 clusters, 0 of them in several splits"
     assert str(pathology) not in json.dumps(result)
+    assert result["cost"]["encoders_in_pass"] == 1
     assert dict(read_result(tmp_path / "out" / "result.json").data["evidence"]) == result["data"]["evidence"]
     assert "--data pathorob:PATH" in result["environment"]["command"]
 
