@@ -74,6 +74,7 @@ def conclude(results: Sequence[Result], questions: Questions) -> Conclusions:
         for result in results
         for statement in statements(result, questions)
         if statement.kind in ("trace", "distraction")
+        and not metric_of(questions, statement.task, statement.metric).if_negative
     ]
     names = [_name(statement, questions) for _, statement in judged]
     times = Counter((name, statement.kind) for name, (_, statement) in zip(names, judged, strict=True))

@@ -141,7 +141,7 @@ def move_text(score: Score, metric: Metric, decision: Decision) -> str:
     if decision.answer == "yes" and score.value > 0:
         return f"{score.task}: {metric.if_positive} ({percent(score.value, True)} points)."
     if decision.answer == "yes":
-        return f"{score.task}: {metric.title} is below 0 ({numbers})."
+        return f"{score.task}: {metric.if_negative or f'{metric.title} is below 0'} ({numbers})."
     if decision.answer == "no":
         return f"{score.task}: {metric.title} is shown to be smaller than {100 * POINT:g} point ({numbers})."
     ties = score.details.get("ties")

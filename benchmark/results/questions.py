@@ -45,6 +45,8 @@ class Metric:
     """Whether it stands for its question where only one number is shown."""
     if_positive: str = ""
     """Words of a report where the interval lies above 0."""
+    if_negative: str = ""
+    """Words where it lies below 0, of a difference that says which of two prevails. Such a difference is no cost."""
 
     @property
     def signed(self) -> bool:

@@ -15,6 +15,7 @@ from .index import (
     setup_chances,
     simulated_chance,
     spd,
+    spd_beyond_chance,
 )
 from .neighbours import BOXES_OF, CURVE, Neighbours, neighbours_of
 from .removals import LeftOut, Sums
@@ -45,4 +46,5 @@ __all__ = [
     "setup_chances",
     "simulated_chance",
     "spd",
+    "spd_beyond_chance",
 ]

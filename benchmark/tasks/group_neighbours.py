@@ -123,6 +123,8 @@ ROBUSTNESS_METRICS = (
         main=False,
         if_positive="the group attracts more than the class: photos of the query's group and another class are nearer "
         "than those of its class and another group",
+        if_negative="the class attracts more than the group: photos of the query's class and another group are nearer "
+        "than those of its group and another class",
     ),
     Metric(
         name="drop",
@@ -181,22 +183,14 @@ def _searched(group: str, inputs: TaskInput) -> Searched:
 def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``knn/<group>``: the six set-ups from the four boxes of neighbours, and SPD."""
     from benchmark.knn import Setup
-    from benchmark.robustness import setup_accuracy, setup_chances, spd
+    from benchmark.robustness import setup_accuracy, setup_chances, spd, spd_beyond_chance
 
     search = searched(group, inputs)
     chances = setup_chances(search.neighbours)
     expected = chances[Setup.POS_SAME] - chances[Setup.NEG_SAME]
     statistics = {setup.label: setup_accuracy(search.neighbours, setup, chances[setup]) for setup in Setup}
-    distraction = spd(search.neighbours, expected)
-    statistics["spd"] = distraction
-    # without an effect of the group SPD is 0 where content decides, and ``expected`` where nothing does
-    reference = min(max(distraction.value, min(0.0, expected)), max(0.0, expected))
-    statistics["spd-beyond-chance"] = distraction._replace(
-        value=distraction.value - reference,
-        left_out=distraction.left_out - reference,
-        two_left_out=None if distraction.two_left_out is None else distraction.two_left_out - reference,
-        chance=0.0,
-    )
+    statistics["spd"] = spd(search.neighbours, expected)
+    statistics["spd-beyond-chance"] = spd_beyond_chance(statistics["spd"])
     more = {setup.label: {"tied_votes": float(search.neighbours.tied[setup])} for setup in Setup}
     return _outcome(f"knn/{group}", GROUP_SET_UPS, statistics, search, inputs, more)
 

@@ -66,9 +66,12 @@ def docstrings(tree: ast.AST) -> set[int]:
     return {id(value) for value in first}
 
 
+OF_THE_JUDGE = ("if_positive", "if_negative")
+
+
 def of_the_judge(tree: ast.AST) -> set[int]:
-    """Strings of ``if_positive``, which only the judge prints."""
-    keywords = (node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "if_positive")
+    """Strings of ``if_positive`` and ``if_negative``, which only the judge prints."""
+    keywords = (node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg in OF_THE_JUDGE)
     return {id(part) for value in keywords for part in ast.walk(value)}
 
 
@@ -98,7 +101,7 @@ def test_if_positive__is_printed_by_the_judge_alone() -> None:
         path.parent.name
         for path in (ROOT / "benchmark").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr == "if_positive"
+        if isinstance(node, ast.Attribute) and node.attr in OF_THE_JUDGE
     }
     assert readers == {"judgement"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.compare.paired import compare_runs
-from benchmark.judgement import moves, verdicts
+from benchmark.judgement import conclude, moves, verdicts
 from benchmark.report.text import report_text
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.forms import check_forms
@@ -81,6 +81,16 @@ def test_spd__where_the_group_moves_nothing_the_judge_does_not_say_that_it_does(
         assert abs(result.score("knn/scanner", "spd").value) < 0.02
         assert abs(result.score("knn/scanner", "spd-beyond-chance").value) < 0.02
     assert moves(result, all_tasks())["knn/scanner", "spd-beyond-chance"].answer != "yes"
+
+
+def test_pull__of_a_robust_embedding_is_no_cost(encoder, tmp_path):
+    robust = grouped_photos(clusters=6, photos=3, effects=(9.0, 1.0, 0.3))
+    result = score_tasks(encoder, robust, ("robustness/scanner", "knn/scanner"), tmp_path).result
+    assert result.score("robustness/scanner", "pull").high < 0
+    assert "the class attracts more than the group" in report_text([result], all_tasks())
+    costs = conclude([result], all_tasks())
+    assert [f.statement.metric for f in costs.findings] == ["spd-beyond-chance"]
+    assert "Search moves by" not in costs.costs.title
 
 
 def test_index__equals_the_plain_loop(photos, scored):
