@@ -1,16 +1,19 @@
 """Plans of repairs: the photos that stay, how they are saved, and what is lost.
 
 ``reencode`` saves every photo the same way; ``match`` draws from every class the same mixture of the flagged values;
-``drop`` selects the value that the classes share most. Matching is stratified sampling: each class is cut to the
-smallest share that a stratum has in any class (Cochran, "Sampling techniques", 1977, chapter 5A).
+``drop`` selects the value that the classes share most. Where some classes are JPEG files and the others are none, no
+value is shared: ``match`` then follows *Fake or JPEG* (arXiv 2403.17608), see ``_of_one_codec``. Matching is stratified
+sampling: each class is cut to the smallest share that a stratum has in any class (Cochran, "Sampling techniques", 1977,
+chapter 5A).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -32,6 +35,16 @@ BINS = 4
 FEWEST_LEFT = 2
 """Least photos of each class after a repair."""
 
+MOSTLY = 0.9
+"""Share of the photos of a class from which it counts as one of JPEG files, or of other files."""
+
+WINDOW = 0.1
+"""Largest difference of a side from that of a generated size, as a share: *Fake or JPEG* has 450 to 550 pixels for
+512."""
+
+MOST_SIZES = 50
+"""Different sizes up to which each has its own window."""
+
 _JPEG = re.compile(r"jpeg:(\d{1,3})-(420|444)")
 
 
@@ -43,6 +56,12 @@ class Repair:
     quality: int | None = None
     """JPEG quality; ``None`` to derive it from the photos."""
     subsampling: Subsampling | None = None
+    classes: tuple[str, ...] = ()
+    """Classes whose photos are saved again; empty for all."""
+
+    def saves_again(self, name: str) -> bool:
+        """Whether photos of a class are decoded and saved."""
+        return self.quality is not None and (not self.classes or name in self.classes)
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,8 @@ def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan)
     ]
     if not features:
         raise UsageError(f"{audit.name}: nothing that could be matched is flagged, so there is nothing to repair")
+    if repair.kind == "match" and (plan := _of_one_codec(repair, features, subject, scan, labels)) is not None:
+        return plan
     if repair.kind == "match":
         strata, used = _strata(features, scan)
         retained = _matched(strata[at], labels[at], [subject.photos.ids[i] for i in at])
@@ -108,12 +129,7 @@ def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan)
         shared, used = _shared(features, scan, labels)
         retained = shared[at]
     by_class = _by_class(subject, labels, at[retained])
-    poor = [name for name, (_, after) in by_class.items() if after < FEWEST_LEFT]
-    if poor:
-        raise UsageError(
-            f"--repair {repair.kind} would leave nothing of {poor[0]!r}: the classes share too little; "
-            "--repair reencode keeps every photo"
-        )
+    _require_some(repair, by_class)
     lost = len(at) - int(retained.sum())
     titles = ", ".join(FEATURES[f].title if f in FEATURES else f for f in used)
     done = "have the same mixture" if repair.kind == "match" else "have one value, the same,"
@@ -146,6 +162,116 @@ def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndar
         sentences.append(f"{coarser:,} photos were saved more coarsely than that before, and keep the trace.")
     decided = Repair("reencode", chosen, subsampling)
     return RepairPlan(decided, at, len(at), _by_class(subject, labels, at), (), tuple(sentences))
+
+
+class _Codec(NamedTuple):
+    """How a file is saved, as far as it decides pixels."""
+
+    quality: str
+    subsampling: str
+    channels: str
+
+
+def _of_one_codec(
+    repair: Repair, features: Sequence[str], subject: PhotoSubject, scan: Scan, labels: np.ndarray
+) -> RepairPlan | None:
+    """The plan of *Fake or JPEG* where some classes are JPEG files and the others are none; else None.
+
+    Of the JPEG files those of the most frequent coding stay as they are. The other classes are saved with this coding.
+    If sizes are flagged, a photo of the JPEG classes stays only if both its sides are near those of a size of the other
+    classes, and every class has the same mixture of these sizes.
+    """
+    names = ("format", "quality", "subsampling", "channels", "dimensions")
+    formats, qualities, chroma, channels, sizes = (
+        np.concatenate([np.array(b.facts.column(name).to_pylist(), dtype=str) for b in scan.blocks()]) for name in names
+    )
+    is_jpeg = formats == "JPEG"
+    shares = {int(k): float(is_jpeg[labels == k].mean()) for k in np.unique(labels[labels != UNLABELLED])}
+    coded = [k for k, share in shares.items() if share >= MOSTLY]
+    others = [k for k, share in shares.items() if share <= 1 - MOSTLY]
+    usable = is_jpeg & np.isin(labels, coded) & np.char.isdigit(qualities) & np.isin(chroma, ("4:2:0", "4:4:4"))
+    if not coded or not others or len(coded) + len(others) < len(shares) or not usable.any():
+        return None
+    counted = Counter(map(_Codec._make, zip(qualities[usable], chroma[usable], channels[usable], strict=True)))
+    codec, files = counted.most_common(1)[0]
+    stays = usable & (qualities == codec.quality) & (chroma == codec.subsampling) & (channels == codec.channels)
+    saved = np.isin(labels, others) & ~is_jpeg
+    windows = _Windows.of(sizes[saved]) if any(FEATURES[f].layer == "size" for f in features if f in FEATURES) else None
+    strata = np.zeros(len(labels), np.int64) if windows is None else windows.at(sizes)
+    at = np.flatnonzero((stays | saved) & (strata >= 0))
+    shared = [set(strata[at[labels[at] == k]].tolist()) for k in shares]
+    at = at[np.isin(strata[at], sorted(set.intersection(*shared)))]
+    retained = at[_matched(strata[at], labels[at], [subject.photos.ids[i] for i in at])]
+    by_class = _by_class(subject, labels, retained)
+    _require_some(repair, by_class)
+    again = tuple(subject.label.names[k] for k in others)
+    compressed = " and ".join(subject.label.names[k] for k in coded)
+    total = int((labels != UNLABELLED).sum())
+    lost = total - len(retained)
+    sentences = [
+        f"Of {compressed} the photos of the most frequent coding stay, JPEG of quality {codec.quality}, "
+        f"{codec.subsampling}: {files:,} of {int(np.isin(labels, coded).sum()):,}. They keep their files.",
+        f"Photos of {' and '.join(again)} are decoded and saved as JPEG of this quality.",
+        *([] if windows is None else windows.sentences()),
+        f"{lost:,} of {total:,} photos are lost ({100 * lost / total:.0f} %).",
+        "Kinds of metadata and the writer of a file, which no pixel depends on, stay as they are.",
+    ]
+    decided = Repair("match", int(codec.quality), cast(Subsampling, codec.subsampling), again)
+    matched = ("format", "quality", "subsampling", *(["dimensions"] if windows else []))
+    return RepairPlan(decided, retained, total, by_class, matched, tuple(sentences))
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Ranges of sizes, in pixels."""
+
+    low: np.ndarray
+    """int64 [sizes, 2], least width and height."""
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, sizes: np.ndarray) -> _Windows:
+        """Windows around sizes such as ``512 x 512``: around each of a few, or one around nearly all of many."""
+        named, counts = np.unique(sizes, return_counts=True)
+        sides = _sides(named)
+        least = most = sides[np.argsort(-counts, kind="stable")]
+        if len(named) > MOST_SIZES:
+            least, most = np.quantile(np.repeat(sides, counts, axis=0), [0.025, 0.975], axis=0)[:, None]
+        return cls(np.ceil(least * (1 - WINDOW)).astype(int), np.floor(most * (1 + WINDOW)).astype(int))
+
+    def at(self, sizes: np.ndarray) -> np.ndarray:
+        """int64 [n], the window of each size, the nearest of several; -1 outside of all."""
+        sides = _sides(sizes)[:, None]
+        inside: np.ndarray = ((sides >= self.low) & (sides <= self.high)).all(axis=2)
+        apart = np.abs(np.log(np.maximum(sides, 1) * 2 / (self.low + self.high))).sum(axis=2)
+        return np.where(inside.any(axis=1), np.argmin(np.where(inside, apart, np.inf), axis=1), -1)
+
+    def sentences(self) -> list[str]:
+        spans = [
+            f"{low[0]} to {high[0]} wide and {low[1]} to {high[1]} high"
+            for low, high in zip(self.low.tolist(), self.high.tolist(), strict=True)
+        ]
+        more = f", and {len(spans) - 8} more" if len(spans) > 8 else ""
+        return [
+            f"Sizes that stay, in pixels: {'; '.join(spans[:8])}{more}. Every class has the same mixture of these.",
+            "Within such a range sizes still differ by class: crop or resize all photos alike.",
+        ]
+
+
+def _sides(sizes: np.ndarray) -> np.ndarray:
+    """int64 [n, 2], width and height of ``512 x 512``."""
+    pairs = [text.partition(" x ")[::2] for text in sizes.tolist()]
+    return np.array([[int(side) if side.isdigit() else 0 for side in pair] for pair in pairs], np.int64).reshape(-1, 2)
+
+
+def _require_some(repair: Repair, by_class: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse a repair that leaves nothing of a class. Raises ``UsageError``."""
+    poor = [name for name, (_, after) in by_class.items() if after < FEWEST_LEFT]
+    if poor:
+        raise UsageError(
+            f"--repair {repair.kind} would leave nothing of {poor[0]!r}: the classes share too little; "
+            "--repair reencode keeps every photo"
+        )
 
 
 def _readable(facts: Any) -> np.ndarray:

@@ -7,6 +7,8 @@ import dataclasses
 import hashlib
 import json
 import re
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +61,15 @@ class RepairedRows:
     rows: np.ndarray
     ids: tuple[str, ...]
     labels: np.ndarray
+    names: tuple[str, ...]
+    """Of the classes."""
+    columns: Mapping[str, np.ndarray]
+    """Generators, sources and other columns of the photos, as text."""
     repair: Repair
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         data = self.source.read(int(self.rows[item]))
-        repaired = repaired_bytes(data, self.repair, self.ids[item])
+        repaired = repaired_bytes(data, self.repair, self.ids[item], self.names[self.labels[item]])
         name = f"{self.ids[item].replace('/', '_')}.{_suffix(repaired)}" if repaired is not data else self.ids[item]
         return [
             {
@@ -71,13 +77,14 @@ class RepairedRows:
                 "photo_id": self.ids[item],
                 "label": int(self.labels[item]),
                 "source_sha256": hashlib.sha256(data).hexdigest(),
+                **{name: str(column[item]) for name, column in self.columns.items()},
             }
         ]
 
 
-def repaired_bytes(data: bytes, repair: Repair, photo_id: str) -> bytes:
+def repaired_bytes(data: bytes, repair: Repair, photo_id: str, label: str) -> bytes:
     """The file of a photo after a repair; the same object where it does not re-encode. Raises ``PhotoError``."""
-    if repair.quality is None or repair.subsampling is None:
+    if repair.quality is None or repair.subsampling is None or not repair.saves_again(label):
         return data
     return processed_file(decode_rgb(data), Processing("repair", repair.quality, repair.subsampling), photo_id)
 
@@ -105,6 +112,28 @@ def write_repaired(
     return reopened(subject, output, form)
 
 
+REPAIR_COLUMNS = ("image", "photo_id", "label", "source_sha256")
+"""Columns of a repaired data set besides those of its photos."""
+
+
+def carried_columns(photos: PhotoSet) -> dict[str, np.ndarray]:
+    """Groups (such as the generator) and columns (source, cluster) of photos as text; empty where there is none."""
+    groups = {
+        name: np.array(["" if v == UNLABELLED else group.names[v] for v in group.values], dtype=object)
+        for name, group in photos.groups.items()
+    }
+    columns = {**photos.columns, **groups}
+    return {name: column for name, column in columns.items() if name not in REPAIR_COLUMNS}
+
+
+def repaired_spec(photos: PhotoSet, output: Path) -> str:
+    """The data specification of a repaired folder of shards, with the groups and columns that were carried over."""
+    carried = carried_columns(photos)
+    options = [f"group={name}" for name in photos.groups if name in carried]
+    options += [f"{name}={name}" for name in ("source", "cluster") if name in carried]
+    return f"hub:{output}?{'&'.join(['label=label', *options])}"
+
+
 def reopened(subject: PhotoSubject, output: Path, form: str) -> PhotoSet:
     """The photos of a repaired folder, with the sources and owners of the original photos."""
     if form == "files":
@@ -130,6 +159,7 @@ def _write_shards(
             "photo_id": Value("string"),
             "label": ClassLabel(names=list(subject.label.names)),
             "source_sha256": Value("string"),
+            **{name: Value("string") for name in carried_columns(photos)},
         }
     )
     prepare_folder(output, [CONFIG])
@@ -141,7 +171,9 @@ def _write_shards(
         if not len(at) or (drawn and split != "train"):
             continue
         ids = tuple(photos.ids[i] for i in at)
-        rows = RepairedRows(photos.source, photos.rows[at], ids, labels[at], plan.repair)
+        carried = {name: column[at] for name, column in carried_columns(photos).items()}
+        names = tuple(subject.label.names)
+        rows = RepairedRows(photos.source, photos.rows[at], ids, labels[at], names, carried, plan.repair)
         job = ShardJob(
             output=output,
             config=CONFIG,
@@ -207,7 +239,7 @@ def _write_file(
     if any((folder / f"{stem}.{suffix}").exists() for suffix in (*_SUFFIXES.values(), "img")):
         return None
     try:
-        data = repaired_bytes(photos.read(i), plan.repair, photo_id)
+        data = repaired_bytes(photos.read(i), plan.repair, photo_id, subject.label.names[labels[i]])
     except PhotoError as error:
         return {"id": photo_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "reason": str(error)}
     write_bytes_atomically(folder / f"{stem}.{_suffix(data)}", data)
@@ -258,6 +290,9 @@ def repair(before: Audit, arguments: argparse.Namespace) -> Audit | None:
     for sentence in (*again.findings, *remaining(before, again)):
         print(f"  - {sentence}")
     print(f"written to {arguments.output / 'after'}")
+    if arguments.form == "shards":
+        both = (shlex.quote(spec) for spec in (arguments.data, repaired_spec(subject.photos, output)))
+        print(f"scores before and after: camtrace score --model MODEL {' '.join(f'--data {spec}' for spec in both)}")
     return again
 
 

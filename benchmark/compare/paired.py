@@ -200,6 +200,12 @@ def common_answers(
         if (task, metric) not in b.answers or not is_wanted(task, metric, patterns, all_metrics):
             continue
         of_a, of_b = a.answers[task, metric], b.answers[task, metric]
+        if of_a.over != of_b.over:
+            warn(
+                f"{task} {metric} on {a.data}: {first} is over {len(of_a.over)} processings and {second} over "
+                f"{len(of_b.over)}, which are not the same; they are not compared"
+            )
+            continue
         common, at_a, at_b = np.intersect1d(of_a.photos, of_b.photos, assume_unique=True, return_indices=True)
         if not len(common):
             continue
@@ -219,10 +225,9 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
         answers = {name: run.answers[task, metric] for name, run in named.items() if (task, metric) in run.answers}
         if len(answers) < 2 or not is_wanted(task, metric, patterns, all_metrics):
             continue
-        photos = [values.photos for values in answers.values()]
-        if any(not np.array_equal(photos[0], other) for other in photos[1:]):
-            continue
         first = next(iter(answers.values()))
+        if any(v.over != first.over or not np.array_equal(v.photos, first.photos) for v in answers.values()):
+            continue
         values_by_run = np.array([values.values for values in answers.values()])
         ranks = rank_intervals(values_by_run, clusters=first.clusters, bounds=first.bounds)
         names = list(answers)

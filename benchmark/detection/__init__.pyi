@@ -1,5 +1,5 @@
 from .crossing import Cell, cross
-from .rates import calibration_error, recall_at
+from .rates import best_threshold, calibration_error, recall_at
 from .two_classes import Statistic, auc, balanced_accuracy, difference, mean_over
 
 __all__ = [
@@ -7,6 +7,7 @@ __all__ = [
     "Statistic",
     "auc",
     "balanced_accuracy",
+    "best_threshold",
     "calibration_error",
     "cross",
     "difference",

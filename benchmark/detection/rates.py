@@ -47,6 +47,23 @@ def recall_at(scores: np.ndarray, generated: np.ndarray, rate: float) -> Recall 
     return Recall(float((scores[generated] > threshold).mean()), float((real > threshold).mean()), float(threshold))
 
 
+def best_threshold(scores: np.ndarray, generated: np.ndarray) -> float:
+    """The threshold with the highest balanced accuracy, halfway between two scores; of equal ones the lowest.
+
+    Args:
+        scores: float [n]; those above the threshold are called generated.
+        generated: bool [n], of both classes.
+
+    >>> best_threshold(np.array([0.1, 0.2, 0.6, 0.8, 0.9]), np.array([False, False, True, False, True]))
+    0.4
+    """
+    scores, generated = np.asarray(scores, np.float64), np.asarray(generated, bool)
+    values, at = np.unique(scores, return_inverse=True)
+    below = [np.cumsum(np.bincount(at[of], minlength=len(values))) / of.sum() for of in (~generated, generated)]
+    best = int(np.argmax(below[0][:-1] - below[1][:-1])) if len(values) > 1 else 0
+    return float((values[best] + values[min(best + 1, len(values) - 1)]) / 2)
+
+
 def calibration_error(probabilities: np.ndarray, generated: np.ndarray, bins: int = BINS) -> float:
     """Expected calibration error: how far stated probabilities lie from shares, over bins of equal width.
 

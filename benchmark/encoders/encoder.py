@@ -27,6 +27,7 @@ LIBRARIES = (
     "callable",
     "onnx",
     "embeddings",
+    "scores",
 )
 """Libraries that load weights; values of ``EncoderInfo.library``."""
 
@@ -126,15 +127,27 @@ PHOTO = "photo"
 
 
 @dataclass(frozen=True)
+class StatedDetector:
+    """What the user states about a detector of generated photos whose scores a file has."""
+
+    threshold: float | None = None
+    """A score above it says that a photo was generated; None if it is not stated."""
+    trained_on: tuple[str, ...] = ()
+    """Generators that it was trained on; empty if they are not stated."""
+
+
+@dataclass(frozen=True)
 class StoredEmbeddings:
     """Embeddings from a file, by view and photo."""
 
     name: str
     """Name of the encoder, for messages."""
     vectors: np.ndarray
-    """float32 [rows, dimension], finite."""
+    """float32 [rows, dimension], finite; float64 [rows, 1] of scores."""
     rows: Mapping[str, Mapping[str, int]]
     """By name of a view (a processing, or ``PHOTO``): row of ``vectors`` by photo id."""
+    detector: StatedDetector | None = None
+    """Set if the numbers are scores of a detector, higher for a photo that looks more generated."""
 
     def of(self, view: str, photo_ids: Sequence[str]) -> tuple[np.ndarray, list[str]]:
         """Embeddings of photos under one view.

@@ -14,6 +14,7 @@
 ``open_clip:ARCH//PATH``        the same of open_clip's training
 ``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
 ``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
+``scores:FILE``                 scores of a detector of generated photos (``loaders/scores.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             of a model that keeps the aspect ratio of photos: at most so many patches
 ``MODULE:NAME``                 anything importable (``loaders/python.py``); ``callable:MODULE:NAME`` where the module
@@ -56,6 +57,7 @@ PREFIXES = {
     "timm": "benchmark.encoders.loaders.libraries:load_timm",
     "open_clip": "benchmark.encoders.loaders.libraries:load_open_clip",
     "embeddings": "benchmark.encoders.loaders.stored:load_embeddings",
+    "scores": "benchmark.encoders.loaders.scores:load_scores",
     "weights": "benchmark.encoders.loaders.checkpoint_files.load:load_weights",
     "onnx": "benchmark.encoders.loaders.onnx_file:load_onnx",
     "torchvision": "benchmark.encoders.loaders.libraries:load_torchvision",

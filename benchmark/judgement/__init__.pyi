@@ -13,7 +13,7 @@ from .confounds import (
     untestable_text,
 )
 from .deciding import LEVEL, Answer, is_confounded
-from .detectors import Bias, biases, biases_text
+from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
 from .scores import chance_of, find_score
@@ -58,6 +58,7 @@ __all__ = [
     "Finding",
     "Flag",
     "LossJudgement",
+    "Reliance",
     "Statement",
     "Verdict",
     "associated_text",
@@ -92,6 +93,7 @@ __all__ = [
     "power_text",
     "predicted_text",
     "readers_text",
+    "reliance",
     "statements",
     "traces_text",
     "training_margin",

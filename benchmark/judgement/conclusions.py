@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.judgement.deciding import LEVEL
-from benchmark.judgement.detectors import biases
+from benchmark.judgement.detectors import biases, reliance
 from benchmark.judgement.scores import find_score
 from benchmark.judgement.statement import Statement, is_detection, statements
 from benchmark.judgement.traces import POINT, verdicts
@@ -170,19 +170,13 @@ def _detects(result: Result) -> Conclusion:
 
 
 def _rests_on(result: Result, questions: Questions) -> Conclusion:
-    """The audit of the files if it found something, then what was shown of the detector."""
-    audit = next((a for s in result.scores if isinstance(a := s.details.get("audit"), Mapping)), {})
+    """What the controls say of a detector, then what was shown of it."""
+    controls = reliance(result, questions)
     shown = [s for s in statements(result, questions) if s.kind == "detection" and s.answer == "yes"]
-    moved = Counter(b.value > 0 for s in result.scores for b in biases(s).values() if b.decision.answer == "yes")
-    sentences = [str(audit.get("verdict", ""))] if audit.get("flagged") else []
-    sentences += [s.words.partition(": ")[2] for s in shown if s.metric != "bias"]
-    sentences = [f"{sentence[:1].upper()}{sentence[1:]}" for sentence in sentences]
-    if moved:
-        sentences.append(
-            f"Of processings of one class alone {moved[True]} look generated to it and {moved[False]} look real."
-        )
-    title = "The files alone give the label" if audit.get("flagged") else "What was shown of it" if sentences else ""
-    return Conclusion("Rests on", title or "Nothing was shown", " ".join(sentences))
+    sentences = list(controls.reasons) if controls else []
+    named = [s.words.partition(": ")[2] for s in shown if s.metric != "bias"]
+    sentences += [f"{sentence[:1].upper()}{sentence[1:]}" for sentence in named]
+    return Conclusion("Rests on", controls.title if controls else "Nothing was shown", " ".join(sentences))
 
 
 def _sure_of(result: Result, questions: Questions) -> Conclusion:

@@ -13,6 +13,7 @@ from typing import Any
 from benchmark.compute import library_version
 from benchmark.leaderboard.board import CELL_FLAGS, Board, Cell, Column
 from benchmark.leaderboard.columns import board_families
+from benchmark.leaderboard.detectors import detector_view
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of
 from benchmark.options import OPTIONS
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
@@ -61,6 +62,7 @@ def board_json(board: Board, refused: Sequence[Refusal], title: str) -> dict[str
         "columns": [_column_json(column) for column in board.columns],
         "rows": [_row_json(entry, board) for entry in board.entries],
         "group_means": _group_means(board),
+        "detectors": detector_view(board.entries),
         "refused": [dataclasses.asdict(refusal) for refusal in refused],
     }
 

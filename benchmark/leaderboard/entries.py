@@ -395,7 +395,10 @@ def _settings(score: Score, options: object) -> str:
         for setting, value in recorded.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and value != of_study.get(setting)
     ]
-    return ", ".join([*([] if name in STUDY_SETTINGS and preset == f"preset {STUDY_PRESET}" else [preset]), *numbers])
+    presets = [] if name in STUDY_SETTINGS and preset == f"preset {STUDY_PRESET}" else [preset]
+    over = score.details.get("over")
+    held = [f"over {' '.join(text_of(n)[:40] for n in over[:50])}"] if isinstance(over, list) and over else []
+    return ", ".join([*presets, *numbers, *held])
 
 
 def _preset(score: Score, options: Mapping[str, Any]) -> str:

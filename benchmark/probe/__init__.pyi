@@ -1,5 +1,5 @@
 from .answers import ProbeAnswers
-from .logits import ClassScores, class_scores
+from .logits import ClassLayer, class_layer, class_scores
 from .parts import (
     LearningCurve,
     TrainingSpread,
@@ -22,7 +22,7 @@ __all__ = [
     "READERS",
     "Among",
     "AsGiven",
-    "ClassScores",
+    "ClassLayer",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",
@@ -32,6 +32,7 @@ __all__ = [
     "TrainingSpread",
     "begin_compiling_probes",
     "chosen_readers",
+    "class_layer",
     "class_scores",
     "in_solver_space",
     "labelled_curve",

@@ -1,4 +1,4 @@
-"""Scores of a fitted probe: for thresholds, AUC and other uses to which a predicted class is too little."""
+"""Layers of probes and their scores: for thresholds, AUC and other uses to which a predicted class is too little."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from benchmark.probe.solver.rows import GATHER_BYTES, Rows
 
 
 @dataclass(frozen=True, eq=False)
-class ClassScores:
-    """Scores that one fit gives to several views of some photos."""
+class ClassLayer:
+    """A linear layer that was fitted to one label per photo."""
 
-    scores: np.ndarray
-    """float32 [V, n, C]: a linear layer's; their softmax over classes are probabilities."""
+    weights: torch.Tensor
+    """float32 [d, C], on L2-normalised embeddings."""
+    bias: torch.Tensor
+    """float32 [C]."""
     details: Mapping[str, Any]
     """Of the fit, JSON values."""
 
 
-def class_scores(
+def class_layer(
     train_x: Rows,
     train_y: Any,
-    views: Sequence[Rows],
     *,
     n_classes: int,
     clusters: np.ndarray | None = None,
@@ -37,29 +38,24 @@ def class_scores(
     device: str | torch.device = "cpu",
     seed: int = LABELLED_SEED,
     memory_bytes: int | None = None,
-) -> ClassScores:
-    """Fit a probe of one label per photo, and score several views of other photos with it.
+    chosen_for: ClassLayer | None = None,
+) -> ClassLayer:
+    """Fit a probe of one label per photo.
 
     A fifth of the training photos is held out for the search; the reported fit is trained on all of them.
 
     Args:
         train_x: [n, d]; rows are L2-normalised here.
         train_y: [n], classes 0 .. ``n_classes`` - 1.
-        views: V arrays [m, d], views of the same photos.
         n_classes: number of classes.
         clusters: [n], the unit of each training photo: whole units are held out.
         protocol, device, seed, memory_bytes: as in ``labelled_probe``.
+        chosen_for: a layer of the same protocol whose hyper-parameters are used, without a search; a protocol without
+            such an option searches.
 
     Raises:
         UsageError: unknown protocol.
         ValueError: shapes do not agree.
-
-    >>> rng = np.random.default_rng(0)
-    >>> labels = np.arange(60) % 2
-    >>> photos = rng.normal(size=(60, 8)) + labels[:, None]
-    >>> scores = class_scores(photos[:40], labels[:40], [photos[40:]], n_classes=2).scores
-    >>> scores.shape, bool(((scores[0].argmax(1) == labels[40:]).mean()) > 0.7)
-    ((1, 20, 2), True)
     """
     labels = np.asarray(train_y).astype(np.int64)
     if labels.shape != (train_x.shape[0],):
@@ -73,12 +69,13 @@ def class_scores(
         np.flatnonzero(~validation),
         np.flatnonzero(validation),
     )
-    chosen, on = protocol_named(protocol), usable_device(device)
+    method, on = protocol_named(protocol), usable_device(device)
+    options = {} if chosen_for is None else method.at(chosen_for.details["chosen"])
 
-    def fitted(memory: int) -> ClassScores:
+    def fitted(memory: int) -> ClassLayer:
         with torch.inference_mode():
-            fit = chosen.fit(problem, device=on, seed=seed, memory_bytes=memory)
-            scores = np.stack([_scored(view, fit.weights[0], fit.bias[0]) for view in views])
+            fit = method.fit(problem, device=on, seed=seed, memory_bytes=memory, **options)
+            layer, bias = fit.weights[0].to(torch.float32), fit.bias[0].to(torch.float32)
         details = {
             "protocol": protocol,
             "n_train": len(labels),
@@ -86,15 +83,40 @@ def class_scores(
             "chosen": dict(fit.chosen),
             "converged": bool(fit.converged.all()),
         }
-        return ClassScores(scores, details)
+        return ClassLayer(layer, bias, details)
 
     return with_less_memory("probe", fitted, memory_bytes or default_memory(on))
+
+
+def class_scores(layers: Sequence[ClassLayer], views: Sequence[Rows]) -> np.ndarray:
+    """Scores that layers give to views of some photos; each view is read once for all layers.
+
+    Args:
+        layers: L layers of C classes each.
+        views: V arrays [n, d].
+
+    Returns:
+        float32 [L, V, n, C]; their softmax over classes are probabilities.
+
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(60) % 2
+    >>> photos = rng.normal(size=(60, 8)) + labels[:, None]
+    >>> layer = class_layer(photos[:40], labels[:40], n_classes=2)
+    >>> scores = class_scores([layer], [photos[40:]])
+    >>> scores.shape, bool(((scores[0, 0].argmax(1) == labels[40:]).mean()) > 0.7)
+    ((1, 1, 20, 2), True)
+    """
+    with torch.inference_mode():
+        weights, bias = torch.cat([x.weights for x in layers], 1), torch.cat([x.bias for x in layers])
+        scores = np.stack([_scored(view, weights, bias) for view in views])
+    by_layer = scores.reshape(*scores.shape[:2], len(layers), -1)
+    return np.ascontiguousarray(np.moveaxis(by_layer, 2, 0))
 
 
 def _scored(rows: Rows, weights: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
     """float32 [n, C], some rows at a time."""
     step = max(1, GATHER_BYTES // (4 * max(weights.shape)))
-    layer, shift, count = weights.to(torch.float32), bias.to(torch.float32), rows.shape[0]
+    count = rows.shape[0]
     chunks = [np.arange(start, min(start + step, count)) for start in range(0, count, step)]
-    empty = torch.empty((0, layer.shape[1]), dtype=torch.float32, device=layer.device)
-    return torch.cat([empty, *(layer_scores(rows, chunk, layer, shift) for chunk in chunks)]).cpu().numpy()
+    empty = torch.empty((0, weights.shape[1]), dtype=torch.float32, device=weights.device)
+    return torch.cat([empty, *(layer_scores(rows, chunk, weights, bias) for chunk in chunks)]).cpu().numpy()

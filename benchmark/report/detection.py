@@ -5,13 +5,56 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.judgement import biases, biases_text
+from benchmark.judgement import biases, biases_text, find_score, reliance
 from benchmark.report.tables import interval, markdown_table, percent
-from benchmark.results import Result, Score
+from benchmark.results import Questions, Result, Score
 from builders.untrusted import readable
 
 MOST_ROWS = 40
 """Most rows of a table."""
+
+
+def detectors_text(results: Sequence[Result], questions: Questions) -> str:
+    """Several detectors, or one on several sets (before and after a repair), in one table; empty for fewer than two."""
+    rows = []
+    for result in results:
+        if (controls := reliance(result, questions)) is None:
+            continue
+        worst = find_score(result.scores, "forensics/leave-one-out", "worst")
+        generator = f"{readable(str(worst.details.get('generator', '')))}: " if worst else ""
+        rows.append(
+            [
+                readable(str(result.encoder["id"])),
+                readable(str(result.data["name"])),
+                controls.title,
+                *(
+                    _cell(result, f"forensics/{task}", metric, signed)
+                    for task, metric, signed in (
+                        ("detect", "auc", False),
+                        ("floor", "auc", False),
+                        ("detect", "margin", True),
+                    )
+                ),
+                f"{generator}{_cell(result, 'forensics/leave-one-out', 'worst', False)}",
+                _cell(result, "forensics/crossing", "bias-jpeg", True),
+            ]
+        )
+    if len(rows) < 2:
+        return ""
+    header = ["detector", "photos", "what the controls say", "AUC %", "floor, AUC %", "margin, points"]
+    table = markdown_table([*header, "worst generator, AUC %", "bias by codec, points"], rows)
+    return f"{table}\n\nCompare margins, not AUC, and only among detectors that no control speaks against."
+
+
+def _cell(result: Result, task: str, metric: str, signed: bool) -> str:
+    score = find_score(result.scores, task, metric)
+    return "-" if score is None else f"{percent(score.value, signed)} ({interval(score.low, score.high, signed)})"
+
+
+def controls_text(result: Result, questions: Questions) -> str:
+    """What the controls of a detector say, in sentences; empty for other results."""
+    controls = reliance(result, questions)
+    return f"**{controls.title}.** {' '.join(controls.reasons)}".strip() if controls else ""
 
 
 def audit_text(result: Result) -> str:
@@ -38,7 +81,9 @@ def detection_text(result: Result) -> str:
             )
         if biases(score):
             parts.append(_biases(score))
-    return "\n\n".join(parts)
+        notes = score.details.get("notes")
+        parts += [f"{score.task}: {readable(str(note))}" for note in notes] if isinstance(notes, list) else []
+    return "\n\n".join(dict.fromkeys(parts))  # a note may belong to every score of a task
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]]) -> str:

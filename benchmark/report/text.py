@@ -19,7 +19,7 @@ from benchmark.judgement import (
     verdicts,
 )
 from benchmark.report.course import course_text, courses
-from benchmark.report.detection import audit_text, detection_text
+from benchmark.report.detection import audit_text, controls_text, detection_text, detectors_text
 from benchmark.report.groups import groups_text
 from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
@@ -50,6 +50,8 @@ def report_text(results: Sequence[Result], questions: Questions, unloaded: Mappi
     if unloaded:
         table = markdown_table(["not loaded", "because"], [[name, why] for name, why in unloaded.items()])
         parts += ["## Encoders that could not be loaded", table]
+    if detectors := detectors_text(results, questions):
+        parts += ["## Detectors side by side", detectors]
     if len({str(r.encoder["id"]) for r in results}) > 1:
         parts += ["## Side by side", _summary(results, questions)]
     parts += [course_text(course, questions) for course in courses(results)]
@@ -94,8 +96,7 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append("**A smoke test, not evidence**: bundled photos show that the installation works, nothing more.")
     if data.get("simulated"):
         parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
-    if audited := audit_text(result):
-        parts.append(audited)
+    parts += [text for text in (audit_text(result), controls_text(result, questions)) if text]
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]

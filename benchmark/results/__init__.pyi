@@ -57,12 +57,14 @@ from .questions import (
     score_label,
     subject_of,
 )
+from .reference_detectors import READ_NOTE, PublishedDetector, published_detectors
 from .schema import SCHEMA_VERSION, Failure, OutputScores, Result, Score, read_result, write_result
 from .summary import Summary, group_means, log_odds_over_chance, summarise
 
 __all__ = [
     "ANSWERS_FILE",
     "PROVEN",
+    "READ_NOTE",
     "SCHEMA_VERSION",
     "SPLITS_KEY",
     "STATED",
@@ -83,6 +85,7 @@ __all__ = [
     "MetricKind",
     "OutputScores",
     "PhotoValues",
+    "PublishedDetector",
     "PublishedEncoder",
     "PublishedScore",
     "Question",
@@ -112,6 +115,7 @@ __all__ = [
     "no_facts",
     "percent",
     "processings_of",
+    "published_detectors",
     "published_encoders",
     "published_tasks",
     "read_answers",

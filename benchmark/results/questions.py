@@ -121,6 +121,9 @@ class PhotoValues:
     is Student's, cut to ``limits``. None for a mean."""
     limits: tuple[float, float] | None = None
     """The range of a statistic that is no mean of photos, whose values lie outside of it too; None for a mean."""
+    over: tuple[str, ...] = ()
+    """Processings that a value is the mean over, where runs may differ in them: values over others answer another
+    question."""
 
     @property
     def pairing(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from benchmark.scoring.collect import EncoderRun, OutputCollected, record, recor
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import CachedOutcome, Done, Job, cached_outcome
 from benchmark.scoring.trial import constant_embedding, too_few_usable, trial_failures
-from benchmark.tasks import Task, TaskInput
+from benchmark.tasks import Task, TaskInput, can_answer, held_views
 from benchmark.views import Prefetch, ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError, UsageError
 from builders.photos import PhotoSet
@@ -54,43 +54,10 @@ def planned_passes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions)
     return list(passes.values())
 
 
-KINDS = ("processing", "stored", "plain")
-"""Kinds of recipes whose views a file of embeddings can hold: a photo as it is, or under a processing. Which part of a
-photo is masked depends on the crop of its encoder."""
-
-
-def can_answer(stored: StoredEmbeddings, task: Task, photos: PhotoSet, options: RunOptions) -> bool:
-    """Whether a file holds the views that a task needs, of one photo at least."""
-    recipe = task.recipe(photos, options)
-    return recipe.kind in KINDS and all(stored.rows.get(name) for name in recipe.names)
-
-
-def tasks_without_views(encoder: Encoder, tasks: Sequence[Task], photos: PhotoSet, options: RunOptions) -> str:
-    """One sentence on the tasks that a file of embeddings cannot answer; empty if there are none or no file is read.
-
-    Raises:
-        EncoderError: the file can answer no task, or an encoder of pictures would be scored on data without pictures.
-    """
-    stored = encoder.stored
-    if stored is None and not photos.has_pictures:
-        raise EncoderError(
-            f"{photos.name} names no pictures, and {encoder.info.id} embeds pictures: name their column "
-            "(image=COLUMN), or give embeddings that were made elsewhere (--model embeddings:FILE)"
-        )
-    if stored is None:
-        return ""
-    without = [task.name for task in tasks if not can_answer(stored, task, photos, options)]
-    held = ", ".join(sorted(stored.rows))
-    if len(without) == len(tasks):
-        raise EncoderError(f"{stored.name}: it holds {held}, and no task here is about these views of {photos.name}")
-    why = "its views are not in the file" if photos.has_pictures else "the data name no pictures to process"
-    return f"{stored.name}: left out, {why}: {', '.join(without)}" if without else ""
-
-
 def narrowed_pass(view_pass: Pass, stored: StoredEmbeddings, photos: PhotoSet, options: RunOptions) -> Pass | None:
     """The part of a pass that a file of embeddings can answer; None if there is none."""
     tasks = tuple(task for task in view_pass.tasks if can_answer(stored, task, photos, options))
-    names = [name for task in tasks for name in task.recipe(photos, options).names]
+    names = [name for task in tasks for name in held_views(stored, task, photos, options)]
     return Pass(view_pass.recipe.only(names), tasks) if tasks else None
 
 
@@ -326,6 +293,7 @@ def _jobs(
         _input_size(encoder),
         eraser=output_run.eraser,
         brief=output_run.output is not None,
+        given=encoder.stored if encoder.stored is not None and encoder.stored.detector is not None else None,
     )
     for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items():
         outcome = None if cached is None or options.fresh else cached.load()

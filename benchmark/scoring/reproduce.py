@@ -140,7 +140,7 @@ def _device_name(device: str) -> str:
 
 SCORE_COMMAND = ("camtrace", "score")
 
-FILES = ("onnx:", "embeddings:")
+FILES = ("onnx:", "embeddings:", "scores:")
 """Prefixes of encoders that are files on the author's disk."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")

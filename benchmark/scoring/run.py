@@ -25,12 +25,11 @@ from benchmark.scoring.passes import (
     layers_of,
     output_runs_of,
     planned_passes,
-    tasks_without_views,
 )
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import Job, run_jobs
 from benchmark.scoring.trial import Trial, cached_trials
-from benchmark.tasks import Task, all_tasks
+from benchmark.tasks import Task, all_tasks, tasks_without_views
 from benchmark.views import Prefetch
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch

@@ -9,6 +9,7 @@ from .registry import (
     traces,
     with_groups,
 )
+from .stored_files import can_answer, held_views, tasks_without_views
 from .task import Task, TaskInput, TaskOutcome
 
 __all__ = [
@@ -18,9 +19,12 @@ __all__ = [
     "TaskOutcome",
     "Trace",
     "all_tasks",
+    "can_answer",
     "chosen_processings",
     "fitting_tasks",
+    "held_views",
     "select_tasks",
+    "tasks_without_views",
     "trace_of",
     "traces",
     "with_groups",

@@ -16,7 +16,7 @@ from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
 from benchmark.tasks.adversary import ADVERSARY_TASKS, adversary_task
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
-from benchmark.tasks.forensics.crossing import CROSSING_TASK
+from benchmark.tasks.forensics.crossing import CROSSING, CROSSING_TASK, crossing_task
 from benchmark.tasks.forensics.detect import DETECT_TASK
 from benchmark.tasks.forensics.floor import FLOOR_TASK
 from benchmark.tasks.forensics.unseen import LEAVE_ONE_OUT_TASK
@@ -117,6 +117,8 @@ def _tasks_of_file(processings: str) -> Mapping[str, Task]:
             listed.setdefault(name, replace(task, by_name=True))
         elif name in ADVERSARY_TASKS:
             listed[name] = adversary_task(tuple(definitions.processings))
+        elif name == CROSSING:
+            listed[name] = crossing_task(tuple(definitions.processings))
         else:
             listed[name] = task
     return MappingProxyType(listed)

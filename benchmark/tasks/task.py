@@ -22,6 +22,7 @@ from builders.photos import UNLABELLED, PhotoSet
 
 if TYPE_CHECKING:
     from benchmark.bank import Bank, BankView
+    from benchmark.encoders import StoredEmbeddings
     from benchmark.erasing import Eraser
     from benchmark.views import ViewRecipe
 
@@ -58,6 +59,8 @@ class Task:
     by_name: bool = False
     """Whether it is run only if its subject is named, or if photos are a built set of its views; patterns such as
     ``probe/*`` and runs without patterns leave it out."""
+    score_views: int = 0
+    """Fewest views that it needs of a file of a detector's scores; 0 if it reads embeddings alone."""
     for_group: Callable[[str], Task] | None = None
     """Makes the task of a group; of a task that stands for those of every group of a photo set (``probe/<group>``)."""
 
@@ -123,6 +126,8 @@ class TaskInput:
     """Results shared with other tasks on these embeddings."""
     brief: bool = False
     """Compute only values and intervals, without learning curves, training spreads and controls."""
+    given: StoredEmbeddings | None = None
+    """The scores of a detector made elsewhere, in place of embeddings; None for an encoder."""
 
     def indices(self, split: str) -> np.ndarray:
         """int64, indices of the usable photos of a split."""

@@ -4,7 +4,7 @@ from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
 from .columns.layouts import check_layout
 from .columns.named import WILDS, pathorob_photos, wilds_photos
-from .columns.tables import table_photos
+from .columns.tables import open_table, table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
@@ -32,6 +32,7 @@ __all__ = [
     "labelled_folder",
     "local_splits",
     "mapped_splits",
+    "open_table",
     "openfake_photos",
     "pathorob_photos",
     "propose_pairs",

@@ -1,4 +1,4 @@
-"""What the tasks about generated photos share: their family, metrics, detectors and scores."""
+"""What the tasks about generated photos share: their family, metrics and scores."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues, Score
-from benchmark.tasks.forensics.data import DetectionData
-from benchmark.tasks.scores import score_of, unit_answers, unit_details, units_of
+from benchmark.tasks.processing_probe import upright
+from benchmark.tasks.scores import score_of, unit_answers, unit_details
 from benchmark.tasks.task import TaskInput, TaskOutcome
+from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
     from benchmark.detection import Statistic
     from benchmark.stats import ErrorUnits
+    from benchmark.views import ViewRecipe
 
 Statistics = Mapping[str, "Statistic"]
 """By name of the metric; a metric that these photos cannot answer is absent."""
@@ -22,8 +25,8 @@ Statistics = Mapping[str, "Statistic"]
 FORENSICS = Family(
     name="forensics",
     title="Real or generated",
-    explain="How well a linear probe distinguishes generated photos from real ones, and how well it "
-    "distinguishes two sources of real photos.",
+    explain="How well a detector, by default a linear probe, distinguishes generated photos from real ones, and how "
+    "well it distinguishes two sources of real photos.",
     about="detection",
     header="detector",
     layout="metrics",
@@ -63,46 +66,11 @@ BALANCED = Metric(
 )
 
 
-def fitted_scores(
-    inputs: TaskInput, train: np.ndarray, classes: np.ndarray, views: Sequence[Any], view: str = ""
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """Fit a probe of two classes and score photos with it.
+def original_views(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+    """Recipe of unprocessed photos, of the kind of ``forensics/crossing``, so that the tasks share one pass."""
+    from benchmark.views import ORIGINAL, ProcessingViews
 
-    Args:
-        inputs: of the task.
-        train: int64 [m], indices of photos.
-        classes: [m], 0 or 1.
-        views: V arrays [n, d] of other photos.
-        view: of the training photos; by default they are as they are.
-
-    Returns:
-        float32 [V, n], the score of class 1 minus that of class 0; and details of the fit.
-    """
-    from benchmark.probe import class_scores
-    from benchmark.views import ORIGINAL
-
-    fit = class_scores(
-        inputs.view(view or ORIGINAL, train),
-        classes,
-        views,
-        n_classes=2,
-        clusters=units_of(inputs, train).clusters,
-        protocol=inputs.options.protocol,
-        device=inputs.device,
-    )
-    return fit.scores[:, :, 1] - fit.scores[:, :, 0], dict(fit.details)
-
-
-def detector(inputs: TaskInput, data: DetectionData) -> tuple[np.ndarray, dict[str, Any]]:
-    """Scores [test photos] of the detector that is trained on all generators, and details of it; tasks share it."""
-    from benchmark.views import ORIGINAL
-
-    def fit() -> tuple[np.ndarray, dict[str, Any]]:
-        views = [inputs.view(ORIGINAL, data.test)]
-        scores, details = fitted_scores(inputs, data.train, data.generated[data.train], views)
-        return scores[0], details
-
-    return inputs.shared.get(("forensics", "detector"), fit)
+    return ProcessingViews((ORIGINAL,), options.seed, upright(options))
 
 
 def outcome(
@@ -146,12 +114,19 @@ def outcome(
     return TaskOutcome(tuple(scores), {**arrays, **unit_answers(units)})
 
 
-def photo_values(metrics: Sequence[Metric], statistics: Statistics, arrays: Answers) -> dict[str, PhotoValues]:
-    """The values by photo of each statistic that the answers give."""
+def photo_values(
+    metrics: Sequence[Metric], statistics: Statistics, arrays: Answers, over: Sequence[str] = ()
+) -> dict[str, PhotoValues]:
+    """The values by photo of each statistic that the answers give; ``over`` as in ``PhotoValues``."""
     photos, clusters = arrays["photos"], arrays.get("clusters")
     return {
         metric.name: PhotoValues(
-            photos, statistic.photo_values, (-statistic.bound, statistic.bound), clusters, limits=metric.bounds
+            photos,
+            statistic.photo_values,
+            (-statistic.bound, statistic.bound),
+            clusters,
+            limits=metric.bounds,
+            over=tuple(over),
         )
         for metric in metrics
         if (statistic := statistics.get(metric.name)) is not None

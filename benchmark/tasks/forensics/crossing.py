@@ -1,4 +1,4 @@
-"""Task ``forensics/crossing``: the detector under 14 processings of both classes, or of one class alone.
+"""Task ``forensics/crossing``: the detector under processings of both classes, or of one class alone.
 
 Processing of both classes is robustness. Processing of one class is bias: a score that moves because one class was
 saved otherwise rests on how photos were saved (BIAS-ID, arXiv 2605.31153, measures it for JPEG).
@@ -7,27 +7,20 @@ saved otherwise rests on how photos were saved (BIAS-ID, arXiv 2605.31153, measu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues
-from benchmark.tasks.forensics.common import (
-    FORENSICS,
-    HALF,
-    Statistics,
-    chance_facts,
-    fitted_scores,
-    outcome,
-    photo_values,
-)
+from benchmark.tasks.forensics.common import FORENSICS, HALF, Statistics, chance_facts, outcome, photo_values
 from benchmark.tasks.forensics.data import DetectionData, detection_data, unfit_for_detection
+from benchmark.tasks.forensics.detector import scores_by_training_view, scores_under
 from benchmark.tasks.processing_probe import upright
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import PhotoSet
-from builders.pixels import STUDY_PROCESSINGS
-from builders.processes import progress_bar
+from builders.pixels import ALL_PROCESSINGS, STUDY_PROCESSINGS
 
 if TYPE_CHECKING:
     from benchmark.detection import Cell
@@ -37,7 +30,7 @@ BOTH = Metric(
     name="both",
     title="AUC, all processed",
     explain="AUC of a detector trained on photos as they are, where real and generated photos are processed alike, "
-    "mean over the study's 14 processings.",
+    "mean over processings.",
     kind="accuracy",
     chance=HALF,
     headline=True,
@@ -62,67 +55,111 @@ GENERATED_ONLY = Metric(
 BIAS = Metric(
     name="bias",
     title="bias by processing",
-    explain="AUC with the generated photos processed minus AUC with the real ones processed, mean over the 14: above 0 "
-    "where processing itself looks generated to the detector, below 0 where it looks real.",
+    explain="AUC with the generated photos processed minus AUC with the real ones processed, mean over processings: "
+    "above 0 where processing itself looks generated to the detector, below 0 where it looks real.",
     kind="difference",
     chance="0",
     unit="points",
     if_positive="processed photos look more generated to the detector",
 )
 
-METRICS = (BOTH, REAL_ONLY, GENERATED_ONLY, BIAS)
+CODEC_BIAS = Metric(
+    name="bias-jpeg",
+    title="bias by codec",
+    explain="The same bias, mean over the processings that save photos as JPEG and do nothing else.",
+    kind="difference",
+    chance="0",
+    unit="points",
+)
+
+METRICS = (BOTH, REAL_ONLY, GENERATED_ONLY, BIAS, CODEC_BIAS)
 
 
-def run_crossing(inputs: TaskInput) -> TaskOutcome:
-    """Run ``forensics/crossing``."""
+class Crossed(NamedTuple):
+    """A processing, whether it is only a JPEG codec, and its cell."""
+
+    name: str
+    codec: bool
+    cell: Cell
+
+
+def run_crossing(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
+    """Run ``forensics/crossing``. A file of scores may lack some processings."""
     from benchmark.views import ORIGINAL
 
     data = detection_data(inputs)
-    names = (*STUDY_PROCESSINGS, ORIGINAL)
-    views = [inputs.view(name, data.test) for name in names]
-    classes = data.generated[data.train].astype(np.int64)
-    scores, fit = fitted_scores(inputs, data.train, classes, views)
-    arrays = {"photos": data.test, "generated": data.of_test, "scores": scores}
-    cells = _cells(arrays)
-    details = {**data.details(), "processings": len(STUDY_PROCESSINGS)}
-    more: dict[str, Mapping[str, Any]] = {
-        BOTH.name: {**fit, **({} if inputs.brief else {"matrix": _matrix(inputs, data, names, views, scores)})},
-        BIAS.name: {"by_processing": by_processing(cells, data.units.clusters)},
+    held = [name for name in processings if inputs.given is None or inputs.given.rows.get(name)]
+    names = [*held, ORIGINAL]
+    tested = scores_under(inputs, data, names)
+    arrays = {
+        "photos": data.test,
+        "generated": data.of_test,
+        "scores": tested.scores,
+        "processings": np.array(held),
+        "codec": np.array([_is_codec(name) for name in held]),
     }
-    return outcome(CROSSING, METRICS, _statistics(cells), inputs, data.units, arrays, details, more)
+    crossed = _crossed(arrays)
+    details = {**data.details(), "processings": len(held)}
+    if len(held) < len(processings):
+        details["over"] = held
+        details["notes"] = [f"Without scores under {', '.join(name for name in processings if name not in held)}."]
+    with_matrix = inputs.given is None and not inputs.brief
+    more: dict[str, Mapping[str, Any]] = {
+        BOTH.name: {**tested.details, **(_matrix(inputs, data, names, tested.scores) if with_matrix else {})},
+        BIAS.name: {"by_processing": by_processing(crossed, data.units.clusters)},
+    }
+    return outcome(CROSSING, METRICS, _statistics(crossed), inputs, data.units, arrays, details, more)
 
 
-def _cells(arrays: Answers) -> list[Cell]:
+def _is_codec(name: str) -> bool:
+    """Whether a processing saves photos as JPEG and does nothing else."""
+    one = ALL_PROCESSINGS[name]
+    return one.is_plain_jpeg and one.is_one_stage and one.sharpness == 1 and one.scale == 1
+
+
+def _crossed(arrays: Answers) -> list[Crossed]:
+    """The cells of the answers; those of older versions name no processings and have the study's."""
     from benchmark.detection import cross
 
     *processed, original = arrays["scores"]
-    return [cross(scores, original, arrays["generated"]) for scores in processed]
+    names = [str(name) for name in arrays.get("processings", STUDY_PROCESSINGS)]
+    codec = arrays.get("codec", np.zeros(len(names), bool))
+    cells = [cross(scores, original, arrays["generated"]) for scores in processed]
+    return [Crossed(name, bool(c), cell) for name, c, cell in zip(names, codec, cells, strict=True)]
 
 
-def _statistics(cells: Sequence[Cell]) -> Statistics:
-    from benchmark.detection import difference, mean_over
+def _statistics(crossed: Sequence[Crossed]) -> Statistics:
+    from benchmark.detection import Statistic, difference, mean_over
 
-    n = len(cells[0].both.photo_values)
+    n = len(crossed[0].cell.both.photo_values)
     everywhere = np.arange(n)
+
+    def mean(cell: str, among: Sequence[Crossed]) -> Statistic:
+        return mean_over([(getattr(one.cell, cell), everywhere) for one in among], n)
+
     statistics = {
-        metric.name: mean_over([(getattr(cell, name), everywhere) for cell in cells], n)
-        for metric, name in ((BOTH, "both"), (REAL_ONLY, "real_only"), (GENERATED_ONLY, "generated_only"))
+        metric.name: mean(cell, crossed)
+        for metric, cell in ((BOTH, "both"), (REAL_ONLY, "real_only"), (GENERATED_ONLY, "generated_only"))
     }
-    return {**statistics, BIAS.name: difference(statistics[GENERATED_ONLY.name], statistics[REAL_ONLY.name])}
+    statistics[BIAS.name] = difference(statistics[GENERATED_ONLY.name], statistics[REAL_ONLY.name])
+    if of_codecs := [one for one in crossed if one.codec]:
+        statistics[CODEC_BIAS.name] = difference(mean("generated_only", of_codecs), mean("real_only", of_codecs))
+    return statistics
 
 
-def by_processing(cells: Sequence[Cell], clusters: np.ndarray | None) -> dict[str, dict[str, float]]:
+def by_processing(crossed: Sequence[Crossed], clusters: np.ndarray | None) -> dict[str, dict[str, float]]:
     """The numbers of each processing, with the interval and the p-value of its bias over units.
 
     >>> from benchmark.detection import cross
     >>> original, generated = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
-    >>> {row["bias"] for row in by_processing([cross(original + 5, original, generated)] * 14, None).values()}
-    {1.0}
+    >>> by_processing([Crossed("sharpening-x4", False, cross(original + 5, original, generated))], None)[
+    ...     "sharpening-x4"]["bias"]
+    1.0
     """
     from benchmark.stats import paired_difference
 
     rows = {}
-    for name, cell in zip(STUDY_PROCESSINGS, cells, strict=True):
+    for name, _, cell in crossed:
         values = cell.bias.photo_values
         bias = paired_difference(values, np.zeros_like(values), clusters=clusters, bounds=(0.0, cell.bias.bound))
         rows[name] = {
@@ -137,51 +174,52 @@ def by_processing(cells: Sequence[Cell], clusters: np.ndarray | None) -> dict[st
     return rows
 
 
-def _matrix(
-    inputs: TaskInput, data: DetectionData, names: tuple[str, ...], views: list[Any], original: np.ndarray
-) -> dict[str, Any]:
+def _matrix(inputs: TaskInput, data: DetectionData, names: Sequence[str], original: np.ndarray) -> dict[str, Any]:
     """AUC of a detector trained on photos under each view (rows) and tested under each (columns)."""
     from benchmark.detection import auc
 
-    classes = data.generated[data.train].astype(np.int64)
-    rows = []
-    with progress_bar(names, desc=CROSSING, unit="view", delay=2, leave=False) as bar:
-        for name in bar:
-            is_original = name == names[-1]
-            scores = original if is_original else fitted_scores(inputs, data.train, classes, views, name)[0]
-            rows.append([round(auc(of_view, data.of_test).value, 4) for of_view in scores])
-    return {"views": list(names), "auc": rows}
+    trained = scores_by_training_view(inputs, data, names, names[:-1], CROSSING)
+    rows = [[round(auc(s, data.of_test).value, 4) for s in by_view] for by_view in (*trained, original)]
+    return {"matrix": {"views": list(names), "auc": rows}}
 
 
 def read_crossing(arrays: Answers) -> dict[str, PhotoValues]:
     """Values by photo of each metric of ``run_crossing``, from its answers."""
-    return photo_values(METRICS, _statistics(_cells(arrays)), arrays)
+    crossed = _crossed(arrays)
+    return photo_values(METRICS, _statistics(crossed), arrays, [one.name for one in crossed])
 
 
 def crossing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, and the bias by processing."""
-    biases = by_processing(_cells(arrays), arrays.get("clusters"))
+    biases = by_processing(_crossed(arrays), arrays.get("clusters"))
     return {**chance_facts(METRICS, arrays), BIAS.name: AnswerFacts(0.0, None, {"by_processing": biases})}
 
 
-def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
+def _recipe(processings: Sequence[str], photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     from benchmark.views import ORIGINAL, ProcessingViews
 
-    return ProcessingViews((*STUDY_PROCESSINGS, ORIGINAL), options.seed, upright(options))
+    return ProcessingViews((*processings, ORIGINAL), options.seed, upright(options))
 
 
 CROSSING = "forensics/crossing"
 
-CROSSING_TASK = Task(
-    name=CROSSING,
-    family=FORENSICS,
-    title="Crossing",
-    explain="Generated against real photos, where all of them or one class alone is processed.",
-    summary="does a detector's score move because photos, or those of one class, were saved otherwise?",
-    metrics=METRICS,
-    recipe=_recipe,
-    unfit=unfit_for_detection,
-    run=run_crossing,
-    read_answers=read_crossing,
-    read_facts=crossing_facts,
-)
+
+def crossing_task(processings: tuple[str, ...]) -> Task:
+    """``forensics/crossing`` with these processings, by name."""
+    return Task(
+        name=CROSSING,
+        family=FORENSICS,
+        title="Crossing",
+        explain="Generated against real photos, where all of them or one class alone is processed.",
+        summary="does a detector's score move because photos, or those of one class, were saved otherwise?",
+        metrics=METRICS,
+        recipe=partial(_recipe, processings),
+        unfit=unfit_for_detection,
+        run=partial(run_crossing, processings),
+        read_answers=read_crossing,
+        read_facts=crossing_facts,
+        score_views=2,
+    )
+
+
+CROSSING_TASK = crossing_task(STUDY_PROCESSINGS)

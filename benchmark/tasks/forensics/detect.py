@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmark.tasks.forensics.common import (
     MARGIN,
     Statistics,
     chance_facts,
-    detector,
+    original_views,
     outcome,
     photo_values,
 )
@@ -28,12 +29,15 @@ from benchmark.tasks.forensics.data import (
     frequent_values,
     unfit_for_detection,
 )
+from benchmark.tasks.forensics.detector import scores_under
 from benchmark.tasks.forensics.floor import floor_among, floor_answers
-from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 RATES = (0.01, 0.001)
 """Rates of false alarms at which recall is reported, where the real photos are many enough."""
+
+TINY = 1e-9
+"""Rounding of a probability from which a threshold was subtracted."""
 
 NEAREST = Metric(
     name="nearest",
@@ -48,27 +52,44 @@ METRICS = (AUC, MARGIN, BALANCED, NEAREST)
 
 def run_detect(inputs: TaskInput) -> TaskOutcome:
     """Run ``forensics/detect``."""
-    from benchmark.knn import nearest
     from benchmark.views import ORIGINAL
 
     data = detection_data(inputs)
-    scores, fit = detector(inputs, data)
-    collection, queries = (inputs.view(ORIGINAL, at) for at in (data.train, data.test))
-    neighbours = nearest(collection, queries[0 : len(data.test)], 1, device=inputs.device).indices[:, 0]
+    tested = scores_under(inputs, data, [ORIGINAL])
+    scores = tested.scores[0]
     arrays = {
         "photos": data.test,
         "generated": data.of_test,
         "scores": scores,
+        **_threshold(inputs, tested.details),
         **_generators(data),
-        # a photo without a neighbour, of an embedding that is zero, is wrong
-        "nearest": np.where(neighbours >= 0, data.generated[data.train][neighbours], ~data.of_test),
+        **_nearest(inputs, data),
         **floor_answers(inputs, data)[0],
     }
     more = {
-        AUC.name: {**_audit(inputs), **fit, **_operating_points(inputs, data, scores), **_by_generator(data, arrays)},
+        AUC.name: {
+            **_audit(inputs),
+            **tested.details,
+            **_operating_points(inputs, data, scores),
+            **_calibration(arrays),
+            **_by_generator(data, arrays),
+        },
         NEAREST.name: {"k": 1, "train_photos": len(data.train)},
     }
     return outcome(DETECT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
+
+
+def _nearest(inputs: TaskInput, data: DetectionData) -> dict[str, np.ndarray]:
+    """Whether the nearest training photo was generated; empty for a detector that is not trained here."""
+    from benchmark.knn import nearest
+    from benchmark.views import ORIGINAL
+
+    if inputs.given is not None:
+        return {}
+    collection, queries = (inputs.view(ORIGINAL, at) for at in (data.train, data.test))
+    neighbours = nearest(collection, queries[0 : len(data.test)], 1, device=inputs.device).indices[:, 0]
+    # a photo without a neighbour, of an embedding that is zero, is wrong
+    return {"nearest": np.where(neighbours >= 0, data.generated[data.train][neighbours], ~data.of_test)}
 
 
 def _audit(inputs: TaskInput) -> dict[str, Any]:
@@ -92,15 +113,16 @@ def _statistics(arrays: Answers) -> Statistics:
     statistics = {
         AUC.name: auc(scores, generated),
         BALANCED.name: balanced_accuracy((scores > 0) == generated, generated),
-        NEAREST.name: balanced_accuracy(arrays["nearest"] == generated, generated),
     }
+    if "nearest" in arrays:
+        statistics[NEAREST.name] = balanced_accuracy(arrays["nearest"] == generated, generated)
     if (floor := floor_among(arrays)) is not None:
         statistics[MARGIN.name] = difference(statistics[AUC.name], floor)
     return statistics
 
 
 def _operating_points(inputs: TaskInput, data: DetectionData, scores: np.ndarray) -> dict[str, Any]:
-    """Recall at rates of false alarms with intervals over units, and the calibration error."""
+    """Recall at rates of false alarms with intervals over units."""
     from benchmark.detection import recall_at
     from benchmark.stats import bootstrap_interval
 
@@ -125,14 +147,27 @@ def _operating_points(inputs: TaskInput, data: DetectionData, scores: np.ndarray
                 "generated_photos": int(generated.sum()),
             }
         )
-    return {"recall": points, "calibration_error": _calibration_error(scores, generated)}
+    return {"recall": points}
 
 
-def _calibration_error(scores: np.ndarray, generated: np.ndarray) -> float:
+def _threshold(inputs: TaskInput, details: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Answers: the threshold that is subtracted from the scores of a file; empty for a detector that is trained here."""
+    return {"threshold": np.array(details["threshold"])} if inputs.given is not None else {}
+
+
+def _calibration(arrays: Answers) -> dict[str, float]:
+    """The calibration error; empty for scores of a file that are no probabilities."""
     from benchmark.detection import calibration_error
 
-    probabilities = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -500, 500)))
-    return round(calibration_error(probabilities, generated), 6)
+    scores = arrays["scores"].astype(np.float64)
+    if "threshold" in arrays:
+        probabilities = scores + float(arrays["threshold"])
+        if probabilities.min() < -TINY or probabilities.max() > 1 + TINY:
+            return {}
+        probabilities = np.clip(probabilities, 0, 1)
+    else:
+        probabilities = 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
+    return {"calibration_error": round(calibration_error(probabilities, arrays["generated"]), 6)}
 
 
 def _generators(data: DetectionData) -> dict[str, np.ndarray]:
@@ -173,7 +208,7 @@ def detect_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     counts = {"real_photos": int((~generated).sum()), "generated_photos": int(generated.sum())}
     details: dict[str, Any] = {
         "recall": [{"false_alarms": rate, "recall": round(point.recall, 6), **counts} for rate, point in points],
-        "calibration_error": _calibration_error(scores, generated),
+        **_calibration(arrays),
     }
     if rows := _numbers_by_generator(arrays):
         details["by_generator"] = rows
@@ -194,8 +229,9 @@ DETECT_TASK = Task(
     explain="Generated against real photos, all generators in training.",
     summary="can generated photos be distinguished from real ones?",
     metrics=METRICS,
-    recipe=plain_views,
+    recipe=original_views,
     unfit=unfit_for_detection,
+    score_views=1,
     run=run_detect,
     read_answers=read_detect,
     read_facts=detect_facts,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues
-from benchmark.tasks.forensics.common import FORENSICS, HALF, fitted_scores, outcome, photo_values
+from benchmark.tasks.forensics.common import FORENSICS, HALF, original_views, outcome, photo_values
 from benchmark.tasks.forensics.data import DetectionData, detection_data, frequent_values, unfit_for_floor
-from benchmark.tasks.processing_probe import plain_views
+from benchmark.tasks.forensics.detector import scores_of_pair
 from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import Labels
@@ -66,25 +66,23 @@ def _fit_pairs(
     inputs: TaskInput, data: DetectionData, labels: Labels, sources: Sequence[int]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from benchmark.detection import auc
-    from benchmark.views import ORIGINAL
 
     pairs = list(combinations(sorted(sources[:MOST_SOURCES]), 2))
     train, test = data.train[~data.generated[data.train]], data.test[~data.of_test]
     of_train, of_test = labels.values[train], labels.values[test]
-    rows = inputs.view(ORIGINAL, test)
     classes, scores, listed = [], [], []
     with progress_bar(pairs, desc=FLOOR, unit="pair", delay=2, leave=False) as bar:
         for first, second in bar:
             at = np.isin(of_train, (first, second))
-            fit, _ = fitted_scores(inputs, train[at], (of_train[at] == second).astype(np.int64), [rows])
             of_pair = np.where(of_test == second, 1, np.where(of_test == first, 0, -1)).astype(np.int8)
             tested = of_pair >= 0
-            scores.append(fit[0])
+            fit = scores_of_pair(inputs, train[at], of_train[at] == second, test, of_pair)
+            scores.append(fit)
             classes.append(of_pair)
             listed.append(
                 {
                     "sources": [labels.names[first], labels.names[second]],
-                    "auc": round(auc(fit[0][tested], of_pair[tested] == 1).value, 6),
+                    "auc": round(auc(fit[tested], of_pair[tested] == 1).value, 6),
                     "train_photos": int(at.sum()),
                     "test_photos": int(tested.sum()),
                 }
@@ -143,8 +141,9 @@ FLOOR_TASK = Task(
     explain="Real photos of one source against real photos of another.",
     summary="how well can two sources of real photos be distinguished: what a detector has to exceed",
     metrics=(FLOOR_AUC,),
-    recipe=plain_views,
+    recipe=original_views,
     unfit=unfit_for_floor,
+    score_views=1,
     run=run_floor,
     read_answers=read_floor,
     read_facts=floor_facts,

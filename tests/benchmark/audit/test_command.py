@@ -311,7 +311,7 @@ def test_repair__names_what_is_left(tmp_path, cache, capsys):
 
 
 def test_repair__nothing_in_common(tmp_path, cache, capsys):
-    data = f"folder:{write(planted('format', 1.0, 60), tmp_path / 'photos')}"
+    data = f"folder:{write(planted('quality', 1.0, 60), tmp_path / 'photos')}"
     assert main(["audit", data, "--output", str(tmp_path / "out"), "--repair", "match"]) == 2
     assert "would leave nothing of 'fake': the classes share too little" in capsys.readouterr().err
 

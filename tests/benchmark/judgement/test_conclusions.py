@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.judgement import conclude
+from benchmark.judgement import conclude, reliance
 from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
 
@@ -119,12 +119,56 @@ def test_detector__of_generated_photos_has_answers_of_its_own() -> None:
         "Generated against real photos: 90.0 % (88.0 to 92.0). Generators that were not in training: 80.0 % (77.0 to "
         "83.0). Real photos of one source against another: 70.0 % (65.0 to 75.0)."
     )
-    assert short.costs.title == "The files alone give the label"
+    assert short.costs.title == "Its AUC does not show that it recognises generated photos"
     assert short.costs.text == (
-        "The label can be predicted at 100 %. Generated photos are distinguished from real ones better than two "
-        "sources of real photos are (+20.0 points). Of processings of one class alone 1 look generated to it and 0 "
-        "look real."
+        "The files alone give the label, without any encoder: repair the set first. Processing of one class alone "
+        "moves it: 1 of 2 processings, jpeg-q75-420 most (+20.0 points). No generator was left out of training. "
+        "Generated photos are distinguished from real ones better than two sources of real photos are (+20.0 points)."
     )
     assert short.sure.title == "3 of 5 answers decided"
     assert short.findings == ()
     assert conclude([result(*scores, move(0.1))], all_tasks()).costs.title == "Search moves by 10.0 points"
+
+
+FAIR = {"flagged": False, "verdict": "", "photos": 900}
+STILL = {"jpeg-q75-420": {"bias": 0.005, "low": 0.004, "high": 0.006, "p_value": 1e-9}}
+GOOD = (
+    detection("detect", "auc", 0.9, 0.02, audit=FAIR),
+    detection("detect", "margin", 0.2, 0.05),
+    detection("leave-one-out", "worst", 0.8, 0.03, generator="BigGAN"),
+    detection("crossing", "bias", 0.005, 0.001, by_processing=STILL),
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "answer", "reason"),
+    [
+        ((), "yes", ""),
+        ((detection("detect", "auc", 0.9, 0.02, audit={**FAIR, "flagged": True}),), "no", "The files alone give"),
+        ((detection("detect", "margin", 0.02, 0.05),), "no", "better than two sources of real photos (margin +2.0"),
+        ((detection("detect", "margin", -0.2, 0.05),), "no", "better than two sources of real photos (margin -20.0"),
+        ((detection("leave-one-out", "worst", 0.52, 0.05, generator="BigGAN"),), "limited", "BigGAN is not shown"),
+        (
+            (detection("crossing", "bias", -0.1, 0.01, by_processing={"a": {**STILL["jpeg-q75-420"], "bias": -0.1}}),),
+            "limited",
+            "1 of 1 processings, a most (-10.0 points)",
+        ),
+        ((detection("detect", "auc", 0.9, 0.02),), "unknown", "The files were not audited."),
+    ],
+)
+def test_reliance__is_denied_by_the_gravest_control(changed, answer, reason) -> None:
+    keys = {(s.task, s.metric) for s in changed}
+    scores = (*changed, *(s for s in GOOD if (s.task, s.metric) not in keys))
+    controls = reliance(result(*scores), all_tasks())
+    assert controls is not None
+    assert controls.answer == answer
+    assert reason in " ".join(controls.reasons)
+    assert bool(controls.reasons) == bool(reason)
+
+
+@pytest.mark.parametrize("task", ["margin", "worst", "bias"])
+def test_reliance__names_a_control_that_was_not_run(task) -> None:
+    controls = reliance(result(*(s for s in GOOD if s.metric != task)), all_tasks())
+    assert controls is not None
+    assert (controls.answer, len(controls.reasons)) == ("unknown", 1)
+    assert reliance(result(move(0.1)), all_tasks()) is None

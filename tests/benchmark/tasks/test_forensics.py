@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmark.judgement import biases, biases_text, moves
-from benchmark.probe import class_scores
+from benchmark.probe import class_layer, class_scores
 from benchmark.report.text import report_text
 from benchmark.results import Score
 from benchmark.results.answers import NO_FACTS, read_answers
@@ -157,7 +157,7 @@ def test_crossing__equals_scores_of_photos_as_saved_and_the_matrix_has_the_detec
     made = np.array([photos.labels.names[v] == "fake" for v in photos.labels.values])
     train, test = photos.indices("train"), photos.indices("val")
     rows = [np.stack([pixel_rows(_processed(photos, i)) for i in at]).astype(np.float32) for at in (train, test)]
-    plain = class_scores(rows[0], made[train], [rows[1]], n_classes=2).scores[0]
+    plain = class_scores([class_layer(rows[0], made[train], n_classes=2)], [rows[1]])[0, 0]
     expected = roc_auc_score(made[test], plain[:, 1] - plain[:, 0])
     assert matrix["auc"][sharpened][sharpened] == pytest.approx(expected, abs=2e-3)
     assert matrix["auc"][sharpened] != matrix["auc"][-1]

@@ -140,7 +140,7 @@ function recallFigure(context) {
 
 function scatterFigure(context) {
   const { board, state, rows, width } = context;
-  const axes = board.columns.filter((c) => c.count > 1).map((column) => [column.id, fullLabel(board, column)]);
+  const axes = board.compared.filter((c) => c.count > 1).map((column) => [column.id, fullLabel(board, column)]);
   const sized = board.rows.some((row) => row.parameters);
   if (axes.length < 2) return null;
   const xs = sized ? [["parameters", "parameters of the encoder"], ...axes] : axes;
@@ -174,7 +174,7 @@ const MOST_IN_FOREST = 60;
 
 function forestFigure(context) {
   const { board, state, rows, width } = context;
-  const held = board.columns.filter((c) => c.count);
+  const held = board.compared.filter((c) => c.count);
   const choices = held.map((column) => [column.id, fullLabel(board, column)]);
   if (!choices.length) return null;
   const column = board.column.get(state.column) ?? held.find((c) => c.data === state.data) ?? held[0];
@@ -197,7 +197,7 @@ function forestFigure(context) {
 
 function groupFigure(context) {
   const { board, linkTo } = context;
-  const columns = board.columns.filter((c) => board.group_means[c.id] && c.family !== "knn");
+  const columns = board.compared.filter((c) => board.group_means[c.id] && c.family !== "knn");
   if (!columns.length) return null;
   const groups = board.groups.filter(({ id }) => columns.some((c) => board.group_means[c.id][id]));
   return h("section", { class: "figure", id: "groups" },

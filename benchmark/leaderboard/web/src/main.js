@@ -2,6 +2,7 @@
 import { renderAbout } from "./about.js";
 import { createChoice, elsewhere } from "./choose.js";
 import { createControls } from "./controls.js";
+import { renderDetectors } from "./detectors.js";
 import { keep, received } from "./detail.js";
 import { byId, fill } from "./dom.js";
 import { save, toCsv, toJson } from "./download.js";
@@ -31,7 +32,7 @@ function start(board) {
     byId("nav-report").hidden = false;
     byId("tagline").textContent = board.tagline;
   }
-  let state = address();
+  let state;
   const linkTo = (patch) => write({ ...state, ...patch });
   const table = createTable({ board, container: byId("table"), onSort: sortBy, linkTo: (row) => linkTo({ view: "encoder", encoder: row.key }) });
   const controls = createControls({ board, container: byId("controls"), change, reset });
@@ -40,7 +41,16 @@ function start(board) {
   const encoder = createEncoderPage({ board, container: byId("encoder"), linkTo, copy });
   const report = createReport({ board, container: byId("report"), change, linkTo });
   let aboutDone = false;
+  let detectorsDone = false;
+  if (board.detectors) {
+    byId("nav-detectors").hidden = false;
+    if (!board.families.length) {
+      if (!board.report) opensAt("detectors");
+      for (const link of document.querySelectorAll('nav a[data-view="board"], nav a[data-view="figures"]')) link.hidden = true;
+    }
+  }
 
+  state = address();
   document.querySelector("h1").textContent = board.title;
   byId("stand").textContent = `${counted(board.rows.length, "encoder")}, ${counted(board.columns.length, "column")}; newest result of ${board.generated}; camtrace ${board.version}.`;
   for (const link of document.querySelectorAll("nav a")) {
@@ -105,7 +115,7 @@ function start(board) {
   }
 
   function render() {
-    for (const name of ["report", "board", "figures", "about", "encoder"]) byId(`view-${name}`).hidden = state.view !== name;
+    for (const name of ["report", "board", "detectors", "figures", "about", "encoder"]) byId(`view-${name}`).hidden = state.view !== name;
     for (const link of document.querySelectorAll("nav a")) {
       if (link.dataset.view === state.view) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -124,6 +134,10 @@ function start(board) {
     if (state.view === "figures") figures(state);
     if (state.view === "report") report(state);
     if (state.view === "encoder") encoder(state);
+    if (state.view === "detectors" && board.detectors && !detectorsDone) {
+      renderDetectors(board, byId("detectors"), linkTo);
+      detectorsDone = true;
+    }
     if (state.view === "about" && !aboutDone) {
       renderAbout(board, byId("about"));
       aboutDone = true;

@@ -20,6 +20,9 @@ export function model(raw) {
     ...raw,
     columns,
     rows,
+    /** Detectors of generated photos have a view of their own. */
+    families: raw.families.filter(({ id }) => id !== DETECTION),
+    compared: columns.filter(({ family }) => family !== DETECTION),
     /** Columns that say how well content is found, and those that say how much of a trace there is. */
     wants: columns.filter((c) => c.count && c.kind === "accuracy" && wanted(c)),
     traces: columns.filter((c) => c.count && ["trace", "size"].includes(c.kind) && ["summary", "processing", "acquisition"].includes(c.family)),
@@ -29,10 +32,13 @@ export function model(raw) {
     dataset: new Map(raw.data.map((data) => [data.id, data])),
   };
   if (board.wants.length && board.traces.length) {
-    board.families = [{ id: OVERVIEW, label: "overview", explain: "One trace and one accuracy. All other scores: under Columns." }, ...raw.families];
+    board.families = [{ id: OVERVIEW, label: "overview", explain: "One trace and one accuracy. All other scores: under Columns." }, ...board.families];
   }
   return board;
 }
+
+/** The family of tasks about generated photos. */
+export const DETECTION = "forensics";
 
 /** The family of the first view: a trace and an accuracy, chosen by `pair`. */
 export const OVERVIEW = "overview";

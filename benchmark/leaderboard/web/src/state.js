@@ -37,7 +37,7 @@ const DEFAULTS = {
 };
 
 const CHOICES = {
-  view: ["report", "board", "figures", "about", "encoder"],
+  view: ["report", "board", "detectors", "figures", "about", "encoder"],
   direction: ["invariance", "forensics"],
   intervals: ["", "1"],
   facts: ["", "1"],
