@@ -151,7 +151,7 @@ def _operating_points(inputs: TaskInput, data: DetectionData, scores: np.ndarray
 
 
 def _threshold(inputs: TaskInput, details: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Answers: the threshold that is subtracted from the scores of a file; empty for a detector that is trained here."""
+    """Answers: what is subtracted from the scores of a file; empty for a detector that is trained here."""
     return {"threshold": np.array(details["threshold"])} if inputs.given is not None else {}
 
 

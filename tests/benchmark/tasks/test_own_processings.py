@@ -6,17 +6,22 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from benchmark.api.scoring import score
 from benchmark.compare.paired import check_pair
 from benchmark.options import default_arguments, to_run_options
 from benchmark.options.run_options import RunOptions
-from benchmark.results.answers import Run
+from benchmark.probe import class_layer, class_scores
+from benchmark.results.answers import Run, read_answers
+from benchmark.results.proof import contradicted
 from benchmark.scoring.reproduce import options_key
 from benchmark.tasks.registry import all_tasks, chosen_processings, select_tasks, traces
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import codec_canary, known_parameters, process_by_pillow, read_definitions, use_processings
+from tests.support.detection_photos import DIMENSION, detection_photos
+from tests.support.grouped_photos import pixel_rows
 from tests.support.images import image_bytes
 from tests.support.scoring import as_rows, score_tasks, toy_encoder, values_of
 
@@ -166,3 +171,35 @@ def test_view_keys__of_a_chain_have_seed_steps_and_codec(photos, chosen):
     assert len({str(key) for key in keys.values()}) == 5
     assert keys["chain-5"]["before"][0]["random"] == (("quality", (50, 95)),)
     assert all(key["codec"].startswith(codec_canary()) for key in keys.values())
+
+
+def test_crossing__has_the_processings_of_the_file(tmp_path):
+    plain_jpeg = '[[processing]]\nname = "saved"\nsteps = [{step = "jpeg", quality = 60}]\n[[parameter]]'
+    (tmp_path / "two.toml").write_text(FILE.replace("[[parameter]]", plain_jpeg), encoding="utf-8")
+    use_processings(both := chosen_processings(str(tmp_path / "two.toml")))
+    pictures = detection_photos(count=24, shared=4.0)
+    encoder = toy_encoder(as_rows, pixel_rows, DIMENSION, name="pixels")
+    run = score_tasks(encoder, pictures, ["forensics/crossing"], tmp_path / "cache", processings=both)
+    scores = {score.metric: score for score in run.result.scores}
+    rows = scores["bias"].details["by_processing"]
+    assert set(rows) == {"small", "bright", "saved"}
+    made = np.array([pictures.labels.names[v] == "fake" for v in pictures.labels.values])
+    images = [Image.open(io.BytesIO(pictures.read(i))).convert("RGB") for i in range(len(pictures))]
+    train, test = pictures.indices("train"), pictures.indices("val")
+    original = np.stack([pixel_rows(image) for image in images]).astype(np.float32)
+    layer = class_layer(original[train], made[train], n_classes=2)
+    for name, row in rows.items():
+        processed = [
+            process_by_pillow(images[i], read_definitions(both).processings[name], pictures.ids[i]) for i in test
+        ]
+        views = [np.stack([pixel_rows(image) for image in processed]).astype(np.float32), original[test]]
+        after, before = (view[:, 1] - view[:, 0] for view in class_scores([layer], views)[0])
+        assert row["both"] == pytest.approx(roc_auc_score(made[test], after), abs=2e-3)
+        assert row["real_only"] == pytest.approx(
+            roc_auc_score(made[test], np.where(made[test], before, after)), abs=2e-3
+        )
+    assert scores["bias-jpeg"].value == pytest.approx(rows["saved"]["bias"], abs=1e-6)
+    use_processings("")
+    answers = read_answers(run.answers, all_tasks())  # the answers name their processings
+    key = ("forensics/crossing", "bias")
+    assert contradicted(scores["bias"], answers.values[key], answers.facts[key], run.result) == ""

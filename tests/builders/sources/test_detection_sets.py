@@ -1,5 +1,6 @@
 """Named layouts of real and generated photos: label, generator and split of every picture, or a refusal."""
 
+import csv
 import json
 
 import pytest
@@ -31,6 +32,9 @@ LAYOUTS = {
         ("{progan,stylegan}/{cat,horse}/{0_real,1_fake}/{0..2}.png", "{biggan,gaugan}/{0_real,1_fake}/{0..2}.png"),
     ),
     "ForenSynths train": ("univfd", ("{train,val}/{progan,stylegan}/{cat,horse}/{0_real,1_fake}/{0..2}.png",)),
+    "GenImage with a test": ("genimage", ("{BigGAN,SDv14}/{train,val,test}/{ai,nature}/{0..2}.png",)),
+    "GenImage, names with spaces": ("genimage", ("{SD 1.4,VQ-Diffusion}/{train,val}/{ai,nature}/{0..2}.png",)),
+    "CNNDetection, one class": ("univfd", ("{cyclegan,stargan}/person/{0_real,1_fake}/{0..4}.png",)),
     "UnivFD diffusion": ("univfd", ("{laion,imagenet}/0_real/{0..4}.png", "{ldm_200,glide_50_27}/1_fake/{0..4}.png")),
 }
 
@@ -50,6 +54,91 @@ def test_layout__gives_label_generator_and_split(name, tmp_path):
     else:
         assert photos.evidence["splits"].startswith("seeded split of each class")
     assert photos.name == f"{kind}:set"
+    assert unfit_for_detection(photos) == ""
+
+
+LINES = {
+    "GenImage": (
+        "?label=re:/(ai|nature)/&group=generator=folder:1&split=re:/(train|val)/",
+        "{BigGAN,SDv14}/imagenet/{train,val}/{ai,nature}/{0..2}.png",
+    ),
+    "ForenSynths": (
+        "?label=re:/(0_real|1_fake)/&group=generator=folder:1",
+        "{progan,stylegan}/{airplane,bird}/{0_real,1_fake}/{0..2}.png",
+    ),
+    "UnivFD": ("?label=re:/(0_real|1_fake)/&group=generator=folder:1", "{biggan,cyclegan}/{0_real,1_fake}/{0..4}.png"),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_folder_line__gives_what_the_named_layout_gives(name, tmp_path):
+    options, pattern = LINES[name]
+    write_layout(tmp_path / "set", pattern)
+    kind = "genimage" if name == "GenImage" else "univfd"
+    one, other = open_photos(f"folder:{tmp_path / 'set'}{options}"), open_photos(f"{kind}:{tmp_path / 'set'}")
+    assert one.ids == other.ids
+    assert [one.labels.names[v] for v in one.labels.values] == [other.labels.names[v] for v in other.labels.values]
+    groups = [[p.groups["generator"].names[v] for v in p.groups["generator"].values] for p in (one, other)]
+    assert groups[0] == groups[1]
+    if name == "GenImage":
+        assert (one.splits == other.splits).all()
+    assert unfit_for_detection(one) == ""
+
+
+TABLES = {
+    "Fake or JPEG": (
+        "image=path&label=re:^(nature|ai)/&group=generator=generator&split=mode",
+        ("path", "mode", "generator", "class", "width", "height", "compression_rate"),
+        lambda i, made: (f"{'ai' if made else 'nature'}/{i}.png", ("train", "val")[i // 2 % 2],
+                         ("SDv14", "ADM")[i // 4 % 2] if made else "nature", i % 3, 8, 8, 0 if made else 96),
+        ("nature", "ai", "generator", "mode"),
+    ),
+    "Synthbuster": (
+        "image=path&label=kind&group=generator=generator",
+        ("path", "kind", "generator"),
+        lambda i, made: (f"{'dalle3' if made else 'RAISE-1k'}/{i}.png", "generated" if made else "real",
+                         ("dalle3", "glide")[i // 2 % 2] if made else "RAISE-1k"),
+        ("real", "generated", "generator", ""),
+    ),
+    "Community Forensics": (
+        "image=path&label=label&group=generator=model_name&source=real_source&split=split",
+        ("path", "label", "model_name", "real_source", "split"),
+        lambda i, made: (f"{i}.png", "fake" if made else "real", f"model {i // 2 % 3}" if made else "",
+                         "" if made else ("LAION", "ImageNet")[i // 2 % 2], ("train", "test")[i // 4 % 2]),
+        ("real", "fake", "model_name", "split"),
+    ),
+    "SynthCLIC": (
+        "image=path&label=label&group=generator=generator&cluster=source_image",
+        ("path", "label", "generator", "source_image"),
+        lambda i, made: (f"{i}.png", "synthetic" if made else "real", f"generator {i // 2 % 2}" if made else "",
+                         f"picture {i // 2}"),
+        ("real", "synthetic", "generator", ""),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_line__gives_label_generator_and_split(name, tmp_path):
+    options, columns, row_of, (real, fake, generator, split) = TABLES[name]
+    rows = [row_of(i, i % 2 == 1) for i in range(24)]
+    for i, row in enumerate(rows):
+        (tmp_path / row[0]).parent.mkdir(exist_ok=True)
+        (tmp_path / row[0]).write_bytes(picture(i))
+    with open(tmp_path / "T.csv", "w", newline="") as file:
+        csv.writer(file).writerows([columns, *rows])
+    photos = open_photos(f"table:{tmp_path}/T.csv?{options}")
+    by_path = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+    assert set(photos.ids) == set(by_path)
+    for i, photo_id in enumerate(photos.ids):
+        made = rows.index(tuple(by_path[photo_id].values())) % 2 == 1
+        assert photos.labels.names[photos.labels.values[i]] == (fake if made else real)
+        if made:
+            group = photos.groups["generator"]
+            assert group.names[group.values[i]] == by_path[photo_id][generator]
+        if split:
+            assert SPLITS[photos.splits[i]] == by_path[photo_id][split]
+    if "cluster=" in options:
+        assert list(photos.columns[CLUSTER]) == [by_path[photo_id]["source_image"] for photo_id in photos.ids]
     assert unfit_for_detection(photos) == ""
 
 

@@ -1,0 +1,77 @@
+"""The board's view of detectors of generated photos: verdicts first, numbers of one photo set, never among traces."""
+
+import pytest
+
+from benchmark.cli.leaderboard import main
+from benchmark.leaderboard.board import build_board
+from benchmark.leaderboard.board_data import board_json
+from benchmark.leaderboard.entries import measured_entries
+from benchmark.results.files import ResultFile
+from benchmark.results.schema import Score, write_result
+
+FAIR = {"flagged": False, "verdict": "", "photos": 900}
+
+
+def detector(make, name, auc, floor, *, audit=FAIR, worst=0.8, bias=0.0, data="set"):
+    def score(task, metric, value, half=0.02, **details):
+        chance = 0.0 if metric in ("margin", "bias", "bias-jpeg") else 0.5
+        return Score(f"forensics/{task}", data, metric, value, value - half, value + half, 900, chance, details)
+
+    row = {"bias": bias, "low": bias - 0.01, "high": bias + 0.01, "p_value": 1e-9 if bias else 1.0}
+    scores = (
+        score("floor", "auc", floor),
+        score("detect", "auc", auc, audit=audit),
+        score("detect", "margin", auc - floor, 0.03),
+        score("leave-one-out", "worst", worst, generator="BigGAN"),
+        score("crossing", "bias", bias, 0.01, by_processing={"jpeg-q75-420": row}),
+        score("crossing", "bias-jpeg", bias, 0.01),
+    )
+    return make.result(name, scores, data=data)
+
+
+@pytest.fixture
+def results(make):
+    return [
+        detector(make, "best", 0.85, 0.55),
+        detector(make, "higher AUC", 0.95, 0.94),
+        detector(make, "moved", 0.9, 0.5, bias=0.2),
+        detector(make, "leak", 0.99, 0.5, audit={**FAIR, "flagged": True}),
+        detector(make, "wider margin", 0.92, 0.55),
+        make.result("timm/plain", make.probes(0.5, 0.6, 0.7, 0.4)),
+    ]
+
+
+def test_view__verdicts_come_first_then_margins(results):
+    board = build_board(measured_entries([ResultFile(f"{i}.json", r) for i, r in enumerate(results)]))
+    (of_set,) = board_json(board, (), "title")["detectors"]["sets"]
+    assert [(row["name"], row["answer"]) for row in of_set["rows"]] == [
+        ("wider margin", "yes"),
+        ("best", "yes"),
+        ("moved", "limited"),
+        ("leak", "no"),
+        ("higher AUC", "no"),
+    ]
+    first = of_set["rows"][0]
+    assert first["margin"] == pytest.approx([0.37, 0.34, 0.40])
+    assert (first["generator"], first["worst"][0], first["bias"][0]) == ("BigGAN", 0.8, 0.0)
+    assert "rank" not in str(first)
+
+
+def test_view__is_absent_without_detectors(results):
+    board = build_board(measured_entries([ResultFile("0.json", results[-1])]))
+    assert board_json(board, (), "title")["detectors"] is None
+
+
+def test_page__has_detectors_in_a_view_of_their_own(results, tmp_path, open_page):
+    for i, one in enumerate(results):
+        write_result(one, tmp_path / "results" / str(i) / "result.json")
+    assert main([str(tmp_path / "results"), "--output", str(tmp_path / "site"), "--no-published"]) == 0
+    page = open_page((tmp_path / "site" / "index.html").as_uri())
+    assert "Real or generated" not in page.locator("#family").text_content()
+    page.locator("#nav-detectors").click()
+    names = page.locator("table.detectors tbody th a").all_text_contents()
+    assert names == ["wider margin", "best", "moved", "leak", "higher AUC"]
+    verdicts = page.locator("table.detectors .verdict strong").all_text_contents()
+    assert verdicts[0] == "✓ No control speaks against it"
+    assert "Do not accuse anybody" in page.locator("#detectors").text_content()
+    assert page.locator(".published-detectors tbody tr").count() == 30
