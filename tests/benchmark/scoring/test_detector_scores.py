@@ -172,7 +172,7 @@ def test_parquet_and_csv__are_the_same_scores(work):
     [
         (
             lambda rows: {**rows, "score": ["nan", *rows["score"][1:]]},
-            "score of p0 under original is 'nan'",
+            "p0 under original has no score",
         ),
         (lambda rows: {**rows, "score": ["-inf", *rows["score"][1:]]}, "is '-inf', which is no finite number"),
         (lambda rows: {**rows, "score": ["", *rows["score"][1:]]}, "p0 under original has no score"),
