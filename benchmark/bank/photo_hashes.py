@@ -19,7 +19,7 @@ import numpy as np
 from builders.errors import PhotoError
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
 from builders.photos import PhotoSet, photo_digest
-from builders.processes import progress_bar
+from builders.processes import in_this_context, progress_bar
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
 FOLDER = "photo-hashes"
@@ -161,7 +161,7 @@ class PhotoHashes:
         with ThreadPoolExecutor(self._workers) as pool, bar:
             for start in range(0, len(unknown), 1024):
                 part = unknown[start : start + 1024]
-                for index, digest in zip(part, pool.map(self._read_digest, part), strict=True):
+                for index, digest in zip(part, pool.map(in_this_context(self._read_digest), part), strict=True):
                     self.learn(index, digest)
                     if not digest:
                         self._known[index] = True

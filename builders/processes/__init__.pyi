@@ -1,6 +1,6 @@
 from .deadlines import DeadlineExceeded, run_with_deadline
 from .guards import deferred_signals, exit_with_parent, setup_child
-from .memory import memory_budget, reserve_for
+from .memory import child_environment, in_this_context, memory_budget, reserve_for
 from .pool import WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
 from .progress import heartbeat, progress_bar, stage
 from .sandbox import Sandbox, SandboxError, WorkerLost, map_sandboxed
@@ -11,10 +11,12 @@ __all__ = [
     "SandboxError",
     "WorkerKilled",
     "WorkerLost",
+    "child_environment",
     "default_workers",
     "deferred_signals",
     "exit_with_parent",
     "heartbeat",
+    "in_this_context",
     "map_sandboxed",
     "memory_budget",
     "progress_bar",

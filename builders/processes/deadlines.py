@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from builders.processes.memory import in_this_context
+
 _Result = TypeVar("_Result")
 
 
@@ -43,7 +45,7 @@ def run_with_deadline(
         if given_up.is_set() and late is not None:
             late(result)
 
-    thread = threading.Thread(target=run, daemon=True, name="within a deadline")
+    thread = threading.Thread(target=in_this_context(run), daemon=True, name="within a deadline")
     thread.start()
     end = time.monotonic() + seconds
     while thread.is_alive() and (left := end - time.monotonic()) > 0:

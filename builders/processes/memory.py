@@ -3,19 +3,24 @@
 A PNG of 20 KB may have 169 megapixels, and eight workers may read eight of them at once. Each worker reserves memory
 for its picture before decoding it, for as long as the picture exists. Reservations are ranges of locks on a file in
 memory: those of a killed worker are released at once, and a killed run leaves nothing. Only Linux has such locks.
+
+A budget belongs to the call that opened it: it is a context variable, which forked workers have too. Started processes
+get it by ``child_environment``, threads by ``in_this_context``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import struct
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from PIL import Image
 
@@ -30,49 +35,82 @@ LONGEST_WAIT_S = 3600.0
 
 _UNIT = 64 * 2**20
 _VARIABLE = "CAMTRACE_MEMORY_BUDGET"
-"""Value: ``UNITS:FILE``. Every worker inherits it, however it is started."""
+"""In the environment of started processes. Value: ``UNITS:FILE``."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _live: weakref.WeakSet[Reservation] = weakref.WeakSet()
 _guard = threading.Lock()
-_users = 0
-"""Calls of this process that are inside its budget."""
-_descriptor = -1
-"""File of this process's budget."""
+
+
+class _Budget:
+    """Units of memory, as a file that is locked in parts; open while a call uses it."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.users = 0
+        """Calls that are inside it."""
+        self._descriptor = os.memfd_create("camtrace-memory")
+        self.described = f"{max(1, limit_bytes // _UNIT)}:/proc/{os.getpid()}/fd/{self._descriptor}"
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+_of_this_call: contextvars.ContextVar[_Budget | None] = contextvars.ContextVar("budget", default=None)
 
 
 @contextmanager
 def memory_budget(limit_bytes: int | None = None) -> Iterator[None]:
-    """Within it, all pictures that this process and its workers decode share a budget.
+    """Within it, all pictures that this call and its workers decode share a budget.
 
     A picture that needs more than the whole budget waits until nothing else is reserved, and is then decoded alone.
-    Within another budget, of this thread or of another, the first one stays in force until the last call that uses it
-    has ended: a call never loses its budget because another one ends.
+    Within another budget of the same call, that one stays in force until the last of the two has ended. A call in
+    another thread has a budget of its own.
 
     Args:
         limit_bytes: by default half of the free memory.
     """
-    global _users, _descriptor
     with _guard:
-        inherited = _users == 0 and bool(os.environ.get(_VARIABLE))
-        if inherited or not hasattr(os, "memfd_create"):  # of the process that started this one; not Linux
-            counted = False
-        else:
-            counted = True
-            if _users == 0:
-                limit_bytes = free_memory() // 2 if limit_bytes is None else limit_bytes
-                _descriptor = os.memfd_create("camtrace-memory")
-                place = f"/proc/{os.getpid()}/fd/{_descriptor}"
-                os.environ[_VARIABLE] = f"{max(1, limit_bytes // _UNIT)}:{place}"
-            _users += 1
+        budget = _of_this_call.get()
+        if budget is None or not budget.users:
+            if os.environ.get(_VARIABLE) or not hasattr(os, "memfd_create"):  # the parent's is in force; not Linux
+                budget = None
+            else:
+                budget = _Budget(free_memory() // 2 if limit_bytes is None else limit_bytes)
+                _of_this_call.set(budget)
+        if budget is not None:
+            budget.users += 1
     try:
         yield
     finally:
-        if counted:
+        if budget is not None:
             with _guard:
-                _users -= 1
-                if _users == 0:
-                    os.environ.pop(_VARIABLE, None)
-                    os.close(_descriptor)
+                budget.users -= 1
+                if not budget.users:
+                    budget.close()
+
+
+def child_environment() -> dict[str, str]:
+    """The environment for a process that is started for this call: this process's, and the budget of the call."""
+    described = _described()
+    return {**os.environ, **({_VARIABLE: described} if described else {})}
+
+
+def in_this_context(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, called in a copy of the present context: for threads, which else know nothing of this call."""
+    context = contextvars.copy_context()
+
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return context.copy().run(function, *args, **kwargs)  # a context runs in one thread at a time
+
+    return call
+
+
+def _described() -> str:
+    """``UNITS:FILE`` of the budget in force; empty without one."""
+    budget = _of_this_call.get()
+    return budget.described if budget is not None and budget.users else os.environ.get(_VARIABLE, "")
 
 
 class Reservation:
@@ -109,7 +147,7 @@ def reserve_for(width: int, height: int) -> Reservation:
     Returns at once without a budget, for a small picture, or in a thread that has a reservation: that thread might wait
     for itself.
     """
-    budget = os.environ.get(_VARIABLE, "")
+    budget = _described()
     if width * height <= FREE_PIXELS or not budget:
         return Reservation(None)
     count, _, name = budget.partition(":")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from builders.processes.guards import exit_with_parent, setup_child
+from builders.processes.memory import child_environment, in_this_context
 
 MAX_ANSWER_BYTES = 2**20
 """Of one line of JSON."""
@@ -146,10 +147,11 @@ def map_sandboxed(
             free.put(sandbox)
 
     pending: deque[Future[_Result]] = deque()
+    run_here = in_this_context(run)
     executor = ThreadPoolExecutor(workers)
     try:
         for item in items:
-            pending.append(executor.submit(run, item))
+            pending.append(executor.submit(run_here, item))
             if len(pending) >= 4 * workers:
                 yield pending.popleft().result()
         while pending:
@@ -170,7 +172,7 @@ main(*sys.argv[1:])
 
 
 def _start(target: str, memory_bytes: int) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment = {**child_environment(), "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     return subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, target, str(memory_bytes), str(os.getpid())],
         stdin=subprocess.PIPE,

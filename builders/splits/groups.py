@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from builders.errors import PhotoError
 from builders.photos import NEAR_DUPLICATES, FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
-from builders.processes import progress_bar
+from builders.processes import in_this_context, progress_bar
 from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, photo_hash
 from builders.splits.variants import VARIANTS, photo_variants
 
@@ -204,7 +204,7 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
         try:
             for start in range(0, len(uncached), _BATCH):
                 batch = uncached[start : start + _BATCH]
-                for index, (digest, variants) in zip(batch, pool.map(fingerprint, batch), strict=True):
+                for index, (digest, variants) in zip(batch, pool.map(in_this_context(fingerprint), batch), strict=True):
                     digests[index] = digest
                     if variants is not None:
                         hashes[index] = variants

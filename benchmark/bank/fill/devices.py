@@ -8,7 +8,6 @@ a second; its finished blocks stay, and the same command makes the others.
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import queue
 import signal
@@ -32,7 +31,7 @@ from benchmark.views import Prefetch, ViewRecipe, available_cores
 from builders import errors
 from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet
-from builders.processes import progress_bar
+from builders.processes import child_environment, progress_bar
 from builders.untrusted import first_line, readable
 
 LOOK_S = 0.5
@@ -168,7 +167,7 @@ class _Processes:
                 [sys.executable, "-c", BOOT],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+                env={**child_environment(), "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
             )
             running = _DeviceProcess(share, process)
             self._running.append(running)

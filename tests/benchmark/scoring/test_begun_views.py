@@ -23,6 +23,7 @@ from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from benchmark.views import Prefetch, ProcessingViews, StreamRequest
 from builders.errors import EncoderError
 from builders.photos import Labels, PhotoSet
+from builders.processes import child_environment
 from tests.support.scoring import as_rows, toy_encoder
 
 SMALL = Pixels((ResizeTo(4, 4, Image.Resampling.BOX),))
@@ -142,7 +143,7 @@ def requested(cache, *names, begun: bool = False, sets: int = 1, **options) -> R
         def load(*, before_conversion=ignore):
             one = encoder(name=name)
             before_conversion(replace(one, runtime=Runtime("torch", "9")))
-            printed = [len(working()), bool(os.environ.get("CAMTRACE_MEMORY_BUDGET"))]
+            printed = [len(working()), bool(child_environment().get("CAMTRACE_MEMORY_BUDGET"))]
             assert printed == ([1, True] if begun else [0, False])
             return replace(one, runtime=Runtime("openvino", "1", 1e-7))
 
@@ -156,7 +157,7 @@ def test_run_request__views_are_begun_while_another_runtime_is_tried(tmp_path, o
     assert done.complete
     assert order == ["1 x 20 x 6", "trial"]  # once for both, within the budget of memory
     assert not working()
-    assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
+    assert "CAMTRACE_MEMORY_BUDGET" not in child_environment()
     (alone,) = score(tmp_path / "b", encoder())
     assert done.results[0].scores == alone.result.scores
 
@@ -188,7 +189,7 @@ def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
     assert running == [1, 1, 0]
     assert budgets == ["camtrace-memory"]  # that of workers who go on is not closed under them
     assert not working()
-    assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
+    assert "CAMTRACE_MEMORY_BUDGET" not in child_environment()
     for number, one in enumerate(done.results[::2]):
         (alone,) = score(tmp_path / "alone", encoder(), photos=photo_set(number), workers=0)
         assert one.scores == alone.result.scores

@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
 from builders.errors import PhotoError
 from builders.pixels import decode_rgb
-from builders.processes import memory_budget
+from builders.processes import child_environment, in_this_context, memory_budget
 from builders.processes.memory import BYTES_PER_PIXEL, Reservation, reserve_for
 from tests.support.images import image_bytes
 
@@ -115,14 +117,18 @@ def test_reserve_for__small_pictures_and_no_budget_cost_nothing():
     Reservation(None).release()
 
 
+def described():
+    return child_environment().get("CAMTRACE_MEMORY_BUDGET", "")
+
+
 def test_memory_budget__the_outer_one_is_in_force_and_leaves_no_file():
     with memory_budget(int(1.5 * NEED)):
-        described = os.environ["CAMTRACE_MEMORY_BUDGET"]
+        outer = described()
         with memory_budget(1):
-            assert os.environ["CAMTRACE_MEMORY_BUDGET"] == described
-    assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
-    assert not os.path.exists(described.partition(":")[2])
-    assert described.partition(":")[2].startswith(f"/proc/{os.getpid()}/fd/")
+            assert described() == outer
+    assert not described()
+    assert not os.path.exists(outer.partition(":")[2])
+    assert outer.partition(":")[2].startswith(f"/proc/{os.getpid()}/fd/")
 
 
 def test_memory_budget__a_started_process_shares_it_and_a_killed_run_leaves_nothing():
@@ -130,10 +136,11 @@ def test_memory_budget__a_started_process_shares_it_and_a_killed_run_leaves_noth
     child = "import sys; from builders.processes.memory import reserve_for as r; print(r(%d, %d).held, flush=True)"
     code = (
         "import subprocess, sys, os, signal\n"
-        "from builders.processes.memory import memory_budget, reserve_for\n"
+        "from builders.processes.memory import child_environment, memory_budget, reserve_for\n"
         f"with memory_budget({int(2.5 * NEED)}):\n"
         f"    run = [sys.executable, '-c', {child % (SIDE, SIDE)!r}]\n"
-        "    print(subprocess.run(run, capture_output=True, text=True, check=True).stdout, flush=True)\n"
+        "    done = subprocess.run(run, env=child_environment(), capture_output=True, text=True, check=True)\n"
+        "    print(done.stdout, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     before = set(glob.glob(os.path.join(tempfile.gettempdir(), "camtrace-memory-*")))
@@ -143,14 +150,41 @@ def test_memory_budget__a_started_process_shares_it_and_a_killed_run_leaves_noth
 
 
 def test_memory_budget__of_two_calls_that_overlap_none_loses_it():
-    """The first that ends, of two threads or two calls, takes nothing from the other."""
+    """The first of two calls of one thread that ends takes nothing from the other."""
     first, second = memory_budget(int(1.5 * NEED)), memory_budget(int(1.5 * NEED))
     first.__enter__()
     second.__enter__()
-    named = os.environ["CAMTRACE_MEMORY_BUDGET"]
+    shared = described()
     first.__exit__(None, None, None)
-    assert os.environ["CAMTRACE_MEMORY_BUDGET"] == named
-    assert os.path.exists(named.partition(":")[2])
+    assert described() == shared
+    assert os.path.exists(shared.partition(":")[2])
     second.__exit__(None, None, None)
-    assert "CAMTRACE_MEMORY_BUDGET" not in os.environ
-    assert not os.path.exists(named.partition(":")[2])
+    assert not described()
+    assert not os.path.exists(shared.partition(":")[2])
+
+
+def test_memory_budget__two_threads_have_their_own():
+    """Each with room for one and for two pictures; forked, started and threaded workers have that of their call."""
+    both_inside, seen = threading.Barrier(2, timeout=60), {}
+    child = f"import builders.processes.memory as m; m.LONGEST_WAIT_S = 0; print(m.reserve_for({SIDE}, {SIDE}).held)"
+
+    def call(pictures):
+        with memory_budget(int((pictures + 0.5) * NEED)):
+            both_inside.wait()
+            held = reserve_for(SIDE, SIDE)
+            started = subprocess.run(
+                [sys.executable, "-c", child], env=child_environment(), capture_output=True, text=True, check=True
+            )
+            with ThreadPoolExecutor(1) as pool:
+                threaded = pool.submit(in_this_context(described)).result()
+            seen[pictures] = held.held, elsewhere(), started.stdout.strip(), threaded == described(), described()
+            both_inside.wait()
+            held.release()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(call, (1, 2)))
+    assert seen[1][:4] == (True, False, "False", True)
+    assert seen[2][:4] == (True, True, "True", True)
+    assert seen[1][4].startswith("14:"), "1.5 x 640 MB in units of 64 MiB"
+    assert seen[2][4] != seen[1][4]
+    assert not described()
