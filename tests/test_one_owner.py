@@ -15,7 +15,7 @@ PARSING = "builders/untrusted/parsing.py"
 OWN_CODE = "lists the package's own modules"
 SWEEPS = "leftovers of killed runs: what cannot be listed stays"
 EXCEPTIONS = {
-    ("benchmark/scoring/code_hash.py", "walk"): OWN_CODE,
+    ("benchmark/results/scoring_code.py", "walk"): OWN_CODE,
     ("builders/cluster/plan.py", "rglob"): OWN_CODE,
     ("benchmark/api/training.py", "rglob"): "event files of this process; without one its folder is taken",
     ("benchmark/encoders/loaders/bundled.py", "list"): OWN_CODE,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.audit import Audit
 from benchmark.judgement import confounded_text
-from builders.cli import Parser, Renamed, add_messages, check_writable
+from builders.cli import Parser, Renamed, check_writable, write_record
 from builders.errors import UsageError
 from builders.untrusted import readable
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     last = result
     write_audit(result, arguments.output)
     if arguments.json:
-        print((arguments.output / "audit.json").read_text(encoding="utf-8"))
+        write_record(arguments, json.loads((arguments.output / "audit.json").read_text(encoding="utf-8")))
     elif arguments.card:
         print(card_section(result))
     else:
@@ -134,7 +135,6 @@ def parser() -> Parser:
         metavar="EFFECT",
         help="corrected V or advantage over chance (default: %(default)s)",
     )
-    add_messages(results, json=True)
     p.set_defaults(run=run)
     return p
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmark.options import default_cache
-from builders.cli import Command, Parser, add_messages, group_parser
+from builders.cli import Command, Parser, group_parser, write_record
 from builders.errors import UsageError
 
 COMMANDS: dict[str, Command] = {
@@ -26,9 +25,8 @@ def parser() -> Parser:
 
 
 def add_common_options(p: argparse.ArgumentParser) -> None:
-    """``--cache``, ``--json`` and ``--quiet``, which every command of the group has."""
+    """``--cache``, which every command of the group has."""
     p.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="its folder (%(default)s)")
-    add_messages(p, json=True)
 
 
 def list_parser() -> Parser:
@@ -136,7 +134,7 @@ def run_clear(args: argparse.Namespace) -> int:
 
 
 def _print_record(args: argparse.Namespace, fields: dict[str, Any]) -> None:
-    print(json.dumps({"cache": str(args.cache), **fields}, indent=2, ensure_ascii=False))
+    write_record(args, {"cache": args.cache, **fields})
 
 
 def _age(changed: float) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import re
 import sys
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
-from builders.cli import Parser, Renamed, add_messages, size_in_bytes
+from builders.cli import Parser, Renamed, add_messages, size_in_bytes, write_record
 from builders.cluster import (
     FinishOptions,
     Markers,
@@ -45,7 +43,9 @@ def plan(args: argparse.Namespace) -> int:
     frozen = Plan(request.kind, request.words, request.output, **fields)
     write_plan(frozen, storage, files)
     print(f"{storage}/plan.json: {_size_text(frozen)}")
-    print(state_text(progress(frozen, storage), storage).splitlines()[-1])
+    now = progress(frozen, storage)
+    print(state_text(now, storage).splitlines()[-1])
+    write_record(args, {**state_record(now, storage), "kind": frozen.kind, "estimate": dict(frozen.estimate)})
     return 0
 
 
@@ -62,7 +62,8 @@ def _size_text(plan: Plan) -> str:
 def status(args: argparse.Namespace) -> int:
     plan, storage = read_plan(absolute(args.plan))
     now = progress(plan, storage)
-    print(json.dumps(state_record(now, storage), indent=2) if args.json else state_text(now, storage))
+    print(state_text(now, storage))
+    write_record(args, state_record(now, storage))
     return 0
 
 
@@ -82,14 +83,11 @@ def finish(args: argparse.Namespace) -> int:
         )
     how = FinishOptions(args.output and args.output.absolute(), args.push_to, args.public)
     go_to_folder(plan)
-    with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
-        status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
+    status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
     Markers(storage, plan.name).sweep()
     storage.sweep()
-    if args.json:
-        output = str(how.output or plan.output)
-        record = {"plan": str(storage), "kind": plan.kind, "ranks": len(plan.ranks), "output": output}
-        print(json.dumps({**record, "pushed_to": args.push_to, "exit_status": status}, indent=2))
+    record = {"plan": str(storage), "kind": plan.kind, "ranks": len(plan.ranks), "output": how.output or plan.output}
+    write_record(args, {**record, "pushed_to": args.push_to, "exit_status": status})
     return status
 
 
@@ -106,6 +104,7 @@ class PlanParser(Parser):
             return super().parse_known_args(words, namespace)
         options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         _plan_options(options)
+        add_messages(options)
         args, rest = options.parse_known_args(words)
         args.words, args.run = rest, _run("plan")
         return args, []
@@ -204,7 +203,6 @@ def work_parser() -> Parser:
     jobs.add_argument("--flavor", default="cpu-basic", metavar="NAME", help="hardware (default: %(default)s)")
     jobs.add_argument("--namespace", metavar="NAME", help="who pays")
     jobs.add_argument("--package", metavar="REQUIREMENT", help="what to install (default: this version from PyPI)")
-    add_messages(p, json=True)
     p.set_defaults(run=_run("work"))
     return p
 
@@ -222,7 +220,6 @@ def status_parser() -> Parser:
         examples=("camtrace status run.plan", "camtrace status s3://bucket/run.plan"),
     )
     p.add_argument("plan", metavar="PLAN", help="folder or address of the plan")
-    add_messages(p, json=True)
     p.set_defaults(run=_run("status"))
     return p
 
@@ -247,7 +244,6 @@ def finish_parser() -> Parser:
         "only what differs",
     )
     p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
-    add_messages(p, json=True)
     p.set_defaults(run=_run("finish"))
     return p
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.options import PRESETS, STUDY_PRESET
-from builders.cli import Names, Parser, add_messages
+from builders.cli import Names, Parser, write_record
 from builders.errors import DataError, UsageError
+from builders.processes import notice
 from builders.untrusted import readable
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ def parser() -> Parser:
         metavar="FILE",
         help="also draw these results for a paper, one column wide: .pdf, .svg or .png",
     )
-    add_messages(p, json=True)
     p.set_defaults(run=run)
     return p
 
@@ -160,7 +159,7 @@ def _draw(args: argparse.Namespace, runs: Sequence[Run]) -> None:
     if figure is None:
         raise DataError(f"--figure {args.figure}: there is no score to draw")
     write_figure(figure, args.figure)
-    print(f"written to {args.figure}", file=sys.stderr)
+    notice(f"written to {args.figure}")
 
 
 def _judge(args: argparse.Namespace, old: Sequence[Run], new: Sequence[Run]) -> int:
@@ -182,10 +181,8 @@ def _judge(args: argparse.Namespace, old: Sequence[Run], new: Sequence[Run]) -> 
 
 
 def _print(args: argparse.Namespace, text: str, values: dict[str, Any]) -> None:
-    """The text for people; with ``--json`` on standard error, and the values on standard output."""
-    print(text, file=sys.stderr if args.json else sys.stdout)
-    if args.json:
-        print(json.dumps(values, indent=2, ensure_ascii=False))
+    print(text)
+    write_record(args, values)
 
 
 def _of_preset(runs: Sequence[Run], preset: str | None, *, with_study: bool) -> list[Run]:

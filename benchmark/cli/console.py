@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from benchmark.report import as_json
-from builders.cli import without_terminal
+from builders.cli import result_stream, without_terminal
 from builders.untrusted import public_text
 
 if TYPE_CHECKING:  # the first sentence must be there before torch is
@@ -24,7 +24,7 @@ class Console:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._quiet, self._verbose, self._json = args.quiet, args.verbose, args.json
-        self._out = sys.stdout
+        self._out = result_stream()
 
     @property
     def out(self) -> TextIO:

@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
                 console.report(text)
         if args.json:
             records = {trace: erased_record(one) for trace, one in erased.items()}
-            print(json.dumps(records, indent=2, ensure_ascii=False), file=console.out)
+            print(json.dumps(records, indent=2, ensure_ascii=False), file=console.out, flush=True)
         console.info(f"written to {args.output}")
         if args.push_to:
             from benchmark.publishing import publish_eraser

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.leaderboard import DEFAULT_TITLE, build_leaderboard
-from builders.cli import Parser, Renamed, add_messages
+from builders.cli import Parser, Renamed, write_record
 from builders.errors import UsageError
 
 
@@ -32,7 +33,6 @@ def parser() -> Parser:
     p.add_argument("-o", "--output", type=Path, required=True, metavar="SITE", help="folder to write")
     p.add_argument("--title", default=DEFAULT_TITLE, help="heading of the page (default: %(default)s)")
     p.add_argument("--no-published", action="store_true", help="leave out the study's 47 published encoders")
-    add_messages(p)
     p.set_defaults(run=run)
     return p
 
@@ -52,4 +52,5 @@ def run(args: argparse.Namespace) -> int:
         f" ({len(site.refused)} refused), {site.columns} columns"
     )
     print(f"written to {args.output}: open {args.output / 'index.html'} ({site.loaded_bytes / 1e6:.2f} MB to load)")
+    write_record(args, {"output": args.output, **dataclasses.asdict(site)})
     return 0

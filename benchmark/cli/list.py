@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from benchmark.report import markdown_table
-from builders.cli import Parser, add_messages
+from builders.cli import Parser, write_record
 
 
 def parser() -> Parser:
@@ -20,7 +19,6 @@ def parser() -> Parser:
         examples=("camtrace list encoders", "camtrace list tasks --json"),
     )
     p.add_argument("what", metavar="WHAT", choices=list(LISTS), help=", ".join(LISTS))
-    add_messages(p, json=True)
     p.set_defaults(run=run)
     return p
 
@@ -30,10 +28,8 @@ def run(args: argparse.Namespace) -> int:
 
     prepare_process()
     listing = LISTS[args.what]()
-    if args.json:
-        rows = [dict(zip(listing.header, row, strict=True)) for row in listing.rows]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
-    else:
+    write_record(args, [dict(zip(listing.header, row, strict=True)) for row in listing.rows])
+    if not args.json:
         print("\n\n".join(filter(None, [markdown_table(listing.header, listing.rows), listing.note])))
     return 0
 

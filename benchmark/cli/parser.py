@@ -163,10 +163,6 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
         "--dry-run", action="store_true", help="measure a few photos, estimate time by stage and disk; score nothing"
     )
     results.add_argument(
-        "--json", action="store_true", help="scores to standard output as JSON; everything else to standard error"
-    )
-    results.add_argument("-q", "--quiet", action="store_true", help="no notices and no progress, only the report")
-    results.add_argument(
         "-v", "--verbose", action="store_true", help="also what encoders and data are, and where a failed task failed"
     )
 

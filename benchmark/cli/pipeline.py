@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
+from typing import Any
 
-from benchmark.report import markdown_table, pipeline_page, pipeline_rows, pipeline_table
-from builders.cli import Parser
+from benchmark.report import Processed, markdown_table, pipeline_page, pipeline_rows, pipeline_table
+from builders.cli import Parser, write_record
 from builders.errors import DataError, PhotoError
 from builders.files import write_text_atomically
 from builders.pixels import PRESETS, chosen_processings, read_definitions
@@ -35,6 +37,11 @@ def parser() -> Parser:
     return p
 
 
+def _record(row: Processed) -> dict[str, Any]:
+    """Values for programs: all of the table, without the cut-out."""
+    return {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "cut"}
+
+
 def run(args: argparse.Namespace) -> int:
     """The exit status: 1 if a processing has no result."""
     chosen_processings(args.file)  # its codecs are installed
@@ -51,4 +58,5 @@ def run(args: argparse.Namespace) -> int:
         title = args.file if args.file in PRESETS else Path(args.file).name
         write_text_atomically(args.output, pipeline_page(title, args.photo.name, data, rows))
         print(f"written to {args.output}")
+    write_record(args, {"photo": args.photo, "page": args.output, "processings": [_record(row) for row in rows]})
     return 1 if any(row.failure for row in rows) else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from builders.dataset import (
     scratch_folder,
 )
 from builders.errors import UsageError
+from builders.processes import notice
 from builders.publish import push_built_folder
 from builders.splits import RECORD
 
@@ -101,7 +101,7 @@ def _parsed(request: Request, folder: Path, storage: StorageFolder) -> argparse.
 def _run(args: argparse.Namespace, how: FinishOptions) -> int:
     started = time.perf_counter()
     status = int(args.run(args))
-    print(f"every shard was verified in {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    notice(f"every shard was verified in {time.perf_counter() - started:.0f} s")
     if how.push_to is not None and not status:
         push_built_folder(args.output, how.push_to, public=how.public)
     return status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from builders.errors import DataError, EncoderError, UsageError
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
-from builders.processes import memory_budget, progress_bar
+from builders.processes import memory_budget, notice, progress_bar
 
 BANKS = "banks"
 """Folder of the block files in the plan's folder, and of the banks in the cache."""
@@ -196,7 +195,7 @@ def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how
         status = _merged_and_run(plan, done, storage, folder)
         if how.output is None and output.folder is None:
             upload_files(folder, output)
-            print(f"results were copied to {output}", file=sys.stderr)
+            notice(f"results were copied to {output}")
         if how.push_to is not None:
             push_folder_of_results(folder, how.push_to, public=how.public)
     return status
@@ -205,7 +204,7 @@ def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how
 def _merged_and_run(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, folder: Path) -> int:
     run = _run_here(plan, folder)
     merged = merge(plan, done, storage, run)
-    print(f"{merged:,} files of blocks were verified; banks in {run.options.cache}", file=sys.stderr)
+    notice(f"{merged:,} files of blocks were verified; banks in {run.options.cache}")
     return 0 if plan.kind == "embed" else int(run.args.run(run.args))
 
 
@@ -242,6 +241,6 @@ def _run_here(plan: Plan, output: Path) -> PlannedRun:
 
     device, request = str(plan.notes["device"]), Request(plan.kind, plan.argv, plan.output)
     if device.startswith("cuda") and not torch.cuda.is_available():
-        print("this machine has no GPU: tasks run on its CPU, on the embeddings that ranks made", file=sys.stderr)
+        notice("this machine has no GPU: tasks run on its CPU, on the embeddings that ranks made")
         return PlannedRun.of(request, output, device="cpu", runtime="torch")
     return PlannedRun.of(request, output, device=device)

@@ -19,7 +19,7 @@ from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFol
 from builders.errors import EncoderError, UsageError
 from builders.photos import print_cells
 from builders.pixels import codec_canary
-from builders.processes import memory_budget, progress_bar
+from builders.processes import memory_budget, notice, progress_bar
 from builders.untrusted import error_text, readable
 
 
@@ -127,11 +127,11 @@ def _devices(request: Request) -> tuple[str, str]:
     device = str(args.device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        print(f"ranks compute on {device}, as this machine does; --device says otherwise", file=sys.stderr)
+        notice(f"ranks compute on {device}, as this machine does; --device says otherwise")
     if device.startswith("cuda:"):
         raise UsageError(f"--device {device}: a rank takes the one GPU that it is given; plan for cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        print("planned for GPUs; this machine has none, so times are those of its CPU", file=sys.stderr)
+        notice("planned for GPUs; this machine has none, so times are those of its CPU")
         if args.compile or args.dtype != "float32":
             raise UsageError(f"--dtype {args.dtype}: its gate needs a GPU: plan on a machine that has one")
         return device, "cpu"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cluster.request import Request
+from builders.cli import write_record
 from builders.cluster import (
     ENGINES,
     EngineOptions,
@@ -109,7 +109,7 @@ def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse
         submitted = _engine(args)(Submission(storage, tuple(missing), _engine_options(args)))
         if args.engine == "slurm":
             return _end(args, storage, submitted, sorted(done), {}, f"camtrace status {storage}")
-        print(submitted, file=sys.stderr if args.json else sys.stdout)
+        print(submitted)
         failed = {rank: "" for rank in missing if rank not in Markers(storage, plan.name).all().done}
         for line in state_text(progress(plan, storage), storage).splitlines()[:-1]:
             print(line, file=sys.stderr)
@@ -130,12 +130,10 @@ def _end(
     args: argparse.Namespace, storage: StorageFolder, text: str, done: Sequence[int], failed: dict[int, str], next_: str
 ) -> int:
     """Print how the work ended, as text or for programs; the exit status."""
-    if args.json:
-        failures = [{"rank": rank, "reason": reason} for rank, reason in sorted(failed.items())]
-        record = {"plan": str(storage), "done": list(done), "failed": failures, "next": next_}
-        print(json.dumps(record, indent=2))
-    elif text:
+    if text:
         print(text)
+    failures = [{"rank": rank, "reason": reason} for rank, reason in sorted(failed.items())]
+    write_record(args, {"plan": str(storage), "done": list(done), "failed": failures, "next": next_})
     return 1 if failed else 0
 
 

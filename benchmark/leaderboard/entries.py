@@ -20,8 +20,8 @@ from benchmark.results import (
     Result,
     ResultFile,
     Score,
-    contradiction,
     failed_encoder,
+    known_contradiction,
     metric_of,
     processings_of,
 )
@@ -62,7 +62,7 @@ def objection(file: ResultFile) -> str:
             metric = listed.get(score.metric)
             if reason := _impossible(score, metric.kind if metric else "difference"):
                 return f"{task} {score.metric}: {reason}"
-    return contradiction(file, listed_tasks)
+    return known_contradiction(file, listed_tasks)
 
 
 def _is_of_a_stated_group(task: str, result: Result) -> bool:

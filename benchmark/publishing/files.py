@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.publishing.provenance import codec_objection, missing_provenance
-from benchmark.results import Refusal, Result, ResultFile, contradiction, find_runs, folder_name, read_files
+from benchmark.results import Refusal, Result, ResultFile, find_runs, folder_name, known_contradiction, read_files
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.pixels import codec_canary
@@ -51,7 +51,9 @@ def gather_results(folder: Path, *, unknown_codec: bool = False, smoke_tests: bo
     local_canary = codec_canary()
 
     def objection(file: ResultFile) -> str:
-        return _objection(file.result, local_canary, unknown_codec, smoke_tests) or contradiction(file, all_tasks())
+        return _objection(file.result, local_canary, unknown_codec, smoke_tests) or known_contradiction(
+            file, all_tasks()
+        )
 
     read = read_files(folder, paths, objection=objection)
     # The files as they are: a result of an older version has the same name again and is not published twice.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.publishing.files import Gathered, gather_results
 from benchmark.results import Result
 from builders.errors import DataError, RemoteError, UsageError
 from builders.files import scratch_prefix, write_text_atomically
+from builders.processes import notice
 from builders.untrusted import files_below, from_hub
 
 REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -33,8 +34,11 @@ class PublishRequest:
     push: bool = False
 
 
-def publish_results(request: PublishRequest) -> None:
+def publish_results(request: PublishRequest) -> dict[str, Any]:
     """Publish the results of a folder, or print what would be written, and name the refused results.
+
+    Returns:
+        What was or would be written, as values of JSON.
 
     Raises:
         DataError: no result of the folder can be published.
@@ -45,14 +49,13 @@ def publish_results(request: PublishRequest) -> None:
         print(f"not published: {objection.file}: {objection.reason}")
     if not gathered.files:
         raise DataError(f"{request.folder}: none of {len(gathered.objections)} results can be published")
-    if request.push:
-        _publish(gathered, request)
-    else:
-        _show(gathered, request)
+    done = _publish(gathered, request) if request.push else _show(gathered, request)
     if request.eval_yaml:
         _offer_eval_yaml(gathered, push=request.push)
     if not request.push:
         print("dry run: nothing was written; add --push to publish this")
+    refused = [asdict(objection) for objection in gathered.objections]
+    return {"repo": request.results, "dry_run": not request.push, **done, "not_published": refused}
 
 
 def publish_eraser(folder: Path, repo: str) -> None:
@@ -69,7 +72,7 @@ def publish_eraser(folder: Path, repo: str) -> None:
         repo_type="model",
         message="Eraser, measured on photos that it has not seen",
     )
-    print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged", file=sys.stderr)
+    notice(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged")
 
 
 def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> None:
@@ -84,7 +87,7 @@ def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> 
     publish_results(PublishRequest(folder, repo, public=public, push=True))
 
 
-def _publish(gathered: Gathered, request: PublishRequest) -> None:
+def _publish(gathered: Gathered, request: PublishRequest) -> dict[str, Any]:
     from benchmark.publishing.model_pages import model_pages
     from benchmark.publishing.repository import offer, push
 
@@ -120,6 +123,7 @@ def _publish(gathered: Gathered, request: PublishRequest) -> None:
                 print(f"{page.repo}: {url or 'holds these scores already'}")
             except RemoteError as error:
                 print(f"{page.repo}: no pull request ({error})")
+    return {"url": done.url, "pull_request": done.pull_request, "added": done.added, "present": done.present}
 
 
 def _offer_eval_yaml(gathered: Gathered, *, push: bool) -> None:
@@ -141,7 +145,7 @@ def _offer_eval_yaml(gathered: Gathered, *, push: bool) -> None:
             print(f"{repo}: no eval.yaml ({error})")
 
 
-def _show(gathered: Gathered, request: PublishRequest) -> None:
+def _show(gathered: Gathered, request: PublishRequest) -> dict[str, Any]:
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     from benchmark.publishing.model_pages import model_pages
@@ -178,6 +182,8 @@ def _show(gathered: Gathered, request: PublishRequest) -> None:
             print("\n".join(f"  | {line}" for line in page.text.splitlines()))
         for none in left_out:
             print(f"no model page for {none.encoder}: {none.reason}")
+    sizes = {path: len(data) for path, data in planned.writes.items()}
+    return {"head": planned.head, "writes": sizes, "present": planned.present}
 
 
 def _write_site(results: Mapping[str, Result], scratch: Path) -> list[list[str]]:

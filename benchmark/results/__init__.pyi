@@ -26,6 +26,7 @@ from .files import (
 )
 from .numbers import interval, percent
 from .proof import PROVEN, STATED
+from .proven import known_contradiction
 from .published import (
     STUDY_CITATION,
     STUDY_CLASSES,
@@ -59,6 +60,7 @@ from .questions import (
 )
 from .reference_detectors import READ_NOTE, PublishedDetector, published_detectors
 from .schema import SCHEMA_VERSION, Failure, OutputScores, Result, Score, read_result, write_result
+from .scoring_code import code_hash
 from .summary import Summary, group_means, log_odds_over_chance, summarise
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "Summary",
     "answer_key",
     "answers_changed",
+    "code_hash",
     "contradiction",
     "failed_encoder",
     "families",
@@ -110,6 +113,7 @@ __all__ = [
     "has_answers",
     "in_order",
     "interval",
+    "known_contradiction",
     "log_odds_over_chance",
     "metric_of",
     "no_facts",

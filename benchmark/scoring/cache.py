@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "exif": "what the Exif of photo folders says",
         "perceptual-hashes": "of photo folders: a decoding of every file",
         "audit": "what audits read of files",
+        "proofs": "whether answers give the scores of a result: 0.2 s each",
     }
 )
 """Folders of the cache by name, and what it costs to make them again. Any other folder, perhaps of a later version, is

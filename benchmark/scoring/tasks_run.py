@@ -27,8 +27,7 @@ from benchmark.bank import key_hash
 from benchmark.compute import library_version, parallel_map
 from benchmark.encoders import Output
 from benchmark.options import RunOptions
-from benchmark.results import Score
-from benchmark.scoring.code_hash import code_hash
+from benchmark.results import Score, code_hash
 from benchmark.scoring.reproduce import options_key
 from benchmark.tasks import Task, TaskInput, TaskOutcome, all_tasks
 from builders.errors import CamtraceError

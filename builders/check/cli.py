@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser, add_messages
+from builders.cli import Parser, write_record
 from builders.processes import default_workers
 from builders.untrusted import readable
 
@@ -34,7 +33,6 @@ def parser() -> Parser:
         examples=("camtrace build check out/mine", "camtrace build check out/simcams"),
     )
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
-    add_messages(p)
     p.set_defaults(run=run)
     return p
 
@@ -50,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     print(table(checks))
     failed = sum(not check.passed for check in checks)
     print(f"{len(checks) - failed} of {len(checks)} checks passed")
+    write_record(args, {"folder": args.folder, "failed": failed, "checks": checks})
     return 1 if failed or not checks else 0
 
 
@@ -67,7 +66,6 @@ def report_parser() -> Parser:
     p.add_argument(
         "--workers", type=int, default=default_workers(), metavar="N", help="processes that decode (default: all cores)"
     )
-    add_messages(p)
     p.set_defaults(run=run_report)
     return p
 
@@ -75,7 +73,9 @@ def report_parser() -> Parser:
 def run_report(args: argparse.Namespace) -> int:
     from builders.check.report.page import write_report
 
-    print(readable(str(write_report(args.folder, args.output, workers=max(1, args.workers)))))
+    page = write_report(args.folder, args.output, workers=max(1, args.workers))
+    print(readable(str(page)))
+    write_record(args, {"folder": args.folder, "page": page})
     return 0
 
 
@@ -89,7 +89,6 @@ def diff_parser() -> Parser:
     )
     p.add_argument("first", type=Path, metavar="A", help="a folder that a builder finished")
     p.add_argument("second", type=Path, metavar="B", help="another one")
-    p.add_argument("--json", action="store_true", help="print JSON with every id")
     p.add_argument("--exit-code", action="store_true", help="exit with 1 if photos, labels or splits differ")
     p.set_defaults(run=run_diff)
     return p
@@ -99,5 +98,6 @@ def run_diff(args: argparse.Namespace) -> int:
     from builders.check.diff import diff_builds, diff_json, diff_text
 
     diff = diff_builds(args.first, args.second)
-    print(json.dumps(diff_json(diff), indent=1) if args.json else diff_text(diff))
+    print(diff_text(diff))
+    write_record(args, diff_json(diff))
     return int(args.exit_code and not diff.is_equal)

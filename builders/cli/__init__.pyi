@@ -1,4 +1,15 @@
-from .commands import Command, Terminated, check_writable, group_parser, guarded, run_parsed, version, without_terminal
+from .commands import (
+    Command,
+    Terminated,
+    check_writable,
+    group_parser,
+    guarded,
+    result_stream,
+    run_parsed,
+    version,
+    without_terminal,
+    write_record,
+)
 from .parser import Joined, Names, Parser, Renamed, add_messages, add_push, size_in_bytes, unknown_option
 from .queries import parse_query
 
@@ -15,9 +26,11 @@ __all__ = [
     "group_parser",
     "guarded",
     "parse_query",
+    "result_stream",
     "run_parsed",
     "size_in_bytes",
     "unknown_option",
     "version",
     "without_terminal",
+    "write_record",
 ]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
+import json
 import os
 import signal
 import sys
@@ -17,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from builders.cli.parser import Parser
 from builders.errors import (
@@ -55,6 +57,9 @@ class LazyParser(Parser):
 
     command: Command
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, messages=False, **kwargs)
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         return self.command.parser().parse_known_args(args, namespace)
 
@@ -75,7 +80,8 @@ def group_parser(
         stray: hint for an option before the sub-command.
         top: add ``--version`` and ``--print-completion``.
     """
-    parser = _Group(prog, description=description, epilog=f"'{prog} COMMAND --help' explains one of them.")
+    epilog = f"'{prog} COMMAND --help' explains one of them."
+    parser = _Group(prog, messages=False, description=description, epilog=epilog)
     parser.stray = stray or f"options follow a command, such as '{prog} {next(iter(commands))} ...'"
     if top:
         parser.add_argument("--version", action=_Version, help="print the version")
@@ -160,10 +166,59 @@ def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequenc
         args = make_parser().parse_args(argv)
         from builders.processes import heartbeat  # not for --help
 
-        with redacted_logs(command=True), without_terminal() if getattr(args, "quiet", False) else heartbeat():
+        is_quiet, is_json = getattr(args, "quiet", False), getattr(args, "json", False)
+        with (
+            redacted_logs(command=True),
+            without_terminal() if is_quiet else heartbeat(),
+            record_only(quiet=is_quiet) if is_json else contextlib.nullcontext(),
+        ):
             return int(args.run(args))
 
     return guarded(run)
+
+
+_standard_output: TextIO | None = None
+"""Standard output within ``record_only``."""
+
+
+def result_stream() -> TextIO:
+    """Where the result of a command goes: standard output, also where ``--json`` keeps all other text off it."""
+    return sys.stdout if _standard_output is None else _standard_output
+
+
+@contextlib.contextmanager
+def record_only(*, quiet: bool = False) -> Iterator[None]:
+    """A context in which what is printed goes to standard error, or with ``quiet`` nowhere, but for the record."""
+    global _standard_output
+    with contextlib.ExitStack() as stack:
+        elsewhere = stack.enter_context(open(os.devnull, "w")) if quiet else sys.stderr
+        before, _standard_output = _standard_output, result_stream()
+        stack.enter_context(contextlib.redirect_stdout(elsewhere))
+        try:
+            yield
+        finally:
+            _standard_output = before
+
+
+def write_record(arguments: argparse.Namespace, record: object) -> None:
+    """With ``--json``, write the result of a command: one JSON document, the only text on standard output.
+
+    Args:
+        arguments: of the command.
+        record: values of JSON, data classes, and paths.
+    """
+    if arguments.json:
+        print(json.dumps(record, indent=2, ensure_ascii=False, default=_plain), file=result_stream(), flush=True)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no value of JSON")
 
 
 @contextlib.contextmanager
@@ -174,7 +229,9 @@ def without_terminal() -> Iterator[None]:
 
 
 class _NoTerminal:
-    """Standard error that is no terminal."""
+    """Standard error that is no terminal, and to which ``notice`` prints nothing."""
+
+    is_quiet = True
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

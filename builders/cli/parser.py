@@ -38,6 +38,7 @@ class Parser(argparse.ArgumentParser):
         most_used: the options that most people need, which the help page shows first.
         examples: command lines at the end of the help page.
         renamed: earlier spellings of options.
+        messages: whether it has ``--json`` and ``--quiet``, as every command has that does something.
     """
 
     def __init__(
@@ -46,11 +47,14 @@ class Parser(argparse.ArgumentParser):
         most_used: Sequence[str] = (),
         examples: Sequence[str] = (),
         renamed: Sequence[Renamed] = (),
+        messages: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Formatter, **kwargs})
         self.most_used, self.examples = tuple(most_used), tuple(examples)
         self.renamed: tuple[Renamed, ...] = tuple(renamed)
+        if messages:
+            add_messages(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ``argparse``, but unknown options are an error of the parser that knows the others."""
@@ -180,12 +184,11 @@ class Joined(argparse.Action):
         setattr(namespace, self.dest, _GivenText(joined))
 
 
-def add_messages(parser: argparse._ActionsContainer, *, json: bool = False) -> None:
-    """Add ``--quiet``, and ``--json`` where the command prints a record for programs."""
-    if json:
-        parser.add_argument(
-            "--json", action="store_true", help="result to standard output as JSON; everything else to standard error"
-        )
+def add_messages(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json`` and ``--quiet``: their one declaration. ``run_parsed`` and ``write_record`` obey them."""
+    parser.add_argument(
+        "--json", action="store_true", help="result to standard output as JSON; everything else to standard error"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no notices, only the result")
 
 

@@ -2,7 +2,7 @@ from .card import LANGUAGE, ORIGINAL, Card, render, size_category, source_datase
 from .cluster_work import ShardWork, gather_shards, hand_over_folder, scratch_folder
 from .croissant import CROISSANT_FILE
 from .disk_space import estimate_space, require_space
-from .folder import claim_folder, finish_folder, prepare_folder, summary
+from .folder import build_record, claim_folder, finish_folder, prepare_folder, summary
 from .manifest import BUILD_FILE, README_FILE, Build, PixelRights, parse_build, pixel_rights, read_build
 from .parquet_writer import RowsBuilder, item_ranges
 from .pipeline import BuildOptions, add_build_options, build_data_set, plan_shards
@@ -31,6 +31,7 @@ __all__ = [
     "SplitShards",
     "add_build_options",
     "build_data_set",
+    "build_record",
     "claim_folder",
     "estimate_space",
     "file_sha256",

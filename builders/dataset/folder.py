@@ -173,6 +173,22 @@ def _remove_build(output: Path) -> None:
             marker.unlink()
 
 
+def build_record(build: Build, output: Path) -> dict[str, Any]:
+    """What ``summary`` says, for programs."""
+    splits = [
+        {
+            "config": split.config,
+            "split": split.split,
+            "rows": split.rows,
+            "bytes": split.file_bytes,
+            "files": len(split.shards),
+            "failures": [{"id": failure.id, "reason": failure.reason} for failure in split.failures],
+        }
+        for split in build.splits
+    ]
+    return {"output": str(output), "kind": build.kind, "default": build.default, "splits": splits}
+
+
 def summary(build: Build, output: Path) -> str:
     """Text about a finished build: its splits, missing items, and the line of Python that loads it."""
     folder = readable(str(output))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.cli import add_messages
 from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, SpaceEstimate, estimate_space, require_space
 from builders.dataset.folder import prepare_folder
 from builders.dataset.manifest import Build
@@ -20,7 +18,7 @@ from builders.dataset.shards import STATE_FOLDER, ShardJob, items_per_shard
 from builders.dataset.update import previous_items, remove_previous, set_aside, with_previous_rows
 from builders.dataset.write import SplitShards, write_splits
 from builders.errors import DataError, UsageError
-from builders.processes import default_workers
+from builders.processes import default_workers, notice
 from builders.untrusted import list_folder
 
 
@@ -57,7 +55,6 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
         "--update", action="store_true", help="replace the build in --output; only photos that changed are made again"
     )
     parser.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
-    add_messages(parser)
 
 
 def build_data_set(
@@ -125,20 +122,16 @@ def plan_shards(
         jobs = [with_previous_rows(job) for job in jobs]
         if options.progress:
             items = sum(len(job.ids) for job in jobs)
-            print(
-                f"{previous_items(jobs):,} of {items:,} are in the earlier build; what is equal is copied",
-                file=sys.stderr,
-            )
+            notice(f"{previous_items(jobs):,} of {items:,} are in the earlier build; what is equal is copied")
     known = dict(sizes or {})
     if any(_key(job) not in known for job in jobs):
         measured = _measure(jobs, sample, alike)
         total_bytes = sum(space.total_bytes for space in measured)
         if estimate and options.progress:
             seconds = sum(space.seconds_per_item * len(space.job.ids) for space in measured)
-            print(
+            notice(
                 f"about {total_bytes / 1e6:,.0f} MB and {seconds / max(options.workers, 1) / 60:.0f} minutes on "
-                f"{options.workers} workers, measured on a sample",
-                file=sys.stderr,
+                f"{options.workers} workers, measured on a sample"
             )
         if not options.ignore_space:
             require_space(options.output, total_bytes)

@@ -12,8 +12,8 @@ from typing import Any
 import datasets
 from datasets import Features
 
-from builders.cli import Names, Parser, Renamed
-from builders.dataset import RowsBuilder, add_build_options, item_ranges, summary
+from builders.cli import Names, Parser, Renamed, write_record
+from builders.dataset import RowsBuilder, add_build_options, build_record, item_ranges, summary
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
@@ -109,7 +109,7 @@ def parser() -> Parser:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.propose:
-        return _propose(Path(arguments.source.removeprefix("folder:")).expanduser(), arguments.output)
+        return _propose(Path(arguments.source.removeprefix("folder:")).expanduser(), arguments)
     photos = read_pair_photos(arguments.source, phones=arguments.phone, cameras=arguments.camera)
     contradicted = contradicted_types(photos)
     if contradicted:
@@ -130,11 +130,13 @@ def run(arguments: argparse.Namespace) -> int:
     if "left out" in photos.evidence:
         print(photos.evidence["left out"])
     print(summary(build, arguments.output))
+    write_record(arguments, build_record(build, arguments.output))
     return 0
 
 
-def _propose(source: Path, output: Path) -> int:
+def _propose(source: Path, arguments: argparse.Namespace) -> int:
     proposal = propose_pairs(source)
+    output = arguments.output
     table = output / "pairs-proposed.csv"
     if table.exists():
         raise UsageError(f"{table} exists: remove it, or name another --output")
@@ -145,4 +147,6 @@ def _propose(source: Path, output: Path) -> int:
         f"phone's, {proposal.unpaired} photos have no partner, {proposal.without_time} have no time in their Exif"
     )
     print(f"Review it, save it as {source / 'pairs.csv'}, then build with --data {source}")
+    counts = {"pairs": len(proposal.pairs), "unpaired": proposal.unpaired, "without_time": proposal.without_time}
+    write_record(arguments, {"table": table, "offset_s": proposal.offset_s, **counts})
     return 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from builders.errors import unknown_name
 from builders.photos.photo_set import CLUSTER, UNLABELLED, PhotoSet
+from builders.processes import notice
 
 MOST_SHOWN = 12
 """Labels and groups up to which every cell is printed."""
@@ -168,4 +168,4 @@ def cells_text(photos: PhotoSet) -> str:
 def print_cells(photos: PhotoSet) -> None:
     """Print ``cells_text`` on standard error, before the work on the photos begins."""
     if text := cells_text(photos):
-        print(text, file=sys.stderr, flush=True)
+        notice(text)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from builders.cli import Joined, Parser, Renamed
-from builders.dataset import BuildOptions, ShardJob, add_build_options, plan_shards, summary
+from builders.cli import Joined, Parser, Renamed, write_record
+from builders.dataset import BuildOptions, ShardJob, add_build_options, build_record, plan_shards, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet, print_cells
 from builders.pixels import ALL_PARAMETERS, PARAMETERS, PRESETS, read_definitions
@@ -85,6 +85,7 @@ def _run(kind: str, arguments: argparse.Namespace) -> int:
     print(summary(build, arguments.output))
     if "duplicates" in build.recipe["source_evidence"]:
         print(f"duplicates: {build.recipe['source_evidence']['duplicates']}")
+    write_record(arguments, build_record(build, arguments.output))
     return 0
 
 

@@ -109,6 +109,12 @@ class _Stage:
         return f"{self.name}: {_duration(time.monotonic() - self.began)}"
 
 
+def notice(text: str) -> None:
+    """Print on standard error what is being done, but with ``--quiet``; warnings are printed as they are."""
+    if sys.stderr is not None and not getattr(sys.stderr, "is_quiet", False):
+        print(text, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[None]:
     """A context in which the lines of ``heartbeat`` name a stage of work, such as ``loading the encoder``."""

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from builders.cli import Parser, add_messages, add_push
+from builders.cli import Parser, add_push, write_record
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, taken_down_rows
@@ -172,7 +173,6 @@ def parser() -> Parser:
     p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
     p.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
     add_push(p)
-    add_messages(p)
     p.set_defaults(run=run)
     return p
 
@@ -188,9 +188,24 @@ def run(arguments: argparse.Namespace) -> int:
     print(describe_publication(publication))
     if not arguments.push:
         print("dry run: nothing was uploaded; add --push to publish this")
-        return 0
-    _publish_and_print(publication)
+    report = _publish_and_print(publication) if arguments.push else None
+    write_record(arguments, _record(publication, report))
     return 0
+
+
+def _record(publication: Publication, report: PushReport | None) -> dict[str, Any]:
+    return {
+        "repo": publication.repo,
+        "kind": publication.build.kind,
+        "note": publication.note,
+        "files": [*publication.data_files, *publication.text_files],
+        "bytes": publication.total_bytes,
+        "dry_run": report is None,
+        "url": report and report.url,
+        "uploaded": report and report.uploaded,
+        "unchanged": report and report.unchanged,
+        "deleted": report and report.deleted,
+    }
 
 
 def push_built_folder(folder: Path, repo: str, *, public: bool = False) -> None:
@@ -204,9 +219,10 @@ def push_built_folder(folder: Path, repo: str, *, public: bool = False) -> None:
     _publish_and_print(publication)
 
 
-def _publish_and_print(publication: Publication) -> None:
+def _publish_and_print(publication: Publication) -> PushReport:
     report = publish(publication)
     print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged, {len(report.deleted)} removed")
+    return report
 
 
 def _check_files(folder: Path, build: Build) -> None:

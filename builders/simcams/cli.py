@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Joined, Parser, Renamed, add_messages
+from builders.cli import Joined, Parser, Renamed, write_record
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
-    from builders.dataset import summary
+    from builders.dataset import build_record, summary
     from builders.processes import default_workers
     from builders.simcams.build import build_simcams, build_simpairs
 
@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         build = build_simcams(photos, arguments.output, configs=_configs(arguments), **options)
     print(summary(build, arguments.output))
+    write_record(arguments, build_record(build, arguments.output))
     return 0
 
 
@@ -157,6 +158,5 @@ def parser() -> Parser:
     p.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
     p.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
     p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
-    add_messages(p)
     p.set_defaults(run=run, jobs=jobs)
     return p

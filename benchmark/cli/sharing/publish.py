@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.publishing import REPO, PublishRequest, publish_results
-from builders.cli import Parser, Renamed, add_messages, add_push
+from builders.cli import Parser, Renamed, add_push, write_record
 from builders.errors import UsageError
 
 
@@ -42,7 +42,6 @@ def parser() -> Parser:
     p.add_argument("--unknown-codec", action="store_true", help="take results whose codec canary is not known")
     p.add_argument("--smoke-tests", action="store_true", help="take results on the bundled sample")
     add_push(p)
-    add_messages(p)
     p.set_defaults(run=run)
     return p
 
@@ -56,5 +55,6 @@ def run(args: argparse.Namespace) -> int:
         if repo is not None and not REPO.fullmatch(repo):
             raise UsageError(f"{option} {repo}: write OWNER/NAME")
     names = [field.name for field in dataclasses.fields(PublishRequest)]
-    publish_results(PublishRequest(**{name: getattr(args, name) for name in names}))
+    record = publish_results(PublishRequest(**{name: getattr(args, name) for name in names}))
+    write_record(args, record)
     return 0

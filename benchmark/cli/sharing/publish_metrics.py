@@ -6,10 +6,11 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark.metrics import DEFINITIONS
 from benchmark.publishing import write_space
-from builders.cli import Parser, add_push
+from builders.cli import Parser, add_push, write_record
 from builders.errors import UsageError, unknown_name
 from builders.files import scratch_prefix
 
@@ -18,7 +19,7 @@ def parser() -> Parser:
     """The options of the command."""
     p = Parser(
         "camtrace publish-metrics",
-        most_used=("--repo", "--push", "--public"),
+        most_used=("--repo", "--push", "--dry-run", "--public", "--json"),
         examples=(
             "camtrace publish-metrics --repo OWNER",
             "camtrace publish-metrics --repo OWNER/trace_probe --push",
@@ -47,13 +48,16 @@ def run(args: argparse.Namespace) -> int:
         if slash and owner:
             raise unknown_name("metric", name, DEFINITIONS)
         raise UsageError(f"--repo {args.repo}: write OWNER or OWNER/METRIC")
+    spaces: list[dict[str, Any]] = []
     for metric in [name] if name else list(DEFINITIONS):
         repo = f"{owner}/{metric}"
         with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
             files = write_space(metric, repo, Path(scratch))
+            sizes = {file: (Path(scratch) / file).stat().st_size for file in files}
+            spaces.append({"repo": repo, "files": sizes})
             if not args.push:
                 print(f"{repo} (static Space, {'public' if args.public else 'private'} if it is created)")
-                print("\n".join(f"  {f}  {(Path(scratch) / f).stat().st_size / 1e3:.1f} kB" for f in files))
+                print("\n".join(f"  {file}  {size / 1e3:.1f} kB" for file, size in sizes.items()))
                 continue
             from builders.publish import push_folder
 
@@ -66,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
                 message=f"{metric}: camtrace",
             )
             print(f"{report.url}: {len(report.uploaded)} uploaded, {report.unchanged} unchanged")
+            spaces[-1] |= {"url": report.url, "uploaded": report.uploaded, "unchanged": report.unchanged}
     if not args.push:
         print("dry run: nothing was uploaded; add --push to publish this")
+    write_record(args, {"dry_run": not args.push, "spaces": spaces})
     return 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,7 +10,7 @@ from benchmark.publishing import VERDICTS, Verification, verified
 from benchmark.report import markdown_table
 from benchmark.results import PROVEN, STATED, Refusal, contradiction, has_answers, read_results
 from benchmark.tasks import all_tasks
-from builders.cli import Parser, add_messages
+from builders.cli import Parser, write_record
 from builders.pixels import codec_canary
 
 
@@ -27,7 +25,6 @@ def parser() -> Parser:
         "scores of 110 photos). Exit status 1 if a file is refused or was edited.",
     )
     p.add_argument("results", metavar="RESULTS", help="folder of results, or Hub data set OWNER/NAME[@REVISION]")
-    add_messages(p, json=True)
     p.set_defaults(run=run)
     return p
 
@@ -42,9 +39,7 @@ def run(args: argparse.Namespace) -> int:
     verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
     order = list(VERDICTS)
     verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))
-    if args.json:
-        print(json.dumps([dataclasses.asdict(v) for v in verdicts], indent=2, ensure_ascii=False))
-        return 1 if any(v.verdict in ("refused", "edited") for v in verdicts) else 0
+    write_record(args, verdicts)
     rows = [[v.file, v.encoder, v.data, v.verdict, v.why] for v in verdicts]
     if rows:
         print(markdown_table(["file", "encoder", "data", "verdict", "why"], rows) + "\n")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from builders.cli import Joined, Names, Parser, Renamed, add_messages
+from builders.cli import Joined, Names, Parser, Renamed
 
 Step = Callable[[argparse.Namespace], int]
 
@@ -89,7 +89,7 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
         fetch_ranks: makes the ranked work of the step ``fetch`` (``builders.cluster.RankedWork``).
     """
     description, _, epilog = text.partition("\n\n")
-    parser = Parser("camtrace build flickrexif", description=description, epilog=epilog)
+    parser = Parser("camtrace build flickrexif", messages=False, description=description, epilog=epilog)
     steps = parser.add_subparsers(required=True, metavar="STEP")
 
     step = _step(steps, "search", run, "find photos and request their Exif")
@@ -227,7 +227,6 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
 def _named_step(steps: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
     most_used, examples = _MOST_USED_AND_EXAMPLES[name]
     step = steps.add_parser(name, help=summary, description=summary, most_used=most_used, examples=examples)
-    add_messages(step)
     return step
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser
+from builders.cli import Parser, write_record
 from builders.errors import UsageError
 from builders.flickrexif.cli.options import Step, steps_parser
 
@@ -40,7 +41,7 @@ def _search(options: argparse.Namespace) -> int:
     from builders.flickrexif.api.licences import chosen_licences
     from builders.flickrexif.search.plan import SearchPlan
     from builders.flickrexif.search.search import pilot, search
-    from builders.flickrexif.search.status import status_text
+    from builders.flickrexif.search.status import status_record, status_text
     from builders.flickrexif.store.store import State
 
     start, end = _day(options.start, "--from"), _day(options.end, "--to") + 86400
@@ -75,6 +76,8 @@ def _search(options: argparse.Namespace) -> int:
             print(
                 f"{calls:,} calls made so far; their results are in {options.state}, and the search goes on from there"
             )
+            needed = {"calls": forecast.calls, "hours": forecast.seconds(options.calls_per_hour) / 3600}
+            write_record(options, {**asdict(forecast), **needed, "bytes": forecast.bytes})
             return 0
         if options.photos is None:
             print(SEARCH_TAKES_ALL.format(cap=options.per_user_month))
@@ -86,6 +89,7 @@ def _search(options: argparse.Namespace) -> int:
             seconds_per_call=3600 / options.calls_per_hour,
         )
         print(status_text(state))
+        write_record(options, status_record(state))
     return 0
 
 
@@ -119,6 +123,7 @@ def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan:
         )
     if not results:
         print(f"every class has {options.per_class} photos")
+    write_record(options, results)
     return 0
 
 
@@ -134,6 +139,7 @@ def _refresh(options: argparse.Namespace) -> int:
         f"{counts.changed} with another licence; "
         f"{counts.failed} unanswered"
     )
+    write_record(options, counts)
     return 0
 
 
@@ -203,6 +209,7 @@ def _fetch(options: argparse.Namespace) -> int:
     with State(options.state) as state:
         counts = fetch(state, _fetch_plan(options))
     print(counts.to_text())
+    write_record(options, counts)
     return 0
 
 
@@ -224,10 +231,12 @@ def _import(options: argparse.Namespace) -> int:
         f"{counts.added} photos added, {counts.known} known before, {counts.taken_down} taken down, "
         f"{counts.unusable} rows unusable; 'refresh' looks up their licences, 'fetch' gets the files"
     )
+    write_record(options, counts)
     return 0
 
 
 def _build(options: argparse.Namespace) -> int:
+    from builders.dataset import build_record
     from builders.errors import unknown_name
     from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
     from builders.flickrexif.assemble.build import BuildPlan, build
@@ -264,10 +273,16 @@ def _build(options: argparse.Namespace) -> int:
     for reason, count in built.left_out.items():
         print(f"left out: {reason}: {count:,}")
     print(f"{options.output}: {len(built.report.problems)} problems found in the splits; 'check' lists them")
+    record = build_record(built.build, options.output)
+    by_attribute = {of.attribute: of for of in built.limits}
+    write_record(
+        options, {**record, "limits": by_attribute, "left_out": built.left_out, "problems": len(built.report.problems)}
+    )
     return 0
 
 
 def _load(options: argparse.Namespace) -> int:
+    from builders.dataset import build_record
     from builders.flickrexif.assemble.local_copy import load_local_copy
     from builders.flickrexif.store.store import State
 
@@ -285,6 +300,9 @@ def _load(options: argparse.Namespace) -> int:
         + f" ({copy.unpinned} of them unpinned: their hash was never published)" * bool(copy.unpinned)
         + f", {copy.taken_down} taken down, {copy.missing} not to be had"
     )
+    record = build_record(copy.build, options.output)
+    counts = {name: getattr(copy, name) for name in ("loaded", "unpinned", "taken_down", "missing")}
+    write_record(options, {**record, "fetched": copy.fetched, **counts})
     return 0 if copy.loaded else 1
 
 
@@ -294,6 +312,7 @@ def _check(options: argparse.Namespace) -> int:
 
     report = validate(tables_to_check(options.paths))
     print(report.to_text())
+    write_record(options, report)
     return 1 if report.problems else 0
 
 
@@ -311,16 +330,18 @@ def _forget(options: argparse.Namespace) -> int:
     )
     if not removed.overwritten:
         print(f"another process has {options.state} open: run 'forget' again after it, to write the state anew")
+    write_record(options, removed)
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    from builders.flickrexif.search.status import status_text
+    from builders.flickrexif.search.status import status_record, status_text
     from builders.flickrexif.store.store import State
 
     _require_at_least(2, options.calls_per_hour, "--calls-per-hour")
     with State(options.state) as state:
         print(status_text(state, options.calls_per_hour))
+        write_record(options, status_record(state, options.calls_per_hour))
     return 0
 
 

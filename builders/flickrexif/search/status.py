@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from builders.flickrexif.api.call_budget import FLICKR_CALLS_PER_HOUR, seconds_for
 from builders.flickrexif.api.licences import LICENCES
@@ -122,6 +123,22 @@ def status_text(state: State, calls_per_hour: float | None = None) -> str:
     time = f"at least, {months} months are not counted yet" if months else time_left(seconds_for(left, budget))
     lines.append(f"{'still needed':<{width}}  {left:>11,}  {time} (at {budget:,.0f} calls an hour)")
     return "\n".join(lines)
+
+
+def status_record(state: State, calls_per_hour: float | None = None) -> dict[str, Any]:
+    """What ``status_text`` says, for programs; arguments as there."""
+    budget = calls_per_hour or state.setting("calls_per_hour") or FLICKR_CALLS_PER_HOUR
+    calls = state.rows("SELECT method, outcome, count(*) FROM calls GROUP BY 1, 2 ORDER BY 1, 2")
+    left = calls_left(state)
+    return {
+        "stages": [asdict(stage) for stage in funnel(state)],
+        "bytes": state.value("SELECT coalesce(sum(bytes), 0) FROM files WHERE status = 'ok'"),
+        "calls": [{"method": method, "outcome": outcome, "calls": count} for method, outcome, count in calls],
+        "calls_left": left,
+        "months_not_counted": months_to_count(state),
+        "hours_left": seconds_for(left, budget) / 3600,
+        "calls_per_hour": budget,
+    }
 
 
 def _call_lines(state: State, width: int) -> list[str]:

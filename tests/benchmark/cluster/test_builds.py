@@ -134,7 +134,7 @@ def test_commands__print_records_for_programs(run, tmp_path):
     assert json.loads(run("work", plan, "--json")[1])["done"] == [0, 1, 2]
     done = json.loads(run("work", plan, "--json")[1])
     assert (done["done"], done["next"]) == ([0, 1, 2], f"camtrace finish {plan}")
-    status, printed, messages = run("finish", plan, "--json", "--quiet")
+    status, printed, messages = run("finish", plan, "--json")
     finished = json.loads(printed)
     check_keys("finish --json", finished)
     assert (finished["output"], finished["ranks"], finished["exit_status"]) == (str(tmp_path / "out"), 3, status)

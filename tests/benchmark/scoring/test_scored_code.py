@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.scoring import code_hash
-from benchmark.scoring.code_hash import HELD_ELSEWHERE, hash_of_code, scoring_packages
+from benchmark.results import scoring_code as module
+from benchmark.results.scoring_code import HELD_ELSEWHERE, hash_of_code, scoring_packages
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,7 +58,7 @@ def test_scoring_packages__the_pattern_sees_every_import_that_python_sees():
                 elif isinstance(node, ast.Import):
                     modules |= {alias.name for alias in node.names}
             measured = {".".join(m.split(".")[:2]) for m in modules if m.startswith(("benchmark.", "builders."))}
-            assert measured <= set(code_hash._imported(content)), path
+            assert measured <= set(module._imported(content)), path
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def scoring_packages(root: Path) -> dict[str, dict[str, bytes]]:
         name = waiting.pop()
         if name in packages or name in HELD_ELSEWHERE:
             continue
-        packages[name] = _files(root, name)
+        packages[name] = files_of_package(root, name)
         for path, content in packages[name].items():
             if path.endswith(".py"):
                 waiting += _imported(content)
@@ -123,7 +123,7 @@ def _imported(source: bytes) -> Iterator[str]:
         yield match[1].decode()
 
 
-def _files(root: Path, package: str) -> dict[str, bytes]:
+def files_of_package(root: Path, package: str) -> dict[str, bytes]:
     """Content by path below ``root``, in order: sources, stubs and tables, without what Python and numba compiled.
 
     Raises:
