@@ -23,6 +23,7 @@ from benchmark.audit.scan import Scan
 from benchmark.audit.subjects import UNKNOWN, PhotoSubject
 from builders.errors import UsageError, unknown_name
 from builders.photos import UNLABELLED, hash64
+from builders.pixels import PRESETS, Processing, chosen_processings, read_definitions
 
 Subsampling = Literal["4:2:0", "4:4:4"]
 
@@ -58,10 +59,18 @@ class Repair:
     subsampling: Subsampling | None = None
     classes: tuple[str, ...] = ()
     """Classes whose photos are saved again; empty for all."""
+    processing: str = ""
+    """Name of a processing that saves every photo, in the place of a quality."""
+    definitions: str = ""
+    """The file that defines it: a preset's name, or the canonical text."""
 
-    def saves_again(self, name: str) -> bool:
-        """Whether photos of a class are decoded and saved."""
-        return self.quality is not None and (not self.classes or name in self.classes)
+    def of_class(self, name: str) -> Processing | None:
+        """How photos of a class are saved again; None if they keep their files."""
+        if self.processing:
+            return read_definitions(self.definitions).processings[self.processing]
+        if self.quality is None or self.subsampling is None or (self.classes and name not in self.classes):
+            return None
+        return Processing("repair", self.quality, self.subsampling)
 
 
 @dataclass(frozen=True)
@@ -83,19 +92,27 @@ class RepairPlan:
 
 
 def parse_repair(text: str) -> Repair:
-    """The repair of ``reencode``, ``jpeg:QUALITY-420`` (or ``-444``), ``match`` or ``drop``.
+    """The repair of ``reencode``, ``jpeg:QUALITY-420`` (or ``-444``), ``match``, ``drop``, or ``FILE.toml:PROCESSING``.
 
     Raises:
-        UsageError: any other text.
+        UsageError: any other text, or the processing file is not right.
 
-    >>> parse_repair("jpeg:75-420")
-    Repair(kind='reencode', quality=75, subsampling='4:2:0')
+    >>> parse_repair("jpeg:75-420").quality, parse_repair("web:web-640-webp").processing
+    (75, 'web-640-webp')
     """
     if text in ("reencode", "match", "drop"):
         return Repair(cast(Literal["reencode", "match", "drop"], text))
+    file, _, name = text.rpartition(":")
+    if file in PRESETS or file.lower().endswith(".toml"):
+        definitions = read_definitions(file)
+        if name not in definitions.processings:
+            raise unknown_name(f"processing of {file}", name, tuple(definitions.processings))
+        chosen_processings(file)  # its codecs are installed
+        return Repair("reencode", processing=name, definitions=file if file in PRESETS else definitions.text)
     match = _JPEG.fullmatch(text)
     if match is None:
-        raise unknown_name("repair", text, ("reencode", "match", "drop", "jpeg:75-420", "jpeg:90-444"))
+        examples = ("reencode", "match", "drop", "jpeg:75-420", "jpeg:90-444", "mine.toml:PROCESSING")
+        raise unknown_name("repair", text, examples)
     quality = int(match[1])
     if not 1 <= quality <= 95:
         raise UsageError(f"--repair {text}: a JPEG quality is 1 to 95")
@@ -147,6 +164,13 @@ def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndar
         qualities.append(block.facts.column("nearest_quality").to_numpy(zero_copy_only=False))
         subsamplings |= set(block.facts.column("subsampling").unique().to_pylist())
     quality = np.concatenate(qualities).astype(float)[at]
+    by_class = _by_class(subject, labels, at)
+    if repair.processing:
+        done = (
+            f"Every photo is decoded, processed by {repair.processing} and saved by it, without metadata.",
+            "No photo is lost. Header and Exif then say nothing; whatever the pixels hold of the past stays in them.",
+        )
+        return RepairPlan(repair, at, len(at), by_class, (), done)
     lowest = float(np.nanmin(quality)) if np.isfinite(quality).any() else 95.0
     chosen = repair.quality or int(max(LOWEST_QUALITY, min(95, lowest)))
     worst: Subsampling = "4:4:4" if subsamplings <= {"4:4:4", "grey", "none", None} else "4:2:0"
@@ -161,7 +185,7 @@ def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndar
     if coarser:
         sentences.append(f"{coarser:,} photos were saved more coarsely than that before, and keep the trace.")
     decided = Repair("reencode", chosen, subsampling)
-    return RepairPlan(decided, at, len(at), _by_class(subject, labels, at), (), tuple(sentences))
+    return RepairPlan(decided, at, len(at), by_class, (), tuple(sentences))
 
 
 class _Codec(NamedTuple):
@@ -242,7 +266,8 @@ class _Windows:
     def at(self, sizes: np.ndarray) -> np.ndarray:
         """int64 [n], the window of each size, the nearest of several; -1 outside of all."""
         sides = _sides(sizes)[:, None]
-        inside: np.ndarray = ((sides >= self.low) & (sides <= self.high)).all(axis=2)
+        within = (sides >= self.low) & (sides <= self.high)
+        inside = np.asarray(within.all(axis=2))
         apart = np.abs(np.log(np.maximum(sides, 1) * 2 / (self.low + self.high))).sum(axis=2)
         return np.where(inside.any(axis=1), np.argmin(np.where(inside, apart, np.inf), axis=1), -1)
 

@@ -38,7 +38,7 @@ from builders.dataset import (
 from builders.errors import DataError, PhotoError, UsageError, disk_error
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.photos import SPLITS, UNLABELLED, PhotoSet, PhotoSource
-from builders.pixels import Processing, codec_canary, decode_rgb, processed_file, read_image_header
+from builders.pixels import codec_canary, decode_rgb, processed_file, read_image_header
 from builders.untrusted import list_folder
 
 SHOWN_CLASSES = 10
@@ -84,9 +84,8 @@ class RepairedRows:
 
 def repaired_bytes(data: bytes, repair: Repair, photo_id: str, label: str) -> bytes:
     """The file of a photo after a repair; the same object where it does not re-encode. Raises ``PhotoError``."""
-    if repair.quality is None or repair.subsampling is None or not repair.saves_again(label):
-        return data
-    return processed_file(decode_rgb(data), Processing("repair", repair.quality, repair.subsampling), photo_id)
+    processing = repair.of_class(label)
+    return data if processing is None else processed_file(decode_rgb(data), processing, photo_id)
 
 
 def write_repaired(

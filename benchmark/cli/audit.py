@@ -109,7 +109,8 @@ def parser() -> Parser:
     repairs.add_argument(
         "--repair",
         metavar="HOW",
-        help="reencode (or as jpeg:75-420), match, or drop: writes OUTPUT/repaired and audits it again",
+        help="reencode (or as jpeg:75-420, or by a processing as mine.toml:NAME), match, or drop: writes "
+        "OUTPUT/repaired and audits it again",
     )
     repairs.add_argument(
         "--dry-run", action="store_true", help="with --repair: print what would be lost, and change nothing"

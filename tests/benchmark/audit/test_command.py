@@ -1,5 +1,7 @@
 """End to end through the real command line: files, exit status, resuming, repairs, and pages that run nothing."""
 
+import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -11,8 +13,10 @@ import time
 from html.parser import HTMLParser
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
+from datasets import load_dataset
 from PIL import Image
 
 from benchmark.__main__ import main
@@ -24,6 +28,7 @@ from benchmark.audit.result import notebook_html, page_html
 from benchmark.audit.subjects import photo_subject
 from benchmark.report import write_png
 from builders.errors import DataError
+from builders.pixels import decode_rgb, read_definitions
 from tests.benchmark.audit.planted import jpeg, opened, picture, planted
 from tests.support.images import image_bytes
 from tests.support.records import check_keys
@@ -47,6 +52,35 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("form", ["shards", "files"])
+def test_repair__by_a_processing_of_a_file_is_that_processing_by_pillow(tmp_path, cache, capsys, form):
+    photos = planted("format", 0.6, 60)
+    steps = '{step = "resize", width = 20, filter = "bicubic"}, {step = "webp", quality = 60}'
+    (tmp_path / "mine.toml").write_text(f'schema = 1\n[[processing]]\nname = "thumb"\nsteps = [{steps}]\n')
+    how = ["--repair", f"{tmp_path / 'mine.toml'}:thumb", "--form", form]
+    data = f"folder:{write(photos, tmp_path / 'photos')}"
+    assert main(["audit", data, *how, "--output", str(tmp_path / "out")]) == 0
+    assert "processed by thumb and saved by it" in capsys.readouterr().out
+    out = tmp_path / "out" / "repaired"
+    if form == "files":
+        made = {hashlib.sha256(file.read_bytes()).hexdigest() for file in out.rglob("*.webp")}
+    else:
+        rows = load_dataset("parquet", data_files=[str(f) for f in out.rglob("*.parquet")], cache_dir=str(tmp_path))
+        images = rows["train"].cast_column("image", datasets.Image(decode=False))["image"]
+        made = {hashlib.sha256(image["bytes"]).hexdigest() for image in images}
+    expected = set()
+    for i in range(len(photos)):
+        picture_ = decode_rgb(photos.read(i))
+        height = max(1, int(20 * picture_.height / picture_.width + 0.5))
+        if picture_.width > 20:
+            picture_ = picture_.resize((20, height), Image.Resampling.BICUBIC)
+        file = io.BytesIO()
+        picture_.save(file, "WEBP", quality=60)
+        expected.add(hashlib.sha256(file.getvalue()).hexdigest())
+    assert made == expected
+    assert read_definitions(json.loads((tmp_path / "out/repair.json").read_text())["repair"]["definitions"]).processings
 
 
 def test_main__files_and_exit_status(tmp_path, cache, capsys):
@@ -73,6 +107,8 @@ def test_main__files_and_exit_status(tmp_path, cache, capsys):
     ("options", "message"),
     [
         (["--repair", "reencod"], "unknown repair 'reencod': did you mean 'reencode'?"),
+        (["--repair", "web:web-640"], "unknown processing of web 'web-640': did you mean 'web-640-"),
+        (["--repair", "no.toml:thumb"], "no.toml"),
         (["--repair", "jpeg:99-420"], "a JPEG quality is 1 to 95"),
         (["--threshold", "2"], "give a number over 0, at most 1"),
         (["--dry-run"], "--dry-run needs --repair"),

@@ -49,7 +49,8 @@ def test_the_recipe_is_found(table, tmp_path, capsys):
     assert camtrace(["audit", spec, "--repair", "match", "--output", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     plan = json.loads((tmp_path / "out" / "repair.json").read_text())
-    assert plan["repair"] == {"kind": "match", "quality": 96, "subsampling": "4:2:0", "classes": ["ai"]}
+    recipe = {"kind": "match", "quality": 96, "subsampling": "4:2:0", "classes": ["ai"]}
+    assert plan["repair"] == {**recipe, "processing": "", "definitions": ""}
     assert "461 to 563 wide and 461 to 563 high" in " ".join(plan["sentences"])
     # by hand, from the table alone
     left = {r[0] for r in rows if r[2] == "SDv14"}
