@@ -1,6 +1,7 @@
 """Checks of the measures of given groups: equality with a plain loop, chance, coverage, claims, and time.
 
 python scripts/checks/robustness.py equality        # PathoROB's shape: 2 x 2 x 17 slides x 300 photos
+python scripts/checks/robustness.py slow-equality   # performance drop and clustering score, within their spread
 python scripts/checks/robustness.py chance coverage --tables 200
 python scripts/checks/robustness.py claims --tables 100
 python scripts/checks/robustness.py time --photos 20000 --dimension 1536
@@ -46,6 +47,7 @@ from benchmark.stats import jackknife
 from benchmark.tasks import TaskInput
 from benchmark.tasks.group_probe import run_group_probe
 from builders.photos import CLUSTER, Labels, NoPictures, PhotoSet
+from tests.support.plain_groups import plain_clustering, plain_drop
 from tests.support.planted_groups import exact_rows, plain_counts, planted_table
 
 K = 11
@@ -77,6 +79,30 @@ def equality(args: argparse.Namespace) -> None:
         worst = np.abs(curve.index - expected)[so + os > 0].max(initial=0)
         shown = ", ".join(f"{curve.index[k - 1]:.3f}" for k in (1, 11, 61))
         print(f"| {effects} | {len(rows):,} | {worst:.1e} | {shown} |", flush=True)
+
+
+def slow_equality(args: argparse.Namespace) -> None:
+    """The performance drop and the clustering score against plain loops with scikit-learn, over seeds of both."""
+    print(
+        "| effects of label, group, slide | measure | mean over seeds | of the plain loop | spread over seeds | of it |"
+    )
+    print("|--" * 6 + "|")
+    for effects in EFFECTS[1:4]:
+        rows, *columns = planted_table(np.random.default_rng(0), photos=args.slide_photos, effects=effects)
+        cells = Cells.of(*columns)
+        results: dict[str, list[tuple[float, float]]] = {"performance drop": [], "clustering score": []}
+        for seed in range(args.seeds):
+            drop = performance_drop(lambda at, rows=rows: rows[at], cells, seed=seed)  # type: ignore[misc]
+            score = clustering_score(lambda at, rows=rows: rows[at], cells, seed=seed, seeds=5)  # type: ignore[misc]
+            assert drop is not None
+            assert score is not None
+            results["performance drop"].append((drop.value, plain_drop(rows, *columns, seed)))
+            results["clustering score"].append((score.value, plain_clustering(rows, *columns[:2], seed)))
+        for name, pairs in results.items():
+            (value, plain), (spread, plain_spread) = np.mean(pairs, axis=0), np.std(pairs, axis=0, ddof=1)
+            print(
+                f"| {effects} | {name} | {value:+.4f} | {plain:+.4f} | {spread:.4f} | {plain_spread:.4f} |", flush=True
+            )
 
 
 def chance(args: argparse.Namespace) -> None:
@@ -293,7 +319,14 @@ def _share(count: int, total: int) -> str:
     return f"{100 * count / total:.1f} % ({100 * ends.low:.1f} to {100 * ends.high:.1f})"
 
 
-CHECKS = {"equality": equality, "chance": chance, "coverage": coverage, "claims": claims, "time": measure_time}
+CHECKS = {
+    "equality": equality,
+    "slow-equality": slow_equality,
+    "chance": chance,
+    "coverage": coverage,
+    "claims": claims,
+    "time": measure_time,
+}
 
 
 def main() -> None:
@@ -302,6 +335,7 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1000, help="of the first table")
     parser.add_argument("--slide-photos", type=int, default=300)
+    parser.add_argument("--seeds", type=int, default=5, help="of slow-equality")
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--dimension", type=int, default=1536)
     parser.add_argument("--queries", type=int, help="photos whose neighbours are searched (default: all)")
