@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.api.comparison import Comparison, accepted_runs, compare
 from benchmark.api.notebook import html_table, inline_image, show_figures
+from benchmark.judgement import Statement, statements
 from benchmark.report import (
     COLUMN,
     checked_format,
@@ -161,6 +162,14 @@ class Results(Mapping[Key, Score]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What the scores show: *yes*, *no* or *undecided* about each, with its sentence (``words``).
+
+        Holm's correction is over the scores of one encoder on one data set.
+        """
+        return tuple(statement for result in self.results for statement in statements(result, all_tasks()))
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per score: encoder, data, task, metric, value, low, high (95 %), n, chance."""

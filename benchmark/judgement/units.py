@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmark.judgement.scores import ScoreLike, units_of
+from benchmark.judgement.scores import ScoreLike, chance_of, units_of
 
 FEW = 10
 """Effective number of units below which a caution is given."""
@@ -16,7 +16,13 @@ UNEQUAL = 1 / 2
 
 FEW_COVERAGE = "87 to 100 %"
 """Coverage of the 95 % intervals of accuracies of 50 to 98 % with an effective number of units below ``FEW``, over the
-settings of ``scripts/checks/clusters.py`` with 2,000 trials each."""
+settings of ``scripts/docs_tables/coverage.json`` with 2,000 trials each."""
+
+NEAR_END, NEAR_END_COVERAGE = 0.95, "92 to 99 %"
+"""Accuracies from which an interval over ``FEW`` units or more has another coverage, and this coverage (at 98 %)."""
+
+FREQUENT, FREQUENT_SIZE = 0.9, 11
+"""Chance from which p-values over units are below 5 % in another share of nulls, and the largest share in per cent."""
 
 UNIT_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -63,7 +69,8 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
 
     >>> from types import SimpleNamespace
     >>> details = {"resampled": "owner", "units": 30, "effective_units": 8.2}
-    >>> print(units_text([SimpleNamespace(n=600, details=details)]))  # doctest: +NORMALIZE_WHITESPACE
+    >>> score = SimpleNamespace(n=600, value=0.5, chance=0.2, details=details)
+    >>> print(units_text([score]))  # doctest: +NORMALIZE_WHITESPACE
     Photos of one owner err together: intervals and p-values are over 30 owners, as many as 8.2 of equal size. With few
     or very unequal units an interval is less sure than it says: with fewer than 10, 95 % intervals held the truth in 87
     to 100 % of simulated sets.
@@ -86,5 +93,16 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
         sentences.append(
             f"With few or very unequal units an interval is less sure than it says: with fewer than {FEW}, 95 % "
             f"intervals held the truth in {FEW_COVERAGE} of simulated sets."
+        )
+    clustered = [s for s in scores if str(s.details.get("resampled", "photo")) not in ("photo", "pair")]
+    if any(s.value >= NEAR_END and units_of(s) >= FEW for s in clustered):
+        sentences.append(
+            f"Intervals of accuracies near 100 % held the truth in {NEAR_END_COVERAGE} of simulated sets, depending on "
+            "how much units differ."
+        )
+    if any(chance_of(s) >= FREQUENT and "p_chance" in s.details for s in clustered):
+        sentences.append(
+            f"With a chance of {100 * FREQUENT:g} % or more, p is below 0.05 in up to {FREQUENT_SIZE} of 100 simulated "
+            "sets without any trace."
         )
     return " ".join(sentences)

@@ -56,7 +56,7 @@ BIAS = Metric(
     name="bias",
     title="bias by processing",
     explain="AUC with the generated photos processed minus AUC with the real ones processed, mean over processings: "
-    "above 0 where processing itself looks generated to the detector, below 0 where it looks real.",
+    "above 0 where processing raises the detector's scores, below 0 where it lowers them.",
     kind="difference",
     chance="0",
     unit="points",

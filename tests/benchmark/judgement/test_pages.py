@@ -1,0 +1,333 @@
+"""Every text that is rendered from results: what is left of it without the judge's sentences has no judgement.
+
+Everything that other packages get from the judge is put into brackets. Then pages are rendered, the brackets are cut
+out, and the rest is searched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+import benchmark
+from benchmark import judgement
+from benchmark.judgement import Answer
+from benchmark.results import ResultFile, Score
+from benchmark.results.schema import Result
+from tests.benchmark.audit.planted import exif, jpeg, picture, planted
+from tests.benchmark.judgement.test_words import JUDGEMENT
+from tests.benchmark.judgement.test_words import planted as planted_result
+
+OPEN, CLOSE = "\u27e6", "\u27e7"
+
+RENDERED = re.compile(
+    JUDGEMENT.pattern
+    + r"|\b(?:can be read|leaves no|still rises?|looks? (?:real|generated)|can be predicted|goes with "
+    r"the|can use this|could have been found|cannot be shown|is confounded|accuracies still)",
+    re.IGNORECASE,
+)
+
+ANSWERS = frozenset(
+    {"yes", "no", "undecided", "worse", "not worse", "at-chance", "below-chance", "readable", "weak", "none"}
+)
+"""Answers of the judge in cells of tables and in data."""
+
+
+def bracketed(value: Any) -> Any:
+    """Texts with a space in brackets, also those within a value."""
+    if isinstance(value, str):
+        return f"{OPEN}{value}{CLOSE}" if " " in value else value
+    if isinstance(value, Mapping):
+        return {key: bracketed(part) for key, part in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(bracketed, value))
+    if isinstance(value, list | tuple):
+        return type(value)(map(bracketed, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | Result | Score):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{name: bracketed(part) for name, part in parts.items()})
+    return value
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bracketed_judge() -> Iterator[None]:
+    """Other packages get the judge's functions and sentences in brackets."""
+
+    def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **named: bracketed(function(*args, **named))
+
+    names = [module.name for module in pkgutil.walk_packages(benchmark.__path__, "benchmark.")]
+    for name in names:
+        if name.split(".")[1] in (
+            "audit",
+            "compare",
+            "erasing",
+            "report",
+            "leaderboard",
+            "publishing",
+            "api",
+            "judgement",
+        ):
+            importlib.import_module(name)
+    public = [getattr(judgement, name) for name in judgement.__all__]
+    functions = {id(value): wrapped(value) for value in public if hasattr(value, "__code__")}
+    constants = {id(value): bracketed(value) for value in public if isinstance(value, str | tuple | Mapping)}
+    words = {id(word): word for value in public if isinstance(value, Mapping) for word in value.values()}
+
+    def replaced(value: Any) -> Any:
+        """The value, or what stands for it; also of tables that were made of the judge's words."""
+        if id(value) in functions:
+            return functions[id(value)]
+        if id(value) in constants:
+            return constants[id(value)]
+        if isinstance(value, dict) and any(id(part) in words for part in value.values()):
+            return {key: bracketed(part) if id(part) in words else part for key, part in value.items()}
+        return value
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("benchmark.") and not name.startswith("benchmark.judgement"):
+                for attribute, value in list(vars(module).items()):
+                    if attribute[:2] != "__" and (new := replaced(value)) is not value:
+                        patch.setattr(module, attribute, new)
+        yield
+
+
+def rest_of(text: str) -> str:
+    """A page without tags, without the judge's brackets, and without cells that are answers alone."""
+    plain = html.unescape(text)
+    plain = re.sub(rf"{OPEN}[^{CLOSE}]*{CLOSE}", "", plain)
+    assert OPEN not in plain
+    assert CLOSE not in plain
+    return re.sub(r"(?<=[|,])\s*(?:" + "|".join(ANSWERS) + r")\s*(?=[|,\n])", "", plain)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Texts within JSON values; those that are an answer alone are left out."""
+    if isinstance(value, str):
+        if value not in ANSWERS:
+            yield value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from strings(str(key))
+            yield from strings(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from strings(part)
+
+
+def assert_only_the_judge_judges(text: str) -> None:
+    assert OPEN in text
+    rest = rest_of(text)
+    assert [rest[max(0, m.start() - 60) : m.end() + 30] for m in RENDERED.finditer(rest)] == []
+
+
+def with_everything(seed: int) -> Result:
+    """A result with every kind of statement, those about generated photos, units and train photos among them."""
+    result = planted_result(np.random.default_rng(seed))
+    curve = {
+        **{"share": [0.5, 1.0], "accuracy": [0.5, 0.9], "low": [0.4, 0.8], "high": [0.6, 0.95], "n_train": [150, 300]},
+        **{"gain": {"value": 0.4, "low": 0.3, "high": 0.5, "p_value": 1e-6}, "rises": True},
+    }
+    more = {"learning_curve": curve, "training_spread": {"deviation": 0.05, "probes": 8}}
+    more |= {"resampled": "scene", "units": 9, "effective_units": 4.0, "p_chance": 1e-9}
+    shuffled = {"accuracy": 0.2, "low": 0.1, "high": 0.3, "permutations": 100, "p_value": 0.5 if seed % 2 else 0.01}
+    first = dataclasses.replace(
+        result.scores[0],
+        value=0.9,
+        low=0.85,
+        high=0.95,
+        details={**more, "classes": 6, "controls": {"shuffled": shuffled}},
+    )
+    rows = {
+        name: {
+            **{"both": 0.7, "real_only": 0.6, "generated_only": 0.8},
+            "bias": b,
+            "low": b - 0.002,
+            "high": b + 0.002,
+            "p_value": p,
+        }
+        for name, b, p in (
+            ("jpeg-q75-420", 0.2, 1e-6),
+            ("resizing-x2", -0.2, 1e-6),
+            ("sharpening-x2", 0.001, 0.5),
+            ("x", 0.02, 0.2),
+        )
+    }
+    scores = [
+        Score("forensics/crossing", "toy", "bias", 0.2, 0.1, 0.3, 200, 0.0, {"by_processing": rows}),
+        Score("forensics/detect", "toy", "margin", 0.2, 0.1, 0.3, 200, 0.0, {}),
+        Score("forensics/detect", "toy", "auc", 0.9, 0.8, 0.95, 200, 0.5, {}),
+        Score("robustness/site", "toy", "pull", 0.2, 0.1, 0.3, 200, 0.0, {}),
+    ]
+    return dataclasses.replace(result, scores=(first, *result.scores[1:], *scores))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_report__markdown(seed: int) -> None:
+    from benchmark.report import report_text
+    from benchmark.tasks import all_tasks
+
+    result = with_everything(seed)
+    text = report_text([result, dataclasses.replace(result, encoder={"id": "other"})], all_tasks())
+    assert_only_the_judge_judges(text)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_report__page_and_board(seed: int) -> None:
+    from benchmark.leaderboard import report_page as pages
+    from benchmark.leaderboard.board import build_board
+    from benchmark.leaderboard.board_data import board_csv, board_json
+    from benchmark.leaderboard.entries import measured_entries
+    from benchmark.report import report_text
+    from benchmark.tasks import all_tasks
+
+    result = with_everything(seed)
+    data = pages._data([result], report_text([result], all_tasks()), False, ())
+    for entry in data["details"].values():
+        for file in entry:
+            del file["result"]  # the result itself, whose strings are no sentences of a page
+    assert_only_the_judge_judges("\n".join(strings(data)))
+    board = build_board(measured_entries([ResultFile("result.json", result)]))
+    assert_only_the_judge_judges("\n".join([*strings(board_json(board, (), "title")), board_csv(board)]))
+
+
+def test_detector__first_screen() -> None:
+    from benchmark.leaderboard.first_screen import first_screen
+
+    result = with_everything(0)
+    of_detection = tuple(s for s in result.scores if s.task.startswith("forensics/"))
+    first = first_screen([dataclasses.replace(result, scores=of_detection, outputs=())], [], [])
+    assert first["encoders"][0]["answers"][0]["head"] == "Detects"
+    assert_only_the_judge_judges("\n".join(strings(first)))
+
+
+def audits() -> Iterator[Any]:
+    """Audits: confounded, silent, of few slides, of sources of their own, of pixels."""
+    from benchmark.audit import audit
+
+    yield audit(planted("quality", 1.0, 200), progress=False)
+    yield audit(planted("quality", 0.0, 200), pixels=200, progress=False)
+    yield audit(planted("quality", 1.0, 200), pixels=200, progress=False)
+    yield audit(sliced(), progress=False)
+    photos = planted("quality", 1.0, 200)
+    labels = [photos.labels.names[value] for value in photos.labels.values]
+    columns = {**photos.columns, "source": np.array([f"site of {label}" for label in labels])}
+    yield audit(dataclasses.replace(photos, columns=columns), progress=False)
+
+
+def sliced() -> Any:
+    """Photos of 12 slides."""
+    from builders.photos import CLUSTER, PhotoSet
+
+    image = picture(np.random.default_rng(5))
+    files = {f"{i}": jpeg(image, exif=exif(Software=f"v{i % 3}")) for i in range(120)}
+    photos = PhotoSet.of_bytes("slides", files, [f"class {i // 10 % 2}" for i in range(120)])
+    slides = np.array([f"slide {i // 10}" for i in range(120)], dtype=object)
+    return dataclasses.replace(photos, columns={CLUSTER: slides}, evidence={"cluster=": "slide_id"})
+
+
+def test_audit__text_page_and_card() -> None:
+    from benchmark.audit.report import audit_text, card_section
+    from benchmark.audit.result import page_html
+
+    verdicts = set()
+    for audited in audits():
+        verdicts.add(audited.flagged)
+        for text in (audit_text(audited), page_html(audited), card_section(audited)):
+            assert_only_the_judge_judges(text)
+    assert verdicts == {True, False}
+
+
+def test_erase__table_verdict_matrix_and_card() -> None:
+    from benchmark.erasing import Row, fit_eraser
+    from benchmark.erasing.card import MeasuredEraser, card_text, curve_table, matrix, table, verdict
+    from benchmark.tasks import all_tasks
+
+    answers: tuple[Answer, ...] = ("yes", "no", "undecided")
+    rows = tuple(
+        Row(
+            "probe/jpeg",
+            "accuracy",
+            "toy",
+            "trace",
+            f"reader {len(before)}{len(after)}",
+            *numbers,
+            50,
+            1 / 6,
+            before,
+            after,
+        )
+        for before in answers
+        for after in answers
+        for numbers in [(0.9, 0.8, 1.0, 0.8, 0.7, 0.9, -0.1, -0.2, 0.0, 0.01)]
+    )
+    rng = np.random.default_rng(0)
+    eraser = fit_eraser(rng.normal(size=(60, 5)).astype(np.float32), rng.integers(0, 3, 60))
+    about = {"attribute": "jpeg", "encoder": {"id": "toy"}, "data": "toy", "n_photos": 60, "unseen": {"photos": 50}}
+    eraser = dataclasses.replace(eraser, provenance={**eraser.provenance, **about})
+    readers = {"linear": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    curve = tuple({"photos": n, "readers": readers, "chance": 0.2, "n": 50} for n in (0, 4))
+    measured = MeasuredEraser(eraser, None, rows, curve)  # type: ignore[arg-type]
+    questions = all_tasks()
+    texts = [card_text(measured, questions), table(rows, eraser, questions), curve_table(curve), verdict(rows, "jpeg")]
+    assert_only_the_judge_judges("\n\n".join([*texts, matrix({"jpeg": measured}, questions)]))
+
+
+def test_compare__differences_and_losses() -> None:
+    from benchmark.compare import comparison_text, gate_text
+    from benchmark.compare.gate import Gate, GateRow, Loss, MissingScore
+    from benchmark.compare.paired import Compared, Tie
+    from benchmark.stats import Difference
+
+    difference = Difference(0.1, 0.05, 0.15, 0.001, 200, 0.02, 20)
+    scores = [("toy", "probe/jpeg", "accuracy"), ("toy", "knn/jpeg", "spd"), ("toy", "knn/original", "accuracy")]
+    answers: tuple[Answer, ...] = ("yes", "no", "undecided")
+    rows = [
+        Compared(*score, "a", "b", 0.9, 0.8, difference, 0.01, answer)
+        for score, answer in zip(scores, answers, strict=True)
+    ]
+    ties = [Tie("toy", "probe/jpeg", "accuracy", "a", ("a", "b"), 3)]
+    losses = [
+        GateRow(*score, "a", "b", 0.9, 0.8, Loss(0.1, 0.05, 0.15), 200, 20, word)
+        for score, word in zip(scores, ("worse", "not worse", "undecided"), strict=True)
+    ]
+    gate = Gate(0.02, 0.97, tuple(losses), (MissingScore("toy", "probe/iso", "accuracy", "no answers"),))
+    assert_only_the_judge_judges(f"{comparison_text(rows, ties)}\n\n{gate_text(gate)}")
+
+
+def test_publish__cards_and_pages_judge_nothing() -> None:
+    """Pages of results and of models list numbers alone."""
+    from benchmark.publishing.files import PublishedFile
+    from benchmark.publishing.model_pages import model_pages
+    from benchmark.publishing.table import card_text
+
+    result = with_everything(0)
+    result = dataclasses.replace(
+        result,
+        encoder={**result.encoder, "id": "timm/resnet50.a1_in1k"},
+        data={**result.data, "name": "hub:me/photos"},
+    )
+    pages, _ = model_pages([PublishedFile("a/result.json", result.to_json(), result)], "me/results")
+    assert len(pages) == 1
+    texts = [card_text({"a/result.json": result}, "me/results"), *(page.text for page in pages)]
+    assert RENDERED.findall("\n".join(texts)) == []
+
+
+def test_notebook__tables_judge_nothing(tmp_path: Any) -> None:
+    from benchmark.results import write_result
+    from camtrace import Results
+
+    result = dataclasses.replace(with_everything(0), created="2026-11-20T10:00:00+00:00")
+    write_result(result, tmp_path / "result.json")
+    results = Results.load(tmp_path)
+    assert RENDERED.findall(repr(results)) == []
