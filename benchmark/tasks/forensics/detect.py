@@ -31,6 +31,7 @@ from benchmark.tasks.forensics.data import (
 )
 from benchmark.tasks.forensics.detector import scores_under
 from benchmark.tasks.forensics.floor import floor_among, floor_answers
+from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 RATES = (0.01, 0.001)
@@ -47,7 +48,19 @@ NEAREST = Metric(
     chance=HALF,
 )
 
-METRICS = (AUC, MARGIN, BALANCED, NEAREST)
+OTHER_READERS = tuple(
+    Metric(
+        name=f"balanced-{reader}",
+        title=f"balanced accuracy, {words} read",
+        explain=f"The same where {words} read the embeddings instead of a linear layer (`--readers`).",
+        kind="accuracy",
+        chance=HALF,
+        main=False,
+    )
+    for reader, words in (("knn", "neighbours"), ("mlp", "networks of one hidden layer"))
+)
+
+METRICS = (AUC, MARGIN, BALANCED, NEAREST, *OTHER_READERS)
 
 
 def run_detect(inputs: TaskInput) -> TaskOutcome:
@@ -64,6 +77,7 @@ def run_detect(inputs: TaskInput) -> TaskOutcome:
         **_threshold(inputs, tested.details),
         **_generators(data),
         **_nearest(inputs, data),
+        **_read_otherwise(inputs, data),
         **floor_answers(inputs, data)[0],
     }
     more = {
@@ -92,6 +106,30 @@ def _nearest(inputs: TaskInput, data: DetectionData) -> dict[str, np.ndarray]:
     return {"nearest": np.where(neighbours >= 0, data.generated[data.train][neighbours], ~data.of_test)}
 
 
+def _read_otherwise(inputs: TaskInput, data: DetectionData) -> dict[str, np.ndarray]:
+    """Whether each reader besides the linear layer says that a photo was generated, by the name of its metric."""
+    from benchmark.probe import LabelledSplits, labelled_probe
+    from benchmark.views import ORIGINAL
+
+    readers = [] if inputs.given is not None else inputs.options.readers.split(",")[1:]
+    if not readers:
+        return {}
+    train, test = (inputs.view(ORIGINAL, at) for at in (data.train, data.test))
+    splits = LabelledSplits(
+        train,
+        data.generated[data.train].astype(np.int64),
+        None,
+        None,
+        test,
+        data.of_test.astype(np.int64),
+        n_classes=2,
+        train_clusters=units_of(inputs, data.train).clusters,
+        test_clusters=data.units.clusters,
+    )
+    answers = {reader: labelled_probe(splits, reader=reader, device=inputs.device) for reader in readers}
+    return {f"balanced-{reader}": answer.predicted[0, 0] == 1 for reader, answer in answers.items()}
+
+
 def _audit(inputs: TaskInput) -> dict[str, Any]:
     """What the headers of the files tell about the class, without any encoder; empty for photos without files.
 
@@ -116,6 +154,9 @@ def _statistics(arrays: Answers) -> Statistics:
     }
     if "nearest" in arrays:
         statistics[NEAREST.name] = balanced_accuracy(arrays["nearest"] == generated, generated)
+    for metric in OTHER_READERS:
+        if metric.name in arrays:
+            statistics[metric.name] = balanced_accuracy(arrays[metric.name] == generated, generated)
     if (floor := floor_among(arrays)) is not None:
         statistics[MARGIN.name] = difference(statistics[AUC.name], floor)
     return statistics

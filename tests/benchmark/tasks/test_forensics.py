@@ -99,6 +99,20 @@ def test_values__equal_those_of_plain_loops(shared):
     )
 
 
+def test_readers__besides_the_linear_layer_have_scores_of_their_own(shared, tmp_path):
+    """On well separated classes each reads what the linear layer reads; without the option there are none."""
+    scored = score_tasks(encoder(), shared[0], ("forensics/detect",), tmp_path, readers="linear,knn,mlp")
+    table = {score.metric: score for score in scored.result.scores}
+    arrays = _arrays(scored.answers, "forensics/detect")
+    for name in ("balanced-knn", "balanced-mlp"):
+        right = arrays[name] == arrays["generated"]
+        plain = (right[arrays["generated"]].mean() + right[~arrays["generated"]].mean()) / 2
+        assert table[name].value == pytest.approx(plain, abs=1e-9)
+        assert table[name].value > 0.75
+    assert ("detect", "balanced-knn") not in shared[2]
+    assert table["auc"].value == shared[2]["detect", "auc"].value
+
+
 def test_leave_one_out__trains_without_the_generator(shared):
     photos, scored, table = shared
     arrays = _arrays(scored.answers, "forensics/leave-one-out")
