@@ -104,7 +104,7 @@ TABLES = {
         "image=path&label=label&group=generator=model_name&source=real_source&split=split",
         ("path", "label", "model_name", "real_source", "split"),
         lambda i, made: (f"{i}.png", "fake" if made else "real", f"model {i // 2 % 3}" if made else "",
-                         "" if made else ("LAION", "ImageNet")[i // 2 % 2], ("train", "test")[i // 4 % 2]),
+                         "" if made else ("LAION", "ImageNet")[i // 2 % 2], ("train", "val")[i // 4 % 2]),
         ("real", "fake", "model_name", "split"),
     ),
     "SynthCLIC": (

@@ -5,7 +5,7 @@ import { count, percent, points } from "./format.js";
 const NUMBERS = [
   ["margin", "Margin over the floor", points, "AUC minus that of two sources of real photos, points"],
   ["worst", "Worst generator", percent, "AUC of the generator that is found least when it was not in training, %"],
-  ["bias", "Bias by codec", points, "AUC with generated photos saved as JPEG minus that with real ones saved as JPEG, points"],
+  ["bias", "Bias by codec", points, "AUC with generated photos saved as JPEG minus that with real ones saved as JPEG, points; 0 is best"],
   ["auc", "AUC", percent, "generated against real photos, all generators in training, %"],
   ["floor", "Floor", percent, "AUC of two sources of real photos, %"],
 ];
@@ -19,6 +19,7 @@ export function renderDetectors({ detectors }, container, linkTo) {
     h("p", { class: "lead" }, "A high AUC is no proof that a detector recognises generated photos: it may recognise how they were saved, or where real ones come from. ",
       "Read the verdict first. Then compare margins, and only among detectors of one photo set that no control speaks against."),
     detectors.sets.map((set) => part(set, linkTo)),
+    h("p", { class: "legend" }, "AUC: 50 is a guess, 100 is always right. ", NUMBERS.slice(0, 3).map(([, title, , explain]) => `${title}: ${explain}. `), "Below each number its 95 % interval."),
     h("h3", {}, "What a number here does not show"),
     h("ul", {},
       h("li", {}, "That one picture is real or generated. Do not accuse anybody with it."),
