@@ -169,12 +169,16 @@ def _detects(result: Result) -> Conclusion:
     return Conclusion("Detects", title, " ".join(listed))
 
 
+_SHOWN = (("detect", "margin"), ("leave-one-out", "loss"))
+"""Subjects and metrics of statements that the short answer repeats."""
+
+
 def _rests_on(result: Result, questions: Questions) -> Conclusion:
     """What the controls say of a detector, then what was shown of it."""
     controls = reliance(result, questions)
     shown = [s for s in statements(result, questions) if s.kind == "detection" and s.answer == "yes"]
     sentences = list(controls.reasons) if controls else []
-    named = [s.words.partition(": ")[2] for s in shown if s.metric != "bias"]
+    named = dict.fromkeys(s.words.partition(": ")[2] for s in shown if (s.subject, s.metric) in _SHOWN)
     sentences += [f"{sentence[:1].upper()}{sentence[1:]}" for sentence in named]
     return Conclusion("Rests on", controls.title if controls else "Nothing was shown", " ".join(sentences))
 
