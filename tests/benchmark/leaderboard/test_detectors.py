@@ -35,7 +35,7 @@ def results(make):
         detector(make, "best", 0.85, 0.55),
         detector(make, "higher AUC", 0.95, 0.94),
         detector(make, "moved", 0.9, 0.5, bias=0.2),
-        detector(make, "leak", 0.99, 0.5, audit={**FAIR, "flagged": True}),
+        detector(make, "leak", 0.97, 0.5, audit={**FAIR, "flagged": True}),
         detector(make, "wider margin", 0.92, 0.55),
         make.result("timm/plain", make.probes(0.5, 0.6, 0.7, 0.4)),
     ]
