@@ -18,9 +18,7 @@ from builders.sources import FolderSource, split_named
 from builders.untrusted import check_data_set, client_message, from_hub, read_image_cell
 
 
-def open_subject(
-    data: Any, *, label: str = "", source: str = "", owner: str = "", limit: int | None = None, stream: bool = False
-) -> Subject:
+def open_subject(data: Any, *, label: str, source: str, owner: str, limit: int | None, stream: bool = False) -> Subject:
     """The subject of an audit.
 
     Args:
@@ -58,7 +56,7 @@ def open_subject(
     return photo_subject(photos, label, source, owner)
 
 
-def frame_photos(frame: Any, *, label: str = "", source: str = "", owner: str = "") -> PhotoSet:
+def frame_photos(frame: Any, *, label: str, source: str, owner: str) -> PhotoSet:
     """Photos of a pandas frame of paths.
 
     Args:

@@ -32,7 +32,7 @@ CARRYING_RESIDUAL = 3.0
 """A value is named where its count is so many standard deviations above the count under independence."""
 
 
-def questions_of(tally: Tally, seed: int = 0) -> list[Question]:
+def questions_of(tally: Tally, seed: int) -> list[Question]:
     """The question of every feature with two values or more; p-values are not corrected."""
     questions: list[Question] = []
     for target in TARGETS:

@@ -88,9 +88,7 @@ def repaired_bytes(data: bytes, repair: Repair, photo_id: str, label: str) -> by
     return data if processing is None else processed_file(decode_rgb(data), processing, photo_id)
 
 
-def write_repaired(
-    plan: RepairPlan, subject: PhotoSubject, output: Path, *, form: str = "shards", workers: int = 1
-) -> PhotoSet:
+def write_repaired(plan: RepairPlan, subject: PhotoSubject, output: Path, *, form: str, workers: int = 1) -> PhotoSet:
     """Write a repaired data set, and open it.
 
     Args:

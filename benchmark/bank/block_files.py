@@ -38,7 +38,7 @@ class BlockBank:
         views: ViewKeys,
         blocks: Collection[int],
         *,
-        before_writing: Callable[[int], None] = lambda block: None,
+        before_writing: Callable[[int], None],
     ) -> None:
         """
         Args:
@@ -111,7 +111,7 @@ def merge_blocks(
     views: ViewKeys,
     bank: Bank,
     files: Mapping[str, str],
-    tick: Callable[[int], object] = lambda blocks: None,
+    tick: Callable[[int], object],
 ) -> None:
     """Fill a bank from block files and verify each of them. Blocks that the bank already has stay as they are.
 

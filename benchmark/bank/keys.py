@@ -77,9 +77,9 @@ def encoder_key(
     info: EncoderInfo,
     compute_dtype: str,
     *,
-    compiled: bool = False,
-    device: str = "cpu",
-    runtime: Runtime | None = None,
+    compiled: bool,
+    device: str,
+    runtime: Runtime | None,
 ) -> dict[str, Any]:
     """The part of ``bank_key`` that identifies the encoder and how it computes."""
     runtime_key = runtime.key() if runtime else None

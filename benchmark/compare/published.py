@@ -138,7 +138,7 @@ def published_encoder(name: str, encoder_id: str = "") -> PublishedEncoder:
     raise UsageError(f"{encoder_id} is not one of the study's encoders: name one (--published NAME)")
 
 
-def published_text(run: Run, name: str, patterns: Sequence[str] = (), *, across_presets: bool = False) -> str:
+def published_text(run: Run, name: str, patterns: Sequence[str], *, across_presets: bool) -> str:
     """The text of ``compare DIR --published NAME``.
 
     Args:

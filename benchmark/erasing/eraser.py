@@ -166,9 +166,7 @@ class Eraser:
         return self.mean + deviation @ self.projection.T
 
 
-def save_eraser(
-    folder: Path, eraser: Eraser, fit: FitSet | None = None, *, about: Mapping[str, Any], card: str
-) -> None:
+def save_eraser(folder: Path, eraser: Eraser, fit: FitSet | None, *, about: Mapping[str, Any], card: str) -> None:
     """Write the folder. A kill leaves the old folder, or one that is recognised as incomplete.
 
     Args:

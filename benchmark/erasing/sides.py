@@ -6,7 +6,7 @@ The photos of the fit and of the measurement share no owner, scene, camera or ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class FitPlan:
     """int64, indices into ``fitted`` of the photos of the fit that options are chosen on."""
     fit_set: FitSet
     """Hashes of the photos of the fit."""
-    unseen: Mapping[str, Any] = field(default_factory=dict)
+    unseen: Mapping[str, Any]
     """What the fit has not seen of the measured photos: numbers of photos, owners, scenes, cameras; JSON values."""
 
 

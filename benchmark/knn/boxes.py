@@ -15,19 +15,8 @@ import numpy as np
 import torch
 
 from benchmark.compute import budget, exact_device, float32_rounding
-from benchmark.knn.search import (
-    GROUP,
-    NOTHING,
-    Embeddings,
-    NeighbourSink,
-    QueryBlock,
-    merge,
-    read_unit_rows,
-    replace_indices,
-    round_up,
-    search_of,
-    unpack_indices,
-)
+from benchmark.knn.keys import GROUP, NOTHING, merge, replace_indices, unpack_indices
+from benchmark.knn.search import Embeddings, NeighbourSink, QueryBlock, read_unit_rows, round_up, search_of
 from benchmark.knn.votes import decide, opposition_of, outcomes
 from builders.errors import DataError
 
@@ -65,7 +54,7 @@ class BoxLists:
     queries: np.ndarray
     """int64 [m], indices of the photos."""
     keys: torch.Tensor
-    """int64 [4, m, depth], falling keys of ``benchmark.knn.search``; the packed index is the photo's."""
+    """int64 [4, m, depth], falling keys of ``benchmark.knn.keys``; the packed index is the photo's."""
 
     def merged(self, boxes: tuple[Box, ...], count: int) -> torch.Tensor:
         """int64 [m, count]: the nearest neighbours in any of some boxes, as falling keys."""
@@ -195,7 +184,7 @@ def votes_of(
         query_labels: int64 [m], the label of each query.
         random_ties: whether a tie counts by the expectation.
 
-    >>> from benchmark.knn.search import pack_keys
+    >>> from benchmark.knn.keys import pack_keys
     >>> keys = pack_keys(torch.tensor([[0.9, 0.5, 0.4]]), torch.tensor([[0, 1, 2]]))
     >>> votes_of(keys, torch.tensor([0, 1, 1]), torch.tensor([1])).right.tolist()
     [1.0]

@@ -13,16 +13,8 @@ import numpy as np
 import torch
 
 from benchmark.compute import budget, chunks, parallel_map, threads_of_work
-from benchmark.knn.search import (
-    GROUP,
-    NOTHING,
-    Embeddings,
-    NeighbourSink,
-    QueryBlock,
-    read_unit_rows,
-    round_up,
-    search_of,
-)
+from benchmark.knn.keys import GROUP, NOTHING
+from benchmark.knn.search import Embeddings, NeighbourSink, QueryBlock, read_unit_rows, round_up, search_of
 
 CPU_BLOCK = 1 << 25
 """Most similarities of a block on a CPU (128 MiB): larger blocks are no faster, and their first use is slower."""

@@ -12,17 +12,8 @@ import torch
 
 from benchmark.compute import budget, exact_device, float32_rounding
 from benchmark.knn.answers import Setup, TieRule
-from benchmark.knn.search import (
-    GROUP,
-    NOTHING,
-    Embeddings,
-    merge,
-    read_unit_rows,
-    shift_indices,
-    top_keys,
-    unpack_indices,
-    unpack_similarities,
-)
+from benchmark.knn.keys import GROUP, NOTHING, merge, shift_indices, top_keys, unpack_indices, unpack_similarities
+from benchmark.knn.search import Embeddings, read_unit_rows
 from benchmark.knn.setups import knn_setups
 from builders.errors import DataError
 

@@ -31,7 +31,7 @@ _PLACES = np.argsort([(_DE_BRUIJN << i & _LOW) >> 27 for i in range(32)])
 
 
 def top_keys(block: torch.Tensor, count: int) -> torch.Tensor:
-    """As ``benchmark.knn.search.top_keys``, for a block on the CPU."""
+    """As ``benchmark.knn.keys.top_keys``, for a block on the CPU."""
     values = block.numpy()
     state = _State(len(values), np.full(len(values), count))
     labels, query_labels = np.full(values.shape[1], _NO_LABEL, np.int32), np.zeros(len(values), np.int32)
@@ -116,7 +116,7 @@ class _State:
 
 @jit
 def _key(bits: int, column: int) -> int:
-    """``benchmark.knn.search.pack_keys`` of one similarity, given as the bits of its float32."""
+    """``benchmark.knn.keys.pack_keys`` of one similarity, given as the bits of its float32."""
     ordered = np.int64(bits)
     if ordered == _NEGATIVE_ZERO:
         ordered = np.int64(0)

@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 
 from benchmark.compute import budget, exact_device, float32_rounding, with_less_memory
 from benchmark.knn.answers import TIE_RULES, KnnAnswers, Setup
+from benchmark.knn.keys import unpack_indices
 from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, neighbour_lists, plan_blocks, read_queries
-from benchmark.knn.search import Embeddings, unpack_indices
+from benchmark.knn.search import Embeddings
 from benchmark.knn.uniform import uniform_nearest, uniform_votes
 from benchmark.knn.votes import Opposition, Outcomes, Votes, outcomes, tally, vote
 from builders.errors import DataError, UsageError

@@ -11,17 +11,9 @@ import numpy as np
 import torch
 
 from benchmark.compute import threads_of_work
+from benchmark.knn.keys import GROUP, NOTHING, merge, shift_indices, top_keys, unpack_indices
 from benchmark.knn.lists import BlockPlan, KnnQuestion, Lists, by_photos, merged_width
-from benchmark.knn.search import (
-    GROUP,
-    NOTHING,
-    merge,
-    read_unit_rows,
-    round_up,
-    shift_indices,
-    top_keys,
-    unpack_indices,
-)
+from benchmark.knn.search import read_unit_rows, round_up
 from benchmark.knn.votes import Votes, decide, tally
 
 

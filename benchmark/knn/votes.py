@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmark.knn.search import NOTHING
+from benchmark.knn.keys import NOTHING
 
 
 class Votes(NamedTuple):

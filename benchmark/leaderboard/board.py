@@ -63,7 +63,7 @@ class Board:
     columns: tuple[Column, ...]
     notes: Mapping[str, tuple[str, ...]]
     """By the key of the entry: incomplete families, conflicts and failures of the row."""
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[str, ...]
     """A sentence for each reason why columns are left out."""
 
 

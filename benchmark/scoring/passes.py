@@ -84,9 +84,9 @@ class OutputRun:
     """State of this output."""
     encoder_state: EncoderRun
     """State of the encoder; for the embedding it is the same object as ``state``."""
-    output: Output | None = None
+    output: Output | None
     """None for the embedding."""
-    layered: Layered | None = None
+    layered: Layered | None
     """Gives all outputs in one forward pass; None if only the embedding is scored."""
     eraser: Eraser | None = None
     """Applied to embeddings before any task reads them; None for layers, to which no eraser is fitted."""
@@ -118,7 +118,7 @@ def layers_of(
 
 
 def output_runs_of(
-    encoder: Encoder, state: EncoderRun, layered: Layered | None, eraser: Eraser | None = None
+    encoder: Encoder, state: EncoderRun, layered: Layered | None, eraser: Eraser | None
 ) -> list[OutputRun]:
     """The outputs of one encoder, its embedding first."""
     outputs = layered.outputs if layered else ()
@@ -145,7 +145,7 @@ def embed_pass(
     fresh: Sequence[str],
     options: RunOptions,
     log: Callable[[str], object],
-    prefetch: Prefetch | None = None,
+    prefetch: Prefetch | None,
 ) -> list[tuple[Job, EncoderRun]]:
     """Fill the banks of one pass; return the tasks that have no cached outcome, and record those that have one."""
     photos, views = hashes.photos, view_pass.recipe.view_keys()

@@ -13,7 +13,7 @@ import resource
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,7 @@ def environment_record(
     photos: PhotoSet,
     options: RunOptions,
     gate: PrecisionVerdict | None,
-    compared: RuntimeVerdict | None = None,
+    compared: RuntimeVerdict | None,
 ) -> dict[str, Any]:
     """What a result records of where and how it was computed."""
     several = named_devices(options.device)
@@ -173,7 +173,7 @@ class Repeat:
 
     command: str
     """For a shell, without paths of the author's machine and without options that change no score."""
-    local: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    local: Mapping[str, str]
     """By ``model``, ``data``, ``options`` and ``eraser``: one sentence on what only the author has."""
 
 

@@ -88,7 +88,7 @@ class OpenedSet:
     photos: PhotoSet
     """After ``--limit``."""
     tasks: tuple[Task, ...]
-    spec: str | None = None
+    spec: str | None
     """As ``--data`` takes it; None if the photos were given in memory."""
 
 

@@ -57,7 +57,7 @@ def resampled_means(
     trials: Any | None = None,
     *,
     bounds: tuple[float, float] | None = (0.0, 1.0),
-    resamples: int = RESAMPLES,
+    resamples: int,
     seed: int = 0,
 ) -> np.ndarray:
     """The K means under each random weighting of the photos, float64 [resamples, K].

@@ -168,11 +168,11 @@ def _sentence(error: Exception) -> str:
 class FinishOptions:
     """Options of ``finish``."""
 
-    output: Path | None = None
+    output: Path | None
     """A folder of this machine, instead of the planned output."""
-    push_to: str | None = None
+    push_to: str | None
     """Repository of the Hub to which the output is uploaded."""
-    public: bool = False
+    public: bool
     """True if a new repository is to be public."""
 
 

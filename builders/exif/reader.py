@@ -24,7 +24,7 @@ class Reading:
 
     acquisition: Acquisition
     """Empty if ``reason`` is set."""
-    reason: str | None = None
+    reason: str | None
     """One sentence, if nothing was read."""
 
 

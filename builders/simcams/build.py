@@ -85,9 +85,9 @@ class SimulatedRows:
     """Kind of scene of each photo."""
     photos: np.ndarray
     """int64 [items], rows of ``source``."""
-    labels: np.ndarray | None = None
+    labels: np.ndarray | None
     """int64 [items, configs]; None for pairs."""
-    configs: tuple[str, ...] = ()
+    configs: tuple[str, ...]
 
     def __call__(self, item: int) -> list[dict[str, Any]]:
         at = int(self.photos[item])
@@ -206,7 +206,7 @@ def build_simpairs(
     return _build("simpairs", photos, jobs, features, card, options)
 
 
-def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str] = STUDY_ATTRIBUTES) -> list[ShardJob]:
+def simcams_jobs(photos: PhotoSet, output: Path, configs: Sequence[str]) -> list[ShardJob]:
     """Jobs of ``build_simcams``, one per group of photos, before they are cut into shards."""
     attributes = {config: photos.attributes[config] for config in configs}
     columns = simcams_features({config: column.names for config, column in attributes.items()})

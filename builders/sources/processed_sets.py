@@ -94,7 +94,7 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     return _processed_set(path_or_repo, loaded, ALL_PARAMETERS[parameters[0]])
 
 
-def stored_parameters(path_or_repo: str, *, revision: str | None = None) -> tuple[str, ...]:
+def stored_parameters(path_or_repo: str, *, revision: str | None) -> tuple[str, ...]:
     """The configs of a data set that are parameters, in the order of the data set.
 
     Args:
@@ -219,7 +219,7 @@ class BundleSource:
         return [Stamp(f"{files} {view_rows}", changed) for view_rows in np.stack(rows_of_views, axis=1).tolist()]
 
 
-def stored_photos(path_or_repo: str, parameters: Sequence[str] = (), *, revision: str | None = None) -> PhotoSet:
+def stored_photos(path_or_repo: str, parameters: Sequence[str], *, revision: str | None) -> PhotoSet:
     """Photos of a set built with ``assignment="every"``; ``PhotoSet.stored_views`` names the views in a bundle.
 
     Args:

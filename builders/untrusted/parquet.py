@@ -120,7 +120,7 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
     return DataError(f"{path}: not a Parquet file that can be read ({parquet_error_text(error)})")
 
 
-def unpacked_bytes(file: pq.ParquetFile, columns: Sequence[str] | None = None) -> int:
+def unpacked_bytes(file: pq.ParquetFile, columns: Sequence[str] | None) -> int:
     """Bytes of columns unpacked, as the metadata states them; one byte a value at least."""
     metadata, wanted, total = file.metadata, None if columns is None else set(columns), 0
     for group in range(metadata.num_row_groups):

@@ -18,7 +18,7 @@ IN_FLIGHT = 2
 class DeviceCopy:
     """Puts batches together on ``device``."""
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str) -> None:
         self.device = torch.device(device)
         self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self._in_flight: deque[tuple[Any, list[torch.Tensor]]] = deque()

@@ -95,7 +95,7 @@ class Ring:
         freed: called, in any thread, when a slot becomes free.
     """
 
-    def __init__(self, plan: SlotPlan, slots: int, *, forked: bool = True, freed: Callable[[], None] = lambda: None):
+    def __init__(self, plan: SlotPlan, slots: int, *, forked: bool, freed: Callable[[], None] = lambda: None):
         self.plan = plan
         self.slots = slots
         self.path = None if forked else _shared_file(slots * plan.nbytes)

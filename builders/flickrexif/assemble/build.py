@@ -112,7 +112,7 @@ class Built:
     """Problems of the splits."""
     left_out: Mapping[str, int]
     """Photos that could not be used, by reason."""
-    limits: tuple[Limits, ...] = ()
+    limits: tuple[Limits, ...]
     """What limits the size of each attribute; empty for given splits."""
 
 
@@ -186,7 +186,7 @@ def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
 
 
 def split_photos(
-    collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan, near: np.ndarray | None = None
+    collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan, near: np.ndarray | None
 ) -> Splits:
     """Balanced splits that have no owner, file or near-duplicate in common. ``near``: groups of near-duplicates."""
     return make_splits(

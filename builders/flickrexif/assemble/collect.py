@@ -6,7 +6,7 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,7 @@ class Collection:
 
     table: pa.Table
     """Of ``SCHEMA``, a row for each photo, by id."""
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int]
     """Number of selected photos that cannot be used, by reason."""
 
     def __len__(self) -> int:

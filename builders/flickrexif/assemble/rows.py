@@ -204,7 +204,7 @@ def _job(
 
 
 def write_metadata(
-    table: pa.Table, splits: Sequence[str], near: np.ndarray, output: Path, *, fresh: bool = False
+    table: pa.Table, splits: Sequence[str], near: np.ndarray, output: Path, *, fresh: bool
 ) -> SplitShards:
     """Write the config that contains every photo. Resumable.
 

@@ -132,7 +132,7 @@ def photo_client(
     *,
     user_agent: str,
     timeout_s: float,
-    allow_loopback: bool = False,
+    allow_loopback: bool,
     connections: int = 2,
     ssl_context: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:

@@ -42,7 +42,7 @@ MOST_PHOTOS = 0.9
 """Share of the photos that have a level, from which on it belongs to the layout: stray files do not count."""
 
 
-def check_layout(place: str, photos: PhotoSet, given: ColumnSources, *, draw: bool = False) -> None:
+def check_layout(place: str, photos: PhotoSet, given: ColumnSources, *, draw: bool) -> None:
     """Refuse a folder whose levels are probably something else than classes and splits.
 
     Args:

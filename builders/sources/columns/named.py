@@ -172,9 +172,7 @@ WILDS: Mapping[str, WildsSet] = MappingProxyType(
 """The data sets of WILDS that can be read, by name."""
 
 
-def wilds_photos(
-    name: str, root: str, *, columns: ColumnSources, seed: int = 0, val_share: float = 0.25, draw: bool = False
-) -> PhotoSet:
+def wilds_photos(name: str, root: str, *, columns: ColumnSources, seed: int, val_share: float, draw: bool) -> PhotoSet:
     """A data set in the layout that the package ``wilds`` unpacks.
 
     Its official splits ``train``, ``val`` and ``test`` (of other hospitals, places or years than ``train``) are given;

@@ -20,7 +20,7 @@ from benchmark.bank.keys import bank_key
 from benchmark.compute import budget
 from benchmark.encoders import Encoder
 from benchmark.knn.answers import KnnAnswers
-from benchmark.knn.search import top_keys, unpack_indices
+from benchmark.knn.keys import top_keys, unpack_indices
 from benchmark.knn.setups import knn_setups
 from benchmark.probe.solver.rows import Gathered, gather
 from benchmark.views.recipe import ProcessingViews

@@ -252,6 +252,11 @@ def test_audit__a_frame_of_paths(tmp_path):
     assert result.question("source").value == pytest.approx(1)
     with pytest.raises(UsageError, match="unknown column 'kin'"):
         audit(pd.DataFrame(rows), label="kin", progress=False)
+    with pytest.raises(UsageError, match="column of the frame 'path'"):
+        audit(pd.DataFrame({"kind": ["a"]}), label="kind", progress=False)
+    twice = pd.DataFrame({"path": ["a.jpg", "a.jpg"], "kind": ["a", "b"]})
+    with pytest.raises(UsageError, match="two rows of the frame name the same file"):
+        audit(twice, label="kind", progress=False)
     with pytest.raises(UsageError, match="cannot be audited"):
         audit(7)
 

@@ -227,6 +227,50 @@ def test_fit_eraser__mistakes_are_reported_in_a_sentence():
         fit_eraser(x, z).apply(x[:, :5])
 
 
+@pytest.mark.parametrize(
+    ("views", "labels", "preserved", "reason"),
+    [
+        ([(4, 3), (4, 2)], (2, 4), None, "views must be"),
+        ([(4,)], (1, 4), None, "views must be"),
+        ([(4, 3)], (4,), None, r"labels of shape \(4,\) for 1 views of 4 photos"),
+        ([(4, 3)], (1, 5), None, r"labels of shape \(1, 5\)"),
+    ],
+)
+def test_source__shapes_that_do_not_fit(views, labels, preserved, reason):
+    with pytest.raises(ValueError, match=reason):
+        Source([np.zeros(shape) for shape in views], np.zeros(labels, int), 2, preserved)
+
+
+@pytest.mark.parametrize("value", [-1, 2])
+def test_source__classes_outside_their_count(value):
+    labels = np.zeros((1, 4), int)
+    wrong = np.array([0, 1, value, 0])
+    with pytest.raises(ValueError, match=r"labels hold a class outside 0\.\.1"):
+        Source([np.zeros((4, 3))], wrong[None], 2)
+    with pytest.raises(ValueError, match=r"kept hold a class outside 0\.\.1"):
+        Source([np.zeros((4, 3))], labels, 2, wrong, 2)
+    assert Source([np.zeros((4, 3))], labels, 2, np.array([0, 1, 1, 0]), 2).photos == 4
+
+
+def test_moments__need_two_rows_and_take_none_once_they_were_read():
+    few = moments(np.ones((1, 3)), np.zeros(1, int))
+    with pytest.raises(DataError, match="1 embeddings: an eraser is fitted on two or more"):
+        _ = few.mean
+    x, z, _ = embeddings(n=20)
+    read = moments(x, z)
+    assert read.dimension == D
+    _ = read.mean
+    with pytest.raises(ValueError, match="read already"):
+        read.update(x, z)
+
+
+@pytest.mark.parametrize("shrinkage", [-0.1, 1.1])
+def test_leace__shrinkage_is_a_share(shrinkage):
+    x, z, _ = embeddings(n=60)
+    with pytest.raises(ValueError, match=f"shrinkage {shrinkage}: a share in"):
+        fit_eraser(x, z, shrinkage=shrinkage)
+
+
 def test_unit_rows__are_scaled_before_the_map():
     x, z, _ = embeddings()
     eraser = fit_eraser(x, z, unit_rows=True)

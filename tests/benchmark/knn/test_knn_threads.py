@@ -11,7 +11,7 @@ import torch
 
 from benchmark.knn import knn_setups
 from benchmark.knn.answers import KnnAnswers
-from benchmark.knn.search import COMPILED_FROM
+from benchmark.knn.keys import COMPILED_FROM
 from tests.support.thread_counts import Waking, pieces_parallel
 
 

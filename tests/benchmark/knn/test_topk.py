@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.search import NOTHING, pack_keys, read_unit_rows, top_keys, unpack_indices
+from benchmark.knn.keys import NOTHING, pack_keys, top_keys, unpack_indices
+from benchmark.knn.search import read_unit_rows
 from benchmark.knn.setups import knn_setups
 
 
@@ -95,7 +96,7 @@ def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.
         "memory_bytes": 1 << 16,
     }
     by_torch = knn_setups(train, test, **question)
-    monkeypatch.setattr("benchmark.knn.search.COMPILED_FROM", 0)
+    monkeypatch.setattr("benchmark.knn.keys.COMPILED_FROM", 0)
     compiled = knn_setups(train, test, **question)
     for name in ("correct", "tied", "plain", "by_seed"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(by_torch, name))

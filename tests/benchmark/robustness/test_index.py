@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import benchmark.knn.search as search
+import benchmark.knn.keys as keys
 import benchmark.robustness.removals as removals
 from benchmark.knn import Box, Setup
 from benchmark.robustness import (
@@ -41,7 +41,7 @@ def small_table(seed, *, effects=(2.0, 2.0, 0.7), shape=(2, 3), clusters=4, phot
     "effects", [(0.0, 0.0, 0.0), (2.0, 0.0, 0.7), (0.0, 4.0, 0.7), (3.0, 3.0, 1.2), (1e3, 1.0, 0.0)]
 )
 def test_index__equals_a_plain_loop_for_every_k(effects, compiled, monkeypatch):
-    monkeypatch.setattr(search, "COMPILED_FROM", 1 if compiled else 1 << 60)
+    monkeypatch.setattr(keys, "COMPILED_FROM", 1 if compiled else 1 << 60)
     monkeypatch.setattr(removals, "COMPILED_FROM", 1 if compiled else 1 << 60)
     rows, label, group, cluster = small_table(1, effects=effects)
     counts = plain_counts(rows, label, group, cluster, 61)
@@ -67,7 +67,7 @@ def plain_vote(similar, label, changed, allowed, k):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_setups__equal_votes_by_definition__and_what_each_cluster_left_out_changes(compiled, monkeypatch):
-    monkeypatch.setattr(search, "COMPILED_FROM", 1 if compiled else 1 << 60)
+    monkeypatch.setattr(keys, "COMPILED_FROM", 1 if compiled else 1 << 60)
     monkeypatch.setattr(removals, "COMPILED_FROM", 1 if compiled else 1 << 60)
     rows, label, group, cluster = small_table(3)
     cells = Cells.of(label, group, cluster)

@@ -165,6 +165,15 @@ def test_decode_rgb__a_program_is_no_photo():
         decode_rgb(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\nshowpage\n%%EOF\n")
 
 
+def test_decode_rgb__memory_that_runs_out_is_a_reason(monkeypatch):
+    def full(image):
+        raise MemoryError
+
+    monkeypatch.setattr("builders.pixels.decode.as_rgb", full)
+    with pytest.raises(PhotoError, match="not enough memory to decode it"):
+        decode_rgb(as_bytes(Image.new("RGB", (8, 8))))
+
+
 def test_decode_rgb__scans_that_visit_all_pixels_again_and_again_are_refused(monkeypatch):
     """A progressive file whose last scan stands there 300 times more: ten bytes each, decoded as it is without them."""
     pixels = Image.fromarray(random_array(40, 56, 3))
