@@ -17,76 +17,12 @@ from benchmark.options import CHOICES, STUDY_PRESET, preset_label
 from benchmark.results import (
     STUDY_GROUPS,
     PublishedEncoder,
-    Result,
     ResultFile,
     Score,
     failed_encoder,
-    known_contradiction,
     metric_of,
-    processings_of,
 )
 from benchmark.tasks import all_tasks
-from builders.pixels import known_parameters
-
-MAX_COUNT = 10**12
-"""Most test photos of a score."""
-
-MAX_GROUPS = 20
-"""Most groups of one photo set whose questions are shown."""
-
-MAX_UNLISTED = 8
-"""Most scores of a known task under unlisted names (retrieval names its directions after the cameras)."""
-
-
-def objection(file: ResultFile) -> str:
-    """Why an untrusted result is not shown on a board; "" if it is."""
-    listed_tasks = all_tasks()
-    scored = {score.task for score in file.result.scores}
-    unlisted = sorted(task for task in scored - set(listed_tasks) if not _is_of_a_stated_group(task, file.result))
-    unknown = [task for task in unlisted if task.partition("/")[2] not in known_parameters()]
-    if unknown and processings_of(file.result):
-        return f"{unknown[0]} is about processings of the author's own file, which no other result here shares"
-    if unknown:
-        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        return (
-            f"it answers questions that this camtrace does not know ({unknown[0]}{more}); if a newer camtrace does, "
-            "install that one (pip install -U camtrace)"
-        )
-    questions = {task: listed_tasks[task] for task in sorted(scored)}
-    for task, question in questions.items():
-        listed = {metric.name: metric for metric in question.metrics}
-        scores = [score for score in file.result.scores if score.task == task]
-        if sum(score.metric not in listed for score in scores) > MAX_UNLISTED:
-            return f"{task} has more than {MAX_UNLISTED} scores under names that it does not list"
-        for score in scores:
-            metric = listed.get(score.metric)
-            if reason := _impossible(score, metric.kind if metric else "difference"):
-                return f"{task} {score.metric}: {reason}"
-    return known_contradiction(file, listed_tasks)
-
-
-def _is_of_a_stated_group(task: str, result: Result) -> bool:
-    """Whether a task is one of a group of photos that the result states as a source: ``group=NAME``."""
-    evidence = result.data.get("evidence")
-    stated = [key for key in evidence if key.startswith("group=")] if isinstance(evidence, Mapping) else []
-    return len(stated) <= MAX_GROUPS and f"group={task.partition('/')[2]}=" in stated and task in all_tasks()
-
-
-def _impossible(score: Score, kind: str) -> str:
-    """Why no run can give such a score; "" if one can."""
-    if not 1 <= score.n <= MAX_COUNT:
-        return f"n is {score.n}"
-    if kind != "difference" and not (_is_share(score.low) and _is_share(score.high) and score.low <= score.high):
-        return "a share outside [0, 1]"
-    if kind == "trace" and (not _is_share(score.chance) or score.chance in (0, 1)):
-        return f"chance is {score.chance:g}: a guess between two classes or more is right sometimes"
-    if kind == "accuracy" and not _is_share(score.chance):
-        return f"chance is {score.chance:g}"
-    return ""
-
-
-def _is_share(value: float) -> bool:
-    return 0 <= value <= 1
 
 
 def study_facts() -> Mapping[str, Mapping[str, Any]]:

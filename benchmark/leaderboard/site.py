@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import Board, build_board
 from benchmark.leaderboard.board_data import as_json, board_csv, board_json, newest_time, script_safe
-from benchmark.leaderboard.entries import Entry, measured_entries, objection, published_entries, study_facts
+from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
 from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
 from builders.errors import UsageError
 from builders.files import sweep_temporaries, write_text_atomically

@@ -79,8 +79,9 @@ def main() -> int:
 
 def fuzz_results(seconds: float, seed: int, folder: Path, most: int | None = None) -> Tally:
     """Mutated result files through everything that reads untrusted results."""
+    from benchmark.leaderboard.admission import objection
     from benchmark.leaderboard.board import build_board
-    from benchmark.leaderboard.entries import measured_entries, objection
+    from benchmark.leaderboard.entries import measured_entries
     from benchmark.leaderboard.site import write_site
     from benchmark.publishing.files import PublishedFile, result_path
     from benchmark.publishing.model_pages import data_set_tasks, model_pages

@@ -182,7 +182,7 @@ def write_board_folder(folder: Path, honest: int, hostile: int, seed: int) -> No
 
 def _unlike(random_: random.Random) -> bytes:
     """A mutation that is not one of an unread detail: such a file is as honest as the one it was made of."""
-    from benchmark.leaderboard.entries import objection
+    from benchmark.leaderboard.admission import objection
     from benchmark.results.files import ResultFile, parse_result
     from builders.errors import DataError
 

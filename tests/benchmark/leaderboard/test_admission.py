@@ -9,8 +9,9 @@ import pytest
 
 from benchmark.cli.leaderboard import main
 from benchmark.leaderboard import board as boards
+from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
-from benchmark.leaderboard.entries import measured_entries, objection
+from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import ResultFile, write_result
 from benchmark.results.forms import check_forms
 from builders.errors import UsageError

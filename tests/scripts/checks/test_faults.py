@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmark.cli.leaderboard import main
-from benchmark.leaderboard.entries import objection
+from benchmark.leaderboard.admission import objection
 from benchmark.results import read_files
 from scripts.checks.faults import __main__ as faults
 from scripts.checks.faults import machines
