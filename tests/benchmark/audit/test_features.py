@@ -47,6 +47,22 @@ FILES = [
 ]
 
 
+def test_values__numbers_are_in_powers_of_two():
+    data = jpeg(IMAGE.resize((64, 16)))
+    known = values(data)
+    numbers = {"aspect": 2.0, "pixels": 10.0, "bytes": np.log2(len(data)), "bytes_per_pixel": np.log2(len(data) / 1024)}
+    assert {name: known[name] for name in numbers} == pytest.approx(numbers)
+
+
+def test_values__of_a_file_whose_form_is_not_known():
+    known = values(b"sixteen bytes...")
+    assert known["bytes"] == 4.0
+    assert {name for name, value in known.items() if value != value} == {
+        *("nearest_quality", "pixels", "aspect", "bytes_per_pixel"),
+    }
+    assert (known["format"], known["dimensions"], known["thumbnail"]) == ("unknown", "0 x 0", "no")
+
+
 @pytest.mark.parametrize(("data", "expected"), FILES)
 def test_values_of__files_of_known_making(data, expected):
     result = values(data)

@@ -128,6 +128,14 @@ def test_bytes_hash__an_unreadable_file_is_read_again_by_the_next_run(tmp_path, 
     assert read == [5]
 
 
+def test_block_hashes__of_the_photos_in_order_and_zeros_for_what_cannot_be_read(folder, monkeypatch):
+    write(folder, "5.jpg", b"x" * 100)
+    monkeypatch.setattr("builders.sources.folders.MAX_PHOTO_BYTES", 50)
+    digests = [hashlib.sha256(b"photo %d" % i).digest() if i != 5 else bytes(32) for i in range(9)]
+    expected = [hashlib.sha256(b"".join(digests[at : at + 4])).hexdigest()[:16] for at in (0, 4, 8)]
+    assert PhotoHashes(labelled_folder(str(folder))).block_hashes(4) == expected
+
+
 def test_bytes_hash__a_damaged_table_is_ignored(tmp_path, folder):
     PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash()
     [table] = (tmp_path / photo_hashes.FOLDER).iterdir()

@@ -253,7 +253,7 @@ def test_source__classes_outside_their_count(value):
 
 
 def test_moments__need_two_rows_and_take_none_once_they_were_read():
-    few = moments(np.ones((1, 3)), np.zeros(1, int))
+    few = moments(np.ones((1, D)), np.zeros(1, int))
     with pytest.raises(DataError, match="1 embeddings: an eraser is fitted on two or more"):
         _ = few.mean
     x, z, _ = embeddings(n=20)
