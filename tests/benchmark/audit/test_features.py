@@ -8,6 +8,7 @@ import pytest
 from benchmark.audit.features import FEATURES, file_facts, values_of
 from benchmark.audit.pixel_features import earlier_quality, pixel_facts
 from benchmark.audit.questions import number_text
+from builders.errors import PhotoError
 from builders.photos import Head
 from builders.pixels import read_image_header
 from tests.benchmark.audit.planted import exif, jpeg, opened, picture
@@ -54,13 +55,20 @@ def test_values__numbers_are_in_powers_of_two():
     assert {name: known[name] for name in numbers} == pytest.approx(numbers)
 
 
-def test_values__of_a_file_whose_form_is_not_known():
-    known = values(b"sixteen bytes...")
-    assert known["bytes"] == 4.0
-    assert {name for name, value in known.items() if value != value} == {
-        *("nearest_quality", "pixels", "aspect", "bytes_per_pixel"),
+def test_values__of_a_picture_without_height_and_of_files_that_are_refused():
+    bmp = saved("BMP")
+    known = values(bmp[:22] + bytes(4) + bmp[26:])
+    assert (known["format"], known["dimensions"], known["thumbnail"]) == ("BMP", "64 x 0", "no")
+    assert {name for name in ("pixels", "aspect", "bytes", "bytes_per_pixel") if np.isnan(known[name])} == {
+        *("pixels", "aspect", "bytes_per_pixel"),
     }
-    assert (known["format"], known["dimensions"], known["thumbnail"]) == ("unknown", "0 x 0", "no")
+    for data, reason in (
+        (b"", "empty"),
+        (b"sixteen bytes...", "format that is known"),
+        (jpeg(IMAGE)[:60], "ends before"),
+    ):
+        with pytest.raises(PhotoError, match=reason):
+            values(data)
 
 
 @pytest.mark.parametrize(("data", "expected"), FILES)
