@@ -18,14 +18,19 @@ from benchmark.leaderboard.entries import Entry, measured_entries, published_ent
 from benchmark.leaderboard.first_screen import first_screen
 from benchmark.leaderboard.shown_photos import shown_photos
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
+from benchmark.tasks import all_tasks
 from builders.files import write_text_atomically
 from builders.photos import PhotoSet
+from builders.untrusted import readable
 
 _BOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'"
 )
 
-TAGLINE = "What the embedding shows of the camera and the codec, and what that costs search by content."
+TAGLINE = "What the embedding shows of {}, and what that costs search by content."
+
+MOST_GROUPS = 2
+"""Groups that the line below the heading names."""
 
 RANKS_NOTE = (
     "Ranks on this page are from the two intervals of each pair of rows, not from paired differences, which find more."
@@ -104,6 +109,18 @@ def _heading(results: Sequence[Result]) -> str:
     return encoders[0] if len(encoders) == 1 else f"{len(encoders)} encoders"
 
 
+def _subject(results: Sequence[Result]) -> str:
+    """What the traces of the results are about: the given groups by name where there are no others."""
+    groups, questions = set(), all_tasks()
+    for name in {score.task for result in results for score in result.scores}:
+        question = questions.get(name)
+        if question is not None and question.about_group:
+            groups.add(readable(name.partition("/")[2]))
+        elif question is None or question.family.name != "plain":
+            return "the camera and the codec"
+    return " and ".join(sorted(groups)) if 0 < len(groups) <= MOST_GROUPS else "the camera and the codec"
+
+
 def _data(results: Sequence[Result], text: str, published: bool, photos: Sequence[PhotoSet]) -> dict[str, Any]:
     """The data of the page: those of a board, with the report, the results and the photos."""
     files = [ResultFile(_file_name(result), result) for result in results]
@@ -119,7 +136,7 @@ def _data(results: Sequence[Result], text: str, published: bool, photos: Sequenc
         "source": {**page["source"], "interval_note": f"{INTERVAL_NOTE} {RANKS_NOTE}"},
         "photos": shown.photos,
         "views": shown.views,
-        "tagline": TAGLINE,
+        "tagline": TAGLINE.format(_subject(results)),
         "first": first,
         "report": blocks_of(text),
         "details": {entry.key: _details(entry) for entry in entries if entry.files},

@@ -193,6 +193,7 @@ def test_first_screen__of_a_given_group(make, tmp_path, open_page):
     page = opened_report([make.result("timm/group", group)], tmp_path / "a.html", open_page)
     assert "scanner (90.0 % right" in page.locator(".card p").nth(1).inner_text()
     assert "share the query's group" in page.locator(".card").nth(1).inner_text()
+    assert page.locator("#tagline").inner_text().startswith("What the embedding shows of scanner, and")
 
 
 def test_first_screen__gives_a_place_on_the_studys_photos(make, tmp_path, open_page):
