@@ -55,12 +55,15 @@ def variant_hashes(image: Image.Image) -> np.ndarray:
     """
     grey = image.convert("L")
     pixels = np.stack([_pixels(grey, box) for box in _boxes(grey)])
-    upright = low_frequencies(pixels)
-    flips = np.stack([upright, upright * _SIGNS, upright * _SIGNS[:, None], upright * _SIGNS * _SIGNS[:, None]], axis=1)
-    turned = np.concatenate([flips, flips.swapaxes(-1, -2)], axis=1)
-    hashes = hashes_of_coefficients(turned)
+    hashes = hashes_of_coefficients(orientations(low_frequencies(pixels)))
     hashes[pixels.std(axis=(1, 2)) < FLAT_DEVIATION] = NO_HASH
     return hashes.ravel()
+
+
+def orientations(low: np.ndarray) -> np.ndarray:
+    """Coefficients of pictures in each orientation, the upright one first: [n, 8, 8] -> [n, ORIENTATIONS, 8, 8]."""
+    flips = np.stack([low, low * _SIGNS, low * _SIGNS[:, None], low * _SIGNS * _SIGNS[:, None]], axis=1)
+    return np.concatenate([flips, flips.swapaxes(-1, -2)], axis=1)
 
 
 def _pixels(grey: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from builders.sources import labelled_folder
-from builders.splits import fingerprints, photo_groups
+from builders.splits import NEAR_LIMIT, fingerprints, photo_groups
 from builders.splits.variants import photo_variants
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "duplicates.md"
@@ -76,12 +76,13 @@ def table(folder: str) -> str:
     groups = photo_groups(len(photos), hashes=hashes)
     pairs = sum(size * (size - 1) // 2 for size in np.bincount(groups).tolist())
     chosen = np.random.default_rng(SEED).choice(len(photos), COPIES, replace=False).tolist()
-    lines = [f"| copy | found of {COPIES} |", "|:--|--:|"]
+    lines = [f"| copy | found of {COPIES} | of more than {NEAR_LIMIT:,} photos |", "|:--|--:|--:|"]
     for kind, change in KINDS.items():
         copies = [change(ImageOps.exif_transpose(Image.open(io.BytesIO(photos.read(i))))) for i in chosen]
         variants = np.stack([photo_variants(jpeg(image, 60 if "60" in kind[-3:] else 90)) for image in copies])
-        joined = photo_groups(2 * COPIES, hashes=np.concatenate([hashes[chosen], variants]))
-        lines.append(f"| {kind} | {int((joined[:COPIES] == joined[COPIES:]).sum())} |")
+        both = np.concatenate([hashes[chosen], variants])
+        found = [photo_groups(2 * COPIES, hashes=part) for part in (both, both[:, :1])]
+        lines.append(f"| {kind} | " + " | ".join(f"{int((g[:COPIES] == g[COPIES:]).sum())}" for g in found) + " |")
     lines += ["", f"Among the {len(photos):,} photos themselves, {pairs} pairs were joined."]
     return "\n".join(lines)
 
