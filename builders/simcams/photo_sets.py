@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from types import MappingProxyType
 
 import numpy as np
 
-from builders.errors import UsageError
+from builders.errors import PhotoError, UsageError
 from builders.exif import NO_SMARTPHONE, SMARTPHONE, task_spelling
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet
+from builders.files import MAX_PHOTO_BYTES
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, photo_digest
 from builders.simcams.camera import Camera, Framing, Settings
 from builders.simcams.catalogue import Catalogue, bundled_catalogue
 from builders.simcams.random_numbers import generator
 from builders.simcams.render import Scenes, Shot, SimulatedShots
-from builders.simcams.scene_sources import ProceduralScenes
+from builders.simcams.scene_sources import PhotoScenes, ProceduralScenes
 from builders.simcams.settings import (
     CLASS_LISTS,
     STOPS,
@@ -26,6 +28,8 @@ from builders.simcams.settings import (
     split_scenes,
     unit_for,
 )
+from builders.splits import NO_HASH, VARIANTS, photo_groups, photo_variants
+from builders.untrusted import UntrustedInputError, read_untrusted
 
 SIMULATED = "simulated: rendered by camtrace's camera models from {}; exact labels, no camera took these pictures"
 """Evidence of every set of this module."""
@@ -71,6 +75,10 @@ def simcams_photos(
     """
     scenes = _procedural(n_scenes, size, seed) if scenes is None else scenes
     cameras = bundled_catalogue() if cameras is None else cameras
+    copies = {}
+    if isinstance(scenes, PhotoScenes):
+        count, scenes = scenes.count, without_copies(scenes)
+        copies = {"copies": f"{count - scenes.count} photos that nearly equal another are no scenes"}
     if scenes.count < 3:
         raise UsageError(f"{scenes.count} scenes cannot be train, val and test: at least 3 are needed")
     ids, n = scenes.ids, len(cameras)
@@ -98,6 +106,7 @@ def simcams_photos(
             "splits": "by scene (seeded), camera units disjoint too",
             "settings": "dealt evenly within each scene, independent of camera and of one another",
             "cameras": f"{n} models",
+            **copies,
         },
     )
 
@@ -141,6 +150,26 @@ def simpairs_photos(
         attributes={},
         evidence={"pairs": "shifted by about 1.5 %, scaled by 1.5 %, turned by 0.7 degrees against each other"},
     )
+
+
+def without_copies(scenes: PhotoScenes) -> PhotoScenes:
+    """The scenes without photos that are equal or nearly equal to an earlier one: both would show one scene.
+
+    Args:
+        scenes: photos of a folder; each is read once. A photo that cannot be decoded stays, and is reported when it is
+            rendered.
+    """
+    digests = [""] * scenes.count
+    hashes = np.full((scenes.count, VARIANTS), NO_HASH, dtype=np.uint64)
+    for i, path in enumerate(scenes.paths):
+        try:
+            data = read_untrusted(scenes.root / path, limit=MAX_PHOTO_BYTES)
+            digests[i] = photo_digest(data).hex()
+            hashes[i] = photo_variants(data)
+        except (PhotoError, UntrustedInputError):
+            continue
+    first = np.unique(photo_groups(scenes.count, hashes=hashes, digests=digests), return_index=True)[1]
+    return dataclasses.replace(scenes, paths=tuple(scenes.paths[i] for i in np.sort(first).tolist()))
 
 
 def camera_labels(cameras: Sequence[Camera]) -> dict[str, Labels]:

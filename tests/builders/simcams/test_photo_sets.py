@@ -24,6 +24,7 @@ from builders.simcams import (
 )
 from builders.simcams.render import SimulatedShots, renderer_hash
 from builders.simcams.settings import STUDY_CLASSES
+from tests.builders.splits.test_variants import scene as picture
 from tests.support.images import image_pixels
 
 
@@ -128,6 +129,23 @@ def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Pa
     a, b, c = (PhotoScenes.of_folder(tmp_path / folder, 32, 32).fingerprint() for folder in ("a", "b", "c"))
     assert a == b
     assert a != c
+
+
+def test_simcams__a_copy_of_a_photo_is_no_scene_of_its_own(tmp_path: Path) -> None:
+    """Of six photos one is there twice, one saved again and one mirrored."""
+    for i in range(6):
+        picture(i, (320, 320)).save(tmp_path / f"{i}.png")
+    shutil.copyfile(tmp_path / "0.png", tmp_path / "a.png")
+    Image.open(tmp_path / "1.png").save(tmp_path / "b.jpg", quality=80)
+    Image.open(tmp_path / "2.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "c.png")
+    scenes = PhotoScenes.of_folder(tmp_path, 32, 32)
+    photos = simcams_photos(scenes=scenes, cameras=bundled_catalogue()[:2])
+    assert (scenes.count, len(photos)) == (9, 12)
+    source = photos.source
+    assert isinstance(source, SimulatedShots)
+    assert isinstance(source.scenes, PhotoScenes)
+    assert source.scenes.paths == tuple(f"{i}.png" for i in range(6))
+    assert photos.evidence["copies"] == "3 photos that nearly equal another are no scenes"
 
 
 def test_simcams__evidence_names_the_simulation(photos: PhotoSet) -> None:
