@@ -101,8 +101,8 @@ def processed(words: list[str], out: Path, policy: str) -> tuple[int, str]:
         status = camtrace_build([*words, "-o", str(out), "--workers", "1", "--duplicates", policy, "--ignore-space"])
     if status:
         raise SystemExit(f"camtrace build {' '.join(words)}: status {status}")
-    said = [line for line in text.getvalue().splitlines() if line.startswith("duplicates: ")]
-    return straddling(shards(out)), said[0].removeprefix("duplicates: ") if said else ""
+    message = [line for line in text.getvalue().splitlines() if line.startswith("duplicates: ")]
+    return straddling(shards(out)), message[0].removeprefix("duplicates: ") if message else ""
 
 
 def sources(root: Path, photos: Photos) -> dict[str, list[str]]:
@@ -194,13 +194,13 @@ def main() -> int:
         os.environ["CAMTRACE_CACHE"] = str(root / "cache")
         for i, (name, words) in enumerate(sources(root, photos).items()):
             before, _ = processed(words, root / f"{i}-ignore", "ignore")
-            after, said = processed(words, root / f"{i}-move", "move")
+            after, message = processed(words, root / f"{i}-move", "move")
             checked = camtrace_build_check(root / f"{i}-move")
             print(f"{name}: {before} of {COPIES} across splits without the guard, {after} with it; check {checked}")
-            print(f"    {said}", flush=True)
+            print(f"    {message}", flush=True)
             if "given" in name:
-                kept, said = processed(words, root / f"{i}-keep", "keep")
-                print(f"    keep: {kept} across splits; {said}", flush=True)
+                across_kept, message = processed(words, root / f"{i}-keep", "keep")
+                print(f"    keep: {across_kept} across splits; {message}", flush=True)
             left += after
         opened = open_photos(f"exif-folder:{root / 'folder'}?min-photos=5")
         of_source = straddling((id, SPLITS[split]) for id, split in zip(opened.ids, opened.splits, strict=True))

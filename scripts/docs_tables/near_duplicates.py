@@ -81,8 +81,8 @@ def table(folder: str) -> str:
         copies = [change(ImageOps.exif_transpose(Image.open(io.BytesIO(photos.read(i))))) for i in chosen]
         variants = np.stack([photo_variants(jpeg(image, 60 if "60" in kind[-3:] else 90)) for image in copies])
         both = np.concatenate([hashes[chosen], variants])
-        found = [photo_groups(2 * COPIES, hashes=part) for part in (both, both[:, :1])]
-        lines.append(f"| {kind} | " + " | ".join(f"{int((g[:COPIES] == g[COPIES:]).sum())}" for g in found) + " |")
+        joined = [photo_groups(2 * COPIES, hashes=part) for part in (both, both[:, :1])]
+        lines.append(f"| {kind} | " + " | ".join(f"{int((g[:COPIES] == g[COPIES:]).sum())}" for g in joined) + " |")
     lines += ["", f"Among the {len(photos):,} photos themselves, {pairs} pairs were joined."]
     return "\n".join(lines)
 
