@@ -46,6 +46,8 @@ class Row:
     """Whether the trace was read before erasing, judged over all readers of this trace; None for other kinds."""
     after_answer: Answer | None = None
     """Whether it is still read after erasing, judged in the same way."""
+    units: str = ""
+    """What errs together behind it, in words; empty where photos are independent."""
 
     def record(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -118,7 +120,7 @@ def verdict(rows: Sequence[Row], trace: str) -> str:
         )
         for row in first
     ]
-    return erased_text(trace, first[0].n, readers)
+    return " ".join(filter(None, [erased_text(trace, first[0].n, readers), first[0].units]))
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> str:

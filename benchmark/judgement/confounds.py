@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmark.judgement.units import UNIT_NAMES, plural_of
+from benchmark.judgement.units import UNIT_NAMES, are_few, plural_of
 
 CONFOUND_TITLES: Mapping[bool, str] = MappingProxyType({True: "Confounded", False: "No confound found"})
 """Heading of an audit, by whether a question was flagged."""
@@ -72,9 +72,10 @@ def audit_units_text(rule: str, count: int, effective: float) -> str:
     """
     name, plural = UNIT_NAMES.get(rule, rule), plural_of(rule)
     equal = f" (as many as {effective:,.0f} of equal size)" if round(effective) != count else ""
+    few = f" Intervals over so few or unequal {plural} are less sure than they say."
     return (
         f"Intervals and p-values are over {plural}, because photos of one {name} err together: the sample has "
-        f"{count:,} {plural}{equal}."
+        f"{count:,} {plural}{equal}.{few if are_few(count, effective) else ''}"
     )
 
 

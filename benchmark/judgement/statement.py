@@ -8,6 +8,7 @@ from typing import Literal
 from benchmark.judgement.deciding import Answer, Decision, Reason
 from benchmark.judgement.differences import extremes, moves
 from benchmark.judgement.outputs import choose_outputs
+from benchmark.judgement.scores import units_of
 from benchmark.judgement.traces import Trace, verdicts
 from benchmark.judgement.words import extreme_text, move_text, output_text, trace_text
 from benchmark.results import Questions, Result, Score, metric_of, score_label, subject_of
@@ -74,7 +75,7 @@ def statements(result: Result, questions: Questions) -> tuple[Statement, ...]:
     for choice in choose_outputs(result, questions):
         label = score_label(choice.task, choice.metric, questions)
         score = choice.final if choice.best is None else choice.best.score
-        decision = Decision(choice.answer, choice.p_value, 1.0, False, choice.bound, score.n, choice.family)
+        decision = Decision(choice.answer, choice.p_value, 1.0, False, choice.bound, units_of(score), choice.family)
         made.append(_statement("output", score, decision, output_text(choice, label), choice.final.value))
     return tuple(made)
 

@@ -125,8 +125,9 @@ def chance_flags(scores: Sequence[ScoreLike], kinds: Sequence[MetricKind]) -> li
     flags: list[Flag] = [""] * len(scores)
     for kind in ("trace", "accuracy"):
         at = [i for i, k in enumerate(kinds) if k == kind]
-        below = decide([Comparison(s.value, s.low, s.high, s.n, 0, s.chance) for s in (scores[i] for i in at)])
-        for i, decision, verdict in zip(at, below, judge([scores[i] for i in at]), strict=True):
+        compared = [scores[i] for i in at]
+        below = decide([Comparison(s.value, s.low, s.high, units_of(s), 0, s.chance) for s in compared])
+        for i, decision, verdict in zip(at, below, judge(compared), strict=True):
             if decision.below:
                 flags[i] = "below-chance"
             elif kind == "trace" and verdict.answer != "yes":

@@ -58,6 +58,11 @@ def unit_of_column(column: str) -> str:
     return word if re.fullmatch(r"[a-z]{3,20}", word) and word not in ("folder", "label", "split") else "cluster"
 
 
+def are_few(count: int, effective: float) -> bool:
+    """Whether units are so few, or so unequal, that reports give a caution."""
+    return effective < FEW or effective < UNEQUAL * count
+
+
 def units_text(scores: Sequence[ScoreLike]) -> str:
     """What errs together behind the scores of a result, and how many independent units that leaves.
 
@@ -89,7 +94,7 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
         )
         sentences.append(f"Photos of one {name} err together: intervals and p-values are over {sizes}.")
     every = [pair for counts in rules.values() for pair in counts]
-    if any(effective < FEW or effective < UNEQUAL * count for count, effective in every):
+    if any(are_few(*pair) for pair in every):
         sentences.append(
             f"With few or very unequal units an interval is less sure than it says: with fewer than {FEW}, 95 % "
             f"intervals held the truth in {FEW_COVERAGE} of simulated sets."

@@ -29,7 +29,7 @@ from benchmark.erasing import (
     refuse_leaks,
     save_eraser,
 )
-from benchmark.judgement import Answer, chance_of, judge
+from benchmark.judgement import Answer, chance_of, judge, units_text
 from benchmark.options import RunOptions
 from benchmark.probe import AsGiven, LabelledSplits, labelled_probe
 from benchmark.results import PhotoValues, Score, metric_of
@@ -337,6 +337,7 @@ def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) 
         pair.p_value if pair else None,
         first.n,
         chance_of(first),
+        units=units_text([first]) if kind == "trace" else "",
     )
 
 

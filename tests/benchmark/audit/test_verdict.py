@@ -173,9 +173,9 @@ def test_findings_of__what_was_left_out(monkeypatch):
     (many,) = findings_of(tally(sources=range(201)), [], [], [])
     assert many == "There are more than 200 sources, so they are not examined one by one."
     (owners,) = findings_of(tally(owners=["x", "x", "y"]), [], [], [])
-    assert (
-        owners
-        == "Intervals and p-values are over slides, because photos of one slide err together: the sample has 2 slides."
+    assert owners == (
+        "Intervals and p-values are over slides, because photos of one slide err together: the sample has 2 slides. "
+        "Intervals over so few or unequal slides are less sure than they say."
     )
     monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"])
     none = "no association with these could have been found, however strong: maker, 2 tests."

@@ -110,6 +110,8 @@ def test_verdict__names_readers_by_what_the_judge_says(erased):
         "Before erasing it was not shown to be read by mlp either. "
         "Shown: p < 0.05 after Holm's correction over 3 readers."
     )
+    clustered = dataclasses.replace(rows[1], units="Photos of one scene err together.")
+    assert verdict([clustered], "jpeg").endswith("chance 16.7 %). Photos of one scene err together.")
     assert verdict(rows[1:2], "jpeg") == "On 50 unseen photos jpeg is still read by knn (86.0 %, chance 16.7 %)."
     text = table(rows, erased[2].eraser, all_tasks())
     assert "86.0 (80.0 to 96.0)" in text

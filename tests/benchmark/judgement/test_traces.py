@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -114,3 +115,12 @@ def test_units_of__effective_units_come_first() -> None:
     assert units_of(score()) == 100
     assert units_of(score(resampled="owner", units=9)) == 9
     assert units_of(score(resampled="owner", units=9, effective_units=4.5)) == 4.5
+
+
+def test_chance_flags__have_the_degrees_of_freedom_of_units() -> None:
+    """Three accuracies 1.1 half widths below chance: p = 3 x 0.0155 over photos, 3 x 0.0183 over six clusters."""
+    ends = {"value": 0.3, "low": 0.3 - 0.2 / 1.1, "high": 0.3 + 0.2 / 1.1, "n": 100_000, "chance": 0.5}
+    alone = SimpleNamespace(**ends, details={})
+    clustered = SimpleNamespace(**ends, details={"resampled": "scene", "units": 6, "effective_units": 6.0})
+    assert chance_flags([alone] * 3, ["accuracy"] * 3) == ["below-chance"] * 3
+    assert chance_flags([clustered] * 3, ["accuracy"] * 3) == [""] * 3
