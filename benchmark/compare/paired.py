@@ -125,7 +125,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
     ]
     parts = [
         markdown_table(header, table),
-        differing_text([r.answer for r in rows], _sizes(rows)),
+        differing_text([r.answer for r in rows], _sizes(rows), [(r.difference.n, r.difference.units) for r in rows]),
     ]
     ties = [tie for tie in ties if tie.encoders > 2]
     if ties:

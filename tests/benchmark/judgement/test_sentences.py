@@ -246,3 +246,6 @@ def test_differing_text__counts_of_each_answer():
         "3 of 5 differences are significant at 5 % (paired by photo, Holm's correction over the 5 scores"
     )
     assert "; 1 are shown to be smaller than 1 point; 1 are undecided." in text
+    assert "one unit" not in differing_text(["yes"], "1 score", [(40, 40)])
+    clustered = differing_text(["yes"] * 3, "3 scores", [(270, 10), (40, 40), (270, 10)])
+    assert clustered.endswith("Photos that err together are one unit: intervals are over 10 units of 270 photos.")
