@@ -10,6 +10,7 @@ from benchmark.judgement.differences import moves
 from benchmark.judgement.scores import find_score, units_of
 from benchmark.judgement.traces import POINT
 from benchmark.results import Questions, Result, Score, interval, percent
+from builders.untrusted import readable
 
 BY_PROCESSING = "by_processing"
 """Detail of a score: the bias by processing (``bias``, ``low``, ``high``, ``p_value``)."""
@@ -124,7 +125,8 @@ def reliance(result: Result, questions: Questions) -> Reliance | None:
         missing.append("No generator was left out of training.")
     elif not _above_chance(worst):
         ends = f"AUC {percent(worst.value)} %, {interval(worst.low, worst.high)}"
-        limits.append(f"{worst.details.get('generator', 'One generator')} is not shown to be found ({ends}).")
+        name = readable(str(worst.details.get("generator", "One generator"))[:100])
+        limits.append(f"{name} is not shown to be found ({ends}).")
     if bias is None:
         missing.append("No class was processed alone.")
     elif moved := {n: b for n, b in biases(bias).items() if _is(b, "yes") and abs(b.value) >= POINT}:

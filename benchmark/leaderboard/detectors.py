@@ -10,6 +10,7 @@ from benchmark.judgement import find_score, reliance
 from benchmark.leaderboard.entries import Entry
 from benchmark.results import READ_NOTE, Result, published_detectors
 from benchmark.tasks import all_tasks
+from builders.untrusted import readable
 
 ORDER = ("yes", "limited", "unknown", "no")
 """Answers of ``reliance``, the best first."""
@@ -66,7 +67,7 @@ def _row(entry: Entry, result: Result) -> dict[str, Any] | None:
         "answer": controls.answer,
         "title": controls.title,
         "reasons": list(controls.reasons),
-        "generator": str(worst.details.get("generator", ""))[:200] if worst else "",
+        "generator": readable(str(worst.details.get("generator", ""))[:100]) if worst else "",
         "n": score.n if (score := scores["auc"]) else 0,
         **{name: [s.value, s.low, s.high] if s else None for name, s in scores.items()},
     }
