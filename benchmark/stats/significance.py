@@ -147,8 +147,8 @@ def against_chance(
     Correct the p-values of one report together by ``holm``. If the classes of the test photos differ in size, a
     constant prediction beats one over the number of classes: pass the share of the largest class then. With clusters
     and a chance above one half, the p-value of a one-sided test is at least that of ``clustered_tail``: a few clusters
-    have most errors then, and t alone rejected a true chance of 98 % in up to 26 of 100 simulated sets, sign flips of
-    clusters (a wild bootstrap) in up to 37 (``scripts/checks/clusters.py``).
+    have most errors then, and a wild cluster bootstrap rejected a true chance of 98 % in up to 38 of 100 simulated sets
+    (``scripts/checks/clusters.py``).
 
     Args:
         values, trials, clusters, bounds: as in ``photo_intervals``, of one statistic.
