@@ -25,8 +25,8 @@ def segment(marker, payload):
         (segment(0xE1, EXIF) + segment(0xE1, b"Exif\0\0, goes on"), EXIF + b", goes on"),
         (segment(0xE1, EXIF) + segment(0xE1, b"Exif\0\0MM\0*again"), EXIF),  # a second block is another picture's
         (segment(0xE1, b"http://ns.adobe.com/"), None),
-        (b"\xff\xd9" + segment(0xE1, EXIF), None),
-        (b"\xff\xda" + segment(0xE1, EXIF), None),
+        (segment(0xD9, b"1") + segment(0xE1, EXIF), None),
+        (segment(0xDA, b"1") + segment(0xE1, EXIF), None),
         (segment(0xE1, EXIF) + b"\0\0\0\0", EXIF),
         (b"", None),
         (b"\xff\xe0\0\0" + segment(0xE1, EXIF), EXIF),  # a length that cannot be is that of an empty segment

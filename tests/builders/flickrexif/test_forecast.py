@@ -81,6 +81,7 @@ def test_stratum__turns_of_windows():
     assert stratum(windows=0).last_turn == -1
     # 25 photos of a window, five at a turn, two turns when it is opened: three passes over the four windows
     assert [stratum(opened=n, each=10).exhausted for n in (11, 12)] == [False, True]
+    assert stratum(opened=4, each=25).exhausted  # all 25 at one opening of each window
     assert stratum(windows=0).exhausted
     assert (stratum(share=0.25).weight, stratum(share=2.0).weight) == (0.25, 1.0)
     assert (turns_of(0, 5.0, 0, 0), windows_of(0, 20), windows_of(-1, 20)) == ([], (0, 0), (0, 0))
