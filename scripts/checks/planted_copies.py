@@ -199,8 +199,8 @@ def main() -> int:
             print(f"{name}: {before} of {COPIES} across splits without the guard, {after} with it; check {checked}")
             print(f"    {message}", flush=True)
             if "given" in name:
-                across_kept, message = processed(words, root / f"{i}-keep", "keep")
-                print(f"    keep: {across_kept} across splits; {message}", flush=True)
+                across, message = processed(words, root / f"{i}-keep", "keep")
+                print(f"    keep: {across} across splits; {message}", flush=True)
             left += after
         opened = open_photos(f"exif-folder:{root / 'folder'}?min-photos=5")
         of_source = straddling((id, SPLITS[split]) for id, split in zip(opened.ids, opened.splits, strict=True))
