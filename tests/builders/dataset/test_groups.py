@@ -151,9 +151,9 @@ def jobs(output, parts=PARTS):
     ]
 
 
-PLAN = SimpleNamespace(
-    name="p", repair=SimpleNamespace(quality=90, subsampling="4:2:0"), retained=(), photos=(), sentences=()
-)
+REPAIR = SimpleNamespace(quality=90, subsampling="4:2:0", processing=None, classes=())
+
+PLAN = SimpleNamespace(name="p", repair=REPAIR, retained=(), photos=(), sentences=())
 """What the template asks for."""
 
 
