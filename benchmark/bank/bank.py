@@ -9,7 +9,6 @@ cached: its bank is in a temporary folder.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -26,7 +25,7 @@ from benchmark.bank.view_file import Blocks, ViewFile, check_key, view_key
 from benchmark.encoders import Output
 from builders.errors import DataError, disk_error
 from builders.processes import progress_bar
-from builders.untrusted import describe_error, list_folder
+from builders.untrusted import UntrustedInputError, describe_error, list_folder, read_untrusted_json
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ class Bank:
         """Open views of the bank of ``key`` under ``root``; files that do not exist are created.
 
         Existing finished blocks are read once. Those that do not match their checksums count as unfinished from then
-        on, with a warning. Reading takes at most 1 % of the time that embedding took (docs/explanation/performance.md).
+        on, with a warning, and so do, without one, blocks that lack a photo because a disk did not give it. Reading
+        takes at most 1 % of the time that embedding took (docs/explanation/performance.md).
 
         Args:
             root: folder of all banks.
@@ -118,6 +118,8 @@ class Bank:
                 files[name].forget(files[name].finished())
             if check:
                 bank._forget_damaged()
+                for file in files.values():
+                    file.forget(file.blocks_a_disk_kept())
             for file in files.values():
                 file.ensure_rows()
         except OSError as error:
@@ -191,7 +193,7 @@ class Bank:
             DataError: the folder is no bank of this layout.
         """
         try:
-            key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+            key = read_untrusted_json(folder / "key.json")
             if key["layout"] != LAYOUT:
                 raise DataError(f"{folder}: a bank of layout {key['layout']}; this version reads layout {LAYOUT}")
             (photos, dimension), dtype = shape_and_dtype(key)
@@ -200,7 +202,7 @@ class Bank:
                 for path in (folder / "views" / name for name in list_folder(folder / "views").folders)
             }
             return cls(folder, key, views)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, UntrustedInputError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder}: no bank that can be read ({describe_error(error)})") from None
 
     @property
@@ -271,5 +273,5 @@ class Bank:
 
 def _dimension(view: Path, default: int) -> int:
     """Dimension of the embeddings in a view's folder; ``default`` unless they are of another output."""
-    output = json.loads((view / "key.json").read_text(encoding="utf-8"))["output"]
+    output = read_untrusted_json(view / "key.json")["output"]
     return int(output["dimension"]) if isinstance(output, dict) else default

@@ -26,7 +26,7 @@ import numpy as np
 from benchmark.encoders import FINAL, Output
 from builders.errors import DataError
 from builders.files import reserve_space, sweep_temporaries, temporary_path, write_text_atomically
-from builders.untrusted import UntrustedInputError, list_folder, map_array, parse_json, read_untrusted_text
+from builders.untrusted import UntrustedInputError, list_folder, map_array, may_pass, parse_json, read_untrusted_text
 
 
 def view_key(view: Mapping[str, Any], output: Output | None = None) -> dict[str, Any]:
@@ -157,6 +157,10 @@ class ViewFile:
             return sorted(finished)
         intact = {marker.index for marker in self.markers() if self._crc32(rows, marker.index) == marker.crc32}
         return sorted(finished - intact)
+
+    def blocks_a_disk_kept(self) -> list[int]:
+        """Indices of the finished blocks that lack a photo because a disk did not give it; the next run tries again."""
+        return [marker.index for marker in self.markers() if any(map(may_pass, marker.failures.values()))]
 
     def ensure_rows(self) -> None:
         """Create the file of the rows if it does not exist or is not complete. No block may be finished then."""

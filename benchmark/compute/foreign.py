@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 from builders.untrusted import ForeignCodeError, describe_error
 
@@ -28,6 +29,8 @@ ESCAPE_S = 0.5
 class _Calls(threading.local):
     depth = 0
     """Number of ``foreign_code`` around the running code of this thread."""
+    process = 0
+    """Process in which that code was called."""
     forks = 0
     """Forks of this process by foreign code in this thread."""
 
@@ -43,15 +46,16 @@ _copies: dict[int, int] = {}
 def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     """A context around a call of foreign code, in any thread and any process.
 
-    Ctrl-C and SIGTERM pass through. A fork of this process that returns from the code ends at once; one that does not
-    return ends with this process. The working folder and closed outputs are restored.
+    Ctrl-C and SIGTERM pass through. ``os._exit`` raises, except in a process that the code has started. A fork of this
+    process that returns from the code ends at once; one that does not return ends with this process. The working folder
+    and closed outputs are restored.
 
     Args:
         enters_folder: the code may leave another working folder, as modules do that enter their own to load files.
 
     Raises:
-        ForeignCodeError: the code raised a ``BaseException`` such as ``SystemExit``, forked this process and returned
-            twice, or left another working folder or a closed output.
+        ForeignCodeError: the code raised a ``BaseException`` such as ``SystemExit``, called ``os._exit``, forked this
+            process and returned twice, or left another working folder or a closed output.
 
     >>> with foreign_code():
     ...     raise GeneratorExit
@@ -61,6 +65,9 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     process, folder = os.getpid(), _folder()
     outputs = [_Output(number) for number in (1, 2)]
     forks, escaped = _calls.forks, _escaped[0]
+    if os._exit is not _exit:
+        os._exit = _exit
+    outer, _calls.process = _calls.process, process
     _calls.depth += 1
     error: BaseException | None = None
     try:
@@ -73,21 +80,40 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         error = raised
     finally:
         _calls.depth -= 1
+        _calls.process = outer
         if os.getpid() != process:
             _escaped[0] = (_escaped[0] + 1) % 256
-            os._exit(1)
+            _real_exit(1)
         changes = [change for change in _restored_folder(folder) if not enters_folder]
         changes += [output.name for output in outputs if output.restored()]
         if _calls.forks != forks and _returns_twice(escaped):
             changes.append("a fork of it went on with the run")
     if error is not None:
-        changes.insert(0, describe_error(error) if isinstance(error, SystemExit) else f"it raised {_words(error)}")
+        changes.insert(0, _words(error))
     if changes:
         raise ForeignCodeError(f"{HARMS_RUN}: {', '.join(changes)}") from None
 
 
+_real_exit = os._exit
+
+
+class _Ended(BaseException):
+    """In the place of ``os._exit``."""
+
+
+def _exit(status: int) -> NoReturn:
+    """``os._exit``, but for foreign code in the process that called it."""
+    if _calls.depth and os.getpid() == _calls.process:
+        raise _Ended(f"os._exit({status})")
+    _real_exit(status)
+
+
 def _words(error: BaseException) -> str:
-    return describe_error(error) if str(error).strip() else type(error).__name__
+    if isinstance(error, _Ended):
+        return f"it called {error}"
+    if isinstance(error, SystemExit):
+        return describe_error(error)
+    return f"it raised {describe_error(error) if str(error).strip() else type(error).__name__}"
 
 
 def _returns_twice(escaped: int) -> bool:

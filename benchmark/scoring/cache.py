@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -187,7 +186,7 @@ def _about_outcome(path: Path) -> str:
 
 def _key(path: Path) -> dict[str, Any]:
     try:
-        key = json.loads((path / "key.json").read_text(encoding="utf-8"))
+        key = read_untrusted_json(path / "key.json")
         return key if isinstance(key, dict) else {}
-    except (OSError, ValueError):
+    except UntrustedInputError:
         return {}

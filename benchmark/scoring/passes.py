@@ -24,6 +24,7 @@ from benchmark.tasks import Task, TaskInput, can_answer, held_views
 from benchmark.views import Prefetch, ViewRecipe
 from builders.errors import CamtraceError, DataError, EncoderError, UsageError
 from builders.photos import PhotoSet
+from builders.untrusted import may_pass
 
 
 @dataclass(frozen=True)
@@ -313,7 +314,7 @@ def _all_cached(
     """True if every task of a pass has a cached outcome. The outcomes are then recorded, and no embedding is read."""
     encoder, state = output_run.encoder, output_run.state
     bank = paths.look(encoder, view_pass.recipe.view_keys(), output_run.output)
-    if not encoder.cacheable or not bank.complete:
+    if not encoder.cacheable or not bank.complete or any(map(may_pass, bank.failures().values())):
         return False
     before = replace(state, failures=dict(state.failures))
     usable = _usable(output_run, bank, photos, before)

@@ -25,6 +25,7 @@ from benchmark.scoring.request import OpenedSet
 from builders.errors import CamtraceError, DataError
 from builders.files import write_text_atomically
 from builders.pixels import codec_canary
+from builders.untrusted import may_pass
 
 SWEEP_FILE = "sweep.json"
 
@@ -80,7 +81,8 @@ def finished_result(
 ) -> tuple[Path, Result] | None:
     """The finished result of an encoder on a photo set, if it answers exactly this question in full.
 
-    An encoder whose computation cannot be identified (a plain function without ``cache_key``) is never finished.
+    A result without photos that a disk did not give is not finished: they may be there now. An encoder whose
+    computation cannot be identified (a plain function without ``cache_key``) is never finished.
 
     Args:
         output: folder of the sweep.
@@ -98,6 +100,8 @@ def finished_result(
     try:
         result = read_result(output / folder / "result.json")
     except DataError:
+        return None
+    if any(failure.kind == "photo" and may_pass(failure.reason) for failure in result.failures):
         return None
     if answers_changed(result, output / folder):
         changed = "its answers are not those of its result; made again"

@@ -5,7 +5,10 @@ A file is complete or absent: on disks by a temporary name and a rename, in obje
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +17,24 @@ from typing import Any
 
 from builders.errors import DataError, UsageError, disk_error, missing_package
 from builders.files import sweep_temporaries, temporary_path, write_bytes_atomically
-from builders.untrusted import files_below, first_line, list_folder, walk_folders
+from builders.untrusted import (
+    files_below,
+    first_line,
+    list_folder,
+    open_untrusted,
+    read_untrusted,
+    walk_folders,
+)
 
 PACKAGE_OF = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """Protocol of an address -> the package that fsspec needs for it."""
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "hf", "oss", "oci"})
 """Protocols of stores without folders."""
+
+
+MAX_READ_BYTES = 1 << 30
+"""Of a plan, a marker or a block of embeddings, which are read into memory."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,7 @@ class StorageFolder:
         """
         try:
             if self.folder is not None:
-                return (self.folder / name).read_bytes()
+                return read_untrusted(_present(self.folder / name), limit=MAX_READ_BYTES)
             files, path = self._remote(name)
             data: bytes = files.cat_file(path)
             return data
@@ -129,7 +143,9 @@ class StorageFolder:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if self.folder is not None:
-                shutil.copyfile(self.folder / name, temporary)
+                source = _present(self.folder / name)
+                with open_untrusted(source, limit=sys.maxsize) as stream, open(temporary, "wb") as copy:
+                    shutil.copyfileobj(stream, copy, 1 << 20)
             else:
                 files, path = self._remote(name)
                 files.get_file(path, str(temporary))
@@ -209,6 +225,13 @@ class StorageFolder:
             yield
         except OSError as error:
             raise disk_error(error, self.path(name)) from None
+
+
+def _present(path: Path) -> Path:
+    """The path of what is there; raises ``FileNotFoundError`` for what is not."""
+    if not os.path.lexists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return path
 
 
 def download_files(place: StorageFolder, folder: Path) -> None:

@@ -28,7 +28,7 @@ from datasets import Features
 from builders.dataset.parquet_writer import ShardRow, write_parquet
 from builders.errors import CamtraceError, DiskError, PhotoError, UsageError, disk_error
 from builders.files import temporary_path, write_text_atomically
-from builders.untrusted import describe_error, may_pass
+from builders.untrusted import UntrustedInputError, describe_error, may_pass, open_untrusted, read_untrusted_json
 
 FORMAT_VERSION = 1
 """Part of every recipe hash. Raise it by one when the same recipe gives other bytes."""
@@ -191,11 +191,11 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
         UsageError: the folder contains this shard from another recipe.
     """
     try:
-        raw = json.loads(job.marker(number).read_text(encoding="utf-8"))
+        raw = read_untrusted_json(job.marker(number))
         raw.pop("rows_recipe_hash", None)
         shard = Shard(**{**raw, "failures": tuple(ItemFailure(**f) for f in raw["failures"])})
         has_size = (job.output / job.file(number)).stat().st_size == shard.file_bytes
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, UntrustedInputError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if shard.recipe_hash != job.recipe_hash:
         raise UsageError(
@@ -213,9 +213,9 @@ def finished_shard(job: ShardJob, number: int) -> Shard | None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
+    """SHA-256 of a regular file, read in pieces."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_untrusted(path, limit=sys.maxsize) as stream:
         while piece := stream.read(2**20):
             digest.update(piece)
     return digest.hexdigest()

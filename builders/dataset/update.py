@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from builders.dataset.manifest import BUILD_FILE, README_FILE
 from builders.dataset.parquet_writer import ShardRow
 from builders.dataset.shards import PREVIOUS_FOLDER, STATE_FOLDER, ShardJob, cannot_write, file_sha256
 from builders.dataset.write import building
-from builders.untrusted import files_matching, list_folder
+from builders.untrusted import UntrustedInputError, files_matching, list_folder, read_untrusted_json
 
 _GROUPS_IN_MEMORY = 3
 """Row groups of earlier shards that a process has in memory, of about 32 MB each."""
@@ -147,12 +146,12 @@ def _usable_shards(job: ShardJob) -> Iterator[Path]:
     for generation in _generations(job.output):
         for marker in files_matching(generation / "markers" / job.config, "*.json"):
             try:
-                stated = json.loads(marker.read_text(encoding="utf-8"))
+                stated = read_untrusted_json(marker)
                 path = generation / stated["file"]
                 if stated["rows_recipe_hash"] != job.rows_recipe_hash or not path.is_file():
                     continue
                 intact = file_sha256(path) == stated["sha256"]
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, UntrustedInputError, ValueError, KeyError, TypeError):
                 continue
             if intact:
                 yield path

@@ -39,7 +39,7 @@ from scripts.checks.faults.pictures import fuzz_pictures
 from scripts.checks.faults.processes import run
 from scripts.checks.faults.stages import content, photos, service_stages, stages
 
-PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines")
+PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines", "campaign")
 
 
 def main() -> int:
@@ -52,11 +52,17 @@ def main() -> int:
     p.add_argument("--flips", type=int, default=50)
     p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
     p.add_argument("--machines", type=int, default=100, help="runs on a machine that is broken in some way")
+    p.add_argument("--cases", type=int, default=10_000, help="of the campaign")
+    p.add_argument("--first", type=int, default=0, help="of the campaign: number of the first case")
+    p.add_argument("--world", type=Path, help="of the campaign: folder that keeps its inputs for the next one")
+    p.add_argument("--number", type=int, help="of the campaign: repeat this case alone")
+    p.add_argument("--limit-s", type=float, default=1e9, help="of the campaign: no case begins later")
+    p.add_argument("--kinds", default="", help="of the campaign: only those whose name has this in it")
     p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
-    for name in ("kills", "disks", "flips", "pairs", "machines", "hostile", "seconds"):
+    for name in ("kills", "disks", "flips", "pairs", "machines", "hostile", "cases", "seconds"):
         if args.quick and getattr(args, name) == p.get_default(name):
             setattr(args, name, type(p.get_default(name))(p.get_default(name) / 10))
     wrong = 0
@@ -215,6 +221,21 @@ def _of_stages(
     return part
 
 
+def every_command(args: argparse.Namespace, folder: Path) -> Tally:
+    """The campaign of hostile inputs over all commands."""
+    from scripts.checks.faults.campaign import campaign
+    from scripts.checks.faults.kinds_of_answers import kinds_of_answers
+    from scripts.checks.faults.kinds_of_files import kinds_of_files
+    from scripts.checks.faults.kinds_of_photos import kinds_of_encoders, kinds_of_photos
+    from scripts.checks.faults.world import world
+
+    with world(args.world or folder / "world") as given, kinds_of_answers(given) as answers:
+        kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders(), *answers]
+        chosen = [kind for kind in kinds if args.kinds in kind.name]
+        options = {"first": args.first, "only": args.number, "seconds": args.limit_s}
+        return campaign(chosen, given, folder / "runs", args.cases, args.seed, **options)
+
+
 _PARTS = {
     "results": lambda args, folder: fuzz_results(args.seconds, args.seed, folder),
     "answers": lambda args, folder: fuzz_answers(args.seconds, args.seed, folder),
@@ -224,6 +245,7 @@ _PARTS = {
     "disks": _of_stages(full_disks, "disks"),
     "flips": _of_stages(flips, "flips", {stored.stage for stored in STORED.values()}),
     "pairs": _of_stages(pairs, "pairs"),
+    "campaign": every_command,
     "machines": _of_stages(broken_machines, "machines"),
 }
 

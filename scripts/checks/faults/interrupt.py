@@ -28,9 +28,11 @@ class Tally:
     """A sentence for each traceback, hang, silent difference, or leftover."""
 
     def note(self, kind: str, end: Ended) -> None:
-        """Tracebacks and hangs are wrong in any case."""
+        """Tracebacks, hangs and processes that stay are wrong in any case."""
         if end.status == HANG:
             self.wrong.append(f"{kind}: hang")
+        elif end.stayed:
+            self.wrong.append(f"{kind}: a process stays")
         elif end.traceback:
             self.wrong.append(f"{kind}: traceback: {end.output.strip().splitlines()[-1][:200]}")
 

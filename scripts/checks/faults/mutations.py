@@ -64,6 +64,15 @@ def honest_result(name: str, seed: int = 0, parameters: int | None = None) -> Re
 def hostile_bytes(random_: random.Random, parameters: int | None = None) -> bytes:
     """A result file that is spoilt in one to four places."""
     raw = json.loads(honest_result("timm/hostile", 99, parameters).to_json())
+    spoil(raw, random_)
+    data = json.dumps(raw, ensure_ascii=random_.random() < 0.5).encode("utf-8", "surrogatepass")
+    if random_.random() < 0.1:
+        data = flipped(data, random_)
+    return data[: random_.randrange(len(data))] if random_.random() < 0.03 else data
+
+
+def spoil(raw: Any, random_: random.Random) -> None:
+    """Change one to four places of a JSON value: other values, removed and nested ones, new keys."""
     for _ in range(random_.choice((1, 1, 1, 2, 4))):
         spots = [spot for spot in _spots(raw) if spot]
         *parents, last = random_.choice(spots)
@@ -79,10 +88,6 @@ def hostile_bytes(random_: random.Random, parameters: int | None = None) -> byte
             place[last] = _deep(random_.choice((30, 70, 600)))
         elif isinstance(place, dict):
             place[random_.choice(("x", "\u200b", "id", "command", "local"))] = copy.deepcopy(random_.choice(VALUES))
-    data = json.dumps(raw, ensure_ascii=random_.random() < 0.5).encode("utf-8", "surrogatepass")
-    if random_.random() < 0.1:
-        data = flipped(data, random_)
-    return data[: random_.randrange(len(data))] if random_.random() < 0.03 else data
 
 
 def forgeries() -> Iterator[tuple[str, bytes]]:

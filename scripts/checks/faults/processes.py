@@ -6,12 +6,13 @@ import contextlib
 import importlib
 import io
 import os
+import select
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -24,6 +25,8 @@ class Ended:
     output: str
     """Standard output and error."""
     seconds: float
+    stayed: bool = False
+    """Whether a process of the command was still there after it; it was ended."""
 
     @property
     def traceback(self) -> bool:
@@ -32,6 +35,9 @@ class Ended:
 
 
 FAILED, HANG = 99, -99
+
+GRACE_S = 3.0
+"""Processes of a command may end so long after it: workers look for their parent twice a second."""
 
 
 def start(argv: Sequence[str], folder: Path, log: Path, prepare: Callable[[], object] = lambda: None) -> int:
@@ -49,6 +55,7 @@ def start(argv: Sequence[str], folder: Path, log: Path, prepare: Callable[[], ob
     if child:
         return child
     try:
+        os.setsid()
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
@@ -68,6 +75,98 @@ def start(argv: Sequence[str], folder: Path, log: Path, prepare: Callable[[], ob
     os._exit(status or 0)
 
 
+@dataclass(frozen=True)
+class Run:
+    """One of several commands that a child runs one after the other."""
+
+    argv: Sequence[str]
+    folder: Path
+    log: Path
+    prepare: Callable[[], object] = lambda: None
+    """Called in the child before the command."""
+    finish: Callable[[], object] = lambda: None
+    """Called in the child after it."""
+
+
+def run_in_turn(runs: Sequence[Run], limit_s: float) -> list[Ended]:
+    """How commands ended that one child runs in turn; where one ends the child, another child goes on with the next.
+
+    A fork of a large process costs more than most commands on bad input.
+    """
+    ends: list[Ended] = []
+    while len(ends) < len(runs):
+        ends += _in_one_child(runs[len(ends) :], limit_s)
+    return ends
+
+
+def _in_one_child(runs: Sequence[Run], limit_s: float) -> list[Ended]:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reports, reporting = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reports)
+        os.setsid()
+        environment, place = dict(os.environ), os.getcwd()
+        for one in runs:
+            began = time.monotonic()
+            os.chdir(place)
+            os.environ.clear()
+            os.environ.update(environment)
+            os.write(reporting, f"{_run_here(one)} {time.monotonic() - began}\n".encode())
+        os._exit(0)
+    os.close(reporting)
+    ends: list[Ended] = []
+    text, deadline = b"", time.monotonic() + limit_s
+    while True:
+        ready, _, _ = select.select([reports], [], [], max(0.0, deadline - time.monotonic()))
+        part = os.read(reports, 4096) if ready else b""
+        if not part:
+            break
+        text, deadline = text + part, time.monotonic() + limit_s
+        *lines, text = text.split(b"\n")
+        for line in lines:
+            status, seconds = line.split()
+            ends.append(Ended(int(status), runs[len(ends)].log.read_text(errors="replace"), float(seconds)))
+    hang = bool(not ready)
+    os.close(reports)
+    if hang:
+        os.killpg(child, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    stayed = not hang and _end_group(child)
+    if len(ends) < len(runs):
+        log = runs[len(ends)].log
+        output = log.read_text(errors="replace") if log.exists() else ""
+        ends.append(Ended(HANG if hang else status, f"hang\n{output}" if hang else output, limit_s, stayed))
+    elif stayed:
+        ends[-1] = replace(ends[-1], stayed=True)
+    return ends
+
+
+def _run_here(one: Run) -> int:
+    try:
+        descriptor = os.open(one.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        _use_folder(one.folder)
+        from benchmark.__main__ import main
+
+        one.prepare()
+        status = main(list(one.argv)) or 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        status = FAILED
+    one.finish()
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return status
+
+
 def _use_folder(folder: Path) -> None:
     """Caches and temporary files of this process go to a folder from now on."""
     from huggingface_hub import constants
@@ -77,21 +176,38 @@ def _use_folder(folder: Path) -> None:
     os.environ |= {"CAMTRACE_CACHE": str(folder / "camtrace-cache"), "TMPDIR": str(folder / "tmp")}
     tempfile.tempdir = None
     constants.HF_HUB_CACHE = str(folder / "hub")
+    if datasets := sys.modules.get("datasets"):
+        datasets.config.HF_DATASETS_CACHE = folder / "datasets"
+        datasets.config.HF_CACHE_HOME = str(folder / "hf")
+        datasets.config.DOWNLOADED_DATASETS_PATH = folder / "datasets" / "downloads"
 
 
 def ended(child: int, log: Path, limit_s: float = 300.0) -> Ended:
-    """Wait for it; one that does not end in time is a hang, and is killed."""
+    """Wait for it; one that does not end in time is a hang, and is killed with its processes."""
     started = time.monotonic()
     while True:
         pid, raw = os.waitpid(child, os.WNOHANG)
         if pid:
             break
         if time.monotonic() - started > limit_s:
-            os.kill(child, signal.SIGKILL)
+            os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return Ended(HANG, "hang", limit_s)
+            return Ended(HANG, f"hang\n{log.read_text(errors='replace')}", limit_s)
         time.sleep(0.005)
-    return Ended(os.waitstatus_to_exitcode(raw), log.read_text(errors="replace"), time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Ended(os.waitstatus_to_exitcode(raw), log.read_text(errors="replace"), seconds, _end_group(child))
+
+
+def _end_group(child: int) -> bool:
+    """End what is left of the processes of a command that has ended; whether some had to be ended."""
+    end = time.monotonic() + GRACE_S
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            os.killpg(child, 0)
+            time.sleep(0.02)
+        os.killpg(child, signal.SIGKILL)
+        return True
+    return False
 
 
 def warm_up(command: Sequence[str], folder: Path) -> None:
@@ -108,7 +224,12 @@ def warm_up(command: Sequence[str], folder: Path) -> None:
         names.write_text("\n".join(sys.modules))
         os._exit(0)
     os.waitpid(child, 0)
-    for name in names.read_text().splitlines():
+    import_all(names.read_text().splitlines())
+
+
+def import_all(names: Sequence[str]) -> None:
+    """Import modules, of which some may no longer be there."""
+    for name in names:
         with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
             importlib.import_module(name)
 

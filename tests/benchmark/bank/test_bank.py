@@ -1,5 +1,6 @@
 """Banks: complete keys, resuming, and reading exactly the embeddings that were written."""
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -22,7 +23,7 @@ from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
 from benchmark.encoders.preprocess.verified import FromTransform, candidates_of_transform, verified
 from benchmark.encoders.runtime.choose import RuntimeEmbedder
 from benchmark.views.recipe import ProcessingViews
-from builders.errors import DataError
+from builders.errors import DataError, PhotoError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.process import process
@@ -195,6 +196,33 @@ def test_fill_banks__embeds_only_unfinished_blocks(tmp_path):
     # one view of the second block, and all three of the last one, which has 22 photos
     assert (outcome.cost.photos, outcome.cost.views) == (64 + 22, 64 + 22 * 3)
     assert fill_banks(photos, recipe, [encoder], [again], workers=0).cost.photos == 0
+
+
+class Losing:
+    """A source whose disk does not give some photos."""
+
+    def __init__(self, source, reasons: dict[int, str]) -> None:
+        self._source, self.reasons = source, reasons
+
+    def read(self, row: int) -> bytes:
+        if row in self.reasons:
+            raise PhotoError(self.reasons[row])
+        return self._source.read(row)
+
+
+def test_open__photos_that_a_disk_did_not_give_are_tried_again_and_broken_ones_are_not(tmp_path):
+    photos, recipe, key = some_photos(150), ProcessingViews(NAMES), PhotoHashes(some_photos(150)).bytes_hash()
+    losing = Losing(photos.source, {3: "the file cannot be read (Stale file handle)", 70: "the file is empty"})
+    key = bank_key(toy_encoder().info, "float32", photos, key, "float32")
+    bank = Bank.open(tmp_path, key, recipe.view_keys())
+    fill_banks(dataclasses.replace(photos, source=losing), recipe, [toy_encoder()], [bank], workers=0)
+    assert set(bank.failures()) == {"3", "70"}
+    assert bank.complete
+    again = Bank.open(tmp_path, key, recipe.view_keys())
+    assert [again.missing(name) for name in NAMES] == [{0}] * 3
+    fill_banks(photos, recipe, [toy_encoder()], [again], workers=0)
+    assert set(again.failures()) == {"70"}
+    np.testing.assert_array_equal(again.view(NAMES[0], np.arange(64))[3:4][0], expected(photos, 3, NAMES[0]))
 
 
 def test_bank__float16_storage_rounds_and_halves(tmp_path):

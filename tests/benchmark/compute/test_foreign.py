@@ -13,6 +13,8 @@ from builders.untrusted import ForeignCodeError
 
 CASES = {
     "sys.exit(0)": "it called sys.exit(0)",
+    "os._exit(0)": "it called os._exit(0)",
+    "try:\n    os._exit(7)\nexcept Exception:\n    pass": "it called os._exit(7)",
     "raise GeneratorExit": "it raised GeneratorExit",
     "raise type('Odd', (BaseException,), {})('odd')": "it raised Odd: odd",
     "os.fork()": "a fork of it went on with the run",

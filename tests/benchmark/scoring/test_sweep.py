@@ -19,7 +19,8 @@ from benchmark.scoring import Request
 from benchmark.scoring.estimating import Measured, pass_s
 from benchmark.scoring.request import groups_of, open_sets, read_specs
 from benchmark.scoring.sweep import RECORDED_ELSEWHERE, _library, _library_of, options_without_record
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, PhotoError, UsageError
+from builders.sources.folders import FolderSource
 from tests.conftest import write_dark_and_light
 
 ENCODERS = """
@@ -69,6 +70,10 @@ def stages():
 
 def broken(image):
     raise RuntimeError("this encoder is broken")
+
+def ending(image):
+    import os
+    os._exit(0)
 
 def fragile(image):
     if np.asarray(image).mean() > 150:
@@ -148,6 +153,35 @@ def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     assert not list(sweep.out.glob("*fragile*"))
     report = (sweep.out / "report.md").read_text()
     assert "this encoder is broken" in report
+
+
+def test_sweep__an_encoder_that_ends_the_process_is_a_row_like_any_other(sweep):
+    sweep("ending", "small", expect=1)
+    measured = rows(sweep)
+    assert {name: row["state"] for name, row in measured.items()} == {"ending": "failed", "small": "scored"}
+    assert "it called os._exit(0)" in measured["ending"]["reason"]
+
+
+def test_sweep__a_result_without_photos_that_a_disk_did_not_give_is_made_again(sweep, monkeypatch):
+    real, reads = FolderSource.read, []
+
+    def losing(self, row):
+        """The first read is for the hash of the bytes, which is then known."""
+        reads.append(row)
+        if row == 1 and reads.count(1) > 1:
+            raise PhotoError("the file cannot be read (Input/output error)")
+        return real(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSource, "read", losing)
+        sweep("small", options=("--min-usable", "0.5"))
+    stored = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+    assert [failure.kind for failure in stored.failures] == ["photo"]
+    sweep("small", options=("--min-usable", "0.5"))
+    assert rows(sweep)["small"]["state"] == "scored"
+    assert read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json").failures == ()
+    sweep("small", options=("--min-usable", "0.5"))
+    assert rows(sweep)["small"]["state"] == "kept"
 
 
 def test_sweep__resumes_and_does_the_rest(sweep):

@@ -1,0 +1,326 @@
+"""Kinds of the campaign: what the Hub and Flickr answer, through a proxy that changes answers."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import random
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scripts.checks.faults.campaign import Case, Kind, closed_port
+from scripts.checks.faults.machines import PLANTED
+from scripts.checks.faults.mutations import flipped, spoil
+from scripts.checks.faults.pictures import picture
+from scripts.checks.faults.world import World, move_addresses, score
+from tests.support.hub import OWNER_TOKEN
+
+RESULTS, PHOTOS = "owner/world-results", "owner/world-photos"
+
+MANNERS = ("values", "bits", "cut", "status", "redirect", "dropped", "page", "length", "headers")
+"""How an answer is changed."""
+
+
+class ChangingProxy:
+    """Passes requests on to a double and changes a share of the answers by a seed."""
+
+    def __init__(self) -> None:
+        self.upstream, self.manners, self.share = "", tuple[str, ...](), 0.0
+        self.random = random.Random()
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def begin(self, upstream: str, manners: Sequence[str], share: float, seed: int) -> None:
+        """How the answers of the next case are changed."""
+        self.upstream, self.manners, self.share, self.random = upstream, tuple(manners), share, random.Random(seed)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: ChangingProxy
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        sent = self.rfile.read(length)
+        parts = urlsplit(self.proxy.upstream)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        try:
+            connection.request(self.command, self.path, sent, headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except OSError:
+            self.close_connection = True
+            return
+        own = ("content-length", "transfer-encoding", "connection", "date", "server")
+        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in own]
+        if self.proxy.random.random() < self.proxy.share:
+            self._changed(self.proxy.random.choice(self.proxy.manners), answer.status, kept, body)
+        else:
+            self._send(answer.status, kept, body)
+
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
+
+    def _send(self, status: int, headers: Sequence[tuple[str, str]], body: bytes, length: int | None = None) -> None:
+        try:
+            self.send_response_only(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
+
+    def _changed(self, manner: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        draw = self.proxy.random
+        if manner == "dropped":
+            self.close_connection = True
+            self.connection.close()
+        elif manner == "status":
+            self._send(
+                draw.choice((400, 401, 403, 404, 409, 410, 416, 418, 451, 501)), headers, b'{"error": "no\\u001b[31m"}'
+            )
+        elif manner == "redirect":
+            where = draw.choice((
+                f"http://127.0.0.1:{closed_port()}/", "file:///etc/passwd", "http://[::1", "//", "ftp://a/", self.path,
+                "http://169.254.169.254/latest/meta-data", "http://user:pw@127.0.0.1:1/",
+                "\u20ac".encode().decode("latin-1"),
+            ))  # fmt: skip
+            self._send(draw.choice((301, 302, 307, 308)), [("Location", where)], b"")
+        elif manner == "page":
+            self._send(200, [("Content-Type", "text/html")], b"<!DOCTYPE html><html>\x1b[31mdown</html>")
+        elif manner == "length":
+            self._send(status, headers, body, draw.choice((0, 1, len(body) // 2, len(body) + 100)))
+            self.close_connection = True
+        elif manner == "headers":
+            changed = [(n, draw.choice(("", "0", "-1", "x" * 5000, "..", "1e9", v[::-1]))) for n, v in headers]
+            self._send(status, changed, body)
+        elif manner == "cut":
+            self._send(status, headers, body[: len(body) // 2])
+        elif manner == "values":
+            try:
+                raw = json.loads(body)
+                spoil(raw, draw)
+                body = json.dumps(raw).encode()
+            except (ValueError, IndexError, TypeError):
+                body = flipped(body or b"\0", draw)
+            self._send(status, headers, body)
+        else:
+            self._send(status, headers, flipped(body or b"\0", draw))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def use_hub(url: str) -> None:
+    """In this process the Hub is at an address, however early clients read it."""
+    import datasets.config
+    from huggingface_hub import constants
+
+    constants.ENDPOINT = os.environ["HF_ENDPOINT"] = datasets.config.HF_ENDPOINT = url
+    constants.HUGGINGFACE_CO_URL_TEMPLATE = url + "/{repo_id}/resolve/{revision}/{filename}"
+    datasets.config.HUB_DATASETS_URL = url + "/datasets/{repo_id}/resolve/{revision}/{path}"
+
+
+def _publish(run: Path, world: World) -> list[str]:
+    return ["publish", str(world.folder / "swept" / "out"), "--repo", f"owner/new-{run.parent.name}", "--push"]
+
+
+def _publish_build(run: Path, world: World) -> list[str]:
+    return [
+        "build",
+        "publish",
+        str(world.folder / "built" / "built"),
+        "--repo",
+        f"owner/set-{run.parent.name}",
+        "--push",
+    ]
+
+
+COMMANDS: Mapping[str, tuple[Callable[[Path, World], list[str]], float]] = {
+    "verify": (lambda run, world: ["verify", RESULTS], 2.0),
+    "leaderboard": (lambda run, world: ["leaderboard", RESULTS, "-o", str(run / "site")], 1.0),
+    "publish --push": (_publish, 2.0),
+    "build publish --push": (_publish_build, 2.0),
+    "score": (lambda run, world: score(f"hub:{PHOTOS}?label=label", run), 1.0),
+    "audit": (lambda run, world: ["audit", f"hub:{PHOTOS}?label=label", "-o", str(run / "audit")], 1.0),
+    "score --model": (lambda run, world: score(f"folder:{world.photos}", run, models=("owner/network",)), 1.0),
+    "score --eraser": (lambda run, world: score(f"folder:{world.photos}", run, "--eraser", "owner/eraser"), 1.0),
+    "build folder": (
+        lambda run, world: [
+            *("build", "folder", "--data", f"hub:{PHOTOS}?label=label", "--parameter", "jpeg", "--workers", "1"),
+            *("--output", str(run / "set")),
+        ],
+        1.0,
+    ),
+}
+"""Commands that talk to the Hub."""
+
+ADDRESSES: Mapping[str, Callable[[], str]] = {
+    "no such host": lambda: f"http://me:{PLANTED}1@no-such-host.invalid",
+    "nobody listens": lambda: f"http://127.0.0.1:{closed_port()}?token={PLANTED}2",
+    "TLS to a server without": lambda: "https://127.0.0.1:{port}",
+    "no address": lambda: "ht!tp://[x",
+}
+
+
+@contextmanager
+def kinds_of_answers(world: World) -> Iterator[list[Kind]]:
+    """Services whose answers are changed, addresses without a service, and hostile data sets of the Hub."""
+    fill_hub(world)
+    proxy = ChangingProxy()
+    kinds = []
+    for command, (argv, share) in COMMANDS.items():
+        kinds.append(
+            Kind(command, "changed answers of the Hub", _changed(proxy, argv, MANNERS), 1.5 * share, False, True)
+        )
+        kinds.append(Kind(command, "no connection to the Hub", _without(argv), share / 3, False, True))
+    readers = ("score", "audit", "build folder")
+    kinds += [Kind(name, "hostile data set of the Hub", _hostile_set(COMMANDS[name][0]), 2.0) for name in readers]
+    for step, made in (("search", world.search), ("fetch", world.fetch)):
+        kinds.append(
+            Kind(f"flickrexif {step}", "changed answers of Flickr", _flickr(proxy, step, made), 1.5, False, True)
+        )
+    yield kinds
+
+
+def fill_hub(world: World) -> None:
+    """Repositories of results, photos, an eraser, and a network that cannot be loaded."""
+    results = world.folder / "swept" / "out"
+    files = {f"results/{p.relative_to(results)}": p.read_bytes() for p in results.rglob("result.json")}
+    _fill(world, RESULTS, files)
+    _fill(world, PHOTOS, {"README.md": b"---\nlicense: cc0-1.0\n---\n", **_parquet(world)})
+    eraser = world.folder / "erased" / "eraser"
+    _fill(world, "owner/eraser", {p.name: p.read_bytes() for p in eraser.iterdir() if p.is_file()}, "model")
+    _fill(world, "owner/network", {"config.json": b'{"model_type": "vit", "architectures": ["ViTModel"]}'}, "model")
+
+
+def _fill(world: World, name: str, files: dict[str, bytes], kind: str = "dataset") -> None:
+    repo = world.hub.create(name, kind)
+    repo.commit({**repo.files, **files}, "files")
+
+
+def _parquet(world: World, change: Callable[[list[dict[str, object]]], object] = lambda rows: None) -> dict[str, bytes]:
+    import pyarrow
+    import pyarrow.parquet
+
+    rows: list[dict[str, object]] = [
+        {"image": {"bytes": path.read_bytes(), "path": path.name}, "label": path.parent.name}
+        for path in sorted(world.photos.rglob("*.jpg"))
+    ]
+    change(rows)
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+    return {"data/train-00000-of-00001.parquet": buffer.getvalue()}
+
+
+def _changed(
+    proxy: ChangingProxy, argv: Callable[[Path, World], list[str]], manners: Sequence[str]
+) -> Callable[[random.Random, Path, World], Case]:
+    def make(random_: random.Random, run: Path, world: World) -> Case:
+        chosen = random_.sample(manners, random_.choice((1, 1, 3)))
+        share, seed = random_.choice((0.05, 0.3, 1.0)), random_.randrange(1 << 30)
+        return Case(
+            argv(run, world),
+            prepare=lambda: use_hub(proxy.url),
+            begin=lambda: proxy.begin(world.hub.url, chosen, share, seed),
+        )
+
+    return make
+
+
+def _without(argv: Callable[[Path, World], list[str]]) -> Callable[[random.Random, Path, World], Case]:
+    def make(random_: random.Random, run: Path, world: World) -> Case:
+        url = random_.choice(list(ADDRESSES.values()))().format(port=urlsplit(world.hub.url).port)
+        return Case(argv(run, world), prepare=lambda: use_hub(url))
+
+    return make
+
+
+def _hostile_set(argv: Callable[[Path, World], list[str]]) -> Callable[[random.Random, Path, World], Case]:
+    """A data set whose card, table or rows are hostile, as a folder of this machine that ``load_dataset`` reads."""
+
+    def make(random_: random.Random, run: Path, world: World) -> Case:
+        def change(rows: list[dict[str, object]]) -> None:
+            for row in random_.sample(rows, random_.randint(1, 6)):
+                row.update(random_.choice(_ROWS)(random_))
+
+        files = {"README.md": b"---\nlicense: cc0-1.0\n---\n"}
+        if random_.random() < 0.6:
+            files |= _parquet(world, change)
+        else:
+            files |= _parquet(world)
+            files["README.md"] = random_.choice(_CARDS).encode()
+        if random_.random() < 0.2:
+            name = "data/train-00000-of-00001.parquet"
+            files[name] = flipped(files[name], random_)
+        for name, data in files.items():
+            (run / "set-of-hub" / name).parent.mkdir(parents=True, exist_ok=True)
+            (run / "set-of-hub" / name).write_bytes(data)
+        words = [word.replace(PHOTOS, str(run / "set-of-hub")) for word in argv(run, world)]
+        return Case(words)
+
+    return make
+
+
+_ROWS: Sequence[Callable[[random.Random], dict[str, object]]] = (
+    lambda random_: {"image": {"bytes": None, "path": "/etc/passwd"}},
+    lambda random_: {"image": {"bytes": None, "path": "../../../etc/passwd"}},
+    lambda random_: {"image": {"bytes": b"", "path": ""}},
+    lambda random_: {"image": {"bytes": picture(random_)[1], "path": "x\x1b[31m.jpg"}},
+    lambda random_: {"image": {"bytes": picture(random_)[1], "path": "x.jpg"}},
+    lambda random_: {"image": None},
+    lambda random_: {"label": None},
+    lambda random_: {"label": "\u202e\x00\u3164"},
+    lambda random_: {"label": "x" * 100_000},
+    lambda random_: {"image": {"bytes": None, "path": "https://example.invalid/x.jpg"}},
+)
+"""What a row may be replaced by."""
+
+_CARDS: Sequence[str] = (
+    "---\nconfigs:\n- config_name: default\n  data_files: '../../../etc/*'\n---\n",
+    "---\nconfigs:\n- config_name: default\n  data_files: 'https://example.invalid/x.parquet'\n---\n",
+    "---\nconfigs:\n- config_name: default\n  data_files: '/etc/passwd'\n---\n",
+    "---\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n"
+    "d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n---\n",
+    "---\ndataset_info:\n  features:\n  - name: image\n    dtype: int64\n---\n",
+    "---\ndataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names: {'0': a}\n---\n",
+    "---\nconfigs: 5\n---\n", "---\n" + "a: [" * 2000 + "\n---\n", "---\n\x00\n---\n",
+    "---\nlicense: !!python/object:os.x {}\n",
+    "\ufeff---\nconfigs:\n- config_name: ../x\n  data_files: data/*\n---\n", "---\n- 1\n- 2\n---\n",
+    "---\ndataset_info: []\n---\n",
+)  # fmt: skip
+
+
+def _flickr(
+    proxy: ChangingProxy, step: str, argv: Callable[[Path], list[str]]
+) -> Callable[[random.Random, Path, World], Case]:
+    def make(random_: random.Random, run: Path, world: World) -> Case:
+        if step == "fetch":
+            shutil.copytree(world.folder / "searched" / "state", run / "state")
+        manners = random_.sample(MANNERS, random_.choice((1, 1, 3)))
+        share, seed = random_.choice((0.05, 0.3, 1.0)), random_.randrange(1 << 30)
+        words = [word.replace(world.flickr.base, proxy.url) for word in argv(run / "state")]
+        if step == "fetch":
+            move_addresses(run / "state", world.flickr.base, proxy.url)
+        return Case(
+            [*words, "--attempts", "2", "--timeout", "5"],
+            begin=lambda: proxy.begin(world.flickr.base, manners, share, seed),
+        )
+
+    return make
+
+
+__all__ = ("OWNER_TOKEN", "kinds_of_answers")
