@@ -1,6 +1,9 @@
 """A little of ``scripts/checks/faults``: fuzzers of results and answers, and hostile files beside a board."""
 
 import json
+import os
+import random
+import time
 
 import pytest
 
@@ -9,11 +12,14 @@ from benchmark.leaderboard.admission import objection
 from benchmark.results import read_files
 from scripts.checks.faults import __main__ as faults
 from scripts.checks.faults import machines
+from scripts.checks.faults.campaign import Case, _common
 from scripts.checks.faults.interrupt import Tally
+from scripts.checks.faults.kinds_of_files import SPOILERS, kinds_of_files
+from scripts.checks.faults.kinds_of_photos import kinds_of_encoders, kinds_of_photos
 from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.mutations import forgeries, write_board_folder
 from scripts.checks.faults.pictures import fuzz_pictures
-from scripts.checks.faults.processes import Ended
+from scripts.checks.faults.processes import HANG, Ended, Run, run_in_turn
 from scripts.speed.input_checks import without_checks
 from tests.support.processes import run_python
 
@@ -36,6 +42,13 @@ def test_pictures__hostile_ones_are_decoded_or_refused():
     assert tally.wrong == []
     assert sum(tally.tried.values()) == sum(tally.outcomes.values()) == 150
     assert min(tally.outcomes["decoded"], tally.outcomes["refused with a reason"]) > 15
+
+
+def test_machines__files_more_in_a_bank_count_and_other_banks_do_not():
+    expected = {"cache/banks/a/views/x/rows.npy": "1", "out/result.json": "2"}
+    names = ("cache/banks/a/views/y/rows.npy", "cache/banks/b/key.json", "out/extra", "cache/banks/a/key.json")
+    others = {name: machines._of_other_bank(name, expected) for name in names}
+    assert list(others.values()) == [False, True, False, False]
 
 
 def test_machines__a_planted_secret_is_seen_in_an_output_and_in_a_file(tmp_path):
@@ -61,6 +74,90 @@ def test_machines__a_lost_file_stays_lost_and_the_reason_is_that_of_the_disk(tmp
     )
     done = run_python("-c", code, tmp_path)
     assert done.stdout.strip() == "['', 'Input/output error'] True"
+
+
+def test_watch__sees_what_is_written_elsewhere_who_is_called_and_secrets_of_arguments(tmp_path):
+    """In a process of its own: a hook cannot be removed."""
+    code = (
+        "import os, socket, subprocess, sys\nfrom pathlib import Path\nfrom scripts.checks.faults import campaign\n"
+        "top = Path(sys.argv[1])\n(top / 'in').mkdir()\n(top / 'link').symlink_to(top)\n"
+        "campaign.watch(top / 'reports', [top / 'in'])\n"
+        "(top / 'in' / 'a').write_text('x')\nopen(top / 'in' / 'a').close()\n"
+        "(top / 'b').write_text('x')\n(top / 'in' / '..' / 'c').write_text('x')\n"
+        "os.rename(top / 'in' / 'a', top / 'd')\nos.symlink('x', top / 'link' / 'e')\n"
+        "socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))\n"
+        f"subprocess.run(['true', {PLANTED!r}])\ncampaign._watched.clear()\n(top / 'f').write_text('x')\n"
+    )
+    done = run_python("-c", code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reports").read_text().splitlines() == [
+        f"writes {tmp_path}/b",
+        f"writes {tmp_path}/c",
+        f"os.rename of {tmp_path}/d",
+        f"os.symlink of {tmp_path}/e",
+        "connects to 192.0.2.1",
+        "a secret in the arguments of a process",
+    ]
+
+
+def test_run_in_turn__a_command_that_ends_its_process_or_hangs_costs_the_others_nothing(tmp_path):
+    def one(name, words, prepare=lambda: None):
+        return Run(words, tmp_path / name, tmp_path / f"{name}.log", prepare)
+
+    runs = [
+        one("a", ["list", "parameters"]),
+        one("b", ["list", "parameters"], lambda: os._exit(5)),
+        one("c", ["list", "nothing"]),
+        one("d", ["list", "parameters"], lambda: time.sleep(60)),
+        one("e", ["list", "parameters"]),
+    ]
+    ends = run_in_turn(runs, limit_s=20.0)
+    assert [end.status for end in ends] == [0, 5, 2, HANG, 0]
+    assert ends[0].output == ends[4].output
+    assert "nothing" in ends[2].output
+
+
+def test_common__names_each_thing_that_is_wrong_with_an_end(tmp_path):
+    run = tmp_path / "case" / "run"
+    run.mkdir(parents=True)
+    case = Case([])
+    assert _common(case, Ended(2, "camtrace: no", 1.0), run) == []
+    (run / "log").write_text(f"key {PLANTED}7")
+    (tmp_path / "case" / "other").mkdir()
+    found = _common(case, Ended(7, "\x1b[31m", 1.0, stayed=True), run)
+    assert [sentence.partition(":")[0] for sentence in found] == [
+        "status 7",
+        "a process stays",
+        "a control character in the output",
+        "a secret in log",
+        "written beside its folder",
+    ]
+    assert _common(case, Ended(1, " ", 1.0), run)[0] == "status 1 without a word"
+
+
+def test_kinds__there_are_sixty_over_all_commands_and_each_has_a_name_of_its_own():
+    kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders()]
+    names = [kind.name for kind in kinds]
+    assert len(set(names)) == len(names) >= 60
+    read = {kind.command.partition(" ")[0] for kind in kinds}
+    assert {"score", "sweep", "build", "verify", "compare", "leaderboard", "publish", "audit", "work", "finish"} <= read
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS)
+@pytest.mark.parametrize("name", ["a.json", "a.toml"])
+def test_spoilers__draw_other_files_from_other_seeds(tmp_path, spoiler, name):
+    made = set()
+    for seed in range(12):
+        file = tmp_path / name
+        file.write_text('{"a": [1, 2], "b": {"c": "d"}}' if name == "a.json" else 'x = 1\ny = ["a", "b"]\n')
+        SPOILERS[spoiler](file, random.Random(seed))
+        if file.is_file() and file.stat().st_size < 1 << 20:
+            made.add(file.read_bytes())
+        else:
+            made.add(str(os.readlink(file) if file.is_symlink() else file.exists()))
+        for path in tmp_path.iterdir():
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    assert len(made) >= 5
 
 
 @pytest.mark.parametrize(("name", "data"), list(forgeries()), ids=[name for name, _ in forgeries()])
