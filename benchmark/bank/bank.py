@@ -119,7 +119,7 @@ class Bank:
             if check:
                 bank._forget_damaged()
                 for file in files.values():
-                    file.forget(file.blocks_a_disk_kept())
+                    file.forget(file.blocks_to_retry())
             for file in files.values():
                 file.ensure_rows()
         except OSError as error:

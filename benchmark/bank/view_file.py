@@ -158,7 +158,7 @@ class ViewFile:
         intact = {marker.index for marker in self.markers() if self._crc32(rows, marker.index) == marker.crc32}
         return sorted(finished - intact)
 
-    def blocks_a_disk_kept(self) -> list[int]:
+    def blocks_to_retry(self) -> list[int]:
         """Indices of the finished blocks that lack a photo because a disk did not give it; the next run tries again."""
         return [marker.index for marker in self.markers() if any(map(may_pass, marker.failures.values()))]
 

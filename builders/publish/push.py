@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
-from builders.untrusted import first_line, from_hub
+from builders.untrusted import describe_error, first_line, from_hub
 
 ATTEMPTS = 6
 """Attempts of one request before the upload fails."""
@@ -189,6 +189,10 @@ def _same(local: Path | bytes, remote: Any, sha256: str | None) -> bool:
     return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What the Hub's client raises for an answer that is not as the Hub gives it."""
+
+
 def retry(call: Callable[[], _Result], repo: str) -> _Result:
     """Call until it succeeds: transient errors and broken connections are tried again.
 
@@ -197,7 +201,7 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
         repo: the beginning of an error message.
 
     Raises:
-        RemoteError: the Hub refused the request, or every attempt failed.
+        RemoteError: the Hub refused the request, its answer is malformed, or every attempt failed.
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: httpx's or httpx2's
 
@@ -219,6 +223,8 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
             pause = wait_s
+        except _MALFORMED as error:
+            raise RemoteError(f"{repo}: an answer of the Hub cannot be read ({describe_error(error)})") from None
         time.sleep(min(pause, MAX_WAIT_S))
         wait_s *= 2
     raise AssertionError("the last attempt returns or raises")

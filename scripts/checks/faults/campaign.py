@@ -165,10 +165,10 @@ class _Made:
         broken = f", {self.fault}" if self.fault else ""
         where = f"{self.kind.name} (seed {self.seed}, number {self.number}){broken}"
         reports = self._reports.read_text(errors="replace").splitlines() if self._reports.exists() else []
-        found = [*_common(self.case, end, self.folder), *sorted(set(reports))]
-        if not found and not self.fault and (silent := self.case.silent(end)):
-            found.append(silent)
-        for one in found:
+        problems = [*_common(self.case, end, self.folder), *sorted(set(reports))]
+        if not problems and not self.fault and (silent := self.case.silent(end)):
+            problems.append(silent)
+        for one in problems:
             tally.wrong.append(f"{where}: {one}")
             print(f"WRONG  {where}: {one}", file=sys.stderr, flush=True)
         if end.seconds > SLOW_S:
@@ -186,29 +186,29 @@ def _drawn(kinds: Sequence[Kind], seed: int, number: int) -> Kind:
 
 def _common(case: Case, end: Ended, folder: Path) -> list[str]:
     """What is wrong with any end of any command."""
-    found = []
+    problems = []
     last = end.output.strip().splitlines()[-1:] or [""]
     if end.status == HANG:
-        found.append(f"hang: {end.output[-200:]!r}")
+        problems.append(f"hang: {end.output[-200:]!r}")
     elif end.traceback:
-        found.append(f"traceback: {last[0][:200]}")
+        problems.append(f"traceback: {last[0][:200]}")
     elif end.status not in case.statuses:
-        found.append(f"status {end.status}: {end.output[-200:]!r}")
+        problems.append(f"status {end.status}: {end.output[-200:]!r}")
     elif end.status and not end.output.strip():
-        found.append(f"status {end.status} without a word")
+        problems.append(f"status {end.status} without a word")
     if end.stayed:
-        found.append("a process stays")
+        problems.append("a process stays")
     if any(character in end.output for character in "\x1b\x07\x9b\u202e"):
-        found.append("a control character in the output")
+        problems.append("a control character in the output")
     places = [("output", end.output.encode(errors="replace"))]
     places += [(str(path.relative_to(folder)), _read(path)) for path in _files(folder)]
     for place, text in places:
         if any(secret.encode() in text for secret in (PLANTED, *USED_SECRETS)):
-            found.append(f"a secret in {place}")
+            problems.append(f"a secret in {place}")
     extra = sorted({path.name for path in folder.parent.iterdir()} - {"run", "home"})
     if extra:
-        found.append(f"written beside its folder: {extra}")
-    return found
+        problems.append(f"written beside its folder: {extra}")
+    return problems
 
 
 def _files(folder: Path) -> list[Path]:

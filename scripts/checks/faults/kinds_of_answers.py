@@ -62,12 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
             return
-        own = ("content-length", "transfer-encoding", "connection", "date", "server")
-        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in own]
+        hop_headers = ("content-length", "transfer-encoding", "connection", "date", "server")
+        passed_on = [(name, value) for name, value in answer.getheaders() if name.lower() not in hop_headers]
         if self.proxy.random.random() < self.proxy.share:
-            self._changed(self.proxy.random.choice(self.proxy.manners), answer.status, kept, body)
+            self._changed(self.proxy.random.choice(self.proxy.manners), answer.status, passed_on, body)
         else:
-            self._send(answer.status, kept, body)
+            self._send(answer.status, passed_on, body)
 
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 

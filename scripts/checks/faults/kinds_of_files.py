@@ -333,7 +333,7 @@ def kinds_of_files() -> Iterator[Kind]:
                 reader.command, "hostile answers", _maker(reader, _RESULTS["answers"], _answer), reader.share / 2
             )
             if reader.command != "compare":
-                yield Kind(reader.command, "many hostile results", _beside_honest(reader), reader.share / 2)
+                yield Kind(reader.command, "many hostile results", _with_honest(reader), reader.share / 2)
 
 
 def _maker(
@@ -355,7 +355,7 @@ def _maker(
     return make
 
 
-def _beside_honest(reader: Reader) -> Callable[[random.Random, Path, World], Case]:
+def _with_honest(reader: Reader) -> Callable[[random.Random, Path, World], Case]:
     """Hostile results of other encoders beside the honest ones, which must all be there as without them."""
 
     def make(random_: random.Random, run: Path, world: World) -> Case:

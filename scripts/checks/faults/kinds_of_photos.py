@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -83,13 +82,11 @@ def _lost(run: Path, files: int, end: Ended) -> str:
         rows = [n for counts in facts.get("rows", {}).values() for n in counts.values()] if "rows" in facts else []
         return f"{sum(rows)} rows of {files} files" if rows and sum(rows) < files and "failures" not in text else ""
     audit = run / "audit" / "audit.json"
-    if audit.is_file() and (match := re.search(r'"photos": (\d+)', audit.read_text())):
-        counted = int(match[1])
-        return (
-            f"{counted} photos of {files} files"
-            if counted < files and "cannot be read" not in audit.read_text()
-            else ""
-        )
+    if audit.is_file():
+        facts = json.loads(audit.read_text())
+        by_exif = int(facts["evidence"].get("files", 0))  # of which those of enough photos a class are taken
+        counted = max(facts["photos"] + facts["unreadable"], by_exif)
+        return f"{counted} photos of {files} files" if counted < files else ""
     return ""
 
 
@@ -207,7 +204,7 @@ CHANGES = (
     "sys.setrecursionlimit(80)", "np.seterr(all='raise')", "os.environ.clear()", "gc.disable()",
     "import torch; torch.set_default_dtype(torch.float64)", "import torch; torch.manual_seed(0)",
     "import warnings; warnings.simplefilter('error')", "atexit.register(os._exit, 3)", "atexit.register(sys.exit, 3)",
-    "print('\\x1b[31m')", "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))", "sys.settrace(lambda *a: None)",
+    "print('x')", "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))", "sys.settrace(lambda *a: None)",
     "np.random.seed(0)", "locals", "sys.modules.pop('json')", "time.sleep(0.01)", "sys.stdin.read()", "os.setsid",
     "os.kill(os.getpid(), signal.SIGINT)", "os.kill(os.getpid(), signal.SIGTERM)", "os.closerange(3, 200)",
     "signal.setitimer(signal.ITIMER_REAL, 0.5)", "threading.excepthook = None", "sys.excepthook = None",
@@ -247,11 +244,11 @@ def _encoder(command: str, harms: Sequence[str]) -> Callable[[random.Random, Pat
 
 def _disturbed(run: Path, honest: Path, harm: str, end: Ended) -> str:
     """Whether the honest encoder has other scores, or none."""
-    found = list((run / "out").glob("control-jpeg-statistics/**/result.json"))
+    results = list((run / "out").glob("control-jpeg-statistics/**/result.json"))
     if end.status < 0 or end.status >= 128:
         return ""
-    if not found:
+    if not results:
         return f"the honest encoder has no result after {harm!r}: {end.output[-300:]!r}"
-    if scores_of(found[0]) != scores_of(honest):
+    if scores_of(results[0]) != scores_of(honest):
         return f"the honest encoder has other scores after {harm!r}"
     return ""

@@ -11,9 +11,10 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.dataset import BUILD_FILE
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, RemoteError, UsageError
 from builders.processed.build import build_processed
 from builders.publish.cli import card_in, describe_publication, main, plan_publication
+from builders.publish.push import retry
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN, HubDouble
 from tests.support.processes import run_python
 
@@ -382,3 +383,18 @@ def test_publish__through_xet_where_it_is_installed(tmp_path, built):
             "resizing/validation": 36,
         }
         assert hub.count("GET", "/xet-read-token/") > 0  # the files came from the store, not from /resolve/
+
+
+@pytest.mark.parametrize(
+    "error", [json.JSONDecodeError("Expecting value", "", 0), KeyError("oid"), TypeError("a list")]
+)
+def test_retry__a_malformed_answer_is_one_sentence_and_the_request_is_not_repeated(error):
+    calls = []
+
+    def call() -> None:
+        calls.append(1)
+        raise error
+
+    with pytest.raises(RemoteError, match=rf"a/b: an answer of the Hub cannot be read \({type(error).__name__}"):
+        retry(call, "a/b")
+    assert len(calls) == 1

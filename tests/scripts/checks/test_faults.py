@@ -124,8 +124,8 @@ def test_common__names_each_thing_that_is_wrong_with_an_end(tmp_path):
     assert _common(case, Ended(2, "camtrace: no", 1.0), run) == []
     (run / "log").write_text(f"key {PLANTED}7")
     (tmp_path / "case" / "other").mkdir()
-    found = _common(case, Ended(7, "\x1b[31m", 1.0, stayed=True), run)
-    assert [sentence.partition(":")[0] for sentence in found] == [
+    problems = _common(case, Ended(7, "\x1b[31m", 1.0, stayed=True), run)
+    assert [sentence.partition(":")[0] for sentence in problems] == [
         "status 7",
         "a process stays",
         "a control character in the output",
