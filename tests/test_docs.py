@@ -13,7 +13,7 @@ import pytest
 
 from benchmark.__main__ import parser
 from builders.errors import UsageError
-from scripts.docs_tables import families, inventory, notebooks, options
+from scripts.docs_tables import inventory, notebooks, options
 from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[1]
@@ -135,7 +135,7 @@ def test_options__are_those_of_the_parsers() -> None:
     assert options.PAGE.read_text(encoding="utf-8") == options.page(), "run scripts/docs_tables/options.py --write"
 
 
-@pytest.mark.parametrize("script", [options, families, inventory, notebooks], ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", [options, inventory, notebooks], ids=lambda script: script.__name__)
 def test_scripts__their_examples_hold(script: ModuleType) -> None:
     ran = doctest.testmod(script)
     assert ran.attempted

@@ -203,7 +203,10 @@ def _canonical(spec: str) -> str:
     """
     spec = re.sub(r"^(timm|open_clip):hf[-_]hub:", "", spec)
     if match := re.fullmatch(r"open_clip:([^/?]+)/((?:/|\./|\.\./|~)[^?]*)(?:\?(.*))?", spec):
-        return f"weights:{match[2]}?arch=open_clip:{match[1]}{f'&{match[3]}' if match[3] else ''}"
+        path = match[2]
+        if not Path(path).expanduser().exists() and Path(path.lstrip("/")).exists():
+            path = path.lstrip("/")  # ``ARCH//runs/epoch_9.pt`` for a folder below the current one
+        return f"weights:{path}?arch=open_clip:{match[1]}{f'&{match[3]}' if match[3] else ''}"
     if not re.match(r"https?://", spec):
         return spec
     if match := _ADDRESS.fullmatch(spec):

@@ -56,6 +56,8 @@ def randomise(model: Any) -> None:
         for name, parameter in model.named_parameters():
             scales = parameter.ndim < 2 and "bias" not in name
             gain = 2.0 if parameter.ndim == 4 else 1.0  # ReLU halves what convolutions hand on
+            if not parameter.numel():  # of a width of zero
+                continue
             spread = 0.2 if parameter.ndim < 2 else (gain * len(parameter) / parameter.numel()) ** 0.5
             torch.nn.init.normal_(parameter, mean=float(scales), std=spread)
 

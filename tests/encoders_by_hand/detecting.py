@@ -51,6 +51,39 @@ SAM_SIZES = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 6
 RESNET18 = {**timm.get_pretrained_cfg("resnet18").to_dict(), "num_classes": 7}
 RT = {"model_type": "rt_detr_resnet", "embedding_size": 8, "hidden_sizes": [8, 8, 16, 24], "depths": [1, 1, 1, 1]}
 RT |= {"out_indices": [2, 3, 4]}
+SWIN = {"model_type": "swin", "image_size": 64, "embed_dim": 16, "depths": [1] * 4, "num_heads": [2] * 4}
+SWIN |= {"window_size": 2, "out_indices": [2, 3, 4]}
+DONUT: dict[str, Any] = {"image_size": 64, "embed_dim": 16, "num_heads": [2, 2], "depths": [1, 1], "window_size": 4}
+SIDES = (("long", 7), ("mid", 5), ("short", 3))
+
+
+def _convolution(height: int, width: int) -> list[Any]:
+    """Kernel, stride and padding."""
+    return [[height, width], [1, 1], [height // 2, width // 2]]
+
+
+BLOCK = {
+    "reduce_channel": [1, 1, 0],
+    "return_channel": [1, 1, 0],
+    **{f"vertical_long_to_small_conv_{kind}ratio": _convolution(side, 1) for kind, side in SIDES},
+    **{f"horizontal_small_to_long_conv_{kind}ratio": _convolution(1, side) for kind, side in SIDES},
+    **{f"symmetric_conv_long_{kind}ratio": _convolution(side, side) for kind, side in SIDES},
+}
+DETECTOR: dict[str, Any] = {
+    "intraclass_block_config": BLOCK,
+    "scale_factor_list": [1, 2, 4, 8],
+    "neck_out_channels": 32,
+}
+DETECTOR |= {"kernel_list": [3, 2, 2]}
+
+
+def _nougat() -> tf.VisionEncoderDecoderModel:
+    """As its checkpoints are: Donut's Swin and a decoder of text."""
+    tower = small("DonutSwinModel", "donut-swin", **DONUT)
+    text = {"d_model": 32, "decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32, "vocab_size": 99}
+    decoder = tf.MBartForCausalLM(tf.MBartConfig(**text, is_decoder=True, add_cross_attention=True))
+    return tf.VisionEncoderDecoderModel(encoder=tower, decoder=decoder)
+
 
 CASES: dict[str, Case] = {
     "rt_detr": small_case(
@@ -195,6 +228,33 @@ CASES: dict[str, Case] = {
     "pp_ocrv6_small_det": small_case(
         "pp_ocrv6_small_det", "PPOCRV6SmallDetModel", part("backbone", feature_map), square=64, before=True
     ),
+    "lw_detr": small_case("lw_detr", "LwDetrModel", part("backbone.backbone", feature_map), square=64),
+    "omdet-turbo": small_case(
+        "omdet-turbo",
+        "OmDetTurboForObjectDetection",
+        part("vision_backbone.vision_backbone", feature_map),
+        square=64,
+        side=64,
+        backbone_config=SWIN,
+        encoder_in_channels=[32, 64, 128],
+        image_size=64,
+    ),
+    "pp_ocrv5_server_det": small_case(
+        "pp_ocrv5_server_det",
+        "PPOCRV5ServerDetForObjectDetection",
+        part("model.backbone", feature_map),
+        square=64,
+        before=True,
+        **DETECTOR,
+    ),
+    "pp_ocrv6_medium_det": small_case(
+        "pp_ocrv6_medium_det",
+        "PPOCRV6MediumDetForObjectDetection",
+        part("model.backbone", feature_map),
+        square=64,
+        before=True,
+        **DETECTOR,
+    ),
     "slanet": small_case("slanet", "SLANetForTableRecognition", part("backbone", tokens)),
     "donut-swin": small_case(
         "donut-swin",
@@ -202,11 +262,13 @@ CASES: dict[str, Case] = {
         whole(pooler),
         "pooler_output",
         side=64,
-        image_size=64,
-        embed_dim=16,
-        num_heads=[2, 2],
-        depths=[1, 1],
-        window_size=4,
+        **DONUT,
+    ),
+    "nougat": Case(
+        _nougat,
+        lambda: tf.NougatImageProcessor(size={"height": 64, "width": 64}),
+        part("encoder", pooler),
+        TOWER + "pooler_output",
     ),
     "swinv2 small": small_case(
         "swinv2",

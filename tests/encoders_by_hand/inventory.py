@@ -1,4 +1,5 @@
-"""Every type of checkpoint that transformers' image processors read, and the architectures of timm and open_clip.
+"""Every type of checkpoint that transformers' image processors read, every other checkpoint of ``CASES``, and the
+architectures of timm and open_clip.
 
     python -m tests.encoders_by_hand.inventory RESULTS [--only NAME ...] [--limit SECONDS]
 
@@ -22,49 +23,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand import architectures
+from tests.encoders_by_hand.families import CASES, TIMM
 from tests.encoders_by_hand.trial import Row, try_case, try_open_clip, try_timm
 
 MEMORY_BYTES = 14 << 30
 """Address space of a process that tries one type."""
 
-OTHER_NAMES = {
-    "convnextv2": "convnextv2 classifier",
-    "cvt": "cvt classifier",
-    "mobilenet_v1": "mobilenet_v1 classifier",
-    "mobilevitv2": "mobilevitv2 classifier",
-    "poolformer": "poolformer classifier",
-    "pvt": "pvt classifier",
-    "siglip2": "siglip2 NaFlex",
-    "swiftformer": "swiftformer classifier",
-    "timm_wrapper": "timm_wrapper classifier",
-}
+OTHER_NAMES = {"siglip2": "siglip2 NaFlex"}
 """Type -> its case, where that has another name."""
 
-NOT_BUILT = {
-    "cohere_compass": "its kinds of layers and its rotations are parted over more layers than a small model has",
-    "dinat": "its attention is in the package natten, which is compiled for each version of torch",
-    "dots3_note": "its kinds of layers depend on how many there are",
-    "gemma3n": "its tower is timm's mobilenetv5_300m_enc, of 300 million weights, and its language model shares layers",
-    "glm_image": "its tower and its image processor do not fit each other with small numbers",
-    "inkling2": "its tower and its image processor do not fit each other with small numbers",
-    "inkling2_loop": "its tower and its image processor do not fit each other with small numbers",
-    "inkling_mm_model": "its tower and its image processor do not fit each other with small numbers",
-    "lw_detr": "its class divides by zero when it is made with small numbers",
-    "mistral_large4": "its layers share keys with layers that a small model does not have",
-    "molmo2": "its adapter reads layers that a small model does not have",
-    "muse_spark": "its tower is described by four lists that depend on its 62 layers",
-    "muse_glimmer": "the width of its adapter does not follow from the numbers of its configuration",
-    "nougat": "its configuration names a part, donut_swin, that transformers 5.24 does not know",
-    "omdet-turbo": "its tower, a Swin of timm, was not made for small pictures",
-    "pp_formulanet": "its tower and its image processor do not fit each other with small numbers",
-    "pp_ocrv5_server_det": "its default configuration names no backbone",
-    "pp_ocrv6_medium_det": "its default configuration names no backbone",
-    "qwen2_5_omni": "its class reads spk_dict.pt, which save_pretrained does not write",
-    "qwen3_omni_moe": "its default configuration lacks shared_expert_intermediate_size",
-    "qwen4_exp": "its default configuration names no heads",
-    "t5gemma2_encoder": "its class does not accept its own default configuration",
-}
+NOT_BUILT: dict[str, str] = {}
 """Type -> why it cannot be built small."""
 
 
@@ -75,9 +44,9 @@ def types() -> list[str]:
     return sorted(IMAGE_PROCESSOR_MAPPING_NAMES)
 
 
-def case_of(model_type: str) -> str | None:
-    """Name of the case that tries a type; None where none does."""
-    name = OTHER_NAMES.get(model_type, model_type)
+def case_of(name: str) -> str | None:
+    """Name of the case that tries a type, or of a further case; None where none does."""
+    name = OTHER_NAMES.get(name, name)
     return name if name in CASES else None
 
 
@@ -86,14 +55,27 @@ def unknown_types(installed: Iterable[str]) -> list[str]:
     return [name for name in installed if case_of(name) is None and name not in NOT_BUILT]
 
 
-def tried(model_type: str, below: Path) -> Row:
-    """The row of a type."""
-    name = case_of(model_type)
-    if name is None:
-        return Row(model_type, "not built", NOT_BUILT[model_type], family=model_type)
-    case = CASES[name]
+def further_cases() -> list[str]:
+    """Cases that no type is tried with: classifiers, lone towers, other outputs, and models that read no pictures."""
+    of_types = {case_of(name) for name in types()}
+    return [name for name in CASES if name not in of_types]
+
+
+def names_of(library: str) -> list[str]:
+    """What is tried of a library."""
+    if library == "transformers":
+        return [*types(), *further_cases()]
+    return [*TIMM, *architectures.TIMM] if library == "timm" else list(architectures.OPEN_CLIP)
+
+
+def tried(name: str, below: Path) -> Row:
+    """The row of a type, or of a further case."""
+    case_name = case_of(name)
+    if case_name is None:
+        return Row(name, "not built", NOT_BUILT[name], family=name)
+    case = CASES[case_name]
     options = case.options or (f"size={case.square}" if case.square else "")
-    return replace(try_case(name, case, below), name=model_type, options=options)
+    return replace(try_case(case_name, case, below), name=name, options=options)
 
 
 def in_child(function: Callable[[str, Path], Row], name: str, limit_s: int) -> Row:
@@ -102,7 +84,9 @@ def in_child(function: Callable[[str, Path], Row], name: str, limit_s: int) -> R
     child = os.fork()
     if child == 0:
         os.close(read)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = MEMORY_BYTES if allowed == resource.RLIM_INFINITY else min(MEMORY_BYTES, allowed)
+        resource.setrlimit(resource.RLIMIT_AS, (most, allowed))
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(limit_s)
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -130,16 +114,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     import torch
 
-    from tests.encoders_by_hand import architectures
-
     torch.set_num_threads(1)
-    names = {"transformers": types(), "timm": list(architectures.TIMM), "open_clip": list(architectures.OPEN_CLIP)}
     functions = {"transformers": tried, "timm": try_timm, "open_clip": try_open_clip}
     wrong = 0
     for library in options.libraries:
         folder = options.results / library
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names[library]:
+        for name in names_of(library):
             file = folder / f"{name.replace('/', '_')}.json"
             if (options.only is None and file.exists()) or (options.only is not None and name not in options.only):
                 continue

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import torch
+import transformers as tf
 
 from tests.encoders_by_hand.case import Case
 from tests.encoders_by_hand.readings import (
@@ -28,8 +33,47 @@ GEMMA4: dict[str, Any] = {
     "vision_config": GEMMA4_TOWER,
 }
 
+
+def _patches_of_joined(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    """Of one photo, without its class token, as the language model reads them."""
+    return model.vision_tower(inputs["pixel_values"], inputs["image_grid_thw"]).last_hidden_state[1:].mean(0)[None]
+
+
+class _Thinker:
+    """The part of a model that speaks which sees and thinks."""
+
+    @staticmethod
+    def from_pretrained(folder: Path, **options: Any) -> Any:
+        config = tf.AutoConfig.from_pretrained(folder).thinker_config
+        return tf.AutoModel.from_pretrained(folder, config=config, **options)
+
+
+def _speaking(case: Case, voice: str) -> Case:
+    """A model that speaks, with a small part that makes sound."""
+
+    def build() -> Any:
+        model = case.build()
+        setattr(model, voice, torch.nn.Linear(2, 2))
+        return model
+
+    return replace(case, build=build, reread=_Thinker)
+
+
+INKLING: dict[str, Any] = {"square": 80, "before": True, "settings": {"size": {"height": 40, "width": 40}}}
+MUSE: dict[str, Any] = {"square": 112, "before": True, "side": 56, "out_hidden_size": 128}
+OCR = {"post_conv_in_channels": 32, "post_conv_mid_channels": 16, "post_conv_out_channels": 32}
+
 CASES: dict[str, Case] = {
     "aria": small_case("aria", "AriaModel", part("vision_tower", tokens), square=64, before=True),
+    "cohere_compass": small_case(
+        "cohere_compass",
+        "CohereCompassModel",
+        settings={"patch_size": 16},
+        text_config={
+            "layer_types": ["full_attention"] * 2,
+            "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}},
+        },
+    ),
     "cohere2_vision": small_case(
         "cohere2_vision",
         "Cohere2VisionModel",
@@ -58,6 +102,15 @@ CASES: dict[str, Case] = {
         None,
         "reads a photo at two sizes",
     ),
+    "dots3_note": small_case(
+        "dots3_note",
+        "Dots3NoteModel",
+        side=56,
+        settings={"temporal_patch_size": 1},
+        text_config={"num_key_value_heads": 4},
+        vision_config={"adapter_in_dim": 32, "adapter_out_dim": 32},
+        audio_config={"adapter_input_size": 32, "adapter_out_dim": 32},
+    ),
     "embedding_gemma2": small_case("embedding_gemma2", "EmbeddingGemma2Model", **GEMMA4),
     "ernie4_5_vl_moe": small_case(
         "ernie4_5_vl_moe",
@@ -81,6 +134,14 @@ CASES: dict[str, Case] = {
         before=True,
         vision_config={"model_type": "gemma4_unified_vision", "mm_embed_dim": 32, "output_proj_dims": 32},
     ),
+    "gemma3n": small_case(
+        "gemma3n",
+        "Gemma3nModel",
+        part("vision_tower", channels_first),
+        side=256,
+        text_config={"num_kv_shared_layers": 0, "layer_types": ["sliding_attention", "full_attention"]},
+        vision_config={"architecture": "mobilenetv5_base"},
+    ),
     "glm46v": small_case("glm46v", "Glm46VModel"),
     "glm4v": small_case("glm4v", "Glm4vModel"),
     "glm4v_moe": Case(
@@ -93,6 +154,17 @@ CASES: dict[str, Case] = {
         before=True,
         settings={"size": {"longest_edge": 1}},
         text_config={"num_key_value_heads": 4},
+    ),
+    "glm_image": small_case(
+        "glm_image",
+        "GlmImageModel",
+        lambda m, x: joined(m.visual(x["pixel_values"], x["image_grid_thw"])),
+        settings={
+            "patch_size": 16,
+            "merge_size": 1,
+            "temporal_patch_size": 1,
+            "size": {"shortest_edge": 32**2, "longest_edge": 256**2},
+        },
     ),
     "glmga": small_case("glmga", "Glm46VModel"),
     "got_ocr2": small_case(
@@ -118,6 +190,9 @@ CASES: dict[str, Case] = {
     "hunyuan_vl": small_case("hunyuan_vl", "HunYuanVLModel", text_config={"head_dim": 8}),
     "hy_v4_vl": small_case("hy_v4_vl", "HYV4VLModel"),
     "hyperclovax_vision_v2": small_case("hyperclovax_vision_v2", "HyperCLOVAXVisionV2Model"),
+    "inkling2": small_case("inkling2", "Inkling2Model", _patches_of_joined, **INKLING),
+    "inkling2_loop": small_case("inkling2_loop", "Inkling2LoopModel", _patches_of_joined, **INKLING),
+    "inkling_mm_model": small_case("inkling_mm_model", "InklingModel", **INKLING),
     "janus": small_case("janus", "JanusModel", part("vision_model", pooler), TOWER + "pooler_output"),
     "kimi_k25": small_case("kimi_k25", "Kimi_K25Model", square=56, before=True),
     "kosmos-2.5": small_case(
@@ -138,6 +213,29 @@ CASES: dict[str, Case] = {
         "llava_next_video", "LlavaNextVideoModel", first_picture("vision_tower", pooler), TOWER + "pooler_output"
     ),
     "minimax_m3_vl": small_case("minimax_m3_vl", "MiniMaxM3VLModel"),
+    "mistral_large4": small_case(
+        "mistral_large4",
+        "MistralLarge4Model",
+        side=56,
+        text_config={"kv_source_layers": [0, 1], "indexer_types": ["full", "full"]},
+    ),
+    "molmo2": small_case(
+        "molmo2",
+        "Molmo2Model",
+        square=140,
+        before=True,
+        side=140,
+        settings={"overlap_margins": [1, 1]},
+        vision_config={"image_size": [140, 140], "num_position_embeddings": 100},
+        adapter_config={"vision_feature_layer": [1, 0]},
+    ),
+    "muse_glimmer": small_case("muse_glimmer", "MuseGlimmerModel", **MUSE),
+    "muse_spark": small_case(
+        "muse_spark",
+        "MuseSparkModel",
+        **MUSE,
+        audio_config={"patch_sizes": [16, 6], "hidden_sizes": [8, 16], "depths": [1, 1], "num_hidden_layers": 2},
+    ),
     "nemotron_h_omni": small_case(
         "nemotron_h_omni",
         "NemotronH_Omni_Reasoning_V3",
@@ -182,6 +280,13 @@ CASES: dict[str, Case] = {
     "pp_chart2table": small_case(
         "pp_chart2table", "GotOcr2ForConditionalGeneration", part("model.vision_tower", channels_first)
     ),
+    "pp_formulanet": small_case(
+        "pp_formulanet",
+        "PPFormulaNetForConditionalGeneration",
+        part("model.encoder", channels_first),
+        side=64,
+        vision_config={**OCR, "output_channels": 32, "decoder_hidden_size": 32},
+    ),
     "qianfan_ocr": small_case(
         "qianfan_ocr",
         "QianfanOCRModel",
@@ -203,6 +308,23 @@ CASES: dict[str, Case] = {
         lambda m, x: joined(m(x["pixel_values"], x["image_grid_thw"])),
         "mean over positions",
     ),
+    "qwen2_5_omni": _speaking(small_case("qwen2_5_omni", "Qwen2_5OmniForConditionalGeneration", features), "token2wav"),
+    "qwen3_omni_moe": _speaking(
+        small_case(
+            "qwen3_omni_moe",
+            "Qwen3OmniMoeForConditionalGeneration",
+            features,
+            settings={"patch_size": 16},
+            talker_config={"text_config": {"shared_expert_intermediate_size": 32}, "spatial_merge_size": 2},
+        ),
+        "code2wav",
+    ),
+    "qwen4_exp": small_case(
+        "qwen4_exp",
+        "Qwen4ExpModel",
+        settings={"patch_size": 16},
+        text_config={"layer_types": ["linear_attention"] * 2},
+    ),
     "shieldgemma2": small_case(
         "shieldgemma2",
         "ShieldGemma2ForImageClassification",
@@ -217,6 +339,14 @@ CASES: dict[str, Case] = {
     ),
     "t5gemma2": small_case(
         "t5gemma2", "T5Gemma2Model", first_picture("encoder.vision_tower", pooler), TOWER + "pooler_output"
+    ),
+    "t5gemma2_encoder": small_case(
+        "t5gemma2_encoder",
+        "T5Gemma2Encoder",
+        first_picture("vision_tower", pooler),
+        TOWER + "pooler_output",
+        text_config={"dropout_rate": 0.0},
+        mm_tokens_per_image=4,
     ),
     "ultravbert": small_case(
         "ultravbert",

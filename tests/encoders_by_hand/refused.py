@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers as tf
+from safetensors.torch import save_file
 
 from tests.encoders_by_hand.case import DECODER, TEXT, VIT, Case, clip_processor, vit_processor
 
@@ -113,6 +114,7 @@ class _Configuration(torch.nn.Module):
 
     def save_pretrained(self, folder: Path) -> None:
         (Path(folder) / "config.json").write_text(json.dumps({"model_type": self.model_type}))
+        save_file({}, Path(folder) / "model.safetensors", {"format": "pt"})
 
 
 TOKENS = "no features of a picture's pixels alone"
@@ -125,5 +127,6 @@ CASES |= {
     **_by_type("reads a photo and", "vitpose", "vitmatte"),
     **_by_type("reads a photo, an example and its mask", "seggpt"),
     **_by_type("reads text alone", "trocr"),
+    "dinat": Case(lambda: _Configuration("dinat"), vit_processor, None, "needs the package natten"),
     **_by_type("joined in one row of patches", "minicpm_ocr", "minicpmv4_6", "minicpmv4_7"),
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.encoders_by_hand.table import CASES, TIMM
+from tests.encoders_by_hand.families import CASES, TIMM
 from tests.encoders_by_hand.trial import try_case, try_timm
 
 pytestmark = [

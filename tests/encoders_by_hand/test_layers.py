@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from benchmark.encoders import load_encoder, with_outputs
 from tests.encoders_by_hand.case import randomise
-from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.families import CASES
 from tests.encoders_by_hand.trial import photos, relative_error, save
 
 pytestmark = pytest.mark.filterwarnings("ignore")

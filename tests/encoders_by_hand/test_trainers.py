@@ -11,13 +11,17 @@ from benchmark.encoders import load_encoder
 from builders.errors import CamtraceError
 from tests.encoders_by_hand.trainers import TRAINERS
 from tests.encoders_by_hand.trial import embed, photos, relative_error
+from tests.encoders_by_hand.unusual import UNUSUAL
 
 pytestmark = [pytest.mark.by_hand, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.mark.parametrize("name", TRAINERS)
+WRITE = {**TRAINERS, **UNUSUAL}
+
+
+@pytest.mark.parametrize("name", WRITE)
 def test_trainer__equals_the_model_in_memory_or_is_refused(name: str, tmp_path: Path) -> None:
-    trained = TRAINERS[name](tmp_path)
+    trained = WRITE[name](tmp_path)
     if trained.embed is None:
         with pytest.raises(CamtraceError) as caught:
             load_encoder(

@@ -99,6 +99,14 @@ def by_module(network: nn.Module, transform: Callable[[Any], torch.Tensor]) -> E
     return embed
 
 
+def torchvision_transform(side: int, mean: list[float], std: list[float]) -> Callable[[Any], torch.Tensor]:
+    """Torchvision's resize, crop and normalisation."""
+    parts = torchvision.transforms
+    steps = [parts.Resize(side), parts.CenterCrop(side), parts.ToTensor(), parts.Normalize(mean, std)]
+    transform: Callable[[Any], torch.Tensor] = parts.Compose(steps)
+    return transform
+
+
 def timm_train(folder: Path, *, ema: bool = False, model: str = "test_resnet", **settings: Any) -> nn.Module:
     """The output folder of timm's train.py after two epochs."""
     network = timm_network(model, **settings.get("model_kwargs", {}))
@@ -287,10 +295,24 @@ def _hf_trainer_newest(folder: Path) -> Trained:
 def _hf_without_processor(folder: Path) -> Trained:
     network = hf_network()
     network.save_pretrained(folder)
-    processor = lambda: tf.BitImageProcessor(  # noqa: E731
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    )
-    return Trained(f"{folder}?size=32&mean=0.5&std=0.5&interpolation=bicubic", by_vit(network, processor))
+    parts = torchvision.transforms
+    steps = [parts.Resize(32, parts.InterpolationMode.BICUBIC), parts.CenterCrop(32), parts.ToTensor()]
+    transform = parts.Compose([*steps, parts.Normalize([0.5] * 3, [0.5] * 3)])
+    network.classifier = nn.Identity()
+    embed = by_module(LogitsOf(network), transform)
+    return Trained(f"{folder}?size=32&mean=0.5&std=0.5&interpolation=bicubic", embed)
+
+
+class LogitsOf(nn.Module):
+    """Logits of a model of transformers."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(pixels).logits
+        return logits
 
 
 def _hf_without_processor_refused(folder: Path) -> Trained:
@@ -407,13 +429,7 @@ def _onnx(folder: Path) -> Trained:
     picture = torch.zeros(1, 3, 160, 160)
     torch.onnx.export(network, (picture,), str(file), dynamo=False, dynamic_axes=axes, input_names=["x"])
 
-    def transform(picture: Image.Image) -> torch.Tensor:
-        scale = 160 / min(picture.size)
-        small = picture.resize((int(scale * picture.width), int(scale * picture.height)), Image.Resampling.BILINEAR)
-        left, top = (small.width - 160) // 2, (small.height - 160) // 2
-        pixels = np.asarray(small.crop((left, top, left + 160, top + 160)), dtype=np.float32) / 255
-        return torch.from_numpy((pixels - 0.5) / 0.5).permute(2, 0, 1)
-
+    transform = torchvision_transform(160, [0.5] * 3, [0.5] * 3)
     return Trained(f"{file}?mean=0.5&std=0.5", by_module(network, transform))
 
 

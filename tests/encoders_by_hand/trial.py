@@ -338,10 +338,3 @@ def relative_error(result: np.ndarray, expected: np.ndarray) -> float:
     if result.shape != expected.shape:
         return float("inf")
     return float(np.abs(result - expected).max() / max(np.abs(expected - expected.mean(0)).max(), 1e-30))
-
-
-def versions() -> str:
-    """Of the libraries."""
-    import timm
-
-    return f"transformers {tf.__version__}, timm {timm.__version__}, torch {torch.__version__}"

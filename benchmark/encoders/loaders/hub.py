@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder, named_by_weights
-from benchmark.encoders.loaders.checkpoint_files.folders import require_torch
+from benchmark.encoders.loaders.checkpoint_files.folders import (
+    checkpoint_folder,
+    require_no_more_modules,
+    require_torch,
+)
 from benchmark.encoders.preprocess.stated import STATED
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import LoadRequest
@@ -193,7 +197,8 @@ def load_hub(request: LoadRequest) -> Encoder:
     revision = pinned or request.revision
     folder, commit = fetch(repo, revision, request.trust_remote_code)
     name = repo if revision is None else f"{repo}@{revision}"
-    folder = _checkpoint_folder(folder)
+    require_no_more_modules(folder, name)
+    folder = checkpoint_folder(folder)
     checkpoint = Checkpoint(name + _options_text(options), folder, commit, options)
     return _load(checkpoint, library_of(folder, repo, library_of_card(folder)), request)
 
@@ -213,7 +218,8 @@ def load_folder(request: LoadRequest) -> Encoder:
     if not folder.is_dir():
         raise UsageError(f"{request.spec}: there is no such folder")
     name = f"local-dir:{folder.resolve().name}"
-    folder = _checkpoint_folder(folder.resolve())
+    require_no_more_modules(folder, name)
+    folder = checkpoint_folder(folder.resolve())
     checkpoint = Checkpoint(name + _options_text(options), folder, None, options)
     encoder = _load(checkpoint, library_of(folder, checkpoint.name, library_of_card(folder)), request)
     encoder_id = named_by_weights(name, encoder.info.weights_sha256) + _options_text(options)
@@ -246,7 +252,7 @@ def library_of(folder: Path, name: str, library_name: str | None) -> str:
 
 def is_checkpoint(folder: Path) -> bool:
     """True if a library's configuration is in a folder, or in that of the checkpoint in it (sentence-transformers)."""
-    return bool(_libraries(_checkpoint_folder(folder)))
+    return bool(_libraries(checkpoint_folder(folder)))
 
 
 def _libraries(folder: Path) -> list[str]:
@@ -297,22 +303,12 @@ def _options_text(options: Mapping[str, str]) -> str:
     return "".join(f"{'?' if not i else '&'}{name}={options[name]}" for i, name in enumerate(sorted(options)))
 
 
-def _checkpoint_folder(folder: Path) -> Path:
-    """The folder itself; in the layout of sentence-transformers the folder of the checkpoint in it
-    (``0_CLIPModel/``)."""
-    if (folder / "config.json").is_file() or not (folder / "modules.json").is_file():
-        return folder
-    try:
-        modules = json.loads(read_untrusted_text(folder / "modules.json"))
-        first = str(modules[0]["path"])
-    except (UntrustedInputError, RecursionError, ValueError, LookupError, TypeError):
-        return folder
-    below = (folder / first).resolve() if first else folder
-    return below if (below / "config.json").is_file() and folder.resolve() in below.parents else folder
-
-
 def _load(checkpoint: Checkpoint, library: str, request: LoadRequest) -> Encoder:
     check_files(checkpoint.folder, checkpoint.name)
+    if library != "open_clip":
+        from benchmark.encoders.loaders.checkpoint_files.reading import require_shards
+
+        require_shards(checkpoint.name, [checkpoint.folder / name for name in list_folder(checkpoint.folder).files])
     if checkpoint.options and library != "transformers":
         raise UsageError(
             f"{checkpoint.name}: options after ? are of transformers' checkpoints, and {library} reads this"

@@ -69,13 +69,13 @@ def load_timm_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encode
     Raises:
         EncoderError: it cannot be read, or weights of the embedding are missing.
     """
-    config = read_config(checkpoint.folder / "config.json")
-    if config.get("model_type") == "timm_wrapper":
-        from timm.models import is_model, list_models
+    from timm.models import is_model, list_models
 
-        name = str(config.get("architecture"))
-        if not is_model(name.partition(".")[0]):
-            raise unknown_model(f"timm architecture of {checkpoint.name}", name, list_models(), "timm.list_models()")
+    config = read_config(checkpoint.folder / "config.json")
+    name = str(config.get("architecture"))
+    if not is_model(name.partition(".")[0]):
+        raise unknown_model(f"timm architecture of {checkpoint.name}", name, list_models(), "timm.list_models()")
+    if config.get("model_type") == "timm_wrapper":
         return _load_timm(name, checkpoint, request, partial(_wrapper_options, checkpoint, config))
     return _load_timm(f"local-dir:{checkpoint.folder}", checkpoint, request)
 
@@ -177,6 +177,9 @@ def timm_model(name: str, model: Any, **data: Any) -> LibraryModel:
     config: Any = model.pretrained_cfg
     config.pop("state_dict", None)
     data = {**resolve_model_data_config(model), **data}
+    if (channels := data["input_size"][0]) != 3:
+        what = f"reads pictures of {channels} channel{'s' * (channels != 1)}, and photos have three"
+        raise UsageError(f"{name} {what}; score it as Python, which makes them: --model MODULE:FUNCTION")
     global_pool = getattr(model, "global_pool", None)
     return LibraryModel(
         weights=model,

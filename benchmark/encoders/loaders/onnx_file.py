@@ -162,9 +162,8 @@ def load_onnx(request: LoadRequest) -> Encoder:
     network_input = _input_of(network, label)
     height, width = _size(options, network_input, label)
     short = shorter_side(options.get("resize", str(max(height, width))), height, width)
-    pixels = Pixels(
-        (ResizeShort(short, resampling(options.get("interpolation", "bilinear"))), CenterCrop(width, height))
-    )
+    resize = ResizeShort(short, resampling(options.get("interpolation", "bilinear")))
+    pixels = Pixels((resize, CenterCrop(width, height, "round")))
     normalise, assumed = _normalisation(options, network_input, label)
     forward = _Forward(network, network_input, normalise, options.get("output"), options.get("pooling", "mean"))
     name = f"{label}@{description.sha256[:8]}{_options_text(options)}"

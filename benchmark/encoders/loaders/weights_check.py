@@ -41,6 +41,8 @@ class LoadReport:
     """Names of weights of the checkpoint that the network does not have."""
     mismatched: tuple[str, ...] = ()
     """Names of weights whose shape differs from the network's, with both shapes."""
+    integers: tuple[str, ...] = ()
+    """Names of weights that are integers in the checkpoint and floating-point numbers in the network."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ be random numbers; save it again with the library that trained it, so that confi
     if unexpected:
         what = f"holds {len(unexpected)} weights that the network of its configuration has no place for"
         raise EncoderError(f"{name}: the checkpoint {what} ({first_names(unexpected)}); {remedy}")
+    integers = [key for key in report.integers if not outside(key)]
+    if integers:
+        what = f"holds {len(integers)} weights as integers without their scale ({first_names(integers)})"
+        raise EncoderError(f"{name}: the checkpoint {what}; score the checkpoint from before its quantisation")
     reasons = sorted({why[key] for key in report.unexpected})
     return [f"{first_names([k for k in report.unexpected if why[k] == reason])}: {reason}" for reason in reasons]
 
@@ -210,7 +216,7 @@ def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tenso
     except RuntimeError as error:
         require_weights(name, LoadReport(mismatched=_mismatched(module, tensors)), remedy=FETCHED)
         raise EncoderError(f"{name}: the weights do not fit {architecture} ({single_line(error)})") from None
-    require_weights(name, LoadReport(tuple(result.missing_keys), tuple(result.unexpected_keys)), remedy=FETCHED)
+    require_weights(name, _report(module, tensors, result), remedy=FETCHED)
     require_finite(name, module)
 
 
@@ -286,8 +292,19 @@ def _recorded(module: nn.Module, state_dict: Mapping[str, Any], strict: bool = T
     except RuntimeError:
         reports.append(LoadReport(mismatched=_mismatched(module, state_dict)))
         raise
-    reports.append(LoadReport(tuple(result.missing_keys), tuple(result.unexpected_keys)))
+    reports.append(_report(module, state_dict, result))
     return result
+
+
+def _report(module: nn.Module, tensors: Mapping[str, Any], result: Any) -> LoadReport:
+    """The report of a load: of ``load_state_dict``, and of the types of its tensors."""
+    floats = {key for key, tensor in module.state_dict().items() if tensor.is_floating_point()}
+    integers = tuple(k for k in floats & tensors.keys() if not _holds_floats(tensors[k]))
+    return LoadReport(tuple(result.missing_keys), tuple(result.unexpected_keys), integers=integers)
+
+
+def _holds_floats(tensor: Any) -> bool:
+    return not isinstance(tensor, torch.Tensor) or tensor.is_floating_point() or tensor.is_complex()
 
 
 def _mismatched(module: nn.Module, tensors: Mapping[str, Any]) -> tuple[str, ...]:

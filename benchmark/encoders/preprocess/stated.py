@@ -1,4 +1,7 @@
-"""Preprocessing that a specification states: ``size``, ``resize``, ``mean``, ``std`` and ``interpolation``."""
+"""Preprocessing that a specification states: ``size``, ``resize``, ``mean``, ``std`` and ``interpolation``.
+
+A crop is torchvision's, with which most networks are trained.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +119,7 @@ def alone(options: Stated) -> Preprocessing:
     height, width = options.size or (224, 224)
     short = shorter_side(options.resize, height, width) if options.resize else max(height, width)
     resample = int(Image.Resampling.BILINEAR) if options.resample is None else options.resample
-    pixels = Pixels((ResizeShort(short, resample), CenterCrop(width, height)))
+    pixels = Pixels((ResizeShort(short, resample), CenterCrop(width, height, "round")))
     mean, std = options.mean or IMAGENET_MEAN, options.std or IMAGENET_STD
     assumed = [name for name in ("mean", "std") if getattr(options, name) is None]
     record = describe(pixels, mean, std, "pil", **({"assumed": assumed} if assumed else {}))
@@ -169,7 +172,7 @@ def _with_sides(name: str, pixels: Pixels, options: Stated) -> Pixels:
             raise UsageError(f"{name}: its {type(step).__name__} has no other size: leave size and resize out")
         steps.append(step)
     if options.resize is not None and not any(isinstance(step, CenterCrop) for step in steps):
-        steps.append(CenterCrop(width, height))
+        steps.append(CenterCrop(width, height, "round"))
     return Pixels(tuple(steps))
 
 

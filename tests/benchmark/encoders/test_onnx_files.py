@@ -60,7 +60,7 @@ def test_onnx__exported_by_torch_gives_what_torch_gives(tmp_path, photos, embed_
         width, height = photo.size
         scale = 24 / min(width, height)
         small = photo.resize((int(scale * width), int(scale * height)), Image.Resampling.BICUBIC)
-        left, top = (small.width - 16) // 2, (small.height - 20) // 2
+        left, top = round((small.width - 16) / 2), round((small.height - 20) / 2)  # as torchvision crops
         crop = np.asarray(small.crop((left, top, left + 16, top + 20)), dtype=np.float32) / 255
         pixels = (crop - np.array([0.5, 0.4, 0.3], np.float32)) / np.float32(0.25)
         with torch.inference_mode():

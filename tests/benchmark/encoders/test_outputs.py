@@ -22,7 +22,7 @@ from benchmark.encoders.network import Network, Normalisation, call_module, netw
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError, UsageError
 from tests.encoders_by_hand.case import Case
-from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.families import CASES
 from tests.encoders_by_hand.trial import save
 
 DOUBLE = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

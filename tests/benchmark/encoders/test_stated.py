@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torchvision
 from PIL import Image
 
 from benchmark.encoders.network import Normalisation
@@ -49,7 +50,7 @@ def test_restated__a_square_stays_a_square_and_nothing_stated_changes_nothing() 
     assert restated("mine", square, Stated()) is square
     assert restated("mine", square, stated({"size": "96"})).preprocess == Pixels((ResizeTo(96, 96, BICUBIC),))
     cropped = restated("mine", square, stated({"size": "96", "resize": "110"})).preprocess
-    assert cropped == Pixels((ResizeShort(110, BICUBIC), CenterCrop(96, 96)))
+    assert cropped == Pixels((ResizeShort(110, BICUBIC), CenterCrop(96, 96, "round")))
 
 
 def test_restated__code_and_other_steps() -> None:
@@ -68,6 +69,15 @@ def test_alone__as_by_hand_and_says_what_it_assumes() -> None:
     small = picture.resize((60, 40), BICUBIC).crop((14, 4, 46, 36))
     assert np.array_equal(made.preprocess(picture), np.asarray(small))
     assert made.record["assumed"] == ["mean"]
+
+
+@pytest.mark.parametrize("size", [(333, 481), (500, 375), (91, 64)])
+def test_alone__crops_as_torchvision_does(size: tuple[int, int]) -> None:
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    parts = torchvision.transforms
+    expected = parts.CenterCrop(64)(parts.Resize(64)(picture))
+    made = alone(stated({"size": "64", "mean": "0.5", "std": "0.5"}))
+    assert np.array_equal(made.preprocess(picture), np.asarray(expected))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,12 @@ def _reference(folder: Path, photos: list[Image.Image]) -> np.ndarray:
         return model(torch.stack([transform(photo) for photo in photos])).numpy()
 
 
+def test_pictures_of_one_channel__are_refused(tmp_path: Path) -> None:
+    _save(tmp_path, "test_resnet", {}, in_chans=1)
+    with pytest.raises(UsageError, match=r"reads pictures of 1 channel, and photos have three; score it as Python"):
+        load_encoder(str(tmp_path), device="cpu")
+
+
 @pytest.mark.parametrize("crop", [{"crop_pct": 0.875}, {"crop_pct": 0.9, "interpolation": "bicubic"}])
 def test_vit__equals_timm(
     crop: dict[str, Any], tmp_path: Path, photos: list[Image.Image], embed_photos: Any, keeps_promises: Any

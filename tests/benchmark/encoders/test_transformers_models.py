@@ -20,7 +20,7 @@ from benchmark.encoders.loaders.transformers.models import refuse_what_reads_no_
 from builders.errors import EncoderError, UsageError
 from tests.encoders_by_hand import refused
 from tests.encoders_by_hand.case import TEXT, VIT, square_processor, vit_processor
-from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.families import CASES
 from tests.encoders_by_hand.trial import by_hand, embed, relative_error, save
 
 ENOUGH = (

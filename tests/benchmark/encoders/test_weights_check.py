@@ -34,7 +34,7 @@ from benchmark.encoders.loaders.weights_check import (
 from builders.errors import CamtraceError, EncoderError, UsageError
 from tests.benchmark.encoders.test_open_clip_models import MODEL as OPEN_CLIP
 from tests.encoders_by_hand.case import randomise
-from tests.encoders_by_hand.table import CASES
+from tests.encoders_by_hand.families import CASES
 from tests.encoders_by_hand.trial import embed, photos, relative_error, save
 
 Tensors = dict[str, torch.Tensor]
@@ -272,7 +272,7 @@ def test_shards__half_of_them_are_refused(index: bool, tmp_path: Path) -> None:
         shards[-1].unlink()
         if not index:
             (tmp_path / name / "model.safetensors.index.json").unlink()
-        with pytest.raises(EncoderError, match=r"lacks|cannot load it"):
+        with pytest.raises(EncoderError, match=r"lacks|1 of its \d parts are missing|cannot load it"):
             load_encoder(str(tmp_path / name), device="cpu")
 
 
@@ -328,6 +328,7 @@ def test_load_exactly__all_weights_and_nothing_else() -> None:
         (whole | {"more": torch.ones(1)}, "holds 1"),
         (whole | {"bias": torch.ones(4)}, "1 of its weights does not fit by shape .bias is 4 instead of 3"),
         (whole | {"running_var": torch.full((3,), torch.inf)}, "1 of its weights holds values"),
+        (whole | {"weight": torch.ones(3, dtype=torch.int8)}, r"holds 1 weights as integers without their scale .weig"),
     ):
         with pytest.raises(EncoderError, match=words):
             load_exactly("mine", nn.BatchNorm1d(3), broken, "it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from benchmark.encoders.loaders.weights_check import LONGEST, reason_of
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import readable
 
-AVERAGED = frozenset({"ema", "state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "module_ema", "ema_weights"})
-"""Components of prefixes of weights that are an exponential moving average (EMA) over the training."""
+AVERAGED = re.compile(r"(.*_)?ema(_.*)?|swa_(model|weights|state_dict)", re.IGNORECASE)
+"""Components of prefixes of weights that are a moving average over the training: ``state_dict_ema``, ``params_ema``."""
 
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 """Dictionaries in which trainers store the weights; a message leaves them out of a prefix."""
@@ -113,7 +114,7 @@ def _is(prefix: str, wanted: str) -> bool:
 
 
 def _averaged(prefix: str) -> bool:
-    return any(part.lower() in AVERAGED for part in prefix.split("."))
+    return any(AVERAGED.fullmatch(part) for part in prefix.split("."))
 
 
 def _is_whole(prefix: str, network: Mapping[str, torch.Size], tensors: Mapping[str, torch.Tensor]) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.encoders.loaders.checkpoint_files.formats import EXPORT
 from builders.errors import EncoderError, UsageError
@@ -109,6 +110,46 @@ def require_torch(name: str, names: Collection[str], suffixes: tuple[str, ...]) 
     """
     if not any(file.endswith(suffixes) for file in names) and (what := in_another_format(names)):
         raise UsageError(f"{name} holds {what}")
+
+
+def checkpoint_folder(folder: Path) -> Path:
+    """The folder itself; in the layout of sentence-transformers the folder of the checkpoint in it
+    (``0_CLIPModel/``)."""
+    modules = [] if (folder / "config.json").is_file() else _sentence_modules(folder)
+    first = str(modules[0].get("path") or "") if modules else ""
+    below = (folder / first).resolve() if first else folder
+    return below if (below / "config.json").is_file() and folder.resolve() in below.parents else folder
+
+
+def _sentence_modules(folder: Path) -> list[dict[str, Any]]:
+    """Modules that sentence-transformers applies one after the other; empty for another layout."""
+    if not (folder / "modules.json").is_file():
+        return []
+    try:
+        modules = read_untrusted_json(folder / "modules.json")
+    except UntrustedInputError:
+        return []
+    whole = isinstance(modules, list) and all(isinstance(module, dict) for module in modules)
+    return modules if whole else []
+
+
+def require_no_more_modules(folder: Path, name: str) -> None:
+    """Refuse a checkpoint of sentence-transformers whose embedding is computed by further modules.
+
+    Args:
+        folder: of the checkpoint.
+        name: of the encoder.
+
+    Raises:
+        UsageError: with what to run.
+    """
+    at_root = (folder / "config.json").is_file()  # there a pooling is of texts
+    unchanged = ("Normalize", "Pooling") if at_root else ("Normalize",)
+    kinds = [str(module.get("type")).rpartition(".")[2] for module in _sentence_modules(folder)[1:]]
+    if more := [kind for kind in kinds if kind not in unchanged]:
+        what = f"its embedding is computed by further modules of sentence-transformers ({', '.join(more)})"
+        embed = f"SentenceTransformer({name.removeprefix('local-dir:').partition('@')[0]!r}).encode(images)"
+        raise UsageError(f"{name}: {what}; run: {embed}, then --model embeddings:FILE.parquet")
 
 
 def _listed(folder: Path, label: str) -> tuple[list[str], list[str]]:

@@ -24,6 +24,8 @@ WAYS: Mapping[str, str] = {
     "format='onnx'), then --model 'onnx:model.onnx?size=224'",
     "HDF5": "is an HDF5 file of Keras or TensorFlow; run: model = keras.models.load_model({name!r}); "
     "model.export('model.onnx', format='onnx'), then --model 'onnx:model.onnx?size=224'",
+    "Keras weights": "holds weights of Keras without their network; run, in the code that makes the network: "
+    "model.load_weights({name!r}); model.export('model.onnx', format='onnx'), then --model 'onnx:model.onnx?size=224'",
     "GGUF": "is a GGUF file for llama.cpp, whose weights are rounded; score the checkpoint that it was made from",
     "TensorFlow Lite": "is a TensorFlow Lite file; run: python -m tf2onnx.convert --tflite {name} "
     "--output model.onnx, "
@@ -103,6 +105,8 @@ def format_of(path: Path, label: str) -> str:
         raise EncoderError(f"{label}: {refused.reason}") from None
     except zipfile.BadZipFile:
         raise EncoderError(f"{label}: the file is cut short or damaged: copy it again") from None
+    if path.name.endswith(".weights.h5"):
+        return "Keras weights"
     named = next((kind for begins, kind in _BY_START.items() if start.startswith(begins)), None)
     if named or start[4:8] == b"TFL3":
         return named or "TensorFlow Lite"

@@ -37,6 +37,10 @@ REMEDY = (
 """End of a message about weights that do not fit."""
 
 
+OF_WEIGHTS = ("arch", "prefix", "ema", "ignore")
+"""Options that an ONNX file does not have."""
+
+
 def load_path(request: LoadRequest) -> Encoder:
     """Load ``local-dir:PATH`` or a path: a checkpoint of a library, or a file or folder as a trainer wrote it.
 
@@ -50,6 +54,8 @@ def load_path(request: LoadRequest) -> Encoder:
         raise UsageError(f"{request.spec}: there is no such folder or file")
     if folder.is_dir() and is_checkpoint(folder) and "arch=" not in query:
         return load_folder(request)
+    if folder.suffix == ".onnx" and not any(f"{option}=" in query for option in OF_WEIGHTS):
+        return _load_onnx(folder, request)
     return load_weights(request)
 
 
@@ -81,11 +87,8 @@ def _of_file(file: Path, wanted: WeightsRequest, label: str, request: LoadReques
     if not file.exists():
         raise UsageError(f"{request.spec}: there is no such file or folder")
     kind = format_of(file, label)
-    if kind == "ONNX" and not {"arch", "prefix", "ema", "ignore"} & set(wanted.options):
-        from benchmark.encoders.loaders.onnx_file import load_onnx
-
-        query = request.spec.partition("?")[2]
-        return load_onnx(replace(request, spec=f"onnx:{file}{'?' if query else ''}{query}"))
+    if kind == "ONNX" and not set(OF_WEIGHTS) & set(wanted.options):
+        return _load_onnx(file, request)
     if kind not in ("torch", "safetensors"):
         raise refuse(kind, file, label)
     weights = read_weights(file, label)
@@ -95,6 +98,13 @@ def _of_file(file: Path, wanted: WeightsRequest, label: str, request: LoadReques
     else:
         encoder, fit, ignored = _of_library(weights, architecture, wanted, label, request)
     return _described(encoder, file, weights, architecture, wanted, label, fit, ignored, chosen_file)
+
+
+def _load_onnx(file: Path, request: LoadRequest) -> Encoder:
+    from benchmark.encoders.loaders.onnx_file import load_onnx
+
+    query = request.spec.partition("?")[2]
+    return load_onnx(replace(request, spec=f"onnx:{file}{'?' if query else ''}{query}"))
 
 
 def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, label: str) -> Architecture:

@@ -12,7 +12,7 @@ import argparse
 import contextlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,14 @@ def read_weights(path: Path, label: str) -> WeightsFile:
         UsageError: a format that is not read here, with what to run.
         EncoderError: the file cannot be read, or shards are missing.
     """
-    contents = [_read_one(file, label) for file in _shards(path, label)]
+    contents = [_read_one(file, label) for file in shards(path, label)]
     content, unread = contents[0]
     if len(contents) > 1:
         content = {name: value for part, _ in contents if isinstance(part, Mapping) for name, value in part.items()}
     tensors: dict[str, torch.Tensor] = {}
     wrappers: set[str] = set()
+    if isinstance(content, Mapping) and any("_packed_params" in str(name) for name in content):
+        raise UsageError(f"{label} was quantised by torch, and holds packed integers; score it from before that")
     for name, tensor in _tensors(content, ()):
         parts = name.split(".")
         wrappers.update(part for part in parts if part in WRAPPERS)
@@ -78,8 +80,16 @@ def read_weights(path: Path, label: str) -> WeightsFile:
     return WeightsFile(tensors, facts, unread, tuple(sorted(wrappers)))
 
 
-def _shards(path: Path, label: str) -> list[Path]:
-    """The file, or all files that hold the weights together."""
+def shards(path: Path, label: str) -> list[Path]:
+    """The file, or all files that hold the weights together.
+
+    Args:
+        path: of a file of weights, or of the index of shards.
+        label: of the encoder, for messages.
+
+    Raises:
+        EncoderError: a shard is missing, or the index has another form.
+    """
     if path.name.endswith(".index.json"):
         try:
             index = read_untrusted_json(path)
@@ -99,14 +109,34 @@ def _shards(path: Path, label: str) -> list[Path]:
     return files
 
 
+def require_shards(name: str, files: Sequence[Path]) -> None:
+    """Refuse a checkpoint of transformers in parts of which one is missing.
+
+    Args:
+        name: of the encoder.
+        files: of its folder.
+
+    Raises:
+        EncoderError: as of ``shards``.
+    """
+    by_name = {file.name: file for file in files}
+    for whole in ("model.safetensors", "pytorch_model.bin"):  # in the order in which the library looks for them
+        if whole in by_name:
+            return
+        if index := by_name.get(f"{whole}.index.json"):
+            shards(index, name)
+            return
+
+
 def _read_one(path: Path, label: str) -> tuple[Any, tuple[str, ...]]:
     """Contents of one file, and the classes of objects in it that were not read."""
     kind = format_of(path, label)
     if kind == "safetensors":
-        from safetensors.torch import load_file
+        from safetensors import safe_open
 
         try:
-            return load_file(path), ()
+            with safe_open(path, "pt") as file:
+                return {**(file.metadata() or {}), **{name: file.get_tensor(name) for name in file.keys()}}, ()  # noqa: SIM118
         except Exception as error:  # SafetensorError is a direct subclass of Exception
             raise EncoderError(f"{label}: the file is cut short or damaged ({first_line(error)})") from None
     if kind != "torch":

@@ -53,7 +53,7 @@ def model_named_in(facts: Mapping[str, Any]) -> str:
     """A name of a model in the entries of a checkpoint, for a message; empty if there is none."""
     held = facts.get("args")
     arguments = held if isinstance(held, Mapping) else vars(held) if type(held).__name__ == "Namespace" else {}
-    names = (facts.get("arch"), facts.get("model_name"), arguments.get("model"), arguments.get("arch"))
+    names = (*map(facts.get, ("arch", "architecture", "model_name")), arguments.get("model"), arguments.get("arch"))
     return next((name for name in names if isinstance(name, str) and len(name) < 80), "")
 
 

@@ -28,7 +28,6 @@ import torch
 from torch import nn
 
 from benchmark.encoders.loaders.transformers.positions import Positions, is_named_width, positions_of
-from benchmark.encoders.network import pooled
 from builders.errors import EncoderError, UsageError
 
 Arguments = Callable[[torch.Tensor], dict[str, torch.Tensor]]
@@ -232,7 +231,9 @@ class ImageFeatures:
         vectors = features if isinstance(features, torch.Tensor) else getattr(features, "pooler_output", None)
         if not isinstance(vectors, torch.Tensor) or len(vectors) != len(views):
             raise EncoderError("its get_image_features gives no vector for each picture")
-        return pooled(vectors)
+        if vectors.ndim > 2 and vectors.shape[1:-1].numel() > 1:  # tokens for a language model
+            raise EncoderError("its get_image_features gives several vectors for each picture")
+        return vectors.flatten(1)
 
 
 @dataclass(frozen=True)

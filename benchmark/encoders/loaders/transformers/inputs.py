@@ -49,6 +49,9 @@ ONE_PICTURE = {
 }
 """Settings of processors with which the whole photo becomes one picture of one size."""
 
+LARGEST_PROBE = 2048
+"""Largest side in pixels of a square that is tried."""
+
 DIGITS = 128
 """Base of sizes in views: two digits below it, which every float type represents exactly."""
 
@@ -95,7 +98,7 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
     kind.set_budget(processor, budget, patch)
     packed = kind.packing(processor, budget, patch)
     try:
-        for width, height in PROBE_SIZES:
+        for width, height in _probes(budget, patch):
             packed(probe_image(width, height))
     except Exception as error:
         what = f"its preprocessing fails ({describe_error(error)})"
@@ -275,16 +278,22 @@ class _Grid:
 
     @staticmethod
     def default_budget(processor: Any, patch: int) -> int:
-        return int(processor.size["longest_edge"]) // _pixels_of_patch(processor, patch)
+        counted = int(processor.size["longest_edge"]) // _pixels_of_patch(processor, patch)
+        return max(counted, _most_patches(processor, PATCHES, patch))
 
     @staticmethod
     def set_budget(processor: Any, budget: int, patch: int) -> None:
+        if budget == _Grid.default_budget(processor, patch):
+            return
         most = budget * _pixels_of_patch(processor, patch)
         least = min(int(processor.size["shortest_edge"]), most)
         processor.size = {"shortest_edge": least, "longest_edge": most}
-        grids = (processor(images=probe_image(*size), return_tensors="np")["image_grid_thw"] for size in PROBE_SIZES)
-        if any(np.prod(np.asarray(grid)[0]) > budget for grid in grids):  # enlarged to the least, and rounded up
+        if _most_patches(processor, budget, patch) > budget:  # enlarged to the least, and rounded up
             processor.size = {"shortest_edge": least // 4, "longest_edge": most}
+        for _ in range(4):  # a rule for the longer side gives squares more patches (GLM-Image)
+            if (count := _most_patches(processor, budget, patch)) > budget:
+                most = most * budget // count
+                processor.size = {"shortest_edge": min(least // 4, most), "longest_edge": most}
 
     @staticmethod
     def packing(processor: Any, budget: int, patch: int) -> JoinedPatches:
@@ -297,6 +306,17 @@ class _Grid:
 def _size_of(processor: Any) -> dict[str, Any]:
     size = getattr(processor, "size", None)
     return dict(size) if size is not None and not isinstance(size, int) else {}
+
+
+def _probes(budget: int, patch: int) -> tuple[tuple[int, int], ...]:
+    """Sizes of pictures that a budget must be enough for: also a square and a strip that are cut down to it."""
+    side = min(4 * math.isqrt(budget) * patch, LARGEST_PROBE)
+    return (*PROBE_SIZES, (side, side), (side, side // 4))
+
+
+def _most_patches(processor: Any, budget: int, patch: int) -> int:
+    grids = (processor(images=probe_image(*s), return_tensors="np")["image_grid_thw"] for s in _probes(budget, patch))
+    return max(int(np.prod(np.asarray(grid)[0])) for grid in grids)
 
 
 def _pixels_of_patch(processor: Any, patch: int) -> int:

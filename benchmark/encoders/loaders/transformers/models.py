@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +50,7 @@ from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError, EncoderError, UsageError
-from builders.untrusted import describe_error, first_line
+from builders.untrusted import describe_error, first_line, list_folder
 
 TEXT_PARTS = (
     *("text_model", "text_projection", "logit_scale", "logit_bias", "token_embedding", "temperature"),
@@ -75,8 +77,9 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
     import transformers
 
     place = placement(request.device, request.dtype, request.compile)
-    with _quiet(), _one_sentence(checkpoint.name, request.trust_remote_code):
+    with _quiet(), _one_sentence(checkpoint, request.trust_remote_code):
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
+        config = getattr(config, "thinker_config", config)  # of models that speak, the part that sees
         refuse_what_reads_no_photo(checkpoint.name, config)
         inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
         model, report = _load(checkpoint, config, request.trust_remote_code)
@@ -144,7 +147,19 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
     if classifier is not None and not cut_classifier(model, config.num_labels):
         raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
     missing = set(report["missing_keys"]) & set(model.state_dict())
-    return model.eval(), LoadReport(tuple(missing), tuple(report["unexpected_keys"]))
+    integers = () if getattr(config, "quantization_config", None) else integer_weights(checkpoint.folder)
+    return model.eval(), LoadReport(tuple(missing), tuple(report["unexpected_keys"]), integers=integers)
+
+
+def integer_weights(folder: Path) -> tuple[str, ...]:
+    """Names of weights that the safetensors files of a folder hold as integers of 8 bits."""
+    from safetensors import safe_open
+
+    names: list[str] = []
+    for file in [folder / name for name in list_folder(folder).files if name.endswith(".safetensors")]:
+        with safe_open(file, "pt") as tensors:
+            names += [key for key in tensors.keys() if tensors.get_slice(key).get_dtype() in ("I8", "U8")]  # noqa: SIM118
+    return tuple(names)
 
 
 def _model_class(config: Any) -> Any:
@@ -265,15 +280,19 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_sentence(name: str, trust_remote_code: bool) -> Iterator[None]:
-    """Within it, any error of the library becomes an error of one sentence."""
+def _one_sentence(checkpoint: Checkpoint, trust_remote_code: bool) -> Iterator[None]:
+    """Within it, any error of the library becomes an error of one sentence, without the path of the folder."""
+    name = checkpoint.name
     try:
         yield
     except CamtraceError:
         raise
     except Exception as error:  # the library raises OSError, ValueError, KeyError, RuntimeError, SafetensorError, ...
+        if needed := re.search(r"requires? the (\S+) library", str(error)):
+            raise UsageError(f"{name} needs the package {needed[1]}, which is not installed") from None
         if "trust_remote_code" in str(error) and not trust_remote_code:
             raise UsageError(
                 f"{name} needs code from its repo to load; read it, then allow it with --trust-remote-code"
             ) from None
-        raise EncoderError(f"{name}: transformers cannot load it ({describe_error(error)})") from error
+        reason = describe_error(error).replace(str(checkpoint.folder), name)
+        raise EncoderError(f"{name}: transformers cannot load it ({reason})") from error

@@ -52,13 +52,21 @@ class Positions:
         return self._of_joined(hidden.reshape(-1, hidden.shape[-1]), arguments, views)
 
     def _of_joined(self, hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], views: int) -> torch.Tensor:
+        patches = self._patches(arguments)
+        if patches is None:
+            return hidden.unflatten(0, (views, -1)).mean(1)
+        # Towers may merge patches before their last hidden state, or count merged ones in their grids.
+        merged = patches * (len(hidden) - views * (self.skip + self.after)) // int(patches.sum())
+        parts = hidden.split((merged + self.skip + self.after).tolist())
+        return torch.stack([part[self.skip : len(part) - self.after].mean(0) for part in parts])
+
+    def _patches(self, arguments: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """Number of patches of each picture, as the arguments have it; None where they have none."""
         name = next((name for name in GRIDS if name in arguments), None)
         if name is None:
-            return hidden.unflatten(0, (views, -1)).mean(1)
+            return None
         grids = arguments[name] // self.patch if name == "image_sizes" else arguments[name]
-        patches = grids.prod(1)
-        merged = int(patches.sum()) // len(hidden)  # towers that merge patches before their last hidden state
-        return torch.stack([part.mean(0) for part in hidden.split((patches // merged).tolist())])
+        return grids.prod(1)
 
 
 def _masked_mean(hidden: torch.Tensor, mask: torch.Tensor, patch: int) -> torch.Tensor:
@@ -123,9 +131,9 @@ def positions_of(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], mo
         return Positions(axis=axis)
     if hidden.ndim not in (2, 3):
         raise EncoderError(f"its last hidden state has {hidden.ndim} axes")
-    if hidden.ndim == 2 or len(hidden) != views:  # joined pictures
-        return Positions(patch=patch)
     skip, after = prefix_tokens(module)
+    if hidden.ndim == 2 or len(hidden) != views:
+        return _of_joined(hidden.reshape(-1, hidden.shape[-1]), arguments, views, Positions(2, skip, after, patch))
     if picture is None or "pixel_attention_mask" in arguments:
         return Positions(patch=patch)
     count = hidden.shape[1]
@@ -134,6 +142,19 @@ def positions_of(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], mo
             return Positions(skip=before, after=behind, patch=patch, prefixed=before > 0)
     size = " x ".join(map(str, picture))
     raise EncoderError(f"its last hidden state has {count} positions, which is no grid of patches of {size} pixels")
+
+
+def _of_joined(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], views: int, known: Positions) -> Positions:
+    """Positions of pictures that are joined in one sequence."""
+    patches = known._patches(arguments)
+    if patches is None:
+        return Positions(patch=known.patch)
+    total, count = int(patches.sum()), len(hidden)
+    for skip, after in dict.fromkeys(((known.skip, known.after), (0, 0))):
+        rest = count - views * (skip + after)
+        if rest > 0 and (total % rest == 0 or rest % total == 0):
+            return Positions(skip=skip, after=after, patch=known.patch)
+    raise EncoderError(f"its last hidden state has {count} positions for {views} pictures of {total} patches together")
 
 
 def widths_of(config: Any) -> frozenset[int]:

@@ -33,6 +33,8 @@ def copy(prefix: str = "", value: float = 1.0, without: str = "") -> dict[str, t
         (copy("state_dict.") | copy("state_dict_ema.", 2), {}, "state_dict."),
         (copy("state_dict.") | copy("state_dict_ema.module.", 2), {"ema": True}, "state_dict_ema.module."),
         (copy("ema.net.") | copy("net.", 2), {}, "net."),
+        (copy("params.") | copy("params_ema.", 2), {"ema": True}, "params_ema."),
+        (copy("emanation.") | copy("swa_model.", 2), {}, "emanation."),
         (copy("student.net.") | copy("teacher.net.", 2), {"prefix": "teacher.net"}, "teacher.net."),
         (copy("student.net.") | copy("teacher.net.", 2), {"prefix": "student.net."}, "student.net."),
         (copy("long.alias.") | copy("net."), {}, "net."),

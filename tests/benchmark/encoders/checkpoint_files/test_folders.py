@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.encoders.loaders.checkpoint_files.folders import chosen
+from benchmark.encoders.loaders.checkpoint_files.folders import checkpoint_folder, chosen, require_no_more_modules
 from benchmark.encoders.loaders.checkpoint_files.records import architecture_in, recorded_architecture
 from builders.errors import EncoderError, UsageError
 
@@ -86,6 +86,33 @@ def test_chosen__what_is_not_read_says_what_to_run(names: tuple[str, ...], words
 def test_chosen__a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="cannot be listed"):
         chosen(tmp_path / "a", "mine")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "at_root", "refused"),
+    [
+        (["CLIPModel"], False, ""),
+        (["CLIPModel", "Normalize"], False, ""),
+        (["CLIPModel", "Dense"], False, "Dense"),
+        (["Transformer", "Pooling", "Normalize"], True, ""),
+        (["Transformer", "Pooling", "Dense"], True, "Dense"),
+        (["Transformer", "Pooling"], False, "Pooling"),
+    ],
+)
+def test_sentence_transformers__further_modules_are_refused(
+    kinds: list[str], at_root: bool, refused: str, tmp_path: Path
+) -> None:
+    first = "" if at_root else "0_CLIPModel"
+    write(tmp_path, f"{first}/config.json" if first else "config.json")
+    modules = [{"path": first, "type": f"sentence_transformers.models.{kinds[0]}"}]
+    modules += [{"path": f"{i}_{kind}", "type": f"a.b.{kind}"} for i, kind in enumerate(kinds[1:], 1)]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    assert checkpoint_folder(tmp_path) == tmp_path / first
+    if not refused:
+        require_no_more_modules(tmp_path, "mine")
+        return
+    with pytest.raises(UsageError, match=rf"further modules of sentence-transformers \({refused}\); run: Sentence"):
+        require_no_more_modules(tmp_path, "mine")
 
 
 def test_record__of_timm(tmp_path: Path) -> None:

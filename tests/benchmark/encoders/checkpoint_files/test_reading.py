@@ -84,6 +84,7 @@ def test_read__names_without_what_compilation_inserts(tmp_path: Path) -> None:
             "holds arrays of NumPy .model., not tensors; where it was made, run: torch.save",
         ),
         ([torch.ones(1)], "holds list, not weights by name"),
+        ({"fc._packed_params._packed_params": None, "scale": torch.ones(1)}, "was quantised by torch"),
         (torch.ones(1), "holds one tensor"),
     ],
 )
@@ -91,6 +92,15 @@ def test_read__no_weights_by_name(content: Any, words: str, tmp_path: Path) -> N
     torch.save(content, tmp_path / "a.pth")
     with pytest.raises(UsageError, match=words):
         read_weights(tmp_path / "a.pth", "mine")
+
+
+def test_read__what_a_safetensors_file_says_of_itself_is_a_fact(tmp_path: Path) -> None:
+    save_file(WEIGHTS, tmp_path / "a.safetensors", {"format": "pt", "arch": "resnet18"})
+    file = read_weights(tmp_path / "a.safetensors", "mine")
+    assert {name: tensor.tolist() for name, tensor in file.tensors.items()} == {
+        name: tensor.tolist() for name, tensor in WEIGHTS.items()
+    }
+    assert file.facts == {"format": "pt", "arch": "resnet18"}
 
 
 def test_read__a_dictionary_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
@@ -134,6 +144,7 @@ def _zip(file: Path, *names: str) -> None:
     ("name", "content", "kind"),
     [
         ("a.h5", b"\x89HDF\r\n\x1a\n", "HDF5"),
+        ("a.weights.h5", b"\x89HDF\r\n\x1a\n", "Keras weights"),
         ("a.bin", b"GGUF\x03\x00\x00\x00", "GGUF"),
         ("a", b"\x1c\x00\x00\x00TFL3....", "TensorFlow Lite"),
         ("a.dat", b"\x93NUMPY....", "array"),

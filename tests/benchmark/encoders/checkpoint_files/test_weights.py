@@ -231,6 +231,18 @@ def test_address__of_the_hub_is_its_repo(address: str, spec: str) -> None:
     assert load._canonical(address) == spec
 
 
+def test_open_clip__a_path_below_the_current_folder_or_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "epoch_1.pt").touch()
+    monkeypatch.chdir(tmp_path)
+    assert load._canonical("open_clip:ViT-B-32//logs/epoch_1.pt") == "weights:logs/epoch_1.pt?arch=open_clip:ViT-B-32"
+    spec = load._canonical(f"open_clip:ViT-B-32/{tmp_path}/logs/epoch_1.pt?ema=true")
+    assert spec == f"weights:{tmp_path}/logs/epoch_1.pt?arch=open_clip:ViT-B-32&ema=true"
+    assert load._canonical("open_clip:RN50//gone.pt") == "weights:/gone.pt?arch=open_clip:RN50"
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
