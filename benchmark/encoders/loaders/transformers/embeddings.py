@@ -231,7 +231,7 @@ class ImageFeatures:
         vectors = features if isinstance(features, torch.Tensor) else getattr(features, "pooler_output", None)
         if not isinstance(vectors, torch.Tensor) or len(vectors) != len(views):
             raise EncoderError("its get_image_features gives no vector for each picture")
-        if vectors.ndim > 2 and vectors.shape[1:-1].numel() > 1:  # tokens for a language model
+        if vectors[0].numel() != max(vectors.shape[1:]):  # tokens for a language model
             raise EncoderError("its get_image_features gives several vectors for each picture")
         return vectors.flatten(1)
 
