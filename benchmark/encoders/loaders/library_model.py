@@ -34,7 +34,7 @@ from benchmark.encoders.preprocess.verified import (
 )
 from benchmark.encoders.provenance import Training
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import EncoderError
+from builders.errors import CamtraceError, EncoderError
 from builders.untrusted import describe_error, from_authors, from_hub
 
 
@@ -98,6 +98,8 @@ def library_encoder(
     try:
         with from_hub(), from_authors(), recorded_loads() as reports:
             model = load()
+    except CamtraceError:
+        raise
     except Exception as error:  # RuntimeError, OSError, URLError, UnpicklingError, ... of the library and what it calls
         if reports:
             require_all(name, reports, remedy=remedy)
