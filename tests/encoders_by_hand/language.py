@@ -48,12 +48,12 @@ class _Thinker:
         return tf.AutoModel.from_pretrained(folder, config=config, **options)
 
 
-def _speaking(case: Case, voice: str) -> Case:
+def _speaking(case: Case, sound: str) -> Case:
     """A model that speaks, with a small part that makes sound."""
 
     def build() -> Any:
         model = case.build()
-        setattr(model, voice, torch.nn.Linear(2, 2))
+        setattr(model, sound, torch.nn.Linear(2, 2))
         return model
 
     return replace(case, build=build, reread=_Thinker)
