@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from builders.errors import DataError, UsageError
-from builders.photos import PhotoSet
-from builders.splits import with_duplicates_on_one_side
+from builders.photos import MemorySource, PhotoSet
+from builders.splits import guarded_by, with_duplicates_on_one_side
 from tests.builders.splits.test_variants import jpeg, scene
 
 
@@ -66,3 +67,30 @@ def test_guard__a_set_without_duplicates_stays_and_one_that_is_ignored_is_not_re
 
     ignored = with_duplicates_on_one_side(replace(planted(), source=Unreadable()), "ignore")
     assert "duplicates" not in ignored.photos.evidence
+
+
+def test_guard__very_many_photos_are_compared_as_they_are_only(monkeypatch):
+    for module in ("groups", "duplicates"):
+        monkeypatch.setattr(f"builders.splits.{module}.NEAR_LIMIT", 6)
+    photos = planted(drawn=True)
+    files = [photos.read(i) for i in range(7)]
+    files[3], files[6] = jpeg(scene(2), 50), jpeg(scene(4).transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    photos = replace(photos, source=MemorySource(tuple(files)))
+    guarded = with_duplicates_on_one_side(photos)
+    assert guarded.photos.splits.tolist() == [0, 0, 1, 1, 2, 2, 0]  # 6, mirrored, stays in train
+    assert guarded.photos.columns["near_duplicates"].tolist() == ["0", "0", "2", "2", "4", "4", ""]
+    assert "(neither turned nor cropped, of more than 6 photos)" in guarded.photos.evidence["duplicates"]
+    monkeypatch.undo()
+    assert with_duplicates_on_one_side(photos).photos.splits.tolist() == [0, 0, 1, 1, 0, 0, 0]
+
+
+def test_guarded_by__gives_the_result_of_the_guard_or_refuses_other_photos():
+    photos = planted(drawn=True)
+    guarded = with_duplicates_on_one_side(photos)
+    again = guarded_by(photos, guarded.record())
+    assert again.photos.splits.tolist() == guarded.photos.splits.tolist()
+    assert again.photos.columns["near_duplicates"].tolist() == guarded.photos.columns["near_duplicates"].tolist()
+    assert (again.policy, again.left, again.photos.evidence) == ("move", 0, guarded.photos.evidence)
+    for other in (photos.select(np.arange(6)), photos.select(np.array([0, 1, 2, 3, 5, 4, 6]))):
+        with pytest.raises(DataError, match="other photos than the plan was made of; make the plan again"):
+            guarded_by(other, guarded.record())
