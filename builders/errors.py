@@ -167,7 +167,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     "unknown task 'prob/jpeg': did you mean 'probe/jpeg'?"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     return UsageError(f"unknown {kind} {name!r}: {hint}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.audit import Audit
 from benchmark.judgement import confounded_text
-from builders.cli import Parser, Renamed, check_writable, write_record
+from builders.cli import Parser, Renamed, check_writable, run_command, write_record
 from builders.errors import UsageError
 from builders.untrusted import readable
 
@@ -22,7 +22,7 @@ CONFOUNDED = 1
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(arguments: argparse.Namespace) -> int:

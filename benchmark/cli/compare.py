@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.options import PRESETS, STUDY_PRESET
-from builders.cli import Names, Parser, write_record
+from builders.cli import Names, Parser, run_command, write_record
 from builders.errors import DataError, UsageError
 from builders.processes import notice
 from builders.untrusted import readable
@@ -96,7 +96,7 @@ def _points(text: str) -> float:
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from benchmark.cli.score import parser as score_parser
 from benchmark.cli.score import prepare_run
 from benchmark.cli.sweep import set_help
 from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
-from builders.cli import Names, Parser
+from builders.cli import Names, Parser, run_command
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.photos import cells_text
@@ -162,4 +162,4 @@ def _request(args: argparse.Namespace, trace: str, options: RunOptions, photos: 
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.leaderboard import DEFAULT_TITLE, build_leaderboard
-from builders.cli import Parser, Renamed, write_record
+from builders.cli import Parser, Renamed, run_command, write_record
 from builders.errors import UsageError
 
 
@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

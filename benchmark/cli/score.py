@@ -16,7 +16,7 @@ from benchmark.cli.console import Console
 from benchmark.cli.parser import scoring_parser
 from benchmark.compute import import_torch, prepare_process
 from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, listed, loading_options, to_run_options
-from builders.cli import Parser, check_writable
+from builders.cli import Parser, check_writable, run_command
 from builders.errors import DataError, UsageError
 from builders.files import sweep_cache
 from builders.untrusted import public_text
@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Parse and run; the exit status."""
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

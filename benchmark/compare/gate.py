@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.paired import CommonAnswers, check_pair, common_answers, is_wanted, warn_of_unreadable
+from benchmark.compare.paired import (
+    CommonAnswers,
+    check_pair,
+    check_patterns,
+    common_answers,
+    is_wanted,
+    warn_of_unreadable,
+)
 from benchmark.judgement import LossJudgement, judge_loss, loss_level, losses_text
 from benchmark.report import interval, markdown_table, percent
 from benchmark.results import MetricKind, Run, metric_of
@@ -135,9 +142,10 @@ def gate_runs(
         across_codecs, across_presets: as in ``compare_runs``.
 
     Raises:
-        UsageError: no run of ``new`` belongs to one of ``old``, or it is not clear which.
+        UsageError: a pattern matches no task, no run of ``new`` belongs to one of ``old``, or it is not clear which.
         DataError: photos, codecs or presets differ, or there is nothing to judge.
     """
+    check_patterns([*old, *new], patterns)
     warn_of_unreadable([*old, *new])
     answers: list[tuple[Run, Run, CommonAnswers]] = []
     missing: list[MissingScore] = []

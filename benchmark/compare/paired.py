@@ -20,7 +20,7 @@ from benchmark.report import interval, markdown_table, p_value, percent
 from benchmark.results import Run, failed_encoder, metric_of, processings_of
 from benchmark.stats import Difference, paired_difference, rank_intervals
 from benchmark.tasks import all_tasks
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, UsageError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,10 @@ def compare_runs(
         A row for each score of each pair of encoders, with p-values after Holm's correction; and ties by score.
 
     Raises:
-        UsageError: fewer than two runs, or no two on data of one name.
+        UsageError: fewer than two runs, no two on data of one name, or a pattern that matches no task of theirs.
         DataError: photos, codecs or presets differ, or nothing can be compared.
     """
+    check_patterns(runs, patterns)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.data, []).append(run)
@@ -234,6 +235,18 @@ def _ties(named: dict[str, Run], patterns: Sequence[str], all_metrics: bool) -> 
         best = names[int(np.argmin(ranks.rank))]
         tied = tuple(n for n, t in zip(names, ranks.tied_with_best, strict=True) if t and n != best)
         yield Tie(next(iter(named.values())).data, task, metric, best, tied, len(answers))
+
+
+def check_patterns(runs: Iterable[Run], patterns: Sequence[str]) -> None:
+    """Check that every pattern matches a task: one of the registry, or one that a run has answers of.
+
+    Raises:
+        UsageError: a pattern matches none.
+    """
+    names = {*all_tasks(), *(task for run in runs for task, _ in run.answers)}
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise unknown_name("task", pattern, names)
 
 
 def check_pair(a: Run, b: Run, *, across_codecs: bool, across_presets: bool) -> None:

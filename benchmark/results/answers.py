@@ -124,7 +124,7 @@ def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[s
     scores = {score.metric: score for score in file.result.scores if score.task == task}
     return {
         metric: values
-        for (_, metric), values in read_answers(arrays, questions).values.items()
+        for (_, metric), values in read_answers(arrays, questions, with_facts=False).values.items()
         if metric in scores and not objection(scores[metric], values)
     }
 
@@ -182,7 +182,7 @@ def answer_key(task: str, name: str) -> str:
     return f"{task}/{name}"
 
 
-def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Recorded:
+def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions, *, with_facts: bool = True) -> Recorded:
     """Values by photo of stored arrays, and what else they determine, read by the questions that they belong to.
 
     An unknown task and a task with damaged arrays are unreadable; the other tasks are not affected.
@@ -199,7 +199,7 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions) -> Reco
             with warnings.catch_warnings():  # overflows and divisions by zero give values that are refused below
                 warnings.simplefilter("ignore")
                 read = {name: _checked(answers) for name, answers in questions[task].read_answers(stored).items()}
-                known = questions[task].read_facts(stored)
+                known = questions[task].read_facts(stored) if with_facts else {}
         except Exception as error:  # untrusted arrays: any error makes this task alone unreadable
             unreadable[task] = f"its answers cannot be read ({describe_error(error)})"
         else:

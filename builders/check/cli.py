@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser, write_record
+from builders.cli import Parser, run_command, write_record
 from builders.processes import default_workers
 from builders.untrusted import readable
 
@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

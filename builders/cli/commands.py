@@ -166,15 +166,17 @@ def run_parsed(make_parser: Callable[[], argparse.ArgumentParser], argv: Sequenc
         args = make_parser().parse_args(argv)
         from builders.processes import heartbeat  # not for --help
 
-        is_quiet, is_json = getattr(args, "quiet", False), getattr(args, "json", False)
-        with (
-            redacted_logs(command=True),
-            without_terminal() if is_quiet else heartbeat(),
-            record_only(quiet=is_quiet) if is_json else contextlib.nullcontext(),
-        ):
-            return int(args.run(args))
+        with redacted_logs(command=True), without_terminal() if getattr(args, "quiet", False) else heartbeat():
+            return run_command(args)
 
     return guarded(run)
+
+
+def run_command(args: argparse.Namespace) -> int:
+    """Run a parsed command; with ``--json``, only ``write_record`` writes to standard output. The exit status."""
+    is_json = getattr(args, "json", False)
+    with record_only(quiet=args.quiet) if is_json else contextlib.nullcontext():
+        return int(args.run(args))
 
 
 _standard_output: TextIO | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.cli import Parser, add_push, write_record
+from builders.cli import Parser, add_push, run_command, write_record
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
 from builders.errors import DataError, UsageError
 from builders.flickrexif import TOMBSTONES_FILE, taken_down_rows
@@ -178,7 +178,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(arguments: argparse.Namespace) -> int:

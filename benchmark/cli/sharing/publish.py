@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.publishing import REPO, PublishRequest, publish_results
-from builders.cli import Parser, Renamed, add_push, write_record
+from builders.cli import Parser, Renamed, add_push, run_command, write_record
 from builders.errors import UsageError
 
 
@@ -47,7 +47,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

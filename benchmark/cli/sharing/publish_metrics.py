@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.metrics import DEFINITIONS
 from benchmark.publishing import write_space
-from builders.cli import Parser, add_push, write_record
+from builders.cli import Parser, add_push, run_command, write_record
 from builders.errors import UsageError, unknown_name
 from builders.files import scratch_prefix
 
@@ -39,7 +39,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

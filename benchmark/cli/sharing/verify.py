@@ -10,7 +10,7 @@ from benchmark.publishing import VERDICTS, Verification, verified
 from benchmark.report import markdown_table
 from benchmark.results import PROVEN, STATED, Refusal, contradiction, has_answers, read_results
 from benchmark.tasks import all_tasks
-from builders.cli import Parser, write_record
+from builders.cli import Parser, run_command, write_record
 from builders.pixels import codec_canary
 
 
@@ -30,7 +30,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str]) -> int:
-    return run(parser().parse_args(argv))
+    return run_command(parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser, write_record
+from builders.cli import Parser, run_command, write_record
 from builders.errors import UsageError
 from builders.flickrexif.cli.options import Step, steps_parser
 
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Parse the arguments and run one step. Returns the exit status."""
-    options = parser().parse_args(argv)
-    run: Step = options.run
-    return run(options)
+    return run_command(parser().parse_args(argv))
 
 
 def parser() -> Parser:

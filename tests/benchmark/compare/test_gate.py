@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.cli.compare import main
-from benchmark.compare import gate_runs, gate_text
+from benchmark.compare import compare_runs, gate_runs, gate_text
 from benchmark.results import Failure, PhotoValues, Result, Run
 from benchmark.stats import paired_difference
 from builders.errors import DataError, UsageError
@@ -192,3 +192,11 @@ def test_command__wrong_requests(folders, capsys):
     shutil.copy(folders[0] / "answers.npz", folders[1] / "answers.npz")  # not those of the result: refused
     with pytest.raises(UsageError, match="NEW has nothing"):
         main([*map(str, folders[:2]), "--exit-code"])
+
+
+def test_gate__each_pattern_matches_a_task():
+    old, new = (run(e, probe__jpeg__accuracy=shares(0.5)) for e in ("old", "new"))
+    with pytest.raises(UsageError, match="unknown task 'probe/mkae': did you mean 'probe/make'"):
+        gate_runs([old], [new], ["probe/jpeg", "probe/mkae"])
+    with pytest.raises(UsageError, match="unknown task 'probe/jpgg': did you mean 'probe/jpeg'"):
+        compare_runs([old, new], ["probe/jpgg"])
