@@ -87,7 +87,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
         addresses = pages(results, Path(folder))
-        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
         for name, address in addresses.items():
             for width, height, scheme in SCREENS:
                 if options.docs and f"{name}-{width}-{scheme}" not in IN_DOCS:
