@@ -7,10 +7,12 @@ deadline; bodies have a least rate, a deadline and a limit of bytes, compressed 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,7 +117,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
 
     Raises:
         RemoteError: raised in the client's call, if a response is too slow or too large; or the connection failed, such
-            as of a redirect, of TLS, of a proxy or within a response.
+            as of a redirect, of TLS, of a proxy or within a response; or an answer is not as the Hub gives it.
         DiskError: the disk with the client's cache is full.
     """
     from huggingface_hub import constants
@@ -136,11 +138,24 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         # callers that upload try again, and know these errors; most others expect errors of the Hub's client alone
         if not sends and type(error).__module__.partition(".")[0] in _HTTP_LIBRARIES:
             raise RemoteError(f"no connection to the Hub ({describe_error(error)})") from error
+        if not sends and _is_malformed_answer(error):
+            raise RemoteError(f"an answer of the Hub cannot be read ({describe_error(error)})") from error
         raise
     finally:
         with _guard:
             _limits.remove(transfers)
             constants.HF_HUB_DISABLE_XET = before
+
+
+def _is_malformed_answer(error: Exception) -> bool:
+    """Whether the Hub's client raised this because an answer is not as the Hub gives it."""
+    if not isinstance(error, _MALFORMED) or type(error).__module__.startswith("huggingface_hub"):
+        return False
+    modules = [
+        frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    readers = {*_HTTP_LIBRARIES, "json"}
+    return next((name for name in reversed(modules) if name not in readers), "") == "huggingface_hub"
 
 
 def client_message(error: BaseException) -> str:
@@ -160,6 +175,7 @@ def client_message(error: BaseException) -> str:
 
 _SAYS_NOTHING = "An error occurred while generating the dataset"
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "h11", "requests", "urllib3"})
+_MALFORMED = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, IndexError)
 _limits: list[TransferLimit] = []
 """In force, the innermost last."""
 _installed: list[Callable[[], Any]] = []

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import sys
 import time
 from types import SimpleNamespace
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import _http
 
 from builders.errors import DiskError, RemoteError
 from builders.untrusted import Pace, client_message, from_hub, quiet_clients
@@ -143,6 +146,29 @@ def test_from_hub__a_connection_that_fails_is_an_error_of_the_package():
 
     with pytest.raises(RemoteError, match=r"^no connection to the Hub \(ConnectError: .*refused"), from_hub():
         httpx.get("http://127.0.0.1:9/README.md")
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"id": "a/b", "tags": [', b"\xff\xfe", b"[]", b"3", b'{"id": 7, "siblings": [4]}']
+)
+def test_from_hub__an_answer_that_is_malformed_is_an_error_of_the_package(hub, monkeypatch, answer):
+    http = getattr(_http, "httpx2", None) or _http.httpx
+
+    def answered(self, request, **kwargs):
+        return http.Response(200, content=answer, request=request)
+
+    monkeypatch.setattr(http.Client, "send", answered)
+    with pytest.raises(RemoteError, match=r"^an answer of the Hub cannot be read \("), from_hub():
+        HfApi(endpoint=hub.url).dataset_info("a/b")
+
+
+def test_from_hub__other_errors_stay_as_they_are(hub):
+    with pytest.raises(KeyError), from_hub():
+        {}["ours"]
+    with pytest.raises(json.JSONDecodeError), from_hub():
+        json.loads("{")
+    with pytest.raises(HFValidationError), from_hub():
+        HfApi(endpoint=hub.url).dataset_info("a/b/c/d")
 
 
 def test_from_hub__a_request_does_not_wait_for_another_one_that_hangs(hub, tmp_path):
