@@ -152,7 +152,7 @@ def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Que
         verb = "accuracy still rises" if rising == 1 else "accuracies still rise"
         sentences.append(f"{rising} {verb} with more training photos.")
     decided = sum(f.statement.answer != "undecided" for f in findings)
-    title = f"{decided} of {_counted(len(findings), 'answer')} decided" if findings else "Nothing was judged"
+    title = _decided(decided, len(findings))
     return Conclusion(SURE, title, " ".join(sentences))
 
 
@@ -166,7 +166,9 @@ def _detects(result: Result) -> Conclusion:
     scores = [(words, s) for name, words in named if (s := find_score(result.scores, f"forensics/{name}", "auc"))]
     listed = [f"{words}: {percent(s.value)} % ({interval(s.low, s.high)})." for words, s in scores]
     title = f"AUC {percent(scores[0][1].value)} %, chance 50 %" if scores else "No detector was scored"
-    return Conclusion("Detects", title, " ".join(listed))
+    if scores:
+        listed.insert(0, "AUC is how often a generated photo gets a higher score than a real one.")
+    return Conclusion("Measured", title, " ".join(listed))
 
 
 _SHOWN = (("detect", "margin"), ("leave-one-out", "loss"))
@@ -188,8 +190,14 @@ def _sure_of(result: Result, questions: Questions) -> Conclusion:
     answers = [s.answer for s in statements(result, questions) if s.kind == "detection"]
     answers += [b.decision.answer for s in result.scores for b in biases(s).values()]
     decided = sum(answer != "undecided" for answer in answers)
-    title = f"{decided} of {_counted(len(answers), 'answer')} decided" if answers else "Nothing was judged"
-    return Conclusion(SURE, title, "")
+    return Conclusion(
+        SURE, _decided(decided, len(answers)), "Nothing here says whether one picture is real or generated."
+    )
+
+
+def _decided(decided: int, count: int) -> str:
+    """To how many questions there is an answer, which may be *no*."""
+    return f"Yes or no to {decided} of {_counted(count, 'question')}" if count else "Nothing was judged"
 
 
 KEEPS, COSTS, SURE = "Keeps", "Costs", "How sure"

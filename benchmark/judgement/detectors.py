@@ -132,8 +132,8 @@ def reliance(result: Result, questions: Questions) -> Reliance | None:
     elif moved := {n: b for n, b in biases(bias).items() if _is(b, "yes") and abs(b.value) >= POINT}:
         name, most = max(moved.items(), key=lambda item: abs(item[1].value))
         limits.append(
-            f"Processing of one class alone moves it: {len(moved)} of {len(biases(bias))} processings, {name} most "
-            f"({percent(most.value, True)} points)."
+            f"{len(moved)} of {len(biases(bias))} processings make photos look more generated or more real to it, most "
+            f"{name} (processing generated instead of real photos moves the AUC by {percent(most.value, True)} points)."
         )
     answer: Literal["no", "limited", "unknown", "yes"] = (
         "no" if against else "limited" if limits else "unknown" if missing else "yes"

@@ -37,7 +37,7 @@ def test_keeps__counts_those_that_are_there_and_names_the_best_by_their_way_from
     )
     assert "Shown to be less than 5 % of the way above chance: ISO." in short.keeps.text
     assert "Undecided: whether flash can be read." in short.sure.text
-    assert short.sure.title == "4 of 5 answers decided"
+    assert short.sure.title == "Yes or no to 4 of 5 questions"
 
 
 def test_keeps__of_one_trace_is_singular() -> None:
@@ -113,19 +113,22 @@ def test_detector__of_generated_photos_has_answers_of_its_own() -> None:
         detection("crossing", "bias", 0.05, 0.01, by_processing=rows),
     )
     short = conclude([result(*scores)], all_tasks())
-    assert [part.head for part in (short.keeps, short.costs, short.sure)] == ["Detects", "Rests on", "How sure"]
+    assert [part.head for part in (short.keeps, short.costs, short.sure)] == ["Measured", "Rests on", "How sure"]
     assert short.keeps.title == "AUC 90.0 %, chance 50 %"
     assert short.keeps.text == (
-        "Generated against real photos: 90.0 % (88.0 to 92.0). Generators that were not in training: 80.0 % (77.0 to "
-        "83.0). Real photos of one source against another: 70.0 % (65.0 to 75.0)."
+        "AUC is how often a generated photo gets a higher score than a real one. Generated against real photos: 90.0 % "
+        "(88.0 to 92.0). Generators that were not in training: 80.0 % (77.0 to 83.0). "
+        "Real photos of one source against another: 70.0 % (65.0 to 75.0)."
     )
     assert short.costs.title == "Its AUC does not show that it recognises generated photos"
     assert short.costs.text == (
-        "The files alone give the label, without any encoder: repair the set first. Processing of one class alone "
-        "moves it: 1 of 2 processings, jpeg-q75-420 most (+20.0 points). No generator was left out of training. "
+        "The files alone give the label, without any encoder: repair the set first. 1 of 2 processings make photos "
+        "look more generated or more real to it, most jpeg-q75-420 (processing generated instead of real photos moves "
+        "the AUC by +20.0 points). No generator was left out of training. "
         "Generated photos are distinguished from real ones better than two sources of real photos are (+20.0 points)."
     )
-    assert short.sure.title == "3 of 5 answers decided"
+    assert short.sure.title == "Yes or no to 3 of 5 questions"
+    assert short.sure.text == "Nothing here says whether one picture is real or generated."
     assert short.findings == ()
     assert conclude([result(*scores, move(0.1))], all_tasks()).costs.title == "Search moves by 10.0 points"
 
@@ -151,7 +154,7 @@ GOOD = (
         (
             (detection("crossing", "bias", -0.1, 0.01, by_processing={"a": {**STILL["jpeg-q75-420"], "bias": -0.1}}),),
             "limited",
-            "1 of 1 processings, a most (-10.0 points)",
+            "most a (processing generated instead of real photos moves the AUC by -10.0 points)",
         ),
         ((detection("detect", "auc", 0.9, 0.02),), "unknown", "The files were not audited."),
     ],

@@ -207,7 +207,7 @@ def test_detector__first_screen() -> None:
     result = with_everything(0)
     of_detection = tuple(s for s in result.scores if s.task.startswith("forensics/"))
     first = first_screen([dataclasses.replace(result, scores=of_detection, outputs=())], [], [])
-    assert first["encoders"][0]["answers"][0]["head"] == "Detects"
+    assert first["encoders"][0]["answers"][0]["head"] == "Measured"
     assert_only_the_judge_judges("\n".join(strings(first)))
 
 

@@ -154,10 +154,10 @@ def test_from_hub__a_connection_that_fails_is_an_error_of_the_package():
 def test_from_hub__an_answer_that_is_malformed_is_an_error_of_the_package(hub, monkeypatch, answer):
     http = getattr(_http, "httpx2", None) or _http.httpx
 
-    def answered(self, request, **kwargs):
+    def respond(self, request, **kwargs):
         return http.Response(200, content=answer, request=request)
 
-    monkeypatch.setattr(http.Client, "send", answered)
+    monkeypatch.setattr(http.Client, "send", respond)
     with pytest.raises(RemoteError, match=r"^an answer of the Hub cannot be read \("), from_hub():
         HfApi(endpoint=hub.url).dataset_info("a/b")
 

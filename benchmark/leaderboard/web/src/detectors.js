@@ -19,7 +19,7 @@ export function renderDetectors({ detectors }, container, linkTo) {
     h("p", { class: "lead" }, "A high AUC is no proof that a detector recognises generated photos: it may recognise how they were saved, or where real ones come from. ",
       "Read the verdict first. Then compare margins, and only among detectors of one photo set that no control speaks against."),
     detectors.sets.map((set) => part(set, linkTo)),
-    h("p", { class: "legend" }, "AUC: 50 is a guess, 100 is always right. ", NUMBERS.slice(0, 3).map(([, title, , explain]) => `${title}: ${explain}. `), "Below each number its 95 % interval."),
+    h("p", { class: "legend" }, "AUC: how often a generated photo gets a higher score than a real one; 50 % is a guess. ", NUMBERS.slice(0, 3).map(([, title, , explain]) => `${title}: ${explain}. `), "Below each number its 95 % interval."),
     h("h3", {}, "What a number here does not show"),
     h("ul", {},
       h("li", {}, "That one picture is real or generated. Do not accuse anybody with it."),
