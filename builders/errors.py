@@ -148,7 +148,7 @@ class RemoteError(CamtraceError):
     """A remote service refused, failed permanently, or sent a malformed response."""
 
 
-def notice(what: str, now: str) -> None:
+def notice_of_old_spelling(what: str, now: str) -> None:
     """Log one line about an earlier spelling in Python that still works: logger ``camtrace``, level WARNING.
 
     Args:

@@ -25,7 +25,7 @@ from benchmark.options import (
 )
 from benchmark.scoring import EncoderSource, Log, Request, Scored, run_request
 from builders.cli import size_in_bytes
-from builders.errors import EncoderError, UsageError, notice
+from builders.errors import EncoderError, UsageError, notice_of_old_spelling
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def score(
     """
     given = {**locals(), **unknown}
     if "encoders" in unknown:
-        notice("camtrace.score(encoders=...)", "is now model=...")
+        notice_of_old_spelling("camtrace.score(encoders=...)", "is now model=...")
         model = unknown.pop("encoders")
     for name in unknown:
         if name not in _PASSED_ON:

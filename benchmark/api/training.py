@@ -19,7 +19,7 @@ from benchmark.encoders import is_module
 from benchmark.results import Score, metric_of
 from benchmark.tasks import WATCHED, all_tasks, select_tasks
 from builders.data_specs import open_photos
-from builders.errors import UsageError, notice
+from builders.errors import UsageError, notice_of_old_spelling
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class TraceCallback(_Base):
         photos: int | None = None,
     ) -> None:
         if photos is not None:
-            notice("TraceCallback(photos=...)", "is now limit=...")
+            notice_of_old_spelling("TraceCallback(photos=...)", "is now limit=...")
             limit = photos
         if every_steps < 1 or limit < 1 or batch_size < 1:
             raise UsageError("every_steps, limit and batch_size are at least 1")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.erasing.moments import unit_length
-from builders.errors import DataError, disk_error, notice
+from builders.errors import DataError, disk_error, notice_of_old_spelling
 from builders.files import write_bytes_atomically, write_text_atomically
 
 BLOCK_ROWS = 8192
@@ -122,7 +122,7 @@ class Eraser:
 
     def __iter__(self) -> Iterator[Any]:
         """The pair (eraser, photos of its fit), which ``load_eraser`` gave in earlier versions."""
-        notice("load_eraser", "gives the eraser; the photos of its fit are its attribute fit")
+        notice_of_old_spelling("load_eraser", "gives the eraser; the photos of its fit are its attribute fit")
         return iter((self, self.fit))
 
     def __getitem__(self, index: int) -> Any:

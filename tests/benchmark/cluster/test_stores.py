@@ -109,7 +109,8 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
 def test_s3__a_bucket_that_is_absent_is_one_sentence(bucket, run, tmp_path):
     status, _, printed = run("plan", *BUILD, "--output", f"{bucket}-elsewhere/photos", "--ranks", 2)
     assert status == 1
-    assert printed.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan/plan.json: cannot be written")
+    assert printed.splitlines()[-1].startswith(f"camtrace: {bucket}-elsewhere/photos.plan/")
+    assert "cannot be written" in printed
     assert "Traceback" not in printed
     status, _, printed = run("work", f"{bucket}/nothing.plan")
     assert status == 2

@@ -1,6 +1,6 @@
 """Time and memory of the four tasks about generated photos on stored embeddings, as a run on a bank reads them.
 
-    python -m scripts.speed.detectors [--photos 100000] [--dimension 768] [--generators 8] [--threads 2]
+    python -m scripts.checks.detector_times [--photos 100000] [--dimension 768] [--generators 8] [--threads 2]
 
 The embeddings are drawn (a shared effect, one of each generator, one of two sources), written to a temporary folder as
 memory maps, one for each of 15 views, and read from there. A quarter of the photos is tested. Prints processor seconds
