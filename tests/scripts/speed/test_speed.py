@@ -45,8 +45,7 @@ sys.exit(speed.main())
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_speed__quick_gives_figures_of_every_part(tmp_path, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # with it, OpenMP's threads are there before the test forks
+def test_speed__quick_gives_figures_of_every_part(tmp_path):
     rows, printed = [], ""
     for some in ("views,simcams,knn,probe,threads,runtimes,processed_build,layers", "fetch,pipeline"):
         file = tmp_path / "speed.json"
