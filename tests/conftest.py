@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Small products gain nothing from threads, and threads that wait by spinning slow everything else down. Numpy and torch
 # read these when they are imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Compiled modules are kept beside their sources, also where the environment says otherwise (many containers do): the
