@@ -104,11 +104,11 @@ def parse_repair(text: str) -> Repair:
         return Repair(cast(Literal["reencode", "match", "drop"], text))
     file, _, name = text.rpartition(":")
     if file in PRESETS or file.lower().endswith(".toml"):
-        definitions = read_definitions(file)
-        if name not in definitions.processings:
-            raise unknown_name(f"processing of {file}", name, tuple(definitions.processings))
-        chosen_processings(file)  # its codecs are installed
-        return Repair("reencode", processing=name, definitions=file if file in PRESETS else definitions.text)
+        definitions = chosen_processings(file) or "study"
+        processings = read_definitions(definitions).processings
+        if name not in processings:
+            raise unknown_name(f"processing of {file}", name, tuple(processings))
+        return Repair("reencode", processing=name, definitions=definitions)
     match = _JPEG.fullmatch(text)
     if match is None:
         examples = ("reencode", "match", "drop", "jpeg:75-420", "jpeg:90-444", "mine.toml:PROCESSING")
@@ -128,6 +128,8 @@ def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan)
     readable = np.concatenate([_readable(block.facts) for block in scan.blocks()])
     labels = np.where(readable, subject.label.values, UNLABELLED)
     at = np.flatnonzero(labels != UNLABELLED)
+    if repair.processing:
+        return _processed(repair, subject, labels, at)
     if repair.kind == "reencode":
         return _reencode(repair, subject, scan, labels, at)
     features = [
@@ -158,19 +160,20 @@ def plan_repair(repair: Repair, audit: Audit, subject: PhotoSubject, scan: Scan)
     return RepairPlan(repair, at[retained], len(at), by_class, tuple(used), sentences)
 
 
+def _processed(repair: Repair, subject: PhotoSubject, labels: np.ndarray, at: np.ndarray) -> RepairPlan:
+    sentences = (
+        f"Every photo is decoded, processed by {repair.processing} and saved by it, without metadata.",
+        "No photo is lost. Header and Exif then say nothing; whatever the pixels hold of the past stays in them.",
+    )
+    return RepairPlan(repair, at, len(at), _by_class(subject, labels, at), (), sentences)
+
+
 def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndarray, at: np.ndarray) -> RepairPlan:
     qualities, subsamplings = [], set()
     for block in scan.blocks():
         qualities.append(block.facts.column("nearest_quality").to_numpy(zero_copy_only=False))
         subsamplings |= set(block.facts.column("subsampling").unique().to_pylist())
     quality = np.concatenate(qualities).astype(float)[at]
-    by_class = _by_class(subject, labels, at)
-    if repair.processing:
-        done = (
-            f"Every photo is decoded, processed by {repair.processing} and saved by it, without metadata.",
-            "No photo is lost. Header and Exif then say nothing; whatever the pixels hold of the past stays in them.",
-        )
-        return RepairPlan(repair, at, len(at), by_class, (), done)
     lowest = float(np.nanmin(quality)) if np.isfinite(quality).any() else 95.0
     chosen = repair.quality or int(max(LOWEST_QUALITY, min(95, lowest)))
     worst: Subsampling = "4:4:4" if subsamplings <= {"4:4:4", "grey", "none", None} else "4:2:0"
@@ -185,7 +188,7 @@ def _reencode(repair: Repair, subject: PhotoSubject, scan: Scan, labels: np.ndar
     if coarser:
         sentences.append(f"{coarser:,} photos were saved more coarsely than that before, and keep the trace.")
     decided = Repair("reencode", chosen, subsampling)
-    return RepairPlan(decided, at, len(at), by_class, (), tuple(sentences))
+    return RepairPlan(decided, at, len(at), _by_class(subject, labels, at), (), tuple(sentences))
 
 
 class _Codec(NamedTuple):

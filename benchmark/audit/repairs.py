@@ -150,13 +150,14 @@ def reopened(subject: PhotoSubject, output: Path, form: str) -> PhotoSet:
 def _write_shards(
     plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, workers: int
 ) -> None:
+    carried, names = carried_columns(photos), tuple(subject.label.names)
     features = Features(
         {
             "image": Image(),
             "photo_id": Value("string"),
-            "label": ClassLabel(names=list(subject.label.names)),
+            "label": ClassLabel(names=list(names)),
             "source_sha256": Value("string"),
-            **{name: Value("string") for name in carried_columns(photos)},
+            **{name: Value("string") for name in carried},
         }
     )
     prepare_folder(output, [CONFIG])
@@ -168,9 +169,8 @@ def _write_shards(
         if not len(at) or (drawn and split != "train"):
             continue
         ids = tuple(photos.ids[i] for i in at)
-        carried = {name: column[at] for name, column in carried_columns(photos).items()}
-        names = tuple(subject.label.names)
-        rows = RepairedRows(photos.source, photos.rows[at], ids, labels[at], names, carried, plan.repair)
+        columns = {name: column[at] for name, column in carried.items()}
+        rows = RepairedRows(photos.source, photos.rows[at], ids, labels[at], names, columns, plan.repair)
         job = ShardJob(
             output=output,
             config=CONFIG,

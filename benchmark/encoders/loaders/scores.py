@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.encoders.encoder import PHOTO, Encoder, EncoderInfo, StatedDetector, StoredEmbeddings
+from benchmark.encoders.loaders.stored import UNPROCESSED, made_elsewhere, no_pixels
 from benchmark.encoders.registry import LoadRequest
 from builders.cli import parse_query
 from builders.errors import CamtraceError, EncoderError, UsageError, unknown_name
@@ -31,12 +32,8 @@ from builders.untrusted import open_untrusted, readable
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 OPTIONS = ("id", "threshold", "trained_on", "model", "training_data")
-
-UNPROCESSED = "original"
-"""Name of the view without processing, as recipes have it (``benchmark.views.ORIGINAL``, a layer above)."""
 
 LARGEST_FILE = 8 << 30
 """Largest size of a file in bytes."""
@@ -54,14 +51,9 @@ def load_scores(request: LoadRequest) -> Encoder:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("option of scores:", name, OPTIONS)
-    if request.device != "auto" or request.dtype != "float32" or request.compile:
-        raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
-    if not file:
-        raise UsageError("scores: needs a file, as in scores:FILE.csv")
+    path, label = made_elsewhere(request, file, "scores:FILE.csv")
     threshold = _threshold(options.get("threshold"))
     trained_on = tuple(name.strip() for name in options.get("trained_on", "").split(",") if name.strip())
-    path = Path(file).expanduser()
-    label = f"scores:{path.name}"
     scores, rows, sha256 = _read(path, label, options.get("id", "photo_id"))
     name = f"{label}@{sha256[:8]}"
     stated = {key: value for key, value in options.items() if key in ("model", "training_data")}
@@ -80,7 +72,7 @@ def load_scores(request: LoadRequest) -> Encoder:
     )
     notices = () if trained_on else (f"{label}: it is not known which generators the detector was trained on",)
     stored = StoredEmbeddings(name, scores[:, None], rows, StatedDetector(threshold, trained_on))
-    return Encoder(info, _no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
+    return Encoder(info, no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
 
 
 def _threshold(text: str | None) -> float | None:
@@ -151,11 +143,6 @@ def _rows(ids: Sequence[str | None], views: Sequence[str | None]) -> dict[str, d
         raise EncoderError(f"it has no score of a photo as it is (view {UNPROCESSED})")
     rows[PHOTO] = rows[UNPROCESSED]
     return rows
-
-
-def _no_pixels(image: Image.Image) -> np.ndarray:
-    """Preprocessing of a detector that is never shown views."""
-    return np.zeros(1, np.float32)
 
 
 def _refuse(batch: torch.Tensor) -> torch.Tensor:

@@ -69,6 +69,26 @@ LARGEST_IDS = 4 << 30
 """Largest size of a file of ids in bytes."""
 
 
+def made_elsewhere(request: LoadRequest, file: str, example: str) -> tuple[Path, str]:
+    """The path of a file that another program made, and its name in results.
+
+    Args:
+        request: options of computing do not apply to it.
+        file: as it was given.
+        example: a specification, such as ``embeddings:FILE.parquet``.
+
+    Raises:
+        UsageError: such an option was given, or no file.
+    """
+    if request.device != "auto" or request.dtype != "float32" or request.compile:
+        raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
+    kind = example.partition(":")[0]
+    if not file:
+        raise UsageError(f"{kind}: needs a file, as in {example}")
+    path = Path(file).expanduser()
+    return path, f"{kind}:{path.name}"
+
+
 def load_embeddings(request: LoadRequest) -> Encoder:
     """Read ``embeddings:FILE?...``.
 
@@ -80,12 +100,7 @@ def load_embeddings(request: LoadRequest) -> Encoder:
     options = _options(request.spec, query)
     stated = {name: value for name, value in options.items() if name in FACTS}
     ids = options.get("id", ID)
-    if request.device != "auto" or request.dtype != "float32" or request.compile:
-        raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
-    if not file:
-        raise UsageError("embeddings: needs a file, as in embeddings:FILE.parquet")
-    path = Path(file).expanduser()
-    label = f"embeddings:{path.name}"
+    path, label = made_elsewhere(request, file, "embeddings:FILE.parquet")
     try:
         table, sha256 = _read(path, label, ids)
     except UntrustedInputError as error:
@@ -117,7 +132,7 @@ def load_embeddings(request: LoadRequest) -> Encoder:
         },
     )
     notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
-    return Encoder(info, _no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
+    return Encoder(info, no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
 
 
 def _options(spec: str, query: str) -> dict[str, str]:
@@ -131,8 +146,8 @@ def _options(spec: str, query: str) -> dict[str, str]:
     return options
 
 
-def _no_pixels(image: Image.Image) -> np.ndarray:
-    """Preprocessing of an encoder that is never shown views."""
+def no_pixels(image: Image.Image) -> np.ndarray:
+    """Preprocessing of an encoder or detector that is never shown views."""
     return np.zeros(1, np.float32)
 
 
