@@ -1,5 +1,6 @@
 from .association import correlation_ratio, ratio_p_value, table_p_value
 from .bootstrap import bootstrap_interval
+from .flips import mcnemar
 from .intervals import (
     Difference,
     Ends,
@@ -66,6 +67,7 @@ __all__ = [
     "independent_p_values",
     "jackknife",
     "joint_units",
+    "mcnemar",
     "null_range",
     "p_above",
     "p_below",
