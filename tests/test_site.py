@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 import camtrace
+from scripts.docs_tables.inventory import stored_rows
 from tests.benchmark.leaderboard.conftest import AXE, axe, chromium  # noqa: F401
 
 pytest.importorskip("mkdocs", reason="pip install 'camtrace[docs]'")
@@ -135,6 +136,12 @@ def test_docstrings__their_examples_hold() -> None:
 def test_reference__explains_every_exported_name(pages: dict[Path, References], site: Path) -> None:
     anchors = pages[site / "reference" / "python.html"].anchors
     assert {name for name in camtrace.__all__ if f"camtrace.{name}" not in anchors} == {"__version__"}
+
+
+def test_reference__has_every_option_and_type(pages: dict[Path, References], site: Path) -> None:
+    assert {"camtrace-score", "camtrace-build-folder"} <= pages[site / "reference" / "options.html"].anchors
+    inventory = (site / "reference" / "inventory.html").read_text(encoding="utf-8")
+    assert all(row["checkpoint"] in inventory for row in stored_rows())
 
 
 def test_reference__examples_are_code(site: Path) -> None:

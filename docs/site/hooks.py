@@ -6,6 +6,7 @@ import base64
 import json
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT))  # for the scripts that print tables
 
 ROOT_PAGES = {
     "README.md": "overview.md",
@@ -48,12 +50,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """The page with links that lead to pages of the site, and without badges, which are loaded from the network."""
+    """The page with its generated tables, links to pages of the site, and no badges, which come from the network."""
+    markdown += generated_part(page.file.src_uri)
     source = {site: name for name, site in ROOT_PAGES.items()}.get(page.file.src_uri)
     source = source or f"docs/{page.file.src_uri}"
     markdown = re.sub(r"^\[?!\[[^\]]*\]\(https?://[^\n]*\n", "", markdown, flags=re.MULTILINE)
     markdown = re.sub(r'src="docs/', 'src="', markdown)
     return re.sub(r"\[([^\]]*)\]\(([^)\s]+)\)", lambda link: site_link(link, source, page.file.src_uri), markdown)
+
+
+def generated_part(page: str) -> str:
+    """Tables that only the site has: every option, from the parsers, and the inventory, from its CSV file."""
+    from scripts.docs_tables import inventory, options
+
+    if page == "reference/options.md":
+        return f"\n{options.sections()}"
+    return f"\n{inventory.tables(inventory.stored_rows())}" if page == "reference/inventory.md" else ""
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

@@ -1,9 +1,6 @@
-"""The page ``docs/reference/options.md``: every option of every command, from the parsers themselves.
+"""Every option of every command, from the parsers themselves: the site shows it on its page of options.
 
-    python scripts/docs_tables/options.py            # prints it
-    python scripts/docs_tables/options.py --write    # writes the page
-
-``tests/test_docs.py`` compares the page with what this prints.
+python scripts/docs_tables/options.py    # prints it
 """
 
 from __future__ import annotations
@@ -11,25 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 from benchmark.__main__ import parser as camtrace_parser
-
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
-
-HEAD = """\
-# Options
-
-Reference for users of the command line: every option, as `--help` has it, printed by `scripts/docs_tables/options.py`.
-Options of `score`, `sweep`, `erase` and `reproduce` may stand in a file (`--config run.toml`); the command line wins.
-`camtrace --print-completion bash` prints completions for a shell.
-
-The same thing has the same name in all commands: photos are `--data`, the folder that is written is `-o, --output`, a
-repository of the Hub is `--repo` (`--push-to` where publishing is only the last step), processes are `--workers`,
-memory is `--memory 8G`. Lists of names are given by repeating the option or with commas; specifications and paths,
-which may contain commas, by repeating the option.
-"""
 
 OF_THIS_MACHINE: Mapping[str, str] = MappingProxyType({"cache": "~/.cache/camtrace", "workers": "CPU cores, at most 8"})
 """Defaults that differ between machines, by destination."""
@@ -65,10 +46,10 @@ def options_of(name: str, parser: argparse.ArgumentParser) -> dict[str, str]:
     return described
 
 
-def page() -> str:
-    """The whole page."""
+def sections() -> str:
+    """Markdown: one section for each command."""
     seen: dict[str, dict[str, str]] = {}
-    parts = [HEAD]
+    parts = []
     for name, parser in commands(camtrace_parser()):
         described = options_of(name, parser)
         like, common = "", set()
@@ -104,15 +85,5 @@ def _short(title: str) -> str:
     return re.sub(r" [A-Z][^ ]*`$", "`", title)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the page")
-    if parser.parse_args().write:
-        PAGE.write_text(page(), encoding="utf-8")
-    else:
-        print(page(), end="")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    print(sections(), end="")

@@ -4,7 +4,7 @@ architectures of timm and open_clip.
     python -m tests.encoders_by_hand.inventory RESULTS [--only NAME ...] [--limit SECONDS]
 
 Each is tried in a process of its own with limits on time and memory, and its row is stored in the folder RESULTS, so
-that a run goes on where the last one ended; ``scripts/docs_tables/inventory.py`` makes the page of the rows.
+that a run goes on where the last one ended; ``scripts/docs_tables/inventory.py`` makes the table of the rows.
 ``test_inventory.py`` fails where an installed library has a type that stands in no list here.
 """
 
