@@ -65,3 +65,21 @@ def test_page__has_the_arrow_and_the_row_under_its_encoder(tmp_path, open_page):
     page.locator('[data-mark="arrow"] path').first.wait_for(state="attached")
     assert page.locator('[data-mark="arrow"] path').count() == 1
     assert "Arrow: from an encoder to the same one with an eraser in place." in page.content()
+
+
+def test_files_of_a_row__say_what_they_were_measured_on(tmp_path):
+    plain = result(encoder=BASE, value=0.9)
+    environment = {**plain.environment, "codec_canary": "c" * 101, "device": "d" * 101}
+    data = {**plain.data, "photos": {"train": 1234, "val": 0, "test": 5}}
+    write_result(dataclasses.replace(plain, environment=environment, data=data), tmp_path / "a" / "result.json")
+    without = {name: plain.environment[name] for name in plain.environment if name not in ("codec_canary", "device")}
+    other = {**plain.data, "photos": None}
+    write_result(dataclasses.replace(plain, environment=without, data=other), tmp_path / "b" / "result.json")
+    board = build_board(measured_entries(read_results(str(tmp_path)).accepted))
+    files = {f["file"]: f for row in board_json(board, (), "t")["rows"] for f in row["results"]}
+    assert {name: (f["canary"], f["device"], f["photos"]) for name, f in files.items()} == {
+        "a/result.json": ("c" * 100, "d" * 100, "1,234 train, 5 test"),
+        "b/result.json": ("", "", ""),
+    }
+    assert {f["data"] for f in files.values()} == {"imagenet"}
+    assert {f["created"] for f in files.values()} == {plain.created}

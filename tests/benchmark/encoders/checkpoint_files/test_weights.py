@@ -283,3 +283,12 @@ def test_reproduction__names_no_path_and_says_that_the_file_is_the_authors(file:
         assert repeat.local["model"].startswith("PATH: your file of weights (weights:model.pth@")
     result: Any = argparse.Namespace(encoder={"id": encoder.info.id}, data={"name": "sample"}, environment={})
     assert "the author's own code or file" in private_inputs(result)
+
+
+def test_weights__names_that_compilation_inserts_are_recorded(network: Any, file: Path, tmp_path: Path) -> None:
+    torch.save({f"_orig_mod.{name}": tensor for name, tensor in network.state_dict().items()}, tmp_path / "a.pth")
+    encoder, plain = (_load(f"{path}?{ARCH}") for path in (tmp_path / "a.pth", file))
+    assert encoder.info.details["wrappers"] == ["_orig_mod"]
+    assert "; names without _orig_mod; " in encoder.notices[0]
+    assert "wrappers" not in plain.info.details
+    assert encoder.info.weights_sha256 == plain.info.weights_sha256

@@ -135,3 +135,10 @@ def test_possible__is_false_where_pillow_must_do_the_work_or_raise():
 
 def test_possible__a_size_that_the_preprocessing_refuses():
     assert not possible(30, 30, "id", ["jpeg-q75-420"], [Pixels((ResizeTo(0, 5, BICUBIC),)).plan])
+
+
+def test_possible__up_to_the_longest_side_of_a_jpeg_file():
+    """65,500 pixels: libjpeg's ``JPEG_MAX_DIMENSION``."""
+    assert possible(65_500, 3, "id", ["jpeg-q75-420"], PLANS[:1])
+    assert not possible(65_501, 3, "id", ["jpeg-q75-420"], PLANS[:1])
+    assert not possible(3, 65_501, "id", ["jpeg-q75-420"], PLANS[:1])

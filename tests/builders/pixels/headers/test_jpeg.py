@@ -1,6 +1,7 @@
 """The header reader against Pillow, which decodes the same tables by libjpeg."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders.pixels.headers.jpeg import read_jpeg_header, read_structure, subsampling_name
-from builders.pixels.headers.jpeg_quality import scaled_tables
+from builders.pixels.headers.jpeg_quality import nearest_quality, scaled_tables
 from tests.support.images import image_bytes
 
 
@@ -46,6 +47,24 @@ def test_read_jpeg_header__other_tables_have_no_quality():
     assert read_jpeg_header(jpeg(qtables=[list(luminance), list(scaled_tables(81)[1])])).quality is None
     assert read_jpeg_header(jpeg(qtables=[[value + 1 for value in luminance], list(chrominance)])).quality is None
     assert read_jpeg_header(jpeg(qtables=[list(luminance), list(chrominance)])).quality == 80
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nearest_quality__is_the_least_mean_ratio(seed):
+    """Tables between libjpeg's, with an entry of 0 that counts where the other is none; of 8 and of 16 bits."""
+    rng = np.random.default_rng(seed)
+    natural = np.array(scaled_tables(int(rng.integers(20, 95)))[0]) + rng.integers(-3, 40, 64)
+    natural = np.clip(natural, 0, 255)
+    every = np.array([scaled_tables(quality)[0] for quality in range(1, 101)])
+    ratios = np.abs(natural - every) / (natural + every)
+    in_file = [int(natural[8 * row + column]) for row, column in zigzag(8)]
+    assert nearest_quality(bytes(in_file)) == 1 + int(ratios.sum(axis=1).argmin())
+    assert nearest_quality(struct.pack(">64H", *in_file)) == nearest_quality(bytes(in_file))
+
+
+def zigzag(side):
+    """(row, column) along the anti-diagonals, as ITU T.81 draws them."""
+    return sorted(np.ndindex(side, side), key=lambda at: (sum(at), at[0] if sum(at) % 2 else at[1]))
 
 
 def test_read_jpeg_header__sixteen_bit_tables():
