@@ -29,8 +29,8 @@ def without(value, *names):
     return {name: part for name, part in value.items() if name not in names}
 
 
-def each_missing(value, *kept):
-    return [without(value, name) for name in value if name not in kept]
+def each_missing(value, *optional):
+    return [without(value, name) for name in value if name not in optional]
 
 
 NUMBERS = ([0, 1.5, -1], ["1", True, [1]])

@@ -15,6 +15,7 @@ from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, cells_text, group_cells, labels_of
 from builders.sources import with_columns
+from builders.sources.folders import drawn_splits
 from tests.support.layouts import picture, write_layout
 
 SLIDES = "{normal,tumour}/{north,south}/slide{0..4}/{0..3}.png"
@@ -217,3 +218,17 @@ def test_cells__equal_a_count_by_hand_and_large_tables_are_summed_up():
         assert cells.clusters[row, column] == len(set(clusters[inside]))
     assert "13 labels x 14 site" in cells.text()
     assert f"{(cells.photos > 0).sum()} of 182 cells have photos, 1 to {cells.photos.max()} each" in cells.text()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_drawn_split__of_two_clusters_the_smaller_is_val(seed):
+    """One tenth of the photos is wanted, and the smaller cluster has a quarter of them."""
+    slides = ["large"] * 9 + ["small"] * 3
+    photos = PhotoSet.of_bytes("set", {f"{i}.jpg": b"" for i in range(12)}, ["a"] * 12)
+    photos = dataclasses.replace(photos, columns={"cluster": np.array(slides)})
+    drawn = drawn_splits(photos, seed=seed, val_share=0.1)
+    assert [SPLITS[split] for split in drawn.splits] == ["train"] * 9 + ["val"] * 3
+    assert drawn.drawn_splits
+    assert drawn.evidence["splits"] == (
+        f"seeded split of each class, seed {seed}, 0.1 of the photos for val, clusters apart"
+    )
