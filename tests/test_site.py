@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 import camtrace
+from benchmark.encoders import STUDY
 from scripts.docs_tables.inventory import stored_rows
 from tests.benchmark.leaderboard.conftest import AXE, axe, chromium  # noqa: F401
 
@@ -138,10 +139,13 @@ def test_reference__explains_every_exported_name(pages: dict[Path, References], 
     assert {name for name in camtrace.__all__ if f"camtrace.{name}" not in anchors} == {"__version__"}
 
 
-def test_reference__has_every_option_and_type(pages: dict[Path, References], site: Path) -> None:
+def test_reference__has_the_tables_that_scripts_make(pages: dict[Path, References], site: Path) -> None:
     assert {"camtrace-score", "camtrace-build-folder"} <= pages[site / "reference" / "options.html"].anchors
-    inventory = (site / "reference" / "inventory.html").read_text(encoding="utf-8")
+    inventory, presets = (
+        (site / "reference" / f"{name}.html").read_text(encoding="utf-8") for name in ("inventory", "presets")
+    )
     assert all(row["checkpoint"] in inventory for row in stored_rows())
+    assert all(f"<code>{row.spec}</code>" in presets for row in STUDY)
 
 
 def test_reference__examples_are_code(site: Path) -> None:

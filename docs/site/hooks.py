@@ -60,12 +60,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def generated_part(page: str) -> str:
-    """Tables that only the site has: every option, from the parsers, and the inventory, from its CSV file."""
-    from scripts.docs_tables import inventory, options
+    """Tables that only the site has: options, transforms of the study, the inventory."""
+    from scripts.docs_tables import inventory, options, study_transforms
 
-    if page == "reference/options.md":
-        return f"\n{options.sections()}"
-    return f"\n{inventory.tables(inventory.stored_rows())}" if page == "reference/inventory.md" else ""
+    makers = {
+        "reference/options.md": options.sections,
+        "reference/presets.md": study_transforms.table,
+        "reference/inventory.md": lambda: inventory.tables(inventory.stored_rows()),
+    }
+    return f"\n{makers[page]()}\n" if page in makers else ""
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

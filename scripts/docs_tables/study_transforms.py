@@ -1,13 +1,10 @@
-"""The table of ``docs/reference/presets.md``: transforms of the study's 47 encoders under ``--preset iccv2025``.
+"""Transforms of the study's 47 encoders under ``--preset iccv2025``: the site shows them on its page of presets.
 
-python scripts/docs_tables/study_transforms.py            # prints the table
-python scripts/docs_tables/study_transforms.py --write    # puts it between the markers of docs/reference/presets.md
+python scripts/docs_tables/study_transforms.py    # prints the table
 """
 
 from __future__ import annotations
 
-import argparse
-import re
 import sys
 from pathlib import Path
 
@@ -17,10 +14,6 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
 from benchmark.encoders.preprocess.modes import StudyTransform, study_transform
 from benchmark.encoders.provenance import STUDY
 from benchmark.report import markdown_table
-from builders.files import write_text_atomically
-
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "presets.md"
-BEGIN, END = re.compile(r"<!-- \S*study_transforms\S* begins -->"), "<!-- and ends -->"
 
 
 def table() -> str:
@@ -41,22 +34,5 @@ def _constants(transform: StudyTransform) -> str:
     return f"{mean} / {std}" if len(set(transform.mean)) > 1 else f"{transform.mean[0]:g} / {transform.std[0]:g}"
 
 
-def page_with(text: str, made: str) -> str:
-    """The page with the table between its markers."""
-    begin = BEGIN.search(text)
-    assert begin, f"the page has no mark {BEGIN.pattern}"
-    return f"{text[: begin.end()]}\n\n{made}\n\n{END}{text[begin.end() :].partition(END)[2]}"
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put it into docs/reference/presets.md")
-    if parser.parse_args().write:
-        write_text_atomically(PAGE, page_with(PAGE.read_text(encoding="utf-8"), table()))
-    else:
-        print(table())
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    print(table())

@@ -96,7 +96,7 @@ def read_by(eraser: Mapping[str, Any], data: str | None = None) -> dict[str, dic
 
 def value(row: Mapping[str, Any], when: str) -> str:
     """``before`` or ``after`` of a row in percent, with its interval."""
-    return f"{100 * row[when]:.1f} ({100 * row[when + '_low']:.1f} to {100 * row[when + '_high']:.1f})"
+    return f"{100 * row[when]:.1f} ({100 * row[when + '_low']:.1f}–{100 * row[when + '_high']:.1f})"
 
 
 def difference(row: Mapping[str, Any] | None) -> str:

@@ -1,4 +1,4 @@
-"""Two tables a set and trace: encoders and methods down; readers, then costs, across; and the curve of sample sizes."""
+"""One table a set and trace: encoders and methods down; readers, then costs, across; and the curve of sample sizes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _tables(args: Namespace, name: str, trace: str, opened: Any, also: list[Any]
     from benchmark.erasing import METHODS
     from benchmark.report import markdown_table
 
-    rows, costs, chance = [], [], ""
+    rows, counts, chance = [], [], ""
     for encoder in args.encoder or ENCODERS:
         model, photos = loaded(encoder, args.kept), None if args.kept else opened(encoder)
         folder = args.work / name / encoder.replace(":", "-")
@@ -76,25 +76,27 @@ def _tables(args: Namespace, name: str, trace: str, opened: Any, also: list[Any]
             method: erased(folder / method, args.work, model, photos, trace, method=method, also=also)
             for method in order
         }
-        done = {method: eraser for method in METHODS if (eraser := made[method])}
-        for method, eraser in done.items():
+        for method in METHODS:
+            if not (eraser := made[method]):
+                continue
             measured = {(row["task"], row["metric"]): row for row in eraser["measured"]}
             reads = read_by(eraser)
-            counts = [str(eraser["n_photos"]), str(reads["linear"]["n"])]
-            if method == next(iter(done)):
-                rows.append([encoder, "before", "-", counts[1], *(value(reads[r], "before") for r in READERS)])
-            rows.append([encoder, named(method, eraser), *counts, *(value(reads[r], "after") for r in READERS)])
-            costs.append([encoder, named(method, eraser), *(difference(measured.get(which)) for which in COSTS)])
+            count = f"`{encoder}`: {eraser['n_photos']} photos fitted, {reads['linear']['n']} unseen"
+            if count not in counts:
+                counts.append(count)
+                rows.append([encoder, "before", *(value(reads[r], "before") for r in READERS), *("-" for _ in COSTS)])
+            costs = (difference(measured.get(which)) for which in COSTS)
+            rows.append([encoder, named(method, eraser), *(value(reads[r], "after") for r in READERS), *costs])
             chance = f"{100 * reads['linear']['chance']:.1f}"
     if not rows:
         return ""
-    header = ["encoder", "method", *COSTS.values()]
-    used = [i for i, column in enumerate(zip(*costs, strict=True)) if i < 2 or any(cell != "-" for cell in column)]
-    readers = markdown_table(["encoder", "method", "fit", "unseen", *READERS], rows)
-    cost = markdown_table([header[i] for i in used], [[row[i] for i in used] for row in costs])
+    header = ["encoder", "method", *READERS, *COSTS.values()]
+    columns = list(zip(*rows, strict=True))
+    used = [i for i, column in enumerate(columns) if len({*column}) > (i == 0) and any(cell != "-" for cell in column)]
+    table = markdown_table([header[i] for i in used], [[row[i] for i in used] for row in rows])
     return (
-        f"### {trace} on {name}\n\nAccuracy of each reader, %; chance {chance} %.\n\n{readers}\n\n"
-        f"Paired differences in points, after minus before.\n\n{cost}"
+        f"### {trace} on {name}\n\n{'; '.join(counts)}. Accuracy of each reader, %; chance {chance} %. "
+        f"Then paired differences in points, after minus before.\n\n{table}"
     )
 
 
@@ -117,7 +119,7 @@ def curve(args: Namespace) -> str:
     """A row for each method and size; values are means over seeds, with the least and the greatest."""
     from benchmark.report import markdown_table
 
-    model, rows, facts = loaded(CURVE_ENCODER, args.kept), [], ""
+    model, rows, gone, facts = loaded(CURVE_ENCODER, args.kept), [], [], ""
     for method in CURVE_METHODS:
         points: dict[int, list[Any]] = {}
         for seed in SEEDS:
@@ -135,18 +137,19 @@ def curve(args: Namespace) -> str:
             sizes = sorted({point["photos"] for point in of_size})
             photo_counts = " to ".join(f"{n:,}" for n in ((sizes[0], sizes[-1]) if len(sizes) > 1 else sizes))
             cells = [_spread([100 * point["readers"][reader]["value"] for point in of_size]) for reader in READERS]
-            gone = sum(p["readers"]["linear"]["low"] <= p["chance"] for p in of_size)
+            gone += [p["readers"]["linear"]["low"] <= p["chance"] for p in of_size if p["photos"]]
             fitted_on = "none (before)" if photo_counts == "0" else photo_counts
-            rows.append([method, fitted_on, *cells, f"{gone} of {len(of_size)}"])
+            rows.append([method, fitted_on, *cells])
     if not rows:
         return ""
-    header = ["method", "photos of the fit", *(f"{reader}, %" for reader in READERS), "linear at chance"]
+    header = ["method", "photos of the fit", *(f"{reader}, %" for reader in READERS)]
+    facts += f"; the linear probe was at chance after {sum(gone)} of {len(gone)} fits"
     return f"### How many photos\n\n`{CURVE_ENCODER}`, jpeg on imagenette; {facts}.\n\n{markdown_table(header, rows)}"
 
 
 def _spread(values: list[float]) -> str:
     mean = sum(values) / len(values)
-    return f"{mean:.1f} ({min(values):.1f} to {max(values):.1f})"
+    return f"{mean:.1f} ({min(values):.1f}–{max(values):.1f})"
 
 
 def _split(folder: Any, seed: int) -> Any:
