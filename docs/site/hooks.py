@@ -60,15 +60,28 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def generated_part(page: str) -> str:
-    """Tables that only the site has: options, transforms of the study, the inventory."""
+    """Tables that only the site has: options, tasks, transforms of the study, the inventory."""
     from scripts.docs_tables import inventory, options, study_transforms
 
     makers = {
         "reference/options.md": options.sections,
+        "reference/specifications.md": tasks_and_parameters,
         "reference/presets.md": study_transforms.table,
         "reference/inventory.md": lambda: inventory.tables(inventory.stored_rows()),
     }
     return f"\n{makers[page]()}\n" if page in makers else ""
+
+
+def tasks_and_parameters() -> str:
+    """What ``camtrace list tasks`` and ``camtrace list parameters`` print, with names as code."""
+    from benchmark.cli.list import LISTS
+    from benchmark.report import markdown_table
+
+    listings = [LISTS[name]() for name in ("tasks", "parameters")]
+    tables = [
+        markdown_table(listing.header, [[f"`{row[0]}`", *row[1:]] for row in listing.rows]) for listing in listings
+    ]
+    return "\n\n".join(tables).replace("the <group>", "the group")
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
