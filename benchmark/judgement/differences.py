@@ -12,7 +12,8 @@ from benchmark.results import Questions, Result, Score, metric_of
 
 JITTER = "jitter"
 """Detail of a score that is an extreme over processings: the same extreme over jitters of equal size (``value``,
-``low``, ``high``, ``jitters``), and how much further processing goes (``beyond``, paired by photo)."""
+``low``, ``high``, ``jitters``), and how much further processing goes (``beyond``, paired by photo). ``queries`` and
+``units`` are those of a sample of the queries."""
 
 
 class DifferenceLike(Protocol):
@@ -117,6 +118,7 @@ def extremes(result: Result) -> dict[tuple[str, str], Decision]:
 
 
 def _beyond(score: Score) -> Comparison:
-    beyond = (jitter_of(score) or {})["beyond"]
-    value, low, high, p = (float(beyond[name]) for name in ("value", "low", "high", "p_value"))
-    return Comparison(value, low, high, units_of(score), POINT, p_value=p / 2 if value > 0 else 1 - p / 2)
+    jitter = jitter_of(score) or {}
+    value, low, high, p = (float(jitter["beyond"][name]) for name in ("value", "low", "high", "p_value"))
+    units = min(units_of(score), float(jitter.get("units", score.n)))  # of a sample of the queries
+    return Comparison(value, low, high, units, POINT, p_value=p / 2 if value > 0 else 1 - p / 2)

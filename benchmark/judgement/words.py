@@ -167,6 +167,8 @@ def extreme_text(score: Score, metric: Metric, decision: Decision) -> str:
         f"{percent(score.value)} % against {percent(jitter['value'])} %, {percent(beyond['value'], True)} points "
         f"further, {interval(beyond['low'], beyond['high'], True)}"
     )
+    if "queries" in jitter:
+        numbers = f"{numbers}; jitter and difference of {jitter['queries']} queries"
     what = f"{score.task} {metric.title}"
     if decision.answer == "yes":
         return f"{what}: processing goes further than jitter of equal size without any trace ({numbers})."

@@ -1,6 +1,6 @@
 from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
 from .boxes import Box, BoxLists, VotesOfLists, box_neighbours, votes_of
-from .jitter import jittered
+from .jitter import extremes_of_jitters, jittered
 from .keys import NOTHING, unpack_indices
 from .query_views import Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from .search import Embeddings
@@ -25,6 +25,7 @@ __all__ = [
     "VotesOfLists",
     "box_neighbours",
     "cosine_distances",
+    "extremes_of_jitters",
     "flipped_by",
     "histogram",
     "jittered",

@@ -7,16 +7,63 @@ any processing, is what an extreme has to be compared with.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import torch
 
+from benchmark.knn.answers import TieRule
+from benchmark.knn.query_views import flipped_by, knn_of_views, worst_of
 from benchmark.knn.search import Embeddings
 
 DIRECTIONS = 4096
 """Random directions that photos share; no photo has one twice."""
 
 
-def jittered(views: Sequence[Embeddings], originals: Embeddings, *, seed: int = 0) -> list[Jittered]:
+class Extremes(NamedTuple):
+    """Values by photo of an adversary who chooses the view of each photo."""
+
+    worst: np.ndarray
+    """float64 [photos], as ``KnnAnswers.of_worst``."""
+    flipped: np.ndarray
+    """float64 [photos], as ``KnnAnswers.flipped``."""
+
+
+def extremes_of_jitters(
+    train: Sequence[Embeddings],
+    test: Sequence[Embeddings],
+    train_labels: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    k: int,
+    rule: TieRule = "nearest",
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> Extremes:
+    """The extremes of ``knn_setups`` for an adversary who has jitters instead of processings.
+
+    In each of the C collections the query has its processing, or is moved from there in a random direction, as far as
+    one of the C - 1 other processings moves it.
+
+    Args:
+        train, test, train_labels, test_labels, k, device: as in ``knn_setups``.
+        rule: how tied votes count.
+        seed: of the directions.
+
+    >>> rows = [np.eye(4)[:2], np.eye(4)[:2]]  # processing that moves nothing: so does its jitter
+    >>> extremes_of_jitters(rows, rows, np.array([0, 1]), np.array([0, 1]), k=1).worst.tolist()
+    [1.0, 1.0]
+    """
+    tables = []
+    for c, (collection, still) in enumerate(zip(train, test, strict=True)):
+        moved = jittered([view for t, view in enumerate(test) if t != c], still, seed=[seed, c])
+        answers = knn_of_views(collection, [*moved, still], train_labels, test_labels, k=k, device=device)
+        tables.append(answers.right(rule))
+    worst, flipped = (np.mean([of(table) for table in tables], axis=0) for of in (worst_of, flipped_by))
+    return Extremes(worst, flipped)
+
+
+def jittered(views: Sequence[Embeddings], originals: Embeddings, *, seed: int | Sequence[int] = 0) -> list[Jittered]:
     """For each of V views, jitters of the same photos at the same distances.
 
     Args:

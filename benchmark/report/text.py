@@ -220,7 +220,7 @@ def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questio
     set_ups, differences = [m for m in metrics if not m.signed], [m for m in metrics if m.signed]
     rows = []
     for task in tasks:
-        cells = [percent(table[task, m.name].value) if (task, m.name) in table else "-" for m in set_ups]
+        cells = [_set_up_cell(table.get((task, m.name))) for m in set_ups]
         for m in differences:
             s = table.get((task, m.name))
             cells += [percent(s.value, True), interval(s.low, s.high, True)] if s else ["-", "-"]
@@ -232,6 +232,14 @@ def _set_ups_section(scores: Sequence[Score], family: Family, questions: Questio
     chance = "".join(f"Chance {percent(s.chance)} %, " for s in scores[:1] if s.chance)
     notes = " ".join(filter(None, [judged, f"{chance}{scores[0].n} queries. {explained}"]))
     return "\n\n".join(filter(None, [markdown_table(header, rows), notes]))
+
+
+def _set_up_cell(score: Score | None) -> str:
+    """Accuracy in a set-up, and that under jitter where there is one."""
+    if score is None:
+        return "-"
+    jitter = jitter_of(score)
+    return percent(score.value) + (f" (jitter {percent(jitter['value'])})" if jitter else "")
 
 
 def _metrics_section(scores: Sequence[Score], family: Family, questions: Questions, judged: str) -> str:

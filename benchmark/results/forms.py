@@ -125,7 +125,12 @@ def _jitter(value: object) -> bool:
     if not isinstance(value, Mapping) or not isinstance(beyond := value.get("beyond"), Mapping):
         return False
     ends = ("value", "low", "high")
-    return all(is_number(value.get(n)) for n in ends) and all(is_number(beyond.get(n)) for n in (*ends, "p_value"))
+    counts = all(is_count(value.get(n, 0)) for n in ("jitters", "queries", "units"))
+    return (
+        counts
+        and all(is_number(value.get(n)) for n in ends)
+        and all(is_number(beyond.get(n)) for n in (*ends, "p_value"))
+    )
 
 
 def _strips(value: object) -> bool:

@@ -17,6 +17,9 @@ CURVE, CURVE_FITS = "curve", "curve_fits"
 """Arrays of a learning curve (``LearningCurve.arrays``): accuracy by photo of each part, float32 [parts, photos], and
 the number of assignments of each."""
 
+JITTER_SAMPLE = "jitter_sample"
+"""Array of ``knn/<parameter>``: int64 [sample], positions of the queries that have jitters."""
+
 
 def processing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Facts of ``run_processing_probe``: view i of a photo has class i.
@@ -116,7 +119,7 @@ def knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
         for name, row in zip(("uniform", "uniform-test"), by_seed, strict=True):
             details.setdefault(name, {})["accuracy_by_seed"] = [round(float(v), 6) for v in row]
     if "flipped" in arrays and "worst" in arrays:
-        details["worst"] = {"flipped": {"value": float(arrays["flipped"].mean())}}
+        details["worst"] = worst_details(arrays)
     return {name: AnswerFacts(0.0 if name == "spd" else chance, None, facts) for name, facts in details.items()}
 
 
@@ -171,22 +174,42 @@ def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray
     [0.67, 0.67]
     """
     from benchmark.knn import flipped_by, worst_of
-    from benchmark.stats import paired_difference, photo_interval
 
     details = {}
     for name, extreme in (("worst", worst_of), ("flipped", flipped_by)):
         of_processing, of_jitter = extreme(np.asarray(right)[:-1]), extreme(np.asarray(jittered))
-        ends = photo_interval(of_jitter, clusters=clusters)
         further = (of_jitter, of_processing) if name == "worst" else (of_processing, of_jitter)
-        beyond = paired_difference(*further, clusters=clusters)
-        details[name] = {
-            "jitter": {
-                **{end: getattr(ends, end) for end in ("value", "low", "high")},
-                "jitters": len(jittered),
-                "beyond": {end: getattr(beyond, end) for end in ("value", "low", "high", "p_value")},
-            }
-        }
+        details[name] = {"jitter": _beside_jitter(of_jitter, further, len(jittered), clusters)}
     return details
+
+
+def worst_details(arrays: Answers) -> dict[str, Any]:
+    """Details ``flipped`` and ``jitter`` of ``worst`` of ``knn/<parameter>``; jitter may be of a sample of queries."""
+    flipped = {"value": float(arrays["flipped"].mean())}
+    if JITTER_SAMPLE not in arrays:
+        return {"flipped": flipped}
+    at, of_jitter, clusters = arrays[JITTER_SAMPLE], arrays["jitter_worst"], arrays.get("clusters")
+    of_sample = None if clusters is None else clusters[at]
+    further = (of_jitter, np.asarray(arrays["worst"])[at])
+    jitter = _beside_jitter(of_jitter, further, int(arrays["combinations"][0]) - 1, of_sample)
+    if len(at) < len(arrays["photos"]):
+        units = at if of_sample is None else of_sample
+        jitter |= {"queries": len(at), "units": len(np.unique(units))}
+    return {"flipped": {**flipped, "under_jitter": float(arrays["jitter_flipped"].mean())}, "jitter": jitter}
+
+
+def _beside_jitter(
+    of_jitter: np.ndarray, further: tuple[np.ndarray, np.ndarray], jitters: int, clusters: np.ndarray | None
+) -> dict[str, Any]:
+    """An extreme over jitters with its interval, and the paired difference of ``further``, first less second."""
+    from benchmark.stats import paired_difference, photo_interval
+
+    ends, beyond = photo_interval(of_jitter, clusters=clusters), paired_difference(*further, clusters=clusters)
+    return {
+        **{end: getattr(ends, end) for end in ("value", "low", "high")},
+        "jitters": jitters,
+        "beyond": {end: getattr(beyond, end) for end in ("value", "low", "high", "p_value")},
+    }
 
 
 def _mean(arrays: Answers, name: str) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import knn_facts, neighbour_chance, plain_knn_facts
+from benchmark.tasks.facts import JITTER_SAMPLE, knn_facts, neighbour_chance, plain_knn_facts, worst_details
 from benchmark.tasks.processing_probe import (
     assignments,
     plain_views,
@@ -21,7 +21,7 @@ from benchmark.tasks.processing_probe import (
     unfit_for_splits,
 )
 from benchmark.tasks.scores import interval_of, score_of, unit_answers, units_of
-from benchmark.tasks.similarity import similarity_details
+from benchmark.tasks.similarity import sampled_queries, similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
 from builders.pixels import BUILT_IN, Parameter
@@ -121,8 +121,8 @@ SET_UPS = (
         name="worst",
         title="worst",
         explain="A malicious agent gives each query the processing that serves it worst; the collection has one, "
-        "averaged over which. The least of several is low whatever they are, and only knn/adversary compares it with "
-        "jitters.",
+        "averaged over which. Jitter: the same if moves of the query in random directions, as far as processing moves "
+        "it, take the place of processings.",
         kind="accuracy",
         chance="a neighbour drawn blindly from the train photos, the same for every processing of a query",
         main=False,
@@ -179,17 +179,19 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
         "by_seed": answers.random_by_seed if rule == "random" else answers.by_seed,
         "chance": _chances(queries, inputs),
     }
-    values = answers.per_photo(rule)
+    arrays |= {**unit_answers(units_of(inputs, queries.test)), "photos": queries.test}
+    if len(parameter.processings) > 1 and not inputs.brief:
+        arrays |= _jitter_answers(inputs, queries, parameter.processings)
+    values, of_worst = answers.per_photo(rule), worst_details(arrays)
     more: dict[str, dict[str, Any]] = {
         "spd": similarity_details(inputs, queries.train, queries.test, parameter.processings),
-        "worst": {"flipped": _flipped(answers, queries, inputs)},
+        "worst": {**of_worst, "flipped": {**of_worst["flipped"], **_flipped(answers, queries, inputs)}},
     }
     scores = tuple(
         _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, queries, inputs, more.get(name, {}))
         for name in values
     )
-    arrays |= unit_answers(units_of(inputs, queries.test))
-    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
+    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 
 
 def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
@@ -205,6 +207,31 @@ def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
     arrays["chance"] = _chances(queries, inputs)
     arrays |= unit_answers(units_of(inputs, queries.test))
     return TaskOutcome((score,), {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
+
+
+JITTERED = 1000
+"""Most queries, and no more than a tenth of them, that are jittered where all of them are too much work."""
+
+
+def _jitter_answers(inputs: TaskInput, queries: QuerySet, views: Sequence[str]) -> dict[str, np.ndarray]:
+    """Answers of the adversary who has jitters, of all queries or of a sample."""
+    from benchmark.knn import extremes_of_jitters
+
+    train, least = queries.train, min(JITTERED, len(queries.test) // 10)
+    sample = sampled_queries(inputs, queries.test, len(views), len(train), least=least)
+    labels = inputs.photos.labels.values
+    jitters = extremes_of_jitters(
+        [inputs.view(name, train) for name in views],
+        [inputs.view(name, sample) for name in views],
+        labels[train],
+        labels[sample],
+        k=inputs.options.neighbours or inputs.photos.neighbours,
+        rule=tie_rule(inputs.options),
+        seed=inputs.options.seed,
+        device=inputs.device,
+    )
+    at = np.searchsorted(queries.test, sample)
+    return {JITTER_SAMPLE: at, "jitter_worst": jitters.worst, "jitter_flipped": jitters.flipped}
 
 
 def _chances(queries: QuerySet, inputs: TaskInput) -> np.ndarray:

@@ -37,7 +37,7 @@ def similarity_details(inputs: TaskInput, train: np.ndarray, test: np.ndarray, v
     if len(views) < 2:
         return {}
     labels = inputs.photos.labels.values
-    sample, kinds = _sample(inputs, test, len(views), len(train)), np.arange(len(views))
+    sample, kinds = sampled_queries(inputs, test, len(views), len(train)), np.arange(len(views))
     collection = [inputs.view(name, train) for name in views]
     of_views = [inputs.view(name, sample)[:] for name in views]
     photos, under = np.repeat(np.arange(len(sample)), len(views)), np.tile(kinds, len(sample))
@@ -76,10 +76,20 @@ def similarity_details(inputs: TaskInput, train: np.ndarray, test: np.ndarray, v
     return {"similarities": histograms, "similarity_summary": summary | {"chance": 0.5}}
 
 
-def _sample(inputs: TaskInput, test: np.ndarray, classes: int, collection: int) -> np.ndarray:
-    """int64, ascending: all of ``test``, or as many as ``WORK`` allows, balanced by class as far as possible."""
+def sampled_queries(
+    inputs: TaskInput, test: np.ndarray, classes: int, collection: int, *, least: int = 0
+) -> np.ndarray:
+    """int64, ascending: all of ``test``, or as many as ``WORK`` allows, balanced by class as far as possible.
+
+    Args:
+        inputs: of the task.
+        test: int64, indices of photos.
+        classes: processings of the queries and of the collection.
+        collection: photos in it.
+        least: photos that the sample has at least, whatever the work; ``LEAST`` if that is more.
+    """
     work = WORK * (1 if inputs.device == "cpu" else 64)
-    most = max(LEAST, work // (classes * classes * max(1, collection) * max(1, inputs.bank.dim)))
+    most = max(least, LEAST, work // (classes * classes * max(1, collection) * max(1, inputs.bank.dim)))
     if len(test) <= most:
         return test
     hashes = np.array([hash64(f"similarities\0{inputs.options.seed}\0{inputs.photos.ids[i]}") for i in test], np.uint64)
