@@ -7,13 +7,10 @@ from typing import Any
 
 from benchmark.judgement.deciding import Comparison, decide
 from benchmark.judgement.scores import ScoreLike, units_of
-from benchmark.stats import t_quantile
+from benchmark.stats import SMALLEST_GAIN, t_quantile
 
 MATTERS = 1 / 3
 """Share of the half width of the interval over test photos. A margin over train photos above it is stated."""
-
-SMALLEST_GAIN = 0.005
-"""Bound of a gain of the last step: one that is smaller counts as none."""
 
 
 def training_margin(score: ScoreLike) -> float | None:

@@ -30,7 +30,7 @@ def objection(file: ResultFile) -> str:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         return (
             f"it answers questions that this camtrace does not know ({unknown[0]}{more}); if a newer camtrace does, "
-            "install that one (pip install -U camtrace)"
+            f"install that one (pip install -U camtrace){_unstated_group(unknown[0])}"
         )
     questions = {task: listed_tasks[task] for task in sorted(scored)}
     for task, question in questions.items():
@@ -52,12 +52,22 @@ def _is_of_a_stated_group(task: str, result: Result) -> bool:
     return len(stated) <= MAX_GROUPS and f"group={task.partition('/')[2]}=" in stated and task in all_tasks()
 
 
+def _unstated_group(task: str) -> str:
+    """What a result lacks if an unlisted task is one of a group; "" if it cannot be one."""
+    group = task.partition("/")[2]
+    return f"; if {group} is a group of its photos, data.evidence lacks group={group}=" if task in all_tasks() else ""
+
+
 def _impossible(score: Score, kind: str) -> str:
     """Why no run can give such a score; "" if one can."""
     if not 1 <= score.n <= MAX_COUNT:
         return f"n is {score.n}"
-    if kind != "difference" and not (_is_share(score.low) and _is_share(score.high) and score.low <= score.high):
-        return "a share outside [0, 1]"
+    if kind != "difference":
+        for name, end in (("low", score.low), ("high", score.high)):
+            if not _is_share(end):
+                return f"{name} is {end:g}: not a share in [0, 1]"
+        if score.low > score.high:
+            return f"low is {score.low:g}, above high, {score.high:g}"
     if kind == "trace" and (not _is_share(score.chance) or score.chance in (0, 1)):
         return f"chance is {score.chance:g}: a guess between two classes or more is right sometimes"
     if kind == "accuracy" and not _is_share(score.chance):

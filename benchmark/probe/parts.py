@@ -15,7 +15,7 @@ from benchmark.probe.problem import Features, LabelledSplits
 from benchmark.probe.protocols.registry import protocol_named
 from benchmark.probe.solver.projected import SharedSplits
 from benchmark.probe.solver.rows import Rows, Some
-from benchmark.stats import LEVEL, Difference, Interval, paired_difference, photo_interval
+from benchmark.stats import LEVEL, Difference, Interval, is_gain, paired_difference, photo_interval
 from builders.errors import DataError
 
 PART_ROWS = 4_000
@@ -134,9 +134,6 @@ def part(order: np.ndarray, share: float) -> np.ndarray:
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 """Shares of the train photos in the parts of a learning curve, before its last point, all of them."""
 
-SMALLEST_GAIN = 0.005
-"""Gain of the last step below which a curve does not count as rising, however certain the gain is."""
-
 ORDER_SEED = 8
 """Seed of the order in which parts are nested."""
 
@@ -174,7 +171,7 @@ class LearningCurve:
 
         False does not prove that more photos would not help: few test photos make a gain hard to detect.
         """
-        return self.gain is not None and self.gain.low > 0 and self.gain.value >= SMALLEST_GAIN
+        return self.gain is not None and is_gain(self.gain)
 
     def details(self) -> dict[str, Any]:
         """As JSON values, for ``Score.details``."""

@@ -20,22 +20,24 @@ EXACT = 2e-5
 
 OTHER_METHODS = 0.5
 """Largest difference between an end of an interval that was computed by other methods (``METHODS``) and the end that
-these give, as a share of the distance of that end from the value."""
+these give, as a share of the distance of that end from the value. A p-value by other methods is at least a tenth of the
+third power of the one that these give."""
 
-BY_METHODS = frozenset(
-    {"low", "high", "p_value", "p_chance", "p_chance_two_sided", "rises", "units", "effective_units"}
-)
-"""Fields that depend on the methods of intervals and p-values."""
+BY_METHODS = frozenset({"rises", "units", "effective_units"})
+"""Fields that other methods of intervals and p-values may state otherwise. Ends and p-values may differ only so far."""
 
 PROVEN = (
-    "value, n, interval, chance, p-values, accuracies by seed, learning curve, ties, numbers by generator, source and "
-    "processing, recalls, units and counts of photos"
+    "value, n, interval, chance, p-values, accuracies by seed, learning curve, ties, extremes over jitters, numbers by "
+    "generator, source and processing, recalls, lost queries, units and counts of photos"
 )
 """What follows from answers, in words."""
 
 STATED = (
-    "the encoder's id, weights and preprocessing, the spread over train photos, controls, scores of layers, intervals "
-    "of recalls, an index over k, audits of files, and costs"
+    "the encoder's id, weights and preprocessing; settings of tasks, the fit and the controls of a probe, its spread "
+    "over train photos, and how many there are; names of classes and of sources, and photos in cells of a group; ties "
+    "of extremes and shares of tied votes; distances, similarities, and the photos that are shown; scores of layers, "
+    "intervals of recalls, an index over k, the parts of a performance drop and of a clustering score, AUC after other "
+    "training; audits of files, and costs"
 )
 """What no answers prove, in words."""
 
@@ -57,7 +59,7 @@ def contradicted(score: Score, answers: PhotoValues, facts: AnswerFacts, result:
         return reason
     same_methods = result.environment.get("statistics") == METHODS
     for field, stated, given in _fields(score, answers, facts, result):
-        if (field in BY_METHODS and not same_methods and field not in ("low", "high")) or stated is None:
+        if (field in BY_METHODS and not same_methods) or stated is None:
             continue
         if (wrong := _difference(field, stated, given, score.value, same_methods)) is not None:
             path, is_stated, is_given = wrong
@@ -91,6 +93,8 @@ def _fields(
         sizes = np.unique(answers.clusters, return_counts=True)[1]
         yield "units", score.details.get("units"), len(sizes)
         yield "effective_units", score.details.get("effective_units"), round(effective_number(sizes), 3)
+    elif score.details.get("resampled") == "photo":
+        yield "units", score.details.get("units"), len(answers.photos)
     if facts.guess is not None:
         p = against_chance(answers.values, facts.guess, clusters=answers.clusters)
         yield "p_chance", score.details.get("p_chance"), p
@@ -103,13 +107,17 @@ Wrong = tuple[str, object, object]
 
 
 def _difference(path: str, stated: object, given: object, value: float, same_methods: bool) -> Wrong | None:
-    """The first place where what is stated differs from what the answers give; None where there is none."""
+    """The first place where what is stated differs from what the answers give; None where there is none.
+
+    ``given`` is None where the answers do not determine it.
+    """
+    if given is None:
+        return None
     if isinstance(given, Mapping):
         if not isinstance(stated, Mapping):
             return path, stated, given
         for name, part in given.items():
-            by_methods = name in BY_METHODS and not same_methods and name not in ("low", "high")
-            if name in stated and stated[name] is not None and not by_methods:
+            if name in stated and stated[name] is not None and (same_methods or name not in BY_METHODS):
                 centre = given.get("value", given.get("accuracy", value))
                 wrong = _difference(f"{path}.{name}", stated[name], part, centre, same_methods)
                 if wrong is not None:
@@ -132,6 +140,8 @@ def _agrees(path: str, stated: Any, given: Any, value: Any, same_methods: bool) 
     name = path.rpartition(".")[2].partition("[")[0]
     if name in ("low", "high") and not same_methods:
         return abs(stated - given) <= OTHER_METHODS * abs(given - value) + 0.002
+    if name.startswith("p_") and not same_methods:
+        return bool(stated >= given**3 / 10)
     tolerance = EXACT + 1e-3 * abs(given) if name.startswith("p_") else EXACT
     return bool(abs(stated - given) <= tolerance)
 

@@ -25,11 +25,13 @@ from .ranks import (
 )
 from .resampling import LEVEL, Interval, t_quantile
 from .significance import (
+    SMALLEST_GAIN,
     EffectSize,
     NullRange,
     against_chance,
     effect_size,
     holm,
+    is_gain,
     null_range,
     upper_p_value,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "CLUSTER_COLUMNS",
     "LEVEL",
     "METHODS",
+    "SMALLEST_GAIN",
     "Deviations",
     "Difference",
     "EffectSize",
@@ -65,6 +68,7 @@ __all__ = [
     "holm",
     "independent_difference",
     "independent_p_values",
+    "is_gain",
     "jackknife",
     "joint_units",
     "mcnemar",

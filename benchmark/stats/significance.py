@@ -10,9 +10,22 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, stdtr, stdtrit
 
+from benchmark.stats.intervals import Difference
 from benchmark.stats.resampling import LEVEL, checked, cluster_sums, clustered_tail
 from benchmark.stats.student import cluster_means, p_values, unit_means
 from builders.errors import DataError
+
+SMALLEST_GAIN = 0.005
+"""Gain of the last step of a learning curve below which the curve does not rise, however certain the gain is."""
+
+
+def is_gain(gain: Difference) -> bool:
+    """Whether a gain is half a point or more and its interval lies above 0.
+
+    >>> is_gain(Difference(0.02, 0.01, 0.03, 0.001, 100, 0.02, 100))
+    True
+    """
+    return gain.low > 0 and gain.value >= SMALLEST_GAIN
 
 
 def holm(p_values: Sequence[float] | np.ndarray, families: Sequence[Hashable] | None = None) -> np.ndarray:

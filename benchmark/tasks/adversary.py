@@ -203,7 +203,7 @@ def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
     arrays = {"right": right, "jittered": control}
     if inputs.options.ties != "random":
         arrays = {name: array.astype(bool) for name, array in arrays.items()}
-    arrays["photos"] = queries.test
+    arrays |= {"photos": queries.test, "processings": np.array(processings)}
     arrays["chance"] = neighbour_chance(labels[queries.train], labels[queries.test])
     arrays |= unit_answers(units_of(inputs, queries.test))
     return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})

@@ -7,11 +7,14 @@ Arrays that an older version did not store determine nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark.results import AnswerFacts, Answers
+
+if TYPE_CHECKING:
+    from benchmark.retrieval import PairAnswers
 
 CURVE, CURVE_FITS = "curve", "curve_fits"
 """Arrays of a learning curve (``LearningCurve.arrays``): accuracy by photo of each part, float32 [parts, photos], and
@@ -74,8 +77,10 @@ def _probe_details(arrays: Answers, metric: str, predicted: np.ndarray, expected
     correct = predicted == expected
     by_class = correct.mean(axis=0)
     recalls = [by_class[expected == c].mean() for c in np.unique(expected)]
+    by_seed = correct.mean(axis=(1, 2))
     details: dict[str, Any] = {
-        "accuracy_by_seed": [round(float(a), 6) for a in correct.mean(axis=(1, 2))],
+        "accuracy_by_seed": [round(float(a), 6) for a in by_seed],
+        "spread": float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0,
         "balanced_accuracy": float(np.mean(recalls)),
     }
     if metric == "accuracy" and CURVE in arrays:
@@ -85,7 +90,7 @@ def _probe_details(arrays: Answers, metric: str, predicted: np.ndarray, expected
 
 def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
     """The numbers of ``LearningCurve.details`` that follow from accuracies by photo."""
-    from benchmark.stats import paired_difference, photo_interval
+    from benchmark.stats import is_gain, paired_difference, photo_interval
 
     clusters = arrays.get("clusters")
     rows = [*arrays[CURVE].astype(np.float64), correct[: int(arrays[CURVE_FITS])].mean(axis=(0, 1))]
@@ -94,10 +99,13 @@ def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
         "accuracy": [interval.value for interval in intervals],
         "low": [interval.low for interval in intervals],
         "high": [interval.high for interval in intervals],
+        "assignments": int(arrays[CURVE_FITS]),
+        "rises": False,
     }
     if len(rows) > 1:
         gain = paired_difference(rows[-1], rows[-2], clusters=clusters)
         details["gain"] = {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")}
+        details["rises"] = is_gain(gain)
     return details
 
 
@@ -120,7 +128,15 @@ def knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
             details.setdefault(name, {})["accuracy_by_seed"] = [round(float(v), 6) for v in row]
     if "flipped" in arrays and "worst" in arrays:
         details["worst"] = worst_details(arrays)
+        if JITTER_SAMPLE not in arrays:  # an older version, whose interval was of the run's number of resamples
+            details["worst"] = {"flipped": {"value": details["worst"]["flipped"]["value"]}}
+    for facts in details.values():
+        facts |= _tie_rule(arrays)
     return {name: AnswerFacts(0.0 if name == "spd" else chance, None, facts) for name, facts in details.items()}
+
+
+def _tie_rule(arrays: Answers) -> dict[str, str]:
+    return {"tie_rule": str(arrays["rule"])} if "rule" in arrays else {}
 
 
 _RULES = ("least", "greatest", "random")
@@ -139,15 +155,27 @@ def _ties_of_difference(rules: Mapping[str, Mapping[str, np.ndarray]]) -> dict[s
 def plain_knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Facts of ``run_plain_knn``: chance and ties."""
     ties = {rule: float(arrays[rule].mean()) for rule in _RULES if rule in arrays}
-    return {"accuracy": AnswerFacts(_mean(arrays, "chance"), None, {"ties": ties} if ties else {})}
+    details = {**({"ties": ties} if ties else {}), **_tie_rule(arrays)}
+    return {"accuracy": AnswerFacts(_mean(arrays, "chance"), None, details)}
 
 
 def retrieval_facts(arrays: Answers) -> dict[str, AnswerFacts]:
-    """Facts of ``run_retrieval``: chance, which follows from the number of pairs."""
+    """Facts of ``run_retrieval``: chance, which follows from the number of pairs, and queries that are lost."""
+    pairs = pair_answers(arrays)
+    details: dict[str, dict[str, Any]] = {name: {"queries": 2 * pairs.n} for name in pairs.chance}
+    lost = pairs.nearer[1] > 0
+    by_camera = lost & (pairs.nearer[0] == 0) & (pairs.tied[0] == 0)
+    counts = {"queries": 2 * pairs.n, "lost": int(lost.sum()), "by_camera": int(by_camera.sum())}
+    details["different"]["lost"] = counts
+    return {name: AnswerFacts(chance, None, details[name]) for name, chance in pairs.chance.items()}
+
+
+def pair_answers(arrays: Answers) -> PairAnswers:
+    """Ranks of the targets; older versions do not store the types of cameras, which name directions."""
     from benchmark.retrieval import PairAnswers
 
-    pairs = PairAnswers(tuple(arrays["pair_ids"].tolist()), ("a", "b"), arrays["nearer"], arrays["tied"])
-    return {name: AnswerFacts(chance, None, {"queries": 2 * pairs.n}) for name, chance in pairs.chance.items()}
+    first, second = arrays.get("camera_types", ("a", "b"))
+    return PairAnswers(tuple(arrays["pair_ids"].tolist()), (str(first), str(second)), arrays["nearer"], arrays["tied"])
 
 
 def adversary_facts(arrays: Answers) -> dict[str, AnswerFacts]:
@@ -155,9 +183,19 @@ def adversary_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     right = np.asarray(arrays["right"], np.float64)
     spoiled = float(((right[-1] > 0.5) & (right[:-1].min(axis=0) < 0.5)).mean())
     chance = _mean(arrays, "chance")
-    neighbours_ = jitter_details(right, arrays["jittered"], arrays.get("clusters")) if "jittered" in arrays else {}
-    facts = {name: AnswerFacts(chance, None, neighbours_.get(name, {})) for name in ("worst", "average", "best")}
-    return {**facts, "flipped": AnswerFacts(0.0, None, {"spoiled": spoiled, **neighbours_.get("flipped", {})})}
+    details: dict[str, dict[str, Any]] = {"worst": {}, "average": {}, "best": {}, "flipped": {"spoiled": spoiled}}
+    if "jittered" in arrays:
+        for name, jitter in jitter_details(right, arrays["jittered"], arrays.get("clusters")).items():
+            details[name] |= jitter
+    if "processings" in arrays:  # not stored by older versions
+        names = [*map(str, arrays["processings"]), "original"]
+        of_each = {name: {"accuracy": float(mean)} for name, mean in zip(names, right.mean(axis=1), strict=True)}
+        details["average"]["by_processing"] = of_each
+    shared = {"processings": len(right) - 1, **_tie_rule(arrays)}
+    return {
+        name: AnswerFacts(0.0 if name == "flipped" else chance, None, {**shared, **of_metric})
+        for name, of_metric in details.items()
+    }
 
 
 def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray | None) -> dict[str, dict[str, Any]]:
@@ -185,10 +223,14 @@ def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray
 
 def worst_details(arrays: Answers) -> dict[str, Any]:
     """Details ``flipped`` and ``jitter`` of ``worst`` of ``knn/<parameter>``; jitter may be of a sample of queries."""
-    flipped = {"value": float(arrays["flipped"].mean())}
+    from benchmark.stats import photo_interval
+
+    clusters = arrays.get("clusters")
+    ends = photo_interval(arrays["flipped"], clusters=clusters)
+    flipped = {"value": ends.value, "low": ends.low, "high": ends.high}
     if JITTER_SAMPLE not in arrays:
         return {"flipped": flipped}
-    at, of_jitter, clusters = arrays[JITTER_SAMPLE], arrays["jitter_worst"], arrays.get("clusters")
+    at, of_jitter = arrays[JITTER_SAMPLE], arrays["jitter_worst"]
     of_sample = None if clusters is None else clusters[at]
     further = (of_jitter, np.asarray(arrays["worst"])[at])
     jitter = _beside_jitter(of_jitter, further, int(arrays["combinations"][0]) - 1, of_sample)

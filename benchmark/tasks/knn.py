@@ -20,7 +20,7 @@ from benchmark.tasks.processing_probe import (
     unfit_for_processing,
     unfit_for_splits,
 )
-from benchmark.tasks.scores import interval_of, score_of, unit_answers, units_of
+from benchmark.tasks.scores import score_of, unit_answers, units_of
 from benchmark.tasks.similarity import sampled_queries, similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
@@ -185,7 +185,7 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
     values, of_worst = answers.per_photo(rule), worst_details(arrays)
     more: dict[str, dict[str, Any]] = {
         "spd": similarity_details(inputs, queries.train, queries.test, parameter.processings),
-        "worst": {**of_worst, "flipped": {**of_worst["flipped"], **_flipped(answers, queries, inputs)}},
+        "worst": of_worst,
     }
     scores = tuple(
         _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, queries, inputs, more.get(name, {}))
@@ -323,12 +323,6 @@ def _score(
         details={**details, **more},
         bounds=metric.bounds,
     )
-
-
-def _flipped(answers: KnnAnswers, queries: QuerySet, inputs: TaskInput) -> dict[str, float]:
-    """Share of answers that some processing of the query changes from right to wrong, with its interval."""
-    flipped = interval_of(answers.flipped(tie_rule(inputs.options)), units_of(inputs, queries.test), inputs.options)
-    return {"value": flipped.value, "low": flipped.low, "high": flipped.high}
 
 
 def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues
-from benchmark.tasks.facts import retrieval_facts
+from benchmark.tasks.facts import pair_answers, retrieval_facts
 from benchmark.tasks.scores import score_of, unit_answers
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
@@ -130,6 +130,7 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
         "nearer": answers.nearer,
         "tied": answers.tied,
         "pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
+        "camera_types": np.array([str(name) for name in answers.camera_types]),
         **unit_answers(units),
     }
     return TaskOutcome(tuple(scores), arrays)
@@ -178,16 +179,13 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
 
 
 def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Values by pair of ``run_retrieval``, without single directions, because the names of the types are not stored."""
-    from benchmark.retrieval import PairAnswers
-
-    pairs = arrays["pair_ids"]
-    answers = PairAnswers(tuple(pairs.tolist()), ("a", "b"), arrays["nearer"], arrays["tied"])
+    """Values by pair of ``run_retrieval``; without single directions where an older version did not store the types."""
+    pairs, answers = arrays["pair_ids"], pair_answers(arrays)
     known = {metric.name for metric in METRICS}
     return {
         name: PhotoValues(pairs, values, _bounds(name), arrays.get("clusters"))
         for name, values in answers.per_pair().items()
-        if name in known
+        if name in known or "camera_types" in arrays
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,5 +135,15 @@ def photo_values(
 
 
 def chance_facts(metrics: Sequence[Metric], arrays: Answers) -> dict[str, AnswerFacts]:
-    """Chance of each metric."""
-    return {metric.name: AnswerFacts(0.0 if metric.signed else 0.5, None, {}) for metric in metrics}
+    """Chance of each metric, and numbers of test photos."""
+    details: dict[str, Any] = {}
+    if "generated" in arrays:
+        generated = arrays["generated"]
+        counts = {"real": int((~generated).sum()), "generated": int(generated.sum())}
+        details["real_and_generated"] = {"test": counts}
+    return {metric.name: AnswerFacts(0.0 if metric.signed else 0.5, None, details) for metric in metrics}
+
+
+def with_details(facts: AnswerFacts, details: Mapping[str, Any]) -> AnswerFacts:
+    """The same facts with more details."""
+    return replace(facts, details={**facts.details, **details})

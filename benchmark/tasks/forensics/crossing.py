@@ -14,7 +14,15 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues
-from benchmark.tasks.forensics.common import FORENSICS, HALF, Statistics, chance_facts, outcome, photo_values
+from benchmark.tasks.forensics.common import (
+    FORENSICS,
+    HALF,
+    Statistics,
+    chance_facts,
+    outcome,
+    photo_values,
+    with_details,
+)
 from benchmark.tasks.forensics.data import DetectionData, detection_data, unfit_for_detection
 from benchmark.tasks.forensics.detector import scores_by_training_view, scores_under
 from benchmark.tasks.processing_probe import upright
@@ -191,8 +199,16 @@ def read_crossing(arrays: Answers) -> dict[str, PhotoValues]:
 
 def crossing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, and the bias by processing."""
-    biases = by_processing(_crossed(arrays), arrays.get("clusters"))
-    return {**chance_facts(METRICS, arrays), BIAS.name: AnswerFacts(0.0, None, {"by_processing": biases})}
+    from benchmark.detection import auc
+
+    crossed, facts = _crossed(arrays), chance_facts(METRICS, arrays)
+    of_original = [round(auc(scores, arrays["generated"]).value, 4) for scores in arrays["scores"]]
+    matrix = {"auc": [*[None] * len(crossed), of_original]}  # rows of other trainings do not follow from answers
+    return {
+        **facts,
+        BOTH.name: with_details(facts[BOTH.name], {"matrix": matrix, "processings": len(crossed)}),
+        BIAS.name: with_details(facts[BIAS.name], {"by_processing": by_processing(crossed, arrays.get("clusters"))}),
+    }
 
 
 def _recipe(processings: Sequence[str], photos: PhotoSet, options: RunOptions) -> ViewRecipe:

@@ -20,6 +20,7 @@ from benchmark.tasks.forensics.common import (
     original_views,
     outcome,
     photo_values,
+    with_details,
 )
 from benchmark.tasks.forensics.data import (
     SOURCE,
@@ -253,7 +254,8 @@ def detect_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     }
     if rows := _numbers_by_generator(arrays):
         details["by_generator"] = rows
-    return {**chance_facts(METRICS, arrays), AUC.name: AnswerFacts(0.5, None, details)}
+    facts = chance_facts(METRICS, arrays)
+    return {**facts, AUC.name: with_details(facts[AUC.name], details)}
 
 
 def read_detect(arrays: Answers) -> dict[str, PhotoValues]:

@@ -129,7 +129,8 @@ def floor_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     for of_pair, scores in zip(arrays["second"], arrays["pair_scores"], strict=True):
         at = of_pair >= 0
         rows.append({"auc": round(auc(scores[at], of_pair[at] == 1).value, 6), "test_photos": int(at.sum())})
-    return {FLOOR_AUC.name: AnswerFacts(0.5, None, {"pairs": rows})}
+    counts = {"test": {"real": arrays["second"].shape[1]}}
+    return {FLOOR_AUC.name: AnswerFacts(0.5, None, {"pairs": rows, "real_and_generated": counts})}
 
 
 FLOOR = "forensics/floor"

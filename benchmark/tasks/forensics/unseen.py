@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmark.tasks.forensics.common import (
     original_views,
     outcome,
     photo_values,
+    with_details,
 )
 from benchmark.tasks.forensics.data import against_real, detection_data, frequent_values, unfit_for_leaving_out
 from benchmark.tasks.forensics.detector import scores_under, scores_without
@@ -79,12 +81,12 @@ def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
         **floor_answers(inputs, data)[0],
     }
     names = [data.generators.names[value] for value in left]
-    table = [{"generator": name, **row} for name, row in zip(names, _by_generator(arrays), strict=True)]
-    lowest = min(table, key=lambda row: float(row["auc"]))
+    arrays["left_out_names"] = np.array(names)
+    table = _by_generator(arrays)
     notes: dict[str, Any] = {}
     if inputs.given is not None and inputs.given.detector is not None and not inputs.given.detector.trained_on:
         notes["notes"] = ["It is not known which generators the detector was trained on (trained_on= states them)."]
-    more = {UNSEEN_AUC.name: {"by_generator": table, **notes}, WORST.name: {"generator": lowest["generator"]}}
+    more = {UNSEEN_AUC.name: {"by_generator": table, **notes}, WORST.name: {"generator": _lowest(table)}}
     return outcome(LEAVE_ONE_OUT, METRICS, _statistics(arrays), inputs, data.units, arrays, data.details(), more)
 
 
@@ -93,9 +95,11 @@ def _by_generator(arrays: Answers) -> list[dict[str, Any]]:
     from benchmark.detection import auc
 
     generated, rows = arrays["generated"], []
-    for value, of_value in zip(arrays["left_out"], arrays["scores"], strict=True):
+    names = arrays.get("left_out_names", [""] * len(arrays["left_out"]))  # not stored by older versions
+    for name, value, of_value in zip(names, arrays["left_out"], arrays["scores"], strict=True):
         at = against_real(generated, arrays["generator"], int(value))
-        row = {"auc": round(auc(of_value[at], generated[at]).value, 6), "photos": int(generated[at].sum())}
+        row: dict[str, Any] = {"generator": str(name)} if name else {}
+        row |= {"auc": round(auc(of_value[at], generated[at]).value, 6), "photos": int(generated[at].sum())}
         if "trained" in arrays:
             row["auc_if_trained"] = round(auc(arrays["trained"][at], generated[at]).value, 6)
         rows.append(row)
@@ -133,8 +137,18 @@ def read_leave_one_out(arrays: Answers) -> dict[str, PhotoValues]:
 
 def leave_one_out_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, and the numbers of each generator."""
-    by_generator = AnswerFacts(0.5, None, {"by_generator": _by_generator(arrays)})
-    return {**chance_facts(METRICS, arrays), UNSEEN_AUC.name: by_generator}
+    facts, table = chance_facts(METRICS, arrays), _by_generator(arrays)
+    lowest = {"generator": _lowest(table)} if "left_out_names" in arrays else {}
+    return {
+        **facts,
+        UNSEEN_AUC.name: with_details(facts[UNSEEN_AUC.name], {"by_generator": table}),
+        WORST.name: with_details(facts[WORST.name], lowest),
+    }
+
+
+def _lowest(table: Sequence[Mapping[str, Any]]) -> str:
+    """Name of the generator with the lowest AUC."""
+    return str(min(table, key=lambda row: float(row["auc"]))["generator"])
 
 
 LEAVE_ONE_OUT = "forensics/leave-one-out"

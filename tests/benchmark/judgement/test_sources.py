@@ -12,7 +12,7 @@ WORDS = {"adjusted", "alpha", "chance", "holm_p", "level", "p", "p_chance", "p_v
 """Names of values that only ``judgement`` may compare with anything."""
 
 EXCEPTIONS = {
-    ("benchmark/probe/parts.py", "self.gain.low > 0"): "a gain between parts of the train photos, recorded as a fact",
+    ("benchmark/stats/significance.py", "gain.low > 0"): "a gain between parts of the train photos, recorded as a fact",
     ("benchmark/results/summary.py", "0 < chance < 1"): "log-odds are defined there only",
     ("benchmark/stats/significance.py", "chance < 1"): "no division by zero",
     ("benchmark/stats/significance.py", "chance <= (bounds[0] + bounds[1]) / 2"): "which end of the range is nearer",

@@ -25,6 +25,7 @@ def test_objection__questions_that_are_not_known(make):
     assert objection(ResultFile("a", unknown)).startswith(
         "it answers questions that this camtrace does not know (probe/charm)"
     )
+    assert objection(ResultFile("a", unknown)).endswith("of its photos, data.evidence lacks group=charm=")
     stated = dict.fromkeys(("label=", "group=charm="), "folder:1")
     of_group = dataclasses.replace(unknown, data={**unknown.data, "evidence": stated})
     assert objection(ResultFile("a", of_group)) == ""
@@ -33,7 +34,9 @@ def test_objection__questions_that_are_not_known(make):
         ResultFile("a", dataclasses.replace(of_group, data={**unknown.data, "evidence": many}))
     )
     outside = make.score("probe/charm", "accuracy", 1.5)
-    assert "a share outside" in objection(ResultFile("a", dataclasses.replace(of_group, scores=(outside,))))
+    assert objection(ResultFile("a", dataclasses.replace(of_group, scores=(outside,)))) == (
+        f"probe/charm accuracy: low is {outside.low:g}: not a share in [0, 1]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,8 @@ def test_objection__questions_that_are_not_known(make):
     [
         (("probe/jpeg", "accuracy", 0.5, {"chance": 0.0}), "probe/jpeg accuracy: chance is 0"),
         (("probe/jpeg", "accuracy", 0.5, {"chance": 1.0}), "probe/jpeg accuracy: chance is 1"),
-        (("probe/jpeg", "accuracy", -0.5, {}), "a share outside"),
+        (("probe/jpeg", "accuracy", -0.5, {}), "probe/jpeg accuracy: low is -0.5: not a share in [0, 1]"),
+        (("probe/jpeg", "accuracy", 0.5, {"low": 0.6}), "probe/jpeg accuracy: low is 0.6, above high, 0.5"),
         (("knn/jpeg", "all-same", 0.5, {"chance": -0.1}), "knn/jpeg all-same: chance is -0.1"),
         (("knn/jpeg", "spd", -0.5, {"chance": 0.0}), ""),
         (("knn/jpeg", "spd", 0.5, {"n": 0}), "n is 0"),
@@ -51,7 +55,7 @@ def test_objection__questions_that_are_not_known(make):
 def test_objection__numbers_that_cannot_be(make, score, why):
     task, metric, value, details = score
     given = make.score(task, metric, value)
-    given = dataclasses.replace(given, data="toy", low=value, high=value, **details)
+    given = dataclasses.replace(given, **{"data": "toy", "low": value, "high": value, **details})
     assert why in objection(ResultFile("a", dataclasses.replace(make.result("a", []), scores=(given,))))
 
 

@@ -88,6 +88,13 @@ CHANGES: tuple[tuple[str, Change], ...] = (
     of("knn/adversary", "flipped", "details/spoiled", 0.0),
     of("knn/adversary", "worst", "details/jitter/value", 0.99),
     of("knn/adversary", "flipped", "details/jitter/beyond/low", 0.2),
+    of("knn/adversary", "average", "details/by_processing/resizing-x2/accuracy", 0.99),
+    of("knn/jpeg", "worst", "details/jitter/value", 0.99),
+    of("knn/jpeg", "worst", "details/flipped/high", 0.99),
+    of("knn/jpeg", "spd", "details/tie_rule", "random"),
+    of("probe/jpeg", "accuracy", "details/learning_curve/rises", lambda rises: not rises),
+    of("retrieval/pairs", "different", "details/lost/lost", 0),
+    of("retrieval/pairs", "same-to-phone", "chance", 0.9),
     photos(val=1_300_000),
     photos(train=48_000),
     ("probe/jpeg accuracy is 0.99 of 24", lambda raw: scores(raw, "probe/jpeg").update(value=0.99, high=0.999)),
@@ -121,6 +128,8 @@ DETECTION_CHANGES = (
     of("forensics/detect", "auc", "details/by_generator/0/auc", 0.99),
     of("forensics/leave-one-out", "auc", "details/by_generator/1/auc_if_trained", 0.99),
     of("forensics/leave-one-out", "auc", "details/by_generator/1/photos", 50_000),
+    of("forensics/leave-one-out", "worst", "details/generator", "BigGAN"),
+    of("forensics/crossing", "bias", "details/real_and_generated/test/real", 50_000),
     of("forensics/floor", "auc", "details/pairs/0/auc", 0.51),
     of("forensics/crossing", "bias", "details/by_processing/jpeg-q75-420/bias", 0.4),
     ("forensics/detect margin is", lambda raw: scores(raw, "forensics/detect", "margin").update(value=0.4, high=0.5)),
@@ -218,6 +227,20 @@ def test_contradiction__other_methods_may_give_other_intervals_but_not_any(hones
     for by, accepted in ((0.2, True), (0.9, False)):
         folder = changed(honest, tmp_path / str(by), lambda raw, b=by: wider(raw, b))
         [file] = read_files(folder, ["result.json"]).accepted
+        assert (contradiction(file, all_tasks()) == "") is accepted
+
+
+def test_contradiction__other_methods_may_give_other_p_values_but_not_any(honest: Path, tmp_path: Path) -> None:
+    def smaller(raw: dict[str, Any], p: float) -> None:
+        raw["environment"]["statistics"] = METHODS - 1
+        scores(raw, "probe/make")["details"]["p_chance"] = p
+
+    given = json.loads((honest / "result.json").read_text())
+    p = scores(given, "probe/make")["details"]["p_chance"]
+    for stated, accepted in ((p**2, True), (1.0, True), (p**3 / 20, False)):
+        folder = changed(honest, tmp_path / f"{stated}", lambda raw, p=stated: smaller(raw, p))
+        [file] = read_files(folder, ["result.json"]).accepted
+        assert contradiction(file, all_tasks()).startswith("" if accepted else "probe/make accuracy: p_chance is")
         assert (contradiction(file, all_tasks()) == "") is accepted
 
 
