@@ -217,7 +217,7 @@ def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray
     for name, extreme in (("worst", worst_of), ("flipped", flipped_by)):
         of_processing, of_jitter = extreme(np.asarray(right)[:-1]), extreme(np.asarray(jittered))
         further = (of_jitter, of_processing) if name == "worst" else (of_processing, of_jitter)
-        details[name] = {"jitter": _beside_jitter(of_jitter, further, len(jittered), clusters)}
+        details[name] = {"jitter": _against_jitter(of_jitter, further, len(jittered), clusters)}
     return details
 
 
@@ -233,14 +233,14 @@ def worst_details(arrays: Answers) -> dict[str, Any]:
     at, of_jitter = arrays[JITTER_SAMPLE], arrays["jitter_worst"]
     of_sample = None if clusters is None else clusters[at]
     further = (of_jitter, np.asarray(arrays["worst"])[at])
-    jitter = _beside_jitter(of_jitter, further, int(arrays["combinations"][0]) - 1, of_sample)
+    jitter = _against_jitter(of_jitter, further, int(arrays["combinations"][0]) - 1, of_sample)
     if len(at) < len(arrays["photos"]):
         units = at if of_sample is None else of_sample
         jitter |= {"queries": len(at), "units": len(np.unique(units))}
     return {"flipped": {**flipped, "under_jitter": float(arrays["jitter_flipped"].mean())}, "jitter": jitter}
 
 
-def _beside_jitter(
+def _against_jitter(
     of_jitter: np.ndarray, further: tuple[np.ndarray, np.ndarray], jitters: int, clusters: np.ndarray | None
 ) -> dict[str, Any]:
     """An extreme over jitters with its interval, and the paired difference of ``further``, first less second."""
