@@ -1,0 +1,160 @@
+"""What stored answers determine, by plain loops over small arrays."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmark.stats import paired_difference, photo_interval
+from benchmark.tasks import facts
+from benchmark.tasks.adversary import _chosen, _winner
+
+
+def test_processing_facts__every_metric_of_predictions():
+    predicted = np.array([[[0, 0, 1], [1, 0, 1]], [[0, 0, 0], [1, 1, 1]]], np.uint8)  # [fits, classes, photos]
+    knn = np.zeros((1, 2, 3), np.uint8)
+    made = facts.processing_facts({"predicted": predicted, "predicted-knn": knn, "photos": np.arange(3)})
+    assert set(made) == {"accuracy", "accuracy-knn"}
+    assert (made["accuracy"].chance, made["accuracy"].guess) == (0.5, 0.5)
+    assert made["accuracy"].details == {
+        "classes": 2,
+        "accuracy_by_seed": [round(4 / 6, 6), 1.0],
+        "balanced_accuracy": pytest.approx(5 / 6),
+    }
+    assert made["accuracy-knn"].details["accuracy_by_seed"] == [0.5]
+
+
+def test_labelled_facts__balanced_accuracy_and_the_most_frequent_class():
+    arrays = {
+        "expected": np.array([0, 0, 0, 2]),
+        "predicted": np.array([[[0, 0, 1, 2]], [[0, 1, 1, 0]]]),
+        "classes": np.array(3),
+    }
+    (made,) = facts.labelled_facts(arrays).values()
+    assert (made.chance, made.guess) == (1 / 3, 0.75)
+    assert made.details == {
+        "accuracy_by_seed": [0.75, 0.25],
+        "balanced_accuracy": pytest.approx(((1 + 0.5 + 0) / 3 + 0.5) / 2),
+        "classes": 3,
+        "most_frequent_class": 0.75,
+    }
+    even = facts.labelled_facts({**arrays, "expected": np.array([0, 1, 2, 3]), "classes": np.array(2)})["accuracy"]
+    assert (even.chance, even.guess) == (0.5, 0.5)  # chance, where it is more than the largest share
+    (older,) = facts.labelled_facts({name: arrays[name] for name in ("expected", "predicted")}).values()
+    assert (older.chance, older.guess) == (None, None)
+    assert "classes" not in older.details
+    assert facts.labelled_facts({"predicted": arrays["predicted"]}) == {}
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_curve__steps_before_the_whole_and_the_gain_of_the_last(clustered):
+    rng = np.random.default_rng(0)
+    predicted = rng.integers(0, 2, (3, 1, 40))
+    expected = rng.integers(0, 2, 40)
+    clusters = np.arange(40) // 2 if clustered else None
+    curve = rng.random((2, 40)).astype(np.float32)
+    arrays = {"expected": expected, "predicted": predicted, "curve": curve, "curve_fits": np.array(2)}
+    arrays |= {"predicted-knn": predicted} | ({} if clusters is None else {"clusters": clusters})
+    made = facts.labelled_facts(arrays)
+    assert "learning_curve" not in made["accuracy-knn"].details
+    whole = (predicted[:2, 0] == expected).mean(axis=0)  # the fits that the parts have, too
+    ends = [photo_interval(row, clusters=clusters) for row in (curve[0].astype(float), curve[1].astype(float), whole)]
+    gain = paired_difference(whole, curve[1].astype(float), clusters=clusters)
+    assert made["accuracy"].details["learning_curve"] == {
+        "accuracy": [e.value for e in ends],
+        "low": [e.low for e in ends],
+        "high": [e.high for e in ends],
+        "gain": {"value": gain.value, "low": gain.low, "high": gain.high, "p_value": gain.p_value},
+    }
+    alone = facts.labelled_facts({**arrays, "curve": curve[:0]})["accuracy"].details["learning_curve"]
+    assert "gain" not in alone
+
+
+SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd")
+
+
+def test_knn_facts__ties_by_rule_and_the_extremes_of_a_difference(monkeypatch):
+    values = {
+        "least": dict.fromkeys(SETUPS, 0.3) | {"pos-same": 0.4, "neg-same": 0.2},
+        "greatest": dict.fromkeys(SETUPS, 0.6) | {"pos-same": 0.9, "neg-same": 0.5},
+        "random": dict.fromkeys(SETUPS, 0.5) | {"pos-same": 0.7, "neg-same": 0.3},
+    }
+    shares = lambda rule, combinations: {n: np.array([v - 0.1, v + 0.1]) for n, v in values[str(rule)].items()}  # noqa: E731
+    monkeypatch.setattr("benchmark.knn.setup_shares", shares)
+    arrays = {rule: np.array(rule) for rule in values} | {
+        "combinations": np.array([4, 2]),
+        "chance": np.array([0.1, 0.3]),
+    }
+    arrays["by_seed"] = np.array([[[1, 3], [2, 2]], [[4, 4], [0, 1]]])
+    arrays |= {"worst": np.array([0, 1]), "flipped": np.array([1, 0, 0, 0])}
+    made = facts.knn_facts(arrays)
+    assert made["all-same"].chance == pytest.approx(0.2)
+    assert made["spd"].chance == 0.0
+    assert made["all-diff"].details["ties"] == pytest.approx({"least": 0.3, "greatest": 0.6, "random": 0.5})
+    assert made["spd"].details["ties"] == pytest.approx({"least": 0.4 - 0.5, "greatest": 0.9 - 0.2, "random": 0.4})
+    assert made["uniform"].details["accuracy_by_seed"] == [0.5, 0.5]
+    assert made["uniform-test"].details["accuracy_by_seed"] == [1.0, 0.125]
+    assert made["worst"].details == {"flipped": {"value": 0.25}}
+    fewer = facts.knn_facts({name: arrays[name] for name in arrays if name not in ("random", "flipped", "chance")})
+    assert all("ties" not in fact.details for fact in fewer.values())
+    assert fewer["all-same"].chance is None
+    assert "worst" not in fewer
+
+
+def test_plain_knn_facts__chance_and_ties():
+    arrays = {"chance": np.array([0.1, 0.2]), "least": np.array([0.0, 1.0]), "greatest": np.array([1.0, 1.0])}
+    made = facts.plain_knn_facts(arrays)["accuracy"]
+    assert made.chance == pytest.approx(0.15)
+    assert made.details == {"ties": {"least": 0.5, "greatest": 1.0}}
+    assert facts.plain_knn_facts({})["accuracy"] == facts.AnswerFacts(None, None, {})
+
+
+def test_adversary_facts__spoiled_answers_are_right_before_and_wrong_after():
+    right = np.array([[1, 0, 0.5, 0, 1], [1, 1, 1, 0, 1], [1, 1, 1, 0, 0.5]])  # the last row is the photo itself
+    made = facts.adversary_facts({"right": right, "chance": np.array([0.25])})
+    assert made["flipped"].details == {"spoiled": 0.2}
+    assert made["flipped"].chance == 0.0
+    assert [made[name].chance for name in ("worst", "average", "best")] == [0.25] * 3
+    assert made["worst"].details == {}
+    jittered = facts.adversary_facts({"right": right, "jittered": np.ones((2, 5))})
+    assert set(jittered["worst"].details) == {"jitter"}
+    assert set(jittered["flipped"].details) == {"spoiled", "jitter"}
+    assert jittered["average"].details == {}
+
+
+@pytest.mark.parametrize("clusters", [None, np.array([0, 0, 1, 2, 2, 3])])
+def test_jitter_details__what_is_beyond_a_jitter_of_equal_size(clusters):
+    right = np.array([[0, 1, 0, 1, 0, 1], [1, 1, 0, 1, 1, 0], [1, 1, 1, 1, 1, 1]], float)
+    jittered = np.array([[1, 1, 0, 1, 1, 1], [1, 0, 1, 1, 1, 1]], float)
+    made = facts.jitter_details(right, jittered, clusters)["worst"]["jitter"]
+    of_processing, of_jitter = right[:-1].min(axis=0), jittered.min(axis=0)
+    ends, beyond = (
+        photo_interval(of_jitter, clusters=clusters),
+        paired_difference(of_jitter, of_processing, clusters=clusters),
+    )
+    assert made == {
+        "value": ends.value, "low": ends.low, "high": ends.high, "jitters": 2,
+        "beyond": {n: getattr(beyond, n) for n in ("value", "low", "high", "p_value")},
+    }  # fmt: skip
+    assert made["beyond"]["value"] == pytest.approx(4 / 6 - 2 / 6)
+
+
+def test_neighbour_chance__of_labels_that_the_collection_lacks():
+    made = facts.neighbour_chance(np.array([5, 5, 1, 5]), np.array([0, 1, 5, 7]))
+    assert (made.tolist(), made.dtype) == ([0, 0.25, 0.75, 0], np.float32)
+
+
+def test_strips__photos_by_rule_then_drawn_and_each_once(monkeypatch):
+    monkeypatch.setattr("benchmark.tasks.adversary.hash64", lambda text: int(text.rsplit("\0", 1)[1]))
+    inputs = SimpleNamespace(photos=SimpleNamespace(ids=["9", "3", "2", "7", "5"]), options=SimpleNamespace(seed=4))
+    queries = SimpleNamespace(test=np.arange(5))
+    right = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]], float)
+    distances = np.array([[0.1, 0.0, 0.0, 0.0, 0.8], [0.1, 0.1, 0.0, 0.0, 0.0]])
+    assert _chosen(inputs, queries, right, distances) == {
+        "answer turned by most processings": 2,  # as often as photo 3, whose hash is larger
+        "embedding moved most": 4,
+        "drawn at random, 2": 1,  # the first drawn is there already
+    }
+    still = _chosen(inputs, queries, np.ones((3, 5)), np.zeros((2, 5)))
+    assert still == {"drawn at random, 1": 2, "drawn at random, 2": 1}
+    assert [_winner(np.array(labels)) for labels in ([3], [1, 2, 2], [2, 1, 1, 2])] == [3, 2, 2]
