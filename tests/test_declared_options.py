@@ -1,0 +1,74 @@
+"""What every option takes, and what it is by default, are an interface: those of ``declared_options.json``."""
+
+import argparse
+import json
+import os
+import re
+from pathlib import Path
+
+from benchmark.__main__ import parser as camtrace_parser
+from scripts.docs_tables.options import commands
+
+RECORD = Path(__file__).with_name("declared_options.json")
+
+OF_THIS_MACHINE = {"cache", "workers", "end", "contact", "api_url"}
+"""Destinations of options whose default is a folder, cores, today, or a variable of the environment."""
+
+
+def shown(value):
+    """A default as text; objects by their names."""
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return getattr(value, "__name__", None) or str(value)
+
+
+def declared(action):
+    """What an option takes: name, number, form and choices of its values, its default, and what happens to them."""
+    parts = {
+        "values": action.metavar,
+        "number": action.nargs,
+        "type": getattr(action.type, "__name__", None) and action.type.__name__.strip("_"),
+        "choices": action.choices and shown(list(action.choices)),
+        "default": None if action.dest in OF_THIS_MACHINE else shown(action.default),
+        "sets": action.const,
+        "to": action.dest,
+        "required": action.required or None,
+        "action": type(action).__name__.strip("_"),
+        "without": None if action.help else "help",
+    }
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
+
+
+ACTIONS = [
+    (name, action)
+    for name, parser in commands(camtrace_parser())
+    for action in parser._actions
+    if not isinstance(action, argparse._HelpAction)
+]
+
+
+def test_options__take_and_default_to_what_they_did():
+    options = {}
+    for name, action in ACTIONS:
+        title = " ".join(action.option_strings) or f"({action.dest})"
+        options.setdefault(title, {}).setdefault(declared(action), []).append(name.removeprefix("camtrace "))
+    made = {
+        title: {text: " / ".join(names) for text, names in texts.items()} for title, texts in sorted(options.items())
+    }
+    if os.environ.get("CAMTRACE_WRITE_RECORD_KEYS"):
+        RECORD.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+    assert made == json.loads(RECORD.read_text("utf-8"))
+
+
+STATED = re.compile(r"\((?:default:? )?(\d[\d.]*)(?: MiB|G|[a-z ]*)?\)|default:? (\d[\d.]*)")
+
+
+def test_help__states_the_number_that_an_option_has_by_default():
+    stated = 0
+    for name, action in ACTIONS:
+        match = STATED.search(action.help or "")
+        if match and isinstance(action.default, int | float) and action.dest not in OF_THIS_MACHINE:
+            number, unit = float(match[1] or match[2]), 2**20 if "MiB" in match[0] else 1
+            assert action.default == number * unit, (name, action.dest, match[0])
+            stated += 1
+    assert stated > 30
