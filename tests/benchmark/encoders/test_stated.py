@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,26 @@ def test_alone__crops_as_torchvision_does(size: tuple[int, int]) -> None:
 def test_stated__malformed(options: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         stated(options)
+
+
+def test_restated__further_facts_of_the_record_stay() -> None:
+    """What a library recorded beside the steps, except the configuration that no longer holds."""
+    before = known(ResizeShort(256, BICUBIC), CenterCrop(224, 224))
+    more = {"backend": "tensor", "crop_mode": "center", "data_config": {"input_size": [3, 224, 224]}, "mean": [9, 9, 9]}
+    after = restated("mine", replace(before, record={**before.record, **more}), stated({"std": "0.3,0.4,0.5"}))
+    assert after.normalise == Normalisation((0.1,) * 3, (0.3, 0.4, 0.5))
+    assert after.record == {
+        **describe(after.preprocess, (0.1,) * 3, (0.3, 0.4, 0.5), "tensor"),
+        "crop_mode": "center",
+    }
+    plain = {key: value for key, value in before.record.items() if key != "backend"}
+    assert restated("mine", replace(before, record=plain), stated({"std": "0.3"})).record["backend"] == "pil"
+
+
+def test_restated__all_of_code_is_stated_or_none_of_it() -> None:
+    code = Preprocessing(np.asarray, None, {})
+    for left_out in ("size", "mean", "std"):
+        options = {name: text for name, text in (("size", "96"), ("mean", "0.5"), ("std", "0.5")) if name != left_out}
+        with pytest.raises(UsageError, match="state size, mean and std"):
+            restated("mine", code, stated(options))
+    assert restated("mine", code, Stated()) is code
