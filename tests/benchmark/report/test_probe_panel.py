@@ -36,15 +36,15 @@ def drawn(scores, verdicts=None, height=1.0):
 
 def dots(ax):
     """(x, y, low, high, marker, fill) of every dot with an interval."""
-    found = []
+    places = []
     for container in ax.containers:
         if type(container).__name__ == "ErrorbarContainer":
             line, _, (bars,) = container.lines
             (left, _), (right, _) = bars.get_segments()[0]
             (x,), (y,) = line.get_data()
             place = tuple(round(float(v), 4) for v in (x, y, left, right))
-            found.append((*place, line.get_marker(), to_hex(line.get_markerfacecolor())))
-    return found
+            places.append((*place, line.get_marker(), to_hex(line.get_markerfacecolor())))
+    return places
 
 
 def test_panel__one_dot_with_its_interval_and_chance():
@@ -91,9 +91,9 @@ def test_panel__controls_and_parts_have_lanes_of_their_own():
         (30, top + 4 * lane, 20, 35, "o", "#ffffff"),
         (50, 1 + top, 40, 55, "o", "#0072b2"),
     ]
-    found = dots(ax)
-    assert [dot[4:] for dot in found] == [dot[4:] for dot in expected]
-    assert np.allclose([dot[:4] for dot in found], [dot[:4] for dot in expected], atol=1e-3)
+    shown = dots(ax)
+    assert [dot[4:] for dot in shown] == [dot[4:] for dot in expected]
+    assert np.allclose([dot[:4] for dot in shown], [dot[:4] for dot in expected], atol=1e-3)
     sizes = [c.lines[0].get_markersize() for c in ax.containers if type(c).__name__ == "ErrorbarContainer"]
     assert sizes == [6.0, 4.0, 4.0, 3.5, 2.5, 6.0]
     band = next(p for p in ax.patches if to_hex(p.get_facecolor()) == "#d55e00")
