@@ -92,7 +92,6 @@ PAGES = {
 """Page -> what its blocks need before them, and what holds after them. The blocks of a page run in one session."""
 
 NOT_RUN = {
-    "import numpy as np\nimport psycopg": "needs a PostgreSQL server",
     "from camtrace import TraceCallback\n": "parts of a script: tests/benchmark/api/test_training.py has whole ones",
 }
 """Beginning of a block -> why it is not run."""

@@ -19,6 +19,30 @@ from builders.pixels import remember_parameters
 from builders.untrusted import UntrustedInputError, archive_sha256, describe_error, read_untrusted_arrays
 
 ANSWERS_FILE = "answers.npz"
+"""Per-photo predictions of a result, as arrays:
+
+- ``probe/<task>/predicted``: [fits, views, photos], predicted class; view i of a processing probe shows class i.
+- ``probe/<attribute or group>/expected``: [views, photos], true class; ``.../clusters``: [photos], scene, owner or
+  cluster; ``probe/<attribute>/classes``: their number.
+- ``probe/<task>/curve``: [parts, photos], accuracy after parts of the train photos; ``.../curve_fits``: number of
+  assignments of each.
+- ``knn/<parameter>/correct``, ``.../combinations``: [6 set-ups, photos], right answers out of [6] queries;
+  ``.../least``, ``.../greatest``, ``.../random``: the same under other tie rules; ``.../rule``: that of the scores.
+- ``knn/<parameter>/worst``, ``.../flipped``: [photos], share of collections where the photo is right whatever its
+  processing, and where some processing changes the answer.
+- ``knn/<parameter>/jitter_sample``, ``.../jitter_worst``, ``.../jitter_flipped``: [sample], positions of the queries
+  that have jitters, and their ``worst`` and ``flipped``.
+- ``knn/original/correct``, ``.../least``, ``.../greatest``, ``.../random``: [photos], right or not (``random``:
+  probability).
+- ``knn/adversary/right``: [15, photos], under each of the 14 processings and as the photo is; ``.../jittered``:
+  [14, photos], under jitters of equal size.
+- ``knn/.../by_seed``: [2, seeds, photos], right answers in ``uniform`` and ``uniform-test``; ``knn/.../chance``:
+  [photos], share of the collection with the label of the query.
+- ``knn/<group>/<metric>``, ``robustness/<group>/<metric>``: [photos], values whose mean is the score and whose spread
+  over ``.../clusters`` is its error (a jackknife); ``.../freedom``: degrees of freedom.
+- ``retrieval/pairs/nearer``, ``.../tied``: [2 collections, 2 directions, pairs]; ``.../pair_ids``: [pairs].
+- ``.../photos``: [photos], indices into the photo set; ``photo-set/splits``: [all photos], 0 train, 1 val, 2 test.
+"""
 SPLITS_KEY = "photo-set/splits"
 """Array of the split of every photo of the set, int8 [N]; no task has this name."""
 

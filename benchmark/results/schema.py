@@ -90,11 +90,33 @@ class Score:
     chance: float
     """Expected value of a guess that knows the classes; 0 for differences."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the task adds: protocol, spread over seeds, chosen strengths, controls. JSON values only.
+    """What the task adds, as JSON values:
 
-    Probes add ``learning_curve`` (``LearningCurve.details``: ``share``, ``n_train``, ``accuracy``, ``low``, ``high`` of
-    each part of the train photos, the ``gain`` of the last step, ``rises``) and ``training_spread``
-    (``TrainingSpread.details``: the ``deviation`` over other train photos, by how many ``probes``).
+    - every task: ``resampled``, ``units``: what intervals resample (photos, scenes or owners).
+    - probes: ``p_chance``, the p-value against chance; ``most_frequent_class``, its share of the test photos;
+      ``learning_curve`` (``LearningCurve.details``: ``share``, ``n_train``, ``accuracy``, ``low``, ``high`` of each
+      part of the train photos, the paired ``gain`` of the last step, ``rises``); ``training_spread``
+      (``TrainingSpread.details``: the ``deviation`` over other train photos, by how many ``probes``); of the readers
+      ``chosen``, ``search`` and ``assignments``: what was chosen on validation photos, and of what.
+    - acquisition probes: ``controls``: ``whole``, ``complement`` (hidden part alone), ``metadata`` (other labels
+      alone), ``shuffled`` (``accuracy``, ``low`` to ``high`` of 95 % of these probes, ``mean_low``, ``mean_high``,
+      ``p_value``).
+    - kNN: ``ties``: ``share`` of tied votes; ``least``, ``greatest`` and ``random`` accuracy under other tie rules.
+    - ``worst`` of ``knn/...``: ``flipped``, the share of answers that some processing of the query changes. With
+      ``flipped``: ``jitter``, the same number over random moves as large as those of processing, with its interval;
+      ``beyond``, how much further processing goes; ``queries`` and ``units`` of a sample.
+    - ``spd``: ``similarity_summary`` (``beats``, ``overlap``) and ``similarities``, histograms of six queries.
+    - layers: ``against_final``: output minus embedding, paired by photo: ``value``, ``low``, ``high``, ``p_value``.
+    - ``knn/adversary``: ``spoiled``, the share that is right as it is and wrong under some processing;
+      ``by_processing``, accuracy and mean distance of each view; ``strips``, four photos with neighbours.
+    - given groups: ``cells`` (photos and clusters of each cell of label x group), ``clusters``, ``labels``, ``groups``,
+      ``notes`` (what cannot be answered), ``observational``; ``covers``, what the interval covers; ``short_lists``, the
+      share of left-out pairs of a query and a cluster whose lists were too short.
+    - ``index`` of ``robustness/<group>``: ``curve`` (index, balanced index and deciding share for k = 1 to 61),
+      ``older_form`` ((SS + SO) / (SS + OS)), ``simulated_chance`` (mean and deviation of the index of random
+      neighbours).
+    - ``different`` of ``retrieval/pairs``: ``lost``: ``queries``, ``lost``, ``by_camera`` (nothing but the camera is to
+      blame), at most 12 pairs ``shown``.
     """
 
 
