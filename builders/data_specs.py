@@ -237,6 +237,23 @@ def _openfake(spec: DataSpec, seed: int) -> PhotoSet:
     )
 
 
+def _camera_set(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import camera_photos, table_of_captures, tabled_photos
+
+    named = {name: spec.options[name] for name in ("part", "root", "image") if name in spec.options}
+    scenes = _whole(spec, "scenes", 1) if "scenes" in spec.options else None
+    read: Callable[..., PhotoSet] = camera_photos
+    if spec.kind in ("dresden", "raise"):
+        read = tabled_photos
+    elif Path(spec.location).suffix.lower() in (".csv", ".parquet"):
+        read = table_of_captures
+    elif named.keys() & {"root", "image"}:
+        raise UsageError(f"{spec.kind}:{spec.location}: image= and root= are of a table: name its file")
+    return read(
+        spec.kind, spec.location, columns=spec.columns, scenes=scenes, seed=seed, val_share=_share(spec), **named
+    )
+
+
 def _of_table(spec: DataSpec) -> dict[str, Any]:
     named = {name: spec.options[name] for name in ("image", "id", "root") if name in spec.options}
     return {**named, "columns": spec.columns, "val_share": _share(spec)}
@@ -373,6 +390,66 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             has_revision=True,
             has_table=True,
             is_local=_unless_on_hub,
+        ),
+        "fodb": Kind(
+            "fodb:PATH",
+            "FODB: each scene by 27 phones and through 5 social networks; folders or zips",
+            _camera_set,
+            ("scenes", "val-share"),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "imagenet-es": Kind(
+            "imagenet-es:PATH",
+            "ImageNet-ES and ImageNet-ES Diverse: each scene by aperture, exposure, ISO and light",
+            _camera_set,
+            ("part", "scenes", "val-share"),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "vision": Kind(
+            "vision:PATH",
+            "VISION: photos by 35 devices and through two social networks",
+            _camera_set,
+            ("scenes", "val-share"),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "dresden": Kind(
+            "dresden:PATH",
+            "the Dresden Image Database: each scene by many cameras, as its CSV file says",
+            _camera_set,
+            ("root", "scenes", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "raise": Kind(
+            "raise:PATH",
+            "RAISE: photos by the cameras that its CSV file names",
+            _camera_set,
+            ("root", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "plism": Kind(
+            "plism:PATH",
+            "PLISM: each tile by 7 scanners in 13 stainings; folders, archives, or a table",
+            _camera_set,
+            ("image", "root", "scenes", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=lambda spec: True,
+        ),
+        "scorpion": Kind(
+            "scorpion:PATH",
+            "SCORPION: each tissue by 5 scanners; folders, archives, or a table",
+            _camera_set,
+            ("image", "root", "scenes", "val-share"),
+            path_options=("root",),
+            has_table=True,
+            is_local=lambda spec: True,
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",

@@ -1,4 +1,4 @@
-"""Given groups in a report: sizes of cells, what cannot be answered, and the robustness index over k."""
+"""Facts of the data and given groups in a report: design and terms, sizes of cells, what cannot be answered, and the robustness index over k."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmark.report.tables import markdown_table, percent
 from benchmark.results import Result, Score
+from builders.photos import TERMS_OF_USE
 from builders.untrusted import readable
 
 MOST_CELLS = 60
@@ -14,6 +15,31 @@ MOST_CELLS = 60
 
 SHOWN_K = (1, 3, 5, 11, 21, 31, 46, 61)
 """Neighbours at which the curve is shown."""
+
+
+_FACTS = ("design", "missing", "left out", TERMS_OF_USE)
+"""Facts of the data that stand in a report, by their names in ``evidence``."""
+
+
+def facts_text(evidence: Mapping[str, Any]) -> str:
+    """Whether the photos were simulated, what their design has and lacks, what was left out, and the terms of use.
+
+    Args:
+        evidence: ``data.evidence`` of a result.
+
+    >>> print(facts_text({"simulated": "simulated: rendered from 12 scenes", "left out": "videos: 2"}))
+    **Simulated, no camera took these pictures.** Labels are exact and causal; how far real cameras agree is not shown.
+    <BLANKLINE>
+    Left out: videos: 2.
+    """
+    lines = [f"{name.capitalize()}: {str(evidence[name]).rstrip('.')}." for name in _FACTS if evidence.get(name)]
+    if evidence.get("simulated"):
+        lines.insert(
+            0,
+            "**Simulated, no camera took these pictures.** Labels are exact and causal; how far real cameras agree is "
+            "not shown.",
+        )
+    return "\n\n".join(lines)
 
 
 def groups_text(result: Result) -> str:

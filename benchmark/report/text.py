@@ -20,7 +20,7 @@ from benchmark.judgement import (
 )
 from benchmark.report.course import course_text, courses
 from benchmark.report.detection import audit_text, controls_text, detection_text, detectors_text
-from benchmark.report.groups import groups_text
+from benchmark.report.groups import facts_text, groups_text
 from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
 from benchmark.report.training import accuracy_text, curves_table, training_text
@@ -94,8 +94,7 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts.append(f"**The scores of one draw**: {random}.")
     if data.get("smoke_test"):
         parts.append("**A smoke test, not evidence**: bundled photos show that the installation works, nothing more.")
-    if data.get("simulated"):
-        parts.append("Simulated cameras: labels are exact and causal; how far real cameras agree is not shown here.")
+    parts += [text for text in (facts_text(data.get("evidence") or {}),) if text]
     parts += [text for text in (audit_text(result), controls_text(result, questions)) if text]
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):

@@ -13,7 +13,7 @@ from builders.dataset.shards import ItemFailure, Shard, shard_file
 from builders.dataset.shared_shards import PHOTOS, SharedShards
 from builders.dataset.write import SplitShards
 from builders.errors import DataError
-from builders.photos import PhotoSet
+from builders.photos import TERMS_OF_USE, PhotoSet
 from builders.untrusted import describe_error, parse_json, read_untrusted_text
 
 BUILD_FILE = "build.json"
@@ -184,15 +184,30 @@ _INATURALIST = PixelRights(
 )
 
 
+_CAMERA_SET_FILE = re.compile(r"(?:^|/)D\d\d_(?:img|I)_[A-Za-z]+_\d{4}\.[A-Za-z]+$", re.IGNORECASE)
+"""A file of FODB or VISION, in whatever folder it lies now."""
+
+_CAMERA_SET = PixelRights(
+    False,
+    "Its files are named as those of FODB or VISION, whose terms do not allow us to pass them on, so only a recipe "
+    "(ids, labels, parameters; no pixels) may be published.",
+)
+
+
 def pixel_rights(photos: PhotoSet) -> PixelRights:
     """Whether the pixels of a photo set may be published, by its name and its class names; if in doubt, they may not.
 
-    A folder whose classes are WordNet ids counts as ImageNet (or a part of it, as Imagenette), whatever its name.
+    A folder whose classes are WordNet ids counts as ImageNet (or a part of it, as Imagenette), whatever its name. A set
+    that states terms of use is not published, nor one whose files are named as those of FODB or VISION.
 
     >>> pixel_rights(PhotoSet.of_bytes("folder:pets", {"a": b""}, ["n02099601"])).allowed
     False
     """
     name, classes = photos.name.lower(), photos.labels.names
+    if terms := photos.evidence.get(TERMS_OF_USE):
+        return PixelRights(False, terms)
+    if any(map(_CAMERA_SET_FILE.search, photos.ids)):
+        return _CAMERA_SET
     if "imagenet" in name or (classes and all(_WORDNET_ID.match(c) for c in classes)):
         return _IMAGENET
     if "inat" in name:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from builders.errors import unknown_name
-from builders.photos.photo_set import CLUSTER, UNLABELLED, PhotoSet
+from builders.photos.photo_set import CLUSTER, TERMS_OF_USE, UNLABELLED, PhotoSet
 from builders.processes import notice
 
 MOST_SHOWN = 12
@@ -157,9 +157,13 @@ def clusters_by_cell(
     return np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
 
 
+_FACTS = ("simulated", "design", "missing", "clusters", "left out", TERMS_OF_USE)
+"""Facts in ``evidence`` that stand above the cells."""
+
+
 def cells_text(photos: PhotoSet) -> str:
     """The cells of every group, and what became of clusters and given splits, for people; empty without columns."""
-    stated = [f"  {fact}: {photos.evidence[fact]}" for fact in ("clusters", "left out") if fact in photos.evidence]
+    stated = [f"  {fact}: {photos.evidence[fact]}" for fact in _FACTS if fact in photos.evidence]
     if not photos.groups and "clusters" not in photos.evidence:
         return ""
     return "\n".join([f"{photos.name}:", *stated, *(group_cells(photos, group).text() for group in photos.groups)])

@@ -37,6 +37,9 @@ picture, "" for a photo without another (``builders.splits.near_duplicate_column
 GROUP_PREFIX = "group_"
 """Begins the name of the column of a built set that stores a group."""
 
+TERMS_OF_USE = "terms"
+"""Fact in ``evidence``: the terms of a set whose pixels may be read by its user and not be published."""
+
 STORED_COLUMNS = (CLUSTER, NEAR_DUPLICATES)
 """Columns of photos that builds of processed photos store: they say which photos err together."""
 

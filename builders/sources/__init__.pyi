@@ -1,5 +1,8 @@
 from .attribute_sets import read_attribute_photos
 from .bundles import unpack
+from .cameras.design import SIMULATED_FILE
+from .cameras.sets import camera_photos
+from .cameras.tables import table_of_captures, tabled_photos
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
 from .columns.layouts import check_layout
@@ -20,10 +23,12 @@ from .sample import sample_photos
 __all__ = [
     "CAMERA_TYPES",
     "MIN_PHOTOS",
+    "SIMULATED_FILE",
     "WILDS",
     "DatasetRepo",
     "FolderSource",
     "PairRow",
+    "camera_photos",
     "check_layout",
     "contradicted_types",
     "detection_photos",
@@ -43,7 +48,9 @@ __all__ = [
     "sample_photos",
     "split_named",
     "stored_photos",
+    "table_of_captures",
     "table_photos",
+    "tabled_photos",
     "unpack",
     "wilds_photos",
     "with_columns",

@@ -182,7 +182,8 @@ def seeded_splits(ids: Sequence[str], classes: Sequence[str | None], *, seed: in
 
 
 def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
-    """The photo set with a split that is drawn by class, as ``seeded_splits``, or apart by its clusters if it has some.
+    """The photo set with a split that is drawn by class, as ``seeded_splits``, or apart by its clusters or scenes if it
+    has some.
 
     Whole clusters are assigned by iterative stratification over the cells of label x group.
 
@@ -192,15 +193,16 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
         val_share: share of the photos that become ``val``.
 
     Raises:
-        DataError: there are fewer than two clusters.
+        DataError: there are fewer than two clusters or scenes.
     """
     how = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val"
     names = [photos.labels.names[value] if value >= 0 else None for value in photos.labels.values]
-    if CLUSTER not in photos.columns:
+    column = next((name for name in (CLUSTER, "scene") if name in photos.columns), "")
+    if not column:
         splits = seeded_splits(photos.ids, names, seed=seed, val_share=val_share)
         drawn = np.array([SPLITS.index(split) for split in splits], dtype=np.int8)
     else:
-        clusters = [str(name) for name in photos.columns[CLUSTER]]
+        clusters = [str(name) for name in photos.columns[column]]
         strata = {"label": photos.labels.values, **{f"group {n}": g.values for n, g in photos.groups.items()}}
         for name, group in photos.groups.items():
             cell = photos.labels.values.astype(np.int64) * len(group.names) + group.values
@@ -210,11 +212,13 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
         made = make_splits(photos.ids, strata, owners=clusters, shares=shares, assign="stratified", seed=seed)
         sizes, drawn = np.bincount(made.groups), made.splits
         if len(sizes) < 2:
-            raise DataError(f"{photos.name}: all photos are of one cluster, and no split can be drawn between clusters")
+            raise DataError(
+                f"{photos.name}: all photos are of one {column}, and no split can be drawn between {column}s"
+            )
         if len(np.unique(drawn)) < 2:  # too few clusters for the shares
             smallest = made.groups == np.argmin(sizes)
             drawn = np.where(smallest, SPLITS.index("val"), SPLITS.index("train")).astype(np.int8)
-        how += ", clusters apart"
+        how += f", {column}s apart"
     return replace(photos, splits=drawn, drawn_splits=True, evidence={**photos.evidence, "splits": how})
 
 

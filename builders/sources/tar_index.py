@@ -9,7 +9,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Member(NamedTuple):
     """In bytes."""
 
 
-def indexed(tar: Path, *, nested: bool) -> list[Member]:
+def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Member]:
     """Photos of an archive, from the cached index if the archive has not changed since.
 
     The index is saved as it grows, and a run that was stopped goes on where it was: on a disk that takes milliseconds
@@ -49,13 +49,15 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
     Args:
         tar: path of the archive.
         nested: the archive contains one tar per class.
+        whole_names: keep the folders in the names of a flat archive's files.
 
     Raises:
         DataError: the archive is damaged, or not a tar file.
     """
     status = tar.stat()
     key = f"{_INDEX_VERSION} {status.st_size} {status.st_mtime_ns}"
-    cached = cache_folder() / INDEX_FOLDER / f"{tar.name}.{status.st_size:x}-{status.st_mtime_ns:x}.npz"
+    ending = ".paths.npz" if whole_names else ".npz"
+    cached = cache_folder() / INDEX_FOLDER / f"{tar.name}.{status.st_size:x}-{status.st_mtime_ns:x}{ending}"
     members, done = _read_index(cached, key)
     if done == status.st_size:
         return members
@@ -65,7 +67,9 @@ def indexed(tar: Path, *, nested: bool) -> list[Member]:
             open(tar, "rb") as stream,
             progress_bar(total=status.st_size, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
         ):
-            for batch, end in (_nested if nested else _flat)(stream, done, status.st_size):
+            size = status.st_size
+            batches = _nested(stream, done, size) if nested else _flat(stream, done, size, whole_names)
+            for batch, end in batches:
                 members += batch
                 done = end
                 bar.update(done - bar.n)
@@ -118,10 +122,10 @@ def _nested(stream: io.BufferedReader, done: int, size: int) -> Iterator[tuple[l
             yield [photo._replace(name=f"{wordnet_id}/{photo.name}") for photo in photos], end
 
 
-def _flat(stream: io.BufferedReader, done: int, size: int) -> Iterator[tuple[list[Member], int]]:
+def _flat(stream: io.BufferedReader, done: int, size: int, whole_names: bool) -> Iterator[tuple[list[Member], int]]:
     """Photos of a tar after byte ``done``, in batches; and the offset of the next header."""
     batch: list[Member] = []
-    for photo in _photos(stream, done, size - done):
+    for photo in _photos(stream, done, size - done, whole_names):
         batch.append(photo)
         if len(batch) == BATCH:
             yield batch, _padded(photo.offset + photo.size)
@@ -135,20 +139,21 @@ def _padded(end: int) -> int:
     return -(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def _photos(stream: io.BufferedReader, start: int, size: int) -> Iterator[Member]:
+def _photos(stream: io.BufferedReader, start: int, size: int, whole_names: bool = False) -> Iterator[Member]:
     """Regular files of the tar at ``start`` of a stream; only headers are read."""
     stream.seek(start)
-    with tarfile.open(fileobj=_Window(stream, start, size), mode="r:") as tar:
+    with tarfile.open(fileobj=FileWindow(stream, start, size), mode="r:") as tar:
         for member in tar:
             if member.isfile():
-                yield Member(member.name.rsplit("/", 1)[-1], start + member.offset_data, member.size)
+                name = member.name if whole_names else member.name.rsplit("/", 1)[-1]
+                yield Member(name, start + member.offset_data, member.size)
 
 
-class _Window(io.RawIOBase):
+class FileWindow(io.RawIOBase):
     """A part of a file, read as a file."""
 
-    def __init__(self, stream: io.BufferedReader, start: int, size: int) -> None:
-        self._stream, self._start, self._size, self._at = stream, start, size, 0
+    def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
+        self.stream, self._start, self._size, self._at = stream, start, size, 0
 
     def readable(self) -> bool:
         return True
@@ -165,7 +170,7 @@ class _Window(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._size - self._at)
-        self._stream.seek(self._start + self._at)
-        data = self._stream.read(left if size < 0 else min(size, left))
+        self.stream.seek(self._start + self._at)
+        data = self.stream.read(left if size < 0 else min(size, left))
         self._at += len(data)
         return data

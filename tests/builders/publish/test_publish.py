@@ -15,6 +15,7 @@ from builders.errors import DataError, RemoteError, UsageError
 from builders.processed.build import build_processed
 from builders.publish.cli import card_in, describe_publication, main, plan_publication
 from builders.publish.push import retry
+from tests.support.camera_sets import tree_of, write_tree
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN, HubDouble
 from tests.support.processes import run_python
 
@@ -398,3 +399,17 @@ def test_retry__a_malformed_answer_is_one_sentence_and_the_request_is_not_repeat
     with pytest.raises(RemoteError, match=rf"a/b: an answer of the Hub cannot be read \({type(error).__name__}"):
         retry(call, "a/b")
     assert len(calls) == 1
+
+
+def test_plan_publication__of_a_camera_set_is_a_recipe_with_its_terms(tmp_path):
+    photos = open_photos(f"fodb:{write_tree(tmp_path / 'set', tree_of('fodb'))}?name=mine")
+    build_processed(photos, tmp_path / "out", parameters=("jpeg",), license="cc0-1.0", progress=False)
+    planned = plan_publication(tmp_path / "out", REPO, public=True)
+    assert planned.build.kind == "recipe"
+    assert planned.note.startswith("FODB: for research, not to be passed on")
+    assert planned.data_files
+    for name in planned.data_files:
+        assert "image" not in pq.read_table(planned.folder / name).column_names
+        assert b"\xff\xd8\xff" not in (planned.folder / name).read_bytes()
+    push = [str(tmp_path / "out"), "--repo", REPO, "--public"]
+    assert main(push) == 0

@@ -1,0 +1,286 @@
+"""Camera sets whose tables say what the photos are: Dresden and RAISE, and tables of PLISM and SCORPION."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from builders.errors import DataError, UsageError
+from builders.photos import ColumnSources, Labels, NoPictures, PhotoSet, PhotoSource
+from builders.sources.cameras.archives import WHOLE_FILE, Entry, entries_below, is_junk, source_of
+from builders.sources.cameras.design import Oddities, simulated_evidence
+from builders.sources.cameras.layouts import LAYOUTS, PHOTO_ENDINGS, RAW_ENDINGS, Capture, plism_capture
+from builders.sources.cameras.sets import CameraSet, photos_of_set
+from builders.sources.columns.tables import Table, open_table, picture_paths
+from builders.sources.folders import FolderSource
+from builders.untrusted import list_folder, readable
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """A set with a table of its photos: a row for each, found by the name of its file."""
+
+    title: str
+    columns: Mapping[str, tuple[str, ...]]
+    """Spellings of each column that is needed, without marks and in lower case."""
+    row: Callable[[Mapping[str, str]], Capture | str]
+    """From a row to its photo, or why it is left out. The id is the name of the file."""
+    by_stem: bool
+    """Whether the table names files without their ending."""
+
+
+def _dresden_row(row: Mapping[str, str]) -> Capture | str:
+    if not row["position"] or not row["motive"]:
+        return "rows without position and motive, which show no scene (flat and dark fields)"
+    device = f"{row['brand']} {row['model']} {row['instance']}"
+    return Capture(
+        row["filename"],
+        f"{row['position']}-{row['motive']}",
+        device,
+        device,
+        row["instance"],
+        row["brand"],
+        f"{row['brand']} {row['model']}",
+    )
+
+
+def _raise_row(row: Mapping[str, str]) -> Capture | str:
+    if not row["device"]:
+        return "rows without a camera"
+    make = row["device"].partition(" ")[0]
+    return Capture(row["file"], "", row["device"], row["device"], make=make, model=row["device"])
+
+
+TABLE_LAYOUTS: Mapping[str, TableLayout] = MappingProxyType(
+    {
+        "dresden": TableLayout(
+            "the Dresden Image Database",
+            {
+                "filename": ("filename", "file", "name"),
+                "brand": ("brand", "make"),
+                "model": ("model",),
+                "instance": ("instance", "device", "body"),
+                "position": ("positionnum", "positionnumber", "positionno", "positionid", "position"),
+                "motive": ("motivenum", "motivenumber", "motiveno", "motiveid", "motive"),
+            },
+            _dresden_row,
+            by_stem=False,
+        ),
+        "raise": TableLayout(
+            "RAISE",
+            {"file": ("file", "filename", "name"), "device": ("device", "camera", "model")},
+            _raise_row,
+            by_stem=True,
+        ),
+    }
+)
+"""Sets with a table by the kind of their data specification. The columns are those of the published tables."""
+
+
+def tabled_photos(
+    kind: str,
+    path: str,
+    *,
+    columns: ColumnSources,
+    root: str = "",
+    scenes: int | None = None,
+    seed: int = 0,
+    val_share: float = 0.25,
+) -> PhotoSet:
+    """Photos of a folder or archive, as the table of the set describes them. Every shot of a scene is kept.
+
+    Args:
+        kind: one of ``TABLE_LAYOUTS``.
+        path: of the table, or of the folder that holds it.
+        columns: named by the user.
+        root: folder or archive of the photos; by default the folder of the table.
+        scenes, seed, val_share: as of ``camera_photos``.
+
+    Raises:
+        DataError: there is no table, it lacks a column, or none of its photos is there.
+    """
+    layout, place = TABLE_LAYOUTS[kind], Path(path).expanduser()
+    table_path = _table_in(kind, place, layout)
+    table = open_table(table_path, ())
+    named = _columns(kind, table, layout)
+    photo_root = Path(root).expanduser() if root else table_path.parent
+    entries, odd = entries_below(photo_root, kind), Oddities()
+    by_name = _by_name(entries, layout, odd)
+    matched: list[tuple[Capture, Entry, int]] = []
+    absent: list[str] = []
+    seen: set[str] = set()
+    for row in range(table.rows):
+        values = {name: (table.columns[column][row] or "").strip() for name, column in named.items()}
+        file = next(iter(values.values()))
+        key = _key(file, layout)
+        parsed = layout.row(values)
+        if not key or key in seen:
+            odd.add("rows whose file an earlier row names, or none", file or f"row {row + 1}")
+        elif isinstance(parsed, str):
+            odd.add(parsed, file)
+        elif key not in by_name:
+            absent.append(file)
+        else:
+            matched.append((parsed, by_name[key], row))
+        seen.add(key)
+    for key in by_name.keys() - seen:
+        odd.add("photos that no row of the table names", by_name[key].path)
+    if not matched:
+        reasons = odd.text()
+        raise DataError(
+            f"{kind}:{path}: none of the {table.rows:,} photos that {table.name} names is below {photo_root}"
+            + (f" (the first: {readable(absent[0])})" if absent else "")
+            + (f"; {reasons}" if reasons else "; say which folder or archive holds them: root=PATH")
+        )
+    matched.sort(key=lambda pair: pair[0].id)
+    captures = [capture for capture, _, _ in matched]
+    rows = [row for _, _, row in matched]
+    count, devices = len({c.scene for c in captures if c.scene}), len({c.device for c in captures})
+    design = f"{f'{count:,} scenes, ' if count else ''}{devices:,} devices: {len(captures):,} photos"
+    missing = f"{len(absent):,} photos of the table (the first: {readable(absent[0])})" if absent else ""
+    evidence = {
+        **simulated_evidence(entries, photo_root),
+        "design": design,
+        **({"missing": missing} if missing else {}),
+        **({"left out": left_out} if (left_out := odd.text()) else {}),
+    }
+    source = source_of([entry for _, entry, _ in matched], photo_root)
+    given = {name: Labels(x.names, x.values[rows]) for name, x in _given(table, columns).items()}
+    one = CameraSet(
+        kind,
+        photo_root.resolve().stem if photo_root.is_file() else photo_root.resolve().name,
+        tuple(captures),
+        source,
+        evidence,
+        given,
+    )
+    return photos_of_set(one, cluster="", columns=columns, scenes=scenes, seed=seed, val_share=val_share)
+
+
+def _table_in(kind: str, place: Path, layout: TableLayout) -> Path:
+    if place.is_file():
+        return place
+    if not place.is_dir():
+        raise DataError(f"{kind}:{place}: no such table or folder")
+    tables = [name for name in list_folder(place).files if name.lower().endswith(".csv") and not is_junk(name)]
+    if len(tables) != 1:
+        there = f"the tables {', '.join(map(readable, tables))}: name one" if tables else "no table"
+        raise DataError(
+            f"{kind}:{place}: it holds {there}; {kind}:FILE.csv?root=FOLDER reads the CSV file of {layout.title}, "
+            "which names the cameras" + (" and scenes" if kind == "dresden" else "")
+        )
+    return place / tables[0]
+
+
+def _columns(kind: str, table: Table, layout: TableLayout) -> dict[str, str]:
+    """The table's columns by the names of the layout; the file's first. Raises ``DataError``."""
+    known = {re.sub(r"[^a-z]", "", name.lower()): name for name in reversed(table.names)}
+    named = {name: next((known[s] for s in spellings if s in known), "") for name, spellings in layout.columns.items()}
+    if absent := [name for name, column in named.items() if not column]:
+        raise DataError(
+            f"{kind}:{table.name}: no column {' or '.join(absent)} (its columns: {', '.join(table.names[:12])}): the "
+            f"CSV file of {layout.title} has {', '.join(layout.columns)}"
+        )
+    return named
+
+
+def _key(file: str, layout: TableLayout) -> str:
+    """The name by which a row and a file find each other: in lower case, without folders."""
+    name = re.split(r"[/\\]", file.lower())[-1]
+    return re.sub(r"\.(?:nef|tiff?|jpe?g|png)$", "", name) if layout.by_stem else name
+
+
+def _by_name(entries: Sequence[Entry], layout: TableLayout, odd: Oddities) -> dict[str, Entry]:
+    by_name: dict[str, Entry] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.method != WHOLE_FILE, entry.archive, entry.path)):
+        name = entry.path.lower()
+        if is_junk(entry.path):
+            odd.add("files of macOS or Windows, or hidden ones", entry.path)
+        elif name.endswith(RAW_ENDINGS):
+            odd.add("raw files, which are not developed here: convert them to TIFF", entry.path)
+        elif not name.endswith(PHOTO_ENDINGS):
+            if not name.endswith((".csv", "readme.md", "simulated.json")):
+                odd.add("other files", entry.path)
+        elif by_name.setdefault(_key(name, layout), entry) is not entry:
+            odd.add("photos that are there twice", entry.path)
+    return by_name
+
+
+def table_of_captures(
+    kind: str,
+    path: str,
+    *,
+    columns: ColumnSources,
+    image: str = "",
+    root: str = "",
+    scenes: int | None = None,
+    seed: int = 0,
+    val_share: float = 0.25,
+) -> PhotoSet:
+    """Tiles of PLISM or SCORPION that a CSV or Parquet table lists, with pictures or for embeddings made elsewhere.
+
+    Args:
+        kind: ``plism``, with the columns ``slide_id`` and ``tile_id``; or ``scorpion``, with ``slide_id``,
+            ``sample_id``, ``scanner_id`` and optionally ``tile_id``.
+        path: of the table.
+        columns: named by the user.
+        image: column of the paths of pictures; without it only ids and groups are known.
+        root: folder that paths are relative to; by default the folder of the table.
+        scenes, seed, val_share: as of ``camera_photos``.
+
+    Raises:
+        DataError, UsageError: the table cannot be read, or lacks a column.
+    """
+    needed = {"plism": ("slide_id", "tile_id"), "scorpion": ("slide_id", "sample_id", "scanner_id")}[kind]
+    file = Path(path).expanduser()
+    further = ("stainer", "scanner", "tile_id")
+    table = open_table(file, [*needed, *further, *([image] if image else []), *columns.of_table()])
+    if absent := [name for name in needed if name not in table.columns]:
+        raise DataError(
+            f"{kind}:{file.name}: no column {' or '.join(absent)}: a table of {kind} has {', '.join(needed)}"
+        )
+    captures = [_table_capture(kind, table, row) for row in range(table.rows)]
+    ids = [capture.id for capture in captures]
+    if len(set(ids)) < len(ids):
+        repeated = next(name for name in ids if ids.count(name) > 1)
+        raise DataError(f"{kind}:{file.name}: two rows are of {readable(repeated)}")
+    source: PhotoSource = NoPictures()
+    if image:
+        folder = Path(root).expanduser() if root else file.parent
+        source = FolderSource(str(folder), picture_paths(table.column(image, "image"), folder, table.name))
+    elif root:
+        raise UsageError(f"{kind}:{file.name}: root= is the folder of pictures: name their column too (image=COLUMN)")
+    count, devices = len({c.scene for c in captures}), len({c.device for c in captures})
+    evidence = {"design": f"{count:,} scenes, {devices:,} devices: {len(captures):,} photos"}
+    one = CameraSet(kind, file.stem, tuple(captures), source, evidence, _given(table, columns))
+    cluster = LAYOUTS[kind].cluster
+    return photos_of_set(one, cluster=cluster, columns=columns, scenes=scenes, seed=seed, val_share=val_share)
+
+
+def _given(table: Table, columns: ColumnSources) -> dict[str, Labels]:
+    """The columns of the table that the user named."""
+    return table.labels([name for name in columns.of_table() if name in table.columns])
+
+
+def _table_capture(kind: str, table: Table, row: int) -> Capture:
+    def cell(name: str) -> str:
+        column = table.columns.get(name)
+        return (column[row] or "") if column is not None else ""
+
+    slide, tile = cell("slide_id"), cell("tile_id")
+    if not slide:
+        raise DataError(f"{kind}:{table.name}: row {row + 1} has no slide_id")
+    if kind == "plism":
+        staining, scanner = (cell("stainer"), cell("scanner"))
+        if not (staining and scanner):
+            staining, scanner = [*slide.split("_"), "", ""][:2]
+        if not (tile and staining and scanner):
+            raise DataError(f"{kind}:{table.name}: row {row + 1} has no tile, staining or scanner")
+        return plism_capture(f"{slide}/{tile}", slide, tile, staining, scanner)
+    scanner, scene = cell("scanner_id"), "/".join(part for part in (slide, cell("sample_id"), tile) if part)
+    if not scanner:
+        raise DataError(f"{kind}:{table.name}: row {row + 1} has no scanner_id")
+    return Capture(f"{scene}/{scanner}", scene, scanner, scanner, groups={"slide": slide})
