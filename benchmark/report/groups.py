@@ -1,4 +1,4 @@
-"""Facts of the data and given groups in a report: design and terms, sizes of cells, what cannot be answered, and the robustness index over k."""
+"""Facts of the data, and given groups, in a report: design, terms, cells, and the robustness index over k."""
 
 from __future__ import annotations
 
