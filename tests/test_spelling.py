@@ -12,7 +12,8 @@ NAMES_OF_OTHERS = {
     " ExposureCompensation ExposureIndex ExposureMode ExposureProgram FileSource HostComputer LensInfo LensMake"
     " LightSource MaxApertureValue MeteringMode ModifyDate OffsetTimeOriginal ProcessingSoftware SceneCaptureType"
     " SceneType SensingMethod ShutterSpeedValue UniqueCameraModel mmFormat LensModel",
-    "files and their formats": "DIB hei hev zstd snappy mlmodel pdparams",
+    "files and their formats": "DIB hei hev zstd snappy mlmodel pdparams tgz rar zst arw orf raf pef"
+    " motivenum motivenumber positionnum positionnumber",
     "Croissant and schema.org": "contentSize contentUrl dataCollection dataReleaseMaintenancePlan dataUseCases exifEX"
     " inLanguage photography",
     "datasets": "ArrowExamplesIterable ExamplesIterable FormattedExamplesIterable MappedExamplesIterable"

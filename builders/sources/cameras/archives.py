@@ -39,7 +39,7 @@ WHOLE_FILE, IN_TAR = -1, -2
 
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = 30
-_UNPACKED_FROM_START = (".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+_UNPACKED_FROM_START = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 class Entry(NamedTuple):
