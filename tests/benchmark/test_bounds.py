@@ -27,9 +27,11 @@ from benchmark.leaderboard.means import folded
 from benchmark.leaderboard.report_page import _shortened, blocks_of
 from benchmark.options.arguments import listed
 from benchmark.options.roles import a_share, at_least
+from benchmark.probe.parts import LearningCurve
 from benchmark.publishing.table import _whole
 from benchmark.report import figure, paper
 from benchmark.report.course import step_of
+from benchmark.report.groups import _cells
 from benchmark.report.tables import markdown_table, p_value
 from benchmark.results.failing import failed_encoder
 from benchmark.results.proof import _agrees, _difference, _shown, miscounted, objection
@@ -37,7 +39,9 @@ from benchmark.results.schema import Failure, Score, _check_score, migrated
 from benchmark.results.summary import GroupMean, group_means, log_odds_over_chance
 from benchmark.scoring import store_paths
 from benchmark.scoring.estimating import duration
+from benchmark.scoring.trial import too_few_usable, trial_failures
 from builders.errors import DataError, DiskError, UsageError
+from builders.photos import PhotoSet
 
 
 def score(**changed):
@@ -155,9 +159,9 @@ def test_check_score__accepts_the_ends():
         ("accuracy", {"n": 10**12 + 1}, "n is 1000000000001"),
         ("accuracy", {"low": 0, "high": 1}, ""),
         ("accuracy", {"low": 0.6, "high": 0.6}, ""),
-        ("accuracy", {"low": 0.7, "high": 0.6}, "a share outside [0, 1]"),
-        ("accuracy", {"low": -0.1}, "a share outside [0, 1]"),
-        ("accuracy", {"high": 1.1}, "a share outside [0, 1]"),
+        ("accuracy", {"low": 0.7, "high": 0.6}, "low is 0.7, above high, 0.6"),
+        ("accuracy", {"low": -0.1}, "low is -0.1: not a share in [0, 1]"),
+        ("accuracy", {"high": 1.1}, "high is 1.1: not a share in [0, 1]"),
         ("difference", {"low": -1, "high": -0.5}, ""),
         ("difference", {"chance": -1}, ""),
         ("trace", {"chance": 0}, "chance is 0: a guess between two classes or more is right sometimes"),
@@ -346,3 +350,53 @@ def test_report_page__blocks_of_a_text():
     assert blocks_of("\n\n") == []
     (table,) = blocks_of("| a |\n| --: |\n| 1 |")
     assert table == {"kind": "table", "head": ["a"], "rows": [["1"]], "right": [True]}
+
+
+def test_trial__one_photo_in_twenty_may_fail():
+    def failing(count, total, reason="preprocessing failed (ValueError: x)"):
+        return trial_failures("mine", {f"p{i}": reason for i in range(count)} | {"z": "the file is empty"}, total)
+
+    assert failing(1, 20) == failing(0, 1) == failing(9, 9, "the file is empty") == ""
+    assert failing(1, 19).startswith("mine: it fails on 1 of 19 photos, which can be read (the first: preprocessing")
+    assert failing(2, 40) == ""
+    assert failing(3, 40).startswith("mine: it fails on 3 of 40 photos")
+
+
+def test_usable__the_least_share_of_each_split():
+    split = PhotoSet.of_bytes("toy", dict.fromkeys("abcdefghij", b""), None, ["train"] * 5 + ["val"] * 5)
+
+    def usable(*failed):
+        return too_few_usable(split, np.array([i not in failed for i in range(10)]), 0.8)
+
+    assert usable() == usable(0) == usable(0, 9) == ""
+    assert usable(8, 9) == "3 of 5 val photos (60.0 %) can be used, fewer than 80.0 %: no score (--min-usable)"
+    assert usable(0, 1, 8, 9).startswith("3 of 5 train photos")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "rises"),
+    [(0.005, 0.001, True), (0.0049, 0.001, False), (0.1, 0.0, False), (0.1, -0.1, False), (0.1, 0.0001, True)],
+)
+def test_curve__rises_by_half_a_point_or_more(value, low, rises):
+    gain = SimpleNamespace(value=value, low=low, high=0.2, p_value=0.01)
+    curve = LearningCurve((0.5, 1.0), (5, 10), (), gain, 1)
+    assert curve.rises is rises
+    assert curve.details()["rises"] is rises
+    assert curve.details()["gain"] == {"value": value, "low": low, "high": 0.2, "p_value": 0.01}
+    assert not LearningCurve((1.0,), (10,), (), None, 1).rises
+
+
+def test_cells_of_a_group__at_most_sixty_in_a_table():
+    def shown(labels, groups):
+        sizes = [[7 * i + j for j in range(groups)] for i in range(labels)]
+        details = {
+            "labels": [f"l{i}" for i in range(labels)],
+            "groups": [f"g{j}" for j in range(groups)],
+            "cells": sizes,
+        }
+        return _cells("site", {**details, "resampled": "owner"})
+
+    assert len(shown(12, 5).splitlines()) == 2 + 12
+    assert shown(2, 2).splitlines()[0].startswith("| photos (owners) by label and site | ")
+    assert [cell.strip() for cell in shown(2, 2).splitlines()[3].split("|")[1:4]] == ["l1", "7 (7)", "8 (8)"]
+    assert shown(61, 1) == "61 labels x 1 groups: 0 to 420 photos a cell."
