@@ -53,6 +53,7 @@ def score(
     orientation: str | None = None,
     neighbours: int | None = None,
     queries: int | None = None,
+    distractors: str = _DEFAULTS.distractors,
     mask_ratio: float = _DEFAULTS.mask_ratio,
     min_usable: float = _DEFAULTS.min_usable,
     seed: int = _DEFAULTS.seed,

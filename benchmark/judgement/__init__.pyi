@@ -16,6 +16,7 @@ from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
+from .scenes import cosine_text, pairs_text
 from .scores import chance_of, find_score
 from .statement import Statement, statements
 from .traces import Flag, Verdict, chance_flags, judge, verdicts
@@ -70,6 +71,7 @@ __all__ = [
     "choose_outputs",
     "conclude",
     "confounded_text",
+    "cosine_text",
     "decide_differences",
     "depth_curves",
     "differing_text",
@@ -88,6 +90,7 @@ __all__ = [
     "moves_text",
     "output_questions",
     "outputs_text",
+    "pairs_text",
     "pixels_text",
     "plural_of",
     "power_text",

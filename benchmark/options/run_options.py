@@ -181,6 +181,19 @@ class RunOptions:
         ),
     )
     """The time of kNN is the square of a big set."""
+    distractors: str = field(
+        default="both",
+        metadata=role(
+            help="among which photos pair retrieval looks for a query's scene in another group: of the target's "
+            "group, of the query's own, of both, or of all groups (default: %(default)s)",
+            group=QUESTIONS,
+            affects_scores=True,
+            repeat=True,
+            in_result="if changed",
+            choices="benchmark.retrieval:COLLECTIONS_OF",
+        ),
+    )
+    """Of a set with any number of groups; with two types of cameras every one has a score."""
     processings: str = field(
         default="",
         metadata=role(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.judgement import Verdict, verdicts
 from benchmark.report.layers import layer_panels
 from benchmark.report.probe_panel import draw_intervals, height_of
+from benchmark.report.scenes import scene_panels
 from benchmark.report.tables import interval, percent, write_png
 from benchmark.report.text import settings_line
 from benchmark.results import Family, Questions, Result, Score, families, metric_of, subject_of
@@ -57,6 +58,7 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
     scored, each question has a panel over depth.
     """
     panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
+    panels += [_Panel(*panel) for result in results for panel in scene_panels(result)]
     panels += [_Panel(*panel) for result in results for panel in layer_panels(result, questions)]
     return _lay_out(panels, [_title(results), settings_line(results, questions)]) if panels else None
 

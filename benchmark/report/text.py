@@ -22,6 +22,7 @@ from benchmark.report.course import course_text, courses
 from benchmark.report.detection import audit_text, controls_text, detection_text, detectors_text
 from benchmark.report.groups import facts_text, groups_text
 from benchmark.report.layers import layers_text, maps_text
+from benchmark.report.scenes import by_difference, scenes_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
 from benchmark.report.training import accuracy_text, curves_table, training_text
 from benchmark.results import (
@@ -99,6 +100,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
+        scores = [s for s in scores if not by_difference(s)]
         if not scores:
             continue
         parts.append(f"### {family.title}")
@@ -113,6 +115,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     sections = {
         "Generated photos": detection_text(result),
         "Groups": groups_text(result),
+        "Scenes in several groups": scenes_text(result),
         "Layers": layers_text(result, questions),
         "Parts of the picture": maps_text(result, questions),
         "Not in the result": _failures(result),

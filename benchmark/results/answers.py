@@ -40,7 +40,8 @@ ANSWERS_FILE = "answers.npz"
   [photos], share of the collection with the label of the query.
 - ``knn/<group>/<metric>``, ``robustness/<group>/<metric>``: [photos], values whose mean is the score and whose spread
   over ``.../clusters`` is its error (a jackknife); ``.../freedom``: degrees of freedom.
-- ``retrieval/pairs/nearer``, ``.../tied``: [2 collections, 2 directions, pairs]; ``.../pair_ids``: [pairs].
+- ``retrieval/pairs/nearer``, ``.../tied``: [2 collections, 2 directions, pairs]; ``.../pair_ids``: [pairs]. Of groups
+  ``.../scenes``, ``.../value-METRIC`` (means) and ``.../median-METRIC`` (a jackknife over ``.../blocks``): [scenes].
 - ``.../photos``: [photos], indices into the photo set; ``photo-set/splits``: [all photos], 0 train, 1 val, 2 test.
 """
 SPLITS_KEY = "photo-set/splits"

@@ -65,6 +65,10 @@ MAX_STRIPS, MAX_VIEWS, MAX_NEIGHBOURS = 20, 100, 2000
 """Photos shown under all processings, their views, and neighbours of one; camtrace writes at most 4, 15 and 75."""
 
 
+MAX_GROUPS = 400
+"""Groups of a matrix; camtrace compares no more."""
+
+
 def _control(value: object) -> bool:
     return isinstance(value, Mapping) and all(value.get(n) is None or is_number(value[n]) for n in _CONTROL_NUMBERS)
 
@@ -159,6 +163,26 @@ def _strip_view(value: object, photos: int) -> bool:
     return numbers and all(map(is_number, similar)) and all(is_count(i) and i < photos for i in near)
 
 
+def _group_matrix(value: object) -> bool:
+    """Every pair of G groups: their names, the values of each given group, and tables [G, G] of numbers or null."""
+    if not isinstance(value, Mapping) or not isinstance(names := value.get("groups"), list):
+        return False
+    if not 2 <= len(names) <= MAX_GROUPS or not all(map(is_text, names)):
+        return False
+    attributes, recall = value.get("attributes"), value.get("recall")
+    if not isinstance(attributes, Mapping) or not isinstance(recall, Mapping) or "1" not in recall:
+        return False
+    tables = [*recall.values(), *(value.get(name) for name in ("low", "high", "n", "chance", "cosine", "cosine_apart"))]
+    columns = [column for column in attributes.values() if isinstance(column, list)]
+    return (
+        0 < len(columns) == len(attributes)
+        and all(len(column) == len(names) and all(map(is_text, column)) for column in columns)
+        and all(isinstance(table, list) and len(table) == len(names) for table in tables)
+        and all(isinstance(row, list) and len(row) == len(names) for table in tables for row in table)
+        and all(cell is None or is_number(cell) for table in tables for row in table for cell in row)
+    )
+
+
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
 
 DETAILS: Mapping[str, tuple[Form, str]] = {
@@ -185,6 +209,10 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "against_final": (of_each(is_number), "a difference with its interval and p-value"),
     "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),
     "processings": WHOLE,
+    "group_matrix": (_group_matrix, f"names of 2 to {MAX_GROUPS} groups with tables of every pair"),
+    "pairs": (lambda value: is_count(value) or isinstance(value, list), "a count, or a list"),
+    "distractors": TEXT,
+    "photos_left_out": WHOLE,
     "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }
 

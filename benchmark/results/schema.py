@@ -117,6 +117,10 @@ class Score:
       neighbours).
     - ``different`` of ``retrieval/pairs``: ``lost``: ``queries``, ``lost``, ``by_camera`` (nothing but the camera is to
       blame), at most 12 pairs ``shown``.
+    - ``retrieval/pairs`` of groups: ``pairs`` of groups that a median is over, ``distractors``, ``photos_left_out``
+      (their scene is shown by no other group); of ``at-1`` ``group_matrix``: names and given values of the ``groups``,
+      and by query (row) and target (column) ``recall`` at 1, 3, 5 and 10, ``low`` and ``high`` of recall@1, ``n``,
+      ``chance``, ``cosine`` of one scene and ``cosine_apart`` of different ones.
     """
 
 

@@ -43,6 +43,7 @@ from .units import (
     joint_units,
     single_units,
     units_of_pairs,
+    units_of_sets,
 )
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "table_p_value",
     "unit_deviations",
     "units_of_pairs",
+    "units_of_sets",
     "upper_p_value",
     "wilson_interval",
 ]

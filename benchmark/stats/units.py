@@ -93,18 +93,36 @@ def units_of_pairs(columns: Mapping[str, Any], first: np.ndarray, second: np.nda
     >>> units_of_pairs(columns, np.array([0, 2, 4]), np.array([1, 3, 5])).index.tolist()
     [0, 0, 1]
     """
+    return units_of_sets(columns, np.concatenate([first, second]), np.tile(np.arange(len(first)), 2), PAIR)
+
+
+def units_of_sets(columns: Mapping[str, Any], photos: np.ndarray, sets: np.ndarray, rule: str) -> ErrorUnits:
+    """The units of n sets of photos (pairs, scenes): sets err together if photos of theirs do, also through others.
+
+    Args:
+        columns: as in ``error_units``.
+        photos: int64 [m], indices of photos.
+        sets: int64 [m], the set of each, 0 .. n - 1, none of them empty.
+        rule: name of a set, where each is a unit.
+
+    >>> columns = {"cluster": np.array(["t1", "t1", "t2", "t1", "t1", "t2"])}
+    >>> units_of_sets(columns, np.arange(6), np.array([0, 1, 2, 0, 1, 2]), "scene").index.tolist()
+    [0, 0, 1]
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    units = error_units(columns, np.concatenate([first, second]))
+    count, first = int(sets.max(initial=-1)) + 1, np.unique(sets, return_index=True)[1]
+    units = error_units(columns, photos)
     if units.alone:
-        return single_units(len(first), PAIR)
-    code = np.unique(units.index, return_inverse=True)[1].reshape(2, -1)
-    graph = coo_array((np.ones(len(first), dtype=bool), (code[0], code[1])), shape=(units.count, units.count))
-    index = connected_components(graph, directed=False)[1][code[0]].astype(np.int64)
+        return single_units(count, rule)
+    code = np.unique(units.index, return_inverse=True)[1].reshape(-1)
+    edges = code[first][sets], code
+    graph = coo_array((np.ones(len(code), dtype=bool), edges), shape=(units.count, units.count))
+    index = connected_components(graph, directed=False)[1][code[first]].astype(np.int64)
     sizes = np.unique(index, return_counts=True)[1]
     if not 2 <= len(sizes) < len(index):
-        return single_units(len(first), PAIR)
+        return single_units(count, rule)
     return ErrorUnits(index, units.rule, len(sizes), effective_number(sizes), alone=False)
 
 

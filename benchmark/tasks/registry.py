@@ -25,7 +25,7 @@ from benchmark.tasks.group_neighbours import group_knn, robustness
 from benchmark.tasks.group_probe import group_probe
 from benchmark.tasks.knn import NEIGHBOUR_TASKS, parameter_knn
 from benchmark.tasks.processing_probe import PROCESSING_PROBES, parameter_probe
-from benchmark.tasks.retrieval import RETRIEVAL_TASKS
+from benchmark.tasks.scenes.retrieval import RETRIEVAL_TASKS
 from benchmark.tasks.task import Task
 from builders import pixels
 from builders.errors import DataError, UsageError, unknown_name

@@ -13,7 +13,7 @@ import numpy as np
 from builders.errors import UsageError, unknown_name
 from builders.photos.photo_set import UNLABELLED, Labels, PhotoSet
 
-COLUMN_OPTIONS = ("label", "group", "cluster", "split", "source")
+COLUMN_OPTIONS = ("label", "group", "cluster", "split", "source", "scene")
 """Options of a data specification that say where columns come from. ``group`` may be given several times."""
 
 NO_TABLE: Mapping[str, Labels] = MappingProxyType({})
@@ -40,15 +40,23 @@ class ColumnSources:
     """The given split of a photo."""
     source: str = ""
     """Where a photo comes from, for the audit."""
+    scene: str = ""
+    """What a photo shows that other groups show too: a scene, a tile, a field. Photos of one scene err together."""
 
     @classmethod
     def of(
-        cls, label: str = "", group: Iterable[str] = (), cluster: str = "", split: str = "", source: str = ""
+        cls,
+        label: str = "",
+        group: Iterable[str] = (),
+        cluster: str = "",
+        split: str = "",
+        source: str = "",
+        scene: str = "",
     ) -> ColumnSources:
         """From the values of the options.
 
         Args:
-            label, cluster, split, source: a SOURCE each.
+            label, cluster, split, source, scene: a SOURCE each.
             group: each ``NAME=SOURCE``, or a SOURCE alone, which also gives the name.
 
         Raises:
@@ -66,11 +74,11 @@ class ColumnSources:
             if name in groups:
                 raise UsageError(f"group={given}: two groups are called {name}: write group=NAME=SOURCE")
             groups[name] = source_of_group
-        return cls(label, MappingProxyType(groups), cluster, split, source)
+        return cls(label, MappingProxyType(groups), cluster, split, source, scene)
 
     def sources(self) -> dict[str, str]:
         """Every SOURCE by its option, as an error names it: ``label=``, ``group=NAME=``, ..."""
-        given = {"label": self.label, "cluster": self.cluster, "split": self.split, "source": self.source}
+        given = {option: getattr(self, option) for option in COLUMN_OPTIONS if option != "group"}
         named = {f"group={name}": source for name, source in self.groups.items()}
         return {option: source for option, source in {**given, **named}.items() if source}
 

@@ -185,7 +185,8 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
     """The photo set with a split that is drawn by class, as ``seeded_splits``, or apart by its clusters or scenes if it
     has some.
 
-    Whole clusters are assigned by iterative stratification over the cells of label x group.
+    Scenes are clusters where none are given. Whole clusters are assigned by iterative stratification over the cells of
+    label x group.
 
     Args:
         photos: whose splits are drawn again.

@@ -55,7 +55,7 @@ def with_columns(
         for name in groups:
             _check_name(name, photos)
         changes["groups"] = {**photos.groups, **groups}
-    for name in (CLUSTER, "source"):
+    for name in (CLUSTER, "source", "scene"):
         if name in given:
             columns[name] = _texts(given[name])
     if "split" in given:
@@ -68,7 +68,7 @@ def with_columns(
         stated = f"{without.size:,} photos without a split (the first: {photos.ids[without[0]]})"
         changed = dataclasses.replace(changed, evidence={**evidence, "left out": stated})
         changed = changed.select(np.flatnonzero(splits != UNLABELLED))
-    if changed.drawn_splits and ("label" in given or CLUSTER in given):
+    if changed.drawn_splits and {"label", CLUSTER, "scene"} & set(given):
         changed = drawn_splits(changed, seed=seed, val_share=val_share)
     return _with_divided_clusters(changed) if CLUSTER in given else changed
 

@@ -73,6 +73,7 @@ def over(given: ColumnSources, usual: ColumnSources) -> ColumnSources:
         given.cluster or usual.cluster,
         given.split or usual.split,
         given.source or usual.source,
+        given.scene or usual.scene,
     )
 
 

@@ -198,7 +198,7 @@ def photos_of(
         evidence=dict(evidence or {}),
         drawn_splits=splits is None,
     )
-    if splits is None and not (columns.split or columns.label or columns.cluster):
+    if splits is None and not (columns.split or columns.label or columns.cluster or columns.scene):
         photos = drawn_splits(photos, seed=seed, val_share=val_share)
     named = [source for source in columns.of_table() if not is_path_source(source)]
     return with_columns(photos, columns, table=table.labels(named), seed=seed, val_share=val_share)

@@ -19,6 +19,7 @@ from benchmark.results import Failure, OutputScores, Result
 from benchmark.tasks import all_tasks
 from builders.pixels import STUDY_PROCESSINGS
 from tests.benchmark.leaderboard.conftest import AXE, turn_to
+from tests.benchmark.report.test_scenes import result_of as scenes_result
 
 KINDS = [f"{c}-class {p}-processing" for c in ("other", "same") for p in ("other", "same")]
 COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"embedding": 27.1, "probe": 14.0}}
@@ -288,6 +289,30 @@ def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tm
     texts = parts.locator("svg text").all_text_contents()
     assert texts[:16] == [f"{30 + i}.0" for i in range(16)]
     assert texts[16] == "28.0 to 32.0"
+
+
+def test_report__pairs_of_groups_are_matrices_on_the_report_and_on_the_page_of_the_encoder(open_page, tmp_path, make):
+    measured = whole(make)
+    [score] = [s for s in scenes_result(3).scores if s.metric == "at-1"]
+    result = dataclasses.replace(
+        measured, scores=(*measured.scores, dataclasses.replace(score, data=measured.data["name"]))
+    )
+    write_report_page([result], report_text([result], all_tasks()), tmp_path / "report.html")
+    page = open_page((tmp_path / "report.html").as_uri())
+    figure = page.locator("section[id^=pairs-]")
+    assert figure.locator(".panel").count() == 2
+    assert "Recall@1, %, n = 300" in figure.locator("h3").first.inner_text()
+    summary = (
+        "From 60.0, scanner 0, staining 0 to scanner 0, staining 1, to 62.0, scanner 1, staining 0 to scanner 0, sta"
+    )
+    assert summary in figure.locator(".summary").first.inner_text()
+    texts = figure.locator("svg").first.locator("text").all_text_contents()
+    assert [text for text in texts if text.endswith(".0")] == ["60.0", "60.0", "61.0", "61.0", "62.0", "62.0"]
+    assert sum(text == "scanner 0, staining 1" for text in texts) == 2
+    for link in ("nav a[data-view=board]", "#table tbody a"):
+        page.locator(link).first.click()
+    page.locator("section[id=pairs-encoder-0]").wait_for()
+    assert page.locator("section[id=pairs-encoder-0] .panel").count() == 2
 
 
 def test_report__no_two_elements_share_an_id_whatever_has_been_looked_at(make, open_page, tmp_path):

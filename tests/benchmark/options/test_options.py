@@ -81,7 +81,7 @@ def test_options_in_the_key__are_these():
     """What is new must be thought about here, too."""
     assert list(options_key(RunOptions(), PHOTOS)) == [
         *("seed", "assignment_seeds", "protocol", "readers", "ties", "orientation", "neighbours", "queries"),
-        *("processings", "mask_ratio", "resamples"),
+        *("distractors", "processings", "mask_ratio", "resamples"),
     ]
 
 

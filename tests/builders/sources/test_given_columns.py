@@ -44,6 +44,15 @@ def test_folder__every_column(slides):
     assert photos.columns["source"].tolist() == [p[1] for p in parts]
 
 
+def test_scene__is_a_column_and_what_a_drawn_split_does_not_divide(slides):
+    photos = open_photos(f"{slides}?group=site=folder:2&scene=re:(.*)/")
+    assert photos.columns["scene"][0] == photos.ids[0].rpartition("/")[0]
+    assert "clusters apart" in photos.evidence["splits"]
+    sides = {(scene, split) for scene, split in zip(photos.columns["scene"], photos.splits.tolist(), strict=True)}
+    assert len(sides) == len({scene for scene, _ in sides}) > 3
+    assert {split for _, split in sides} == {0, 1}
+
+
 def test_drawn_split__never_divides_a_cluster_and_reaches_every_cell(slides):
     for seed in range(5):
         photos = open_photos(f"{slides}?group=site=folder:2&cluster=re:(.*)/", seed=seed)

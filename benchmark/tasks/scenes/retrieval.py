@@ -1,4 +1,7 @@
-"""Task ``retrieval/pairs``: is the nearest photo the other one of the same subject, or one of the same camera type?"""
+"""Task ``retrieval/pairs``: is the nearest photo the other one of the same subject, or one of the same camera?
+
+Pairs of a phone and a camera are ranked here. Sets of any number of groups are in ``group_retrieval``.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues
+from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues
 from benchmark.tasks.facts import pair_answers, retrieval_facts
+from benchmark.tasks.scenes.group_retrieval import (
+    GROUP_METRICS,
+    group_retrieval_facts,
+    read_group_retrieval,
+    run_group_retrieval,
+)
+from benchmark.tasks.scenes.scene_table import unfit_for_scenes
 from benchmark.tasks.scores import score_of, unit_answers
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 RETRIEVAL = Family(
     name="retrieval",
     title="Camera pairs",
-    explain="Recall@1 of a photo's partner that was taken with a camera of the other type.",
+    explain="Recall@1 of the photo of the same subject that was taken with a camera of another type or group.",
     about="acquisition",
     header="pair retrieval",
     layout="metrics",
@@ -31,7 +41,7 @@ RETRIEVAL = Family(
     panel_title="Pairs: below the line, the camera distracts",
     axes=("recall@1, distractors of the other camera, %", "recall@1, distractors of\nthe query's camera, %"),
     plane=("same", "different"),
-    counts="pairs",
+    counts="scenes",
     hub_id="paircams-retrieval",
 )
 
@@ -44,14 +54,14 @@ METRICS = (
     Metric(
         name="same",
         title="Recall, same",
-        explain="Every distractor comes from the target's camera type, the other one than the query's (easy).",
+        explain="Every distractor comes from the target's camera type or group, another one than the query's (easy).",
         kind="accuracy",
         chance=_CHANCE,
     ),
     Metric(
         name="different",
         title="Recall, different",
-        explain="Every distractor comes from the query's own camera type (hard).",
+        explain="Every distractor comes from the query's own camera type or group (hard).",
         kind="accuracy",
         chance=_CHANCE,
         headline=True,
@@ -65,7 +75,7 @@ METRICS = (
         unit="points",
         summary="SPD",
         difference_of=("same", "different"),
-        if_positive="distractors of the query's own camera type push targets away",
+        if_positive="distractors of the query's own camera type or group push targets away",
     ),
     Metric(
         name="all",
@@ -80,12 +90,15 @@ METRICS = (
         for what, words in (("at-5", "Recall@5"), ("mrr", "Mean reciprocal rank"))
         for where in ("same", "different")
     ),
+    *GROUP_METRICS,
 )
 """Metrics of the task. Further metrics, ``same-to-TYPE`` and ``different-to-TYPE``, are of one direction each."""
 
 
 def run_retrieval(inputs: TaskInput) -> TaskOutcome:
-    """Run ``retrieval/pairs`` on all complete pairs; pairs that lack a photo are left out and counted.
+    """Run ``retrieval/pairs``: on all groups, or on all complete pairs of two types of cameras.
+
+    Pairs that lack a photo are left out and counted.
 
     Raises:
         DataError: no pair is complete.
@@ -95,6 +108,8 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
     from benchmark.stats import units_of_pairs
     from benchmark.views import ORIGINAL
 
+    if not in_twos(inputs.photos):
+        return run_group_retrieval(inputs)
     usable = np.flatnonzero(inputs.usable)
     _, of_pair, counts = np.unique(inputs.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
     complete = usable[counts[of_pair] == 2]
@@ -179,7 +194,9 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
 
 
 def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Values by pair of ``run_retrieval``; without single directions where an older version did not store the types."""
+    """Values by pair or scene of ``run_retrieval``; older versions did not store the types, which name directions."""
+    if "pair_ids" not in arrays:
+        return read_group_retrieval(arrays)
     pairs, answers = arrays["pair_ids"], pair_answers(arrays)
     known = {metric.name for metric in METRICS}
     return {
@@ -193,13 +210,29 @@ def _bounds(name: str) -> tuple[float, float]:
     return next((metric.bounds for metric in METRICS if metric.name == name), (0.0, 1.0))
 
 
-def _unfit(photos: PhotoSet) -> str:
+def _facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    return retrieval_facts(arrays) if "pair_ids" in arrays else group_retrieval_facts(arrays)
+
+
+def in_twos(photos: PhotoSet) -> bool:
+    """Whether photos are pairs of two types of cameras."""
+    return not _not_in_twos(photos)
+
+
+def _not_in_twos(photos: PhotoSet) -> str:
     if "pair_id" not in photos.columns or "camera_type" not in photos.columns:
         return "its photos do not come in pairs"
     if len(np.unique(photos.columns["camera_type"])) != 2:
         return "its pairs need photos of two camera types"
     counts = np.unique(photos.columns["pair_id"], return_counts=True)[1]
     return "its photos do not come in twos" if counts.max() > 2 or not (counts == 2).any() else ""
+
+
+def _unfit(photos: PhotoSet) -> str:
+    reason = _not_in_twos(photos)
+    if not reason or not photos.groups:
+        return reason
+    return unfit_for_scenes(photos)
 
 
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
@@ -216,14 +249,14 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 name="retrieval/pairs",
                 family=RETRIEVAL,
                 title="Pairs",
-                explain="Which photo shows the query's subject, taken with the other type of camera.",
+                explain="Which photo shows the query's subject, taken with another type of camera or by another group.",
                 summary="do distractors from the query's own kind of camera push its target away?",
                 metrics=METRICS,
                 recipe=_recipe,
                 unfit=_unfit,
                 run=run_retrieval,
                 read_answers=read_retrieval,
-                read_facts=retrieval_facts,
+                read_facts=_facts,
                 growth="pairs",
             ),
         )

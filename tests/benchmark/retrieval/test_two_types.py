@@ -88,13 +88,13 @@ def test_pair_retrieval__memory_changes_nothing(seed: int, n: int, memory_bytes:
     np.testing.assert_array_equal(small.tied, large.tied)
 
 
-@pytest.mark.parametrize(("memory_bytes", "pieces"), [(1 << 28, [48]), (40_000, [48] * 4)])
+@pytest.mark.parametrize(("memory_bytes", "pieces"), [(1 << 28, [12] * 3), (40_000, [12] * 12)])
 def test_pair_retrieval__pieces_side_by_side_count_what_sorting_finds(
     memory_bytes: int, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.retrieval.LEAST_SIMILARITIES", 1)
-    seen = pieces_parallel(monkeypatch, "benchmark.retrieval")
-    torch.set_num_threads(3)  # 12 parts of the queries, two directions, two collections
+    monkeypatch.setattr("benchmark.retrieval.counts.LEAST_SIMILARITIES", 1)
+    seen = pieces_parallel(monkeypatch, "benchmark.retrieval.counts")
+    torch.set_num_threads(3)  # 12 parts of the queries of each group with itself, and of the two together
     photos = exact_photos(3, 60)
     assert_equals_reference(pair_retrieval(*photos, memory_bytes=memory_bytes), photos)
     assert [len(neighbours_) for neighbours_ in seen] == pieces

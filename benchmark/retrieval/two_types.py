@@ -7,22 +7,17 @@ the query's type.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from benchmark.compute import chunks, parallel_map, threads_of_work
+from benchmark.retrieval.counts import block_rows, blocks, count_pairs, unit_rows
 from builders.errors import DataError
 
 COLLECTIONS = ("same", "different")
 """Camera type of the distractors, compared with the target; the order of the first axis of ``PairAnswers.nearer``."""
-
-LEAST_SIMILARITIES = 1 << 17
-"""Least similarities of a piece of work: threads with shorter steps wait for Python's lock longer than they compute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,59 +134,8 @@ def pair_retrieval(
     """
     rows = np.asarray(embeddings)
     ids, types, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
-    n = len(ids)
-    nearer, tied = (np.zeros((len(COLLECTIONS), 2, n), np.int32) for _ in range(2))
-    step = block_rows(memory_bytes, rows.shape[1])
-    with torch.inference_mode():
-        for queries in blocks(n, step):
-            query_rows = [unit_rows(rows, photos[queries], device) for photos in order]
-            with threads_of_work(query_rows[0].numel()):
-                target = (query_rows[0] * query_rows[1]).sum(dim=1, keepdim=True).float()
-            for candidates in blocks(n, step):
-                candidate_rows = (
-                    [unit_rows(rows, photos[candidates], device) for photos in order] if n > step else query_rows
-                )
-                _count(_Block(query_rows, candidate_rows, target, queries.start, candidates.start), nearer, tied)
-    return PairAnswers(ids, types, nearer, tied)
-
-
-class _Block(NamedTuple):
-    """Some queries and some candidates, of both types of camera."""
-
-    queries: Sequence[torch.Tensor]
-    """float64 [queries, d] of each type, of unit length."""
-    candidates: Sequence[torch.Tensor]
-    """float64 [candidates, d] of each type, of unit length."""
-    target: torch.Tensor
-    """float32 [queries, 1]: similarity of the photos of each pair."""
-    first_query: int
-    first_candidate: int
-
-
-def _count(block: _Block, nearer: np.ndarray, tied: np.ndarray) -> None:
-    """Add to both counts; on a CPU, if there are many, collections, directions and parts of the queries in parallel."""
-    n_queries, n_candidates = len(block.target), len(block.candidates[0])
-    on_cpu = block.target.device.type == "cpu"
-    parts = chunks(n_queries, -(-LEAST_SIMILARITIES // n_candidates)) if on_cpu else [slice(0, n_queries)]
-    pieces = list(itertools.product(range(len(COLLECTIONS)), range(2), parts))
-
-    def count(piece: tuple[int, int, slice]) -> None:
-        collection, direction, part = piece
-        distractors = block.candidates[1 - direction if collection == 0 else direction]
-        similar = (block.queries[direction][part] @ distractors.T).float()
-        # The pair's own photo is the target in one collection and the query itself in the other.
-        first = block.first_query + part.start
-        similar.diagonal(first - block.first_candidate).fill_(-torch.inf)
-        counts = (collection, direction, slice(first, first + len(similar)))
-        nearer[counts] += (similar > block.target[part]).sum(dim=1, dtype=torch.int32).cpu().numpy()
-        tied[counts] += (similar == block.target[part]).sum(dim=1, dtype=torch.int32).cpu().numpy()
-
-    if len(parts) > 1:
-        parallel_map(count, pieces)
-        return
-    with threads_of_work(0):
-        for piece in pieces:
-            count(piece)
+    counted = next(count_pairs(rows, order, device=device, memory_bytes=memory_bytes))
+    return PairAnswers(ids, types, counted.nearer, counted.tied)
 
 
 def paired_photos(
@@ -219,35 +163,6 @@ def paired_photos(
     order = np.zeros((2, len(pairs)), np.int64)
     order[of_type, of_pair] = np.arange(len(rows))
     return tuple(pairs.tolist()), (types[0].item(), types[1].item()), order
-
-
-def unit_rows(rows: np.ndarray, chosen: np.ndarray, device: str | torch.device) -> torch.Tensor:
-    """Some rows at unit length, float64 on a device; zero rows stay zero."""
-    with threads_of_work(len(chosen) * rows.shape[1]):
-        wide = torch.from_numpy(rows[chosen].astype(np.float64)).to(device)
-        largest = wide.abs().amax(dim=1, keepdim=True)
-        if not bool(largest.isfinite().all()):
-            bad = int(chosen[int((~largest.isfinite()).flatten().nonzero()[0])])
-            raise DataError(
-                f"the embedding of photo {bad} holds a NaN or infinity: leave its pair out or embed it again"
-            )
-        wide /= torch.where(largest > 0, largest, 1.0)  # else squares could overflow
-        norms = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
-        return wide / torch.where(norms > 0, norms, 1.0)
-
-
-def blocks(n: int, step: int) -> Iterator[slice]:
-    """Slices of ``step`` of n items, the last one shorter."""
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
-
-
-def block_rows(memory_bytes: int, dimension: int) -> int:
-    """The side s of square blocks: s * s similarities (float64, float32, comparisons) and some copies of 2 s rows."""
-    per_row, per_similarity = 6 * 8 * max(dimension, 1), 16
-    # the positive root of per_similarity * s**2 + per_row * s = memory_bytes
-    side = (np.sqrt(per_row**2 + 4.0 * per_similarity * memory_bytes) - per_row) / (2 * per_similarity)
-    return max(1, int(side))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+from .counts import PairCounts, count_pairs
+from .groups import (
+    COLLECTIONS_OF,
+    RANKS,
+    GroupRecall,
+    Median,
+    group_recall,
+    median_chance,
+    median_cosine,
+    median_recall,
+)
+from .two_types import COLLECTIONS, PairAnswers, nearest_of_same_type, pair_retrieval
+
+__all__ = [
+    "COLLECTIONS",
+    "COLLECTIONS_OF",
+    "RANKS",
+    "GroupRecall",
+    "Median",
+    "PairAnswers",
+    "PairCounts",
+    "count_pairs",
+    "group_recall",
+    "median_chance",
+    "median_cosine",
+    "median_recall",
+    "nearest_of_same_type",
+    "pair_retrieval",
+]
