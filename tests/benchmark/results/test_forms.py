@@ -37,7 +37,21 @@ NUMBERS = ([0, 1.5, -1], ["1", True, [1]])
 COUNTS = ([0, 7], [-1, 1.0, True, "1"])
 TEXTS = (["", "text"], [1, "a\x00b", ["text"]])
 
+MATRIX = {
+    "groups": ["a", "b"],
+    "attributes": {"scanner": ["a", "b"]},
+    "recall": {"1": [[None, 0.5], [0.5, None]]},
+    **dict.fromkeys(("low", "high", "n", "chance", "cosine", "cosine_apart"), [[None, 0.5], [0.5, 1]]),
+}
+
 OF_DETAILS = {
+    "group_matrix": (
+        [MATRIX],
+        [1, {}, {**MATRIX, "groups": ["a"]}, {**MATRIX, "low": [[0.5, 0.5]]}, {**MATRIX, "attributes": {}}],
+    ),
+    "pairs": ([0, 3, []], [-1, "3", {}]),
+    "distractors": TEXTS,
+    "photos_left_out": COUNTS,
     **dict.fromkeys(("protocol", "resampled"), TEXTS),
     **dict.fromkeys(("k", "classes", "units", "train_photos", "processings"), COUNTS),
     **dict.fromkeys(
