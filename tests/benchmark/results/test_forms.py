@@ -41,7 +41,7 @@ MATRIX = {
     "groups": ["a", "b"],
     "attributes": {"scanner": ["a", "b"]},
     "recall": {"1": [[None, 0.5], [0.5, None]]},
-    **dict.fromkeys(("low", "high", "n", "chance", "cosine", "cosine_apart"), [[None, 0.5], [0.5, 1]]),
+    **{key: [[None, 0.5], [0.5, 1]] for key in ("low", "high", "n", "chance", "cosine", "cosine_apart")},
 }
 
 OF_DETAILS = {
