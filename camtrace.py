@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.api import Comparison, NoSuchScore, Results, TraceCallback, compare, load_results, score
     from benchmark.audit import Audit, audit
     from benchmark.compare import Gate
+    from benchmark.diff import Diff, diff
     from benchmark.encoders import Encoder, EncoderInfo, list_encoders, load_encoder
     from benchmark.erasing import Eraser, FitSet, fit_eraser, load_eraser
     from benchmark.results import Score
@@ -34,6 +35,7 @@ _WHERE = {
     "CenterMask": "builders",
     "Comparison": "benchmark.api",
     "DataError": "builders.errors",
+    "Diff": "benchmark.diff",
     "DiskError": "builders.errors",
     "Encoder": "benchmark.encoders",
     "EncoderError": "builders.errors",
@@ -51,6 +53,7 @@ _WHERE = {
     "UsageError": "builders.errors",
     "audit": "benchmark.audit",
     "compare": "benchmark.api",
+    "diff": "benchmark.diff",
     "fit_eraser": "benchmark.erasing",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
@@ -68,6 +71,7 @@ __all__ = [
     "CenterMask",
     "Comparison",
     "DataError",
+    "Diff",
     "DiskError",
     "Encoder",
     "EncoderError",
@@ -86,6 +90,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "diff",
     "fit_eraser",
     "list_encoders",
     "load_encoder",

@@ -18,6 +18,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command(
         "benchmark.cli.compare:parser", "paired differences between results, or against the published study"
     ),
+    "diff": Command("benchmark.cli.diff:parser", "does another decoder, resize, runtime or precision matter?"),
     "reproduce": Command("benchmark.cli.reproduce:parser", "the published study's protocol next to its numbers"),
     "leaderboard": Command("benchmark.cli.leaderboard:parser", "results to a static site"),
     "publish": Command("benchmark.cli.sharing.publish:parser", "results to a data set of results on the Hub"),

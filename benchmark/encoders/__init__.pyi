@@ -17,15 +17,20 @@ from .layers.pooling import photo_places
 from .load import PREFIXES, load_encoder
 from .loaders.python import as_encoder, is_module
 from .network import Embedder, move_to_host
+from .preprocess.by_library import ANTIALIAS, FILTERS, LIBRARIES, with_library
+from .preprocess.modes import with_preprocessing
 from .preprocess.pixels import Pixels, pixel_backend
 from .provenance import STUDY
 from .registry import EncoderRow
 from .runtime.choose import LARGEST_ERROR, largest_relative_error, leaves_views_unchanged
 
 __all__ = [
+    "ANTIALIAS",
     "COMPLEX",
+    "FILTERS",
     "FINAL",
     "LARGEST_ERROR",
+    "LIBRARIES",
     "MODERN",
     "PREFIXES",
     "STUDY",
@@ -56,6 +61,8 @@ __all__ = [
     "photo_places",
     "pixel_backend",
     "pooling_title",
+    "with_library",
     "with_outputs",
+    "with_preprocessing",
     "with_unique_id",
 ]

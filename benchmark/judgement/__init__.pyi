@@ -16,6 +16,7 @@ from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
+from .paths import PathJudgement, PathMoves, judge_paths, paths_rule
 from .scenes import cosine_text, pairs_text
 from .scores import chance_of, find_score
 from .statement import Statement, statements
@@ -59,6 +60,8 @@ __all__ = [
     "Finding",
     "Flag",
     "LossJudgement",
+    "PathJudgement",
+    "PathMoves",
     "Reliance",
     "Statement",
     "Verdict",
@@ -83,6 +86,7 @@ __all__ = [
     "jitter_of",
     "judge",
     "judge_loss",
+    "judge_paths",
     "learning_curve",
     "loss_level",
     "losses_text",
@@ -91,6 +95,7 @@ __all__ = [
     "output_questions",
     "outputs_text",
     "pairs_text",
+    "paths_rule",
     "pixels_text",
     "plural_of",
     "power_text",
