@@ -71,6 +71,7 @@ def bracketed_judge() -> Iterator[None]:
         if name.split(".")[1] in (
             "audit",
             "compare",
+            "diff",
             "erasing",
             "report",
             "leaderboard",
@@ -305,6 +306,27 @@ def test_compare__differences_and_losses() -> None:
     ]
     gate = Gate(0.02, 0.97, tuple(losses), (MissingScore("toy", "probe/iso", "accuracy", "no answers"),))
     assert_only_the_judge_judges(f"{comparison_text(rows, ties)}\n\n{gate_text(gate)}")
+
+
+def test_diff__text_and_page() -> None:
+    from benchmark.diff.page import diff_page
+    from benchmark.diff.result import Diff, Measured, PathRow, diff_text
+    from benchmark.diff.rows import judge_paths
+    from benchmark.judgement import PathMoves
+
+    def row(name: str, text: str, answer: str) -> PathRow:
+        m = Measured(0.5, 0.4, 0.6, 1.5, 1.2, 1.8)
+        return PathRow(name, "path", {}, 9, 3.0, m, m, m, m, m, 4, 2, 0.5, 0.4, 0.2, False, answer, answer, text)
+
+    moved = [
+        PathMoves(f"way {i}", False, None, ends) for i, ends in enumerate([(2, 1.5, 3), (1, 0.5, 2), (0.5, 0.4, 0.6)])
+    ]
+    judged = judge_paths([*moved, PathMoves("same", True)], "jpeg", 1.0)
+    rows = tuple(row(f"{i}", j.text, j.beyond_noise) for i, j in enumerate(judged))
+    rule = bracketed("Shown: p < 0.05.")
+    diff = Diff("toy", "photos", "A", rows, 9, 9, 3, "jpeg", {}, 1.0, (("a.jpg", 0.5),), {"b": "damaged"}, rule, {})
+    for text in (diff_text(diff), diff_page(diff, b"")):
+        assert_only_the_judge_judges(text)
 
 
 def test_publish__cards_and_pages_judge_nothing() -> None:

@@ -1,0 +1,84 @@
+"""Sentences about ways to an embedding: the answer and its numbers, for every answer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from benchmark.judgement import PathMoves, judge_paths, paths_rule
+from benchmark.stats import Difference
+
+
+def moves(**more: object) -> PathMoves:
+    beyond = Difference(0.01, 0.008, 0.012, 1e-9, 500, 0.001, 500)
+    accuracy = Difference(0.04, 0.02, 0.06, 1e-4, 500, 0.01, 500)
+    path = PathMoves("decoder=opencv", False, beyond, (0.5, 0.4, 0.6), (30, 10), 1e-4, accuracy)
+    return dataclasses.replace(path, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ends", "limit", "words"),
+    [
+        ((0.5, 0.4, 0.6), "not worse", "0.5 times as far as the weakest trace, jpeg (0.4 to 0.6): not more than the"),
+        ((2.0, 1.5, 3.0), "worse", "2 times as far as the weakest trace, jpeg (1.5 to 3): more than the limit of 1."),
+        ((1.1, 0.9, 1.3), "undecided", "it is undecided whether that is more than the limit of 1."),
+    ],
+)
+def test_limit(ends: tuple[float, float, float], limit: str, words: str) -> None:
+    [judged] = judge_paths([moves(traces=ends)], "jpeg", 1.0)
+    assert judged.limit == limit
+    assert words in judged.text
+
+
+def test_limit__without_a_unit() -> None:
+    [judged] = judge_paths([moves(traces=None)], "", 1.0)
+    assert judged.limit == "undecided"
+    assert judged.text.startswith("decoder=opencv: there is no trace to measure it by.")
+
+
+@pytest.mark.parametrize(
+    ("beyond", "answer", "words"),
+    [
+        (Difference(0.01, 0.008, 0.012, 1e-9, 500, 0.001, 500), "yes", "That is more than another batch size does."),
+        (Difference(1e-9, -1e-9, 3e-9, 0.3, 500, 1e-9, 500), "no", "That is no more than another batch size does."),
+        (Difference(1e-3, -1e-3, 3e-3, 0.3, 500, 1e-3, 500), "undecided", "another batch size does is undecided."),
+        (None, "undecided", ""),
+    ],
+)
+def test_noise(beyond: Difference | None, answer: str, words: str) -> None:
+    [judged] = judge_paths([moves(beyond_noise=beyond)], "jpeg", 1.0)
+    assert judged.beyond_noise == answer
+    assert words in judged.text
+    assert ("batch" in judged.text) == (beyond is not None)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "p_value", "answer", "words"),
+    [
+        (
+            Difference(0.04, 0.02, 0.06, 1e-4, 500, 0.01, 500),
+            1e-4,
+            "yes",
+            "the accuracy differs (-4.0 points, p = 0.0001)",
+        ),
+        (Difference(0.0, -0.004, 0.004, 0.9, 500, 0.002, 500), 0.9, "no", "shown to differ by less than 1 point (+0.0"),
+        (Difference(0.01, -0.01, 0.03, 0.2, 500, 0.01, 500), 0.2, "undecided", "whether the accuracy differs is undec"),
+    ],
+)
+def test_flips(accuracy: Difference, p_value: float, answer: str, words: str) -> None:
+    [judged] = judge_paths([moves(accuracy=accuracy, flip_p=p_value)], "jpeg", 1.0)
+    assert judged.accuracy == answer
+    assert "30 right answers of kNN become wrong and 10 wrong ones right" in judged.text
+    assert words in judged.text
+
+
+def test_identical_ways_are_no_part_of_the_family() -> None:
+    faint = moves(accuracy=Difference(0.03, 0.001, 0.06, 0.04, 500, 0.015, 500), flip_p=0.04)
+    same = PathMoves("same", True)
+    alone = judge_paths([faint, same, dataclasses.replace(same, name="same too")], "jpeg", 1.0)
+    assert [j.accuracy for j in alone] == ["yes", "no", "no"]
+    two = judge_paths([faint, dataclasses.replace(faint, name="other")], "jpeg", 1.0)
+    assert [j.accuracy for j in two] == ["undecided", "undecided"]  # Holm's correction over two
+    assert paths_rule(1) == "Shown: p < 0.05."
+    assert "over 2 ways" in paths_rule(2)
