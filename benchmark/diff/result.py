@@ -126,7 +126,7 @@ HEADER = (
     "in weakest traces",
     "neighbours changed, %",
     "answers changed, %",
-    "right to wrong / wrong to right",
+    "answers lost / won",
     "p (McNemar)",
     "lost in the index, %",
 )
@@ -176,13 +176,13 @@ def traces_text(measured: Measured) -> str:
     """In units of the weakest trace, with the interval."""
     if measured.traces is None:
         return "-"
-    if measured.traces_low is None or measured.traces_high is None:
+    if measured.traces_low is None or measured.traces_high is None or measured.traces_low == measured.traces_high:
         return f"{measured.traces:.3g}"
     return f"{measured.traces:.3g} ({measured.traces_low:.3g} to {measured.traces_high:.3g})"
 
 
 def _share(measured: Measured) -> str:
-    traces = "" if measured.traces is None else f" ({measured.traces:.2g} traces)"
+    traces = "" if not measured.traces else f" ({measured.traces:.2g} traces)"
     return f"{percent(measured.value)}{traces}"
 
 
