@@ -163,7 +163,8 @@ _FACTS = ("simulated", "design", "missing", "clusters", "left out", TERMS_OF_USE
 
 def cells_text(photos: PhotoSet) -> str:
     """The cells of every group, and what became of clusters and given splits, for people; empty without columns."""
-    stated = [f"  {fact}: {photos.evidence[fact]}" for fact in _FACTS if fact in photos.evidence]
+    facts = {fact: photos.evidence[fact].removeprefix(f"{fact}: ") for fact in _FACTS if fact in photos.evidence}
+    stated = [f"  {fact}: {text}" for fact, text in facts.items()]
     if not photos.groups and "clusters" not in photos.evidence:
         return ""
     return "\n".join([f"{photos.name}:", *stated, *(group_cells(photos, group).text() for group in photos.groups)])

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from builders.simcams.render import Scenes
 
 
+LAYOUT_NAMES = ("fodb", "imagenet-es")
+"""Layouts of real camera sets."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Build ``simcams`` (or, with ``--pairs``, ``simpairs``)."""
     from builders.dataset import build_record, summary
@@ -25,8 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
-    photos = _photos(arguments)
     workers = default_workers() if arguments.workers is None else arguments.workers
+    if arguments.layout:
+        return _run_layout(arguments, workers)
+    photos = _photos(arguments)
     options = {"workers": workers, "fresh": arguments.fresh, "ignore_space": arguments.ignore_space}
     if arguments.pairs:
         build = build_simpairs(photos, arguments.output, **options)
@@ -34,6 +40,36 @@ def run(arguments: argparse.Namespace) -> int:
         build = build_simcams(photos, arguments.output, configs=_configs(arguments), **options)
     print(summary(build, arguments.output))
     write_record(arguments, build_record(build, arguments.output))
+    return 0
+
+
+def _run_layout(arguments: argparse.Namespace, workers: int) -> int:
+    """Build a simulated set in the layout of a real one."""
+    from builders.simcams.catalogue import bundled_catalogue, read_catalogue
+    from builders.simcams.layouts import build_layout, fodb_files, imagenet_es_files
+
+    if arguments.layout not in LAYOUT_NAMES:
+        raise unknown_name("layout", arguments.layout, LAYOUT_NAMES)
+    if arguments.configs != "all":
+        raise UsageError("--configs names configs of a data set that load_dataset reads: leave it out with --layout")
+    if arguments.layout == "imagenet-es" and arguments.pairs:
+        raise UsageError("--pairs has two cameras and --layout imagenet-es has one: leave one of them out")
+    cameras = bundled_catalogue() if arguments.cameras is None else read_catalogue(arguments.cameras)
+    photos = _photos(arguments)
+    source = photos.source
+    scenes: Scenes = source.scenes  # type: ignore[attr-defined]
+    if arguments.layout == "fodb":
+        files = fodb_files(photos, cameras)
+    else:
+        files = imagenet_es_files(scenes, cameras, arguments.seed)
+    build = build_layout(arguments.layout, scenes, files, arguments.output, workers=workers, fresh=arguments.fresh)
+    print(
+        f"{build.files:,} simulated photos in {build.folder}: score them with --data {arguments.layout}:{build.folder}"
+    )
+    for failure in build.failures[:5]:
+        print(f"not rendered: {failure}")
+    record = {"folder": str(build.folder), "files": build.files, "failures": list(build.failures), "simulated": True}
+    write_record(arguments, record)
     return 0
 
 
@@ -47,6 +83,8 @@ def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list
     from builders.dataset import BuildOptions, plan_shards
     from builders.simcams.build import simcams_jobs, simpairs_jobs
 
+    if arguments.layout:
+        raise UsageError("--layout is built on one machine: leave it out, or run the command without a cluster")
     photos = _photos(arguments)
     if arguments.pairs:
         shard_jobs = simpairs_jobs(photos, arguments.output)
@@ -120,6 +158,7 @@ def parser() -> Parser:
         examples=(
             "camtrace build simcams --output out/simcams",
             "camtrace build simcams --data folder:my_photos --configs iso,flash -o out",
+            "camtrace build simcams --layout fodb --scenes 20 --size 256 -o out",
         ),
         renamed=(Renamed("--source", "--data"),),
         description="Render scenes through simulated cameras and write a data set that load_dataset reads: every scene "
@@ -139,6 +178,11 @@ def parser() -> Parser:
     )
     p.add_argument("--size", default="512", metavar="SIZE", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
+    p.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="write files in the layout of a real camera set, marked as simulated: fodb or imagenet-es",
+    )
     p.add_argument("--pairs", action="store_true", help="each scene by a phone and by an older compact (simpairs)")
     p.add_argument(
         "--configs",

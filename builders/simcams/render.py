@@ -44,18 +44,19 @@ class Shot:
     """Of the random numbers of the shot."""
 
 
-def render_shot(light: SceneLight, shot: Shot) -> bytes:
+def render_shot(light: SceneLight, shot: Shot, moment: Moment | None = None) -> bytes:
     """Render the JPEG file of a shot, with its Exif.
 
     Args:
         light: of the scene.
         shot: camera, settings and framing.
+        moment: as of ``expose``.
 
     Raises:
         ValueError: a side of the frame is odd (a Bayer mosaic has even sides).
     """
     camera, settings = shot.camera, shot.settings
-    rgb = chosen_stages().develop(expose(light, shot), camera, settings)
+    rgb = chosen_stages().develop(expose(light, shot, moment), camera, settings)
     scales = camera.jpeg.scales
     index = int(_random(shot, light.scene_id, "rate control").integers(len(scales))) if len(scales) > 1 else 0
     per_cent = scales[index]
@@ -167,8 +168,8 @@ class SimulatedShots:
         return digest.hexdigest()[:32]
 
 
-_NOT_IN_SHOTS = frozenset({"__init__.py", "build.py", "cli.py", "photo_sets.py"})
-"""Files of this package that cannot change the bytes of a shot: exports, rows on disk, options, and the list of shots,
+_NOT_IN_SHOTS = frozenset({"__init__.py", "build.py", "cli.py", "layouts.py", "photo_sets.py"})
+"""Files of this package that cannot change the bytes of a shot: exports, rows on disk, options, and lists of shots,
 which the fingerprint of ``SimulatedShots`` contains itself."""
 
 

@@ -16,6 +16,9 @@ PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".he
 
 RAW_ENDINGS = (".nef", ".dng", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2", ".pef")
 
+SLIDE = "slide"
+"""Name under which ``Capture.groups`` has the glass slide of a tissue."""
+
 ORIGINAL_PLATFORM = "original"
 """Platform of a photo as the device saved it."""
 
@@ -242,7 +245,7 @@ def parse_scorpion(parts: tuple[str, ...]) -> Parsed:
     name = SCORPION_SCANNERS.get(scanner.lower())
     if name is None:
         return "files whose name is no scanner of SCORPION"
-    return Capture("/".join(parts[start:]), f"{slide}/{sample}{tile}", name, name, groups={"slide": slide})
+    return Capture("/".join(parts[start:]), f"{slide}/{sample}{tile}", name, name, groups={SLIDE: slide})
 
 
 _PLISM_SLIDE = re.compile(r"(?P<staining>[A-Z0-9]+)_(?P<scanner>[A-Z0-9]+)_to_[A-Z0-9]+_[A-Z0-9]+", re.I)
@@ -261,7 +264,7 @@ def parse_plism(parts: tuple[str, ...]) -> Parsed:
 
 def plism_capture(id: str, slide: str, tile: str, staining: str, scanner: str) -> Capture:
     """A tile of PLISM: its scene is the place on the tissue, its device the scanner."""
-    return Capture(id, tile, scanner.upper(), scanner.upper(), groups={"staining": staining.upper(), "slide": slide})
+    return Capture(id, tile, scanner.upper(), scanner.upper(), groups={"staining": staining.upper(), SLIDE: slide})
 
 
 def _stem(name: str) -> str:
@@ -294,10 +297,10 @@ LAYOUTS: Mapping[str, PathLayout] = MappingProxyType(
             part_of_settings=True,
         ),
         "scorpion": PathLayout(
-            "SCORPION", "slide_N/sample_N/SCANNER.jpg", parse_scorpion, 5, 480, crossed=("device",), cluster="slide"
+            "SCORPION", "slide_N/sample_N/SCANNER.jpg", parse_scorpion, 5, 480, crossed=("device",), cluster=SLIDE
         ),
         "plism": PathLayout(
-            "PLISM", "STAINING_SCANNER_to_GMH_S60/tile_L_X_Y.png", parse_plism, 7, 16_278, crossed=("slide",)
+            "PLISM", "STAINING_SCANNER_to_GMH_S60/tile_L_X_Y.png", parse_plism, 7, 16_278, crossed=(SLIDE,)
         ),
     }
 )

@@ -32,6 +32,7 @@ from builders.sources.cameras.layouts import (
     LAYOUTS,
     PHOTO_ENDINGS,
     RAW_ENDINGS,
+    SLIDE,
     Capture,
     PathLayout,
 )
@@ -264,12 +265,13 @@ def photos_of_set(
     }
     groups = {name: text[name] for name in ("device", "platform")}
     for name in dict.fromkeys(name for c in captures for name in c.groups):
-        groups[name] = [c.groups.get(name, "") for c in captures]
+        # a slide is one staining by one scanner, or several scenes: no group beside these
+        (text if name == SLIDE else groups)[name] = [c.groups.get(name, "") for c in captures]
     attributes: dict[str, list[str]] = {"make": [c.make for c in captures], "model": [c.model for c in captures]}
     for name in dict.fromkeys(name for c in captures for name in c.settings):
         attributes[name] = [c.settings.get(name, "") for c in captures]
     label = labels_of(c.label or None for c in captures)
-    shared = groups[cluster] if cluster else text["scene"]
+    shared = text[cluster] if cluster else text["scene"]
     splits, how = _splits(camera_set, shared, [c.label or None for c in captures], seed, val_share)
     simulated = (
         "simulated-" if "simulated" in camera_set.evidence and not camera_set.name.startswith("simulated") else ""

@@ -12,7 +12,7 @@ from builders.errors import DataError, UsageError
 from builders.photos import ColumnSources, Labels, NoPictures, PhotoSet, PhotoSource
 from builders.sources.cameras.archives import WHOLE_FILE, Entry, entries_below, is_junk, source_of
 from builders.sources.cameras.design import Oddities, simulated_evidence
-from builders.sources.cameras.layouts import LAYOUTS, PHOTO_ENDINGS, RAW_ENDINGS, Capture, plism_capture
+from builders.sources.cameras.layouts import LAYOUTS, PHOTO_ENDINGS, RAW_ENDINGS, SLIDE, Capture, plism_capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
 from builders.sources.columns.tables import Table, open_table, picture_paths
 from builders.sources.folders import FolderSource
@@ -283,4 +283,4 @@ def _table_capture(kind: str, table: Table, row: int) -> Capture:
     scanner, scene = cell("scanner_id"), "/".join(part for part in (slide, cell("sample_id"), tile) if part)
     if not scanner:
         raise DataError(f"{kind}:{table.name}: row {row + 1} has no scanner_id")
-    return Capture(f"{scene}/{scanner}", scene, scanner, scanner, groups={"slide": slide})
+    return Capture(f"{scene}/{scanner}", scene, scanner, scanner, groups={SLIDE: slide})

@@ -107,6 +107,7 @@ def test_fingerprint__names_what_decides_the_bytes_and_nothing_else(photos: Phot
         ("settings.py", True),
         ("stages/new.py", True),
         ("cli.py", False),
+        ("layouts.py", False),
         ("build.py", False),
     ],
 )
