@@ -20,7 +20,7 @@ from benchmark.leaderboard.shown_photos import shown_photos
 from benchmark.results import Result, ResultFile, folder_name, published_encoders
 from benchmark.tasks import all_tasks
 from builders.files import write_text_atomically
-from builders.photos import PhotoSet
+from builders.photos import TERMS_OF_USE, PhotoSet
 from builders.untrusted import readable
 
 _BOARD_POLICY = (
@@ -121,6 +121,13 @@ def _subject(results: Sequence[Result]) -> str:
     return " and ".join(sorted(groups)) if 0 < len(groups) <= MOST_GROUPS else "the camera and the codec"
 
 
+def _simulated_in_layouts(results: Sequence[Result]) -> list[str]:
+    """A sentence if data sets were simulated in the layout of a real one, whose name they have; none else."""
+    facts = {str(r.data["name"]): r.data.get("evidence") or {} for r in results}
+    names = [readable(name) for name, one in facts.items() if one.get("simulated") and one.get(TERMS_OF_USE)]
+    return [f"Simulated: no camera took the photos of {' and '.join(names)}."] if names else []
+
+
 def _data(results: Sequence[Result], text: str, published: bool, photos: Sequence[PhotoSet]) -> dict[str, Any]:
     """The data of the page: those of a board, with the report, the results and the photos."""
     files = [ResultFile(_file_name(result), result) for result in results]
@@ -136,7 +143,7 @@ def _data(results: Sequence[Result], text: str, published: bool, photos: Sequenc
         "source": {**page["source"], "interval_note": f"{INTERVAL_NOTE} {RANKS_NOTE}"},
         "photos": shown.photos,
         "views": shown.views,
-        "tagline": TAGLINE.format(_subject(results)),
+        "tagline": " ".join([TAGLINE.format(_subject(results)), *_simulated_in_layouts(results)]),
         "first": first,
         "report": blocks_of(text),
         "details": {entry.key: _details(entry) for entry in entries if entry.files},

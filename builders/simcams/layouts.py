@@ -214,7 +214,7 @@ def _prepare(root: Path, mark: dict[str, object], fresh: bool) -> None:
 def _scene(plan: LayoutPlan, scene: int, tick: Callable[[], object]) -> tuple[list[str], str]:
     """Render the files of a scene that are not there. Returns the hashes of all, or the reason of a failure."""
     light: SceneLight | None = None
-    own = b""
+    camera_file = b""
     digests = []
     try:
         for file in plan.files[scene]:
@@ -226,9 +226,9 @@ def _scene(plan: LayoutPlan, scene: int, tick: Callable[[], object]) -> tuple[li
                     light = light or plan.scenes.light(scene)
                     data = _rendered(light, file)
                 else:
-                    data = processed_file(decode_rgb(own), PLATFORMS[file.platform], file.path)
+                    data = processed_file(decode_rgb(camera_file), PLATFORMS[file.platform], file.path)
                 write_bytes_atomically(path, data)
-            own = data if not file.platform else own
+            camera_file = data if not file.platform else camera_file
             digests.append(hashlib.sha256(data).hexdigest())
             tick()
     except PhotoError as error:

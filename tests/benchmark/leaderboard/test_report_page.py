@@ -420,3 +420,11 @@ def test_blocks__of_a_report_are_those_it_was_made_of():
     assert [b["kind"] for b in blocks_of(text)] == ["paragraph", "heading", "table", "paragraph", "code"]
     assert blocks_of(text)[-1]["text"] == "code\n  more"
     assert blocks_of("") == []
+
+
+def test_tagline__says_that_a_set_in_the_layout_of_a_real_one_was_simulated(make):
+    plain = make.result("timm/a", [make.score("probe/make", "accuracy", 0.9)])
+    marked = {**plain.data, "name": "fodb:simulated-fodb", "evidence": {"simulated": "rendered", "terms": "none"}}
+    sentence = "Simulated: no camera took the photos of fodb:simulated-fodb."
+    assert sentence in report_page([dataclasses.replace(plain, data=marked)], "")
+    assert "no camera took" not in report_page([plain], "")

@@ -49,12 +49,12 @@ def test_fodb__is_complete_and_says_what_the_files_say(built):
 
 def test_fodb__platforms_save_the_photo_of_the_camera_again(built):
     root = built / "simulated-fodb" / "D01_Alderin_A6_1"
-    own = Image.open(root / "orig" / "D01_img_orig_0001.jpg")
+    original = Image.open(root / "orig" / "D01_img_orig_0001.jpg")
     small = Image.open(root / "facebook" / "D01_img_facebook_0001.jpg")
-    assert own.size == (32, 32)
+    assert original.size == (32, 32)
     assert small.size == (24, 24)
     assert "Software" not in small.getexif()
-    again = np.asarray(own.convert("RGB").resize((24, 24), Image.Resampling.BILINEAR), dtype=float)
+    again = np.asarray(original.convert("RGB").resize((24, 24), Image.Resampling.BILINEAR), dtype=float)
     assert np.abs(np.asarray(small.convert("RGB"), dtype=float) - again).mean() < 16
 
 
