@@ -178,3 +178,12 @@ def test_largest_relative_error__by_hand():
     zero = np.array([[0.0, 0.0], [0.0, 10.0]])
     assert largest_relative_error(np.array([[0.5, 0.0], [0.0, 10.0]]), zero) == pytest.approx(0.5 / 10)
     assert largest_relative_error(np.zeros((1, 2)), np.zeros((1, 2))) == 0
+
+
+def test_runtime__what_cannot_be_exported_is_one_sentence(tmp_path, monkeypatch):
+    def fails(*args, **options):
+        raise RuntimeError("no symbol for aten::mine\nand more lines")
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(EncoderError, match=r"it cannot be exported to ONNX Runtime \(no symbol for aten::mine\)"):
+        made(Small(), tmp_path, "onnxruntime")

@@ -197,3 +197,18 @@ def test_new_option__is_one_field_and_the_task_that_reads_it(tmp_path):
     reads = "    def brightness(self) -> int | None:\n        return self.options.brightness\n\n"
     copy.insert("benchmark/tasks/task.py", "    def indices(self, split: str)", reads)
     assert copy.run(PROGRAM) == "5\n"
+
+
+LEAST = {"neighbours": 1, "queries": 1, "limit": 1, "batch_size": 1, "memory": 1, "workers": 0}
+SHARES = {"mask_ratio", "min_usable"}
+
+
+def test_limits__of_every_option_that_has_some():
+    limited = {option.name: option.role.limits for option in OPTIONS if option.role.limits}
+    assert set(limited) == {*LEAST, *SHARES}
+    for name, least in LEAST.items():
+        assert [limited[name](value) for value in (least, 10**9)] == ["", ""]
+        assert limited[name](least - 1) == f"at least {least} is needed"
+    for name in SHARES:
+        assert [limited[name](value) for value in (0, 0.999)] == ["", ""]
+        assert limited[name](1) == limited[name](-0.001) == "give a share of at least 0 and less than 1"

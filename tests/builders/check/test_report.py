@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from builders.__main__ import main
+from builders.check import check_folder
 from builders.check.report import sheets
 from builders.check.report.facts import Count, report_facts
 from builders.check.report.page import licence_row, write_report
@@ -147,3 +148,21 @@ def test_report__left_out_of_an_untrusted_recipe_is_text(folder, tmp_path):
     assert "<script" not in page
     first = report_facts(copy).missing[0]
     assert (first.reason, first.photos) == (HOSTILE, 7)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a folder", "other bytes"])
+def test_check__a_shard_that_is_not_the_one_that_was_built(folder, tmp_path, instead):
+    shutil.copytree(folder, tmp_path / "copy")
+    (shard, *_) = [shard.file for shard in read_build(folder).shards]
+    path = tmp_path / "copy" / shard
+    path.unlink()
+    if instead == "a folder":
+        path.mkdir()
+    elif instead == "other bytes":
+        path.write_bytes(b"PAR1")
+    (check,) = [c for c in check_folder(tmp_path / "copy", progress=False) if c.name == "files are as they were built"][
+        :1
+    ]
+    assert (check.passed, check.detail) == (False, path.name)
+    (check,) = [c for c in check_folder(folder, progress=False) if c.name == "files are as they were built"][:1]
+    assert (check.passed, check.detail) == (True, "1 files, SHA-256 equal")

@@ -224,3 +224,20 @@ def test_falloff_quarter__is_the_lower_right_of_a_frame_that_is_its_own_mirror_i
     np.testing.assert_array_equal(quarter, whole[18:, 26:], strict=True)
     for mirrored in (whole[17::-1, 26:], whole[18:, 25::-1], whole[17::-1, 25::-1]):
         np.testing.assert_array_equal(mirrored, quarter)
+
+
+def test_moment__medians_spread_and_directions_of_what_moves():
+    """A walker crosses 0.35 frames a second, hands shake 0.03 rad/s (t = 1/f), depth differs by 0.3; factors of 1.4."""
+    rng = np.random.default_rng(0)
+    moments = [Moment.draw(rng) for _ in range(4000)]
+    speeds, shakes = (np.array([getattr(m, n) for m in moments]) for n in ("subject_speed", "shake_rad_per_s"))
+    sizes = (np.hypot(*speeds.T), np.hypot(*shakes.T), np.array([m.depth_ratio for m in moments]))
+    for values, median in zip(sizes, (0.35, 0.03, 0.3), strict=True):
+        assert np.median(values) == pytest.approx(median, rel=0.03)
+        assert np.log(values).std() == pytest.approx(0.35, rel=0.05)
+    above_ground = np.arctan(speeds[:, 1] / speeds[:, 0])
+    assert above_ground.std() == pytest.approx(np.radians(15), rel=0.05)
+    assert (speeds[:, 0] > 0).mean() == pytest.approx(0.5, abs=0.03)
+    around = np.arctan2(shakes[:, 1], shakes[:, 0])
+    assert np.histogram(around, 8, (-np.pi, np.pi))[0] == pytest.approx(500, rel=0.15)
+    assert Moment.still() == Moment((0.0, 0.0), (0.0, 0.0), 0.0)

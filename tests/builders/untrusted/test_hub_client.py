@@ -271,3 +271,16 @@ def test_quiet_clients__report_downloads_if_the_user_has_set_so(counting, monkey
     with quiet_clients():
         assert "torch/" in _user_agent_after_read(tmp_path)
     assert len(counting) == 1
+
+
+def test_from_hub__at_most_so_many_answers_of_the_api_from_one_address(hub, tmp_path, monkeypatch):
+    """A page that names itself as the next one would be read for ever."""
+    monkeypatch.setattr("builders.untrusted.hub_client.MAX_API_RESPONSES", 3)
+    api = HfApi(endpoint=hub.url)
+    with from_hub(pace=QUICK):
+        for _ in range(3):
+            api.dataset_info("a/b")
+        with pytest.raises(RemoteError, match="/api/datasets/a/b: more than 3 answers from one address"):
+            api.dataset_info("a/b")
+        for _ in range(5):  # files are not of the API
+            _fetch(hub, tmp_path)
