@@ -142,11 +142,16 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^\w.@+=-]", "-", name.replace("/", "--")).strip(".") or "unnamed"
 
 
+OTHER_RECORDS = frozenset({"sweep.json", "audit.json", "repair.json", "eraser.json"})
+"""Names of files that other commands write into folders of results; they hold no result."""
+
 _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 
 
 def read_results(source: str, objection: Callable[[ResultFile], str] = lambda file: "") -> ReadResults:
     """Read every ``*.json`` of a folder (below ``results/`` if it has one) or of a Hub data set.
+
+    Files of a folder that other commands write (``OTHER_RECORDS``) are left out.
 
     Args:
         source: a folder, or ``owner/name[@revision]``.
@@ -159,7 +164,8 @@ def read_results(source: str, objection: Callable[[ResultFile], str] = lambda fi
     folder = Path(source)
     if folder.is_dir():
         below = "results/" if (folder / "results").is_dir() else ""
-        return read_files(folder, find_files(folder, f"{below}**/*.json"), objection=objection)
+        files = [file for file in find_files(folder, f"{below}**/*.json") if Path(file).name not in OTHER_RECORDS]
+        return read_files(folder, files, objection=objection)
     if folder.exists() or not _REPO.fullmatch(source):
         raise UsageError(f"{source}: no such folder, and not the name of a Hub data set (owner/name)")
     return _read_repo(source, objection)

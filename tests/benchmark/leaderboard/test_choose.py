@@ -142,6 +142,11 @@ def test_own_rows__come_first_and_are_marked(study_site, open_page):
     first = page.locator("table.board tbody:last-child tr:not([hidden])").first
     assert rows(page)[0] == "timm/mine"
     assert first.get_attribute("class") == "measured"
+    note = "Measured encoders come first, whatever their rank"
+    assert note in page.locator("table.board caption").inner_text()
+    below = page.locator("table.board tr.below-own")  # the line between them and the others
+    assert below.count() == 1
+    assert rows(page).index(below.locator("th a").inner_text()) == page.locator("table.board tr.measured").count()
     assert first.locator("td.score").all_inner_texts()[0].startswith("55.0")
     assert page.locator("#choose g[data-mark=text] text[font-weight='700']").count() == 0
     bold = page.locator("#choose g[data-mark=text][font-weight='700'] text")
@@ -150,6 +155,8 @@ def test_own_rows__come_first_and_are_marked(study_site, open_page):
     page.locator("label", has_text="measured rows first").click()
     assert "own=" in page.url
     assert rows(page)[0] != "timm/mine"
+    assert note not in page.locator("table.board caption").inner_text()
+    assert page.locator("table.board tr.below-own").count() == 0
     assert rows(open_page(page.url)) == rows(page)
     with page.expect_download() as download:
         page.locator("#csv").click()

@@ -146,6 +146,16 @@ def test_first_screen__is_the_judges_answer_and_one_figure(make, tmp_path, open_
     assert "other photos and other training sets" in page.inner_text(".standing")
 
 
+def test_first_screen__names_with_data_sets_are_within_the_figure(make, tmp_path, open_page):
+    sets = ("table:photos-of-the-north.csv", "folder:holiday-pictures-2024")
+    results = [make.result("timm/mine", [*make.probes(0.5, 0.6), *make.neighbours()], data=name) for name in sets]
+    page = opened_report(results, tmp_path / "report.html", open_page, width=1400, height=900)
+    left = "t.getBoundingClientRect().left - t.closest('svg').getBoundingClientRect().left"
+    texts = page.eval_on_selector_all("#found svg text", f"texts => texts.map(t => [t.textContent, {left}])")
+    assert any("(table:photos-of" in text for text, _ in texts)
+    assert [text for text, at in texts if at < 0] == []
+
+
 def test_first_screen__folds_the_rest_and_does_not_repeat_the_name(make, tmp_path, open_page):
     page = opened_report([whole(make)], tmp_path / "report.html", open_page)
     folds = page.locator(".fold")

@@ -1,8 +1,11 @@
 import pytest
 
+from benchmark.audit.repairs import PLAN_FILE
+from benchmark.erasing.eraser import ABOUT
 from benchmark.results import files
 from benchmark.results.files import read_results
 from benchmark.results.schema import write_result
+from benchmark.scoring.sweep import SWEEP_FILE
 from builders.errors import UsageError
 
 
@@ -15,6 +18,14 @@ def test_read_results__accepts_results_and_names_refused_files(make, tmp_path):
     assert [f.file for f in read.accepted] == ["results/a/toy/1.json"]
     assert [r.file for r in read.refused] == ["results/b.json", "results/c.json"]
     assert "schema_version" in read.refused[0].reason
+
+
+def test_read_results__files_that_other_commands_write_are_no_results(make, tmp_path):
+    write_result(make.result("a", make.probes(0.5)), tmp_path / "a" / "toy" / "result.json")
+    for name in (SWEEP_FILE, PLAN_FILE, ABOUT, "audit.json"):
+        (tmp_path / name).write_text("{}")
+    read = read_results(str(tmp_path))
+    assert ([f.file for f in read.accepted], read.refused) == (["a/toy/result.json"], ())
 
 
 def test_read_results__a_link_out_of_the_folder_is_refused(make, tmp_path):

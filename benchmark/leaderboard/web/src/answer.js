@@ -110,6 +110,7 @@ function panel({ board }, kind, width, title) {
   const pad = kind === "trace" ? 0.01 : 0.03 * (Math.max(...ends) - Math.min(...ends, 0) || 1);
   const domain = [Math.min(0, ...ends) - pad, kind === "trace" ? 1 : Math.max(0, ...ends) + pad];
   const names = new Map(points.map(({ key, name }) => [key, name]));
+  const labels = keys.map((key) => short(names.get(key), 34));
   const numbers = (p) => (kind === "trace" ? `${percent(p.value)} %, chance ${percent(p.chance)}` : `${signed(p.value)} points`);
   const row = (single || crowd ? 30 : Math.max(30, 11 * encoders.length + 16)) + (narrow ? 16 : 0);
   const firsts = keys.map((key) => ({ key, y: at.get(key) - 0.5, p: points.find((p) => p.key === key) }));
@@ -119,7 +120,7 @@ function panel({ board }, kind, width, title) {
   return draw(board, label, {
     width,
     height: keys.length * row + 34,
-    marginLeft: narrow ? 18 : 122,
+    marginLeft: narrow ? 18 : Math.max(122, Math.round(18 + 6.3 * Math.max(...labels.map((label) => label.length)))),
     marginRight: single && !narrow ? 142 : 36,
     marginTop: 4,
     marginBottom: 30,
@@ -135,7 +136,7 @@ function panel({ board }, kind, width, title) {
       narrow
         ? [text(firsts, { frameAnchor: "left", y: "y", dx: -16, dy: 11, textAnchor: "start", text: ({ key }) => names.get(key), fontWeight: 600, fill: "var(--ink)" }),
            single ? text(firsts, { frameAnchor: "right", y: "y", dx: 32, dy: 11, textAnchor: "end", text: ({ p }) => numbers(p), fill: "var(--muted)" }) : null]
-        : [axisY(keys.map((_, i) => i), { tickSize: 0, label: null, tickFormat: (i) => short(names.get(keys[i]), 19) }),
+        : [axisY(keys.map((_, i) => i), { tickSize: 0, label: null, tickFormat: (i) => labels[i] }),
            single ? text(firsts, { frameAnchor: "right", y: ({ y }) => y + 0.48, dx: 138, textAnchor: "end", text: ({ p }) => numbers(p), fill: "var(--muted)" }) : null],
       ruleX(strokes, { x: "x", y1: "y1", y2: "y2", stroke: "var(--muted)", strokeOpacity: 0.55, strokeWidth: 1 }),
       single

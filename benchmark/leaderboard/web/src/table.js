@@ -20,6 +20,7 @@ export function createTable({ board, container, onSort, linkTo }) {
   let heads = [];
   let signature = "";
   let rankHead = null;
+  let order = null;
   const { mixed } = board;
 
   function render(state) {
@@ -38,10 +39,11 @@ export function createTable({ board, container, onSort, linkTo }) {
     body = h("tbody");
     entries = new Map(board.rows.map((row) => [row.key, line(row, state)]));
     const family = board.families.find(({ id }) => id === state.family);
+    order = h("span", { class: "order" });
     const table = h(
       "table",
       { class: "board" },
-      h("caption", {}, overview ? `Trace: ${fullLabel(board, columns[0])}. Accuracy: ${fullLabel(board, columns[1])}.` : `${family.label}. ${family.explain}`),
+      h("caption", {}, overview ? `Trace: ${fullLabel(board, columns[0])}. Accuracy: ${fullLabel(board, columns[1])}.` : `${family.label}. ${family.explain}`, order),
       head(state),
       reference(state),
       body,
@@ -180,9 +182,14 @@ export function createTable({ board, container, onSort, linkTo }) {
     container.classList.toggle("with-intervals", state.intervals === "1");
     const ordered = m.sorted(board.rows, sorting);
     const visible = new Set(m.inView(board, state));
+    const shownRows = ordered.filter((row) => visible.has(row));
+    const others = shownRows.findIndex((row) => row.origin !== "measured");
+    const ownFirst = sorting.own && others > 0;
+    order.textContent = ownFirst ? " Measured encoders come first, whatever their rank; below the line are the others, in order." : "";
     for (const row of ordered) {
       const { element, rankCell } = entries.get(row.key);
       element.hidden = !visible.has(row);
+      element.classList.toggle("below-own", ownFirst && row === shownRows[others]);
       rankCell.textContent = column ? rankText(m.rank(row.cells[column.index], column, state)) : "";
     }
     body.append(...ordered.map((row) => entries.get(row.key).element));
