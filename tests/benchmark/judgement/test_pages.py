@@ -1,24 +1,27 @@
 """Every text that is rendered from results: what is left of it without the judge's sentences has no judgement.
 
 Everything that other packages get from the judge is put into brackets. Then pages are rendered, the brackets are cut
-out, and the rest is searched.
+out, and the rest is searched. Who takes words from the judge is found in the sources: a module that no renderer here
+makes speak fails.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
 import html
 import importlib
-import pkgutil
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import benchmark
 from benchmark import judgement
 from benchmark.judgement import Answer
 from benchmark.results import ResultFile, Score
@@ -27,6 +30,8 @@ from tests.benchmark.audit.planted import exif, jpeg, picture, planted
 from tests.benchmark.judgement.test_words import JUDGEMENT
 from tests.benchmark.judgement.test_words import planted as planted_result
 from tests.benchmark.report.test_scenes import result_of as scenes_result
+
+ROOT = Path(__file__).parents[3]
 
 OPEN, CLOSE = "\u27e6", "\u27e7"
 
@@ -59,27 +64,35 @@ def bracketed(value: Any) -> Any:
     return value
 
 
+def takers() -> set[tuple[str, str]]:
+    """(module, name) of everything that other packages import from the judge, by a search of the sources."""
+    return {
+        (".".join(path.relative_to(ROOT).with_suffix("").parts), alias.name)
+        for path in (ROOT / "benchmark").rglob("*.py")
+        if path.parent.name != "judgement"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "benchmark.judgement"
+        for alias in node.names
+    }
+
+
+TAKEN: set[tuple[str, str]] = set()
+"""(module, function of the judge) of every call while pages are rendered."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def bracketed_judge() -> Iterator[None]:
     """Other packages get the judge's functions and sentences in brackets."""
 
     def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **named: bracketed(function(*args, **named))
+        def noted(*args: Any, **named: Any) -> Any:
+            TAKEN.add((sys._getframe(1).f_globals["__name__"], function.__name__))
+            return bracketed(function(*args, **named))
 
-    names = [module.name for module in pkgutil.walk_packages(benchmark.__path__, "benchmark.")]
-    for name in names:
-        if name.split(".")[1] in (
-            "audit",
-            "compare",
-            "diff",
-            "erasing",
-            "report",
-            "leaderboard",
-            "publishing",
-            "api",
-            "judgement",
-        ):
-            importlib.import_module(name)
+        return noted
+
+    for name in {"benchmark.judgement", *(module for module, _ in takers())}:
+        importlib.import_module(name)
     public = [getattr(judgement, name) for name in judgement.__all__]
     functions = {id(value): wrapped(value) for value in public if hasattr(value, "__code__")}
     constants = {id(value): bracketed(value) for value in public if isinstance(value, str | tuple | Mapping)}
@@ -96,6 +109,8 @@ def bracketed_judge() -> Iterator[None]:
         return value
 
     with pytest.MonkeyPatch.context() as patch:
+        for name in judgement.__all__:  # for imports within functions
+            patch.setattr(judgement, name, replaced(getattr(judgement, name)))
         for name, module in list(sys.modules.items()):
             if name.startswith("benchmark.") and not name.startswith("benchmark.judgement"):
                 for attribute, value in list(vars(module).items()):
@@ -129,6 +144,10 @@ def strings(value: Any) -> Iterator[str]:
 
 def assert_only_the_judge_judges(text: str) -> None:
     assert OPEN in text
+    assert_no_judgement(text)
+
+
+def assert_no_judgement(text: str) -> None:
     rest = rest_of(text)
     assert [rest[max(0, m.start() - 60) : m.end() + 30] for m in RENDERED.finditer(rest)] == []
 
@@ -175,43 +194,37 @@ def with_everything(seed: int) -> Result:
     return dataclasses.replace(result, scores=(first, *result.scores[1:], *scores))
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_report__markdown(seed: int) -> None:
-    from benchmark.report import report_text
-    from benchmark.tasks import all_tasks
-
-    result = with_everything(seed)
-    text = report_text([result, dataclasses.replace(result, encoder={"id": "other"})], all_tasks())
-    assert_only_the_judge_judges(text)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_report__page_and_board(seed: int) -> None:
+def report_pages() -> Iterator[str]:
+    """Report, page of a report with its heading, board and its table."""
     from benchmark.leaderboard import report_page as pages
     from benchmark.leaderboard.board import build_board
     from benchmark.leaderboard.board_data import board_csv, board_json
     from benchmark.leaderboard.entries import measured_entries
-    from benchmark.report import report_text
+    from benchmark.report import as_json, report_text
     from benchmark.tasks import all_tasks
 
-    result = with_everything(seed)
-    data = pages._data([result], report_text([result], all_tasks()), False, ())
-    for entry in data["details"].values():
-        for file in entry:
-            del file["result"]  # the result itself, whose strings are no sentences of a page
-    assert_only_the_judge_judges("\n".join(strings(data)))
-    board = build_board(measured_entries([ResultFile("result.json", result)]))
-    assert_only_the_judge_judges("\n".join([*strings(board_json(board, (), "title")), board_csv(board)]))
+    for seed in range(6):
+        result = with_everything(seed)
+        yield report_text([result, dataclasses.replace(result, encoder={"id": "other"})], all_tasks())
+        data = pages._data([result], report_text([result], all_tasks()), False, ())
+        for entry in data["details"].values():
+            for file in entry:
+                del file["result"]  # the result itself, whose strings are no sentences of a page
+        yield "\n".join(strings(as_json([result], {"other": "no such model"}, all_tasks())))
+        yield "\n".join([pages._heading([result]), pages._subject([result]), *strings(data)])
+        board = build_board(measured_entries([ResultFile("result.json", result)]))
+        yield "\n".join([*strings(board_json(board, (), "title")), board_csv(board)])
 
 
-def test_detector__first_screen() -> None:
+def first_screens() -> Iterator[str]:
+    """The first screen about a detector alone."""
     from benchmark.leaderboard.first_screen import first_screen
 
     result = with_everything(0)
     of_detection = tuple(s for s in result.scores if s.task.startswith("forensics/"))
     first = first_screen([dataclasses.replace(result, scores=of_detection, outputs=())], [], [])
     assert first["encoders"][0]["answers"][0]["head"] == "Measured"
-    assert_only_the_judge_judges("\n".join(strings(first)))
+    yield "\n".join(strings(first))
 
 
 def audits() -> Iterator[Any]:
@@ -222,10 +235,21 @@ def audits() -> Iterator[Any]:
     yield audit(planted("quality", 0.0, 200), pixels=200, progress=False)
     yield audit(planted("quality", 1.0, 200), pixels=200, progress=False)
     yield audit(sliced(), progress=False)
+    yield audit(rarely_told(), progress=False)
     photos = planted("quality", 1.0, 200)
     labels = [photos.labels.names[value] for value in photos.labels.values]
     columns = {**photos.columns, "source": np.array([f"site of {label}" for label in labels])}
     yield audit(dataclasses.replace(photos, columns=columns), progress=False)
+
+
+def rarely_told() -> Any:
+    """Photos of which a few of one class name a program: associated, but of no use for a classifier."""
+    from builders.photos import PhotoSet
+
+    image = picture(np.random.default_rng(5))
+    program = [exif(Software="GIMP 2.10") if i % 2 and i < 32 else b"" for i in range(400)]
+    files = {f"{i}": jpeg(image, exif=tags) + f"{i}".encode() for i, tags in enumerate(program)}
+    return PhotoSet.of_bytes("rare", files, [("real", "fake")[i % 2] for i in range(400)])
 
 
 def sliced() -> Any:
@@ -239,19 +263,20 @@ def sliced() -> Any:
     return dataclasses.replace(photos, columns={CLUSTER: slides}, evidence={"cluster=": "slide_id"})
 
 
-def test_audit__text_page_and_card() -> None:
+def audit_pages() -> Iterator[str]:
+    """Text, page and section of a card of audits, and what the command prints."""
     from benchmark.audit.report import audit_text, card_section
     from benchmark.audit.result import page_html
 
     verdicts = set()
     for audited in audits():
         verdicts.add(audited.flagged)
-        for text in (audit_text(audited), page_html(audited), card_section(audited)):
-            assert_only_the_judge_judges(text)
+        yield from (audit_text(audited), page_html(audited), card_section(audited))
     assert verdicts == {True, False}
 
 
-def test_erase__table_verdict_matrix_and_card() -> None:
+def eraser_pages() -> Iterator[str]:
+    """Card, table, curve, verdict and matrix of erasers."""
     from benchmark.erasing import Row, fit_eraser
     from benchmark.erasing.card import MeasuredEraser, card_text, curve_table, matrix, table, verdict
     from benchmark.tasks import all_tasks
@@ -283,10 +308,11 @@ def test_erase__table_verdict_matrix_and_card() -> None:
     measured = MeasuredEraser(eraser, None, rows, curve)  # type: ignore[arg-type]
     questions = all_tasks()
     texts = [card_text(measured, questions), table(rows, eraser, questions), curve_table(curve), verdict(rows, "jpeg")]
-    assert_only_the_judge_judges("\n\n".join([*texts, matrix({"jpeg": measured}, questions)]))
+    yield "\n\n".join([*texts, matrix({"jpeg": measured}, questions)])
 
 
-def test_compare__differences_and_losses() -> None:
+def comparisons() -> Iterator[str]:
+    """Differences and losses of two runs."""
     from benchmark.compare import comparison_text, gate_text
     from benchmark.compare.gate import Gate, GateRow, Loss, MissingScore
     from benchmark.compare.paired import Compared, Tie
@@ -305,10 +331,11 @@ def test_compare__differences_and_losses() -> None:
         for score, word in zip(scores, ("worse", "not worse", "undecided"), strict=True)
     ]
     gate = Gate(0.02, 0.97, tuple(losses), (MissingScore("toy", "probe/iso", "accuracy", "no answers"),))
-    assert_only_the_judge_judges(f"{comparison_text(rows, ties)}\n\n{gate_text(gate)}")
+    yield f"{comparison_text(rows, ties)}\n\n{gate_text(gate)}"
 
 
-def test_diff__text_and_page() -> None:
+def diffs() -> Iterator[str]:
+    """Text and page of ways to an embedding."""
     from benchmark.diff.page import diff_page
     from benchmark.diff.result import Diff, Measured, PathRow, diff_text
     from benchmark.diff.rows import judge_paths
@@ -325,12 +352,11 @@ def test_diff__text_and_page() -> None:
     rows = tuple(row(f"{i}", j.text, j.beyond_noise) for i, j in enumerate(judged))
     rule = bracketed("Shown: p < 0.05.")
     diff = Diff("toy", "photos", "A", rows, 9, 9, 3, "jpeg", {}, 1.0, (("a.jpg", 0.5),), {"b": "damaged"}, rule, {})
-    for text in (diff_text(diff), diff_page(diff, b"")):
-        assert_only_the_judge_judges(text)
+    yield from (diff_text(diff), diff_page(diff, b""))
 
 
-def test_publish__cards_and_pages_judge_nothing() -> None:
-    """Pages of results and of models list numbers alone."""
+def published_pages() -> Iterator[str]:
+    """Card of results and page of a model: numbers alone."""
     from benchmark.publishing.files import PublishedFile
     from benchmark.publishing.model_pages import model_pages
     from benchmark.publishing.table import card_text
@@ -343,15 +369,66 @@ def test_publish__cards_and_pages_judge_nothing() -> None:
     )
     pages, _ = model_pages([PublishedFile("a/result.json", result.to_json(), result)], "me/results")
     assert len(pages) == 1
-    texts = [card_text({"a/result.json": result}, "me/results"), *(page.text for page in pages)]
-    assert RENDERED.findall("\n".join(texts)) == []
+    yield "\n".join([card_text({"a/result.json": result}, "me/results"), *(page.text for page in pages)])
 
 
-def test_notebook__tables_judge_nothing(tmp_path: Any) -> None:
+def notebooks() -> Iterator[str]:
+    """What a notebook shows: a table of numbers, and sentences where they are asked for."""
     from benchmark.results import write_result
     from camtrace import Results
 
     result = dataclasses.replace(with_everything(0), created="2026-11-20T10:00:00+00:00")
-    write_result(result, tmp_path / "result.json")
-    results = Results.load(tmp_path)
-    assert RENDERED.findall(repr(results)) == []
+    with tempfile.TemporaryDirectory() as folder:
+        write_result(result, Path(folder) / "result.json")
+        results = Results.load(folder)
+        yield f"{results!r}\n{results._repr_html_()}"
+        yield "\n".join(statement.words for statement in results.statements)
+
+
+RENDERERS: Mapping[str, Callable[[], Iterator[str]]] = {
+    renderer.__name__: renderer
+    for renderer in (
+        report_pages,
+        first_screens,
+        audit_pages,
+        eraser_pages,
+        comparisons,
+        diffs,
+        published_pages,
+        notebooks,
+    )
+}
+"""Everything that shows results. A new output is a new function here."""
+
+WITHOUT_WORDS = {"published_pages"}
+"""Renderers that take no words from the judge."""
+
+
+@functools.cache
+def rendered(name: str) -> tuple[str, ...]:
+    return tuple(RENDERERS[name]())
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_pages__judge_in_the_judges_words_alone(name: str) -> None:
+    texts = rendered(name)
+    assert texts
+    for text in texts:
+        assert_no_judgement(text)
+    assert (OPEN in "".join(texts)) is (name not in WITHOUT_WORDS)
+
+
+PRINTED_ALONE = {
+    ("benchmark.cli.audit", "confounded_text"): "one line of a command, which is this sentence",
+    ("benchmark.scoring.erase", "units_text"): "one line of a command, which is this sentence",
+}
+"""Words of the judge that a command prints as they are, with nothing around them."""
+
+
+def test_pages__are_those_of_every_module_that_takes_words_from_the_judge() -> None:
+    for name in RENDERERS:
+        rendered(name)
+    of_words = {"conclude", "reliance", "statements"}
+    words = {(module, name) for module, name in takers() if name in of_words or name.endswith("_text")}
+    assert len(words) > 15
+    assert words - TAKEN == set(PRINTED_ALONE), "render it in RENDERERS"
