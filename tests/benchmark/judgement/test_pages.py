@@ -235,14 +235,14 @@ def audits() -> Iterator[Any]:
     yield audit(planted("quality", 0.0, 200), pixels=200, progress=False)
     yield audit(planted("quality", 1.0, 200), pixels=200, progress=False)
     yield audit(sliced(), progress=False)
-    yield audit(rarely_told(), progress=False)
+    yield audit(rare_trait(), progress=False)
     photos = planted("quality", 1.0, 200)
     labels = [photos.labels.names[value] for value in photos.labels.values]
     columns = {**photos.columns, "source": np.array([f"site of {label}" for label in labels])}
     yield audit(dataclasses.replace(photos, columns=columns), progress=False)
 
 
-def rarely_told() -> Any:
+def rare_trait() -> Any:
     """Photos of which a few of one class name a program: associated, but of no use for a classifier."""
     from builders.photos import PhotoSet
 
