@@ -14,7 +14,17 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
-    from benchmark.api import Comparison, NoSuchScore, Results, TraceCallback, compare, load_results, score
+    from benchmark.api import (
+        Comparison,
+        ItemComparison,
+        NoSuchScore,
+        Results,
+        TraceCallback,
+        compare,
+        compare_items,
+        load_results,
+        score,
+    )
     from benchmark.audit import Audit, audit
     from benchmark.compare import Gate
     from benchmark.diff import Diff, diff
@@ -43,6 +53,7 @@ _WHERE = {
     "Eraser": "benchmark.erasing",
     "FitSet": "benchmark.erasing",
     "Gate": "benchmark.compare",
+    "ItemComparison": "benchmark.api",
     "NoSuchScore": "benchmark.api",
     "PhotoError": "builders.errors",
     "PhotoSet": "builders.photos",
@@ -53,6 +64,7 @@ _WHERE = {
     "UsageError": "builders.errors",
     "audit": "benchmark.audit",
     "compare": "benchmark.api",
+    "compare_items": "benchmark.api",
     "diff": "benchmark.diff",
     "fit_eraser": "benchmark.erasing",
     "list_encoders": "benchmark.encoders",
@@ -79,6 +91,7 @@ __all__ = [
     "Eraser",
     "FitSet",
     "Gate",
+    "ItemComparison",
     "NoSuchScore",
     "PhotoError",
     "PhotoSet",
@@ -90,6 +103,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "compare_items",
     "diff",
     "fit_eraser",
     "list_encoders",

@@ -33,6 +33,7 @@ EXTRA_OF = {
     "onnx": "onnx",
     "onnxruntime": "onnx",
     "open_clip": "encoders",
+    "openpyxl": "tables",
     "openvino": "fast",
     "peft": "peft",
     "pillow_jxl": "formats",

@@ -84,6 +84,13 @@ PAGES = {
         PHOTOS + ENCODER + "import camtrace\ncamtrace.score('encoder/', data='folder:photos', output='results/old')",
         "assert not gate.worse and gate.rows",
     ),
+    "how-to/compare-systems.md": (
+        "import numpy as np, pandas\nrng = np.random.default_rng(0)\n"
+        "old, new = (pandas.DataFrame({'question': range(80), 'correct': rng.integers(0, 2, 80)}) for _ in range(2))\n"
+        "old.to_csv('old.csv', index=False)\nnew.to_csv('new.csv', index=False)",
+        "frames = camtrace.compare_items({'old': old, 'new': new}, item='question', score='correct')\n"
+        "assert frames.to_frame().equals(compared.to_frame()) and compared.gate.rows[0].n == 80",
+    ),
     "reference/simulated-cameras.md": (
         "",
         "assert len(photos) == 1188 and photos.attributes['iso'].names == ('100', '200', '400', '800', '1600', '3200')",

@@ -1,14 +1,17 @@
 from .comparison import Comparison, compare
+from .item_comparison import ItemComparison, compare_items
 from .results import NoSuchScore, Results, load_results
 from .scoring import score
 from .training import TraceCallback
 
 __all__ = [
     "Comparison",
+    "ItemComparison",
     "NoSuchScore",
     "Results",
     "TraceCallback",
     "compare",
+    "compare_items",
     "load_results",
     "score",
 ]

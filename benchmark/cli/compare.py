@@ -1,4 +1,4 @@
-"""``camtrace compare``: paired differences between runs, or one run beside the published numbers."""
+"""``camtrace compare``: paired differences between runs or anybody's scores by item, or beside published numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.options import PRESETS, STUDY_PRESET
-from builders.cli import Names, Parser, run_command, write_record
+from builders.cli import Names, Parser, check_writable, run_command, write_record
 from builders.errors import DataError, UsageError
 from builders.processes import notice
 from builders.untrusted import readable
@@ -23,18 +23,27 @@ def parser() -> Parser:
     """The options of the command."""
     p = Parser(
         "camtrace compare",
-        description="Paired differences between results on the same photos, with p-values corrected for their number; "
-        "with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next to the study's "
-        "numbers.",
-        most_used=("--tasks", "--worse-by", "--exit-code", "--published", "--json"),
+        description="Paired differences between results on the same photos, or between any systems on the same items "
+        "(tables, logs of inspect_ai, lm-evaluation-harness, lmms-eval and VLMEvalKit), with p-values corrected for "
+        "their number; with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next "
+        "to the study's numbers.",
+        most_used=("--tasks", "--item", "--score", "--worse-by", "--exit-code", "--published", "--json"),
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
             'camtrace compare results/a --published "CLIP (ViT-B/16, WIT)"',
+            "camtrace compare old.csv new.csv --item question --score correct --cluster document",
+            "camtrace compare logs/old.eval logs/new.eval --worse-by 1 --exit-code",
         ),
         epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
         "more than the margin; 2 the request was wrong.",
     )
-    p.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="output of runs or sweeps")
+    p.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="output of runs or sweeps; or files of scores by item, and folders of logs",
+    )
     p.add_argument(
         "--published",
         nargs="?",
@@ -77,6 +86,35 @@ def parser() -> Parser:
         action="store_true",
         help="exit with status 1 also if a score is undecided or missing in NEW",
     )
+    items = p.add_argument_group("scores by item: tables (CSV, TSV, Parquet, JSON lines, JSON, Excel) and logs")
+    items.add_argument("--item", metavar="COLUMN", help="column of a table that names the item")
+    items.add_argument("--score", metavar="COLUMN", help="column of the score; of logs a metric (default: the first)")
+    items.add_argument(
+        "--cluster", metavar="COLUMN", help="column, or field of a log's samples, of items that err together"
+    )
+    items.add_argument("--task", metavar="COLUMN", help="column of the task; items are compared within each task")
+    items.add_argument("--system", metavar="COLUMN", help="column of the system, where a table has several")
+    items.add_argument(
+        "--on-missing",
+        choices=("fail", "drop"),
+        default="fail",
+        help="what to do with items and tasks that not all systems have: fail names them, drop leaves them out and "
+        "names them (default: %(default)s)",
+    )
+    items.add_argument(
+        "--on-repeated",
+        choices=("fail", "mean"),
+        default="fail",
+        help="what to do with several rows of an item; epochs of a log are always averaged (default: %(default)s)",
+    )
+    items.add_argument(
+        "--range",
+        type=_range,
+        metavar="LOW,HIGH",
+        help="range of a score (default: 0,1 where all scores lie there, else that of the scores)",
+    )
+    items.add_argument("--lower-is-better", action="store_true", help="ranks and the gate take low scores for good")
+    items.add_argument("--output", type=Path, metavar="DIR", help="also write CSV, JSON and a page with a figure")
     p.add_argument(
         "--figure",
         type=Path,
@@ -95,6 +133,15 @@ def _points(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text}: give percentage points of at least 0 and less than 100")
 
 
+def _range(text: str) -> tuple[float, float]:
+    """Two finite numbers, the second above the first."""
+    with contextlib.suppress(ValueError):
+        low, high = map(float, text.split(","))
+        if -1e300 < low < high < 1e300:
+            return low, high
+    raise argparse.ArgumentTypeError(f"{text}: give two numbers with a comma, the lower one first, such as 0,100")
+
+
 def main(argv: Sequence[str]) -> int:
     return run_command(parser().parse_args(argv))
 
@@ -102,6 +149,8 @@ def main(argv: Sequence[str]) -> int:
 def run(args: argparse.Namespace) -> int:
     from benchmark.compare import compare_runs, comparison_json, comparison_text, published_text
 
+    if _is_by_item(args):
+        return _compare_items(args)
     is_gate = args.worse_by is not None or args.exit_code or args.fail_undecided
     if args.published is not None and (is_gate or args.json):
         raise UsageError("--worse-by, --exit-code, --fail-undecided and --json go with results, not with --published")
@@ -133,6 +182,65 @@ def run(args: argparse.Namespace) -> int:
     )
     _print(args, comparison_text(rows, ties), comparison_json(rows, ties))
     return 1 if refused else 0
+
+
+def _is_by_item(args: argparse.Namespace) -> bool:
+    """Whether scores by item are compared.
+
+    Raises:
+        UsageError: options of both kinds of comparison, or results with scores by item.
+    """
+    from benchmark.compare import is_item_source
+
+    named = [name for name in ("item", "score", "cluster", "task", "system", "range", "output") if getattr(args, name)]
+    named += ["lower_is_better"] if args.lower_is_better else []
+    named += [name for name in ("on_missing", "on_repeated") if getattr(args, name) != "fail"]
+    by_item = [is_item_source(path) for path in args.folders]
+    if not named and not any(by_item):
+        return False
+    if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
+        raise UsageError("results of camtrace and scores by item are not compared with each other")
+    others = ["published", "preset", "figure"]
+    wrong = [name for name in others if getattr(args, name) is not None]
+    wrong += [name for name in ("all_metrics", "across_codecs", "across_presets") if getattr(args, name)]
+    if wrong:
+        raise UsageError(f"--{wrong[0].replace('_', '-')} goes with results of camtrace, not with scores by item")
+    return True
+
+
+def _compare_items(args: argparse.Namespace) -> int:
+    """Compare scores by item, and print; the exit status."""
+    from benchmark.compare import (
+        Columns,
+        compare_rows,
+        gate_items,
+        gate_text,
+        items_record,
+        items_text,
+        read_sources,
+        write_items,
+    )
+
+    columns = Columns(args.item, args.score, args.cluster, args.task, args.system)
+    compared, aligned = compare_rows(
+        read_sources(args.folders, columns, args.tasks),
+        on_missing=args.on_missing,
+        on_repeated=args.on_repeated,
+        score_range=args.range,
+        lower_is_better=args.lower_is_better,
+    )
+    gate, judged = None, ""
+    if args.worse_by is not None or args.exit_code or args.fail_undecided:
+        margin = (args.worse_by or 0.0) / 100
+        gate = gate_items(compared, aligned, margin=margin, lower_is_better=args.lower_is_better)
+        judged = gate_text(gate, unit="item")
+    if args.output is not None:
+        check_writable("--output", args.output)
+        write_items(compared, args.output, gate, judged)
+        notice(f"written to {args.output / 'comparison.html'}")
+    _print(args, judged or items_text(compared), items_record(compared, gate))
+    failed = gate is not None and not gate.passed(fail_undecided=args.fail_undecided)
+    return 1 if failed and (args.exit_code or args.fail_undecided) else 0
 
 
 def _read(args: argparse.Namespace) -> tuple[list[list[Run]], bool]:

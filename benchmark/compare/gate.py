@@ -165,8 +165,13 @@ def gate_runs(
     return Gate(margin, coverage, tuple(rows), tuple(missing))
 
 
-def gate_text(gate: Gate) -> str:
-    """The gate as a table with its meaning."""
+def gate_text(gate: Gate, *, unit: str = "photo") -> str:
+    """The gate as a table with its meaning.
+
+    Args:
+        gate: the judgement.
+        unit: what is paired.
+    """
     header = ["score", "data", "old %", "new %", "worse by", "interval", "judgement", "n"]
     table = []
     for row in gate.rows:
@@ -179,7 +184,7 @@ def gate_text(gate: Gate) -> str:
     sentences = [
         *losses_text(*names, len(gate.rows), gate.margin)[: 2 if gate.undecided else 1],
         *(f"{_score(m)} on {m.data} is missing: {m.reason}." for m in gate.missing),
-        "Losses are in points, paired by photo; the lower ends of all intervals hold together with 95 %.",
+        f"Losses are in points, paired by {unit}; the lower ends of all intervals hold together with 95 %.",
     ]
     return "\n\n".join([markdown_table(header, table), "\n".join(filter(None, sentences))])
 
@@ -260,7 +265,7 @@ def _sides(kind: MetricKind, old: np.ndarray, new: np.ndarray) -> Iterator[tuple
 
 
 def _score(row: GateRow | MissingScore) -> str:
-    return f"{row.task} {row.metric}"
+    return f"{row.task} {row.metric}".strip()
 
 
 def _name(row: GateRow | MissingScore) -> dict[str, str]:

@@ -267,20 +267,23 @@ def erased_text(trace: str, photos: int, readers: Sequence[ErasedReader]) -> str
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}" if i else sentence for i, sentence in enumerate(sentences))
 
 
-def differing_text(answers: Sequence[Answer], sizes: str, units: Sequence[tuple[int, int]] = ()) -> str:
+def differing_text(
+    answers: Sequence[Answer], sizes: str, units: Sequence[tuple[int, int]] = (), *, unit: str = "photo"
+) -> str:
     """How many paired differences are there, absent or undecided.
 
     Args:
         answers: of all rows.
         sizes: of the families, in words.
         units: (photos, independent units) of all rows.
+        unit: what is paired.
     """
     counts = Counter(answers)
     clustered = sorted({(count, photos) for photos, count in units if count < photos})
-    listed = " or ".join(f"{count:,} units of {photos:,} photos" for count, photos in clustered)
-    together = f" Photos that err together are one unit: intervals are over {listed}." if listed else ""
+    listed = " or ".join(f"{count:,} units of {photos:,} {unit}s" for count, photos in clustered)
+    together = f" {unit.capitalize()}s that err together are one unit: intervals are over {listed}." if listed else ""
     return (
-        f"{counts['yes']} of {len(answers)} differences are significant at {100 * LEVEL:g} % (paired by photo, "
+        f"{counts['yes']} of {len(answers)} differences are significant at {100 * LEVEL:g} % (paired by {unit}, "
         f"Holm's correction over the {sizes} of each pair); {counts['no']} are shown to be smaller than "
         f"{100 * POINT:g} point; {counts['undecided']} are undecided. Intervals are for each row by itself.{together}"
     )

@@ -14,6 +14,8 @@ from .intervals import (
 from .leave_one_out import Jackknife, jackknife, statistic_interval, statistic_of
 from .methods import METHODS
 from .one_sided import p_above, p_below
+from .paired_tests import NamedTest, PairedDifference, paired_differences
+from .power import POWER, detectable_effect, needed_units, paired_power
 from .ranks import (
     Deviations,
     Ranks,
@@ -50,6 +52,7 @@ __all__ = [
     "CLUSTER_COLUMNS",
     "LEVEL",
     "METHODS",
+    "POWER",
     "SMALLEST_GAIN",
     "Deviations",
     "Difference",
@@ -58,11 +61,14 @@ __all__ = [
     "ErrorUnits",
     "Interval",
     "Jackknife",
+    "NamedTest",
     "NullRange",
+    "PairedDifference",
     "Ranks",
     "against_chance",
     "bootstrap_interval",
     "correlation_ratio",
+    "detectable_effect",
     "effect_size",
     "effective_number",
     "error_units",
@@ -73,11 +79,14 @@ __all__ = [
     "jackknife",
     "joint_units",
     "mcnemar",
+    "needed_units",
     "null_range",
     "p_above",
     "p_below",
     "pair_p_values",
     "paired_difference",
+    "paired_differences",
+    "paired_power",
     "photo_interval",
     "photo_intervals",
     "rank_intervals",

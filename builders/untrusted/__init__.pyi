@@ -1,4 +1,5 @@
 from .addresses import AddressRefused, GuardedTransport
+from .archives import Archive, open_archive
 from .arrays import map_array, parse_array
 from .data_sets import check_data_set, read_image_cell, roots_of
 from .documents import UntrustedInputError, check_plain, parse_json, parse_yaml
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_SHARD_BYTES",
     "PHOTO_PACE",
     "AddressRefused",
+    "Archive",
     "ForeignCodeError",
     "GuardedTransport",
     "Pace",
@@ -58,6 +60,7 @@ __all__ = [
     "list_folder",
     "map_array",
     "may_pass",
+    "open_archive",
     "open_untrusted",
     "parquet_error_text",
     "parquet_errors",

@@ -29,12 +29,13 @@ class UntrustedInputError(DataError):
         self.reason = reason
 
 
-def parse_json(text: str, where: str) -> Any:
+def parse_json(text: str, where: str, *, not_finite: bool = False) -> Any:
     """JSON as plain values: numbers are finite and below 2**63, text is text, keys are unique, nesting is modest.
 
     Args:
         text: untrusted.
         where: first words of an error.
+        not_finite: take ``NaN`` and infinities, which logs of evaluations have, as NaN.
 
     Raises:
         UntrustedInputError: the text is something else; with the reason.
@@ -48,7 +49,7 @@ def parse_json(text: str, where: str) -> Any:
     try:
         value = json.loads(
             text,
-            parse_constant=_no_constant,
+            parse_constant=_nan if not_finite else _no_constant,
             parse_int=_whole,
             parse_float=_finite,
             object_pairs_hook=_unique,
@@ -111,6 +112,10 @@ def _check_text(text: str) -> None:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _nan(name: str) -> float:
+    return math.nan
 
 
 def _whole(digits: str) -> int:

@@ -1,0 +1,107 @@
+"""``compare_items``: paired comparison of anybody's systems on the same items."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.compare import (
+    Columns,
+    ComparedItems,
+    Gate,
+    compare_rows,
+    flat_rows,
+    gate_items,
+    gate_text,
+    items_text,
+    read_sources,
+    write_items,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+    from benchmark.compare import OnMissing, OnRepeated
+
+
+@dataclass(frozen=True, repr=False)
+class ItemComparison:
+    """Differences of systems on the same items, their ranks, and what was left out."""
+
+    compared: ComparedItems
+    gate: Gate | None = None
+    """The judgement whether the second system is worse than the first, if ``worse_by`` was given."""
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per pair and task (first minus second), with the names of ``differences.csv``."""
+        import pandas
+
+        return pandas.DataFrame(flat_rows(self.compared.rows))
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``differences.csv``, ``ranks.csv``, ``comparison.json`` and the page ``comparison.html``."""
+        write_items(self.compared, Path(folder), self.gate)
+
+    def __repr__(self) -> str:
+        text = items_text(self.compared)
+        return text if self.gate is None else f"{text}\n\n{gate_text(self.gate, unit='item')}"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def compare_items(
+    systems: Sequence[str | Path] | Mapping[str, pandas.DataFrame],
+    *,
+    item: str | None = None,
+    score: str | None = None,
+    cluster: str | None = None,
+    task: str | None = None,
+    system: str | None = None,
+    tasks: str | Sequence[str] = (),
+    on_missing: OnMissing = "fail",
+    on_repeated: OnRepeated = "fail",
+    score_range: tuple[float, float] | None = None,
+    lower_is_better: bool = False,
+    worse_by: float | None = None,
+) -> ItemComparison:
+    """Paired differences between systems on the same items: tables, frames, and logs of evaluation harnesses.
+
+    Args:
+        systems: files or folders of logs, one for each system, or frames by name.
+        item, score, cluster, task, system: columns, as the options of ``camtrace compare``.
+        tasks: patterns; all by default.
+        on_missing: whether items that not all systems have are an error (``fail``), or left out and named (``drop``).
+        on_repeated: whether several rows of an item are an error (``fail``), or averaged (``mean``).
+        score_range: of a score; by default 0 to 1 where all scores lie there, else that of the scores.
+        lower_is_better: whether ranks and the gate take low scores for good.
+        worse_by: judge too whether the second system is worse than the first by more than so many points, hundredths
+            of the range of scores.
+
+    Raises:
+        UsageError: a column is missing or not named, or there is one system.
+        DataError: a file cannot be read, or systems differ in tasks or items.
+
+    >>> import pandas
+    >>> first = pandas.DataFrame({"id": range(6), "right": [1, 1, 1, 0, 1, 1]})
+    >>> second = pandas.DataFrame({"id": range(6), "right": [0, 1, 0, 0, 1, 0]})
+    >>> compared = compare_items({"first": first, "second": second}, item="id", score="right")
+    >>> compared.to_frame()[["difference", "test", "p_value", "n"]].values.tolist()
+    [[0.5, 'exact McNemar', 0.25, 6]]
+    """
+    paths = list(systems.items()) if isinstance(systems, Mapping) else [Path(each) for each in systems]
+    patterns = [tasks] if isinstance(tasks, str) else list(tasks)
+    compared, aligned = compare_rows(
+        read_sources(paths, Columns(item, score, cluster, task, system), patterns),
+        on_missing=on_missing,
+        on_repeated=on_repeated,
+        score_range=score_range,
+        lower_is_better=lower_is_better,
+    )
+    gate = None
+    if worse_by is not None:
+        gate = gate_items(compared, aligned, margin=worse_by / 100, lower_is_better=lower_is_better)
+    return ItemComparison(compared, gate)
