@@ -31,7 +31,7 @@ def parser() -> Parser:
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
             'camtrace compare results/a --published "CLIP (ViT-B/16, WIT)"',
-            "camtrace compare old.csv new.csv --item question --score correct --cluster document",
+            "camtrace compare old.csv new.csv --item id --score correct --cluster page",
             "camtrace compare logs/old.eval logs/new.eval --worse-by 1 --exit-code",
         ),
         epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
