@@ -27,7 +27,7 @@ def parser() -> Parser:
         "(tables, logs of inspect_ai, lm-evaluation-harness, lmms-eval and VLMEvalKit), with p-values corrected for "
         "their number; with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next "
         "to the study's numbers.",
-        most_used=("--tasks", "--item", "--score", "--worse-by", "--exit-code", "--published", "--json"),
+        most_used=("--tasks", "--item", "--score", "--worse-by", "--exit-code"),
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
             'camtrace compare results/a --published "CLIP (ViT-B/16, WIT)"',
