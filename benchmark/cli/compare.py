@@ -30,9 +30,7 @@ def parser() -> Parser:
         most_used=("--tasks", "--item", "--score", "--worse-by", "--exit-code"),
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
-            'camtrace compare results/a --published "CLIP (ViT-B/16, WIT)"',
             "camtrace compare old.csv new.csv --item id --score correct --cluster page",
-            "camtrace compare logs/old.eval logs/new.eval --worse-by 1 --exit-code",
         ),
         epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
         "more than the margin; 2 the request was wrong.",

@@ -24,7 +24,9 @@ from .traces import Flag, Verdict, chance_flags, judge, verdicts
 from .training import learning_curve, training_margin
 from .units import plural_of, unit_of_column, units_text
 from .words import (
+    FILLED_MARK,
     FLAG_WORDS,
+    RANKS_RULE,
     STILL_READ,
     TRACE_KEYS,
     TRACE_SUFFIXES,
@@ -43,9 +45,11 @@ __all__ = [
     "AGAINST_FINAL",
     "CONFOUND_LIMITS",
     "CONFOUND_TITLES",
+    "FILLED_MARK",
     "FLAG_WORDS",
     "LEVEL",
     "OWN_SOURCES",
+    "RANKS_RULE",
     "RULE",
     "STILL_READ",
     "TRACE_KEYS",

@@ -221,6 +221,18 @@ def outputs_text(choices: Sequence[OutputChoice], labels: Sequence[str]) -> str:
     return "\n\n".join(sentences)
 
 
+RANKS_RULE = (
+    "Rank intervals count the systems that are significantly better and worse, with Holm's correction over all pairs "
+    "of a task; all intervals of a task hold together with 95 %."
+)
+"""What rank intervals of many systems mean."""
+
+FILLED_MARK = (
+    "Lines are 95 % intervals, each for its row by itself. A filled mark is a difference that is significant after "
+    "Holm's correction."
+)
+"""Legend of a figure of differences."""
+
 STILL_READ = "still read"
 """Heading of the column of answers about traces after erasing."""
 

@@ -49,14 +49,16 @@ def needed_units(effect: float, *, power: float = POWER, level: float = LEVEL) -
     >>> round(needed_units(0.5), 2)  # statsmodels: TTestPower().solve_power(0.5, power=0.8, alpha=0.05)
     33.37
     """
+
+    def missing(units: float) -> float:
+        return power - paired_power(effect, units, level=level)
+
     most = 2.0
-    while paired_power(effect, most, level=level) < power:
+    while missing(most) > 0:
         most *= 2
         if most > MOST_UNITS:
             return None
-    if most == 2:
-        return most
-    return float(brentq(lambda n: paired_power(effect, n, level=level) - power, most / 2, most, rtol=1e-12))
+    return most if most == 2 else float(brentq(missing, most / 2, most, rtol=1e-12))
 
 
 def detectable_effect(units: float, *, power: float = POWER, level: float = LEVEL) -> float:
@@ -65,7 +67,11 @@ def detectable_effect(units: float, *, power: float = POWER, level: float = LEVE
     >>> round(detectable_effect(34), 3)  # statsmodels: TTestPower().solve_power(nobs=34, power=0.8, alpha=0.05)
     0.495
     """
+
+    def missing(effect: float) -> float:
+        return power - paired_power(effect, units, level=level)
+
     most = 1e-9
-    while paired_power(most, units, level=level) < power:
+    while missing(most) > 0:
         most *= 2
-    return float(brentq(lambda effect: paired_power(effect, units, level=level) - power, most / 2, most, rtol=1e-12))
+    return float(brentq(missing, most / 2, most, rtol=1e-12))

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.compare.gate import Gate
 from benchmark.compare.items.comparison import ComparedItems, ItemRanks, ItemRow
-from benchmark.judgement import differing_text
+from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
 from benchmark.report import interval, markdown_table, p_value, percent
 from builders.dataset import render
 from builders.files import write_text_atomically
@@ -39,14 +39,8 @@ def items_text(compared: ComparedItems) -> str:
                 ["score", "system", "value", "rank", "rank interval", "tied with the best"], rank_rows(compared.ranks)
             )
         )
-        parts.append(RANKS_NOTE)
+        parts.append(RANKS_RULE)
     return "\n\n".join(parts)
-
-
-RANKS_NOTE = (
-    "Rank intervals count the systems that are significantly better and worse, with Holm's correction over all pairs "
-    "of a task; all intervals of a task hold together with 95 %."
-)
 
 
 def shown_rows(compared: ComparedItems) -> list[ItemRow]:
@@ -192,7 +186,8 @@ def write_items(compared: ComparedItems, folder: Path, gate: Gate | None = None,
         bars=_bars(shown_rows(compared)),
         notes=notes(compared),
         ranks=rank_rows(compared.ranks),
-        ranks_note=RANKS_NOTE,
+        ranks_rule=RANKS_RULE,
+        mark=FILLED_MARK,
         gate=judged,
     )
     write_text_atomically(folder / "comparison.html", page)
