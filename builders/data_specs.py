@@ -238,17 +238,19 @@ def _openfake(spec: DataSpec, seed: int) -> PhotoSet:
 
 
 def _camera_set(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources import camera_photos, table_of_captures, tabled_photos
+    from builders.sources import camera_photos, tabled_photos, tile_photos
 
-    named = {name: spec.options[name] for name in ("part", "root", "image") if name in spec.options}
+    if spec.kind in ("plism", "scorpion") and Path(spec.location).suffix.lower() in (".csv", ".parquet"):
+        if "scenes" in spec.options:
+            raise UsageError(f"{spec.kind}:{spec.location}: scenes= is of a folder or archive: shorten the table")
+        return tile_photos(spec.kind, spec.location, **_of_table(spec), seed=seed)
+    named = {name: spec.options[name] for name in ("part", "root", "image", "id") if name in spec.options}
     scenes = _whole(spec, "scenes", 1) if "scenes" in spec.options else None
     read: Callable[..., PhotoSet] = camera_photos
     if spec.kind in ("dresden", "raise"):
         read = tabled_photos
-    elif Path(spec.location).suffix.lower() in (".csv", ".parquet"):
-        read = table_of_captures
-    elif named.keys() & {"root", "image"}:
-        raise UsageError(f"{spec.kind}:{spec.location}: image= and root= are of a table: name its file")
+    elif named.keys() & {"root", "image", "id"}:
+        raise UsageError(f"{spec.kind}:{spec.location}: image=, id= and root= are of a table: name its file")
     return read(
         spec.kind, spec.location, columns=spec.columns, scenes=scenes, seed=seed, val_share=_share(spec), **named
     )
@@ -437,7 +439,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "plism:PATH",
             "PLISM: each tile by 7 scanners in 13 stainings; folders, archives, or a table",
             _camera_set,
-            ("image", "root", "scenes", "val-share"),
+            ("image", "id", "root", "scenes", "val-share"),
             path_options=("root",),
             has_table=True,
             is_local=lambda spec: True,
@@ -446,7 +448,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "scorpion:PATH",
             "SCORPION: each tissue by 5 scanners; folders, archives, or a table",
             _camera_set,
-            ("image", "root", "scenes", "val-share"),
+            ("image", "id", "root", "scenes", "val-share"),
             path_options=("root",),
             has_table=True,
             is_local=lambda spec: True,

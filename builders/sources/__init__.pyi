@@ -2,7 +2,7 @@ from .attribute_sets import read_attribute_photos
 from .bundles import unpack
 from .cameras.design import SIMULATED_FILE
 from .cameras.sets import camera_photos
-from .cameras.tables import table_of_captures, tabled_photos
+from .cameras.tables import tabled_photos, tile_photos
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
 from .columns.layouts import check_layout
@@ -48,9 +48,9 @@ __all__ = [
     "sample_photos",
     "split_named",
     "stored_photos",
-    "table_of_captures",
     "table_photos",
     "tabled_photos",
+    "tile_photos",
     "unpack",
     "wilds_photos",
     "with_columns",

@@ -259,12 +259,9 @@ def parse_plism(parts: tuple[str, ...]) -> Parsed:
     match = _PLISM_SLIDE.fullmatch(slide)
     if not match or not re.fullmatch(r"tile_\d+_\d+_\d+", tile):
         return NOT_OF_LAYOUT
-    return plism_capture(f"{slide}/{parts[-1]}", slide, tile, match["staining"], match["scanner"])
-
-
-def plism_capture(id: str, slide: str, tile: str, staining: str, scanner: str) -> Capture:
-    """A tile of PLISM: its scene is the place on the tissue, its device the scanner."""
-    return Capture(id, tile, scanner.upper(), scanner.upper(), groups={"staining": staining.upper(), SLIDE: slide})
+    scanner = match["scanner"].upper()
+    groups = {"staining": match["staining"].upper(), SLIDE: slide}
+    return Capture(f"{slide}/{parts[-1]}", tile, scanner, scanner, groups=groups)
 
 
 def _stem(name: str) -> str:

@@ -1,21 +1,23 @@
-"""Camera sets whose tables say what the photos are: Dresden and RAISE, and tables of PLISM and SCORPION."""
+"""Camera sets whose tables say what the photos are: Dresden and RAISE, and tiles of PLISM and SCORPION."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from builders.errors import DataError, UsageError
-from builders.photos import ColumnSources, Labels, NoPictures, PhotoSet, PhotoSource
+from builders.errors import DataError
+from builders.photos import TERMS_OF_USE, ColumnSources, Labels, PhotoSet
 from builders.sources.cameras.archives import WHOLE_FILE, Entry, entries_below, is_junk, source_of
 from builders.sources.cameras.design import Oddities, simulated_evidence
-from builders.sources.cameras.layouts import LAYOUTS, PHOTO_ENDINGS, RAW_ENDINGS, SLIDE, Capture, plism_capture
+from builders.sources.cameras.layouts import PHOTO_ENDINGS, RAW_ENDINGS, Capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
-from builders.sources.columns.tables import Table, open_table, picture_paths
-from builders.sources.folders import FolderSource
+from builders.sources.cameras.terms import terms_of
+from builders.sources.columns.named import over
+from builders.sources.columns.tables import Table, open_table, table_photos
 from builders.untrusted import list_folder, readable
 
 
@@ -148,7 +150,8 @@ def tabled_photos(
         **({"left out": left_out} if (left_out := odd.text()) else {}),
     }
     source = source_of([entry for _, entry, _ in matched], photo_root)
-    given = {name: Labels(x.names, x.values[rows]) for name, x in _given(table, columns).items()}
+    named_columns = table.labels([name for name in columns.of_table() if name in table.columns])
+    given = {name: Labels(column.names, column.values[rows]) for name, column in named_columns.items()}
     one = CameraSet(
         kind,
         photo_root.resolve().stem if photo_root.is_file() else photo_root.resolve().name,
@@ -209,78 +212,32 @@ def _by_name(entries: Sequence[Entry], layout: TableLayout, odd: Oddities) -> di
     return by_name
 
 
-def table_of_captures(
-    kind: str,
-    path: str,
-    *,
-    columns: ColumnSources,
-    image: str = "",
-    root: str = "",
-    scenes: int | None = None,
-    seed: int = 0,
-    val_share: float = 0.25,
-) -> PhotoSet:
+TILES: Mapping[str, tuple[str, ColumnSources]] = MappingProxyType(
+    {
+        "plism": ("slide_id,tile_id", ColumnSources.of(group=("device=scanner", "staining=stainer"), scene="tile_id")),
+        "scorpion": (
+            "tile_id,scanner_id",
+            ColumnSources.of(group=("device=scanner_id",), scene="tile_id", cluster="slide_id"),
+        ),
+    }
+)
+"""Id and columns of a table of tiles: that of owkin/plism-dataset-tiles, and one of SCORPION's samples or tiles."""
+
+
+def tile_photos(kind: str, path: str, *, columns: ColumnSources, id: str = "", **options: Any) -> PhotoSet:
     """Tiles of PLISM or SCORPION that a CSV or Parquet table lists, with pictures or for embeddings made elsewhere.
 
     Args:
-        kind: ``plism``, with the columns ``slide_id`` and ``tile_id``; or ``scorpion``, with ``slide_id``,
-            ``sample_id``, ``scanner_id`` and optionally ``tile_id``.
+        kind: a key of ``TILES``.
         path: of the table.
-        columns: named by the user.
-        image: column of the paths of pictures; without it only ids and groups are known.
-        root: folder that paths are relative to; by default the folder of the table.
-        scenes, seed, val_share: as of ``camera_photos``.
+        columns: named by the user; they replace the usual ones, and groups are added to them.
+        id: column of the ids, or several with commas; by default those of ``TILES``.
+        options: ``image``, ``root``, ``seed`` and ``val_share`` of ``table_photos``.
 
     Raises:
-        DataError, UsageError: the table cannot be read, or lacks a column.
+        DataError, UsageError: as ``table_photos``.
     """
-    needed = {"plism": ("slide_id", "tile_id"), "scorpion": ("slide_id", "sample_id", "scanner_id")}[kind]
-    file = Path(path).expanduser()
-    further = ("stainer", "scanner", "tile_id")
-    table = open_table(file, [*needed, *further, *([image] if image else []), *columns.of_table()])
-    if absent := [name for name in needed if name not in table.columns]:
-        raise DataError(
-            f"{kind}:{file.name}: no column {' or '.join(absent)}: a table of {kind} has {', '.join(needed)}"
-        )
-    captures = [_table_capture(kind, table, row) for row in range(table.rows)]
-    ids = [capture.id for capture in captures]
-    if len(set(ids)) < len(ids):
-        repeated = next(name for name in ids if ids.count(name) > 1)
-        raise DataError(f"{kind}:{file.name}: two rows are of {readable(repeated)}")
-    source: PhotoSource = NoPictures()
-    if image:
-        folder = Path(root).expanduser() if root else file.parent
-        source = FolderSource(str(folder), picture_paths(table.column(image, "image"), folder, table.name))
-    elif root:
-        raise UsageError(f"{kind}:{file.name}: root= is the folder of pictures: name their column too (image=COLUMN)")
-    count, devices = len({c.scene for c in captures}), len({c.device for c in captures})
-    evidence = {"design": f"{count:,} scenes, {devices:,} devices: {len(captures):,} photos"}
-    one = CameraSet(kind, file.stem, tuple(captures), source, evidence, _given(table, columns))
-    cluster = LAYOUTS[kind].cluster
-    return photos_of_set(one, cluster=cluster, columns=columns, scenes=scenes, seed=seed, val_share=val_share)
-
-
-def _given(table: Table, columns: ColumnSources) -> dict[str, Labels]:
-    """The columns of the table that the user named."""
-    return table.labels([name for name in columns.of_table() if name in table.columns])
-
-
-def _table_capture(kind: str, table: Table, row: int) -> Capture:
-    def cell(name: str) -> str:
-        column = table.columns.get(name)
-        return (column[row] or "") if column is not None else ""
-
-    slide, tile = cell("slide_id"), cell("tile_id")
-    if not slide:
-        raise DataError(f"{kind}:{table.name}: row {row + 1} has no slide_id")
-    if kind == "plism":
-        staining, scanner = (cell("stainer"), cell("scanner"))
-        if not (staining and scanner):
-            staining, scanner = [*slide.split("_"), "", ""][:2]
-        if not (tile and staining and scanner):
-            raise DataError(f"{kind}:{table.name}: row {row + 1} has no tile, staining or scanner")
-        return plism_capture(f"{slide}/{tile}", slide, tile, staining, scanner)
-    scanner, scene = cell("scanner_id"), "/".join(part for part in (slide, cell("sample_id"), tile) if part)
-    if not scanner:
-        raise DataError(f"{kind}:{table.name}: row {row + 1} has no scanner_id")
-    return Capture(f"{scene}/{scanner}", scene, scanner, scanner, groups={SLIDE: slide})
+    usual_id, usual = TILES[kind]
+    photos = table_photos(path, id=id or usual_id, columns=over(columns, usual), **options)
+    evidence = {**photos.evidence, TERMS_OF_USE: terms_of(kind)}
+    return replace(photos, name=f"{kind}:{Path(path).stem}", evidence=evidence)

@@ -435,38 +435,44 @@ def test_raise__raw_files_alone_are_refused_with_the_remedy(tmp_path):
 
 
 @pytest.mark.parametrize("image", [False, True])
-def test_plism_table__has_scanner_staining_and_slide(image, tmp_path):
-    tree = tree_of("plism")
+def test_plism_table__has_scanner_staining_and_tile(image, tmp_path):
+    tree, truth = tree_of("plism"), DOUBLES["plism"]()
     write_tree(tmp_path / "set", tree)
-    rows = [("slide_id", "tile_id", "file")]
-    rows += [(path.split(".tif/")[0], path.split("/")[1][:-4], path) for path in tree]
+    rows = [("slide_id", "stainer", "scanner", "tile_id", "file")]
+    rows += [(one["slide"], one["staining"], one["device"], one["scene"], path) for path, one in truth.items()]
     (tmp_path / "set" / "tiles.csv").write_bytes(as_csv(rows))
     photos = open_photos(f"plism:{tmp_path}/set/tiles.csv{'?image=file' if image else ''}")
-    assert photos.groups["staining"].names == ("GIVH", "GMH")
-    assert photos.groups["device"].names == ("AT2", "S60")
     assert photos.has_pictures == image
+    assert photos.ids == tuple(f"{slide}-{tile}" for slide, _, _, tile, _ in rows[1:])
+    for i, one in enumerate(truth.values()):
+        for group in ("device", "staining"):
+            assert photos.groups[group].names[photos.groups[group].values[i]] == one[group]
+        assert photos.columns["scene"][i] == one["scene"]
     if image:
-        assert_true(photos, "plism", tree)
+        assert [photos.read(i) for i in range(len(photos))] == list(tree.values())
+    assert not pixel_rights(photos).allowed
 
 
 @pytest.mark.parametrize(
     ("kind", "rows", "sentence"),
     [
-        (
-            "plism",
-            [("slide_id",), ("GMH_S60_to_GMH_S60",)],
-            "no column tile_id: a table of plism has slide_id, tile_id",
-        ),
-        ("plism", [("slide_id", "tile_id"), ("GMH", "tile_1")], "row 1 has no tile, staining or scanner"),
-        ("plism", [("slide_id", "tile_id"), ("", "tile_1")], "row 1 has no slide_id"),
-        ("plism", [("slide_id", "tile_id"), *[("GMH_S60_to_x", "t")] * 2], "two rows are of GMH_S60_to_x/t"),
-        ("scorpion", [("slide_id", "sample_id"), ("1", "2")], "no column scanner_id"),
-        ("scorpion", [("slide_id", "sample_id", "scanner_id"), ("1", "2", "")], "row 1 has no scanner_id"),
+        ("plism", [("slide_id", "scanner", "stainer"), ("a", "b", "c")], "unknown id of t.csv 'tile_id'"),
+        ("plism", [("slide_id", "tile_id", "stainer"), ("a", "b", "c")], "unknown column of t.csv 'scanner'"),
+        ("plism", [("slide_id", "tile_id", "scanner", "stainer"), ("", "t", "a", "b")], "row 1 has no slide_id"),
+        ("plism", [("slide_id", "tile_id", "scanner", "stainer"), *[("s", "t", "a", "b")] * 2], "is there twice"),
+        ("scorpion", [("slide_id", "tile_id"), ("1", "2")], "unknown id of t.csv 'scanner_id'"),
     ],
 )
 def test_table_of_tiles__is_refused_in_a_sentence(kind, rows, sentence, tmp_path):
     (tmp_path / "t.csv").write_bytes(as_csv(rows))
     assert sentence in refusal(f"{kind}:{tmp_path}/t.csv")
+
+
+def test_options__of_tables_and_folders_are_not_mixed(tmp_path):
+    root = write_tree(tmp_path / "set", tree_of("plism"))
+    assert "are of a table: name its file" in refusal(f"plism:{root}?image=file")
+    (tmp_path / "t.csv").write_bytes(as_csv([("slide_id", "tile_id"), ("a", "b")]))
+    assert "scenes= is of a folder or archive" in refusal(f"plism:{tmp_path}/t.csv?scenes=3")
 
 
 def test_scorpion__tiles_of_samples_are_scenes(tmp_path):
@@ -479,11 +485,15 @@ def test_scorpion__tiles_of_samples_are_scenes(tmp_path):
     photos = open_photos(f"scorpion:{write_tree(tmp_path / 'tiles', tree)}")
     assert len(set(photos.columns["scene"])) == 4
     assert set(photos.columns["cluster"]) == {"slide_1", "slide_2"}
-    rows = [("slide_id", "sample_id", "tile_id", "scanner_id")]
-    rows += [(*name[:-4].split("-")[:3], name[:-4].split("-")[3]) for name in tree]
+    rows = [("slide_id", "tile_id", "scanner_id")]
+    rows += [(name.split("-")[0], name.rpartition("-")[0], name[:-4].split("-")[3]) for name in tree]
     (tmp_path / "t.csv").write_bytes(as_csv(rows))
     table = open_photos(f"scorpion:{tmp_path}/t.csv")
-    assert sorted(table.columns["scene"]) == sorted(photos.columns["scene"])
+    assert [scene.replace("-", "/") for scene in table.columns["scene"]] == [
+        scene for name in tree for scene in [name.rpartition("-")[0].replace("-", "/")]
+    ]
+    assert set(table.columns["cluster"]) == set(photos.columns["cluster"])
+    assert set(table.groups["device"].names) == set(photos.groups["device"].names)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DOUBLES if kind != "raise"])
