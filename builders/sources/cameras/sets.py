@@ -228,7 +228,7 @@ def _named_devices(captures: Sequence[Capture]) -> list[Capture]:
     names = {key: max(count, key=lambda name: (bool(name), count[name], name)) for key, count in spellings.items()}
     folders = [name for key, name in names.items() if name and name != key]  # a scanner is its own name
     numbered = bool(folders) and all(re.fullmatch(r".+_.+_\d+", name) for name in folders)
-    stated: dict[str, dict[str, str]] = {}
+    stated: dict[str, dict[str, Any]] = {}
     for key, name in names.items():
         model, _, number = name.rpartition("_") if numbered else (name, "", key)
         make, _, rest = model.partition("_")
