@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from benchmark.cli.sweep import run as run_sweep
 from benchmark.erasing import FitSet, load_eraser, near_to, save_eraser
 from benchmark.erasing.sides import plan_fit
 from benchmark.options import RunOptions
-from benchmark.results import read_result
+from benchmark.results import Failure, read_result
 from builders.data_specs import open_photos
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import Labels, PhotoSet
@@ -292,3 +293,23 @@ def test_options__defaults_are_whole_photos_and_three_readers():
         with pytest.raises(UsageError, match="a share of more than 0 and less than 1"):
             parser().parse_args(["--fit-share", wrong])
     assert RunOptions().readers == "linear"
+
+
+def test_fit__that_fails_is_named_as_the_fit_and_not_as_the_probe(monkeypatch):
+    from benchmark.scoring import erase as module
+
+    photos = plain_photos()
+    trace = module.trace_of("jpeg", photos, RunOptions())
+
+    def failed(encoders, photos, tasks, options, eraser=None):
+        failures = (Failure("photo", "a.jpg", "empty"), *(Failure("task", task.name, "no memory") for task in tasks))
+        return [SimpleNamespace(result=SimpleNamespace(failures=failures))]
+
+    monkeypatch.setattr(module, "score_encoders", failed)
+    sides = SimpleNamespace(fitted=photos, unseen={}, fit_set=SimpleNamespace(digest=lambda: "d"))
+    encoder = SimpleNamespace(info=SimpleNamespace(id="mine", weights_sha256="w"))
+    request = SimpleNamespace(trace="jpeg", method="leace", sizes=(), options=RunOptions())
+    with pytest.raises(DataError, match=f"^erase jpeg on {photos.name}: no memory$"):
+        module._fitted(encoder, sides, request, trace)
+    with pytest.raises(DataError, match=f"^probe/jpeg on {photos.name}: no memory$"):
+        module._curve(encoder, photos, request, {})
