@@ -12,7 +12,7 @@ NAMES_OF_OTHERS = {
     " ExposureCompensation ExposureIndex ExposureMode ExposureProgram FileSource HostComputer LensInfo LensMake"
     " LightSource MaxApertureValue MeteringMode ModifyDate OffsetTimeOriginal ProcessingSoftware SceneCaptureType"
     " SceneType SensingMethod ShutterSpeedValue UniqueCameraModel mmFormat LensModel",
-    "files and their formats": "DIB hei hev zstd snappy mlmodel pdparams tgz rar zst arw orf raf pef"
+    "files and their formats": "DIB hei hev zstd snappy mlmodel pdparams ndjson rels tgz rar zst arw orf raf pef"
     " motivenum motivenumber positionnum positionnumber",
     "Croissant and schema.org": "contentSize contentUrl dataCollection dataReleaseMaintenancePlan dataUseCases exifEX"
     " inLanguage photography",
@@ -21,7 +21,7 @@ NAMES_OF_OTHERS = {
     "datatrove and Ray": "JobsPipelineExecutor RayPipelineExecutor ACCEL OVERRIDE",
     "timm, torchvision and transformers": "AuxLogits CenterCropOrPad DistributedDataParallel ResizeKeepRatio"
     " ForImageClassificationWithTeacher VisionModelWithProjection inheriting instructblipvideo lxmert modalities"
-    " recompile serialized tokenizer verifying vicuna",
+    " CLIPImageProcessorPil recompile serialized tokenizer verifying vicuna",
     "ONNX Runtime and OpenVINO": "CPUExecutionProvider GroupConvolution NCHW PINNING depthwise",
     "numba and LLVM": "boundscheck cfunc contract nogil isa pan reassoc",
     "matplotlib and tqdm": "edgecolor fonttype hatch xtick cols maxinterval miniters ncallbacks",
@@ -32,6 +32,7 @@ NAMES_OF_OTHERS = {
     "SQLite": "VACUUM",
     "Flickr": "posted",
     "PyTorch and its devices": "rocm metal ALLOC",
+    "values in help": "REV",
     "photos without a title": "Untitled",
 }
 """Whose word it is -> words that stand once, because only the other library or format knows them."""
