@@ -311,3 +311,23 @@ def test_build_board__an_encoder_that_failed_has_no_rank_and_no_part_in_a_mean(m
         assert "Failed on its photos in 1 of 1 results: those are not ranked." in board.notes[key]
     few = dataclasses.replace(best, failures=lost[:-1])
     assert cell(board_of(honest, few), "best", "probe/jpeg").value == 0.9
+
+
+def test_notes__of_a_row_with_several_results(make):
+    """Two results that failed of three, two that disagree about two scores, and a smoke test."""
+    fails = (Failure("encoder", "a", "it fails on all photos"),)
+    results = [
+        make.result("a", make.probes(0.5, 0.6, 0.7, 0.4), created="2026-11-20T10:00:00+00:00"),
+        make.result("a", make.probes(0.2, 0.3, 0.7, 0.4), created="2026-11-19T10:00:00+00:00"),
+        make.result("a", make.probes(0.5), data="b", failures=(*fails, *fails)),
+        make.result("a", make.probes(0.5), data="c", failures=fails),
+    ]
+    results[0] = dataclasses.replace(results[0], data={**results[0].data, "smoke_test": True})
+    results[1] = dataclasses.replace(results[1], data={**results[1].data, "smoke_test": True})
+    board = board_of(*results)
+    assert board.notes[board.entries[0].key] == (
+        "Conflicting results: 4 files disagree on 2 scores; the newest is shown.",
+        "Recorded failures: 3 encoders.",
+        "Failed on its photos in 2 of 4 results: those are not ranked.",
+        "Holds a smoke test: bundled photos show that the installation works, nothing more.",
+    )
