@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders.pixels.headers.jpeg import read_jpeg_header, read_structure, subsampling_name
+from builders.pixels.headers.jpeg import _has_frame, read_jpeg_header, read_structure, subsampling_name
 from builders.pixels.headers.jpeg_quality import nearest_quality, scaled_tables
 from tests.support.images import image_bytes
 
@@ -269,3 +269,10 @@ def test_read_structure__a_start_of_frame_that_is_cut_short_is_no_frame(count):
     assert structure.frame is None
     assert structure.markers == [0xC0]
     assert structure.complete
+
+
+def test_frame__of_fewer_bytes_than_its_components_need():
+    whole = bytes([8, 0, 23, 0, 37, 3]) + bytes(9)
+    assert _has_frame(whole)
+    assert not any(_has_frame(whole[:length]) for length in range(len(whole)))
+    assert _has_frame(bytes([8, 0, 23, 0, 37, 0]))
