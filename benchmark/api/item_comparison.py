@@ -72,7 +72,11 @@ def compare_items(
 
     Args:
         systems: files or folders of logs, one for each system, or frames by name.
-        item, score, cluster, task, system: columns, as the options of ``camtrace compare``.
+        item: column of the items, as the option of ``camtrace compare``; the next four likewise.
+        score: column of the scores; of logs, a metric or scorer.
+        cluster: column of what errs together.
+        task: column of the task.
+        system: column of the system, where one file has several.
         tasks: patterns; all by default.
         on_missing: whether items that not all systems have are an error (``fail``), or left out and named (``drop``).
         on_repeated: whether several rows of an item are an error (``fail``), or averaged (``mean``).
