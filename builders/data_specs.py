@@ -256,6 +256,13 @@ def _camera_set(spec: DataSpec, seed: int) -> PhotoSet:
     )
 
 
+def _webdataset(spec: DataSpec, seed: int) -> PhotoSet:
+    from builders.sources import webdataset_photos
+
+    image = spec.options.get("image", "")
+    return webdataset_photos(spec.location, columns=spec.columns, image=image, seed=seed, val_share=_share(spec))
+
+
 def _of_table(spec: DataSpec) -> dict[str, Any]:
     named = {name: spec.options[name] for name in ("image", "id", "root") if name in spec.options}
     return {**named, "columns": spec.columns, "val_share": _share(spec)}
@@ -452,6 +459,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             path_options=("root",),
             has_table=True,
             is_local=lambda spec: True,
+        ),
+        "webdataset": Kind(
+            "webdataset:SHARD-{000..146}.tar",
+            "tar shards on disk, over http or in a store (s3://): labels from .cls files or fields of .json files",
+            _webdataset,
+            ("image", "val-share"),
+            has_table=True,
+            is_local=lambda spec: "://" not in spec.location or spec.location.startswith("file://"),
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",

@@ -19,6 +19,7 @@ from .parquet_splits import local_splits
 from .processed_sets import stored_photos
 from .repository import DatasetRepo
 from .sample import sample_photos
+from .webdataset import webdataset_photos
 
 __all__ = [
     "CAMERA_TYPES",
@@ -52,6 +53,7 @@ __all__ = [
     "tabled_photos",
     "tile_photos",
     "unpack",
+    "webdataset_photos",
     "wilds_photos",
     "with_columns",
 ]

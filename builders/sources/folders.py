@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from builders.photos import (
     rank_within,
 )
 from builders.splits import make_splits
-from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted
+from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted, readable
 
 MAX_ANNOTATION_BYTES = 2**30
 """Limit of an annotation file: train2018.json of iNaturalist has 120 MB."""
@@ -112,7 +113,8 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     children = [name for name in list_folder(root).folders if not name.startswith(".")]
     split_of = {name: split for name in children if (split := split_word(name))}
     if {"train", "val"} <= set(split_of.values()) or {"train", "test"} <= set(split_of.values()):
-        paths = [f"{name}/{inner}" for name in split_of for inner in _files(root / name)]
+        files = [f"{name}/{inner}" for name in split_of for inner in _files(root / name)]
+        paths = [file for file in files if not file.lower().endswith(_ARCHIVES)]
         splits = [split_of[p.split("/", 1)[0]] for p in paths]
         if "val" not in split_of.values():
             splits = ["val" if split == "test" else split for split in splits]
@@ -121,16 +123,45 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     elif splits_required:
         raise DataError(f"{path}: expected the folders train and val in it, each with one folder per class")
     else:
-        paths = _files(root)
+        files = _files(root)
+        paths = [file for file in files if not file.lower().endswith(_ARCHIVES)]
         classes = [_class_of(p) for p in paths]
         splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
         how, drawn = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val", True
+    archives = [file for file in files if file.lower().endswith(_ARCHIVES)]
+    if not paths and archives:
+        named = f"{len(archives):,} archives (the first: {readable(archives[0])})"
+        meant = ": unpack them"
+        if archives[0].endswith(".tar"):
+            meant = f"; did you mean '{shard_pattern(path, archives)}'?"
+        raise DataError(f"{path}: no photo in this folder, which holds {named}{meant}")
     if not paths:
         raise DataError(f"{path}: no photo in this folder")
+    evidence = {"splits": how}
+    if archives:
+        evidence["left out"] = f"archives, which are no photos: {len(archives):,} (the first: {readable(archives[0])})"
     photos = photo_set(
-        f"folder:{root.resolve().name}", paths, classes, splits, FolderSource(str(root), tuple(paths)), {"splits": how}
+        f"folder:{root.resolve().name}", paths, classes, splits, FolderSource(str(root), tuple(paths)), evidence
     )
     return replace(photos, drawn_splits=drawn)
+
+
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+
+
+def shard_pattern(folder: str, names: Sequence[str]) -> str:
+    """The specification of tar files of a folder: a range where their numbers are one, else the first.
+
+    >>> shard_pattern("/d", ["a-00.tar", "a-01.tar"]), shard_pattern("/d", ["x.tar"])
+    ('webdataset:/d/a-{00..01}.tar', 'webdataset:/d/x.tar')
+    """
+    numbered = [re.fullmatch(r"(.*?)(\d+)(\D*\.tar)", name) for name in names]
+    heads = {(m[1], len(m[2]), m[3]) for m in numbered if m}
+    if len(names) > 1 and all(numbered) and len(heads) == 1:
+        head, _, tail = next(iter(heads))
+        numbers = sorted(m[2] for m in numbered if m)
+        return f"webdataset:{folder}/{head}{{{numbers[0]}..{numbers[-1]}}}{tail}"
+    return f"webdataset:{folder}/{names[0]}"
 
 
 def photo_set(

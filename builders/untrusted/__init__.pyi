@@ -20,6 +20,7 @@ from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
+from .ranges import RemoteStream, is_remote, read_range, remote_facts
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
@@ -44,6 +45,7 @@ __all__ = [
     "ForeignCodeError",
     "GuardedTransport",
     "Pace",
+    "RemoteStream",
     "UntrustedInputError",
     "archive_sha256",
     "check_data_set",
@@ -57,6 +59,7 @@ __all__ = [
     "from_authors",
     "from_hub",
     "is_readable",
+    "is_remote",
     "list_folder",
     "map_array",
     "may_pass",
@@ -73,6 +76,7 @@ __all__ = [
     "quiet_clients",
     "read_columns",
     "read_image_cell",
+    "read_range",
     "read_table",
     "read_untrusted",
     "read_untrusted_arrays",
@@ -81,6 +85,7 @@ __all__ = [
     "readable",
     "redacted",
     "redacted_logs",
+    "remote_facts",
     "roots_of",
     "single_line",
     "table_schema",

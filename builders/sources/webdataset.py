@@ -1,0 +1,277 @@
+"""Photos in the tar shards of a WebDataset: ``webdataset:shard-{000..146}.tar``, on disk, over HTTP or in a store.
+
+Files of one name before its first dot are a sample: ``0001.jpg``, ``0001.cls``, ``0001.json``. Each shard is indexed
+once; a photo is then one read at an offset. Nothing is copied. A run that was stopped while it indexed goes on with the
+next shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from builders.errors import DataError, PhotoError, UsageError
+from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
+from builders.photos import UNLABELLED, ColumnSources, Labels, PhotoSet, Stamp, file_stamp, labels_of
+from builders.processes import progress_bar
+from builders.sources.columns.given import with_columns
+from builders.sources.folders import drawn_splits
+from builders.untrusted import (
+    RemoteStream,
+    UntrustedInputError,
+    first_line,
+    is_remote,
+    open_untrusted,
+    parse_json,
+    read_range,
+    read_untrusted_arrays,
+    readable,
+    remote_facts,
+    too_large,
+)
+
+IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "avif", "ppm")
+"""Endings of the pictures of samples, the preferred ones first."""
+
+MAX_SHARDS = 100_000
+
+MAX_TEXT_BYTES = 1 << 20
+"""Of a file with a label."""
+
+_INDEX_VERSION = 1
+
+
+class _Sample(NamedTuple):
+    """A sample of a shard: where its picture is, and the texts of the columns that are wanted."""
+
+    key: str
+    offset: int
+    size: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShardSource:
+    """Photos inside shards, read by offset. It has no open file, so copies for workers share nothing."""
+
+    shards: tuple[str, ...]
+    """Paths or addresses."""
+    identities: tuple[str, ...]
+    """What changes with the bytes of each remote shard; empty for paths, and where a server says nothing."""
+    shard: np.ndarray
+    """int32 [photos]."""
+    offsets: np.ndarray
+    """int64 [photos]."""
+    sizes: np.ndarray
+    """int64 [photos]."""
+
+    def read(self, row: int) -> bytes:
+        """The bytes of a photo. Raises ``PhotoError``."""
+        place, offset, size = self.shards[self.shard[row]], int(self.offsets[row]), int(self.sizes[row])
+        if size > MAX_PHOTO_BYTES:
+            raise PhotoError(f"the file has {too_large(size, MAX_PHOTO_BYTES)}")
+        try:
+            if is_remote(place):
+                data = read_range(place, offset, size)
+            else:
+                with open(place, "rb") as stream:
+                    stream.seek(offset)
+                    data = stream.read(size)
+        except (OSError, DataError) as error:
+            raise PhotoError(f"the shard cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        if len(data) != size:
+            raise PhotoError(f"the shard {place.rpartition('/')[2]} ends in the middle of the photo")
+        return data
+
+    def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
+        """See ``PhotoSet.stamps``; None where a server does not say whether a shard changed."""
+        if any(is_remote(place) and not identity for place, identity in zip(self.shards, self.identities, strict=True)):
+            return None
+        of_shard = [
+            Stamp(f"{place} {identity}", 0) if is_remote(place) else file_stamp(place)
+            for place, identity in zip(self.shards, self.identities, strict=True)
+        ]
+        parts = zip(self.shard[rows].tolist(), self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True)
+        return [Stamp(f"{of_shard[s].text} {at}+{size}", of_shard[s].changed_ns) for s, at, size in parts]
+
+
+def webdataset_photos(
+    pattern: str, *, columns: ColumnSources, image: str = "", seed: int = 0, val_share: float = 0.25
+) -> PhotoSet:
+    """Photos of the shards that a pattern names.
+
+    Labels and other columns are ``cls`` (or the ending of another file of text) and ``json.FIELD``; the label is
+    ``cls`` if none is named. Ids are ``SHARD/KEY``.
+
+    Args:
+        pattern: path or address with ranges ``{000..146}`` and choices ``{a,b}``.
+        columns: named by the user.
+        image: ending of the picture of each sample, where there are several.
+        seed, val_share: of a split that is drawn.
+
+    Raises:
+        UsageError: the pattern is malformed, or a column is in no sample.
+        DataError: a shard is not there, is no tar, or there is no photo in them.
+    """
+    shards = expanded_shards(pattern)
+    wanted = tuple(dict.fromkeys(["cls", *columns.of_table()]))
+    samples: list[_Sample] = []
+    shard: list[int] = []
+    identities = []
+    with progress_bar(total=len(shards), desc="indexing shards", unit="shard", delay=2) as bar:
+        for number, place in enumerate(shards):
+            some, identity = _indexed_shard(place, wanted, image)
+            samples += some
+            shard += [number] * len(some)
+            identities.append(identity)
+            bar.update()
+    if not samples:
+        ending = f".{image}" if image else f".{', .'.join(IMAGES[:4])}, ..."
+        raise DataError(f"webdataset:{readable(pattern)}: no file that ends in {ending} in {len(shards)} shards")
+    table = {
+        name: labels_of(sample.texts[i] or None for sample in samples)
+        for i, name in enumerate(wanted)
+        if any(sample.texts[i] for sample in samples)
+    }
+    stems = [place.rpartition("/")[2].removesuffix(".tar") for place in shards]
+    ids = tuple(f"{stems[s]}/{sample.key}" for s, sample in zip(shard, samples, strict=True))
+    if len(set(ids)) < len(ids):
+        repeated = next(name for name, count in Counter(ids).items() if count > 1)
+        raise DataError(f"webdataset:{readable(pattern)}: two samples are called {readable(repeated)}")
+    photos = PhotoSet(
+        name=f"webdataset:{readable(stems[0])}" + (f" and {len(shards) - 1} more" if len(shards) > 1 else ""),
+        ids=ids,
+        splits=np.zeros(len(ids), dtype=np.int8),
+        labels=table.get("cls", Labels((), np.full(len(ids), UNLABELLED, dtype=np.int32))),
+        source=ShardSource(
+            tuple(shards),
+            tuple(identities),
+            np.array(shard, dtype=np.int32),
+            np.array([sample.offset for sample in samples], dtype=np.int64),
+            np.array([sample.size for sample in samples], dtype=np.int64),
+        ),
+        rows=np.arange(len(ids), dtype=np.int64),
+        evidence={"shards": f"{len(shards)}"},
+        drawn_splits=True,
+    )
+    if not columns.split:
+        photos = drawn_splits(photos, seed=seed, val_share=val_share)
+    return with_columns(photos, columns, table=table, seed=seed, val_share=val_share)
+
+
+def expanded_shards(pattern: str) -> list[str]:
+    """Every path or address of a pattern; paths of this machine are absolute.
+
+    Raises:
+        UsageError: a brace is not closed, holds no range or choice, or there are too many shards.
+
+    >>> expanded_shards("s3://b/{train,val}-{08..10}.tar")[:4]
+    ['s3://b/train-08.tar', 's3://b/train-09.tar', 's3://b/train-10.tar', 's3://b/val-08.tar']
+    """
+    head, opened, rest = pattern.partition("{")
+    if not opened:
+        address = pattern.removeprefix("file://")
+        return [address if is_remote(address) else os.path.abspath(os.path.expanduser(address))]
+    inner, closed, tail = rest.partition("}")
+    span = re.fullmatch(r"(\d{1,9})\.\.(\d{1,9})", inner)
+    if not closed or (not span and "," not in inner):
+        raise UsageError(f"webdataset:{readable(pattern)}: write a range {{000..146}} or a choice {{a,b}}")
+    if span:
+        low, high = int(span[1]), int(span[2])
+        if not low <= high < low + MAX_SHARDS:
+            raise UsageError(f"webdataset:{readable(pattern)}: {inner} is no range of up to {MAX_SHARDS:,} shards")
+        choices = [f"{number:0{len(span[1])}}" for number in range(low, high + 1)]
+    else:
+        choices = inner.split(",")
+    shards = [shard for choice in choices for shard in expanded_shards(f"{head}{choice}{tail}")]
+    if len(shards) > MAX_SHARDS:
+        raise UsageError(f"webdataset:{readable(pattern)}: more than {MAX_SHARDS:,} shards")
+    return shards
+
+
+def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[list[_Sample], str]:
+    """Samples of a shard, from the cached index if the shard has not changed since; and its identity."""
+    size, identity = remote_facts(place) if is_remote(place) else (0, "")
+    version = identity or (str(size) if is_remote(place) else file_stamp(place).text)
+    key = json.dumps([_INDEX_VERSION, place, version, size, wanted, image])
+    cached = cache_folder() / "webdataset" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    try:
+        stored = read_untrusted_arrays(cached)
+        texts = stored["texts"].tolist()
+        numbers = zip(stored["keys"].tolist(), stored["offsets"].tolist(), stored["sizes"].tolist(), texts, strict=True)
+        return [_Sample(name, at, length, tuple(of)) for name, at, length, of in numbers], identity
+    except (UntrustedInputError, ValueError, KeyError, TypeError):
+        pass
+    try:
+        if is_remote(place):
+            stream: Any = RemoteStream(place, size)
+            samples = _samples(stream, wanted, image, place)
+        else:
+            with open_untrusted(place, limit=1 << 44) as file:
+                samples = _samples(file, wanted, image, place)
+    except UntrustedInputError as error:
+        raise DataError(f"webdataset:{error}") from None
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"webdataset:{readable(place)}: damaged or not a tar file ({first_line(error)})") from None
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        keys=np.array([sample.key for sample in samples], dtype=np.str_),
+        offsets=np.array([sample.offset for sample in samples], dtype=np.int64),
+        sizes=np.array([sample.size for sample in samples], dtype=np.int64),
+        texts=np.array([sample.texts for sample in samples], dtype=np.str_).reshape(len(samples), len(wanted)),
+    )
+    write_bytes_atomically(cached, buffer.getvalue())
+    return samples, identity
+
+
+def _samples(stream: BinaryIO, wanted: Sequence[str], image: str, place: str) -> list[_Sample]:
+    """The samples of an opened shard: headers and wanted texts are read, pictures are not."""
+    pictures: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    texts: dict[str, dict[str, str]] = defaultdict(dict)
+    endings = {name.partition(".")[0] for name in wanted}
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            folder, _, name = member.name.removeprefix("./").rpartition("/")
+            stem, _, ending = name.partition(".")
+            if not member.isfile() or not stem or not ending:
+                continue
+            key, ending = f"{folder}/{stem}" if folder else stem, ending.lower()
+            if ending == image if image else ending.rpartition(".")[2] in IMAGES:
+                pictures[key][ending] = member.offset_data, member.size
+            elif ending in endings and member.size <= MAX_TEXT_BYTES:
+                content = tar.extractfile(member)
+                assert content is not None
+                texts[key][ending] = content.read().decode("utf-8", "replace")
+    samples = []
+    for key, found in pictures.items():
+        ending = min(found, key=lambda one: (one.count("."), IMAGES.index(one) if one in IMAGES else len(IMAGES), one))
+        parsed: dict[str, Any] = {}
+        values = tuple(_value(texts[key], name, parsed, f"{place}: {key}") for name in wanted)
+        samples.append(_Sample(key, *found[ending], values))
+    return samples
+
+
+def _value(texts: dict[str, str], name: str, parsed: dict[str, Any], where: str) -> str:
+    """A column of a sample as text; empty where it has none."""
+    ending, _, path = name.partition(".")
+    if ending not in texts:
+        return ""
+    if ending != "json" or not path:
+        return texts[ending].strip()
+    if "json" not in parsed:
+        parsed["json"] = parse_json(texts["json"], where)
+    value = parsed["json"]
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return "" if value is None or isinstance(value, dict | list) else str(value)

@@ -1,0 +1,207 @@
+"""Parts of remote files: over HTTP from the open internet only, or from a store that fsspec knows (``s3://``, ``gs://``)."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import socket
+import typing
+from typing import Any, NamedTuple
+
+import httpcore
+import httpx
+
+from builders.errors import DataError, UsageError, missing_package
+from builders.untrusted.addresses import AddressRefused, address_allowed
+from builders.untrusted.text import first_line, readable
+
+AHEAD_BYTES = 1 << 20
+"""Read at once by a stream: headers of a tar lie between photos of some 100 kB."""
+
+TIMEOUT_S = 60.0
+
+_STORES = {
+    **{"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"},
+    **{"hf": "", "memory": ""},
+}
+"""Protocols of fsspec that are read, and the package of each beside those that are installed."""
+
+_IDENTITIES = ("ETag", "etag", "mtime", "LastModified", "created")
+
+
+class RemoteFacts(NamedTuple):
+    """What is known of a remote file without reading it."""
+
+    size: int
+    """In bytes."""
+    identity: str
+    """Changes with the bytes: an ETag, or a time of change. Empty where the server says neither."""
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address is no path of this machine.
+
+    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
+    (True, False)
+    """
+    return "://" in address and not address.startswith("file://")
+
+
+def remote_facts(address: str) -> RemoteFacts:
+    """Size and identity of a remote file.
+
+    Raises:
+        DataError: it is not there, or the server gives no parts of files.
+        UsageError: the protocol is not known, or its package is not installed.
+    """
+    if _is_http(address):
+        answer = _http_range(address, 0, 1)
+        total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        if not total.isdecimal():
+            raise DataError(f"{readable(address)}: the server does not say how large the file is")
+        return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", ""))
+    files, path = _store(address)
+    try:
+        facts = files.info(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
+    identity = next((str(facts[name]) for name in _IDENTITIES if name in facts), "")
+    return RemoteFacts(int(facts["size"]), identity)
+
+
+def read_range(address: str, offset: int, size: int) -> bytes:
+    """Some bytes of a remote file; fewer where it ends. Errors as ``remote_facts``."""
+    if size <= 0:
+        return b""
+    if _is_http(address):
+        return _http_range(address, offset, size).content[:size]
+    files, path = _store(address)
+    try:
+        return bytes(files.cat_file(path, start=offset, end=offset + size))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
+
+
+class RemoteStream(io.RawIOBase):
+    """A remote file that is read as a file, ``AHEAD_BYTES`` at once."""
+
+    def __init__(self, address: str, size: int) -> None:
+        self._address, self._size, self._at = address, size, 0
+        self._from, self._ahead = 0, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._size - self._at)
+        size = left if size < 0 else min(size, left)
+        if not self._from <= self._at <= self._at + size <= self._from + len(self._ahead):
+            self._from = self._at
+            self._ahead = read_range(self._address, self._at, min(left, max(size, AHEAD_BYTES)))
+        start = self._at - self._from
+        data = self._ahead[start : start + size]
+        self._at += len(data)
+        return data
+
+
+def _is_http(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
+
+
+def _http_range(address: str, offset: int, size: int) -> httpx.Response:
+    """The answer to a request for a part of a file."""
+    try:
+        answer = _client(os.getpid()).get(address, headers={"Range": f"bytes={offset}-{offset + size - 1}"})
+    except (httpx.HTTPError, httpcore.NetworkError, httpcore.TimeoutException, AddressRefused, OSError) as error:
+        raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
+    if answer.status_code == 200:
+        raise DataError(f"{readable(address)}: the server gives no parts of files: download it first")
+    if answer.status_code != 206:
+        raise DataError(f"{readable(address)}: the server answers {answer.status_code}")
+    return answer
+
+
+ALLOW_LOOPBACK = False
+"""For tests: this machine may be the server."""
+
+
+@functools.lru_cache(maxsize=2)
+def _client(process: int) -> httpx.Client:
+    """The client of this process: connections are not shared with forks."""
+    return httpx.Client(transport=_GuardedTransport(), timeout=TIMEOUT_S, trust_env=False)
+
+
+class _GuardedBackend(httpcore.SyncBackend):
+    """httpcore's network backend, limited to allowed addresses, as ``GuardedBackend``."""
+
+    def connect_tcp(self, host: str, port: int, *rest: Any, **options: Any) -> httpcore.NetworkStream:
+        try:
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host}: {error}") from None
+        failure: Exception = AddressRefused(f"{host} leads to no address on the open internet")
+        for address in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in addresses):
+            if address_allowed(address, allow_loopback=ALLOW_LOOPBACK):
+                try:
+                    return super().connect_tcp(address, port, *rest, **options)
+                except httpcore.ConnectError as error:
+                    failure = error
+        raise failure
+
+    def connect_unix_socket(self, *_: typing.Any, **__: typing.Any) -> httpcore.NetworkStream:
+        raise AddressRefused("a photo is not fetched from a socket of this machine")
+
+
+class _GuardedTransport(httpx.BaseTransport):
+    """httpx over guarded connections; redirections are not followed."""
+
+    def __init__(self) -> None:
+        context = httpx.create_ssl_context(trust_env=False)
+        self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=_GuardedBackend())
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        raw = httpcore.Request(
+            request.method, target, headers=request.headers.raw, content=request.stream, extensions=request.extensions
+        )
+        answer = self._pool.handle_request(raw)
+        first, _, last = request.headers["Range"].removeprefix("bytes=").partition("-")
+        data = bytearray()
+        try:
+            for part in answer.iter_stream():
+                data += part
+                if len(data) > int(last) - int(first) + 1:  # a whole file, or a server that never ends
+                    break
+            return httpx.Response(answer.status, headers=answer.headers, content=bytes(data))
+        finally:
+            answer.close()
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _store(address: str) -> tuple[Any, str]:
+    """fsspec's file system, and the path of a file in it."""
+    protocol = address.partition("://")[0]
+    if protocol not in _STORES:
+        raise UsageError(f"{readable(address)}: {protocol}:// is not read here: http, https, {', '.join(_STORES)} are")
+    from fsspec.core import url_to_fs
+
+    try:
+        files, path = url_to_fs(address)
+    except ImportError:
+        package = _STORES[protocol] or f"fsspec[{protocol}]"
+        raise UsageError(missing_package(package, address, install=package)) from None
+    return files, str(path)

@@ -1,0 +1,256 @@
+"""Shards of a WebDataset on disk, over HTTP and in a store of fsspec: the same photos, labels and bytes."""
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import fsspec
+import pytest
+
+from builders.data_specs import KINDS, DataSpec, open_photos
+from builders.errors import DataError, PhotoError, UsageError
+from builders.photos import SPLITS
+from builders.sources import webdataset
+from builders.untrusted import ranges
+from tests.support.camera_sets import tarred
+from tests.support.layouts import picture
+
+
+def shard(first, count=4, **more):
+    """A shard with a picture, a class and facts for each sample."""
+    files = {}
+    for i in range(first, first + count):
+        files[f"{i:04}.jpg"] = picture(i) + bytes([i])
+        files[f"{i:04}.cls"] = str(i % 3).encode()
+        files[f"{i:04}.json"] = json.dumps(
+            {"camera": {"make": f"make {i % 2}"}, "side": ["train", "val"][i % 2]}
+        ).encode()
+    return tarred({**files, **more})
+
+
+SHARDS = {f"photos-{number:03}.tar": shard(4 * number) for number in (8, 9, 10)}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(webdataset, "cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "shards"
+    root.mkdir()
+    for name, data in SHARDS.items():
+        (root / name).write_bytes(data)
+    return root
+
+
+class Server(BaseHTTPRequestHandler):
+    """Serves the shards, in parts unless ``whole``."""
+
+    whole = False
+    requests: ClassVar[list] = []
+
+    def do_GET(self):
+        data = SHARDS.get(self.path.removeprefix("/"))
+        type(self).requests.append((self.path, self.headers.get("Range")))
+        if data is None:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = data if self.whole else data[first : last + 1]
+        self.send_response(200 if self.whole else 206)
+        if not self.whole:
+            self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(data)}")
+        self.send_header("ETag", f'"{len(data)}"')
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(ranges, "ALLOW_LOOPBACK", True)
+    monkeypatch.setattr(Server, "whole", False)
+    Server.requests.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+    ranges._client.cache_clear()
+
+
+def assert_whole(photos):
+    assert photos.ids == tuple(f"photos-{i // 4:03}/{i:04}" for i in range(32, 44))
+    assert [photos.labels.names[v] for v in photos.labels.values] == [str(i % 3) for i in range(32, 44)]
+    assert [photos.read(i) for i in range(12)] == [picture(i) + bytes([i]) for i in range(32, 44)]
+    assert {SPLITS[s] for s in photos.splits} == {"train", "val"}
+
+
+def test_webdataset__on_disk(folder):
+    photos = open_photos(f"webdataset:{folder}/photos-{{008..010}}.tar")
+    assert_whole(photos)
+    assert photos.name == "webdataset:photos-008 and 2 more"
+    assert len(set(photos.stamps())) == 12
+
+
+def test_webdataset__over_http_reads_parts(server):
+    photos = open_photos(f"webdataset:{server}/photos-{{008..010}}.tar")
+    assert_whole(photos)
+    assert len(set(photos.stamps())) == 12
+    assert all(part for _, part in Server.requests)
+
+
+def test_webdataset__in_a_store_of_fsspec():
+    store = fsspec.filesystem("memory")
+    for name, data in SHARDS.items():
+        store.pipe(f"/bucket/{name}", data)
+    assert_whole(open_photos("webdataset:memory://bucket/photos-{008..010}.tar"))
+
+
+def test_columns__are_fields_of_json_and_files_of_text(folder):
+    spec = f"webdataset:{folder}/photos-{{008,009}}.tar?label=json.camera.make&group=number=cls&split=json.side"
+    photos = open_photos(spec)
+    assert [photos.labels.names[v] for v in photos.labels.values] == [f"make {i % 2}" for i in range(32, 40)]
+    assert [photos.groups["number"].names[v] for v in photos.groups["number"].values] == [
+        str(i % 3) for i in range(32, 40)
+    ]
+    assert [SPLITS[s] for s in photos.splits] == [["train", "val"][i % 2] for i in range(32, 40)]
+    with pytest.raises(UsageError, match=r"json\.lens"):
+        open_photos(f"webdataset:{folder}/photos-008.tar?group=lens=json.lens")
+
+
+def test_index__goes_on_with_the_next_shard_and_follows_changes(folder, monkeypatch):
+    real, read = webdataset._samples, []
+
+    def samples(stream, wanted, image, place):
+        if len(read) == 2:
+            raise KeyboardInterrupt
+        read.append(place)
+        return real(stream, wanted, image, place)
+
+    monkeypatch.setattr(webdataset, "_samples", samples)
+    spec = f"webdataset:{folder}/photos-{{008..010}}.tar"
+    with pytest.raises(KeyboardInterrupt):
+        open_photos(spec)
+    monkeypatch.setattr(webdataset, "_samples", lambda *rest: read.append(rest[3]) or real(*rest))
+    assert_whole(open_photos(spec))
+    assert [place.rpartition("-")[2] for place in read] == ["008.tar", "009.tar", "010.tar"]
+    open_photos(spec)
+    assert len(read) == 3
+    (folder / "photos-009.tar").write_bytes(shard(36, 2))
+    assert len(open_photos(spec)) == 10
+    assert len(read) == 4
+
+
+def test_index__over_http_is_stored_too(server):
+    spec = f"webdataset:{server}/photos-008.tar"
+    open_photos(spec)
+    before = len(Server.requests)
+    open_photos(spec)
+    assert len(Server.requests) == before + 1  # the size and ETag of the shard
+
+
+@pytest.mark.parametrize(
+    ("files", "image", "kept"),
+    [
+        ({"a.seg.png": b"mask", "a.jpg": b"photo"}, "", b"photo"),
+        ({"a.seg.png": b"mask", "a.jpg": b"photo"}, "seg.png", b"mask"),
+        ({"./x/a.JPG": b"photo", "x/a.txt": b"words"}, "", b"photo"),
+    ],
+)
+def test_samples__have_one_picture(files, image, kept, tmp_path):
+    (tmp_path / "one.tar").write_bytes(tarred({**files, "b.jpg": b"other", "b.seg.png": b"other mask"}))
+    photos = open_photos(f"webdataset:{tmp_path}/one.tar" + (f"?image={image}" if image else ""))
+    assert photos.read(0) == kept
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("photos-{008..010.tar", "write a range"),
+        ("photos-{008}.tar", "write a range"),
+        ("photos-{9..8}.tar", "is no range"),
+        ("photos-{0..100000000}.tar", "is no range"),
+        ("photos-011.tar", "No such file"),
+        ("broken.tar", "damaged or not a tar file"),
+        ("page.tar", "damaged or not a tar file"),
+        ("texts.tar", "no file that ends in .jpg"),
+        ("json.tar", "json.tar: 0"),
+        ("{a,b}/photos-008.tar", "two samples are called photos-008/0032"),
+        ("ftp://h/a.tar", "ftp:// is not read here"),
+    ],
+)
+def test_webdataset__is_refused_in_a_sentence(pattern, sentence, folder):
+    (folder / "broken.tar").write_bytes(SHARDS["photos-008.tar"][:3000])
+    (folder / "page.tar").write_bytes(b"<html>" * 200)
+    (folder / "texts.tar").write_bytes(tarred({"a.txt": b"x"}))
+    (folder / "json.tar").write_bytes(tarred({"0.jpg": b"x", "0.json": b"{"}))
+    for name in "ab":
+        (folder / name).mkdir()
+        (folder / name / "photos-008.tar").write_bytes(SHARDS["photos-008.tar"])
+    place = pattern if "://" in pattern else f"{folder}/{pattern}"
+    label = "?label=json.x" if pattern == "json.tar" else ""
+    with pytest.raises((DataError, UsageError)) as refused:
+        open_photos(f"webdataset:{place}{label}")
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_http__is_guarded_and_needs_parts_of_files(server, monkeypatch):
+    with pytest.raises(DataError, match="the server answers 404"):
+        open_photos(f"webdataset:{server}/photos-011.tar")
+    monkeypatch.setattr(Server, "whole", True)
+    with pytest.raises(DataError, match="the server gives no parts of files: download it first"):
+        open_photos(f"webdataset:{server}/photos-008.tar")
+    monkeypatch.setattr(ranges, "ALLOW_LOOPBACK", False)
+    ranges._client.cache_clear()
+    with pytest.raises(DataError, match="leads to no address on the open internet"):
+        open_photos(f"webdataset:{server}/photos-008.tar")
+
+
+def test_photo__of_a_shard_that_was_cut_is_a_failure(folder):
+    photos = open_photos(f"webdataset:{folder}/photos-008.tar")
+    (folder / "photos-008.tar").write_bytes(SHARDS["photos-008.tar"][:100])
+    with pytest.raises(PhotoError, match=r"photos-008\.tar ends in the middle of the photo"):
+        photos.read(3)
+
+
+def test_folder__names_tars_and_takes_none_for_a_photo(folder):
+    with pytest.raises(DataError, match=r"did you mean 'webdataset:.*/photos-\{008\.\.010\}\.tar'\?"):
+        open_photos(f"folder:{folder}")
+    for name in ("cat", "dog"):
+        (folder / name).mkdir()
+        for i in range(4):
+            (folder / name / f"{i}.png").write_bytes(picture(i))
+    photos = open_photos(f"folder:{folder}")
+    assert photos.labels.names == ("cat", "dog")
+    assert len(photos) == 8
+    assert photos.evidence["left out"] == "archives, which are no photos: 3 (the first: photos-008.tar)"
+
+
+def test_location__is_local_unless_it_is_an_address():
+    kind = KINDS["webdataset"]
+    assert [kind.is_local(DataSpec.parse(f"webdataset:{place}")) for place in ("/d/a.tar", "s3://b/a.tar")] == [
+        True,
+        False,
+    ]
+
+
+def test_stream__reads_as_a_file():
+    data = bytes(range(256)) * 40
+    fsspec.filesystem("memory").pipe("/s/x", data)
+    stream = ranges.RemoteStream("memory://s/x", len(data))
+    reference = io.BytesIO(data)
+    for offset, size in ((0, 10), (5, 5), (9000, 2000), (10230, 100), (20, -1), (99999, 4)):
+        assert stream.seek(offset) == reference.seek(offset)
+        assert stream.read(size) == reference.read(size)
