@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 PLACES = {
     "builders/flickrexif": {"flickr"},
     "builders/untrusted/addresses.py": {"flickr"},
+    "builders/untrusted/ranges.py": {"flickr"},
     "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
     "builders/simcams/kernels": {"fast"},

@@ -13,7 +13,7 @@ NAMES_OF_OTHERS = {
     " LightSource MaxApertureValue MeteringMode ModifyDate OffsetTimeOriginal ProcessingSoftware SceneCaptureType"
     " SceneType SensingMethod ShutterSpeedValue UniqueCameraModel mmFormat LensModel",
     "files and their formats": "DIB hei hev zstd snappy mlmodel pdparams ndjson rels tgz rar zst arw orf raf pef"
-    " motivenum motivenumber positionnum positionnumber",
+    " Modified LastModified motivenum motivenumber positionnum positionnumber",
     "Croissant and schema.org": "contentSize contentUrl dataCollection dataReleaseMaintenancePlan dataUseCases exifEX"
     " inLanguage photography",
     "datasets": "ArrowExamplesIterable ExamplesIterable FormattedExamplesIterable MappedExamplesIterable"

@@ -29,6 +29,7 @@ from builders.simcams.render import Scenes, Shot, SimulatedShots, render_shot
 from builders.simcams.stages.light import SceneLight
 from builders.simcams.stages.optics import Moment
 from builders.sources import SIMULATED_FILE
+from builders.untrusted import list_folder
 
 PLATFORMS = {
     "facebook": Processing("simulated-facebook", 71, "4:2:0", scale=0.75),
@@ -195,7 +196,7 @@ def _mark(layout: str, scenes: Scenes, files: Sequence[Sequence[LayoutFile]]) ->
 def _prepare(root: Path, mark: dict[str, object], fresh: bool) -> None:
     """Make the folder with its mark. Raises ``UsageError`` if it holds something else."""
     stored = root / SIMULATED_FILE
-    if root.exists() and not stored.is_file() and any(root.iterdir()):
+    if root.exists() and not stored.is_file() and not list_folder(root).is_empty:
         raise UsageError(f"{root} holds files and no {SIMULATED_FILE}: choose another --output")
     if stored.is_file():
         try:

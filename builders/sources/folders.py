@@ -250,7 +250,7 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
         if len(np.unique(drawn)) < 2:  # too few clusters for the shares
             smallest = made.groups == np.argmin(sizes)
             drawn = np.where(smallest, SPLITS.index("val"), SPLITS.index("train")).astype(np.int8)
-        how += f", {column}s apart"
+        how += ", clusters apart"
     return replace(photos, splits=drawn, drawn_splits=True, evidence={**photos.evidence, "splits": how})
 
 

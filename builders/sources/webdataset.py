@@ -27,16 +27,12 @@ from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
 from builders.untrusted import (
-    RemoteStream,
     UntrustedInputError,
     first_line,
-    is_remote,
     open_untrusted,
     parse_json,
-    read_range,
     read_untrusted_arrays,
     readable,
-    remote_facts,
     too_large,
 )
 
@@ -45,7 +41,7 @@ IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "av
 
 MAX_SHARDS = 100_000
 
-MAX_TEXT_BYTES = 1 << 20
+MAX_LABEL_BYTES = 1 << 20
 """Of a file with a label."""
 
 _INDEX_VERSION = 1
@@ -82,6 +78,8 @@ class ShardSource:
             raise PhotoError(f"the file has {too_large(size, MAX_PHOTO_BYTES)}")
         try:
             if is_remote(place):
+                from builders.untrusted import read_range
+
                 data = read_range(place, offset, size)
             else:
                 with open(place, "rb") as stream:
@@ -199,9 +197,22 @@ def expanded_shards(pattern: str) -> list[str]:
     return shards
 
 
+def is_remote(address: str) -> bool:
+    """Whether an address is no path of this machine.
+
+    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
+    (True, False)
+    """
+    return "://" in address and not address.startswith("file://")
+
+
 def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[list[_Sample], str]:
     """Samples of a shard, from the cached index if the shard has not changed since; and its identity."""
-    size, identity = remote_facts(place) if is_remote(place) else (0, "")
+    size, identity = 0, ""
+    if is_remote(place):
+        from builders.untrusted import RemoteStream, remote_facts
+
+        size, identity = remote_facts(place)
     version = identity or (str(size) if is_remote(place) else file_stamp(place).text)
     key = json.dumps([_INDEX_VERSION, place, version, size, wanted, image])
     cached = cache_folder() / "webdataset" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
@@ -249,16 +260,18 @@ def _samples(stream: BinaryIO, wanted: Sequence[str], image: str, place: str) ->
             key, ending = f"{folder}/{stem}" if folder else stem, ending.lower()
             if ending == image if image else ending.rpartition(".")[2] in IMAGES:
                 pictures[key][ending] = member.offset_data, member.size
-            elif ending in endings and member.size <= MAX_TEXT_BYTES:
+            elif ending in endings and member.size <= MAX_LABEL_BYTES:
                 content = tar.extractfile(member)
                 assert content is not None
                 texts[key][ending] = content.read().decode("utf-8", "replace")
     samples = []
-    for key, found in pictures.items():
-        ending = min(found, key=lambda one: (one.count("."), IMAGES.index(one) if one in IMAGES else len(IMAGES), one))
+    for key, endings_of in pictures.items():
+        ending = min(
+            endings_of, key=lambda one: (one.count("."), IMAGES.index(one) if one in IMAGES else len(IMAGES), one)
+        )
         parsed: dict[str, Any] = {}
         values = tuple(_value(texts[key], name, parsed, f"{place}: {key}") for name in wanted)
-        samples.append(_Sample(key, *found[ending], values))
+        samples.append(_Sample(key, *endings_of[ending], values))
     return samples
 
 

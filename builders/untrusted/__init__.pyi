@@ -20,7 +20,7 @@ from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
-from .ranges import RemoteStream, is_remote, read_range, remote_facts
+from .ranges import RemoteStream, read_range, remote_facts
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
@@ -59,7 +59,6 @@ __all__ = [
     "from_authors",
     "from_hub",
     "is_readable",
-    "is_remote",
     "list_folder",
     "map_array",
     "may_pass",

@@ -39,15 +39,6 @@ class RemoteFacts(NamedTuple):
     """Changes with the bytes: an ETag, or a time of change. Empty where the server says neither."""
 
 
-def is_remote(address: str) -> bool:
-    """Whether an address is no path of this machine.
-
-    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
-    (True, False)
-    """
-    return "://" in address and not address.startswith("file://")
-
-
 def remote_facts(address: str) -> RemoteFacts:
     """Size and identity of a remote file.
 

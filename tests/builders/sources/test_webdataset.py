@@ -161,17 +161,17 @@ def test_index__over_http_is_stored_too(server):
 
 
 @pytest.mark.parametrize(
-    ("files", "image", "kept"),
+    ("files", "image", "content"),
     [
         ({"a.seg.png": b"mask", "a.jpg": b"photo"}, "", b"photo"),
         ({"a.seg.png": b"mask", "a.jpg": b"photo"}, "seg.png", b"mask"),
         ({"./x/a.JPG": b"photo", "x/a.txt": b"words"}, "", b"photo"),
     ],
 )
-def test_samples__have_one_picture(files, image, kept, tmp_path):
+def test_samples__have_one_picture(files, image, content, tmp_path):
     (tmp_path / "one.tar").write_bytes(tarred({**files, "b.jpg": b"other", "b.seg.png": b"other mask"}))
     photos = open_photos(f"webdataset:{tmp_path}/one.tar" + (f"?image={image}" if image else ""))
-    assert photos.read(0) == kept
+    assert photos.read(0) == content
 
 
 @pytest.mark.parametrize(
