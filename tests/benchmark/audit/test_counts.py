@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2, ncx2, norm
+from sklearn.linear_model import LogisticRegression
 
 from benchmark.audit import accuracy, power, questions, repair_plan
 from benchmark.audit.power import smallest_effect
@@ -83,3 +84,20 @@ def test_layer_score__needs_columns_and_two_classes_of_enough_photos():
     columns = np.zeros((len(sample), 1), np.int8)
     assert accuracy._score(sample, columns[:, :0], "label", ["x", "y"], "exif", "Exif", 0) is None
     assert accuracy._score(sample, columns, "label", ["x", "y"], "exif", "Exif", 0) is None
+
+
+@pytest.mark.parametrize(("kind", "strength"), [(np.int8, 1.0), (np.float32, 1e-3)])
+def test_cross_validated__penalty_of_indicators_and_of_many_numbers(kind, strength, monkeypatch):
+    """Indicators of values are int8; standardised statistics of pixels are float32 and need a stronger penalty."""
+    fitted = []
+
+    class Recorded(LogisticRegression):
+        def fit(self, x, y):
+            fitted.append((self.C, self.class_weight, x.dtype))
+            return super().fit(x, y)
+
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Recorded)
+    y = np.arange(40) % 2
+    x = np.stack([y, 1 - y], 1).astype(kind)
+    assert (accuracy._cross_validated(x, y, None, 0) == y).all()
+    assert fitted == [(strength, "balanced", np.float32)] * 5

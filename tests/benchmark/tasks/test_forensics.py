@@ -14,6 +14,7 @@ from benchmark.results import Score
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.forms import check_forms
 from benchmark.results.proof import contradicted
+from benchmark.tasks.forensics.detect import BALANCED, _statistics
 from benchmark.tasks.forensics.unseen import _by_generator
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
@@ -312,3 +313,11 @@ def test_by_generator__six_digits_of_each_auc_and_photos_of_that_generator():
     ]
     alone = _by_generator({name: arrays[name] for name in arrays if name not in ("trained", "left_out_names")})
     assert alone == [{"auc": 0.428571, "photos": 7}, {"auc": 0.0, "photos": 7}]
+
+
+def test_detect__a_score_of_zero_says_real():
+    """Balanced accuracy is at the threshold that a detector states: above 0 is generated."""
+    arrays = {"scores": np.array([-1.0, 0.0, 0.0, 2.0]), "generated": np.array([False, False, True, True])}
+    assert _statistics(arrays)[BALANCED.name].value == (1 + 0.5) / 2
+    nearest = _statistics({**arrays, "nearest": np.array([True, False, True, True])})
+    assert [s.value for name, s in nearest.items() if name not in _statistics(arrays)] == [(0.5 + 1) / 2]

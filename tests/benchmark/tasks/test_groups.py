@@ -160,6 +160,18 @@ def data_of(photos):
     return group_data("scanner", TaskInput(photos, np.ones(len(photos), bool), bank, dim, "cpu"))
 
 
+def test_group_data__names_of_labels_and_of_groups_that_photos_have(photos):
+    """Of three scanners one has no photo; a set without labels has one label."""
+    group = photos.groups["scanner"]
+    more = dataclasses.replace(photos, groups={"scanner": Labels(("none", *group.names), group.values + 1)})
+    data = data_of(more)
+    assert data.label_names == photos.labels.names
+    assert data.group_names == group.names == ("scanner 0", "scanner 1")
+    assert (data.details()["labels"], data.details()["groups"]) == (list(photos.labels.names), list(group.names))
+    unlabelled = dataclasses.replace(photos, labels=Labels(("",), np.zeros(len(photos), np.int32)))
+    assert (data_of(unlabelled).label_names, data_of(unlabelled).group_names) == (("all",), group.names)
+
+
 def test_splits__clusters_are_apart_even_where_given_splits_are_not(photos):
     from benchmark.options import RunOptions
 
