@@ -276,6 +276,16 @@ def test_base_alone__explains_itself(arguments, tmp_path):
     assert re.search(r"jpeg|imagenet|bundled", done.stdout)
 
 
+def test_base_alone__compares_tables_and_logs(tmp_path):
+    for name, right in (("old", "1010"), ("new", "1110")):
+        rows = "".join(f"{i},{score}\n" for i, score in enumerate(right))
+        (tmp_path / f"{name}.csv").write_text(f"id,right\n{rows}")
+    words = ("compare", "old.csv", "new.csv", "--item", "id", "--score", "right", "--worse-by", "1", "--output", "out")
+    done = run_without(EXTRA_OF, command("benchmark", *words), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "comparison.html").exists()
+
+
 def test_guarded__a_module_of_no_extra_is_not_swallowed():
     def run():
         raise ModuleNotFoundError("No module named 'somebodys'", name="somebodys")

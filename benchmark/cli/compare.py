@@ -145,10 +145,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.compare import compare_runs, comparison_json, comparison_text, published_text
-
     if _is_by_item(args):
         return _compare_items(args)
+    from benchmark.compare import compare_runs, comparison_json, comparison_text, published_text
+
     is_gate = args.worse_by is not None or args.exit_code or args.fail_undecided
     if args.published is not None and (is_gate or args.json):
         raise UsageError("--worse-by, --exit-code, --fail-undecided and --json go with results, not with --published")

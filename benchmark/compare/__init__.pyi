@@ -1,11 +1,12 @@
 from .article import draw_article
 from .figures import draw_figures
-from .gate import Gate, GateRow, Loss, MissingScore, gate_runs, gate_text
+from .gate import gate_runs
 from .items.alignment import OnMissing
 from .items.comparison import ComparedItems, ItemRanks, ItemRow, compare_rows, gate_items
 from .items.scores import Columns, OnRepeated
 from .items.sources import is_item_source, read_sources
 from .items.text import flat_rows, items_record, items_text, write_items
+from .judged import Gate, GateRow, Loss, MissingScore, gate_text
 from .paired import Compared, Tie, compare_runs, comparison_json, comparison_text, difference_rows
 from .published import published_rows, published_text, study_text, write_published
 

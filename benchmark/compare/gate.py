@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from benchmark.compare.judged import Gate, GateRow, Loss, MissingScore
 from benchmark.compare.paired import (
     CommonAnswers,
     check_pair,
@@ -16,106 +15,11 @@ from benchmark.compare.paired import (
     is_wanted,
     warn_of_unreadable,
 )
-from benchmark.judgement import LossJudgement, judge_loss, loss_level, losses_text
-from benchmark.report import interval, markdown_table, percent
+from benchmark.judgement import judge_loss, loss_level
 from benchmark.results import MetricKind, Run, metric_of
 from benchmark.stats import paired_difference
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
-
-
-@dataclass(frozen=True)
-class Loss:
-    """How much worse the new encoder is on one score: a positive loss is worse."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class GateRow:
-    """One score of the old and of the new encoder, and the judgement on the difference."""
-
-    data: str
-    task: str
-    metric: str
-    old: str
-    """Encoder."""
-    new: str
-    """Encoder."""
-    old_value: float
-    new_value: float
-    loss: Loss
-    n: int
-    """Photos that both have."""
-    units: int
-    """Independent units among them: photos, or clusters of photos that err together."""
-    judgement: LossJudgement
-
-
-@dataclass(frozen=True)
-class MissingScore:
-    """A score that the old encoder has and the new one lacks."""
-
-    data: str
-    task: str
-    metric: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The judgement on every score of a pair of encoders."""
-
-    margin: float
-    """Loss that is accepted, as a share: 0.02 for 2 points."""
-    coverage: float
-    """Of each interval; all lower ends hold together with 95 %."""
-    rows: tuple[GateRow, ...]
-    missing: tuple[MissingScore, ...]
-
-    @property
-    def worse(self) -> tuple[GateRow, ...]:
-        """Scores on which the new encoder is worse by more than the margin."""
-        return tuple(row for row in self.rows if row.judgement == "worse")
-
-    @property
-    def undecided(self) -> tuple[GateRow | MissingScore, ...]:
-        """Scores whose interval contains the margin, and scores that the new encoder lacks."""
-        return (*(row for row in self.rows if row.judgement == "undecided"), *self.missing)
-
-    def passed(self, *, fail_undecided: bool = False) -> bool:
-        """True if no score is worse by more than the margin.
-
-        Args:
-            fail_undecided: whether an undecided score fails too.
-        """
-        return not (self.worse or (fail_undecided and self.undecided))
-
-    def to_json(self) -> dict[str, Any]:
-        """The gate as JSON values; losses and ends in points."""
-        return {
-            "worse_by_points": 100 * self.margin,
-            "coverage": self.coverage,
-            "worse": [_name(row) for row in self.worse],
-            "undecided": [_name(row) for row in self.undecided],
-            "scores": [
-                {
-                    **{name: getattr(row, name) for name in ("data", "task", "metric", "old", "new")},
-                    "old_value": row.old_value,
-                    "new_value": row.new_value,
-                    "worse_by_points": 100 * row.loss.value,
-                    "low_points": 100 * row.loss.low,
-                    "high_points": 100 * row.loss.high,
-                    "n": row.n,
-                    "units": row.units,
-                    "judgement": row.judgement,
-                }
-                for row in self.rows
-            ],
-            "missing": [{"data": m.data, "task": m.task, "metric": m.metric, "reason": m.reason} for m in self.missing],
-        }
 
 
 def gate_runs(
@@ -165,30 +69,6 @@ def gate_runs(
     return Gate(margin, coverage, tuple(rows), tuple(missing))
 
 
-def gate_text(gate: Gate, *, unit: str = "photo") -> str:
-    """The gate as a table with its meaning.
-
-    Args:
-        gate: the judgement.
-        unit: what is paired.
-    """
-    header = ["score", "data", "old %", "new %", "worse by", "interval", "judgement", "n"]
-    table = []
-    for row in gate.rows:
-        signed = metric_of(all_tasks(), row.task, row.metric).signed
-        values = [percent(value, signed) for value in (row.old_value, row.new_value)]
-        ends = interval(row.loss.low, row.loss.high, True)
-        table.append([_score(row), row.data, *values, percent(row.loss.value, True), ends, row.judgement, str(row.n)])
-    table += [[_score(m), m.data, "", "", "", "", "undecided", "0"] for m in gate.missing]
-    names = [_score(row) for row in gate.worse], [_score(row) for row in gate.undecided]
-    sentences = [
-        *losses_text(*names, len(gate.rows), gate.margin)[: 2 if gate.undecided else 1],
-        *(f"{_score(m)} on {m.data} is missing: {m.reason}." for m in gate.missing),
-        f"Losses are in points, paired by {unit}; the lower ends of all intervals hold together with 95 %.",
-    ]
-    return "\n\n".join([markdown_table(header, table), "\n".join(filter(None, sentences))])
-
-
 def _pairs(old: Sequence[Run], new: Sequence[Run]) -> list[tuple[Run, Run]]:
     """The old and the new run of each data set; of encoders by name where there are several."""
     pairs = []
@@ -230,10 +110,10 @@ def _no_result(before: Run) -> Callable[[str], str]:
 
 
 def _row(before: Run, after: Run, answers: CommonAnswers, margin: float, coverage: float) -> GateRow:
-    kind = metric_of(all_tasks(), answers.task, answers.metric).kind
+    metric = metric_of(all_tasks(), answers.task, answers.metric)
     differences = [
         paired_difference(first, second, **answers.pairing, level=coverage)
-        for first, second in _sides(kind, answers.first, answers.second)
+        for first, second in _sides(metric.kind, answers.first, answers.second)
     ]
     # The new size exceeds both the old value and its opposite: the weaker of the two statements decides.
     loss = Loss(*(min(getattr(one, name) for one in differences) for name in ("value", "low", "high")))
@@ -249,6 +129,7 @@ def _row(before: Run, after: Run, answers: CommonAnswers, margin: float, coverag
         differences[0].n,
         differences[0].units,
         judge_loss(loss.low, loss.high, margin),
+        metric.signed,
     )
 
 
@@ -262,11 +143,3 @@ def _sides(kind: MetricKind, old: np.ndarray, new: np.ndarray) -> Iterator[tuple
         size = new if new.mean() >= 0 else -new
         yield size, old
         yield size, -old
-
-
-def _score(row: GateRow | MissingScore) -> str:
-    return f"{row.task} {row.metric}".strip()
-
-
-def _name(row: GateRow | MissingScore) -> dict[str, str]:
-    return {"data": row.data, "task": row.task, "metric": row.metric}

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.compare.gate import Gate, GateRow, Loss, MissingScore
 from benchmark.compare.items.alignment import AlignedTask, Missing, OnMissing, align_task
 from benchmark.compare.items.scores import ItemScores, OnRepeated, ScoredRows, one_per_item
+from benchmark.compare.judged import Gate, GateRow, Loss, MissingScore
 from benchmark.judgement import Answer, decide_differences, judge_loss, loss_level
 from benchmark.stats import (
     PairedDifference,
@@ -42,9 +42,9 @@ class ItemRow:
     """Range of a score."""
     needed_items: int | None
     """Items with which a test would show the observed difference in 80 % of repeats, if it is the true one; None where
-    no number would."""
-    detectable: float
-    """Smallest true difference that this number of items shows in 80 % of repeats."""
+    no number would, or one unit shows no spread."""
+    detectable: float | None
+    """Smallest true difference that this number of items shows in 80 % of repeats; None beyond the range of scores."""
     holm_p: float = math.nan
     """The p-value after Holm's correction over the tasks of this pair."""
     answer: Answer = "undecided"
@@ -223,17 +223,29 @@ def _pairs(task: AlignedTask, bounds: tuple[float, float]) -> list[ItemRow]:
         differences += paired_differences(task.scores[first] - task.scores[second], binary=binary, **options)
     names = task.systems
     return [
-        ItemRow(task.task, task.metric, names[i], names[j], float(values[i]), float(values[j]), d, bounds, *_plan(d))
+        ItemRow(
+            task.task,
+            task.metric,
+            names[i],
+            names[j],
+            float(values[i]),
+            float(values[j]),
+            d,
+            bounds,
+            *_plan(d, options["width"]),
+        )
         for (i, j), d in zip(pairs, differences, strict=True)
     ]
 
 
-def _plan(d: PairedDifference) -> tuple[int | None, float]:
+def _plan(d: PairedDifference, width: float) -> tuple[int | None, float | None]:
     """Items that would show the difference, and the difference that these items show."""
+    if d.units < 2:
+        return None, None
     spread = d.standard_error * math.sqrt(d.units)
-    units = needed_units(d.value / spread) if spread else None
-    needed = None if units is None or not d.first_higher + d.second_higher else math.ceil(units * d.n / d.units)
-    return needed, detectable_effect(max(d.units, 2)) * spread
+    units = needed_units(d.value / spread) if d.first_higher + d.second_higher else None
+    detectable = detectable_effect(d.units) * spread
+    return None if units is None else math.ceil(units * d.n / d.units), detectable if detectable <= width else None
 
 
 def _ranks(task: AlignedTask, rows: Sequence[ItemRow], lower_is_better: bool) -> ItemRanks:

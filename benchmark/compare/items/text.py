@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.compare.gate import Gate
 from benchmark.compare.items.comparison import ComparedItems, ItemRanks, ItemRow
+from benchmark.compare.judged import Gate
 from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
 from benchmark.report import interval, markdown_table, p_value, percent
-from builders.dataset import render
 from builders.files import write_text_atomically
 
 MOST_PAIRS = 10
@@ -65,7 +64,7 @@ def row_cells(row: ItemRow) -> list[str]:
         p_value(row.holm_p),
         row.answer,
         f"{d.n:,}" + (f" ({d.units:,} clusters)" if d.test == "cluster-robust t" else ""),
-        value_text(row.detectable, row),
+        "-" if row.detectable is None else value_text(row.detectable, row),
         "-" if row.needed_items is None else f"{row.needed_items:,}",
     ]
 
@@ -174,6 +173,8 @@ def write_items(compared: ComparedItems, folder: Path, gate: Gate | None = None,
         gate: the judgement, if there is one.
         judged: its text.
     """
+    from builders.dataset import render  # imports datasets, which takes a second
+
     write_text_atomically(folder / "differences.csv", _csv(flat_rows(compared.rows)))
     record = items_record(compared, gate)
     ranks = [{"task": t["task"], "metric": t["metric"], **system} for t in record["ranks"] for system in t["systems"]]
