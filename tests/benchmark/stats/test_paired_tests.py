@@ -89,6 +89,20 @@ def test_p_value__is_the_greater_of_rule_and_test_and_the_interval_agrees(seed):
         assert row.high >= rule.high
 
 
+def test_interval__reaches_zero_where_only_the_rule_excludes_it():
+    apart = np.concatenate([np.ones(8), -np.ones(1), np.zeros(11)])
+    rule = paired_difference((apart > 0) * 1.0, (apart < 0) * 1.0)
+    row = of_one(apart, np.zeros(20), binary=True)
+    # nine items differ: by McNemar 2 (1 + 9) / 2^9 = 0.039; of eight, one less for the first, 2 (1 + 8) / 2^8
+    assert row.test_p_value == pytest.approx(20 / 512)
+    apart[0] = 0
+    rule = paired_difference((apart > 0) * 1.0, (apart < 0) * 1.0)
+    row = of_one(apart, np.zeros(20), binary=True)
+    assert (row.p_value, row.low) == (pytest.approx(18 / 256), 0.0)
+    assert rule.p_value < 0.05 < row.p_value
+    assert rule.low > 0
+
+
 def test_equal_systems__have_no_difference_and_no_warning():
     same = np.array([1.0, 0.0, 1.0, 1.0])
     row = of_one(same, same, binary=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as reference
+from statsmodels.stats.power import TTestPower
 
 import camtrace
 from benchmark.cli.compare import main
@@ -138,6 +139,26 @@ def test_items_that_differ__are_named_and_refused_or_left_out(pair, capsys):
     ]
     assert main([*map(str, pair), *TABLE, "--on-missing", "drop"]) == 0
     assert "Left out: new lacks 3 items (007, 011, 012)." in capsys.readouterr().out
+
+
+def test_clusters__that_systems_disagree_about_are_an_error(pair):
+    table = pd.read_csv(pair[1], dtype={"id": str})
+    table.loc[[3, 5], "page"] = "p9"
+    table.to_csv(pair[1], index=False)
+    with pytest.raises(DataError, match=r"2 items \(003, 005\) of new in another cluster than before"):
+        main([*map(str, pair), *TABLE, "--cluster", "page"])
+
+
+def test_plan__counts_items_of_as_many_in_each_cluster(pair, capsys):
+    frame(seed=4, shift=0.9).to_csv(pair[1], index=False)
+    (row,) = record(capsys, *pair, *TABLE, "--cluster", "page")["differences"]
+    first, second = (pd.read_csv(path, dtype={"id": str}).set_index("id") for path in pair)
+    of_clusters = (first.right - second.right).groupby(first.page).mean()
+    effect = abs(of_clusters.mean()) / of_clusters.std()
+    clusters = TTestPower().solve_power(effect, power=0.8, alpha=0.05)
+    assert row["needed_items"] == pytest.approx(4 * clusters, rel=1e-3, abs=1)
+    detectable = TTestPower().solve_power(nobs=15, power=0.8, alpha=0.05) * of_clusters.std()
+    assert row["detectable"] == pytest.approx(float(detectable), rel=1e-3)
 
 
 def test_tasks__are_corrected_together_by_holm_and_a_missing_one_is_named(tmp_path, capsys):
