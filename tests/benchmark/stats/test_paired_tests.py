@@ -128,7 +128,7 @@ def test_clusters__of_another_number_of_items_are_an_error():
 
 @pytest.mark.parametrize("sizes", ["equal", "unequal"])
 def test_clustered_intervals__hold_the_true_difference_in_95_percent(sizes):
-    """Items of a cluster are hard together: an interval by item would hold it in about 77 % (by cluster: 95 %)."""
+    """Items of a cluster are hard together: an interval by item would hold it in about 68 or 47 %."""
     rng = np.random.default_rng(11)
     of_cluster = np.full(40, 10) if sizes == "equal" else np.tile([1, 2, 4, 8, 35], 8)
     clusters, repeats = np.repeat(np.arange(40), of_cluster), 2000
