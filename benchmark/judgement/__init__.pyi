@@ -17,7 +17,7 @@ from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
 from .paths import PathJudgement, PathMoves, judge_paths, paths_rule
-from .scenes import cosine_text, pairs_text
+from .scenes import components_text, cosine_text, pairs_text
 from .scores import chance_of, find_score
 from .statement import Statement, statements
 from .traces import Flag, Verdict, chance_flags, judge, verdicts
@@ -76,6 +76,7 @@ __all__ = [
     "chance_flags",
     "chance_of",
     "choose_outputs",
+    "components_text",
     "conclude",
     "confounded_text",
     "cosine_text",

@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmark.judgement.deciding import Comparison, decide
 from benchmark.judgement.scores import units_of
-from benchmark.judgement.traces import WEAK_BELOW
+from benchmark.judgement.traces import POINT, WEAK_BELOW
 from benchmark.results import Score, interval, percent
+from benchmark.stats import p_below
 from builders.untrusted import readable
 
 MATRIX = "group_matrix"
@@ -62,6 +63,40 @@ def cosine_text(cosine: float, apart: float) -> str:
         "sign of whether scenes are found. Of the encoders compared on PLISM's slides, the one with the highest cosine "
         "(0.878) found 5.4 % of them."
     )
+
+
+def components_text(score: Score) -> str:
+    """Which effects account for a part of the embedding's variance. "" without ``details["components"]``.
+
+    Args:
+        score: share of the scene, with every effect.
+    """
+    rows = [row for row in score.details.get("components", []) if row["effect"] != "rest"]
+    if not rows:
+        return ""
+    decisions = decide([_effect(row, units_of(score)) for row in rows])
+    by_answer: dict[str, list[str]] = {"yes": [], "no": [], "undecided": []}
+    for row, decision in zip(rows, decisions, strict=True):
+        name = readable(str(row["effect"]))
+        by_answer[decision.answer].append(f"{name} {percent(row['share'])} % ({interval(row['low'], row['high'])})")
+    heads = {
+        "yes": "Of the embedding's variance a part is shown to be",
+        "no": f"Shown to be less than {100 * POINT:g} %",
+        "undecided": "Undecided",
+    }
+    parts = [f"{heads[answer]}: {'; '.join(names)}." for answer, names in by_answer.items() if names]
+    if below := [f"{readable(str(r['effect']))} ({percent(r['estimate'], True)} %)" for r in rows if r["estimate"] < 0]:
+        parts.append(
+            f"Estimates below 0, which chance gives where a share is small, are shown as 0: {', '.join(below)}."
+        )
+    return " ".join(parts)
+
+
+def _effect(row: Mapping[str, Any], units: float) -> Comparison:
+    """A share against 0, and against a point; that a scene weighs more than a point does not matter to a variance."""
+    value, low, high = row["estimate"], row["low"], row["high"]
+    less = p_below(value, high, units, POINT)
+    return Comparison(value, low, high, units, POINT, p_value=float(row["p_value"]), excused=less)
 
 
 def _against_chance(value: float, low: float, high: float, units: float, chance: float) -> Comparison:

@@ -15,6 +15,7 @@ from benchmark.report.probe_panel import draw_intervals, height_of
 from benchmark.report.scenes import scene_panels
 from benchmark.report.tables import interval, percent, write_png
 from benchmark.report.text import settings_line
+from benchmark.report.variance import variance_panels
 from benchmark.results import Family, Questions, Result, Score, families, metric_of, subject_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
     scored, each question has a panel over depth.
     """
     panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
-    panels += [_Panel(*panel) for result in results for panel in scene_panels(result)]
+    panels += [_Panel(*panel) for result in results for panel in (*scene_panels(result), *variance_panels(result))]
     panels += [_Panel(*panel) for result in results for panel in layer_panels(result, questions)]
     return _lay_out(panels, [_title(results), settings_line(results, questions)]) if panels else None
 

@@ -25,6 +25,7 @@ from benchmark.report.layers import layers_text, maps_text
 from benchmark.report.scenes import by_difference, scenes_text
 from benchmark.report.tables import interval, markdown_table, p_value, percent, score_cell
 from benchmark.report.training import accuracy_text, curves_table, training_text
+from benchmark.report.variance import of_one_effect, variance_text
 from benchmark.results import (
     Family,
     Layout,
@@ -100,7 +101,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     judged, moved, further = verdicts(result, questions), moves(result, questions), extremes(result)
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
-        scores = [s for s in scores if not by_difference(s)]
+        scores = [s for s in scores if not (by_difference(s) or of_one_effect(s))]
         if not scores:
             continue
         parts.append(f"### {family.title}")
@@ -116,6 +117,7 @@ def _result_text(result: Result, questions: Questions) -> str:
         "Generated photos": detection_text(result),
         "Groups": groups_text(result),
         "Scenes in several groups": scenes_text(result),
+        "What the variance is": variance_text(result),
         "Layers": layers_text(result, questions),
         "Parts of the picture": maps_text(result, questions),
         "Not in the result": _failures(result),

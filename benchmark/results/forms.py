@@ -69,6 +69,10 @@ MAX_GROUPS = 400
 """Groups of a matrix; camtrace compares no more."""
 
 
+MAX_EFFECTS = 32
+"""Effects of five factors, and the rest."""
+
+
 def _control(value: object) -> bool:
     return isinstance(value, Mapping) and all(value.get(n) is None or is_number(value[n]) for n in _CONTROL_NUMBERS)
 
@@ -183,6 +187,19 @@ def _group_matrix(value: object) -> bool:
     )
 
 
+def _components(value: object) -> bool:
+    """Components of variance: each has its ``effect``, and its ``share`` with interval, estimate, p-value and cells."""
+    numbers = ("share", "low", "high", "estimate", "p_value", "cells")
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_EFFECTS
+        and all(
+            isinstance(row, Mapping) and is_text(row.get("effect")) and all(is_number(row.get(n)) for n in numbers)
+            for row in value
+        )
+    )
+
+
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
 
 DETAILS: Mapping[str, tuple[Form, str]] = {
@@ -210,6 +227,7 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),
     "processings": WHOLE,
     "group_matrix": (_group_matrix, f"names of 2 to {MAX_GROUPS} groups with tables of every pair"),
+    "components": (_components, f"a list of at most {MAX_EFFECTS} effects with their shares"),
     "pairs": (lambda value: is_count(value) or isinstance(value, list), "a count, or a list"),
     "distractors": TEXT,
     "photos_left_out": WHOLE,

@@ -19,13 +19,17 @@ from .index import (
 )
 from .neighbours import BOXES_OF, CURVE, Neighbours, neighbours_of
 from .removals import LeftOut, Sums
+from .variance import MOST_FACTORS, REST, Components, variance_components
 
 __all__ = [
     "BOXES_OF",
     "CURVE",
+    "MOST_FACTORS",
+    "REST",
     "Blocks",
     "Cells",
     "ClusteringScore",
+    "Components",
     "IndexCurve",
     "LeftOut",
     "Neighbours",
@@ -47,4 +51,5 @@ __all__ = [
     "simulated_chance",
     "spd",
     "spd_beyond_chance",
+    "variance_components",
 ]

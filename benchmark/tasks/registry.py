@@ -26,6 +26,7 @@ from benchmark.tasks.group_probe import group_probe
 from benchmark.tasks.knn import NEIGHBOUR_TASKS, parameter_knn
 from benchmark.tasks.processing_probe import PROCESSING_PROBES, parameter_probe
 from benchmark.tasks.scenes.retrieval import RETRIEVAL_TASKS
+from benchmark.tasks.scenes.variance import VARIANCE_TASKS
 from benchmark.tasks.task import Task
 from builders import pixels
 from builders.errors import DataError, UsageError, unknown_name
@@ -47,6 +48,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **NEIGHBOUR_TASKS,
         **ADVERSARY_TASKS,
         **RETRIEVAL_TASKS,
+        **VARIANCE_TASKS,
         **SEMANTICS_TASKS,
         **{task.name: task for task in (FLOOR_TASK, DETECT_TASK, LEAVE_ONE_OUT_TASK, CROSSING_TASK)},
     }

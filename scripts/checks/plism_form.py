@@ -1,6 +1,6 @@
 """Recall of ``retrieval/pairs`` on PLISM's form (460 tiles, 13 x 7 slides) against a loop over queries in float32.
 
-    python scripts/checks/plism_form.py [--tiles 460] [--scanners 7] [--stainings 13]
+    python -m scripts.checks.plism_form [--tiles 460] [--scanners 7] [--stainings 13]
 
 Planted embeddings have cosines that are exact in float32, so both must agree to the last digit: the recall@1, 3, 5 and
 10 of each of the 8,190 directions, and the medians by what differs. The loop shares no code with the package. A second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,7 @@ BLOCK_SEED = 11
 
 @dataclass(frozen=True, eq=False)
 class SceneTable:
-    """The photo of each of S scenes by each of G groups: a group is a combination of values of the given groups.
-
-    A given group that no scene has two values of (the slide of a tissue) describes scenes, and is not used.
-    """
+    """The photo of each of S scenes by each of G groups: a group is a combination of values of the given groups."""
 
     photos: np.ndarray
     """int64 [G, S], indices into the photo set; -1 where a group has no photo of a scene."""
@@ -40,8 +37,7 @@ class SceneTable:
     groups: tuple[str, ...]
     """Names, such as ``AT2, HE``."""
     attributes: Mapping[str, tuple[str, ...]]
-    """The value of each group, by the name of each given group that is used (``scanner``), without one that names each
-    group by itself where the others do too (the slide of a scanner and a staining)."""
+    """The value of each group, by the name of each given group that is used (``KnownScenes.groups``)."""
     left_out: int
     """Usable photos without a scene, without a value of some group, or of a scene that no other group shows."""
 
@@ -69,57 +65,88 @@ def scene_table(photos: PhotoSet, usable: np.ndarray) -> SceneTable:
     Raises:
         DataError: a group has two photos of a scene, there are too many groups, or no two groups share a scene.
     """
-    column = scene_column(photos)
-    scene = labels_of(str(value) or None for value in photos.columns[column]) if column else None
-    if scene is None or not photos.groups:
-        raise DataError(f"{photos.name}: {unfit_for_scenes(photos)}")
-    every = np.stack([labels.values for labels in photos.groups.values()])
-    known = usable & (scene.values != UNLABELLED)
-    used = [name for name, codes in zip(photos.groups, every, strict=True) if _varies(codes, scene.values, known)]
-    if not used:
-        raise DataError(f"{photos.name}: no scene has two values of {' or '.join(photos.groups)} ({column})")
-    codes = np.stack([photos.groups[name].values for name in used])
-    at = np.flatnonzero(known & (codes != UNLABELLED).all(axis=0))
-    combinations, group = np.unique(codes[:, at], axis=1, return_inverse=True)
+    known = known_scenes(photos, usable)
+    at, scene = known.photos, known.scene
+    codes = np.stack([photos.groups[name].values[at] for name in known.groups])
+    combinations, group = np.unique(codes, axis=1, return_inverse=True)
     group = group.reshape(-1)
     if combinations.shape[1] > MOST_GROUPS:
         raise DataError(
-            f"{photos.name}: {' x '.join(used)} has {combinations.shape[1]:,} combinations with photos, and "
+            f"{photos.name}: {' x '.join(known.groups)} has {combinations.shape[1]:,} combinations with photos, and "
             f"at most {MOST_GROUPS} are compared: name fewer groups"
         )
     attributes = {
         name: tuple(photos.groups[name].names[value] for value in values)
-        for name, values in zip(used, combinations, strict=True)
+        for name, values in zip(known.groups, combinations, strict=True)
     }
-    for name in reversed(used):
-        others = [values for other, values in attributes.items() if other != name]
-        count = combinations.shape[1]
-        if others and len(set(attributes[name])) == count == len(set(zip(*others, strict=True))):
-            del attributes[name]
     names = tuple(", ".join(values) for values in zip(*attributes.values(), strict=True))
-    cell = group * len(scene.names) + scene.values[at]
+    cell = group * len(known.names) + scene
     (_, first, counts) = np.unique(cell, return_index=True, return_counts=True)
     if (counts > 1).any():
         most = first[np.argmax(counts)]
         raise DataError(
             f"{photos.name}: {int((counts > 1).sum()):,} times one group has several photos of a scene (scene "
-            f"{scene.names[scene.values[at[most]]]} has {counts.max()} of {names[group[most]]}): name a further group "
+            f"{known.names[scene[most]]} has {counts.max()} of {names[group[most]]}): name a further group "
             "that tells them apart, or leave all but one out"
         )
-    table = np.full((len(names), len(scene.names)), -1, np.int64)
-    table[group, scene.values[at]] = at
+    table = np.full((len(names), len(known.names)), -1, np.int64)
+    table[group, scene] = at
     shared = np.flatnonzero((table >= 0).sum(axis=0) > 1)
     if not len(shared):
-        raise DataError(f"{photos.name}: no scene has photos of two of the {len(names)} groups ({column})")
+        raise DataError(f"{photos.name}: no scene has photos of two of the {len(names)} groups")
     table = table[:, shared]
     present = np.flatnonzero((table >= 0).any(axis=1)).tolist()
     return SceneTable(
         table[present],
-        tuple(scene.names[i] for i in shared),
+        tuple(known.names[i] for i in shared),
         tuple(names[i] for i in present),
         {name: tuple(values[i] for i in present) for name, values in attributes.items()},
         int(usable.sum()) - int((table >= 0).sum()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class KnownScenes:
+    """The photos whose scene and groups are known, and the given groups that describe who took them."""
+
+    photos: np.ndarray
+    """int64 [n], indices into the photo set, ascending."""
+    scene: np.ndarray
+    """int64 [n], the scene of each, an index of ``names``."""
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Given groups without those that no scene has two values of (the tissue of a tile), and without one that names
+    each combination by itself where the others do too (the slide of a scanner and a staining)."""
+
+
+def known_scenes(photos: PhotoSet, usable: np.ndarray) -> KnownScenes:
+    """The usable photos whose scene and groups are known.
+
+    Raises:
+        DataError: there are no scenes or groups, or no scene has two values of any group.
+    """
+    column = scene_column(photos)
+    if not column or not photos.groups:
+        raise DataError(f"{photos.name}: {unfit_for_scenes(photos)}")
+    scene = labels_of(str(value) or None for value in photos.columns[column])
+    known = usable & (scene.values != UNLABELLED)
+    used = [name for name, group in photos.groups.items() if _varies(group.values, scene.values, known)]
+    if not used:
+        raise DataError(f"{photos.name}: no scene has two values of {' or '.join(photos.groups)} ({column})")
+    for name in used:
+        known &= photos.groups[name].values != UNLABELLED
+    at = np.flatnonzero(known)
+    for name in reversed(used):
+        others = [other for other in used if other != name]
+        count = _combinations(photos, used, at)
+        if others and _combinations(photos, [name], at) == count == _combinations(photos, others, at):
+            used = others
+    return KnownScenes(at, scene.values[at].astype(np.int64), scene.names, tuple(used))
+
+
+def _combinations(photos: PhotoSet, groups: Sequence[str], at: np.ndarray) -> int:
+    """Number of combinations of values of some groups among the photos at these indices."""
+    return len(np.unique(np.stack([photos.groups[name].values[at] for name in groups]), axis=1).T)
 
 
 def _varies(codes: np.ndarray, scenes: np.ndarray, known: np.ndarray) -> bool:
@@ -148,8 +175,12 @@ def unfit_for_scenes(photos: PhotoSet) -> str:
     return "no two of its photos show one scene" if len(np.unique(values)) == len(values) else ""
 
 
-def blocks_of(units: ErrorUnits) -> np.ndarray:
-    """int64 [scenes]: units of scenes, or some of them together, that a jackknife leaves out one at a time.
+def blocks_of(units: ErrorUnits, most: int = MOST_BLOCKS) -> np.ndarray:
+    """int64 [n]: units of scenes or photos, or some of them together, that a jackknife leaves out one at a time.
+
+    Args:
+        units: of the n scenes or photos.
+        most: number of parts.
 
     Raises:
         DataError: all scenes are one unit.
@@ -158,8 +189,8 @@ def blocks_of(units: ErrorUnits) -> np.ndarray:
     count = int(code.max(initial=-1)) + 1
     if count < 2:
         raise DataError("all scenes err together, so nothing is known of the spread between scenes")
-    if count > MOST_BLOCKS:
-        code = (np.random.default_rng(BLOCK_SEED).permutation(count) % MOST_BLOCKS)[code]
+    if count > most:
+        code = (np.random.default_rng(BLOCK_SEED).permutation(count) % most)[code]
     return code.astype(np.int64)
 
 

@@ -30,6 +30,7 @@ from tests.benchmark.audit.planted import exif, jpeg, picture, planted
 from tests.benchmark.judgement.test_words import JUDGEMENT
 from tests.benchmark.judgement.test_words import planted as planted_result
 from tests.benchmark.report.test_scenes import result_of as scenes_result
+from tests.benchmark.report.test_variance import variance_result
 
 ROOT = Path(__file__).parents[3]
 
@@ -190,6 +191,7 @@ def with_everything(seed: int) -> Result:
         Score("forensics/detect", "toy", "auc", 0.9, 0.8, 0.95, 200, 0.5, {}),
         Score("robustness/site", "toy", "pull", 0.2, 0.1, 0.3, 200, 0.0, {}),
         *scenes_result(value=(0.6, 0.021, 0.05)[seed % 3]).scores,
+        *variance_result().scores,
     ]
     return dataclasses.replace(result, scores=(first, *result.scores[1:], *scores))
 

@@ -20,6 +20,7 @@ from benchmark.tasks import all_tasks
 from builders.pixels import STUDY_PROCESSINGS
 from tests.benchmark.leaderboard.conftest import AXE, turn_to
 from tests.benchmark.report.test_scenes import result_of as scenes_result
+from tests.benchmark.report.test_variance import variance_result
 
 KINDS = [f"{c}-class {p}-processing" for c in ("other", "same") for p in ("other", "same")]
 COST = {"photos": 600, "views": 8400, "views_per_second": 310.0, "seconds": {"embedding": 27.1, "probe": 14.0}}
@@ -323,6 +324,20 @@ def test_report__pairs_of_groups_are_matrices_on_the_report_and_on_the_page_of_t
         page.locator(link).first.click()
     page.locator("section[id=pairs-encoder-0]").wait_for()
     assert page.locator("section[id=pairs-encoder-0] .panel").count() == 2
+
+
+def test_report__components_of_variance_are_bars(open_page, tmp_path, make):
+    measured = whole(make)
+    scores = [dataclasses.replace(score, data=measured.data["name"]) for score in variance_result().scores]
+    result = dataclasses.replace(measured, scores=(*measured.scores, *scores))
+    write_report_page([result], report_text([result], all_tasks()), tmp_path / "report.html")
+    page = open_page((tmp_path / "report.html").as_uri())
+    figure = page.locator("section[id^=variance-]")
+    assert "Most is scene, 40.0 %, then rest, 35.0 %, and device, 20.0 %." in figure.locator(".summary").inner_text()
+    texts = figure.locator("svg text").all_text_contents()
+    assert [text for text in texts if re.fullmatch(r"\d+\.\d", text)] == ["40.0", "20.0", "0.0", "5.0", "35.0"]
+    assert "scene x device" in texts
+    assert figure.locator("rect").count() >= 5
 
 
 def test_report__no_two_elements_share_an_id_whatever_has_been_looked_at(make, open_page, tmp_path):

@@ -37,6 +37,8 @@ NUMBERS = ([0, 1.5, -1], ["1", True, [1]])
 COUNTS = ([0, 7], [-1, 1.0, True, "1"])
 TEXTS = (["", "text"], [1, "a\x00b", ["text"]])
 
+EFFECT = {"effect": "scene", **dict.fromkeys(("share", "low", "high", "estimate", "p_value", "cells"), 0.5)}
+
 MATRIX = {
     "groups": ["a", "b"],
     "attributes": {"scanner": ["a", "b"]},
@@ -50,6 +52,7 @@ OF_DETAILS = {
         [1, {}, {**MATRIX, "groups": ["a"]}, {**MATRIX, "low": [[0.5, 0.5]]}, {**MATRIX, "attributes": {}}],
     ),
     "pairs": ([0, 3, []], [-1, "3", {}]),
+    "components": ([[], [EFFECT]], [1, {}, [1], [{}], [{**EFFECT, "share": "1"}], [{**EFFECT, "effect": 1}]]),
     "distractors": TEXTS,
     "photos_left_out": COUNTS,
     **dict.fromkeys(("protocol", "resampled"), TEXTS),

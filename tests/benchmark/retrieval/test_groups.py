@@ -107,6 +107,21 @@ def test_count_pairs__memory_changes_nothing(everywhere: bool) -> None:
                 np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_count_pairs__thresholds_are_compared_one_by_one_or_in_order(
+    missing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, table = planted(missing)
+    counted = []
+    for few in (0, 100):
+        monkeypatch.setattr("benchmark.retrieval.counts.FEW_THRESHOLDS", few)
+        counted.append(list(count_pairs(rows, table, everywhere=True, memory_bytes=150_000)))
+    for one, other in zip(*counted, strict=True):
+        np.testing.assert_array_equal(one.nearer, other.nearer)
+        np.testing.assert_array_equal(one.tied, other.tied)
+    assert sum(int(pair.tied.sum()) for pair in counted[0]) > 0
+
+
 def test_median__and_what_it_is_without_a_block_of_scenes() -> None:
     rows, table = planted(0.0)
     blocks = np.arange(SCENES) % 5

@@ -32,7 +32,7 @@ export function pairFigures(context, results, width, of) {
       ],
       records: () => points.map(({ query, target, recall, ...rest }) =>
         ({ query, target, ...Object.fromEntries(Object.entries(recall).map(([k, v]) => [`recall_at_${k}`, v])), ...rest })),
-      caption: "The darker, the more. Intervals are over scenes and in the tips and the data, with n and chance of each cell. A high cosine is no sign of a high recall.",
+      caption: "The stronger the colour, the more. Intervals are over scenes and in the tips and the data, with n and chance of each cell. A high cosine is no sign of a high recall.",
     });
   }));
 }

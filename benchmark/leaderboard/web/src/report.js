@@ -3,6 +3,7 @@ import { firstScreen } from "./answer.js";
 import { depthFigures } from "./depth.js";
 import { mapFigures } from "./maps.js";
 import { pairFigures } from "./pairs.js";
+import { varianceFigures } from "./variance.js";
 import { isLoaded } from "./detail.js";
 import { fill, h } from "./dom.js";
 import { csvOfTable, save } from "./download.js";
@@ -24,7 +25,7 @@ export function createReport({ board, container, change, linkTo }) {
     fill(
       container,
       firstScreen(context, width),
-      board.rows.flatMap((row) => [pairFigures, depthFigures, mapFigures].map((figures) => figures(context, isLoaded(row) || [], width, row.key))),
+      board.rows.flatMap((row) => [pairFigures, varianceFigures, depthFigures, mapFigures].map((figures) => figures(context, isLoaded(row) || [], width, row.key))),
       h("h2", { class: "details-title" }, "Details"),
       results.length > 1
         ? h("div", { class: "row choices" }, select(context, "result", "Show", [["", `all ${results.length} results`], ...results.map(({ id, heading }) => [id, heading])], wanted))
