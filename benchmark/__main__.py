@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from benchmark.compute import run_and_exit, wait_asleep
+from benchmark.compute import run_and_exit, run_supervised, wait_asleep
 from builders.cli import Command, Parser, group_parser, run_parsed
 
 COMMANDS: dict[str, Command] = {
@@ -61,10 +62,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return camtrace(words if named else ["score", *words])
 
 
+_WITH_ENCODERS = ("score", "sweep", "erase", "reproduce", "work", "finish")
+"""Commands that run code of encoders, which may end the process."""
+
+
+def _process(command: Callable[[], int]) -> int:
+    """The exit status of a command that ends with its process."""
+    words = sys.argv[1:2]
+    supervised = bool(words) and (words[0] in _WITH_ENCODERS or (command is main and words[0] not in COMMANDS))
+    return run_supervised(partial(run_and_exit, command)) if supervised else run_and_exit(command)
+
+
 def script() -> int:
-    """The installed command ``camtrace``, which ends with its process."""
-    return run_and_exit(camtrace)
+    """The installed command ``camtrace``."""
+    return _process(camtrace)
 
 
 if __name__ == "__main__":
-    sys.exit(run_and_exit(main))
+    sys.exit(_process(main))

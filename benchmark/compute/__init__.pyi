@@ -14,11 +14,15 @@ from .memory import (
     with_less_memory,
 )
 from .process import import_torch, prepare_process, run_and_exit, wait_asleep
+from .supervised import EncoderCrash, blamed, blamed_in, refuse_crashed, run_supervised
 from .threads import chunks, parallel_map, threads_for, threads_of_work
 
 __all__ = [
     "HARMS_RUN",
+    "EncoderCrash",
     "FittingBatch",
+    "blamed",
+    "blamed_in",
     "budget",
     "chunks",
     "compiled_module",
@@ -39,7 +43,9 @@ __all__ = [
     "parallel_map",
     "prepare_process",
     "read_record",
+    "refuse_crashed",
     "run_and_exit",
+    "run_supervised",
     "share_machine",
     "threads_for",
     "threads_of_work",

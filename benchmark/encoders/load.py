@@ -35,7 +35,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.compute import foreign_code
+from benchmark.compute import blamed, foreign_code, refuse_crashed
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.python import load_callable
@@ -121,21 +121,24 @@ def load_encoder(
     """
     cache = None if cache is None else Path(cache)
     spec = _canonical(spec)
+    refuse_crashed(spec)
     request = LoadRequest(spec, device, dtype, revision, trust_remote_code, compile)
     checked_mode(preprocess)
     loader = _loader(spec)
     if revision is not None and loader.__name__ not in _OF_THE_HUB:
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
     try:
-        with foreign_code(enters_folder=True):
-            encoder = with_preprocessing(loader(request), preprocess)
-        # these import torch: a wrong name is refused before
-        from benchmark.encoders.loaders.twice import require_two_equal_loads
-        from benchmark.encoders.runtime.choose import on_runtime
+        with blamed(spec):
+            with foreign_code(enters_folder=True):
+                encoder = with_preprocessing(loader(request), preprocess)
+            refuse_crashed(encoder.info.id)
+            # these import torch: a wrong name is refused before
+            from benchmark.encoders.loaders.twice import require_two_equal_loads
+            from benchmark.encoders.runtime.choose import on_runtime
 
-        on_cpu = replace(request, device="cpu", dtype="float32", compile=False)
-        require_two_equal_loads(encoder, lambda: loader(on_cpu), (cache or default_cache()) / "compiled")
-        encoder = on_runtime(_with_statement(encoder), runtime, cache, before_conversion)
+            on_cpu = replace(request, device="cpu", dtype="float32", compile=False)
+            require_two_equal_loads(encoder, lambda: loader(on_cpu), (cache or default_cache()) / "compiled")
+            encoder = on_runtime(_with_statement(encoder), runtime, cache, before_conversion)
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", spec)) from None
     except MemoryError:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.bank import PhotoHashes
+from benchmark.compute import EncoderCrash
 from benchmark.encoders import Encoder, deduplicated, with_unique_id
 from benchmark.erasing import check_eraser, refuse_leaks
 from benchmark.results import Result
@@ -194,7 +195,7 @@ class _Run:
             rows = self._finished(encoders, at, request.output)
         remaining = {name: encoder for name, encoder in encoders.items() if name not in rows}
         eraser = None if request.erasing is None else request.erasing.eraser
-        if remaining:
+        while remaining:
             try:
                 if request.erasing is not None:
                     refuse_leaks(request.erasing, photos)
@@ -209,12 +210,21 @@ class _Run:
                     on_embedded=partial(self._begin_next, at, prefetch),
                     eraser=eraser,
                 )
+            except EncoderCrash as error:  # of a worker; the others are scored without this one
+                crashed = [name for name, encoder in remaining.items() if error.encoder in (name, encoder.info.id)]
+                for name in crashed or list(remaining):
+                    rows[name] = Row(name, photos.name, "failed", str(error), "")
+                    remaining.pop(name)
+                if not request.is_sweep:
+                    self.fail(error.encoder, error)
             except CamtraceError as error:
                 self.fail(photos.name, error)
                 rows |= {name: Row(name, photos.name, "failed", str(error), "") for name in remaining}
+                break
             else:
                 for (name, encoder), scored in zip(remaining.items(), results, strict=True):
                     rows[name] = self._write(name, encoder, opened, scored)
+                break
         self.rows += [rows[name] for name in encoders]
 
     def _hashes(self, at: int) -> PhotoHashes:

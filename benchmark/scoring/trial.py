@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmark.bank import Bank, key_hash, key_of
-from benchmark.compute import HARMS_RUN, FittingBatch, foreign_code, read_record, write_record
+from benchmark.compute import HARMS_RUN, FittingBatch, blamed, foreign_code, read_record, write_record
 from benchmark.encoders import COMPLEX, Encoder
 from benchmark.options import RunOptions
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews, ViewRecipe, iterate_views
@@ -180,7 +180,7 @@ def _embedded(encoder: Encoder, views: torch.Tensor, options: RunOptions) -> np.
     """float64 [views, dimension], or one sentence on why they are no embeddings."""
     name, shape = encoder.info.id, (len(views), encoder.info.dimension)
     try:
-        with foreign_code():
+        with blamed(name), foreign_code():
             embeddings = FittingBatch(name, encoder.embed, options.batch_size)(views.clone())
     except CamtraceError as error:
         return str(error) if str(error).startswith(name) else f"{name}: {error}"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
-from builders.untrusted import describe_error, first_line, from_hub
+from builders.untrusted import MALFORMED, MAX_WAIT_S, first_line, from_hub, malformed_answer
 
 ATTEMPTS = 6
 """Attempts of one request before the upload fails."""
@@ -22,9 +22,6 @@ FIRST_WAIT_S = 1.0
 
 MOST_FILES = 100
 """Most files of one commit. The Hub allows 128 commits per hour and repository, and large ones time out."""
-
-MAX_WAIT_S = 300.0
-"""Longest wait, whatever Retry-After says."""
 
 _TRANSIENT = frozenset({408, 409, 412, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which a later attempt may succeed, such as 412 (another commit came first)."""
@@ -189,10 +186,6 @@ def _same(local: Path | bytes, remote: Any, sha256: str | None) -> bool:
     return bool(remote.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest())
 
 
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
-"""What the Hub's client raises for an answer that is not as the Hub gives it."""
-
-
 def retry(call: Callable[[], _Result], repo: str) -> _Result:
     """Call until it succeeds: transient errors and broken connections are tried again.
 
@@ -223,8 +216,8 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
             pause = wait_s
-        except _MALFORMED as error:
-            raise RemoteError(f"{repo}: an answer of the Hub cannot be read ({describe_error(error)})") from None
+        except (ValueError, *MALFORMED) as error:
+            raise RemoteError(f"{repo}: {malformed_answer(error)}") from None
         time.sleep(min(pause, MAX_WAIT_S))
         wait_s *= 2
     raise AssertionError("the last attempt returns or raises")

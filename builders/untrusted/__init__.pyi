@@ -15,7 +15,16 @@ from .files import (
     read_untrusted_text,
     too_large,
 )
-from .hub_client import HUB_PACE, MAX_HUB_FILE_BYTES, client_message, from_hub, quiet_clients
+from .hub_client import (
+    HUB_PACE,
+    MALFORMED,
+    MAX_HUB_FILE_BYTES,
+    MAX_WAIT_S,
+    client_message,
+    from_hub,
+    malformed_answer,
+    quiet_clients,
+)
 from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
@@ -36,9 +45,11 @@ from .weight_downloads import from_authors
 
 __all__ = [
     "HUB_PACE",
+    "MALFORMED",
     "MAX_CONFIG_BYTES",
     "MAX_HUB_FILE_BYTES",
     "MAX_SHARD_BYTES",
+    "MAX_WAIT_S",
     "PHOTO_PACE",
     "AddressRefused",
     "Archive",
@@ -60,6 +71,7 @@ __all__ = [
     "from_hub",
     "is_readable",
     "list_folder",
+    "malformed_answer",
     "map_array",
     "may_pass",
     "open_archive",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from typing import Any
 from builders.errors import RemoteError, causes, disk_error, full_disk_in
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
-from builders.untrusted.pace import BROKEN_S, Fetched, Pace, TransferLimit, check_pace, refusal
+from builders.untrusted.pace import BROKEN_S, OUTAGES, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.redaction import redacted_logs
 from builders.untrusted.text import describe_error, first_line
 
@@ -98,6 +99,12 @@ MAX_API_RESPONSES = 10_000
 _SILENCE_S = 60.0
 """Longest wait for a byte where the client itself would wait for ever."""
 
+CONNECT_S = 6.0
+"""Longest wait for a connection."""
+
+MAX_WAIT_S = 300.0
+"""Longest wait before a request is repeated, whatever a response demands: the Hub counts requests per five minutes."""
+
 _UPLOAD_S = 600.0
 """Longest wait for the response to an upload: the Hub takes minutes for a large commit."""
 
@@ -139,7 +146,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
         if not sends and type(error).__module__.partition(".")[0] in _HTTP_LIBRARIES:
             raise RemoteError(f"no connection to the Hub ({describe_error(error)})") from error
         if not sends and _is_malformed_answer(error):
-            raise RemoteError(f"an answer of the Hub cannot be read ({describe_error(error)})") from error
+            raise malformed_answer(error) from error
         raise
     finally:
         with _guard:
@@ -147,9 +154,22 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
             constants.HF_HUB_DISABLE_XET = before
 
 
+MALFORMED = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, IndexError)
+"""What the Hub's client raises for an answer that is not as the Hub gives it."""
+
+
+def malformed_answer(error: Exception) -> RemoteError:
+    """The error about an answer that is not as the Hub gives it.
+
+    >>> str(malformed_answer(KeyError("oid")))
+    "an answer of the Hub cannot be read (KeyError: 'oid')"
+    """
+    return RemoteError(f"an answer of the Hub cannot be read ({describe_error(error)})")
+
+
 def _is_malformed_answer(error: Exception) -> bool:
     """Whether the Hub's client raised this because an answer is not as the Hub gives it."""
-    if not isinstance(error, _MALFORMED) or type(error).__module__.startswith("huggingface_hub"):
+    if not isinstance(error, MALFORMED) or type(error).__module__.startswith("huggingface_hub"):
         return False
     modules = [
         frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -173,9 +193,8 @@ def client_message(error: BaseException) -> str:
     return first_line(error) if not messages or messages[0] is error else describe_error(messages[-1])
 
 
-_SAYS_NOTHING = "An error occurred while generating the dataset"
+_SAYS_NOTHING = ("An error occurred while generating the dataset", "Couldn't reach ")
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "h11", "requests", "urllib3"})
-_MALFORMED = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, IndexError)
 _limits: list[TransferLimit] = []
 """In force, the innermost last."""
 _installed: list[Callable[[], Any]] = []
@@ -237,6 +256,7 @@ def _respond(inner: Any, request: Any, transfers: TransferLimit) -> Any:
     silence = _SILENCE_S if reads else _UPLOAD_S
     names = ("connect", "read", "write", "pool")
     request.extensions["timeout"] = {name: timeouts.get(name) or silence for name in names}
+    request.extensions["timeout"]["connect"] = min(CONNECT_S, request.extensions["timeout"]["connect"])
     if reads:
         request.headers["Accept-Encoding"] = "identity"
     fetched = transfers.of(address)
@@ -244,12 +264,21 @@ def _respond(inner: Any, request: Any, transfers: TransferLimit) -> Any:
     check_pace(fetched, transfers.pace, address)  # of earlier responses: each may bring a byte and break off
     if url.path.startswith("/api/") and fetched.responses > MAX_API_RESPONSES:
         raise refusal(address, f"more than {MAX_API_RESPONSES:,} answers from one address")
-    seconds = transfers.pace.headers_s if reads else _UPLOAD_S
+    seconds, began = transfers.pace.headers_s if reads else _UPLOAD_S, time.monotonic()
     try:
         response = run_with_deadline(seconds, lambda: inner.handle_request(request), late=lambda late: late.close())
     except DeadlineExceeded:
         raise refusal(address, f"too slow: no answer in {seconds:,.0f} seconds") from None
+    except _library().TransportError as error:
+        if reads and OUTAGES.lasts(url.host, began, time.monotonic()):
+            raise _offline(f"no connection to the Hub ({describe_error(error)})") from error
+        raise
     try:
+        if response.status_code < 500:
+            OUTAGES.end(url.host)
+        elif reads and OUTAGES.lasts(url.host, began, time.monotonic()):
+            raise _offline(f"the Hub answers with HTTP status {response.status_code}")
+        _shorten_wait(response.headers)
         declared = response.headers.get("Content-Length", "")
         if request.method != "HEAD" and declared.isdigit() and int(declared) > limit:
             raise refusal(address, too_large(int(declared), limit))
@@ -259,6 +288,21 @@ def _respond(inner: Any, request: Any, transfers: TransferLimit) -> Any:
         raise
     response.stream = _guarded_body(response.stream, address, fetched, transfers.pace, limit, unpacker)
     return response
+
+
+def _offline(reason: str) -> Exception:
+    """The error that the Hub's clients do not try again after, but look into their caches."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    return OfflineModeIsEnabled(reason)
+
+
+def _shorten_wait(headers: Any) -> None:
+    """Let the client wait no longer than ``MAX_WAIT_S`` before it tries again, whatever a response demands."""
+    if (wanted := headers.get("Retry-After", "").strip()).isdigit() and float(wanted) > MAX_WAIT_S:
+        headers["Retry-After"] = f"{MAX_WAIT_S:.0f}"
+    if (reset := re.search(r";\s*t=(\d+)", headers.get("ratelimit", ""))) and float(reset[1]) > MAX_WAIT_S:
+        del headers["ratelimit"]
 
 
 def _guarded_body(inner: Any, address: str, fetched: Fetched, pace: Pace, limit: int, unpacker: Any) -> Any:

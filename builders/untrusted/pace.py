@@ -73,6 +73,50 @@ class TransferLimit:
             return self.fetched.setdefault(address, Fetched())
 
 
+OUTAGE_S = 6.0
+"""A host that gives no answer for so long is not tried again and again."""
+
+FORGOTTEN_S = 60.0
+"""A failure so long ago is none of the same outage."""
+
+
+class Outages:
+    """Hosts that do not answer. Clients try each request six times in 23 s or more, and make several of them.
+
+    >>> outages = Outages()
+    >>> outages.lasts("a", 100.0, 100.1), outages.lasts("a", 106.2, 106.3)
+    (False, True)
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[float, float]] = {}
+        """Begin of the first request that failed, and the last failure, by host."""
+
+    def lasts(self, host: str, began: float, now: float) -> bool:
+        """Note a failure; whether the host has given no answer to two requests or more for ``OUTAGE_S``.
+
+        Args:
+            host: of the request.
+            began: monotonic time of the request.
+            now: monotonic time of its failure.
+        """
+        with _guard:
+            first, last = self._of.get(host, (began, None))
+            if last is None or began - last > FORGOTTEN_S:
+                first, last = began, None
+            self._of[host] = first, now
+        return last is not None and now - first >= OUTAGE_S
+
+    def end(self, host: str) -> None:
+        """Note an answer."""
+        with _guard:
+            self._of.pop(host, None)
+
+
+OUTAGES = Outages()
+"""Of this process."""
+
+
 def check_pace(fetched: Fetched, pace: Pace, address: str) -> None:
     """Raise ``RemoteError`` if the bytes of an address came too slowly."""
     if slow := pace.objection(fetched.bytes, fetched.seconds):

@@ -18,7 +18,7 @@ import torch
 
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.bank.fill.members import EncoderState, PassMember
-from benchmark.compute import foreign_code
+from benchmark.compute import blamed, foreign_code
 from benchmark.encoders import COMPLEX, leaves_views_unchanged
 from benchmark.views import PREPROCESSING_FAILED, PhotoViews
 from builders.errors import EncoderError
@@ -155,7 +155,7 @@ def _start(member: PassMember, names: Sequence[str], batch: Gathered) -> Embedde
         views = views.clone()
     try:
         patches = state.patches_of(batch.indices, len(member.wanted))
-        with foreign_code():
+        with blamed(state.encoder.info.id), foreign_code():
             embeddings = state.embed.start(views, patches)
     except EncoderError:
         raise
@@ -178,7 +178,7 @@ def _write(embedded: Embedded) -> None:
     name, dim, count = state.encoder.info.id, state.store.dim, len(indices) * len(embedded.wanted)
     started = time.perf_counter()
     try:
-        with foreign_code():
+        with blamed(name), foreign_code():
             embeddings = embedded.embeddings()
     except EncoderError:
         raise

@@ -95,7 +95,7 @@ def _of_module(request: LoadRequest, module: nn.Module, factory: Any) -> Encoder
         normalise: Normalisation | None = Normalisation(IMAGENET_MEAN, IMAGENET_STD)
         preprocessing = describe(IMAGENET_PIXELS, IMAGENET_MEAN, IMAGENET_STD, "pil", source="default")
     else:
-        preprocess = native if isinstance(native, Pixels) else AsArray(native)
+        preprocess = native if isinstance(native, Pixels) else AsArray(native, request.spec)
         with user_errors(request.spec):
             sample = preprocess(_probe_image())
         if sample.dtype == np.uint8 and (mean is None or std is None):
@@ -306,7 +306,7 @@ def _module_encoder(
             f"{name}: how does a picture become its input? give preprocess=..., the transform that its weights were "
             "evaluated with (RGB PIL.Image -> tensor [3, height, width])"
         )
-    pixels = native if isinstance(native, Pixels) else AsArray(native)
+    pixels = native if isinstance(native, Pixels) else AsArray(native, name)
     with user_errors(f"{name}: preprocess"):
         pictures = [_probe_image(), _probe_image(200, 300)]
         arrays, repeated = ([pixels(picture) for picture in pictures] for _ in range(2))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.compute import foreign_code
+from benchmark.compute import blamed, foreign_code
 from benchmark.encoders.encoder import COMPLEX
 from builders.errors import CamtraceError, EncoderError
 from builders.untrusted import describe_error
@@ -27,7 +27,8 @@ class AsVector:
     function: Callable[[Any], Any]
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        vector = np.asarray(_to_numpy(self.function(image)))
+        with blamed(self.spec):
+            vector = np.asarray(_to_numpy(self.function(image)))
         if vector.dtype.kind == "c":
             raise EncoderError(f"{self.spec}: {COMPLEX}")
         if vector.dtype.kind not in "fiub":
@@ -45,9 +46,11 @@ class AsArray:
     """A user's preprocessing with an array as its result: uint8, or float32 for all other types."""
 
     function: Callable[[Any], Any]
+    spec: str
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        array = np.asarray(_to_numpy(self.function(image)))
+        with blamed(self.spec):
+            array = np.asarray(_to_numpy(self.function(image)))
         if array.dtype.kind not in "fiub":
             raise EncoderError(f"preprocess gives {array.dtype}, not an array or a tensor of numbers for one picture")
         return array if array.dtype == np.uint8 else array.astype(np.float32, copy=False)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from benchmark.compute import threads_of_work
+from benchmark.compute import EncoderCrash, blamed_in, threads_of_work
 from benchmark.views.recipe import PhotoViews
 from benchmark.views.workers.ring import Ring, SlotLease, SlotPlan
 from benchmark.views.workers.runs import Choice, WorkQueue, next_choice
@@ -320,9 +320,11 @@ class _Pool:
         return self._waiting and self._queue.is_taken(self._wanted) and self._wanted not in self._done
 
 
-def _died(process: Any) -> DataError:
+def _died(process: Any) -> DataError | EncoderCrash:
     process.join(5)
     status: int | None = process.exitcode
+    if status is not None and status != -signal.SIGKILL and (name := blamed_in(process.pid)):
+        return EncoderCrash(name, status)
     how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
     why = "probably for memory: use fewer --workers" if status == -signal.SIGKILL else "--workers 0 may show why"
     return DataError(f"a worker that makes views {how} ({why}); finished embeddings are saved")

@@ -37,6 +37,7 @@ from scripts.checks.faults.machines import broken_machines
 from scripts.checks.faults.mutations import honest_result, hostile_answers, hostile_bytes, write_board_folder
 from scripts.checks.faults.pictures import fuzz_pictures
 from scripts.checks.faults.processes import run
+from scripts.checks.faults.records import append, table
 from scripts.checks.faults.stages import content, photos, service_stages, stages
 
 PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines", "campaign")
@@ -58,6 +59,8 @@ def main() -> int:
     p.add_argument("--number", type=int, help="of the campaign: repeat this case alone")
     p.add_argument("--limit-s", type=float, default=1e9, help="of the campaign: no case begins later")
     p.add_argument("--kinds", default="", help="of the campaign: only those whose name has this in it")
+    p.add_argument("--record", type=Path, help="file that the counts are added to; the table is made of it")
+    p.add_argument("--table", action="store_true", help="print the table of --record alone")
     p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
@@ -65,6 +68,9 @@ def main() -> int:
     for name in ("kills", "disks", "flips", "pairs", "machines", "hostile", "cases", "seconds"):
         if args.quick and getattr(args, name) == p.get_default(name):
             setattr(args, name, type(p.get_default(name))(p.get_default(name) / 10))
+    if args.table:
+        print("\n".join(table(args.record)))
+        return 0
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="hostile-") as scratch_name:
         scratch = Path(scratch_name)
@@ -72,6 +78,8 @@ def main() -> int:
             started = time.monotonic()
             tally = _PARTS[part](args, scratch / part)
             wrong += len(tally.wrong)
+            if args.record:
+                append(args.record, part, args.seed, tally)
             tried, took = sum(tally.tried.values()), time.monotonic() - started
             print(f"{part}: {tried} tried in {took:.0f} s, {len(tally.wrong)} wrong")
             for name, count in (*sorted(tally.tried.items()), *sorted(tally.outcomes.items())):

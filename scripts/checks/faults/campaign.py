@@ -34,6 +34,9 @@ TOGETHER = 24
 SLOW_S = 30.0
 """Cases that take longer are named on standard error."""
 
+MOST_BYTES = 1 << 26
+"""Larger files are not searched for secrets: they are hostile inputs that are mostly holes."""
+
 FAULTY = 0.05
 """Share of the cases whose machine is broken, too."""
 
@@ -52,6 +55,8 @@ class Case:
     statuses: Sequence[int] = (0, 1, 2)
     begin: Callable[[], object] = lambda: None
     """Called in this process before the command, of kinds that are run alone."""
+    supervised: bool = False
+    """Whether a process of its own does the command, as where ``camtrace`` is started; of kinds that are run alone."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,11 @@ def campaign(
             for part in [[one] for one in chosen] if alone else [chosen]:
                 for one in part:
                     one.case.begin()
-                for one, ended in zip(part, run_in_turn([m.run(given) for m in part], LIMIT_S), strict=True):
+                titles: set[bytes] = set()
+                ends = run_in_turn([one.run(given) for one in part], LIMIT_S, titles.add)
+                if any(secret.encode() in title for title in titles for secret in (PLANTED, *USED_SECRETS)):
+                    tally.wrong.append(f"{part[0].kind.name}: a secret in the command line of a process")
+                for one, ended in zip(part, ends, strict=True):
                     inputs[one.kind.name] += one.judge(ended, tally, show=only is not None)
         shutil.rmtree(scratch)
         tally.print_progress(start + len(made), f"cases, {inputs.total()} inputs")
@@ -158,7 +167,8 @@ class _Made:
             if self.fault:
                 FAULTS[self.fault](random.Random(self.number), self.folder, given.photos)
 
-        return Run(self.case.argv, self.folder, self.folder.parent.with_suffix(".log"), prepare, _watched.clear)
+        log = self.folder.parent.with_suffix(".log")
+        return Run(self.case.argv, self.folder, log, prepare, _watched.clear, self.case.supervised)
 
     def judge(self, end: Ended, tally: Tally, *, show: bool) -> int:
         """Note what is wrong; the number of inputs."""
@@ -174,6 +184,8 @@ class _Made:
         if end.seconds > SLOW_S:
             print(f"slow: {end.seconds:.0f} s  {where}", file=sys.stderr, flush=True)
         tally.outcomes[f"{self.kind.command}: status {end.status}"] += 1
+        tally.processor_s[self.kind.name] += end.processor_s
+        tally.cases[self.kind.name] += 1
         tally.outcomes[f"broken machine: {self.fault}" if self.fault else "sound machine"] += 1
         if show:
             print(f"{where}\n{' '.join(self.case.argv)}\nstatus {end.status}, {end.seconds:.1f} s\n{end.output}")
@@ -217,7 +229,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        return b"" if path.is_symlink() or path.stat().st_size > MOST_BYTES or not path.is_file() else path.read_bytes()
     except OSError:
         return b""
 
@@ -271,6 +283,10 @@ _CHANGES: Mapping[str, int] = {
 """Audit events that change files -> which argument names what is changed."""
 
 
+_STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system"})
+"""Audit events that start programs."""
+
+
 def watch(reports: Path, allowed: Sequence[Path]) -> None:
     """Report what this process changes outside of folders, where it connects to, and secrets in arguments of processes.
 
@@ -321,7 +337,7 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         address = args[1]
         if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
             _say(f"connects to {address[0]}")
-    elif event == "subprocess.Popen" and PLANTED in repr(args[:2]):
+    elif event in _STARTS and any(secret in repr(args[:2]) for secret in (PLANTED, *USED_SECRETS)):
         _say("a secret in the arguments of a process")
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,9 @@ class Tally:
     tried: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     """How each ended, by kind."""
+    cases: Counter[str] = field(default_factory=Counter)
+    """Commands that were run, by kind, where one has several inputs."""
+    processor_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     wrong: list[str] = field(default_factory=list)
     """A sentence for each traceback, hang, silent difference, or leftover."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
 import os
 import random
 import shutil
+import socketserver
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,6 +126,56 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class FailingProxy:
+    """A proxy of the environment that demands a password, breaks off, or answers nonsense."""
+
+    ANSWERS: Mapping[str, bytes] = {
+        "demands a password": b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+        b"Proxy-Authenticate: Basic realm=x\x1b[3m\r\nContent-Length: 2\r\n\r\nno",
+        "hangs up": b"",
+        "breaks off": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc",
+        "breaks off within the headers": b"HTTP/1.1 200 OK\r\nConte",
+        "is no proxy": b"220 mail.invalid ESMTP\x1b[31m\r\n",
+        "has no way to the Hub": b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+        "forbids it": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nforbid",
+    }
+
+    def __init__(self) -> None:
+        self.answer = b""
+        outer = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    self.request.recv(65536)
+                    self.request.sendall(outer.answer)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self.port = int(self._server.server_address[1])
+
+
+def _behind(
+    proxy: FailingProxy, argv: Callable[[Path, World], list[str]]
+) -> Callable[[random.Random, Path, World], Case]:
+    def make(random_: random.Random, run: Path, world: World) -> Case:
+        how = random_.choice([*FailingProxy.ANSWERS, "is not there"])
+        port = closed_port() if how == "is not there" else proxy.port
+        hub, where = random_.choice(("http", "https")), f"http://me:{PLANTED}3@127.0.0.1:{port}"
+
+        def prepare() -> None:
+            os.environ.update(dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), where))
+            use_hub(f"{hub}://hub.invalid")
+
+        def begin() -> None:
+            proxy.answer = FailingProxy.ANSWERS.get(how, b"")
+
+        return Case(argv(run, world), prepare=prepare, begin=begin)
+
+    return make
+
+
 def use_hub(url: str) -> None:
     """In this process the Hub is at an address, however early clients read it."""
     import datasets.config
@@ -180,13 +232,14 @@ ADDRESSES: Mapping[str, Callable[[], str]] = {
 def kinds_of_answers(world: World) -> Iterator[list[Kind]]:
     """Services whose answers are changed, addresses without a service, and hostile data sets of the Hub."""
     fill_hub(world)
-    proxy = ChangingProxy()
+    proxy, failing = ChangingProxy(), FailingProxy()
     kinds = []
     for command, (argv, share) in COMMANDS.items():
         kinds.append(
             Kind(command, "changed answers of the Hub", _changed(proxy, argv, MANNERS), 1.5 * share, False, True)
         )
         kinds.append(Kind(command, "no connection to the Hub", _without(argv), share / 3, False, True))
+        kinds.append(Kind(command, "a proxy that fails", _behind(failing, argv), share / 3, False, True))
     readers = ("score", "audit", "build folder")
     kinds += [Kind(name, "hostile data set of the Hub", _hostile_set(COMMANDS[name][0]), 2.0) for name in readers]
     for step, made in (("search", world.search), ("fetch", world.fetch)):

@@ -95,7 +95,7 @@ def _place(folder: Path, random_: random.Random) -> Path:
 
 
 def _add_pictures(folder: Path, random_: random.Random) -> int:
-    count = random_.randint(2, 16)
+    count = random_.randint(8, 48)
     for i in range(count):
         (_place(folder, random_) / f"x{i}.jpg").write_bytes(picture(random_)[1])
     return count
@@ -212,34 +212,59 @@ CHANGES = (
 """An encoder changes something of the process, and goes on."""
 
 
+CRASHES = (
+    "import ctypes; ctypes.string_at(0)", "os.abort()", "import ctypes; ctypes.CDLL(None).exit(0)",
+    "import ctypes; ctypes.CDLL(None)._exit(3)", "os.kill(os.getpid(), signal.SIGSEGV)",
+    "os.kill(os.getpid(), signal.SIGFPE)",
+    "import ctypes; ctypes.memset(0, 0, 99)",
+)  # fmt: skip
+"""An encoder ends the process, and Python cannot help it."""
+
+
 def kinds_of_encoders() -> Iterator[Kind]:
     """Encoders that do harm, beside an honest one."""
-    kinds = (("raises or ends the process", RAISES), ("answers no vector", ANSWERS), ("changes the process", CHANGES))
-    for command in ("score", "sweep"):
-        for what, harms in kinds:
-            yield Kind(command, f"an encoder that {what}", _encoder(command, harms), 2.0, False, True)
+    kinds = {
+        "raises or ends the process": RAISES,
+        "answers no vector": ANSWERS,
+        "changes the process": CHANGES,
+        "ends the process in compiled code": CRASHES,
+    }
+    for command, share in (("score", 1.0), ("sweep", 3.0)):
+        for what, harms in kinds.items():
+            yield Kind(command, f"an encoder that {what}", _encoder(command, harms), share, False, True)
 
 
 def _encoder(command: str, harms: Sequence[str]) -> Callable[[random.Random, Path, World], Case]:
     def make(random_: random.Random, run: Path, world: World) -> Case:
-        harm, when = random_.choice(harms), random_.choice(("import", 1, 1, 2, 5, 30, 90))
-        key = "encode.cache_key = '1'" if random_.random() < 0.5 else ""
-        at_import = "harm(None, np.zeros(6))" if when == "import" else ""
-        code = _ENCODER.format(
-            harm=harm.format(), at_import=at_import, first=when if at_import == "" else 10**9, key=key
-        )
-        (run / "hostile_encoder.py").write_text(code, errors="surrogatepass")
-        models = ["hostile_encoder:encode", MODELS[1]]
-        if random_.random() < 0.3:
-            models.reverse()
+        chosen = random_.sample(harms, 1 if command == "score" else random_.choice((2, 4, 6)))
+        models = []
+        for number, harm in enumerate(chosen):
+            (run / f"hostile_{number}.py").write_text(_code(harm, random_), errors="surrogatepass")
+            models.append(f"hostile_{number}:encode")
+        models.insert(0 if random_.random() < 0.3 else random_.randint(0, len(models)), MODELS[1])
         honest = world.folder / "swept" / "out" / "control-jpeg-statistics" / "folder-photos" / "result.json"
-        argv = score(f"folder:{world.photos}", run, models=models, command=command)
-        signals = (
-            (0, 1, 2, -14, 130, 143) if "signal." in harm or "SIG" in harm or "KeyboardInterrupt" in harm else (0, 1, 2)
+        workers = ["--workers", random_.choice("002")]  # the last one of an option counts
+        argv = [*score(f"folder:{world.photos}", run, models=models, command=command), *workers]
+        signals = any(word in harm for harm in chosen for word in ("signal.", "SIG", "KeyboardInterrupt"))
+        return Case(
+            argv,
+            len(chosen),
+            silent=lambda end: _disturbed(run, honest, "; ".join(chosen), end),
+            statuses=(0, 1, 2, 130, 142, 143) if signals else (0, 1, 2),
+            supervised=True,
         )
-        return Case(argv, silent=lambda end: _disturbed(run, honest, harm, end), statuses=signals)
 
     return make
+
+
+def _code(harm: str, random_: random.Random) -> str:
+    when = random_.choice(("import", 1, 1, 2, 5, 30, 90))
+    return _ENCODER.format(
+        harm=harm.format(),
+        at_import="harm(None, np.zeros(6))" if when == "import" else "",
+        first=10**9 if when == "import" else when,
+        key=f"encode.cache_key = {harm!r}" if random_.random() < 0.5 else "",
+    )
 
 
 def _disturbed(run: Path, honest: Path, harm: str, end: Ended) -> str:

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import _http
 
 from builders.errors import DiskError, RemoteError
-from builders.untrusted import Pace, client_message, from_hub, quiet_clients
+from builders.untrusted import Pace, client_message, from_hub, hub_client, quiet_clients
+from builders.untrusted.pace import Outages
 from tests.support.hub import HOSTILE, HubDouble
 
 QUICK = Pace(headers_s=0.4, grace_s=0.4, least_bytes_per_s=1000.0, deadline_s=30.0)
@@ -160,6 +161,76 @@ def test_from_hub__an_answer_that_is_malformed_is_an_error_of_the_package(hub, m
     monkeypatch.setattr(http.Client, "send", respond)
     with pytest.raises(RemoteError, match=r"^an answer of the Hub cannot be read \("), from_hub():
         HfApi(endpoint=hub.url).dataset_info("a/b")
+
+
+class _Sleeps:
+    """Time that passes only while the client waits, or a request takes ``takes`` seconds."""
+
+    def __init__(self, monkeypatch, takes=0.0):
+        self.now, self.waits = 1000.0, []
+        monkeypatch.setattr(hub_client, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=self.sleep))
+        self.takes = takes
+
+    def sleep(self, seconds):
+        self.waits.append(seconds)
+        self.now += seconds
+
+    def request(self):
+        self.now += self.takes
+
+
+@pytest.mark.parametrize(
+    ("error", "takes", "waits"),
+    [("ConnectError", 0.0, [1, 2, 4]), ("ConnectTimeout", 6.0, []), ("ReadTimeout", 10.0, []), (503, 0.0, [1, 2, 4])],
+)
+def test_from_hub__a_hub_that_does_not_answer_is_given_up_soon_and_the_next_file_at_once(
+    hub, tmp_path, monkeypatch, error, takes, waits
+):
+    http, sleeps = hub_client._library(), _Sleeps(monkeypatch, takes)
+    monkeypatch.setattr(hub_client, "OUTAGES", Outages())
+
+    def run(seconds, call, late):
+        sleeps.request()
+        if isinstance(error, int):
+            return http.Response(error)
+        raise getattr(http, error)("no way")
+
+    monkeypatch.setattr(hub_client, "run_with_deadline", run)
+    for expected in (waits, waits):
+        with pytest.raises(LocalEntryNotFoundError), from_hub():
+            hf_hub_download("a/b", "a.json", endpoint=hub.url, cache_dir=tmp_path / "hub")
+        assert sleeps.waits == expected
+    sleeps.now += 3600.0  # an hour later it is tried as at first
+    with pytest.raises(LocalEntryNotFoundError), from_hub():
+        hf_hub_download("a/b", "a.json", endpoint=hub.url, cache_dir=tmp_path / "hub")
+    assert sleeps.waits == waits * 2
+
+
+def test_outages__an_answer_ends_one():
+    outages = Outages()
+    assert not outages.lasts("a", 0.0, 1.0)
+    assert not outages.lasts("a", 4.0, 5.0)
+    assert outages.lasts("a", 5.0, 6.5)
+    assert not outages.lasts("b", 0.0, 9.0)  # the first failure, however long it took
+    outages.end("a")
+    assert not outages.lasts("a", 7.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        ({"Retry-After": "86400"}, {"retry-after": "300"}),
+        ({"Retry-After": "20"}, {"retry-after": "20"}),
+        ({"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}),
+        ({"ratelimit": '"api";r=0;t=90000'}, {}),
+        ({"ratelimit": '"api";r=0;t=55'}, {"ratelimit": '"api";r=0;t=55'}),
+    ],
+)
+def test_from_hub__nobody_makes_the_client_wait_for_hours(headers, left):
+    given = hub_client._library().Headers(headers)
+    hub_client._shorten_wait(given)
+    assert dict(given) == left
 
 
 def test_from_hub__other_errors_stay_as_they_are(hub):

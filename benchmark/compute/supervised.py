@@ -1,0 +1,160 @@
+"""A run in a child process: if code of an encoder ends the process, the run begins again without that encoder.
+
+A fault in compiled code (a segmentation fault, an abort, ``exit`` of C) ends a process whatever Python does about it.
+Finished work lies in the cache, so the second run does the rest.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+from builders.errors import EncoderError
+
+_SLOTS, _SLOT_BYTES = 64, 512
+_HEAD = struct.Struct("<QdH")
+"""Of a slot: process, time of entry, length of the name."""
+_slots = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
+"""What runs in which thread of which process; shared with all forks of this process."""
+_crashed: dict[str, int] = {}
+"""Status of the process that an encoder has ended, by its name; a fork inherits it."""
+
+
+@contextmanager
+def blamed(name: str) -> Iterator[None]:
+    """A context in which code of an encoder runs, in any thread and any process.
+
+    Args:
+        name: of the encoder. An empty one changes nothing.
+    """
+    if not name:
+        yield
+        return
+    process = os.getpid()
+    start = hash((process, threading.get_ident())) % _SLOTS * _SLOT_BYTES
+    outer = _slots[start : start + _SLOT_BYTES]
+    text = name.encode("utf-8", "backslashreplace")[: _SLOT_BYTES - _HEAD.size]
+    _slots[start : start + _HEAD.size + len(text)] = _HEAD.pack(process, time.monotonic(), len(text)) + text
+    try:
+        yield
+    finally:
+        if os.getpid() == process:
+            _slots[start : start + _SLOT_BYTES] = (
+                outer if _HEAD.unpack_from(outer)[0] == process else bytes(_SLOT_BYTES)
+            )
+
+
+def blamed_in(process: int) -> str:
+    """The encoder whose code a process that has ended was running, the one that began last; empty if there is none."""
+    running = []
+    for start in range(0, len(_slots), _SLOT_BYTES):
+        number, began, length = _HEAD.unpack_from(_slots, start)
+        if number == process:
+            name = _slots[start + _HEAD.size : start + _HEAD.size + length]
+            running.append((began, name.decode("utf-8", "replace")))
+    return max(running)[1] if running else ""
+
+
+def how_it_ended(status: int) -> str:
+    """Words for an exit status as of ``waitstatus_to_exitcode``.
+
+    >>> how_it_ended(-11), how_it_ended(3)
+    ('SIGSEGV', 'status 3')
+    """
+    return signal.Signals(-status).name if status < 0 else f"status {status}"
+
+
+class EncoderCrash(EncoderError):
+    """Code of an encoder has ended a process of the run."""
+
+    def __init__(self, encoder: str, status: int) -> None:
+        super().__init__(f"{encoder}: its code ended the process ({how_it_ended(status)})")
+        self.encoder = encoder
+
+
+def refuse_crashed(name: str) -> None:
+    """Raise ``EncoderCrash`` if code of an encoder has ended an earlier process of this run."""
+    if name in _crashed:
+        raise EncoderCrash(name, _crashed[name])
+
+
+def run_supervised(run: Callable[[], int]) -> int:
+    """Call ``run`` in a child process, again without an encoder that ends it.
+
+    Signals go on to the child. It is killed when this process is. Where there is no Linux, ``run`` is called here.
+
+    Args:
+        run: its result is an exit status. By ``refuse_crashed`` it leaves out encoders.
+
+    Returns:
+        The exit status, in this process and in the child.
+    """
+    if sys.platform != "linux":
+        return run()
+    finished = mmap.mmap(-1, 8)
+    while True:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
+        child = _fork(mask)
+        if not child:
+            try:
+                return run()
+            finally:
+                finished[0] = 1
+        status = _wait(child)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        name = blamed_in(child)
+        if finished[0] or status in _OF_USERS:
+            return status if status >= 0 else 128 - status
+        if not name or name in _crashed or not (status >= 0 or status in _FAULTS):
+            reason = how_it_ended(status) + (": out of memory?" if status == -signal.SIGKILL else "")
+            print(f"camtrace: the process was ended ({reason}); finished work is saved, run it again", file=sys.stderr)
+            return 128 - status if status < 0 else status or 1
+        _crashed[name] = status
+
+
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_OF_USERS = tuple(-number for number in (*_PASSED_ON, signal.SIGQUIT))
+"""Statuses of processes that signals of a user have ended."""
+_FAULTS = tuple(
+    -n for n in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP)
+)
+"""Statuses of processes that the code which they ran has ended."""
+_KILL_WITH_PARENT = 1
+"""``PR_SET_PDEATHSIG``."""
+
+
+def _fork(mask: Collection[int]) -> int:
+    """The process id of a fork; 0 in it, where these signals are blocked, and which is killed with its parent."""
+    parent, child = os.getpid(), os.fork()
+    if not child:
+        ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return child
+
+
+def _wait(child: int) -> int:
+    """The status of a child that has ended, as of ``waitstatus_to_exitcode``; signals from processes go on to it.
+
+    Those of a terminal have reached it: they go to the whole group.
+    """
+    while True:
+        received = signal.sigwaitinfo((*_PASSED_ON, signal.SIGCHLD))
+        if received.si_signo == signal.SIGCHLD:
+            process, raw = os.waitpid(child, os.WNOHANG)
+            if process:
+                return os.waitstatus_to_exitcode(raw)
+        elif received.si_code <= 0:
+            os.kill(child, received.si_signo)

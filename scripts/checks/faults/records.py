@@ -1,0 +1,78 @@
+"""Counts of many runs of the checks in one file, and the table that is made of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scripts.checks.faults.interrupt import Tally
+
+NOT_TRIED: Sequence[str] = (
+    "GPUs: no fault of a device, of its memory or of its driver",
+    "real services: the Hub and Flickr are doubles on this machine; no TLS with a foreign certificate, no CDN",
+    "power cuts; file systems other than ext4, overlayfs and tmpfs: of NFS, CIFS and FUSE errors are injected",
+    "Windows and macOS",
+    "more than two processes on one output; more than one machine on one plan",
+    "networks of torch hub, timm and Hugging Face whose weights are hostile (safetensors and configurations are)",
+    "data sets of more than 60 photos, and folders of more than 100 files",
+    "decoders compiled with checks of addresses; parsers under coverage (`parser_fuzz.py` does that on its own)",
+    "other users of the machine: links in shared temporary folders, files that change between check and use",
+    "pages of boards and reports in browsers, beyond the policy and the text nodes that tests look at",
+)
+"""What no part tries."""
+
+
+def append(path: Path, part: str, seed: int, tally: Tally) -> None:
+    """Add the counts of one run of a part to a file."""
+    counts = {name: dict(getattr(tally, name)) for name in ("tried", "cases", "processor_s", "outcomes")}
+    line = json.dumps({"part": part, "seed": seed, **counts, "wrong": tally.wrong})
+    with open(path, "a", encoding="utf-8") as stream:
+        stream.write(line + "\n")
+
+
+@dataclass
+class _Row:
+    seeds: set[int] = field(default_factory=set)
+    cases: int = 0
+    inputs: int = 0
+    processor_s: float = 0.0
+    wrong: int = 0
+
+
+def table(path: Path) -> Iterator[str]:
+    """Lines: commands, inputs, failures, processor time and seeds of each part and kind; then what was not tried."""
+    rows: dict[tuple[str, str], _Row] = {}
+    sentences = Counter[str]()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        for kind, inputs in record["tried"].items():
+            row = rows.setdefault((record["part"], kind), _Row())
+            row.seeds.add(record["seed"])
+            row.inputs += inputs
+            row.cases += record["cases"].get(kind, inputs)
+            row.processor_s += record["processor_s"].get(kind, 0.0)
+            row.wrong += sum(sentence.startswith(kind) for sentence in record["wrong"])
+        sentences.update(record["wrong"])
+    yield "| part | kind | commands | inputs | wrong | processor s | seeds |"
+    yield "| :-- | :-- | --: | --: | --: | --: | :-- |"
+    for (part, kind), row in sorted(rows.items()):
+        yield _line(part, kind, row)
+    for part in sorted({part for part, _ in rows}):
+        mine = [row for (name, _), row in rows.items() if name == part]
+        whole = _Row(
+            set().union(*(row.seeds for row in mine)),
+            *(sum(getattr(row, name) for row in mine) for name in ("cases", "inputs", "processor_s", "wrong")),
+        )
+        yield _line(part, f"**{len(mine)} kinds**", whole)
+    yield f"\nWrong: {sentences.total()}"
+    yield from (f"- {sentence}" for sentence in sentences)
+    yield "\nNot tried:"
+    yield from (f"- {sentence}" for sentence in NOT_TRIED)
+
+
+def _line(part: str, kind: str, row: _Row) -> str:
+    seeds = ", ".join(map(str, sorted(row.seeds)))
+    return f"| {part} | {kind} | {row.cases} | {row.inputs} | {row.wrong} | {row.processor_s:.0f} | {seeds} |"
