@@ -26,6 +26,8 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Container
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:  # by its path, not by python -m
@@ -38,9 +40,11 @@ from scripts.checks.faults.mutations import honest_result, hostile_answers, host
 from scripts.checks.faults.pictures import fuzz_pictures
 from scripts.checks.faults.processes import run
 from scripts.checks.faults.records import append, table
+from scripts.checks.faults.rows import every_row
 from scripts.checks.faults.stages import content, photos, service_stages, stages
+from scripts.checks.faults.world import short_runs
 
-PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines", "campaign")
+PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines", "rows", "campaign")
 
 
 def main() -> int:
@@ -58,7 +62,7 @@ def main() -> int:
     p.add_argument("--world", type=Path, help="of the campaign: folder that keeps its inputs for the next one")
     p.add_argument("--number", type=int, help="of the campaign: repeat this case alone")
     p.add_argument("--limit-s", type=float, default=1e9, help="of the campaign: no case begins later")
-    p.add_argument("--kinds", default="", help="of the campaign: only those whose name has this in it")
+    p.add_argument("--kinds", default="", help="of the campaign and of rows: only those whose name has this in it")
     p.add_argument("--record", type=Path, help="file that the counts are added to; the table is made of it")
     p.add_argument("--table", action="store_true", help="print the table of --record alone")
     p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
@@ -78,7 +82,7 @@ def main() -> int:
             started = time.monotonic()
             tally = _PARTS[part](args, scratch / part)
             wrong += len(tally.wrong)
-            if args.record:
+            if args.record and part != "campaign":  # which saves what it has
                 append(args.record, part, args.seed, tally)
             tried, took = sum(tally.tried.values()), time.monotonic() - started
             print(f"{part}: {tried} tried in {took:.0f} s, {len(tally.wrong)} wrong")
@@ -213,13 +217,15 @@ def _of_stages(
         import torch
 
         torch.set_num_threads(1)
-        data = photos(folder / "photos")
-        write_board_folder(folder / "results", 5, 0, args.seed)
-        of_files = stages(data, folder / "results")
-        scored = folder / "scored"
-        end = run(of_files[0].command(scored), scored)
-        assert end.status == 0, end.output
-        with service_stages(scored / "out", folder) as services:
+        with ExitStack() as stack:
+            stack.enter_context(short_runs())
+            data = photos(folder / "photos")
+            write_board_folder(folder / "results", 5, 0, args.seed)
+            of_files = stages(data, folder / "results")
+            scored = folder / "scored"
+            end = run(of_files[0].command(scored), scored)
+            assert end.status == 0, end.output
+            services = stack.enter_context(service_stages(scored / "out", folder))
             names = args.stages.split(",") if args.stages else None
             chosen = [stage for stage in (*of_files, *services) if names is None or stage.name in names]
             trials = Trials([stage for stage in chosen if only is None or stage.name in only], folder, args.seed)
@@ -240,7 +246,8 @@ def every_command(args: argparse.Namespace, folder: Path) -> Tally:
     with world(args.world or folder / "world") as given, kinds_of_answers(given) as answers:
         kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders(), *answers]
         chosen = [kind for kind in kinds if args.kinds in kind.name]
-        options = {"first": args.first, "only": args.number, "seconds": args.limit_s}
+        save = partial(append, args.record, "campaign", args.seed) if args.record else (lambda part: None)
+        options = {"first": args.first, "only": args.number, "seconds": args.limit_s, "save": save}
         return campaign(chosen, given, folder / "runs", args.cases, args.seed, **options)
 
 
@@ -253,6 +260,7 @@ _PARTS = {
     "disks": _of_stages(full_disks, "disks"),
     "flips": _of_stages(flips, "flips", {stored.stage for stored in STORED.values()}),
     "pairs": _of_stages(pairs, "pairs"),
+    "rows": lambda args, folder: every_row(folder, args.kinds),
     "campaign": every_command,
     "machines": _of_stages(broken_machines, "machines"),
 }

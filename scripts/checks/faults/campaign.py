@@ -14,7 +14,6 @@ import shutil
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +88,7 @@ def campaign(
     first: int = 0,
     only: int | None = None,
     seconds: float = 1e9,
+    save: Callable[[Tally], object] = lambda part: None,
 ) -> Tally:
     """Run cases of all kinds.
 
@@ -101,14 +101,15 @@ def campaign(
         first: number of the first case.
         only: run this case alone.
         seconds: after so many no further case begins.
+        save: called with the counts of every few cases.
     """
-    tally, before = Tally(), snapshot(given.folder)
-    inputs: Counter[str] = Counter()
+    whole, before = Tally(), snapshot(given.folder)
     numbers = list(range(first, first + count)) if only is None else [only]
     end = time.monotonic() + seconds
     for start in range(0, len(numbers), TOGETHER):
         if time.monotonic() > end:
             break
+        tally = Tally()
         made = [_Made.of(kinds, given, scratch, seed, number) for number in numbers[start : start + TOGETHER]]
         for alone in (False, True):
             chosen = [one for one in made if one.alone == alone]
@@ -120,13 +121,14 @@ def campaign(
                 if any(secret.encode() in title for title in titles for secret in (PLANTED, *USED_SECRETS)):
                     tally.wrong.append(f"{part[0].kind.name}: a secret in the command line of a process")
                 for one, ended in zip(part, ends, strict=True):
-                    inputs[one.kind.name] += one.judge(ended, tally, show=only is not None)
+                    tally.tried[one.kind.name] += one.judge(ended, tally, show=only is not None)
         shutil.rmtree(scratch)
-        tally.print_progress(start + len(made), f"cases, {inputs.total()} inputs")
+        save(tally)
+        whole.add(tally)
+        whole.print_progress(start + len(made), f"cases, {whole.tried.total()} inputs")
     if snapshot(given.folder) != before:
-        tally.wrong.append("an input that several cases read was changed")
-    tally.tried = inputs
-    return tally
+        whole.wrong.append("an input that several cases read was changed")
+    return whole
 
 
 @dataclass(frozen=True)

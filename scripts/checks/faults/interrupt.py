@@ -30,6 +30,14 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
     """A sentence for each traceback, hang, silent difference, or leftover."""
 
+    def add(self, other: Tally) -> None:
+        """Add the counts of another one."""
+        for name in ("tried", "outcomes", "cases"):
+            getattr(self, name).update(getattr(other, name))
+        for kind, seconds in other.processor_s.items():
+            self.processor_s[kind] += seconds
+        self.wrong += other.wrong
+
     def note(self, kind: str, end: Ended) -> None:
         """Tracebacks, hangs and processes that stay are wrong in any case."""
         if end.status == HANG:

@@ -33,6 +33,8 @@ class Reader:
     argv: Callable[[Path, World], list[str]]
     """Folder of the run -> arguments."""
     share: float = 1.0
+    files_at_once: int = 1
+    """Most files that are spoilt in one case."""
     results: bool = False
     """Whether it reads results, whose numbers must then be those of the good file, or refused."""
 
@@ -61,14 +63,14 @@ def _resume(run: Path, world: World) -> list[str]:
 
 
 READERS = (
-    Reader("verify", "swept", _RESULTS, lambda run, world: ["verify", _swept(run)], 10, True),
+    Reader("verify", "swept", _RESULTS, lambda run, world: ["verify", _swept(run)], 10, results=True),
     Reader(
         "compare",
         "swept",
         _RESULTS,
         lambda run, world: ["compare", *map(str, sorted((run / "swept/out").glob("*/*/")))],
         8,
-        True,
+        results=True,
     ),
     Reader(
         "leaderboard",
@@ -76,9 +78,16 @@ READERS = (
         _RESULTS,
         lambda run, world: ["leaderboard", _swept(run), "-o", str(run / "site")],
         4,
-        True,
+        results=True,
     ),
-    Reader("publish", "swept", _RESULTS, lambda run, world: ["publish", _swept(run), "--repo", "owner/none"], 5, True),
+    Reader(
+        "publish",
+        "swept",
+        _RESULTS,
+        lambda run, world: ["publish", _swept(run), "--repo", "owner/none"],
+        5,
+        results=True,
+    ),
     Reader(
         "sweep",
         "swept",
@@ -86,11 +95,18 @@ READERS = (
         lambda run, world: score(f"folder:{world.photos}", run / "swept", models=MODELS, command="sweep"),
         1,
     ),
-    Reader("sweep", "swept", _CACHE, _resume, 1.5),
+    Reader("sweep", "swept", _CACHE, _resume, 1.5, 4),
     Reader(
-        "cache check", "swept", _CACHE, lambda run, world: ["cache", "check", "--cache", str(run / "swept/cache")], 3
+        "cache check",
+        "swept",
+        _CACHE,
+        lambda run, world: ["cache", "check", "--cache", str(run / "swept/cache")],
+        5,
+        20,
     ),
-    Reader("cache list", "swept", _CACHE, lambda run, world: ["cache", "list", "--cache", str(run / "swept/cache")], 2),
+    Reader(
+        "cache list", "swept", _CACHE, lambda run, world: ["cache", "list", "--cache", str(run / "swept/cache")], 3, 20
+    ),
     Reader("build check", "built", _BUILT, lambda run, world: ["build", "check", str(run / "built/built")], 3),
     Reader(
         "build diff",
@@ -344,11 +360,16 @@ def _maker(
         for plan in (run / reader.folder).glob("*.plan/plan.json"):  # it names where it writes to
             plan.write_text(plan.read_text().replace(str(world.folder / reader.folder), str(run / reader.folder)))
         files = sorted(path for path in run.glob(pattern) if path.is_file())
-        file = random_.choice(files)
-        good = world.folder / file.relative_to(run)
-        spoiler(file, random_)
-        silent = (lambda end: _changed_number(good, file, end)) if reader.results else (lambda end: "")
-        return Case(reader.argv(run, world), silent=silent)
+        chosen = random_.sample(files, min(len(files), random_.randint(1, reader.files_at_once)))
+        pairs = [(world.folder / file.relative_to(run), file) for file in chosen]
+        for file in chosen:
+            spoiler(file, random_)
+
+        def silent(end: Ended) -> str:
+            return next((reason for good, bad in pairs if (reason := _changed_number(good, bad, end))), "")
+
+        nothing = (lambda end: "") if not reader.results else silent
+        return Case(reader.argv(run, world), len(chosen), silent=nothing)
 
     return make
 
@@ -359,9 +380,11 @@ def _with_honest(reader: Reader) -> Callable[[random.Random, Path, World], Case]
     def make(random_: random.Random, run: Path, world: World) -> Case:
         shutil.copytree(world.folder / reader.folder, run / reader.folder)
         honest = sorted((run / reader.folder / "out").glob("*/*/result.json"))
-        count = random_.randint(10, 60)
+        changed: list[str] = []
+        count, good = random_.randint(20, 120), [scores_of(path) for path in honest]
         for i in range(count):
-            source = random_.choice(honest)
+            which = random_.randrange(len(honest))
+            source = honest[which]
             place = run / reader.folder / "out" / f"hostile-{i}" / "x"
             place.mkdir(parents=True)
             raw = json.loads(source.read_text())
@@ -370,14 +393,19 @@ def _with_honest(reader: Reader) -> Callable[[random.Random, Path, World], Case]
             if random_.random() < 0.5:
                 shutil.copy(source.with_name("answers.npz"), place)
             random_.choice((damage, restructure, replace_by_object, _forge))(place / "result.json", random_)
-        return Case(reader.argv(run, world), count, silent=lambda end: _gone(run, len(honest), end))
+            if scores_of(place / "result.json") not in (None, good[which]):
+                changed.append(f"hostile-{i}")
+        return Case(reader.argv(run, world), count, silent=lambda end: _gone(run, len(honest), changed, end))
 
     return make
 
 
-def _gone(run: Path, honest: int, end: Ended) -> str:
-    """Whether an honest encoder is no longer named."""
+def _gone(run: Path, honest: int, changed: Sequence[str], end: Ended) -> str:
+    """Whether an honest encoder is no longer named, or a board has a row of numbers that were changed."""
     board = run / "site" / "data.json"
+    rows = {row["id"] for row in json.loads(board.read_text())["rows"]} if board.is_file() else set()
+    if taken := rows.intersection(changed):
+        return f"other numbers, taken: {sorted(taken)}"
     text = board.read_text() if board.is_file() else end.output
     named = sum(name in text for name in ("control:random-projection", "control:jpeg-statistics"))
     files = sum(f"control-{name}" in text for name in ("random-projection", "jpeg-statistics"))

@@ -42,7 +42,7 @@ FAILED, HANG = 99, -99
 LOOK_S = 0.3
 """Seconds between two looks at the processes of a command."""
 
-GRACE_S = 3.0
+GRACE_S = 30.0
 """Processes of a command may end so long after it: workers look for their parent twice a second."""
 
 
@@ -242,11 +242,22 @@ def _end_group(child: int) -> bool:
     """End what is left of the processes of a command that has ended; whether some had to be ended."""
     end = time.monotonic() + GRACE_S
     with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, 0)
         while time.monotonic() < end:
-            os.killpg(child, 0)
+            if not _is_alive(child):
+                return False
             time.sleep(0.02)
         os.killpg(child, signal.SIGKILL)
         return True
+    return False
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of a group has not ended; one that has ended and that its new parent has not noticed has."""
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if os.getpgid(int(path.name)) == group and (path / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                return True
     return False
 
 

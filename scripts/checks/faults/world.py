@@ -10,10 +10,12 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
@@ -190,13 +192,17 @@ def _write_texts(made: World) -> None:
 
 @contextmanager
 def short_runs() -> Iterator[None]:
-    """Within, runs of this process's children cost a tenth: few numbers, no curves, no pictures, kernels loaded."""
+    """Within, runs of this process's children cost a tenth: few numbers, no curves, no pictures, kernels loaded, and
+    clients wait a tenth of the time before they try again."""
     from benchmark.tasks import TaskInput
     from builders.files import write_bytes_atomically
     from builders.pixels.engine.selection import chosen_engine
 
     point = io.BytesIO()
     Image.new("L", (1, 1), 128).save(point, "PNG")
+
+    impatient = SimpleNamespace(**vars(time))
+    impatient.sleep = lambda seconds: time.sleep(seconds / 10)
 
     def brief(*given: Any, **named: Any) -> TaskInput:
         return TaskInput(*given, **{**named, "brief": True})
@@ -209,6 +215,9 @@ def short_runs() -> Iterator[None]:
         ("benchmark.scoring.passes", "TaskInput", brief),
         ("benchmark.report.figure", "write_png", draw),
         ("benchmark.audit.report", "write_png", draw),
+        ("builders.publish.push", "FIRST_WAIT_S", 0.1),
+        ("builders.untrusted.pace", "OUTAGE_S", 0.6),
+        *((f"huggingface_hub.{name}", "time", impatient) for name in ("utils._http", "file_download")),
     ]
     before = []
     for module, name, value in places:

@@ -1,5 +1,6 @@
 """End to end through the real command line: files, exit status, resuming, repairs, and pages that run nothing."""
 
+import errno
 import hashlib
 import io
 import json
@@ -237,6 +238,45 @@ def test_scan__a_killed_worker_is_one_sentence_and_finished_blocks_are_not_read_
     audit(f"folder:{root}", progress=False)
     assert 0 not in read_again
     assert 1 in read_again
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_scan__what_a_failing_disk_kept_from_an_audit_is_read_by_the_next_run(tmp_path, cache, monkeypatch, number):
+    monkeypatch.setattr(scan, "BLOCK", 16)
+    monkeypatch.setattr("benchmark.audit.subjects.BLOCK", 16)
+    root = write(planted("format", 0.6, 48), tmp_path / "photos")
+    whole = audit(f"folder:{root}", pixels=48, cache=tmp_path / "other", progress=False)
+    lost, opened = next(root.rglob("00020.img")), os.open
+
+    def failing(path, *arguments, **named):
+        if os.fspath(path) == str(lost):
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *arguments, **named)
+
+    with monkeypatch.context() as fault:
+        fault.setattr(os, "open", failing)
+        disturbed = audit(f"folder:{root}", pixels=48, progress=False)
+    assert (disturbed.photos, whole.photos) == (47, 48)
+    assert [reason for _, reason in disturbed.failures] == [f"the file cannot be read ({os.strerror(number)})"]
+    read, original = [], scan.file_facts
+    monkeypatch.setattr(scan, "file_facts", lambda *given: read.append(1) or original(*given))
+    assert audit(f"folder:{root}", pixels=48, progress=False) == whole
+    assert len(read) == 16  # its block alone
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_audit__a_class_folder_that_a_disk_does_not_list_is_no_smaller_data_set(tmp_path, cache, monkeypatch, number):
+    root = write(planted("format", 0.6, 40), tmp_path / "photos")
+    listed = os.scandir
+
+    def failing(path="."):
+        if str(path) == str(root / "fake"):
+            raise OSError(number, os.strerror(number), str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(DataError, match=rf"fake: the folder cannot be listed \({os.strerror(number)}\)"):
+        audit(f"folder:{root}", progress=False)
 
 
 def test_scan__a_damaged_block_is_one_sentence_and_read_again(tmp_path, cache):
