@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
-from builders.untrusted import MALFORMED, MAX_WAIT_S, first_line, from_hub, malformed_answer
+from builders.untrusted import MALFORMED_ANSWER, MAX_WAIT_S, first_line, from_hub, malformed_answer
 
 ATTEMPTS = 6
 """Attempts of one request before the upload fails."""
@@ -216,7 +216,7 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
             pause = wait_s
-        except (ValueError, *MALFORMED) as error:
+        except (ValueError, *MALFORMED_ANSWER) as error:
             raise RemoteError(f"{repo}: {malformed_answer(error)}") from None
         time.sleep(min(pause, MAX_WAIT_S))
         wait_s *= 2

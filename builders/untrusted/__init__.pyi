@@ -17,7 +17,7 @@ from .files import (
 )
 from .hub_client import (
     HUB_PACE,
-    MALFORMED,
+    MALFORMED_ANSWER,
     MAX_HUB_FILE_BYTES,
     MAX_WAIT_S,
     client_message,
@@ -45,7 +45,7 @@ from .weight_downloads import from_authors
 
 __all__ = [
     "HUB_PACE",
-    "MALFORMED",
+    "MALFORMED_ANSWER",
     "MAX_CONFIG_BYTES",
     "MAX_HUB_FILE_BYTES",
     "MAX_SHARD_BYTES",

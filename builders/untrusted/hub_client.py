@@ -154,7 +154,7 @@ def from_hub(limit: int = MAX_HUB_FILE_BYTES, pace: Pace | None = None, *, sends
             constants.HF_HUB_DISABLE_XET = before
 
 
-MALFORMED = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, IndexError)
+MALFORMED_ANSWER = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, IndexError)
 """What the Hub's client raises for an answer that is not as the Hub gives it."""
 
 
@@ -169,7 +169,7 @@ def malformed_answer(error: Exception) -> RemoteError:
 
 def _is_malformed_answer(error: Exception) -> bool:
     """Whether the Hub's client raised this because an answer is not as the Hub gives it."""
-    if not isinstance(error, MALFORMED) or type(error).__module__.startswith("huggingface_hub"):
+    if not isinstance(error, MALFORMED_ANSWER) or type(error).__module__.startswith("huggingface_hub"):
         return False
     modules = [
         frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)

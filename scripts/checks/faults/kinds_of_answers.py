@@ -21,7 +21,7 @@ from scripts.checks.faults.campaign import Case, Kind, closed_port
 from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.mutations import flipped, spoil
 from scripts.checks.faults.pictures import picture
-from scripts.checks.faults.world import World, move_addresses, score
+from scripts.checks.faults.world import World, erase, move_addresses, plan, score
 from tests.support.hub import OWNER_TOKEN
 
 RESULTS, PHOTOS = "owner/world-results", "owner/world-photos"
@@ -210,6 +210,8 @@ COMMANDS: Mapping[str, tuple[Callable[[Path, World], list[str]], float]] = {
     "audit": (lambda run, world: ["audit", f"hub:{PHOTOS}?label=label", "-o", str(run / "audit")], 1.0),
     "score --model": (lambda run, world: score(f"folder:{world.photos}", run, models=("owner/network",)), 1.0),
     "score --eraser": (lambda run, world: score(f"folder:{world.photos}", run, "--eraser", "owner/eraser"), 1.0),
+    "erase": (lambda run, world: erase(f"hub:{PHOTOS}?label=label", run), 0.3),
+    "plan": (lambda run, world: plan(f"hub:{PHOTOS}?label=label", run), 1.0),
     "build folder": (
         lambda run, world: [
             *("build", "folder", "--data", f"hub:{PHOTOS}?label=label", "--parameter", "jpeg", "--workers", "1"),
@@ -240,8 +242,11 @@ def kinds_of_answers(world: World) -> Iterator[list[Kind]]:
         )
         kinds.append(Kind(command, "no connection to the Hub", _without(argv), share / 3, False, True))
         kinds.append(Kind(command, "a proxy that fails", _behind(failing, argv), share / 3, False, True))
-    readers = ("score", "audit", "build folder")
-    kinds += [Kind(name, "hostile data set of the Hub", _hostile_set(COMMANDS[name][0]), 2.0) for name in readers]
+    readers = ("score", "audit", "build folder", "erase", "plan")
+    kinds += [
+        Kind(name, "hostile data set of the Hub", _hostile_set(COMMANDS[name][0]), 2.0 * COMMANDS[name][1])
+        for name in readers
+    ]
     for step, made in (("search", world.search), ("fetch", world.fetch)):
         kinds.append(
             Kind(f"flickrexif {step}", "changed answers of Flickr", _flickr(proxy, step, made), 1.5, False, True)

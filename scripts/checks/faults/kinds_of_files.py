@@ -18,7 +18,7 @@ import numpy as np
 from scripts.checks.faults.campaign import Case, Kind
 from scripts.checks.faults.mutations import VALUES, flipped, forgeries, hostile_answers, spoil
 from scripts.checks.faults.processes import Ended
-from scripts.checks.faults.world import FAST, MODELS, World, score, scores_of
+from scripts.checks.faults.world import FAST, MODELS, World, erase, plan, score, scores_of
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ READERS = (
         {"table": "texts/table.csv"},
         lambda run, world: [
             "audit",
-            f"table:{run / 'texts/table.csv'}?image=path&root={world.photos}&label=label&group=site&split=split",
+            _table(run, world),
             "-o",
             str(run / "audit"),
         ],
@@ -281,11 +281,11 @@ READERS = (
         "score",
         "texts",
         {"table": "texts/table.csv"},
-        lambda run, world: score(
-            f"table:{run / 'texts/table.csv'}?image=path&root={world.photos}&label=label&group=site&split=split", run
-        ),
+        lambda run, world: score(_table(run, world), run),
         1,
     ),
+    Reader("erase", "texts", {"table": "texts/table.csv"}, lambda run, world: erase(_table(run, world), run), 0.3),
+    Reader("plan", "texts", {"table": "texts/table.csv"}, lambda run, world: plan(_table(run, world), run), 3),
     Reader("build paircams", "texts", {"pairs": "texts/pairs.csv"}, lambda run, world: _paircams(run, world), 1.5),
     Reader(
         "build simcams",
@@ -311,6 +311,10 @@ READERS = (
     ),
 )
 """Commands and what they read."""
+
+
+def _table(run: Path, world: World) -> str:
+    return f"table:{run / 'texts/table.csv'}?image=path&root={world.photos}&label=label&group=site&split=split"
 
 
 def _photo(world: World) -> str:
@@ -357,8 +361,8 @@ def _maker(
 ) -> Callable[[random.Random, Path, World], Case]:
     def make(random_: random.Random, run: Path, world: World) -> Case:
         shutil.copytree(world.folder / reader.folder, run / reader.folder)
-        for plan in (run / reader.folder).glob("*.plan/plan.json"):  # it names where it writes to
-            plan.write_text(plan.read_text().replace(str(world.folder / reader.folder), str(run / reader.folder)))
+        for file in (run / reader.folder).glob("*.plan/plan.json"):  # it names where it writes to
+            file.write_text(file.read_text().replace(str(world.folder / reader.folder), str(run / reader.folder)))
         files = sorted(path for path in run.glob(pattern) if path.is_file())
         chosen = random_.sample(files, min(len(files), random_.randint(1, reader.files_at_once)))
         pairs = [(world.folder / file.relative_to(run), file) for file in chosen]

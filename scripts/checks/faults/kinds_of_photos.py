@@ -13,7 +13,7 @@ from scripts.checks.faults.campaign import Case, Kind
 from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.pictures import picture
 from scripts.checks.faults.processes import Ended
-from scripts.checks.faults.world import MODELS, World, score, scores_of
+from scripts.checks.faults.world import MODELS, World, erase, plan, score, scores_of
 
 NAMES = (
     b"caf\xe9.jpg", b"\xff\xfe.jpg", "\u2764\ufe0f.jpg".encode(), "soft\u00adhyphen.jpg".encode(), b"\x1b[31mred.jpg",
@@ -30,6 +30,8 @@ _FOLDER_COMMANDS: Mapping[str, tuple[Callable[[Path], list[str]], float]] = {
         lambda run: ["audit", f"folder:{run / 'photos'}", "-o", str(run / "audit"), "--near-duplicates"],
         2.0,
     ),
+    "erase": (lambda run: erase(f"folder:{run / 'photos'}", run, "--min-usable", "0.3"), 0.3),
+    "plan": (lambda run: plan(str(run / "photos"), run), 2.0),
     "audit exif-folder": (lambda run: ["audit", f"exif-folder:{run / 'photos'}", "-o", str(run / "audit")], 1.0),
     "build folder": (
         lambda run: [
@@ -232,6 +234,8 @@ def kinds_of_encoders() -> Iterator[Kind]:
     for command, share in (("score", 1.0), ("sweep", 3.0)):
         for what, harms in kinds.items():
             yield Kind(command, f"an encoder that {what}", _encoder(command, harms), share, False, True)
+    for what, harms in kinds.items():
+        yield Kind("erase", f"an encoder that {what}", _erasing(harms), 0.3, False, True)
 
 
 def _encoder(command: str, harms: Sequence[str]) -> Callable[[random.Random, Path, World], Case]:
@@ -245,7 +249,7 @@ def _encoder(command: str, harms: Sequence[str]) -> Callable[[random.Random, Pat
         honest = world.folder / "swept" / "out" / "control-jpeg-statistics" / "folder-photos" / "result.json"
         workers = ["--workers", random_.choice("002")]  # the last one of an option counts
         argv = [*score(f"folder:{world.photos}", run, models=models, command=command), *workers]
-        signals = any(word in harm for harm in chosen for word in ("signal.", "SIG", "KeyboardInterrupt"))
+        signals = any(map(_sends_signals, chosen))
         return Case(
             argv,
             len(chosen),
@@ -255,6 +259,21 @@ def _encoder(command: str, harms: Sequence[str]) -> Callable[[random.Random, Pat
         )
 
     return make
+
+
+def _erasing(harms: Sequence[str]) -> Callable[[random.Random, Path, World], Case]:
+    def make(random_: random.Random, run: Path, world: World) -> Case:
+        harm = random_.choice(harms)
+        (run / "hostile_0.py").write_text(_code(harm, random_), errors="surrogatepass")
+        statuses = (0, 1, 2, 130, 142, 143) if _sends_signals(harm) else (0, 1, 2)
+        argv = erase(f"folder:{world.photos}", run, model="hostile_0:encode")
+        return Case(argv, statuses=statuses, supervised=True)
+
+    return make
+
+
+def _sends_signals(harm: str) -> bool:
+    return any(word in harm for word in ("signal.", "SIG", "KeyboardInterrupt"))
 
 
 def _code(harm: str, random_: random.Random) -> str:

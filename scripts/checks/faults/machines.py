@@ -42,6 +42,17 @@ PLANTED_VARIABLES: Mapping[str, str] = {
     "DATABASE_PASSWORD": f"{PLANTED}i",
     "OPENAI_API_KEY": f"{PLANTED}j",
     "AZURE_STORAGE_ACCESS_KEY": f"{PLANTED}k",
+    **{
+        name: f"{PLANTED}{name}"
+        for name in (
+            *("ANTHROPIC_API_KEY", "CI_JOB_TOKEN", "DOCKER_AUTH_CONFIG", "GH_TOKEN", "GITLAB_TOKEN", "GOOGLE_API_KEY"),
+            *("KAGGLE_KEY", "MLFLOW_TRACKING_PASSWORD", "NPM_TOKEN", "PGPASSWORD", "SLURM_JWT", "TWINE_PASSWORD"),
+            *("WANDB_API_KEY", "HUGGINGFACE_TOKEN", "AZURE_CLIENT_SECRET"),
+        )
+    },
+    "DATABASE_URL": f"postgres://me:{PLANTED}x@db.invalid/x",
+    "SENTRY_DSN": f"https://{PLANTED}y@sentry.invalid/1",
+    "UV_INDEX_URL": f"https://me:{PLANTED}z@index.invalid/simple",
 }
 """Variables that hold a secret, besides those of the doubles."""
 

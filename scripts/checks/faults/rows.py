@@ -281,12 +281,12 @@ def _harmful(name: str, status: int = 1, state: str = "failed") -> Row:
 
 def _staying(place: _Place) -> str:
     """Processes of a run that are still there after it."""
-    own = f"CAMTRACE_CACHE={place.folder / 'cache'}".encode()
+    variable = f"CAMTRACE_CACHE={place.folder / 'cache'}".encode()
     for _ in range(60):
         left = []
         for path in Path("/proc").iterdir():
             with suppress(OSError):
-                if path.name.isdigit() and own in (path / "environ").read_bytes():
+                if path.name.isdigit() and variable in (path / "environ").read_bytes():
                     left.append(path.name)
         if not left:
             return ""

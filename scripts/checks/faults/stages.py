@@ -202,7 +202,8 @@ def _plain(path: Path) -> bytes:
     for name in VOLATILE:
         raw.pop(name, None)
     raw["environment"].pop("values_sha256", None)
-    (raw["environment"].get("runtime") or {}).pop("speed", None)
+    for measured in ("speed", "reason"):
+        (raw["environment"].get("runtime") or {}).pop(measured, None)
     for score in raw["scores"]:
         score["details"] = {k: v for k, v in score["details"].items() if not k.endswith("_s")}
     return json.dumps(raw, sort_keys=True).encode()

@@ -80,6 +80,18 @@ def score(
     return [command, *named, "-d", data, *TASKS, *FAST, *where, *more]
 
 
+def erase(data: str, run_folder: Path, *more: str, model: str = MODELS[0]) -> list[str]:
+    """The arguments of a small ``erase``."""
+    where = ["-o", str(run_folder / "eraser"), "--cache", str(run_folder / "cache")]
+    return ["erase", "-m", model, "-d", data, "--trace", "resizing", "--readers", "linear", *FAST, *where, *more]
+
+
+def plan(data: str, run_folder: Path) -> list[str]:
+    """The arguments of a ``plan`` of two ranks."""
+    build = ("build", "folder", "--data", data, "--parameter", "resizing", "--assignment", "every")
+    return ["plan", *build, "--output", str(run_folder / "set"), "--ranks", "2"]
+
+
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Make the inputs below ``folder``, unless an earlier campaign has made them; the doubles run meanwhile, and this
@@ -142,14 +154,8 @@ def _commands(made: World) -> dict[str, Callable[[Path], list[str]]]:
             *("build", "folder", "--data", str(made.photos), "--parameter", "resizing", "--workers", "1"),
             *("--assignment", "every", "--output", str(run / "built")),
         ],
-        "planned": lambda run: [
-            *("plan", "build", "folder", "--data", str(made.photos), "--parameter", "resizing"),
-            *("--assignment", "every", "--output", str(run / "set"), "--ranks", "2"),
-        ],
-        "erased": lambda run: [
-            *("erase", "-m", MODELS[0], "-d", data, "--trace", "resizing", "--readers", "linear", *FAST),
-            *("-o", str(run / "eraser"), "--cache", str(run / "cache")),
-        ],
+        "planned": lambda run: plan(str(made.photos), run),
+        "erased": lambda run: erase(data, run),
         "searched": lambda run: made.search(run / "state"),
         "audited": lambda run: ["audit", data, "-o", str(run / "audit"), "--pixels", "20"],
         "checked": lambda run: ["build", "check", str(folder / "built" / "built")],
@@ -226,6 +232,7 @@ def short_runs() -> Iterator[None]:
         setattr(holder, name, value)
     with contextlib.suppress(Exception):
         chosen_engine()
+        importlib.import_module("benchmark.probe.solver.newton")._compiled()
     try:
         yield
     finally:

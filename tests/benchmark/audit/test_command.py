@@ -241,7 +241,7 @@ def test_scan__a_killed_worker_is_one_sentence_and_finished_blocks_are_not_read_
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
-def test_scan__what_a_failing_disk_kept_from_an_audit_is_read_by_the_next_run(tmp_path, cache, monkeypatch, number):
+def test_scan__a_photo_that_a_failing_disk_did_not_give_is_read_by_the_next_run(tmp_path, cache, monkeypatch, number):
     monkeypatch.setattr(scan, "BLOCK", 16)
     monkeypatch.setattr("benchmark.audit.subjects.BLOCK", 16)
     root = write(planted("format", 0.6, 48), tmp_path / "photos")

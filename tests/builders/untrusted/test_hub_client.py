@@ -227,7 +227,7 @@ def test_outages__an_answer_ends_one():
         ({"ratelimit": '"api";r=0;t=55'}, {"ratelimit": '"api";r=0;t=55'}),
     ],
 )
-def test_from_hub__nobody_makes_the_client_wait_for_hours(headers, left):
+def test_from_hub__no_response_makes_the_client_wait_for_hours(headers, left):
     given = hub_client._library().Headers(headers)
     hub_client._shorten_wait(given)
     assert dict(given) == left
