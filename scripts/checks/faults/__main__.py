@@ -5,13 +5,15 @@ should).
                                     [--kills 200] [--disks 50] [--flips 50] [--pairs 40] [--machines 100] [--seconds 60]
 
 Parts: ``results`` and ``answers`` (mutated files through every reader), ``pictures`` (nested containers and
-mutations through the decoder), ``board`` (1,000 hostile result files among 50
-honest ones: the board of the 50, byte for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under
-``unshare -rm``), ``flips``, ``pairs`` (two processes on one output and cache), ``machines`` (lost folders, clocks that
-jump, few descriptors, little disk, no shared memory, killed workers; secrets are planted). Stages of the last five:
-score, build, board, sweep, audit, publish, search, fetch (the last three against doubles on loopback). Exit status 1 if
-anything was wrong. ``--quick`` tries a tenth of everything. ``tests/scripts/checks/test_faults.py`` runs a little of
-it; ``python scripts/speed --only input_checks`` measures what the checks cost.
+mutations through the decoder), ``board`` (1,000 hostile result files among 50 honest ones: the board of the 50, byte
+for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under ``unshare -rm``), ``flips``, ``pairs``
+(two processes on one output and cache), ``machines`` (lost folders, clocks that jump, few descriptors, little disk, no
+shared memory, killed workers; secrets are planted), ``rows`` (what went wrong once, by the real command), ``campaign``
+(every kind of input through every command). Stages of kills to machines: score, build, board, sweep, audit, publish,
+search, fetch (the last three against doubles on loopback). ``--record FILE`` adds the counts of each run to a file, and
+``--table`` prints its table by kind and what is not tried. Exit status 1 if anything was wrong. ``--quick`` tries a
+tenth of everything. ``tests/scripts/checks/test_faults.py`` runs a little of it; ``python scripts/speed --only
+input_checks`` measures what the checks cost.
 """
 
 from __future__ import annotations

@@ -353,7 +353,7 @@ def kinds_of_files() -> Iterator[Kind]:
                 reader.command, "hostile answers", _maker(reader, _RESULTS["answers"], _answer), reader.share / 2
             )
             if reader.command != "compare":
-                yield Kind(reader.command, "many hostile results", _with_honest(reader), reader.share / 2)
+                yield Kind(reader.command, "many hostile results", _with_honest(reader), reader.share * 3)
 
 
 def _maker(

@@ -46,8 +46,8 @@ _FOLDER_COMMANDS: Mapping[str, tuple[Callable[[Path], list[str]], float]] = {
 def kinds_of_photos() -> Iterator[Kind]:
     """Folders of photos through every command that reads them."""
     for command, (argv, share) in _FOLDER_COMMANDS.items():
-        yield Kind(command, "hostile pictures", _with(argv, _add_pictures), 3 * share)
-        yield Kind(command, "hostile names", _with(argv, _add_names), share)
+        yield Kind(command, "hostile pictures", _with(argv, _add_pictures), 5 * share)
+        yield Kind(command, "hostile names", _with(argv, _add_names), 2 * share)
         yield Kind(command, "entries that are no files", _with(argv, _add_entries), share)
         yield Kind(command, "photos in part unreadable", _with(argv, _spoil_photos), share)
     yield Kind("pipeline", "hostile picture", _pipeline, 10.0)
@@ -104,7 +104,7 @@ def _add_pictures(folder: Path, random_: random.Random) -> int:
 
 
 def _add_names(folder: Path, random_: random.Random) -> int:
-    names = random_.sample(NAMES, random_.randint(1, 12))
+    names = random_.sample(NAMES, random_.randint(4, 24))
     good = next(folder.rglob("*.jpg")).read_bytes()
     for i, name in enumerate(names):
         path = os.path.join(os.fsencode(_place(folder, random_)), name)
@@ -138,7 +138,7 @@ def _add_entries(folder: Path, random_: random.Random) -> int:
 
 
 def _spoil_photos(folder: Path, random_: random.Random) -> int:
-    photos = random_.sample(sorted(folder.rglob("*.jpg")), random_.randint(1, 8))
+    photos = random_.sample(sorted(folder.rglob("*.jpg")), random_.randint(2, 14))
     for path in photos:
         data = path.read_bytes()
         path.write_bytes(random_.choice((b"", data[: random_.randrange(len(data))], bytes(200), data[:2] + data[4:])))

@@ -243,6 +243,8 @@ def short_runs() -> Iterator[None]:
 def scores_of(path: Path) -> list[tuple[Any, ...]] | None:
     """What a result claims of each score; None if the file is no result."""
     names = ("task", "data", "metric", "value", "low", "high", "n", "chance")
+    if not path.is_file():
+        return None
     try:
         scores = json.loads(path.read_bytes() if path.stat().st_size < 1 << 26 else b"null")["scores"]
         return [tuple(one.get(name) for name in names) for one in scores]

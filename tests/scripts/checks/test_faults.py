@@ -11,7 +11,7 @@ from benchmark.cli.leaderboard import main
 from benchmark.leaderboard.admission import objection
 from benchmark.results import read_files
 from scripts.checks.faults import __main__ as faults
-from scripts.checks.faults import machines
+from scripts.checks.faults import machines, records, rows
 from scripts.checks.faults.campaign import Case, _common
 from scripts.checks.faults.interrupt import Tally
 from scripts.checks.faults.kinds_of_files import SPOILERS, kinds_of_files
@@ -199,3 +199,41 @@ def test_without_checks__replaces_them_where_they_are_used_and_puts_them_back():
         assert {"fsync", "check_forms", "parse_json", "open_untrusted", "reserve_for"} <= set(replaced)
         assert output.hashlib.sha256(b"x").hexdigest() == "0" * 64
     assert all(getattr(*place) is one for place, one in zip(places, before, strict=True))
+
+
+def test_records__counts_of_many_runs_become_one_table(tmp_path):
+    first, second = Tally(), Tally()
+    first.tried.update({"verify: a": 10, "score: b": 2})
+    first.cases.update({"verify: a": 3, "score: b": 2})
+    first.processor_s["verify: a"] = 1.4
+    second.tried.update({"verify: a": 5})
+    second.cases.update({"verify: a": 5})
+    second.processor_s["verify: a"] = 2.0
+    second.wrong = ["verify: a (seed 2, number 7): hang"]
+    for seed, tally in ((1, first), (2, second)):
+        records.append(tmp_path / "record", "campaign", seed, tally)
+    lines = list(records.table(tmp_path / "record"))
+    assert lines[2:5] == [
+        "| campaign | score: b | 2 | 2 | 0 | 0 | 1 |",
+        "| campaign | verify: a | 8 | 15 | 1 | 3 | 1, 2 |",
+        "| campaign | **2 kinds** | 10 | 17 | 1 | 3 | 1, 2 |",
+    ]
+    assert lines[5:7] == ["\nWrong: 1", "- verify: a (seed 2, number 7): hang"]
+    assert lines[-1] == f"- {records.NOT_TRIED[-1]}"
+
+
+def test_rows__each_names_a_fault_and_one_that_raises_is_wrong(tmp_path, monkeypatch):
+    assert len(rows.ROWS) >= 20
+    monkeypatch.setattr(rows, "ROWS", {"a": lambda place: "", "b": lambda place: "worse", "ab": lambda place: 1 / 0})
+    tally = rows.every_row(tmp_path)
+    assert tally.tried.total() == 3
+    assert tally.wrong == ["b: worse", "ab: ZeroDivisionError: division by zero"]
+    assert rows.every_row(tmp_path / "again", "b").tried.total() == 2
+
+
+def test_run_in_turn__sees_command_lines_of_the_processes_of_a_command(tmp_path):
+    seen = set()
+    start = "import subprocess; subprocess.run(['sleep', '1'], check=True)"
+    run = Run(["list", "parameters"], tmp_path / "a", tmp_path / "a.log", lambda: exec(start))
+    run_in_turn([run], 30.0, seen.add)
+    assert b"sleep\0001\0" in seen
