@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from benchmark.compute import blamed
 from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views
 from benchmark.views.recipe import PhotoViews
@@ -184,8 +185,18 @@ def test_made_by_workers__a_worker_that_is_killed_is_an_error_at_once():
     ],
 )
 def test_died__says_how_and_what_may_help(status, how):
-    process = types.SimpleNamespace(join=lambda seconds: None, exitcode=status)
+    process = types.SimpleNamespace(join=lambda seconds: None, exitcode=status, pid=0)
     assert str(workers_module._died(process)) == f"a worker that makes views {how}; finished embeddings are saved"
+
+
+def test_died__an_encoder_whose_code_the_worker_ran_is_named_unless_memory_was_short():
+    def ended(status):
+        return types.SimpleNamespace(join=lambda seconds: None, exitcode=status, pid=os.getpid())
+
+    with blamed("mine:encode"):
+        error, killed = (workers_module._died(ended(status)) for status in (-11, -9))
+    assert (error.encoder, str(error)) == ("mine:encode", "mine:encode: its code ended the process (SIGSEGV)")
+    assert "probably for memory" in str(killed)
 
 
 def asleep(position: int) -> PhotoViews:
