@@ -38,6 +38,8 @@ class _Calls(threading.local):
 _calls = _Calls()
 _escaped = mmap.mmap(-1, 8)
 """Number of forks that returned from foreign code; shared with all forks of this process."""
+_environment: dict[str, str] = {}
+"""The environment, as it was when foreign code was called last with another number of variables."""
 _copies: dict[int, int] = {}
 """Copies of the descriptors of standard output and standard error, of which foreign code may close the originals."""
 
@@ -47,8 +49,8 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     """A context around a call of foreign code, in any thread and any process.
 
     Ctrl-C and SIGTERM pass through. ``os._exit`` raises, except in a process that the code has started. A fork of this
-    process that returns from the code ends at once; one that does not return ends with this process. The working folder
-    and closed outputs are restored.
+    process that returns from the code ends at once; one that does not return ends with this process. The working
+    folder, closed outputs and removed variables of the environment are restored.
 
     Args:
         enters_folder: the code may leave another working folder, as modules do that enter their own to load files.
@@ -65,6 +67,10 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     process, folder = os.getpid(), _folder()
     outputs = [_Output(number) for number in (1, 2)]
     forks, escaped = _calls.forks, _escaped[0]
+    variables = len(os.environ)
+    if variables != len(_environment):
+        _environment.clear()
+        _environment.update(os.environ)
     if os._exit is not _exit:
         os._exit = _exit
     outer, _calls.process = _calls.process, process
@@ -84,6 +90,8 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         if os.getpid() != process:
             _escaped[0] = (_escaped[0] + 1) % 256
             _real_exit(1)
+        if len(os.environ) < variables:
+            os.environ.update({name: value for name, value in _environment.items() if name not in os.environ})
         changes = [change for change in _restored_folder(folder) if not enters_folder]
         changes += [output.name for output in outputs if output.restored()]
         if _calls.forks != forks and _returns_twice(escaped):

@@ -87,7 +87,7 @@ def _lost(run: Path, files: int, end: Ended) -> str:
     if audit.is_file():
         facts = json.loads(audit.read_text())
         by_exif = int(facts["evidence"].get("files", 0))  # of which those of enough photos a class are taken
-        counted = max(facts["photos"] + facts["unreadable"], by_exif)
+        counted = max(facts["photos"] + facts["unreadable"] + facts["unlabelled"], by_exif)
         return f"{counted} photos of {files} files" if counted < files else ""
     return ""
 

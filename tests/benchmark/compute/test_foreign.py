@@ -50,6 +50,19 @@ def test_foreign_code__what_it_does_to_the_process_is_undone_and_named(code, in_
     assert [os.fstat(number).st_ino for number in (1, 2)] == outputs
 
 
+def test_foreign_code__variables_that_it_removes_are_put_back_and_those_that_it_sets_stay(monkeypatch):
+    monkeypatch.setenv("CAMTRACE_TEST_A", "1")
+    before = dict(os.environ)
+    with foreign_code():
+        os.environ.clear()
+    assert dict(os.environ) == before
+    monkeypatch.setenv("CAMTRACE_TEST_B", "2")
+    with foreign_code():
+        os.environ["CAMTRACE_TEST_A"] = "3"
+        os.environ["CAMTRACE_TEST_C"] = "4"
+    assert [os.environ.pop(f"CAMTRACE_TEST_{name}") for name in "ABC"] == ["3", "2", "4"]
+
+
 def test_foreign_code__errors_and_ctrl_c_pass_and_a_closed_stream_is_opened_again(monkeypatch, capfd):
     with pytest.raises(ValueError, match="plain"), foreign_code():
         raise ValueError("plain")
