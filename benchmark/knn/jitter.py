@@ -54,16 +54,19 @@ def extremes_of_jitters(
     >>> extremes_of_jitters(rows, rows, np.array([0, 1]), np.array([0, 1]), k=1).worst.tolist()
     [1.0, 1.0]
     """
-    tables = []
+    tables, count = [], len(test) * (len(test) - 1)
+    directions = _directions(seed, test[0].shape[0] * count, test[0].shape[1])
+    numbers = iter(range(count))
     for c, (collection, still) in enumerate(zip(train, test, strict=True)):
-        moved = jittered([view for t, view in enumerate(test) if t != c], still, seed=[seed, c])
+        moving = [view for t, view in enumerate(test) if t != c]
+        moved = [Jittered(view, still, directions, next(numbers), count) for view in moving]
         answers = knn_of_views(collection, [*moved, still], train_labels, test_labels, k=k, device=device)
         tables.append(answers.right(rule))
     worst, flipped = (np.mean([of(table) for table in tables], axis=0) for of in (worst_of, flipped_by))
     return Extremes(worst, flipped)
 
 
-def jittered(views: Sequence[Embeddings], originals: Embeddings, *, seed: int | Sequence[int] = 0) -> list[Jittered]:
+def jittered(views: Sequence[Embeddings], originals: Embeddings, *, seed: int = 0) -> list[Jittered]:
     """For each of V views, jitters of the same photos at the same distances.
 
     Args:
@@ -71,8 +74,14 @@ def jittered(views: Sequence[Embeddings], originals: Embeddings, *, seed: int | 
         originals: [photos, dimension], embeddings of the unprocessed photos.
         seed: of the directions.
     """
-    directions = np.random.default_rng(seed).standard_normal((DIRECTIONS, originals.shape[1]), dtype=np.float32)
+    directions = _directions(seed, originals.shape[0] * len(views), originals.shape[1])
     return [Jittered(view, originals, directions, at, len(views)) for at, view in enumerate(views)]
+
+
+def _directions(seed: int, moves: int, dimension: int) -> np.ndarray:
+    """float32 [directions, dimension], as many as there are moves, at most ``DIRECTIONS``; fewer are the first ones."""
+    shape = (min(DIRECTIONS, moves), dimension)
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
 class Jittered:
@@ -80,7 +89,7 @@ class Jittered:
 
     Args:
         view, originals: [photos, dimension].
-        directions: [``DIRECTIONS``, dimension].
+        directions: [at most ``DIRECTIONS``, dimension].
         number, count: of this view among all; views take different directions for one photo.
 
     >>> originals, view = np.array([[2.0, 0.0, 0.0]]), np.array([[0.0, 3.0, 0.0]])

@@ -121,6 +121,8 @@ Returns:
     all-same, all-diff, pos-same, neg-same, uniform, uniform-test (float): accuracy.
     spd (float): pos-same minus neg-same, signed.
     worst (float): accuracy under the worst processing of each query.
+    worst_jitter (float): the same of as many random moves of its embedding, as large as those of processing: the least
+        of several is low whatever they are.
     intervals (dict): [low, high] by the names above, 95 %, by resampling test photos.
     ties (dict): by the names above, share of tied votes, least and greatest accuracy that any rule for ties gives,
         and random, the expectation where one of the tied labels is taken at random.

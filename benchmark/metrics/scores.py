@@ -99,7 +99,8 @@ def knn_setup_scores(
         seeds: random assignments over which ``uniform`` and ``uniform-test`` are averaged.
 
     Returns:
-        Accuracy by set-up, signed ``spd``, ``worst``, ``intervals`` [low, high] and ``ties`` (share of tied votes;
+        Accuracy by set-up, signed ``spd``, ``worst``, ``worst_jitter`` (the same of as many random moves of each query,
+        as large as those of processing), ``intervals`` [low, high] and ``ties`` (share of tied votes;
         least, greatest and expected accuracy under any rule for them) by the same names, ``chance``, ``n`` test photos,
         ``train_photos`` and ``k``.
 
@@ -107,7 +108,7 @@ def knn_setup_scores(
         DataError: columns of different lengths, a photo that lacks a class or has one twice, an unknown split, a
             parameter with another number of classes.
     """
-    from benchmark.knn import knn_setups
+    from benchmark.knn import extremes_of_jitters, knn_setups
 
     rows = np.asarray(embeddings, dtype=np.float32)
     _, label_codes = np.unique(np.asarray(labels), return_inverse=True)
@@ -125,17 +126,19 @@ def knn_setup_scores(
         )
         for split in table
     }
+    views = [[rows[at] for at in table[split]] for split in (TRAIN, TEST)]
+    codes = [label_codes[table[split][0]] for split in (TRAIN, TEST)]
     answers = knn_setups(
-        [rows[at] for at in table[TRAIN]],
-        [rows[at] for at in table[TEST]],
-        label_codes[table[TRAIN][0]],
-        label_codes[table[TEST][0]],
+        *views,
+        *codes,
         train_assignments=drawn[TRAIN],
         test_assignments=drawn[TEST],
         k=k,
     )
+    jitter = {"worst_jitter": float(extremes_of_jitters(*views, *codes, k=k).worst.mean())} if count > 1 else {}
     return {
         **_with_intervals(answers.per_photo()),
+        **jitter,
         "ties": {name: ties._asdict() for name, ties in answers.ties.items()},
         "chance": answers.chance,
         "n": len(table[TEST][0]),

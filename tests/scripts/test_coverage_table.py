@@ -28,6 +28,14 @@ def test_reports__state_the_measured_coverage() -> None:
     assert round(100 * max(frequent)) == units.FREQUENT_SIZE
 
 
+def test_power__is_at_most_three_points_below_a_t_test_over_cluster_means() -> None:
+    rows = [row for rows in stored() for row in rows]
+    assert min(row.detected - row.t_detected for row in rows) > -0.03
+    assert max(row.size for row in rows) < 0.07
+    assert max(row.spd_size for row in rows) < 0.07
+    assert max(row.ranks for row in rows) < 0.07
+
+
 @pytest.mark.parametrize(
     ("count", "shape", "accuracy", "unlike"),
     [(6, "equal", 0.9, False), (16, "zipf", 0.5, False), (28, "geometric", 0.98, True)],

@@ -58,6 +58,7 @@ def test_adversary__processing_towards_another_class_goes_further():
     made = outcome(0, trace=True)
     judged = {s.metric: s for s in statements(result(made.scores), all_tasks()) if s.kind == "extreme"}
     assert [judged[name].answer for name in ("worst", "flipped")] == ["yes", "yes"]
+    assert judged["best"].answer != "yes"  # no processing makes more answers right than jitter does
     assert "processing goes further than jitter of equal size" in judged["worst"].words
     text = report_text([result(made.scores)], all_tasks())
     assert "under jitter %" in text
@@ -70,7 +71,11 @@ def test_adversary__answers_give_the_jitter_again():
     for score in made.scores:
         if "jitter" in score.details:
             assert facts[score.metric].details["jitter"] == score.details["jitter"]
-    assert sum("jitter" in score.details for score in made.scores) == 2
+    assert sum("jitter" in score.details for score in made.scores) == 3
+    right, jittered = made.answers["right"][:-1], made.answers["jittered"]
+    best = next(score for score in made.scores if score.metric == "best").details["jitter"]
+    assert best["value"] == np.mean(jittered.any(axis=0))
+    assert abs(best["beyond"]["value"] - (right.any(axis=0).mean() - best["value"])) < 1e-12
     without = {name: array for name, array in made.answers.items() if name != "jittered"}  # an older version
     assert "jitter" not in all_tasks()["knn/adversary"].read_facts(without)["worst"].details
     assert dataclasses.asdict(made.scores[0])["details"]["jitter"]["jitters"] == 14
