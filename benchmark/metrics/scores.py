@@ -126,16 +126,17 @@ def knn_setup_scores(
         )
         for split in table
     }
-    views = [[rows[at] for at in table[split]] for split in (TRAIN, TEST)]
-    codes = [label_codes[table[split][0]] for split in (TRAIN, TEST)]
+    train, test = ([rows[at] for at in table[split]] for split in (TRAIN, TEST))
+    codes = label_codes[table[TRAIN][0]], label_codes[table[TEST][0]]
     answers = knn_setups(
-        *views,
+        train,
+        test,
         *codes,
         train_assignments=drawn[TRAIN],
         test_assignments=drawn[TEST],
         k=k,
     )
-    jitter = {"worst_jitter": float(extremes_of_jitters(*views, *codes, k=k).worst.mean())} if count > 1 else {}
+    jitter = {"worst_jitter": float(extremes_of_jitters(train, test, *codes, k=k).worst.mean())} if count > 1 else {}
     return {
         **_with_intervals(answers.per_photo()),
         **jitter,

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from benchmark.retrieval.counts import PairCounts, Rows, count_pairs, unit_rows
+if TYPE_CHECKING:  # an option's choices are here: torch is imported by what computes
+    import torch
+
+    from benchmark.retrieval.counts import PairCounts, Rows
 
 RANKS = (1, 3, 5, 10)
 """The k of recall@k."""
@@ -96,6 +99,8 @@ def group_recall(
     >>> group_recall(rows, np.array([[0, 2], [1, 3]]), np.array([0, 1])).recall[0].round(2).tolist()
     [[nan, 0.0], [1.0, nan]]
     """
+    from benchmark.retrieval.counts import count_pairs
+
     groups, scenes = photos.shape
     parts = int(blocks.max(initial=-1)) + 1
     sums, cosines = np.zeros((len(RANKS), groups, groups, parts)), np.zeros((groups, groups, parts))
@@ -185,6 +190,8 @@ def _apart(
     memory_bytes: int,
 ) -> np.ndarray:
     """Mean similarity [G, G] of photos of different scenes, from sums of unit rows and those of common scenes."""
+    from benchmark.retrieval.counts import unit_rows
+
     step = max(1, memory_bytes // (4 * 8 * max(rows.shape[1], 1)))
     total = np.zeros((len(photos), rows.shape[1]))
     for group, of_group in enumerate(photos):
