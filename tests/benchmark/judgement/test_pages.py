@@ -126,7 +126,7 @@ def rest_of(text: str) -> str:
     plain = re.sub(rf"{OPEN}[^{CLOSE}]*{CLOSE}", "", plain)
     assert OPEN not in plain
     assert CLOSE not in plain
-    return re.sub(r"(?<=[|,])\s*(?:" + "|".join(ANSWERS) + r")\s*(?=[|,\n])", "", plain)
+    return re.sub(r"(?<=[|,>])\s*(?:" + "|".join(ANSWERS) + r")\s*(?=[|,\n<])", "", plain)
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -336,6 +336,29 @@ def comparisons() -> Iterator[str]:
     yield f"{comparison_text(rows, ties)}\n\n{gate_text(gate)}"
 
 
+def item_comparisons() -> Iterator[str]:
+    """Text and page of three systems scored by item: one better, two nearly equal."""
+    import pyarrow as pa
+
+    from benchmark.compare.items.comparison import compare_rows
+    from benchmark.compare.items.scores import ScoredRows
+    from benchmark.compare.items.text import items_text, write_items
+
+    rng = np.random.default_rng(0)
+    items = pa.array([f"item {i}" for i in range(200)], pa.large_string())
+    shares = {"a": 0.9, "b": 0.5, "c": 0.52}
+    rows = [
+        ScoredRows(f"{name}.csv", i, name, task, "score", items, (rng.random(200) < share).astype(float))
+        for i, (name, share) in enumerate(shares.items())
+        for task in ("first", "second")
+    ]
+    compared, _ = compare_rows(rows)
+    assert {row.answer for row in compared.rows} == {"yes", "undecided"}
+    with tempfile.TemporaryDirectory() as folder:
+        write_items(compared, Path(folder))
+        yield from (items_text(compared), (Path(folder) / "comparison.html").read_text(encoding="utf-8"))
+
+
 def diffs() -> Iterator[str]:
     """Text and page of ways to an embedding."""
     from benchmark.diff.page import diff_page
@@ -395,6 +418,7 @@ RENDERERS: Mapping[str, Callable[[], Iterator[str]]] = {
         audit_pages,
         eraser_pages,
         comparisons,
+        item_comparisons,
         diffs,
         published_pages,
         notebooks,
