@@ -27,6 +27,7 @@ EXTRA_OF = {
     "flickrapi": "flickr",
     "httpcore": "flickr",
     "httpx": "flickr",
+    "imagehash": "hashes",
     "loguru": "cluster",
     "matplotlib": "encoders",
     "numba": "fast",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from benchmark.encoders.loaders import (  # noqa: F401  (they fill NAMED)
     bundled,
     controls,
+    hashes,
     jpeg_statistics,
     study_weights,
 )

@@ -12,6 +12,7 @@ from .confounds import (
     unconfounded_text,
     untestable_text,
 )
+from .copies import threshold_holds, threshold_text
 from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
@@ -108,6 +109,8 @@ __all__ = [
     "readers_text",
     "reliance",
     "statements",
+    "threshold_holds",
+    "threshold_text",
     "traces_text",
     "training_margin",
     "unconfounded_text",

@@ -18,6 +18,7 @@ from benchmark.judgement import (
     units_text,
     verdicts,
 )
+from benchmark.report.copies import copies_text
 from benchmark.report.course import course_text, courses
 from benchmark.report.detection import audit_text, controls_text, detection_text, detectors_text
 from benchmark.report.groups import facts_text, groups_text
@@ -116,6 +117,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     sections = {
         "Generated photos": detection_text(result),
         "Groups": groups_text(result),
+        "Thresholds for copies": copies_text(result),
         "Scenes in several groups": scenes_text(result),
         "What the variance is": variance_text(result),
         "Layers": layers_text(result, questions),

@@ -1,6 +1,7 @@
 from .association import correlation_ratio, ratio_p_value, table_p_value
 from .bootstrap import bootstrap_interval
 from .flips import mcnemar
+from .held_out import Threshold, expected_above, threshold_at
 from .intervals import (
     Difference,
     Ends,
@@ -65,6 +66,7 @@ __all__ = [
     "NullRange",
     "PairedDifference",
     "Ranks",
+    "Threshold",
     "against_chance",
     "bootstrap_interval",
     "correlation_ratio",
@@ -72,6 +74,7 @@ __all__ = [
     "effect_size",
     "effective_number",
     "error_units",
+    "expected_above",
     "holm",
     "independent_difference",
     "independent_p_values",
@@ -98,6 +101,7 @@ __all__ = [
     "statistic_of",
     "t_quantile",
     "table_p_value",
+    "threshold_at",
     "unit_deviations",
     "units_of_pairs",
     "units_of_sets",

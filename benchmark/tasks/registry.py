@@ -16,6 +16,7 @@ from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
 from benchmark.tasks.adversary import ADVERSARY_TASKS, adversary_task
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
+from benchmark.tasks.copies import COPY_TASKS, PROCESSED, copies_task
 from benchmark.tasks.forensics.crossing import CROSSING, CROSSING_TASK, crossing_task
 from benchmark.tasks.forensics.detect import DETECT_TASK
 from benchmark.tasks.forensics.floor import FLOOR_TASK
@@ -50,6 +51,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **RETRIEVAL_TASKS,
         **VARIANCE_TASKS,
         **SEMANTICS_TASKS,
+        **COPY_TASKS,
         **{task.name: task for task in (FLOOR_TASK, DETECT_TASK, LEAVE_ONE_OUT_TASK, CROSSING_TASK)},
     }
 )
@@ -119,6 +121,8 @@ def _tasks_of_file(processings: str) -> Mapping[str, Task]:
             listed.setdefault(name, replace(task, by_name=True))
         elif name in ADVERSARY_TASKS:
             listed[name] = adversary_task(tuple(definitions.processings))
+        elif name == PROCESSED:
+            listed[name] = copies_task(tuple(definitions.processings))
         elif name == CROSSING:
             listed[name] = crossing_task(tuple(definitions.processings))
         else:
@@ -185,7 +189,8 @@ def select_tasks(
     """Tasks whose names match one of some shell patterns, in registry order; all tasks if there is no pattern.
 
     A task whose subject must be named (``Task.by_name``) is selected by ``probe/jpeg-fine`` and ``*/jpeg-fine``, but
-    not by ``probe/*``. Patterns with wildcards select the tasks that stand for those of every group.
+    not by ``probe/*``; one whose family is enough, by ``copies/*`` too. Patterns with wildcards select the
+    tasks that stand for those of every group.
 
     Args:
         patterns: of names.
@@ -212,7 +217,9 @@ def select_tasks(
 
 
 def _matches(task: Task, pattern: str) -> bool:
-    named = not task.by_name or not re.search(r"[*?\[]", pattern.rpartition("/")[2])
+    head, _, subject = pattern.rpartition("/")
+    of_family = task.by_family and head == task.name.rpartition("/")[0]
+    named = not task.by_name or of_family or not re.search(r"[*?\[]", subject)
     return named and fnmatch.fnmatchcase(task.name, pattern)
 
 

@@ -59,6 +59,8 @@ class Task:
     by_name: bool = False
     """Whether it is run only if its subject is named, or if photos are a built set of its views; patterns such as
     ``probe/*`` and runs without patterns leave it out."""
+    by_family: bool = False
+    """Of a task that must be named: whether its family and any subject is enough (``copies/*``)."""
     score_views: int = 0
     """Fewest views that it needs of a file of a detector's scores; 0 if it reads embeddings alone."""
     for_group: Callable[[str], Task] | None = None

@@ -1,14 +1,17 @@
 from .acquisition import MaskedViews, PlainViews
 from .choose import ViewsChoice, available_cores, choose_views
 from .device.views import possible, torch_views
+from .edited import EDITS, EditedViews
 from .loading import PREPROCESSING_FAILED, iterate_views, photo_bytes
 from .prefetch import Prefetch, StreamRequest
 from .recipe import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
 from .stream import view_stream
 
 __all__ = [
+    "EDITS",
     "ORIGINAL",
     "PREPROCESSING_FAILED",
+    "EditedViews",
     "MaskedViews",
     "PhotoViews",
     "PlainViews",

@@ -32,7 +32,7 @@ from .parameters import (
     in_share,
 )
 from .process import engine_of, preprocess_all, process_all, reencode_jpeg
-from .processing import Processing, random_scale
+from .processing import EditStep, Processing, random_scale
 from .reference import codec_canary, codec_versions, open_processed, process_by_pillow, processed_file, request
 from .requests import Planner, Rectangle, ResizeCrop, vertical_first
 
@@ -49,6 +49,7 @@ __all__ = [
     "STUDY_PROCESSINGS",
     "CenterMask",
     "Definitions",
+    "EditStep",
     "ImageHeader",
     "Parameter",
     "Planner",
