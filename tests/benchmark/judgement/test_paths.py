@@ -41,7 +41,7 @@ def test_limit__without_a_unit() -> None:
     ("beyond", "answer", "words"),
     [
         (Difference(0.01, 0.008, 0.012, 1e-9, 500, 0.001, 500), "yes", "That is more than another batch size does."),
-        (Difference(1e-9, -1e-9, 3e-9, 0.3, 500, 1e-9, 500), "no", "That is no more than another batch size does."),
+        (Difference(1e-12, 9e-13, 2e-12, 1e-9, 500, 1e-13, 500), "no", "no more than rounding and another batch"),
         (Difference(1e-3, -1e-3, 3e-3, 0.3, 500, 1e-3, 500), "undecided", "another batch size does is undecided."),
         (None, "undecided", ""),
     ],
