@@ -26,9 +26,10 @@ def test_threshold_at__ties_never_let_more_pass_than_stated():
         threshold_at(np.array([np.nan, 1.0]), 0.1)
 
 
-def test_expected_above__the_beta_binomial_written_out():
-    k, n, others = 3, 60, 40
-    mass = [comb(others, x) * np.exp(betaln(k + x, n + 1 - k + others - x) - betaln(k, n + 1 - k)) for x in range(41)]
+@pytest.mark.parametrize(("k", "n", "others"), [(3, 60, 40), (1, 6, 30), (2, 6, 25), (2, 199, 200), (4, 9, 12)])
+def test_expected_above__the_beta_binomial_written_out(k, n, others):
+    counts = range(others + 1)
+    mass = [comb(others, x) * np.exp(betaln(k + x, n + 1 - k + others - x) - betaln(k, n + 1 - k)) for x in counts]
     assert sum(mass) == pytest.approx(1)
     low, high = expected_above(Threshold(0.0, k, n), others)
     assert sum(mass[: int(low)]) < 0.025 <= sum(mass[: int(low) + 1])
