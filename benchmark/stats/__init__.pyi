@@ -1,6 +1,5 @@
 from .association import correlation_ratio, ratio_p_value, table_p_value
 from .bootstrap import bootstrap_interval
-from .flips import mcnemar
 from .held_out import Threshold, expected_above, threshold_at
 from .intervals import (
     Difference,
@@ -35,6 +34,7 @@ from .significance import (
     effect_size,
     holm,
     is_gain,
+    mcnemar,
     null_range,
     upper_p_value,
 )

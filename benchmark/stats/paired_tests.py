@@ -21,9 +21,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import stdtr
 
-from benchmark.stats.flips import mcnemar
 from benchmark.stats.intervals import Difference, difference_intervals
 from benchmark.stats.resampling import LEVEL, checked, cluster_sums
+from benchmark.stats.significance import mcnemar
 from benchmark.stats.student import p_values, unit_means
 from builders.errors import DataError
 
