@@ -1,4 +1,4 @@
-"""Recall of ``retrieval/pairs`` on PLISM's form (460 tiles, 13 x 7 slides) against a loop over queries in float32.
+"""Recall of ``retrieval/pairs`` on PLISM's form (460 tiles, 13 x 7 slides) against a loop over slides in float32.
 
     python -m scripts.checks.plism_form [--tiles 460] [--scanners 7] [--stainings 13]
 
@@ -43,17 +43,13 @@ def normal(tiles: int, scanners: int, stainings: int) -> np.ndarray:
 
 
 def looped(rows: np.ndarray, first: int, second: int) -> np.ndarray:
-    """float64 [4]: recall of the tiles of one slide among all tiles of both but the query, one after the other."""
-    both = np.concatenate([rows[first], rows[second]])
-    tiles = len(rows[first])
-    right = np.zeros((len(RANKS), tiles))
-    for tile in range(tiles):
-        similar = both @ rows[first][tile]
-        target = similar[tiles + tile]
-        others = np.delete(similar, [tile, tiles + tile])
-        nearer, tied = int((others > target).sum()), int((others == target).sum())
-        right[:, tile] = [min(1.0, max(0.0, (k - nearer) / (tied + 1))) for k in RANKS]
-    return right.mean(axis=1)
+    """float64 [4]: recall of the tiles of one slide among all tiles of both but the query, in float32."""
+    tiles = np.arange(len(rows[first]))
+    similar = rows[first] @ np.concatenate([rows[first], rows[second]]).T
+    target = similar[tiles, len(tiles) + tiles][:, None].copy()
+    similar[tiles, tiles] = similar[tiles, len(tiles) + tiles] = -np.inf
+    nearer, tied = (similar > target).sum(axis=1), (similar == target).sum(axis=1)
+    return np.array([np.clip((k - nearer) / (tied + 1), 0.0, 1.0).mean() for k in RANKS])
 
 
 def main() -> int:
