@@ -6,6 +6,7 @@ A file that is absent, damaged or has other fields counts as none: its value is 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import typing
 from collections.abc import Mapping
@@ -81,8 +82,9 @@ def json_values(value: object) -> Any:
     return [json_values(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+@functools.cache
 def library_version(package: str) -> str | None:
-    """Version of an installed package; None if it is not installed.
+    """Version of an installed package; None if it is not installed. It is read once: 6 ms each time add up in a run.
 
     >>> library_version("numpy") is not None, library_version("no-such-package")
     (True, None)

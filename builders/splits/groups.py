@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from builders.errors import PhotoError
 from builders.photos import NEAR_DUPLICATES, FactCache, PhotoSet, photo_digest
@@ -76,6 +74,9 @@ def photo_groups(
         edges.append(np.stack([np.repeat(np.arange(n), column.size // n), nodes + column.ravel()]))
         nodes += int(column.max()) + 1
     rows, others = np.concatenate(edges, axis=1)
+    from scipy.sparse import coo_array  # 0.1 s to import, and few runs need it
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(rows), dtype=bool), (rows, others)), shape=(nodes, nodes))
     components = connected_components(graph, directed=False)[1][:n]
     _, first, inverse = np.unique(components, return_index=True, return_inverse=True)

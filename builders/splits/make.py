@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
 
 from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED, hash64, rank_within
 from builders.splits.groups import group_names, photo_groups
 from builders.splits.near_duplicates import MAX_DISTANCE
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _OPEN = -1
 """Split of a group that is not assigned yet."""
@@ -80,6 +82,8 @@ def stratified(
 
 def _photos_by_group_and_class(groups: np.ndarray, labels: Mapping[str, np.ndarray], count: int) -> csr_array:
     """Photos of each group and class: int64 [groups, all classes of all attributes]."""
+    from scipy.sparse import coo_array  # 0.1 s to import, and few runs need it
+
     rows, columns, width = [], [], 0
     for name in sorted(labels):
         values = np.asarray(labels[name])

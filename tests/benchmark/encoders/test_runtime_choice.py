@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmark.compute import library_version
 from benchmark.encoders.runtime.choose import on_runtime
 from benchmark.encoders.runtime.openvino import _traced
 from benchmark.encoders.runtime.speed import choice_file, times_as_fast
@@ -116,9 +117,11 @@ def test_choice_file__everything_that_decides_is_in_the_name(tmp_path, monkeypat
             patch.setattr(f"benchmark.encoders.runtime.speed.{bound}", 2)
             names.append(name())
     monkeypatch.setattr("importlib.metadata.version", lambda package: "another")
+    library_version.cache_clear()
     names.append(name())
     assert len(set(names)) == len(names)
     monkeypatch.undo()
+    library_version.cache_clear()
     assert name(views=torch.ones(9, 8, 8, 3, dtype=torch.uint8)) == names[0]
     assert choice_file(tmp_path, "openvino", replace(info, weights_sha256=None), views) is None
 
