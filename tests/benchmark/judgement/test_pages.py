@@ -410,6 +410,19 @@ def notebooks() -> Iterator[str]:
         yield "\n".join(statement.words for statement in results.statements)
 
 
+def copies() -> Iterator[str]:
+    """Thresholds that hold and that do not, and kinds of copies."""
+    from benchmark.report import report_text
+    from benchmark.tasks import all_tasks
+
+    details = {"threshold": 0.9, "threshold_low": 0.8, "threshold_high": 0.95, "stated_rate": 0.02, "chosen_on": 99}
+    for matches in (2, 9):
+        more = {**details, "matches": matches, "expected_matches": [0, 6]}
+        false = Score("copies/edited", "toy", "false-matches", 0.02, 0.0, 0.1, 100, 0.02, more)
+        recall = Score("copies/edited", "toy", "recall", 0.5, 0.4, 0.6, 100, 0.1, {"by_copy": {"turned": 0.5}})
+        yield report_text([dataclasses.replace(with_everything(0), scores=(recall, false), outputs=())], all_tasks())
+
+
 RENDERERS: Mapping[str, Callable[[], Iterator[str]]] = {
     renderer.__name__: renderer
     for renderer in (
@@ -420,6 +433,7 @@ RENDERERS: Mapping[str, Callable[[], Iterator[str]]] = {
         comparisons,
         item_comparisons,
         diffs,
+        copies,
         published_pages,
         notebooks,
     )
