@@ -125,3 +125,15 @@ def test_calls_left__of_a_search_by_pages(state):
     assert calls_left(state) == 4 + 2 + 5 + 2 * PER_PAGE
     state.set("with_exif", False)
     assert calls_left(state) == 2 + 5
+
+
+def test_forecast__files_are_the_share_that_has_originals(state, monkeypatch):
+    """Three of four photos that were checked have Exif; ten with Exif are wanted, and half have their originals."""
+    monkeypatch.setattr(module, "_file_sizes", lambda state: (2.0, 0.5, True, 0.5))
+    monkeypatch.setattr(module, "_window_calls", lambda state, photos, needed: (7, 100))
+    for id, status in enumerate(("ok", "ok", "ok", "empty", "failed", None)):
+        photo(state, id, {}, status=status)
+    made = module.forecast(state, 9)
+    assert (made.photos, made.search_calls, made.exif_calls) == (3, 7, 8)  # 6 more of which three quarters have Exif
+    assert made.files == round((4 + 8) * 0.5)
+    assert (made.measured, made.megapixels, made.bytes_per_pixel, made.bytes_measured) == (True, 2.0, 0.5, True)
