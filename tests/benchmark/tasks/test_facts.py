@@ -122,7 +122,7 @@ def test_adversary_facts__spoiled_answers_are_right_before_and_wrong_after():
     assert "jitter" not in made["worst"].details
     jittered = facts.adversary_facts({"right": right, "jittered": np.ones((2, 5))})
     assert {name: "jitter" in fact.details for name, fact in jittered.items()} == {
-        "worst": True, "average": False, "best": False, "flipped": True,
+        "worst": True, "average": False, "best": True, "flipped": True,
     }  # fmt: skip
 
 
