@@ -215,7 +215,8 @@ def _common(case: Case, end: Ended, folder: Path) -> list[str]:
     if any(character in end.output for character in "\x1b\x07\x9b\u202e"):
         problems.append("a control character in the output")
     places = [("output", end.output.encode(errors="replace"))]
-    places += [(str(path.relative_to(folder)), _read(path)) for path in _files(folder)]
+    files = [path for path in _files(folder) if not path.name.startswith("hostile_")]  # which hold what they raise
+    places += [(str(path.relative_to(folder)), _read(path)) for path in files]
     for place, text in places:
         if any(secret.encode() in text for secret in (PLANTED, *USED_SECRETS)):
             problems.append(f"a secret in {place}")

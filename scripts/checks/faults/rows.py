@@ -38,7 +38,9 @@ def vector(image):
     pixels = np.asarray(image, dtype=np.float32)
     return np.r_[pixels.mean((0, 1)), pixels.std((0, 1))]
 def fails(image):
-    if np.asarray(image).astype(int).sum() % 10:
+    global calls
+    calls += 1
+    if calls > 12 and calls % 10:  # not in the trial of a few photos
         raise ValueError("nine in ten")
     return vector(image)
 def longer(image):
@@ -137,7 +139,7 @@ def unlisted_folder(place: _Place) -> str:
 
 def encoder_of_few_photos(place: _Place) -> str:
     end = place.score(f"folder:{place.photos()}", "few", models=("encoders:fails", HONEST), command="sweep")
-    return _expect(end, 1, "encoders:fails: it fails on 2") or _state(place, "few", "encoders:fails")
+    return _expect(end, 1, "which can be read") or _state(place, "few", "encoders:fails")
 
 
 def _state(place: _Place, name: str, spec: str, state: str = "failed") -> str:
@@ -205,7 +207,7 @@ def resealed_results(place: _Place) -> str:
     changes = {
         "interval": {"low": first.value - 1e-4, "high": first.value + 1e-4}, "chance": {"chance": first.chance / 2},
         "n": {"n": first.n * 2}, "value": {"value": first.value + 0.01},
-        "p": {"details": {**first.details, "p_chance": 1e-6}},
+        "p": {"details": {**first.details, "p_chance": 0.5 if first.details["p_chance"] < 0.25 else 1e-6}},
     }  # fmt: skip
     forged = place.folder / "forged"
     for name, change in changes.items():
@@ -213,7 +215,8 @@ def resealed_results(place: _Place) -> str:
         write_result(changed, forged / name / "result.json")
         shutil.copy(place.folder / "honest" / "answers.npz", forged / name)
     end = place.run("verify", forged)
-    taken = [name for name in changes if not any(name in line and "not" in line for line in end[1].splitlines())]
+    lines = end[1].splitlines()
+    taken = [name for name in changes if not any(f"{name}/result.json" in line and "refused" in line for line in lines)]
     board = place.run("leaderboard", "--results", forged, "--no-published", "-o", place.folder / "board")
     shown = place.folder / "board" / "data.json"
     rows = json.loads(shown.read_text())["rows"] if shown.is_file() else []

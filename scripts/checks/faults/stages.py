@@ -78,7 +78,17 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     def score(run: Path) -> list[str]:
         tasks = ["-t", "probe/resizing", "-t", "knn/resizing", "-t", "probe/sharpening"]
         where = ["-o", str(run / "out"), "--cache", str(run / "cache")]
-        options = ["-m", "control:random-projection", "-d", f"folder:{data}", "--workers", "0", "-q"]
+        options = [
+            "-m",
+            "control:random-projection",
+            "-d",
+            f"folder:{data}",
+            "--workers",
+            "0",
+            "-q",
+            "--runtime",
+            "torch",
+        ]
         return ["score", *options, *tasks, *where]
 
     def build(run: Path) -> list[str]:
@@ -101,6 +111,8 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
             "--workers",
             "0",
             "-q",
+            "--runtime",
+            "torch",
         ]
         return ["sweep", *options, "-o", str(run / "swept"), "--cache", str(run / "cache")]
 
