@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
+import stat
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -104,12 +106,21 @@ def map_array(path: str | os.PathLike[str], mode: Literal["r", "r+"] = "r") -> n
         mode: ``r`` to read, ``r+`` to write as well.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or is no regular file.
         ValueError: it holds no array of numbers or text, or fewer bytes than its header states.
     """
-    with open(path, "rb") as stream:
+    with open(path, "rb", opener=_open_regular) as stream:
         header, offset = read_array_header(stream), stream.tell()
     if header.dtype.hasobject:
         raise ValueError("an array of Python objects, which cannot be mapped")
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     return np.memmap(path, header.dtype, mode, offset, header.shape, order)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a regular file alone: to open a pipe would wait for a writer."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor

@@ -180,3 +180,11 @@ def test_arrays__eight_threads_read_at_once() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", STRESS], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "0 []\n"
+
+
+def test_map_array__a_pipe_or_a_device_in_the_place_of_the_file_is_an_error_and_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.npy")
+    (tmp_path / "zero.npy").symlink_to("/dev/zero")
+    for name in ("rows.npy", "zero.npy"):
+        with pytest.raises(OSError, match="not a regular file"):
+            map_array(tmp_path / name)
