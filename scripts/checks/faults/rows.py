@@ -63,7 +63,7 @@ def exits(image):
 def segfault(image):
     ctypes.string_at(0)
 def slow(image):
-    time.sleep(0.3)
+    time.sleep(0.8)
     return vector(image)
 slow.cache_key = "slow"
 """
@@ -312,8 +312,9 @@ def full_output(place: _Place) -> str:
 
 
 def no_terminal(place: _Place) -> str:
-    """About 80 s: a line at least every 30 s."""
-    end = place.score(f"folder:{place.photos()}", "slow", models=("encoders:slow",))
+    """About 100 s: a line at least every 30 s."""
+    data, where = f"folder:{place.photos()}", ("-o", place.folder / "slow", "--cache", place.folder / "c")
+    end = place.run("score", "-m", "encoders:slow", "-d", data, "-t", "probe/resizing", "--workers", "0", *where)
     lines = end[1].count("camtrace: working")
     return _expect(end, 0, "") or ("" if lines >= 1 else f"{lines} lines: {end[1][-300:]}")
 
