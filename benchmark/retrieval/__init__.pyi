@@ -1,4 +1,4 @@
-from .counts import PairCounts, count_pairs
+from .counts import PairCounts, count_pairs, held_bytes
 from .groups import (
     COLLECTIONS_OF,
     RANKS,
@@ -8,6 +8,7 @@ from .groups import (
     median_chance,
     median_cosine,
     median_recall,
+    recall_bytes,
 )
 from .two_types import COLLECTIONS, PairAnswers, nearest_of_same_type, pair_retrieval
 
@@ -21,9 +22,11 @@ __all__ = [
     "PairCounts",
     "count_pairs",
     "group_recall",
+    "held_bytes",
     "median_chance",
     "median_cosine",
     "median_recall",
     "nearest_of_same_type",
     "pair_retrieval",
+    "recall_bytes",
 ]

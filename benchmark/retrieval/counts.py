@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -134,13 +134,32 @@ def count_pairs(
             )
 
 
+def held_bytes(present: np.ndarray, *, everywhere: bool = False, memory_bytes: int = 1 << 28) -> int:
+    """Bytes that ``count_pairs`` holds at most: a block, similarities of targets, and counts of several passes.
+
+    Args:
+        present: bool [groups, scenes], whether a group has a photo of a scene.
+        everywhere, memory_bytes: as in ``count_pairs``.
+
+    >>> held_bytes(np.ones((91, 8139), bool)) / 1e6
+    807.6...
+    """
+    per_cell = [4, 2 * _count_type(int(present.sum(axis=1).max(initial=0))).itemsize]
+    per_cell += [2 * 2 * _count_type(int(present.sum())).itemsize] if everywhere else []
+    return memory_bytes + len(present) * present.size * sum(per_cell)
+
+
 def _two(groups: int) -> Iterator[tuple[int, int]]:
     return ((first, second) for first in range(groups) for second in range(first + 1, groups))
 
 
 def _zeros(shape: tuple[int, ...], most: int) -> _Counts:
     """Counts of at most ``most`` distractors."""
-    return _Counts(*(np.zeros(shape, np.uint16 if most < 1 << 16 else np.int32) for _ in range(2)))
+    return _Counts(*(np.zeros(shape, _count_type(most)) for _ in range(2)))
+
+
+def _count_type(most: int) -> np.dtype[Any]:
+    return np.dtype(np.uint16 if most < 1 << 16 else np.int32)
 
 
 def _add(total: _Counts, group: int, others: np.ndarray, scenes: np.ndarray, counts: _Counts) -> None:

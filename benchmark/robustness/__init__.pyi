@@ -19,7 +19,7 @@ from .index import (
 )
 from .neighbours import BOXES_OF, CURVE, Neighbours, neighbours_of
 from .removals import LeftOut, Sums
-from .variance import MOST_FACTORS, REST, Components, variance_components
+from .variance import MOST_FACTORS, REST, Components, variance_bytes, variance_components
 
 __all__ = [
     "BOXES_OF",
@@ -51,5 +51,6 @@ __all__ = [
     "simulated_chance",
     "spd",
     "spd_beyond_chance",
+    "variance_bytes",
     "variance_components",
 ]

@@ -108,6 +108,14 @@ def variance_components(rows: Rows, factors: Mapping[str, np.ndarray], blocks: n
     )
 
 
+def variance_bytes(factors: Mapping[str, np.ndarray], blocks: np.ndarray, dimension: int) -> int:
+    """Bytes that the sums of ``variance_components`` take, besides the embeddings. Arguments as there."""
+    effects, _ = _effects(factors, blocks)
+    cells = 1 + sum(e.cells for e in effects if not e.within)
+    sums = 8 * (int(blocks.max()) + 1) * cells * dimension
+    return sums + 8 * len(blocks) * len(effects)
+
+
 def _effects(factors: Mapping[str, np.ndarray], blocks: np.ndarray) -> tuple[list[_Effect], dict[str, str]]:
     """The distinct partitions by the combinations of factors, and the combinations that are the same as another."""
     codes = {name: np.unique(code, return_inverse=True)[1].reshape(-1) for name, code in factors.items()}

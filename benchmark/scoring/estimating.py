@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import tempfile
@@ -22,7 +23,7 @@ from benchmark.report import markdown_table
 from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.request import OpenedSet
 from benchmark.scoring.store_paths import SPARE_BYTES, free_space, size
-from benchmark.tasks import Task, TaskInput
+from benchmark.tasks import Cost, Seconds, Task, TaskInput
 from benchmark.views import choose_views
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
@@ -43,17 +44,21 @@ class MadeUpBank:
     photos: int
     dim: int
 
+    @functools.cached_property
+    def directions(self) -> np.ndarray:
+        """float32 [photos, dim]."""
+        return np.random.default_rng(0).normal(size=(self.photos, self.dim)).astype(np.float32)
+
     def view(self, name: str, rows: np.ndarray) -> np.ndarray:
         """float32 [photos, dim]."""
-        of_photos = np.random.default_rng(0).normal(size=(self.photos, self.dim)).astype(np.float32)
         shift = np.random.default_rng([*name.encode()]).normal(size=self.dim).astype(np.float32)
-        return of_photos[rows] / np.sqrt(self.dim, dtype=np.float32) + VIEW_SHIFT * shift / np.sqrt(self.dim)
+        return self.directions[rows] / np.sqrt(self.dim, dtype=np.float32) + VIEW_SHIFT * shift / np.sqrt(self.dim)
 
 
 def task_times(
     tasks: Sequence[Task], photos: PhotoSet, dim: int, options: RunOptions, device: str, *, brief: bool = False
-) -> dict[str, float | None]:
-    """Seconds by task; None for a task that fails on few photos.
+) -> dict[str, Cost]:
+    """Cost by task.
 
     Args:
         tasks: that the photos can answer.
@@ -65,17 +70,21 @@ def task_times(
     """
     sizes = [size for size in (SMALL, LARGE) if size < len(photos)] or [len(photos)]
     sets = [photos.limited(size, options.seed) for size in sizes]
-    times: dict[str, float | None] = {}
+    times: dict[str, Cost] = {}
     for task in progress_bar(tasks, desc="measuring tasks", unit="task", delay=2, leave=False):
         try:
+            if task.cost is not None:
+                clocked = functools.partial(_clocked, task, dim=dim, options=options, device=device, brief=brief)
+                times[task.name] = task.cost(_made_up(photos, dim, options, device, brief), dim, clocked)
+                continue
             _seconds(task, sets[0], dim, options, device, brief)  # the first run compiles and loads
             measured = [
                 (_amount(task, some, options), _seconds(task, some, dim, options, device, brief)) for some in sets
             ]
-        except Exception:  # a row of the estimate without its time
-            times[task.name] = None
+        except Exception as error:  # a line of the estimate in place of a time
+            times[task.name] = Cost(None, f"not measured ({error_text(error)})")
             continue
-        times[task.name] = extrapolated(measured, _amount(task, photos, options))
+        times[task.name] = Cost(extrapolated(measured, _amount(task, photos, options)))
     return times
 
 
@@ -94,12 +103,24 @@ def extrapolated(measured: Sequence[tuple[float, float]], amount: float) -> floa
     return seconds + slope * (amount - last)
 
 
-def by_family(times: Mapping[str, float | None], tasks: Sequence[Task]) -> dict[str, float]:
+def cost_text(name: str, cost: Cost) -> str:
+    """What the estimated seconds of a task are of, in one line.
+
+    >>> cost_text("retrieval/pairs", Cost(9000.0, "91 groups", 10_800.0, 900_000_000))
+    'retrieval/pairs: 91 groups; 3.0 h of one core, 900.0 MB of memory besides the embeddings'
+    """
+    if cost.seconds is None:
+        return f"{name}: {cost.text}"
+    held = f"{size(cost.memory_bytes)} of memory besides the embeddings"
+    return f"{name}: {cost.text}; {duration(cost.processor_s)} of one core, {held}"
+
+
+def by_family(times: Mapping[str, Cost], tasks: Sequence[Task]) -> dict[str, float]:
     """Seconds by title of the family, of the tasks that could be measured."""
     total: dict[str, float] = {}
     for task in tasks:
-        seconds = times.get(task.name)
-        if seconds is not None:
+        cost = times.get(task.name)
+        if cost is not None and (seconds := cost.seconds) is not None:
             total[task.family.title] = total.get(task.family.title, 0.0) + seconds
     return total
 
@@ -114,11 +135,21 @@ def _amount(task: Task, photos: PhotoSet, options: RunOptions) -> float:
 
 
 def _seconds(task: Task, photos: PhotoSet, dim: int, options: RunOptions, device: str, brief: bool) -> float:
-    bank: Any = MadeUpBank(len(photos), dim)
-    task_input = TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device, brief=brief)
-    started = time.perf_counter()
+    return _clocked(task, photos, dim=dim, options=options, device=device, brief=brief).wall
+
+
+def _clocked(task: Task, photos: PhotoSet, *, dim: int, options: RunOptions, device: str, brief: bool) -> Seconds:
+    """How long a task takes on these photos with made-up embeddings, which are made before."""
+    task_input = _made_up(photos, dim, options, device, brief)
+    _ = cast("MadeUpBank", task_input.bank).directions
+    wall, processor = time.perf_counter(), time.process_time()
     task.run(task_input)
-    return time.perf_counter() - started
+    return Seconds(time.perf_counter() - wall, time.process_time() - processor)
+
+
+def _made_up(photos: PhotoSet, dim: int, options: RunOptions, device: str, brief: bool) -> TaskInput:
+    bank: Any = MadeUpBank(len(photos), dim)
+    return TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device, brief=brief)
 
 
 MEASURED_PHOTOS = 6
@@ -148,6 +179,8 @@ class Measured:
     """What would make the views, and why: a sentence for each kind of pass."""
     task_s: Mapping[str, float] = field(default_factory=dict)
     """By title of a family of tasks: seconds of one encoder over all its outputs."""
+    notes: tuple[str, ...] = ()
+    """What the seconds of single tasks are made of, or why there are none: a line each."""
     outputs: int = 0
     """Number of outputs that are scored besides the embedding."""
 
@@ -250,7 +283,9 @@ def estimate_text(
         ),
         *dict.fromkeys(_devices_text(m.devices, options.workers) for m in by.values() if m.devices),
         *dict.fromkeys(maker for m in by.values() for maker in m.makers),
-        "tasks were measured on made-up embeddings of at most 3,000 photos, with this machine as busy as it is now",
+        *dict.fromkeys(note for m in by.values() for note in m.notes),
+        "tasks were measured on made-up embeddings of at most 3,000 photos, or parts with whole scenes and groups, "
+        "with this machine as busy as it is now",
         "not in it: downloading weights; banks, outcomes and results that are there already make it shorter; a few "
         "photos are a small sample: it may be half or twice this",
     ]
@@ -290,8 +325,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-Times = dict[tuple[str, int, str, bool], dict[str, float | None]]
-"""By data set, dimension, device and ``brief``: seconds of tasks, measured once."""
+Times = dict[tuple[str, int, str, bool], dict[str, Cost]]
+"""By data set, dimension, device and ``brief``: cost of tasks, measured once."""
 
 
 @dataclass(frozen=True)
@@ -351,6 +386,7 @@ def _measure(
         return Measured(spec, photos.name, reason=measured.reason)
     layered = with_outputs(encoder, options.outputs) if options.outputs else None
     tasks_s: dict[str, float] = {}
+    notes: list[str] = []
     dimensions = [(encoder.info.dimension, False), *((o.dimension, True) for o in (layered.outputs if layered else ()))]
     for dimension, brief in dimensions:
         known = (photos.name, dimension, encoder.device, brief)
@@ -358,6 +394,7 @@ def _measure(
             times[known] = task_times(opened.tasks, photos, dimension, options, encoder.device, brief=brief)
         for family, seconds in by_family(times[known], opened.tasks).items():
             tasks_s[family] = tasks_s.get(family, 0.0) + seconds
+        notes += [cost_text(name, cost) for name, cost in times[known].items() if cost.text and not brief]
     return Measured(
         spec,
         photos.name,
@@ -371,6 +408,7 @@ def _measure(
         devices=measured.devices,
         makers=measured.makers,
         task_s=tasks_s,
+        notes=tuple(notes),
         outputs=len(layered.outputs) if layered else 0,
     )
 

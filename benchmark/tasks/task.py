@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -54,6 +54,9 @@ class Task:
     """What else these arrays determine, so that a result which states otherwise is refused."""
     growth: Literal["photos", "pairs"] = "photos"
     """Whether its time grows with the number of photos, or with the number of pairs of a query and a candidate."""
+    cost: Callable[[TaskInput, int, Clocked], Cost] | None = None
+    """Cost of a task whose time depends on how photos are grouped, which a sample of single photos breaks, by input,
+    dimension of the embeddings, and what runs the task on some of the photos. None: single photos are a sample."""
     effort: Callable[[PhotoSet], float] | None = None
     """Amount of work, in a unit of the family, so that the longest task can begin first; None if unknown."""
     by_name: bool = False
@@ -81,6 +84,30 @@ class Task:
         """Whether its question is whether photos were generated."""
         return self.family.about == "detection"
 
+
+class Seconds(NamedTuple):
+    """How long something took, in seconds."""
+
+    wall: float
+    processor: float
+    """Of all threads of this process."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a task is estimated to take."""
+
+    seconds: float | None
+    """None if it could not be measured."""
+    text: str = ""
+    """What the seconds are of, or why there are none; empty for those of a sample of photos."""
+    processor_s: float = 0.0
+    """Of all threads of this process."""
+    memory_bytes: int = 0
+    """Bytes that it holds at most besides the embeddings."""
+
+
+Clocked = Callable[[PhotoSet], Seconds]
 
 Item = TypeVar("Item")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues, Score
+from benchmark.tasks.scenes.cost import similarities
 from benchmark.tasks.scenes.scene_table import SceneTable, blocks_of, scene_inputs
 from benchmark.tasks.scores import WIDE, score_of, score_of_statistic, unit_answers
 from benchmark.tasks.task import TaskInput, TaskOutcome
@@ -69,7 +70,9 @@ def run_group_retrieval(inputs: TaskInput) -> TaskOutcome:
     table = scene_inputs(inputs)
     units = table.units(inputs.photos)
     blocks, rows = blocks_of(units), table.rows
-    with progress_bar(total=_comparisons(rows), desc=TASK, unit="pair", unit_scale=True, delay=2, leave=False) as bar:
+    with progress_bar(
+        total=int(similarities(rows >= 0)), desc=TASK, unit="pair", unit_scale=True, delay=2, leave=False
+    ) as bar:
         recall = group_recall(
             inputs.view(ORIGINAL, table.used),
             rows,
@@ -99,11 +102,6 @@ def run_group_retrieval(inputs: TaskInput) -> TaskOutcome:
         scores.append(score)
         arrays |= {f"median-{name}": values, f"chance-{name}": np.array(chance), "freedom": np.array(freedom)}
     return TaskOutcome(tuple(scores), arrays)
-
-
-def _comparisons(rows: np.ndarray) -> int:
-    sizes = (rows >= 0).sum(axis=1)
-    return int((sizes.sum() ** 2 + np.square(sizes).sum()) // 2)
 
 
 def _score(

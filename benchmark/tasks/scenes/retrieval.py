@@ -14,6 +14,7 @@ import numpy as np
 from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues
 from benchmark.tasks.facts import pair_answers, retrieval_facts
+from benchmark.tasks.scenes.cost import group_cost, pairs_cost
 from benchmark.tasks.scenes.group_retrieval import (
     GROUP_METRICS,
     group_retrieval_facts,
@@ -22,7 +23,7 @@ from benchmark.tasks.scenes.group_retrieval import (
 )
 from benchmark.tasks.scenes.scene_table import unfit_for_scenes
 from benchmark.tasks.scores import score_of, unit_answers
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Clocked, Cost, Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
 
@@ -235,6 +236,10 @@ def _unfit(photos: PhotoSet) -> str:
     return unfit_for_scenes(photos)
 
 
+def _cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
+    return (pairs_cost if in_twos(inputs.photos) else group_cost)(inputs, clocked)
+
+
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
     from benchmark.views import PlainViews
 
@@ -258,6 +263,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 read_answers=read_retrieval,
                 read_facts=_facts,
                 growth="pairs",
+                cost=_cost,
             ),
         )
     }

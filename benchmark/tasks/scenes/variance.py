@@ -12,6 +12,7 @@ import numpy as np
 from benchmark.results import Family, Metric, PhotoValues
 from benchmark.tasks.group_neighbours import read_statistics, statistic_facts
 from benchmark.tasks.processing_probe import plain_views
+from benchmark.tasks.scenes.cost import variance_cost
 from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, unfit_for_scenes
 from benchmark.tasks.scores import SHARES, score_of_statistic, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
@@ -186,6 +187,7 @@ VARIANCE_TASKS: Mapping[str, Task] = MappingProxyType(
             recipe=plain_views,
             unfit=unfit_for_scenes,
             run=run_variance,
+            cost=lambda inputs, dimension, clocked: variance_cost(inputs, dimension, clocked, MOST_BLOCKS),
             read_answers=_read,
             read_facts=lambda arrays: statistic_facts(_metrics_of(arrays), arrays),
         )

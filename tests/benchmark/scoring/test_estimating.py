@@ -72,17 +72,26 @@ def test_estimate_text__temporary_banks_take_their_space_a_group_at_a_time(text)
 
 def test_estimate_text__says_once_what_holds_for_both_sets(text):
     rows = [
-        measured("a", name, outputs=3, devices=("cuda:0", "cuda:1"), makers=("the processor makes them",))
+        measured(
+            "a",
+            name,
+            notes=("x: 2 groups", "y: not measured (no)"),
+            outputs=3,
+            devices=("cuda:0", "cuda:1"),
+            makers=("the processor makes them",),
+        )
         for name in ("one", "two")
     ]
     lines = text([*rows, Measured("b", "one", reason="no", outputs=5)], [["a"]])
     at = next(i for i, line in enumerate(lines) if line.startswith("disk: "))
-    assert lines[at + 1 : at + 4] == [
+    assert lines[at + 1 : at + 6] == [
         "a: 3 outputs besides its embedding, all in its bank",
         "2 cards embed side by side (cuda:0, cuda:1): a process each, with 3 workers",
         "the processor makes them",
+        "x: 2 groups",
+        "y: not measured (no)",
     ]
-    assert lines[at + 4].startswith("tasks were measured on made-up embeddings")
+    assert lines[at + 6].startswith("tasks were measured on made-up embeddings")
 
 
 def test_extrapolated__on_a_line_and_never_falling():
