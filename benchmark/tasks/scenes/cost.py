@@ -121,8 +121,8 @@ def group_cost(inputs: TaskInput, clocked: Clocked) -> Cost:
     clocked(parts[0])  # the first run compiles and loads
     fit = fitted([design(part)[2] for part in parts], [clocked(part) for part in parts], whole)
     present = table.photos >= 0
-    told_apart = len(parts) > 1 and present.shape[1] >= PARTS[-1][1] // 4
-    rate = f" at {1e9 * fit.each[2]:.0f} ns each" if told_apart else ""
+    distinct = len(parts) > 1 and present.shape[1] >= PARTS[-1][1] // 4
+    rate = f" at {1e9 * fit.each[2]:.0f} ns each" if distinct else ""
     what = f"{len(present):,} groups x {present.shape[1]:,} scenes, {whole[2]:,.0f} similarities{rate}"
     return Cost(fit.wall, what, fit.processor, recall_bytes(present, blocks, distractors=distractors))
 
