@@ -117,7 +117,7 @@ def parser() -> Parser:
         "--figure",
         type=Path,
         metavar="FILE",
-        help="also draw these results for a paper, one column wide: .pdf, .svg or .png",
+        help="also draw these results, or differences of scores by item, for a paper: .pdf, .svg or .png",
     )
     p.set_defaults(run=run)
     return p
@@ -198,7 +198,7 @@ def _is_by_item(args: argparse.Namespace) -> bool:
         return False
     if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
         raise UsageError("results of camtrace and scores by item are not compared with each other")
-    others = ["published", "preset", "figure"]
+    others = ["published", "preset"]
     wrong = [name for name in others if getattr(args, name) is not None]
     wrong += [name for name in ("all_metrics", "across_codecs", "across_presets") if getattr(args, name)]
     if wrong:
@@ -213,12 +213,17 @@ def _compare_items(args: argparse.Namespace) -> int:
         compare_rows,
         gate_items,
         gate_text,
+        items_figure,
         items_record,
         items_text,
         read_sources,
         write_items,
     )
 
+    if args.figure is not None:
+        from benchmark.report import checked_format
+
+        checked_format(args.figure)
     columns = Columns(args.item, args.score, args.cluster, args.task, args.system)
     compared, aligned = compare_rows(
         read_sources(args.folders, columns, args.tasks),
@@ -236,6 +241,11 @@ def _compare_items(args: argparse.Namespace) -> int:
         check_writable("--output", args.output)
         write_items(compared, args.output, gate, judged)
         notice(f"written to {args.output / 'comparison.html'}")
+    if args.figure is not None:
+        from benchmark.report import write_figure
+
+        write_figure(items_figure(compared), args.figure)
+        notice(f"written to {args.figure}")
     _print(args, judged or items_text(compared), items_record(compared, gate))
     failed = gate is not None and not gate.passed(fail_undecided=args.fail_undecided)
     return 1 if failed and (args.exit_code or args.fail_undecided) else 0

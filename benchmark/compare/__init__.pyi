@@ -3,6 +3,7 @@ from .figures import draw_figures
 from .gate import gate_runs
 from .items.alignment import OnMissing
 from .items.comparison import ComparedItems, ItemRanks, ItemRow, compare_rows, gate_items
+from .items.figure import items_figure
 from .items.scores import Columns, OnRepeated
 from .items.sources import is_item_source, read_sources
 from .items.text import flat_rows, items_record, items_text, write_items
@@ -35,6 +36,7 @@ __all__ = [
     "gate_runs",
     "gate_text",
     "is_item_source",
+    "items_figure",
     "items_record",
     "items_text",
     "published_rows",

@@ -6,10 +6,8 @@ photos and preset, it has the reason instead.
 
 from __future__ import annotations
 
-import csv
 import fnmatch
 import functools
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +36,7 @@ from benchmark.scoring import Row
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError, unknown_name
 from builders.files import write_text_atomically
+from builders.untrusted import csv_text
 
 
 @dataclass(frozen=True)
@@ -272,16 +271,14 @@ CSV_COLUMNS = (
 
 def write_published(rows: Sequence[PublishedRow], path: Path) -> None:
     """Write a CSV file with a line for each score, every digit."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    lines: list[Sequence[object]] = [CSV_COLUMNS]
     for r in rows:
         s = r.measured
         measured = [s.value, s.low, s.high, s.n, s.chance] if s else [""] * 5
         texts = [r.encoder, r.spec, r.group, r.data, r.published_data, r.task, r.metric]
         published = ["" if x is None else x for x in (r.published, r.difference, r.inside)]
-        writer.writerow([*texts, *measured, *published])
-    write_text_atomically(path, out.getvalue())
+        lines.append([*texts, *measured, *published])
+    write_text_atomically(path, csv_text(lines))
 
 
 def study_text(rows: Sequence[PublishedRow], swept: Sequence[Row]) -> str:

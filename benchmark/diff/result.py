@@ -141,11 +141,11 @@ def diff_table(diff: Diff) -> list[list[str]]:
             "-" if row.pixels is None else f"{row.pixels.value:.3g}",
             "-" if row.cosine is None else f"{row.cosine.value:.3g}",
             "-" if row.cosine is None else traces_text(row.cosine),
-            _share(row.neighbours),
-            "-" if row.answers is None else _share(row.answers),
+            _share(row.neighbours, row.kind),
+            "-" if row.answers is None else _share(row.answers, row.kind),
             "-" if row.only_first is None else f"{row.only_first} / {row.only_second}",
             "-" if row.mcnemar_p is None else p_value(row.mcnemar_p),
-            "-" if row.lost is None else _share(row.lost),
+            "-" if row.lost is None else _share(row.lost, row.kind),
         ]
         for row in diff.rows
     ]
@@ -181,8 +181,9 @@ def traces_text(measured: Measured) -> str:
     return f"{measured.traces:.3g} ({measured.traces_low:.3g} to {measured.traces_high:.3g})"
 
 
-def _share(measured: Measured) -> str:
-    traces = "" if not measured.traces else f" ({measured.traces:.2g} traces)"
+def _share(measured: Measured, kind: str) -> str:
+    """In percent and in units of the weakest trace, which is 1 in the trace's own row."""
+    traces = "" if not measured.traces or kind == "trace" else f" ({measured.traces:.2g} traces)"
     return f"{percent(measured.value)}{traces}"
 
 

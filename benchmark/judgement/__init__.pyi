@@ -12,7 +12,7 @@ from .confounds import (
     unconfounded_text,
     untestable_text,
 )
-from .copies import threshold_holds, threshold_text
+from .copies import MATCHED, Finder, kind_of_copies, most_text, threshold_holds, threshold_text, thresholds
 from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
@@ -49,6 +49,7 @@ __all__ = [
     "FILLED_MARK",
     "FLAG_WORDS",
     "LEVEL",
+    "MATCHED",
     "OWN_SOURCES",
     "RANKS_RULE",
     "RULE",
@@ -62,6 +63,7 @@ __all__ = [
     "Conclusions",
     "DepthCurves",
     "ErasedReader",
+    "Finder",
     "Finding",
     "Flag",
     "LossJudgement",
@@ -93,9 +95,11 @@ __all__ = [
     "judge",
     "judge_loss",
     "judge_paths",
+    "kind_of_copies",
     "learning_curve",
     "loss_level",
     "losses_text",
+    "most_text",
     "moves",
     "moves_text",
     "output_questions",
@@ -111,6 +115,7 @@ __all__ = [
     "statements",
     "threshold_holds",
     "threshold_text",
+    "thresholds",
     "traces_text",
     "training_margin",
     "unconfounded_text",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmark.judgement.copies import chosen_text, found_texts, held_text, thresholds
 from benchmark.judgement.deciding import LEVEL
 from benchmark.judgement.detectors import biases, reliance
 from benchmark.judgement.scores import find_score
@@ -94,7 +95,14 @@ def conclude(results: Sequence[Result], questions: Questions) -> Conclusions:
     if detected is not None and not findings:
         rests_on, sure = _rests_on(detected, questions), _sure_of(detected, questions)
         return Conclusions(_detects(detected), rests_on, sure, photos, ())
-    return Conclusions(_keeps(traces), _costs(differences), _sure(findings, results, questions), photos, findings)
+    copies = _of_copies(results, questions) if any(map(thresholds, results)) else None
+    if copies and not findings:
+        return Conclusions(*copies, photos, ())
+    sure = _sure(findings, results, questions)
+    if copies:
+        more = [f"{part.head}: {part.title}." for part in copies]
+        sure = replace(sure, text=" ".join(filter(None, [sure.text, *more])))
+    return Conclusions(_keeps(traces), _costs(differences), sure, photos, findings)
 
 
 def _name(statement: Statement, questions: Questions) -> str:
@@ -169,6 +177,38 @@ def _detects(result: Result) -> Conclusion:
     if scores:
         listed.insert(0, "AUC is how often a generated photo gets a higher score than a real one.")
     return Conclusion("Measured", title, " ".join(listed))
+
+
+def _of_copies(results: Sequence[Result], questions: Questions) -> tuple[Conclusion, Conclusion, Conclusion]:
+    """Which copies are found, at which threshold, and how many photos match falsely that did not choose it."""
+    lists: list[list[str]] = [[] for _ in range(6)]
+    shares, sentences, cosines, chosen, matches, held = lists
+    for result in results:
+        data = f"{result.data['name']}: " if len(results) > 1 else ""
+        short, long = found_texts(result, questions)
+        shares += [f"{data}{text}" for text in short]
+        sentences += [f"{data}{text}" for text in long]
+        for score in thresholds(result):
+            cosines.append(f"{score.details['threshold']:.4f}")
+            chosen.append(f"{data}{chosen_text(score)}")
+            matches.append(f"{score.details['matches']} of {score.n}")
+            held.append(f"{data}{held_text(score)}")
+    return (
+        Conclusion(
+            "Finds copies", f"Matches {_listed(shares)}" if shares else "No copy was scored", " ".join(sentences)
+        ),
+        Conclusion("Threshold", f"Cosine of {_each(cosines)}", _sentences(chosen)),
+        Conclusion("False matches", f"{_each(matches)} other photos match falsely", _sentences(held)),
+    )
+
+
+def _each(values: Sequence[str]) -> str:
+    """Values, each once: tasks of one collection share a threshold."""
+    return _listed(dict.fromkeys(values))
+
+
+def _sentences(sentences: Sequence[str]) -> str:
+    return " ".join(dict.fromkeys(sentences))
 
 
 _SHOWN = (("detect", "margin"), ("leave-one-out", "loss"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -17,6 +15,7 @@ from benchmark.leaderboard.detectors import detector_view
 from benchmark.leaderboard.entries import GROUP_LABELS, Entry, encoder_of
 from benchmark.options import OPTIONS
 from benchmark.results import STUDY_CITATION, STUDY_DATE, STUDY_URL, Refusal, group_means
+from builders.untrusted import csv_text
 
 BOARD_SCHEMA = 1
 """Version of the JSON form of a board."""
@@ -219,10 +218,10 @@ def commands(entry: Entry) -> list[str]:
 
 def board_csv(board: Board) -> str:
     """The board in long form: one line for each score, every digit."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     names = ("encoder", "id", "origin", "group", "data", "task", "metric", "settings")
-    writer.writerow([*names, "value", "low", "high", "n", "chance", "rank_low", "rank_high", "paired", "flags"])
+    rows: list[list[object]] = [
+        [*names, "value", "low", "high", "n", "chance", "rank_low", "rank_high", "paired", "flags"]
+    ]
     for entry in board.entries:
         for column in board.columns:
             cell = column.cells.get(entry.key)
@@ -231,19 +230,8 @@ def board_csv(board: Board) -> str:
             texts = [entry.name, entry.id, entry.origin, entry.group, column.data, column.task, column.metric]
             numbers = [cell.value, cell.low, cell.high, cell.n, column.chance]
             ranks = [cell.rank_low, cell.rank_high, cell.paired]
-            writer.writerow(
-                [*map(_cell_text, [*texts, column.settings]), *numbers, *ranks, " ".join(cell.flags)],
-            )
-    return out.getvalue()
-
-
-def _cell_text(text: str) -> str:
-    """Text for a cell, with an apostrophe before what a spreadsheet would run as a formula.
-
-    >>> _cell_text("=1+1")
-    "'=1+1"
-    """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+            rows.append([*texts, column.settings, *numbers, *ranks, " ".join(cell.flags)])
+    return csv_text(rows)
 
 
 def as_json(value: object) -> str:

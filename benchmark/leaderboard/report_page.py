@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from benchmark.judgement import thresholds
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.board_data import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
@@ -28,6 +29,8 @@ _BOARD_POLICY = (
 )
 
 TAGLINE = "What the embedding shows of {}, and what that costs search by content."
+
+COPIES_TAGLINE = "Which copies of a photo are found among other photos, and at which threshold."
 
 MOST_GROUPS = 2
 """Groups that the line below the heading names."""
@@ -109,6 +112,14 @@ def _heading(results: Sequence[Result]) -> str:
     return encoders[0] if len(encoders) == 1 else f"{len(encoders)} encoders"
 
 
+def _tagline(results: Sequence[Result]) -> str:
+    """What the page answers."""
+    about_copies = {score.task for result in results for score in thresholds(result)}
+    if about_copies and all(score.task in about_copies for result in results for score in result.scores):
+        return COPIES_TAGLINE
+    return TAGLINE.format(_subject(results))
+
+
 def _subject(results: Sequence[Result]) -> str:
     """What the traces of the results are about: the given groups by name where there are no others."""
     groups, questions = set(), all_tasks()
@@ -143,7 +154,7 @@ def _data(results: Sequence[Result], text: str, published: bool, photos: Sequenc
         "source": {**page["source"], "interval_note": f"{INTERVAL_NOTE} {RANKS_NOTE}"},
         "photos": shown.photos,
         "views": shown.views,
-        "tagline": " ".join([TAGLINE.format(_subject(results)), *_simulated_in_layouts(results)]),
+        "tagline": " ".join([_tagline(results), *_simulated_in_layouts(results)]),
         "first": first,
         "report": blocks_of(text),
         "details": {entry.key: _details(entry) for entry in entries if entry.files},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.judgement import threshold_text
+from benchmark.judgement import threshold_text, thresholds
 from benchmark.report.tables import markdown_table, percent
 from benchmark.results import Result
 from builders.untrusted import readable
@@ -11,12 +11,10 @@ from builders.untrusted import readable
 def copies_text(result: Result) -> str:
     """Sentences about thresholds, and a table of kinds of copies; empty where no task is about copies."""
     by_task: dict[str, dict[str, dict[str, float]]] = {}
-    parts = []
+    parts = [f"{score.task}: {threshold_text(score)}" for score in thresholds(result)]
     for score in result.scores:
         if isinstance(of_copies := score.details.get("by_copy"), dict):
             by_task.setdefault(score.task, {})[score.metric] = of_copies
-        if "stated_rate" in score.details:
-            parts.append(f"{score.task}: {threshold_text(score)}")
     for task, by_metric in by_task.items():
         names = list(dict.fromkeys(copy for shares in by_metric.values() for copy in shares))
         rows = [

@@ -200,6 +200,11 @@ def _components(value: object) -> bool:
     )
 
 
+def _counts(length: int) -> Form:
+    """The form of a list of so many counts."""
+    return lambda value: isinstance(value, list) and len(value) == length and all(map(is_count, value))
+
+
 _CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
 
 DETAILS: Mapping[str, tuple[Form, str]] = {
@@ -231,6 +236,16 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "pairs": (lambda value: is_count(value) or isinstance(value, list), "a count, or a list"),
     "distractors": TEXT,
     "photos_left_out": WHOLE,
+    "collection": WHOLE,
+    "copies": WHOLE,
+    "by_copy": (of_each(is_number), "an object of numbers"),
+    "threshold": NUMBER,
+    "threshold_low": NUMBER,
+    "threshold_high": NUMBER,
+    "stated_rate": NUMBER,
+    "chosen_on": WHOLE,
+    "matches": WHOLE,
+    "expected_matches": (_counts(2), "two counts"),
     "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }
 

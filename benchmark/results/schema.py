@@ -121,6 +121,9 @@ class Score:
       (their scene is shown by no other group); of ``at-1`` ``group_matrix``: names and given values of the ``groups``,
       and by query (row) and target (column) ``recall`` at 1, 3, 5 and 10, ``low`` and ``high`` of recall@1, ``n``,
       ``chance``, ``cosine`` of one scene and ``cosine_apart`` of different ones.
+    - copies: ``threshold``, the ``collection`` (photos among which an original is hidden) and the number of ``copies``;
+      ``by_copy``, the value of each; of ``false-matches`` ``stated_rate``, ``chosen_on``, ``matches``,
+      ``expected_matches`` (two counts), ``threshold_low`` and ``threshold_high``.
     - ``variance/components``: ``estimate``, the share, which may be below 0; of ``scene`` ``components``: every
       ``effect`` with ``share``, ``low``, ``high``, ``p_value`` of a share of 0 and ``cells``; ``merged`` effects.
     """

@@ -129,7 +129,7 @@ def run_copies(copies: Sequence[str], name: str, inputs: TaskInput) -> TaskOutco
     scores = []
     for metric, of_photos in values.items():
         at = test if metric == "recall" else test[~chooses]
-        details = {"distractors": len(train), "copies": len(copies), "threshold": threshold.value, **more[metric]}
+        details = {"collection": len(train), "copies": len(copies), "threshold": threshold.value, **more[metric]}
         of_metric = units_of(inputs, at)
         scores.append(score_of(name, metric, inputs, of_photos, of_metric, chance=chance[metric], details=details))
     arrays = {"first": first, "matched": matched, "false": false, "chooses": chooses, "photos": test}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import numpy as np
 from builders.errors import DataError
 from builders.exif import Acquisition, read_many
 from builders.sources.pairs import CAMERA_TYPES
-from builders.untrusted import list_folder
+from builders.untrusted import csv_text, list_folder
 
 CLOCK_BIN_S = 30.0
 """Width in seconds of the bins in which differences between the two clocks are counted."""
@@ -50,13 +48,11 @@ class Proposal:
 
     def csv(self) -> str:
         """The table to review, in the form of ``pairs.csv`` with one more column."""
-        text = io.StringIO(newline="")
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["file", "pair_id", "camera", "camera_type", "seconds_apart"])
+        rows: list[list[object]] = [["file", "pair_id", "camera", "camera_type", "seconds_apart"]]
         for number, pair in enumerate(self.pairs):
             for file, device, kind in zip((pair.phone, pair.camera), pair.devices, CAMERA_TYPES, strict=True):
-                table.writerow([file, f"p{number:04d}", device, kind, f"{pair.apart_s:+.0f}"])
-        return text.getvalue()
+                rows.append([file, f"p{number:04d}", device, kind, round(pair.apart_s)])
+        return csv_text(rows)
 
 
 def propose_pairs(root: Path) -> Proposal:

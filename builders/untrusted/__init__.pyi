@@ -33,6 +33,7 @@ from .ranges import RemoteStream, read_range, remote_facts
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
+    csv_text,
     describe_error,
     error_text,
     first_line,
@@ -62,6 +63,7 @@ __all__ = [
     "check_data_set",
     "check_plain",
     "client_message",
+    "csv_text",
     "describe_error",
     "error_text",
     "files_below",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterable, Sequence
 
 from builders.errors import CamtraceError
 from builders.untrusted.redaction import redacted
@@ -44,6 +47,23 @@ def is_readable(name: str) -> bool:
     (True, False)
     """
     return (name.isascii() and name.isprintable()) or _ESCAPED.search(name) is None
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV, with an apostrophe before text that a spreadsheet would run as a formula; numbers stay as they are.
+
+    >>> print(csv_text([["system", "value"], ["=1+1", -0.5]]), end="")
+    system,value
+    '=1+1,-0.5
+    """
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    return f"'{value}" if is_formula else value
 
 
 def _code(match: re.Match[str]) -> str:

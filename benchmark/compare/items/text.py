@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ from benchmark.compare.judged import Gate
 from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
 from benchmark.report import interval, markdown_table, p_value, percent
 from builders.files import write_text_atomically
+from builders.untrusted import csv_text
 
 MOST_PAIRS = 10
 """Pairs of systems that the text shows all; of more systems it shows those with the first."""
@@ -195,11 +194,7 @@ def write_items(compared: ComparedItems, folder: Path, gate: Gate | None = None,
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def _bars(rows: Sequence[ItemRow]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmark.__main__ import camtrace
 from benchmark.diff import diff
-from benchmark.diff.result import Measured
+from benchmark.diff.result import HEADER, Measured, diff_table
 from builders.errors import DataError, EncoderError, UsageError
 from builders.pixels import PROCESSINGS, decode_rgb, process_all
 from tests.support.images import image_bytes
@@ -78,6 +78,16 @@ def test_diff__numbers_are_those_of_a_plain_computation(thumbnail, oblong_photos
     order = np.argsort(-moved[0], kind="stable")
     assert [name for name, _ in result.moved_most[:5]] == [oblong_photos.ids[i] for i in order[:5]]
     assert result.neighbours == 3
+
+
+def test_diff_table__the_weakest_traces_own_row_has_no_units_of_itself(thumbnail, oblong_photos):
+    result = diff(thumbnail, oblong_photos, b="resize=squash", progress=False)
+    way, *_, trace = diff_table(result)
+    share = f"{100 * result.rows[0].neighbours.value:.1f} ({result.rows[0].neighbours.traces:.2g} traces)"
+    assert way[HEADER.index("neighbours changed, %")] == share
+    assert trace[HEADER.index("neighbours changed, %")] == f"{100 * result.rows[-1].neighbours.value:.1f}"
+    assert result.rows[-1].neighbours.traces == 1.0
+    assert " traces)" not in " ".join(trace)
 
 
 def test_diff__a_function_of_a_picture_is_a_way(thumbnail, oblong_photos):

@@ -200,6 +200,30 @@ def test_first_screen__without_processing_tasks_or_any_trace(make, tmp_path, ope
     assert page.locator(".fold caption").first.text_content() == "plain kNN: 1 row"
 
 
+def test_first_screen__of_copies_states_threshold_false_matches_and_who_matches_most(make, tmp_path, open_page):
+    details = {"threshold": 0.9, "stated_rate": 0.02, "chosen_on": 99, "matches": 3, "expected_matches": [0, 6]}
+    results = [
+        make.result(
+            f"timm/{name}",
+            [
+                dataclasses.replace(
+                    make.score("copies/edited", "matched", value), details={"by_copy": {"turned": value}}
+                ),
+                dataclasses.replace(make.score("copies/edited", "false-matches", 0.03), details=details),
+            ],
+        )
+        for name, value in (("least", 0.3), ("most", 0.9))
+    ]
+    page = opened_report(results, tmp_path / "two.html", open_page)
+    assert page.locator(".lead").all_inner_texts()[0].startswith("Near-copies: timm/most matches most, 90.0 %")
+    titles = page.locator("table.answers tbody tr").last.locator("strong").all_inner_texts()
+    assert titles == ["Matches 90.0 % of near-copies", "Cosine of 0.9000", "3 of 200 other photos match falsely"]
+    assert page.locator("#tagline").inner_text().startswith("Which copies of a photo are found")
+    page = opened_report(results[:1], tmp_path / "one.html", open_page)
+    assert page.locator(".lead").count() == 0
+    assert "nothing speaks against the threshold" in page.locator(".card p").last.inner_text()
+
+
 def test_first_screen__of_a_given_group(make, tmp_path, open_page):
     group = [make.score("probe/scanner", "accuracy", 0.9), make.score("knn/scanner", "spd-beyond-chance", 0.1)]
     page = opened_report([make.result("timm/group", group)], tmp_path / "a.html", open_page)

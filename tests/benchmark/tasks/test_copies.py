@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.__main__ import camtrace
 from benchmark.encoders import Pixels, load_encoder
 from benchmark.encoders.preprocess.pixels import ResizeTo
-from benchmark.results import read_answers
+from benchmark.results import read_answers, read_runs
 from benchmark.stats import expected_above, threshold_at
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from benchmark.tasks.copies import RATE, drawn_half
@@ -191,4 +191,5 @@ def test_command__rows_of_a_hash_and_of_the_default_encoder(photos, tmp_path, mo
     assert text.count("### Thresholds for copies") == 2
     assert "chosen on 5 photos, states 16.7 % of false matches. Of 5 photos that did not choose it" in text
     assert "| mirrored" in text
+    assert len(read_runs(tmp_path / "out", all_tasks()).runs) == 2  # the files are ones that compare and verify accept
     capsys.readouterr()

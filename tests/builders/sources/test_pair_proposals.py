@@ -58,8 +58,8 @@ def test_csv__two_rows_a_pair():
     )
     assert Proposal(pairs, 0.0, 0, 0).csv().splitlines() == [
         "file,pair_id,camera,camera_type,seconds_apart",
-        "phone/a.jpg,p0000,iPhone,phone,+12",
-        "camera/b.jpg,p0000,EOS,camera,+12",
+        "phone/a.jpg,p0000,iPhone,phone,12",
+        "camera/b.jpg,p0000,EOS,camera,12",
         "phone/c.jpg,p0001,iPhone,phone,-1",
         "camera/d.jpg,p0001,camera,camera,-1",
     ]

@@ -17,8 +17,9 @@ export function firstScreen(context, width) {
   const notices = notes(board.rows.filter(({ origin }) => origin === "measured"));
   return [
     notices.length ? h("ul", { class: "notices" }, notices.map((note) => h("li", {}, note))) : null,
+    (board.first.lead ?? []).map((sentence) => h("p", { class: "lead" }, h("strong", {}, sentence))),
     encoders.length === 1 ? cards(encoders[0]) : table(encoders),
-    h("h2", { class: "visually-hidden" }, "Traces and costs"),
+    encoders.some(({ findings }) => findings.length) ? h("h2", { class: "visually-hidden" }, "Traces and costs") : null,
     findings(context, width),
   ];
 }
@@ -41,7 +42,7 @@ function cards({ answers, photos }) {
 function table(encoders) {
   return h("div", { class: `scroll answers-scroll${encoders.length > MOST_LINES ? " crowd" : ""}`, tabindex: "0", role: "region", "aria-label": "Short answers" },
     h("table", { class: "plain answers" },
-      h("caption", { class: "visually-hidden" }, "What each encoder keeps, what that costs, and how sure it is"),
+      h("caption", { class: "visually-hidden" }, "Short answers about each encoder"),
       h("thead", {}, h("tr", {}, ["Encoder", ...encoders[0].answers.map(({ head }) => head)].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, encoders.map(({ name, answers }, i) => h("tr", {},
         h("th", { scope: "row" }, h("span", { class: `dot line-${i % 8}`, "aria-hidden": "true" }), name),

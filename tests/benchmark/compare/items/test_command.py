@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +16,8 @@ from statsmodels.stats.power import TTestPower
 
 import camtrace
 from benchmark.cli.compare import main
+from benchmark.compare import Columns, compare_rows, items_figure, read_sources
+from benchmark.compare.items.figure import MOST_ROWS
 from benchmark.stats import holm, paired_difference
 from builders.errors import DataError, UsageError
 
@@ -241,6 +245,41 @@ def test_output__has_tables_record_and_page(pair, tmp_path, capsys):
     assert "old and new, item by item" in page
     assert "<svg" in page
     assert "worse by more than 1 points" in page
+
+
+def test_figure__marks_are_the_differences_in_points(pair, tmp_path, capsys):
+    assert main([*map(str, pair), *TABLE, "--figure", str(tmp_path / "a.svg")]) == 0
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+    with pytest.raises(UsageError, match="is written as"):
+        main([*map(str, pair), *TABLE, "--figure", str(tmp_path / "a.gif")])
+    compared, _ = compare_rows(read_sources(pair, Columns("id", "right"), []), score_range=(-1.0, 4.0))
+    for answer in ("yes", "undecided"):
+        [row] = compared.rows
+        judged = dataclasses.replace(row, answer=answer, first="$a$", task="=t")
+        [axes] = items_figure(dataclasses.replace(compared, rows=(judged,))).axes
+        interval, mark, _ = axes.lines
+        difference = row.difference
+        assert interval.get_xdata() == pytest.approx([20 * difference.low, 20 * difference.high])
+        assert mark.get_xdata() == pytest.approx([20 * difference.value])
+        assert (mark.get_markerfacecolor() == "white") == (answer == "undecided")
+        assert axes.get_yticklabels()[0].get_text() == r"=t right: \$a\$ - new"
+    many = dataclasses.replace(compared, rows=compared.rows * (MOST_ROWS + 1))
+    with pytest.raises(UsageError, match="120 differences at most, not 121"):
+        items_figure(many)
+
+
+def test_output__text_of_others_is_no_formula_in_a_spreadsheet(tmp_path):
+    names = ["=1+1", "+a", "-b", "@c"]
+    rows = [(i, name, float(i % (2 + at) > 0)) for at, name in enumerate(names) for i in range(30)]
+    pd.DataFrame(rows, columns=["id", "who", "right"]).to_csv(tmp_path / "a.csv", index=False)
+    words = [str(tmp_path / "a.csv"), *TABLE[:4], "--system", "who", "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    for file, column in (("differences.csv", "first"), ("ranks.csv", "system")):
+        with (tmp_path / "out" / file).open(newline="") as lines:
+            written = list(csv.DictReader(lines))
+        assert {row[column] for row in written} <= {f"'{name}" for name in names}
+        assert not any(value.startswith("'") for row in written for value in row.values() if value[1:] not in names)
+        assert file == "ranks.csv" or any(float(row["difference"]) < 0 for row in written)
 
 
 # -- logs -----------------------------------------------------------------------------------------------------------
