@@ -134,19 +134,23 @@ def count_pairs(
             )
 
 
-def held_bytes(present: np.ndarray, *, everywhere: bool = False, memory_bytes: int = 1 << 28) -> int:
+def held_bytes(present: np.ndarray, dimension: int, *, everywhere: bool = False, memory_bytes: int = 1 << 28) -> int:
     """Bytes that ``count_pairs`` holds at most: a block, similarities of targets, and counts of several passes.
 
     Args:
         present: bool [groups, scenes], whether a group has a photo of a scene.
+        dimension: of the embeddings.
         everywhere, memory_bytes: as in ``count_pairs``.
 
-    >>> held_bytes(np.ones((91, 8139), bool)) / 1e6
+    >>> held_bytes(np.ones((91, 8139), bool), 768) / 1e6
     807.6...
     """
-    per_cell = [4, 2 * _count_type(int(present.sum(axis=1).max(initial=0))).itemsize]
+    largest = int(present.sum(axis=1).max(initial=0))
+    in_block = 16 * largest**2 + 6 * 8 * largest * dimension  # as in ``block_rows``
+    of_targets = 4 * 8 * int(present.sum()) * dimension
+    per_cell = [4, 2 * _count_type(largest).itemsize]
     per_cell += [2 * 2 * _count_type(int(present.sum())).itemsize] if everywhere else []
-    return memory_bytes + len(present) * present.size * sum(per_cell)
+    return min(memory_bytes, max(in_block, of_targets)) + len(present) * present.size * sum(per_cell)
 
 
 def _two(groups: int) -> Iterator[tuple[int, int]]:

@@ -139,17 +139,20 @@ def group_recall(
     )
 
 
-def recall_bytes(present: np.ndarray, blocks: int, *, distractors: str = "both", memory_bytes: int = 1 << 28) -> int:
+def recall_bytes(
+    present: np.ndarray, blocks: int, dimension: int, *, distractors: str = "both", memory_bytes: int = 1 << 28
+) -> int:
     """Bytes that ``group_recall`` and the medians of its values hold at most, besides the embeddings.
 
     Args:
         present: bool [G, scenes], whether a group has a photo of a scene.
         blocks: number of blocks of scenes.
+        dimension: of the embeddings.
         distractors, memory_bytes: as in ``group_recall``.
     """
     from benchmark.retrieval.counts import held_bytes
 
-    held = held_bytes(present, everywhere=distractors == "all", memory_bytes=memory_bytes)
+    held = held_bytes(present, dimension, everywhere=distractors == "all", memory_bytes=memory_bytes)
     return held + 8 * (len(RANKS) + 2) * len(present) ** 2 * blocks
 
 

@@ -103,7 +103,7 @@ def part_of(table: SceneTable, groups: int, scenes: int) -> np.ndarray:
     return np.sort(part[part >= 0])
 
 
-def group_cost(inputs: TaskInput, clocked: Clocked) -> Cost:
+def group_cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
     """Cost of ``retrieval/pairs`` of any number of groups."""
     from benchmark.retrieval import recall_bytes
 
@@ -124,10 +124,10 @@ def group_cost(inputs: TaskInput, clocked: Clocked) -> Cost:
     distinct = len(parts) > 1 and present.shape[1] >= PARTS[-1][1] // 4
     rate = f" at {1e9 * fit.each[2]:.0f} ns each" if distinct else ""
     what = f"{len(present):,} groups x {present.shape[1]:,} scenes, {whole[2]:,.0f} similarities{rate}"
-    return Cost(fit.wall, what, fit.processor, recall_bytes(present, blocks, distractors=distractors))
+    return Cost(fit.wall, what, fit.processor, recall_bytes(present, blocks, dimension, distractors=distractors))
 
 
-def pairs_cost(inputs: TaskInput, clocked: Clocked) -> Cost:
+def pairs_cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
     """Cost of ``retrieval/pairs`` of two types of cameras."""
     from benchmark.retrieval import held_bytes
 
@@ -142,7 +142,7 @@ def pairs_cost(inputs: TaskInput, clocked: Clocked) -> Cost:
         return [float(pairs), similarities(np.ones((2, pairs), bool))]
 
     fit = fitted([amounts(size) for size in sizes], [clocked(part) for part in parts], amounts(len(complete)))
-    held = held_bytes(np.ones((2, len(complete)), bool), everywhere=True)
+    held = held_bytes(np.ones((2, len(complete)), bool), dimension, everywhere=True)
     return Cost(fit.wall, f"{len(complete):,} pairs", fit.processor, held)
 
 

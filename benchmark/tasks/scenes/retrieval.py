@@ -237,7 +237,7 @@ def _unfit(photos: PhotoSet) -> str:
 
 
 def _cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
-    return (pairs_cost if in_twos(inputs.photos) else group_cost)(inputs, clocked)
+    return (pairs_cost if in_twos(inputs.photos) else group_cost)(inputs, dimension, clocked)
 
 
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:

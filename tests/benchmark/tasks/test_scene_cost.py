@@ -129,8 +129,17 @@ def test_memory__of_retrieval_is_what_its_arrays_take(distractors):
     rows = np.random.default_rng(0).normal(size=(table.size, 4)).astype(np.float32)
     blocks = np.arange(scenes)
     options = {"distractors": distractors, "memory_bytes": block}
-    expected = recall_bytes(table >= 0, scenes, **options)
+    expected = recall_bytes(table >= 0, scenes, 4, **options)
     assert peak_bytes(lambda: group_recall(rows, table, blocks, **options)) == pytest.approx(expected, rel=0.15)
+
+
+def test_memory__of_blocks_is_bounded__and_little_for_little():
+    def held(scenes, dimension):
+        return recall_bytes(np.ones((2, scenes), bool), 2, dimension) - 2 * 2 * scenes * (4 + 2 * 2) - 8 * 6 * 4 * 2
+
+    assert held(100, 8) == 16 * 100**2 + 48 * 100 * 8
+    assert held(100, 1000) == 2 * 100 * 32 * 1000
+    assert held(20_000, 8) == 1 << 28
 
 
 def test_memory__of_variance_is_what_its_sums_take():
