@@ -14,9 +14,6 @@ MAX_COUNT = 10**12
 MAX_GROUPS = 20
 """Most groups of one photo set whose questions are shown."""
 
-MAX_UNLISTED = 8
-"""Most scores of a known task under unlisted names (retrieval names its directions after the cameras)."""
-
 
 def objection(file: ResultFile) -> str:
     """Why an untrusted result is not shown on a board; "" if it is."""
@@ -36,8 +33,8 @@ def objection(file: ResultFile) -> str:
     for task, question in questions.items():
         listed = {metric.name: metric for metric in question.metrics}
         scores = [score for score in file.result.scores if score.task == task]
-        if sum(score.metric not in listed for score in scores) > MAX_UNLISTED:
-            return f"{task} has more than {MAX_UNLISTED} scores under names that it does not list"
+        if sum(score.metric not in listed for score in scores) > question.most_unlisted:
+            return f"{task} has more than {question.most_unlisted} scores under names that it does not list"
         for score in scores:
             metric = listed.get(score.metric)
             if reason := _impossible(score, metric.kind if metric else "difference"):

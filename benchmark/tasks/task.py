@@ -64,6 +64,8 @@ class Task:
     ``probe/*`` and runs without patterns leave it out."""
     by_family: bool = False
     """Of a task that must be named: whether its family and any subject is enough (``copies/*``)."""
+    most_unlisted: int = 8
+    """Most scores under names that ``metrics`` lacks, of a result that a board shows: names after cameras or groups."""
     score_views: int = 0
     """Fewest views that it needs of a file of a detector's scores; 0 if it reads embeddings alone."""
     for_group: Callable[[str], Task] | None = None

@@ -264,6 +264,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 read_facts=_facts,
                 growth="pairs",
                 cost=_cost,
+                most_unlisted=5 * 31,  # metrics of the pairs that differ in some of five groups
             ),
         )
     }

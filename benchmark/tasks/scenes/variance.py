@@ -187,6 +187,7 @@ VARIANCE_TASKS: Mapping[str, Task] = MappingProxyType(
             recipe=plain_views,
             unfit=unfit_for_scenes,
             run=run_variance,
+            most_unlisted=30,  # effects of five factors
             cost=lambda inputs, dimension, clocked: variance_cost(inputs, dimension, clocked, MOST_BLOCKS),
             read_answers=_read,
             read_facts=lambda arrays: statistic_facts(_metrics_of(arrays), arrays),

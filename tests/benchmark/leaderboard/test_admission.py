@@ -39,6 +39,15 @@ def test_objection__questions_that_are_not_known(make):
     )
 
 
+@pytest.mark.parametrize(("task", "most"), [("retrieval/pairs", 155), ("variance/components", 30), ("probe/jpeg", 8)])
+def test_objection__names_of_groups_and_their_combinations_are_shown_up_to_a_number(make, task, most):
+    for count in (most, most + 1):
+        scores = tuple(make.score(task, f"by-{i}", 0.5) for i in range(count))
+        scores = tuple(dataclasses.replace(score, data="toy", low=0.5, high=0.5) for score in scores)
+        refused = f"{task} has more than {most} scores under names that it does not list" if count > most else ""
+        assert objection(ResultFile("a", dataclasses.replace(make.result("a", []), scores=scores))) == refused
+
+
 @pytest.mark.parametrize(
     ("score", "why"),
     [
