@@ -6,10 +6,10 @@ from .answers import (
     answer_key,
     answers_changed,
     contradiction,
-    has_answers,
     processings_of,
     read_answers,
     read_runs,
+    scores_without_answers,
     task_answers,
 )
 from .failing import failed_encoder
@@ -110,7 +110,6 @@ __all__ = [
     "find_runs",
     "folder_name",
     "group_means",
-    "has_answers",
     "in_order",
     "interval",
     "known_contradiction",
@@ -128,6 +127,7 @@ __all__ = [
     "read_results",
     "read_runs",
     "score_label",
+    "scores_without_answers",
     "size_objection",
     "subject_of",
     "summarise",

@@ -154,9 +154,16 @@ def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[s
     }
 
 
-def has_answers(file: ResultFile) -> bool:
-    """Whether answers lie beside a result."""
-    return answers_path(file) is not None
+def scores_without_answers(file: ResultFile, questions: Questions) -> tuple[str, ...]:
+    """Task and metric, such as ``probe/jpeg accuracy``, of each score of an accepted result that no answers prove.
+
+    All scores where no answers lie beside the result, or where they cannot be read.
+    """
+    try:
+        values = _checked_answers(file, questions).values
+    except DataError:
+        values = {}
+    return tuple(f"{s.task} {s.metric}" for s in file.result.scores if (s.task, s.metric) not in values)
 
 
 def answers_path(file: ResultFile) -> Path | None:

@@ -152,7 +152,7 @@ def tasks_of(trace: str, photos: PhotoSet, *, every: bool) -> list[Task]:
         wanted = (
             (probes.get(subject) is task and subject in of_trace)
             or task.family.name == "plain"
-            or task.family.counts == "pairs"
+            or task.family.name == "retrieval"
             or (subject == trace and any(m.summary == "SPD" for m in task.metrics))
             or (task.about_group and subject == trace)
         )

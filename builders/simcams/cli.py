@@ -156,7 +156,6 @@ def parser() -> Parser:
         "camtrace build simcams",
         most_used=("--output", "--scenes", "--data", "--pairs", "--configs"),
         examples=(
-            "camtrace build simcams --output out/simcams",
             "camtrace build simcams --data folder:my_photos --configs iso,flash -o out",
             "camtrace build simcams --layout fodb --scenes 20 --size 256 -o out",
         ),

@@ -174,7 +174,7 @@ def _is_malformed_answer(error: Exception) -> bool:
     modules = [
         frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)
     ]
-    readers = {*_HTTP_LIBRARIES, "json"}
+    readers = {*_HTTP_LIBRARIES, *sys.stdlib_module_names}
     return next((name for name in reversed(modules) if name not in readers), "") == "huggingface_hub"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from benchmark.publishing import VERDICTS, Verification, verified
 from benchmark.report import markdown_table
-from benchmark.results import PROVEN, STATED, Refusal, contradiction, has_answers, read_results
+from benchmark.results import PROVEN, STATED, Refusal, contradiction, read_results, scores_without_answers
 from benchmark.tasks import all_tasks
 from builders.cli import Parser, run_command, write_record
 from builders.pixels import codec_canary
@@ -48,8 +48,14 @@ def run(args: argparse.Namespace) -> int:
     for verdict, meaning in VERDICTS.items():
         if counts[verdict]:
             print(f"  {counts[verdict]:4d} {verdict}: {meaning}")
-    proven = sum(has_answers(file) for file in read.accepted)
-    print(f"{proven} of {len(read.accepted)} results have their answers, which give these numbers again: {PROVEN}.")
+    unproven = {file.file: scores_without_answers(file, questions) for file in read.accepted}
+    scores = sum(len(file.result.scores) for file in read.accepted)
+    proven = scores - sum(map(len, unproven.values()))
+    print(f"{proven} of {scores} scores have their answers, which give these numbers again: {PROVEN}.")
+    for file, without in unproven.items():
+        if without:
+            some = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
+            print(f"  {file}: scores without answers, which nothing proves: {some}")
     print(f"No answers prove {STATED}.")
     return 1 if counts["refused"] or counts["edited"] else 0
 

@@ -419,7 +419,7 @@ def _gone(run: Path, honest: int, changed: Sequence[str], end: Ended) -> str:
 def _changed_number(good: Path, bad: Path, end: Ended) -> str:
     """Whether a command ended well on a result with other numbers, or on answers that are not its own."""
     if end.status or re.search(
-        r"refused|warning|left out|edited|not those|contradict|differ|not published", end.output
+        r"refused|warning|left out|edited|not those|contradict|differ|not published|without answers", end.output
     ):
         return ""
     if bad.name == "answers.npz":

@@ -92,7 +92,7 @@ def test_pair_with_published__of_acquisition_and_pairs_compares_their_counts():
     assert [r.not_comparable for r in rows] == [
         "",
         "8,800 photos of 87 classes; the study: 8,800 of 88",
-        "700 pairs; the study: 730",
+        "700 scenes; the study: 730",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -284,8 +285,26 @@ def test_commands__refuse_every_changed_result_of_groups_and_of_generated_photos
 def test_verify__says_what_answers_prove(honest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(honest)]) == 0
     out = capsys.readouterr().out
-    assert "1 of 1 results have their answers" in out
+    count = len(read_files(honest, ["result.json"]).accepted[0].result.scores)
+    assert f"{count} of {count} scores have their answers" in out
+    assert "scores without answers" not in out
     assert "the encoder's id" in out
+
+
+def test_verify__counts_no_score_whose_answers_are_of_another_task(
+    honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(honest, tmp_path / "forged")
+    raw = json.loads((folder / "result.json").read_text())
+    first, others = raw["scores"][0], raw["scores"][1:]
+    raw["scores"] = [first, *[{**score, "task": score["task"] + "-x"} for score in others]]
+    raw["environment"].pop("answers_sha256", None)
+    (folder / "result.json").write_text(json.dumps(raw))
+    main(["verify", str(folder)])
+    out = capsys.readouterr().out
+    assert f"1 of {1 + len(others)} scores have their answers" in out
+    assert f"result.json: scores without answers, which nothing proves: {others[0]['task']}-x " in out
+    assert f" and {len(others) - 3} more" in out
 
 
 def test_methods__are_those_that_gave_these_numbers() -> None:

@@ -55,7 +55,7 @@ def test_sweep__an_encoder_that_ends_the_process_is_a_failed_row(project, worker
 
 def test_score__an_encoder_that_ends_the_process_is_one_sentence(project):
     (project / "crashing.py").write_text(CRASHING)
-    done = _run(project, "score", "-m", "crashing:late", "-o", "out", "--workers", "0")
+    done = _run(project, "score", "-m", "crashing:late", "-o", "crashed", "--workers", "0")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "camtrace: crashing:late: its code ended the process (SIGSEGV)\n"
 
@@ -63,10 +63,10 @@ def test_score__an_encoder_that_ends_the_process_is_one_sentence(project):
 def test_score__the_others_are_scored_without_one_that_ends_a_worker(project):
     (project / "crashing.py").write_text(CRASHING)
     models = ["-m", "crashing:late", "-m", "control:jpeg-statistics"]
-    done = _run(project, "score", *models, "-o", "out", "--workers", "1")
+    done = _run(project, "score", *models, "-o", "crashed-worker", "--workers", "1")
     assert done.returncode == 1
     assert done.stderr.startswith("camtrace: crashing:late: its code ended the process (SIGSEGV)\n")
-    [path] = (project / "out").rglob("result.json")
+    [path] = (project / "crashed-worker").rglob("result.json")
     result = json.loads(path.read_text())
     assert result["encoder"]["id"] == "control:jpeg-statistics"
     assert result["scores"][0]["n"] > 0

@@ -259,7 +259,8 @@ def test_command__killed_in_a_later_task__the_finished_ones_are_there(tmp_path, 
     assert (tasks, parts) == (["probe/sharpening", "knn/sharpening"], ["0", "1", "2"])
     again, tasks, parts = run()
     assert again.returncode == 0, again.stderr
-    assert (tasks, parts) == (["knn/sharpening"], [str(i) for i in range(3, 12)])
+    assert tasks == ["knn/sharpening"]
+    assert parts[:9] == [str(i) for i in range(3, 12)]  # then the parts of its jitters
     third, tasks, parts = run()
     assert (tasks, parts) == ([], [])
     assert json.loads(third.stdout) == json.loads(again.stdout)

@@ -115,7 +115,7 @@ def test_planned_passes__every_task_is_in_one():
     tasks = list(all_tasks().values())
     planned = planned_passes(tasks, grey_photos(), RunOptions())
     assert sorted(task.name for one in planned for task in one.tasks) == sorted(all_tasks())
-    assert [one.recipe.kind for one in planned] == ["processing", "masked", "plain"]
+    assert [one.recipe.kind for one in planned] == ["processing", "masked", "plain", "edited"]
 
 
 @pytest.mark.parametrize("weights", ["0" * 64, None])
