@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from builders.errors import EncoderError
 
@@ -89,7 +90,8 @@ def refuse_crashed(name: str) -> None:
 def run_supervised(run: Callable[[], int]) -> int:
     """Call ``run`` in a child process, again without an encoder that ends it.
 
-    Signals go on to the child. It is killed when this process is. Where there is no Linux, ``run`` is called here.
+    Signals go on to the child. It is killed when this process is. Processes that it leaves behind when something ends
+    it are killed. Where there is no Linux, ``run`` is called here.
 
     Args:
         run: its result is an exit status. By ``refuse_crashed`` it leaves out encoders.
@@ -100,6 +102,7 @@ def run_supervised(run: Callable[[], int]) -> int:
     if sys.platform != "linux":
         return run()
     finished = mmap.mmap(-1, 8)
+    ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1)
     while True:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -112,6 +115,8 @@ def run_supervised(run: Callable[[], int]) -> int:
             finally:
                 finished[0] = 1
         status = _wait(child)
+        if not finished[0]:
+            _end_orphans()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         name = blamed_in(child)
         if finished[0] or status in _OF_USERS:
@@ -132,6 +137,10 @@ _FAULTS = tuple(
 """Statuses of processes that the code which they ran has ended."""
 _KILL_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG``."""
+_ADOPT_ORPHANS = 36
+"""``PR_SET_CHILD_SUBREAPER``: processes whose parent has ended become children of this one."""
+_LAST_S = 5.0
+"""Time for processes that clean up after others, such as Python's resource tracker."""
 
 
 def _fork(mask: Collection[int]) -> int:
@@ -153,8 +162,45 @@ def _wait(child: int) -> int:
     while True:
         received = signal.sigwaitinfo((*_PASSED_ON, signal.SIGCHLD))
         if received.si_signo == signal.SIGCHLD:
-            process, raw = os.waitpid(child, os.WNOHANG)
-            if process:
-                return os.waitstatus_to_exitcode(raw)
+            if (status := _reaped().get(child)) is not None:
+                return status
         elif received.si_code <= 0:
             os.kill(child, received.si_signo)
+
+
+def _reaped() -> dict[int, int]:
+    """Statuses of the children that have ended, by process id."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            process, raw = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if not process:
+            return ended
+        ended[process] = os.waitstatus_to_exitcode(raw)
+
+
+def _end_orphans() -> None:
+    """Kill what a child that was ended has left behind; those that clean up after it may end by themselves."""
+    until = time.monotonic() + _LAST_S
+    while left := _children():
+        late = time.monotonic() > until
+        for process, command in left.items():
+            if late or b"resource_tracker" not in command:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        time.sleep(0.02)
+        _reaped()
+
+
+def _children() -> dict[int, bytes]:
+    """Command lines of the children of this process that have not ended, by process id."""
+    found: dict[int, bytes] = {}
+    here = os.getpid()  # of one thread
+    with suppress(OSError):
+        for process in map(int, Path(f"/proc/{here}/task/{here}/children").read_text(encoding="ascii").split()):
+            with suppress(OSError):
+                if Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z":
+                    found[process] = Path(f"/proc/{process}/cmdline").read_bytes()
+    return found

@@ -85,6 +85,14 @@ def test_run_supervised__gives_the_status_of_the_run(body, status):
     assert _ran(body).returncode == status
 
 
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGALRM)", "os.abort()"])
+def test_run_supervised__what_the_run_left_behind_ends_with_it(end):
+    """A fork that holds the output open: without its end the command has no end for a minute."""
+    done = _ran(f"left = os.fork() or time.sleep(300); print(left, flush=True); {end}")
+    assert done.returncode in (134, 142)
+    assert not Path(f"/proc/{int(done.stdout)}").exists()
+
+
 def test_run_supervised__a_signal_of_another_process_goes_on_to_the_run_once():
     body = "signal.signal(signal.SIGINT, lambda *_: print('once', flush=True)); print(flush=True); time.sleep(0.5)"
     command = [sys.executable, "-c", _CODE.format(body=body)]
