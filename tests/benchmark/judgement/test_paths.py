@@ -82,3 +82,18 @@ def test_identical_ways_are_no_part_of_the_family() -> None:
     assert [j.accuracy for j in two] == ["undecided", "undecided"]  # Holm's correction over two
     assert paths_rule(1) == "Shown: p < 0.05."
     assert "over 2 ways" in paths_rule(2)
+
+
+def test_flips__a_gain_of_accuracy_is_a_difference_too() -> None:
+    gain = Difference(-0.04, -0.06, -0.02, 1e-4, 500, 0.01, 500)
+    [judged] = judge_paths([moves(accuracy=gain, flip_p=1e-4, flips=(10, 30))], "jpeg", 1.0)
+    assert judged.accuracy == "yes"
+    assert "the accuracy differs (+4.0 points" in judged.text
+
+
+def test_noise__identical_ways_are_no_part_of_the_family() -> None:
+    faint = moves(beyond_noise=Difference(0.01, -0.0008, 0.0208, 0.07, 500, 0.005, 500))
+    same = PathMoves("same", True, Difference(0.0, 0.0, 0.0, 1.0, 500, 0.0, 500))
+    assert [j.beyond_noise for j in judge_paths([faint, same], "jpeg", 1.0)] == ["yes", "no"]
+    other = dataclasses.replace(faint, name="other")
+    assert [j.beyond_noise for j in judge_paths([faint, other], "jpeg", 1.0)] == ["undecided", "undecided"]
