@@ -97,3 +97,8 @@ def test_noise__identical_ways_are_no_part_of_the_family() -> None:
     assert [j.beyond_noise for j in judge_paths([faint, same], "jpeg", 1.0)] == ["yes", "no"]
     other = dataclasses.replace(faint, name="other")
     assert [j.beyond_noise for j in judge_paths([faint, other], "jpeg", 1.0)] == ["undecided", "undecided"]
+
+
+def test_flips__a_large_gain_that_is_undecided_is_not_shown_to_be_small() -> None:
+    gain = Difference(-0.04, -0.09, 0.005, 0.2, 500, 0.025, 500)
+    assert judge_paths([moves(accuracy=gain, flip_p=0.2)], "jpeg", 1.0)[0].accuracy == "undecided"
