@@ -196,11 +196,11 @@ def _end_orphans() -> None:
 
 def _children() -> dict[int, bytes]:
     """Command lines of the children of this process that have not ended, by process id."""
-    found: dict[int, bytes] = {}
+    commands: dict[int, bytes] = {}
     here = os.getpid()  # of one thread
     with suppress(OSError):
         for process in map(int, Path(f"/proc/{here}/task/{here}/children").read_text(encoding="ascii").split()):
             with suppress(OSError):
                 if Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z":
-                    found[process] = Path(f"/proc/{process}/cmdline").read_bytes()
-    return found
+                    commands[process] = Path(f"/proc/{process}/cmdline").read_bytes()
+    return commands

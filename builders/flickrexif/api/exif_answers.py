@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from builders.exif import ALLOWED
+from builders.flickrexif.api.stored_json import stored_json
 
 TRUST = ("IFD0", "ExifIFD", "SubIFD", "InteropIFD")
 """Tag spaces in order of trust. XMP, which any editor may have written, comes last."""
@@ -68,7 +69,7 @@ def dumps(entries: Mapping[tuple[str, str], str]) -> str:
 
 def loads(text: str) -> dict[tuple[str, str], str]:
     """Parse ``dumps``; the order is preserved."""
-    listed: Iterable[list[str]] = json.loads(text)
+    listed: Iterable[list[str]] = stored_json(text)
     return {(space, tag): raw for space, tag, raw in listed}
 
 

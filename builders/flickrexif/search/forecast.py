@@ -6,12 +6,12 @@ search that is running.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import dataclass
 
 from builders.flickrexif.api.call_budget import seconds_for
+from builders.flickrexif.api.stored_json import stored_json
 from builders.flickrexif.search.exif_calls import EXIF_PENDING
 from builders.flickrexif.search.plan import PER_PAGE
 from builders.flickrexif.search.sample import WINDOW
@@ -231,7 +231,7 @@ def _file_sizes(state: State) -> tuple[float, float, bool, float]:
     )
     pixels, originals, fetched_bytes, fetched_pixels = 0.0, 0, 0, 0
     for text, size, size_bytes in rows:
-        urls = json.loads(text)
+        urls = stored_json(text)
         if "o" in urls:
             originals += 1
             pixels += urls["o"][1] * urls["o"][2]

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.api.clock import Clock, SystemClock
+from builders.flickrexif.api.stored_json import stored_json
 from builders.flickrexif.store.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 from builders.untrusted import first_line
 
@@ -136,7 +137,7 @@ class State:
     def setting(self, key: str) -> Any:
         """A setting (a JSON value), or None."""
         text = self.value("SELECT value FROM settings WHERE key = ?", key)
-        return None if text is None else json.loads(text)
+        return None if text is None else stored_json(text)
 
     def set(self, key: str, value: Any) -> None:
         """Store a setting."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.errors import DataError, DiskError
+from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.licences import PERMISSIVE
 from builders.flickrexif.api.search_results import SearchResult
 from builders.flickrexif.search.status import status_text
@@ -166,3 +167,15 @@ def test_within_cap__photos_in_the_state_count_and_are_not_new(state):
     new = [photo(2), photo(3), photo(4, "2@N02"), photo(5), photo(6, "2@N02"), photo(7, "2@N02"), photo(8, "2@N02")]
     assert [each.id for each in within_cap(state, new, 3)] == [3, 4, 6, 7]  # one more of the first owner
     assert [each.id for each in within_cap(state, [*new, photo(9, day=60)], 2)] == [4, 6, 9]  # another month
+
+
+@pytest.mark.parametrize("text", ['{"o": [', "", '["a",\x00]', "[" * 100_000, b"\xff"])
+def test_stored_values__that_are_no_json_mean_a_damaged_state(tmp_path, text):
+    with State(tmp_path, create=True) as state:
+        state.set("query", 1)
+        with state.transaction() as db:
+            db.execute("UPDATE settings SET value = ? WHERE key = 'query'", (text,))
+        with pytest.raises(DataError, match=r"the state is damaged .* go on with a copy of it"):
+            state.setting("query")
+    with pytest.raises(DataError, match="the state is damaged"):
+        loads(text)
