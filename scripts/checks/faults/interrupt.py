@@ -45,13 +45,19 @@ class Tally:
         elif end.stayed:
             self.wrong.append(f"{kind}: a process stays")
         elif end.traceback:
+            print(end.output, file=sys.stderr)
             self.wrong.append(f"{kind}: traceback: {end.output.strip().splitlines()[-1][:200]}")
 
     def note_leftovers(self, kind: str, paths: Iterable[Path]) -> None:
-        self.wrong += [f"{kind}: left {path.name}" for path in paths]
+        self.wrong += [f"{kind}: left {path}" for path in paths if not _of_tempfile(path)]
 
     def print_progress(self, count: int, kind: str) -> None:
         print(f"{count} {kind}, {len(self.wrong)} wrong {self.wrong[-1:]}", file=sys.stderr)
+
+
+def _of_tempfile(path: Path) -> bool:
+    """Whether this is the file by which Python's ``tempfile`` tries a folder; a kill in that moment leaves it."""
+    return path.is_file() and path.stat().st_size <= 4 and b"blat".startswith(path.read_bytes())
 
 
 class Trials:
