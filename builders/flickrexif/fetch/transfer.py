@@ -154,8 +154,24 @@ def fetch_into(target: FetchTarget, plan: FetchPlan) -> FetchCounts:
     Raises:
         OSError: the disk is full or cannot be written to; stored results stay.
     """
-    asyncio.run(_Fetch(target, plan).run())
+    asyncio.run(_fetched(_Fetch(target, plan)))
     return target.counts
+
+
+async def _fetched(fetch: _Fetch) -> None:
+    asyncio.get_running_loop().set_exception_handler(_report)
+    await fetch.run()
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As asyncio reports errors that nothing awaits, except for a signal that ends the command in whichever task."""
+    if not _is_interrupt(context.get("exception")):
+        loop.default_exception_handler(context)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether an error, or one of a group, is of a signal that ends the command."""
+    return isinstance(error, KeyboardInterrupt) or any(map(_is_interrupt, getattr(error, "exceptions", ())))
 
 
 def choose(
