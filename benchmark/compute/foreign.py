@@ -50,7 +50,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
 
     Ctrl-C and SIGTERM pass through. ``os._exit`` raises, except in a process that the code has started. A fork of this
     process that returns from the code ends at once; one that does not return ends with this process. The working
-    folder, closed outputs and removed variables of the environment are restored.
+    folder, closed outputs, removed variables of the environment and removed hooks of exceptions are restored.
 
     Args:
         enters_folder: the code may leave another working folder, as modules do that enter their own to load files.
@@ -67,6 +67,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     process, folder = os.getpid(), _folder()
     outputs = [_Output(number) for number in (1, 2)]
     forks, escaped = _calls.forks, _escaped[0]
+    hooks = sys.excepthook, threading.excepthook
     variables = len(os.environ)
     if variables != len(_environment):
         _environment.clear()
@@ -92,6 +93,9 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
             _real_exit(1)
         if len(os.environ) < variables:
             os.environ.update({name: value for name, value in _environment.items() if name not in os.environ})
+        for module, hook in zip((sys, threading), hooks, strict=True):
+            if vars(module).get("excepthook") is None:  # Python starts no thread without it
+                vars(module)["excepthook"] = hook
         changes = [change for change in _restored_folder(folder) if not enters_folder]
         changes += [output.name for output in outputs if output.restored()]
         if _calls.forks != forks and _returns_twice(escaped):

@@ -63,6 +63,18 @@ def test_foreign_code__variables_that_it_removes_are_put_back_and_those_that_it_
     assert [os.environ.pop(f"CAMTRACE_TEST_{name}") for name in "ABC"] == ["3", "2", "4"]
 
 
+@pytest.mark.parametrize("module", [sys, threading])
+def test_foreign_code__a_removed_hook_of_exceptions_is_restored(module, monkeypatch):
+    monkeypatch.setattr(module, "excepthook", module.excepthook)
+    before = module.excepthook
+    with foreign_code():
+        module.excepthook = None
+    assert module.excepthook is before
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+
+
 def test_foreign_code__errors_and_ctrl_c_pass_and_a_closed_stream_is_opened_again(monkeypatch, capfd):
     with pytest.raises(ValueError, match="plain"), foreign_code():
         raise ValueError("plain")
