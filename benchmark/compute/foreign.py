@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
+from builders.cli import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
 HARMS_RUN = "it harms the run"
@@ -82,7 +83,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     except Exception:
         raise
     except BaseException as raised:
-        if isinstance(raised, KeyboardInterrupt) and _may_be_interrupted():
+        if isinstance(raised, Terminated) or (isinstance(raised, KeyboardInterrupt) and _may_be_interrupted()):
             raise
         error = raised
     finally:
@@ -151,7 +152,10 @@ def _restored_folder(folder: str | None) -> Iterator[str]:
 
 
 def _may_be_interrupted() -> bool:
-    """Whether a ``KeyboardInterrupt`` may come from Ctrl-C or SIGTERM: only the main thread of the first process."""
+    """Whether a ``KeyboardInterrupt`` may come from Ctrl-C: only in the main thread of the first process.
+
+    Jobs in the background ignore Ctrl-C, and SIGTERM ends them all the same.
+    """
     in_main = threading.current_thread() is threading.main_thread()
     return in_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 

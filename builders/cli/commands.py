@@ -293,9 +293,14 @@ def guarded(run: Callable[[], int]) -> int:
         _print_last(missing_package(error.name or "", "this command"))
         return 2
     except KeyboardInterrupt as interrupt:
+        sys.unraisablehook = _ignored  # objects that were interrupted cannot end as they would
         how = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
         _print_last(f"{how}; finished work is saved, run the same command again to go on")
         return 143 if isinstance(interrupt, Terminated) else 130
+
+
+def _ignored(error: object) -> None:
+    """In the place of the hook that prints what cannot be raised, such as errors of finalizers."""
 
 
 def _print_last(sentence: str) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import csv
 import errno
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -244,3 +246,23 @@ def test_summary__names_the_folder_on_one_line():
         r"  1 could not be used and are left out (the first, x: no); all are in a\x0ab\x1b/failures.jsonl",
         r'  load_dataset("a\x0ab\x1b", "c", split="train")',
     ]
+
+
+def test_guarded__finalizers_after_a_signal_print_no_traceback():
+    code = (
+        "import sys\n"
+        "from builders.cli.commands import Terminated, guarded\n"
+        "class Odd:\n"
+        "    def __del__(self):\n"
+        "        raise ValueError('late')\n"
+        "held = []\n"
+        "def run():\n"
+        "    held.append(Odd())\n"
+        "    raise Terminated\n"
+        "status = guarded(run)\n"
+        "held.clear()\n"
+        "sys.exit(status)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 143
+    assert done.stderr == "camtrace: terminated; finished work is saved, run the same command again to go on\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 
 import pytest
 
 from benchmark.compute import foreign_code
+from builders.cli import Terminated
 from builders.untrusted import ForeignCodeError
 
 CASES = {
@@ -61,6 +63,17 @@ def test_foreign_code__variables_that_it_removes_are_put_back_and_those_that_it_
         os.environ["CAMTRACE_TEST_A"] = "3"
         os.environ["CAMTRACE_TEST_C"] = "4"
     assert [os.environ.pop(f"CAMTRACE_TEST_{name}") for name in "ABC"] == ["3", "2", "4"]
+
+
+def test_foreign_code__sigterm_passes_where_ctrl_c_is_ignored_as_in_a_job_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(Terminated), foreign_code():
+            raise Terminated
+        with pytest.raises(ForeignCodeError, match="it raised KeyboardInterrupt"), foreign_code():
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("module", [sys, threading])
