@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -315,7 +316,7 @@ def no_terminal(place: _Place) -> str:
     """About 100 s: a line at least every 30 s."""
     data, where = f"folder:{place.photos()}", ("-o", place.folder / "slow", "--cache", place.folder / "c")
     end = place.run("score", "-m", "encoders:slow", "-d", data, "-t", "probe/resizing", "--workers", "0", *where)
-    lines = end[1].count("camtrace: working")
+    lines = len(re.findall(r"^camtrace: .*, (?:about )?\d+ (?:s|min)\b", end[1], re.M))
     return _expect(end, 0, "") or ("" if lines >= 1 else f"{lines} lines: {end[1][-300:]}")
 
 
