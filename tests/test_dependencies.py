@@ -22,6 +22,12 @@ else:
 
 ROOT = Path(__file__).parents[1]
 
+EVERY_EXTRA = {
+    *("encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "decoders", "hashes", "tables", "cluster"),
+    *("ray", "test"),
+}
+"""What tests and scripts may need."""
+
 PLACES = {
     "builders/flickrexif": {"flickr"},
     "builders/untrusted/addresses.py": {"flickr"},
@@ -35,37 +41,9 @@ PLACES = {
     "builders": set(),
     "benchmark": {"decoders", "encoders", "fast", "hashes", "onnx", "peft", "sample", "tables"},
     "camtrace.py": {"encoders"},
-    "tests": {
-        "encoders",
-        "flickr",
-        "sample",
-        "fast",
-        "onnx",
-        "peft",
-        "formats",
-        "decoders",
-        "hashes",
-        "tables",
-        "cluster",
-        "ray",
-        "test",
-    },
+    "tests": EVERY_EXTRA,
     "docs/site": {"docs"},
-    "scripts": {
-        "encoders",
-        "flickr",
-        "sample",
-        "fast",
-        "onnx",
-        "peft",
-        "formats",
-        "decoders",
-        "hashes",
-        "tables",
-        "cluster",
-        "ray",
-        "test",
-    },
+    "scripts": EVERY_EXTRA,
 }
 """Where an import stands -> the extras that it may come from, beside the base. The first that fits counts."""
 
