@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import tarfile
 import time
@@ -16,7 +15,7 @@ import numpy as np
 from builders.errors import DataError
 from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
 from builders.processes import progress_bar
-from builders.untrusted import UntrustedInputError, first_line, read_untrusted_arrays, readable
+from builders.untrusted import ReadAtOffsets, UntrustedInputError, first_line, read_untrusted_arrays, readable
 
 INDEX_FOLDER = "tar-index"
 """Folder of the cache."""
@@ -149,28 +148,13 @@ def _photos(stream: io.BufferedReader, start: int, size: int, whole_names: bool 
                 yield Member(name, start + member.offset_data, member.size)
 
 
-class FileWindow(io.RawIOBase):
+class FileWindow(ReadAtOffsets):
     """A part of a file, read as a file."""
 
     def __init__(self, stream: BinaryIO, start: int, size: int) -> None:
-        self.stream, self._start, self._size, self._at = stream, start, size, 0
+        super().__init__(size)
+        self.stream, self._start = stream, start
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
-        self.stream.seek(self._start + self._at)
-        data = self.stream.read(left if size < 0 else min(size, left))
-        self._at += len(data)
-        return data
+    def read_at(self, offset: int, size: int) -> bytes:
+        self.stream.seek(self._start + offset)
+        return self.stream.read(size)

@@ -5,6 +5,7 @@ from .data_sets import check_data_set, read_image_cell, roots_of
 from .documents import UntrustedInputError, check_plain, parse_json, parse_yaml
 from .files import (
     MAX_CONFIG_BYTES,
+    ReadAtOffsets,
     archive_sha256,
     may_pass,
     open_untrusted,
@@ -57,6 +58,7 @@ __all__ = [
     "ForeignCodeError",
     "GuardedTransport",
     "Pace",
+    "ReadAtOffsets",
     "RemoteStream",
     "UntrustedInputError",
     "archive_sha256",

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
 import struct
 import zipfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +61,36 @@ def open_untrusted(path: str | os.PathLike[str], *, limit: int, inside: Path | N
         if status.st_size > limit:
             raise UntrustedInputError(path, too_large(status.st_size, limit))
         yield stream
+
+
+class ReadAtOffsets(io.RawIOBase):
+    """Bytes of a known size that are read as a file, from wherever ``read_at`` finds them."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._at = size, 0
+
+    @abstractmethod
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Bytes from an offset on; they end before ``self._size``, and are none where it lies beyond."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._size - self._at)
+        data = self.read_at(self._at, left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data
 
 
 def read_untrusted(path: str | os.PathLike[str], *, limit: int, inside: Path | None = None) -> bytes:

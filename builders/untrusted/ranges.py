@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 import socket
 import typing
@@ -14,6 +13,7 @@ import httpx
 
 from builders.errors import DataError, UsageError, missing_package
 from builders.untrusted.addresses import AddressRefused, address_allowed
+from builders.untrusted.files import ReadAtOffsets
 from builders.untrusted.text import first_line, readable
 
 AHEAD_BYTES = 1 << 20
@@ -74,36 +74,20 @@ def read_range(address: str, offset: int, size: int) -> bytes:
         raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
 
 
-class RemoteStream(io.RawIOBase):
+class RemoteStream(ReadAtOffsets):
     """A remote file that is read as a file, ``AHEAD_BYTES`` at once."""
 
     def __init__(self, address: str, size: int) -> None:
-        self._address, self._size, self._at = address, size, 0
+        super().__init__(size)
+        self._address = address
         self._from, self._ahead = 0, b""
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
-        size = left if size < 0 else min(size, left)
-        if not self._from <= self._at <= self._at + size <= self._from + len(self._ahead):
-            self._from = self._at
-            self._ahead = read_range(self._address, self._at, min(left, max(size, AHEAD_BYTES)))
-        start = self._at - self._from
-        data = self._ahead[start : start + size]
-        self._at += len(data)
-        return data
+    def read_at(self, offset: int, size: int) -> bytes:
+        if not self._from <= offset <= offset + size <= self._from + len(self._ahead):
+            self._from = offset
+            self._ahead = read_range(self._address, offset, min(self._size - offset, max(size, AHEAD_BYTES)))
+        start = offset - self._from
+        return self._ahead[start : start + size]
 
 
 def _is_http(address: str) -> bool:
