@@ -23,7 +23,7 @@ from .photo_set import (
     PhotoSet,
 )
 from .source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, photo_digest, rank_within
-from .stamps import FactCache, file_stamp
+from .stamps import FactCache, file_stamp, stamps_within
 
 __all__ = [
     "CLUSTER",
@@ -61,4 +61,5 @@ __all__ = [
     "photos_by_cell",
     "print_cells",
     "rank_within",
+    "stamps_within",
 ]

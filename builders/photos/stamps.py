@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, cache_folder, write_bytes_atomically
 from builders.photos.source import Stamp
 
@@ -35,6 +37,21 @@ def file_stamp(path: str, part: str = "") -> Stamp:
         return Stamp(f"{path} gone", 0)
     fields = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
     return Stamp(f"{path} {' '.join(map(str, fields))}{part}", status.st_mtime_ns)
+
+
+def stamps_within(files: Sequence[Stamp], file: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> list[Stamp]:
+    """The stamps of photos that lie in larger files: the stamp of the file, with the photo's offset and size in it.
+
+    Args:
+        files: stamps of the larger files.
+        file: int [photos], index into ``files``.
+        offsets, sizes: int [photos], in bytes.
+
+    >>> stamps_within([Stamp("a.tar 9000", 7)], np.array([0]), np.array([512]), np.array([100]))
+    [Stamp(text='a.tar 9000 512+100', changed_ns=7)]
+    """
+    parts = zip(file.tolist(), offsets.tolist(), sizes.tolist(), strict=True)
+    return [Stamp(f"{files[f].text} {offset}+{size}", files[f].changed_ns) for f, offset, size in parts]
 
 
 class FactCache:

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, PhotoSet, Stamp, file_stamp, labels_of
+from builders.photos import SPLITS, PhotoSet, Stamp, file_stamp, labels_of, stamps_within
 from builders.sources.folders import labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
 from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
@@ -61,13 +61,7 @@ class TarSource:
     def stamps(self, rows: np.ndarray) -> list[Stamp]:
         """See ``PhotoSet.stamps``: the stamp of the archive, with the offset and size of the photo."""
         archives = [file_stamp(os.path.abspath(path)) for path in self.archives]
-        stamps = []
-        for archive, offset, size in zip(
-            self.archive[rows].tolist(), self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True
-        ):
-            stamp = archives[archive]
-            stamps.append(Stamp(f"{stamp.text} {offset}+{size}", stamp.changed_ns))
-        return stamps
+        return stamps_within(archives, self.archive[rows], self.offsets[rows], self.sizes[rows])
 
 
 def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:

@@ -22,7 +22,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError
 from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
-from builders.photos import UNLABELLED, ColumnSources, Labels, PhotoSet, Stamp, file_stamp, labels_of
+from builders.photos import UNLABELLED, ColumnSources, Labels, PhotoSet, Stamp, file_stamp, labels_of, stamps_within
 from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
@@ -99,8 +99,7 @@ class ShardSource:
             Stamp(f"{place} {identity}", 0) if is_remote(place) else file_stamp(place)
             for place, identity in zip(self.shards, self.identities, strict=True)
         ]
-        parts = zip(self.shard[rows].tolist(), self.offsets[rows].tolist(), self.sizes[rows].tolist(), strict=True)
-        return [Stamp(f"{of_shard[s].text} {at}+{size}", of_shard[s].changed_ns) for s, at, size in parts]
+        return stamps_within(of_shard, self.shard[rows], self.offsets[rows], self.sizes[rows])
 
 
 def webdataset_photos(

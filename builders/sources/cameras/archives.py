@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import PhotoSource, Stamp, file_stamp
+from builders.photos import PhotoSource, Stamp, file_stamp, stamps_within
 from builders.sources.folders import FolderSource
 from builders.sources.tar_index import FileWindow, indexed
 from builders.untrusted import (
@@ -249,12 +249,7 @@ class ArchiveSource:
     def stamps(self, rows: np.ndarray) -> list[Stamp]:
         """See ``PhotoSet.stamps``: the stamp of the file, with the offset and size of the photo in it."""
         stamps = [file_stamp(path) for path in self.files]
-        return [
-            Stamp(f"{stamps[file].text} {offset}+{packed}", stamps[file].changed_ns)
-            for file, offset, packed in zip(
-                self.file[rows].tolist(), self.offsets[rows].tolist(), self.packed[rows].tolist(), strict=True
-            )
-        ]
+        return stamps_within(stamps, self.file[rows], self.offsets[rows], self.packed[rows])
 
 
 def _inflated(data: bytes, size: int, name: str) -> bytes:
