@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from builders.errors import DataError, PhotoError
-from builders.sources.cameras.archives import Entry, source_of
-from builders.sources.cameras.layouts import Capture, PathLayout
+from builders.sources.cameras.archives import Entry, is_junk, source_of
+from builders.sources.cameras.layouts import PHOTO_ENDINGS, RAW_ENDINGS, Capture, PathLayout
 from builders.untrusted import MAX_CONFIG_BYTES, UntrustedInputError, parse_json, read_untrusted_json, readable
 
 SIMULATED_FILE = "SIMULATED.json"
@@ -20,6 +20,8 @@ SIMULATED_FILE = "SIMULATED.json"
 
 MOST_LISTED = 4
 """Names that a sentence gives."""
+
+OTHER_FILES = "other files"
 
 
 class Oddities:
@@ -47,6 +49,32 @@ class Oddities:
     def text(self) -> str:
         """Phrases, the most frequent first; empty without any."""
         return "; ".join(f"{what}: {n:,} (the first: {self._first[what]})" for what, n in self._counts.most_common())
+
+
+def not_a_photo(path: str) -> str:
+    """Why a file is no photo by its name, as ``Oddities.add`` counts it; empty for a photo.
+
+    >>> not_a_photo("D01/a.JPG"), not_a_photo("D01/notes.txt")
+    ('', 'other files')
+    """
+    if is_junk(path):
+        return "files of macOS or Windows, or hidden ones"
+    if path.lower().endswith(RAW_ENDINGS):
+        return "raw files, which are not developed here: convert them to TIFF"
+    return "" if path.lower().endswith(PHOTO_ENDINGS) else OTHER_FILES
+
+
+def stated_facts(simulated: Mapping[str, str], design: str, missing: str, odd: Oddities) -> dict[str, str]:
+    """What the evidence of a set says of its design.
+
+    Args:
+        simulated: of ``simulated_evidence``.
+        design: how many scenes, devices and photos there are.
+        missing: what is not there; empty if that is nothing.
+        odd: what was left out.
+    """
+    facts = {"design": design, "missing": missing, "left out": odd.text()}
+    return {**simulated, **{name: text for name, text in facts.items() if text}}
 
 
 def design_text(layout: PathLayout, captures: Sequence[Capture]) -> str:

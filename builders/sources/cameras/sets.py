@@ -25,17 +25,18 @@ from builders.photos import (
     hash64,
     labels_of,
 )
-from builders.sources.cameras.archives import Entry, entries_below, is_junk, source_of
-from builders.sources.cameras.design import SIMULATED_FILE, Oddities, design_text, missing_text, simulated_evidence
-from builders.sources.cameras.layouts import (
-    GRIDS,
-    LAYOUTS,
-    PHOTO_ENDINGS,
-    RAW_ENDINGS,
-    SLIDE,
-    Capture,
-    PathLayout,
+from builders.sources.cameras.archives import Entry, entries_below, source_of
+from builders.sources.cameras.design import (
+    OTHER_FILES,
+    SIMULATED_FILE,
+    Oddities,
+    design_text,
+    missing_text,
+    not_a_photo,
+    simulated_evidence,
+    stated_facts,
 )
+from builders.sources.cameras.layouts import GRIDS, LAYOUTS, SLIDE, Capture, PathLayout
 from builders.sources.cameras.terms import terms_of
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import seeded_splits
@@ -92,18 +93,12 @@ def camera_photos(
     entries, captures = _of_part(kind, path, layout, entries, captures, part)
     entries, captures = _one_of_each(entries, captures, odd)
     captures = _named_devices(captures)
-    missing = missing_text(layout, captures)
     chosen = CameraSet(
         kind,
         _without_endings([root.resolve().name])[0],
         tuple(captures),
         source_of(entries, root),
-        {
-            **simulated,
-            "design": design_text(layout, captures),
-            **({"missing": missing} if missing else {}),
-            **({"left out": left_out} if (left_out := odd.text()) else {}),
-        },
+        stated_facts(simulated, design_text(layout, captures), missing_text(layout, captures), odd),
     )
     return photos_of_set(chosen, cluster=layout.cluster, columns=columns, scenes=scenes, seed=seed, val_share=val_share)
 
@@ -122,15 +117,11 @@ def _photo_entries(entries: Sequence[Entry]) -> tuple[list[Entry], Oddities]:
     """Entries that are photos by their names; the others are counted."""
     odd, photos = Oddities(), []
     for entry in entries:
-        name = entry.path.lower()
-        if is_junk(entry.path):
-            odd.add("files of macOS or Windows, or hidden ones", entry.path)
-        elif name.endswith(RAW_ENDINGS):
-            odd.add("raw files, which are not developed here: convert them to TIFF", entry.path)
-        elif name.endswith(PHOTO_ENDINGS):
+        reason = not_a_photo(entry.path)
+        if not reason:
             photos.append(entry)
-        elif entry.path.rpartition("/")[2] not in (SIMULATED_FILE, "README.md"):
-            odd.add("other files", entry.path)
+        elif reason != OTHER_FILES or entry.path.rpartition("/")[2] not in (SIMULATED_FILE, "README.md"):
+            odd.add(reason, entry.path)
     return photos, odd
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from builders.errors import DataError
 from builders.photos import TERMS_OF_USE, ColumnSources, Labels, PhotoSet
 from builders.sources.cameras.archives import WHOLE_FILE, Entry, entries_below, is_junk, source_of
-from builders.sources.cameras.design import Oddities, simulated_evidence
-from builders.sources.cameras.layouts import PHOTO_ENDINGS, RAW_ENDINGS, Capture
+from builders.sources.cameras.design import OTHER_FILES, Oddities, not_a_photo, simulated_evidence, stated_facts
+from builders.sources.cameras.layouts import Capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
 from builders.sources.cameras.terms import terms_of
 from builders.sources.columns.named import over
@@ -143,12 +143,7 @@ def tabled_photos(
     count, devices = len({c.scene for c in captures if c.scene}), len({c.device for c in captures})
     design = f"{f'{count:,} scenes, ' if count else ''}{devices:,} devices: {len(captures):,} photos"
     missing = f"{len(absent):,} photos of the table (the first: {readable(absent[0])})" if absent else ""
-    evidence = {
-        **simulated_evidence(entries, photo_root),
-        "design": design,
-        **({"missing": missing} if missing else {}),
-        **({"left out": left_out} if (left_out := odd.text()) else {}),
-    }
+    evidence = stated_facts(simulated_evidence(entries, photo_root), design, missing, odd)
     source = source_of([entry for _, entry, _ in matched], photo_root)
     named_columns = table.labels([name for name in columns.of_table() if name in table.columns])
     given = {name: Labels(column.names, column.values[rows]) for name, column in named_columns.items()}
@@ -199,14 +194,10 @@ def _key(file: str, layout: TableLayout) -> str:
 def _by_name(entries: Sequence[Entry], layout: TableLayout, odd: Oddities) -> dict[str, Entry]:
     by_name: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda entry: (entry.method != WHOLE_FILE, entry.archive, entry.path)):
-        name = entry.path.lower()
-        if is_junk(entry.path):
-            odd.add("files of macOS or Windows, or hidden ones", entry.path)
-        elif name.endswith(RAW_ENDINGS):
-            odd.add("raw files, which are not developed here: convert them to TIFF", entry.path)
-        elif not name.endswith(PHOTO_ENDINGS):
-            if not name.endswith((".csv", "readme.md", "simulated.json")):
-                odd.add("other files", entry.path)
+        name, reason = entry.path.lower(), not_a_photo(entry.path)
+        if reason:
+            if reason != OTHER_FILES or not name.endswith((".csv", "readme.md", "simulated.json")):
+                odd.add(reason, entry.path)
         elif by_name.setdefault(_key(name, layout), entry) is not entry:
             odd.add("photos that are there twice", entry.path)
     return by_name
