@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from builders.cli import parse_query
 from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
+from builders.sources import CAMERA_SETS
 
 if TYPE_CHECKING:
     from builders.simcams import Scenes
@@ -238,16 +239,16 @@ def _openfake(spec: DataSpec, seed: int) -> PhotoSet:
 
 
 def _camera_set(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources import camera_photos, tabled_photos, tile_photos
+    from builders.sources import TABLE_LAYOUTS, TILES, camera_photos, tabled_photos, tile_photos
 
-    if spec.kind in ("plism", "scorpion") and Path(spec.location).suffix.lower() in (".csv", ".parquet"):
+    if spec.kind in TILES and Path(spec.location).suffix.lower() in (".csv", ".parquet"):
         if "scenes" in spec.options:
             raise UsageError(f"{spec.kind}:{spec.location}: scenes= is of a folder or archive: shorten the table")
         return tile_photos(spec.kind, spec.location, **_of_table(spec), seed=seed)
     named = {name: spec.options[name] for name in ("part", "root", "image", "id") if name in spec.options}
     scenes = _whole(spec, "scenes", 1) if "scenes" in spec.options else None
     read: Callable[..., PhotoSet] = camera_photos
-    if spec.kind in ("dresden", "raise"):
+    if spec.kind in TABLE_LAYOUTS:
         read = tabled_photos
     elif named.keys() & {"root", "image", "id"}:
         raise UsageError(f"{spec.kind}:{spec.location}: image=, id= and root= are of a table: name its file")
@@ -400,66 +401,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             has_table=True,
             is_local=_unless_on_hub,
         ),
-        "fodb": Kind(
-            "fodb:PATH",
-            "FODB: each scene by 27 phones and through 5 social networks; folders or zips",
-            _camera_set,
-            ("scenes", "val-share"),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
-        "imagenet-es": Kind(
-            "imagenet-es:PATH",
-            "ImageNet-ES and ImageNet-ES Diverse: each scene by aperture, exposure, ISO and light",
-            _camera_set,
-            ("part", "scenes", "val-share"),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
-        "vision": Kind(
-            "vision:PATH",
-            "VISION: photos by 35 devices and through two social networks",
-            _camera_set,
-            ("scenes", "val-share"),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
-        "dresden": Kind(
-            "dresden:PATH",
-            "the Dresden Image Database: each scene by many cameras, as its CSV file says",
-            _camera_set,
-            ("root", "scenes", "val-share"),
-            path_options=("root",),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
-        "raise": Kind(
-            "raise:PATH",
-            "RAISE: photos by the cameras that its CSV file names",
-            _camera_set,
-            ("root", "val-share"),
-            path_options=("root",),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
-        "plism": Kind(
-            "plism:PATH",
-            "PLISM: each tile by 7 scanners in 13 stainings; folders, archives, or a table",
-            _camera_set,
-            ("image", "id", "root", "scenes", "val-share"),
-            path_options=("root",),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
-        "scorpion": Kind(
-            "scorpion:PATH",
-            "SCORPION: each tissue by 5 scanners; folders, archives, or a table",
-            _camera_set,
-            ("image", "id", "root", "scenes", "val-share"),
-            path_options=("root",),
-            has_table=True,
-            is_local=lambda spec: True,
-        ),
+        **{
+            name: Kind(
+                f"{name}:PATH",
+                kind.summary,
+                _camera_set,
+                (*kind.options, "val-share"),
+                path_options=("root",) if "root" in kind.options else (),
+                has_table=True,
+                is_local=lambda spec: True,
+            )
+            for name, kind in CAMERA_SETS.items()
+        },
         "webdataset": Kind(
             "webdataset:SHARD-{000..146}.tar",
             "tar shards on disk, over http or in a store (s3://): labels from .cls files or fields of .json files",

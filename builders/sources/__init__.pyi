@@ -1,8 +1,9 @@
 from .attribute_sets import read_attribute_photos
 from .bundles import unpack
 from .cameras.design import SIMULATED_FILE
+from .cameras.kinds import CAMERA_SETS
 from .cameras.sets import camera_photos
-from .cameras.tables import tabled_photos, tile_photos
+from .cameras.tables import TABLE_LAYOUTS, TILES, tabled_photos, tile_photos
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
 from .columns.layouts import check_layout
@@ -22,9 +23,12 @@ from .sample import sample_photos
 from .webdataset import webdataset_photos
 
 __all__ = [
+    "CAMERA_SETS",
     "CAMERA_TYPES",
     "MIN_PHOTOS",
     "SIMULATED_FILE",
+    "TABLE_LAYOUTS",
+    "TILES",
     "WILDS",
     "DatasetRepo",
     "FolderSource",

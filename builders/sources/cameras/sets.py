@@ -36,8 +36,8 @@ from builders.sources.cameras.design import (
     simulated_evidence,
     stated_facts,
 )
+from builders.sources.cameras.kinds import terms_of
 from builders.sources.cameras.layouts import GRIDS, LAYOUTS, SLIDE, Capture, PathLayout
-from builders.sources.cameras.terms import terms_of
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import seeded_splits
 

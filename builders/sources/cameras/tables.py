@@ -13,9 +13,9 @@ from builders.errors import DataError
 from builders.photos import TERMS_OF_USE, ColumnSources, Labels, PhotoSet
 from builders.sources.cameras.archives import WHOLE_FILE, Entry, entries_below, is_junk, source_of
 from builders.sources.cameras.design import OTHER_FILES, Oddities, not_a_photo, simulated_evidence, stated_facts
+from builders.sources.cameras.kinds import terms_of
 from builders.sources.cameras.layouts import Capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
-from builders.sources.cameras.terms import terms_of
 from builders.sources.columns.named import over
 from builders.sources.columns.tables import Table, open_table, table_photos
 from builders.untrusted import list_folder, readable
