@@ -316,6 +316,12 @@ def _unless_on_hub(spec: DataSpec) -> bool:
     return not on_hub or not _DATA_REPO.fullmatch(place) or Path(place).exists()
 
 
+def _unless_remote(spec: DataSpec) -> bool:
+    from builders.sources import is_remote
+
+    return not is_remote(spec.location)
+
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "sample": Kind(
@@ -419,7 +425,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _webdataset,
             ("image", "val-share"),
             has_table=True,
-            is_local=lambda spec: "://" not in spec.location or spec.location.startswith("file://"),
+            is_local=_unless_remote,
         ),
         "built": Kind(
             "built:PATH_OR_REPO[@REVISION]",

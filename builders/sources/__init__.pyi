@@ -20,7 +20,7 @@ from .parquet_splits import local_splits
 from .processed_sets import stored_photos
 from .repository import DatasetRepo
 from .sample import sample_photos
-from .webdataset import webdataset_photos
+from .webdataset import is_remote, webdataset_photos
 
 __all__ = [
     "CAMERA_SETS",
@@ -39,6 +39,7 @@ __all__ = [
     "detection_photos",
     "imagenet_photos",
     "inaturalist_photos",
+    "is_remote",
     "labelled_folder",
     "local_splits",
     "mapped_splits",

@@ -20,6 +20,9 @@ from builders.untrusted import ReadAtOffsets, UntrustedInputError, first_line, r
 INDEX_FOLDER = "tar-index"
 """Folder of the cache."""
 
+MAX_ARCHIVE_FILE_BYTES = 1 << 44
+"""Largest archive that is opened, 16 TiB: only its directory and single photos are read."""
+
 BATCH = 1000
 """Photos of a flat archive between two updates of its index."""
 

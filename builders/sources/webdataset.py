@@ -26,6 +26,7 @@ from builders.photos import UNLABELLED, ColumnSources, Labels, PhotoSet, Stamp, 
 from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
+from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES
 from builders.untrusted import (
     UntrustedInputError,
     first_line,
@@ -227,7 +228,7 @@ def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[lis
             stream: Any = RemoteStream(place, size)
             samples = _samples(stream, wanted, image, place)
         else:
-            with open_untrusted(place, limit=1 << 44) as file:
+            with open_untrusted(place, limit=MAX_ARCHIVE_FILE_BYTES) as file:
                 samples = _samples(file, wanted, image, place)
     except UntrustedInputError as error:
         raise DataError(f"webdataset:{error}") from None

@@ -20,7 +20,7 @@ from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
 from builders.photos import PhotoSource, Stamp, file_stamp, stamps_within
 from builders.sources.folders import FolderSource
-from builders.sources.tar_index import FileWindow, indexed
+from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES, FileWindow, indexed
 from builders.untrusted import (
     UntrustedInputError,
     files_below,
@@ -30,9 +30,6 @@ from builders.untrusted import (
     readable,
     too_large,
 )
-
-MAX_ARCHIVE_FILE_BYTES = 1 << 44
-"""Largest archive that is opened, 16 TiB: only its directory and single photos are read."""
 
 WHOLE_FILE, IN_TAR = -1, -2
 """Values of ``Entry.method`` for a file of its own and for one in a tar; others are methods of zip."""
