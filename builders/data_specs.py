@@ -185,7 +185,7 @@ def _inat2018(spec: DataSpec, seed: int) -> PhotoSet:
 def _hub(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import read_hub_photos
 
-    names: dict[str, Any] = {n: spec.options[n] for n in KINDS["hub"].options if n in spec.options and n != "val-share"}
+    names = _given(spec, *(name for name in KINDS["hub"].options if name != "val-share"))
     return read_hub_photos(
         spec.location, revision=spec.revision, seed=seed, val_share=_share(spec), columns=spec.columns, **names
     )
@@ -232,7 +232,7 @@ def _detection(spec: DataSpec, seed: int) -> PhotoSet:
 def _openfake(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import openfake_photos
 
-    named = {name: spec.options[name] for name in ("config",) if name in spec.options}
+    named = _given(spec, "config")
     return openfake_photos(
         spec.location, revision=spec.revision, columns=spec.columns, seed=seed, val_share=_share(spec), **named
     )
@@ -245,7 +245,7 @@ def _camera_set(spec: DataSpec, seed: int) -> PhotoSet:
         if "scenes" in spec.options:
             raise UsageError(f"{spec.kind}:{spec.location}: scenes= is of a folder or archive: shorten the table")
         return tile_photos(spec.kind, spec.location, **_of_table(spec), seed=seed)
-    named = {name: spec.options[name] for name in ("part", "root", "image", "id") if name in spec.options}
+    named = _given(spec, "part", "root", "image", "id")
     scenes = _whole(spec, "scenes", 1) if "scenes" in spec.options else None
     read: Callable[..., PhotoSet] = camera_photos
     if spec.kind in TABLE_LAYOUTS:
@@ -265,8 +265,7 @@ def _webdataset(spec: DataSpec, seed: int) -> PhotoSet:
 
 
 def _of_table(spec: DataSpec) -> dict[str, Any]:
-    named = {name: spec.options[name] for name in ("image", "id", "root") if name in spec.options}
-    return {**named, "columns": spec.columns, "val_share": _share(spec)}
+    return {**_given(spec, "image", "id", "root"), "columns": spec.columns, "val_share": _share(spec)}
 
 
 def _paircams(spec: DataSpec, seed: int) -> PhotoSet:
@@ -287,8 +286,12 @@ def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
     text = spec.options.get("min-photos", str(MIN_PHOTOS))
     if not text.isdecimal() or int(text) < 3:
         raise UsageError(f"min-photos={text}: give a whole number of at least 3, one photo for each split")
-    chosen: dict[str, Any] = {name: spec.options[name] for name in ("classes", "groups") if name in spec.options}
-    return read_camera_folder(spec.location, seed=seed, min_photos=int(text), **chosen)
+    return read_camera_folder(spec.location, seed=seed, min_photos=int(text), **_given(spec, "classes", "groups"))
+
+
+def _given(spec: DataSpec, *names: str) -> dict[str, Any]:
+    """The options of these names that the specification has."""
+    return {name: spec.options[name] for name in names if name in spec.options}
 
 
 def _whole(spec: DataSpec, option: str, default: int) -> int:
