@@ -28,7 +28,7 @@ from builders.simcams.photo_sets import SIMULATED
 from builders.simcams.render import Scenes, Shot, SimulatedShots, render_shot
 from builders.simcams.stages.light import SceneLight
 from builders.simcams.stages.optics import Moment
-from builders.sources import SIMULATED_FILE
+from builders.sources import ES_GRIDS, SIMULATED_FILE
 from builders.untrusted import list_folder
 
 PLATFORMS = {
@@ -39,9 +39,6 @@ PLATFORMS = {
     "whatsapp": Processing("simulated-whatsapp", 70, "4:2:0", scale=0.8),
 }
 """Stand-ins for social networks: resize and JPEG quality are guesses, no network was measured."""
-
-APERTURES_OF_ES, EXPOSURES_OF_ES, ISOS_OF_ES = (5.0, 9.0, 16.0), ("1/4", "1/60", "1/1000"), (250, 2000, 16000)
-"""Settings of ImageNet-ES's part ``es-test``; the last changes fastest with the number of a setting."""
 
 LIGHTS = {"l1": 0.0, "l5": -2.0}
 """Stops by which each light differs from the light that the middle setting exposes correctly."""
@@ -117,11 +114,12 @@ def imagenet_es_files(scenes: Scenes, cameras: Catalogue, seed: int) -> list[lis
     if camera is None:
         raise UsageError("--layout imagenet-es needs a camera of kind dslr")
     kinds = sorted({scenes.kind(i) for i in range(scenes.count)})
+    levels = ES_GRIDS["es-test"]
     grid = [
-        Settings(Fraction(exposure), aperture, iso, FOCAL_LENGTH_35MM)
-        for aperture in APERTURES_OF_ES
-        for exposure in EXPOSURES_OF_ES
-        for iso in ISOS_OF_ES
+        Settings(Fraction(exposure), float(aperture), int(iso), FOCAL_LENGTH_35MM)
+        for aperture in levels.aperture
+        for exposure in levels.exposure
+        for iso in levels.iso
     ]
     middle = grid[len(grid) // 2].scene_luminance_cd_m2
     return [

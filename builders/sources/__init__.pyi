@@ -2,6 +2,7 @@ from .attribute_sets import read_attribute_photos
 from .bundles import unpack
 from .cameras.design import SIMULATED_FILE
 from .cameras.kinds import CAMERA_SETS
+from .cameras.layouts import ES_GRIDS
 from .cameras.sets import camera_photos
 from .cameras.tables import TABLE_LAYOUTS, TILES, tabled_photos, tile_photos
 from .columns.detection_sets import detection_photos, openfake_photos
@@ -25,6 +26,7 @@ from .webdataset import is_remote, webdataset_photos
 __all__ = [
     "CAMERA_SETS",
     "CAMERA_TYPES",
+    "ES_GRIDS",
     "MIN_PHOTOS",
     "SIMULATED_FILE",
     "TABLE_LAYOUTS",

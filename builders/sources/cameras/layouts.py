@@ -167,7 +167,7 @@ class Grid:
     def settings(self, number: int) -> dict[str, str] | None:
         """By attribute; None if there is no such setting.
 
-        >>> GRIDS["es-test"].settings(2)
+        >>> ES_GRIDS["es-test"].settings(2)
         {'aperture': '5.0', 'exposure': '1/4', 'iso': '2000'}
         """
         level = len(self.iso)
@@ -179,7 +179,7 @@ class Grid:
 
 _LEVELS = ("1", "2", "3")
 
-GRIDS: Mapping[str, Grid] = MappingProxyType(
+ES_GRIDS: Mapping[str, Grid] = MappingProxyType(
     {
         "es-val": Grid(
             ("5.0", "8.0", "13.0", "20.0"), ("0.4", "1/20", "1/160", "1/1250"), ("200", "800", "3200", "12800")
@@ -212,9 +212,9 @@ def parse_imagenet_es(parts: tuple[str, ...]) -> Parsed:
     number = re.fullmatch(r"param_(\d{1,3})", setting)
     if not re.fullmatch(r"l\d{1,2}", light) or not number or not _WORDNET.fullmatch(label):
         return NOT_OF_LAYOUT
-    part = next((part for part in reversed(lower[:at]) if part in GRIDS), "")
+    part = next((part for part in reversed(lower[:at]) if part in ES_GRIDS), "")
     controlled = lower[at] == "param_control"
-    settings = GRIDS[part].settings(int(number[1])) if part and controlled else {}
+    settings = ES_GRIDS[part].settings(int(number[1])) if part and controlled else {}
     if settings is None:
         return "photos with the number of a setting that there is not"
     return Capture(

@@ -37,7 +37,7 @@ from builders.sources.cameras.design import (
     stated_facts,
 )
 from builders.sources.cameras.kinds import terms_of
-from builders.sources.cameras.layouts import GRIDS, LAYOUTS, SLIDE, Capture, PathLayout
+from builders.sources.cameras.layouts import ES_GRIDS, LAYOUTS, SLIDE, Capture, PathLayout
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import seeded_splits
 
@@ -166,11 +166,11 @@ def _of_part(
         return entries, captures
     if all(not capture.part for capture in captures):
         highest = max(int(capture.groups["setting"].partition(" ")[2]) for capture in captures)
-        part = part or ("es-val" if highest > len(GRIDS["es-test"].iso) ** 3 else "")
-        if part not in GRIDS:
+        part = part or ("es-val" if highest > len(ES_GRIDS["es-test"].iso) ** 3 else "")
+        if part not in ES_GRIDS:
             raise DataError(
-                f"{kind}:{path}: no folder says what the settings mean: give the folder that holds {', '.join(GRIDS)}, "
-                "or say which part it is: part=es-test"
+                f"{kind}:{path}: no folder says what the settings mean: give the folder that holds "
+                f"{', '.join(ES_GRIDS)}, or say which part it is: part=es-test"
             )
         captures = [_with_settings(capture, part) for capture in captures]
     parts = sorted({capture.part for capture in captures if capture.part})
@@ -187,7 +187,7 @@ def _of_part(
 
 def _with_settings(capture: Capture, part: str) -> Capture:
     mode, _, number = capture.groups["setting"].partition(" ")
-    settings = GRIDS[part].settings(int(number)) if mode == "param" else {}
+    settings = ES_GRIDS[part].settings(int(number)) if mode == "param" else {}
     return replace(capture, part=part, settings=settings or {})
 
 
