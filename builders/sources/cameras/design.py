@@ -31,20 +31,15 @@ class Oddities:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
-    def add(self, what: str, example: str, count: int = 1) -> None:
+    def add(self, what: str, example: str) -> None:
         """Count a file.
 
         Args:
             what: they are, in the plural: "files of macOS".
             example: its path.
-            count: files.
         """
-        self._counts[what] += count
+        self._counts[what] += 1
         self._first.setdefault(what, readable(example))
-
-    def first(self, what: str) -> str:
-        """The first example; empty without one."""
-        return self._first.get(what, "")
 
     def text(self) -> str:
         """Phrases, the most frequent first; empty without any."""
