@@ -40,21 +40,20 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return unit
 
 
-def neighbours_of(rows: np.ndarray, k: int, units: np.ndarray | None = None, device: str = "cpu") -> np.ndarray:
+def neighbours_of(rows: np.ndarray, k: int, units: np.ndarray | None = None) -> np.ndarray:
     """The k nearest other photos of each photo, nearest first; of ties the first. int64 [photos, k], -1 for none.
 
     Args:
         rows: [photos, dimension].
         k: neighbours of each.
         units: [photos], which photos err together: they are not each other's neighbours.
-        device: where similarities are computed.
 
     >>> neighbours_of(np.array([[1.0, 0], [0.9, 0.1], [0, 1.0]]), 1).tolist()
     [[1], [0], [1]]
     """
     code = np.arange(len(rows)) if units is None else np.unique(units, return_inverse=True)[1].reshape(-1)
     depth = min(len(rows), k + int(np.bincount(code).max()))
-    near = nearest(rows, rows, depth, device=device).indices
+    near = nearest(rows, rows, depth).indices
     allowed = (near >= 0) & (code[near] != code[:, None])
     order = np.argsort(~allowed, axis=1, kind="stable")[:, :k]  # the allowed ones first, in their order
     chosen = np.where(np.take_along_axis(allowed, order, axis=1), np.take_along_axis(near, order, axis=1), -1)
@@ -96,18 +95,17 @@ def answers_of(neighbours: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return answers
 
 
-def lost_in_index(index: np.ndarray, queries: np.ndarray, device: str = "cpu") -> np.ndarray:
+def lost_in_index(index: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """bool [photos]: another photo of an index is nearer to the query, the photo embedded in another way, than it.
 
     Args:
         index: [photos, dimension].
         queries: [photos, dimension], the same photos embedded in the other way.
-        device: where similarities are computed.
 
     >>> lost_in_index(np.eye(2), np.array([[1.0, 0.2], [1.0, 0.5]])).tolist()
     [False, True]
     """
-    top = nearest(index, queries, 1, device=device)
+    top = nearest(index, queries, 1)
     to_itself = 1 - cosine_moved(index, queries)
     lost: np.ndarray = top.similarities[:, 0] > to_itself + ROUNDING
     return lost & (top.indices[:, 0] != np.arange(len(index)))

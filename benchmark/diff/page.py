@@ -54,12 +54,10 @@ def draw_diff(diff: Diff, path: Path) -> None:
         diff: the result.
         path: of the file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = list(diff.rows)
     figure = Figure(figsize=(11.2, 1.5 + 0.36 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
     shown = [_distance(row) for row in rows]
     positive = [m[0] for m in shown if m is not None and m[0] > 0]

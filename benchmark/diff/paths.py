@@ -37,13 +37,8 @@ class PathSpec:
     dtype: str = _key("float32", DTYPES)
     model: str = _key("")
     """Another specification of the encoder, such as another library's, or ``embeddings:FILE``; empty: the request's."""
-    transform: Transform | None = field(default=None, compare=True)
+    transform: Transform | None = None
     """The user's own preprocessing, instead of resize, library, filter and antialias (Python only)."""
-
-    @property
-    def stored(self) -> bool:
-        """Whether its embeddings are read from a file."""
-        return self.model.startswith("embeddings:")
 
     def text(self, base: PathSpec | None = None) -> str:
         """The steps in which it differs from ``base`` (camtrace's own way by default), as on the command line."""

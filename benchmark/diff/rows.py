@@ -42,7 +42,6 @@ class Photos:
     """int [photos], ``UNLABELLED`` where unknown."""
     units: ErrorUnits
     k: int
-    device: str = "cpu"
 
     @property
     def labelled(self) -> np.ndarray:
@@ -60,7 +59,7 @@ class Comparer:
         self._answers = self._classified(first.rows, self._neighbours)
 
     def _search(self, rows: np.ndarray) -> np.ndarray:
-        return neighbours_of(rows, self.photos.k, self.photos.units.clusters, self.photos.device)
+        return neighbours_of(rows, self.photos.k, self.photos.units.clusters)
 
     def _classified(self, rows: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
         """int [labelled photos], the answers of kNN among the photos with a label."""
@@ -68,7 +67,7 @@ class Comparer:
         if len(at) < len(rows) and len(at):
             clusters = self.photos.units.clusters
             units = None if clusters is None else clusters[at]
-            neighbours = neighbours_of(rows[at], self.photos.k, units, self.photos.device)
+            neighbours = neighbours_of(rows[at], self.photos.k, units)
         return answers_of(neighbours, self.photos.labels[at]) if len(at) else np.zeros(0, np.int64)
 
     @property
@@ -89,7 +88,7 @@ class Comparer:
             cosine=cosine_moved(self.first.rows, other.rows) if comparable else None,
             neighbours=changed_share(self._neighbours, neighbours),
             answers=(answers != self._answers) if len(at) else None,
-            lost=lost_in_index(self.first.rows, other.rows, self.photos.device) if comparable else None,
+            lost=lost_in_index(self.first.rows, other.rows) if comparable else None,
             correct=(answers == self.photos.labels[at]) if len(at) else None,
             identical=equal and (other.largest is None or not other.largest.any()),
         )

@@ -133,7 +133,6 @@ def _by_pillow(pixels: np.ndarray, size: tuple[int, int], filter: str, antialias
     # ``transform`` reads outside the picture as black: a border of two pixels repeats the edge
     framed = Image.fromarray(np.pad(pixels, ((2, 2), (2, 2), (0, 0)), mode="edge"))
     affine = (scale[0], 0.0, 2.0, 0.0, scale[1], 2.0)
-    number = Image.Resampling[filter.upper()]
     return np.asarray(framed.transform(size, Image.Transform.AFFINE, affine, number))
 
 
