@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.knn import nearest
+from benchmark.knn import ROUNDING, nearest
 from builders.errors import DataError
-
-ROUNDING = 1e-6
-"""Cosines that are so close count as equal: float32 rounds unit vectors."""
 
 
 def cosine_moved(first: np.ndarray, second: np.ndarray) -> np.ndarray:

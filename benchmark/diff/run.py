@@ -18,6 +18,7 @@ from benchmark.encoders import Encoder, StoredEmbeddings
 from benchmark.judgement import paths_rule
 from benchmark.options import DEFAULT_MODEL
 from benchmark.stats import error_units
+from benchmark.views import ORIGINAL
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet, hash64
@@ -35,9 +36,6 @@ NOISE = f"A again, {OTHER_BATCH} photos at a time"
 
 SHOWN = 12
 """Photos that are named as moved most."""
-
-ORIGINAL = "original"
-"""Name of the view without processing, in files of embeddings."""
 
 PathLike = str | Mapping[str, str] | Transform | PathSpec
 

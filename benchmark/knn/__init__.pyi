@@ -2,7 +2,7 @@ from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
 from .boxes import Box, BoxLists, VotesOfLists, box_neighbours, votes_of
 from .jitter import extremes_of_jitters, jittered
 from .keys import NOTHING, unpack_indices
-from .query_views import Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from .query_views import ROUNDING, Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from .search import Embeddings
 from .setups import knn_setups
 from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts
@@ -10,6 +10,7 @@ from .similarity import KINDS, Histogram, Similarities, histogram, similarities,
 __all__ = [
     "KINDS",
     "NOTHING",
+    "ROUNDING",
     "SPD",
     "WORST",
     "Box",

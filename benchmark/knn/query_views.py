@@ -17,6 +17,9 @@ from benchmark.knn.search import Embeddings, read_unit_rows
 from benchmark.knn.setups import knn_setups
 from builders.errors import DataError
 
+ROUNDING = 1e-6
+"""Cosines that are so close are tied: unit rows are rounded to float32, and equal ones may seem 1e-7 apart."""
+
 _COLUMNS = 1 << 14
 _ROWS = 1 << 12
 
@@ -189,8 +192,7 @@ def cosine_distances(first: Embeddings, second: Embeddings) -> np.ndarray:
             for embeddings in (first, second)
         ]
         distances[start:stop] = 1 - (rows[0] * rows[1]).sum(dim=1).numpy()
-    # Unit rows are rounded to float32: equal rows may seem 1e-7 apart, on either side of 0.
-    return np.where(np.abs(distances) < 1e-6, 0.0, np.clip(distances, 0, 2))
+    return np.where(np.abs(distances) < ROUNDING, 0.0, np.clip(distances, 0, 2))
 
 
 class _Stacked:

@@ -34,9 +34,6 @@ RATE = 0.01
 """Share of photos without a copy that may match another photo. With fewer than 99 photos that choose, it is one in
 their number and one."""
 
-ROUNDING = 1e-6
-"""Cosines that are so close are tied: float32 rounds unit vectors."""
-
 LEAST = 8
 """Fewest test photos: each half needs some."""
 
@@ -95,7 +92,7 @@ def run_copies(copies: Sequence[str], name: str, inputs: TaskInput) -> TaskOutco
     Raises:
         DataError: there are too few test photos, or their units cannot be halved.
     """
-    from benchmark.knn import cosine_distances, nearest
+    from benchmark.knn import ROUNDING, cosine_distances, nearest
     from benchmark.stats import threshold_at
     from benchmark.views import ORIGINAL
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmark.compare.items.scores import TEXT, ItemScores, listed
+from benchmark.compare.items.scores import SHOWN, TEXT, ItemScores, listed
 from builders.errors import DataError
 
 OnMissing = Literal["fail", "drop"]
@@ -71,7 +71,7 @@ def align_task(members: Sequence[ItemScores], on_missing: OnMissing = "fail") ->
         has_score = (place >= 0) & ~np.isnan(each.scores[place])
         lacking = every.filter(pa.array(~has_score))
         if len(lacking):
-            first = tuple(lacking[:5].to_pylist())
+            first = tuple(lacking[:SHOWN].to_pylist())
             sentence = f"{each.system} lacks {listed(lacking, 'item')}"
             missing.append(Missing(base.task, each.system, len(lacking), first, sentence))
         present &= has_score
