@@ -105,11 +105,12 @@ def _rows_of_file(path: Path, argument: int, columns: Columns, folder: Path | No
         raise DataError(f"{path}: not one of the kinds that are read: .eval, {', '.join(SUFFIXES)}")
     if suffix == ".eval":
         return [read_inspect_log(path, argument, columns)]
-    if suffix == ".json" and is_inspect_log(value := read_json(path)):
+    value = read_json(path) if suffix == ".json" else None
+    if is_inspect_log(value):
         return [read_inspect_log(path, argument, columns, value)]
     if columns.item is None and is_samples_file(path):
         return [read_samples(path, argument, columns)]
-    names = column_names(path)
+    names = column_names(path, value)
     item, score, task = columns.item, columns.score, ""
     if scores := _scores_of_vlmevalkit(names):
         item, score = item or "index", score or scores[0]
@@ -120,7 +121,8 @@ def _rows_of_file(path: Path, argument: int, columns: Columns, folder: Path | No
     full = replace(columns, item=item, score=score)
     wanted = [name for name in (item, score, full.cluster, full.task, full.system) if name is not None]
     system = folder.resolve().name if folder else path.stem
-    return _rows_of_table(read_columns_of(path, wanted), os.fspath(path), system, argument, full, task)
+    table = read_columns_of(path, wanted, names, value)
+    return _rows_of_table(table, os.fspath(path), system, argument, full, task)
 
 
 def _rows_of_table(

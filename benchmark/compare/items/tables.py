@@ -46,8 +46,12 @@ LINES = (".jsonl", ".ndjson")
 SUFFIXES = (*DELIMITERS, *LINES, ".parquet", ".json", ".xlsx")
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(path: Path, value: Any = None) -> list[str]:
     """Names of the columns of a table.
+
+    Args:
+        path: of the table.
+        value: of a ``.json`` file that is read already.
 
     Raises:
         DataError: it cannot be read, has no rows, or a name is there twice.
@@ -62,7 +66,7 @@ def column_names(path: Path) -> list[str]:
     elif suffix in LINES:
         names = list(next(json_lines(path), {}))
     else:
-        names = list((_workbook(path, 1) if suffix == ".xlsx" else records(path))[0])
+        names = list((_workbook(path, 1) if suffix == ".xlsx" else _records(path, value))[0])
     if not names:
         raise DataError(f"{path}: there is no column")
     if len(set(names)) < len(names):
@@ -70,17 +74,22 @@ def column_names(path: Path) -> list[str]:
     return names
 
 
-def read_columns_of(path: Path, wanted: Sequence[str]) -> pa.Table:
+def read_columns_of(path: Path, wanted: Sequence[str], names: Sequence[str], value: Any = None) -> pa.Table:
     """Columns of a table, in the order of ``wanted``.
+
+    Args:
+        path: of the table.
+        wanted: the columns; the first one names the item.
+        names: of all columns, from ``column_names``.
+        value: as there.
 
     Raises:
         UsageError: there is no such column.
         DataError: the file cannot be read, or is larger than the limits.
     """
-    known = column_names(path)
     for name in wanted:
-        if name not in known:
-            raise unknown_name(f"column of {path.name}", name, map(readable, known))
+        if name not in names:
+            raise unknown_name(f"column of {path.name}", name, map(readable, names))
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -89,7 +98,7 @@ def read_columns_of(path: Path, wanted: Sequence[str]) -> pa.Table:
             return _delimited(path, DELIMITERS[suffix], wanted)
         if suffix in LINES:
             return _lines_table(path, wanted)
-        return _table(_workbook(path) if suffix == ".xlsx" else records(path), wanted)
+        return _table(_workbook(path) if suffix == ".xlsx" else _records(path, value), wanted)
     except pa.ArrowException as error:
         raise DataError(f"{path}: not a table that can be read ({first_line(error)})") from None
 
@@ -172,9 +181,9 @@ def read_json(path: Path) -> Any:
     return parse_json(read_untrusted_text(path, limit=MAX_JSON_BYTES), os.fspath(path), not_finite=True)
 
 
-def records(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON file that is a list of them; raises ``DataError``."""
-    value = read_json(path)
+def _records(path: Path, value: Any = None) -> list[dict[str, Any]]:
+    """The objects of a JSON file that is a list of them, unless it is read already; raises ``DataError``."""
+    value = read_json(path) if value is None else value
     if not (isinstance(value, list) and value and all(isinstance(row, dict) for row in value)):
         raise DataError(f"{path}: no list of JSON objects, and no log that is known")
     return value
