@@ -16,6 +16,7 @@ from builders.processes import notice
 from builders.untrusted import readable
 
 if TYPE_CHECKING:
+    from benchmark.compare import Gate
     from benchmark.results import Run
 
 
@@ -149,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
         return _compare_items(args)
     from benchmark.compare import compare_runs, comparison_json, comparison_text, published_text
 
-    is_gate = args.worse_by is not None or args.exit_code or args.fail_undecided
+    is_gate = _is_gate(args)
     if args.published is not None and (is_gate or args.json):
         raise UsageError("--worse-by, --exit-code, --fail-undecided and --json go with results, not with --published")
     if is_gate and len(args.folders) != 2:
@@ -180,6 +181,21 @@ def run(args: argparse.Namespace) -> int:
     )
     _print(args, comparison_text(rows, ties), comparison_json(rows, ties))
     return 1 if refused else 0
+
+
+def _is_gate(args: argparse.Namespace) -> bool:
+    return args.worse_by is not None or args.exit_code or args.fail_undecided
+
+
+def _margin(args: argparse.Namespace) -> float:
+    """Loss that is accepted, as a share."""
+    return (args.worse_by or 0.0) / 100
+
+
+def _gate_status(args: argparse.Namespace, gate: Gate) -> int:
+    """The exit status."""
+    fails = args.exit_code or args.fail_undecided
+    return 1 if fails and not gate.passed(fail_undecided=args.fail_undecided) else 0
 
 
 def _is_by_item(args: argparse.Namespace) -> bool:
@@ -233,9 +249,8 @@ def _compare_items(args: argparse.Namespace) -> int:
         lower_is_better=args.lower_is_better,
     )
     gate, judged = None, ""
-    if args.worse_by is not None or args.exit_code or args.fail_undecided:
-        margin = (args.worse_by or 0.0) / 100
-        gate = gate_items(compared, aligned, margin=margin, lower_is_better=args.lower_is_better)
+    if _is_gate(args):
+        gate = gate_items(compared, aligned, margin=_margin(args), lower_is_better=args.lower_is_better)
         judged = gate_text(gate, unit="item")
     if args.output is not None:
         check_writable("--output", args.output)
@@ -247,8 +262,7 @@ def _compare_items(args: argparse.Namespace) -> int:
         write_figure(items_figure(compared), args.figure)
         notice(f"written to {args.figure}")
     _print(args, judged or items_text(compared), items_record(compared, gate))
-    failed = gate is not None and not gate.passed(fail_undecided=args.fail_undecided)
-    return 1 if failed and (args.exit_code or args.fail_undecided) else 0
+    return 0 if gate is None else _gate_status(args, gate)
 
 
 def _read(args: argparse.Namespace) -> tuple[list[list[Run]], bool]:
@@ -286,14 +300,13 @@ def _judge(args: argparse.Namespace, old: Sequence[Run], new: Sequence[Run]) -> 
         old,
         new,
         args.tasks,
-        margin=(args.worse_by or 0.0) / 100,
+        margin=_margin(args),
         all_metrics=args.all_metrics,
         across_codecs=args.across_codecs,
         across_presets=args.across_presets,
     )
     _print(args, gate_text(gate), gate.to_json())
-    fails = args.exit_code or args.fail_undecided
-    return 1 if fails and not gate.passed(fail_undecided=args.fail_undecided) else 0
+    return _gate_status(args, gate)
 
 
 def _print(args: argparse.Namespace, text: str, values: dict[str, Any]) -> None:
