@@ -163,8 +163,8 @@ def embed_photos(
         flush(which, 1)
     embedded = {}
     for lane, of_lane, differences in zip(lanes, rows, apart, strict=True):
-        known = [pair for pair in differences if pair is not None]
-        table = np.array(known, np.float64).reshape(-1, 2) if len(known) == len(differences) else None
+        measured = [pair for pair in differences if pair is not None]
+        table = np.array(measured, np.float64).reshape(-1, 2) if len(measured) == len(differences) else None
         joined = np.concatenate(of_lane) if of_lane else np.zeros((0, lane.encoder.info.dimension), np.float32)
         largest, mean = (None, None) if table is None else table.T
         embedded[lane.name] = Embedded(joined, largest, mean)

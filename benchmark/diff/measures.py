@@ -67,9 +67,9 @@ def changed_share(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     >>> changed_share(np.array([[1, 2], [3, -1]]), np.array([[2, 5], [3, -1]])).tolist()
     [0.5, 0.0]
     """
-    known = first >= 0
-    stays = ((first[:, :, None] == second[:, None, :]) & known[:, :, None]).any(axis=2).sum(axis=1)
-    counts = known.sum(axis=1)
+    exists = first >= 0
+    stays = ((first[:, :, None] == second[:, None, :]) & exists[:, :, None]).any(axis=2).sum(axis=1)
+    counts = exists.sum(axis=1)
     return np.where(counts > 0, 1 - stays / np.maximum(counts, 1), 0.0)
 
 
@@ -83,10 +83,10 @@ def answers_of(neighbours: np.ndarray, labels: np.ndarray) -> np.ndarray:
     >>> answers_of(np.array([[1, 2, 3]]), np.array([9, 4, 7, 7])).tolist()
     [7]
     """
-    known = neighbours >= 0
-    of_neighbours = np.where(known, labels[neighbours], -1)
-    votes = ((of_neighbours[:, :, None] == of_neighbours[:, None, :]) & known[:, None, :]).sum(axis=2)
-    votes = np.where(known, votes, -1)
+    exists = neighbours >= 0
+    of_neighbours = np.where(exists, labels[neighbours], -1)
+    votes = ((of_neighbours[:, :, None] == of_neighbours[:, None, :]) & exists[:, None, :]).sum(axis=2)
+    votes = np.where(exists, votes, -1)
     winner = votes.argmax(axis=1)  # the first of equals, which is the nearest
     answers: np.ndarray = of_neighbours[np.arange(len(winner)), winner]
     return answers

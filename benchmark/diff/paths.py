@@ -16,8 +16,8 @@ Transform = Callable[[Any], Any]
 """RGB ``PIL.Image`` -> the network's input, as the user's own code makes it."""
 
 
-def _key(default: str, known: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"known": known})
+def _key(default: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"choices": choices})
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class PathSpec:
         return {name: getattr(self, name) for name in _DEFAULTS} | more
 
 
-_DEFAULTS: dict[str, str] = {f.name: str(f.default) for f in fields(PathSpec) if "known" in f.metadata}
-_KNOWN: dict[str, tuple[str, ...]] = {f.name: f.metadata["known"] for f in fields(PathSpec) if "known" in f.metadata}
+_DEFAULTS: dict[str, str] = {f.name: str(f.default) for f in fields(PathSpec) if "choices" in f.metadata}
+_CHOICES: dict[str, tuple[str, ...]] = {f.name: f.metadata["choices"] for f in fields(PathSpec) if f.name in _DEFAULTS}
 _NEXT = re.compile(rf",(?=(?:{'|'.join(_DEFAULTS)}|\w+)=)")
 
 
@@ -95,8 +95,8 @@ def parse_path(given: str | Mapping[str, str] | Transform | PathSpec, base: Path
     for name, value in values.items():
         if name not in _DEFAULTS:
             raise unknown_name("step of a path", name, _DEFAULTS)
-        if _KNOWN[name] and value not in _KNOWN[name]:
-            raise unknown_name(f"value of {name}=", value, _KNOWN[name])
+        if _CHOICES[name] and value not in _CHOICES[name]:
+            raise unknown_name(f"value of {name}=", value, _CHOICES[name])
     named: dict[str, Any] = values
     path = replace(base, **named)
     if path.colour == "srgb" and path.decoder != "pillow":

@@ -46,8 +46,8 @@ class Photos:
     @property
     def labelled(self) -> np.ndarray:
         """int64, positions of the photos with a label; none if there are not two classes."""
-        known = np.flatnonzero(self.labels != UNLABELLED)
-        return known if len(np.unique(self.labels[known])) > 1 else known[:0]
+        labelled = np.flatnonzero(self.labels != UNLABELLED)
+        return labelled if len(np.unique(self.labels[labelled])) > 1 else labelled[:0]
 
 
 class Comparer:

@@ -248,5 +248,5 @@ def _versions(lanes: Any) -> dict[str, str]:
         packages |= {of_step[name] for name in (lane.path.decoder, lane.path.library) if name in of_step}
         if lane.encoder.runtime is not None:
             packages.add(lane.encoder.runtime.name)
-    known = {name: library_version(name) for name in sorted(packages)}
-    return {name: version for name, version in known.items() if version}
+    versions = {name: library_version(name) for name in sorted(packages)}
+    return {name: version for name, version in versions.items() if version}

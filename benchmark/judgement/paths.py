@@ -117,8 +117,8 @@ def _limit_text(path: PathMoves, limit: LossJudgement, trace: str, at_most: floa
     return f"{moved}: {words[limit]} the limit of {at_most:g}."
 
 
-def _noise_text(beyond: Answer, known: bool) -> str:
-    if not known:
+def _noise_text(beyond: Answer, has_noise: bool) -> str:
+    if not has_noise:
         return ""
     if beyond == "yes":
         return "That is more than another batch size does."

@@ -112,8 +112,8 @@ def _cluster(sample: Mapping[str, Any], metric: str, name: str, path: Path) -> s
     for place in (sample.get("doc"), sample, sample.get(metric)):
         if isinstance(place, dict) and name in place:
             return str(place[name])
-    known = {key for place in (sample.get("doc"), sample.get(metric)) if isinstance(place, dict) for key in place}
-    raise unknown_name(f"field of {path.name}", name, map(readable, known))
+    fields = {key for place in (sample.get("doc"), sample.get(metric)) if isinstance(place, dict) for key in place}
+    raise unknown_name(f"field of {path.name}", name, map(readable, fields))
 
 
 def _model(path: Path) -> str:

@@ -68,9 +68,9 @@ def read_inspect_log(path: Path, argument: int, columns: Columns, value: Any = N
     if columns.cluster is not None:
         metadata = [each if isinstance(each := row.get("metadata"), dict) else {} for row in rows]
         if lacking := [row["id"] for row, each in zip(rows, metadata, strict=True) if columns.cluster not in each]:
-            known = {key for each in metadata for key in each}
+            keys = {key for each in metadata for key in each}
             if len(lacking) == len(rows):
-                raise unknown_name(f"metadata of {path.name}", columns.cluster, map(readable, known))
+                raise unknown_name(f"metadata of {path.name}", columns.cluster, map(readable, keys))
             raise DataError(f"{path}: {listed(pa.array(map(str, lacking)), 'sample')} without {columns.cluster}")
         clusters = pa.array([str(each[columns.cluster]) for each in metadata], TEXT)
     return ScoredRows(

@@ -50,13 +50,13 @@ def with_library(encoder: Encoder, library: str = "own", filter: str = "own", an
         UsageError: an unknown name, a missing package, or what the library cannot do.
         EncoderError: the preprocessing of the encoder is code, not steps.
     """
-    for kind, name, known in (
+    for kind, name, choices in (
         ("library", library, LIBRARIES),
         ("filter", filter, FILTERS),
         ("antialias", antialias, ANTIALIAS),
     ):
-        if name not in known:
-            raise unknown_name(kind, name, known)
+        if name not in choices:
+            raise unknown_name(kind, name, choices)
     if (library, filter, antialias) == ("own", "own", "own"):
         return encoder
     if not isinstance(encoder.preprocess, Pixels):
