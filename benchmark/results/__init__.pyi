@@ -7,9 +7,9 @@ from .answers import (
     answers_changed,
     contradiction,
     processings_of,
+    proof_of,
     read_answers,
     read_runs,
-    scores_without_answers,
     task_answers,
 )
 from .failing import failed_encoder
@@ -118,6 +118,7 @@ __all__ = [
     "no_facts",
     "percent",
     "processings_of",
+    "proof_of",
     "published_detectors",
     "published_encoders",
     "published_tasks",
@@ -127,7 +128,6 @@ __all__ = [
     "read_results",
     "read_runs",
     "score_label",
-    "scores_without_answers",
     "size_objection",
     "subject_of",
     "summarise",

@@ -115,13 +115,31 @@ def processings_of(result: Result) -> str:
     return str(options.get("processings") or "") if isinstance(options, Mapping) else ""
 
 
+@dataclass(frozen=True)
+class Proof:
+    """What the answers of a result say of its scores."""
+
+    contradiction: str
+    """Why they contradict them; "" where they do not, or where there are none."""
+    without_answers: tuple[str, ...]
+    """Task and metric, such as ``probe/jpeg accuracy``, of each score that no answers prove: all scores where no
+    answers lie beside the result, or where they contradict it or cannot be read."""
+
+
+def proof_of(file: ResultFile, questions: Questions) -> Proof:
+    """Compute the numbers of a result again from its answers, once."""
+    values: Mapping[tuple[str, str], PhotoValues] = {}
+    reason = ""
+    try:
+        values = _checked_answers(file, questions).values
+    except DataError as error:
+        reason = str(error)
+    return Proof(reason, tuple(f"{s.task} {s.metric}" for s in file.result.scores if (s.task, s.metric) not in values))
+
+
 def contradiction(file: ResultFile, questions: Questions) -> str:
     """Why the answers of a result contradict its scores; "" where they do not, or where there are none."""
-    try:
-        _checked_answers(file, questions)
-    except DataError as error:
-        return str(error)
-    return ""
+    return proof_of(file, questions).contradiction
 
 
 def answers_changed(result: Result, folder: Path) -> bool:
@@ -152,18 +170,6 @@ def task_answers(file: ResultFile, task: str, questions: Questions) -> Mapping[s
         for (_, metric), values in read_answers(arrays, questions, with_facts=False).values.items()
         if metric in scores and not objection(scores[metric], values)
     }
-
-
-def scores_without_answers(file: ResultFile, questions: Questions) -> tuple[str, ...]:
-    """Task and metric, such as ``probe/jpeg accuracy``, of each score of an accepted result that no answers prove.
-
-    All scores where no answers lie beside the result, or where they cannot be read.
-    """
-    try:
-        values = _checked_answers(file, questions).values
-    except DataError:
-        values = {}
-    return tuple(f"{s.task} {s.metric}" for s in file.result.scores if (s.task, s.metric) not in values)
 
 
 def answers_path(file: ResultFile) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from benchmark.publishing import VERDICTS, Verification, verified
 from benchmark.report import markdown_table
-from benchmark.results import PROVEN, STATED, Refusal, contradiction, read_results, scores_without_answers
+from benchmark.results import PROVEN, STATED, Refusal, ResultFile, proof_of, read_results
 from benchmark.tasks import all_tasks
 from builders.cli import Parser, run_command, write_record
 from builders.pixels import codec_canary
@@ -35,7 +35,15 @@ def main(argv: Sequence[str]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     questions = all_tasks()
-    read = read_results(args.results, lambda file: contradiction(file, questions))
+    unproven: dict[str, tuple[str, ...]] = {}
+
+    def objection(file: ResultFile) -> str:
+        proof = proof_of(file, questions)
+        if not proof.contradiction:
+            unproven[file.file] = proof.without_answers
+        return proof.contradiction
+
+    read = read_results(args.results, objection)
     verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
     order = list(VERDICTS)
     verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))
@@ -48,7 +56,6 @@ def run(args: argparse.Namespace) -> int:
     for verdict, meaning in VERDICTS.items():
         if counts[verdict]:
             print(f"  {counts[verdict]:4d} {verdict}: {meaning}")
-    unproven = {file.file: scores_without_answers(file, questions) for file in read.accepted}
     scores = sum(len(file.result.scores) for file in read.accepted)
     proven = scores - sum(map(len, unproven.values()))
     print(f"{proven} of {scores} scores have their answers, which give these numbers again: {PROVEN}.")
