@@ -58,6 +58,16 @@ class PairAnswers:
         harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, self.n + 1))])
         return (harmonic[self.nearer + self.tied + 1] - harmonic[self.nearer]) / (self.tied + 1)
 
+    @property
+    def lost(self) -> np.ndarray:
+        """bool [2 directions, n]: a distractor of the query's type of camera is more similar than the target."""
+        return self.nearer[1] > 0
+
+    @property
+    def lost_by_camera(self) -> np.ndarray:
+        """bool [2 directions, n]: lost, with the target the nearest of its own type: only the camera is to blame."""
+        return self.lost & (self.nearer[0] == 0) & (self.tied[0] == 0)
+
     def per_pair(self) -> dict[str, np.ndarray]:
         """Every score by pair, float64 [n] each; the score is the mean over pairs.
 

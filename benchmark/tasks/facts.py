@@ -163,11 +163,17 @@ def retrieval_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Facts of ``run_retrieval``: chance, which follows from the number of pairs, and queries that are lost."""
     pairs = pair_answers(arrays)
     details: dict[str, dict[str, Any]] = {name: {"queries": 2 * pairs.n} for name in pairs.chance}
-    lost = pairs.nearer[1] > 0
-    by_camera = lost & (pairs.nearer[0] == 0) & (pairs.tied[0] == 0)
-    counts = {"queries": 2 * pairs.n, "lost": int(lost.sum()), "by_camera": int(by_camera.sum())}
-    details["different"]["lost"] = counts
+    details["different"]["lost"] = lost_counts(pairs)
     return {name: AnswerFacts(chance, None, details[name]) for name, chance in pairs.chance.items()}
+
+
+def lost_counts(pairs: PairAnswers) -> dict[str, int]:
+    """Queries with a nearer distractor of their camera type than the target, and those lost only by the camera."""
+    return {
+        "queries": 2 * pairs.n,
+        "lost": int(pairs.lost.sum()),
+        "by_camera": int(pairs.lost_by_camera.sum()),
+    }
 
 
 def pair_answers(arrays: Answers) -> PairAnswers:

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues
-from benchmark.tasks.facts import pair_answers, retrieval_facts
+from benchmark.tasks.facts import lost_counts, pair_answers, retrieval_facts
 from benchmark.tasks.scenes.cost import group_cost, pairs_cost
 from benchmark.tasks.scenes.group_retrieval import (
     GROUP_METRICS,
@@ -161,10 +161,9 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
     from benchmark.compute import exact_device
     from benchmark.retrieval import nearest_of_same_type
 
-    lost = answers.nearer[1] > 0
-    by_camera = lost & (answers.nearer[0] == 0) & (answers.tied[0] == 0)
+    by_camera = answers.lost_by_camera
     order = sorted(
-        ((int(direction), int(pair)) for direction, pair in np.argwhere(lost)),
+        ((int(direction), int(pair)) for direction, pair in np.argwhere(answers.lost)),
         key=lambda at: (
             not by_camera[at],
             hash64(f"lost\0{inputs.options.seed}\0{answers.pair_ids[at[1]]}\0{answers.camera_types[at[0]]}"),
@@ -186,12 +185,7 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
         }
         for (direction, pair), example in zip(order, examples, strict=True)
     ]
-    return {
-        "queries": 2 * answers.n,
-        "lost": int(lost.sum()),
-        "by_camera": int(by_camera.sum()),
-        "shown": shown,
-    }
+    return {**lost_counts(answers), "shown": shown}
 
 
 def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
