@@ -158,7 +158,6 @@ def variance_cost(inputs: TaskInput, dimension: int, clocked: Clocked, most_bloc
     parts = [photos.select(known.photos[np.isin(known.scene, scenes[:size])]) for size in sizes]
     clocked(parts[0])
     fit = fitted([[1.0, len(part)] for part in parts], [clocked(part) for part in parts], [1.0, len(known.photos)])
-    factors = {"scene": known.scene, **{name: photos.groups[name].values[known.photos] for name in known.groups}}
     blocks = blocks_of(units_of(inputs, known.photos), most=most_blocks)
-    held = variance_bytes(factors, blocks, dimension)
+    held = variance_bytes(known.factors(photos), blocks, dimension)
     return Cost(fit.wall, f"{len(known.photos):,} photos of {len(scenes):,} scenes", fit.processor, held)

@@ -93,8 +93,7 @@ def run_group_retrieval(inputs: TaskInput) -> TaskOutcome:
     means["spd"] = (means["same"][0] - means["different"][0], 0.0)
     for name in (name for name in MEANS if name in means):
         values, chance = means[name]
-        bounds = (-1.0, 1.0) if name == "spd" else (0.0, 1.0)
-        scores.append(score_of(TASK, name, inputs, values, units, chance=chance, details=shared, bounds=bounds))
+        scores.append(score_of(TASK, name, inputs, values, units, chance=chance, details=shared, bounds=_bounds(name)))
         arrays |= {f"value-{name}": values, f"chance-{name}": np.array(chance)}
     for name, median, chance in _medians(table, recall):
         more = {MATRIX: matrix_details(table, recall)} if name == "at-1" and not inputs.brief else {}
@@ -111,9 +110,10 @@ def _score(
 
     statistic = Statistic(median.value, median.without, None, chance)
     more = {"pairs": median.pairs, "resampled": details["unit"], "units": int(blocks.max()) + 1, "covers": COVERS}
-    bounds = (-1.0, 1.0) if "cosine" in name else (0.0, 1.0)
     one = np.zeros(int(blocks.max()) + 1, np.int64)
-    scored = score_of_statistic(TASK, name, inputs, statistic, one, blocks, details={**details, **more}, bounds=bounds)
+    scored = score_of_statistic(
+        TASK, name, inputs, statistic, one, blocks, details={**details, **more}, bounds=_bounds(name)
+    )
     return scored.score, scored.values, scored.freedom
 
 
@@ -184,13 +184,15 @@ def read_group_retrieval(arrays: Answers) -> dict[str, PhotoValues]:
     read = {}
     for name, values in arrays.items():
         kind, _, metric = name.partition("-")
-        signed = metric == "spd" or metric.endswith("cosine")
-        bounds = (-1.0, 1.0) if signed else (0.0, 1.0)
         if kind == "value":
-            read[metric] = PhotoValues(scenes, values, bounds, clusters)
+            read[metric] = PhotoValues(scenes, values, _bounds(metric), clusters)
         elif kind == "median":
-            read[metric] = PhotoValues(scenes, values, WIDE, blocks, int(arrays["freedom"]), bounds)
+            read[metric] = PhotoValues(scenes, values, WIDE, blocks, int(arrays["freedom"]), _bounds(metric))
     return read
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    return (-1.0, 1.0) if metric == "spd" or metric.endswith("cosine") else (0.0, 1.0)
 
 
 def group_retrieval_facts(arrays: Answers) -> dict[str, AnswerFacts]:

@@ -118,6 +118,10 @@ class KnownScenes:
     """Given groups without those that no scene has two values of (the tissue of a tile), and without one that names
     each combination by itself where the others do too (the slide of a scanner and a staining)."""
 
+    def factors(self, photos: PhotoSet) -> dict[str, np.ndarray]:
+        """int64 [n] each: the scene and the value of each group, by name."""
+        return {"scene": self.scene, **{name: photos.groups[name].values[self.photos] for name in self.groups}}
+
 
 def known_scenes(photos: PhotoSet, usable: np.ndarray) -> KnownScenes:
     """The usable photos whose scene and groups are known.

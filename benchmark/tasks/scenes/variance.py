@@ -100,8 +100,7 @@ def run_variance(inputs: TaskInput) -> TaskOutcome:
     if units.alone:
         raise DataError(f"{photos.name}: no scene has two photos, so nothing tells it from the rest")
     blocks = blocks_of(units, most=MOST_BLOCKS)
-    factors = {"scene": known.scene, **{name: photos.groups[name].values[known.photos] for name in known.groups}}
-    components = variance_components(inputs.view(ORIGINAL, known.photos), factors, blocks)
+    components = variance_components(inputs.view(ORIGINAL, known.photos), known.factors(photos), blocks)
     details = {
         "variance": round(components.variance, 6),
         "resampled": units.rule,
