@@ -23,6 +23,10 @@ LEAST_SIMILARITIES = 1 << 17
 FEW_THRESHOLDS = 2
 """Most thresholds of a query that are compared with its similarities one by one; for more these are sorted."""
 
+PER_SIMILARITY, PER_VALUE = 16, 6 * 8
+"""Bytes of a square block for each similarity (float64, float32, comparisons), and for each value of the rows of a
+side (some copies of those of both sides, float64)."""
+
 
 class Rows(Protocol):
     """Embeddings [photos, dimension] that are read some rows at a time: an array, or a view of a bank."""
@@ -146,7 +150,7 @@ def held_bytes(present: np.ndarray, dimension: int, *, everywhere: bool = False,
     807.6...
     """
     largest = int(present.sum(axis=1).max(initial=0))
-    in_block = 16 * largest**2 + 6 * 8 * largest * dimension  # as in ``block_rows``
+    in_block = PER_SIMILARITY * largest**2 + PER_VALUE * largest * dimension
     of_targets = 4 * 8 * int(present.sum()) * dimension
     per_cell = [4, 2 * _count_type(largest).itemsize]
     per_cell += [2 * 2 * _count_type(int(present.sum())).itemsize] if everywhere else []
@@ -357,8 +361,8 @@ def blocks(n: int, step: int) -> Iterator[slice]:
 
 
 def block_rows(memory_bytes: int, dimension: int) -> int:
-    """The side s of square blocks: s * s similarities (float64, float32, comparisons) and some copies of 2 s rows."""
-    per_row, per_similarity = 6 * 8 * max(dimension, 1), 16
-    # the positive root of per_similarity * s**2 + per_row * s = memory_bytes
-    side = (np.sqrt(per_row**2 + 4.0 * per_similarity * memory_bytes) - per_row) / (2 * per_similarity)
+    """The side s of square blocks of s * s similarities within a bound of memory."""
+    per_row = PER_VALUE * max(dimension, 1)
+    # the positive root of PER_SIMILARITY * s**2 + per_row * s = memory_bytes
+    side = (np.sqrt(per_row**2 + 4.0 * PER_SIMILARITY * memory_bytes) - per_row) / (2 * PER_SIMILARITY)
     return max(1, int(side))

@@ -207,14 +207,14 @@ def _apart(
     memory_bytes: int,
 ) -> np.ndarray:
     """Mean similarity [G, G] of photos of different scenes, from sums of unit rows and those of common scenes."""
-    from benchmark.retrieval.counts import unit_rows
+    from benchmark.retrieval.counts import blocks, unit_rows
 
     step = max(1, memory_bytes // (4 * 8 * max(rows.shape[1], 1)))
     total = np.zeros((len(photos), rows.shape[1]))
     for group, of_group in enumerate(photos):
         members = of_group[of_group >= 0]
-        for start in range(0, len(members), step):
-            total[group] += unit_rows(rows, members[start : start + step], device).sum(dim=0).cpu().numpy()
+        for part in blocks(len(members), step):
+            total[group] += unit_rows(rows, members[part], device).sum(dim=0).cpu().numpy()
     sizes = (photos >= 0).sum(axis=1)
     mean = _share(total @ total.T - together, np.outer(sizes, sizes) - scenes)
     np.fill_diagonal(mean, np.nan)
