@@ -73,14 +73,12 @@ def task_times(
     times: dict[str, Cost] = {}
     for task in progress_bar(tasks, desc="measuring tasks", unit="task", delay=2, leave=False):
         try:
+            clocked = functools.partial(_clocked, task, dim=dim, options=options, device=device, brief=brief)
             if task.cost is not None:
-                clocked = functools.partial(_clocked, task, dim=dim, options=options, device=device, brief=brief)
                 times[task.name] = task.cost(_made_up(photos, dim, options, device, brief), dim, clocked)
                 continue
-            _seconds(task, sets[0], dim, options, device, brief)  # the first run compiles and loads
-            measured = [
-                (_amount(task, some, options), _seconds(task, some, dim, options, device, brief)) for some in sets
-            ]
+            clocked(sets[0])  # the first run compiles and loads
+            measured = [(_amount(task, some, options), clocked(some).wall) for some in sets]
         except Exception as error:  # a line of the estimate in place of a time
             times[task.name] = Cost(None, f"not measured ({error_text(error)})")
             continue
@@ -132,10 +130,6 @@ def _amount(task: Task, photos: PhotoSet, options: RunOptions) -> float:
     train, val = len(photos.indices("train")), len(photos.indices("val"))
     queries = min(val, options.queries or val)
     return float(train * queries) if task.family.about == "processing" else float(len(photos) ** 2)
-
-
-def _seconds(task: Task, photos: PhotoSet, dim: int, options: RunOptions, device: str, brief: bool) -> float:
-    return _clocked(task, photos, dim=dim, options=options, device=device, brief=brief).wall
 
 
 def _clocked(task: Task, photos: PhotoSet, *, dim: int, options: RunOptions, device: str, brief: bool) -> Seconds:

@@ -9,7 +9,7 @@ from benchmark.cli.score import main
 from benchmark.options import RunOptions
 from benchmark.scoring import estimating
 from benchmark.scoring.estimating import MadeUpBank, by_family
-from benchmark.tasks import all_tasks
+from benchmark.tasks import Seconds, all_tasks
 from builders.photos import PhotoSet
 
 TASKS = [all_tasks()[name] for name in ("probe/sharpening", "knn/sharpening")]
@@ -25,11 +25,12 @@ def photo_set(train, val):
 def seconds(monkeypatch):
     """Tasks take 1 s, and 1 ms for each photo (probe) or each 1000 pairs of a train and a test photo (kNN)."""
 
-    def of(task, photos, *_):
+    def of(task, photos, **_):
         train, val = (len(photos.indices(split)) for split in ("train", "val"))
-        return 1 + 1e-3 * (train + val) if task.growth == "photos" else 1 + 1e-6 * train * val
+        wall = 1 + 1e-3 * (train + val) if task.growth == "photos" else 1 + 1e-6 * train * val
+        return Seconds(wall, wall)
 
-    monkeypatch.setattr(estimating, "_seconds", of)
+    monkeypatch.setattr(estimating, "_clocked", of)
 
 
 def test_task_times__grow_with_photos_and_with_pairs(seconds):
