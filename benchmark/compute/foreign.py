@@ -7,7 +7,6 @@ encoders, whose scores must not depend on that.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import mmap
 import os
 import signal
@@ -17,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
+from benchmark.compute.supervised import end_with_parent
 from builders.cli import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
@@ -211,7 +211,7 @@ def _forked_in_child() -> None:
     """A fork that foreign code starts ends with its parent (Linux), whatever it does."""
     if _calls.depth and sys.platform == "linux":
         with contextlib.suppress(Exception):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+            end_with_parent()
 
 
 if hasattr(os, "register_at_fork"):

@@ -143,11 +143,16 @@ _LAST_S = 5.0
 """Time for processes that clean up after others, such as Python's resource tracker."""
 
 
+def end_with_parent() -> None:
+    """Let Linux kill this process when its parent ends."""
+    ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+
+
 def _fork(mask: Collection[int]) -> int:
     """The process id of a fork; 0 in it, where these signals are blocked, and which is killed with its parent."""
     parent, child = os.getpid(), os.fork()
     if not child:
-        ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+        end_with_parent()
         if os.getppid() != parent:
             os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
