@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.judgement import cosine_text, pairs_text
-from benchmark.report.tables import markdown_table, percent, score_cell
+from benchmark.report.tables import interval, markdown_table, percent, score_cell
 from benchmark.results import Result, Score
 from builders.untrusted import readable
 
@@ -91,7 +91,7 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
     def cell(i: int, j: int) -> str:
         if recall[i][j] is None:
             return "-"
-        return f"{percent(recall[i][j])} ({percent(low[i][j])} to {percent(high[i][j])})"
+        return f"{percent(recall[i][j])} ({interval(low[i][j], high[i][j])})"
 
     rows = [[name, *(cell(i, j) for j in range(len(names)))] for i, name in enumerate(names)]
     sizes = sorted({count for row in n for count in row if count})
