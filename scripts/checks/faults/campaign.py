@@ -22,7 +22,7 @@ from typing import Any
 from scripts.checks.faults.interrupt import Tally
 from scripts.checks.faults.machines import FAULTS, PLANTED, PLANTED_VARIABLES, USED_SECRETS
 from scripts.checks.faults.processes import HANG, Ended, Run, run_in_turn
-from scripts.checks.faults.world import World
+from scripts.checks.faults.world import MOST_BYTES, World
 
 LIMIT_S = 600.0
 """Longest time of a case by the clock, on a busy machine."""
@@ -32,9 +32,6 @@ TOGETHER = 24
 
 SLOW_S = 30.0
 """Cases that take longer are named on standard error."""
-
-MOST_BYTES = 1 << 26
-"""Larger files are not searched for secrets: they are hostile inputs that are mostly holes."""
 
 FAULTY = 0.05
 """Share of the cases whose machine is broken, too."""

@@ -18,7 +18,7 @@ import numpy as np
 from scripts.checks.faults.campaign import Case, Kind
 from scripts.checks.faults.mutations import VALUES, flipped, forgeries, hostile_answers, spoil
 from scripts.checks.faults.processes import Ended
-from scripts.checks.faults.world import FAST, MODELS, World, erase, plan, score, scores_of
+from scripts.checks.faults.world import FAST, MODELS, MOST_BYTES, World, erase, plan, score, scores_of
 
 
 @dataclass(frozen=True)
@@ -432,7 +432,7 @@ def _changed_number(good: Path, bad: Path, end: Ended) -> str:
 
 def _arrays(path: Path) -> Any:
     try:
-        if path.stat().st_size > 1 << 26:
+        if path.stat().st_size > MOST_BYTES:
             return None
         with np.load(io.BytesIO(path.read_bytes())) as stored:
             return {name: (stored[name].shape, stored[name].tobytes()) for name in stored.files}

@@ -249,12 +249,11 @@ def _encoder(command: str, harms: Sequence[str]) -> Callable[[random.Random, Pat
         honest = world.folder / "swept" / "out" / "control-jpeg-statistics" / "folder-photos" / "result.json"
         workers = ["--workers", random_.choice("002")]  # the last one of an option counts
         argv = [*score(f"folder:{world.photos}", run, models=models, command=command), *workers]
-        signals = any(map(_sends_signals, chosen))
         return Case(
             argv,
             len(chosen),
             silent=lambda end: _disturbed(run, honest, "; ".join(chosen), end),
-            statuses=(0, 1, 2, 130, 142, 143) if signals else (0, 1, 2),
+            statuses=_statuses(chosen),
             supervised=True,
         )
 
@@ -265,15 +264,16 @@ def _erasing(harms: Sequence[str]) -> Callable[[random.Random, Path, World], Cas
     def make(random_: random.Random, run: Path, world: World) -> Case:
         harm = random_.choice(harms)
         (run / "hostile_0.py").write_text(_code(harm, random_), errors="surrogatepass")
-        statuses = (0, 1, 2, 130, 142, 143) if _sends_signals(harm) else (0, 1, 2)
         argv = erase(f"folder:{world.photos}", run, model="hostile_0:encode")
-        return Case(argv, statuses=statuses, supervised=True)
+        return Case(argv, statuses=_statuses([harm]), supervised=True)
 
     return make
 
 
-def _sends_signals(harm: str) -> bool:
-    return any(word in harm for word in ("signal.", "SIG", "KeyboardInterrupt"))
+def _statuses(harms: Sequence[str]) -> Sequence[int]:
+    """How a command may end beside these."""
+    signals = any(word in harm for harm in harms for word in ("signal.", "SIG", "KeyboardInterrupt"))
+    return (0, 1, 2, 130, 142, 143) if signals else (0, 1, 2)
 
 
 def _code(harm: str, random_: random.Random) -> str:

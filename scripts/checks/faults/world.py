@@ -30,6 +30,9 @@ MODELS = ("control:random-projection", "control:jpeg-statistics")
 TASKS = ("-t", "probe/resizing", "-t", "knn/resizing")
 FAST = ("--workers", "0", "--runtime", "torch", "-q")
 
+MOST_BYTES = 1 << 26
+"""Larger files are not searched or compared: they are hostile inputs that are mostly holes."""
+
 PIPELINE = """schema = 1
 
 [[processing]]
@@ -246,7 +249,7 @@ def scores_of(path: Path) -> list[tuple[Any, ...]] | None:
     if not path.is_file():
         return None
     try:
-        scores = json.loads(path.read_bytes() if path.stat().st_size < 1 << 26 else b"null")["scores"]
+        scores = json.loads(path.read_bytes() if path.stat().st_size < MOST_BYTES else b"null")["scores"]
         return [tuple(one.get(name) for name in names) for one in scores]
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
         return None
