@@ -1,10 +1,7 @@
 // The page of one encoder: facts, every score, how to repeat it, where it comes from.
 import { fill, h, outside, viewer } from "./dom.js";
-import { depthFigures } from "./depth.js";
-import { mapFigures } from "./maps.js";
-import { pairFigures } from "./pairs.js";
-import { varianceFigures } from "./variance.js";
 import { loadDetail } from "./detail.js";
+import { resultFigures } from "./stored.js";
 import { csvOf, save } from "./download.js";
 import { chance, count, interval, isShare, millions, percent, rankText, shown } from "./format.js";
 import * as m from "./model.js";
@@ -80,7 +77,7 @@ export function createEncoderPage({ board, container, linkTo, copy }) {
     const place = h("div", {});
     if (row.origin !== "published") {
       const width = Math.max(260, container.clientWidth);
-      loadDetail(row).then((results) => fill(place, [pairFigures, varianceFigures, depthFigures, mapFigures].map((figures) => figures({ board, state, linkTo }, results, width, "encoder"))), () => {});
+      loadDetail(row).then((results) => fill(place, resultFigures({ board, state, linkTo }, results, width, "encoder")), () => {});
     }
     return place;
   }

@@ -38,19 +38,18 @@ export function pairFigures(context, results, width, of) {
 }
 
 function cellsOf(matrix) {
-  const at = (table, i, j) => table[i][j];
   return matrix.groups.flatMap((query, i) => matrix.groups.map((target, j) => ({
     row: i,
     column: j,
     query,
     target,
-    recall: Object.fromEntries(Object.entries(matrix.recall).map(([k, table]) => [k, at(table, i, j)])),
-    low: at(matrix.low, i, j),
-    high: at(matrix.high, i, j),
-    n: at(matrix.n, i, j),
-    chance: at(matrix.chance, i, j),
-    cosine: at(matrix.cosine, i, j),
-    cosine_apart: at(matrix.cosine_apart, i, j),
+    recall: Object.fromEntries(Object.entries(matrix.recall).map(([k, table]) => [k, table[i][j]])),
+    low: matrix.low[i][j],
+    high: matrix.high[i][j],
+    n: matrix.n[i][j],
+    chance: matrix.chance[i][j],
+    cosine: matrix.cosine[i][j],
+    cosine_apart: matrix.cosine_apart[i][j],
   }))).filter(({ recall }) => Number.isFinite(recall[1]));
 }
 

@@ -1,11 +1,8 @@
 // A run's report: the answer, then everything of report.md in folds, as tables that can be downloaded.
 import { firstScreen } from "./answer.js";
-import { depthFigures } from "./depth.js";
-import { mapFigures } from "./maps.js";
-import { pairFigures } from "./pairs.js";
-import { varianceFigures } from "./variance.js";
 import { isLoaded } from "./detail.js";
 import { fill, h } from "./dom.js";
+import { resultFigures } from "./stored.js";
 import { csvOfTable, save } from "./download.js";
 import { counted } from "./format.js";
 import { select } from "./panel.js";
@@ -25,7 +22,7 @@ export function createReport({ board, container, change, linkTo }) {
     fill(
       container,
       firstScreen(context, width),
-      board.rows.flatMap((row) => [pairFigures, varianceFigures, depthFigures, mapFigures].map((figures) => figures(context, isLoaded(row) || [], width, row.key))),
+      board.rows.flatMap((row) => resultFigures(context, isLoaded(row) || [], width, row.key)),
       h("h2", { class: "details-title" }, "Details"),
       results.length > 1
         ? h("div", { class: "row choices" }, select(context, "result", "Show", [["", `all ${results.length} results`], ...results.map(({ id, heading }) => [id, heading])], wanted))

@@ -1,0 +1,10 @@
+// The figures of results that have more than scores: pairs of groups, components of variance, depth, maps.
+import { depthFigures } from "./depth.js";
+import { mapFigures } from "./maps.js";
+import { pairFigures } from "./pairs.js";
+import { varianceFigures } from "./variance.js";
+
+/** The figures of an encoder's results. `of` tells their ids from others'. */
+export function resultFigures(context, results, width, of) {
+  return [pairFigures, varianceFigures, depthFigures, mapFigures].map((figures) => figures(context, results, width, of));
+}
