@@ -248,20 +248,20 @@ def _compare_items(args: argparse.Namespace) -> int:
         score_range=args.range,
         lower_is_better=args.lower_is_better,
     )
-    gate, judged = None, ""
+    gate = None
     if _is_gate(args):
         gate = gate_items(compared, aligned, margin=_margin(args), lower_is_better=args.lower_is_better)
-        judged = gate_text(gate, unit="item")
     if args.output is not None:
         check_writable("--output", args.output)
-        write_items(compared, args.output, gate, judged)
+        write_items(compared, args.output, gate)
         notice(f"written to {args.output / 'comparison.html'}")
     if args.figure is not None:
         from benchmark.report import write_figure
 
         write_figure(items_figure(compared), args.figure)
         notice(f"written to {args.figure}")
-    _print(args, judged or items_text(compared), items_record(compared, gate))
+    text = items_text(compared) if gate is None else gate_text(gate, unit="item")
+    _print(args, text, items_record(compared, gate))
     return 0 if gate is None else _gate_status(args, gate)
 
 

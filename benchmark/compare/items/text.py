@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.compare.items.comparison import ComparedItems, ItemRanks, ItemRow
-from benchmark.compare.judged import Gate
+from benchmark.compare.judged import Gate, gate_text
 from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
 from benchmark.report import interval, markdown_table, p_value, percent
 from builders.files import write_text_atomically
@@ -163,14 +163,13 @@ def flat_rows(rows: Sequence[ItemRow]) -> list[dict[str, Any]]:
     ]
 
 
-def write_items(compared: ComparedItems, folder: Path, gate: Gate | None = None, judged: str = "") -> None:
+def write_items(compared: ComparedItems, folder: Path, gate: Gate | None = None) -> None:
     """Write ``differences.csv``, ``ranks.csv``, ``comparison.json`` and the page ``comparison.html``.
 
     Args:
         compared: the comparison.
         folder: made where it is absent.
         gate: the judgement, if there is one.
-        judged: its text.
     """
     from builders.dataset import render  # imports datasets, which takes a second
 
@@ -188,7 +187,7 @@ def write_items(compared: ComparedItems, folder: Path, gate: Gate | None = None,
         ranks=rank_rows(compared.ranks),
         ranks_rule=RANKS_RULE,
         mark=FILLED_MARK,
-        gate=judged,
+        gate="" if gate is None else gate_text(gate, unit="item"),
     )
     write_text_atomically(folder / "comparison.html", page)
 

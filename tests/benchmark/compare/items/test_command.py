@@ -423,3 +423,6 @@ def test_python__frames_files_and_a_gate(pair, tmp_path):
     assert "exit" not in repr(of_frames)
     of_files.save(tmp_path / "saved")
     assert (tmp_path / "saved" / "comparison.html").exists()
+    of_frames.save(tmp_path / "gated")
+    assert "<h2>Gate</h2>" in (tmp_path / "gated" / "comparison.html").read_text()
+    assert "<h2>Gate</h2>" not in (tmp_path / "saved" / "comparison.html").read_text()
