@@ -9,6 +9,8 @@ CamtraceError
 |-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
 |-- EncoderError    one encoder cannot be loaded or run: a recorded failure, exit status 1
 `-- RemoteError     a remote service (Hub, Flickr, photo server) refused, or its response is malformed
+
+``Terminated`` is no error: SIGTERM ends a command like Ctrl-C.
 """
 
 from __future__ import annotations
@@ -51,6 +53,10 @@ EXTRA_OF = {
     "transformers": "encoders",
 }
 """Module that only an extra installs -> that extra. A package of two extras is listed for the one that imports it."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process received SIGTERM."""
 
 
 class CamtraceError(Exception):

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from benchmark.compute.supervised import end_with_parent
-from builders.cli import Terminated
+from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
 HARMS_RUN = "it harms the run"

@@ -1,6 +1,5 @@
 from .commands import (
     Command,
-    Terminated,
     check_writable,
     group_parser,
     guarded,
@@ -20,7 +19,6 @@ __all__ = [
     "Names",
     "Parser",
     "Renamed",
-    "Terminated",
     "add_messages",
     "add_push",
     "check_writable",

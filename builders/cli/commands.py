@@ -26,6 +26,7 @@ from builders.errors import (
     EXTRA_OF,
     CamtraceError,
     DiskError,
+    Terminated,
     UsageError,
     disk_error,
     is_disk_error,
@@ -255,10 +256,6 @@ def check_writable(option: str, folder: Path) -> None:
         try_writing(folder)
     except OSError as error:
         raise disk_error(error, f"{option} {folder}", saved="nothing was begun") from None
-
-
-class Terminated(KeyboardInterrupt):
-    """The process received SIGTERM."""
 
 
 def guarded(run: Callable[[], int]) -> int:

@@ -251,7 +251,7 @@ def test_summary__names_the_folder_on_one_line():
 def test_guarded__finalizers_after_a_signal_print_no_traceback():
     code = (
         "import sys\n"
-        "from builders.cli.commands import Terminated, guarded\n"
+        "from builders.cli.commands import guarded\nfrom builders.errors import Terminated\n"
         "class Odd:\n"
         "    def __del__(self):\n"
         "        raise ValueError('late')\n"

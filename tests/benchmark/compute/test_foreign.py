@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from benchmark.compute import foreign_code
-from builders.cli import Terminated
+from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError
 
 CASES = {

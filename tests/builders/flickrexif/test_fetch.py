@@ -8,9 +8,8 @@ import json
 
 import pytest
 
-from builders.cli.commands import Terminated
 from builders.cluster import StorageFolder
-from builders.errors import DiskError, UsageError
+from builders.errors import DiskError, Terminated, UsageError
 from builders.flickrexif.fetch import transfer
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.rank_work import _PlanTarget
