@@ -1,0 +1,82 @@
+"""What a model answered: logits of the options by view and question, whoever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from benchmark.answers.questions import ClosedQuestion, QuestionRule
+
+NOISE_VIEWS: Mapping[str, str] = {
+    "png": "the same pixels, saved as PNG",
+    "other-batch": "another batch size",
+    "other-precision": "another precision",
+    "other-order": "the options in another order",
+}
+"""Views of the noise floor by name: the unprocessed photo, where only what should not matter differs. Logits are in the
+order of ``ClosedQuestion.options`` in every view."""
+
+EXACT_VIEWS = ("png",)
+"""Views of the noise floor that must not change an answer."""
+
+
+class AnswerSource(Protocol):
+    """Answers of one model, as tasks read them."""
+
+    @property
+    def name(self) -> str:
+        """Id of the model, for messages."""
+
+    @property
+    def rule(self) -> QuestionRule:
+        """Which questions were asked."""
+
+    @property
+    def views(self) -> Sequence[str]:
+        """Views that were answered: ``original``, processings, and those of ``NOISE_VIEWS``."""
+
+    @property
+    def graded(self) -> bool:
+        """Whether there are logits; else only the option that was chosen is known."""
+
+    def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
+        """float32 [questions, most options], the logits of the options of each question under one view.
+
+        NaN beyond the options of a question, and in the whole row of a question without an answer. Where ``graded`` is
+        false, 0 for the option that was chosen and minus infinity for others; minus infinity for all where the answer
+        is none of the options.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class StoredAnswers:
+    """Answers in memory, of a file or of a model: an ``AnswerSource``."""
+
+    name: str
+    rule: QuestionRule
+    values: np.ndarray
+    """float32 [rows, most options], as ``logits`` returns them."""
+    rows: Mapping[str, Mapping[tuple[str, str], int]]
+    """By view: row of ``values`` by photo and question id."""
+    graded: bool = True
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that were answered."""
+        return tuple(self.rows)
+
+    def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
+        """As ``AnswerSource.logits``.
+
+        >>> question = ClosedQuestion("1", "a.jpg", "Night?", ("yes", "no"), 1)
+        >>> rows = {"original": {("a.jpg", "1"): 0}}
+        >>> stored = StoredAnswers("toy", QuestionRule("own"), np.array([[1.0, 2.0]], np.float32), rows)
+        >>> stored.logits("original", [question]).tolist()
+        [[1.0, 2.0]]
+        """
+        row_of = self.rows[view]
+        rows = np.array([row_of.get((question.photo, question.id), -1) for question in questions], dtype=np.int64)
+        return np.where((rows >= 0)[:, None], self.values[rows], np.float32(np.nan))
