@@ -218,7 +218,7 @@ def _workbook(path: Path, most: int | None = None) -> list[dict[str, Any]]:
 
 def _rows_of_sheet(sheet: Any) -> Iterator[dict[str, Any]]:
     rows = sheet.iter_rows(values_only=True)
-    header = [str(cell) for cell in next(rows, ()) if cell is not None]
+    header = next(rows, ())
     empty = 0
     for row in rows:
         filled = any(cell is not None for cell in row)
@@ -226,4 +226,4 @@ def _rows_of_sheet(sheet: Any) -> Iterator[dict[str, Any]]:
         if empty > MAX_EMPTY_ROWS:
             raise ValueError(f"more than {MAX_EMPTY_ROWS:,} empty rows before a cell")
         if filled:
-            yield dict(zip(header, row, strict=False))
+            yield {str(name): cell for name, cell in zip(header, row, strict=False) if name is not None}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from benchmark.cli.compare import main
-from benchmark.compare.items.tables import json_lines
+from benchmark.compare.items.tables import column_names, json_lines, read_columns_of
 from builders.errors import CamtraceError, DataError
 from builders.untrusted import UntrustedInputError, open_archive
 
@@ -85,6 +85,14 @@ def workbook(path: Path, rows) -> Path:
         book.active.append(row)
     book.save(path)
     return path
+
+
+def test_workbooks__cells_stand_under_the_name_above_them(tmp_path):
+    rows = [("id", None, "right"), ("a", "a note", 1), (None, None, None), ("b", None, 0)]
+    path = workbook(tmp_path / "a.xlsx", rows)
+    names = column_names(path)
+    assert names == ["id", "right"]
+    assert read_columns_of(path, names, names).to_pydict() == {"id": ["a", "b"], "right": [1, 0]}
 
 
 def test_workbooks__with_entities_or_a_bomb_are_refused(tmp_path):
