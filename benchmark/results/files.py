@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError, RemoteError, UsageError
 from builders.processes import progress_bar

@@ -84,7 +84,7 @@ def without_checks() -> Iterator[list[str]]:
     from benchmark.bank.fill import batches
     from benchmark.bank.view_file import ViewFile, _marker_crc32, crc32_of
     from benchmark.compute import foreign_code
-    from benchmark.results.forms import check_forms
+    from benchmark.results.check import check_forms
     from benchmark.results.schema import _seal
     from benchmark.scoring import output
     from builders.files import (

@@ -13,7 +13,7 @@ from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries
 from benchmark.results import ResultFile, write_result
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from builders.errors import UsageError
 from tests.support.probe_runs import true_score
 

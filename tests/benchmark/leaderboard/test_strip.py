@@ -19,7 +19,7 @@ from benchmark.leaderboard import write_report_page
 from benchmark.leaderboard.report_page import report_page
 from benchmark.leaderboard.shown_photos import DETAIL, details_of, shown_photos
 from benchmark.report import report_text
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, STUDY_PROCESSINGS, process_all

@@ -11,7 +11,7 @@ from benchmark.judgement import choose_outputs, depth_curves, outputs_text
 from benchmark.report import depth_figure, report_figure
 from benchmark.report.layers import layers_text, maps_text, region_maps
 from benchmark.results import OutputScores, Result, Score
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.tasks import all_tasks
 
 

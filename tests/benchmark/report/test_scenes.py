@@ -10,7 +10,7 @@ import pytest
 from benchmark.judgement import cosine_text, pairs_text
 from benchmark.report.scenes import draw_matrix, scenes_text
 from benchmark.results import Result, Score
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.tasks import all_tasks
 
 TASK = "retrieval/pairs"

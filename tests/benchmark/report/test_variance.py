@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.report.variance import BOTH, GROUP, REST, SCENE, draw_components, variance_text
 from benchmark.results import Result, Score
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 
 EFFECTS = (
     ("scene", 0.40, 0.02, 0.40, 1e-9, 50),

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.results.forms import DETAILS, check_forms
+from benchmark.results.check import check_forms
+from benchmark.results.forms import DETAILS
 from benchmark.results.schema import Failure, OutputScores
 
 NOW = datetime.datetime(2026, 11, 21, 10, tzinfo=datetime.timezone.utc)

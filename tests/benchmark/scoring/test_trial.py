@@ -13,7 +13,7 @@ import camtrace
 from benchmark import knn
 from benchmark.__main__ import main
 from benchmark.results import failed_encoder
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.results.schema import read_result
 from builders.errors import EncoderError, UsageError
 from tests.conftest import write_dark_and_light

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.options import RunOptions
 from benchmark.report.text import report_text
 from benchmark.results.answers import read_answers
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.scoring.run import score_encoders
 from benchmark.tasks import adversary
 from benchmark.tasks.knn import QuerySet

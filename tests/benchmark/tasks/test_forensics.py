@@ -12,7 +12,7 @@ from benchmark.probe import class_layer, class_scores
 from benchmark.report.text import report_text
 from benchmark.results import Score
 from benchmark.results.answers import NO_FACTS, read_answers
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.tasks.forensics.detect import BALANCED, _statistics
 from benchmark.tasks.forensics.unseen import _by_generator

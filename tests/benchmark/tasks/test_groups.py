@@ -9,7 +9,7 @@ from benchmark.compare.paired import compare_runs
 from benchmark.judgement import conclude, moves, verdicts
 from benchmark.report.text import report_text
 from benchmark.results.answers import NO_FACTS, read_answers
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.robustness import clustering, drop
 from benchmark.tasks.group_data import cluster_splits, group_data

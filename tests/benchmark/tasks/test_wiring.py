@@ -9,7 +9,7 @@ from PIL import Image
 from benchmark.knn.setups import knn_setups
 from benchmark.knn.similarity import similarities
 from benchmark.probe.probe import processing_probe
-from benchmark.results.forms import check_forms
+from benchmark.results.check import check_forms
 from benchmark.scoring.run import Scored
 from benchmark.stats.intervals import photo_interval
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
