@@ -113,7 +113,7 @@ def test_tops__hold_only_what_the_layout_names():
         *("__init__.py", "__main__.py"),
     }
     assert {p.name for p in (ROOT / "builders").glob("*.py")} == {
-        *("__init__.py", "__main__.py", "data_specs.py", "errors.py", "files.py"),
+        *("__init__.py", "__main__.py", "errors.py", "files.py"),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.audit.subjects import PhotoSubject, Row, StreamedSubject, Subject, photo_subject
-from builders.data_specs import DataSpec, open_photos
+from builders.data_specs import DataSpec, open_photos, parse_data_spec
 from builders.errors import DataError, PhotoError, UsageError, unknown_name
 from builders.photos import SPLITS, UNLABELLED, Head, Labels, PhotoSet, is_path_source
 from builders.sources import FolderSource, split_named
@@ -33,7 +33,7 @@ def open_subject(data: Any, *, label: str, source: str, owner: str, limit: int |
         DataError: there are no usable photos.
     """
     if isinstance(data, str | Path):
-        spec = DataSpec.parse(str(data))
+        spec = parse_data_spec(str(data))
         if stream:
             return _streamed(spec, label, limit)
         photos = open_photos(str(data), label_named=bool(label))

@@ -34,11 +34,11 @@ def checked_data(args: argparse.Namespace) -> list[str]:
     Raises:
         UsageError: a specification is not well-formed.
     """
-    from builders.data_specs import DataSpec
+    from builders.data_specs import parse_data_spec
 
     specs = list(dict.fromkeys(args.data or DEFAULT_DATA))
     for spec in specs:
-        DataSpec.parse(spec)
+        parse_data_spec(spec)
     return specs
 
 

@@ -27,7 +27,7 @@ from benchmark.encoders import Encoder, Runtime, pixel_backend
 from benchmark.erasing import Eraser, eraser_record
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, Option, RunOptions
 from builders.cli import parse_query
-from builders.data_specs import KINDS, DataSpec
+from builders.data_specs import KINDS, parse_data_spec
 from builders.photos import PhotoSet
 from builders.pixels import (
     PROCESSINGS,
@@ -277,7 +277,7 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     known = f"{len(photos):,} photo{'' if len(photos) == 1 else 's'} ({photos.name}), ids hash {photos.ids_hash()}"
     if text is None:
         return "folder:PATH", f"PATH: your photos in memory, {known}"
-    spec = DataSpec.parse(text)
+    spec = parse_data_spec(text)
     kind, commit = KINDS[spec.kind], str(photos.evidence.get("revision", ""))
     local = kind.is_local(spec) or (bool(spec.location) and commit == "local")
     shown = public_spec(text, local=local, revision=commit if _COMMIT.fullmatch(commit) else "")
@@ -296,7 +296,7 @@ def public_spec(text: str, *, local: bool, revision: str = "") -> str:
     >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True)
     'table:PATH?image=path&root=PATH&label=re:a%2Bb'
     """
-    spec, query = DataSpec.parse(text), text.partition("?")[2]
+    spec, query = parse_data_spec(text), text.partition("?")[2]
     kind = KINDS[spec.kind]
     if any(name in spec.options for name in kind.path_options):
         pairs = parse_query(query, f"data {text!r}", repeated=("group",))

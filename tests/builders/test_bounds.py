@@ -12,7 +12,7 @@ from builders.check.diff import _named
 from builders.check.result import examples
 from builders.cluster.markers import Running, States
 from builders.cluster.status import Progress, _duration
-from builders.data_specs import DataSpec, _share, _whole
+from builders.data_specs import DataSpec
 from builders.dataset.card import size_category
 from builders.dataset.disk_space import _gigabytes, require_space
 from builders.dataset.manifest import _safe_name
@@ -142,11 +142,11 @@ def exif_block(entries=0, offset=8, count=None):
         (lambda: read_block(exif_block(count=4097)), "claims 4097 entries, more than the 4096 that are read"),
         (lambda: near_pairs(np.zeros(2, np.uint64), 11), "max_distance"),
         (lambda: near_pairs(np.zeros(2, np.uint64), -1), "max_distance"),
-        (lambda: _whole(spec(n="0"), "n", 5), "n=0: give a whole number of at least 1"),
-        (lambda: _whole(spec(n="x"), "n", 5), "n=x: give a whole number of at least 1"),
-        (lambda: _share(spec(**{"val-share": "0"})), "val-share=0: give a number between 0 and 1"),
-        (lambda: _share(spec(**{"val-share": "1"})), "val-share=1: give a number between 0 and 1"),
-        (lambda: _share(spec(**{"val-share": "x"})), "val-share=x: give a number between 0 and 1"),
+        (lambda: spec(n="0").whole("n", 5), "n=0: give a whole number of at least 1"),
+        (lambda: spec(n="x").whole("n", 5), "n=x: give a whole number of at least 1"),
+        (lambda: spec(**{"val-share": "0"}).val_share, "val-share=0: give a number between 0 and 1"),
+        (lambda: spec(**{"val-share": "1"}).val_share, "val-share=1: give a number between 0 and 1"),
+        (lambda: spec(**{"val-share": "x"}).val_share, "val-share=x: give a number between 0 and 1"),
     ],
 )  # fmt: skip
 def test_bound__refused(call, words):
@@ -159,10 +159,10 @@ def spec(**options):
 
 
 def test_bound__accepted_at_the_limit():
-    assert _whole(spec(n="1"), "n", 5) == 1
-    assert _whole(spec(), "n", 5) == 5
-    assert [_share(spec(**{"val-share": text})) for text in ("0.001", "0.999")] == [0.001, 0.999]
-    assert _share(spec()) == 0.25
+    assert spec(n="1").whole("n", 5) == 1
+    assert spec().whole("n", 5) == 5
+    assert [spec(**{"val-share": text}).val_share for text in ("0.001", "0.999")] == [0.001, 0.999]
+    assert spec().val_share == 0.25
     assert _require_at_least(2, 2, "--x") is _require_at_least(2, None, "--x") is None
     assert user_agent("a" * 199).endswith(f"contact: {'a' * 199})")
     assert user_agent("").endswith("data set builder)")

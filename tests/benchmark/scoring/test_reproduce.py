@@ -13,7 +13,7 @@ from benchmark.options import DTYPES, OPTIONS, RunOptions
 from benchmark.options.arguments import to_run_options
 from benchmark.results.schema import Result
 from benchmark.scoring.reproduce import Invocation, recorded, reproduce_command
-from builders.data_specs import KINDS, DataSpec
+from builders.data_specs import KINDS, parse_data_spec
 from builders.photos import PhotoSet
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -133,7 +133,7 @@ def test_reproduce_command__public_data_stand_with_their_commit(data, evidence, 
     result = repeat(data=data, of=photos(**evidence))
     assert shlex.split(result.command)[-1] == shown
     assert result.local == {}
-    DataSpec.parse(shown)
+    parse_data_spec(shown)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_reproduce_command__columns_stay_and_paths_do_not(data, shown):
     measured = repeat(data=data, of=photos())
     assert shlex.split(measured.command)[-1] == shown
     assert measured.local["data"].startswith("PATH: your folder of 3 photos")
-    assert DataSpec.parse(shown).columns == DataSpec.parse(data).columns
+    assert parse_data_spec(shown).columns == parse_data_spec(data).columns
 
 
 def test_reproduce_command__photos_in_memory():

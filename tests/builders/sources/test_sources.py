@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders.data_specs import KINDS, DataSpec, Kind, open_photos
+from builders.data_specs import KINDS, Kind, open_photos, parse_data_spec
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import SPLITS, PhotoSet
 from builders.sources.folders import seeded_splits
@@ -137,7 +137,7 @@ def test_open_photos__a_kind_more_is_one_entry(photo_folder, monkeypatch):
     entry = Kind(
         "shelf:PATH[@REVISION]", "photos on a shelf", shelf, ("order",), has_revision=True, is_local=lambda spec: True
     )
-    monkeypatch.setattr("builders.data_specs.KINDS", {**KINDS, "shelf": entry})
+    monkeypatch.setattr("builders.data_specs.open.KINDS", {**KINDS, "shelf": entry})
     assert len(open_photos("shelf:somewhere@v2?order=name", seed=3)) == 5
     with pytest.raises(UsageError, match="unknown option of shelf"):
         open_photos("shelf:somewhere?sort=name")
@@ -157,7 +157,7 @@ def test_open_photos__empty_folder(tmp_path):
 
 
 def test_spec__hub_revision_and_options():
-    spec = DataSpec.parse("hub:org/name@abc?label=species&val=test")
+    spec = parse_data_spec("hub:org/name@abc?label=species&val=test")
     assert (spec.location, spec.revision, dict(spec.options)) == (
         "org/name",
         "abc",

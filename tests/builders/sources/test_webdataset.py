@@ -9,7 +9,7 @@ from typing import ClassVar
 import fsspec
 import pytest
 
-from builders.data_specs import KINDS, DataSpec, open_photos
+from builders.data_specs import KINDS, open_photos, parse_data_spec
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import SPLITS
 from builders.sources import webdataset
@@ -240,7 +240,7 @@ def test_folder__names_tars_and_takes_none_for_a_photo(folder):
 
 def test_location__is_local_unless_it_is_an_address():
     kind = KINDS["webdataset"]
-    assert [kind.is_local(DataSpec.parse(f"webdataset:{place}")) for place in ("/d/a.tar", "s3://b/a.tar")] == [
+    assert [kind.is_local(parse_data_spec(f"webdataset:{place}")) for place in ("/d/a.tar", "s3://b/a.tar")] == [
         True,
         False,
     ]

@@ -1,0 +1,93 @@
+"""Parses data specifications such as ``folder:PATH`` or ``hub:REPO@REVISION``, and opens the photos that they name.
+
+Options follow a question mark, as in a URL: ``hub:cifar100?image=img&label=fine_label&val=test``. On every kind
+``label``, ``group``, ``cluster``, ``split`` and ``source`` say where these columns come from
+(``builders.photos.ColumnSources``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from pathlib import Path
+from types import MappingProxyType
+
+from builders.cli import parse_query
+from builders.data_specs.kinds import KINDS
+from builders.data_specs.spec import DataSpec
+from builders.errors import DataError, UsageError, unknown_name
+from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
+
+
+def open_photos(text: str, seed: int = 0, *, label_named: bool = False) -> PhotoSet:
+    """The photos that a specification names.
+
+    Args:
+        text: for example ``sample``, ``folder:my_photos``, ``hub:org/name@main?label=species``.
+        seed: of the train/val split, if the data have none.
+        label_named: whether the caller names the label itself, and reads no split: class folders are not questioned.
+
+    Raises:
+        UsageError: the specification is wrong.
+        DataError: the location has no usable photos, or its folders are probably no classes.
+    """
+    from builders.sources import check_layout, with_columns
+
+    spec = parse_data_spec(text)
+    kind = KINDS[spec.kind]
+    known = (*kind.options, *COLUMN_OPTIONS, "name")
+    for option in spec.options:
+        if option not in known:
+            raise unknown_name(f"option of {kind.usage}", option, dict.fromkeys(known))
+    photos = kind.open(spec, seed)
+    if not len(photos):
+        raise DataError(f"{text}: no photo there")
+    if spec.kind == "folder" and not label_named:
+        check_layout(f"folder:{spec.location}", photos, spec.columns, draw="val-share" in spec.options)
+    if not kind.has_table:
+        photos = with_columns(photos, spec.columns, seed=seed, val_share=spec.val_share)
+    return dataclasses.replace(photos, name=spec.options["name"]) if "name" in spec.options else photos
+
+
+def parse_data_spec(text: str) -> DataSpec:
+    """Parse a specification.
+
+    Raises:
+        UsageError: the kind is unknown, the location is missing, or an option is malformed.
+
+    >>> parse_data_spec("hub:org/name@main?label=species").options["label"]
+    'species'
+    """
+    head, _, query = text.partition("?")
+    kind, colon, location = head.partition(":")
+    if kind not in KINDS:
+        raise _unknown_data(text)
+    location_use = KINDS[kind].location
+    if location_use == "required" and not location:
+        raise UsageError(f"data {text!r} names no location: write {KINDS[kind].usage}")
+    if colon and location_use == "none":
+        raise UsageError(f"data {kind!r} takes no location, got {text!r}")
+    revision = None
+    if KINDS[kind].has_revision and not Path(location).exists():
+        location, _, revision = location.partition("@")
+    pairs = parse_query(query, f"data {text!r}", repeated=("group",)) if query else []
+    options = {name: value for name, value in pairs if name != "group"}
+    groups = [value for name, value in pairs if name == "group"]
+    named = {name: options[name] for name in COLUMN_OPTIONS if name in options}
+    return DataSpec(
+        kind, location, revision or None, MappingProxyType(options), ColumnSources.of(group=groups, **named)
+    )
+
+
+def _unknown_data(text: str) -> UsageError:
+    """The error for a path or a repository without its kind, or for a misspelt kind."""
+    head = text.partition("?")[0]
+    if Path(head).expanduser().exists():
+        return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{text}'?")
+    near = difflib.get_close_matches(head.partition(":")[0], KINDS, n=1, cutoff=0.7)
+    if not near and re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", head):
+        return UsageError(
+            f"data {text!r} does not say what it is: did you mean 'hub:{text}'? ('camtrace list data' names every kind)"
+        )
+    return unknown_name("data", text, [KINDS[kind].usage for kind in near] or [k.usage for k in KINDS.values()])
