@@ -1,4 +1,4 @@
-"""How an option is declared: a ``role`` of its field, from which parser, checks, keys and records follow.
+"""How an option is declared: ``option`` gives its default and its ``Role``; parser, checks, keys and records follow.
 
 A field without a role, and a role that does not say whether the option affects scores, are errors at import: a cache
 key that lacks an option gives a wrong score in silence.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, ParamSpec
+from typing import Any, Concatenate, Literal, ParamSpec
 
 from builders.errors import UsageError, unknown_name
 
@@ -90,15 +90,20 @@ class Role:
         return self.affects_scores and not self.reason
 
 
-def _as_metadata(make: Callable[P, Role]) -> Callable[P, Mapping[str, Role]]:
-    def made(*args: P.args, **kwargs: P.kwargs) -> Mapping[str, Role]:
-        return MappingProxyType({"role": make(*args, **kwargs)})
+def _declares(make: Callable[P, Role]) -> Callable[Concatenate[Any, P], Any]:
+    """A function with the keywords of ``Role`` that returns a field."""
 
-    return made
+    def option(default: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        metadata = MappingProxyType({"role": make(*args, **kwargs)})
+        if callable(default):
+            return dataclasses.field(default_factory=default, metadata=metadata)
+        return dataclasses.field(default=default, metadata=metadata)
+
+    return option
 
 
-role = _as_metadata(Role)
-"""A ``Role`` as the ``metadata`` of ``dataclasses.field``."""
+option = _declares(Role)
+"""A field of a dataclass: its default, or a function that returns it, and the fields of its ``Role``."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ def declared(options: type) -> tuple[Option, ...]:
     declared_options: list[Option] = []
     for field in dataclasses.fields(options):
         if "role" not in field.metadata:
-            raise TypeError(f"{options.__name__}.{field.name}: declare it by metadata=role(..., affects_scores=...)")
+            raise TypeError(f"{options.__name__}.{field.name}: declare it by option(default, affects_scores=..., ...)")
         declared_options.append(Option(field.name, field.metadata["role"], hints[field.name], field))
     return tuple(declared_options)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.options.presets import PRESETS
-from benchmark.options.roles import GROUPS, a_share, at_least, declared, role
+from benchmark.options.roles import GROUPS, a_share, at_least, declared, option
 from builders.cli import size_in_bytes
 from builders.errors import unknown_name
 from builders.files import cache_folder
@@ -48,390 +48,326 @@ _BANK = "in the key of the bank, whose embeddings are scored"
 class RunOptions:
     """Everything that decides scores or how they are computed, besides the encoder, the photos and the tasks.
 
-    An option is declared here and nowhere else. From its ``role`` follow its flag, its name in ``--config``, its check,
-    and its part of the key of cached outcomes, of results and of the command that repeats a result.
+    An option is declared here and nowhere else. Its flag, its name in ``--config``, its check, and its part of the key
+    of cached outcomes, of results and of the command that repeats a result follow.
     """
 
-    seed: int = field(
-        default=0,
-        metadata=role(
-            help="of splits, --limit and random scales (default: %(default)s)",
-            group=RANDOM,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-        ),
+    seed: int = option(
+        0,
+        help="of splits, --limit and random scales (default: %(default)s)",
+        group=RANDOM,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
     )
     """Of splits that the data do not bring, of ``--limit`` and of the random scale of ``interpolation``."""
-    assignment_seeds: int = field(
-        default=10,
-        metadata=role(
-            help="random class assignments that probes and uniform set-ups are averaged over",
-            group=RANDOM,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            on_command_line=False,
-        ),
+    assignment_seeds: int = option(
+        10,
+        help="random class assignments that probes and uniform set-ups are averaged over",
+        group=RANDOM,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        on_command_line=False,
     )
     """Their seeds are 0, 1, ..."""
-    preset: str = field(
-        default="camtrace",
-        metadata=role(
-            help="all choices at once: camtrace is the default; iccv2025 is the published study's, to compare with its "
-            "numbers: its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
-            group=PRESET,
-            affects_scores=True,
-            reason="a name for the four choices, which are options with a key of their own",
-            repeat=True,
-            in_result="always",
-            choices=tuple(PRESETS),
-        ),
+    preset: str = option(
+        "camtrace",
+        help="all choices at once: camtrace is the default; iccv2025 is the published study's, to compare with its "
+        "numbers: its preprocessing, probes and tied votes, and no Exif orientation (default: camtrace)",
+        group=PRESET,
+        affects_scores=True,
+        reason="a name for the four choices, which are options with a key of their own",
+        repeat=True,
+        in_result="always",
+        choices=tuple(PRESETS),
     )
     """The four choices below are already made, by the preset or by an option."""
-    protocol: str = field(
-        default=PRESETS["camtrace"].protocol,
-        metadata=role(
-            help="how probes are fitted (default: the preset's)",
-            group=PRESET,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            choices="benchmark.probe:PROTOCOLS",
-        ),
+    protocol: str = option(
+        PRESETS["camtrace"].protocol,
+        help="how probes are fitted (default: the preset's)",
+        group=PRESET,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        choices="benchmark.probe:PROTOCOLS",
     )
-    readers: str = field(
-        default="linear",
-        metadata=role(
-            help="who reads traces, of {choices}, with commas between them; the linear probe always does "
-            "(default: %(default)s)",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="if changed",
-            metavar="NAMES",
-            choices="benchmark.probe:READERS",
-            convert="benchmark.probe:chosen_readers",
-        ),
+    readers: str = option(
+        "linear",
+        help="who reads traces, of {choices}, with commas between them; the linear probe always does "
+        "(default: %(default)s)",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="if changed",
+        metavar="NAMES",
+        choices="benchmark.probe:READERS",
+        convert="benchmark.probe:chosen_readers",
     )
-    preprocess: str = field(
-        default=PRESETS["camtrace"].preprocess,
-        metadata=role(
-            help="of every encoder: its own; as the study's code had it; short side to the input's side and centre "
-            "crop; or the whole photo squashed to the input's size (default: the preset's)",
-            group=PRESET,
-            affects_scores=True,
-            reason=_BANK,
-            repeat=True,
-            in_result="always",
-            choices=PREPROCESS,
-            loads=True,
-        ),
+    preprocess: str = option(
+        PRESETS["camtrace"].preprocess,
+        help="of every encoder: its own; as the study's code had it; short side to the input's side and centre "
+        "crop; or the whole photo squashed to the input's size (default: the preset's)",
+        group=PRESET,
+        affects_scores=True,
+        reason=_BANK,
+        repeat=True,
+        in_result="always",
+        choices=PREPROCESS,
+        loads=True,
     )
     """Applied when an encoder is loaded; here for the record."""
-    ties: str = field(
-        default=PRESETS["camtrace"].ties,
-        metadata=role(
-            help="a tied kNN vote goes to the nearest tied label, or counts as a random one does on average "
-            "(default: the preset's)",
-            group=PRESET,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            choices=("nearest", "random"),
-        ),
+    ties: str = option(
+        PRESETS["camtrace"].ties,
+        help="a tied kNN vote goes to the nearest tied label, or counts as a random one does on average "
+        "(default: the preset's)",
+        group=PRESET,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        choices=("nearest", "random"),
     )
     """A vote counts 1 or 0 by ``nearest``; by ``random`` the probability of the right label: nothing is drawn."""
-    orientation: str = field(
-        default=PRESETS["camtrace"].orientation,
-        metadata=role(
-            help="of photos that are processed or seen by plain kNN: Exif orientation applied, or pixels as stored "
-            "(default: the preset's)",
-            group=PRESET,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            choices=("upright", "stored"),
-        ),
+    orientation: str = option(
+        PRESETS["camtrace"].orientation,
+        help="of photos that are processed or seen by plain kNN: Exif orientation applied, or pixels as stored "
+        "(default: the preset's)",
+        group=PRESET,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        choices=("upright", "stored"),
     )
     """Photos of acquisition tasks and pairs are always upright."""
-    neighbours: int | None = field(
-        default=None,
-        metadata=role(
-            help="k of kNN (default: the data set's, mostly 10)",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            short="-k",
-            metavar="K",
-            limits=at_least(1),
-        ),
+    neighbours: int | None = option(
+        None,
+        help="k of kNN (default: the data set's, mostly 10)",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        short="-k",
+        metavar="K",
+        limits=at_least(1),
     )
-    queries: int | None = field(
-        default=None,
-        metadata=role(
-            help="kNN asks about N test photos, seeded and class-balanced (default: all of them)",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="if changed",
-            metavar="N",
-            limits=at_least(1),
-        ),
+    queries: int | None = option(
+        None,
+        help="kNN asks about N test photos, seeded and class-balanced (default: all of them)",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="if changed",
+        metavar="N",
+        limits=at_least(1),
     )
     """The time of kNN is the square of a big set."""
-    distractors: str = field(
-        default="both",
-        metadata=role(
-            help="among which photos pair retrieval looks for a query's scene in another group: of the target's "
-            "group, of the query's own, of both, or of all groups (default: %(default)s)",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="if changed",
-            choices="benchmark.retrieval:COLLECTIONS_OF",
-        ),
+    distractors: str = option(
+        "both",
+        help="among which photos pair retrieval looks for a query's scene in another group: of the target's "
+        "group, of the query's own, of both, or of all groups (default: %(default)s)",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="if changed",
+        choices="benchmark.retrieval:COLLECTIONS_OF",
     )
     """Of a set with any number of groups; with two types of cameras every one has a score."""
-    processings: str = field(
-        default="",
-        metadata=role(
-            help="processings as data, in the place of the study's: a TOML file, or one of {choices}; its parameters "
-            "become tasks, see docs/how-to/own-processings.md (default: the built-in parameters)",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="if changed",
-            metavar="FILE",
-            choices="builders.pixels:PRESETS",
-            convert="benchmark.tasks:chosen_processings",
-        ),
+    processings: str = option(
+        "",
+        help="processings as data, in the place of the study's: a TOML file, or one of {choices}; its parameters "
+        "become tasks, see docs/how-to/own-processings.md (default: the built-in parameters)",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="if changed",
+        metavar="FILE",
+        choices="builders.pixels:PRESETS",
+        convert="benchmark.tasks:chosen_processings",
     )
     """The name of a preset, or the content of a file in canonical form (``builders/pixels/definitions/read.py``)."""
-    mask_ratio: float = field(
-        default=0.9,
-        metadata=role(
-            help="hidden share of the picture in acquisition probes; 0 for none (default: %(default)s)",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            metavar="R",
-            limits=a_share,
-        ),
+    mask_ratio: float = option(
+        0.9,
+        help="hidden share of the picture in acquisition probes; 0 for none (default: %(default)s)",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        metavar="R",
+        limits=a_share,
     )
-    resamples: int = field(
-        default=10_000,
-        metadata=role(
-            help="bootstrap resamples behind each interval",
-            group=RANDOM,
-            affects_scores=True,
-            repeat=True,
-            in_result="always",
-            on_command_line=False,
-        ),
+    resamples: int = option(
+        10_000,
+        help="bootstrap resamples behind each interval",
+        group=RANDOM,
+        affects_scores=True,
+        repeat=True,
+        in_result="always",
+        on_command_line=False,
     )
-    limit: int | None = field(
-        default=None,
-        metadata=role(
-            help="use N photos, seeded and class-balanced",
-            group=ENCODERS,
-            affects_scores=True,
-            reason="the key holds the photos that are left",
-            repeat=True,
-            in_result="always",
-            metavar="N",
-            limits=at_least(1),
-        ),
+    limit: int | None = option(
+        None,
+        help="use N photos, seeded and class-balanced",
+        group=ENCODERS,
+        affects_scores=True,
+        reason="the key holds the photos that are left",
+        repeat=True,
+        in_result="always",
+        metavar="N",
+        limits=at_least(1),
     )
     """Here for the record; ``PhotoSet.limited`` does it."""
-    device: str = field(
-        default="auto",
-        metadata=role(
-            help="auto, cpu, cuda, cuda:1, mps; cuda:all or cuda:0,cuda:2 embeds on several cards, a process each "
-            "(default: %(default)s)",
-            group=FORWARD,
-            affects_scores=True,
-            reason="the key holds the type of the device on which tasks compute",
-            loads=True,
-        ),
+    device: str = option(
+        "auto",
+        help="auto, cpu, cuda, cuda:1, mps; cuda:all or cuda:0,cuda:2 embeds on several cards, a process each "
+        "(default: %(default)s)",
+        group=FORWARD,
+        affects_scores=True,
+        reason="the key holds the type of the device on which tasks compute",
+        loads=True,
     )
     """Of several (``benchmark.compute.named_devices``) all embed, and tasks take the first."""
-    dtype: str = field(
-        default="float32",
-        metadata=role(
-            help="of the forward pass; lower precision is accepted only if it does not blur the traces "
-            "(default: %(default)s)",
-            group=FORWARD,
-            affects_scores=True,
-            reason=_BANK,
-            repeat=True,
-            choices=DTYPES,
-            loads=True,
-        ),
+    dtype: str = option(
+        "float32",
+        help="of the forward pass; lower precision is accepted only if it does not blur the traces "
+        "(default: %(default)s)",
+        group=FORWARD,
+        affects_scores=True,
+        reason=_BANK,
+        repeat=True,
+        choices=DTYPES,
+        loads=True,
     )
-    storage: str = field(
-        default="float32",
-        metadata=role(
-            help="of embeddings on disk; float16 is accepted under the same condition (default: %(default)s)",
-            group=FORWARD,
-            affects_scores=True,
-            reason=_BANK,
-            repeat=True,
-            choices=("float32", "float16"),
-        ),
+    storage: str = option(
+        "float32",
+        help="of embeddings on disk; float16 is accepted under the same condition (default: %(default)s)",
+        group=FORWARD,
+        affects_scores=True,
+        reason=_BANK,
+        repeat=True,
+        choices=("float32", "float16"),
     )
-    runtime: str = field(
-        default="auto",
-        metadata=role(
-            help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed, computes what torch "
-            "does, and is measured to be faster (default: %(default)s)",
-            group=FORWARD,
-            affects_scores=True,
-            reason=_BANK,
-            repeat=True,
-            choices=RUNTIMES,
-            loads=True,
-        ),
+    runtime: str = option(
+        "auto",
+        help="what carries out forward passes on a CPU; auto: OpenVINO where it is installed, computes what torch "
+        "does, and is measured to be faster (default: %(default)s)",
+        group=FORWARD,
+        affects_scores=True,
+        reason=_BANK,
+        repeat=True,
+        choices=RUNTIMES,
+        loads=True,
     )
-    compile: bool = field(
-        default=False,
-        metadata=role(
-            help="forward passes by torch.compile; pays in long runs",
-            group=FORWARD,
-            affects_scores=True,
-            reason=_BANK,
-            repeat=True,
-            loads=True,
-        ),
+    compile: bool = option(
+        False,
+        help="forward passes by torch.compile; pays in long runs",
+        group=FORWARD,
+        affects_scores=True,
+        reason=_BANK,
+        repeat=True,
+        loads=True,
     )
-    force_dtype: bool = field(
-        default=False,
-        metadata=role(
-            help="use a precision that rounds away the smallest traces all the same",
-            group=FORWARD,
-            affects_scores=False,
-            reason="it lets a precision through the gate, and the bank's key holds the precision",
-            repeat=True,
-        ),
+    force_dtype: bool = option(
+        False,
+        help="use a precision that rounds away the smallest traces all the same",
+        group=FORWARD,
+        affects_scores=False,
+        reason="it lets a precision through the gate, and the bank's key holds the precision",
+        repeat=True,
     )
     """See ``benchmark/bank/gates.py``."""
-    allow_random: bool = field(
-        default=False,
-        metadata=role(
-            help="score an encoder that gives two answers for one picture, and say so in the result",
-            group=FORWARD,
-            affects_scores=False,
-            reason="it lets an encoder through, whose scores are those of its bank",
-            repeat=True,
-        ),
+    allow_random: bool = option(
+        False,
+        help="score an encoder that gives two answers for one picture, and say so in the result",
+        group=FORWARD,
+        affects_scores=False,
+        reason="it lets an encoder through, whose scores are those of its bank",
+        repeat=True,
     )
-    min_usable: float = field(
-        default=MIN_USABLE,
-        metadata=role(
-            help="least share of the photos of each split that must be usable for a score; with fewer the tasks of an "
-            "encoder fail (default: %(default)s)",
-            group=QUESTIONS,
-            affects_scores=False,
-            reason="it decides whether there is a score, not which",
-            repeat=True,
-            metavar="R",
-            limits=a_share,
-        ),
+    min_usable: float = option(
+        MIN_USABLE,
+        help="least share of the photos of each split that must be usable for a score; with fewer the tasks of an "
+        "encoder fail (default: %(default)s)",
+        group=QUESTIONS,
+        affects_scores=False,
+        reason="it decides whether there is a score, not which",
+        repeat=True,
+        metavar="R",
+        limits=a_share,
     )
     """Scores on few photos are not those of the set. Boards and comparisons have the default."""
-    outputs: tuple[str, ...] = field(
-        default=(),
-        metadata=role(
-            help="score layers too: layers (every one, class token and mean of patches), "
-            "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/how-to/layers.md",
-            group=ENCODERS,
-            affects_scores=True,
-            reason="each output has a key of its own",
-            repeat=True,
-            metavar="OUTPUTS",
-            convert="benchmark.encoders:chosen_outputs",
-        ),
+    outputs: tuple[str, ...] = option(
+        (),
+        help="score layers too: layers (every one, class token and mean of patches), "
+        "'layers[::4]:mean,cls,max', 'layers[-1]:grid'; repeatable, see docs/how-to/layers.md",
+        group=ENCODERS,
+        affects_scores=True,
+        reason="each output has a key of its own",
+        repeat=True,
+        metavar="OUTPUTS",
+        convert="benchmark.encoders:chosen_outputs",
     )
-    batch_size: int = field(
-        default=64,
-        metadata=role(
-            help="views per forward pass; fewer where memory does not hold them (default: %(default)s)",
-            group=SPEED,
-            affects_scores=False,
-            reason="embeddings differ by rounding at most, and a bank is read whatever batches filled it",
-            metavar="N",
-            limits=at_least(1),
-        ),
+    batch_size: int = option(
+        64,
+        help="views per forward pass; fewer where memory does not hold them (default: %(default)s)",
+        group=SPEED,
+        affects_scores=False,
+        reason="embeddings differ by rounding at most, and a bank is read whatever batches filled it",
+        metavar="N",
+        limits=at_least(1),
     )
-    workers: int = field(
-        default_factory=lambda: min(8, os.cpu_count() or 1),
-        metadata=role(
-            help="processes that make views; for each of several cards, in its part of the cores "
-            "(default: %(default)s)",
-            group=SPEED,
-            affects_scores=False,
-            reason="views are the same whoever makes them",
-            metavar="N",
-            limits=at_least(0),
-        ),
+    workers: int = option(
+        lambda: min(8, os.cpu_count() or 1),
+        help="processes that make views; for each of several cards, in its part of the cores (default: %(default)s)",
+        group=SPEED,
+        affects_scores=False,
+        reason="views are the same whoever makes them",
+        metavar="N",
+        limits=at_least(0),
     )
     """They decode photos for a device that makes views itself."""
-    views: str = field(
-        default="auto",
-        metadata=role(
-            help="the workers (cpu), the encoders' device, or (auto) a GPU where workers are few "
-            "(default: %(default)s)",
-            group=SPEED,
-            affects_scores=False,
-            reason="views are the same whoever makes them",
-            choices=("auto", "cpu", "device"),
-        ),
+    views: str = option(
+        "auto",
+        help="the workers (cpu), the encoders' device, or (auto) a GPU where workers are few (default: %(default)s)",
+        group=SPEED,
+        affects_scores=False,
+        reason="views are the same whoever makes them",
+        choices=("auto", "cpu", "device"),
     )
     """See ``benchmark/views/choose.py``."""
-    memory: int | None = field(
-        default=None,
-        metadata=role(
-            help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",
-            group=SPEED,
-            affects_scores=False,
-            reason="photos wait for each other, and are decoded alike",
-            metavar="SIZE",
-            limits=at_least(1),
-            type=size_in_bytes,
-        ),
+    memory: int | None = option(
+        None,
+        help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",
+        group=SPEED,
+        affects_scores=False,
+        reason="photos wait for each other, and are decoded alike",
+        metavar="SIZE",
+        limits=at_least(1),
+        type=size_in_bytes,
     )
     """In bytes."""
-    verify_bytes: bool = field(
-        default=False,
-        metadata=role(
-            help="read every photo again for the hash of its bytes, where the size, inode and times of a file may not "
-            "show that it changed (a copied disk image, a network file system)",
-            group=OUTPUT,
-            affects_scores=False,
-            reason="the keys hold the hash of the bytes, whenever they were read",
-        ),
+    verify_bytes: bool = option(
+        False,
+        help="read every photo again for the hash of its bytes, where the size, inode and times of a file may not "
+        "show that it changed (a copied disk image, a network file system)",
+        group=OUTPUT,
+        affects_scores=False,
+        reason="the keys hold the hash of the bytes, whenever they were read",
     )
-    fresh: bool = field(
-        default=False,
-        metadata=role(
-            help="compute embeddings again instead of reusing them",
-            group=OUTPUT,
-            affects_scores=False,
-            reason="what is computed again is the same",
-        ),
+    fresh: bool = option(
+        False,
+        help="compute embeddings again instead of reusing them",
+        group=OUTPUT,
+        affects_scores=False,
+        reason="what is computed again is the same",
     )
-    cache: Path = field(
-        default_factory=default_cache,
-        metadata=role(
-            help="where embeddings are stored (default: %(default)s)",
-            group=OUTPUT,
-            affects_scores=False,
-            reason="a folder",
-            metavar="DIR",
-            loads=True,
-        ),
+    cache: Path = option(  # noqa: RUF009 (a declaration, as dataclasses.field is)
+        default_cache,
+        help="where embeddings are stored (default: %(default)s)",
+        group=OUTPUT,
+        affects_scores=False,
+        reason="a folder",
+        metavar="DIR",
+        loads=True,
     )
 
     def checked(self) -> RunOptions:
@@ -445,8 +381,8 @@ class RunOptions:
         ...
         builders.errors.UsageError: mask ratio 1.0: give a share of at least 0 and less than 1
         """
-        for option in OPTIONS:
-            option.check(getattr(self, option.name))
+        for declaration in OPTIONS:
+            declaration.check(getattr(self, declaration.name))
         return self
 
 

@@ -4,7 +4,7 @@ import argparse
 import ast
 import dataclasses
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.encoders import load_encoder
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, RunOptions, default_arguments, loading_options
-from benchmark.options.roles import declared, role
+from benchmark.options.roles import Role, declared, option
 from benchmark.scoring.reproduce import options_key, options_record
 from benchmark.scoring.tasks_run import cached_outcome
 from benchmark.tasks import all_tasks
@@ -47,24 +47,24 @@ def key(options):
 def test_field_without_a_role__is_an_error_at_import():
     @dataclass
     class Undeclared:
-        seed: int = field(default=0, metadata=role(**ROLE, affects_scores=False, reason="none"))
+        seed: int = option(0, **ROLE, affects_scores=False, reason="none")
         bright: bool = False
 
-    with pytest.raises(TypeError, match=r"Undeclared\.bright: declare it by metadata=role"):
+    with pytest.raises(TypeError, match=r"Undeclared\.bright: declare it by option"):
         declared(Undeclared)
 
 
 def test_role__must_say_whether_scores_are_affected_and_why_the_key_lacks_the_value():
     with pytest.raises(TypeError, match="affects_scores"):
-        role(**ROLE)
+        Role(**ROLE)
     with pytest.raises(TypeError, match="'x': affects_scores=False needs a reason"):
-        role(**ROLE, affects_scores=False)
-    assert role(**ROLE, affects_scores=True, repeat=True, in_result="always")["role"].in_key
+        Role(**ROLE, affects_scores=False)
+    assert Role(**ROLE, affects_scores=True, repeat=True, in_result="always").in_key
     for less in ({"repeat": True}, {"in_result": "if changed"}):  # a sweep would take a result of other options as done
         with pytest.raises(TypeError, match="'x': it affects scores, so results record it"):
-            role(**ROLE, affects_scores=True, **less)
-    assert not role(**ROLE, affects_scores=True, reason="the bank's key")["role"].in_key
-    assert not role(**ROLE, affects_scores=False, reason="a folder")["role"].in_key
+            Role(**ROLE, affects_scores=True, **less)
+    assert not Role(**ROLE, affects_scores=True, reason="the bank's key").in_key
+    assert not Role(**ROLE, affects_scores=False, reason="a folder").in_key
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
@@ -135,17 +135,15 @@ def test_presets__decide_options():
     assert defaults == {name: getattr(PRESETS["camtrace"], name) for name in CHOICES}
 
 
-NEW = """    brightness: int | None = field(
-        default=None,
-        metadata=role(
-            help="of everything",
-            group=QUESTIONS,
-            affects_scores=True,
-            repeat=True,
-            in_result="if changed",
-            metavar="N",
-            limits=at_least(1),
-        ),
+NEW = """    brightness: int | None = option(
+        None,
+        help="of everything",
+        group=QUESTIONS,
+        affects_scores=True,
+        repeat=True,
+        in_result="if changed",
+        metavar="N",
+        limits=at_least(1),
     )
 """
 
@@ -193,7 +191,7 @@ print(TaskInput(photos, np.ones(2, bool), None, options, "cpu").brightness())
 
 def test_new_option__is_one_field_and_the_task_that_reads_it(tmp_path):
     copy = SourceCopy(tmp_path)
-    copy.insert("benchmark/options/run_options.py", "    mask_ratio: float = field(\n", NEW)
+    copy.insert("benchmark/options/run_options.py", "    mask_ratio: float = option(\n", NEW)
     reads = "    def brightness(self) -> int | None:\n        return self.options.brightness\n\n"
     copy.insert("benchmark/tasks/task.py", "    def indices(self, split: str)", reads)
     assert copy.run(PROGRAM) == "5\n"
