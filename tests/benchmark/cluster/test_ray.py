@@ -95,7 +95,7 @@ def test_ray__what_no_node_has_is_reported_beforehand(on_ray, run, tmp_path):
     assert "no node has 1 CPUs, 1 GPUs" in error
 
 
-def wait_until(true, seconds=120):
+def wait_until(true, seconds=400):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
