@@ -240,9 +240,9 @@ def _of_stages(
 def every_command(args: argparse.Namespace, folder: Path) -> Tally:
     """The campaign of hostile inputs over all commands."""
     from scripts.checks.faults.campaign import campaign
-    from scripts.checks.faults.kinds_of_answers import kinds_of_answers
-    from scripts.checks.faults.kinds_of_files import kinds_of_files
-    from scripts.checks.faults.kinds_of_photos import kinds_of_encoders, kinds_of_photos
+    from scripts.checks.faults.kinds.answers import kinds_of_answers
+    from scripts.checks.faults.kinds.files import kinds_of_files
+    from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
     from scripts.checks.faults.world import world
 
     with world(args.world or folder / "world") as given, kinds_of_answers(given) as answers:

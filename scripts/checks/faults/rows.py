@@ -8,17 +8,14 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -26,94 +23,9 @@ from scripts.checks.faults.campaign import closed_port
 from scripts.checks.faults.interrupt import Tally
 from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.pictures import blp
-from scripts.checks.faults.stages import photos
+from scripts.checks.faults.run_folder import ENCODERS, HONEST, RunFolder
 
-ROOT = Path(__file__).resolve().parents[3]
-HONEST = "control:jpeg-statistics"
-LIMIT_S = 600.0
-
-ENCODERS = """import ctypes, os, threading, time
-import numpy as np
-calls = 0
-def vector(image):
-    pixels = np.asarray(image, dtype=np.float32)
-    return np.r_[pixels.mean((0, 1)), pixels.std((0, 1))]
-def fails(image):
-    global calls
-    calls += 1
-    if calls > 12 and calls % 10:  # not in the trial of a few photos
-        raise ValueError("nine in ten")
-    return vector(image)
-def longer(image):
-    global calls
-    calls += 1
-    return vector(image) if calls < 40 else np.r_[vector(image), 1]
-def generator(image):
-    raise GeneratorExit
-def forks(image):
-    os.fork()
-    return vector(image)
-def threads(image):
-    threading.Thread(target=time.sleep, args=(900,)).start()
-    return vector(image)
-def chdir(image):
-    os.chdir("/")
-    return vector(image)
-def exits(image):
-    os._exit(0)
-def segfault(image):
-    ctypes.string_at(0)
-def slow(image):
-    time.sleep(0.8)
-    return vector(image)
-slow.cache_key = "slow"
-"""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A folder with photos and encoders, and the command in it."""
-
-    folder: Path
-
-    def photos(self) -> Path:
-        """30 photos, as they were at first."""
-        shutil.rmtree(self.folder / "photos", ignore_errors=True)
-        return photos(self.folder / "photos")
-
-    def run(
-        self, *argv: object, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None, stdout: str = ""
-    ) -> tuple[int, str]:
-        """Exit status of ``camtrace ARGV`` and what it printed, but for what goes to the file ``stdout``."""
-        command = [*prefix, sys.executable, "-m", "benchmark", *map(str, argv)]
-        (self.folder / "tmp").mkdir(exist_ok=True)
-        given = {
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder)]),
-            "CAMTRACE_CACHE": str(self.folder / "cache"),
-            "TMPDIR": str(self.folder / "tmp"),
-            "HF_HOME": str(self.folder / "hf"),
-        }
-        log = self.folder / "log"
-        with open(log, "wb") as stream, open(stdout or log, "ab") as output:
-            done = subprocess.run(
-                command, env={**os.environ, **given, **(env or {})}, cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=stream, timeout=LIMIT_S,
-            )  # fmt: skip
-        return done.returncode, log.read_text(errors="replace")
-
-    def score(self, data: object, name: str, *more: object, models: Sequence[str] = (HONEST,), command: str = "score",
-              **how: Any) -> tuple[int, str]:  # fmt: skip
-        """A small run whose output is the folder ``name``."""
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        named = [word for model in models for word in ("-m", model)]
-        options = ["--workers", "0", "--runtime", "torch", "-q", "-t", "probe/resizing", "--cache", self.folder / "c"]
-        return self.run(command, *named, "-d", data, "-o", self.folder / name, *options, *more, **how)
-
-    def result(self, name: str) -> dict[str, Any]:
-        return dict(json.loads((self.folder / name / "result.json").read_text()))
-
-
-Row = Callable[[_Place], str]
+Row = Callable[[RunFolder], str]
 """What is not as it must be; empty if all is well."""
 
 
@@ -122,7 +34,7 @@ def _expect(end: tuple[int, str], status: int, words: str) -> str:
     return "" if good else f"status {end[0]}, without {words!r}: {end[1][-300:]!r}"
 
 
-def unlisted_folder(place: _Place) -> str:
+def unlisted_folder(place: RunFolder) -> str:
     data = place.photos()
     (data / "train" / "cat").chmod(0)
     prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
@@ -138,19 +50,19 @@ def unlisted_folder(place: _Place) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
 
 
-def encoder_of_few_photos(place: _Place) -> str:
+def encoder_of_few_photos(place: RunFolder) -> str:
     end = place.score(f"folder:{place.photos()}", "few", models=("encoders:fails", HONEST), command="sweep")
     return _expect(end, 1, "which can be read") or _state(place, "few", "encoders:fails")
 
 
-def _state(place: _Place, name: str, spec: str, state: str = "failed") -> str:
+def _state(place: RunFolder, name: str, spec: str, state: str = "failed") -> str:
     rows = json.loads((place.folder / name / "sweep.json").read_text())["rows"]
     states = {row["spec"]: row["state"] for row in rows}
     good = states[spec] == state and states[HONEST] in ("scored", "kept")
     return "" if good else f"rows {states}"
 
 
-def other_pixels(place: _Place) -> str:
+def other_pixels(place: RunFolder) -> str:
     data = place.photos()
     place.score(f"folder:{data}", "before")
     photo = next((data / "train" / "cat").iterdir())
@@ -163,7 +75,7 @@ def other_pixels(place: _Place) -> str:
     return "" if hashes[0] != hashes[1] else "the hash of the bytes is that of other bytes"
 
 
-def escaped_names(place: _Place) -> str:
+def escaped_names(place: RunFolder) -> str:
     folder = place.folder / "named"
     folder.mkdir()
     names = [*(b"%d.jpg" % i for i in range(12)), *(f"\u2764\ufe0f{i}.jpg".encode() for i in range(4))]
@@ -186,7 +98,7 @@ def escaped_names(place: _Place) -> str:
     return _expect(end, 0, "") or ("" if same else f"files and photos: {counts}")
 
 
-def heif_brands(place: _Place) -> str:
+def heif_brands(place: RunFolder) -> str:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -199,7 +111,7 @@ def heif_brands(place: _Place) -> str:
     return "" if len(ends) == 1 else f"statuses {ends}"
 
 
-def resealed_results(place: _Place) -> str:
+def resealed_results(place: RunFolder) -> str:
     from benchmark.results import read_result, write_result
 
     place.score(f"folder:{place.photos()}", "honest")
@@ -224,7 +136,7 @@ def resealed_results(place: _Place) -> str:
     return f"taken: {taken}, {len(rows)} rows: {end[1][-300:]} {board[1][-200:]}" if taken or rows else ""
 
 
-def many_scans(place: _Place) -> str:
+def many_scans(place: RunFolder) -> str:
     data, buffer = place.photos(), io.BytesIO()
     Image.effect_noise((1500, 1500), 60).save(buffer, "JPEG", progressive=True)
     jpeg = buffer.getvalue()
@@ -242,7 +154,7 @@ def many_scans(place: _Place) -> str:
     )  # fmt: skip
 
 
-def secrets_of_addresses(place: _Place) -> str:
+def secrets_of_addresses(place: RunFolder) -> str:
     port = closed_port()
     addresses = (f"http://me:{PLANTED}1@127.0.0.1:{port}/x?token={PLANTED}2", f"http://me:{PLANTED}3@no-host.invalid")
     ends = [place.run("verify", "owner/results", env={"HF_ENDPOINT": address}) for address in addresses]
@@ -263,7 +175,7 @@ class _Redirects(BaseHTTPRequestHandler):
         pass
 
 
-def redirected_card(place: _Place) -> str:
+def redirected_card(place: RunFolder) -> str:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Redirects)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     env = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_address[1]}"}
@@ -273,7 +185,7 @@ def redirected_card(place: _Place) -> str:
     return _expect(end, 2, "") or ("" if len(sentences) == 1 else end[1][-300:])
 
 
-def unreachable_hub(place: _Place) -> str:
+def unreachable_hub(place: RunFolder) -> str:
     env = {"HF_ENDPOINT": f"http://127.0.0.1:{closed_port()}"}
     began = time.monotonic()
     end = place.score("hub:owner/photos?label=label", "away", env=env)
@@ -284,7 +196,7 @@ def unreachable_hub(place: _Place) -> str:
 
 
 def _harmful(name: str, status: int = 1, state: str = "failed") -> Row:
-    def row(place: _Place) -> str:
+    def row(place: RunFolder) -> str:
         spec, folder = f"encoders:{name}", f"harm-{name}"
         end = place.score(f"folder:{place.photos()}", folder, models=(spec, HONEST), command="sweep")
         return _expect(end, status, spec) or _state(place, folder, spec, state) or _staying(place)
@@ -292,7 +204,7 @@ def _harmful(name: str, status: int = 1, state: str = "failed") -> Row:
     return row
 
 
-def _staying(place: _Place) -> str:
+def _staying(place: RunFolder) -> str:
     """Processes of a run that are still there after it."""
     variable = f"CAMTRACE_CACHE={place.folder / 'cache'}".encode()
     for _ in range(60):
@@ -307,12 +219,12 @@ def _staying(place: _Place) -> str:
     return f"processes stay: {left}"
 
 
-def full_output(place: _Place) -> str:
+def full_output(place: RunFolder) -> str:
     end = place.score(f"folder:{place.photos()}", "full", stdout="/dev/full")
     return _expect(end, 1, "standard output cannot be written to") or ("" if place.result("full")["scores"] else "none")
 
 
-def no_terminal(place: _Place) -> str:
+def no_terminal(place: RunFolder) -> str:
     """About 100 s: a line at least every 30 s."""
     data, where = f"folder:{place.photos()}", ("-o", place.folder / "slow", "--cache", place.folder / "c")
     end = place.run("score", "-m", "encoders:slow", "-d", data, "-t", "probe/resizing", "--workers", "0", *where)
@@ -320,7 +232,7 @@ def no_terminal(place: _Place) -> str:
     return _expect(end, 0, "") or ("" if lines >= 1 else f"{lines} lines: {end[1][-300:]}")
 
 
-def zip_bomb(place: _Place) -> str:
+def zip_bomb(place: RunFolder) -> str:
     (place.folder / "bomb" / "data").mkdir(parents=True)
     with zipfile.ZipFile(place.folder / "bomb" / "data" / "train.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
         for name in ("a", "b"):
@@ -332,7 +244,7 @@ def zip_bomb(place: _Place) -> str:
     return "the reason is hidden" if hidden else _expect(end, 2, "camtrace: hub:")
 
 
-def parsers_in_threads(place: _Place, runs: int = 20) -> str:
+def parsers_in_threads(place: RunFolder, runs: int = 20) -> str:
     """Two tasks side by side, again and again: ``ast.parse`` fails in two threads of Python 3.11.7."""
     options = (
         "-m",
@@ -387,7 +299,7 @@ def every_row(folder: Path, only: str = "") -> Tally:
     tally = Tally()
     for name, row in ROWS.items():
         if only in name:
-            place = _Place(folder / f"{len(tally.tried):02d}")
+            place = RunFolder(folder / f"{len(tally.tried):02d}")
             place.folder.mkdir(parents=True)
             (place.folder / "encoders.py").write_text(ENCODERS)
             tally.tried[name] += 1

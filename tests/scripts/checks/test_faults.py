@@ -14,8 +14,9 @@ from scripts.checks.faults import __main__ as faults
 from scripts.checks.faults import machines, records, rows
 from scripts.checks.faults.campaign import Case, _common
 from scripts.checks.faults.interrupt import Tally
-from scripts.checks.faults.kinds_of_files import SPOILERS, kinds_of_files
-from scripts.checks.faults.kinds_of_photos import kinds_of_encoders, kinds_of_photos
+from scripts.checks.faults.kinds.files import kinds_of_files
+from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
+from scripts.checks.faults.kinds.spoilers import SPOILERS
 from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.mutations import forgeries, write_board_folder
 from scripts.checks.faults.pictures import fuzz_pictures
