@@ -34,6 +34,7 @@ NAMES_OF_OTHERS = {
     "PyTorch and its devices": "rocm metal ALLOC",
     "values in help": "REV",
     "photos without a title": "Untitled",
+    "the letters of choices": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
 }
 """Whose word it is -> words that stand once, because only the other library or format knows them."""
 
