@@ -21,18 +21,17 @@ from timm.models import save_for_hf
 from torch import nn
 
 from tests.encoders_by_hand.case import CNN, VIT, bit_processor, clip_processor, convnext_processor, randomise
-from tests.encoders_by_hand.trainers import (
+from tests.encoders_by_hand.other_frameworks import OTHER_FRAMEWORKS
+from tests.encoders_by_hand.reference import (
     ARGUMENTS,
     VIT_OPTIONS,
     Embed,
     Trained,
     Write,
-    by_module,
     by_timm,
     by_vit,
     hf_network,
     timm_network,
-    torchvision_transform,
 )
 from tests.encoders_by_hand.trial import _processor_of
 
@@ -289,43 +288,6 @@ def _without_resize(folder: Path) -> Trained:
     return Trained(made.spec, None, "?size=")
 
 
-def _onnx(folder: Path, *, channels_last: bool, batch: int | None) -> Trained:
-    network = timm_network().requires_grad_(False)
-    network.reset_classifier(0)
-
-    class Whole(nn.Module):
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            features = network.forward_features(pixels.permute(0, 3, 1, 2) if channels_last else pixels)
-            return features, network.forward_head(features, pre_logits=True)
-
-    sides = (64, 64, 3) if channels_last else (3, 64, 64)
-    axes = None if batch else {"x": {0: "n"}, "map": {0: "n"}, "vector": {0: "n"}}
-    torch.onnx.export(
-        Whole(), (torch.zeros(batch or 1, *sides),), str(folder / "w.onnx"), dynamo=False, dynamic_axes=axes,
-        input_names=["x"], output_names=["map", "vector"],
-    )  # fmt: skip
-
-    transform = torchvision_transform(64, [0.5] * 3, [0.25] * 3)
-    return Trained(f"{folder}/w.onnx?mean=0.5&std=0.25&output=vector", by_module(network, transform))
-
-
-def _onnx_channels_last(folder: Path) -> Trained:
-    return _onnx(folder, channels_last=True, batch=None)
-
-
-def _onnx_fixed_batch(folder: Path) -> Trained:
-    return _onnx(folder, channels_last=False, batch=2)
-
-
-def _torchscript_of_a_tuple(folder: Path) -> Trained:
-    class Two(nn.Module):
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return pixels.mean((2, 3)), pixels
-
-    torch.jit.script(Two()).save(str(folder / "w.pt"))
-    return Trained(f"{folder}/w.pt?arch=timm:test_resnet", None, "is a TorchScript program")
-
-
 def _metadata(folder: Path) -> Trained:
     save_file(timm_network().state_dict(), folder / "w.safetensors", {"format": "pt", "arch": "test_resnet"})
     return Trained(f"{folder}/w.safetensors", None, "(it says 'test_resnet')")
@@ -338,33 +300,6 @@ def _lightning_backbone(folder: Path) -> Trained:
     torch.save({"state_dict": state, "pytorch-lightning_version": "2.6.0", "hparams_name": "x"}, folder / "last.ckpt")
     spec = f"weights:{folder}/last.ckpt?arch=timm:test_resnet"
     return Trained(spec, by_timm(network), "names without 'state_dict.model.backbone.'")
-
-
-def _keras(folder: Path) -> Trained:
-    keras = pytest.importorskip("keras")
-    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
-    model.save(folder / "model.keras")
-    return Trained(f"{folder}/model.keras", None, "is a Keras file; run")
-
-
-def _keras_h5(folder: Path) -> Trained:
-    keras = pytest.importorskip("keras")
-    keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)]).save_weights(folder / "w.weights.h5")
-    return Trained(f"{folder}/w.weights.h5", None, "model.load_weights('w.weights.h5')")
-
-
-def _flax(folder: Path) -> Trained:
-    msgpack = pytest.importorskip("msgpack")
-    (folder / "config.json").write_text(json.dumps({"model_type": "vit"}))
-    (folder / "flax_model.msgpack").write_bytes(msgpack.packb({"params": {"kernel": b"x"}}))
-    return Trained(str(folder), None, "weights of Flax; run")
-
-
-def _orbax(folder: Path) -> Trained:
-    for name in ("_CHECKPOINT_METADATA", "manifest.ocdbt", "_METADATA"):
-        (folder / name).write_text("{}")
-    (folder / "d").mkdir()
-    return Trained(str(folder), None, "a checkpoint of JAX (Orbax)")
 
 
 def _sentence_transformers(folder: Path, *more: str) -> Trained:
@@ -420,17 +355,11 @@ UNUSUAL: dict[str, Write] = {
     "processor whose crop pads": _crop_that_pads,
     "processor without normalisation": _unnormalised,
     "processor without resize": _without_resize,
-    "ONNX: channels last, two outputs": _onnx_channels_last,
-    "ONNX: batches of two": _onnx_fixed_batch,
-    "TorchScript of a tuple": _torchscript_of_a_tuple,
     "safetensors with a name in its metadata": _metadata,
     "Lightning: model.backbone": _lightning_backbone,
-    "Keras, by Keras": _keras,
-    "Keras weights, by Keras": _keras_h5,
-    "Flax": _flax,
-    "Orbax": _orbax,
     "sentence-transformers": _sentence_transformers,
     "sentence-transformers with a dense layer": _dense,
     "two formats that differ": _two_formats,
+    **OTHER_FRAMEWORKS,
 }
 """By name."""
