@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.options import RunOptions
 from benchmark.scoring import estimating
-from benchmark.scoring.estimating import Measured, estimate_text, extrapolated
+from benchmark.scoring.estimating import Measured, estimate_text, extrapolated, pass_s
 
 SETS = [SimpleNamespace(photos=SimpleNamespace(name=name)) for name in ("one", "two")]
 SPARE = 256 * 2**20
@@ -15,6 +15,15 @@ SPARE = 256 * 2**20
 def measured(spec, data, **changed):
     values = {"load_s": 4.0, "making_s": 100.0, "forward_s": 60.0, "views": 12_345, "bank_bytes": 3_000_000}
     return Measured(spec, data, **{**values, "task_s": {"kNN": 130.0, "probes": 10.0}, **changed})
+
+
+def test_pass_s__views_are_made_once_and_forward_passes_add_up():
+    slow = Measured("a", "x", making_s=100, forward_s=30, on_gpu=True)
+    quick = Measured("b", "x", making_s=90, forward_s=20, on_gpu=True)
+    assert pass_s([slow, quick], workers=1) == 100
+    assert pass_s([], workers=1) == 0
+    on_cpu = [Measured("a", "x", making_s=100, forward_s=30), Measured("b", "x", making_s=90, forward_s=20)]
+    assert pass_s(on_cpu, workers=1) == 150
 
 
 @pytest.fixture
