@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import PhotoError
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
-from builders.photos import PhotoSet, photo_digest
+from builders.photos import PhotoSet, Stamps, photo_digest
 from builders.processes import in_this_context, progress_bar
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
@@ -61,10 +61,11 @@ class PhotoHashes:
         self._outdated = False
         """Whether hashes are remembered under stamps of an earlier version: banks of these bytes may exist."""
         self._saved_at, self._unsaved = time.monotonic(), False
+        self._keys, self._changed = np.zeros((0, 2), dtype="<u8"), np.zeros(0, dtype=np.int64)
         if self._stamps is not None and cache is not None:
             name = hashlib.sha256(f"{type(photos.source).__name__}\0{photos.name}".encode()).hexdigest()[:16]
             self._file = cache / FOLDER / f"{name}.npz"
-            self._keys = _keys([stamp.text for stamp in self._stamps])
+            self._keys, self._changed = _table(self._stamps)
             self._outdated = _version_of(self._file) in range(1, _VERSION)
             if not verify:
                 self._load()
@@ -82,7 +83,9 @@ class PhotoHashes:
     def stand_in(self) -> str:
         """A stand-in for ``bytes_hash`` until the bytes are known, made of the stamps; never equal to such a hash."""
         assert self._stamps is not None
-        return "unread " + hashlib.sha256(self._keys.tobytes()).hexdigest()[:32]
+        earlier = self._stamps.earlier
+        keys = self._keys if earlier is None else _table(earlier)[0]
+        return "unread " + hashlib.sha256(keys.tobytes()).hexdigest()[:32]
 
     @property
     def earlier_name(self) -> str | None:
@@ -142,18 +145,27 @@ class PhotoHashes:
     def _settled(self) -> np.ndarray:
         """bool [photos], those whose file was not changed just now, so that another change would change its stamp."""
         assert self._stamps is not None
-        changed = np.array([stamp.changed_ns for stamp in self._stamps], dtype=np.int64)
-        return (self._looked_ns - changed > JUST_CHANGED_NS) & (changed > 0)
+        return (self._looked_ns - self._changed > JUST_CHANGED_NS) & (self._changed > 0)
 
     def _load(self) -> None:
         assert self._file is not None
+        assert self._stamps is not None
         keys, digests = _read_table(self._file)
         if not len(keys):
             return
-        at = np.minimum(np.searchsorted(keys[:, 0], self._keys[:, 0]), len(keys) - 1)
-        self._known = (keys[at] == self._keys).all(axis=1)
-        self._lasting[:] = self._known
-        self._digests[self._known] = digests[at[self._known]]
+        self._take(self._keys, keys, digests)
+        if self._stamps.earlier is not None and not self._known.all():
+            before = int(self._known.sum())
+            self._take(_table(self._stamps.earlier)[0], keys, digests)
+            self._unsaved = int(self._known.sum()) > before
+
+    def _take(self, wanted: np.ndarray, keys: np.ndarray, digests: np.ndarray) -> None:
+        """Take digests of a table whose keys are the wanted ones of photos."""
+        at = np.minimum(np.searchsorted(keys[:, 0], wanted[:, 0]), len(keys) - 1)
+        new = (keys[at] == wanted).all(axis=1) & ~self._known
+        self._known |= new
+        self._lasting |= new
+        self._digests[new] = digests[at[new]]
 
     def _read(self) -> None:
         unknown = np.flatnonzero(~self._known).tolist()
@@ -185,12 +197,10 @@ def hash_of_block(digests: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(digest or b"\0" * _DIGEST for digest in digests)).hexdigest()[:16]
 
 
-def _keys(texts: Sequence[str]) -> np.ndarray:
-    """uint64 [n, 2]: 16 bytes of BLAKE2b of each text."""
-    hashes = b"".join(
-        hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest() for text in texts
-    )
-    return np.frombuffer(hashes, dtype="<u8").reshape(-1, 2)
+def _table(stamps: Stamps) -> tuple[np.ndarray, np.ndarray]:
+    """uint64 [n, 2], the key of each stamp; int64 [n], when its file changed, in nanoseconds."""
+    keys, changed = stamps.table(16)
+    return keys.view("<u8"), changed
 
 
 def _version_of(path: Path) -> int:

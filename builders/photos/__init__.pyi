@@ -23,7 +23,7 @@ from .photo_set import (
     PhotoSet,
 )
 from .source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, photo_digest, rank_within
-from .stamps import FactCache, file_stamp, stamps_within
+from .stamps import FactCache, FileStamps, Stamps, file_stamp, stamps_of_files, stamps_within
 
 __all__ = [
     "CLUSTER",
@@ -38,6 +38,7 @@ __all__ = [
     "UNLABELLED",
     "ColumnSources",
     "FactCache",
+    "FileStamps",
     "GroupCells",
     "Head",
     "Labels",
@@ -46,6 +47,7 @@ __all__ = [
     "PhotoSet",
     "PhotoSource",
     "Stamp",
+    "Stamps",
     "cells_text",
     "class_codes",
     "clusters_by_cell",
@@ -61,5 +63,6 @@ __all__ = [
     "photos_by_cell",
     "print_cells",
     "rank_within",
+    "stamps_of_files",
     "stamps_within",
 ]

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from builders.errors import DataError
-from builders.photos.source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, rank_within
+from builders.photos.source import Head, MemorySource, NoPictures, PhotoSource, hash64, rank_within
+from builders.photos.stamps import Stamps
 from builders.untrusted import is_readable, readable
 
 SPLITS = ("train", "val", "test")
@@ -179,7 +180,7 @@ class PhotoSet:
         if warm_up is not None:
             warm_up(int(self.rows[index]))
 
-    def stamps(self) -> list[Stamp] | None:
+    def stamps(self) -> Stamps | None:
         """One stamp per photo, without reading files. None if the source cannot stamp its photos."""
         stamps = getattr(self.source, "stamps", None)
         return None if stamps is None else stamps(self.rows)

@@ -8,7 +8,8 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,100 @@ def file_stamp(path: str, part: str = "") -> Stamp:
     return Stamp(f"{path} {' '.join(map(str, fields))}{part}", status.st_mtime_ns)
 
 
-def stamps_within(files: Sequence[Stamp], file: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> list[Stamp]:
+@dataclass(frozen=True, eq=False)
+class Stamps(Sequence[Stamp]):
+    """The stamps of photos: of each its file, and where in the file it is. The text of a file is not repeated.
+
+    >>> within = Stamps([Stamp("a.tar 9000", 7)], np.array([0, 0]), " {}+{}", np.array([[512, 100], [1536, 99]]))
+    >>> within[1]
+    Stamp(text='a.tar 9000 1536+99', changed_ns=7)
+    """
+
+    files: Sequence[Stamp]
+    """Stamp of each file; a sequence that looks at the files (``FileStamps``) is read once, in order."""
+    file: np.ndarray
+    """int [photos], index into ``files``."""
+    form: str = ""
+    """What follows the text of the file, with a place for each of the photo's numbers."""
+    numbers: np.ndarray | None = None
+    """int64 [photos, places in ``form``]: row, or offset and size in bytes."""
+    earlier: Stamps | None = None
+    """The stamps of the same photos in the form of an earlier version, where it was another: caches may hold them."""
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        stamp = self.files[int(self.file[index])]
+        return Stamp(stamp.text + self._within([index])[0], stamp.changed_ns)
+
+    def table(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """A key of each stamp and the time of its file's last change; every file is looked at once.
+
+        Args:
+            size: bytes of a key.
+
+        Returns:
+            uint8 [photos, size], BLAKE2b of the text; int64 [photos], in nanoseconds.
+        """
+        keys, changed = bytearray(), np.empty(len(self), dtype=np.int64)
+        begun: dict[int, tuple[Any, int]] = {}
+        for start in range(0, len(self), _CHUNK):
+            part = range(start, min(start + _CHUNK, len(self)))
+            for index, file, within in zip(
+                part, self.file[start : part.stop].tolist(), self._within(part), strict=True
+            ):
+                if file not in begun:
+                    if len(begun) >= _CHUNK:
+                        begun.clear()
+                    stamp = self.files[file]
+                    begun[file] = hashlib.blake2b(_encoded(stamp.text), digest_size=size), stamp.changed_ns
+                of_file, changed[index] = begun[file]
+                key = of_file.copy()
+                key.update(within.encode("ascii"))
+                keys += key.digest()
+        return np.frombuffer(keys, dtype=np.uint8).reshape(-1, size), changed
+
+    def _within(self, indices: Sequence[int]) -> list[str]:
+        """The end of the texts of some photos."""
+        if self.numbers is None:
+            return [self.form] * len(indices)
+        return [self.form.format(*row) for row in self.numbers[np.asarray(indices, dtype=np.int64)].tolist()]
+
+
+_CHUNK = 10_000
+"""Photos, and files, whose texts are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class FileStamps(Sequence[Stamp]):
+    """Stamps of files that are looked at when they are read: those of a million files take 0.4 GB."""
+
+    path: Callable[[int], str]
+    """Path of the file of a row."""
+    rows: np.ndarray
+    """int64 [files]."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return file_stamp(self.path(int(self.rows[index])))
+
+
+def stamps_of_files(path: Callable[[int], str], rows: np.ndarray) -> Stamps:
+    """Stamps of photos that are files of their own.
+
+    Args:
+        path: of the file of a row.
+        rows: int64 [photos].
+    """
+    return Stamps(FileStamps(path, rows), np.arange(len(rows)))
+
+
+def stamps_within(files: Sequence[Stamp], file: np.ndarray, offsets: np.ndarray, sizes: np.ndarray) -> Stamps:
     """The stamps of photos that lie in larger files: the stamp of the file, with the photo's offset and size in it.
 
     Args:
@@ -47,17 +141,16 @@ def stamps_within(files: Sequence[Stamp], file: np.ndarray, offsets: np.ndarray,
         file: int [photos], index into ``files``.
         offsets, sizes: int [photos], in bytes.
 
-    >>> stamps_within([Stamp("a.tar 9000", 7)], np.array([0]), np.array([512]), np.array([100]))
+    >>> list(stamps_within([Stamp("a.tar 9000", 7)], np.array([0]), np.array([512]), np.array([100])))
     [Stamp(text='a.tar 9000 512+100', changed_ns=7)]
     """
-    parts = zip(file.tolist(), offsets.tolist(), sizes.tolist(), strict=True)
-    return [Stamp(f"{files[f].text} {offset}+{size}", files[f].changed_ns) for f, offset, size in parts]
+    return Stamps(files, file, " {}+{}", np.stack([offsets, sizes], axis=1).astype(np.int64))
 
 
 class FactCache:
     """Cache of facts of the files of one folder: a JSON value for each file, under the file's stamp."""
 
-    def __init__(self, kind: str, folder: Path, stamps: Sequence[Stamp], version: str) -> None:
+    def __init__(self, kind: str, folder: Path, stamps: Stamps, version: str) -> None:
         """Read the facts that the cache has.
 
         Args:
@@ -69,9 +162,12 @@ class FactCache:
         name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self._path = cache_folder() / kind / f"{name}.json.gz"
         self._version = version
-        now_ns = time.time_ns()
-        self._keys = [_key(stamp) if now_ns - stamp.changed_ns > JUST_CHANGED_NS else "" for stamp in stamps]
+        self._keys = _settled_keys(stamps)
         self._facts = self._read()
+        if stamps.earlier is not None:
+            for key, earlier in zip(self._keys, _settled_keys(stamps.earlier), strict=True):
+                if earlier in self._facts:
+                    self._facts.setdefault(key, self._facts[earlier])
         self._saved_at, self._unsaved = time.monotonic(), False
 
     def get(self, index: int) -> Any:
@@ -106,5 +202,16 @@ class FactCache:
             return {}
 
 
-def _key(stamp: Stamp) -> str:
-    return hashlib.blake2b(stamp.text.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+def _settled_keys(stamps: Stamps) -> list[str]:
+    """A key for each stamp; empty if its file changed a moment ago, and another change might not change the stamp."""
+    now_ns = time.time_ns()
+    keys, changed = stamps.table(_KEY_BYTES)
+    settled = now_ns - changed > JUST_CHANGED_NS
+    return [key.tobytes().hex() if is_settled else "" for key, is_settled in zip(keys, settled, strict=True)]
+
+
+_KEY_BYTES = 12
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

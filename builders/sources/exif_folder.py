@@ -151,7 +151,7 @@ def _readings(root: Path, folder: PhotoSet, workers: int | None) -> list[Reading
     """The Exif of every file, cached or read. A file that cannot be read is tried again at the next opening."""
     source = folder.source
     assert isinstance(source, FolderSource)
-    cached = FactCache("exif", root, folder.stamps() or [], f"exif 1 {' '.join(ALLOWED)}")
+    cached = FactCache("exif", root, source.stamps(folder.rows), f"exif 1 {' '.join(ALLOWED)}")
     readings: dict[int, Reading] = {}
     for index in range(len(folder)):
         if (facts := cached.get(index)) is not None:

@@ -19,11 +19,11 @@ from builders.photos import (
     UNLABELLED,
     Head,
     PhotoSet,
-    Stamp,
-    file_stamp,
+    Stamps,
     hash64,
     labels_of,
     rank_within,
+    stamps_of_files,
 )
 from builders.splits import make_splits
 from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted, readable
@@ -86,9 +86,9 @@ class FolderSource:
         finally:
             os.close(descriptor)
 
-    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+    def stamps(self, rows: np.ndarray) -> Stamps:
         """See ``PhotoSet.stamps``."""
-        return [file_stamp(self.path(row)) for row in rows.tolist()]
+        return stamps_of_files(self.path, rows)
 
 
 def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits_required: bool = False) -> PhotoSet:

@@ -18,6 +18,7 @@ from builders.photos import (
     Labels,
     PhotoSet,
     Stamp,
+    Stamps,
     class_codes,
     file_stamp,
     is_path_source,
@@ -63,21 +64,32 @@ class HubSource:
             raise PhotoError("the row is past the end of the data")
         return read_image_cell(cell, self.roots)
 
-    def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
-        """See ``PhotoSet.stamps``: stamps of the table files; None if image bytes are in other files."""
+    def stamps(self, rows: np.ndarray) -> Stamps | None:
+        """See ``PhotoSet.stamps``: the stamp of each row's file; None if image bytes are in other files."""
         tables = table_stamps(self.parts, self.column)
         if tables is None:
             return None
         ends = np.cumsum([len(part) for part in self.parts])
-        which = np.searchsorted(ends, rows, side="right")
-        return [
-            Stamp(f"{tables[part].text} {row}", tables[part].changed_ns)
-            for part, row in zip(which.tolist(), rows.tolist(), strict=True)
-        ]
+        part_of_row = np.searchsorted(ends, rows, side="right")
+        of_parts = Stamps(tables, part_of_row, " {}", rows[:, None])
+        files: list[Stamp] = []
+        file, numbers = np.zeros(len(rows), dtype=np.int64), rows.copy()
+        for number, (part, table) in enumerate(zip(self.parts, tables, strict=True)):
+            chosen = np.flatnonzero(part_of_row == number)
+            within, file_ends = rows[chosen] - (ends[number] - len(part)), _file_ends(part)
+            if len(file_ends) == 1:
+                file[chosen] = len(files)
+                files.append(table)
+                continue
+            at = np.searchsorted(file_ends, within, side="right")
+            file[chosen], numbers[chosen] = len(files) + at, within - np.r_[0, file_ends][at]
+            reading = self.column if isinstance(part, ParquetPart) else part._fingerprint
+            files += [Stamp(f"{one.text} {reading}", one.changed_ns) for one in _table_files(part)]
+        return of_parts if files == tables else Stamps(files, file, " {}", numbers[:, None], of_parts)
 
 
 def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
-    """Stamps of the files of each part's table; None if an image of the column is, or may be, in a separate file.
+    """A stamp of each part's table, of all its files; None if an image of the column is, or may be, in another file.
 
     Args:
         parts: as in ``HubSource``.
@@ -85,12 +97,29 @@ def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
     """
     stamps: list[Stamp] = []
     for part in parts:
-        files = [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
+        files = _table_files(part)
         if not files or not _holds_all_bytes(part, column):
             return None
-        text = "|".join(file.text for file in files)
-        stamps.append(Stamp(f"{text} {part._fingerprint}", max(file.changed_ns for file in files)))
+        text = f"{'|'.join(file.text for file in files)} {part._fingerprint}"
+        if isinstance(part, ParquetPart) and len(part.image_columns()) > 1:
+            text += f" {column}"
+        stamps.append(Stamp(text, max(file.changed_ns for file in files)))
     return stamps
+
+
+def _table_files(part: Any) -> list[Stamp]:
+    return [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
+
+
+def _file_ends(part: Any) -> np.ndarray:
+    """int64, rows of a part up to the end of each of its files; the end of the part alone if that is not known."""
+    if isinstance(part, ParquetPart):
+        return part.file_ends
+    blocks = [row[0] for row in getattr(part.data, "blocks", ()) if len(row) == 1]
+    paths = [getattr(block, "path", None) for block in blocks]
+    counts = [block.num_rows for block in blocks]
+    known = part._indices is None and paths == [file["filename"] for file in part.cache_files]
+    return np.cumsum(counts) if known and sum(counts) == len(part) else np.array([len(part)])
 
 
 def _holds_all_bytes(part: Any, column: str) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, PhotoSet, Stamp, file_stamp, labels_of, stamps_within
+from builders.photos import SPLITS, PhotoSet, Stamps, file_stamp, labels_of, stamps_within
 from builders.sources.folders import labelled_folder
 from builders.sources.tar_index import WORDNET_ID, Member, indexed
 from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
@@ -58,7 +58,7 @@ class TarSource:
             raise PhotoError(f"the archive {Path(path).name} ends in the middle of the photo")
         return data
 
-    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+    def stamps(self, rows: np.ndarray) -> Stamps:
         """See ``PhotoSet.stamps``: the stamp of the archive, with the offset and size of the photo."""
         archives = [file_stamp(os.path.abspath(path)) for path in self.archives]
         return stamps_within(archives, self.archive[rows], self.offsets[rows], self.sizes[rows])

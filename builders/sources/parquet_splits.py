@@ -19,6 +19,7 @@ from builders.errors import DataError, PhotoError
 from builders.untrusted import parquet_error_text, parquet_errors, read_columns, readable
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 LARGEST_GROUP = 256 << 20
@@ -98,6 +99,17 @@ class ParquetPart:
             for row in range(table.num_rows):
                 yield table.slice(row, 1).to_pylist()[0]
 
+    @property
+    def file_ends(self) -> np.ndarray:
+        """int64 [files], rows up to the end of each."""
+        files = np.array([file for file, _ in self.groups], dtype=np.int64)
+        return np.r_[0, self.ends][np.searchsorted(files, np.arange(len(self.files)), side="right")]
+
+    def image_columns(self) -> list[str]:
+        """Names of the columns of images in the files, of which a part may have some."""
+        schema = self._open(self.files[0]).schema_arrow
+        return [field.name for field in schema if {"bytes", "path"} <= _child_names(field.type)]
+
     def holds_all_bytes(self, column: str) -> bool:
         """Whether every image of a column is in its table and none in a separate file, by the files' statistics."""
         for file in self.files:
@@ -146,6 +158,10 @@ class ParquetPart:
             return values
         except parquet_errors() as error:
             raise DataError(f"{file}: column {readable(name)} cannot be read ({parquet_error_text(error)})") from None
+
+
+def _child_names(kind: pa.DataType) -> set[str]:
+    return {kind.field(i).name for i in range(kind.num_fields)}
 
 
 def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import DataError, PhotoError, unknown_name
-from builders.photos import GROUP_PREFIX, SPLITS, STORED_COLUMNS, Labels, PhotoSet, Stamp, class_codes
+from builders.photos import GROUP_PREFIX, SPLITS, STORED_COLUMNS, Labels, PhotoSet, Stamp, Stamps, class_codes
 from builders.pixels import ALL_PARAMETERS, Parameter
 from builders.sources.bundles import pack
 from builders.sources.hub_data_sets import split_named, table_stamps, undecoded
@@ -207,7 +207,7 @@ class BundleSource:
     def read(self, row: int) -> bytes:
         return pack([self.sets[number].read(int(self.rows[number, row]), code) for number, code in self.views])
 
-    def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
+    def stamps(self, rows: np.ndarray) -> Stamps | None:
         """See ``PhotoSet.stamps``: stamps of all table files, with the row of each view of a photo."""
         by_set = [table_stamps(built.parts, "image") for built in self.sets]
         tables = [stamp for stamps in by_set for stamp in stamps or ()]
@@ -216,7 +216,10 @@ class BundleSource:
         files = hashlib.sha256("\n".join(stamp.text for stamp in tables).encode("utf-8", "surrogateescape")).hexdigest()
         changed = max(stamp.changed_ns for stamp in tables)
         rows_of_views = [self.sets[number].rows[self.rows[number, rows], code] for number, code in self.views]
-        return [Stamp(f"{files} {view_rows}", changed) for view_rows in np.stack(rows_of_views, axis=1).tolist()]
+        form = f" [{', '.join(['{}'] * len(self.views))}]"
+        return Stamps(
+            [Stamp(files, changed)], np.zeros(len(rows), dtype=np.int64), form, np.stack(rows_of_views, axis=1)
+        )
 
 
 def stored_photos(path_or_repo: str, parameters: Sequence[str], *, revision: str | None) -> PhotoSet:

@@ -22,7 +22,17 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError
 from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
-from builders.photos import UNLABELLED, ColumnSources, Labels, PhotoSet, Stamp, file_stamp, labels_of, stamps_within
+from builders.photos import (
+    UNLABELLED,
+    ColumnSources,
+    Labels,
+    PhotoSet,
+    Stamp,
+    Stamps,
+    file_stamp,
+    labels_of,
+    stamps_within,
+)
 from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
@@ -92,7 +102,7 @@ class ShardSource:
             raise PhotoError(f"the shard {place.rpartition('/')[2]} ends in the middle of the photo")
         return data
 
-    def stamps(self, rows: np.ndarray) -> list[Stamp] | None:
+    def stamps(self, rows: np.ndarray) -> Stamps | None:
         """See ``PhotoSet.stamps``; None where a server does not say whether a shard changed."""
         if any(is_remote(place) and not identity for place, identity in zip(self.shards, self.identities, strict=True)):
             return None

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import PhotoSource, Stamp, file_stamp, stamps_within
+from builders.photos import PhotoSource, Stamps, file_stamp, stamps_within
 from builders.sources.folders import FolderSource
 from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES, FileWindow, indexed
 from builders.untrusted import (
@@ -243,7 +243,7 @@ class ArchiveSource:
             raise PhotoError(f"the archive {name} is damaged at this photo")
         return data
 
-    def stamps(self, rows: np.ndarray) -> list[Stamp]:
+    def stamps(self, rows: np.ndarray) -> Stamps:
         """See ``PhotoSet.stamps``: the stamp of the file, with the offset and size of the photo in it."""
         stamps = [file_stamp(path) for path in self.files]
         return stamps_within(stamps, self.file[rows], self.offsets[rows], self.packed[rows])

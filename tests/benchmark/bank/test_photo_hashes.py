@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.bank import PhotoHashes, photo_hashes
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, photo_digest
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamps, photo_digest
 from builders.sources.folders import FolderSource, labelled_folder
 from builders.sources.imagenet import TarSource
 
@@ -72,7 +72,8 @@ def test_verify__reads_what_a_stamp_cannot_show(tmp_path, folder, read, monkeypa
     known = PhotoHashes(labelled_folder(str(folder)), tmp_path)
     first = known.bytes_hash()
     assert known.read_now == 9
-    stamps = PhotoSet.stamps(labelled_folder(str(folder)))
+    listed = list(PhotoSet.stamps(labelled_folder(str(folder))))
+    stamps = Stamps(listed, np.arange(len(listed)))
     monkeypatch.setattr(PhotoSet, "stamps", lambda self: stamps)
     write(folder, "4.jpg", b"Photo 4")
     trusting = PhotoHashes(labelled_folder(str(folder)), tmp_path)

@@ -12,15 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmark.bank import PhotoHashes
 from builders.check import check_folder
 from builders.check.cli import main as check_main
 from builders.check.cli import table as checks_table
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
 from builders.paircams.build import build_paircams
+from builders.photos import file_stamp
 from builders.processed.build import build_processed
 from builders.sources import parquet_splits
 from builders.sources.folders import labelled_folder
+from builders.sources.hub_data_sets import HubSource, undecoded
 from builders.sources.pairs import read_pair_photos
 from builders.sources.parquet_splits import ParquetPart, local_splits
 from tests.conftest import photo_bytes
@@ -78,10 +81,81 @@ def test_hub_photos__of_a_folder_are_read_in_place(folder, cache):
     assert (photos.labels.names, len(photos.indices("val"))) == (("cat", "dog"), 5)
     elsewhere = pickle.loads(pickle.dumps(photos))
     assert [elsewhere.read(i) for i in range(45)] == [photo_bytes(i, (9, 8)) for i in range(45)]
-    first = photos.source.stamps(np.arange(45))
+    first = list(photos.source.stamps(np.arange(45)))
     assert len({stamp.text for stamp in first}) == 45
-    assert photos.source.stamps(np.arange(45)) == first
+    assert list(photos.source.stamps(np.arange(45))) == first
     assert copies(cache) == []
+
+
+def earlier_texts(photos):
+    """Stamps as they were when every row repeated those of all files of its split."""
+    texts = []
+    for part in photos.source.parts:
+        files = "|".join(file_stamp(file).text for file in part.files)
+        names = hashlib.sha256("\n".join(part.files).encode()).hexdigest()[:16]
+        texts += [f"{files} {names} {len(texts) + row}" for row in range(len(part))]
+    return texts
+
+
+def test_stamps__of_a_row_are_those_of_its_file_and_caches_of_earlier_stamps_are_used(folder, cache, tmp_path):
+    photos = open_photos(f"hub:{folder}")
+    train = [str(file) for file in sorted((folder / "data").glob("train-*"))]
+    [test] = map(str, (folder / "data").glob("test-*"))
+    given = [file_stamp(train[i // 20]).text + f" image {i % 20}" for i in range(40)]
+    assert [stamp.text for stamp in photos.stamps()] == given + earlier_texts(photos)[40:]
+    assert [stamp.text for stamp in photos.stamps().earlier] == earlier_texts(photos)
+    some = photos.select([25, 42, 3])
+    assert [stamp.text for stamp in some.stamps()] == [given[25], earlier_texts(photos)[42], given[3]]
+    for path in (*train, test):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    digests = [hashlib.sha256(b"%d" % i).digest() for i in range(45)]  # not those of the photos: nothing is read
+    keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in earlier_texts(photos)]
+    table = sorted(zip(keys, digests, strict=True), key=lambda row: int.from_bytes(row[0][:8], "little"))
+    hashes = PhotoHashes(photos, tmp_path / "hashes")
+    hashes._file.parent.mkdir(parents=True)
+    keys, values = (
+        np.frombuffer(b"".join(column), dtype=np.uint8).reshape(45, -1) for column in zip(*table, strict=True)
+    )
+    np.savez(hashes._file, version=2, name=photos.name, keys=keys.view("<u8"), digests=values)
+    for _ in range(2):  # the second one finds them under the stamps of today
+        again = PhotoHashes(photos, tmp_path / "hashes")
+        assert (again.unknown, again.read_now) == (0, 0)
+        assert again.bytes_hash() == hashlib.sha256(b"".join(digests)).hexdigest()[:32]
+    os.utime(train[1], (1_600_000_001, 1_600_000_001))
+    assert PhotoHashes(open_photos(f"hub:{folder}"), tmp_path / "hashes").unknown == 20
+
+
+def test_stamps__of_a_table_copied_by_datasets_are_those_of_its_files(folder, cache, tmp_path):
+    halves = [
+        datasets.load_dataset(str(folder), split=f"train[{part}]", keep_in_memory=False) for part in (":50%", "50%:")
+    ]
+    for number, half in enumerate(halves):
+        half.save_to_disk(str(tmp_path / f"half-{number}"))
+    whole = datasets.concatenate_datasets([datasets.load_from_disk(str(tmp_path / f"half-{n}")) for n in (0, 1)])
+    part = undecoded(whole, "image")
+    files = [file_stamp(file["filename"]).text for file in part.cache_files]
+    assert len(files) == 2
+    source = HubSource((part,), "image")
+    assert [stamp.text for stamp in source.stamps(np.array([3, 39]))] == [
+        f"{files[0]} {part._fingerprint} 3",
+        f"{files[1]} {part._fingerprint} 19",
+    ]
+    shuffled = undecoded(whole.select([*range(20, 40), *range(20)]), "image")  # rows are no longer in the order of the files
+    [one] = HubSource((shuffled,), "image").stamps(np.array([39]))
+    assert one.text.endswith(f" {shuffled._fingerprint} 39")
+
+
+def test_stamps__of_two_pictures_in_a_row_differ(tmp_path, cache):
+    """The same row of the same file: the hash of one picture must not be taken for that of the other."""
+    cells = [{"bytes": photo_bytes(i, (9, 8)), "path": None} for i in range(4)]
+    features = datasets.Features({"left": datasets.Image(), "right": datasets.Image()})
+    data = datasets.Dataset.from_list(
+        [{"left": a, "right": b} for a, b in zip(cells[::2], cells[1::2], strict=True)], features=features
+    )
+    data.to_parquet(str(tmp_path / "two" / "train.parquet"))
+    left, right = (open_photos(f"hub:{tmp_path / 'two'}?image={name}") for name in ("left", "right"))
+    assert left.read(0) != right.read(0)
+    assert not {stamp.text for stamp in left.stamps()} & {stamp.text for stamp in right.stamps()}
 
 
 def test_hub_photos__threads_read_side_by_side(folder, cache):
@@ -161,10 +235,10 @@ def test_open__a_folder_is_read_in_place_and_gives_what_load_dataset_gives(
 def test_built__is_remembered_by_the_stamps_of_its_files(tmp_path, photo_folder, cache):
     options = {"parameters": ["sharpening", "interpolation"], "assignment": "every", "workers": 1, "progress": False}
     build_processed(labelled_folder(str(photo_folder)), tmp_path / "set", **options)
-    first = open_photos(f"built:{tmp_path / 'set'}").stamps()
+    first = list(open_photos(f"built:{tmp_path / 'set'}").stamps())
     assert len({stamp.text for stamp in first}) == 36
-    assert open_photos(f"built:{tmp_path / 'set'}").stamps() == first
-    assert open_photos(f"built:{tmp_path / 'set'}").select([7, 3]).stamps() == [first[7], first[3]]
+    assert list(open_photos(f"built:{tmp_path / 'set'}").stamps()) == first
+    assert list(open_photos(f"built:{tmp_path / 'set'}").select([7, 3]).stamps()) == [first[7], first[3]]
     touched = sorted((tmp_path / "set" / "data" / "interpolation").iterdir())[-1]
     os.utime(touched, ns=(0, touched.stat().st_mtime_ns + 1))
     again = open_photos(f"built:{tmp_path / 'set'}").stamps()
