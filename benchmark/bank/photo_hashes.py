@@ -78,7 +78,8 @@ class PhotoHashes:
     @property
     def hashed_in_pass(self) -> bool:
         """Whether a pass should compute the hashes: many are unknown, and the stamps can stand in for them."""
-        return self._stamps is not None and self.unknown > READ_BEFORE and not (self._outdated or self._verify)
+        most = 0 if self.photos.is_remote else READ_BEFORE  # a pass fetches the photos anyway
+        return self._stamps is not None and self.unknown > most and not (self._outdated or self._verify)
 
     def stand_in(self) -> str:
         """A stand-in for ``bytes_hash`` until the bytes are known, made of the stamps; never equal to such a hash."""

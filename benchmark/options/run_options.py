@@ -216,6 +216,16 @@ class RunOptions:
         limits=at_least(1),
     )
     """Here for the record; ``PhotoSet.limited`` does it."""
+    stream: bool = option(
+        False,
+        help="read hub: and webdataset: where they are, without a copy; with --limit only shards and row groups, drawn "
+        "by seed, that hold as many photos",
+        group=ENCODERS,
+        affects_scores=True,
+        reason="the key holds the photos that are left",
+        repeat=True,
+        in_result="if changed",
+    )
     device: str = option(
         "auto",
         help="auto, cpu, cuda, cuda:1, mps; cuda:all or cuda:0,cuda:2 embeds on several cards, a process each "

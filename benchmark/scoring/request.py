@@ -113,10 +113,9 @@ def open_sets(
         DataError: a set cannot be opened or used.
     """
     from benchmark.tasks import all_tasks, select_tasks
-    from builders.data_specs import open_photos
 
     select_tasks(patterns, all_tasks())  # what is wrong whatever the photos
-    opened = [open_photos(given, seed=options.seed) if isinstance(given, str) else given for given in data]
+    opened = [_open(given, options) if isinstance(given, str) else given for given in data]
     tasks = select_tasks(patterns, all_tasks(), {group: None for photos in opened for group in photos.groups})
     refuse_repeated_names([photos.name for photos in opened], "data sets", "?name=... gives one another")
     for photos in opened:  # one that compiles does so while the sets before it are scored
@@ -150,9 +149,16 @@ def _opened(
 
 def open_limited(spec: str, options: RunOptions) -> PhotoSet:
     """One photo set as it is scored."""
-    from builders.data_specs import open_photos
+    return _limited(_open(spec, options), options)
 
-    return _limited(open_photos(spec, seed=options.seed), options)
+
+def _open(spec: str, options: RunOptions) -> PhotoSet:
+    """A photo set before ``--limit``; with ``--stream`` only what is to be read of it."""
+    from builders.data_specs import open_photos
+    from builders.sources import Streaming
+
+    streaming = Streaming(options.limit, options.seed) if options.stream else None
+    return open_photos(spec, seed=options.seed, streaming=streaming)
 
 
 def _limited(photos: PhotoSet, options: RunOptions) -> PhotoSet:

@@ -71,7 +71,13 @@ def _hub(spec: DataSpec, seed: int) -> PhotoSet:
 
     names = spec.chosen(*(name for name in KINDS["hub"].options if name != "val-share"))
     return read_hub_photos(
-        spec.location, revision=spec.revision, seed=seed, val_share=spec.val_share, columns=spec.columns, **names
+        spec.location,
+        revision=spec.revision,
+        seed=seed,
+        val_share=spec.val_share,
+        columns=spec.columns,
+        streaming=spec.streaming,
+        **names,
     )
 
 
@@ -145,7 +151,14 @@ def _webdataset(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import webdataset_photos
 
     image = spec.options.get("image", "")
-    return webdataset_photos(spec.location, columns=spec.columns, image=image, seed=seed, val_share=spec.val_share)
+    return webdataset_photos(
+        spec.location,
+        columns=spec.columns,
+        image=image,
+        seed=seed,
+        val_share=spec.val_share,
+        streaming=spec.streaming,
+    )
 
 
 def _of_table(spec: DataSpec) -> dict[str, Any]:
@@ -217,6 +230,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ("config", "image", "id", "train", "val", "test", "val-share"),
             has_revision=True,
             has_table=True,
+            streams=True,
             is_local=_unless_on_hub,
         ),
         "table": Kind(
@@ -289,6 +303,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _webdataset,
             ("image", "val-share"),
             has_table=True,
+            streams=True,
             is_local=_unless_remote,
         ),
         "built": Kind(

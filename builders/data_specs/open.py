@@ -18,15 +18,17 @@ from builders.data_specs.kinds import KINDS
 from builders.data_specs.spec import DataSpec
 from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
+from builders.sources import Streaming
 
 
-def open_photos(text: str, seed: int = 0, *, label_named: bool = False) -> PhotoSet:
+def open_photos(text: str, seed: int = 0, *, label_named: bool = False, streaming: Streaming | None = None) -> PhotoSet:
     """The photos that a specification names.
 
     Args:
         text: for example ``sample``, ``folder:my_photos``, ``hub:org/name@main?label=species``.
         seed: of the train/val split, if the data have none.
         label_named: whether the caller names the label itself, and reads no split: class folders are not questioned.
+        streaming: read remote data where they are, and of a limit only the shards or row groups that hold as many.
 
     Raises:
         UsageError: the specification is wrong.
@@ -36,6 +38,11 @@ def open_photos(text: str, seed: int = 0, *, label_named: bool = False) -> Photo
 
     spec = parse_data_spec(text)
     kind = KINDS[spec.kind]
+    if streaming is not None:
+        if not kind.streams:
+            kinds = " and ".join(f"{name}:" for name, other in KINDS.items() if other.streams)
+            raise UsageError(f"--stream reads {kinds}, not {spec.kind}: leave it out")
+        spec = dataclasses.replace(spec, streaming=streaming)
     known = (*kind.options, *COLUMN_OPTIONS, "name")
     for option in spec.options:
         if option not in known:

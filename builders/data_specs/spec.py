@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from builders.errors import UsageError
 from builders.photos import ColumnSources, PhotoSet
+from builders.sources import Streaming
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class DataSpec:
     """By name, without ``group``."""
     columns: ColumnSources = field(default_factory=ColumnSources)
     """Where labels, groups, clusters, splits and sources come from."""
+    streaming: Streaming | None = None
+    """The wish to read the data where they are; not a part of the text."""
 
     def chosen(self, *names: str) -> dict[str, Any]:
         """The options of these names that it has."""
@@ -74,5 +77,7 @@ class Kind:
     """Options whose values are paths of this machine."""
     has_table: bool = False
     """Whether the photos have a table, from which ``open`` reads the named columns itself."""
+    streams: bool = False
+    """Whether ``open`` follows ``DataSpec.streaming``."""
     is_local: Callable[[DataSpec], bool] = field(kw_only=True)
     """Whether the location is a path of this machine, which nothing that is published may hold."""

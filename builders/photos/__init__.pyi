@@ -23,7 +23,7 @@ from .photo_set import (
     PhotoSet,
 )
 from .source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, photo_digest, rank_within
-from .stamps import FactCache, FileStamps, Stamps, file_stamp, stamps_of_files, stamps_within
+from .stamps import FactCache, Stamps, file_stamp, stamps_of_files, stamps_within
 
 __all__ = [
     "CLUSTER",
@@ -38,7 +38,6 @@ __all__ = [
     "UNLABELLED",
     "ColumnSources",
     "FactCache",
-    "FileStamps",
     "GroupCells",
     "Head",
     "Labels",

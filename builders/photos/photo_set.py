@@ -164,8 +164,13 @@ class PhotoSet:
     def shared_work(self) -> list[int] | None:
         """One number per photo. One process reads photos of equal numbers faster, one after the other (the views of one
         simulated scene). None if the order of reading makes no difference."""
-        shared_work = getattr(self.source, "shared_work", None)
-        return None if shared_work is None else list(shared_work(self.rows))
+        shared_work = getattr(self.source, "shared_work", lambda rows: None)(self.rows)
+        return None if shared_work is None else list(shared_work)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether reading a photo fetches it from another machine every time."""
+        return bool(getattr(self.source, "is_remote", False))
 
     def warm_up(self, index: int) -> None:
         """Prepare the source for reading, before processes are forked that read photos.

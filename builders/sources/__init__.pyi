@@ -19,6 +19,7 @@ from .pair_proposals import propose_pairs
 from .pairs import CAMERA_TYPES, PairRow, contradicted_types, read_pair_photos
 from .parquet_splits import local_splits
 from .processed_sets import stored_photos
+from .remote.drawing import Streaming
 from .repository import DatasetRepo
 from .sample import sample_photos
 from .webdataset import is_remote, webdataset_photos
@@ -35,6 +36,7 @@ __all__ = [
     "DatasetRepo",
     "FolderSource",
     "PairRow",
+    "Streaming",
     "camera_photos",
     "check_layout",
     "contradicted_types",

@@ -27,6 +27,8 @@ from builders.photos import (
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import seeded_splits
 from builders.sources.parquet_splits import ParquetPart
+from builders.sources.remote.drawing import Streaming
+from builders.sources.remote.hub_shards import HubPart, described, hub_parts
 from builders.sources.repository import DatasetRepo
 from builders.untrusted import read_image_cell, readable, roots_of
 
@@ -77,6 +79,11 @@ class HubSource:
         for number, (part, table) in enumerate(zip(self.parts, tables, strict=True)):
             chosen = np.flatnonzero(part_of_row == number)
             within, file_ends = rows[chosen] - (ends[number] - len(part)), _file_ends(part)
+            if isinstance(part, HubPart):
+                file[chosen] = len(files) + np.searchsorted(file_ends, within, side="right")
+                numbers[chosen] = part.row_numbers()[within]
+                files += [Stamp(f"{one.text} {self.column}", one.changed_ns) for one in _table_files(part)]
+                continue
             if len(file_ends) == 1:
                 file[chosen] = len(files)
                 files.append(table)
@@ -85,7 +92,26 @@ class HubSource:
             file[chosen], numbers[chosen] = len(files) + at, within - np.r_[0, file_ends][at]
             reading = self.column if isinstance(part, ParquetPart) else part._fingerprint
             files += [Stamp(f"{one.text} {reading}", one.changed_ns) for one in _table_files(part)]
+        if self.is_remote:
+            return Stamps(files, file, " {}", numbers[:, None])
         return of_parts if files == tables else Stamps(files, file, " {}", numbers[:, None], of_parts)
+
+    @property
+    def is_remote(self) -> bool:
+        """See ``PhotoSet.is_remote``."""
+        return all(isinstance(part, HubPart) for part in self.parts)
+
+    def shared_work(self, rows: np.ndarray) -> list[int] | None:
+        """See ``PhotoSet.shared_work``: the row group of each photo, which is fetched from the Hub as a whole."""
+        if not self.is_remote:
+            return None
+        ends = np.cumsum([len(part) for part in self.parts])
+        groups, before = np.zeros(len(rows), dtype=np.int64), 0
+        for part, end in zip(self.parts, ends, strict=True):
+            of_part = (rows < end) & (rows >= end - len(part))
+            groups[of_part] = before + part.groups_of(rows[of_part] - (end - len(part)))
+            before += len(part.groups)
+        return [int(group) for group in groups]
 
 
 def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
@@ -108,6 +134,8 @@ def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:
 
 
 def _table_files(part: Any) -> list[Stamp]:
+    if isinstance(part, ParquetPart):
+        return part.stamps_of_files()
     return [file_stamp(os.path.abspath(file["filename"])) for file in part.cache_files]
 
 
@@ -144,6 +172,7 @@ def read_hub_photos(
     seed: int = 0,
     val_share: float = 0.25,
     columns: ColumnSources = NO_COLUMNS,
+    streaming: Streaming | None = None,
 ) -> PhotoSet:
     """Photos of an image data set on the Hub, or of a local folder that ``load_dataset`` reads.
 
@@ -157,14 +186,22 @@ def read_hub_photos(
         seed, val_share: of the division.
         columns: where labels, groups, clusters, splits and sources come from: columns of the data set, or parts of the
             ids, which are ``split/id``. A label here replaces ``label``.
+        streaming: read a data set of the Hub where it is, and only as many of its row groups as are wanted.
 
     Raises:
         UsageError: there is no such column or split.
         DataError: the data set cannot be loaded.
     """
-    data_set = DatasetRepo(repo, revision)
-    loaded = data_set.load(f"hub:{repo}", config)
-    chosen = _choose_splits(loaded, {"train": train, "val": val, "test": test}, repo)
+    data_set, named, evidence = DatasetRepo(repo, revision), {"train": train, "val": val, "test": test}, {}
+    chosen: dict[str, Any]
+    if streaming is not None and not data_set.local:
+        on_hub, evidence["revision"] = data_set.splits_on_hub(f"hub:{repo}", config)
+        splits_on_hub = _choose_splits(on_hub, named, repo)
+        chosen = dict(hub_parts(splits_on_hub, streaming, f"hub:{repo}"))
+        evidence["read"] = described(splits_on_hub, chosen)
+    else:
+        chosen = _choose_splits(data_set.load(f"hub:{repo}", config), named, repo)
+        evidence["revision"] = data_set.resolved_revision()
     features = next(iter(chosen.values())).features
     if columns.label and not is_path_source(columns.label):
         label, columns = columns.label, replace(columns, label="")
@@ -185,7 +222,8 @@ def read_hub_photos(
     values: list[Any] = []
     cells: dict[str, list[Any]] = {name: [] for name in of_table}
     for split, part in chosen.items():
-        rows: list[Any] = list(part[id_column] if id_column else range(len(part)))
+        numbers = part.row_numbers().tolist() if isinstance(part, ParquetPart) else range(len(part))
+        rows: list[Any] = list(part[id_column] if id_column else numbers)
         if None in rows:
             raise DataError(f"hub:{repo}: split {split}, row {rows.index(None)}: the id in {id_column} is missing")
         ids += [f"{split}/{row}" for row in rows]
@@ -215,7 +253,7 @@ def read_hub_photos(
         drawn_splits=drawn,
         evidence={
             "splits": how,
-            "revision": data_set.resolved_revision(),
+            **evidence,
             "config": config or "default",
             "columns": f"image={image_column}, label={label_column}, id={id_column}",
         },

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from builders.errors import DataError, PhotoError
+from builders.photos import Stamp, file_stamp
 from builders.untrusted import parquet_error_text, parquet_errors, read_columns, readable
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ParquetPart:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("files", "features", "ends", "groups")}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "_cache"}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         for name, value in {**state, "_cache": ({}, threading.Lock())}.items():
@@ -69,7 +70,15 @@ class ParquetPart:
     def only(self, columns: Sequence[str]) -> ParquetPart:
         """The same rows with these columns only."""
         features = type(self.features)({name: self.features[name] for name in columns})
-        return ParquetPart(self.files, features, self.ends, self.groups)
+        return replace(self, features=features, _cache=({}, threading.Lock()))
+
+    def row_numbers(self) -> np.ndarray:
+        """int64 [rows], the position of each row in its split."""
+        return np.arange(len(self))
+
+    def stamps_of_files(self) -> list[Stamp]:
+        """The stamp of each file."""
+        return [file_stamp(file) for file in self.files]
 
     def __getitem__(self, key: Any) -> Any:
         """A row by its position, as a dictionary; or a column by its name, as a list.
@@ -79,14 +88,17 @@ class ParquetPart:
             DataError: the column cannot be read.
         """
         if isinstance(key, str):
-            return [value for file in self.files for value in self._column(file, key)]
+            by_file: dict[int, list[int]] = {}
+            for file, group in self.groups:
+                by_file.setdefault(file, []).append(group)
+            return [value for file, groups in by_file.items() for value in self._column(file, groups, key)]
         if not 0 <= key < len(self):
             raise IndexError(key)
         number = int(np.searchsorted(self.ends, key, side="right"))
         try:
             table = self._group(number)
             row: dict[str, Any] = table.slice(int(key - self.ends[number] + table.num_rows), 1).to_pylist()[0]
-        except parquet_errors() as error:
+        except parquet_errors(DataError) as error:
             raise PhotoError(f"its part of the Parquet file cannot be read ({parquet_error_text(error)})") from None
         return row
 
@@ -107,12 +119,12 @@ class ParquetPart:
 
     def image_columns(self) -> list[str]:
         """Names of the columns of images in the files, of which a part may have some."""
-        schema = self._open(self.files[0]).schema_arrow
+        schema = self._open(0).schema_arrow
         return [field.name for field in schema if {"bytes", "path"} <= _child_names(field.type)]
 
     def holds_all_bytes(self, column: str) -> bool:
         """Whether every image of a column is in its table and none in a separate file, by the files' statistics."""
-        for file in self.files:
+        for file in dict.fromkeys(file for file, _ in self.groups):
             metadata = self._open(file).metadata
             paths = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
             if f"{column}.bytes" not in paths:
@@ -133,10 +145,10 @@ class ParquetPart:
     def _fingerprint(self) -> str:
         return hashlib.sha256("\n".join(self.files).encode()).hexdigest()[:16]
 
-    def _open(self, file: str) -> pq.ParquetFile:
+    def _open(self, file: int) -> pq.ParquetFile:
         import pyarrow.parquet as pq  # late: not needed if no Parquet file is read
 
-        return pq.ParquetFile(file)
+        return pq.ParquetFile(self.files[file])
 
     def _group(self, number: int) -> Any:
         tables, lock = self._cache
@@ -146,18 +158,19 @@ class ParquetPart:
                 while len(tables) >= CACHED_GROUPS:
                     del tables[next(iter(tables))]
                 file, group = self.groups[number]
-                table = read_columns(
-                    self._open(self.files[file]), list(self.features), limit=MAX_UNPACKED, groups=[group]
-                )
+                table = read_columns(self._open(file), list(self.features), limit=MAX_UNPACKED, groups=[group])
             tables[number] = table
             return table
 
-    def _column(self, file: str, name: str) -> list[Any]:
+    def _column(self, file: int, groups: list[int], name: str) -> list[Any]:
         try:
-            values: list[Any] = read_columns(self._open(file), [name], limit=MAX_UNPACKED).column(0).to_pylist()
+            table = read_columns(self._open(file), [name], limit=MAX_UNPACKED, groups=groups)
+            values: list[Any] = table.column(0).to_pylist()
             return values
         except parquet_errors() as error:
-            raise DataError(f"{file}: column {readable(name)} cannot be read ({parquet_error_text(error)})") from None
+            raise DataError(
+                f"{self.files[file]}: column {readable(name)} cannot be read ({parquet_error_text(error)})"
+            ) from None
 
 
 def _child_names(kind: pa.DataType) -> set[str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.errors import DataError, RemoteError, UsageError
+from builders.errors import CamtraceError, DataError, RemoteError, UsageError
 from builders.sources.parquet_splits import local_splits
+from builders.sources.remote.hub_shards import HubSplit, hub_splits
 from builders.untrusted import (
     MAX_CONFIG_BYTES,
     check_data_set,
@@ -120,6 +121,31 @@ class DatasetRepo:
                 raise UsageError(f"{where}: {first_line(error)}") from None
             subject = f"config {config} " if config and not unknown_config_is_usage else ""
             raise DataError(f"{where}: {subject}cannot be loaded ({client_message(error)})") from None
+
+    def splits_on_hub(self, where: str, config: str | None) -> tuple[dict[str, HubSplit], str]:
+        """Its splits by name, of which nothing is read, and the commit that they are of.
+
+        Args:
+            where: the beginning of an error message.
+            config: configuration, where there are several.
+
+        Raises:
+            DataError: it cannot be opened.
+            UsageError: its data are not Parquet files.
+        """
+        import datasets
+        import huggingface_hub
+
+        check_data_set(self.location, self.revision)
+        try:
+            with from_hub():
+                commit = str(huggingface_hub.HfApi().dataset_info(self.location, revision=self.revision).sha)
+                builder = datasets.load_dataset_builder(self.location, config, revision=commit)
+                return hub_splits(builder, self.location, commit), commit
+        except CamtraceError:
+            raise
+        except Exception as error:  # as above
+            raise DataError(f"{where}: cannot be opened ({client_message(error)})") from None
 
     def text(self, name: str) -> str | None:
         """One small text file of the repository; None if it has no such file.

@@ -30,12 +30,14 @@ from builders.photos import (
     Stamp,
     Stamps,
     file_stamp,
+    hash64,
     labels_of,
     stamps_within,
 )
 from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
+from builders.sources.remote.drawing import Streaming
 from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES
 from builders.untrusted import (
     UntrustedInputError,
@@ -56,6 +58,9 @@ MAX_LABEL_BYTES = 1 << 20
 """Of a file with a label."""
 
 _INDEX_VERSION = 1
+
+_SETTLED_NS = 1
+"""Time of change of a remote shard, whose identity changes with its bytes."""
 
 
 class _Sample(NamedTuple):
@@ -102,19 +107,30 @@ class ShardSource:
             raise PhotoError(f"the shard {place.rpartition('/')[2]} ends in the middle of the photo")
         return data
 
+    @property
+    def is_remote(self) -> bool:
+        """See ``PhotoSet.is_remote``."""
+        return any(map(is_remote, self.shards))
+
     def stamps(self, rows: np.ndarray) -> Stamps | None:
         """See ``PhotoSet.stamps``; None where a server does not say whether a shard changed."""
         if any(is_remote(place) and not identity for place, identity in zip(self.shards, self.identities, strict=True)):
             return None
         of_shard = [
-            Stamp(f"{place} {identity}", 0) if is_remote(place) else file_stamp(place)
+            Stamp(f"{place} {identity}", _SETTLED_NS) if is_remote(place) else file_stamp(place)
             for place, identity in zip(self.shards, self.identities, strict=True)
         ]
         return stamps_within(of_shard, self.shard[rows], self.offsets[rows], self.sizes[rows])
 
 
 def webdataset_photos(
-    pattern: str, *, columns: ColumnSources, image: str = "", seed: int = 0, val_share: float = 0.25
+    pattern: str,
+    *,
+    columns: ColumnSources,
+    image: str = "",
+    seed: int = 0,
+    val_share: float = 0.25,
+    streaming: Streaming | None = None,
 ) -> PhotoSet:
     """Photos of the shards that a pattern names.
 
@@ -126,55 +142,81 @@ def webdataset_photos(
         columns: named by the user.
         image: ending of the picture of each sample, where there are several.
         seed, val_share: of a split that is drawn.
+        streaming: open only as many shards, drawn by seed, as hold the photos that are wanted.
 
     Raises:
         UsageError: the pattern is malformed, or a column is in no sample.
         DataError: a shard is not there, is no tar, or there is no photo in them.
     """
     shards = expanded_shards(pattern)
+    evidence = {"shards": f"{len(shards)}"}
     wanted = tuple(dict.fromkeys(["cls", *columns.of_table()]))
     samples: list[_Sample] = []
     shard: list[int] = []
     identities = []
     with progress_bar(total=len(shards), desc="indexing shards", unit="shard", delay=2) as bar:
-        for number, place in enumerate(shards):
+        opened: list[str] = []
+        for place in shards if streaming is None else drawn_shards(shards, streaming.seed):
+            if streaming is not None and streaming.limit is not None and len(samples) >= streaming.limit:
+                break
             some, identity = _indexed_shard(place, wanted, image)
+            number = len(opened)
+            opened.append(place)
             samples += some
             shard += [number] * len(some)
             identities.append(identity)
             bar.update()
+    if len(opened) < len(shards):
+        evidence["shards"] = f"{len(opened):,} of {len(shards):,}, drawn by seed"
     if not samples:
         ending = f".{image}" if image else f".{', .'.join(IMAGES[:4])}, ..."
-        raise DataError(f"webdataset:{readable(pattern)}: no file that ends in {ending} in {len(shards)} shards")
+        raise DataError(f"webdataset:{readable(pattern)}: no file that ends in {ending} in {len(opened)} shards")
     table = {
         name: labels_of(sample.texts[i] or None for sample in samples)
         for i, name in enumerate(wanted)
         if any(sample.texts[i] for sample in samples)
     }
-    stems = [place.rpartition("/")[2].removesuffix(".tar") for place in shards]
+    stems = [place.rpartition("/")[2].removesuffix(".tar") for place in opened]
+    of_first = shards[0].rpartition("/")[2].removesuffix(".tar")
     ids = tuple(f"{stems[s]}/{sample.key}" for s, sample in zip(shard, samples, strict=True))
     if len(set(ids)) < len(ids):
         repeated = next(name for name, count in Counter(ids).items() if count > 1)
         raise DataError(f"webdataset:{readable(pattern)}: two samples are called {readable(repeated)}")
     photos = PhotoSet(
-        name=f"webdataset:{readable(stems[0])}" + (f" and {len(shards) - 1} more" if len(shards) > 1 else ""),
+        name=f"webdataset:{readable(of_first)}" + (f" and {len(shards) - 1} more" if len(shards) > 1 else ""),
         ids=ids,
         splits=np.zeros(len(ids), dtype=np.int8),
         labels=table.get("cls", Labels((), np.full(len(ids), UNLABELLED, dtype=np.int32))),
         source=ShardSource(
-            tuple(shards),
+            tuple(opened),
             tuple(identities),
             np.array(shard, dtype=np.int32),
             np.array([sample.offset for sample in samples], dtype=np.int64),
             np.array([sample.size for sample in samples], dtype=np.int64),
         ),
         rows=np.arange(len(ids), dtype=np.int64),
-        evidence={"shards": f"{len(shards)}"},
+        evidence=evidence,
         drawn_splits=True,
     )
     if not columns.split:
         photos = drawn_splits(photos, seed=seed, val_share=val_share)
     return with_columns(photos, columns, table=table, seed=seed, val_share=val_share)
+
+
+def drawn_shards(shards: Sequence[str], seed: int) -> list[str]:
+    """Shards in the order in which they are opened where some suffice: by a hash of their names, one of each kind at a
+    time. A kind is a name without its numbers, such as those of a split.
+
+    >>> drawn_shards(["train-0.tar", "train-1.tar", "train-2.tar", "val-0.tar"], seed=0)[:2]
+    ['train-1.tar', 'val-0.tar']
+    """
+    kinds: Counter[str] = Counter()
+    order = []
+    for shard in sorted(shards, key=lambda shard: hash64(f"stream\0{seed}\0{shard.rpartition('/')[2]}")):
+        kind = re.sub(r"\d+", "#", shard)
+        order.append((kinds[kind], shard))
+        kinds[kind] += 1
+    return [shard for _, shard in sorted(order, key=lambda pair: pair[0])]
 
 
 def expanded_shards(pattern: str) -> list[str]:

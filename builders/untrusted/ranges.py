@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import re
 import socket
 import typing
 from typing import Any, NamedTuple
@@ -11,9 +13,10 @@ from typing import Any, NamedTuple
 import httpcore
 import httpx
 
-from builders.errors import DataError, UsageError, missing_package
+from builders.errors import DataError, RemoteError, UsageError, missing_package
 from builders.untrusted.addresses import AddressRefused, address_allowed
-from builders.untrusted.files import ReadAtOffsets
+from builders.untrusted.files import ReadAtOffsets, too_large
+from builders.untrusted.hub_client import client_message, from_hub
 from builders.untrusted.text import first_line, readable
 
 AHEAD_BYTES = 1 << 20
@@ -27,7 +30,10 @@ _STORES = {
 }
 """Protocols of fsspec that are read, and the package of each beside those that are installed."""
 
-_IDENTITIES = ("ETag", "etag", "mtime", "LastModified", "created")
+_IDENTITIES = ("ETag", "etag", "blob_id", "mtime", "LastModified", "created")
+
+_HUB_FILE = re.compile(r"hf://datasets/([^/@]+/[^/@]+)@([0-9a-f]{40})/(.+)")
+"""A file of a commit on the Hub, whose address needs no question to the Hub."""
 
 
 class RemoteFacts(NamedTuple):
@@ -54,8 +60,9 @@ def remote_facts(address: str) -> RemoteFacts:
         return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", ""))
     files, path = _store(address)
     try:
-        facts = files.info(path)
-    except (OSError, ValueError) as error:
+        with from_hub() if address.startswith("hf://") else contextlib.nullcontext():
+            facts = files.info(path)
+    except (OSError, ValueError, RemoteError) as error:
         raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
     identity = next((str(facts[name]) for name in _IDENTITIES if name in facts), "")
     return RemoteFacts(int(facts["size"]), identity)
@@ -67,6 +74,8 @@ def read_range(address: str, offset: int, size: int) -> bytes:
         return b""
     if _is_http(address):
         return _http_range(address, offset, size).content[:size]
+    if address.startswith("hf://"):
+        return _hub_range(address, offset, size)
     files, path = _store(address)
     try:
         return bytes(files.cat_file(path, start=offset, end=offset + size))
@@ -75,19 +84,57 @@ def read_range(address: str, offset: int, size: int) -> bytes:
 
 
 class RemoteStream(ReadAtOffsets):
-    """A remote file that is read as a file, ``AHEAD_BYTES`` at once."""
+    """A remote file that is read as a file, some bytes at once."""
 
-    def __init__(self, address: str, size: int) -> None:
+    def __init__(self, address: str, size: int, *, ahead: int = AHEAD_BYTES, most: int = 1 << 30) -> None:
+        """Nothing is read yet.
+
+        Args:
+            address: as of ``read_range``.
+            size: of the file, in bytes.
+            ahead: least bytes of one request; 0 where a reader states exactly what it needs.
+            most: bytes of one request.
+        """
         super().__init__(size)
-        self._address = address
+        self._address, self._least, self._most = address, ahead, most
         self._from, self._ahead = 0, b""
 
     def read_at(self, offset: int, size: int) -> bytes:
         if not self._from <= offset <= offset + size <= self._from + len(self._ahead):
+            if size > self._most:
+                raise DataError(f"{readable(self._address)}: a part of it has {too_large(size, self._most)}")
             self._from = offset
-            self._ahead = read_range(self._address, offset, min(self._size - offset, max(size, AHEAD_BYTES)))
+            self._ahead = read_range(self._address, offset, min(self._size - offset, max(size, self._least)))
         start = offset - self._from
         return self._ahead[start : start + size]
+
+
+def _hub_range(address: str, offset: int, size: int) -> bytes:
+    """Some bytes of a file on the Hub, by its own client, with the limits of ``from_hub``."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+
+    try:
+        with from_hub(max(size, AHEAD_BYTES)):
+            headers = {**build_hf_headers(), "Range": f"bytes={offset}-{offset + size - 1}"}
+            timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+            answer = http_backoff("GET", _hub_url(address), headers=headers, timeout=timeout)
+            hf_raise_for_status(answer)
+            data = answer.content
+    except (HfHubHTTPError, RemoteError, OSError, ValueError) as error:
+        raise DataError(f"{readable(address)}: cannot be read ({client_message(error)})") from None
+    return data[offset : offset + size] if answer.status_code == 200 else data[:size]
+
+
+@functools.lru_cache(maxsize=4096)
+def _hub_url(address: str) -> str:
+    if file := _HUB_FILE.fullmatch(address):
+        from huggingface_hub import hf_hub_url
+
+        return hf_hub_url(file[1], file[3], repo_type="dataset", revision=file[2])
+    files, path = _store(address)
+    return str(files.url(path))
 
 
 def _is_http(address: str) -> bool:

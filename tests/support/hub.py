@@ -15,6 +15,7 @@ import re
 import threading
 import time
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -87,6 +88,8 @@ class HubDouble:
         self.xet_hashes: dict[str, str] = {}
         """Xet file hash by SHA-256 of everything that was committed from the Xet store."""
         self.requests: list[tuple[str, str]] = []
+        self.sent: Counter[str] = Counter()
+        """Bytes of bodies by the path of the request."""
         self.tokens_seen: set[str | None] = set()
         self.failures: list[Failure] = []
         self.xet_store = xet_store
@@ -520,6 +523,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(content)
+            self.hub.sent[unquote(self.route)] += len(content)
         return None
 
 

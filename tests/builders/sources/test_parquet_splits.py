@@ -140,7 +140,9 @@ def test_stamps__of_a_table_copied_by_datasets_are_those_of_its_files(folder, ca
         f"{files[0]} {part._fingerprint} 3",
         f"{files[1]} {part._fingerprint} 19",
     ]
-    shuffled = undecoded(whole.select([*range(20, 40), *range(20)]), "image")  # rows are no longer in the order of the files
+    shuffled = undecoded(
+        whole.select([*range(20, 40), *range(20)]), "image"
+    )  # rows are no longer in the order of the files
     [one] = HubSource((shuffled,), "image").stamps(np.array([39]))
     assert one.text.endswith(f" {shuffled._fingerprint} 39")
 
