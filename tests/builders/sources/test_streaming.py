@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from builders.data_specs import open_photos
+from builders.errors import UsageError
 from builders.sources.remote.drawing import Streaming, drawn
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
@@ -216,3 +218,8 @@ print(json.dumps(reasons))
 """,
     )
     assert reasons == ["its part of the Parquet file cannot be read (gone)"] * 2
+
+
+def test_stream__is_refused_where_photos_are_no_shards(tmp_path):
+    with pytest.raises(UsageError, match="--stream reads hub: and webdataset:, not folder: leave it out"):
+        open_photos(f"folder:{tmp_path}", streaming=Streaming(10, 0))
