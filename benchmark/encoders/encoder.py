@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from benchmark.encoders.answerer import Answerer
+
 LIBRARIES = (
     "transformers",
     "open_clip",
@@ -193,6 +195,8 @@ class Encoder:
     only in this process."""
     stored: StoredEmbeddings | None = None
     """Embeddings that another program computed, read from a file; ``embed`` is then never called."""
+    answerer: Answerer | None = None
+    """The whole vision-language model, which answers questions; ``embed`` is its vision tower."""
     notices: tuple[str, ...] = ()
     """Sentences for the user about assumptions made at load and facts that are unknown."""
     random: bool = False

@@ -13,6 +13,7 @@
 ``weights:PATH?arch=timm:...``  weights as a trainer wrote them (``loaders/checkpoint_files/request.py``: options)
 ``open_clip:ARCH//PATH``        the same of open_clip's training
 ``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
+``vlm:ORG/NAME``, ``vlm:PATH``  a vision-language model: its vision tower, and what it answers to questions
 ``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
 ``scores:FILE``                 scores of a detector of generated photos (``loaders/scores.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
@@ -61,10 +62,11 @@ PREFIXES = {
     "weights": "benchmark.encoders.loaders.checkpoint_files.load:load_weights",
     "onnx": "benchmark.encoders.loaders.onnx_file:load_onnx",
     "torchvision": "benchmark.encoders.loaders.libraries:load_torchvision",
+    "vlm": "benchmark.encoders.loaders.transformers.answering:load_vlm",
 }
 """Prefix of a specification, before its first colon, and the loader, which is imported when used."""
 
-_OF_THE_HUB = ("load_hub", "load_timm")
+_OF_THE_HUB = ("load_hub", "load_timm", "load_vlm")
 """Loaders whose weights may come from a Hub repo, which has revisions."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")

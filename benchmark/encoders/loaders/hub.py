@@ -145,8 +145,8 @@ _WEIGHTS = {
 }
 """Library -> names of files of weights in order of preference; only the first that exists is downloaded."""
 
-_SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model)|README\.md")
-"""Configurations, vocabularies and the card, in the root of a repo or (sentence-transformers) a folder below."""
+_SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model|jinja)|README\.md")
+"""Configurations, vocabularies, chat templates and the card, in the root of a repo or (sentence-transformers) a folder below."""
 
 OPTIONS = ("output", "patches", *STATED)
 """Options after ``?`` in the name of a transformers checkpoint; of those of preprocessing only ``size`` where the
@@ -190,6 +190,11 @@ def load_hub(request: LoadRequest) -> Encoder:
         UsageError: no such repo or revision, two different revisions, or a repo for no known library.
         EncoderError: no access, no network, or files that cannot be read.
     """
+    return load_files(hub_checkpoint(request), request)
+
+
+def hub_checkpoint(request: LoadRequest) -> Checkpoint:
+    """The checkpoint of a Hub repo, fetched; raises as ``load_hub``."""
     spec, options = split_options(request.spec)
     repo, _, pinned = spec.removeprefix("hf-hub:").partition("@")
     if pinned and request.revision and pinned != request.revision:
@@ -198,9 +203,7 @@ def load_hub(request: LoadRequest) -> Encoder:
     folder, commit = fetch(repo, revision, request.trust_remote_code)
     name = repo if revision is None else f"{repo}@{revision}"
     require_no_more_modules(folder, name)
-    folder = checkpoint_folder(folder)
-    checkpoint = Checkpoint(name + _options_text(options), folder, commit, options)
-    return _load(checkpoint, library_of(folder, repo, library_of_card(folder)), request)
+    return Checkpoint(name + _options_text(options), checkpoint_folder(folder), commit, options)
 
 
 def load_folder(request: LoadRequest) -> Encoder:
@@ -213,17 +216,22 @@ def load_folder(request: LoadRequest) -> Encoder:
         UsageError: no such folder, or it holds no known checkpoint.
         EncoderError: its files cannot be read.
     """
+    checkpoint = folder_checkpoint(request)
+    encoder = load_files(checkpoint, request)
+    options = _options_text(checkpoint.options)
+    encoder_id = named_by_weights(checkpoint.name.removesuffix(options), encoder.info.weights_sha256) + options
+    return replace(encoder, info=replace(encoder.info, id=encoder_id))
+
+
+def folder_checkpoint(request: LoadRequest) -> Checkpoint:
+    """The checkpoint of a local folder; raises as ``load_folder``."""
     spec, options = split_options(request.spec)
     folder = Path(spec.removeprefix("local-dir:")).expanduser()
     if not folder.is_dir():
         raise UsageError(f"{request.spec}: there is no such folder")
     name = f"local-dir:{folder.resolve().name}"
     require_no_more_modules(folder, name)
-    folder = checkpoint_folder(folder.resolve())
-    checkpoint = Checkpoint(name + _options_text(options), folder, None, options)
-    encoder = _load(checkpoint, library_of(folder, checkpoint.name, library_of_card(folder)), request)
-    encoder_id = named_by_weights(name, encoder.info.weights_sha256) + _options_text(options)
-    return replace(encoder, info=replace(encoder.info, id=encoder_id))
+    return Checkpoint(name + _options_text(options), checkpoint_folder(folder.resolve()), None, options)
 
 
 def library_of(folder: Path, name: str, library_name: str | None) -> str:
@@ -303,7 +311,9 @@ def _options_text(options: Mapping[str, str]) -> str:
     return "".join(f"{'?' if not i else '&'}{name}={options[name]}" for i, name in enumerate(sorted(options)))
 
 
-def _load(checkpoint: Checkpoint, library: str, request: LoadRequest) -> Encoder:
+def load_files(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
+    """The encoder of a checkpoint on disk, by the library that reads it; raises as ``load_hub``."""
+    library = library_of(checkpoint.folder, checkpoint.name, library_of_card(checkpoint.folder))
     check_files(checkpoint.folder, checkpoint.name)
     if library != "open_clip":
         from benchmark.encoders.loaders.checkpoint_files.reading import require_shards

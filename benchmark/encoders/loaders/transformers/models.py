@@ -49,7 +49,7 @@ from benchmark.encoders.network import Network, network_encoder, probe_image
 from benchmark.encoders.placement import placement
 from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import CamtraceError, EncoderError, UsageError
+from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.untrusted import describe_error, first_line, list_folder
 
 TEXT_PARTS = (
@@ -77,7 +77,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
     import transformers
 
     place = placement(request.device, request.dtype, request.compile)
-    with _quiet(), _one_sentence(checkpoint, request.trust_remote_code):
+    with quiet_library(), one_sentence(checkpoint, request.trust_remote_code):
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=request.trust_remote_code)
         config = getattr(config, "thinker_config", config)  # of models that speak, the part that sees
         refuse_what_reads_no_photo(checkpoint.name, config)
@@ -264,7 +264,7 @@ def _probe_batch(inputs: Inputs) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_library() -> Iterator[None]:
     """Within it the library shows errors, but no loading reports and no progress bars."""
     from transformers.utils import logging
 
@@ -280,7 +280,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_sentence(checkpoint: Checkpoint, trust_remote_code: bool) -> Iterator[None]:
+def one_sentence(checkpoint: Checkpoint, trust_remote_code: bool) -> Iterator[None]:
     """Within it, any error of the library becomes an error of one sentence, without the path of the folder."""
     name = checkpoint.name
     try:
@@ -288,8 +288,8 @@ def _one_sentence(checkpoint: Checkpoint, trust_remote_code: bool) -> Iterator[N
     except CamtraceError:
         raise
     except Exception as error:  # the library raises OSError, ValueError, KeyError, RuntimeError, SafetensorError, ...
-        if needed := re.search(r"requires? the (\S+) library", str(error)):
-            raise UsageError(f"{name} needs the package {needed[1]}, which is not installed") from None
+        if needed := re.search(r"requires? the (\S+) library|Package `(\S+)` is required", str(error)):
+            raise UsageError(missing_package(needed[1] or needed[2], name)) from None
         if "trust_remote_code" in str(error) and not trust_remote_code:
             raise UsageError(
                 f"{name} needs code from its repo to load; read it, then allow it with --trust-remote-code"

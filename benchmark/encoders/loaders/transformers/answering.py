@@ -1,0 +1,257 @@
+"""``vlm:ORG/NAME[@REVISION]``, ``vlm:PATH``: a vision-language model of transformers, which is also asked questions.
+
+The encoder is its vision tower, as without the prefix; its ``answerer`` is the whole model, loaded when it is asked.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmark.encoders.answerer import Prompt
+from benchmark.encoders.encoder import Encoder, named_by_weights
+from benchmark.encoders.loaders.hub import (
+    Checkpoint,
+    check_files,
+    folder_checkpoint,
+    hub_checkpoint,
+    load_files,
+    read_config,
+)
+from benchmark.encoders.loaders.transformers.models import one_sentence, quiet_library
+from benchmark.encoders.loaders.transformers.prompts import PromptForm, answer_tokens, prompt_form
+from benchmark.encoders.loaders.weights_check import LoadReport, require_finite, require_weights
+from benchmark.encoders.network import probe_image
+from benchmark.encoders.placement import TORCH_DTYPES, Placement, placement, tf32_only_if_requested
+from benchmark.encoders.registry import LoadRequest
+from builders.errors import EncoderError, UsageError
+from builders.untrusted import MAX_HUB_FILE_BYTES, list_folder, open_untrusted
+
+PREFIX = "vlm:"
+
+DESCRIPTIONS = (".json", ".txt", ".model", ".jinja")
+"""Suffixes of the files of a checkpoint that decide prompts, tokens and pictures."""
+
+
+def load_vlm(request: LoadRequest) -> Encoder:
+    """Load ``vlm:ORG/NAME[@REVISION]`` or ``vlm:PATH``: the vision tower, with the whole model as its ``answerer``.
+
+    Raises:
+        UsageError: no such checkpoint, or a model that cannot be asked.
+        EncoderError: its files cannot be read, or its vision tower gives no embedding.
+    """
+    source = request.spec.removeprefix(PREFIX)
+    request = replace(request, spec=source)
+    local = source.startswith((".", "/", "~")) or Path(source.partition("?")[0]).exists()
+    checkpoint = (folder_checkpoint if local else hub_checkpoint)(request)
+    label = PREFIX + checkpoint.name.removeprefix("local-dir:")
+    place = placement(request.device, request.dtype)
+    if request.compile:
+        raise UsageError(f"{label}: --compile is for encoders; leave it out for a model that is asked questions")
+    model = VisionLanguageModel(replace(checkpoint, name=label), place, request.trust_remote_code)
+    model.check_form()
+    encoder = load_files(checkpoint, request)
+    weights = str(model.identity["weights_sha256"])
+    details = {**encoder.info.details, "weights_sha256_is": "of the files of weights, the language model's included"}
+    info = replace(encoder.info, id=str(model.identity["id"]), weights_sha256=weights, details=details)
+    return replace(encoder, info=info, answerer=model)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The model's input for a few pictures."""
+
+    inputs: Any
+    """Of the processor."""
+    tokens: tuple[tuple[int, ...], ...]
+    """For each picture, the tokens of its words."""
+
+
+class VisionLanguageModel:
+    """``Answerer`` of a checkpoint of transformers."""
+
+    def __init__(self, checkpoint: Checkpoint, place: Placement, trust_remote_code: bool) -> None:
+        self.name, self.device, self.dtype = checkpoint.name, place.device, place.dtype
+        self._checkpoint, self._place, self._trusted = checkpoint, place, trust_remote_code
+        self._model: Any = None
+        self._of_thread = threading.local()
+
+    @functools.cached_property
+    def identity(self) -> Mapping[str, Any]:
+        import transformers
+
+        folder, revision = self._checkpoint.folder, self._checkpoint.revision
+        weights = _files_hash(_weight_files(folder))
+        pictures = getattr(self._processor, "image_processor", self._processor)
+        return {
+            "id": self.name if revision else named_by_weights(self.name, weights),
+            "library": "transformers",
+            "revision": revision,
+            "weights_sha256": weights,
+            "processor": {
+                "class": type(self._processor).__name__,
+                "pictures": type(pictures).__name__,
+                "files_sha256": _files_hash(_files(folder, DESCRIPTIONS)),
+                "prompts": hashlib.sha256(self._form.record.encode()).hexdigest()[:16],
+                "transformers": transformers.__version__,
+            },
+        }
+
+    def check_form(self) -> None:
+        """Refuse a model that cannot be asked, before its weights are read.
+
+        Raises:
+            UsageError: it is none that answers questions about pictures, or the form of its prompts is not known.
+            EncoderError: its files are not readable, or its weights are no safetensors.
+        """
+        from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+        folder, name = self._checkpoint.folder, self.name
+        check_files(folder, name)
+        config = read_config(folder / "config.json")
+        kind = str(config.get("model_type", "no configuration of transformers"))
+        if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not (self._trusted and "auto_map" in config):
+            raise UsageError(
+                f"{name} ({kind}) cannot be asked: transformers has no model from image and text to text of this kind; "
+                "without vlm: it may be an encoder"
+            )
+        if not _weight_files(folder):
+            raise EncoderError(f"{name}: its weights are no safetensors files; convert them, or take another revision")
+        self.check([])
+
+    def check(self, prompts: Sequence[Prompt]) -> None:
+        checked: set[tuple[str, ...]] = set()
+        for prompt in prompts:
+            if prompt.words not in checked:
+                self._tokens(prompt)
+                checked.add(prompt.words)
+        if prompts:
+            with self._one_sentence():
+                again = [self.logits(self.prepare([probe_image()], prompts[:1]))[0] for _ in range(2)]
+            if not np.array_equal(*again):
+                raise EncoderError(f"{self.name} gives other logits when it is asked the same question again")
+        else:
+            _ = self._form
+
+    def prepare(self, pictures: Sequence[Image.Image], prompts: Sequence[Prompt]) -> Prepared:
+        processor, form = self._processor, self._form
+        texts = [form.render(prompt.text) for prompt in prompts]
+        inputs = processor(
+            text=texts,
+            images=[[picture] for picture in pictures],
+            padding=True,
+            return_tensors="pt",
+            add_special_tokens=form.add_special_tokens,
+        )
+        return Prepared(inputs, tuple(self._tokens(prompt) for prompt in prompts))
+
+    @torch.inference_mode()
+    def logits(self, prepared: Prepared) -> list[np.ndarray]:
+        model = self._loaded()
+        inputs = prepared.inputs.to(self.device, TORCH_DTYPES[self.dtype])
+        with tf32_only_if_requested(self._place), quiet_library():
+            # generate prepares positions and masks for padding, and computes the logits of the last position alone
+            first = model.generate(
+                **inputs,
+                max_new_tokens=1,
+                do_sample=False,
+                num_beams=1,
+                use_cache=False,
+                output_logits=True,
+                return_dict_in_generate=True,
+            ).logits[0]
+        rows = first.float().cpu().numpy()
+        return [row[list(tokens)] for row, tokens in zip(rows, prepared.tokens, strict=True)]
+
+    def in_dtype(self, dtype: str) -> VisionLanguageModel:
+        return VisionLanguageModel(self._checkpoint, replace(self._place, dtype=dtype), self._trusted)
+
+    def release(self) -> None:
+        self._model = None
+
+    @property
+    def _processor(self) -> Any:
+        """The processor of this thread: tokenizers hold the state of a call."""
+        if not hasattr(self._of_thread, "processor"):
+            self._of_thread.processor = copy.deepcopy(self._first_processor)
+        return self._of_thread.processor
+
+    @functools.cached_property
+    def _first_processor(self) -> Any:
+        import transformers
+
+        with quiet_library(), self._one_sentence():
+            processor = transformers.AutoProcessor.from_pretrained(
+                self._checkpoint.folder, trust_remote_code=self._trusted
+            )
+            if not hasattr(processor, "tokenizer"):
+                raise UsageError(f"{self.name} cannot be asked: it has no tokenizer beside its image processor")
+            processor.tokenizer.padding_side = "left"  # so that every answer follows the last position
+            return processor
+
+    @functools.cached_property
+    def _form(self) -> PromptForm:
+        import transformers
+
+        with quiet_library(), self._one_sentence():
+            config = transformers.AutoConfig.from_pretrained(self._checkpoint.folder, trust_remote_code=self._trusted)
+            return prompt_form(self.name, self._first_processor, config)
+
+    def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
+        form = self._form
+        return answer_tokens(self.name, self._processor.tokenizer, form.render(prompt.text), prompt.words, form.space)
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            import transformers
+
+            with quiet_library(), self._one_sentence():
+                model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+                    self._checkpoint.folder,
+                    dtype=TORCH_DTYPES[self.dtype],
+                    use_safetensors=True,
+                    output_loading_info=True,
+                    trust_remote_code=self._trusted,
+                )
+                require_weights(self.name, LoadReport(tuple(report["missing_keys"]), tuple(report["unexpected_keys"])))
+                require_finite(self.name, model)
+                self._model = model.eval().requires_grad_(False).to(self.device)
+        return self._model
+
+    def _one_sentence(self) -> Any:
+        return one_sentence(self._checkpoint, self._trusted)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that the library reads."""
+    return [file for file in _files(folder, (".safetensors",)) if file.name.startswith("model")]
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return sorted(folder / name for name in list_folder(folder).files if name.endswith(suffixes))
+
+
+def _files_hash(files: Sequence[Path]) -> str:
+    """SHA-256 over names and contents of files."""
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file.name}\0{_content_hash(file, status.st_size, status.st_mtime_ns)}\0".encode())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _content_hash(file: Path, size: int, changed: int) -> str:
+    """SHA-256 of a file, computed once while size and time of change stay."""
+    with open_untrusted(file, limit=MAX_HUB_FILE_BYTES) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
