@@ -1,5 +1,7 @@
+from .asking import Asking, answering, read_answers_of
 from .bank import Bank, BankView
 from .block_files import BlockBank, merge_blocks, view_path
+from .fill.answers import fill_answers
 from .fill.devices import fill_banks_on, workers_each
 from .fill.fill import PassCost, begin_views, fill_banks
 from .fill.targets import OutputsBank, fill_from_file
@@ -9,6 +11,7 @@ from .photo_hashes import PhotoHashes, hash_of_block
 from .view_file import Blocks
 
 __all__ = [
+    "Asking",
     "Bank",
     "BankView",
     "BlockBank",
@@ -18,9 +21,11 @@ __all__ = [
     "PhotoHashes",
     "PrecisionVerdict",
     "RuntimeVerdict",
+    "answering",
     "bank_key",
     "begin_views",
     "check_precision",
+    "fill_answers",
     "fill_banks",
     "fill_banks_on",
     "fill_from_file",
@@ -28,6 +33,7 @@ __all__ = [
     "key_hash",
     "key_of",
     "merge_blocks",
+    "read_answers_of",
     "resolve_runtime",
     "view_path",
     "workers_each",

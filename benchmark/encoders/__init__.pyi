@@ -1,3 +1,4 @@
+from .answerer import Answerer, Prompt
 from .catalogue import MODERN, InstalledLists, installed_lists, list_encoders
 from .encoder import (
     COMPLEX,
@@ -34,6 +35,7 @@ __all__ = [
     "MODERN",
     "PREFIXES",
     "STUDY",
+    "Answerer",
     "Embedder",
     "Encoder",
     "EncoderInfo",
@@ -42,6 +44,7 @@ __all__ = [
     "Layered",
     "Output",
     "Pixels",
+    "Prompt",
     "Runtime",
     "StatedDetector",
     "StoredEmbeddings",

@@ -2,7 +2,7 @@ from .acquisition import MaskedViews, PlainViews
 from .choose import ViewsChoice, available_cores, choose_views
 from .device.views import possible, torch_views
 from .edited import EDITS, EditedViews
-from .loading import PREPROCESSING_FAILED, iterate_views, photo_bytes
+from .loading import PREPROCESSING_FAILED, describe_source, failure_reason, iterate_views, photo_bytes
 from .prefetch import Prefetch, StreamRequest
 from .recipe import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
 from .stream import view_stream
@@ -24,6 +24,8 @@ __all__ = [
     "ViewsChoice",
     "available_cores",
     "choose_views",
+    "describe_source",
+    "failure_reason",
     "iterate_views",
     "photo_bytes",
     "possible",

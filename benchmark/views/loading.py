@@ -141,7 +141,7 @@ class _MakeViews:
                 arrays, view_failures = tuple(made for made, _ in separately), tuple(why for _, why in separately)
                 failure = _common_failure(arrays, view_failures)
         except Exception as error:  # whatever a preprocessing raises
-            failure = _reason(error)
+            failure = failure_reason(error)
         if failure:
             arrays, view_failures = (), ()
         seconds = time.perf_counter() - started
@@ -171,14 +171,14 @@ class _MakeViews:
             try:
                 [made[name]] = self._arrays(self.recipe.only((name,)), data, index, [preprocess])
             except Exception as error:
-                failed[name] = _reason(error)
+                failed[name] = failure_reason(error)
         if not made:
             return torch.empty(0), failed
         other = next(iter(made.values()))
         try:
             return torch.cat([made.get(name, other) for name in self.recipe.names]), failed
         except RuntimeError as error:  # views of several shapes
-            return torch.empty(0), dict.fromkeys(self.recipe.names, _reason(error))
+            return torch.empty(0), dict.fromkeys(self.recipe.names, failure_reason(error))
 
 
 def _tensors(made: Sequence[Views]) -> tuple[torch.Tensor, ...]:
@@ -200,7 +200,8 @@ def describe_source(data: bytes) -> str:
     return f"{quality} {header.subsampling or 'grey'}"
 
 
-def _reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
+    """Why a photo or a view of it cannot be used, in one sentence."""
     if isinstance(error, PhotoError):
         return str(error)
     return f"{PREPROCESSING_FAILED} ({describe_error(error)})"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers as tf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -50,7 +49,8 @@ def bpe(special: Sequence[str] = (), **options: Any) -> Any:
 def pieces(special: Sequence[str] = (), **options: Any) -> Any:
     """A tokenizer as SentencePiece has it, of Llama 2 and Gemma: the mark of a space begins the word."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=False))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    lines = pre_tokenizers.Split("\n", "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([lines, pre_tokenizers.Metaspace(prepend_scheme="never")])
     tokenizer.decoder = decoders.Metaspace()
     return _trained(tokenizer, special, options)
 
@@ -114,9 +114,7 @@ def _llava(template: str) -> Any:
 
 def _llava_next(template: str) -> Any:
     return tf.LlavaNextProcessor(
-        tf.LlavaNextImageProcessor(
-            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, **made.TILES
-        ),
+        tf.LlavaNextImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}, **made.TILES),
         bpe(),
         patch_size=8,
         vision_feature_select_strategy="default",

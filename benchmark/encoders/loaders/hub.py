@@ -146,7 +146,8 @@ _WEIGHTS = {
 """Library -> names of files of weights in order of preference; only the first that exists is downloaded."""
 
 _SMALL = re.compile(r"(0_[^/]+/)?[^/]+\.(json|txt|model|jinja)|README\.md")
-"""Configurations, vocabularies, chat templates and the card, in the root of a repo or (sentence-transformers) a folder below."""
+"""Configurations, vocabularies, chat templates and the card, in the root of a repo or a folder below
+(sentence-transformers)."""
 
 OPTIONS = ("output", "patches", *STATED)
 """Options after ``?`` in the name of a transformers checkpoint; of those of preprocessing only ``size`` where the

@@ -137,8 +137,8 @@ class VisionLanguageModel:
                 checked.add(prompt.words)
         if prompts:
             with self._one_sentence():
-                again = [self.logits(self.prepare([probe_image()], prompts[:1]))[0] for _ in range(2)]
-            if not np.array_equal(*again):
+                first, second = (self.logits(self.prepare([probe_image()], prompts[:1]))[0] for _ in range(2))
+            if not np.array_equal(first, second):
                 raise EncoderError(f"{self.name} gives other logits when it is asked the same question again")
         else:
             _ = self._form
@@ -209,14 +209,15 @@ class VisionLanguageModel:
 
     def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
         form = self._form
-        return answer_tokens(self.name, self._processor.tokenizer, form.render(prompt.text), prompt.words, form.space)
+        return answer_tokens(self.name, self._processor.tokenizer, form.render(prompt.text), prompt.words, form.before)
 
     def _loaded(self) -> Any:
         if self._model is None:
             import transformers
 
             with quiet_library(), self._one_sentence():
-                model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+                source: Any = transformers.AutoModelForImageTextToText
+                model, report = source.from_pretrained(
                     self._checkpoint.folder,
                     dtype=TORCH_DTYPES[self.dtype],
                     use_safetensors=True,
@@ -254,4 +255,7 @@ def _files_hash(files: Sequence[Path]) -> str:
 def _content_hash(file: Path, size: int, changed: int) -> str:
     """SHA-256 of a file, computed once while size and time of change stay."""
     with open_untrusted(file, limit=MAX_HUB_FILE_BYTES) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while part := stream.read(1 << 24):
+            digest.update(part)
+        return digest.hexdigest()

@@ -9,20 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from builders.errors import UsageError
 from builders.untrusted import describe_error, readable
 
-PLAIN: Mapping[str, str] = {
-    "paligemma": "answer en {question}",
-    "blip-2": "Question: {question} Answer:",
-    "instructblip": "{question}",
-    "llava": "USER: {image}\n{question} ASSISTANT:",
-    "vipllava": "USER: {image}\n{question} ASSISTANT:",
-    "llava_next": "USER: {image}\n{question} ASSISTANT:",
+
+class Plain(NamedTuple):
+    """The form of prompts of a family without a chat template."""
+
+    text: str
+    after: str = ""
+    """What the processor itself puts behind the text."""
+    space: str = " "
+    """What stands before an answer."""
+
+
+PLAIN: Mapping[str, Plain] = {
+    "paligemma": Plain("{image}answer en {question}", "\n", ""),
+    "blip-2": Plain("Question: {question} Answer:"),
+    "llava": Plain("USER: {image}\n{question} ASSISTANT:"),
+    "llava_next": Plain("USER: {image}\n{question} ASSISTANT:"),
+    "vipllava": Plain("USER: {image}\n{question} ASSISTANT:"),
 }
-"""``model_type`` of families that came without a chat template -> the form that their authors state."""
+"""``model_type`` of families that have no chat template -> the form that their authors state."""
 
 MARK = "\u2060answer\u2060"
 """Stands for the answer while a template is asked where it begins."""
@@ -34,8 +44,8 @@ class PromptForm:
 
     render: Callable[[str], str]
     """Question -> text that the model continues."""
-    space: str
-    """What stands between that text and an answer: nothing, or a space, which is a part of the answer's token."""
+    before: str
+    """What stands between that text and an answer, such as a space, which is a part of the answer's token."""
     add_special_tokens: bool
     """Whether the tokenizer adds its own first token, which a template has already."""
     record: str
@@ -57,8 +67,8 @@ def prompt_form(name: str, processor: Any, config: Any) -> PromptForm:
     if not template:
         if config.model_type not in PLAIN:
             raise UsageError(
-                f"{name} ({config.model_type}) cannot be asked: it has no chat template, and the form of its prompts is "
-                f"not known ({', '.join(sorted(PLAIN))} have one)"
+                f"{name} ({config.model_type}) cannot be asked: it has no chat template, and the form of its prompts "
+                f"is not known, as it is of {', '.join(sorted(PLAIN))}"
             )
         return _plain(PLAIN[config.model_type], processor)
     try:
@@ -81,13 +91,13 @@ def prompt_form(name: str, processor: Any, config: Any) -> PromptForm:
     return PromptForm(render, space, not (first and begun.startswith(first)), str(template))
 
 
-def _plain(form: str, processor: Any) -> PromptForm:
+def _plain(form: Plain, processor: Any) -> PromptForm:
     image = str(getattr(processor, "image_token", "<image>"))
 
     def render(question: str) -> str:
-        return form.format(question=question, image=image)
+        return form.text.format(question=question, image=image)
 
-    return PromptForm(render, "" if not form.endswith(":") else " ", True, form)
+    return PromptForm(render, form.after + form.space, True, repr(form))
 
 
 def _conversation(processor: Any, question: str, answer: str | None) -> str:
@@ -113,7 +123,7 @@ def _ends_apart(text: str) -> bool:
     return text[-1:].isspace() or text.endswith((">", "]"))
 
 
-def answer_tokens(name: str, tokenizer: Any, text: str, words: Sequence[str], space: str) -> tuple[int, ...]:
+def answer_tokens(name: str, tokenizer: Any, text: str, words: Sequence[str], before: str) -> tuple[int, ...]:
     """The tokens that begin the answers: those that follow the tokens of a prompt.
 
     Args:
@@ -121,15 +131,15 @@ def answer_tokens(name: str, tokenizer: Any, text: str, words: Sequence[str], sp
         tokenizer: of transformers.
         text: of a prompt.
         words: the answers.
-        space: that stands before an answer.
+        before: what stands between the two.
 
     Raises:
         UsageError: a word is not one token behind this prompt, or two words begin with the same token.
     """
-    start = _tokens(tokenizer, text)
+    start = _tokens(tokenizer, text + before.rstrip(" "))
     tokens: dict[int, str] = {}
     for word in words:
-        following = _tokens(tokenizer, text + space + word)
+        following = _tokens(tokenizer, text + before + word)
         if len(following) != len(start) + 1 or following[:-1] != start:
             raise UsageError(
                 f"{name} cannot be asked for {readable(repr(word))}: its tokenizer has no single token for it behind "
