@@ -41,7 +41,7 @@ class Put(NamedTuple):
 
 @dataclass(frozen=True)
 class Asking:
-    """Questions about the photos of a set, and how they are asked."""
+    """Questions about the photos of a set, and how they are put."""
 
     questions: tuple[ClosedQuestion, ...]
     reverse: bool = False
@@ -95,7 +95,7 @@ def answering(answerer: Answerer, asking: Asking) -> Encoder:
         revision=identity["revision"],
         weights_sha256=identity["weights_sha256"],
         dimension=asking.width,
-        preprocessing={"processor": identity["processor"], "asked": asking.key()},
+        preprocessing={"processor": identity["processor"], **asking.key()},
         pooling=POOLING,
         parameters=0,
     )
@@ -115,9 +115,9 @@ def read_answers_of(bank: Bank, asking: Asking, photos: PhotoSet, view: str) -> 
     logits = np.full((len(asking.questions), most), np.nan, np.float32)
     rows = bank.view(view, np.arange(len(photos)))[0 : len(photos)]
     position = {photo_id: at for at, photo_id in enumerate(photos.ids)}
-    puts = {photo: iter(of_photo) for photo, of_photo in asking.by_photo.items()}
+    of_photos = {photo: iter(of_photo) for photo, of_photo in asking.by_photo.items()}
     for at, question in enumerate(asking.questions):
-        columns = next(puts[question.photo]).columns
+        columns = next(of_photos[question.photo]).columns
         if question.photo not in failed:
             logits[at, : len(question.options)] = rows[position[question.photo], columns]
     return logits

@@ -1,6 +1,8 @@
 """What tests of commands share."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -48,6 +50,15 @@ def short_projection():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("benchmark.encoders.loaders.controls.PROJECTION_DIMENSION", 64)
         yield
+
+
+@pytest.fixture(scope="session")
+def vision_language_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Name of a family -> the folder of its tiny checkpoint, made once."""
+    from tests.support.vision_language import make_checkpoint
+
+    folder = tmp_path_factory.mktemp("models")
+    return functools.cache(lambda family: make_checkpoint(family, folder / family))
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def make_checkpoint(family: str, folder: Path) -> Path:
     processor = how.processor(how.template.replace("IMAGE", how.image))
     tokenizer = processor.tokenizer
     model = how.model()
-    model.resize_token_embeddings(len(tokenizer))
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     randomise(model)
     for name, token in how.ids.items():
         assert hasattr(model.config, name), (family, name)

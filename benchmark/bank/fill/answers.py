@@ -1,7 +1,7 @@
 """One pass over the photos that fills a bank with a model's answers.
 
 Threads read photos, make views and the model's inputs a few photos ahead; this thread runs the model and writes rows.
-A batch holds views and questions of one photo, so that a question is asked under all views together. Blocks, their
+A batch holds views and questions of one photo, so that all views of a question are together. Blocks, their
 markers and what happens after a kill are those of ``fill_banks``.
 """
 
@@ -35,7 +35,7 @@ from builders.processes import progress_bar
 from builders.untrusted import describe_error, readable
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """One question under one view of a photo."""
 
     view: str
@@ -47,8 +47,8 @@ class PhotoInputs:
     """The model's inputs of one photo under the views that are missing."""
 
     index: int
-    batches: list[tuple[list[Asked], Any]] = field(default_factory=list)
-    """Questions that are asked together, and the model's input."""
+    batches: list[tuple[list[Query], Any]] = field(default_factory=list)
+    """Questions of one batch, and the model's input."""
     failures: dict[str, str] = field(default_factory=dict)
     """By view, the reason why there is none."""
     source_jpeg: str = "unreadable"
@@ -70,7 +70,7 @@ def fill_answers(
     blocks: Collection[int] | None = None,
     silent: bool = False,
 ) -> PassCost:
-    """Ask a model about every photo whose answers a store lacks.
+    """Fill a store with the answers that it lacks.
 
     Args:
         photos: the photo set.
@@ -172,8 +172,8 @@ class _Fitting:
             rows: dict[str, np.ndarray] = {}
             try:
                 with blamed(name), foreign_code():
-                    for asked, prepared in inputs.batches:
-                        for (view, put), logits in zip(asked, self._answerer.logits(prepared), strict=True):
+                    for queries, prepared in inputs.batches:
+                        for (view, put), logits in zip(queries, self._answerer.logits(prepared), strict=True):
                             if not np.isfinite(logits).all():
                                 raise EncoderError(f"{name}: gave logits that are not finite (try --dtype float32)")
                             rows.setdefault(view, np.zeros((1, width), np.float32))[0, put.columns] = logits
@@ -181,16 +181,17 @@ class _Fitting:
             except CamtraceError:
                 raise
             except Exception as error:  # of the library
-                largest = max(len(asked) for asked, _ in inputs.batches)
+                largest = max(len(queries) for queries, _ in inputs.batches)
                 if not out_of_memory(error):
-                    raise EncoderError(f"{name}: cannot be asked ({describe_error(error)})") from error
+                    raise EncoderError(f"{name}: cannot answer ({describe_error(error)})") from error
                 if largest == 1:
                     raise EncoderError(
                         f"{name}: the memory does not hold one picture and its question; use another --device, another "
                         "--dtype or a smaller model"
                     ) from error
-            self.batch = min(self.batch, largest // 2)
-            print(f"camtrace: {name}: {largest} pictures do not fit, {self.batch} at a time now", file=sys.stderr)
+            if largest // 2 < self.batch:  # else photos that were prepared before
+                self.batch = largest // 2
+                print(f"camtrace: {name}: {largest} pictures do not fit, {self.batch} at a time now", file=sys.stderr)
             inputs.batches.clear()
             gc.collect()
             if torch.cuda.is_available():
@@ -216,9 +217,9 @@ class _MakeInputs:
             made.source_jpeg = describe_source(data)
             puts = self.asking.by_photo.get(photo_id, ())
             pictures = self._pictures(data, photo_id, recipe, made.failures) if puts else {}
-            asked = [Asked(view, put) for view in pictures for put in puts]
-            for start in range(0, len(asked), self.fits.batch):
-                together = asked[start : start + self.fits.batch]
+            queries = [Query(view, put) for view in pictures for put in puts]
+            for start in range(0, len(queries), self.fits.batch):
+                together = queries[start : start + self.fits.batch]
                 views = [pictures[one.view] for one in together]
                 with foreign_code():
                     made.batches.append((together, self.answerer.prepare(views, [one.put.prompt for one in together])))

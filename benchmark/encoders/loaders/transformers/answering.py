@@ -1,6 +1,6 @@
-"""``vlm:ORG/NAME[@REVISION]``, ``vlm:PATH``: a vision-language model of transformers, which is also asked questions.
+"""``vlm:ORG/NAME[@REVISION]``, ``vlm:PATH``: a vision-language model of transformers, which also answers questions.
 
-The encoder is its vision tower, as without the prefix; its ``answerer`` is the whole model, loaded when it is asked.
+The encoder is its vision tower, as without the prefix; its ``answerer`` is the whole model, loaded when it answers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_vlm(request: LoadRequest) -> Encoder:
     """Load ``vlm:ORG/NAME[@REVISION]`` or ``vlm:PATH``: the vision tower, with the whole model as its ``answerer``.
 
     Raises:
-        UsageError: no such checkpoint, or a model that cannot be asked.
+        UsageError: no such checkpoint, or a model that cannot answer.
         EncoderError: its files cannot be read, or its vision tower gives no embedding.
     """
     source = request.spec.removeprefix(PREFIX)
@@ -57,7 +57,7 @@ def load_vlm(request: LoadRequest) -> Encoder:
     label = PREFIX + checkpoint.name.removeprefix("local-dir:")
     place = placement(request.device, request.dtype)
     if request.compile:
-        raise UsageError(f"{label}: --compile is for encoders; leave it out for a model that is asked questions")
+        raise UsageError(f"{label}: --compile is for encoders; leave it out for a model that answers")
     model = VisionLanguageModel(replace(checkpoint, name=label), place, request.trust_remote_code)
     model.check_form()
     encoder = load_files(checkpoint, request)
@@ -108,7 +108,7 @@ class VisionLanguageModel:
         }
 
     def check_form(self) -> None:
-        """Refuse a model that cannot be asked, before its weights are read.
+        """Refuse a model that cannot answer questions, before its weights are read.
 
         Raises:
             UsageError: it is none that answers questions about pictures, or the form of its prompts is not known.
@@ -122,8 +122,8 @@ class VisionLanguageModel:
         kind = str(config.get("model_type", "no configuration of transformers"))
         if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES and not (self._trusted and "auto_map" in config):
             raise UsageError(
-                f"{name} ({kind}) cannot be asked: transformers has no model from image and text to text of this kind; "
-                "without vlm: it may be an encoder"
+                f"{name} ({kind}) cannot answer questions: transformers has no model of this kind from image and text "
+                "to text; without vlm: it may be an encoder"
             )
         if not _weight_files(folder):
             raise EncoderError(f"{name}: its weights are no safetensors files; convert them, or take another revision")
@@ -139,7 +139,7 @@ class VisionLanguageModel:
             with self._one_sentence():
                 first, second = (self.logits(self.prepare([probe_image()], prompts[:1]))[0] for _ in range(2))
             if not np.array_equal(first, second):
-                raise EncoderError(f"{self.name} gives other logits when it is asked the same question again")
+                raise EncoderError(f"{self.name} gives other logits for the same question at the second time")
         else:
             _ = self._form
 
@@ -195,7 +195,7 @@ class VisionLanguageModel:
                 self._checkpoint.folder, trust_remote_code=self._trusted
             )
             if not hasattr(processor, "tokenizer"):
-                raise UsageError(f"{self.name} cannot be asked: it has no tokenizer beside its image processor")
+                raise UsageError(f"{self.name} cannot answer questions: it has no tokenizer")
             processor.tokenizer.padding_side = "left"  # so that every answer follows the last position
             return processor
 

@@ -1,7 +1,7 @@
 """How a question becomes the text that a vision-language model continues, and which tokens begin its answers.
 
 A chat template decides the text, and also whether an answer follows a line break (``assistant\\nyes``) or a space
-(``ASSISTANT: yes``): the template is asked for a conversation with the answer in it. Families without a template have
+(``ASSISTANT: yes``): the template is given a conversation with the answer in it. Families without a template have
 their form here.
 """
 
@@ -35,7 +35,7 @@ PLAIN: Mapping[str, Plain] = {
 """``model_type`` of families that have no chat template -> the form that their authors state."""
 
 MARK = "\u2060answer\u2060"
-"""Stands for the answer while a template is asked where it begins."""
+"""Stands for the answer while it is looked for where a template puts it."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ def prompt_form(name: str, processor: Any, config: Any) -> PromptForm:
     if not template:
         if config.model_type not in PLAIN:
             raise UsageError(
-                f"{name} ({config.model_type}) cannot be asked: it has no chat template, and the form of its prompts "
-                f"is not known, as it is of {', '.join(sorted(PLAIN))}"
+                f"{name} ({config.model_type}) cannot answer questions: it has no chat template, and the form of its "
+                f"prompts is not known, as it is of {', '.join(sorted(PLAIN))}"
             )
         return _plain(PLAIN[config.model_type], processor)
     try:
         begun = _conversation(processor, "question", None)
         whole = _conversation(processor, "question", MARK)
     except Exception as error:  # a template may raise anything
-        raise UsageError(f"{name} cannot be asked: its chat template fails ({describe_error(error)})") from None
-    before, found, _ = whole.partition(MARK)
-    text = before.rstrip(" ") if found else begun
+        raise UsageError(f"{name} cannot answer questions: its chat template fails ({describe_error(error)})") from None
+    before, mark, _ = whole.partition(MARK)
+    text = before.rstrip(" ") if mark else begun
     if not text.startswith(begun.rstrip()):
         text = begun  # a conversation that goes on differently from one that has just begun
         before = text if _ends_apart(text) else f"{text} "
@@ -107,8 +107,8 @@ def _conversation(processor: Any, question: str, answer: str | None) -> str:
     ]
     if answer is None:
         return str(processor.apply_chat_template(messages, add_generation_prompt=True))
-    answered: Sequence[Any] = ([{"type": "text", "text": answer}], answer)
-    for content in answered:  # some templates take a text alone
+    forms: Sequence[Any] = ([{"type": "text", "text": answer}], answer)
+    for content in forms:  # some templates take a text alone
         try:
             text = processor.apply_chat_template([*messages, {"role": "assistant", "content": content}])
         except Exception:
@@ -142,7 +142,7 @@ def answer_tokens(name: str, tokenizer: Any, text: str, words: Sequence[str], be
         following = _tokens(tokenizer, text + before + word)
         if len(following) != len(start) + 1 or following[:-1] != start:
             raise UsageError(
-                f"{name} cannot be asked for {readable(repr(word))}: its tokenizer has no single token for it behind "
+                f"{name} cannot answer {readable(repr(word))}: its tokenizer has no single token for it behind "
                 f"{readable(repr(text[-12:]))}; use options that are one token, such as yes and no, or letters"
             )
         if following[-1] in tokens:
