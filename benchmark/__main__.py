@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return camtrace(words if named else ["score", *words])
 
 
-_WITH_ENCODERS = ("score", "sweep", "erase", "reproduce", "work", "finish")
+_WITH_ENCODERS = ("score", "sweep", "erase", "reproduce", "diff", "work", "finish")
 """Commands that run code of encoders, which may end the process."""
 
 

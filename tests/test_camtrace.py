@@ -229,3 +229,15 @@ def test_option_names__every_command_has_those_that_it_had():
     known = {name: {*p._option_string_actions, *(each.old for each in p.renamed)} for name, p in parsers.items()}
     gone = {name: set(options.split()) - known[name] for name, options in had.items()}
     assert {name: options for name, options in gone.items() if options} == {}
+
+
+def test_commands__those_that_take_an_encoder_are_supervised():
+    """Its code may end the process. ``work`` and ``finish`` take encoders from a plan."""
+    import benchmark.__main__ as module
+
+    taking = {
+        name
+        for name, command in COMMANDS.items()
+        if name != "build" and any("--model" in a.option_strings for a in command.parser()._actions)
+    }
+    assert taking | {"work", "finish"} == set(module._WITH_ENCODERS)

@@ -24,8 +24,8 @@ def parser() -> Parser:
             "camtrace diff --data folder:photos --b decoder=opencv",
             "camtrace diff --a model=embeddings:old.npy --b model=embeddings:new.npy",
         ),
-        epilog="Exit status: 0, or 2 where the request is wrong; with --exit-code 1 where a way moves embeddings by "
-        "more than --at-most weakest traces.",
+        epilog="Exit status: 0, 1 where an encoder fails, or 2 where the request is wrong; with --exit-code 1 where a "
+        "way moves embeddings by more than --at-most weakest traces.",
     )
     p.add_argument(
         "-m", "--model", default=DEFAULT_MODEL, metavar="SPEC", help="encoder, as for score (default: %(default)s)"

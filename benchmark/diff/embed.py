@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.compute import foreign_code, parallel_map
+from benchmark.compute import blamed, foreign_code, parallel_map
 from benchmark.diff.decoders import decoded
 from benchmark.diff.paths import PathSpec
 from benchmark.encoders import Embedder, Encoder, load_encoder, with_library, with_preprocessing
@@ -142,7 +142,8 @@ def embed_photos(
         lane, views = lanes[which], waiting[which]
         while len(views) >= least and views:
             batch = torch.from_numpy(np.stack(views[: lane.batch]))
-            rows[which].append(lane.encoder.embed(batch).numpy())
+            with blamed(lane.encoder.info.id), foreign_code():
+                rows[which].append(lane.encoder.embed(batch).numpy())
             del views[: lane.batch]
 
     for start in range(0, len(indices), TOGETHER):

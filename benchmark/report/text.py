@@ -91,8 +91,11 @@ def settings_line(results: Sequence[Result], questions: Questions) -> str:
 def _result_text(result: Result, questions: Questions) -> str:
     """The section of one encoder on one data set."""
     data = result.data
-    counts = ", ".join(f"{n} {split}" for split, n in data["photos"].items() if n)
-    parts = [f"## {result.encoder['id']} on {data['name']}", f"{counts} photos, {data['classes']} classes."]
+    counts = ", ".join(f"{n} {split}" for split, n in (data.get("photos") or {}).items() if n)
+    known = [f"{counts} photos"] if counts else []
+    known += [f"{data['classes']} classes"] if data.get("classes") is not None else []
+    parts = [f"## {result.encoder['id']} on {data['name']}"]
+    parts += [f"{', '.join(known)}."] if known else []
     if random := (result.environment.get("trial") or {}).get("random"):
         parts.append(f"**The scores of one draw**: {random}.")
     if data.get("smoke_test"):
@@ -332,34 +335,41 @@ def _failures(result: Result) -> str:
 
 
 def _cost(result: Result) -> str:
-    """Time, speed, device and codec of a run, in one line."""
+    """Time, speed, device and codec of a run, in one line, as far as they are recorded; else empty."""
     cost, environment = result.cost, result.environment
-    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in cost["seconds"].items())
-    speed = f"{cost['views']} views at {cost['views_per_second']:.0f} a second" if cost["views"] else "bank reused"
-    by = environment.get("preprocessing_by")
-    pixels = f"preprocessed by {'the ' if by == 'exact engine' else ''}{by}; " if by else ""
-    pixels = f"{_processed_by(environment)}{pixels}"
-    shared = ""
-    if (encoders := cost.get("encoders_in_pass", 1)) > 1:
-        shared = (
-            f" {encoders} encoders shared the pass: the forward time is this one's own, what they share (making views, "
-            "waiting for them) is divided by the number of views of each."
+    parts = []
+    if cost.get("views"):
+        speed = cost.get("views_per_second")
+        parts.append(f"{cost['views']} views" + (f" at {speed:.0f} a second" if speed is not None else ""))
+    elif "views" in cost:
+        parts.append("bank reused")
+    parts += [", ".join(f"{name} {value:.1f} s" for name, value in (cost.get("seconds") or {}).items())]
+    parts.append(_processed_by(environment))
+    if by := environment.get("preprocessing_by"):
+        parts.append(f"preprocessed by {'the ' if by == 'exact engine' else ''}{by}")
+    if device := environment.get("device"):
+        several = f"{environment['devices']} x " if environment.get("devices") else ""
+        dtype = f" in {environment['dtype']}" if environment.get("dtype") else ""
+        parts.append(f"on {several}{device}{dtype}{_runtime(environment)}")
+    if canary := environment.get("codec_canary"):
+        pillow = (environment.get("codec") or {}).get("pillow")
+        parts.append(f"codec {canary}" + (f" (Pillow {pillow})" if pillow else ""))
+    line = "; ".join(filter(None, parts))
+    if (encoders := cost.get("encoders_in_pass") or 1) > 1:
+        line += (
+            f". {encoders} encoders shared the pass: the forward time is this one's own, what they share (making "
+            "views, waiting for them) is divided by the number of views of each"
         )
-    several = f"{environment['devices']} x " if environment.get("devices") else ""
-    where = f"{several}{environment['device']} in {environment['dtype']}{_runtime(environment)}"
-    return (
-        f"{speed}; {seconds}; {pixels}on {where}; "
-        f"codec {environment['codec_canary']} (Pillow {environment['codec']['pillow']}).{shared}"
-    )
+    return f"{line}." if line else ""
 
 
 def _processed_by(environment: Mapping[str, Any]) -> str:
     """What made each processing of a file; empty without a file."""
     by: dict[str, list[str]] = {}
-    for name, maker in environment.get("processings_by", {}).items():
+    for name, maker in (environment.get("processings_by") or {}).items():
         by.setdefault(maker, []).append(name)
     parts = [f"{', '.join(names)} by {maker.replace('exact', 'the exact', 1)}" for maker, names in sorted(by.items())]
-    return f"processed: {'; '.join(parts)}; " if parts else ""
+    return f"processed: {'; '.join(parts)}" if parts else ""
 
 
 def _runtime(environment: Mapping[str, Any]) -> str:

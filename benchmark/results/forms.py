@@ -197,6 +197,10 @@ def _components(value: object) -> bool:
     )
 
 
+def _ties(value: object) -> bool:
+    return of_each(is_number)(value) and {"least", "greatest", "random", "share"} <= dict(value).keys()  # type: ignore[call-overload]
+
+
 def _counts(length: int) -> Form:
     """The form of a list of so many counts."""
     return lambda value: isinstance(value, list) and len(value) == length and all(map(is_count, value))
@@ -216,7 +220,7 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "p_chance": NUMBER,
     "most_frequent_class": NUMBER,
     "tied_votes": NUMBER,
-    "ties": (of_each(is_number), "an object of numbers"),
+    "ties": (_ties, "an object of the numbers least, greatest, random and share"),
     "controls": (of_each(_control), "an object of controls"),
     "learning_curve": (_curve, "a learning curve: lists of numbers of one length, a gain, and whether it rises"),
     "training_spread": (_training_spread, "a deviation, and of how many probes"),

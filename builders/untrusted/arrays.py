@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from builders.untrusted.parsing import parse_in_turn
+from builders.untrusted.text import error_text
 
 MAX_HEADER = 10_000
 """Bytes of a header: NumPy's own limit."""
@@ -52,7 +53,7 @@ def read_array_header(source: BinaryIO) -> ArrayHeader:
         source: a stream at its start; untrusted.
 
     Raises:
-        ValueError: not the header of an array. For hostile bytes NumPy raises other errors, too.
+        ValueError: not the header of an array.
 
     >>> stream = BytesIO()
     >>> np.save(stream, np.zeros((2, 3), np.float32))
@@ -70,7 +71,12 @@ def read_array_header(source: BinaryIO) -> ArrayHeader:
     if usual is None:
         parse_in_turn()
         source.seek(start)
-        return ArrayHeader(*_READERS[version](source, max_header_size=MAX_HEADER))
+        try:
+            return ArrayHeader(*_READERS[version](source, max_header_size=MAX_HEADER))
+        except OSError:
+            raise
+        except Exception as error:  # of Python's tokenizer and parser, of struct, and of NumPy
+            raise ValueError(f"not the header of an array ({error_text(error)})") from None
     shape = tuple(int(side) for side in usual["shape"].replace(b",", b" ").split())
     return ArrayHeader(shape, usual["fortran"] == b"True", np.dtype(usual["dtype"].decode("ascii")))
 
@@ -82,20 +88,28 @@ def parse_array(data: bytes) -> np.ndarray:
         data: the whole file; untrusted.
 
     Raises:
-        ValueError: no such file, another kind of array (pickled objects, records), or not of the stated size. For
-            hostile bytes NumPy raises other errors, too.
+        ValueError: no such file, another kind of array (pickled objects, records), or not of the stated size.
     """
     source = BytesIO(data)
     header = read_array_header(source)
-    if header.dtype.kind not in "biufcU":
-        raise ValueError(f"an array of {header.dtype}, which is no number and no text")
+    _refuse_other_kinds(header)
     array_bytes = len(data) - source.tell()
-    if any(side < 0 for side in header.shape) or math.prod(header.shape) * header.dtype.itemsize != array_bytes:
+    if _array_bytes(header) != array_bytes:
         raise ValueError(f"shape {str(header.shape)[:80]} of {header.dtype} in {array_bytes} bytes")
     if not array_bytes:
         return np.zeros(header.shape, header.dtype)
     array: np.ndarray = np.frombuffer(data, header.dtype, offset=source.tell())
     return array.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _refuse_other_kinds(header: ArrayHeader) -> None:
+    if header.dtype.kind not in "biufcU":
+        raise ValueError(f"an array of {header.dtype}, which is no number and no text")
+
+
+def _array_bytes(header: ArrayHeader) -> float:
+    """Bytes of the array; infinite where a side is negative."""
+    return math.prod(header.shape) * header.dtype.itemsize if all(side >= 0 for side in header.shape) else math.inf
 
 
 def map_array(path: str | os.PathLike[str], mode: Literal["r", "r+"] = "r") -> np.memmap:
@@ -111,8 +125,10 @@ def map_array(path: str | os.PathLike[str], mode: Literal["r", "r+"] = "r") -> n
     """
     with open(path, "rb", opener=_open_regular) as stream:
         header, offset = read_array_header(stream), stream.tell()
-    if header.dtype.hasobject:
-        raise ValueError("an array of Python objects, which cannot be mapped")
+        size = os.fstat(stream.fileno()).st_size - offset
+    _refuse_other_kinds(header)
+    if _array_bytes(header) > size:
+        raise ValueError(f"shape {str(header.shape)[:80]} of {header.dtype} in {size} bytes")
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     return np.memmap(path, header.dtype, mode, offset, header.shape, order)
 

@@ -2,7 +2,11 @@
 
 import dataclasses
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -201,3 +205,18 @@ def test_command__exit_code(folder, capsys, at_most, status):
 def test_command__one_sentence(capsys):
     assert camtrace(["diff", "--b", "decoder=opncv"]) == 2
     assert "did you mean 'opencv'" in capsys.readouterr().err
+
+
+def test_command__an_encoder_that_ends_the_process_is_one_sentence(folder, tmp_path):
+    """Of a real process: ``exit`` of C without a word was status 0."""
+    (tmp_path / "ending.py").write_text("import ctypes\ndef encode(image):\n    ctypes.CDLL(None).exit(0)\n")
+    words = ["diff", "-m", "ending:encode", "--data", f"folder:{folder}", "--b", "colour=bgr", "--limit", "4", "-q"]
+    path = os.pathsep.join([str(Path(__file__).parents[3]), str(tmp_path)])
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.stderr.splitlines()[-1] == "camtrace: ending:encode: its code ended the process (status 0)"
+    assert (done.returncode, done.stdout) == (1, "")

@@ -1,15 +1,18 @@
 """``report_text``: which traces it calls readable, and what the tables and sentences contain."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from benchmark.judgement import verdicts
 from benchmark.report.text import report_text
+from benchmark.results.files import parse_result
 from benchmark.results.schema import Result, Score
 from benchmark.stats import against_chance, photo_interval
 from benchmark.tasks import all_tasks
+from builders.errors import DataError
 
 
 def probe(task, values, chance=1 / 6, **details):
@@ -218,3 +221,48 @@ def test_report__ties_controls_and_settings_have_parts_of_their_own():
     assert "70.0 to 90.0 (80.0), 10.0" in parts["Tied votes"]
     assert parts["How it was measured"].startswith("Preset camtrace; ")
     assert "with ties" not in parts["kNN set-ups"]
+
+
+def test_report__a_result_with_any_field_absent_or_null_is_refused_or_has_a_report():
+    """Untrusted results lie in output folders, too, and their reports are written again."""
+    plain = result(
+        probe("jpeg", shares(0.7), controls={"shuffled": {"accuracy": 0.2}}, classes=6),
+        neighbours("all-same", 0.4, 0.3, 0.5, 0.41),
+    )
+    whole = dataclasses.replace(
+        plain,
+        created="2026-11-20T10:00:00+00:00",
+        cost={"seconds": {"probes": 1.5}, "views": 9, "views_per_second": 3.0, "encoders_in_pass": 2},
+        environment={
+            **plain.environment,
+            "processings_by": {"jpeg": "exact engine"},
+            "preprocessing_by": "exact engine",
+            "runtime": {"name": "openvino", "version": "1", "relative_error": 1e-6},
+            "command": "camtrace score",
+            "local": {"model": "It is a file."},
+        },
+    )
+    raw, texts = json.loads(whole.to_json()), []
+    for place in ("data", "environment", "cost"):
+        for name in raw[place]:
+            for value in ({}, {name: None}):
+                part = {key: given for key, given in raw[place].items() if key != name} | value
+                try:
+                    read = parse_result(json.dumps({**raw, place: part}), "a.json")
+                except DataError:
+                    continue
+                texts.append(report_text([read], all_tasks()))
+    bare = {place: {"name": "toy"} if place == "data" else {} for place in ("data", "environment", "cost")}
+    texts.append(report_text([parse_result(json.dumps({**raw, **bare}), "a.json")], all_tasks()))
+    assert len(texts) > 30
+    assert not any("None" in text or ";;" in text or "; ;" in text for text in texts)
+
+
+@pytest.mark.parametrize("name", ["least", "greatest", "random", "share"])
+def test_forms__ties_without_one_of_their_numbers_are_refused(name):
+    made = dataclasses.replace(result(neighbours("all-same", 0.4, 0.3, 0.5, 0.41)), created="2026-11-20T10:00:00+00:00")
+    raw = json.loads(made.to_json())
+    parse_result(json.dumps(raw), "a.json")
+    del raw["scores"][0]["details"]["ties"][name]
+    with pytest.raises(DataError, match=r"details\.ties is not an object of the numbers"):
+        parse_result(json.dumps(raw), "a.json")

@@ -133,6 +133,32 @@ def test_parse_array__anything_but_a_plain_array_is_refused(data: bytes, printed
         parse_array(data)
 
 
+HEADERS = (
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2,",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }}",
+    "\x00",
+    "(" * 3000,
+    "{'descr': 'a,b', 'fortran_order': False, 'shape': (2,), }",
+    "{'descr': {}, 'fortran_order': False, 'shape': (2,), }",
+    "{'descr': [('a', '<f4', 1, 2, 3)], 'fortran_order': False, 'shape': (2,), }",
+    "{[]: 1}",
+    "{1: 2, 'a': 3}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (10**400,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999999999,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-9, -9), }",
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("text", HEADERS, ids=range(len(HEADERS)))
+def test_readers__raise_only_value_errors_for_headers_that_no_parser_understands(text: str, tmp_path: Path) -> None:
+    data = described(text, bytes(64))
+    (tmp_path / "a.npy").write_bytes(data)
+    for read in (lambda: parse_array(data), lambda: map_array(tmp_path / "a.npy")):
+        with pytest.raises(ValueError, match=r"\w"):
+            read()
+
+
 STRESS = """
 import gc, io, sys, threading
 import numpy as np
