@@ -14,6 +14,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
+    from benchmark.answers import closed_questions
     from benchmark.api import (
         Comparison,
         ItemComparison,
@@ -63,6 +64,7 @@ _WHERE = {
     "TraceCallback": "benchmark.api",
     "UsageError": "builders.errors",
     "audit": "benchmark.audit",
+    "closed_questions": "benchmark.answers",
     "compare": "benchmark.api",
     "compare_items": "benchmark.api",
     "diff": "benchmark.diff",
@@ -102,6 +104,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "audit",
+    "closed_questions",
     "compare",
     "compare_items",
     "diff",

@@ -1,8 +1,10 @@
+from .flips import MARGIN_EDGES, NO_OPTION, Changes, ModelAnswers, answers_of, by_photo, changes_of, margin_groups
 from .questions import (
     ClosedQuestion,
     QuestionRule,
     choice_questions,
     chosen_rule,
+    closed_questions,
     presence_questions,
     prompt_of,
     questions_hash,
@@ -14,13 +16,22 @@ from .tables import read_rows
 
 __all__ = [
     "EXACT_VIEWS",
+    "MARGIN_EDGES",
     "NOISE_VIEWS",
+    "NO_OPTION",
     "AnswerSource",
+    "Changes",
     "ClosedQuestion",
+    "ModelAnswers",
     "QuestionRule",
     "StoredAnswers",
+    "answers_of",
+    "by_photo",
+    "changes_of",
     "choice_questions",
     "chosen_rule",
+    "closed_questions",
+    "margin_groups",
     "presence_questions",
     "prompt_of",
     "questions_hash",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from builders.untrusted import readable
 
 YES_NO = ("yes", "no")
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = string.ascii_uppercase
 
 CHOICES = 4
 """Options of a question of ``choice``, A to D."""
@@ -49,6 +50,11 @@ class ClosedQuestion:
     def lettered(self) -> bool:
         """Whether the answer is the letter of an option; else it is *yes* or *no*."""
         return sorted(option.lower() for option in self.options) != sorted(YES_NO)
+
+    @property
+    def prompt(self) -> str:
+        """The question with its options, as ``prompt_of``."""
+        return prompt_of(self)
 
 
 def prompt_of(question: ClosedQuestion, order: Sequence[int] | None = None) -> str:
@@ -140,29 +146,30 @@ class QuestionRule:
     def unfit(self, photos: PhotoSet) -> str:
         """Why photos cannot be asked about; empty if they can."""
         if self.table is not None:
-            known = set(photos.ids)
+            at = photos.indices("val")
+            known = {photos.ids[i] for i in (at if len(at) else range(len(photos)))}
             if any(question.photo in known for question in self.table):
                 return ""
             return (
-                f"{self.name} has no question about a photo of {photos.name}: its ids are such as "
-                f"{readable(self.table[0].photo)!r}, and those of the data {photos.ids[0]!r}"
+                f"{self.name} has no question about a test photo of {photos.name}: its ids are such as "
+                f"{readable(self.table[0].photo)!r}, and those of the data {min(known)!r}"
             )
         if len(np.unique(photos.labels.values[photos.labels.values != UNLABELLED])) < 2:
             return f"{photos.name} has fewer than two classes to ask about: give a table of questions"
         return ""
 
     def questions(self, photos: PhotoSet, seed: int) -> tuple[ClosedQuestion, ...]:
-        """The questions about a photo set, in the order of its photos.
+        """The questions about the test photos (``val``; all photos of a set without it), in the order of the photos.
 
         Raises:
             DataError: ``unfit``.
         """
         if reason := self.unfit(photos):
             raise DataError(reason)
-        if self.table is None:
-            return RULES[self.name](photos, seed)
-        position = {photo_id: at for at, photo_id in enumerate(photos.ids)}
-        about = [question for question in self.table if question.photo in position]
+        at = photos.indices("val")
+        position = {photos.ids[i]: i for i in (at if len(at) else range(len(photos)))}
+        every = RULES[self.name](photos, seed) if self.table is None else self.table
+        about = [question for question in every if question.photo in position]
         return tuple(sorted(about, key=lambda question: position[question.photo]))
 
 
@@ -183,6 +190,25 @@ def chosen_rule(what: str) -> QuestionRule:
         return QuestionRule(f"{path.name}@{table.sha256[:16]}", questions_of_rows(table.rows))
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
+
+
+def closed_questions(photos: PhotoSet, questions: str = "presence", *, seed: int = 0) -> tuple[ClosedQuestion, ...]:
+    """The questions that the tasks ``answers/*`` ask about the test photos of a set.
+
+    Args:
+        photos: the photo set.
+        questions: ``presence``, ``choice``, or the path of a table of questions.
+        seed: of the run.
+
+    Raises:
+        UsageError: neither a rule nor a file.
+        DataError: the table is not right, or has no question about these photos.
+
+    >>> photos = PhotoSet.of_bytes("two", {"a": b"", "b": b""}, ["cat", "dog"], ["val", "val"])
+    >>> [question.prompt for question in closed_questions(photos)][0]
+    'Is there a cat in the picture? Answer yes or no.'
+    """
+    return chosen_rule(questions).questions(photos, seed)
 
 
 def questions_of_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[ClosedQuestion, ...]:

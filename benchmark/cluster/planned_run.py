@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.bank import hash_of_block, key_hash
 from benchmark.cluster.request import Request
 from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, loading_options, to_run_options
-from benchmark.scoring import OpenedSet, chosen_specs, groups_of, open_sets, settle_preset
+from benchmark.scoring import OpenedSet, any_answers, chosen_specs, groups_of, open_sets, settle_preset
 from builders.cluster import cores_here
 from builders.errors import PhotoError, UsageError
 from builders.photos import PhotoSet, photo_digest
@@ -67,7 +67,8 @@ class PlannedRun:
     @cached_property
     def sets(self) -> list[OpenedSet]:
         """The photo sets, opened."""
-        return open_sets(checked_data(self.args), self.args.tasks or [], self.options)
+        data, tasks = checked_data(self.args), self.args.tasks or []
+        return open_sets(data, tasks, self.options, answering=any_answers(self.specs))
 
 
 def photo_facts(photos: PhotoSet) -> dict[str, str]:

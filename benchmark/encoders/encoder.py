@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from benchmark.answers import AnswerSource
     from benchmark.encoders.answerer import Answerer
 
 LIBRARIES = (
@@ -30,6 +31,7 @@ LIBRARIES = (
     "onnx",
     "embeddings",
     "scores",
+    "answers",
 )
 """Libraries that load weights; values of ``EncoderInfo.library``."""
 
@@ -150,6 +152,13 @@ class StoredEmbeddings:
     """By name of a view (a processing, or ``PHOTO``): row of ``vectors`` by photo id."""
     detector: StatedDetector | None = None
     """Set if the numbers are scores of a detector, higher for a photo that looks more generated."""
+    answers_only: bool = False
+    """True for a file of answers without embeddings: the bank of every view then holds zeros."""
+
+    @property
+    def may_lack_photos(self) -> bool:
+        """Whether tasks decide which photos need a row; of embeddings every photo does."""
+        return self.detector is not None or self.answers_only
 
     def of(self, view: str, photo_ids: Sequence[str]) -> tuple[np.ndarray, list[str]]:
         """Embeddings of photos under one view.
@@ -197,6 +206,8 @@ class Encoder:
     """Embeddings that another program computed, read from a file; ``embed`` is then never called."""
     answerer: Answerer | None = None
     """The whole vision-language model, which answers questions; ``embed`` is its vision tower."""
+    answers: AnswerSource | None = None
+    """Answers of a vision-language model that ran elsewhere, read from a file; None for any other encoder."""
     notices: tuple[str, ...] = ()
     """Sentences for the user about assumptions made at load and facts that are unknown."""
     random: bool = False

@@ -15,6 +15,7 @@
 ``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
 ``vlm:ORG/NAME``, ``vlm:PATH``  a vision-language model: its vision tower, and what it answers to questions
 ``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
+``answers:FILE``                answers of a vision-language model (``loaders/answers/file.py``: form of the file)
 ``scores:FILE``                 scores of a detector of generated photos (``loaders/scores.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             of a model that keeps the aspect ratio of photos: at most so many patches
@@ -58,6 +59,7 @@ PREFIXES = {
     "timm": "benchmark.encoders.loaders.libraries:load_timm",
     "open_clip": "benchmark.encoders.loaders.libraries:load_open_clip",
     "embeddings": "benchmark.encoders.loaders.stored:load_embeddings",
+    "answers": "benchmark.encoders.loaders.answers.file:load_answers",
     "scores": "benchmark.encoders.loaders.scores:load_scores",
     "weights": "benchmark.encoders.loaders.checkpoint_files.load:load_weights",
     "onnx": "benchmark.encoders.loaders.onnx_file:load_onnx",

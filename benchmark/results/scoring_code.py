@@ -31,6 +31,7 @@ HELD_ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "benchmark.options": "declares options; the value of each one that affects scores is in the key",
         "builders.errors": "defines exceptions, which leave no outcome",
         "builders.files": "writes files atomically, whatever they hold",
+        "builders.sources": "opens photo sets and tables; ids, labels and questions that they held are in the key",
         "builders.untrusted": "reads untrusted files; what they held is in the key as bytes, weights and labels",
     }
 )

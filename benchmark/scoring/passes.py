@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark.bank import Bank, OutputsBank, PassCost, PhotoHashes, begin_views, fill_banks_on, fill_from_file
 from benchmark.compute import foreign_code, named_devices
-from benchmark.encoders import Encoder, Layered, Output, Pixels, StoredEmbeddings, with_outputs
+from benchmark.encoders import Encoder, Layered, Output, Pixels, with_outputs
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.scoring.collect import EncoderRun, OutputCollected, record, record_pass
@@ -55,10 +55,10 @@ def planned_passes(tasks: Sequence[Task], photos: PhotoSet, options: RunOptions)
     return list(passes.values())
 
 
-def narrowed_pass(view_pass: Pass, stored: StoredEmbeddings, photos: PhotoSet, options: RunOptions) -> Pass | None:
+def narrowed_pass(view_pass: Pass, encoder: Encoder, photos: PhotoSet, options: RunOptions) -> Pass | None:
     """The part of a pass that a file of embeddings can answer; None if there is none."""
-    tasks = tuple(task for task in view_pass.tasks if can_answer(stored, task, photos, options))
-    names = [name for task in tasks for name in held_views(stored, task, photos, options)]
+    tasks = tuple(task for task in view_pass.tasks if can_answer(encoder, task, photos, options))
+    names = [name for task in tasks for name in held_views(encoder, task, photos, options)]
     return Pass(view_pass.recipe.only(names), tasks) if tasks else None
 
 
@@ -158,7 +158,7 @@ def embed_pass(
     jobs: list[tuple[Job, EncoderRun]] = []
     for output_run in output_runs:
         encoder, state = output_run.encoder, output_run.state
-        part = narrowed_pass(view_pass, encoder.stored, photos, options) if encoder.stored else None
+        part = narrowed_pass(view_pass, encoder, photos, options) if encoder.stored else None
         if part is not None:
             paths.require_space([(encoder, None)], part.recipe.view_keys(), log)
             bank = paths.open(encoder, part.recipe.view_keys(), fresh)
@@ -269,7 +269,8 @@ def _jobs(
     """The tasks on a complete bank that have no cached outcome; those that have one are recorded."""
     encoder, state = output_run.encoder, output_run.state
     usable, name = _usable(output_run, bank, photos, state), encoder.info.id
-    if reason := constant_embedding(name, bank, np.flatnonzero(usable)):
+    without = encoder.stored is not None and encoder.stored.answers_only
+    if not without and (reason := constant_embedding(name, bank, np.flatnonzero(usable))):
         state.failures["encoder", name] = reason
         return []
     if ("encoder", name) in state.failures:
@@ -295,6 +296,8 @@ def _jobs(
         eraser=output_run.eraser,
         brief=output_run.output is not None,
         given=encoder.stored if encoder.stored is not None and encoder.stored.detector is not None else None,
+        answers=encoder.answers if output_run.output is None else None,
+        has_embeddings=not without,
     )
     for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items():
         outcome = None if cached is None or options.fresh else cached.load()
@@ -348,13 +351,14 @@ def _cached_outcomes(
 ) -> dict[str, CachedOutcome | None]:
     """Cache entry of each task's outcome, by name; None for an encoder that is not identified."""
     encoder = output_run.encoder
+    tasks = [t for t in view_pass.tasks if not t.reads_answers or (encoder.answers and output_run.output is None)]
     if not encoder.cacheable:
-        return dict.fromkeys(task.name for task in view_pass.tasks)
+        return dict.fromkeys(task.name for task in tasks)
     key = paths.key(encoder)
     if output_run.eraser is not None:
         key = {**key, "eraser": output_run.eraser.sha256}
     decided_by = (photos, usable, key, options, encoder.device, output_run.output)
-    return {task.name: cached_outcome(task, *decided_by) for task in view_pass.tasks}
+    return {task.name: cached_outcome(task, *decided_by) for task in tasks}
 
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:

@@ -140,7 +140,7 @@ def _device_name(device: str) -> str:
 
 SCORE_COMMAND = ("camtrace", "score")
 
-FILES = ("onnx:", "embeddings:", "scores:")
+FILES = ("onnx:", "embeddings:", "scores:", "answers:")
 """Prefixes of encoders that are files on the author's disk."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -255,6 +255,8 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
         return f"weights:PATH{'?' if query else ''}{query}{more}", f"PATH: your file of weights ({encoder.id}){weights}"
     if encoder.id.startswith(FILES):
         kind, place = encoder.id.partition(":")[0], "?" + spec.partition("?")[2] if "?" in spec else ""
+        if kind == "answers":  # options that are paths, without their folders
+            place = re.sub(r"((?:questions|embeddings)=)[^&]*/", r"\1", place)
         return f"{kind}:PATH{place}", f"PATH: your file ({encoder.id}){weights}"
     repo = spec.removeprefix("hf-hub:").partition("@")[0]
     if encoder.revision and _REPO.fullmatch(repo):

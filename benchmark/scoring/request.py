@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # torch is imported after the command line is read
     from benchmark.erasing import Erasing
     from benchmark.tasks import Task
     from builders.photos import PhotoSet
+
+
+ANSWERING = ("answers:", "vlm:")
+"""Prefixes of models that answer questions: without ``--task`` they are asked."""
 
 
 class Load(Protocol):
@@ -78,7 +82,9 @@ class Request:
 
     def open(self, unfit: Callable[[str, DataError], object] | None = None) -> list[OpenedSet]:
         """The photo sets, as ``open_sets``; in a sweep the first one that cannot be used ends the run."""
-        return open_sets(self.data, self.tasks, self.options, unfit=None if self.is_sweep else unfit)
+        answering = any_answers(source.spec for source in self.encoders.values())
+        unfit = None if self.is_sweep else unfit
+        return open_sets(self.data, self.tasks, self.options, unfit=unfit, answering=answering)
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,18 @@ class OpenedSet:
     """As ``--data`` takes it; None if the photos were given in memory."""
 
 
+def any_answers(specs: Iterable[str | None]) -> bool:
+    """Whether one of some models answers questions."""
+    return any(spec is not None and spec.startswith(ANSWERING) for spec in specs)
+
+
 def open_sets(
     data: Sequence[str | PhotoSet],
     patterns: Sequence[str],
     options: RunOptions,
     *,
     unfit: Callable[[str, DataError], object] | None = None,
+    answering: bool = False,
 ) -> list[OpenedSet]:
     """Open photo sets and choose the tasks that each can answer.
 
@@ -107,6 +119,7 @@ def open_sets(
         options: of the run: seed, limit and outputs.
         unfit: called with the name of a set that cannot answer a task, and the reason, if there are others that can;
             without it the first such set is an error.
+        answering: whether a model answers questions, so that a run without patterns has the tasks about answers.
 
     Raises:
         UsageError: a task, a specification or an option is wrong, or two sets have one name.
@@ -125,7 +138,8 @@ def open_sets(
     for given, photos in zip(data, opened, strict=True):
         try:
             spec = given if isinstance(given, str) else None
-            sets.append(_opened(_limited(photos, options), tasks, options, spec, named=bool(patterns)))
+            limited = _limited(photos, options)
+            sets.append(_opened(limited, tasks, options, spec, named=bool(patterns), answering=answering))
         except DataError as error:
             if unfit is None:
                 raise
@@ -139,11 +153,11 @@ def open_sets(
 
 
 def _opened(
-    photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, spec: str | None, *, named: bool
+    photos: PhotoSet, tasks: Sequence[Task], options: RunOptions, spec: str | None, *, named: bool, answering: bool
 ) -> OpenedSet:
     from benchmark.tasks import fitting_tasks
 
-    fitting = fitting_tasks(tasks, photos, named=named)
+    fitting = fitting_tasks(tasks, photos, named=named, answering=answering)
     return OpenedSet(photos, tuple(with_semantics(fitting, photos) if options.outputs else fitting), spec)
 
 

@@ -15,6 +15,7 @@ from benchmark.options import RunOptions
 from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
 from benchmark.tasks.adversary import ADVERSARY_TASKS, adversary_task
+from benchmark.tasks.answers.parameter import ANSWER_TASKS, parameter_answers
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
 from benchmark.tasks.copies import COPY_TASKS, PROCESSED, copies_task
 from benchmark.tasks.forensics.crossing import CROSSING, CROSSING_TASK, crossing_task
@@ -52,6 +53,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **VARIANCE_TASKS,
         **SEMANTICS_TASKS,
         **COPY_TASKS,
+        **ANSWER_TASKS,
         **{task.name: task for task in (FLOOR_TASK, DETECT_TASK, LEAVE_ONE_OUT_TASK, CROSSING_TASK)},
     }
 )
@@ -59,7 +61,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 name here."""
 
 PARAMETER_TASKS: Mapping[str, Callable[[Parameter], Task]] = MappingProxyType(
-    {"probe": parameter_probe, "knn": parameter_knn}
+    {"probe": parameter_probe, "knn": parameter_knn, "answers": parameter_answers}
 )
 """Makers of the tasks of a parameter, by the first part of their names."""
 
@@ -77,9 +79,6 @@ TEMPLATES: Mapping[str, Task] = MappingProxyType(
     }
 )
 """Tasks that stand for those of every group of a photo set."""
-
-ORIGINAL_VIEW = "original"
-"""Name of ``benchmark.views.ORIGINAL``, which imports torch."""
 
 WATCHED = "probe/jpeg"
 """The default task for watching a training: it needs few photos, and every file has the trace."""
@@ -118,7 +117,7 @@ def _tasks_of_file(processings: str) -> Mapping[str, Task]:
         if name in left_out:  # those of the file stand before the first of the built-in ones
             head = name.partition("/")[0]
             listed |= {n: t for n, t in of_file.items() if n.startswith(f"{head}/") and n not in listed}
-            listed.setdefault(name, replace(task, by_name=True))
+            listed.setdefault(name, replace(task, by_name=True, by_family=False))
         elif name in ADVERSARY_TASKS:
             listed[name] = adversary_task(tuple(definitions.processings))
         elif name == PROCESSED:
@@ -223,7 +222,7 @@ def _matches(task: Task, pattern: str) -> bool:
     return named and fnmatch.fnmatchcase(task.name, pattern)
 
 
-def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> list[Task]:
+def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool, answering: bool = False) -> list[Task]:
     """The tasks that can be run on these photos.
 
     Args:
@@ -233,6 +232,7 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> li
             labels or pairs are used only for tasks about these (with groups also for plain kNN): all other tasks would
             cost many times more. Tasks whose subject must be named are then left out too, unless the photos store their
             views.
+        answering: whether a model answers questions: if tasks are not named, those about answers are added.
 
     Raises:
         DataError: no task can be run.
@@ -241,6 +241,9 @@ def fitting_tasks(tasks: Sequence[Task], photos: PhotoSet, *, named: bool) -> li
     tasks = with_groups(tasks, photos)
     wanted = [task for task in tasks if named or not task.by_name or photos.stored_views]
     fitting = [task for task in wanted if not task.unfit(photos)]
+    if answering and not named:
+        about = [task for task in tasks if task.reads_answers and task.by_family and not task.unfit(photos)]
+        return [*about, *(fitting_tasks(wanted, photos, named=False) if fitting else ())]
     if not fitting:
         reasons = "; ".join(f"{task.name}: {task.unfit(photos)}" for task in tasks[:3])
         raise DataError(f"{photos.name} cannot answer any of the tasks ({reasons})")

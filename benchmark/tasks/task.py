@@ -21,6 +21,7 @@ from builders.errors import DataError
 from builders.photos import UNLABELLED, PhotoSet
 
 if TYPE_CHECKING:
+    from benchmark.answers import AnswerSource
     from benchmark.bank import Bank, BankView
     from benchmark.encoders import StoredEmbeddings
     from benchmark.erasing import Eraser
@@ -68,6 +69,8 @@ class Task:
     """Most scores under names that ``metrics`` lacks, of a result that a board shows: names after cameras or groups."""
     score_views: int = 0
     """Fewest views that it needs of a file of a detector's scores; 0 if it reads embeddings alone."""
+    reads_answers: bool = False
+    """Whether it reads the answers of a vision-language model, which only some encoders give."""
     for_group: Callable[[str], Task] | None = None
     """Makes the task of a group; of a task that stands for those of every group of a photo set (``probe/<group>``)."""
 
@@ -159,6 +162,10 @@ class TaskInput:
     """Compute only values and intervals, without learning curves, training spreads and controls."""
     given: StoredEmbeddings | None = None
     """The scores of a detector made elsewhere, in place of embeddings; None for an encoder."""
+    answers: AnswerSource | None = None
+    """The answers of a vision-language model; None for an encoder that gives none."""
+    has_embeddings: bool = True
+    """False if the bank holds zeros, because the file of a model has answers alone."""
 
     def indices(self, split: str) -> np.ndarray:
         """int64, indices of the usable photos of a split."""

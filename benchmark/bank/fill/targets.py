@@ -38,8 +38,8 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
         for block in sorted(bank.missing(name)):
             indices = bank.blocks.photos_of(block)
             vectors, missing = stored.of(name, [photos.ids[i] for i in indices])
-            if stored.detector is not None:
-                missing = []  # a task knows which photos need a score
+            if stored.may_lack_photos:
+                missing = []  # a task knows which photos need a score or an answer
             if missing and not photos.has_pictures:
                 _require_some(stored, photos, name)
             without = set(missing)

@@ -96,7 +96,7 @@ def test_table__the_same_questions_from_each_kind_of_file(tmp_path, kind):
     assert rule.name.startswith(f"own.{kind}@")
     photos = PhotoSet.of_bytes("toy", {"b.jpg": b"", "a.jpg": b""})
     assert rule.questions(photos, 0) == (LIGHT,)
-    with pytest.raises(DataError, match=r"no question about a photo of toy: its ids are such as 'a.jpg'"):
+    with pytest.raises(DataError, match=r"no question about a test photo of toy: its ids are such as 'a.jpg'"):
         rule.questions(PhotoSet.of_bytes("toy", {"b.jpg": b""}), 0)
 
 

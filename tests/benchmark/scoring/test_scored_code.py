@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[3]
 COVERED = {
     *("benchmark.compute", "benchmark.erasing", "benchmark.knn", "benchmark.probe", "benchmark.results"),
     *("benchmark.judgement", "benchmark.retrieval", "benchmark.robustness", "benchmark.stats", "benchmark.tasks"),
+    "benchmark.answers",
     "benchmark.detection",
     *(
         "builders.exif",

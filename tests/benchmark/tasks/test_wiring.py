@@ -203,6 +203,7 @@ def test_select_tasks__patterns():
         "probe/jpeg",
         "knn/jpeg",
         "retrieval/pairs",
+        "answers/jpeg",
     ]
 
 

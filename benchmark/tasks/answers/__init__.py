@@ -1,0 +1,1 @@
+"""Tasks about the answers of vision-language models."""

@@ -1,0 +1,112 @@
+"""``answers:FILE``: every kind of file, texts as options, and what is refused in one sentence."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmark.answers import ClosedQuestion
+from benchmark.encoders.load import load_encoder
+from benchmark.encoders.loaders.answers.file import option_of
+from builders.errors import EncoderError, UsageError
+
+YES = ClosedQuestion("presence", "a.jpg", "Is there a cat in the picture?", ("yes", "no"), 0)
+PLACE = ClosedQuestion("where", "b.jpg", "Where?", ("in a park", "on a bus", "at home"), 2)
+ROWS = [
+    {"photo_id": "a.jpg", "view": "original", "question_id": "presence", "logits": [2.0, -1.0]},
+    {"photo_id": "a.jpg", "view": "jpeg-q75-420", "question_id": "presence", "logits": [0.0, 1.5]},
+    {"photo_id": "b.jpg", "view": "original", "question_id": "where", "logits": [0.0, 1.0, 2.0]},
+]
+
+
+def jsonl(folder, rows):
+    file = folder / "given.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return f"answers:{file}"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_file__the_same_logits_from_each_kind(tmp_path, kind):
+    file = tmp_path / f"given.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS), file)
+    elif kind == "jsonl":
+        jsonl(tmp_path, ROWS)
+    else:
+        lines = [f"{r['photo_id']},{r['view']},{r['question_id']},{'|'.join(map(str, r['logits']))}" for r in ROWS]
+        file.write_text("\n".join(["photo_id,view,question_id,logits", *lines]))
+    answers = load_encoder(f"answers:{file}").answers
+    assert answers.graded
+    assert answers.views == ("original", "jpeg-q75-420")
+    values = answers.logits("original", [PLACE, YES])
+    np.testing.assert_array_equal(values, np.float32([[0, 1, 2], [2, -1, np.nan]]))
+    np.testing.assert_array_equal(answers.logits("jpeg-q75-420", [PLACE, YES])[0], np.full(3, np.nan))
+
+
+def test_file__words_are_options_and_one_question_needs_no_id(tmp_path):
+    rows = [{"photo_id": "a.jpg", "answer": "Yes, there is one."}, {"photo_id": "b.jpg", "answer": "(C)"}]
+    answers = load_encoder(jsonl(tmp_path, rows)).answers
+    assert not answers.graded
+    values = answers.logits("original", [YES, PLACE])
+    assert values[0, :2].tolist() == [0, -math.inf]
+    assert values[1].tolist() == [-math.inf, -math.inf, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [("yes", 0), ("No.", 1), ("No, I see none", 1), ("NO", 1), ("Not sure", None), ("maybe yes", None), ("", None)],
+)
+def test_option_of__yes_and_no(text, option):
+    assert option_of(text, YES) == option
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [("A", 0), ("b.", 1), ("C) at home", 2), ("At home.", 2), ("A bus", None), ("A) at home", None), ("D", None)],
+)
+def test_option_of__letters(text, option):
+    assert option_of(text, PLACE) == option
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"photo_id": "a.jpg", "view": "original"}], "it has no column logits or answer"),
+        ([{"photo": "a.jpg", "logits": [1, 2]}], r"it has no column photo_id; \?id=COLUMN names"),
+        ([{**ROWS[0], "view": "jpeg-q74"}], "answers:given.jsonl: unknown view 'jpeg-q74'"),
+        ([ROWS[0], ROWS[0]], "presence about a.jpg under original has two answers"),
+        ([{**ROWS[0], "logits": ["a", "b"]}], "the logits of presence about a.jpg under original are no numbers"),
+        ([{**ROWS[0], "logits": ["1", "inf"]}], "a logit of presence about a.jpg under original is not finite"),
+        ([{**ROWS[0], "logits": None}], "presence about a.jpg under original has neither logits nor an answer"),
+        ([{**ROWS[0], "photo_id": ""}], "row 1 has no photo id"),
+        ([ROWS[1]], "it has no answer about a photo as it is"),
+    ],
+)
+def test_file__what_is_wrong_is_one_sentence(tmp_path, rows, message):
+    with pytest.raises((EncoderError, UsageError), match=message) as error:
+        load_encoder(jsonl(tmp_path, rows))
+    assert str(tmp_path) not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_file__logits_of_another_question(tmp_path):
+    answers = load_encoder(jsonl(tmp_path, [{**ROWS[0], "logits": [1, 2, 3]}])).answers
+    with pytest.raises(EncoderError, match=r"presence about a.jpg under original has 3 logits, and"):
+        answers.logits("original", [YES])
+
+
+def test_file__options(tmp_path):
+    spec = jsonl(tmp_path, ROWS)
+    with pytest.raises(UsageError, match="unknown option of answers: 'question'"):
+        load_encoder(f"{spec}?question=choice")
+    with pytest.raises(UsageError, match="is not computed here: --device"):
+        load_encoder(spec, device="cuda")
+    with pytest.raises(EncoderError, match=r"^answers:none.jsonl: cannot be read"):
+        load_encoder(f"answers:{tmp_path}/none.jsonl")
+    choice = load_encoder(f"{spec}?questions=choice&model=big-one")
+    assert choice.info.preprocessing["questions"] == "choice"
+    assert choice.info.details["told"] == {"model": "big-one"}
+    assert choice.answers.rule.name == "choice"
