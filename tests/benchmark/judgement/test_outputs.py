@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from benchmark.judgement.outputs import AGAINST_FINAL, OutputChoice, choose_outputs
+from benchmark.judgement.outputs import AGAINST_FINAL, OutputChoice, _drop, choose_outputs
 from benchmark.judgement.words import output_text
 from benchmark.results import OutputScores, Result, Score
 from benchmark.stats import paired_difference, wilson_interval
@@ -110,3 +112,16 @@ def test_choose_outputs__of_a_given_group_too() -> None:
     result = network((shares(0.9), shares(0.9)), [(shares(0.5), shares(0.9))], trace="probe/scanner")
     chosen = choice(result)
     assert (chosen.task, chosen.answer, chosen.less) == ("probe/scanner", "yes", 1)
+
+
+def test_drop__an_output_on_the_other_side_of_zero_is_compared_by_its_size() -> None:
+    """Sizes 0.5 (0.4 to 0.6) and 0.3 (0.2 to 0.4): a drop of 0.2, with both errors of 0.1 added as squares."""
+    final = Score("knn/jpeg", "toy", "spd", 0.5, 0.4, 0.6, 900, 0.0)
+    other = Score("knn/jpeg", "toy", "spd", -0.3, -0.4, -0.2, 900, 0.0, {AGAINST_FINAL: {"value": -0.8}})
+    drop = _drop(other, final, 0.05)
+    width = (0.1**2 + 0.1**2) ** 0.5
+    np.testing.assert_allclose([drop.value, drop.low, drop.high], [0.2, 0.2 - width, 0.2 + width])
+    mirrored = _drop(
+        replace(other, value=0.3, low=0.2, high=0.4), replace(final, value=-0.5, low=-0.6, high=-0.4), 0.05
+    )
+    np.testing.assert_allclose([mirrored.value, mirrored.low, mirrored.high], [0.2, 0.2 - width, 0.2 + width])

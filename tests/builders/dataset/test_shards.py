@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from builders.dataset import BuildOptions, build_data_set, write
+from builders.cluster import StorageFolder
+from builders.dataset import BuildOptions, ShardWork, build_data_set, write
 from builders.dataset.disk_space import estimate_space, require_space
 from builders.dataset.shards import (
     SHARD_BYTES,
@@ -433,3 +435,14 @@ def test_items_per_shard__no_file_is_small_but_the_only_one_of_a_split(bytes_per
 def test_items_per_shard__usual_sizes_are_cut_as_before(bytes_per_item, items):
     most = max(1, min(int(SHARD_BYTES // bytes_per_item), max(64, -(-items // 16))))
     assert items_per_shard(bytes_per_item, items) == -(-items // -(-items // most))
+
+
+def test_shard_work__shards_of_an_object_store_leave_the_scratch_folder_and_those_of_a_disk_stay(tmp_path, monkeypatch):
+    put = []
+    monkeypatch.setattr(StorageFolder, "put", lambda self, path, name: put.append((path.name, name)))
+    here = job(tmp_path)
+    for address in (str(tmp_path), "s3://bucket/run"):
+        result = ShardWork([here], StorageFolder(address)).run(["jpeg/train/00001"], lambda done: None)
+        assert list(result.files) == ["data/jpeg/train-00001-of-00007.parquet"]
+        assert (tmp_path / here.file(1)).exists() == here.marker(1).exists() == (not put)
+    assert put == [(Path(name).name, name) for name in (here.file(1), here.marker(1).relative_to(tmp_path).as_posix())]
