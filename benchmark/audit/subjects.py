@@ -71,7 +71,7 @@ class PhotoSubject:
         return -(-len(self.photos) // BLOCK)
 
     def rows(self, block: int) -> list[Row]:
-        """The rows of one block, in order. A split that camtrace drew is no split of the data: it stays unknown."""
+        """The rows of one block, in order. Their split is unknown where camtrace drew it."""
         given = not self.photos.evidence.get("splits", "").startswith("seeded")
         return [
             Row(
@@ -138,14 +138,14 @@ def photo_subject(photos: PhotoSet, label: str = "", source: str = "", owner: st
         UsageError: no such column, or no photo has a label.
     """
     photos.require_pictures("an audit")
-    named = photos.labels if not label else column_of(photos, label)
-    if not named.names or not (named.values != UNLABELLED).any():
+    labels = photos.labels if not label else column_of(photos, label)
+    if not labels.names or not (labels.values != UNLABELLED).any():
         raise UsageError(
             f"{photos.name}: no photo has a label; put photos in a folder for each class, or name a column (--label)"
         )
     source_column = column_of(photos, source) if source else first_column(photos, ("source",))
     owner_column = column_of(photos, owner) if owner else first_column(photos, OWNER_COLUMNS)
-    return PhotoSubject(photos, named, source_column, owner_column, _unit(photos, owner))
+    return PhotoSubject(photos, labels, source_column, owner_column, _unit(photos, owner))
 
 
 def _unit(photos: PhotoSet, owner: str) -> str:

@@ -54,7 +54,7 @@ def check_eraser(eraser: Eraser, encoder: Encoder) -> None:
 
 
 def picture_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndarray:
-    """uint64 [n], the perceptual hash of each photo; 0 if it cannot be decoded. ``label`` is of the progress bar."""
+    """uint64 [n], the perceptual hash of each photo, 0 if it cannot be decoded; ``label`` names the progress bar."""
     hashes = np.zeros(len(indices), dtype=np.uint64)
     bar = progress_bar(total=len(indices), desc=label, unit="photo", delay=2, leave=False)
 
@@ -95,7 +95,7 @@ def near_to(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
     every = np.unique(np.concatenate([known, pictures[hashed]]))
     if not len(known) or not hashed.any() or len(every) < 2:
         return equal
-    # many similar pictures form many pairs: only groups with pictures of both kinds are compared
+    # Many similar pictures form many pairs: only groups with pictures of both kinds are compared.
     groups = np.unique(near_duplicate_groups(every), return_inverse=True)[1]
     both = np.zeros((int(groups.max()) + 1, 2), dtype=bool)
     both[groups[np.isin(every, known)], 0] = True
@@ -124,7 +124,7 @@ def refuse_leaks(erasing: Erasing, photos: PhotoSet) -> None:
 
 
 def _leaks(photos: PhotoSet, test: np.ndarray, by_id: np.ndarray, by_picture: np.ndarray) -> Iterator[str]:
-    for seen, how in ((by_id, "by id"), (by_picture, "near-duplicates of the fit's photos")):
-        if seen.any():
-            names = [photos.ids[i] for i in test[seen][:NAMED]] + (["..."] if seen.sum() > NAMED else [])
-            yield f"{int(seen.sum())} of its {len(test)} test photos ({how}: {', '.join(names)})"
+    for known, how in ((by_id, "by id"), (by_picture, "near-duplicates of the fit's photos")):
+        if known.any():
+            names = [photos.ids[i] for i in test[known][:NAMED]] + (["..."] if known.sum() > NAMED else [])
+            yield f"{int(known.sum())} of its {len(test)} test photos ({how}: {', '.join(names)})"

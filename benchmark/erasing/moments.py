@@ -66,7 +66,7 @@ class Source:
             raise ValueError(f"labels of shape {np.shape(self.labels)} for {len(self.views)} views of {n} photos")
         for name, values, count in (
             ("labels", self.labels, self.n_classes),
-            ("kept", self.preserved, self.n_preserved),
+            ("preserved", self.preserved, self.n_preserved),
         ):
             if values is not None and np.size(values) and not 0 <= np.min(values) <= np.max(values) < count:
                 raise ValueError(f"{name} hold a class outside 0..{count - 1}")
@@ -155,10 +155,10 @@ class Moments:
         Args:
             rows: [m, d].
             labels: int [m], the class of the trace.
-            kept: int [m], the class that must stay readable.
+            preserved: int [m], the class that must stay readable; None if there is none.
         """
         if "mean" in self.__dict__:
-            raise ValueError("these moments were read already: fit once all rows are there")
+            raise ValueError("these moments were read already: add all rows before the first fit")
         x = torch.as_tensor(np.asarray(rows)).to(self.device, torch.float64)
         if self._shift is None:
             self._shift = x.mean(0)

@@ -28,20 +28,20 @@ def first_screen(
     for result in results:
         by_encoder.setdefault(str(result.encoder["id"]), []).append(result)
     questions = all_tasks()
-    answers = {encoder: conclude(some, questions) for encoder, some in by_encoder.items()}
-    findings = [finding for one in answers.values() for finding in one.findings]
+    conclusions = {encoder: conclude(encoder_results, questions) for encoder, encoder_results in by_encoder.items()}
+    findings = [finding for conclusion in conclusions.values() for finding in conclusion.findings]
     return {
         "encoders": [
             {
                 "name": encoder,
                 "answers": [
                     {"head": part.head, "title": part.title, "text": part.text}
-                    for part in (one.keeps, one.costs, one.sure)
+                    for part in (conclusion.keeps, conclusion.costs, conclusion.sure)
                 ],
-                "photos": one.photos,
-                "findings": [_finding(finding) for finding in one.findings],
+                "photos": conclusion.photos,
+                "findings": [_finding(finding) for finding in conclusion.findings],
             }
-            for encoder, one in answers.items()
+            for encoder, conclusion in conclusions.items()
         ],
         "lead": _most_copies(results, entries),
         "rule": RULE,
@@ -104,14 +104,18 @@ def _published(findings: Sequence[Finding], published: Sequence[PublishedEncoder
                 chance[score.data] = score.chance
         if by_data:
             alias = ALIASES.get(data, data)
-            of = alias if alias in by_data else max(by_data, key=lambda name: len(by_data[name]))
-            values = sorted(round(value, 4) for value in by_data[of])
-            scores_of[f"{task}~{metric}~{data}"] = {"data": LABELS.get(of, of), "chance": chance[of], "values": values}
+            chosen = alias if alias in by_data else max(by_data, key=lambda name: len(by_data[name]))
+            scores_of[f"{task}~{metric}~{data}"] = {
+                "data": LABELS.get(chosen, chosen),
+                "chance": chance[chosen],
+                "values": sorted(round(value, 4) for value in by_data[chosen]),
+            }
     return scores_of
 
 
 def _on_published_photos(results: Sequence[Result]) -> bool:
-    return any(ALIASES.get(name := str(result.data["name"]), name) in LABELS for result in results)
+    names = [str(result.data["name"]) for result in results]
+    return any(ALIASES.get(name, name) in LABELS for name in names)
 
 
 def _places(entries: Sequence[Entry], published: Sequence[PublishedEncoder]) -> list[dict[str, Any]]:

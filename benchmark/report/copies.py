@@ -13,8 +13,9 @@ def copies_text(result: Result) -> str:
     by_task: dict[str, dict[str, dict[str, float]]] = {}
     parts = [f"{score.task}: {threshold_text(score)}" for score in thresholds(result)]
     for score in result.scores:
-        if isinstance(of_copies := score.details.get("by_copy"), dict):
-            by_task.setdefault(score.task, {})[score.metric] = of_copies
+        shares = score.details.get("by_copy")
+        if isinstance(shares, dict):
+            by_task.setdefault(score.task, {})[score.metric] = shares
     for task, by_metric in by_task.items():
         names = list(dict.fromkeys(copy for shares in by_metric.values() for copy in shares))
         rows = [

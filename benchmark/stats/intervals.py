@@ -191,14 +191,14 @@ def paired_difference(
         raise DataError(f"{first_values.size} and {second_values.size} photos: a paired difference needs the same ones")
     if freedom is not None and clusters is not None:
         width = limits[1] - limits[0]
-        apart = statistic_of(first_values - second_values, np.asarray(clusters), freedom)
-        ends = apart.interval(len(first_values), (-width, width), level)
-        return Difference(ends.value, ends.low, ends.high, apart.p_value(0.0), ends.n, ends.standard_error, ends.units)
-    width = bounds[1] - bounds[0]
-    (interval,), means = difference_intervals(
-        *checked(first_values - second_values, None, (-width, width)), clusters, width, level
-    )
-    p_value = float(p_values(means)[0])
+        jackknife = statistic_of(first_values - second_values, np.asarray(clusters), freedom)
+        interval = jackknife.interval(len(first_values), (-width, width), level)
+        p_value = jackknife.p_value(0.0)
+    else:
+        width = bounds[1] - bounds[0]
+        table, counts = checked(first_values - second_values, None, (-width, width))
+        (interval,), means = difference_intervals(table, counts, clusters, width, level)
+        p_value = float(p_values(means)[0])
     return Difference(
         interval.value, interval.low, interval.high, p_value, interval.n, interval.standard_error, interval.units
     )

@@ -120,9 +120,11 @@ def _all_photos(inputs: TaskInput) -> _AllPhotos:
     return _AllPhotos(trained, np.argsort(~train[trained], kind="stable"), np.flatnonzero(test), classes)
 
 
-def among(inputs: TaskInput, view: str, parts: Mapping[str, SplitPart]) -> Among | None:
-    """The position of an attribute's photos among those of all attributes; None if embeddings are erased, because an
-    eraser may need labels that only some photos have."""
+def among_all_photos(inputs: TaskInput, view: str, parts: Mapping[str, SplitPart]) -> Among | None:
+    """Positions of an attribute's photos among those of all attributes; None if embeddings are erased.
+
+    An eraser may need labels that only some photos have.
+    """
     from benchmark.probe import Among, SharedRows
 
     if inputs.eraser is not None:
@@ -169,7 +171,7 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
 
     def splits_of(name: str) -> LabelledSplits | SharedSplits:
         rows = {split: inputs.view(name, part.photos) for split, part in parts.items()}
-        splits, positions = labelled_splits(rows, parts, n_classes, units), among(inputs, name, parts)
+        splits, positions = labelled_splits(rows, parts, n_classes, units), among_all_photos(inputs, name, parts)
         return splits if positions is None else SharedSplits(splits, positions)
 
     def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:

@@ -59,9 +59,12 @@ def estimate_space(job: ShardJob, sample: int = SAMPLE_ITEMS, *, keep_bytes: int
     cached = _CachingRows(job.make_rows, keep_bytes)
     size = _parquet_bytes(dataclasses.replace(job, make_rows=cached), chosen)
     seconds = time.perf_counter() - start
-    each = size / len(chosen) if chosen else 0.0
-    ready = dataclasses.replace(job, make_rows=_CachedRows(job.make_rows, cached.rows)) if cached.rows else job
-    return SpaceEstimate(each, int(each * n), len(chosen), seconds / len(chosen) if chosen else 0.0, ready)
+    bytes_per_item = size / len(chosen) if chosen else 0.0
+    job_with_sample = (
+        dataclasses.replace(job, make_rows=_CachedRows(job.make_rows, cached.rows)) if cached.rows else job
+    )
+    seconds_per_item = seconds / len(chosen) if chosen else 0.0
+    return SpaceEstimate(bytes_per_item, int(bytes_per_item * n), len(chosen), seconds_per_item, job_with_sample)
 
 
 def require_space(output: Path, needed: int) -> None:

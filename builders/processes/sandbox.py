@@ -162,9 +162,9 @@ def map_sandboxed(
             sandbox.stop()
 
 
-_NAMES = str(Path(__file__).resolve().parents[1] / "import_names")
+_IMPORT_NAMES = str(Path(__file__).resolve().parents[1] / "import_names")
 _PROGRAM = f"""import sys
-sys.path[0] = {_NAMES!r}  # not the working directory, which may have a module of our packages' names
+sys.path[0] = {_IMPORT_NAMES!r}  # not the working directory, which may have a module of our packages' names
 from builders.processes.sandbox import main
 main(*sys.argv[1:])
 """

@@ -189,7 +189,7 @@ class DatasetRepo:
         except HFValidationError:
             raise UsageError(f"{self}: neither a folder here nor a repository name") from None
         except (HfHubHTTPError, OSError) as error:
-            raise DataError(f"{self}: cannot be had from the Hub ({client_message(error)})") from None
+            raise DataError(f"{self}: cannot be downloaded from the Hub ({client_message(error)})") from None
 
     def resolved_revision(self) -> str:
         """The commit of the revision, so that a result can be repeated; the revision with a note if the Hub is down."""

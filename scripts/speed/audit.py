@@ -1,7 +1,7 @@
-"""How fast are headers read, against Pillow's open and exiftool, and how much memory does an audit need?
+"""Speed of reading headers against Pillow's open and exiftool, and memory of an audit.
 
-Headers need ``--photos DIR``; every reader reads the same files, read once before so that all are in memory. Memory is
-of synthetic headers, one process for each size (``--set rows_of=10000,100000``).
+Headers need ``--photos DIR``. Every reader reads the same files, which were read once before. Memory is measured on
+synthetic headers, one process for each size (``--set rows_of=10000,100000``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The builder of processed photos against the loop that one writes first: clock and processor seconds.
+"""The builder of processed photos against a plain loop: wall and processor seconds.
 
-The loop has Pillow alone: open, turn upright, save as JPEG, one row of a table. It hashes nothing, cannot go on where
-it was stopped, and its files are no data set yet. In two processes, half the photos each, it says what a second core
-gives at all. All runs must end in the same pixels.
+The loop uses Pillow alone: open, turn upright, save as JPEG, write one row of a table. It hashes nothing, cannot
+continue after a stop, and its files are no data set yet. Run in two processes, on half of the photos each, it shows how
+much a second core can gain. All runs must give the same pixels.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _rows(photos: PhotoSet, rounds: int) -> Iterator[Row]:
     for name in builds:
         yield Row(name, n / times.median(name), "photos/s", n)
         yield Row("  by the clock", times.median(name), "s", n)
-        # changes less with what else the machine does: what shards, hashes and checks cost
+        # What shards, hashes and checks cost; it depends less on what else the machine does.
         yield Row("  of all processes", times.median(name, "processor"), "processor s", n)
         if name != LOOP:
             aim = AIM_RATIO if name == "builder, 2 workers" else None

@@ -104,7 +104,7 @@ class FlickrClient:
         credentials: the key.
         record: called after each attempt, by the thread that made it.
         clock: the time; waits go through it.
-        budget: the right to call.
+        budget: of calls; each attempt takes one.
         user_agent: value of the header ``User-Agent``.
         url: of the REST endpoint; Flickr's if absent. Unencrypted only to this machine.
         attempts: how often one call is tried.

@@ -16,7 +16,7 @@ from builders.sources.cameras.design import OTHER_FILES, Oddities, not_a_photo, 
 from builders.sources.cameras.kinds import terms_of
 from builders.sources.cameras.layouts import Capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
-from builders.sources.columns.named import over
+from builders.sources.columns.named import with_usual
 from builders.sources.columns.tables import Table, open_table, table_photos
 from builders.untrusted import list_folder, readable
 
@@ -39,13 +39,13 @@ def _dresden_row(row: Mapping[str, str]) -> Capture | str:
         return "rows without position and motive, which show no scene (flat and dark fields)"
     device = f"{row['brand']} {row['model']} {row['instance']}"
     return Capture(
-        row["filename"],
-        f"{row['position']}-{row['motive']}",
-        device,
-        device,
-        row["instance"],
-        row["brand"],
-        f"{row['brand']} {row['model']}",
+        id=row["filename"],
+        scene=f"{row['position']}-{row['motive']}",
+        device=device,
+        name=device,
+        unit=row["instance"],
+        make=row["brand"],
+        model=f"{row['brand']} {row['model']}",
     )
 
 
@@ -53,7 +53,7 @@ def _raise_row(row: Mapping[str, str]) -> Capture | str:
     if not row["device"]:
         return "rows without a camera"
     make = row["device"].partition(" ")[0]
-    return Capture(row["file"], "", row["device"], row["device"], make=make, model=row["device"])
+    return Capture(row["file"], scene="", device=row["device"], name=row["device"], make=make, model=row["device"])
 
 
 TABLE_LAYOUTS: Mapping[str, TableLayout] = MappingProxyType(
@@ -109,8 +109,8 @@ def tabled_photos(
     table = open_table(table_path, ())
     named = _columns(kind, table, layout)
     photo_root = Path(root).expanduser() if root else table_path.parent
-    entries, odd = entries_below(photo_root, kind), Oddities()
-    by_name = _by_name(entries, layout, odd)
+    entries, oddities = entries_below(photo_root, kind), Oddities()
+    by_name = _by_name(entries, layout, oddities)
     matched: list[tuple[Capture, Entry, int]] = []
     absent: list[str] = []
     seen: set[str] = set()
@@ -120,18 +120,18 @@ def tabled_photos(
         key = _key(file, layout)
         parsed = layout.row(values)
         if not key or key in seen:
-            odd.add("rows whose file an earlier row names, or none", file or f"row {row + 1}")
+            oddities.add("rows whose file an earlier row names, or none", file or f"row {row + 1}")
         elif isinstance(parsed, str):
-            odd.add(parsed, file)
+            oddities.add(parsed, file)
         elif key not in by_name:
             absent.append(file)
         else:
             matched.append((parsed, by_name[key], row))
         seen.add(key)
     for key in by_name.keys() - seen:
-        odd.add("photos that no row of the table names", by_name[key].path)
+        oddities.add("photos that no row of the table names", by_name[key].path)
     if not matched:
-        reasons = odd.text()
+        reasons = oddities.text()
         raise DataError(
             f"{kind}:{path}: none of the {table.rows:,} photos that {table.name} names is below {photo_root}"
             + (f" (the first: {readable(absent[0])})" if absent else "")
@@ -143,19 +143,13 @@ def tabled_photos(
     count, devices = len({c.scene for c in captures if c.scene}), len({c.device for c in captures})
     design = f"{f'{count:,} scenes, ' if count else ''}{devices:,} devices: {len(captures):,} photos"
     missing = f"{len(absent):,} photos of the table (the first: {readable(absent[0])})" if absent else ""
-    evidence = stated_facts(simulated_evidence(entries, photo_root), design, missing, odd)
+    evidence = stated_facts(simulated_evidence(entries, photo_root), design, missing, oddities)
     source = source_of([entry for _, entry, _ in matched], photo_root)
     named_columns = table.labels([name for name in columns.of_table() if name in table.columns])
     given = {name: Labels(column.names, column.values[rows]) for name, column in named_columns.items()}
-    one = CameraSet(
-        kind,
-        photo_root.resolve().stem if photo_root.is_file() else photo_root.resolve().name,
-        tuple(captures),
-        source,
-        evidence,
-        given,
-    )
-    return photos_of_set(one, cluster="", columns=columns, scenes=scenes, seed=seed, val_share=val_share)
+    place_name = photo_root.resolve().stem if photo_root.is_file() else photo_root.resolve().name
+    camera_set = CameraSet(kind, place_name, tuple(captures), source, evidence, table=given)
+    return photos_of_set(camera_set, cluster="", columns=columns, scenes=scenes, seed=seed, val_share=val_share)
 
 
 def _table_in(kind: str, place: Path, layout: TableLayout) -> Path:
@@ -165,9 +159,9 @@ def _table_in(kind: str, place: Path, layout: TableLayout) -> Path:
         raise DataError(f"{kind}:{place}: no such table or folder")
     tables = [name for name in list_folder(place).files if name.lower().endswith(".csv") and not is_junk(name)]
     if len(tables) != 1:
-        there = f"the tables {', '.join(map(readable, tables))}: name one" if tables else "no table"
+        content = f"the tables {', '.join(map(readable, tables))}: name one" if tables else "no table"
         raise DataError(
-            f"{kind}:{place}: it holds {there}; {kind}:FILE.csv?root=FOLDER reads the CSV file of {layout.title}, "
+            f"{kind}:{place}: it holds {content}; {kind}:FILE.csv?root=FOLDER reads the CSV file of {layout.title}, "
             "which names the cameras" + (" and scenes" if kind == "dresden" else "")
         )
     return place / tables[0]
@@ -186,20 +180,20 @@ def _columns(kind: str, table: Table, layout: TableLayout) -> dict[str, str]:
 
 
 def _key(file: str, layout: TableLayout) -> str:
-    """The name by which a row and a file find each other: in lower case, without folders."""
+    """The name that a row and its file share: in lower case, without folders."""
     name = re.split(r"[/\\]", file.lower())[-1]
     return re.sub(r"\.(?:nef|tiff?|jpe?g|png)$", "", name) if layout.by_stem else name
 
 
-def _by_name(entries: Sequence[Entry], layout: TableLayout, odd: Oddities) -> dict[str, Entry]:
+def _by_name(entries: Sequence[Entry], layout: TableLayout, oddities: Oddities) -> dict[str, Entry]:
     by_name: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda entry: (entry.method != WHOLE_FILE, entry.archive, entry.path)):
         name, reason = entry.path.lower(), not_a_photo(entry.path)
         if reason:
             if reason != OTHER_FILES or not name.endswith((".csv", "readme.md", "simulated.json")):
-                odd.add(reason, entry.path)
+                oddities.add(reason, entry.path)
         elif by_name.setdefault(_key(name, layout), entry) is not entry:
-            odd.add("photos that are there twice", entry.path)
+            oddities.add("photos that are there twice", entry.path)
     return by_name
 
 
@@ -229,6 +223,6 @@ def tile_photos(kind: str, path: str, *, columns: ColumnSources, id: str = "", *
         DataError, UsageError: as ``table_photos``.
     """
     usual_id, usual = TILES[kind]
-    photos = table_photos(path, id=id or usual_id, columns=over(columns, usual), **options)
+    photos = table_photos(path, id=id or usual_id, columns=with_usual(columns, usual), **options)
     evidence = {**photos.evidence, TERMS_OF_USE: terms_of(kind)}
     return replace(photos, name=f"{kind}:{Path(path).stem}", evidence=evidence)

@@ -9,7 +9,7 @@ from typing import Any
 from builders.errors import DataError
 from builders.photos import ColumnSources, PhotoSet, origin_of
 from builders.sources.columns.given import with_columns
-from builders.sources.columns.named import over
+from builders.sources.columns.named import with_usual
 from builders.sources.folders import labelled_folder, split_word
 from builders.sources.hub_data_sets import read_hub_photos
 
@@ -57,7 +57,7 @@ def detection_photos(
         group=(f"generator=re:^(?:(?:{_SPLITS})/)?([^/]+)/",),
         split=f"re:(?:^|/)({_SPLITS})/" if any(map(split_word, (n for parts in folders for n in parts))) else "",
     )
-    photos = with_columns(photos, over(columns, usual), seed=seed, val_share=val_share)
+    photos = with_columns(photos, with_usual(columns, usual), seed=seed, val_share=val_share)
     return replace(photos, name=f"{kind}:{photos.name.partition(':')[2]}")
 
 
@@ -74,4 +74,4 @@ def openfake_photos(location: str, *, revision: str | None, columns: ColumnSourc
         UsageError, DataError: as ``read_hub_photos``.
     """
     read: Callable[..., PhotoSet] = read_hub_photos
-    return read(location, revision=revision, columns=over(columns, OPENFAKE), **options)
+    return read(location, revision=revision, columns=with_usual(columns, OPENFAKE), **options)

@@ -58,14 +58,14 @@ def pathorob_photos(
         image=image,
         id=id or PATHOROB_ID,
         root=root,
-        columns=over(columns, PATHOROB),
+        columns=with_usual(columns, PATHOROB),
         seed=seed,
         val_share=val_share,
     )
     return replace(photos, name=f"pathorob:{Path(path).stem}")
 
 
-def over(given: ColumnSources, usual: ColumnSources) -> ColumnSources:
+def with_usual(given: ColumnSources, usual: ColumnSources) -> ColumnSources:
     """The columns that a user named, and the usual ones where none is named. Groups are added to the usual ones."""
     return ColumnSources(
         given.label or usual.label,
@@ -225,7 +225,7 @@ def wilds_photos(name: str, root: str, *, columns: ColumnSources, seed: int, val
         chosen,
         stored_paths,
         FolderSource(str(folder), stored_paths),
-        over(columns, wilds.sources),
+        with_usual(columns, wilds.sources),
         name=f"wilds:{name}",
         seed=seed,
         val_share=val_share,

@@ -1,9 +1,9 @@
-"""The campaign: thousands of hostile inputs through every command, each in a fork of this process, and what may not be.
+"""The campaign: thousands of hostile inputs through every command, each in a fork of this process.
 
-A kind of input is a generator: it draws a case from a seed. ``--number N`` repeats case N of a seed alone. Wrong are
+A kind of input draws a case from a seed. ``--number N`` repeats case N of a seed alone. Counted as wrong are
 tracebacks, hangs, signals, other exit statuses than 0, 1 and 2, a failure without a sentence, ESC in the output, a
-secret in output, files or arguments of processes, a file written elsewhere, a connection that leaves this machine,
-processes that stay, and what the kind itself refuses: mostly a number that changed in silence.
+secret in output, files or arguments of processes, a file written elsewhere, a connection to another machine,
+processes that stay, and what the kind itself checks: mostly a number that changed in silence.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Case:
     inputs: int = 1
     """Hostile files, names or answers in it."""
     silent: Callable[[Ended], str] = lambda end: ""
-    """What is wrong although nothing was said, as a clause; else empty."""
+    """What is wrong although the command reported nothing, as a clause; else empty."""
     prepare: Callable[[], object] = lambda: None
     """Called in the child before the command."""
     statuses: Sequence[int] = (0, 1, 2)
@@ -77,7 +77,7 @@ class Kind:
 
 def campaign(
     kinds: Sequence[Kind],
-    given: World,
+    world: World,
     scratch: Path,
     count: int,
     seed: int,
@@ -91,7 +91,7 @@ def campaign(
 
     Args:
         kinds: of cases.
-        given: inputs.
+        world: inputs.
         scratch: folder for the runs.
         count: of cases.
         seed: of everything that is drawn.
@@ -100,36 +100,36 @@ def campaign(
         seconds: after so many no further case begins.
         save: called with the counts of every few cases.
     """
-    whole, before = Tally(), snapshot(given.folder)
+    whole, before = Tally(), snapshot(world.folder)
     numbers = list(range(first, first + count)) if only is None else [only]
     end = time.monotonic() + seconds
     for start in range(0, len(numbers), TOGETHER):
         if time.monotonic() > end:
             break
         tally = Tally()
-        made = [_Made.of(kinds, given, scratch, seed, number) for number in numbers[start : start + TOGETHER]]
+        cases = [_DrawnCase.of(kinds, world, scratch, seed, number) for number in numbers[start : start + TOGETHER]]
         for alone in (False, True):
-            chosen = [one for one in made if one.alone == alone]
-            for part in [[one] for one in chosen] if alone else [chosen]:
-                for one in part:
-                    one.case.begin()
+            chosen = [drawn for drawn in cases if drawn.alone == alone]
+            for part in [[drawn] for drawn in chosen] if alone else [chosen]:
+                for drawn in part:
+                    drawn.case.begin()
                 titles: set[bytes] = set()
-                ends = run_in_turn([one.run(given) for one in part], LIMIT_S, titles.add)
+                ends = run_in_turn([drawn.run(world) for drawn in part], LIMIT_S, titles.add)
                 if any(secret.encode() in title for title in titles for secret in (PLANTED, *USED_SECRETS)):
                     tally.wrong.append(f"{part[0].kind.name}: a secret in the command line of a process")
-                for one, ended in zip(part, ends, strict=True):
-                    tally.tried[one.kind.name] += one.judge(ended, tally, show=only is not None)
+                for drawn, ended in zip(part, ends, strict=True):
+                    tally.tried[drawn.kind.name] += drawn.check(ended, tally, show=only is not None)
         shutil.rmtree(scratch)
         save(tally)
         whole.add(tally)
-        whole.print_progress(start + len(made), f"cases, {whole.tried.total()} inputs")
-    if snapshot(given.folder) != before:
+        whole.print_progress(start + len(cases), f"cases, {whole.tried.total()} inputs")
+    if snapshot(world.folder) != before:
         whole.wrong.append("an input that several cases read was changed")
     return whole
 
 
 @dataclass(frozen=True)
-class _Made:
+class _DrawnCase:
     """A case that is ready to be run."""
 
     kind: Kind
@@ -140,12 +140,12 @@ class _Made:
     fault: str
 
     @classmethod
-    def of(cls, kinds: Sequence[Kind], given: World, scratch: Path, seed: int, number: int) -> _Made:
+    def of(cls, kinds: Sequence[Kind], world: World, scratch: Path, seed: int, number: int) -> _DrawnCase:
         kind = kinds[number] if number < len(kinds) else _drawn(kinds, seed, number)
         random_ = random.Random(f"{seed} {number}")
         folder = scratch / f"case-{number}" / "run"
         folder.mkdir(parents=True)
-        case = kind.make(random_, folder, given)
+        case = kind.make(random_, folder, world)
         fault = random_.choice(sorted(FAULTS)) if kind.breakable and random_.random() < FAULTY else ""
         return cls(kind, case, folder, number, seed, fault)
 
@@ -157,29 +157,29 @@ class _Made:
     def _reports(self) -> Path:
         return self.folder.parent.with_suffix(".reports")
 
-    def run(self, given: World) -> Run:
+    def run(self, world: World) -> Run:
         def prepare() -> None:
             os.chdir(self.folder)
             _plant(self.folder.parent / "home")
             watch(self._reports, (self.folder, *_caches()))
             self.case.prepare()
             if self.fault:
-                FAULTS[self.fault](random.Random(self.number), self.folder, given.photos)
+                FAULTS[self.fault](random.Random(self.number), self.folder, world.photos)
 
         log = self.folder.parent.with_suffix(".log")
         return Run(self.case.argv, self.folder, log, prepare, _watched.clear, self.case.supervised)
 
-    def judge(self, end: Ended, tally: Tally, *, show: bool) -> int:
-        """Note what is wrong; the number of inputs."""
+    def check(self, end: Ended, tally: Tally, *, show: bool) -> int:
+        """Count what is wrong, and return the number of inputs."""
         broken = f", {self.fault}" if self.fault else ""
         where = f"{self.kind.name} (seed {self.seed}, number {self.number}){broken}"
         reports = self._reports.read_text(errors="replace").splitlines() if self._reports.exists() else []
         problems = [*_common(self.case, end, self.folder), *sorted(set(reports))]
         if not problems and not self.fault and (silent := self.case.silent(end)):
             problems.append(silent)
-        for one in problems:
-            tally.wrong.append(f"{where}: {one}")
-            print(f"WRONG  {where}: {one}", file=sys.stderr, flush=True)
+        for problem in problems:
+            tally.wrong.append(f"{where}: {problem}")
+            print(f"WRONG  {where}: {problem}", file=sys.stderr, flush=True)
         if end.seconds > SLOW_S:
             print(f"slow: {end.seconds:.0f} s  {where}", file=sys.stderr, flush=True)
         tally.outcomes[f"{self.kind.command}: status {end.status}"] += 1
@@ -317,7 +317,7 @@ def _outside(path: Any) -> str:
     return "" if f"{real}/".startswith(_watched["roots"]) or real == str(_watched["reports"]) else real
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     with open(_watched["reports"], "ab") as stream:
         stream.write(line.encode(errors="backslashreplace").replace(b"\n", b" ")[:300] + b"\n")
 
@@ -329,16 +329,16 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         path, mode, flags = args
         writes = bool((flags or 0) & _WRITING) if isinstance(flags, int) else any(c in (mode or "") for c in "wax+")
         if writes and (where := _outside(path)):
-            _say(f"writes {where}")
+            _report(f"writes {where}")
     elif event in _CHANGES:
         if len(args) > _CHANGES[event] and (where := _outside(args[_CHANGES[event]])):
-            _say(f"{event} of {where}")
+            _report(f"{event} of {where}")
     elif event == "socket.connect":
         address = args[1]
         if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
-            _say(f"connects to {address[0]}")
+            _report(f"connects to {address[0]}")
     elif event in _STARTS and any(secret in repr(args[:2]) for secret in (PLANTED, *USED_SECRETS)):
-        _say("a secret in the arguments of a process")
+        _report("a secret in the arguments of a process")
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -348,6 +348,6 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def closed_port() -> int:
     """A port of this machine at which nothing listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -247,7 +247,7 @@ def test_source__classes_outside_their_count(value):
     wrong = np.array([0, 1, value, 0])
     with pytest.raises(ValueError, match=r"labels hold a class outside 0\.\.1"):
         Source([np.zeros((4, 3))], wrong[None], 2)
-    with pytest.raises(ValueError, match=r"kept hold a class outside 0\.\.1"):
+    with pytest.raises(ValueError, match=r"preserved hold a class outside 0\.\.1"):
         Source([np.zeros((4, 3))], labels, 2, wrong, 2)
     assert Source([np.zeros((4, 3))], labels, 2, np.array([0, 1, 1, 0]), 2).photos == 4
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.tasks.acquisition_probe import SplitPart, among, attribute_labels, parts_of
+from benchmark.tasks.acquisition_probe import SplitPart, among_all_photos, attribute_labels, parts_of
 from benchmark.tasks.task import Shared, TaskInput
 from builders.photos import UNLABELLED, Labels, PhotoSet
 
@@ -42,9 +42,9 @@ def parts(of: TaskInput, attribute: str) -> dict[str, SplitPart]:
     return dict(zip(("train", "val", "test"), parts_of(of, labels)[1:], strict=True))
 
 
-def test_among__positions_of_an_attributes_photos_among_those_of_all() -> None:
+def test_among_all_photos__positions_of_an_attributes_photos_among_those_of_all() -> None:
     inputs = given()
-    make, iso = (among(inputs, "masked", parts(inputs, name)) for name in ("make", "iso"))
+    make, iso = (among_all_photos(inputs, "masked", parts(inputs, name)) for name in ("make", "iso"))
     assert make is not None
     assert iso is not None
     assert make.shared is iso.shared  # shared by all attributes on a view
@@ -61,9 +61,9 @@ def test_among__positions_of_an_attributes_photos_among_those_of_all() -> None:
     assert make.shared._test[iso.test_rows, 0].tolist() == [7]
 
 
-def test_among__none_because_an_eraser_may_need_labels_that_some_photos_lack() -> None:
+def test_among_all_photos__none_because_an_eraser_may_need_labels_that_some_photos_lack() -> None:
     inputs = given(eraser=cast("Any", object()))
-    assert among(inputs, "masked", parts(inputs, "make")) is None
+    assert among_all_photos(inputs, "masked", parts(inputs, "make")) is None
 
 
 def test_shared__is_shared_by_all_tasks_on_the_same_embeddings() -> None:
