@@ -16,11 +16,12 @@ LITERAL = (ast.Constant, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.
 
 
 def value_of(node):
-    """A number, truth value or word as text, also where it is computed from numbers or a tuple; None for the rest."""
+    """A number, truth value or word, or a tuple of numbers, as text, also where it is computed; None for the rest."""
     if node is None or not all(isinstance(part, LITERAL) for part in ast.walk(node)):
         return None
     value = eval(compile(ast.Expression(node), "default", "eval"), {"__builtins__": {}})
-    return None if value in (None, "") or " " in str(value).replace(", ", "") else repr(value)
+    words = isinstance(value, tuple) and any(isinstance(each, str) for each in value)  # a list that grows
+    return None if words or value in (None, "") or " " in str(value).replace(", ", "") else repr(value)
 
 
 def defaults(body, owner=""):
