@@ -72,3 +72,51 @@ def test_help__states_the_number_that_an_option_has_by_default():
             assert action.default == number * unit, (name, action.dest, match[0])
             stated += 1
     assert stated > 30
+
+
+FIRST = {
+    "score": "--model --data --tasks --output --dry-run",
+    "list": "--json",
+    "sweep": "--models --published --data --output --dry-run",
+    "erase": "--model --data --trace --method --output",
+    "audit": "--label --output --pixels --repair --exit-code",
+    "pipeline": "--photo --output",
+    "compare": "--tasks --item --score --worse-by --exit-code",
+    "diff": "--data --a --b --output --exit-code",
+    "reproduce": "--data --output --dry-run --limit --models",
+    "leaderboard": "--output --title --no-published",
+    "publish": "--repo --push --space --public --model-card",
+    "publish-metrics": "--repo --push --dry-run --public --json",
+    "verify": "--json",
+    "cache list": "--cache --json",
+    "cache check": "--cache",
+    "cache clear": "--older-than --dry-run --cache",
+    "plan": "--ranks --rank-minutes --plan",
+    "work": "--engine --rank --at-once --jobs --memory",
+    "finish": "--output --push-to --public",
+    "build imagenet": "--data --output --parameter --assignment --limit",
+    "build inat2018": "--data --output --parameter --assignment --limit",
+    "build folder": "--data --output --parameter --assignment --limit",
+    "build paircams": "--data --output --phone --license --workers",
+    "build diff": "--json --exit-code",
+    "build report": "--output",
+    "build publish": "--repo --push --dry-run --public --recipe",
+    "build flickrexif search": "--state --limit --dry-run --from --to",
+    "build flickrexif refresh": "--state --older-than-days --calls-per-hour --attempts --contact",
+    "build flickrexif fetch": "--state --size --limit --retry-failed --connections",
+    "build flickrexif import": "--state --hub --table --revision --seed",
+    "build flickrexif build": "--state --output --pixels --extra --workers",
+    "build flickrexif load": "--state --output --configs --limit --connections",
+    "build flickrexif forget": "--state --photo --owner",
+    "build flickrexif status": "--state --calls-per-hour",
+    "build simcams": "--output --scenes --data --pairs --configs",
+}
+"""Command -> the options that its help page shows first, those that most people need."""
+
+
+def test_help__shows_first_what_most_people_need():
+    made = {name.removeprefix("camtrace "): parser for name, parser in commands(camtrace_parser())}
+    assert {name: " ".join(parser.most_used) for name, parser in made.items() if parser.most_used} == FIRST
+    for name, options in FIRST.items():
+        shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", made[name].format_help(), re.MULTILINE)
+        assert shown[: len(options.split())] == options.split(), name

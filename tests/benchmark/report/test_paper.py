@@ -57,6 +57,13 @@ def test_figure__encoders_and_data_sets_have_marks_and_rows_of_their_own():
     assert min(np.diff(sorted(heights))) > 0.05
 
 
+@pytest.mark.parametrize(("count", "heights"), [(1, [0.0]), (2, [-0.155, 0.155]), (3, [-0.62 / 3, 0.0, 0.62 / 3])])
+def test_figure__marks_of_a_row_share_62_hundredths_of_its_height(count, heights):
+    (axes,) = summary_figure([result(f"encoder-{i}", TRACE) for i in range(count)], all_tasks()).axes
+    drawn_at = [float(line.get_ydata()[0]) for line in axes.lines if len(line.get_xdata()) == 1]
+    assert drawn_at == pytest.approx(heights)
+
+
 LONG = "probe/scanner of the second hospital, WWWWWWWWWWWWWWWWWWWWWW"
 LONG_TITLES = [(LONG, *TRACE[1:]), (f"{LONG}2", *TRACE[1:])]
 CASES = {
