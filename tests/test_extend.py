@@ -122,10 +122,11 @@ def gap(rows):
 assert gap(whole) < 0.01 < gap(half)
 """,
     "Option of score": """
-import contextlib, io
+import contextlib, inspect, io
 from benchmark.__main__ import camtrace
+from benchmark.api import score
 from benchmark.options import RunOptions
-assert RunOptions().shufflings == 100
+assert RunOptions().shufflings == inspect.signature(score).parameters["shufflings"].default == 100
 with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
     camtrace(["score", "--help"])
 assert "--shufflings N" in printed.getvalue()

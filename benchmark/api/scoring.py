@@ -20,6 +20,7 @@ from benchmark.options import (
     OPTIONS,
     RunOptions,
     default_arguments,
+    initial_value,
     loading_options,
     to_run_options,
 )
@@ -171,7 +172,23 @@ def score(
 _PASSED_ON = tuple(
     o.name for o in OPTIONS if o.role.on_command_line and o.name not in ("outputs", "preprocess", "cache")
 )
-"""Options that are passed on unchanged. One that is declared but not in the signature is accepted too."""
+"""Options that are passed on unchanged."""
+
+
+def _complete_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of ``score`` with every declared option: an option needs no second entry in this module."""
+    signature = inspect.signature(function)
+    *written, unknown = signature.parameters.values()
+    names = {parameter.name for parameter in written}
+    declared = [
+        inspect.Parameter(o.name, inspect.Parameter.KEYWORD_ONLY, default=initial_value(o), annotation=o.hint)
+        for o in OPTIONS
+        if o.name in _PASSED_ON and o.name not in names
+    ]
+    return signature.replace(parameters=[*written, *declared, unknown])
+
+
+score.__signature__ = _complete_signature(score)  # type: ignore[attr-defined]
 
 
 _SYNONYMS = {"encoder": "model", "models": "model", "photos": "data", "task": "tasks", "layers": "outputs"}
@@ -180,7 +197,7 @@ _SYNONYMS = {"encoder": "model", "models": "model", "photos": "data", "task": "t
 
 def _unknown_option(name: str) -> UsageError:
     """The error of an unknown option, with the nearest one if one is near."""
-    known = {*inspect.signature(score).parameters, *_PASSED_ON} - {"unknown"}
+    known = set(inspect.signature(score).parameters) - {"unknown"}
     near = _SYNONYMS.get(name) or next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
     hint = f"did you mean {near!r}?" if near else "help(camtrace.score) names the options"
     return UsageError(f"unknown option {name!r}: {hint}")

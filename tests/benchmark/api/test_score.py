@@ -86,7 +86,7 @@ def test_score__hands_every_option_on(monkeypatch, tmp_path):
         "orientation": "stored", "neighbours": 3, "queries": 5, "mask_ratio": 0.5, "seed": 4, "device": "cpu",
         "dtype": "bfloat16", "storage": "float16", "force_dtype": True, "allow_random": True, "compile": True,
         "runtime": "torch", "batch_size": 3, "workers": 0, "views": "cpu", "memory": 10**9, "fresh": True,
-        "min_usable": 0.5, "verify_bytes": True, "processings": "web", "distractors": "own",
+        "min_usable": 0.5, "verify_bytes": True, "processings": "web", "distractors": "own", "stream": True,
         "cache": tmp_path,
     }  # fmt: skip
     defaults = {name: value.default for name, value in inspect.signature(camtrace.score).parameters.items()}
