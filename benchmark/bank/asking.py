@@ -7,23 +7,21 @@ choose an option, question after question, option after option; rows are padded 
 from __future__ import annotations
 
 import functools
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from benchmark.answers import ClosedQuestion, prompt_of, questions_hash, reversed_order, words_of
 from benchmark.bank.bank import Bank
 from benchmark.encoders import Answerer, Encoder, EncoderInfo, Prompt
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
-from builders.pixels import decode_rgb
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
 STORAGE = "float32"
 """Dtype of stored logits: float16 would flip close answers."""
@@ -46,8 +44,6 @@ class Asking:
     questions: tuple[ClosedQuestion, ...]
     reverse: bool = False
     """List the options from the last to the first; logits stay in the order of the question."""
-    resave: bool = False
-    """Save each picture as PNG and open it again, which must change nothing."""
     batch: int | None = None
     """Pictures per forward pass, where the number is a part of the question; None for what the run and memory give."""
 
@@ -72,17 +68,9 @@ class Asking:
         """Every question as it is put."""
         return [put.prompt for puts in self.by_photo.values() for put in puts]
 
-    def picture(self, picture: Image.Image) -> Image.Image:
-        """A view as the model gets it."""
-        if not self.resave:
-            return picture
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG", compress_level=1)
-        return decode_rgb(buffer.getvalue())
-
     def key(self) -> dict[str, Any]:
         """Everything of it that decides logits, as JSON values."""
-        how = {name: value for name, value in vars(self).items() if name in ("reverse", "resave", "batch") and value}
+        how = {name: value for name, value in vars(self).items() if name in ("reverse", "batch") and value}
         return {"questions": questions_hash(self.questions), **how}
 
 

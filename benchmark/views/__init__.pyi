@@ -5,11 +5,13 @@ from .edited import EDITS, EditedViews
 from .loading import PREPROCESSING_FAILED, describe_source, failure_reason, iterate_views, photo_bytes
 from .prefetch import Prefetch, StreamRequest
 from .recipe import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
+from .resaved import PNG, WithPng
 from .stream import view_stream
 
 __all__ = [
     "EDITS",
     "ORIGINAL",
+    "PNG",
     "PREPROCESSING_FAILED",
     "EditedViews",
     "MaskedViews",
@@ -22,6 +24,7 @@ __all__ = [
     "StreamRequest",
     "ViewRecipe",
     "ViewsChoice",
+    "WithPng",
     "available_cores",
     "choose_views",
     "describe_source",

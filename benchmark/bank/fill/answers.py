@@ -28,7 +28,7 @@ from benchmark.bank.fill.members import Part, missing_parts
 from benchmark.bank.fill.targets import StoreWriter
 from benchmark.compute import blamed, foreign_code, out_of_memory
 from benchmark.encoders import Answerer
-from benchmark.views import ViewRecipe, describe_source, failure_reason
+from benchmark.views import ORIGINAL, PNG, ViewRecipe, describe_source, failure_reason
 from builders.errors import CamtraceError, EncoderError
 from builders.photos import PhotoSet, photo_digest
 from builders.processes import progress_bar
@@ -98,7 +98,8 @@ def fill_answers(
     with bar, ThreadPoolExecutor(max(1, workers), thread_name_prefix="inputs") as pool:
         filling = _Filling(_MakeInputs(photos, answerer, asking, fits), store, learn, bar)
         for part in parts:
-            filling.fill(part, recipe.only(part.names), pool, workers)
+            # a copy as PNG is in one batch with all other views, as it was where only the first of them were stored
+            filling.fill(part, recipe if PNG in part.names else recipe.only(part.names), pool, workers)
     return PassCost(
         count,
         filling.answers,
@@ -217,9 +218,13 @@ class _MakeInputs:
             made.source_jpeg = describe_source(data)
             puts = self.asking.by_photo.get(photo_id, ())
             pictures = self._pictures(data, photo_id, recipe, made.failures) if puts else {}
-            queries = [Query(view, put) for view in pictures for put in puts]
-            for start in range(0, len(queries), self.fits.batch):
-                together = queries[start : start + self.fits.batch]
+            first = [view for view in (ORIGINAL, PNG) if view in pictures]
+            queries = [Query(view, put) for put in puts for view in first]
+            queries += [Query(view, put) for view in pictures if view not in first for put in puts]
+            size = self.fits.batch
+            size -= size % 2 if size > 1 else 0  # a picture and its copy as PNG share a batch, or both have one
+            for start in range(0, len(queries), size):
+                together = queries[start : start + size]
                 views = [pictures[one.view] for one in together]
                 with foreign_code():
                     made.batches.append((together, self.answerer.prepare(views, [one.put.prompt for one in together])))
@@ -234,12 +239,12 @@ class _MakeInputs:
         """Pictures by view; a view that cannot be made is a failure of its own."""
         try:
             pictures: list[Any] = _views(recipe, data, photo_id)
-            return {name: self.asking.picture(view) for name, view in zip(recipe.names, pictures, strict=True)}
+            return dict(zip(recipe.names, pictures, strict=True))
         except Exception:
             made: dict[str, Image.Image] = {}
             for name in recipe.names:
                 try:
-                    made[name] = self.asking.picture(_views(recipe.only((name,)), data, photo_id)[0])
+                    made[name] = _views(recipe.only((name,)), data, photo_id)[-1]
                 except Exception as error:
                     failures[name] = failure_reason(error)
             return made
