@@ -1,4 +1,4 @@
-from .asking import Asking, answering, read_answers_of
+from .asking import ANSWER_STORAGE, Asking, answering, read_answers_of
 from .bank import Bank, BankView
 from .block_files import BlockBank, merge_blocks, view_path
 from .fill.answers import fill_answers
@@ -11,6 +11,7 @@ from .photo_hashes import PhotoHashes, hash_of_block
 from .view_file import Blocks
 
 __all__ = [
+    "ANSWER_STORAGE",
     "Asking",
     "Bank",
     "BankView",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-STORAGE = "float32"
+ANSWER_STORAGE = "float32"
 """Dtype of stored logits: float16 would flip close answers."""
 
 POOLING = "logits of the words that choose an option, as the first that is said"

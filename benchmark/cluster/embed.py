@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bank import Bank, BlockBank, Blocks, fill_banks, hash_of_block, key_of, merge_blocks
+from benchmark.cluster.answers import answer_facts, answer_key, fill_rank, planned_answers
 from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
 from benchmark.compute import share_machine
@@ -48,6 +49,7 @@ class EmbeddingWork:
         self._groups: list[list[str]] = notes["groups"]
         self._runtimes: dict[str, str] = notes["runtimes"]
         self._keys: dict[str, Any] = notes["keys"]
+        self._answers: dict[str, Any] = notes.get("answers", {})
         self._bytes: list[Any] = notes["bytes"]
         self._loaded: tuple[int, dict[str, Encoder]] = (-1, {})
 
@@ -60,6 +62,9 @@ class EmbeddingWork:
             for spec, encoder in self._encoders(group).items():
                 key = self._key(number, spec, encoder)
                 facts |= encoder_facts(spec, photos, key)
+                banks = planned_answers(encoder, self._planned.sets[number], self._planned.options)
+                keys = [answer_key(bank, photos, key["photos"]["bytes"]) for bank in banks]
+                facts |= answer_facts(spec, photos, keys)
         return facts
 
     def run(self, units: Sequence[str], tick: ProgressCallback) -> RankResult:
@@ -71,6 +76,7 @@ class EmbeddingWork:
                 blocks = [int(unit.split("/")[2]) for unit in units if _set_and_group(unit) == (number, group)]
                 for first, view_pass in enumerate(self._passes(number)):
                     banks = self._fill(number, group, blocks, view_pass, tick if first == 0 else lambda items: None)
+                    banks += self._fill_answers(number, group, blocks) if first == 0 else []
                     for bank in banks:
                         files |= bank.files
                         if group == self._first_group(number):  # the same photos fail for every encoder
@@ -116,6 +122,19 @@ class EmbeddingWork:
         if outcome.failures:
             raise EncoderError("; ".join(outcome.failures.values()))
         return banks
+
+    def _fill_answers(self, number: int, group: int, blocks: Sequence[int]) -> list[BlockBank]:
+        job, options = self._planned.sets[number], self._planned.options
+        stores = []
+        for spec, encoder in self._encoders(group).items():
+            planned = self._answers.get(f"{number}/{spec}", [])
+            for bank, of_plan in zip(planned_answers(encoder, job, options) if planned else [], planned, strict=True):
+                read = _BytesRead(job.photos, self._bytes[number])
+                views = bank.recipe.view_keys()
+                store = BlockBank(self._storage, of_plan["key"], views, blocks, before_writing=read.check)
+                fill_rank(bank, store, job.photos, blocks, options, read.digests)
+                stores.append(store)
+        return stores
 
     def _first_group(self, number: int) -> int:
         return next(
@@ -225,6 +244,9 @@ def merge(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, run:
         for view_pass in planned_passes(job.tasks, job.photos, run.options):
             views = view_pass.recipe.view_keys()
             needed += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]
+        for name, planned in plan.notes.get("answers", {}).items():
+            if name.startswith(f"{number}/"):
+                needed += [(of_bank["key"], of_bank["views"]) for of_bank in planned]
     require_space([Bank.look(root, key, views) for key, views in needed], root, print)
     count = 0
     with progress_bar(desc="merging", unit="block", delay=2) as bar:

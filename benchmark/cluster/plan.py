@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.bank import Blocks, PhotoHashes, check_precision, key_of, resolve_runtime
+from benchmark.cluster.answers import answer_facts, answer_key, planned_answers
 from benchmark.cluster.embed import EmbeddingWork, finish
 from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
 from benchmark.cluster.request import Request
@@ -31,6 +32,8 @@ class Frozen:
     """Key of its bank."""
     runtime: str
     times: PassTimes
+    answers: list[dict[str, Any]]
+    """``key`` and ``views`` of its banks of answers, in the order of ``planned_answers``; empty for most encoders."""
 
 
 class EmbeddingRanks:
@@ -98,6 +101,9 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
     for name, frozen_encoder in frozen.items():
         of_set, _, spec = name.partition("/")
         facts |= encoder_facts(spec, run.sets[int(of_set)].photos, frozen_encoder.key)
+        facts |= answer_facts(
+            spec, run.sets[int(of_set)].photos, [of_bank["key"] for of_bank in frozen_encoder.answers]
+        )
     return {
         "ranks": _ranks(run, groups, frozen, rank_seconds, count),
         "facts": facts,
@@ -106,6 +112,7 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
             "groups": groups,
             "runtimes": {name.partition("/")[2]: frozen_encoder.runtime for name, frozen_encoder in frozen.items()},
             "keys": {name: frozen_encoder.key for name, frozen_encoder in frozen.items()},
+            "answers": {name: of_set.answers for name, of_set in frozen.items() if of_set.answers},
             "bytes": [
                 of_set.block_hashes(Blocks(len(job.photos)).size) for of_set, job in zip(hashes, run.sets, strict=True)
             ],
@@ -157,7 +164,11 @@ def _freeze(spec: str, encoder: Encoder, job: OpenedSet, bytes_hash: str, run: P
     if times.reason:
         raise EncoderError(times.reason)
     key = key_of(encoder, job.photos, bytes_hash, options.storage, device=device)
-    return Frozen(key, encoder.runtime.name if encoder.runtime else "torch", times)
+    answers = [
+        {"key": answer_key(bank, job.photos, bytes_hash, device), "views": bank.recipe.view_keys()}
+        for bank in planned_answers(encoder, job, options)
+    ]
+    return Frozen(key, encoder.runtime.name if encoder.runtime else "torch", times, answers)
 
 
 def _pairs(run: PlannedRun, groups: Sequence[Sequence[str]]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-from .answerer import Answerer, Prompt
+from .answerer import Answerer, AnsweringModel, Prompt
 from .catalogue import MODERN, InstalledLists, installed_lists, list_encoders
 from .encoder import (
     COMPLEX,
@@ -36,6 +36,7 @@ __all__ = [
     "PREFIXES",
     "STUDY",
     "Answerer",
+    "AnsweringModel",
     "Embedder",
     "Encoder",
     "EncoderInfo",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
+from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule
+from builders.errors import EncoderError
+from builders.pixels import ALL_PROCESSINGS
+
 if TYPE_CHECKING:
-    import numpy as np
     from PIL import Image
 
 
@@ -57,3 +63,26 @@ class Answerer(Protocol):
     def release(self) -> None:
         """Give back the memory of the weights; the next call loads them again."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweringModel:
+    """A model that answers when a run needs it: an ``AnswerSource`` whose answers a bank holds before a task reads."""
+
+    answerer: Answerer
+    rule: QuestionRule
+    graded: bool = True
+
+    @property
+    def name(self) -> str:
+        """Id of the model."""
+        return str(self.answerer.identity["id"])
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Every view: it can answer about all of them."""
+        return ("original", *ALL_PROCESSINGS, *NOISE_VIEWS)
+
+    def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
+        """Refused: answers are read from banks."""
+        raise EncoderError(f"{self.name}: its answers are in no bank yet")

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from benchmark.answers import AnswerSource
-    from benchmark.encoders.answerer import Answerer
-
 LIBRARIES = (
     "transformers",
     "open_clip",
@@ -204,8 +202,6 @@ class Encoder:
     only in this process."""
     stored: StoredEmbeddings | None = None
     """Embeddings that another program computed, read from a file; ``embed`` is then never called."""
-    answerer: Answerer | None = None
-    """The whole vision-language model, which answers questions; ``embed`` is its vision tower."""
     answers: AnswerSource | None = None
     """Answers of a vision-language model that ran elsewhere, read from a file; None for any other encoder."""
     notices: tuple[str, ...] = ()

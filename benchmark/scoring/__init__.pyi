@@ -1,3 +1,4 @@
+from .answers.banks import AnswerBank, answer_banks
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
 from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
 from .estimating import PassTimes, estimate, estimate_text, pass_times, release
@@ -27,6 +28,7 @@ __all__ = [
     "ALL",
     "ENCODERS_TOGETHER",
     "KINDS",
+    "AnswerBank",
     "EncoderSource",
     "EraseRequest",
     "Erased",
@@ -41,6 +43,7 @@ __all__ = [
     "Row",
     "RunOutcome",
     "Scored",
+    "answer_banks",
     "any_answers",
     "begin_drawing",
     "cached_trials",

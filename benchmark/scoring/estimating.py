@@ -20,6 +20,7 @@ from benchmark.compute import named_devices
 from benchmark.encoders import Encoder, with_outputs
 from benchmark.options import RunOptions
 from benchmark.report import markdown_table
+from benchmark.scoring.answers.times import MadeUpAnswers, answer_times
 from benchmark.scoring.passes import planned_passes
 from benchmark.scoring.request import OpenedSet
 from benchmark.scoring.store_paths import SPARE_BYTES, free_space, size
@@ -143,7 +144,8 @@ def _clocked(task: Task, photos: PhotoSet, *, dim: int, options: RunOptions, dev
 
 def _made_up(photos: PhotoSet, dim: int, options: RunOptions, device: str, brief: bool) -> TaskInput:
     bank: Any = MadeUpBank(len(photos), dim)
-    return TaskInput(photos, np.ones(len(photos), dtype=bool), cast("Bank", bank), options, device, brief=brief)
+    usable = np.ones(len(photos), dtype=bool)
+    return TaskInput(photos, usable, cast("Bank", bank), options, device, brief=brief, answers=MadeUpAnswers())
 
 
 MEASURED_PHOTOS = 6
@@ -349,8 +351,8 @@ def pass_times(spec: str, encoder: Encoder, opened: OpenedSet, options: RunOptio
     makers: list[str] = []
     several = named_devices(options.device)
     several = several if len(several) > 1 and encoder.reload is not None else ()
-    for recipe in [planned.recipe for planned in planned_passes(opened.tasks, photos, options)]:
-        cost = None
+    for planned in planned_passes(opened.tasks, photos, options):
+        recipe, cost = planned.recipe, None
         for part in (few.select(np.arange(1)), few):  # the first call of a network is slow
             with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
                 key = bank_key(encoder.info, encoder.dtype, part, "measured", options.storage)
@@ -369,6 +371,12 @@ def pass_times(spec: str, encoder: Encoder, opened: OpenedSet, options: RunOptio
         hands = workers_each(options.workers, max(1, len(several)))
         makers.append(str(choose_views(options.views, recipe, [encoder.preprocess], [home], hands)))
         bank_bytes += len(recipe.names) * len(photos) * encoder.info.dimension * np.dtype(options.storage).itemsize
+        answers = answer_times(encoder, recipe, planned.tasks, photos, options)
+        making += answers.making_s
+        forward += answers.load_s + answers.forward_s
+        views += answers.answers
+        bank_bytes += answers.bank_bytes
+        makers += [answers.text] if answers.text else []
     return PassTimes(making, forward, views, bank_bytes, tuple(makers), devices=several)
 
 

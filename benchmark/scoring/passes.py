@@ -13,9 +13,10 @@ from PIL import Image
 
 from benchmark.bank import Bank, OutputsBank, PassCost, PhotoHashes, begin_views, fill_banks_on, fill_from_file
 from benchmark.compute import foreign_code, named_devices
-from benchmark.encoders import Encoder, Layered, Output, Pixels, with_outputs
+from benchmark.encoders import AnsweringModel, Encoder, Layered, Output, Pixels, with_outputs
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
+from benchmark.scoring.answers.banks import PassAnswers, fill_and_record, pass_answers
 from benchmark.scoring.collect import EncoderRun, OutputCollected, record, record_pass
 from benchmark.scoring.store_paths import BankPaths
 from benchmark.scoring.tasks_run import CachedOutcome, Done, Job, cached_outcome
@@ -91,6 +92,8 @@ class OutputRun:
     """Gives all outputs in one forward pass; None if only the embedding is scored."""
     eraser: Eraser | None = None
     """Applied to embeddings before any task reads them; None for layers, to which no eraser is fitted."""
+    answers: PassAnswers | None = None
+    """What the model answers to the tasks of a pass; None if none of them reads answers that it gives in this run."""
 
 
 def layers_of(
@@ -195,8 +198,20 @@ def embed_pass(
             encoder_state.failures["encoder", output_runs[members[0]].encoder.info.id] = outcome.failures[i]
             continue
         for at in members:
-            jobs += _jobs(output_runs[at], banks[at], paths, photos, view_pass, options, single=len(by_encoder) == 1)
+            output_run = output_runs[at]
+            answers = _answers_of(output_run, paths, photos, view_pass, options)
+            answers = fill_and_record(answers, view_pass.tasks, output_run.state, log)
+            output_run = replace(output_run, answers=answers)
+            jobs += _jobs(output_run, banks[at], paths, photos, view_pass, options, single=len(by_encoder) == 1)
     return jobs
+
+
+def _answers_of(
+    output_run: OutputRun, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
+) -> PassAnswers | None:
+    if output_run.output is not None:
+        return None
+    return pass_answers(output_run.encoder, view_pass.recipe, view_pass.tasks, paths, photos, options)
 
 
 def _positions_by_encoder(output_runs: Sequence[OutputRun]) -> list[list[int]]:
@@ -296,12 +311,15 @@ def _jobs(
         eraser=output_run.eraser,
         brief=output_run.output is not None,
         given=encoder.stored if encoder.stored is not None and encoder.stored.detector is not None else None,
-        answers=encoder.answers if output_run.output is None else None,
+        answers=output_run.answers.source() if output_run.answers else encoder.answers,
         has_embeddings=not without,
     )
     for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items():
         outcome = None if cached is None or options.fresh else cached.load()
-        job = Job(view_pass.task(task), replace(task_input, checkpoints=cached.parts if cached else None), cached)
+        of_task = view_pass.task(task)
+        task_usable = _usable_by(of_task, output_run.answers, usable)
+        given = replace(task_input, usable=task_usable, checkpoints=cached.parts if cached else None)
+        job = Job(of_task, given, cached)
         if outcome is not None:
             record(job, Done(outcome, "", 0.0), state)
             continue
@@ -317,6 +335,9 @@ def _all_cached(
     """True if every task of a pass has a cached outcome. The outcomes are then recorded, and no embedding is read."""
     encoder, state = output_run.encoder, output_run.state
     bank = paths.look(encoder, view_pass.recipe.view_keys(), output_run.output)
+    output_run = replace(output_run, answers=_answers_of(output_run, paths, photos, view_pass, options))
+    if output_run.answers is not None and not output_run.answers.complete():
+        return False
     if not encoder.cacheable or not bank.complete or any(map(may_pass, bank.failures().values())):
         return False
     before = replace(state, failures=dict(state.failures))
@@ -350,15 +371,27 @@ def _cached_outcomes(
     output_run: OutputRun, usable: np.ndarray, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
 ) -> dict[str, CachedOutcome | None]:
     """Cache entry of each task's outcome, by name; None for an encoder that is not identified."""
-    encoder = output_run.encoder
-    tasks = [t for t in view_pass.tasks if not t.reads_answers or (encoder.answers and output_run.output is None)]
+    encoder, answers = output_run.encoder, output_run.answers
+    waits = isinstance(encoder.answers, AnsweringModel) and answers is None
+    reads = encoder.answers is not None and output_run.output is None and not waits
+    tasks = [task for task in view_pass.tasks if reads or not task.reads_answers]
     if not encoder.cacheable:
         return dict.fromkeys(task.name for task in tasks)
     key = paths.key(encoder)
     if output_run.eraser is not None:
         key = {**key, "eraser": output_run.eraser.sha256}
-    decided_by = (photos, usable, key, options, encoder.device, output_run.output)
-    return {task.name: cached_outcome(task, *decided_by) for task in tasks}
+    outcomes: dict[str, CachedOutcome | None] = {}
+    for task in tasks:
+        decides = {**key, "answers": answers.key()} if answers is not None and task.reads_answers else key
+        task_usable = _usable_by(task, answers, usable)
+        decided_by = (photos, task_usable, decides, options, encoder.device, output_run.output)
+        outcomes[task.name] = cached_outcome(task, *decided_by)
+    return outcomes
+
+
+def _usable_by(task: Task, answers: PassAnswers | None, usable: np.ndarray) -> np.ndarray:
+    """bool [photos], those that a task can use: an answer may lack where there is an embedding."""
+    return answers.usable(usable) if answers is not None and task.reads_answers else usable
 
 
 def _input_size(encoder: Encoder) -> tuple[int, int] | None:

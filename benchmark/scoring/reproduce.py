@@ -248,6 +248,8 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
     if encoder.id.startswith("local-dir:") or named_by_folder:
         name = encoder.id if encoder.id.startswith("local-dir:") else encoder.library
         return "local-dir:MODEL", f"MODEL: your folder of a model ({name}){weights}"
+    if encoder.id.startswith("vlm:"):
+        return _answering_model(encoder, weights)
     if encoder.id.startswith("weights:"):
         query = encoder.id.partition("?")[2]
         prefix, ema = str(encoder.details.get("prefix", "")).strip("."), encoder.details.get("ema")
@@ -264,6 +266,17 @@ def _model(spec: str | None, encoder: EncoderInfo) -> tuple[str, str]:
     if _is_python(spec):
         return spec, f"{spec}: your own Python code{weights}"
     return spec, ""
+
+
+def _answering_model(encoder: EncoderInfo, weights: str) -> tuple[str, str]:
+    """The same of a vision-language model; its id has a table of questions by name and hash, without the folder."""
+    place, mark, query = encoder.id.partition("?")
+    table = next((value for name, _, value in (o.partition("=") for o in query.split("&")) if "@" in value), "")
+    about = [f"{table}: your table of questions"] if table else []
+    shown = f"{place.partition('@')[0]}@{encoder.revision}"
+    if not encoder.revision:
+        shown, about = "vlm:MODEL", [f"MODEL: your folder of a model ({place}){weights}", *about]
+    return f"{shown}{mark}{query}", "; ".join(about)
 
 
 def _is_python(spec: str) -> bool:

@@ -5,12 +5,14 @@ A bank's key holds a hash of the photos' bytes; until a pass has read the photos
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.bank import Bank, PhotoHashes, key_of
+from benchmark.bank import ANSWER_STORAGE, Bank, PhotoHashes, key_of
 from benchmark.encoders import Encoder, Output
 from benchmark.options import RunOptions
 from builders.errors import DiskError
@@ -90,6 +92,12 @@ class BankPaths:
     def key(self, encoder: Encoder) -> dict[str, Any]:
         """Key of the encoder's bank."""
         return self._key(encoder, self.bytes_hash)
+
+    def of_answers(self) -> BankPaths:
+        """The same for banks of answers, which are float32 whatever ``--storage`` says."""
+        other = copy.copy(self)
+        other._options = replace(self._options, storage=ANSWER_STORAGE)
+        return other
 
     def look(self, encoder: Encoder, views: Views, output: Output | None = None) -> Bank:
         """The encoder's bank as it is; nothing is created."""

@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.answers import ClosedQuestion
 from benchmark.bank import Asking, Bank, PhotoHashes, answering, fill_answers, key_of, read_answers_of
 from benchmark.encoders import Prompt
-from benchmark.views import ORIGINAL, ProcessingViews
+from benchmark.views import ORIGINAL, PNG, ProcessingViews, WithPng
 from builders.errors import DiskError, EncoderError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
@@ -84,26 +84,36 @@ def test_fill_answers__every_row_by_hand(tmp_path, batch_size, workers):
     np.testing.assert_array_equal(without, np.zeros((3, 5)))
 
 
-def test_asking__order_and_png(tmp_path):
-    """Reversed options are another prompt, with logits in the order of the question; PNG changes no pixel."""
-    photos = some_photos(9)
-    questions = questions_about(photos)
-    prompts = {put.prompt for puts in Asking(questions, reverse=True).by_photo.values() for put in puts}
+def test_asking__reversed_options():
+    """Reversed options are another prompt, with logits in the order of the question."""
+    prompts = set(Asking(questions_about(some_photos(9)), reverse=True).prompts())
     assert prompts == {
         Prompt("What is it?\nA. cow\nB. dog\nC. cat\nAnswer with the letter.", ("C", "B", "A")),
         Prompt("Is it night? Answer no or yes.", ("yes", "no")),
     }
-    picture = Image.effect_noise((40, 30), 90).convert("RGB")
-    again = Asking(questions, resave=True).picture(picture)
-    assert again is not picture
-    np.testing.assert_array_equal(np.asarray(again), np.asarray(picture))
-    assert Asking(questions).picture(picture) is picture
-    direct = read_answers_of(
-        filled(tmp_path, photos, MeanAnswerer(), plain := Asking(questions)), plain, photos, VIEWS[1]
-    )
-    saved = Asking(questions, resave=True)
-    bank = filled(tmp_path, photos, MeanAnswerer(), saved)
-    np.testing.assert_array_equal(read_answers_of(bank, saved, photos, VIEWS[1]), direct)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_with_png__in_the_batch_of_the_picture(tmp_path, batch_size):
+    """The copy as PNG gives the pixels of the photo, in a batch of the same size, also where it is made again alone."""
+    photos = some_photos(9)
+    asking, recipe = Asking(questions_about(photos)), WithPng(ProcessingViews(VIEWS))
+
+    class Sized(MeanAnswerer):
+        """The number of pictures in a batch is the logit: rounding, made visible."""
+
+        def logits(self, prepared):
+            return [np.full(len(prompt.words), len(prepared), np.float32) for _, prompt in prepared]
+
+    for answerer in (Sized(), MeanAnswerer(id="mean")):
+        key = key_of(answering(answerer, asking), photos, PhotoHashes(photos).bytes_hash(), "float32")
+        bank = Bank.open(tmp_path, key, recipe.view_keys())
+        for _ in range(2):
+            fill_answers(photos, recipe, answerer, asking, bank, batch_size=batch_size, workers=0)
+            first, copy = (read_answers_of(bank, asking, photos, view) for view in (ORIGINAL, PNG))
+            np.testing.assert_array_equal(first, copy)
+            bank._views[PNG].forget([0])  # as after a kill between two markers
+    assert recipe.view_keys()[PNG] not in ProcessingViews(VIEWS).view_keys().values()
 
 
 def test_keys__everything_that_decides_logits(tmp_path):
@@ -120,7 +130,6 @@ def test_keys__everything_that_decides_logits(tmp_path):
         (first[0], Asking(questions[1:])),
         (first[0], Asking((*questions[:-1], ClosedQuestion("words", questions[-1].photo, "Day?", ("yes", "no"), 1)))),
         (first[0], Asking(questions, reverse=True)),
-        (first[0], Asking(questions, resave=True)),
         (first[0], Asking(questions, batch=1)),
     ]
     folders = {opened(tmp_path, photos, *one).folder for one in changed}

@@ -114,7 +114,9 @@ def test_load__the_encoder_is_the_vision_tower(vision_language_model, tmp_path):
     views = torch.from_numpy(np.stack([encoder.preprocess(picture) for picture in pictures()]))
     assert torch.equal(encoder.embed(views), tower.embed(views))
     assert encoder.info.id == f"vlm:llava@{encoder.info.weights_sha256[:8]}"
-    assert encoder.answerer.identity["weights_sha256"] == encoder.info.weights_sha256 != tower.info.weights_sha256
+    assert (
+        encoder.answers.answerer.identity["weights_sha256"] == encoder.info.weights_sha256 != tower.info.weights_sha256
+    )
 
     def identity_with(change) -> dict:
         shutil.copytree(folder, tmp_path / "other", dirs_exist_ok=True)

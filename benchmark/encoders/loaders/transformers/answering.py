@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.encoders.answerer import Prompt
+from benchmark.answers import QuestionRule, chosen_rule
+from benchmark.encoders.answerer import AnsweringModel, Prompt
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.hub import (
     Checkpoint,
@@ -34,10 +35,14 @@ from benchmark.encoders.loaders.weights_check import LoadReport, require_finite,
 from benchmark.encoders.network import probe_image
 from benchmark.encoders.placement import TORCH_DTYPES, Placement, placement, tf32_only_if_requested
 from benchmark.encoders.registry import LoadRequest
+from builders.cli import parse_query
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import MAX_HUB_FILE_BYTES, list_folder, open_untrusted
 
 PREFIX = "vlm:"
+
+PRESENCE = "presence"
+"""The rule of questions where none is named."""
 
 DESCRIPTIONS = (".json", ".txt", ".model", ".jinja")
 """Suffixes of the files of a checkpoint that decide prompts, tokens and pictures."""
@@ -50,7 +55,7 @@ def load_vlm(request: LoadRequest) -> Encoder:
         UsageError: no such checkpoint, or a model that cannot answer.
         EncoderError: its files cannot be read, or its vision tower gives no embedding.
     """
-    source = request.spec.removeprefix(PREFIX)
+    source, rule = _without_questions(request.spec.removeprefix(PREFIX))
     request = replace(request, spec=source)
     local = source.startswith((".", "/", "~")) or Path(source.partition("?")[0]).exists()
     checkpoint = (folder_checkpoint if local else hub_checkpoint)(request)
@@ -63,8 +68,17 @@ def load_vlm(request: LoadRequest) -> Encoder:
     encoder = load_files(checkpoint, request)
     weights = str(model.identity["weights_sha256"])
     details = {**encoder.info.details, "weights_sha256_is": "of the files of weights, the language model's included"}
-    info = replace(encoder.info, id=str(model.identity["id"]), weights_sha256=weights, details=details)
-    return replace(encoder, info=info, answerer=model)
+    more = "" if rule.name == PRESENCE else f"{'&' if '?' in source else '?'}questions={rule.name}"
+    info = replace(encoder.info, id=f"{model.identity['id']}{more}", weights_sha256=weights, details=details)
+    return replace(encoder, info=info, answers=AnsweringModel(model, rule))
+
+
+def _without_questions(spec: str) -> tuple[str, QuestionRule]:
+    """A specification without its option ``questions``, and the rule that the option names."""
+    place, _, query = spec.partition("?")
+    options = parse_query(query, spec) if query else []
+    rest = "&".join(f"{name}={value}" for name, value in options if name != "questions")
+    return f"{place}?{rest}" if rest else place, chosen_rule(dict(options).get("questions", PRESENCE))
 
 
 @dataclass(frozen=True)

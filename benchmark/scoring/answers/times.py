@@ -1,0 +1,113 @@
+"""What answers will cost, measured on a few photos: for ``--dry-run`` and for plans."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule
+from benchmark.bank import ANSWER_STORAGE, Bank, fill_answers, key_of
+from benchmark.encoders import Encoder
+from benchmark.options import RunOptions
+from benchmark.scoring.answers.banks import answer_banks
+from benchmark.tasks import Task
+from benchmark.views import ViewRecipe
+from builders.files import scratch_prefix
+from builders.photos import PhotoSet
+from builders.pixels import ALL_PROCESSINGS
+
+MEASURED = 2
+"""Photos that are asked about, after a first one."""
+
+
+@dataclass(frozen=True)
+class AnswerTimes:
+    """Time and space of all answers of a model, scaled from a few photos."""
+
+    load_s: float = 0.0
+    """Seconds of the first photo of each copy of the weights, which reads them."""
+    making_s: float = 0.0
+    """Seconds of one core to make views and inputs."""
+    forward_s: float = 0.0
+    """Seconds of the model."""
+    answers: int = 0
+    bank_bytes: int = 0
+    text: str = ""
+    """What is asked, in one line; empty if nothing is."""
+
+
+def answer_times(
+    encoder: Encoder, recipe: ViewRecipe, tasks: Sequence[Task], photos: PhotoSet, options: RunOptions
+) -> AnswerTimes:
+    """Ask about a few photos, and scale time and space to all.
+
+    Args:
+        encoder, recipe, tasks, photos, options: as of ``answer_banks``.
+
+    Raises:
+        EncoderError: the model cannot answer.
+    """
+    total, answerers = AnswerTimes(), []
+    banks = answer_banks(encoder, recipe, tasks, photos, options)
+    for bank in banks:
+        shown = [at for at, photo_id in enumerate(photos.ids) if photo_id in bank.asking.by_photo]
+        making, forward, load = 0.0, 0.0, 0.0
+        some = [shown[:1], shown[1 : 1 + MEASURED] or shown[:1]]
+        for few in (photos.select(np.array(at)) for at in some):
+            asking = replace(bank.asking, questions=tuple(q for q in bank.asking.questions if q.photo in few.ids))
+            with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
+                key = key_of(replace(bank, asking=asking).encoder, few, "measured", ANSWER_STORAGE)
+                store = Bank.open(Path(scratch), key, bank.recipe.view_keys())
+                cost = fill_answers(
+                    few,
+                    bank.recipe,
+                    bank.answerer,
+                    asking,
+                    store,
+                    batch_size=options.batch_size,
+                    workers=0,
+                    silent=True,
+                )
+            load = load or cost.wall_s
+            making, forward = cost.making_s / len(few), cost.forward_s / len(few)
+        if bank.answerer not in answerers:
+            answerers.append(bank.answerer)
+            total = replace(total, load_s=total.load_s + load)
+        views = len(bank.recipe.names)
+        total = replace(
+            total,
+            making_s=total.making_s + making * len(shown),
+            forward_s=total.forward_s + forward * len(shown),
+            answers=total.answers + views * len(bank.asking.questions),
+            bank_bytes=total.bank_bytes + views * len(photos) * bank.asking.width * np.dtype(ANSWER_STORAGE).itemsize,
+        )
+    for answerer in answerers:
+        answerer.release()
+    if not banks:
+        return total
+    put = banks[0].asking
+    text = f"{len(put.questions):,} questions about {len(put.by_photo):,} photos: {total.answers:,} answers"
+    return replace(total, text=f"{text} with those of the noise floor")
+
+
+@dataclass(frozen=True)
+class MadeUpAnswers:
+    """Made-up answers under every view, to measure tasks with: an ``AnswerSource``."""
+
+    name: str = "made up"
+    rule: QuestionRule = field(default_factory=lambda: QuestionRule("presence"))
+    graded: bool = True
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """All that there are."""
+        return ("original", *ALL_PROCESSINGS, *NOISE_VIEWS)
+
+    def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
+        """As ``AnswerSource.logits``."""
+        rng = np.random.default_rng([*view.encode()])
+        return rng.normal(size=(len(questions), max(len(q.options) for q in questions))).astype(np.float32)
