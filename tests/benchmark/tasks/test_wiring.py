@@ -203,6 +203,10 @@ def test_select_tasks__patterns():
         "probe/jpeg",
         "knn/jpeg",
         "retrieval/pairs",
+    ]
+    assert [t.name for t in select_tasks(["answers/j*g", "*/sharpening"], tasks)] == [
+        "probe/sharpening",
+        "knn/sharpening",
         "answers/jpeg",
     ]
 
