@@ -95,6 +95,19 @@ def test_plan__is_read_as_it_was_written_and_never_changed(place):
         write_plan(replace(PLAN, output="elsewhere"), place)
 
 
+def test_write_plan__further_files_are_there_before_the_plan_and_not_written_again(tmp_path, monkeypatch):
+    place, written = StorageFolder.of(tmp_path / "plan"), []
+    write = StorageFolder.write
+    monkeypatch.setattr(
+        StorageFolder, "write", lambda self, name, data: (written.append(name), write(self, name, data))
+    )
+    write_plan(PLAN, place, {"facts/a.json": b"{}", "rows": b"some"})
+    assert written == ["facts/a.json", "rows", "plan.json"]
+    assert (place.read("facts/a.json"), place.read("rows")) == (b"{}", b"some")
+    write_plan(PLAN, place, {"rows": b"other"})
+    assert (place.read("rows"), len(written)) == (b"some", 3)
+
+
 @pytest.mark.parametrize(
     "text", ["[]", "{", '{"format": 9}', '{"format": 1, "kind": "x"}', '{"format": 1, "ranks": 3}']
 )

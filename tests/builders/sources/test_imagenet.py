@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.io import savemat
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
-from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
+from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, _synsets, imagenet_photos
 from builders.sources.inaturalist import inaturalist_photos
 
 CLASSES = ("n01440764", "n01443537", "n02099601")
@@ -233,3 +234,18 @@ def test_imagenet_photos__the_index_is_saved_as_it_grows(official, monkeypatch, 
     assert again.ids == whole.ids
     assert [again.read(i) for i in range(len(again))] == [whole.read(i) for i in range(len(whole))]
     assert len(read) == 9 + 6 + 1  # one photo of an unfinished thousand is read twice
+
+
+def devkit(*rows):
+    """``meta.mat`` of synsets: (number, WordNet id, children)."""
+    meta = io.BytesIO()
+    kind = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("num_children", "O")]
+    savemat(meta, {"synsets": np.array(list(rows), dtype=kind).reshape(-1, 1)})
+    return meta.getvalue()
+
+
+def test_synsets__are_leaves_whose_names_are_all_wordnet_ids():
+    good = (1, "n01440764", 0), (7, "n01530575", 0)
+    assert _synsets(devkit(*good, (9, "entity", 2)), Path("devkit")) == {1: "n01440764", 7: "n01530575"}
+    with pytest.raises(DataError, match=r"devkit: the devkit's meta.* names a class that is not a WordNet id"):
+        _synsets(devkit(*good, (8, "../n01440764", 0)), Path("devkit"))
