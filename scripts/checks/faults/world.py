@@ -20,6 +20,7 @@ from typing import Any
 
 from PIL import Image
 
+from scripts.checks.faults.kinds.data_sets import write_data_sets
 from scripts.checks.faults.processes import import_all, run, warm_up
 from scripts.checks.faults.stages import NO_LIMIT, NO_WAITING, photos
 from tests.support.flickr import KEY, SECRET, Faults, Flickr, serving
@@ -132,6 +133,7 @@ def world(folder: Path) -> Iterator[World]:
             end = run(["work", str(folder / "planned" / "set.plan")], folder / "planned")
             assert end.status == 0, f"work: {end.output}"
             _write_texts(made)
+            write_data_sets(folder, made.photos)
         text = json.dumps({"flickr": flickr.base, "modules": sorted(sys.modules)})
         (folder / _DONE).write_text(text)
         yield made

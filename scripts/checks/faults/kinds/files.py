@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scripts.checks.faults.campaign import Case, Kind
+from scripts.checks.faults.kinds import sources
 from scripts.checks.faults.kinds.commands import READERS, RESULTS, Reader
 from scripts.checks.faults.kinds.spoilers import (
     SPOILERS,
@@ -29,10 +30,12 @@ from scripts.checks.faults.world import MOST_BYTES, World, scores_of
 
 def kinds_of_files() -> Iterator[Kind]:
     """Every reader with every way to spoil what it reads."""
-    for reader in READERS:
+    for reader in (*READERS, *sources.READERS):
         for what, pattern in reader.files.items():
             for how, spoiler in SPOILERS.items():
-                if how == "changed structure" and not pattern.endswith((".json", ".toml", ".csv", ".yaml", ".txt")):
+                if how == "changed structure" and not pattern.endswith(
+                    (".json", ".jsonl", ".toml", ".csv", ".tsv", ".yaml", ".txt")
+                ):
                     continue
                 make = _maker(reader, pattern, spoiler)
                 yield Kind(reader.command, f"{what}, {how}", make, reader.share / 3)
