@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -75,6 +76,8 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         _environment.update(os.environ)
     if os._exit is not _exit:
         os._exit = _exit
+    if threading.__class__ is not _Threading:
+        threading.__class__ = _Threading
     outer, _calls.process = _calls.process, process
     _calls.depth += 1
     error: BaseException | None = None
@@ -95,7 +98,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         if len(os.environ) < variables:
             os.environ.update({name: value for name, value in _environment.items() if name not in os.environ})
         for module, hook in zip((sys, threading), hooks, strict=True):
-            if vars(module).get("excepthook") is None:  # Python starts no thread without it
+            if vars(module).get("excepthook") is None:
                 vars(module)["excepthook"] = hook
         changes = [change for change in _restored_folder(folder) if not enters_folder]
         changes += [output.name for output in outputs if output.restored()]
@@ -105,6 +108,14 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         changes.insert(0, _words(error))
     if changes:
         raise ForeignCodeError(f"{HARMS_RUN}: {', '.join(changes)}") from None
+
+
+class _Threading(types.ModuleType):
+    """``threading``, whose ``excepthook`` cannot be removed: Python starts no thread without it, in the run either."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "excepthook" or value is not None:
+            super().__setattr__(name, value)
 
 
 _real_exit = os._exit

@@ -23,6 +23,7 @@ from builders.untrusted import (
     list_folder,
     open_untrusted,
     read_untrusted,
+    store_errors,
     walk_folders,
 )
 
@@ -90,12 +91,13 @@ class StorageFolder:
             if self.folder is not None:
                 return read_untrusted(_present(self.folder / name), limit=MAX_READ_BYTES)
             files, path = self._remote(name)
-            data: bytes = files.cat_file(path)
+            with store_errors():
+                data: bytes = files.cat_file(path)
             return data
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise DataError(f"{self.path(name)}: cannot be read ({error.strerror or error})") from None
+            raise self._unread(name, error) from None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file; replaces an existing one.
@@ -108,8 +110,9 @@ class StorageFolder:
                 write_bytes_atomically(self.folder / name, data, durable=True)
                 return
             files, path = self._remote(name)
-            self._make_folder(files, path)
-            files.pipe_file(path, data)
+            with store_errors():
+                self._make_folder(files, path)
+                files.pipe_file(path, data)
 
     def put(self, file: Path, name: str) -> None:
         """Copy a file of this machine into the folder.
@@ -129,14 +132,15 @@ class StorageFolder:
                     temporary.unlink(missing_ok=True)
                 return
             files, path = self._remote(name)
-            self._make_folder(files, path)
-            files.put_file(str(file), path)
+            with store_errors():
+                self._make_folder(files, path)
+                files.put_file(str(file), path)
 
     def get(self, name: str, file: Path) -> None:
         """Copy a file of the folder to this machine.
 
         Raises:
-            DataError: it is absent.
+            DataError: it is absent, or cannot be read.
             DiskError: it cannot be written to this machine.
         """
         temporary = temporary_path(file)
@@ -148,51 +152,61 @@ class StorageFolder:
                     shutil.copyfileobj(stream, copy, 1 << 20)
             else:
                 files, path = self._remote(name)
-                files.get_file(path, str(temporary))
+                with store_errors():
+                    files.get_file(path, str(temporary))
             temporary.replace(file)
         except FileNotFoundError:
             raise DataError(f"{self.path(name)}: is not there") from None
         except OSError as error:
-            raise disk_error(error, file) from None
+            raise (self._unread(name, error) if error.errno is None else disk_error(error, file)) from None
         finally:
             temporary.unlink(missing_ok=True)
 
     def names(self) -> list[str]:
-        """Names of the files directly in it, sorted; none if the folder is absent."""
+        """Names of the files directly in it, sorted; none if the folder is absent. Raises ``DataError``."""
         try:
             if self.folder is not None:
                 names = list_folder(self.folder, may_be_absent=True).files
                 return [name for name in names if (self.folder / name).is_file()]
             files, path = self._remote("")
-            files.invalidate_cache()
-            listed = files.ls(path.rstrip("/"), detail=True)
+            with store_errors():
+                files.invalidate_cache()
+                listed = files.ls(path.rstrip("/"), detail=True)
             return sorted(entry["name"].rpartition("/")[2] for entry in listed if entry["type"] == "file")
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._unlisted(error) from None
 
     def all_names(self) -> list[str]:
-        """Relative paths of the files in it and below, sorted; none if the folder is absent."""
+        """Relative paths of the files in it and below, sorted; none if the folder is absent. Raises ``DataError``."""
         if self.folder is not None:
             names = files_below(self.folder, may_be_absent=True)
             return sorted(name for name in names if (self.folder / name).is_file())
         files, path = self._remote("")
         root = path.rstrip("/")
         try:
-            files.invalidate_cache()
-            return sorted(name.removeprefix(f"{root}/") for name in files.find(root) if name != root)
+            with store_errors():
+                files.invalidate_cache()
+                return sorted(name.removeprefix(f"{root}/") for name in files.find(root) if name != root)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._unlisted(error) from None
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it exists."""
+        """Remove a file, if it exists. Raises ``DiskError``."""
         try:
             if self.folder is not None:
                 (self.folder / name).unlink(missing_ok=True)
             else:
                 files, path = self._remote(name)
-                files.rm_file(path)
+                with store_errors():
+                    files.rm_file(path)
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise disk_error(error, self.path(name)) from None
 
     def sweep(self) -> None:
         """Remove files that killed ranks left half-written in it and below. No process may be writing there."""
@@ -205,14 +219,21 @@ class StorageFolder:
         from fsspec.core import url_to_fs
 
         try:
-            files, path = url_to_fs(self.path(name))
+            with store_errors():
+                files, path = url_to_fs(self.path(name))
         except ImportError:
             protocol = self.address.partition("://")[0]
             package = PACKAGE_OF.get(protocol, f"fsspec[{protocol}]")
             raise UsageError(missing_package(package, self.address, install=package)) from None
-        except ValueError as error:
+        except OSError as error:
             raise UsageError(f"{self.address}: no address that can be read ({first_line(error)})") from None
         return files, path
+
+    def _unread(self, name: str, error: OSError) -> DataError:
+        return DataError(f"{self.path(name)}: cannot be read ({error.strerror or first_line(error)})")
+
+    def _unlisted(self, error: OSError) -> DataError:
+        return DataError(f"{self.address}: cannot be listed ({first_line(error)})")
 
     def _make_folder(self, files: Any, path: str) -> None:
         """Make the folder of a file, except in object stores, which would make a bucket of a misspelt name."""

@@ -30,7 +30,7 @@ from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
-from .ranges import RemoteStream, read_range, remote_facts
+from .ranges import RemoteStream, read_range, remote_facts, store_errors
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
@@ -103,6 +103,7 @@ __all__ = [
     "remote_facts",
     "roots_of",
     "single_line",
+    "store_errors",
     "table_schema",
     "too_large",
     "walk_folders",

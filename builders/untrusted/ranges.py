@@ -8,16 +8,17 @@ import os
 import re
 import socket
 import typing
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpcore
 import httpx
 
-from builders.errors import DataError, RemoteError, UsageError, missing_package
+from builders.errors import CamtraceError, DataError, RemoteError, UsageError, missing_package
 from builders.untrusted.addresses import AddressRefused, address_allowed
 from builders.untrusted.files import ReadAtOffsets, too_large
 from builders.untrusted.hub_client import client_message, from_hub
-from builders.untrusted.text import first_line, readable
+from builders.untrusted.text import describe_error, first_line, readable
 
 AHEAD_BYTES = 1 << 20
 """Read at once by a stream: headers of a tar lie between photos of some 100 kB."""
@@ -60,7 +61,7 @@ def remote_facts(address: str) -> RemoteFacts:
         return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", ""))
     files, path = _store(address)
     try:
-        with from_hub() if address.startswith("hf://") else contextlib.nullcontext():
+        with from_hub() if address.startswith("hf://") else store_errors():
             facts = files.info(path)
     except (OSError, ValueError, RemoteError) as error:
         raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
@@ -78,7 +79,8 @@ def read_range(address: str, offset: int, size: int) -> bytes:
         return _hub_range(address, offset, size)
     files, path = _store(address)
     try:
-        return bytes(files.cat_file(path, start=offset, end=offset + size))
+        with store_errors():
+            return bytes(files.cat_file(path, start=offset, end=offset + size))
     except (OSError, ValueError) as error:
         raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
 
@@ -214,6 +216,25 @@ class _GuardedTransport(httpx.BaseTransport):
         self._pool.close()
 
 
+@contextlib.contextmanager
+def store_errors() -> Iterator[None]:
+    """Within it, an error of a client of a store is an ``OSError``: botocore and others have trees of their own.
+
+    >>> with store_errors():
+    ...     raise TypeError("no such option")
+    Traceback (most recent call last):
+    OSError: TypeError: no such option
+    """
+    try:
+        yield
+    except (CamtraceError, OSError, ImportError):
+        raise
+    except ValueError as error:
+        raise OSError(first_line(error)) from None
+    except Exception as error:
+        raise OSError(describe_error(error)) from None
+
+
 def _store(address: str) -> tuple[Any, str]:
     """fsspec's file system, and the path of a file in it."""
     protocol = address.partition("://")[0]
@@ -222,8 +243,11 @@ def _store(address: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     try:
-        files, path = url_to_fs(address)
+        with store_errors():
+            files, path = url_to_fs(address)
     except ImportError:
         package = _STORES[protocol] or f"fsspec[{protocol}]"
         raise UsageError(missing_package(package, address, install=package)) from None
+    except OSError as error:
+        raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
     return files, str(path)

@@ -244,18 +244,13 @@ def every_command(args: argparse.Namespace, folder: Path) -> Tally:
     from scripts.checks.faults.kinds.files import kinds_of_files
     from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
     from scripts.checks.faults.kinds.sources import kinds_of_sources
+    from scripts.checks.faults.kinds.stores import kinds_of_stores
     from scripts.checks.faults.kinds.words import kinds_of_words
     from scripts.checks.faults.world import world
 
     with world(args.world or folder / "world") as given, kinds_of_answers(given) as answers:
-        kinds = [
-            *kinds_of_files(),
-            *kinds_of_photos(),
-            *kinds_of_encoders(),
-            *answers,
-            *kinds_of_sources(),
-            *kinds_of_words(),
-        ]
+        kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders(), *answers]
+        kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_words()]
         chosen = [kind for kind in kinds if args.kinds in kind.name]
         save = partial(append, args.record, "campaign", args.seed) if args.record else (lambda part: None)
         options = {"first": args.first, "only": args.number, "seconds": args.limit_s, "save": save}

@@ -255,6 +255,13 @@ def _plant(home: Path) -> None:
         ".git-credentials": f"https://me:{PLANTED}s@git.invalid\n",
         ".kaggle/kaggle.json": f'{{"username": "me", "key": "{PLANTED}t"}}',
         ".ssh/id_rsa": f"{PLANTED}u",
+        ".aws/config": f"[default]\nregion = x\naws_session_token = {PLANTED}5\n",
+        ".config/fsspec/conf.json": f'{{"s3": {{"key": "{PLANTED}6", "secret": "{PLANTED}7"}}}}',
+        ".gitconfig": f'[url "https://me:{PLANTED}8@git.invalid/"]\n\tinsteadOf = https://git.invalid/\n',
+        ".pypirc": f"[pypi]\nusername = __token__\npassword = {PLANTED}9\n",
+        ".docker/config.json": f'{{"auths": {{"x.invalid": {{"auth": "{PLANTED}0"}}}}}}',
+        ".pgpass": f"*:*:*:me:{PLANTED}A\n",
+        "hf-token": f"hf_{PLANTED}B",
     }
     for name, text in files.items():
         path = home / name
@@ -265,6 +272,8 @@ def _plant(home: Path) -> None:
         HOME=str(home),
         XDG_CACHE_HOME=cache,
         NETRC=str(home / ".netrc"),
+        HF_TOKEN_PATH=str(home / "hf-token"),
+        AWS_CONFIG_FILE=str(home / ".aws" / "config"),
         AWS_SHARED_CREDENTIALS_FILE=str(home / ".aws" / "credentials"),
         GOOGLE_APPLICATION_CREDENTIALS=str(home / ".config/gcloud/application_default_credentials.json"),
         HTTP_PROXY=f"http://me:{PLANTED}v@proxy.invalid:3128",

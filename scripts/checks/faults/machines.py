@@ -52,6 +52,10 @@ PLANTED_VARIABLES: Mapping[str, str] = {
     },
     "DATABASE_URL": f"postgres://me:{PLANTED}x@db.invalid/x",
     "SENTRY_DSN": f"https://{PLANTED}y@sentry.invalid/1",
+    "FSSPEC_S3_SECRET": f"{PLANTED}1",
+    "FSSPEC_ABFS_SAS_TOKEN": f"{PLANTED}2",
+    "AWS_ENDPOINT_URL": f"http://me:{PLANTED}3@127.0.0.1:9",
+    "GIT_ASKPASS_PASSWORD": f"{PLANTED}4",
     "UV_INDEX_URL": f"https://me:{PLANTED}z@index.invalid/simple",
 }
 """Variables that hold a secret, besides those of the doubles."""

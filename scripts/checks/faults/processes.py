@@ -193,6 +193,8 @@ def _run_here(one: Run) -> int:
         one.prepare()
         start_run = run_supervised if one.supervised else (lambda call: call())
         status = start_run(lambda: main(list(one.argv)) or 0)
+    except SystemExit as end:  # of --help
+        status = end.code if isinstance(end.code, int) else FAILED
     except BaseException:
         import traceback
 

@@ -13,11 +13,15 @@ from scripts.checks.faults.interrupt import Tally
 NOT_TRIED: Sequence[str] = (
     "GPUs: no fault of a device, of its memory or of its driver",
     "real services: the Hub and Flickr are doubles on this machine; no TLS with a foreign certificate, no CDN",
+    "object stores that answer wrongly: a store that does not answer, and options that it does not know, are tried",
     "power cuts; file systems other than ext4, overlayfs and tmpfs: of NFS, CIFS and FUSE errors are injected",
     "Windows and macOS",
-    "Slurm and Ray under faults; object stores; the Xet store",
+    "Slurm and Ray under faults; the Xet store",
     "more than two processes on one output; more than one machine, or two clocks, on one plan",
-    "hostile weights of networks of each library (of erasers and configurations they are)",
+    "hostile weights of networks of each library and of vision-language models (of erasers and configurations they are)",
+    "encoders that damage what the run has open: its descriptors one by one, its memory, its files in the cache",
+    "the memory of processes, core files, swap and the history of shells, where secrets may stay",
+    "options that say where is written to, and how many processes there are, with hostile words",
     "data sets of more than 60 photos, and folders of more than 100 files",
     "decoders compiled with checks of addresses; parsers under coverage (`parser_fuzz.py` does that on its own)",
     "other users of the machine: links in shared temporary folders, files that change between check and use",
@@ -44,9 +48,10 @@ class _Row:
 
 
 def table(path: Path) -> Iterator[str]:
-    """Lines: commands, inputs, failures, processor time and seeds of each part and kind; then what was not tried."""
+    """Lines: commands, inputs, failures, processor time and seeds of each part and kind; commands with planted secrets;
+    then what was not tried."""
     rows: dict[tuple[str, str], _Row] = {}
-    sentences = Counter[str]()
+    sentences, statuses = Counter[str](), Counter[tuple[str, int]]()
     for line in path.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         for kind, inputs in record["tried"].items():
@@ -57,6 +62,10 @@ def table(path: Path) -> Iterator[str]:
             row.processor_s += record["processor_s"].get(kind, 0.0)
             row.wrong += sum(sentence.startswith(kind) for sentence in record["wrong"])
         sentences.update(record["wrong"])
+        for outcome, count in record["outcomes"].items() if record["part"] == "campaign" else ():
+            command, _, status = outcome.rpartition(": status ")
+            if command:
+                statuses[command, int(status)] += count
     yield "| part | kind | commands | inputs | wrong | processor s | seeds |"
     yield "| :-- | :-- | --: | --: | --: | --: | :-- |"
     for (part, kind), row in sorted(rows.items()):
@@ -70,6 +79,13 @@ def table(path: Path) -> Iterator[str]:
         yield _line(part, f"**{len(mine)} kinds**", whole)
     yield f"\nWrong: {sentences.total()}"
     yield from (f"- {sentence}" for sentence in sentences)
+    yield "\nSecrets are planted in variables and files of every command of the campaign:\n"
+    yield "| command | runs | that failed | with a secret in output, files or arguments of processes |"
+    yield "| :-- | --: | --: | --: |"
+    for command in sorted({name for name, _ in statuses}):
+        runs = {status: n for (name, status), n in statuses.items() if name == command}
+        leaks = sum(n for text, n in sentences.items() if text.startswith(f"{command}: ") and "a secret in" in text)
+        yield f"| {command} | {sum(runs.values())} | {sum(n for status, n in runs.items() if status)} | {leaks} |"
     yield "\nNot tried:"
     yield from (f"- {sentence}" for sentence in NOT_TRIED)
 

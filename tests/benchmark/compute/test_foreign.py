@@ -88,6 +88,16 @@ def test_foreign_code__a_removed_hook_of_exceptions_is_restored(module, monkeypa
     thread.join()
 
 
+def test_foreign_code__meanwhile_the_run_starts_threads_without_a_hook_of_exceptions(monkeypatch):
+    """Foreign code runs in one thread while the run starts another."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    with foreign_code():
+        threading.excepthook = None
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+
+
 def test_foreign_code__errors_and_ctrl_c_pass_and_a_closed_stream_is_opened_again(monkeypatch, capfd):
     with pytest.raises(ValueError, match="plain"), foreign_code():
         raise ValueError("plain")

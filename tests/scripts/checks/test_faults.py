@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from benchmark.__main__ import COMMANDS
 from benchmark.cli.leaderboard import main
 from benchmark.leaderboard.admission import objection
 from benchmark.results import read_files
@@ -16,7 +17,10 @@ from scripts.checks.faults.campaign import Case, _common
 from scripts.checks.faults.interrupt import Tally
 from scripts.checks.faults.kinds.files import kinds_of_files
 from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
+from scripts.checks.faults.kinds.sources import kinds_of_sources
 from scripts.checks.faults.kinds.spoilers import SPOILERS
+from scripts.checks.faults.kinds.stores import kinds_of_stores
+from scripts.checks.faults.kinds.words import kinds_of_words
 from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.mutations import forgeries, write_board_folder
 from scripts.checks.faults.pictures import fuzz_pictures
@@ -138,10 +142,11 @@ def test_common__names_each_thing_that_is_wrong_with_an_end(tmp_path):
 
 def test_kinds__there_are_sixty_over_all_commands_and_each_has_a_name_of_its_own():
     kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders()]
+    kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_words()]
     names = [kind.name for kind in kinds]
     assert len(set(names)) == len(names) >= 60
     read = {kind.command.partition(" ")[0] for kind in kinds}
-    assert {"score", "sweep", "build", "verify", "compare", "leaderboard", "publish", "audit", "work", "finish"} <= read
+    assert read >= {*COMMANDS, "flickrexif"}
 
 
 @pytest.mark.parametrize("spoiler", SPOILERS)
@@ -210,7 +215,8 @@ def test_records__counts_of_many_runs_become_one_table(tmp_path):
     second.tried.update({"verify: a": 5})
     second.cases.update({"verify: a": 5})
     second.processor_s["verify: a"] = 2.0
-    second.wrong = ["verify: a (seed 2, number 7): hang"]
+    second.wrong = ["verify: a (seed 2, number 7): hang", "score: b (seed 2, number 8): a secret in output"]
+    second.outcomes.update({"verify: status 1": 2, "verify: status 0": 3, "score: status -99": 1, "sound machine": 6})
     for seed, tally in ((1, first), (2, second)):
         records.append(tmp_path / "record", "campaign", seed, tally)
     lines = list(records.table(tmp_path / "record"))
@@ -219,7 +225,8 @@ def test_records__counts_of_many_runs_become_one_table(tmp_path):
         "| campaign | verify: a | 8 | 15 | 1 | 3 | 1, 2 |",
         "| campaign | **2 kinds** | 10 | 17 | 1 | 3 | 1, 2 |",
     ]
-    assert lines[5:7] == ["\nWrong: 1", "- verify: a (seed 2, number 7): hang"]
+    assert lines[5:7] == ["\nWrong: 2", "- verify: a (seed 2, number 7): hang"]
+    assert {"| score | 1 | 1 | 1 |", "| verify | 5 | 2 | 0 |"} <= set(lines)
     assert lines[-1] == f"- {records.NOT_TRIED[-1]}"
 
 

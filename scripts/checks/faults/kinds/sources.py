@@ -15,6 +15,7 @@ from scripts.checks.faults.campaign import Case, Kind
 from scripts.checks.faults.kinds.commands import Reader
 from scripts.checks.faults.kinds.data_sets import LAYOUTS, TABLES
 from scripts.checks.faults.kinds.photos import NAMES
+from scripts.checks.faults.kinds.spoilers import damage
 from scripts.checks.faults.pictures import picture
 from scripts.checks.faults.world import FAST, World, plan
 from tests.support.camera_sets import DOUBLES
@@ -184,10 +185,7 @@ def _hostile_zip(kind: str) -> Callable[[random.Random, Path, World], Case]:
                 archive.writestr(name, data)
         shutil.rmtree(chosen)
         if random_.random() < 0.4:
-            data = bytearray(chosen.with_suffix(".zip").read_bytes())
-            for _ in range(8):
-                data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
-            chosen.with_suffix(".zip").write_bytes(data)
+            damage(chosen.with_suffix(".zip"), random_)
         return Case(_audit(_spec(kind, run), run), inputs)
 
     return make
