@@ -18,7 +18,7 @@ NOT_TRIED: Sequence[str] = (
     "Windows and macOS",
     "Slurm and Ray under faults; the Xet store",
     "more than two processes on one output; more than one machine, or two clocks, on one plan",
-    "hostile weights of networks of each library and of vision-language models (of erasers and configurations they are)",
+    "hostile weights of networks of libraries and of vision-language models (of erasers and configurations they are)",
     "encoders that damage what the run has open: its descriptors one by one, its memory, its files in the cache",
     "the memory of processes, core files, swap and the history of shells, where secrets may stay",
     "options that say where is written to, and how many processes there are, with hostile words",

@@ -75,7 +75,7 @@ def _reproduced(run: Path) -> list[str]:
     return ["reproduce", "iccv2025", *_score(_spec("imagenet", run), run, "-m", "facebook/dino-vits16")[1:]]
 
 
-def _answered(run: Path, world: World) -> list[str]:
+def _score_answers(run: Path, world: World) -> list[str]:
     spec = f"answers:{run / 'answers/answers.jsonl'}?questions={run / 'answers/questions.jsonl'}"
     return _score(f"folder:{world.photos}", run, "-m", spec)
 
@@ -111,7 +111,7 @@ READERS: Sequence[Reader] = (
     ),
     Reader("diff", "vectors", {"embeddings": "vectors/*.parquet"}, _diffed, 1.5, 2),
     Reader("score answers", "answers", {"answers": "answers/answers.jsonl", "questions": "answers/questions.jsonl"},
-           _answered, 3.0),
+           _score_answers, 3.0),
 )  # fmt: skip
 """Commands and what they read."""
 

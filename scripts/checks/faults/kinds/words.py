@@ -46,7 +46,9 @@ WORDS: Sequence[str] = (
 )
 """What may be in the place of an argument."""
 
-_KEPT = frozenset(("-o", "--output", "--cache", "--state", "--push-to", "--push", "--ranks", "--workers", "--site"))
+_OF_PLACES = frozenset(
+    ("-o", "--output", "--cache", "--state", "--push-to", "--push", "--ranks", "--workers", "--site")
+)
 """Options whose value stays: they say where is written to, and how many processes there are."""
 
 
@@ -123,7 +125,7 @@ def _hostile(argv: Callable[[Path, World], list[str]]) -> Callable[[random.Rando
     def make(random_: random.Random, run: Path, world: World) -> Case:
         words = argv(run, world)
         count = random_.choice((1, 1, 2, 3))
-        places = [i for i in range(1, len(words)) if words[i - 1] not in _KEPT and not words[i].startswith("-")]
+        places = [i for i in range(1, len(words)) if words[i - 1] not in _OF_PLACES and not words[i].startswith("-")]
         places = [i for i in places if words[0] != "build" or i > 1]
         for _ in range(count):
             if places and random_.random() < 0.7:
@@ -145,7 +147,7 @@ def _options(words: Sequence[str]) -> list[str]:
         command = BUILD.get(words[1])
     parsers = [] if command is None else [command.parser()]
     names = [name for one in parsers for action in one._actions for name in action.option_strings]
-    return [name for name in names if name not in _KEPT and name not in _WRITING] or ["--help"]
+    return [name for name in names if name not in _OF_PLACES and name not in _WRITING] or ["--help"]
 
 
 _WRITING = frozenset(("--figure", "--record", "--state", "--report", "--log"))
