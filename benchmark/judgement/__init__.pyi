@@ -15,7 +15,18 @@ from .confounds import (
 from .copies import MATCHED, Finder, kind_of_copies, most_text, threshold_holds, threshold_text, thresholds
 from .deciding import LEVEL, Answer, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
-from .differences import LossJudgement, decide_differences, extremes, jitter_of, judge_loss, loss_level, moves
+from .differences import (
+    AnswerMove,
+    LossJudgement,
+    answer_moves,
+    answer_texts,
+    decide_differences,
+    extremes,
+    jitter_of,
+    judge_loss,
+    loss_level,
+    moves,
+)
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
 from .paths import PathJudgement, PathMoves, judge_paths, paths_rule
 from .scenes import components_text, cosine_text, pairs_text
@@ -58,6 +69,7 @@ __all__ = [
     "TRACE_SUFFIXES",
     "WHOLE_VIEW",
     "Answer",
+    "AnswerMove",
     "Bias",
     "Conclusion",
     "Conclusions",
@@ -72,6 +84,8 @@ __all__ = [
     "Reliance",
     "Statement",
     "Verdict",
+    "answer_moves",
+    "answer_texts",
     "associated_text",
     "audit_units_text",
     "biases",

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from benchmark.judgement.copies import chosen_text, found_texts, held_text, thresholds
 from benchmark.judgement.deciding import LEVEL
 from benchmark.judgement.detectors import biases, reliance
+from benchmark.judgement.differences import answer_moves, answer_texts, flip_shares
 from benchmark.judgement.scores import find_score
 from benchmark.judgement.statement import Statement, is_detection, statements
 from benchmark.judgement.traces import POINT, verdicts
 from benchmark.judgement.units import UNIT_NAMES
 from benchmark.judgement.words import BOUND
 from benchmark.results import Questions, Result, Score, interval, metric_of, percent
+from builders.untrusted import readable
 
 NAMED = 2
 """Most traces, and most differences, whose numbers are given."""
@@ -95,12 +97,15 @@ def conclude(results: Sequence[Result], questions: Questions) -> Conclusions:
     if detected is not None and not findings:
         rests_on, sure = _rests_on(detected, questions), _sure_of(detected, questions)
         return Conclusions(_detects(detected), rests_on, sure, photos, ())
+    answers = _of_answers(results)
+    if answers and not findings:
+        return Conclusions(*answers, photos, ())
     copies = _of_copies(results, questions) if any(map(thresholds, results)) else None
     if copies and not findings:
         return Conclusions(*copies, photos, ())
     sure = _sure(findings, results, questions)
-    if copies:
-        more = [f"{part.head}: {part.title}." for part in copies]
+    if copies or answers:
+        more = [f"{part.head}: {part.title}." for part in (*(copies or ()), *(answers or ()))]
         sure = replace(sure, text=" ".join(filter(None, [sure.text, *more])))
     return Conclusions(_keeps(traces), _costs(differences), sure, photos, findings)
 
@@ -209,6 +214,36 @@ def _each(values: Sequence[str]) -> str:
 
 def _sentences(sentences: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(sentences))
+
+
+def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conclusion] | None:
+    """Flips, accuracy and noise floor of the answers of a model; None where there are none."""
+    flips, accuracy, noise = [], [], []
+    moved = count = 0
+    for result in results:
+        texts, judged = answer_texts(result), answer_moves(result)
+        if texts is None:
+            continue
+        data = f"{result.data['name']}: " if len(results) > 1 else ""
+        name, share = max(flip_shares(result, "by_processing").items(), key=lambda item: item[1])
+        flips.append((share, f"{data}most under {readable(name)}. {texts.flips}"))
+        accuracy.append(f"{data}{texts.accuracy}")
+        moved += sum(m.decision is not None and m.decision.answer == "yes" for m in judged["change"].values())
+        count += len(judged["change"])
+        noise += [f"{data}{readable(view)} {percent(s)} %" for view, s in flip_shares(result, "noise").items()]
+    if not flips:
+        return None
+    return (
+        Conclusion("Answers", f"Up to {percent(max(flips)[0])} % flip", " ".join(text for _, text in flips)),
+        Conclusion("Accuracy", f"Moves under {moved} of {_counted(count, 'processing')}", " ".join(accuracy)),
+        Conclusion(
+            "Noise floor",
+            "Flips of the unprocessed photo" if noise else "Not measured",
+            f"{_listed(noise)}."
+            if noise
+            else "No view of it is there: saved as PNG, another batch, another precision.",
+        ),
+    )
 
 
 _SHOWN = (("detect", "margin"), ("leave-one-out", "loss"))

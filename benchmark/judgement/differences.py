@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from benchmark.judgement.deciding import LEVEL, Comparison, Decision, decide
 from benchmark.judgement.scores import units_of
 from benchmark.judgement.traces import POINT
-from benchmark.results import Questions, Result, Score, metric_of
+from benchmark.results import Questions, Result, Score, metric_of, percent
+from builders.untrusted import readable
 
 JITTER = "jitter"
 """Detail of a score that is an extreme over processings: the same extreme over jitters of equal size (``value``,
@@ -122,3 +123,126 @@ def _beyond(score: Score) -> Comparison:
     value, low, high, p = (float(jitter["beyond"][name]) for name in ("value", "low", "high", "p_value"))
     units = min(units_of(score), float(jitter.get("units", score.n)))  # of a sample of the queries
     return Comparison(value, low, high, units, POINT, p_value=p / 2 if value > 0 else 1 - p / 2)
+
+
+CLAIMS = ("beyond", "change")
+"""Columns of ``by_processing`` about answers that are judged: flips beyond the noise floor, and change of accuracy."""
+
+RANK_BOUND = 0.1
+"""A rank correlation that is shown to be smaller than this counts as none."""
+
+
+class AnswerMove(NamedTuple):
+    """What a processing does to the answers of a model."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    """Two-sided, of no difference; not corrected."""
+    units: int
+    decision: Decision | None = None
+
+
+def answer_moves(result: Result) -> dict[str, dict[str, AnswerMove]]:
+    """Whether each processing moves the answers of a model, by claim (``CLAIMS``) and processing.
+
+    The processings of all tasks are one family for each claim; one that stands in several tasks counts once.
+    """
+    rows: dict[str, tuple[Mapping[str, Any], float]] = {}
+    for score in result.scores:
+        table = score.details.get("by_processing")
+        for name, row in table.items() if isinstance(table, Mapping) else ():
+            if isinstance(row, Mapping) and "flips_low" in row:
+                rows.setdefault(str(name), (row, units_of(score)))
+    judged: dict[str, dict[str, AnswerMove]] = {}
+    if not rows:
+        return judged
+    for claim in CLAIMS:
+        of_claim = {
+            name: AnswerMove(
+                float(row[claim]),
+                float(row[f"{claim}_low"]),
+                float(row[f"{claim}_high"]),
+                float(row[f"{claim}_p"]),
+                round(units),
+            )
+            for name, (row, units) in rows.items()
+            if all(f"{claim}{end}" in row for end in ("", "_low", "_high", "_p"))
+        }
+        decisions = decide_differences(list(of_claim.values()), [claim] * len(of_claim))
+        if of_claim:
+            pairs = zip(of_claim.items(), decisions, strict=True)
+            judged[claim] = {name: move._replace(decision=decision) for (name, move), decision in pairs}
+    return judged
+
+
+def flip_shares(result: Result, detail: str) -> dict[str, float]:
+    """Share of flips by row of a detail (``by_processing``, ``noise``) of the scores about answers."""
+    shares: dict[str, float] = {}
+    for score in result.scores:
+        table = score.details.get(detail)
+        for name, row in table.items() if isinstance(table, Mapping) else ():
+            if isinstance(row, Mapping) and "flips_low" in row:
+                shares.setdefault(str(name), float(row["flips"]))
+    return shares
+
+
+class AnswerTexts(NamedTuple):
+    """Sentences about the answers of a model."""
+
+    flips: str
+    """Which processings flip more answers than the noise floor."""
+    accuracy: str
+    """Which processings move accuracy."""
+    rule: str
+    movement: tuple[str, ...]
+    """Whether photos whose embedding moves more flip more, by task."""
+
+
+def answer_texts(result: Result) -> AnswerTexts | None:
+    """Sentences about the answers of a model; None where there are none."""
+    judged = answer_moves(result)
+    if not judged:
+        return None
+    flips = "No noise floor was measured, so flips are not judged."
+    if "beyond" in judged:
+        flips = _claim_text("Answers flip more than under the noise floor", "less", judged["beyond"])
+    rule = f"Shown: p < {LEVEL:g} after Holm's correction over {len(judged['change'])} processings."
+    accuracy = _claim_text("Accuracy rises", "falls", judged["change"])
+    return AnswerTexts(flips, accuracy, rule, tuple(_movement_texts(result)))
+
+
+def _claim_text(more: str, less: str, moved: Mapping[str, AnswerMove]) -> str:
+    groups: dict[str, list[str]] = {more: [], less: [], "shown to change by less than a point": [], "undecided": []}
+    for name, move in moved.items():
+        answer = move.decision.answer if move.decision is not None else "undecided"
+        if answer == "yes":
+            text = f"{readable(name)} ({percent(move.value, True)} points)"
+            groups[more if move.value > 0 else less].append(text)
+        else:
+            groups["undecided" if answer == "undecided" else "shown to change by less than a point"].append(name)
+    listed = [f"{words}: {', '.join(names)}" for words, names in groups.items() if names]
+    if not groups[more]:
+        listed.insert(0, f"{more}: under none that was shown")
+    return f"{'; '.join(listed)}."
+
+
+def _movement_texts(result: Result) -> list[str]:
+    """Whether photos whose embedding moves more flip more: a sentence for each task; the tasks are one family."""
+    scores = [s for s in result.scores if isinstance(s.details.get("movement"), Mapping)]
+    compared = []
+    for score in scores:
+        value, low, high = (float(score.details["movement"][name]) for name in ("value", "low", "high"))
+        compared.append(Comparison(value, low, high, units_of(score), RANK_BOUND, two_sided=True))
+    texts = []
+    for score, c, decision in zip(scores, compared, decide(compared), strict=True):
+        which = "more" if c.value > 0 else "less"
+        words = {
+            "yes": f"photos whose embedding moves more flip {which}",
+            "no": f"flips follow the movement of the embedding by less than {RANK_BOUND:g}",
+            "undecided": "undecided whether photos whose embedding moves more flip more",
+        }[decision.answer]
+        numbers = f"rank correlation {c.value:+.2f}, {c.low:+.2f} to {c.high:+.2f}, n = {score.n}"
+        texts.append(f"{score.task}: {words} ({numbers}).")
+    return texts

@@ -32,6 +32,8 @@ TAGLINE = "What the embedding shows of {}, and what that costs search by content
 
 COPIES_TAGLINE = "Which copies of a photo are found among other photos, and at which threshold."
 
+ANSWERS_TAGLINE = "Whether the answers of a vision-language model change when a photo is processed."
+
 MOST_GROUPS = 2
 """Groups that the line below the heading names."""
 
@@ -117,6 +119,9 @@ def _tagline(results: Sequence[Result]) -> str:
     about_copies = {score.task for result in results for score in thresholds(result)}
     if about_copies and all(score.task in about_copies for result in results for score in result.scores):
         return COPIES_TAGLINE
+    questions = all_tasks()
+    if results and all(s.task in questions and questions[s.task].reads_answers for r in results for s in r.scores):
+        return ANSWERS_TAGLINE
     return TAGLINE.format(_subject(results))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.judgement import Verdict, verdicts
+from benchmark.report.answers import answer_panels
 from benchmark.report.layers import layer_panels
 from benchmark.report.probe_panel import draw_intervals, height_of
 from benchmark.report.scenes import scene_panels
@@ -59,7 +60,8 @@ def report_figure(results: Sequence[Result], questions: Questions) -> Figure | N
     scored, each question has a panel over depth.
     """
     panels = [panel for family in families(questions) if (panel := _panel(results, family, questions))]
-    panels += [_Panel(*panel) for result in results for panel in (*scene_panels(result), *variance_panels(result))]
+    more = (scene_panels, variance_panels, answer_panels)
+    panels += [_Panel(*panel) for result in results for panels_of in more for panel in panels_of(result)]
     panels += [_Panel(*panel) for result in results for panel in layer_panels(result, questions)]
     return _lay_out(panels, [_title(results), settings_line(results, questions)]) if panels else None
 

@@ -18,6 +18,7 @@ from benchmark.judgement import (
     units_text,
     verdicts,
 )
+from benchmark.report.answers import answers_section
 from benchmark.report.copies import copies_text
 from benchmark.report.course import course_text, courses
 from benchmark.report.detection import audit_text, controls_text, detection_text, detectors_text
@@ -106,7 +107,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     for family in families(questions):
         scores = [s for s in result.scores if s.task in questions and questions[s.task].family == family]
         scores = [s for s in scores if not (by_difference(s) or of_one_effect(s))]
-        if not scores:
+        if not scores or family.layout == "section":
             continue
         parts.append(f"### {family.title}")
         if family.layout == "scores":
@@ -118,6 +119,7 @@ def _result_text(result: Result, questions: Questions) -> str:
     if unknown := [s for s in result.scores if s.task not in questions]:
         parts += [f"### {_UNKNOWN.title}", _metrics_section(unknown, _UNKNOWN, questions, "")]
     sections = {
+        "Answers of the model": answers_section(result),
         "Generated photos": detection_text(result),
         "Groups": groups_text(result),
         "Thresholds for copies": copies_text(result),

@@ -6,6 +6,7 @@ A field may be absent. A field that is present has its form, or ``check_forms`` 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -201,6 +202,20 @@ def _ties(value: object) -> bool:
     return of_each(is_number)(value) and {"least", "greatest", "random", "share"} <= dict(value).keys()  # type: ignore[call-overload]
 
 
+def _margins(value: object) -> bool:
+    """Flips of questions of similar margin, by the range of margins in points."""
+    return isinstance(value, Mapping) and all(
+        re.fullmatch(r"\d{1,3} to \d{1,3}", str(name)) is not None
+        and isinstance(row, Mapping)
+        and all(is_number(row.get(n)) for n in ("flips", "low", "high", "questions"))
+        for name, row in value.items()
+    )
+
+
+def _movement(value: object) -> bool:
+    return isinstance(value, Mapping) and all(is_number(value.get(name)) for name in ("value", "low", "high"))
+
+
 def _counts(length: int) -> Form:
     """The form of a list of so many counts."""
     return lambda value: isinstance(value, list) and len(value) == length and all(map(is_count, value))
@@ -228,6 +243,12 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "similarities": (_similarities, f"a list of at most {MAX_QUERIES} histograms"),
     "strips": (_strips, f"a list of at most {MAX_STRIPS} photos under their processings"),
     "by_processing": (of_each(of_each(is_number)), "numbers by processing"),
+    "noise": (of_each(of_each(is_number)), "numbers by view"),
+    "by_margin": (_margins, "flips by margin (0 to 10), with interval and number of questions"),
+    "movement": (_movement, "a rank correlation with its interval"),
+    "guess_flips": NUMBER,
+    "no_option": NUMBER,
+    "questions": WHOLE,
     "spoiled": NUMBER,
     "against_final": (of_each(is_number), "a difference with its interval and p-value"),
     "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),

@@ -59,9 +59,9 @@ class Metric:
         return (-1.0, 1.0) if self.signed else (0.0, 1.0)
 
 
-Layout = Literal["scores", "set-ups", "metrics"]
+Layout = Literal["scores", "set-ups", "metrics", "section"]
 """Layout of a table. ``scores``: a row for each score with chance and controls; ``set-ups``: a row for each question,
-metrics side by side; ``metrics``: a row for each metric."""
+metrics side by side; ``metrics``: a row for each metric; ``section``: a section of the report has its numbers."""
 
 Panel = Literal["intervals", "marks", "plane", "none"]
 """Panel of a figure. ``intervals``: values with intervals against chance; ``marks``: the metrics of a question on one

@@ -124,6 +124,10 @@ class Score:
     - copies: ``threshold``, the ``collection`` (photos among which an original is hidden) and the number of ``copies``;
       ``by_copy``, the value of each; of ``false-matches`` ``stated_rate``, ``chosen_on``, ``matches``,
       ``expected_matches`` (two counts), ``threshold_low`` and ``threshold_high``.
+    - answers of a model: ``rule`` and number of ``questions``, ``processings``, those ``without`` answers; of ``flips``
+      ``by_processing`` (flips, right_to_wrong, wrong_to_right, accuracy, change, beyond, margin, with ``_low``,
+      ``_high`` and, not corrected, ``_p``), ``noise`` (the same by view of the noise floor), ``by_margin``,
+      ``movement`` (rank correlation of embeddings and flips), ``guess_flips``, ``no_option`` (share of answers).
     - ``variance/components``: ``estimate``, the share, which may be below 0; of ``scene`` ``components``: every
       ``effect`` with ``share``, ``low``, ``high``, ``p_value`` of a share of 0 and ``cells``; ``merged`` effects.
     """

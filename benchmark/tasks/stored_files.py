@@ -77,9 +77,10 @@ def _answers_left_out(
     if source is None:
         why = "it gives embeddings and no answers, which vlm:ORG/NAME and answers:FILE give"
     else:
-        why = f"it holds answers under {', '.join(source.views)}"
-        if encoder.stored is not None and encoder.stored.answers_only:
-            why += ", and no embeddings (embeddings=FILE adds those of its vision tower)"
+        without_embeddings = encoder.stored is not None and encoder.stored.answers_only
+        why = "its views are not in the file"
+        if without_embeddings:
+            why = "it holds answers and no embeddings (embeddings=FILE adds those of its vision tower)"
         if reason := source.rule.unfit(photos):
             raise EncoderError(f"{name}: {reason}")
     if tasks and len(without) == len(tasks):

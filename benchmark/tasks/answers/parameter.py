@@ -30,9 +30,10 @@ ANSWERS = Family(
     explain="Whether the answers of a vision-language model to closed questions change when a photo was processed.",
     about="processing",
     header="answers",
-    layout="metrics",
+    layout="section",
     panel="none",
     whole="labelled",
+    grouped=True,
     hub_id="answers-{subject}",
 )
 

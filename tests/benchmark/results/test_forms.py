@@ -47,6 +47,8 @@ MATRIX = {
     **{key: [[None, 0.5], [0.5, 1]] for key in ("low", "high", "n", "chance", "cosine", "cosine_apart")},
 }
 
+MARGIN_GROUP = {"flips": 0.5, "low": 0.1, "high": 0.9, "questions": 12}
+
 OF_DETAILS = {
     "group_matrix": (
         [MATRIX],
@@ -67,11 +69,18 @@ OF_DETAILS = {
     "matches": ([0, 3], [-1, 0.5]),
     "expected_matches": ([[0, 5]], [[0], [0, 5, 6], [0, "5"], [0, 0.5], "05"]),
     **dict.fromkeys(("protocol", "resampled"), TEXTS),
-    **dict.fromkeys(("k", "classes", "units", "train_photos", "processings"), COUNTS),
+    **dict.fromkeys(("k", "classes", "units", "train_photos", "processings", "questions"), COUNTS),
     **dict.fromkeys(
         ("mask_ratio", "effective_units", "p_chance", "most_frequent_class", "tied_votes", "spoiled"), NUMBERS
     ),
     **dict.fromkeys(("ties", "flipped", "against_final"), ([{}, {"a": 0.5}], [{"a": "b"}, {"a\x00": 1}, [1], 1])),
+    **dict.fromkeys(("guess_flips", "no_option"), NUMBERS),
+    "noise": ([{"png": {"flips": 0}}], [{"png": 1}, {"png": {"flips": "none"}}]),
+    "by_margin": (
+        [{}, {"0 to 10": MARGIN_GROUP}],
+        [{"timid": MARGIN_GROUP}, {"0 to 10": {**MARGIN_GROUP, "low": None}}, {"0 to 10": 1}],
+    ),
+    "movement": ([{"value": 0.5, "low": 0.1, "high": 0.7}], [{}, {"value": 0.5}, 1]),
     "by_processing": ([{"a": {"b": 1}}], [{"a": 1}, {"a": {"b": "c"}}]),
     "controls": ([{}, {"a": {}}, {"a": dict.fromkeys(CONTROL, 0.5)}], [{"a": 1}, *({"a": {n: "1"}} for n in CONTROL)]),
     "learning_curve": (
