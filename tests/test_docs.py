@@ -150,7 +150,7 @@ def test_scripts__their_examples_hold(script: ModuleType) -> None:
 def test_page__the_files_that_it_names_exist(page: Path) -> None:
     named = re.findall(r"`((?:benchmark|builders|scripts|tests|cards)/[\w./]+)`", page.read_text(encoding="utf-8"))
     example = {"benchmark/tasks/nearest.py", "benchmark/probe/protocols/means.py", "benchmark/probe/readers/first.py"}
-    example |= {"builders/sources/listing.py", "benchmark/cli/hello.py"}
+    example |= {"builders/sources/columns/listing.py", "benchmark/cli/hello.py"}
     assert [file for file in named if file not in example and not (ROOT / file).exists()] == []
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.source_copy import ROOT, SourceCopy
+from tests.test_layers import LARGEST_FOLDER
 
 PAGE = ROOT / "docs" / "how-to" / "extend.md"
 
@@ -239,6 +240,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> SourceCopy:
 
 def test_extend__every_example_has_a_check() -> None:
     assert list(dict.fromkeys(edit.section for edit in edits())) == list(CHECKS)
+
+
+def test_extend__new_files_fit_into_their_folders(copy: SourceCopy) -> None:
+    folders = {(copy.folder / edit.file).parent for edit in edits() if edit.how == "New file"}
+    sizes = {folder.name: sum(path.name != "__init__.py" for path in folder.glob("*.py")) for folder in folders}
+    assert sizes
+    assert {name: size for name, size in sizes.items() if size > LARGEST_FOLDER} == {}
 
 
 @pytest.mark.slow

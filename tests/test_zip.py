@@ -14,7 +14,7 @@ LENGTHS_DIFFER = {
     ("benchmark/scoring/run.py", "bool(passes)"): "a run of stored embeddings has no passes",
     ("benchmark/scoring/trial.py", "bool(files)"): "networks that are no files have none",
     ("benchmark/tasks/answers/table.py", "False"): "rows after those of the views are of the noise",
-    ("benchmark/tasks/group_neighbours.py", "False"): "kNN has more set-ups than groups use",
+    ("benchmark/tasks/groups/neighbours.py", "False"): "kNN has more set-ups than groups use",
     ("benchmark/views/device/tables.py", "False"): "the last of the starts is the end",
     ("builders/check/report/facts.py", "False"): "bounds, and the bounds after them",
     ("builders/splits/report.py", "False"): "the last column of a table has no width",

@@ -22,9 +22,9 @@ from benchmark.tasks.forensics.crossing import CROSSING, CROSSING_TASK, crossing
 from benchmark.tasks.forensics.detect import DETECT_TASK
 from benchmark.tasks.forensics.floor import FLOOR_TASK
 from benchmark.tasks.forensics.unseen import LEAVE_ONE_OUT_TASK
-from benchmark.tasks.group_data import ANY_GROUP, GROUP_NAME
-from benchmark.tasks.group_neighbours import group_knn, robustness
-from benchmark.tasks.group_probe import group_probe
+from benchmark.tasks.groups.data import ANY_GROUP, GROUP_NAME
+from benchmark.tasks.groups.neighbours import group_knn, robustness
+from benchmark.tasks.groups.probe import group_probe
 from benchmark.tasks.knn import NEIGHBOUR_TASKS, parameter_knn
 from benchmark.tasks.processing_probe import PROCESSING_PROBES, parameter_probe
 from benchmark.tasks.scenes.retrieval import RETRIEVAL_TASKS

@@ -45,7 +45,7 @@ from benchmark.robustness import (
 )
 from benchmark.stats import jackknife
 from benchmark.tasks import TaskInput
-from benchmark.tasks.group_probe import run_group_probe
+from benchmark.tasks.groups.probe import run_group_probe
 from builders.photos import CLUSTER, Labels, NoPictures, PhotoSet
 from tests.support.plain_groups import plain_clustering, plain_drop
 from tests.support.planted_groups import exact_rows, plain_counts, planted_table

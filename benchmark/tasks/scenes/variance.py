@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.results import Family, Metric, PhotoValues
-from benchmark.tasks.group_neighbours import read_statistics, statistic_facts
+from benchmark.tasks.groups.neighbours import read_statistics, statistic_facts
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scenes.cost import variance_cost
 from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, unfit_for_scenes

@@ -12,8 +12,8 @@ from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.robustness import clustering, drop
-from benchmark.tasks.group_data import cluster_splits, group_data
-from benchmark.tasks.group_probe import shuffled_groups
+from benchmark.tasks.groups.data import cluster_splits, group_data
+from benchmark.tasks.groups.probe import shuffled_groups
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks, trace_of
 from benchmark.tasks.task import TaskInput
 from builders.errors import DataError, UsageError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.results import AnswerFacts, Family, Metric, PhotoValues, Score
-from benchmark.tasks.group_data import GroupData, group_data, unfit_for_group
+from benchmark.tasks.groups.data import GroupData, group_data, unfit_for_group
 from benchmark.tasks.knn import SET_UPS, balanced_queries, tie_rule
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scores import WIDE, score_of_statistic

@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.results import Family, Metric
 from benchmark.tasks.acquisition_probe import read_acquisition_probe
 from benchmark.tasks.facts import labelled_facts, largest_share
-from benchmark.tasks.group_data import GroupData, cluster_splits, group_data, unfit_for_group
+from benchmark.tasks.groups.data import GroupData, cluster_splits, group_data, unfit_for_group
 from benchmark.tasks.processing_probe import OTHER_READERS, other_readers, plain_views, reader_score
 from benchmark.tasks.scores import interval_of, p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
