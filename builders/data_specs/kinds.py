@@ -194,7 +194,7 @@ def _unless_on_hub(spec: DataSpec) -> bool:
 
 
 def _unless_remote(spec: DataSpec) -> bool:
-    from builders.sources import is_remote
+    from builders.untrusted import is_remote
 
     return not is_remote(spec.location)
 
@@ -211,10 +211,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "folder": Kind(
             "folder:PATH",
-            "class sub-folders, in train/ and val/ or with a seeded split of their own",
+            "class sub-folders, in train/ and val/ or with a seeded split of their own; here or in a store (s3://)",
             _folder,
             ("val-share",),
-            is_local=lambda spec: True,
+            is_local=_unless_remote,
         ),
         "exif-folder": Kind(
             "exif-folder:PATH",

@@ -22,7 +22,7 @@ from .processed_sets import stored_photos
 from .remote.drawing import Streaming
 from .repository import DatasetRepo
 from .sample import sample_photos
-from .webdataset import is_remote, webdataset_photos
+from .webdataset import webdataset_photos
 
 __all__ = [
     "CAMERA_SETS",
@@ -43,7 +43,6 @@ __all__ = [
     "detection_photos",
     "imagenet_photos",
     "inaturalist_photos",
-    "is_remote",
     "labelled_folder",
     "local_splits",
     "mapped_splits",

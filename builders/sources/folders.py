@@ -19,14 +19,25 @@ from builders.photos import (
     UNLABELLED,
     Head,
     PhotoSet,
+    PhotoSource,
     Stamps,
     hash64,
     labels_of,
     rank_within,
     stamps_of_files,
 )
+from builders.sources.remote.folders import StoreSource
 from builders.splits import make_splits
-from builders.untrusted import UntrustedInputError, files_below, list_folder, read_untrusted, readable
+from builders.untrusted import (
+    RemoteFacts,
+    UntrustedInputError,
+    files_below,
+    files_of_store,
+    is_remote,
+    list_folder,
+    read_untrusted,
+    readable,
+)
 
 MAX_ANNOTATION_BYTES = 2**30
 """Limit of an annotation file: train2018.json of iNaturalist has 120 MB."""
@@ -99,7 +110,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     file that is not hidden counts as a photo, so that unreadable files appear among the failures.
 
     Args:
-        path: the folder.
+        path: the folder, here or in a store (``s3://BUCKET/FOLDER``), where it is read in place.
         seed: of the split, if the folder has none.
         val_share: share of each class that becomes ``val``, if the folder has no split.
         splits_required: refuse a folder without ``train`` and ``val``.
@@ -107,13 +118,25 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     Raises:
         DataError: there is no such folder, it has no file, a folder cannot be listed, or required splits are missing.
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise DataError(f"{path}: no such folder")
-    children = [name for name in list_folder(root).folders if not name.startswith(".")]
-    split_of = {name: split for name in children if (split := split_word(name))}
+    if is_remote(path):
+        stored = _files_of_store(path)
+        folders = list(dict.fromkeys(file.partition("/")[0] for file in stored if "/" in file))
+
+        def files_of(folder: str) -> list[str]:
+            return [file.removeprefix(f"{folder}/") for file in stored if not folder or file.startswith(f"{folder}/")]
+
+    else:
+        root = Path(path).expanduser()
+        if not root.is_dir():
+            raise DataError(f"{path}: no such folder")
+        folders = list_folder(root).folders
+
+        def files_of(folder: str) -> list[str]:
+            return _files(root / folder)
+
+    split_of = {name: split for name in folders if not name.startswith(".") and (split := split_word(name))}
     if {"train", "val"} <= set(split_of.values()) or {"train", "test"} <= set(split_of.values()):
-        files = [f"{name}/{inner}" for name in split_of for inner in _files(root / name)]
+        files = [f"{name}/{inner}" for name in split_of for inner in files_of(name)]
         paths = [file for file in files if not file.lower().endswith(_ARCHIVES)]
         splits = [split_of[p.split("/", 1)[0]] for p in paths]
         if "val" not in split_of.values():
@@ -123,7 +146,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     elif splits_required:
         raise DataError(f"{path}: expected the folders train and val in it, each with one folder per class")
     else:
-        files = _files(root)
+        files = files_of("")
         paths = [file for file in files if not file.lower().endswith(_ARCHIVES)]
         classes = [_class_of(p) for p in paths]
         splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
@@ -140,10 +163,20 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     evidence = {"splits": how}
     if archives:
         evidence["left out"] = f"archives, which are no photos: {len(archives):,} (the first: {readable(archives[0])})"
-    photos = photo_set(
-        f"folder:{root.resolve().name}", paths, classes, splits, FolderSource(str(root), tuple(paths)), evidence
-    )
+    source: PhotoSource
+    if is_remote(path):
+        name = path.rstrip("/").rpartition("/")[2]
+        source = StoreSource(path.rstrip("/"), tuple(paths), tuple(stored[p] for p in paths))
+    else:
+        name, source = root.resolve().name, FolderSource(str(root), tuple(paths))
+    photos = photo_set(f"folder:{name}", paths, classes, splits, source, evidence)
     return replace(photos, drawn_splits=drawn)
+
+
+def _files_of_store(address: str) -> dict[str, RemoteFacts]:
+    """Size and identity of every file below an address by its path, without hidden ones."""
+    files = files_of_store(address.rstrip("/"))
+    return {path: facts for path, facts in files.items() if not any(part[:1] == "." for part in path.split("/"))}
 
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
@@ -169,7 +202,7 @@ def photo_set(
     ids: Sequence[str],
     classes: Sequence[str | None],
     splits: Sequence[str],
-    source: FolderSource,
+    source: PhotoSource,
     evidence: dict[str, str],
     neighbours: int = 10,
 ) -> PhotoSet:

@@ -157,10 +157,13 @@ class ParquetPart:
             if table is None:
                 while len(tables) >= CACHED_GROUPS:
                     del tables[next(iter(tables))]
-                file, group = self.groups[number]
-                table = read_columns(self._open(file), list(self.features), limit=MAX_UNPACKED, groups=[group])
+                table = self._read_group(number)
             tables[number] = table
             return table
+
+    def _read_group(self, number: int) -> Any:
+        file, group = self.groups[number]
+        return read_columns(self._open(file), list(self.features), limit=MAX_UNPACKED, groups=[group])
 
     def _column(self, file: int, groups: list[int], name: str) -> list[Any]:
         try:

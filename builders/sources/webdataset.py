@@ -42,6 +42,7 @@ from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES
 from builders.untrusted import (
     UntrustedInputError,
     first_line,
+    is_remote,
     open_untrusted,
     parse_json,
     read_untrusted_arrays,
@@ -247,15 +248,6 @@ def expanded_shards(pattern: str) -> list[str]:
     if len(shards) > MAX_SHARDS:
         raise UsageError(f"webdataset:{readable(pattern)}: more than {MAX_SHARDS:,} shards")
     return shards
-
-
-def is_remote(address: str) -> bool:
-    """Whether an address is no path of this machine.
-
-    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
-    (True, False)
-    """
-    return "://" in address and not address.startswith("file://")
 
 
 def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[list[_Sample], str]:

@@ -8,7 +8,7 @@ import os
 import re
 import socket
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import httpcore
@@ -46,6 +46,38 @@ class RemoteFacts(NamedTuple):
     """Changes with the bytes: an ETag, or a time of change. Empty where the server says neither."""
 
 
+def is_remote(address: str) -> bool:
+    """Whether an address is no path of this machine.
+
+    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
+    (True, False)
+    """
+    return "://" in address and not address.startswith("file://")
+
+
+def files_of_store(address: str) -> dict[str, RemoteFacts]:
+    """Every file below a folder of a store, by its path relative to it, sorted; empty if there is none.
+
+    Raises:
+        DataError: it cannot be listed.
+        UsageError: it is on a web server, the protocol is not known, or its package is not installed.
+    """
+    if _is_http(address):
+        raise UsageError(f"{readable(address)}: a web server lists no folder: name a table of addresses, or tar shards")
+    files, root = _store(address)
+    try:
+        with _guarded(address):
+            listed = files.find(root, detail=True)
+    except (OSError, ValueError, RemoteError) as error:
+        raise DataError(f"{readable(address)}: cannot be listed ({first_line(error)})") from None
+    begin = root.rstrip("/") + "/"
+    return {
+        path.removeprefix(begin): _facts(facts)
+        for path, facts in sorted(listed.items())
+        if path.startswith(begin) and facts.get("type") == "file"
+    }
+
+
 def remote_facts(address: str) -> RemoteFacts:
     """Size and identity of a remote file.
 
@@ -61,12 +93,21 @@ def remote_facts(address: str) -> RemoteFacts:
         return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", ""))
     files, path = _store(address)
     try:
-        with from_hub() if address.startswith("hf://") else store_errors():
+        with _guarded(address):
             facts = files.info(path)
     except (OSError, ValueError, RemoteError) as error:
         raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
-    identity = next((str(facts[name]) for name in _IDENTITIES if name in facts), "")
-    return RemoteFacts(int(facts["size"]), identity)
+    return _facts(facts)
+
+
+def _facts(stated: Mapping[str, Any]) -> RemoteFacts:
+    identity = next((str(stated[name]) for name in _IDENTITIES if name in stated), "")
+    return RemoteFacts(int(stated["size"]), identity)
+
+
+def _guarded(address: str) -> contextlib.AbstractContextManager[None]:
+    """The limits on the Hub's clients, or the errors of a store's client as ``OSError``."""
+    return from_hub() if address.startswith("hf://") else store_errors()
 
 
 def read_range(address: str, offset: int, size: int) -> bytes:

@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from builders.photos import Stamp
 from builders.processes import in_this_context, progress_bar
 from builders.sources.parquet_splits import LARGEST_GROUP, ParquetPart
 from builders.sources.remote.drawing import Streaming, drawn
+from builders.sources.remote.window import GroupWindow
 from builders.untrusted import (
     RemoteStream,
     UntrustedInputError,
@@ -68,6 +69,8 @@ class HubPart(ParquetPart):
     """The same files."""
     first_rows: np.ndarray | None = None
     """int64 [row groups], position in the split of the first row of each."""
+    window: GroupWindow = field(default_factory=GroupWindow, compare=False)
+    """Of the processes that read."""
 
     def row_numbers(self) -> np.ndarray:
         """See ``ParquetPart``: a row has the number that it has in the whole split."""
@@ -82,6 +85,10 @@ class HubPart(ParquetPart):
     def groups_of(self, rows: np.ndarray) -> np.ndarray:
         """int64, the row group of each row: one process reads its photos, since each reads the group from the Hub."""
         return np.searchsorted(self.ends, rows, side="right")
+
+    def _read_group(self, number: int) -> Any:
+        columns = hashlib.sha256("\0".join(self.features).encode()).hexdigest()[:16]
+        return self.window.table(f"{number}-{columns}", lambda: super(HubPart, self)._read_group(number))
 
     def _open(self, file: int) -> pq.ParquetFile:
         import pyarrow.parquet as pq

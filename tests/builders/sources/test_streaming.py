@@ -1,8 +1,11 @@
 """Data sets that are read where they are: rows and bytes of the whole set, for a share of what is sent."""
 
+import gc
 import io
 import json
 import os
+import pickle
+import shutil
 from pathlib import Path
 
 import datasets
@@ -13,9 +16,10 @@ import pytest
 from builders.data_specs import open_photos
 from builders.errors import UsageError
 from builders.sources.remote.drawing import Streaming, drawn
+from builders.sources.remote.window import KEPT_GROUPS, GroupWindow
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
-from tests.support.processes import run_python
+from tests.support.processes import run_python, start_python
 
 FEATURES = datasets.Features({"image": datasets.Image(), "kind": datasets.ClassLabel(names=["a", "b", "c", "d", "e"])})
 ROWS, GROUP = 40, 10
@@ -223,3 +227,53 @@ print(json.dumps(reasons))
 def test_stream__is_refused_where_photos_are_no_shards(tmp_path):
     with pytest.raises(UsageError, match="--stream reads hub: and webdataset:, not folder: leave it out"):
         open_photos(f"folder:{tmp_path}", streaming=Streaming(10, 0))
+
+
+def test_window__processes_fetch_a_row_group_once(tmp_path):
+    window = GroupWindow()
+    folder = Path(window._folder)
+    table, fetched = pa.table({"x": [1, 2, 3]}), []
+
+    def fetch(name):
+        fetched.append(name)
+        return table
+
+    elsewhere = pickle.loads(pickle.dumps(window))
+    assert [each.table("a", lambda: fetch("a")).equals(table) for each in (window, elsewhere, window)] == [True] * 3
+    assert fetched == ["a"]
+    for number in range(KEPT_GROUPS):
+        os.utime(folder / "a.arrow", (1, 1))  # the oldest
+        window.table(f"{number}", lambda: table)
+    assert sorted(path.stem for path in folder.glob("*.arrow")) == [str(n) for n in range(KEPT_GROUPS)]
+    del elsewhere
+    gc.collect()
+    assert folder.exists()  # it is not that process's
+    del window
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_window__without_its_folder_fetches():
+    window = GroupWindow()
+    shutil.rmtree(window._folder)
+    assert window.table("a", lambda: pa.table({"x": [4]})).column("x").to_pylist() == [4]
+
+
+def test_window__two_processes_at_a_time_fetch_once(tmp_path):
+    """The second one waits for the lock of the first."""
+    window, log = GroupWindow(), tmp_path / "log"
+    code = """
+import pathlib, pickle, sys, time
+import pyarrow as pa
+def fetch():
+    with open(sys.argv[2], "a") as file:
+        file.write("fetched\\n")
+    time.sleep(0.5)
+    return pa.table({"x": [1]})
+window = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())
+assert window.table("a", fetch).num_rows == 1
+"""
+    (tmp_path / "window").write_bytes(pickle.dumps(window))
+    both = [start_python("-c", code, tmp_path / "window", log) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert log.read_text() == "fetched\n"

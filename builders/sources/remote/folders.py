@@ -1,0 +1,60 @@
+"""Photos in a folder of a store that fsspec knows (``s3://``, ``gs://``, ``hf://``), read where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from builders.errors import DataError, PhotoError
+from builders.files import MAX_PHOTO_BYTES
+from builders.photos import Head, Stamp, Stamps
+from builders.untrusted import RemoteFacts, read_range, too_large
+
+_SETTLED_NS = 1
+"""Time of change of a stored file, whose identity changes with its bytes."""
+
+
+@dataclass(frozen=True)
+class StoreSource:
+    """Files below one address. It has no open connection, so copies for workers share nothing."""
+
+    root: str
+    """``s3://BUCKET/FOLDER``."""
+    paths: tuple[str, ...]
+    """Relative to ``root``."""
+    files: tuple[RemoteFacts, ...]
+    """Size and identity of each, as listed."""
+
+    is_remote = True
+    """See ``PhotoSet.is_remote``."""
+
+    def read(self, row: int) -> bytes:
+        """The bytes of a photo. Raises ``PhotoError``."""
+        size = self.files[row].size
+        if size > MAX_PHOTO_BYTES:
+            raise PhotoError(f"the file has {too_large(size, MAX_PHOTO_BYTES)}")
+        data = self._part(row, size)
+        if len(data) != size:
+            raise PhotoError(f"the file has {len(data):,} bytes where {size:,} were listed")
+        return data
+
+    def head(self, row: int, limit: int) -> Head:
+        """The first ``limit`` bytes and the size. Raises ``PhotoError``."""
+        size = self.files[row].size
+        return Head(self._part(row, min(limit, size, MAX_PHOTO_BYTES)), size)
+
+    def stamps(self, rows: np.ndarray) -> Stamps | None:
+        """See ``PhotoSet.stamps``; None where the store does not say whether a file changed."""
+        if any(not file.identity for file in self.files):
+            return None
+        files = [
+            Stamp(f"{self.root}/{self.paths[row]} {self.files[row].identity}", _SETTLED_NS) for row in rows.tolist()
+        ]
+        return Stamps(files, np.arange(len(files)))
+
+    def _part(self, row: int, size: int) -> bytes:
+        try:
+            return read_range(f"{self.root}/{self.paths[row]}", 0, size)
+        except DataError as error:
+            raise PhotoError(f"the file cannot be read ({error})") from None
