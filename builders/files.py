@@ -244,3 +244,12 @@ def read_package_yaml(path: Path) -> Any:
     import yaml
 
     return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address is no path of this machine.
+
+    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
+    (True, False)
+    """
+    return "://" in address and not address.startswith("file://")

@@ -194,7 +194,7 @@ def _unless_on_hub(spec: DataSpec) -> bool:
 
 
 def _unless_remote(spec: DataSpec) -> bool:
-    from builders.untrusted import is_remote
+    from builders.files import is_remote
 
     return not is_remote(spec.location)
 

@@ -8,11 +8,12 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from builders.errors import DataError, PhotoError
-from builders.files import MAX_PHOTO_BYTES
+from builders.files import MAX_PHOTO_BYTES, is_remote
 from builders.photos import (
     CLUSTER,
     SPLITS,
@@ -29,15 +30,15 @@ from builders.photos import (
 from builders.sources.remote.folders import StoreSource
 from builders.splits import make_splits
 from builders.untrusted import (
-    RemoteFacts,
     UntrustedInputError,
     files_below,
-    files_of_store,
-    is_remote,
     list_folder,
     read_untrusted,
     readable,
 )
+
+if TYPE_CHECKING:
+    from builders.untrusted import RemoteFacts
 
 MAX_ANNOTATION_BYTES = 2**30
 """Limit of an annotation file: train2018.json of iNaturalist has 120 MB."""
@@ -175,6 +176,8 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
 
 def _files_of_store(address: str) -> dict[str, RemoteFacts]:
     """Size and identity of every file below an address by its path, without hidden ones."""
+    from builders.untrusted import files_of_store  # late: not every installation has its packages
+
     files = files_of_store(address.rstrip("/"))
     return {path: facts for path, facts in files.items() if not any(part[:1] == "." for part in path.split("/"))}
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError
-from builders.files import MAX_PHOTO_BYTES, cache_folder, write_bytes_atomically
+from builders.files import MAX_PHOTO_BYTES, cache_folder, is_remote, write_bytes_atomically
 from builders.photos import (
     UNLABELLED,
     ColumnSources,
@@ -42,7 +42,6 @@ from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES
 from builders.untrusted import (
     UntrustedInputError,
     first_line,
-    is_remote,
     open_untrusted,
     parse_json,
     read_untrusted_arrays,

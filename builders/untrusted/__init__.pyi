@@ -30,7 +30,7 @@ from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
 from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
 from .parsing import parse_in_turn
-from .ranges import RemoteFacts, RemoteStream, files_of_store, is_remote, read_range, remote_facts, store_errors
+from .ranges import RemoteFacts, RemoteStream, files_of_store, read_range, remote_facts, store_errors
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
@@ -76,7 +76,6 @@ __all__ = [
     "from_authors",
     "from_hub",
     "is_readable",
-    "is_remote",
     "list_folder",
     "malformed_answer",
     "map_array",

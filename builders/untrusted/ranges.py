@@ -46,15 +46,6 @@ class RemoteFacts(NamedTuple):
     """Changes with the bytes: an ETag, or a time of change. Empty where the server says neither."""
 
 
-def is_remote(address: str) -> bool:
-    """Whether an address is no path of this machine.
-
-    >>> is_remote("s3://bucket/a.tar"), is_remote("/data/a.tar")
-    (True, False)
-    """
-    return "://" in address and not address.startswith("file://")
-
-
 def files_of_store(address: str) -> dict[str, RemoteFacts]:
     """Every file below a folder of a store, by its path relative to it, sorted; empty if there is none.
 

@@ -41,7 +41,7 @@ MOST = {"hub": 1.25, "webdataset": 2.25}
 
 REPO = "made/shards"
 CLASSES, GROUP_ROWS = 10, 100
-AHEAD_PHOTOS = 600
+AHEAD_PHOTOS = 1000
 """Photos that may be fetched, and not be stored yet, when a run is killed: row groups, and views made ahead."""
 
 FOOTER_BYTES = 64 << 10

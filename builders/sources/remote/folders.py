@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
 from builders.photos import Head, Stamp, Stamps
-from builders.untrusted import RemoteFacts, read_range, too_large
+from builders.untrusted import too_large
+
+if TYPE_CHECKING:
+    from builders.untrusted import RemoteFacts
 
 _SETTLED_NS = 1
 """Time of change of a stored file, whose identity changes with its bytes."""
@@ -54,6 +58,8 @@ class StoreSource:
         return Stamps(files, np.arange(len(files)))
 
     def _part(self, row: int, size: int) -> bytes:
+        from builders.untrusted import read_range  # late: not every installation has its packages
+
         try:
             return read_range(f"{self.root}/{self.paths[row]}", 0, size)
         except DataError as error:

@@ -24,7 +24,6 @@ from builders.sources.parquet_splits import LARGEST_GROUP, ParquetPart
 from builders.sources.remote.drawing import Streaming, drawn
 from builders.sources.remote.window import GroupWindow
 from builders.untrusted import (
-    RemoteStream,
     UntrustedInputError,
     from_hub,
     open_untrusted,
@@ -92,6 +91,8 @@ class HubPart(ParquetPart):
 
     def _open(self, file: int) -> pq.ParquetFile:
         import pyarrow.parquet as pq
+
+        from builders.untrusted import RemoteStream  # late: not every installation has its packages
 
         remote = self.remote[file]
         stream = RemoteStream(remote.address, remote.size, ahead=0, most=MAX_REQUEST_BYTES)
@@ -229,6 +230,8 @@ def _features(schema: Any, declared: Any) -> Any:
 def _footer(file: RemoteFile) -> pq.FileMetaData:
     """The footer of a file, from the cache if it was read before. Raises ``DataError``."""
     import pyarrow.parquet as pq
+
+    from builders.untrusted import RemoteStream  # as above
 
     name = hashlib.sha256(f"{file.identity} {file.size}".encode()).hexdigest()[:32]
     stored = cache_folder() / "parquet-footers" / f"{name}.parquet"

@@ -22,8 +22,8 @@ from builders.untrusted import files_matching
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEPT_GROUPS = 8
-KEPT_BYTES = 1 << 30
+MAX_TABLES = 8
+MAX_WINDOW_BYTES = 1 << 30
 
 
 class GroupWindow:
@@ -64,7 +64,7 @@ class GroupWindow:
         total = path.stat().st_size
         for count, other in enumerate(sorted(others, key=lambda one: -sizes[one].st_mtime_ns), 2):
             total += sizes[other].st_size
-            if count > KEPT_GROUPS or total > KEPT_BYTES:
+            if count > MAX_TABLES or total > MAX_WINDOW_BYTES:
                 other.unlink(missing_ok=True)
 
     @contextlib.contextmanager

@@ -16,7 +16,7 @@ import pytest
 from builders.data_specs import open_photos
 from builders.errors import UsageError
 from builders.sources.remote.drawing import Streaming, drawn
-from builders.sources.remote.window import KEPT_GROUPS, GroupWindow
+from builders.sources.remote.window import MAX_TABLES, GroupWindow
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
 from tests.support.processes import run_python, start_python
@@ -241,10 +241,10 @@ def test_window__processes_fetch_a_row_group_once(tmp_path):
     elsewhere = pickle.loads(pickle.dumps(window))
     assert [each.table("a", lambda: fetch("a")).equals(table) for each in (window, elsewhere, window)] == [True] * 3
     assert fetched == ["a"]
-    for number in range(KEPT_GROUPS):
+    for number in range(MAX_TABLES):
         os.utime(folder / "a.arrow", (1, 1))  # the oldest
         window.table(f"{number}", lambda: table)
-    assert sorted(path.stem for path in folder.glob("*.arrow")) == [str(n) for n in range(KEPT_GROUPS)]
+    assert sorted(path.stem for path in folder.glob("*.arrow")) == [str(n) for n in range(MAX_TABLES)]
     del elsewhere
     gc.collect()
     assert folder.exists()  # it is not that process's
