@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -81,7 +82,7 @@ def sweep_temporaries(folder: Path, *, exclusive: bool = False) -> int:
         return 0
     for name in names:
         match = _TEMPORARY.fullmatch(name)
-        if match is None or (not exclusive and match["machine"] == _machine() and _is_running(int(match["process"]))):
+        if match is None or (not exclusive and match["machine"] == _machine() and is_running(int(match["process"]))):
             continue
         with contextlib.suppress(OSError):
             if exclusive or match["machine"] == _machine() or time.time() - (folder / name).stat().st_mtime > _DAY_S:
@@ -116,7 +117,7 @@ def sweep_scratch() -> int:
             continue
         for name in names:
             match = _SCRATCH.fullmatch(name)
-            if match is None or match["machine"] != _machine() or _is_running(int(match["process"])):
+            if match is None or match["machine"] != _machine() or is_running(int(match["process"])):
                 continue
             with contextlib.suppress(OSError):
                 status = os.lstat(folder / name)
@@ -196,25 +197,36 @@ _SCRATCH = re.compile(r"camtrace-(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,10})-
 _TEMPORARY = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<process>\d{1,10})\.tmp", re.DOTALL)
 
 
+CLOCK_S = 2.0
+"""Seconds by which two ways to read the time of a process's start may differ."""
+
+
 @functools.cache
 def _machine() -> str:
     """8 hex digits that distinguish machines on a shared file system."""
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def _is_running(process: int) -> bool:
-    """True if the process exists and is no zombie: where nothing waits for ended processes, zombies stay for ever."""
+def is_running(process: int, since: float = math.inf) -> bool:
+    """True if the process exists and is no zombie: where nothing waits for ended processes, zombies stay for ever.
+
+    Args:
+        process: its number.
+        since: seconds since 1970; a process that began later has only taken the number.
+    """
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # of another user
         pass
     try:
-        state = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):  # not Linux
+        fields = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        began = booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError, AttributeError):  # not Linux
         return True
-    return state not in ("Z", "X")
+    return fields[0] not in ("Z", "X") and began <= since + CLOCK_S
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,6 +1,6 @@
 from .asking import ANSWER_STORAGE, Asking, answering, read_answers_of
 from .bank import Bank, BankView
-from .block_files import BlockBank, merge_blocks, view_path
+from .block_files import BlockBank, blocks_bytes, merge_blocks
 from .fill.answers import fill_answers
 from .fill.devices import fill_banks_on, workers_each
 from .fill.fill import PassCost, begin_views, fill_banks
@@ -25,6 +25,7 @@ __all__ = [
     "answering",
     "bank_key",
     "begin_views",
+    "blocks_bytes",
     "check_precision",
     "fill_answers",
     "fill_banks",
@@ -36,6 +37,5 @@ __all__ = [
     "merge_blocks",
     "read_answers_of",
     "resolve_runtime",
-    "view_path",
     "workers_each",
 ]

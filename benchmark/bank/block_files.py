@@ -106,37 +106,31 @@ class BlockBank:
 
 
 def merge_blocks(
-    folder: StorageFolder,
     key: Mapping[str, Any],
     views: ViewKeys,
     bank: Bank,
-    files: Mapping[str, str],
-    tick: Callable[[int], object],
+    read: Callable[[str], bytes],
+    tick: Callable[[int], object] = lambda blocks: None,
 ) -> None:
-    """Fill a bank from block files and verify each of them. Blocks that the bank already has stay as they are.
+    """Fill a bank from block files. Blocks that the bank already has stay as they are.
 
     Args:
-        folder: holds the folders of all banks.
         key: of the bank.
         views: of the bank.
         bank: opened with the same key and views.
-        files: SHA-256 of each file by its path below ``folder``, as the ranks recorded it.
+        read: gives the verified content of a file, by its path below the folder of all banks.
         tick: called with the number of blocks merged since the call before.
 
     Raises:
-        DataError: a file does not exist, or is not the one that its rank wrote.
+        DataError: a file is no block of the bank.
     """
     for name, view in views.items():
         path = view_path(key, view)
         shape, dtype = shape_and_dtype(key)
         for block in sorted(bank.missing(name)):
             file = f"{path}/{block:06d}.npz"
-            data = folder.read(file)
-            if data is None or hashlib.sha256(data).hexdigest() != files.get(file):
-                what = "is not there" if data is None else "is not what its rank wrote"
-                raise DataError(f"{folder.path(file)}: {what}; remove the marker of its rank and run that again")
             size = len(bank.blocks.photos_of(block)), shape[1]
-            marker, rows = read_block(data, folder.path(file), block, size, dtype)
+            marker, rows = read_block(read(file), file, block, size, dtype)
             bank.write_rows(name, bank.blocks.photos_of(block).start, rows)
             bank.finish_block(name, block, marker.failures, marker.source_jpeg)
             tick(1)
@@ -179,3 +173,12 @@ def read_block(data: bytes, where: str, number: int, shape: tuple[int, int], dty
     if crc32_of(rows) != marker.crc32:
         raise DataError(f"{where}: does not match its checksum")
     return marker, rows
+
+
+def blocks_bytes(key: Mapping[str, Any], views: int) -> int:
+    """Bytes of all block files of a bank with so many views, markers of photos without failures included."""
+    (photos, dimension), dtype = shape_and_dtype(key)
+    blocks = Blocks(photos)
+    sizes = [len(blocks.photos_of(block)) for block in range(len(blocks))]
+    empty = {n: len(block_bytes(Block(0, {}, {}, 0), np.zeros((n, dimension), dtype))) for n in set(sizes)}
+    return views * sum(empty[n] for n in sizes)

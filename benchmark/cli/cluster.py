@@ -13,15 +13,21 @@ from typing import Any
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
 from builders.cli import Parser, Renamed, add_messages, size_in_bytes, write_record
 from builders.cluster import (
+    LATE_S,
+    PACKAGES,
     FinishOptions,
     Markers,
     Plan,
     StorageFolder,
+    check_facts,
     count_text,
     progress,
     read_plan,
+    refuse_other_versions,
     state_record,
     state_text,
+    version_facts,
+    versions_here,
     write_plan,
 )
 from builders.errors import DataError, UsageError
@@ -37,12 +43,14 @@ def plan(args: argparse.Namespace) -> int:
     request = read_request(args.words)
     storage = StorageFolder.of(absolute(args.plan) if args.plan else f"{request.output}.plan")
     fields = ranked(request).planned(storage, 60 * args.rank_minutes, args.ranks)
-    fields["facts"] = {CODE: code(), **fields["facts"]}
+    fields["facts"] = {CODE: code(), **version_facts(PACKAGES), **fields["facts"]}
     fields["notes"] = {**fields.get("notes", {}), "folder": os.getcwd()}
     files = fields.pop("files", {})
     frozen = Plan(request.kind, request.words, request.output, **fields)
     write_plan(frozen, storage, files)
     print(f"{storage}/plan.json: {_size_text(frozen)}")
+    for line in frozen.estimate.get("disk", ()):
+        print(f"disk: {line}")
     now = progress(frozen, storage)
     print(state_text(now, storage).splitlines()[-1])
     write_record(args, {**state_record(now, storage), "kind": frozen.kind, "estimate": dict(frozen.estimate)})
@@ -53,10 +61,16 @@ def _size_text(plan: Plan) -> str:
     """Ranks, items, hours and bytes of a plan, as far as they are known beforehand."""
     seconds, size = plan.estimate["seconds"], plan.estimate["bytes"]
     known = [f"about {seconds / 3600:,.2f} hours of this machine in all"] if seconds is not None else []
-    known += [f"{size / 1e9:,.2f} GB"] if size is not None else []
+    known += (
+        [_bytes_text(size) + (" of files of blocks" if "disk" in plan.estimate else "")] if size is not None else []
+    )
     measured = f"{', '.join(known)} (measured on a sample: it may be half or twice this)"
     what = f"{count_text(len(plan.ranks), 'rank')}, {plan.size:,} {plan.estimate['items']}"
     return f"{what}; {measured if known else 'hours and bytes are not known beforehand'}"
+
+
+def _bytes_text(size: int) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 10_000_000 else f"{size / 1e6:,.2f} MB"
 
 
 def status(args: argparse.Namespace) -> int:
@@ -81,7 +95,11 @@ def finish(args: argparse.Namespace) -> int:
         raise DataError(
             f"{CODE} here: {code()}; of the plan: {plan.facts.get(CODE)}. Finish with the code of the ranks"
         )
-    how = FinishOptions(args.output and args.output.absolute(), args.push_to, args.public)
+    check_facts(plan, versions_here(plan.facts))
+    refuse_other_versions(plan, now.states.done, storage)
+    how = FinishOptions(
+        args.output and args.output.absolute(), args.push_to, args.public, args.wait, args.remove_blocks
+    )
     go_to_folder(plan)
     status = ranked(request_of(plan)).finish(plan, now.states.done, storage, how)
     Markers(storage, plan.name).sweep()
@@ -131,7 +149,12 @@ def plan_parser() -> Parser:
 
 
 def _plan_options(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--ranks", type=int, metavar="N", help="into how many ranks (default: by --rank-minutes)")
+    p.add_argument(
+        "--ranks",
+        type=int,
+        metavar="N",
+        help="into how many ranks; of a run so many embed, and so many compute tasks (default: by --rank-minutes)",
+    )
     p.add_argument(
         "--rank-minutes",
         type=float,
@@ -182,7 +205,12 @@ def work_parser() -> Parser:
         metavar="N",
         help="deal missing ranks out over N jobs (default: one a rank)",
     )
-    size.add_argument("--cpus", type=int, default=1, metavar="N", help="of a job (default: %(default)s)")
+    size.add_argument(
+        "--cpus",
+        type=int,
+        metavar="N",
+        help="cores of a job, and with local or --rank of a rank (default: 1; local an equal share, --rank all)",
+    )
     size.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job: 1, or 0 (default: %(default)s)")
     size.add_argument(
         "--memory", dest="memory_gb", type=_gigabytes, default=2, metavar="SIZE", help="for each CPU (default: 2G)"
@@ -244,6 +272,18 @@ def finish_parser() -> Parser:
         "only what differs",
     )
     p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    p.add_argument(
+        "--remove-blocks",
+        action="store_true",
+        help="remove the files of blocks in the plan's folder once they are merged into the cache",
+    )
+    p.add_argument(
+        "--wait",
+        type=float,
+        default=LATE_S,
+        metavar="S",
+        help="seconds to wait for a file that a shared disk does not show yet (default: %(default)g)",
+    )
     p.set_defaults(run=_run("finish"))
     return p
 

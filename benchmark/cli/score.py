@@ -133,6 +133,7 @@ def _request(
         Erasing.load(args.eraser) if args.eraser else None,
         args.output,
         together,
+        getattr(args, "by_ranks", None),
     )
 
 

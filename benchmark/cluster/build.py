@@ -77,6 +77,8 @@ class ShardRanks:
 class BuildWork:
     """The build work of a plan on this machine."""
 
+    device = "cpu"
+
     def __init__(self, request: Request, plan: Plan, storage: StorageFolder) -> None:
         self._output = StorageFolder.of(plan.output)
         self._scratch = None if self._output.folder is not None else scratch_folder()

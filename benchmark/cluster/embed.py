@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from benchmark.bank import Bank, BlockBank, Blocks, fill_banks, hash_of_block, key_of, merge_blocks
+from benchmark.bank import BlockBank, Blocks, fill_banks, hash_of_block, key_of
 from benchmark.cluster.answers import answer_facts, answer_key, fill_rank, planned_answers
-from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
-from benchmark.cluster.request import Request
-from benchmark.compute import share_machine
+from benchmark.cluster.planned_run import BANKS, PlannedRun, encoder_facts, photo_facts
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.publishing import push_folder_of_results
-from benchmark.scoring import Pass, planned_passes, release, require_space
-from builders.cluster import (
-    Finished,
-    FinishOptions,
-    Plan,
-    ProgressCallback,
-    RankResult,
-    StorageFolder,
-    download_files,
-    ranks_here,
-    upload_files,
-)
-from builders.errors import DataError, EncoderError, UsageError
-from builders.files import scratch_prefix
+from benchmark.scoring import Pass, planned_passes, release
+from builders.cluster import Plan, ProgressCallback, RankResult, StorageFolder
+from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet
 from builders.pixels import codec_canary
-from builders.processes import memory_budget, notice, progress_bar
-
-BANKS = "banks"
-"""Folder of the block files in the plan's folder, and of the banks in the cache."""
+from builders.processes import memory_budget
 
 
 class EmbeddingWork:
     """The embedding work of a plan on this machine. Units are the numbers ``set/group/block``."""
 
-    def __init__(self, plan: Plan, storage: StorageFolder) -> None:
+    def __init__(self, plan: Plan, storage: StorageFolder, planned: PlannedRun) -> None:
         notes = plan.notes
-        share_machine(ranks_here())
-        request = Request(plan.kind, plan.argv, plan.output)
-        self._planned = PlannedRun.of(request, Path("unused"), device=notes["device"])
+        self._planned = planned
         self._storage = storage / BANKS
         self._groups: list[list[str]] = notes["groups"]
         self._runtimes: dict[str, str] = notes["runtimes"]
@@ -78,7 +56,7 @@ class EmbeddingWork:
                     banks = self._fill(number, group, blocks, view_pass, tick if first == 0 else lambda items: None)
                     banks += self._fill_answers(number, group, blocks) if first == 0 else []
                     for bank in banks:
-                        files |= bank.files
+                        files |= {f"{BANKS}/{path}": sha256 for path, sha256 in bank.files.items()}
                         if group == self._first_group(number):  # the same photos fail for every encoder
                             failed |= {f"{number}/{photo}" for photo in bank.failures}
         return RankResult(files, len(failed))
@@ -193,76 +171,3 @@ def _set_and_group(unit: str) -> tuple[int, int]:
 def _in_order(units: Sequence[str]) -> list[tuple[int, int]]:
     """(set, group) of units, ordered by group, so that the encoders of a group are loaded once."""
     return sorted(dict.fromkeys(_set_and_group(unit) for unit in units), key=lambda pair: (pair[1], pair[0]))
-
-
-def finish(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: FinishOptions) -> int:
-    """Merge and verify, then score.
-
-    Returns:
-        The exit status.
-    """
-    if plan.kind == "embed":
-        if how.push_to is not None or how.output is not None:
-            raise UsageError("'embed' fills banks and writes no results; plan 'sweep' to have some")
-        return _merged_and_run(plan, done, storage, Path("unused"))
-    output = StorageFolder.of(plan.output)
-    with contextlib.ExitStack() as stack:
-        folder = how.output or output.folder
-        if folder is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=scratch_prefix())))
-            download_files(output, folder)
-        status = _merged_and_run(plan, done, storage, folder)
-        if how.output is None and output.folder is None:
-            upload_files(folder, output)
-            notice(f"results were copied to {output}")
-        if how.push_to is not None:
-            push_folder_of_results(folder, how.push_to, public=how.public)
-    return status
-
-
-def _merged_and_run(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, folder: Path) -> int:
-    run = _run_here(plan, folder)
-    merged = merge(plan, done, storage, run)
-    notice(f"{merged:,} files of blocks were verified; banks in {run.options.cache}")
-    return 0 if plan.kind == "embed" else int(run.args.run(run.args))
-
-
-def merge(plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, run: PlannedRun) -> int:
-    """Fill the banks in the cache from the files of all ranks.
-
-    Returns:
-        The number of blocks that were missing in the cache.
-
-    Raises:
-        DataError: a file differs from what its rank wrote.
-        DiskError: the banks do not fit.
-    """
-    files = {path: sha256 for finished in done.values() for path, sha256 in finished.files.items()}
-    root = run.options.cache / BANKS
-    needed = []
-    for number, job in enumerate(run.sets):
-        for view_pass in planned_passes(job.tasks, job.photos, run.options):
-            views = view_pass.recipe.view_keys()
-            needed += [(key, views) for name, key in plan.notes["keys"].items() if name.startswith(f"{number}/")]
-        for name, planned in plan.notes.get("answers", {}).items():
-            if name.startswith(f"{number}/"):
-                needed += [(of_bank["key"], of_bank["views"]) for of_bank in planned]
-    require_space([Bank.look(root, key, views) for key, views in needed], root, print)
-    count = 0
-    with progress_bar(desc="merging", unit="block", delay=2) as bar:
-        for key, views in needed:
-            bank = Bank.open(root, key, views)
-            count += sum(len(bank.missing(name)) for name in bank.names)
-            merge_blocks(storage / BANKS, key, views, bank, files, bar.update)
-    return count
-
-
-def _run_here(plan: Plan, output: Path) -> PlannedRun:
-    """The run on this machine, which may have no GPU: embeddings in float32 need none."""
-    import torch
-
-    device, request = str(plan.notes["device"]), Request(plan.kind, plan.argv, plan.output)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        notice("this machine has no GPU: tasks run on its CPU, on the embeddings that ranks made")
-        return PlannedRun.of(request, output, device="cpu", runtime="torch")
-    return PlannedRun.of(request, output, device=device)

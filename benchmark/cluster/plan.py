@@ -1,4 +1,4 @@
-"""Plans embedding: measures and freezes every encoder, and cuts blocks of photos into ranks of equal time."""
+"""Plans a run: measures and freezes every encoder, and cuts blocks of photos and tasks into ranks of equal time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.bank import Blocks, PhotoHashes, check_precision, key_of, resolve_runtime
+from benchmark.bank import Blocks, PhotoHashes, blocks_bytes, check_precision, key_hash, key_of, resolve_runtime
 from benchmark.cluster.answers import answer_facts, answer_key, planned_answers
-from benchmark.cluster.embed import EmbeddingWork, finish
-from benchmark.cluster.planned_run import PlannedRun, encoder_facts, photo_facts
+from benchmark.cluster.finish import finish
+from benchmark.cluster.planned_run import PlannedRun, encoder_facts, packages_of, photo_facts
 from benchmark.cluster.request import Request
+from benchmark.cluster.run_work import RunWork
+from benchmark.cluster.task_ranks import planned_tasks, with_task_ranks
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.scoring import OpenedSet, PassTimes, cached_trials, pass_times, planned_passes, release
-from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut
+from benchmark.scoring import (
+    OpenedSet,
+    PassTimes,
+    cached_trials,
+    input_size,
+    pass_times,
+    planned_passes,
+    release,
+    size,
+)
+from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut, version_facts
 from builders.errors import EncoderError, UsageError
 from builders.photos import print_cells
 from builders.pixels import codec_canary
@@ -32,11 +43,13 @@ class Frozen:
     """Key of its bank."""
     runtime: str
     times: PassTimes
+    input_size: tuple[int, int] | None
+    """Height and width of its input in pixels, which tasks may ask for."""
     answers: list[dict[str, Any]]
     """``key`` and ``views`` of its banks of answers, in the order of ``planned_answers``; empty for most encoders."""
 
 
-class EmbeddingRanks:
+class RunRanks:
     """How ``score``, ``sweep`` and ``embed`` are cut into ranks."""
 
     def __init__(self, request: Request) -> None:
@@ -46,8 +59,8 @@ class EmbeddingRanks:
         """Fields of the plan. Every encoder is loaded once, one at a time, and measured."""
         return planned_fields(self._request, rank_seconds, count)
 
-    def open(self, plan: Plan, storage: StorageFolder) -> EmbeddingWork:
-        return EmbeddingWork(plan, storage)
+    def open(self, plan: Plan, storage: StorageFolder) -> RunWork:
+        return RunWork(plan, storage)
 
     def finish(self, plan: Plan, done: Mapping[int, Finished], storage: StorageFolder, how: FinishOptions) -> int:
         """Merge and verify, then score."""
@@ -55,12 +68,12 @@ class EmbeddingRanks:
 
 
 def planned_fields(request: Request, rank_seconds: float, count: int | None) -> dict[str, Any]:
-    """Fields of the plan for ranks that embed. Every encoder is loaded once, one at a time, and measured.
+    """Fields of the plan. Every encoder is loaded once, one at a time, and measured; so are tasks, by dimension.
 
     Args:
         request: the command.
         rank_seconds: that a rank should take.
-        count: of ranks; None for as many as ``rank_seconds`` gives.
+        count: of ranks that embed, and of those that compute tasks; None for as many as ``rank_seconds`` gives.
 
     Raises:
         EncoderError: no encoder can be planned.
@@ -95,7 +108,12 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
         )
     groups = [[s for s in group if s not in left_out] for group in run.groups()]
     groups = [group for group in groups if group]
-    facts = {"the codec canary": codec_canary()}
+    keys = {name: frozen_encoder.key for name, frozen_encoder in frozen.items()}
+    tasks = []
+    if request.kind != "embed":
+        with memory_budget(run.options.memory):
+            tasks = planned_tasks(run, [spec for group in groups for spec in group], keys, measuring_device)
+    facts = {**version_facts(packages_of(keys.values())), "the codec canary": codec_canary()}
     for job in run.sets:
         facts |= photo_facts(job.photos)
     for name, frozen_encoder in frozen.items():
@@ -105,13 +123,14 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
             spec, run.sets[int(of_set)].photos, [of_bank["key"] for of_bank in frozen_encoder.answers]
         )
     return {
-        "ranks": _ranks(run, groups, frozen, rank_seconds, count),
+        "ranks": with_task_ranks(_ranks(run, groups, frozen, rank_seconds, count), tasks, groups, rank_seconds, count),
         "facts": facts,
         "notes": {
             "device": device,
             "groups": groups,
             "runtimes": {name.partition("/")[2]: frozen_encoder.runtime for name, frozen_encoder in frozen.items()},
-            "keys": {name: frozen_encoder.key for name, frozen_encoder in frozen.items()},
+            "keys": keys,
+            "inputs": {name: frozen_encoder.input_size for name, frozen_encoder in frozen.items()},
             "answers": {name: of_set.answers for name, of_set in frozen.items() if of_set.answers},
             "bytes": [
                 of_set.block_hashes(Blocks(len(job.photos)).size) for of_set, job in zip(hashes, run.sets, strict=True)
@@ -119,11 +138,38 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
             "left_out": left_out,
         },
         "estimate": {
-            "seconds": round(sum(_seconds(run, groups, frozen, n, g) for n, g in _pairs(run, groups)), 1),
-            "bytes": sum(frozen_encoder.times.bank_bytes for frozen_encoder in frozen.values()),
-            "items": "photos x groups of encoders",
+            "seconds": round(
+                sum(_seconds(run, groups, frozen, n, g) for n, g in _pairs(run, groups))
+                + sum(task.seconds for task in tasks),
+                1,
+            ),
+            "bytes": sum(_block_bytes(run, name, frozen_encoder) for name, frozen_encoder in frozen.items()),
+            "items": f"items: photos x groups of encoders{', and tasks' if tasks else ''}",
+            "disk": _disk(run, frozen, tasks=bool(tasks)),
         },
     }
+
+
+def _views(run: PlannedRun, name: str) -> int:
+    """Views of one encoder on one photo set, over all passes; views of equal keys are stored once."""
+    job = run.sets[int(name.partition("/")[0])]
+    passes = planned_passes(job.tasks, job.photos, run.options)
+    return len({key_hash(dict(view)) for p in passes for view in p.recipe.view_keys().values()})
+
+
+def _block_bytes(run: PlannedRun, name: str, frozen: Frozen) -> int:
+    """Bytes of the block files of one encoder on one photo set."""
+    return blocks_bytes(frozen.key, _views(run, name))
+
+
+def _disk(run: PlannedRun, frozen: Mapping[str, Frozen], *, tasks: bool) -> list[str]:
+    """What takes space where, besides the block files of ranks."""
+    banks = {name: one.times.bank_bytes for name, one in frozen.items()}
+    merged = size(sum(banks.values()))
+    lines = [f"{merged} more of banks in the cache of 'finish'; its --remove-blocks then removes the files of blocks"]
+    if tasks:
+        lines.append(f"up to {size(max(banks.values()))} of a bank in TMPDIR for each rank of tasks, for a while")
+    return lines
 
 
 def _devices(request: Request) -> tuple[str, str]:
@@ -168,7 +214,7 @@ def _freeze(spec: str, encoder: Encoder, job: OpenedSet, bytes_hash: str, run: P
         {"key": answer_key(bank, job.photos, bytes_hash, device), "views": bank.recipe.view_keys()}
         for bank in planned_answers(encoder, job, options)
     ]
-    return Frozen(key, encoder.runtime.name if encoder.runtime else "torch", times, answers)
+    return Frozen(key, encoder.runtime.name if encoder.runtime else "torch", times, input_size(encoder), answers)
 
 
 def _pairs(run: PlannedRun, groups: Sequence[Sequence[str]]) -> list[tuple[int, int]]:

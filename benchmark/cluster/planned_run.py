@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,12 @@ from benchmark.bank import hash_of_block, key_hash
 from benchmark.cluster.request import Request
 from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, loading_options, to_run_options
 from benchmark.scoring import OpenedSet, any_answers, chosen_specs, groups_of, open_sets, settle_preset
-from builders.cluster import cores_here
 from builders.errors import PhotoError, UsageError
 from builders.photos import PhotoSet, photo_digest
+from builders.processes import default_workers
+
+BANKS = "banks"
+"""Folder of the block files in the plan's folder, and of the banks in the cache."""
 
 SAMPLED = 8
 """Photos whose bytes every rank reads before it begins. The photos of its own blocks are checked as they are read."""
@@ -53,7 +56,7 @@ class PlannedRun:
             specs = chosen_specs(args)
             settle_preset(args)
         if not any(word.partition("=")[0] == "--workers" for word in request.words):
-            args.workers = min(8, cores_here())
+            args.workers = min(8, default_workers())
         if args.outputs:
             raise UsageError("--outputs is scored in one place: leave it out of plans, and run camtrace score")
         revision = {"revision": args.revision} if args.revision else {}
@@ -81,10 +84,34 @@ def photo_facts(photos: PhotoSet) -> dict[str, str]:
     return {**facts, f"the bytes of {len(at)} photos of {photos.name}": hash_of_block([_digest(photos, i) for i in at])}
 
 
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "numba", "pillow")
+"""Packages whose versions may change embeddings or scores of any encoder."""
+
+PACKAGES_OF = {
+    "transformers": ("transformers",),
+    "timm": ("timm",),
+    "open_clip": ("open_clip_torch",),
+    "checkpoint": ("transformers", "timm", "open_clip_torch"),
+    "onnx": ("onnxruntime",),
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+}
+"""Packages of the library, or of the runtime, of an encoder, by its name in keys of banks."""
+
+
+def packages_of(keys: Collection[Mapping[str, Any]]) -> list[str]:
+    """Packages whose versions may change what these encoders, by the keys of their banks, and their tasks give."""
+    names = {str(key["encoder"]["library"]) for key in keys} | {_runtime_of(key) for key in keys}
+    return [*PACKAGES, *sorted({package for name in names for package in PACKAGES_OF.get(name, ())})]
+
+
+def _runtime_of(key: Mapping[str, Any]) -> str:
+    return str((key["encoder"].get("runtime") or {"name": "torch"})["name"])
+
+
 def encoder_facts(spec: str, photos: PhotoSet, key: Mapping[str, Any]) -> dict[str, str]:
     """Facts of an encoder that must be equal on every machine: weights, preprocessing, the rest of its key."""
-    encoder = key["encoder"]
-    runtime = (encoder.get("runtime") or {"name": "torch"})["name"]
+    encoder, runtime = key["encoder"], _runtime_of(key)
     return {
         f"the weights of {spec}": str(encoder["weights_sha256"])[:16],
         f"the preprocessing of {spec}": key_hash(encoder["preprocessing"])[:16],

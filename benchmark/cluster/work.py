@@ -26,10 +26,12 @@ from builders.cluster import (
     count_text,
     end_with_parent,
     progress,
+    rank_numbers,
     read_plan,
     run_locally,
     serve,
     state_text,
+    use_cpus,
     work_ranks,
 )
 from builders.errors import UsageError
@@ -41,11 +43,11 @@ CODE = "the code of camtrace"
 def ranked(request: Request) -> RankedWork:
     """How a command is cut into ranks, done and finished."""
     if request.kind != "build":
-        from benchmark.cluster.plan import EmbeddingRanks
+        from benchmark.cluster.plan import RunRanks
         from benchmark.compute import prepare_process
 
         prepare_process()
-        return EmbeddingRanks(request)
+        return RunRanks(request)
     args = request.parsed(Path(request.output))
     make_ranked = getattr(args, "ranked", None)
     if make_ranked is not None:
@@ -86,6 +88,8 @@ def work_on_plan(args: argparse.Namespace) -> int:
 
 def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse.Namespace) -> int:
     end_with_parent()
+    if args.cpus is not None and (args.rank is not None or args.engine == "local"):
+        use_cpus(args.cpus, os.environ)  # before libraries that read it are imported
     if args.serve:
         replies = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what libraries print goes to standard error
@@ -95,6 +99,7 @@ def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse
 
         serve(work_on, sys.stdin, replies)
         return 0
+    options = _engine_options(args)
     ranks = range(len(plan.ranks)) if args.rank is None else _numbers(args.rank, len(plan.ranks))
     done = Markers(storage, plan.name).all().done
     missing = [rank for rank in ranks if rank not in done]
@@ -105,25 +110,43 @@ def _work_on(plan: Plan, storage: StorageFolder, opened: _Opened, args: argparse
         text = f"done already; next: {next_}" if args.rank is None else "done already"
         return _end(args, storage, text, ranks, {}, next_)
     on_rank = _print_nothing if args.quiet else partial(_print_rank, len(plan.ranks))
-    if args.rank is None and args.engine != "local":
-        submitted = _engine(args)(Submission(storage, tuple(missing), _engine_options(args)))
-        if args.engine == "slurm":
-            return _end(args, storage, submitted, sorted(done), {}, f"camtrace status {storage}")
-        print(submitted)
-        failed = {rank: "" for rank in missing if rank not in Markers(storage, plan.name).all().done}
+    if args.rank is not None:
+        failed = work_ranks(plan, storage, missing, opened, on_rank=on_rank)
+        finished = [rank for rank in ranks if rank not in failed]
+        return _end(args, storage, "", finished, failed, f"camtrace status {storage}")
+    stages = plan.stages(missing)
+    if args.engine == "slurm":
+        lines = [
+            _engine(args)(Submission(storage, tuple(stage), options, first=number == 0))
+            for number, stage in enumerate(stages)
+        ]
+        return _end(args, storage, "\n".join(lines), sorted(done), {}, f"camtrace status {storage}")
+    failed, waiting = {}, []
+    for stage in stages:
+        known = Markers(storage, plan.name).all().done
+        ready = [rank for rank in stage if not plan.lacking(rank, known)]
+        waiting += [rank for rank in stage if rank not in ready]
+        if not ready:
+            continue
+        if args.engine != "local":
+            print(_engine(args)(Submission(storage, tuple(ready), options)))
+            known = Markers(storage, plan.name).all().done
+            failed |= {rank: "" for rank in ready if rank not in known}
+        elif args.workers in (None, 1):
+            failed |= work_ranks(plan, storage, ready, opened, on_rank=on_rank)
+        else:
+            command = [sys.executable, "-m", "camtrace", "work", str(storage), "--serve"]
+            failed |= run_locally(command, ready, args.workers, cpus=args.cpus, on_rank=on_rank)
+    if args.engine != "local":
         for line in state_text(progress(plan, storage), storage).splitlines()[:-1]:
             print(line, file=sys.stderr)
-    elif args.rank is not None or args.workers in (None, 1):
-        failed = work_ranks(plan, storage, missing, opened, on_rank=on_rank)
-    else:
-        command = [sys.executable, "-m", "camtrace", "work", str(storage), "--serve"]
-        failed = run_locally(command, missing, args.workers, on_rank=on_rank)
-    after = "status" if args.rank is not None else "work" if failed else "finish"
-    next_ = f"camtrace {after} {storage}"
-    again = " (does what failed again)" if failed else ""
-    text = f"{count_text(len(missing) - len(failed), 'rank')} done, {len(failed)} failed; next: {next_}{again}"
-    finished = [rank for rank in ranks if rank not in failed]
-    return _end(args, storage, text if args.rank is None else "", finished, failed, next_)
+    next_ = f"camtrace {'work' if failed or waiting else 'finish'} {storage}"
+    again = " (does what failed again)" if failed or waiting else ""
+    wait = f", {count_text(len(waiting), 'rank')} waiting for them" if waiting else ""
+    done_now = count_text(len(missing) - len(failed) - len(waiting), "rank")
+    text = f"{done_now} done, {len(failed)} failed{wait}; next: {next_}{again}"
+    finished = [rank for rank in ranks if rank not in failed and rank not in waiting]
+    return _end(args, storage, text, finished, failed, next_)
 
 
 def _end(
@@ -152,7 +175,7 @@ def _engine_options(args: argparse.Namespace) -> EngineOptions:
     return EngineOptions(
         tasks=args.tasks,
         at_once=args.workers,
-        cpus=args.cpus,
+        cpus=args.cpus or 1,
         gpus=args.gpus,
         memory_gb=args.memory_gb,
         time=args.time,
@@ -180,15 +203,13 @@ def _numbers(text: str, count: int) -> list[int]:
     >>> _numbers("0-2,7", 8)
     [0, 1, 2, 7]
     """
-    ranks: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()):
-            raise UsageError(f"--rank {text}: give numbers, such as 3, 0-7 or 2,5")
-        ranks += range(int(first), int(last or first) + 1)
+    try:
+        ranks = rank_numbers(text or "-")
+    except ValueError:
+        raise UsageError(f"--rank {text}: give numbers, such as 3, 0-7 or 2,5") from None
     if wrong := [rank for rank in ranks if rank >= count]:
         raise UsageError(f"--rank {wrong[0]}: the plan has ranks 0 to {count - 1}")
-    return list(dict.fromkeys(ranks))
+    return ranks
 
 
 class _Opened:
@@ -214,7 +235,7 @@ class _WithCode:
     """Work whose facts include the code, which must be that of the plan."""
 
     def __init__(self, work: Work) -> None:
-        self._work, self.run, self.close = work, work.run, work.close
+        self._work, self.run, self.close, self.device = work, work.run, work.close, work.device
 
     def facts(self, units: Any) -> dict[str, str]:
         return {CODE: code(), **self._work.facts(units)}

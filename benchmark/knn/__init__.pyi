@@ -4,7 +4,7 @@ from .jitter import extremes_of_jitters, jittered
 from .keys import NOTHING, unpack_indices
 from .query_views import ROUNDING, Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from .search import Embeddings
-from .setups import knn_setups
+from .setups import knn_setups, part_of
 from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "knn_of_views",
     "knn_setups",
     "nearest",
+    "part_of",
     "setup_shares",
     "similarities",
     "similarity_counts",

@@ -14,7 +14,7 @@ from benchmark.compute import budget, exact_device, float32_rounding
 from benchmark.knn.answers import Setup, TieRule
 from benchmark.knn.keys import GROUP, NOTHING, merge, shift_indices, top_keys, unpack_indices, unpack_similarities
 from benchmark.knn.search import Embeddings, read_unit_rows
-from benchmark.knn.setups import knn_setups
+from benchmark.knn.setups import knn_setups, part_of
 from builders.errors import DataError
 
 ROUNDING = 1e-6
@@ -59,6 +59,7 @@ def knn_of_views(
     device: str | torch.device = "cpu",
     memory_bytes: int | None = None,
     keep: Path | None = None,
+    part: tuple[int, int] | None = None,
 ) -> ViewAnswers:
     """Plain kNN of each view of the test photos in one collection; neighbours, votes and ties as in ``knn_setups``.
 
@@ -68,6 +69,7 @@ def knn_of_views(
         train_labels: int [train photos].
         test_labels: int [test photos].
         k, device, memory_bytes, keep: as in ``knn_setups``.
+        part: (number, of): this part alone of the views' photos, one view after the other; other answers are false.
 
     Returns:
         Whether each view of each test photo is classified correctly.
@@ -95,6 +97,7 @@ def knn_of_views(
         device=device,
         memory_bytes=memory_bytes,
         keep=keep,
+        only=part and part_of(stacked.shape[0], *part),
     )
     results = {
         name: getattr(answers, name)[Setup.ALL_SAME].reshape(count, len(labels))

@@ -69,6 +69,15 @@ class CachedParts:
         write_bytes_atomically(self.folder / f"{photos.start:09d}-{photos.stop:09d}.npz", buffer.getvalue())
 
 
+def part_of(total: int, number: int, count: int) -> slice:
+    """Part ``number`` of ``count`` nearly equal parts of ``total`` test photos.
+
+    >>> [part_of(5, number, 2) for number in (0, 1)]
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    return slice(total * number // count, total * (number + 1) // count)
+
+
 def parts_to_do(done: np.ndarray, most: int) -> Iterator[slice]:
     """Unfinished photos in parts of consecutive ones, nearly equal and of at most ``most`` photos.
 
@@ -95,6 +104,7 @@ def knn_setups(
     device: str | torch.device = "cpu",
     memory_bytes: int | None = None,
     keep: Path | None = None,
+    only: slice | None = None,
 ) -> KnnAnswers:
     """Score the six kNN set-ups of one parameter: cosine similarity, unweighted majority vote of the k nearest.
 
@@ -117,6 +127,7 @@ def knn_setups(
             the results only if the float32 rounding of a matrix product depends on its shape.
         keep: a folder for this kNN suite alone. Each part of the test photos is stored there when it is finished, and
             is not computed again. By default nothing is stored.
+        only: these test photos alone; the answers of all others are zeros. For parts that ``keep`` collects.
 
     Returns:
         Correct and tied votes of each test photo in each set-up.
@@ -134,6 +145,10 @@ def knn_setups(
     question = _checked(train, test, train_labels, test_labels, train_assignments, test_assignments, k, device)
     answers, cache = _empty_answers(question), CachedParts(keep)
     done = cache.restore(answers)
+    if only is not None:
+        others = np.ones(len(done), dtype=bool)
+        others[only] = False
+        done |= others
     budgeted = budget(question.device) if memory_bytes is None else memory_bytes
     with_less_memory("kNN", lambda available: _search(question, available, answers, done, cache), budgeted)
     return answers

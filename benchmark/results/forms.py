@@ -281,6 +281,18 @@ def _runtime(value: Any) -> bool:
     return texts and is_number(value.get("relative_error", 0)) and isinstance(value.get("on_photos", {}), Mapping)
 
 
+def _ranks(value: Any) -> bool:
+    """The machines of the ranks of a plan (``Result.environment``)."""
+    texts, versions = ("ranks", "host", "device", "python"), of_each(is_text)
+    return isinstance(value, list) and all(
+        isinstance(machine, Mapping)
+        and all(is_text(machine.get(name)) for name in texts)
+        and versions(machine.get("versions"))
+        and is_number(machine.get("seconds"))
+        for machine in value
+    )
+
+
 FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
     "encoder": {
         "preprocessing": OBJECT,
@@ -306,6 +318,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
         "precision_gate": OBJECT,
         "trial": (of_each(is_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
+        "ranks": (_ranks, "a list of machines: host, device, versions, ranks and seconds"),
         "preprocessing_by": TEXT,
         "compiled": FLAG,
         "devices": WHOLE,

@@ -1,12 +1,14 @@
 from .answers.banks import AnswerBank, answer_banks
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
+from .collect import Computation, EncoderRun, jobs_on
 from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
-from .estimating import PassTimes, estimate, estimate_text, pass_times, release
+from .estimating import PassTimes, estimate, estimate_text, pass_times, release, task_times
 from .output import begin_drawing, warn_of_failures, write_reports, write_scored
-from .passes import Pass, planned_passes
-from .reproduce import Invocation, Repeat, encoder_record, options_record, recorded, reproduce_command
+from .passes import Pass, input_size, planned_passes
+from .reproduce import Invocation, Repeat, device_name, encoder_record, options_record, recorded, reproduce_command
 from .request import (
     ENCODERS_TOGETHER,
+    ByRanks,
     EncoderSource,
     OpenedSet,
     Request,
@@ -22,18 +24,25 @@ from .run import Scored, score_encoders
 from .runner import Failed, Log, RunOutcome, run_request
 from .store_paths import free_space, require_space, size
 from .sweep import Row, failures_by_pair, sweep_text
+from .tasks_run import OUTCOME, CachedOutcome, Job, outcome_entry, run_jobs
 from .trial import cached_trials
 
 __all__ = [
     "ALL",
     "ENCODERS_TOGETHER",
     "KINDS",
+    "OUTCOME",
     "AnswerBank",
+    "ByRanks",
+    "CachedOutcome",
+    "Computation",
+    "EncoderRun",
     "EncoderSource",
     "EraseRequest",
     "Erased",
     "Failed",
     "Invocation",
+    "Job",
     "Log",
     "OpenedSet",
     "Pass",
@@ -51,6 +60,7 @@ __all__ = [
     "chosen_specs",
     "clear",
     "damaged",
+    "device_name",
     "encoder_record",
     "entries",
     "erase_trace",
@@ -60,21 +70,26 @@ __all__ = [
     "failures_by_pair",
     "free_space",
     "groups_of",
+    "input_size",
+    "jobs_on",
     "open_limited",
     "open_sets",
     "options_record",
+    "outcome_entry",
     "pass_times",
     "planned_passes",
     "recorded",
     "release",
     "reproduce_command",
     "require_space",
+    "run_jobs",
     "run_request",
     "save_erased",
     "score_encoders",
     "settle_preset",
     "size",
     "sweep_text",
+    "task_times",
     "warn_of_failures",
     "with_semantics",
     "write_reports",

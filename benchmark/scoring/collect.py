@@ -1,4 +1,4 @@
-"""The state of one encoder while it is scored, and its result."""
+"""The state of one encoder while it is scored: its tasks, their outcomes, and its result."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import datetime
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.bank import PassCost, PrecisionVerdict, RuntimeVerdict
-from benchmark.encoders import Encoder, Output
+from benchmark.answers import AnswerSource
+from benchmark.bank import Bank, PassCost, PrecisionVerdict, RuntimeVerdict, key_hash
+from benchmark.encoders import Encoder, Output, StoredEmbeddings
 from benchmark.erasing import Eraser
 from benchmark.judgement import AGAINST_FINAL
 from benchmark.options import RunOptions
 from benchmark.results import Failure, OutputScores, PhotoValues, Result, Score, answer_key, read_answers
 from benchmark.scoring.reproduce import encoder_record, environment_record, peak_memory
-from benchmark.scoring.tasks_run import Done, Job
-from benchmark.scoring.trial import Trial
+from benchmark.scoring.tasks_run import NO_OUTCOMES, CachedOutcome, Done, Job, OutcomesOfRanks, cached_outcome
+from benchmark.scoring.trial import Trial, constant_embedding, too_few_usable, trial_failures
 from benchmark.stats import METHODS, paired_difference
-from benchmark.tasks import all_tasks
+from benchmark.tasks import Task, TaskInput, all_tasks
+from builders.errors import DataError
 from builders.kernels import compiling_s
 from builders.photos import SPLITS, PhotoSet
 from builders.untrusted import redacted
+
+if TYPE_CHECKING:
+    from benchmark.scoring.answers.banks import PassAnswers
 
 
 @dataclass
@@ -147,6 +153,141 @@ def compare_with_embedding(output: EncoderRun, final: Mapping[tuple[str, str], P
         pair = paired_difference(first.values, second.values, **first.pairing)
         ends = {name: round(getattr(pair, name), 6) for name in ("value", "low", "high", "p_value")}
         output.scores[at] = replace(score, details={**score.details, AGAINST_FINAL: ends})
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How tasks are computed on one bank."""
+
+    name: str
+    """Id of the encoder."""
+    key: Mapping[str, Any] | None
+    """Key of the embeddings that tasks read, an eraser included; None if the encoder is not identified."""
+    device: str
+    """Device of the arithmetic on embeddings."""
+    input_size: tuple[int, int] | None = None
+    """Height and width of the encoder's input in pixels; None if it is unknown."""
+    output: Output | None = None
+    eraser: Eraser | None = None
+    given: StoredEmbeddings | None = None
+    """Scores of a detector, in place of embeddings."""
+    source: AnswerSource | None = None
+    """The answers of a vision-language model that tasks read."""
+    answers: PassAnswers | None = None
+    """Its banks of answers; None for other encoders, and answers of a file."""
+    reads_answers: bool = False
+    """Whether there are answers for the tasks that read them."""
+    has_embeddings: bool = True
+    """False if the bank holds zeros, because the file of a model has answers alone."""
+
+
+def jobs_on(
+    bank: Bank,
+    how: Computation,
+    photos: PhotoSet,
+    tasks: Sequence[Task],
+    options: RunOptions,
+    state: EncoderRun,
+    outcomes: OutcomesOfRanks = NO_OUTCOMES,
+    *,
+    single: bool = False,
+) -> list[tuple[Job, EncoderRun]]:
+    """The tasks on a complete bank that have no cached outcome; those that have one are recorded.
+
+    Args:
+        bank: complete.
+        how: the tasks are computed.
+        photos: the photo set.
+        tasks: that read the views of the bank.
+        options: of the run.
+        state: records outcomes and failures.
+        outcomes: of ranks.
+        single: whether the encoder is the only one, so that a set without usable photos is an error.
+
+    Raises:
+        DataError: no photo has an embedding.
+    """
+    usable, name = usable_photos(how.name, bank, photos, state), how.name
+    if how.has_embeddings and (reason := constant_embedding(name, bank, np.flatnonzero(usable))):
+        state.failures["encoder", name] = reason
+        return []
+    if ("encoder", name) in state.failures:
+        return []
+    if not usable.any():
+        first = next(iter(bank.failures().values()))
+        reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
+        if single:
+            raise DataError(reason)
+        state.failures["encoder", name] = reason
+        return []
+    if reason := too_few_usable(photos, usable, options.min_usable):
+        state.failures |= {("task", task.name): reason for task in tasks}
+        return []
+    jobs: list[tuple[Job, EncoderRun]] = []
+    task_input = TaskInput(
+        photos,
+        usable,
+        bank,
+        options,
+        how.device,
+        how.input_size,
+        eraser=how.eraser,
+        brief=how.output is not None,
+        given=how.given,
+        answers=how.source,
+        has_embeddings=how.has_embeddings,
+    )
+    by_name = {task.name: task for task in tasks}
+    for name, cached in cached_outcomes(how, usable, photos, tasks, options, outcomes).items():
+        outcome = None if cached is None or options.fresh else cached.load()
+        task = by_name[name]
+        given = replace(
+            task_input, usable=_usable_by(task, how.answers, usable), checkpoints=cached.parts if cached else None
+        )
+        job = Job(task, given, cached)
+        if outcome is not None:
+            record(job, Done(outcome, "", 0.0), state)
+            continue
+        if cached is not None and options.fresh:
+            cached.forget()
+        jobs.append((job, state))
+    return jobs
+
+
+def usable_photos(name: str, bank: Bank, photos: PhotoSet, state: EncoderRun) -> np.ndarray:
+    """bool [photos], those with an embedding in every view. Failures of the others, or of the encoder, are recorded."""
+    failed = bank.failures()
+    if reason := trial_failures(name, failed, len(photos)):
+        state.failures["encoder", name] = reason
+    state.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
+    state.source_jpeg = state.source_jpeg or bank.source_jpeg()
+    return np.array([photo_id not in failed for photo_id in photos.ids])
+
+
+def cached_outcomes(
+    how: Computation,
+    usable: np.ndarray,
+    photos: PhotoSet,
+    tasks: Sequence[Task],
+    options: RunOptions,
+    of_ranks: OutcomesOfRanks,
+) -> dict[str, CachedOutcome | None]:
+    """Cache entry of each task's outcome, by name; None for an encoder that is not identified."""
+    tasks = [task for task in tasks if how.reads_answers or not task.reads_answers]
+    if how.key is None:
+        return dict.fromkeys(task.name for task in tasks)
+    outcomes: dict[str, CachedOutcome | None] = {}
+    for task in tasks:
+        answers = how.answers if task.reads_answers else None
+        decides = how.key if answers is None else {**how.key, "answers": answers.key()}
+        decided_by = (photos, _usable_by(task, how.answers, usable), decides, options, how.device, how.output)
+        outcomes[task.name] = of_ranks.get((key_hash(decides), task.name)) or cached_outcome(task, *decided_by)
+    return outcomes
+
+
+def _usable_by(task: Task, answers: PassAnswers | None, usable: np.ndarray) -> np.ndarray:
+    """bool [photos], those that a task can use: an answer may lack where there is an embedding."""
+    return answers.usable(usable) if answers is not None and task.reads_answers else usable
 
 
 def result_of(

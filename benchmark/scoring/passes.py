@@ -7,23 +7,41 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmark.bank import Bank, OutputsBank, PassCost, PhotoHashes, begin_views, fill_banks_on, fill_from_file
+from benchmark.bank import (
+    Bank,
+    OutputsBank,
+    PassCost,
+    PhotoHashes,
+    begin_views,
+    fill_banks_on,
+    fill_from_file,
+)
 from benchmark.compute import foreign_code, named_devices
 from benchmark.encoders import AnsweringModel, Encoder, Layered, Output, Pixels, with_outputs
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.scoring.answers.banks import PassAnswers, fill_and_record, pass_answers
-from benchmark.scoring.collect import EncoderRun, OutputCollected, record, record_pass
+from benchmark.scoring.collect import (
+    Computation,
+    EncoderRun,
+    OutputCollected,
+    cached_outcomes,
+    jobs_on,
+    record,
+    record_pass,
+    usable_photos,
+)
 from benchmark.scoring.store_paths import BankPaths
-from benchmark.scoring.tasks_run import CachedOutcome, Done, Job, cached_outcome
-from benchmark.scoring.trial import constant_embedding, too_few_usable, trial_failures
+from benchmark.scoring.tasks_run import NO_OUTCOMES, Done, Job, OutcomesOfRanks
+from benchmark.scoring.trial import too_few_usable
 from benchmark.tasks import Task, TaskInput, can_answer, held_views
 from benchmark.views import Prefetch, ViewRecipe
-from builders.errors import CamtraceError, DataError, EncoderError, UsageError
+from builders.errors import CamtraceError, EncoderError, UsageError
 from builders.photos import PhotoSet
 from builders.untrusted import may_pass
 
@@ -150,11 +168,12 @@ def embed_pass(
     options: RunOptions,
     log: Callable[[str], object],
     prefetch: Prefetch | None,
+    outcomes: OutcomesOfRanks = NO_OUTCOMES,
 ) -> list[tuple[Job, EncoderRun]]:
     """Fill the banks of one pass; return the tasks that have no cached outcome, and record those that have one."""
     photos, views = hashes.photos, view_pass.recipe.view_keys()
     if not paths.unread and not options.fresh:
-        output_runs = [r for r in output_runs if not _all_cached(r, paths, photos, view_pass, options)]
+        output_runs = [r for r in output_runs if not _all_cached(r, paths, photos, view_pass, options, outcomes)]
     if not output_runs:
         return []
     single = len({id(output_run.encoder_state) for output_run in output_runs}) == 1
@@ -166,7 +185,7 @@ def embed_pass(
             paths.require_space([(encoder, None)], part.recipe.view_keys(), log)
             bank = paths.open(encoder, part.recipe.view_keys(), fresh)
             if filled_from_file(encoder, state, bank, photos):
-                jobs += _jobs(output_run, bank, paths, photos, part, options, single=single)
+                jobs += _jobs(output_run, bank, paths, photos, part, options, outcomes, single=single)
     output_runs = [output_run for output_run in output_runs if output_run.encoder.stored is None]
     if not output_runs:
         return jobs
@@ -201,8 +220,8 @@ def embed_pass(
             output_run = output_runs[at]
             answers = _answers_of(output_run, paths, photos, view_pass, options)
             answers = fill_and_record(answers, view_pass.tasks, output_run.state, log)
-            output_run = replace(output_run, answers=answers)
-            jobs += _jobs(output_run, banks[at], paths, photos, view_pass, options, single=len(by_encoder) == 1)
+            output_run, single = replace(output_run, answers=answers), len(by_encoder) == 1
+            jobs += _jobs(output_run, banks[at], paths, photos, view_pass, options, outcomes, single=single)
     return jobs
 
 
@@ -278,59 +297,41 @@ def _jobs(
     photos: PhotoSet,
     view_pass: Pass,
     options: RunOptions,
+    outcomes: OutcomesOfRanks,
     *,
     single: bool,
 ) -> list[tuple[Job, EncoderRun]]:
     """The tasks on a complete bank that have no cached outcome; those that have one are recorded."""
-    encoder, state = output_run.encoder, output_run.state
-    usable, name = _usable(output_run, bank, photos, state), encoder.info.id
-    without = encoder.stored is not None and encoder.stored.answers_only
-    if not without and (reason := constant_embedding(name, bank, np.flatnonzero(usable))):
-        state.failures["encoder", name] = reason
-        return []
-    if ("encoder", name) in state.failures:
-        return []
-    if not usable.any():
-        first = next(iter(bank.failures().values()))
-        reason = f"{photos.name}: none of the {len(photos)} photos can be used (the first: {first})"
-        if single:
-            raise DataError(reason)
-        state.failures["encoder", name] = reason
-        return []
-    if reason := too_few_usable(photos, usable, options.min_usable):
-        state.failures |= {("task", task.name): reason for task in view_pass.tasks}
-        return []
-    jobs: list[tuple[Job, EncoderRun]] = []
-    task_input = TaskInput(
-        photos,
-        usable,
-        bank,
-        options,
+    encoder, answers = output_run.encoder, output_run.answers
+    source = answers.source() if answers else encoder.answers
+    how = replace(_computation(output_run, paths), input_size=input_size(encoder), source=source)
+    return jobs_on(bank, how, photos, view_pass.tasks, options, output_run.state, outcomes, single=single)
+
+
+def _computation(output_run: OutputRun, paths: BankPaths) -> Computation:
+    """How tasks are computed on one output of an encoder, without the size of its input and the answers themselves."""
+    encoder, stored = output_run.encoder, output_run.encoder.stored
+    waits = isinstance(encoder.answers, AnsweringModel) and output_run.answers is None
+    return Computation(
+        encoder.info.id,
+        _outcome_key(output_run, paths),
         encoder.device,
-        _input_size(encoder),
+        output=output_run.output,
         eraser=output_run.eraser,
-        brief=output_run.output is not None,
-        given=encoder.stored if encoder.stored is not None and encoder.stored.detector is not None else None,
-        answers=output_run.answers.source() if output_run.answers else encoder.answers,
-        has_embeddings=not without,
+        given=stored if stored is not None and stored.detector is not None else None,
+        answers=output_run.answers,
+        reads_answers=encoder.answers is not None and output_run.output is None and not waits,
+        has_embeddings=stored is None or not stored.answers_only,
     )
-    for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items():
-        outcome = None if cached is None or options.fresh else cached.load()
-        of_task = view_pass.task(task)
-        task_usable = _usable_by(of_task, output_run.answers, usable)
-        given = replace(task_input, usable=task_usable, checkpoints=cached.parts if cached else None)
-        job = Job(of_task, given, cached)
-        if outcome is not None:
-            record(job, Done(outcome, "", 0.0), state)
-            continue
-        if cached is not None and options.fresh:
-            cached.forget()
-        jobs.append((job, state))
-    return jobs
 
 
 def _all_cached(
-    output_run: OutputRun, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
+    output_run: OutputRun,
+    paths: BankPaths,
+    photos: PhotoSet,
+    view_pass: Pass,
+    options: RunOptions,
+    of_ranks: OutcomesOfRanks,
 ) -> bool:
     """True if every task of a pass has a cached outcome. The outcomes are then recorded, and no embedding is read."""
     encoder, state = output_run.encoder, output_run.state
@@ -341,10 +342,11 @@ def _all_cached(
     if not encoder.cacheable or not bank.complete or any(map(may_pass, bank.failures().values())):
         return False
     before = replace(state, failures=dict(state.failures))
-    usable = _usable(output_run, bank, photos, before)
+    usable = usable_photos(encoder.info.id, bank, photos, before)
+    how = _computation(output_run, paths)
     outcomes = {
         task: cached.load() if cached else None
-        for task, cached in _cached_outcomes(output_run, usable, paths, photos, view_pass, options).items()
+        for task, cached in cached_outcomes(how, usable, photos, view_pass.tasks, options, of_ranks).items()
     }
     fails = ("encoder", encoder.info.id) in before.failures or too_few_usable(photos, usable, options.min_usable)
     if fails or not usable.any() or any(outcome is None for outcome in outcomes.values()):
@@ -356,45 +358,15 @@ def _all_cached(
     return True
 
 
-def _usable(output_run: OutputRun, bank: Bank, photos: PhotoSet, state: EncoderRun) -> np.ndarray:
-    """bool [photos], those with an embedding in every view. Failures of the others, or of the encoder, are recorded."""
-    failed = bank.failures()
-    name = output_run.encoder.info.id
-    if reason := trial_failures(name, failed, len(photos)):
-        state.failures["encoder", name] = reason
-    state.failures.update({("photo", photo_id): reason for photo_id, reason in failed.items()})
-    state.source_jpeg = state.source_jpeg or bank.source_jpeg()
-    return np.array([photo_id not in failed for photo_id in photos.ids])
-
-
-def _cached_outcomes(
-    output_run: OutputRun, usable: np.ndarray, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
-) -> dict[str, CachedOutcome | None]:
-    """Cache entry of each task's outcome, by name; None for an encoder that is not identified."""
-    encoder, answers = output_run.encoder, output_run.answers
-    waits = isinstance(encoder.answers, AnsweringModel) and answers is None
-    reads = encoder.answers is not None and output_run.output is None and not waits
-    tasks = [task for task in view_pass.tasks if reads or not task.reads_answers]
+def _outcome_key(output_run: OutputRun, paths: BankPaths) -> dict[str, Any] | None:
+    """Key of the embeddings that tasks read; None for an encoder that is not identified."""
+    encoder, eraser = output_run.encoder, output_run.eraser
     if not encoder.cacheable:
-        return dict.fromkeys(task.name for task in tasks)
-    key = paths.key(encoder)
-    if output_run.eraser is not None:
-        key = {**key, "eraser": output_run.eraser.sha256}
-    outcomes: dict[str, CachedOutcome | None] = {}
-    for task in tasks:
-        decides = {**key, "answers": answers.key()} if answers is not None and task.reads_answers else key
-        task_usable = _usable_by(task, answers, usable)
-        decided_by = (photos, task_usable, decides, options, encoder.device, output_run.output)
-        outcomes[task.name] = cached_outcome(task, *decided_by)
-    return outcomes
+        return None
+    return {**paths.key(encoder), **({} if eraser is None else {"eraser": eraser.sha256})}
 
 
-def _usable_by(task: Task, answers: PassAnswers | None, usable: np.ndarray) -> np.ndarray:
-    """bool [photos], those that a task can use: an answer may lack where there is an embedding."""
-    return answers.usable(usable) if answers is not None and task.reads_answers else usable
-
-
-def _input_size(encoder: Encoder) -> tuple[int, int] | None:
+def input_size(encoder: Encoder) -> tuple[int, int] | None:
     """Height and width of what the encoder sees, from its own preprocessing of a grey picture."""
     try:
         with foreign_code():

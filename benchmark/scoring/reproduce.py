@@ -12,7 +12,7 @@ import re
 import resource
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -100,7 +100,7 @@ def environment_record(
         "codec_canary": codec_canary(queried_processings()),
         **({"processings_by": _processings_by()} if options.processings else {}),
         "preprocessing_by": _preprocessing_by(encoder),
-        "device": _device_name(encoder.device),
+        "device": device_name(encoder.device),
         **({"devices": len(several)} if len(several) > 1 and encoder.reload is not None else {}),
         "dtype": encoder.dtype,
         "storage": options.storage,
@@ -134,7 +134,8 @@ def peak_memory(device: str) -> dict[str, int]:
     return peak
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """Name of a device: the model of a GPU, else its type."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
@@ -219,6 +220,13 @@ def reproduce_command(origin: Invocation, encoder: EncoderInfo, photos: PhotoSet
 def recorded(result: Result, repeat: Repeat) -> Result:
     """The result with ``environment.command`` and ``environment.local``."""
     return replace(result, environment={**result.environment, "command": repeat.command, "local": dict(repeat.local)})
+
+
+def made_by_ranks(result: Result, machines: Sequence[Mapping[str, Any]]) -> Result:
+    """The result with the machines of its ranks. Its device is theirs, not that of the machine that merged it."""
+    devices = ", ".join(sorted({str(machine["device"]) for machine in machines}))
+    environment = {**result.environment, "ranks": json_values(machines)}
+    return replace(result, environment={**environment, "device": devices or environment["device"]})
 
 
 def _changed(options: RunOptions) -> list[Option]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmark.options import STUDY_PRESET, RunOptions
 from builders.errors import DataError, UsageError
@@ -19,6 +19,7 @@ from builders.untrusted import UntrustedInputError, read_untrusted_text
 if TYPE_CHECKING:  # torch is imported after the command line is read
     from benchmark.encoders import Encoder
     from benchmark.erasing import Erasing
+    from benchmark.scoring.tasks_run import OutcomesOfRanks
     from benchmark.tasks import Task
     from builders.photos import PhotoSet
 
@@ -45,6 +46,15 @@ class EncoderSource:
 
 
 @dataclass(frozen=True)
+class ByRanks:
+    """What ranks of a plan have computed, and where."""
+
+    outcomes: OutcomesOfRanks
+    machines: tuple[Mapping[str, Any], ...]
+    """``environment.ranks`` of results: host, device, versions and seconds of ranks on equal machines."""
+
+
+@dataclass(frozen=True)
 class Request:
     """Encoders x photo sets x tasks, and how they are scored."""
 
@@ -64,6 +74,8 @@ class Request:
     together: int | None = None
     """Encoders in memory at a time. A number makes the run a sweep, which needs ``output``: finished results there are
     reused, and whatever an encoder fails by is a row. None: all encoders at once, every result is made again."""
+    by_ranks: ByRanks | None = None
+    """What ranks of a plan have computed."""
 
     @property
     def single(self) -> bool:

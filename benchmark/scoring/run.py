@@ -27,7 +27,7 @@ from benchmark.scoring.passes import (
     planned_passes,
 )
 from benchmark.scoring.store_paths import BankPaths
-from benchmark.scoring.tasks_run import Job, run_jobs
+from benchmark.scoring.tasks_run import NO_OUTCOMES, Job, OutcomesOfRanks, run_jobs
 from benchmark.scoring.trial import Trial, cached_trials
 from benchmark.tasks import Task, all_tasks, tasks_without_views
 from benchmark.views import Prefetch
@@ -58,6 +58,7 @@ def score_encoders(
     prefetch: Prefetch | None = None,
     on_embedded: Callable[[Sequence[Encoder]], object] = lambda encoders: None,
     eraser: Eraser | None = None,
+    outcomes: OutcomesOfRanks = NO_OUTCOMES,
 ) -> list[Scored]:
     """Score encoders on one photo set; they share one pass over the photos.
 
@@ -75,6 +76,7 @@ def score_encoders(
             every core.
         eraser: applied to every embedding before a task reads it; it fits all encoders (``check_eraser``). Banks and
             their keys do not depend on it.
+        outcomes: of ranks, which are not computed again.
 
     Returns:
         One per encoder, in order. The result of an encoder that fails has no scores and records why.
@@ -121,7 +123,7 @@ def score_encoders(
             output_runs = [
                 output_run for i in usable for output_run in output_runs_of(encoders[i], states[i], layers[i], eraser)
             ]
-            jobs += embed_pass(output_runs, paths, hashes, view_pass, fresh, options, log, prefetch)
+            jobs += embed_pass(output_runs, paths, hashes, view_pass, fresh, options, log, prefetch, outcomes)
         for encoder in encoders if jobs else ():
             move_to_host(encoder)
         on_embedded([encoders[i] for i in usable])

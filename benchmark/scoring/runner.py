@@ -20,10 +20,11 @@ from benchmark.results import Result
 from benchmark.scoring.estimating import release
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.passes import begin_first_views, begin_next_views, planned_passes
-from benchmark.scoring.reproduce import Invocation, recorded, reproduce_command
+from benchmark.scoring.reproduce import Invocation, made_by_ranks, recorded, reproduce_command
 from benchmark.scoring.request import OpenedSet, Request, refuse_repeated_names
 from benchmark.scoring.run import Scored, score_encoders
 from benchmark.scoring.sweep import Row, finished_result, what_failed, write_state
+from benchmark.scoring.tasks_run import NO_OUTCOMES
 from benchmark.views import Prefetch
 from builders.errors import CamtraceError
 from builders.photos import PhotoSet, cells_text
@@ -209,6 +210,7 @@ class _Run:
                     prefetch=prefetch,
                     on_embedded=partial(self._begin_next, at, prefetch),
                     eraser=eraser,
+                    outcomes=NO_OUTCOMES if request.by_ranks is None else request.by_ranks.outcomes,
                 )
             except EncoderCrash as error:  # of a worker; the others are scored without this one
                 crashed = [name for name, encoder in remaining.items() if error.encoder in (name, encoder.info.id)]
@@ -260,7 +262,10 @@ class _Run:
         spec = request.encoders[name].spec
         invocation = Invocation(spec, opened.spec, tuple(request.tasks), request.trust_remote_code, request.erasing)
         command = reproduce_command(invocation, encoder.info, photos, request.options)
-        scored = replace(scored, result=recorded(scored.result, command))
+        result = recorded(scored.result, command)
+        if request.by_ranks is not None:
+            result = made_by_ranks(result, request.by_ranks.machines)
+        scored = replace(scored, result=result)
         result, reason, folder = scored.result, what_failed(scored.result), ""
         if request.is_sweep and not result.scores:
             return Row(name, photos.name, "failed", reason or "no task gave a score", "")

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,12 @@ class CachedOutcome:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+OutcomesOfRanks = Mapping[tuple[str, str], CachedOutcome]
+"""By (hash of the bank's key, task): outcomes that ranks of a plan have computed, perhaps on another device."""
+
+NO_OUTCOMES: OutcomesOfRanks = MappingProxyType({})
+
+
 def cached_outcome(
     task: Task,
     photos: PhotoSet,
@@ -123,7 +130,12 @@ def cached_outcome(
         "libraries": {name: library_version(name) or "" for name in LIBRARIES},
         **({"output": {"name": output.name, "read": output.read}} if output else {}),
     }
-    return CachedOutcome(options.cache / FOLDER / key_hash(key), key)
+    return outcome_entry(options.cache, key)
+
+
+def outcome_entry(cache: Path, key: Mapping[str, Any]) -> CachedOutcome:
+    """The entry of a key."""
+    return CachedOutcome(cache / FOLDER / key_hash(key), key)
 
 
 SIDE_BY_SIDE_BYTES = 256 << 20

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
 
 if TYPE_CHECKING:
+    from benchmark.bank import BankView
     from benchmark.knn import TieRule, ViewAnswers
+    from benchmark.tasks.task import ErasedView
     from benchmark.views import ViewRecipe
 
 NEIGHBOURS = 5
@@ -169,25 +171,48 @@ def _set_of(count: int) -> str:
     return f"the study's {count} processings" if study else f"the {count} processings of a file"
 
 
-def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
-    """Run ``knn/adversary``: an unprocessed collection, and queries under each of some processings."""
-    from benchmark.knn import cosine_distances, jittered, knn_of_views
+class _QueryViews(NamedTuple):
+    """Embeddings of the photos under each processing, and without one."""
+
+    queries: QuerySet
+    names: tuple[str, ...]
+    views: list[BankView | ErasedView]
+
+
+def _views(processings: Sequence[str], inputs: TaskInput) -> _QueryViews:
     from benchmark.views import ORIGINAL
 
     queries, names = query_set(inputs), (*processings, ORIGINAL)
-    labels = inputs.photos.labels.values
-    collection = inputs.view(ORIGINAL, queries.train)
-    views = [inputs.view(name, queries.test) for name in names]
-    of_labels = labels[queries.train], labels[queries.test]
+    return _QueryViews(queries, names, [inputs.view(name, queries.test) for name in names])
+
+
+def _votes(inputs: TaskInput, of: _QueryViews, part: tuple[int, int] | None = None) -> tuple[ViewAnswers, ViewAnswers]:
+    """The votes for each processing of a query, and for jitters in their place."""
+    from benchmark.knn import jittered, knn_of_views
+
+    train, labels = of.queries.train, inputs.photos.labels.values
+    collection = inputs.view(of.names[-1], train)
+    of_labels = labels[train], labels[of.queries.test]
     how: dict[str, Any] = {"k": inputs.options.neighbours or inputs.photos.neighbours, "device": inputs.device}
-    answers = knn_of_views(collection, views, *of_labels, **how, keep=inputs.checkpoints)
-    control = knn_of_views(
-        collection,
-        jittered(views[:-1], views[-1], seed=inputs.options.seed),
-        *of_labels,
-        **how,
-        keep=inputs.checkpoints and inputs.checkpoints / "jitter",
-    ).right(tie_rule(inputs.options))
+    keep = inputs.checkpoints
+    answers = knn_of_views(collection, of.views, *of_labels, **how, keep=keep, part=part)
+    jitters = jittered(of.views[:-1], of.views[-1], seed=inputs.options.seed)
+    return answers, knn_of_views(collection, jitters, *of_labels, **how, keep=keep and keep / "jitter", part=part)
+
+
+def run_adversary_part(processings: Sequence[str], inputs: TaskInput, number: int, count: int) -> None:
+    """Store part ``number`` of ``count`` of the queries of ``knn/adversary``."""
+    _votes(inputs, _views(processings, inputs), (number, count))
+
+
+def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
+    """Run ``knn/adversary``: an unprocessed collection, and queries under each of some processings."""
+    from benchmark.knn import cosine_distances
+
+    queries, names, views = given = _views(processings, inputs)
+    labels = inputs.photos.labels.values
+    answers, jittered = _votes(inputs, given)
+    control = jittered.right(tie_rule(inputs.options))
     distances = np.stack([cosine_distances(view, views[-1]) for view in views[:-1]])
     right = answers.right(tie_rule(inputs.options))
     values = _values(right[:-1])
@@ -291,6 +316,7 @@ def adversary_task(processings: tuple[str, ...]) -> Task:
         recipe=partial(_recipe, processings),
         unfit=unfit_for_plain_knn,
         run=partial(run_adversary, processings),
+        run_part=partial(run_adversary_part, processings),
         read_answers=read_adversary,
         read_facts=adversary_facts,
         growth="pairs",

@@ -194,6 +194,13 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
     return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 
 
+def run_knn_part(parameter: Parameter, inputs: TaskInput, number: int, count: int) -> None:
+    """Store part ``number`` of ``count`` of the queries of ``knn/<parameter>``."""
+    queries, seeds = query_set(inputs), inputs.options.assignment_seeds
+    drawn = [assignments(inputs.photos, part, parameter, seeds) for part in (queries.train, queries.test)]
+    _answers(inputs, queries, parameter.processings, drawn, (number, count))
+
+
 def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
     """Run ``knn/original``: accuracy of the picture's class among unprocessed photos (SP)."""
     from benchmark.views import ORIGINAL
@@ -263,9 +270,15 @@ def _right(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return arrays["random"] if "rule" in arrays and str(arrays["rule"]) == "random" else arrays["correct"]
 
 
-def _answers(inputs: TaskInput, queries: QuerySet, views: Sequence[str], drawn: Sequence[np.ndarray]) -> KnnAnswers:
+def _answers(
+    inputs: TaskInput,
+    queries: QuerySet,
+    views: Sequence[str],
+    drawn: Sequence[np.ndarray],
+    part: tuple[int, int] | None = None,
+) -> KnnAnswers:
     """The votes of neighbours; ``drawn`` are the assignments of train and test photos to ``views``."""
-    from benchmark.knn import knn_setups
+    from benchmark.knn import knn_setups, part_of
 
     return knn_setups(
         [inputs.view(name, queries.train) for name in views],
@@ -277,6 +290,7 @@ def _answers(inputs: TaskInput, queries: QuerySet, views: Sequence[str], drawn: 
         k=inputs.options.neighbours or inputs.photos.neighbours,
         device=inputs.device,
         keep=inputs.checkpoints,
+        only=part and part_of(len(queries.test), *part),
     )
 
 
@@ -344,6 +358,7 @@ def parameter_knn(p: Parameter) -> Task:
         unfit=partial(_unfit_for_knn, p),
         by_name=p.by_name,
         run=partial(run_knn, p),
+        run_part=partial(run_knn_part, p),
         read_answers=read_knn,
         read_facts=knn_facts,
         growth="pairs",

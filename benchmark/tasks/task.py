@@ -53,6 +53,9 @@ class Task:
     """Values by photo of each metric, from the arrays in ``TaskOutcome.answers``."""
     read_facts: FactsReader = no_facts
     """What else these arrays determine, so that a result which states otherwise is refused."""
+    run_part: Callable[[TaskInput, int, int], None] | None = None
+    """Computes part ``number`` of ``count`` of the queries and stores it in ``TaskInput.checkpoints``, where
+    ``run`` finds it: for a task that several machines share. None: it runs as a whole."""
     growth: Literal["photos", "pairs"] = "photos"
     """Whether its time grows with the number of photos, or with the number of pairs of a query and a candidate."""
     cost: Callable[[TaskInput, int, Clocked], Cost] | None = None

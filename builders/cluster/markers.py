@@ -33,6 +33,8 @@ class Finished:
     """Items that cannot be used, as its files record them."""
     seconds: float
     host: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)
+    """Device, Python and versions of packages (``machine_facts``)."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,15 @@ class Markers:
         self._write(f"{rank:05d}.done.json", asdict(finished))
         self.clear(rank)
 
-    def fail(self, rank: int, reason: str) -> None:
-        """Mark a rank as failed."""
-        self._write(f"{rank:05d}.failed.json", asdict(Failed(reason, host(), time.time())))
+    def fail(self, rank: int, reason: str, node: str = "") -> None:
+        """Mark a rank as failed on a node, by default on this one."""
+        self._write(f"{rank:05d}.failed.json", asdict(Failed(reason, node or host(), time.time())))
         self.place.remove(f"{rank:05d}.running.json")
+
+    def set_back(self, rank: int, reason: str, node: str) -> None:
+        """Mark a finished rank as failed, so that it is done again."""
+        self.fail(rank, reason, node)
+        self.place.remove(f"{rank:05d}.done.json")
 
     def beat(self, rank: int, started: float, moved: float, items: int) -> None:
         """Mark a rank as running."""

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +36,9 @@ class RankPlan:
     units: tuple[str, ...]
     """Names of the units of work, as its kind defines them."""
     size: int
-    """Number of items (photos, renders) in them, for bars and rates."""
+    """Number of items (photos, renders, tasks) in them, for bars and rates."""
+    needs: str = ""
+    """Ranks that must be done before it, as of ``--rank``; each has a lower number."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,41 @@ class Plan:
     def size(self) -> int:
         """Number of items of all ranks."""
         return sum(rank.size for rank in self.ranks)
+
+    def lacking(self, rank: int, done: Collection[int]) -> list[int]:
+        """The ranks that a rank needs and that are not done."""
+        return [needed for needed in rank_numbers(self.ranks[rank].needs) if needed not in done]
+
+    def stages(self, ranks: Iterable[int]) -> list[list[int]]:
+        """Ranks in stages: those of a stage need only ranks of the stages before it.
+
+        >>> ranks = (RankPlan(("a",), 1), RankPlan(("b",), 1), RankPlan(("c",), 1, needs="0-1"))
+        >>> Plan("count", (), "out", ranks, {}).stages([1, 2])
+        [[1], [2]]
+        """
+        levels: list[int] = []
+        for rank in self.ranks:
+            levels.append(max((levels[needed] + 1 for needed in rank_numbers(rank.needs)), default=0))
+        chosen = list(ranks)
+        return [[r for r in chosen if levels[r] == level] for level in sorted({levels[r] for r in chosen})]
+
+
+def rank_numbers(text: str) -> list[int]:
+    """Numbers of ranks from text.
+
+    Raises:
+        ValueError: it is no list of numbers and ranges.
+
+    >>> rank_numbers("0-2,7"), rank_numbers("")
+    ([0, 1, 2, 7], [])
+    """
+    ranks: list[int] = []
+    for part in text.split(",") if text else ():
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise ValueError(f"{part!r} is neither a number nor a range of numbers")
+        ranks += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(ranks))
 
 
 def write_plan(plan: Plan, place: StorageFolder, files: Mapping[str, bytes] | None = None) -> None:
@@ -118,7 +155,11 @@ def read_plan(address: str) -> tuple[Plan, StorageFolder]:
     try:
         if raw["format"] != FORMAT:
             raise DataError(f"{place}: a plan of format {raw['format']!r}, this camtrace reads {FORMAT}")
-        ranks = tuple(RankPlan(tuple(map(str, r["units"])), int(r["size"])) for r in raw["ranks"])
+        ranks = tuple(
+            RankPlan(tuple(map(str, r["units"])), int(r["size"]), str(r.get("needs", ""))) for r in raw["ranks"]
+        )
+        if any(needed >= rank for rank, planned in enumerate(ranks) for needed in rank_numbers(planned.needs)):
+            raise ValueError("a rank needs one that comes after it")
         facts = {str(name): str(value) for name, value in raw["facts"].items()}
         plan = Plan(
             str(raw["kind"]),

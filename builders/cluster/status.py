@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from builders.cluster.markers import Markers, States
+from builders.cluster.markers import Markers, Running, States, host
 from builders.cluster.plan import Plan
 from builders.cluster.storage import StorageFolder
-from builders.cluster.worker import BEAT_S, SILENT_MINUTES
+from builders.files import is_running
+
+BEAT_S = 20.0
+"""Seconds between two progress markers of a running rank."""
+
+SILENT_MINUTES = 10.0
+"""A rank that has finished no item for so long is reported as stuck."""
 
 GONE_S = 5 * BEAT_S
 """A rank without a progress marker for so long was killed, or its machine."""
@@ -36,27 +42,43 @@ class Progress:
 
     @property
     def running(self) -> list[int]:
-        """Ranks with a recent progress marker."""
-        return sorted(rank for rank, marker in self.states.running.items() if self.now - marker.at <= GONE_S)
+        """Ranks with a recent progress marker whose process, as far as this machine can see it, has not ended."""
+        recent = {rank: marker for rank, marker in self.states.running.items() if self.now - marker.at <= GONE_S}
+        return sorted(rank for rank, marker in recent.items() if not has_ended(marker))
 
     @property
     def gone(self) -> list[int]:
-        """Ranks whose last progress marker is old: killed."""
+        """Ranks whose last progress marker is old, or whose process on this machine has ended: killed."""
         return sorted(set(self.states.running) - set(self.running))
 
     @property
     def rate(self) -> float:
-        """Items a second of all running ranks, estimated from finished ranks; 0 if none is finished."""
-        seconds = sum(done.seconds for done in self.states.done.values())
-        items = sum(done.items for done in self.states.done.values())
+        """Items a second of all running ranks, estimated from finished ranks of their stages; 0 if none is finished."""
+        finished = [self.states.done[rank] for rank in self._current(self.done)]
+        seconds, items = sum(done.seconds for done in finished), sum(done.items for done in finished)
         return len(self.running) * items / seconds if seconds else 0.0
+
+    def _current(self, ranks: Sequence[int]) -> list[int]:
+        """Those that need the same ranks as one that is running: items of other stages take another time."""
+        needs = {self.plan.ranks[rank].needs for rank in self.running}
+        return [rank for rank in ranks if self.plan.ranks[rank].needs in needs]
+
+    @property
+    def more_stages(self) -> bool:
+        """Whether missing ranks need those that run."""
+        return len(self._current(self.missing)) < len(self.missing)
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the end; None if no rank is running or finished."""
-        left = sum(self.plan.ranks[rank].size for rank in self.missing)
+        """Estimated seconds until the stages that run are done; None if no rank of them is running or finished."""
+        left = sum(self.plan.ranks[rank].size for rank in self._current(self.missing))
         under_way = sum(self.states.running[rank].items for rank in self.running)
         return max(0, left - under_way) / self.rate if self.rate else None
+
+
+def has_ended(marker: Running) -> bool:
+    """Whether the process of a rank has ended. False for one of another machine, of which only markers tell."""
+    return marker.host == host() and not is_running(marker.process, since=marker.started)
 
 
 def progress(plan: Plan, place: StorageFolder) -> Progress:
@@ -75,7 +97,8 @@ def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
          f"{len(now.gone)} killed, {max(0, waiting)} waiting"),
         ("items", f"{items:,} of {plan.size:,}" + (f", {failures:,} of them cannot be used" if failures else "")),
         ("rate", f"{now.rate:,.1f} items a second" if now.rate else "not known yet"),
-        ("time left", _duration(now.seconds_left) if now.seconds_left is not None else "not known yet"),
+        ("time left", _duration(now.seconds_left) + (", then the ranks that need these" if now.more_stages else "")
+         if now.seconds_left is not None else "not known yet"),
     ]  # fmt: skip
     lines = [f"{name:<10} {value}" for name, value in rows]
     lines += [f"rank {rank}: failed on {states.failed[rank].host}: {states.failed[rank].reason}"
@@ -125,7 +148,7 @@ def next_step(now: Progress, place: StorageFolder) -> str:
     if now.running and len(now.running) == len(now.missing):
         return "wait: every rank that is missing is at work"
     again = "; what is done is not done again" if now.done else ""
-    return f"camtrace work {place} --engine ... ({count_text(len(now.missing), 'rank')}{again})"
+    return f"camtrace work {place} ({count_text(len(now.missing), 'rank')}; --engine for a cluster{again})"
 
 
 def count_text(count: int, noun: str) -> str:

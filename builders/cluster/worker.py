@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from builders.cluster.machine import machine_facts, versions_here
 from builders.cluster.markers import Finished, Markers, host
 from builders.cluster.plan import Plan
+from builders.cluster.rank_files import LATE_S
+from builders.cluster.status import BEAT_S, SILENT_MINUTES, ranks_text
 from builders.cluster.storage import StorageFolder
 from builders.errors import CamtraceError, DataError
 from builders.untrusted import error_text
-
-BEAT_S = 20.0
-"""Seconds between two progress markers of a running rank."""
-
-SILENT_MINUTES = 10.0
-"""A rank that has finished no item for so long is reported as stuck."""
 
 ProgressCallback = Callable[[int], object]
 """Called with the number of items done since the last call."""
@@ -41,6 +38,9 @@ class RankResult:
 
 class Work(Protocol):
     """A kind of work, opened on this machine once for any number of ranks."""
+
+    device: str
+    """Name of the device that computes."""
 
     def facts(self, units: Sequence[str]) -> Mapping[str, str]:
         """Values on this machine of those of the plan's ``facts`` on which these units depend."""
@@ -64,7 +64,7 @@ def work_ranks(
     on_rank: Callable[[int, str], object] = lambda rank, reason: None,
     silent_minutes: float = SILENT_MINUTES,
 ) -> dict[int, str]:
-    """Do ranks one after another; finished ones are skipped.
+    """Do ranks one after another; finished ones are skipped. A rank whose needed ranks are not done is not begun.
 
     Args:
         plan: read by ``read_plan``.
@@ -84,15 +84,21 @@ def work_ranks(
         if not 0 <= rank < len(plan.ranks):
             raise DataError(f"rank {rank}: the plan has ranks 0 to {len(plan.ranks) - 1}")
         if markers.done(rank) is None:
+            if reason := _unready(plan, rank, markers):
+                failed[rank] = reason
+                on_rank(rank, reason)
+                continue
             with _beating(markers, rank, silent_minutes) as beat:
                 try:
+                    check_facts(plan, versions_here(plan.facts))
                     if work is None:
                         work = open_work()
                     units = plan.ranks[rank].units
-                    _check_facts(plan, work.facts(units))
+                    check_facts(plan, work.facts(units))
                     result = work.run(units, beat.tick)
-                    seconds = time.time() - beat.started
-                    markers.finish(rank, Finished(result.files, beat.items, result.failures, round(seconds, 3), host()))
+                    seconds = round(time.time() - beat.started, 3)
+                    machine = machine_facts(plan.facts, work.device)
+                    markers.finish(rank, Finished(result.files, beat.items, result.failures, seconds, host(), machine))
                 except Exception as error:
                     failed[rank] = _sentence(error)
             if rank in failed:
@@ -102,7 +108,17 @@ def work_ranks(
     return failed
 
 
-def _check_facts(plan: Plan, facts: Mapping[str, str]) -> None:
+def _unready(plan: Plan, rank: int, markers: Markers) -> str:
+    """Why a rank cannot be begun: ranks that it needs are not done; empty if it can."""
+    needed = plan.lacking(rank, ())
+    lacking = [other for other in needed if markers.done(other) is None]
+    if not lacking:
+        return ""
+    done = f"{len(needed) - len(lacking)} of the {len(needed)} ranks that it needs are done"
+    return f"{done}; first do {ranks_text(lacking)}, then it again"
+
+
+def check_facts(plan: Plan, facts: Mapping[str, str]) -> None:
     """Raise ``DataError`` for the first fact of this machine that differs from the plan."""
     for name, value in facts.items():
         if plan.facts.get(name) != value:
@@ -174,6 +190,10 @@ class FinishOptions:
     """Repository of the Hub to which the output is uploaded."""
     public: bool
     """True if a new repository is to be public."""
+    wait_s: float = LATE_S
+    """Seconds to wait for a file that a shared disk does not show yet."""
+    remove_blocks: bool = False
+    """Remove the files of ranks in the folder of the plan, once their content is merged."""
 
 
 class RankedWork(Protocol):

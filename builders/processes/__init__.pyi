@@ -1,11 +1,12 @@
 from .deadlines import DeadlineExceeded, run_with_deadline
 from .guards import deferred_signals, exit_with_parent, setup_child
 from .memory import child_environment, in_this_context, memory_budget, reserve_for
-from .pool import WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
+from .pool import CPUS, WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
 from .progress import heartbeat, notice, progress_bar, stage
 from .sandbox import Sandbox, SandboxError, WorkerLost, map_sandboxed
 
 __all__ = [
+    "CPUS",
     "DeadlineExceeded",
     "Sandbox",
     "SandboxError",

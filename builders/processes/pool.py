@@ -33,13 +33,19 @@ class WorkerKilled(DataError):
     """A worker process of a pool was killed."""
 
 
+CPUS = "CAMTRACE_CPUS"
+"""Environment variable: the most cores that this process may use, as a scheduler without affinity gave them."""
+
+
 def default_workers() -> int:
     """The number of cores that this process may use.
 
     >>> default_workers() >= 1
     True
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = os.environ.get(CPUS, "")
+    return max(1, min(cores, int(most))) if most.isdecimal() else cores
 
 
 def run_in_pool(

@@ -55,6 +55,8 @@ class Submission:
     ranks: tuple[int, ...]
     """Missing ranks."""
     options: EngineOptions
+    first: bool = True
+    """False for ranks that need those of the submission before."""
 
     def shares(self) -> list[str]:
         """The ranks of each task, as arguments of ``--rank``. Neighbours go to different tasks, for equal durations."""
@@ -68,10 +70,13 @@ class Task:
 
     plan: str
     shares: tuple[str, ...]
+    cpus: int | None = None
+    """Cores of a task, which Ray, and Slurm without affinity, leave it to respect; None for all of its machine."""
 
     def __call__(self, data: Any, rank: int, world_size: int) -> None:
         """Run the ranks. Raises ``RuntimeError`` if one failed, so that the executor counts the task as failed."""
         command = [sys.executable, "-m", "camtrace", "work", self.plan, "--rank", self.shares[rank]]
+        command += [] if self.cpus is None else ["--cpus", str(self.cpus)]
         parent = os.getppid()
         child = subprocess.Popen(command, env={**os.environ, ENDS_WITH_PARENT: "1"})
         while child.poll() is None:

@@ -10,11 +10,11 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import IO
 
 from builders.errors import UsageError
-from builders.processes import default_workers, exit_with_parent
+from builders.processes import CPUS, default_workers, exit_with_parent
 
 SHARE = "CAMTRACE_RANKS_HERE"
 """Environment variable: number of ranks that share the cores of this machine."""
@@ -28,6 +28,7 @@ def run_locally(
     ranks: Sequence[int],
     workers: int,
     *,
+    cpus: int | None = None,
     on_rank: Callable[[int, str], object] = lambda rank, reason: None,
 ) -> dict[int, str]:
     """Run ranks in several processes.
@@ -36,6 +37,7 @@ def run_locally(
         command: a command that calls ``serve``: it reads numbers of ranks, and writes the outcome of each.
         ranks: to be run.
         workers: processes.
+        cpus: cores of each; by default equal shares of those that this process may use.
         on_rank: called for each rank when it has ended, with the reason of its failure or an empty text.
 
     Returns:
@@ -68,7 +70,7 @@ def run_locally(
                     return
                 if child is None or child.poll() is not None:
                     _end(child)
-                    child = _start(command, _environment(number, workers, devices))
+                    child = _start(command, _environment(number, workers, devices, cpus))
                     children[number] = child
                 record(rank, _run_rank(child, rank))
         finally:
@@ -109,9 +111,10 @@ def ranks_here() -> int:
     return max(1, int(count)) if count.isdecimal() else 1
 
 
-def cores_here() -> int:
-    """Number of cores for a rank: those of this process, divided by the ranks that share them."""
-    return max(1, default_workers() // ranks_here())
+def use_cpus(count: int, environment: MutableMapping[str, str]) -> None:
+    """Let a process of this environment use so many cores: its workers, and threads of libraries that it imports."""
+    environment[CPUS] = str(count)
+    environment.setdefault("OMP_NUM_THREADS", str(count))
 
 
 def _run_rank(child: subprocess.Popen[str], rank: int) -> str:
@@ -149,10 +152,10 @@ def _end(child: subprocess.Popen[str] | None) -> None:
     child.stdout.close()
 
 
-def _environment(number: int, workers: int, devices: Sequence[str]) -> dict[str, str]:
-    """Environment of a process: a share of the cores, and a GPU, so that GPUs have about equally many ranks."""
+def _environment(number: int, workers: int, devices: Sequence[str], cpus: int | None) -> dict[str, str]:
+    """Environment of a process: its cores, and a GPU, so that GPUs have about equally many ranks."""
     environment = {**os.environ, SHARE: str(workers), ENDS_WITH_PARENT: "1"}
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores_here() // workers)))
+    use_cpus(cpus or max(1, default_workers() // workers), environment)
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
     return environment

@@ -34,7 +34,7 @@ def on_ray(submission: Submission) -> str:
             stack.callback(ray.shutdown)
         _test_ray(ray, options)
         pipeline = executor_class(
-            pipeline=[Task(place.address, tuple(shares))],
+            pipeline=[Task(place.address, tuple(shares), options.cpus)],
             tasks=len(shares),
             workers=options.at_once or -1,
             cpus_per_task=options.cpus,

@@ -25,7 +25,9 @@ def on_slurm(submission: Submission) -> str:
         DataError: an earlier job of this plan is still queued or running.
     """
     options, place = submission.options, submission.place
-    _refuse_still_running(place)
+    before = "" if submission.first else _submitted(place)
+    if submission.first:
+        _refuse_still_running(place)
     if options.partition is None:
         raise UsageError("--engine slurm needs --partition; 'sinfo' lists them")
     _test_slurm(options)
@@ -39,7 +41,7 @@ def on_slurm(submission: Submission) -> str:
     path = f"export PATH={Path(sys.executable).parent}:$PATH"
     logs = place.folder or Path.cwd()
     job = Submitted(
-        pipeline=[Task(place.address, tuple(shares))],
+        pipeline=[Task(place.address, tuple(shares), options.cpus)],
         tasks=len(shares),
         workers=options.at_once or -1,
         time=options.time,
@@ -53,20 +55,31 @@ def on_slurm(submission: Submission) -> str:
         sbatch_args=dict(options.sbatch),
         logging_dir=records(place),
         slurm_logs_folder=str(logs / "slurm-logs"),
+        depends_job_id=before.rpartition(",")[2] or None,
+        run_on_dependency_fail=True,  # a rank whose needed ranks failed says so; afterok would wait for ever
         srun_args=None,
     )
     with quietly():
         job.run()
-    place.write(SUBMITTED, json.dumps({"engine": "slurm", "job": job.job_id}).encode())
+    jobs = f"{before},{job.job_id}" if before else str(job.job_id)
+    place.write(SUBMITTED, json.dumps({"engine": "slurm", "job": jobs}).encode())
     how_many = f"{count_text(len(shares), 'task')} for {count_text(len(submission.ranks), 'rank')}"
-    return f"job {job.job_id}: {how_many}; logs in {logs}/slurm-logs; 'camtrace status {place}' says how far it is"
+    after = f", after job {before.rpartition(',')[2]}" if before else ""
+    return (
+        f"job {job.job_id}: {how_many}{after}; logs in {logs}/slurm-logs; 'camtrace status {place}' says how far it is"
+    )
+
+
+def _submitted(place: StorageFolder) -> str:
+    """The numbers of the last submitted jobs, with commas; empty if there are none."""
+    raw = place.read(SUBMITTED)
+    return "" if raw is None else str(json.loads(raw).get("job"))
 
 
 def _refuse_still_running(place: StorageFolder) -> None:
-    raw = place.read(SUBMITTED)
-    if raw is None or shutil.which("squeue") is None:
+    job = _submitted(place)
+    if not job or shutil.which("squeue") is None:
         return
-    job = str(json.loads(raw).get("job"))
     reply = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True, check=False)
     states = reply.stdout.split()
     if reply.returncode == 0 and states:

@@ -39,6 +39,8 @@ class FetchWork:
         plan: how to fetch, with the limits of this rank.
     """
 
+    device = "cpu"
+
     def __init__(self, storage: StorageFolder, plan: FetchPlan) -> None:
         self._storage, self._plan = storage, plan
         self._lists: dict[str, list[FetchRequest]] = {}

@@ -130,7 +130,7 @@ def test_commands__print_records_for_programs(run, tmp_path):
         [],
     )
     assert (now["items"], now["items_done"]) == (sum(r.size for r in ranks), ranks[0].size + ranks[2].size)
-    assert now["next"].startswith(f"camtrace work {plan} --engine ... (1 rank;")
+    assert now["next"].startswith(f"camtrace work {plan} (1 rank; --engine for a cluster;")
     assert json.loads(run("work", plan, "--json")[1])["done"] == [0, 1, 2]
     done = json.loads(run("work", plan, "--json")[1])
     assert (done["done"], done["next"]) == ([0, 1, 2], f"camtrace finish {plan}")

@@ -14,7 +14,7 @@ import benchmark.bank.keys
 import benchmark.cluster.embed
 import benchmark.cluster.work
 import benchmark.scoring.trial
-from benchmark.cluster.embed import _run_here
+from benchmark.cluster.finish import _run_here
 from builders.cluster import Plan, StorageFolder, read_plan
 from builders.files import temporary_path
 from tests.benchmark.cluster.conftest import POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
@@ -25,20 +25,20 @@ pytestmark = pytest.mark.usefixtures("unpainted")
 
 @pytest.fixture
 def planned(run, equal_costs, tmp_path):
-    """A plan of four ranks, one for each half of the photos and encoder."""
+    """A plan of four ranks that embed, one for each half of the photos and encoder, and of one for each task."""
     status, printed, _ = run(
         "plan", "sweep", *SWEEP, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
         "--ranks", 4,
     )  # fmt: skip
     assert status == 0
-    assert "4 ranks, 400 photos x groups of encoders" in printed
+    assert "8 ranks, 404 items: photos x groups of encoders, and tasks" in printed
     return tmp_path / "out.plan"
 
 
 def test_ranks__equal_to_the_plain_command(run, planned, plain, tmp_path):
-    for rank in (2, 0, 3, 1):
+    for rank in (2, 0, 3, 1, 7, 4, 6, 5):
         status, _, printed = run("work", planned, "--rank", rank)
-        assert (status, printed) == (0, f"rank {rank} of 4: done\n")
+        assert (status, printed) == (0, f"rank {rank} of 8: done\n")
     assert run("finish", planned)[0] == 0
     assert scores(tmp_path / "out") == scores(plain[0])
     assert tree(tmp_path / "cache" / "banks") == tree(plain[1] / "banks")
@@ -49,7 +49,7 @@ def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run,
     """One in each block; a rank is taken up again with a block gone, and all of them with nothing gone."""
     for restart in range(3):
         assert run("work", planned)[0] == 0
-        assert "400 of 400, 4 of them cannot be used" in run("status", planned)[1]
+        assert "404 of 404, 4 of them cannot be used" in run("status", planned)[1]
         if restart < 2:
             for marker in (planned / "ranks").glob("*.done.json"):
                 marker.unlink()
@@ -62,7 +62,7 @@ def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run,
         assert sorted(failure["name"] for failure in failures) == sorted(POISONED)
 
 
-def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tmp_path, run):
+def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tmp_path, run, equal_costs):
     """The first to meet a light photo kills its process: the other ranks are done; the same command does the rest."""
     words = [word.replace(":large", ":deadly") for word in SWEEP]
     status, _, _ = run(
@@ -76,13 +76,13 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     first = run_python("-m", "camtrace", "work", tmp_path / "out.plan", "--workers", 2, env=environment, forking=True)
     assert first.returncode == 1, first.stderr
     assert "failed: its process was killed (SIGKILL; out of memory?)" in first.stderr
-    assert first.stdout.startswith("3 ranks done, 1 failed")
+    assert first.stdout.startswith("5 ranks done, 1 failed, 2 ranks waiting for them; next: camtrace work ")
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
-    assert len(before) == 3
+    assert len(before) == 5
     assert run("finish", tmp_path / "out.plan")[0] == 2
     assert run("work", tmp_path / "out.plan")[:2] == (
         0,
-        f"1 rank done, 0 failed; next: camtrace finish {tmp_path}/out.plan\n",
+        f"3 ranks done, 0 failed; next: camtrace finish {tmp_path}/out.plan\n",
     )
     after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
     assert before.items() < after.items()
@@ -131,11 +131,11 @@ def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeyp
     of_small = [
         n
         for n, rank in enumerate(plan.ranks)
-        if plan.notes["groups"][int(rank.units[0].split("/")[1])] == ["cluster_encoders:small"]
+        if not rank.needs and plan.notes["groups"][int(rank.units[0].split("/")[1])] == ["cluster_encoders:small"]
     ]
     assert "the weights of cluster_encoders:small here: " in refused(run, planned, of_small[0])
     assert run("work", planned)[0] == 1
-    assert len(list((planned / "ranks").glob("*.done.json"))) == 4 - len(of_small)
+    assert len(list((planned / "ranks").glob("*.done.json"))) == 4 - len(of_small) + 2
 
 
 def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypatch, run):
@@ -172,7 +172,7 @@ def test_rank__a_full_disk_is_named_and_the_others_finish(run, planned, monkeypa
     monkeypatch.setattr(StorageFolder, "write", full)
     status, printed, _ = run("work", planned)
     assert status == 1
-    assert printed.startswith("3 ranks done, 1 failed")
+    assert printed.startswith("5 ranks done, 1 failed, 2 ranks waiting for them")
     assert "the disk is full; finished work is saved, free some space" in run("status", planned)[1]
     assert run("work", planned)[0] == 0
 
@@ -292,7 +292,7 @@ def alive(process):
     ],
 )
 def test_run_here__tasks_run_on_the_cpu_where_there_is_no_gpu(monkeypatch, tmp_path, planned, has_gpu, options):
-    monkeypatch.setattr("benchmark.cluster.embed.PlannedRun", SimpleNamespace(of=lambda request, output, **how: how))
+    monkeypatch.setattr("benchmark.cluster.finish.PlannedRun", SimpleNamespace(of=lambda request, output, **how: how))
     monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
     plan = Plan("score", (), str(tmp_path), (), {}, {"device": planned})
     assert _run_here(plan, tmp_path) == options

@@ -8,6 +8,7 @@ import pytest
 from builders.cluster import run_locally
 from builders.cluster.engines.executors import Task
 from builders.errors import UsageError
+from builders.processes import default_workers
 
 DEVICE = """
 import json, os, sys
@@ -51,6 +52,30 @@ def test_run_locally__a_killed_process_costs_its_rank():
     assert run_locally([sys.executable, "-S", "-c", DYING], range(4), 1) == {
         1: "its process ended with status 3; what it said stands above"
     }
+
+
+CORES = """
+import json, os, sys
+for line in sys.stdin:
+    seen = [os.environ["CAMTRACE_CPUS"], os.environ["OMP_NUM_THREADS"]]
+    print(json.dumps({"rank": int(line), "reason": " ".join(seen)}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("cpus", "workers", "seen"), [(None, 2, "8 8"), (3, 2, "3 3"), (None, 4, "4 4")])
+def test_run_locally__processes_have_equal_shares_of_the_cores_or_as_many_as_requested(
+    monkeypatch, cpus, workers, seen
+):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("CAMTRACE_CPUS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(16)))
+    reasons = run_locally([sys.executable, "-S", "-c", CORES], range(4), workers, cpus=cpus)
+    assert set(reasons.values()) == {seen}
+    assert default_workers() == 16
+    monkeypatch.setenv("CAMTRACE_CPUS", "3")
+    assert default_workers() == 3
+    monkeypatch.setenv("CAMTRACE_CPUS", "40")
+    assert default_workers() == 16
 
 
 def test_run_locally__zero_processes_are_refused():

@@ -1,6 +1,9 @@
 """Plans, markers and storage folders, with a kind of work that needs no photos."""
 
+import hashlib
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -10,12 +13,14 @@ from builders.cluster import (
     Finished,
     Markers,
     Plan,
+    RankFiles,
     RankPlan,
     StorageFolder,
     cut,
     progress,
     read_plan,
     state_text,
+    version_facts,
     write_plan,
 )
 from builders.cluster.storage import download_files, upload_files
@@ -27,6 +32,8 @@ PLAN = Plan("count", ("count", "OUTPUT"), "out", tuple(RankPlan((str(n),), 10) f
 
 class Counting:
     """Work that writes a file for each unit."""
+
+    device = "cpu"
 
     def __init__(self, place, moon="full", stop=()):
         self.place, self.moon, self.stop, self.ran = place, moon, stop, []
@@ -158,6 +165,7 @@ def test_markers__of_another_plan_or_damaged_do_not_count(place):
 
 def test_status__a_silent_rank_was_killed_and_a_stuck_one_is_reported(place, monkeypatch):
     markers, now = Markers(place, PLAN.name), time.time()
+    monkeypatch.setattr("builders.cluster.markers.host", lambda: "elsewhere")
     markers.finish(0, Finished({}, 10, 0, 5.0))
     markers.beat(1, now - 3000, now - 1200, 4)
     markers.beat(2, now, now, 0)
@@ -212,3 +220,94 @@ def test_upload_files__leaves_temporary_files_and_downloads_the_rest(tmp_path):
     download_files(place, tmp_path / "back")
     assert (tmp_path / "back/ranks/b.json").read_text() == "ranks/b.json"
     upload_files(tmp_path / "absent", place)
+
+
+def test_status__a_rank_whose_process_on_this_host_has_ended_was_killed(place, monkeypatch):
+    """Nobody has to wait for its next marker; of another host only markers tell."""
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+    markers, now = Markers(place, PLAN.name), time.time()
+    monkeypatch.setattr("os.getpid", lambda: child.pid)
+    markers.beat(0, now, now, 4)
+    monkeypatch.setattr("builders.cluster.markers.host", lambda: "elsewhere")
+    markers.beat(1, now, now, 4)
+    result = progress(PLAN, place)
+    assert (result.running, result.gone) == ([0, 1], [])
+    child.kill()
+    child.wait()
+    result = progress(PLAN, place)
+    assert (result.running, result.gone) == ([1], [0])
+    assert "rank 0: killed on" in state_text(result, place)
+    assert f"next: camtrace work {place} (3 ranks; --engine for a cluster)" in state_text(result, place)
+
+
+def test_status__a_later_process_with_the_number_of_a_rank_is_not_the_rank(place, monkeypatch):
+    markers, long_ago = Markers(place, PLAN.name), time.time() - 90_000
+    markers.beat(0, long_ago, long_ago, 4)  # this process, which was not there then
+    assert progress(PLAN, place).gone == [0]
+
+
+def test_plan__stages_and_ranks_that_lack_others(place):
+    ranks = tuple(RankPlan((str(n),), 1, needs) for n, needs in enumerate(("", "", "0-1", "", "1,2")))
+    plan = replace(PLAN, ranks=ranks)
+    assert plan.stages(range(5)) == [[0, 1, 3], [2], [4]]
+    assert plan.stages([4, 3]) == [[3], [4]]
+    assert (plan.lacking(4, {2}), plan.lacking(2, {0, 1}), plan.lacking(0, ())) == ([1], [], [])
+    other = StorageFolder.of(place.folder.with_name("staged"))
+    write_plan(plan, other)
+    assert read_plan(str(other))[0] == plan
+    text = (other.folder / "plan.json").read_text().replace('"1,2"', '"1,4"')
+    (other.folder / "plan.json").write_text(text)
+    with pytest.raises(DataError, match="a rank needs one that comes after it"):
+        read_plan(str(other))
+
+
+def test_work__a_rank_is_done_after_those_that_it_needs(place):
+    ranks = tuple(RankPlan((str(n),), 1, needs) for n, needs in enumerate(("", "0", "1")))
+    plan, work = replace(PLAN, ranks=ranks), Counting(place)
+    assert work_ranks(plan, place, [1], lambda: work) == {
+        1: "0 of the 1 ranks that it needs are done; first do 0, then it again"
+    }
+    assert work.ran == []
+    assert not Markers(place, plan.name).all().failed
+    assert work_ranks(plan, place, [0, 1, 2], lambda: work) == {}
+    assert work.ran == ["0", "1", "2"]
+
+
+def test_work__the_versions_of_the_plan_are_compared_before_work_is_opened(place, monkeypatch):
+    def opened():
+        raise AssertionError("it was opened")
+
+    versions = version_facts(["numpy", "pillow", "no-such-package"])
+    assert list(versions) == ["the version of numpy", "the version of pillow"]
+    plan = replace(PLAN, facts={**versions, **PLAN.facts})
+    monkeypatch.setattr("builders.cluster.machine.metadata.version", lambda name: {"numpy": "1.0+mine"}.get(name, "3"))
+    (reason,) = work_ranks(plan, place, [0], opened).values()
+    assert (
+        f"the version of numpy here: 1.0; of the plan: {versions['the version of numpy']}. Nothing was made" in reason
+    )
+
+
+def test_rank_files__names_rank_and_host_and_sets_back_every_rank_with_a_bad_file(place):
+    markers, hashes = Markers(place, PLAN.name), {}
+    for rank, host in enumerate(("n1", "n2", "n3")):
+        place.write(f"banks/{rank}", host.encode())
+        hashes[rank] = {f"banks/{rank}": hashlib.sha256(host.encode()).hexdigest()}
+        markers.finish(rank, Finished(hashes[rank], 1, 0, 1.0, host))
+    files = RankFiles(PLAN, place, markers.all().done, 0)
+    assert (files.read("banks/1"), files.paths("banks")) == (b"n2", ["banks/0", "banks/1", "banks/2"])
+    place.write("banks/1", b"another")
+    place.remove("banks/2")
+    with pytest.raises(DataError) as error:
+        files.read("banks/1")
+    assert str(error.value) == (
+        f"{place}/banks/1: is not what its rank wrote: rank 1 on n2 made it; with it ranks 1-2 have bad files. "
+        f"'camtrace work {place}' makes it again"
+    )
+    states = markers.all()
+    assert (list(states.done), {rank: failed.host for rank, failed in states.failed.items()}) == (
+        [0],
+        {1: "n2", 2: "n3"},
+    )
+    assert place.read("banks/1") is None
+    with pytest.raises(DataError, match="no rank of the plan has written it"):
+        files.read("banks/9")

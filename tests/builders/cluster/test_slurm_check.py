@@ -98,7 +98,7 @@ def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
         "sbatch_args": {"account": "a"}, "srun_args": None,
     }  # fmt: skip
     assert {name: given[name] for name in expected} == expected
-    assert given["pipeline"] == [Task(place.address, ("1,6", "4"))]
+    assert given["pipeline"] == [Task(place.address, ("1,6", "4"), 3)]
     assert given["slurm_logs_folder"].endswith("run.plan/slurm-logs")
     assert json.loads(place.read("submitted.json")) == {"engine": "slurm", "job": "77"}
     assert line.startswith("job 77: 2 tasks for 3 ranks; logs in ")
@@ -140,13 +140,29 @@ def test_task__runs_its_share_and_fails_with_it(monkeypatch, tmp_path):
     class Child(subprocess.Popen):
         def __init__(self, command, env):
             commands.append((command, env[ENDS_WITH_PARENT]))
-            super().__init__(["sh", "-c", f"exit {3 if command[-1] == '4' else 0}"])
+            super().__init__(["sh", "-c", f"exit {3 if command[-3] == '4' else 0}"])
 
     monkeypatch.setattr(executors.subprocess, "Popen", Child)
-    task = Task("run.plan", ("1,6", "4"))
+    task = Task("run.plan", ("1,6", "4"), 3)
     task(None, 0, 2)
     with pytest.raises(RuntimeError, match=r"ranks 4: status 3, see .camtrace status run\.plan."):
         task(None, 1, 2)
     assert commands == [
-        ([sys.executable, "-m", "camtrace", "work", "run.plan", "--rank", share], "1") for share in ("1,6", "4")
+        ([sys.executable, "-m", "camtrace", "work", "run.plan", "--rank", share, "--cpus", "3"], "1")
+        for share in ("1,6", "4")
     ]
+
+
+def test_on_slurm__ranks_that_need_others_are_an_array_after_theirs(place, sbatch, monkeypatch):
+    """It begins however the first ends; the numbers of both are asked for when more is submitted."""
+    sbatch("echo may run")
+    options = EngineOptions(partition="main")
+    slurm.on_slurm(Submission(place, (0, 1), options))
+    monkeypatch.setattr(Recorded, "job_id", "78")
+    line = slurm.on_slurm(Submission(place, (2,), options, first=False))
+    monkeypatch.setattr(Recorded, "job_id", "79")
+    slurm.on_slurm(Submission(place, (3,), options, first=False))
+    given = [(one.given["depends_job_id"], one.given["run_on_dependency_fail"]) for one in made]
+    assert given == [(None, True), ("77", True), ("78", True)]
+    assert line.startswith("job 78: 1 task for 1 rank, after job 77; logs in ")
+    assert json.loads(place.read("submitted.json"))["job"] == "77,78,79"

@@ -1,0 +1,52 @@
+"""The machine of a rank: device and versions, which its marker records, and versions that must be those of the plan."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+
+VERSION_OF = "the version of "
+"""How names of facts begin whose value is the version of a package."""
+
+PACKAGES = ("numpy", "pillow", "numba")
+"""Packages whose version may change what a build writes. Kinds of work add theirs to the facts of a plan."""
+
+
+def version_facts(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of packages as facts of a plan, without the build (``+cpu``); packages that are absent have none.
+
+    >>> list(version_facts(["numpy", "no-such-package"]))
+    ['the version of numpy']
+    """
+    installed = {package: installed_version(package) for package in packages}
+    return {f"{VERSION_OF}{name}": version.partition("+")[0] for name, version in installed.items() if version}
+
+
+def versions_here(facts: Mapping[str, str]) -> dict[str, str]:
+    """The facts of a plan that are versions, with the values of this machine."""
+    names = [name.removeprefix(VERSION_OF) for name in facts if name.startswith(VERSION_OF)]
+    return {f"{VERSION_OF}{name}": installed_version(name).partition("+")[0] or "not installed" for name in names}
+
+
+def machine_facts(facts: Mapping[str, str], device: str) -> dict[str, str]:
+    """What the marker of a rank records of its machine, besides the host.
+
+    Args:
+        facts: of the plan, which names the packages.
+        device: name of the device that computes.
+
+    Returns:
+        ``device``, ``python``, and the whole version of each package by its name.
+    """
+    packages = [name.removeprefix(VERSION_OF) for name in facts if name.startswith(VERSION_OF)]
+    versions = {name: installed_version(name) or "not installed" for name in packages}
+    return {"device": device, "python": platform.python_version(), **versions}
+
+
+def installed_version(package: str) -> str:
+    """The version of an installed package, with its build; empty if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
