@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -101,7 +102,11 @@ def executor(name: str) -> Any:
 
 def records(place: StorageFolder) -> str:
     """Address of a new folder for the records of an executor about a submission."""
-    return place.path(f"engine/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    return place.path(f"engine/{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_SUBMISSIONS)}")
+
+
+_SUBMISSIONS = itertools.count()
+"""Numbers of this process's submissions, of which it may make several in a second."""
 
 
 @contextlib.contextmanager

@@ -164,5 +164,6 @@ def test_on_slurm__ranks_that_need_others_are_an_array_after_theirs(place, sbatc
     slurm.on_slurm(Submission(place, (3,), options, first=False))
     given = [(one.given["depends_job_id"], one.given["run_on_dependency_fail"]) for one in made]
     assert given == [(None, True), ("77", True), ("78", True)]
+    assert len({one.given["logging_dir"] for one in made}) == 3  # the tasks of a job are read from there
     assert line.startswith("job 78: 1 task for 1 rank, after job 77; logs in ")
     assert json.loads(place.read("submitted.json"))["job"] == "77,78,79"
