@@ -36,7 +36,7 @@ from scripts.speed.measure import run_command
 from tests.support.slurm import TwoNodes, missing, two_nodes
 
 MODELS = ("bundled:efficientnet-lite0", "control:random-projection", "control:jpeg-statistics")
-TASKS = ("probe/jpeg", "probe/sharpening", "knn/original", "knn/jpeg", "knn/adversary")
+TASKS = ("probe/jpeg", "knn/original", "knn/jpeg")
 PROJECT = Path(__file__).resolve().parents[2]
 
 OTHER_TORCH = """
@@ -53,8 +53,8 @@ def main() -> int:
     p.add_argument("--engine", action="append", choices=("local", "slurm", "ray"), help="repeatable (default: local)")
     p.add_argument("--ranks", type=int, default=8)
     p.add_argument("--model", action="append", help="repeatable (default: a network and two controls)")
-    p.add_argument("--tasks", action="append", help="repeatable (default: two probes and three kNN tasks)")
-    p.add_argument("--limit", type=int, default=600, help="photos that are used")
+    p.add_argument("--tasks", action="append", help="repeatable (default: a probe and two kNN tasks)")
+    p.add_argument("--limit", type=int, default=512, help="photos that are used: 8 blocks")
     p.add_argument("--folder", type=Path, help="where everything lies (default: a temporary folder)")
     args = p.parse_args()
     with contextlib.ExitStack() as stack:
