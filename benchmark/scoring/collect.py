@@ -6,7 +6,7 @@ import datetime
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from builders.errors import DataError
 from builders.kernels import compiling_s
 from builders.photos import SPLITS, PhotoSet
 from builders.untrusted import redacted
-
-if TYPE_CHECKING:
-    from benchmark.scoring.answers.banks import PassAnswers
 
 
 @dataclass
@@ -155,6 +152,18 @@ def compare_with_embedding(output: EncoderRun, final: Mapping[tuple[str, str], P
         output.scores[at] = replace(score, details={**score.details, AGAINST_FINAL: ends})
 
 
+class StoredPassAnswers(Protocol):
+    """The answers of a model in banks, which ``benchmark.scoring.answers`` fills."""
+
+    def key(self) -> Mapping[str, str]:
+        """Hashes of the keys of the banks."""
+        ...
+
+    def usable(self, usable: np.ndarray) -> np.ndarray:
+        """bool [photos], those of ``usable`` about which no answer lacks."""
+        ...
+
+
 @dataclass(frozen=True)
 class Computation:
     """How tasks are computed on one bank."""
@@ -173,7 +182,7 @@ class Computation:
     """Scores of a detector, in place of embeddings."""
     source: AnswerSource | None = None
     """The answers of a vision-language model that tasks read."""
-    answers: PassAnswers | None = None
+    answers: StoredPassAnswers | None = None
     """Its banks of answers; None for other encoders, and answers of a file."""
     reads_answers: bool = False
     """Whether there are answers for the tasks that read them."""
@@ -285,7 +294,7 @@ def cached_outcomes(
     return outcomes
 
 
-def _usable_by(task: Task, answers: PassAnswers | None, usable: np.ndarray) -> np.ndarray:
+def _usable_by(task: Task, answers: StoredPassAnswers | None, usable: np.ndarray) -> np.ndarray:
     """bool [photos], those that a task can use: an answer may lack where there is an embedding."""
     return answers.usable(usable) if answers is not None and task.reads_answers else usable
 
