@@ -59,6 +59,7 @@ def test_report__counts_are_those_of_the_photos(folder):
     assert facts.licences == (Count("cc-by-nc-2.0", 9, 1.0),)
     rows = next(c for c in facts.classes if c.column == "jpeg")
     assert sum(sum(counts) for _, counts in rows.classes) == 9
+    assert {type(count) for _, counts in rows.classes for count in counts} == {int}  # shown as 3, not as 3.0
 
 
 def test_report__the_page_loads_nothing_and_runs_nothing(folder, tmp_path):
