@@ -76,7 +76,7 @@ def details_of(value):
 def outcomes(photos, bank, names=None, **options):
     """Scores and answers of the tasks of these names that the photos can answer."""
     made = {}
-    chosen = [all_tasks()[name] for name in names or all_tasks()]
+    chosen = [all_tasks()[name] for name in names or all_tasks() if not all_tasks()[name].reads_answers]
     for task in fitting_tasks(chosen, photos, named=True):
         outcome = task.run(TaskInput(photos, np.ones(len(photos), bool), bank, RunOptions(**options), "cpu"))
         for score in outcome.scores:
