@@ -226,7 +226,7 @@ def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conc
             continue
         data = f"{result.data['name']}: " if len(results) > 1 else ""
         name, share = max(flip_shares(result, "by_processing").items(), key=lambda item: item[1])
-        flips.append((share, f"{data}most under {readable(name)}. {texts.flips}"))
+        flips.append((share, f"{data}{texts.flips} Most flip under {readable(name)}."))
         accuracy.append(f"{data}{texts.accuracy}")
         moved += sum(m.decision is not None and m.decision.answer == "yes" for m in judged["change"].values())
         count += len(judged["change"])

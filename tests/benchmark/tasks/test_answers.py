@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from benchmark.leaderboard.columns import meaning
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
@@ -16,6 +17,7 @@ from builders.photos import PhotoSet
 from builders.pixels import BUILT_IN
 from tests.support.images import ppm
 from tests.support.planted_answers import answering, photo_set
+from tests.support.records import check_keys
 from tests.support.scoring import as_rows, score_tasks, toy_encoder
 
 QUALITIES = {name: int(name[6:8]) for name in BUILT_IN["jpeg"].processings}
@@ -106,6 +108,17 @@ def test_verify_recomputes_every_number_from_the_answers(planted):
         forged = dataclasses.replace(flips, details={**flips.details, part: changed})
         key = (flips.task, flips.metric)
         assert f"{part}.{name}.{column}" in contradicted(forged, recorded.values[key], recorded.facts[key], run.result)
+
+
+def test_record__its_keys(planted):
+    record = [dataclasses.asdict(score) for score in planted[2].result.scores]
+    data = ("[].details.by_processing", "[].details.noise", "[].details.by_margin")
+    check_keys("scores of answers", record, any_key=data)
+
+
+def test_board__metrics_of_one_parameter_stand_under_its_title():
+    column = meaning(TASK, "flips")
+    assert (column.family, column.group, column.label, column.parameter) == ("answers", "JPEG", "flips", "jpeg")
 
 
 def test_movement__spearman_of_the_planted_order_and_its_interval(tmp_path):

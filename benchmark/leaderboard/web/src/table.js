@@ -89,7 +89,7 @@ export function createTable({ board, container, onSort, linkTo }) {
 
   function groupLabel(column) {
     const data = board.dataset.get(column.data).label;
-    return column.family === "knn" ? `${column.group}, ${data}` : data;
+    return column.group ? `${column.group}, ${data}` : data;
   }
 
   function sortHead(id, label, kind, column = null, hint = null) {
