@@ -93,19 +93,20 @@ def test_asking__reversed_options():
     }
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 64])
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_with_png__in_the_batch_of_the_picture(tmp_path, batch_size):
     """The copy as PNG gives the pixels of the photo, in a batch of the same size, also where it is made again alone."""
     photos = some_photos(9)
     asking, recipe = Asking(questions_about(photos)), WithPng(ProcessingViews(VIEWS))
 
-    class Sized(MeanAnswerer):
-        """The number of pictures in a batch is the logit: rounding, made visible."""
+    class OfBatch(MeanAnswerer):
+        """The logit is the number of pictures in the batch, and the mean of its last one: rounding, made visible."""
 
         def logits(self, prepared):
-            return [np.full(len(prompt.words), len(prepared), np.float32) for _, prompt in prepared]
+            value = len(prepared) + (prepared[-1][0].mean() if batch_size > 1 else 0)
+            return [np.full(len(prompt.words), value, np.float32) for _, prompt in prepared]
 
-    for answerer in (Sized(), MeanAnswerer(id="mean")):
+    for answerer in (OfBatch(), MeanAnswerer(id="mean")):
         key = key_of(answering(answerer, asking), photos, PhotoHashes(photos).bytes_hash(), "float32")
         bank = Bank.open(tmp_path, key, recipe.view_keys())
         for _ in range(2):

@@ -5,6 +5,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -90,12 +91,19 @@ def test_logits__equal_the_librarys_call__one_or_many__and_png(vision_language_m
 def test_prepare__in_many_threads(vision_language_model):
     """A tokenizer holds the state of a call: each thread has its own."""
     model = model_of(vision_language_model("llava_next"))
-    pairs = [([picture] * n, [YES_NO, LETTERS][: n % 2 + 1] * n) for picture in pictures() for n in (1, 2, 3)] * 3
-    pairs = [(views, prompts[: len(views)]) for views, prompts in pairs]
+    pairs = [([picture] * n, ([YES_NO, LETTERS] * n)[:n]) for picture in pictures() for n in (1, 2, 3)] * 3
     alone = [model.prepare(*one).inputs["input_ids"] for one in pairs]
-    with ThreadPoolExecutor(8) as pool:
+    together = Barrier(3)
+
+    def processor(_: int) -> object:
+        together.wait()
+        return model._processor
+
+    with ThreadPoolExecutor(3) as pool:
         threads = list(pool.map(lambda one: model.prepare(*one).inputs["input_ids"], pairs))
+        processors = list(pool.map(processor, range(3)))
     assert all(torch.equal(a, b) for a, b in zip(alone, threads, strict=True))
+    assert len({id(one.tokenizer) for one in processors}) == 3
 
 
 def test_in_dtype(vision_language_model):
@@ -117,6 +125,7 @@ def test_load__the_encoder_is_the_vision_tower(vision_language_model, tmp_path):
     assert (
         encoder.answers.answerer.identity["weights_sha256"] == encoder.info.weights_sha256 != tower.info.weights_sha256
     )
+    assert encoder.info.details["answering"]["pictures"].startswith("CLIPImageProcessor")
 
     def identity_with(change) -> dict:
         shutil.copytree(folder, tmp_path / "other", dirs_exist_ok=True)
@@ -172,6 +181,8 @@ def test_refusals(vision_language_model, tmp_path):
         assert "\n" not in str(refused.value)
     with pytest.raises(UsageError, match="--compile is for encoders"):
         load_encoder(f"vlm:{folder}", device="cpu", compile=True)
+    with pytest.raises(UsageError, match="vlm:qwen2_vl has no revisions"):
+        load_encoder(f"vlm:{folder}", device="cpu", revision="main")
     with pytest.raises(EncoderError, match=r"lacks 1 of its weights \(lm_head.weight\)"):
         model_of(lacking).check([YES_NO])
 

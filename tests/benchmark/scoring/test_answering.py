@@ -118,14 +118,15 @@ def test_cache__nothing_is_put_twice_and_another_question_is(tmp_path):
     again = score_tasks(encoder, photos, [TASK], tmp_path)
     assert again.result.scores == first.result.scores
     assert len(answerer.batches) == count
-    other_processor = PixelAnswerer(number=blockiness, processor={"version": 2})
+    other_processor = PixelAnswerer(number=lambda pixels: 1.0, processor={"version": 2})
     changed = [
         dataclasses.replace(encoder, answers=AnsweringModel(other_processor, QuestionRule("presence"))),
         dataclasses.replace(encoder, answers=AnsweringModel(PixelAnswerer(number=blockiness), QuestionRule("choice"))),
     ]
     for other in changed:
-        score_tasks(other, photos, [TASK], tmp_path)
+        scores = score_tasks(other, photos, [TASK], tmp_path).result.scores
         assert len(other.answers.answerer.batches) > 24
+        assert [score.value for score in scores] != [score.value for score in first.result.scores]
 
 
 def test_photo_without_an_answer_and_a_model_that_fails(tmp_path):

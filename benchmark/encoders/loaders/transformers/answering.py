@@ -61,13 +61,19 @@ def load_vlm(request: LoadRequest) -> Encoder:
     checkpoint = (folder_checkpoint if local else hub_checkpoint)(request)
     label = PREFIX + checkpoint.name.removeprefix("local-dir:")
     place = placement(request.device, request.dtype)
+    if local and request.revision is not None:
+        raise UsageError(f"{label} has no revisions: --revision goes with a model of the Hub (vlm:ORG/NAME)")
     if request.compile:
         raise UsageError(f"{label}: --compile is for encoders; leave it out for a model that answers")
     model = VisionLanguageModel(replace(checkpoint, name=label), place, request.trust_remote_code)
     model.check_form()
     encoder = load_files(checkpoint, request)
     weights = str(model.identity["weights_sha256"])
-    details = {**encoder.info.details, "weights_sha256_is": "of the files of weights, the language model's included"}
+    details = {
+        **encoder.info.details,
+        "weights_sha256_is": "of the files of weights, the language model's included",
+        "answering": model.identity["processor"],
+    }
     more = "" if rule.name == PRESENCE else f"{'&' if '?' in source else '?'}questions={rule.name}"
     info = replace(encoder.info, id=f"{model.identity['id']}{more}", weights_sha256=weights, details=details)
     return replace(encoder, info=info, answers=AnsweringModel(model, rule))
