@@ -163,7 +163,7 @@ class _Fitting:
     """Runs the model on as many pictures at a time as memory holds."""
 
     def __init__(self, answerer: Answerer, batch: int) -> None:
-        self.batch = batch
+        self.batch = _even(batch)
         self._answerer = answerer
 
     def rows(self, inputs: PhotoInputs, width: int, again: Callable[[], PhotoInputs]) -> dict[str, np.ndarray]:
@@ -191,7 +191,7 @@ class _Fitting:
                         "--dtype or a smaller model"
                     ) from error
             if largest // 2 < self.batch:  # else photos that were prepared before
-                self.batch = largest // 2
+                self.batch = _even(largest // 2)
                 print(f"camtrace: {name}: {largest} pictures do not fit, {self.batch} at a time now", file=sys.stderr)
             inputs.batches.clear()
             gc.collect()
@@ -222,7 +222,6 @@ class _MakeInputs:
             queries = [Query(view, put) for put in puts for view in first]
             queries += [Query(view, put) for view in pictures if view not in first for put in puts]
             size = self.fits.batch
-            size -= size % 2 if size > 1 else 0  # a picture and its copy as PNG share a batch, or both have one
             for start in range(0, len(queries), size):
                 together = queries[start : start + size]
                 views = [pictures[one.view] for one in together]
@@ -248,6 +247,11 @@ class _MakeInputs:
                 except Exception as error:
                     failures[name] = failure_reason(error)
             return made
+
+
+def _even(batch: int) -> int:
+    """A batch in which a picture and its copy as PNG are together, or one for each."""
+    return batch - batch % 2 if batch > 1 else batch
 
 
 def _as_it_is(picture: Image.Image) -> Any:
