@@ -157,7 +157,7 @@ class Check:
     def _ray(self, plan: Path, parts: set[int]) -> bool:
         short = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets' names must be short
         self.environment["RAY_TMPDIR"] = short
-        words = ("work", str(plan), "--engine", "ray", "--address", "local", "--memory", "1G", "--at-once", "2")
+        words = ("work", str(plan), "--engine", "ray", "--address", "local", "--memory", "1G", "--jobs", "2")
         first = self._start(*words)
         rank, marker = self._wait_for(plan, parts, lambda: first.poll() is not None)
         os.kill(marker["process"], signal.SIGKILL)

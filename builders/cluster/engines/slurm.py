@@ -85,7 +85,8 @@ def _refuse_still_running(place: StorageFolder) -> None:
     if reply.returncode == 0 and states:
         counted = ", ".join(f"{states.count(state)} {state.lower()}" for state in dict.fromkeys(states))
         raise DataError(
-            f"{place}: job {job} is still there ({counted}); nothing was submitted: wait for it, or 'scancel {job}'"
+            f"{place}: job {job} is still there ({counted}); nothing was submitted: wait for it, or "
+            f"'scancel {job.replace(',', ' ')}'"
         )
 
 

@@ -50,7 +50,10 @@ def test_slurm__two_nodes_give_the_bytes_of_the_plain_command(slurm, submit, run
     assert tree(tmp_path / "out") == tree(tmp_path / "plain")
 
 
-def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run, plain, tmp_path, monkeypatch):
+def test_slurm__a_killed_node_is_requeued_and_nothing_differs(
+    slurm, submit, run, plain, tmp_path, monkeypatch, equal_costs
+):
+    """Two ranks that embed, and two of tasks in an array after theirs."""
     words = [word.replace(":large", ":waiting") for word in SWEEP]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
@@ -65,6 +68,7 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run
     status, _, printed = submit(plan)
     assert status == 2
     assert f"job {job} is still there" in printed
+    assert len(job.split(",")) == 2
     assert "rank 1: running on n" in run("status", plan)[1]
     running = next(path for path in (plan / "ranks").glob("*.running.json") if path.name == "00001.running.json")
     node = json.loads(running.read_text())["host"]
@@ -72,7 +76,7 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(slurm, submit, run
     fuse.unlink()
     slurm.wait(job, 120)  # the node is found to be down, and its task runs on the other one
     slurm.start_node(node)
-    assert "2 done" in run("status", plan)[1]
+    assert "4: 4 done" in run("status", plan)[1]
     assert run("finish", plan)[0] == 0
     name = "cluster_encoders-small/folder-photos"
     assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
