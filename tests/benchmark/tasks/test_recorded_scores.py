@@ -85,17 +85,8 @@ def outcomes(photos, bank, names=None, **options):
     return made
 
 
-OTHERWISE = {
-    "names": ("probe/jpeg", "probe/iso", "knn/sharpening", "knn/original", "linear/original"),
-    "protocol": "iccv2025",
-    "readers": "linear,knn,mlp",
-    "seed": 1,
-    "ties": "random",
-    "mask_ratio": 0.75,
-}
 CASES = {
     "scores-of-cameras": (camera_photos, {"assignment_seeds": 2}),
-    "scores-of-cameras-otherwise": (camera_photos, OTHERWISE),
     "scores-of-groups": (group_photos, {"assignment_seeds": 2}),
     "scores-of-generated": (functools.partial(detection_photos, 0, count=30), {"readers": "linear,knn"}),
 }
