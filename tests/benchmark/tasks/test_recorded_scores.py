@@ -73,10 +73,10 @@ def details_of(value):
     return [details_of(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def outcomes(photos, bank, names=None, **options):
-    """Scores and answers of the tasks of these names that the photos can answer."""
+def outcomes(photos, bank, **options):
+    """Scores and answers of the tasks that the photos can answer."""
     made = {}
-    chosen = [all_tasks()[name] for name in names or all_tasks() if not all_tasks()[name].reads_answers]
+    chosen = [all_tasks()[name] for name in all_tasks() if not all_tasks()[name].reads_answers]
     for task in fitting_tasks(chosen, photos, named=True):
         outcome = task.run(TaskInput(photos, np.ones(len(photos), bool), bank, RunOptions(**options), "cpu"))
         for score in outcome.scores:
