@@ -54,6 +54,15 @@ camtrace.fit_eraser(embeddings, labels).save("eraser")
 """
 
 PAGES = {
+    "how-to/answers.md": (
+        PHOTOS + COMMAND + "build = ['build', 'folder', '--data', 'folder:my_photos', '--parameter', 'jpeg']\n"
+        "build += ['--assignment', 'every', '--lossless', '--output', 'out/views', '--workers', '1']\n"
+        "assert command(build) == 0\n"
+        "def api(image, prompt):\n    return f'{prompt and image.size}'\n",
+        "rows = [json.loads(line) for line in open('answers.jsonl')]\n"
+        "assert len(rows) == 6 * len(questions) > 0 and {row['answer'] for row in rows} == {'(48, 40)'}\n"
+        "assert len({row['view'] for row in rows}) == 6",
+    ),
     "how-to/build-and-publish.md": (
         PHOTOS,
         "assert views['train'][0]['image'].size == (48, 40) and views['train'].num_rows == 16",
