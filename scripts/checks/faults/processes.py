@@ -198,7 +198,8 @@ def _run_here(one: Run) -> int:
     except BaseException:
         import traceback
 
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # an encoder may have closed the streams of Python
+            os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
         status = FAILED
     one.finish()
     with contextlib.suppress(Exception):

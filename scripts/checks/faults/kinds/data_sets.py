@@ -28,12 +28,14 @@ TABLES = ("csv", "tsv", "parquet", "jsonl", "json", "xlsx")
 
 
 def write_data_sets(folder: Path, photos: Path) -> None:
-    """Write ``sets``, ``items``, ``vectors`` and ``answers`` below a folder.
+    """Write ``sets``, ``items``, ``vectors``, ``answers`` and ``vlm`` below a folder.
 
     Args:
         folder: of the inputs.
         photos: JPEG files below ``SPLIT/CLASS``.
     """
+    from tests.support.vision_language import make_checkpoint
+
     files = sorted(photos.rglob("*.jpg"))
     _write_sets(folder / "sets", files)
     shutil.copytree(LOGS, folder / "items")
@@ -41,6 +43,7 @@ def write_data_sets(folder: Path, photos: Path) -> None:
     names = [path.relative_to(photos).as_posix() for path in files]
     _write_vectors(folder / "vectors", names)
     _write_answers(folder / "answers", [name for name in names if name.startswith("val/")])
+    make_checkpoint("llava", folder / "vlm")
 
 
 def _write_sets(folder: Path, files: Sequence[Path]) -> None:

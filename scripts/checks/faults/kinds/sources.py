@@ -110,6 +110,9 @@ READERS: Sequence[Reader] = (
         for harness in _LOGS
     ),
     Reader("diff", "vectors", {"embeddings": "vectors/*.parquet"}, _diffed, 1.5, 2),
+    Reader("score vlm", "vlm", {"configuration": "vlm/*.json", "weights": "vlm/*.safetensors"},
+           lambda run, world: _score(
+               f"folder:{world.photos}", run, "-m", f"vlm:{run / 'vlm'}", "-t", "answers/resizing"), 0.7),
     Reader("score answers", "answers", {"answers": "answers/answers.jsonl", "questions": "answers/questions.jsonl"},
            _score_answers, 3.0),
 )  # fmt: skip
