@@ -164,12 +164,14 @@ def malformed_answer(error: Exception) -> RemoteError:
     >>> str(malformed_answer(KeyError("oid")))
     "an answer of the Hub cannot be read (KeyError: 'oid')"
     """
-    return RemoteError(f"an answer of the Hub cannot be read ({describe_error(error)})")
+    reason = error.__cause__ or error
+    return RemoteError(f"an answer of the Hub cannot be read ({describe_error(reason)})")
 
 
 def _is_malformed_answer(error: Exception) -> bool:
     """Whether the Hub's client raised this because an answer is not as the Hub gives it."""
-    if not isinstance(error, MALFORMED_ANSWER) or type(error).__module__.startswith("huggingface_hub"):
+    of_answers = (*MALFORMED_ANSWER, ValueError)  # a plain one where a file is fetched again, and the answer is cut
+    if not isinstance(error, of_answers) or type(error).__module__.startswith("huggingface_hub"):
         return False
     modules = [
         frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)

@@ -26,11 +26,12 @@ _FORMS = re.compile(
     r"|(?<=\bBasic )[A-Za-z0-9+/=]{8,}"
     r"|\bhf_[A-Za-z0-9]{20,}"
     r"|(?<=://)[^\s/@'\"]+(?=@)"  # name and password in an address
+    r"|(?<=:/)[^\s/@:'\"]+:[^\s/@'\"]+(?=@)"  # in an address that was taken for a path, which has one slash
     r"|(?i:(?<=\btoken=)|(?<=\bpassword=)|(?<=\bpasswd=)|(?<=\bsecret=)|(?<=\bapi_key=)|(?<=\bapi_sig=)"
     r"|(?<=\bsignature=)|(?<=\bcookie: )|(?<=\bx-api-key: ))[^\s&'\"]+"
 )
 
-_QUERY = re.compile(r"(://[^\s'\"?]*\?)[^\s'\"<>)]+")
+_QUERY = re.compile(r"(:/[^\s'\"?]*\?)[^\s'\"<>)]+")
 """Query of an address: signatures of a store, keys of an API."""
 
 _NAMED = re.compile(

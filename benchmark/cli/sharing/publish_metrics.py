@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,8 +45,9 @@ def main(argv: Sequence[str]) -> int:
 
 def run(args: argparse.Namespace) -> int:
     owner, slash, name = args.repo.partition("/")
-    if not owner or (slash and name not in DEFINITIONS):
-        if slash and owner:
+    is_owner = re.fullmatch(r"\w[\w.-]*", owner, re.ASCII)
+    if not is_owner or (slash and name not in DEFINITIONS):
+        if slash and is_owner:
             raise unknown_name("metric", name, DEFINITIONS)
         raise UsageError(f"--repo {args.repo}: write OWNER or OWNER/METRIC")
     spaces: list[dict[str, Any]] = []

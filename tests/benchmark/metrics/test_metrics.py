@@ -16,7 +16,7 @@ from benchmark.metrics import scores as metric_scores
 from benchmark.publishing.metric_spaces import card_facts, write_space
 from benchmark.retrieval import pair_retrieval
 from benchmark.stats.intervals import photo_interval
-from builders.errors import DataError
+from builders.errors import DataError, UsageError
 from builders.pixels.parameters import PARAMETERS, assigned_class
 from tests.support.hub import OWNER_TOKEN
 from tests.support.processes import run_python
@@ -183,6 +183,12 @@ def test_publish_metrics__dry_run_by_default(capsys):
     out = capsys.readouterr().out
     assert [f"me/{metric}" in out for metric in DEFINITIONS] == [True] * 3
     assert "dry run: nothing was uploaded" in out
+
+
+@pytest.mark.parametrize("owner", ["\x1b[31m", "\u202e", "a b", "../me", "", "-"])
+def test_publish_metrics__what_is_no_name_of_an_owner_is_refused(owner):
+    with pytest.raises(UsageError, match="write OWNER or OWNER/METRIC"):
+        main(["--repo", owner])
 
 
 def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -355,3 +356,13 @@ def test_from_hub__at_most_so_many_answers_of_the_api_from_one_address(hub, tmp_
             api.dataset_info("a/b")
         for _ in range(5):  # files are not of the API
             _fetch(hub, tmp_path)
+
+
+def test_from_hub__a_plain_error_of_the_client_about_an_answer_is_a_remote_error_with_its_cause():
+    """As where a damaged file is fetched again, and the answer about it cannot be read."""
+    module: dict[str, Any] = {"__name__": "huggingface_hub.file_download"}
+    exec("def fail(cause):\n    raise ValueError('Force download failed due to the above error.') from cause", module)
+    with pytest.raises(RemoteError, match=r"an answer of the Hub cannot be read \(KeyError: 'etag'\)"), from_hub():
+        module["fail"](KeyError("etag"))
+    with pytest.raises(ValueError, match="of a caller"), from_hub():
+        raise ValueError("of a caller")

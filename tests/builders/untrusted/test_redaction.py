@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,11 @@ def test_redacted_logs__lines_warnings_and_errors_of_libraries(caplog, capsys):
     assert PLANTED not in caplog.text + line
     assert "OSError: https://...@hub.example" in caplog.text
     assert logging.getLogRecordFactory() is before
+
+
+def test_redacted__an_address_that_was_taken_for_a_path():
+    """``Path`` writes one slash for two."""
+    text = str(Path("https://me:secret-word@a.org/b?sig=0123456789"))
+    assert text == "https:/me:secret-word@a.org/b?sig=0123456789"
+    assert redacted(f"{text}: no folder") == "https:/...@a.org/b?... no folder"
+    assert redacted("in /a:/b and C:/me@x") == "in /a:/b and C:/me@x"
