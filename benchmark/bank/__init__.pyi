@@ -4,6 +4,7 @@ from .block_files import BlockBank, blocks_bytes, merge_blocks
 from .fill.answers import fill_answers
 from .fill.devices import fill_banks_on, workers_each
 from .fill.fill import PassCost, begin_views, fill_banks
+from .fill.members import missing_parts
 from .fill.targets import OutputsBank, fill_from_file
 from .gates import PrecisionVerdict, RuntimeVerdict, check_precision, resolve_runtime
 from .keys import bank_key, key_hash, key_of
@@ -35,6 +36,7 @@ __all__ = [
     "key_hash",
     "key_of",
     "merge_blocks",
+    "missing_parts",
     "read_answers_of",
     "resolve_runtime",
     "workers_each",

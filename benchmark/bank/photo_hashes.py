@@ -36,18 +36,21 @@ _VERSION = 2
 class PhotoHashes:
     """SHA-256 of the photos of a set, as far as they are known."""
 
-    def __init__(self, photos: PhotoSet, cache: Path | None = None, workers: int = 4, *, verify: bool = False) -> None:
+    def __init__(
+        self, photos: PhotoSet, cache: Path | None = None, workers: int = 4, *, verify: bool = False, store: bool = True
+    ) -> None:
         """Load the hashes that are stored in the cache.
 
         Args:
             photos: the photo set. If its source has a ``fingerprint()``, the bytes follow from it and are never read.
             cache: folder of the cache; None stores nothing.
             workers: threads that read photos.
+            store: write what is read into the cache.
             verify: read every photo; stored hashes are not used, and the photos are read before a pass.
         """
         self.read_now = 0
         """Photos whose bytes were read, here or by a pass; the hashes of the others are of an earlier run."""
-        self._verify = verify
+        self._verify, self._store = verify, store
         self.photos = photos
         self._workers = max(1, workers)
         self._fingerprint = getattr(photos.source, "fingerprint", None)
@@ -127,7 +130,7 @@ class PhotoHashes:
 
     def save(self) -> None:
         """Store the known hashes if there are new ones. If the disk is full, the next run reads the photos again."""
-        if self._file is None or self._stamps is None or not self._unsaved:
+        if self._file is None or self._stamps is None or not self._unsaved or not self._store:
             return
         stored = self._lasting & self._settled()
         keys, digests = self._keys[stored], self._digests[stored]

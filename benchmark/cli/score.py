@@ -139,11 +139,12 @@ def _request(
 
 def _estimate(request: Request, console: Console) -> int:
     """Print what the run would take. The exit status, which in a sweep is 0 whatever could be measured."""
-    from benchmark.scoring import estimate, estimate_text
+    from benchmark.scoring import estimate, estimate_text, so_far
 
     sets, groups = request.open(lambda name, error: None), request.groups()
+    started = so_far()
     measured = estimate(groups, sets, request.options, lambda spec: request.encoders[spec].load())
-    console.report(estimate_text(measured, groups, sets, request.options))
+    console.report(estimate_text(measured, groups, sets, request.options, started))
     return 1 if not request.is_sweep and all(one.reason for one in measured) else 0
 
 

@@ -23,7 +23,8 @@ from .preprocess.modes import with_preprocessing
 from .preprocess.pixels import Pixels, pixel_backend
 from .provenance import STUDY
 from .registry import EncoderRow
-from .runtime.choose import LARGEST_ERROR, largest_relative_error, leaves_views_unchanged
+from .runtime.cache import NO_FILE, CompiledFile
+from .runtime.choose import LARGEST_ERROR, compiled_file, largest_relative_error, leaves_views_unchanged
 
 __all__ = [
     "ANTIALIAS",
@@ -33,10 +34,12 @@ __all__ = [
     "LARGEST_ERROR",
     "LIBRARIES",
     "MODERN",
+    "NO_FILE",
     "PREFIXES",
     "STUDY",
     "Answerer",
     "AnsweringModel",
+    "CompiledFile",
     "Embedder",
     "Encoder",
     "EncoderInfo",
@@ -51,6 +54,7 @@ __all__ = [
     "StoredEmbeddings",
     "as_encoder",
     "chosen_outputs",
+    "compiled_file",
     "deduplicated",
     "encoder_hash",
     "grid_cell",

@@ -316,6 +316,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
         "options": (of_each(is_scalar), "an object of plain values"),
         **dict.fromkeys(("local", "retried"), (of_each(is_text), "an object of sentences")),
         "precision_gate": OBJECT,
+        "cudnn": (of_each(is_scalar), "an object of plain values"),
         "trial": (of_each(is_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
         "ranks": (_ranks, "a list of machines: host, device, versions, ranks and seconds"),

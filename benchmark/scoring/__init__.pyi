@@ -2,7 +2,11 @@ from .answers.banks import AnswerBank, answer_banks
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
 from .collect import Computation, EncoderRun, jobs_on
 from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
-from .estimating import PassTimes, estimate, estimate_text, pass_times, release, task_times
+from .estimating.clocks import so_far
+from .estimating.measuring import estimate, release
+from .estimating.pass_costs import PassTimes, pass_times
+from .estimating.task_costs import task_times
+from .estimating.text import estimate_text
 from .output import begin_drawing, warn_of_failures, write_reports, write_scored
 from .passes import Pass, input_size, planned_passes
 from .reproduce import Invocation, Repeat, device_name, encoder_record, options_record, recorded, reproduce_command
@@ -88,6 +92,7 @@ __all__ = [
     "score_encoders",
     "settle_preset",
     "size",
+    "so_far",
     "sweep_text",
     "task_times",
     "warn_of_failures",

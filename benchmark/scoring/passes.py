@@ -358,6 +358,24 @@ def _all_cached(
     return True
 
 
+def tasks_to_run(
+    output_run: OutputRun, paths: BankPaths, photos: PhotoSet, view_pass: Pass, options: RunOptions
+) -> list[Task]:
+    """The tasks of a pass without a cached outcome, by the markers of the bank; nothing is recorded."""
+    encoder = output_run.encoder
+    part = narrowed_pass(view_pass, encoder, photos, options) if encoder.stored else view_pass
+    if part is None:
+        return []
+    bank = paths.look(encoder, part.recipe.view_keys(), output_run.output)
+    failed = bank.failures()  # of the views that are there; a photo that fails, mostly fails in all of them
+    if options.fresh or not encoder.cacheable or any(map(may_pass, failed.values())):
+        return list(part.tasks)
+    output_run = replace(output_run, answers=_answers_of(output_run, paths, photos, part, options))
+    usable = np.array([photo_id not in failed for photo_id in photos.ids])
+    cached = cached_outcomes(_computation(output_run, paths), usable, photos, part.tasks, options, NO_OUTCOMES)
+    return [task for task in part.tasks if (outcome := cached.get(task.name)) is None or not outcome.is_stored]
+
+
 def _outcome_key(output_run: OutputRun, paths: BankPaths) -> dict[str, Any] | None:
     """Key of the embeddings that tasks read; None for an encoder that is not identified."""
     encoder, eraser = output_run.encoder, output_run.eraser

@@ -102,6 +102,7 @@ def environment_record(
         "preprocessing_by": _preprocessing_by(encoder),
         "device": device_name(encoder.device),
         **({"devices": len(several)} if len(several) > 1 and encoder.reload is not None else {}),
+        **({"cudnn": _cudnn_record()} if encoder.device.startswith("cuda") else {}),
         "dtype": encoder.dtype,
         "storage": options.storage,
         "compiled": encoder.compiled,
@@ -114,6 +115,14 @@ def environment_record(
 def _processings_by() -> dict[str, str]:
     """By name of each processing in use, what makes it: the exact engine, Pillow, or both."""
     return {name: engine_of(processing) for name, processing in PROCESSINGS.items()}
+
+
+def _cudnn_record() -> dict[str, Any]:
+    """The version of cuDNN, and the settings by which it chooses algorithms, which other code may have changed."""
+    cudnn = torch.backends.cudnn
+    settings = {name: bool(getattr(cudnn, name)) for name in ("benchmark", "deterministic")}
+    everything = torch.are_deterministic_algorithms_enabled()
+    return {"version": cudnn.version() or 0, **settings, "deterministic_algorithms": everything}
 
 
 def _runtime_record(runtime: Runtime, compared: RuntimeVerdict | None) -> dict[str, Any]:

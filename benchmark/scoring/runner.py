@@ -17,7 +17,7 @@ from benchmark.compute import EncoderCrash
 from benchmark.encoders import Encoder, deduplicated, with_unique_id
 from benchmark.erasing import check_eraser, refuse_leaks
 from benchmark.results import Result
-from benchmark.scoring.estimating import release
+from benchmark.scoring.estimating.measuring import release
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.passes import begin_first_views, begin_next_views, planned_passes
 from benchmark.scoring.reproduce import Invocation, made_by_ranks, recorded, reproduce_command

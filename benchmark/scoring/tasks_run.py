@@ -60,6 +60,11 @@ class CachedOutcome:
         """Folder for what a task has done so far; removed when the task is done."""
         return self.folder / "parts"
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether there is an outcome."""
+        return (self.folder / OUTCOME).exists()
+
     def load(self) -> TaskOutcome | None:
         """The cached outcome; None if there is none or it is damaged."""
         try:
@@ -251,7 +256,9 @@ def _run_again(job: Job, first: Done) -> Done:
 def _small(jobs: Sequence[Job]) -> bool:
     """True if all jobs run on the CPU and are small."""
     inputs = {id(job.task_input): job.task_input for job in jobs}.values()
-    bytes_each = [
-        4 * len(task_input.photos) * len(task_input.bank.names) * task_input.bank.dim for task_input in inputs
-    ]
-    return all(task_input.device == "cpu" for task_input in inputs) and max(bytes_each, default=0) <= SIDE_BY_SIDE_BYTES
+    return all(run_side_by_side(i.photos, len(i.bank.names), i.bank.dim, i.device) for i in inputs)
+
+
+def run_side_by_side(photos: PhotoSet, views: int, dimension: int, device: str) -> bool:
+    """Whether tasks on the embeddings of some views of these photos run in parallel, with one thread each."""
+    return device == "cpu" and 4 * len(photos) * views * dimension <= SIDE_BY_SIDE_BYTES

@@ -10,12 +10,13 @@ from .registry import (
     with_groups,
 )
 from .stored_files import can_answer, held_views, tasks_without_views
-from .task import Cost, Seconds, Task, TaskInput, TaskOutcome
+from .task import Cost, Seconds, Shared, Task, TaskInput, TaskOutcome
 
 __all__ = [
     "WATCHED",
     "Cost",
     "Seconds",
+    "Shared",
     "Task",
     "TaskInput",
     "TaskOutcome",

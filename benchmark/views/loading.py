@@ -55,7 +55,7 @@ def iterate_views(
     gathers: Sequence[int] = (),
     decodes: bool = False,
     held: int = 0,
-    pin: bool = False,
+    pin: torch.device | None = None,
 ) -> Generator[PhotoViews, None, None]:
     """Views of the photos at ``indices``, in that order.
 
@@ -70,7 +70,7 @@ def iterate_views(
             except for photos that failed or do not have the expected shape.
         decodes: whether the recipe only decodes photos, for a device.
         held: photos that the caller holds in addition to a gather.
-        pin: pin the memory of the gathers, for copies to a GPU.
+        pin: the GPU for copies to which the memory of the gathers is pinned; None if it is not.
 
     Returns:
         A generator whose workers begin at once. The memory of the views is used again when the last tensor of their

@@ -62,7 +62,7 @@ def view_stream(
     device = choose_views(mode, recipe, preprocesses, targets, workers).device
     pixels = [p for p in preprocesses if isinstance(p, Pixels)]
     if device is None or not isinstance(recipe, ProcessingViews):
-        pin = any(target.type == "cuda" for target in targets)
+        pin = next((target for target in targets if target.type == "cuda"), None)
         return iterate_views(photos, indices, recipe, preprocesses, workers=workers, gathers=gathers, pin=pin)
     half = _memory(device) // 2
     pixels_at_once = max(1, half // BYTES_PER_PIXEL)

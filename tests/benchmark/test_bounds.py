@@ -38,7 +38,7 @@ from benchmark.results.proof import _agrees, _difference, _shown, miscounted, ob
 from benchmark.results.schema import Failure, Score, _check_score, migrated
 from benchmark.results.summary import GroupMean, group_means, log_odds_over_chance
 from benchmark.scoring import store_paths
-from benchmark.scoring.estimating import duration
+from benchmark.scoring.estimating.clocks import duration
 from benchmark.scoring.trial import too_few_usable, trial_failures
 from builders.errors import DataError, DiskError, UsageError
 from builders.photos import PhotoSet

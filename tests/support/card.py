@@ -3,7 +3,8 @@
 ``card(monkeypatch)`` puts it in torch's place. It refuses what a card refuses (mixed devices, ``numpy()``, more memory
 than it has) and what a card lets pass and then answers wrongly: a tensor read on a stream before its copy or kernel on
 another one is waited for, a pinned buffer written again while it is copied, a copy to the host read before it has
-arrived, memory freed while another stream may still read it. It counts kernels, copies, and those the host waits for.
+arrived, memory freed while another stream may still read it. Products round their factors to TF32 where torch's
+settings allow it. It counts kernels, copies, those the host waits for, and the cards on which there is a context.
 """
 
 import contextlib
@@ -23,6 +24,10 @@ WAITS |= {aten.repeat_interleave, aten.is_nonzero}
 FREE = {aten.detach, aten.alias, aten._unsafe_view, aten.lift_fresh, aten._reshape_alias}
 FACTORIES = ["empty", "zeros", "ones", "full", "arange", "tensor", "as_tensor", "rand", "randn", "randint", "linspace"]
 FACTORIES += ["eye", "empty_strided", "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like"]
+
+
+PRODUCTS = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
+CONVOLUTIONS = {aten.convolution, aten._convolution, aten.cudnn_convolution, aten.conv2d}
 
 
 class Clash(RuntimeError):
@@ -95,6 +100,7 @@ class Memory:
         self.written = (stream, stream.done)
         self.pending = None
         card.allocate(size)
+        card.contexts.add(stream.device.index)
         weakref.finalize(self, _freed, card, size, stream, self.used, self.recorded)
 
 
@@ -116,8 +122,17 @@ class Card:
         self.host_seen = {}
         self.pinned = []
         self.failing = set()
+        self.refuses_to_pin = False
+        self.last_error = ""
+        """Of a call that was refused: the next kernel reports it."""
+        self.contexts = set()
+        """Numbers of the cards that something was allocated on, or that were made the current one."""
         self.default = [Stream(torch.device("cuda", i)) for i in range(count)]
         self.lock = threading.RLock()
+
+    def set_device(self, device):
+        self.current = _cuda(device).index
+        self.contexts.add(self.current)
 
     def reset(self):
         self.kernels = self.blocking = self.uploads = self.downloads = self.synchronised = 0
@@ -134,6 +149,9 @@ class Card:
         self.failing = {function, within} - {""}
 
     def check(self):
+        if self.last_error:
+            error, self.last_error = self.last_error, ""
+            raise RuntimeError(error)
         if not self.failing:
             return
         frame, missing = sys._getframe(2), set(self.failing)
@@ -278,7 +296,8 @@ def _run(func, args, kwargs):
     if not view and packet not in EMPTY:
         CARD.kernels += 1
         stream.done += 1
-    given = [_each(lambda x: x.inner if isinstance(x, OnCard) else x, part) for part in (args, kwargs)]
+    inner = _rounded if _tf32(packet) else _inner
+    given = [_each(inner, part) for part in (args, kwargs)]
     result = func(*given[0], **given[1])
     written = {}
     for place, argument in enumerate(func._schema.arguments):
@@ -300,6 +319,24 @@ def _run(func, args, kwargs):
         return _wrap(value, device, base) if known is None else known
 
     return _each(wrapped, result)
+
+
+def _inner(value):
+    return value.inner if isinstance(value, OnCard) else value
+
+
+def _tf32(packet):
+    if packet in PRODUCTS:
+        return torch.backends.cuda.matmul.allow_tf32
+    return packet in CONVOLUTIONS and torch.backends.cudnn.allow_tf32
+
+
+def _rounded(value):
+    """As a card reads a factor in TF32: with 10 bits of its mantissa, to nearest."""
+    inner = _inner(value)
+    if not isinstance(inner, torch.Tensor) or inner.dtype != torch.float32:
+        return inner
+    return ((inner.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
 
 
 def _flat(value):
@@ -499,6 +536,15 @@ def _where(condition, *values):
 
 
 @contextlib.contextmanager
+def _current_device(device):
+    before, CARD.current = CARD.current, _cuda(device).index
+    try:
+        yield
+    finally:
+        CARD.current = before
+
+
+@contextlib.contextmanager
 def _stream_context(stream):
     if stream is None:
         yield
@@ -508,11 +554,16 @@ def _stream_context(stream):
 
 
 def _register(pointer, size, flags=0):
+    CARD.contexts.add(CARD.current)
+    if CARD.refuses_to_pin:
+        CARD.last_error = "CUDA error: operation not supported"
+        return 801
     CARD.pinned.append((pointer, size, None))
     return 0
 
 
 def _unregister(pointer):
+    CARD.contexts.add(CARD.current)
     CARD.pinned[:] = [one for one in CARD.pinned if one[0] != pointer]
     return 0
 
@@ -540,7 +591,8 @@ def card(monkeypatch, memory=8 << 30, count=1):
         "is_available": lambda: True,
         "device_count": lambda: here.count,
         "current_device": lambda: here.current,
-        "set_device": lambda device: setattr(here, "current", _cuda(device).index),
+        "set_device": here.set_device,
+        "device": _current_device,
         "Stream": Stream,
         "Event": Event,
         "stream": _stream_context,
@@ -553,6 +605,7 @@ def card(monkeypatch, memory=8 << 30, count=1):
         "max_memory_allocated": lambda device=None: here.highest,
         "reset_peak_memory_stats": lambda device=None: None,
         "empty_cache": lambda: None,
+        "_sleep": lambda cycles: None,
         "get_device_name": lambda device=None: "fake card",
         "set_sync_debug_mode": lambda mode: setattr(here, "warns", mode == "warn"),
         "set_per_process_memory_fraction": lambda part, device=None: setattr(here, "total", int(part * memory)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import SPLITS_KEY, Result, answer_key
-from benchmark.scoring.estimating import MadeUpBank
+from benchmark.scoring.estimating.task_costs import MadeUpBank
 from benchmark.scoring.run import Scored
 from benchmark.stats import METHODS
 from benchmark.tasks import TaskInput, all_tasks

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,28 @@ def package_versions(packages: Sequence[str]) -> dict[str, str]:
     return {package: version for package in packages if (version := library_version(package)) is not None}
 
 
+@dataclass(frozen=True)
+class CompiledFile:
+    """The file of a compiled network."""
+
+    bytes: int
+    on_disk: bool
+    """False if it could not be written, such as on a full disk."""
+    new: bool
+    """Whether it was compiled by this process."""
+
+
+NO_FILE = CompiledFile(0, on_disk=True, new=False)
+"""Of a network that another library than torch has not compiled."""
+
+
 class CompiledNetwork:
     """Compiled models of one network in one file; a JSON file next to it has their SHA-256, sizes and error."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self._file, self._description = folder / f"{key}.blob", folder / f"{key}.json"
+        self.bytes = 0
+        self._new = False
         self.error = float("inf")
         """Relative error against torch, as measured when the network was compiled for the first time."""
 
@@ -47,7 +65,13 @@ class CompiledNetwork:
             os.utime(self._file)
         except (OSError, ValueError, KeyError, TypeError):  # absent, or written by another program
             return None
+        self.bytes = len(data)
         return [data[start:end] for start, end in itertools.pairwise([0, *ends])]
+
+    @property
+    def file(self) -> CompiledFile:
+        """Its size, 0 if it was neither read nor written."""
+        return CompiledFile(self.bytes, self._file.exists(), self._new)
 
     def write(self, models: Sequence[Any], error: float) -> float:
         """Store compiled models and remove those of other networks that exceed ``MAX_BYTES``.
@@ -65,6 +89,7 @@ class CompiledNetwork:
         with contextlib.suppress(OSError):
             blobs = [model.export_model().getvalue() for model in models]
             data = b"".join(blobs)
+            self.bytes, self._new = len(data), True
             if len(data) <= MAX_BYTES:
                 write_bytes_atomically(self._file, data)
             description = {

@@ -21,6 +21,7 @@ import torch
 from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.network import Embedder, probe_image
+from benchmark.encoders.runtime.cache import NO_FILE, CompiledFile, CompiledNetwork
 from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_file, choice_of, store_choice, times_as_fast
 from benchmark.encoders.runtime.trial import TrialError
 from benchmark.options import RUNTIMES, automatic_runtime, default_cache
@@ -103,6 +104,13 @@ class RuntimeEmbedder:
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error
             raise EncoderError(f"{self.name}: the forward pass failed ({first_line(error)}){self.hint}") from error
         return torch.from_numpy(np.concatenate(embeddings))
+
+
+def compiled_file(encoder: Encoder) -> CompiledFile:
+    """The file of the network as another library has compiled it; of 0 bytes if there is none."""
+    network = encoder.embed.network if isinstance(encoder.embed, RuntimeEmbedder) else None
+    stored = getattr(network, "stored", None)
+    return stored.file if isinstance(stored, CompiledNetwork) else NO_FILE
 
 
 def leaves_views_unchanged(embed: object) -> bool:

@@ -71,6 +71,7 @@ def open_network(
             imported = [core().import_model(blob, "CPU", settings(streams)) for blob in blobs]
             network = OpenVinoNetwork(imported, streams)
             if error_of(network) <= largest:
+                network.stored = cached
                 return network, cached.error
     converted_before = cached is not None and cached.error < float("inf")
     try:
@@ -86,6 +87,7 @@ def open_network(
     relative_error = error_of(network)
     if cached is not None and relative_error <= largest:
         relative_error = cached.write(compiled, relative_error)
+        network.stored = cached
     return network, relative_error
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.encoders.runtime.cache import CompiledNetwork
 from builders.untrusted import first_line
 
 TELEMETRY_PACKAGE = "openvino_telemetry"
@@ -225,6 +226,8 @@ class OpenVinoNetwork:
         self._queues = {_views_of(model): openvino.AsyncInferQueue(model, 2 * streams) for model in models}
         self.batch_sizes = tuple(sorted((views for views in self._queues if views is not None), reverse=True))
         self._one_batch = threading.Lock()
+        self.stored: CompiledNetwork | None = None
+        """Its file in the cache."""
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
         arrays = [np.ascontiguousarray(chunk) for chunk in chunks]  # OpenVINO reads their memory

@@ -91,7 +91,7 @@ def made_by_workers(
     workers: int,
     *,
     ahead: int,
-    pin: bool = False,
+    pin: torch.device | None = None,
     run_ids: Sequence[int] = (),
 ) -> Generator[PhotoViews, None, None]:
     """Views of the photos at positions 0, 1, ..., in order; workers begin at once.
@@ -103,7 +103,7 @@ def made_by_workers(
         slots: number of slots.
         workers: number of processes.
         ahead: most photos that are made before they are requested.
-        pin: pin the memory of the slots, for copies to a GPU.
+        pin: the GPU for copies to which the memory of the slots is pinned; None if it is not.
         run_ids: one number per position; neighbours with the same number are made by one worker, unless a photo is
             waited for while another worker is idle. By default, positions are independent.
 
@@ -135,7 +135,7 @@ class _Pool:
         slots: int,
         workers: int,
         ahead: int,
-        pin: bool,
+        pin: torch.device | None,
         run_ids: Sequence[int],
     ) -> None:
         self._queue = WorkQueue(sum(gathers), run_ids)
@@ -168,8 +168,8 @@ class _Pool:
                 process.start()
             worker_pipe.close()
             self._workers.append(_Worker(process, pipe))
-        if pin:
-            self._ring.pin()
+        if pin is not None:
+            self._ring.pin(pin)
         self._thread = threading.Thread(target=self._serve, name="views", daemon=True)
         self._thread.start()
 

@@ -6,6 +6,7 @@ a GPU in one piece. A slot is used again when the last tensor on it is deleted.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
 import os
@@ -124,15 +125,22 @@ class Ring:
         """uint8 [plan.nbytes], the memory of a slot, for writing."""
         return self._bytes[number * self.plan.nbytes : (number + 1) * self.plan.nbytes]
 
-    def pin(self) -> bool:
-        """Pin the memory, so that copies to a GPU do not block; False if that is refused."""
+    def pin(self, device: torch.device) -> bool:
+        """Pin the memory, so that copies to a GPU do not block; False if that is refused.
+
+        Args:
+            device: the GPU. The driver would otherwise make a context, of some 300 MB, on the first one too.
+        """
         address = self._bytes.ctypes.data
         try:
-            refused = int(torch.cuda.cudart().cudaHostRegister(address, self._bytes.nbytes, 0))
+            with torch.cuda.device(device):
+                refused = int(torch.cuda.cudart().cudaHostRegister(address, self._bytes.nbytes, 0))
         except (RuntimeError, AttributeError):
-            return False
-        if not refused:
-            weakref.finalize(self, _unpin, address, os.getpid()).atexit = False
+            refused = -1
+        if refused:
+            _drop_error(device)
+        else:
+            weakref.finalize(self, _unpin, address, os.getpid(), device).atexit = False
         return not refused
 
     def close(self) -> None:
@@ -196,6 +204,13 @@ def shared_folder(size: int) -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _unpin(address: int, process: int) -> None:
+def _unpin(address: int, process: int, device: torch.device) -> None:
     if os.getpid() == process:  # a forked process must not touch the GPU
-        torch.cuda.cudart().cudaHostUnregister(address)
+        with torch.cuda.device(device):
+            torch.cuda.cudart().cudaHostUnregister(address)
+
+
+def _drop_error(device: torch.device) -> None:
+    """The driver holds the error of a refused call until the next kernel is started, which then fails: this one."""
+    with contextlib.suppress(RuntimeError):
+        torch.zeros(1, device=device)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import threading
@@ -162,7 +163,7 @@ def _environment(number: int, workers: int, devices: Sequence[str], cpus: int | 
 
 
 def _devices() -> list[str]:
-    """Usable GPUs: those of ``CUDA_VISIBLE_DEVICES``, or all that the driver lists."""
+    """Usable GPUs: those of ``CUDA_VISIBLE_DEVICES``, or all that the driver lists; slices (MIG) for those cut."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [device.strip() for device in visible.split(",") if device.strip() not in ("", "-1")]
@@ -170,4 +171,18 @@ def _devices() -> list[str]:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [str(n) for n, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]
+    devices: list[str] = []
+    slices: list[str] = []
+    for line in [*reversed(listed.stdout.splitlines())]:  # slices are listed below their GPU
+        if part := _SLICE.fullmatch(line):
+            slices.append(part[1])
+        elif gpu := _GPU.match(line):
+            devices += slices or [gpu[1]]
+            slices = []
+    return devices[::-1]
+
+
+_GPU = re.compile(r"GPU (\d+): ")
+
+_SLICE = re.compile(r"\s+MIG .*\(UUID: (MIG-[\w/-]+)\)")
+"""A process sees a slice by its UUID alone: numbers are those of whole GPUs."""

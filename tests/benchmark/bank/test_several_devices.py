@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import json
 import os
 import subprocess
 import sys
@@ -20,7 +19,9 @@ from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
 from benchmark.bank.keys import bank_key
 from benchmark.compute import named_devices, share_machine
 from benchmark.compute.memory import free_on_host
-from benchmark.scoring.estimating import Measured, pass_s
+from benchmark.scoring.estimating.measuring import Measured
+from benchmark.scoring.estimating.pass_costs import PassTimes
+from benchmark.scoring.estimating.text import pass_seconds
 from benchmark.views.acquisition import PlainViews
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet, photo_digest
@@ -251,13 +252,17 @@ def test_share_machine__divides_the_free_memory(monkeypatch):
 
 def test_pass_s__several_gpus_divide_the_forward_passes(monkeypatch):
     from benchmark.bank.fill import devices as several_devices
-    from benchmark.scoring import estimating
+    from benchmark.scoring.estimating import text
 
     monkeypatch.setattr(several_devices, "available_cores", lambda: 16)
-    monkeypatch.setattr(estimating.os, "cpu_count", lambda: 16)
-    one = Measured("a", "b", making_s=80.0, forward_s=100.0, on_gpu=True)
-    four = dataclasses.replace(one, devices=("cuda:0", "cuda:1", "cuda:2", "cuda:3"))
-    assert pass_s([one], 4) == 100.0
-    assert pass_s([four], 4) == 25.0
-    assert pass_s([dataclasses.replace(four, making_s=800.0)], 4) == 50.0  # 4 x 4 workers make views
-    assert json.dumps(four.devices)
+    monkeypatch.setattr(text.os, "cpu_count", lambda: 16)
+    cards = ("cuda:0", "cuda:1", "cuda:2", "cuda:3")
+
+    def clock(devices=(), making_s=80.0, by_device=False):
+        times = PassTimes(making_s=making_s, forward_s=100.0, devices=devices, by_device=by_device)
+        return pass_seconds([Measured("a", "b", times=times, on_gpu=True)], 4).wall
+
+    assert clock() == 100.0
+    assert clock(cards) == 25.0
+    assert clock(cards, 800.0) == 50.0  # 4 x 4 workers make views
+    assert clock(cards, by_device=True) == 25.0 + 80.0 / 4  # a card makes its views itself, not meanwhile

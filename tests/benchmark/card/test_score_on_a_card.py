@@ -280,3 +280,36 @@ def test_fake_card__is_strict(monkeypatch):
     assert np.isclose(float((there @ there).item()), 4)
     assert card.clashes
     card.clashes.clear()
+
+
+def test_score__on_the_second_card_makes_no_context_on_the_first(monkeypatch, folder, on_cpu, tmp_path):
+    """Pinning the workers' memory made one, of some 300 MB, on whichever card was the current one."""
+    for stored in STORED:
+        stored.cache_clear()
+    two = fake_card.card(monkeypatch, count=2)
+    made = score(folder, tmp_path, "cuda:1", (KNN, PROBE), "--workers", "2", "--views", "cpu")
+    for stored in STORED:
+        stored.cache_clear()
+    gc.collect()
+    assert made == on_cpu
+    assert two.contexts == {1}
+    assert two.uploads > 0
+    assert two.clashes == []
+
+
+def test_score__pinning_that_is_refused_leaves_no_error_for_the_next_kernel(card, folder, on_cpu, tmp_path):
+    card.refuses_to_pin = True
+    made = score(folder, tmp_path, "cuda", (KNN,), "--workers", "2", "--views", "cpu")
+    assert made == alone(on_cpu, (KNN,))
+    assert card.last_error == ""
+
+
+def test_score__settings_of_cudnn_are_in_the_result(card, folder, tmp_path, monkeypatch):
+    """A user's module may set them; they choose algorithms, which round differently."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    score(folder, tmp_path / "card", "cuda", (KNN,), "--workers", "0")
+    score(folder, tmp_path / "cpu", "cpu", (KNN,), "--workers", "0")
+    on_card, on_cpu = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("card", "cpu"))
+    recorded = {"version": 0, "benchmark": True, "deterministic": False, "deterministic_algorithms": False}
+    assert on_card["environment"]["cudnn"] == recorded
+    assert "cudnn" not in on_cpu["environment"]

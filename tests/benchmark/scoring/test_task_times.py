@@ -1,5 +1,7 @@
 """Estimates of tasks: the line through two measured runs, by what each task's time grows with."""
 
+import dataclasses
+import functools
 import re
 
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 
 from benchmark.cli.score import main
 from benchmark.options import RunOptions
-from benchmark.scoring import estimating
-from benchmark.scoring.estimating import MadeUpBank, by_family
+from benchmark.scoring.estimating import task_costs
+from benchmark.scoring.estimating.task_costs import MadeUpBank, by_family, task_times
 from benchmark.tasks import Seconds, all_tasks
 from builders.photos import PhotoSet
 
@@ -25,36 +27,54 @@ def photo_set(train, val):
 def seconds(monkeypatch):
     """Tasks take 1 s, and 1 ms for each photo (probe) or each 1000 pairs of a train and a test photo (kNN)."""
 
-    def of(task, photos, **_):
+    def of(task, task_input, **_):
+        photos = task_input.photos
         train, val = (len(photos.indices(split)) for split in ("train", "val"))
         wall = 1 + 1e-3 * (train + val) if task.growth == "photos" else 1 + 1e-6 * train * val
-        return Seconds(wall, wall)
+        return Seconds(wall, 3 * wall)
 
-    monkeypatch.setattr(estimating, "_clocked", of)
+    monkeypatch.setattr(task_costs, "_clocked", of)
 
 
 def test_task_times__grow_with_photos_and_with_pairs(seconds):
-    times = estimating.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(), "cpu")
+    times = task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(), "cpu")
     assert times["probe/sharpening"].seconds == pytest.approx(101)
     assert times["knn/sharpening"].seconds == pytest.approx(1601)
-    fewer = estimating.task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(queries=1000), "cpu")
+    fewer = task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(queries=1000), "cpu")
     assert fewer["knn/sharpening"].seconds == pytest.approx(81, abs=0.5)
     assert by_family(times, TASKS) == {
-        "Processing probes": pytest.approx(101),
-        "kNN set-ups": pytest.approx(1601),
+        "Processing probes": pytest.approx((101, 303)),
+        "kNN set-ups": pytest.approx((1601, 4803)),
     }
 
 
 def test_task_times__few_photos_are_measured_as_they_are(seconds):
-    times = estimating.task_times(TASKS, photo_set(80, 20), 8, RunOptions(), "cpu")
-    assert times["probe/sharpening"].seconds == pytest.approx(1.1)
+    for photos in (100, 4900):
+        times = task_times(TASKS, photo_set(photos - 20, 20), 8, RunOptions(), "cpu")
+        assert times["probe/sharpening"].seconds == pytest.approx(1 + photos / 1000)
+        assert times["probe/sharpening"].processor_s == pytest.approx(3 + 3 * photos / 1000)
+
+
+def test_task_times__what_tasks_share_is_measured_once():
+    """Both tasks read what the first one makes, as in a run, but not what was made before to warm up."""
+    made = []
+
+    def run(task_input):
+        task_input.shared.get("table", lambda: made.append(len(task_input.photos)))
+
+    tasks = [dataclasses.replace(TASKS[0], name=name, run=run, growth="photos") for name in ("a", "b")]
+    task_times(tasks, photo_set(80, 20), 8, RunOptions(), "cpu")
+    assert made == [100, 100]
+    made.clear()
+    task_times(tasks, photo_set(5400, 600), 8, RunOptions(), "cpu")
+    assert made == [750, 750, 3000]
 
 
 def test_task_times__really_run__and_a_task_that_fails_has_no_time():
     broken = photo_set(80, 0)
-    times = estimating.task_times(TASKS, photo_set(80, 20), 8, RunOptions(resamples=100, assignment_seeds=1), "cpu")
+    times = task_times(TASKS, photo_set(80, 20), 8, RunOptions(resamples=100, assignment_seeds=1), "cpu")
     assert all(0 < cost.seconds < 60 for cost in times.values())
-    failed = estimating.task_times(TASKS, broken, 8, RunOptions(), "cpu")
+    failed = task_times(TASKS, broken, 8, RunOptions(), "cpu")
     assert failed["probe/sharpening"].seconds is None
     assert re.fullmatch(r"not measured \(.+\)", failed["probe/sharpening"].text)
     assert by_family(failed, TASKS[:1]) == {}
@@ -77,3 +97,32 @@ def test_score__dry_run_says_stages_and_writes_nothing(tmp_path, photo_folder, c
         assert stage in printed
     assert printed.count("views are made by the workers: no CUDA GPU waits for them") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_task_times__on_the_embeddings_of_the_bank():
+    """Rows by the ids of the sample, without photos that have none; a task without a bank has made-up ones."""
+    photos, read = photo_set(5400, 600), {}
+
+    class Full:
+        dim = 2
+
+        def view(self, name, rows):
+            return np.stack([rows, rows], axis=1).astype(np.float32)
+
+        def failures(self):
+            return {"7": "broken"}
+
+    def run(name, task_input):
+        rows = task_input.view("original", np.arange(len(task_input.photos)))
+        read[name, len(rows)] = (rows, task_input.usable, task_input.photos.ids)
+
+    tasks = [
+        dataclasses.replace(TASKS[0], name=name, run=functools.partial(run, name), growth="photos")
+        for name in ("a", "b")
+    ]
+    task_times(tasks, photos, 2, RunOptions(), "cpu", bank_of=lambda task: Full() if task.name == "a" else None)
+    assert sorted(read) == [("a", 750), ("a", 3000), ("b", 750), ("b", 3000)]
+    rows, usable, ids = read["a", 3000]
+    assert [int(row) for row in rows[:, 0]] == [int(photo_id) for photo_id in ids]
+    assert [photo_id for photo_id, there in zip(ids, usable, strict=True) if not there] == ["7"]
+    assert not np.array_equal(read["b", 3000][0], rows)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from builders.cluster import run_locally
+from builders.cluster.engines import local
 from builders.cluster.engines.executors import Task
 from builders.errors import UsageError
 from builders.processes import default_workers
@@ -46,6 +47,25 @@ def test_run_locally__a_process_sees_one_usable_gpu(tmp_path, monkeypatch, visib
     reasons = run_locally([sys.executable, "-S", "-c", DEVICE], range(12), 4)
     assert sorted(reasons) == list(range(12))
     assert {reason.rpartition(", ")[0] for reason in reasons.values()} <= seen
+
+
+SLICED = """GPU 0: NVIDIA H100 (UUID: GPU-0)
+  MIG 1g.10gb     Device  0: (UUID: MIG-aaaa-1)
+  MIG 2g.20gb     Device  1: (UUID: MIG-GPU-0/3/0)
+GPU 1: NVIDIA H100 (UUID: GPU-1)
+GPU 2: NVIDIA H100 (UUID: GPU-2)
+  MIG 7g.80gb     Device  0: (UUID: MIG-cccc-3)
+"""
+
+
+def test_devices__slices_by_uuid_in_place_of_their_gpu(tmp_path, monkeypatch):
+    """A number would name the whole GPU, or one that is not there: lines of slices were counted as GPUs."""
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(f"#!/bin/sh\ncat <<'END'\n{SLICED}END\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert local._devices() == ["MIG-aaaa-1", "MIG-GPU-0/3/0", "1", "MIG-cccc-3"]
 
 
 def test_run_locally__a_killed_process_costs_its_rank():
