@@ -11,7 +11,7 @@ from .questions import (
     reversed_order,
     words_of,
 )
-from .source import EXACT_VIEWS, NOISE_VIEWS, AnswerSource, StoredAnswers
+from .source import EXACT_VIEWS, NOISE_VIEWS, AnswerSource
 from .tables import read_rows
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "ClosedQuestion",
     "ModelAnswers",
     "QuestionRule",
-    "StoredAnswers",
     "answers_of",
     "by_photo",
     "changes_of",

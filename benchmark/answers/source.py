@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -49,34 +48,3 @@ class AnswerSource(Protocol):
         false, 0 for the option that was chosen and minus infinity for others; minus infinity for all where the answer
         is none of the options.
         """
-
-
-@dataclass(frozen=True, eq=False)
-class StoredAnswers:
-    """Answers in memory, of a file or of a model: an ``AnswerSource``."""
-
-    name: str
-    rule: QuestionRule
-    values: np.ndarray
-    """float32 [rows, most options], as ``logits`` returns them."""
-    rows: Mapping[str, Mapping[tuple[str, str], int]]
-    """By view: row of ``values`` by photo and question id."""
-    graded: bool = True
-
-    @property
-    def views(self) -> tuple[str, ...]:
-        """Views that were answered."""
-        return tuple(self.rows)
-
-    def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
-        """As ``AnswerSource.logits``.
-
-        >>> question = ClosedQuestion("1", "a.jpg", "Night?", ("yes", "no"), 1)
-        >>> rows = {"original": {("a.jpg", "1"): 0}}
-        >>> stored = StoredAnswers("toy", QuestionRule("own"), np.array([[1.0, 2.0]], np.float32), rows)
-        >>> stored.logits("original", [question]).tolist()
-        [[1.0, 2.0]]
-        """
-        row_of = self.rows[view]
-        rows = np.array([row_of.get((question.photo, question.id), -1) for question in questions], dtype=np.int64)
-        return np.where((rows >= 0)[:, None], self.values[rows], np.float32(np.nan))

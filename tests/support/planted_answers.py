@@ -1,8 +1,11 @@
 """Photos without pictures, and answers about them that follow a rule."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from benchmark.answers import ClosedQuestion, QuestionRule, StoredAnswers
+from benchmark.answers import ClosedQuestion, QuestionRule
 from benchmark.encoders import Encoder, EncoderInfo, StoredEmbeddings
 from builders.photos import SPLITS, Labels, NoPictures, PhotoSet
 
@@ -21,6 +24,30 @@ def photo_set(n: int, scenes: int | None = None) -> PhotoSet:
         rows=np.arange(n),
         columns=columns,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedAnswers:
+    """An ``AnswerSource`` in memory."""
+
+    name: str
+    rule: QuestionRule
+    values: np.ndarray
+    """float32 [rows, most options], as ``logits`` returns them."""
+    rows: Mapping[str, Mapping[tuple[str, str], int]]
+    """By view: row of ``values`` by photo and question id."""
+    graded: bool = True
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Views that were answered."""
+        return tuple(self.rows)
+
+    def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
+        """As ``AnswerSource.logits``."""
+        row_of = self.rows[view]
+        rows = np.array([row_of.get((question.photo, question.id), -1) for question in questions], dtype=np.int64)
+        return np.where((rows >= 0)[:, None], self.values[rows], np.float32(np.nan))
 
 
 def answering(photos: PhotoSet, views: dict[str, np.ndarray], *, graded: bool = True, moved=None) -> Encoder:
@@ -42,7 +69,7 @@ def answering(photos: PhotoSet, views: dict[str, np.ndarray], *, graded: bool = 
             logits = np.where(logits == logits.max(axis=1, keepdims=True), 0, -np.inf).astype(np.float32)
         rows[view] = {(q.photo, q.id): len(values) * len(photos) + i for i, q in enumerate(table)}
         values.append(logits)
-    answers = StoredAnswers("planted", QuestionRule("own", table), np.concatenate(values), rows, graded)
+    answers = PlantedAnswers("planted", QuestionRule("own", table), np.concatenate(values), rows, graded)
     vectors, by_view = np.zeros((1, 1), np.float32), {}
     if moved is not None:
         angles = np.concatenate([moved.get(view, np.zeros(len(photos))) for view in views])
