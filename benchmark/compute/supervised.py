@@ -90,8 +90,8 @@ def refuse_crashed(name: str) -> None:
 def run_supervised(run: Callable[[], int]) -> int:
     """Call ``run`` in a child process, again without an encoder that ends it.
 
-    Signals go on to the child. It is killed when this process is. Processes that it leaves behind when something ends
-    it are killed. Where there is no Linux, ``run`` is called here.
+    Signals go on to the child. It is killed when this process is. Processes that it leaves behind are killed, after a
+    run that returned once they had time to end. Where there is no Linux, ``run`` is called here.
 
     Args:
         run: its result is an exit status. By ``refuse_crashed`` it leaves out encoders.
@@ -115,8 +115,7 @@ def run_supervised(run: Callable[[], int]) -> int:
             finally:
                 finished[0] = 1
         status = _wait(child)
-        if not finished[0]:
-            _end_orphans()
+        _end_orphans(may_clean_up=bool(finished[0]))
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         name = blamed_in(child)
         if finished[0] or status in _OF_USERS:
@@ -140,7 +139,7 @@ _KILL_WITH_PARENT = 1
 _ADOPT_ORPHANS = 36
 """``PR_SET_CHILD_SUBREAPER``: processes whose parent has ended become children of this one."""
 _LAST_S = 5.0
-"""Time for processes that clean up after others, such as Python's resource tracker."""
+"""Time for processes that clean up after others, such as Python's resource tracker, in seconds."""
 
 
 def end_with_parent() -> None:
@@ -186,13 +185,17 @@ def _reaped() -> dict[int, int]:
         ended[process] = os.waitstatus_to_exitcode(raw)
 
 
-def _end_orphans() -> None:
-    """Kill what a child that was ended has left behind; those that clean up after it may end by themselves."""
+def _end_orphans(*, may_clean_up: bool) -> None:
+    """Kill what a child has left behind; those that clean up after it may end by themselves.
+
+    Args:
+        may_clean_up: whether all of them may, not only the tracker of what the child shared.
+    """
     until = time.monotonic() + _LAST_S
     while left := _children():
         late = time.monotonic() > until
         for process, command in left.items():
-            if late or b"resource_tracker" not in command:
+            if late or not (may_clean_up or b"resource_tracker" in command):
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
         time.sleep(0.02)

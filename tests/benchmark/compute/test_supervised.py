@@ -93,6 +93,21 @@ def test_run_supervised__what_the_run_left_behind_ends_with_it(end):
     assert not Path(f"/proc/{int(done.stdout)}").exists()
 
 
+def test_run_supervised__what_an_encoder_started_ends_after_the_run_too(tmp_path):
+    """What ends by itself is not killed."""
+    code = _CODE.replace("sys.exit(", "import benchmark.compute.supervised as s; s._LAST_S = 2.0\nsys.exit(")
+    by_itself = f"open({str(tmp_path / 'tidied')!r}, 'w').close()"
+    body = (
+        f"import subprocess; subprocess.Popen([sys.executable, '-S', '-c', {by_itself!r}]); "
+        "print(subprocess.Popen(['sleep', '300']).pid, flush=True)"
+    )
+    command = [sys.executable, "-c", code.format(body=body)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (5, "")
+    assert not Path(f"/proc/{int(done.stdout)}").exists()
+    assert (tmp_path / "tidied").exists()
+
+
 def test_run_supervised__a_signal_of_another_process_goes_on_to_the_run_once():
     body = "signal.signal(signal.SIGINT, lambda *_: print('once', flush=True)); print(flush=True); time.sleep(0.5)"
     command = [sys.executable, "-c", _CODE.format(body=body)]
