@@ -9,6 +9,7 @@ CHANGED = {
     "Tally": "counts of an audit, to which every block adds",
     "_DeviceProcess": "a process and its outcome once it has ended",
     "EncoderState": "an encoder during a pass: time and the first failure",
+    "PhotoInputs": "what a model is asked about a photo, view by view",
     "PassMember": "what a pass still has to write for an encoder",
     "Shown": "the photos that a page names, collected while it is written",
     "Iterates": "the solver's point, moved by every step",

@@ -49,6 +49,7 @@ PLACES = {
 
 COMES_ALONG = {
     "_typeshed": "types for mypy, which brings them",
+    "tokenizers": "transformers' own, at the version that it asks for",
     "griffe": "what mkdocstrings reads Python with, and brings",
     "hf_xet": "huggingface_hub's own, imported only beside it",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
@@ -62,6 +63,7 @@ COMES_ALONG = {
 """Imported without being declared, and why."""
 
 NEVER_IMPORTED = {
+    "num2words": "transformers' processor of SmolVLM needs it",
     "sniffio": "httpcore tries to import it at every lock",
     "import-linter": "a command of .ci/run",
     "mkdocs-material": "the theme that docs/site/mkdocs.yml names",

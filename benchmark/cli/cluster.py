@@ -256,7 +256,7 @@ def finish_parser() -> Parser:
     """The options of ``camtrace finish``."""
     p = Parser(
         "camtrace finish",
-        most_used=("--output", "--push-to", "--public"),
+        most_used=("--output", "--push-to", "--public", "--remove-blocks", "--wait"),
         examples=("camtrace finish run.plan", "camtrace finish run.plan --output results --push-to OWNER/NAME"),
         description="When every rank is done: verify every file that they wrote, merge them, and do what is left of "
         "the command, such as scoring. Can be run again.",

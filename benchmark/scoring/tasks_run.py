@@ -149,6 +149,9 @@ four probes of 300 photos take 1.2 s in parallel on two cores, 3.4 s one after t
 the memory, one by one."""
 
 PACKAGES_OF_TASKS = (
+    "benchmark.answers",
+    "benchmark.audit",
+    "benchmark.detection",
     "benchmark.knn",
     "benchmark.probe",
     "benchmark.retrieval",

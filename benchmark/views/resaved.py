@@ -58,7 +58,7 @@ class WithPng:
 def resaved(picture: Image.Image) -> Image.Image:
     """An RGB picture saved as PNG and opened again.
 
-    >>> resaved(Image.new("RGB", (2, 1), (1, 2, 3))).getpixel((1, 0))
+    >>> resaved(Image.new("RGB", (2, 2), (1, 2, 3))).getpixel((1, 0))
     (1, 2, 3)
     """
     buffer = io.BytesIO()

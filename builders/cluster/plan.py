@@ -184,7 +184,7 @@ def cut(units: Sequence[tuple[str, int, float]], seconds: float, count: int | No
         count: number of ranks instead, at most the number of units. No rank is empty, however unequal the units are.
 
     >>> cut([("a", 64, 2.0), ("b", 64, 2.0), ("c", 10, 0.5)], 4.0)
-    [RankPlan(units=('a',), size=64), RankPlan(units=('b', 'c'), size=74)]
+    [RankPlan(units=('a',), size=64, needs=''), RankPlan(units=('b', 'c'), size=74, needs='')]
     >>> [len(rank.units) for rank in cut([(str(i), 1, 1.0) for i in range(10)], 60.0, count=3)]
     [3, 4, 3]
     """

@@ -31,8 +31,10 @@ _FORMS = re.compile(
     r"|(?<=\bsignature=)|(?<=\bcookie: )|(?<=\bx-api-key: ))[^\s&'\"]+"
 )
 
-_QUERY = re.compile(r"(:/[^\s'\"?]*\?)[^\s'\"<>)]+")
-"""Query of an address: signatures of a store, keys of an API."""
+_QUERY = re.compile(
+    r"((?:://|\b(?:https?|s3a?|gs|gcs|az|abfss?|hf|ftps?|sftp|webdav):/)[^\s'\"?]*\?)[^\s'\"<>)]+", re.IGNORECASE
+)
+"""Query of an address, or of one that was taken for a path: signatures of a store, keys of an API."""
 
 _NAMED = re.compile(
     r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|ACCESS_KEY_ID|CREDENTIALS?)(?:$|_(?:ID|KEY)$)"

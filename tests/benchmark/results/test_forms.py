@@ -73,7 +73,11 @@ OF_DETAILS = {
     **dict.fromkeys(
         ("mask_ratio", "effective_units", "p_chance", "most_frequent_class", "tied_votes", "spoiled"), NUMBERS
     ),
-    **dict.fromkeys(("ties", "flipped", "against_final"), ([{}, {"a": 0.5}], [{"a": "b"}, {"a\x00": 1}, [1], 1])),
+    "ties": (
+        [dict.fromkeys(("least", "greatest", "random", "share"), 0.5)],
+        [{}, {"least": 0.5}, dict.fromkeys(("least", "greatest", "random", "share"), "b"), [1], 1],
+    ),
+    **dict.fromkeys(("flipped", "against_final"), ([{}, {"a": 0.5}], [{"a": "b"}, {"a\x00": 1}, [1], 1])),
     **dict.fromkeys(("guess_flips", "no_option"), NUMBERS),
     "noise": ([{"png": {"flips": 0}}], [{"png": 1}, {"png": {"flips": "none"}}]),
     "by_margin": (

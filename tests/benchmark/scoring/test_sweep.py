@@ -375,7 +375,7 @@ def test_sweep__dry_run_measures_and_scores_nothing(sweep):
     assert re.search(r"2 of 3 rows can be scored", printed.out)
     # small: 72 views of 4 numbers of 4 bytes
     assert "disk: 0.0 MB of banks" in printed.out
-    stages = re.findall(r"^\| (.+?) +\| +[\d.]+ s \| +[\d.]+ s \|$", printed.out, re.M)
+    stages = re.findall(r"^\| (.+?) +\| +[\d.]+ (?:s|min) \| +[\d.]+ (?:s|min) \|$", printed.out, re.M)
     assert stages[:2] == ["starting", "loading encoders"]
     assert {"Processing probes", "all"} < set(stages)
     assert "absent" in printed.out
