@@ -134,7 +134,7 @@ def read_split_file(path: Path) -> SplitTable:
             return _from_columns((_csv_columns if path.suffix == ".csv" else _parquet_columns)(path), path.stem)
     except DataError:
         raise
-    except parquet_errors(TypeError, IndexError, AttributeError) as error:
+    except parquet_errors(TypeError, IndexError, AttributeError, csv.Error) as error:
         raise DataError(f"{path.name}: no split file that can be read ({describe_error(error)})") from None
     raise DataError(f"{path.name}: give a .json of the study's form, a .csv or a .parquet file")
 

@@ -2,7 +2,7 @@ from .addresses import AddressRefused, GuardedTransport
 from .archives import Archive, open_archive
 from .arrays import map_array, parse_array
 from .data_sets import check_data_set, read_image_cell, roots_of
-from .documents import UntrustedInputError, check_plain, parse_json, parse_yaml
+from .documents import UntrustedInputError, check_plain, parse_csv_header, parse_json, parse_yaml
 from .files import (
     MAX_CONFIG_BYTES,
     ReadAtOffsets,
@@ -86,6 +86,7 @@ __all__ = [
     "parquet_errors",
     "parse_array",
     "parse_arrays",
+    "parse_csv_header",
     "parse_in_turn",
     "parse_json",
     "parse_yaml",

@@ -1,8 +1,10 @@
-"""Untrusted JSON and YAML as plain values of limited depth, which can be written again; and the error of input that is
+"""Untrusted JSON and YAML as plain values of limited depth, first lines of CSV, and the error of input that is
 not read."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -27,6 +29,21 @@ class UntrustedInputError(DataError):
     def __init__(self, where: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{readable(os.fspath(where))}: {reason}")
         self.reason = reason
+
+
+def parse_csv_header(line: str, where: str, delimiter: str = ",") -> list[str]:
+    """Cells of the first line of a CSV file; none of an empty line.
+
+    Raises:
+        UntrustedInputError: it is no CSV.
+
+    >>> parse_csv_header("id;text\\n", "a.csv", ";")
+    ['id', 'text']
+    """
+    try:
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), [])
+    except csv.Error as error:
+        raise UntrustedInputError(where, f"not a CSV file that can be read ({first_line(error)})") from None
 
 
 def parse_json(text: str, where: str, *, not_finite: bool = False) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
 import os
@@ -19,6 +17,7 @@ from builders.untrusted import (
     first_line,
     open_archive,
     open_untrusted,
+    parse_csv_header,
     parse_json,
     read_table,
     read_untrusted_text,
@@ -62,7 +61,7 @@ def column_names(path: Path, value: Any = None) -> list[str]:
     elif suffix in DELIMITERS:
         with open_untrusted(path, limit=MAX_LOG_BYTES) as stream:
             text = stream.readline(1 << 20).decode("utf-8-sig", "replace")
-        names = next(csv.reader(io.StringIO(text), delimiter=DELIMITERS[suffix]), [])
+        names = parse_csv_header(text, str(path), DELIMITERS[suffix])
     elif suffix in LINES:
         names = list(next(json_lines(path), {}))
     else:

@@ -7,7 +7,6 @@ specification that was probably meant.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, ColumnSources, PhotoSet, origin_of
 from builders.sources.folders import split_word
-from builders.untrusted import UntrustedInputError, open_untrusted, readable
+from builders.untrusted import UntrustedInputError, open_untrusted, parse_csv_header, readable
 
 Folders = Sequence[tuple[str, ...]]
 """The folders of each photo's path, from the first level on."""
@@ -207,9 +206,9 @@ def _header(path: Path) -> list[str]:
     try:
         with open_untrusted(path, limit=1 << 40) as stream:
             line = stream.readline(1 << 16).decode("utf-8-sig", "replace")
+        return [readable(name.strip()) for name in parse_csv_header(line.strip(), path.name)]
     except (UntrustedInputError, OSError):
         return []
-    return [readable(name.strip()) for row in csv.reader([line.strip()]) for name in row]
 
 
 def _sentence(names: Sequence[str], most: int = 4) -> str:

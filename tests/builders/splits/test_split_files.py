@@ -45,6 +45,7 @@ def test_read_split_file__tables(tmp_path, suffix):
         ("a.json", '{"train_ids":[1],"val_ids":[],"test_ids":[],"label_encoder_classes":["x"],'
                    '"encoded_train_labels":[3],"encoded_val_labels":[],"encoded_test_labels":[]}'),
         ("a.csv", "x,y\n1,2\n"),
+        ("a.csv", f"id,split\n{'1' * 140_000},train\n"),
         ("a.csv", "id,split\n1,nowhere\n"),
         ("a.txt", "train: 1 2 3"),
         ("missing.json", None),

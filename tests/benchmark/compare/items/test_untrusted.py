@@ -40,6 +40,7 @@ def refused(path: Path, *words: str) -> str:
     ("name", "content", "sentence"),
     [
         ("a.csv", b"", "there is no column"),
+        ("a.csv", b"i" * 140_000 + b",right\na,1\n", "not a CSV file that can be read (field larger than field limit"),
         ("a.csv", b"id,right\n", "there is no row"),
         ("a.csv", b"id,id\na,1\n", "a column is there twice"),
         ("a.csv", b"id,right\na,1,2\n", "not a table that can be read"),
