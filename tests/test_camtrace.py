@@ -106,6 +106,19 @@ def pages():
         return {name: (parser, parser.format_help()) for name, parser in every_parser()}
 
 
+def test_folders__are_no_addresses():
+    """As a path ``https://me:secret@host`` loses a slash; commands then wrote and printed a folder of that name."""
+    tried = 0
+    for name, parser in every_parser():
+        for action in parser._actions:
+            if action.type is Path:
+                with pytest.raises(argparse.ArgumentError, match="is an address: give a file or folder"):
+                    parser._get_value(action, "https://me:secret@host.invalid/x?token=1")
+                assert parser._get_value(action, "c:/photos") == Path("c:/photos"), name
+                tried += 1
+    assert tried > 50
+
+
 def test_help_pages__have_80_columns(pages):
     assert len(pages) > 30
     assert {name: line for name, (_, page) in pages.items() for line in page.splitlines() if len(line) > 80} == {}

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from builders.errors import UsageError, unknown_name
@@ -104,6 +105,12 @@ class Parser(argparse.ArgumentParser):
             if name.startswith("--") and " " not in name and name not in self._option_string_actions:
                 raise unknown_option(name, self.known_options(), self.prog)
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        value = super()._get_value(action, arg_string)
+        if isinstance(value, Path) and _ADDRESS.match(arg_string):  # a folder of that name would hold its password
+            raise argparse.ArgumentError(action, f"{arg_string} is an address: give a file or folder of this machine")
+        return value
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             of_options = "/".join(action.option_strings) or action.metavar or action.dest
@@ -150,6 +157,9 @@ class Parser(argparse.ArgumentParser):
 def _name_in_usage(action: argparse.Action) -> str:
     name = action.metavar if isinstance(action.metavar, str) else action.dest
     return {"*": f"[{name} ...]", "+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name)
+
+
+_ADDRESS = re.compile(r"(?:https?|s3a?|gs|gcs|az|abfss?|hf|ftps?|sftp|webdav):/", re.IGNORECASE)
 
 
 class _Formatter(argparse.HelpFormatter):

@@ -108,10 +108,10 @@ class State:
 
     def stream(self, sql: str, *parameters: Any) -> Iterator[sqlite3.Row]:
         """The rows of a query, two hundred in memory at a time."""
-        with self._lock:
+        with self._lock, self._disk_errors():
             cursor = self._db.execute(sql, parameters)
         while True:
-            with self._lock:
+            with self._lock, self._disk_errors():
                 rows = cursor.fetchmany(200)
             if not rows:
                 return
@@ -189,7 +189,7 @@ class State:
         Returns:
             Whether it was possible; it is not while another process reads or writes the state.
         """
-        with self._lock:
+        with self._lock, self._disk_errors():
             try:
                 self._db.execute("VACUUM")
                 return not self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]

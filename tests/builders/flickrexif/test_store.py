@@ -155,8 +155,14 @@ def test_state__a_damaged_page_is_one_sentence(tmp_path):
     data = file.read_bytes()
     half = len(data) // 2
     file.write_bytes(data[:half] + bytes(len(data) - half))
-    with State(tmp_path) as state, pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(.*malformed"):
-        state.rows("SELECT * FROM settings")
+    ways = (
+        lambda state: state.rows("SELECT * FROM settings"),
+        lambda state: list(state.stream("SELECT * FROM settings")),
+        lambda state: state.compact(),
+    )
+    for way in ways:
+        with State(tmp_path) as state, pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(.*malformed"):
+            way(state)
 
 
 def test_within_cap__photos_in_the_state_count_and_are_not_new(state):
