@@ -14,10 +14,15 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
-from benchmark.compute.supervised import end_with_parent
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+from benchmark.compute.supervised import LIMITED, begins_again, end_with_parent
 from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
@@ -40,6 +45,7 @@ class _Calls(threading.local):
 _calls = _Calls()
 _escaped = mmap.mmap(-1, 8)
 """Number of forks that returned from foreign code; shared with all forks of this process."""
+_LIMITS = ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NPROC", "RLIMIT_STACK", "RLIMIT_CPU")
 _environment: dict[str, str] = {}
 """The environment, as it was when foreign code was called last with another number of variables."""
 _copies: dict[int, int] = {}
@@ -52,14 +58,15 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
 
     Ctrl-C and SIGTERM pass through. ``os._exit`` raises, except in a process that the code has started. A fork of this
     process that returns from the code ends at once; one that does not return ends with this process. The working
-    folder, closed outputs, removed variables of the environment and removed hooks of exceptions are restored.
+    folder, closed outputs, lowered limits of the process, removed variables of the environment and removed hooks of
+    exceptions are restored.
 
     Args:
         enters_folder: the code may leave another working folder, as modules do that enter their own to load files.
 
     Raises:
         ForeignCodeError: the code raised a ``BaseException`` such as ``SystemExit``, called ``os._exit``, forked this
-            process and returned twice, or left another working folder or a closed output.
+            process and returned twice, or left another working folder, a closed output or a lowered limit.
 
     >>> with foreign_code():
     ...     raise GeneratorExit
@@ -68,6 +75,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     """
     process, folder = os.getpid(), _folder()
     outputs = [_Output(number) for number in (1, 2)]
+    limits = _limits()
     forks, escaped = _calls.forks, _escaped[0]
     hooks = sys.excepthook, threading.excepthook
     variables = len(os.environ)
@@ -102,6 +110,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
                 vars(module)["excepthook"] = hook
         changes = [change for change in _restored_folder(folder) if not enters_folder]
         changes += [output.name for output in outputs if output.restored()]
+        changes += _restored_limits(limits)
         if _calls.forks != forks and _returns_twice(escaped):
             changes.append("a fork of it went on with the run")
     if error is not None:
@@ -160,6 +169,33 @@ def _restored_folder(folder: str | None) -> Iterator[str]:
         with contextlib.suppress(OSError):
             os.chdir(folder)
         yield "it left another working folder"
+
+
+def _limits() -> dict[str, tuple[int, int]]:
+    """Soft and hard limits of this process, by name; none where there is no such thing."""
+    if resource is None:
+        return {}
+    return {name: resource.getrlimit(getattr(resource, name)) for name in _LIMITS if hasattr(resource, name)}
+
+
+def _restored_limits(before: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Raises limits that were lowered. Where nobody may, the run begins again without the encoder, if it can."""
+    for name, limits in before.items():
+        number = getattr(resource, name)
+        soft, hard = resource.getrlimit(number)
+        if any(_is_lower(now, was) for now, was in zip((soft, hard), limits, strict=True)):
+            try:
+                resource.setrlimit(number, limits)
+            except (OSError, ValueError):
+                if begins_again():
+                    _real_exit(LIMITED)
+                resource.setrlimit(number, (hard if _is_lower(hard, limits[0]) else limits[0], hard))
+            yield f"it lowered {name}"
+
+
+def _is_lower(limit: int, other: int) -> bool:
+    """Whether one limit of a process is under another; minus one is none."""
+    return limit >= 0 and (other < 0 or limit < other)
 
 
 def _may_be_interrupted() -> bool:

@@ -25,6 +25,10 @@ _HEAD = struct.Struct("<QdH")
 """Of a slot: process, time of entry, length of the name."""
 _slots = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
 """What runs in which thread of which process; shared with all forks of this process."""
+_supervised = 0
+"""The process of the run that ``run_supervised`` has called; 0 in others."""
+LIMITED = 120
+"""Status of a run that ended because code of an encoder lowered a limit which nobody may raise again."""
 _crashed: dict[str, int] = {}
 """Status of the process that an encoder has ended, by its name; a fork inherits it."""
 
@@ -70,6 +74,8 @@ def how_it_ended(status: int) -> str:
     >>> how_it_ended(-11), how_it_ended(3)
     ('SIGSEGV', 'status 3')
     """
+    if status == LIMITED:
+        return "it lowered a limit of the process for good"
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
@@ -85,6 +91,11 @@ def refuse_crashed(name: str) -> None:
     """Raise ``EncoderCrash`` if code of an encoder has ended an earlier process of this run."""
     if name in _crashed:
         raise EncoderCrash(name, _crashed[name])
+
+
+def begins_again() -> bool:
+    """Whether the run begins again, without the encoder whose code is running, if this process ends now."""
+    return os.getpid() == _supervised and bool(blamed_in(_supervised))
 
 
 def run_supervised(run: Callable[[], int]) -> int:
@@ -110,6 +121,8 @@ def run_supervised(run: Callable[[], int]) -> int:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
         child = _fork(mask)
         if not child:
+            global _supervised
+            _supervised = os.getpid()
             try:
                 return run()
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -50,6 +51,15 @@ def test_foreign_code__what_it_does_to_the_process_is_undone_and_named(code, in_
     assert [str(error) for error in errors] == [f"it harms the run: {CASES[code]}"]
     assert os.getcwd() == str(tmp_path)
     assert [os.fstat(number).st_ino for number in (1, 2)] == outputs
+
+
+def test_foreign_code__limits_that_it_lowers_are_raised_again():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with pytest.raises(ForeignCodeError, match=r"^it harms the run: it lowered RLIMIT_NOFILE$"), foreign_code():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+    with foreign_code():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def test_foreign_code__variables_that_it_removes_are_put_back_and_those_that_it_sets_stay(monkeypatch):
