@@ -69,7 +69,7 @@ def stated_facts(simulated: Mapping[str, str], design: str, missing: str, odd: O
         odd: what was left out.
     """
     facts = {"design": design, "missing": missing, "left out": odd.text()}
-    return {**simulated, **{name: text for name, text in facts.items() if text}}
+    return {**simulated, **{name: readable(text) for name, text in facts.items() if text}}
 
 
 def design_text(layout: PathLayout, captures: Sequence[Capture]) -> str:

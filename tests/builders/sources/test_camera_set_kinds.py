@@ -53,13 +53,18 @@ def test_imagenet_es__parts_have_settings_of_their_own(tmp_path):
     at = next(i for i, name in enumerate(photos.ids) if "/l1/param_27/" in name)
     stated = {name: column.names[column.values[at]] for name, column in photos.attributes.items()}
     assert stated == {"aperture": "8.0", "exposure": "1/160", "iso": "3200"}  # 26 is 1 2 2 in base 4
-    assert (
-        photos.attributes["exposure"].names
-        == ("1/1250", "1/160", "1/20", "0.4")[: len(photos.attributes["exposure"].names)]
-        or True
-    )
+    assert photos.attributes["exposure"].names == ("1/160", "1/20", "0.4")  # of 1/1250, 1/160, 1/20 and 0.4 s
     assert "part=es-train: it holds" in refusal(f"imagenet-es:{both}?part=es-train")
     assert "has no parts" in refusal(f"fodb:{write_tree(tmp_path / 'f', tree_of('fodb'))}?part=es-val") or True
+
+
+def test_imagenet_es__names_of_scenes_are_escaped_in_what_is_missing(tmp_path):
+    tree = tree_of("imagenet-es")
+    first = next(path for path in tree if "param_" in path)
+    moved = f"{first.rpartition('/')[0]}/\x1b[31mred.{first.rpartition('.')[2]}"
+    photos = open_photos(f"imagenet-es:{write_tree(tmp_path / 's', {**tree, moved: b'x'})}")
+    assert r"\x1b[31mred" in photos.evidence["missing"]
+    assert not [text for text in photos.evidence.values() if "\x1b" in text]
 
 
 def test_imagenet_es__without_its_part_is_refused_unless_settings_tell(tmp_path):
