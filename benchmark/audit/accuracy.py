@@ -111,7 +111,7 @@ def _cross_validated(x: np.ndarray, y: np.ndarray, owners: np.ndarray | None, se
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    folds = min(FOLDS, int(np.bincount(y).min()))
+    folds = min(FOLDS, int(np.bincount(y).min()), len(y) if owners is None else len(np.unique(owners)))
     splitter = StratifiedKFold if owners is None else StratifiedGroupKFold
     predicted = np.full(len(y), -1)
     with warnings.catch_warnings():

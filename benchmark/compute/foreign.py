@@ -234,8 +234,9 @@ class _Output:
         lost = self._identity is not None and _identity(self._descriptor) != self._identity
         if lost and self._descriptor in _copies:
             os.dup2(_copies[self._descriptor], self._descriptor)
-        closed = not self._was_closed and self._stream.closed
-        if closed and getattr(sys, self._stream_name) is self._stream:
+        stream = getattr(sys, self._stream_name, None)
+        closed = not self._was_closed and bool(getattr(stream, "closed", stream is None) or self._stream.closed)
+        if closed and (stream is self._stream or getattr(stream, "closed", stream is None)):
             setattr(sys, self._stream_name, os.fdopen(self._descriptor, "w", errors="backslashreplace", closefd=False))
         return lost or closed
 

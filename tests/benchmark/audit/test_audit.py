@@ -144,6 +144,18 @@ def test_audit__few_owners_are_units_too_and_what_cannot_be_found_is_said(owners
     assert any(f"the sample has {owners} owners." in sentence for sentence in result.findings)
 
 
+@pytest.mark.parametrize("owners", [1, 2, 3])
+def test_audit__of_fewer_owners_than_folds_has_a_verdict(owners):
+    """Both classes of every owner: folds are of owners, of which there are fewer than five."""
+    image = picture(np.random.default_rng(5))
+    files = {f"{i}": jpeg(image, quality=85 + i % 2) for i in range(60)}
+    photos = PhotoSet.of_bytes("few", files, [f"class {i // 30}" for i in range(60)])
+    result = audit(with_column(photos, "owner", [f"o{i % owners}" for i in range(60)]), progress=False)
+    assert not result.flagged
+    headers = [(layer.n, layer.chance) for layer in result.layers if layer.layer == "header"]
+    assert headers == [(60, 0.5)]
+
+
 @pytest.mark.parametrize("classes", [50, 100])
 def test_smallest_effect__of_many_classes_is_found(classes):
     """The claimed V between many classes and a trait of two values, by a permutation test in a family of 25."""

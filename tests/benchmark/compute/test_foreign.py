@@ -118,7 +118,10 @@ def test_foreign_code__errors_and_ctrl_c_pass_and_a_closed_stream_is_opened_agai
         with pytest.raises(ForeignCodeError, match="closed standard output"), foreign_code():
             sys.stdout.close()
         print("still heard", flush=True)
-    assert capfd.readouterr().out == "still heard\n"
+        with pytest.raises(ForeignCodeError, match="closed standard output"), foreign_code():
+            exec("sys.stdout = os.fdopen(os.dup(1), 'w'); sys.stdout.close()")
+        print("and with one of its own", flush=True)
+    assert capfd.readouterr().out == "still heard\nand with one of its own\n"
 
 
 def test_foreign_code__a_fork_that_does_its_own_work_is_no_harm():
