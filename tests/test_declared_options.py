@@ -93,7 +93,7 @@ FIRST = {
     "cache clear": "--older-than --dry-run --cache",
     "plan": "--ranks --rank-minutes --plan",
     "work": "--engine --rank --at-once --jobs --memory",
-    "finish": "--output --push-to --public",
+    "finish": "--output --push-to --public --remove-blocks --wait",
     "build imagenet": "--data --output --parameter --assignment --limit",
     "build inat2018": "--data --output --parameter --assignment --limit",
     "build folder": "--data --output --parameter --assignment --limit",

@@ -18,7 +18,7 @@ NAMES_OF_OTHERS = {
     " inLanguage photography",
     "datasets": "ArrowExamplesIterable ExamplesIterable FormattedExamplesIterable MappedExamplesIterable"
     " RebatchedArrowExamplesIterable SelectColumnsIterable filepath",
-    "Linux": "CLK TCK",
+    "Linux": "CLK TCK NPROC",
     "datatrove and Ray": "JobsPipelineExecutor RayPipelineExecutor ACCEL OVERRIDE",
     "timm, torchvision and transformers": "AuxLogits CenterCropOrPad DistributedDataParallel ResizeKeepRatio"
     " ForImageClassificationWithTeacher VisionModelWithProjection inheriting instructblipvideo lxmert modalities"

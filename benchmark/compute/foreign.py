@@ -15,14 +15,14 @@ import threading
 import time
 import types
 from collections.abc import Iterator, Mapping
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from benchmark.compute.supervised import LIMITED, begins_again, end_with_parent
+from benchmark.compute.supervised import CLOSED, LIMITED, begins_again, end_with_parent
 from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
@@ -75,7 +75,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     """
     process, folder = os.getpid(), _folder()
     outputs = [_Output(number) for number in (1, 2)]
-    limits = _limits()
+    limits, guard = _limits(), _open_guard()
     forks, escaped = _calls.forks, _escaped[0]
     hooks = sys.excepthook, threading.excepthook
     variables = len(os.environ)
@@ -111,6 +111,10 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         changes = [change for change in _restored_folder(folder) if not enters_folder]
         changes += [output.name for output in outputs if output.restored()]
         changes += _restored_limits(limits)
+        if not guard.is_open():
+            if begins_again():
+                _real_exit(CLOSED)
+            changes.append("it closed descriptors of the run")
         if _calls.forks != forks and _returns_twice(escaped):
             changes.append("a fork of it went on with the run")
     if error is not None:
@@ -169,6 +173,32 @@ def _restored_folder(folder: str | None) -> Iterator[str]:
         with contextlib.suppress(OSError):
             os.chdir(folder)
         yield "it left another working folder"
+
+
+class _Guard(NamedTuple):
+    """A descriptor that this module alone has: whoever closes it closes those of others as well."""
+
+    descriptor: int
+    identity: tuple[int, int] | None
+
+    def is_open(self) -> bool:
+        return self.identity is None or _identity(self.descriptor) == self.identity
+
+
+_guards: dict[int, _Guard] = {}
+"""By process, the descriptor that shows whether descriptors were closed."""
+
+
+def _open_guard() -> _Guard:
+    guard = _guards.get(os.getpid())
+    if guard is None or not guard.is_open():
+        try:
+            descriptor, other = os.pipe()
+            os.close(other)
+        except OSError:  # there are too many
+            return _Guard(-1, None)
+        guard = _guards[os.getpid()] = _Guard(descriptor, _identity(descriptor))
+    return guard
 
 
 def _limits() -> dict[str, tuple[int, int]]:

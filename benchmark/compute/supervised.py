@@ -27,8 +27,9 @@ _slots = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
 """What runs in which thread of which process; shared with all forks of this process."""
 _supervised = 0
 """The process of the run that ``run_supervised`` has called; 0 in others."""
-LIMITED = 120
-"""Status of a run that ended because code of an encoder lowered a limit which nobody may raise again."""
+LIMITED, CLOSED = 120, 121
+"""Statuses of runs that ended because code of an encoder lowered a limit for good, or closed descriptors of the run."""
+_OF_HARM = {LIMITED: "it lowered a limit of the process for good", CLOSED: "it closed descriptors of the run"}
 _crashed: dict[str, int] = {}
 """Status of the process that an encoder has ended, by its name; a fork inherits it."""
 
@@ -74,8 +75,8 @@ def how_it_ended(status: int) -> str:
     >>> how_it_ended(-11), how_it_ended(3)
     ('SIGSEGV', 'status 3')
     """
-    if status == LIMITED:
-        return "it lowered a limit of the process for good"
+    if status in _OF_HARM:
+        return _OF_HARM[status]
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 

@@ -159,7 +159,8 @@ def _name_in_usage(action: argparse.Action) -> str:
     return {"*": f"[{name} ...]", "+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name)
 
 
-_ADDRESS = re.compile(r"(?:https?|s3a?|gs|gcs|az|abfss?|hf|ftps?|sftp|webdav):/", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?|ftps?|sftp|webdav):/", re.IGNORECASE)
+"""Addresses of servers; that of a store may be an output of a plan."""
 
 
 class _Formatter(argparse.HelpFormatter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 
@@ -60,6 +61,18 @@ def test_foreign_code__limits_that_it_lowers_are_raised_again():
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
     with foreign_code():
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def test_foreign_code__descriptors_that_it_closes_are_named_and_its_own_are_its_own():
+    code = (
+        "import os\nfrom benchmark.compute import foreign_code\n"
+        "with foreign_code(): os.close(os.open(os.devnull, os.O_RDONLY))\n"
+        "try:\n    with foreign_code(): os.closerange(3, 200)\n"
+        "except Exception as error: print(error)\n"
+        "with foreign_code(): pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("it harms the run: it closed descriptors of the run\n", "")
 
 
 def test_foreign_code__variables_that_it_removes_are_put_back_and_those_that_it_sets_stay(monkeypatch):
