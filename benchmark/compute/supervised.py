@@ -25,6 +25,8 @@ _HEAD = struct.Struct("<QdH")
 """Of a slot: process, time of entry, length of the name."""
 _slots = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
 """What runs in which thread of which process; shared with all forks of this process."""
+_last = threading.local()
+"""Of each thread, the encoder that was blamed last."""
 _supervised = 0
 """The process of the run that ``run_supervised`` has called; 0 in others."""
 LIMITED, CLOSED = 120, 121
@@ -44,7 +46,7 @@ def blamed(name: str) -> Iterator[None]:
     if not name:
         yield
         return
-    process = os.getpid()
+    process, _last.name = os.getpid(), name
     start = hash((process, threading.get_ident())) % _SLOTS * _SLOT_BYTES
     outer = _slots[start : start + _SLOT_BYTES]
     text = name.encode("utf-8", "backslashreplace")[: _SLOT_BYTES - _HEAD.size]
@@ -95,8 +97,24 @@ def refuse_crashed(name: str) -> None:
 
 
 def begins_again() -> bool:
-    """Whether the run begins again, without the encoder whose code is running, if this process ends now."""
-    return os.getpid() == _supervised and bool(blamed_in(_supervised))
+    """Whether the run begins again, without the encoder whose code ran last in this thread, if this process ends now.
+
+    Of no use but right before the end: the encoder stays blamed.
+    """
+    if os.getpid() != _supervised:
+        return False
+    if not blamed_in(_supervised):
+        _last.blame = blamed(last_blamed())  # a context that is not held ends at once
+        _last.blame.__enter__()
+    return bool(blamed_in(_supervised))
+
+
+def last_blamed(*, forget: bool = False) -> str:
+    """The encoder whose code ran last in this thread; empty if there is none since it was forgotten."""
+    name = getattr(_last, "name", "")
+    if forget:
+        _last.name = ""
+    return name
 
 
 def run_supervised(run: Callable[[], int]) -> int:

@@ -126,6 +126,21 @@ def test_run_supervised__a_limit_that_was_lowered_for_good_is_that_of_a_new_proc
     assert done.returncode == 5
 
 
+def test_run_supervised__harm_is_seen_where_no_encoder_is_blamed_any_more():
+    """As in preprocessing, where the encoder's own function is blamed, within a context of the run."""
+    done = _ran(
+        "from benchmark.compute import foreign_code\n"
+        "    encode('first', 'pass'); own = os.open(os.devnull, os.O_RDONLY)\n"
+        "    try:\n"
+        "        with foreign_code():\n"
+        "            with blamed('bad'): refuse_crashed('bad'); os.closerange(3, 200)\n"
+        "    except EncoderCrash as error: print(error)\n"
+        "    os.fstat(own); print('done')"
+    )
+    assert done.stdout.splitlines() == ["bad: its code ended the process (it closed descriptors of the run)", "done"]
+    assert (done.returncode, done.stderr) == (5, "")
+
+
 def test_run_supervised__descriptors_that_an_encoder_closed_are_those_of_a_new_process():
     closes = "from benchmark.compute import foreign_code\nwith foreign_code(): os.closerange(3, 200)"
     done = _ran(
