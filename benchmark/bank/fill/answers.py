@@ -31,7 +31,7 @@ from benchmark.encoders import Answerer
 from benchmark.views import ORIGINAL, PNG, ViewRecipe, describe_source, failure_reason
 from builders.errors import CamtraceError, EncoderError
 from builders.photos import PhotoSet, photo_digest
-from builders.processes import progress_bar
+from builders.processes import in_this_context, progress_bar
 from builders.untrusted import describe_error, readable
 
 
@@ -122,7 +122,7 @@ class _Filling:
 
     def fill(self, part: Part, recipe: ViewRecipe, pool: ThreadPoolExecutor, ahead: int) -> None:
         indices = [index for block in part.blocks for index in self._store.blocks.photos_of(block)]
-        make = partial(self._make, recipe)
+        make = in_this_context(partial(self._make, recipe))
         made = _ahead(pool, make, indices, ahead)
         for block in part.blocks:
             wanted = [name for name in part.names if not self._store.is_finished(name, block)]

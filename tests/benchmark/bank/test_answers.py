@@ -16,6 +16,7 @@ from builders.errors import DiskError, EncoderError
 from builders.photos import PhotoSet
 from builders.pixels.parameters import PROCESSINGS
 from builders.pixels.process import process
+from builders.processes import child_environment, memory_budget
 from tests.support.images import ppm
 from tests.support.planted_answerers import MeanAnswerer
 from tests.support.processes import start_python
@@ -246,3 +247,17 @@ def test_logits_that_are_not_finite(tmp_path):
     asking = Asking(questions_about(photos))
     with pytest.raises(EncoderError, match=r"logits that are not finite \(try --dtype float32\)"):
         filled(tmp_path, photos, MeanAnswerer(offset=np.inf), asking)
+
+
+def test_threads_share_the_budget_of_memory_of_the_call(tmp_path):
+    budgets = []
+
+    class Seeing(MeanAnswerer):
+        def prepare(self, pictures, prompts):
+            budgets.append("CAMTRACE_MEMORY_BUDGET" in child_environment())
+            return super().prepare(pictures, prompts)
+
+    photos = some_photos(8)
+    with memory_budget():
+        filled(tmp_path, photos, Seeing(), Asking(questions_about(photos)), workers=2)
+    assert set(budgets) == {True}
