@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.encoders.encoder import PHOTO, Encoder, EncoderInfo, StatedDetector, StoredEmbeddings
-from benchmark.encoders.loaders.stored import UNPROCESSED, made_elsewhere, no_pixels
+from benchmark.encoders.loaders.stored import UNPROCESSED, file_and_options, made_elsewhere, no_pixels
 from benchmark.encoders.registry import LoadRequest
-from builders.cli import parse_query
 from builders.errors import CamtraceError, EncoderError, UsageError, unknown_name
 from builders.pixels import ALL_PROCESSINGS
 from builders.sources import open_table
@@ -46,11 +45,7 @@ def load_scores(request: LoadRequest) -> Encoder:
         UsageError: an option is wrong, or cannot apply.
         EncoderError: the file does not exist, or is not of the form above; the message names the place.
     """
-    file, _, query = request.spec.partition(":")[2].partition("?")
-    options = dict(parse_query(query, request.spec)) if query else {}
-    for name in options:
-        if name not in OPTIONS:
-            raise unknown_name("option of scores:", name, OPTIONS)
+    file, options = file_and_options(request.spec, OPTIONS)
     path, label = made_elsewhere(request, file, "scores:FILE.csv")
     threshold = _threshold(options.get("threshold"))
     trained_on = tuple(name.strip() for name in options.get("trained_on", "").split(",") if name.strip())

@@ -69,6 +69,17 @@ LARGEST_IDS = 4 << 30
 """Largest size of a file of ids in bytes."""
 
 
+def file_and_options(spec: str, known: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """File and options of a specification ``KIND:FILE?...``; raises ``UsageError`` for an option that is not known."""
+    kind, _, rest = spec.partition(":")
+    file, _, query = rest.partition("?")
+    options = dict(parse_query(query, spec)) if query else {}
+    for name in options:
+        if name not in known:
+            raise unknown_name(f"option of {kind}:", name, known)
+    return file, options
+
+
 def made_elsewhere(request: LoadRequest, file: str, example: str) -> tuple[Path, str]:
     """The path of a file that another program made, and its name in results.
 
@@ -96,8 +107,9 @@ def load_embeddings(request: LoadRequest) -> Encoder:
         UsageError: an option is wrong, or cannot apply.
         EncoderError: the file does not exist, or is not of the form above; the message names the place.
     """
-    file, _, query = request.spec.partition(":")[2].partition("?")
-    options = _options(request.spec, query)
+    file, options = file_and_options(request.spec, OPTIONS)
+    if options.get("group", "unknown") not in GROUPS:
+        raise unknown_name("group", options["group"], GROUPS)
     stated = {name: value for name, value in options.items() if name in FACTS}
     ids = options.get("id", ID)
     path, label = made_elsewhere(request, file, "embeddings:FILE.parquet")
@@ -133,17 +145,6 @@ def load_embeddings(request: LoadRequest) -> Encoder:
     )
     notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
     return Encoder(info, no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
-
-
-def _options(spec: str, query: str) -> dict[str, str]:
-    """The options of a specification."""
-    options = dict(parse_query(query, spec)) if query else {}
-    for name in options:
-        if name not in OPTIONS:
-            raise unknown_name("option of embeddings:", name, OPTIONS)
-    if options.get("group", "unknown") not in GROUPS:
-        raise unknown_name("group", options["group"], GROUPS)
-    return options
 
 
 def no_pixels(image: Image.Image) -> np.ndarray:

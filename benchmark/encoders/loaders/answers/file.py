@@ -28,9 +28,8 @@ import numpy as np
 
 from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule, chosen_rule, read_rows, words_of
 from benchmark.encoders.encoder import Encoder, EncoderInfo, StoredEmbeddings
-from benchmark.encoders.loaders.stored import UNPROCESSED, load_embeddings, made_elsewhere, no_pixels
+from benchmark.encoders.loaders.stored import UNPROCESSED, file_and_options, load_embeddings, made_elsewhere, no_pixels
 from benchmark.encoders.registry import LoadRequest
-from builders.cli import parse_query
 from builders.errors import CamtraceError, EncoderError, unknown_name
 from builders.pixels import ALL_PROCESSINGS
 from builders.untrusted import readable
@@ -51,11 +50,7 @@ def load_answers(request: LoadRequest) -> Encoder:
         UsageError: an option is wrong, or cannot apply.
         EncoderError: a file does not exist, or is not of the form above; the message names the place.
     """
-    file, _, query = request.spec.partition(":")[2].partition("?")
-    options = dict(parse_query(query, request.spec)) if query else {}
-    for name in options:
-        if name not in OPTIONS:
-            raise unknown_name("option of answers:", name, OPTIONS)
+    file, options = file_and_options(request.spec, OPTIONS)
     path, label = made_elsewhere(request, file, "answers:FILE.jsonl")
     id_column = options.get("id", "photo_id")
     rule = chosen_rule(options.get("questions", "presence"))
