@@ -146,8 +146,7 @@ class QuestionRule:
     def unfit(self, photos: PhotoSet) -> str:
         """Why photos cannot be asked about; empty if they can."""
         if self.table is not None:
-            at = photos.indices("val")
-            known = {photos.ids[i] for i in (at if len(at) else range(len(photos)))}
+            known = _test_positions(photos)
             if any(question.photo in known for question in self.table):
                 return ""
             return (
@@ -166,11 +165,16 @@ class QuestionRule:
         """
         if reason := self.unfit(photos):
             raise DataError(reason)
-        at = photos.indices("val")
-        position = {photos.ids[i]: i for i in (at if len(at) else range(len(photos)))}
+        position = _test_positions(photos)
         every = RULES[self.name](photos, seed) if self.table is None else self.table
         about = [question for question in every if question.photo in position]
         return tuple(sorted(about, key=lambda question: position[question.photo]))
+
+
+def _test_positions(photos: PhotoSet) -> dict[str, int]:
+    """Positions of the test photos (``val``; all photos of a set without it) by their ids."""
+    at = photos.indices("val")
+    return {photos.ids[i]: i for i in (at if len(at) else range(len(photos)))}
 
 
 def chosen_rule(what: str) -> QuestionRule:
