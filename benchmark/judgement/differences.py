@@ -149,15 +149,8 @@ def answer_moves(result: Result) -> dict[str, dict[str, AnswerMove]]:
 
     The processings of all tasks are one family for each claim; one that stands in several tasks counts once.
     """
-    rows: dict[str, tuple[Mapping[str, Any], float]] = {}
-    for score in result.scores:
-        table = score.details.get("by_processing")
-        for name, row in table.items() if isinstance(table, Mapping) else ():
-            if isinstance(row, Mapping) and "flips_low" in row:
-                rows.setdefault(str(name), (row, units_of(score)))
+    rows = _answer_rows(result, "by_processing")
     judged: dict[str, dict[str, AnswerMove]] = {}
-    if not rows:
-        return judged
     for claim in CLAIMS:
         of_claim = {
             name: AnswerMove(
@@ -165,9 +158,9 @@ def answer_moves(result: Result) -> dict[str, dict[str, AnswerMove]]:
                 float(row[f"{claim}_low"]),
                 float(row[f"{claim}_high"]),
                 float(row[f"{claim}_p"]),
-                round(units),
+                round(units_of(score)),
             )
-            for name, (row, units) in rows.items()
+            for name, (row, score) in rows.items()
             if all(f"{claim}{end}" in row for end in ("", "_low", "_high", "_p"))
         }
         decisions = decide_differences(list(of_claim.values()), [claim] * len(of_claim))
@@ -179,13 +172,18 @@ def answer_moves(result: Result) -> dict[str, dict[str, AnswerMove]]:
 
 def flip_shares(result: Result, detail: str) -> dict[str, float]:
     """Share of flips by row of a detail (``by_processing``, ``noise``) of the scores about answers."""
-    shares: dict[str, float] = {}
+    return {name: float(row["flips"]) for name, (row, _) in _answer_rows(result, detail).items()}
+
+
+def _answer_rows(result: Result, detail: str) -> dict[str, tuple[Mapping[str, Any], Score]]:
+    """Rows of a detail of the scores about answers, each with its score; one that stands in several counts once."""
+    rows: dict[str, tuple[Mapping[str, Any], Score]] = {}
     for score in result.scores:
         table = score.details.get(detail)
         for name, row in table.items() if isinstance(table, Mapping) else ():
             if isinstance(row, Mapping) and "flips_low" in row:
-                shares.setdefault(str(name), float(row["flips"]))
-    return shares
+                rows.setdefault(str(name), (row, score))
+    return rows
 
 
 class AnswerTexts(NamedTuple):
