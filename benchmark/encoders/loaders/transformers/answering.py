@@ -165,15 +165,15 @@ class VisionLanguageModel:
 
     def prepare(self, pictures: Sequence[Image.Image], prompts: Sequence[Prompt]) -> Prepared:
         processor, form = self._processor, self._form
-        texts = [form.render(prompt.text) for prompt in prompts]
+        tokens = {prompt: self._tokens(prompt) for prompt in set(prompts)}  # most views of a batch share a question
         inputs = processor(
-            text=texts,
+            text=[form.render(prompt.text) for prompt in prompts],
             images=[[picture] for picture in pictures],
             padding=True,
             return_tensors="pt",
             add_special_tokens=form.add_special_tokens,
         )
-        return Prepared(inputs, tuple(self._tokens(prompt) for prompt in prompts))
+        return Prepared(inputs, tuple(tokens[prompt] for prompt in prompts))
 
     @torch.inference_mode()
     def logits(self, prepared: Prepared) -> list[np.ndarray]:
