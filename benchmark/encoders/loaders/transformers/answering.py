@@ -147,7 +147,7 @@ class VisionLanguageModel:
             )
         if not _weight_files(folder):
             raise EncoderError(f"{name}: its weights are no safetensors files; convert them, or take another revision")
-        self.check([])
+        _ = self._form
 
     def check(self, prompts: Sequence[Prompt]) -> None:
         checked: set[tuple[str, ...]] = set()
@@ -155,13 +155,10 @@ class VisionLanguageModel:
             if prompt.words not in checked:
                 self._tokens(prompt)
                 checked.add(prompt.words)
-        if prompts:
-            with self._one_sentence():
-                first, second = (self.logits(self.prepare([probe_image()], prompts[:1]))[0] for _ in range(2))
-            if not np.array_equal(first, second):
-                raise EncoderError(f"{self.name} gives other logits for the same question at the second time")
-        else:
-            _ = self._form
+        with self._one_sentence():
+            first, second = (self.logits(self.prepare([probe_image()], prompts[:1]))[0] for _ in range(2))
+        if not np.array_equal(first, second):
+            raise EncoderError(f"{self.name} gives other logits for the same question at the second time")
 
     def prepare(self, pictures: Sequence[Image.Image], prompts: Sequence[Prompt]) -> Prepared:
         processor, form = self._processor, self._form
