@@ -203,7 +203,7 @@ class Encoder:
     stored: StoredEmbeddings | None = None
     """Embeddings that another program computed, read from a file; ``embed`` is then never called."""
     answers: AnswerSource | None = None
-    """Answers of a vision-language model that ran elsewhere, read from a file; None for any other encoder."""
+    """Answers of a vision-language model, from a file or given when a run needs them; None for any other encoder."""
     notices: tuple[str, ...] = ()
     """Sentences for the user about assumptions made at load and facts that are unknown."""
     random: bool = False
