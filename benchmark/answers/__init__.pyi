@@ -11,11 +11,10 @@ from .questions import (
     reversed_order,
     words_of,
 )
-from .source import EXACT_VIEWS, NOISE_VIEWS, AnswerSource
+from .source import NOISE_VIEWS, AnswerSource, every_view
 from .tables import read_rows
 
 __all__ = [
-    "EXACT_VIEWS",
     "MARGIN_EDGES",
     "NOISE_VIEWS",
     "NO_OPTION",
@@ -30,6 +29,7 @@ __all__ = [
     "choice_questions",
     "chosen_rule",
     "closed_questions",
+    "every_view",
     "margin_groups",
     "presence_questions",
     "prompt_of",

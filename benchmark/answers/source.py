@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from benchmark.answers.questions import ClosedQuestion, QuestionRule
+from builders.pixels import ALL_PROCESSINGS
 
 NOISE_VIEWS: Mapping[str, str] = {
     "png": "the same pixels, saved as PNG",
@@ -18,8 +19,10 @@ NOISE_VIEWS: Mapping[str, str] = {
 """Views of the noise floor by name: the unprocessed photo, where only what should not matter differs. Logits are in the
 order of ``ClosedQuestion.options`` in every view."""
 
-EXACT_VIEWS = ("png",)
-"""Views of the noise floor that must not change an answer."""
+
+def every_view() -> tuple[str, ...]:
+    """Every view that can be answered: the unprocessed photo, processings in use, and those of ``NOISE_VIEWS``."""
+    return ("original", *ALL_PROCESSINGS, *NOISE_VIEWS)
 
 
 class AnswerSource(Protocol):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule
+from benchmark.answers import ClosedQuestion, QuestionRule, every_view
 from builders.errors import EncoderError
-from builders.pixels import ALL_PROCESSINGS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -81,7 +80,7 @@ class AnsweringModel:
     @property
     def views(self) -> tuple[str, ...]:
         """Every view: it can answer about all of them."""
-        return ("original", *ALL_PROCESSINGS, *NOISE_VIEWS)
+        return every_view()
 
     def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
         """Refused: answers are read from banks."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule
+from benchmark.answers import ClosedQuestion, QuestionRule, every_view
 from benchmark.bank import ANSWER_STORAGE, Bank, fill_answers, key_of
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
@@ -18,7 +18,6 @@ from benchmark.tasks import Task
 from benchmark.views import ViewRecipe
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
-from builders.pixels import ALL_PROCESSINGS
 
 MEASURED = 2
 """Photos that are asked about, after a first one."""
@@ -105,7 +104,7 @@ class MadeUpAnswers:
     @property
     def views(self) -> tuple[str, ...]:
         """All that there are."""
-        return ("original", *ALL_PROCESSINGS, *NOISE_VIEWS)
+        return every_view()
 
     def logits(self, view: str, questions: Sequence[ClosedQuestion]) -> np.ndarray:
         """As ``AnswerSource.logits``."""

@@ -26,12 +26,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule, chosen_rule, read_rows, words_of
+from benchmark.answers import ClosedQuestion, QuestionRule, chosen_rule, every_view, read_rows, words_of
 from benchmark.encoders.encoder import Encoder, EncoderInfo, StoredEmbeddings
 from benchmark.encoders.loaders.stored import UNPROCESSED, file_and_options, load_embeddings, made_elsewhere, no_pixels
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError, EncoderError, unknown_name
-from builders.pixels import ALL_PROCESSINGS
 from builders.untrusted import readable
 
 if TYPE_CHECKING:
@@ -174,8 +173,8 @@ def _cells(
         if photo in (None, ""):
             raise EncoderError(f"row {number} has no photo id")
         if view not in by_view:
-            if view not in ALL_PROCESSINGS and view not in NOISE_VIEWS:
-                raise unknown_name("view", str(view), (UNPROCESSED, *ALL_PROCESSINGS, *NOISE_VIEWS))
+            if view not in every_view():
+                raise unknown_name("view", str(view), every_view())
             by_view[view] = {}
         key = readable(str(photo)), "" if question is None else readable(str(question))
         what = f"{key[1]} about {key[0]} under {view}".removeprefix(" ")
