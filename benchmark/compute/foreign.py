@@ -45,7 +45,9 @@ class _Calls(threading.local):
 _calls = _Calls()
 _escaped = mmap.mmap(-1, 8)
 """Number of forks that returned from foreign code; shared with all forks of this process."""
-_LIMITS = ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NPROC", "RLIMIT_STACK", "RLIMIT_CPU")
+_NAMES = ("RLIMIT_NOFILE", "RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NPROC", "RLIMIT_STACK", "RLIMIT_CPU")
+_LIMITS = {name: getattr(resource, name) for name in _NAMES if hasattr(resource, name)}
+"""Numbers of limits of a process, by name; none where there is no such thing."""
 _environment: dict[str, str] = {}
 """The environment, as it was when foreign code was called last with another number of variables."""
 _copies: dict[int, int] = {}
@@ -203,24 +205,21 @@ def _open_guard() -> _Guard:
 
 
 def _limits() -> dict[str, tuple[int, int]]:
-    """Soft and hard limits of this process, by name; none where there is no such thing."""
-    if resource is None:
-        return {}
-    return {name: resource.getrlimit(getattr(resource, name)) for name in _LIMITS if hasattr(resource, name)}
+    """Soft and hard limits of this process, by name."""
+    return {name: resource.getrlimit(number) for name, number in _LIMITS.items()}
 
 
 def _restored_limits(before: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """Raises limits that were lowered. Where nobody may, the run begins again without the encoder, if it can."""
-    for name, limits in before.items():
-        number = getattr(resource, name)
-        soft, hard = resource.getrlimit(number)
-        if any(_is_lower(now, was) for now, was in zip((soft, hard), limits, strict=True)):
+    for name, (soft, hard) in _limits().items():
+        old_soft, old_hard = before[name]
+        if _is_lower(soft, old_soft) or _is_lower(hard, old_hard):
             try:
-                resource.setrlimit(number, limits)
+                resource.setrlimit(_LIMITS[name], (old_soft, old_hard))
             except (OSError, ValueError):
                 if begins_again():
                     _real_exit(LIMITED)
-                resource.setrlimit(number, (hard if _is_lower(hard, limits[0]) else limits[0], hard))
+                resource.setrlimit(_LIMITS[name], (hard if _is_lower(hard, old_soft) else old_soft, hard))
             yield f"it lowered {name}"
 
 
