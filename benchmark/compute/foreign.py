@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from benchmark.compute.supervised import CLOSED, LIMITED, begins_again, end_with_parent, last_blamed
+from benchmark.compute.supervised import CLOSED, LIMITED, begins_again, end_with_parent, forget_blamed
 from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
@@ -78,7 +78,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     process, folder = os.getpid(), _folder()
     outputs = [_Output(number) for number in (1, 2)]
     limits, guard = _limits(), _open_guard()
-    last_blamed(forget=True)
+    forget_blamed()
     forks, escaped = _calls.forks, _escaped[0]
     hooks = sys.excepthook, threading.excepthook
     variables = len(os.environ)

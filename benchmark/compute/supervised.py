@@ -25,8 +25,14 @@ _HEAD = struct.Struct("<QdH")
 """Of a slot: process, time of entry, length of the name."""
 _slots = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
 """What runs in which thread of which process; shared with all forks of this process."""
-_last = threading.local()
-"""Of each thread, the encoder that was blamed last."""
+
+
+class _Last(threading.local):
+    name = ""
+    """The encoder that was blamed last in this thread; empty if there is none since it was forgotten."""
+
+
+_last = _Last()
 _supervised = 0
 """The process of the run that ``run_supervised`` has called; 0 in others."""
 LIMITED, CLOSED = 120, 121
@@ -46,11 +52,9 @@ def blamed(name: str) -> Iterator[None]:
     if not name:
         yield
         return
-    process, _last.name = os.getpid(), name
-    start = hash((process, threading.get_ident())) % _SLOTS * _SLOT_BYTES
+    process, start, _last.name = os.getpid(), _slot(), name
     outer = _slots[start : start + _SLOT_BYTES]
-    text = name.encode("utf-8", "backslashreplace")[: _SLOT_BYTES - _HEAD.size]
-    _slots[start : start + _HEAD.size + len(text)] = _HEAD.pack(process, time.monotonic(), len(text)) + text
+    _blame(start, name)
     try:
         yield
     finally:
@@ -58,6 +62,17 @@ def blamed(name: str) -> Iterator[None]:
             _slots[start : start + _SLOT_BYTES] = (
                 outer if _HEAD.unpack_from(outer)[0] == process else bytes(_SLOT_BYTES)
             )
+
+
+def _slot() -> int:
+    """Where the slot of this thread begins."""
+    return hash((os.getpid(), threading.get_ident())) % _SLOTS * _SLOT_BYTES
+
+
+def _blame(start: int, name: str) -> None:
+    """Write an encoder into the slot that begins there."""
+    text = name.encode("utf-8", "backslashreplace")[: _SLOT_BYTES - _HEAD.size]
+    _slots[start : start + _HEAD.size + len(text)] = _HEAD.pack(os.getpid(), time.monotonic(), len(text)) + text
 
 
 def blamed_in(process: int) -> str:
@@ -103,18 +118,14 @@ def begins_again() -> bool:
     """
     if os.getpid() != _supervised:
         return False
-    if not blamed_in(_supervised):
-        _last.blame = blamed(last_blamed())  # a context that is not held ends at once
-        _last.blame.__enter__()
+    if not blamed_in(_supervised) and _last.name:
+        _blame(_slot(), _last.name)
     return bool(blamed_in(_supervised))
 
 
-def last_blamed(*, forget: bool = False) -> str:
-    """The encoder whose code ran last in this thread; empty if there is none since it was forgotten."""
-    name = getattr(_last, "name", "")
-    if forget:
-        _last.name = ""
-    return name
+def forget_blamed() -> None:
+    """Forget whose code ran last in this thread: what happens from now on is not its doing."""
+    _last.name = ""
 
 
 def run_supervised(run: Callable[[], int]) -> int:
