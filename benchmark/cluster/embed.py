@@ -8,8 +8,9 @@ from typing import Any
 from benchmark.bank import BlockBank, Blocks, fill_banks, hash_of_block, key_of
 from benchmark.cluster.answers import answer_facts, answer_key, fill_rank, planned_answers
 from benchmark.cluster.planned_run import BANKS, PlannedRun, encoder_facts, photo_facts
+from benchmark.compute import free_cached
 from benchmark.encoders import Encoder, load_encoder
-from benchmark.scoring import Pass, planned_passes, release
+from benchmark.scoring import Pass, planned_passes
 from builders.cluster import Plan, ProgressCallback, RankResult, StorageFolder
 from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet
@@ -133,7 +134,7 @@ class EmbeddingWork:
         """The encoders of a group, in memory until another group is needed."""
         if self._loaded[0] != group:
             self._loaded = (-1, {})
-            release()
+            free_cached()
             encoders = {}
             for spec in self._groups[group]:
                 if spec in self._runtimes:

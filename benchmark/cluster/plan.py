@@ -16,6 +16,7 @@ from benchmark.cluster.planned_run import PlannedRun, encoder_facts, packages_of
 from benchmark.cluster.request import Request
 from benchmark.cluster.run_work import RunWork
 from benchmark.cluster.task_ranks import planned_tasks, with_task_ranks
+from benchmark.compute import free_cached
 from benchmark.encoders import Encoder, load_encoder
 from benchmark.scoring import (
     OpenedSet,
@@ -24,7 +25,6 @@ from benchmark.scoring import (
     input_size,
     pass_times,
     planned_passes,
-    release,
     size,
 )
 from builders.cluster import Finished, FinishOptions, Plan, RankPlan, StorageFolder, cut, version_facts
@@ -99,7 +99,7 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
                 for number in range(len(run.sets)):
                     frozen.pop(f"{number}/{spec}", None)
             encoder = None  # type: ignore[assignment]
-            release()
+            free_cached()
     for spec, reason in left_out.items():
         print(readable(f"camtrace: {spec}: left out of the ranks: {reason}"), file=sys.stderr)
     if not frozen:

@@ -180,7 +180,7 @@ def with_less_memory(what: str, work: Callable[[int], Answer], memory_bytes: int
 
 
 def free_cached() -> None:
-    """Free the memory of deleted tensors. Call it when the error that referred to them is gone."""
+    """Free the memory of deleted tensors. Call it when the error or the encoder that referred to them is gone."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

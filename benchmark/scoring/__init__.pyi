@@ -3,7 +3,7 @@ from .cache import ALL, KINDS, chosen, clear, damaged, entries
 from .collect import Computation, EncoderRun, jobs_on
 from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
 from .estimating.clocks import so_far
-from .estimating.measuring import estimate, release
+from .estimating.measuring import estimate
 from .estimating.pass_costs import PassTimes, pass_times
 from .estimating.task_costs import task_times
 from .estimating.text import estimate_text
@@ -83,7 +83,6 @@ __all__ = [
     "pass_times",
     "planned_passes",
     "recorded",
-    "release",
     "reproduce_command",
     "require_space",
     "run_jobs",

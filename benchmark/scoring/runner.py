@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.bank import PhotoHashes
-from benchmark.compute import EncoderCrash
+from benchmark.compute import EncoderCrash, free_cached
 from benchmark.encoders import Encoder, deduplicated, with_unique_id
 from benchmark.erasing import check_eraser, refuse_leaks
 from benchmark.results import Result
-from benchmark.scoring.estimating.measuring import release
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.passes import begin_first_views, begin_next_views, planned_passes
 from benchmark.scoring.reproduce import Invocation, made_by_ranks, recorded, reproduce_command
@@ -117,7 +116,7 @@ def run_request(
             log.info(f"group {number} of {len(groups)}: {', '.join(group)}")
         run.score_group(group)
         if request.is_sweep and request.output is not None:
-            release()
+            free_cached()
             write_state(run.rows, request.output)
     return RunOutcome(tuple(run.rows), tuple(failures), tuple(opened.photos for opened in run.sets))
 

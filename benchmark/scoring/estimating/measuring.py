@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 
 from benchmark.bank import Bank, OutputsBank, PhotoHashes, check_precision, resolve_runtime
+from benchmark.compute import free_cached
 from benchmark.encoders import NO_FILE, CompiledFile, Encoder, Layered, Output, compiled_file
 from benchmark.options import RunOptions
 from benchmark.scoring.collect import EncoderRun
@@ -92,15 +92,8 @@ def estimate(
                 measured += measuring.rows(spec, sets, load)
             except Exception as error:  # a row of the estimate, as in a sweep
                 measured += [Measured(spec, opened.photos.name, reason=error_text(error)) for opened in sets]
-            release()
+            free_cached()
     return measured
-
-
-def release() -> None:
-    """Give back the memory of encoders that are gone."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 Times = dict[tuple[object, ...], dict[str, Cost]]
@@ -122,7 +115,7 @@ class _Measuring:
         loaded = stopwatch.seconds()
         if compiled_file(encoder).new:  # the run will find it
             del encoder
-            release()
+            free_cached()
             stopwatch = Stopwatch()
             encoder = load(spec)
             loaded = stopwatch.seconds()
