@@ -1,5 +1,5 @@
-from .request import read_request
-from .work import CODE, absolute, code, go_to_folder, ranked, request_of, work_on_plan
+from .request import read_request, request_of
+from .work import CODE, absolute, code, go_to_folder, ranked, work_on_plan
 
 __all__ = [
     "CODE",

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.bank import Bank, key_hash, merge_blocks
 from benchmark.cluster.planned_run import BANKS, PlannedRun
-from benchmark.cluster.request import Request
+from benchmark.cluster.request import request_of
 from benchmark.cluster.task_work import KEY, OUTCOMES, TaskUnit, folder_of
 from benchmark.publishing import push_folder_of_results
 from benchmark.scoring import OUTCOME, ByRanks, CachedOutcome, outcome_entry, planned_passes, require_space
@@ -184,7 +184,7 @@ def _run_here(plan: Plan, output: Path) -> PlannedRun:
     """The run on this machine, which may have no GPU: embeddings in float32 need none."""
     import torch
 
-    device, request = str(plan.notes["device"]), Request(plan.kind, plan.argv, plan.output)
+    device, request = str(plan.notes["device"]), request_of(plan)
     if device.startswith("cuda") and not torch.cuda.is_available():
         notice("this machine has no GPU: what ranks have not computed runs on its CPU")
         return PlannedRun.of(request, output, device="cpu", runtime="torch")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.cli import Command, Parser
+from builders.cluster import Plan
 from builders.errors import UsageError, unknown_name
 from builders.pixels import read_definitions
 
@@ -37,6 +38,11 @@ class Request:
         """The parsed options, with this folder as the output."""
         words = [str(output) if word == OUTPUT else word for word in self.words[1:]]
         return _parser(self.kind, words)[0].parse_args(_parser(self.kind, words)[1])
+
+
+def request_of(plan: Plan) -> Request:
+    """The command that a plan froze."""
+    return Request(plan.kind, plan.argv, plan.output)
 
 
 def read_request(words: Sequence[str]) -> Request:

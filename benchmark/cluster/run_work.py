@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.cluster.embed import EmbeddingWork
 from benchmark.cluster.planned_run import PlannedRun
-from benchmark.cluster.request import Request
+from benchmark.cluster.request import request_of
 from benchmark.cluster.task_work import TaskUnit, TaskWork
 from benchmark.compute import share_machine
 from benchmark.scoring import device_name
@@ -20,8 +20,7 @@ class RunWork:
     def __init__(self, plan: Plan, storage: StorageFolder) -> None:
         share_machine(ranks_here())
         self._plan, self._storage = plan, storage
-        request = Request(plan.kind, plan.argv, plan.output)
-        self._planned = PlannedRun.of(request, Path("unused"), device=plan.notes["device"])
+        self._planned = PlannedRun.of(request_of(plan), Path("unused"), device=plan.notes["device"])
         self.device = device_name(str(plan.notes["device"]))
         self._work: EmbeddingWork | TaskWork | None = None
 

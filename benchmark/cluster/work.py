@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.cluster.request import Request
+from benchmark.cluster.request import Request, request_of
 from builders.cli import write_record
 from builders.cluster import (
     ENGINES,
@@ -56,11 +56,6 @@ def ranked(request: Request) -> RankedWork:
     from benchmark.cluster.build import ShardRanks
 
     return ShardRanks(request)
-
-
-def request_of(plan: Plan) -> Request:
-    """The command that a plan froze."""
-    return Request(plan.kind, plan.argv, plan.output)
 
 
 def code() -> str:
