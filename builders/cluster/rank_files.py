@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from builders.cluster.machine import VERSION_OF
@@ -46,13 +47,14 @@ class RankFiles:
     done: Mapping[int, Finished]
     wait_s: float = LATE_S
 
-    def __post_init__(self) -> None:
-        written = {
+    @cached_property
+    def _of(self) -> dict[str, _Written]:
+        """Who wrote which path."""
+        return {
             path: _Written(rank, finished.host, sha256)
             for rank, finished in self.done.items()
             for path, sha256 in finished.files.items()
         }
-        object.__setattr__(self, "_written", written)
 
     def paths(self, below: str) -> list[str]:
         """Paths of the files below a folder."""
@@ -78,11 +80,6 @@ class RankFiles:
         if data is None or written is None or hashlib.sha256(data).hexdigest() != written.sha256:
             raise DataError(self._set_back(path, data))
         return data
-
-    @property
-    def _of(self) -> dict[str, _Written]:
-        written: dict[str, _Written] = self.__dict__["_written"]
-        return written
 
     def _set_back(self, path: str, data: bytes | None) -> str:
         """Set back every rank with a bad file, so that ``work`` does it again. Returns the sentence about it."""
