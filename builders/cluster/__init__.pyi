@@ -1,7 +1,7 @@
 from .engines import ENGINES, Engine
 from .engines.executors import EngineOptions, Submission
 from .engines.local import end_with_parent, ranks_here, run_locally, serve, use_cpus
-from .machine import PACKAGES, VERSION_OF, version_facts, versions_here
+from .machine import PACKAGES, version_facts, versions_here
 from .markers import Finished, Markers
 from .plan import PLAN_FILE, Plan, RankPlan, code_version, cut, rank_numbers, read_plan, retire_plan, write_plan
 from .rank_files import LATE_S, RankFiles, refuse_other_versions
@@ -14,7 +14,6 @@ __all__ = [
     "LATE_S",
     "PACKAGES",
     "PLAN_FILE",
-    "VERSION_OF",
     "Engine",
     "EngineOptions",
     "FinishOptions",

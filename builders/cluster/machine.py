@@ -23,10 +23,21 @@ def version_facts(packages: Iterable[str]) -> dict[str, str]:
     return {f"{VERSION_OF}{name}": version.partition("+")[0] for name, version in installed.items() if version}
 
 
+def versioned_packages(facts: Mapping[str, str]) -> list[str]:
+    """The packages whose versions are facts of a plan.
+
+    >>> versioned_packages({"the code": "1", "the version of numpy": "2.1"})
+    ['numpy']
+    """
+    return [name.removeprefix(VERSION_OF) for name in facts if name.startswith(VERSION_OF)]
+
+
 def versions_here(facts: Mapping[str, str]) -> dict[str, str]:
     """The facts of a plan that are versions, with the values of this machine."""
-    names = [name.removeprefix(VERSION_OF) for name in facts if name.startswith(VERSION_OF)]
-    return {f"{VERSION_OF}{name}": installed_version(name).partition("+")[0] or "not installed" for name in names}
+    return {
+        f"{VERSION_OF}{name}": installed_version(name).partition("+")[0] or "not installed"
+        for name in versioned_packages(facts)
+    }
 
 
 def machine_facts(facts: Mapping[str, str], device: str) -> dict[str, str]:
@@ -39,8 +50,7 @@ def machine_facts(facts: Mapping[str, str], device: str) -> dict[str, str]:
     Returns:
         ``device``, ``python``, and the whole version of each package by its name.
     """
-    packages = [name.removeprefix(VERSION_OF) for name in facts if name.startswith(VERSION_OF)]
-    versions = {name: installed_version(name) or "not installed" for name in packages}
+    versions = {name: installed_version(name) or "not installed" for name in versioned_packages(facts)}
     return {"device": device, "python": platform.python_version(), **versions}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from builders.cluster.machine import VERSION_OF
+from builders.cluster.machine import VERSION_OF, versioned_packages
 from builders.cluster.markers import Finished, Markers
 from builders.cluster.plan import Plan
 from builders.cluster.status import count_text, ranks_text
@@ -113,10 +113,10 @@ def refuse_other_versions(plan: Plan, done: Mapping[int, Finished], place: Stora
     """
     markers, reasons = Markers(place, plan.name), list[str]()
     for rank, finished in done.items():
-        for fact, planned in plan.facts.items():
-            package = fact.removeprefix(VERSION_OF)
+        for package in versioned_packages(plan.facts):
+            planned = plan.facts[f"{VERSION_OF}{package}"]
             version = finished.machine.get(package, planned)
-            if package != fact and version.partition("+")[0] != planned:
+            if version.partition("+")[0] != planned:
                 reasons.append(f"rank {rank} ran on {finished.host} with {package} {version}, the plan has {planned}")
                 for path in finished.files:
                     place.remove(path)
