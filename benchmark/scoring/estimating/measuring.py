@@ -18,7 +18,7 @@ from benchmark.options import RunOptions
 from benchmark.scoring.collect import EncoderRun
 from benchmark.scoring.estimating.clocks import NOTHING, Stopwatch
 from benchmark.scoring.estimating.pass_costs import PassTimes, pass_times
-from benchmark.scoring.estimating.task_costs import BankOf, by_family, cost_text, task_times
+from benchmark.scoring.estimating.task_costs import by_family, cost_text, task_times
 from benchmark.scoring.passes import layers_of, output_runs_of, planned_passes, tasks_to_run
 from benchmark.scoring.request import OpenedSet
 from benchmark.scoring.store_paths import BankPaths
@@ -149,10 +149,10 @@ class _Measuring:
         seconds: dict[str, Seconds] = {}
         notes: list[str] = []
         outputs = {output.name: output for output in (layered.outputs if layered else ())}
-        dimensions = {"": encoder.info.dimension, **{o.name: o.dimension for o in (layered.outputs if layered else ())}}
+        dimensions = {"": encoder.info.dimension, **{name: output.dimension for name, output in outputs.items()}}
         for output, tasks in left.items():
-            bank_of = partial(_complete_bank, paths, encoder, outputs.get(output), photos, options)
-            costs = self._costs(opened, tasks, dimensions[output], encoder, bool(output), bank_of)
+            banks = _complete_banks(paths, encoder, outputs.get(output), photos, options, tasks)
+            costs = self._costs(opened, tasks, dimensions[output], encoder, bool(output), banks)
             of_output = by_family(costs, tasks)
             if run_side_by_side(photos, len(opened.tasks), dimensions[output], encoder.device):
                 of_output = _side_by_side(of_output, costs)
@@ -191,26 +191,37 @@ class _Measuring:
         return encoder
 
     def _costs(
-        self, opened: OpenedSet, tasks: Sequence[Task], dimension: int, encoder: Encoder, brief: bool, bank_of: BankOf
+        self,
+        opened: OpenedSet,
+        tasks: Sequence[Task],
+        dimension: int,
+        encoder: Encoder,
+        brief: bool,
+        banks: Mapping[str, Bank],
     ) -> dict[str, Cost]:
         """Made-up embeddings serve all encoders of a dimension, those of a bank its encoder."""
-        of_bank = encoder.info.id if any(bank_of(task) is not None for task in tasks) else ""
+        of_bank = encoder.info.id if banks else ""
         known = (opened.photos.name, dimension, encoder.device, brief, of_bank, *(task.name for task in tasks))
         if known not in self.times:
             self.times[known] = task_times(
-                tasks, opened.photos, dimension, self.options, encoder.device, brief=brief, bank_of=bank_of
+                tasks, opened.photos, dimension, self.options, encoder.device, brief=brief, banks=banks
             )
         return self.times[known]
 
 
-def _complete_bank(
-    paths: BankPaths, encoder: Encoder, output: Output | None, photos: PhotoSet, options: RunOptions, task: Task
-) -> Bank | None:
-    """The bank of a task's views; None if some are missing, or are made again."""
+def _complete_banks(
+    paths: BankPaths,
+    encoder: Encoder,
+    output: Output | None,
+    photos: PhotoSet,
+    options: RunOptions,
+    tasks: Sequence[Task],
+) -> dict[str, Bank]:
+    """By task, the bank of its views; without tasks some of whose views are missing, or are made again."""
     if options.fresh or not encoder.cacheable or encoder.stored is not None:
-        return None
-    bank = paths.look(encoder, task.recipe(photos, options).view_keys(), output)
-    return bank if bank.complete else None
+        return {}
+    banks = {task.name: paths.look(encoder, task.recipe(photos, options).view_keys(), output) for task in tasks}
+    return {name: bank for name, bank in banks.items() if bank.complete}
 
 
 def _bank(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -67,15 +68,6 @@ class PartOfBank:
         return self.bank.view(name, self.indices[rows])
 
 
-BankOf = Callable[[Task], Bank | None]
-"""The complete bank of a task's views; None if there is none yet."""
-
-
-def no_bank(task: Task) -> Bank | None:
-    """There is no bank yet."""
-    return None
-
-
 def task_times(
     tasks: Sequence[Task],
     photos: PhotoSet,
@@ -84,7 +76,7 @@ def task_times(
     device: str,
     *,
     brief: bool = False,
-    bank_of: BankOf = no_bank,
+    banks: Mapping[str, Bank] = MappingProxyType({}),
 ) -> dict[str, Cost]:
     """Cost by task.
 
@@ -95,7 +87,7 @@ def task_times(
         options: of the run.
         device: of the computation.
         brief: values and intervals alone, as of outputs besides the embedding.
-        bank_of: embeddings of these photos; made-up ones by default.
+        banks: embeddings of these photos, complete, by task; made-up ones serve the others.
     """
     sizes = [SMALL, LARGE] if len(photos) > ALL else [len(photos)]
     sets = [photos.limited(some, options.seed) for some in sizes]
@@ -105,7 +97,7 @@ def task_times(
     shared = [Shared() for _ in (warm, *sets)]
     times: dict[str, Cost] = {}
     for task in progress_bar(tasks, desc="measuring tasks", unit="task", delay=2, leave=False):
-        bank = bank_of(task)
+        bank = banks.get(task.name)
         try:
             if task.cost is not None:
                 of_part = functools.partial(_clocked_part, clocked, task, inputs_of, bank)

@@ -120,7 +120,7 @@ def test_task_times__on_the_embeddings_of_the_bank():
         dataclasses.replace(TASKS[0], name=name, run=functools.partial(run, name), growth="photos")
         for name in ("a", "b")
     ]
-    task_times(tasks, photos, 2, RunOptions(), "cpu", bank_of=lambda task: Full() if task.name == "a" else None)
+    task_times(tasks, photos, 2, RunOptions(), "cpu", banks={"a": Full()})
     assert sorted(read) == [("a", 750), ("a", 3000), ("b", 750), ("b", 3000)]
     rows, usable, ids = read["a", 3000]
     assert [int(row) for row in rows[:, 0]] == [int(photo_id) for photo_id in ids]
