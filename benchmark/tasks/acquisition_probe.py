@@ -69,9 +69,12 @@ def parts_of(inputs: TaskInput, labels: Labels) -> tuple[tuple[str, ...], SplitP
 
 
 def labelled_splits(
-    rows: Mapping[str, Rows], parts: Mapping[str, SplitPart], n_classes: int, units: Mapping[str, ErrorUnits]
+    rows: Mapping[str, Rows],
+    parts: Mapping[str, SplitPart],
+    n_classes: int,
+    clusters: Mapping[str, np.ndarray | None],
 ) -> LabelledSplits:
-    """Input of a labelled probe: embeddings and classes of train, val (None if it is empty) and test."""
+    """Input of a labelled probe: embeddings, classes and clusters of train, val (None if it is empty) and test."""
     from benchmark.probe import LabelledSplits
 
     train, val, test = (parts[split] for split in SPLITS)
@@ -84,9 +87,9 @@ def labelled_splits(
         test_x=rows["test"],
         test_y=test.classes,
         n_classes=n_classes,
-        train_clusters=units["train"].clusters,
-        val_clusters=units["val"].clusters if has_val else None,
-        test_clusters=units["test"].clusters,
+        train_clusters=clusters["train"],
+        val_clusters=clusters["val"] if has_val else None,
+        test_clusters=clusters["test"],
     )
 
 
@@ -168,14 +171,15 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     parts = {"train": train, "val": val, "test": test}
     how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
     units = {split: units_of(inputs, part.photos) for split, part in parts.items()}
+    clusters = {split: of_split.clusters for split, of_split in units.items()}
 
     def splits_of(name: str) -> LabelledSplits | SharedSplits:
         rows = {split: inputs.view(name, part.photos) for split, part in parts.items()}
-        splits, positions = labelled_splits(rows, parts, n_classes, units), among_all_photos(inputs, name, parts)
+        splits, positions = labelled_splits(rows, parts, n_classes, clusters), among_all_photos(inputs, name, parts)
         return splits if positions is None else SharedSplits(splits, positions)
 
     def control(splits: LabelledSplits | SharedSplits) -> dict[str, float]:
-        return _control(labelled_probe(splits, **how), test_units, inputs.options)
+        return accuracy_and_ends(labelled_probe(splits, **how), test_units, inputs.options)
 
     test_units = units["test"]
     splits = splits_of(view)
@@ -191,7 +195,7 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         metadata = _other_labels(inputs.photos, attribute)
         if metadata.shape[1]:
             rows = {split: metadata[part.photos] for split, part in parts.items()}
-            controls["metadata"] = control(labelled_splits(rows, parts, n_classes, units))
+            controls["metadata"] = control(labelled_splits(rows, parts, n_classes, clusters))
         curve = labelled_curve(solver_splits, whole=answers, **how)
         spread = labelled_spread(solver_splits, whole=answers, **how)
         curve_arrays.update(curve.arrays())
@@ -241,7 +245,8 @@ def read_acquisition_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoV
     }
 
 
-def _control(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
+def accuracy_and_ends(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
+    """A control of a probe: its accuracy with an interval."""
     ends = interval_of(answers.photo_accuracy, units, options)
     return {"accuracy": answers.accuracy, "low": ends.low, "high": ends.high}
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.results import Family, Metric
-from benchmark.tasks.acquisition_probe import read_acquisition_probe
+from benchmark.tasks.acquisition_probe import SplitPart, accuracy_and_ends, labelled_splits, read_acquisition_probe
 from benchmark.tasks.facts import labelled_facts, largest_share
 from benchmark.tasks.groups.data import GroupData, cluster_splits, group_data, unfit_for_group
 from benchmark.tasks.processing_probe import OTHER_READERS, other_readers, plain_views, reader_score
-from benchmark.tasks.scores import interval_of, p_of_chance, score_of, unit_answers, units_of
+from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ ACCURACY = Metric(
 
 def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<group>`` with its controls: groups shuffled within labels, and cells of equal size."""
-    from benchmark.probe import LabelledSplits, labelled_probe
+    from benchmark.probe import labelled_probe
     from benchmark.views import ORIGINAL
 
     data = group_data(group, inputs)
@@ -60,19 +60,10 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
     how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
 
     def labelled(at: Mapping[str, np.ndarray]) -> LabelledSplits:
-        rows = {name: inputs.view(ORIGINAL, data.photos[positions]) for name, positions in at.items()}
-        has_val = len(at["val"]) > 0
-        return LabelledSplits(
-            rows["train"],
-            classes[at["train"]],
-            rows["val"] if has_val else None,
-            classes[at["val"]] if has_val else None,
-            rows["test"],
-            classes[at["test"]],
-            data.cells.n_groups,
-            train_clusters=data.cells.clusters[at["train"]],
-            val_clusters=data.cells.clusters[at["val"]] if has_val else None,
-        )
+        chosen = {name: SplitPart(data.photos[positions], classes[positions]) for name, positions in at.items()}
+        rows = {name: inputs.view(ORIGINAL, part.photos) for name, part in chosen.items()}
+        clusters = {name: data.cells.clusters[positions] for name, positions in at.items()}
+        return labelled_splits(rows, chosen, data.cells.n_groups, clusters)
 
     problem = labelled(parts)
     answers = labelled_probe(problem, **how)
@@ -86,8 +77,7 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
         if all(len(np.unique(classes[balanced[name]])) == data.cells.n_groups for name in ("train", "test")):
             equal = labelled_probe(labelled(balanced), **how)
             equal_units = units_of(inputs, data.photos[balanced["test"]])
-            ends = interval_of(equal.photo_accuracy, equal_units, inputs.options)
-            outcome["balanced"] = {"accuracy": equal.accuracy, "low": ends.low, "high": ends.high}
+            outcome["balanced"] = accuracy_and_ends(equal, equal_units, inputs.options)
         return outcome
 
     score = score_of(
