@@ -23,7 +23,7 @@ from .photo_set import (
     PhotoSet,
 )
 from .source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, photo_digest, rank_within
-from .stamps import FactCache, Stamps, file_stamp, stamps_of_files, stamps_within
+from .stamps import FactCache, Stamps, file_stamp, lasting_stamp, stamps_of_files, stamps_within
 
 __all__ = [
     "CLUSTER",
@@ -57,6 +57,7 @@ __all__ = [
     "hash64",
     "is_path_source",
     "labels_of",
+    "lasting_stamp",
     "origin_of",
     "photo_digest",
     "photos_by_cell",

@@ -40,6 +40,15 @@ def file_stamp(path: str, part: str = "") -> Stamp:
     return Stamp(f"{path} {' '.join(map(str, fields))}{part}", status.st_mtime_ns)
 
 
+def lasting_stamp(text: str) -> Stamp:
+    """The stamp of bytes that never change under a text: that of a file of a commit, or of an ETag.
+
+    >>> lasting_stamp("s3://bucket/a.tar 5d41")
+    Stamp(text='s3://bucket/a.tar 5d41', changed_ns=1)
+    """
+    return Stamp(text, 1)  # long ago; 0 would say that there is no file
+
+
 @dataclass(frozen=True, eq=False)
 class Stamps(Sequence[Stamp]):
     """The stamps of photos: of each its file, and where in the file it is. The text of a file is not repeated.

@@ -27,11 +27,11 @@ from builders.photos import (
     ColumnSources,
     Labels,
     PhotoSet,
-    Stamp,
     Stamps,
     file_stamp,
     hash64,
     labels_of,
+    lasting_stamp,
     stamps_within,
 )
 from builders.processes import progress_bar
@@ -58,9 +58,6 @@ MAX_LABEL_BYTES = 1 << 20
 """Of a file with a label."""
 
 _INDEX_VERSION = 1
-
-_SETTLED_NS = 1
-"""Time of change of a remote shard, whose identity changes with its bytes."""
 
 
 class _Sample(NamedTuple):
@@ -117,7 +114,7 @@ class ShardSource:
         if any(is_remote(place) and not identity for place, identity in zip(self.shards, self.identities, strict=True)):
             return None
         of_shard = [
-            Stamp(f"{place} {identity}", _SETTLED_NS) if is_remote(place) else file_stamp(place)
+            lasting_stamp(f"{place} {identity}") if is_remote(place) else file_stamp(place)
             for place, identity in zip(self.shards, self.identities, strict=True)
         ]
         return stamps_within(of_shard, self.shard[rows], self.offsets[rows], self.sizes[rows])

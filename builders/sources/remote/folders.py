@@ -9,14 +9,11 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import Head, Stamp, Stamps
+from builders.photos import Head, Stamps, lasting_stamp
 from builders.untrusted import too_large
 
 if TYPE_CHECKING:
     from builders.untrusted import RemoteFacts
-
-_SETTLED_NS = 1
-"""Time of change of a stored file, whose identity changes with its bytes."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,7 @@ class StoreSource:
         """See ``PhotoSet.stamps``; None where the store does not say whether a file changed."""
         if any(not file.identity for file in self.files):
             return None
-        files = [
-            Stamp(f"{self.root}/{self.paths[row]} {self.files[row].identity}", _SETTLED_NS) for row in rows.tolist()
-        ]
+        files = [lasting_stamp(f"{self.root}/{self.paths[row]} {self.files[row].identity}") for row in rows.tolist()]
         return Stamps(files, np.arange(len(files)))
 
     def _part(self, row: int, size: int) -> bytes:

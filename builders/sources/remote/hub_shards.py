@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, UsageError
 from builders.files import cache_folder, write_bytes_atomically
-from builders.photos import Stamp
+from builders.photos import Stamp, lasting_stamp
 from builders.processes import in_this_context, progress_bar
 from builders.sources.parquet_splits import LARGEST_GROUP, ParquetPart
 from builders.sources.remote.drawing import Streaming, drawn
@@ -44,9 +44,6 @@ MAX_REQUEST_BYTES = 2 * LARGEST_GROUP
 """Of one request: columns of a row group, compressed."""
 
 PATHS_PER_REQUEST = 500
-
-_SETTLED_NS = 1
-"""Time of change of a file of a commit, which never changes."""
 
 
 class RemoteFile(NamedTuple):
@@ -79,7 +76,7 @@ class HubPart(ParquetPart):
 
     def stamps_of_files(self) -> list[Stamp]:
         """See ``ParquetPart``: the hash of each file's content."""
-        return [Stamp(f"hub {file.identity}", _SETTLED_NS) for file in self.remote]
+        return [lasting_stamp(f"hub {file.identity}") for file in self.remote]
 
     def groups_of(self, rows: np.ndarray) -> np.ndarray:
         """int64, the row group of each row: one process reads its photos, since each reads the group from the Hub."""
