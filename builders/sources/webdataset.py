@@ -29,7 +29,6 @@ from builders.photos import (
     PhotoSet,
     Stamps,
     file_stamp,
-    hash64,
     labels_of,
     lasting_stamp,
     stamps_within,
@@ -37,7 +36,7 @@ from builders.photos import (
 from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
-from builders.sources.remote.drawing import Streaming
+from builders.sources.remote.drawing import Streaming, drawn_order
 from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES
 from builders.untrusted import (
     UntrustedInputError,
@@ -201,17 +200,17 @@ def webdataset_photos(
 
 
 def drawn_shards(shards: Sequence[str], seed: int) -> list[str]:
-    """Shards in the order in which they are opened where some suffice: by a hash of their names, one of each kind at a
-    time. A kind is a name without its numbers, such as those of a split.
+    """Shards in the order in which they are opened where some suffice: that of the draw, one of each kind at a time. A
+    kind is a name without its numbers, such as those of a split.
 
     >>> drawn_shards(["train-0.tar", "train-1.tar", "train-2.tar", "val-0.tar"], seed=0)[:2]
     ['train-1.tar', 'val-0.tar']
     """
     kinds: Counter[str] = Counter()
     order = []
-    for shard in sorted(shards, key=lambda shard: hash64(f"stream\0{seed}\0{shard.rpartition('/')[2]}")):
-        kind = re.sub(r"\d+", "#", shard)
-        order.append((kinds[kind], shard))
+    for index in drawn_order([shard.rpartition("/")[2] for shard in shards], seed):
+        kind = re.sub(r"\d+", "#", shards[index])
+        order.append((kinds[kind], shards[index]))
         kinds[kind] += 1
     return [shard for _, shard in sorted(order, key=lambda pair: pair[0])]
 

@@ -30,14 +30,23 @@ class Streaming:
         return count if self.limit is None else min(count, max(1, -(-self.limit * count // max(1, total))))
 
 
+def drawn_order(names: Sequence[str], seed: int) -> list[int]:
+    """Indices of the parts of a data set in the order in which they are drawn, that of a hash of their names.
+
+    >>> drawn_order(["a", "b", "c", "d"], seed=0)
+    [0, 1, 3, 2]
+    """
+    return sorted(range(len(names)), key=lambda i: hash64(f"stream\0{seed}\0{names[i]}"))
+
+
 def drawn(names: Sequence[str], sizes: Sequence[int], wanted: int, seed: int) -> list[int]:
-    """The parts of a data set that are read: in the order of a hash of their names, until they hold enough photos.
+    """The parts of a data set that are read: in the order of the draw, until they hold enough photos.
 
     Args:
         names: of the parts, unique.
         sizes: photos of each.
         wanted: photos.
-        seed: of the hash.
+        seed: of the draw.
 
     Returns:
         Indices of the parts, ascending. Those of a larger number contain those of a smaller one.
@@ -45,9 +54,8 @@ def drawn(names: Sequence[str], sizes: Sequence[int], wanted: int, seed: int) ->
     >>> drawn(["a", "b", "c", "d"], [10, 10, 10, 10], 15, seed=0)
     [0, 1]
     """
-    order = sorted(range(len(names)), key=lambda i: hash64(f"stream\0{seed}\0{names[i]}"))
     chosen, count = [], 0
-    for index in order:
+    for index in drawn_order(names, seed):
         if count >= wanted:
             break
         chosen.append(index)
