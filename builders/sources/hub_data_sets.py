@@ -105,13 +105,8 @@ class HubSource:
         """See ``PhotoSet.shared_work``: the row group of each photo, which is fetched from the Hub as a whole."""
         if not self.is_remote:
             return None
-        ends = np.cumsum([len(part) for part in self.parts])
-        groups, before = np.zeros(len(rows), dtype=np.int64), 0
-        for part, end in zip(self.parts, ends, strict=True):
-            of_part = (rows < end) & (rows >= end - len(part))
-            groups[of_part] = before + part.groups_of(rows[of_part] - (end - len(part)))
-            before += len(part.groups)
-        return [int(group) for group in groups]
+        ends = np.cumsum(np.concatenate([np.diff(part.ends, prepend=0) for part in self.parts]))
+        return [int(group) for group in np.searchsorted(ends, rows, side="right")]
 
 
 def table_stamps(parts: Sequence[Any], column: str) -> list[Stamp] | None:

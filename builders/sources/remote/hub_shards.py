@@ -78,10 +78,6 @@ class HubPart(ParquetPart):
         """See ``ParquetPart``: the hash of each file's content."""
         return [lasting_stamp(f"hub {file.identity}") for file in self.remote]
 
-    def groups_of(self, rows: np.ndarray) -> np.ndarray:
-        """int64, the row group of each row: one process reads its photos, since each reads the group from the Hub."""
-        return np.searchsorted(self.ends, rows, side="right")
-
     def _read_group(self, number: int) -> Any:
         columns = hashlib.sha256("\0".join(self.features).encode()).hexdigest()[:16]
         return self.window.table(f"{number}-{columns}", lambda: super(HubPart, self)._read_group(number))
