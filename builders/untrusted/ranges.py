@@ -56,11 +56,8 @@ def files_of_store(address: str) -> dict[str, RemoteFacts]:
     if _is_http(address):
         raise UsageError(f"{readable(address)}: a web server lists no folder: name a table of addresses, or tar shards")
     files, root = _store(address)
-    try:
-        with _guarded(address):
-            listed = files.find(root, detail=True)
-    except (OSError, ValueError, RemoteError) as error:
-        raise DataError(f"{readable(address)}: cannot be listed ({first_line(error)})") from None
+    with _asking(address, "listed"):
+        listed = files.find(root, detail=True)
     begin = root.rstrip("/") + "/"
     return {
         path.removeprefix(begin): _facts(facts)
@@ -83,11 +80,8 @@ def remote_facts(address: str) -> RemoteFacts:
             raise DataError(f"{readable(address)}: the server does not say how large the file is")
         return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", ""))
     files, path = _store(address)
-    try:
-        with _guarded(address):
-            facts = files.info(path)
-    except (OSError, ValueError, RemoteError) as error:
-        raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
+    with _asking(address, "read"):
+        facts = files.info(path)
     return _facts(facts)
 
 
@@ -96,9 +90,14 @@ def _facts(stated: Mapping[str, Any]) -> RemoteFacts:
     return RemoteFacts(int(stated["size"]), identity)
 
 
-def _guarded(address: str) -> contextlib.AbstractContextManager[None]:
-    """The limits on the Hub's clients, or the errors of a store's client as ``OSError``."""
-    return from_hub() if address.startswith("hf://") else store_errors()
+@contextlib.contextmanager
+def _asking(address: str, what: str) -> Iterator[None]:
+    """Within it, errors of the client of a store, or of the Hub's with its limits, are a ``DataError``."""
+    try:
+        with from_hub() if address.startswith("hf://") else store_errors():
+            yield
+    except (OSError, ValueError, RemoteError) as error:
+        raise DataError(f"{readable(address)}: cannot be {what} ({first_line(error)})") from None
 
 
 def read_range(address: str, offset: int, size: int) -> bytes:
@@ -110,11 +109,8 @@ def read_range(address: str, offset: int, size: int) -> bytes:
     if address.startswith("hf://"):
         return _hub_range(address, offset, size)
     files, path = _store(address)
-    try:
-        with store_errors():
-            return bytes(files.cat_file(path, start=offset, end=offset + size))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{readable(address)}: cannot be read ({first_line(error)})") from None
+    with _asking(address, "read"):
+        return bytes(files.cat_file(path, start=offset, end=offset + size))
 
 
 class RemoteStream(ReadAtOffsets):
