@@ -258,6 +258,10 @@ def read_package_yaml(path: Path) -> Any:
     return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
+SERVERS = "https?|ftps?|sftp|webdav"
+"""Pattern: schemes of servers, which are no stores."""
+
+
 def is_remote(address: str) -> bool:
     """Whether an address is no path of this machine.
 

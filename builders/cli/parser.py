@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from builders.errors import UsageError, unknown_name
+from builders.files import SERVERS
 
 WIDTH = 80
 """Columns of a help page, at most."""
@@ -159,7 +160,7 @@ def _name_in_usage(action: argparse.Action) -> str:
     return {"*": f"[{name} ...]", "+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name)
 
 
-_ADDRESS = re.compile(r"(?:https?|ftps?|sftp|webdav):/", re.IGNORECASE)
+_ADDRESS = re.compile(rf"(?:{SERVERS}):/", re.IGNORECASE)
 """Addresses of servers; that of a store may be an output of a plan."""
 
 

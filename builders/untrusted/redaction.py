@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from builders.files import SERVERS
+
 LEAST_SECRET = 8
 """Characters from which the value of a variable is taken for a secret. A shorter one is part of ordinary words."""
 
@@ -31,9 +33,7 @@ _FORMS = re.compile(
     r"|(?<=\bsignature=)|(?<=\bcookie: )|(?<=\bx-api-key: ))[^\s&'\"]+"
 )
 
-_QUERY = re.compile(
-    r"((?:://|\b(?:https?|s3a?|gs|gcs|az|abfss?|hf|ftps?|sftp|webdav):/)[^\s'\"?]*\?)[^\s'\"<>)]+", re.IGNORECASE
-)
+_QUERY = re.compile(rf"((?:://|\b(?:{SERVERS}|s3a?|gs|gcs|az|abfss?|hf):/)[^\s'\"?]*\?)[^\s'\"<>)]+", re.IGNORECASE)
 """Query of an address, or of one that was taken for a path: signatures of a store, keys of an API."""
 
 _NAMED = re.compile(
