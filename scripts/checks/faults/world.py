@@ -64,6 +64,12 @@ class World:
     def photos(self) -> Path:
         return self.folder / "photos"
 
+    def copy(self, name: str, run_folder: Path) -> None:
+        """Copy one of its folders into that of a run; plans in it then write there."""
+        shutil.copytree(self.folder / name, run_folder / name)
+        for file in (run_folder / name).glob("*.plan/plan.json"):  # it names where it writes to
+            file.write_text(file.read_text().replace(str(self.folder / name), str(run_folder / name)))
+
     def search(self, state: Path) -> list[str]:
         """The arguments of a search."""
         when = ["--from", "2012-04-01", "--to", "2012-04-04", "--per-user-month", "1", *NO_LIMIT]

@@ -55,9 +55,7 @@ def _maker(
     reader: Reader, pattern: str, spoiler: Callable[[Path, random.Random], object]
 ) -> Callable[[random.Random, Path, World], Case]:
     def make(random_: random.Random, run: Path, world: World) -> Case:
-        shutil.copytree(world.folder / reader.folder, run / reader.folder)
-        for file in (run / reader.folder).glob("*.plan/plan.json"):  # it names where it writes to
-            file.write_text(file.read_text().replace(str(world.folder / reader.folder), str(run / reader.folder)))
+        world.copy(reader.folder, run)
         files = sorted(path for path in run.glob(pattern) if path.is_file())
         chosen = random_.sample(files, min(len(files), random_.randint(1, reader.files_at_once)))
         pairs = [(world.folder / file.relative_to(run), file) for file in chosen]
@@ -77,7 +75,7 @@ def _with_honest(reader: Reader) -> Callable[[random.Random, Path, World], Case]
     """Hostile results of other encoders beside the honest ones, which must all be there as without them."""
 
     def make(random_: random.Random, run: Path, world: World) -> Case:
-        shutil.copytree(world.folder / reader.folder, run / reader.folder)
+        world.copy(reader.folder, run)
         honest = sorted((run / reader.folder / "out").glob("*/*/result.json"))
         changed: list[str] = []
         count, good = random_.randint(20, 120), [scores_of(path) for path in honest]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -61,9 +60,7 @@ def kinds_of_words() -> Iterator[Kind]:
 
 def _copied(folder: str, argv: Callable[[Path, World], list[str]]) -> Callable[[Path, World], list[str]]:
     def made(run: Path, world: World) -> list[str]:
-        shutil.copytree(world.folder / folder, run / folder)
-        for file in (run / folder).glob("*.plan/plan.json"):  # it names where it writes to
-            file.write_text(file.read_text().replace(str(world.folder / folder), str(run / folder)))
+        world.copy(folder, run)
         return argv(run, world)
 
     return made
