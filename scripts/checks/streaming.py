@@ -17,7 +17,6 @@ import json
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -34,6 +33,7 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
 
 from scripts.speed.measure import child_environment
 from scripts.speed.synthetic import jpeg
+from tests.support.camera_sets import tarred
 from tests.support.hub import HubDouble
 
 MOST = {"hub": 1.25, "webdataset": 2.25}
@@ -174,7 +174,7 @@ def on_hub(photos: list[bytes], rows: int) -> Iterator[Served]:
 @contextmanager
 def on_server(photos: list[bytes], rows: int) -> Iterator[Served]:
     """The photos as tar shards of a web server."""
-    shards = {f"/{i:03d}.tar": tarred(photos, range(i * rows, (i + 1) * rows)) for i in range(len(photos) // rows)}
+    shards = {f"/{i:03d}.tar": tar_of(photos, range(i * rows, (i + 1) * rows)) for i in range(len(photos) // rows)}
     sent = [0]
 
     class Parts(http.server.BaseHTTPRequestHandler):
@@ -206,16 +206,10 @@ def on_server(photos: list[bytes], rows: int) -> Iterator[Served]:
         server.shutdown()
 
 
-def tarred(photos: list[bytes], numbers: range) -> bytes:
-    """A shard with a picture and a class for each photo."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for i in numbers:
-            for name, data in ((f"{i:07d}.jpg", photos[i]), (f"{i:07d}.cls", str(i % CLASSES).encode())):
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                tar.addfile(member, io.BytesIO(data))
-    return content.getvalue()
+def tar_of(photos: list[bytes], numbers: range) -> bytes:
+    """A tar with a picture and a class for each photo."""
+    pairs = [{f"{i:07d}.jpg": photos[i], f"{i:07d}.cls": str(i % CLASSES).encode()} for i in numbers]
+    return tarred({name: data for pair in pairs for name, data in pair.items()})
 
 
 if __name__ == "__main__":
