@@ -7,6 +7,8 @@ encoders, whose scores must not depend on that.
 from __future__ import annotations
 
 import contextlib
+import copyreg
+import importlib
 import mmap
 import os
 import signal
@@ -14,8 +16,8 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 try:
     import resource
@@ -75,20 +77,15 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
     Traceback (most recent call last):
     builders.untrusted.text.ForeignCodeError: it harms the run: it raised GeneratorExit
     """
-    process, folder = os.getpid(), _folder()
-    outputs = [_Output(number) for number in (1, 2)]
-    limits, guard = _limits(), _open_guard()
+    process = os.getpid()
+    before, guard = _running.entered(), _open_guard()
     forget_blamed()
     forks, escaped = _calls.forks, _escaped[0]
-    hooks = sys.excepthook, threading.excepthook
-    variables = len(os.environ)
-    if variables != len(_environment):
-        _environment.clear()
-        _environment.update(os.environ)
     if os._exit is not _exit:
         os._exit = _exit
-    if threading.__class__ is not _Threading:
-        threading.__class__ = _Threading
+    for module in (sys, threading):
+        if module.__class__ is not _WithHook:
+            module.__class__ = _WithHook
     outer, _calls.process = _calls.process, process
     _calls.depth += 1
     error: BaseException | None = None
@@ -106,14 +103,10 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         if os.getpid() != process:
             _escaped[0] = (_escaped[0] + 1) % 256
             _real_exit(1)
-        if len(os.environ) < variables:
-            os.environ.update({name: value for name, value in _environment.items() if name not in os.environ})
-        for module, hook in zip((sys, threading), hooks, strict=True):
-            if vars(module).get("excepthook") is None:
-                vars(module)["excepthook"] = hook
-        changes = [change for change in _restored_folder(folder) if not enters_folder]
-        changes += [output.name for output in outputs if output.restored()]
-        changes += _restored_limits(limits)
+        try:
+            changes = before.restored(enters_folder=enters_folder)
+        finally:
+            _running.left()
         if not guard.is_open():
             if begins_again():
                 _real_exit(CLOSED)
@@ -126,12 +119,24 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         raise ForeignCodeError(f"{HARMS_RUN}: {', '.join(changes)}") from None
 
 
-class _Threading(types.ModuleType):
-    """``threading``, whose ``excepthook`` cannot be removed: Python starts no thread without it, in the run either."""
+class _WithHook(types.ModuleType):
+    """``sys`` and ``threading``, whose ``excepthook`` cannot be removed: Python starts no thread without it."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if name != "excepthook" or value is not None:
             super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name != "excepthook":
+            super().__delattr__(name)
+
+
+def _by_name(module: _WithHook) -> tuple[Callable[..., Any], tuple[str]]:
+    """How such a module is pickled, as functions are that use one."""
+    return importlib.import_module, (module.__name__,)
+
+
+copyreg.pickle(_WithHook, _by_name)
 
 
 _real_exit = os._exit
@@ -162,6 +167,53 @@ def _returns_twice(escaped: int) -> bool:
     while _escaped[0] == escaped and time.monotonic() < end:
         time.sleep(0.005)
     return _escaped[0] != escaped
+
+
+class _Before:
+    """The process before foreign code ran in any thread."""
+
+    def __init__(self) -> None:
+        self._folder, self._limits = _folder(), _limits()
+        self._outputs = [_Output(number) for number in (1, 2)]
+        self._variables = len(os.environ)
+        if self._variables != len(_environment):
+            _environment.clear()
+            _environment.update(os.environ)
+
+    def restored(self, *, enters_folder: bool) -> list[str]:
+        """What had been changed, in words, and was changed back."""
+        if len(os.environ) < self._variables:
+            os.environ.update({name: value for name, value in _environment.items() if name not in os.environ})
+        changes = [change for change in _restored_folder(self._folder) if not enters_folder]
+        changes += [output.name for output in self._outputs if output.restored()]
+        return [*changes, *_restored_limits(self._limits)]
+
+
+class _Running:
+    """The foreign code that runs in this process: a call that begins while others run would take what they changed for
+    the state of the process."""
+
+    def __init__(self) -> None:
+        self._lock, self._count = threading.Lock(), 0
+        self._before: _Before | None = None
+
+    def entered(self) -> _Before:
+        """The process before the first of the calls that run now."""
+        with self._lock:
+            if self._before is None:
+                self._before = _Before()
+            self._count += 1
+            return self._before
+
+    def left(self) -> None:
+        """A call has ended, and its changes are undone."""
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                self._before = None
+
+
+_running = _Running()
 
 
 def _folder() -> str | None:
@@ -287,6 +339,8 @@ def _forked_in_parent() -> None:
 
 def _forked_in_child() -> None:
     """A fork that foreign code starts ends with its parent (Linux), whatever it does."""
+    global _running
+    _running = _Running()
     if _calls.depth and sys.platform == "linux":
         with contextlib.suppress(Exception):
             end_with_parent()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -119,6 +121,57 @@ def test_foreign_code__meanwhile_the_run_starts_threads_without_a_hook_of_except
         thread = threading.Thread(target=int)
         thread.start()
         thread.join()
+
+
+@pytest.mark.parametrize("module", [sys, threading])
+def test_foreign_code__modules_whose_hook_stays_are_pickled_by_name(module):
+    with foreign_code():
+        pass
+    assert pickle.loads(pickle.dumps(module)) is module
+    with foreign_code():
+        del module.excepthook
+    assert callable(module.excepthook)
+
+
+CHANGES = {
+    "os.chdir('/')": lambda: os.getcwd() != "/",
+    "sys.excepthook = None": lambda: sys.excepthook is not None,
+    "os.environ.clear()": lambda: "CAMTRACE_TEST_A" in os.environ,
+    "resource.setrlimit(resource.RLIMIT_NOFILE, (64, LIMITS[1]))": lambda: (
+        resource.getrlimit(resource.RLIMIT_NOFILE) == LIMITS
+    ),
+    "os.close(1)": lambda: os.fstat(1),
+    "sys.stdout.close()": lambda: not sys.stdout.closed,
+}
+LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+@pytest.mark.parametrize("code", CHANGES)
+def test_foreign_code__that_runs_in_two_threads_is_undone_however_they_overlap(code, monkeypatch, tmp_path, capfd):
+    """The second begins after the change of the first, and changes the same after the end of the first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMTRACE_TEST_A", "1")
+    with os.fdopen(os.dup(1), "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        names = {"os": os, "sys": sys, "resource": resource, "LIMITS": LIMITS}
+        changed, entered, ended = (threading.Event() for _ in range(3))
+
+        def first() -> None:
+            with contextlib.suppress(ForeignCodeError), foreign_code():
+                exec(code, names)
+                changed.set()
+                assert entered.wait(20)
+            ended.set()
+
+        thread = threading.Thread(target=first)
+        thread.start()
+        assert changed.wait(20)
+        with contextlib.suppress(ForeignCodeError), foreign_code():
+            entered.set()
+            assert ended.wait(20)
+            exec(code, names)
+        thread.join()
+        assert CHANGES[code]()
 
 
 def test_foreign_code__errors_and_ctrl_c_pass_and_a_closed_stream_is_opened_again(monkeypatch, capfd):
