@@ -219,6 +219,7 @@ def _sentences(sentences: Sequence[str]) -> str:
 def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conclusion] | None:
     """Flips, accuracy and noise floor of the answers of a model; None where there are none."""
     flips, accuracy, noise = [], [], []
+    floor: list[float] = []
     moved = count = 0
     for result in results:
         texts, judged = answer_texts(result), answer_moves(result)
@@ -230,7 +231,9 @@ def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conc
         accuracy.append(f"{data}{texts.accuracy}")
         moved += sum(m.decision is not None and m.decision.answer == "yes" for m in judged["change"].values())
         count += len(judged["change"])
-        noise += [f"{data}{readable(view)} {percent(s)} %" for view, s in flip_shares(result, "noise").items()]
+        of_noise = flip_shares(result, "noise")
+        noise += [f"{data}{readable(view)} {percent(share)} %" for view, share in of_noise.items()]
+        floor += of_noise.values()
     if not flips:
         return None
     return (
@@ -238,7 +241,7 @@ def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conc
         Conclusion("Accuracy", f"Moves under {moved} of {_counted(count, 'processing')}", " ".join(accuracy)),
         Conclusion(
             "Noise floor",
-            "Flips of the unprocessed photo" if noise else "Not measured",
+            f"Up to {percent(max(floor))} % flip without a processing" if floor else "Not measured",
             f"{_listed(noise)}."
             if noise
             else "No view of it is there: saved as PNG, another batch, another precision.",

@@ -62,6 +62,30 @@ def test_texts__without_a_noise_floor_flips_are_not_judged(tmp_path):
     assert (answers.keeps.title, answers.sure.title) == ("Up to 25.0 % flip", "Not measured")
 
 
+def test_short_answers__the_noise_floor_is_its_largest_share(result):
+    details = next(s.details for s in result.scores if (s.task, s.metric) == ("answers/sharpening", "flips"))
+    noisy = dataclasses.replace(
+        result,
+        scores=tuple(
+            dataclasses.replace(
+                score,
+                details={
+                    **score.details,
+                    "noise": {**details["noise"], "png": {**details["noise"]["png"], "flips": 0.015}},
+                },
+            )
+            if score.metric == "flips"
+            else score
+            for score in result.scores
+        ),
+    )
+    sure = conclude([noisy], all_tasks()).sure
+    assert (sure.title, sure.text) == (
+        "Up to 1.5 % flip without a processing",
+        "png 1.5 % and other-precision 0.0 %.",
+    )
+
+
 def test_section__numbers_by_task_processing_noise_and_margin(result):
     text = answers_section(result)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
