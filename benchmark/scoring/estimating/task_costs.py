@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from benchmark.answers import every_view
 from benchmark.bank import Bank, BankView
 from benchmark.compute import parallel_map
 from benchmark.options import RunOptions
@@ -39,6 +40,11 @@ class MadeUpBank:
     photos: int
     dim: int
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every view by name, since each can be made up."""
+        return every_view()
+
     @functools.cached_property
     def directions(self) -> np.ndarray:
         """float32 [photos, dim]."""
@@ -62,6 +68,11 @@ class PartOfBank:
     def dim(self) -> int:
         """Dimension of the embeddings."""
         return self.bank.dim
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its views."""
+        return self.bank.names
 
     def view(self, name: str, rows: np.ndarray) -> BankView:
         """[photos, dim]."""

@@ -42,6 +42,7 @@ def test_score__dry_run_and_ranks(vision_language_model, photos, tmp_path, capsy
     assert camtrace(["score", *words(model, photos, tmp_path / "a"), "--dry-run"]) == 0
     estimate = capsys.readouterr().out
     assert "10 questions about 10 photos: 80 answers with those of the noise floor" in estimate
+    assert "not measured" not in estimate
     assert not (tmp_path / "a/out").exists()
 
     assert camtrace(["score", *words(model, photos, tmp_path / "a")]) == 0
