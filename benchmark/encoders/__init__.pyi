@@ -9,6 +9,7 @@ from .encoder import (
     StoredEmbeddings,
     deduplicated,
     encoder_hash,
+    ids_of_no_photo,
     named_by_weights,
     with_unique_id,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "deduplicated",
     "encoder_hash",
     "grid_cell",
+    "ids_of_no_photo",
     "installed_lists",
     "is_module",
     "largest_relative_error",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.options import RunOptions
@@ -73,10 +73,12 @@ def _answers_left_out(
     encoder: Encoder, tasks: Sequence[Task], without: Sequence[str], photos: PhotoSet, options: RunOptions
 ) -> str:
     """Which tasks an encoder that computes, or a file of answers, cannot answer; empty if there is none."""
-    name, source = encoder.info.id, encoder.answers
+    name, source, unread = encoder.info.id, encoder.answers, list[str]()
     if source is None:
         why = "it gives embeddings and no answers, which vlm:ORG/NAME and answers:FILE give"
     else:
+        if encoder.stored is not None:
+            unread = _ids_not_read(name, encoder.stored.answer_ids, photos)
         without_embeddings = encoder.stored is not None and encoder.stored.answers_only
         why = "its views are not in the file"
         if without_embeddings:
@@ -91,6 +93,7 @@ def _answers_left_out(
         if task.reads_answers and task.name not in without and len(held) < len(views):
             missing = ", ".join(view for view in views if view not in held)
             parts.append(f"{task.name} is over {len(held) - 1} of {len(views) - 1} processings, without {missing}")
+    parts += unread
     return f"{name}: {'; '.join(parts)}" if parts else ""
 
 
@@ -103,14 +106,7 @@ def _scores_left_out(
     options: RunOptions,
 ) -> str:
     """What a file of a detector's scores cannot answer, and what is not read of it; empty if there is nothing."""
-    ids = list(dict.fromkeys(photo_id for row_of in stored.rows.values() for photo_id in row_of))
-    known = set(photos.ids)
-    unknown = [photo_id for photo_id in ids if photo_id not in known]
-    if len(unknown) == len(ids):
-        raise EncoderError(
-            f"{stored.name}: it holds no id of {photos.name}: its ids are such as {readable(ids[0])!r}, and those of "
-            f"the data {photos.ids[0]!r} (?id=COLUMN names the column of ids)"
-        )
+    unread = _ids_not_read(stored.name, (photo_id for row_of in stored.rows.values() for photo_id in row_of), photos)
     about = [task.name for task in tasks if task.score_views]
     if len(without) == len(tasks):
         why = f"{', '.join(about)} need more views than it holds" if about else "none is about generated photos"
@@ -121,9 +117,18 @@ def _scores_left_out(
         if task.name not in without and len(held) < len(views):
             missing = ", ".join(name for name in views if name not in held)
             parts.append(f"{task.name} is over {len(held)} of {len(views)} views, without {missing}")
-    if unknown:
-        parts.append(
-            f"{len(unknown)} of its {len(ids)} ids are no photo of {photos.name} and are not read (the first: "
-            f"{readable(unknown[0])!r})"
-        )
+    parts += unread
     return f"{stored.name}: {'; '.join(parts)}" if parts else ""
+
+
+def _ids_not_read(file: str, ids: Iterable[str], photos: PhotoSet) -> list[str]:
+    """What is said of ids of a file that are no photo; empty if each is one. Raises as ``ids_of_no_photo``."""
+    from benchmark.encoders import ids_of_no_photo
+
+    every = dict.fromkeys(ids)
+    if not (unknown := ids_of_no_photo(file, every, photos)):
+        return []
+    return [
+        f"{len(unknown)} of its {len(every)} ids are no photo of {photos.name} and are not read (the first: "
+        f"{readable(unknown[0])!r})"
+    ]

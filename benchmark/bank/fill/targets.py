@@ -10,11 +10,10 @@ import numpy as np
 
 from benchmark.bank.bank import Bank
 from benchmark.bank.view_file import Blocks
-from benchmark.encoders import StoredEmbeddings
+from benchmark.encoders import StoredEmbeddings, ids_of_no_photo
 from builders.errors import EncoderError, PhotoError
 from builders.photos import PhotoSet
 from builders.pixels import decode_rgb
-from builders.untrusted import readable
 
 
 def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> int:
@@ -41,7 +40,7 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
             if stored.may_lack_photos:
                 missing = []  # a task knows which photos need a score or an answer
             if missing and not photos.has_pictures:
-                _require_some(stored, photos, name)
+                ids_of_no_photo(stored.name, stored.rows.get(name, {}), photos)
             without = set(missing)
             failures = _unreadable(photos, [i for i in indices if photos.ids[i] in without])
             if lacking := [photo_id for photo_id in missing if photo_id not in failures]:
@@ -54,16 +53,6 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
             bank.finish_block(name, block, failures, {})
             written += len(vectors) - len(failures)
     return written
-
-
-def _require_some(stored: StoredEmbeddings, photos: PhotoSet, view: str) -> None:
-    """Refuse a file that holds no id of the photos. Raises ``EncoderError``."""
-    rows = stored.rows.get(view, {})
-    if rows and not any(photo_id in rows for photo_id in photos.ids):
-        raise EncoderError(
-            f"{stored.name}: it holds no id of {photos.name}: its ids are such as {readable(next(iter(rows)))!r}, and "
-            f"those of the data {photos.ids[0]!r} (?id=COLUMN names the column of ids, on both sides)"
-        )
 
 
 def _unreadable(photos: PhotoSet, indices: Sequence[int]) -> dict[str, str]:

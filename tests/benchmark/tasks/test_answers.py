@@ -1,16 +1,20 @@
 """Tasks about answers: planted models whose flips are known by hand, noise floor, units, and what verify refuses."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from benchmark.encoders import load_encoder
 from benchmark.leaderboard.columns import meaning
+from benchmark.options import RunOptions
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.stats import mcnemar
+from benchmark.tasks import tasks_without_views
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
@@ -168,6 +172,27 @@ def test_an_encoder_without_answers_is_refused_in_one_sentence(tmp_path):
     photos = PhotoSet.of_bytes("two", {"a": ppm(1), "b": ppm(2)}, ["x", "y"], ["train", "val"])
     with pytest.raises(EncoderError, match="it gives embeddings and no answers, which vlm:ORG/NAME and answers:FILE"):
         score_tasks(toy_encoder(as_rows, lambda p: np.zeros(3, np.float32), 3), photos, [TASK], tmp_path)
+
+
+def answers_file(folder, photo_ids):
+    rows = [
+        {"photo_id": photo, "view": view, "logits": [1, 0]} for photo in photo_ids for view in ("original", *QUALITIES)
+    ]
+    (folder / "given.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return load_encoder(f"answers:{folder}/given.jsonl")
+
+
+def test_ids_of_a_file_that_are_no_photo(tmp_path):
+    photos, tasks = photo_set(6), select_tasks([TASK], all_tasks())
+    given = answers_file(tmp_path, [*photos.ids, "7.png", "8.png"])
+    assert tasks_without_views(given, tasks, photos, RunOptions()) == (
+        f"{given.info.id}: 2 of its 8 ids are no photo of planted and are not read (the first: '7.png')"
+    )
+    with pytest.raises(
+        EncoderError, match=r"holds no id of planted: its ids are such as '7.png', and .* '0.jpg' \(\?id"
+    ):
+        tasks_without_views(answers_file(tmp_path, ["7.png", "8.png"]), tasks, photos, RunOptions())
+    assert tasks_without_views(answers_file(tmp_path, photos.ids), tasks, photos, RunOptions()) == ""
 
 
 def test_selection__only_by_family_or_name():

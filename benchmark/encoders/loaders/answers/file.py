@@ -79,6 +79,7 @@ def load_answers(request: LoadRequest) -> Encoder:
     )
     answers = FileAnswers(name, rule, cells, rows, all(not isinstance(cell, str) for cell in cells))
     stored = replace(tower.stored, name=name) if tower is not None and tower.stored is not None else stored
+    stored = replace(stored, answer_ids=tuple(dict.fromkeys(photo for row_of in rows.values() for photo, _ in row_of)))
     return Encoder(info, no_pixels, _refuse, "cpu", "float32", stored=stored, answers=answers)
 
 
