@@ -113,7 +113,7 @@ def _row(before: Run, after: Run, answers: CommonAnswers, margin: float, coverag
     metric = metric_of(all_tasks(), answers.task, answers.metric)
     differences = [
         paired_difference(first, second, **answers.pairing, level=coverage)
-        for first, second in _sides(metric.kind, answers.first, answers.second)
+        for first, second in _sides(metric.kind, answers)
     ]
     # The new size exceeds both the old value and its opposite: the weaker of the two statements decides.
     loss = Loss(*(min(getattr(one, name) for one in differences) for name in ("value", "low", "high")))
@@ -133,12 +133,14 @@ def _row(before: Run, after: Run, answers: CommonAnswers, margin: float, coverag
     )
 
 
-def _sides(kind: MetricKind, old: np.ndarray, new: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of values whose mean difference is the loss; of a signed difference two, and the loss is the less."""
-    if kind == "trace":
-        yield new, old
-    elif kind == "accuracy":
+def _sides(kind: MetricKind, answers: CommonAnswers) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of values whose mean difference is the loss; of a difference with a sign two, and the loss is the less."""
+    old, new = answers.first, answers.second
+    least = min(answers.pairing["limits"] or answers.pairing["bounds"])
+    if kind == "accuracy":
         yield old, new
+    elif kind == "trace" or least >= 0:
+        yield new, old
     else:
         size = new if new.mean() >= 0 else -new
         yield size, old

@@ -10,6 +10,7 @@ import pytest
 
 from benchmark.cli.compare import main
 from benchmark.compare import compare_runs, gate_runs, gate_text
+from benchmark.compare.judged import Loss
 from benchmark.results import Failure, PhotoValues, Result, Run
 from benchmark.stats import paired_difference
 from builders.errors import DataError, UsageError
@@ -80,6 +81,14 @@ def test_gate__a_difference_is_worse_the_farther_it_is_from_zero(old, new, loss)
     gate = gate_runs([run(knn__jpeg__spd=values[0])], [run(knn__jpeg__spd=values[1])])
     assert gate.rows[0].loss.value == pytest.approx(loss)
     assert gate.rows[0].judgement == ("worse" if loss > 0 else "not worse")
+
+
+@pytest.mark.parametrize(("old", "new", "loss"), [(0.6, 0.9, 0.3), (0.9, 0.6, -0.3), (1.0, 1.0, 0.0)])
+def test_gate__a_difference_that_cannot_be_below_zero_is_worse_the_larger_it_is(old, new, loss):
+    gate = gate_runs([run(knn__adversary__flipped=shares(old))], [run(knn__adversary__flipped=shares(new))])
+    direct = paired_difference(shares(new)[1], shares(old)[1], level=0.9)
+    assert gate.rows[0].loss == Loss(direct.value, direct.low, direct.high)
+    assert gate.rows[0].loss.value == pytest.approx(loss)
 
 
 def test_gate__intervals_are_corrected_for_the_number_of_scores():
