@@ -92,7 +92,10 @@ def test_score__a_table_with_ids_of_its_own(pathology, tmp_path):
     [
         (["--model", "control:random-projection"], r"camelyon names no pictures, and .*--model embeddings:FILE"),
         (["--model", "embeddings:{}/by_slide.parquet?id=slide_id"], "it holds no id of pathorob:camelyon: its ids are"),
-        (["--model", "embeddings:{}/E.parquet?id=slide_id,patch_id", "-t", "probe/jpeg"], "no task here is about"),
+        (
+            ["--model", "embeddings:{}/E.parquet?id=slide_id,patch_id", "-t", "probe/jpeg"],
+            "names no pictures to process .image=COLUMN., and nothing that was chosen",
+        ),
     ],
 )
 def test_score__what_cannot_be_scored_is_one_sentence(pathology, tmp_path, capsys, words, sentence):
