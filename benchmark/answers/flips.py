@@ -49,7 +49,7 @@ def answers_of(logits: np.ndarray, right: np.ndarray, *, graded: bool) -> ModelA
         return ModelAnswers(chosen, None, None)
     weights = np.exp(values - best)
     shares = weights / weights.sum(axis=2, keepdims=True)
-    first = np.sort(shares[0], axis=1)
+    first = np.sort(shares[0])
     of_right = np.take_along_axis(shares, np.broadcast_to(right[None, :, None], (*shares.shape[:2], 1)), 2)[..., 0]
     return ModelAnswers(chosen, of_right.astype(np.float32), (first[:, -1] - first[:, -2]).astype(np.float32))
 

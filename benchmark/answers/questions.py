@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.answers.tables import read_rows
 from builders.errors import DataError, UsageError
-from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
+from builders.photos import SPLITS, UNLABELLED, PhotoSet, hash64, rank_within
 from builders.untrusted import readable
 
 YES_NO = ("yes", "no")
@@ -252,13 +252,12 @@ def questions_of_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[ClosedQuestion
 def _alternating(photos: PhotoSet, at: np.ndarray, salt: str, period: int) -> np.ndarray:
     """int64 [n], 0 .. period - 1 in turn among the photos of a split and class, in the order of a hash of their ids."""
     hashes = np.array([hash64(f"{salt}\0{photos.ids[i]}") for i in at], dtype=np.uint64)
-    order = np.argsort(hashes, kind="stable")
-    groups = photos.labels.values[at].astype(np.int64) * 8 + photos.splits[at]
+    order = np.argsort(hashes)
+    groups = photos.labels.values[at].astype(np.int64) * len(SPLITS) + photos.splits[at]
     turn = np.empty(len(at), np.int64)
     turn[order] = rank_within(groups[order])
-    return (
-        turn + photos.labels.values[at]
-    ) % period  # classes begin in turn too, so that one photo a class is balanced as well
+    # classes begin in turn too, so that one photo a class is balanced as well
+    return (turn + photos.labels.values[at]) % period
 
 
 def _others(photos: PhotoSet, at: int, count: int, salt: str) -> list[str]:

@@ -58,7 +58,10 @@ def _of_lines(data: bytes, name: str) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
         if line.strip():
-            row = parse_json(line, f"{name}, line {number}")
+            try:
+                row = parse_json(line, name)
+            except UntrustedInputError as error:
+                raise DataError(f"{name}, line {number}: {error.reason}") from None
             if not isinstance(row, dict):
                 raise DataError(f"{name}, line {number}: no JSON object")
             rows.append(row)

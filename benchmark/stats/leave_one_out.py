@@ -15,7 +15,7 @@ from benchmark.stats.resampling import LEVEL, Interval
 from builders.errors import DataError
 
 STEADY = 1e-12
-"""Standard error below which all clusters count as equal."""
+"""Standard error below which all clusters count as equal, and a distance below which they are at chance."""
 
 LEAST_SHARE = 0.5
 """Least share of the jackknife's variance that is left without the effects of pairs."""
@@ -52,7 +52,7 @@ class Jackknife:
         """P-value of a statistic that is ``chance`` (two-sided), or not ``greater`` than it."""
         if self.error < STEADY:  # the sign test
             tail = 1.0 if greater and self.value < chance else 0.5 ** len(self.deviations)
-            return 1.0 if self.value == chance else tail if greater else min(1.0, 2 * tail)
+            return 1.0 if abs(self.value - chance) < STEADY else tail if greater else min(1.0, 2 * tail)
         t = (self.value - chance) / self.error
         return float(stdtr(self.freedom, -t)) if greater else 2 * float(stdtr(self.freedom, -abs(t)))
 

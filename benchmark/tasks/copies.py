@@ -147,7 +147,7 @@ def drawn_half(units: np.ndarray, ids: Sequence[str], seed: int) -> np.ndarray:
     _, first, code = np.unique(units, return_index=True, return_inverse=True)
     hashes = np.array([hash64(f"copies\0{seed}\0{ids[i]}") for i in first], np.uint64)
     half = np.zeros(len(first), bool)
-    half[np.argsort(hashes, kind="stable")[: len(first) // 2]] = True
+    half[np.argsort(hashes)[: len(first) // 2]] = True
     drawn: np.ndarray = half[code.reshape(-1)]
     return drawn
 

@@ -63,7 +63,7 @@ def balanced_queries(photos: PhotoSet, test: np.ndarray, options: RunOptions) ->
     therefore differ by at most one photo, and a larger sample contains every smaller one.
     """
     hashes = np.array([hash64(f"queries\0{options.seed}\0{photos.ids[i]}") for i in test], dtype=np.uint64)
-    order = np.argsort(hashes, kind="stable")
+    order = np.argsort(hashes)
     rank = np.empty(len(test), dtype=np.int64)
     rank[order] = rank_within(photos.labels.values[test[order]])
     return np.sort(test[np.lexsort((hashes, rank))[: options.queries]])

@@ -1,8 +1,10 @@
 """Closed questions from classes and from tables: balance, seeds, prompts and what is refused."""
 
+import dataclasses
 import json
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +13,7 @@ from benchmark.answers import (
     ClosedQuestion,
     choice_questions,
     chosen_rule,
+    closed_questions,
     presence_questions,
     prompt_of,
     questions_hash,
@@ -18,7 +21,7 @@ from benchmark.answers import (
     words_of,
 )
 from builders.errors import DataError, UsageError
-from builders.photos import PhotoSet
+from builders.photos import SPLITS, Labels, PhotoSet, hash64
 
 CLASSES = ("airplane", "cat", "tench_fish")
 ROW = {"photo_id": "a.jpg", "question_id": "light", "text": "When?", "options": ["day", "night"], "right": "night"}
@@ -56,6 +59,43 @@ def test_choice__positions_are_balanced_and_options_differ():
         assert question.options[question.right] == CLASSES[label].replace("_", " ")
     assert set(Counter(question.right for question in questions).values()) <= {19, 20, 21}
     assert questions == choice_questions(photos, 0) != choice_questions(photos, 1)
+
+
+NAMES = ("_owl", "Ape", "cat", "tench_fish", "urn")
+SPOKEN = {"_owl": "owl", "Ape": "Ape", "cat": "cat", "tench_fish": "tench fish", "urn": "urn"}
+ARTICLES = {"_owl": "a", "Ape": "an", "cat": "a", "tench_fish": "a", "urn": "an"}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_questions__by_definition_one_photo_after_the_other(count):
+    """In the order of hashes within class and split, photos take turns; other classes come in the order of a hash."""
+    rng = np.random.default_rng(count)
+    values, splits = rng.integers(-1, count, 60), rng.integers(0, 3, 60)
+    photos = PhotoSet.of_bytes("toy", {f"{i}.jpg": b"" for i in range(60)}, None, [SPLITS[s] for s in splits])
+    photos = dataclasses.replace(photos, labels=Labels(NAMES[:count], values.astype(np.int32)))
+    known = [i for i in range(60) if values[i] >= 0]
+
+    def expected(rule, period, i):
+        """(the turn of a photo, other classes)."""
+        alike = [j for j in known if (values[j], splits[j]) == (values[i], splits[i])]
+        alike.sort(key=lambda j: hash64(f"{rule}\0{7}\0{j}.jpg"))
+        others = [name for name in NAMES[:count] if name != NAMES[values[i]]]
+        others.sort(key=lambda name: hash64(f"{rule}\0{7}\0{i}.jpg\0{name}"))
+        return (alike.index(i) + values[i]) % period, others
+
+    presence, choice = [], []
+    for i in known:
+        turn, others = expected("presence", 2, i)
+        name = others[0] if turn else NAMES[values[i]]
+        text = f"Is there {ARTICLES[name]} {SPOKEN[name]} in the picture?"
+        presence.append(ClosedQuestion("presence", f"{i}.jpg", text, ("yes", "no"), turn))
+        size = min(4, count)
+        turn, others = expected("choice", size, i)
+        options = [SPOKEN[name] for name in (*others[:turn], NAMES[values[i]], *others[turn : size - 1])]
+        choice.append(ClosedQuestion("choice", f"{i}.jpg", "What is in the picture?", tuple(options), turn))
+    assert presence_questions(photos, 7) == tuple(presence)
+    assert choice_questions(photos, 7) == tuple(choice)
+    assert list(closed_questions(photos, "choice", seed=7)) == [choice[known.index(i)] for i in known if splits[i] == 1]
 
 
 def test_presence__unlabelled_photos_have_no_question():
@@ -118,7 +158,29 @@ def test_table__what_is_wrong_is_one_sentence_with_the_row(tmp_path, change, mes
         chosen_rule(str(file))
 
 
-def test_rule__neither_a_name_nor_a_file():
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("own.txt", "", "own.txt: a table is one of .csv, .tsv, .jsonl, .parquet"),
+        ("own.jsonl", "[1]\n", "own.jsonl, line 1: no JSON object"),
+        ("own.jsonl", "\n{\n", "own.jsonl, line 2: "),
+        ("own.jsonl", "", "own.jsonl: it holds no question"),
+        ("own.csv", "photo_id,question_id,text,options\na,b,c,d|e\n", "own.csv: row 1 has no right (columns: photo_id"),
+        ("own.csv", "photo_id,text,right\na,b\n", "own.csv"),
+        ("own.parquet", "no table", "own.parquet"),
+    ],
+)
+def test_table__of_another_form_is_one_sentence_without_its_folder(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as error:
+        chosen_rule(str(tmp_path / name))
+    assert str(error.value).startswith(message)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_rule__neither_a_name_nor_a_file(tmp_path):
+    with pytest.raises(UsageError, match="or a file of questions that exists"):
+        chosen_rule(str(tmp_path))
     with pytest.raises(UsageError, match="questions=presense: it is presence, choice, or a file"):
         chosen_rule("presense")
     with pytest.raises(DataError, match="fewer than two classes"):

@@ -10,13 +10,15 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from benchmark.cli.sharing.publish_metrics import main
+from benchmark.knn import extremes_of_jitters
 from benchmark.knn.setups import knn_setups
 from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.metrics import scores as metric_scores
 from benchmark.publishing.metric_spaces import card_facts, write_space
 from benchmark.retrieval import pair_retrieval
-from benchmark.stats.intervals import photo_interval
+from benchmark.stats.intervals import photo_interval, photo_intervals
 from builders.errors import DataError, UsageError
+from builders.pixels import Parameter
 from builders.pixels.parameters import PARAMETERS, assigned_class
 from tests.support.hub import OWNER_TOKEN
 from tests.support.processes import run_python
@@ -77,16 +79,25 @@ def _views(classes=3, train=14, test=9, dim=5):
     return embeddings[order], [labels[i] for i in ids], list(ids), list(kinds), list(splits)
 
 
-def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
+def intervals_of(values):
+    """Of shares together, as they are drawn, and of a difference."""
+    shares = [name for name in values if name != "spd"]
+    ends = dict(zip(shares, photo_intervals([values[name] for name in shares]), strict=True))
+    ends["spd"] = photo_interval(values["spd"], bounds=(-1.0, 1.0))
+    return {name: [interval.low, interval.high] for name, interval in ends.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "parameter"),
+    [
+        ({"parameter": "resizing"}, PARAMETERS["resizing"]),
+        ({"seeds": 4}, Parameter("metric", ("0", "1", "2"), ())),  # without a name, other classes are drawn
+    ],
+)
+def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments(given, parameter):
     embeddings, labels, ids, kinds, splits = _views()
     scores = KnnSetups().compute(
-        predictions=embeddings,
-        references=labels,
-        photo_ids=ids,
-        classes=kinds,
-        splits=splits,
-        k=3,
-        parameter="resizing",
+        predictions=embeddings, references=labels, photo_ids=ids, classes=kinds, splits=splits, k=3, **given
     )
     where = {(i, c): row for row, (i, c) in enumerate(zip(ids, kinds, strict=True))}
     photos = {s: list(dict.fromkeys(i for i, t in zip(ids, splits, strict=True) if t == s)) for s in ("train", "test")}
@@ -98,7 +109,9 @@ def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
         return np.array([labels[where[i, 0]] for i in photos[split]])
 
     def drawn(split):
-        return np.array([[assigned_class(i, PARAMETERS["resizing"], s) for i in photos[split]] for s in range(10)])
+        return np.array(
+            [[assigned_class(i, parameter, s) for i in photos[split]] for s in range(given.get("seeds", 10))]
+        )
 
     changed = knn_setups(
         bank("train"), bank("test"), label("train"), label("test"),
@@ -108,9 +121,38 @@ def test_knn_setups__is_the_benchmarks_own_arithmetic_and_assignments():
     assert scores["spd"] == pytest.approx(changed.values["spd"])
     assert scores["ties"] == {name: pytest.approx(ties._asdict()) for name, ties in changed.ties.items()}
     assert scores["chance"] == pytest.approx(changed.chance)
-    assert (scores["n"], scores["train_photos"]) == (9, 14)
-    for name, (low, high) in scores["intervals"].items():
-        assert low <= scores[name] <= high
+    assert (scores["n"], scores["train_photos"], scores["k"]) == (9, 14, 3)
+    jitter = extremes_of_jitters(bank("train"), bank("test"), label("train"), label("test"), k=3)
+    assert scores["worst_jitter"] == pytest.approx(jitter.worst.mean())
+    assert scores["intervals"] == intervals_of(changed.per_photo())
+
+
+def test_knn_setups__of_one_class_has_nothing_that_compares_classes():
+    embeddings, labels, ids, kinds, splits = _views(classes=1)
+    scores = knn_setup_scores(embeddings, labels, ids, kinds, splits, k=1)
+    assert not {"spd", "worst_jitter", "pos-same"} & {*scores, *scores["intervals"]}
+    assert scores["all-same"] == scores["uniform"]
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_knn_setup_scores__refuses_a_column_of_another_length(column):
+    columns = [list(each) for each in _views()]
+    columns[column] = columns[column][:-1]
+    with pytest.raises(DataError, match="one embedding, label, photo id, class and split per view is needed"):
+        knn_setup_scores(*columns, k=1)
+
+
+def test_knn_setup_scores__refuses_numbers_and_photos_that_are_there_twice():
+    embeddings, *columns = _views()
+    with pytest.raises(DataError, match=r"per view is needed, got \(69,\)"):
+        knn_setup_scores(embeddings[:, 0], *columns, k=1)
+    labels, ids, kinds, splits = columns
+    with pytest.raises(DataError, match="every train photo must be there once in each of the 3 classes"):
+        knn_setup_scores(embeddings, labels, ids, [0, 0, *kinds[2:]], splits, k=1)
+    with pytest.raises(DataError, match="every test photo must be"):  # as many views as needed, and one too many
+        knn_setup_scores([*embeddings, embeddings[-1]], *([*each, each[-1]] for each in columns), k=1)
+    with pytest.raises(DataError, match="no view whose split is 'test'"):
+        knn_setup_scores(embeddings, labels, ids, kinds, ["train"] * 69, k=1)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +182,7 @@ def test_pair_retrieval__is_the_benchmarks_own_arithmetic():
     assert {name: scores[name] for name in changed.values} == pytest.approx(changed.values)
     assert scores["chance"] == pytest.approx(changed.chance)
     assert scores["n"] == 10
-    assert scores["intervals"]["spd"][0] <= scores["spd"] <= scores["intervals"]["spd"][1]
+    assert scores["intervals"] == intervals_of(changed.per_pair())
 
 
 @pytest.fixture(scope="session")
@@ -225,7 +267,16 @@ def test_metric_class__takes_each_kind_of_column():
         ("string", "string", "string"),
         ("string", "string", "int64"),
     ]
-    assert (TraceProbe.__name__, KnnSetups.__name__) == ("TraceProbe", "KnnSetups")
+
+
+@pytest.mark.parametrize("kind", [TraceProbe, KnnSetups, PairRetrieval])
+def test_metric_class__is_what_its_definition_says(kind):
+    [definition] = [one for one in DEFINITIONS.values() if one.class_name == kind.__name__ == kind.__qualname__]
+    made = kind()
+    assert made.inputs_description == f"{definition.arguments}Example:\n{definition.example}"
+    assert f'evaluate.load("camtrace/{definition.name}")' in definition.example
+    assert (made.description, kind.__doc__) == (definition.description, definition.description)
+    assert "2508.10637" in made.citation
 
 
 def test_script__without_camtrace_says_what_to_install(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmark.stats.intervals import paired_difference
-from benchmark.stats.leave_one_out import jackknife
+from benchmark.stats.leave_one_out import jackknife, statistic_of
 
 SIZES = (2, 3, 5)
 STRATA = np.repeat([0, 1, 2], SIZES)
@@ -53,6 +53,17 @@ def test_jackknife__keeps_half_of_the_variance_at_least() -> None:
     two = np.random.default_rng(2).normal(size=(8, 8)) * 50
     result = jackknife(values.mean(), left_out, None, two + two.T)
     assert result.error**2 == pytest.approx(values.var(ddof=1) / 8 / 2)
+
+
+@pytest.mark.parametrize("greater", [False, True])
+def test_p_value__of_equal_clusters_at_chance_is_one_from_values_by_photo_too(greater) -> None:
+    """The mean of values by photo rounds: 0.1 of 7 photos is not 0.1, and 0.6 of clusters without spread is."""
+    for value in (0.1, 0.3, 0.5, 0.6):
+        one, clusters = jackknife(value, np.full(7, value)), np.arange(7)
+        again = statistic_of(one.photo_values(clusters) + 1e-16, clusters, one.freedom)
+        assert (one.p_value(value, greater=greater), again.p_value(value, greater=greater)) == (1.0, 1.0)
+        assert again.p_value(value - 0.01, greater=greater) == 0.5 ** (7 if greater else 6)
+        assert again.p_value(value + 0.01, greater=greater) == (1.0 if greater else 0.5**6)
 
 
 def test_paired_difference__of_statistics_is_students_over_clusters_within_their_range() -> None:

@@ -2,11 +2,15 @@
 
 import dataclasses
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmark.options import RunOptions
+from benchmark.results import AnswerFacts
+from benchmark.results.proof import contradicted
+from benchmark.stats import METHODS
 from benchmark.tasks import TaskInput, all_tasks
 from benchmark.tasks.registry import fitting_tasks
 from builders.photos import CLUSTER, Labels, PhotoSet
@@ -82,7 +86,29 @@ def outcomes(photos, bank, **options):
         for score in outcome.scores:
             made[f"{task.name}: {score.metric}"] = dataclasses.replace(score, details=details_of(score.details))
         made[f"{task.name}: answers"] = outcome.answers
+        made[f"{task.name}: proven"] = proven(task, outcome, RunOptions(**options))
     return made
+
+
+def proven(task, outcome, options):
+    """By metric, what answers prove of a score, all right: the range of values, and names of facts."""
+    values, facts = task.read_answers(outcome.answers), task.read_facts(outcome.answers)
+    stated = SimpleNamespace(environment={"statistics": METHODS, "options": dataclasses.asdict(options)})
+    made = {}
+    for score in outcome.scores:
+        if score.metric in values:
+            of_metric = facts.get(score.metric, AnswerFacts(None, None, {}))
+            assert contradicted(score, values[score.metric], of_metric, stated) == ""
+            guesses = [name for name in ("chance", "guess") if getattr(of_metric, name) is not None]
+            made[score.metric] = [values[score.metric].bounds, *guesses, *names_of(of_metric.details)]
+    return made
+
+
+def names_of(details, depth=2):
+    """Names of details, of those in a mapping too."""
+    for name, value in details.items():
+        inner = isinstance(value, dict) and depth > 1
+        yield from (f"{name}.{each}" for each in names_of(value, depth - 1)) if inner else (name,)
 
 
 CASES = {
@@ -106,4 +132,5 @@ def test_scores__of_scenes_are_as_recorded():
     for name in ("retrieval/pairs", "variance/components"):
         outcome = all_tasks()[name].run(input_of(photos, rows, resamples=200))
         made |= {f"{name}: {s.metric}": s for s in outcome.scores} | {f"{name}: answers": outcome.answers}
+        made[f"{name}: proven"] = proven(all_tasks()[name], outcome, RunOptions(resamples=200))
     check_recorded("scores-of-scenes", made)
