@@ -172,17 +172,18 @@ def test_offending__sees_every_way_to_write_it(code, kind):
 
 
 def test_progress__short_runs_of_the_benchmark_draw_no_bar():
-    """A bar waits for a second or more, or as ``QUIET_BAR`` says for solvers."""
+    """A bar waits for a second or more (``step_bar`` for two), and says what is done and what is counted."""
     bars = {
-        f"{path.relative_to(ROOT)}:{node.lineno}": {k.arg: ast.unparse(k.value) for k in node.keywords}
+        f"{path.relative_to(ROOT)}:{node.lineno}": words | {k.arg: ast.unparse(k.value) for k in node.keywords}
         for path in modules()
         if path.is_relative_to(ROOT / "benchmark")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "progress_bar"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("progress_bar", "step_bar")
+        for words in [{"step_bar": {"delay": "2"}}.get(ast.unparse(node.func), {})]
     }
     assert len(bars) > 15
-    named = {place: words for place, words in bars.items() if words.get(None) != "QUIET_BAR"}
-    assert [place for place, words in named.items() if float(words.get("delay", "0")) < 1] == []
+    assert [place for place, words in bars.items() if float(words.get("delay", "0")) < 1] == []
+    assert [place for place, words in bars.items() if not {"desc", "unit"} <= set(words)] == []
 
 
 def test_progress__is_shown_by_one_module():

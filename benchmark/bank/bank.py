@@ -24,7 +24,7 @@ from benchmark.bank.keys import LAYOUT, key_hash, shape_and_dtype
 from benchmark.bank.view_file import Blocks, ViewFile, check_key, view_key
 from benchmark.encoders import Output
 from builders.errors import DataError, disk_error
-from builders.processes import progress_bar
+from builders.processes import step_bar
 from builders.untrusted import UntrustedInputError, describe_error, list_folder, read_untrusted_json
 
 
@@ -257,7 +257,7 @@ class Bank:
         Reads every finished row once, at about 2 GB a second where the file is in memory.
         """
         damaged_blocks = {}
-        bar = progress_bar(self._views.items(), desc="checking embeddings", unit="view", delay=2, leave=False)
+        bar = step_bar(self._views.items(), desc="checking embeddings", unit="view")
         for name, view in bar:
             if damaged := view.damaged():
                 damaged_blocks[name] = damaged

@@ -19,7 +19,7 @@ import numpy as np
 from builders.errors import PhotoError
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
 from builders.photos import PhotoSet, Stamps, photo_digest
-from builders.processes import in_this_context, progress_bar
+from builders.processes import in_this_context, step_bar
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
 FOLDER = "photo-hashes"
@@ -173,7 +173,7 @@ class PhotoHashes:
 
     def _read(self) -> None:
         unknown = np.flatnonzero(~self._known).tolist()
-        bar = progress_bar(total=len(unknown), desc="checking photos", unit="photo", delay=2, leave=False)
+        bar = step_bar(total=len(unknown), desc="checking photos", unit="photo")
         with ThreadPoolExecutor(self._workers) as pool, bar:
             for start in range(0, len(unknown), 1024):
                 part = unknown[start : start + 1024]

@@ -100,10 +100,10 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_check(args: argparse.Namespace) -> int:
     from benchmark.scoring import ALL, chosen, damaged, size
-    from builders.processes import progress_bar
+    from builders.processes import step_bar
 
     selected = chosen(args.cache, args.what or [ALL])
-    bar = progress_bar(selected, desc="checking", unit="entry", delay=2, leave=False, silent=args.quiet)
+    bar = step_bar(selected, desc="checking", unit="entry", silent=args.quiet)
     wrong = [(entry.name, why) for entry in bar if (why := damaged(entry))]
     total = sum(entry.size for entry in selected)
     if args.json:

@@ -12,7 +12,7 @@ from benchmark.erasing.eraser import Eraser
 from benchmark.erasing.methods import method_named
 from benchmark.erasing.moments import Moments, Source
 from builders.errors import DataError, UsageError
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 
 def fit_eraser(
@@ -70,7 +70,7 @@ def moments_of(source: Source, device: str = "cpu") -> Moments:
     """The moments of a source, summed in one pass over its rows on ``device``."""
     moments = Moments(source.dimension, source.n_classes, source.n_preserved, device=device)
     total = source.photos * len(source.views)
-    with progress_bar(total=total, desc="reading embeddings", unit="row", delay=2, leave=False) as bar:
+    with step_bar(total=total, desc="reading embeddings", unit="row") as bar:
         for batch in source.batches():
             moments.update(batch.rows, batch.labels, batch.preserved)
             bar.update(len(batch.rows))

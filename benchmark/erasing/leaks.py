@@ -13,7 +13,7 @@ from benchmark.erasing.eraser import Eraser, FitSet
 from benchmark.erasing.folder import load_eraser
 from builders.errors import DataError, EncoderError, PhotoError
 from builders.photos import PhotoSet
-from builders.processes import progress_bar
+from builders.processes import step_bar
 from builders.splits import NO_HASH, near_duplicate_groups, near_pairs, photo_hash
 
 NAMED = 3
@@ -56,7 +56,7 @@ def check_eraser(eraser: Eraser, encoder: Encoder) -> None:
 def picture_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndarray:
     """uint64 [n], the perceptual hash of each photo, 0 if it cannot be decoded; ``label`` names the progress bar."""
     hashes = np.zeros(len(indices), dtype=np.uint64)
-    bar = progress_bar(total=len(indices), desc=label, unit="photo", delay=2, leave=False)
+    bar = step_bar(total=len(indices), desc=label, unit="photo")
 
     def work(part: np.ndarray) -> None:
         for at in part:

@@ -24,7 +24,7 @@ from benchmark.knn.uniform import uniform_nearest, uniform_votes
 from benchmark.knn.votes import Opposition, Outcomes, Votes, outcomes, tally, vote
 from builders.errors import DataError, UsageError
 from builders.files import write_bytes_atomically
-from builders.processes import progress_bar
+from builders.processes import step_bar
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
 BY_PHOTO = ("correct", "tied", "least", "greatest", "random", "worst", "best", "plain", "by_seed", "random_by_seed")
@@ -184,7 +184,7 @@ def _record(
 
 def _bar(pairs: int) -> tqdm[Any]:
     """Progress over pairs of photos, each compared in every class of the query at once."""
-    return progress_bar(total=pairs, desc="kNN", unit="pair", unit_scale=True, delay=2, leave=False)
+    return step_bar(total=pairs, desc="kNN", unit="pair", unit_scale=True)
 
 
 def _record_fixed(answers: KnnAnswers, question: KnnQuestion, photos: slice, lists: Lists) -> None:

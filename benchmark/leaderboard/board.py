@@ -18,7 +18,7 @@ from benchmark.leaderboard.pairing import StoredAnswers, paired_p_values
 from benchmark.results import MetricKind, Score, failed_encoder, families
 from benchmark.stats import independent_p_values, ranks_of_pairs, standard_error
 from benchmark.tasks import all_tasks
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _all_ranked(columns: Sequence[Column], cells: ScoreTable) -> list[Column]:
     answers = StoredAnswers(all_tasks())
     ranked: dict[int, Column] = {}
     order = sorted(range(len(columns)), key=lambda i: columns[i].data)
-    for i in progress_bar(order, desc="ranks", unit="column", delay=2, leave=False):
+    for i in step_bar(order, desc="ranks", unit="column"):
         column = columns[i]
         by_entry = cells[column.data, column.task, column.metric, column.settings]
         ranked[i] = replace(column, cells=_ranked(column, [by_entry[entry] for entry in column.cells], answers))

@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.results.check import check_forms
 from benchmark.results.schema import MAX_FILE_BYTES, Result
 from builders.errors import DataError, RemoteError, UsageError
-from builders.processes import progress_bar
+from builders.processes import step_bar
 from builders.untrusted import (
     UntrustedInputError,
     client_message,
@@ -97,7 +97,7 @@ def read_files(
         links_may_leave: whether links out of the folder are followed, as the cache of the Hub client needs.
     """
     accepted, refused = [], []
-    for file in progress_bar(list(files), desc="reading results", unit="file", delay=2, leave=False):
+    for file in step_bar(list(files), desc="reading results", unit="file"):
         name = readable(file)
         try:
             text = read_untrusted_text(

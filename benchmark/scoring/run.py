@@ -34,7 +34,7 @@ from benchmark.views import Prefetch
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
 from builders.photos import PhotoSet
-from builders.processes import memory_budget, progress_bar
+from builders.processes import memory_budget, step_bar
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _run_jobs(jobs: Sequence[tuple[Job, EncoderRun]], states: Sequence[EncoderRu
     for (job, state), done in zip(finals, run_jobs([job for job, _ in finals]), strict=True):
         record(job, done, state)
     final = {id(state): read_answers(state.answers, all_tasks()).values for state in states if state.outputs}
-    with progress_bar(total=len(outputs), desc="scoring layers", unit="output", delay=2, leave=False) as bar:
+    with step_bar(total=len(outputs), desc="scoring layers", unit="output") as bar:
         for output, encoder_state in outputs.values():
             output_jobs = [job for job, state in jobs if state is output]
             for job, done in zip(output_jobs, run_jobs(output_jobs, silent=True), strict=True):

@@ -34,7 +34,7 @@ from benchmark.tasks import Task, TaskInput, TaskOutcome, all_tasks
 from builders.errors import CamtraceError
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.photos import PhotoSet
-from builders.processes import progress_bar
+from builders.processes import step_bar
 from builders.untrusted import UntrustedInputError, error_text, parse_in_turn, read_untrusted_arrays
 
 FOLDER = "outcomes"
@@ -206,7 +206,7 @@ def run_jobs(jobs: Sequence[Job], *, silent: bool = False) -> list[Done]:
     parse_in_turn()
     for package in PACKAGES_OF_TASKS:
         importlib.import_module(package)
-    bar = progress_bar(total=len(jobs), desc="scoring", unit="task", delay=2, leave=False, silent=silent)
+    bar = step_bar(total=len(jobs), desc="scoring", unit="task", silent=silent)
 
     def run(job: Job) -> Done:
         bar.set_postfix_str(job.task.name, refresh=False)

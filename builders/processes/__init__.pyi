@@ -2,7 +2,7 @@ from .deadlines import DeadlineExceeded, run_with_deadline
 from .guards import deferred_signals, exit_with_parent, setup_child
 from .memory import child_environment, in_this_context, memory_budget, reserve_for
 from .pool import CPUS, WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
-from .progress import heartbeat, notice, progress_bar, stage
+from .progress import heartbeat, notice, progress_bar, stage, step_bar
 from .sandbox import Sandbox, SandboxError, WorkerLost, map_sandboxed
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "run_with_deadline",
     "setup_child",
     "stage",
+    "step_bar",
 ]

@@ -39,6 +39,15 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, silent: bool = False,
     return _Counted(iterable, **{**options, "delay": 0})
 
 
+def step_bar(iterable: Iterable[Any] | None = None, *, silent: bool = False, **options: Any) -> tqdm[Any]:
+    """A bar of a step within a run: it appears if the step takes two seconds, and goes when it ends.
+
+    >>> sum(step_bar([1, 2], desc="adding", unit="number", silent=True))
+    3
+    """
+    return progress_bar(iterable, silent=silent, delay=2, leave=False, **options)
+
+
 def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 

@@ -21,10 +21,9 @@ from benchmark.compute import compiled_module, parallel_map, threads_of_work, up
 from benchmark.probe.solver.bounds import ARMIJO, MAX_CONJUGATE, MAX_HALVINGS
 from benchmark.probe.solver.design import Design
 from benchmark.probe.solver.objective import Iterates, at_zero, gradient_norm, put_fits, take_fits
-from benchmark.probe.solver.rows import QUIET_BAR
 from benchmark.probe.solver.sgd import Flags, rectangle
 from builders.kernels import BackgroundKernels
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 AS_FAST = 3
 """One thread of compiled fits is at least as fast as this many threads of stacked products."""
@@ -120,7 +119,7 @@ def fit_each(
 
     # the weakest penalties take longest, so they come first: no thread then ends with a long fit
     order = np.argsort(strengths, kind="stable")
-    with progress_bar(total=groups * count, desc="solving", unit="fit", **QUIET_BAR) as bar:
+    with step_bar(total=groups * count, desc="solving", unit="fit") as bar:
         parallel_map(fit, [(g, int(k)) for k, g in itertools.product(order, range(groups))])
     tensors = {name: torch.from_numpy(table) for name, table in tables.items()}
     tensors |= {name: tensors[name].to(torch.int64) for name in ("iterations", "products")}
@@ -202,7 +201,7 @@ def solve(
     active = gradient_norm(state.gradient) > tolerance
     known = active.cpu()  # the host's copy
     stalled = torch.zeros_like(known)
-    bar = progress_bar(range(max_iterations), desc="solving", unit="step", **QUIET_BAR)
+    bar = step_bar(range(max_iterations), desc="solving", unit="step")
     for _ in bar:
         if not bool(known.any()):
             break

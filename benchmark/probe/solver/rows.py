@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmark.compute import parallel_map
 from builders.errors import DataError
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 GATHER_BYTES = 64 << 20
 """Approximate size of the blocks in which rows are read from a bank."""
@@ -167,9 +167,7 @@ class Gathered:
         """float32 [C, n, d] on the device."""
         step = max(1, GATHER_BYTES // (4 * dimension))
         pieces = [(i, start) for i in range(len(banks)) for start in range(0, n, step)]
-        with progress_bar(
-            total=len(banks) * n, desc="reading embeddings", unit="row", unit_scale=True, **QUIET_BAR
-        ) as bar:
+        with step_bar(total=len(banks) * n, desc="reading embeddings", unit="row", unit_scale=True) as bar:
 
             def read(piece: tuple[int, int]) -> None:
                 index, start = piece
@@ -190,10 +188,6 @@ class Gathered:
             return flat.index_select(0, wanted.flatten()).view(*wanted.shape, dimension)
 
         return read
-
-
-QUIET_BAR: dict[str, Any] = {"delay": 2, "leave": False}
-"""Settings of progress bars inside a task: shown after two seconds, and only on a terminal."""
 
 
 def gather(banks: Sequence[Rows], which: np.ndarray, rows: np.ndarray) -> RowSource:

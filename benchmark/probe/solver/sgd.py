@@ -16,8 +16,7 @@ from torch import Tensor
 from benchmark.compute import compiled_module, multiply, threads_of_work, uploaded
 from benchmark.probe.problem import Problem
 from benchmark.probe.solver.products import of_each
-from benchmark.probe.solver.rows import QUIET_BAR
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 LATE_BELOW = 1 << 30
 """Most multiply-adds of a step whose flags are read one step late. An estimate, not measured: some 50 microseconds of a
@@ -132,9 +131,7 @@ def descend(
     generator = torch.Generator().manual_seed(seed)
     first = (torch.rand((dimension + 1, n_classes), generator=generator) * 2 - 1) * (1 / math.sqrt(dimension))
     first = first.T.to(device, dtype)
-    epochs_to_go = progress_bar(
-        _epochs(n, epochs, batch_size, generator), desc="descent", total=epochs, unit="epoch", **QUIET_BAR
-    )
+    epochs_to_go = step_bar(_epochs(n, epochs, batch_size, generator), desc="descent", total=epochs, unit="epoch")
     if resident is not None and not in_rows and (kernels := _compiled(resident, groups * runs * n_classes * epochs)):
         arrays = (resident.numpy(), labels.view(groups, -1, n).expand(-1, runs, -1).numpy(), first.numpy())
         constants = (np.array(learning_rates, np.float32), np.array(weight_decays, np.float32), MOMENTUM, batch_size)

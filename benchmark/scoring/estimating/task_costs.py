@@ -20,7 +20,7 @@ from benchmark.scoring.store_paths import size
 from benchmark.scoring.tasks_run import run_side_by_side
 from benchmark.tasks import Cost, Seconds, Shared, Task, TaskInput
 from builders.photos import PhotoSet
-from builders.processes import progress_bar
+from builders.processes import step_bar
 from builders.untrusted import error_text
 
 SMALL, LARGE = 750, 3_000
@@ -107,7 +107,7 @@ def task_times(
     warm = sets[0].limited(SMALL, options.seed)
     shared = [Shared() for _ in (warm, *sets)]
     times: dict[str, Cost] = {}
-    for task in progress_bar(tasks, desc="measuring tasks", unit="task", delay=2, leave=False):
+    for task in step_bar(tasks, desc="measuring tasks", unit="task"):
         bank = banks.get(task.name)
         try:
             if task.cost is not None:

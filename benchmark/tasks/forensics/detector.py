@@ -15,7 +15,7 @@ from benchmark.tasks.forensics.data import DetectionData
 from benchmark.tasks.forensics.given import given_pair, given_scores, given_threshold
 from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import TaskInput
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 if TYPE_CHECKING:
     from benchmark.probe import ClassLayer
@@ -57,7 +57,7 @@ def scores_without(inputs: TaskInput, data: DetectionData, left_out: Sequence[in
     if inputs.given is not None:
         scores = given_scores(inputs, inputs.given, data.test, [ORIGINAL])[0]
         return np.stack([scores - given_threshold(inputs, inputs.given, data, data.train[p]).value for p in parts])
-    with progress_bar(parts, desc=task, unit="generator", delay=2, leave=False) as bar:
+    with step_bar(parts, desc=task, unit="generator") as bar:
         layers = [_layer(inputs, data.train[part], made[part]) for part in bar]
     return _differences(layers, [inputs.view(ORIGINAL, data.test)])[:, 0]
 
@@ -89,7 +89,7 @@ def scores_by_training_view(
     All use the hyper-parameters that were chosen on photos as they are.
     """
     first, made = _layer_of_all(inputs, data), data.generated[data.train]
-    with progress_bar(trained, desc=task, unit="view", delay=2, leave=False) as bar:
+    with step_bar(trained, desc=task, unit="view") as bar:
         layers = [_layer(inputs, data.train, made, view, first) for view in bar]
     return _differences(layers, [inputs.view(view, data.test) for view in views])
 

@@ -19,7 +19,7 @@ from benchmark.tasks.forensics.detector import scores_of_pair
 from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.photos import Labels
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 if TYPE_CHECKING:
     from benchmark.detection import Statistic
@@ -71,7 +71,7 @@ def _fit_pairs(
     train, test = data.train[~data.generated[data.train]], data.test[~data.of_test]
     of_train, of_test = labels.values[train], labels.values[test]
     classes, scores, listed = [], [], []
-    with progress_bar(pairs, desc=FLOOR, unit="pair", delay=2, leave=False) as bar:
+    with step_bar(pairs, desc=FLOOR, unit="pair") as bar:
         for first, second in bar:
             at = np.isin(of_train, (first, second))
             of_pair = np.where(of_test == second, 1, np.where(of_test == first, 0, -1)).astype(np.int8)

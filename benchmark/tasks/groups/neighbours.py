@@ -14,7 +14,7 @@ from benchmark.tasks.knn import SET_UPS, balanced_queries, tie_rule
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scores import WIDE, score_of_statistic
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 if TYPE_CHECKING:
     from benchmark.robustness import Neighbours, Statistic
@@ -244,7 +244,7 @@ def _slow_measures(data: GroupData, inputs: TaskInput, notes: list[str]) -> dict
         return np.asarray(inputs.view(ORIGINAL, data.photos[positions])[:])
 
     measures: dict[str, tuple[Statistic, dict[str, Any]]] = {}
-    with progress_bar(desc=f"robustness/{data.name}", unit="fit", delay=2, leave=False) as bar:
+    with step_bar(desc=f"robustness/{data.name}", unit="fit") as bar:
         drop = performance_drop(rows, data.cells, seed=inputs.options.seed, progress=bar.update)
         clustering = clustering_score(rows, data.cells, seed=inputs.options.seed, progress=bar.update)
     if drop is None:

@@ -13,7 +13,7 @@ from benchmark.tasks.scenes.cost import similarities
 from benchmark.tasks.scenes.scene_table import SceneTable, blocks_of, scene_inputs
 from benchmark.tasks.scores import WIDE, score_of, score_of_statistic, unit_answers
 from benchmark.tasks.task import TaskInput, TaskOutcome
-from builders.processes import progress_bar
+from builders.processes import step_bar
 
 if TYPE_CHECKING:
     from benchmark.retrieval import GroupRecall, Median
@@ -70,9 +70,7 @@ def run_group_retrieval(inputs: TaskInput) -> TaskOutcome:
     table = scene_inputs(inputs)
     units = table.units(inputs.photos)
     blocks, rows = blocks_of(units), table.rows
-    with progress_bar(
-        total=int(similarities(rows >= 0)), desc=TASK, unit="pair", unit_scale=True, delay=2, leave=False
-    ) as bar:
+    with step_bar(total=int(similarities(rows >= 0)), desc=TASK, unit="pair", unit_scale=True) as bar:
         recall = group_recall(
             inputs.view(ORIGINAL, table.used),
             rows,

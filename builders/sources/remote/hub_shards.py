@@ -19,7 +19,7 @@ import numpy as np
 from builders.errors import DataError, UsageError
 from builders.files import cache_folder, write_bytes_atomically
 from builders.photos import Stamp, lasting_stamp
-from builders.processes import in_this_context, progress_bar
+from builders.processes import in_this_context, step_bar
 from builders.sources.parquet_splits import LARGEST_GROUP, ParquetPart
 from builders.sources.remote.drawing import Streaming, drawn
 from builders.sources.remote.window import GroupWindow
@@ -103,7 +103,7 @@ class HubSplit:
     def footers(self) -> list[pq.FileMetaData]:
         """The footer of each file. Raises ``DataError``."""
         with (
-            progress_bar(total=len(self.files), desc="reading footers", unit="file", delay=2, leave=False) as bar,
+            step_bar(total=len(self.files), desc="reading footers", unit="file") as bar,
             ThreadPoolExecutor(THREADS) as pool,
         ):
             footers = []

@@ -78,7 +78,7 @@ PHOTOS = {
 }
 
 
-def answered(photos):
+def tasks_of(photos):
     """Why tasks cannot be run on photos, how much work they are, and the views that they need, each with its tasks."""
     made = {"unfit": {}, "effort": {}, "views": {}}
     tasks = [all_tasks()[name] for name in all_tasks()]
@@ -94,4 +94,4 @@ def answered(photos):
 
 
 def test_tasks__refuse_weigh_and_view_photos_as_they_did():
-    check_recorded("tasks-of-photos", {name: answered(make()) for name, make in PHOTOS.items()})
+    check_recorded("tasks-of-photos", {name: tasks_of(make()) for name, make in PHOTOS.items()})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.processes import heartbeat, progress_bar, stage
+from builders.processes import heartbeat, progress_bar, stage, step_bar
 from builders.processes.progress import status_line
 
 ROOT = Path(__file__).parents[3]
@@ -63,6 +63,15 @@ def test_bar__draws_on_a_terminal_and_counts_nothing_if_silent(monkeypatch):
     monkeypatch.undo()
     with progress_bar(total=3, desc="silent", silent=True):
         assert status_line(0) == "working: 0 s"
+
+
+def test_step_bar__waits_for_two_seconds_and_goes(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with step_bar([1, 2], desc="step", unit="row") as bar:
+        assert (bar.delay, bar.leave, bar.desc, bar.unit, list(bar)) == (2, False, "step", "row", [1, 2])
+    assert sys.stderr.getvalue() == ""
+    with step_bar(total=3, desc="silent", silent=True) as bar:
+        assert bar.disable
 
 
 def test_heartbeat__writes_lines_while_work_goes_on():
