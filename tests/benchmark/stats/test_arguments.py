@@ -92,6 +92,39 @@ def test_photo_interval__shares_in_clusters_are_not_resampled_by_photo():
     assert by_scene.low < 0.4
 
 
+@pytest.mark.parametrize("clusters", [None, np.arange(60) // 4])
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+def test_photo_interval__of_values_on_another_scale_is_on_that_scale(clusters, share):
+    values = np.random.default_rng(0).random(60).round(1) if share == 0.7 else np.full(60, share)
+    plain = photo_interval(values, clusters=clusters)
+    scaled = photo_interval(2 + 3 * values, clusters=clusters, bounds=(2.0, 5.0))
+    assert [scaled.value, scaled.low, scaled.high] == pytest.approx(
+        [2 + 3 * end for end in (plain.value, plain.low, plain.high)]
+    )
+    assert scaled.standard_error == pytest.approx(3 * plain.standard_error)
+    assert (scaled.n, scaled.units) == (plain.n, plain.units)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.float32])
+def test_photo_interval__of_any_kind_of_number_is_that_of_float64(kind):
+    values = np.random.default_rng(1).integers(0, 2, 50).astype(kind)
+    for more in ({}, {"clusters": np.arange(50) // 5}, {"bounds": (-1.0, 1.0)}):
+        assert photo_interval(values, **more) == photo_interval(values.astype(np.float64), **more)
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-500.0, 2.0), (3.0, 700.0)])
+def test_photo_interval__values_may_leave_the_range_by_rounding_alone(bounds, rows):
+    slack = 1e-9 * max(1, *map(abs, bounds)) * rows
+    for side, end in ((-1, bounds[0]), (1, bounds[1])):
+        given = np.full((3, 2), (bounds[0] + bounds[1]) / 2 * rows)
+        given[1, 0] = end * rows + side * slack * 0.9
+        photo_interval(given[:, 0], np.full(3, rows), bounds=bounds)
+        given[1, 0] = end * rows + side * slack * 1.1
+        with pytest.raises(DataError, match="a photo's value is outside"):
+            photo_interval(given[:, 0], np.full(3, rows), bounds=bounds)
+
+
 def test_photo_interval__an_end_of_the_range_is_reached():
     for value, end in ((0.0, "low"), (1.0, "high")):
         assert getattr(photo_interval([value] * 9), end) == value

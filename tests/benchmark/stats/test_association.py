@@ -169,6 +169,15 @@ def test_correlation_ratio__nothing_to_compare():
     assert correlation_ratio(np.zeros(2), np.zeros(2), 0.0) == 0
 
 
+def test_ratio_p_value__a_group_without_values_changes_nothing():
+    rng = np.random.default_rng(5)
+    groups, values = np.arange(60) % 3, rng.normal(size=60) + np.arange(60) % 3 * 0.3
+    assert ratio_p_value(values, groups * 2) == ratio_p_value(values, groups)
+    assert 0 < ratio_p_value(values, groups) < 0.5
+    assert ratio_p_value(values[:2], groups[:2]) == ratio_p_value(np.ones(60), groups) == 1.0
+    assert ratio_p_value(values, np.full(60, 2)) == 1.0
+
+
 def test_ratio_p_value__near_the_f_test():
     rng = np.random.default_rng(4)
     groups = np.repeat([0, 1, 2], 60)

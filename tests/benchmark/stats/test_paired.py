@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from benchmark.stats import paired_difference, photo_interval, photo_intervals
+from benchmark.stats import Difference, is_gain, paired_difference, photo_interval, photo_intervals
 from builders.errors import DataError
 from scripts.checks import statistics
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "gain"), [(0.005, 0.001, True), (0.0049, 0.001, False), (0.02, 0.0, False), (-0.02, -0.03, False)]
+)
+def test_is_gain__half_a_point_or_more_with_an_interval_above_zero(value: float, low: float, gain: bool) -> None:
+    assert is_gain(Difference(value, low, 0.05, 0.01, 100, 0.02, 100)) is gain
 
 
 def test_paired_difference__equal_encoders_are_tied() -> None:

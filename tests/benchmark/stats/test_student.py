@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,36 @@ def of(values: list[float] | np.ndarray, width: float = 1.0):
 SYMMETRIC = [0.3, -0.1, 0.12, 0.08, 0.1, 0.2, 0.0]
 LEANING = [0.0] * 35 + [1.0] * 4 + [-1.0]
 """Skewness 2.4, six times its standard error."""
+
+
+def formula(values: np.ndarray, greater: bool, far: bool) -> float:
+    """The p-value in plain numbers: Student's of Hall's cubic, whose bend is the skewness beyond its standard error."""
+    n, mean = len(values), sum(values) / len(values)
+    square, cube = (sum((v - mean) ** power for v in values) / n for power in (2, 3))
+    t = abs(mean) / math.sqrt(square / (n - 1))
+    by_chance = math.sqrt(6 * (n - 2) / ((n + 1) * (n + 3)))
+    skewness = math.copysign(1, mean) * cube / square**1.5
+    bend = math.copysign(max(abs(skewness) - by_chance, 0), skewness) / (6 * math.sqrt(n))
+    near = min(t, (1 - math.sqrt(0.5)) / 2 / -bend) if far and bend < 0 else t
+    cubic = near + bend + 2 * bend * near**2 + 4 / 3 * bend**2 * near**3 + t - near
+    one = min(reference.t.sf(max(min(t, cubic), 0), n - 1), 0.5)
+    return (one if mean > 0 else 1 - one) if greater else 2 * one
+
+
+@pytest.mark.parametrize("greater", [False, True])
+@pytest.mark.parametrize("far", [False, True])
+def test_p_values__are_the_formula_in_plain_numbers(greater: bool, far: bool) -> None:
+    rng, seen = np.random.default_rng(0), []
+    for n in (2, 3, 5, 12, 40):
+        for power in (1, 3):
+            values = np.clip(rng.normal(0.2, 0.25, n), -1, 1) ** power
+            table = np.array([values, -values, 1 - np.abs(values)])
+            expected = [formula(row, greater, far) for row in table]
+            np.testing.assert_allclose(
+                p_values(unit_means(table, np.ones(n), 1.0), greater=greater, far=far), expected, rtol=1e-9
+            )
+            seen += expected
+    assert min(seen) < 1e-6
 
 
 def test_p_values__without_lean_are_student_s() -> None:

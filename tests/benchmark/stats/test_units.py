@@ -75,5 +75,30 @@ def test_joint_units__none_where_two_questions_disagree() -> None:
     assert both.tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_joint_units__photos_of_a_cluster_that_a_task_names_are_one_unit_in_order_of_appearance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cluster = rng.integers(0, 6, 20)
+    photos = [rng.permutation(20)[:n] for n in (5, 9, 12)]
+    named = [None if seed % 2 and i == 1 else cluster[at] for i, at in enumerate(photos)]
+    known = {int(photo) for at, names in zip(photos, named, strict=True) if names is not None for photo in at}
+    numbers: dict[str, int] = {}
+    expected = []
+    for photo in np.concatenate(photos):
+        name = f"cluster {cluster[photo]}" if photo in known else f"photo {photo}"
+        expected.append(numbers.setdefault(name, len(numbers)))
+    made = joint_units(photos, named)
+    assert made is not None
+    assert made.tolist() == expected
+    assert joint_units(photos, [None, None, None]).tolist() == [  # type: ignore[union-attr]
+        list(dict.fromkeys(np.concatenate(photos).tolist())).index(photo) for photo in np.concatenate(photos)
+    ]
+
+
+def test_joint_units__none_for_names_and_numbers_of_clusters() -> None:
+    photos = np.arange(2)
+    assert joint_units([photos, photos], [np.array([1, 1]), np.array(["1", "1"])]) is None
+
+
 def test_single_units__each_by_itself() -> None:
     assert (single_units(3, "pair").rule, single_units(3).count, single_units(3).clusters) == ("pair", 3, None)
