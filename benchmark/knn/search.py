@@ -135,14 +135,14 @@ class SharedClusters:
         order = np.argsort(keys, kind="stable")
         self._columns, self._codes = order, keys[order] * len(keys) + order
 
-    def pairs(self, first: int, rows: int, start: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self, rows: slice, start: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns, within a block, of its pairs of one cluster.
 
-        >>> rows, columns = SharedClusters(np.array([7, 8]), np.array([8, 7, 8])).pairs(0, 2, 1, 2)
+        >>> rows, columns = SharedClusters(np.array([7, 8]), np.array([8, 7, 8])).pairs(slice(0, 2), 1, 2)
         >>> rows.tolist(), columns.tolist()  # columns count from the block's first
         ([0, 1], [0, 1])
         """
-        base = self._queries[first : first + rows] * self._width
+        base = self._queries[rows] * self._width
         low = np.searchsorted(self._codes, base + start)
         counts = np.searchsorted(self._codes, base + start + columns) - low
         offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -150,7 +150,7 @@ class SharedClusters:
 
     def exclude(self, values: np.ndarray, first: int, start: int) -> None:
         """Set the similarities of these pairs in a block [rows, columns] to ``-inf``."""
-        rows, columns = self.pairs(first, *(values.shape[0], start, values.shape[1]))
+        rows, columns = self.pairs(slice(first, first + len(values)), start, values.shape[1])
         values[rows, columns] = -np.inf
 
 
@@ -214,14 +214,14 @@ class _BlockSearch:
         queries, query_labels, _ = self._queries
         width, index = round_up(len(labels)), _LabelIndex.of(labels)
         for first in range(0, len(query_labels), self._rows):
-            rows = slice(first, min(first + self._rows, len(query_labels)))
+            rows = slice(first, first + self._rows)
             # One product for all classes of the test photos: products of few rows take a tenth more time.
             block_queries = queries[:, rows].reshape(-1, queries.shape[2])
             blocks = self._buffer[: len(block_queries) * width].view(len(block_queries), width)
             torch.mm(block_queries, keys[:width].T, out=blocks)
             blocks[:, len(labels) :] = -torch.inf
             if shared is not None:
-                pairs = shared.pairs(first, rows.stop - first, 0, len(labels))
+                pairs = shared.pairs(rows, 0, len(labels))
                 at = [torch.from_numpy(x).to(blocks.device) for x in pairs]
                 blocks.view(len(queries), -1, width)[:, at[0], at[1]] = -torch.inf
             parts = index.positives(query_labels[rows], blocks.device)

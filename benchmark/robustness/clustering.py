@@ -87,9 +87,7 @@ def clustering_score(
     if not possible:
         return None
     rng = np.random.default_rng(seed)
-    chosen = possible
-    if len(possible) > pairs:
-        chosen = [possible[i] for i in np.sort(rng.choice(len(possible), pairs, replace=False))]
+    chosen = some_pairs(possible, pairs, rng)
     index, count = cells.blocks.index, len(cells.blocks)
     scores, left, ks, largest = [], np.zeros((len(chosen), count)), np.zeros((len(chosen), seeds), np.int64), 0
     for i, (labels, groups) in enumerate(chosen):
@@ -115,7 +113,11 @@ def clustering_score(
     )
 
 
-def pairs_of(cells: Cells) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+Pair = tuple[tuple[int, int], tuple[int, int]]
+"""Two labels and two groups."""
+
+
+def pairs_of(cells: Cells) -> Iterator[Pair]:
     """Pairs of two labels and two groups whose four cells have photos."""
     there = cells.sizes > 0
     for a in range(cells.n_labels):
@@ -124,6 +126,13 @@ def pairs_of(cells: Cells) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
             for i, g in enumerate(both):
                 for h in both[i + 1 :]:
                     yield (a, b), (int(g), int(h))
+
+
+def some_pairs(possible: list[Pair], most: int, rng: np.random.Generator) -> list[Pair]:
+    """At most ``most`` of the pairs: if there are more, drawn ones in their order."""
+    if len(possible) <= most:
+        return possible
+    return [possible[i] for i in np.sort(rng.choice(len(possible), most, replace=False))]
 
 
 def balanced_photos(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmark.robustness.cells import Cells
-from benchmark.robustness.clustering import pairs_of, unit_rows
+from benchmark.robustness.clustering import PAIRS, pairs_of, some_pairs, unit_rows
 
 ASSOCIATIONS = tuple(step / 7 for step in range(8))
 """Cramer's V of label and group in training."""
@@ -26,8 +26,6 @@ CELL_PHOTOS = 25
 TEST_PHOTOS = 100
 """Most photos of each cell in validation and in the test."""
 
-PAIRS = 6
-"""Most pairs of two labels and two groups, drawn by a seed."""
 
 NEWTON_STEPS = 20
 TOLERANCE = 1e-5
@@ -89,9 +87,7 @@ def performance_drop(
     if not possible:
         return None
     rng = np.random.default_rng(seed)
-    chosen = possible
-    if len(possible) > pairs:
-        chosen = [possible[i] for i in np.sort(rng.choice(len(possible), pairs, replace=False))]
+    chosen = some_pairs(possible, pairs, rng)
     block, count, steps = cells.blocks.index, len(cells.blocks), len(ASSOCIATIONS)
     drops, others, curves, spreads, left, largest = [], [], [], [], [], 0
     for labels, groups in chosen:

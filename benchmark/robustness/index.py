@@ -201,8 +201,7 @@ def setup_chances(neighbours: Neighbours, *, draws: int = DRAWS, seed: int = 0) 
             accuracies[setup] += in_cells[cell] * _drawn_accuracy(
                 sizes, label, group, allowed, neighbours.k, draws, rng
             )
-    total = max(len(neighbours.queries), 1)
-    result = {setup: float(value / total) for setup, value in accuracies.items()}
+    result = {setup: float(value / len(neighbours.queries)) for setup, value in accuracies.items()}
     share = (cells.n_groups - 1) / cells.n_groups
     result[Setup.UNIFORM_TEST] = (1 - share) * result[Setup.ALL_SAME] + share * result[Setup.ALL_DIFF]
     return result

@@ -16,6 +16,7 @@ from benchmark.retrieval import (
     median_recall,
     pair_retrieval,
 )
+from benchmark.retrieval.counts import PER_SIMILARITY, PER_VALUE, block_rows
 from tests.support.scenes import exact_embeddings, float32_recall
 
 SCENES, GROUPS = 25, 6
@@ -44,10 +45,11 @@ def test_group_recall__equals_a_loop_over_queries_in_float32(distractors: str, m
     assert len(seen) > 10  # the cells differ, and are neither all 0 nor all 1
 
 
-def test_group_recall__chance_and_cosine_are_those_of_their_definition() -> None:
+@pytest.mark.parametrize("ends", itertools.combinations(range(GROUPS), 2))
+def test_group_recall__chance_and_cosine_are_those_of_their_definition(ends: tuple[int, int]) -> None:
     rows, table = planted(0.3)
     recall = group_recall(rows, table, np.zeros(SCENES, int), distractors="all")
-    a, b = 1, 4
+    a, b = ends
     both = np.flatnonzero((table[a] >= 0) & (table[b] >= 0))
     candidates = [sum(table[g, t] >= 0 for g in range(GROUPS) for t in range(SCENES) if t != s) + 1 for s in both]
     assert recall.chances[3, a, b] == pytest.approx(np.mean([min(1, 10 / n) for n in candidates]))
@@ -120,6 +122,18 @@ def test_count_pairs__thresholds_are_compared_one_by_one_or_in_order(
         np.testing.assert_array_equal(one.nearer, other.nearer)
         np.testing.assert_array_equal(one.tied, other.tied)
     assert sum(int(pair.tied.sum()) for pair in counted[0]) > 0
+
+
+@pytest.mark.parametrize("dimension", [0, 1, 300])
+@pytest.mark.parametrize("memory_bytes", [0, 500, 10**5, 10**7])
+def test_block_rows__is_the_largest_side_within_the_bound(dimension: int, memory_bytes: int) -> None:
+    side = block_rows(memory_bytes, dimension)
+
+    def held(side: int) -> int:
+        return PER_SIMILARITY * side**2 + PER_VALUE * side * max(dimension, 1)
+
+    assert held(side + 1) > memory_bytes
+    assert side == 1 or held(side) <= memory_bytes
 
 
 def test_median__and_what_it_is_without_a_block_of_scenes() -> None:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from benchmark.robustness import Cells, clustering_score, performance_drop
-from benchmark.robustness.clustering import adjusted_rand, k_means, silhouette, unit_rows
+from benchmark.robustness.clustering import adjusted_rand, k_means, pairs_of, silhouette, some_pairs, unit_rows
 from benchmark.robustness.drop import ASSOCIATIONS, _plan, logistic_path
 from tests.support.planted_groups import planted_table
 
@@ -75,6 +75,20 @@ def test_drop__a_group_costs_accuracy_and_none_costs_nothing():
     assert performance_drop(lambda at: rows[at], cells, repeats=2, pairs=1).other_groups is not None
     rows, cells = table((1, 1, 1), clusters=2)
     assert performance_drop(lambda at: rows[at], cells) is None
+
+
+def test_drop_and_clustering__of_at_most_as_many_pairs_as_asked():
+    rows, cells = table((1.5, 2.0, 0.2), groups=4, clusters=3)
+    every = list(pairs_of(cells))
+    assert every == [((0, 1), (g, h)) for g in range(4) for h in range(g + 1, 4)]
+    for asked, expected in ((1, 1), (5, 5), (6, 6), (7, 6)):
+        drawn = some_pairs(every, asked, np.random.default_rng(0))
+        assert len(drawn) == expected
+        assert drawn == [pair for pair in every if pair in drawn]
+    drop = performance_drop(lambda at: rows[at], cells, repeats=1, pairs=2)
+    assert (drop.pairs, drop.spread) == (2, 0.0)
+    score = clustering_score(lambda at: rows[at], cells, seeds=1, numbers=(2,), pairs=3)
+    assert (score.pairs, score.numbers.tolist()) == (3, [[2], [2], [2]])
 
 
 def test_clustering__finds_labels_or_groups():

@@ -25,6 +25,15 @@ def test_neighbours_of__some_queries(table, queries):
     np.testing.assert_array_equal(some.right, everything.right[:, list(queries)], strict=True)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_neighbours_of__share_of_lists_that_are_too_short(table, compiled, monkeypatch):
+    """Without a cluster of two, 36 photos of other clusters are left to each query."""
+    monkeypatch.setattr("benchmark.knn.keys.COMPILED_FROM", 1 if compiled else 1 << 60)
+    monkeypatch.setattr("benchmark.robustness.removals.COMPILED_FROM", 1 if compiled else 1 << 60)
+    rows, cells, _ = table
+    assert [neighbours_of(rows, cells, k=k, setups=False).short for k in (36, 37, N)] == [0.0, 1.0, 1.0]
+
+
 def test_neighbours_of__all_same_votes_by_a_loop(table):
     rows, cells, (label, group, cluster) = table
     result = neighbours_of(rows, cells, k=K)
