@@ -77,12 +77,12 @@ def test_drop__a_group_costs_accuracy_and_none_costs_nothing():
     assert performance_drop(lambda at: rows[at], cells) is None
 
 
-def test_drop_and_clustering__of_at_most_as_many_pairs_as_asked():
+def test_drop_and_clustering__of_at_most_so_many_pairs():
     rows, cells = table((1.5, 2.0, 0.2), groups=4, clusters=3)
     every = list(pairs_of(cells))
     assert every == [((0, 1), (g, h)) for g in range(4) for h in range(g + 1, 4)]
-    for asked, expected in ((1, 1), (5, 5), (6, 6), (7, 6)):
-        drawn = some_pairs(every, asked, np.random.default_rng(0))
+    for most, expected in ((1, 1), (5, 5), (6, 6), (7, 6)):
+        drawn = some_pairs(every, most, np.random.default_rng(0))
         assert len(drawn) == expected
         assert drawn == [pair for pair in every if pair in drawn]
     drop = performance_drop(lambda at: rows[at], cells, repeats=1, pairs=2)
