@@ -1,5 +1,6 @@
 """The folder of an eraser: it is read as it was written, and incomplete or other folders are refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -37,6 +38,8 @@ def test_eraser__saves_itself(made, tmp_path):
     np.testing.assert_array_equal(again.apply(x), eraser.apply(x))
     assert again.fit.digest() == fit.digest()
     assert load_eraser(eraser.save(tmp_path / "other")).fit is None
+    use = "`camtrace.load_eraser(FOLDER).apply(embeddings)`, float32 [n, 5]"
+    assert (tmp_path / "other" / "README.md").read_text() == f"# {eraser.name}\n\nAn eraser: {use}.\n"
 
 
 def test_load_eraser__the_pair_of_earlier_versions_works_with_a_notice(made, caplog):
@@ -59,6 +62,27 @@ def test_load_eraser__an_incomplete_folder_is_refused(made):
         load_eraser(folder)
     with pytest.raises(DataError, match="no such folder"):
         load_eraser(folder / "nothing here")
+
+
+HOLED = np.where(np.eye(5) > 0, np.nan, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"mean": np.float32([0, 1, np.nan, 2, 3])}, "mean"),
+        ({"mean": np.arange(5.0)}, "mean"),
+        ({"projection": HOLED}, "projection"),
+        ({"projection": np.ones((5, 4), np.float32)}, "projection"),
+        ({"projection": np.eye(5)}, "projection"),
+        ({"group_means": np.ones((2, 5), np.float32), "group_scales": np.ones((3, 5), np.float32)}, "group_scales"),
+        ({"group_means": HOLED, "group_scales": np.ones((5, 5), np.float32)}, "group_means"),
+    ],
+)
+def test_load_eraser__an_array_of_another_form_or_with_one_hole_is_refused(made, tmp_path, changed, name):
+    folder = dataclasses.replace(made[1], **changed).save(tmp_path / "other")
+    with pytest.raises(DataError, match=rf"{name} is not a finite float32 array of shape"):
+        load_eraser(folder)
 
 
 @pytest.mark.parametrize(
