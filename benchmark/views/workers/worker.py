@@ -124,8 +124,8 @@ def _reply(task: Task, made: PhotoViews, ring: Ring) -> Reply:
     sent: list[np.ndarray | None] = []
     for which, array in enumerate(made.arrays):
         views = array.numpy()
-        row = ring.plan.rows[which] if which < len(ring.plan.rows) else None
-        if slot is not None and row is not None and (views.shape, views.dtype) == (row.shape, row.dtype):
+        row = ring.plan.rows[which]
+        if slot is not None and (views.shape, views.dtype) == (row.shape, row.dtype):
             ring.plan.views(slot, which)[task.place] = views
             sent.append(None)
         else:

@@ -31,9 +31,9 @@ def test_free_on_host__without_groups(machine):
 
 
 def test_free_on_host__version_2__the_tightest_group_above_counts_and_page_cache_is_free(machine):
-    (machine / "cgroup").write_text("0::/batch/job\n")
+    (machine / "cgroup").write_text("0::/batch/job:1\n")
     group(machine, "batch", memory_dot_max=3 * GIB, memory_dot_current=2 * GIB, memory_dot_stat="inactive_file 1000\n")
-    group(machine, "batch/job", memory_dot_max="max", memory_dot_current=GIB)
+    group(machine, "batch/job:1", memory_dot_max="max", memory_dot_current=GIB)
     assert memory.free_on_host() == GIB + 1000
 
 
