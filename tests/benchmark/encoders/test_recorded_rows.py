@@ -2,8 +2,10 @@
 about what is none."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,12 +28,12 @@ from tests.support.recorded import check_recorded
 LOADED = ("control:random-projection", "control:phash", "control:dhash", "control:whash", "control:jpeg-statistics")
 
 
-def test_rows_of_encoders__are_as_recorded():
+def test_rows_of_encoders__are_as_recorded() -> None:
     check_recorded("encoders", {row.spec: dataclasses.asdict(row) for row in list_encoders()})
 
 
-def test_embeddings_of_controls__are_as_recorded(embed_photos):
-    made = {}
+def test_embeddings_of_controls__are_as_recorded(embed_photos: Callable[..., Any]) -> None:
+    made: dict[str, Any] = {}
     for spec in LOADED:
         encoder = load_encoder(spec, device="cpu")
         made[f"{spec}: information"] = {k: v for k, v in vars(encoder.info).items() if k not in ("versions", "details")}
@@ -39,17 +41,17 @@ def test_embeddings_of_controls__are_as_recorded(embed_photos):
     check_recorded("embeddings-of-controls", made, tolerance=0.003)
 
 
-def test_names_of_other_code__are_as_recorded():
+def test_names_of_other_code__are_as_recorded() -> None:
     check_recorded("names-of-weights", {name: named_elsewhere(name) for name in OTHER_NAMES})
 
 
-def test_transforms_of_the_study__are_as_recorded():
+def test_transforms_of_the_study__are_as_recorded() -> None:
     check_recorded("transforms-of-the-study", {row.spec: study_transform(row.spec) for row in STUDY})
 
 
-def test_refusals__are_as_recorded(tmp_path):
+def test_refusals__are_as_recorded() -> None:
     """What a model reads that is no encoder, and what to run for files that are not read."""
-    made = {}
+    made: dict[str, Any] = {}
     for kind in (*VIDEOS, *TOKENS, *MORE):
         with pytest.raises(UsageError) as refused:
             refuse_what_reads_no_photo("mine", SimpleNamespace(model_type=kind))
@@ -74,7 +76,7 @@ LAYOUTS = (
 )
 
 
-def test_formats__by_the_end_of_a_name_and_by_the_first_bytes_are_as_recorded(tmp_path):
+def test_formats__by_the_end_of_a_name_and_by_the_first_bytes_are_as_recorded(tmp_path: Path) -> None:
     ends = "onnx keras h5 hdf5 gguf tflite msgpack npz npy parquet csv mlmodel ptl mar pdparams engine plan pt2 distcp"
     names = [*(f"model.{end}" for end in ends.split()), "model.weights.h5", "model.index.json", "model.bin", "notes"]
     starts = [
@@ -97,7 +99,7 @@ def test_formats__by_the_end_of_a_name_and_by_the_first_bytes_are_as_recorded(tm
     ]
     starts += [(9).to_bytes(8, "little") + b"[", ((1 << 32) - 1).to_bytes(8, "little") + b"{", b"", b"a"]
     starts += [b"name".ljust(257, b"\0") + b"ustar", b"name".ljust(256, b"\0") + b"ustar"]
-    made = {}
+    made: dict[str, Any] = {}
     for name in names:
         (tmp_path / name).write_bytes(b"\0 no known beginning")
         made[name] = format_of(tmp_path / name, "mine")

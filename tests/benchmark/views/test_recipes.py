@@ -31,6 +31,7 @@ from benchmark.views import (
 )
 from benchmark.views.recipe import ORIGINAL
 from builders.photos import PhotoSet
+from builders.pixels import ALL_PROCESSINGS
 from builders.sources.bundles import pack
 from tests.support.images import image_bytes
 from tests.support.recorded import check_recorded
@@ -187,7 +188,7 @@ ENGINE, PILLOW = "the exact engine", "Pillow alone (pip install numba is several
 def test_choose_views__and_why(
     given: tuple[Any, ...], cores: int, engine: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {**choose.ALL_PROCESSINGS, "blur": replace(choose.ALL_PROCESSINGS[NAMES[0]], sharpness=1.5)}
+    known = {**ALL_PROCESSINGS, "blur": replace(ALL_PROCESSINGS[NAMES[0]], sharpness=1.5)}
     monkeypatch.setattr(choose, "ALL_PROCESSINGS", known)
     monkeypatch.setattr(choose, "default_workers", lambda: cores)
     monkeypatch.setattr(choose, "chosen_engine", lambda: SimpleNamespace() if engine else None)
