@@ -57,7 +57,16 @@ def check_entry(name: str, key: str, made: Any, *, tolerance: float = 1e-4) -> N
     assert not moved
 
 
-OF_THIS_MACHINE = ("weights_sha256", "transformers", "timm", "open_clip", "torchvision", "onnxruntime", "processor")
+OF_THIS_MACHINE = (
+    "weights_sha256",
+    "transformers",
+    "timm",
+    "open_clip",
+    "torchvision",
+    "onnxruntime",
+    "processor",
+    "producer",
+)
 """Entries of what an encoder says of itself that follow from other software, or from drawn weights."""
 
 

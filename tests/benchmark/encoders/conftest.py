@@ -54,6 +54,9 @@ def keeps_promises(photos: list[Image.Image]) -> Callable[..., None]:
         assert torch.isfinite(together).all()
         assert (together[:3] - alone).abs().max() <= 1e-5
         assert not together.requires_grad
+        assert not any(
+            weights.requires_grad for weights in getattr(encoder.embed, "module", torch.nn.Module()).parameters()
+        )
 
     return check
 

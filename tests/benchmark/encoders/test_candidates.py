@@ -86,9 +86,9 @@ def to(width: int, height: int) -> ResizeTo:
     ],
 )  # fmt: skip
 def test_processor__steps_that_its_settings_may_mean(settings: dict[str, Any], steps: list[Any]) -> None:
-    found = candidates_of_processor(SimpleNamespace(**settings))
-    assert [candidate.pixels.steps for candidate in found] == steps
-    assert {(c.mean, c.std, c.bgr) for c in found} <= {((0.0,) * 3, (1.0,) * 3, False)}
+    candidates = candidates_of_processor(SimpleNamespace(**settings))
+    assert [candidate.pixels.steps for candidate in candidates] == steps
+    assert {(c.mean, c.std, c.bgr) for c in candidates} <= {((0.0,) * 3, (1.0,) * 3, False)}
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,11 @@ def test_processor__mean_and_deviation_of_pixels_from_0_to_1(settings: Any, mean
     processor = SimpleNamespace(size=9, resample=3, image_mean=[0.1, 0.2, 0.3], image_std=0.5, **settings)
     for turned in (True, False):
         processor.do_flip_channel_order = turned
-        for found in candidates_of_processor(processor):
-            assert (found.mean, found.std) == (pytest.approx(mean, rel=1e-12), pytest.approx(std, rel=1e-12))
-            assert found.bgr is turned
-            assert found.pixels.steps[0].resample == 3  # type: ignore[union-attr]
+        for candidate in candidates_of_processor(processor):
+            assert candidate.mean == pytest.approx(mean, rel=1e-12)
+            assert candidate.std == pytest.approx(std, rel=1e-12)
+            assert candidate.bgr is turned
+            assert candidate.pixels.steps[0].resample == 3  # type: ignore[union-attr]
 
 
 class ResizeKeepRatio:
@@ -150,8 +151,8 @@ def test_transform__by_its_steps(parts: list[Any], steps: Any) -> None:
         ([], (0.0,) * 3, (1.0,) * 3),
         ([transforms.Normalize(0.2, [1, 2, 3])], (0.2,) * 3, (1.0, 2.0, 3.0)),
     ):
-        found = candidates_of_transform(SimpleNamespace(transforms=[*parts, *more]))
-        assert found == ([] if steps is None else [Candidate(Pixels(steps), mean, std)])
+        candidates = candidates_of_transform(SimpleNamespace(transforms=[*parts, *more]))
+        assert candidates == ([] if steps is None else [Candidate(Pixels(steps), mean, std)])
     assert candidates_of_transform(len) == []
 
 
@@ -194,9 +195,9 @@ def test_verified__the_first_candidate_that_gives_the_librarys_numbers(bgr: bool
         **({"channels": "BGR"} if bgr else {}),
         "more": 3,
     }
-    own = verified("mine", library, wrong, "tensor", more=3)
-    assert (own.preprocess, own.normalise) == (library, None)
-    assert own.record == {"size": [8, 12], "backend": "tensor", "transport": "float32", "more": 3}
+    fallback = verified("mine", library, wrong, "tensor", more=3)
+    assert (fallback.preprocess, fallback.normalise) == (library, None)
+    assert fallback.record == {"size": [8, 12], "backend": "tensor", "transport": "float32", "more": 3}
 
 
 @pytest.mark.parametrize(
@@ -208,15 +209,15 @@ def test_verified__up_to_the_rounding_of_float32(shift: float, equal: bool) -> N
 
 def test_verified__pictures_larger_than_the_input_decide_too() -> None:
     """A library that differs for the one picture of 2.7 x 1.9 times its output."""
-    asked: list[tuple[int, int]] = []
+    requested: list[tuple[int, int]] = []
     right = with_steps(ResizeTo(200, 300, BILINEAR))
 
     def library(image: Image.Image) -> np.ndarray:
-        asked.append(image.size)
+        requested.append(image.size)
         return library_of(right, float(image.size == (540, 570)))(image)
 
     assert verified("mine", library, [right], "pil").preprocess is library
-    assert asked.count((540, 570)) == 1
+    assert requested.count((540, 570)) == 1
 
 
 def test_verified__a_library_that_fails_or_gives_no_pictures_of_one_size() -> None:

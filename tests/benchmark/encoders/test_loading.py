@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -25,6 +26,7 @@ from benchmark.encoders import (
 )
 from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
+from benchmark.encoders.network import Network, call_module, network_encoder
 from benchmark.encoders.placement import Placement, tf32_only_if_requested
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import NAMED, LoadRequest
@@ -259,3 +261,38 @@ def test_reload__loads_the_same_encoder_in_another_process_with_every_option():
     named = set(inspect.signature(load_encoder).parameters)
     assert named - set(encoder.reload.keywords) == {"spec", "device", "before_conversion"}  # the last is of one run
     assert set(encoder.in_float32.keywords) < named
+
+
+class _NoPlace(torch.nn.Module):
+    """A module that cannot be moved."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def to(self, *given: Any, **named: Any) -> Any:
+        raise self.error
+
+
+def test_network_encoder__weights_that_do_not_fit_are_one_sentence_and_other_errors_pass() -> None:
+    def load(error: Exception) -> None:
+        network = Network(
+            name="large",
+            library="callable",
+            module=_NoPlace(error),
+            preprocess=np.asarray,
+            preprocessing={},
+            normalise=None,
+            forward=call_module,
+            pooling="",
+        )
+        network_encoder(network, Placement("cpu", "float32"))
+
+    with pytest.raises(EncoderError) as refused:
+        load(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert str(refused.value) == (
+        "large: its weights do not fit into the memory of cpu; use another --device, fewer encoders at a time (sweep "
+        "--together) or a smaller encoder"
+    )
+    with pytest.raises(RuntimeError, match=r"^no kernel$"):
+        load(RuntimeError("no kernel"))

@@ -23,7 +23,7 @@ from benchmark.encoders.network import probe_image
 from benchmark.encoders.preprocess.modes import study_transform
 from benchmark.encoders.suggestions import OTHER_NAMES, named_elsewhere
 from builders.errors import UsageError
-from tests.support.recorded import check_recorded
+from tests.support.recorded import check_entry, check_recorded, information
 
 LOADED = ("control:random-projection", "control:phash", "control:dhash", "control:whash", "control:jpeg-statistics")
 
@@ -39,6 +39,11 @@ def test_embeddings_of_controls__are_as_recorded(embed_photos: Callable[..., Any
         made[f"{spec}: information"] = {k: v for k, v in vars(encoder.info).items() if k not in ("versions", "details")}
         made[f"{spec}: embeddings"] = embed_photos(encoder, [probe_image(320, 240), probe_image(90, 300)])
     check_recorded("embeddings-of-controls", made, tolerance=0.003)
+
+
+@pytest.mark.parametrize("spec", ["bundled:efficientnet-lite0", "control:untrained-resnet50"])
+def test_information_of_networks_with_a_name__is_as_recorded(spec: str) -> None:
+    check_entry("information-of-encoders", spec, information(load_encoder(spec, device="cpu")))
 
 
 def test_names_of_other_code__are_as_recorded() -> None:

@@ -124,3 +124,41 @@ def test_iterate_views__arrays_with_another_shape_than_planned_are_sent() -> Non
         assert (by_workers.index, by_workers.failure) == (expected.index, expected.failure)
         assert [a.tolist() for a in by_workers.arrays] == [a.tolist() for a in expected.arrays]
     assert [len(views.arrays) for views in ways[1]] == [2, 0, 2]
+
+
+def refusing(text: str, *sizes: tuple[int, int]):
+    """A preprocessing that fails on pictures of these sizes, or on all."""
+
+    def preprocess(image: Image.Image) -> np.ndarray:
+        if not sizes or image.size in sizes:
+            raise ValueError(text)
+        return np.zeros(2, np.float32)
+
+    return preprocess
+
+
+@pytest.mark.parametrize(
+    ("preprocesses", "failure", "lengths", "failures"),
+    [
+        ([refusing("a"), refusing("a")], "a", [], []),
+        ([refusing("a"), refusing("b")], "", [0, 0], ["aa", "bb"]),
+        ([refusing("a"), mean_colour], "", [0, 2], ["aa", ""]),
+        ([mean_colour, refusing("a")], "", [2, 0], ["", "aa"]),
+        ([refusing("a", (180, 122)), mean_colour], "", [2, 2], [" a", ""]),
+        ([refusing("a", (90, 61)), refusing("a", (180, 122))], "", [2, 2], ["a ", " a"]),
+        ([refusing("a", (90, 61))], "", [2], ["a "]),
+        ([refusing("a")], "a", [], []),
+    ],
+)
+def test_iterate_views__what_fails_is_lost_alone(preprocesses, failure, lengths, failures) -> None:
+    """Of a photo of 90 x 61 and its enlargement to 180 x 122; ``failures`` has the reason of each view."""
+    recipe = ProcessingViews(("jpeg-q75-420", "resizing-x2"))
+    [made] = iterate_views(photo_set(), [0], recipe, preprocesses)
+    words = {"a": "preprocessing failed (ValueError: a)", "b": "preprocessing failed (ValueError: b)", "": ""}
+    assert made.failure == words[failure]
+    assert [len(array) for array in made.arrays] == lengths
+    expected = [
+        {name: words[reason] for name, reason in zip(recipe.names, of, strict=True) if reason != " "} if of else {}
+        for of in failures
+    ]
+    assert [dict(of) for of in made.view_failures] == expected
