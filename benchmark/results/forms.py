@@ -6,6 +6,7 @@ A field may be absent. A field that is present has its form, or ``check_forms`` 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,6 +48,8 @@ TEXT = (is_text, "text without control characters")
 
 OBJECT = (lambda value: isinstance(value, Mapping), "an object")
 
+PLAIN = (of_each(is_scalar), "an object of plain values")
+
 FLAG = (lambda value: isinstance(value, bool), "true or false")
 
 NUMBER = (is_number, "a number")
@@ -71,170 +74,168 @@ MAX_EFFECTS = 32
 """Effects of five factors, and the rest."""
 
 
-def _control(value: object) -> bool:
-    return isinstance(value, Mapping) and all(value.get(n) is None or is_number(value[n]) for n in _CONTROL_NUMBERS)
+_INTERVAL = "value low high"
 
 
-def _curve(value: object) -> bool:
+def _has(value: Any, form: Form, names: str) -> bool:
+    """Whether a value is an object whose parts of these names are there and have a form."""
+    return isinstance(value, Mapping) and all(form(value.get(name)) for name in names.split())
+
+
+def _may_have(value: Any, form: Form, names: str) -> bool:
+    """Whether a value is an object whose parts of these names have a form where they are there."""
+    return isinstance(value, Mapping) and all(form(value[name]) for name in names.split() if name in value)
+
+
+def _listed(value: Any, form: Form, least: int, most: float) -> bool:
+    """Whether a value is a list of so many values of a form."""
+    return isinstance(value, list) and least <= len(value) <= most and all(map(form, value))
+
+
+def _number_or_null(value: Any) -> bool:
+    return value is None or is_number(value)
+
+
+def _control(value: Any) -> bool:
+    return _has(value, _number_or_null, "accuracy low high mean mean_low mean_high p_value")
+
+
+def _curve(value: Any) -> bool:
     """The form of ``LearningCurve.details``."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("rises"), bool):
-        return False
-    lists = [value.get(name) for name in ("share", "n_train", "accuracy", "low", "high")]
-    if not all(isinstance(part, list) and 0 < len(part) <= MAX_STEPS and all(map(is_number, part)) for part in lists):
-        return False
-    gain = value.get("gain")
-    return len({len(part) for part in lists if isinstance(part, list)}) == 1 and (
-        gain is None or (isinstance(gain, Mapping) and all(is_number(gain.get(n)) for n in ("value", "low", "high")))
+    lists = "share n_train accuracy low high"
+    return (
+        _has(value, lambda steps: _listed(steps, is_number, 1, MAX_STEPS), lists)
+        and len({len(value[name]) for name in lists.split()}) == 1
+        and isinstance(value.get("rises"), bool)
+        and (value.get("gain") is None or _has(value["gain"], is_number, _INTERVAL))
     )
 
 
-def _training_spread(value: object) -> bool:
-    return isinstance(value, Mapping) and is_number(value.get("deviation")) and is_count(value.get("probes"))
+def _training_spread(value: Any) -> bool:
+    return _has(value, is_number, "deviation") and _has(value, is_count, "probes")
 
 
-def _similarities(value: object) -> bool:
+def _similarities(value: Any) -> bool:
     """Histograms of a kNN task: ``edges``, and for each kind the ``counts`` of the bins between them."""
-    return isinstance(value, list) and len(value) <= MAX_QUERIES and all(map(_histogram, value))
+    return _listed(value, _histogram, 0, MAX_QUERIES)
 
 
-def _histogram(value: object) -> bool:
-    if not isinstance(value, Mapping) or not all(is_text(value.get(n, "")) for n in ("query", "class", "processing")):
-        return False
-    edges, counts = value.get("edges"), value.get("counts")
-    if not isinstance(edges, list) or not 2 <= len(edges) <= MAX_EDGES or not all(map(is_number, edges)):
-        return False
-    if not all(a < b for a, b in itertools.pairwise(edges)) or not -1 <= edges[0] <= edges[-1] <= 1.1:
-        return False
-    if not is_text(value.get("why", "")) or not all(is_number(value.get(n, 0)) for n in ("beats", "overlap")):
-        return False
+def _histogram(value: Any) -> bool:
     return (
-        isinstance(counts, Mapping)
+        _may_have(value, is_text, "query class processing why")
+        and _may_have(value, is_number, "beats overlap")
+        and _listed(edges := value.get("edges"), is_number, 2, MAX_EDGES)
+        and all(a < b for a, b in itertools.pairwise(edges))
+        and edges[0] >= -1
+        and edges[-1] <= 1.1
+        and of_each(_counts(len(edges) - 1))(counts := value.get("counts"))
         and len(counts) <= 4
-        and all(
-            is_text(kind) and isinstance(bins, list) and len(bins) == len(edges) - 1 for kind, bins in counts.items()
-        )
-        and all(is_count(n) for bins in counts.values() for n in bins)
     )
 
 
-def _similarity_summary(value: object) -> bool:
+def _similarity_summary(value: Any) -> bool:
     return (
-        isinstance(value, Mapping)
-        and all(of_each(is_number)(value.get(name)) for name in ("beats", "overlap"))
-        and all(is_count(value.get(name, 0)) for name in ("n", "queries", "photos"))
-        and is_number(value.get("chance", 0))
+        _has(value, of_each(is_number), "beats overlap")
+        and _may_have(value, is_count, "n queries photos")
+        and _may_have(value, is_number, "chance")
     )
 
 
-def _jitter(value: object) -> bool:
+def _jitter(value: Any) -> bool:
     """An extreme over jitters with its interval, and the paired difference from the extreme over processings."""
-    if not isinstance(value, Mapping) or not isinstance(beyond := value.get("beyond"), Mapping):
-        return False
-    ends = ("value", "low", "high")
-    counts = all(is_count(value.get(n, 0)) for n in ("jitters", "queries", "units"))
     return (
-        counts
-        and all(is_number(value.get(n)) for n in ends)
-        and all(is_number(beyond.get(n)) for n in (*ends, "p_value"))
+        _has(value, is_number, _INTERVAL)
+        and _may_have(value, is_count, "jitters queries units")
+        and _has(value.get("beyond"), is_number, f"{_INTERVAL} p_value")
     )
 
 
-def _strips(value: object) -> bool:
+def _strips(value: Any) -> bool:
     """Photos under all processings, as ``knn/adversary`` writes them; views refer to neighbours by their index."""
-    return isinstance(value, list) and len(value) <= MAX_STRIPS and all(map(_strip, value))
+    return _listed(value, _strip, 0, MAX_STRIPS)
 
 
-def _strip(value: object) -> bool:
-    if not isinstance(value, Mapping) or not all(is_text(value.get(n)) for n in ("query", "class", "why")):
-        return False
-    photos, views = value.get("photos"), value.get("views")
-    if not isinstance(photos, list) or not isinstance(views, list) or len(photos) > MAX_NEIGHBOURS:
-        return False
-    if not all(isinstance(p, Mapping) and is_text(p.get("id")) and is_text(p.get("class")) for p in photos):
-        return False
-    return 1 <= len(views) <= MAX_VIEWS and all(_strip_view(view, len(photos)) for view in views)
+def _strip(value: Any) -> bool:
+    return (
+        _has(value, is_text, "query class why")
+        and _listed(photos := value.get("photos"), lambda photo: _has(photo, is_text, "id class"), 0, MAX_NEIGHBOURS)
+        and _listed(value.get("views"), lambda view: _strip_view(view, len(photos)), 1, MAX_VIEWS)
+    )
 
 
-def _strip_view(value: object, photos: int) -> bool:
-    if not isinstance(value, Mapping) or not all(is_text(value.get(n)) for n in ("processing", "answer")):
-        return False
-    near, similar = value.get("neighbours"), value.get("similarities")
-    if not isinstance(near, list) or not isinstance(similar, list) or len(near) != len(similar):
-        return False
-    numbers = all(is_number(value.get(name)) for name in ("distance", "right"))
-    return numbers and all(map(is_number, similar)) and all(is_count(i) and i < photos for i in near)
+def _strip_view(value: Any, photos: int) -> bool:
+    return (
+        _has(value, is_text, "processing answer")
+        and _has(value, is_number, "distance right")
+        and _listed(near := value.get("neighbours"), lambda i: is_count(i) and i < photos, 0, math.inf)
+        and _listed(value.get("similarities"), is_number, len(near), len(near))
+    )
 
 
-def _group_matrix(value: object) -> bool:
+def _group_matrix(value: Any) -> bool:
     """Every pair of G groups: their names, the values of each given group, and tables [G, G] of numbers or null."""
-    if not isinstance(value, Mapping) or not isinstance(names := value.get("groups"), list):
+    if not _has(value, lambda names: _listed(names, is_text, 2, MAX_GROUPS), "groups"):
         return False
-    if not 2 <= len(names) <= MAX_GROUPS or not all(map(is_text, names)):
-        return False
+    groups = len(value["groups"])
+
+    def of_groups(form: Form) -> Form:
+        return lambda row: _listed(row, form, groups, groups)
+
+    table = of_groups(of_groups(_number_or_null))
     attributes, recall = value.get("attributes"), value.get("recall")
-    if not isinstance(attributes, Mapping) or not isinstance(recall, Mapping) or "1" not in recall:
-        return False
-    tables = [*recall.values(), *(value.get(name) for name in ("low", "high", "n", "chance", "cosine", "cosine_apart"))]
-    columns = [column for column in attributes.values() if isinstance(column, list)]
     return (
-        0 < len(columns) == len(attributes)
-        and all(len(column) == len(names) and all(map(is_text, column)) for column in columns)
-        and all(isinstance(table, list) and len(table) == len(names) for table in tables)
-        and all(isinstance(row, list) and len(row) == len(names) for table in tables for row in table)
-        and all(cell is None or is_number(cell) for table in tables for row in table for cell in row)
+        isinstance(attributes, Mapping)
+        and len(attributes) > 0
+        and all(map(of_groups(is_text), attributes.values()))
+        and isinstance(recall, Mapping)
+        and "1" in recall
+        and all(map(table, recall.values()))
+        and _has(value, table, "low high n chance cosine cosine_apart")
     )
 
 
-def _components(value: object) -> bool:
+def _components(value: Any) -> bool:
     """Components of variance: each has its ``effect``, and its ``share`` with interval, estimate, p-value and cells."""
-    numbers = ("share", "low", "high", "estimate", "p_value", "cells")
-    return (
-        isinstance(value, list)
-        and len(value) <= MAX_EFFECTS
-        and all(
-            isinstance(row, Mapping) and is_text(row.get("effect")) and all(is_number(row.get(n)) for n in numbers)
-            for row in value
-        )
+    return _listed(
+        value,
+        lambda row: _has(row, is_text, "effect") and _has(row, is_number, "share low high estimate p_value cells"),
+        0,
+        MAX_EFFECTS,
     )
 
 
-def _ties(value: object) -> bool:
-    return of_each(is_number)(value) and {"least", "greatest", "random", "share"} <= dict(value).keys()  # type: ignore[call-overload]
+def _ties(value: Any) -> bool:
+    return of_each(is_number)(value) and _has(value, is_number, "least greatest random share")
 
 
-def _margins(value: object) -> bool:
+def _margins(value: Any) -> bool:
     """Flips of questions of similar margin, by the range of margins in points."""
     return isinstance(value, Mapping) and all(
-        re.fullmatch(r"\d{1,3} to \d{1,3}", str(name)) is not None
-        and isinstance(row, Mapping)
-        and all(is_number(row.get(n)) for n in ("flips", "low", "high", "questions"))
+        re.fullmatch(r"\d{1,3} to \d{1,3}", str(name)) is not None and _has(row, is_number, "flips low high questions")
         for name, row in value.items()
     )
 
 
-def _movement(value: object) -> bool:
-    return isinstance(value, Mapping) and all(is_number(value.get(name)) for name in ("value", "low", "high"))
+def _movement(value: Any) -> bool:
+    return _has(value, is_number, _INTERVAL)
 
 
 def _counts(length: int) -> Form:
     """The form of a list of so many counts."""
-    return lambda value: isinstance(value, list) and len(value) == length and all(map(is_count, value))
+    return lambda value: _listed(value, is_count, length, length)
 
 
-_CONTROL_NUMBERS = ("accuracy", "low", "high", "mean", "mean_low", "mean_high", "p_value")
+def _each(names: str, form: tuple[Form, str]) -> dict[str, tuple[Form, str]]:
+    """The same form for each of some fields."""
+    return dict.fromkeys(names.split(), form)
+
 
 DETAILS: Mapping[str, tuple[Form, str]] = {
-    "protocol": TEXT,
-    "resampled": TEXT,
-    "k": WHOLE,
-    "mask_ratio": NUMBER,
-    "classes": WHOLE,
-    "units": WHOLE,
-    "effective_units": NUMBER,
-    "train_photos": WHOLE,
-    "p_chance": NUMBER,
-    "most_frequent_class": NUMBER,
-    "tied_votes": NUMBER,
+    **_each("protocol resampled distractors", TEXT),
+    **_each("k classes units train_photos questions processings photos_left_out collection copies", WHOLE),
+    **_each("chosen_on matches", WHOLE),
+    **_each("mask_ratio effective_units p_chance most_frequent_class tied_votes", NUMBER),
+    **_each("guess_flips no_option spoiled threshold threshold_low threshold_high stated_rate", NUMBER),
     "ties": (_ties, "an object of the numbers least, greatest, random and share"),
     "controls": (of_each(_control), "an object of controls"),
     "learning_curve": (_curve, "a learning curve: lists of numbers of one length, a gain, and whether it rises"),
@@ -246,27 +247,12 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "noise": (of_each(of_each(is_number)), "numbers by view"),
     "by_margin": (_margins, "flips by margin (0 to 10), with interval and number of questions"),
     "movement": (_movement, "a rank correlation with its interval"),
-    "guess_flips": NUMBER,
-    "no_option": NUMBER,
-    "questions": WHOLE,
-    "spoiled": NUMBER,
     "against_final": (of_each(is_number), "a difference with its interval and p-value"),
     "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),
-    "processings": WHOLE,
     "group_matrix": (_group_matrix, f"names of 2 to {MAX_GROUPS} groups with tables of every pair"),
     "components": (_components, f"a list of at most {MAX_EFFECTS} effects with their shares"),
     "pairs": (lambda value: is_count(value) or isinstance(value, list), "a count, or a list"),
-    "distractors": TEXT,
-    "photos_left_out": WHOLE,
-    "collection": WHOLE,
-    "copies": WHOLE,
     "by_copy": (of_each(is_number), "an object of numbers"),
-    "threshold": NUMBER,
-    "threshold_low": NUMBER,
-    "threshold_high": NUMBER,
-    "stated_rate": NUMBER,
-    "chosen_on": WHOLE,
-    "matches": WHOLE,
     "expected_matches": (_counts(2), "two counts"),
     "similarity_summary": (_similarity_summary, "two shares with their intervals, and counts"),
 }
@@ -275,64 +261,52 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
 
 def _runtime(value: Any) -> bool:
     """The library that computed a network (``Result.environment``)."""
-    if not isinstance(value, Mapping) or value.get("name") not in RUNTIMES:
-        return False
-    texts = all(is_text(value.get(name, "")) for name in ("version", "reason"))
-    return texts and is_number(value.get("relative_error", 0)) and isinstance(value.get("on_photos", {}), Mapping)
+    return (
+        _may_have(value, is_text, "version reason")
+        and value.get("name") in RUNTIMES
+        and _may_have(value, is_number, "relative_error")
+        and _may_have(value, lambda photos: isinstance(photos, Mapping), "on_photos")
+    )
 
 
 def _ranks(value: Any) -> bool:
     """The machines of the ranks of a plan (``Result.environment``)."""
-    texts, versions = ("ranks", "host", "device", "python"), of_each(is_text)
     return isinstance(value, list) and all(
-        isinstance(machine, Mapping)
-        and all(is_text(machine.get(name)) for name in texts)
-        and versions(machine.get("versions"))
-        and is_number(machine.get("seconds"))
+        _has(machine, is_text, "ranks host device python")
+        and _has(machine, of_each(is_text), "versions")
+        and _has(machine, is_number, "seconds")
         for machine in value
     )
 
 
 FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
     "encoder": {
-        "preprocessing": OBJECT,
-        "details": OBJECT,
-        "dimension": WHOLE,
-        "parameters": WHOLE,
-        **dict.fromkeys(("library", "revision", "weights_sha256", "pooling", "group", "training_data", "dtype"), TEXT),
+        **_each("preprocessing details", OBJECT),
+        **_each("dimension parameters", WHOLE),
+        **_each("library revision weights_sha256 pooling group training_data dtype", TEXT),
     },
     "data": {
-        "photos": COUNTS,
-        "source_jpeg": COUNTS,
+        **_each("photos source_jpeg", COUNTS),
         "classes": WHOLE,
         "smoke_test": FLAG,
-        "evidence": (of_each(is_scalar), "an object of plain values"),
-        **dict.fromkeys(("question_hash", "ids_hash", "bytes_hash"), TEXT),
+        "evidence": PLAIN,
+        **_each("question_hash ids_hash bytes_hash", TEXT),
     },
     "environment": {
-        "versions": (of_each(is_scalar), "an object of versions"),
-        "codec": (of_each(is_scalar), "an object of versions"),
+        **_each("versions codec", (of_each(is_scalar), "an object of versions")),
+        **_each("options cudnn trial", PLAIN),
         "processings_by": (of_each(is_text), "an object of texts"),
-        "options": (of_each(is_scalar), "an object of plain values"),
-        **dict.fromkeys(("local", "retried"), (of_each(is_text), "an object of sentences")),
+        **_each("local retried", (of_each(is_text), "an object of sentences")),
         "precision_gate": OBJECT,
-        "cudnn": (of_each(is_scalar), "an object of plain values"),
-        "trial": (of_each(is_scalar), "an object of plain values"),
         "runtime": (_runtime, "an object that names a runtime"),
         "ranks": (_ranks, "a list of machines: host, device, versions, ranks and seconds"),
-        "preprocessing_by": TEXT,
         "compiled": FLAG,
-        "devices": WHOLE,
-        "statistics": WHOLE,
-        **dict.fromkeys(
-            ("python", "platform", "codec_canary", "device", "dtype", "storage", "command", "answers_sha256"), TEXT
-        ),
+        **_each("devices statistics", WHOLE),
+        **_each("python platform codec_canary device dtype storage", TEXT),
+        **_each("preprocessing_by command answers_sha256", TEXT),
     },
     "cost": {
-        "bytes_read": WHOLE,
-        "photos": WHOLE,
-        "views": WHOLE,
-        "encoders_in_pass": WHOLE,
+        **_each("bytes_read photos views encoders_in_pass", WHOLE),
         "views_per_second": NUMBER,
         "seconds": (of_each(is_number), "an object of numbers"),
         "peak_memory_bytes": (lambda value: is_count(value) or of_each(is_count)(value), "bytes, or an object of them"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmark.results.check import check_forms
-from benchmark.results.forms import DETAILS
+from benchmark.results.forms import DETAILS, FIELDS
 from benchmark.results.schema import Failure, OutputScores
 
 NOW = datetime.datetime(2026, 11, 21, 10, tzinfo=datetime.timezone.utc)
@@ -183,6 +183,9 @@ SENTENCES = ([{}, {"a": "b"}], [{"a": 1}, "a"])
 FLAGS = ([True, False], [0, 1, "true"])
 RUNTIME = {"name": "torch", "version": "2", "reason": "", "relative_error": 0.1, "on_photos": {}}
 
+MACHINE = {"ranks": "0", "host": "h", "device": "cpu", "python": "3", "versions": {"numpy": "2"}, "seconds": 1.5}
+BAD_MACHINES = [[{**MACHINE, name: bad}] for name, bad in (("host", 1), ("versions", {"numpy": 2}), ("seconds", "1"))]
+
 OF_FIELDS = {
     "encoder": {
         "preprocessing": OBJECTS,
@@ -200,7 +203,8 @@ OF_FIELDS = {
         **dict.fromkeys(("question_hash", "ids_hash", "bytes_hash"), TEXTS),
     },
     "environment": {
-        **dict.fromkeys(("versions", "codec", "options", "trial"), SCALARS),
+        **dict.fromkeys(("versions", "codec", "options", "trial", "cudnn"), SCALARS),
+        "ranks": ([[], [MACHINE] * 2], [MACHINE, [1], *([bad] for bad in each_missing(MACHINE)), *BAD_MACHINES]),
         **dict.fromkeys(("processings_by", "local", "retried"), SENTENCES),
         "precision_gate": OBJECTS,
         "runtime": (
@@ -252,6 +256,7 @@ def test_details__of_a_score(plain, name):
 
 def test_details__all_have_a_case():
     assert set(OF_DETAILS) == set(DETAILS)
+    assert {part: set(fields) for part, fields in OF_FIELDS.items()} == {p: set(f) for p, f in FIELDS.items()}
 
 
 @pytest.mark.parametrize(("part", "name"), [(part, name) for part, fields in OF_FIELDS.items() for name in fields])
