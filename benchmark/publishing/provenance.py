@@ -64,7 +64,7 @@ def known_codecs() -> Mapping[str, KnownCodec]:
 def missing_provenance(result: Result) -> list[str]:
     """Names of what a result lacks for others to reproduce it; empty if it lacks nothing."""
     whole = {"encoder": result.encoder, "data": result.data, "environment": result.environment}
-    missing = [name for name in _NEEDED if _at(whole, name) in (None, "", {}, [])]
+    missing = [name for name in _NEEDED if value_at(whole, name) in (None, "", {}, [])]
     # None: read from a file of version 1, which could not know it.
     if result.data.get("question_hash", "") == "":
         missing.append("data.question_hash")
@@ -86,7 +86,7 @@ def codec_objection(result: Result, local_canary: str) -> str:
         local_canary: ``codec_canary()`` of this machine, which is known to exist.
     """
     canary = study_canary(result)
-    pillow = str(_at({"e": result.environment}, "e.codec.pillow"))
+    pillow = str(value_at({"e": result.environment}, "e.codec.pillow"))
     for other in known_codecs().values():
         if pillow in other.pillow and other.canary != canary:
             return (
@@ -118,7 +118,12 @@ def _newest() -> str:
     return "Pillow " + list(known_codecs().values())[-1].pillow[-1]
 
 
-def _at(whole: Mapping[str, Any], name: str) -> Any:
+def value_at(whole: Mapping[str, Any], name: str) -> Any:
+    """The value of nested mappings under names with dots between them; None where there is none.
+
+    >>> value_at({"a": {"b": 1}}, "a.b"), value_at({"a": 1}, "a.b")
+    (1, None)
+    """
     value: Any = whole
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark.publishing.provenance import value_at
 from benchmark.results import SCHEMA_VERSION, Result, Score
 
 TABLE_FILE = "results.parquet"
 
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("file", "encoder", "library", "group", "training_data", "revision")),
-        ("weights_sha256", pa.string()),
-        ("dimension", pa.int64()),
-        ("parameters", pa.int64()),
-        *((name, pa.string()) for name in ("data", "question_hash", "ids_hash", "bytes_hash")),
-        ("smoke_test", pa.bool_()),
-        *((name, pa.string()) for name in ("task", "metric")),
-        *((name, pa.float64()) for name in ("value", "low", "high")),
-        ("n", pa.int64()),
-        ("chance", pa.float64()),
-        ("protocol", pa.string()),
-        ("k", pa.int64()),
-        ("mask_ratio", pa.float64()),
-        ("seed", pa.int64()),
-        *((name, pa.string()) for name in ("device", "dtype", "codec_canary", "pillow", "libjpeg_turbo", "camtrace")),
-        ("created", pa.string()),
-    ]
-)
+
+def _text(value: object) -> str | None:
+    return value[:500] if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+Column = tuple[pa.DataType, Callable[[Any], Any], str]
+"""Type of a column, what reads an untrusted value for it, and where a result and its score have it."""
+
+
+def _texts(place: str, names: str) -> dict[str, Column]:
+    return {name: (pa.string(), _text, f"{place}{name}") for name in names.split()}
+
+
+def _counts(place: str, names: str) -> dict[str, Column]:
+    return {name: (pa.int64(), _whole, f"{place}{name}") for name in names.split()}
+
+
+def _numbers(place: str, names: str) -> dict[str, Column]:
+    return {name: (pa.float64(), _number, f"{place}{name}") for name in names.split()}
+
+
+COLUMNS: Mapping[str, Column] = {
+    **_texts("", "file"),
+    "encoder": (pa.string(), _text, "encoder.id"),
+    **_texts("encoder.", "library group training_data revision weights_sha256"),
+    **_counts("encoder.", "dimension parameters"),
+    "data": (pa.string(), _text, "data.name"),
+    **_texts("data.", "question_hash ids_hash bytes_hash"),
+    "smoke_test": (pa.bool_(), bool, "data.smoke_test"),
+    **_texts("score.", "task metric"),
+    **_numbers("score.", "value low high"),
+    **_counts("score.", "n"),
+    **_numbers("score.", "chance"),
+    **_texts("score.details.", "protocol"),
+    **_counts("score.details.", "k"),
+    **_numbers("score.details.", "mask_ratio"),
+    **_counts("environment.options.", "seed"),
+    **_texts("environment.", "device dtype codec_canary"),
+    **_texts("environment.codec.", "pillow libjpeg_turbo"),
+    **_texts("environment.versions.", "camtrace"),
+    **_texts("", "created"),
+}
+
+SCHEMA = pa.schema([(name, kind) for name, (kind, _, _) in COLUMNS.items()])
 
 
 def results_table(results: Mapping[str, Result]) -> pa.Table:
@@ -118,54 +151,6 @@ def _front_matter(results: Mapping[str, Result]) -> str:
 
 
 def _row(path: str, result: Result, score: Score) -> dict[str, Any]:
-    encoder, data, environment, details = result.encoder, result.data, result.environment, score.details
-    options = environment.get("options")
-    options = options if isinstance(options, Mapping) else {}
-    codec, versions = environment.get("codec"), environment.get("versions")
-    codec = codec if isinstance(codec, Mapping) else {}
-    versions = versions if isinstance(versions, Mapping) else {}
-    return {
-        "file": path,
-        "encoder": encoder["id"],
-        **{name: _text(encoder.get(name)) for name in _ENCODER_TEXTS},
-        "dimension": _whole(encoder.get("dimension")),
-        "parameters": _whole(encoder.get("parameters")),
-        "data": data["name"],
-        "question_hash": _text(data.get("question_hash")),
-        "ids_hash": _text(data.get("ids_hash")),
-        "bytes_hash": _text(data.get("bytes_hash")),
-        "smoke_test": bool(data.get("smoke_test")),
-        "task": score.task,
-        "metric": score.metric,
-        "value": float(score.value),
-        "low": float(score.low),
-        "high": float(score.high),
-        "n": score.n,
-        "chance": float(score.chance),
-        "protocol": _text(details.get("protocol")),
-        "k": _whole(details.get("k")),
-        "mask_ratio": _number(details.get("mask_ratio")),
-        "seed": _whole(options.get("seed")),
-        "device": _text(environment.get("device")),
-        "dtype": _text(environment.get("dtype")),
-        "codec_canary": _text(environment.get("codec_canary")),
-        "pillow": _text(codec.get("pillow")),
-        "libjpeg_turbo": _text(codec.get("libjpeg_turbo")),
-        "camtrace": _text(versions.get("camtrace")),
-        "created": result.created,
-    }
-
-
-_ENCODER_TEXTS: Sequence[str] = ("library", "group", "training_data", "revision", "weights_sha256")
-
-
-def _text(value: object) -> str | None:
-    return value[:500] if isinstance(value, str) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    parts = {"encoder": result.encoder, "data": result.data, "environment": result.environment, "score": vars(score)}
+    whole = {"file": path, "created": result.created, **parts}
+    return {name: read(value_at(whole, place)) for name, (_, read, place) in COLUMNS.items()}

@@ -47,12 +47,19 @@ MATRIX = {
     **{key: [[None, 0.5], [0.5, 1]] for key in ("low", "high", "n", "chance", "cosine", "cosine_apart")},
 }
 
+ONE_GROUP = {
+    "groups": ["a"],
+    "attributes": {"scanner": ["a"]},
+    "recall": {"1": [[1]]},
+    **{key: [[1]] for key in ("low", "high", "n", "chance", "cosine", "cosine_apart")},
+}
+
 MARGIN_GROUP = {"flips": 0.5, "low": 0.1, "high": 0.9, "questions": 12}
 
 OF_DETAILS = {
     "group_matrix": (
         [MATRIX],
-        [1, {}, {**MATRIX, "groups": ["a"]}, {**MATRIX, "low": [[0.5, 0.5]]}, {**MATRIX, "attributes": {}}],
+        [1, {}, ONE_GROUP, {**MATRIX, "groups": ["a"]}, {**MATRIX, "low": [[0.5, 0.5]]}, {**MATRIX, "attributes": {}}],
     ),
     "pairs": ([0, 3, []], [-1, "3", {}]),
     "components": ([[], [EFFECT]], [1, {}, [1], [{}], [{**EFFECT, "share": "1"}], [{**EFFECT, "effect": 1}]]),
