@@ -37,7 +37,7 @@ class Comparison:
     rows: tuple[Compared, ...]
     ties: tuple[Tie, ...]
     """Encoders that are tied with the best, if there are three or more."""
-    gate: Gate | None = None
+    gate: Gate | None
     """The judgement whether the second is worse than the first, if ``worse_by`` was given."""
 
     def to_frame(self) -> pandas.DataFrame:

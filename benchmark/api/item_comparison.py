@@ -32,7 +32,7 @@ class ItemComparison:
     """Differences of systems on the same items, their ranks, and what was left out."""
 
     compared: ComparedItems
-    gate: Gate | None = None
+    gate: Gate | None
     """The judgement whether the second system is worse than the first, if ``worse_by`` was given."""
 
     def to_frame(self) -> pandas.DataFrame:

@@ -57,8 +57,8 @@ class TaskUnit:
     encoder: int
     """Position of the encoder among those of all groups."""
     task: str
-    part: int = 0
-    parts: int = 0
+    part: int
+    parts: int
     """0 for the whole task."""
 
     @property

@@ -120,7 +120,7 @@ def plan(files: Sequence[PublishedFile], repo: str, space: str = "", api: Any = 
     )
 
 
-def push(files: Sequence[PublishedFile], repo: str, *, public: bool = False, space: str = "") -> Published:
+def push(files: Sequence[PublishedFile], repo: str, *, public: bool, space: str) -> Published:
     """Add result files to the repository and bring its table and card up to date.
 
     In one commit, or in several of at most ``MOST_FILES``, of which the last has table and card.

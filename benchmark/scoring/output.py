@@ -194,7 +194,7 @@ def write_reports(
     results: Sequence[Result],
     unloaded: Mapping[str, str],
     output: Path,
-    photos: Sequence[PhotoSet | None] = (),
+    photos: Sequence[PhotoSet | None],
     drawing: Forked | None = None,
 ) -> str:
     """Write ``report.md`` and ``report.html`` of all results, and a figure per encoder.

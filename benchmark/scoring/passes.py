@@ -168,7 +168,7 @@ def embed_pass(
     options: RunOptions,
     log: Callable[[str], object],
     prefetch: Prefetch | None,
-    outcomes: OutcomesOfRanks = NO_OUTCOMES,
+    outcomes: OutcomesOfRanks,
 ) -> list[tuple[Job, EncoderRun]]:
     """Fill the banks of one pass; return the tasks that have no cached outcome, and record those that have one."""
     photos, views = hashes.photos, view_pass.recipe.view_keys()

@@ -165,9 +165,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 class Invocation:
     """How one result was requested: encoder, photos, tasks and eraser."""
 
-    model: str | None = None
+    model: str | None
     """As ``--model`` takes it; None for an object in memory."""
-    data: str | None = None
+    data: str | None
     """As ``--data`` takes it; None if the photos were given in memory."""
     tasks: tuple[str, ...] = ()
     """Patterns as ``--tasks`` takes them; none for every task that fits the photos."""
@@ -317,15 +317,15 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     return shown, f"PATH: your folder of {known}" if masked else ""
 
 
-def public_spec(text: str, *, local: bool, revision: str = "") -> str:
+def public_spec(text: str, *, local: bool, revision: str) -> str:
     """A specification as others may read it: without paths of this machine.
 
     Args:
         text: the specification.
         local: whether the location is a path here.
-        revision: commit that the location resolved to; by default as the specification has it.
+        revision: commit that the location resolved to; empty for that of the specification.
 
-    >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True)
+    >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True, revision="")
     'table:PATH?image=path&root=PATH&label=re:a%2Bb'
     """
     spec, query = parse_data_spec(text), text.partition("?")[2]

@@ -108,7 +108,7 @@ def cached_outcome(
     bank: Mapping[str, Any],
     options: RunOptions,
     device: str,
-    output: Output | None = None,
+    output: Output | None,
 ) -> CachedOutcome | None:
     """The cache entry of a task's outcome; None for a task that is not in the registry, whose code is in no hash.
 

@@ -61,7 +61,7 @@ def fill_banks_on(
     banks: Sequence[Bank | OutputsBank],
     *,
     batch_size: int = 64,
-    workers: int = 2,
+    workers: int,
     views: str = "auto",
     label: str = "embedding",
     learn: Callable[[int, bytes], None] = lambda index, digest: None,

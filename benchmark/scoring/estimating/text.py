@@ -25,7 +25,7 @@ def estimate_text(
     groups: Sequence[Sequence[str]],
     sets: Sequence[OpenedSet],
     options: RunOptions,
-    started: Seconds = NOTHING,
+    started: Seconds,
 ) -> str:
     """The estimate as text, with what is not in it.
 

@@ -46,7 +46,7 @@ def opened(root: Path, photos: PhotoSet, answerer, asking: Asking, views=VIEWS) 
 
 def filled(root: Path, photos: PhotoSet, answerer, asking: Asking, views=VIEWS, **options) -> Bank:
     bank = opened(root, photos, answerer, asking, views)
-    fill_answers(photos, ProcessingViews(views), answerer, asking, bank, **{"workers": 0, **options})
+    fill_answers(photos, ProcessingViews(views), answerer, asking, bank, **{"workers": 0, "batch_size": 64, **options})
     return bank
 
 
@@ -236,7 +236,7 @@ def test_full_disk(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("benchmark.bank.view_file.write_text_atomically", full)
         with pytest.raises(OSError, match="No space left on device"):
-            fill_answers(photos, ProcessingViews(VIEWS), MeanAnswerer(), asking, bank, workers=2)
+            fill_answers(photos, ProcessingViews(VIEWS), MeanAnswerer(), asking, bank, workers=2, batch_size=64)
     again = MeanAnswerer()
     assert filled(tmp_path, photos, again, asking).complete
     assert len(again.batches) == count_of(photos, asking)  # no block was marked as finished

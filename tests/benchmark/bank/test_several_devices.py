@@ -108,7 +108,7 @@ def test_fill_banks_on__equals_one_process_to_the_byte(toy, tmp_path):
     single = opened(tmp_path / "one", encoder, photos)
     fill_banks(photos, PlainViews(), [encoder], [single], workers=0)
     assert files(tmp_path / "two") == files(tmp_path / "one")
-    again = fill_banks_on(("cpu",) * 2, photos, PlainViews(), [encoder], [bank])
+    again = fill_banks_on(("cpu",) * 2, photos, PlainViews(), [encoder], [bank], workers=2)
     assert again.cost.photos == 0
 
 

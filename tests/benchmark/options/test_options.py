@@ -40,7 +40,7 @@ def moved(option):
 def key(options):
     """Of an outcome, all but the folder that it lies in."""
     bank = {"of": "an encoder"}
-    slot = cached_outcome(all_tasks()["probe/jpeg"], PHOTOS, np.ones(2, dtype=bool), bank, options, "cpu")
+    slot = cached_outcome(all_tasks()["probe/jpeg"], PHOTOS, np.ones(2, dtype=bool), bank, options, "cpu", None)
     return slot.key
 
 
@@ -182,7 +182,8 @@ info = EncoderInfo("control:pixels", "control", None, "0", 2, {}, "none", 0)
 command = reproduce_command(Invocation("control:pixels", "sample"), info, photos, options).command
 assert command == "camtrace score --model control:pixels --data sample --brightness 5", command
 task = all_tasks()["probe/jpeg"]
-one, other = (cached_outcome(task, photos, np.ones(2, bool), {}, o, "cpu").folder for o in (RunOptions(), options))
+both = [cached_outcome(task, photos, np.ones(2, bool), {}, o, "cpu", None) for o in (RunOptions(), options)]
+one, other = (outcome.folder for outcome in both)
 assert one != other
 from benchmark.tasks.task import TaskInput
 print(TaskInput(photos, np.ones(2, bool), None, options, "cpu").brightness())

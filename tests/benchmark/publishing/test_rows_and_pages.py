@@ -238,10 +238,10 @@ def planned(monkeypatch, make, tmp_path):
     write_result(good, tmp_path / "good" / "result.json")
     write_result(make.changed(good, "encoder", pooling=""), tmp_path / "bad" / "result.json")
     [file], [held] = gather_results(tmp_path).files, published(other)
-    asked = []
+    requests = []
 
     def plan(files, repo, space="", api=None, *, ask=True):
-        asked.append(([f.path for f in files], repo, space, ask))
+        requests.append(([f.path for f in files], repo, space, ask))
         if ask and plan.error:
             raise plan.error
         return PushPlan(
@@ -253,7 +253,7 @@ def planned(monkeypatch, make, tmp_path):
             refused=(Refusal("results/bad.json", "not a result"),),
         )
 
-    plan.error, plan.asked = None, asked
+    plan.error, plan.requests = None, requests
     monkeypatch.setattr(repository, "plan", plan)
     return SimpleNamespace(plan=plan, file=file, held=held, folder=tmp_path)
 
@@ -277,7 +277,7 @@ DRY = "dry run: nothing was written; add --push to publish this\n"
 def test_publish__a_whole_dry_run(planned, capsys):
     done = publish_results(PublishRequest(planned.folder, REPO))
     assert capsys.readouterr().out == shown(" at 0123456789ab", planned) + DRY
-    assert planned.plan.asked == [([planned.file.path], REPO, "", True)]
+    assert planned.plan.requests == [([planned.file.path], REPO, "", True)]
     assert done == {
         **{"repo": REPO, "dry_run": True, "head": "0123456789abcdef"},
         **{"writes": {planned.file.path: 1234, "results.parquet": 50}, "present": (planned.held.path,)},
@@ -329,8 +329,8 @@ def test_publish__a_whole_push(planned, capsys, monkeypatch, pull_request):
 
     monkeypatch.setattr(repository, "push", push)
     monkeypatch.setattr(repository, "offer", offer)
-    asked = PublishRequest(planned.folder, REPO, public=True, push=True, model_card=True, eval_yaml=True)
-    done = publish_results(asked)
+    request = PublishRequest(planned.folder, REPO, public=True, push=True, model_card=True, eval_yaml=True)
+    done = publish_results(request)
     [page], _ = model_pages([planned.file], REPO)
     [(repo, declared)] = data_set_tasks([planned.file]).items()
     what = "proposed in a pull request" if pull_request else "added"
@@ -344,9 +344,9 @@ def test_publish__a_whole_push(planned, capsys, monkeypatch, pull_request):
     not_published = [{"file": "bad/result.json", "reason": "its provenance is not complete: encoder.pooling"}]
     facts = {"url": "URL", "pull_request": pull_request, "added": (planned.file.path,), "present": ("p", "q")}
     assert done == {"repo": REPO, "dry_run": False, **facts, "not_published": not_published}
-    publish_results(asked)
+    publish_results(request)
     assert capsys.readouterr().out == (
         f"{first}org/a: holds these scores already\nown/set: declares these tasks already\n"
     )
-    publish_results(asked)
+    publish_results(request)
     assert capsys.readouterr().out == (f"{first}org/a: no pull request (no right)\nown/set: no eval.yaml (no right)\n")

@@ -95,7 +95,7 @@ def test_entries__of_a_link_are_the_link(cache, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "days", "found"),
+    ("words", "days", "sentences"),
     [
         (["all"], 0, "b1 b2 o1 o4 o2 o3 g2.json g1.json"),
         (["later"], 0, "l1"),
@@ -105,8 +105,8 @@ def test_entries__of_a_link_are_the_link(cache, tmp_path):
         ([], 0, ""),
     ],
 )
-def test_chosen__by_kind_name_and_age(cache, words, days, found):
-    assert sorted(n.partition("/")[2] for n in names(chosen(cache, words, days))) == sorted(found.split())
+def test_chosen__by_kind_name_and_age(cache, words, days, sentences):
+    assert sorted(n.partition("/")[2] for n in names(chosen(cache, words, days))) == sorted(sentences.split())
 
 
 def test_chosen__a_name_that_nothing_has(cache):
@@ -136,13 +136,13 @@ def test_clear__what_cannot_be_removed(cache, monkeypatch):
 
 
 def test_damaged__one_sentence_of_each_kind(cache):
-    found = {entry.name: damaged(entry) for entry in entries(cache) if entry.kind not in ("banks", "later")}
-    assert {name for name, why in found.items() if why} == {"gates/g2.json"}
+    sentences = {entry.name: damaged(entry) for entry in entries(cache) if entry.kind not in ("banks", "later")}
+    assert {name for name, why in sentences.items() if why} == {"gates/g2.json"}
     put(cache / "outcomes" / "o1" / "outcome.npz", b"no archive")
     put(cache / "photo-hashes" / "h.npz", b"no archive")
     (cache / "outcomes" / "o5.npz").mkdir()
-    found = {entry.name: damaged(entry) for entry in entries(cache) if entry.kind not in ("banks", "later")}
-    wrong = {name: why for name, why in found.items() if why}
+    sentences = {entry.name: damaged(entry) for entry in entries(cache) if entry.kind not in ("banks", "later")}
+    wrong = {name: why for name, why in sentences.items() if why}
     assert set(wrong) == {"gates/g2.json", "outcomes/o1", "outcomes/o5.npz", "photo-hashes/h.npz"}
     assert not any(str(cache) in why for name, why in wrong.items() if name != "outcomes/o1")
 

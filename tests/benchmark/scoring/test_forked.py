@@ -153,7 +153,7 @@ def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_meanwhil
     monkeypatch.setattr(reports, "report_text", lambda results, questions, unloaded: "text")
     drawing = reports.begin_drawing() if early else None
     results = [Named({"id": "toy"}), Named({"id": "toy"})]
-    assert reports.write_reports(results, {}, tmp_path, drawing=drawing) == "text"
+    assert reports.write_reports(results, {}, tmp_path, (), drawing=drawing) == "text"
     assert (tmp_path / "report.html").read_text() == str(os.getpid()) != (tmp_path / "report.png").read_text()
 
 
