@@ -147,9 +147,9 @@ def draw_audit(audit: Audit, path: Path) -> None:
     for y, score in enumerate(layers):
         colour = (_HINT if score.content else _CONFOUNDED) if score.flagged else _CALM
         left.plot([100 * score.chance, 100 * score.accuracy], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
-        left.plot([100 * score.low, 100 * score.high], [y, y], color=colour, linewidth=1.5, zorder=2)
+        left.plot([100 * score.low, 100 * score.high], [y, y], color=colour, linewidth=1.5)
         left.plot(100 * score.accuracy, y, "o", color=colour, zorder=3)
-        left.plot(100 * score.chance, y, "|", color=_GREY, markersize=13, markeredgewidth=2, zorder=2)
+        left.plot(100 * score.chance, y, "|", color=_GREY, markersize=13, markeredgewidth=2)
     _label_rows(left, [f"{s.target}: {s.title}" for s in layers])
     left.set_xlim(0, 102)
     left.set_xlabel("predicted from it, % (upright mark: chance)")

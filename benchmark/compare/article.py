@@ -229,7 +229,7 @@ def _rendered(draw: Callable[[Any], None]) -> dict[str, bytes]:
 def _bars(rows: Sequence[PublishedRow], family: Family) -> dict[str, tuple[list[Bar], float]]:
     """By title of the panel (question and data set): published and measured bars, highest first, and chance."""
     panels: dict[str, tuple[list[Bar], float]] = {}
-    accuracies = [r for r in rows if _is_of(r, family) and r.measured is not None and r.metric == "accuracy"]
+    accuracies = [r for r in rows if _is_of(r, family) and r.metric == "accuracy"]
     for task, data in dict.fromkeys((r.task, r.published_data) for r in accuracies):
         here = {(r.encoder, r.data): r for r in accuracies if (r.task, r.published_data) == (task, data)}
         bars = [
@@ -238,10 +238,8 @@ def _bars(rows: Sequence[PublishedRow], family: Family) -> dict[str, tuple[list[
             for s in e.scores
             if (s.task, s.data, s.metric) == (task, data, "accuracy")
         ]
-        for r in here.values():
-            assert r.measured is not None
-            bars.append(Bar(_name(r), r.group, r.measured.value, True, r.measured.low, r.measured.high))
-        chance = next(r.measured.chance for r in here.values() if r.measured)
+        bars += [Bar(_name(r), r.group, m.value, True, m.low, m.high) for r in here.values() for m in [r.measured]]
+        chance = next(iter(here.values())).measured.chance
         panels[_title(here.values(), task)] = (
             sorted(bars, key=lambda b: (-b.value, b.encoder)),
             chance,
@@ -251,7 +249,7 @@ def _bars(rows: Sequence[PublishedRow], family: Family) -> dict[str, tuple[list[
 
 def _lines(rows: Sequence[PublishedRow], family: Family) -> dict[str, list[tuple[str, str, bool, dict[str, float]]]]:
     """By title of the panel: (encoder, group, whether it was measured, accuracy by set-up)."""
-    scored = [r for r in rows if _is_of(r, family) and r.measured is not None]
+    scored = [r for r in rows if _is_of(r, family)]
     panels: dict[str, list[tuple[str, str, bool, dict[str, float]]]] = {}
     for task, data in dict.fromkeys((r.task, r.published_data) for r in scored):
         set_ups = [m.name for m in all_tasks()[task].metrics if m.kind == "accuracy" and m.name != "worst"]
@@ -265,11 +263,11 @@ def _lines(rows: Sequence[PublishedRow], family: Family) -> dict[str, list[tuple
         for r in here:
             by_encoder.setdefault((r.encoder, r.data), []).append(r)
         lines += [
-            (_name(members[0]), members[0].group, True, {r.metric: r.measured.value for r in members if r.measured})
+            (_name(members[0]), members[0].group, True, {r.metric: r.measured.value for r in members})
             for members in by_encoder.values()
         ]
         if here:
-            panels[_title([r for members in by_encoder.values() for r in members], task)] = lines
+            panels[_title(here, task)] = lines
     return panels
 
 
@@ -282,10 +280,10 @@ def _points(rows: Sequence[PublishedRow], family: Family) -> list[tuple[str, str
         for task, data in dict.fromkeys((t, d) for t, d, _ in values):
             if (task, data, x) in values and (task, data, y) in values:
                 points.append((e.name, e.group, False, values[task, data, x], values[task, data, y]))
-    scored = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _is_of(r, family) and r.measured is not None}
+    scored = {(r.encoder, r.data, r.task, r.metric): r for r in rows if _is_of(r, family)}
     for (encoder, data, task, metric), row in scored.items():
         other = scored.get((encoder, data, task, y))
-        if metric == x and other is not None and row.measured and other.measured:
+        if metric == x and other is not None:
             points.append((_name(row), row.group, True, row.measured.value, other.measured.value))
     return points if any(measured for _, _, measured, _, _ in points) else []
 

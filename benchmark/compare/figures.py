@@ -20,7 +20,7 @@ _OTHER = ("#6b6b6b", "D")
 def draw_figures(rows: Sequence[PublishedRow], folder: Path) -> list[str]:
     """Write the figures that have something to show into a folder; returns the names of their files."""
     figures: dict[str, Callable[[Any], None]] = {}
-    both = [r for r in rows if r.measured is not None and r.published is not None]
+    both = [r for r in rows if r.published is not None]
     for family in families(all_tasks()):
         if family.panel == "plane":
             if pairs := _pairs(rows, family):
@@ -61,10 +61,9 @@ def _strips(ax: Any, rows: Sequence[PublishedRow], title: str) -> None:
         for r in {(r.encoder, r.data): r for r in column}.values():
             colour, marker = STYLE.get(r.group, _OTHER)
             offset = list(STUDY_GROUPS).index(r.group) - 1 if r.group in STUDY_GROUPS else 1.6
-            assert r.measured is not None
             error = [[r.measured.value - r.measured.low], [r.measured.high - r.measured.value]]
             ax.errorbar(x + 0.22 * offset + 0.05, r.measured.value, yerr=error, color=colour, marker=marker, ms=5, lw=1)
-        chance = column[0].measured.chance if column[0].measured else 0.0
+        chance = column[0].measured.chance
         ax.plot([x - 0.4, x + 0.45], [chance, chance], color="black", lw=1, ls=":")
     ax.set_xticks(range(len(tasks)), [t.partition("/")[2] for t in tasks], rotation=20, ha="right")
     ax.set_ylim(0, 1.02)
@@ -84,8 +83,7 @@ def _plane(ax: Any, pairs: Sequence[tuple[PublishedRow, PublishedRow]], family: 
             ax.scatter(*ends, facecolors="none", edgecolors=colour, marker=marker, alpha=0.4, s=22)
     for same, different in pairs:
         colour, marker = STYLE.get(same.group, _OTHER)
-        if same.measured and different.measured:
-            ax.scatter([same.measured.value], [different.measured.value], color=colour, marker=marker)
+        ax.scatter([same.measured.value], [different.measured.value], color=colour, marker=marker)
     low = min(ax.get_xlim()[0], ax.get_ylim()[0])
     ax.plot([low, 1], [low, 1], color="black", lw=1, ls=":")
     ax.set_xlabel(family.axes[0].removesuffix(", %"))
@@ -99,7 +97,7 @@ def _agreement(ax: Any, rows: Sequence[PublishedRow]) -> None:
     for group, (colour, marker) in STYLE.items():
         members = [r for r in rows if r.group == group]
         if members:
-            x, y = [r.published for r in members], [r.measured.value for r in members if r.measured]
+            x, y = [r.published for r in members], [r.measured.value for r in members]
             ax.scatter(x, y, color=colour, marker=marker, s=12, alpha=0.6)
     ax.axline((0, 0), slope=1, color="black", lw=1, ls=":")
     ax.set_xlabel("published")

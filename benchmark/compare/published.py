@@ -208,31 +208,31 @@ def published_text(run: Run, name: str, patterns: Sequence[str], *, across_prese
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One score of one encoder: measured, published, or both."""
+    """A measured score of one encoder, with the published one where there is one."""
 
     encoder: str
     """Name in the study; the specification of an encoder that is not in it."""
     spec: str
     group: str
     data: str
-    """Measured data set; that of the study where only the study has the score."""
+    """Measured data set."""
     published_data: str
     task: str
     metric: str
-    measured: Score | None
+    measured: Score
     published: float | None
     not_comparable: str = ""
     """As ``PublishedPair.not_comparable``."""
 
     @property
     def difference(self) -> float | None:
-        """Measured minus published value; ``None`` where one is absent."""
-        return None if self.measured is None or self.published is None else self.measured.value - self.published
+        """Measured minus published value; ``None`` where none is published."""
+        return None if self.published is None else self.measured.value - self.published
 
     @property
     def inside(self) -> bool | None:
         """Whether the published value lies in the measured 95 % interval; ``None`` where they cannot be compared."""
-        if self.measured is None or self.published is None or self.not_comparable:
+        if self.published is None or self.not_comparable:
             return None
         return self.measured.low <= self.published <= self.measured.high
 
@@ -274,7 +274,7 @@ def write_published(rows: Sequence[PublishedRow], path: Path) -> None:
     lines: list[Sequence[object]] = [CSV_COLUMNS]
     for r in rows:
         s = r.measured
-        measured = [s.value, s.low, s.high, s.n, s.chance] if s else [""] * 5
+        measured = [s.value, s.low, s.high, s.n, s.chance]
         texts = [r.encoder, r.spec, r.group, r.data, r.published_data, r.task, r.metric]
         published = ["" if x is None else x for x in (r.published, r.difference, r.inside)]
         lines.append([*texts, *measured, *published])
@@ -343,7 +343,7 @@ def _group_table(rows: Sequence[PublishedRow], keys: Sequence[tuple[str, str]]) 
             both = [
                 (r.encoder, r.measured.value, r.published)
                 for r in rows
-                if r.group == group and (r.task, r.metric) == key and r.measured and r.published is not None
+                if r.group == group and (r.task, r.metric) == key and r.published is not None
             ]
             members |= {encoder for encoder, _, _ in both}
             means = [fmean(measured for _, measured, _ in both), fmean(p for _, _, p in both)] if both else []
@@ -359,7 +359,7 @@ def _titles(keys: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _cell(row: PublishedRow | None) -> str:
-    if row is None or row.measured is None:
+    if row is None:
         return ""
     signed = _signed((row.task, row.metric))
     return percent(row.measured.value, signed) + (

@@ -104,20 +104,20 @@ def _other_score(result: Result, score: Score, metric: str, signed: bool) -> str
 
 
 def _processings_table(result: Result, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    judged = answer_moves(result)
+    judged, margins = answer_moves(result), any("margin" in row for row in rows.values())
     cells = [
         [
             readable(name),
             *_shares(row),
             *_moved(judged.get("change", {}).get(name)),
             *(_moved(judged["beyond"].get(name)) if "beyond" in judged else ()),
-            *([percent(row["margin"], True)] if "margin" in row else []),
+            *([percent(row["margin"], True) if "margin" in row else "-"] if margins else []),
         ]
         for name, row in rows.items()
     ]
     header = ["processing", *SHARES, "change, points", "p (Holm)"]
     header += ["beyond noise, points", "p (Holm) beyond"] if "beyond" in judged else []
-    header += ["margin shift, points"] if any("margin" in row for row in rows.values()) else []
+    header += ["margin shift, points"] if margins else []
     return markdown_table(header, cells)
 
 

@@ -54,7 +54,7 @@ def _cell(result: Result, task: str, metric: str, signed: bool) -> str:
 def controls_text(result: Result, questions: Questions) -> str:
     """What the controls of a detector say, in sentences; empty for other results."""
     controls = reliance(result, questions)
-    return f"**{controls.title}.** {' '.join(controls.reasons)}".strip() if controls else ""
+    return " ".join((f"**{controls.title}.**", *controls.reasons)) if controls else ""
 
 
 def audit_text(result: Result) -> str:

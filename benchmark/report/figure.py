@@ -163,7 +163,6 @@ def _draw_marks(ax: Any, scores: Sequence[Score], family: Family, questions: Que
                 markersize=5,
                 elinewidth=1,
                 capsize=2,
-                zorder=2,
                 label=None if metric.title in named else metric.title,
             )
             named.add(metric.title)

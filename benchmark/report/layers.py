@@ -244,7 +244,7 @@ def _draw_embedding(ax: Any, curves: DepthCurves, semantics: DepthCurves | None,
         error = [[max(0, value - low)], [max(0, high - value)]]
         ax.errorbar([at], [value], error, fmt="*", color="black", markersize=8, capsize=2, label="final", zorder=4)
     if semantics is not None and semantics.final is not None:
-        ax.plot([at], [100 * semantics.final.value], marker="*", color=_GREY, markersize=7, linestyle="none", zorder=2)
+        ax.plot([at], [100 * semantics.final.value], marker="*", color=_GREY, markersize=7, linestyle="none")
     chance = next(iter(curves.by_pooling.values()))[0].score.chance
     ax.axhline(100 * chance, color="#a33", linewidth=0.8, linestyle="--", zorder=1, label=f"chance {100 * chance:.1f}")
 

@@ -246,7 +246,7 @@ def _panel(axes: Any, rows: Sequence[_Row], encoders: Sequence[str], kind: str) 
                 continue
             value, low, high, shown = row.points[encoder]
             y = at + (number - (len(encoders) - 1) / 2) * spread
-            axes.plot([low, high], [y, y], color=colour, linewidth=0.9, solid_capstyle="butt", zorder=2)
+            axes.plot([low, high], [y, y], color=colour, linewidth=0.9, solid_capstyle="butt")
             face = colour if shown else "white"
             axes.plot([value], [y], marker, color=colour, markerfacecolor=face, markersize=3.6, mew=0.8, zorder=3)
     axes.axvline(0, color="#333333", linewidth=0.8, zorder=1)

@@ -87,3 +87,20 @@ def test_statements__outputs_come_last() -> None:
         ("trace", "probe/jpeg", "yes"),
         ("output", "probe/jpeg", "no"),
     ]
+
+
+def test_statements__kinds_stand_in_the_order_of_reports_and_within_a_kind_in_that_of_scores() -> None:
+    further = {"value": 0.2, "low": 0.18, "high": 0.22, "p_value": 1e-9}
+    jitter = {"value": 0.8, "low": 0.7, "high": 0.9, "jitters": 14, "beyond": further}
+    made = printed(
+        score("knn/adversary", "worst", 0.6, jitter=jitter),
+        score("forensics/detect", "margin", 0.3, 0.02, 0.0),
+        score("knn/resizing", "spd", 0.1, 0.02, 0.0),
+        score("probe/make", "accuracy", 0.9),
+        score("knn/jpeg", "spd", 0.1, 0.02, 0.0),
+        score("probe/jpeg", "accuracy", 0.9),
+    )
+    kinds = ["trace", "trace", "distraction", "distraction", "detection", "extreme"]
+    assert [kind for kind, *_ in made] == kinds
+    begins = ("make can", "jpeg can", "knn/resizing", "knn/jpeg", "forensics/detect", "knn/adversary")
+    assert [words.startswith(begin) for (*_, words), begin in zip(made, begins, strict=True)] == [True] * 6

@@ -58,7 +58,7 @@ def test_objection__names_of_groups_and_their_combinations_are_shown_up_to_a_num
         (("knn/jpeg", "all-same", 0.5, {"chance": -0.1}), "knn/jpeg all-same: chance is -0.1"),
         (("knn/jpeg", "spd", -0.5, {"chance": 0.0}), ""),
         (("knn/jpeg", "spd", 0.5, {"n": 0}), "n is 0"),
-        (("knn/jpeg", "spd", 0.5, {"n": 10**13}), "n is 10000000000000"),
+        (("knn/jpeg", "spd", 0.5, {"n": 10**12 + 1}), "n is 1000000000001"),
     ],
 )
 def test_objection__numbers_that_cannot_be(make, score, why):
@@ -66,6 +66,14 @@ def test_objection__numbers_that_cannot_be(make, score, why):
     given = make.score(task, metric, value)
     given = dataclasses.replace(given, **{"data": "toy", "low": value, "high": value, **details})
     assert why in objection(ResultFile("a", dataclasses.replace(make.result("a", []), scores=(given,))))
+
+
+@pytest.mark.parametrize("numbers", [{"n": 1}, {"n": 10**12}, {"low": 0.0, "high": 1.0}, {"chance": 1e-9}])
+def test_objection__numbers_at_the_ends_of_what_can_be(make, numbers):
+    given = dataclasses.replace(make.score("probe/jpeg", "accuracy", 0.5), **{"data": "toy", **numbers})
+    assert objection(ResultFile("a", dataclasses.replace(make.result("a", []), scores=(given,)))) == ""
+    content = dataclasses.replace(make.score("knn/jpeg", "all-same", 1.0), **{"data": "toy", "chance": 0.0, **numbers})
+    assert objection(ResultFile("a", dataclasses.replace(make.result("a", []), scores=(content,)))) == ""
 
 
 def test_objection__answers_that_say_otherwise(make, tmp_path):

@@ -1,13 +1,23 @@
 """Cells, ranks and means of a board do not move between versions, nor do those of the published encoders."""
 
+import dataclasses
+import json
+import re
+
 import numpy as np
 
+from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.board_data import board_csv, board_json
 from benchmark.leaderboard.entries import measured_entries, published_entries, study_facts
+from benchmark.leaderboard.report_page import report_page
+from benchmark.leaderboard.site import write_site
 from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
-from benchmark.results.schema import Failure
+from benchmark.results.schema import Failure, Result
+from builders.photos import PhotoSet
+from tests.benchmark.leaderboard.test_detectors import FAIR, detector
+from tests.benchmark.leaderboard.test_strip import photo_set, run
 from tests.support.recorded import check_recorded
 
 SENTENCES = ("version", "source", "explain", "note", "notes", "status", "flags", "commands", "title")
@@ -43,3 +53,117 @@ def test_board__of_published_encoders_is_as_recorded():
         fields = ("value", "low", "high", "rank_low", "rank_high")
         made[column.id] = [column.chance, *(np.array([getattr(c, f) for c in cells], float) for f in fields)]
     check_recorded("published-board", made)
+
+
+TIES = {"share": 0.1, "least": -0.2, "greatest": 0.1, "random": 0.0}
+
+
+def of_study(make, name, data, train, n, **encoder):
+    """A result that may stand in the study's columns, by its numbers of photos."""
+    spread = [make.score("knn/jpeg", m, v, k=10, ties=TIES) for m, v in (("all-same", 0.7), ("spd", -0.1))]
+    scores = [dataclasses.replace(s, n=n) for s in (*make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), *spread)]
+    made = make.result(name, scores, data=data, preset=make.under_preset, **encoder)
+    return dataclasses.replace(made, data={**made.data, "photos": {"train": train, "val": n, "test": 0}})
+
+
+def changed(made: Result, *, environment=(), data=(), **fields) -> Result:
+    return dataclasses.replace(
+        made, environment={**made.environment, **dict(environment)}, data={**made.data, **dict(data)}, **fields
+    )
+
+
+def results_of_all_kinds(make) -> list[Result]:
+    """Rows with every kind of fact, setting, flag, note and control, and the encoders of a run."""
+    metadata = {"metadata": {"accuracy": 0.6}}
+    over = {"over": ["scanner", "staining"], "sampled_queries": 500, "mask_ratio": 0.5}
+    odd = [
+        make.score("probe/make", "accuracy", 0.5, controls=metadata),
+        make.score("probe/iso", "accuracy", 0.5, most_frequent_class=0.49),
+        make.score("probe/sharpening", "accuracy", 0.1),
+        make.score("knn/jpeg", "pos-same", 0.7),
+        make.score("knn/jpeg", "neg-same", 0.5),
+        make.score("knn/jpeg", "spd", 0.1, chance=0.0),
+        make.score("knn/resizing", "all-same", 0.4, k=3, **over),
+        make.score("zeroshot/cars", "top5", 0.5),
+    ]
+    plain = make.result("timm/plain", [*make.probes(0.5, 0.6, 0.7, 0.4), *make.neighbours()], training_data="unknown")
+    erased = make.result(
+        "eraser:a.npz",
+        make.probes(0.3, 0.35, 0.4, 0.3),
+        details={"eraser": {"name": "leace"}, "encoder": "timm/plain"},
+        preprocessing={"size": {"height": 336}},
+        group="control",
+    )
+    failures = [Failure("photo", "1", "broken"), Failure("task", "x", "no memory"), Failure("photo", "2", "broken")]
+    smoke = {"smoke_test": True, "question_hash": "q" * 20}
+    recorded = {"command": "camtrace score -x", "local": {"data": "PATH: your  folder\nrm x", "model": 7}}
+    return [
+        plain,
+        changed(plain, data={"name": "inat2018"}, scores=plain.scores[:4], created="2026-11-19T10:00:00+00:00"),
+        changed(make.result("timm/plain", make.probes(0.9, 0.6), created="2026-11-18T10:00:00+00:00")),
+        make.result("timm/odd", odd, preprocessing={"crop": [3, 224, 384]}, group="best ever", parameters=True),
+        make.result("timm/odd", odd[:3], revision="fffffff", library=7, dimension=0),
+        erased,
+        changed(make.result("timm/part", make.probes(0.2, 0.4), failures=failures), environment=recorded),
+        changed(make.result("timm/smoke", make.probes(0.2), data="b"), data=smoke),
+        changed(make.result("timm/bare", make.probes(0.2), canary=""), data={"ids_hash": "", "photos": [3]}),
+        of_study(make, "timm/whole", "imagenet", 1_281_167, 50_000),
+        of_study(make, "timm/some", "imagenet", 1_000, 50_000),
+        of_study(make, "timm/few", "inat2018", 0, 24_426),
+        detector(make, "best", 0.85, 0.55),
+        detector(make, "higher AUC", 0.95, 0.94),
+        detector(make, "leak", 0.97, 0.5, audit={**FAIR, "flagged": True}, data="other"),
+    ]
+
+
+def test_board__of_all_kinds_of_rows_is_as_recorded(make, tmp_path):
+    """With the sentences of rows, columns and photo sets."""
+    files = [ResultFile(f"{i}.json", result) for i, result in enumerate(results_of_all_kinds(make))]
+    board = build_board([*published_entries(published_encoders()[::12], study_facts()), *measured_entries(files)])
+    page = board_json(board, [], "Board")
+    made = {name: part for name, part in page.items() if name not in ("version", "flags", "rows", "columns")}
+    made |= {f"column {column['id']}": column for column in page["columns"]}
+    made |= {f"row {row['key']}": row for row in page["rows"]}
+    made["objections"] = [objection(file) for file in files]
+    made["loaded"] = write_site(board, [], tmp_path / "site", title="T") > 0
+    made["card"] = (tmp_path / "site" / "README.md").read_text(encoding="utf-8").splitlines()
+    made["files"] = sorted(path.name for path in (tmp_path / "site").rglob("*"))
+    check_recorded("board-of-all-kinds", made)
+
+
+TEXT = "# One\n\n## Two  \n\n| a | b% |\n| :-- | --: |\n| x \\| y | 1 |"
+
+
+def test_report_pages__are_as_recorded(make):
+    """But the texts of the judge's conclusions, which have tests of their own, and the pictures."""
+    simulated = {"evidence": {"simulated": "yes", "terms of use": "none"}}
+    group = [make.score("probe/scanner", "accuracy", 0.9), make.score("knn/scanner", "spd-beyond-chance", 0.1)]
+    copies = [make.score("copies/edited", m, v) for m, v in (("matched", 0.6), ("false-matches", 0.03))]
+    details = {"threshold": 0.9, "stated_rate": 0.02, "chosen_on": 99, "matches": 3, "expected_matches": [0, 6]}
+    copies[1] = dataclasses.replace(copies[1], details=details)
+    strip_run = run(make)
+    made = {}
+    for name, results in {
+        "all kinds": results_of_all_kinds(make),
+        "one": [results_of_all_kinds(make)[0]],
+        "on the study's photos": results_of_all_kinds(make)[9:10],
+        "simulated": [changed(make.result("timm/a", make.probes(0.5)), data=simulated)],
+        "of a group": [make.result("timm/group", group)],
+        "of copies": [make.result("timm/a", copies), make.result("timm/b", copies[:1])],
+        "strips": [strip_run],
+    }.items():
+        text = report_page(results, TEXT, photos=photos_of(name))
+        page = json.loads(re.search(r'id="camtrace-board">(.*?)</script>', text, re.S).group(1))
+        first = page["first"]
+        made[f"{name}: first"] = {key: first[key] for key in ("lead", "published", "places")} | {
+            "findings": [[{**f, "words": ""} for f in encoder["findings"]] for encoder in first["encoders"]]
+        }
+        made[f"{name}: details"] = {k: len(json.dumps(v)) for k, v in page["details"].items()}
+        made[f"{name}: shown"] = {data: sorted(ids) for data, ids in page["photos"].items()}
+        made[f"{name}: views"] = {data: {i: sorted(v) for i, v in ids.items()} for data, ids in page["views"].items()}
+        made[f"{name}: words"] = [page["title"], page["tagline"], page["source"], page["report"], page["detectors"]]
+    check_recorded("report-pages", made)
+
+
+def photos_of(name) -> list[PhotoSet]:
+    return [photo_set()] if name == "strips" else []

@@ -9,7 +9,7 @@ import pytest
 from benchmark.judgement import verdicts
 from benchmark.report.text import report_text
 from benchmark.results.files import parse_result
-from benchmark.results.schema import Result, Score
+from benchmark.results.schema import Failure, Result, Score
 from benchmark.stats import against_chance, photo_interval
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
@@ -197,6 +197,73 @@ def test_report__names_the_runtime_and_how_far_it_is_from_torch():
     assert "on cpu in float32 by openvino 2026.4.1, relative error 1e-07 against torch; codec" in openvino
     assert "on cpu in float32 by torch 2.13.0; codec" in text_with(name="torch", version="2.13.0", reason="no aten::x")
     assert "on cpu in float32; codec" in report_text([bare], all_tasks())
+
+
+COSTS = [
+    ({}, {}, "on cpu in float32; codec c (Pillow 13)"),
+    ({"views": 0}, {}, "bank reused; on cpu in float32; codec c (Pillow 13)"),
+    ({"views": 9}, {"codec": {}}, "9 views; on cpu in float32; codec c"),
+    ({"views": 9, "views_per_second": 2.6}, {"device": "", "codec_canary": ""}, "9 views at 3 a second"),
+    ({"seconds": {"a": 1.26, "b": 3}}, {"devices": 4}, "a 1.3 s, b 3.0 s; on 4 x cpu in float32; codec c (Pillow 13)"),
+    ({"encoders_in_pass": 1}, {"dtype": ""}, "on cpu; codec c (Pillow 13)"),
+    ({}, {"preprocessing_by": "exact engine", "device": ""}, "preprocessed by the exact engine; codec c (Pillow 13)"),
+    ({}, {"preprocessing_by": "Pillow", "codec_canary": ""}, "preprocessed by Pillow; on cpu in float32"),
+    (
+        {},
+        {"processings_by": {"b": "exact engine", "a": "Pillow", "c": "exact engine"}, "codec_canary": ""},
+        "processed: a by Pillow; b, c by the exact engine; on cpu in float32",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cost", "environment", "line"), COSTS)
+def test_report__how_it_was_measured(cost, environment, line):
+    bare = result(probe("jpeg", RIGHT_OR_WRONG))
+    made = dataclasses.replace(bare, cost=cost, environment={**bare.environment, **environment})
+    assert f"\n\n{line}." in report_text([made], all_tasks())
+
+
+@pytest.mark.parametrize("encoders", [2, 3])
+def test_report__says_what_several_encoders_shared(encoders):
+    bare = result(probe("jpeg", RIGHT_OR_WRONG))
+    text = report_text([dataclasses.replace(bare, cost={"encoders_in_pass": encoders})], all_tasks())
+    assert f"(Pillow 13). {encoders} encoders shared the pass: the forward time is this one's own" in text
+
+
+@pytest.mark.parametrize(("failures", "more"), [(20, ""), (21, "... and 1 more, all in result.json.")])
+def test_report__names_twenty_failures(failures, more):
+    lost = tuple(Failure("photo", f"{i}\x1b.jpg", "it is\x1b broken") for i in range(failures))
+    text = report_text([dataclasses.replace(result(probe("jpeg", RIGHT_OR_WRONG)), failures=lost)], all_tasks())
+    rows = [line for line in text.splitlines() if line.startswith("| photo")]
+    assert len(rows) == 20
+    assert rows[3].replace(" ", "") == r"|photo3\x1b.jpg|itis\x1bbroken|"
+    assert ("more, all in result.json" in text) is bool(more)
+    assert more in text
+
+
+def test_report__ties_that_matter_by_task_and_metric():
+    def tied(task, metric, least, greatest, value=0.6):
+        ties = {"least": least, "greatest": greatest, "random": 0.55, "share": 0.1}
+        return Score(f"knn/{task}", "toy", metric, value, 0.5, 0.7, 300, 0.05, {"ties": ties, "tie_rule": "random"})
+
+    scores = [
+        tied("jpeg", "all-same", 0.5, 0.75),
+        tied("jpeg", "pos-same", 0.0, 0.005),  # as far apart as does not matter
+        tied("resizing", "pos-same", 0.0, 0.00501),
+        tied("resizing", "spd", -0.1, 0.2, 0.01),
+        tied("original", "accuracy", 0.5, 0.504),
+    ]
+    text = report_text([result(*scores)], all_tasks())
+    part = text.partition("### Tied votes\n\n")[2].split("\n\n")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part[0].splitlines()]
+    assert [rows[0], *rows[2:]] == [
+        ["with ties", "knn/jpeg", "knn/resizing"],
+        ["all-same", "50.0 to 75.0 (55.0), 10.0", "-"],
+        ["pos-same", "-", "0.0 to 0.5 (55.0), 10.0"],
+        ["spd", "-", "-10.0 to +20.0 (+55.0), 10.0"],
+    ]
+    assert "the scores above are these expectations. Shown where they differ by more than 0.5 points." in part[1]
+    assert "Tied votes" not in report_text([result(scores[1], scores[-1])], all_tasks())
 
 
 def test_report_text__a_column_for_each_further_reader():

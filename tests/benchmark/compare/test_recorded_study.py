@@ -1,0 +1,92 @@
+"""Figures of measured beside published numbers, and of items, do not move between versions."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.compare import Columns, compare_rows, draw_article, draw_figures, items_figure, items_text, read_sources
+from benchmark.compare.published import published_rows
+from benchmark.results import STUDY_GROUPS, Result, Score, published_encoders
+from benchmark.scoring import Row
+from tests.support.drawn import drawings, drawn
+from tests.support.probe_runs import UNDER_PRESET
+from tests.support.recorded import check_recorded
+
+SPECS = ("openai/clip-vit-base-patch16", "mine:encode")
+HISTOGRAM = {
+    "query": "a.jpg",
+    "class": "dog",
+    "processing": "jpeg-q75-420",
+    "why": "drawn at random, 1",
+    "edges": [0.0, 0.25, 0.5, 1.0],
+    "counts": {
+        "same-class same-processing": [1, 2, 4],
+        "same-class other-processing": [2, 3, 1],
+        "other-class same-processing": [0, 0, 0],
+        "other-class other-processing": [5, 0, 1],
+    },
+}
+SHOWN = ("probe/jpeg", "probe/sharpening", "probe/make", "knn/jpeg")
+
+
+def run(spec, data, shift, of=None):
+    """A row of a sweep whose scores are the first published encoder's, shifted."""
+    scores = []
+    for i, s in enumerate(published_encoders()[0].scores):
+        if s.data != (of or data) or not (s.task in SHOWN or s.task.startswith("retrieval")):
+            continue
+        value = float(np.clip(s.value + shift * (1 + i % 3), -1 if s.metric == "spd" else 0, 1))
+        details = {"similarities": [HISTOGRAM]} if (s.task, s.metric) == ("knn/jpeg", "spd") else {}
+        scores.append(Score(s.task, data, s.metric, value, value - 0.01, value + 0.02, s.n, s.chance, details))
+    group = "CVL" if spec == SPECS[0] else "else"
+    made = Result({"id": spec, "group": group}, {"name": data}, UNDER_PRESET, tuple(scores), (), {}, "")
+    return Row(spec, data, "scored", "", "x", made)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Two encoders of each group, of the 47: what is drawn of them is drawn of all."""
+    every = published_encoders()
+    chosen = tuple(e for group in STUDY_GROUPS for e in [e for e in every if e.group == group][:2])
+    for module in ("article", "figures"):
+        monkeypatch.setattr(f"benchmark.compare.{module}.published_encoders", lambda: chosen)
+
+
+def test_figures_of_published_numbers__are_as_recorded(few, tmp_path):
+    sets = ("imagenet", "flickrexif", "paircams")
+    swept = [run(spec, data, shift) for spec, shift in zip(SPECS, (0.03, -0.05), strict=True) for data in sets]
+    swept.append(run(SPECS[0], "folder:mine", -0.02, of="imagenet"))
+    rows = published_rows(swept)
+    with drawings() as written:
+        names = [*draw_article(rows, [row.result for row in swept], tmp_path), *draw_figures(rows, tmp_path)]
+    assert len(names) == len(written)
+    check_recorded("figures-of-published", dict(zip(names, written, strict=True)), tolerance=2e-6)
+
+
+def items(seed, skill, n=60):
+    rng = np.random.default_rng(seed)
+    hard = np.random.default_rng(9).normal(size=n)
+    tables = []
+    for task, size in (("sums", n), ("words", n // 2)):
+        score = hard[:size] + rng.normal(size=size) < skill
+        tables.append(pd.DataFrame({"id": range(size), "right": score.astype(int), "task": task}))
+    made = pd.concat(tables)
+    return made.assign(page=[f"p{i // 4}" for i in made.id], time=made.id % 7 + 3.0 * skill)
+
+
+def test_items__are_as_recorded():
+    """Systems, tasks, clusters, dropped items and ranges of scores: numbers, words and the figure."""
+    tables = {"one": items(1, 0.2), "other $": items(2, 0.9).iloc[2:], f"long{'-' * 40}": items(3, 0.25)}
+    made = {}
+    for name, columns, systems, options in (
+        ("three", Columns("id", "right", task="task"), list(tables), {"on_missing": "drop"}),
+        ("clusters", Columns("id", "right", task="task", cluster="page"), ["one", f"long{'-' * 40}"], {}),
+        ("range", Columns("id", "time", task="task"), list(tables), {"on_missing": "drop", "lower_is_better": True}),
+    ):
+        compared, _ = compare_rows(read_sources([(s, tables[s]) for s in systems], columns), **options)
+        made[name] = dataclasses.asdict(compared)
+        made[f"{name}, figure"] = drawn(items_figure(compared))
+        made[f"{name}, text"] = items_text(compared).splitlines()
+    check_recorded("items", made, tolerance=2e-6)
