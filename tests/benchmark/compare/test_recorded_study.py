@@ -6,10 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.compare import Columns, compare_rows, draw_article, draw_figures, items_figure, items_text, read_sources
+from benchmark.compare import (
+    Columns,
+    compare_rows,
+    draw_article,
+    draw_figures,
+    gate_items,
+    gate_text,
+    items_figure,
+    items_record,
+    items_text,
+    read_sources,
+)
 from benchmark.compare.published import published_rows
 from benchmark.results import STUDY_GROUPS, Result, Score, published_encoders
 from benchmark.scoring import Row
+from builders.errors import DataError
 from tests.support.drawn import drawings, drawn
 from tests.support.probe_runs import UNDER_PRESET
 from tests.support.recorded import check_recorded
@@ -89,4 +101,24 @@ def test_items__are_as_recorded():
         made[name] = dataclasses.asdict(compared)
         made[f"{name}, figure"] = drawn(items_figure(compared))
         made[f"{name}, text"] = items_text(compared).splitlines()
+    lacking = tables["other $"][tables["other $"].task == "sums"]
+    few = [("one", tables["one"].iloc[:1]), ("other", items(2, 0.9).iloc[:1])]
+    for name, sources, better in (
+        ("gate", [("one", tables["one"]), ("other", items(2, 0.9))], False),
+        ("gate of less", [("one", tables["one"]), ("other", items(2, 0.9))], True),
+        ("gate of a lost task", [("one", tables["one"]), ("other", lacking)], False),
+        ("gate of one item", few, False),
+    ):
+        rows = read_sources(sources, Columns("id", "right", task="task"))
+        compared, aligned = compare_rows(rows, on_missing="drop", lower_is_better=better)
+        gate = gate_items(compared, aligned, margin=0.02, lower_is_better=better)
+        made[name] = [items_record(compared, gate), gate.passed(), gate.passed(fail_undecided=True)]
+        made[f"{name}, text"] = gate_text(gate, unit="item").splitlines()
     check_recorded("items", made, tolerance=2e-6)
+
+
+def test_items__that_are_repeated_are_named():
+    table = pd.DataFrame({"id": ["a", "b", "a", "c", "b", "d"], "right": 1})
+    both = [("one", table), ("two", table.iloc[[0, 1, 3, 5]])]
+    with pytest.raises(DataError, match=r"2 items \(a, b\) of one have several rows"):
+        compare_rows(read_sources(both, Columns("id", "right")))

@@ -94,3 +94,17 @@ def test_is_confounded__needs_significance_and_size() -> None:
     flags = [is_confounded(p, e, level=0.01, smallest=0.05) for p, e in [(0.009, 0.05), (0.01, 0.05), (0.009, 0.049)]]
     assert flags == [True, False, False]
     assert not is_significant(0.05)
+
+
+@pytest.mark.parametrize(
+    ("choices", "value", "answer"),
+    [
+        ((0.01, 0.3), 0.2, "yes"),
+        ((0.0, 0.3), 0.2, "undecided"),  # an estimate at the reference is on neither side of it
+        ((-0.3, -0.01), -0.2, "yes"),
+        ((-0.3, 0.0), -0.2, "undecided"),
+    ],
+)
+def test_decide__choices_of_ties_lie_on_one_side(choices: tuple[float, float], value: float, answer: str) -> None:
+    [decision] = decide([compared(value, two_sided=True, p_value=0.001, choices=choices)])
+    assert (decision.answer, decision.reason) == (answer, "" if answer == "yes" else "ties")

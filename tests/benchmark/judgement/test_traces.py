@@ -37,6 +37,12 @@ def test_judge__weak_is_less_than_a_share_of_the_way() -> None:
     assert traces(near, weak_below=0.03) == ["readable"]
 
 
+def test_judge__a_trace_of_just_the_share_of_the_way_is_readable() -> None:
+    half_way = score(0.45, 0.5, 0.55, chance=0.0, p_chance=0.001)
+    assert traces(half_way, weak_below=0.5) == ["readable"]
+    assert traces(half_way, weak_below=0.51) == ["weak"]
+
+
 def test_judge__the_most_frequent_class_is_chance_where_it_is_more() -> None:
     often, seldom = judge([score(p_chance=0.001, most_frequent_class=m) for m in (0.48, 0.2)])
     assert (often.chance, often.most_frequent, often.trace) == (0.48, True, "weak")
