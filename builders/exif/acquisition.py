@@ -72,11 +72,12 @@ def acquisition_from_tags(tags: Mapping[tuple[str, str], str]) -> Acquisition:
     """
     best: dict[str, tuple[tuple[int, int], str]] = {}
     for key, value in tags.items():
-        name, rank = _FLICKR_KEYS.get(key, ("", (0, 0)))
-        if name and isinstance(value, str) and (name not in best or rank < best[name][0]):
-            text = value[:MAX_CHARACTERS].strip()
-            if text:
-                best[name] = rank, text
+        if key not in _FLICKR_KEYS or not isinstance(value, str):
+            continue
+        name, rank = _FLICKR_KEYS[key]
+        text = value[:MAX_CHARACTERS].strip()
+        if text:
+            best[name] = min(best.get(name, (rank, text)), (rank, text))
     return acquisition_from_raw({name: text for name, (_, text) in best.items()})
 
 

@@ -100,7 +100,7 @@ class Attribute:
     """Name for people."""
     explain: str
     """The question in one sentence for people."""
-    tolerance: float | None = None
+    tolerance: float = 0.0
     """Numbers in ``clean``: a value belongs to the nearest class if ``abs(log2(value / class)) <= tolerance``."""
     names_camera: bool = False
     """True if it names the camera: such attributes follow from one another, so none is used to predict another."""
@@ -192,8 +192,6 @@ def snapped(text: str, attribute: str) -> str:
     """The class nearest to a printed number in log2, or ``OTHER`` beyond the attribute's tolerance."""
     definition = ATTRIBUTES[attribute]
     value = float(Fraction(text))
-    if definition.tolerance is None or value <= 0:
-        return OTHER
     distances = {name: abs(math.log2(value / float(Fraction(name)))) for name in definition.classes["clean"]}
     nearest = min(distances, key=distances.__getitem__)
     return nearest if distances[nearest] <= definition.tolerance else OTHER

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ ALLOWED = (*TAG_NUMBERS,)
 """Names of the allow-listed tags."""
 
 _EXIF_POINTER = 0x8769
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _BIG_TIFF = (b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
@@ -127,7 +128,7 @@ def _blank(block: bytearray, order: str, offset: int, allowed: set[int], name: s
         tag, kind, length = struct.unpack_from(order + "HHI", block, at)
         if tag == _EXIF_POINTER and kind in (4, 13) and length == 1 and pointer is None:
             pointer = struct.unpack_from(order + "I", block, at + 8)[0]
-        short = _TYPE_BYTES.get(kind, MAX_VALUE_BYTES + 1) * length <= MAX_VALUE_BYTES
+        short = _TYPE_BYTES.get(kind, math.inf) * length <= MAX_VALUE_BYTES
         if tag in allowed and tag not in seen and short:
             seen.add(tag)
         else:

@@ -136,6 +136,38 @@ def test_tolerance__puts_no_value_into_two_classes(name):
     assert 2 * ATTRIBUTES[name].tolerance < min(np.diff(values))
 
 
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_classes__of_the_study_stand_in_order(name):
+    """Of names, the order of characters; of numbers, from the smallest of the printed ones up."""
+    classes = ATTRIBUTES[name].classes["reference"]
+    if name not in ("is_smartphone", "flash"):  # "no" stands before "yes"
+        assert list(classes) == sorted(
+            classes, key=(lambda c: c) if "m" in name else (lambda c: float(c[c.find("/") + 1 :]))
+        )
+
+
+@pytest.mark.parametrize(("name", "step"), [("exposure", 5), ("iso", 5), ("aperture", 0.1)])
+def test_classes__of_exposure_are_round_numbers_near_third_stops(name, step):
+    for text in ATTRIBUTES[name].classes["reference"]:
+        number = float(text[text.find("/") + 1 :])
+        thirds = 3 * math.log2(number / (1000 if name != "aperture" else 1)) * (1 if name != "aperture" else 2)
+        assert abs(thirds - round(thirds)) < 0.3 or text in ("2.4", "3.5"), text
+        assert number / step == pytest.approx(round(number / step)) or text == "64"
+
+
+def test_classes__of_focal_length_are_those_of_common_lenses():
+    zooms = [(18, 55), (18, 200), (24, 70), (70, 200)]
+    primes = [24, 28, 35, 50]
+    phones_and_compacts = [Fraction(n, 10) for n in (40, 42, 43, 58, 60)]
+    for mm in (*(end for zoom in zooms for end in zoom), *primes, *phones_and_compacts):
+        assert label(Acquisition(focal_length_mm=Fraction(mm)), "focal_length") == f"{float(mm):.1f}"
+
+
+def test_classes__of_years_are_those_of_this_century_up_to_2024():
+    years = (1999, 2000, 2024, 2025)
+    assert [label(Acquisition(taken=datetime(y, 1, 1)), "year") for y in years] == [OTHER, "2000", "2024", OTHER]
+
+
 def test_year__before_the_camera_existed_is_other_in_clean():
     early = Acquisition(make="Canon", model="Canon EOS R5", taken=datetime(2012, 1, 1))
     assert label(early, "year", "reference") == "2012"

@@ -107,10 +107,48 @@ def test_iso__overflow_goes_to_the_entry_that_sensitivity_type_names():
     assert iso(0, 2) is None
 
 
+ENTRIES = {"StandardOutputSensitivity": 1, "RecommendedExposureIndex": 2, "ISOSpeed": 4}
+"""Entries of an ISO that overflows, by the bit of a set of them."""
+
+NAMED = {1: (1,), 2: (2,), 3: (4,), 4: (1, 2), 5: (1, 4), 6: (2, 4), 7: (1, 2, 4)}
+"""SensitivityType -> what the entry ISO is, by the bits of ``ENTRIES``: Exif 2.3, the table of tag 0x8830."""
+
+
+@pytest.mark.parametrize("kind", [None, "0", "x", *map(str, NAMED)])
+@pytest.mark.parametrize("present", range(8))
+def test_iso__overflow_reads_the_entries_of_its_type_the_recommended_index_first(kind, present):
+    values = {name: 70_000 + bit for name, bit in ENTRIES.items() if bit & present}
+    raw = {"ISO": "65535", **{name: str(value) for name, value in values.items()}}
+    if kind is not None:
+        raw["SensitivityType"] = kind
+    bits = NAMED.get(int(kind) if kind and kind.isdigit() else 7, NAMED[7])
+    order = ("RecommendedExposureIndex", "ISOSpeed", "StandardOutputSensitivity")
+    asked = [values[name] for name in order if ENTRIES[name] in bits and name in values]
+    assert acquisition_from_raw(raw).iso == (asked[0] if asked else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [("ISO 100", 100), ("200 0", 200), ("100/1", 100), ("300/2", 150), ("301/2", None), ("100/0", None),
+     ("100.00", 100), ("100.5", None), (" 64", 64), ("x64", None), ("0", None), ("65535", None), ("65534", 65534)],
+)  # fmt: skip
+def test_iso__whole_numbers_only(text, iso):
+    assert acquisition_from_raw({"ISO": text}).iso == iso
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_iso__an_entry_that_overflows_or_is_zero_itself_is_no_value(entry):
+    raw = {"ISO": "65535", "SensitivityType": "7"}
+    assert acquisition_from_raw({**raw, entry: "65535"}).iso is None
+    assert acquisition_from_raw({**raw, "RecommendedExposureIndex": "0", "ISOSpeed": "70000"}).iso == 70_000
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("1/60", Fraction(1, 60)),
+        (" " * 60 + "1/60", Fraction(1, 60)),  # 64 characters
+        (" " * 61 + "1/60", None),
         ("0.0166 sec (1/60)", Fraction(1, 60)),
         ("1/60 sec", Fraction(1, 60)),
         ("512/8809", Fraction(512, 8809)),
@@ -177,7 +215,8 @@ def test_acquisition_from_tags__tagspaces_and_words():
         ("XMP-tiff", "Model"): "NIKON D90",
         ("ExifIFD", "ExposureTime"): "",  # an empty <raw/>: the next space speaks
         ("XMP-exif", "ExposureTime"): "0.0166 sec (1/60)",
-        ("ExifIFD", "ISO"): "200",
+        ("ExifIFD", "ISO"): " 200 ",
+        ("ExifIFD", "FocalLength"): 50,  # no text: not read
         ("ExifIFD", "Flash"): "Off, Did not fire",
         ("XMP-exif", "DateTimeOriginal"): "2010-05-06T07:08:09.55+02:00",
         ("ExifIFD", "SerialNumber"): "SECRET",
@@ -195,6 +234,7 @@ def test_acquisition_from_tags__tagspaces_and_words():
         raw=result.raw,
     )
     assert "SECRET" not in result.raw.values()
+    assert result.raw["ISO"] == "200"
 
 
 def test_acquisition_from_tags__numbers_of_the_older_spaces():
@@ -206,7 +246,10 @@ def test_acquisition_from_tags__numbers_of_the_older_spaces():
     [
         ("16", False),
         ("9", True),
+        ("127", True),
+        ("128", None),
         ("9969", None),
+        (" 16 ", False),
         ("Auto, Fired, Red-eye reduction", True),
         ("On, Did not fire", False),
         ("No Flash", False),
@@ -224,6 +267,14 @@ def test_taken__a_clock_never_set_falls_back_to_digitisation():
     raw = {"DateTimeOriginal": "0000:00:00 00:00:00", "CreateDate": "2009:02:03 04:05:06"}
     assert acquisition_from_raw(raw).taken == datetime(2009, 2, 3, 4, 5, 6)
     assert acquisition_from_raw({"DateTimeOriginal": "2009:13:03 04:05:06"}).taken is None
+
+
+def test_taken__a_time_without_seconds_is_that_of_its_minute():
+    assert acquisition_from_raw({"CreateDate": "2009-02-03T04:05"}).taken == datetime(2009, 2, 3, 4, 5, 0)
+
+
+def test_acquisition__raw_values_are_not_printed():
+    assert "10/600" not in repr(acquisition_from_raw({"ExposureTime": "10/600"}))
 
 
 def test_taken__the_time_of_exposure_comes_before_that_of_digitisation():

@@ -50,6 +50,78 @@ def test_hostile__a_value_too_long_is_absent_and_the_rest_is_read():
     assert (result.make, result.model) == ("Canon", None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    list(
+        enumerate(("B", "s", "H", "I", "II", "b", "s", "h", "i", "ii", "f", "d", "I"), start=1)
+    ),  # TIFF 6.0, section 2
+)
+def test_hostile__values_of_every_type_are_read_up_to_a_thousand_bytes(kind, form):
+    for too_long in (False, True):
+        count = 1024 // struct.calcsize(">" + form) + too_long
+        data = b"a" * (count * struct.calcsize(">" + form))
+        assert ("Make" in parser.read_allowed(tiff([(0x010F, kind, count, data)]))) is not too_long
+
+
+def test_hostile__entries_at_the_most_and_beyond_it():
+    entries = [MAKE] + [(0x4000 + i, 3, 1, b"\0\1") for i in range(parser.MAX_ENTRIES - 1)]
+    assert parser.read_allowed(tiff(entries)) == {"Make": "Canon"}
+    with pytest.raises(
+        PhotoError, match=r"the top Exif directory claims 4097 entries, more than the 4096 that are read"
+    ):
+        parser.read_allowed(tiff([*entries, MAKE]))
+    with pytest.raises(PhotoError, match="the Exif Exif directory claims 4097 entries"):
+        parser.read_allowed(tiff([MAKE], [*entries, MAKE]))
+
+
+def test_hostile__of_entries_of_one_tag_the_first_counts():
+    nikon = (0x010F, 2, 6, b"Nikon\0")
+    assert parser.read_allowed(tiff([MAKE, nikon])) == {"Make": "Canon"}
+    assert parser.read_allowed(tiff([(0x010F, 2, 5000, b"x" * 5000), nikon])) == {"Make": "Nikon"}
+
+
+def test_hostile__a_directory_that_the_file_cuts_has_the_entries_that_are_whole():
+    whole = tiff([(0x010F, 2, 4, b"HTC\0"), (0x0110, 2, 4, b"ABC\0")])
+    assert parser.read_allowed(whole[: 8 + 2 + 24]) == {"Make": "HTC", "Model": "ABC"}
+    assert parser.read_allowed(whole[: 8 + 2 + 23]) == {"Make": "HTC"}
+    assert parser.read_allowed(whole[: 8 + 2]) == {}
+    with pytest.raises(PhotoError, match="the top Exif directory lies outside the block"):
+        parser.read_allowed(whole[: 8 + 1])
+
+
+@pytest.mark.parametrize("offset", [0, 7])
+def test_hostile__a_directory_in_the_header(offset):
+    with pytest.raises(PhotoError, match="the top Exif directory lies outside the block"):
+        parser.read_allowed(b"MM\0*" + struct.pack(">I", offset) + bytes(20))
+
+
+def test_hostile__whatever_the_decoder_raises_is_one_sentence(monkeypatch):
+    def load(self, stream):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(parser.ImageFileDirectory_v2, "load", load)
+    with pytest.raises(PhotoError, match=r"^an Exif directory cannot be read \(RuntimeError: boom\)$"):
+        parser.read_allowed(tiff([MAKE]))
+
+
+@pytest.mark.parametrize(
+    ("pointer", "read"),
+    [((4, 1), True), ((13, 1), True), ((3, 1), False), ((9, 1), False), ((4, 2), False), ((4, 0), False)],
+)
+def test_hostile__the_pointer_to_the_exif_directory_is_one_unsigned_number(pointer, read):
+    """Type and count of the pointer; the first of two counts."""
+    data = bytearray(tiff([MAKE], [(0x8827, 3, 1, struct.pack(">H", 200))]))
+    at = data.index(b"\x87\x69")
+    struct.pack_into(">HI", data, at + 2, *pointer)
+    assert (acquisition_from_file(bytes(data)).iso == 200) is read
+
+
+def test_hostile__of_two_pointers_the_first_counts():
+    data = tiff([MAKE, (0x8769, 3, 1, b"")], [(0x8827, 3, 1, struct.pack(">H", 200))])
+    two = data[:22] + data[34:46] + struct.pack(">HHII", 0x8769, 4, 1, 8) + data[46:]
+    assert acquisition_from_file(two).iso == 200
+
+
 def test_hostile__directory_that_points_to_itself():
     assert acquisition_from_file(tiff([MAKE, (0x8769, 4, 1, struct.pack(">I", 8))])).make == "Canon"
 
