@@ -199,20 +199,12 @@ def _per_window(state: State) -> tuple[float, int]:
 
 def _shares(months: list[Stratum], photos: int, admitted_share: float) -> list[float]:
     """Photos of each month: even as far as each month has so many; the other months supply what is missing."""
-    most = [month.total * admitted_share for month in months]
     shares = [0.0] * len(months)
-    open_months = set(range(len(months)))
-    left = float(photos)
-    while open_months and left > 1e-6:
-        level = left / sum(months[i].weight for i in open_months)
-        for i in sorted(open_months):
-            share = min(most[i] - shares[i], level * months[i].weight)
-            shares[i] += share
-            left -= share
-        full = {i for i in open_months if shares[i] >= most[i] - 1e-6}
-        if not full and left > 1e-6:
-            break
-        open_months -= full
+    left, weight = float(photos), sum(month.weight for month in months)
+    for i in sorted(range(len(months)), key=lambda i: months[i].total / months[i].weight):
+        shares[i] = min(months[i].total * admitted_share, left * months[i].weight / weight)
+        left -= shares[i]
+        weight -= months[i].weight
     return shares
 
 

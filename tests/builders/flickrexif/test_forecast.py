@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,6 +126,149 @@ def test_calls_left__of_a_search_by_pages(state):
     assert calls_left(state) == 4 + 2 + 5 + 2 * PER_PAGE
     state.set("with_exif", False)
     assert calls_left(state) == 2 + 5
+
+
+def month(state, start, total, windows, opened, each=5, days=28):
+    with state.transaction() as db:
+        db.execute(
+            'INSERT INTO strata (start, "end", month, total, windows, each, opened) VALUES (?, ?, ?, ?, ?, ?, ?)',
+            (start, start + days * 86400, f"m{start}", total, windows, each, opened),
+        )
+
+
+def called(state, *calls):
+    """Record calls: (method, subject, attempt)."""
+    with state.transaction() as db:
+        db.executemany("INSERT INTO calls VALUES (0, ?, ?, ?, 'ok', 0)", calls)
+
+
+def test_window_calls__of_windows_and_their_turns(state):
+    """Two months of four windows, of which six have been opened: twelve photos at their first turn, two a window."""
+    assert module._window_calls(state, 30, 20) == (0, 20)
+    month(state, 0, 100, 4, 2)
+    month(state, 10**7, 100, 4, 6)  # its second pass has begun: each of its windows counts once
+    for id in range(12):
+        photo(state, id, {}, selected=id < 3)
+    photo(state, 12, {}, source="import")
+    with state.transaction() as db:
+        db.execute("UPDATE photos SET turn = 0")
+    photo(state, 13, {}, selected=0)  # of a later turn
+    # no call is recorded: one a window. 15 photos of each month are two passes over its four windows
+    assert module._window_calls(state, 30, 20) == ((8 - 2) + (8 - 6), 20)
+    called(state, *[("photos.search", "window 7", 1)] * 12, ("photos.search", "window 7", 2))
+    called(state, ("photos.search", "count 2012-04", 1), ("photos.getExif", "window 7", 1))
+    assert module._window_calls(state, 30, 40) == (12, 30 - 3)  # 1.5 calls a window; three photos are selected
+    assert module._window_calls(state, 10, 5) == (1, 5)  # 2.5 windows of each month, of which two and six were opened
+    assert module._window_calls(state, 2, 5) == (0, 0)  # more are selected than that
+    # a window admits two of five photos: a month has at most 40, and 80 are five passes over each
+    assert module._window_calls(state, 1000, 1000) == (round(1.5 * (20 - 2 + 20 - 6)), 80 - 3)
+
+
+def test_window_calls__before_any_window_has_been_read(state):
+    month(state, 0, 100, 4, 0)
+    called(state, ("photos.search", "window 7", 1))
+    assert module._window_calls(state, 20, 20) == (4, 20)  # five photos of each
+    assert module._window_calls(state, 200, 300) == (20, 100)
+
+
+def test_window_calls__a_window_never_admits_more_than_its_photos(state):
+    month(state, 0, 20, 1, 1)
+    for id in range(20):
+        photo(state, id, {}, selected=0)
+    with state.transaction() as db:
+        db.execute("UPDATE photos SET turn = 0")
+    assert module._window_calls(state, 100, 100) == (0, 20)
+
+
+def test_forecast__of_everything_is_what_windows_of_all_months_admit(state):
+    """Of four photos that were checked three have Exif; a window admits half of its photos."""
+    state.set("with_exif", True)
+    month(state, 0, 1000, 4, 2)
+    with state.transaction() as db:
+        db.execute("INSERT INTO strata (start, \"end\", month) VALUES (9, 10, 'x')")  # not counted
+    for id, status in enumerate(("ok", "ok", "ok", "empty", "failed")):
+        photo(state, id, {"o": ["u", 10, 10]} if id < 4 else {}, status=status)
+    with state.transaction() as db:
+        db.execute("UPDATE photos SET turn = 0")
+    called(state, *[("photos.getExif", "photo", attempt) for attempt in (1, 1, 1, 1, 2, 3)])
+    made = module.forecast(state, None)
+    assert (made.everything, made.photos, made.months, made.available, made.count_calls) == (True, 3, 2, 1000, 1)
+    assert (made.target, made.exif_calls, made.search_calls) == (375, 500 - 4, 3)  # 500 photos, two pages and a half
+    assert made.retries == (1 + 3 + 496) // 2
+    assert made.files == round(500 * 0.8)
+    state.set("with_exif", False)
+    made = module.forecast(state, None)
+    assert (made.photos, made.target, made.exif_calls, made.files) == (5, 500, 0, 400)
+    state.set("with_exif", True)
+    made = module.forecast(state, 3)
+    assert (made.everything, made.target, made.exif_calls, made.search_calls) == (False, 3, 0, 0)
+
+
+def test_forecast__without_any_answer(state):
+    made = module.forecast(state, 100)
+    assert (made.photos, made.exif_calls, made.search_calls, made.retries, made.measured) == (0, 100, 0, 0, False)
+    assert module.forecast(state, None).target == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "nothing left"), (0, "nothing left"), (0.1, "under a minute left"), (59.9, "under a minute left"),
+     (60, "about 1 min left"), (5399, "about 90 min left"), (5400, "about 1.5 h left")],
+)  # fmt: skip
+def test_time_left__in_words(seconds, words):
+    assert module.time_left(seconds) == words
+
+
+def test_search_progress__shows_calls_and_the_time_left_at_most_once_a_second(state, monkeypatch):
+    now, shown = [100.0], []
+    bar = SimpleNamespace(disable=False, n=0, total=0, format_dict={"rate": None}, close=lambda: shown.append("closed"))
+    bar.set_postfix_str = lambda text: shown.append((bar.n, bar.total, text))
+    monkeypatch.setattr(module, "progress_bar", lambda **options: bar)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    called(state, ("photos.search", "count", 1))  # by an earlier run
+    for id in range(120):
+        photo(state, id, {}, status=None)
+    with module.SearchProgress(state, 2.0) as progress:
+        called(state, ("photos.search", "count", 1))
+        now[0] += 0.5
+        progress.show()
+        now[0] += 0.5
+        progress.show()
+        bar.format_dict = {"rate": 0.1}  # slower than the budget
+        now[0] += 1
+        progress.show()
+        with state.transaction() as db:
+            db.execute(
+                'INSERT INTO slices (start, "end", month, licences, root, status, estimate)'
+                " VALUES (0, 1, 'm', '4', 1, 'pending', 0)"
+            )
+        now[0] += 1
+        progress.show()
+        bar.disable = True
+        now[0] += 1
+        progress.show()
+    assert shown == [
+        (0, 120, "about 4 min left"),
+        (1, 121, "about 4 min left"),
+        (1, 121, "about 20 min left"),
+        (1, 122, "1 months to count first"),
+        "closed",
+    ]
+
+
+def test_months_to_count__of_a_search_and_of_a_sample(state):
+    with state.transaction() as db:
+        db.executemany(
+            'INSERT INTO slices (start, "end", month, licences, root, status, estimate)'
+            " VALUES (0, 1, ?, '4', ?, ?, 0)",
+            [("a", 1, "pending"), ("a", 1, "pending"), ("b", 0, "pending"), ("c", 1, "done"), ("d", 1, "pending")],
+        )
+    assert module.months_to_count(state) == 2
+    state.set("photos_wanted", 10)
+    assert module.months_to_count(state) == 0
+    month(state, 0, None, 0, 0)
+    month(state, 1, 5, 0, 0)
+    assert module.months_to_count(state) == 1
 
 
 def test_forecast__files_are_the_share_that_has_originals(state, monkeypatch):
