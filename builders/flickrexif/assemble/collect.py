@@ -288,8 +288,8 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
     licence = LICENCES.get(row["licence"])
     fetched = row["file_status"] == "ok"
     urls = stored_json(row["urls"])
-    size = row["size"] if fetched else next(iter(urls), "")
-    url, width, height = (row["url"], row["width"], row["height"]) if fetched else urls.get(size, ("", 0, 0))
+    size = row["size"] if fetched else next(iter(urls))
+    url, width, height = (row["url"], row["width"], row["height"]) if fetched else urls[size]
     checked = row["licence_checked"]
     columns = {
         "photo_id": str(row["id"]),
