@@ -78,7 +78,7 @@ def photo_groups(
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_array((np.ones(len(rows), dtype=bool), (rows, others)), shape=(nodes, nodes))
-    components = connected_components(graph, directed=False)[1][:n]
+    components = connected_components(graph)[1][:n]
     _, first, inverse = np.unique(components, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

@@ -137,13 +137,8 @@ def near_pairs(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> NearPair
         raise ValueError(f"max_distance must be 0 to 10 bits, not {max_distance}")
     values = np.unique(np.asarray(hashes, dtype=np.uint64))
     values = values[values != NO_HASH]
-    none = np.zeros(0, dtype=np.int64)
-    if max_distance == 0 or len(values) < 2:
-        return NearPairs(values, none, none)
-    codes_of_pairs = [none]
-    for order, keys in _buckets(values, max_distance):
-        codes_of_pairs.append(_near_in_buckets(values, order, keys, max_distance))
-    codes = np.unique(np.concatenate(codes_of_pairs))
+    buckets = _buckets(values, max_distance)
+    codes = np.unique(np.concatenate([_near_in_buckets(values, *bucket, max_distance) for bucket in buckets]))
     return NearPairs(values, codes // len(values), codes % len(values))
 
 
@@ -156,11 +151,11 @@ def near_duplicate_groups(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) 
     values = np.unique(hashes[hashes != NO_HASH])
     n = len(values)
     joined = np.arange(n, dtype=np.int64)
-    for order, keys in _buckets(values, max_distance) if n > 1 and max_distance else ():
+    for order, keys in _buckets(values, max_distance) if n else ():
         edges = _spanning_edges(values, order, keys, max_distance)
         links = np.concatenate([edges, np.stack([np.arange(n), joined])], axis=1)
         graph = coo_array((np.ones(links.shape[1], dtype=bool), (links[0], links[1])), shape=(n, n))
-        labels = connected_components(graph, directed=False)[1]
+        labels = connected_components(graph)[1]
         joined = np.unique(labels, return_index=True)[1][labels]  # the first hash of each group represents it
     groups = n + np.arange(len(hashes), dtype=np.int64)
     hashed = hashes != NO_HASH

@@ -57,12 +57,14 @@ def test_select__takes_every_column_along():
     full = dataclasses.replace(
         PhotoSet.of_bytes("p", {"a": b"1", "b": b"2", "c": b"3"}, ["x", "y", "x"], ["train", "val", "test"]),
         attributes={"make": Labels(("m", "n"), np.array([0, 1, -1], dtype=np.int32))},
+        groups={"site": Labels(("s", "t"), np.array([1, 0, 1], dtype=np.int32))},
         columns={"owner": np.array(["ann", "ben", "cid"])},
         neighbours=1,
     )
     part = full.select([2, 0])
     assert (part.ids, part.splits.tolist(), part.labels.values.tolist()) == (("c", "a"), [2, 0], [0, 0])
     assert part.attributes["make"].values.tolist() == [-1, 0]
+    assert (part.groups["site"].names, part.groups["site"].values.tolist()) == (("s", "t"), [1, 1])
     assert part.columns["owner"].tolist() == ["cid", "ann"]
     assert [part.read(i) for i in range(2)] == [b"3", b"1"]
     assert part.neighbours == 1

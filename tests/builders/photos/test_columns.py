@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from builders.errors import UsageError
-from builders.photos import UNLABELLED, Labels, PhotoSet, class_codes, column_of, first_column, labels_of
+from builders.photos import (
+    UNLABELLED,
+    ColumnSources,
+    Labels,
+    PhotoSet,
+    class_codes,
+    column_of,
+    first_column,
+    labels_of,
+    origin_of,
+)
 
 PHOTOS = replace(
     PhotoSet.of_bytes("three", {"ann/canon/1.jpg": b"1", "ben/2.jpg": b"2", "3.jpg": b"3"}, labels=["x", "y", "x"]),
@@ -70,3 +80,37 @@ def test_class_codes__unlabelled_may_be_refused():
     assert class_codes([None, -1], 2).tolist() == [-1, -1]
     with pytest.raises(ValueError, match="row 1 has the label -1"):
         class_codes([None, -1], 2, unlabelled=False)
+
+
+def test_column_sources__names_of_groups_and_what_is_a_column_of_a_table():
+    group = ["medical center", "folder:2", "scanner=re:(AT2|S360)", "  site ", "stain=stain", "again=site"]
+    sources = ColumnSources.of("label", group, cluster="slide", split="re:(train|test)", source="folder")
+    assert dict(sources.groups) == {
+        "medical_center": "medical center",
+        "folder2": "folder:2",
+        "scanner": "re:(AT2|S360)",
+        "site": "  site ",
+        "stain": "stain",
+        "again": "site",
+    }
+    assert list(sources.sources().items()) == [
+        ("label", "label"),
+        ("cluster", "slide"),
+        ("split", "re:(train|test)"),
+        ("source", "folder"),
+        *((f"group={name}", source) for name, source in sources.groups.items()),
+    ]
+    assert sources.of_table() == ["label", "slide", "medical center", "  site ", "stain", "site"]
+    assert ColumnSources.of(scene="tile").sources() == {"scene": "tile"}
+    for wrong, message in ((["re:(a)"], "write group=NAME=re:"), (["site", "site=x"], "two groups are called site")):
+        with pytest.raises(UsageError, match=message):
+            ColumnSources.of(group=wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [("real", "real"), ("1_FAKE", "generated"), ("0-nature_images", "real"), ("deepfakes", "generated"),
+     ("forged", "generated"), ("originals", "real"), ("unreal", None), ("really", None), ("12_real", None)],
+)  # fmt: skip
+def test_origin_of__names_of_classes(name, origin):
+    assert origin_of(name) == origin

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.errors import DataError
-from builders.photos import QUESTION_COLUMNS, Labels, PhotoSet
+from builders.errors import DataError, PhotoError
+from builders.photos import QUESTION_COLUMNS, Labels, NoPictures, PhotoSet
 
 
 def photos() -> PhotoSet:
@@ -177,3 +177,19 @@ def test_repr__is_short():
     assert repr(photos()) == "<PhotoSet toy: 4 photos (train 2, test 2); 2 classes; attributes: make, iso>"
     many = PhotoSet.of_bytes("many", {f"{i}": b"" for i in range(1000)})
     assert len(repr(many)) < 80
+
+
+def test_photo_set__says_its_name_and_numbers_and_what_it_cannot_do():
+    one = photos()
+    assert repr(one) == "<PhotoSet toy: 4 photos (train 2, test 2); 2 classes; attributes: make, iso>"
+    plain = PhotoSet.of_bytes("plain", {"a": b"12345"})
+    assert repr(plain) == "<PhotoSet plain: 1 photos (train 1)>"
+    assert [one.indices(split).tolist() for split in ("train", "val", "test")] == [[0, 1], [], [2, 3]]
+    assert (plain.head(0, 2), plain.head(0, 9)) == ((b"12", 5), (b"12345", 5))
+    assert (plain.shared_work(), plain.stamps(), plain.is_remote, plain.has_pictures) == (None, None, False, True)
+    plain.require_pictures("a probe")
+    blind = dataclasses.replace(plain, source=NoPictures())
+    with pytest.raises(DataError, match=r"plain names no pictures, and a probe needs them: name their column"):
+        blind.require_pictures("a probe")
+    with pytest.raises(PhotoError, match="the data name no pictures"):
+        blind.read(0)

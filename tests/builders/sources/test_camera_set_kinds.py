@@ -141,6 +141,17 @@ def test_dresden__names_rows_and_files_without_each_other(tmp_path):
         assert phrase in photos.evidence["left out"]
 
 
+def test_dresden__columns_of_the_table_are_groups_by_name(tmp_path):
+    tree = tree_of("dresden")
+    head, *rows = (line.split(",") for line in tree["dresden.csv"].decode().split())
+    place = {row[0].lower(): row[head.index("position")] for row in rows}
+    photos = open_photos(f"dresden:{write_tree(tmp_path / 'set', tree)}?group=place=position")
+    site = photos.groups["place"]
+    names = [photo_id.rpartition("/")[2].lower() for photo_id in photos.ids]
+    assert [site.names[value] for value in site.values] == [place[name] for name in names]
+    assert len(site.names) > 1
+
+
 @pytest.mark.parametrize("kind", TABLED)
 def test_table_elsewhere__names_the_folder_of_photos(kind, tmp_path):
     tree = tree_of(kind)

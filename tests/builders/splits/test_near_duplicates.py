@@ -19,6 +19,7 @@ from builders.splits.near_duplicates import (
     near_pairs,
     perceptual_hash,
     photo_hash,
+    small_photo,
 )
 from tests.support.images import image_bytes
 
@@ -180,3 +181,34 @@ def test_near_duplicate_groups__many_alike_are_compared_once_each(monkeypatch):
     monkeypatch.setattr(perceptual_hash, "distances", lambda a, b: compared.append(np.size(a)) or real(a, b))
     assert len(np.unique(near_duplicate_groups(hashes))) == 1
     assert sum(compared) < 15 * 40 * len(np.unique(hashes))
+
+
+def plain_hash(pixels):
+    """pHash by its definition: cosine sums, the signs about the median of 63 coefficients, first coefficient off."""
+    n = np.arange(32)
+    cosines = np.cos(np.pi * (2 * n[None, :] + 1) * np.arange(8)[:, None] / 64) * np.sqrt(2 / 32)
+    cosines[0] /= np.sqrt(2)
+    low = (cosines @ pixels @ cosines.T).ravel().round(6)
+    return int("".join("01"[int(i > 0 and value > np.median(low[1:]))] for i, value in enumerate(low)), 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_perceptual_hash__by_its_definition(seed):
+    grey = scene(seed).convert("L").resize((32, 32), Image.Resampling.BOX)
+    assert perceptual_hash(grey) == plain_hash(np.asarray(grey, dtype=float))
+    assert perceptual_hash(Image.fromarray(255 - np.asarray(grey))) == plain_hash(255.0 - np.asarray(grey))
+
+
+def test_perceptual_hash__of_steps_as_flat_as_the_limit():
+    """Half of the picture 4 grey values lighter: their deviation is 2, at which a picture is not flat yet."""
+    steps = [np.where(np.arange(32)[None, :] < 16, 100, 100 + step).repeat(32, 0).astype(np.uint8) for step in (3, 4)]
+    assert [perceptual_hash(Image.fromarray(picture)) == NO_HASH for picture in steps] == [True, False]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "L"])
+def test_small_photo__other_formats_are_decoded_as_photos_are(mode):
+    picture = image_bytes(scene(2).convert(mode), "PNG")
+    assert (small_photo(picture).mode, small_photo(picture).size) == ("RGB", (320, 240))
+    large = jpeg(scene(2, (1040, 780)))
+    assert (small_photo(large).mode, small_photo(large).size) == ("L", (260, 195))
+    assert (small_photo(large, "RGB", 390).mode, small_photo(large, "RGB", 390).size) == ("RGB", (520, 390))

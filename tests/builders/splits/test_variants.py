@@ -56,6 +56,10 @@ def test_variant_hashes__a_flat_picture_has_none():
     hashes = variant_hashes(inside).reshape(-1, ORIENTATIONS)
     assert (hashes[0] != NO_HASH).all()
     assert (hashes[1:3] == NO_HASH).all()
+    steps = [np.where(np.arange(32)[None, :] < 16, 100, 100 + step).repeat(32, 0).astype(np.uint8) for step in (3, 4)]
+    flat, enough = (variant_hashes(Image.fromarray(picture))[:ORIENTATIONS] for picture in steps)
+    assert (flat == NO_HASH).all()
+    assert (enough != NO_HASH).all()  # a deviation of 2
 
 
 def cropped(share):
@@ -104,3 +108,13 @@ def test_boxes__what_is_inside_a_border_of_at_least_two_rows_and_columns(width, 
     assert np.allclose(crops, [(0, 0, 40, 30), (2, 1.5, 38, 28.5), (4, 3, 36, 27)])
     bordered = width >= 2 and height >= 2
     assert inside == ((3, 5, 3 + width, 5 + height) if bordered else (0, 0, 40, 30))
+
+
+def test_boxes__rows_and_columns_that_deviate_by_the_limit_are_border():
+    """Stripes of 100 and 106 deviate by 3; stripes of 100 and 107 by more."""
+    for step, inside in ((6, (0, 0, 40, 30)), (7, (0, 0, 40, 30))):
+        stripes = np.where(np.add.outer(np.arange(30), np.arange(40)) % 2, 100, 100 + step).astype(np.uint8)
+        stripes[4:20, 6:30] = np.where(np.add.outer(np.arange(16), np.arange(24)) % 2, 0, 255)
+        rows = stripes.copy()
+        rows[20:], rows[:4] = stripes[20:], stripes[:4]
+        assert _boxes(Image.fromarray(rows))[-1] == (inside if step == 7 else (6, 4, 30, 20))

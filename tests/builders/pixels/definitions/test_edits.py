@@ -43,6 +43,11 @@ def test_crop__of_a_share_a_size_or_borders(values, box):
     assert (made == np.asarray(picture(9, 6))[top:bottom, left:right]).all()
 
 
+def test_edit_step__as_text_without_fields_that_have_no_value():
+    assert str(step("crop", share=0.5, left=None, width=3)) == "crop share 0.5 width 3"
+    assert str(step("grey")) == "grey"
+
+
 @pytest.mark.parametrize("borders", [{"left": 9}, {"left": 2, "right": 7}, {"top": 6}, {"top": 3, "bottom": 3}])
 def test_crop__that_leaves_no_pixel(borders):
     with pytest.raises(PhotoError, match="9 x 6 cropped by its borders leaves no pixel"):
