@@ -34,7 +34,7 @@ def made(monkeypatch):
     Executor.made = []
     names = {hub_jobs: "JobsPipelineExecutor", ray: "RayPipelineExecutor"}
     for module, name in names.items():
-        monkeypatch.setattr(module, "executor", lambda asked, name=name: {name: Executor}[asked])
+        monkeypatch.setattr(module, "executor", lambda wanted, name=name: {name: Executor}[wanted])
     monkeypatch.setitem(sys.modules, "loguru", SimpleNamespace(logger=SimpleNamespace(remove=int, add=dict)))
     return Executor.made
 

@@ -63,7 +63,7 @@ def test_state_record__of_every_state():
     }
 
 
-def test_state__of_a_plan_that_nobody_has_begun_and_of_one_that_is_done():
+def test_state__of_a_plan_before_its_first_rank_and_of_one_that_is_done():
     plan = Plan("count", (), "out", (rank(10), rank(5)), {})
     begun = Progress(plan, States(), NOW)
     assert state_text(begun, PLACE).splitlines() == [

@@ -68,7 +68,7 @@ def test_text__a_table_or_a_range():
         "2 labels x 2 site: photos (clusters) in each cell",
         "                 s0     s1",
         "  cat    1,200 (12)  4 (2)",
-        "  horse      4 (2)  4 (2)",
+        "  horse       4 (2)  4 (2)",
         "  cells are unequal (4 to 1,200 photos): site is given, not assigned",
     ]
     assert cells([[7, 7]], labels=("",)).text().splitlines() == [

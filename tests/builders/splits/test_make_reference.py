@@ -137,11 +137,11 @@ def plain_limits(column, splits, sizes):
     above = [v for v in values if enough and v > min(enough)][:1]
     most = sorted(usable, key=lambda v: -choice(v).photos)[:1]
     others = sorted({*below, *above, *most})
-    kept = tuple(c for c in map(choice, others) if c.classes >= 2 and c.classes != now.classes)
+    usable_others = tuple(c for c in map(choice, others) if c.classes >= 2 and c.classes != now.classes)
     if now.classes < 2:
-        return now, ("", "", ""), kept
+        return now, ("", "", ""), usable_others
     rarest = (min((c for c in worst if worst[c] >= now.least), key=lambda c: (count[s, c], c)) for s in range(3))
-    return now, tuple(column.names[c] for c in rarest), kept
+    return now, tuple(column.names[c] for c in rarest), usable_others
 
 
 def test_class_limits__equals_trying_every_least_number():
