@@ -1,5 +1,7 @@
 """What one kind of camera set alone has: its folders, its parts, or its tables."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -143,9 +145,9 @@ def test_dresden__names_rows_and_files_without_each_other(tmp_path):
 
 def test_dresden__columns_of_the_table_are_groups_by_name(tmp_path):
     tree = tree_of("dresden")
-    head, *rows = (line.split(",") for line in tree["dresden.csv"].decode().split())
-    place = {row[0].lower(): row[head.index("position")] for row in rows}
-    photos = open_photos(f"dresden:{write_tree(tmp_path / 'set', tree)}?group=place=position")
+    rows = csv.DictReader(tree["dresden.csv"].decode().splitlines())
+    place = {row["filename"].lower(): row["position_num"] for row in rows}
+    photos = open_photos(f"dresden:{write_tree(tmp_path / 'set', tree)}?group=place=position_num")
     site = photos.groups["place"]
     names = [photo_id.rpartition("/")[2].lower() for photo_id in photos.ids]
     assert [site.names[value] for value in site.values] == [place[name] for name in names]
