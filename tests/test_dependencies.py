@@ -52,6 +52,7 @@ COMES_ALONG = {
     "tokenizers": "transformers' own, at the version that it asks for",
     "griffe": "what mkdocstrings reads Python with, and brings",
     "hf_xet": "huggingface_hub's own, imported only beside it",
+    "aiobotocore": "s3fs's own, which reads s3:// with a session that follows no redirection",
     "llvmlite": "numba's own compiler, at the version that numba asks for",
     "atheris": "scripts/checks/faults/parser_fuzz.py is guided by it where somebody installed it",
     "cleanlab": "scripts/checks/audit.py compares with it where somebody installed it",

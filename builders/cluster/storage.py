@@ -21,6 +21,7 @@ from builders.untrusted import (
     files_below,
     first_line,
     list_folder,
+    open_store,
     open_untrusted,
     read_untrusted,
     store_errors,
@@ -216,18 +217,14 @@ class StorageFolder:
 
     def _remote(self, name: str) -> tuple[Any, str]:
         """fsspec's file system, and the path of a file in it."""
-        from fsspec.core import url_to_fs
-
         try:
-            with store_errors():
-                files, path = url_to_fs(self.path(name))
+            return open_store(self.path(name))
         except ImportError:
             protocol = self.address.partition("://")[0]
             package = PACKAGE_OF.get(protocol, f"fsspec[{protocol}]")
             raise UsageError(missing_package(package, self.address, install=package)) from None
         except OSError as error:
             raise UsageError(f"{self.address}: no address that can be read ({first_line(error)})") from None
-        return files, path
 
     def _unread(self, name: str, error: OSError) -> DataError:
         return DataError(f"{self.path(name)}: cannot be read ({error.strerror or first_line(error)})")

@@ -17,7 +17,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.photos import Stamp, file_stamp
-from builders.untrusted import parquet_error_text, parquet_errors, read_columns, readable
+from builders.untrusted import checked_footer, parquet_error_text, parquet_errors, read_columns, readable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +28,9 @@ LARGEST_GROUP = 256 << 20
 
 CACHED_GROUPS = 2
 """Row groups in memory per reader: threads that read in parallel may be on both sides of a border."""
+
+MAX_ROWS = 1 << 27
+"""Most rows of a part: a footer may say any number, and there are arrays of them."""
 
 MAX_UNPACKED = 1 << 30
 """Largest row group or column in memory, in bytes: one dictionary value may occur in any number of rows."""
@@ -191,7 +194,7 @@ def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
         ``LARGEST_GROUP``.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        OSError, ValueError, pyarrow.ArrowInvalid: a file cannot be read, or its footer says what cannot be.
     """
     import datasets
     import pyarrow.parquet as pq
@@ -203,11 +206,14 @@ def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
         if features is not None and file_features != features:
             return None
         features = file_features
-        for group in range(opened.metadata.num_row_groups):
-            metadata = opened.metadata.row_group(group)
+        footer = checked_footer(opened.metadata)
+        for group in range(footer.num_row_groups):
+            metadata = footer.row_group(group)
             if metadata.total_byte_size > LARGEST_GROUP:
                 return None
             total += metadata.num_rows
+            if total > MAX_ROWS:
+                raise ValueError(f"more than {MAX_ROWS:,} rows")
             ends.append(total)
             groups.append((number, group))
     if features is None:

@@ -56,7 +56,7 @@ MAX_SHARDS = 100_000
 MAX_LABEL_BYTES = 1 << 20
 """Of a file with a label."""
 
-_INDEX_VERSION = 1
+_INDEX_VERSION = 2
 
 
 class _Sample(NamedTuple):
@@ -92,7 +92,7 @@ class ShardSource:
             if is_remote(place):
                 from builders.untrusted import read_range
 
-                data = read_range(place, offset, size)
+                data = read_range(place, offset, size, self.identities[self.shard[row]])
             else:
                 with open(place, "rb") as stream:
                     stream.seek(offset)
@@ -257,14 +257,14 @@ def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[lis
     cached = cache_folder() / "webdataset" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
         stored = read_untrusted_arrays(cached)
-        texts = stored["texts"].tolist()
-        numbers = zip(stored["keys"].tolist(), stored["offsets"].tolist(), stored["sizes"].tolist(), texts, strict=True)
-        return [_Sample(name, at, length, tuple(of)) for name, at, length, of in numbers], identity
-    except (UntrustedInputError, ValueError, KeyError, TypeError):
+        named = json.loads(stored["named"].tobytes())
+        numbers = zip(named["keys"], stored["offsets"].tolist(), stored["sizes"].tolist(), named["texts"], strict=True)
+        return [_Sample(str(name), at, length, tuple(map(str, of))) for name, at, length, of in numbers], identity
+    except (UntrustedInputError, ValueError, KeyError, TypeError, RecursionError):
         pass
     try:
         if is_remote(place):
-            stream: Any = RemoteStream(place, size)
+            stream: Any = RemoteStream(place, size, identity)
             samples = _samples(stream, wanted, image, place)
         else:
             with open_untrusted(place, limit=MAX_ARCHIVE_FILE_BYTES) as file:
@@ -274,12 +274,13 @@ def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[lis
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataError(f"webdataset:{readable(place)}: damaged or not a tar file ({first_line(error)})") from None
     buffer = io.BytesIO()
+    # an array of text takes the length of the longest one for each
+    named = json.dumps({"keys": [sample.key for sample in samples], "texts": [sample.texts for sample in samples]})
     np.savez_compressed(
         buffer,
-        keys=np.array([sample.key for sample in samples], dtype=np.str_),
+        named=np.frombuffer(named.encode(), dtype=np.uint8),
         offsets=np.array([sample.offset for sample in samples], dtype=np.int64),
         sizes=np.array([sample.size for sample in samples], dtype=np.int64),
-        texts=np.array([sample.texts for sample in samples], dtype=np.str_).reshape(len(samples), len(wanted)),
     )
     write_bytes_atomically(cached, buffer.getvalue())
     return samples, identity

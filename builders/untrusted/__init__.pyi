@@ -28,9 +28,17 @@ from .hub_client import (
 )
 from .listing import files_below, files_matching, list_folder, walk_folders
 from .pace import PHOTO_PACE, Pace
-from .parquet import MAX_SHARD_BYTES, parquet_error_text, parquet_errors, read_columns, read_table, table_schema
+from .parquet import (
+    MAX_SHARD_BYTES,
+    checked_footer,
+    parquet_error_text,
+    parquet_errors,
+    read_columns,
+    read_table,
+    table_schema,
+)
 from .parsing import parse_in_turn
-from .ranges import RemoteFacts, RemoteStream, files_of_store, read_range, remote_facts, store_errors
+from .ranges import RemoteFacts, RemoteStream, files_of_store, open_store, read_range, remote_facts, store_errors
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
@@ -65,6 +73,7 @@ __all__ = [
     "archive_sha256",
     "check_data_set",
     "check_plain",
+    "checked_footer",
     "client_message",
     "csv_text",
     "describe_error",
@@ -81,6 +90,7 @@ __all__ = [
     "map_array",
     "may_pass",
     "open_archive",
+    "open_store",
     "open_untrusted",
     "parquet_error_text",
     "parquet_errors",

@@ -61,6 +61,25 @@ def _plain_field(field: pa.Field) -> pa.Field:
     return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
 
 
+MAX_GROUP_ROWS = 1 << 26
+"""Of a row group; pyarrow writes at most 64 Mi by itself."""
+
+
+def checked_footer(footer: pq.FileMetaData) -> pq.FileMetaData:
+    """The footer of an untrusted file, whose numbers of rows may be used for arrays.
+
+    Raises:
+        ValueError: a row group has a number of rows that none has, or they do not add up to those of the file.
+    """
+    rows = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
+    for group, count in enumerate(rows):
+        if not 0 <= count <= MAX_GROUP_ROWS:
+            raise ValueError(f"it says that its row group {group} has {count:,} rows")
+    if sum(rows) != footer.num_rows:
+        raise ValueError(f"it says that it has {footer.num_rows:,} rows, and its row groups have {sum(rows):,}")
+    return footer
+
+
 def parquet_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
     """Exceptions of reading a Parquet file whose bytes contradict its metadata, and those that a caller adds."""
     import pyarrow as pa

@@ -20,11 +20,12 @@ from builders.errors import DataError, UsageError
 from builders.files import cache_folder, write_bytes_atomically
 from builders.photos import Stamp, lasting_stamp
 from builders.processes import in_this_context, step_bar
-from builders.sources.parquet_splits import LARGEST_GROUP, ParquetPart
+from builders.sources.parquet_splits import LARGEST_GROUP, MAX_ROWS, ParquetPart
 from builders.sources.remote.drawing import Streaming, drawn
 from builders.sources.remote.window import GroupWindow
 from builders.untrusted import (
     UntrustedInputError,
+    checked_footer,
     from_hub,
     open_untrusted,
     parquet_error_text,
@@ -192,6 +193,8 @@ def _part(split: HubSplit, footers: Sequence[pq.FileMetaData], wanted: int, seed
     sizes = np.array([group.num_rows for group in details], dtype=np.int64)
     paths = [file.address.partition("@")[2].partition("/")[2] for file in split.files]
     chosen = drawn([f"{paths[file]}\0{group}" for file, group in groups], sizes.tolist(), wanted, seed)
+    if (count := int(sizes[chosen].sum())) > MAX_ROWS:
+        raise DataError(f"{where}: {count:,} rows, more than the {MAX_ROWS:,} that are read: give a --limit")
     largest = max((int(details[i].total_byte_size) for i in chosen), default=0)
     if largest > LARGEST_GROUP:
         raise DataError(
@@ -230,11 +233,12 @@ def _footer(file: RemoteFile) -> pq.FileMetaData:
     stored = cache_folder() / "parquet-footers" / f"{name}.parquet"
     try:
         with open_untrusted(stored, limit=MAX_FOOTER_BYTES) as stream:
-            return pq.read_metadata(stream)
+            return checked_footer(pq.read_metadata(stream))
     except parquet_errors(UntrustedInputError):
         pass
     try:
-        footer = pq.ParquetFile(RemoteStream(file.address, file.size, ahead=0, most=MAX_FOOTER_BYTES)).metadata
+        whole = RemoteStream(file.address, file.size, ahead=0, most=MAX_FOOTER_BYTES)
+        footer = checked_footer(pq.ParquetFile(whole).metadata)
     except parquet_errors() as error:
         text = parquet_error_text(error)
         raise DataError(f"{readable(file.address)}: not a Parquet file that can be read ({text})") from None

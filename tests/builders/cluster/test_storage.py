@@ -65,7 +65,7 @@ class BrokenStore:
 
 @pytest.fixture
 def broken(monkeypatch):
-    monkeypatch.setattr("fsspec.core.url_to_fs", lambda address: (BrokenStore(), "bucket/run"))
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda address, **_: (BrokenStore(), "bucket/run"))
     return StorageFolder.of("s3://bucket/run")
 
 
@@ -96,7 +96,7 @@ def test_stores__errors_of_their_clients_are_a_sentence_without_passwords(broken
 
 
 def test_stores__an_option_that_the_client_does_not_know_is_a_sentence(monkeypatch):
-    def refuse(address):
+    def refuse(address, **_):
         raise TypeError("unexpected keyword argument 'bogus'")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", refuse)

@@ -1,7 +1,10 @@
 """Folders of a store: the photos, classes and splits of the same folder here, read by the store's client."""
 
+import os
+import threading
 import uuid
 import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -12,6 +15,7 @@ from builders.data_specs import KINDS, open_photos, parse_data_spec
 from builders.errors import DataError, PhotoError, UsageError
 from builders.sources.remote import folders
 from tests.conftest import photo_bytes
+from tests.support.processes import run_python
 
 TREES = {
     "split": {f"{side}/{kind}/{i}.jpg": i for side in ("train", "val") for kind in "ab" for i in range(2)},
@@ -154,3 +158,45 @@ def test_location__is_local_unless_it_is_an_address():
         KINDS["folder"].is_local(parse_data_spec(f"folder:{place}")) for place in ("/d/a", "file:///d", "s3://b/a")
     ]
     assert local == [True, True, False]
+
+
+def test_s3__a_redirection_is_not_followed(tmp_path):
+    """It could lead to a private address, such as that of a cloud's metadata."""
+    pytest.importorskip("s3fs")
+    requests = []
+
+    class Leading(BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    code = """
+from builders.data_specs import open_photos
+from builders.errors import DataError
+for spec in ("folder:s3://bucket/photos", "webdataset:s3://bucket/a.tar"):
+    try:
+        open_photos(spec)
+    except DataError as error:
+        print(error)
+"""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Leading) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+        given = {**dict.fromkeys(names, "us-east-1"), "AWS_CONFIG_FILE": str(tmp_path / "none")}
+        given["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{server.server_port}"
+        done = run_python("-c", code, env={**os.environ, **given, "CAMTRACE_CACHE": str(tmp_path / "cache")})
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    listed, read = done.stdout.splitlines()
+    assert "s3://bucket/photos: cannot be listed" in listed
+    assert "s3://bucket/a.tar: cannot be read" in read
+    assert requests
+    assert not [path for path in requests if "elsewhere" in path]

@@ -1,19 +1,22 @@
 """Shards of a WebDataset on disk, over HTTP and in a store of fsspec: the same photos, labels and bytes."""
 
+import gzip
 import io
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import fsspec
+import numpy as np
 import pytest
 
 from builders.data_specs import KINDS, open_photos, parse_data_spec
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import SPLITS
 from builders.sources import webdataset
-from builders.untrusted import ranges
+from builders.untrusted import Pace, ranges
 from tests.support.camera_sets import tarred
 from tests.support.layouts import picture
 
@@ -53,6 +56,8 @@ class Server(BaseHTTPRequestHandler):
     """Serves the shards, in parts unless ``whole``."""
 
     whole = False
+    lie: ClassVar = None
+    """Changes (status, headers, body) of an answer, given the shard and the first byte that was asked for."""
     requests: ClassVar[list] = []
 
     def do_GET(self):
@@ -65,11 +70,15 @@ class Server(BaseHTTPRequestHandler):
             return
         first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
         part = data if self.whole else data[first : last + 1]
-        self.send_response(200 if self.whole else 206)
+        headers = {"ETag": f'"{len(data)}"', "Content-Length": str(len(part))}
         if not self.whole:
-            self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(data)}")
-        self.send_header("ETag", f'"{len(data)}"')
-        self.send_header("Content-Length", str(len(part)))
+            headers["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+        status = 200 if self.whole else 206
+        if type(self).lie is not None:
+            status, headers, part = type(self).lie((status, headers, part), data, first)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(part)
 
@@ -81,6 +90,7 @@ class Server(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setattr(ranges, "ALLOW_LOOPBACK", True)
     monkeypatch.setattr(Server, "whole", False)
+    monkeypatch.setattr(Server, "lie", None)
     Server.requests.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
@@ -216,6 +226,100 @@ def test_http__is_guarded_and_needs_parts_of_files(server, monkeypatch):
     ranges._client.cache_clear()
     with pytest.raises(DataError, match="leads to no address on the open internet"):
         open_photos(f"webdataset:{server}/photos-008.tar")
+
+
+def stated(name, value):
+    return lambda answer, data, first: (answer[0], {**answer[1], name: value}, answer[2])
+
+
+def with_body(change):
+    """The answer with another body, whose length is stated."""
+
+    def lie(answer, data, first):
+        body = change(answer[2], data, first)
+        return answer[0], {**answer[1], "Content-Length": str(len(body))}, body
+
+    return lie
+
+
+def named_shifted(answer, data, first):
+    """The part from 512 bytes on, as the answer says."""
+    part = data[first + 512 : first + 512 + len(answer[2])]
+    span = f"bytes {first + 512}-{first + 511 + len(part)}/{len(data)}"
+    return answer[0], {**answer[1], "Content-Range": span, "Content-Length": str(len(part))}, part
+
+
+BOMB = gzip.compress(bytes(1 << 20))
+
+LIES = {
+    "fewer bytes": (with_body(lambda part, data, first: part[: len(part) - 512]), "broke off within a part"),
+    "no bytes": (with_body(lambda part, data, first: b""), "broke off within a part"),
+    "another part": (named_shifted, "another part of the file than was requested"),
+    "the whole file": (with_body(lambda part, data, first: data + bytes(1 << 21)), "another part of the file"),
+    "packed": (
+        lambda answer, data, first: (
+            206, {**answer[1], "Content-Encoding": "gzip", "Content-Length": str(len(BOMB))}, BOMB,
+        ),
+        "packed as 'gzip', which was not requested",
+    ),
+    "no place": (stated("Content-Range", "bytes */5"), "another part of the file"),
+    "no size": (stated("Content-Range", "bytes 0-0/*"), "does not say how large the file is"),
+    "a size of 5,000 digits": (stated("Content-Range", f"bytes 0-0/{'9' * 5000}"), "does not say how large the file"),
+    "breaks off": (stated("Content-Length", "99999999"), "cannot be read"),
+    "several parts": (stated("Content-Range", ""), "does not say how large the file is"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("begun", [False, True], ids=["from the first", "once it is open"])
+def test_http__an_answer_that_is_not_the_requested_part_is_refused(server, monkeypatch, lie, begun):
+    """Else photos vanish: a reader of tar files takes missing bytes for the end of the archive."""
+    change, sentence = LIES[lie]
+    if begun:
+        honest = 1  # the size and ETag
+        monkeypatch.setattr(Server, "lie", lambda *given: change(*given) if len(Server.requests) > honest else given[0])
+    else:
+        monkeypatch.setattr(Server, "lie", change)
+    with pytest.raises(DataError, match=sentence):
+        open_photos(f"webdataset:{server}/photos-008.tar")
+
+
+def test_http__a_shard_that_changes_after_it_was_opened_is_not_read_on(server, monkeypatch):
+    photos = open_photos(f"webdataset:{server}/photos-008.tar")
+    assert photos.read(0) == picture(32) + bytes([32])
+    monkeypatch.setattr(Server, "lie", stated("ETag", '"other"'))
+    with pytest.raises(PhotoError, match="the file has changed since it was opened"):
+        photos.read(0)
+
+
+def test_http__a_server_that_sends_a_byte_now_and_then_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(ranges, "PHOTO_PACE", Pace(grace_s=0.05, least_bytes_per_s=1e9))
+
+    def slowly(answer, data, first):
+        time.sleep(0.3)
+        return answer
+
+    open_photos(f"webdataset:{server}/photos-008.tar")
+    monkeypatch.setattr(ranges, "PHOTO_PACE", Pace(headers_s=0.05))
+    monkeypatch.setattr(Server, "lie", slowly)
+    with pytest.raises(DataError, match="too slow: no answer in 0 seconds"):
+        open_photos(f"webdataset:{server}/photos-009.tar")
+
+
+def test_index__takes_the_space_of_its_names(tmp_path, cache):
+    """An array of text would take the length of the longest name for each sample."""
+    names = ["x" * 20_000, *(f"{i:04}" for i in range(200))]
+    (tmp_path / "one.tar").write_bytes(
+        tarred({f"{name}.{ending}": b"\0" for name in names for ending in ("jpg", "cls")})
+    )
+    spec = f"webdataset:{tmp_path}/one.tar"
+    first = open_photos(spec)
+    (index,) = (cache / "webdataset").glob("*.npz")
+    with np.load(index) as stored:
+        assert sum(array.nbytes for array in stored.values()) < 4 * len("".join(names))
+    again = open_photos(spec)
+    assert again.ids == first.ids == tuple(f"one/{name}" for name in names)
+    assert again.labels.names == first.labels.names
 
 
 def test_photo__of_a_shard_that_was_cut_is_a_failure(folder):
