@@ -11,9 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmark.bank import Bank, key_hash, merge_blocks
+from benchmark.cluster.plan_form import TaskUnit
 from benchmark.cluster.planned_run import BANKS, PlannedRun
 from benchmark.cluster.request import request_of
-from benchmark.cluster.task_work import KEY, OUTCOMES, TaskUnit, folder_of
+from benchmark.cluster.task_work import KEY, OUTCOMES, folder_of
 from benchmark.publishing import push_folder_of_results
 from benchmark.scoring import OUTCOME, ByRanks, CachedOutcome, outcome_entry, planned_passes, require_space
 from builders.cluster import (

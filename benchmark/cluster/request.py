@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.cluster.plan_form import check_plan
 from builders.cli import Command, Parser
 from builders.cluster import Plan
 from builders.errors import UsageError, unknown_name
@@ -41,7 +42,8 @@ class Request:
 
 
 def request_of(plan: Plan) -> Request:
-    """The command that a plan froze."""
+    """The command that a plan froze. Raises ``DataError`` for a plan whose kind or notes ``plan`` does not write."""
+    check_plan(plan, KINDS)
     return Request(plan.kind, plan.argv, plan.output)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.cluster.embed import EmbeddingWork
+from benchmark.cluster.plan_form import TaskUnit
 from benchmark.cluster.planned_run import PlannedRun
 from benchmark.cluster.request import request_of
-from benchmark.cluster.task_work import TaskUnit, TaskWork
+from benchmark.cluster.task_work import TaskWork
 from benchmark.compute import share_machine
 from benchmark.scoring import device_name
 from builders.cluster import Plan, ProgressCallback, RankResult, StorageFolder, ranks_here

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmark.cluster.plan_form import TaskUnit
 from benchmark.cluster.planned_run import PlannedRun
-from benchmark.cluster.task_work import TaskUnit
 from benchmark.scoring import OpenedSet, task_times
 from benchmark.tasks import Task, all_tasks
 from builders.cluster import RankPlan, cut, ranks_text

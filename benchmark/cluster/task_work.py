@@ -10,11 +10,12 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmark.bank import Bank, key_hash, merge_blocks
+from benchmark.cluster.plan_form import TaskUnit
 from benchmark.cluster.planned_run import BANKS, PlannedRun, photo_facts
 from benchmark.scoring import (
     OUTCOME,
@@ -38,45 +39,6 @@ OUTCOMES = "outcomes"
 """Folder of outcomes and their parts in the plan's folder."""
 
 KEY = "key.json"
-
-_WORD = "task"
-
-
-@dataclass(frozen=True)
-class TaskUnit:
-    """A task of one encoder on one photo set, or a part of its queries.
-
-    >>> TaskUnit(0, 2, "knn/jpeg", 1, 3).text
-    'task 0 2 1/3 knn/jpeg'
-    >>> TaskUnit.of("task 0 2 1/3 knn/jpeg")
-    TaskUnit(number=0, encoder=2, task='knn/jpeg', part=1, parts=3)
-    """
-
-    number: int
-    """Of the photo set."""
-    encoder: int
-    """Position of the encoder among those of all groups."""
-    task: str
-    part: int
-    parts: int
-    """0 for the whole task."""
-
-    @property
-    def text(self) -> str:
-        """The unit's name in a plan."""
-        return f"{_WORD} {self.number} {self.encoder} {self.part}/{self.parts} {self.task}"
-
-    @classmethod
-    def of(cls, text: str) -> TaskUnit:
-        """The unit of a name."""
-        _, number, encoder, part, task = text.split(" ", 4)
-        at, _, parts = part.partition("/")
-        return cls(int(number), int(encoder), task, int(at), int(parts))
-
-    @staticmethod
-    def names_one(text: str) -> bool:
-        """Whether a unit of a plan is one of tasks, not of blocks."""
-        return text.startswith(f"{_WORD} ")
 
 
 class TaskWork:

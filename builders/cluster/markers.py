@@ -1,7 +1,7 @@
 """State of each rank in files of the plan's folder: done, failed with a reason, or running with its progress.
 
 ``ranks/00003.done.json`` is written last and has the SHA-256 of every file of the rank, so that a killed rank is either
-done or not. A marker of another plan, or one that does not match its checksum, is ignored.
+done or not. A marker of another plan, without its checksum, or with files that lie elsewhere is ignored.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from builders.cluster.plan import RANKS
+from builders.cluster.plan import PLAN_FILE, RANKS
 from builders.cluster.storage import StorageFolder
 from builders.errors import CamtraceError
-from builders.untrusted import parse_json
+from builders.untrusted import is_readable, parse_json
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,39 @@ class Markers:
             checksum = content.pop("crc32", None)
             if checksum != _crc32(content) or content.pop("plan", None) != self._plan:
                 return None
-            return kind(**content)
+            marker = kind(**content)
+            return marker if _is_sound(marker) else None
         except (CamtraceError, ValueError, TypeError):
             return None
+
+
+def _is_sound(marker: Any) -> bool:
+    """Whether the values of a marker have the types that they say, and its files lie below the folder of the plan."""
+    types: dict[str, Callable[[Any], bool]] = {
+        "str": lambda value: isinstance(value, str),
+        "int": lambda value: isinstance(value, int) and abs(value) < _MOST,
+        "float": lambda value: isinstance(value, int | float) and abs(value) < _MOST,
+        "Mapping[str, str]": lambda value: (
+            isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+        ),
+    }
+    if not all(types[str(declared.type)](getattr(marker, declared.name)) for declared in fields(marker)):
+        return False
+    return all(map(_may_be_of_rank, getattr(marker, "files", ())))
+
+
+_MOST = 1e15
+"""No number of a marker is larger: seconds, items, numbers of processes."""
+
+
+def _may_be_of_rank(path: str) -> bool:
+    """Whether a rank may have written a file: below the folder of the plan, and neither the plan nor a marker.
+
+    >>> [_may_be_of_rank(path) for path in ("banks/1f/rows.npy", "../other", "/etc/passwd", "plan.json", "a//b")]
+    [True, False, False, False, False]
+    """
+    parts = path.split("/")
+    return parts[0] not in (PLAN_FILE, RANKS) and is_readable(path) and not {"", ".", ".."} & set(parts)
 
 
 def host() -> str:

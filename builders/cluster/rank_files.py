@@ -16,6 +16,7 @@ from builders.cluster.status import count_text, ranks_text
 from builders.cluster.storage import StorageFolder
 from builders.errors import DataError
 from builders.processes import notice
+from builders.untrusted import UntrustedInputError, may_pass
 
 LATE_S = 90.0
 """Seconds to wait for a file that is not there yet: NFS shows a new file up to 60 s late by default."""
@@ -67,7 +68,7 @@ class RankFiles:
             DataError: the file is not there, also after the wait, or is another. Ranks of such files are set back, and
                 the sentence says how they are done again.
         """
-        written, data = self._of.get(path), self.place.read(path)
+        written, data = self._of.get(path), self._content(path)
         if data is None and written is not None and self.place.folder is not None and self.wait_s > 0:
             notice(
                 f"{self.place.path(path)} of rank {written.rank} on {written.host} is not there; waiting up to "
@@ -76,10 +77,23 @@ class RankFiles:
             end = time.monotonic() + self.wait_s
             while data is None and time.monotonic() < end:
                 time.sleep(min(_POLL_S, self.wait_s))
-                data = self.place.read(path)
+                data = self._content(path)
         if data is None or written is None or hashlib.sha256(data).hexdigest() != written.sha256:
             raise DataError(self._set_back(path, data))
         return data
+
+    def _content(self, path: str) -> bytes | None:
+        """Its bytes, None if it is not there. What is no regular file counts as one that its rank did not write.
+
+        Raises:
+            DataError: it cannot be read, now.
+        """
+        try:
+            return self.place.read(path)
+        except UntrustedInputError as error:
+            if may_pass(error.reason):
+                raise
+            return b""
 
     def _set_back(self, path: str, data: bytes | None) -> str:
         """Set back every rank with a bad file, so that ``work`` does it again. Returns the sentence about it."""
@@ -89,7 +103,7 @@ class RankFiles:
         waited = f" after {self.wait_s:.0f} s" if data is None and self.place.folder is not None else ""
         markers, by_rank = Markers(self.place, self.plan.name), dict[int, list[str]]()
         for other, written in self._of.items():
-            content = data if other == path else self.place.read(other)
+            content = data if other == path else self._content(other)
             if content is None or hashlib.sha256(content).hexdigest() != written.sha256:
                 by_rank.setdefault(written.rank, []).append(other)
         for rank, bad in sorted(by_rank.items()):

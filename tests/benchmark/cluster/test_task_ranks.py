@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 import benchmark.scoring.tasks_run
+from benchmark.cluster.plan_form import TaskUnit
 from benchmark.cluster.planned_run import PlannedRun, packages_of
 from benchmark.cluster.request import request_of
 from benchmark.cluster.task_ranks import PlannedTask, with_task_ranks
-from benchmark.cluster.task_work import TaskUnit
 from benchmark.results import read_result
 from builders.cluster import Markers, RankPlan, read_plan
 from tests.benchmark.cluster.conftest import SWEEP, leftovers, scores, tree

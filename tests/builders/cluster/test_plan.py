@@ -1,10 +1,13 @@
 """Plans, markers and storage folders, with a kind of work that needs no photos."""
 
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -261,6 +264,36 @@ def test_plan__stages_and_ranks_that_lack_others(place):
         read_plan(str(other))
 
 
+def signed(**content):
+    """A marker of the plan whose checksum fits."""
+    raw = {"plan": PLAN.name, **content}
+    return json.dumps({**raw, "crc32": zlib.crc32(json.dumps(raw, sort_keys=True).encode())}).encode()
+
+
+SOUND = {"files": {"banks/a": "0"}, "items": 1, "failures": 0, "seconds": 1.5, "host": "n", "machine": {"numpy": "2"}}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        *({"files": {path: "0"}} for path in ("../x", "/etc/x", "a/../../x", "plan.json", "ranks/00001.done.json", "")),
+        *({"files": value} for value in ([], ["banks/a"], {"banks/a": 5}, None)),
+        *({"items": value} for value in ("1", None, 10**20, 1.5)),
+        *({"seconds": value} for value in ("1", float("nan"), [])),
+        {"host": 5},
+        {"machine": {"numpy": {}}},
+    ],
+    ids=str,
+)
+def test_markers__whose_values_no_rank_writes_do_not_count(place, lie):
+    """Files of a rank that is set back are removed: none may lie elsewhere."""
+    place.write("ranks/00000.done.json", signed(**SOUND))
+    assert Markers(place, PLAN.name).done(0) == Finished(**SOUND)
+    place.write("ranks/00000.done.json", signed(**{**SOUND, **lie}))
+    assert Markers(place, PLAN.name).done(0) is None
+    assert not Markers(place, PLAN.name).all().done
+
+
 def test_work__a_rank_is_done_after_those_that_it_needs(place):
     ranks = tuple(RankPlan((str(n),), 1, needs) for n, needs in enumerate(("", "0", "1")))
     plan, work = replace(PLAN, ranks=ranks), Counting(place)
@@ -311,3 +344,27 @@ def test_rank_files__names_rank_and_host_and_sets_back_every_rank_with_a_bad_fil
     assert place.read("banks/1") is None
     with pytest.raises(DataError, match="no rank of the plan has written it"):
         files.read("banks/9")
+
+
+def test_rank_files__what_is_no_regular_file_is_set_back_and_what_the_disk_loses_is_not(place, monkeypatch):
+    if place.folder is None:
+        pytest.skip("a store has regular files only")
+    markers = Markers(place, PLAN.name)
+    place.write("banks/0", b"a")
+    markers.finish(0, Finished({"banks/0": hashlib.sha256(b"a").hexdigest()}, 1, 0, 1.0, "n1"))
+    files = RankFiles(PLAN, place, markers.all().done, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("builders.untrusted.files.os.open", _stale)
+        with pytest.raises(DataError, match="cannot be read"):
+            files.read("banks/0")
+    assert markers.done(0) is not None
+    (place.folder / "banks/0").unlink()
+    os.mkfifo(place.folder / "banks/0")
+    with pytest.raises(DataError, match="is not what its rank wrote: rank 0 on n1 made it"):
+        files.read("banks/0")
+    assert markers.done(0) is None
+    assert not (place.folder / "banks/0").exists()
+
+
+def _stale(*_):
+    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
