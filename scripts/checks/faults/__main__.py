@@ -64,7 +64,11 @@ def main() -> int:
     p.add_argument("--world", type=Path, help="of the campaign: folder that keeps its inputs for the next one")
     p.add_argument("--number", type=int, help="of the campaign: repeat this case alone")
     p.add_argument("--limit-s", type=float, default=1e9, help="of the campaign: no case begins later")
-    p.add_argument("--kinds", default="", help="of the campaign and of rows: only those whose name has this in it")
+    p.add_argument(
+        "--kinds",
+        default="",
+        help="of the campaign and of rows: whose name has this; of the campaign: or one of A,B",
+    )
     p.add_argument("--record", type=Path, help="file that the counts are added to; the table is made of it")
     p.add_argument("--table", action="store_true", help="print the table of --record alone")
     p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
@@ -243,15 +247,21 @@ def every_command(args: argparse.Namespace, folder: Path) -> Tally:
     from scripts.checks.faults.kinds.answers import kinds_of_answers
     from scripts.checks.faults.kinds.files import kinds_of_files
     from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
+    from scripts.checks.faults.kinds.ranks import kinds_of_ranks
+    from scripts.checks.faults.kinds.remote import kinds_of_remote_data
     from scripts.checks.faults.kinds.sources import kinds_of_sources
     from scripts.checks.faults.kinds.stores import kinds_of_stores
     from scripts.checks.faults.kinds.words import kinds_of_words
     from scripts.checks.faults.world import world
 
-    with world(args.world or folder / "world") as given, kinds_of_answers(given) as answers:
-        kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders(), *answers]
-        kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_words()]
-        chosen = [kind for kind in kinds if args.kinds in kind.name]
+    with (
+        world(args.world or folder / "world") as given,
+        kinds_of_answers(given) as answers,
+        kinds_of_remote_data(given) as remote,
+    ):
+        kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders(), *answers, *remote]
+        kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_ranks(), *kinds_of_words()]
+        chosen = [kind for kind in kinds if any(part in kind.name for part in args.kinds.split(","))]
         save = partial(append, args.record, "campaign", args.seed) if args.record else (lambda part: None)
         options = {"first": args.first, "only": args.number, "seconds": args.limit_s, "save": save}
         return campaign(chosen, given, folder / "runs", args.cases, args.seed, **options)

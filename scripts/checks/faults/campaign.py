@@ -53,6 +53,8 @@ class Case:
     """Called in this process before the command, of kinds that are run alone."""
     supervised: bool = False
     """Whether a process of its own does the command, as where ``camtrace`` is started; of kinds that are run alone."""
+    counted: Callable[[], int] = lambda: 0
+    """Inputs that are known only after the command, such as changed answers; of kinds that are run alone."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class _DrawnCase:
         tally.outcomes[f"broken machine: {self.fault}" if self.fault else "sound machine"] += 1
         if show:
             print(f"{where}\n{' '.join(self.case.argv)}\nstatus {end.status}, {end.seconds:.1f} s\n{end.output}")
-        return self.case.inputs
+        return max(self.case.inputs, self.case.counted())
 
 
 def _drawn(kinds: Sequence[Kind], seed: int, number: int) -> Kind:
@@ -285,11 +287,11 @@ def _plant(home: Path) -> None:
 
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES: Mapping[str, int] = {
-    "os.mkdir": 0, "os.remove": 0, "os.rmdir": 0, "os.rename": 1, "os.link": 1, "os.symlink": 1, "os.truncate": 0,
-    "os.chmod": 0, "shutil.rmtree": 0, "sqlite3.connect": 0,
+_CHANGES: Mapping[str, tuple[int, int]] = {
+    "os.mkdir": (0, 2), "os.remove": (0, 1), "os.rmdir": (0, 1), "os.rename": (1, 3), "os.link": (1, 3),
+    "os.symlink": (1, 2), "os.truncate": (0, 9), "os.chmod": (0, 2), "shutil.rmtree": (0, 1), "sqlite3.connect": (0, 9),
 }  # fmt: skip
-"""Audit events that change files -> which argument names what is changed."""
+"""Audit events that change files -> which argument names what is changed, and which the descriptor of its folder."""
 
 
 _STARTS = frozenset({"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system"})
@@ -314,11 +316,13 @@ _watched: dict[str, Any] = {}
 """Folders and the file of reports of this process; a hook cannot be removed."""
 
 
-def _outside(path: Any) -> str:
-    """The real path of what is not in the folders; else empty."""
+def _outside(path: Any, folder: Any = None) -> str:
+    """The real path of what is not in the folders; else empty. It may be relative to a folder by its descriptor."""
     if isinstance(path, int) or not isinstance(path, str | bytes | os.PathLike):
         return ""
     name = os.fsdecode(os.fspath(path))
+    if isinstance(folder, int) and folder >= 0 and not os.path.isabs(name):
+        name = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
     if name.startswith(("file:", ":memory:")) or not name:
         return ""
     parent, base = os.path.split(os.path.abspath(name))
@@ -340,7 +344,8 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         if writes and (where := _outside(path)):
             _report(f"writes {where}")
     elif event in _CHANGES:
-        if len(args) > _CHANGES[event] and (where := _outside(args[_CHANGES[event]])):
+        at, of_folder = _CHANGES[event]
+        if len(args) > at and (where := _outside(args[at], args[of_folder] if len(args) > of_folder else None)):
             _report(f"{event} of {where}")
     elif event == "socket.connect":
         address = args[1]

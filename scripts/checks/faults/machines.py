@@ -13,6 +13,7 @@ import ctypes
 import errno
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -237,8 +238,17 @@ def _judge(trials: Trials, kind: str, stage: Stage, folder: Path, end: Ended) ->
     if end.status == 0:
         if stage.outcome(folder) != trials.expected[stage.name] and not _names_a_failure(end.output, folder):
             trials.tally.wrong.append(f"{kind}: status 0, other outputs, and no failure named")
-    elif end.status > 0 and not end.traceback and "camtrace: " not in end.output and "status full output" not in kind:
+    elif end.status > 0 and not end.traceback and not _says_why(end.output) and "status full output" not in kind:
         trials.tally.wrong.append(f"{kind}: status {end.status} without a sentence: {end.output[-200:]}")
+
+
+def _says_why(output: str) -> bool:
+    """Whether a run that failed ends with a sentence, or has the reason of each encoder in its table.
+
+    >>> _says_why("camtrace: no photo"), _says_why("0 scored, 0 kept, 2 failed."), _says_why("")
+    (True, True, False)
+    """
+    return "camtrace: " in output or re.search(r"\b[1-9]\d* failed", output) is not None
 
 
 def _names_a_failure(output: str, folder: Path) -> bool:

@@ -13,7 +13,9 @@ from scripts.checks.faults.interrupt import Tally
 NOT_TRIED: Sequence[str] = (
     "GPUs: no fault of a device, of its memory or of its driver",
     "real services: the Hub and Flickr are doubles on this machine; no TLS with a foreign certificate, no CDN",
-    "object stores that answer wrongly: a store that does not answer, and options that it does not know, are tried",
+    "object stores that answer wrongly about plans and results that lie there; objects that change once listed",
+    "photos over http that come too slowly, but for a test; a tar shard that changes under the same ETag",
+    "ranks of answers of vision-language models",
     "power cuts; file systems other than ext4, overlayfs and tmpfs: of NFS, CIFS and FUSE errors are injected",
     "Windows and macOS",
     "Slurm and Ray under faults; the Xet store",

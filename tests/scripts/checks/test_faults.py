@@ -1,22 +1,34 @@
 """A little of ``scripts/checks/faults``: fuzzers of results and answers, and hostile files beside a board."""
 
+import http.client
+import io
 import json
 import os
 import random
 import time
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.__main__ import COMMANDS
 from benchmark.cli.leaderboard import main
 from benchmark.leaderboard.admission import objection
 from benchmark.results import read_files
+from builders.cluster import Finished, Markers, Plan, RankPlan, StorageFolder, read_plan, write_plan
 from scripts.checks.faults import __main__ as faults
 from scripts.checks.faults import machines, records, rows
 from scripts.checks.faults.campaign import Case, _common
 from scripts.checks.faults.interrupt import Tally
+from scripts.checks.faults.kinds import remote
+from scripts.checks.faults.kinds.answers import parquet_of
 from scripts.checks.faults.kinds.files import kinds_of_files
 from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
+from scripts.checks.faults.kinds.proxy import MANNERS, OF_RANGES, Bucket, ChangingProxy
+from scripts.checks.faults.kinds.ranks import kinds_of_ranks
+from scripts.checks.faults.kinds.remote import lying_footer
 from scripts.checks.faults.kinds.sources import kinds_of_sources
 from scripts.checks.faults.kinds.spoilers import SPOILERS
 from scripts.checks.faults.kinds.stores import kinds_of_stores
@@ -25,6 +37,7 @@ from scripts.checks.faults.machines import PLANTED
 from scripts.checks.faults.mutations import forgeries, write_board_folder
 from scripts.checks.faults.pictures import fuzz_pictures
 from scripts.checks.faults.processes import HANG, Ended, Run, run_in_turn
+from scripts.checks.faults.world import World
 from scripts.speed.input_checks import without_checks
 from tests.support.processes import run_python
 
@@ -66,6 +79,21 @@ def test_machines__a_planted_secret_is_seen_in_an_output_and_in_a_file(tmp_path)
     assert tally.wrong[1:] == ["kind: a secret in output"]
 
 
+@pytest.mark.parametrize(
+    ("output", "is_wrong"),
+    [
+        ("camtrace: no photo", False),
+        ("| a | Permission denied |\n0 scored, 0 kept, 2 failed. Written", False),
+        ("1 scored, 0 kept, 0 failed. Written", True),
+        ("", True),
+    ],
+)
+def test_machines__a_failed_run_says_why_in_a_sentence_or_in_the_table_of_its_encoders(tmp_path, output, is_wrong):
+    trials = SimpleNamespace(tally=Tally())
+    machines._judge(trials, "sweep, EACCES", None, tmp_path, Ended(1, output, 1.0))
+    assert bool(trials.tally.wrong) == is_wrong
+
+
 def test_machines__a_lost_file_stays_lost_and_the_reason_is_that_of_the_disk(tmp_path):
     """In a process of its own, whose functions are replaced."""
     (tmp_path / "a").write_text("x")
@@ -90,6 +118,8 @@ def test_watch__sees_what_is_written_elsewhere_who_is_called_and_secrets_of_argu
         "(top / 'in' / 'a').write_text('x')\nopen(top / 'in' / 'a').close()\n"
         "(top / 'b').write_text('x')\n(top / 'in' / '..' / 'c').write_text('x')\n"
         "os.rename(top / 'in' / 'a', top / 'd')\nos.symlink('x', top / 'link' / 'e')\n"
+        "inside, outside = (os.open(folder, os.O_RDONLY) for folder in (top / 'in', top))\n"
+        "os.mkdir('g', dir_fd=inside)\nos.rmdir('g', dir_fd=inside)\nos.remove('d', dir_fd=outside)\n"
         "socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))\n"
         f"subprocess.run(['true', {PLANTED!r}])\ncampaign._watched.clear()\n(top / 'f').write_text('x')\n"
     )
@@ -100,6 +130,7 @@ def test_watch__sees_what_is_written_elsewhere_who_is_called_and_secrets_of_argu
         f"writes {tmp_path}/c",
         f"os.rename of {tmp_path}/d",
         f"os.symlink of {tmp_path}/e",
+        f"os.remove of {tmp_path}/d",
         "connects to 192.0.2.1",
         "a secret in the arguments of a process",
     ]
@@ -140,13 +171,95 @@ def test_common__names_each_thing_that_is_wrong_with_an_end(tmp_path):
     assert _common(case, Ended(1, " ", 1.0), run)[0] == "status 1 without a word"
 
 
+def test_world__a_plan_that_is_copied_writes_to_its_copy_and_its_ranks_stay_done(tmp_path):
+    folder, run_folder = tmp_path / "world", tmp_path / "run"
+    plan = Plan("score", ("score",), str(folder / "ranked/out"), (RankPlan(("a",), 1), RankPlan(("b",), 1)), {})
+    place = StorageFolder.of(folder / "ranked/out.plan")
+    write_plan(plan, place)
+    finished = Finished({"banks/a": "0"}, 1, 0, 2.0, "here")
+    Markers(place, plan.name).finish(0, finished)
+    run_folder.mkdir()
+    World(folder, None, None).copy("ranked", run_folder)
+    copied, there = read_plan(str(run_folder / "ranked/out.plan"))
+    assert copied.output == str(run_folder / "ranked/out")
+    assert Markers(there, copied.name).all().done == {0: finished}
+
+
 def test_kinds__there_are_sixty_over_all_commands_and_each_has_a_name_of_its_own():
     kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders()]
-    kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_words()]
+    kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_ranks(), *kinds_of_words()]
     names = [kind.name for kind in kinds]
     assert len(set(names)) == len(names) >= 60
     read = {kind.command.partition(" ")[0] for kind in kinds}
     assert read >= {*COMMANDS, "flickrexif"}
+
+
+@pytest.mark.parametrize("manner", [*MANNERS, *OF_RANGES])
+def test_proxy__changes_answers_in_every_manner_and_counts_them(manner):
+    bucket, proxy = Bucket(), ChangingProxy()
+    bucket.files = {"a.tar": bytes(range(256)) * 40}
+
+    def answer(url):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+        try:
+            connection.request("GET", "/b/a.tar", headers={"Range": "bytes=512-1023"})
+            got = connection.getresponse()
+            return got.status, got.headers.get("Content-Range"), got.headers.get("ETag"), got.read()
+        except (OSError, http.client.HTTPException) as error:
+            return type(error).__name__
+        finally:
+            connection.close()
+
+    honest = answer(bucket.url)
+    assert honest[::3] == (206, bytes(range(256)) * 2)
+    assert honest[1] == "bytes 512-1023/10240"
+    proxy.begin(bucket.url, (manner,), 0.0, 0)
+    assert (answer(proxy.url), proxy.changed) == (honest, 0)
+    made = []
+    for seed in range(8):
+        proxy.begin(bucket.url, (manner,), 1.0, seed)
+        made.append(answer(proxy.url))
+        assert proxy.changed == 1
+    assert any(one != honest for one in made)
+
+
+def test_lying_footer__keeps_the_pages_and_says_other_things_of_them():
+    rows = [{"image": {"bytes": bytes([i]) * 50, "path": f"{i}"}, "label": "ab"[i % 2]} for i in range(12)]
+    data = parquet_of(rows, row_group_size=4)
+    length = int.from_bytes(data[-8:-4], "little")
+    made = {lying_footer(data, rows, random.Random(seed)) for seed in range(30)} - {data}
+    assert len(made) > 20
+    assert all(lie.startswith(data[: -8 - length]) for lie in made)
+    assert not all(map(_says_twelve_rows, made))
+
+
+def _says_twelve_rows(data):
+    try:
+        return pq.read_metadata(io.BytesIO(data)).num_rows == 12
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def test_compared__other_numbers_are_wrong_where_no_failure_is_named(tmp_path):
+    score = dict.fromkeys(("task", "data", "metric", "value", "low", "high", "n", "chance"), 0.5)
+
+    def made(value, failures=()):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        result = {"scores": [{**score, "value": value}], "failures": list(failures)}
+        (tmp_path / "out" / "result.json").write_text(json.dumps(result))
+
+    made(0.5)
+    honest = remote._made(tmp_path)
+    silent = remote._compared(tmp_path, lambda: honest, ["shorter"])
+    end = Ended(0, "2 scored, 0 kept, 0 failed", 1.0)
+    assert silent(end) == ""
+    made(0.6)
+    assert "other numbers" in silent(end)
+    assert silent(Ended(1, "camtrace: no", 1.0)) == ""
+    assert silent(Ended(0, "camtrace: warning: 3 photos failed", 1.0)) == ""
+    assert remote._compared(tmp_path, lambda: honest, ["bits"])(end) == ""
+    made(0.6, ["x"])
+    assert silent(end) == ""
 
 
 @pytest.mark.parametrize("spoiler", SPOILERS)

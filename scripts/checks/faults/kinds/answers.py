@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import io
-import json
 import os
 import random
 import shutil
@@ -13,117 +11,19 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from scripts.checks.faults.campaign import Case, Kind, closed_port
+from scripts.checks.faults.kinds.proxy import MANNERS, ChangingProxy
 from scripts.checks.faults.machines import PLANTED
-from scripts.checks.faults.mutations import flipped, spoil
+from scripts.checks.faults.mutations import flipped
 from scripts.checks.faults.pictures import picture
 from scripts.checks.faults.world import World, erase, move_addresses, plan, score
 from tests.support.hub import OWNER_TOKEN
 
 RESULTS, PHOTOS = "owner/world-results", "owner/world-photos"
-
-MANNERS = ("values", "bits", "cut", "status", "redirect", "dropped", "page", "length", "headers")
-"""How an answer is changed."""
-
-
-class ChangingProxy:
-    """Passes requests on to a double and changes a share of the answers by a seed."""
-
-    def __init__(self) -> None:
-        self.upstream, self.manners, self.share = "", tuple[str, ...](), 0.0
-        self.random = random.Random()
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def begin(self, upstream: str, manners: Sequence[str], share: float, seed: int) -> None:
-        """How the answers of the next case are changed."""
-        self.upstream, self.manners, self.share, self.random = upstream, tuple(manners), share, random.Random(seed)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    proxy: ChangingProxy
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        sent = self.rfile.read(length)
-        parts = urlsplit(self.proxy.upstream)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        try:
-            connection.request(self.command, self.path, sent, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-        except OSError:
-            self.close_connection = True
-            return
-        hop_headers = ("content-length", "transfer-encoding", "connection", "date", "server")
-        passed_on = [(name, value) for name, value in answer.getheaders() if name.lower() not in hop_headers]
-        if self.proxy.random.random() < self.proxy.share:
-            self._changed(self.proxy.random.choice(self.proxy.manners), answer.status, passed_on, body)
-        else:
-            self._send(answer.status, passed_on, body)
-
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
-
-    def _send(self, status: int, headers: Sequence[tuple[str, str]], body: bytes, length: int | None = None) -> None:
-        try:
-            self.send_response_only(status)
-            for name, value in headers:
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body) if length is None else length))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-        except OSError:
-            self.close_connection = True
-
-    def _changed(self, manner: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        draw = self.proxy.random
-        if manner == "dropped":
-            self.close_connection = True
-            self.connection.close()
-        elif manner == "status":
-            self._send(
-                draw.choice((400, 401, 403, 404, 409, 410, 416, 418, 451, 501)), headers, b'{"error": "no\\u001b[31m"}'
-            )
-        elif manner == "redirect":
-            where = draw.choice((
-                f"http://127.0.0.1:{closed_port()}/", "file:///etc/passwd", "http://[::1", "//", "ftp://a/", self.path,
-                "http://169.254.169.254/latest/meta-data", "http://user:pw@127.0.0.1:1/",
-                "\u20ac".encode().decode("latin-1"),
-            ))  # fmt: skip
-            self._send(draw.choice((301, 302, 307, 308)), [("Location", where)], b"")
-        elif manner == "page":
-            self._send(200, [("Content-Type", "text/html")], b"<!DOCTYPE html><html>\x1b[31mdown</html>")
-        elif manner == "length":
-            self._send(status, headers, body, draw.choice((0, 1, len(body) // 2, len(body) + 100)))
-            self.close_connection = True
-        elif manner == "headers":
-            changed = [(n, draw.choice(("", "0", "-1", "x" * 5000, "..", "1e9", v[::-1]))) for n, v in headers]
-            self._send(status, changed, body)
-        elif manner == "cut":
-            self._send(status, headers, body[: len(body) // 2])
-        elif manner == "values":
-            try:
-                raw = json.loads(body)
-                spoil(raw, draw)
-                body = json.dumps(raw).encode()
-            except (ValueError, IndexError, TypeError):
-                body = flipped(body or b"\0", draw)
-            self._send(status, headers, body)
-        else:
-            self._send(status, headers, flipped(body or b"\0", draw))
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 class FailingProxy:
@@ -258,30 +158,44 @@ def fill_hub(world: World) -> None:
     """Repositories of results, photos, an eraser, and a network that cannot be loaded."""
     results = world.folder / "swept" / "out"
     files = {f"results/{p.relative_to(results)}": p.read_bytes() for p in results.rglob("result.json")}
-    _fill(world, RESULTS, files)
-    _fill(world, PHOTOS, {"README.md": b"---\nlicense: cc0-1.0\n---\n", **_parquet(world)})
+    fill_repo(world, RESULTS, files)
+    fill_repo(world, PHOTOS, {"README.md": b"---\nlicense: cc0-1.0\n---\n", **_parquet(world)})
     eraser = world.folder / "erased" / "eraser"
-    _fill(world, "owner/eraser", {p.name: p.read_bytes() for p in eraser.iterdir() if p.is_file()}, "model")
-    _fill(world, "owner/network", {"config.json": b'{"model_type": "vit", "architectures": ["ViTModel"]}'}, "model")
+    fill_repo(world, "owner/eraser", {p.name: p.read_bytes() for p in eraser.iterdir() if p.is_file()}, "model")
+    fill_repo(world, "owner/network", {"config.json": b'{"model_type": "vit", "architectures": ["ViTModel"]}'}, "model")
 
 
-def _fill(world: World, name: str, files: dict[str, bytes], kind: str = "dataset") -> None:
+def fill_repo(world: World, name: str, files: Mapping[str, bytes], kind: str = "dataset") -> None:
+    """Commit files to a new repository of the double."""
     repo = world.hub.create(name, kind)
     repo.commit({**repo.files, **files}, "files")
 
 
-def _parquet(world: World, change: Callable[[list[dict[str, object]]], object] = lambda rows: None) -> dict[str, bytes]:
-    import pyarrow
-    import pyarrow.parquet
-
-    rows: list[dict[str, object]] = [
+def rows_of(world: World) -> list[dict[str, Any]]:
+    """The photos as rows of a data set of the Hub."""
+    return [
         {"image": {"bytes": path.read_bytes(), "path": path.name}, "label": path.parent.name}
         for path in sorted(world.photos.rglob("*.jpg"))
     ]
-    change(rows)
+
+
+def parquet_of(rows: Sequence[Mapping[str, Any]], **how: Any) -> bytes:
+    """Rows as a file whose metadata say which column has images, as those that ``datasets`` writes."""
+    import datasets
+    import pyarrow
+    import pyarrow.parquet
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
     buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
-    return {"data/train-00000-of-00001.parquet": buffer.getvalue()}
+    table = pyarrow.Table.from_pylist(list(rows), schema=features.arrow_schema)
+    pyarrow.parquet.write_table(table, buffer, **how)
+    return buffer.getvalue()
+
+
+def _parquet(world: World, change: Callable[[list[dict[str, Any]]], object] = lambda rows: None) -> dict[str, bytes]:
+    rows = rows_of(world)
+    change(rows)
+    return {"data/train-00000-of-00001.parquet": parquet_of(rows)}
 
 
 def _changed(
@@ -311,7 +225,7 @@ def _hostile_set(argv: Callable[[Path, World], list[str]]) -> Callable[[random.R
     """A data set whose card, table or rows are hostile, as a folder of this machine that ``load_dataset`` reads."""
 
     def make(random_: random.Random, run: Path, world: World) -> Case:
-        def change(rows: list[dict[str, object]]) -> None:
+        def change(rows: list[dict[str, Any]]) -> None:
             for row in random_.sample(rows, random_.randint(1, 6)):
                 row.update(random_.choice(_ROWS)(random_))
 

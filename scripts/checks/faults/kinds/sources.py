@@ -153,22 +153,28 @@ _MEMBERS: Sequence[Callable[[random.Random], tuple[str, bytes, bytes, str]]] = (
 def _hostile_tar(argv: Callable[[Path, World], list[str]]) -> Callable[[random.Random, Path, World], Case]:
     def make(random_: random.Random, run: Path, world: World) -> Case:
         shutil.copytree(world.folder / "sets" / "webdataset", run / "sets" / "webdataset")
-        chosen = random_.sample(_MEMBERS, random_.randint(1, 5))
-        buffer = io.BytesIO()
-        with tarfile.open(
-            fileobj=buffer, mode="w:", format=random_.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
-        ) as tar:
-            for member in chosen:
-                name, kind, data, target = member(random_)
-                info = tarfile.TarInfo(name)
-                info.type, info.linkname, info.size = kind, target, len(data)
-                tar.addfile(info, io.BytesIO(data))
         shard = run / "sets" / "webdataset" / "photos-001.tar"
-        added = buffer.getvalue()
-        shard.write_bytes(random_.choice((added[:-1024] + shard.read_bytes(), added, added[: len(added) // 2])))
-        return Case(argv(run, world), len(chosen))
+        data, count = hostile_shard(shard.read_bytes(), random_)
+        shard.write_bytes(data)
+        return Case(argv(run, world), count)
 
     return make
+
+
+def hostile_shard(shard: bytes, random_: random.Random) -> tuple[bytes, int]:
+    """A shard with members that it should not have before those that it has, or alone, or cut; and their number."""
+    chosen = random_.sample(_MEMBERS, random_.randint(1, 5))
+    buffer = io.BytesIO()
+    with tarfile.open(
+        fileobj=buffer, mode="w:", format=random_.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
+    ) as tar:
+        for member in chosen:
+            name, kind, data, target = member(random_)
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, target, len(data)
+            tar.addfile(info, io.BytesIO(data))
+    added = buffer.getvalue()
+    return random_.choice((added[:-1024] + shard, added, added[: len(added) // 2])), len(chosen)
 
 
 def _hostile_zip(kind: str) -> Callable[[random.Random, Path, World], Case]:

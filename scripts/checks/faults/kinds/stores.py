@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from scripts.checks.faults.campaign import Case, Kind, closed_port
 from scripts.checks.faults.machines import PLANTED
@@ -85,22 +87,20 @@ def kinds_of_stores() -> Iterator[Kind]:
         yield Kind(command, "an address with secrets", _other(make), 0.6, False, True)
 
 
-def _prepared(options: dict[str, str]) -> Callable[[], None]:
-    def prepare() -> None:
-        import fsspec.config
+def use_store(options: Mapping[str, Any]) -> None:
+    """In this process every address of ``s3`` has these options of fsspec."""
+    import fsspec.config
 
-        fsspec.config.conf["s3"] = options
-        os.environ.update({f"FSSPEC_S3_{name.upper()}": value for name, value in options.items()})
-        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            os.environ.pop(name, None)
-
-    return prepare
+    fsspec.config.conf["s3"] = dict(options)
+    os.environ.update({f"FSSPEC_S3_{name.upper()}": value for name, value in options.items() if isinstance(value, str)})
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        os.environ.pop(name, None)
 
 
 def _failing(argv: Callable[[str, Path], list[str]]) -> Callable[[random.Random, Path, World], Case]:
     def make(random_: random.Random, run: Path, world: World) -> Case:
         options = random_.choice(list(STORES.values()))()
-        return Case(argv("webdataset:s3://bucket/x-{0..1}.tar", run), prepare=_prepared(options))
+        return Case(argv("webdataset:s3://bucket/x-{0..1}.tar", run), prepare=partial(use_store, options))
 
     return make
 
@@ -108,7 +108,7 @@ def _failing(argv: Callable[[str, Path], list[str]]) -> Callable[[random.Random,
 def _failing_plan(command: str) -> Callable[[random.Random, Path, World], Case]:
     def make(random_: random.Random, run: Path, world: World) -> Case:
         options = random_.choice(list(STORES.values()))()
-        return Case([command, "s3://bucket/set.plan"], prepare=_prepared(options))
+        return Case([command, "s3://bucket/set.plan"], prepare=partial(use_store, options))
 
     return make
 
