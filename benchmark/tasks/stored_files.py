@@ -65,8 +65,8 @@ def tasks_without_views(encoder: Encoder, tasks: Sequence[Task], photos: PhotoSe
     held = ", ".join(sorted(stored.rows))
     if len(without) == len(tasks) and not photos.has_pictures:
         raise EncoderError(
-            f"{stored.name}: {photos.name} names no pictures to process (image=COLUMN), and nothing that was chosen "
-            "can be asked of embeddings alone, which takes a label of two classes, a group or scenes"
+            f"{stored.name}: {photos.name} names no pictures to process (image=COLUMN), and what embeddings "
+            "alone can answer needs a label of two classes, a group or scenes"
         )
     if len(without) == len(tasks):
         raise EncoderError(f"{stored.name}: it holds {held}, and no task here is about these views of {photos.name}")

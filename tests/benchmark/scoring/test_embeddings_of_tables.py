@@ -94,7 +94,7 @@ def test_score__a_table_with_ids_of_its_own(pathology, tmp_path):
         (["--model", "embeddings:{}/by_slide.parquet?id=slide_id"], "it holds no id of pathorob:camelyon: its ids are"),
         (
             ["--model", "embeddings:{}/E.parquet?id=slide_id,patch_id", "-t", "probe/jpeg"],
-            "names no pictures to process .image=COLUMN., and nothing that was chosen",
+            "names no pictures to process .image=COLUMN., and what embeddings alone can answer",
         ),
     ],
 )

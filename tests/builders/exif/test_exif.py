@@ -123,8 +123,8 @@ def test_iso__overflow_reads_the_entries_of_its_type_the_recommended_index_first
         raw["SensitivityType"] = kind
     bits = NAMED.get(int(kind) if kind and kind.isdigit() else 7, NAMED[7])
     order = ("RecommendedExposureIndex", "ISOSpeed", "StandardOutputSensitivity")
-    asked = [values[name] for name in order if ENTRIES[name] in bits and name in values]
-    assert acquisition_from_raw(raw).iso == (asked[0] if asked else None)
+    wanted = [values[name] for name in order if ENTRIES[name] in bits and name in values]
+    assert acquisition_from_raw(raw).iso == (wanted[0] if wanted else None)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def add_photo(state, id, *, file=None, size="o", exif_status="ok", urls=True, li
 @pytest.mark.parametrize("pixels", [False, True])
 def test_collect__each_reason_alone_and_before_others(state, pixels):
     """In the order of the reasons: the first that a photo has counts."""
-    expected, kept = {}, []
+    expected, usable = {}, []
     values = itertools.product(
         FILES, ("ok", "gone", "hidden"), (True, False), (4, 0, None), ({}, {"Make": "NIKON"}), (None, "broken"),
         (True, False),
@@ -66,11 +66,11 @@ def test_collect__each_reason_alone_and_before_others(state, pixels):
         ]
         first = next(filter(None, reasons), None)
         if first is None:
-            kept.append(str(id))
+            usable.append(str(id))
         else:
             expected[first] = expected.get(first, 0) + 1
     collected = collect(state, pixels=pixels)
-    assert collected.ids == kept
+    assert collected.ids == usable
     assert collected.left_out == expected
     assert list(collected.left_out.values()) == sorted(expected.values(), reverse=True)
 
