@@ -22,6 +22,7 @@ from builders.cluster import (
     cut,
     progress,
     read_plan,
+    refuse_other_versions,
     state_text,
     version_facts,
     write_plan,
@@ -368,3 +369,27 @@ def test_rank_files__what_is_no_regular_file_is_set_back_and_what_the_disk_loses
 
 def _stale(*_):
     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def test_refuse_other_versions__sets_ranks_back_that_ran_with_others(place):
+    """Of ranks 0 to 2 the first ran with the versions of the plan, the others not; rank 1 has two wrong ones."""
+    plan = replace(PLAN, facts={"the version of numpy": "2.1", "the version of pillow": "11.0", **PLAN.facts})
+    markers = Markers(place, plan.name)
+    versions = ({"numpy": "2.1+cpu"}, {"numpy": "2.0", "pillow": "10.0"}, {"pillow": "not installed"})
+    for rank, machine in enumerate(versions):
+        place.write(f"{rank}.txt", b"made")
+        markers.finish(rank, Finished({f"{rank}.txt": "hash"}, 1, 0, 1.0, f"n{rank}", machine))
+    with pytest.raises(DataError) as error:
+        refuse_other_versions(plan, markers.all().done, place)
+    first = "rank 1 ran on n1 with numpy 2.0, the plan has 2.1"
+    assert str(error.value) == (
+        f"{first}, and 1 more. 'camtrace work {place}' makes it again, on nodes with those versions"
+    )
+    states = markers.all()
+    assert list(states.done) == [0]
+    assert {rank: (failed.host, failed.reason) for rank, failed in states.failed.items()} == {
+        1: ("n1", first),
+        2: ("n2", "rank 2 ran on n2 with pillow not installed, the plan has 11.0"),
+    }
+    assert [place.read(f"{rank}.txt") for rank in range(3)] == [b"made", None, None]
+    refuse_other_versions(plan, states.done, place)

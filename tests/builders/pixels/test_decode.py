@@ -159,6 +159,16 @@ def test_decode_rgb__refuses_with_one_sentence(fault):
     assert "\n" not in str(caught.value)
 
 
+def test_decode_rgb__has_a_limit_of_its_own_where_pillow_has_none(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with pytest.raises(PhotoError, match=f"14000 x 13000 is more than {MAX_PIXELS} pixels"):
+        decode_rgb(png_claiming(14_000, 13_000))
+    monkeypatch.setattr("builders.pixels.decode.MAX_PIXELS", 12)
+    assert decode_rgb(as_bytes(Image.new("RGB", (4, 3)))).size == (4, 3)
+    with pytest.raises(PhotoError, match="13 x 2 is more than 12 pixels"):
+        decode_rgb(as_bytes(Image.new("RGB", (13, 2))))
+
+
 def test_decode_rgb__a_program_is_no_photo():
     """Pillow would hand it to Ghostscript."""
     with pytest.raises(PhotoError, match="EPS is a program, not a photo"):
