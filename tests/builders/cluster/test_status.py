@@ -88,6 +88,7 @@ def test_state__a_marker_as_old_as_allowed_counts_and_ten_minutes_of_silence_are
     more = Progress(Plan("count", (), "out", (rank(3), rank(4)), {}), later, NOW)
     assert more.seconds_left == 0  # it did more than was planned
     assert "rank 0: running on elsewhere, 4 of 3 items, 2 min" in state_text(more, PLACE)
+    assert "time left  0 s" in state_text(more, PLACE).splitlines()
     assert state_text(more, PLACE).endswith("next: wait: every rank that is missing is at work")
 
 
