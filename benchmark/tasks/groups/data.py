@@ -185,6 +185,6 @@ def _drawn(data: GroupData, among: np.ndarray, share: float, seed: str, photos: 
         members = np.unique(data.cells.clusters[among & (data.cells.cell == cell)])
         members = np.array(sorted((c for c in members if not decided[c]), key=lambda c: hashes[int(c)]), dtype=np.int64)
         decided[members] = True
-        count = 0 if len(members) < 2 else min(max(1, round(share * len(members))), len(members) - 1)
+        count = min(max(1, round(share * len(members))), len(members) - 1)
         chosen[members[:count]] = True
     return among & chosen[data.cells.clusters]

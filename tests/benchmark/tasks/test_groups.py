@@ -7,17 +7,19 @@ import pytest
 
 from benchmark.compare.paired import compare_runs
 from benchmark.judgement import conclude, moves, verdicts
+from benchmark.options import RunOptions
 from benchmark.report.text import report_text
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
-from benchmark.robustness import clustering, drop
-from benchmark.tasks.groups.data import cluster_splits, group_data
+from benchmark.robustness import Cells, clustering, drop
+from benchmark.stats import error_units
+from benchmark.tasks.groups.data import GroupData, cluster_splits, group_data
 from benchmark.tasks.groups.probe import shuffled_groups
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks, trace_of
 from benchmark.tasks.task import TaskInput
 from builders.errors import DataError, UsageError
-from builders.photos import CLUSTER, Labels
+from builders.photos import CLUSTER, Labels, PhotoSet
 from tests.support.grouped_photos import grouped_photos, pixel_rows
 from tests.support.planted_groups import plain_counts
 from tests.support.scoring import as_rows, score_tasks, toy_encoder
@@ -185,6 +187,24 @@ def test_splits__clusters_are_apart_even_where_given_splits_are_not(photos):
         assert sum(map(len, splits.parts.values())) == len(given)
         for name in ("train", "test"):
             assert set(data.cells.cell[splits.parts[name]]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("clusters", "test", "val"), [(2, 1, 0), (3, 1, 1), (4, 1, 1), (9, 3, 1), (12, 4, 2)])
+def test_splits__of_each_cell_a_third_of_the_clusters_is_tested_and_a_fifth_of_the_others_validates(
+    clusters, test, val
+):
+    """At least one and never all; of a cell with one cluster none."""
+    cell = np.repeat([0, 1, 2, 3], 2 * clusters)
+    cluster = np.arange(len(cell)) // 2
+    photos = PhotoSet.of_bytes("few", {f"{i}.png": b"" for i in range(len(cell))})
+    cells = Cells.of(cell // 2, cell % 2, cluster)
+    data = GroupData("scanner", np.arange(len(cell)), cells, error_units({}, np.arange(4)), ("a", "b"), ("c", "d"))
+    splits = cluster_splits(data, photos, RunOptions())
+    assert splits.drawn
+    for name, number in (("test", test), ("val", val), ("train", clusters - test - val)):
+        at = splits.parts[name]
+        assert np.bincount(cell[at], minlength=4).tolist() == [2 * number] * 4
+        assert len(np.unique(cluster[at])) == 4 * number
 
 
 def test_shuffled_groups__stay_within_labels_and_clusters(photos):
