@@ -145,7 +145,10 @@ def test_folder__a_bad_photo_costs_its_rows_only(tmp_path: Path) -> None:
     [
         (("--size", "33"), "both sides are even"),
         (("--size", "big"), "pixels a side"),
-        (("--source", "folders:x"), "unknown source"),
+        *(
+            (("--source", source), "unknown source")
+            for source in ("folders:x", "procedural:x", "folder:", "folder", ":")
+        ),
         (("--source", "folder:/nonexistent-photos"), "no such folder"),
         (("--configs", "makes"), "did you mean 'make'"),
         (("--classes", "stop"), "did you mean 'stops'"),
