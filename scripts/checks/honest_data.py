@@ -70,8 +70,7 @@ class Commands:
             except BaseException:
                 printed.write(traceback.format_exc())
         text = printed.getvalue()
-        if EXCEPTIONS.search(text):
-            self.wrong.append(f"{words[0]}: {text[-800:]}")
+        self.wrong += [f"{words[0]}: {line}" for line in text.splitlines() if EXCEPTIONS.search(line)]
         return status, text
 
     def expect(self, *words: object) -> None:
