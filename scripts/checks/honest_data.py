@@ -67,7 +67,7 @@ class Commands:
                 status = camtrace([*map(str, words), "--quiet"])
             except SystemExit as end:
                 status = int(end.code or 0) if isinstance(end.code, int | None) else 1
-            except BaseException:
+            except Exception:
                 printed.write(traceback.format_exc())
         text = printed.getvalue()
         self.wrong += [f"{words[0]}: {line}" for line in text.splitlines() if EXCEPTIONS.search(line)]
