@@ -24,6 +24,9 @@ MOST_FACTORS = 5
 SINGULAR = 1e-9
 """Least ratio of the singular values of the equations, each scaled to 1."""
 
+SAME = 1e-9
+"""Largest variance of rows of length 1 that all have one direction: what rounding makes of it is about 1e-16."""
+
 REST = "rest"
 """Name of what no factor and no combination of some factors explains: the photo, and all factors together where each
 cell has one photo."""
@@ -48,7 +51,7 @@ class Components:
     shares: np.ndarray
     """float64 [effects], component over the sum of all; an estimate may be negative."""
     without: np.ndarray
-    """float64 [blocks, effects], the shares without each block of photos."""
+    """float64 [blocks, effects], the shares without each block of photos; NaN where the others have one direction."""
     variance: float
     """Sum of all components, of rows of length 1: the expected squared distance of a photo from the mean."""
     merged: Mapping[str, str]
@@ -79,7 +82,8 @@ def variance_components(rows: Rows, factors: Mapping[str, np.ndarray], blocks: n
         blocks: int64 [photos], 0 .. B - 1: photos that are left out together (scenes).
 
     Raises:
-        DataError: a factor has one value, there are too many factors, or their cells do not tell two effects apart.
+        DataError: a factor has one value, there are too many factors, their cells do not tell two effects apart, or all
+            rows have one direction.
 
     >>> scene, device = np.arange(200) // 5, np.arange(200) % 5
     >>> rng = np.random.default_rng(0)
@@ -98,12 +102,15 @@ def variance_components(rows: Rows, factors: Mapping[str, np.ndarray], blocks: n
     names = [" x ".join(e.factors) for e in effects]
     solved = _solve(system, squares, names)
     without = np.stack([_solve(m, q, names) for m, q in zip(system_without, squares_without, strict=True)])
+    total, totals = float(solved[1:].sum()), without[:, 1:].sum(axis=1, keepdims=True)
+    if total <= SAME:
+        raise DataError("variance: all embeddings have one direction, so there is nothing to take apart")
     return Components(
         tuple(e.factors for e in effects),
         tuple(e.cells for e in effects),
-        solved[1:] / solved[1:].sum(),
-        without[:, 1:] / without[:, 1:].sum(axis=1, keepdims=True),
-        float(solved[1:].sum()),
+        solved[1:] / total,
+        np.divide(without[:, 1:], totals, where=totals > SAME, out=np.full_like(without[:, 1:], np.nan)),
+        total,
         merged,
     )
 

@@ -204,6 +204,21 @@ def test_variance_components__refuses_effects_that_cells_do_not_tell_apart() -> 
         )
 
 
+@pytest.mark.parametrize("rows", [np.ones((24, 1)), np.linspace(1, 2, 24)[:, None] * [0.6, 0.8]])
+def test_variance_components__refuses_embeddings_of_one_direction(rows) -> None:
+    scene, device = np.divmod(np.arange(24), 2)
+    with pytest.raises(DataError, match="all embeddings have one direction"):
+        variance_components(rows, {"scene": scene, "device": device}, scene)
+
+
+def test_variance_components__without_the_only_block_that_varies_there_are_no_shares() -> None:
+    scene, device = np.divmod(np.arange(24), 2)
+    rows = np.where(np.arange(24) == 5, -1.0, 1.0)[:, None]
+    shares = variance_components(rows, {"scene": scene, "device": device}, scene).without
+    assert np.flatnonzero(np.isnan(shares).any(axis=1)).tolist() == [2]
+    assert shares[[0, 1, 3]].sum(axis=1) == pytest.approx(1)
+
+
 def test_variance_components__refuses_what_is_not_finite() -> None:
     factors = factors_of((10, 3, 2))
     rows = np.random.default_rng(0).normal(size=(60, 4))
