@@ -46,6 +46,14 @@ def test_file__the_same_logits_from_each_kind(tmp_path, kind):
     np.testing.assert_array_equal(answers.logits("jpeg-q75-420", [PLACE, YES])[0], np.full(3, np.nan))
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_file__may_begin_with_a_byte_order_mark(tmp_path, kind):
+    text = {"csv": "photo_id,logits\na.jpg,1|0\n", "jsonl": '{"photo_id": "a.jpg", "logits": [1, 0]}\n'}[kind]
+    (tmp_path / f"given.{kind}").write_text(text, encoding="utf-8-sig")
+    answers = load_encoder(f"answers:{tmp_path}/given.{kind}").answers
+    assert answers.logits("original", [YES]).tolist() == [[1, 0]]
+
+
 def test_file__words_are_options_and_one_question_needs_no_id(tmp_path):
     rows = [{"photo_id": "a.jpg", "answer": "Yes, there is one."}, {"photo_id": "b.jpg", "answer": "(C)"}]
     answers = load_encoder(jsonl(tmp_path, rows)).answers

@@ -9,7 +9,7 @@ import torch
 from benchmark.compute import library_version
 from benchmark.encoders.runtime.choose import on_runtime
 from benchmark.encoders.runtime.openvino import _traced
-from benchmark.encoders.runtime.speed import choice_file, times_as_fast
+from benchmark.encoders.runtime.speed import LEAST, choice_file, choice_of, times_as_fast
 from builders.errors import EncoderError
 from tests.support.networks import Beyond, Counting, Small, made
 
@@ -37,6 +37,11 @@ def test_auto__chooses_the_faster_library_measured_once(tmp_path, monkeypatch, v
     assert measurements == [1.234]
     assert made(Small(), tmp_path, "openvino").runtime.speed is None  # requested by name: not measured
     assert first.runtime.key() == replace(first.runtime, speed=None).key()
+
+
+def test_choice_of__the_least_speed_is_enough_to_three_digits():
+    speeds = (LEAST - 0.01, LEAST - 0.0049, LEAST, LEAST + 0.01)
+    assert [choice_of(speed, "OpenVINO").reason == "" for speed in speeds] == [False, True, True, True]
 
 
 def test_auto__calls_before_conversion_the_first_time_only(tmp_path, monkeypatch):

@@ -255,6 +255,8 @@ def test_plan_fit__an_owner_in_two_splits_is_refused_and_owners_are_not_divided(
         plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
     owners = np.array([f"o{i // 2}" for i in range(32)])
     plan = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
+    unknown = np.where(np.arange(32) % 2, owners, "")
+    plan_fit(plain_photos(columns={"owner": unknown}), "jpeg", seed=0, drop_leaks=False)
     train = plan.photos.indices("train")
     assert not set(plan.fitted.columns["owner"]) & set(plan.photos.columns["owner"][train])
 

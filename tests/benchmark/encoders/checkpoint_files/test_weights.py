@@ -91,6 +91,13 @@ def test_weights__stated_preprocessing_is_in_the_id(
     assert encoder.info.id.endswith(f"?{ARCH}&size=96&resize=110&mean=0.4,0.5,0.6&interpolation=bilinear")
 
 
+def test_weights__options_of_the_specification_win_over_the_record(network: Any, tmp_path: Path) -> None:
+    torch.save(network.state_dict(), tmp_path / "model_best.pth.tar")
+    (tmp_path / "args.yaml").write_text("model: test_resnet\nmodel_kwargs: {drop_rate: 0.1}\n")
+    ids = [_load(f"weights:{tmp_path}/model_best.pth.tar{query}").info.id for query in ("", "?arch.drop_rate=0.2")]
+    assert [encoder_id.partition("?")[2] for encoder_id in ids] == [f"{ARCH}&arch.drop_rate={r}" for r in (0.1, 0.2)]
+
+
 def test_weights__averaged_ones(network: Any, tmp_path: Path) -> None:
     averaged = {key: tensor + 1 for key, tensor in network.state_dict().items()}
     torch.save({"state_dict": network.state_dict(), "state_dict_ema": averaged}, tmp_path / "a.pth.tar")
