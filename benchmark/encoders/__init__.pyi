@@ -9,7 +9,6 @@ from .encoder import (
     StoredEmbeddings,
     deduplicated,
     encoder_hash,
-    ids_of_no_photo,
     named_by_weights,
     with_unique_id,
 )
@@ -59,7 +58,6 @@ __all__ = [
     "deduplicated",
     "encoder_hash",
     "grid_cell",
-    "ids_of_no_photo",
     "installed_lists",
     "is_module",
     "largest_relative_error",

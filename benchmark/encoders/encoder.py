@@ -5,22 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from builders.errors import EncoderError
-from builders.untrusted import readable
-
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
     from benchmark.answers import AnswerSource
-    from builders.photos import PhotoSet
 LIBRARIES = (
     "transformers",
     "open_clip",
@@ -174,27 +170,6 @@ class StoredEmbeddings:
         rows = np.array([row_of.get(photo_id, -1) for photo_id in photo_ids], dtype=np.int64)
         embeddings = np.where((rows >= 0)[:, None], self.vectors[rows], np.float32(0))
         return embeddings, [photo_id for photo_id, row in zip(photo_ids, rows, strict=True) if row < 0]
-
-
-def ids_of_no_photo(file: str, ids: Iterable[str], photos: PhotoSet) -> list[str]:
-    """Ids of a file that another program made which are no photo of a set, each once.
-
-    Args:
-        file: its name, for the message.
-        ids: of the file.
-        photos: the set.
-
-    Raises:
-        EncoderError: there are ids, and none is that of a photo.
-    """
-    known, every = frozenset(photos.ids), list(dict.fromkeys(ids))
-    unknown = [photo_id for photo_id in every if photo_id not in known]
-    if unknown and len(unknown) == len(every):
-        raise EncoderError(
-            f"{file}: it holds no id of {photos.name}: its ids are such as {readable(unknown[0])!r}, and those of the "
-            f"data {photos.ids[0]!r} (?id=COLUMN names the column of ids)"
-        )
-    return unknown
 
 
 @dataclass(frozen=True)

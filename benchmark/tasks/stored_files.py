@@ -127,11 +127,9 @@ def _scores_left_out(
 
 
 def _ids_not_read(file: str, ids: Iterable[str], photos: PhotoSet) -> list[str]:
-    """What is said of ids of a file that are no photo; empty if each is one. Raises as ``ids_of_no_photo``."""
-    from benchmark.encoders import ids_of_no_photo
-
+    """What is said of ids of a file that are no photo; empty if each is one. Raises as ``PhotoSet.ids_of_no_photo``."""
     every = dict.fromkeys(ids)
-    if not (unknown := ids_of_no_photo(file, every, photos)):
+    if not (unknown := photos.ids_of_no_photo(file, every)):
         return []
     return [
         f"{len(unknown)} of its {len(every)} ids are no photo of {photos.name} and are not read (the first: "

@@ -192,6 +192,8 @@ def snapped(text: str, attribute: str) -> str:
     """The class nearest to a printed number in log2, or ``OTHER`` beyond the attribute's tolerance."""
     definition = ATTRIBUTES[attribute]
     value = float(Fraction(text))
+    if value <= 0:
+        return OTHER
     distances = {name: abs(math.log2(value / float(Fraction(name)))) for name in definition.classes["clean"]}
     nearest = min(distances, key=distances.__getitem__)
     return nearest if distances[nearest] <= definition.tolerance else OTHER

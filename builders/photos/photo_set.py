@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from builders.errors import DataError
+from builders.errors import DataError, EncoderError
 from builders.photos.source import Head, MemorySource, NoPictures, PhotoSource, hash64, rank_within
 from builders.photos.stamps import Stamps
 from builders.untrusted import is_readable, readable
@@ -290,6 +290,25 @@ class PhotoSet:
         if self.groups:  # the hash of a set without groups is that of earlier versions
             labels(self.groups)
         return digest.hexdigest()[:32]
+
+    def ids_of_no_photo(self, file: str, ids: Iterable[str]) -> list[str]:
+        """Ids of a file about photos that are none of this set, each once.
+
+        Args:
+            file: its name, for the message.
+            ids: of the file.
+
+        Raises:
+            EncoderError: there are ids, and none is that of a photo.
+        """
+        known, every = frozenset(self.ids), list(dict.fromkeys(ids))
+        unknown = [photo_id for photo_id in every if photo_id not in known]
+        if unknown and len(unknown) == len(every):
+            raise EncoderError(
+                f"{file}: it holds no id of {self.name}: its ids are such as {readable(unknown[0])!r}, and those of "
+                f"the data {self.ids[0]!r} (?id=COLUMN names the column of ids)"
+            )
+        return unknown
 
     @classmethod
     def of_bytes(

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.bank.bank import Bank
 from benchmark.bank.view_file import Blocks
-from benchmark.encoders import StoredEmbeddings, ids_of_no_photo
+from benchmark.encoders import StoredEmbeddings
 from builders.errors import EncoderError, PhotoError
 from builders.photos import PhotoSet
 from builders.pixels import decode_rgb
@@ -40,7 +40,7 @@ def fill_from_file(stored: StoredEmbeddings, photos: PhotoSet, bank: Bank) -> in
             if stored.may_lack_photos:
                 missing = []  # a task knows which photos need a score or an answer
             if missing and not photos.has_pictures:
-                ids_of_no_photo(stored.name, stored.rows.get(name, {}), photos)
+                photos.ids_of_no_photo(stored.name, stored.rows.get(name, {}))
             without = set(missing)
             failures = _unreadable(photos, [i for i in indices if photos.ids[i] in without])
             if lacking := [photo_id for photo_id in missing if photo_id not in failures]:

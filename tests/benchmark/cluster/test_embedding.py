@@ -294,5 +294,6 @@ def alive(process):
 def test_run_here__tasks_run_on_the_cpu_where_there_is_no_gpu(monkeypatch, tmp_path, planned, has_gpu, options):
     monkeypatch.setattr("benchmark.cluster.finish.PlannedRun", SimpleNamespace(of=lambda request, output, **how: how))
     monkeypatch.setattr("torch.cuda.is_available", lambda: has_gpu)
-    plan = Plan("score", (), str(tmp_path), (), {}, {"device": planned})
+    notes = {"device": planned, "groups": [["m"]], "runtimes": {}, "keys": {}, "inputs": {}, "bytes": []}
+    plan = Plan("score", (), str(tmp_path), (), {}, notes)
     assert _run_here(plan, tmp_path) == options
