@@ -158,7 +158,7 @@ def _words(error: BaseException) -> str:
         return f"it called {error}"
     if isinstance(error, SystemExit):
         return describe_error(error)
-    return f"it raised {describe_error(error) if str(error).strip() else type(error).__name__}"
+    return f"it raised {describe_error(error).removesuffix(': no message')}"
 
 
 def _returns_twice(escaped: int) -> bool:

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from builders.errors import CamtraceError
+from builders.errors import CamtraceError, Terminated
 from builders.untrusted.redaction import redacted
 
 _ESCAPED = re.compile(
@@ -89,7 +89,7 @@ def first_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
     >>> first_line(OSError("403 for url 'https://a.org/b?X-Amz-Signature=5f1'"))
     "403 for url 'https://a.org/b?...'"
     """
-    text = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error).strip()
+    text = _message(error, exits=True)
     return _short((text.splitlines() or [type(error).__name__])[0], most)
 
 
@@ -99,7 +99,7 @@ def single_line(error: BaseException, most: int = MAX_MESSAGE) -> str:
     >>> single_line(RuntimeError("Error(s) in loading:\n\tMissing key(s): \"fc.bias\"")), single_line(KeyError())
     ('Error(s) in loading: Missing key(s): "fc.bias"', 'KeyError')
     """
-    return _short(" ".join(str(error).split()) or type(error).__name__, most)
+    return _short(" ".join(_message(error).split()) or type(error).__name__, most)
 
 
 class ForeignCodeError(Exception):
@@ -114,7 +114,7 @@ def describe_error(error: BaseException) -> str:
     """
     if isinstance(error, SystemExit | ForeignCodeError):
         return first_line(error)
-    message = first_line(error) if str(error).strip() else "no message"
+    message = first_line(error) if _message(error) else "no message"
     return f"{type(error).__name__}: {message}"
 
 
@@ -126,6 +126,16 @@ def error_text(error: BaseException) -> str:
     ('no photo in it', 'OSError: no message')
     """
     return redacted(str(error)) if isinstance(error, CamtraceError) else describe_error(error)
+
+
+def _message(error: BaseException, *, exits: bool = False) -> str:
+    """Its message, of ``SystemExit`` what was called if ``exits``; empty where the code of its class gives none."""
+    try:
+        return f"it called sys.exit({error.code!r})" if exits and isinstance(error, SystemExit) else str(error).strip()
+    except (KeyboardInterrupt, Terminated):
+        raise
+    except BaseException:
+        return ""
 
 
 def _short(line: str, most: int) -> str:

@@ -70,6 +70,18 @@ def zeros(image):
 def complex_(image):
     return good(image) + 1j
 
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+def silent(image):
+    raise Silent
+
+def silent_late(image):
+    if next(calls) > 8:
+        raise Silent
+    return good(image)
+
 def exits(image):
     sys.exit(0)
 
@@ -209,6 +221,8 @@ def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
         ("complex_", "it gives complex numbers"),
         ("Complex", "it gives complex numbers"),
         ("Infinite", "not finite"),
+        ("silent", "Silent"),
+        ("silent_late", "which can be read (the first: preprocessing failed (Silent: no message))"),
         ("exits", "it called sys.exit(0)"),
         ("exits_late", "it called sys.exit(0)"),
         ("trial_exit:encode", "it called sys.exit(0)"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.errors import DataError
+from builders.errors import DataError, Terminated
 from builders.untrusted import describe_error, error_text, first_line, single_line
 from builders.untrusted.text import MAX_MESSAGE
 from tests.support.untrusted_text import ESCAPED, PLANTED
@@ -41,6 +41,29 @@ def test_planted__has_the_properties_that_the_other_tests_need():
 )
 def test_error_functions__one_line_of_bounded_length(say, error, printed):
     assert say(error) == printed
+
+
+class Silent(BaseException):
+    """Its text cannot be read: code of others may do that."""
+
+    def __str__(self):
+        raise self.args[0]
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("no text"), SystemExit(0), GeneratorExit()])
+def test_error_functions__where_the_error_fails_to_give_its_text(raised):
+    error = Silent(raised)
+    assert [say(error) for say in (first_line, single_line)] == ["Silent"] * 2
+    assert [say(error) for say in (describe_error, error_text)] == ["Silent: no message"] * 2
+    assert describe_error(SystemExit(error)) == "SystemExit"
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), Terminated()])
+def test_error_functions__signals_pass(raised):
+    with pytest.raises(type(raised)):
+        first_line(Silent(raised))
 
 
 @settings(max_examples=200, deadline=None)
