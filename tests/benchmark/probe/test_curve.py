@@ -7,6 +7,7 @@ import pytest
 
 from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
 from benchmark.probe.parts import ORDER_SEED, order_of, part
+from benchmark.probe.probe import joined_clusters
 from benchmark.probe.problem import LabelledSplits
 from benchmark.probe.solver.rows import Some
 from benchmark.stats import Difference, photo_interval
@@ -36,6 +37,21 @@ def test_some__reads_like_the_rows_it_names() -> None:
     assert some.shape == (4, 2)
     for wanted in (slice(0, 4), slice(1, 3), slice(3, 9), slice(2, 2), np.array([0, 3])):
         np.testing.assert_array_equal(some[wanted], bank[rows][wanted])
+
+
+def test_joined_clusters__those_of_validation_are_others() -> None:
+    x, y = np.zeros((3, 2)), np.zeros(3, np.int64)
+    names = np.array(["b", "a", "b"]), np.array(["a", "a", "c"])
+
+    def joined(*clusters):
+        of_train, of_val = clusters
+        units = joined_clusters(LabelledSplits(x, y, x, y, x, y, 2, train_clusters=of_train, val_clusters=of_val))
+        return None if units is None else units.tolist()
+
+    assert joined(*names) == [1, 0, 1, 2, 2, 3]
+    assert joined(names[0], None) == [1, 0, 1, 2, 3, 4]
+    assert joined(None, names[1]) == [0, 1, 2, 3, 3, 4]
+    assert joined(None, None) is None
 
 
 def test_labelled_curve__is_the_probe_on_eachpart() -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from benchmark.cli.sharing.publish import main
 from benchmark.publishing import PublishRequest, publish, publish_results, repository
 from benchmark.publishing.files import PublishedFile, gather_results, result_path
 from benchmark.publishing.model_pages import data_set_tasks, model_pages
@@ -309,6 +310,9 @@ def test_publish__nothing_that_can_be_published(tmp_path, make):
         publish_results(PublishRequest(tmp_path, REPO))
     with pytest.raises(UsageError, match=r"^--push-to results: write OWNER/NAME$"):
         publish.push_folder_of_results(tmp_path, "results")
+    for words in (["--repo", "board"], ["--repo", REPO, "--space", "board"]):
+        with pytest.raises(UsageError, match=rf"^{words[-2]} board: write OWNER/NAME$"):
+            main([str(tmp_path), *words])
 
 
 @pytest.mark.parametrize("pull_request", [False, True])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from benchmark.answers import QuestionRule
 from benchmark.encoders import load_encoder
 from benchmark.leaderboard.columns import meaning
 from benchmark.options import RunOptions
@@ -152,6 +153,21 @@ def test_words_have_no_margin_and_several_questions_are_means_by_photo(tmp_path)
     assert (TASK, "margin") not in table
     assert "by_margin" not in table[TASK, "flips"].details
     assert table[TASK, "flips"].value == pytest.approx(0.5 / 3)
+
+
+def test_questions_may_have_other_numbers_of_options(tmp_path):
+    photos = photo_set(40)
+    encoder = answering(photos, by_quality(np.full(40, 0.5)))
+    answers = encoder.answers
+    first, *others = answers.rule.table
+    rule = QuestionRule("own", (dataclasses.replace(first, options=("yes", "no", "perhaps")), *others))
+    third = np.full((len(answers.values), 1), np.nan, np.float32)
+    third[::40] = -9  # of the first photo, which alone has it
+    wider = dataclasses.replace(answers, rule=rule, values=np.concatenate([answers.values, third], axis=1))
+    _, table = scored(dataclasses.replace(encoder, answers=wider), photos, tmp_path)
+    _, plain = scored(encoder, photos, tmp_path / "plain")
+    assert table[TASK, "flips"].value == plain[TASK, "flips"].value
+    assert table[TASK, "accuracy"].chance == pytest.approx((39 / 2 + 1 / 3) / 40)
 
 
 def test_a_file_may_lack_processings_but_no_question(tmp_path):

@@ -68,6 +68,9 @@ def test_tasks__find_a_planted_scanner(scored):
     assert moves(result, all_tasks())["robustness/scanner", "pull"].answer == "yes"
     assert table["knn/scanner", "spd"].low > 0
     assert table["knn/scanner", "pos-same"].value > table["knn/scanner", "neg-same"].value
+    at_random = table["knn/scanner", "pos-same"].chance - table["knn/scanner", "neg-same"].chance
+    assert table["knn/scanner", "spd"].chance == pytest.approx(at_random)
+    assert at_random < 0
     assert table["robustness/scanner", "drop"].value < 0
     assert table["robustness/scanner", "drop"].details["accuracies"][0] > 0.6
     assert table["robustness/scanner", "clustering"].value < 0
@@ -142,6 +145,9 @@ def test_selection__names_come_from_the_photos(photos):
     assert [t.name for t in fitting_tasks(tasks, photos, named=True)] == ["robustness/scanner", "probe/scanner"]
     default = [t.name for t in fitting_tasks(select_tasks([], all_tasks(), photos.groups), photos, named=False)]
     assert default == ["knn/original", *TASKS]
+    made = dataclasses.replace(photos, attributes={"make": photos.groups["scanner"]})
+    default = [t.name for t in fitting_tasks(select_tasks([], all_tasks(), made.groups), made, named=False)]
+    assert default == ["probe/make", "knn/original", *TASKS]
     assert [t.name for t in select_tasks(["*/scanner"], all_tasks(), photos.groups)] == list(TASKS)
     assert select_tasks(["*/scanner"], all_tasks()) == []  # before the photos are known
     with pytest.raises(UsageError, match="did you mean 'probe/scanner'"):
