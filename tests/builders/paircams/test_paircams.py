@@ -147,6 +147,17 @@ def test_pair_cams__the_builder_class_has_the_same_rows(two_folders, tmp_path):
     assert changed.to_list() == loaded(tmp_path / "out", tmp_path).to_list()
 
 
+def test_pair_cams__types_of_devices_are_options_of_the_builder_class(tmp_path):
+    spec = write_listed(tmp_path / "listed", [("a", "left"), ("a", "right"), ("b", "left"), ("b", "right")])
+    for phone, camera in (("left", "right"), ("right", "left")):
+        builder = PairCams(source=spec, phones=[phone], cameras=[camera], cache_dir=str(tmp_path / phone))
+        builder.download_and_prepare()
+        rows = builder.as_dataset(split="test")
+        names = rows.features["camera_type"].names
+        devices = {row["camera_model"] for row in rows.remove_columns("image") if names[row["camera_type"]] == "phone"}
+        assert devices == {phone}
+
+
 def test_pair_cams__used_next_to_its_photos_keeps_their_bytes_and_leaves_out_a_broken_pair(
     two_folders, tmp_path, monkeypatch, caplog
 ):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from builders import simcams
+from builders.data_specs import open_photos
 from builders.errors import PhotoError, UsageError
 from builders.exif.acquisition import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
@@ -118,6 +119,15 @@ def test_renderer_hash__changes_with_every_file_that_decides_a_shot(tmp_path: Pa
     with open(copy / file, "ab") as changed:
         changed.write(b"#")
     assert (renderer_hash(copy) != renderer_hash(package)) is counts
+
+
+def test_specification__takes_as_many_photos_of_a_folder_as_it_says(tmp_path: Path) -> None:
+    for i in range(8):
+        picture(i, (320, 320)).save(tmp_path / f"{i}.png")
+    for count in (3, 5):
+        source = open_photos(f"simcams:{tmp_path}?scenes={count}&size=32").source
+        assert isinstance(source, SimulatedShots)
+        assert source.scenes.count == count
 
 
 def test_fingerprint__of_photos_follows_their_bytes_not_their_place(tmp_path: Path) -> None:
