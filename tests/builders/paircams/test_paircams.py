@@ -154,7 +154,7 @@ def test_pair_cams__types_of_devices_are_options_of_the_builder_class(tmp_path):
         builder.download_and_prepare()
         rows = builder.as_dataset(split="test")
         names = rows.features["camera_type"].names
-        devices = {row["camera_model"] for row in rows.remove_columns("image") if names[row["camera_type"]] == "phone"}
+        devices = {row["camera"] for row in rows.remove_columns("image") if names[row["camera_type"]] == "phone"}
         assert devices == {phone}
 
 
