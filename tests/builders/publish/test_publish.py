@@ -353,9 +353,11 @@ def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built)
             (copy / path.relative_to(built)).write_bytes(path.read_bytes())
     assert "6 files" in describe_publication(plan_publication(copy, REPO))
     shard = copy / "data/jpeg/train-00000-of-00001.parquet"
-    shard.write_bytes(shard.read_bytes()[:-1])
-    with pytest.raises(DataError, match="missing or not as it was built"):
-        plan_publication(copy, REPO)
+    data = shard.read_bytes()
+    for changed in (data[:-1], data + b"0", data[:99] + bytes([data[99] ^ 1]) + data[100:], None):
+        shard.unlink() if changed is None else shard.write_bytes(changed)
+        with pytest.raises(DataError, match="missing or not as it was built"):
+            plan_publication(copy, REPO)
     with pytest.raises(UsageError, match="OWNER/NAME"):
         main([str(built), "--repo", "no-namespace"])
     (copy / BUILD_FILE).write_text('{"format": 1}')

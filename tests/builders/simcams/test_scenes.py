@@ -81,7 +81,8 @@ def test_auto_exposure__mean_goes_to_mid_grey_unless_highlights_forbid() -> None
 
 
 def test_photo_scenes__shrunk_by_whole_factors_of_at_least_two(tmp_path: Path) -> None:
-    photo(tmp_path, "small.jpg", 60, 60)
+    for width, height in ((60, 60), (79, 80), (80, 79), (79, 200), (200, 79)):
+        photo(tmp_path, f"small-{width}-{height}.jpg", width, height)
     photo(tmp_path, "a/two.jpg", 96, 96)
     photo(tmp_path, "b/four.jpg", 200, 170)
     scenes = PhotoScenes.of_folder(tmp_path, 32, 32)
