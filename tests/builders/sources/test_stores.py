@@ -1,5 +1,6 @@
 """Folders of a store: the photos, classes and splits of the same folder here, read by the store's client."""
 
+import dataclasses
 import os
 import threading
 import uuid
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 
 from benchmark.bank import PhotoHashes
@@ -113,6 +115,17 @@ def test_stamps__follow_what_the_store_says(store, tmp_path):
     changed = open_photos(f"folder:{address}")
     assert len(first & {stamp.text for stamp in changed.stamps()}) == 4
     assert PhotoHashes(changed, tmp_path).unknown == 1
+
+
+def test_stamps__one_file_without_identity_could_be_any(store):
+    address, write = store
+    fill(write, TREES["flat"])
+    source = open_photos(f"folder:{address}").source
+    rows = np.arange(len(source.files))
+    assert len({stamp.text for stamp in source.stamps(rows)}) == len(rows)
+    unknown = source.files[2]._replace(identity="")
+    some = dataclasses.replace(source, files=(*source.files[:2], unknown, *source.files[3:]))
+    assert some.stamps(rows) is None
 
 
 def test_photo__that_is_gone_cut_or_too_large_is_a_failure(store, monkeypatch):

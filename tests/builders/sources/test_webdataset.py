@@ -106,6 +106,15 @@ def assert_whole(photos):
     assert {SPLITS[s] for s in photos.splits} == {"train", "val"}
 
 
+@pytest.mark.parametrize(
+    ("span", "numbers"),
+    [("0..10", range(11)), ("8..10", (8, 9, 10)), ("08..10", ("08", "09", "10")), ("099..100", ("099", "100"))],
+)
+def test_expanded_shards__have_as_many_digits_as_the_first_of_a_range(span, numbers):
+    shards = webdataset.expanded_shards(f"s3://b/{{{span}}}.tar")
+    assert shards == [f"s3://b/{number}.tar" for number in numbers]
+
+
 def test_webdataset__on_disk(folder):
     photos = open_photos(f"webdataset:{folder}/photos-{{008..010}}.tar")
     assert_whole(photos)
