@@ -5,7 +5,7 @@ import pytest
 from benchmark.leaderboard.datasets import data_sets
 from benchmark.leaderboard.entries import Entry, Observation, Photos
 
-STUDY, OURS = Photos("toy"), Photos("toy", ids_hash="1d5", canary="c0dec", question_hash="9ue5")
+STUDY, MEASURED = Photos("toy"), Photos("toy", ids_hash="1d5", canary="c0dec", question_hash="9ue5")
 
 
 def entry(origin, *scores):
@@ -19,16 +19,16 @@ PUBLISHED = entry("published", ("probe/jpeg", "accuracy", STUDY, 200), ("knn/jpe
 @pytest.mark.parametrize(
     ("scores", "joins"),
     [
-        ([("probe/jpeg", "accuracy", OURS, 200)], True),
-        ([("probe/jpeg", "accuracy", OURS, 200), ("knn/original", "accuracy", OURS, 7)], True),
-        ([("probe/jpeg", "accuracy", OURS, 201)], False),
-        ([("probe/jpeg", "accuracy", OURS, 200), ("knn/jpeg", "spd", OURS, 200)], False),
-        ([("knn/original", "accuracy", OURS, 200)], False),
-        ([("probe/jpeg", "uniform", OURS, 200)], False),
+        ([("probe/jpeg", "accuracy", MEASURED, 200)], True),
+        ([("probe/jpeg", "accuracy", MEASURED, 200), ("knn/original", "accuracy", MEASURED, 7)], True),
+        ([("probe/jpeg", "accuracy", MEASURED, 201)], False),
+        ([("probe/jpeg", "accuracy", MEASURED, 200), ("knn/jpeg", "spd", MEASURED, 200)], False),
+        ([("knn/original", "accuracy", MEASURED, 200)], False),
+        ([("probe/jpeg", "uniform", MEASURED, 200)], False),
     ],
     ids=["equal", "and one of ours", "other number", "one of two", "none in common", "another metric"],
 )
 def test_data_sets__join_the_study_where_every_common_score_has_as_many_photos(scores, joins):
     sets = data_sets([PUBLISHED, entry("measured", *scores)])
     members = [set(each.members) for each in sets]
-    assert members == ([{STUDY, OURS}] if joins else [{STUDY}, {OURS}])
+    assert members == ([{STUDY, MEASURED}] if joins else [{STUDY}, {MEASURED}])
