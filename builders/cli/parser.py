@@ -110,6 +110,8 @@ class Parser(argparse.ArgumentParser):
         value = super()._get_value(action, arg_string)
         if isinstance(value, Path) and _ADDRESS.match(arg_string):  # a folder of that name would hold its password
             raise argparse.ArgumentError(action, f"{arg_string} is an address: give a file or folder of this machine")
+        if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+            raise argparse.ArgumentError(action, f"{arg_string[:20]}... is too large: at most {LARGEST_WHOLE:,}")
         return value
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -159,6 +161,10 @@ def _name_in_usage(action: argparse.Action) -> str:
     name = action.metavar if isinstance(action.metavar, str) else action.dest
     return {"*": f"[{name} ...]", "+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name)
 
+
+LARGEST_WHOLE = 2**53
+"""Largest whole number of an option: larger ones are no exact numbers in JSON (RFC 8259, section 6), and beyond 2**63
+databases and arrays have no place for them."""
 
 _ADDRESS = re.compile(rf"(?:{SERVERS}):/", re.IGNORECASE)
 """Addresses of servers; that of a store may be an output of a plan."""
