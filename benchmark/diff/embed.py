@@ -186,7 +186,8 @@ def _inputs(photos: PhotoSet, index: int, lanes: Sequence[Lane]) -> list[np.ndar
             picture = pictures[how]
             if lane.processing:
                 [picture] = process_all(picture, (ALL_PROCESSINGS[lane.processing],), photos.ids[index])
-            made.append(np.asarray(lane.encoder.preprocess(picture)))
+            with foreign_code():
+                made.append(np.asarray(lane.encoder.preprocess(picture)))
     except PhotoError as error:
         return str(error)
     except CamtraceError:

@@ -30,6 +30,9 @@ AHEAD_BYTES = 1 << 20
 
 TIMEOUT_S = 60.0
 
+LISTING_S = 900.0
+"""Seconds for the list of the files of a folder: a store may say for ever that there are more. S3 lists 1,000 at once."""
+
 MAX_SIZE = 1 << 60
 """Largest size that is believed of a file, in bytes."""
 
@@ -67,7 +70,10 @@ def files_of_store(address: str) -> dict[str, RemoteFacts]:
     begin = root.rstrip("/") + "/"
     with _asking(address, "listed"):
         files.invalidate_cache()
-        listed = files.find(root, detail=True)
+        try:
+            listed = run_with_deadline(LISTING_S, lambda: files.find(root, detail=True))
+        except DeadlineExceeded:
+            raise RemoteError(f"too slow, or without an end: not complete after {LISTING_S:,.0f} seconds") from None
         return {
             path.removeprefix(begin): _facts(facts)
             for path, facts in sorted(listed.items())

@@ -16,6 +16,7 @@ from benchmark.bank import PhotoHashes
 from builders.data_specs import KINDS, open_photos, parse_data_spec
 from builders.errors import DataError, PhotoError, UsageError
 from builders.sources.remote import folders
+from builders.untrusted import ranges
 from tests.conftest import photo_bytes
 from tests.support.processes import run_python
 
@@ -155,6 +156,18 @@ def test_photo__that_is_gone_cut_or_too_large_is_a_failure(store, monkeypatch):
 def test_folder__of_a_store_is_refused_in_a_sentence(place, error, sentence):
     with pytest.raises(error, match=sentence):
         open_photos(f"folder:{place}")
+
+
+def test_folder__a_store_that_lists_without_an_end(store, monkeypatch):
+    address, write = store
+    fill(write, TREES["flat"])
+    ended = threading.Event()
+    files = fsspec.filesystem(address.partition(":")[0])
+    monkeypatch.setattr(type(files), "find", lambda *_, **__: ended.wait(60))
+    monkeypatch.setattr(ranges, "LISTING_S", 0.1)
+    with pytest.raises(DataError, match=r"cannot be listed \(too slow, or without an end: not complete after 0 seconds"):
+        open_photos(f"folder:{address}")
+    ended.set()
 
 
 def test_folder__of_tars_in_a_store_is_named(store):
