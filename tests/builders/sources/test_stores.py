@@ -165,7 +165,7 @@ def test_folder__a_store_that_lists_without_an_end(store, monkeypatch):
     files = fsspec.filesystem(address.partition(":")[0])
     monkeypatch.setattr(type(files), "find", lambda *_, **__: ended.wait(60))
     monkeypatch.setattr(ranges, "LISTING_S", 0.1)
-    with pytest.raises(DataError, match=r"cannot be listed \(too slow, or without an end: not complete after 0 seconds"):
+    with pytest.raises(DataError, match=r"cannot be listed \(too slow, or without an end: not complete after"):
         open_photos(f"folder:{address}")
     ended.set()
 
