@@ -31,7 +31,7 @@ AHEAD_BYTES = 1 << 20
 TIMEOUT_S = 60.0
 
 LISTING_S = 900.0
-"""Seconds for the list of the files of a folder: a store may say for ever that there are more. S3 lists 1,000 a call."""
+"""Seconds for the list of the files of a folder: a store may say for ever that there are more."""
 
 MAX_SIZE = 1 << 60
 """Largest size that is believed of a file, in bytes."""
