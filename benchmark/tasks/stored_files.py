@@ -78,15 +78,14 @@ def _answers_left_out(
     encoder: Encoder, tasks: Sequence[Task], without: Sequence[str], photos: PhotoSet, options: RunOptions
 ) -> str:
     """Which tasks an encoder that computes, or a file of answers, cannot answer; empty if there is none."""
-    name, source, unread = encoder.info.id, encoder.answers, list[str]()
+    name, source, stored, unread = encoder.info.id, encoder.answers, encoder.stored, list[str]()
     if source is None:
         why = "it gives embeddings and no answers, which vlm:ORG/NAME and answers:FILE give"
     else:
-        if encoder.stored is not None:
-            unread = _ids_not_read(name, encoder.stored.answer_ids, photos)
-        without_embeddings = encoder.stored is not None and encoder.stored.answers_only
         why = "its views are not in the file"
-        if without_embeddings:
+        if stored is not None:
+            unread = _ids_not_read(name, stored.answer_ids, photos)
+        if stored is not None and stored.answers_only:
             why = "it holds answers and no embeddings (embeddings=FILE adds those of its vision tower)"
         if reason := source.rule.unfit(photos):
             raise EncoderError(f"{name}: {reason}")
