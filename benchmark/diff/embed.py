@@ -14,6 +14,7 @@ from benchmark.compute import blamed, foreign_code, parallel_map
 from benchmark.diff.decoders import decoded
 from benchmark.diff.paths import PathSpec
 from benchmark.encoders import Embedder, Encoder, load_encoder, with_library, with_preprocessing
+from benchmark.views import on_a_copy
 from builders.errors import CamtraceError, EncoderError, PhotoError, UsageError
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, process_all
@@ -59,17 +60,6 @@ class Pass:
     """By index, why a photo is left out."""
 
 
-@dataclass(frozen=True)
-class OwnTransform:
-    """A user's function from a picture to the network's input, as an array."""
-
-    transform: Callable[[Any], Any]
-
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        with foreign_code():
-            return np.array(self.transform(image.copy()))
-
-
 class Encoders:
     """Encoders of paths; paths that share a network and a preprocessing share the encoder."""
 
@@ -101,7 +91,7 @@ class Encoders:
 
 
 def _transformed(encoder: Encoder, transform: Callable[[Any], Any]) -> Encoder:
-    preprocess = OwnTransform(transform)
+    preprocess = on_a_copy(transform)
     record = {**encoder.info.preprocessing, "backend": "your own"}
     changed = replace(encoder, preprocess=preprocess, info=replace(encoder.info, preprocessing=record), reload=None)
     try:
@@ -186,8 +176,7 @@ def _inputs(photos: PhotoSet, index: int, lanes: Sequence[Lane]) -> list[np.ndar
             picture = pictures[how]
             if lane.processing:
                 [picture] = process_all(picture, (ALL_PROCESSINGS[lane.processing],), photos.ids[index])
-            with foreign_code():
-                made.append(np.asarray(lane.encoder.preprocess(picture)))
+            made.append(np.asarray(on_a_copy(lane.encoder.preprocess)(picture)))
     except PhotoError as error:
         return str(error)
     except CamtraceError:

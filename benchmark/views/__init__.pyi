@@ -4,7 +4,7 @@ from .device.views import possible, torch_views
 from .edited import EDITS, EditedViews
 from .loading import PREPROCESSING_FAILED, describe_source, failure_reason, iterate_views, photo_bytes
 from .prefetch import Prefetch, StreamRequest
-from .recipe import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe
+from .recipe import ORIGINAL, PhotoViews, Preprocess, ProcessingViews, StoredViews, ViewRecipe, on_a_copy
 from .resaved import PNG, WithPng
 from .stream import view_stream
 
@@ -30,6 +30,7 @@ __all__ = [
     "describe_source",
     "failure_reason",
     "iterate_views",
+    "on_a_copy",
     "photo_bytes",
     "possible",
     "torch_views",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmark.compute import foreign_code, free_on_host
+from benchmark.compute import free_on_host
 from benchmark.views.recipe import DecodedPhoto, PhotoViews, Preprocess, ViewRecipe, Views, on_a_copy
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Row, SlotPlan
@@ -97,7 +97,7 @@ def iterate_views(
 
 def photo_bytes(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> int:
     """Bytes of the views of one photo under all preprocessings, estimated from a grey picture."""
-    return sum(row.nbytes for row in _rows(recipe, preprocesses))
+    return sum(row.nbytes for row in _rows(recipe, [on_a_copy(preprocess) for preprocess in preprocesses]))
 
 
 def slots_and_ahead(plan: SlotPlan, workers: int, held: int = 0) -> tuple[int, int]:
@@ -213,8 +213,7 @@ def _rows(recipe: ViewRecipe, preprocesses: Sequence[Preprocess]) -> tuple[Row, 
     rows = []
     for preprocess in preprocesses:
         try:
-            with foreign_code():
-                array = np.asarray(preprocess(grey))
+            array = np.asarray(preprocess(grey))
             rows.append(Row((len(recipe.names), *array.shape), array.dtype))
         except Exception:  # a user's function may refuse it; then views are sent through pipes
             rows.append(Row((0,), np.dtype(np.uint8)))

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,8 @@ from PIL import Image
 
 from benchmark.__main__ import camtrace
 from benchmark.diff import diff
+from benchmark.diff.embed import Lane, _inputs
+from benchmark.diff.paths import PathSpec
 from benchmark.diff.result import HEADER, Measured, diff_table
 from builders.errors import DataError, EncoderError, UsageError
 from builders.pixels import PROCESSINGS, decode_rgb, process_all
@@ -104,6 +107,18 @@ def test_diff__a_function_of_a_picture_is_a_way(thumbnail, oblong_photos):
 
     with pytest.raises(EncoderError, match="the transform fails"):
         diff(thumbnail, oblong_photos, b=fails, progress=False)
+
+
+def test_inputs__an_encoder_that_draws_on_its_picture_changes_no_other_way(oblong_photos):
+    def draws(image):
+        seen = np.array(image)
+        image.paste((1, 2, 3), (0, 0, *image.size))
+        return seen
+
+    lanes = [Lane(name, PathSpec(), SimpleNamespace(preprocess=draws), 1) for name in "ab"]
+    first, second = _inputs(oblong_photos, 0, lanes)
+    np.testing.assert_array_equal(first, np.asarray(decode_rgb(oblong_photos.read(0))))
+    np.testing.assert_array_equal(second, first)
 
 
 def test_diff__photos_that_one_way_does_not_read_are_left_out_of_all(thumbnail, oblong_photos):
