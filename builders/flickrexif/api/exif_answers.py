@@ -7,11 +7,11 @@ serial numbers, names of owners and artists, thumbnails) are not in ``STORED_TAG
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from builders.exif import ALLOWED
-from builders.flickrexif.api.stored_json import stored_json
+from builders.flickrexif.api.stored_json import damaged_state, stored_json
 
 TRUST = ("IFD0", "ExifIFD", "SubIFD", "InteropIFD")
 """Tag spaces in order of trust. XMP, which any editor may have written, comes last."""
@@ -68,9 +68,19 @@ def dumps(entries: Mapping[tuple[str, str], str]) -> str:
 
 
 def loads(text: str) -> dict[tuple[str, str], str]:
-    """Parse ``dumps``; the order is preserved."""
-    listed: Iterable[list[str]] = stored_json(text)
+    """Parse ``dumps``; the order is preserved.
+
+    Raises:
+        DataError: the text is none of ``dumps``, so that the state's file is damaged.
+    """
+    listed = stored_json(text)
+    if not isinstance(listed, list) or not all(map(_is_entry, listed)):
+        raise damaged_state("Exif entries of a photo in it are none")
     return {(space, tag): raw for space, tag, raw in listed}
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, list) and [type(each) for each in value] == [str, str, str]
 
 
 def _text(raw: Any) -> str:

@@ -23,7 +23,7 @@ from builders.exif import (
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.licences import LICENCES, attribution_line, redistributable
 from builders.flickrexif.api.search_results import photo_page
-from builders.flickrexif.api.stored_json import stored_json
+from builders.flickrexif.api.stored_json import stored_addresses, stored_texts
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import read_tombstones
 from builders.processes import progress_bar
@@ -251,7 +251,7 @@ def _unusable(row: Any, pixels: bool) -> str | None:
         return "file that cannot be decoded"
     if row["file_status"] == "ok" and _stripped(row):
         return "original without the Exif that Flickr lists"
-    if row["file_status"] != "ok" and not stored_json(row["urls"]):
+    if row["file_status"] != "ok" and not stored_addresses(row["urls"]):
         return "no address that anyone could load"
     if pixels and row["file_status"] != "ok":
         return "no file"
@@ -267,13 +267,13 @@ def _stripped(row: Any) -> bool:
     """
     if row["size"] != "o" or row["raw"] is None or not row["entries"]:
         return False
-    return not stored_json(row["raw"]) and bool(acquisition_from_tags(loads(row["entries"])).raw)
+    return not stored_texts(row["raw"]) and bool(acquisition_from_tags(loads(row["entries"])).raw)
 
 
 def _acquisition(row: Any) -> tuple[Acquisition, str] | None:
     """Parsed Exif and its source; None without Exif."""
     if row["size"] == "o" and row["raw"]:
-        from_file = acquisition_from_raw(stored_json(row["raw"]))
+        from_file = acquisition_from_raw(stored_texts(row["raw"]))
         if from_file.raw:
             return from_file, "file"
     if row["entries"]:
@@ -287,7 +287,7 @@ def _photo(row: Any, acquisition: Acquisition, source: str) -> CollectedPhoto:
     page = photo_page(row["owner"], row["id"])
     licence = LICENCES.get(row["licence"])
     fetched = row["file_status"] == "ok"
-    urls = stored_json(row["urls"])
+    urls = stored_addresses(row["urls"])
     size = row["size"] if fetched else next(iter(urls))
     url, width, height = (row["url"], row["width"], row["height"]) if fetched else urls[size]
     checked = row["licence_checked"]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from builders.errors import disk_error
-from builders.flickrexif.api.stored_json import stored_json
+from builders.flickrexif.api.stored_json import stored_addresses
 from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan, FetchRequest, FileRow, choose, fetch_into
 from builders.flickrexif.store.store import FILES, State
 from builders.flickrexif.store.tombstones import remove_taken_down
@@ -135,7 +135,7 @@ def pending_requests(state: State, sizes: Sequence[str], again: Mapping[int, fro
         last = rows[-1][0]
         for id, urls, expected, recorded in rows:
             if recorded is None or id in again:
-                yield choose(id, stored_json(urls), sizes, again.get(id, frozenset()), expected)
+                yield choose(id, stored_addresses(urls), sizes, again.get(id, frozenset()), expected)
 
 
 def retryable_photos(state: State, sizes: Sequence[str]) -> dict[int, frozenset[str]]:
@@ -152,7 +152,7 @@ def retryable_photos(state: State, sizes: Sequence[str]) -> dict[int, frozenset[
     again = {
         row[0]: spent[row[0]]
         for row in rows
-        if choose(row[0], stored_json(row[2]), sizes, spent[row[0]], None).url is not None
+        if choose(row[0], stored_addresses(row[2]), sizes, spent[row[0]], None).url is not None
     }
     transient = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE status = 'failed'")]
     return {**dict.fromkeys(transient, frozenset()), **again}

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from builders.flickrexif.api.call_budget import seconds_for
-from builders.flickrexif.api.stored_json import stored_json
+from builders.flickrexif.api.stored_json import stored_addresses
 from builders.flickrexif.search.exif_calls import EXIF_PENDING
 from builders.flickrexif.search.plan import PER_PAGE
 from builders.flickrexif.search.sample import WINDOW
@@ -223,7 +223,7 @@ def _file_sizes(state: State) -> tuple[float, float, bool, float]:
     )
     pixels, originals, fetched_bytes, fetched_pixels = 0.0, 0, 0, 0
     for text, size, size_bytes in rows:
-        urls = stored_json(text)
+        urls = stored_addresses(text)
         if "o" in urls:
             originals += 1
             pixels += urls["o"][1] * urls["o"][2]

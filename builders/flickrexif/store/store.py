@@ -18,7 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from builders.errors import DataError, DiskError, UsageError, disk_error
 from builders.flickrexif.api.clock import Clock, SystemClock
-from builders.flickrexif.api.stored_json import stored_json
+from builders.flickrexif.api.stored_json import damaged_state, stored_json
+from builders.flickrexif.store.check_cells import check_cells
 from builders.flickrexif.store.schema import MIGRATIONS, TABLES, VERSION, tombstone_hash
 from builders.untrusted import first_line
 
@@ -63,10 +64,11 @@ class State:
                 self._db.execute("PRAGMA synchronous = NORMAL")
                 self._db.execute("PRAGMA secure_delete = ON")  # deleted rows are overwritten, not only unlinked
                 self._migrate()
+                check_cells(self._db, path)
             except BaseException:
                 self._db.close()
                 raise
-        except sqlite3.DatabaseError as error:
+        except _SQLITE_ERRORS as error:
             fault = _disk_fault(error, path)
             broken = DataError(f"{path}: cannot be opened as a state ({first_line(error)})")
             raise (fault if isinstance(fault, DiskError) else broken) from None
@@ -129,7 +131,7 @@ class State:
         """Turns errors of SQLite that the disk caused into one sentence."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except _SQLITE_ERRORS as error:
             if fault := _disk_fault(error, self.folder / DATABASE):
                 raise fault from None
             raise
@@ -197,7 +199,13 @@ class State:
                 return False
 
     def path_of(self, relative: str) -> Path:
-        """Path of a file below the folder of the state."""
+        """Path of a file below the folder of the state.
+
+        Raises:
+            DataError: the path leads out of the folder, so that the state is damaged.
+        """
+        if os.path.isabs(relative) or ".." in Path(relative).parts:
+            raise damaged_state("a path in it leads out of its folder", self.folder / DATABASE)
         return self.folder / relative
 
     def _migrate(self) -> None:
@@ -222,7 +230,11 @@ class State:
                 self.compact()
 
 
-def _disk_fault(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
+_SQLITE_ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What ``sqlite3`` raises; the second where SQLite's own message quotes a damaged text."""
+
+
+def _disk_fault(error: Exception, path: Path) -> DataError | None:
     """The error to raise if the disk or another process caused an error of SQLite; None for every other."""
     message = first_line(error)
     if "is full" in message:
@@ -231,8 +243,10 @@ def _disk_fault(error: sqlite3.DatabaseError, path: Path) -> DataError | None:
         return disk_error(OSError(errno.EIO, message), path, saved="recorded data are saved")
     if "is locked" in message:
         return DataError(f"{path}: another process has held it for {_BUSY_S:.0f} seconds; run it again")
-    if "malformed" in message or "not a database" in message:
-        return DataError(f"{path}: it is damaged ({message}); go on with a copy of it, or with a new --state")
+    # "decode": a text or a message that is not UTF-8; "no such": a trigger or an index names what is not there
+    damage = ("malformed", "not a database", "decode", "no such ")
+    if any(word in message for word in damage):
+        return damaged_state(message, path)
     return None
 
 

@@ -167,7 +167,7 @@ def objection(kind: str, values: Mapping[str, Any]) -> tuple[str, str] | None:
         "webp": (("quality",), ("lossless",)),
         "jxl": (("quality",), ("lossless",)),
     }.get(kind, (("quality",),) if kind in FORMATS and kind != "png" else ())
-    stated = [[name for name in group if values.get(name) not in (None, False)] for group in groups]
+    stated = [[name for name in group if not any(values.get(name) is no for no in (None, False))] for group in groups]
     used = [names for names in stated if names]
     if groups and not used:
         return groups[0][0], f"a {kind} needs {' or '.join(group[0] for group in groups)}"

@@ -35,10 +35,7 @@ class StoreSource:
         size = self.files[row].size
         if size > MAX_PHOTO_BYTES:
             raise PhotoError(f"the file has {too_large(size, MAX_PHOTO_BYTES)}")
-        data = self._part(row, size)
-        if len(data) != size:
-            raise PhotoError(f"the file has {len(data):,} bytes where {size:,} were listed")
-        return data
+        return self._part(row, size)
 
     def head(self, row: int, limit: int) -> Head:
         """The first ``limit`` bytes and the size. Raises ``PhotoError``."""
@@ -52,10 +49,13 @@ class StoreSource:
         files = [lasting_stamp(f"{self.root}/{self.paths[row]} {self.files[row].identity}") for row in rows.tolist()]
         return Stamps(files, np.arange(len(files)))
 
-    def _part(self, row: int, size: int) -> bytes:
+    def _part(self, row: int, wanted: int) -> bytes:
         from builders.untrusted import read_range  # late: not every installation has its packages
 
         try:
-            return read_range(f"{self.root}/{self.paths[row]}", 0, size)
+            data = read_range(f"{self.root}/{self.paths[row]}", 0, wanted)
         except DataError as error:
             raise PhotoError(f"the file cannot be read ({error})") from None
+        if len(data) != wanted:
+            raise PhotoError(f"the file has {len(data):,} bytes where {self.files[row].size:,} were listed")
+        return data

@@ -136,6 +136,8 @@ def test_photo__that_is_gone_cut_or_too_large_is_a_failure(store, monkeypatch):
     write("1.jpg", b"short")
     with pytest.raises(PhotoError, match="the file has 5 bytes where"):
         photos.read(1)
+    with pytest.raises(PhotoError, match="the file has 5 bytes where"):
+        photos.head(1, 1 << 16)  # what there is may be a whole picture, but it is not the one that was listed
     files = fsspec.filesystem(address.partition(":")[0])
     files.rm_file(f"{address.partition('://')[2]}/2.jpg")
     with pytest.raises(PhotoError, match="the file cannot be read"):

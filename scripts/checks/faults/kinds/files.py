@@ -34,7 +34,7 @@ def kinds_of_files() -> Iterator[Kind]:
         for what, pattern in reader.files.items():
             for how, spoiler in SPOILERS.items():
                 if how == "changed structure" and not pattern.endswith(
-                    (".json", ".jsonl", ".toml", ".csv", ".tsv", ".yaml", ".txt")
+                    (".json", ".jsonl", ".toml", ".csv", ".tsv", ".yaml", ".txt", ".sqlite")
                 ):
                     continue
                 make = _maker(reader, pattern, spoiler)

@@ -6,7 +6,9 @@ import json
 import os
 import random
 import re
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,9 @@ def restructure(file: Path, random_: random.Random) -> None:
         spoil(raw, random_)
         file.write_bytes(json.dumps(raw, ensure_ascii=random_.random() < 0.5).encode("utf-8", "surrogatepass"))
         return
+    if file.suffix == ".sqlite":
+        _change_cells(file, random_)
+        return
     lines = file.read_text().splitlines()
     for _ in range(random_.choice((1, 1, 2, 4))):
         at = random_.randrange(len(lines))
@@ -59,6 +64,29 @@ def restructure(file: Path, random_: random.Random) -> None:
         else:
             lines[at] = random_.choice(_LINES)
     file.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+
+
+def _change_cells(file: Path, random_: random.Random) -> None:
+    """Cells of a database have values of other kinds, as a program with other rules would have written them."""
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        filled = [name for name in tables if db.execute(f'SELECT 1 FROM "{name}"').fetchone()]
+        for _ in range(random_.choice((1, 1, 2, 4))):
+            table = random_.choice(filled)
+            column = random_.choice([row[1] for row in db.execute(f'PRAGMA table_info("{table}")')])
+            number = random_.choice([row[0] for row in db.execute(f'SELECT rowid FROM "{table}"')] or [0])
+            value = random_.choice(_CELLS)
+            with suppress(sqlite3.IntegrityError):  # a rule of the table forbids this one
+                db.execute(f'UPDATE "{table}" SET "{column}" = {value} WHERE rowid = {number}')
+
+
+_CELLS: Sequence[str] = (
+    "NULL", "''", "0", "-1", "9223372036854775807", "-9223372036854775808", "1e308", "-1e308", "1e999", "0.5", "'x'",
+    "CAST(X'ff' AS TEXT)", "CAST(X'5b5d00' AS TEXT)", "X'00ff'", "zeroblob(100000)", "'[]'", "'{}'", "'null'",
+    "'[[1]]'", "'{\"o\": 1}'", "'{\"o\": [\"file:///etc/passwd\", 1, 1]}'", "'../../../etc/passwd'", "'/etc/passwd'",
+    "char(27) || '[31m'", "printf('%.20000c', 'a')", "'2019-02-30 99:99:99'", "'NaN'",
+)  # fmt: skip
 
 
 def _huge(value: Any) -> bool:

@@ -74,6 +74,16 @@ TABLES = [[min(255, 3 + i) for i in range(64)], [min(255, 9 + 2 * i) for i in ra
 
 CASES = {
     "webp": ('{step = "webp", quality = 50}', lambda i: saved(i, "WEBP", quality=50)),
+    "webp of quality 0": ('{step = "webp", quality = 0}', lambda i: saved(i, "WEBP", quality=0)),
+    "avif of quality 0": (
+        '{step = "avif", quality = 0, speed = 8}',
+        lambda i: saved(i, "AVIF", quality=0, speed=8, max_threads=1, subsampling="4:2:0"),
+    ),
+    "heic of quality 0": ('{step = "heic", quality = 0}', lambda i: saved(i, "HEIF", quality=0, subsampling="4:2:0")),
+    "sharpness 0": (
+        '{step = "sharpen", factor = 0}, {step = "png"}',
+        lambda i: saved(ImageEnhance.Sharpness(i).enhance(0), "PNG"),
+    ),
     "webp lossless": ('{step = "webp", lossless = true}', lambda i: saved(i, "WEBP", lossless=True)),
     "avif": (
         '{step = "avif", quality = 40, speed = 8}',

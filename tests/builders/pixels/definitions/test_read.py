@@ -193,6 +193,14 @@ WRONG = {
     "quality as text": (ONE % '{step = "jpeg", quality = "9"}', "line 5, step 1, quality: '9' is no number"),
     "quality true": (ONE % '{step = "jpeg", quality = true}', "line 5, step 1, quality: True is no number"),
     "quality not whole": (ONE % '{step = "jpeg", quality = 80.5}', "line 5, step 1, quality: 80.5 is no whole number"),
+    "quality 0 and lossless": (
+        ONE % '{step = "webp", quality = 0, lossless = true}',
+        "line 5, step 1, lossless: it does not go with quality",
+    ),
+    "a share and a side 0": (
+        ONE % '{step = "crop", share = 0.5, left = 0}',
+        "line 5, step 1, left: it does not go with share",
+    ),
     "no quality": (ONE % '{step = "jpeg"}', "line 5, step 1, quality: a jpeg needs quality or tables"),
     "quality and tables": (
         ONE % ('{step = "jpeg", quality = 9, tables = [[' + ",".join(["9"] * 64) + "]]}"),

@@ -1,0 +1,173 @@
+"""A state is checked where it is opened: every column of every table with values that do not belong there."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from builders.errors import DataError
+from builders.flickrexif.api.exif_answers import loads
+from builders.flickrexif.api.stored_json import stored_addresses, stored_texts
+from builders.flickrexif.store.store import State
+
+GOOD = {"INTEGER": "7", "REAL": "7.5", "TEXT": "'a'", "BLOB": "X'00'"}
+BAD = {"INTEGER": ("'x'", "0.5", "X'00'"), "REAL": ("'x'", "X'00'"), "TEXT": ("X'00'",), "BLOB": ("'x'", "7")}
+TIMES = {
+    *("calls.at", "files.at", "tombstones.at", "photos.uploaded", "photos.licence_checked", "photos.exif_checked"),
+    *("slices.start", "slices.end", "slices.doubted", "strata.start", "strata.end", "strata.doubted"),
+}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A state with one row in each table; bytes of its file, and (table, column, type, is key, may be empty) of each
+    column."""
+    folder = tmp_path_factory.mktemp("state")
+    State(folder, create=True).close()
+    columns = []
+    with closing(sqlite3.connect(folder / "state.sqlite")) as db, db:
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            info = db.execute(f"PRAGMA table_info({table})").fetchall()
+            columns += [(table, row[1], row[2], bool(row[5]), not row[3] and not row[5]) for row in info]
+            values = "'\"a\"'" if table == "settings" else None
+            cells = [values if values and row[1] == "value" else GOOD[row[2]] for row in info]
+            db.execute(f"INSERT INTO {table} VALUES ({', '.join(cells)})")
+    return (folder / "state.sqlite").read_bytes(), columns
+
+
+def opened(folder, data, sql):
+    """What the state says that a statement has changed before it was opened: None if it takes it."""
+    (folder / "state.sqlite").write_bytes(data)
+    with closing(sqlite3.connect(folder / "state.sqlite")) as db:
+        try:
+            with db:
+                db.execute(sql)
+        except sqlite3.DatabaseError:  # SQLite itself refuses the value
+            return "SQLite"
+    try:
+        State(folder).close()
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def test_state__each_column_takes_values_of_its_kind_alone(tmp_path, filled):
+    data, columns = filled
+    assert len(columns) > 60
+    for table, column, kind, key, may_be_empty in columns:
+        for value in (GOOD[kind], *(("NULL",) if may_be_empty else ())):
+            value = "'\"a\"'" if (table, column) == ("settings", "value") else value
+            assert opened(tmp_path, data, f'UPDATE {table} SET "{column}" = {value}') is None, (table, column, value)
+        refused = [*BAD[kind], *(("-1", "253402300800", "9e999") if f"{table}.{column}" in TIMES else ())]
+        for value in refused:
+            message = opened(tmp_path, data, f'UPDATE {table} SET "{column}" = {value}')
+            if message == "SQLite":
+                assert key, (table, column, value)
+                continue
+            assert message is not None, (table, column, value)
+            assert "state.sqlite: it is damaged (row " in message, message
+            assert f" of table {table} has a value that does not belong there); go on with a copy of it" in message
+
+
+def test_state__the_last_second_of_the_calendar_is_taken(tmp_path, filled):
+    for value in (0, 253_402_300_799):
+        assert opened(tmp_path, filled[0], f"UPDATE photos SET uploaded = {value}") is None
+
+
+@pytest.mark.parametrize("column", ["path", "sha256", "bytes", "size", "url"])
+def test_state__a_fetched_file_without_what_was_fetched(tmp_path, filled, column):
+    set_status = f"UPDATE files SET status = 'STATUS', {column} = NULL"
+    assert opened(tmp_path, filled[0], set_status.replace("STATUS", "failed")) is None
+    assert "of table files" in opened(tmp_path, filled[0], set_status.replace("STATUS", "ok"))
+
+
+def test_state__tables_and_columns_that_are_gone(tmp_path, filled):
+    message = opened(tmp_path, filled[0], "ALTER TABLE looks RENAME COLUMN reason TO season")
+    assert "it is damaged (table looks has no column reason)" in message
+    message = opened(tmp_path, filled[0], "DROP TABLE calls")
+    assert "it is damaged (table calls has no column at)" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("photos_wanted", ["null", "12"], ["1.5", "true", '"12"']),
+        ("calls_per_hour", ["null", "3600", "0.5"], ["0", "-1", "Infinity", "NaN", '"a"']),
+        ("with_exif", ["true", "false"], ["1", "null"]),
+        ("built", ["[]", '["/a"]'], ["null", "[1]", '"/a"']),
+        ("imported_from", ["[]", '["a/b"]'], ["{}", "[null]"]),
+        ("fetches by ranks", ["[]", '["p"]'], ["1", "[[]]"]),
+        ("fill make: Kodak 1 2", ["[9, 3, 2, 0]"], ["[9, 3, 2]", "[9, 3, 2, null]", "[9, 3, 2, 0.5]", "9"]),
+        ("seed", ["1", '"anything"', "null"], []),
+    ],
+)
+def test_state__settings(tmp_path, filled, key, good, bad):
+    statement = "INSERT INTO settings VALUES ('{}', '{}')"
+    for value in good:
+        assert opened(tmp_path, filled[0], statement.format(key, value)) is None
+    for value in bad:
+        message = opened(tmp_path, filled[0], statement.format(key, value))
+        assert f"it is damaged (setting '{key}' has a value that does not belong there)" in message, value
+
+
+def test_state__a_trigger_that_names_another_table(tmp_path, filled):
+    data = filled[0].replace(b"DELETE FROM exif WHERE photo_id = OLD.id", b"DELETE FROM axif WHERE photo_id = OLD.id")
+    assert opened(tmp_path, data, "SELECT 1") is None
+    with (
+        State(tmp_path) as state,
+        pytest.raises(DataError, match=r"damaged \(no such table: main\.axif"),
+        state.transaction() as db,
+    ):
+        db.execute("DELETE FROM photos")
+
+
+def test_state__text_that_is_not_utf_8(tmp_path, filled):
+    for column in ("title", "urls"):
+        assert opened(tmp_path, filled[0], f"UPDATE photos SET {column} = CAST(X'61ff62' AS TEXT)") is None
+        with State(tmp_path) as state:
+            for read in (state.rows, state.value, lambda sql: list(state.stream(sql))):
+                with pytest.raises(DataError, match=r"state\.sqlite: it is damaged \(Could not decode to UTF-8"):
+                    read(f"SELECT {column} FROM photos")
+
+
+def test_state__a_message_of_sqlite_that_is_not_utf_8(tmp_path, filled):
+    data = filled[0].replace(b"CREATE TABLE looks", b"CREATE TABLE l\xa0oks")
+    assert data != filled[0]
+    (tmp_path / "state.sqlite").write_bytes(data)
+    with pytest.raises(DataError, match=r"state\.sqlite: cannot be opened as a state \("):
+        State(tmp_path)
+
+
+@pytest.mark.parametrize("relative", ["/etc/passwd", "../x", "files/../../x", "files/00/.."])
+def test_state__no_path_leads_out_of_its_folder(tmp_path, relative):
+    with State(tmp_path, create=True) as state:
+        assert state.path_of("files/34/12/51234_o.jpg") == tmp_path / "files/34/12/51234_o.jpg"
+        with pytest.raises(DataError, match=r"damaged \(a path in it leads out of its folder\)"):
+            state.path_of(relative)
+
+
+@pytest.mark.parametrize(
+    ("read", "good", "bad"),
+    [
+        (
+            stored_addresses,
+            {"{}": {}, '{"o": ["u", 4, 3]}': {"o": ("u", 4, 3)}},
+            ["[]", '{"o": 1}', '{"o": ["u", 4]}', '{"o": ["u", 4, 3, 2]}', '{"o": [1, 4, 3]}', '{"o": ["u", 4.5, 3]}',
+             '{"o": ["u", 4, null]}', '{"o": ["u", true, 3]}'],
+        ),
+        (stored_texts, {'{"Make": "Canon"}': {"Make": "Canon"}}, ["[]", '{"Make": 1}', '{"Make": null}', "1"]),
+        (
+            loads,
+            {"[]": {}, '[["IFD0", "Make", "Canon"]]': {("IFD0", "Make"): "Canon"}},
+            ["{}", "1", '["abc"]', '[["IFD0", "Make"]]', '[["IFD0", "Make", 1]]', '[["IFD0", null, "a"]]'],
+        ),
+    ],
+)  # fmt: skip
+def test_stored_texts__of_another_form_mean_a_damaged_state(read, good, bad):
+    for text, value in good.items():
+        assert read(text) == value
+    for text in bad:
+        with pytest.raises(DataError, match=r"the state is damaged \(.* in it are none|in it is none"):
+            read(text)
