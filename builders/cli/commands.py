@@ -7,6 +7,7 @@ parsed options to an exit status. 0: all done; 1: a part of the request failed a
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import dataclasses
@@ -16,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -339,8 +341,26 @@ def _terminated_like_interrupted() -> Iterator[None]:
             return
         raise Terminated
 
+    hook = sys.unraisablehook
+
+    def report(lost: Any) -> None:
+        """A finalizer that a signal interrupts cannot raise: the signal is sent once more, after it."""
+        if not isinstance(lost.exc_value, KeyboardInterrupt) or os.getpid() != owner:
+            return hook(lost)
+        number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
+        _thread.start_new_thread(_send_soon, (owner, number))  # ``threading`` has a lock that may be held here
+        return None
+
     before = signal.signal(signal.SIGTERM, stop)
+    sys.unraisablehook = report
     try:
         yield
     finally:
+        if sys.unraisablehook is report:
+            sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _send_soon(process: int, number: int) -> None:
+    time.sleep(0.01)
+    os.kill(process, number)

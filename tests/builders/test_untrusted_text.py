@@ -266,3 +266,49 @@ def test_guarded__finalizers_after_a_signal_print_no_traceback():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 143
     assert done.stderr == "camtrace: terminated; finished work is saved, run the same command again to go on\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "times", "status", "word"),
+    [("SIGTERM", 1, 143, "terminated"), ("SIGTERM", 3, 143, "terminated"), ("SIGINT", 1, 130, "interrupted")],
+)
+def test_guarded__a_signal_within_a_finalizer_is_not_lost(number, times, status, word):
+    code = (
+        "import os, signal, sys, time\n"
+        "from builders.cli.commands import guarded\n"
+        f"left = [signal.{number}] * {times}\n"
+        "class Interrupted:\n"
+        "    def __del__(self):\n"
+        "        if left:\n"
+        "            os.kill(os.getpid(), left.pop())\n"
+        "            time.sleep(5)\n"
+        "def run():\n"
+        "    for _ in range(500):\n"
+        "        Interrupted()\n"
+        "        time.sleep(0.01)\n"
+        "    return 0\n"
+        "sys.exit(guarded(run))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == f"camtrace: {word}; finished work is saved, run the same command again to go on\n"
+    assert done.returncode == status
+
+
+def test_guarded__other_errors_of_finalizers_are_printed_as_before():
+    code = (
+        "import sys\n"
+        "from builders.cli.commands import guarded\n"
+        "class Odd:\n"
+        "    def __del__(self):\n"
+        "        raise ValueError('late')\n"
+        "def run():\n"
+        "    Odd()\n"
+        "    return 0\n"
+        "hook = sys.unraisablehook\n"
+        "status = guarded(run)\n"
+        "assert sys.unraisablehook is hook\n"
+        "sys.exit(status)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "ValueError: late"
