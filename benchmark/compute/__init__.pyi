@@ -14,7 +14,7 @@ from .memory import (
     with_less_memory,
 )
 from .process import import_torch, prepare_process, run_and_exit, wait_asleep
-from .supervised import EncoderCrash, blamed, blamed_in, refuse_crashed, run_supervised
+from .supervised import EncoderCrash, blamed, blamed_in, declare_worker, refuse_crashed, run_supervised
 from .threads import chunks, parallel_map, threads_for, threads_of_work
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "budget",
     "chunks",
     "compiled_module",
+    "declare_worker",
     "exact_device",
     "float32_rounding",
     "foreign_code",

@@ -24,7 +24,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from benchmark.compute.supervised import CLOSED, LIMITED, begins_again, end_with_parent, forget_blamed
+from benchmark.compute.supervised import CLOSED, LIMITED, end_with_parent, forget_blamed, is_laid_to_encoder
 from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
 
@@ -108,7 +108,7 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
         finally:
             _running.left()
         if not guard.is_open():
-            if begins_again():
+            if is_laid_to_encoder():
                 _real_exit(CLOSED)
             changes.append("it closed descriptors of the run")
         if _calls.forks != forks and _returns_twice(escaped):
@@ -269,7 +269,7 @@ def _restored_limits(before: Mapping[str, tuple[int, int]]) -> Iterator[str]:
             try:
                 resource.setrlimit(_LIMITS[name], (old_soft, old_hard))
             except (OSError, ValueError):
-                if begins_again():
+                if is_laid_to_encoder():
                     _real_exit(LIMITED)
                 resource.setrlimit(_LIMITS[name], (hard if _is_lower(hard, old_soft) else old_soft, hard))
             yield f"it lowered {name}"

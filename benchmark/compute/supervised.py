@@ -33,8 +33,8 @@ class _Last(threading.local):
 
 
 _last = _Last()
-_supervised = 0
-"""The process of the run that ``run_supervised`` has called; 0 in others."""
+_supervised = _worker = 0
+"""The process of the run that ``run_supervised`` has called, and this one if it is a worker of a run; 0 in others."""
 LIMITED, CLOSED = 120, 121
 """Statuses of runs that ended because code of an encoder lowered a limit for good, or closed descriptors of the run."""
 _OF_HARM = {LIMITED: "it lowered a limit of the process for good", CLOSED: "it closed descriptors of the run"}
@@ -111,16 +111,24 @@ def refuse_crashed(name: str) -> None:
         raise EncoderCrash(name, _crashed[name])
 
 
-def begins_again() -> bool:
-    """Whether the run begins again, without the encoder whose code ran last in this thread, if this process ends now.
+def is_laid_to_encoder() -> bool:
+    """Whether the end of this process, if it comes now, is laid to the encoder whose code ran last in this thread.
 
-    Of no use but right before the end: the encoder stays blamed.
+    The run then begins again without it, or goes on with another worker. Of no use but right before the end: the
+    encoder stays blamed.
     """
-    if os.getpid() != _supervised:
+    here = os.getpid()
+    if here not in (_supervised, _worker):
         return False
-    if not blamed_in(_supervised) and _last.name:
+    if not blamed_in(here) and _last.name:
         _blame(_slot(), _last.name)
-    return bool(blamed_in(_supervised))
+    return bool(blamed_in(here))
+
+
+def declare_worker() -> None:
+    """Declare this process as a worker whose parent looks for whom to blame (``blamed_in``) when it has ended."""
+    global _worker
+    _worker = os.getpid()
 
 
 def forget_blamed() -> None:
