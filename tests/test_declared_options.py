@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 
 from benchmark.__main__ import parser as camtrace_parser
+from benchmark.options import RunOptions
+from benchmark.options.roles import declared as declared_run_options
+from builders.errors import UsageError
 from scripts.docs_tables.options import commands
 
 RECORD = Path(__file__).with_name("declared_options.json")
@@ -120,3 +123,32 @@ def test_help__shows_first_what_most_people_need():
     for name, options in FIRST.items():
         shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", made[name].format_help(), re.MULTILINE)
         assert shown[: len(options.split())] == options.split(), name
+
+
+def test_options__that_are_numbers_refuse_what_is_none_of_theirs():
+    """Each states its limit where it is declared: in the parser, or among the options of a run."""
+    of_runs = {option.name: option for option in declared_run_options(RunOptions)}
+    numbers = [(name, action) for name, action in ACTIONS if is_number(action)]
+    taken = []
+    for name, action in numbers:
+        for text in ("-1", "nan", "inf", "-inf", "1e999"):
+            try:
+                value = action.type(text)
+                if action.dest in of_runs:
+                    of_runs[action.dest].check(value)
+            except (argparse.ArgumentTypeError, ValueError, UsageError):
+                continue
+            taken.append(f"{name} {'/'.join(action.option_strings)} {text}")
+    assert taken == []
+    assert len(numbers) > 100
+
+
+def is_number(action):
+    for text in ("1", "0.5"):
+        try:
+            value = action.type(text) if action.type else None
+        except (argparse.ArgumentTypeError, ValueError):
+            continue
+        if isinstance(value, (int, float)):
+            return True
+    return False

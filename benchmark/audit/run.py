@@ -76,8 +76,9 @@ def audit(
     >>> result.flagged, result.layer("header").accuracy, result.question("format").value
     (True, 1.0, 1.0)
     """
-    if pixels < 0 or (limit is not None and limit < 1):
-        raise UsageError("--pixels and --limit are numbers of photos: give 0 or more, and 1 or more")
+    for name, value, least in (("pixels", pixels, 0), ("limit", limit, 1), ("seed", seed, 0)):
+        if value is not None and value < least:
+            raise UsageError(f"{name} {value}: at least {least} is needed")
     subject = open_subject(data, label=label, source=source, owner=owner, limit=limit, stream=stream)
     if progress and isinstance(subject, PhotoSubject):
         print_cells(subject.photos)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.audit import Audit
 from benchmark.judgement import confounded_text
-from builders.cli import Parser, Renamed, check_writable, run_command, write_record
+from builders.cli import Parser, Renamed, check_writable, real_number, run_command, whole_number, write_record
 from builders.errors import UsageError
 from builders.untrusted import readable
 
@@ -95,15 +95,19 @@ def parser() -> Parser:
     )
     labels.add_argument("--owner", default="", metavar="COLUMN", help="whose photos err together, named as --label")
     reading = p.add_argument_group("what is read")
-    reading.add_argument("--pixels", type=int, default=0, metavar="N", help="decode about N photos too (default: none)")
+    reading.add_argument(
+        "--pixels", type=whole_number(0), default=0, metavar="N", help="decode about N photos too (default: none)"
+    )
     reading.add_argument(
         "--near-duplicates", action="store_true", help="decode every photo (small) to find same pictures"
     )
-    reading.add_argument("--limit", type=int, metavar="N", help="at most N photos")
+    reading.add_argument("--limit", type=whole_number(1), metavar="N", help="at most N photos")
     reading.add_argument("--stream", action="store_true", help="read a hub: data set row by row without storing it")
-    reading.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
     reading.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of permutations and folds (default: %(default)s)"
+        "--workers", type=whole_number(1), default=1, metavar="N", help="processes (default: %(default)s)"
+    )
+    reading.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of permutations and folds (default: %(default)s)"
     )
     repairs = p.add_argument_group("repair")
     repairs.add_argument(
@@ -131,7 +135,7 @@ def parser() -> Parser:
     results.add_argument("--exit-code", action="store_true", help="exit with status 1 where the threshold is reached")
     results.add_argument(
         "--threshold",
-        type=float,
+        type=real_number(above=0),
         default=THRESHOLD,
         metavar="EFFECT",
         help="corrected V or advantage over chance (default: %(default)s)",
@@ -146,10 +150,8 @@ def _check(arguments: argparse.Namespace) -> None:
     arguments.data = arguments.data or arguments.named_data
     if arguments.json and arguments.card:
         raise UsageError("--json and --card are two forms of the result: give one of them")
-    if not 0 < arguments.threshold <= 1:
+    if arguments.threshold > 1:
         raise UsageError(f"--threshold {arguments.threshold}: give a number over 0, at most 1")
-    if arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     if arguments.dry_run and not arguments.repair:
         raise UsageError("--dry-run needs --repair HOW: without it nothing but the audit is written")
     if arguments.repair:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.options import default_cache
-from builders.cli import Command, Parser, group_parser, write_record
+from builders.cli import Command, Parser, group_parser, real_number, write_record
 from builders.errors import UsageError
 
 COMMANDS: dict[str, Command] = {
@@ -66,7 +66,9 @@ def clear_parser() -> Parser:
         description="Remove what can be made again. Runs that are at work on it fail: end them first.",
     )
     p.add_argument("what", nargs="+", metavar="WHAT", help="all, a kind (banks, outcomes, ...), or names from list")
-    p.add_argument("--older-than", type=float, default=0.0, metavar="DAYS", help="only what was last used before")
+    p.add_argument(
+        "--older-than", type=real_number(least=0), default=0.0, metavar="DAYS", help="only what was last used before"
+    )
     p.add_argument("--dry-run", action="store_true", help="say what would be removed")
     add_common_options(p)
     p.set_defaults(run=run_clear)

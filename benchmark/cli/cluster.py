@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
-from builders.cli import Parser, Renamed, add_messages, size_in_bytes, write_record
+from builders.cli import Parser, Renamed, add_messages, real_number, size_in_bytes, whole_number, write_record
 from builders.cluster import (
     LATE_S,
     PACKAGES,
@@ -36,10 +36,6 @@ _REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def plan(args: argparse.Namespace) -> int:
-    if args.ranks is not None and args.ranks < 1:
-        raise UsageError(f"--ranks {args.ranks}: at least 1 is needed")
-    if args.rank_minutes <= 0:
-        raise UsageError(f"--rank-minutes {args.rank_minutes:g}: give more than 0")
     request = read_request(args.words)
     storage = StorageFolder.of(absolute(args.plan) if args.plan else f"{request.output}.plan")
     fields = ranked(request).planned(storage, 60 * args.rank_minutes, args.ranks)
@@ -151,13 +147,13 @@ def plan_parser() -> Parser:
 def _plan_options(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--ranks",
-        type=int,
+        type=whole_number(1),
         metavar="N",
         help="into how many ranks; of a run so many embed, and so many compute tasks (default: by --rank-minutes)",
     )
     p.add_argument(
         "--rank-minutes",
-        type=float,
+        type=real_number(above=0),
         default=RANK_MINUTES,
         metavar="M",
         help="how long a rank should take on this machine, and what a kill costs (default: %(default)g)",
@@ -195,23 +191,29 @@ def work_parser() -> Parser:
     )
     how.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     p.add_argument(
-        "--at-once", dest="workers", type=int, metavar="N", help="ranks at a time (default: local 1, else as fit)"
+        "--at-once",
+        dest="workers",
+        type=whole_number(1),
+        metavar="N",
+        help="ranks at a time (default: local 1, else as fit)",
     )
     size = p.add_argument_group("size of a job")
     size.add_argument(
         "--jobs",
         dest="tasks",
-        type=int,
+        type=whole_number(1),
         metavar="N",
         help="deal missing ranks out over N jobs (default: one a rank)",
     )
     size.add_argument(
         "--cpus",
-        type=int,
+        type=whole_number(1),
         metavar="N",
         help="cores of a job, and with local or --rank of a rank (default: 1; local an equal share, --rank all)",
     )
-    size.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job: 1, or 0 (default: %(default)s)")
+    size.add_argument(
+        "--gpus", type=whole_number(0), default=0, metavar="N", help="of a job: 1, or 0 (default: %(default)s)"
+    )
     size.add_argument(
         "--memory", dest="memory_gb", type=_gigabytes, default=2, metavar="SIZE", help="for each CPU (default: 2G)"
     )
@@ -237,7 +239,10 @@ def work_parser() -> Parser:
 
 def _gigabytes(text: str) -> int:
     """Whole gigabytes of an amount of memory, rounded up."""
-    return -(-size_in_bytes(text) // 2**30)
+    gigabytes = -(-size_in_bytes(text) // 2**30)
+    if not gigabytes:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1 is needed")
+    return gigabytes
 
 
 def status_parser() -> Parser:
@@ -279,7 +284,7 @@ def finish_parser() -> Parser:
     )
     p.add_argument(
         "--wait",
-        type=float,
+        type=real_number(least=0),
         default=LATE_S,
         metavar="S",
         help="seconds to wait for a file that a shared disk does not show yet (default: %(default)g)",

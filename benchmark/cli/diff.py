@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmark.options import DEFAULT_MODEL
-from builders.cli import Parser, check_writable, write_record
+from builders.cli import Parser, check_writable, real_number, whole_number, write_record
 
 OVER_LIMIT = 1
 """Exit status of ``--exit-code`` where a way moves embeddings by more than the limit."""
@@ -45,11 +45,13 @@ def parser() -> Parser:
         metavar="STEPS",
         help="the other way, likewise; steps not given are those of --a; repeatable",
     )
-    p.add_argument("--limit", type=int, metavar="N", help="at most N photos, balanced between classes")
-    p.add_argument("--neighbours", type=int, metavar="K", help="neighbours of a photo (default: 10, or the data's)")
+    p.add_argument("--limit", type=whole_number(1), metavar="N", help="at most N photos, balanced between classes")
+    p.add_argument(
+        "--neighbours", type=whole_number(1), metavar="K", help="neighbours of a photo (default: 10, or the data's)"
+    )
     p.add_argument(
         "--at-most",
-        type=float,
+        type=real_number(above=0),
         default=1.0,
         metavar="TRACES",
         help="limit of the cosine distance, in weakest traces (default: %(default)s)",
@@ -57,7 +59,9 @@ def parser() -> Parser:
     p.add_argument("--exit-code", action="store_true", help="exit with status 1 where a way is over the limit")
     p.add_argument("--fail-undecided", action="store_true", help="exit with status 1 also where that is undecided")
     p.add_argument("--device", default="auto", metavar="DEVICE", help="of the networks (default: %(default)s)")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of the draw of photos (default: %(default)s)")
+    p.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of the draw of photos (default: %(default)s)"
+    )
     p.add_argument("--revision", metavar="REV", help="branch, tag or commit of a model of the Hub")
     p.add_argument("--trust-remote-code", action="store_true", help="run code that comes with a model of the Hub")
     p.add_argument(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.report import Processed, markdown_table, pipeline_page, pipeline_rows, pipeline_table
-from builders.cli import Parser, write_record
+from builders.cli import Parser, whole_number, write_record
 from builders.errors import DataError, PhotoError
 from builders.files import write_text_atomically
 from builders.pixels import PRESETS, chosen_processings, read_definitions
@@ -32,7 +32,9 @@ def parser() -> Parser:
     p.add_argument("file", metavar="FILE", help=f"TOML file of processings, or one of {', '.join(PRESETS)}")
     p.add_argument("--photo", type=Path, required=True, metavar="PHOTO", help="file of the photo")
     p.add_argument("-o", "--output", type=Path, metavar="PAGE", help="HTML file to write (default: none)")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of random strengths (default: %(default)s)")
+    p.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of random strengths (default: %(default)s)"
+    )
     p.set_defaults(run=run)
     return p
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.cli.score import RowsText, run_scoring
 from benchmark.cli.score import parser as score_parser
 from benchmark.scoring import ENCODERS_TOGETHER, chosen_specs, settle_preset
-from builders.cli import Parser
+from builders.cli import Parser, whole_number
 from builders.errors import UsageError
 
 
@@ -40,7 +40,7 @@ def parser() -> Parser:
     )
     group.add_argument(
         "--together",
-        type=int,
+        type=whole_number(1),
         default=ENCODERS_TOGETHER,
         metavar="N",
         help="encoders in memory at a time (default: %(default)s)",

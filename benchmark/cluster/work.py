@@ -160,10 +160,6 @@ def _engine(args: argparse.Namespace) -> Callable[[Any], str]:
 
 
 def _engine_options(args: argparse.Namespace) -> EngineOptions:
-    for name in ("tasks", "workers", "cpus", "memory_gb"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
     if args.gpus not in (0, 1):
         raise UsageError(f"--gpus {args.gpus}: a rank takes one GPU; more tasks use more of them")
     sbatch = dict(word.lstrip("-").partition("=")[::2] for word in args.sbatch or [])

@@ -59,6 +59,7 @@ class RunOptions:
         affects_scores=True,
         repeat=True,
         in_result="always",
+        limits=at_least(0),
     )
     """Of splits that the data do not bring, of ``--limit`` and of the random scale of ``interpolation``."""
     assignment_seeds: int = option(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Parser, run_command, write_record
+from builders.cli import Parser, run_command, whole_number, write_record
 from builders.processes import default_workers
 from builders.untrusted import readable
 
@@ -64,7 +64,11 @@ def report_parser() -> Parser:
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
     p.add_argument("-o", "--output", type=Path, metavar="FILE", help="of the page (default: report.html in the folder)")
     p.add_argument(
-        "--workers", type=int, default=default_workers(), metavar="N", help="processes that decode (default: all cores)"
+        "--workers",
+        type=whole_number(1),
+        default=default_workers(),
+        metavar="N",
+        help="processes that decode (default: all cores)",
     )
     p.set_defaults(run=run_report)
     return p

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.cli import whole_number
 from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, SpaceEstimate, estimate_space, require_space
 from builders.dataset.folder import prepare_folder
 from builders.dataset.manifest import Build
@@ -48,7 +49,7 @@ def add_build_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--output``, ``--workers``, ``--fresh``, ``--update`` and ``--ignore-space`` to a build command."""
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder of the data set")
     parser.add_argument(
-        "--workers", type=int, default=default_workers(), metavar="N", help="processes (default: all cores)"
+        "--workers", type=whole_number(1), default=default_workers(), metavar="N", help="processes (default: all cores)"
     )
     parser.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
     parser.add_argument(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from builders.cli import Joined, Parser, Renamed, write_record
+from builders.cli import Joined, Parser, Renamed, whole_number, write_record
 from builders.dataset import BuildOptions, ShardJob, add_build_options, build_record, plan_shards, summary
 from builders.errors import UsageError, unknown_name
 from builders.photos import PhotoSet, print_cells
@@ -125,10 +125,6 @@ def _jobs(kind: str, arguments: argparse.Namespace, sizes: Mapping[str, int] | N
 
 def _check_options(arguments: argparse.Namespace) -> tuple[str, ...]:
     """The requested parameters. Raises ``UsageError`` for an option out of range."""
-    if arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
-    if arguments.limit is not None and arguments.limit < 1:
-        raise UsageError(f"--limit {arguments.limit}: at least 1 photo is needed")
     if arguments.update and arguments.recipe:
         raise UsageError("--update and --recipe exclude each other: a rebuild makes every photo to verify it")
     parameters = parse_parameters(arguments.parameter, arguments.processings)
@@ -208,13 +204,17 @@ def _parser(kind: str, source_help: str) -> Parser:
         "score --model embeddings:FILE",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the random scale of interpolation (default 0)"
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of the random scale of interpolation (default 0)"
     )
     parser.add_argument(
-        "--assignment-seed", type=int, default=0, metavar="N", help="of what the assignment draws (default 0)"
+        "--assignment-seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="of what the assignment draws (default 0)",
     )
     parser.add_argument(
-        "--split-seed", type=int, default=0, metavar="N", help="of the split, where the source brings none"
+        "--split-seed", type=whole_number(0), default=0, metavar="N", help="of the split, where the source brings none"
     )
     parser.add_argument(
         "--duplicates",
@@ -223,7 +223,9 @@ def _parser(kind: str, source_help: str) -> Parser:
         "drawn by seed), keep and count them (default where the source has splits), refuse the data set, or ignore "
         "them (no photo is read for it)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="at most so many photos, seeded and class-balanced")
+    parser.add_argument(
+        "--limit", type=whole_number(1), metavar="N", help="at most so many photos, seeded and class-balanced"
+    )
     parser.add_argument(
         "--license", default="unknown", metavar="NAME", help="licence of the photos, an identifier of the Hub's list"
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cli import Joined, Parser, Renamed, write_record
+from builders.cli import Joined, Parser, Renamed, whole_number, write_record
 from builders.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     from builders.processes import default_workers
     from builders.simcams.build import build_simcams, build_simpairs
 
-    if arguments.workers is not None and arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least 1 is needed")
     workers = default_workers() if arguments.workers is None else arguments.workers
     if arguments.layout:
         return _run_layout(arguments, workers)
@@ -112,8 +110,6 @@ def _photos(arguments: argparse.Namespace) -> PhotoSet:
     from builders.simcams.settings import CLASS_LISTS
 
     height, width = _parse_size(arguments.size)
-    if arguments.scenes < 1:
-        raise UsageError(f"--scenes {arguments.scenes}: at least 1 is needed")
     if arguments.classes not in CLASS_LISTS:
         raise unknown_name("class list", arguments.classes, CLASS_LISTS)
     cameras = bundled_catalogue() if arguments.cameras is None else read_catalogue(arguments.cameras)
@@ -173,7 +169,11 @@ def parser() -> Parser:
         help="procedural (the default), or folder:PATH of photos",
     )
     p.add_argument(
-        "--scenes", type=int, default=100, metavar="N", help="how many scenes, or photos at most (default 100)"
+        "--scenes",
+        type=whole_number(1),
+        default=100,
+        metavar="N",
+        help="how many scenes, or photos at most (default 100)",
     )
     p.add_argument("--size", default="512", metavar="SIZE", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
@@ -197,8 +197,10 @@ def parser() -> Parser:
     p.add_argument(
         "--license", default="unknown", metavar="NAME", help="of the photos of folder:PATH, as the Hub names it"
     )
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default 0)")
-    p.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    p.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of everything that is drawn (default 0)"
+    )
+    p.add_argument("--workers", type=whole_number(1), metavar="N", help="processes (default: all cores)")
     p.add_argument("--fresh", action="store_true", help="replace a build of other settings in --output")
     p.add_argument("--ignore-space", action="store_true", help="start although the disk looks too small")
     p.set_defaults(run=run, jobs=jobs)

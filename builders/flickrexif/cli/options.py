@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from builders.cli import Joined, Names, Parser, Renamed
+from builders.cli import Joined, Names, Parser, Renamed, real_number, whole_number
 
 Step = Callable[[argparse.Namespace], int]
 
@@ -96,13 +96,17 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument("--from", dest="start", default="2004-01-01", metavar="DAY", help="first day of upload, UTC")
     step.add_argument("--to", dest="end", default=f"{datetime.date.today()}", metavar="DAY", help="last day, inclusive")
     step.add_argument(
-        "--per-user-month", type=int, default=5, metavar="N", help="photos per owner and month of upload (default 5)"
+        "--per-user-month",
+        type=whole_number(1),
+        default=5,
+        metavar="N",
+        help="photos per owner and month of upload (default 5)",
     )
     step.renamed = (Renamed("--photos", "--limit"), Renamed("--licences", "--license"))
     step.add_argument(
         "--limit",
         dest="photos",
-        type=int,
+        type=whole_number(1),
         metavar="N",
         help="number of photos with Exif, evenly over months from the first hour on (default: all that"
         " --per-user-month allows, as in the study)",
@@ -121,7 +125,11 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
         " make,model,smartphone_model",
     )
     step.add_argument(
-        "--per-class", type=int, default=200, metavar="N", help="photos of each class after --fill (default 200)"
+        "--per-class",
+        type=whole_number(1),
+        default=200,
+        metavar="N",
+        help="photos of each class after --fill (default 200)",
     )
     step.add_argument(
         "--license",
@@ -136,15 +144,17 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument("--no-derivatives", action="store_true", help="also licences with ND")
     step.add_argument("--each-licence", action="store_true", help="always search for one licence at a time")
     step.add_argument("--no-exif", action="store_true", help="do not request Exif: only originals will have any")
-    step.add_argument("--seed", type=int, default=0, metavar="N", help="of the choice that the cap makes (default 0)")
+    step.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of the choice that the cap makes (default 0)"
+    )
     step.add_argument(
         "--empty-again-after",
-        type=float,
+        type=real_number(least=0),
         default=600,
         metavar="S",
         help="seconds until a search is repeated that gave no photos although some were expected (default 600)",
     )
-    step.add_argument("--connections", type=int, default=4, metavar="N", help="calls at once (default 4)")
+    step.add_argument("--connections", type=whole_number(1), default=4, metavar="N", help="calls at once (default 4)")
     _add_api_options(step)
 
     step = _step(
@@ -154,7 +164,10 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
         "look up licence, author, title and whether Exif is shown again (needed after import)",
     )
     step.add_argument(
-        "--older-than-days", type=float, metavar="D", help="also photos that were last checked D days ago or earlier"
+        "--older-than-days",
+        type=real_number(least=0),
+        metavar="D",
+        help="also photos that were last checked D days ago or earlier",
     )
     _add_api_options(step)
 
@@ -172,7 +185,9 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument("--hub", metavar="REPO", help="a data set on the Hub, for example CTU-OU/FlickrExif")
     step.add_argument("--revision", metavar="REVISION", help="commit, tag or branch of --hub")
     step.add_argument("--table", type=Path, metavar="FILE", help="the same as a local Parquet, CSV or JSON file")
-    step.add_argument("--seed", type=int, default=0, metavar="N", help="of the order of new photos (default 0)")
+    step.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of the order of new photos (default 0)"
+    )
 
     step = _step(steps, "build", run, "labels, splits and Parquet that load_dataset reads")
     step.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
@@ -184,13 +199,13 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
     step.add_argument("--split-files", type=Path, metavar="DIR", help="take splits from these files, as the study's")
     step.add_argument("--assign", choices=("hash", "stratified"), default="hash", help="how owners get their split")
     for split in ("train", "val", "test"):
-        step.add_argument(f"--{split}", type=int, metavar="N", help=f"most photos per class in {split}")
+        step.add_argument(f"--{split}", type=whole_number(1), metavar="N", help=f"most photos per class in {split}")
     step.add_argument(
-        "--least", type=int, default=20, metavar="N", help="leave out classes with fewer in any split (20)"
+        "--least", type=whole_number(0), default=20, metavar="N", help="leave out classes with fewer in any split (20)"
     )
-    step.add_argument("--seed", type=int, default=0, metavar="N", help="of the splits (default 0)")
+    step.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="of the splits (default 0)")
     step.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
+        "--workers", type=whole_number(1), default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)"
     )
     step.add_argument("--fresh", action="store_true", help="replace an existing build")
     step.add_argument("--contact", default=os.environ.get("CAMTRACE_CONTACT"), help="for take-down, on the card")
@@ -219,7 +234,10 @@ def steps_parser(text: str, run: Mapping[str, Step], fetch_ranks: Callable[[argp
 
     step = _step(steps, "status", run, "show the funnel, the files and the calls")
     step.add_argument(
-        "--calls-per-hour", type=int, metavar="N", help="budget for the time left (default: the last search's)"
+        "--calls-per-hour",
+        type=whole_number(2),
+        metavar="N",
+        help="budget for the time left (default: the last search's)",
     )
     return parser
 
@@ -238,21 +256,27 @@ def _step(steps: argparse._SubParsersAction[Parser], name: str, run: Mapping[str
 
 
 def _add_fetch_options(step: argparse.ArgumentParser) -> None:
-    step.add_argument("--connections", type=int, default=16, metavar="N", help="files at once (default 16)")
-    step.add_argument("--per-host", type=int, default=8, metavar="N", help="files at once from one host (default 8)")
-    step.add_argument("--max-bytes", type=int, default=200 * 2**20, metavar="N", help="largest file (default 200 MiB)")
-    step.add_argument("--attempts", type=int, default=4, metavar="N", help="tries per file (default 4)")
+    step.add_argument("--connections", type=whole_number(1), default=16, metavar="N", help="files at once (default 16)")
+    step.add_argument(
+        "--per-host", type=whole_number(1), default=8, metavar="N", help="files at once from one host (default 8)"
+    )
+    step.add_argument(
+        "--max-bytes", type=whole_number(1), default=200 * 2**20, metavar="N", help="largest file (default 200 MiB)"
+    )
+    step.add_argument("--attempts", type=whole_number(1), default=4, metavar="N", help="tries per file (default 4)")
     step.add_argument(
         "--retry-failed", action="store_true", help="retry transient failures, and failed photos in another size"
     )
-    step.add_argument("--limit", type=int, metavar="N", help="most files of this run")
+    step.add_argument("--limit", type=whole_number(1), metavar="N", help="most files of this run")
     step.add_argument("--allow-loopback", action="store_true", help="for tests: this machine may be the server")
     _add_shared_options(step)
 
 
 def _add_api_options(step: argparse.ArgumentParser) -> None:
-    step.add_argument("--calls-per-hour", type=int, default=3600, metavar="N", help="budget of this key (default 3600)")
-    step.add_argument("--attempts", type=int, default=8, metavar="N", help="tries per call (default 8)")
+    step.add_argument(
+        "--calls-per-hour", type=whole_number(2), default=3600, metavar="N", help="budget of this key (default 3600)"
+    )
+    step.add_argument("--attempts", type=whole_number(1), default=8, metavar="N", help="tries per call (default 8)")
     step.add_argument(
         "--api-url",
         default=os.environ.get("FLICKR_API_URL"),
@@ -263,9 +287,15 @@ def _add_api_options(step: argparse.ArgumentParser) -> None:
 
 
 def _add_shared_options(step: argparse.ArgumentParser) -> None:
-    step.add_argument("--timeout", type=float, default=60.0, metavar="S", help="seconds without an answer (default 60)")
     step.add_argument(
-        "--first-wait", type=float, default=1.0, metavar="S", help="first wait before another try (default 1)"
+        "--timeout", type=real_number(above=0), default=60.0, metavar="S", help="seconds without an answer (default 60)"
+    )
+    step.add_argument(
+        "--first-wait",
+        type=real_number(least=0),
+        default=1.0,
+        metavar="S",
+        help="first wait before another try (default 1)",
     )
     step.add_argument(
         "--contact",

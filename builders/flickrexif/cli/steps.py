@@ -45,10 +45,6 @@ def _search(options: argparse.Namespace) -> int:
     start, end = _day(options.start, "--from"), _day(options.end, "--to") + 86400
     if start >= end:
         raise UsageError(f"--from {options.start} lies after --to {options.end}")
-    _require_at_least(1, options.per_user_month, "--per-user-month")
-    _require_at_least(1, options.photos, "--limit")
-    if not options.empty_again_after >= 0:
-        raise UsageError(f"--empty-again-after {options.empty_again_after}: give 0 seconds or more")
     plan = SearchPlan(
         start=start,
         end=end,
@@ -101,7 +97,6 @@ def _fill(options: argparse.Namespace, state: State, client: FlickrClient, plan:
     from builders.flickrexif.search.fill_classes import fill
     from builders.processes import progress_bar
 
-    _require_at_least(1, options.per_class, "--per-class")
     with progress_bar(desc="fill", unit="answer", bar_format="{desc}: {n_fmt} answers [{elapsed}]") as bar:
         results = fill(
             state,
@@ -164,7 +159,6 @@ def _client_maker(options: argparse.Namespace) -> Callable[[State], FlickrClient
 
     credentials = Credentials.from_environment()
     url = checked_endpoint(options.api_url) if options.api_url else None
-    _require_at_least(2, options.calls_per_hour, "--calls-per-hour")
     if options.calls_per_hour > FLICKR_CALLS_PER_HOUR and not (url and is_this_machine(url)):
         raise UsageError(f"--calls-per-hour {options.calls_per_hour}: Flickr allows {FLICKR_CALLS_PER_HOUR}")
     clock = SystemClock()
@@ -184,11 +178,6 @@ def _client_maker(options: argparse.Namespace) -> Callable[[State], FlickrClient
         )
 
     return make
-
-
-def _require_at_least(least: int, value: int | None, option: str) -> None:
-    if value is not None and value < least:
-        raise UsageError(f"{option} {value}: give at least {least}")
 
 
 def _day(text: str, option: str) -> int:
@@ -336,7 +325,6 @@ def _status(options: argparse.Namespace) -> int:
     from builders.flickrexif.search.status import status_record, status_text
     from builders.flickrexif.store.store import State
 
-    _require_at_least(2, options.calls_per_hour, "--calls-per-hour")
     with State(options.state) as state:
         print(status_text(state, options.calls_per_hour))
         write_record(options, status_record(state, options.calls_per_hour))

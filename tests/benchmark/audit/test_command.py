@@ -118,7 +118,7 @@ def test_main__files_and_exit_status(tmp_path, cache, capsys):
         (["--label", "re:("], "not a regular expression"),
         (["--label", "folder:0"], "give the number of a folder"),
         (["--stream"], "--stream reads hub: data sets"),
-        (["--pixels", "-1"], "are numbers of photos"),
+        (["--pixels", "-1"], "--pixels: -1: at least 0 is needed"),
     ],
 )
 def test_main__wrong_requests_are_one_sentence(tmp_path, cache, capsys, options, message):

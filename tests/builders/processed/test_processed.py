@@ -179,7 +179,7 @@ def test_build_processed__nothing_usable_is_one_sentence(tmp_path, capsys):
         (["--parameter", "jpeg,jpeg"], "stands there twice"),
         (["--assignment", "all"], "unknown assignment 'all'"),
         (["--workers", "0"], "at least 1 is needed"),
-        (["--limit", "0"], "at least 1 photo"),
+        (["--limit", "0"], "--limit: 0: at least 1 is needed"),
     ],
 )
 def test_folder__wrong_options_are_one_sentence(photo_folder, tmp_path, capsys, options, message):

@@ -1,0 +1,48 @@
+"""Types of options that are numbers: each states its limit where it is declared, and the parser holds it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """Whole numbers of at least ``least``, as ``type`` of an option.
+
+    >>> whole_number(1)("12")
+    12
+    >>> whole_number(1)("0")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: 0: at least 1 is needed
+    """
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text}: at least {least} is needed")
+        return value
+
+    number.__name__ = "int"  # argparse: "invalid int value"
+    return number
+
+
+def real_number(*, least: float = -math.inf, above: float = -math.inf) -> Callable[[str], float]:
+    """Finite numbers of at least ``least`` that are greater than ``above``, as ``type`` of an option.
+
+    >>> real_number(least=0)("0.5")
+    0.5
+    >>> real_number(above=0)("nan")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: nan: a finite number above 0 is needed
+    """
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and value >= least and value > above):
+            limit = f"above {above:g}" if above > -math.inf else f"of at least {least:g}"
+            raise argparse.ArgumentTypeError(f"{text}: a finite number {limit} is needed")
+        return value
+
+    number.__name__ = "float"
+    return number
