@@ -6,8 +6,6 @@ import itertools
 import struct
 from collections.abc import Sequence
 
-import numpy as np
-
 from builders.errors import PhotoError
 
 _COUNT = struct.Struct("<I")
@@ -38,7 +36,7 @@ def unpack(bundle: bytes) -> list[bytes]:
         lengths = [_LENGTH.unpack_from(bundle, _COUNT.size + i * _LENGTH.size)[0] for i in range(count)]
     except struct.error:
         raise PhotoError("not a bundle of stored views") from None
-    starts = _COUNT.size + count * _LENGTH.size + np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    starts = list(itertools.accumulate(lengths, initial=_COUNT.size + count * _LENGTH.size))
     if starts[-1] != len(bundle):
         raise PhotoError("a bundle of stored views is cut off")
     return [bundle[a:b] for a, b in itertools.pairwise(starts)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
 from builders.photos import SPLITS, PhotoSet, Stamps, file_stamp, labels_of, stamps_within
 from builders.sources.folders import labelled_folder
-from builders.sources.tar_index import WORDNET_ID, Member, indexed
+from builders.sources.tar_index import TAR_ERRORS, WORDNET_ID, Member, indexed
 from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
@@ -157,7 +158,7 @@ def _devkit_file(root: Path, name: str) -> bytes:
                 return stream.read(MAX_CONFIG_BYTES)
     except FileNotFoundError:
         raise DataError(f"{root}: {VAL_TAR} needs {DEVKIT_TAR} next to it, with the classes") from None
-    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
+    except (OSError, KeyError, zlib.error, *TAR_ERRORS) as error:
         raise DataError(f"{packed}: cannot be read ({first_line(error)})") from None
     raise DataError(f"{packed}: {name} is not in it")
 

@@ -84,7 +84,7 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
     if not files:
         raise DataError(f"{folder}: expected photos at <group>/<species>/<file>")
     classes = [
-        f"{int(species):04d}" if species.isdigit() else species for _, species, _ in (f.split("/") for f in files)
+        f"{int(species):04d}" if species.isdecimal() else species for _, species, _ in (f.split("/") for f in files)
     ]
     ids = [f"{OFFICIAL_FOLDER}/{f}" for f in files]
     splits = seeded_splits(ids, classes, seed=seed, val_share=VAL_SHARE)

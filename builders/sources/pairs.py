@@ -190,16 +190,17 @@ def _from_hub(repo: DatasetRepo) -> tuple[list[PairRow], PhotoSource, bool]:
     names, where = part.column_names, f"hub:{repo.location}"
     of_study = False
     if {"image", "pair_id", "camera", "camera_type"} <= set(names):
-        columns = zip(part["pair_id"], part["camera"], _texts(part, "camera_type"), strict=True)
+        columns = zip(part["pair_id"], _texts(part, "camera"), _texts(part, "camera_type"), strict=True)
     elif {"image", "subject_idx", "model"} <= set(names):
         columns = zip(part["subject_idx"], _texts(part, "model"), ("",) * len(part), strict=True)
         of_study = True
     else:
         raise DataError(f"{where}: expected the columns image, subject_idx and model, found {', '.join(names)}")
-    rows = [
-        PairRow(f"{i:05d}", str(pair), camera, _stated_type(stated, where))
-        for i, (pair, camera, stated) in enumerate(columns)
-    ]
+    rows = []
+    for i, (pair, camera, stated) in enumerate(columns):
+        if pair is None or not (camera or of_study):
+            raise DataError(f"{where}: row {i} has no {'pair' if pair is None else 'camera'}")
+        rows.append(PairRow(f"{i:05d}", str(pair), camera, _stated_type(stated, where)))
     return rows, HubSource((undecoded(part, "image"),), "image", roots_of(repo.location)), of_study
 
 

@@ -26,6 +26,9 @@ MAX_ARCHIVE_FILE_BYTES = 1 << 44
 BATCH = 1000
 """Photos of a flat archive between two updates of its index."""
 
+TAR_ERRORS = (tarfile.TarError, EOFError, ValueError, OverflowError)
+"""What ``tarfile`` raises for a damaged archive: the last two for numbers in headers that are none, or too large."""
+
 WORDNET_ID = re.compile(r"n\d{8}")
 
 _INDEX_VERSION = 2
@@ -79,7 +82,7 @@ def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Membe
                     _write_index(cached, key, members, done)
                     saved_at = time.monotonic()
         done = status.st_size
-    except tarfile.TarError as error:
+    except TAR_ERRORS as error:
         reason = f"damaged or not a tar file ({first_line(error)})"
         raise DataError(f"{tar}: {reason}; compare its size with the official one") from None
     finally:
@@ -147,8 +150,15 @@ def _photos(stream: io.BufferedReader, start: int, size: int, whole_names: bool 
     with tarfile.open(fileobj=FileWindow(stream, start, size), mode="r:") as tar:
         for member in tar:
             if member.isfile():
+                check_size(member)
                 name = member.name if whole_names else member.name.rsplit("/", 1)[-1]
                 yield Member(name, start + member.offset_data, member.size)
+
+
+def check_size(member: tarfile.TarInfo) -> None:
+    """Refuse a header of a negative size, which would read the rest of the archive. Raises ``tarfile.ReadError``."""
+    if member.size < 0:
+        raise tarfile.ReadError(f"{readable(member.name)} has a negative size")
 
 
 class FileWindow(ReadAtOffsets):

@@ -37,7 +37,7 @@ from builders.processes import progress_bar
 from builders.sources.columns.given import with_columns
 from builders.sources.folders import drawn_splits
 from builders.sources.remote.drawing import Streaming, drawn_order
-from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES
+from builders.sources.tar_index import MAX_ARCHIVE_FILE_BYTES, TAR_ERRORS, check_size
 from builders.untrusted import (
     UntrustedInputError,
     first_line,
@@ -271,7 +271,7 @@ def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[lis
                 samples = _samples(file, wanted, image, place)
     except UntrustedInputError as error:
         raise DataError(f"webdataset:{error}") from None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (*TAR_ERRORS, OSError) as error:
         raise DataError(f"webdataset:{readable(place)}: damaged or not a tar file ({first_line(error)})") from None
     buffer = io.BytesIO()
     # an array of text takes the length of the longest one for each
@@ -297,6 +297,7 @@ def _samples(stream: BinaryIO, wanted: Sequence[str], image: str, place: str) ->
             stem, _, ending = name.partition(".")
             if not member.isfile() or not stem or not ending:
                 continue
+            check_size(member)
             key, ending = f"{folder}/{stem}" if folder else stem, ending.lower()
             if ending == image if image else ending.rpartition(".")[2] in IMAGES:
                 pictures[key][ending] = member.offset_data, member.size

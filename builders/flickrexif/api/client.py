@@ -259,7 +259,7 @@ def retry_after(headers: Mapping[str, str], status: int, now: float | None = Non
     text = headers.get("Retry-After", "").strip() if status == 429 or status >= 500 else ""
     if not text:
         return None
-    if text.isdigit():
+    if text.isdecimal():  # not isdigit: a superscript is no number
         return min(float(text), _MAX_RETRY_AFTER_S)
     try:
         at = email.utils.parsedate_to_datetime(text).timestamp()

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from builders.exif import ALLOWED
+from builders.flickrexif.api.search_results import storable
 from builders.flickrexif.api.stored_json import damaged_state, stored_json
 
 TRUST = ("IFD0", "ExifIFD", "SubIFD", "InteropIFD")
@@ -55,7 +56,7 @@ def entries_from_response(response: Mapping[str, Any]) -> dict[tuple[str, str], 
     for entry in listed if isinstance(listed, list) else ():
         if not isinstance(entry, Mapping):
             continue
-        key = (str(entry.get("tagspace") or ""), str(entry.get("tag") or ""))
+        key = (storable(str(entry.get("tagspace") or "")), str(entry.get("tag") or ""))
         raw = _text(entry.get("raw"))
         if raw and key[1] in STORED_TAGS and not key[0].startswith("GPS"):
             entries.setdefault(key, raw[:_MAX_RAW_CHARACTERS])
@@ -88,7 +89,7 @@ def _text(raw: Any) -> str:
         raw = raw.get("_content")
     if raw is None or isinstance(raw, (Mapping, list, bool)):
         return ""
-    return str(raw).replace("\0", "").strip()
+    return storable(str(raw)).strip()
 
 
 def _trust(space: str) -> int:

@@ -42,6 +42,8 @@ _NSID = re.compile(r"\d{1,15}@N\d{2}", re.ASCII)
 
 _MAX_ID = 2**62
 
+_MAX_SIDE = 2**31
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -79,13 +81,16 @@ def search_result(entry: Any) -> SearchResult | None:
             original_format=text_of(entry.get("originalformat"))[:10],
             urls=_urls(entry),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):  # OverflowError: JSON has 1e999
         return None
 
 
 def photo_id(value: Any) -> int:
     """Parse a Flickr photo id. Raises ``ValueError``."""
-    number = int(value)
+    try:
+        number = int(value)
+    except (TypeError, OverflowError):  # none, or infinite
+        raise ValueError(f"{value!r} is no photo id") from None
     if not 0 < number < _MAX_ID:
         raise ValueError(f"{value!r} is no photo id")
     return number
@@ -105,7 +110,12 @@ def text_of(value: Any, longest: int = 500) -> str:
     """A text of a response, which may be inside ``{"_content": ...}``, cut to ``longest`` characters."""
     if isinstance(value, Mapping):
         value = value.get("_content")
-    return "" if value is None else str(value).replace("\0", "")[:longest]
+    return "" if value is None else storable(str(value))[:longest]
+
+
+def storable(text: str) -> str:
+    """A text without what SQLite cannot store: NUL, and halves of UTF-16 pairs, which JSON may contain."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def size_of_url(url: str) -> str:
@@ -128,13 +138,20 @@ def _urls(entry: Mapping[str, Any]) -> dict[str, tuple[str, int, int]]:
     urls = {}
     for size in FLICKR_SIZES:
         url = entry.get(f"url_{size}")
-        if isinstance(url, str) and url.startswith(("https://", "http://")) and len(url) < 2000:
-            urls[size] = (url, _dimension(entry.get(f"width_{size}")), _dimension(entry.get(f"height_{size}")))
+        if (
+            isinstance(url, str)
+            and url.startswith(("https://", "http://"))
+            and len(url) < 2000
+            and url == storable(url)
+        ):
+            urls[size] = (url, side_of(entry.get(f"width_{size}")), side_of(entry.get(f"height_{size}")))
     return urls
 
 
-def _dimension(value: Any) -> int:
+def side_of(value: Any) -> int:
+    """Width or height in pixels; 0 where it is not known or no number of 31 bits, as data sets store it."""
     try:
-        return max(0, int(value))
-    except (TypeError, ValueError):
+        side = int(value)
+    except (TypeError, ValueError, OverflowError):
         return 0
+    return side if 0 <= side < _MAX_SIDE else 0

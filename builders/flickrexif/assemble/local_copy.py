@@ -29,7 +29,7 @@ from builders.dataset import (
 )
 from builders.errors import DataError, PhotoError, unknown_name
 from builders.flickrexif.api.licences import LICENCES
-from builders.flickrexif.api.search_results import is_nsid, photo_id
+from builders.flickrexif.api.search_results import is_nsid, photo_id, side_of, text_of
 from builders.flickrexif.assemble.rows import METADATA, UNPINNED, RowMaker, photo_features, write_photos
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchCounts, FetchPlan
@@ -188,11 +188,12 @@ def _published_photos(rows: Iterable[Mapping[str, Any]]) -> Iterator[ImportedPho
             id = photo_id(row["photo_id"])
         except ValueError:
             continue
-        if not is_nsid(row["owner"]) or not row["url"]:
+        owner, url, size, sha256 = (text_of(row[name], 2000) for name in ("owner", "url", "size", "sha256"))
+        if not is_nsid(owner) or not url:
             continue
-        urls = {row["size"] or "unknown": (row["url"], row["width"], row["height"])}
-        licence = licence_ids.get(row["licence"])
-        yield ImportedPhoto(id, row["owner"], urls, licence=licence, expected_sha256=row["sha256"] or None)
+        urls = {size or "unknown": (url, side_of(row["width"]), side_of(row["height"]))}
+        licence = licence_ids.get(text_of(row["licence"]))
+        yield ImportedPhoto(id, owner, urls, licence=licence, expected_sha256=sha256 or None)
 
 
 def _card(

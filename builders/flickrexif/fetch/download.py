@@ -189,7 +189,7 @@ async def download(
             raise DownloadFailure("address refused", str(refused), permanent=True) from None
         except (httpcore.TimeoutException, httpx.TimeoutException, asyncio.TimeoutError):
             raise DownloadFailure("timeout", "no answer in time", permanent=False) from None
-        except (httpcore.UnsupportedProtocol, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpcore.UnsupportedProtocol, httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise DownloadFailure("bad url", first_line(error), permanent=True) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError) as error:
             reason = f"the connection failed ({describe_error(error)})"
@@ -241,7 +241,7 @@ def _check_answer(response: httpx.Response, max_bytes: int) -> None:
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise DownloadFailure("encoded", "the server would not send the file as it is", permanent=True)
     length = headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > max_bytes:
+    if length.isdecimal() and int(length) > max_bytes:
         raise DownloadFailure("too large", f"{length} bytes are more than {max_bytes}", permanent=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from builders.errors import disk_error
@@ -58,6 +58,7 @@ class _StateTarget:
     def __init__(self, state: State, plan: FetchPlan, spent: Mapping[int, frozenset[str]], incoming: Path) -> None:
         self.counts = FetchCounts()
         self.clock = state.clock
+        self._started = self.clock.now()
         self._state, self._plan, self._spent, self._incoming = state, plan, spent, incoming
 
     def total(self) -> int:
@@ -81,7 +82,13 @@ class _StateTarget:
             insert_rows(db, [row])
         self.counts.add(row)
         if row.sha256 is not None:
-            refuse_placeholders(self._state, [row.sha256], self.counts)
+            refuse_placeholders(self._state, [row.sha256], self.counts, self._fetched_now)
+
+    def _fetched_now(self, sha256: str) -> int:
+        count: int = self._state.value(
+            "SELECT count(*) FROM files WHERE sha256 = ? AND status = 'ok' AND at >= ?", sha256, self._started
+        )
+        return count
 
 
 def insert_rows(db: sqlite3.Connection, rows: Sequence[FileRow]) -> None:
@@ -89,13 +96,16 @@ def insert_rows(db: sqlite3.Connection, rows: Sequence[FileRow]) -> None:
     db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def refuse_placeholders(state: State, hashes: Sequence[str], counts: FetchCounts) -> None:
+def refuse_placeholders(
+    state: State, hashes: Sequence[str], counts: FetchCounts, counted: Callable[[str], int]
+) -> None:
     """Delete files whose bytes were served for photos of several owners, and record why.
 
     Args:
         state: of the run.
         hashes: SHA-256 of the files to check.
         counts: deleted files are counted as failures instead of as fetched.
+        counted: number of files with a hash that ``counts`` has as fetched; those of earlier runs are not in it.
     """
     for sha256 in hashes:
         owners = state.value(
@@ -103,7 +113,11 @@ def refuse_placeholders(state: State, hashes: Sequence[str], counts: FetchCounts
         )
         if owners < PLACEHOLDER_OWNERS:
             continue
-        for photo_id, path in state.rows("SELECT photo_id, path FROM files WHERE sha256 = ? AND status = 'ok'", sha256):
+        files = state.rows("SELECT photo_id, path, bytes FROM files WHERE sha256 = ? AND status = 'ok'", sha256)
+        fetched = counted(sha256)
+        counts.fetched -= fetched
+        counts.bytes -= fetched * (files[0]["bytes"] if files else 0)
+        for photo_id, path, _ in files:
             state.path_of(path).unlink(missing_ok=True)
             with state.transaction() as db:
                 db.execute(
@@ -111,7 +125,6 @@ def refuse_placeholders(state: State, hashes: Sequence[str], counts: FetchCounts
                     " error = 'the same bytes came for photos of several owners' WHERE photo_id = ?",
                     (photo_id,),
                 )
-            counts.fetched -= 1
             counts.failures["unavailable"] += 1
 
 

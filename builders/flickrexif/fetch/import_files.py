@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,7 +40,7 @@ def import_files(state: State, storage: StorageFolder, files: Mapping[str, str])
         DiskError: the disk of the state is full.
     """
     counts = FetchCounts()
-    hashes: set[str] = set()
+    hashes: Counter[str] = Counter()
     with (
         ThreadPoolExecutor(_THREADS) as threads,
         progress_bar(total=len(files), desc="verifying", unit="unit", delay=2) as bar,
@@ -57,9 +58,9 @@ def import_files(state: State, storage: StorageFolder, files: Mapping[str, str])
                 list(threads.map(storage.remove, [row.path for row in rows if row.path]))
             for row in rows:
                 counts.add(row)
-                hashes |= {row.sha256} if row.sha256 else set()
+                hashes.update([row.sha256] if row.sha256 else [])
             bar.update()
-    refuse_placeholders(state, sorted(hashes), counts)
+    refuse_placeholders(state, sorted(hashes), counts, hashes.__getitem__)
     return counts
 
 

@@ -200,6 +200,6 @@ def read_rows(data: bytes, where: str) -> Iterator[FileRow]:
 def _parse_request(line: str, where: str) -> FetchRequest:
     try:
         id, size, url, expected, spent = parse_json(line, where)
+        return FetchRequest(int(id), size, url, expected, tuple(spent))
     except (TypeError, ValueError):
         raise DataError(f"{where}: no list of photos to fetch") from None
-    return FetchRequest(int(id), size, url, expected, tuple(spent))

@@ -142,7 +142,7 @@ def start_search(state: State, client: FlickrClient, plan: SearchPlan, calls_per
     """
     if plan.photos is not None and state.value("SELECT count(*) FROM slices WHERE status != 'pending'"):
         raise UsageError(
-            f"{state.folder}: its search was begun without --photos: go on without, or sample into a new --state"
+            f"{state.folder}: its search was begun without --limit: go on without, or sample into a new --state"
         )
     state.pin("per_user_month", plan.per_user_month, "--per-user-month")
     state.pin("seed", plan.seed, "--seed")

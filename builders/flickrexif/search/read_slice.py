@@ -128,6 +128,9 @@ def _page(
         **words,
     )
     try:
-        return int(answer["photos"]["total"]), list(answer["photos"]["photo"])
-    except (KeyError, TypeError, ValueError):
+        total, entries = int(answer["photos"]["total"]), list(answer["photos"]["photo"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise FlickrUnavailable("a search without results", 1) from None
+    if not 0 <= total < 2**62:
+        raise FlickrUnavailable("a search with a total that cannot be", 1)
+    return total, entries

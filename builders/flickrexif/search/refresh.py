@@ -83,7 +83,7 @@ def _update(state: State, id: int, licence: int | None, response: Any, hidden: b
     owner = photo.get("owner")
     owner = owner if isinstance(owner, Mapping) else {}
     text = text_of(photo.get("license"))
-    new_licence = int(text) if text.isdigit() else None
+    new_licence = int(text) if text.isdecimal() and len(text) < 10 else None
     with state.transaction() as db:
         db.execute(
             "UPDATE photos SET licence = ?, licence_checked = ?, owner_name = ?, title = ? WHERE id = ?",

@@ -24,7 +24,11 @@ _TIMES = frozenset({"at", "start", "end", "uploaded", "licence_checked", "exif_c
 _LAST_TIME = 253_402_300_799
 """The last second of the year 9999, in seconds since 1970: what ``datetime`` can express."""
 
-_ROWS = {"files": "status = 'ok' AND (path IS NULL OR sha256 IS NULL OR bytes IS NULL OR size IS NULL OR url IS NULL)"}
+_ROWS = {
+    "files": "status = 'ok' AND (path IS NULL OR sha256 IS NULL OR bytes IS NULL OR size IS NULL OR url IS NULL)",
+    "slices": "licences GLOB '*[^0-9,]*' OR ',' || licences || ',' GLOB '*,,*'",
+    "looks": "width NOT BETWEEN 0 AND 2147483647 OR height NOT BETWEEN 0 AND 2147483647",
+}
 """What no row of a table may be, besides the kinds of its cells."""
 
 
@@ -90,7 +94,7 @@ def _texts(value: Any) -> bool:
 
 _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "photos_wanted": _whole_or_none,
-    "calls_per_hour": lambda value: value is None or (isinstance(value, (int, float)) and 0 < value < math.inf),
+    "calls_per_hour": lambda value: value is None or (isinstance(value, (int, float)) and 1 < value < math.inf),
     "with_exif": lambda value: isinstance(value, bool),
     "built": _texts,
     "imported_from": _texts,

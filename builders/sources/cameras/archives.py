@@ -131,10 +131,7 @@ def _zip_entries(window: FileWindow, start: int, file: Path, name: str, kind: st
         with zipfile.ZipFile(window) as archive:
             members = sorted(archive.infolist(), key=lambda member: member.filename)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{kind}:{readable(name)}: damaged, or a part of a split archive ({first_line(error)}); compare its size "
-            "with the published one"
-        ) from None
+        raise _damaged(kind, name, error) from None
     for member in members:
         path = _clean(member.filename)
         if member.is_dir() or not path:
@@ -146,13 +143,23 @@ def _zip_entries(window: FileWindow, start: int, file: Path, name: str, kind: st
         if _is_archive(path):
             if not path.lower().endswith(".zip") or member.compress_type != zipfile.ZIP_STORED:
                 raise _inner(kind, name, path, "compressed in it")
-            data = _data_offset(window, member.header_offset)
+            try:
+                data = _data_offset(window, member.header_offset)
+            except ValueError as error:
+                raise _damaged(kind, f"{name}/{path}", error) from None
             inner = FileWindow(window.stream, start + data, member.file_size)
             yield from _zip_entries(inner, start + data, file, f"{name}/{path}", kind)
             continue
         yield Entry(
             path, name, str(file), offset, member.compress_size, member.file_size, member.compress_type, member.CRC
         )
+
+
+def _damaged(kind: str, name: str, error: Exception) -> DataError:
+    return DataError(
+        f"{kind}:{readable(name)}: damaged, or a part of a split archive ({first_line(error)}); compare its size "
+        "with the published one"
+    )
 
 
 def _inner(kind: str, name: str, path: str, how: str) -> DataError:

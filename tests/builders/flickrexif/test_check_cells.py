@@ -20,6 +20,10 @@ TIMES = {
 }
 
 
+def good_value(table, column, kind):
+    return "'4,11'" if (table, column) == ("slices", "licences") else GOOD[kind]
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A state with one row in each table; bytes of its file, and (table, column, type, is key, may be empty) of each
@@ -32,7 +36,7 @@ def filled(tmp_path_factory):
             info = db.execute(f"PRAGMA table_info({table})").fetchall()
             columns += [(table, row[1], row[2], bool(row[5]), not row[3] and not row[5]) for row in info]
             values = "'\"a\"'" if table == "settings" else None
-            cells = [values if values and row[1] == "value" else GOOD[row[2]] for row in info]
+            cells = [values if values and row[1] == "value" else good_value(table, row[1], row[2]) for row in info]
             db.execute(f"INSERT INTO {table} VALUES ({', '.join(cells)})")
     return (folder / "state.sqlite").read_bytes(), columns
 
@@ -57,7 +61,7 @@ def test_state__each_column_takes_values_of_its_kind_alone(tmp_path, filled):
     data, columns = filled
     assert len(columns) > 60
     for table, column, kind, key, may_be_empty in columns:
-        for value in (GOOD[kind], *(("NULL",) if may_be_empty else ())):
+        for value in (good_value(table, column, kind), *(("NULL",) if may_be_empty else ())):
             value = "'\"a\"'" if (table, column) == ("settings", "value") else value
             assert opened(tmp_path, data, f'UPDATE {table} SET "{column}" = {value}') is None, (table, column, value)
         refused = [*BAD[kind], *(("-1", "253402300800", "9e999") if f"{table}.{column}" in TIMES else ())]
@@ -83,6 +87,22 @@ def test_state__a_fetched_file_without_what_was_fetched(tmp_path, filled, column
     assert "of table files" in opened(tmp_path, filled[0], set_status.replace("STATUS", "ok"))
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "good", "bad"),
+    [
+        ("slices", "licences", ("4", "4,5", "11,12,4"), ("", "4,", ",4", "4,,5", "a", "4 5", "-4", "4.5")),
+        ("looks", "width", (0, 2**31 - 1), (-1, 2**31)),
+        ("looks", "height", (0, 2**31 - 1), (-1, 2**31)),
+    ],
+)
+def test_state__numbers_that_later_steps_read(tmp_path, filled, table, column, good, bad):
+    """Licences of a slice are a list of whole numbers; a side of a picture has 31 bits in a data set."""
+    for value in good:
+        assert opened(tmp_path, filled[0], f"UPDATE {table} SET {column} = {value!r}") is None, value
+    for value in bad:
+        assert f"of table {table} has" in opened(tmp_path, filled[0], f"UPDATE {table} SET {column} = {value!r}"), value
+
+
 def test_state__tables_and_columns_that_are_gone(tmp_path, filled):
     message = opened(tmp_path, filled[0], "ALTER TABLE looks RENAME COLUMN reason TO season")
     assert "it is damaged (table looks has no column reason)" in message
@@ -94,7 +114,7 @@ def test_state__tables_and_columns_that_are_gone(tmp_path, filled):
     ("key", "good", "bad"),
     [
         ("photos_wanted", ["null", "12"], ["1.5", "true", '"12"']),
-        ("calls_per_hour", ["null", "3600", "0.5"], ["0", "-1", "Infinity", "NaN", '"a"']),
+        ("calls_per_hour", ["null", "3600", "1.5"], ["1", "0.5", "0", "-1", "Infinity", "NaN", '"a"']),
         ("with_exif", ["true", "false"], ["1", "null"]),
         ("built", ["[]", '["/a"]'], ["null", "[1]", '"/a"']),
         ("imported_from", ["[]", '["a/b"]'], ["{}", "[null]"]),

@@ -9,7 +9,7 @@ from builders.errors import DataError, DiskError, PhotoError, RemoteError, Usage
 from builders.flickrexif.api.client import FlickrUnavailable
 from builders.flickrexif.api.clock import Stopped, SystemClock
 from builders.flickrexif.api.licences import LICENCES, check_with_flickr
-from builders.flickrexif.api.search_results import _dimension
+from builders.flickrexif.api.search_results import side_of
 from builders.flickrexif.assemble.check_splits import tables_to_check
 from builders.flickrexif.assemble.rows import RowMaker
 from builders.flickrexif.fetch.transfer import FetchPlan
@@ -29,8 +29,8 @@ def test_check_with_flickr__a_licence_that_is_gone_and_a_response_of_another_for
 
 
 @pytest.mark.parametrize(("value", "pixels"), [(640, 640), ("480", 480), (-3, 0), (None, 0), ("wide", 0), ([], 0)])
-def test_dimension__what_is_no_number_is_nought(value, pixels):
-    assert _dimension(value) == pixels
+def testside_of__what_is_no_number_is_nought(value, pixels):
+    assert side_of(value) == pixels
 
 
 def test_tables_to_check__needs_built_folders_or_split_files(tmp_path):

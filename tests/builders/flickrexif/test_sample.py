@@ -153,7 +153,7 @@ def test_sample__can_grow_until_it_contains_all_photos_that_the_cap_allows(tmp_p
 def test_sample__of_a_state_whose_search_was_begun_without_is_refused(tmp_path):
     with serving(World(count=300, burst=0)) as flickr, opened(tmp_path / "state") as state:
         run(state, flickr, plan_of(None, with_exif=False))
-        with pytest.raises(UsageError, match="begun without --photos"):
+        with pytest.raises(UsageError, match="begun without --limit"):
             run(state, flickr, plan_of(10))
 
 

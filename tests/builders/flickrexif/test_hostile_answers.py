@@ -1,0 +1,193 @@
+"""Answers and tables that no honest server gives: each costs its photo or is a sentence, and never ends a run."""
+
+import asyncio
+import json
+
+import pytest
+
+from builders.errors import DataError
+from builders.flickrexif.api.client import FlickrUnavailable, retry_after
+from builders.flickrexif.api.exif_answers import entries_from_response
+from builders.flickrexif.api.search_results import photo_id, search_result, side_of, text_of
+from builders.flickrexif.assemble.local_copy import _published_photos
+from builders.flickrexif.fetch.download import DownloadFailure, download, photo_client
+from builders.flickrexif.fetch.fetch import refuse_placeholders
+from builders.flickrexif.fetch.rank_work import _parse_request
+from builders.flickrexif.fetch.transfer import FetchCounts, FetchRequest
+from builders.flickrexif.search.import_ids import import_rows
+from builders.flickrexif.search.plan import Slice
+from builders.flickrexif.search.read_slice import count_slice
+from builders.flickrexif.search.refresh import refresh
+from builders.flickrexif.store.photos import insert_photos
+from builders.flickrexif.store.store import State
+from tests.builders.flickrexif.test_refresh import Client, info
+from tests.support.flickr_answers import answering
+
+INFINITE = float("inf")
+"""Python's JSON reads 1e999 as it."""
+
+ENTRY = {"id": "7", "owner": "1@N00", "license": "4", "dateupload": "1330000000"}
+HALF = "\ud83d"
+"""Half of a UTF-16 pair, as JSON has where a text was cut in an emoji."""
+
+
+@pytest.mark.parametrize("fields", [{"id": INFINITE}, {"dateupload": INFINITE}, {"license": INFINITE}, {"id": None}])
+def test_search_result__infinite_numbers_are_no_photo(fields):
+    assert search_result(ENTRY | fields) is None
+
+
+@pytest.mark.parametrize("value", [None, INFINITE, -INFINITE, float("nan"), [], "x"])
+def test_photo_id__what_is_no_number(value):
+    with pytest.raises(ValueError, match=r"no photo id|invalid literal|cannot convert"):
+        photo_id(value)
+
+
+def test_import__an_id_that_is_infinite_or_empty_is_an_unusable_row(state):
+    rows = [{"Flickr ID": id, "url": "https://a.net/1_ab_o.jpg", "owner": "1@N00"} for id in (INFINITE, None, 5.0)]
+    counts = import_rows(state, rows)
+    assert (counts.added, counts.unusable) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "side"), [(INFINITE, 0), (2**31, 0), (2**31 - 1, 2**31 - 1), ("9" * 30, 0), (0, 0), (-1, 0)]
+)
+def test_side__of_31_bits_as_a_data_set_stores_it(value, side):
+    assert side_of(value) == side
+
+
+def test_texts__halves_of_pairs_are_stored_as_question_marks(tmp_path):
+    listed = [{"tagspace": f"IFD0{HALF}", "tag": "Make", "raw": f"Ca{HALF}non"}]
+    assert entries_from_response({"photo": {"exif": listed}}) == {("IFD0?", "Make"): "Ca?non"}
+    assert (text_of(f"a{HALF}b\0c"), text_of({"_content": f"{HALF}a"}, 1), text_of("\U0001f600")) == (
+        "a?bc", "?", "\U0001f600",
+    )  # fmt: skip
+    result = search_result(
+        ENTRY | {"title": f"T{HALF}", "url_o": f"https://a.net/{HALF}_o.jpg", "url_l": "https://a.net/l.jpg"}
+    )
+    assert (result.title, list(result.urls)) == ("T?", ["l"])
+    with State(tmp_path, create=True) as state:
+        insert_photos(state, [result], 0)
+        assert state.value("SELECT title FROM photos") == "T?"
+
+
+@pytest.mark.parametrize(("text", "licence"), [("\u00b2", None), ("9" * 10, None), ("9" * 400, None), ("12", 12)])
+def test_refresh__a_licence_that_is_no_number_of_flickr_is_unknown(state, text, licence):
+    with state.transaction() as db:
+        db.execute("INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (1, 'a', 'search', '{}', 0, 1)")
+    assert refresh(state, Client({1: info(text)})).checked == 1
+    assert state.value("SELECT licence FROM photos") == licence
+
+
+@pytest.mark.parametrize("total", [-1, 2**62, INFINITE])
+def test_count_slice__a_total_that_cannot_be_is_no_answer(total):
+    class Pages:
+        def call(self, *words, **named):
+            return {"photos": {"total": total, "photo": []}}
+
+    with pytest.raises(FlickrUnavailable):
+        count_slice(Pages(), Slice("2012-01", 0, 10, (4,)), "x")
+
+
+def test_count_slice__totals_from_nought_on():
+    class Pages:
+        def __init__(self, total):
+            self.total = total
+
+        def call(self, *words, **named):
+            return {"photos": {"total": self.total, "photo": []}}
+
+    assert [count_slice(Pages(n), Slice("2012-01", 0, 10, (4,)), "x") for n in ("0", 2**62 - 1)] == [0, 2**62 - 1]
+
+
+def test_retry_after__a_superscript_is_no_number():
+    assert retry_after({"Retry-After": "\u00b2"}, 429) is None
+
+
+def test_download__a_wait_that_is_no_number_and_names_of_hosts_that_are_none(tmp_path):
+    async def get(url):
+        async with photo_client(user_agent="t", timeout_s=5, allow_loopback=True) as client:
+            return await download(client, url, tmp_path / "file", allow_loopback=True)
+
+    with (
+        answering((429, {"Retry-After": "\u00b2"}, b"")) as url,
+        pytest.raises(DownloadFailure, match="http 429") as failure,
+    ):
+        asyncio.run(get(url))
+    assert (failure.value.retry_after_s, failure.value.permanent) == (None, False)
+    for bad in ("http://xn--a/1.jpg", f"http://127.0.0.1:9/{HALF}.jpg"):
+        with pytest.raises(DownloadFailure) as failure:
+            asyncio.run(get(bad))
+        assert (failure.value.error_class, failure.value.permanent) == ("bad url", True)
+
+
+def published(**fields):
+    row = {"photo_id": "7", "owner": "1@N00", "url": "https://a.net/7.jpg", "size": "o", "width": 4, "height": 3,
+           "licence": "cc-by-4.0", "sha256": "aa"}  # fmt: skip
+    return row | fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "urls", "sha256", "licence"),
+    [
+        ({}, {"o": ("https://a.net/7.jpg", 4, 3)}, "aa", 11),
+        ({"size": None}, {"unknown": ("https://a.net/7.jpg", 4, 3)}, "aa", 11),
+        ({"size": ""}, {"unknown": ("https://a.net/7.jpg", 4, 3)}, "aa", 11),
+        ({"width": None, "height": 2**40}, {"o": ("https://a.net/7.jpg", 0, 0)}, "aa", 11),
+        ({"sha256": None}, {"o": ("https://a.net/7.jpg", 4, 3)}, None, 11),
+        ({"sha256": ""}, {"o": ("https://a.net/7.jpg", 4, 3)}, None, 11),
+        ({"licence": "unknown"}, {"o": ("https://a.net/7.jpg", 4, 3)}, "aa", None),
+        ({"licence": ["cc-by-4.0"]}, {"o": ("https://a.net/7.jpg", 4, 3)}, "aa", None),
+    ],
+)
+def test_published__rows_become_photos(fields, urls, sha256, licence):
+    (photo,) = _published_photos([published(**fields)])
+    assert (photo.id, photo.owner, photo.entries) == (7, "1@N00", None)
+    assert (photo.urls, photo.expected_sha256, photo.licence) == (urls, sha256, licence)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"photo_id": None}, {"photo_id": "x"}, {"photo_id": "0"}, {"owner": None}, {"owner": "x"}, {"url": None},
+     {"url": ""}],
+)  # fmt: skip
+def test_published__rows_that_make_no_sense_are_left_out(fields):
+    assert [photo.id for photo in _published_photos([published(**fields), published(photo_id="8")])] == [8]
+
+
+@pytest.mark.parametrize("line", ['["x", "o", "u", null, []]', '[1, "o", "u", null, 5]', "[1, 2]", "5", "null", "{}"])
+def test_request__of_another_form_in_a_list_of_ranks(line):
+    with pytest.raises(DataError, match="lists/a: no list of photos to fetch"):
+        _parse_request(line, "lists/a")
+
+
+def test_request__as_a_plan_writes_it():
+    request = FetchRequest(5, "o", "https://a.net/5.jpg", None, ("k", "l"))
+    assert _parse_request(json.dumps(request), "a") == request
+
+
+def test_placeholders__of_earlier_runs_are_failures_and_no_files_of_this_run(state):
+    """Two of the three files with the same bytes were fetched before; only the third was counted as fetched now."""
+    with state.transaction() as db:
+        for id, owner in ((1, "a"), (2, "b"), (3, "c"), (4, "a"), (5, "b")):
+            db.execute(
+                "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, 'search', '{}', 0, 1)",
+                (id, owner),
+            )
+            sha256, path = ("same", f"files/{id}.jpg") if id < 4 else ("pair", f"files/{id}.jpg")
+            db.execute(
+                "INSERT INTO files (photo_id, size, url, status, path, sha256, bytes, attempts, at)"
+                " VALUES (?, 'o', 'u', 'ok', ?, ?, 100, 1, 0)",
+                (id, path, sha256),
+            )
+            state.path_of(path).parent.mkdir(exist_ok=True)
+            state.path_of(path).write_bytes(b"x")
+    counts = FetchCounts(fetched=2, bytes=150)
+    refuse_placeholders(state, ["pair", "same"], counts, lambda sha256: 1)
+    assert (counts.fetched, counts.bytes, counts.failures) == (1, 50, {"unavailable": 3})
+    rows = state.rows("SELECT photo_id, status, path, error_class, error FROM files ORDER BY 1")
+    assert [tuple(row)[:4] for row in rows] == [
+        *((id, "gone", None, "unavailable") for id in (1, 2, 3)),
+        *((id, "ok", f"files/{id}.jpg", None) for id in (4, 5)),
+    ]
+    assert rows[0]["error"] == "the same bytes came for photos of several owners"
+    assert sorted(path.name for path in (state.folder / "files").iterdir()) == ["4.jpg", "5.jpg"]
