@@ -68,6 +68,11 @@ def answer_banks(
     return [*banks, AnswerBank(other, asking, original, PRECISION)]
 
 
+def ends_copy(banks: Sequence[AnswerBank], at: int) -> bool:
+    """Whether no later bank needs the copy of the weights that fills this one."""
+    return all(later.answerer is not banks[at].answerer for later in banks[at + 1 :])
+
+
 def pass_answers(
     encoder: Encoder,
     recipe: ViewRecipe,
@@ -143,7 +148,8 @@ class PassAnswers:
         options, costs = self._options, []
         require_space(self.look(), options.cache, log)
         move_to_host(self._encoder)
-        for part in list(self._parts):
+        parts = list(self._parts)
+        for at, part in enumerate(parts):
             views = part.recipe.view_keys()
             bank = self._paths.open(part.encoder, views, list(views) if options.fresh else [])
             try:
@@ -159,12 +165,13 @@ class PassAnswers:
                 )
             except EncoderError as error:
                 if part.view != PRECISION:
+                    part.answerer.release()
                     raise
                 notice(f"{self._encoder.info.id}: {PRECISION} is left out of the noise floor: {error}")
                 self._parts.remove(part)
             else:
                 costs.append(cost)
-            if part is self._parts[-1] or self._parts[-1].answerer is not part.answerer:
+            if ends_copy(parts, at):
                 part.answerer.release()
         return costs
 

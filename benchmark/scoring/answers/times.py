@@ -13,9 +13,10 @@ from benchmark.answers import ClosedQuestion, QuestionRule, every_view
 from benchmark.bank import ANSWER_STORAGE, Bank, fill_answers, key_of
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.scoring.answers.banks import answer_banks
+from benchmark.scoring.answers.banks import PRECISION, AnswerBank, answer_banks, ends_copy
 from benchmark.tasks import Task
 from benchmark.views import ViewRecipe
+from builders.errors import EncoderError
 from builders.files import scratch_prefix
 from builders.photos import PhotoSet
 
@@ -50,47 +51,59 @@ def answer_times(
     Raises:
         EncoderError: the model cannot answer.
     """
-    total, answerers = AnswerTimes(), []
+    total = AnswerTimes()
     banks = answer_banks(encoder, recipe, tasks, photos, options)
-    for bank in banks:
-        shown = [at for at, photo_id in enumerate(photos.ids) if photo_id in bank.asking.by_photo]
-        making, forward, load = 0.0, 0.0, 0.0
-        some = [shown[:1], shown[1 : 1 + MEASURED] or shown[:1]]
-        for few in (photos.select(np.array(at)) for at in some):
-            asking = replace(bank.asking, questions=tuple(q for q in bank.asking.questions if q.photo in few.ids))
-            with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
-                key = key_of(replace(bank, asking=asking).encoder, few, "measured", ANSWER_STORAGE)
-                store = Bank.open(Path(scratch), key, bank.recipe.view_keys())
-                cost = fill_answers(
-                    few,
-                    bank.recipe,
-                    bank.answerer,
-                    asking,
-                    store,
-                    batch_size=options.batch_size,
-                    workers=0,
-                    silent=True,
-                )
-            load = load or cost.wall_s
-            making, forward = cost.making_s / len(few), cost.forward_s / len(few)
-        if bank.answerer not in answerers:
-            answerers.append(bank.answerer)
-            total = replace(total, load_s=total.load_s + load)
-        views = len(bank.recipe.names)
+    is_loaded = False
+    for at, bank in enumerate(banks):
+        try:
+            load, making, forward = _measured(bank, photos, options)
+        except EncoderError:
+            bank.answerer.release()
+            if bank.view != PRECISION:
+                raise
+            continue  # as in a run, which leaves it out of the noise floor
+        if ends_copy(banks, at):
+            bank.answerer.release()
+        count, views = len(bank.asking.by_photo), len(bank.recipe.names)
         total = replace(
             total,
-            making_s=total.making_s + making * len(shown),
-            forward_s=total.forward_s + forward * len(shown),
+            load_s=total.load_s + (0.0 if is_loaded else load),
+            making_s=total.making_s + making * count,
+            forward_s=total.forward_s + forward * count,
             answers=total.answers + views * len(bank.asking.questions),
             bank_bytes=total.bank_bytes + views * len(photos) * bank.asking.width * np.dtype(ANSWER_STORAGE).itemsize,
         )
-    for answerer in answerers:
-        answerer.release()
+        is_loaded = not ends_copy(banks, at)
     if not banks:
         return total
     put = banks[0].asking
     text = f"{len(put.questions):,} questions about {len(put.by_photo):,} photos: {total.answers:,} answers"
     return replace(total, text=f"{text} with those of the noise floor")
+
+
+def _measured(bank: AnswerBank, photos: PhotoSet, options: RunOptions) -> tuple[float, float, float]:
+    """Seconds of the first photo, which reads the weights, and by photo of making and of the model after it."""
+    shown = [at for at, photo_id in enumerate(photos.ids) if photo_id in bank.asking.by_photo]
+    load = making = forward = 0.0
+    some = [shown[:1], shown[1 : 1 + MEASURED] or shown[:1]]
+    for few in (photos.select(np.array(at)) for at in some):
+        asking = replace(bank.asking, questions=tuple(q for q in bank.asking.questions if q.photo in few.ids))
+        with tempfile.TemporaryDirectory(prefix=scratch_prefix()) as scratch:
+            key = key_of(replace(bank, asking=asking).encoder, few, "measured", ANSWER_STORAGE)
+            store = Bank.open(Path(scratch), key, bank.recipe.view_keys())
+            cost = fill_answers(
+                few,
+                bank.recipe,
+                bank.answerer,
+                asking,
+                store,
+                batch_size=options.batch_size,
+                workers=0,
+                silent=True,
+            )
+        load = load or cost.wall_s
+        making, forward = cost.making_s / len(few), cost.forward_s / len(few)
+    return load, making, forward
 
 
 @dataclass(frozen=True)
