@@ -154,7 +154,7 @@ def score_values(column: pa.Array, where: str) -> np.ndarray:
     try:
         if pa.types.is_boolean(kind):
             column = column.cast(pa.uint8())
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # integers above 2**53 round
     except (pa.ArrowException, NotImplementedError):
         example = next((v for v in column.to_pylist() if v is not None and number(v) is None), None)
         raise DataError(f"{where}: scores must be numbers, true or false, not {readable(repr(example)[:60])}") from None
