@@ -214,8 +214,11 @@ def _write_files(
     try:
         write_text_atomically(state, described)
         failures = [f for f in (_write_file(plan, photos, labels, subject, output, i) for i in range(len(photos))) if f]
+        listed = output / ".failures.jsonl"
         if failures:
-            write_text_atomically(output / ".failures.jsonl", "".join(json.dumps(f) + "\n" for f in failures))
+            write_text_atomically(listed, "".join(json.dumps(f) + "\n" for f in failures))
+        else:  # of an earlier run, which could not read what this one wrote
+            listed.unlink(missing_ok=True)
     except OSError as error:
         raise disk_error(error, output, saved="files are saved") from None
     if len(failures) == len(photos):
@@ -280,8 +283,6 @@ def repair(before: Audit, arguments: argparse.Namespace) -> Audit | None:
     output: Path = arguments.output / "repaired"
     photos = write_repaired(plan, subject, output, form=arguments.form, workers=arguments.workers)
     again = audit(photos, pixels=arguments.pixels, workers=arguments.workers, seed=arguments.seed)
-    if not len(photos):
-        raise UsageError(f"{output}: nothing is left")
     write_audit(again, arguments.output / "after")
     print(f"\nAfter it ({again.photos:,} photos in {output}):\n{again.verdict}")
     for sentence in (*again.findings, *remaining(before, again)):

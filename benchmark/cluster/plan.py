@@ -186,7 +186,8 @@ def _devices(request: Request) -> tuple[str, str]:
     if device == "cuda" and not torch.cuda.is_available():
         notice("planned for GPUs; this machine has none, so times are those of its CPU")
         if args.compile or args.dtype != "float32":
-            raise UsageError(f"--dtype {args.dtype}: its gate needs a GPU: plan on a machine that has one")
+            option = "--compile" if args.dtype == "float32" else f"--dtype {args.dtype}"
+            raise UsageError(f"{option}: its gate needs a GPU: plan on a machine that has one")
         return device, "cpu"
     return device, device
 

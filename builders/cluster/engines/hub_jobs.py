@@ -52,15 +52,18 @@ def _this_version() -> str:
 
 
 def _seconds(text: str) -> int:
-    """Seconds of a time in Slurm's notation.
+    """Seconds of a time in Slurm's notation. Raises ``UsageError`` for any other text.
 
-    >>> _seconds("2:00:00"), _seconds("30"), _seconds("1-0:0:0")
-    (7200, 1800, 86400)
+    >>> _seconds("2:00:00"), _seconds("30"), _seconds("1-0:0:0"), _seconds("1-12")
+    (7200, 1800, 86400, 129600)
     """
-    days, _, rest = text.rpartition("-")
-    parts = [int(part) for part in rest.split(":")]
-    if len(parts) == 1:  # minutes, as Slurm reads it
-        parts = [0, parts[0], 0]
-    if len(parts) == 2:
-        parts = [0, *parts]
-    return int(days or 0) * 86_400 + parts[0] * 3600 + parts[1] * 60 + parts[2]
+    days, dash, rest = text.rpartition("-")
+    parts = rest.split(":")
+    if len(parts) > 3 or not all(part.isdecimal() for part in (*parts, *([days] if dash else []))):
+        raise UsageError(f"--time {text}: give hours, minutes and seconds, such as 2:00:00, or 1-12:00:00 with days")
+    numbers = [int(part) for part in parts]
+    if dash:  # after days come hours
+        hours, minutes, seconds = [*numbers, 0, 0][:3]
+    else:  # one number is minutes, two are minutes and seconds
+        hours, minutes, seconds = [0, *numbers, 0] if len(numbers) == 1 else [0, 0, *numbers][-3:]
+    return int(days or 0) * 86_400 + hours * 3600 + minutes * 60 + seconds

@@ -86,8 +86,8 @@ def devices(monkeypatch, gpu: bool, **given):
     ("given", "message"),
     [
         ({"device": "cuda:1"}, "a rank takes the one GPU that it is given"),
-        ({"device": "cuda", "dtype": "bfloat16"}, "its gate needs a GPU"),
-        ({"device": "cuda", "compile": True}, "its gate needs a GPU"),
+        ({"device": "cuda", "dtype": "bfloat16"}, "^--dtype bfloat16: its gate needs a GPU"),
+        ({"device": "cuda", "compile": True}, "^--compile: its gate needs a GPU"),
     ],
 )
 def test_devices__what_cannot_be_planned_here(monkeypatch, given, message):

@@ -81,6 +81,25 @@ def test_on_jobs__every_option(made, monkeypatch):
     assert made[0]["logging_dir"] != made[1]["logging_dir"]
 
 
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [("90", 5400), ("1:30", 90), ("2:1:30", 7290), ("1-0", 86_400), ("2-3", 183_600), ("1-2:30", 95_400), ("0", 0)],
+)
+def test_on_jobs__times_are_those_of_slurm(made, monkeypatch, time, seconds):
+    """Minutes, minutes:seconds, hours:minutes:seconds; after days first hours (sbatch's manual)."""
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_token")
+    on_jobs(Submission(StorageFolder("hf://buckets/me/x"), (0,), EngineOptions(time=time)))
+    assert made[0]["timeout"] == seconds
+
+
+@pytest.mark.parametrize("time", ["", "1h", "1:2:3:4", "-3", "x-3", "1:", "1.5"])
+def test_on_jobs__what_is_no_time_is_refused_before_a_job_is_submitted(made, monkeypatch, time):
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_token")
+    with pytest.raises(UsageError, match=f"--time {time}: give hours, minutes and seconds, such as 2:00:00"):
+        on_jobs(Submission(StorageFolder("hf://buckets/me/x"), (0,), EngineOptions(time=time)))
+    assert made == []
+
+
 def test_on_jobs__no_disk_and_no_account(made, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     with pytest.raises(UsageError, match="a job of the Hub reaches no disk of yours; plan with --plan hf://buckets/"):
