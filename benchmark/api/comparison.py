@@ -20,6 +20,7 @@ from benchmark.compare import (
     gate_runs,
     gate_text,
 )
+from benchmark.judgement import accepted_loss
 from benchmark.results import ReadRuns, Run, read_runs
 from benchmark.scoring import Scored, write_scored
 from benchmark.tasks import all_tasks
@@ -87,16 +88,17 @@ def compare(
             ``compare("old", "new", worse_by=2).gate.passed()``.
 
     Raises:
-        UsageError: nothing is on the same data.
+        UsageError: nothing is on the same data, or ``worse_by`` is not from 0 up to 100.
         DataError: photos, codecs or presets differ, or nothing can be compared.
     """
+    margin = None if worse_by is None else accepted_loss(worse_by)
     runs = _runs(first, "first"), _runs(second, "second")
     patterns = [tasks] if isinstance(tasks, str) else list(tasks)
     across = {"across_codecs": across_codecs, "across_presets": across_presets}
     rows, ties = compare_runs([*runs[0], *runs[1]], patterns, all_metrics=all_metrics, **across)
     gate = None
-    if worse_by is not None:
-        gate = gate_runs(runs[0], runs[1], patterns, margin=worse_by / 100, all_metrics=all_metrics, **across)
+    if margin is not None:
+        gate = gate_runs(runs[0], runs[1], patterns, margin=margin, all_metrics=all_metrics, **across)
     return Comparison(tuple(rows), tuple(ties), gate)
 
 

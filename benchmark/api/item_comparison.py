@@ -20,6 +20,7 @@ from benchmark.compare import (
     read_sources,
     write_items,
 )
+from benchmark.judgement import accepted_loss
 
 if TYPE_CHECKING:
     import pandas
@@ -86,7 +87,7 @@ def compare_items(
             of the range of scores.
 
     Raises:
-        UsageError: a column is missing or not named, or there is one system.
+        UsageError: a column is missing or not named, there is one system, or ``worse_by`` is not from 0 up to 100.
         DataError: a file cannot be read, or systems differ in tasks or items.
 
     >>> import pandas
@@ -96,6 +97,7 @@ def compare_items(
     >>> compared.to_frame()[["difference", "test", "p_value", "n"]].values.tolist()
     [[0.5, 'exact McNemar', 0.25, 6]]
     """
+    margin = None if worse_by is None else accepted_loss(worse_by)
     paths = list(systems.items()) if isinstance(systems, Mapping) else [Path(each) for each in systems]
     patterns = [tasks] if isinstance(tasks, str) else list(tasks)
     compared, aligned = compare_rows(
@@ -106,6 +108,6 @@ def compare_items(
         lower_is_better=lower_is_better,
     )
     gate = None
-    if worse_by is not None:
-        gate = gate_items(compared, aligned, margin=worse_by / 100, lower_is_better=lower_is_better)
+    if margin is not None:
+        gate = gate_items(compared, aligned, margin=margin, lower_is_better=lower_is_better)
     return ItemComparison(compared, gate)

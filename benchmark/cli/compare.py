@@ -125,10 +125,13 @@ def parser() -> Parser:
 
 
 def _points(text: str) -> float:
-    """A margin in percentage points, 0 to 100."""
-    with contextlib.suppress(ValueError):
-        if 0 <= (points := float(text)) < 100:
-            return points
+    """A margin in percentage points."""
+    from benchmark.judgement import accepted_loss  # late: this module is imported for --help
+
+    with contextlib.suppress(ValueError, UsageError):
+        points = float(text)
+        accepted_loss(points)
+        return points
     raise argparse.ArgumentTypeError(f"{text}: give percentage points of at least 0 and less than 100")
 
 

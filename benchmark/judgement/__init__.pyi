@@ -18,6 +18,7 @@ from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import (
     AnswerMove,
     LossJudgement,
+    accepted_loss,
     answer_moves,
     answer_texts,
     decide_differences,
@@ -84,6 +85,7 @@ __all__ = [
     "Reliance",
     "Statement",
     "Verdict",
+    "accepted_loss",
     "answer_moves",
     "answer_texts",
     "associated_text",

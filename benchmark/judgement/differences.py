@@ -9,6 +9,7 @@ from benchmark.judgement.deciding import LEVEL, Comparison, Decision, decide
 from benchmark.judgement.scores import units_of
 from benchmark.judgement.traces import POINT
 from benchmark.results import Questions, Result, Score, metric_of, percent
+from builders.errors import UsageError
 from builders.untrusted import readable
 
 JITTER = "jitter"
@@ -59,6 +60,20 @@ def _compared(d: DifferenceLike, bound: float) -> Comparison:
 
 LossJudgement = Literal["worse", "not worse", "undecided"]
 """Whether a loss exceeds a margin."""
+
+
+def accepted_loss(points: float) -> float:
+    """A margin as a share, from percentage points.
+
+    Raises:
+        UsageError: it is none: a loss of nan points would never be judged.
+
+    >>> accepted_loss(2.5)
+    0.025
+    """
+    if not 0 <= points < 100:
+        raise UsageError(f"worse by {points}: give percentage points of at least 0 and less than 100")
+    return points / 100
 
 
 def judge_loss(low: float, high: float, margin: float) -> LossJudgement:

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import camtrace
 from benchmark.cli.compare import main
 from benchmark.compare import compare_runs, gate_runs, gate_text
 from benchmark.compare.judged import Loss
+from benchmark.judgement import accepted_loss
 from benchmark.results import Failure, PhotoValues, Result, Run
 from benchmark.stats import paired_difference
 from builders.errors import DataError, UsageError
@@ -201,6 +204,16 @@ def test_command__wrong_requests(folders, capsys):
     shutil.copy(folders[0] / "answers.npz", folders[1] / "answers.npz")  # not those of the result: refused
     with pytest.raises(UsageError, match="NEW has nothing"):
         main([*map(str, folders[:2]), "--exit-code"])
+
+
+@pytest.mark.parametrize("points", [math.nan, math.inf, -0.5, 100])
+def test_gate__a_margin_that_is_none_is_refused_before_anything_is_read(points, tmp_path):
+    """With nan no loss would exceed it, and every gate would pass."""
+    with pytest.raises(UsageError, match="give percentage points of at least 0 and less than 100"):
+        camtrace.compare(tmp_path / "old", tmp_path / "new", worse_by=points)
+    with pytest.raises(UsageError, match="give percentage points of at least 0 and less than 100"):
+        camtrace.compare_items([tmp_path / "old.csv", tmp_path / "new.csv"], worse_by=points)
+    assert [accepted_loss(fine) for fine in (0, 2.5, 99)] == [0, 0.025, 0.99]
 
 
 def test_gate__each_pattern_matches_a_task():
