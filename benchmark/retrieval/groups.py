@@ -68,7 +68,7 @@ class Median:
 
     value: float
     without: np.ndarray
-    """float64 [B]."""
+    """float64 [B]; NaN without the block that has all scenes of these pairs."""
     pairs: int
     """Number of pairs that it is the median of."""
 
@@ -194,7 +194,10 @@ def _median(sums: np.ndarray, scenes: np.ndarray, among: np.ndarray) -> Median:
     first, second = np.nonzero(np.triu(among & (scenes.sum(axis=-1) > 0), 1))
     total, count = sums[first, second] + sums[second, first], 2 * scenes[first, second]
     of_all, number = total.sum(axis=-1, keepdims=True), count.sum(axis=-1, keepdims=True)
-    without = np.nanmedian(_share(of_all - total, number - count), axis=0)
+    shares = _share(of_all - total, number - count)
+    without = np.full(shares.shape[1], np.nan)
+    is_known = np.isfinite(shares).any(axis=0)  # else ``nanmedian`` warns
+    without[is_known] = np.nanmedian(shares[:, is_known], axis=0)
     return Median(float(np.median(of_all / number)), without, len(first))
 
 

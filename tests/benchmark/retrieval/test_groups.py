@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -160,3 +161,8 @@ def test_median__and_what_it_is_without_a_block_of_scenes() -> None:
     assert median_chance(recall.chances[1], among) == pytest.approx(3 / (2 * SCENES - 1))
     of_pairs = [np.mean([rows[table[a, s]] @ rows[table[b, s]] for s in range(SCENES)]) for a, b in pairs]
     assert median_cosine(recall, among).value == pytest.approx(np.median(of_pairs))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = median_recall(group_recall(rows, table, np.zeros(SCENES, int)), 1, among)
+    assert whole.value == median.value
+    assert np.isnan(whole.without).tolist() == [True]
