@@ -71,10 +71,10 @@ PREFIXES = {
 _OF_THE_HUB = ("load_hub", "load_timm", "load_vlm")
 """Loaders whose weights may come from a Hub repo, which has revisions."""
 
-_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&-]*)?")
+_REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&.,%-]*)?")
 _ADDRESS = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?!datasets/|spaces/|docs/)([\w.-]+/[\w.-]+?)"
-    r"(?:/tree/([\w./-]+?))?/?(\?[\w=&.-]*)?"
+    r"(?:/tree/([\w./-]+?))?/?(\?[\w=&.,%-]*)?"
 )
 _FILE = re.compile(r"([^/?:]+|([^/?:]+/){2,}[^/?:]+)\.(pth|pt|tar|ckpt|safetensors|bin|onnx)(\?.*)?")
 """A file of weights that does not exist, by its name; ``a/b.pt`` may be a repo of the Hub."""

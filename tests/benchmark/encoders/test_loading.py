@@ -80,6 +80,8 @@ def test_study__names_are_those_of_the_published_table() -> None:
         ("timm/resnet50.a1_in1k", "load_hub"),
         ("openai/clip-vit-base-patch16@refs/pr/3", "load_hub"),
         ("hf-hub:timm/resnet50.a1_in1k", "load_hub"),
+        ("org/name?size=224&mean=0.5,0.4,0.5&std=0.5&interpolation=bicubic", "load_hub"),
+        ("org/name@v1.0?output=projected", "load_hub"),
         ("local-dir:anything", "load_path"),
         ("weights:model.pth?arch=timm:resnet50", "load_weights"),
         ("gone.pth?arch=timm:resnet50", "load_path"),

@@ -238,6 +238,7 @@ def test_mistake__one_sentence(query: str, words: str, file: Path) -> None:
         ("https://huggingface.co/org/name/tree/v1.0", "org/name@v1.0"),
         ("http://hf.co/org/name/tree/refs/pr/3/", "org/name@refs/pr/3"),
         ("https://huggingface.co/org/name?output=projected", "org/name?output=projected"),
+        ("https://huggingface.co/org/name/?size=9&mean=0.5,0.4,0.5", "org/name?size=9&mean=0.5,0.4,0.5"),
         ("timm:hf-hub:org/name", "org/name"),
         ("open_clip:hf-hub:org/name@main", "org/name@main"),
         ("org/name@main", "org/name@main"),
