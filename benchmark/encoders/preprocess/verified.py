@@ -174,7 +174,8 @@ def candidates_of_processor(processor: Any) -> list[Candidate]:
     if not getattr(processor, "do_resize", True):
         return []
     size = _mapping(getattr(processor, "size", None))
-    resample = int(getattr(processor, "resample", Image.Resampling.BILINEAR))
+    resample = getattr(processor, "resample", None)
+    resample = int(Image.Resampling.BILINEAR if resample is None else resample)
     factor = getattr(processor, "rescale_factor", None) or 1 / 255
     mean: tuple[float, ...] = (0.0,) * 3
     std: tuple[float, ...] = (1.0,) * 3

@@ -54,6 +54,8 @@ def to(width: int, height: int) -> ResizeTo:
         ({"size": 100, "do_resize": False}, []),
         ({"size": 100}, [(to(100, 100),), (short(100),)]),
         ({"size": {"shortest_edge": 100, "longest_edge": None}}, [(to(100, 100),), (short(100),)]),
+        ({"size": 100, "resample": None}, [(to(100, 100),), (short(100),)]),
+        ({"size": 100, "resample": 0}, [(ResizeTo(100, 100, 0),), (ResizeShort(100, 0),)]),
         ({"size": 100, **CROP}, [(to(100, 100),), (short(100),)]),
         (
             {"size": 100, "do_center_crop": True, **CROP},

@@ -120,7 +120,8 @@ def squares(name: str, processor: Any, side: int, backend: str, record: Mapping[
             return of_one_size(name, resized, sample, backend, record)
     except Exception:  # a processor whose size has another form: it gets squares
         pass
-    before = SquareFirst(processor, side, int(getattr(processor, "resample", None) or Image.Resampling.BICUBIC))
+    resample = getattr(processor, "resample", None)  # 0 is a filter: nearest
+    before = SquareFirst(processor, side, int(Image.Resampling.BICUBIC if resample is None else resample))
     try:
         return of_one_size(
             name, before, before(images=probe_image(), return_tensors="np"), f"pil, then {backend}", record
