@@ -170,12 +170,12 @@ def _cells(
         raise EncoderError(f"it has no column {readable(lacking)}{hint}")
     for number, row in enumerate(rows, 1):
         photo, question = row.get(id_column), row.get("question_id")
-        view = row.get("view") or UNPROCESSED
+        view = str(row.get("view") or UNPROCESSED)
         if photo in (None, ""):
             raise EncoderError(f"row {number} has no photo id")
         if view not in by_view:
             if view not in every_view():
-                raise unknown_name("view", str(view), every_view())
+                raise unknown_name("view", view, every_view())
             by_view[view] = {}
         key = readable(str(photo)), "" if question is None else readable(str(question))
         what = f"{key[1]} about {key[0]} under {view}".removeprefix(" ")
