@@ -143,7 +143,7 @@ def load_embeddings(request: LoadRequest) -> Encoder:
             **({"told": stated} if stated else {}),
         },
     )
-    notices = (f"{label}: not known: {', '.join(unknown)}",) if unknown else ()
+    notices = (f"{label}: not known: {', '.join(unknown)}",)
     return Encoder(info, no_pixels, _refuse, "cpu", "float32", stored=stored, notices=notices)
 
 
