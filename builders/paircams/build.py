@@ -7,6 +7,7 @@ is one photo. The two rows of a pair share ``pair_id``, so either may be the que
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -92,6 +93,12 @@ def pair_rows(photos: PhotoSet) -> PairRows:
     return PairRows(photos.source, tuple((rows[i], rows[i + 1]) for i in range(0, len(rows), 2)))
 
 
+def cameras_hash(photos: PhotoSet) -> str:
+    """Hash of pair, device and type of device of each photo, which may change while the photos stay: 16 hex digits."""
+    columns = [photos.columns[name].tolist() for name in ("pair_id", "camera", "camera_type")]
+    return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]
+
+
 def build_paircams(
     photos: PhotoSet,
     output: Path,
@@ -127,7 +134,7 @@ def build_paircams(
         features=PAIR_FEATURES,
         ids=tuple(pair[0][1].pair_id for pair in rows.pairs),
         make_rows=rows,
-        recipe={"photos": photos.ids_hash(), "camera_types": "".join(t[0] for t in photos.columns["camera_type"])},
+        recipe={"photos": photos.ids_hash(), "cameras": cameras_hash(photos)},
         rows_recipe={"camera_types": CAMERA_TYPES},
     )
     return build_data_set(

@@ -16,7 +16,7 @@ from builders.cli import Names, Parser, Renamed, write_record
 from builders.dataset import RowsBuilder, add_build_options, build_record, item_ranges, summary
 from builders.errors import UsageError
 from builders.files import write_text_atomically
-from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, pair_rows
+from builders.paircams.build import CONFIG, PAIR_FEATURES, build_paircams, cameras_hash, pair_rows
 from builders.sources import contradicted_types, propose_pairs, read_pair_photos
 
 PAIRS_PER_RANGE = 64
@@ -37,7 +37,7 @@ class PairCamsConfig(datasets.BuilderConfig):
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder. It depends on the pairs, not on the spelling of ``source``."""
         photos = read_pair_photos(self.source, phones=self.phones, cameras=self.cameras)
-        contents = [photos.ids_hash(), *photos.columns["camera_type"], *photos.columns["pair_id"]]
+        contents = [photos.ids_hash(), cameras_hash(photos)]
         return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
 

@@ -34,7 +34,7 @@ from builders.dataset import (
 from builders.photos import HUB_SPLITS, SPLITS, PhotoSet
 from builders.pixels import ALL_PARAMETERS, Parameter, codec_canary
 from builders.processed.assignment import Assignment, correlation_of, expected_counts
-from builders.processed.rows import ProcessedRows, ProcessingSettings, photo_set_features
+from builders.processed.rows import ProcessedRows, ProcessingSettings, photo_columns, photo_set_features
 from builders.splits import Guarded, cramers_v, with_duplicates_on_one_side
 from builders.untrusted import read_table
 
@@ -134,8 +134,10 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder. It depends on the photos, not on the spelling of ``source``."""
-        canary = codec_canary(self.settings.question.made_by)
-        contents = [self.settings.described(), self.photos().ids_hash(), canary]
+        photos, canary = self.photos(), codec_canary(self.settings.question.made_by)
+        contents: list[Any] = [self.settings.described(), photos.ids_hash(), canary]
+        if columns := photo_columns(photos):
+            contents += [_columns_hash(columns), {name: group.names for name, group in sorted(photos.groups.items())}]
         return f"{self.name}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:16]}"
 
 
@@ -284,7 +286,7 @@ def processed_job(
         recipe={
             **described,
             "labels": hashlib.sha256(b"" if rows.labels is None else rows.labels.astype("<i4").tobytes()).hexdigest(),
-            **({"columns": _columns_hash(rows)} if rows.columns else {}),
+            **({"columns": _columns_hash(rows.columns)} if rows.columns else {}),
         },
         # which classes a photo has, and its label, are compared row by row
         rows_recipe={
@@ -295,8 +297,8 @@ def processed_job(
     )
 
 
-def _columns_hash(rows: ProcessedRows) -> str:
-    values = {name: column.tolist() for name, column in rows.columns.items()}
+def _columns_hash(columns: Mapping[str, np.ndarray]) -> str:
+    values = {name: column.tolist() for name, column in columns.items()}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -251,7 +251,7 @@ def _shard_job(
         features=features,
         ids=[photos.ids[i] for i in members],
         make_rows=SimulatedRows(_source(photos), photos.ids, kinds, photos.rows[members], labels, configs),
-        recipe={"shots": fingerprint, "labels": _digest(labels)},
+        recipe={"shots": fingerprint, "labels": _digest(labels), "licence": _source(photos).scenes.licence},
     )
 
 

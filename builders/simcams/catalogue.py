@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,15 +109,34 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
+def _is_finite(value: Any) -> bool:
+    """Whether a value is a finite number, or a tuple of such values."""
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _check(camera: Camera, where: str) -> None:
     """Refuse values that cannot be rendered, or would be rendered wrongly without an error."""
     body, lens, pipeline, jpeg = camera.body, camera.lens, camera.pipeline, camera.jpeg
+    for part in (body, lens, pipeline, jpeg):
+        for field in dataclasses.fields(part):
+            if field.type != "str" and not _is_finite(getattr(part, field.name)):
+                raise DataError(f"{where}: {field.name} is no finite number")
+    if type(body.adc_bits) is not int or not 1 <= body.adc_bits <= 16:  # white_level is made of it
+        raise DataError(f"{where}: adc_bits is not a whole number from 1 to 16")
     matrix = np.array(body.colour_matrix, dtype=float)
     problems = {
         "colour_matrix is not 3 x 3": matrix.shape != (3, 3),
         "the rows of colour_matrix do not sum to 1": matrix.shape == (3, 3) and not np.allclose(matrix.sum(1), 1),
         f"bayer is not one of {', '.join(BAYER_PATTERNS)}": body.bayer not in BAYER_PATTERNS,
         "full_well_e, pitch_um, base_iso must be above 0": min(body.full_well_e, body.pitch_um, body.base_iso) <= 0,
+        "white_balance or lateral_ca does not have two values": {len(body.white_balance), len(lens.lateral_ca)} != {2},
+        "crop_factor must be above 0": lens.crop_factor <= 0,
+        "blur_px, luma_threshold or row_noise_share is below 0": min(
+            lens.blur_px, pipeline.luma_threshold, body.row_noise_share
+        )
+        < 0,
         "black_level does not lie in the range of adc_bits": not 0 <= body.black_level < body.white_level,
         "a noise is below 0": min(body.read_noise_e, body.downstream_noise_e, body.prnu, body.dark_e_per_s) < 0,
         "shading_correction is not in [0, 1]": not 0 <= lens.shading_correction <= 1,
@@ -126,7 +146,8 @@ def _check(camera: Camera, where: str) -> None:
         "contrast is not in [0, 1]": not 0 <= pipeline.contrast <= 1,
         "sharpen_radius_px must be above 0": pipeline.sharpen_radius_px <= 0,
         "subsampling is not 4:4:4, 4:2:2 or 4:2:0": jpeg.subsampling not in ("4:4:4", "4:2:2", "4:2:0"),
-        "scales are not whole per cents above 0": not jpeg.scales or min(jpeg.scales) <= 0,
+        "scales are not whole per cents above 0": not jpeg.scales
+        or any(scale <= 0 or scale != int(scale) for scale in jpeg.scales),
     }
     for problem, present in problems.items():
         if present:

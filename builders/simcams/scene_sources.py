@@ -143,7 +143,7 @@ class PhotoScenes:
         try:
             with Image.open(io.BytesIO(self._read(index))) as image:
                 width, height = image.size
-                if image.getexif().get(0x0112, 1) >= 5:
+                if _is_turned(image):
                     width, height = height, width
         except Exception as error:  # a hostile file raises anything
             raise PhotoError(f"cannot be opened ({type(error).__name__})") from None
@@ -197,6 +197,14 @@ def linear_light(rgb: np.ndarray) -> np.ndarray:
     flat = 0.5 * y + 0.5 * (0.5 - np.sin(np.arcsin(1 - 2 * y) / 3))
     table = np.where(flat <= 0.04045, flat / 12.92, ((flat + 0.055) / 1.055) ** 2.4)
     return table.astype(np.float32)[rgb]
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether ``decode_rgb`` exchanges width and height. A broken Exif block counts as upright there, too."""
+    try:
+        return image.getexif().get(0x0112) in range(5, 9)
+    except Exception:
+        return False
 
 
 def _clipped_share(rgb: np.ndarray) -> np.ndarray:

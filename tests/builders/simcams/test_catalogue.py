@@ -83,6 +83,34 @@ def test_simcams__of_a_table_with_a_camera_more(tmp_path: Path) -> None:
     assert acquisition_from_file(photos.read(of_it)).model == "A15"
 
 
+POSITIVE, NOISE = "full_well_e, pitch_um, base_iso must be above 0", "a noise is below 0"
+SCALES, NO_TWO = "scales are not whole per cents above 0", "white_balance or lateral_ca does not have two values"
+BELOW = "blur_px, luma_threshold or row_noise_share is below 0"
+WRONG: list[tuple[str, dict[str, list[object]], str]] = [
+    ("body", {"full_well_e": [0, -1], "pitch_um": [0], "base_iso": [0]}, POSITIVE),
+    ("body", {"black_level": [-1, 1023, 1024]}, "black_level does not lie in the range of adc_bits"),
+    ("body", {"read_noise_e": [-0.1], "downstream_noise_e": [-0.1], "prnu": [-0.001], "dark_e_per_s": [-0.1]}, NOISE),
+    ("body", {"adc_bits": [0, 17, -1, 12.5]}, "adc_bits is not a whole number from 1 to 16"),
+    ("body", {"white_balance": [[2.0], [2.0, 1.0, 1.5]]}, NO_TWO),
+    ("lens", {"lateral_ca": [[0.1]]}, NO_TWO),
+    ("body", {"row_noise_share": [-0.1]}, BELOW),
+    ("lens", {"blur_px": [-0.1]}, BELOW),
+    ("pipeline", {"luma_threshold": [-0.1]}, BELOW),
+    ("lens", {"crop_factor": [0, -1]}, "crop_factor must be above 0"),
+    ("lens", {"shading_correction": [-0.01, 1.01]}, "shading_correction is not in [0, 1]"),
+    ("lens", {"distortion_wide": [-0.051, 0.051], "distortion_tele": [-0.051, 0.051]}, "distortion is beyond 5 %"),
+    ("pipeline", {"chroma_levels": [-1, 4, 1.5]}, "chroma_levels is not 0 to 3"),
+    ("pipeline", {"contrast": [-0.01, 1.01]}, "contrast is not in [0, 1]"),
+    ("pipeline", {"sharpen_radius_px": [0, -1]}, "sharpen_radius_px must be above 0"),
+    ("jpeg", {"scales": [[], [0], [100, -1], [99.5]]}, SCALES),
+    ("body", {"pitch_um": ["wide", float("nan"), True]}, "pitch_um is no finite number"),
+    ("body", {"white_balance": [["a", 1.0]]}, "white_balance is no finite number"),
+    ("lens", {"distortion_tele": [float("inf")]}, "distortion_tele is no finite number"),
+    ("jpeg", {"scales": [["a"]]}, "scales is no finite number"),
+]
+"""Of a part of the camera, by field: values that are refused, and why."""
+
+
 @pytest.mark.parametrize(
     ("edit", "value", "sentence"),
     [
@@ -97,7 +125,15 @@ def test_simcams__of_a_table_with_a_camera_more(tmp_path: Path) -> None:
         ("makes/Alderin/jpeg/subsampling", "4:1:1", "subsampling is not"),
         ("makes/Alderin/body/bayer", "RGBG", "bayer is not one of"),
         ("makes/Alderin/models/A6/body", {"black_level": 5000}, "black_level"),
-        ("makes/Alderin/models/A6/pipeline", {"demosaic": "vng"}, "demosaic is not one of"),
+        ("makes/Alderin/models/A6/pipeline", {"demosaic": "vng"}, "demosaic is not one of bilinear, malvar"),
+        ("makes/Alderin/models/A6/kind", None, "kind None is not one of compact, dslr, phone"),
+        ("makes/Alderin/body/colour_matrix", [[1, 0], [0, 1]], "colour_matrix is not 3 x 3"),
+        *(
+            (f"makes/Alderin/models/A6/{part}", {field: value}, sentence)
+            for part, fields, sentence in WRONG
+            for field, values in fields.items()
+            for value in values
+        ),
     ],
 )
 def test_read__a_wrong_field_is_one_sentence_with_the_camera(
@@ -106,6 +142,35 @@ def test_read__a_wrong_field_is_one_sentence_with_the_camera(
     with pytest.raises(DataError, match="camera Alderin") as caught:
         read_catalogue(changed(tmp_path, edit, value))
     assert sentence in str(caught.value)
+
+
+def test_read__values_at_the_ends_of_their_ranges(tmp_path: Path) -> None:
+    """The model's fields win over those of the make, and these over those of the kind."""
+    ends = {
+        "body": {"black_level": 0, "read_noise_e": 0, "downstream_noise_e": 0, "prnu": 0, "dark_e_per_s": 0,
+                 "row_noise_share": 0, "adc_bits": 16},
+        "lens": {"shading_correction": 0, "distortion_wide": -0.05, "distortion_tele": 0.05, "blur_px": 0},
+        "pipeline": {"chroma_levels": 0, "contrast": 0, "luma_threshold": 0},
+        "jpeg": {"subsampling": "4:2:2", "scales": [1, 300]},
+    }  # fmt: skip
+    other = {
+        "body": {"black_level": 1022},
+        "lens": {"shading_correction": 1},
+        "pipeline": {"chroma_levels": 3, "contrast": 1},
+    }
+    for values in (ends, other):
+        camera = camera_named(
+            "Alderin A6", read_catalogue(changed(tmp_path, "makes/Alderin/models/A6", {"kind": "phone", **values}))
+        )
+        for part, fields in values.items():
+            for field, value in fields.items():
+                assert getattr(getattr(camera, part), field) == (tuple(value) if isinstance(value, list) else value)
+    table = yaml.safe_load(BUNDLED.read_text(encoding="utf-8"))
+    table["kinds"]["phone"]["pipeline"]["saturation"] = 1.25
+    for values, expected in (({}, 1.25), ({"saturation": 1.5}, 1.5)):
+        table["makes"]["Alderin"]["pipeline"] = values
+        (tmp_path / "cameras.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
+        assert camera_named("Alderin A6", read_catalogue(tmp_path / "cameras.yaml")).pipeline.saturation == expected
 
 
 @pytest.mark.parametrize("text", ["", "makes: 3", "[1, 2]", "kinds: {}\nmakes: {}", "\x00", "a: [1"])
