@@ -133,3 +133,45 @@ def test_index_hash__holds_what_numba_finds_compiled_functions_by(tmp_path, monk
     assert len(set(hashes)) == 7
     cache.index_hash.cache_clear()
     cache.sources_hash.cache_clear()
+
+
+def test_kernel_folder__in_the_cache_of_the_user(monkeypatch, tmp_path):
+    name = f"engine-{cache.sources_hash()}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cache.kernel_folder() == tmp_path / "cache" / "camtrace" / name
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for absent in ("", None):
+        monkeypatch.setenv("XDG_CACHE_HOME", "") if absent == "" else monkeypatch.delenv("XDG_CACHE_HOME")
+        assert cache.kernel_folder() == tmp_path / ".cache" / "camtrace" / name
+
+
+def test_index_hash__of_features_packages_and_lines_of_the_first_core(monkeypatch, tmp_path):
+    cores, hashes = tmp_path / "cpuinfo", []
+    monkeypatch.setattr(cache, "CPU_INFO", cores)
+
+    def now():
+        cache.index_hash.cache_clear()
+        hashes.append(cache.index_hash())
+
+    now()  # no file at all
+    for line in ("model name", "flags", "CPU implementer", "CPU part", "Features", "isa"):
+        cores.write_text(f"bogus : 1\n{line} : x\n")
+        now()
+    cores.write_text("bogus : 2\nisa : x\n\nisa : y\n")
+    now()
+    assert hashes.pop() == hashes[-1]
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx")
+    now()
+    monkeypatch.setattr(cache.sys.implementation, "cache_tag", "other-1")
+    now()
+
+    def absent(package):
+        raise cache.importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(cache.importlib.metadata, "version", absent)
+    now()
+    monkeypatch.setattr(cache.platform, "machine", lambda: "another")
+    now()
+    assert len(set(hashes)) == len(hashes) == 11
+    assert all(len(name) == 16 for name in hashes)
+    cache.index_hash.cache_clear()

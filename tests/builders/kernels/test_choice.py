@@ -1,6 +1,8 @@
 """The choice between compiled kernels and the definition."""
 
+import contextlib
 import importlib.util
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,44 @@ def test_forced_engine__another_value_is_refused(monkeypatch):
     monkeypatch.setenv(VARIABLE, "gpu")
     with pytest.raises(UsageError, match="set it to 'numba' or 'pillow'"):
         choice.forced_engine()
+
+
+def test_try_kernels__without_numba_the_name_says_what_needs_it(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    trial = try_kernels(lambda: 1 / 0, lambda kernels: "", **WORDS)
+    assert trial.objection.startswith("the kernels of a test needs the package numba")
+    trial.check_forced("Python")
+    monkeypatch.setenv(VARIABLE, "numba")
+    with pytest.raises(UsageError, match=r"^CAMTRACE_ENGINE=numba: the kernels .*; unset it to use Python$"):
+        trial.check_forced("Python")
+
+
+def test_try_kernels__loads_and_compares_within_the_first_call():
+    events = []
+
+    @contextlib.contextmanager
+    def first_call():
+        events.append("begin")
+        yield
+        events.append("end")
+
+    def load():
+        events.append("load")
+        return abs
+
+    def difference(kernels):
+        events.append("compare")
+        return ""
+
+    assert try_kernels(load, difference, first_call=first_call, **WORDS).kernels is abs
+    assert events == ["begin", "load", "compare", "end"]
+
+
+def test_try_kernels__the_warning_is_of_the_caller_that_is_named():
+    def by_another():
+        return try_kernels(lambda: abs, lambda kernels: "differs", stacklevel=2, **WORDS)
+
+    with pytest.warns(RuntimeWarning, match="differs") as caught:
+        by_another()
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    assert lines[caught[0].lineno - 1].strip() == "by_another()"

@@ -78,3 +78,30 @@ def test_kernel_folder__changes_with_a_part_of_another_package(tmp_path):
     other.write_text("FACTOR = 2\n")
     cache.sources_hash.cache_clear()
     assert cache.kernel_folder((str(other),)) == cache.kernel_folder((str(part),))
+
+
+@pytest.mark.parametrize("fastmath", [(), compile.SUMS_IN_ANY_ORDER])
+def test_jit__is_exact_unless_sums_may_be_in_any_order(fastmath, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def double(x):
+        return 2 * x
+
+    for compiled in (compile.jit(double, fastmath=fastmath), compile.entry_point(double, fastmath=fastmath)):
+        options = compiled.targetoptions
+        assert (options["fastmath"] or set()) == set(fastmath)
+        assert (options["error_model"], options["nogil"], options["boundscheck"]) == ("numpy", True, False)
+    assert "reassoc" in compile.SUMS_IN_ANY_ORDER
+    assert not {"nnan", "ninf", "fast"} & compile.SUMS_IN_ANY_ORDER  # values that are not finite stay so
+
+
+def test_entry_point__its_folder_is_named_by_its_parts_too(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def double(x):
+        return 2 * x
+
+    compile.entry_point(double, parts=[cache])
+    assert [p.name for p in (tmp_path / "camtrace").iterdir()] == [
+        f"engine-{cache.sources_hash((*own_folder(), cache.__file__))}"
+    ]

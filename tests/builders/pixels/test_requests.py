@@ -1,10 +1,10 @@
-"""Properties of Pillow's resize that engines need, against the installed Pillow."""
+"""Plans of resize and crop against arrays by hand; properties of Pillow's resize that engines need."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from builders.pixels.requests import SHORTER_FIRST, vertical_first
+from builders.pixels.requests import SHORTER_FIRST, Rectangle, ResizeCrop, vertical_first
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,28 @@ def test_vertical_first__is_the_order_of_the_installed_pillow(before, after, rec
     made = np.asarray(image.resize(after, resample))
     np.testing.assert_array_equal(made, np.asarray(by_order[vertical_first(before, after)]))
     assert not np.array_equal(made, np.asarray(by_order[not vertical_first(before, after)]))
+
+
+PHOTO = np.random.default_rng(1).integers(1, 256, (12, 17, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("fill", [(0, 0, 0), (0, 0, 7), (9, 120, 200)])
+@pytest.mark.parametrize("before", [(0, 0, 17, 12), (2, 1, 15, 12), (0, 0, 16, 12), (0, 0, 17, 11)])
+@pytest.mark.parametrize("size", [None, (9, 5), (13, 11), (5, 9)])
+@pytest.mark.parametrize(
+    "after", [None, (0, 0, 5, 5), (1, 2, 4, 5), (-3, -1, 12, 9), (2, -4, 30, 3), (-2, 1, 3, 14), (0, 0, 5, 20)]
+)
+def test_resize_crop__cut_resized_and_cut_with_pixels_beyond_the_edge(fill, before, size, after):
+    """The last cut may reach over every edge by another length: what lies there is of one colour."""
+    left, top, right, bottom = before
+    picture = PHOTO[top:bottom, left:right]
+    size = size or (right - left, bottom - top)
+    if picture.shape[1::-1] != size:
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    after = after or (0, 0, *size)
+    rows, columns = range(after[1], after[3]), range(after[0], after[2])
+    expected = [[picture[y, x] if 0 <= y < size[1] and 0 <= x < size[0] else fill for x in columns] for y in rows]
+    plan = ResizeCrop((17, 12), Rectangle(*before), size, int(Image.Resampling.BICUBIC), Rectangle(*after), fill)
+    made = plan(Image.fromarray(PHOTO))
+    np.testing.assert_array_equal(made, np.array(expected, np.uint8), strict=True)
+    assert plan.after.size == (made.shape[1], made.shape[0])

@@ -161,8 +161,8 @@ def test_jobs__of_ranks_are_those_of_the_build(photo_folder, tmp_path, capsys):
     # with its record no photo is compared again: one of another set is refused
     _, again = jobs(*words, guarded=guarded.record())
     assert [job.recipe for job in again] == [job.recipe for job in made]
-    _, own = jobs("--processings", "web", "--parameter", "web-size-webp", guarded=guarded.record())
-    assert own[0].make_rows.settings == ProcessingSettings.of("web-size-webp", processings="web")
+    _, of_file = jobs("--processings", "web", "--parameter", "web-size-webp", guarded=guarded.record())
+    assert of_file[0].make_rows.settings == ProcessingSettings.of("web-size-webp", processings="web")
 
 
 def small(names=("a", "b", "c", "d"), **more):
