@@ -1,0 +1,150 @@
+"""Tables of questions: which rows are questions about which photos, and which cells are no question."""
+
+import hashlib
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmark.answers import ClosedQuestion, answers_of, by_photo, chosen_rule, closed_questions, prompt_of, words_of
+from benchmark.answers.questions import questions_of_rows
+from benchmark.answers.tables import read_rows
+from builders.errors import DataError
+from builders.photos import PhotoSet
+
+
+def row(photo="a.jpg", name="1", text="When?", options="day|night", right="night", **more):
+    return {"photo_id": photo, "question_id": name, "text": text, "options": options, "right": right, **more}
+
+
+def pairs_of(*pairs):
+    return [(question.photo, question.id) for question in pairs]
+
+
+def table(folder, *rows):
+    file = folder / "own.jsonl"
+    file.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    return str(file)
+
+
+def photo_set(splits):
+    return PhotoSet.of_bytes("toy", {f"{name}.jpg": b"" for name in "abcd"}, None, splits)
+
+
+def test_questions__of_the_test_photos_in_their_order_whatever_else_the_table_names(tmp_path):
+    pairs = [("d.jpg", "2"), ("x.jpg", "1"), ("b.jpg", "1"), ("d.jpg", "1"), ("a.jpg", "1")]
+    spec = table(tmp_path, *(row(photo, name) for photo, name in pairs))
+    photos = photo_set(["train", "val", "test", "val"])
+    assert pairs_of(*closed_questions(photos, spec)) == [("b.jpg", "1"), ("d.jpg", "2"), ("d.jpg", "1")]
+    without = photo_set(["train", "test", "train", "train"])  # no val: every photo is one of test
+    every = pairs_of(*closed_questions(without, spec))
+    assert every == [("a.jpg", "1"), ("b.jpg", "1"), ("d.jpg", "2"), ("d.jpg", "1")]
+    rule = chosen_rule(spec)
+    assert (rule.unfit(photos), rule.unfit(without)) == ("", "")
+    other = photo_set(["train", "train", "val", "val"])
+    only = chosen_rule(table(tmp_path, row("x.jpg"), row("a.jpg")))
+    reason = "has no question about a test photo of toy: its ids are such as 'x.jpg', and those of the data 'c.jpg'"
+    assert only.unfit(other) == f"{only.name} {reason}"
+    with pytest.raises(DataError, match="no question about a test photo"):
+        only.questions(other, 0)
+
+
+def test_rule__is_named_by_its_file_and_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    spec = table(tmp_path, row())
+    digest = hashlib.sha256((tmp_path / "own.jsonl").read_bytes()).hexdigest()
+    assert chosen_rule("~/own.jsonl").name == chosen_rule(spec).name == f"own.jsonl@{digest[:16]}"
+    assert read_rows(tmp_path / "own.jsonl", ()).sha256 == digest
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, ("day", "night")),
+        ({"options": ["day", " night "], "right": " night"}, ("day", "night")),
+        ({"options": " night|day | dusk"}, ("night", "day", "dusk")),
+        ({"options": list(LETTERS), "right": "Z"}, tuple(LETTERS)),
+        ({"options": "night|Night"}, ("night", "Night")),
+        ({"question_id": 0, "text": 0}, ("day", "night")),
+    ],
+)
+def test_rows__that_are_questions(changes, options):
+    [question] = questions_of_rows([{**row(), **changes}])
+    assert question.options == options
+    assert question.options[question.right] == str({**row(), **changes}["right"]).strip()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        *(({name: value}, f"row 2 has no {name} ") for name in row() for value in (None, "")),
+        ({"options": []}, "row 2 has no options "),
+        ({"options": "night"}, "2 to 26 different options are needed, not night"),
+        ({"options": [*LETTERS, "night"]}, "2 to 26 different options are needed, not A | B | "),
+        ({"options": "night||day"}, "2 to 26 different options are needed, not night |  | day"),
+        ({"options": "night| night"}, "2 to 26 different options are needed, not night | night"),
+        ({"options": 5}, "options are texts, in a CSV cell separated by |"),
+        ({"options": ["night", 1]}, "options are texts"),
+        ({"right": "Night"}, "the right answer Night is none of its options (day | night)"),
+        ({"photo_id": "b.jpg "}, "the question 1 about b.jpg is there twice"),
+    ],
+)
+def test_rows__that_are_none(changes, message):
+    with pytest.raises(DataError) as error:
+        questions_of_rows([row("b.jpg"), {**row(), **changes}])
+    assert f"row 2{'' if 'row 2' in message else ': '}" in str(error.value)
+    assert message in str(error.value)
+
+
+def test_rows__one_photo_has_several_questions_and_one_question_several_photos():
+    pairs = [("a", "1"), ("a", "2"), ("b", "1")]
+    assert pairs_of(*questions_of_rows([row(photo, name) for photo, name in pairs])) == pairs
+    with pytest.raises(DataError, match=r"^it holds no question$"):
+        questions_of_rows([])
+
+
+@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl", "parquet", "CSV"])
+def test_read_rows__only_columns_that_were_named_and_are_there(tmp_path, kind):
+    file = tmp_path / f"own.{kind}"
+    rows = [{"a": "1", "b": "x", "c": "y"}, {"a": "2", "b": "z", "c": "w"}]
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif kind == "jsonl":
+        file.write_text("\n".join(["", *map(json.dumps, rows), " "]))
+    else:
+        mark = "\t" if kind == "tsv" else ","
+        file.write_text("\n".join(mark.join(values) for values in ("abc", ("1", "x", "y"), ("2", "z", "w"))))
+    read = read_rows(file, ["c", "a", "absent"]).rows
+    assert [{name: one[name] for name in ("a", "c")} for one in read] == [{"a": "1", "c": "y"}, {"a": "2", "c": "w"}]
+    assert all("absent" not in one for one in read)
+    assert all("b" not in one for one in read) or kind == "jsonl"
+
+
+@pytest.mark.parametrize(
+    ("options", "lettered"),
+    [(("yes", "no"), False), (("No", "YES"), False), (("yes", "no", "maybe"), True), (("yes", "nope"), True)],
+)
+def test_prompt__letters_but_for_yes_and_no(options, lettered):
+    question = ClosedQuestion("1", "a", "Is it?", options, 0)
+    assert question.lettered is lettered
+    expected = "\n".join(["Is it?", *(f"{letter}. {text}" for letter, text in zip("ABC", options, strict=False))])
+    plain = f"Is it? Answer {options[0]} or {options[1]}."
+    assert question.prompt == prompt_of(question) == (f"{expected}\nAnswer with the letter." if lettered else plain)
+    assert words_of(question) == (tuple("ABC"[: len(options)]) if lettered else options)
+
+
+def test_answers__of_marks_have_neither_probability_nor_margin_and_of_logits_the_first_view_has_the_margin():
+    logits = np.log(np.array([[[0.6, 0.4, np.nan]], [[0.1, 0.2, 0.7]]]))
+    graded = answers_of(logits, np.array([1]), graded=True)
+    assert graded.chosen.tolist() == [[0], [2]]
+    np.testing.assert_allclose(graded.probability, [[0.4], [0.2]], rtol=1e-6)
+    np.testing.assert_allclose(graded.margin, [0.2], rtol=1e-6)
+    assert (graded.chosen.dtype, graded.probability.dtype, graded.margin.dtype) == (np.int8, np.float32, np.float32)
+    marks = answers_of(logits, np.array([1]), graded=False)
+    assert (marks.chosen.tolist(), marks.probability, marks.margin) == ([[0], [2]], None, None)
+    assert by_photo(np.array([True, False, True]), np.array([1, 1, 0]), 2).tolist() == [1.0, 0.5]

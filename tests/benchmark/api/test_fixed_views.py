@@ -1,0 +1,195 @@
+"""Views that stay the same during a training: which photos they are of, and what networks are given and may return."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmark.api.fixed_views import FixedViews, default_embedding, fixed_views, untouched
+from benchmark.options import RunOptions
+from benchmark.views import PlainViews
+from builders.errors import DataError, UsageError
+from builders.photos import PhotoSet
+from tests.support.images import image_bytes
+
+SHADES = [10, None, 30, 40, 50]
+
+
+def photos() -> PhotoSet:
+    """Grey pictures, of which the second cannot be read."""
+    pictures = [b"no picture" if s is None else image_bytes(np.full((4, 4, 3), s, np.uint8)) for s in SHADES]
+    files = {f"{i}": picture for i, picture in enumerate(pictures)}
+    return PhotoSet.of_bytes("toy", files, list("ababa"))
+
+
+class Reading:
+    """A task that notes its input."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Any] = []
+
+    def run(self, task_input: Any) -> Any:
+        self.inputs.append(task_input)
+        return SimpleNamespace(scores=[f"score {len(self.inputs)}"])
+
+
+def shade(image: Any) -> torch.Tensor:
+    return torch.tensor([np.asarray(image)[0, 0, 0], 1.0], requires_grad=True)
+
+
+def made(preprocess: Any = shade, batch_size: int = 2, of: PhotoSet | None = None) -> tuple[FixedViews, Reading]:
+    task = Reading()
+    views = FixedViews.of(of or photos(), PlainViews(), [task], RunOptions(seed=3), preprocess, batch_size)  # type: ignore[list-item]
+    return views, task
+
+
+def test_of__views_of_the_photos_that_can_be_used() -> None:
+    for preprocess in (shade, lambda image: [float(np.asarray(image)[0, 0, 0]), 1.0]):
+        views, _ = made(preprocess)
+        assert views.usable.tolist() == [True, False, True, True, True]
+        assert {name: array.tolist() for name, array in views.views.items()} == {
+            "original": [[10, 1], [30, 1], [40, 1], [50, 1]]
+        }
+    with pytest.raises(DataError, match=r"^bad: none of the 2 photos can be used"):
+        made(of=PhotoSet.of_bytes("bad", {"a": b"?", "b": b"?"}, ["x", "y"]))
+
+
+def test_scores__embeddings_in_batches_at_the_places_of_their_photos() -> None:
+    views, task = made(batch_size=3)
+    sizes: list[int] = []
+
+    def embed(network: Any, batch: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(batch))
+        return batch * 2
+
+    assert views.scores(nn.Identity(), embed) == ["score 1"]
+    [given] = task.inputs
+    assert sizes == [3, 1]
+    assert (given.bank.names, given.bank.dim, given.device, given.brief) == (("original",), 2, "cpu", True)
+    assert given.options.seed == 3
+    assert given.bank.view("original", [3, 0, 4])[0:3].tolist() == [[80, 2], [20, 2], [100, 2]]
+    assert given.bank.view("original", np.array([1]))[0:1].tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("network", "preprocess", "dtype"),
+    [
+        (nn.Linear(2, 2).half(), shade, torch.float16),
+        (nn.Linear(2, 2).double(), shade, torch.float64),
+        (nn.Identity(), shade, torch.float32),
+        (nn.Linear(2, 2).half(), lambda image: np.array([1, 2]), torch.int64),
+    ],
+)
+def test_scores__inputs_have_the_precision_of_the_network(network: nn.Module, preprocess: Any, dtype: Any) -> None:
+    views, task = made(preprocess)
+    seen: list[Any] = []
+    views.scores(network, lambda _, batch: seen.append(batch.dtype) or torch.ones(len(batch), 3, dtype=torch.float64))
+    assert set(seen) == {dtype}
+    assert task.inputs[0].bank.view("original", [0])[0:1].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda batch: torch.ones(2, 2, 1), r"gives \(2, 2, 1\) for 2 pictures, not vectors: give embed="),
+        (lambda batch: torch.ones(3, 2), r"gives \(3, 2\) for 2 pictures"),
+        (lambda batch: [1, 2], "gives list for 2 pictures"),
+        (lambda batch: batch * float("nan"), "are not finite: its training has diverged"),
+        (lambda batch: batch * float("inf"), "are not finite"),
+    ],
+)
+def test_scores__what_is_no_embedding_is_refused(returned: Any, message: str) -> None:
+    views, _ = made()
+    with pytest.raises((UsageError, DataError), match=message):
+        views.scores(nn.Identity(), lambda network, batch: returned(batch))
+
+
+def test_fixed_views__plain_knn_is_added_for_classes_and_tasks_without_labels_are_refused() -> None:
+    noise = np.random.default_rng(0)
+    files = {f"{i}": image_bytes(noise.integers(0, 256, (24, 24, 3), dtype=np.uint8)) for i in range(12)}
+    splits = ["train", "val"] * 6
+    of_classes = PhotoSet.of_bytes("toy", files, list("aabbaabbaabb"), splits)
+    passes = fixed_views(of_classes, ["probe/sharpening"], lambda image: np.zeros(3), seed=5, batch_size=7)
+    tasks = [task.name for views in passes for task in views.tasks]
+    assert tasks == ["probe/sharpening", "knn/original"]
+    for views in passes:
+        assert (views.batch_size, views.options.seed, views.options.workers) == (7, 5, 0)
+        assert (views.options.assignment_seeds, views.options.resamples, views.options.device) == (3, 2000, "cpu")
+    unlabelled = PhotoSet.of_bytes("toy", files, None, splits)
+    plain = fixed_views(unlabelled, ["probe/sharpening"], lambda image: np.zeros(3), seed=5, batch_size=7)
+    assert [task.name for views in plain for task in views.tasks] == ["probe/sharpening"]
+    with pytest.raises(DataError, match="probe/make"):
+        fixed_views(of_classes, ["probe/make"], lambda image: np.zeros(3), seed=5, batch_size=7)
+
+
+class Returning(nn.Module):
+    """Returns what is made of its linear layer's input and output."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self.layer, self._make = nn.Linear(3, 2), make
+
+    def forward(self, batch: torch.Tensor) -> Any:
+        return self._make(batch, self.layer(batch))
+
+
+def test_default_embedding__by_what_a_network_returns() -> None:
+    batch, wide = torch.randn(4, 3), torch.randn(4, 5, 6)
+    four = torch.randn(4, 5, 2, 2)
+    for make, expected in (
+        (lambda x, y: y, batch),
+        (lambda x, y: SimpleNamespace(logits=y), batch),
+        (lambda x, y: (y, wide), batch),
+        (lambda x, y: [y], batch),
+        (lambda x, y: SimpleNamespace(logits=(y,)), batch),
+        (lambda x, y: y * 1, None),  # another tensor than the layer's output
+        (lambda x, y: SimpleNamespace(image_embeds=four, pooler_output=wide), four.flatten(1)),
+        (lambda x, y: SimpleNamespace(image_embeds=None, pooler_output=wide, last_hidden_state=four), wide.flatten(1)),
+        (lambda x, y: SimpleNamespace(last_hidden_state=wide), wide.mean(1)),
+        (lambda x, y: SimpleNamespace(last_hidden_state=four), four.mean((2, 3))),
+        (lambda x, y: wide, wide.mean(1)),
+        (lambda x, y: (four,), four.mean((2, 3))),
+        (lambda x, y: "no tensor", "no tensor"),
+    ):
+        network = Returning(make)
+        embedding = default_embedding(network, batch)
+        wanted = network.layer(batch) if expected is None else expected
+        assert embedding == wanted if isinstance(wanted, str) else torch.equal(embedding, wanted)
+    tokens = torch.randn(4, 7, 3)  # a linear layer of tokens is no classifier
+    network = Returning(lambda x, y: y)
+    assert torch.equal(default_embedding(network, tokens), network.layer(tokens).mean(1))
+    last = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    assert torch.equal(default_embedding(last, batch), last[0](batch))
+
+
+def test_default_embedding__leaves_no_hook_behind_a_network_that_fails() -> None:
+    network = Returning(lambda x, y: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        default_embedding(network, torch.zeros(1, 3))
+    assert not network.layer._forward_hooks
+
+
+def test_untouched__restores_after_an_error_too_and_warns_of_changed_buffers_alone() -> None:
+    network = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())
+    network[1].eval()
+    with pytest.raises(KeyError), untouched(network):  # noqa: PT012
+        assert not network[0].training
+        first = torch.rand(1), random.random(), np.random.random()  # noqa: NPY002
+        raise KeyError
+    assert (network[0].training, network[1].training, network.training) == (True, False, True)
+    assert torch.is_grad_enabled()
+    assert (torch.rand(1), random.random(), np.random.random()) == first  # noqa: NPY002
+    with pytest.warns(UserWarning, match=r"^the buffer 0\.running_var changes in evaluation") as warned:  # noqa: SIM117, PT031
+        with untouched(network):
+            network[0].running_var *= 2
+            network.register_buffer("added", torch.ones(1))
+    assert len(warned) == 1
+    assert network[0].running_var.tolist() == [1, 1]
+    with untouched(nn.Identity()):  # without parameters
+        assert not torch.is_grad_enabled()
