@@ -1,0 +1,341 @@
+"""Every check of a built folder, passing and failing, on tables of a few rows; and the commands around it."""
+
+import hashlib
+import json
+from types import SimpleNamespace
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasets import ClassLabel, Features, Image, Value
+
+from builders.__main__ import main
+from builders.check import check_folder
+from builders.check import data_set as module
+from builders.check.cli import table
+from builders.check.result import Check
+from builders.errors import DataError, UsageError
+from tests.support.images import image_bytes
+
+WORDS = Value("string")
+FILES = "files are as they were built"
+PIXELS = [image_bytes(np.full((4, 6, 3), i, dtype=np.uint8)) for i in range(4)]
+
+
+def rows(features: dict, columns: dict) -> datasets.Dataset:
+    return datasets.Dataset.from_dict(columns, features=Features(features))
+
+
+@pytest.fixture
+def checked(tmp_path, monkeypatch):
+    """Checks of a folder with one shard for each (config, split); ``stated`` replaces the rows of build.json."""
+
+    def check(parts: dict, kind: str = "other", *, recipe=None, shared=None, stated=None, broken=(), **options):
+        stated = stated or {}
+        splits = []
+        for (config, split), loaded in parts.items():
+            data = f"{config} {split}".encode()
+            (tmp_path / f"{config}-{split}.parquet").write_bytes(data + b"!" * ((config, split) in broken))
+            shard = SimpleNamespace(file=f"{config}-{split}.parquet", sha256=hashlib.sha256(data).hexdigest())
+            number = stated.get((config, split), len(loaded))
+            splits.append(SimpleNamespace(config=config, split=split, shards=[shard], rows=number))
+        build = SimpleNamespace(
+            kind=kind, recipe=recipe or {}, splits=splits, shared=shared, shards=[s for x in splits for s in x.shards]
+        )
+        monkeypatch.setattr(module, "read_build", lambda folder: build)
+        monkeypatch.setattr(
+            module, "local_splits", lambda folder, config: {s: part for (c, s), part in parts.items() if c == config}
+        )
+        return [
+            (c.config, c.split, c.name, c.passed, c.detail) for c in check_folder(tmp_path, progress=False, **options)
+        ]
+
+    return check
+
+
+def short(checks) -> list:
+    """Without the two checks that every split has, which passed."""
+    assert all(passed for _, _, name, passed, _ in checks if name in (FILES, "row count"))
+    return [entry[2:] for entry in checks if entry[2] not in (FILES, "row count")]
+
+
+IDS = rows({"photo_id": WORDS}, {"photo_id": ["a", "b"]})
+
+
+def test_check__files_and_rows_of_each_split(checked):
+    parts = {("x", "train"): IDS, ("x", "test"): IDS, ("y", "train"): IDS}
+    made = checked(parts, stated={("x", "test"): 1234}, broken=[("y", "train")])
+    assert made == [
+        ("x", "train", FILES, True, "1 files, SHA-256 equal"),
+        ("x", "train", "row count", True, "2 rows, build.json says 2"),
+        ("x", "test", FILES, True, "1 files, SHA-256 equal"),
+        ("x", "test", "row count", False, "2 rows, build.json says 1,234"),
+        ("y", "train", FILES, False, "y-train.parquet"),
+    ]
+    # load_dataset reads every split of a config: none of x is read where one of its files is another
+    assert checked({k: v for k, v in parts.items() if k[0] == "x"}, broken=[("x", "test")]) == [
+        ("x", "train", FILES, True, "1 files, SHA-256 equal"),
+        ("x", "test", FILES, False, "x-test.parquet"),
+    ]
+
+
+def of_images(cells, **more) -> datasets.Dataset:
+    features = {"image": Image(decode=False), **dict.fromkeys(more, WORDS)}
+    return rows(features, {"image": [c and {"bytes": c, "path": None} for c in cells], **more})
+
+
+def test_check__images_are_decoded_once(checked, monkeypatch):
+    decoded = []
+    decode = module.decode_rgb
+    monkeypatch.setattr(module, "decode_rgb", lambda data: decoded.append(data) or decode(data))
+    one, two = of_images(PIXELS[:2], sha256=["s0", "s1"]), of_images([PIXELS[0], PIXELS[2]], sha256=["s0", None])
+    made = short(checked({("x", "train"): one, ("y", "train"): two}))
+    assert made == [("images can be decoded", True, "all 2")] * 2
+    assert decoded == [PIXELS[0], PIXELS[1], PIXELS[2]]
+    assert short(checked({("x", "train"): of_images([PIXELS[0], None])})) == [("images can be decoded", True, "all 2")]
+    assert short(checked({("x", "train"): one}, decode=False)) == []
+    assert short(checked({("x", "train"): IDS})) == []
+
+
+def test_check__images_that_cannot_be_decoded_are_named_by_their_row(checked):
+    ((name, passed, detail),) = short(checked({("x", "train"): of_images([PIXELS[0], b"x", b"y", b"z", b"w"])}))
+    assert (name, passed) == ("images can be decoded", False)
+    assert detail.startswith("row 1: ")
+    assert "row 3: " in detail
+    assert detail.endswith(", and 1 more")
+
+
+RECIPE = {"photo_id": WORDS, "jpeg": ClassLabel(names=["low", "high"])}
+
+
+def test_check__a_recipe_has_ids_and_labels_alone(checked):
+    unique = ("unique ids", True, "2 (photo, class) rows")
+    good = rows(RECIPE, {"photo_id": ["a", "a"], "jpeg": [0, 1]})
+    none = ("no pixels", True, "ids, labels and hashes only")
+    assert short(checked({("jpeg", "train"): good}, "recipe")) == [none, unique]
+    twice = rows(RECIPE, {"photo_id": ["a", "a"], "jpeg": [1, 1]})
+    assert short(checked({("jpeg", "train"): twice}, "recipe")) == [
+        none, ("unique ids", False, "2 (photo, class) rows"),
+    ]  # fmt: skip
+    for features in ({**RECIPE, "image": WORDS}, {**RECIPE, "picture": Image(decode=False)}):
+        column = list(features)[2]
+        cells = ["a", "b"] if column == "image" else [{"bytes": b"1", "path": None}] * 2
+        pixels = rows(features, {"photo_id": ["a", "b"], "jpeg": [0, 0], column: cells})
+        assert short(checked({("jpeg", "train"): pixels}, "recipe")) == [("no pixels", False, column), unique]
+
+
+PAIRS = {
+    "image": Image(decode=False), "pair_id": WORDS, "camera_type": ClassLabel(names=["phone", "camera"]),
+    "photo_id": WORDS, "sha256": WORDS, "width": Value("int32"), "height": Value("int32"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({}, {}),
+        ({"photo_id": ["a", "b", "a", "d"]}, {"unique ids": "4 photos"}),
+        ({"camera_type": [0, 1, 1, 1]}, {"pairs": "q"}),
+        ({"camera_type": [0, 0, 0, 1]}, {"pairs": "p"}),
+        ({"pair_id": ["p", "p", "p", "q"]}, {"pairs": "p, q"}),
+        ({"sha256": {2: "other"}}, {"bytes": "c"}),
+        ({"width": [6, 4, 6, 6]}, {"width and height": "b"}),
+        ({"height": [4, 4, 4, 5]}, {"width and height": "d"}),
+        ({"image": {3: b"no picture"}, "sha256": {3: hashlib.sha256(b"no picture").hexdigest()}},
+         {"width and height": "d"}),
+        # a file with other bytes is named once
+        ({"sha256": {0: "other"}, "width": [5, 6, 6, 6]}, {"bytes": "a"}),
+    ],
+)  # fmt: skip
+def test_check__pairs(checked, change, wrong):
+    files = list(PIXELS)
+    columns = {
+        "pair_id": ["p", "p", "q", "q"], "camera_type": [1, 0, 0, 1], "photo_id": list("abcd"),
+        "width": [6] * 4, "height": [4] * 4, "sha256": [hashlib.sha256(data).hexdigest() for data in files],
+    }  # fmt: skip
+    for name, values in change.items():
+        if not isinstance(values, dict):
+            columns[name] = values
+        for at, value in values.items() if isinstance(values, dict) else ():
+            (files if name == "image" else columns[name])[at] = value
+    columns["image"] = [{"bytes": data, "path": None} for data in files]
+    good = {
+        "unique ids": "4 photos", "pairs": "2 pairs, a phone and a camera each",
+        "bytes": "SHA-256 as the row says", "width and height": "of the decoded photo",
+    }  # fmt: skip
+    made = short(checked({("pairs", "train"): rows(PAIRS, columns)}))
+    assert made == [(name, name not in wrong, wrong.get(name, text)) for name, text in good.items()]
+
+
+def test_check__rows_of_shared_files_have_a_class_of_their_config(checked):
+    shared = SimpleNamespace(configs=("jpeg",))
+    for codes, passed in (([0, 1], True), ([0, -1], False), ([2, 1], False)):
+        schema = Features(RECIPE).arrow_schema
+        loaded = datasets.Dataset(pa.table({"photo_id": ["a", "b"], "jpeg": codes}, schema=schema))
+        made = short(checked({("jpeg", "train"): loaded, ("photos", "train"): IDS}, shared=shared))
+        assert made == [("every row has a class", passed, f"{2 if passed else 1} of 2 rows")]
+
+
+def test_check__a_recipe_or_a_table_of_another_form_fails_one_check(checked):
+    made = short(checked({("jpeg", "train"): IDS}, "recipe"))
+    assert [entry[:2] for entry in made] == [("no pixels", True), ("recipe and columns are those of its kind", False)]
+    made = short(checked({("jpeg", "train"): IDS}, "processed", recipe={"settings": []}))
+    assert [entry[:2] for entry in made] == [("recipe and columns are those of its kind", False)]
+    made = short(checked({("jpeg", "train"): IDS}, "processed"))
+    assert [entry[:2] for entry in made] == [("recipe and columns are those of its kind", False)]
+    assert "settings" in made[0][2]
+
+
+GROUPED = {"photo_id": WORDS, "owner": WORDS, "scene": WORDS, "source_sha256": WORDS, "sha256": WORDS}
+
+
+def grouped(ids, owners=None, scenes=None, sources=None, files=None):
+    values = dict(zip(GROUPED, (list(ids), owners, scenes, sources, files), strict=True))
+    columns = {name: list(v) for name, v in values.items() if v is not None}
+    return rows({name: GROUPED[name] for name in columns}, columns)
+
+
+def groups_of(checks) -> list:
+    return [entry for entry in checks if "group" in entry[2]]
+
+
+def test_check__owners_scenes_and_files_on_one_side(checked):
+    def made(train, test, *kinds, **more):
+        return groups_of(checked({("x", "train"): train, ("x", "test"): test}, guarded_by=kinds, **more))
+
+    name = "no group in several splits"
+    train = grouped("aab", owners=["o", "o", "p"], scenes=["s", "s", ""], files=["1", "1", "2"])
+    test = grouped("cd", owners=["p", "q"], scenes=["t", "s"], files=["3", "4"])
+    assert made(train, test, "owner") == [("x", "all", name, False, "1 of 3 groups of one owner")]
+    assert made(train, test, "scene") == [("x", "all", name, False, "1 of 3 groups of one scene")]
+    assert made(train, test, "file") == [("x", "all", name, True, "0 of 4 groups of one file")]
+    assert made(train, test, "owner", "scene") == [("x", "all", name, False, "2 of 2 groups of one owner or scene")]
+    # the hash of the source counts where there is one; of the rows of a photo, the first
+    train = grouped("ab", sources=["1", "2"], files=["3", "3"])
+    test = grouped("cdd", sources=["1", "4", "2"], files=["5", "6", "7"])
+    assert made(train, test, "file") == [("x", "all", name, False, "1 of 3 groups of one file")]
+    # without ids each row is a photo; an unknown value joins nothing
+    alone = rows({"owner": WORDS}, {"owner": ["o", None]})
+    assert made(alone, rows({"owner": WORDS}, {"owner": ["o", None]}), "owner") == [
+        ("x", "all", name, False, "1 of 3 groups of one owner")
+    ]
+    assert groups_of(checked({("x", "train"): train}, guarded_by=["file"])) == []
+    assert groups_of(checked({("x", "train"): train, ("x", "test"): test})) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "guarded", "expected"),
+    [
+        ({}, (), ("no group in several splits", False, "1 of 1 groups of one file")),
+        ({"duplicates": "text"}, (), ("no group in several splits", False, "1 of 1 groups of one file")),
+        ({"duplicates": {"policy": "move"}}, (), ("no group in several splits", False, "1 of 1 groups of one file")),
+        ({"duplicates": {"policy": "keep"}}, (),
+         ("groups in several splits", True, "1 of 1 groups of one file, as built (--duplicates keep)")),
+        ({"duplicates": {"policy": "ignore"}}, (),
+         ("groups in several splits", True, "1 of 1 groups of one file, as built (--duplicates ignore)")),
+        ({"duplicates": {"policy": "keep"}}, ("file",),
+         ("no group in several splits", False, "1 of 1 groups of one file")),
+        ({"duplicates": {"policy": "keep"}}, ("owner",),
+         ("no group in several splits", True, "0 of 2 groups of one owner")),
+    ],
+)  # fmt: skip
+def test_check__processed_photos_have_no_file_in_two_splits_unless_they_were_built_so(
+    checked, recipe, guarded, expected
+):
+    parts = {("x", "train"): grouped("a", files=["1"]), ("x", "test"): grouped("b", files=["1"])}
+    (made,) = groups_of(checked(parts, "processed", recipe=recipe, guarded_by=guarded))
+    assert made == ("x", "all", *expected)
+
+
+def test_check__duplicates_that_were_left_but_are_not_there(checked):
+    parts = {("x", "train"): grouped("a", files=["1"]), ("x", "test"): grouped("b", files=["2"])}
+    (made,) = groups_of(checked(parts, "processed", recipe={"duplicates": {"policy": "keep"}}))
+    assert made == ("x", "all", "no group in several splits", True, "0 of 2 groups of one file")
+
+
+def test_check__near_duplicates_and_unreadable_folders_are_one_sentence(checked, monkeypatch, tmp_path):
+    with pytest.raises(UsageError, match=r"^guarded_by: near-duplicates .*name owner, scene or file$"):
+        check_folder(tmp_path, guarded_by=["owner", "near-duplicate"])
+
+    def broken(folder, config):
+        raise RuntimeError("odd\nsecond line")
+
+    checked({("x", "train"): IDS})
+    monkeypatch.setattr(module, "local_splits", broken)
+    with pytest.raises(DataError, match=r": load_dataset cannot read x/train \(odd\)$"):
+        check_folder(tmp_path, progress=False)
+
+
+def test_check__what_cannot_be_read_in_place_is_loaded_and_its_images_are_left_as_files(checked, monkeypatch, tmp_path):
+    checked({("x", "train"): of_images(PIXELS[:1])})
+    monkeypatch.setattr(module, "local_splits", lambda folder, config: None)
+    made, loads = [], []
+    loaded = rows({"image": Image()}, {"image": [{"bytes": PIXELS[0], "path": None}]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **o: loads.append((a, o)) or loaded)
+    monkeypatch.setattr(module, "decode_rgb", lambda data: made.append(data))
+    assert [c.passed for c in check_folder(tmp_path, progress=False)] == [True] * 3
+    assert loads == [((str(tmp_path), "x"), {"split": "train"})]
+    assert made == [PIXELS[0]]
+
+
+def test_table__is_aligned():
+    checks = [Check("a", "train", "short", True, "d1"), Check("long", "test", "a longer name", False, "d2")]
+    assert table(checks) == "ok    a/train    short          d1\nFAIL  long/test  a longer name  d2"
+    assert table([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("results", "status", "last"),
+    [([True, True], 0, "2 of 2"), ([True, False], 1, "1 of 2"), ([False, False], 1, "0 of 2"), ([], 1, "0 of 0")],
+)
+def test_command__check(monkeypatch, capsys, results, status, last):
+    checks = [Check("c", f"s{i}", "n", passed, "d") for i, passed in enumerate(results)]
+    monkeypatch.setattr("builders.check.data_set.check_folder", lambda folder: checks)
+    assert main(["check", "some/folder"]) == status
+    assert capsys.readouterr().out.splitlines()[-1] == f"{last} checks passed"
+    assert main(["check", "some/folder", "--json"]) == status
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {
+        "folder": "some/folder", "failed": results.count(False),
+        "checks": [{"config": "c", "split": f"s{i}", "name": "n", "passed": p, "detail": "d"}
+                   for i, p in enumerate(results)],
+    }  # fmt: skip
+    assert f"{last} checks passed" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "output", "workers"),
+    [
+        ([], None, None), (["-o", "p.html"], "p.html", None), (["--workers", "3"], None, 3),
+        (["--workers", "0"], None, 1), (["--workers", "-2"], None, 1),
+    ],
+)  # fmt: skip
+def test_command__report(monkeypatch, capsys, words, output, workers):
+    from builders.processes import default_workers
+
+    calls = []
+
+    def write(folder, to, **options):
+        calls.append((str(folder), to and str(to), options))
+        return folder / "page.html"
+
+    monkeypatch.setattr("builders.check.report.page.write_report", write)
+    assert main(["report", "some/folder", *words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"folder": "some/folder", "page": "some/folder/page.html"}
+    assert err == "some/folder/page.html\n"
+    assert calls == [("some/folder", output, {"workers": workers or default_workers()})]
+
+
+@pytest.mark.parametrize(("equal", "words", "status"), [(True, ["--exit-code"], 0), (False, ["--exit-code"], 1),
+                                                        (False, [], 0), (True, [], 0)])  # fmt: skip
+def test_command__diff_says_so_by_its_status_where_wanted(monkeypatch, capsys, equal, words, status):
+    from builders.check.diff import BuildDiff, ConfigDiff
+
+    diff = BuildDiff((ConfigDiff("x", 1, () if equal else ("new",)),), {"seed": (0, 1)})
+    monkeypatch.setattr("builders.check.diff.diff_builds", lambda first, second: diff)
+    assert main(["diff", "a", "b", *words]) == status
+    out = capsys.readouterr().out
+    assert out.endswith("setting seed: 0 -> 1\n")
+    assert ("photos, labels and splits are equal" in out) == equal

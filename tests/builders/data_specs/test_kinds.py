@@ -1,0 +1,291 @@
+"""What each kind of data passes to the function that reads it, where a kind is local, and which options are wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import builders.simcams
+import builders.sources
+from builders.data_specs import KINDS, open_photos, parse_data_spec
+from builders.errors import UsageError
+from builders.photos import ColumnSources, PhotoSet
+from builders.simcams import DEFAULT_PAIRS, DEFAULT_SCENES, DEFAULT_SIZE
+from builders.sources import CAMERA_SETS, MIN_PHOTOS, Streaming
+
+PHOTOS = PhotoSet.of_bytes("read", {"a/b.jpg": b"1", "a/c.jpg": b"2"})
+GIVEN = ColumnSources.of(label="x", group=["g=h"])
+NONE = ColumnSources()
+READERS = (
+    "sample_photos", "labelled_folder", "imagenet_photos", "inaturalist_photos", "read_hub_photos", "stored_photos",
+    "table_photos", "pathorob_photos", "wilds_photos", "detection_photos", "openfake_photos", "camera_photos",
+    "tabled_photos", "tile_photos", "webdataset_photos", "read_pair_photos", "read_attribute_photos",
+    "read_camera_folder",
+)  # fmt: skip
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The readers that were called, with their arguments."""
+    made = []
+
+    def reader(name):
+        return lambda *args, **options: made.append((name, args, options)) or PHOTOS
+
+    for name in READERS:
+        monkeypatch.setattr(builders.sources, name, reader(name))
+    for name in ("simcams_photos", "simpairs_photos"):
+        monkeypatch.setattr(builders.simcams, name, reader(name))
+    monkeypatch.setattr(builders.sources, "check_layout", lambda *args, **options: None)
+    monkeypatch.setattr(builders.sources, "with_columns", lambda photos, columns, **options: photos)
+    return made
+
+
+def drawn(share=0.25, columns=NONE, seed=3, **more) -> dict:
+    return {"seed": seed, "val_share": share, "columns": columns, **more}
+
+
+SPLIT = "?label=x&group=g%3Dh&val-share=0.5"
+TABLE = SPLIT + "&image=i&id=n&root=r"
+WHOLE = drawn(0.5, GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "args", "options"),
+    [
+        ("sample", "sample_photos", (), {}),
+        ("folder:p", "labelled_folder", ("p",), {"seed": 3, "val_share": 0.25}),
+        ("folder:p?val-share=0.1", "labelled_folder", ("p",), {"seed": 3, "val_share": 0.1}),
+        ("exif-folder:p", "read_camera_folder", ("p",), {"seed": 3, "min_photos": MIN_PHOTOS}),
+        ("exif-folder:p?classes=c&groups=g&min-photos=3", "read_camera_folder", ("p",),
+         {"seed": 3, "min_photos": 3, "classes": "c", "groups": "g"}),
+        ("hub:o/n", "read_hub_photos", ("o/n",), drawn(revision=None, streaming=None)),
+        ("hub:o/n@main" + SPLIT + "&config=c&image=i&id=n&train=a&val=b&test=t&name=z", "read_hub_photos", ("o/n",),
+         {**WHOLE, "revision": "main", "streaming": None, "config": "c", "image": "i", "id": "n", "train": "a",
+          "val": "b", "test": "t"}),
+        ("table:t.csv", "table_photos", ("t.csv",), drawn()),
+        ("table:t.csv" + TABLE, "table_photos", ("t.csv",), {**WHOLE, "image": "i", "id": "n", "root": "r"}),
+        ("pathorob:p", "pathorob_photos", ("p",), drawn()),
+        ("pathorob:p" + TABLE, "pathorob_photos", ("p",), {**WHOLE, "image": "i", "id": "n", "root": "r"}),
+        ("wilds:fmow", "wilds_photos", ("fmow", ""), drawn(draw=False)),
+        ("wilds:fmow?val-share=0.25&root=r", "wilds_photos", ("fmow", "r"), drawn(draw=True)),
+        ("wilds:fmow" + SPLIT, "wilds_photos", ("fmow", ""), {**WHOLE, "draw": True}),
+        ("genimage:p" + SPLIT, "detection_photos", ("genimage", "p"), WHOLE),
+        ("univfd:p", "detection_photos", ("univfd", "p"), drawn()),
+        ("openfake:o/n", "openfake_photos", ("o/n",), drawn(revision=None)),
+        ("openfake:o/n@v1" + SPLIT + "&config=c", "openfake_photos", ("o/n",),
+         {**WHOLE, "revision": "v1", "config": "c"}),
+        ("fodb:p", "camera_photos", ("fodb", "p"), drawn(scenes=None)),
+        ("vision:p" + SPLIT + "&scenes=7", "camera_photos", ("vision", "p"), {**WHOLE, "scenes": 7}),
+        ("imagenet-es:p?part=x", "camera_photos", ("imagenet-es", "p"), drawn(scenes=None, part="x")),
+        ("dresden:p?root=r&scenes=1", "tabled_photos", ("dresden", "p"), drawn(scenes=1, root="r")),
+        ("raise:p?root=r", "tabled_photos", ("raise", "p"), drawn(scenes=None, root="r")),
+        ("plism:p?scenes=2", "camera_photos", ("plism", "p"), drawn(scenes=2)),
+        ("plism:p.CSV", "tile_photos", ("plism", "p.CSV"), drawn()),
+        ("scorpion:p.parquet" + TABLE, "tile_photos", ("scorpion", "p.parquet"),
+         {**WHOLE, "image": "i", "id": "n", "root": "r"}),
+        ("scorpion:p.zip", "camera_photos", ("scorpion", "p.zip"), drawn(scenes=None)),
+        ("fodb:p.csv", "camera_photos", ("fodb", "p.csv"), drawn(scenes=None)),
+        ("webdataset:a.tar", "webdataset_photos", ("a.tar",), drawn(image="", streaming=None)),
+        ("webdataset:a.tar" + SPLIT + "&image=jpg", "webdataset_photos", ("a.tar",),
+         {**WHOLE, "image": "jpg", "streaming": None}),
+        ("built:p", "stored_photos", ("p", []), {"revision": None}),
+        ("built:o/n@r?parameter=a,,b", "stored_photos", ("o/n", ["a", "b"]), {"revision": "r"}),
+        ("flickrexif:hub:o/n@r", "read_attribute_photos", ("hub:o/n@r",), {"configs": []}),
+        ("flickrexif:p?config=make,,year", "read_attribute_photos", ("p",), {"configs": ["make", "year"]}),
+        ("paircams:hub:o/n@r", "read_pair_photos", ("hub:o/n@r",), {}),
+        ("imagenet:p", "imagenet_photos", ("p", 3), {}),
+        ("inat2018:p", "inaturalist_photos", ("p", 3), {}),
+        ("simcams", "simcams_photos", (DEFAULT_SCENES, DEFAULT_SIZE, 3), {"scenes": None}),
+        ("simpairs", "simpairs_photos", (DEFAULT_PAIRS, DEFAULT_SIZE, 3), {"scenes": None}),
+        ("simcams?scenes=2&size=64", "simcams_photos", (2, 64, 3), {"scenes": None}),
+        ("simpairs:?size=32&scenes=1", "simpairs_photos", (1, 32, 3), {"scenes": None}),
+    ],
+)  # fmt: skip
+def test_kinds__pass_on_what_the_specification_says(calls, text, name, args, options):
+    assert len(open_photos(text, 3)) == 2
+    assert calls == [(name, args, options)]
+
+
+def test_kinds__every_kind_is_in_the_test_above_with_all_of_its_options():
+    marks = test_kinds__pass_on_what_the_specification_says.pytestmark
+    specs = [parse_data_spec(case[0]) for case in marks[0].args[1]]
+    assert {spec.kind for spec in specs} == set(KINDS)
+    for kind, stated in KINDS.items():
+        written = {name for spec in specs if spec.kind == kind for name in spec.options}
+        if kind not in CAMERA_SETS:  # one of them stands for those of one reader
+            assert set(stated.options) - {"val-share"} <= written, kind
+
+
+@pytest.mark.parametrize("kind", ["simcams", "simpairs"])
+def test_kinds__scenes_of_a_folder_of_photos(calls, monkeypatch, kind, tmp_path):
+    read = []
+
+    class Scenes:
+        @staticmethod
+        def of_folder(*args, **options):
+            read.append((args, options))
+            return "photos"
+
+    monkeypatch.setattr(builders.simcams, "PhotoScenes", Scenes)
+    open_photos(f"{kind}:{tmp_path}?scenes=4&size=48")
+    assert read == [((tmp_path, 48, 48), {"limit": 4})]
+    assert calls == [(f"{kind}_photos", (4, 48, 0), {"scenes": "photos"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("exif-folder:p?min-photos=2", "min-photos=2: give a whole number of at least 3, one photo for each split"),
+        ("exif-folder:p?min-photos=x", "min-photos=x: give a whole number of at least 3, one photo for each split"),
+        ("simcams?scenes=0", "scenes=0: give a whole number of at least 1"),
+        ("simcams?size=1.5", "size=1.5: give a whole number of at least 1"),
+        ("simpairs?scenes=-1", "scenes=-1: give a whole number of at least 1"),
+        ("fodb:p?scenes=0", "scenes=0: give a whole number of at least 1"),
+        ("folder:p?val-share=0", "val-share=0: give a number between 0 and 1"),
+        ("folder:p?val-share=1", "val-share=1: give a number between 0 and 1"),
+        ("folder:p?val-share=nan", "val-share=nan: give a number between 0 and 1"),
+        ("folder:p?val-share=half", "val-share=half: give a number between 0 and 1"),
+        ("sample?val-share=0.5", "unknown option of sample 'val-share': known: cluster, group, label, name, scene, "
+         "source, split"),
+        ("sample?lable=x", "unknown option of sample 'lable': did you mean 'label'?"),
+        ("built:p?val-share=0.5", "unknown option of built:PATH_OR_REPO[@REVISION] 'val-share': known: cluster, "
+         "group, label, name, parameter, scene, source, split"),
+        ("plism:p.csv?scenes=2", "plism:p.csv: scenes= is of a folder or archive: shorten the table"),
+        ("plism:p?image=i", "plism:p: image=, id= and root= are of a table: name its file"),
+        ("scorpion:p?id=i", "scorpion:p: image=, id= and root= are of a table: name its file"),
+        ("scorpion:p?root=i", "scorpion:p: image=, id= and root= are of a table: name its file"),
+    ],
+)  # fmt: skip
+def test_kinds__a_wrong_option_is_one_sentence(calls, text, sentence):
+    with pytest.raises(UsageError) as caught:
+        open_photos(text)
+    assert str(caught.value) == sentence
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("sample", False), ("folder:p", True), ("folder:s3://b/p", False), ("folder:file:///p", True),
+        ("exif-folder:p", True), ("hub:o/n", False), ("hub:n", False), ("hub:/o/n", True), ("hub:o/n/m", True),
+        ("hub:here", True), ("hub:o/n@r", False), ("hub:./x", True), ("table:t.csv", True), ("pathorob:p", True),
+        ("wilds:fmow", False), ("wilds:a/b", True), ("genimage:p", True), ("univfd:p", True), ("openfake:o/n", False),
+        ("openfake:/o/n", True), ("built:o/n@r", False), ("built:here", True), ("flickrexif:hub:o/n@r", False),
+        ("flickrexif:o/n", True), ("flickrexif:hub:here", True), ("paircams:hub:o/n", False), ("paircams:o/n", True),
+        ("imagenet:p", True), ("inat2018:p", True), ("simcams", False), ("simcams:p", True), ("simpairs", False),
+        ("simpairs:p", True), ("webdataset:a.tar", True), ("webdataset:https://x/a.tar", False),
+        *((f"{name}:p", True) for name in CAMERA_SETS),
+    ],
+)  # fmt: skip
+def test_kinds__paths_of_this_machine_are_local(tmp_path, monkeypatch, text, local):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spec = parse_data_spec(text)
+    assert KINDS[spec.kind].is_local(spec) is local
+
+
+def test_kinds__which_options_are_paths_which_have_tables_and_which_stream():
+    assert {name for name, kind in KINDS.items() if kind.path_options} == {
+        "table", "pathorob", "wilds", "dresden", "raise", "plism", "scorpion",
+    }  # fmt: skip
+    assert {option for kind in KINDS.values() for option in kind.path_options} == {"root"}
+    read_columns = {"hub", "table", "pathorob", "wilds", "genimage", "univfd", "openfake", "webdataset", *CAMERA_SETS}
+    assert {name for name, kind in KINDS.items() if kind.has_table} == read_columns
+    assert {name for name, kind in KINDS.items() if kind.streams} == {"hub", "webdataset"}
+    assert {name for name, kind in KINDS.items() if kind.has_revision} == {"hub", "openfake", "built"}
+    for name, kind in KINDS.items():
+        assert kind.usage.startswith(name)
+        assert kind.summary
+        assert ("root" in kind.options) == bool(kind.path_options)
+
+
+def test_open__streams_what_streams_and_refuses_the_rest(calls):
+    wish = Streaming(5)
+    for text in ("hub:o/n", "webdataset:a.tar"):
+        open_photos(text, streaming=wish)
+    assert [options["streaming"] for _, _, options in calls] == [wish, wish]
+    with pytest.raises(UsageError, match=r"^--stream reads hub: and webdataset:, not table: leave it out$"):
+        open_photos("table:t.csv", streaming=wish)
+
+
+def test_open__columns_names_and_layouts(calls, monkeypatch):
+    made = []
+
+    def with_columns(photos, columns, **options):
+        made.append((columns, options))
+        return photos
+
+    monkeypatch.setattr(builders.sources, "with_columns", with_columns)
+    checked = []
+    monkeypatch.setattr(builders.sources, "check_layout", lambda *args, **options: checked.append((args, options)))
+    assert open_photos("folder:p" + SPLIT + "&name=mine", 3).name == "mine"
+    assert made == [(GIVEN, {"seed": 3, "val_share": 0.5})]
+    assert checked == [(("folder:p", PHOTOS, GIVEN), {"draw": True})]
+    assert open_photos("folder:p").name == "read"
+    assert checked[1:] == [(("folder:p", PHOTOS, NONE), {"draw": False})]
+    assert made[1:] == [(NONE, {"seed": 0, "val_share": 0.25})]
+    open_photos("folder:p", label_named=True)
+    open_photos("imagenet:p?label=x")
+    assert len(checked) == 2
+    assert len(made) == 4
+    open_photos("table:t.csv?label=x")  # its reader has named the columns
+    assert len(made) == 4
+
+
+def test_open__no_photos_are_an_error(calls, monkeypatch):
+    from builders.errors import DataError
+
+    monkeypatch.setattr(builders.sources, "imagenet_photos", lambda *args: PHOTOS.select(np.array([], dtype=int)))
+    with pytest.raises(DataError, match=r"^imagenet:p: no photo there$"):
+        open_photos("imagenet:p")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("folder:", "data 'folder:' names no location: write folder:PATH"),
+        ("hub", "data 'hub' names no location: write hub:REPO[@REVISION]"),
+        ("sample:", "data 'sample' takes no location, got 'sample:'"),
+        ("sample:x", "data 'sample' takes no location, got 'sample:x'"),
+        ("here", "data 'here' does not say what it is: did you mean 'folder:here'?"),
+        ("here?label=x", "data 'here?label=x' does not say what it is: did you mean 'folder:here?label=x'?"),
+        ("org/name@main?label=x", "data 'org/name@main?label=x' does not say what it is: did you mean "
+         "'hub:org/name@main?label=x'? ('camtrace list data' names every kind)"),
+        ("cifar100", "data 'cifar100' does not say what it is: did you mean 'hub:cifar100'? ('camtrace list data' "
+         "names every kind)"),
+        ("foldr", "unknown data 'foldr': did you mean 'folder:PATH'?"),
+        ("foldr:p", "unknown data 'foldr:p': did you mean 'folder:PATH'?"),
+    ],
+)  # fmt: skip
+def test_parse__an_unknown_kind_or_a_wrong_location_is_one_sentence(tmp_path, monkeypatch, text, sentence):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        parse_data_spec(text)
+    assert str(caught.value) == sentence
+
+
+def test_parse__an_unknown_kind_that_is_like_none_lists_all():
+    with pytest.raises(UsageError) as caught:
+        parse_data_spec("zzzzzz:p q")
+    assert str(caught.value).startswith("unknown data 'zzzzzz:p q': known: ")
+    assert all(kind.usage in str(caught.value) for kind in KINDS.values())
+
+
+def test_parse__locations_revisions_and_columns(tmp_path, monkeypatch):
+    (tmp_path / "o@n").mkdir()
+    monkeypatch.chdir(tmp_path)
+    parsed = [parse_data_spec(text) for text in ("hub:o/n@r@s", "hub:o/n@", "hub:o@n", "folder:a@b", "simcams:")]
+    assert [(spec.location, spec.revision) for spec in parsed] == [
+        ("o/n", "r@s"), ("o/n", None), ("o@n", None), ("a@b", None), ("", None),
+    ]  # fmt: skip
+    spec = parse_data_spec("folder:p:q?label=l&group=a&group=b%3Dc&cluster=d&split=e&source=f&scene=h&name=z")
+    assert spec.location == "p:q"
+    assert dict(spec.options) == {
+        "label": "l", "cluster": "d", "split": "e", "source": "f", "scene": "h", "name": "z",
+    }  # fmt: skip
+    assert spec.columns == ColumnSources.of("l", ["a", "b=c"], "d", "e", "f", "h")
+    with pytest.raises(UsageError, match=r"^data 'folder:p\?label=a&label=b': .*twice: label="):
+        parse_data_spec("folder:p?label=a&label=b")
+    assert Path(parse_data_spec("folder:~/x").location) == Path("~/x")
