@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,90 @@ def _photo(seed: int) -> Image.Image:
         noise = Image.fromarray(generator.integers(0, 256, (side, side, 3), dtype=np.uint8))
         total += np.asarray(noise.resize((200, 160), Image.Resampling.BICUBIC), dtype=float) - 128
     return Image.fromarray(np.clip(128 + total / 2, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [
+        ((MAX_SIDE + 40, 41), (16, 0, MAX_SIDE + 16, 32)),
+        ((47, MAX_SIDE + 31), (0, 0, 32, MAX_SIDE)),
+        ((31, MAX_SIDE + 32), (0, 16, 16, MAX_SIDE + 16)),
+        ((17, 63), (0, 0, 16, 48)),
+    ],
+)
+def test_statistics__what_is_read_begins_on_the_grid(size: tuple[int, int], box: tuple[int, int, int, int]) -> None:
+    photo = _photo(2).resize(size)
+    assert np.array_equal(jpeg_statistics(photo), jpeg_statistics(photo.crop(box)))
+
+
+@pytest.mark.parametrize("size", [(7, 16), (32, 15), (9, 3)])
+def test_statistics__a_small_photo_is_mirrored(size: tuple[int, int]) -> None:
+    pixels = np.asarray(_photo(1).resize(size))
+    height, width = (max(16, side // 16 * 16) for side in pixels.shape[:2])
+    rows, columns = ([min(i % (2 * n), 2 * n - 1 - i % (2 * n)) for i in range(m)] for m, n in (
+        (height, size[1]), (width, size[0])))  # fmt: skip
+    mirrored = Image.fromarray(pixels[rows][:, columns])
+    assert np.array_equal(jpeg_statistics(Image.fromarray(pixels)), jpeg_statistics(mirrored))
+
+
+def _by_hand(photo: Image.Image) -> np.ndarray:
+    """The vector by loops over blocks, coefficients and steps."""
+    red, green, blue = np.moveaxis(np.asarray(photo, float), 2, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    planes = [luma, (blue - luma) / 1.772, (red - luma) / 1.402]
+    zigzag = [(0, 0)]
+    while len(zigzag) < 64:
+        u, v = zigzag[-1]
+        up = (u + v) % 2 == 0
+        if up:
+            step = (u, v + 1) if u == 0 and v < 7 else (u + 1, v) if v == 7 else (u - 1, v + 1)
+        else:
+            step = (u + 1, v) if v == 0 and u < 7 else (u, v + 1) if u == 7 else (u + 1, v - 1)
+        zigzag.append(step)
+
+    def coefficients(plane: np.ndarray) -> np.ndarray:
+        blocks = [
+            dctn(plane[y : y + 8, x : x + 8], norm="ortho")
+            for y in range(0, plane.shape[0], 8)
+            for x in range(0, plane.shape[1], 8)
+        ]
+        return np.abs([[block[place] for place in zigzag] for block in blocks])
+
+    def combs(values: np.ndarray, count: int) -> list[float]:
+        quarters = np.floor(4 * values[:, 1 : count + 1].T + 0.5)
+        bins = np.minimum((quarters + 2) // 4, HISTOGRAM_BINS - 1)
+        shares = [(row == k).mean() ** 0.5 for row in bins for k in range(HISTOGRAM_BINS)]
+        waves = [
+            np.cos(np.pi / 2 * away / step).mean() if len(away) else 0
+            for row in quarters
+            for away in [row[(row > 3) & (row < 256)]]
+            for step in STEPS
+        ]
+        return [*shares, *waves]
+
+    halves = [plane.reshape(plane.shape[0] // 2, 2, -1, 2).mean((1, 3)) for plane in planes[1:]]
+    first, chroma = coefficients(luma), np.concatenate([coefficients(plane) for plane in planes[1:]])
+    half = np.concatenate([coefficients(plane) for plane in halves])
+    energies = [np.log(values.mean(0) + 0.05) / 8 for values in (first, chroma)]
+    blocking: list[float] = []
+    for plane in (luma, luma.T):
+        steps = np.abs(plane[:, 1:] - plane[:, :-1]).mean(0)
+        places = np.array([np.mean([steps[i] for i in range(len(steps)) if i % 8 == place]) for place in range(8)])
+        blocking += list(np.clip(places / places.mean() - 1, -1, 1))
+    parts = (combs(first, LUMA_COEFFICIENTS), combs(chroma, CHROMA_COEFFICIENTS), combs(half, CHROMA_COEFFICIENTS))
+    return np.concatenate([*parts, *energies, blocking])
+
+
+@pytest.mark.parametrize("quality", [None, 60])
+def test_statistics__equal_plain_loops(quality: int | None) -> None:
+    photo = _photo(4).crop((0, 0, 192, 160))
+    if quality:
+        stream = io.BytesIO()
+        photo.save(stream, "JPEG", quality=quality)
+        photo = Image.open(stream).convert("RGB")
+    expected, vector = _by_hand(photo), jpeg_statistics(photo)
+    assert expected.shape == vector.shape
+    close = np.isclose(vector, expected, atol=1e-3)  # a value may stand at the edge of two bins
+    assert close.mean() > 0.99
+    assert close[-144:].all()
+    assert np.abs(expected[-16:]).max() > 0.05

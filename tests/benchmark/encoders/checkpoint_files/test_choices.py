@@ -1,0 +1,369 @@
+"""Which file of a folder is scored, at every branch; records of trainings; parts of a file; formats."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from benchmark.encoders.loaders.checkpoint_files.folders import (
+    checkpoint_folder,
+    chosen,
+    require_no_more_modules,
+    require_torch,
+)
+from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
+from benchmark.encoders.loaders.checkpoint_files.reading import read_weights, require_shards, shards
+from benchmark.encoders.loaders.checkpoint_files.records import (
+    architecture_in,
+    model_named_in,
+    recorded_architecture,
+)
+from builders.errors import EncoderError, UsageError
+
+
+def write(folder: Path, *names: str, content: str = "{}") -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "reason"),
+    [
+        # transformers' Trainer
+        ("checkpoint-9/adapter_config.json checkpoint-10/x", "checkpoint-9", "the newest of 1"),
+        ("checkpoint-9/config.json checkpoint-10/config.json last.pth.tar", "checkpoint-10", "the newest of 2"),
+        ("checkpoint-a/config.json a.pth", "a.pth", ""),
+        ("adapter_config.json checkpoint-9/config.json last.pth.tar", "", ""),
+        # timm
+        ("last.pth.tar epoch_1.pt", "last.pth.tar", "timm's last"),
+        ("checkpoint-9.pth.tar a.pth", "checkpoint-9.pth.tar", "the newest of 1"),
+        # open_clip
+        ("epoch_2.pt epoch_10.pt last.ckpt", "epoch_10.pt", "the newest of 2"),
+        ("checkpoints/epoch_latest.pt a.pth", "checkpoints/epoch_latest.pt", "the latest"),
+        ("other.pt checkpoints/epoch_1.pt", "other.pt", ""),
+        ("checkpoints/epoch_1.pt last.ckpt", "checkpoints/epoch_1.pt", "the newest of 1"),
+        # Lightning
+        ("epoch=1-step=2.ckpt hparams.yaml", "epoch=1-step=2.ckpt", ""),
+        ("epoch=1-step=2.ckpt", "epoch=1-step=2.ckpt", "the newest of 1"),
+        ("last.ckpt", "last.ckpt", "the last"),
+        ("last.ckpt hparams.yaml", "last.ckpt", ""),
+        ("epoch=9.ckpt epoch=10.ckpt", "epoch=10.ckpt", "the newest of 2"),
+        ("version_0/checkpoints/last.ckpt", "version_0/checkpoints/last.ckpt", ""),
+        ("version_0/checkpoints/epoch=1.ckpt version_0/checkpoints/epoch=2.ckpt",
+         "version_0/checkpoints/epoch=2.ckpt", "the newest of 2"),
+        ("version_2/a.ckpt version_10/epoch=1.ckpt version_10/epoch=2.ckpt",
+         "version_10/epoch=2.ckpt", "the newest of 2 of version_10"),
+        ("version_2/a.ckpt version_10/last.ckpt version_10/b.ckpt", "version_10/last.ckpt", "the last of version_10"),
+        ("version_2/a.ckpt version_10/a.ckpt", "version_10/a.ckpt", "of version_10"),
+        ("lightning_logs/version_0/a.ckpt version_1/b.ckpt c.ckpt", "lightning_logs/version_0/a.ckpt", ""),
+        # any other training
+        ("m.safetensors.index.json a.pth b.pth", "m.safetensors.index.json", ""),
+        ("m.pth m-00001-of-00002.bin m-00002-of-00002.bin", "m.pth", ""),
+        ("model.safetensors pytorch_model.bin x.pth", "model.safetensors", "of two formats"),
+        *((f"a.{end} notes.txt", f"a.{end}", "") for end in ["pth", "pt", "ckpt", "safetensors", "bin", "tar"]),
+        *((f"a.pth {state}", "a.pth", "") for state in (
+            "optimizer.bin", "scheduler.pt", "scaler.pt", "training_args.bin", "rng_state_0.pth",
+            "random_states_0.pt", "trainer_state.bin")),
+    ],
+)  # fmt: skip
+def test_chosen__at_every_branch(names: str, path: str, reason: str, tmp_path: Path) -> None:
+    write(tmp_path, *names.split(" "))
+    choice = chosen(tmp_path, "mine")
+    assert (choice.path, choice.reason) == (tmp_path / path, reason)
+
+
+BEST = "the best of 3 by trainer_state.json"
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "reason"),
+    [
+        ('{"best_model_checkpoint": "C:\\\\runs\\\\checkpoint-5"}', "checkpoint-5", BEST),
+        ('{"best_model_checkpoint": "out/checkpoint-20"}', "checkpoint-20", BEST),
+        ('{"best_model_checkpoint": "out/checkpoint-7"}', "checkpoint-100", "the newest of 3"),  # deleted
+        ("{}", "checkpoint-100", "the newest of 3"),
+        ("[]", "checkpoint-100", "the newest of 3"),
+        ("no JSON", "checkpoint-100", "the newest of 3"),
+    ],
+)  # fmt: skip
+def test_chosen__the_trainers_best_is_one_of_those_in_the_folder(
+    state: str, name: str, reason: str, tmp_path: Path
+) -> None:
+    write(tmp_path, *(f"checkpoint-{step}/config.json" for step in (100, 20, 5)))
+    write(tmp_path, "checkpoint-5/trainer_state.json", content='{"best_model_checkpoint": "checkpoint-20"}')
+    write(tmp_path, "checkpoint-100/trainer_state.json", content=state)
+    choice = chosen(tmp_path, "mine")
+    assert (choice.path.name, choice.reason) == (name, reason)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("a.pth b.pth c.pth d.pth e.pth f.pth", "holds 6 files of weights (a.pth, b.pth, c.pth, d.pth, e.pth): name "),
+        ("pytorch_model_fsdp_0/x notes.txt", "run: accelerate merge-weights pytorch_model_fsdp_0 joined"),
+        ("manifest.ocdbt d/x", "a checkpoint of JAX (Orbax); export it as ONNX"),
+        ("_CHECKPOINT_METADATA d/x", "a checkpoint of JAX (Orbax); export it as ONNX"),
+        ("b/x a/x d.txt c.txt e.txt f.txt", "no file of weights: a, b, c.txt, d.txt, e.txt"),
+        ("optimizer.pt scheduler.pt", "no file of weights: optimizer.pt, scheduler.pt"),
+    ],
+)
+def test_chosen__refusals_list_what_is_there(names: str, words: str, tmp_path: Path) -> None:
+    write(tmp_path, *names.split(" "))
+    with pytest.raises(UsageError) as refused:
+        chosen(tmp_path, "mine")
+    assert str(refused.value).startswith("mine holds ")
+    assert words in str(refused.value)
+
+
+def test_require_torch__only_where_torch_reads_none_of_the_files() -> None:
+    with pytest.raises(UsageError, match=r"^mine holds weights of TensorFlow; run with"):
+        require_torch("mine", ["config.json", "tf_model.h5"], (".bin",))
+    require_torch("mine", ["model.bin", "tf_model.h5"], (".bin",))
+    require_torch("mine", ["config.json"], (".bin",))
+
+
+def test_sentence_transformers__other_forms_of_its_list_of_modules(tmp_path: Path) -> None:
+    write(tmp_path, "0_CLIPModel/config.json", "1_Dense/x", "elsewhere/config.json")
+    inside = tmp_path / "0_CLIPModel"
+    for modules, folder, refused in (
+        ('[{"path": "0_CLIPModel"}, {"type": "a.Dense"}, {"type": "a.Normalize"}, {"type": "LSTM"}]', inside,
+         "Dense, LSTM"),
+        ('[{"path": "0_CLIPModel"}, 3]', tmp_path, ""),
+        ('{"path": "0_CLIPModel"}', tmp_path, ""),
+        ('[{"path": null}]', tmp_path, ""),
+        ('[{"path": "1_Dense"}]', tmp_path, ""),
+        ("[]", tmp_path, ""),
+        ("no JSON", tmp_path, ""),
+    ):  # fmt: skip
+        (tmp_path / "modules.json").write_text(modules)
+        assert checkpoint_folder(tmp_path) == folder
+        if not refused:
+            require_no_more_modules(tmp_path, "mine")
+            continue
+        with pytest.raises(UsageError) as caught:
+            require_no_more_modules(tmp_path, "local-dir:mine@main")
+        assert str(caught.value) == (
+            f"local-dir:mine@main: its embedding is computed by further modules of sentence-transformers ({refused}); "
+            "run: SentenceTransformer('mine').encode(images), then --model embeddings:FILE.parquet"
+        )
+    write(tmp_path, "config.json")
+    (tmp_path / "modules.json").write_text('[{"path": "0_CLIPModel"}]')
+    assert checkpoint_folder(tmp_path) == tmp_path
+
+
+def test_record__of_timm_has_what_decides_pixels(tmp_path: Path) -> None:
+    data = {
+        "input_size": [3, 64, 64],
+        "img_size": 64,
+        "crop_pct": 0.9,
+        "crop_mode": "border",
+        "mean": [0.1],
+        "std": [0.2],
+    }
+    data["interpolation"] = "bilinear"
+    record = {"model": "vit", "gp": "", "model_kwargs": [], "lr": 1, **data}
+    (tmp_path / "args.yaml").write_text(json.dumps(record))
+    (tmp_path / "params.txt").write_text("model: RN50\n")
+    result = recorded_architecture(tmp_path / "a.pth.tar")
+    assert result is not None
+    assert (result.library, result.name, dict(result.options), result.data, result.source) == (
+        "timm", "vit", {}, data, "args.yaml",
+    )  # fmt: skip
+    empty: dict[str, Any] = {**{name: [] for name in data}, "model": "vit", "gp": None, "img_size": None, "std": ""}
+    (tmp_path / "args.yaml").write_text(json.dumps(empty))
+    result = recorded_architecture(tmp_path / "a.pth.tar")
+    assert result is not None
+    assert (result.query(), result.data) == ("arch=timm:vit", {})
+    for nonsense in ("[1, 2]", "a: [", "lr: 1"):
+        (tmp_path / "args.yaml").write_text(nonsense)
+        assert recorded_architecture(tmp_path / "a.pth.tar") is None
+
+
+def test_record__of_open_clip_next_to_the_file_or_above(tmp_path: Path) -> None:
+    text = "model: RN50\nforce_quick_gelu: False\nforce_image_size: (192, 256)\nimage_mean: None\n"
+    text += "image_std: [0.1, 0.2, 0.3]\n"
+    write(tmp_path, "params.txt", content=f"{text}image_interpolation: bilinear\nimage_resize_mode: squash: me\nx: 1\n")
+    for file in ("a.pt", "checkpoints/a.pt"):
+        result = recorded_architecture(tmp_path / file)
+        assert result is not None
+        assert (result.library, result.name, result.source) == ("open_clip", "RN50", "params.txt")
+        assert dict(result.options) == {"force_image_size": [192, 256]}
+        assert result.data == {
+            "image_std": [0.1, 0.2, 0.3], "image_interpolation": "bilinear", "image_resize_mode": "squash: me",
+        }  # fmt: skip
+    assert recorded_architecture(tmp_path / "a" / "b" / "c.pt") is None
+    write(tmp_path, "params.txt", content="name: x\n")
+    assert recorded_architecture(tmp_path / "a.pt") is None
+    (tmp_path / "params.txt").write_bytes(b"\xff\xfe")
+    assert recorded_architecture(tmp_path / "a.pt") is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "data"),
+    [
+        ({"args": {"model": "a", "val_crop_size": 224, "val_resize_size": [256], "interpolation": "bicubic"}},
+         "torchvision:a", {"size": 224, "interpolation": "bicubic"}),
+        ({"args": {"model": None, "val_crop_size": 224}, "arch": "b", "best_acc1": 1},
+         "torchvision:b", {"resize": 256, "size": 224}),
+        ({"args": {"model": 3, "initial_checkpoint": "x"}, "arch": "b", "best_acc1": 1}, "None", None),
+        ({"args": {"model": "t", "initial_checkpoint": "x", "val_crop_size": 1, "mean": [1]}}, "timm:t", {"mean": [1]}),
+        ({"args": ["model"], "arch": 3, "best_acc1": 1}, "None", None),
+        ({"best_acc1": 1}, "None", None),
+    ],
+)  # fmt: skip
+def test_architecture_in__whose_trainer_it_is(facts: Any, name: str, data: Any) -> None:
+    result = architecture_in(facts)
+    assert str(result) == name
+    if result is not None:
+        assert (result.data, result.source) == (data, "the file")
+
+
+def test_model_named_in__the_first_text_of_a_name() -> None:
+    everything: dict[str, Any] = {
+        "arch": "a",
+        "architecture": "b",
+        "model_name": "c",
+        "args": {"model": "d", "arch": "e"},
+    }
+    for name in "abc":
+        assert model_named_in(everything) == name
+        everything.pop({"a": "arch", "b": "architecture", "c": "model_name"}[name])
+    assert model_named_in(everything) == "d"
+    assert model_named_in({"args": argparse.Namespace(model=3, arch="e")}) == "e"
+    assert model_named_in({"arch": "x" * 79}) == "x" * 79
+    assert model_named_in({"arch": "x" * 80, "args": "model"}) == ""
+
+
+def test_shards__all_parts_that_an_index_or_a_name_says(tmp_path: Path) -> None:
+    index = {
+        "weight_map": {"a": "m-2.bin", "b": "m-1.bin", "c": "m-2.bin", "d": "x/m-3.bin", "e": "m-4.bin", "f": "m-5.bin"}
+    }
+    (tmp_path / "m.index.json").write_text(json.dumps(index))
+    with pytest.raises(EncoderError) as caught:
+        shards(tmp_path / "m.index.json", "mine")
+    assert str(caught.value) == (
+        "mine: 5 of its 5 parts are missing (m-1.bin, m-2.bin, m-3.bin): copy them into the same folder"
+    )
+    write(tmp_path, *(f"m-{i}.bin" for i in range(1, 6)), *(f"n-{i:05d}-of-00003.bin" for i in range(1, 4)))
+    assert [file.name for file in shards(tmp_path / "m.index.json", "mine")] == [f"m-{i}.bin" for i in range(1, 6)]
+    assert [file.name[:7] for file in shards(tmp_path / "n-00002-of-00003.bin", "mine")] == [
+        "n-00001",
+        "n-00002",
+        "n-00003",
+    ]
+    for alone in ("n-2-of-3.bin", "n-00002-of-00003.pt", "a.safetensors"):
+        assert shards(tmp_path / alone, "mine") == [tmp_path / alone]
+    (tmp_path / "n-00003-of-00003.bin").unlink()
+    with pytest.raises(EncoderError, match=r"1 of its 3 parts are missing \(n-00003-of-00003.bin\)"):
+        shards(tmp_path / "n-00001-of-00003.bin", "mine")
+
+
+def test_require_shards__of_the_format_that_the_library_reads_first(tmp_path: Path) -> None:
+    index = '{"weight_map": {"a": "gone.bin"}}'
+    for names, complete in (
+        ("model.safetensors pytorch_model.bin.index.json", True),
+        ("pytorch_model.bin pytorch_model.bin.index.json", True),
+        ("pytorch_model.bin.index.json", False),
+        ("model.safetensors.index.json pytorch_model.bin", False),
+        ("model.safetensors model.safetensors.index.json", True),
+        ("other.bin.index.json", True),
+    ):
+        files = [tmp_path / name for name in names.split()]
+        for file in files:
+            file.write_text(index)
+        if complete:
+            require_shards("mine", files)
+            continue
+        with pytest.raises(EncoderError, match=r"^mine: 1 of its 1 parts are missing \(gone.bin\)"):
+            require_shards("mine", files)
+
+
+def test_read__which_entries_are_weights(tmp_path: Path) -> None:
+    one = torch.ones(1)
+    deep: Any = one
+    for name in "gfedcba":  # seven dictionaries in the outermost one
+        deep = {name: deep}
+    skipped = (
+        "optim_g",
+        "lr_sched",
+        "scheduler",
+        "amp_scaler",
+        "callbacks",
+        "loops",
+        "rng_states",
+        "hyper_parameters",
+        "saver",
+    )
+    state = {name: {"w": one} for name in skipped}
+    content = {
+        "net": {"w": one, 3: one, "optimizer": one},
+        "step": torch.tensor(5),
+        "name": "x",
+        **state,
+        "deep": deep["a"],
+    }
+    torch.save({**content, "too": deep}, tmp_path / "a.pth")
+    file = read_weights(tmp_path / "a.pth", "mine")
+    assert sorted(file.tensors) == ["deep.b.c.d.e.f.g", "net.optimizer", "net.w", "step"]
+    assert set(file.facts) == {"step", "name"}
+    save_file({"a": one, "b": one.clone()}, tmp_path / "m-00001-of-00002.safetensors", {"x": "1"})
+    save_file({"c": one}, tmp_path / "m-00002-of-00002.safetensors", {"y": "2"})
+    file = read_weights(tmp_path / "m-00002-of-00002.safetensors", "mine")
+    assert (sorted(file.tensors), file.facts, file.wrappers) == (["a", "b", "c"], {"x": "1", "y": "2"}, ())
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("onnx", "is an ONNX file: --model 'onnx:FILE?size=224'"),
+        ("keras", "is a Keras file; run: model = keras.models.load_model('FILE')"),
+        *((end, "is an HDF5 file of Keras or TensorFlow; run: model = keras.models.load_model('FILE')")
+          for end in ("h5", "hdf5")),
+        ("weights.h5", "model.load_weights('FILE'); model.export"),
+        ("gguf", "is a GGUF file for llama.cpp"),
+        ("tflite", "is a TensorFlow Lite file; run: python -m tf2onnx.convert --tflite FILE"),
+        ("msgpack", "holds weights of Flax"),
+        ("npz", "model.load_pretrained('FILE'); torch.save(model.state_dict(), 'weights.pth')"),
+        ("npy", "is an array; if it holds embeddings"),
+        *((end, "is a table; if it holds embeddings: --model embeddings:FILE") for end in ("parquet", "csv")),
+        *((end, "is a package for phones") for end in ("mlmodel", "ptl", "mar")),
+        ("pdparams", "PaddlePaddle"),
+        *((end, "is compiled for one machine") for end in ("engine", "plan")),
+        ("pt2", "torch.export.load('FILE').module().state_dict()"),
+        ("distcp", "is one rank's part of a sharded checkpoint"),
+        ("other", "is no file of weights that is known here; export it as ONNX"),
+    ],
+)  # fmt: skip
+def test_format__by_suffix_where_the_content_says_nothing(ending: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / f"m.{ending}"
+    file.write_bytes(b"\x01" * 600)
+    message = str(refuse(format_of(file, "mine"), file, "mine"))
+    assert message.startswith("mine ")
+    assert words.replace("FILE", file.name) in message
+
+
+def test_format__edges_of_contents(tmp_path: Path) -> None:
+    for content, kind in (
+        (b"<html>", "page"),
+        (b"<!doctype html>", "page"),
+        ((1 << 32).to_bytes(8, "little") + b"{}", "unknown"),
+        (((1 << 32) - 1).to_bytes(8, "little") + b"{}", "safetensors"),
+        (b"\x08\x00\x00\x00\x00\x00\x00\x00[]", "unknown"),
+        (b"\x80", "torch"),
+        (b"PK\x03\x04 cut short", None),
+    ):
+        (tmp_path / "m.bin").write_bytes(content)
+        if kind is None:
+            with pytest.raises(EncoderError, match=r"^mine: the file is cut short or damaged: copy it again"):
+                format_of(tmp_path / "m.bin", "mine")
+            continue
+        assert format_of(tmp_path / "m.bin", "mine") == kind
+    (tmp_path / "m.bin.index.json").write_text("{}")
+    assert format_of(tmp_path / "m.bin.index.json", "mine") == "torch"
