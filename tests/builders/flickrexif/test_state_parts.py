@@ -1,0 +1,326 @@
+"""Parts of the state by hand: settings, locks, rows of photos, take-downs, Exif and licences of photos."""
+
+import json
+import os
+import sqlite3
+from types import SimpleNamespace
+
+import pytest
+
+from builders.errors import DataError, UsageError
+from builders.flickrexif.api.client import CallAttempt, FlickrRefusal, FlickrUnavailable
+from builders.flickrexif.api.exif_answers import loads
+from builders.flickrexif.api.search_results import SearchResult, rank
+from builders.flickrexif.search.exif_calls import exif_is_hidden, request_exif, request_photo_exif
+from builders.flickrexif.search.import_ids import import_rows, import_table
+from builders.flickrexif.search.refresh import refresh
+from builders.flickrexif.store.photos import ImportCounts, ImportedPhoto, drop_beyond_cap, import_photos, insert_photos
+from builders.flickrexif.store.store import State
+from builders.flickrexif.store.tombstones import (
+    TOMBSTONES_FILE,
+    Tombstones,
+    add_folder_tombstones,
+    folder_tombstones,
+    forget,
+    read_tombstones,
+    remove_taken_down,
+)
+from tests.builders.flickrexif.test_refresh import Client, info
+from tests.support.clocks import SimulatedClock
+
+MARCH = 1_330_560_000
+"""2012-03-01, midnight UTC."""
+
+
+def photo(id, owner="1@N01", uploaded=MARCH, title="T", licence=4):
+    return SearchResult(id, owner, f"name of {owner}", title, uploaded, "2012-02-28 10:00:00", licence, "jpg",
+                        {"o": (f"https://a.net/{id}.jpg", 4, 3)})  # fmt: skip
+
+
+def rows(state, columns, table="photos"):
+    return [tuple(row) for row in state.rows(f"SELECT {columns} FROM {table} ORDER BY 1")]
+
+
+def test_setting__once_fixed_is_compared(state):
+    state.pin("seed", 0, "--seed")
+    state.pin("seed", 0, "--seed")
+    with pytest.raises(UsageError) as error:
+        state.pin("seed", 1, "--seed")
+    assert str(error.value) == f"{state.folder} was made with --seed 0, not 1: use that, or a new --state"
+    assert (state.setting("seed"), state.setting("other")) == (0, None)
+
+
+def test_state__one_process_for_each_step(tmp_path):
+    with State(tmp_path, create=True) as one, State(tmp_path) as other, one.exclusive("fetch"):
+        assert (tmp_path / ".fetch.lock").read_text() == str(os.getpid())
+        with other.exclusive("search"):
+            pass
+        with pytest.raises(UsageError) as error, other.exclusive("fetch"):
+            pass
+        assert str(error.value) == f"{tmp_path}: another 'fetch' is running on it (wait for it, or end it)"
+    with State(tmp_path) as again, again.exclusive("fetch"):
+        pass
+
+
+def test_state__transactions_are_whole_or_nothing(state):
+    def fail():
+        with state.transaction():
+            state.set("a", 1)
+            with state.transaction():
+                state.set("b", 2)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (state.setting("a"), state.setting("b")) == (None, None)
+    with state.transaction():
+        state.set("a", 1)
+    assert state.setting("a") == 1
+
+
+def test_state__reads_in_chunks_and_single_values(state):
+    for number in range(401):
+        state.set(f"{number:03}", number)
+    assert [json.loads(row["value"]) for row in state.stream("SELECT value FROM settings ORDER BY key")] == [
+        *range(401)
+    ]
+    assert state.value("SELECT value, key FROM settings ORDER BY key DESC") == "400"
+    assert state.value("SELECT value FROM settings WHERE key = ?", "x") is None
+
+
+def test_state__is_written_anew_unless_another_reads_it(tmp_path):
+    with State(tmp_path, create=True) as state:
+        state.set("a", 1)
+        assert state.compact() is True
+        reader = sqlite3.connect(tmp_path / "state.sqlite")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM settings").fetchall()
+        state._db.execute("PRAGMA busy_timeout = 0")
+        assert state.compact() is False
+        reader.close()
+
+
+def test_state__folder_of_its_user_alone_and_absent_ones(tmp_path):
+    with pytest.raises(DataError, match=r"no state there; begin with 'flickrexif search' or 'flickrexif import'"):
+        State(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    with State(tmp_path / "a" / "b", create=True) as state:
+        assert state.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_call__is_recorded_as_it_was(state):
+    state.record_call(CallAttempt("photos.search", "slice 1", 3, "http 500", 12.5, 0.25))
+    assert rows(state, "*", "calls") == [(12.5, "photos.search", "slice 1", 3, "http 500", 0.25)]
+
+
+def test_insert__every_column_and_what_is_updated(state):
+    state.clock = SimulatedClock(50.0)
+    insert_photos(state, [photo(7)], 3, turns=[2], sought="make: Kodak", source="fill")
+    row = dict(state.rows("SELECT * FROM photos")[0])
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "id": 7, "owner": "1@N01", "owner_name": "name of 1@N01", "title": "T", "source": "fill", "month": "2012-03",
+        "uploaded": MARCH, "taken": "2012-02-28 10:00:00", "licence": 4, "licence_checked": 50.0,
+        "original_format": "jpg", "urls": '{"o": ["https://a.net/7.jpg", 4, 3]}', "rank": rank(7, 3), "selected": 0,
+        "exif_attempts": 0, "turn": 2, "sought": "make: Kodak",
+    }  # fmt: skip
+    with state.transaction() as db:
+        db.execute("UPDATE photos SET selected = 1")
+    state.clock.at = 60.0
+    insert_photos(state, [photo(7, "2@N02", MARCH + 99, "new", 5), photo(8)], 4)
+    new = rows(state, "id, owner, owner_name, title, source, uploaded, licence, licence_checked, rank, selected, turn")
+    assert new == [
+        (7, "1@N01", "name of 2@N02", "new", "fill", MARCH, 5, 60.0, rank(7, 3), 1, 2),
+        (8, "1@N01", "name of 1@N01", "T", "search", MARCH, 4, 60.0, rank(8, 4), 0, None),
+    ]
+    forget(state, photos=["9"], owners=["3@N03"])
+    insert_photos(state, [photo(9), photo(10, "3@N03"), photo(11)], 0)
+    assert rows(state, "id") == [(7,), (8,), (11,)]
+    with pytest.raises(ValueError, match="zip"):
+        insert_photos(state, [photo(12)], 0, turns=[1, 2])
+
+
+def test_import__rows_exif_and_counts(state):
+    state.clock = SimulatedClock(50.0)
+    forget(state, photos=["4"])
+    urls = {"o": ("https://a.net/1.jpg", 0, 0)}
+    entries = {("IFD0", "Make"): "Canon"}
+    photos = [
+        ImportedPhoto(1, "1@N01", urls, entries), ImportedPhoto(2, "1@N01", urls, {}),
+        ImportedPhoto(3, "1@N01", urls, None, licence=5, expected_sha256="aa"), ImportedPhoto(4, "1@N01", urls),
+        ImportedPhoto(1, "9@N09", urls),
+    ]  # fmt: skip
+    assert import_photos(state, photos, 6) == ImportCounts(added=3, known=1, taken_down=1)
+    columns = "id, owner, source, licence, selected, exif_status, exif_checked, expected_sha256, rank, month"
+    assert rows(state, columns) == [
+        (1, "1@N01", "import", None, 1, "ok", 50.0, None, rank(1, 6), None),
+        (2, "1@N01", "import", None, 1, "empty", 50.0, None, rank(2, 6), None),
+        (3, "1@N01", "import", 5, 1, None, None, "aa", rank(3, 6), None),
+    ]
+    assert [(id, loads(text)) for id, text in rows(state, "*", "exif")] == [(1, entries)]
+    assert ImportCounts(1, 2, 3, 4) + ImportCounts(10, 20, 30, 40) == ImportCounts(11, 22, 33, 44)
+
+
+def test_import__tables_are_remembered_each_once(state):
+    row = {"Flickr ID": "1", "url": "https://a.net/1_ab_o.jpg", "owner": "1@N01", "Make": " Canon ", "ISO Speed": None}
+    for origin in ("b/ids@main", "a.csv", "b/ids@main", ""):
+        import_rows(state, [row], origin=origin, seed=3)
+    assert state.setting("imported_from") == ["a.csv", "b/ids@main"]
+    assert loads(state.value("SELECT entries FROM exif")) == {("IFD0", "Make"): "Canon"}
+    assert rows(state, "id, owner, urls, rank") == [
+        (1, "1@N01", '{"o": ["https://a.net/1_ab_o.jpg", 0, 0]}', rank(1, 3))
+    ]
+
+
+def test_import_table__one_of_two_places(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="say --hub REPO or --table FILE"):
+        import_table("a/b", tmp_path / "x.csv")
+    loaded = {}
+    table = SimpleNamespace(column_names=["Flickr ID"])
+    monkeypatch.setattr(
+        "builders.flickrexif.search.import_ids.DatasetRepo.load", lambda repo, where: loaded[repo.location]
+    )
+    loaded["a/b"] = {"train": table, "test": None}
+    assert import_table("a/b", None, "rev") is table
+    loaded["a/b"] = {"val": table, "test": None}
+    with pytest.raises(DataError, match="a/b: has no split 'train' among val, test"):
+        import_table("a/b", None)
+    loaded["a/b"] = {"train": SimpleNamespace(column_names=["x", "y"])}
+    with pytest.raises(DataError, match="a/b: has no column 'Flickr ID' among x, y"):
+        import_table("a/b", None)
+
+
+def test_drop_beyond_cap__the_lowest_ranks_of_each_owner_and_month_stay(state):
+    ids = range(1, 9)
+    april = MARCH + 31 * 86400
+    photos = [*(photo(id) for id in ids), photo(20, "2@N02"), photo(21, uploaded=april), photo(22, uploaded=april)]
+    insert_photos(state, photos, 5)
+    with state.transaction() as db:
+        db.execute("UPDATE photos SET source = 'fill' WHERE id = 8")
+    drop_beyond_cap(state, [photo(1), photo(20, "2@N02")], 2)
+    lowest = sorted(range(1, 8), key=lambda id: rank(id, 5))[:2]
+    assert [id for (id,) in rows(state, "id")] == sorted([*lowest, 8, 20, 21, 22])
+
+
+def test_tombstones__cover_photos_and_owners():
+    stones = Tombstones.of([("photo", "7"), ("owner", "1@N01")])
+    assert [stones.covers(7, "x"), stones.covers("7", None), stones.covers(8, "1@N01")] == [True] * 3
+    assert [stones.covers(8, "x"), stones.covers(8, None), Tombstones().covers(7, "1@N01")] == [False] * 3
+    text = stones.to_text()
+    assert text.splitlines() == sorted(stones.hashes)
+    assert Tombstones.from_text(f"x\n{text}\n{'A' * 64}\n{'a' * 63}\n") == stones
+    assert (stones | Tombstones.of([("photo", "9")])).covers(9, "") is True
+
+
+def test_tombstones__of_a_built_folder_add_up(tmp_path):
+    assert folder_tombstones(tmp_path) == Tombstones()
+    one, other = Tombstones.of([("photo", "7")]), Tombstones.of([("photo", "8")])
+    add_folder_tombstones(tmp_path, one)
+    add_folder_tombstones(tmp_path, other)
+    assert folder_tombstones(tmp_path) == one | other
+    assert (tmp_path / TOMBSTONES_FILE).read_text() == (one | other).to_text()
+
+
+def test_forget__files_rows_and_folders_that_were_built(state, tmp_path):
+    for name in ("here", "also"):
+        (tmp_path / name).mkdir()
+    state.set("built", [str(tmp_path / "here"), str(tmp_path / "gone"), str(tmp_path / "also")])
+    insert_photos(state, [photo(12), photo(112), photo(1), photo(212, "2@N02")], 0)
+    for name in ("12_o.jpg", "12_l.jpg", "112_o.jpg"):
+        at = state.path_of(f"files/12/0{int(name.split('_')[0]) // 100}/{name}")
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_bytes(b"x")
+    lone = state.path_of("files/55/00/55_o.jpg")
+    lone.parent.mkdir(parents=True)
+    lone.write_bytes(b"x")
+    done = forget(state, photos=[" 0012 ", "55"], owners=["2@N02 "])
+    assert (done.photos, done.files, done.overwritten) == (2, 3, True)
+    assert rows(state, "id") == [(1,), (112,)]
+    assert state.path_of("files/12/01/112_o.jpg").is_file()
+    assert read_tombstones(state) == Tombstones.of([("photo", "12"), ("photo", "55"), ("owner", "2@N02")])
+    assert folder_tombstones(tmp_path / "here") == folder_tombstones(tmp_path / "also") == read_tombstones(state)
+    assert not (tmp_path / "gone").exists()
+    assert sorted(kind for (kind,) in rows(state, "kind", "tombstones")) == ["owner", "photo", "photo"]
+    for bad in ("12a", "-1", "\u0661", ""):
+        with pytest.raises(UsageError, match="a Flickr photo id is a number, as in the address of its page"):
+            forget(state, photos=[bad])
+
+
+def test_remove_taken_down__finishes_what_was_killed(state):
+    """Files of photos that have no row any more are removed too."""
+    insert_photos(state, [photo(1), photo(2)], 0)
+    with state.transaction() as db:
+        for id in (1, 2, 3):
+            db.execute("INSERT INTO files (photo_id, status, attempts, at) VALUES (?, 'failed', 1, 0)", (id,))
+            path = state.path_of(f"files/0{id}/00/{id}_o.jpg")
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"x")
+    assert (remove_taken_down(state).photos, rows(state, "photo_id", "files")) == (0, [(1,), (2,)])
+    assert not state.path_of("files/03/00/3_o.jpg").exists()
+    assert state.path_of("files/01/00/1_o.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "stored", "has_response"),
+    [
+        (None, "ok", None, True),
+        (FlickrRefusal(1, "a"), "gone", "Flickr code 1: a", True),
+        (FlickrRefusal(2, "b"), "hidden", "Flickr code 2: b", True),
+        (FlickrRefusal(3, "c"), "refused", "Flickr code 3: c", True),
+        (FlickrUnavailable("timeout", 3), "failed", "timeout", False),
+    ],
+)
+def test_exif__of_a_photo_and_why_there_is_none(state, error, status, stored, has_response):
+    state.clock = SimulatedClock(50.0)
+    insert_photos(state, [photo(7)], 0)
+    answer = error or {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": "Canon"}]}
+    for attempts in (1, 2):
+        assert request_photo_exif(state, Client({7: {"photos.getExif": answer}}), 7) is has_response
+        columns = "exif_status, exif_error, exif_checked, exif_attempts"
+        assert rows(state, columns) == [(status, stored, 50.0, attempts)]
+    assert len(rows(state, "*", "exif")) == (error is None)
+    assert request_photo_exif(state, Client({7: {}}), 7) is True
+    assert rows(state, "exif_status, exif_error") == [("empty", None)]
+
+
+def test_exif__ends_after_five_photos_in_a_row_without_a_response(state):
+    silent, ticks, stopped = FlickrUnavailable("timeout", 3), [], []
+    insert_photos(state, [photo(id) for id in range(1, 20)], 0)
+
+    def client(*failing):
+        of_photos = {id: {"photos.getExif": silent} if id in failing else {} for id in range(1, 20)}
+        made = Client(of_photos)
+        made.stop = lambda: stopped.append(True)
+        return made
+
+    request_exif(state, client(1, 2, 3, 4, 6, 7, 8, 9), range(1, 11), 1, lambda: ticks.append(1))
+    assert (len(ticks), stopped) == (10, [])
+    with pytest.raises(FlickrUnavailable, match="in 5 attempts"):
+        request_exif(state, client(*range(12, 17)), range(11, 20), 1, lambda: ticks.append(1))
+    assert stopped == [True]
+    assert len(state.rows("SELECT 1 FROM photos WHERE id BETWEEN 17 AND 19 AND exif_attempts > 0")) <= 1
+
+
+def test_exif__hidden_gone_or_shown():
+    refused = {code: Client({7: {"photos.getExif": FlickrRefusal(code, "x")}}) for code in (1, 2)}
+    assert exif_is_hidden(refused[2], 7) is True
+    assert exif_is_hidden(Client({7: {}}), 7) is False
+    with pytest.raises(FlickrRefusal):
+        exif_is_hidden(refused[1], 7)
+
+
+@pytest.mark.parametrize(("days", "checked"), [(None, [3]), (2.0, [1, 3]), (1.0, [1, 2, 3]), (3.0, [3])])
+def test_refresh__by_the_days_since_the_last_check(state, days, checked):
+    """Photos that were checked three, two and no days ago."""
+    day = 86400
+    state.clock = SimulatedClock(100.0 * day)
+    with state.transaction() as db:
+        db.executemany(
+            "INSERT INTO photos (id, owner, source, urls, rank, licence, licence_checked, selected)"
+            " VALUES (?, 'a', 's', '{}', 0, 4, ?, 1)",
+            [(1, 97.0 * day), (2, 98.0 * day), (3, None), (4, 99.5 * day)],
+        )
+    answers = {id: info("4") for id in (1, 2, 3)}
+    answers[3]["photos.getInfo"]["owner"]["realname"] = "Ann"
+    refresh(state, Client(answers), older_than_days=days)
+    assert [id for id, at in rows(state, "id, licence_checked") if at == state.clock.at] == checked
+    assert state.value("SELECT owner_name FROM photos WHERE id = 3") == "Ann"
