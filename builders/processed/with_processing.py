@@ -76,10 +76,10 @@ def numbered(stream: Any) -> Any:
                 "process first and shuffle, skip, take or filter then"
             )
         step = getattr(step, "ex_iterable", None)
-    if stream._distributed is not None or stream.epoch:
+    if stream._distributed is not None:
         raise UsageError(
-            "the rows of a stream that is divided between nodes, or in a later epoch, do not say their number: name a "
-            "column of ids (photo_id=), or process first"
+            "the rows of a stream that is divided between nodes do not say their number: name a column of ids "
+            "(photo_id=), or process first"
         )
     return datasets.IterableDataset(
         ex_iterable=_InOrder(stream._ex_iterable, 0),
