@@ -1,0 +1,377 @@
+"""Options of the command of simulated cameras: each arrives, and wrong ones are refused by their words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from builders.__main__ import main
+from builders.errors import UsageError
+from builders.exif import STUDY_ATTRIBUTES
+from builders.photos import SPLITS, UNLABELLED, Labels
+from builders.processes import default_workers
+from builders.simcams import (
+    PhotoScenes,
+    ProceduralScenes,
+    bundled_catalogue,
+    camera_named,
+    cli,
+    layouts,
+    simcams_photos,
+    simpairs_photos,
+)
+from builders.simcams import build as build_module
+from builders.simcams.catalogue import bundled_catalogue as cameras_of_the_file
+from builders.simcams.photo_sets import camera_labels
+from builders.simcams.render import SimulatedShots, date_taken
+from builders.simcams.settings import (
+    STOPS,
+    STUDY_CLASSES,
+    ClassLists,
+    balanced,
+    setting_labels,
+    settings_for_scene,
+    split_scenes,
+)
+from builders.sources import SIMULATED_FILE
+from tests.builders.simcams.test_catalogue import BUNDLED
+
+STOPPED = "stopped by the test"
+DEFAULTS = {"workers": default_workers(), "fresh": False, "ignore_space": False}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """Name and arguments of each builder that the command calls; it stops there."""
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def recorder(name: str) -> Any:
+        def record(*positional: Any, **options: Any) -> None:
+            calls.append((name, positional, options))
+            raise UsageError(STOPPED)
+
+        return record
+
+    for module, name in ((build_module, "build_simcams"), (build_module, "build_simpairs"), (layouts, "build_layout")):
+        monkeypatch.setattr(module, name, recorder(name))
+    return calls
+
+
+def arguments(words: str, output: Path) -> list[str]:
+    return ["simcams", "--scenes", "4", "--size", "32", *words.split(), "--output", str(output)]
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("", {}),
+        ("--workers 3", {"workers": 3}),
+        ("--fresh", {"fresh": True}),
+        ("--ignore-space", {"ignore_space": True}),
+        ("--configs all", {}),
+        ("--configs iso", {"configs": ("iso",)}),
+        ("--configs focal-length,make", {"configs": ("focal_length", "make")}),
+        ("--configs make --configs is_smartphone", {"configs": ("make", "is_smartphone")}),
+        ("--pairs", {"configs": None}),
+        ("--pairs --workers 2 --fresh", {"configs": None, "workers": 2, "fresh": True}),
+    ],
+)
+def test_command__every_option_arrives(words: str, options: dict[str, Any], calls: Any, tmp_path: Path) -> None:
+    assert main(arguments(words, tmp_path)) == 2
+    [(name, (photos, output), given)] = calls
+    expected = {"configs": tuple(STUDY_ATTRIBUTES), **DEFAULTS, **options}
+    if expected["configs"] is None:
+        del expected["configs"]
+    assert (name, output, given) == ("build_simpairs" if "--pairs" in words else "build_simcams", tmp_path, expected)
+    assert isinstance(photos.source, SimulatedShots)
+    assert photos.source.scenes == ProceduralScenes(4, 32, 32)
+
+
+def test_command__describes_its_photos(calls: Any, tmp_path: Path) -> None:
+    def source(words: str) -> SimulatedShots:
+        main(arguments(words, tmp_path))
+        source = calls[-1][1][0].source
+        assert isinstance(source, SimulatedShots)
+        return source
+
+    def fingerprint(**options: Any) -> str:
+        made = simcams_photos(scenes=ProceduralScenes(4, 32, 32, options.get("seed", 0)), **options).source
+        assert isinstance(made, SimulatedShots)
+        return made.fingerprint()
+
+    assert source("").fingerprint() == source("--data procedural --seed 0 --classes stops").fingerprint()
+    assert source("").fingerprint() == fingerprint()
+    assert source("--seed 7").fingerprint() == fingerprint(seed=7)
+    assert source("--classes study").fingerprint() == fingerprint(classes=STUDY_CLASSES)
+    assert source("--size 64x48 --scenes 5").scenes == ProceduralScenes(5, 48, 64)
+    pairs = simpairs_photos(seed=7, scenes=ProceduralScenes(4, 32, 32, 7)).source
+    assert isinstance(pairs, SimulatedShots)
+    assert source("--pairs --seed 7").fingerprint() == pairs.fingerprint()
+    table = yaml.safe_load(BUNDLED.read_text(encoding="utf-8"))
+    table["makes"] = {name: table["makes"][name] for name in ("Alderin", "Brevik")}
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
+    of_two = source(f"--cameras {tmp_path / 'two.yaml'}")
+    assert {shot.camera.make for shot in of_two.shots} == {"Alderin", "Brevik"}
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        noise = np.random.default_rng(i).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+        (tmp_path / "photos" / f"{i}.ppm").with_suffix(".png").write_bytes(png(noise))
+    of_photos = source(f"--data folder:{tmp_path / 'photos'} --license cc0-1.0 --scenes 3").scenes
+    assert isinstance(of_photos, PhotoScenes)
+    assert (of_photos.count, of_photos.licence, of_photos.root) == (3, "cc0-1.0", tmp_path / "photos")
+
+
+def png(pixels: np.ndarray) -> bytes:
+    from tests.support.images import image_bytes
+
+    return image_bytes(pixels)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--workers 0", "--workers 0: at least 1 is needed"),
+        ("--scenes 0", "--scenes 0: at least 1 is needed"),
+        ("--size 30", "--size 30: both sides are even and at least 32"),
+        ("--size 64x33", "--size 64x33: both sides are even and at least 32"),
+        ("--size 33x64", "--size 33x64: both sides are even and at least 32"),
+        ("--size 64x30", "--size 64x30: both sides are even and at least 32"),
+        ("--size 9", "--size 9: pixels a side, or WIDTHxHEIGHT"),
+        ("--size 100000", "--size 100000: pixels a side, or WIDTHxHEIGHT"),
+        ("--size 64x", "--size 64x: pixels a side, or WIDTHxHEIGHT"),
+        ("--classes stop", "unknown class list 'stop': did you mean 'stops'"),
+        ("--configs iso,makes", "unknown config 'makes': did you mean 'make'"),
+        ("--data procedural:5", "unknown source 'procedural:5'"),
+        ("--data folder:", "unknown source 'folder:'"),
+        ("--layout fod", "unknown layout 'fod': did you mean 'fodb'"),
+        ("--layout fodb --configs iso", "leave it out with --layout"),
+        ("--layout imagenet-es --pairs", "--layout imagenet-es has one: leave one of them out"),
+    ],
+)
+def test_command__wrong_options(words: str, message: str, calls: Any, tmp_path: Path, capsys: Any) -> None:
+    assert main(arguments(words, tmp_path)) == 2
+    assert message in capsys.readouterr().err
+    assert not calls
+
+
+@pytest.mark.parametrize(("text", "size"), [("32", (32, 32)), ("64x48", (48, 64)), ("48x64", (64, 48))])
+def test_command__sizes(text: str, size: tuple[int, int], calls: Any, tmp_path: Path) -> None:
+    main(arguments(f"--size {text}", tmp_path))
+    scenes = calls[0][1][0].source.scenes
+    assert (scenes.height, scenes.width) == size
+
+
+def test_jobs__of_ranks(tmp_path: Path) -> None:
+    def jobs(words: str, sizes: dict[str, int] | None = None) -> Any:
+        parsed = cli.parser().parse_args(arguments(words, tmp_path)[1:])
+        return parsed.jobs(parsed, sizes)
+
+    with pytest.raises(UsageError, match=r"^--layout is built on one machine: leave it out, or"):
+        jobs("--layout fodb")
+    photos = simcams_photos(scenes=ProceduralScenes(4, 32, 32))
+    expected = build_module.simcams_jobs(photos, tmp_path, ("iso", "make"))
+    made = jobs("--configs iso,make", {f"photos/{job.split}": 3 for job in expected})
+    assert [(job.config, job.split, list(job.ids), job.items_per_shard) for job in made] == [
+        (job.config, job.split, list(job.ids), 3) for job in expected
+    ]
+    assert [job.recipe for job in made] == [job.recipe for job in expected]
+    [pairs] = jobs("--pairs", {"pairs/test": 2})
+    assert (pairs.config, pairs.split, len(pairs.ids), pairs.items_per_shard) == ("pairs", "test", 8, 2)
+
+
+def test_simcams_jobs__other_labels_are_other_recipes(tmp_path: Path) -> None:
+    photos = simcams_photos(scenes=ProceduralScenes(3, 32, 32))
+    iso = photos.attributes["iso"]
+    other = replace(photos, attributes={**photos.attributes, "iso": Labels(iso.names, iso.values[::-1].copy())})
+    recipes = [
+        {job.split: job.recipe for job in build_module.simcams_jobs(p, tmp_path, ("iso",))} for p in (photos, other)
+    ]
+    assert recipes[0] != recipes[1]
+    with pytest.raises(UsageError, match="unknown config 'isos': did you mean 'iso'"):
+        build_module.build_simcams(photos, tmp_path, configs=("isos",))
+
+
+def test_layouts__files_of_fodb(calls: Any, tmp_path: Path) -> None:
+    """Devices in the order of the table, platforms after the camera's own file, scenes from 1 on."""
+    assert main(arguments("--layout fodb --workers 2 --fresh --seed 3", tmp_path)) == 2
+    [(_, (layout, scenes, files, output), options)] = calls
+    assert (layout, scenes, output) == ("fodb", ProceduralScenes(4, 32, 32, 3), tmp_path)
+    assert options == {"workers": 2, "fresh": True}
+    numbers = {camera.name: i for i, camera in enumerate(cameras_of_the_file(), 1)}
+    assert [len(of_scene) for of_scene in files] == [27 * 6] * 4
+    for scene, of_scene in enumerate(files, 1):
+        for i, file in enumerate(of_scene):
+            camera = file.shot.camera
+            device, platform = f"D{numbers[camera.name]:02}", ("", *layouts.PLATFORMS)[i % 6]
+            name = f"{camera.make}_{camera.model.replace(' ', '-').replace('.', '-')}"
+            kind = platform or "orig"
+            assert file.path == f"{device}_{name}_1/{kind}/{device}_img_{kind}_{scene:04}.jpg"
+            assert (file.platform, file.stops, file.steady, file.shot.unit) == (platform, 0, False, 1)
+            assert file.shot == of_scene[i - i % 6].shot
+
+
+def test_layouts__files_of_imagenet_es(tmp_path: Path) -> None:
+    """27 settings, the middle one exposed correctly under the first light and two stops darker under the second."""
+    scenes = ProceduralScenes(5, 32, 32)
+    files = layouts.imagenet_es_files(scenes, bundled_catalogue(), 4)
+    camera = next(camera for camera in bundled_catalogue() if camera.kind == "dslr")
+    kinds = sorted({scenes.kind(i) for i in range(5)})
+    for i, of_scene in enumerate(files):
+        assert len(of_scene) == 54
+        for at, file in enumerate(of_scene):
+            light, number = divmod(at, 27)
+            aperture, rest = divmod(number, 9)
+            settings = file.shot.settings
+            assert settings.f_number == (5, 9, 16)[aperture]
+            assert settings.exposure_s == (Fraction(1, 4), Fraction(1, 60), Fraction(1, 1000))[rest // 3]
+            assert (settings.iso, settings.focal_length_35mm) == ((250, 2000, 16000)[rest % 3], 50)
+            folder = f"n{kinds.index(scenes.kind(i)) + 1:08}"
+            path = f"es-test/param_control/{('l1', 'l5')[light]}/param_{number + 1}/{folder}/{scenes.ids[i]}.JPEG"
+            assert (file.path, file.steady, file.platform) == (path, True, "")
+            assert (file.shot.camera, file.shot.seed, file.shot.unit) == (camera, 8 + light, 1)
+            brighter = np.log2(float(settings.exposure_s) * 60 * settings.iso / 2000 * 81 / settings.f_number**2)
+            assert file.stops == pytest.approx((0, -2)[light] + brighter)
+    with pytest.raises(UsageError, match="--layout imagenet-es needs a camera of kind dslr"):
+        layouts.imagenet_es_files(scenes, [c for c in bundled_catalogue() if c.kind != "dslr"], 0)  # type: ignore[arg-type]
+
+
+def test_layouts__record_mark_and_failures(tmp_path: Path, capsys: Any) -> None:
+    """Seven photos, six of which are cut when they are rendered: five are named."""
+    (tmp_path / "photos").mkdir()
+    for i in range(7):
+        noise = np.random.default_rng(i).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+        data = png(noise)
+        (tmp_path / "photos" / f"{i}.png").write_bytes(data[: len(data) // 2] if i else data)
+    command = ["simcams", "--layout", "imagenet-es", "--data", f"folder:{tmp_path / 'photos'}", "--size", "32"]
+    command += ["--workers", "1", "--license", "cc0-1.0", "--output", str(tmp_path / "out")]
+    (tmp_path / "out" / "simulated-imagenet-es").mkdir(parents=True)  # an empty folder is no other set
+    assert main([*command, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    folder = tmp_path / "out" / "simulated-imagenet-es"
+    assert (record["folder"], record["files"], record["simulated"]) == (str(folder), 54, True)
+    assert len(record["failures"]) == 6
+    mark = json.loads((folder / SIMULATED_FILE).read_text())
+    assert (mark["layout"], mark["files"], mark["failures"]) == ("imagenet-es", 54, record["failures"])
+    assert (mark["licence_of_scenes"], len(mark["cameras"]), len(mark["recipe"])) == ("cc0-1.0", 1, 32)
+    assert mark["simulated"].endswith(
+        "7 folder scenes; exact labels, no camera took these pictures; in the layout of imagenet-es"
+    )
+    card = (folder / "README.md").read_text()
+    assert "54 files; scenes under cc0-1.0" in card
+    assert "classes of WordNet" in card
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert f"54 simulated photos in {folder}: score them with --data imagenet-es:{folder}" in printed
+    assert printed.count("not rendered: photo-") == 5
+    (folder / SIMULATED_FILE).write_text("[]")
+    assert main(command) == 2
+    assert "holds a simulated set of other settings: say --fresh" in capsys.readouterr().err
+    for path in (tmp_path / "photos").iterdir():
+        path.write_bytes(path.read_bytes()[:2000])
+    assert main([*command, "--fresh"]) == 2
+    assert "no scene could be rendered (the first: photo-" in capsys.readouterr().err
+
+
+def test_photo_sets__what_is_drawn_for_pairs() -> None:
+    pairs = simpairs_photos(60, 32, 5)
+    assert isinstance(pairs.source, SimulatedShots)
+    for i, shot in enumerate(pairs.source.shots):
+        phone, settings, framing = i % 2 == 0, shot.settings, shot.framing
+        assert shot.camera.kind == ("phone" if phone else "compact")
+        assert settings.exposure_s in (Fraction(1, 60), Fraction(1, 125), Fraction(1, 250))
+        assert settings.iso in (100, 200, 400)
+        assert settings.f_number in ((1.8, 2.2, 2.4) if phone else (2.8, 3.5, 4.5))
+        assert settings.focal_length_35mm in ((26, 28) if phone else (28, 35))
+        assert shot.unit in (1, 2, 3)
+        assert max(abs(framing.shift_x), abs(framing.shift_y), abs(np.log(framing.scale))) <= 0.03 + 1e-12
+        assert abs(framing.rotation_deg) <= 1.5
+    shots = pairs.source.shots
+    assert {shot.unit for shot in shots} == {1, 2, 3}
+    assert len({(shot.settings, shot.framing) for shot in shots}) == len(shots)
+    assert np.std([shot.framing.shift_x for shot in shots]) == pytest.approx(0.011, rel=0.2)
+    assert np.std([shot.framing.rotation_deg for shot in shots]) == pytest.approx(0.5, rel=0.2)
+    assert set(pairs.splits) == {SPLITS.index("test")}
+    assert not pairs.attributes
+    assert pairs.ids[0] == f"proc-5-00000/{shots[0].camera.name.replace(' ', '-')}"
+
+
+def test_photo_sets__wrong_input() -> None:
+    cameras = bundled_catalogue()
+    for kind in ("phone", "compact"):
+        with pytest.raises(UsageError, match="pairs need a phone and a compact camera at least"):
+            simpairs_photos(3, 32, cameras=tuple(c for c in cameras if c.kind != kind))
+    with pytest.raises(UsageError, match="pairs need a scene at least"):
+        simpairs_photos(0, 32)
+    for size in (30, 33):
+        for make in (simcams_photos, simpairs_photos):
+            with pytest.raises(UsageError, match=f"^size {size}: pixels a side are an even number of at least 32$"):
+                make(3, size)
+    assert len(simpairs_photos(1, 32)) == 2
+
+
+def test_camera_labels__phones_alone_have_a_model_of_a_smartphone() -> None:
+    cameras = [camera_named(name) for name in ("Galdren G300", "Alderin A6", "Brevik Nord 2", "Alderin A6")]
+    labels = {
+        name: [(*column.names, None)[v] for v in column.values] for name, column in camera_labels(cameras).items()
+    }
+    assert labels["make"] == ["Galdren", "Alderin", "Brevik", "Alderin"]
+    assert labels["model"] == [camera.name for camera in cameras]
+    assert labels["smartphone_model"] == [None, "Alderin A6", "Brevik Nord 2", "Alderin A6"]
+    assert len(set(labels["is_smartphone"][1:])) == 1
+    assert labels["is_smartphone"][0] != labels["is_smartphone"][1]
+
+
+def test_settings__of_a_scene_and_their_labels() -> None:
+    lists = ClassLists(("1/2", "2"), ("1.8", "11.0"), ("100", "200", "400"), ("24.0", "70.0"))
+    shots = settings_for_scene("a", 7, lists, 1)
+    for values, classes in (
+        ([s.exposure_s for s in shots], [Fraction(1, 2), Fraction(2)]),
+        ([s.f_number for s in shots], [1.8, 11.0]),
+        ([s.iso for s in shots], [100, 200, 400]),
+        ([s.focal_length_35mm for s in shots], [24.0, 70.0]),
+    ):
+        counts = sorted(values.count(c) for c in classes)  # type: ignore[arg-type]
+        assert counts == ([2, 2, 3] if len(classes) == 3 else [3, 4])
+    labels = setting_labels(shots, lists)
+    assert [labels["exposure"].names[v] for v in labels["exposure"].values] == [str(s.exposure_s) for s in shots]
+    assert [labels["aperture"].names[v] for v in labels["aperture"].values] == [str(s.f_number) for s in shots]
+    assert [labels["iso"].names[v] for v in labels["iso"].values] == [str(s.iso) for s in shots]
+    named = [labels["focal_length"].names[v] for v in labels["focal_length"].values]
+    assert named == [str(s.focal_length_35mm) for s in shots]
+    assert shots != settings_for_scene("b", 7, lists, 1) != settings_for_scene("a", 7, lists, 2)
+    assert min(map(int, STUDY_CLASSES.iso)) == 100
+    assert min(map(float, STUDY_CLASSES.focal_length)) == 18
+    assert len(STOPS.focal_length) == 5
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(1, {0: 1}), (3, {0: 1, 1: 1, 2: 1}), (8, {0: 5, 1: 1, 2: 2}),
+                                              (50, {0: 32, 1: 6, 2: 12})])  # fmt: skip
+def test_split_scenes__sizes(count: int, sizes: dict[int, int]) -> None:
+    splits = split_scenes([f"s{i}" for i in range(count)], 0)
+    assert dict(zip(*np.unique(splits, return_counts=True), strict=True)) == sizes
+    if count > 3:
+        assert not np.array_equal(splits, split_scenes([f"s{i}" for i in range(count)], 1))
+
+
+def test_balanced__a_class_without_a_photo_leaves_none() -> None:
+    labels = Labels(("a", "b"), np.array([0, 0, 0, 1, UNLABELLED], dtype=np.int32))
+    splits = np.array([0, 0, 2, 2, 1], dtype=np.int8)
+    assert balanced(labels, splits, "test", 0).values.tolist() == [-1, -1, 0, 1, -1]
+    assert labels.values.tolist() == [0, 0, 0, 1, UNLABELLED]
+
+
+def test_date_taken__is_a_date_of_eight_years() -> None:
+    dates = [date_taken(f"scene {i}") for i in range(400)]
+    assert {date[:4] for date in dates} == {str(year) for year in range(2015, 2023)}
+    assert {date[5:7] for date in dates} == {f"{month:02}" for month in range(1, 13)}
+    assert {date[8:10] for date in dates} == {f"{day:02}" for day in range(1, 29)}
+    assert {date[11:13] for date in dates} == {f"{hour:02}" for hour in range(24)}
+    assert {date[14:16] for date in dates} == {date[17:19] for date in dates} == {f"{m:02}" for m in range(60)}
+    assert date_taken("scene 3") == dates[3]
