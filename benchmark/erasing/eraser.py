@@ -139,7 +139,7 @@ class Eraser:
             float32 of the same shape. Rows are not scaled to unit length afterwards.
 
         Raises:
-            DataError: the dimension differs, a value is not finite, or labels are missing.
+            DataError: the dimension differs, a value is not finite, or labels are missing or of no group of the fit.
         """
         rows = np.atleast_2d(np.asarray(embeddings, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != self.dimension:
@@ -151,6 +151,11 @@ class Eraser:
         groups = None if labels is None else np.asarray(labels, dtype=np.int64).ravel()
         if self.needs_labels and (groups is None or len(groups) != len(rows)):
             raise DataError(f"{self.method} needs the label of every row that it is applied to")
+        if self.group_means is not None and groups is not None and len(groups):
+            least, most, count = int(groups.min()), int(groups.max()), len(self.group_means)
+            if least < 0 or most >= count:
+                bad = least if least < 0 else most
+                raise DataError(f"label {bad}: {self.method} was fitted on {count} groups, 0 to {count - 1}")
         out = np.empty_like(rows)
         for start in range(0, len(rows), BLOCK_ROWS):
             part = slice(start, start + BLOCK_ROWS)

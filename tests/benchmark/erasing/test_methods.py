@@ -1,5 +1,7 @@
 """Closed forms compared with concept-erasure, with general solvers, and with their theorems."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -299,3 +301,70 @@ def test_eraser__rows_are_scaled_only_where_it_was_fitted_so():
     np.testing.assert_allclose(plain.apply(rows), [[3.0, 0.0], [0.0, 0.0]])
     np.testing.assert_allclose(unit.apply(rows), [[0.6, 0.0], [0.0, 0.0]], atol=1e-7)
     assert plain.sha256 != unit.sha256
+
+
+def test_apply__by_hand_and_what_it_refuses():
+    means, scales = np.array([[1, 0], [0, 2]], np.float32), np.array([[1, 2], [2, 1]], np.float32)
+    mean, turn = np.array([10, 20], np.float32), np.array([[0, 1], [2, 0]], np.float32)
+    plain = Eraser("leace", mean, turn, 1)
+    assert plain.apply([11, 23]).tolist() == [13, 22]
+    assert plain.apply([[11, 23], [10, 20]], [7, -1]).tolist() == [[13, 22], [10, 20]]
+    given = Eraser("standardise", mean, turn, 0, False, means, scales)
+    rows = [[2, 4], [4, 4]]
+    assert given.apply(rows, [0, 1]).tolist() == [[12, 22], [12, 24]]
+    assert given.apply([2, 4], 0).tolist() == [12, 22]
+    assert given.apply(np.zeros((0, 2)), []).shape == (0, 2)
+    for labels, reason in (
+        ([0, -1], "label -1: standardise was fitted on 2 groups, 0 to 1"),
+        ([0, 2], "label 2: standardise was fitted on 2 groups, 0 to 1"),
+        (None, "standardise needs the label of every row that it is applied to"),
+        ([0], "standardise needs the label of every row"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            given.apply(rows, labels)
+    for value, reason in (
+        (np.zeros((2, 3)), r"embeddings of shape \(2, 3\): this eraser is for 2 dimensions"),
+        (np.zeros((1, 2, 2)), "this eraser is for 2"),
+        ([[1, np.inf]], "a value that is not finite"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            plain.apply(value)
+    unit = dataclasses.replace(plain, unit_rows=True)
+    assert unit.apply([3, 4]).tolist() == pytest.approx([10 + 0.8 - 20, 20 + 2 * (0.6 - 10)])
+
+
+def test_eraser__its_name_and_hash_follow_the_map():
+    mean, turn = np.zeros(2, np.float32), np.eye(2, dtype=np.float32)
+    plain = Eraser("leace", mean, turn, 1)
+    of_trace = dataclasses.replace(plain, provenance={"attribute": "jpeg"})
+    given = dataclasses.replace(of_trace, group_means=np.ones((2, 2), np.float32), group_scales=np.ones((2, 2)))
+    assert plain.name == f"leace@{plain.sha256[:8]}"
+    assert of_trace.name == f"leace-jpeg@{plain.sha256[:8]}"
+    assert given.name == f"leace-jpeg@{given.sha256[:8]} (given test labels)"
+    others = [given, dataclasses.replace(plain, unit_rows=True), dataclasses.replace(plain, mean=mean + 1)]
+    others += [dataclasses.replace(plain, projection=2 * turn)]
+    assert len({each.sha256 for each in (plain, *others)}) == 5
+    assert dataclasses.replace(plain, rank=2, method="mean").sha256 == plain.sha256
+
+
+def test_fit_eraser__what_it_records_and_refuses():
+    rng = np.random.default_rng(0)
+    labels = np.array(["b", "a", "c"])[np.arange(90) % 3]
+    x = rng.normal(size=(90, 6)) + 3 * np.eye(6)[np.arange(90) % 3]
+    made = fit_eraser(x, labels, "leace", shrinkage=0.1)
+    assert made.provenance == {"classes": ["a", "b", "c"], "n_rows": 90, "options": {"shrinkage": 0.1}}
+    assert (made.rank, made.unit_rows, made.method) == (2, False, "leace")
+    assert fit_eraser(x, labels, unit_rows=True).unit_rows
+    assert fit_eraser(x[:, :2], labels).rank == 1  # no more directions than the dimension less one
+    for arguments, options, reason in (
+        ((x, labels[:-1]), {}, r"labels of shape \(89,\) for 90 embeddings: one for each row is needed"),
+        ((x, labels), {"keep": labels[:-1], "method": "splince"}, r"keep of shape \(89,\) for 90"),
+        ((x, np.zeros(90)), {}, "labels name 1 class: there is nothing to erase"),
+        ((x, labels), {"method": "splince"}, "splince keeps a class readable: give each row's class"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            fit_eraser(*arguments, **options)
+    with pytest.raises(UsageError, match="leace: got an unexpected keyword argument 'rounds'"):
+        fit_eraser(x, labels, rounds=3)
+    with pytest.raises(UsageError, match="unknown method 'leaze': did you mean 'leace'"):
+        fit_eraser(x, labels, "leaze")
