@@ -124,7 +124,7 @@ def data_set_tasks(files: Iterable[PublishedFile]) -> dict[str, str]:
 def _entries(result: Result, source: str) -> list[dict[str, Any]]:
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-    revision = str(result.data.get("evidence", {}).get("revision", ""))
+    revision = str((result.data.get("evidence") or {}).get("revision", ""))
     entries = []
     for score in result.scores:
         if not is_headline(score):

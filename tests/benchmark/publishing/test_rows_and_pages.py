@@ -192,6 +192,8 @@ def test_model_pages__a_whole_page_and_why_others_have_none(make):
     [page] = model_pages(published(bare), REPO)[0]
     assert page.text.count("camtrace of unknown version") == 2
     assert "revision" not in page.text
+    [nothing] = model_pages(published(make.changed(bare, "data", evidence=None)), REPO)[0]
+    assert [entry["dataset"]["id"] for entry in yaml.safe_load(nothing.text)] == ["own/set"] * 2
 
 
 def test_data_set_tasks__of_all_results_on_a_data_set(make):
