@@ -1,0 +1,203 @@
+"""What an audit concludes from its numbers: flags, order, the worst effect, layers that predict, what can be seen."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.audit.accuracy import layer_scores
+from benchmark.audit.features import FEATURES
+from benchmark.audit.power import least_effect, smallest_effect, smallest_effects, untestable_titles
+from benchmark.audit.questions import corrected, number_text, one_per_owner
+from benchmark.audit.run import audit_of
+from benchmark.audit.subjects import photo_subject
+from benchmark.audit.tally import Tally
+from builders.errors import DataError
+from builders.photos import PhotoSet
+from tests.benchmark.audit.test_report import AUDIT
+from tests.benchmark.audit.test_verdict import layer, question
+
+
+@pytest.mark.parametrize(
+    ("questions", "layers", "worst"),
+    [
+        ((), (), 0.0),
+        ((question(value=0.4), question(value=0.3)), (), 0.4),
+        ((question(value=0.4, flagged=False), question(value=0.3)), (), 0.3),
+        ((question(value=0.4, content=True),), (layer("exif", flagged=False),), 0.0),
+        ((), (layer("exif", 0.9), layer("pixels", 1.0, content=True)), 0.8),
+        ((question(value=0.4, target="split"),), (layer("exif", 0.6, chance=0.2, target="source"),), 0.5),
+        ((question(value=0.9),), (layer("exif", 0.9),), 0.9),
+    ],
+)
+def test_worst_effect__of_what_is_flagged_and_no_hint(questions, layers, worst):
+    result = dataclasses.replace(AUDIT, questions=questions, layers=layers)
+    assert result.worst_effect == pytest.approx(worst)
+    assert result.flagged is (worst > 0)
+
+
+def test_audit__looks_up_by_name_and_target_and_is_text():
+    layers = (layer("exif", 0.7, target="split"), layer("exif", 0.9), layer("size", 0.3))
+    questions = (question("make", target="split", value=0.1), question("make", value=0.2), question("iso", value=0.3))
+    result = dataclasses.replace(AUDIT, questions=questions, layers=layers, name="grün")
+    assert (result.layer("exif"), result.layer("exif", "split"), result.layer("pixels")) == (layers[1], layers[0], None)
+    assert (result.question("make"), result.question("make", "split")) == (questions[1], questions[0])
+    assert result.question("make", "source") is None
+    assert layers[2].advantage == 0  # below chance
+    assert str(result) == "grün: It can be told from *this*."
+    text = result.to_json()
+    assert '"name": "grün"' in text
+    assert json.loads(text)["schema"] == 1
+    frame = result.to_frame()
+    assert frame["feature"].tolist() == ["make", "make", "iso"]
+    assert "carriers" not in frame
+    assert {"target", "value", "raw", "p_value", "adjusted", "tested", "flagged", "content"} <= set(frame)
+    assert len(dataclasses.replace(result, questions=()).to_frame()) == 0
+
+
+def test_corrected__holm_over_all_and_the_strongest_first():
+    questions = [
+        question("weak", p_value=1e-6, value=0.0499),
+        question("late", p_value=0.004, value=0.9),
+        question("strong", p_value=1e-6, value=0.3),
+        question("stronger", p_value=1e-6, value=0.5),
+        question("hint", p_value=1e-6, value=0.8, content=True),
+        question("of split", p_value=1e-6, value=1.0, target="split"),
+        question("least", p_value=1e-6, value=0.05),
+        question("of source", p_value=1e-6, value=1.0, target="source"),
+    ]
+    layers = [layer("exif", 0.9, p_value=1e-6), layer("size", 0.5, p_value=1e-6)]
+    tested, scored = corrected(questions, layers)
+    assert [(q.feature, q.flagged) for q in tested] == [
+        *(("late", True), ("stronger", True), ("strong", True), ("least", True), ("hint", True)),
+        *(("weak", False), ("of split", True), ("of source", True)),
+    ]
+    # Holm: the nine smallest p-values times 10, the last one times 1
+    assert {q.feature: q.adjusted for q in tested}["late"] == pytest.approx(0.004)
+    assert {q.feature: q.adjusted for q in tested}["weak"] == pytest.approx(1e-5)
+    assert [(s.layer, s.flagged) for s in scored] == [("exif", True), ("size", False)]
+    assert [s.adjusted for s in scored] == pytest.approx([1e-5, 1e-5])
+    assert corrected([], []) == ((), ())
+    alone, _ = corrected([question("late", p_value=0.0101, value=0.9)], [])
+    assert not alone[0].flagged
+
+
+def sample_of(labels, owners=None, **columns):
+    values = {name: np.nan if feature.kind == "number" else "same" for name, feature in FEATURES.items()}
+    frame = pd.DataFrame({name: [value] * len(labels) for name, value in values.items()})
+    frame["label"], frame["owner"] = labels, owners or [""] * len(labels)
+    for name, of_photos in columns.items():
+        frame[name] = of_photos
+    return frame
+
+
+def scores_of(sample, **pixels):
+    names = {"label": {name: i for i, name in enumerate(dict.fromkeys(sample["label"])) if name}}
+    counts = SimpleNamespace(names=names, sample=sample, pixels=pixels)
+    return {score.layer: score for score in layer_scores(counts, "label")}
+
+
+def test_layer_scores__of_a_label_that_one_feature_tells():
+    labels = ["a"] * 30 + ["b"] * 20 + ["c"] * 9 + [""] * 6
+    scores = scores_of(sample_of(labels, make=["x"] * 30 + ["y"] * 35))
+    assert list(scores) == ["exif", "file"]  # a layer of constant features has no score
+    score = scores["exif"]
+    assert (score.accuracy, score.chance, score.n, score.classes) == (1.0, 0.5, 50, 2)
+    assert score.recalls == {"a": 1.0, "b": 1.0}
+    assert score.p_value < 1e-6
+    assert (score.target, score.content, score.title) == ("label", False, "the Exif alone")
+    assert scores["file"].accuracy == 1.0
+
+
+def test_layer_scores__rare_values_have_no_column_and_numbers_have_bins():
+    labels = ["a", "b"] * 30
+    rare = [f"v{i // 4}" for i in range(60)]
+    assert scores_of(sample_of(labels, make=rare)) == {}
+    assert list(scores_of(sample_of(labels, make=["often"] * 5 + rare[5:]))) == ["exif", "file"]
+    numbers = [1.0 if label == "a" else 2.0 for label in labels]
+    assert scores_of(sample_of(labels, bytes=numbers))["weight"].accuracy == 1.0
+    assert scores_of(sample_of(labels, bytes=numbers))["weight"].content
+    assert scores_of(sample_of(labels, pixels=[np.nan if x == 1 else 7.0 for x in numbers]))["size"].accuracy == 1.0
+
+
+def test_layer_scores__a_rare_class_counts_as_much_as_a_frequent_one():
+    """Everything looks like one class: its recall is 1, that of the other 0, whatever their sizes."""
+    labels = ["a"] * 90 + ["b"] * 10
+    score = scores_of(sample_of(labels, make=["x"] * 50 + ["y"] * 40 + ["x"] * 5 + ["y"] * 5))["exif"]
+    assert score.accuracy == pytest.approx(np.mean(list(score.recalls.values())))
+    assert list(score.recalls.values()) == sorted(score.recalls.values(), reverse=True)
+
+
+def test_layer_scores__of_pixels_and_of_their_border():
+    labels = ["a", "b"] * 20
+    tells = np.array([[0.0, 5.0, i % 3] for i in range(40)])
+    tells[:, 0] = np.arange(40) % 2
+    noise = np.random.default_rng(0).normal(size=(40, 2))
+    sample = sample_of(labels)
+    scores = scores_of(sample, frame=sample, whole=tells, border=noise)
+    assert scores["pixels"].accuracy == 1.0
+    assert scores["hidden"].accuracy < 0.9
+    titles = [scores[name].title for name in ("pixels", "hidden")]
+    assert titles == ["pixel statistics", "a narrow border of the picture alone"]
+    assert all(score.content for score in scores.values())
+
+
+def test_layer_scores__recalls_of_the_eight_best_classes():
+    names = [f"c{i}" for i in range(10)]
+    labels = [name for name in names for _ in range(12)]
+    score = scores_of(sample_of(labels, make=labels))["exif"]
+    assert (len(score.recalls), score.classes, score.chance) == (8, 10, 0.1)
+
+
+def test_one_per_owner__the_first_photo_of_each_and_all_without_one():
+    frame = pd.DataFrame({"owner": ["x", "", "y", "x", "", "y"], "row": range(6)})
+    assert one_per_owner(frame)["row"].tolist() == [0, 1, 2, 4]
+
+
+def tally_of(labels=("a", "b"), owners=("", "", "", ""), photos=4):
+    names, sample = {"label": dict.fromkeys(labels)}, pd.DataFrame({"owner": owners})
+    return SimpleNamespace(names=names, sample=sample, photos=photos)
+
+
+def test_power__of_features_with_values_and_of_one_of_two_values_where_there_is_none():
+    some = [
+        question("make", distinct=3, tested=500),
+        question("iso", distinct=5, tested=2),
+        question("pixels", measure="eta", distinct=0, tested=900),
+        question("make", target="split", distinct=2, tested=900),
+        question("bytes", content=True, distinct=2, tested=900),
+    ]
+    effects = smallest_effects(tally_of(), some, 20)
+    assert effects == [(3, smallest_effect(500, 20, values=3)), (5, smallest_effect(2, 20, values=5))]
+    assert least_effect(tally_of(), some, 20) == effects[0][1]
+    assert untestable_titles(tally_of(), some, 20) == ["iso"]
+    assert smallest_effects(tally_of(photos=900), [], 20) == [(2, smallest_effect(900, 20))]
+    owners = tally_of(("a", "b", "c"), ("x", "x", "y", "y"), photos=900)
+    assert smallest_effects(owners, some[2:], 20) == [(2, smallest_effect(2, 20, classes=3))]
+    assert smallest_effect(10**6, 1) == pytest.approx(0.05, abs=0.002)
+    assert smallest_effect(500, 25) > smallest_effect(500, 1) > smallest_effect(5000, 1)
+
+
+def test_audit_of__nothing_that_can_be_audited_names_the_first_reason():
+    subject = photo_subject(PhotoSet.of_bytes("toy", {"a": b""}, ["x"]))
+    for failures, reason in (([("a", "cut"), ("b", "gone")], "cut"), ([], "none has a label")):
+        with pytest.raises(DataError, match=rf"^toy: not one photo can be audited \(the first: {reason}\)"):
+            audit_of(Tally(failures=failures), subject, "label", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("bytes", 11.0, "2.0 KB"),
+        ("bytes", 20.5, "1,448.2 KB"),
+        ("pixels", 20.0, "1.049 megapixels"),
+        ("aspect", -1.0, "0.50"),
+        ("bytes_per_pixel", 1.0, "2.00"),
+        ("sharpness", 3.14159, "3.1"),
+    ],
+)
+def test_number_text__by_unit(name, value, text):
+    assert number_text(name, value) == text
