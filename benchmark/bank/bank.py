@@ -49,7 +49,7 @@ class BankView:
 
     def __getitem__(self, at: slice | np.ndarray) -> np.ndarray:
         rows = self.rows[at]
-        if isinstance(at, slice) and len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        if isinstance(at, slice) and len(rows) and (np.diff(rows) == 1).all():
             return np.asarray(self.stored[rows[0] : rows[-1] + 1], dtype=np.float32)
         return np.asarray(self.stored[rows], dtype=np.float32)
 
