@@ -69,6 +69,7 @@ class RunOptions:
         affects_scores=True,
         repeat=True,
         in_result="always",
+        limits=at_least(1),
         on_command_line=False,
     )
     """Their seeds are 0, 1, ..."""
@@ -203,6 +204,7 @@ class RunOptions:
         affects_scores=True,
         repeat=True,
         in_result="always",
+        limits=at_least(1),
         on_command_line=False,
     )
     limit: int | None = option(

@@ -198,7 +198,17 @@ def test_new_option__is_one_field_and_the_task_that_reads_it(tmp_path):
     assert copy.run(PROGRAM) == "5\n"
 
 
-LEAST = {"seed": 0, "neighbours": 1, "queries": 1, "limit": 1, "batch_size": 1, "memory": 1, "workers": 0}
+LEAST = {
+    "seed": 0,
+    "assignment_seeds": 1,
+    "resamples": 1,
+    "neighbours": 1,
+    "queries": 1,
+    "limit": 1,
+    "batch_size": 1,
+    "memory": 1,
+    "workers": 0,
+}
 SHARES = {"mask_ratio", "min_usable"}
 
 
