@@ -85,6 +85,20 @@ class ScoredStatistic(NamedTuple):
     """Degrees of freedom of that error."""
 
 
+def add_freedom(arrays: dict[str, np.ndarray], metric: str, freedom: int) -> None:
+    """Add degrees of freedom to the arrays of a task: once for all its metrics, and for those that have others.
+
+    A metric has fewer where it is not known without some cluster.
+    """
+    if int(arrays.setdefault("freedom", np.array(freedom))) != freedom:
+        arrays[f"freedom-{metric}"] = np.array(freedom)
+
+
+def freedom_of(arrays: Mapping[str, np.ndarray], metric: str) -> int:
+    """What ``add_freedom`` has stored of a metric."""
+    return int(arrays.get(f"freedom-{metric}", arrays["freedom"]))
+
+
 def score_of_statistic(
     task: str,
     metric: str,

@@ -12,7 +12,7 @@ from benchmark.results import AnswerFacts, Family, Metric, PhotoValues, Score
 from benchmark.tasks.groups.data import GroupData, group_data, unfit_for_group
 from benchmark.tasks.knn import SET_UPS, balanced_queries, tie_rule
 from benchmark.tasks.processing_probe import plain_views
-from benchmark.tasks.scores import WIDE, score_of_statistic
+from benchmark.tasks.scores import WIDE, add_freedom, freedom_of, score_of_statistic
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.processes import step_bar
 
@@ -332,19 +332,20 @@ def _outcome(
             bounds=metric.bounds,
         )
         scores.append(scored.score)
-        arrays |= {metric.name: scored.values, "freedom": np.array(scored.freedom)}
+        arrays[metric.name] = scored.values
+        add_freedom(arrays, metric.name, scored.freedom)
         arrays[f"chance-{metric.name}"] = np.array(statistic.chance)
     return TaskOutcome(tuple(scores), arrays)
 
 
 def read_statistics(metrics: tuple[Metric, ...], arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Values by photo of each metric: their mean is the score, and their spread over clusters is its error."""
-    photos, clusters, freedom = arrays["photos"], arrays["clusters"], int(arrays["freedom"])
-    return {
-        metric.name: PhotoValues(photos, arrays[metric.name], WIDE, clusters, freedom, metric.bounds)
-        for metric in metrics
-        if metric.name in arrays
-    }
+    photos, clusters, read = arrays["photos"], arrays["clusters"], {}
+    for metric in metrics:
+        if metric.name in arrays:
+            freedom = freedom_of(arrays, metric.name)
+            read[metric.name] = PhotoValues(photos, arrays[metric.name], WIDE, clusters, freedom, metric.bounds)
+    return read
 
 
 def statistic_facts(metrics: tuple[Metric, ...], arrays: Mapping[str, np.ndarray]) -> dict[str, AnswerFacts]:

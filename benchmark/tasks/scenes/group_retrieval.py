@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.results import AnswerFacts, Answers, Metric, PhotoValues, Score
 from benchmark.tasks.scenes.cost import similarities
 from benchmark.tasks.scenes.scene_table import SceneTable, blocks_of, scene_inputs
-from benchmark.tasks.scores import WIDE, score_of, score_of_statistic, unit_answers
+from benchmark.tasks.scores import WIDE, add_freedom, freedom_of, score_of, score_of_statistic, unit_answers
 from benchmark.tasks.task import TaskInput, TaskOutcome
 from builders.processes import step_bar
 
@@ -97,7 +97,8 @@ def run_group_retrieval(inputs: TaskInput) -> TaskOutcome:
         more = {MATRIX: matrix_details(table, recall)} if name == "at-1" and not inputs.brief else {}
         score, values, freedom = _score(name, median, chance, inputs, blocks, {**shared, **more})
         scores.append(score)
-        arrays |= {f"median-{name}": values, f"chance-{name}": np.array(chance), "freedom": np.array(freedom)}
+        arrays |= {f"median-{name}": values, f"chance-{name}": np.array(chance)}
+        add_freedom(arrays, name, freedom)
     return TaskOutcome(tuple(scores), arrays)
 
 
@@ -185,7 +186,7 @@ def read_group_retrieval(arrays: Answers) -> dict[str, PhotoValues]:
         if kind == "value":
             read[metric] = PhotoValues(scenes, values, _bounds(metric), clusters)
         elif kind == "median":
-            read[metric] = PhotoValues(scenes, values, WIDE, blocks, int(arrays["freedom"]), _bounds(metric))
+            read[metric] = PhotoValues(scenes, values, WIDE, blocks, freedom_of(arrays, metric), _bounds(metric))
     return read
 
 

@@ -14,7 +14,7 @@ from benchmark.tasks.groups.neighbours import read_statistics, statistic_facts
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scenes.cost import variance_cost
 from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, unfit_for_scenes
-from benchmark.tasks.scores import SHARES, score_of_statistic, units_of
+from benchmark.tasks.scores import SHARES, add_freedom, score_of_statistic, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 
@@ -121,7 +121,9 @@ def run_variance(inputs: TaskInput) -> TaskOutcome:
             TASK, metric, inputs, statistic, strata, blocks, details={**details, **more}, bounds=SHARES
         )
         scores.append(scored.score)
-        arrays |= {metric: scored.values, "freedom": np.array(scored.freedom), f"chance-{metric}": np.array(chance)}
+        arrays[metric] = scored.values
+        add_freedom(arrays, metric, scored.freedom)
+        arrays[f"chance-{metric}"] = np.array(chance)
     return TaskOutcome(tuple(scores), arrays)
 
 

@@ -8,6 +8,8 @@ import pytest
 from benchmark.stats import paired_difference, photo_interval
 from benchmark.tasks import facts
 from benchmark.tasks.adversary import _chosen, _winner
+from benchmark.tasks.groups.neighbours import ROBUSTNESS_METRICS, read_statistics
+from benchmark.tasks.scores import add_freedom, freedom_of
 
 
 def test_processing_facts__every_metric_of_predictions():
@@ -162,3 +164,18 @@ def test_strips__photos_by_rule_then_drawn_and_each_once(monkeypatch):
     still = _chosen(inputs, queries, np.ones((3, 5)), np.zeros((2, 5)))
     assert still == {"drawn at random, 1": 2, "drawn at random, 2": 1}
     assert [_winner(np.array(labels)) for labels in ([3], [1, 2, 2], [2, 1, 1, 2])] == [3, 2, 2]
+
+
+def test_freedom__of_metrics_that_are_unknown_without_some_cluster():
+    """Another number of degrees of freedom than the first metric's is stored beside it, and read with its values."""
+    arrays = {"photos": np.arange(3), "clusters": np.arange(3)}
+    names = [metric.name for metric in ROBUSTNESS_METRICS[:3]]
+    for name, freedom in zip(names, (1, 2, 1), strict=True):
+        arrays[name] = np.zeros(3)
+        add_freedom(arrays, name, freedom)
+    assert {name: int(value) for name, value in arrays.items() if "freedom" in name} == {
+        "freedom": 1,
+        f"freedom-{names[1]}": 2,
+    }
+    assert [freedom_of(arrays, name) for name in names] == [1, 2, 1]
+    assert [read.freedom for read in read_statistics(ROBUSTNESS_METRICS[:3], arrays).values()] == [1, 2, 1]
