@@ -10,6 +10,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import errors
 from safetensors.torch import save_file
 
 from benchmark.encoders.loaders import hub as hub_loader
@@ -236,7 +237,7 @@ def test_fetch__of_the_cache_where_the_hub_cannot_be_reached(tmp_path: Path, mon
         (tmp_path / "c0ffee" / name).unlink()
 
     def absent(repo: str, revision: str | None) -> Path:
-        raise huggingface_hub.errors.LocalEntryNotFoundError("x")
+        raise errors.LocalEntryNotFoundError("x")
 
     monkeypatch.setattr(hub_loader, "_cached", absent)
     with pytest.raises(EncoderError) as refused:
@@ -249,7 +250,7 @@ def test_fetch__of_the_cache_where_the_hub_cannot_be_reached(tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (huggingface_hub.errors.HFValidationError("x"), "UsageError: a/b@v is not a name that the Hub can have"),
+        (errors.HFValidationError("x"), "UsageError: a/b@v is not a name that the Hub can have"),
         (RuntimeError("bad\nmore"), "EncoderError: a/b@v: cannot be fetched (RuntimeError: bad)"),
         (OSError(28, "No space left on device"), "EncoderError: a/b@v: cannot be fetched (DiskError: "),
         (EncoderError("as it is"), "EncoderError: as it is"),
