@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from benchmark.results import published, reference_detectors
 from benchmark.results.published import STUDY_GROUPS, published_encoders
+from builders.errors import DataError
 
 
 def test_published_encoders__counts():
@@ -87,3 +88,49 @@ def test_reference_detectors__have_a_source_each_and_say_what_was_read():
     repaired = {(r.detector, r.trained_on): r.percent for r in rows if "2403.17608" in r.source}
     for network in ("ResNet-50", "Swin-T"):
         assert 11 < repaired[network, "GenImage repaired"] - repaired[network, "GenImage as it is"] < 12
+
+
+def test_published_encoders__chance_and_counts_are_those_of_the_columns():
+    text = (resources.files("benchmark") / "data" / "iccv2025_columns.csv").read_text(encoding="utf-8")
+    lines = {(line["task"], line["data"], line["metric"]): line for line in csv.DictReader(text.splitlines())}
+    for encoder in published_encoders()[::9]:
+        by_name = {(s.task, s.data, s.metric): s for s in encoder.scores}
+        assert list(by_name) == list(lines)
+        for key, score in by_name.items():
+            line = lines[key]
+            assert score.derived == (" - " in line["column"])
+            if not score.derived:
+                assert (score.n, score.chance) == (int(line["n"]), 1 / int(line["classes"]))
+                continue
+            more, less = (by_name[(*key[:2], metric)] for metric in line["column"].split(" - "))
+            assert (score.n, score.chance, score.value) == (more.n, 0.0, more.value - less.value)
+            low = math.hypot(more.value - more.low, less.high - less.value)
+            high = math.hypot(more.high - more.value, less.value - less.low)
+            ends = max(-1.0, score.value - low), min(1.0, score.value + high)
+            assert (score.low, score.high) == pytest.approx(ends)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"group": "XYZ"}, "published table: CLIP: unknown group 'XYZ'"),
+        ({"first": None}, "published table: CLIP: column first is missing or no number"),
+        ({"first": "x"}, "published table: CLIP: column first is missing or no number"),
+        ({"first": ""}, "published table: CLIP: column first is missing or no number"),
+        ({"first": "nan"}, r"published table: CLIP: first is nan, outside \[0, 1\]"),
+        ({"first": "100.5"}, r"published table: CLIP: first is 1.005, outside \[0, 1\]"),
+        ({"first": "-1"}, r"published table: CLIP: first is -0.01, outside \[0, 1\]"),
+        ({"first": "0"}, ""),
+        ({"first": "100"}, ""),
+    ],
+)
+def test_published_table__that_is_damaged(monkeypatch, changed, reason):
+    column = published._Column("first", "probe/a", "d", "accuracy", 100, 50, 4)
+    monkeypatch.setattr(published, "_columns", lambda: (column,))
+    row = {"encoder": "CLIP", "group": "CVL", "first": "25", **changed}
+    if not reason:
+        [score] = published._encoder(row).scores
+        assert (score.value, score.n, score.chance, score.derived) == (float(row["first"]) / 100, 50, 0.25, False)
+        return
+    with pytest.raises(DataError, match=reason):
+        published._encoder(row)
