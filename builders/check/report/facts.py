@@ -78,6 +78,11 @@ class Distribution:
     photos: int
     note: str = ""
 
+    @property
+    def listed(self) -> int:
+        """Distinct values among ``counts``, ``NOT_KNOWN`` not counted."""
+        return sum(count.name != NOT_KNOWN for count in self.counts)
+
 
 @dataclass(frozen=True)
 class ClassRows:

@@ -32,7 +32,6 @@ class LicenceRow:
     name: str
     photos: int
     share: float
-    url: str
     redistribute: bool | None
     """Unchanged."""
     change: bool | None
@@ -108,13 +107,12 @@ def licence_row(count: Count) -> LicenceRow:
     """
     licence = _by_slug().get(count.name.lower())
     if licence is None:
-        return LicenceRow(count.name, count.photos, count.share, "", None, None, None, None, None)
+        return LicenceRow(count.name, count.photos, count.share, None, None, None, None, None)
     free = licence.redistributable
     return LicenceRow(
         licence.name,
         count.photos,
         count.share,
-        licence.url,
         free,
         free and not licence.no_derivatives,
         free and not licence.non_commercial,
