@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -291,7 +292,7 @@ def test_table__is_aligned():
 )
 def test_command__check(monkeypatch, capsys, results, status, last):
     checks = [Check("c", f"s{i}", "n", passed, "d") for i, passed in enumerate(results)]
-    monkeypatch.setattr("builders.check.data_set.check_folder", lambda folder: checks)
+    monkeypatch.setattr("builders.check.data_set.check_folder", lambda folder: {Path("some/folder"): checks}[folder])
     assert main(["check", "some/folder"]) == status
     assert capsys.readouterr().out.splitlines()[-1] == f"{last} checks passed"
     assert main(["check", "some/folder", "--json"]) == status
@@ -334,7 +335,7 @@ def test_command__diff_says_so_by_its_status_where_wanted(monkeypatch, capsys, e
     from builders.check.diff import BuildDiff, ConfigDiff
 
     diff = BuildDiff((ConfigDiff("x", 1, () if equal else ("new",)),), {"seed": (0, 1)})
-    monkeypatch.setattr("builders.check.diff.diff_builds", lambda first, second: diff)
+    monkeypatch.setattr("builders.check.diff.diff_builds", lambda *folders: {(Path("a"), Path("b")): diff}[folders])
     assert main(["diff", "a", "b", *words]) == status
     out = capsys.readouterr().out
     assert out.endswith("setting seed: 0 -> 1\n")

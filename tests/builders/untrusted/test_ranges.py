@@ -116,6 +116,7 @@ def test_remote_facts__of_a_store(store, info, identity):
 def test_read_range__of_a_store(store):
     store()
     assert read_range("s3://b/a", 10, 5) == DATA[10:15]
+    assert read_range("s3://b/a", 10, 1) == DATA[10:11]
     assert read_range("s3://b/a", 95, 20) == DATA[95:]
     assert read_range("s3://b/a", 10, 0) == read_range("s3://b/a", 10, -1) == b""
     store(data=b"123456")
