@@ -105,18 +105,20 @@ def knn_setup_scores(
         ``train_photos`` and ``k``.
 
     Raises:
-        DataError: columns of different lengths, a photo that lacks a class or has one twice, an unknown split, a
-            parameter with another number of classes.
+        DataError: no rows, columns of different lengths, a photo that lacks a class or has one twice, an unknown split,
+            a class below 0, a parameter with another number of classes.
     """
     from benchmark.knn import extremes_of_jitters, knn_setups
 
     rows = np.asarray(embeddings, dtype=np.float32)
     _, label_codes = np.unique(np.asarray(labels), return_inverse=True)
     photos, kinds, parts = np.asarray(photo_ids), np.asarray(classes), np.asarray(splits)
-    if rows.ndim != 2 or not len(rows) == len(label_codes) == len(photos) == len(kinds) == len(parts):
+    if rows.ndim != 2 or not 0 < len(rows) == len(label_codes) == len(photos) == len(kinds) == len(parts):
         raise DataError(f"one embedding, label, photo id, class and split per view is needed, got {rows.shape}")
     if unknown := set(parts.tolist()) - {TRAIN, TEST}:
         raise DataError(f"splits are {TRAIN!r} or {TEST!r}, not {sorted(unknown)[0]!r}")
+    if kinds.min() < 0:
+        raise DataError(f"classes are numbers from 0, not {kinds.min()}")
     count = int(kinds.max()) + 1
     question = _parameter(parameter, count)
     table = {split: _by_photo(photos, kinds, parts == split, count, split) for split in (TRAIN, TEST)}

@@ -151,6 +151,10 @@ def test_knn_setup_scores__refuses_numbers_and_photos_that_are_there_twice():
         knn_setup_scores(embeddings, labels, ids, [0, 0, *kinds[2:]], splits, k=1)
     with pytest.raises(DataError, match="every test photo must be"):  # as many views as needed, and one too many
         knn_setup_scores([*embeddings, embeddings[-1]], *([*each, each[-1]] for each in columns), k=1)
+    with pytest.raises(DataError, match=r"per view is needed, got \(0, 5\)"):
+        knn_setup_scores(embeddings[:0], [], [], [], [])
+    with pytest.raises(DataError, match="classes are numbers from 0, not -3"):  # which would be row 0 of three
+        knn_setup_scores(embeddings, labels, ids, [c or -3 for c in kinds], splits, k=1)
     with pytest.raises(DataError, match="no view whose split is 'test'"):
         knn_setup_scores(embeddings, labels, ids, kinds, ["train"] * 69, k=1)
 
