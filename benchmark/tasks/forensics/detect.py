@@ -103,8 +103,7 @@ def _nearest(inputs: TaskInput, data: DetectionData) -> dict[str, np.ndarray]:
         return {}
     collection, queries = (inputs.view(ORIGINAL, at) for at in (data.train, data.test))
     neighbours = nearest(collection, queries[0 : len(data.test)], 1, device=inputs.device).indices[:, 0]
-    # a photo without a neighbour, of an embedding that is zero, is wrong
-    return {"nearest": np.where(neighbours >= 0, data.generated[data.train][neighbours], ~data.of_test)}
+    return {"nearest": data.generated[data.train][neighbours]}
 
 
 def _read_otherwise(inputs: TaskInput, data: DetectionData) -> dict[str, np.ndarray]:
