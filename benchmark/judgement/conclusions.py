@@ -10,7 +10,7 @@ from benchmark.judgement.copies import chosen_text, found_texts, held_text, thre
 from benchmark.judgement.deciding import LEVEL
 from benchmark.judgement.detectors import biases, reliance
 from benchmark.judgement.differences import answer_moves, answer_texts, flip_shares
-from benchmark.judgement.scores import find_score
+from benchmark.judgement.scores import find_score, rule_of
 from benchmark.judgement.statement import Statement, is_detection, statements
 from benchmark.judgement.traces import POINT, verdicts
 from benchmark.judgement.units import UNIT_NAMES
@@ -229,8 +229,9 @@ def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conc
         name, share = max(flip_shares(result, "by_processing").items(), key=lambda item: item[1])
         flips.append((share, f"{data}{texts.flips} Most flip under {readable(name)}."))
         accuracy.append(f"{data}{texts.accuracy}")
-        moved += sum(m.decision is not None and m.decision.answer == "yes" for m in judged["change"].values())
-        count += len(judged["change"])
+        changes = judged.get("change", {})
+        moved += sum(m.decision is not None and m.decision.answer == "yes" for m in changes.values())
+        count += len(changes)
         of_noise = flip_shares(result, "noise")
         noise += [f"{data}{readable(view)} {percent(share)} %" for view, share in of_noise.items()]
         floor += of_noise.values()
@@ -313,7 +314,7 @@ def _photos(result: Result) -> str:
 
 
 def _units(score: Score) -> str:
-    rule, units = str(score.details.get("resampled", "photo")), score.details.get("units")
+    rule, units = rule_of(score), score.details.get("units")
     if rule == "photo" or not isinstance(units, int):
         return ""
     return _counted(units, UNIT_NAMES.get(rule, rule))

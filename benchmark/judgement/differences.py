@@ -221,8 +221,11 @@ def answer_texts(result: Result) -> AnswerTexts | None:
     flips = "No noise floor was measured, so flips are not judged."
     if "beyond" in judged:
         flips = _claim_text("Answers flip more than under the noise floor", "less", judged["beyond"])
-    rule = f"Shown: p < {LEVEL:g} after Holm's correction over {len(judged['change'])} processings."
-    accuracy = _claim_text("Accuracy rises", "falls", judged["change"])
+    count = max(map(len, judged.values()))
+    rule = f"Shown: p < {LEVEL:g} after Holm's correction over {count} processings."
+    accuracy = "No change of accuracy was recorded, so accuracy is not judged."
+    if "change" in judged:
+        accuracy = _claim_text("Accuracy rises", "falls", judged["change"])
     return AnswerTexts(flips, accuracy, rule, tuple(_movement_texts(result)))
 
 

@@ -71,7 +71,7 @@ def components_text(score: Score) -> str:
     Args:
         score: share of the scene, with every effect.
     """
-    rows = [row for row in score.details.get("components", []) if row["effect"] != "rest"]
+    rows = [row for row in score.details.get("components") or [] if row["effect"] != "rest"]
     if not rows:
         return ""
     decisions = decide([_effect(row, units_of(score)) for row in rows])

@@ -48,7 +48,12 @@ def units_of(score: ScoreLike) -> float:
     if isinstance(effective := details.get("effective_units"), int | float):
         return float(effective)
     units = details.get("units")
-    return float(units) if isinstance(units, int) and details.get("resampled", "photo") != "photo" else float(score.n)
+    return float(units) if isinstance(units, int) and rule_of(score) != "photo" else float(score.n)
+
+
+def rule_of(score: ScoreLike) -> str:
+    """What the interval of a score resamples: ``photo``, unless its record says something else."""
+    return str(score.details.get("resampled") or "photo")
 
 
 def find_score(scores: Sequence[Score], task: str, metric: str) -> Score | None:

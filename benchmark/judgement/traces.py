@@ -57,7 +57,7 @@ def against_guess(score: ScoreLike, *, bound: float = WEAK_BELOW) -> Comparison:
         bound: share of the way from chance to 1 below which a trace counts as absent.
     """
     chance = chance_of(score)
-    p_value, shuffled = score.details.get("p_chance"), score.details.get("controls", {}).get("shuffled", {})
+    p_value, shuffled = score.details.get("p_chance"), (score.details.get("controls") or {}).get("shuffled", {})
     return Comparison(
         *(score.value, score.low, score.high),
         units=units_of(score),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmark.judgement.scores import ScoreLike, chance_of, units_of
+from benchmark.judgement.scores import ScoreLike, chance_of, rule_of, units_of
 
 FEW = 10
 """Effective number of units below which a caution is given."""
@@ -82,9 +82,9 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
     """
     rules: dict[str, set[tuple[int, float]]] = {}
     for score in scores:
-        rule = str(score.details.get("resampled", "photo"))
-        if rule not in ("photo", "pair"):
-            rules.setdefault(rule, set()).add((int(score.details["units"]), round(units_of(score), 1)))
+        rule, units = rule_of(score), score.details.get("units")
+        if rule not in ("photo", "pair") and isinstance(units, int):
+            rules.setdefault(rule, set()).add((units, round(units_of(score), 1)))
     sentences = []
     for rule, counts in rules.items():
         name, plural = UNIT_NAMES.get(rule, rule), plural_of(rule)
@@ -99,7 +99,7 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
             f"With few or very unequal units an interval is less sure than it says: with fewer than {FEW}, 95 % "
             f"intervals held the truth in {FEW_COVERAGE} of simulated sets."
         )
-    clustered = [s for s in scores if str(s.details.get("resampled", "photo")) not in ("photo", "pair")]
+    clustered = [s for s in scores if rule_of(s) not in ("photo", "pair")]
     if any(s.value >= NEAR_END and units_of(s) >= FEW for s in clustered):
         sentences.append(
             f"Intervals of accuracies near 100 % held the truth in {NEAR_END_COVERAGE} of simulated sets, depending on "

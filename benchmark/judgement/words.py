@@ -72,7 +72,7 @@ def traces_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdic
     rule = f"p < {LEVEL:g} after Holm's correction over {probes}, for each of the two"
     if any(v.p_value is None for v in judged.values()):
         rule += " (from the interval where an older result has no p-value)"
-    if any("shuffled" in s.details.get("controls", {}) for s, _ in pairs):
+    if any("shuffled" in (s.details.get("controls") or {}) for s, _ in pairs):
         rule += (
             f"; above chance also needs at most {100 * LEVEL:g} % of the probes that learnt shuffled labels to read "
             "as well"

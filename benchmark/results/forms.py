@@ -107,8 +107,12 @@ def _curve(value: Any) -> bool:
         _has(value, lambda steps: _listed(steps, is_number, 1, MAX_STEPS), lists)
         and len({len(value[name]) for name in lists.split()}) == 1
         and isinstance(value.get("rises"), bool)
-        and (value.get("gain") is None or _has(value["gain"], is_number, _INTERVAL))
+        and (value.get("gain") is None or _gain(value["gain"]))
     )
+
+
+def _gain(value: Any) -> bool:
+    return _with_interval(value) and _number_or_null(value.get("p_value"))
 
 
 def _training_spread(value: Any) -> bool:
@@ -216,8 +220,17 @@ def _margins(value: Any) -> bool:
     )
 
 
-def _movement(value: Any) -> bool:
+def _with_interval(value: Any) -> bool:
     return _has(value, is_number, _INTERVAL)
+
+
+def _rows(value: Any) -> bool:
+    """Numbers by processing or by view; a bias has its interval, and so has a share of flips."""
+    return of_each(of_each(is_number))(value) and all(
+        ("p_value" not in row or _has(row, is_number, "bias low high"))
+        and ("flips_low" not in row or _has(row, is_number, "flips flips_high"))
+        for row in value.values()
+    )
 
 
 def _counts(length: int) -> Form:
@@ -243,11 +256,11 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     "flipped": (of_each(is_number), "a share with its interval"),
     "similarities": (_similarities, f"a list of at most {MAX_QUERIES} histograms"),
     "strips": (_strips, f"a list of at most {MAX_STRIPS} photos under their processings"),
-    "by_processing": (of_each(of_each(is_number)), "numbers by processing"),
-    "noise": (of_each(of_each(is_number)), "numbers by view"),
+    "by_processing": (_rows, "numbers by processing"),
+    "noise": (_rows, "numbers by view"),
     "by_margin": (_margins, "flips by margin (0 to 10), with interval and number of questions"),
-    "movement": (_movement, "a rank correlation with its interval"),
-    "against_final": (of_each(is_number), "a difference with its interval and p-value"),
+    "movement": (_with_interval, "a rank correlation with its interval"),
+    "against_final": (_with_interval, "a difference with its interval and p-value"),
     "jitter": (_jitter, "an extreme over jitters, and what is beyond it"),
     "group_matrix": (_group_matrix, f"names of 2 to {MAX_GROUPS} groups with tables of every pair"),
     "components": (_components, f"a list of at most {MAX_EFFECTS} effects with their shares"),

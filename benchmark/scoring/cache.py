@@ -180,7 +180,7 @@ def _about_outcome(path: Path) -> str:
     try:
         state = "" if (path / "outcome.npz").exists() else ", not finished"
         return f"{key['task']} of {key['bank']['encoder']['id']}, {key['bank']['photos']['count']:,} photos{state}"
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return "not finished" if (path / "parts").is_dir() else "no key that can be read"
 
 

@@ -34,6 +34,15 @@ def each_missing(value, *optional):
     return [without(value, name) for name in value if name not in optional]
 
 
+FLIPS = {"flips_low": 0.1, "flips": 0.2, "flips_high": 0.3}
+BIAS = {"p_value": 0.1, "bias": 0.2, "low": 0.1, "high": 0.3}
+
+
+def of_rows(value):
+    """Rows that lack one of the others, but not the first."""
+    return [{"a": part} for part in each_missing(value, next(iter(value)))]
+
+
 NUMBERS = ([0, 1.5, -1], ["1", True, [1]])
 COUNTS = ([0, 7], [-1, 1.0, True, "1"])
 TEXTS = (["", "text"], [1, "a\x00b", ["text"]])
@@ -84,23 +93,27 @@ OF_DETAILS = {
         [dict.fromkeys(("least", "greatest", "random", "share"), 0.5)],
         [{}, {"least": 0.5}, dict.fromkeys(("least", "greatest", "random", "share"), "b"), [1], 1],
     ),
-    **dict.fromkeys(("flipped", "against_final"), ([{}, {"a": 0.5}], [{"a": "b"}, {"a\x00": 1}, [1], 1])),
+    "flipped": ([{}, {"a": 0.5}], [{"a": "b"}, {"a\x00": 1}, [1], 1]),
+    "against_final": ([GAIN, {**GAIN, "p_value": 0.1}], [{}, 1, *each_missing(GAIN), {**GAIN, "low": "0"}]),
     **dict.fromkeys(("guess_flips", "no_option"), NUMBERS),
-    "noise": ([{"png": {"flips": 0}}], [{"png": 1}, {"png": {"flips": "none"}}]),
+    "noise": ([{"png": {"flips": 0}}, {"png": FLIPS}], [{"png": 1}, {"png": {"flips": "none"}}, *of_rows(FLIPS)]),
     "by_margin": (
         [{}, {"0 to 10": MARGIN_GROUP}],
         [{"timid": MARGIN_GROUP}, {"0 to 10": {**MARGIN_GROUP, "low": None}}, {"0 to 10": 1}],
     ),
     "movement": ([{"value": 0.5, "low": 0.1, "high": 0.7}], [{}, {"value": 0.5}, 1]),
-    "by_processing": ([{"a": {"b": 1}}], [{"a": 1}, {"a": {"b": "c"}}]),
+    "by_processing": (
+        [{"a": {"b": 1}}, {"a": FLIPS, "b": BIAS}, {"a": without(BIAS, "p_value")}],
+        [{"a": 1}, {"a": {"b": "c"}}, *of_rows(FLIPS), *of_rows(BIAS)],
+    ),
     "controls": ([{}, {"a": {}}, {"a": dict.fromkeys(CONTROL, 0.5)}], [{"a": 1}, *({"a": {n: "1"}} for n in CONTROL)]),
     "learning_curve": (
-        [CURVE, {**CURVE, "gain": GAIN}, {**LONG, "rises": False}],
+        [CURVE, {**CURVE, "gain": GAIN}, {**CURVE, "gain": {**GAIN, "p_value": 0.1}}, {**LONG, "rises": False}],
         [
             *each_missing(CURVE),
             *({**CURVE, name: [1]} for name in LONG),
             *({**CURVE, name: ["1", 1]} for name in LONG),
-            *({**CURVE, "gain": gain} for gain in (1, *each_missing(GAIN))),
+            *({**CURVE, "gain": gain} for gain in (1, *each_missing(GAIN), {**GAIN, "p_value": "0.1"})),
             {**{name: [1] * 21 for name in LONG}, "rises": False},
             {**{name: [] for name in LONG}, "rises": False},
             {**CURVE, "rises": 1},

@@ -234,3 +234,17 @@ def test_space__what_is_logged_and_what_does_not_fit(tmp_path, monkeypatch):
     store_paths.require_space([Lacking(0)], "F", log.append)
     monkeypatch.undo()
     assert store_paths.free_space(tmp_path / "a" / "b") == pytest.approx(store_paths.free_space(tmp_path), rel=0.01)
+
+
+@pytest.mark.parametrize("damaged_part", [None, "x", 1.5, [], {}, {"count": "many"}, {"count": None}, {"count": [1]}])
+def test_entries__whose_keys_hold_other_kinds_of_values_are_listed(cache, damaged_part):
+    for name, key in (("b1", BANK_KEY), ("b2", {**BANK_KEY, "photos": damaged_part})):
+        put(cache / "banks" / name / "key.json", key)
+    put(cache / "outcomes" / "o1" / "key.json", {**OUTCOME_KEY, "bank": {**BANK_KEY, "photos": damaged_part}})
+    put(cache / "outcomes" / "o2" / "key.json", {**OUTCOME_KEY, "bank": damaged_part})
+    put(cache / "outcomes" / "o4" / "key.json", b"")
+    about = {entry.name: entry.about for entry in entries(cache)}
+    unknown = "no key that can be read"
+    assert about["banks/b1"] == "org/a, 1,234 photos x 2 views x 8"
+    assert [about[name] for name in ("banks/b2", "outcomes/o1", "outcomes/o2")] == [unknown] * 3
+    assert about["outcomes/o4"] == "not finished"  # parts are there, and a key that a crash has left empty
