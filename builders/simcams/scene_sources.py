@@ -142,9 +142,7 @@ class PhotoScenes:
         """
         try:
             with Image.open(io.BytesIO(self._read(index))) as image:
-                width, height = image.size
-                if _is_turned(image):
-                    width, height = height, width
+                width, height = _upright_size(image)
         except Exception as error:  # a hostile file raises anything
             raise PhotoError(f"cannot be opened ({type(error).__name__})") from None
         return float(_factor(height, width, self.height, self.width))
@@ -199,12 +197,12 @@ def linear_light(rgb: np.ndarray) -> np.ndarray:
     return table.astype(np.float32)[rgb]
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether ``decode_rgb`` exchanges width and height. A broken Exif block counts as upright there, too."""
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) after ``decode_rgb``, where a broken Exif block counts as upright, too."""
     try:
-        return image.getexif().get(0x0112) in range(5, 9)
+        return image.size[::-1] if image.getexif().get(0x0112) in range(5, 9) else image.size
     except Exception:
-        return False
+        return image.size
 
 
 def _clipped_share(rgb: np.ndarray) -> np.ndarray:
@@ -222,13 +220,11 @@ def _factor(height: int, width: int, wanted_height: int, wanted_width: int) -> i
 def _large_enough(path: Path, height: int, width: int) -> bool:
     try:
         with open_untrusted(path, limit=MAX_PHOTO_BYTES) as stream, Image.open(stream) as image:
-            have = sorted(image.size)
+            have = _upright_size(image)
     except UntrustedInputError as refused:
         if refused.reason.startswith("cannot be read"):  # a disk that fails would decide which scenes there are
             raise
         return False
     except Exception:  # not a photo, or a hostile file
         return False
-    margin = margin_for(height, width)
-    wanted = sorted((LEAST_SHRINK * (width + 2 * margin), LEAST_SHRINK * (height + 2 * margin)))
-    return have[0] >= wanted[0] and have[1] >= wanted[1]
+    return _factor(have[1], have[0], height, width) >= LEAST_SHRINK

@@ -51,6 +51,23 @@ def test_shrink_factor__is_that_of_the_upright_photo(tmp_path: Path, orientation
     assert scenes.light(0).width == 64
 
 
+@pytest.mark.parametrize("orientation", [None, 3, 5, 8, 9])
+@pytest.mark.parametrize("across", [True, False])
+def test_of_folder__a_photo_that_lies_across_the_frame_is_too_small(
+    tmp_path: Path, orientation: int | None, across: bool
+) -> None:
+    """Twice a frame of 64 x 32 with its margin, as it lies when it is upright."""
+    sides = [2 * (side + 2 * margin_for(32, 64)) for side in (64, 32)]
+    exif = {} if orientation is None else {"exif": turned(orientation)}
+    write(tmp_path, "a.jpg", grey(*(sides[::-1] if across else sides), **exif))
+    if across is (orientation in range(5, 9)):
+        scenes = PhotoScenes.of_folder(tmp_path, 32, 64)
+        assert (scenes.shrink_factor(0), scenes.light(0).width) == (2, 64)
+    else:
+        with pytest.raises(DataError, match=f"none of 1 photos has {sides[0]} x {sides[1]} pixels"):
+            PhotoScenes.of_folder(tmp_path, 32, 64)
+
+
 def test_shrink_factor__a_broken_exif_block_is_upright_and_a_broken_photo_is_not_opened(tmp_path: Path) -> None:
     write(tmp_path, "a.jpg", grey(2 * PADDED, 2 * PADDED, exif=b"Exif\0\0no block at all"))
     scenes = PhotoScenes.of_folder(tmp_path, SIDE, SIDE)
