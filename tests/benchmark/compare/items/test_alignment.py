@@ -117,6 +117,8 @@ def test_align_task__keeps_the_items_of_all_in_the_order_of_the_first():
     message = sentence(align_task, [replace(m, clusters=None) for m in members])
     assert message.startswith("t m: the systems do not have the same items: a lacks 3 items (z, q, v); b lacks")
     assert message.endswith("; --on-missing drop compares the 3 that all have")
+    repeated = [one_per_item(rows("a", x=[1, 0]), "mean"), one_per_item(rows("b", x=[1, 0, 1]), "mean")]
+    assert align_task(repeated).repeats == align_task(repeated[::-1]).repeats == (2, 3)
     none = [one_per_item(rows("a", x=1)), one_per_item(rows("b", y=1))]
     for on_missing in ("fail", "drop"):
         assert sentence(align_task, none, on_missing).endswith("b lacks 1 item (x), and no item is in all of them")
