@@ -28,6 +28,9 @@ RANKS = "ranks"
 FORMAT = 1
 """Version of the file format."""
 
+MOST_RANKS = 1_000_000
+"""No plan has more ranks."""
+
 
 @dataclass(frozen=True)
 class RankPlan:
@@ -91,7 +94,7 @@ def rank_numbers(text: str) -> list[int]:
     """Numbers of ranks from text.
 
     Raises:
-        ValueError: it is no list of numbers and ranges.
+        ValueError: it is no list of numbers and ranges up to ``MOST_RANKS``, or a range ends before it begins.
 
     >>> rank_numbers("0-2,7"), rank_numbers("")
     ([0, 1, 2, 7], [])
@@ -101,7 +104,10 @@ def rank_numbers(text: str) -> list[int]:
         first, _, last = part.partition("-")
         if not first.isdecimal() or (last and not last.isdecimal()):
             raise ValueError(f"{part!r} is neither a number nor a range of numbers")
-        ranks += range(int(first), int(last or first) + 1)
+        numbers = range(int(first), int(last or first) + 1)
+        if not numbers or numbers[-1] > MOST_RANKS:  # a plan is untrusted: its ranges could fill the memory
+            raise ValueError(f"{part!r} is no range of ranks")
+        ranks += numbers
     return list(dict.fromkeys(ranks))
 
 

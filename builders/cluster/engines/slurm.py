@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from builders.cluster.engines.executors import EngineOptions, Submission, Task, 
 from builders.cluster.status import count_text
 from builders.cluster.storage import StorageFolder
 from builders.errors import DataError, UsageError
+from builders.untrusted import parse_json
 
 SUBMITTED = "submitted.json"
 """Name of the file in the plan's folder with the last submitted job."""
+
+_JOBS = re.compile(r"\w+(,\w+)*", re.ASCII)
 
 
 def on_slurm(submission: Submission) -> str:
@@ -71,9 +75,19 @@ def on_slurm(submission: Submission) -> str:
 
 
 def _submitted(place: StorageFolder) -> str:
-    """The numbers of the last submitted jobs, with commas; empty if there are none."""
+    """The numbers of the last submitted jobs, with commas; empty if there are none.
+
+    Raises:
+        DataError: the file, which others may have changed, names no job.
+    """
     raw = place.read(SUBMITTED)
-    return "" if raw is None else str(json.loads(raw).get("job"))
+    if raw is None:
+        return ""
+    content = parse_json(raw.decode("utf-8", "replace"), place.path(SUBMITTED))
+    job = content.get("job") if isinstance(content, dict) else None
+    if not isinstance(job, str) or not _JOBS.fullmatch(job):
+        raise DataError(f"{place.path(SUBMITTED)}: names no job of Slurm; remove it if no job of this plan is left")
+    return job
 
 
 def _refuse_still_running(place: StorageFolder) -> None:

@@ -167,3 +167,25 @@ def test_on_slurm__ranks_that_need_others_are_an_array_after_theirs(place, sbatc
     assert len({one.given["logging_dir"] for one in made}) == 3  # the tasks of a job are read from there
     assert line.startswith("job 78: 1 task for 1 rank, after job 77; logs in ")
     assert json.loads(place.read("submitted.json"))["job"] == "77,78,79"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"job": null}', '{"job": 77}', '{"job": ""}', '{"job": "7 8"}', '{"job": "-x"}']
+)
+def test_on_slurm__a_file_that_names_no_job_is_one_sentence(place, sbatch, text):
+    """It lies in the plan's folder, as markers do: whoever may write there may have changed it."""
+    sbatch("echo may run")
+    place.write("submitted.json", text.encode())
+    for first in (True, False):
+        with pytest.raises(DataError, match=rf"^{place}/submitted\.json: "):
+            slurm.on_slurm(Submission(place, (0,), EngineOptions(partition="main"), first=first))
+    assert made == []
+
+
+def test_on_slurm__logs_of_a_plan_in_a_store_lie_here(sbatch, monkeypatch, tmp_path, place):
+    sbatch("echo may run")
+    monkeypatch.chdir(tmp_path)
+    store = StorageFolder(f"memory://{tmp_path.name}/run.plan")
+    line = slurm.on_slurm(Submission(store, (0,), EngineOptions(partition="main")))
+    assert made[-1].given["slurm_logs_folder"] == f"{tmp_path}/slurm-logs"
+    assert line.startswith(f"job 77: 1 task for 1 rank; logs in {tmp_path}/slurm-logs; 'camtrace status {store}'")
