@@ -180,3 +180,51 @@ def test_stamps__change_with_an_archive(tmp_path, read):
     assert PhotoHashes(given.select([2, 0]), tmp_path / "cache").unknown == 0
     os.utime(tmp_path / "a.tar", (LONG_AGO + 9, LONG_AGO + 9))
     assert PhotoHashes(given, tmp_path / "cache").unknown == 3
+
+
+@pytest.mark.parametrize(("most", "in_pass"), [(8, True), (9, False), (10, False)])
+def test_hashed_in_pass__only_where_many_are_unknown(tmp_path, folder, monkeypatch, most, in_pass):
+    monkeypatch.setattr(photo_hashes, "READ_BEFORE", most)
+    photos = labelled_folder(str(folder))
+    assert PhotoHashes(photos, tmp_path).hashed_in_pass is in_pass
+    assert not PhotoHashes(photos, tmp_path, verify=True).hashed_in_pass  # they are read before it
+    assert not PhotoHashes(photos).hashed_in_pass  # nothing stands in for them
+    with monkeypatch.context() as patch:
+        patch.setattr(PhotoSet, "is_remote", True)  # a pass fetches the photos anyway
+        assert PhotoHashes(photos, tmp_path).hashed_in_pass
+        PhotoHashes(photos, tmp_path).bytes_hash()
+        assert not PhotoHashes(photos, tmp_path).hashed_in_pass
+
+
+def test_stand_in__follows_from_stamps_and_is_no_hash_of_bytes(tmp_path, folder):
+    photos = labelled_folder(str(folder))
+    hashes = PhotoHashes(photos, tmp_path)
+    name = hashes.stand_in()
+    assert (name[:7], len(name)) == ("unread ", 39)
+    assert hashes.earlier_name == name == PhotoHashes(photos, tmp_path).earlier_name
+    write(folder, "4.jpg", b"photo 4", LONG_AGO + 1)
+    changed = PhotoHashes(labelled_folder(str(folder)), tmp_path)
+    assert changed.stand_in() != name
+    (folder / "4.jpg").write_bytes(b"photo 4")  # just now: another change might have the same stamp
+    assert PhotoHashes(labelled_folder(str(folder)), tmp_path).earlier_name is None
+
+
+def test_store__nothing_is_written_on_request_and_a_full_disk_is_no_error(tmp_path, folder, read, monkeypatch):
+    photos = labelled_folder(str(folder))
+    assert PhotoHashes(photos, tmp_path, store=False).bytes_hash() == by_hand(folder)
+    assert not (tmp_path / photo_hashes.FOLDER).exists()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(photo_hashes, "write_bytes_atomically", full)
+        assert PhotoHashes(photos, tmp_path).bytes_hash() == by_hand(folder)
+    assert len(read) == 18
+    assert PhotoHashes(photos, tmp_path).unknown == 9
+    first = PhotoHashes(photos, tmp_path)
+    first.learn(3, photo_digest(b"photo 3"))
+    first.learn(5, b"")  # the pass could not read it
+    first.close()
+    again = PhotoHashes(photos, tmp_path)
+    assert (first.read_now, again.unknown, again.read_now) == (1, 8, 0)
