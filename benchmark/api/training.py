@@ -156,7 +156,7 @@ class TraceCallback(_Base):
         state.log_history.append({**numbers, "step": step})
         reports = getattr(args, "report_to", None) or ()
         if self.log is None:  # else it may be the trainer's, which logs to all of them
-            self._report([reports] if isinstance(reports, str) else reports, args, numbers, step)
+            self._report(reports, args, numbers, step)
 
     def _report(self, names: Sequence[str], args: Any, numbers: dict[str, float], step: int) -> None:
         """Log to TensorBoard and Weights and Biases, if the trainer does."""
