@@ -94,6 +94,14 @@ def test_scores__inputs_have_the_precision_of_the_network(network: nn.Module, pr
     assert task.inputs[0].bank.view("original", [0])[0:1].dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
+def test_scores__embeddings_of_any_precision_are_stored_in_float32(dtype: Any) -> None:
+    views, task = made()
+    views.scores(nn.Identity(), lambda network, batch: torch.full((len(batch), 3), 2, dtype=dtype))
+    stored = task.inputs[0].bank.view("original", [0])[0:1]
+    assert (stored.dtype, stored.tolist()) == (np.float32, [[2, 2, 2]])
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
