@@ -265,3 +265,73 @@ def test_stream__refuses_large_parts_and_parts_with_too_few_bytes(parts):
     assert str(caught.value) == (
         "s3://b/a: the server gives 9 of the 10 bytes from byte 50, though it says that there are"
     )
+
+
+HUB = f"hf://datasets/org/set@{'a' * 40}/data/x y.parquet"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The Hub's client, with one response; returns the requests."""
+    from huggingface_hub import utils
+
+    monkeypatch.setattr(ranges, "open_store", lambda address: (FileUrls(), address.removeprefix("hf://")))
+    ranges._hub_url.cache_clear()
+
+    def serve(status=206, content=DATA[10:15], stated="bytes 10-14/100", error=None):
+        requests = []
+
+        def request(method, address, **options):
+            requests.append((method, address, options["headers"]["Range"]))
+            if error:
+                raise error
+            response = httpx.Response(status, content=content, headers={"Content-Range": stated})
+            response.request = httpx.Request(method, address)
+            return response
+
+        monkeypatch.setattr(utils, "http_backoff", request)
+        return requests
+
+    yield serve
+    ranges._hub_url.cache_clear()
+
+
+class FileUrls:
+    def url(self, path):
+        return f"https://hub.example/{path}"
+
+
+def test_read_range__of_the_hub(hub):
+    requests = hub()
+    assert read_range(HUB, 10, 5) == DATA[10:15]
+    (request,) = requests
+    assert request[0] == "GET"
+    assert request[1].endswith(f"/datasets/org/set/resolve/{'a' * 40}/data/x%20y.parquet")
+    assert request[2] == "bytes=10-14"
+    requests = hub()
+    assert read_range("hf://datasets/org/set@main/a", 10, 5) == DATA[10:15]  # a branch: its client knows the commit
+    assert requests == [("GET", "https://hub.example/datasets/org/set@main/a", "bytes=10-14")]
+    hub(status=200, content=DATA, stated="")  # a server that gives the whole file
+    assert read_range(HUB, 10, 5) == DATA[10:15]
+    assert read_range(HUB, 98, 5) == DATA[98:]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ({"stated": "bytes 0-4/100"}, "the server gives another part of the file than was requested"),
+        ({"stated": ""}, "the server gives another part of the file than was requested"),
+        ({"content": DATA[10:16]}, "the server gives another part of the file than was requested"),
+        ({"error": OSError("gone")}, "cannot be read (gone)"),
+        ({"error": ValueError("odd")}, "cannot be read (odd)"),
+        ({"error": RemoteError("too slow")}, "cannot be read (too slow)"),
+    ],
+)
+def test_read_range__of_a_hub_that_answers_otherwise_is_one_sentence(hub, answer, sentence):
+    hub(**answer)
+    with pytest.raises(DataError) as caught:
+        read_range(HUB, 10, 5)
+    assert str(caught.value) == f"{HUB}: {sentence}"
+    hub(status=404)
+    with pytest.raises(DataError, match=r"cannot be read \("):
+        read_range(HUB, 10, 5)
