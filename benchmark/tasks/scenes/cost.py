@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmark.tasks.scenes.scene_table import SceneTable, blocks_of, known_scenes, scene_table
-from benchmark.tasks.scores import units_of
+from benchmark.tasks.scenes.scene_table import SceneTable, blocks_of, known_scenes, scene_table, scene_units
 from benchmark.tasks.task import Clocked, Cost, Seconds, TaskInput
 from builders.photos import PhotoSet
 
@@ -158,6 +157,6 @@ def variance_cost(inputs: TaskInput, dimension: int, clocked: Clocked, most_bloc
     parts = [photos.select(known.photos[np.isin(known.scene, scenes[:size])]) for size in sizes]
     clocked(parts[0])
     fit = fitted([[1.0, len(part)] for part in parts], [clocked(part) for part in parts], [1.0, len(known.photos)])
-    blocks = blocks_of(units_of(inputs, known.photos), most=most_blocks)
+    blocks = blocks_of(scene_units(photos, known.photos), most=most_blocks)
     held = variance_bytes(known.factors(photos), blocks, dimension)
     return Cost(fit.wall, f"{len(known.photos):,} photos of {len(scenes):,} scenes", fit.processor, held)

@@ -164,6 +164,13 @@ def scene_column(photos: PhotoSet) -> str:
     return next((name for name in SCENE_COLUMNS if name in photos.columns), "")
 
 
+def scene_units(photos: PhotoSet, at: np.ndarray) -> ErrorUnits:
+    """Which of the photos at these indices err together; those of one scene do, also where pairs are the scenes."""
+    from benchmark.stats import error_units
+
+    return error_units({**photos.columns, "scene": photos.columns[scene_column(photos)]}, at)
+
+
 def unfit_for_scenes(photos: PhotoSet) -> str:
     """Why a photo set has no scenes that several groups show; empty if it may have."""
     if not scene_column(photos):

@@ -13,8 +13,8 @@ from benchmark.results import Family, Metric, PhotoValues
 from benchmark.tasks.groups.neighbours import read_statistics, statistic_facts
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scenes.cost import variance_cost
-from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, unfit_for_scenes
-from benchmark.tasks.scores import SHARES, add_freedom, score_of_statistic, units_of
+from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, scene_units, unfit_for_scenes
+from benchmark.tasks.scores import SHARES, add_freedom, score_of_statistic
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 
@@ -96,9 +96,9 @@ def run_variance(inputs: TaskInput) -> TaskOutcome:
 
     photos = inputs.photos
     known = known_scenes(photos, inputs.usable)
-    units = units_of(inputs, known.photos)
+    units = scene_units(photos, known.photos)
     if units.alone:
-        raise DataError(f"{photos.name}: no scene has two photos, so nothing tells it from the rest")
+        raise DataError(f"{photos.name}: two scenes, and two photos of one, are needed to tell scenes from the rest")
     blocks = blocks_of(units, most=MOST_BLOCKS)
     components = variance_components(inputs.view(ORIGINAL, known.photos), known.factors(photos), blocks)
     details = {
