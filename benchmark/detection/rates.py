@@ -59,8 +59,9 @@ def best_threshold(scores: np.ndarray, generated: np.ndarray) -> float:
     """
     scores, generated = np.asarray(scores, np.float64), np.asarray(generated, bool)
     values, at = np.unique(scores, return_inverse=True)
-    below = [np.cumsum(np.bincount(at[of], minlength=len(values))) / of.sum() for of in (~generated, generated)]
-    best = int(np.argmax(below[0][:-1] - below[1][:-1])) if len(values) > 1 else 0
+    below = [np.cumsum(np.bincount(at[of], minlength=len(values))) for of in (~generated, generated)]
+    gains = below[0] * generated.sum() - below[1] * (~generated).sum()  # integers: equal ones are equal
+    best = int(np.argmax(gains[:-1])) if len(values) > 1 else 0
     return float((values[best] + values[min(best + 1, len(values) - 1)]) / 2)
 
 
