@@ -171,16 +171,18 @@ def split_options(spec: str) -> tuple[str, dict[str, str]]:
     """Split a specification into the part before ``?`` and the options after it.
 
     Raises:
-        UsageError: an unknown option, or one without a value.
+        UsageError: an unknown option, one without a value, or one that stands there twice.
 
     >>> split_options("org/name@main?output=projected&patches=256")
     ('org/name@main', {'output': 'projected', 'patches': '256'})
     """
     source, mark, query = spec.partition("?")
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    options = dict(pairs := parse_qsl(query, keep_blank_values=True))
     unknown = [name for name, value in options.items() if name not in OPTIONS or not value]
     if unknown or (mark and not options):
         raise UsageError(f"{spec}: after ? stand {', '.join(f'{name}=...' for name in OPTIONS)}, joined by &")
+    if len(options) < len(pairs):
+        raise UsageError(f"{spec}: an option stands there twice")
     return source, options
 
 

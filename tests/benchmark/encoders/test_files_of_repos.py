@@ -49,6 +49,9 @@ def test_split_options(spec: str, options: Any) -> None:
     with pytest.raises(UsageError) as refused:
         split_options(spec)
     assert str(refused.value) == f"{spec}: after ? stand {OPTIONS}"
+    with pytest.raises(UsageError) as refused:
+        split_options("a/b?size=1&output=x&size=2")
+    assert str(refused.value) == "a/b?size=1&output=x&size=2: an option stands there twice"
 
 
 @pytest.mark.parametrize(
