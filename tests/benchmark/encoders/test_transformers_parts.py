@@ -304,6 +304,8 @@ def test_positions_of__skips_what_is_no_patch_where_the_rest_is_a_grid() -> None
     arguments = {"pixel_values": VIEWS}
     assert positions_of(values(2, 16, 8), arguments, network, 2) == Positions(2, 3, 5, 8, True)
     assert positions_of(values(2, 8, 8), arguments, network, 2) == Positions(2, 0, 0, 8, False)
+    both = positions_of(values(2, 3, 8), arguments, Network(class_token=True), 2)  # 1 x 2 patches, or 1 x 3
+    assert both == Positions(2, 1, 0, 8, True)
     masked = {**arguments, "pixel_attention_mask": torch.ones(2, 7)}
     assert positions_of(values(2, 7, 8), masked, network, 2) == Positions(2, 0, 0, 8, True)
     assert positions_of(values(2, 7, 8), {"pixel_values": values(2, 7, 8)}, network, 2) == Positions(2, 0, 0, 8, True)

@@ -1,0 +1,303 @@
+"""Layers of networks by hooks, timm and transformers: which modules, patches, tokens and outputs, on small networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from benchmark.encoders.encoder import Runtime
+from benchmark.encoders.layers.hooks import HookTap, Tokens, first_tensor, hook_tap, picture_of
+from benchmark.encoders.layers.layered import with_outputs
+from benchmark.encoders.layers.outputs import parse_output
+from benchmark.encoders.layers.pooling import Layer, pool, region_mask
+from benchmark.encoders.layers.taps import hidden_states_tap, timm_tap
+from benchmark.encoders.network import Network, Normalisation, call_module, network_encoder
+from benchmark.encoders.placement import Placement
+from builders.errors import PhotoError, UsageError
+
+CPU = Placement("cpu", "float32")
+PLAIN = Normalisation((0.0,) * 3, (1 / 255,) * 3)
+
+
+def small(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((8, 8)))
+
+
+def means(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    return pixels.mean((2, 3))
+
+
+def network(module: nn.Module | None = None, forward: Any = means, **more: Any) -> Network:
+    return Network("mine", "callable", module or nn.Identity(), small, {"size": [8, 8]}, PLAIN, forward, "mean", **more)
+
+
+def fails(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    raise PhotoError("x")
+
+
+def holder(**tokens: int) -> nn.Module:
+    module = nn.Module()
+    module.pool_head = nn.Module()
+    for name, count in tokens.items():
+        parameter = nn.Parameter(torch.zeros(1, count, 8))
+        if name.startswith("head_"):
+            module.pool_head.register_parameter(name.removeprefix("head_"), parameter)
+        else:
+            module.register_parameter(name, parameter)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("module", "tokens"),
+    [
+        (holder(class_token=1, reg_token=3, dist_token=1), (1, 4, 0)),
+        (holder(class_embedding=2, distillation_token=1, detection_tokens=5), (2, 1, 5)),
+        (holder(head_cls_token=1, register_tokens=2), (0, 2, 0)),
+        (holder(cls_register_token=6), (0, 6, 0)),
+        (holder(other_token=6), (0, 0, 0)),
+    ],
+)
+def test_tokens__by_the_names_of_parameters(module: nn.Module, tokens: tuple[int, int, int]) -> None:
+    assert Tokens.of(module) == Tokens(*tokens)
+
+
+def test_tokens__of_radio_and_of_a_vector() -> None:
+    radio = holder(cls_register_token=6)
+    radio.config = SimpleNamespace(num_cls_tokens=2)  # type: ignore[assignment]
+    assert Tokens.of(radio) == Tokens(2, 4)
+    flat = nn.Module()
+    flat.class_embedding = nn.Parameter(torch.zeros(8))
+    assert Tokens.of(flat) == Tokens(1, 0)
+
+
+def numbered(*shape: int) -> torch.Tensor:
+    return torch.arange(float(np.prod(shape))).reshape(shape)
+
+
+def test_layer__what_is_patches_and_tokens_in_features() -> None:
+    both = numbered(2, 14, 8)  # 1 class token, 3 registers, 9 patches, 1 at the end
+    layer = Tokens(1, 3, 1).layer(both, 2)
+    assert torch.equal(layer.patches, both[:, 4:13])
+    assert layer.tokens is not None
+    assert torch.equal(layer.tokens, both[:, :1])
+    assert layer.grid == (3, 3)
+    alone = numbered(2, 16, 8)
+    before = Tokens(1, 3, 1).layer(alone, 2)  # tokens are added in a later layer
+    assert torch.equal(before.patches, alone)
+    assert before.tokens is None
+    without = Tokens(0, 4, 1).layer(both, 2)
+    assert without.tokens is None
+    assert without.count == 9
+    turned = Tokens(1, 3, 1).layer(both.transpose(0, 1), 2)
+    assert torch.equal(turned.patches, layer.patches)
+    assert Tokens(0, 0).layer(numbered(2, 15, 8), 2).grid is None
+    strip = Tokens(1, 0).layer(numbered(2, 16, 8), 2)
+    assert strip.count == 16  # 4 x 4 without a picture
+    maps = numbered(2, 5, 3, 3)
+    assert torch.equal(Tokens(1, 0).layer(maps, 2).patches, maps)
+    assert torch.equal(Tokens(1, 0).layer(maps.permute(0, 2, 3, 1), 2).patches, maps)
+    assert torch.equal(Tokens(1, 0).layer(maps.permute(0, 2, 3, 1), 2, (48, 48)).patches, maps)
+    for features, shape in ((numbered(3, 4, 8), r"\(3, 4, 8\)"), (numbered(3, 8), r"\(3, 8\)")):
+        with pytest.raises(ValueError, match=f"a layer of shape {shape} for 2 views"):
+            Tokens(1, 0).layer(features, 2)
+    assert picture_of(torch.zeros(1, 3, 4, 6)) == (4, 6)
+    assert picture_of(torch.zeros(1, 4, 4, 6)) is None
+    assert picture_of(torch.zeros(1, 3, 4)) is None
+    assert first_tensor([(maps, 1), 2]) is maps
+    with pytest.raises(ValueError, match="a layer that gives dict"):
+        first_tensor({})
+
+
+def test_regions__by_loops() -> None:
+    for height, width in ((4, 4), (5, 9), (16, 24), (17, 7)):
+        for pooling in ("border", "centre", "grid-0-0", "grid-3-1", "grid[2]-1-0"):
+            mask = region_mask(pooling, height, width)
+            expected = torch.zeros(height, width, dtype=torch.bool)
+            for y in range(height):
+                for x in range(width):
+                    if pooling == "border":
+                        ring, side = max(1, height // 8), max(1, width // 8)
+                        inside = not (ring <= y < height - ring and side <= x < width - side)
+                    elif pooling == "centre":
+                        inside = height // 4 <= y < height - height // 4 and width // 4 <= x < width - width // 4
+                    else:
+                        parts = 2 if "[2]" in pooling else 4
+                        row, column = (int(n) for n in pooling.split("-")[1:])
+                        inside = (y * parts // height, x * parts // width) == (row, column)
+                    expected[y, x] = inside
+            assert torch.equal(mask, expected), (height, width, pooling)
+    several = Layer(numbered(1, 4, 2), numbered(1, 2, 2) * 10)
+    assert pool(several, "cls").tolist() == [[10, 20]]
+    with pytest.raises(UsageError, match=r"^its layer has 3 x 5 patches, and regions need 4 x 4$"):
+        region_mask("grid-0-0", 3, 5)
+    with pytest.raises(UsageError, match="it is not known where in the picture its patches lie"):
+        pool(Layer(numbered(1, 9, 2), None, (4, 2)), "centre")
+
+
+class Blocks(nn.Module):
+    """A sequence of patches through blocks, of which the last list is the longest."""
+
+    def __init__(self, blocks: int = 3, stem: int = 2) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*[nn.Identity() for _ in range(stem)])
+        self.blocks = nn.ModuleList([nn.Linear(3, 3) for _ in range(blocks)])
+        self.head = nn.Linear(3, 4)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        tokens = self.stem(pixels.flatten(2).transpose(1, 2))
+        for block in self.blocks:
+            tokens = tokens + block(tokens)
+        return self.head(tokens).mean(1)
+
+
+class Stages(nn.Module):
+    """Maps that become smaller twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.norm = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 2, 2), nn.BatchNorm2d(4)
+        self.three, self.last = nn.Conv2d(4, 5, 2, 2), nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.last(self.three(self.norm(self.two(self.one(pixels))))).flatten(1)
+
+
+def test_hook_tap__blocks_or_the_last_module_of_each_size() -> None:
+    pixels = torch.rand(2, 3, 8, 8)
+    for module, names in (
+        (Blocks(), ("blocks.0", "blocks.1", "blocks.2")),
+        (Blocks(2, 3), ("stem.0", "stem.1", "stem.2")),
+        (Blocks(3, 3), ("stem.0", "stem.1", "stem.2")),
+        (Stages().eval(), ("one", "norm", "three")),
+    ):
+        tap = hook_tap(module, pixels, call_module)
+        assert tap is not None
+        assert (tap.names, tap.read) == (names, f"hooks on {names[0]} ... {names[-1]}")
+    assert hook_tap(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), pixels, call_module) is None
+
+
+def test_hook_tap__is_silent_outside_of_its_pass() -> None:
+    module, pixels = Blocks(), torch.rand(2, 3, 8, 8)
+    tap = HookTap.on(module, ["blocks.0"], "")
+    layers: list[int] = []
+    tap(module, pixels, call_module, lambda number, layer: layers.append(number))
+    module(pixels)
+    assert layers == [0]
+    with pytest.raises(PhotoError):
+        tap(module, pixels, fails, lambda number, layer: None)
+    assert tap.state.on_output is None
+
+
+def test_timm_tap__needs_both_calls_of_timm() -> None:
+    both = SimpleNamespace(forward_intermediates=lambda x, return_prefix_tokens: 0, forward_head=len)
+    tap = timm_tap(both)
+    assert tap is not None
+    assert (tap.as_map, tap.prefix) == (False, True)
+    tap = timm_tap(SimpleNamespace(forward_intermediates=lambda x: 0, forward_head=len))
+    assert tap is not None
+    assert (tap.as_map, tap.prefix) == (True, False)
+    assert timm_tap(SimpleNamespace(forward_intermediates=len)) is None
+    assert timm_tap(SimpleNamespace(forward_head=len)) is None
+
+
+class States(nn.Module):
+    """Hidden states as transformers gives them; ``normed`` says whether the last hidden state is after a norm."""
+
+    def __init__(self, normed: bool, input_too: bool = True) -> None:
+        super().__init__()
+        self.config, self.normed, self.input_too = SimpleNamespace(), normed, input_too
+        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(3)])
+
+    def forward(self, pixels: torch.Tensor, output_hidden_states: bool = False) -> Any:
+        tokens = pixels.flatten(2).transpose(1, 2)
+        states = [tokens] if self.input_too else []
+        for layer in self.layers:
+            tokens = layer(tokens)
+            states.append(tokens)
+        last = 2 * tokens if self.normed else tokens
+        return SimpleNamespace(last_hidden_state=last, hidden_states=states if output_hidden_states else None)
+
+
+def last_mean(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    return module(pixels).last_hidden_state.mean(1)
+
+
+@pytest.mark.parametrize("normed", [True, False])
+@pytest.mark.parametrize("input_too", [True, False])
+def test_hidden_states__say_whether_the_last_is_before_the_norm(normed: bool, input_too: bool) -> None:
+    module, pixels = States(normed, input_too), torch.rand(2, 3, 4, 4)
+    tap = hidden_states_tap(module, pixels, last_mean)
+    assert tap is not None
+    which = "hidden states" if input_too else "all hidden states"
+    end = "before the final norm" if normed else "the last is last_hidden_state"
+    assert (tap.read, tap.first) == (f"{which} of transformers, {end}", int(input_too))
+    layers: dict[int, Layer] = {}
+    final = tap(module, pixels, last_mean, layers.__setitem__)
+    assert torch.equal(final, last_mean(module, pixels))
+    assert list(layers) == [0, 1, 2]
+    torch.testing.assert_close(layers[2].patches * (1 + normed), module(pixels).last_hidden_state)
+
+
+def test_with_outputs__records_runtime_layers_and_columns() -> None:
+    torch.manual_seed(0)
+    encoder = network_encoder(network(Blocks(), call_module), CPU)
+    layered = with_outputs(encoder, ["layers[2]:mean", "layers[0]:max,mean", "layers[2]:mean", "final"])
+    assert [(o.name, o.layer, o.layers, o.kind, o.dimension) for o in layered.outputs] == [
+        ("layers[0]:max", 0, 3, "block", 3), ("layers[0]:mean", 0, 3, "block", 3), ("layers[2]:mean", 2, 3, "block", 3),
+    ]  # fmt: skip
+    assert layered.columns() == {
+        "layers[0]:max": slice(4, 7),
+        "layers[0]:mean": slice(7, 10),
+        "layers[2]:mean": slice(10, 13),
+    }
+    assert layered.together.info.dimension == 13
+    assert layered.together.in_torch is None
+    embed: Any = layered.together.embed
+    assert embed.at_places is None
+    patches = with_outputs(encoder, ["layers[0]:patch"])
+    assert patches.outputs[0].read.endswith("; one patch of each view, at a place drawn by the photo's id (draw 0)")
+    embed = patches.together.embed
+    assert embed.at_places is not None
+    other = Runtime("openvino", "1")
+    faster = replace(encoder, embed=len, in_torch=lambda: encoder, runtime=other)  # type: ignore[arg-type]
+    alone = with_outputs(faster, ["layers[0]"]).encoder
+    assert (alone.runtime.name, alone.runtime.reason) == ("torch", "layers are read there")
+    assert with_outputs(encoder, ["layers[0]"]).encoder.runtime == encoder.runtime
+    with pytest.raises(UsageError, match="mine: --outputs reads layers in a forward pass as it is written: leave out"):
+        with_outputs(replace(encoder, compiled=True), ["layers"])
+    with pytest.raises(UsageError, match=r"^mine: --outputs layers\[3:\]: .*no layer is left of the 3, 0 to 2"):
+        with_outputs(encoder, ["layers[3:]"])
+    stages = network_encoder(network(Stages(), call_module), CPU)
+    assert {output.kind for output in with_outputs(stages, ["layers"]).outputs} == {"stage"}
+    flat = network_encoder(network(nn.Linear(3, 2), lambda m, x: m(x.mean((2, 3)))), CPU)
+    with pytest.raises(UsageError, match="mine: no layers were found in Linear that give its embedding bit for bit"):
+        with_outputs(flat, ["layers"])
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("layers", [0, 1, 2, 3, 4]), ("layers[-5]", [0]), ("layers[4]", [4]), ("layers[1:3]", [1, 2]),
+        ("layers[::-2]", [4, 2, 0]), ("layers[:]", [0, 1, 2, 3, 4]), (" layers[ 2 : ] ", [2, 3, 4]),
+        ("layers[5]", "there are 5 layers, 0 to 4"), ("layers[-6]", "there are 5 layers, 0 to 4"),
+        ("layers[3:1]", "no layer is left of the 5, 0 to 4"),
+        ("layers[1:2:3:4]", "is neither a layer nor a slice of layers"),
+    ],
+)  # fmt: skip
+def test_layer_numbers__as_in_a_slice_of_python(text: str, numbers: Any) -> None:
+    if isinstance(numbers, str):
+        with pytest.raises(UsageError) as refused:
+            parse_output(text).layer_numbers(5)  # type: ignore[union-attr]
+        assert str(refused.value).startswith(f"--outputs {text}: ")
+        assert numbers in str(refused.value)
+        return
+    wanted = parse_output(text)
+    assert wanted is not None
+    assert list(wanted.layer_numbers(5)) == numbers
