@@ -1,0 +1,282 @@
+"""What paths of camera sets say, one by one; and by hand what is counted, missing, drawn and ordered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders.errors import DataError, UsageError
+from builders.photos import PhotoSet
+from builders.sources.cameras import sets
+from builders.sources.cameras.archives import Entry, is_junk
+from builders.sources.cameras.design import Oddities, design_text, missing_text, not_a_photo, stated_facts
+from builders.sources.cameras.layouts import ES_GRIDS, LAYOUTS, NOT_OF_LAYOUT, Capture, PathLayout
+from builders.sources.cameras.tables import _dresden_row, _raise_row
+
+ELSEWHERE = {
+    "device": "photos in the folder of another device than their name says",
+    "platform": "photos in the folder of another platform than their name says",
+    "flat": "pictures of flat fields, which show no scene",
+    "reference": "reference pictures, which no camera took",
+    "number": "photos with the number of a setting that there is not",
+    "scanner": "files whose name is no scanner of SCORPION",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "expected"),
+    [
+        ("fodb", "D01_A_B_1/orig/D01_img_orig_0001.jpg", ("0001", "D01", "A_B_1", "original", False)),
+        ("fodb", "x/D7_A/FACEBOOK/d07_IMG_Facebook_12.JPG", ("0012", "D07", "A", "facebook", False)),
+        ("fodb", "D01/D01_img_orig_0001 (1).jpg", ("0001", "D01", "", "original", True)),
+        ("fodb", "D01/D01_img_orig_0001-copy.jpg", ("0001", "D01", "", "original", True)),
+        ("fodb", "D01_img_twitter_0001.jpg", ("0001", "D01", "", "twitter", False)),
+        ("fodb", "D02_A/orig/D01_img_orig_0001.jpg", "device"),
+        ("fodb", "D01_A/twitter/D01_img_orig_0001.jpg", "platform"),
+        ("fodb", "D01_A/original/D01_img_orig_0001.jpg", ("0001", "D01", "A", "original", False)),
+        ("fodb", "D01_A/orig/D01_img_myspace_0001.jpg", NOT_OF_LAYOUT),
+        ("fodb", "D01_A/orig/notes.jpg", NOT_OF_LAYOUT),
+        ("fodb", "D09_X/D01_A/D01_img_orig_0001.jpg", ("0001", "D01", "A", "original", False)),
+        ("vision", "D05_Apple_iPhone5c/images/nat/D05_I_nat_0001.jpg",
+         ("D05/0001", "D05", "Apple_iPhone5c", "original", False)),
+        ("vision", "D05_A/images/natFBH/D05_I_natFBH_7.jpg", ("D05/0007", "D05", "A", "facebook-high", False)),
+        ("vision", "D05_A/D05_natFBL_7.jpg", ("D05/0007", "D05", "A", "facebook-low", False)),
+        ("vision", "D05_A/D05_I_natWA_7.jpg", ("D05/0007", "D05", "A", "whatsapp", False)),
+        ("vision", "D05_A/images/flat/D05_I_flat_0001.jpg", "flat"),
+        ("vision", "D05_A/videos/D05_V_nat_0001.jpg", NOT_OF_LAYOUT),
+        ("scorpion", "slide_1/sample_2/AT2.jpg", ("slide_1/sample_2", "AT2", "AT2", "", False)),
+        ("scorpion", "x/SLIDE_1/Sample_2/philips.png", ("slide_1/sample_2", "Philips", "Philips", "", False)),
+        ("scorpion", "y/slide_1-sample_2-tile_0_1-DP200.jpg",
+         ("slide_1/sample_2/tile_0_1", "DP200", "DP200", "", False)),
+        ("scorpion", "slide_1/sample_2/Leica.jpg", "scanner"),
+        ("scorpion", "slide_1/AT2.jpg", NOT_OF_LAYOUT), ("scorpion", "AT2.jpg", NOT_OF_LAYOUT),
+        ("scorpion", "slide_x/sample_2/AT2.jpg", NOT_OF_LAYOUT),
+        ("plism", "GIVH_AT2_to_GMH_S60/tile_16_100_127.png", ("tile_16_100_127", "AT2", "AT2", "", False)),
+        ("plism", "a/giv_s60_to_gmh_s60.tiff/TILE_1_2_3.png", ("tile_1_2_3", "S60", "S60", "", False)),
+        ("plism", "tile_1_2_3.png", NOT_OF_LAYOUT), ("plism", "GIVH_AT2/tile_1_2_3.png", NOT_OF_LAYOUT),
+        ("plism", "GIVH_AT2_to_GMH_S60/tile_1_2.png", NOT_OF_LAYOUT),
+    ],
+)  # fmt: skip
+def test_path__says_what_a_photo_is(kind, path, expected):
+    parsed = LAYOUTS[kind].parse(tuple(path.split("/")))
+    if isinstance(expected, str):
+        assert parsed == ELSEWHERE.get(expected, expected)
+        return
+    assert (parsed.scene, parsed.device, parsed.name, parsed.platform, parsed.further) == expected
+    assert path.lower().replace(".tiff/", "/").endswith(parsed.id.lower())
+
+
+ES = "es-test/param_control/l1/param_2/n02099601/a.JPEG"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (ES, ("n02099601/a", "es-test", "l1", "param 2", {"aperture": "5.0", "exposure": "1/4", "iso": "2000"})),
+        (f"x/y/{ES}",
+         ("n02099601/a", "es-test", "l1", "param 2", {"aperture": "5.0", "exposure": "1/4", "iso": "2000"})),
+        (ES.replace("param_2/", "param_27/"),
+         ("n02099601/a", "es-test", "l1", "param 27", {"aperture": "16.0", "exposure": "1/1000", "iso": "16000"})),
+        (ES.replace("es-test", "es-val").replace("param_2/", "param_64/"),
+         ("n02099601/a", "es-val", "l1", "param 64", {"aperture": "20.0", "exposure": "1/1250", "iso": "12800"})),
+        (ES.replace("param_control", "auto_exposure"), ("n02099601/a", "es-test", "l1", "auto 2", {})),
+        (ES.removeprefix("es-test/"), ("n02099601/a", "", "l1", "param 2", {})),
+        (ES.replace("es-test", "es-diverse-test").upper().replace("A.JPEG", "a.JPEG"),
+         ("n02099601/a", "es-diverse-test", "l1", "param 2", {"aperture": "1", "exposure": "1", "iso": "2"})),
+        (ES.replace("param_2/", "param_28/"), "number"), (ES.replace("param_2/", "param_0/"), "number"),
+        (ES.replace("l1/", "tin_no_resize/l1/"), "reference"),
+        (ES.replace("l1", "sampled_tin_no_resize2"), "reference"),
+        (ES.replace("l1/", ""), NOT_OF_LAYOUT), (ES.replace("n02099601", "dog"), NOT_OF_LAYOUT),
+        (ES.replace("l1", "light"), NOT_OF_LAYOUT), (ES.replace("param_2/", "setting_2/"), NOT_OF_LAYOUT),
+        (ES.replace("param_control", "other"), NOT_OF_LAYOUT), (f"{ES}/b.jpg", NOT_OF_LAYOUT),
+    ],
+)  # fmt: skip
+def test_imagenet_es__settings_of_a_path(path, expected):
+    parsed = LAYOUTS["imagenet-es"].parse(tuple(path.split("/")))
+    if isinstance(expected, str):
+        assert parsed == ELSEWHERE.get(expected, expected)
+        return
+    assert (parsed.scene, parsed.part, parsed.groups["light"], parsed.groups["setting"], parsed.settings) == expected
+    assert parsed.label == "n02099601"
+
+
+def test_grid__each_setting_once():
+    for part, grid in ES_GRIDS.items():
+        count = len(grid.iso) ** 3
+        settings = [grid.settings(number) for number in range(1, count + 1)]
+        assert len({tuple(each.items()) for each in settings}) == count, part
+        assert (grid.settings(0), grid.settings(count + 1)) == (None, None)
+        assert settings[0] == {"aperture": grid.aperture[0], "exposure": grid.exposure[0], "iso": grid.iso[0]}
+        assert settings[1]["iso"] == grid.iso[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("a/b.JPG", ""), ("a.heif", ""), ("a.avif", ""), ("a.NEF", "raw"), ("a/.b/c.jpg", "hidden"),
+        ("__MACOSX/a.jpg", "hidden"), ("a/Thumbs.db", "hidden"), ("DESKTOP.INI", "hidden"), ("a.txt", "other"),
+        ("jpg", "other"), ("a.jpg.txt", "other"),
+    ],
+)  # fmt: skip
+def test_photo__by_its_name(path, reason):
+    words = {"": "", "raw": "raw files, which are not developed here: convert them to TIFF",
+             "hidden": "files of macOS or Windows, or hidden ones", "other": "other files"}  # fmt: skip
+    assert not_a_photo(path) == words[reason]
+    assert is_junk(path) is (reason == "hidden")
+
+
+def test_oddities__the_most_frequent_first_with_its_first_example():
+    odd = Oddities()
+    assert odd.text() == ""
+    for what, example in (("rare", "r"), ("files", "a\n"), ("files", "b")):
+        odd.add(what, example)
+    assert odd.text() == "files: 2 (the first: a\\x0a); rare: 1 (the first: r)"
+    facts = stated_facts({"simulated": "by"}, "2 scenes", "", odd)
+    assert (list(facts), facts["design"]) == (["simulated", "design", "left out"], "2 scenes")
+    assert facts["left out"].startswith("files: 2 (the first: a")
+    assert stated_facts({}, "d", "m", Oddities()) == {"design": "d", "missing": "m"}
+
+
+def capture(scene, device="D01", platform="original", **more):
+    return Capture(f"{device}/{platform}/{scene}", scene, device, platform=platform, **more)
+
+
+LAYOUT = PathLayout("T", "form", lambda parts: NOT_OF_LAYOUT, 3, 4, "D")
+
+
+def test_design__sizes_and_what_is_missing():
+    whole = [capture(s, d, p) for s in "abcd" for d in ("D01", "D02", "D03") for p in ("original", "web")]
+    assert design_text(LAYOUT, whole) == "4 scenes, 3 devices x 2 platforms: 24 photos"
+    assert missing_text(LAYOUT, whole) == ""
+    fewer = [c for c in whole if c.device != "D02" and c.scene != "d"]
+    assert missing_text(LAYOUT, fewer) == "1 of 3 devices (D02); 1 of 4 scenes"
+    gap = [c for c in whole if (c.scene, c.device, c.platform) != ("b", "D03", "web")]
+    assert missing_text(LAYOUT, gap) == "1 of the 24 photos of these scenes (the first: D03, web, scene b)"
+    many = PathLayout("T", "form", LAYOUT.parse, 9, 0, "D")
+    assert missing_text(many, whole) == "6 of 9 devices (D04, D05, D06, D07, ... (6))"
+    assert missing_text(PathLayout("T", "form", LAYOUT.parse, 5, 0, ""), whole) == "2 of 5 devices"
+
+
+def entry(path, archive=""):
+    return Entry(path, archive, "/x", 0, 0, 0, -1, 0)
+
+
+def test_one_of_each__unpacked_before_archived_and_complete_names_before_copies():
+    captures = [capture("a", further=True), capture("a"), capture("a"), capture("b"), capture("b", platform="web")]
+    entries = [entry("1"), entry("2", "z.zip"), entry("3"), entry("5"), entry("4")]
+    odd = Oddities()
+    used, kinds = sets._one_of_each(entries, captures, odd)
+    assert [e.path for e in used] == ["3", "5", "4"]
+    assert [k.platform for k in kinds] == ["original", "original", "web"]
+    assert odd.text() == (
+        "photos that are there unpacked or in another archive too: 1 (the first: z.zip/2); further shots or copies of "
+        "one scene by one device: 1 (the first: 1)"
+    )
+
+
+def test_named_devices__by_the_most_frequent_spelling():
+    def named(*pairs):
+        made = sets._named_devices([Capture("i", "s", device, name) for device, name in pairs])
+        return [(c.device, c.unit, c.make, c.model) for c in made]
+
+    assert named(("D01", "Sony_Z1_1"), ("D02", "Sony_Z1_2")) == [
+        ("D01 Sony_Z1_1", "1", "Sony", "Sony Z1"), ("D02 Sony_Z1_2", "2", "Sony", "Sony Z1"),
+    ]  # fmt: skip
+    assert named(("D01", "Sony_Z1_1"), ("D02", "Apple_4")) == [
+        ("D01 Sony_Z1_1", "D01", "Sony", "Sony Z1 1"), ("D02 Apple_4", "D02", "Apple", "Apple 4"),
+    ]  # fmt: skip
+    assert named(("D01", ""), ("D01", "A_B"), ("D01", "")) == [("D01 A_B", "D01", "A", "A B")] * 3
+    assert named(("D01", "A_B"), ("D01", "A_C"), ("D01", "A_C"))[0][3] == "A C"
+    assert named(("AT2", "AT2"), ("D02", "")) == [("AT2", "", "", ""), ("D02", "", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("captures", "part", "result"),
+    [
+        ([("es-val", 1), ("es-test", 1)], "es-test", ["es-test"]), ([("es-val", 1)], "", ["es-val"]),
+        ([("es-val", 1), ("", 2)], "", ["es-val"]), ([("", 28)], "", ["es-val"]), ([("", 27)], "es-test", ["es-test"]),
+    ],
+)  # fmt: skip
+def test_part__that_is_read(captures, part, result):
+    made = [Capture(p, "s", groups={"setting": f"param {n}"}, part=p) for p, n in captures]
+    _, chosen = sets._of_part("k", "p", LAYOUTS["imagenet-es"], [entry(c.id) for c in made], made, part)
+    assert [c.part for c in chosen] == result
+    if not captures[0][0]:
+        assert chosen[0].settings == ES_GRIDS[result[0]].settings(captures[0][1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "captures", "part", "error", "words"),
+    [
+        (
+            "imagenet-es",
+            [("es-val", 1), ("es-test", 1)],
+            "",
+            DataError,
+            r"es-test and es-val have .*add \?part=es-test",
+        ),
+        ("imagenet-es", [("es-val", 1)], "es-test", UsageError, "part=es-test: it holds es-val"),
+        ("imagenet-es", [("", 27)], "", DataError, "no folder says what the settings mean"),
+        ("fodb", [("", 1)], "es-val", UsageError, "FODB has no parts with settings of their own: leave part= out"),
+    ],
+)
+def test_part__that_cannot_be(kind, captures, part, error, words):
+    made = [Capture(p, "s", groups={"setting": f"param {n}"}, part=p) for p, n in captures]
+    with pytest.raises(error, match=words):
+        sets._of_part(kind, "p", LAYOUTS[kind], [entry("x")] * len(made), made, part)
+
+
+def test_values__in_the_order_of_their_size():
+    assert sets._varying(["1/1000", "1/4", "", "1/60"]).names == ("1/1000", "1/60", "1/4")
+    assert sets._varying(["param 10", "param 2", "auto 2"]).names == ("auto 2", "param 2", "param 10")
+    assert sets._varying(["b", "a", "10", "9"]).names == ("9", "10", "a", "b")
+    assert sets._varying(["1/1000", "1/4", "", "1/60"]).values.tolist() == [0, 2, -1, 1]
+    assert sets._varying(["a", "", "a"]) is None
+    assert sets._varying([]) is None
+
+
+def scenes_of(counts):
+    names = [name for name, count in counts.items() for _ in range(count)]
+    photos = PhotoSet.of_bytes("set", {f"{i}": b"" for i in range(len(names))})
+    splits = np.array([int(name.startswith("v")) for name in names], dtype=np.int8)
+    return replace(photos, columns={"scene": np.array(names)}, splits=splits)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_scenes__from_both_splits_in_proportion(seed):
+    photos = scenes_of({"t1": 2, "t2": 1, "t3": 3, "t4": 1, "t5": 1, "t6": 1, "v1": 2, "v2": 1})
+    counts = []
+    for count in range(1, 9):
+        some = sets._some_scenes(photos, count, seed)
+        scenes = set(some.columns["scene"].tolist())
+        assert len(some) == sum(scene in scenes for scene in photos.columns["scene"].tolist())
+        counts.append((sum(s[0] == "t" for s in scenes), sum(s[0] == "v" for s in scenes)))
+    assert [a + b for a, b in counts] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert (counts[1], counts[7]) == ((1, 1), (6, 2))
+    assert len(sets._some_scenes(photos, 99, seed)) == len(photos)
+    with pytest.raises(UsageError, match="scenes=3: the set names no scenes"):
+        sets._some_scenes(PhotoSet.of_bytes("set", {"a": b""}), 3, seed)
+
+
+def test_rows__of_dresden_and_raise():
+    row = {"filename": "a.JPG", "brand": "Nikon", "model": "D200", "instance": "1", "position": "4", "motive": "2"}
+    made = _dresden_row(row)
+    assert (made.id, made.scene, made.device, made.name, made.unit, made.make, made.model) == (
+        "a.JPG", "4-2", "Nikon D200 1", "Nikon D200 1", "1", "Nikon", "Nikon D200",
+    )  # fmt: skip
+    for name in ("position", "motive"):
+        assert _dresden_row({**row, name: ""}).startswith("rows without position and motive")
+    of_raise = _raise_row({"file": "r1", "device": "Nikon D7000"})
+    assert (of_raise.id, of_raise.scene, of_raise.device, of_raise.make, of_raise.model) == (
+        "r1", "", "Nikon D7000", "Nikon", "Nikon D7000",
+    )  # fmt: skip
+    assert _raise_row({"file": "r1", "device": ""}) == "rows without a camera"
+
+
+def test_folders__without_the_endings_of_archives(tmp_path):
+    root = Path(tmp_path / "D01_A.ZIP")
+    assert sets._folders_of(root)[-1] == "D01_A"
+    assert sets._without_endings(["a.tar", "b.zip", "c.jpg"]) == ("a", "b", "c.jpg")
