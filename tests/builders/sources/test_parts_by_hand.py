@@ -94,7 +94,7 @@ def test_folder__archives_are_left_out_and_required_splits(tmp_path):
         labelled_folder(path, splits_required=True)
     with pytest.raises(DataError, match="nowhere: no such folder"):
         labelled_folder(str(tmp_path / "nowhere"))
-    both = labelled_folder(write(tmp_path / "both", "train/a/1.jpg", "val/a/2.jpg", "beside/3.jpg", "val/4.jpg"))
+    both = labelled_folder(write(tmp_path / "both", "train/a/1.jpg", "val/a/2.jpg", "other/3.jpg", "val/4.jpg"))
     assert (both.ids, both.labels.values.tolist()) == (("train/a/1.jpg", "val/4.jpg", "val/a/2.jpg"), [0, -1, 0])
     assert dict(both.evidence) == {"splits": "as given by the folder"}
 
