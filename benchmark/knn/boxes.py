@@ -199,4 +199,4 @@ def votes_of(
         result = outcomes(decide(mine.sum(dim=1), nearest, against, torch.zeros_like(some)))
         right.append((result.random if random_ties else result.correct).double())
         tied.append(result.tied)
-    return VotesOfLists(*((torch.cat(x) if x else torch.zeros(0)).cpu().numpy() for x in (right, tied)))
+    return VotesOfLists(*(torch.cat(x).cpu().numpy() for x in (right, tied)))
