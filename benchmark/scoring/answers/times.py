@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def answer_times(
     is_loaded = False
     for at, bank in enumerate(banks):
         try:
-            load, making, forward = _measured(bank, photos, options)
+            measured = _measured(bank, photos, options)
         except EncoderError:
             bank.answerer.release()
             if bank.view != PRECISION:
@@ -67,9 +68,9 @@ def answer_times(
         count, views = len(bank.asking.by_photo), len(bank.recipe.names)
         total = replace(
             total,
-            load_s=total.load_s + (0.0 if is_loaded else load),
-            making_s=total.making_s + making * count,
-            forward_s=total.forward_s + forward * count,
+            load_s=total.load_s + (0.0 if is_loaded else measured.load),
+            making_s=total.making_s + measured.making * count,
+            forward_s=total.forward_s + measured.forward * count,
             answers=total.answers + views * len(bank.asking.questions),
             bank_bytes=total.bank_bytes + views * len(photos) * bank.asking.width * np.dtype(ANSWER_STORAGE).itemsize,
         )
@@ -81,8 +82,18 @@ def answer_times(
     return replace(total, text=f"{text} with those of the noise floor")
 
 
-def _measured(bank: AnswerBank, photos: PhotoSet, options: RunOptions) -> tuple[float, float, float]:
-    """Seconds of the first photo, which reads the weights, and by photo of making and of the model after it."""
+class _Measured(NamedTuple):
+    """Seconds of one bank, measured on a few photos."""
+
+    load: float
+    """Of the first photo, which reads the weights."""
+    making: float
+    """By photo, after the first one; so is ``forward``."""
+    forward: float
+
+
+def _measured(bank: AnswerBank, photos: PhotoSet, options: RunOptions) -> _Measured:
+    """Seconds of the first photo, and of each of a few others."""
     shown = [at for at, photo_id in enumerate(photos.ids) if photo_id in bank.asking.by_photo]
     load = making = forward = 0.0
     some = [shown[:1], shown[1 : 1 + MEASURED] or shown[:1]]
@@ -103,7 +114,7 @@ def _measured(bank: AnswerBank, photos: PhotoSet, options: RunOptions) -> tuple[
             )
         load = load or cost.wall_s
         making, forward = cost.making_s / len(few), cost.forward_s / len(few)
-    return load, making, forward
+    return _Measured(load, making, forward)
 
 
 @dataclass(frozen=True)
