@@ -119,7 +119,8 @@ def _is_finite(value: Any) -> bool:
 def _check(camera: Camera, where: str) -> None:
     """Refuse values that cannot be rendered, or would be rendered wrongly without an error."""
     body, lens, pipeline, jpeg = camera.body, camera.lens, camera.pipeline, camera.jpeg
-    for part in (body, lens, pipeline, jpeg):
+    parts: tuple[Any, ...] = (body, lens, pipeline, jpeg)
+    for part in parts:
         for field in dataclasses.fields(part):
             if field.type != "str" and not _is_finite(getattr(part, field.name)):
                 raise DataError(f"{where}: {field.name} is no finite number")

@@ -199,10 +199,11 @@ def linear_light(rgb: np.ndarray) -> np.ndarray:
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """(width, height) after ``decode_rgb``, where a broken Exif block counts as upright, too."""
+    width, height = image.size
     try:
-        return image.size[::-1] if image.getexif().get(0x0112) in range(5, 9) else image.size
+        return (height, width) if image.getexif().get(0x0112) in range(5, 9) else (width, height)
     except Exception:
-        return image.size
+        return width, height
 
 
 def _clipped_share(rgb: np.ndarray) -> np.ndarray:
