@@ -20,7 +20,7 @@ def objection(file: ResultFile) -> str:
     listed_tasks = all_tasks()
     scored = {score.task for score in file.result.scores}
     unlisted = sorted(task for task in scored - set(listed_tasks) if not _is_of_a_stated_group(task, file.result))
-    unknown = [task for task in unlisted if task.partition("/")[2] not in known_parameters()]
+    unknown = [t for t in unlisted if t.partition("/")[2] not in known_parameters() or t not in listed_tasks]
     if unknown and processings_of(file.result):
         return f"{unknown[0]} is about processings of the author's own file, which no other result here shares"
     if unknown:
