@@ -242,7 +242,7 @@ def size_in_bytes(text: str) -> int:
     >>> size_in_bytes("1.5G"), size_in_bytes("512 MiB")
     (1610612736, 536870912)
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write it like 512M or 8G")
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from builders.data_specs.spec import DataSpec, Kind
+from builders.data_specs.spec import MOST_DIGITS, DataSpec, Kind
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.sources import CAMERA_SETS
@@ -181,7 +181,7 @@ def _exif_folder(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import MIN_PHOTOS, read_camera_folder
 
     text = spec.options.get("min-photos", str(MIN_PHOTOS))
-    if not text.isdecimal() or int(text) < 3:
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 3:
         raise UsageError(f"min-photos={text}: give a whole number of at least 3, one photo for each split")
     return read_camera_folder(spec.location, seed=seed, min_photos=int(text), **spec.chosen("classes", "groups"))
 

@@ -11,6 +11,9 @@ from builders.errors import UsageError
 from builders.photos import ColumnSources, PhotoSet
 from builders.sources import Streaming
 
+MOST_DIGITS = 9
+"""Of a whole number: with more, the names of the photos would fill the memory before one is read."""
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -37,8 +40,8 @@ class DataSpec:
             UsageError: it is another text.
         """
         text = self.options.get(option, str(default))
-        if not text.isdecimal() or int(text) < 1:
-            raise UsageError(f"{option}={text}: give a whole number of at least 1")
+        if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 1:
+            raise UsageError(f"{option}={text}: give a whole number of at least 1, of at most {MOST_DIGITS} digits")
         return int(text)
 
     @property

@@ -203,6 +203,6 @@ def _folder(photo_id: str, number: str, name: str) -> str | None:
     parts = photo_id.split("/")[:-1]
     if not number:
         return parts[-1] if parts else None
-    if not number.isdecimal() or int(number) < 1:
+    if not number.isdecimal() or len(number) > 9 or int(number) < 1:
         raise UsageError(f"folder:{number} of {name}: give the number of a folder of the path, from 1")
     return parts[int(number) - 1] if int(number) <= len(parts) else None

@@ -157,7 +157,7 @@ def test_size_in_bytes(text, size):
     assert size_in_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "K", "-1", "1.", "1 2", "1P", "1KBB"])
+@pytest.mark.parametrize("text", ["", "K", "-1", "1.", "1 2", "1P", "1KBB", "9" * 400, "1" * 5000 + "K", "1" * 19])
 def test_size_in_bytes__of_no_size(text):
     with pytest.raises(argparse.ArgumentTypeError, match="is no size: write it like 512M or 8G"):
         size_in_bytes(text)

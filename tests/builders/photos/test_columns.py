@@ -52,7 +52,7 @@ def test_column_of__a_pattern_whose_group_takes_no_part_is_unknown():
     assert column_of(PHOTOS, "re:(canon)|ben").values.tolist() == [0, -1, -1]
 
 
-@pytest.mark.parametrize("name", ["group", "folder:0", "folder:x", "re:("])
+@pytest.mark.parametrize("name", ["group", "folder:0", "folder:x", "re:(", "folder:1234567890", "folder:" + "1" * 5000])
 def test_column_of__no_such_column(name):
     with pytest.raises(UsageError, match=r"column of three|folder:|not a regular expression"):
         column_of(PHOTOS, name)
