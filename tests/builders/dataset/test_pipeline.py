@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from builders.dataset import BuildOptions, ShardWork, build_data_set, pipeline
+from builders.cli import Parser
+from builders.dataset import BuildOptions, ShardWork, add_build_options, build_data_set, pipeline
+from builders.dataset.cluster_work import gather_shards, hand_over_folder, scratch_folder
 from builders.dataset.disk_space import SAMPLE_BYTES, SAMPLE_ITEMS, SpaceEstimate, estimate_space, require_space
 from builders.dataset.pipeline import plan_shards
 from builders.dataset.shards import ItemFailure, Shard, items_per_shard
 from builders.dataset.write import SplitShards
 from builders.errors import DataError, DiskError, PhotoError, UsageError
+from builders.files import scratch_prefix
+from builders.processes import default_workers
 from tests.builders.dataset.test_shards import FEATURES, IDS, Rows, job
 
 BYTES = {"train": 3_000_000.0, "test": 500_000.0}
@@ -132,6 +136,46 @@ def test_build__passes_on_what_was_written_and_forgets_the_earlier_build_at_the_
     assert len(order) == 3
 
 
+def test_build__measures_as_its_caller_says(tmp_path, steps, monkeypatch):
+    monkeypatch.setattr(pipeline, "remove_previous", lambda output: None)
+    written = []
+
+    def write(planned, **options):
+        written.append(cut(planned))
+        return [shards_of(each, 1) for each in planned]
+
+    def build(**more):
+        arguments = {"name": "set", "item": "photo", "write": write, **more}
+        build_data_set(jobs_in(tmp_path, 300, 2000), BuildOptions(tmp_path), lambda splits, sizes: sizes, **arguments)
+
+    build()
+    build(sample=5, estimate=False, alike=True)
+    assert steps["measured"] == [
+        ("train", SAMPLE_ITEMS, SAMPLE_BYTES // 2), ("test", SAMPLE_ITEMS, SAMPLE_BYTES // 2),
+        ("test", 5, SAMPLE_BYTES),
+    ]  # fmt: skip
+    assert len(steps["printed"]) == 1
+    assert written == [
+        {"train": items_per_shard(3e6, 300), "test": items_per_shard(5e5, 2000)},
+        dict.fromkeys(("train", "test"), items_per_shard(5e5, 2300)),
+    ]
+
+
+def test_options__of_a_build_command():
+    parser = Parser("x")
+    add_build_options(parser)
+    plain = vars(parser.parse_args(["--output", "a/b"]))
+    del plain["json"], plain["quiet"]
+    assert plain == {
+        "output": Path("a/b"), "workers": default_workers(), "fresh": False, "update": False, "ignore_space": False,
+    }  # fmt: skip
+    words = ["-o", "a", "--workers", "3", "--fresh", "--update", "--ignore-space"]
+    given = parser.parse_args(words)
+    assert (given.output, given.workers, given.fresh, given.update, given.ignore_space) == (Path("a"), 3, 1, 1, 1)
+    with pytest.raises(UsageError, match="required: -o/--output"):
+        parser.parse_args([])
+
+
 @pytest.mark.parametrize(
     ("n", "sample", "items"),
     [
@@ -250,3 +294,28 @@ def test_shard_work__units_facts_and_results(tmp_path):
     with pytest.raises(DataError, match=r"^jpeg/val: not a split of this build, which has jpeg/train, jpeg/test$"):
         work.run(["jpeg/val/00000"], ticks.append)
     assert FEATURES["jpeg"].names == ["low", "high"]
+
+
+def test_shard_work__shards_come_from_a_store_and_the_last_files_go_to_it(tmp_path):
+    moved = []
+
+    class Store:
+        def get(self, name, path):
+            moved.append(("get", name, path))
+
+        def put(self, path, name):
+            moved.append(("put", name, path))
+
+    jobs = [job(tmp_path / "scratch", ids=IDS[:8]), job(tmp_path / "scratch", split="test", ids=())]
+    gather_shards(jobs, Store(), tmp_path / "here")
+    stems = ["train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"]
+    names = [name for stem in stems for name in (f"data/jpeg/{stem}.parquet", f".build/jpeg/{stem}.json")]
+    assert moved == [("get", name, tmp_path / "here" / name) for name in names]
+    moved.clear()
+    (tmp_path / "here" / "data").mkdir(parents=True)
+    for name in ("b.json", "README.md", ".lock"):
+        (tmp_path / "here" / name).write_text("x")
+    hand_over_folder(tmp_path / "here", Store())
+    assert moved == [("put", name, tmp_path / "here" / name) for name in ("README.md", "b.json")]
+    with scratch_folder() as folder:
+        assert Path(folder).name.startswith(scratch_prefix())
