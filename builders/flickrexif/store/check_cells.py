@@ -53,6 +53,13 @@ def check_cells(db: sqlite3.Connection, path: Path) -> None:
             raise damaged_state(f"setting {key!r} has a value that does not belong there", path)
 
 
+_FREE = frozenset({"owner_name", "title", "error", "exif_error", "reason"})
+"""Columns of texts that other people wrote. No other text has a control character."""
+
+_CONTROLS = "'*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'"
+"""Pattern of SQL for a text with a control character."""
+
+
 @cache
 def _declared() -> Mapping[str, Mapping[str, tuple[str, bool]]]:
     """Type of each column of each table, and whether it may be empty."""
@@ -75,6 +82,8 @@ def _wrong(table: str) -> str:
     for name, (kind, may_be_empty) in _declared()[table].items():
         kinds = ", ".join(f"'{each}'" for each in (*_KINDS[kind], *(("null",) if may_be_empty else ())))
         parts.append(f'typeof("{name}") NOT IN ({kinds})')
+        if kind == "TEXT" and name not in _FREE:
+            parts.append(f'"{name}" GLOB {_CONTROLS}')
         if name in _TIMES:
             parts.append(f'"{name}" NOT BETWEEN 0 AND {_LAST_TIME}')
     return " OR ".join(f"({part})" for part in parts)

@@ -75,6 +75,20 @@ def test_state__each_column_takes_values_of_its_kind_alone(tmp_path, filled):
             assert f" of table {table} has a value that does not belong there); go on with a copy of it" in message
 
 
+def test_state__no_text_has_control_characters_but_those_that_people_wrote(tmp_path, filled):
+    data, columns = filled
+    free = {"photos.owner_name", "photos.title", "photos.exif_error", "files.error", "looks.reason"}
+    for table, column, kind, key, _ in columns:
+        if kind != "TEXT" or (table, column) == ("settings", "value"):
+            continue
+        for code in (1, 27, 31, 127, 159):
+            message = opened(tmp_path, data, f"UPDATE {table} SET \"{column}\" = 'a' || char({code}) || '[31m'")
+            assert (message is None) == (f"{table}.{column}" in free), (table, column, code, key)
+        for code in (32, 126, 160, 0x1F600):
+            if (table, column) != ("slices", "licences"):
+                assert opened(tmp_path, data, f'UPDATE {table} SET "{column}" = char({code})') is None
+
+
 def test_state__the_last_second_of_the_calendar_is_taken(tmp_path, filled):
     for value in (0, 253_402_300_799):
         assert opened(tmp_path, filled[0], f"UPDATE photos SET uploaded = {value}") is None
