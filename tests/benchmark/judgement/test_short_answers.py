@@ -204,7 +204,7 @@ def test_conclude__moves_of_two_sets_and_accuracies_that_rise() -> None:
 
 def test_conclude__answers_of_a_model_by_set() -> None:
     rows = {"jpeg-q75-420": flip_row(0.3, change=(-0.2, 0.02, 1e-6)), "b": flip_row(0.1, change=(0.0, 0.004, 0.9))}
-    noise = {"png": flip_row(0.02)}
+    noise = {"png": flip_row(0.02), "other-batch": flip_row(0.01)}
     first, other = answers(rows, noise=noise), answers({"b": flip_row(0.4, change=(0.1, 0.02, 1e-6))})
     short = conclude([result(first), result(other, data="two")], QUESTIONS)
     assert short.keeps.title == "Up to 40.0 % flip"
@@ -213,7 +213,10 @@ def test_conclude__answers_of_a_model_by_set() -> None:
     )
     assert " two: " in short.keeps.text
     assert short.costs.title == "Moves under 2 of 3 processings"
-    assert (short.sure.title, short.sure.text) == ("Up to 2.0 % flip without a processing", "toy: png 2.0 %.")
+    assert (short.sure.title, short.sure.text) == (
+        "Up to 2.0 % flip without a processing",
+        "toy: png 2.0 % and toy: other-batch 1.0 %.",
+    )
     one = conclude([result(other), result(PLAIN, data="two")][:1], QUESTIONS)
     assert one.costs.title == "Moves under 1 of 1 processing"
     assert not one.keeps.text.startswith("toy: ")
@@ -286,4 +289,6 @@ def test_components_text__parts_of_the_variance() -> None:
         "share is small, are shown as 0: device (-0.4 %)."
     )
     assert components_text(score("variance/components", "scene", 0.5, components=rows[3:])) == ""
+    few = score("variance/components", "scene", 0.5, components=[row("device", 0.0, 0.9)], resampled="scene", units=50)
+    assert components_text(few).startswith("Shown to be less than 1 %: device")  # whatever one of 50 scenes weighs
     assert components_text(score("variance/components", "scene", 0.5)) == ""

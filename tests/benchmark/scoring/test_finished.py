@@ -137,6 +137,11 @@ def test_finished__by_what_a_result_records(world, look, tmp_path, changed, opti
     assert (look(output=written(world, tmp_path, **changed), **options) is not None) is reused
 
 
+def test_finished__an_encoder_that_is_not_identified_is_never_finished(world, look, tmp_path):
+    encoder = {**world[3].encoder, "weights_sha256": None}
+    assert look(toy(weights=None), output=written(world, tmp_path, encoder=encoder)) is None
+
+
 def test_rows__of_every_state(tmp_path, world):
     result = dataclasses.replace(
         world[3],
