@@ -91,6 +91,7 @@ def test_write_recipe__has_the_rows_without_images_and_the_record(original, tmp_
         f"canary `{build.codec['canary']}`",
     ):
         assert text in card
+    assert "folder:some: processing traces" not in card
     with pytest.raises(DataError, match=r"a recipe is made of processed photos, this is a build of kind 'recipe'$"):
         write_recipe(recipe, tmp_path / "again")
     with pytest.raises(DataError, match=r"not a recipe but a build of kind 'processed'$"):

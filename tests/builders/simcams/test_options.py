@@ -217,6 +217,13 @@ def test_layouts__files_of_fodb(calls: Any, tmp_path: Path) -> None:
             assert file.shot == of_scene[i - i % 6].shot
 
 
+def test_layouts__seed_of_imagenet_es(calls: Any, tmp_path: Path) -> None:
+    main(arguments("--layout imagenet-es --seed 3", tmp_path))
+    [(_, (layout, scenes, files, _), _)] = calls
+    assert (layout, scenes.seed) == ("imagenet-es", 3)
+    assert {file.shot.seed for file in files[0]} == {6, 7}
+
+
 def test_layouts__files_of_imagenet_es(tmp_path: Path) -> None:
     """27 settings, the middle one exposed correctly under the first light and two stops darker under the second."""
     scenes = ProceduralScenes(5, 32, 32)
