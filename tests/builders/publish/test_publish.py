@@ -80,11 +80,14 @@ def test_publish__push_then_again_uploads_nothing(hub, tmp_path, built):
 def test_publish__stale_shards_are_removed_and_other_files_stay(hub, tmp_path, built):
     hub.create(REPO, private=True)
     stale = hub.repo(REPO).files | {"data/jpeg/train-00000-of-00009.parquet": b"PAR1", "eval.yaml": b"name: x\n"}
+    foreign = {"more/a.parquet": b"PAR1", "data/notes.txt": b"mine", "data.parquet": b"PAR1"}
+    stale |= foreign
     hub.repo(REPO).commit(stale, "by hand")
     done = publish(hub, tmp_path, built, "--push")
     assert "6 uploaded, 0 unchanged, 1 removed" in done.stdout, done.stderr
     assert "data/jpeg/train-00000-of-00009.parquet" not in hub.repo(REPO).files
     assert hub.repo(REPO).files["eval.yaml"] == b"name: x\n"
+    assert {name: hub.repo(REPO).files.get(name) for name in foreign} == foreign
 
 
 BEFORE_THE_COMMIT = (
