@@ -256,8 +256,8 @@ def test_write_report__into_the_folder_or_a_new_one_or_an_error(tmp_path, monkey
     monkeypatch.setattr(page_module, "report_facts", lambda folder: made)
     monkeypatch.setattr(page_module, "contact_sheets", lambda *args, **options: calls.append((args, options)) or ())
     assert write_report(tmp_path) == tmp_path / "report.html"
-    path = write_report(tmp_path, tmp_path / "new" / "a.html", workers=3, progress=False)
-    assert path == tmp_path / "new" / "a.html"
+    path = write_report(tmp_path, tmp_path / "new" / "deep" / "a.html", workers=3, progress=False)
+    assert path == tmp_path / "new" / "deep" / "a.html"
     assert path.read_text() == (tmp_path / "report.html").read_text() == page_html(made, ())
     given = (tmp_path, made.build)
     assert calls == [(given, {"workers": 1, "progress": True}), (given, {"workers": 3, "progress": False})]
