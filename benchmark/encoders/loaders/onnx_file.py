@@ -235,7 +235,7 @@ def _input_of(network: Any, label: str) -> _Input:
     if picture.type not in INPUTS or len(picture.shape) != 4:
         raise EncoderError(f"{label}: its input is {picture.type} {picture.shape}, not pictures [n, 3, height, width]")
     batch, *sides = (side if isinstance(side, int) and side > 0 else None for side in picture.shape)
-    if sides[0] in (None, 3):
+    if sides[0] == 3 or (sides[0] is None and sides[2] != 3):
         return _Input(INPUTS[picture.type], False, batch, sides[1], sides[2])
     if sides[2] in (None, 3):
         return _Input(INPUTS[picture.type], True, batch, sides[0], sides[1])
@@ -252,7 +252,7 @@ def _size(options: Mapping[str, str], network_input: _Input, label: str) -> tupl
     size = sides(options["size"])
     for side, wanted in zip(size, (network_input.height, network_input.width), strict=True):
         if wanted and side != wanted:
-            wanted_size = f"{network_input.height} x {network_input.width}"
+            wanted_size = f"{network_input.height or 'any'} x {network_input.width or 'any'}"
             raise UsageError(f"size={options['size']}: {label} takes {wanted_size} (height x width)")
     return size
 

@@ -214,6 +214,42 @@ def of_any_size(path):
     model(nodes, [("x", 1, ["n", 3, "h", "w"])], [("y", 1, ["n", 3])], {}, path)
 
 
+def of_shape(path, shape):
+    over = [1, 2] if shape[3] == 3 and shape[1] != 3 else [2, 3]
+    nodes = [helper.make_node("ReduceMean", ["x"], ["y"], axes=over, keepdims=0)]
+    model(nodes, [("x", 1, shape)], [("y", 1, ["n", 3])], {}, path)
+    return f"onnx:{path}?mean=0&std=1"
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        (["n", 3, "h", "w"], "8x6"), (["n", "c", "h", "w"], "8x6"), (["n", "h", "w", 3], "8x6"), (["n", 8, "w", 3],
+         "8x6"),
+        (["n", 3, 8, "w"], "8x6"), (["n", "c", "h", 6], "8x6"), (["n", 3, 8, 3], "8x3"), (["n", 8, 6, 3], ""),
+    ],
+)  # fmt: skip
+def test_onnx__the_axis_of_colours_is_the_one_of_three(tmp_path, shape, size):
+    encoder = load_encoder(of_shape(tmp_path / "s.onnx", shape) + (f"&size={size}" if size else ""))
+    height, width = encoder.info.preprocessing["size"]
+    assert f"{height}x{width}" == (size or "8x6")
+    views = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    embeddings = encoder.embed(torch.from_numpy(views)).numpy()
+    np.testing.assert_allclose(embeddings, views.mean((1, 2)) / 255, rtol=1e-5)
+
+
+def test_onnx__a_side_that_the_file_fixes(tmp_path):
+    for shape, message in (
+        (["n", 3, 8, "w"], "size=9: onnx:s.onnx takes 8 x any (height x width)"),
+        (["n", "h", 6, 3], "size=9: onnx:s.onnx takes any x 6 (height x width)"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            load_encoder(of_shape(tmp_path / "s.onnx", shape) + "&size=9")
+        assert str(refused.value) == message
+    with pytest.raises(EncoderError, match=r"^onnx:s.onnx: its input \['n', 4, 8, 5\] has no axis of three colours$"):
+        load_encoder(of_shape(tmp_path / "s.onnx", ["n", 4, 8, 5]))
+
+
 @pytest.mark.parametrize(
     ("write", "query", "kind", "message"),
     [
