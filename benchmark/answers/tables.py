@@ -56,7 +56,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Rows:
 
 def _of_lines(data: bytes, name: str) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
         if line.strip():
             try:
                 row = parse_json(line, name)

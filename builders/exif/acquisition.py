@@ -200,7 +200,7 @@ def _flash_fired(text: str | None) -> bool | None:
     """From bit 0 of the number (only bits 0 to 6 have a meaning), or from Flickr's words."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         value = _integer(text)
         return bool(value & 1) if value is not None and value < 128 else None
     words = text.lower()

@@ -211,7 +211,7 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
             if status not in _TRANSIENT or attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
             retry_after = error.response.headers.get("Retry-After", "")
-            pause = float(retry_after) if retry_after.isdigit() else wait_s
+            pause = float(retry_after) if retry_after.isdecimal() else wait_s
         except (OSError, RuntimeError, HTTPError) as error:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None

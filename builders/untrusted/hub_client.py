@@ -282,7 +282,7 @@ def _respond(inner: Any, request: Any, transfers: TransferLimit) -> Any:
             raise _offline(f"the Hub answers with HTTP status {response.status_code}")
         _shorten_wait(response.headers)
         declared = response.headers.get("Content-Length", "")
-        if request.method != "HEAD" and declared.isdigit() and int(declared) > limit:
+        if request.method != "HEAD" and declared.isdecimal() and int(declared) > limit:
             raise refusal(address, too_large(int(declared), limit))
         unpacker = _unpacker(response, address) if request.method != "HEAD" else None
     except BaseException:
@@ -301,7 +301,7 @@ def _offline(reason: str) -> Exception:
 
 def _shorten_wait(headers: Any) -> None:
     """Let the client wait no longer than ``MAX_WAIT_S`` before it tries again, whatever a response demands."""
-    if (wanted := headers.get("Retry-After", "").strip()).isdigit() and float(wanted) > MAX_WAIT_S:
+    if (wanted := headers.get("Retry-After", "").strip()).isdecimal() and float(wanted) > MAX_WAIT_S:
         headers["Retry-After"] = f"{MAX_WAIT_S:.0f}"
     if (reset := re.search(r";\s*t=(\d+)", headers.get("ratelimit", ""))) and float(reset[1]) > MAX_WAIT_S:
         del headers["ratelimit"]

@@ -22,7 +22,7 @@ from builders.exif.attributes import printed, snapped
 from builders.exif.parser import read_block
 from builders.flickrexif.api.search_results import _urls, photo_id, text_of
 from builders.flickrexif.assemble.inspect_files import _inspected
-from builders.flickrexif.cli.steps import _require_at_least, user_agent
+from builders.flickrexif.cli.steps import user_agent
 from builders.photos import UNLABELLED, Labels
 from builders.photos.cells import GroupCells
 from builders.photos.columns import _folder
@@ -114,7 +114,6 @@ def exif_block(entries=0, offset=8, count=None):
         (lambda: _folder("a/b.jpg", "0", "x"), "folder:0 of x: give the number of a folder of the path, from 1"),
         (lambda: _safe_name("a" * 101), "is not a name"),
         (lambda: _safe_name(".a"), "is not a name"),
-        (lambda: _require_at_least(2, 1, "--x"), "--x 1: give at least 2"),
         (lambda: user_agent("a" * 200), "--contact: give a plain e-mail address"),
         (lambda: user_agent("\u00e4"), "--contact: give a plain e-mail address"),
         (lambda: user_agent("a\n"), "--contact: give a plain e-mail address"),
@@ -163,7 +162,6 @@ def test_bound__accepted_at_the_limit():
     assert spec().whole("n", 5) == 5
     assert [spec(**{"val-share": text}).val_share for text in ("0.001", "0.999")] == [0.001, 0.999]
     assert spec().val_share == 0.25
-    assert _require_at_least(2, 2, "--x") is _require_at_least(2, None, "--x") is None
     assert user_agent("a" * 199).endswith(f"contact: {'a' * 199})")
     assert user_agent("").endswith("data set builder)")
     assert _check_size(2**29, 1) is _check_size(2**31, 1, 1) is None

@@ -326,7 +326,7 @@ def _missing(folder: Path, build: Build) -> tuple[Missing, ...]:
     ids: dict[str, dict[str, None]] = {}
     path = folder / FAILURES_FILE
     if path.is_file():
-        for line in read_untrusted_text(path, limit=MAX_FAILURES_BYTES).splitlines():
+        for line in read_untrusted_text(path, limit=MAX_FAILURES_BYTES).split("\n"):
             failure = parse_json(line, str(path)) if line.strip() else {}
             if isinstance(failure, dict) and failure:
                 reason = readable(str(failure.get("reason", NOT_KNOWN)))[:300]

@@ -1,5 +1,6 @@
 """``answers:FILE``: every kind of file, texts as options, and what is refused in one sentence."""
 
+import dataclasses
 import json
 import math
 
@@ -52,6 +53,18 @@ def test_file__may_begin_with_a_byte_order_mark(tmp_path, kind):
     (tmp_path / f"given.{kind}").write_text(text, encoding="utf-8-sig")
     answers = load_encoder(f"answers:{tmp_path}/given.{kind}").answers
     assert answers.logits("original", [YES]).tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_file__a_line_of_json_may_hold_other_ends_of_lines(tmp_path, end):
+    """JSON may contain U+2028, U+0085 and others as they are; only a line feed ends a line of JSON."""
+    marks = {"a.jpg": "\u2028", "b.jpg": "\u2029", "c.jpg": "\u0085"}
+    rows = [{"photo_id": name, "note": f"a{mark}b", "logits": [1, 0]} for name, mark in marks.items()]
+    lines = [json.dumps(row, ensure_ascii=False) + end for row in rows]
+    (tmp_path / "given.jsonl").write_bytes("".join(lines).encode())
+    answers = load_encoder(f"answers:{tmp_path}/given.jsonl").answers
+    questions = [dataclasses.replace(YES, photo=name) for name in marks]
+    assert np.isfinite(answers.logits("original", questions)).all()
 
 
 def test_file__words_are_options_and_one_question_needs_no_id(tmp_path):

@@ -74,7 +74,8 @@ def test_retry__waits_double_up_to_a_limit_and_attempts_end(waits):
 
 
 @pytest.mark.parametrize(
-    ("stated", "wait"), [("7", 7.0), ("0", 0.0), ("soon", 1.0), ("-3", 1.0), ("1.5", 1.0), ("9" * 6, MAX_WAIT_S)]
+    ("stated", "wait"),
+    [("7", 7.0), ("0", 0.0), ("soon", 1.0), ("-3", 1.0), ("1.5", 1.0), ("9" * 6, MAX_WAIT_S)],
 )
 def test_retry__the_wait_that_the_hub_states(waits, stated, wait):
     assert retry(failing(http_error(429, None, **{"Retry-After": stated})), "a/b") == 2

@@ -223,6 +223,7 @@ def test_outages__an_answer_ends_one():
     [
         ({"Retry-After": "86400"}, {"retry-after": "300"}),
         ({"Retry-After": "20"}, {"retry-after": "20"}),
+        ({"Retry-After": b"\xb2"}, {"retry-after": "²"}),
         ({"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}),
         ({"ratelimit": '"api";r=0;t=90000'}, {}),
         ({"ratelimit": '"api";r=0;t=55'}, {"ratelimit": '"api";r=0;t=55'}),
