@@ -286,6 +286,12 @@ def guarded(run: Callable[[], int]) -> int:
             raise
         _print_last(str(disk_error(error)))
         return DiskError.exit_status
+    except MemoryError:
+        _print_last(
+            "the memory that this process may use is not enough: take fewer or smaller photos (--limit), or a smaller "
+            "--batch-size; finished work is saved"
+        )
+        return 1
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA_OF:
             raise

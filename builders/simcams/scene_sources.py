@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, UsageError
 from builders.files import MAX_PHOTO_BYTES
 from builders.pixels import decode_rgb
 from builders.simcams.engine import chosen_stages
@@ -33,9 +33,17 @@ CLIP_START = 0.9
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif", ".bmp")
 
 
+MAX_SCENES = 100_000
+"""Their numbers have five digits, and every photo of every camera is listed in memory."""
+
+
 @dataclass(frozen=True)
 class ProceduralScenes:
-    """A numbered series of scenes. Scene ``i`` does not depend on how many there are."""
+    """A numbered series of scenes. Scene ``i`` does not depend on how many there are.
+
+    Raises:
+        UsageError: there are more than ``MAX_SCENES``.
+    """
 
     count: int
     height: int
@@ -44,6 +52,10 @@ class ProceduralScenes:
 
     licence: str = "CC0-1.0"
     source: str = "procedural"
+
+    def __post_init__(self) -> None:
+        if self.count > MAX_SCENES:
+            raise UsageError(f"{self.count:,} scenes are more than {MAX_SCENES:,}")
 
     @property
     def ids(self) -> tuple[str, ...]:

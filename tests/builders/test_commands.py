@@ -164,6 +164,8 @@ def raising(error):
         (errors.Terminated(), 143, "terminated; finished work is saved, run the same command again to go on"),
         (OSError(errno.ENOSPC, "x", "/f"), 1, "/f: the disk is full; finished work is saved, free some space and run "
          "the same command again"),
+        (MemoryError(), 1, "the memory that this process may use is not enough: take fewer or smaller photos (--limit),"
+         " or a smaller --batch-size; finished work is saved"),
         (OSError(errno.EACCES, "No"), 1, "the disk: cannot be written to (No); finished work is saved"),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from builders.__main__ import main
+from builders.data_specs import open_photos
 from builders.errors import UsageError
 from builders.exif import STUDY_ATTRIBUTES
 from builders.photos import SPLITS, UNLABELLED, Labels
@@ -137,8 +138,8 @@ def png(pixels: np.ndarray) -> bytes:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--workers 0", "--workers 0: at least 1 is needed"),
-        ("--scenes 0", "--scenes 0: at least 1 is needed"),
+        ("--workers 0", "--workers: 0: at least 1 is needed"),
+        ("--scenes 0", "--scenes: 0: at least 1 is needed"),
         ("--size 30", "--size 30: both sides are even and at least 32"),
         ("--size 64x33", "--size 64x33: both sides are even and at least 32"),
         ("--size 33x64", "--size 33x64: both sides are even and at least 32"),
@@ -387,3 +388,11 @@ def test_date_taken__is_a_date_of_eight_years() -> None:
     assert {date[11:13] for date in dates} == {f"{hour:02}" for hour in range(24)}
     assert {date[14:16] for date in dates} == {date[17:19] for date in dates} == {f"{m:02}" for m in range(60)}
     assert date_taken("scene 3") == dates[3]
+
+
+def test_scenes__have_numbers_of_five_digits() -> None:
+    assert ProceduralScenes(100_000, 32, 32).count == 100_000
+    with pytest.raises(UsageError, match="100,001 scenes are more than 100,000"):
+        ProceduralScenes(100_001, 32, 32)
+    with pytest.raises(UsageError, match="999,999,999 scenes are more than 100,000"):
+        open_photos("simcams:?scenes=999999999")
