@@ -102,9 +102,9 @@ def test_folder__limit_split_seed_and_specifications(calls, photo_folder, tmp_pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--workers 0", "--workers 0: at least 1 is needed"),
-        ("--limit 0", "--limit 0: at least 1 photo is needed"),
-        ("--limit -3", "--limit -3: at least 1 photo is needed"),
+        ("--workers 0", "--workers: 0: at least 1 is needed"),
+        ("--limit 0", "--limit: 0: at least 1 is needed"),
+        ("--limit -3", "--limit: -3: at least 1 is needed"),
         ("--update --recipe r", "--update and --recipe exclude each other: a rebuild makes every photo to verify it"),
         ("--parameter jpeg,sharpening,jpeg", "--parameter jpeg,sharpening,jpeg: a name stands there twice"),
         ("--parameter alle", "unknown parameter 'alle': did you mean 'all'?"),
