@@ -123,8 +123,8 @@ def test_whole_numbers__of_every_option_are_at_most_the_largest_that_records_can
     tried = 0
     for name, parser in every_parser():
         for action in parser._actions:
-            if action.type is int:
-                for text in (str(2**53 + 1), str(-(2**53) - 1), "9" * 300):
+            if getattr(action.type, "__name__", "") == "int":
+                for text in (str(2**53 + 1), "9" * 300):
                     with pytest.raises(argparse.ArgumentError, match=r"is too large: at most 9,007,199,254,740,992"):
                         parser._get_value(action, text)
                 assert parser._get_value(action, str(2**53)) == 2**53, name

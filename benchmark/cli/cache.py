@@ -9,7 +9,6 @@ from typing import Any
 
 from benchmark.options import default_cache
 from builders.cli import Command, Parser, group_parser, real_number, write_record
-from builders.errors import UsageError
 
 COMMANDS: dict[str, Command] = {
     "list": Command("benchmark.cli.cache:list_parser", "what is stored, its size and its age"),
@@ -123,8 +122,6 @@ def run_check(args: argparse.Namespace) -> int:
 def run_clear(args: argparse.Namespace) -> int:
     from benchmark.scoring import chosen, clear, size
 
-    if args.older_than < 0:
-        raise UsageError(f"--older-than {args.older_than:g}: give a number of days, 0 or more")
     selected = chosen(args.cache, args.what, args.older_than)
     freed = sum(entry.size for entry in selected) if args.dry_run else clear(selected)
     if args.json:

@@ -116,10 +116,13 @@ class PlanParser(Parser):
         words = list(sys.argv[1:] if args is None else args)
         if not words or words[0] in ("-h", "--help"):
             return super().parse_known_args(words, namespace)
-        options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        options = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         _plan_options(options)
         add_messages(options)
-        args, rest = options.parse_known_args(words)
+        try:
+            args, rest = options.parse_known_args(words)
+        except argparse.ArgumentError as error:
+            self.error(str(error))
         args.words, args.run = rest, _run("plan")
         return args, []
 

@@ -10,7 +10,6 @@ from benchmark.cli.score import RowsText, run_scoring
 from benchmark.cli.score import parser as score_parser
 from benchmark.scoring import ENCODERS_TOGETHER, chosen_specs, settle_preset
 from builders.cli import Parser, whole_number
-from builders.errors import UsageError
 
 
 def parser() -> Parser:
@@ -75,6 +74,4 @@ def run_sweep(args: argparse.Namespace, specs: Sequence[str], rows_text: RowsTex
         The exit status.
     """
     settle_preset(args)
-    if args.together < 1:
-        raise UsageError(f"--together {args.together}: at least one encoder is needed in memory")
     return run_scoring(args, specs, together=1 if args.one_at_a_time else args.together, rows_text=rows_text)

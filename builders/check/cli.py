@@ -77,7 +77,7 @@ def report_parser() -> Parser:
 def run_report(args: argparse.Namespace) -> int:
     from builders.check.report.page import write_report
 
-    page = write_report(args.folder, args.output, workers=max(1, args.workers))
+    page = write_report(args.folder, args.output, workers=args.workers)
     print(readable(str(page)))
     write_record(args, {"folder": args.folder, "page": page})
     return 0

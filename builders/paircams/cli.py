@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     build = build_paircams(
         photos,
         arguments.output,
-        workers=max(1, arguments.workers),
+        workers=arguments.workers,
         license=arguments.license,
         fresh=arguments.fresh,
         ignore_space=arguments.ignore_space,

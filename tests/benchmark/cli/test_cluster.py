@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.cli import cluster
 from builders.cluster import RankPlan
-from builders.errors import DataError
+from builders.errors import DataError, UsageError
 
 RANKS = (RankPlan(("a",), 600), RankPlan(("b", "c"), 634))
 
@@ -117,7 +117,9 @@ def test_plan__what_is_frozen_and_where(world, tmp_path):
     _, out, called = world.of("plan", "build", "--plan", str(tmp_path / "there"), "--json")
     assert called["planned"][0] == str(tmp_path / "there")
     assert (called["files"], json.loads(out[out.index("{") :])["kind"]) == ({"a": b"1"}, "build")
-    with pytest.raises(SystemExit):
+    with pytest.raises(
+        UsageError, match="--ranks: 0: at least 1 is needed; 'camtrace plan --help' explains the options"
+    ):
         world.of("plan", "build", "--ranks", "0")
 
 

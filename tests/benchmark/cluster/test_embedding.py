@@ -207,7 +207,7 @@ def test_plan__says_what_cannot_be_planned(run, tmp_path):
     for words, printed in (
         (("audit",), "unknown kind of plan 'audit'"),
         (("sweep", *SWEEP, "--fresh", "--output", tmp_path / "o"), "--fresh does not go with a plan"),
-        (("sweep", *SWEEP, "--ranks", "0"), "--ranks 0: at least 1"),
+        (("sweep", *SWEEP, "--ranks", "0"), "--ranks: 0: at least 1"),
         (("build", "check", "x"), "camtrace build check has no --output"),
         (
             ("sweep", "--model", "cluster_encoders:nothing", *SWEEP[:4], "--output", tmp_path / "o"),

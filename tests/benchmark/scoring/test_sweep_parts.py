@@ -106,7 +106,7 @@ def test_sweep__as_many_encoders_together_as_requested(groups, options, sizes):
 @pytest.mark.parametrize("together", ["0", "-1"])
 def test_sweep__no_encoder_together_is_refused(together):
     arguments = ["--model", "some:encoder", "--data", "sample", "--together", together]
-    with pytest.raises(UsageError, match=f"--together {together}: at least one encoder is needed in memory"):
+    with pytest.raises(UsageError, match=f"--together: {together}: at least 1 is needed"):
         sweep_command.run(sweep_command.parser().parse_args(arguments))
 
 

@@ -309,7 +309,6 @@ def test_command__check(monkeypatch, capsys, results, status, last):
     ("words", "output", "workers"),
     [
         ([], None, None), (["-o", "p.html"], "p.html", None), (["--workers", "3"], None, 3),
-        (["--workers", "0"], None, 1), (["--workers", "-2"], None, 1),
     ],
 )  # fmt: skip
 def test_command__report(monkeypatch, capsys, words, output, workers):

@@ -152,7 +152,7 @@ DEFAULTS = {"license": "unknown", "fresh": False, "ignore_space": False, "update
     ("words", "options", "types"),
     [
         ("--phone left --camera right --workers 2", {"workers": 2}, "pc"),
-        ("--phone right --camera left --workers 0", {"workers": 1}, "cp"),
+        ("--phone right --camera left --workers 1", {"workers": 1}, "cp"),
         ("--phone left --camera right --license cc0-1.0 --workers 1", {"workers": 1, "license": "cc0-1.0"}, "pc"),
         ("--phone left --camera right --fresh", {"fresh": True}, "pc"),
         ("--phone left --camera right --ignore-space", {"ignore_space": True}, "pc"),
