@@ -235,3 +235,15 @@ def test_command__an_encoder_that_ends_the_process_is_one_sentence(folder, tmp_p
     )
     assert done.stderr.splitlines()[-1] == "camtrace: ending:encode: its code ended the process (status 0)"
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_diff__draws_photos_by_its_seed(thumbnail, oblong_photos, monkeypatch):
+    class DrawnError(Exception):
+        pass
+
+    def limited(photos, *drawn):
+        raise DrawnError(drawn)
+
+    monkeypatch.setattr(type(oblong_photos), "limited", limited)
+    with pytest.raises(DrawnError, match=r"\(12, 7\)"):
+        diff(thumbnail, oblong_photos, b="decoder=opencv", limit=12, seed=7)

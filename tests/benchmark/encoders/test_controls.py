@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.controls import random_signs
-from benchmark.encoders.network import probe_image
+from benchmark.encoders.network import hash_state_dict, probe_image
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 SIGNS_SHA256 = "c462145cb1cef60f5b76dabcc716e2a1fd9907d45bc0d87e2c96374905ab2f0a"
@@ -50,6 +50,15 @@ def test_random_projection__is_the_projection_of_the_normalised_pixels(
     expected = pixels @ signs.astype(np.float64) / np.sqrt(pixels.shape[1])
     assert encoder.info.weights_sha256 == SIGNS_SHA256
     np.testing.assert_allclose(embed_photos(encoder, photos)[:, :32], expected, atol=1e-5)
+
+
+def test_untrained_resnet50__has_the_weights_that_torchvision_draws_from_seed_0() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torchvision.models.resnet50(weights=None)
+    network.fc = torch.nn.Identity()
+    encoder = load_encoder("control:untrained-resnet50", device="cpu")
+    assert encoder.info.weights_sha256 == hash_state_dict(network.state_dict())
 
 
 def test_untrained_resnet50__the_same_whatever_was_drawn_before() -> None:
