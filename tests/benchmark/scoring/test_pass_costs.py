@@ -70,10 +70,20 @@ def test_pass_times__the_plain_photo_of_two_passes_is_made_once(rates, encoder):
     names = [name for views, _, _ in rates for name in views]
     assert sorted(names) == sorted(set(names))
     assert "original" in names
-    assert times.views == 8 * len(names)
+    assert (times.views, times.stored_views) == (8 * len(names), 0)
     assert (times.making_s, times.forward_s) == (times.views, 2 * times.views)
     assert (times.making_processor_s, times.forward_processor_s) == (0.5 * times.views, 3 * times.views)
     assert times.bank_bytes == times.views * 64 * 4
+
+
+def test_pass_times__a_view_that_two_passes_share_is_not_there_already(rates, encoder):
+    given = opened(["knn/original", "copies/edited"])
+    first, second = pass_costs.planned_passes(given.tasks, given.photos, RunOptions())
+    assert set(first.recipe.names) & set(second.recipe.names) == {"original"}
+    times = pass_times("a", encoder, given, RunOptions())
+    names = [name for views, _, _ in rates for name in views]
+    assert names.count("original") == 1
+    assert (times.views, times.stored_views) == (8 * len(names), 0)
 
 
 def test_pass_times__only_what_the_bank_lacks(rates, encoder):
