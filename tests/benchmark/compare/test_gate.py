@@ -206,6 +206,17 @@ def test_command__wrong_requests(folders, capsys):
         main([*map(str, folders[:2]), "--exit-code"])
 
 
+def test_compare__gates_the_metrics_that_it_compares(monkeypatch):
+    answers = {"knn__jpeg__uniform": shares(0.5), "knn__jpeg__spd": shares(0.2), "probe__jpeg__accuracy": shares(0.6)}
+    monkeypatch.setattr("benchmark.api.comparison._runs", lambda results, name: [run(name, **answers)])
+    metrics = {}
+    for more in (False, True):
+        comparison = camtrace.compare("old", "new", all_metrics=more, worse_by=1)
+        metrics[more] = {(row.task, row.metric) for row in comparison.gate.rows}
+        assert metrics[more] == {(row.task, row.metric) for row in comparison.rows}
+    assert metrics[False] < metrics[True]
+
+
 @pytest.mark.parametrize("points", [math.nan, math.inf, -0.5, 100])
 def test_gate__a_margin_that_is_none_is_refused_before_anything_is_read(points, tmp_path):
     """With nan no loss would exceed it, and every gate would pass."""
