@@ -59,7 +59,7 @@ def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
     swept = [row(data="folder:mine"), row(data="folder:mine", spec="mine:encode")]
     text = study_text(published_rows(swept), swept)
     assert "**Not comparable with the study's** (another data set" in text
-    assert "published values lie inside" not in text
+    assert "inside the measured" not in text
     assert {r.inside for r in published_rows(swept)} == {None}
     assert "mine:encode" in text
     assert "## folder:mine, not in the study" in text
