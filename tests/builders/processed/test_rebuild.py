@@ -22,13 +22,13 @@ def photos(tmp_path_factory):
     return root
 
 
-def rebuilt(photos, tmp_path, columns, *options, without=""):
+def rebuilt(photos, tmp_path, columns, *options, without="", more=""):
     """Build, write the recipe, build from the recipe: the status, and whether every shard has the same bytes."""
     data = f"folder:{photos}{DATA}{columns}"
     out, again = tmp_path / "out", tmp_path / "again"
     assert main(["folder", "--data", data, "-o", str(out), "--workers", "1", *options]) == 0
     write_recipe(out, tmp_path / "recipe")
-    words = ["--data", data.replace(without, ""), "-o", str(again), "--recipe", str(tmp_path / "recipe")]
+    words = ["--data", f"{data.replace(without, '')}{more}", "-o", str(again), "--recipe", str(tmp_path / "recipe")]
     status = main(["folder", *words, "--workers", "1"])
     shards = sorted(path.relative_to(out) for path in out.rglob("*.parquet"))
     return status, shards and all(
@@ -48,8 +48,10 @@ def test_rebuild__has_the_bytes_of_the_build(photos, tmp_path, columns, options)
     assert again.recipe["source_evidence"]["duplicates"] == original.recipe["source_evidence"]["duplicates"]
 
 
-def test_rebuild__without_the_groups_says_which_columns_are_missing(photos, tmp_path, capsys):
-    status, _ = rebuilt(photos, tmp_path, GROUPS, without=GROUPS)
+@pytest.mark.parametrize("of", ["the build", "the rebuild"])
+def test_rebuild__groups_of_one_of_both_are_named(photos, tmp_path, capsys, of):
+    of_build, more = (GROUPS, {"without": GROUPS}) if of == "the build" else ("", {"more": GROUPS})
+    status, _ = rebuilt(photos, tmp_path, of_build, **more)
     assert status != 0
     assert (
         "the columns cluster, group_site are not in both; give --data the group= and cluster="

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from builders.errors import DataError
-from builders.sources.attribute_sets import _check
+from builders.sources.attribute_sets import _check, _readings
 
 CLASSES, PLAIN = SimpleNamespace(names=["Canon", "Sony"]), SimpleNamespace()
 
@@ -33,3 +33,19 @@ def test_check__classes_stand_in_the_column_of_the_config_or_in_label(column):
 def test_check__what_is_missing_is_named(columns, what):
     with pytest.raises(DataError, match=what):
         _check(part(**columns), "me/photos", "make")
+
+
+@pytest.mark.parametrize(
+    ("configs", "features", "chosen", "readings"),
+    [
+        (["make", "model", "photos"], {"make": CLASSES, "model": CLASSES}, ["make", "model"], "both of photos"),
+        (["make", "model", "photos"], {"make": CLASSES, "model": PLAIN}, ["make", "model"], "each of its own"),
+        (["make", "model", "photos"], {"make": CLASSES}, ["make", "model"], "each of its own"),
+        (["make", "model"], {}, ["make", "model"], "each of its own"),
+        (["make", "photos"], {"make": CLASSES}, ["make"], "each of its own"),
+    ],
+)
+def test_readings__all_attributes_are_read_of_one_config_if_it_has_all(configs, features, chosen, readings):
+    repo = SimpleNamespace(location="me/photos", configs=lambda of: configs, features=lambda of, config: features)
+    of_its_own = [(name, [name]) for name in chosen]
+    assert _readings(repo, chosen) == ([("photos", chosen)] if readings == "both of photos" else of_its_own)
