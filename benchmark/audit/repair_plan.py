@@ -289,9 +289,8 @@ class _Windows:
 def _sides(sizes: np.ndarray) -> np.ndarray:
     """int64 [n, 2], width and height of ``512 x 512``."""
     pairs = [text.partition(" x ")[::2] for text in sizes.tolist()]
-    return np.array([[int(side) if side.isdecimal() else 0 for side in pair] for pair in pairs], np.int64).reshape(
-        -1, 2
-    )
+    sides = [[int(side) if side.isdecimal() else 0 for side in pair] for pair in pairs]
+    return np.array(sides, np.int64).reshape(-1, 2)
 
 
 def _require_some(repair: Repair, by_class: Mapping[str, tuple[int, int]]) -> None:

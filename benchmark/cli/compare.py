@@ -192,7 +192,9 @@ def _is_gate(args: argparse.Namespace) -> bool:
 
 def _margin(args: argparse.Namespace) -> float:
     """Loss that is accepted, as a share."""
-    return (args.worse_by or 0.0) / 100
+    from benchmark.judgement import accepted_loss  # late, as above
+
+    return accepted_loss(args.worse_by or 0.0)
 
 
 def _gate_status(args: argparse.Namespace, gate: Gate) -> int:

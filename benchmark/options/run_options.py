@@ -218,7 +218,6 @@ class RunOptions:
         metavar="N",
         limits=at_least(1),
     )
-    """Here for the record; ``PhotoSet.limited`` does it."""
     stream: bool = option(
         False,
         help="read hub: and webdataset: where they are, without a copy; with --limit only shards and row groups, drawn "
@@ -287,7 +286,6 @@ class RunOptions:
         reason="it lets a precision through the gate, and the bank's key holds the precision",
         repeat=True,
     )
-    """See ``benchmark/bank/gates.py``."""
     allow_random: bool = option(
         False,
         help="score an encoder that gives two answers for one picture, and say so in the result",
@@ -346,7 +344,6 @@ class RunOptions:
         reason="views are the same whoever makes them",
         choices=("auto", "cpu", "device"),
     )
-    """See ``benchmark/views/choose.py``."""
     memory: int | None = option(
         None,
         help="that pictures being decoded share over all workers, such as 8G (default: half of what is free)",

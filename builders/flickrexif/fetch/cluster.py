@@ -32,11 +32,9 @@ from builders.flickrexif.fetch.rank_work import (
     rows_path,
 )
 from builders.flickrexif.fetch.transfer import FetchPlan, FetchRequest
+from builders.flickrexif.store.schema import IMPORTED_PLANS
 from builders.flickrexif.store.store import FILES, State
 from builders.flickrexif.store.tombstones import remove_taken_down
-
-IMPORTED_PLANS = "fetches by ranks"
-"""Setting of a state: names of the plans whose files have been imported."""
 
 
 class FetchRanks:

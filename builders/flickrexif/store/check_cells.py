@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.flickrexif.api.stored_json import damaged_state, stored_json
-from builders.flickrexif.store.schema import TABLES
+from builders.flickrexif.store.schema import IMPORTED_PLANS, TABLES
 
 _KINDS = {"INTEGER": ("integer",), "REAL": ("real", "integer"), "TEXT": ("text",), "BLOB": ("blob",)}
 """Storage classes that a column of a declared type may have (https://www.sqlite.org/datatype3.html)."""
@@ -46,7 +46,7 @@ def check_cells(db: sqlite3.Connection, path: Path) -> None:
         present = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
         if missing := sorted(columns.keys() - present):
             raise damaged_state(f"table {table} has no column {missing[0]}", path)
-        if row := db.execute(f"SELECT rowid, * FROM {table} WHERE {_wrong(table)} LIMIT 1").fetchone():
+        if row := db.execute(f"SELECT rowid FROM {table} WHERE {_wrong(table)} LIMIT 1").fetchone():
             raise damaged_state(f"row {row[0]} of table {table} has a value that does not belong there", path)
     for key, text in db.execute("SELECT key, value FROM settings"):
         if not _fits(key, stored_json(text)):
@@ -107,7 +107,7 @@ _SETTINGS: Mapping[str, Callable[[Any], bool]] = {
     "with_exif": lambda value: isinstance(value, bool),
     "built": _texts,
     "imported_from": _texts,
-    "fetches by ranks": _texts,
+    IMPORTED_PLANS: _texts,
 }
 """Settings whose values are used, not only compared with an option."""
 

@@ -7,6 +7,9 @@ import hashlib
 VERSION = 3
 """``PRAGMA user_version`` of a state that this code can read and write."""
 
+IMPORTED_PLANS = "fetches by ranks"
+"""Setting with the names of the plans whose files have been imported."""
+
 
 def tombstone_hash(kind: str, value: str) -> str:
     """64 hex digits that stand for a photo or an owner that was taken down, and do not reveal which.

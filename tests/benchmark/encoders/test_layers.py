@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from benchmark.encoders.encoder import Runtime
@@ -18,24 +17,9 @@ from benchmark.encoders.layers.layered import with_outputs
 from benchmark.encoders.layers.outputs import parse_output
 from benchmark.encoders.layers.pooling import Layer, pool, region_mask
 from benchmark.encoders.layers.taps import hidden_states_tap, timm_tap
-from benchmark.encoders.network import Network, Normalisation, call_module, network_encoder
-from benchmark.encoders.placement import Placement
+from benchmark.encoders.network import call_module, network_encoder
 from builders.errors import PhotoError, UsageError
-
-CPU = Placement("cpu", "float32")
-PLAIN = Normalisation((0.0,) * 3, (1 / 255,) * 3)
-
-
-def small(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.resize((8, 8)))
-
-
-def means(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    return pixels.mean((2, 3))
-
-
-def network(module: nn.Module | None = None, forward: Any = means, **more: Any) -> Network:
-    return Network("mine", "callable", module or nn.Identity(), small, {"size": [8, 8]}, PLAIN, forward, "mean", **more)
+from tests.support.plain_network import CPU, network
 
 
 def fails(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from benchmark.encoders.network import (
     Embedder,
-    Network,
     Normalisation,
     hash_state_dict,
     network_encoder,
@@ -22,21 +20,7 @@ from benchmark.encoders.network import (
 )
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError
-
-CPU = Placement("cpu", "float32")
-PLAIN = Normalisation((0.0,) * 3, (1 / 255,) * 3)
-
-
-def small(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.resize((8, 8)))
-
-
-def means(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-    return pixels.mean((2, 3))
-
-
-def network(module: nn.Module | None = None, forward: Any = means, **more: Any) -> Network:
-    return Network("mine", "callable", module or nn.Identity(), small, {"size": [8, 8]}, PLAIN, forward, "mean", **more)
+from tests.support.plain_network import CPU, PLAIN, means, network, small
 
 
 def batch(views: int) -> torch.Tensor:
