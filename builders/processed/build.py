@@ -119,6 +119,12 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
     """Seed of the train/val split, if the source has none."""
     processings: str = ""
     """A processing file or preset that defines the parameter; empty for a built-in one."""
+    duplicates: str | None = None
+    """As in ``build_processed``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._photos: PhotoSet | None = None
 
     @property
     def settings(self) -> ProcessingSettings:
@@ -127,10 +133,19 @@ class ProcessedPhotosConfig(datasets.BuilderConfig):
         return ProcessingSettings.of(self.name, *numbers, processings=self.processings)
 
     def photos(self) -> PhotoSet:
-        """The photos of ``source``. Raises ``UsageError`` and ``DataError`` as ``open_photos`` does."""
+        """The photos of ``source``, with duplicates on one side of its splits as ``duplicates`` says.
+
+        Raises:
+            UsageError, DataError: those of ``open_photos`` and of ``with_duplicates_on_one_side``.
+        """
         from builders.data_specs import open_photos
 
-        return self.source if isinstance(self.source, PhotoSet) else open_photos(self.source, self.split_seed)
+        if self._photos is None:
+            photos = self.source if isinstance(self.source, PhotoSet) else open_photos(self.source, self.split_seed)
+            # the next builder of these photos reads only those whose file changed
+            guarded = with_duplicates_on_one_side(photos, self.duplicates, cached_for=Path(photos.name))
+            self._photos = guarded.photos
+        return self._photos
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Features | None = None) -> str:
         """Name of the cache folder. It depends on the photos, not on the spelling of ``source``."""

@@ -253,6 +253,35 @@ def test_processed_photos__the_builder_class_has_the_same_rows(photo_folder, tmp
     assert "processed_photos" in str(builder.cache_dir)
 
 
+def test_processed_photos__duplicates_are_on_the_side_where_the_command_puts_them(tmp_path):
+    """Twelve photos and a copy of each, in splits that a seed drew."""
+    random = np.random.default_rng(0)
+    scenes = [
+        np.kron(random.integers(0, 256, (8, 8, 3), dtype=np.uint8), np.ones((6, 6, 1), np.uint8)) for _ in range(12)
+    ]
+    for i, scene in enumerate(scenes):
+        for name in ("first", "again"):
+            path = tmp_path / "photos" / "ab"[i % 2] / f"{name}-{i:02d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image_bytes(scene))
+    photos = open_photos(f"folder:{tmp_path / 'photos'}")
+    assert photos.drawn_splits
+    build_processed(photos, tmp_path / "out", progress=False)
+    splits = {}
+    for given in (None, "ignore"):
+        builder = ProcessedPhotos(
+            cache_dir=str(tmp_path / "builder"), source=f"folder:{tmp_path / 'photos'}", duplicates=given
+        )
+        builder.download_and_prepare()
+        splits[given] = {split: builder.as_dataset(split=split)["photo_id"][:] for split in ("train", "validation")}
+    built = {split: load(tmp_path / "out", "jpeg", split, tmp_path)["photo_id"][:] for split in ("train", "validation")}
+    assert splits[None] == built
+    assert splits["ignore"] != built
+    for photo_ids in built.values():
+        numbers = [photo_id[-6:] for photo_id in photo_ids]
+        assert all(numbers.count(number) == 2 for number in numbers)
+
+
 def test_processed_photos__a_parameter_of_a_processing_file(photo_folder, tmp_path):
     options = {"config_name": "web-size-webp", "source": f"folder:{photo_folder}", "assignment": "every"}
     builder = ProcessedPhotos(cache_dir=str(tmp_path / "builder"), processings="web", **options)
