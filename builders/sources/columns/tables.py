@@ -257,7 +257,8 @@ def _csv_table(path: Path) -> Table:
         raise DataError(f"{path}: {error.reason}") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    separator = max("\t,;" if path.suffix.lower() == ".tsv" else ",;\t", key=lambda mark: _fit(text, mark))
+    named = path.suffix.lower() == ".tsv" and "\t" in text.partition("\n")[0]
+    separator = "\t" if named else max(",;\t", key=lambda mark: _fit(text, mark))
     try:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         names = [readable(name.strip()) for name in next(lines, [])]

@@ -197,7 +197,8 @@ def test_table__suggests_the_usual_column_of_pictures(tmp_path, columns, named):
     ("text", "suffix", "names"),
     [("a,b;c\n1,2;3\n", ".csv", ("a", "b;c")), ("a;b\n1;2\n", ".csv", ("a", "b")), ("a\n1\n", ".csv", ("a",)),
      ("a,b\tc\n1,2\t3\n", ".tsv", ("a,b", "c")), ("a,b\tc\n1,2\t3\n", ".csv", ("a", "b\\x09c")),
-     ("a;b,c\n1;2\n", ".csv", ("a", "b,c"))],
+     ("a;b,c\n1;2\n", ".csv", ("a", "b,c")), ("a,b,c\td\n1,2,3\t4\n", ".tsv", ("a,b,c", "d")),
+     ("a,b\n1,2\n", ".tsv", ("a", "b"))],
 )  # fmt: skip
 def test_table__separators(tmp_path, text, suffix, names):
     (tmp_path / f"t{suffix}").write_text(text)
