@@ -1,0 +1,330 @@
+"""A preprocessing carried out by another library: its calls, its record, its rule, and every refusal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import timm.data
+import torch
+from open_clip import transform as open_clip_transform
+from PIL import Image
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
+
+from benchmark.encoders import Encoder, Pixels, with_library
+from benchmark.encoders.encoder import EncoderInfo
+from benchmark.encoders.preprocess import by_library
+from benchmark.encoders.preprocess.by_library import ByLibrary, LibraryTransform
+from benchmark.encoders.preprocess.pixels import (
+    CenterCrop,
+    CenterPad,
+    CenterSquare,
+    ResizeInside,
+    ResizeLong,
+    ResizeShort,
+    ResizeTo,
+)
+from builders.errors import CamtraceError
+
+NEAREST, BILINEAR, BICUBIC, LANCZOS, BOX = (
+    int(Image.Resampling[name]) for name in ("NEAREST", "BILINEAR", "BICUBIC", "LANCZOS", "BOX")
+)
+SHORT = (ResizeShort(40, BICUBIC), CenterCrop(32, 24, "round"))
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (63, 90, 3), dtype=np.uint8))
+
+
+def encoder_of(*steps: Any, **more: Any) -> Encoder:
+    info = EncoderInfo("mine", "timm", None, "0" * 64, 2, {"mean": [0.5], "steps": "before"}, "mean", 8)
+    return Encoder(info, Pixels(steps), lambda batch: batch, "cpu", "float32", reload=encoder_of, **more)
+
+
+def refusal(function: Callable[..., Any], *arguments: Any) -> str:
+    with pytest.raises(CamtraceError) as refused:
+        function(*arguments)
+    return f"{type(refused.value).__name__}: {refused.value}"
+
+
+def test_with_library__what_is_recorded_and_what_is_loaded_again() -> None:
+    other = encoder_of(*SHORT)
+    encoder = encoder_of(*SHORT, in_torch=lambda: other, in_float32=lambda: other)
+    changed = with_library(encoder, "opencv", "box", "yes")
+    resize = {"step": "ResizeShort", "size": 40, "resample": "box"}
+    crop = {"step": "CenterCrop", "width": 32, "height": 24, "margin": "round"}
+    record = {
+        "mean": [0.5],
+        "steps": [resize, crop],
+        "carried_out": {"library": "opencv", "filter": "box", "antialias": "yes"},
+    }
+    assert changed.info == replace(encoder.info, preprocessing=record)
+    assert changed.preprocess == ByLibrary(Pixels((ResizeShort(40, BOX), SHORT[1])), "opencv", True)
+    assert changed.reload is None
+    for again in (changed.in_torch, changed.in_float32):
+        assert again is not None
+        assert again().info == changed.info
+        assert again().preprocess == changed.preprocess
+    without = with_library(other, "timm")
+    assert (without.in_torch, without.in_float32, without.reload) == (None, None, None)
+    assert without.preprocess == LibraryTransform(Pixels(SHORT), "timm")
+
+
+@pytest.mark.parametrize(
+    ("how", "library", "antialiased"),
+    [
+        (("own", "bilinear", "own"), None, True),
+        (("own", "own", "yes"), None, True),
+        (("pillow", "own", "own"), None, True),
+        (("own", "bilinear", "no"), "pillow", False),
+        (("pillow", "own", "no"), "pillow", False),
+        (("opencv", "own", "own"), "opencv", False),
+        (("opencv", "own", "no"), "opencv", False),
+        (("opencv", "box", "yes"), "opencv", True),
+        (("torchvision", "own", "own"), "torchvision", True),
+        (("torchvision", "own", "yes"), "torchvision", True),
+        (("torchvision", "own", "no"), "torchvision", False),
+    ],
+)
+def test_with_library__who_resizes_and_whether_it_antialiases(
+    how: tuple[str, str, str], library: str | None, antialiased: bool
+) -> None:
+    number = {"own": BICUBIC, "bilinear": BILINEAR, "box": BOX}[how[1]]
+    pixels = Pixels((ResizeShort(40, number), SHORT[1]))
+    expected = pixels if library is None else ByLibrary(pixels, library, antialiased)
+    assert with_library(encoder_of(*SHORT), *how).preprocess == expected
+
+
+@pytest.mark.parametrize("library", ["timm", "open_clip", "transformers-slow", "transformers-fast"])
+def test_with_library__transforms_antialias(library: str) -> None:
+    squash = (ResizeTo(12, 9, BICUBIC),)
+    for antialias in ("own", "yes"):
+        changed = with_library(encoder_of(*squash), library, "bilinear", antialias)
+        assert changed.preprocess == LibraryTransform(Pixels((ResizeTo(12, 9, BILINEAR),)), library)
+    assert refusal(with_library, encoder_of(*squash), library, "own", "no") == (
+        f"UsageError: antialias=no: {library} always antialiases; use pillow, opencv or torchvision"
+    )
+
+
+CODE = (
+    "EncoderError: mine: its preprocessing is code, of which no part can be replaced: add resize=short-side or "
+    "resize=squash on both sides"
+)
+RULE = (
+    "resizes the short side and crops, or squashes, and the encoder does something else: add resize=short-side or "
+    "resize=squash on both sides"
+)
+
+
+def test_with_library__refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = encoder_of(*SHORT)
+    for how, message in (
+        (("tim",), "unknown library 'tim': did you mean 'timm'?"),
+        (("own", "cubic"), "unknown filter 'cubic': did you mean 'bicubic'?"),
+        (("own", "own", "on"), "unknown antialias 'on': did you mean 'own'?"),
+        (("own", "lanczos", "no"),
+         "antialias=no: Pillow has no lanczos without it; use nearest, bilinear or bicubic"),
+        (("own", "box", "no"), "antialias=no: Pillow has no box without it; use nearest, bilinear or bicubic"),
+        (("opencv", "bilinear", "yes"), "antialias=yes: OpenCV antialiases by area alone: add filter=box"),
+        (("opencv", "box"), "filter=box: OpenCV's filter of that name is antialiased: add antialias=yes"),
+        (("torchvision", "lanczos"),
+         "filter=lanczos: torchvision resizes tensors by nearest, bilinear or bicubic"),
+        (("open_clip",), "library=open_clip: it resizes to the crop, with no margin: add resize=short-side"),
+    ):  # fmt: skip
+        assert refusal(with_library, encoder, *how) == f"UsageError: {message}"
+    code = replace(encoder, preprocess=np.asarray)
+    assert with_library(code) is code
+    assert refusal(with_library, code, "pillow") == CODE
+    for missing, library, name in (("cv2", "opencv", "decoders"), ("timm.data", "timm", "encoders")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, missing, None)
+            by_library._transform.cache_clear()
+            package = missing.partition(".")[0]
+            assert refusal(with_library, encoder, library) == (
+                f"UsageError: library={library} needs the package {package}, which is not installed: pip install "
+                f"'camtrace[{name}]'"
+            )
+    for steps in (
+        (CenterSquare(0.8), ResizeTo(8, 8, BICUBIC)), (ResizeShort(8, BICUBIC),), (CenterCrop(8, 8),),
+        (ResizeShort(8, BICUBIC), CenterPad(8, 8)), (ResizeLong(8, BICUBIC), CenterCrop(8, 8)), (*SHORT, SHORT[1]),
+        (ResizeTo(8, 8, BICUBIC), CenterCrop(8, 8)), (ResizeInside(8, 8, BICUBIC),),
+    ):  # fmt: skip
+        assert refusal(with_library, encoder_of(*steps), "timm") == f"UsageError: library=timm {RULE}"
+
+
+@pytest.mark.parametrize(
+    ("filter", "antialias", "flag"),
+    [("nearest", "own", cv2.INTER_NEAREST), ("bilinear", "own", cv2.INTER_LINEAR), ("bicubic", "no", cv2.INTER_CUBIC),
+     ("lanczos", "no", cv2.INTER_LANCZOS4), ("box", "yes", cv2.INTER_AREA), ("nearest", "yes", cv2.INTER_NEAREST)],
+)  # fmt: skip
+def test_opencv__each_filter(filter: str, antialias: str, flag: int) -> None:
+    changed = with_library(encoder_of(*SHORT), "opencv", filter, antialias)
+    expected = cv2.resize(np.asarray(PICTURE), (57, 40), interpolation=flag)
+    np.testing.assert_array_equal(changed.preprocess(PICTURE), np.asarray(SHORT[1](Image.fromarray(expected))))
+
+
+@pytest.mark.parametrize("filter", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", ["yes", "no"])
+def test_torchvision__each_filter(filter: str, antialias: str) -> None:
+    changed = with_library(encoder_of(ResizeTo(31, 20, BOX)), "torchvision", filter, antialias)
+    channels = torch.from_numpy(np.asarray(PICTURE).transpose(2, 0, 1).copy())
+    mode = InterpolationMode[filter.upper()]
+    expected = functional.resize(channels, [20, 31], interpolation=mode, antialias=antialias == "yes")
+    result = changed.preprocess(PICTURE)
+    np.testing.assert_array_equal(result, expected.permute(1, 2, 0).numpy())
+    assert result.flags.c_contiguous
+
+
+def interpolated(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Bilinear interpolation at the centres of the pixels of the result, edges repeated."""
+    result = np.zeros((height, width, 3))
+    for row in range(height):
+        for column in range(width):
+            y, x = (row + 0.5) * len(pixels) / height - 0.5, (column + 0.5) * pixels.shape[1] / width - 0.5
+            for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                at = np.clip(int(np.floor(y)) + i, 0, len(pixels) - 1), np.clip(int(np.floor(x)) + j, 0, 89)
+                result[row, column] += abs(1 - i - y % 1) * abs(1 - j - x % 1) * pixels[at]
+    return result
+
+
+@pytest.mark.parametrize("size", [(17, 40), (131, 20)])
+def test_pillow__without_antialiasing_is_plain_interpolation(size: tuple[int, int]) -> None:
+    changed = with_library(encoder_of(ResizeTo(*size, BOX)), "pillow", "bilinear", "no")
+    difference = changed.preprocess(PICTURE) - interpolated(np.asarray(PICTURE).astype(float), *size)
+    assert np.abs(difference).max() <= 1
+
+
+def test_pillow__nearest_takes_the_pixel_at_the_centre() -> None:
+    made = with_library(encoder_of(ResizeTo(30, 21, BOX)), "pillow", "nearest", "no").preprocess(PICTURE)
+    np.testing.assert_array_equal(made, np.asarray(PICTURE)[1::3, 1::3])
+
+
+@pytest.mark.parametrize("filter", ["nearest", "box", "bilinear", "bicubic", "lanczos"])
+def test_pillow__antialiased_is_its_resize(filter: str) -> None:
+    expected = PICTURE.resize((57, 40), Image.Resampling[filter.upper()])
+    for library in ("own", "pillow"):
+        made = with_library(encoder_of(ResizeTo(57, 40, BICUBIC)), library, filter, "yes").preprocess(PICTURE)
+        np.testing.assert_array_equal(made, np.asarray(expected))
+
+
+def test_by_library__crops_in_their_place_and_no_resize_to_the_same_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def resize(pixels: np.ndarray, size: tuple[int, int], filter: str, antialias: bool) -> np.ndarray:
+        calls.append((pixels.shape, size, filter, antialias))
+        return np.full((size[1], size[0], 3), 7, np.uint8)
+
+    monkeypatch.setitem(by_library._RESIZES, "opencv", resize)
+    steps = (CenterSquare(0.5), ResizeTo(31, 31, BOX), ResizeTo(20, 10, LANCZOS), CenterCrop(6, 4))
+    made = ByLibrary(Pixels(steps), "opencv", True)(PICTURE)
+    assert calls == [((31, 31, 3), (20, 10), "lanczos", True)]  # the square has 31 pixels already
+    assert (made.shape, made.dtype, set(made.flat)) == ((4, 6, 3), np.dtype(np.uint8), {7})
+
+
+class Made:
+    """A library's function; its arguments are recorded, and its result is a transform of gray pictures."""
+
+    def __init__(self, level: float = 100.0) -> None:
+        self.level, self.calls = level, []  # type: ignore[var-annotated]
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.calls.append((arguments, named))
+        return lambda *_, **__: torch.full((3, 2, 4), self.level / 255, dtype=torch.float64)
+
+
+CASES: list[tuple[tuple[Any, ...], tuple[int, int], int | None]] = [
+    ((ResizeShort(40, BICUBIC), CenterCrop(32, 24)), (24, 32), 40),
+    ((ResizeShort(24, BICUBIC), CenterCrop(32, 24)), (24, 32), 24),
+    ((ResizeTo(48, 32, BICUBIC),), (32, 48), None),
+]
+"""Steps, (height, width) of the result, short side before the crop."""
+
+
+@pytest.mark.parametrize(("steps", "size", "short"), CASES)
+def test_timm__what_its_transform_is_made_with(
+    steps: Any, size: tuple[int, int], short: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Made()
+    monkeypatch.setattr(timm.data, "create_transform", create)
+    by_library._transform.cache_clear()
+    made = LibraryTransform(Pixels(steps), "timm")(PICTURE)
+    by_library._transform.cache_clear()
+    share = {40: 24 / 40.5, 24: 1.0, None: 1.0}[short]
+    zero, one = (0.0,) * 3, (1.0,) * 3
+    named = {"input_size": (3, *size), "interpolation": "bicubic", "mean": zero, "std": one, "crop_pct": share}
+    assert create.calls == [((), {**named, "crop_mode": "squash" if short is None else "center"})]
+    assert (made.shape, made.dtype, set(made.flat)) == ((2, 4, 3), np.dtype(np.uint8), {100})
+
+
+@pytest.mark.parametrize(("steps", "size", "short"), CASES[1:])
+def test_open_clip__what_its_transform_is_made_with(
+    steps: Any, size: tuple[int, int], short: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Made()
+    monkeypatch.setattr(open_clip_transform, "image_transform", create)
+    by_library._transform.cache_clear()
+    LibraryTransform(Pixels(steps), "open_clip")(PICTURE)
+    by_library._transform.cache_clear()
+    mode = "squash" if short is None else "shortest"
+    named = {"is_train": False, "resize_mode": mode, "interpolation": "bicubic", "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    assert create.calls == [((size,), named)]
+
+
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [("transformers-slow", "CLIPImageProcessorPil"), ("transformers-fast", "CLIPImageProcessor")],
+)
+@pytest.mark.parametrize(("steps", "size", "short"), CASES)
+def test_transformers__what_its_processor_is_made_with(
+    library: str, name: str, steps: Any, size: tuple[int, int], short: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+
+    def create(**named: Any) -> Any:
+        calls.append(named)
+
+        def process(**given: Any) -> Any:
+            calls.append(given)
+            return {"pixel_values": [np.full((3, 2, 4), 1.0), "more"]}
+
+        return process
+
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(**{name: create}))
+    by_library._transform.cache_clear()
+    made = LibraryTransform(Pixels(steps), library)(PICTURE)
+    by_library._transform.cache_clear()
+    crop = {"height": size[0], "width": size[1]}
+    assert calls == [
+        {
+            "size": crop if short is None else {"shortest_edge": short},
+            "do_center_crop": short is not None,
+            "crop_size": crop,
+            "resample": BICUBIC,
+            "do_normalize": False,
+        },
+        {"images": PICTURE, "return_tensors": "np"},
+    ]
+    assert set(made.flat) == {255}
+
+
+@pytest.mark.parametrize(("level", "whole"), [(100.009, True), (99.991, True), (100.011, False), (99.5, False)])
+def test_library_transform__levels_of_8_bits(level: float, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_library, "_transform", lambda pixels, library: Made(level)())
+    transform = LibraryTransform(Pixels(SHORT), "timm")
+    if whole:
+        assert set(transform(PICTURE).flat) == {100}
+    else:
+        assert refusal(transform, PICTURE) == (
+            "EncoderError: library=timm: its pixels are no 8-bit levels, which the encoder takes"
+        )
+
+
+def test_names__of_what_can_be_chosen() -> None:
+    libraries = "own pillow opencv torchvision timm open_clip transformers-slow transformers-fast"
+    assert tuple(libraries.split()) == by_library.LIBRARIES
+    assert by_library.FILTERS == ("own", "nearest", "box", "bilinear", "bicubic", "lanczos")
+    assert by_library.ANTIALIAS == ("own", "yes", "no")

