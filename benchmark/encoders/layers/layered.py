@@ -132,7 +132,7 @@ def _chosen(name: str, tapped: TappedLayers, specifications: Sequence[OutputSpec
                 for pooling in specification.poolings or default:
                     vectors = pool(layer, pooling)
                     if not torch.isfinite(vectors).all():
-                        raise EncoderError(f"layer {number} gives numbers that are not finite")
+                        raise EncoderError(f"{name}: layer {number} gives numbers that are not finite")
                     output = Output(
                         output_name(number, pooling),
                         number,

@@ -106,10 +106,10 @@ class OutputSpecification:
         if isinstance(self.layers, slice):
             numbers = range(count)[self.layers]
             if not numbers:
-                raise UsageError(f"--outputs {self.text}: no layer is left of the {count}, 0 to {count - 1}")
+                raise UsageError(f"no layer is left of the {count}, 0 to {count - 1}")
             return numbers
         if not -count <= self.layers < count:
-            raise UsageError(f"--outputs {self.text}: there are {count} layers, 0 to {count - 1}")
+            raise UsageError(f"there are {count} layers, 0 to {count - 1}")
         return [self.layers % count]
 
 

@@ -256,8 +256,9 @@ def test_with_outputs__records_runtime_layers_and_columns() -> None:
     assert with_outputs(encoder, ["layers[0]"]).encoder.runtime == encoder.runtime
     with pytest.raises(UsageError, match="mine: --outputs reads layers in a forward pass as it is written: leave out"):
         with_outputs(replace(encoder, compiled=True), ["layers"])
-    with pytest.raises(UsageError, match=r"^mine: --outputs layers\[3:\]: .*no layer is left of the 3, 0 to 2"):
+    with pytest.raises(UsageError) as refused:
         with_outputs(encoder, ["layers[3:]"])
+    assert str(refused.value) == "mine: --outputs layers[3:]: no layer is left of the 3, 0 to 2"
     stages = network_encoder(network(Stages(), call_module), CPU)
     assert {output.kind for output in with_outputs(stages, ["layers"]).outputs} == {"stage"}
     flat = network_encoder(network(nn.Linear(3, 2), lambda m, x: m(x.mean((2, 3)))), CPU)
@@ -272,15 +273,14 @@ def test_with_outputs__records_runtime_layers_and_columns() -> None:
         ("layers[::-2]", [4, 2, 0]), ("layers[:]", [0, 1, 2, 3, 4]), (" layers[ 2 : ] ", [2, 3, 4]),
         ("layers[5]", "there are 5 layers, 0 to 4"), ("layers[-6]", "there are 5 layers, 0 to 4"),
         ("layers[3:1]", "no layer is left of the 5, 0 to 4"),
-        ("layers[1:2:3:4]", "is neither a layer nor a slice of layers"),
+        ("layers[1:2:3:4]", "--outputs layers[1:2:3:4]: '1:2:3:4' is neither a layer nor a slice of layers"),
     ],
 )  # fmt: skip
 def test_layer_numbers__as_in_a_slice_of_python(text: str, numbers: Any) -> None:
     if isinstance(numbers, str):
         with pytest.raises(UsageError) as refused:
             parse_output(text).layer_numbers(5)  # type: ignore[union-attr]
-        assert str(refused.value).startswith(f"--outputs {text}: ")
-        assert numbers in str(refused.value)
+        assert str(refused.value) == numbers
         return
     wanted = parse_output(text)
     assert wanted is not None
