@@ -1,0 +1,181 @@
+"""What classifiers of transformers read, in words; language models without layers; the record of two equal loads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.loaders import twice
+from benchmark.encoders.loaders.transformers.classifiers import classifier_embedding
+from benchmark.encoders.loaders.transformers.embeddings import Loaded, plain
+from benchmark.encoders.loaders.transformers.towers import TowerTokens, without_language_layers
+from benchmark.encoders.loaders.twice import require_two_equal_loads
+from benchmark.encoders.network import network_encoder
+from tests.support.plain_network import CPU, network
+
+VIEWS = torch.zeros(2, 3, 16, 32)
+"""Two pictures of 2 x 4 patches of 8 pixels."""
+
+HIDDEN = torch.arange(2.0 * 9 * 8).reshape(2, 9, 8).sin()
+"""A class token and eight patches."""
+
+READS = "what its classifier reads: "
+
+
+class Base(nn.Module):
+    """The network below a classifier."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, pixel_values: torch.Tensor) -> Any:
+        return self.output
+
+
+class Classifier(nn.Module):
+    """A classifier after its last layer was cut: its logits are the input of that layer."""
+
+    base_model_prefix = "base"
+
+    def __init__(self, vector: torch.Tensor, output: Any = None, *, token: bool = True, name: str = "base") -> None:
+        super().__init__()
+        self.config, self.vector, self.name = SimpleNamespace(hidden_size=8, patch_size=8), vector, name
+        if name:
+            setattr(self, name, Base(output))
+        if token:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, 8))
+
+    def forward(self, pixel_values: torch.Tensor) -> Any:
+        if self.name:
+            getattr(self, self.name)(pixel_values)
+        return SimpleNamespace(logits=self.vector)
+
+
+def output(**fields: Any) -> Any:
+    return SimpleNamespace(**{"last_hidden_state": HIDDEN, **fields})
+
+
+def words(model: Any) -> str:
+    embedding = classifier_embedding(Loaded(model, frozenset(), VIEWS, plain))
+    assert torch.equal(embedding.forward(model, VIEWS), model.vector.flatten(1))
+    assert embedding.words.startswith(READS)
+    return embedding.words.removeprefix(READS)
+
+
+PATCHES = HIDDEN[:, 1:].mean(1)
+MAPS = torch.arange(2.0 * 8 * 2 * 4).reshape(2, 8, 2, 4).sin()
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (Classifier(HIDDEN[:, 0], output()), "class token after the last norm"),
+        (Classifier(HIDDEN[:, 0, :, None], output()), "class token after the last norm"),
+        (Classifier(PATCHES, output()), "mean over patches"),
+        (Classifier(torch.cat([HIDDEN[:, 0], PATCHES], 1), output()),
+         "class token and mean over patches, one after the other"),
+        (Classifier(HIDDEN.mean(1), output(pooler_output=HIDDEN.mean(1))), "pooler_output"),
+        (Classifier(HIDDEN.mean(1), output()), "mean over positions"),
+        (Classifier(HIDDEN.mean(1), output(), token=False), "mean over positions"),
+        (Classifier(HIDDEN[:, 0], output(), token=False), "the input of its last layer"),
+        (Classifier(MAPS.mean((2, 3)), output(last_hidden_state=MAPS), token=False), "mean over positions"),
+        (Classifier(HIDDEN[:, 0] + 0.01, output()), "the input of its last layer"),
+        (Classifier(HIDDEN[:, 0], (HIDDEN,)), "the input of its last layer"),
+        (Classifier(HIDDEN[:, 0], None, name=""), "the input of its last layer"),
+        (Classifier(HIDDEN[:, 0], output(), name="vision_model"), "class token after the last norm"),
+    ],
+)  # fmt: skip
+def test_classifier_embedding__what_it_reads_in_words(model: Any, expected: str) -> None:
+    assert words(model) == expected
+
+
+def test_classifier_embedding__registers_are_no_patches_and_a_distillation_token_has_its_own_logits() -> None:
+    model = Classifier(HIDDEN[:, 3:].mean(1), output())
+    model.config.num_register_tokens = 2
+    assert words(model) == "mean over patches"
+    both = Classifier(HIDDEN[:, 0], output())
+    both.forward = lambda pixel_values: SimpleNamespace(logits=HIDDEN[:, 1], cls_logits=HIDDEN[:, 0])  # type: ignore[method-assign]
+    embedding = classifier_embedding(Loaded(both, frozenset(), VIEWS, plain))
+    assert torch.equal(embedding.forward(both, VIEWS), HIDDEN[:, 0])
+    assert embedding.words == f"{READS}the input of its last layer"  # the network below it was not called
+
+
+@pytest.mark.parametrize(
+    "name", ["num_hidden_layers", "num_layers", "decoder_layers", "encoder_layers", "num_decoder_layers"]
+)
+def test_without_language_layers__whatever_their_number_is_called(name: str) -> None:
+    text = SimpleNamespace(**{name: 7}, layer_types=["full"], other=3)
+    without_language_layers(SimpleNamespace(get_text_config=lambda: text))
+    assert vars(text) == {name: 0, "layer_types": [], "other": 3}
+    plain_text = SimpleNamespace(**{name: 7})
+    without_language_layers(SimpleNamespace(get_text_config=lambda: plain_text))
+    assert vars(plain_text) == {name: 0}
+    vision = SimpleNamespace(**{name: 7})  # a model of pictures alone: its text is its vision
+    without_language_layers(SimpleNamespace(get_text_config=lambda: vision, vision_config=vision))
+    assert vars(vision) == {name: 7}
+    none = SimpleNamespace(**{name: None}, layer_types=None)
+    without_language_layers(SimpleNamespace(get_text_config=lambda: none))
+    assert vars(none) == {name: None, "layer_types": None}
+
+
+def test_tower_tokens__means_of_what_the_model_gives() -> None:
+    from benchmark.encoders.loaders.transformers.positions import Positions
+
+    model = SimpleNamespace(get_image_features=lambda pixel_values: output())
+    vectors = TowerTokens(plain, Positions(skip=1))(model, VIEWS)
+    torch.testing.assert_close(vectors, PATCHES)
+
+
+class Table(nn.Module):
+    """A network with a table that no checkpoint holds."""
+
+    def __init__(self, value: float = 1.0) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        nn.init.ones_(self.layer.weight)
+        nn.init.ones_(self.layer.bias)
+        self.register_buffer("table", torch.full((2,), value), persistent=False)
+
+
+def of_library(library: str = "timm", value: float = 1.0, **changes: Any) -> Encoder:
+    encoder = network_encoder(network(Table(value)), CPU)
+    return replace(encoder, info=replace(encoder.info, library=library, **changes))
+
+
+def test_two_equal_loads__once_for_each_encoder_and_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[int] = []
+    versions = {"torch": "1"}
+    monkeypatch.setattr(twice, "package_versions", lambda packages: {name: versions.get(name, "") for name in packages})
+
+    def check(encoder: Encoder) -> int:
+        loads.clear()
+        require_two_equal_loads(encoder, lambda: loads.append(1) or encoder, tmp_path)
+        return len(loads)
+
+    encoders = [of_library(), of_library("transformers"), of_library("open_clip"), of_library("torchvision")]
+    encoders += [of_library(id="other")]
+    assert [check(encoder) for encoder in encoders] == [1] * 5
+    assert [check(encoder) for encoder in encoders] == [0] * 5
+    assert check(of_library(revision="r", parameters=9)) == 0
+    for package in ("transformers", "timm", "open_clip_torch", "torchvision", "torch"):
+        versions[package] = "2"
+        assert check(encoders[0]) == 1
+        versions.pop(package)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 10
+    assert all(len(name) == 20 + len(".twice.json") and name.endswith(".twice.json") for name in names)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"{}\n"}
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(twice, "write_text_atomically", full)
+    assert [check(of_library(id="third")) for _ in range(2)] == [1, 1]  # checked again in the next run
