@@ -175,10 +175,10 @@ def encoder_of(**changes: Any) -> Encoder:
 def test_deduplicated__one_of_each_and_no_two_with_one_id() -> None:
     first, other = encoder_of(), encoder_of(preprocessing={"size": 9})
     unknown = encoder_of(weights_sha256=None)
-    said: list[str] = []
+    sentences: list[str] = []
     encoders = {"a": first, "b": first, "c": other, "d": unknown, "e": unknown, "f": encoder_of(id="alone")}
-    distinct = deduplicated(encoders, said.append)
-    assert said == ["b is the encoder of a, weight for weight: it is scored once, as mine"]
+    distinct = deduplicated(encoders, sentences.append)
+    assert sentences == ["b is the encoder of a, weight for weight: it is scored once, as mine"]
     ends = {name: encoder_hash(vars(encoder.info))[:4] for name, encoder in encoders.items()}
     assert {name: encoder.info.id for name, encoder in distinct.items()} == {
         "a": f"mine+{ends['a']}", "c": f"mine+{ends['c']}", "d": "mine", "e": "mine", "f": "alone"

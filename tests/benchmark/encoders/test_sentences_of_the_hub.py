@@ -88,8 +88,8 @@ def test_fetch__names_near_one_that_does_not_exist(monkeypatch: pytest.MonkeyPat
 
 
 def test_libraries__names_channels_and_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusal(load_timm, LoadRequest("timm:resnet81")) == (
-        "UsageError: unknown timm model 'resnet81': did you mean 'resnet18.a1_in1k'?"
+    assert refusal(load_timm, LoadRequest("timm:resnet81")).startswith(
+        "UsageError: unknown timm model 'resnet81': did you mean 'resnet18."
     )
     import timm
     import torchvision

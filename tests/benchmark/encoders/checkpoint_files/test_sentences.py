@@ -225,13 +225,13 @@ def test_load_weights__the_checkpoint_in_a_folder(tmp_path: Path, monkeypatch: p
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.pth").touch()
-    for name, said in (("a.pth", "a.pth"), ("last.pth.tar", "last.pth.tar (timm's last)")):
+    for name, reason in (("a.pth", "a.pth"), ("last.pth.tar", "last.pth.tar (timm's last)")):
         (other / name).touch()
         spec = f"weights:{other}"
         assert load.load_weights(replace(request, spec=spec)).notices == ("before",)
         file, wanted, *rest = calls.pop()
         assert (file, wanted.path, rest) == (
-            other / name, other, ["weights:other", replace(request, spec=spec), said]
+            other / name, other, ["weights:other", replace(request, spec=spec), reason]
         )  # fmt: skip
 
 
