@@ -1,0 +1,194 @@
+"""Networks on GPUs, by what torch is called with; options of ``as_encoder`` that arrive; maps and their channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from benchmark.encoders import as_encoder
+from benchmark.encoders import network as networks
+from benchmark.encoders.loaders import python
+from benchmark.encoders.network import CPU_CHUNK, Embedder, Network, channel_axis, move_to_host, pooled
+from benchmark.encoders.placement import Placement
+from builders.errors import CamtraceError
+from tests.support.plain_network import CPU, means
+
+
+def refusal(function: Any, *arguments: Any, **named: Any) -> str:
+    with pytest.raises(CamtraceError) as refused:
+        function(*arguments, **named)
+    return f"{type(refused.value).__name__}: {refused.value}"
+
+
+class Recorded(nn.Linear):
+    """A module whose moves are recorded."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(2, 2, device=device)
+        self.moves: list[Any] = []
+
+    def to(self, *where: Any, **named: Any) -> Recorded:
+        self.moves.append((where, named))
+        return self
+
+
+def test_embedder__one_chunk_on_a_gpu_and_the_network_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks: list[int] = []
+
+    def embed(self: Embedder, chunk: Any) -> torch.Tensor:
+        chunks.append(len(chunk[0]))
+        return torch.ones(len(chunk[0]), 2)
+
+    monkeypatch.setattr(Embedder, "_embed", embed)
+    gpu = Placement("cuda:1", "float32")
+    for module, place, moves, sizes in (
+        (Recorded(), gpu, [(("cuda:1",), {})], [5]),  # move_to_host has moved it
+        (Recorded("meta"), gpu, [], [5]),
+        (Recorded(), CPU, [], [2, 2, 1]),
+    ):
+        chunks.clear()
+        vectors = Embedder("mine", module, means, None, place, cpu_chunk=2)(torch.zeros(5, 3, 4, 4))
+        assert (module.moves, chunks, vectors.tolist()) == (moves, sizes, [[1, 1]] * 5)
+    Embedder("mine", nn.Identity(), means, None, gpu)(torch.zeros(1, 3, 4, 4))  # one without weights
+    assert CPU_CHUNK == 16
+
+
+def test_copy_to_host__waits_for_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[Any] = []
+    made: list[Any] = []
+    zeros = torch.zeros
+
+    def empty(shape: Any, **options: Any) -> torch.Tensor:
+        made.append(options)
+        return zeros(shape, dtype=options["dtype"])
+
+    event = SimpleNamespace(synchronize=lambda: waits.append("waited"))
+    monkeypatch.setattr(torch, "empty", empty)
+    monkeypatch.setattr(
+        torch.cuda, "current_stream", lambda device: SimpleNamespace(record_event=lambda: waits.append(device) or event)
+    )
+    embeddings = torch.arange(6.0).reshape(3, 2)
+    wait = networks._copy_to_host(embeddings)
+    assert made == [{"dtype": torch.float32, "pin_memory": True}]
+    assert waits == [torch.device("cpu")]
+    assert torch.equal(wait(), embeddings)
+    assert waits[1:] == ["waited"]
+
+
+def test_move_to_host__gives_the_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given.append(1))
+    for device, moved in (("cuda:1", True), ("mps", False), ("cpu", False)):
+        module = Recorded()
+        embed = Embedder("mine", module, means, None, Placement(device, "float32"))
+        encoder: Any = SimpleNamespace(embed=embed, info=SimpleNamespace(library="timm"))
+        move_to_host(encoder)
+        assert (module.moves, given) == ([(("cpu",), {})] if moved else [], [1])
+
+
+def test_placed__in_its_type_and_with_channels_last_but_for_films() -> None:
+    for module, formats in ((Recorded(), [{"memory_format": torch.channels_last}]), (nn.Conv3d(1, 1, 1), None)):
+        if formats is None:
+            moved = networks._placed(module, "mine", Placement("cpu", "bfloat16"))
+            assert moved.weight.dtype == torch.bfloat16  # type: ignore[union-attr]
+            assert moved.weight.stride() == module.weight.stride()
+            continue
+        networks._placed(module, "mine", Placement("cpu", "float16"))
+        first, second = module.moves
+        assert first == ((), {"device": "cpu", "dtype": torch.float16})
+        assert second == ((), formats[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "picture", "widths", "axis"),
+    [
+        ((1, 96, 7, 7), (224, 224), (), 1), ((1, 7, 7, 96), (224, 224), (), 3), ((1, 7, 7, 7), (224, 224), (), None),
+        ((1, 7, 7, 8), None, (8,), 3), ((1, 8, 7, 7), None, (8,), 1), ((1, 8, 7, 8), None, (8,), None),
+        ((1, 7, 7, 9), None, (), None), ((1, 5, 8, 6), (32, 24), (6,), 1), ((1, 4, 3, 8), (32, 24), (), 3),
+        ((1, 3, 4, 8), (32, 24), (3,), 1), ((1, 3, 4, 8), (32, 24), (8,), 3),
+    ],
+)  # fmt: skip
+def test_channel_axis__by_the_aspect_ratio_or_the_widths(shape: Any, picture: Any, widths: Any, axis: Any) -> None:
+    assert channel_axis(shape, picture, frozenset(widths)) == axis
+
+
+def test_pooled__by_hand() -> None:
+    values = torch.arange(2.0 * 3 * 2 * 4).reshape(2, 3, 2, 4)
+    torch.testing.assert_close(pooled(values), values.mean((2, 3)))
+    torch.testing.assert_close(pooled(values, picture=(16, 32)), values.mean((2, 3)))
+    last = values.permute(0, 2, 3, 1)
+    torch.testing.assert_close(pooled(last, picture=(16, 32)), values.mean((2, 3)))
+    rows = values.flatten(2)
+    torch.testing.assert_close(pooled(rows), rows.mean(1))
+    assert torch.equal(pooled(rows, True), rows[:, 0])
+    assert torch.equal(pooled(rows[:, 0]), rows[:, 0])
+
+
+def mean_colour(image: Image.Image) -> Any:
+    return np.asarray(image, float).mean((0, 1))
+
+
+class Means(nn.Module):
+    """Means of colours."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.mean((2, 3))
+
+
+def as_floats(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image.resize((4, 4)), np.float32)).permute(2, 0, 1)
+
+
+LEFT_OUT = "--compile cannot apply to it; leave it out for this encoder"
+
+
+def test_as_encoder__every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    made: list[Network] = []
+    real = networks.network_encoder
+
+    def network_encoder(network: Network, place: Placement) -> Any:
+        made.append(network)
+        given.append(place)
+        return real(network, replace(place, compile=False))
+
+    monkeypatch.setattr(networks, "network_encoder", network_encoder)
+    monkeypatch.setattr(
+        "benchmark.encoders.runtime.choose.on_runtime", lambda encoder, *more: given.append(more) or encoder
+    )
+    encoder = as_encoder(
+        Means(), name="mine", preprocess=as_floats, device="cpu", dtype="bfloat16", compile=True, runtime="torch",
+        cache="here", mode="own",
+    )  # type: ignore[arg-type]  # fmt: skip
+    assert given == [Placement("cpu", "bfloat16", True), ("torch", "here")]
+    exact: Any = encoder.in_float32
+    assert exact.func is as_encoder
+    assert exact.keywords == {
+        "name": "mine", "preprocess": as_floats, "device": "cpu", "runtime": "torch", "mode": "own"
+    }  # fmt: skip
+    network = made[0]
+    assert (network.library, network.pooling, network.details) == (
+        "callable", "what the module returns", {"class": "Means"}
+    )  # fmt: skip
+    given.clear()
+    function = as_encoder(mean_colour, name="f", runtime="torch")
+    assert given == [("torch",)]
+    given.clear()
+    as_encoder(function)
+    assert given == []  # one that is ready stays on its runtime
+    as_encoder(function, runtime="openvino", cache="here")  # type: ignore[arg-type]
+    assert given == [("openvino", "here")]
+    assert refusal(as_encoder, mean_colour, compile=True) == (
+        f"UsageError: mean_colour is a plain function, which computes as it likes: {LEFT_OUT}"
+    )
+    assert refusal(as_encoder, function, name="g", compile=True) == (
+        f"UsageError: g is an Encoder that is ready: {LEFT_OUT}"
+    )
+    assert python._attribute("x", SimpleNamespace(x=None), SimpleNamespace(x=0), SimpleNamespace(x=1)) == 0
