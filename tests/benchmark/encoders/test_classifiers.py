@@ -84,7 +84,8 @@ MAPS = torch.arange(2.0 * 8 * 2 * 4).reshape(2, 8, 2, 4).sin()
          "class token and mean over patches, one after the other"),
         (Classifier(HIDDEN.mean(1), output(pooler_output=HIDDEN.mean(1))), "pooler_output"),
         (Classifier(HIDDEN.mean(1), output()), "mean over positions"),
-        (Classifier(HIDDEN.mean(1), output(), token=False), "mean over positions"),
+        (Classifier(PATCHES, output(last_hidden_state=HIDDEN[:, 1:]), token=False), "mean over positions"),
+        (Classifier(HIDDEN.mean(1), output(), token=False), "the input of its last layer"),  # 9 are no grid
         (Classifier(HIDDEN[:, 0], output(), token=False), "the input of its last layer"),
         (Classifier(MAPS.mean((2, 3)), output(last_hidden_state=MAPS), token=False), "mean over positions"),
         (Classifier(HIDDEN[:, 0] + 0.01, output()), "the input of its last layer"),
