@@ -8,7 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmark.answers import ClosedQuestion, answers_of, by_photo, chosen_rule, closed_questions, prompt_of, words_of
+from benchmark.answers import (
+    ClosedQuestion,
+    answers_of,
+    by_photo,
+    chosen_rule,
+    closed_questions,
+    flips,
+    prompt_of,
+    questions,
+    tables,
+    words_of,
+)
 from benchmark.answers.questions import questions_of_rows
 from benchmark.answers.tables import read_rows
 from builders.errors import DataError
@@ -148,3 +159,36 @@ def test_answers__of_marks_have_neither_probability_nor_margin_and_of_logits_the
     marks = answers_of(logits, np.array([1]), graded=False)
     assert (marks.chosen.tolist(), marks.probability, marks.margin) == ([[0], [2]], None, None)
     assert by_photo(np.array([True, False, True]), np.array([1, 1, 0]), 2).tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("own.txt", "", "own.txt: a table is one of .csv, .tsv, .jsonl, .parquet"),
+        ("own", "", "own: a table is one of .csv, .tsv, .jsonl, .parquet"),
+        ("own.jsonl", '{}\n\n[1]\n{}\n', "own.jsonl, line 3: no JSON object"),
+        ("own.jsonl", '"a"', "own.jsonl, line 1: no JSON object"),
+    ],
+)  # fmt: skip
+def test_read_rows__what_is_no_table(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as error:
+        read_rows(tmp_path / name, ["a"])
+    assert str(error.value) == message
+
+
+def test_read_rows__lines_of_json_and_cells_of_csv_as_they_are(tmp_path):
+    (tmp_path / "own.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n \n{"a": "\xff", "b": null}')
+    assert read_rows(tmp_path / "own.jsonl", ["a"]).rows == [{"a": 1}, {"a": "\ufffd", "b": None}]
+    (tmp_path / "own.csv").write_text("a,b,c\n1,,x\n2, y ,\n")
+    assert read_rows(tmp_path / "own.csv", ["c", "b", "d"]).rows == [{"c": "x", "b": None}, {"c": None, "b": " y "}]
+    with pytest.raises(DataError) as error:
+        read_rows(tmp_path / "gone.csv", ["a"])
+    assert str(error.value).startswith("gone.csv: ")
+    assert tables.LARGEST_TABLE == 4 << 30
+
+
+def test_numbers_of_answers_and_questions():
+    assert (flips.NO_OPTION, flips.MARGIN_EDGES) == (-1, (0.0, 0.1, 0.25, 0.5, 0.75, 1.0))
+    assert (questions.CHOICES, questions.YES_NO, questions.LETTERS) == (4, ("yes", "no"), LETTERS)
+    assert list(questions.RULES) == ["presence", "choice"]

@@ -285,3 +285,31 @@ def test_layer_numbers__as_in_a_slice_of_python(text: str, numbers: Any) -> None
     wanted = parse_output(text)
     assert wanted is not None
     assert list(wanted.layer_numbers(5)) == numbers
+
+
+def test_with_outputs__is_loaded_again_with_its_outputs_and_reads_patches_at_places() -> None:
+    torch.manual_seed(0)
+    encoder = network_encoder(network(Blocks(), call_module), CPU)
+    assert with_outputs(encoder, ["layers[0]"]).together.reload is None
+    devices: list[str] = []
+
+    def load(device: str) -> Any:
+        devices.append(device)
+        return encoder
+
+    layered = with_outputs(replace(encoder, reload=load), ["layers[0]:patch[1]", "layers[1]:mean"])
+    assert layered.encoder.reload is load
+    assert layered.together.reload is not None
+    again = layered.together.reload(device="cuda:1")
+    assert (devices, again.info) == (["cuda:1"], layered.together.info)
+    batch = torch.randint(0, 256, (3, 8, 8, 3), dtype=torch.uint8)
+    places = torch.tensor([[0, 0], [65535, 0], [32768, 65535]])
+    embed: Any = layered.together.embed
+    vectors = embed.start(batch, places)()
+    columns = layered.columns()["layers[0]:patch[1]-0-0"]
+    with torch.inference_mode():
+        pixels = encoder.embed.normalise(batch).flatten(2).transpose(1, 2)  # type: ignore[attr-defined]
+        layer = encoder.embed.module.blocks[0](pixels).unflatten(1, (8, 8))  # type: ignore[attr-defined]
+    expected = torch.stack([layer[0, 0, 0], layer[1, 7, 0], layer[2, 4, 7]])
+    torch.testing.assert_close(vectors[:, columns], expected)
+    assert torch.equal(vectors[:, :4], encoder.embed(batch))
