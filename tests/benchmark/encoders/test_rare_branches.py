@@ -234,9 +234,9 @@ def test_numbers_and_names_of_loaders() -> None:
 @pytest.mark.parametrize(
     ("prefix", "averaged"),
     [
-        ("ema.", True), ("state_dict_ema.", True), ("ema_model.net.", True), ("params_EMA.", True),
-        ("model_ema_x.", True), ("swa_model.", True), ("swa_weights.", True), ("swa_state_dict.", True), ("swa.", False), ("emma.", False),
-        ("schema.", False), ("a.ema.b.", True), ("", False), ("model.", False),
+        *((name, True) for name in ("ema.", "state_dict_ema.", "ema_model.net.", "params_EMA.", "model_ema_x.")),
+        *((name, True) for name in ("swa_model.", "swa_weights.", "swa_state_dict.", "a.ema.b.")),
+        *((name, False) for name in ("swa.", "emma.", "schema.", "", "model.")),
     ],
 )  # fmt: skip
 def test_averaged__by_a_component_of_the_prefix(prefix: str, averaged: bool) -> None:
