@@ -182,11 +182,9 @@ def test_registry__names_that_are_no_task_and_photos_that_fit_none(tmp_path):
     text = 'schema = 1\n[[processing]]\nname = "small"\nsteps = [{step = "resize", width = 16, filter = "box"}, ' + WEBP
     text += '[[processing]]\nname = "bright"\nsteps = [{step = "gamma", gamma = 3.0}, ' + WEBP
     text += '[[parameter]]\nname = "NAME"\nclasses = {small = "small", bright = "bright"}\n'
-    for name, task in (("make", "probe/make"), ("original", "knn/original"), ("adversary", "knn/adversary")):
+    for name, task in (("make", "probe/make"), ("iso", "probe/iso"), ("components", "variance/components")):
         (tmp_path / "mine.toml").write_text(text.replace("NAME", name))
         path = str(tmp_path / "mine.toml")
         assert refusal(lambda path=path: chosen_processings(path), UsageError) == (
             f"--processings {path}: the parameter {name} needs another name: {task} is a task"
         )
-    (tmp_path / "mine.toml").write_text(text.replace("NAME", "jpeg"))  # a built-in parameter may be stated anew
-    assert chosen_processings(str(tmp_path / "mine.toml"))
