@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import Box, box_neighbours, keys, search
+from benchmark.knn import Box, Setup, box_neighbours, keys, search
 from benchmark.knn.boxes import BoxLists
 from benchmark.knn.keys import COMPILED_FROM, NOTHING, merge, pack_keys, top_keys, unpack_indices, unpack_similarities
 from benchmark.knn.search import NeighbourSink, QueryBlock, SharedClusters, read_unit_rows, round_up, search_of
 from benchmark.knn.setups import knn_setups
-from tests.benchmark.knn.definition import exact_vectors, make_case
+from tests.benchmark.knn.definition import Case, assert_equals_reference, exact_vectors, make_case
 
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")
 BY = [pytest.param(False, id="torch"), pytest.param(True, id="compiled", marks=needs_numba)]
@@ -90,8 +90,6 @@ def test_boxes__equal_a_loop_by_both_searches(chosen: bool) -> None:
 
 @pytest.mark.parametrize("chosen", BY, indirect=True)
 def test_setups__of_both_searches_are_those_of_the_definition(chosen: bool) -> None:
-    from tests.benchmark.knn.definition import assert_equals_reference
-
     assert_equals_reference(make_case(21, n_train=70, n_test=6), 4)
     assert_equals_reference(make_case(22, n_train=70, n_test=6), 4, memory_bytes=1)
 
@@ -181,3 +179,38 @@ def test_setups__a_device_is_one_with_whole_numbers_of_64_bits(monkeypatch: pyte
     )
     knn_setups(**vars(make_case(1, n_test=2)), k=1, device="mps")
     assert devices == ["mps"]
+
+
+def of_cosines(first: np.ndarray, second: np.ndarray, drawn: np.ndarray) -> Case:
+    """A query of label 0 under two processings, and train photos of which those from 20 on have its label.
+
+    Args:
+        first, second: cosines of the query and each train photo under each processing.
+        drawn: the processing of each train photo in ``uniform``.
+    """
+    banks = [np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1).astype(np.float32) for cosines in (first, second)]
+    query = [np.array([[1, 0]], np.float32)] * 2
+    return Case(banks, query, (np.arange(40) < 20).astype(int), np.zeros(1, int), drawn[None], np.zeros((1, 1), int))
+
+
+@pytest.mark.parametrize("memory", [None, 1])
+def test_uniform__a_neighbour_beyond_the_end_of_a_list_is_computed(memory: int | None) -> None:
+    """The five of the list of the other processing are drawn in the first; the sixth is no more in the list."""
+    at = np.arange(40)
+    second = np.where(at < 20, 1 - 0.01 * at, -0.5 - 0.01 * (at - 20))
+    first = np.where(at < 20, -0.2 - 0.01 * at, 0.5 - 0.01 * (at - 20))
+    case = of_cosines(first, second, ((at >= 5) & (at < 20)).astype(int))
+    assert case.answers(k=1, memory_bytes=memory).correct[Setup.UNIFORM].tolist() == [0]
+    assert_equals_reference(case, 1, memory_bytes=memory)
+
+
+@pytest.mark.parametrize("memory", [None, 1])
+def test_uniform__neighbours_that_are_computed_count_once(memory: int | None) -> None:
+    """One wrong photo is nearest, and is in a list; one right photo is beyond the list, one in the list of the first."""
+    at = np.arange(40)
+    second = np.where(at < 20, -0.5 - 0.01 * at, 0.95 - 0.01 * (at - 20))
+    second[0] = 0.99
+    first = np.where(at < 20, -0.2 - 0.01 * at, 0.5 - 0.01 * (at - 20))
+    case = of_cosines(first, second, ((at == 0) | (at == 35)).astype(int))
+    assert case.answers(k=3, memory_bytes=memory).correct[Setup.UNIFORM].tolist() == [2]
+    assert_equals_reference(case, 3, memory_bytes=memory)

@@ -19,7 +19,7 @@ CLASSES = ("ash", "beech", "cedar")
 TRAIN, TEST, D = 14, 9, 6
 
 
-def inputs_of(train: int = TRAIN, *, checkpoints=None, unlabelled=(), **options) -> TaskInput:
+def inputs_of(train: int = TRAIN, *, checkpoints=None, unlabelled=(), draw=8, **options) -> TaskInput:
     """Photos of three classes in turn; each processing moves rows its own way."""
     n = train + TEST
     splits = ["train"] * train + ["val"] * TEST
@@ -27,7 +27,7 @@ def inputs_of(train: int = TRAIN, *, checkpoints=None, unlabelled=(), **options)
     values = (np.arange(n) % 3).astype(np.int32)
     values[list(unlabelled)] = -1
     photos = dataclasses.replace(photos, labels=Labels(CLASSES, values), neighbours=3)
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng(draw)
     rows = rng.normal(size=(n, D)) + 1.1 * rng.normal(size=(3, D))[values]
     tables = {ORIGINAL: rows} | {
         name: rows + 0.5 * i * rng.normal(size=rows.shape) for i, name in enumerate(PROCESSINGS, 1)
@@ -167,6 +167,19 @@ def test_details__of_every_metric_and_answers(rule):
         for v, name in enumerate((*PROCESSINGS, ORIGINAL))
     }
     assert all(round(x, 6) == x for row in by_processing.values() for x in row.values())
+
+
+def test_spoiled__an_answer_that_is_right_half_of_the_times_is_not_spoiled():
+    """With two neighbours and random ties an unprocessed query may be right by one half, and wrong if processed."""
+    halves = 0
+    for draw in range(12):
+        inputs = inputs_of(neighbours=2, ties="random", draw=draw)
+        flipped = run_adversary(PROCESSINGS, inputs).scores[-1]
+        right = ByHand(inputs, 2).right["random"]
+        worst = right[:-1].min(axis=0)
+        halves += int(((right[-1] == 0.5) & (worst == 0)).sum()) + int(((right[-1] == 1) & (worst == 0.5)).sum())
+        assert flipped.details["spoiled"] == np.mean((right[-1] == 1) & (worst == 0))
+    assert halves > 3
 
 
 def spied(monkeypatch, name):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.options import RunOptions
+from benchmark.stats import against_chance
 from benchmark.tasks import TaskInput, all_tasks
 from builders.photos import Labels, PhotoSet
 
@@ -84,6 +85,15 @@ def run(monkeypatch):
     return of_task
 
 
+def check_p_chance(outcome, expected, guess):
+    """The p-value of each reader is against the best constant guess, over the clusters of the test photos."""
+    for score, name in zip(outcome.scores, ("predicted", "predicted-knn"), strict=True):
+        values = (outcome.answers[name] == expected).mean(axis=(0, 1))
+        p_value = against_chance(values, guess, clusters=outcome.answers["clusters"])
+        assert score.details["p_chance"] == pytest.approx(p_value)
+        assert p_value != against_chance(values, 0.5, clusters=outcome.answers["clusters"])
+
+
 PROBES = [f"probe.processing_{part}" for part in ("probe", "curve", "spread")]
 
 
@@ -105,6 +115,7 @@ def test_processing_probe__protocol_device_and_clusters(run):
     assert {"learning_curve", "training_spread"} <= set(first)
     assert {"learning_curve", "training_spread"}.isdisjoint(second)
     assert {"curve", "curve_fits", "predicted", "predicted-knn", "clusters", "photos"} == set(outcome.answers)
+    check_p_chance(outcome, np.arange(3)[:, None], 1 / 3)
 
 
 def test_processing_probe__brief_is_the_probe_alone(run):
@@ -137,6 +148,7 @@ def test_acquisition_probe__each_fit_and_control(run):
     assert {name: knn.details[name] for name in shared} == {name: linear.details[name] for name in shared}
     assert {"controls", "visible_share", "learning_curve"}.isdisjoint(knn.details)
     assert (knn.chance, knn.n) == (linear.chance, linear.n) == (0.5, N - TRAIN)
+    check_p_chance(outcome, outcome.answers["expected"], 12 / 20)  # of the test photos twelve have one make
 
 
 def test_group_probe__each_fit_and_control(run):
@@ -149,6 +161,7 @@ def test_group_probe__each_fit_and_control(run):
     ]
     assert [score.metric for score in outcome.scores] == ["accuracy", "accuracy-knn"]
     assert set(outcome.answers) == {"predicted", "predicted-knn", "expected", "photos", "classes", "clusters"}
+    check_p_chance(outcome, outcome.answers["expected"], 12 / 20)
 
 
 def test_class_probe__its_one_fit(run):
@@ -160,7 +173,9 @@ def test_class_probe__its_one_fit(run):
 def test_knn__setups_and_jitters(run, ties, option, k):
     names = ("knn_setups", "extremes_of_jitters", "similarities", "similarity_counts")
     functions = [f"knn.{name}" for name in names]
-    _, calls = run("knn/sharpening", functions, ties=ties, neighbours=option, assignment_seeds=2)
+    outcome, calls = run("knn/sharpening", functions, ties=ties, neighbours=option, assignment_seeds=2)
+    order = ["all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd", "worst"]
+    assert [score.metric for score in outcome.scores] == order
     drawn = {"train_assignments": "ndarray", "test_assignments": "ndarray"}
     setups = ("knn_setups", {**drawn, "k": k, "keep": None, "only": None, **DEVICE})
     jitters = ("extremes_of_jitters", {"k": k, "rule": ties, "seed": 13, **DEVICE})
@@ -193,19 +208,23 @@ def test_robustness__seeds_and_draws(run, monkeypatch):
 
 
 def test_copies__searches_on_the_device(run):
-    _, calls = run("copies/processed", ["knn.nearest"])
+    outcome, calls = run("copies/processed", ["knn.nearest"])
+    assert [score.metric for score in outcome.scores] == ["recall", "matched", "false-matches"]
     assert calls == [("nearest", DEVICE)] * 15  # the unprocessed photos, then each of 14 copies
 
 
 def test_detect__layer_reader_and_neighbours(run):
     functions = ["probe.class_layer", "probe.labelled_probe", "knn.nearest"]
-    _, calls = run("forensics/detect", functions, readers="linear,knn", brief=True)
+    outcome, calls = run("forensics/detect", functions, readers="linear,knn", brief=True)
+    assert [score.metric for score in outcome.scores] == ["auc", "balanced", "nearest", "balanced-knn"]
     layer = {**PROTOCOL, "n_classes": 2, "clusters": pairs(TRAIN), "chosen_for": None}
     assert calls == [("class_layer", layer), ("nearest", DEVICE), ("labelled_probe", {**DEVICE, "reader": "knn"})]
 
 
 def test_crossing__layers_of_other_views_use_what_was_chosen_for_the_original(run):
-    _, calls = run("forensics/crossing", ["probe.class_layer"])
+    outcome, calls = run("forensics/crossing", ["probe.class_layer"])
+    order = ["both", "real-only", "generated-only", "bias", "bias-jpeg"]
+    assert [score.metric for score in outcome.scores] == order
     layer = {**PROTOCOL, "n_classes": 2, "clusters": pairs(TRAIN)}
     assert calls == [
         ("class_layer", {**layer, "chosen_for": None}),
@@ -218,6 +237,26 @@ def test_pairs__on_a_device_with_float64(run, monkeypatch):
     monkeypatch.setattr("benchmark.compute.exact_device", lambda device: devices.append(device) or "exact")
     columns = {"pair_id": np.arange(N) // 2, "camera_type": np.array(["phone", "camera"] * (N // 2))}
     photos = dataclasses.replace(photos_of(), columns=columns)
-    _, calls = run("retrieval/pairs", ["retrieval.pair_retrieval", "retrieval.nearest_of_same_type"], photos)
+    outcome, calls = run("retrieval/pairs", ["retrieval.pair_retrieval", "retrieval.nearest_of_same_type"], photos)
+    of_each = [f"{of}-{what}" for of in ("same", "different") for what in ("at-5", "mrr", "to-phone", "to-camera")]
+    assert [score.metric for score in outcome.scores] == ["same", "different", "spd", "all", *of_each]
     assert calls == [("pair_retrieval", {"device": "exact"}), ("nearest_of_same_type", {"device": "exact"})]
     assert devices == ["cuda"] * 2
+
+
+@pytest.mark.parametrize(("queries", "part"), [(None, slice(6, 13)), (9, slice(3, 6))])
+def test_knn__a_part_of_the_queries_is_stored(queries, part, monkeypatch, tmp_path):
+    """Part 1 of 3 of the 20 queries, or of a sample of nine."""
+    calls = []
+    monkeypatch.setattr("benchmark.knn.knn_setups", lambda *args, **more: calls.append((args, more)))
+    bank = SimpleNamespace(view=lambda view, at: rows_of(view)[at], dim=5, names=())
+    options = RunOptions(queries=queries, assignment_seeds=3, neighbours=4)
+    inputs = TaskInput(photos_of(), np.ones(N, bool), bank, options, "cpu", checkpoints=tmp_path)
+    assert all_tasks()["knn/sharpening"].run_part(inputs, 1, 3) is None
+    (((train, test, train_labels, test_labels), more),) = calls
+    assert (more["only"], more["keep"], more["k"], more["device"]) == (part, tmp_path, 4, "cpu")
+    assert [len(bank) for bank in (*train, *test)] == [TRAIN] * 3 + [queries or N - TRAIN] * 3
+    assert (more["train_assignments"].shape, more["test_assignments"].shape) == ((3, TRAIN), (3, queries or N - TRAIN))
+    labels = photos_of().labels.values
+    assert train_labels.tolist() == labels[:TRAIN].tolist()
+    assert len(test_labels) == (queries or N - TRAIN)

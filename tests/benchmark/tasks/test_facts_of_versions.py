@@ -1,0 +1,185 @@
+"""Facts of stored answers as whole tables, of this version and of older ones that did not store some arrays."""
+
+import numpy as np
+import pytest
+
+from benchmark.knn import TieRule
+from benchmark.results import AnswerFacts
+from benchmark.tasks import facts
+from benchmark.tasks.adversary import read_adversary
+from benchmark.tasks.knn import read_knn, read_plain_knn
+from benchmark.tasks.processing_probe import predictions, read_processing_probe
+from benchmark.tasks.scores import add_freedom, freedom_of
+from tests.benchmark.knn.definition import make_case
+
+RIGHT = np.array([[1, 0, 0.5, 0], [1, 1, 1, 0], [1, 1, 1, 0.5]])  # two processings, and the unprocessed photo
+WHOLE = {
+    "right": RIGHT,
+    "jittered": np.array([[1, 1, 0.5, 0], [1, 1, 1, 1]]),
+    "chance": np.array([0.25, 0.5, 0.25, 0.5]),
+    "processings": np.array(["a", "b"]),
+    "rule": np.array("random"),
+    "photos": np.array([4, 5, 7, 9]),
+}
+
+
+def test_adversary_facts__as_a_whole_table():
+    jitter = facts.jitter_details(RIGHT, WHOLE["jittered"], None)
+    shared = {"processings": 2, "tie_rule": "random"}
+    assert facts.adversary_facts(WHOLE) == {
+        "worst": AnswerFacts(0.375, None, {**shared, **jitter["worst"]}),
+        "average": AnswerFacts(
+            0.375,
+            None,
+            {
+                **shared,
+                "by_processing": {
+                    "a": {"accuracy": 0.375},
+                    "b": {"accuracy": 0.75},
+                    "original": {"accuracy": 0.875},
+                },
+            },
+        ),
+        "best": AnswerFacts(0.375, None, {**shared, **jitter["best"]}),
+        "flipped": AnswerFacts(0.0, None, {**shared, "spoiled": 0.25, **jitter["flipped"]}),
+    }
+    assert [jitter[name]["jitter"]["value"] for name in ("worst", "best", "flipped")] == [0.625, 1.0, 0.375]
+    beyond = [jitter[name]["jitter"]["beyond"]["value"] for name in ("worst", "best", "flipped")]
+    assert beyond == pytest.approx([0.625 - 0.375, 0.75 - 1.0, 0.375 - 0.375])
+
+
+@pytest.mark.parametrize("lacking", ["jittered", "chance", "processings", "rule"])
+def test_adversary_facts__of_a_version_that_did_not_store_an_array(lacking):
+    whole = facts.adversary_facts(WHOLE)
+    older = facts.adversary_facts({name: array for name, array in WHOLE.items() if name != lacking})
+    gone = {"jittered": "jitter", "processings": "by_processing", "rule": "tie_rule", "chance": ""}[lacking]
+    for name, fact in whole.items():
+        details = {key: value for key, value in fact.details.items() if key != gone}
+        chance = None if lacking == "chance" and name != "flipped" else fact.chance
+        assert older[name] == AnswerFacts(chance, None, details)
+
+
+def test_read_adversary__values_of_each_photo():
+    read = read_adversary(WHOLE)
+    assert {name: values.values.tolist() for name, values in read.items()} == {
+        "worst": [1, 0, 0.5, 0],
+        "average": [1, 0.5, 0.75, 0],
+        "best": [1, 1, 1, 0],
+        "flipped": [0, 1, 0.5, 0],
+    }
+    clusters = np.array([0, 0, 1, 1])
+    for values in read_adversary({**WHOLE, "clusters": clusters}).values():
+        assert (values.photos.tolist(), values.bounds, values.clusters is clusters) == ([4, 5, 7, 9], (0.0, 1.0), True)
+    assert {values.clusters for values in read.values()} == {None}
+
+
+def of_setups(rule: TieRule) -> tuple:
+    answers = make_case(15, n_train=40, n_test=12, labels=6, same=0.3).answers(k=4)
+    names = ("correct", "least", "greatest", "random", "combinations")
+    arrays = {name: getattr(answers, name) for name in names}
+    arrays |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule), "photos": np.arange(12) + 3}
+    arrays |= {"by_seed": answers.random_by_seed if rule == "random" else answers.by_seed, "chance": np.full(12, 0.2)}
+    return answers, {**arrays, "rule": np.array(rule)}
+
+
+@pytest.mark.parametrize("rule", ["nearest", "random"])
+def test_knn_facts__are_those_of_the_answers(rule):
+    answers, arrays = of_setups(rule)
+    made = facts.knn_facts(arrays)
+    seeds = answers.random_seed_values if rule == "random" else answers.seed_values
+    assert list(made) == ["all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd", "worst"]
+    for name, fact in made.items():
+        expected = {"tie_rule": rule}
+        if name == "worst":
+            expected["flipped"] = {"value": pytest.approx(answers.flipped(rule).mean())}
+        else:
+            ties = answers.ties[name]
+            expected["ties"] = pytest.approx({n: getattr(ties, n) for n in ("least", "greatest", "random")})
+        if name in seeds:
+            expected["accuracy_by_seed"] = pytest.approx(seeds[name].tolist(), abs=1e-6)
+            assert [round(v, 6) for v in fact.details["accuracy_by_seed"]] == fact.details["accuracy_by_seed"]
+        assert fact == AnswerFacts(0.0 if name == "spd" else pytest.approx(0.2), None, expected)
+    read = read_knn(arrays)
+    values = answers.per_photo(rule)
+    assert list(read) == list(values)
+    for name, of_metric in read.items():
+        np.testing.assert_allclose(of_metric.values, values[name])
+        assert of_metric.photos.tolist() == list(range(3, 15))
+        assert of_metric.bounds == ((-1.0, 1.0) if name == "spd" else (0.0, 1.0))
+
+
+def test_knn_facts__of_older_versions():
+    answers, arrays = of_setups("random")
+
+    def without(*names):
+        return {name: array for name, array in arrays.items() if name not in names}
+
+    no_rule = facts.knn_facts(without("rule"))
+    assert not any("tie_rule" in fact.details for fact in no_rule.values())
+    by_nearest = read_knn(without("rule", "worst"))
+    assert "worst" not in by_nearest
+    np.testing.assert_allclose(by_nearest["all-diff"].values, answers.per_photo("nearest")["all-diff"])
+    for lacking in (("flipped",), ("worst",)):
+        assert "worst" not in facts.knn_facts(without(*lacking))
+    oldest = facts.knn_facts(without("least", "greatest", "random", "chance", "rule", "flipped"))
+    assert oldest == {
+        name: AnswerFacts(None, None, {"accuracy_by_seed": made[name].details["accuracy_by_seed"]})
+        for made in [facts.knn_facts(arrays)]
+        for name in ("uniform", "uniform-test")
+    }
+    plain = {"correct": np.array([True, False]), "random": np.array([0.5, 0.25]), "photos": np.array([2, 3])}
+    for rule, expected in ((None, [1, 0]), ("nearest", [1, 0]), ("random", [0.5, 0.25])):
+        given = plain if rule is None else {**plain, "rule": np.array(rule)}
+        read = read_plain_knn(given)["accuracy"]
+        assert (read.values.tolist(), read.values.dtype, read.photos.tolist()) == (expected, np.float64, [2, 3])
+
+
+def test_processing_probe__values_and_facts_of_every_reader():
+    predicted = np.array(
+        [[[0, 1, 0], [1, 1, 2], [2, 0, 2]], [[0, 0, 0], [1, 1, 1], [2, 2, 2]]]
+    )  # [fits, classes, photos]
+    arrays = {"predicted-mlp": predicted[:1], "predicted": predicted, "photos": np.array([1, 5, 8])}
+    assert list(predictions(arrays)) == ["accuracy", "accuracy-mlp"]
+    read = read_processing_probe(arrays)
+    assert read["accuracy"].values.tolist() == pytest.approx([1, 4 / 6, 5 / 6])
+    assert read["accuracy-mlp"].values.tolist() == pytest.approx([1, 1 / 3, 2 / 3])
+    assert facts.processing_facts(arrays)["accuracy-mlp"] == AnswerFacts(
+        1 / 3,
+        1 / 3,
+        {
+            "classes": 3,
+            "accuracy_by_seed": [round(6 / 9, 6)],
+            "spread": 0.0,
+            "balanced_accuracy": pytest.approx((2 / 3 + 2 / 3 + 2 / 3) / 3),
+        },
+    )
+
+
+def test_retrieval_facts__queries_lost_ones_and_chance():
+    nearer = np.array([[[0, 1, 0], [2, 0, 0]], [[1, 0, 1], [0, 2, 0]]], np.int32)
+    tied = np.array([[[0, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]], np.int32)
+    arrays = {
+        "pair_ids": np.array(["a", "b", "c"]),
+        "nearer": nearer,
+        "tied": tied,
+        "camera_types": np.array(["x", "y"]),
+    }
+    made = facts.retrieval_facts(arrays)
+    assert made["different"] == AnswerFacts(
+        1 / 3, None, {"queries": 6, "lost": {"queries": 6, "lost": 3, "by_camera": 2}}
+    )
+    assert made["same"] == AnswerFacts(1 / 3, None, {"queries": 6})
+    assert made["spd"] == AnswerFacts(0.0, None, {"queries": 6})
+    assert {"same-to-x", "different-to-y"} <= set(made)
+    older = facts.retrieval_facts({name: array for name, array in arrays.items() if name != "camera_types"})
+    assert {"same-to-a", "different-to-b"} <= set(older)
+    assert facts.pair_answers(arrays).camera_types == ("x", "y")
+    assert facts.pair_answers(arrays).pair_ids == ("a", "b", "c")
+
+
+def test_freedom__is_stored_once_and_again_where_it_differs():
+    arrays: dict[str, np.ndarray] = {}
+    for metric, freedom in (("a", 5), ("b", 5), ("c", 4)):
+        add_freedom(arrays, metric, freedom)
+    assert {name: int(value) for name, value in arrays.items()} == {"freedom": 5, "freedom-c": 4}
+    assert [freedom_of(arrays, metric) for metric in "abc"] == [5, 5, 4]
