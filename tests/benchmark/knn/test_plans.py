@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import lists, setups
+from benchmark.knn import lists, query_views, setups
+from benchmark.knn.answers import KnnAnswers
 from benchmark.knn.lists import BlockPlan, KnnQuestion, by_photos, plan_blocks
 from benchmark.knn.setups import BY_PHOTO, CachedParts, knn_setups
 from tests.benchmark.knn.definition import Case, assert_same, make_case
@@ -221,3 +222,35 @@ def test_search__goes_on_with_less_memory_from_the_budget_or_the_bound(monkeypat
     knn_setups(**vars(case), k=2)
     knn_setups(**vars(case), k=2, memory_bytes=77)
     assert calls == [("kNN", 1000 + len("cpu")), ("kNN", 77)]
+
+
+@pytest.mark.parametrize(("part", "only"), [(None, None), ((0, 2), slice(0, 9)), ((1, 2), slice(9, 18))])
+def test_views__are_stacked_as_one_set_of_queries(
+    part: tuple[int, int] | None, only: slice | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One collection and one class, so that no assignment is drawn; bounds and folders are passed on."""
+    calls: list[tuple[Any, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        query_views, "knn_setups", lambda *given, **more: calls.append((given, more)) or setups_of(more)
+    )
+    train, views = np.eye(4), [np.full((6, 4), float(i)) for i in range(3)]
+
+    def setups_of(more: dict[str, Any]) -> KnnAnswers:
+        return knn_setups([train], [np.concatenate(views)], np.arange(4), np.tile(np.arange(6), 3), **{
+            **more, "device": "cpu", "keep": None, "memory_bytes": None})  # fmt: skip
+
+    made = query_views.knn_of_views(
+        train, views, np.arange(4), np.arange(6), k=3, device="cuda", memory_bytes=7, keep=tmp_path, part=part
+    )
+    ((collection, stacked, train_labels, test_labels), more) = calls[0]
+    assert collection == [train]
+    (bank,) = stacked
+    assert (bank.shape, bank[4:14].tolist()) == (
+        (18, 4),
+        np.repeat([0.0, 1.0, 2.0], [2, 6, 2])[:, None].repeat(4, 1).tolist(),
+    )
+    assert (bank[5:5].shape, bank[:].dtype) == ((0, 4), np.float32)
+    assert (train_labels.tolist(), test_labels.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 3, 4, 5] * 3)
+    assert [more.pop(name).tolist() for name in ("train_assignments", "test_assignments")] == [[[0] * 4], [[0] * 18]]
+    assert more == {"k": 3, "device": "cuda", "memory_bytes": 7, "keep": tmp_path, "only": only}
+    assert (made.correct.shape, made.random.dtype, made.k) == ((3, 6), np.float64, 3)

@@ -206,7 +206,7 @@ def test_uniform__a_neighbour_beyond_the_end_of_a_list_is_computed(memory: int |
 
 @pytest.mark.parametrize("memory", [None, 1])
 def test_uniform__neighbours_that_are_computed_count_once(memory: int | None) -> None:
-    """One wrong photo is nearest, and is in a list; one right photo is beyond the list, one in the list of the first."""
+    """One wrong photo is nearest, and in a list; one right photo is beyond the list, one is in the first list."""
     at = np.arange(40)
     second = np.where(at < 20, -0.5 - 0.01 * at, 0.95 - 0.01 * (at - 20))
     second[0] = 0.99

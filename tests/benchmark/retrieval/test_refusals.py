@@ -144,3 +144,25 @@ def test_blocks__of_items_and_sides_by_hand() -> None:
     assert list(blocks(0, 3)) == []
     assert (block_rows(16 * 100 + 48 * 10 * 2, 2), block_rows(16 * 100 + 48 * 10 * 2 - 1, 2)) == (10, 9)
     assert block_rows(0, 9) == 1
+
+
+def test_bounds_and_progress__are_passed_to_the_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, photos = np.random.default_rng(0).normal(size=(6, 3)), np.arange(6).reshape(2, 3)
+    calls: list[dict[str, Any]] = []
+
+    def spy(given_rows: np.ndarray, given_photos: np.ndarray, **more: Any) -> Any:
+        calls.append({"photos": given_photos.tolist(), **more})
+        return count_pairs(given_rows, given_photos, everywhere=bool(more.get("everywhere")))
+
+    monkeypatch.setattr("benchmark.retrieval.counts.count_pairs", spy)
+    monkeypatch.setattr("benchmark.retrieval.two_types.count_pairs", spy)
+    done: list[int] = []
+    how = {"device": "cpu", "memory_bytes": 99, "progress": done.append}
+    for distractors in ("own", "all"):
+        group_recall(rows, photos, np.array([0, 0, 1]), distractors=distractors, **how)
+    pair_retrieval(rows, np.array([0, 1, 2] * 2), np.array(["a"] * 3 + ["b"] * 3), device="cpu", memory_bytes=77)
+    assert calls == [
+        {"photos": photos.tolist(), "everywhere": False, **how},
+        {"photos": photos.tolist(), "everywhere": True, **how},
+        {"photos": photos.tolist(), "device": "cpu", "memory_bytes": 77},
+    ]
