@@ -166,3 +166,20 @@ def test_bounds_and_progress__are_passed_to_the_counting(monkeypatch: pytest.Mon
         {"photos": photos.tolist(), "everywhere": True, **how},
         {"photos": photos.tolist(), "device": "cpu", "memory_bytes": 77},
     ]
+
+
+@pytest.mark.parametrize("memory", [1, 1 << 28])
+def test_nearest_of_same_type__of_equal_ones_the_first_also_across_blocks(memory: int) -> None:
+    """Four pairs; photos 2, 4 and 6 are copies, so that the query of pair 0 has three equal distractors."""
+    rows = np.array([[1, 0], [0, 1], [3, 4], [1, 1], [3, 4], [1, 2], [6, 8], [2, 1]], float)
+    ids, types = np.repeat(np.arange(4), 2), np.array(list("abababab"))
+    queries = [(1, 3), (0, 0), (0, 1), (0, 3), (1, 0)]
+    made = nearest_of_same_type(rows, ids, types, queries, memory_bytes=memory)
+    assert [(one.query, one.target, one.distractor) for one in made] == [
+        (7, 6, 3),
+        (0, 1, 2),
+        (2, 3, 4),
+        (6, 7, 2),
+        (1, 0, 5),
+    ]
+    assert [one.distractor_similarity for one in made] == pytest.approx([3 / 10**0.5, 0.6, 1, 1, 2 / 5**0.5])

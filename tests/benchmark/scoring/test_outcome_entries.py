@@ -275,3 +275,12 @@ def test_small__every_input_counts_and_each_by_its_own_bank():
         False,
     )
     assert not small(few, job(None, device="cuda:0"))
+
+
+def test_jobs__stubs_are_parsed_in_turn_and_packages_imported_before_they_run(monkeypatch):
+    steps = []
+    monkeypatch.setattr(tasks_run, "parse_in_turn", lambda: steps.append("in turn"))
+    monkeypatch.setattr(tasks_run, "importlib", SimpleNamespace(import_module=steps.append))
+    run_jobs([job(lambda given: steps.append("run") or outcome())])
+    assert steps == ["in turn", *tasks_run.PACKAGES_OF_TASKS, "run"]
+    assert run_jobs([]) == []
