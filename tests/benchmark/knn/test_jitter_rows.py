@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.knn import cosine_distances, extremes_of_jitters, jittered, knn_of_views
+from benchmark.knn import cosine_distances, extremes_of_jitters, jitter, jittered, knn_of_views
 from benchmark.knn.answers import TieRule
 from benchmark.knn.jitter import DIRECTIONS
 
@@ -35,11 +35,11 @@ def test_jittered__rows_by_definition(photos: int, views: int, seed: int) -> Non
     originals = rng.normal(size=(photos, 6)) * rng.uniform(0.1, 5, size=(photos, 1))
     of_views = [originals + rng.normal(size=originals.shape) for _ in range(views)]
     drawn = np.random.default_rng(seed).standard_normal((min(4096, photos * views), 6), dtype=np.float32)
-    for number, (jitter, view) in enumerate(zip(jittered(of_views, originals, seed=seed), of_views, strict=True)):
+    for number, (made, view) in enumerate(zip(jittered(of_views, originals, seed=seed), of_views, strict=True)):
         expected = moved(view, originals, drawn, number, views)
-        assert (jitter[:].dtype, jitter.shape, len(jitter)) == (np.float32, originals.shape, photos)
-        np.testing.assert_allclose(jitter[:], expected, atol=2e-6)
-        np.testing.assert_allclose(jitter[photos // 2 :], expected[photos // 2 :], atol=2e-6)
+        assert (made[:].dtype, made.shape, len(made)) == (np.float32, originals.shape, photos)
+        np.testing.assert_allclose(made[:], expected, atol=2e-6)
+        np.testing.assert_allclose(made[photos // 2 :], expected[photos // 2 :], atol=2e-6)
     again, other = (jittered(of_views, originals, **more)[0][:] for more in ({}, {"seed": 0}))
     np.testing.assert_array_equal(again, other)
 
@@ -47,11 +47,11 @@ def test_jittered__rows_by_definition(photos: int, views: int, seed: int) -> Non
 def test_jittered__the_opposite_and_a_zero_row() -> None:
     """The farthest point on the sphere has no direction; a zero row has none to move in either."""
     originals, view = np.array([[2.0, 0, 0], [1.0, 0, 0]]), np.array([[-3.0, 0, 0], [0.0, 0, 0]])
-    (jitter,) = jittered([view], originals)
-    np.testing.assert_allclose(jitter[0:1], [[-1, 0, 0]], atol=1e-7)
+    (made,) = jittered([view], originals)
+    np.testing.assert_allclose(made[0:1], [[-1, 0, 0]], atol=1e-7)
     # a zero row lies at distance 1 of the sphere's radius: a chord of 1 is an angle of 60 degrees
-    assert jitter[1:2][0, 0] == pytest.approx(0.5)
-    assert np.linalg.norm(jitter[1:2]) == pytest.approx(1)
+    assert made[1:2][0, 0] == pytest.approx(0.5)
+    assert np.linalg.norm(made[1:2]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("rule", ["nearest", "random", "least", "greatest"])
@@ -98,3 +98,16 @@ def test_cosine_distances__closer_than_a_millionth_is_none() -> None:
     distances = cosine_distances(first, second)
     assert distances[0] == 0
     assert distances[1:] == pytest.approx([2e-6, 2e-6], rel=0.1)
+
+
+def test_extremes__k_and_device_of_every_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, object]] = []
+
+    def spy(*args: object, **more: object) -> object:
+        calls.append(more)
+        return knn_of_views(*args, k=3)
+
+    monkeypatch.setattr(jitter, "knn_of_views", spy)
+    rows = [np.eye(4) + c for c in range(2)]
+    extremes_of_jitters(rows, rows, np.arange(4), np.arange(4), k=3, device="cuda:1")
+    assert calls == [{"k": 3, "device": "cuda:1"}] * 2

@@ -245,3 +245,30 @@ def test_answers__questions_are_drawn_by_the_seed():
     with pytest.raises(Exception, match=r"^toy: no photo with a question can be used$"):
         all_tasks()["answers/jpeg"].run(inputs)
     assert seeds == [31]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "is_shuffled"),
+    [
+        # in training clusters of each label have both groups; in the test each label has one cluster
+        ({("a", "x"): 3, ("a", "y"): 3, ("b", "x"): 3, ("b", "y"): 3}, {("a", "x"): 1, ("b", "y"): 1}, True),
+        # in training a label has one group: nothing can be exchanged, whatever the test has
+        ({("a", "x"): 4, ("b", "y"): 4}, {("a", "x"): 2, ("a", "y"): 2, ("b", "x"): 2, ("b", "y"): 2}, False),
+    ],
+)
+def test_group_probe__groups_are_shuffled_where_training_has_something_to_exchange(train, test, is_shuffled):
+    rows = [(label, group, f"{split}{label}{group}{c}", split)
+            for split, cells in (("train", train), ("val", test))
+            for (label, group), n in cells.items() for c in range(n) for _ in range(2)]  # fmt: skip
+    label, group, cluster, split = map(list, zip(*rows, strict=True))
+    photos = photos_of(
+        len(rows),
+        split,
+        labels=labels_of(label),
+        groups={"g": labels_of(group)},
+        columns={"cluster": np.array(cluster)},
+    )
+    embeddings = np.random.default_rng(0).normal(size=(len(rows), 4)).astype(np.float32)
+    embeddings[:, 0] += np.array([name == "x" for name in group])
+    controls = all_tasks()["probe/g"].run(input_of(photos, embeddings)).scores[0].details["controls"]
+    assert ("shuffled" in controls) is is_shuffled

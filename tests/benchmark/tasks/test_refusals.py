@@ -159,6 +159,22 @@ def test_leave_one_out__a_detector_that_was_trained_on_every_generator():
     ]
 
 
+@pytest.mark.parametrize("classes", [["cat", "dog"], ["real", "cat"], ["fake"]])
+def test_forensics__classes_that_do_not_say_which_photos_were_generated(classes):
+    """A task that is run all the same refuses them, too."""
+    names = (classes * 8)[:8]
+    photos = PhotoSet.of_bytes("toy", {f"p{i}": b"" for i in range(8)}, names, ["train"] * 4 + ["val"] * 4)
+    inputs = TaskInput(photos, np.ones(8, bool), SimpleNamespace(dim=1), RunOptions(), "cpu")
+    for name in ("forensics/detect", "forensics/crossing", "forensics/floor"):
+        task = all_tasks()[name]
+        assert task.unfit(photos) == (
+            "its labels are not two classes such as real and fake, or nature and ai (label=SOURCE names them)"
+        )
+        assert refusal(lambda task=task: task.run(inputs)) == (
+            "toy: the usable photos of train are all of one class, real or generated"
+        )
+
+
 WEBP = '{step = "webp", quality = 10}]\n'
 
 
