@@ -6,7 +6,19 @@ import torch
 
 from benchmark.bank import BankView
 from benchmark.probe import probe, processing_probe
-from benchmark.probe.solver.rows import Gathered, Stacked, gather, normalised, picked
+from benchmark.probe.solver import rows as rows_module
+from benchmark.probe.solver.rows import (
+    AsGiven,
+    Gathered,
+    Some,
+    Stacked,
+    features,
+    gather,
+    is_as_given,
+    normalised,
+    picked,
+)
+from builders.errors import DataError
 
 RNG = np.random.default_rng(5)
 
@@ -94,3 +106,53 @@ def test_processing_probe__gathered_once_or_not_gives_the_same_answers(monkeypat
     assert made
     np.testing.assert_array_equal(once.predicted, plain.predicted)
     np.testing.assert_array_equal(once.final_loss, plain.final_loss)
+
+
+def test_features__of_unit_length_or_as_given_and_finite():
+    rows = np.array([[3.0, 4.0], [0.0, 0.0], [1.0, np.inf], [np.nan, 1.0]])
+    for bank, sentence in (
+        (rows, "embedding 2 of a block holds a value that is not finite: embed the photos again"),
+        (AsGiven(rows), "an embedding holds a value that is not finite: embed the photos again"),
+    ):
+        with pytest.raises(DataError) as error:
+            features(bank, rows)
+        assert str(error.value) == sentence
+    assert features(AsGiven(rows), rows[:2]).tolist() == [[3, 4], [0, 0]]
+    assert features(AsGiven(rows), rows[:2]).dtype == np.float32
+    np.testing.assert_allclose(features(rows, rows[:2]), [[0.6, 0.8], [0, 0]])
+    assert is_as_given(Some(AsGiven(rows), np.arange(2)))
+    assert is_as_given(Stacked(AsGiven(rows), AsGiven(rows)))
+    assert not is_as_given(Some(rows, np.arange(2)))
+    assert not is_as_given(Stacked(rows, rows))
+
+
+def test_normalised__the_number_of_a_bad_row_counts_over_blocks(monkeypatch):
+    monkeypatch.setattr(rows_module, "CACHED_BYTES", 8 * 3 * 2)  # two rows of three numbers
+    rows = RNG.normal(size=(7, 3)).astype(np.float32)
+    expected = rows.astype(float) / np.linalg.norm(rows.astype(float), axis=1)[:, None]
+    np.testing.assert_allclose(normalised(rows), expected, rtol=1e-6)
+    rows[5, 1] = np.nan
+    with pytest.raises(DataError, match=r"^embedding 5 of a block"):
+        normalised(rows)
+
+
+@pytest.mark.parametrize("rows_of_block", [1, 3, 100])
+def test_gathered__in_blocks_of_every_size(rows_of_block, monkeypatch):
+    monkeypatch.setattr(rows_module, "GATHER_BYTES", 4 * 4 * rows_of_block)
+    banks = [RNG.normal(size=(20, 4)).astype(np.float32) for _ in range(3)]
+    gathered = Gathered(banks, torch.device("cpu"))
+    assert (gathered.rows.shape, gathered.rows.dtype) == ((3, 20, 4), torch.float32)
+    np.testing.assert_array_equal(gathered.rows, np.stack([normalised(bank) for bank in banks]))
+
+
+def test_gather__a_bank_of_which_no_row_is_needed_is_not_read():
+    class Unread:
+        shape = (5, 3)
+
+        def __getitem__(self, rows):
+            raise AssertionError("it is read")
+
+    bank = RNG.normal(size=(5, 3)).astype(np.float32)
+    read = gather([bank, Unread()], np.array([[0, 0, 1, 0, 0]]), np.array([0, 1, 3]))
+    np.testing.assert_array_equal(read(0, 3)[0], normalised(bank)[[0, 1, 3]])
+    assert read(1, 1).shape == (1, 0, 3)

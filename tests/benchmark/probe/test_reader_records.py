@@ -1,0 +1,314 @@
+"""Readers other than the linear one: whole results against plain loops, and the samples that they take."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.probe import chosen_readers, labelled_probe, processing_probe
+from benchmark.probe.problem import LabelledSplits, Problem
+from benchmark.probe.readers import knn, mlp
+from benchmark.probe.readers.knn import read_knn, vote
+from benchmark.probe.readers.mlp import _standard, read_mlp, train
+from benchmark.probe.readers.registry import READERS, Read, read_with, sampled
+from benchmark.probe.solver.rows import AsGiven
+from builders.errors import UsageError
+
+CPU = torch.device("cpu")
+RNG = np.random.default_rng(5)
+N, TESTED, D = 40, 15, 6
+
+
+def problem_of(fits: int = 2, validation: int = 10, as_given: bool = False, classes: int = 3) -> Problem:
+    banks: list[Any] = [
+        RNG.normal(size=(N, D)).astype(np.float32) * (1 + 3 * (np.arange(N, dtype=np.float32) % 4))[:, None]
+        for _ in "ab"
+    ]
+    which, labels = RNG.integers(0, 2, (fits, N)), RNG.integers(0, classes, (fits, N))
+    held = np.sort(RNG.permutation(N)[:validation])
+    rows = [AsGiven(bank) for bank in banks] if as_given else banks
+    return Problem(rows, which, labels, classes, np.setdiff1d(np.arange(N), held), held)
+
+
+def views_of(as_given: bool = False) -> list[Any]:
+    banks = [RNG.normal(size=(TESTED, D)).astype(np.float32) for _ in range(3)]
+    return [AsGiven(bank) for bank in banks] if as_given else banks
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    wide = np.asarray(rows, float)
+    return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True))
+
+
+def rows_of(problem: Problem, fit: int, photos: np.ndarray) -> np.ndarray:
+    """The row of each photo in its bank of an assignment."""
+    return np.stack([problem.banks[problem.which[fit, i]][i : i + 1][0] for i in photos])
+
+
+def plain_vote(queries: np.ndarray, rows: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    similar = unit(queries) @ unit(rows).T
+    voted = []
+    for row in similar:
+        names = [int(labels[i]) for i in np.argsort(-row, kind="stable")[:k]]
+        voted.append(max(names, key=lambda name: (names.count(name), -names.index(name))))
+    return np.array(voted)
+
+
+@pytest.mark.parametrize("as_given", [False, True])
+def test_read_knn__is_the_vote_of_plain_loops(as_given: bool) -> None:
+    problem, test = problem_of(as_given=as_given), views_of(as_given)
+    read = read_knn(problem, test, device=CPU, seed=3)
+    fit, held = problem.fit_rows, problem.validation_rows
+    accuracies = {}
+    for k in (1, 3, 5, 10, 20):
+        voted = plain_vote(rows_of(problem, 0, held), rows_of(problem, 0, fit), problem.labels[0, fit], k)
+        accuracies[k] = float((voted == problem.labels[0, held]).mean())
+    assert read.search == tuple({"k": float(k), "validation_accuracy": a} for k, a in accuracies.items())
+    best = min(k for k, a in accuracies.items() if a == max(accuracies.values()))
+    assert read.chosen == {"k": float(best)}
+    for s in range(2):
+        rows = rows_of(problem, s, np.arange(N))
+        for v, bank in enumerate(test):
+            np.testing.assert_array_equal(
+                read.predicted[s, v], plain_vote(bank[0:TESTED], rows, problem.labels[s], best)
+            )
+    assert read.predicted.shape == (2, 3, TESTED)
+    assert (read.predicted.dtype, read.n_train) == (np.uint8, N)
+    assert read.constants == {
+        "estimator": "majority of the nearest train photos by cosine; a tie goes to the class of the nearest",
+        "tried": [1, 3, 5, 10, 20],
+        "assignments": 2,
+    }
+    for name in ("final_loss", "gradient_norm", "iterations"):
+        assert getattr(read, name).tolist() == [0, 0]
+    assert (read.iterations.dtype, read.converged.tolist()) == (np.int64, [True, True])
+    assert read.search_s >= 0
+    assert read.fit_s > 0
+
+
+@pytest.mark.parametrize(
+    ("photos", "tried", "middle"),
+    [(1, [1], 1), (2, [1], 1), (3, [1], 1), (4, [1, 3], 3), (6, [1, 3, 5], 3), (N, [1, 3, 5, 10, 20], 5)],
+)
+def test_read_knn__fewer_neighbours_than_photos_of_the_fit(photos: int, tried: list[int], middle: int) -> None:
+    x, y = RNG.normal(size=(photos, D)).astype(np.float32), np.arange(photos)[None] % 2
+    every = np.arange(photos)
+    problem = Problem([x], np.zeros((1, photos), np.int64), y, 2, every, every[:0])
+    read = read_knn(problem, [x], device=CPU, seed=0)
+    assert (read.constants["tried"], read.chosen, read.search) == (tried, {"k": float(middle)}, ())
+
+
+def test_read_knn__more_than_256_classes() -> None:
+    x, y = np.eye(300, 320, dtype=np.float32), np.arange(300)
+    every = np.arange(300)
+    read = read_knn(Problem([x], np.zeros((1, 300), np.int64), y[None], 300, every, every), [x], device=CPU, seed=0)
+    assert (read.predicted.dtype, read.chosen) == (np.uint16, {"k": 1.0})
+    np.testing.assert_array_equal(read.predicted[0, 0], y)
+    small = Problem([x[:256]], np.zeros((1, 256), np.int64), y[None, :256], 256, every[:256], every[:9])
+    assert read_knn(small, [x], device=CPU, seed=0).predicted.dtype == np.uint8
+
+
+def test_vote__ties_of_every_size_go_to_the_class_with_the_nearest_photo() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        rows, labels = rng.normal(size=(12, 3)).astype(np.float32), rng.integers(0, 4, 12)
+        queries = rng.normal(size=(7, 3)).astype(np.float32)
+        ks = (1, 2, 4, 6, 12)
+        given = [torch.from_numpy(unit(x).astype(np.float32)) for x in (queries, rows)]
+        measured = vote(*given, labels, ks, 4)
+        assert (measured.shape, measured.dtype) == ((5, 7), np.int64)
+        for row, k in zip(measured, ks, strict=True):
+            np.testing.assert_array_equal(row, plain_vote(queries, rows, labels, k))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of two rates, two decays and two numbers of epochs, of a small network."""
+    for name, value in (("RATES", (1e-3, 0.05)), ("DECAYS", (0.01, 1.0)), ("EPOCHS", (2, 4)), ("HIDDEN", 5)):
+        monkeypatch.setattr(mlp, name, value)
+
+
+@pytest.mark.parametrize("as_given", [False, True])
+@pytest.mark.usefixtures("short")
+def test_read_mlp__trains_one_network_for_each_candidate_and_assignment(as_given: bool) -> None:
+    problem, test = problem_of(as_given=as_given), views_of(as_given)
+    read = read_mlp(problem, test, device=CPU, seed=3)
+    scaled = (lambda rows: rows) if as_given else (lambda rows: unit(rows).astype(np.float32))
+
+    def tensor(rows: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(scaled(rows)))
+
+    fit, held = problem.fit_rows, problem.validation_rows
+    rows, validation = tensor(rows_of(problem, 0, fit)), tensor(rows_of(problem, 0, held))
+    centre, deviation = rows.mean(0), rows.std(0)
+    labels = torch.from_numpy(problem.labels[:1, fit])
+    search = {}
+    for rate in (1e-3, 0.05):
+        for decay in (0.01, 1.0):
+            nets = train(((rows - centre) / deviation)[None], labels, 3, [rate], [decay], (2, 4), 3)
+            for epochs, net in zip((2, 4), nets, strict=True):
+                voted = net.logits((validation - centre) / deviation)[0].argmax(1).numpy()
+                search[epochs, rate, decay] = float((voted == problem.labels[0, held]).mean())
+    expected = [
+        {"rate": rate, "decay": decay, "epochs": float(epochs), "validation_accuracy": search[epochs, rate, decay]}
+        for epochs in (2, 4)
+        for rate in (1e-3, 0.05)
+        for decay in (0.01, 1.0)
+    ]
+    assert read.search == tuple(expected)
+    best = max(expected, key=lambda row: row["validation_accuracy"])  # of equal ones the first
+    assert read.chosen == {name: best[name] for name in ("rate", "decay", "epochs")}
+    every = np.stack([rows_of(problem, s, np.arange(N)) for s in range(2)])
+    sets = torch.stack([tensor(each) for each in every])
+    centre, deviation = sets[0].mean(0), sets[0].std(0)
+    chosen = ([best["rate"]] * 2, [best["decay"]] * 2, (int(best["epochs"]),))
+    (net,) = train((sets - centre) / deviation, torch.from_numpy(problem.labels), 3, *chosen, 3)
+    for v, bank in enumerate(test):
+        voted = net.logits((tensor(bank[0:TESTED]) - centre) / deviation).argmax(2).numpy()
+        assert (read.predicted[:, v] == voted).mean() > 0.95
+    logits = net.logits((sets - centre) / deviation)
+    for s in range(2):
+        loss = torch.nn.functional.cross_entropy(logits[s], torch.from_numpy(problem.labels[s]))
+        assert read.final_loss[s] == pytest.approx(float(loss), rel=1e-3)
+    assert read.constants == {
+        "estimator": "one hidden layer of rectified units, trained for a fixed number of epochs by AdamW",
+        "hidden": 5,
+        "rates": [1e-3, 0.05],
+        "decays": [0.01, 1.0],
+        "epochs_tried": [2, 4],
+        "batch_size": 256,
+        "assignments": 2,
+    }
+    assert (read.n_train, read.predicted.dtype) == (N, np.uint8)
+    assert read.iterations.tolist() == [best["epochs"]] * 2
+    assert np.isnan(read.gradient_norm).all()
+    assert read.converged.all()
+
+
+@pytest.mark.usefixtures("short")
+def test_read_mlp__without_validation_photos_the_first_candidate_and_the_second_number_of_epochs() -> None:
+    read = read_mlp(problem_of(1, validation=0), views_of(), device=CPU, seed=0)
+    assert (read.search, read.chosen) == ((), {"rate": 1e-3, "decay": 0.01, "epochs": 4.0})
+    assert read.iterations.tolist() == [4]
+
+
+@pytest.mark.usefixtures("short")
+def test_read_mlp__test_photos_in_blocks_and_as_many_assignments_as_have_few_photos(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mlp, "FITS_ROWS", 3 * N - 1)
+    many = RNG.normal(size=(4096 + 3, D)).astype(np.float32)
+    problem = problem_of(5, validation=0)
+    read = read_mlp(problem, [many], device=CPU, seed=0)
+    assert read.predicted.shape == (2, 1, 4099)
+    ends = read_mlp(problem, [many[4090:]], device=CPU, seed=0)
+    np.testing.assert_array_equal(read.predicted[:, :, 4090:], ends.predicted)
+    assert len(np.unique(ends.predicted)) > 1
+
+
+def test_standard__of_the_first_assignment_and_no_division_by_nothing() -> None:
+    rows = torch.tensor([[[1.0, 5.0], [3.0, 5.0]], [[100.0, 7.0], [300.0, 9.0]]])
+    centre, scale = _standard(rows)
+    assert centre.tolist() == [2.0, 5.0]
+    assert scale.tolist() == [pytest.approx(math.sqrt(2)), 1.0]
+
+
+def test_train__batches_of_256_rows_in_a_new_order_each_epoch() -> None:
+    """One network by hand: He's first weights, AdamW's steps with decay, of 300 rows two batches an epoch."""
+    rng = np.random.default_rng(1)
+    rows = torch.from_numpy(rng.normal(size=(1, 300, 4)).astype(np.float32))
+    labels = torch.from_numpy(rng.integers(0, 3, (1, 300)))
+    nets = train(rows, labels, 3, [0.01], [0.5], (1, 3), seed=8)
+    generator = torch.Generator().manual_seed(8)
+    hidden = 128
+    first = [
+        torch.randn((4, hidden), generator=generator) * math.sqrt(2 / 4),
+        torch.randn((1, hidden), generator=generator) * 0,
+        torch.randn((hidden, 3), generator=generator) * math.sqrt(2 / hidden),
+        torch.randn((1, 3), generator=generator) * 0,
+    ]
+    weights = [w.double().requires_grad_() for w in first]
+    steps = torch.optim.AdamW(weights, lr=0.01, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.5)
+    after = []
+    for _ in range(3):
+        for index in torch.randperm(300, generator=generator).split(256):
+            x = rows[0, index].double()
+            logits = torch.relu(x @ weights[0] + weights[1]) @ weights[2] + weights[3]
+            steps.zero_grad()
+            torch.nn.functional.cross_entropy(logits, labels[0, index]).backward()
+            steps.step()
+        after.append([w.detach().clone() for w in weights])
+    assert len(nets) == 2
+    for net, reference in zip(nets, (after[0], after[2]), strict=True):
+        for measured, expected in zip(net, reference, strict=True):
+            np.testing.assert_allclose(measured[0], expected, atol=5e-5)
+
+
+def test_sampled__a_seeded_sample_of_photos_and_the_first_assignments(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_of(3)
+    same = sampled(problem, 2)
+    assert same.banks is problem.banks
+    np.testing.assert_array_equal(same.which, problem.which[:2])
+    np.testing.assert_array_equal(same.labels, problem.labels[:2])
+    assert same.fit_rows is problem.fit_rows
+    monkeypatch.setattr("benchmark.probe.readers.registry.MOST_ROWS", N)
+    assert sampled(problem, 1).banks is problem.banks
+    monkeypatch.setattr("benchmark.probe.readers.registry.MOST_ROWS", 17)
+    fewer = sampled(problem, 2)
+    rows = np.sort(np.random.default_rng(7).choice(N, 17, replace=False))
+    np.testing.assert_array_equal(fewer.which, problem.which[:2, rows])
+    np.testing.assert_array_equal(fewer.labels, problem.labels[:2, rows])
+    assert rows[fewer.fit_rows].tolist() == [i for i in rows if i in problem.fit_rows]
+    assert rows[fewer.validation_rows].tolist() == [i for i in rows if i in problem.validation_rows]
+    for bank, whole in zip(fewer.banks, problem.banks, strict=True):
+        np.testing.assert_array_equal(bank[0:17], whole[rows])
+
+
+@pytest.mark.parametrize(("most", "fits"), [(N - 1, 1), (2 * N - 1, 1), (2 * N, 2), (10 * N, 3)])
+def test_read_knn__as_many_assignments_as_have_so_many_photos_together(
+    most: int, fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knn, "MOST_ROWS", most)
+    assert read_knn(problem_of(3), views_of(), device=CPU, seed=0).constants["assignments"] == fits
+
+
+def test_readers__their_names_and_what_is_refused() -> None:
+    assert list(READERS) == ["linear", "knn", "mlp"]
+    assert chosen_readers("") == chosen_readers(" , ") == "linear"
+    assert chosen_readers("mlp,knn,mlp, linear") == "linear,knn,mlp"
+    assert chosen_readers("knn") == "linear,knn"
+    for call in (lambda: chosen_readers("knn,mpl"), lambda: read_with("mpl", problem_of(), [], device=CPU, seed=0)):
+        with pytest.raises(UsageError, match=r"^unknown reader 'mpl': did you mean 'mlp'\?$"):
+            call()
+    with pytest.raises(UsageError, match=r"^unknown reader 'linear'"):
+        read_with("linear", problem_of(), [], device=CPU, seed=0)
+
+
+@pytest.mark.parametrize("reader", ["knn", "mlp"])
+def test_probes__record_the_reader_its_seed_and_device(reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, ...]] = []
+    numbers = np.zeros(1)
+    read = Read(
+        np.ones((1, 2, 4), np.uint8), 9, {"k": 3.0}, (), numbers, numbers, numbers.astype(int), 0.5, 0.25, {"a": 1}
+    )
+
+    def spy(name: str, problem: Problem, test: Any, **options: Any) -> Read:
+        calls.append((name, problem.n, len(test), options, torch.is_inference_mode_enabled()))
+        return read
+
+    monkeypatch.setattr("benchmark.probe.probe.read_with", spy)
+    banks = [RNG.normal(size=(14, 3)).astype(np.float32) for _ in range(2)]
+    answers = processing_probe(
+        [b[:10] for b in banks], [b[10:] for b in banks], np.arange(10)[None] % 2, reader=reader, seed=4
+    )
+    assert calls == [(reader, 10, 2, {"device": CPU, "seed": 4}, True)]
+    assert (answers.protocol, answers.n_train, answers.chosen) == (reader, 9, {"k": 3.0})
+    assert answers.constants == {"seed": 4, "validation_share": 0.2, "device": "cpu", "a": 1}
+    assert answers.predicted is read.predicted
+    splits = LabelledSplits(banks[0][:10], np.arange(10) % 2, None, None, banks[0][10:], np.zeros(4, int), 2)
+    labelled_probe(splits, reader=reader)
+    assert calls[1] == (reader, 10, 1, {"device": CPU, "seed": 42}, True)
