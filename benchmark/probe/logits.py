@@ -109,7 +109,7 @@ def class_scores(layers: Sequence[ClassLayer], views: Sequence[Rows]) -> np.ndar
     with torch.inference_mode():
         weights, bias = torch.cat([x.weights for x in layers], 1), torch.cat([x.bias for x in layers])
         scores = np.stack([_scored(view, weights, bias) for view in views])
-    by_layer = scores.reshape(*scores.shape[:2], len(layers), -1)
+    by_layer = scores.reshape(*scores.shape[:2], len(layers), layers[0].weights.shape[1])
     return np.ascontiguousarray(np.moveaxis(by_layer, 2, 0))
 
 
