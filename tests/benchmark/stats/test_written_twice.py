@@ -1,0 +1,398 @@
+"""Statistics written a second time in plain loops on the same random draws, and their refusals in whole sentences."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+from scipy.special import betainc
+
+from benchmark.stats import (
+    Difference,
+    Interval,
+    against_chance,
+    effect_size,
+    is_gain,
+    jackknife,
+    mcnemar,
+    null_range,
+    paired_difference,
+    paired_differences,
+    photo_interval,
+    photo_intervals,
+    rank_intervals,
+    ratio_p_value,
+    statistic_interval,
+    table_p_value,
+    threshold_at,
+    upper_p_value,
+)
+from benchmark.stats import association as association_module
+from benchmark.stats.association import _upper_tail
+from benchmark.stats.bootstrap import bootstrap_interval
+from benchmark.stats.clusters import balanced_weights, photo_weights
+from benchmark.stats.leave_one_out import Jackknife, _of_pairs, _within, statistic_of
+from benchmark.stats.one_sided import p_above, p_below
+from benchmark.stats.resampling import clustered_interval, clustered_tail, resampled_means
+from builders.errors import DataError
+
+RNG = np.random.default_rng(12)
+
+
+@pytest.mark.parametrize("clusters", [None, np.array([5, 2, 5, 9, 2, 2, 7, 9])])
+@pytest.mark.parametrize("level", [0.95, 0.5])
+def test_bootstrap_interval__of_drawn_clusters_in_plain_loops(clusters: np.ndarray | None, level: float) -> None:
+    values, drawn = RNG.normal(size=8), np.random.default_rng(3)
+    names = list(range(8)) if clusters is None else clusters.tolist()
+    units = [[i for i in range(8) if names[i] == name] for name in sorted(set(names))]
+    medians = []
+    for _ in range(60):
+        photos = [i for u in drawn.integers(0, len(units), len(units)) for i in units[u]]
+        medians.append(float(np.median(values[photos])))
+    ends = bootstrap_interval(
+        lambda at: float(np.median(values[at])), 8, clusters=clusters, level=level, resamples=60, seed=3
+    )
+    assert ends is not None
+    tail = (1 - level) / 2
+    assert (ends.low, ends.high) == pytest.approx(tuple(np.quantile(medians, [tail, 1 - tail])))
+
+
+@pytest.mark.parametrize(("none", "known"), [(5, True), (6, False)])
+def test_bootstrap_interval__none_where_most_draws_give_no_statistic(none: int, known: bool) -> None:
+    calls = itertools.count()
+
+    def statistic(at: np.ndarray) -> float | None:
+        return None if next(calls) < none else 0.5
+
+    ends = bootstrap_interval(statistic, 9, resamples=10)
+    assert ends == ((0.5, 0.5) if known else None)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (2.0, 5.0), None])
+@pytest.mark.parametrize("trials", [None, np.array([1.0, 2, 3, 1, 2, 1])])
+def test_resampled_means__are_ratios_of_sums_with_gamma_weights(bounds: Any, trials: np.ndarray | None) -> None:
+    """Six photos with values of their own, and two half photos at the ends of the range; one weight for both rows."""
+    rows = np.ones(6) if trials is None else trials
+    low, high = bounds or (0.0, 1.0)
+    values = (low + (high - low) * RNG.random((2, 6))) * rows
+    made = resampled_means(values, trials, bounds=bounds, resamples=7, seed=5)
+    rng = np.random.default_rng(5)
+    order = np.lexsort((rows, values[1], values[0]))  # patterns are sorted by their values
+    weights = np.zeros((7, 8))
+    weights[:, order] = rng.standard_exponential((7, 6), dtype=np.float32)
+    if bounds is not None:
+        weights[:, 6:] = rng.standard_gamma(np.array([0.5, 0.5]), (7, 2))
+    unit = rows.mean()
+    for draw, k in itertools.product(range(7), range(2)):
+        top = weights[draw, :6] @ values[k] + unit * (weights[draw, 6] * low + weights[draw, 7] * high)
+        bottom = weights[draw, :6] @ rows + unit * weights[draw, 6:].sum()
+        assert made[draw, k] == pytest.approx(top / bottom, rel=1e-4)
+
+
+def test_photo_intervals__quantiles_and_spread_of_the_draws() -> None:
+    values = RNG.random((2, 30))
+    draws = resampled_means(values, resamples=500, seed=4)
+    for k, made in enumerate(photo_intervals(values, level=0.8, resamples=500, seed=4)):
+        low, high = np.quantile(draws[:, k], [0.1, 0.9])
+        assert made == Interval(values[k].mean(), pytest.approx(low), pytest.approx(high), 30,
+                                pytest.approx(draws[:, k].std()), 30)  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 3.0)])
+@pytest.mark.parametrize("sizes", [[10, 10, 10, 10], [20, 9, 4, 1]])
+def test_clustered_interval__its_effective_photos_and_standard_error(
+    sizes: list[int], bounds: tuple[float, float]
+) -> None:
+    rows, width = np.array(sizes, float), bounds[1] - bounds[0]
+    shares = np.array([0.9, 0.3, 0.6, 0.7])
+    sums = (bounds[0] + width * shares) * rows
+    made = clustered_interval(sums, rows, int(rows.sum()), bounds=bounds, level=0.9)
+    weights = photo_weights(rows)
+    mean = float(shares @ rows / rows.sum())
+    apart = (shares - mean) * rows / rows.sum()
+    variance = float((weights.correction * apart**2).sum())
+    shrunk = (reference.norm.ppf(0.95) / reference.t.ppf(0.95, max(weights.freedom, 1))) ** 2
+    effective = min(rows.sum(), mean * (1 - mean) / variance * shrunk)
+    right, wrong = effective * mean, effective * (1 - mean)
+    low = reference.beta.ppf(0.05, right, wrong + 1)
+    high = reference.beta.ppf(0.95, right + 1, wrong)
+    posterior = reference.beta(right + 0.5, wrong + 0.5)
+    expected = [bounds[0] + width * x for x in (mean, low, high)]
+    assert [made.value, made.low, made.high] == pytest.approx(expected, rel=1e-9)
+    assert made.standard_error == pytest.approx(width * posterior.std())
+    assert (made.n, made.units) == (int(rows.sum()), 4)
+    for chance in (0.4, 0.8):
+        at = bounds[0] + width * chance
+        size = float((rows**2).sum()) / rows.sum()
+        correlated = mean * (1 - mean) / rows.sum() * (1 + (size - 1) * 0.1)
+        freedom, of_tail = weights.freedom, variance
+        if correlated > variance:
+            of_tail, freedom = (freedom * variance + 2 * correlated) / (freedom + 2), freedom + 2
+        shrunk = (reference.norm.ppf(0.95) / reference.t.ppf(0.95, max(freedom, 1))) ** 2
+        effective = min(rows.sum(), mean * (1 - mean) / of_tail * shrunk)
+        tail = betainc(effective * mean, effective * (1 - mean) + 1, chance)
+        assert clustered_tail(sums, rows, int(rows.sum()), at, bounds=bounds) == pytest.approx(float(tail))
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_clustered_tail__of_answers_that_are_all_alike_counts_clusters(right: float) -> None:
+    tail = clustered_tail(np.full(5, 8.0) * right, np.full(5, 8.0), 40, 0.9)
+    assert tail == pytest.approx(0.9**5 if right else 1.0, abs=1e-9)
+
+
+def test_against_chance__of_a_frequent_class_is_at_least_the_binomial_tail() -> None:
+    """Only above the middle of the range, and only one-sided."""
+    clusters = np.arange(60) // 6
+    values = np.ones(60)
+    values[[3, 30, 31]] = 0
+    sums, rows = np.bincount(clusters, values), np.full(10, 6.0)
+    tail = clustered_tail(sums, rows, 60, 0.9)
+    by_t = against_chance(values, 0.9, clusters=clusters, two_sided=True) / 2
+    assert by_t < tail
+    assert against_chance(values, 0.9, clusters=clusters) == tail
+    for chance in (0.5, 0.3):
+        one, two = (against_chance(values, chance, clusters=clusters, two_sided=t) for t in (False, True))
+        assert two == pytest.approx(2 * one)
+
+
+def plain_jackknife(left_out: np.ndarray, strata: np.ndarray) -> float:
+    known = np.isfinite(left_out)
+    total = 0.0
+    for stratum in set(strata.tolist()):
+        some = left_out[known & (strata == stratum)]
+        if len(some) > 1:
+            total += len(some) / (len(some) - 1) * float(((some - some.mean()) ** 2).sum())
+    return total * (1 - 1 / known.sum()) ** 2
+
+
+def test_jackknife__strata_missing_values_deviations_and_freedom() -> None:
+    left_out, strata = RNG.normal(size=9), np.array([4, 4, 4, 7, 7, 9, 4, 7, 2])
+    left_out[3] = np.nan
+    made = jackknife(0.5, left_out, strata)
+    variance = plain_jackknife(left_out, strata)
+    assert made.error == pytest.approx(math.sqrt(variance))
+    assert (made.value, made.freedom) == (0.5, 3 + 1)
+    assert made.deviations[[3, 5, 8]].tolist() == [0, 0, 0]
+    for stratum in (4, 7):
+        assert made.deviations[strata == stratum].sum() == pytest.approx(0, abs=1e-12)
+    assert (made.deviations**2).sum() / (9 * 8) == pytest.approx(variance)
+    assert (made.deviations[0] > 0) == (left_out[0] < np.mean(left_out[strata == 4]))
+    plain = jackknife(0.5, RNG.normal(size=4))
+    assert plain.freedom == 3
+    with pytest.raises(DataError) as error:
+        jackknife(0.5, np.array([1.0, 2.0]), np.array([0, 1]))
+    assert str(error.value) == "no cell has two clusters, so the spread between clusters is unknown"
+
+
+def test_within__pairs_less_one_effect_of_each_cluster() -> None:
+    """Least squares on the pairs of six clusters: what no effect of single clusters explains, per degree of freedom."""
+    for count in (3, 4, 6):
+        table = RNG.normal(size=(count, count))
+        table = table + table.T
+        pairs = list(itertools.combinations(range(count), 2))
+        design = np.zeros((len(pairs), count + 1))
+        design[:, -1] = 1
+        for row, (a, b) in enumerate(pairs):
+            design[row, [a, b]] = 1
+        y = np.array([table[a, b] for a, b in pairs])
+        rest = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        expected = float(rest @ rest) * len(pairs) / (len(pairs) - count) if len(pairs) > count else 0.0
+        assert _within(table) == pytest.approx(expected, abs=1e-12)
+
+
+def test_of_pairs__across_strata_less_rows_and_columns() -> None:
+    strata = np.array([0, 0, 1, 1, 1, 2])
+    table = RNG.normal(size=(6, 6))
+    table = table + table.T
+    part = table[:2, 2:5]
+    rest = part - part.mean(1, keepdims=True) - part.mean(0) + part.mean()
+    # strata 0 and 1: two times three pairs, one times two degrees of freedom; a stratum of one adds nothing
+    assert _of_pairs(table, strata) == pytest.approx(float((rest**2).sum()) * 6 / 2)
+
+
+def test_jackknife__effects_of_pairs_are_taken_off_but_not_more_than_half() -> None:
+    values = RNG.normal(size=7)
+    left_out = (values.sum() - values) / 6
+    two = RNG.normal(size=(7, 7)) * 0.02
+    two = two + two.T
+    together = values.mean() - left_out[:, None] - left_out[None] + two
+    variance, of_pairs = plain_jackknife(left_out, np.zeros(7, int)), _within(together)
+    made = jackknife(values.mean(), left_out, None, two)
+    assert made.error**2 == pytest.approx(variance * max(1 - of_pairs / variance, 0.5))
+    assert (made.deviations**2).sum() / (7 * 6) == pytest.approx(made.error**2)
+    two[0, 1] = two[1, 0] = np.nan
+    together = np.where(
+        np.isfinite(together := values.mean() - left_out[:, None] - left_out[None] + two), together, 0.0
+    )
+    made = jackknife(values.mean(), left_out, None, two)
+    assert made.error**2 == pytest.approx(variance * max(1 - _within(together) / variance, 0.5))
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_jackknife__its_interval_and_p_values(level: float) -> None:
+    made = Jackknife(0.7, 0.05, 6, np.zeros(8))
+    half = reference.t.ppf(0.5 + level / 2, 6) * 0.05
+    assert made.interval(90, (0.0, 1.0), level) == Interval(
+        0.7, pytest.approx(0.7 - half), pytest.approx(0.7 + half), 90, 0.05, 8
+    )
+    cut = made.interval(90, (0.65, 0.72), level)
+    assert (cut.low, cut.high) == (0.65, 0.72)
+    assert made.p_value(0.6) == pytest.approx(2 * reference.t.sf(2, 6))
+    assert made.p_value(0.8) == pytest.approx(2 * reference.t.sf(2, 6))
+    assert made.p_value(0.6, greater=True) == pytest.approx(reference.t.sf(2, 6))
+    assert made.p_value(0.8, greater=True) == pytest.approx(reference.t.cdf(2, 6))
+    steady = Jackknife(0.7, 0.0, 6, np.zeros(8))
+    half = (1 - (0.5 - level / 2) ** (1 / 8)) * 2 / 2
+    ends = steady.interval(90, (-1.0, 1.0), level)
+    assert (ends.low, ends.high) == (pytest.approx(0.7 - half), pytest.approx(min(1.0, 0.7 + half)))
+    assert [steady.p_value(c) for c in (0.7, 0.6, 0.8)] == [1.0, 2 / 2**8, 2 / 2**8]
+    assert [steady.p_value(c, greater=True) for c in (0.7, 0.6, 0.8)] == [1.0, 1 / 2**8, 1.0]
+
+
+def test_photo_values__have_the_statistic_and_its_error() -> None:
+    clusters = np.repeat(np.arange(5), [4, 1, 3, 2, 6])
+    made = jackknife(0.4, RNG.normal(size=5))
+    values = made.photo_values(clusters)
+    sizes = np.bincount(clusters)
+    for photo, cluster in enumerate(clusters):
+        assert values[photo] == pytest.approx(0.4 + made.deviations[cluster] * 16 / (sizes[cluster] * 5))
+    again = statistic_of(values, clusters * 7 + 3, 4)
+    assert (again.value, again.error, again.freedom) == (pytest.approx(0.4), pytest.approx(made.error), 4)
+    np.testing.assert_allclose(again.deviations, made.deviations)
+    assert statistic_of(values, clusters, 0).freedom == 1
+    one = statistic_interval(values, clusters, 4, (-9.0, 9.0))
+    assert one.high == pytest.approx(made.interval(16, (-9.0, 9.0)).high)
+    assert (one.n, one.units) == (16, 5)
+
+
+def test_weights__of_unequal_and_absent_clusters() -> None:
+    sizes = np.array([6.0, 2.0, 0.0, 1.0])
+    for made, raw in ((photo_weights(sizes), sizes), (balanced_weights(sizes), [4, 2 / 1.1, 0, 1])):
+        weights = np.array(raw) / np.sum(raw)
+        np.testing.assert_allclose(made.weights, weights)
+        assert made.effective == pytest.approx(1 / (weights**2).sum())
+        assert made.freedom == pytest.approx(made.effective - 1)
+        assert not made.equal
+        variances = [0.1 + 0.9 / n if n else 0.0 for n in sizes]
+        of_mean = sum(w * w * v for w, v in zip(weights, variances, strict=True))
+        for i, n in enumerate(sizes):
+            expected = variances[i] / (variances[i] - 2 * weights[i] * variances[i] + of_mean) if n else 0.0
+            assert made.correction[i] == pytest.approx(expected)
+    equal = photo_weights(np.array([3.0, 0.0, 3.0, 3.0]))
+    assert (equal.equal, equal.freedom, equal.correction.tolist()) == (True, 2.0, [1.5, 0, 1.5, 1.5])
+    assert photo_weights(np.array([4.0])).correction.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("permutations", [50, 99, 150])
+def test_p_values_of_association__are_shares_of_the_same_draws(permutations: int) -> None:
+    values, groups = RNG.normal(size=20) + np.arange(20) % 3 * 0.4, np.arange(20) % 3 * 2
+    rng = np.random.default_rng(6)
+
+    def between(order: np.ndarray) -> float:
+        return sum(
+            len(part) * (part.mean() - values.mean()) ** 2 for part in (values[order][groups == g] for g in (0, 2, 4))
+        )
+
+    draws = np.array([between(rng.permutation(20)) for _ in range(max(99, permutations))])
+    observed = between(np.arange(20))
+    assert (draws >= observed).sum() >= 10
+    expected = (1 + (draws >= observed).sum()) / (1 + len(draws))
+    assert ratio_p_value(values, groups, permutations=permutations, seed=6) == pytest.approx(expected)
+    table = np.array([[5, 2, 3], [1, 6, 3]])
+    rows, columns = table.sum(1), table.sum(0)
+    wanted = np.outer(rows, columns) / table.sum()
+    drawn = reference.random_table(rows, columns).rvs(max(99, permutations), random_state=np.random.default_rng(6))
+    statistics = ((drawn - wanted) ** 2 / wanted).sum(axis=(1, 2))
+    observed = ((table - wanted) ** 2 / wanted).sum()
+    expected = (1 + (statistics >= observed * (1 - 1e-9)).sum()) / (1 + len(statistics))
+    assert table_p_value(table, permutations=permutations, seed=6) == pytest.approx(expected)
+
+
+def test_ratio_p_value__long_columns_are_shuffled_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(association_module, "CELL_BUDGET", 20 * 120)
+    calls: list[int] = []
+    monkeypatch.setattr(association_module, "_upper_tail", lambda draws, observed: calls.append(len(draws)) or 0.5)
+    for permutations in (999, 110, 5):
+        ratio_p_value(RNG.normal(size=20), np.arange(20) % 2, permutations=permutations)
+    ratio_p_value(RNG.normal(size=60), np.arange(60) % 2)
+    assert calls == [120, 110, 99, 99]
+
+
+def test_upper_tail__by_counting_from_ten_on_and_else_by_a_fitted_tail() -> None:
+    draws = np.sort(RNG.gamma(2, size=199))
+    assert _upper_tail(draws, draws[-10]) == 11 / 200
+    observed = draws[-9]
+    fitted = reference.pearson3.sf((observed - draws.mean()) / draws.std(), max(0.0, reference.skew(draws)))
+    assert _upper_tail(draws, observed) == pytest.approx(min(10 / 200, fitted))
+    far = _upper_tail(draws, 1e6)
+    assert 0 < far < 1e-100 or far == 1e-300
+    left = -draws  # a tail to the other side counts as none
+    fitted = reference.norm.sf((0.5 - left.mean()) / left.std())
+    assert _upper_tail(left, 0.5) == pytest.approx(min(1 / 200, fitted), rel=1e-6)
+
+
+def test_one_sided__by_students_t_over_the_half_interval() -> None:
+    for value, low, units, at in ((0.6, 0.5, 12, 0.55), (0.6, 0.5, 12, 0.45), (0.6, 0.55, 3, 0.7), (0.6, 0.5, 1, 0.5)):
+        freedom = max(units - 1, 1)
+        for level in (0.95, 0.8):
+            error = (value - low) / reference.t.ppf(0.5 + level / 2, freedom)
+            expected = reference.t.sf((value - at) / error, freedom)
+            assert p_above(value, low, units, at, level=level) == pytest.approx(expected)
+            assert p_below(-value, -low, units, -at, level=level) == pytest.approx(expected)
+    assert [p_above(0.6, 0.6, 9, at) for at in (0.5, 0.6, 0.7)] == [0.0, 1.0, 1.0]
+    assert [p_below(0.6, 0.6, 9, at) for at in (0.5, 0.6, 0.7)] == [1.0, 1.0, 0.0]
+
+
+def test_small_functions__by_hand() -> None:
+    assert upper_p_value(1.5) == pytest.approx(reference.norm.sf(1.5))
+    assert upper_p_value(1.5, 4) == pytest.approx(reference.t.sf(1.5, 4))
+    assert upper_p_value(1.5, 0.3) == pytest.approx(reference.t.sf(1.5, 1))
+    null = null_range(np.array([0.9, 0.99, 0.8]), 0.9 + 1e-13)
+    assert (null.p_value, null.high) == (3 / 4, 1.0)
+    assert [
+        is_gain(Difference(v, low, 1.0, 0.0, 9, 0.1, 9)) for v, low in ((0.005, 1e-9), (0.0049, 1e-9), (0.1, 0.0))
+    ] == [
+        True,
+        False,
+        False,
+    ]
+    size = effect_size(0.4, 0.2, 0.7, 0.2)
+    assert (size.value, size.low, size.high) == pytest.approx((0.25, 0.0, 0.625))
+
+
+def refusals() -> dict[str, tuple[Any, str]]:
+    two = [[0.5, 0.5], [0.1, 0.2]]
+    return {
+        "none": (lambda: photo_interval([]), "there is no photo to resample"),
+        "rows": (lambda: photo_interval([1, 0], [1, 1, 1]), "2 photos but 3 numbers of rows"),
+        "NaN": (lambda: photo_interval([1, np.nan]), "a photo's value is not finite, or no photo has a row"),
+        "bounds": (
+            lambda: photo_interval([1, 7], bounds=(0.5, 2.0)),
+            "a photo's value is outside 0.5..2: give means, or the rows per photo",
+        ),
+        "clusters": (lambda: photo_interval([1, 0], clusters=[1]), "2 photos but 1 names of clusters"),
+        "ranks": (lambda: rank_intervals(two, clusters=[1, 2, 3]), "2 photos but 3 names of clusters"),
+        "pairs": (
+            lambda: paired_difference([1, 0], [1]),
+            "2 and 1 photos: a paired difference needs the same ones",
+        ),
+        "items": (lambda: paired_differences(np.zeros((1, 2)), clusters=[1]), "2 items but 1 names of clusters"),
+        "chance": (
+            lambda: effect_size(1, 1, 1, 1.0),
+            "chance is 1: a question with one possible answer has no effect size",
+        ),
+        "mcnemar": (lambda: mcnemar(3, -2), "3 and -2 items: numbers of items are not negative"),
+        "threshold": (lambda: threshold_at(np.array([]), 0.1), "a threshold needs scores, and all of them finite"),
+    }
+
+
+@pytest.mark.parametrize("case", refusals())
+def test_statistics__refuse_in_a_sentence(case: str) -> None:
+    call, sentence = refusals()[case]
+    with pytest.raises(DataError) as error:
+        call()
+    assert str(error.value) == sentence
