@@ -22,6 +22,12 @@ ROWS = RNG.normal(size=(N, D)).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
+def drawn_anew() -> None:
+    """Draws do not depend on the tests before."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
+@pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
 

@@ -22,6 +22,12 @@ LABELS = np.arange(N) % 3
 ROWS = (RNG.normal(size=(N, D)) + 2 * np.eye(D)[LABELS]).astype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def drawn_anew() -> None:
+    """Draws do not depend on the tests before."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def test_class_layer__what_its_protocol_is_called_with(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, dict[str, Any]]] = []
 

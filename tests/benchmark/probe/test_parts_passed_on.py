@@ -31,6 +31,12 @@ CLUSTERS, TEST_CLUSTERS = np.arange(N) // 2, np.arange(TESTED) // 3
 CHOSEN = {"strength": 0.25}
 
 
+@pytest.fixture(autouse=True)
+def drawn_anew() -> None:
+    """Draws do not depend on the tests before."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def answers_of(n_train: int, fits: int, views: int, seed: int, **more: Any) -> ProbeAnswers:
     """Random answers, of which more are right where more photos were learnt from."""
     rng = np.random.default_rng(seed)

@@ -23,6 +23,12 @@ RNG = np.random.default_rng(5)
 N, TESTED, D = 40, 15, 6
 
 
+@pytest.fixture(autouse=True)
+def drawn_anew() -> None:
+    """Draws do not depend on the tests before."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def problem_of(fits: int = 2, validation: int = 10, as_given: bool = False, classes: int = 3) -> Problem:
     banks: list[Any] = [
         RNG.normal(size=(N, D)).astype(np.float32) * (1 + 3 * (np.arange(N, dtype=np.float32) % 4))[:, None]

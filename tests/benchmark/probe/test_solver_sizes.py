@@ -20,6 +20,12 @@ CPU = torch.device("cpu")
 RNG = np.random.default_rng(11)
 
 
+@pytest.fixture(autouse=True)
+def drawn_anew() -> None:
+    """Draws do not depend on the tests before."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def source_of(rows: np.ndarray) -> Any:
     """Training sets [G, n, d] as they are."""
     stack = torch.from_numpy(rows.astype(np.float32))

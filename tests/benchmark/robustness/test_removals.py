@@ -19,6 +19,12 @@ N, K, LENGTH = 40, 4, 7
 RNG = np.random.default_rng(8)
 
 
+@pytest.fixture(autouse=True)
+def drawn_anew() -> None:
+    """Draws do not depend on the tests before."""
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 @pytest.fixture(params=["compiled", "torch", "torch in parts"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(removals, "COMPILED_FROM", 1 if request.param == "compiled" else 1 << 60)
