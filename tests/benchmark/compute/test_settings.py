@@ -133,6 +133,33 @@ def test_run_and_exit__of_a_thread_that_does_not_end_a_sentence(
     assert ends == [6]
 
 
+@pytest.mark.parametrize("daemon", [True, False])
+def test_run_and_exit__watches_only_where_python_would_wait_for_a_thread(
+    daemon: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered, made = Registered(0), []
+    other = SimpleNamespace(daemon=daemon)
+
+    def thread(**given: Any) -> Any:
+        made.append(given)
+        return SimpleNamespace(start=lambda: made.append("started"))
+
+    monkeypatch.setattr(process, "atexit", registered)
+    monkeypatch.setattr(process.threading, "enumerate", lambda: [threading.main_thread(), other])
+    monkeypatch.setattr(process.threading, "Thread", thread)
+    assert process.run_and_exit(lambda: 5) == 5
+    if daemon:
+        assert (made, len(registered.functions)) == ([], 1)
+        return
+    options, started = made
+    clean_up, status = options.pop("args")
+    assert (options, status, started) == ({"target": process._end_without_threads, "daemon": True}, 5, "started")
+    (end,) = registered.functions[1]
+    assert not clean_up.is_set()
+    end()
+    assert clean_up.is_set()
+
+
 def test_end__only_after_a_run_that_returned_and_with_output_written(monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[int] = []
     monkeypatch.setattr(process.os, "_exit", ends.append)

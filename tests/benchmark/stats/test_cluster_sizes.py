@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmark.stats import against_chance, paired_difference, photo_interval, rank_intervals
-from benchmark.stats.clusters import balanced_weights, photo_weights, scaled_deviations
+from benchmark.stats.clusters import balanced_weights, photo_weights, scaled_deviations, weighted_mean
 from benchmark.stats.resampling import clustered_tail
 from benchmark.stats.student import cluster_means
 from scripts.checks.clusters import cluster_sizes, draw, measure
@@ -151,3 +151,18 @@ def test_levels__few_trials_of_the_published_table(shape: str) -> None:
         assert max(row.size, row.spd_size, row.chance) <= 0.08
         assert row.ranks <= 0.08
         assert row.detected >= row.t_detected - 0.03
+
+
+@pytest.mark.parametrize("weights_of", [photo_weights, balanced_weights])
+def test_clusters_without_photos__add_nothing(weights_of) -> None:
+    sums, rows = np.array([[3.0, 0.0, 1.0, 2.0], [0.5, 0.0, 2.0, 1.0]]), np.array([4.0, 0.0, 2.0, 9.0])
+    present = rows > 0
+    weights, others = weights_of(rows), weights_of(rows[present])
+    np.testing.assert_allclose(
+        weighted_mean(sums, rows, weights), weighted_mean(sums[:, present], rows[present], others)
+    )
+    measured = scaled_deviations(sums, rows, weights)
+    expected = scaled_deviations(sums[:, present], rows[present], others)
+    assert not measured[:, 1].any()
+    # on the scale of four clusters instead of three
+    np.testing.assert_allclose(measured[:, present], expected * np.sqrt(4 * 3 / (3 * 2)))
