@@ -261,3 +261,19 @@ def test_aligned__rows_begin_where_vectors_do(dtype: Any) -> None:
     assert newton_kernels.prepared(np.ones((5, 20), dtype), None, np.ones(20), 0.5).axes.shape == (0, 32)
     assert newton_kernels._wide(np.ones((5, 15))) == 16
     assert newton_kernels._wide(np.ones((5, 16))) == 32
+
+
+def test_compiled_solver__which_kernels_and_which_files_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, str]] = []
+    monkeypatch.setattr(newton, "compiled_module", lambda *given: calls.append(given))
+    monkeypatch.setattr(newton._KERNELS, "wait", lambda: None)
+    assert newton._compiled.__wrapped__() is None
+    assert calls == [("benchmark.probe.solver.kernels.newton", "The solver of probes")]
+    begun: list[str] = []
+    monkeypatch.setattr(newton._KERNELS, "begin", lambda: begun.append("begun"))
+    newton.begin_compiling_probes()
+    assert begun == ["begun"]
+    made = newton._KERNELS
+    assert (made._compile, made._name) == ("benchmark.probe.solver.kernels.newton:try_out", "probes")
+    assert newton._KERNELS._patterns == ("kernels/*.py", "bounds.py")
+    assert newton._KERNELS._folder.name == "solver"
