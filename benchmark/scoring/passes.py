@@ -194,7 +194,7 @@ def embed_pass(
     banks = [paths.open(encoder, views, fresh, output) for encoder, output in wanted]
     by_encoder = _positions_by_encoder(output_runs)
     together = [joined([output_runs[i] for i in members], [banks[i] for i in members]) for members in by_encoder]
-    name = output_runs[0].encoder.info.id if single else f"{len(together)} encoders"
+    name = output_runs[0].encoder.info.id if len(together) == 1 else f"{len(together)} encoders"
     outcome = fill_banks_on(
         named_devices(options.device),
         photos,
@@ -220,7 +220,7 @@ def embed_pass(
             output_run = output_runs[at]
             answers = _answers_of(output_run, paths, photos, view_pass, options)
             answers = fill_and_record(answers, view_pass.tasks, output_run.state, log)
-            output_run, single = replace(output_run, answers=answers), len(by_encoder) == 1
+            output_run = replace(output_run, answers=answers)
             jobs += _jobs(output_run, banks[at], paths, photos, view_pass, options, outcomes, single=single)
     return jobs
 
