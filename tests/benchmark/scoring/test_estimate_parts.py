@@ -220,12 +220,12 @@ def test_tried__the_checks_of_a_run_in_a_cache_of_their_own(monkeypatch, tmp_pat
     noted("check_precision", None)
     made = _Measuring(options, tmp_path / "scratch", {})
     assert made._tried(encoder, opened, "bytes") == "by another library"
-    own = dataclasses.replace(options, cache=tmp_path / "scratch")
+    scratch_options = dataclasses.replace(options, cache=tmp_path / "scratch")
     photos = opened.photos
     assert calls == [
-        ("cached_trials", ([encoder], photos, "bytes", MaskedViews(0.5), own)),
-        ("resolve_runtime", (encoder, photos, "bytes", own)),
-        ("check_precision", ("by another library", photos, "bytes", own)),
+        ("cached_trials", ([encoder], photos, "bytes", MaskedViews(0.5), scratch_options)),
+        ("resolve_runtime", (encoder, photos, "bytes", scratch_options)),
+        ("check_precision", ("by another library", photos, "bytes", scratch_options)),
     ]
     calls.clear()
     stored = dataclasses.replace(encoder, stored=SimpleNamespace())
@@ -301,7 +301,7 @@ def test_made_up_bank__a_direction_of_the_photo_and_one_of_the_view():
 
 
 def test_task_times__what_each_task_is_measured_with(monkeypatch):
-    """A task that says its own cost is given all photos, and a clock of parts of them."""
+    """A task that says its scratch_options cost is given all photos, and a clock of parts of them."""
     clocked, costs, side = [], [], []
     monkeypatch.setattr(task_costs, "run_side_by_side", lambda *given: side.append(given) or True)
 
