@@ -301,7 +301,7 @@ def test_made_up_bank__a_direction_of_the_photo_and_one_of_the_view():
 
 
 def test_task_times__what_each_task_is_measured_with(monkeypatch):
-    """A task that says its scratch_options cost is given all photos, and a clock of parts of them."""
+    """A task that says its own cost is given all photos, and a clock of parts of them."""
     clocked, costs, side = [], [], []
     monkeypatch.setattr(task_costs, "run_side_by_side", lambda *given: side.append(given) or True)
 
