@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.cli.parser import read_toml, scoring_parser
-from builders.errors import UsageError
+from builders.errors import UsageError, unknown_name
 
 
 def parsed(path, text, *words):
@@ -27,6 +27,9 @@ def test_config__options_of_every_kind_and_the_command_line_wins(tmp_path):
         ("seed = true", "seed takes a value, not true or false"),
         ("allow-random = 1", "allow-random is true or false"),
         ("seed =", "not TOML"),
+        ("seed = []", "seed takes one value, not a list"),
+        ("tasks = [1, [2]]", "tasks takes text, a number, true or false"),
+        ("tasks = [true]", "tasks takes a value, not true or false"),
     ],
 )
 def test_config__a_value_of_another_kind_is_one_sentence(tmp_path, text, reason):
@@ -41,3 +44,33 @@ def test_read_toml__64_kib_are_read_and_no_more(tmp_path):
     path.write_bytes(path.read_bytes() + b"#")
     with pytest.raises(UsageError, match=f"--config {path}: "):
         read_toml(path)
+
+
+def test_config__values_that_repeat_are_replaced_by_those_of_the_command_line(tmp_path):
+    text = 'model = ["a", "b"]\ndata = "sample"\ntasks = "knn/*"\noutputs = ["layers"]\nverbose = true\n'
+    options = parsed(tmp_path / "a.toml", text)
+    assert (options.model, options.data, options.tasks) == (["a", "b"], ["sample"], ["knn/*"])
+    assert (options.outputs, options.verbose, options.config) == (["layers"], True, tmp_path / "a.toml")
+    options = parsed(tmp_path / "a.toml", text, "-m", "c", "-t", "probe/*", "--outputs", "layers[1]")
+    assert (options.model, options.data, options.tasks) == (["c"], ["sample"], ["probe/*"])
+    assert options.outputs == ["layers[1]"]
+    assert parsed(tmp_path / "a.toml", "tasks = []").tasks is None
+
+
+@pytest.mark.parametrize("key", ["sed", "config", "help", "batch_size", "no-such"])
+def test_config__an_unknown_name(tmp_path, key):
+    path = tmp_path / "a.toml"
+    known = [name[2:] for name in scoring_parser().known_options() if name not in ("--config", "--help")]
+    with pytest.raises(UsageError) as refused:
+        parsed(path, f"{key} = 1\n")
+    assert str(refused.value) == str(unknown_name(f"option in {path}", key, known))
+
+
+def test_config__a_wrong_value_names_the_file(tmp_path):
+    path = tmp_path / "a.toml"
+    with pytest.raises(UsageError, match=rf"^{path}: --seed: 'x' is not a whole number"):
+        parsed(path, 'seed = "x"\n')
+    with pytest.raises(UsageError, match=r"^--seed: 'y' is not a whole number"):
+        parsed(path, 'seed = "x"\n', "--seed", "y")
+    with pytest.raises(UsageError, match=rf"^--config {tmp_path / 'none.toml'}: .*cannot be read"):
+        scoring_parser().parse_args(["--config", str(tmp_path / "none.toml")])

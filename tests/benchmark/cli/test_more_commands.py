@@ -254,3 +254,19 @@ def test_age__in_hours_up_to_two_days(monkeypatch):
     assert [cache._age(1_000_000.0 - 3600 * hour) for hour in hours] == [
         "0 h ago", "0 h ago", "0 h ago", "1 h ago", "48 h ago", "47 h ago", "2 days ago", "36 days ago", "3 days ago",
     ]  # fmt: skip
+
+
+def test_list__parameters_and_data_by_hand(monkeypatch, capsys):
+    parameter = SimpleNamespace(name="jpeg", classes=("q75", "q95"), chance=1 / 6)
+    monkeypatch.setattr("builders.pixels.ALL_PARAMETERS", {"jpeg": parameter})
+    kinds = [SimpleNamespace(usage="folder:PATH", options=("name", "label"), summary="a folder")]
+    kinds.append(SimpleNamespace(usage="sample", options=(), summary="bundled"))
+    monkeypatch.setattr("builders.data_specs.KINDS", {kind.usage: kind for kind in kinds})
+    rows = {}
+    for what in ("parameters", "data"):
+        rows[what] = json.loads(run(listing, [what, "--json"], capsys)[1])
+    assert rows["parameters"] == [{"parameter": "jpeg", "classes": "q75, q95", "chance %": "16.7"}]
+    assert rows["data"] == [
+        {"data": "folder:PATH", "options": "?name= ?label=", "what": "a folder"},
+        {"data": "sample", "options": "-", "what": "bundled"},
+    ]
