@@ -25,7 +25,8 @@ from tests.support.scoring import as_rows, toy_encoder
 PHOTOS = PhotoSet.of_bytes("set", dict.fromkeys("abcd", b"x"), ["cat", "dog"] * 2)
 ROWS = tuple(ClosedQuestion(f"q{i}", photo, "Is it?", ("yes", "no"), 0) for i, photo in enumerate("aab"))
 RULE = QuestionRule("table", ROWS)
-RECIPE = ProcessingViews((*tuple(PROCESSINGS)[:2], "original"))
+FIRST, SECOND, *_ = PROCESSINGS
+RECIPE = ProcessingViews((FIRST, SECOND, "original"))
 
 
 @dataclasses.dataclass
@@ -44,7 +45,7 @@ def model(**more):
     return dataclasses.replace(encoder, answers=AnsweringModel(answerer, RULE)), answerer
 
 
-def task(name="answers/jpeg", names=tuple(PROCESSINGS)[:1], reads=True):
+def task(name="answers/jpeg", names=(FIRST,), reads=True):
     recipe = ProcessingViews((*names, "original"))
     made = dataclasses.replace(all_tasks()[name], recipe=lambda photos, options: recipe)
     assert made.reads_answers is reads
@@ -53,12 +54,12 @@ def task(name="answers/jpeg", names=tuple(PROCESSINGS)[:1], reads=True):
 
 def test_answer_banks__views_then_the_noise_floor():
     encoder, answerer = model()
-    tasks = [task(), task("knn/jpeg", tuple(PROCESSINGS)[1:2], reads=False)]
+    tasks = [task(), task("knn/jpeg", (SECOND,), reads=False)]
     banks = answer_banks(encoder, RECIPE, tasks, PHOTOS, RunOptions(batch_size=2))
     asking = Asking(RULE.questions(PHOTOS, 0))
     views, batch, order, precision = banks
     assert (views.answerer, views.asking, views.view) == (answerer, asking, "")
-    assert views.recipe == WithPng(RECIPE.only([tuple(PROCESSINGS)[0], "original"]))
+    assert views.recipe == WithPng(RECIPE.only([FIRST, "original"]))
     original = RECIPE.only(("original",))
     assert (batch.answerer, batch.asking, batch.recipe, batch.view) == (
         answerer, dataclasses.replace(asking, batch=1), original, "other-batch",
@@ -135,7 +136,7 @@ def world(monkeypatch, tmp_path):
 def test_fill__each_bank_with_what_it_holds(world):
     answers, log, name = world.answers(), print, world.encoder.info.id
     costs = answers.fill(log)
-    views = (tuple(PROCESSINGS)[0], "original", "png")
+    views = (FIRST, "original", "png")
     space, host, *fills = world.calls
     assert (space, host) == (("space", 4, world.options.cache, log), ("host", name))
     assert [cost.wall_s for cost in costs] == [3.0, 4.0, 5.0, 6.0]
@@ -179,7 +180,7 @@ def test_pass_answers__keys_and_photos_without_an_answer(world):
         name: key_hash({"of": dict(bank.encoder.info.preprocessing), "dtype": bank.encoder.dtype})
         for name, bank in zip(names, banks, strict=True)
     }
-    world.lacks = {("original",): ("b",), (tuple(PROCESSINGS)[0], "original", "png"): ("c", "b")}
+    world.lacks = {("original",): ("b",), (FIRST, "original", "png"): ("c", "b")}
     assert sorted(answers.failures()) == ["b", "c"]
     assert answers.usable(np.array([False, True, True, True])).tolist() == [False, False, False, True]
     assert answers.complete() is True
@@ -189,7 +190,7 @@ def test_pass_answers__keys_and_photos_without_an_answer(world):
     source = answers.source()
     assert (source.name, source.rule, source.photos) == (world.encoder.answers.name, RULE, PHOTOS)
     assert [(part.view, bank.names) for part, bank in source.banks] == [
-        ("", (tuple(PROCESSINGS)[0], "original", "png")), ("other-batch", ("original",)),
+        ("", (FIRST, "original", "png")), ("other-batch", ("original",)),
         ("other-order", ("original",)), (PRECISION, ("original",)),
     ]  # fmt: skip
 
