@@ -242,15 +242,14 @@ def process(monkeypatch):
     w = SimpleNamespace(calls=[])
 
     def run(fill):
-        stream = io.BytesIO()
-        monkeypatch.setattr(device_process.os, "dup", lambda number: w.calls.append(("dup", number)) or 77)
-        monkeypatch.setattr(device_process.os, "dup2", lambda *given: w.calls.append(("dup2", *given)))
-        monkeypatch.setattr(device_process.os, "fdopen", lambda number, mode: w.calls.append((number, mode)) or stream)
-        monkeypatch.setattr(device_process, "prepare_process", lambda: w.calls.append("prepared"))
-        monkeypatch.setattr(device_process.threading, "Thread", lambda **how: SimpleNamespace(start=lambda: None))
-        monkeypatch.setattr(device_process, "fill_share", fill)
-        given = io.BytesIO(pickle.dumps("WORK") + pickle.dumps("SHARE"))
-        with monkeypatch.context() as patch:
+        stream, given = io.BytesIO(), io.BytesIO(pickle.dumps("WORK") + pickle.dumps("SHARE"))
+        with monkeypatch.context() as patch:  # pytest needs the real ones at the end of a test
+            patch.setattr(device_process.os, "dup", lambda number: w.calls.append(("dup", number)) or 77)
+            patch.setattr(device_process.os, "dup2", lambda *given: w.calls.append(("dup2", *given)))
+            patch.setattr(device_process.os, "fdopen", lambda number, mode: w.calls.append((number, mode)) or stream)
+            patch.setattr(device_process, "prepare_process", lambda: w.calls.append("prepared"))
+            patch.setattr(device_process.threading, "Thread", lambda **how: SimpleNamespace(start=lambda: None))
+            patch.setattr(device_process, "fill_share", fill)
             patch.setattr(sys, "stdin", SimpleNamespace(buffer=given))
             device_process.main()
         return sent(stream)
