@@ -68,9 +68,9 @@ def test_config__an_unknown_name(tmp_path, key):
 
 def test_config__a_wrong_value_names_the_file(tmp_path):
     path = tmp_path / "a.toml"
-    with pytest.raises(UsageError, match=rf"^{path}: --seed: 'x' is not a whole number"):
+    with pytest.raises(UsageError, match=rf"^{path}: argument --seed: 'x' is not a whole number"):
         parsed(path, 'seed = "x"\n')
-    with pytest.raises(UsageError, match=r"^--seed: 'y' is not a whole number"):
+    with pytest.raises(UsageError, match=r"^argument --seed: 'y' is not a whole number"):
         parsed(path, 'seed = "x"\n', "--seed", "y")
     with pytest.raises(UsageError, match=rf"^--config {tmp_path / 'none.toml'}: .*cannot be read"):
         scoring_parser().parse_args(["--config", str(tmp_path / "none.toml")])

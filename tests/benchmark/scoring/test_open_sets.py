@@ -18,7 +18,8 @@ from builders.sources import Streaming
 
 def photo_set(name, count=8, **more):
     ids = dict.fromkeys(map(str, range(count)), b"x")
-    return replace(PhotoSet.of_bytes(name, ids, [f"c{i % 2}" for i in range(count)]), **more)
+    splits = ["train"] * (count // 2) + ["val"] * (count // 2)
+    return replace(PhotoSet.of_bytes(name, ids, [f"c{i % 2}" for i in range(count)], splits), **more)
 
 
 @pytest.fixture
