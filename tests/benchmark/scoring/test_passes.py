@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -219,3 +220,13 @@ def test_planned_passes__equal_settings_of_two_kinds_are_two():
 
     tasks = [mean_task("plain", PlainViews(), "original"), mean_task("other", Other(), "original")]
     assert [one.recipe.kind for one in planned_passes(tasks, grey_photos(), RunOptions())] == ["plain", "other"]
+
+
+def test_planned_passes__settings_in_another_order_are_the_same():
+    one, other = (
+        SimpleNamespace(kind="k", settings=lambda s=settings: s, merged=lambda recipe: "merged")
+        for settings in ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    )
+    tasks = [mean_task("one", one, "original"), mean_task("other", other, "original")]
+    [only] = planned_passes(tasks, grey_photos(), RunOptions())
+    assert (only.recipe, only.tasks) == ("merged", tuple(tasks))
