@@ -139,3 +139,72 @@ def test_read_sources__systems_and_tasks_in_columns(tmp_path):
         with pytest.raises(UsageError) as error:
             read_sources([("f", frame)], column)
         assert str(error.value) == sentence
+
+
+def refusal(error, call, *arguments):
+    with pytest.raises(error) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_read_sources__whole_refusals(tmp_path):
+    empty = written(tmp_path / "empty", {"a.txt": ""})
+    wide = ",".join(f"c{i}" for i in range(14))
+    table = written(tmp_path, {"a.csv": f"{wide}\n{wide}\n", "a.pkl": "", "b.json": "[]"}) / "a.csv"
+    for path, columns, error, sentence in (
+        (tmp_path / "no.csv", Columns(), DataError, "there is no such file or folder"),
+        (empty, Columns(), DataError, "there is no log in it that is known, and no result of camtrace"),
+        (
+            tmp_path / "a.pkl",
+            Columns("id", "s"),
+            DataError,
+            "not one of the kinds that are read: .eval, .csv, .tsv, .jsonl, .ndjson, .parquet, .json, .xlsx",
+        ),
+        *(
+            (
+                table,
+                lacking,
+                UsageError,
+                f"a table; --item and --score name its columns, which are: {', '.join(f'c{i}' for i in range(12))}",
+            )
+            for lacking in (Columns(), Columns(item="c0"), Columns(score="c1"))
+        ),
+    ):
+        assert refusal(error, read_sources, [path], columns) == f"{path}: {sentence}"
+    assert refusal(UsageError, read_sources, [table], Columns("c0", "c1", task="c99")) == (
+        "unknown column of a.csv 'c99': did you mean 'c9'?"
+    )
+
+
+def test_read_sources__of_a_table_the_named_columns_and_its_file(tmp_path):
+    table = written(tmp_path / "x", {"a.tsv": "id\ts\tc\tt\tw\n1\t1\tp\tu\tv\n2\t0\tq\tu\tv\n"}) / "a.tsv"
+    [row] = read_sources([table], Columns("id", "s", "c", "t", "w"))
+    assert (row.where, row.argument, row.epochs, row.other_metrics) == (str(table), 0, False, ())
+    assert (row.system, row.task, row.clusters.to_pylist()) == ("v", "u", ["p", "q"])
+    rows = read_sources([table, ("f", pd.DataFrame({"id": [1], "s": [0.5]}))], Columns("id", "s"))
+    assert [(r.where, r.argument, r.system) for r in rows] == [(str(table), 0, "a"), ("f", 1, "f")]
+    folder = written(tmp_path / "m", {"m_A.csv": "index,prediction,hit,page,own_id,points\n1,A,1,p,z,3\n"})
+    [row] = read_sources([folder], Columns("own_id", "points", cluster="page"))
+    assert facts([row]) == [("m", "A", "points", ["z"], [3])]
+    assert (row.where, row.clusters.to_pylist()) == (str(folder / "m_A.csv"), ["p"])
+    logs = written(tmp_path / "n", {SAMPLES.format("t"): lines(acc=[1]), "n_A.csv": VLM})
+    assert [r.task for r in read_sources([logs], Columns())] == ["t"]  # of a harness: no predictions besides
+
+
+def test_read_sources__systems_of_one_name_have_the_first_file_of_each_argument(tmp_path):
+    files = {SAMPLES.format(task): lines(acc=[1, 0]) for task in ("one", "two")}
+    folders = [written(tmp_path / name / "m", files) for name in ("x", "y")]
+    rows = read_sources(folders, Columns())
+    first = [sorted(str(path) for path in folder.iterdir())[0] for folder in folders]
+    names = {(r.argument, r.system) for r in rows}
+    assert names == {(0, f"m ({first[0]})"), (1, f"m ({first[1]})")}
+    assert [r.argument for r in rows] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "value", ['{"eval": {"model": "M"}, "status": "s", "samples": [{"id": 1, "scores": {"a": 1}}]}']
+)
+def test_read_sources__a_json_file_is_a_log_or_a_table(tmp_path, value):
+    log = written(tmp_path, {"a.json": value, "b.json": '[{"id": 7, "s": 1}]'}) / "a.json"
+    assert facts(read_sources([log], Columns())) == [("M", "None", "a", ["1"], [1])]
+    assert facts(read_sources([tmp_path / "b.json"], Columns("id", "s"))) == [("b", "", "s", ["7"], [1])]

@@ -1,0 +1,171 @@
+"""Tables of other programs: names, cells and types as they stand, limits that readers get, and whole refusals."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmark.compare.items import tables
+from benchmark.compare.items.tables import column_names, json_lines, read_columns_of, read_json
+from builders.errors import DataError, UsageError
+
+
+def written(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def columns(path, *wanted):
+    return read_columns_of(path, wanted, column_names(path)).to_pydict()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", "\ufeffid,right\n007,1\n008,0.5\n", {"id": ["007", "008"], "right": [1, 0.5]}),
+        ("a.CSV", 'id,right\n"a\nb","1"\n\n"c,d",\n', {"id": ["a\nb", "c,d"], "right": [1, None]}),
+        ("a.tsv", "id\tright\na,b\tx\nc\t\n", {"id": ["a,b", "c"], "right": ["x", None]}),
+        ("a.csv", "id,right\n,1\nb,2\n", {"id": [None, "b"], "right": [1, 2]}),
+        ("a.ndjson", '{"id": 1, "right": 2}\n{"right": 3.5, "id": 4}\n', {"id": [1, 4], "right": [2, 3.5]}),
+        ("a.JSONL", '\n{"id": "a", "right": null}\n{"id": "b", "right": 1}', {"id": ["a", "b"], "right": [None, 1]}),
+        ("a.jsonl", '{"id": true, "right": 1}\n{"id": false, "right": 0}', {"id": [True, False], "right": [1, 0]}),
+        ("a.jsonl", '{"id": 9007199254740993, "right": 1}', {"id": [2**53 + 1], "right": [1]}),
+        ("a.jsonl", '{"id": 1, "right": 1}\n{"id": "b", "right": 1}', {"id": ["1", "b"], "right": [1, 1]}),
+        ("a.json", '[{"id": 1, "right": [2]}, {"id": 2}]', {"id": [1, 2], "right": ["[2]", None]}),
+    ],
+)
+def test_columns__as_they_stand(tmp_path, name, content, expected):
+    path = written(tmp_path, name, content)
+    made = columns(path, "id", "right")
+    assert made == expected
+    assert list(columns(path, "right", "id")) == ["right", "id"]
+    assert columns(path, "id", "id")["id"] == expected["id"]
+
+
+def test_columns__of_parquet_and_of_excel(tmp_path):
+    pq.write_table(pa.table({"id": [1, 2], "right": [0.5, None], "more": ["x", "y"]}), tmp_path / "a.parquet")
+    assert column_names(tmp_path / "a.parquet") == ["id", "right", "more"]
+    assert columns(tmp_path / "a.parquet", "right", "id", "id") == {"right": [0.5, None], "id": [1, 2]}
+    book = openpyxl.Workbook()
+    for row in (("id", "when"), (1, datetime.datetime(2026, 1, 2)), ("b", "later")):
+        book.active.append(row)
+    book.create_sheet("second").append(("other",))
+    book.save(tmp_path / "a.xlsx")
+    expected = {"id": ["1", "b"], "when": ['"2026-01-02 00:00:00"', "later"]}
+    assert columns(tmp_path / "a.xlsx", "id", "when") == expected
+
+
+def refusal(error, call, *arguments):
+    with pytest.raises(error) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_refusals__of_columns_and_lines(tmp_path):
+    table = written(tmp_path, "a.csv", "id,right\na,1\n")
+    assert (
+        refusal(UsageError, columns, table, "id", "rigth") == "unknown column of a.csv 'rigth': did you mean 'right'?"
+    )
+    for name, content, sentence in (
+        ("b.csv", "", "there is no column"),
+        ("b.jsonl", "\n\n", "there is no column"),
+        ("b.jsonl", "{}\n", "there is no column"),
+        ("b.csv", "id,id\na,1\n", "a column is there twice"),
+        ("b.json", "[]", "no list of JSON objects, and no log that is known"),
+        ("b.json", "[{}, 1]", "no list of JSON objects, and no log that is known"),
+    ):
+        path = written(tmp_path, name, content)
+        assert refusal(DataError, column_names, path) == f"{path}: {sentence}"
+    lines = written(tmp_path, "c.jsonl", b'{"a": 1}\n\n[1]\n')
+    assert refusal(DataError, list, json_lines(lines)) == f"{lines}: line 3 is no JSON object"
+    lines = written(tmp_path, "c.jsonl", b'{"a": 1}\n{"a": "\xff"}\n')
+    assert refusal(DataError, list, json_lines(lines)) == f"{lines}: line 2 is not UTF-8 text (byte 7)"
+    lines = written(tmp_path, "c.jsonl", b'{"a": 1}\n{"a": \n')
+    assert refusal(DataError, list, json_lines(lines)).startswith(f"{lines}, line 2")
+    parts = written(tmp_path, "c.json", "[1,")
+    assert refusal(DataError, read_json, parts).startswith(f"{parts}")
+    with pytest.raises(DataError, match=rf"^{table}: not a table that can be read \("):
+        columns(written(tmp_path, "a.csv", "id,right\na,1\nb\n"), "id")
+
+
+def test_column_names__of_a_value_that_is_read_already(tmp_path):
+    value = [{"x": 1, "y": 2}]
+    absent = tmp_path / "absent.json"
+    assert column_names(absent, value) == ["x", "y"]
+    assert read_columns_of(absent, ["y"], ["x", "y"], value).to_pydict() == {"y": [2]}
+    assert read_json(written(tmp_path, "a.json", '{"a": NaN}'))["a"] != 0
+
+
+def test_lines__may_be_as_long_as_the_limit(tmp_path, monkeypatch):
+    line = json.dumps({"a": 1}) + "\n"
+    path = written(tmp_path, "a.jsonl", line * 2)
+    monkeypatch.setattr(tables, "MAX_LINE", len(line))
+    assert [row["a"] for row in json_lines(path)] == [1, 1]
+    monkeypatch.setattr(tables, "MAX_LINE", len(line) - 1)
+    assert refusal(DataError, list, json_lines(path)) == f"{path}: line 1 is longer than 8 bytes"
+
+
+def book_with_gap(path, gap):
+    book = openpyxl.Workbook()
+    book.active.append(("id", "right"))
+    book.active.append(("a", 1))
+    book.active.cell(gap + 3, 1, "b")
+    book.save(path)
+    return path
+
+
+def test_workbooks__empty_rows_and_sizes_up_to_the_limits(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_EMPTY_ROWS", 3)
+    near, far = book_with_gap(tmp_path / "near.xlsx", 3), book_with_gap(tmp_path / "far.xlsx", 4)
+    assert columns(near, "id", "right") == {"id": ["a", "b"], "right": [1, None]}
+    assert column_names(far) == ["id", "right"]  # the first row is enough
+    assert refusal(DataError, columns, far, "id") == (
+        f"{far}: not an Excel file that can be read (more than 3 empty rows before a cell)"
+    )
+    empty = openpyxl.Workbook()
+    empty.active.append(("id", "right"))
+    empty.save(tmp_path / "empty.xlsx")
+    assert refusal(DataError, column_names, tmp_path / "empty.xlsx") == f"{tmp_path / 'empty.xlsx'}: there is no row"
+    with tables.open_archive(near, limit=1 << 20) as archive:
+        unpacked = archive.unpacked_bytes
+    monkeypatch.setattr(tables, "MAX_WORKBOOK_BYTES", unpacked)
+    assert columns(near, "right") == {"right": [1, None]}
+    monkeypatch.setattr(tables, "MAX_WORKBOOK_BYTES", unpacked - 1)
+    assert refusal(DataError, columns, near, "right") == f"{near}: more than 0 GiB unpacked"
+
+
+def test_limits__of_every_reader(tmp_path, monkeypatch):
+    limits = []
+
+    def recorded(name):
+        reader = getattr(tables, name)
+
+        def call(path, *, limit):
+            limits.append((path.suffix, name, limit))
+            return reader(path, limit=limit)
+
+        monkeypatch.setattr(tables, name, call)
+
+    for name in ("open_untrusted", "open_archive", "read_untrusted_text"):
+        recorded(name)
+    columns(written(tmp_path, "a.csv", "id\na\n"), "id")
+    columns(written(tmp_path, "a.jsonl", '{"id": [1]}\n'), "id")
+    columns(written(tmp_path, "b.ndjson", '{"id": 1}\n'), "id")
+    columns(written(tmp_path, "a.json", '[{"id": 1}]'), "id")
+    columns(book_with_gap(tmp_path / "a.xlsx", 0), "id")
+    log, whole = 16 << 30, 1 << 30
+    of_book = [(".xlsx", "open_archive", whole), (".xlsx", "open_untrusted", whole)]
+    assert limits == [
+        *[(".csv", "open_untrusted", log)] * 2,
+        *[(".jsonl", "open_untrusted", log)] * 3,
+        *[(".ndjson", "open_untrusted", log)] * 3,
+        *[(".json", "read_untrusted_text", whole)] * 2,
+        *of_book * 2,
+    ]
+    assert (tables.MAX_LINE, tables.MAX_WORKBOOK_BYTES, tables.MAX_EMPTY_ROWS) == (64 << 20, 2 << 30, 10_000)

@@ -1,0 +1,241 @@
+"""A comparison by item as text, JSON values, files and figure: the whole of each, of rows that are written here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.compare import items_figure, items_text
+from benchmark.compare.items import figure, text
+from benchmark.compare.items.alignment import Missing
+from benchmark.compare.items.comparison import ComparedItems, ItemRanks, ItemRow
+from benchmark.compare.items.text import flat_rows, items_record, notes, rank_rows, row_cells, shown_rows, write_items
+from benchmark.compare.judged import Gate, gate_text
+from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
+from benchmark.report import markdown_table
+from benchmark.stats import paired_differences
+
+[BASE] = paired_differences(np.array([[1.0, 0, 0, -1, 1, 1, 0, 1]]), binary=True)
+
+
+def row(task="t", first="a", second="b", *, bounds=(0.0, 1.0), answer="yes", metric="m", **changed):
+    values = {"value": 0.125, "low": -0.0625, "high": 0.5, "p_value": 0.03125, "test_p_value": 0.5}
+    values |= {"n": 1200, "units": 1200, "first_higher": 7, "second_higher": 3, "test": "exact McNemar"}
+    d = replace(BASE, **{**values, **changed})
+    return ItemRow(task, metric, first, second, 0.75, 0.625, d, bounds, 4321, 0.0525, 0.00004, answer)
+
+
+def compared(rows, **changed):
+    names = dict.fromkeys(name for each in rows for name in (each.first, each.second))
+    values = {"ranks": (), "missing": (), "repeats": (), "other_metrics": ()}
+    return ComparedItems(tuple(names), tuple(rows), **{**values, **changed})
+
+
+def test_row_cells():
+    first = ["t m", "a", "b", "75.0", "62.5", "+12.5", "-6.2 to +50.0", "exact McNemar"]
+    assert row_cells(row()) == [*first, "0.0312", "< 0.0001", "yes", "1,200", "5.2", "4,321"]
+    clustered = row(metric="", bounds=(1.0, 5.0), answer="no", units=1100, test="cluster-robust t", p_value=0.5)
+    other = ["t", "a", "b", "0.75", "0.625", "+0.125", "-0.0625 to +0.5", "cluster-robust t", "0.5000"]
+    assert row_cells(replace(clustered, holm_p=1.0)) == [
+        *other,
+        *("1.0000", "no", "1,200 (1,100 clusters)", "0.0525", "4,321"),
+    ]
+    assert row_cells(replace(row(), detectable=None, needed_items=None))[-2:] == ["-", "-"]
+    assert row_cells(row(units=600, test="paired t"))[-3] == "1,200"
+
+
+HEADER = [
+    *("score", "first", "second", "first value", "second value", "difference", "95 % interval", "test", "p"),
+    *("p (Holm)", "differs", "n", "detectable", "items needed"),
+]
+RANKS = ItemRanks("t", "m", ("a", "b", "c"), (0.5, 1.0, 0.0), (2, 1, 2), (1, 1, 3), (2, 1, 3), (True, True, False))
+DETECTABLE = (
+    "Detectable: the smallest true difference that so many items show in 80 % of repeats, not corrected. "
+    "Items needed: those that would show the observed difference in 80 % of repeats if it is the true one."
+)
+SHARES = "Scores between 0 and 1 are in percent, their differences in points."
+
+
+def test_notes():
+    rows = [row(), row("u", bounds=(1.0, 5.0), answer="undecided", units=100), row("t", "a", "c")]
+    answers, units = ["yes", "undecided", "yes"], [(1200, 1200), (1200, 100), (1200, 1200)]
+    first = differing_text(answers, "2 tasks", units, unit="item")
+    assert "the 2 tasks of each pair" in first
+    changed = {
+        "repeats": (("", 2, 2), ("u", 1, 1500)),
+        "missing": (
+            Missing("u", "b", 3, ("x",), "b lacks 3 items (x)"),
+            Missing("v", "b", 0, (), "b lacks the task v"),
+            Missing("", "a", 1, ("y",), "a lacks 1 item (y)"),
+        ),
+        "other_metrics": ("f1", "em"),
+    }
+    assert notes(compared(rows, **changed)) == [
+        first,
+        SHARES,
+        "u m: scores from 1 to 5, of which a hundredth is a point.",
+        DETECTABLE,
+        "Each item: a score is the mean of 2 rows of an item.",
+        "u: a score is the mean of 1 to 1500 rows of an item.",
+        "Left out: u: b lacks 3 items (x).",
+        "Left out: b lacks the task v.",
+        "Left out: a lacks 1 item (y).",
+        "Not compared: f1, em (--score names one).",
+    ]
+    alone = [row("u", bounds=(1.0, 5.0)), row("u", "a", "c", bounds=(1.0, 5.0))]
+    assert notes(compared(alone)) == [
+        differing_text(["yes"] * 2, "1 task", [(1200, 1200)] * 2, unit="item"),
+        "u m: scores from 1 to 5, of which a hundredth is a point.",
+        DETECTABLE,
+    ]
+
+
+def test_rank_rows__the_best_first_in_percent_where_all_are_shares():
+    above = replace(RANKS, task="u", metric="", values=(0.5, 12345.6, 0.0))
+    below = replace(RANKS, values=(0.5, 1.0, -0.25))
+    assert rank_rows([RANKS, above, below]) == [
+        ["t m", "b", "100.0", "1", "1 to 1", "yes"],
+        ["t m", "a", "50.0", "2", "1 to 2", "yes"],
+        ["t m", "c", "0.0", "2", "3 to 3", ""],
+        ["u", "b", "1.235e+04", "1", "1 to 1", "yes"],
+        ["u", "a", "0.5", "2", "1 to 2", "yes"],
+        ["u", "c", "0", "2", "3 to 3", ""],
+        ["t m", "b", "1", "1", "1 to 1", "yes"],
+        ["t m", "a", "0.5", "2", "1 to 2", "yes"],
+        ["t m", "c", "-0.25", "2", "3 to 3", ""],
+    ]
+
+
+def pairs(names):
+    return [row("t", first, second) for i, first in enumerate(names) for second in names[i + 1 :]]
+
+
+def test_items_text__the_whole():
+    few = compared(pairs("abc"), ranks=(RANKS,))
+    table = markdown_table(HEADER, [row_cells(each) for each in few.rows])
+    of_ranks = markdown_table(
+        ["score", "system", "value", "rank", "rank interval", "tied with the best"], rank_rows((RANKS,))
+    )
+    assert items_text(few) == "\n\n".join([table, "\n".join(notes(few)), of_ranks, RANKS_RULE])
+    two = compared(pairs("ab"))
+    assert items_text(two) == "\n\n".join([markdown_table(HEADER, [row_cells(row())]), "\n".join(notes(two))])
+    assert len(shown_rows(compared(pairs("abcde")))) == 10
+    many = compared([*pairs("abcdef"), row("u", "a", "b")])
+    assert [(each.task, each.second) for each in shown_rows(many)] == [*(("t", n) for n in "bcdef"), ("u", "b")]
+    parts = items_text(many).split("\n\n")
+    assert parts[1] == "The table has the 6 of 16 rows with a; --output and --json have all."
+    assert len(parts[0].splitlines()) == 8
+
+
+def test_items_record__every_value():
+    gone = Missing("u", "b", 3, ("x", "y"), "b lacks 3 items")
+    made = items_record(compared([row()], ranks=(RANKS,), missing=(gone,), repeats=(("t", 1, 3),)))
+    ranks = [
+        {"system": "a", "value": 0.5, "rank": 2, "low": 1, "high": 2, "tied_with_best": True},
+        {"system": "b", "value": 1.0, "rank": 1, "low": 1, "high": 1, "tied_with_best": True},
+        {"system": "c", "value": 0.0, "rank": 2, "low": 3, "high": 3, "tied_with_best": False},
+    ]
+    difference = {
+        **{"task": "t", "metric": "m", "first": "a", "second": "b", "first_value": 0.75, "second_value": 0.625},
+        **{"difference": 0.125, "low": -0.0625, "high": 0.5, "p_value": 0.03125, "test": "exact McNemar"},
+        **{"test_p_value": 0.5, "first_higher": 7, "second_higher": 3, "n": 1200, "units": 1200},
+        **{"holm_p": 0.00004, "differs": "yes", "detectable": 0.0525, "needed_items": 4321},
+    }
+    assert made == {
+        "systems": ["a", "b"],
+        "differences": [difference],
+        "ranks": [{"task": "t", "metric": "m", "systems": ranks}],
+        "left_out": [{"task": "u", "system": "b", "items": 3, "first": ["x", "y"]}],
+        "averaged": [{"task": "t", "least": 1, "most": 3}],
+    }
+    assert list(made["differences"][0]) == list(difference)
+    assert flat_rows([row()]) == [difference]
+    gate = Gate(0.02, 0.9, (), ())
+    assert items_record(compared([row()]), gate)["gate"] == gate.to_json()
+
+
+@pytest.mark.parametrize(("names", "title"), [("ab", "a and b"), ("abc", "a and b and c"), ("abcd", "4 systems")])
+def test_write_items__files_and_what_the_page_shows(tmp_path, monkeypatch, names, title):
+    import builders.dataset
+
+    pages = []
+    monkeypatch.setattr(builders.dataset, "render", lambda name, **values: pages.append((name, values)) or "<page>")
+    rows = pairs(names)
+    rows[-1] = replace(rows[-1], bounds=(0.0, 4.0), answer="no")
+    ranks = (RANKS,) if len(names) > 2 else ()
+    gate = Gate(0.02, 0.9, (), ()) if len(names) == 2 else None
+    made = compared(rows, ranks=ranks)
+    write_items(made, tmp_path, gate)
+    files = ["comparison.html", "comparison.json", "differences.csv", *(["ranks.csv"] if ranks else [])]
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+    content = (tmp_path / "comparison.json").read_text()
+    assert content == json.dumps(items_record(made, gate), indent=2, ensure_ascii=False) + "\n"
+    lines = (tmp_path / "differences.csv").read_text().splitlines()
+    assert lines[0] == ",".join(flat_rows(rows)[0])
+    assert len(lines) == 1 + len(rows)
+    if ranks:
+        assert (tmp_path / "ranks.csv").read_text().splitlines() == [
+            "task,metric,system,value,rank,low,high,tied_with_best",
+            "t,m,a,0.5,2,1,2,True",
+            "t,m,b,1.0,1,1,1,True",
+            "t,m,c,0.0,2,3,3,False",
+        ]
+    assert (tmp_path / "comparison.html").read_text() == "<page>"
+    [(name, values)] = pages
+    assert name == "items.html.jinja"
+    widest = 0.5 if len(names) > 2 else 0.125
+    bars = [
+        {
+            "cells": row_cells(each),
+            "answer": each.answer,
+            **{
+                end: pytest.approx(50 + 48 * size / (each.bounds[1] * widest))
+                for end, size in (("low", -0.0625), ("value", 0.125), ("high", 0.5))
+            },
+        }
+        for each in rows
+    ]
+    assert values == {
+        "title": title,
+        "bars": bars,
+        "notes": notes(made),
+        "ranks": rank_rows(ranks),
+        "ranks_rule": RANKS_RULE,
+        "mark": FILLED_MARK,
+        "gate": "" if gate is None else gate_text(gate, unit="item"),
+    }
+
+
+def test_bars__without_a_difference_are_in_the_middle():
+    [bar] = text._bars([row(value=0.0, low=0.0, high=0.0)])
+    assert (bar["low"], bar["value"], bar["high"]) == (50, 50, 50)
+    [bar] = text._bars([row(value=-0.5, low=-0.75, high=0.25)])
+    assert (bar["low"], bar["value"], bar["high"]) == (2, 18, 66)
+
+
+def test_figure__axes_labels_and_sizes():
+    rows = [row(), row("", "model/" + "x" * 30, "b", metric="", answer="undecided", bounds=(0.0, 5.0))]
+    made = items_figure(compared(rows))
+    assert made.get_size_inches() == pytest.approx((5.6, 0.9 + 0.19 * 2))
+    assert made._supxlabel.get_text() == FILLED_MARK
+    [axes] = made.axes
+    assert axes.get_xlabel() == "first minus second, points"
+    assert axes.get_ylim() == (1.5, -0.5)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["t m: a - b", f"...{'x' * 25} - b"]
+    assert list(axes.get_yticks()) == [0, 1]
+    drawn = [(list(line.get_xdata()), list(line.get_ydata()), line.get_marker()) for line in axes.lines]
+    assert drawn == [
+        ([-6.25, 50], [0, 0], "None"),
+        ([12.5], [0], "o"),
+        ([-1.25, 10], [1, 1], "None"),
+        ([2.5], [1], "o"),
+        ([0, 0], [0, 1], "None"),
+    ]
+    assert [line.get_markerfacecolor() for line in axes.lines[1:4:2]] == ["#0072B2", "white"]
+    assert {line.get_color() for line in axes.lines[:4]} == {"#0072B2"}
+    assert [axes.spines[side].get_visible() for side in ("left", "top", "right", "bottom")] == [False] * 3 + [True]
+    assert figure._short("y" * 28) == "y" * 28
+    assert len(items_figure(compared([row()] * 120)).axes[0].lines) == 241
