@@ -14,7 +14,7 @@ from benchmark.report.scenes import scenes_text
 from benchmark.report.text import settings_line
 from benchmark.report.training import curves_table, training_text
 from benchmark.report.variance import variance_text
-from benchmark.results import Score
+from benchmark.results import Failure, Score
 from benchmark.tasks import all_tasks
 from tests.benchmark.leaderboard.test_detectors import FAIR, detector
 from tests.benchmark.report.test_groups import DETAILS
@@ -157,7 +157,8 @@ def rows_of(text):
     return [line for line in text.splitlines() if line.startswith(("|", "#"))]
 
 
-def test_tables_of_whole_reports__are_as_recorded():
+def sets_of_scores():
+    """Results with every kind of table, and one of scores that no question lists."""
     readers = [
         dataclasses.replace(score, metric=f"accuracy-{name}", value=score.value - 0.1)
         for score in traces()[1:3]
@@ -201,8 +202,43 @@ def test_tables_of_whole_reports__are_as_recorded():
     options = {"preset": "camtrace", "preprocess": "own", "ties": "nearest", "orientation": "stored"}
     whole = result(*every, **options, assignment_seeds=3)
     other = result(*traces()[:2], zero, **{**options, "ties": "random"}, assignment_seeds=1)
-    sets = [whole, of_data(other, "other"), dataclasses.replace(other, encoder={"id": "another"})]
+    return [whole, of_data(other, "other"), dataclasses.replace(other, encoder={"id": "another"})], unknown
+
+
+def test_tables_of_whole_reports__are_as_recorded():
+    sets, unknown = sets_of_scores()
+    whole, other = sets[0], dataclasses.replace(sets[2], encoder={"id": "mine"})
     made = {f"report {i}": rows_of(report_text(r, all_tasks(), {"a|b": "why"})) for i, r in enumerate((sets, [other]))}
     for name, results in {"all": sets, "whole": [whole], "plain": [result(*unknown, preset="p")]}.items():
         made[f"settings of {name}"] = settings_line(results, all_tasks())
     check_recorded("tables-of-reports", made)
+
+
+def test_whole_reports__are_as_recorded():
+    """Every line, sentences too, of results with costs, failures, facts of the data and a command."""
+    sets, unknown = sets_of_scores()
+    environment = {
+        **sets[0].environment,
+        "trial": {"random": "it gave other numbers twice"},
+        "processings_by": {"b": "exact engine", "a": "Pillow"},
+        "preprocessing_by": "exact engine",
+        "devices": 2,
+        "runtime": {"name": "openvino", "version": "2026.4", "relative_error": 1.2e-7},
+        "command": "camtrace score --model MODEL",
+        "local": {"model": "MODEL is a file.", "data": "PATH is a folder."},
+    }
+    evidence = {"simulated": "of 12 scenes", "design": "2 x 3.", "left out": "videos: 2", "terms": "for research"}
+    facts = dataclasses.replace(
+        sets[0],
+        data={**sets[0].data, "photos": {"train": 300, "val": 0, "test": 20}, "smoke_test": True, "evidence": evidence},
+        environment=environment,
+        failures=tuple(Failure("photo", f"{i}.jpg", "it is broken") for i in range(22)),
+        cost={"views": 1200, "views_per_second": 41.6, "seconds": {"a": 1.26, "b": 30}, "encoders_in_pass": 3},
+    )
+    plain = dataclasses.replace(result(*unknown), data={"name": "b"}, environment={}, cost={"views": 0, "seconds": {}})
+    made = {
+        "facts": report_text([facts], all_tasks()),
+        "several": report_text([facts, sets[2], plain], all_tasks(), {"x": "no such model", "y": "too large"}),
+        "plain": report_text([plain], all_tasks()),
+    }
+    check_recorded("whole-reports", {name: text.splitlines() for name, text in made.items()})
