@@ -136,6 +136,22 @@ def test_diff__neighbours_are_those_of_the_data_set_unless_given(thumbnail, oblo
     assert diff(thumbnail, photos.select([0, 1, 2]), b="", limit=3, progress=False).n == 3
 
 
+def test_diff__shows_bars_unless_they_are_switched_off(thumbnail, oblong_photos, monkeypatch):
+    silent = []
+    real = run.progress_bar
+
+    def progress_bar(**options):
+        silent.append(options["silent"])
+        return real(**options)
+
+    monkeypatch.setattr(run, "progress_bar", progress_bar)
+    photos = oblong_photos.select([0, 1, 2])
+    for options, expected in (({}, False), ({"progress": False}, True)):
+        diff(thumbnail, photos, b="", **options)
+        assert silent == [expected] * 2
+        silent.clear()
+
+
 def test_moved_most__twelve_that_moved_the_first_of_equals_first():
     ids = [f"p{i}" for i in range(20)]
     cosine = np.array([0.5, 0, 0.25, 0.5, *[0.125] * 16])
