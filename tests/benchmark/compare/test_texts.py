@@ -1,0 +1,196 @@
+"""Texts of comparisons with the published numbers as a whole, and whole sentences about runs that cannot be paired."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmark.compare import paired
+from benchmark.compare.paired import check_pair, warn_of_unreadable
+from benchmark.compare.published import (
+    CSV_COLUMNS,
+    pair_with_published,
+    published_encoder,
+    published_rows,
+    published_text,
+    study_text,
+    write_published,
+)
+from benchmark.results import Failure, Result, Run, Score, published_encoders
+from benchmark.scoring import Row
+from builders.errors import DataError, UsageError
+from tests.benchmark.compare.test_recorded_study import SPECS
+from tests.benchmark.compare.test_recorded_study import run as study_row
+from tests.support.probe_runs import UNDER_PRESET
+from tests.support.recorded import check_recorded
+
+NAME = "CLIP (ViT-B/16, WIT)"
+OTHER = {"options": {"preset": "camtrace", "protocol": "converged"}}
+
+
+def of_study(data, shift=0.02, environment=UNDER_PRESET):
+    """A run with the published scores of the first encoder on a data set, shifted; the last one is not published."""
+    made = study_row(SPECS[0], data, shift).result
+    unpublished = Score("probe/mine", data, "accuracy", 0.5, 0.4, 0.6, 50, 0.5)
+    made = dataclasses.replace(made, scores=(*made.scores, unpublished), environment=environment)
+    return Run(Path("out"), made, {}, {})
+
+
+def test_texts_of_published_numbers__are_as_recorded(tmp_path):
+    runs = {data: of_study(data) for data in ("imagenet", "flickrexif", "paircams")}
+    few = dataclasses.replace(runs["imagenet"].result.scores[0], n=1200)
+    mixed = dataclasses.replace(runs["imagenet"].result, scores=(few, *runs["imagenet"].result.scores[1:]))
+    mixed = dataclasses.replace(mixed, data={"name": "imagenet", "classes": 20})
+    made = {data: published_text(run, NAME, (), across_presets=False) for data, run in runs.items()}
+    made["patterns"] = published_text(runs["imagenet"], "", ["probe/j*", "knn/*"], across_presets=False)
+    made["other photos"] = published_text(Run(Path("out"), mixed, {}, {}), NAME, (), across_presets=False)
+    for across in (False, True):
+        other = of_study("imagenet", environment=OTHER)
+        made[f"other preset {across}"] = published_text(other, NAME, ["probe/*"], across_presets=across)
+    swept = [study_row(spec, data, shift) for spec, shift in zip(SPECS, (0.03, -0.05), strict=True) for data in runs]
+    swept += [study_row(SPECS[0], "folder:mine", -0.02, of="imagenet")]
+    swept += [Row("x/y", "imagenet", "failed", "no weights", "", None), Row("z", "paircams", "failed", "a|b", "", None)]
+    rows = published_rows(swept)
+    made["study"] = study_text(rows, swept)
+    write_published(rows, tmp_path / "a.csv")
+    made["csv"] = (tmp_path / "a.csv").read_text()
+    assert made["csv"].splitlines()[0] == ",".join(CSV_COLUMNS)
+    check_recorded("texts-of-comparisons", {name: text.splitlines() for name, text in made.items()})
+
+
+def test_published_text__refusals():
+    run = dataclasses.replace(of_study("imagenet"), folder=Path("some/where"))
+    with pytest.raises(DataError) as error:
+        published_text(run, NAME, ["nothing/*"], across_presets=False)
+    assert str(error.value) == f"some/where: the study published none of its tasks for {NAME}"
+    with pytest.raises(UsageError) as error:
+        published_encoder("", "mine:encode@v1")
+    assert str(error.value) == "mine:encode@v1 is not one of the study's encoders: name one (--published NAME)"
+    with pytest.raises(UsageError) as error:
+        published_encoder("CLIP (ViT-B/16, WITT)")
+    assert str(error.value) == f"unknown published encoder 'CLIP (ViT-B/16, WITT)': did you mean {NAME!r}?"
+
+
+def test_published_rows__of_an_encoder_of_the_study_and_of_another():
+    scores = (
+        Score("probe/jpeg", "mine", "accuracy", 0.6, 0.5, 0.7, 90, 1 / 6),
+        Score("probe/own", "mine", "accuracy", 0.6, 0.5, 0.7, 90, 0.5),
+    )
+    plain = Result({"id": "x"}, {"name": "mine"}, UNDER_PRESET, scores, (), {}, "")
+    grouped = dataclasses.replace(plain, encoder={"id": "x", "group": "SSL"})
+    swept = [Row(SPECS[0], "mine", "scored", "", "x", plain), Row("y", "mine", "scored", "", "x", grouped)]
+    swept += [Row("z", "mine", "scored", "", "x", plain), Row(SPECS[0], "mine", "failed", "why", "", None)]
+    made = published_rows(swept)
+    study = published_encoders()[0]
+    values = [(s.data, s.value) for s in study.scores if (s.task, s.metric) == ("probe/jpeg", "accuracy")]
+    reasons = ["90 photos; the study: 50,000", "90 photos; the study: 24,426"]
+    assert [data for data, _ in values] == ["imagenet", "inat2018"]
+    about = [
+        (r.encoder, r.spec, r.group, r.data, r.published_data, r.task, r.published, r.not_comparable) for r in made
+    ]
+    assert about == [
+        *(
+            (NAME, SPECS[0], "CVL", "mine", data, "probe/jpeg", value, reason)
+            for (data, value), reason in zip(values, reasons, strict=True)
+        ),
+        (NAME, SPECS[0], "CVL", "mine", "", "probe/own", None, ""),
+        *(("y", "y", "SSL", "mine", "", task, None, "") for task in ("probe/jpeg", "probe/own")),
+        *(("z", "z", "unknown", "mine", "", task, None, "") for task in ("probe/jpeg", "probe/own")),
+    ]
+    assert [r.measured for r in made] == [scores[0], scores[0], scores[1], *scores * 2]
+    assert (made[0].difference, made[2].difference) == (0.6 - values[0][1], None)
+    assert [pair.measured for pair in pair_with_published(plain, study)] == [scores[0]] * 2
+    inside = dataclasses.replace(made[0], not_comparable="", published=0.5)
+    assert (inside.inside, made[0].inside, made[2].inside) == (True, None, None)
+    assert [dataclasses.replace(inside, published=value).inside for value in (0.7, 0.49, 0.71)] == [True, False, False]
+
+
+SAME = {"ids_hash": "i", "question_hash": "q", "bytes_hash": "b"}
+
+
+def run(folder, *, failures=(), data=None, encoder="e", canary="c", **options):
+    environment = {"codec_canary": canary, "options": options}
+    facts = {"name": "toy", **SAME, **(data or {})}
+    return Run(Path(folder), Result({"id": encoder}, facts, environment, (), tuple(failures), {}, ""), {}, {})
+
+
+def checked(a, b, **across):
+    check_pair(a, b, **{"across_codecs": False, "across_presets": False, **across})
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (
+            {"data": {"ids_hash": "j"}},
+            "x and y: both are toy, but the ids, splits or labels of the photos differ (i and j): nothing can be "
+            "paired",
+        ),
+        (
+            {"data": {"question_hash": "r"}},
+            "x and y: both are toy, but the attributes, groups, clusters, owners, scenes, pairs or stored views of the "
+            "photos differ (q and r): nothing can be paired",
+        ),
+        (
+            {"data": {"bytes_hash": "d"}},
+            "x and y: both are toy, but the bytes of the photos differ (b and d): nothing can be paired",
+        ),
+        ({"processings": "[a]"}, "x and y: --processings define different ones; score both under one file"),
+        (
+            {"canary": "d"},
+            "x and y: the photos were processed by different codecs (c and d): score both with one version of Pillow, "
+            "or say --across-codecs",
+        ),
+        (
+            {"preset": "iccv2025"},
+            "x and y: the presets are camtrace and iccv2025, which ask differently: score both under one, or say "
+            "--across-presets",
+        ),
+        (
+            {"failures": [Failure("encoder", "e", "it fails")], "encoder": "f"},
+            "y: f failed on toy (it fails): it is not compared",
+        ),
+    ],
+)
+def test_check_pair__refusals(changed, sentence):
+    checked(run("x"), run("y"))
+    with pytest.raises(DataError) as error:
+        checked(run("x"), run("y", **changed))
+    assert str(error.value) == sentence
+
+
+def test_check_pair__warnings(monkeypatch):
+    warnings = []
+    monkeypatch.setattr(paired, "warn", warnings.append)
+    older = {"data": {"question_hash": None}}
+    for pair, folders in (
+        ((run("x", **older), run("y")), "x"),
+        ((run("x"), run("y", **older)), "y"),
+        ((run("x", **older), run("y", **older)), "x and y"),
+    ):
+        checked(*pair)
+        assert warnings == [
+            f"{folders}: written by an older camtrace, so only ids, splits and labels are checked, not the attributes, "
+            "groups, clusters, owners, scenes, pairs or stored views"
+        ]
+        warnings.clear()
+    checked(run("x"), run("y", canary="d"), across_codecs=True)
+    checked(run("x"), run("y", preset="iccv2025", **UNDER_PRESET_BUT_FOR_ITS_NAME), across_presets=True)
+    assert warnings[:2] == [
+        "x and y: the photos were processed by different codecs (c and d): a difference may be the codec's",
+        "x and y: the presets are camtrace and iccv2025: a difference may be that of preprocessing, votes or probes",
+    ]
+    assert all(warning.startswith("x and y: ") and " is " in warning for warning in warnings[2:])
+
+
+UNDER_PRESET_BUT_FOR_ITS_NAME = {name: v for name, v in UNDER_PRESET["options"].items() if name != "preset"}
+
+
+def test_warn_of_unreadable__a_line_for_each_task(capsys):
+    warn_of_unreadable(
+        [SimpleNamespace(folder=Path("x"), unreadable={"a": "b", "c": "d"}), SimpleNamespace(folder="y", unreadable={})]
+    )
+    assert capsys.readouterr().err == (
+        "camtrace: warning: x: a is left out: b\ncamtrace: warning: x: c is left out: d\n"
+    )
