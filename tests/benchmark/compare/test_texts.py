@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from benchmark.compare import paired
+from benchmark.compare import compare_runs, comparison_text, gate_runs, paired
 from benchmark.compare.paired import check_pair, warn_of_unreadable
 from benchmark.compare.published import (
     CSV_COLUMNS,
@@ -17,7 +18,7 @@ from benchmark.compare.published import (
     study_text,
     write_published,
 )
-from benchmark.results import Failure, Result, Run, Score, published_encoders
+from benchmark.results import Failure, PhotoValues, Result, Run, Score, published_encoders
 from benchmark.scoring import Row
 from builders.errors import DataError, UsageError
 from tests.benchmark.compare.test_recorded_study import SPECS
@@ -194,3 +195,50 @@ def test_warn_of_unreadable__a_line_for_each_task(capsys):
     assert capsys.readouterr().err == (
         "camtrace: warning: x: a is left out: b\ncamtrace: warning: x: c is left out: d\n"
     )
+
+
+def test_gate_and_comparison__whole_refusals():
+    def of(encoder, data="toy", *tasks):
+        values = PhotoValues(np.arange(4), np.ones(4), (0.0, 1.0))
+        made = run(f"{encoder}-{data}", encoder=encoder, data={"name": data})
+        return dataclasses.replace(made, answers={(task, "accuracy"): values for task in tasks})
+
+    for call, error, sentence in (
+        (
+            lambda: gate_runs([of("a")], [of("b")]),
+            DataError,
+            "no task has per-photo answers (answers.npz) in both results: there is nothing to judge",
+        ),
+        (
+            lambda: gate_runs([of("a"), of("a")], [of("a")]),
+            UsageError,
+            "toy: an encoder has several results in one folder; give the folder of one of them",
+        ),
+        (
+            lambda: gate_runs([of("a"), of("c", "other")], [of("b", "third")]),
+            UsageError,
+            "no result of NEW belongs to one of OLD: OLD has a on toy, c on other; NEW has b on third",
+        ),
+        (
+            lambda: gate_runs([], []),
+            UsageError,
+            "no result of NEW belongs to one of OLD: OLD has nothing; NEW has nothing",
+        ),
+        (
+            lambda: compare_runs([of("a"), of("b")]),
+            DataError,
+            "no task has per-photo answers (answers.npz) in two of these results",
+        ),
+        (
+            lambda: compare_runs([of("a", "x"), of("b")]),
+            UsageError,
+            "two results on the same data are needed, found: a on x, b on toy",
+        ),
+    ):
+        with pytest.raises(error) as caught:
+            call()
+        assert str(caught.value) == sentence
+    text = comparison_text(*compare_runs([of("a", "toy", "probe/jpeg"), of("b", "toy", "probe/jpeg")]))
+    header = [cell.strip() for cell in text.splitlines()[0].strip("|").split("|")]
+    columns = ("score", "data", "first", "second", "first %", "second %", "difference", "95 % interval", "p (Holm)")
+    assert header == [*columns, "differs", "n"]

@@ -1,11 +1,14 @@
 """What a ``Diff`` says: which rows decide whether it passes, the texts of its table, and rows of measures by hand."""
 
+import base64
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmark.diff import page
 from benchmark.diff.embed import Embedded, Lane
 from benchmark.diff.paths import PathSpec, parse_path, steps_between
 from benchmark.diff.result import HEADER, Measured, diff_table, diff_text, traces_text
@@ -194,3 +197,48 @@ def test_ratio_to__a_draw_without_a_trace_has_no_ratio():
     value, low, high = ratio_to(np.array([2.0, 4.0]), np.array([1.0, 1.0]), None)
     assert (value, low, high) == (3.0, 2.0, 4.0)
     assert ratio_to(np.ones(1), np.full(1, 0.5), None)[0] == 2.0
+
+
+def test_write_diff__files_page_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    pages = []
+
+    def render(name, **facts):
+        pages.append((name, facts))
+        return "PAGE"
+
+    monkeypatch.setattr(page, "render", render)
+    monkeypatch.setattr(page, "draw_diff", lambda diff, path: path.write_bytes(b"picture"))
+    result = compared([row("path", 0.05, over="yes")])
+    page.write_diff(result, tmp_path / "out")
+    made = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert made == {
+        "diff.json": json.dumps(dataclasses.asdict(result), indent=2, ensure_ascii=False) + "\n",
+        "diff.md": diff_text(result) + "\n",
+        "diff.png": "picture",
+        "diff.html": "PAGE",
+    }
+    uri = "data:image/png;base64," + base64.b64encode(b"picture").decode()
+    facts = {"diff": result, "header": HEADER, "table": diff_table(result), "figure": uri}
+    assert pages == [("diff.html.jinja", facts)]
+    (tmp_path / "file").write_text("")
+    calls = []
+
+    def disk_error(error, what, *, saved):
+        calls.append((what, saved))
+        return RuntimeError("full")
+
+    monkeypatch.setattr(page, "disk_error", disk_error)
+    with pytest.raises(RuntimeError):
+        page.write_diff(result, tmp_path / "file")
+    assert calls == [(f"--output {tmp_path / 'file'}", "nothing else is changed")]
+
+
+def test_to_frame__a_column_for_each_number():
+    measured = Measured(0.125, 0.1, 0.2, 2.0, 1.5, 3.0)
+    [flat] = compared([dataclasses.replace(row("path", 1.0), name="w", cosine=measured)]).to_frame().to_dict("records")
+    fields = ("value", "low", "high", "traces", "traces_low", "traces_high")
+    of_cosine = dict(zip(("cosine", *(f"cosine_{f}" for f in fields[1:])), dataclasses.astuple(measured), strict=True))
+    assert of_cosine.items() <= flat.items()
+    assert "path" not in flat
+    assert "cosine_value" not in flat
+    assert (flat["name"], flat["kind"], flat["n"], flat["text"]) == ("w", "path", 90, "path: said.")

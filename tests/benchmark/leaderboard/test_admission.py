@@ -175,3 +175,31 @@ def test_leaderboard__goes_on_where_it_was_killed_and_touches_no_other_folder(ma
         with pytest.raises(UsageError, match="is no leaderboard"):
             main([*words, str(other)])
         assert (other / name).read_text() == "mine"
+
+
+def test_objection__whole_sentences_about_questions(make):
+    def refusal(tasks, **options):
+        result = make.result("a", [make.score(task, "accuracy", 0.5) for task in tasks])
+        changed = {**result.environment, "options": {**result.environment["options"], **options}}
+        return objection(ResultFile("a", dataclasses.replace(result, environment=changed)))
+
+    newer = "if a newer camtrace does, install that one (pip install -U camtrace)"
+    assert refusal(["zzz/b", "zzz/a", "probe/jpeg"]) == (
+        f"it answers questions that this camtrace does not know (zzz/a and 1 more); {newer}"
+    )
+    assert refusal(["probe/charm"]) == (
+        f"it answers questions that this camtrace does not know (probe/charm); {newer}; if charm is a group of its "
+        "photos, data.evidence lacks group=charm="
+    )
+    assert refusal(["probe/charm"], processings="[x]") == (
+        "probe/charm is about processings of the author's own file, which no other result here shares"
+    )
+
+
+def test_flags__what_each_says():
+    assert {name: boards.CELL_FLAGS[name] for name in ("conflict", "inconsistent", "metadata")} == {
+        "conflict": "results of this encoder on these photos disagree; the newest is shown",
+        "inconsistent": "SPD is not the difference of its two accuracies",
+        "metadata": "a predictor that sees only the other labels does as well",
+    }
+    assert list(boards.CELL_FLAGS) == ["at-chance", "undecided", "below-chance", "conflict", "inconsistent", "metadata"]

@@ -68,3 +68,15 @@ def test_published__scores_of_the_same_photos_else_of_the_most_encoders(make):
         "probe/jpeg~accuracy~toy": {"data": "ImageNet", "chance": 0.25, "values": [0.3, 0.5]},
         "probe/jpeg~accuracy~inat2018": {"data": module.LABELS["inat2018"], "chance": 0.25, "values": [0.7]},
     }
+
+
+def test_places__of_an_accuracy_the_highest_first(make):
+    plain = [dataclasses.replace(make.score("knn/original", "accuracy", 0.999, k=10), n=50_000)]
+    spread = [dataclasses.replace(s, n=50_000, details={"k": 10}) for s in make.neighbours(0.999, 0.0)]
+    made = make.result("timm/mine", [*plain, *spread], data="imagenet", preset=make.under_preset)
+    result = dataclasses.replace(made, data={**made.data, "photos": {"train": 1_281_167, "val": 50_000}})
+    places = first_screen([result], entries_of([result]), published_encoders())["places"]
+    accuracies = [place for place in places if place["first"] == "highest accuracy first"]
+    assert [(place["ranks"], place["count"]) for place in accuracies] == [([1, 1], 48)] * len(accuracies)
+    assert accuracies
+    assert {place["first"] for place in places} <= {"highest accuracy first", "least trace first"}

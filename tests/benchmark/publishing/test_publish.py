@@ -325,8 +325,11 @@ def test_gather__a_link_out_of_the_folder_is_refused(tmp_path, make):
 
 
 def test_gather__an_empty_folder_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match=r"there is no result\.json"):
+    with pytest.raises(DataError) as error:
         gather_results(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: there is no result.json; score something first (camtrace score --output DIR)"
+    )
 
 
 def test_result_path__follows_the_content_and_stays_below_results(make):

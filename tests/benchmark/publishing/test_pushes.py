@@ -376,3 +376,16 @@ def test_publish__a_dry_run_reads_the_hub_within_its_limits(one_result, monkeypa
     monkeypatch.setattr(repository, "plan", lambda *given: calls.append("plan") or PushPlan("h", {}, (), {}, {}, ()))
     publish_results(PublishRequest(one_result, REPO))
     assert calls == ["from_hub", "plan"]
+
+
+@pytest.mark.parametrize("push", [False, True])
+def test_publish__results_without_pages_and_tasks(one_result, monkeypatch, capsys, push):
+    done = Published("URL", (), (), False, {})
+    monkeypatch.setattr(repository, "push", lambda *given, **options: done)
+    monkeypatch.setattr(repository, "plan", lambda *given, **options: PushPlan("head", {}, (), {}, {}, ()))
+    publish_results(PublishRequest(one_result, REPO, model_card=True, eval_yaml=True, push=push))
+    out = capsys.readouterr().out.splitlines()
+    assert out[1:3] == [
+        "no model page for org/a: imagenet is not a data set of the Hub",
+        "no eval.yaml: none of the results is on a data set of the Hub",
+    ]

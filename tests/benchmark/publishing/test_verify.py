@@ -5,7 +5,7 @@ import pytest
 from benchmark.cli.sharing.verify import main
 from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
-from benchmark.publishing.verify import verified
+from benchmark.publishing.verify import VERDICTS, Verification, verified
 from benchmark.results.files import ResultFile
 from builders.files import write_text_atomically
 from builders.pixels.reference import codec_canary, codec_versions
@@ -61,3 +61,41 @@ def test_verify__names_the_edited_and_the_refused_and_exits_1(tmp_path, make, ca
     assert "| edited " in out
     assert "| refused " in out
     assert "2 results; the codec here is" in out
+
+
+def test_verdicts__best_first_and_what_each_means():
+    assert list(VERDICTS.items()) == [
+        ("repeatable here", "everything is recorded and public, and the codec is this machine's"),
+        (
+            "other codec",
+            "everything is recorded and public, but made with other codec versions: install them to repeat it",
+        ),
+        ("unknown codec", "made with a codec that no listed version of Pillow gives"),
+        ("private inputs", "recorded, but only the author has the encoder or the photos"),
+        ("lacks provenance", "what is needed to repeat it was not recorded"),
+        ("edited", "the content is not the one that the file's name was made of"),
+        ("refused", "not a result that this camtrace reads"),
+    ]
+
+
+def test_verified__every_field_and_reason(make):
+    here = codec_canary()
+    made = make.result("org/a", data="imagenet")
+    name = result_path(made)
+    assert verified(ResultFile(name, made)) == Verification(name, "org/a", "imagenet", "repeatable here", "")
+    older = make.changed(made, "data", question_hash=None)
+    assert verified(ResultFile("a.json", older), here).why == (
+        "photos by their ids alone: files of version 1 do not name attributes and clusters"
+    )
+    assert verified(ResultFile(name, older), here).verdict == "edited"
+    assert verified(ResultFile(name, older), here).why == "its SHA-256 is another"
+    lacking = make.changed(make.changed(made, "encoder", pooling=""), "data", bytes_hash=None)
+    assert verified(ResultFile("a.json", lacking)).why == "encoder.pooling, data.bytes_hash"
+    codecs = list(known_codecs().values())
+    for codec in codecs:
+        old = make.changed(made, "environment", codec={"pillow": codec.pillow[0]}, codec_canary=codec.canary)
+        checked = verified(ResultFile("a.json", old), "of no codec")
+        assert (checked.verdict, checked.why) == (
+            "other codec",
+            f"codec canary {codec.canary}: Pillow {' or '.join(codec.pillow)}",
+        )

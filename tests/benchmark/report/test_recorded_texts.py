@@ -62,7 +62,8 @@ def texts_of_detectors(make):
         for score in each.scores:
             for row in score.details.get("by_processing", {}).values():
                 row.update(both=0.7, real_only=0.8, generated_only=0.6)
-    made = {"all": detectors_text(results, all_tasks()), "one": detectors_text(results[:1], all_tasks())}
+    of_one = detectors_text(results[:1], all_tasks())
+    made = {"several detectors": detectors_text(results, all_tasks()), "one detector": of_one}
     for i, each in enumerate(results):
         made[f"detector {i}"] = detection_text(each) + controls_text(each, all_tasks())
     return made

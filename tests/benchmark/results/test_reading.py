@@ -327,3 +327,36 @@ def test_proving_code__tasks_reading_and_libraries(monkeypatch):
     monkeypatch.setattr(proven, "files_of_package", lambda root, name: packages.append((root.name, name)) or {})
     plain()
     assert [name for _, name in packages] == ["builders.untrusted"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"task": 5}, "a score's task, data or metric is not text"),
+        ({"metric": None}, "a score's task, data or metric is not text"),
+        ({"data": ["x"]}, "a score's task, data or metric is not text"),
+        ({"value": "0.5"}, "probe/jpeg accuracy: value is not a number"),
+        ({"low": True}, "probe/jpeg accuracy: low is not a number"),
+        ({"high": None}, "probe/jpeg accuracy: high is not a number"),
+        ({"chance": -1.5}, "probe/jpeg accuracy: chance -1.5 is outside [-1, 1]"),
+        ({"high": 1.25}, "probe/jpeg accuracy: high 1.25 is outside [-1, 1]"),
+        ({"n": 1.0}, "probe/jpeg accuracy: n is not a count"),
+        ({"n": True}, "probe/jpeg accuracy: n is not a count"),
+        ({"n": -1}, "probe/jpeg accuracy: n is not a count"),
+        ({"n": 0, "chance": -1, "low": -1, "high": 1}, ""),
+    ],
+)
+def test_from_json__what_a_score_must_have(make, changed, sentence):
+    raw = json.loads(make.result("a", make.probes(0.5)).to_json())
+    raw["scores"][0] |= changed
+    if not sentence:
+        assert Result.from_json(json.dumps(raw), "a.json").scores[0].n == 0
+        return
+    with pytest.raises(DataError) as error:
+        Result.from_json(json.dumps(raw), "a.json")
+    assert str(error.value) == f"a.json: {sentence}"
+    part = {"name": "o", "title": "o", "layer": 0, "layers": 1, "pooling": "cls", "dimension": 8, "read": "r"}
+    of_output = {**raw, "scores": [], "outputs": [{**part, "scores": raw["scores"]}]}
+    with pytest.raises(DataError) as error:
+        Result.from_json(json.dumps(of_output), "a.json")
+    assert str(error.value) == f"a.json: {sentence}"

@@ -40,7 +40,10 @@ def test_one_per_item__averages_repeats_and_counts_them():
     assert one_per_item(epochs).scores.tolist() == [0.5]
     once = one_per_item(rows(x=1, y=0, clusters="pq"))
     assert (once.clusters.to_pylist(), once.repeats) == (["p", "q"], (1, 1))
-    assert "a.csv: 1 item (x) of a has several rows; --on-repeated" in sentence(one_per_item, rows(x=[1, 0], y=1))
+    assert sentence(one_per_item, rows(x=[1, 0], y=1)) == (
+        "a.csv: 1 item (x) of a has several rows; --on-repeated mean averages them, --task or --system names the "
+        "column that tells them apart"
+    )
     assert "2 items (x, y) of a have several rows" in sentence(one_per_item, rows(x=[1, 0], y=[1, 1]))
     apart = rows(x=[1, 0], y=1, clusters="pqp")
     assert sentence(one_per_item, apart, "mean") == "a.csv: rows of one item are in different clusters"

@@ -208,3 +208,11 @@ def test_read_sources__a_json_file_is_a_log_or_a_table(tmp_path, value):
     log = written(tmp_path, {"a.json": value, "b.json": '[{"id": 7, "s": 1}]'}) / "a.json"
     assert facts(read_sources([log], Columns())) == [("M", "None", "a", ["1"], [1])]
     assert facts(read_sources([tmp_path / "b.json"], Columns("id", "s"))) == [("b", "", "s", ["7"], [1])]
+
+
+@pytest.mark.parametrize("columns", [("hit", "score"), ("score", "eval_score"), ("eval_score", "match"), ("match",)])
+def test_read_sources__the_first_score_that_an_evaluation_adds(tmp_path, columns):
+    table = pd.DataFrame({"index": [1], "prediction": ["A"], **{name: [i] for i, name in enumerate(columns)}})
+    folder = written(tmp_path / "m", {"m_A.csv": table[sorted(table.columns)].to_csv(index=False)})
+    [row] = read_sources([folder], Columns())
+    assert (row.metric, row.scores.tolist()) == (columns[0], [0])

@@ -17,6 +17,7 @@ from benchmark.compare.judged import Gate, gate_text
 from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
 from benchmark.report import markdown_table
 from benchmark.stats import paired_differences
+from builders.errors import UsageError
 
 [BASE] = paired_differences(np.array([[1.0, 0, 0, -1, 1, 1, 0, 1]]), binary=True)
 
@@ -239,3 +240,6 @@ def test_figure__axes_labels_and_sizes():
     assert [axes.spines[side].get_visible() for side in ("left", "top", "right", "bottom")] == [False] * 3 + [True]
     assert figure._short("y" * 28) == "y" * 28
     assert len(items_figure(compared([row()] * 120)).axes[0].lines) == 241
+    with pytest.raises(UsageError) as error:
+        items_figure(compared([row()] * 121))
+    assert str(error.value) == "--figure shows 120 differences at most, not 121: name some with --tasks"
