@@ -81,12 +81,12 @@ class Sample:
         if self._plan.with_exif and pending:  # of a run that was killed, or had no response
             self._request_exif([row[0] for row in pending])
         self._photos = {start: self._count_photos(stratum) for start, stratum in self._open.items()}
-        step = max(1, math.ceil(MONTHS_AT_ONCE / max(1, len(self._open))))
+        step = math.ceil(MONTHS_AT_ONCE / max(1, len(self._open)))
         number = 0
         while self._lacking() and self._open:
             number += 1
             before = self._steps
-            order = round_order(sorted(self._open), number, self._plan.seed)
+            order = round_order([*self._open], number, self._plan.seed)
             for at in range(0, len(order), MONTHS_AT_ONCE):
                 self._advance(order[at : at + MONTHS_AT_ONCE], number * step)
                 if pilot is not None and self._selected() >= pilot:

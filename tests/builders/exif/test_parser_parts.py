@@ -1,0 +1,158 @@
+"""Which formats are read, what is on the allow-list, and each sentence about a file that is not read."""
+
+import struct
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from builders.errors import PhotoError, missing_package
+from builders.exif import parser, reader
+from builders.exif.acquisition import Acquisition
+from builders.exif.parser import find_block, read_allowed, read_block
+from builders.exif.reader import Reading, read_in_worker, read_many
+from builders.processes import SandboxError, WorkerLost
+from builders.untrusted import UntrustedInputError
+from tests.support.exif_files import MAKE, tiff
+
+TAGS = {
+    "Make": 271, "Model": 272, "Software": 305, "ExposureTime": 33434, "FNumber": 33437, "ISO": 34855,
+    "SensitivityType": 34864, "StandardOutputSensitivity": 34865, "RecommendedExposureIndex": 34866,
+    "ISOSpeed": 34867, "DateTimeOriginal": 36867, "CreateDate": 36868, "Flash": 37385, "FocalLength": 37386,
+}  # fmt: skip
+"""Numbers of the tags in Exif 2.32, in decimal."""
+
+
+def test_allow_list__by_number():
+    assert TAGS == parser.TAG_NUMBERS
+    assert tuple(TAGS) == parser.ALLOWED
+    limits = (parser.MAX_EXIF_BYTES, parser.MAX_ENTRIES, parser.MAX_VALUE_BYTES, parser.MAX_CHARACTERS)
+    assert limits == (4 * 2**20, 4096, 1024, 256)
+
+
+@pytest.mark.parametrize("name", TAGS)
+def test_allow_list__names_of_the_camera_stand_in_the_first_directory_alone(name):
+    entry = (TAGS[name], 2, 4, b"abc\0")
+    assert read_allowed(tiff([entry])) == {name: "abc"}
+    in_exif = {} if name in ("Make", "Model", "Software") else {name: "abc"}
+    assert read_allowed(tiff([], [entry])) == in_exif
+    other = (TAGS[name], 2, 4, b"xyz\0")
+    assert read_allowed(tiff([other], [entry])) == {name: "abc" if in_exif else "xyz"}
+
+
+def test_values__are_cut_and_empty_ones_are_absent():
+    long = (271, 2, 301, b"x" * 300 + b"\0")
+    assert read_allowed(tiff([long, (272, 2, 4, b"\0abc")])) == {"Make": "x" * 256}
+    assert read_allowed(tiff([], [(0x8827, 3, 2, struct.pack(">HH", 200, 0))])) == {"ISO": "200 0"}
+    assert read_allowed(tiff([], [(0x829A, 5, 1, struct.pack(">II", 10, 600))])) == {"ExposureTime": "10/600"}
+
+
+@pytest.mark.parametrize("brand", ["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1", "avif", "avis"])
+def test_find_block__of_each_brand_of_heif(brand, monkeypatch):
+    data = b"\0\0\0\x18ftyp" + brand.encode() + bytes(12)
+    given = []
+    for block, rest in ((b"Exif\0\0II*\0rest", b"II*\0rest"), (b"II*\0rest", b"II*\0rest"), (None, None)):
+        monkeypatch.setattr(parser, "_in_heif", lambda data, block=block: given.append(data) or block)
+        assert find_block(data) == rest
+    assert given == [data] * 3
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (b"II+\0" + bytes(20), "BigTIFF is not read"),
+        (b"MM\0+" + bytes(20), "BigTIFF is not read"),
+        (b"\0\0\0\x18ftypqt  " + bytes(12), "not a JPEG, TIFF, HEIC, AVIF, PNG or WebP file"),
+        (b"GIF89a", "not a JPEG, TIFF, HEIC, AVIF, PNG or WebP file"),
+        (b"\x89PNG\r\n\x1a\r" + bytes(20), "not a JPEG, TIFF, HEIC, AVIF, PNG or WebP file"),
+        (b"\xff\xd9", "not a JPEG, TIFF, HEIC, AVIF, PNG or WebP file"),
+        (b"\xff\xd8\xff\xe1\0\x10Exif\0\0garbage!", "the Exif block does not start with a TIFF header"),
+        (b"II*\0\x08\0\0", "the Exif block does not start with a TIFF header"),
+        (b"II*\0\x08\0\0\0", "the top Exif directory lies outside the block"),
+        (tiff([MAKE, (0x8769, 4, 1, b"\x7f\xff\xff\xff")]), "the Exif Exif directory lies outside the block"),
+    ],
+)  # fmt: skip
+def test_read_allowed__one_sentence(data, sentence):
+    with pytest.raises(PhotoError) as error:
+        read_allowed(data)
+    assert str(error.value) == sentence
+
+
+def test_find_block__a_file_that_is_a_tiff_is_the_block_whatever_its_size():
+    for start in (b"II*\0", b"MM\0*"):
+        data = start + bytes(parser.MAX_EXIF_BYTES)
+        assert find_block(data) is data
+    assert find_block(b"\xff\xd8\xff\xd9") is None
+    assert read_allowed(b"\xff\xd8\xff\xd9") == {}
+    assert read_block(b"II*\0\x08\0\0\0\0\0") == {}
+
+
+def test_heif__needs_its_package_and_a_container(monkeypatch):
+    data = b"\0\0\0\x18ftypheic" + bytes(12)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PhotoError) as error:
+        find_block(data)
+    assert str(error.value) == missing_package("pillow_heif", "a HEIC photo")
+
+    def broken(data):
+        raise ValueError("odd boxes")
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(open_heif=broken))
+    with pytest.raises(PhotoError) as error:
+        find_block(data)
+    assert str(error.value) == "the HEIC container cannot be read (ValueError: odd boxes)"
+    opened = SimpleNamespace(info={"exif": b"Exif\0\0MM\0*rest"})
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(open_heif=lambda data: opened))
+    assert find_block(data) == b"MM\0*rest"
+    opened.info = {}
+    assert find_block(data) is None
+
+
+def test_read_many__what_a_worker_is_given_and_what_is_said_of_its_end(monkeypatch, tmp_path):
+    calls, files = [], [b"a", tmp_path / "b"]
+    monkeypatch.setattr(reader, "map_sandboxed", lambda *given, **options: calls.append((given, options)) or "readings")
+    monkeypatch.setattr(reader, "default_workers", lambda: 7)
+    assert read_many(files) == read_many(files, workers=2, timeout_s=3.0, memory_bytes=5) == "readings"
+    target = "builders.exif.reader:read_in_worker"
+    assert calls == [
+        ((reader._read, files), {"target": target, "workers": 7, "timeout_s": 10.0, "memory_bytes": 2**30}),
+        ((reader._read, files), {"target": target, "workers": 2, "timeout_s": 3.0, "memory_bytes": 5}),
+    ]
+
+    def raising(error):
+        def call(file, parse):
+            raise error
+
+        return SimpleNamespace(call=call)
+
+    monkeypatch.setattr(reader, "MAX_PHOTO_BYTES", 5)
+    nothing = Acquisition()
+    assert reader._read(None, bytes(6)) == Reading(nothing, "the file has 6 bytes, more than 5")
+    lost = reader._read(raising(WorkerLost(-9)), bytes(5))
+    assert lost == Reading(nothing, "reading its Exif ended the reader (status -9)")
+    assert reader._read(raising(SandboxError("took too long")), b"") == Reading(
+        nothing, "reading its Exif took too long"
+    )
+    answers = SimpleNamespace(call=lambda file, parse: parse(file))
+    read = reader._read(answers, {"raw": {"Make": "Canon"}})
+    assert (read.acquisition.make, read.reason) == ("Canon", None)
+    for raw in ({}, {"SerialNumber": "7"}):
+        assert reader._read(answers, {"raw": raw}) == Reading(nothing, "the file carries no Exif that is read here")
+    assert reader._read(answers, {"reason": "it is odd"}) == Reading(nothing, "it is odd")
+
+
+def test_read_in_worker__of_a_file_or_its_bytes(monkeypatch, tmp_path):
+    data = tiff([MAKE])
+    (tmp_path / "a.tif").write_bytes(data)
+    assert read_in_worker(data) == read_in_worker(tmp_path / "a.tif") == {"raw": {"Make": "Canon"}}
+    assert read_in_worker(b"") == {"reason": "the file is empty"}
+    given = []
+
+    def refused(path, limit):
+        given.append((path, limit))
+        raise UntrustedInputError("p", "it is a pipe")
+
+    monkeypatch.setattr(reader, "read_untrusted", refused)
+    assert read_in_worker(tmp_path / "b") == {"reason": "it is a pipe"}
+    assert given == [(tmp_path / "b", reader.MAX_PHOTO_BYTES)]
