@@ -328,20 +328,6 @@ def test_own_copy__card(local):
     )  # fmt: skip
 
 
-def test_rai__what_the_card_says_of_people():
-    assert list(RAI) == ["dataCollection", "dataUseCases", "personalSensitiveInformation", "dataBiases",
-                         "dataReleaseMaintenancePlan"]  # fmt: skip
-    for name, beginning in {
-        "dataCollection": "Public photos that people uploaded to Flickr under permissive licences,",
-        "dataUseCases": "To measure what visual encoders know of the camera and its settings. Not for naming",
-        "personalSensitiveInformation": "Photos may show people who did not consent. Flickr's name of each owner is",
-        "dataBiases": "People on Flickr are no sample of all people, and those who choose a permissive licence are no",
-        "dataReleaseMaintenancePlan": "Licences and deletions are looked up again with each version; owners can have a",
-    }.items():
-        assert RAI[name].startswith(beginning)
-        assert RAI[name].endswith(".")
-
-
 def test_table_rows__of_another_process(tmp_path):
     import pickle
 
