@@ -120,7 +120,7 @@ UNAVAILABLE = (
          UNAVAILABLE.format("a search with a total that cannot be")),
         (lambda: FetchPlan(attempts=0), UsageError,
          "--connections, --per-host, --attempts and --max-bytes are at least 1"),
-        (lambda: FetchPlan(sizes=("ok",)), UsageError, "unknown size 'ok': did you mean 'k'?"),
+        (lambda: FetchPlan(sizes=("ok",)), UsageError, "unknown size 'ok': did you mean 'o'?"),
         (lambda: user_agent("a b\n"), UsageError, "--contact: give a plain e-mail address or web address"),
         (lambda: _day("2012-4", "--to"), UsageError, "--to 2012-4: write a date as 2004-01-31"),
         (lambda: main(["forget", "--state", "s"]), UsageError, "say whom to forget: --owner NSID or --photo ID"),
