@@ -34,8 +34,8 @@ ApertureValue MaxApertureValue ExposureProgram ISO ISOSpeedRatings PhotographicS
 RecommendedExposureIndex StandardOutputSensitivity ISOSpeed ExposureIndex ExposureCompensation ExposureMode FocalLength
 FocalLengthIn35mmFormat FocalLengthIn35mmFilm DigitalZoomRatio LensMake LensModel Lens LensInfo Flash FlashFired
 MeteringMode WhiteBalance DateTimeOriginal CreateDate DateTimeDigitized ModifyDate DateTime OffsetTimeOriginal
-Orientation ColorSpace SceneCaptureType FileSource SceneType SensingMethod ExifVersion ExifImageWidth ExifImageHeight CustomRendered
-LightSource
+Orientation ColorSpace SceneCaptureType FileSource SceneType SensingMethod ExifVersion ExifImageWidth ExifImageHeight
+CustomRendered LightSource
 """
 """Of the camera, the exposure and the picture; none that could name a person, a place or a single camera."""
 
