@@ -223,9 +223,9 @@ def read_hub_photos(
             raise DataError(f"hub:{repo}: split {split}, row {rows.index(None)}: the id in {id_column} is missing")
         ids += [f"{split}/{row}" for row in rows]
         splits += [split] * len(part)
-        values += list(part[label_column]) if label_column else [None] * len(part)
+        values += _cells(part, label_column) if label_column else [None] * len(part)
         for name in of_table:
-            cells[name] += [None if value == "" or value != value else value for value in part[name]]
+            cells[name] += _cells(part, name)
     if len(set(ids)) < len(ids):
         repeated = next(photo_id for photo_id, count in Counter(ids).items() if count > 1)
         raise DataError(
@@ -254,6 +254,11 @@ def read_hub_photos(
         },
     )
     return with_columns(photos, columns, table=table, seed=seed, val_share=val_share)
+
+
+def _cells(part: Any, name: str) -> list[Any]:
+    """The values of a column, None where one is unknown."""
+    return [None if value == "" or value != value else value for value in part[name]]
 
 
 def _column(repo: str, name: str | None, values: Sequence[Any], features: Any) -> Labels:
