@@ -18,6 +18,7 @@ from huggingface_hub.hf_api import RepoFolder as Folder
 
 from builders.errors import DataError, UsageError
 from builders.photos import Stamp
+from builders.sources.hub_data_sets import HubSource
 from builders.sources.remote import hub_shards
 from builders.sources.remote.drawing import Streaming, drawn
 from builders.sources.remote.hub_shards import HubPart, HubSplit, RemoteFile, described, hub_parts, hub_splits
@@ -326,3 +327,34 @@ def test_footers__of_a_split_are_read_in_order_with_a_bar(store, monkeypatch):
     monkeypatch.setattr(hub_shards, "step_bar", lambda **settings: bars.append(settings) or Bar())
     assert [footer.num_rows for footer in splits_of(store)["train"].footers()] == [10, 6]
     assert bars == [{"total": 2, "desc": "reading footers", "unit": "file"}, "file", "file"]
+
+
+def test_source__stamps_and_work_of_rows_of_two_splits(monkeypatch, tmp_path):
+    """Files of 5 and 4 rows in groups of 2 and, of another split, 3 rows: a row is named by its place in its split."""
+    features = datasets.Features({"image": datasets.Image(decode=False)})
+
+    def pictures(first, rows):
+        content = io.BytesIO()
+        cells = [{"image": {"bytes": str(i).encode(), "path": None}} for i in range(first, first + rows)]
+        pq.write_table(pa.Table.from_pylist(cells, schema=features.arrow_schema), content, row_group_size=2)
+        return content.getvalue()
+
+    made = Store({BEGIN + name: pictures(*of) for name, of in {"a": (0, 5), "b": (5, 4), "c": (9, 3)}.items()})
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("builders.untrusted.RemoteStream", made.stream)
+    hub_shards._footer.cache_clear()
+    whole = {"train": HubSplit((made.remote("a"), made.remote("b")), None), "test": HubSplit((made.remote("c"),), None)}
+    parts = hub_parts(whole, Streaming(), "w")
+    train, test = parts["train"], parts["test"]
+    chosen = dataclasses.replace(  # the second and the fourth row group
+        train, ends=np.array([2, 4]), groups=((0, 1), (1, 0)), first_rows=np.array([2, 5])
+    )
+    source = HubSource((chosen, test), "image")
+    assert [source.read(i) for i in range(7)] == [b"2", b"3", b"5", b"6", b"9", b"10", b"11"]
+    assert list(source.stamps(np.array([3, 0, 4, 6]))) == [
+        Stamp("hub blob of b image 6", 1), Stamp("hub blob of a image 2", 1), Stamp("hub blob of c image 0", 1),
+        Stamp("hub blob of c image 2", 1),
+    ]  # fmt: skip
+    assert source.shared_work(np.array([0, 1, 2, 3, 4, 5, 6])) == [0, 0, 1, 1, 2, 2, 3]
+    assert source.is_remote
+    hub_shards._footer.cache_clear()
