@@ -251,3 +251,46 @@ def test_folder__is_refused_where_no_class_has_enough_photos(shelf):
             read_camera_folder(str(root), **{option: value})
     assert LABEL_SETS == ("clean", "reference")
     assert isinstance(NONE, Acquisition)
+
+
+def test_folder__with_splits_of_its_own(tmp_path, monkeypatch):
+    """Owners are below the splits; equal files are named; what no class needs is left out, with its own columns."""
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+    names = [f"{side}/{owner}/{i}.jpg" for side in ("train", "val") for owner in ("ann", "ben") for i in range(4)]
+    for name in (*names, "train/loose.jpg"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(name.encode())
+
+    def read(paths, *, workers):
+        for path in paths:
+            raw = {"Make": "NIKON" if path.stem in "02" else "Canon", "ISO": "100"} if path.stem != "loose" else {}
+            yield Reading(acquisition_from_raw(raw), None)
+
+    ids = sorted((*names, "train/loose.jpg"), key=lambda name: (name.split("/")[0], name.count("/"), name))
+    twins = {"train/ann/1.jpg": "x", "val/ann/3.jpg": "x", "val/ann/0.jpg": "y", "val/ann/2.jpg": "y"}
+    calls = []
+
+    def fingerprints(photos, where, *, workers):
+        calls.append((photos.ids, where, workers))
+        hashes = fingerprints_of(len(photos)).hashes
+        return Fingerprints(tuple(twins.get(name, name) for name in photos.ids), hashes)
+
+    monkeypatch.setattr(exif_folder, "read_many", read)
+    monkeypatch.setattr(exif_folder, "fingerprints", fingerprints)
+    photos = read_camera_folder(str(tmp_path / "set"), min_photos=3, seed=1)
+    assert calls == [(tuple(ids), tmp_path / "set", None)]
+    assert photos.ids == tuple(name for name in ids if "loose" not in name)
+    assert photos.splits.tolist() == [int(name.startswith("val")) for name in photos.ids]
+    make = photos.attributes["make"]
+    assert list(photos.attributes) == ["make"]
+    assert [make.names[value] for value in make.values] == [
+        "NIKON" if name[-5] in "02" else "Canon" for name in photos.ids
+    ]
+    assert photos.columns["owner"].tolist() == [name.split("/")[1] for name in photos.ids]
+    first = {"x": "train/ann/1.jpg", "y": "val/ann/0.jpg"}
+    assert photos.columns["near_duplicates"].tolist() == [first.get(twins.get(name), "") for name in photos.ids]
+    groups = dict(zip(photos.ids, photos.columns["group"].tolist(), strict=True))
+    assert len(set(groups.values())) == 2  # ann and ben, each on both sides
+    assert photos.evidence["groups on several sides"] == "2"
+    assert photos.evidence["splits"] == "as given by the folder"
+    assert (photos.name, photos.evidence["classes"], photos.evidence["files"]) == ("exif-folder:set", "found", "17")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from builders.data_specs import open_photos
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import Stamp, file_stamp
 from builders.sources import webdataset
 from builders.sources.remote.drawing import Streaming
@@ -166,3 +167,84 @@ def test_expanded_shards__paths_and_addresses(tmp_path, monkeypatch):
     assert expanded_shards("~/{b,a}{0..1}.tar") == [f"/home/me/{x}{i}.tar" for x in "ba" for i in (0, 1)]
     assert expanded_shards("x.tar") == [f"{tmp_path}/x.tar"]
     assert expanded_shards("/d/{,x}.tar") == ["/d/.tar", "/d/x.tar"]
+
+
+def test_index__is_that_of_a_shard_its_columns_and_its_picture(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tar").write_bytes(tarred({f"1.{e}": e.encode() for e in ("jpg", "png", "txt", "cls")}))
+        os.utime(tmp_path / f"{name}.tar", (1, 1))
+    calls, read = [], webdataset._samples
+    monkeypatch.setattr(
+        webdataset, "_samples", lambda *given: calls.append((Path(given[3]).name, *given[1:3])) or read(*given)
+    )
+    cases = [
+        ("a", ("cls",), ""), ("a", ("cls", "txt"), ""), ("a", ("txt", "cls"), ""), ("a", ("cls",), "png"),
+        ("b", ("cls",), ""),
+    ]  # fmt: skip
+    for name, wanted, image in (*cases, *cases):
+        (sample,), identity = webdataset._indexed_shard(str(tmp_path / f"{name}.tar"), wanted, image)
+        assert (sample.key, identity, sample.size, sample.texts) == ("1", "", 3, wanted)
+        content = (tmp_path / f"{name}.tar").read_bytes()[sample.offset : sample.offset + 3]
+        assert content.decode() == (image or "jpg")
+    assert calls == [(f"{name}.tar", wanted, image) for name, wanted, image in cases]
+    for path in (tmp_path / "cache" / "webdataset").iterdir():
+        path.write_bytes(b"no arrays")
+    webdataset._indexed_shard(str(tmp_path / "a.tar"), ("cls",), "")
+    assert len(calls) == 6
+
+
+def test_index__of_a_remote_shard_is_that_of_its_identity_or_size(monkeypatch):
+    data, facts, opened = tarred({"1.jpg": b"x"}), [], []
+
+    class Stream(io.BytesIO):
+        def __init__(self, *given):
+            opened.append(given)
+            super().__init__(data)
+
+    monkeypatch.setattr("builders.untrusted.RemoteStream", Stream)
+    monkeypatch.setattr("builders.untrusted.remote_facts", lambda place: facts[-1])
+    for stated in ((9, "e"), (9, "e"), (9, "f"), (9, ""), (9, ""), (8, ""), (8, "f")):
+        facts.append(stated)
+        samples, identity = webdataset._indexed_shard("s3://b/a.tar", ("cls",), "")
+        assert (len(samples), identity) == (1, stated[1])
+    assert opened == [("s3://b/a.tar", *stated) for stated in ((9, "e"), (9, "f"), (9, ""), (8, ""), (8, "f"))]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"<html>" * 200, "webdataset:{0}: damaged or not a tar file (file could not be opened successfully: )"),
+        (None, "webdataset:{0}: cannot be read (No such file or directory)"),
+    ],
+)
+def test_shard__that_is_none(tmp_path, data, sentence):
+    place = f"{tmp_path}/x.tar"
+    if data is not None:
+        Path(place).write_bytes(data)
+    with pytest.raises(DataError) as refused:
+        open_photos(f"webdataset:{place}")
+    text, expected = str(refused.value), sentence.format(place)
+    assert text.startswith(expected[:-3])
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("{0..x}.tar", "webdataset:{0..x}.tar: write a range {000..146} or a choice {a,b}"),
+        ("{1,2.tar", "webdataset:{1,2.tar: write a range {000..146} or a choice {a,b}"),
+        ("{9..8}.tar", "webdataset:{9..8}.tar: 9..8 is no range of up to 100,000 shards"),
+        ("{0..100000}.tar", "webdataset:{0..100000}.tar: 0..100000 is no range of up to 100,000 shards"),
+        ("{0..999}/{0..100}.tar", "webdataset:{0..999}/{0..100}.tar: more than 100,000 shards"),
+    ],
+)
+def test_pattern__that_is_none(pattern, sentence):
+    with pytest.raises(UsageError) as refused:
+        expanded_shards(pattern)
+    assert str(refused.value) == sentence
+
+
+def test_pattern__at_its_bounds():
+    assert len(expanded_shards("/{0..99999}.tar")) == 100_000
+    assert expanded_shards("/{7..7}.tar") == ["/7.tar"]
+    assert len(expanded_shards("/{0..9}/{a,b}/{00..99}")) == 2000

@@ -313,7 +313,7 @@ def test_camera_sets__places_without_one(tmp_path):
     write_layout(tmp_path / "inner", parts.removeprefix("{es-val,es-test}/"))
     place = f"imagenet-es:{tmp_path}/inner"
     text = (
-        f"{place}: no folder says what the settings mean: give the folder that holds es-test, es-val, es-diverse-test, "
+        f"{place}: no folder says what the settings mean: give the folder that holds es-val, es-test, es-diverse-test, "
         "or say which part it is: part=es-test"
     )
     refused(DataError, text, open_photos, place)
