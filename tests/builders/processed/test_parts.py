@@ -150,7 +150,7 @@ def test_associations__measured_and_expected(tmp_path, monkeypatch):
     rows = np.full((2, 3), 1.0)
     rows[[0, 1], tied] += 3
     chi = float((np.square(rows - rows.sum(0) / 2) / (rows.sum(0) / 2)).sum())
-    assert made == [Association("resizing", "train", 12, 1.0, pytest.approx(np.sqrt(chi / 12)))]
+    assert made == [Association("resizing", "train", 12, pytest.approx(1), pytest.approx(np.sqrt(chi / 12)))]
     assert calls == [(tmp_path, PARAMETERS["resizing"], 2)] * 2
     assert expected_counts(np.array([6, 6]), tied, 3, "correlated:0.5").tolist() == rows.tolist()
 
