@@ -15,14 +15,13 @@ import pytest
 from builders.errors import DataError, PhotoError
 from builders.untrusted import (
     UntrustedInputError,
-    address_allowed,
     checked_footer,
     data_sets,
     documents,
     files,
     parquet,
 )
-from builders.untrusted.addresses import AddressRefused, GuardedBackend
+from builders.untrusted.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.untrusted.archives import open_archive
 from builders.untrusted.arrays import map_array, parse_array, read_array_header
 from builders.untrusted.data_sets import check_card, check_data_set, read_image_cell, roots_of
