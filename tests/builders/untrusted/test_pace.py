@@ -1,11 +1,56 @@
-"""Limits on slow servers."""
+"""Limits on slow servers, at and beside their bounds; what comes from one address; hosts that do not answer."""
 
+import pytest
+
+from builders.errors import RemoteError
 from builders.untrusted import Pace
+from builders.untrusted.pace import Fetched, Outages, TransferLimit, check_pace, refusal
 
 
-def test_pace__the_rate_counts_after_the_grace_time():
+@pytest.mark.parametrize(
+    ("size", "seconds", "objection"),
+    [
+        (0, 30, ""), (3101, 31, ""), (3100, 31, ""), (10**9, 1000, ""),
+        (3099, 31, "3,099 bytes in 31 seconds, fewer than 100 a second"),
+        (3050, 30.51, "3,050 bytes in 31 seconds, fewer than 100 a second"),
+        (10**9, 1001, "not complete after 1,000 seconds"), (0, 1001, "not complete after 1,000 seconds"),
+    ],
+)  # fmt: skip
+def test_pace__the_rate_counts_after_the_grace_time(size, seconds, objection):
     pace = Pace(grace_s=30, least_bytes_per_s=100, deadline_s=1000)
-    assert pace.objection(0, 30) == ""
-    assert pace.objection(3101, 31) == ""
-    assert pace.objection(3099, 31) == "3,099 bytes in 31 seconds, fewer than 100 a second"
-    assert pace.objection(10**9, 1001) == "not complete after 1,000 seconds"
+    assert pace.objection(size, seconds) == objection
+    fetched = Fetched(size, seconds)
+    if objection:
+        with pytest.raises(RemoteError) as refused:
+            check_pace(fetched, pace, "https://a/b")
+        assert str(refused.value) == f"https://a/b: too slow: {objection}"
+    else:
+        check_pace(fetched, pace, "https://a/b")
+
+
+def test_refusal__names_the_beginning_of_an_address():
+    assert str(refusal("https://a/\n" + "x" * 400, "why")) == f"https://a/\\x0a{'x' * 289}: why"
+
+
+def test_transfers__of_one_address_are_one():
+    limit = TransferLimit(5, Pace())
+    limit.of("a").bytes += 3
+    assert (limit.of("a").bytes, limit.of("b"), list(limit.fetched)) == (3, Fetched(0, 0.0, 0), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("failures", "lasts"),
+    [
+        ([(0, 0)], [False]), ([(0, 7)], [False]),  # the first failure, however long it took
+        ([(0, 0), (5.9, 5.9)], [False, False]), ([(0, 0), (6, 6)], [False, True]), ([(0, 0), (0, 6)], [False, True]),
+        ([(0, 5), (65, 65)], [False, True]), ([(0, 5), (65.1, 65.1)], [False, False]),
+        ([(0, 0), (50, 50), (110, 110)], [False, True, True]),
+    ],
+)  # fmt: skip
+def test_outages__last_from_the_first_request_that_failed(failures, lasts):
+    outages = Outages()
+    assert [outages.lasts("a", *failure) for failure in failures] == lasts
+    assert not outages.lasts("b", 200, 210)
+    outages.end("a")
+    outages.end("c")
+    assert not outages.lasts("a", 120, 120)

@@ -83,3 +83,44 @@ def test_redacted__an_address_that_was_taken_for_a_path():
     assert text == "https:/me:secret-word@a.org/b?sig=0123456789"
     assert redacted(f"{text}: no folder") == "https:/...@a.org/b?... no folder"
     assert redacted("in /a:/b and C:/me@x") == "in /a:/b and C:/me@x"
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("Bearer abc, x", "Bearer ... x"), ("a Bearer 'abc'", "a Bearer 'abc'"), ("aBearer abc", "aBearer abc"),
+        ("Basic dXNlcjpwdw==", "Basic ..."), ("Basic dXNlcj=", "Basic dXNlcj="),
+        ("Basic words of text", "Basic words of text"),
+        ("hf_" + "a" * 20, "..."), ("hf_" + "a" * 19, "hf_" + "a" * 19), ("xhf_" + "a" * 20, "xhf_" + "a" * 20),
+        ("https://me:pw@a.org/b", "https://...@a.org/b"), ("s3://me@b/x", "s3://...@b/x"),
+        ("s3:/me:pw@b/x", "s3:/...@b/x"),
+        ("a:/me@b", "a:/me@b"), ("TOKEN=abc&x=1", "TOKEN=...&x=1"), ("my_token=abc", "my_token=abc"),
+        *((f"{name}abc&x=1", f"{name}...&x=1") for name in ("password=", "passwd=", "secret=", "api_key=", "api_sig=",
+                                                            "Signature=", "Cookie: ", "X-API-Key: ")),
+        ("https://a.org/b?x=1&y=2 z", "https://a.org/b?... z"), ("'https://a.org/b?x=1'", "'https://a.org/b?...'"),
+        ("<https://a.org/b?x=1>", "<https://a.org/b?...>"), ("s3:/b/x?y=1", "s3:/b/x?..."), ("hf:/b?y=1", "hf:/b?..."),
+        ("GS:/b?y=1", "GS:/b?..."), ("folder:/b?y=1", "folder:/b?y=1"), ("https://a.org/b?", "https://a.org/b?"),
+    ],
+)  # fmt: skip
+def test_redacted__each_form_and_its_neighbours(text, public):
+    assert redacted(text) == public
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text", "public"),
+    [
+        ("MY_TOKEN", "12345678", "a 12345678 b", "a ... b"), ("MY_TOKEN", "1234567", "a 1234567 b", "a 1234567 b"),
+        ("MY_TOKEN", "12 45/78", "12 45/78 12%2045%2F78", "... ..."), ("MY_TOKEN", "12%2045%2F78", "12 45/78", "..."),
+        ("MY_TOKENS", "12345678", "12345678", "12345678"), ("my_secret_id", "12345678", "12345678", "..."),
+        ("ACCESS_KEY", "12345678", "12345678", "..."), ("FLICKR_ANY", "12345678", "12345678", "..."),
+        ("MY_CREDENTIAL", "12345678", "12345678", "..."), ("MY_APIKEY", "12345678", "12345678", "..."),
+        ("MY_TOKEN", "~/1234567", "~/1234567", "~/1234567"), ("MY_TOKEN", "./1234567", "./1234567", "./1234567"),
+        ("MY_URL", "https://a/b?key=12345678&n=1", "12345678 key=12345678&n=1", "... ..."),
+        ("MY_URI", "https://me:12345678@a/b", "12345678", "..."),
+        ("MY_URL", "https://a/12345678", "12345678", "12345678"),
+        ("MY_URLS", "https://me:12345678@a/b", "12345678", "12345678"),
+    ],
+)  # fmt: skip
+def test_redacted__each_variable_and_its_neighbours(monkeypatch, name, value, text, public):
+    monkeypatch.setenv(name, value)
+    assert redacted(text) == public
