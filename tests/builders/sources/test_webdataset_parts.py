@@ -213,7 +213,7 @@ def test_index__of_a_remote_shard_is_that_of_its_identity_or_size(monkeypatch):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"<html>" * 200, "webdataset:{0}: damaged or not a tar file (file could not be opened successfully: )"),
+        (b"<html>" * 200, "webdataset:{0}: damaged or not a tar file ("),
         (None, "webdataset:{0}: cannot be read (No such file or directory)"),
     ],
 )
@@ -223,8 +223,8 @@ def test_shard__that_is_none(tmp_path, data, sentence):
         Path(place).write_bytes(data)
     with pytest.raises(DataError) as refused:
         open_photos(f"webdataset:{place}")
-    text, expected = str(refused.value), sentence.format(place)
-    assert text.startswith(expected[:-3])
+    text = str(refused.value)
+    assert text.startswith(sentence.format(place))
     assert "\n" not in text
 
 
