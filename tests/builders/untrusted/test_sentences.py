@@ -219,7 +219,7 @@ def test_data_sets__folders_with_other_files(tmp_path):
         text = f"{folder}: {name}: its data are at '/x', which is not inside the data set"
         refused(DataError, text, check_data_set, str(folder))
         (folder / name).unlink()
-    text = "w: its data are at 'a/../b\\x0a', which is not inside the data set"
+    text = "w: its data are at 'a/../b\\\\x0a', which is not inside the data set"
     refused(DataError, text, check_card, {"configs": [{"data_dir": "a/../b\n"}]}, "w")
     assert [data_sets._inside(p) for p in ("a/b", "a..b", "..", "a:b", "c:/x", "~a", "a~", "x://y", "a::b", "\\a")] == [
         True, True, False, False, False, False, True, False, False, False,
@@ -240,7 +240,7 @@ def test_parquet__columns_groups_and_sentences(tmp_path, monkeypatch):
     }  # fmt: skip
     assert read_columns(file, ["a"], limit=48)["a"].to_pylist() == list(range(6))
     refused(ValueError, "it unfolds to more than 0.0 GB", read_columns, file, ["a"], limit=47)
-    refused(DataError, f"{path}: there is no column 'c\\x0a'", read_table, path, ["a", "c\n"])
+    refused(DataError, f"{path}: there is no column 'c\\\\x0a'", read_table, path, ["a", "c\n"])
     assert read_table(path, ["b"]).column_names == ["b"]
     assert read_table(path).column_names == table_schema(path).names == ["a", "b"]
     (tmp_path / "x").write_bytes(b"x")
