@@ -147,8 +147,8 @@ def test_fodb__a_folder_whole(tmp_path):
         "first: D02 Sony_Z1_1, facebook, scene 0002)"
     )
     assert photos.evidence["left out"] == (
-        "files of macOS or Windows, or hidden ones: 1 (the first: .DS_Store); other files: 1 (the first: notes.txt); raw "
-        "files, which are not developed here: convert them to TIFF: 1 (the first: "
+        "files of macOS or Windows, or hidden ones: 1 (the first: .DS_Store); other files: 1 (the first: notes.txt); "
+        "raw files, which are not developed here: convert them to TIFF: 1 (the first: "
         "D01_Motorola_E3_1/orig/D01_img_orig_0003.nef)"
     )
     assert photos.name == "fodb:fodb"
