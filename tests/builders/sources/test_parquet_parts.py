@@ -31,14 +31,14 @@ def written(path, first, rows, group=2, absent=(), features=PICTURES):
 
 @pytest.fixture
 def files(tmp_path):
-    """Files of 3, 0 and 4 rows in groups of two."""
+    """Files of 3, 0 and 4 rows in groups of two; that of no rows has a group of none."""
     return [written(tmp_path / f"{n}.parquet", *of) for n, of in (("a", (0, 3)), ("b", (3, 0)), ("c", (3, 4)))]
 
 
 def test_part__rows_of_each_file_and_group(files):
     part = parquet_part(files)
-    assert (part.files, part.ends.tolist(), part.ends.dtype) == (tuple(files), [2, 3, 5, 7], np.int64)
-    assert part.groups == ((0, 0), (0, 1), (2, 0), (2, 1))
+    assert (part.files, part.ends.tolist(), part.ends.dtype) == (tuple(files), [2, 3, 3, 5, 7], np.int64)
+    assert part.groups == ((0, 0), (0, 1), (1, 0), (2, 0), (2, 1))
     assert (len(part), part.file_ends.tolist(), part.row_numbers().tolist()) == (7, [3, 3, 7], list(range(7)))
     assert (part["n"], part.column_names, part.image_columns()) == (list(range(7)), ["image", "n"], ["image"])
     assert [part[i]["n"] for i in (6, 0, 3, 2)] == [6, 0, 3, 2]
@@ -50,7 +50,7 @@ def test_part__rows_of_each_file_and_group(files):
     assert (only[4], only.column_names, only.files, len(only)) == ({"n": 4}, ["n"], part.files, 7)
     assert type(only.features) is datasets.Features
     again = pickle.loads(pickle.dumps(part))
-    assert (again["n"], again[5]["n"], again == part) == (part["n"], 5, False)
+    assert (again["n"], again[5]["n"], again.files) == (part["n"], 5, part.files)
     assert part.stamps_of_files() == [file_stamp(file) for file in files]
     assert part.cache_files == [{"filename": file} for file in files]
     assert part._fingerprint == hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
@@ -104,7 +104,7 @@ def test_part__what_is_read_of_a_file(files, monkeypatch):
     )
     part = parquet_part(files).only(["n"])
     assert part["n"] == list(range(7))
-    assert calls == [(["n"], {"limit": 1 << 30, "groups": groups}) for groups in ([0, 1], [0, 1])]
+    assert calls == [(["n"], {"limit": 1 << 30, "groups": groups}) for groups in ([0, 1], [0], [0, 1])]
     calls.clear()
     assert [part[i]["n"] for i in (0, 1, 2, 4, 1)] == [0, 1, 2, 4, 1]
     groups = [named["groups"] for _, named in calls]
