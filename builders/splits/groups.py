@@ -65,13 +65,13 @@ def photo_groups(
             _, column = np.unique([name or f"\0{i}" for i, name in enumerate(names)], return_inverse=True)
             columns.append(column)
     if hashes is not None:
-        columns.append(near_duplicate_groups(np.ravel(hashes), max_distance).reshape(n, -1))
+        columns.append(near_duplicate_groups(np.ravel(hashes), max_distance))
     if not columns or n == 0:
         return np.arange(n, dtype=np.int64)
     # Photos and the things they share are the nodes of one graph; its components are the groups.
     nodes, edges = n, []
     for column in columns:
-        edges.append(np.stack([np.repeat(np.arange(n), column.size // n), nodes + column.ravel()]))
+        edges.append(np.stack([np.repeat(np.arange(n), len(column) // n), nodes + column]))
         nodes += int(column.max()) + 1
     rows, others = np.concatenate(edges, axis=1)
     from scipy.sparse import coo_array  # 0.1 s to import, and few runs need it

@@ -253,3 +253,11 @@ def test_limits__text_of_sizes():
     column = Labels(("a", "b"), np.array([0] * 6000 + [1] * 3000, dtype=np.int32))
     limits = class_limits("make", column, np.arange(9000) % 3, Sizes())
     assert limits.to_text() == "make: 2 classes of 1,000 + 1,000 + 1,000 photos; fewest photos: b (train, val, test)"
+
+
+def test_groups__of_no_photos_and_of_several_hashes_each():
+    none = np.zeros((0, 3), dtype=np.uint64)
+    assert groups.photo_groups(0, hashes=none, owners=[]).tolist() == []
+    hashes = np.array([[1 << 8, 1 << 20], [1 << 32, 1 << 44], [1 << 56, 1 << 20], [1 << 50, 1 << 62]], dtype=np.uint64)
+    assert groups.photo_groups(4, hashes=hashes, max_distance=0).tolist() == [0, 1, 0, 2]
+    assert groups.photo_groups(4, hashes=hashes, owners=["", "a", "", "a"], max_distance=0).tolist() == [0, 1, 0, 1]
