@@ -262,3 +262,46 @@ def test_recipe__rows_that_differ_in_their_columns():
     for change, what in (({"x": 2}, "the image differs"), ({"source_sha256": "b"}, "the source file differs")):
         with pytest.raises(DataError, match=f"^w: p is not as in the recipe: {what}$"):
             recipes._compare([row], [{**row, **change}], "w")
+
+
+def test_rebuild__passes_on_what_the_recipe_states(tmp_path, monkeypatch):
+    """The second of two parameters is of a processing file; photos, sizes and every setting are those of the recipe."""
+    web = ProcessingSettings.of("web-size-webp", "study", 2, 3, True, processings="web")
+    settings = [ProcessingSettings("jpeg", "study", 2, 3, True), web]
+    recipe = {
+        "codec": {"canary": "abc", "pillow": "9", "libjpeg_turbo": "3"},
+        "settings": [each.described() for each in settings],
+        "items_per_shard": {"jpeg/train": "5", "web-size-webp/train": 7},
+    }
+    described = SimpleNamespace(kind="recipe", recipe=recipe)
+    guarded, calls = Guarded(photo_set(), "move", 0), []
+    monkeypatch.setattr(recipes.DatasetRepo, "download", lambda self: tmp_path / self.location)
+    monkeypatch.setattr(recipes, "read_build", lambda folder: calls.append(("read", folder)) or described)
+    monkeypatch.setattr(recipes, "codec_canary", lambda: "abc")
+    monkeypatch.setattr(recipes, "_photos_of", lambda *given: calls.append(("photos", *given)) or guarded)
+    monkeypatch.setattr(recipes, "build_processed", lambda *given, **named: calls.append((given, named)) or "built")
+    monkeypatch.setattr(recipes, "_verify", lambda *given: calls.append(("verified", *given)))
+    photos = photo_set()
+    assert recipes.rebuild("r", photos, tmp_path / "out", workers=3) == "built"
+    named = {
+        "parameters": ["jpeg", "web-size-webp"], "processings": web.definitions, "assignment": "study", "seed": 2,
+        "assignment_seed": 3, "lossless": True, "sizes": {"jpeg/train": 5, "web-size-webp/train": 7}, "workers": 3,
+        "duplicates": guarded,
+    }  # fmt: skip
+    assert calls == [
+        ("read", tmp_path / "r"), ("photos", tmp_path / "r", described, photos),
+        ((guarded.photos, tmp_path / "out"), named), ("verified", tmp_path / "r", described, tmp_path / "out", "built"),
+    ]  # fmt: skip
+    calls.clear()
+    recipes.rebuild("r", photos, tmp_path / "out", any_codec=True)
+    assert [call[0] for call in calls[:2]] == ["read", "photos"]
+    assert len(calls) == 3  # nothing is verified
+    assert calls[2][1] == {**named, "workers": 1}
+    for change, reason in (
+        ({"items_per_shard": {"jpeg/train": 0}}, "ValueError: a shard of no items"), ({"settings": []}, "IndexError: "),
+        ({"codec": {}}, "KeyError: 'canary'"),
+    ):  # fmt: skip
+        monkeypatch.setattr(described, "recipe", {**recipe, **change})
+        with pytest.raises(DataError) as refused:
+            recipes.rebuild("r", photos, tmp_path / "out")
+        assert str(refused.value).startswith(f"r: not a recipe of camtrace ({reason}")
