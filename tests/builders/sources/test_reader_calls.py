@@ -96,7 +96,8 @@ def test_wilds__hands_over_columns_paths_and_splits(tmp_path, monkeypatch, draw)
         "species": ["empty", "lion", "lion", "2"],
         "location": ["5", "6", "7", "5"], "sequence": ["9", "8", "7", "9"],
         "filename": [f"{name}.jpg" for name in "abcd"], "split": ["train", "id_val", "test", "val"],
-        "y": ["0", "1", "1", "2"], "location_remapped": ["5", "6", "7", "5"], "sequence_remapped": ["9", "8", "7", "9"],
+        "y": ["0", "1", "1", "2"], "location_remapped": ["5", "6", "7", "5"],
+        "sequence_remapped": ["9", "8", "7", "9"],
         "extra": ["x", "y", None, "z"],
     }  # fmt: skip
     used_rows = range(4) if draw else (0, 2, 3)
