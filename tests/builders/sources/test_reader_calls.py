@@ -116,14 +116,13 @@ def test_wilds__hands_over_columns_paths_and_splits(tmp_path, monkeypatch, draw)
 @pytest.mark.parametrize(
     ("kind", "id", "usual"),
     [
-        ("plism", "slide_id,tile_id", ColumnSources.of("mine", ("device=scanner", "staining=stainer", "g=x"), "", "", "",
-                                                       "tile_id")),
-        ("scorpion", "tile_id,scanner_id", ColumnSources.of("mine", ("device=scanner_id", "g=x"), "slide_id", "", "",
-                                                            "tile_id")),
+        ("plism", "slide_id,tile_id", {"group": ("device=scanner", "staining=stainer", "g=x")}),
+        ("scorpion", "tile_id,scanner_id", {"group": ("device=scanner_id", "g=x"), "cluster": "slide_id"}),
     ],
 )  # fmt: skip
 def test_tiles__hand_over_usual_columns_and_those_of_the_user(monkeypatch, kind, id, usual):
     calls = []
+    usual = ColumnSources.of(label="mine", scene="tile_id", **usual)
     photos = PhotoSet.of_bytes("table:t", {"a": b""})
     monkeypatch.setattr(
         camera_tables, "table_photos", lambda *given, **options: calls.append((given, options)) or photos
