@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -261,3 +262,19 @@ def test_groups__of_no_photos_and_of_several_hashes_each():
     hashes = np.array([[1 << 8, 1 << 20], [1 << 32, 1 << 44], [1 << 56, 1 << 20], [1 << 50, 1 << 62]], dtype=np.uint64)
     assert groups.photo_groups(4, hashes=hashes, max_distance=0).tolist() == [0, 1, 0, 2]
     assert groups.photo_groups(4, hashes=hashes, owners=["", "a", "", "a"], max_distance=0).tolist() == [0, 1, 0, 1]
+
+
+def test_files__of_the_study_with_numbers_for_names(tmp_path):
+    """Ids and classes that are numbers are text, as those of tables."""
+    stated = {
+        "target_attribute": "ISO Speed", "label_encoder_classes": [100, 200], "train_ids": [7, 8], "val_ids": [],
+        "test_ids": [9], "encoded_train_labels": [1, 0], "encoded_val_labels": [], "encoded_test_labels": [1],
+    }  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(stated))
+    table = read_split_file(tmp_path / "a.json")
+    assert (table.name, table.ids.tolist(), table.splits.tolist()) == ("iso_speed", ["7", "8", "9"], [0, 0, 2])
+    assert (table.labels.tolist(), table.splits.dtype) == (["200", "100", "200"], np.int8)
+    ids = {name: value for name, value in stated.items() if name.endswith("_ids")}
+    (tmp_path / "b.json").write_text(json.dumps(ids))
+    bare = read_split_file(tmp_path / "b.json")
+    assert (bare.name, bare.labels, bare.ids.tolist()) == ("b", None, ["7", "8", "9"])
