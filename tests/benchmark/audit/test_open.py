@@ -1,0 +1,256 @@
+"""How data become the subject of an audit: columns of frames and data sets, labels by number, and streams."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.audit import open as module
+from benchmark.audit.open import _labels, _named_columns, _splits, _text, dataset_photos, frame_photos, open_subject
+from benchmark.audit.subjects import Row
+from builders.errors import DataError, UsageError
+from builders.photos import PhotoSet
+
+
+def test_text__of_missing_cells_is_empty():
+    cells = [None, float("nan"), np.nan, pd.NaT, 0, 1.5, "", "x", True]
+    assert [_text(cell) for cell in cells] == ["", "", "", "", "0", "1.5", "", "x", "True"]
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "classes", "labels"),
+    [
+        (["b", "a", None, "b", ""], None, ("a", "b"), [1, 0, -1, 1, -1]),
+        ([0, 1, 2, -1, 1], ["x", "y"], ("-1", "2", "x", "y"), [2, 3, 1, 0, 3]),
+        ([0, 1], None, ("0", "1"), [0, 1]),
+        (["y", 0], ["x", "y"], ("x", "y"), [1, 0]),
+    ],
+)
+def test_labels__numbers_are_names_where_there_are_some(values, names, classes, labels):
+    made = _labels(values, names)
+    assert (made.names, made.values.tolist(), made.values.dtype) == (classes, labels, np.int32)
+
+
+def test_splits__by_their_names_on_the_hub():
+    assert _splits(None, 3).tolist() == [0, 0, 0]
+    assert _splits(["test", "validation", "train", "other"], 4).tolist() == [2, 1, 0, 0]
+
+
+def test_named_columns__required_where_they_are_named_and_by_default_the_label():
+    table = {name: [f"{name} cell"] for name in ("label", "kind", "source", "who", "split")}
+    cells = {name: [f"{name} cell"] for name in table}
+    assert _named_columns(table, list(table), "", "", "") == {
+        "label": cells["label"], "source": cells["source"], "split": cells["split"],
+    }  # fmt: skip
+    assert _named_columns(table, list(table), "kind", "who", "who") == {
+        "label": cells["kind"], "source": cells["who"], "owner": cells["who"], "split": cells["split"],
+    }  # fmt: skip
+    for named, absent in ((("labels", "", ""), "labels"), (("", "sorce", ""), "sorce"), (("", "", "owner"), "owner")):
+        with pytest.raises(UsageError, match=f"unknown column '{absent}'"):
+            _named_columns(table, list(table), *named)
+    with pytest.raises(UsageError, match="unknown column 'label'"):
+        _named_columns({"x": [1]}, ["x"], "", "", "")
+
+
+def test_frame_photos__ids_below_the_folder_that_all_paths_share(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for paths, root, ids in (
+        (["a/x.png", "a/b/y.png"], tmp_path / "a", ("x.png", "b/y.png")),
+        (["x.png"], tmp_path, ("x.png",)),
+        ([str(tmp_path / "a/x.png"), "c/y.png"], tmp_path, ("a/x.png", "c/y.png")),
+    ):
+        photos = frame_photos(
+            pd.DataFrame({"image": paths, "label": ["q"] * len(paths)}), label="", source="", owner=""
+        )
+        assert (photos.source.root, photos.ids, photos.name) == (str(root), ids, "frame")
+        assert photos.rows.tolist() == list(range(len(paths)))
+    empty = frame_photos(pd.DataFrame({"path": [], "label": []}), label="", source="", owner="")
+    assert (len(empty), empty.source.root) == (0, str(tmp_path))
+    with pytest.raises(UsageError) as error:
+        frame_photos(pd.DataFrame({"path": ["a", "a"], "label": ["x", "y"]}), label="", source="", owner="")
+    assert str(error.value) == "two rows of the frame name the same file: audit each file once"
+    with pytest.raises(UsageError) as error:
+        frame_photos(pd.DataFrame({"paths": ["a"]}), label="", source="", owner="")
+    assert str(error.value) == "unknown column of the frame 'path': did you mean 'paths'?"
+
+
+def test_dataset_photos__of_no_picture_names_the_columns():
+    with pytest.raises(UsageError) as error:
+        dataset_photos(datasets.Dataset.from_dict({"a": [1], "b": [2]}))
+    assert str(error.value) == "the data set has no Image column among a, b"
+
+
+def test_open_subject__the_label_of_a_folder_is_that_of_its_photos(monkeypatch, tmp_path):
+    opened, subjects = [], []
+    named, unnamed = (PhotoSet.of_bytes("p", {"a": b"", "b": b""}, labels) for labels in (["x", "y"], None))
+    photos = {"folder:named": named, "folder:unnamed": unnamed, f"hub:{tmp_path}": named}
+
+    def open_photos(text, *, label_named):
+        opened.append((text, label_named))
+        return photos[text]
+
+    monkeypatch.setattr(module, "open_photos", open_photos)
+    monkeypatch.setattr(module, "photo_subject", lambda *given: subjects.append(given))
+    for data, label, expected in (
+        ("folder:named", "folder", ""), ("folder:named", "re:x", "re:x"), ("folder:unnamed", "folder", "folder"),
+        (f"hub:{tmp_path}", "folder", "folder"), ("folder:named", "", ""),
+    ):  # fmt: skip
+        open_subject(data, label=label, source="s", owner="o", limit=None)
+        assert opened[-1] == (data, bool(label))
+        assert subjects[-1] == (photos[data], expected, "s", "o")
+
+
+def test_open_subject__columns_of_tables_have_their_names_of_a_role(monkeypatch):
+    subjects = []
+    monkeypatch.setattr(module, "photo_subject", lambda photos, *columns: subjects.append(columns))
+    frame = pd.DataFrame({"path": ["a"], "kind": ["x"], "s": ["1"], "o": ["2"], "label": ["l"]})
+    features = datasets.Features(
+        {"i": datasets.Image(), **dict.fromkeys(("kind", "s", "o", "label"), datasets.Value("string"))}
+    )
+    cells = {"i": [{"bytes": b"", "path": None}], "kind": ["x"], "s": ["1"], "o": ["2"], "label": ["l"]}
+    for table in (frame, datasets.Dataset.from_dict(cells, features=features)):
+        open_subject(table, label="kind", source="s", owner="o", limit=None)
+        open_subject(table, label="", source="", owner="", limit=None)
+    assert subjects == [("", "source", "owner"), ("", "", "")] * 2
+    with pytest.raises(UsageError) as error:
+        open_subject(["a"], label="", source="", owner="", limit=None)
+    assert str(error.value) == (
+        "list cannot be audited: give a data specification, a PhotoSet, a datasets.Dataset, or a pandas frame with the "
+        "columns path and label"
+    )
+
+
+def test_open_subject__a_limit_draws_photos():
+    photos = PhotoSet.of_bytes("p", {f"{i}": b"" for i in range(8)}, ["x", "y"] * 4)
+    subject = open_subject(photos, label="", source="", owner="", limit=2)
+    assert sorted(row.label for row in subject.rows(0)) == ["x", "y"]
+    assert len(open_subject(photos, label="", source="", owner="", limit=None).photos) == 8
+
+
+class Part:
+    """A split of a streamed data set: its rows, and the columns that are fetched of them."""
+
+    def __init__(self, features, rows, calls):
+        self.features, self.rows, self.calls = features, rows, calls
+
+    def select_columns(self, names):
+        self.calls.append(("select", names))
+        return self
+
+    def cast_column(self, name, feature):
+        self.calls.append(("cast", name, feature.decode))
+        return self
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """``datasets.load_dataset`` with given splits; calls are recorded."""
+    state = SimpleNamespace(calls=[], parts={}, error=None, inside=0)
+
+    @contextmanager
+    def from_hub():
+        state.inside += 1
+        yield
+        state.inside -= 1
+
+    def load_dataset(*given, **options):
+        state.calls.append(("load", given, options, state.inside))
+        if state.error:
+            raise state.error
+        return {name: Part(*part, state.calls) for name, part in state.parts.items()}
+
+    monkeypatch.setattr(module, "from_hub", from_hub)
+    monkeypatch.setattr(module, "check_data_set", lambda *given: state.calls.append(("check", *given)))
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    return state
+
+
+NAMED = datasets.Features(
+    {
+        "text": datasets.Value("string"), "first": datasets.Image(), "second": datasets.Image(),
+        "kind": datasets.ClassLabel(names=["fake", "real"]), "other": datasets.ClassLabel(names=["u", "v"]),
+    }
+)  # fmt: skip
+
+
+def cells(*labels, image="first", label="kind"):
+    return [{image: {"bytes": f"{i}".encode(), "path": None}, label: value} for i, value in enumerate(labels)]
+
+
+def read(subject):
+    rows = subject.next_block()
+    return rows, [subject._block[i] for i in range(len(rows))]
+
+
+def test_streamed__the_first_image_and_class_columns_of_every_split(hub):
+    hub.parts = {
+        "train": (NAMED, cells(0, 1, 7, -1, None)),
+        "validation": (NAMED, [*cells(1), {"first": None, "kind": 0}]),
+    }
+    subject = open_subject("hub:me/x@main?config=c", label="", source="", owner="", limit=None, stream=True)
+    assert subject.name == "hub:me/x"
+    assert hub.calls == [
+        ("check", "me/x", "main"),
+        ("load", ("me/x",), {"name": "c", "revision": "main", "streaming": True}, 1),
+    ]
+    rows, data = read(subject)
+    assert rows == [
+        *(Row(f"train/{i}", label, "train", "", "") for i, label in enumerate(("fake", "real", "7", "-1", ""))),
+        Row("validation/0", "real", "val", "", ""), Row("validation/1", "fake", "val", "", ""),
+    ]  # fmt: skip
+    assert data == [b"0", b"1", b"2", b"3", b"4", b"0", None]
+    assert hub.calls[2:] == [("select", ["first", "kind"]), ("cast", "first", False)] * 2
+
+
+def test_streamed__named_columns_one_split_and_a_limit(hub):
+    hub.parts = {"test": (NAMED, cells("a", "b", "c", image="second", label="text"))}
+    text = "hub:me/x?image=second&label=other"
+    subject = open_subject(text, label="text", source="", owner="", limit=2, stream=True)
+    assert read(subject)[0] == [Row("test/0", "a", "", "", ""), Row("test/1", "b", "", "", "")]
+    hub.parts = {"test": (NAMED, cells(1, 0, image="second", label="other"))}
+    subject = open_subject(text, label="", source="", owner="", limit=None, stream=True)
+    assert [row.label for row in read(subject)[0]] == ["v", "u"]
+    assert hub.calls[-2:] == [("select", ["second", "other"]), ("cast", "second", False)]
+    assert hub.calls[0] == ("check", "me/x", None)
+    hub.parts = {"test": (None, cells(1, image="second", label="other"))}  # a data set without features
+    subject = open_subject(text, label="", source="", owner="", limit=None, stream=True)
+    assert [row.label for row in read(subject)[0]] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "message"),
+    [
+        ("folder:x", "", "--stream reads hub: data sets, not folder:"),
+        ("hub:me/x", "folder", "--stream reads the label alone, from a column: leave out folder, re:"),
+        ("hub:me/x?label=re:(.)", "", "--stream reads the label alone, from a column: leave out folder, re:"),
+        (
+            "hub:me/x?group=maker&label=kind",
+            "",
+            "--stream reads the label alone, from a column: leave out group=maker=",
+        ),
+        ("hub:me/x?image=firs", "", "unknown image column of hub:me/x 'firs': did you mean 'first'?"),
+        ("hub:me/x", "kinds", "unknown label column of hub:me/x 'kinds': did you mean 'kind'?"),
+    ],
+)
+def test_streamed__what_cannot_be_read_row_by_row(hub, text, label, message):
+    hub.parts = {"train": (NAMED, [])}
+    with pytest.raises(UsageError) as error:
+        open_subject(text, label=label, source="", owner="", limit=None, stream=True)
+    assert str(error.value) == message
+
+
+def test_streamed__a_data_set_that_cannot_be_opened_or_has_no_such_column(hub):
+    hub.error = ValueError("no such config\nat all")
+    with pytest.raises(DataError) as error:
+        open_subject("hub:me/x", label="", source="", owner="", limit=None, stream=True)
+    assert str(error.value) == "hub:me/x: cannot be opened (no such config)"
+    hub.error, hub.parts = None, {"train": (datasets.Features({"i": datasets.Image()}), [])}
+    with pytest.raises(UsageError) as error:
+        open_subject("hub:me/x", label="", source="", owner="", limit=None, stream=True)
+    assert str(error.value) == "unknown label column of hub:me/x 'None': known: i"
