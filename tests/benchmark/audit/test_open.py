@@ -111,10 +111,11 @@ def test_open_subject__columns_of_tables_have_their_names_of_a_role(monkeypatch)
         {"i": datasets.Image(), **dict.fromkeys(("kind", "s", "o", "label"), datasets.Value("string"))}
     )
     cells = {"i": [{"bytes": b"", "path": None}], "kind": ["x"], "s": ["1"], "o": ["2"], "label": ["l"]}
-    for table in (frame, datasets.Dataset.from_dict(cells, features=features)):
+    one = datasets.Dataset.from_dict(cells, features=features)
+    for table in (frame, one, datasets.DatasetDict({"train": one})):
         open_subject(table, label="kind", source="s", owner="o", limit=None)
         open_subject(table, label="", source="", owner="", limit=None)
-    assert subjects == [("", "source", "owner"), ("", "", "")] * 2
+    assert subjects == [("", "source", "owner"), ("", "", "")] * 3
     with pytest.raises(UsageError) as error:
         open_subject(["a"], label="", source="", owner="", limit=None)
     assert str(error.value) == (

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.audit import scan
@@ -195,6 +196,19 @@ def test_blocks__a_damaged_one_is_named_with_its_reason(tmp_path):
     assert str(error.value).startswith(f"{path}: damaged (")
     assert str(error.value).endswith("), removed; run again, it is read anew")
     assert not path.exists()
+
+
+def test_scanned__a_block_without_a_stamp_is_read_again(tmp_path):
+    subject = folder_of(tmp_path, 3)
+    with scanned(subject, Plan(), tmp_path / "cache", progress=False) as made:
+        path = made.folder / "00000.parquet"
+    table = pq.read_table(path)
+    stamps = [pq.read_schema(path).metadata]
+    for text in (None, {"other": "x"}, {"stamp": ""}):
+        pq.write_table(table.replace_schema_metadata(text), path)
+        with scanned(subject, Plan(), tmp_path / "cache", progress=False):
+            stamps.append(pq.read_schema(path).metadata)
+    assert stamps == [{b"stamp": subject.stamp(0).encode()}] * 4
 
 
 def test_shown__text_that_is_no_unicode_and_text_that_is():
