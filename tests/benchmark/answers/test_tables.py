@@ -181,7 +181,7 @@ def test_read_rows__lines_of_json_and_cells_of_csv_as_they_are(tmp_path):
     (tmp_path / "own.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n \n{"a": "\xff", "b": null}')
     assert read_rows(tmp_path / "own.jsonl", ["a"]).rows == [{"a": 1}, {"a": "\ufffd", "b": None}]
     (tmp_path / "own.csv").write_text("a,b,c\n1,,x\n2, y ,\n")
-    assert read_rows(tmp_path / "own.csv", ["c", "b", "d"]).rows == [{"c": "x", "b": None}, {"c": None, "b": " y "}]
+    assert read_rows(tmp_path / "own.csv", ["c", "b", "d"]).rows == [{"c": "x", "b": None}, {"c": None, "b": "y"}]
     with pytest.raises(DataError) as error:
         read_rows(tmp_path / "gone.csv", ["a"])
     assert str(error.value).startswith("gone.csv: ")
