@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import Box, Setup, box_neighbours, keys, search
+from benchmark.knn import Box, Setup, box_neighbours, boxes, keys, query_views, search
 from benchmark.knn.boxes import BoxLists
 from benchmark.knn.keys import COMPILED_FROM, NOTHING, merge, pack_keys, top_keys, unpack_indices, unpack_similarities
 from benchmark.knn.search import NeighbourSink, QueryBlock, SharedClusters, read_unit_rows, round_up, search_of
@@ -214,3 +214,58 @@ def test_uniform__neighbours_that_are_computed_count_once(memory: int | None) ->
     case = of_cosines(first, second, ((at == 0) | (at == 35)).astype(int))
     assert case.answers(k=3, memory_bytes=memory).correct[Setup.UNIFORM].tolist() == [2]
     assert_equals_reference(case, 3, memory_bytes=memory)
+
+
+@pytest.mark.parametrize(
+    ("memory", "n", "dimension", "depth", "columns", "sizes"),
+    [
+        # a quarter of the memory for rows of 8 float32, half for a query's row and 24 keys of each depth
+        (1 << 16, 100, 8, 3, 512, [50, 50]),
+        (1 << 16, 107, 8, 3, 512, [36, 36, 35]),
+        (1, 3, 8, 3, 32, [1, 1, 1]),
+        (1 << 40, 20_000, 2, 1, 8192, [6667, 6667, 6666]),
+        (None, 100, 8, 3, 1024, [100]),
+    ],
+)
+def test_boxes__parts_of_queries_and_columns_by_memory(
+    memory: int | None,
+    n: int,
+    dimension: int,
+    depth: int,
+    columns: int,
+    sizes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+    monkeypatch.setattr(boxes, "_of_part", lambda *given: calls.append(given) or given)
+    monkeypatch.setattr(boxes, "budget", lambda device: (1 << 17) + 9)
+    groups, codes = np.arange(n) % 3, np.arange(n)
+    list(
+        box_neighbours(np.zeros((n, dimension)), codes, groups, codes, depth=depth, memory_bytes=memory, progress=print)
+    )
+    assert [len(part) for _, _, _, _, part, *_ in calls] == sizes
+    assert np.concatenate([part for _, _, _, _, part, *_ in calls]).tolist() == list(range(n))
+    for _, _, _, _, _, members, given_depth, given_columns, device, progress in calls:
+        assert [of_group[:2].tolist() for of_group in members] == [
+            [g, *([g + 3] if n > g + 3 else [])] for g in range(3)
+        ]
+        assert (given_depth, given_columns, device.type, progress) == (depth, columns, "cpu", print)
+
+
+def test_nearest__columns_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An eighth of the memory holds a block of rows, and their similarities to 4,096 queries."""
+    seen = []
+
+    def read(embeddings: np.ndarray, start: int, stop: int, out: torch.Tensor, *, what: str) -> torch.Tensor:
+        seen.append((what, start, stop, out.shape[0]))
+        return read_unit_rows(embeddings, start, stop, out, what=what)
+
+    monkeypatch.setattr(query_views, "read_unit_rows", read)
+    for memory, columns in ((8 * (4 * 3 + 4 * 4096) * 70, 64), (1, 32), (1 << 50, 1 << 14)):
+        seen.clear()
+        monkeypatch.setattr(query_views, "budget", lambda device, memory=memory: memory)
+        query_views.nearest(np.eye(100)[:, :3], np.eye(3), 2)
+        stops = [*range(columns, 100, columns), 100]
+        starts = range(0, 100, columns)
+        blocks = [("train photos", start, stop, columns) for start, stop in zip(starts, stops, strict=True)]
+        assert seen == [("queries", 0, 3, 3), *blocks]
