@@ -109,9 +109,7 @@ class FittingBatch:
         except Exception as error:
             if not out_of_memory(error):
                 raise
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_cached()
         return None
 
 

@@ -349,20 +349,24 @@ def test_free_cached__collects_garbage_and_empties_a_card(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append("empty"))
     for available, expected in ((False, ["collect"]), (True, ["collect", "empty"])):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
-        for call in (memory.free_cached, lambda: with_less_memory("x", fails_first(), 4 << 20)):
+        for call in (
+            memory.free_cached,
+            lambda: with_less_memory("x", fails_first(), 4 << 20),
+            lambda: FittingBatch("x", fails_first(), 4)(torch.zeros(2, 1)),
+        ):
             done.clear()
             call()
             assert done == expected
 
 
 def fails_first() -> Any:
-    tried: list[int] = []
+    tried: list[Any] = []
 
-    def work(memory_bytes: int) -> str:
-        tried.append(memory_bytes)
+    def work(given: Any) -> Any:
+        tried.append(given)
         if len(tried) == 1:
             raise MemoryError
-        return "done"
+        return given
 
     return work
 
