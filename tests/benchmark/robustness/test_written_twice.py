@@ -37,9 +37,15 @@ def table_of(labels: int = 2, groups: int = 2, clusters: int = 6, photos: int = 
 
 
 @pytest.mark.parametrize("crossed", [False, True])
-@pytest.mark.parametrize(("clusters", "photos", "groups"), [(6, 5, 2), (3, 2, 3), (12, 30, 2)])
-def test_plan__in_plain_loops(crossed: bool, clusters: int, photos: int, groups: int) -> None:
+@pytest.mark.parametrize(
+    ("clusters", "photos", "groups", "most"),
+    [(6, 5, 2, 100), (3, 2, 3, 100), (12, 30, 2, 100), (3, 2, 3, 3), (3, 2, 3, 2), (4, 3, 3, 1)],
+)
+def test_plan__in_plain_loops(
+    crossed: bool, clusters: int, photos: int, groups: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One cluster of a cell for validation, a third (at least one) for the test, the others for training."""
+    monkeypatch.setattr(drop_module, "TEST_PHOTOS", most)
     cells = table_of(groups=groups, clusters=clusters, photos=photos)
     made = _plan(cells, (0, 1), (0, 1), crossed, np.random.default_rng(3))
     rng = np.random.default_rng(3)
@@ -61,9 +67,12 @@ def test_plan__in_plain_loops(crossed: bool, clusters: int, photos: int, groups:
         expected = [i for c in range(4) for i in train[c][: each + more if c in grow else each - more]]
         assert chosen.tolist() == expected
     for part, chosen in ((val, made.val), (test, made.test)):
-        least = min(100, *map(len, part))
+        least = min(most, *map(len, part))
         assert chosen.tolist() == [i for some in part for i in some[:least]]
-    assert made.other.tolist() == [i for i in range(len(cells)) if cells.groups[i] > 1]
+    other = np.array([i for i in range(len(cells)) if cells.groups[i] > 1])
+    if len(other) > 4 * most:
+        other = rng.choice(other, 4 * most, replace=False)
+    assert made.other.tolist() == other.tolist()
     assert pytest.approx([step / 7 for step in range(8)]) == list(ASSOCIATIONS)
 
 
