@@ -19,7 +19,6 @@ from benchmark.robustness import (
     neighbours_of,
     performance_drop,
     simulated_chance,
-    variance_components,
 )
 from benchmark.robustness import clustering as clustering_module
 from benchmark.robustness import drop as drop_module
@@ -28,7 +27,6 @@ from benchmark.robustness.clustering import _best_clusters, _without_blocks, adj
 from benchmark.robustness.drop import ASSOCIATIONS, _accuracies, _drop, _plan, logistic_path
 from benchmark.robustness.index import _drawn_accuracy, setup_chances
 from benchmark.robustness.removals import Removals
-from builders.errors import DataError
 
 
 def table_of(labels: int = 2, groups: int = 2, clusters: int = 6, photos: int = 5) -> Cells:
@@ -361,43 +359,3 @@ def test_drawn_accuracy__of_the_same_draws() -> None:
     right = [(row[1] == row.max()) / (row == row.max()).sum() for row in votes]
     assert made == pytest.approx(np.mean(right))
     assert _drawn_accuracy(np.zeros((2, 2), int), 0, 0, (Box.SS,), 4, 9, np.random.default_rng(1)) == 0.0
-
-
-N_PHOTOS = 40
-SCENE = np.arange(N_PHOTOS) // 2
-
-
-@pytest.mark.parametrize(
-    ("rows", "factors", "sentence"),
-    [
-        (
-            None,
-            {f"f{i}": SCENE % 2 for i in range(6)},
-            "variance of 6 factors: at most 5 are taken apart, name fewer",
-        ),
-        (None, {"a": SCENE % 2, "b": 0 * SCENE}, "variance: b has one value, two are needed"),
-        (
-            np.ones((N_PHOTOS, 4)),
-            {"scene": SCENE, "device": np.arange(N_PHOTOS) % 2},
-            "variance: all embeddings have one direction, so there is nothing to take apart",
-        ),
-        (
-            np.where(np.arange(N_PHOTOS * 4).reshape(-1, 4) == 17 * 4 + 2, np.nan, 1.0),
-            {"scene": SCENE, "device": np.arange(N_PHOTOS) % 2},
-            "the embedding of photo 17 holds a NaN or infinity: embed it again or leave it out",
-        ),
-        (
-            None,
-            {"scene": SCENE, "device": SCENE % 4, "platform": np.r_[np.tile([0, 1], 19), 0, 0]},
-            "variance: too few cells have photos to tell platform and scene x platform apart: name fewer groups, or "
-            "add photos of other combinations",
-        ),
-    ],
-)
-def test_variance_components__refuses_in_a_sentence(
-    rows: np.ndarray | None, factors: dict[str, np.ndarray], sentence: str
-) -> None:
-    given = np.random.default_rng(0).normal(size=(N_PHOTOS, 4)) if rows is None else rows
-    with pytest.raises(DataError) as error:
-        variance_components(given, factors, SCENE)
-    assert str(error.value) == sentence
