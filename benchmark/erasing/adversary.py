@@ -105,7 +105,7 @@ def adversary(
             return sum(n * loss for n, loss in parts_of) / sum(n for n, _ in parts_of)
 
         train_classifier()
-        losses, best = [mean_loss()], [weight.detach().double().clone()]
+        losses, projection = [mean_loss()], weight.detach().double().clone()
         for _ in range(rounds):
             for _ in range(epochs):
                 for x, z in steps:
@@ -115,10 +115,14 @@ def adversary(
                     map_optimizer.step()
             train_classifier()
             losses.append(mean_loss())
-            if np.isfinite(losses[-1]) and losses[-1] < min(losses[:-1]):
-                best.append(weight.detach().double().clone())
-    finite = [loss if np.isfinite(loss) else np.inf for loss in losses]
-    return Trained(best[-1], tuple(losses), int(np.argmin(finite)))
+            if _least(losses) == len(losses) - 1:
+                projection = weight.detach().double().clone()
+    return Trained(projection, tuple(losses), _least(losses))
+
+
+def _least(losses: list[float]) -> int:
+    """Index of the least loss, of equal ones the first; a loss that is not finite is the largest."""
+    return int(np.argmin([loss if np.isfinite(loss) else np.inf for loss in losses]))
 
 
 def _loss(

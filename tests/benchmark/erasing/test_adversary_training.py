@@ -80,22 +80,32 @@ def test_adversary__is_the_loop_of_its_description(batch: int) -> None:
     assert made.projection.dtype == torch.float64
 
 
-def test_adversary__a_loss_that_is_no_number_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = iter([2.0, math.nan, 1.0, 1.5])
-    current = [2.0]
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [
+        ([2.0, math.nan, 1.0, 1.5], 2),
+        ([math.nan, 2.0, 1.0, 1.5], 2),  # also where the identity has none
+        ([math.inf, 2.0, 2.0, 3.0], 1),  # of equal ones the first
+        ([1.0, 2.0, 1.0, math.nan], 0),
+        ([math.nan] * 4, 0),
+        ([4.0, 3.0, 2.0, 1.0], 3),
+    ],
+)
+def test_adversary__the_map_is_that_of_the_least_finite_loss(
+    losses: list[float], best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every round moves each number of the map by the rate, 0.1."""
+    values = iter(losses)
     labelled = source_of()
 
     def planted(x: Any, z: Any, weight: torch.Tensor, *more: Any, **parts: Any) -> torch.Tensor:
-        if not torch.is_grad_enabled():
-            current[0] = next(values)
-            return torch.tensor(current[0])
-        return weight.sum() * 1.0
+        return weight.sum() * 1.0 if torch.is_grad_enabled() else torch.tensor(next(values))
 
     monkeypatch.setattr(adversary_module, "_loss", planted)
     made = adversary(labelled, moments_of(labelled), rounds=3, epochs=1, batch=1000, rate=0.1)
-    assert made.losses == (2.0, pytest.approx(math.nan, nan_ok=True), 1.0, 1.5)
-    assert made.best == 2
-    assert float(made.projection[0, 1]) < -0.05  # not the identity: the best round is the last that was stored
+    assert made.losses == pytest.approx(losses, nan_ok=True)
+    assert made.best == best
+    np.testing.assert_allclose(made.projection, np.eye(D) - 0.1 * best, atol=1e-4)
 
 
 def test_loss__three_parts_by_hand() -> None:
