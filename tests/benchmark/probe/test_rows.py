@@ -145,6 +145,13 @@ def test_gathered__in_blocks_of_every_size(rows_of_block, monkeypatch):
     np.testing.assert_array_equal(gathered.rows, np.stack([normalised(bank) for bank in banks]))
 
 
+def test_gathered__on_the_device_of_the_products():
+    gathered = Gathered([RNG.normal(size=(20, 4)).astype(np.float32)] * 2, torch.device("meta"))
+    assert gathered.rows.device.type == "meta"
+    read = gathered.source(np.zeros((3, 20), np.int64), np.arange(5, 15))
+    assert (read(2, 6).device.type, read(2, 6).shape) == ("meta", (3, 4, 4))
+
+
 def test_gather__a_bank_of_which_no_row_is_needed_is_not_read():
     class Unread:
         shape = (5, 3)
