@@ -145,6 +145,12 @@ def state_of(embed=as_rows, **more):
     return EncoderState(encoder, Store(), 64)
 
 
+def test_state__at_the_beginning_of_a_pass():
+    state = state_of()
+    assert (state.failure, state.views, state.begun_s, state.waited_s, state.patches) == ("", 0, 0.0, 0.0, None)
+    assert (state.embed.views, state.embed.name) == (64, "toy")
+
+
 def test_write__rows_of_consecutive_photos_by_view():
     state = state_of()
     numbers = torch.arange(16.0).reshape(8, 2)  # four photos x two views

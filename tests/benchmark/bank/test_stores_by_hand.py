@@ -359,3 +359,12 @@ def test_blocks_bytes__is_nearly_that_of_the_files(tmp_path, count, storage):
             bank.finish_block(name, block, {}, {})
     written = sum((tmp_path / name).stat().st_size for name in folder.all_names())
     assert 0 <= written - blocks_bytes(key, len(VIEWS)) < 12 * 2 * len(blocks)  # digits of checksums
+
+
+def test_open__its_last_use_is_recorded_and_looking_is_none(tmp_path):
+    bank = filled(tmp_path)
+    os.utime(bank.folder, (1, 1))
+    Bank.look(tmp_path, key_of(), VIEWS)
+    assert bank.folder.stat().st_mtime == 1
+    Bank.open(tmp_path, key_of(), VIEWS)
+    assert bank.folder.stat().st_mtime > 1e9

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmark.views import stream
 from benchmark.views.device import views as module
 from benchmark.views.device.views import SIZES, equals_pillow, makes
 from builders.pixels import BUILT_IN_PROCESSINGS, Rectangle, ResizeCrop, process_by_pillow
@@ -81,3 +82,21 @@ def test_equals_pillow__a_device_without_an_operation(by_pillow, error):
     assert by_pillow(error=error) is False
     with pytest.raises(ValueError, match="odd"):
         by_pillow(error=ValueError("odd"))
+
+
+def test_try__memory_that_ran_out_is_given_back(monkeypatch):
+    """The next try has smaller batches; any other error is raised."""
+    freed, errors = [], [RuntimeError("DefaultCPUAllocator: can't allocate memory"), ValueError("odd")]
+
+    def batch(photos):
+        if errors:
+            raise errors.pop(0)
+        return "views", None
+
+    maker = stream._DeviceMaker(["a"], None, [], torch.device("cpu"), [], 100)
+    monkeypatch.setattr(maker, "_batch", batch)
+    monkeypatch.setattr(stream, "free_cached", lambda: freed.append(len(errors)))
+    assert (maker._try([]), freed) == (None, [1])
+    with pytest.raises(ValueError, match="odd"):
+        maker._try([])
+    assert (maker._try([]), freed) == (("views", None), [1])
