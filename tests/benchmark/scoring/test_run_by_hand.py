@@ -327,6 +327,13 @@ def test_score__views_that_an_earlier_pass_has_made_again_are_not_made_a_third_t
     )
 
 
+def test_score__results_are_in_the_order_of_the_passes(world):
+    again = task("knn/more", PlainViews())
+    [one] = world.score(tasks=(PLAIN, MASKED, again))
+    assert [score.task for score in one.result.scores] == ["knn/original", "knn/more", "knn/half"]
+    assert list(one.answers)[:3] == ["knn/original/same", "knn/more/same", "knn/half/same"]
+
+
 def test_run_jobs__layers_after_embeddings_one_after_the_other(world, monkeypatch):
     """The values of an output are dropped once it has been compared with the embedding."""
     output = SimpleNamespace(name="layers[1]:mean")
