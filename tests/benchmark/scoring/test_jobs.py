@@ -163,3 +163,11 @@ def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by
     )
     done = run_python("-c", code, env=dict(os.environ), cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_run_jobs__seconds_are_shares_of_the_time_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of 2 s and 6 s, which took 16 s together: others waited for them."""
+    clock = iter([0.0, 1.0, 3.0, 3.0, 9.0, 16.0])
+    monkeypatch.setattr(task_runs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    done = run_jobs([job(name, lambda given: outcome("x"), device="cuda") for name in ("a/1", "a/2")])
+    assert [one.seconds for one in done] == [4.0, 12.0]
