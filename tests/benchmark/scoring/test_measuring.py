@@ -194,3 +194,33 @@ def test_complete_banks__only_those_that_a_run_would_read():
         (dataclasses.replace(encoder, stored=SimpleNamespace()), RunOptions()),
     ):
         assert _complete_banks(paths, other, output, photos, options, TASKS) == {}
+
+
+def test_rows__costs_on_the_embeddings_of_a_bank_are_of_its_encoder(world, monkeypatch):
+    banks = {"knn/jpeg": SimpleNamespace()}
+    monkeypatch.setattr(measuring, "_complete_banks", lambda *given: banks)
+    world.run(groups=(("a", "b"), ("a",)))
+    assert [call[-1] for call in world.calls] == [["knn/jpeg"]] * 2  # of a and of b
+    world.calls.clear()
+    banks.clear()
+    world.run(groups=(("a", "b"),))
+    assert [call[-1] for call in world.calls] == [[]]
+
+
+def test_rows__verdicts_of_the_users_cache_are_read_from_a_copy(world, monkeypatch):
+    gates = world.options.cache / "gates"
+    gates.mkdir(parents=True)
+    (gates / "x.json").write_text("verdict")
+    read = []
+
+    def trials(encoders, photos, bytes_hash, recipe, options):
+        copied = options.cache / "gates" / "x.json"
+        read.append(copied.read_text())
+        copied.write_text("changed")
+        (options.cache / "gates" / "y.json").write_text("new")
+        return [Trial("", 3)]
+
+    monkeypatch.setattr(measuring, "cached_trials", trials)
+    [row] = world.run()
+    assert (row.reason, read) == ("", ["verdict"])
+    assert [(path.name, path.read_text()) for path in gates.iterdir()] == [("x.json", "verdict")]
