@@ -126,3 +126,23 @@ def test_task_times__on_the_embeddings_of_the_bank():
     assert [int(row) for row in rows[:, 0]] == [int(photo_id) for photo_id in ids]
     assert [photo_id for photo_id, there in zip(ids, usable, strict=True) if not there] == ["7"]
     assert not np.array_equal(read["b", 3000][0], rows)
+
+
+def test_task_times__photos_that_the_seed_of_the_run_chooses(monkeypatch):
+    monkeypatch.setattr(task_costs, "ALL", 3)
+    monkeypatch.setattr(task_costs, "SMALL", 2)
+    monkeypatch.setattr(task_costs, "LARGE", 4)
+    clocked = []
+
+    def clock(task, task_input, **_):
+        clocked.append(list(task_input.photos.ids))
+        return Seconds(1.0, 1.0)
+
+    monkeypatch.setattr(task_costs, "_clocked", clock)
+    photos = photo_set(6, 6)
+    for seed in (0, 5):
+        task_times(TASKS[:1], photos, 8, RunOptions(seed=seed), "cpu")
+        small, large = (photos.limited(count, seed) for count in (2, 4))
+        assert clocked == [list(small.limited(2, seed).ids), list(small.ids), list(large.ids)]
+        clocked.clear()
+    assert list(photos.limited(4, 0).ids) != list(photos.limited(4, 5).ids)
