@@ -221,3 +221,9 @@ def test_limits__of_every_option_that_has_some():
     for name in SHARES:
         assert [limited[name](value) for value in (0, 0.999)] == ["", ""]
         assert limited[name](1) == limited[name](-0.001) == "give a share of at least 0 and less than 1"
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(None, 1), (1, 1), (7, 7), (8, 8), (64, 8)])
+def test_workers__by_the_cores_of_the_machine_up_to_eight(monkeypatch, cores, workers):
+    monkeypatch.setattr("benchmark.options.run_options.os.cpu_count", lambda: cores)
+    assert RunOptions().workers == workers
