@@ -146,3 +146,6 @@ def test_task_times__photos_that_the_seed_of_the_run_chooses(monkeypatch):
         assert clocked == [list(small.limited(2, seed).ids), list(small.ids), list(large.ids)]
         clocked.clear()
     assert list(photos.limited(4, 0).ids) != list(photos.limited(4, 5).ids)
+    monkeypatch.setattr(task_costs, "ALL", 12)
+    task_times(TASKS[:1], photos, 8, RunOptions(), "cpu")
+    assert clocked == [list(photos.limited(2, 0).ids), list(photos.ids)]  # a few to warm up, then all
