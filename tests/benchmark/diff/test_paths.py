@@ -166,3 +166,42 @@ def test_with_library__own_three_times_changes_nothing_and_the_record_says_what_
 def test_with_library__what_cannot_be_done_is_one_sentence(how, steps, message):
     with pytest.raises(UsageError, match=message):
         with_library(encoder_of(*steps), *how)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("squash", "'squash': write steps as NAME=VALUE with commas, such as decoder=opencv,resize=squash"),
+        (7, "int is no path: give a text, a mapping, or a function of a picture"),
+        ("decodr=opencv", "unknown step of a path 'decodr': did you mean 'decoder'?"),
+        ({"decoder": "opncv"}, "unknown value of decoder= 'opncv': did you mean 'opencv'?"),
+        ("decoder=opencv,colour=srgb", "colour=srgb goes with decoder=pillow, not with opencv"),
+    ],
+)
+def test_parse_path__whole_sentences(given, sentence):
+    with pytest.raises(UsageError) as error:
+        parse_path(given)
+    assert str(error.value) == sentence
+
+
+def test_parse_path__spaces_and_values_with_commas():
+    path = parse_path(" decoder = opencv ,model=weights:a.pt?mean=0.5,0.4,0.3,resize= squash ")
+    assert path == PathSpec(decoder="opencv", model="weights:a.pt?mean=0.5,0.4,0.3", resize="squash")
+    with pytest.raises(UsageError, match="unknown step of a path 'std'"):
+        parse_path("model=weights:a.pt?mean=0.5,std=0.4,0.3")  # a name with = begins a step
+    assert parse_path(PathSpec(colour="bgr"), PathSpec(resize="squash")) == PathSpec(colour="bgr")
+    assert parse_path("   ") == PathSpec()
+    names = (
+        "decoder",
+        "orientation",
+        "colour",
+        "resize",
+        "library",
+        "filter",
+        "antialias",
+        "runtime",
+        "dtype",
+        "model",
+    )
+    assert list(PathSpec().record()) == list(names)
+    assert PathSpec(resize="squash", model="m").record() == {**PathSpec().record(), "resize": "squash", "model": "m"}

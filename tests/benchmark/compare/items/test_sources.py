@@ -216,3 +216,10 @@ def test_read_sources__the_first_score_that_an_evaluation_adds(tmp_path, columns
     folder = written(tmp_path / "m", {"m_A.csv": table[sorted(table.columns)].to_csv(index=False)})
     [row] = read_sources([folder], Columns())
     assert (row.metric, row.scores.tolist()) == (columns[0], [0])
+
+
+def test_read_sources__the_index_of_a_frame_is_no_column():
+    named = pd.DataFrame({"id": [7, 8], "s": [1, 0]}, index=pd.Index(["x", "y"], name="id"))
+    assert facts(read_sources([("f", named)], Columns("id", "s"))) == [("f", "", "s", ["7", "8"], [1, 0])]
+    lacking = pd.DataFrame({"s": [1, 0]}, index=pd.Index(["x", "y"], name="id"))
+    assert refusal(UsageError, read_sources, [("f", lacking)], Columns("id", "s")) == "f: there is no column 'id'"
