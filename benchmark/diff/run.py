@@ -110,7 +110,7 @@ def diff(
     lanes = {"A": (Lane("A", first, encoders.of(first), BATCH), "first")}
     lanes |= _ways(first, others, encoders)
     usable, failures = _with_embeddings(photos, [lane for lane, _ in lanes.values()])
-    if all(lane.encoder.stored is None for lane, _ in lanes.values()):
+    if any(lane.encoder.stored is None for lane, _ in lanes.values()):
         photos.require_pictures("camtrace diff")
     if lanes["A"][0].encoder.stored is None:
         lanes[NOISE] = (Lane(NOISE, first, lanes["A"][0].encoder, OTHER_BATCH), "noise")

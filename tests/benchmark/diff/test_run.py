@@ -4,6 +4,8 @@ import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.diff import diff, run
@@ -14,7 +16,7 @@ from benchmark.diff.run import NOISE, _embedded, _from_file, _moved_most, _versi
 from benchmark.encoders import StoredEmbeddings
 from benchmark.options import DEFAULT_MODEL
 from builders.errors import DataError, UsageError
-from builders.photos import PhotoSet, hash64
+from builders.photos import NoPictures, PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
 
 CPU = {"device": "auto", "revision": None, "trust_remote_code": False, "cache": None}
@@ -318,3 +320,18 @@ def test_versions__of_the_libraries_that_took_part(path, runtime, packages, monk
     versions = _versions(iter([Lane("a", PathSpec(), SimpleNamespace(runtime=None), 1), of_lane]))
     assert versions == {name: f"1 of {name}" for name in ("numpy", "pillow", "torch", *packages)}
     assert list(versions) == sorted(versions)
+
+
+def test_diff__photos_without_pictures_have_files_of_embeddings_alone(thumbnail, tmp_path):
+    ids = [f"p{i}" for i in range(6)]
+    photos = dataclasses.replace(PhotoSet.of_bytes("bare", dict.fromkeys(ids, b"")), source=NoPictures())
+    rows = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    pq.write_table(pa.table({"photo_id": ids, "embedding": rows.tolist()}), tmp_path / "a.parquet")
+    file = f"model=embeddings:{tmp_path / 'a.parquet'}"
+    assert diff(data=photos, a=file, b=[file], progress=False).rows[0].identical
+    for a, b in (("", ""), (file, "model="), ("", file)):
+        with pytest.raises(DataError) as error:
+            diff(thumbnail, photos, a=a, b=b, progress=False)
+        assert str(error.value) == (
+            "bare names no pictures, and camtrace diff needs them: name their column (image=COLUMN)"
+        )
