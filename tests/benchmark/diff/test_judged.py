@@ -13,6 +13,7 @@ from benchmark.diff.embed import Embedded, Lane
 from benchmark.diff.paths import PathSpec, parse_path, steps_between
 from benchmark.diff.result import HEADER, Measured, diff_table, diff_text, traces_text
 from benchmark.diff.rows import Comparer, Photos, ratio_to, rows_of
+from benchmark.stats import photo_interval
 from builders.photos import UNLABELLED
 from tests.benchmark.diff.test_recorded_diffs import compared, row
 
@@ -242,3 +243,30 @@ def test_to_frame__a_column_for_each_number():
     assert "path" not in flat
     assert "cosine_value" not in flat
     assert (flat["name"], flat["kind"], flat["n"], flat["text"]) == ("w", "path", 90, "path: said.")
+
+
+def test_rows_of__means_and_intervals_over_clusters_of_photos():
+    """Without a trace, with a label for some photos: each measure has the interval of ``photo_interval``."""
+    rng = np.random.default_rng(4)
+    base = rng.normal(size=(N, 6))
+    labels = np.arange(N) % 2
+    labels[:4] = UNLABELLED
+    clusters = np.arange(N) // 3
+    comparer = comparer_of(base, labels, clusters)
+    other = Embedded(base + rng.normal(size=base.shape), rng.random(N), rng.random(N) / 9)
+    of_way = comparer.measured(other)
+    for kinds in ({"b": "path"}, {"b": "path", "same": "trace"}):  # a trace that moves nothing is no unit
+        measures = {"b": of_way, "same": comparer.measured(Embedded(base.copy(), None, None))}
+        measured = rows_of(lanes(**kinds), measures, comparer, at_most=1.0)[0]
+        for field in ("neighbours", "lost", "answers"):
+            values = np.asarray(getattr(of_way, field), float)
+            ends = photo_interval(values, clusters=clusters[-len(values) :])
+            assert getattr(measured, field) == Measured(ends.value, ends.low, ends.high), field
+        assert len(of_way.answers) == N - 4
+        for field in ("pixels", "cosine"):
+            values = getattr(of_way, field)
+            ends = photo_interval(values / values.max(), clusters=clusters, bounds=(-1.0, 1.0))
+            expected = [values.max() * end for end in (ends.value, max(0.0, ends.low), ends.high)]
+            made = getattr(measured, field)
+            assert [made.value, made.low, made.high, made.traces] == [*map(pytest.approx, expected), None]
+            assert made.low < made.value < made.high

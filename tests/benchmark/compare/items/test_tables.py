@@ -128,6 +128,11 @@ def test_workbooks__empty_rows_and_sizes_up_to_the_limits(tmp_path, monkeypatch)
     assert refusal(DataError, columns, far, "id") == (
         f"{far}: not an Excel file that can be read (more than 3 empty rows before a cell)"
     )
+    first = openpyxl.Workbook()
+    first.active.append(("id",))
+    first.active.cell(5, 1, "a")
+    first.save(tmp_path / "first.xlsx")
+    assert columns(tmp_path / "first.xlsx", "id") == {"id": ["a"]}  # three empty rows below the names
     empty = openpyxl.Workbook()
     empty.active.append(("id", "right"))
     empty.save(tmp_path / "empty.xlsx")
