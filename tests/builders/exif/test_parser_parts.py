@@ -2,13 +2,15 @@
 
 import struct
 import sys
+from datetime import datetime
+from fractions import Fraction
 from types import SimpleNamespace
 
 import pytest
 
 from builders.errors import PhotoError, missing_package
 from builders.exif import parser, reader
-from builders.exif.acquisition import Acquisition
+from builders.exif.acquisition import Acquisition, acquisition_from_raw, positive_fraction
 from builders.exif.parser import find_block, read_allowed, read_block
 from builders.exif.reader import Reading, read_in_worker, read_many
 from builders.processes import SandboxError, WorkerLost
@@ -156,3 +158,43 @@ def test_read_in_worker__of_a_file_or_its_bytes(monkeypatch, tmp_path):
     monkeypatch.setattr(reader, "read_untrusted", refused)
     assert read_in_worker(tmp_path / "b") == {"reason": "it is a pipe"}
     assert given == [(tmp_path / "b", reader.MAX_PHOTO_BYTES)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('0.5"', "1/2"), ("1/60 seconds", "1/60"), ("1/60 second", "1/60"), ("5 secs", "5"), ("5s", "5"),
+        ("f 2.8", "14/5"),
+        ("F / 4", "4"), (" f/4 ", "4"), ("4, 5", "4"), ("4 mm (x", "4"), (".5", "1/2"), ("1 / 4", "1/4"), ("1.", "1"),
+        ("1.5/2.5", "3/5"), ("9 (1/60)", "1/60"), ("9 (about)", "9"), ("4 m", None), ("4 5", None), ("1/2/3", None),
+        ("1234567890123", None), ("123456789012", "123456789012"), ("1/.5", None), ("g/2", None),
+    ],
+)  # fmt: skip
+def test_numbers__as_cameras_and_flickr_write_them(text, value):
+    assert positive_fraction(text) == (None if value is None else Fraction(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("2009:02:03 04:05:06", (2009, 2, 3, 4, 5, 6)), ("2009/2/3 4:5", (2009, 2, 3, 4, 5, 0)),
+        (" 2009-02-03T04:05:06Z", (2009, 2, 3, 4, 5, 6)), ("2009:02:03T  04:05:59.9", (2009, 2, 3, 4, 5, 59)),
+        ("2009.02.03 04:05:06", None), ("2009:02:03", None), ("209:02:03 04:05", None), ("2009:02:30 04:05", None),
+        ("2009:02:03 24:00", None), ("", None),
+    ],
+)  # fmt: skip
+def test_times__as_cameras_and_flickr_write_them(text, taken):
+    expected = taken and datetime(*taken)
+    assert acquisition_from_raw({"CreateDate": text}).taken == expected
+    assert acquisition_from_raw({"DateTimeOriginal": text, "CreateDate": "2001:01:01 00:00:00"}).taken == (
+        expected or datetime(2001, 1, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [("100", 100), ("iso 100", None), ("ISO100", 100), ("12/4", 3), ("12/5", None), ("100.000", 100), ("100.0.0", None),
+     ("12345678901", None), ("100,200", 100)],
+)  # fmt: skip
+def test_iso__of_texts(text, iso):
+    assert acquisition_from_raw({"ISO": text}).iso == iso
