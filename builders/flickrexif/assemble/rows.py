@@ -155,7 +155,7 @@ def write_photos(
     groups = grouped(parts, configs) if maker.pixels else []
     if groups:
         every = np.concatenate([group.photos for group in groups])
-        each = items_per_shard(_bytes_per_item(maker, every), max(1, len(every)))
+        each = items_per_shard(_bytes_per_item(maker, every), len(every))
         jobs = [
             _job(maker, features, output, PHOTOS, group.name, configs, group.photos, group.labels, each)
             for group in groups
@@ -168,7 +168,7 @@ def write_photos(
     for part in parts:
         table = labels[part.photos]
         table[:, configs.index(part.config)] = part.labels
-        each = items_per_shard(500, max(1, len(part.photos)))
+        each = items_per_shard(500, len(part.photos))
         job = _job(maker, features, output, part.config, part.split, configs, part.photos, table, each)
         written.append(write_shards(job, workers=workers, fresh=fresh))
     return None, written

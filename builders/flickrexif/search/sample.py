@@ -113,16 +113,15 @@ class Sample:
             batch: list[int] = []
             advancing = []
             for start in starts:
-                if start in self._open and self._photos[start] < (target := self._open[start].weight * level):
+                if self._photos[start] < (target := self._open[start].weight * level):
                     many = min(lacking - len(batch), max(1, int(target - self._photos[start])))
                     ids = self._next(start, many) if many else []
                     batch += ids
                     advancing += [start] * bool(ids)
             if batch:
                 self._select(batch)
-            for start in advancing:
-                if start in self._open:
-                    self._photos[start] = self._count_photos(self._open[start])
+            for start in advancing:  # they had photos, so they are open
+                self._photos[start] = self._count_photos(self._open[start])
             starts = advancing
 
     def _next(self, start: int, many: int) -> list[int]:
