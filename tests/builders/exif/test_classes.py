@@ -197,13 +197,14 @@ def test_device_type_of_name__with_the_maker_or_without(name, device):
         ("SAMSUNG", None, "samsung"), ("SAMSUNG", "Galaxy Camera", "samsung"),
         ("Samsung", "  NX500", "SAMSUNG TECHWIN"),
         ("RICOH", "Pentax  K-1", "PENTAX"), ("RICOH", "pentaxian", "RICOH"), ("Acme", "PENTAX K-1", "Acme"),
-        ("  Acme   Inc ", None, "Acme Inc"), ("Nikonos", None, "Nikonos"), ("NIKON-X", None, "NIKON"),
+        ("  Acme   Inc ", None, "Acme Inc"), ("Nikonos", None, "Nikonos"),
+        ("Sony5 Y", None, "Sony5 Y"), ("NIKON-X", None, "NIKON"),
         ("Sony Ericsson Mobile", None, "Sony Ericsson"), ("SonyEricsson", None, "Sony Ericsson"),
     ],
 )  # fmt: skip
 def test_canonical_make__by_whole_words(make, model, canonical):
     assert canonical_make(Acquisition(make=make, model=model)) == canonical
-    assert known_make(make) is (canonical not in ("Acme", "Acme Inc", "Nikonos"))
+    assert known_make(make) is (canonical not in ("Acme", "Acme Inc", "Nikonos", "Sony5 Y"))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from datasets import ClassLabel, Image
 
 from builders.dataset import Card, items_per_shard
 from builders.errors import DataError, PhotoError
@@ -20,7 +21,14 @@ from builders.flickrexif.assemble import rows as rows_module
 from builders.flickrexif.assemble.build import RAI, BuildPlan, build
 from builders.flickrexif.assemble.collect import SCHEMA, SHARED, Collection, TableRows, table_of
 from builders.flickrexif.assemble.local_copy import _published_photos
-from builders.flickrexif.assemble.rows import METADATA_FEATURES, RowMaker, digest, write_metadata, write_photos
+from builders.flickrexif.assemble.rows import (
+    METADATA_FEATURES,
+    RowMaker,
+    digest,
+    photo_features,
+    write_metadata,
+    write_photos,
+)
 from builders.flickrexif.search.status import Stage
 from builders.flickrexif.store.photos import ImportedPhoto
 from builders.splits import Sizes, Splits
@@ -258,10 +266,30 @@ def test_write_photos__with_pixels_once_for_all_configs(monkeypatch, tmp_path):
     for job in jobs:
         assert (job.output, job.config, job.features) == (tmp_path / "out", "photos", {"f": 1})
         assert job.items_per_shard == items_per_shard(2000, 2)
-        assert job.recipe["pixels"] is True
+        rows = [*(json.dumps({"photo_id": id, "sha256": ""}) for id in job.ids), ""]
+        rows += [*map(json.dumps, job.make_rows.labels.tolist()), ""]
+        text = "".join(f"{row}\n" for row in rows).encode()
+        assert job.recipe == {"pixels": True, "rows": hashlib.sha256(text).hexdigest()[:16]}
         assert job.make_rows.configs == ("make", "iso")
     labels = {id: row for job in jobs for id, row in zip(job.ids, job.make_rows.labels.tolist(), strict=True)}
     assert labels == {"p2": [1, -1], "p0": [0, 1]}
+
+
+def test_bytes_of_an_item__of_every_second_of_a_hundred_files(tmp_path):
+    """At most about 50 files are looked at, evenly spread."""
+    for name, size in (("even", 1000), ("odd", 10)):
+        (tmp_path / name).write_bytes(bytes(size))
+    maker = RowMaker(str(tmp_path), ["even", "odd"] * 75, (), True)
+    means = [rows_module._bytes_per_item(maker, np.arange(n)) - 500 for n in (0, 1, 2, 99, 100, 149, 150)]
+    assert means[:3] == [0, 1000, 505]
+    assert means[3] == pytest.approx((50 * 1000 + 49 * 10) / 99)
+    assert means[4:6] == [1000, 1000]  # every second
+    assert means[6] == 505  # every third
+
+
+def test_features__pictures_are_decoded():
+    assert photo_features({"make": ("a",)}, True)["image"] == Image(decode=True)
+    assert photo_features({"make": ("a",)}, True)["make"] == ClassLabel(names=["a"])
 
 
 def test_row__of_a_file_that_is_gone_or_another(tmp_path):
