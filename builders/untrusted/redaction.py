@@ -54,7 +54,7 @@ def redacted(text: str) -> str:
     '403 for https://...@a.org/b?... with Bearer ...'
     """
     public = _QUERY.sub(r"\1...", _FORMS.sub("...", text))
-    for secret in _values():
+    for secret in sorted(_values(), key=len, reverse=True):  # one may be a part of another
         if secret in public:
             public = public.replace(secret, "...")
     return public

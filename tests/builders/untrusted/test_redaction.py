@@ -124,3 +124,11 @@ def test_redacted__each_form_and_its_neighbours(text, public):
 def test_redacted__each_variable_and_its_neighbours(monkeypatch, name, value, text, public):
     monkeypatch.setenv(name, value)
     assert redacted(text) == public
+
+
+def test_redacted__a_secret_that_is_a_part_of_another_hides_neither(monkeypatch):
+    """The shorter one first would leave the rest of the longer ones, in the order of a set."""
+    longer = [f"1234567{'89abcdefghij'[: i + 1]}" for i in range(12)]
+    for i, secret in enumerate(longer):
+        monkeypatch.setenv(f"MY{i}_TOKEN", secret)
+    assert redacted(" ".join(longer)) == " ".join(["..."] * 12)
