@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmark.audit import repairs
 from benchmark.audit.repair_plan import Repair, RepairPlan, parse_repair
 from benchmark.audit.repairs import (
     carried_columns,
@@ -19,7 +20,7 @@ from benchmark.audit.result import Carrier
 from benchmark.audit.subjects import photo_subject
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import Labels, PhotoSet
-from builders.pixels import read_image_header
+from builders.pixels import ImageHeader, read_image_header
 from tests.benchmark.audit.planted import jpeg, picture
 from tests.benchmark.audit.test_report import AUDIT
 from tests.benchmark.audit.test_verdict import layer, question
@@ -211,3 +212,26 @@ def test_remaining__accuracies_before_and_after_and_what_is_still_flagged():
         "label from the header: nothing is left to read (80 % before)",
         "still there: make (V = 0.26)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix"),
+    [
+        ("JPEG", "jpg"), ("PNG", "png"), ("WebP", "webp"), ("GIF", "gif"), ("HEIC", "heic"), ("AVIF", "avif"),
+        ("TIFF", "tiff"), ("BMP", "img"), ("unknown", "img"),
+    ],
+)  # fmt: skip
+def test_suffix__by_the_format_of_the_bytes(monkeypatch, format, suffix):
+    monkeypatch.setattr(repairs, "read_image_header", lambda data: ImageHeader(format))
+    assert repairs._suffix(b"") == suffix
+
+
+def test_shards__of_given_splits_by_their_names_on_the_hub(tmp_path):
+    files = {f"{i}.jpg": jpeg(IMAGES[i]) for i in range(4)}
+    photos = PhotoSet.of_bytes("toy", files, ["a", "b", "a", "b"], ["val", "train", "test", "train"])
+    photos = replace(photos, evidence={"splits": "as given"})
+    again = write_repaired(plan_of(UNCHANGED, 4), photo_subject(photos), tmp_path / "out", form="shards")
+    folder = tmp_path / "out" / "data" / "repaired"
+    assert {path.name.partition("-")[0] for path in folder.glob("*.parquet")} == {"train", "validation", "test"}
+    splits = {photo_id.rpartition("/")[2]: int(split) for photo_id, split in zip(again.ids, again.splits, strict=True)}
+    assert splits == {"0.jpg": 1, "1.jpg": 0, "2.jpg": 2, "3.jpg": 0}

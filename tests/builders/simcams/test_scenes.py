@@ -137,3 +137,17 @@ def test_photo_scenes__truncated_photo_is_a_recorded_failure(tmp_path: Path) -> 
 def test_scene_light__negative_light_is_cut() -> None:
     light = SceneLight.of_linear_rgb("n", np.full((16, 16, 3), -1.0), 2, expose=False)
     assert not light.spectrum.any()
+
+
+def test_linear_light__of_every_level_by_bisection() -> None:
+    """Half the level, half the inverse of the smoothstep, then IEC 61966-2-1."""
+    low, high, levels = np.zeros(256), np.ones(256), np.arange(256) / 255
+    for _ in range(60):
+        middle = (low + high) / 2
+        above = 3 * middle**2 - 2 * middle**3 > levels
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    flat = (levels + low) / 2
+    expected = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in flat]
+    light = linear_light(np.arange(256, dtype=np.uint8))
+    np.testing.assert_allclose(light, expected, rtol=1e-5, atol=1e-7)
+    assert (light[255], light.dtype) == (1, np.float32)

@@ -1,0 +1,242 @@
+"""What an audit, its files and a repair are given, and what is printed: recorded calls, with doubles of the steps."""
+
+import errno
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmark.audit import repairs, report, run
+from benchmark.audit.repair_plan import Repair, RepairPlan
+from benchmark.audit.report import audit_text, write_audit
+from benchmark.audit.result import Audit, page_html
+from benchmark.audit.scan import Plan
+from benchmark.audit.subjects import StreamedSubject, photo_subject
+from benchmark.audit.tally import Tally
+from builders.errors import DiskError, UsageError
+from builders.photos import PhotoSet
+from tests.benchmark.audit.test_report import AUDIT
+from tests.benchmark.audit.test_verdict import layer, question
+
+PHOTOS = PhotoSet.of_bytes("toy", {f"{i}": b"" for i in range(8)}, ["x", "y"] * 4)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Calls of the steps of an audit."""
+    calls: list = []
+    subject = photo_subject(PHOTOS)
+
+    @contextmanager
+    def scanned(*given, **options):
+        calls.append(("scanned", given, options))
+        yield "scan"
+        calls.append("scan ended")
+
+    monkeypatch.setattr(run, "open_subject", lambda *given, **named: calls.append(("open", given, named)) or subject)
+    monkeypatch.setattr(run, "print_cells", lambda photos: calls.append(("cells", photos.name)))
+    monkeypatch.setattr(run, "scanned", scanned)
+    monkeypatch.setattr(run, "tally", lambda scan: f"tally of {scan}")
+    monkeypatch.setattr(run, "audit_of", lambda *given: calls.append(("audit", given)) or "audit")
+    monkeypatch.setattr(run, "default_cache", lambda: Path("usual"))
+    return SimpleNamespace(calls=calls, subject=subject)
+
+
+def test_audit__every_option_reaches_its_step(steps):
+    options = {"label": "l", "source": "s", "owner": "o", "pixels": 2, "near_duplicates": True, "limit": 4, "seed": 5}
+    assert run.audit("folder:x", **options, workers=3, cache="cache", progress=False) == "audit"
+    settings = {
+        "pixels": 2, "near_duplicates": True, "limit": 4, "seed": 5, "alpha": 0.01, "smallest_effect": 0.05,
+    }  # fmt: skip
+    assert steps.calls == [
+        ("open", ("folder:x",), {"label": "l", "source": "s", "owner": "o", "limit": 4, "stream": False}),
+        ("scanned", (steps.subject, Plan(0.25, True), Path("cache")), {"workers": 3, "progress": False}),
+        ("audit", ("tally of scan", steps.subject, "l", settings, 5)),
+        "scan ended",
+    ]
+
+
+def test_audit__by_default(steps):
+    run.audit("folder:x", stream=True)
+    settings = {
+        "pixels": 0, "near_duplicates": False, "limit": None, "seed": 0, "alpha": 0.01, "smallest_effect": 0.05,
+    }  # fmt: skip
+    assert steps.calls == [
+        ("open", ("folder:x",), {"label": "", "source": "", "owner": "", "limit": None, "stream": True}),
+        ("cells", "toy"),
+        ("scanned", (steps.subject, Plan(0.0, False), Path("usual")), {"workers": 1, "progress": True}),
+        ("audit", ("tally of scan", steps.subject, "label", settings, 0)),
+        "scan ended",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pixels": -1}, "pixels -1: at least 0 is needed"),
+        ({"limit": 0}, "limit 0: at least 1 is needed"),
+        ({"seed": -1}, "seed -1: at least 0 is needed"),
+    ],
+)
+def test_audit__numbers_that_are_none(steps, options, message):
+    with pytest.raises(UsageError) as error:
+        run.audit("folder:x", **options)
+    assert str(error.value) == message
+    assert steps.calls == []
+
+
+def test_share__of_a_stream_without_a_limit_is_not_known():
+    stream = StreamedSubject("hub:x", iter(()), None)
+    assert run._share(0, stream, None) == 0
+    with pytest.raises(UsageError) as error:
+        run._share(5, stream, None)
+    assert str(error.value) == (
+        "--pixels of a streamed data set needs --limit: how many photos there are is not known before"
+    )
+
+
+def test_audit_of__every_field_from_its_step(monkeypatch):
+    calls = []
+    counts = Tally(photos=7, unreadable=2, failures=[("a", "cut")])
+    counts.names["label"] = {f"c{i:02d}": i for i in range(51)}
+    counts.totals["label"] = np.array([1, 5, 3, *[2] * 48])
+    counts.label_codes = np.array([0, -1, 1, -1, -1])
+    subject = SimpleNamespace(unit="slide", name="toy")
+
+    def step(name, value):
+        def call(*given):
+            calls.append((name, given))
+            return value
+
+        monkeypatch.setattr(run, name, call)
+
+    score = {target: [f"score of {target}"] for target in ("label", "split", "source")}
+    step("questions_of", ["q1", "q2"])
+    monkeypatch.setattr(run, "layer_scores", lambda *given: calls.append(("layer_scores", given)) or score[given[1]])
+    step("corrected", (("q",), ("l",)))
+    step("duplicates_of", ("d",))
+    step("verdict_of", "verdict")
+    step("findings_of", ("f",))
+    step("repairs_of", ("r",))
+    step("least_effect", 0.123456)
+    step("describe", {"splits": "as given"})
+    result = run.audit_of(counts, subject, "kind", {"seed": 3}, 3)
+    scored = ["score of label", "score of split", "score of source"]
+    assert calls == [
+        ("questions_of", (counts, 3)),
+        *(("layer_scores", (counts, target, 3)) for target in ("label", "split", "source")),
+        ("corrected", (["q1", "q2"], scored)),
+        ("duplicates_of", (counts, subject)),
+        ("verdict_of", (counts, ("q",), ("l",))),
+        ("findings_of", (counts, ("q",), ("l",), ("d",))),
+        ("repairs_of", (("q",), ("l",))),
+        ("least_effect", (counts, ("q",), 5)),
+        ("describe", (subject,)),
+    ]
+    names = ["c01", "c02", *(f"c{i:02d}" for i in range(3, 51))]
+    assert result == Audit(
+        name="toy", label="kind", photos=7, unreadable=2, unlabelled=3,
+        classes=dict(zip(names, [5, 3, *[2] * 48], strict=True)), class_count=51, verdict="verdict", findings=("f",),
+        repairs=("r",), questions=("q",), layers=("l",), duplicates=("d",), failures=(("a", "cut"),),
+        smallest_effect=0.1235, settings={"seed": 3}, evidence={"splits": "as given"}, schema=1,
+    )  # fmt: skip
+    assert list(result.classes) == names
+    assert counts.unit == "slide"
+
+
+def test_write_audit__four_files_and_the_disk_that_takes_none(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report, "draw_audit", lambda audit, path: drawn.append((audit, path)))
+    audit = replace(AUDIT, questions=AUDIT.questions[1:])
+    write_audit(audit, tmp_path)
+    assert drawn == [(audit, tmp_path / "audit.png")]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "audit.json": audit.to_json(), "audit.md": audit_text(audit), "audit.html": page_html(audit),
+    }  # fmt: skip
+
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report, "write_text_atomically", full)
+    with pytest.raises(DiskError) as error:
+        write_audit(audit, tmp_path)
+    assert f"--output {tmp_path}" in str(error.value)
+    assert "facts that were read are saved" in str(error.value)
+
+
+@pytest.fixture
+def repaired(monkeypatch, tmp_path):
+    """Arguments of a repair whose steps are doubles, and their calls."""
+    calls: list = []
+    subject = photo_subject(PHOTOS)
+    by_class = {f"c{i:02d}": (1000 + i, i) for i in range(12)}
+    plan = RepairPlan(Repair("match", 80, "4:2:0"), np.array([0, 3]), 8, by_class, ("format",), ("One.", "Two."))
+    after = replace(
+        AUDIT, photos=1234, verdict="After.", findings=("Finding.",), questions=(question("make", value=0.3),),
+        layers=(layer("exif", 0.6),),
+    )  # fmt: skip
+
+    @contextmanager
+    def scanned(*given, **options):
+        calls.append(("scanned", given, options))
+        yield "scan"
+
+    def recorded(name, value):
+        monkeypatch.setattr(repairs, name, lambda *given, **options: calls.append((name, given, options)) or value)
+
+    recorded("open_subject", subject)
+    monkeypatch.setattr(repairs, "scanned", scanned)
+    monkeypatch.setattr(repairs, "default_cache", lambda: Path("usual"))
+    recorded("plan_repair", plan)
+    recorded("write_repaired", PHOTOS)
+    recorded("audit", after)
+    recorded("write_audit", None)
+    args = SimpleNamespace(
+        data="folder:my photos", label="l", source="s", owner="o", limit=9, workers=3, repair="match", dry_run=False,
+        output=tmp_path, form="files", pixels=4, seed=5,
+    )  # fmt: skip
+    return SimpleNamespace(args=args, calls=calls, subject=subject, plan=plan, after=after)
+
+
+SAID = [
+    "", "Repair:", "  - One.", "  - Two.",
+    *(f"      c{i:02d}: {1000 + i:,} -> {i}" for i in range(10)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["files", "shards"])
+def test_repair__what_it_does_and_prints(repaired, capsys, tmp_path, form):
+    repaired.args.form = form
+    before = replace(AUDIT, layers=(layer("exif", 0.9),))
+    assert repairs.repair(before, repaired.args) is repaired.after
+    assert repaired.calls == [
+        ("open_subject", ("folder:my photos",), {"label": "l", "source": "s", "owner": "o", "limit": 9}),
+        ("scanned", (repaired.subject, Plan(), Path("usual")), {"workers": 3}),
+        ("plan_repair", (Repair("match"), before, repaired.subject, "scan"), {}),
+        ("write_repaired", (repaired.plan, repaired.subject, tmp_path / "repaired"), {"form": form, "workers": 3}),
+        ("audit", (PHOTOS,), {"pixels": 4, "workers": 3, "seed": 5}),
+        ("write_audit", (repaired.after, tmp_path / "after"), {}),
+    ]
+    both = f"--data 'folder:my photos' --data 'hub:{tmp_path}/repaired?label=label'"
+    assert capsys.readouterr().out.splitlines() == [
+        *SAID,
+        "", f"After it (1,234 photos in {tmp_path / 'repaired'}):", "After.", "  - Finding.",
+        "  - label from the exif: 60 % (chance 50 %, 90 % before)", "  - still there: make (V = 0.30)",
+        f"written to {tmp_path / 'after'}",
+        *([f"scores before and after: camtrace score --model MODEL {both}"] if form == "shards" else []),
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "repair.json").read_text()) == json.loads(
+        json.dumps(repairs.described(repaired.plan))
+    )
+
+
+def test_repair__a_dry_run_ends_with_the_plan(repaired, capsys, tmp_path):
+    repaired.args.dry_run = True
+    assert repairs.repair(AUDIT, repaired.args) is None
+    assert capsys.readouterr().out.splitlines() == [*SAID, "nothing was changed (--dry-run)"]
+    assert [call[0] for call in repaired.calls] == ["open_subject", "scanned", "plan_repair"]
+    assert (tmp_path / "repair.json").exists()
