@@ -82,3 +82,15 @@ def test_notice__on_standard_error_unless_it_is_quiet_or_closed(monkeypatch, cap
     notice("a text")
     with progress_bar(total=1, desc="x", unit="row"):
         assert status_line(0).startswith("x: 0 %")
+
+
+def test_line__a_bar_that_was_iterated_leaves_although_it_has_a_reference(clock):
+    bar = progress_bar([1, 2], desc="x", unit="row")
+    assert list(bar) == [1, 2]
+    assert (status_line(0), bar.n) == ("working: 0 s", 2)
+    other = progress_bar([1, 2], desc="x", unit="row")
+    items = iter(other)
+    assert next(items) == 1
+    assert status_line(0).startswith("x: 0 % (0 of 2 rows)")
+    items.close()  # as a loop that is left early
+    assert status_line(0) == "working: 0 s"
