@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders import STUDY, InstalledLists, list_encoders, load_encoder
+from benchmark.encoders import MODERN, STUDY, InstalledLists, list_encoders, load_encoder
 from benchmark.encoders.catalogue import installed_lists, study_row
 from benchmark.encoders.loaders import bundled, study_weights
 from benchmark.encoders.loaders.study_weights import SOURCES, read_encoder
@@ -305,3 +305,8 @@ def test_installed_lists__of_the_libraries(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("timm", "open_clip"):
         monkeypatch.setitem(sys.modules, name, None)
     assert installed_lists() == InstalledLists(None, None)
+
+
+def test_modern__numbers_of_parameters_to_the_last_digit() -> None:
+    """Records of numbers are compared with a tolerance; these are printed, and weighted by their place in the list."""
+    assert sum(place * row.parameters for place, row in enumerate(MODERN, 1)) == 109_246_505_024  # type: ignore[operator]

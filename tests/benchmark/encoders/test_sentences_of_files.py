@@ -177,7 +177,7 @@ def test_onnx__refusals_of_files_and_options(tmp_path: Path, monkeypatch: pytest
 
 def test_onnx__a_network_whose_embedding_is_not_finite(tmp_path: Path) -> None:
     averaging(tmp_path / "f.onnx")
-    assert refusal(load_encoder, f"onnx:{tmp_path}/f.onnx?mean=0&std=1e-45") == (
+    assert refusal(load_encoder, f"onnx:{tmp_path}/f.onnx?mean=0&std=1e-45,1,1") == (
         "EncoderError: onnx:f.onnx: the embedding of a plain picture is not finite"
     )
 

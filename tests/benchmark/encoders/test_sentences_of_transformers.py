@@ -17,7 +17,14 @@ from torch import nn
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from benchmark.encoders.loaders.hub import Checkpoint
 from benchmark.encoders.loaders.transformers import models
-from benchmark.encoders.loaders.transformers.embeddings import FAMILIES, NAMED_EMBEDDINGS, ImageFeatures, plain
+from benchmark.encoders.loaders.transformers.embeddings import (
+    FAMILIES,
+    NAMED_EMBEDDINGS,
+    Call,
+    Field,
+    ImageFeatures,
+    plain,
+)
 from benchmark.encoders.loaders.transformers.one_size import (
     FirstPicture,
     Packed,
@@ -80,6 +87,8 @@ def test_embeddings__in_words() -> None:
         "edgetam": hiera,
         "sam2_vision_model": ("mean over positions of the last stage", "", []),
     }
+    pooler = Field(Call(plain), "pooler_output")
+    assert [FAMILIES[kind].embedding.forward for kind in ("blip-2", "instructblip")] == [pooler] * 2
     projected = FAMILIES["blip-2"].others["projected"]
     assert projected.words == "mean over the projected query tokens that its language model reads"
     config = SimpleNamespace(mask_ratio=0.75)
