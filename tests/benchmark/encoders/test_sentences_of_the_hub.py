@@ -108,3 +108,11 @@ def test_libraries__names_channels_and_weights_that_cannot_be_fetched(monkeypatc
     assert refusal(load_torchvision, LoadRequest("torchvision:resnet18", "cpu")) == (
         "EncoderError: torchvision:resnet18/IMAGENET1K_V1: its weights cannot be fetched (OSError: no route)"
     )
+
+
+def test_load_files__a_part_of_a_checkpoint_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    assert refusal(hub.load_files, hub.Checkpoint("mine", tmp_path, None), LoadRequest("x")) == (
+        "EncoderError: mine: 1 of its 1 parts are missing (gone.safetensors): copy them into the same folder"
+    )

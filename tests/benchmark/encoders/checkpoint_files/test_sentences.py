@@ -23,7 +23,7 @@ from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile, _re
 from benchmark.encoders.loaders.checkpoint_files.request import parsed_request
 from benchmark.encoders.preprocess.stated import Stated
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import CamtraceError
+from builders.errors import CamtraceError, EncoderError
 from tests.encoders_by_hand.case import VIT
 
 
@@ -350,3 +350,20 @@ def test_fitted__messages_of_weights_that_are_averaged_or_elsewhere() -> None:
         "UsageError: mine: no weights of timm:x stand under prefix=c; its names begin a.w, b"
     )
     assert SimpleNamespace(**vars(fitted("mine", network, {"a.w": one, "b.w": one}, "timm:x"))).prefix == "a."
+
+
+def test_transformers_files__options_of_the_fit_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tf.ViTConfig(**VIT, architectures=["ViTModel"]).save_pretrained(tmp_path)
+    calls: list[Any] = []
+
+    def stops(label: str, network: Any, tensors: Any, architecture: str, **named: Any) -> None:
+        calls.append((label, architecture, named))
+        raise EncoderError("stopped")
+
+    monkeypatch.setattr(transformers_files, "fitted", stops)
+    architecture = Architecture("transformers", str(tmp_path))
+    for query, named in (("?prefix=a&ema=true", {"prefix": "a", "ema": True}), ("", {"prefix": None, "ema": False})):
+        wanted = parsed_request(f"weights:a.pth{query}")
+        arguments = (WeightsFile({}, {}), architecture, wanted, "mine", LoadRequest("x"))
+        assert refusal(transformers_files.load, *arguments) == "EncoderError: stopped"
+        assert calls.pop() == ("mine", f"transformers:{tmp_path.name}", named)
