@@ -276,9 +276,8 @@ def test_neighbours_of__what_its_search_is_called_with(monkeypatch: pytest.Monke
         made = neighbours_of(rows, cells, k=k, queries=[3, 1], device="cpu", memory_bytes=1 << 22, progress=progress)
         given, options = calls[-1]
         assert given[0] is rows
-        assert [
-            part is column for part, column in zip(given[1:], (cells.labels, cells.groups, cells.clusters), strict=True)
-        ]
+        columns = (cells.labels, cells.groups, cells.clusters)
+        assert all(part is column for part, column in zip(given[1:], columns, strict=True))
         queries = options.pop("queries")
         assert (queries.tolist(), queries.dtype) == ([3, 1], np.int64)
         assert options == {"depth": depth, "device": "cpu", "memory_bytes": 1 << 22, "progress": progress}
