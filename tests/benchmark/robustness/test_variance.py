@@ -183,7 +183,8 @@ def test_variance_components__nested_factors_are_one_effect() -> None:
 def test_variance_components__refuses_effects_that_cells_do_not_tell_apart() -> None:
     """Each scene by one device alone, and devices on one platform: two effects are one."""
     scene = np.arange(40) // 2
-    with pytest.raises(DataError, match="too few cells have photos to tell"):
+    sentence = "too few cells have photos to tell .+ apart: name fewer groups, or add photos of other combinations"
+    with pytest.raises(DataError, match=f"^variance: {sentence}$"):
         variance_components(
             np.random.default_rng(0).normal(size=(40, 4)),
             {"scene": scene, "device": scene % 4, "platform": np.r_[np.tile([0, 1], 19), 0, 0]},
@@ -236,12 +237,6 @@ SCENE = np.arange(N_PHOTOS) // 2
             np.where(np.arange(N_PHOTOS * 4).reshape(-1, 4) == 17 * 4 + 2, np.nan, 1.0),
             {"scene": SCENE, "device": np.arange(N_PHOTOS) % 2},
             "the embedding of photo 17 holds a NaN or infinity: embed it again or leave it out",
-        ),
-        (
-            None,
-            {"scene": SCENE, "device": SCENE % 4, "platform": np.r_[np.tile([0, 1], 19), 0, 0]},
-            "variance: too few cells have photos to tell platform and scene x platform apart: name fewer groups, or "
-            "add photos of other combinations",
         ),
     ],
 )
