@@ -19,7 +19,7 @@ from benchmark.scoring.estimating.pass_costs import PassTimes
 from benchmark.scoring.sweep import Row, sweep_text
 from benchmark.tasks import Seconds
 from benchmark.views import MaskedViews, ProcessingViews, choose, choose_views
-from benchmark.views.device.jpeg import analyse
+from benchmark.views.device.jpeg import round_trips
 from benchmark.views.workers import pool
 from builders.errors import DataError, UsageError
 from builders.pixels.parameters import PROCESSINGS
@@ -137,9 +137,9 @@ def test_choose_views__a_device_that_differs(monkeypatch, capsys):
     assert capsys.readouterr().err == line
 
 
-def test_analyse__another_subsampling():
+def test_round_trips__another_subsampling():
     with pytest.raises(ValueError, match=r"^subsampling '4:2:2': choose 4:4:4 or 4:2:0$"):
-        analyse(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), ["4:2:2"], [8], [8], None)
+        round_trips(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), [(95, "4:2:2")])
 
 
 def test_pool__workers_that_have_stopped(monkeypatch):
