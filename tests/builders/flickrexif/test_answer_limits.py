@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 
 from builders.flickrexif.api.exif_answers import STORED_TAGS, TRUST, entries_from_response
@@ -16,6 +17,7 @@ from builders.flickrexif.api.search_results import (
     storable,
     text_of,
 )
+from builders.flickrexif.fetch import download
 from builders.flickrexif.search.exif_calls import exif_is_hidden, request_photo_exif
 from builders.flickrexif.search.plan import (
     EMPTY_AGAIN_S,
@@ -137,3 +139,18 @@ def test_ids__of_photos():
         with pytest.raises(ValueError, match=r"is no photo id|invalid literal"):
             photo_id(value)
     assert photo_page("1@N00", 7) == "https://www.flickr.com/photos/1@N00/7/"
+
+
+def test_photo_client__bytes_as_they_are_without_cookies_proxies_and_redirects(monkeypatch):
+    made, transport = [], httpx.MockTransport(lambda request: httpx.Response(200))
+    monkeypatch.setattr(download, "GuardedTransport", lambda **options: made.append(options) or transport)
+    client = download.photo_client(user_agent="me", timeout_s=7.0, allow_loopback=True)
+    download.photo_client(user_agent="me", timeout_s=7.0, allow_loopback=False, connections=5, ssl_context="context")
+    assert made == [
+        {"connections": 2, "allow_loopback": True, "ssl_context": None},
+        {"connections": 5, "allow_loopback": False, "ssl_context": "context"},
+    ]
+    names = ("User-Agent", "Accept", "Accept-Encoding")
+    assert [client.headers[name] for name in names] == ["me", "image/*", "identity"]
+    assert (client.follow_redirects, client.trust_env, client.timeout) == (False, False, httpx.Timeout(7.0))
+    assert client._transport is transport

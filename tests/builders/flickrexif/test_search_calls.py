@@ -5,6 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from builders.flickrexif.assemble import collect as collecting
+from builders.flickrexif.assemble import inspect_files as inspecting
+from builders.flickrexif.cli import steps
 from builders.flickrexif.search import search as module
 from builders.flickrexif.search.plan import SearchPlan, Slice
 from builders.flickrexif.search.read_slice import SliceReading
@@ -185,3 +188,51 @@ def test_read_doubted__waits_no_longer_than_the_plan_says(searching):
     assert [call[3] for call in searching.calls if call != "show"] == [70, 170, 170]  # the clock was set back since
     assert searching.calls.count("show") == 3
     assert module._read_doubted(searching.state, "client", plan, progress) is False
+
+
+class Bar:
+    """A progress bar that records how it is made and moved."""
+
+    def __init__(self, bars):
+        self.bars, self.updates = bars, 0
+
+    def __call__(self, *given, **options):
+        self.bars.append((*given, options))
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __iter__(self):
+        return iter(self.bars[-1][0])
+
+    def update(self, many=1):
+        self.updates += many
+
+
+def test_bars__of_a_dry_run_a_fill_and_a_build(searching, monkeypatch):
+    bars = []
+    bar = Bar(bars)
+    monkeypatch.setattr(module, "progress_bar", bar)
+    monkeypatch.setattr(module, "forecast", lambda state, target: None)
+    pilot(searching.state, "client", PLAN, connections=5)
+    assert (bars, bar.updates) == (
+        [({"desc": "dry run", "unit": "call", "bar_format": "{desc}: {n_fmt} calls [{elapsed}]"},)], 1,
+    )  # fmt: skip
+    monkeypatch.setattr("builders.processes.progress_bar", bar)
+    monkeypatch.setattr("builders.flickrexif.search.fill_classes.fill", lambda *given, tick, **named: tick() or [])
+    options = SimpleNamespace(fill="make", per_class=3, connections=4, calls_per_hour=60, dry_run=False, json=False)
+    assert steps._fill(options, searching.state, "client", PLAN) == 0
+    assert bars.pop() == ({"desc": "fill", "unit": "answer", "bar_format": "{desc}: {n_fmt} answers [{elapsed}]"},)
+    assert bar.updates == 2
+    monkeypatch.setattr(collecting, "progress_bar", bar)
+    for progress in (False, True):
+        collecting.collect(searching.state, pixels=False, progress=progress)
+        _, made = bars.pop()
+        assert made == {"desc": "photos and their Exif", "total": 0, "delay": 2, "silent": not progress}
+    monkeypatch.setattr(inspecting, "progress_bar", bar)
+    inspecting.inspect_files(searching.state)
+    assert bars.pop() == ({"total": 0, "desc": "look into files", "unit": "photo"},)
