@@ -10,7 +10,7 @@ import pytest
 
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
-from builders.splits import Sizes, fingerprints, groups, make_splits, with_duplicates_on_one_side
+from builders.splits import Sizes, duplicates, fingerprints, groups, make_splits, with_duplicates_on_one_side
 from builders.splits.duplicates import POLICIES, default_policy, guarded_by
 from builders.splits.limits import class_limits
 from builders.splits.near_duplicates import near_pairs
@@ -278,3 +278,14 @@ def test_files__of_the_study_with_numbers_for_names(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(ids))
     bare = read_split_file(tmp_path / "b.json")
     assert (bare.name, bare.labels, bare.ids.tolist()) == ("b", None, ["7", "8", "9"])
+
+
+def test_guard__threads_and_folder_are_those_of_the_build(monkeypatch, tmp_path):
+    calls, measure = [], duplicates.fingerprints
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        duplicates, "fingerprints", lambda *given, **named: calls.append((given[1:], named)) or measure(*given, **named)
+    )
+    with_duplicates_on_one_side(planted(), "keep", workers=3, cached_for=tmp_path)
+    with_duplicates_on_one_side(planted(), "keep")
+    assert calls == [((tmp_path,), {"workers": 3}), ((None,), {"workers": None})]
