@@ -30,3 +30,8 @@ def test_run_with_deadline__a_late_result_is_released():
 
 def test_run_with_deadline__work_that_takes_a_while_has_the_whole_time():
     assert run_with_deadline(600.0, lambda: time.sleep(0.2) or "result") == "result"
+
+
+def test_run_with_deadline__the_thread_does_not_keep_the_process_alive():
+    thread = run_with_deadline(5.0, threading.current_thread)
+    assert (thread.daemon, thread.name) == (True, "within a deadline")

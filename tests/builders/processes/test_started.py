@@ -7,13 +7,24 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from builders.errors import UsageError
-from builders.processes import Sandbox, SandboxError, WorkerKilled, WorkerLost, guards, map_sandboxed, pool, sandbox
+from builders.processes import (
+    Sandbox,
+    SandboxError,
+    WorkerKilled,
+    WorkerLost,
+    guards,
+    map_sandboxed,
+    pool,
+    progress,
+    sandbox,
+)
 from tests.builders.processes.test_pool import work
 
 ROOT = Path(__file__).parents[3]
@@ -251,3 +262,18 @@ def test_exit_with_parent__polls_and_ends_with_a_sentence(monkeypatch, message, 
     assert (slept, ended) == ([0.5, 0.5], [1])
     assert capsys.readouterr() == ("", f"{message}\n" if message else "")
     assert guards.END_SIGNALS == (signal.SIGINT, signal.SIGTERM)
+
+
+def test_threads_of_guards_and_heartbeats__do_not_keep_the_process_alive(monkeypatch):
+    ended, made = threading.Event(), []
+    monkeypatch.setattr(
+        guards, "_wait_for_end", lambda *given: made.append((threading.current_thread(), given)) or ended.set()
+    )
+    guards.exit_with_parent(7, "it has ended")
+    assert ended.wait(60)
+    [(thread, given)] = made
+    assert (thread.daemon, given) == (True, (7, "it has ended"))
+    with progress.heartbeat(io.StringIO()):
+        beating = [thread.daemon for thread in threading.enumerate() if thread.name == "heartbeat"]
+    assert beating
+    assert all(beating)
