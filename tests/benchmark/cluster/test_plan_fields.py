@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -209,11 +210,13 @@ def shards(monkeypatch):
     monkeypatch.setattr(build, "push_built_folder", lambda *given, **how: calls.append(("push", *given, how)))
     monkeypatch.setattr(build, "notice", lambda text: calls.append(("notice", text)))
     monkeypatch.setattr(build, "time", SimpleNamespace(perf_counter=iter([10.0, 13.4]).__next__))
-    return SimpleNamespace(calls=calls, jobs=jobs, status=0)
+    return SimpleNamespace(calls=calls, jobs=jobs, status=0, folders=[])
 
 
 def request_for(shards, output, *, guarded=None, makes_shards=True):
     def parsed(folder):
+        shards.folders.append(folder)
+
         def run(args):
             shards.calls.append(("run", args))
             return shards.status
@@ -249,6 +252,7 @@ def test_shard_ranks__every_field_of_a_plan(shards, tmp_path):
     by_time = ShardRanks(request_for(shards, "memory://x/out")).planned(place, 30.0, None)
     assert [rank.size for rank in by_time["ranks"]] == [50, 30]
     assert by_time["files"] == {}
+    assert shards.folders == [folder, Path(tempfile.gettempdir()) / "camtrace-plan"]
     assert not [call for call in shards.calls[4:] if call[0] in ("space", "claim")]  # a store has room
     with pytest.raises(UsageError) as error:
         ShardRanks(request_for(shards, tmp_path / "out", makes_shards=False)).planned(place, 30.0, None)
