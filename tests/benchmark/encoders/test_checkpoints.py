@@ -83,6 +83,17 @@ def test_read_encoder__damaged_file(tmp_path: Path) -> None:
         read_encoder("checkpoint:dino-resnet50", tmp_path / "x.pth")
 
 
+def test_download__the_folder_of_torchs_cache_may_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch" / "hub"))
+    written: list[str] = []
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda url, file, progress: written.append(file))
+    source = SOURCES["checkpoint:mocov3-vit-small"]
+    file = study_weights._download("checkpoint:mocov3-vit-small", source)
+    assert written == [str(file)]
+    assert file == tmp_path / "torch" / "hub" / "checkpoints" / "vit-s-300ep.pth.tar"
+    assert file.parent.is_dir()
+
+
 def test_download__no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("no route to host")

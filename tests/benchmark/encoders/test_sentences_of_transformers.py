@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers as tf
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 from benchmark.encoders.encoder import Encoder, EncoderInfo
@@ -165,6 +166,17 @@ def loaded(source: Source, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trus
     monkeypatch.setattr(models, "classifier_class", lambda config: None)
     monkeypatch.setattr(models, "_model_class", lambda config: source)
     return models._load(Checkpoint("mine", tmp_path, None), SimpleNamespace(model_type="mine"), trusted)
+
+
+@pytest.mark.parametrize(("quantization", "integers"), [(None, ("layer.weight",)), ({"bits": 8}, ())])
+def test_load__integer_weights_count_unless_the_config_says_how_they_are_read(
+    quantization: object, integers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    save_file({"layer.weight": torch.ones(2, dtype=torch.int8)}, tmp_path / "model.safetensors")
+    monkeypatch.setattr(models, "classifier_class", lambda config: None)
+    monkeypatch.setattr(models, "_model_class", lambda config: Source({}))
+    config = SimpleNamespace(model_type="mine", quantization_config=quantization)
+    assert models._load(Checkpoint("mine", tmp_path, None), config, False)[1].integers == integers
 
 
 def test_load__what_the_library_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -144,6 +144,19 @@ GOOD = (
 
 
 @pytest.mark.parametrize(
+    ("bias", "decided"),
+    [((0.005, 0.004, 0.006), 2), ((0.2, 0.15, 0.25), 2), ((0.0, -0.1, 0.1), 0)],
+    ids=["no", "yes", "undecided"],
+)
+def test_sure_of_a_detector__a_no_is_an_answer_too(bias, decided) -> None:
+    """Whether the bias differs from 0, and whether the processing moves the detector by a point."""
+    value, low, high = bias
+    rows = {"jpeg-q75-420": {"bias": value, "low": low, "high": high, "p_value": 1e-9 if decided else 1.0}}
+    short = conclude([result(detection("crossing", "bias", value, value - low, by_processing=rows))], all_tasks())
+    assert short.sure.title == f"Yes or no to {decided} of 2 questions"
+
+
+@pytest.mark.parametrize(
     ("changed", "answer", "reason"),
     [
         ((), "yes", ""),

@@ -1,7 +1,10 @@
 """The page of a build: each of its tables and sentences from facts that are written here; and longer lists of facts."""
 
+import base64
+import hashlib
 import html.parser
 import json
+import re
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -123,6 +126,14 @@ def test_page__every_table():
         ("photo (train)", " (train), by bob", "30", "20"),
     ]  # fmt: skip
     assert '<td class="n good">0</td>' in page
+
+
+def test_page__its_policy_allows_the_style_that_it_has():
+    page = page_html(facts(build(SplitShards("jpeg", "train", ()))), [])
+    style = re.search("<style>(.*?)</style>", page, re.DOTALL).group(1)
+    policy = re.search('Content-Security-Policy" content="([^"]+)"', page).group(1)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy.replace("&#39;", "'").replace("&#43;", "+")
 
 
 def test_page__of_a_build_without_anything_to_show():

@@ -24,8 +24,9 @@ from builders.dataset import (
     grouped,
     parse_build,
 )
+from builders.dataset.shards import Shard
 from builders.dataset.shared_shards import in_split, patterns
-from builders.dataset.write import write_groups
+from builders.dataset.write import SplitShards, write_groups
 from builders.errors import DataError, UsageError
 
 CONFIGS = ("make", "iso", "year")
@@ -174,6 +175,16 @@ def written(tmp_path_factory):
         counted={c: [c] for c in CONFIGS} | {"photos": []},
     )
     return output
+
+
+@pytest.mark.parametrize(
+    ("names", "whole"),
+    [(("train-10", "test-01"), ["train", "test"]), (("train-10", "mixed-04"), []), (("mixed-04",), [])],
+)
+def test_shared_shards__splits_of_all_photos_only_if_each_is_in_one_split(names, whole):
+    shard = Shard("data/photos/one.parquet", "", 1, 1, 1, "")
+    shared = SharedShards(("make", "iso"), tuple(SplitShards("photos", name, (shard,)) for name in names))
+    assert [part.split for part in shared.splits() if part.config == "photos"] == whole
 
 
 def test_folder__load_dataset_gives_each_config_its_own_rows(written, tmp_path):

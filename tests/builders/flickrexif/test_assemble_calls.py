@@ -292,8 +292,9 @@ def test_features__pictures_are_decoded():
     assert photo_features({"make": ("a",)}, True)["make"] == ClassLabel(names=["a"])
 
 
-def test_row__of_a_file_that_is_gone_or_another(tmp_path):
-    columns = ({"photo_id": "1", "sha256": hashlib.sha256(b"data").hexdigest()},)
+@pytest.mark.parametrize("prefix", ["", "unpinned:"])
+def test_row__of_a_file_that_is_gone_or_another(tmp_path, prefix):
+    columns = ({"photo_id": "1", "sha256": prefix + hashlib.sha256(b"data").hexdigest()},)
     maker = RowMaker(str(tmp_path), ["a.jpg"], columns, True)
     for reason in ("its file cannot be read (No such file or directory); fetch again",
                    "its file is not the one that was fetched"):  # fmt: skip

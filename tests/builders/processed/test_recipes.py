@@ -98,6 +98,16 @@ def test_write_recipe__has_the_rows_without_images_and_the_record(original, tmp_
         rebuild(str(out), photo_set(), tmp_path / "again")
 
 
+def test_write_recipe__states_the_codecs_of_the_build_not_of_this_machine(original, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(original[0], elsewhere)
+    record = json.loads((elsewhere / "build.json").read_text())
+    codec = {**record["codec"], "pillow": "1.0", "canary": "another"}
+    (elsewhere / "build.json").write_text(json.dumps({**record, "codec": codec}))
+    write_recipe(elsewhere, tmp_path / "recipe")
+    assert read_build(tmp_path / "recipe").recipe["codec"] == codec
+
+
 def test_rebuild__of_other_settings_than_the_defaults(original, tmp_path, monkeypatch):
     """Seeds, assignment, lossless images, photos that failed and the ones that were moved."""
     calls = []

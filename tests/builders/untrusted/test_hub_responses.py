@@ -319,6 +319,16 @@ def test_limits__of_the_innermost_block(monkeypatch):
     assert (hub_client.MAX_API_BYTES, hub_client.MAX_API_RESPONSES, hub_client.MAX_WAIT_S) == (256 << 20, 10_000, 300.0)
 
 
+def test_limits__a_block_of_another_thread_may_end_first():
+    first, second = from_hub(3), from_hub(5)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert [transfers.limit for transfers in hub_client._limits] == [5]
+    second.__exit__(None, None, None)
+    assert hub_client._limits == []
+
+
 def test_guarded__outside_of_a_block_the_transport_is_the_clients(clock):
     server = Server()
     closed = []
