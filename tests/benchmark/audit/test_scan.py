@@ -213,3 +213,21 @@ def test_scanned__a_block_without_a_stamp_is_read_again(tmp_path):
 
 def test_shown__text_that_is_no_unicode_and_text_that_is():
     assert shown("caf\u00e9 \u2028\x00\udc80") == "caf\u00e9 \\u2028\\x00\\x80"
+
+
+@pytest.mark.parametrize(
+    ("failures", "stamp"),
+    [
+        (("", ""), b""),
+        (("", "cannot be read (Stale file handle)"), b" not whole"),
+        (("not a picture", "cannot be read (Stale file handle)", ""), b" not whole"),
+        (("not a picture", "cannot be read (No such file or directory)"), b""),
+    ],
+)
+def test_scan_block__is_read_again_if_one_photo_may_be_readable_then(monkeypatch, tmp_path, failures, stamp):
+    def photo(subject, plan, index, position, row, pixels):
+        return {**dict.fromkeys(KNOWN), "failure": row}, {}
+
+    monkeypatch.setattr(scan, "_photo", photo)
+    scan._scan_block(SimpleNamespace(), None, tmp_path, 3, list(failures), lambda photos: None)
+    assert pq.read_schema(tmp_path / "00003.parquet").metadata[b"stamp"] == stamp

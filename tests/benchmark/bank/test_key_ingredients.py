@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.bank import PhotoHashes
-from benchmark.bank.keys import key_hash
+from benchmark.bank.keys import bank_key, key_hash, key_of
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.scoring.run import Scored
 from builders.errors import PhotoError
@@ -172,3 +172,11 @@ def test_key_hash__depends_on_every_value_but_not_on_the_order_of_names():
     key = {"a": 1, "b": {"c": [1, 2], "d": None}}
     assert key_hash(key) == key_hash({"b": {"d": None, "c": [1, 2]}, "a": 1})
     assert len({key_hash(key), key_hash({**key, "a": 2}), key_hash({"a": 1, "b": {"c": [2, 1], "d": None}})}) == 3
+
+
+@pytest.mark.parametrize(("device", "counts"), [("", "cpu"), ("cpu", "cpu"), ("cuda:1", "cuda")])
+def test_key_of__the_device_on_which_it_will_compute(device, counts):
+    toy = encoder(dtype="bfloat16")
+    key = key_of(toy, photo_set(), "h", "float16", device=device)
+    assert key == bank_key(toy.info, "bfloat16", photo_set(), "h", "float16", device=counts)
+    assert key != key_of(toy, photo_set(), "h", "float16", device="mps")

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -297,3 +298,17 @@ def test_limits__are_those_that_this_system_has() -> None:
     import resource
 
     assert foreign._limits() == {name: resource.getrlimit(getattr(resource, name)) for name in names}
+
+
+def test_output__is_restored_to_where_it_was_before_this_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Standard output may be redirected between two calls."""
+    monkeypatch.setattr(foreign, "_copies", {})
+    first, second = (os.open(tmp_path / name, os.O_WRONLY | os.O_CREAT) for name in ("first", "second"))
+    descriptor = os.dup(first)
+    for target in (first, second, second):
+        os.dup2(target, descriptor)
+        foreign._Output(descriptor)
+        copy = foreign._copies[descriptor]
+        assert foreign._identity(copy) == foreign._identity(target)
+    for opened in (copy, descriptor, first, second):
+        os.close(opened)

@@ -135,6 +135,10 @@ def test_network_encoder__what_a_result_records() -> None:
         assert (embed.parallel, embed.cpu_chunk) == (stateless, 3)
     with pytest.raises(EncoderError, match=r"^mine: the embedding of a plain picture is not finite in bfloat16$"):
         network_encoder(network(forward=lambda m, x: x.mean((2, 3)) / 0), Placement("cpu", "bfloat16"))
+    for number in (torch.nan, torch.inf):
+        one = torch.tensor([1.0, number, 1.0])
+        with pytest.raises(EncoderError, match="is not finite in float32"):
+            network_encoder(network(forward=lambda m, x, one=one: x.mean((2, 3)) * one), CPU)
 
 
 def test_hash__of_names_types_shapes_and_bytes() -> None:

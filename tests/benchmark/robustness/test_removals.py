@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from benchmark.knn import NOTHING, Box, Setup
 from benchmark.knn.keys import pack_keys
-from benchmark.robustness import Cells, removals
+from benchmark.robustness import Cells, removals, removals_compiled
 from benchmark.robustness import cells as cells_module
 from benchmark.robustness.cells import _strata, box_totals
 from benchmark.robustness.removals import NO_BOX, Removals, _counts, _sums, boxes_of
@@ -268,3 +269,29 @@ def test_blocks__of_many_clusters_by_stratum_and_seed(monkeypatch: pytest.Monkey
         np.testing.assert_array_equal(blocks.sizes[b], table)
     monkeypatch.setattr(cells_module, "MOST_BLOCKS", 30)
     assert Cells.of(label, group, np.arange(30)).blocks.index.tolist() == list(range(30))
+
+
+def test_compiled_votes__do_not_depend_on_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    labels, blocks, queries = rng.integers(0, 3, N), rng.integers(0, 5, N), rng.permutation(N)[:12]
+    lists = np.stack([rng.permutation(np.flatnonzero(blocks != blocks[q]))[:LENGTH] for q in queries])
+    made = []
+    for cuts in ((0, 12), (0, 5, 12)):
+
+        def in_parts(rows: int, work: Any, cuts: tuple[int, ...] = cuts) -> None:
+            for first, last in itertools.pairwise(cuts):
+                work(first, last)
+
+        monkeypatch.setattr(removals_compiled, "in_parts", in_parts)
+        made.append(removals_compiled.votes(lists, queries, labels, blocks, K, False, 5))
+    for whole, cut in zip(*made, strict=True):
+        np.testing.assert_allclose(cut, whole, atol=1e-12)
+    assert made[0][0].tolist() == [
+        float(right_of(labels[lists[row, :K]], labels[query])) for row, query in enumerate(queries)
+    ]
+
+
+def right_of(nearest: np.ndarray, label: int) -> bool:
+    """Whether the most frequent label is the query's; the nearest of those that are equally frequent counts."""
+    counts = np.bincount(nearest, minlength=3)
+    return bool(next(int(y) for y in nearest if counts[y] == counts.max()) == label)

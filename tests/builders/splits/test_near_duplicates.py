@@ -212,3 +212,9 @@ def test_small_photo__other_formats_are_decoded_as_photos_are(mode):
     large = jpeg(scene(2, (1040, 780)))
     assert (small_photo(large).mode, small_photo(large).size) == ("L", (260, 195))
     assert (small_photo(large, "RGB", 390).mode, small_photo(large, "RGB", 390).size) == ("RGB", (520, 390))
+
+
+def test_near_pairs__a_photo_without_a_hash_is_near_none():
+    pairs = near_pairs(np.array([NO_HASH, 1, 3, NO_HASH], dtype=np.uint64))
+    assert pairs.values.tolist() == [1, 3]
+    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0], [1])
