@@ -76,7 +76,7 @@ def test_labelled_splits__each_split_has_its_rows_classes_and_clusters(has_val):
         parts["val"].photos = np.arange(0)
     made = labelled_splits(rows, parts, 7, clusters)
     assert made.n_classes == 7
-    for i, split in enumerate(SPLITS):
+    for split in SPLITS:
         of_split = [getattr(made, f"{split}_{part}") for part in ("x", "y", "clusters")]
         if split == "val" and not has_val:
             assert of_split == [None, None, None]
