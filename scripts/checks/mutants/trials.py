@@ -1,0 +1,126 @@
+"""Mutants one after the other, each in a fork of a process that has the libraries loaded, so that it begins at once."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LIBRARIES = (
+    "datasets", "hypothesis", "matplotlib.pyplot", "numba", "pandas", "PIL.Image", "pyarrow.parquet", "pytest",
+    "scipy.stats", "sklearn.linear_model", "torch", "transformers",
+)  # fmt: skip
+"""Loaded once, before the first fork; of the product nothing is."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A mutant with the tests that may see it."""
+
+    name: str
+    file: str
+    """Relative to the checkout."""
+    source: str
+    """The file with the fault."""
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the tests said of a mutant."""
+
+    name: str
+    killed: bool
+    seconds: float
+    text: str
+    """The last lines of pytest; "over time" if they did not end."""
+
+
+def outcomes(trials: Iterable[Trial], checkout: Path, *, limit_s: float) -> Iterator[Outcome]:
+    """Put each mutant into a checkout in turn, run its tests, and put the file back.
+
+    Args:
+        trials: see ``Trial``.
+        checkout: of this process alone; its files are changed meanwhile.
+        limit_s: for the tests of one mutant; one that takes longer is killed, as an endless loop would be.
+
+    Raises:
+        ValueError: pytest does not find the tests of a mutant.
+    """
+    os.chdir(checkout)
+    sys.path.insert(0, str(checkout))
+    sys.dont_write_bytecode = True
+    os.environ.update(PYTHONPATH=str(checkout), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
+    for name in _LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for trial in trials:
+        path = checkout / trial.file
+        original = path.read_text(encoding="utf-8")
+        path.write_text(trial.source, encoding="utf-8")
+        try:
+            yield _outcome(trial, limit_s)
+        finally:
+            path.write_text(original, encoding="utf-8")
+
+
+def _outcome(trial: Trial, limit_s: float) -> Outcome:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
+        child = os.fork()
+        if child == 0:
+            _run_tests(trial.tests, Path(folder))
+        status = _waited(child, started + limit_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # what the tests started
+        if status is None:
+            os.waitpid(child, 0)
+        text = Path(folder, "output").read_text(errors="replace")[-600:] if status is not None else "over time"
+    if status == 4:
+        raise ValueError(f"{trial.name}: {text}")
+    return Outcome(trial.name, status not in (0, 5), time.monotonic() - started, text)
+
+
+def _waited(child: int, end: float) -> int | None:
+    """The exit status of a child; None if it did not end in time."""
+    while time.monotonic() < end:
+        process, status = os.waitpid(child, os.WNOHANG)
+        if process:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    return None
+
+
+def _run_tests(tests: Sequence[str], folder: Path) -> None:
+    """In the fork: run the tests, and leave with the status of pytest."""
+    import pytest
+
+    os.setsid()
+    output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None
+    status = 99
+    with contextlib.suppress(BaseException):
+        options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "--basetemp", f"{folder}/base"]
+        status = int(pytest.main([*options, "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]))
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def fresh_checkout(origin: Path, folder: Path) -> Path:
+    """A clone of what is committed in ``origin``, in place of an earlier one."""
+    import subprocess
+
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", "--local", str(origin), str(folder)], check=True)
+    return folder
