@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _LIBRARIES = (
     "datasets", "hypothesis", "matplotlib.pyplot", "numba", "pandas", "PIL.Image", "pyarrow.parquet", "pytest",
@@ -65,28 +66,65 @@ def outcomes(trials: Iterable[Trial], checkout: Path, *, limit_s: float) -> Iter
     for trial in trials:
         path = checkout / trial.file
         original = path.read_text(encoding="utf-8")
-        path.write_text(trial.source, encoding="utf-8")
         try:
-            yield _outcome(trial, limit_s)
+            yield _outcome(trial, path, original, limit_s)
         finally:
             path.write_text(original, encoding="utf-8")
 
 
-def _outcome(trial: Trial, limit_s: float) -> Outcome:
+def _outcome(trial: Trial, path: Path, original: str, limit_s: float) -> Outcome:
+    """Whether a test fails with the fault that passes without it."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
+    left_out: list[str] = []
+    while True:
+        path.write_text(trial.source, encoding="utf-8")
+        run = _run(trial.tests, left_out, limit_s)
+        if run.status == 4:
+            raise ValueError(f"{trial.name}: {run.text}")
+        path.write_text(original, encoding="utf-8")
+        if not run.failed or _run(run.failed, [], limit_s).status == 0:
+            return Outcome(trial.name, run.status not in (0, 5), time.monotonic() - started, run.text)
+        left_out += run.failed  # they fail anyway
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of pytest."""
+
+    status: int | None
+    """None if it did not end in time."""
+    failed: tuple[str, ...]
+    """The test that failed first; none if pytest itself ended otherwise."""
+    text: str
+
+
+def _run(tests: Sequence[str], left_out: Sequence[str], limit_s: float) -> _Run:
+    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "failed").touch()
         child = os.fork()
         if child == 0:
-            _run_tests(trial.tests, Path(folder))
-        status = _waited(child, started + limit_s)
+            _run_tests([*tests, *(f"--deselect={test}" for test in left_out)], folder)
+        status = _waited(child, time.monotonic() + limit_s)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # what the tests started
         if status is None:
             os.waitpid(child, 0)
-        text = Path(folder, "output").read_text(errors="replace")[-600:] if status is not None else "over time"
-    if status == 4:
-        raise ValueError(f"{trial.name}: {text}")
-    return Outcome(trial.name, status not in (0, 5), time.monotonic() - started, text)
+            return _Run(None, (), "over time")
+        text = (folder / "output").read_text(errors="replace")[-600:]
+        return _Run(status, tuple((folder / "failed").read_text().splitlines()), text)
+
+
+class _Failures:
+    """Plugin of pytest: writes the id of each test that fails."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            with self._file.open("a") as stream:
+                stream.write(f"{report.nodeid}\n")
 
 
 def _waited(child: int, end: float) -> int | None:
@@ -100,7 +138,7 @@ def _waited(child: int, end: float) -> int | None:
 
 
 def _run_tests(tests: Sequence[str], folder: Path) -> None:
-    """In the fork: run the tests, and leave with the status of pytest."""
+    """In the fork: run tests (and options), and leave with the status of pytest."""
     import pytest
 
     os.setsid()
@@ -112,7 +150,8 @@ def _run_tests(tests: Sequence[str], folder: Path) -> None:
     status = 99
     with contextlib.suppress(BaseException):
         options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "--basetemp", f"{folder}/base"]
-        status = int(pytest.main([*options, "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]))
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        status = int(pytest.main([*options, *tests], plugins=[_Failures(folder / "failed")]))
     sys.stdout.flush()
     os._exit(status)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from benchmark.probe import labelled_probe, labelled_spread, processing_probe, processing_spread
-from benchmark.probe.parts import labelled_parts, processing_parts
+from benchmark.probe import parts as parts_module
+from benchmark.probe.parts import PROBE_SHARE, labelled_parts, processing_parts
 from benchmark.probe.problem import LabelledSplits
 
 CLASSES, DIMENSION, ASSIGNMENTS = 3, 12, 3
@@ -104,3 +107,18 @@ def test_spread__searches_nothing(protocol, monkeypatch):
     again = probe(0, 0.5, protocol_named(protocol).at(whole.chosen))
     assert again.search == ()
     assert dict(again.chosen) == dict(whole.chosen)
+
+
+@pytest.mark.parametrize(("used", "more"), [(4, None), (3, 1 / 3 - 1 / 4), (1, 1 - 1 / 4)])
+def test_spread__less_the_noise_of_fewer_fits_and_at_least_that_of_all(monkeypatch, used, more):
+    """Four fits of spread .2: with all of them used, what the parts show is left as it is."""
+    monkeypatch.setattr(parts_module, "protocol_named", lambda name: SimpleNamespace(at=lambda chosen: None))
+    whole = SimpleNamespace(protocol="p", chosen=None, predicted=[None] * 4, spread=0.2)
+    for accuracies in ((0.5, 0.501, 0.499), (0.2, 0.9, 0.4)):
+        given = iter(accuracies)
+        probe = lambda seed, share, at, given=given: SimpleNamespace(accuracy=next(given))  # noqa: E731
+        variance = PROBE_SHARE / (1 - PROBE_SHARE) * np.var(accuracies, ddof=1)
+        expected = variance if more is None else max(variance - 0.04 * more, 0.04 / 4)
+        made = parts_module._spread(probe, whole, used, 3)
+        assert made.deviation == pytest.approx(math.sqrt(expected))
+        assert (made.probes, made.assignments) == (3, used)

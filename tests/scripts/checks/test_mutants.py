@@ -80,7 +80,8 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
     source = "def least(a, b):\n    return min(a, b)\n"
     (tmp_path / "product.py").write_text(source)
     (tmp_path / "test_product.py").write_text(
-        "from product import least\n\n\ndef test_least():\n    assert least(1, 2) == 1\n"
+        "from product import least\n\n\ndef test_broken():\n    assert least(1, 2) == 5\n\n\n"
+        "def test_least():\n    assert least(1, 2) == 1\n"
     )
     faults = {"max": source.replace("min", "max"), "swapped": source.replace("a, b)\n", "b, a)\n"), "loop": source}
     faults["loop"] = source.replace("    return", "    while True:\n        pass\n    return")
