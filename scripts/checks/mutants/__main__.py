@@ -38,6 +38,9 @@ from scripts.checks.mutants.trials import fresh_checkout
 
 ROOT = Path(__file__).resolve().parents[3]
 
+READERS = ("tests/test_defaults.py", "tests/test_options_passed_on.py")
+"""Tests that read the text of the product, which the map cannot know; every fault meets them too."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
@@ -142,7 +145,7 @@ def _tried(
         share = faults[number :: args.processes]
         trials = [
             {"name": f["id"], "file": f["file"], "source": f["source"],
-             "tests": map_.chosen(f["file"], f["line"], budget_s=args.budget)}
+             "tests": [*map_.chosen(f["file"], f["line"], budget_s=args.budget), *READERS]}
             for f in share
         ]  # fmt: skip
         given = folder / f"trials-{number}.json"
