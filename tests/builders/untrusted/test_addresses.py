@@ -58,3 +58,11 @@ def test_guarded_backend__connects_to_the_address_that_was_checked():
     with pytest.raises(AddressRefused):
         asyncio.run(backend.connect_tcp("rebinding.example", 80))
     assert recorder.hosts == ["93.184.216.34"]
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [("64:ff9b::808:808", True), ("64:ff9b::5db8:d822", True), ("64:ff9b::7f00:1", False), ("64:ff9b::", False)],
+)
+def test_address__behind_nat64_is_judged_by_its_last_32_bits(address, allowed):
+    assert address_allowed(address) is allowed
