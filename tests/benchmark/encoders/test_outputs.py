@@ -276,6 +276,8 @@ def test_regions__cover_what_they_say_and_the_grid_every_patch_once() -> None:
     assert sorted({int(cell.sum()) for cell in cells}) == [6, 8, 9, 12]
     assert int(region_mask("border", 16, 16).sum()) == 16 * 16 - 12 * 12
     assert int(region_mask("centre", 16, 16).sum()) == 8 * 8
+    for pooling in ("border", "centre", "grid-1-2"):
+        assert region_mask(pooling, 16, 16, "meta").device.type == "meta"
     numbers = torch.arange(16.0).reshape(1, 16, 1)
     assert pool(Layer(numbers, None, (4, 4)), "grid-1-2").item() == 6
     assert pool(Layer(numbers, None, (4, 4)), "centre").item() == (5 + 6 + 9 + 10) / 4
