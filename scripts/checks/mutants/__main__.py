@@ -55,13 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    survivors = []
+    survivors: list[dict[str, Any]] = []
     for number, (fault, outcome) in enumerate(_tried(faults, map_, folder, args), 1):
         word = "killed" if outcome["killed"] else "SURVIVED"
         print(f"{number:4} {word:8} {outcome['seconds']:5.1f} s  {fault['id']}", flush=True)
         if not outcome["killed"]:
             survivors.append({name: fault[name] for name in ("id", "file", "line", "old", "new")})
-            (folder / "survivors.json").write_text(json.dumps(survivors, indent=1))
+        (folder / "survivors.json").write_text(json.dumps(survivors, indent=1))
     killed = len(faults) - len(survivors)
     if faults:
         low, high = binomtest(killed, len(faults)).proportion_ci()
@@ -79,7 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="a folder of tests for map, the begin of files for run")
     parser.add_argument("--list", type=Path, metavar="FILE", help="faults that somebody chose")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of tests for one fault (default: 60)")
-    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return parser
 
 
@@ -106,8 +105,10 @@ def _drawn(seed: int, count: int, only: str) -> Iterator[dict[str, Any]]:
         ordered.append((times[place[0]], place))
     ordered.sort(key=lambda entry: entry[0])  # stable: the draw decides within a round
     for _, (file, line) in ordered:
+        if not count:
+            return
         mutant = draw.choice(lines[file][line])
-        if count and changes(sources[file], mutant):
+        if changes(sources[file], mutant):
             count -= 1
             old = sources[file][mutant.start : mutant.end]
             name = f"{file}:{line} {mutant.operator}: {_short(old)} -> {_short(mutant.new)}"

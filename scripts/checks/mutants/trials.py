@@ -7,6 +7,7 @@ import importlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -158,8 +159,6 @@ def _run_tests(tests: Sequence[str], folder: Path) -> None:
 
 def fresh_checkout(origin: Path, folder: Path) -> Path:
     """A clone of what is committed in ``origin``, in place of an earlier one."""
-    import subprocess
-
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", "--local", str(origin), str(folder)], check=True)
     return folder

@@ -14,20 +14,9 @@ from builders.flickrexif.assemble.rows import photo_features
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.photos import ImportedPhoto
 from builders.flickrexif.store.tombstones import Tombstones, forget
+from tests.builders.flickrexif.test_assemble_calls import TEXTS
 from tests.builders.flickrexif.test_funnel import file, fill
 
-TEXTS = (
-    "photo_id",
-    "owner",
-    "licence",
-    "licence_url",
-    "licence_checked",
-    "attribution",
-    "page",
-    "url",
-    "size",
-    "sha256",
-)
 NAMES = {"make": ["Canon", "NIKON"], "iso": ["100", "200"]}
 
 

@@ -57,14 +57,14 @@ def test_mutants__line_and_change():
 def test_tests_of_lines__the_cheapest_and_nearest_within_the_budget():
     tests = ("tests/a/b/test_x.py::one", "tests/a/b/test_x.py::two", "tests/z.py::far", "tests/z.py::slow")
     lines = {"a/b/x.py": {10: (0, 2, 3), 14: (1,)}, "a/b/y.py": {}}
-    known = TestsOfLines(tests, (2.0, 1.0, 1.0, 50.0), lines)
-    assert known.chosen("a/b/x.py", 10, budget_s=60) == [tests[0], tests[2], tests[3]]
-    assert known.chosen("a/b/x.py", 10, budget_s=3) == [tests[0], tests[2]]
-    assert known.chosen("a/b/x.py", 10, budget_s=0.1) == [tests[0]]
-    assert known.chosen("a/b/x.py", 16, budget_s=60) == [tests[1]]  # of a line nearby
-    assert known.chosen("a/b/x.py", 40, budget_s=60) == [tests[1], tests[0], tests[2], tests[3]]  # of the file
-    assert known.chosen("a/b/y.py", 1, budget_s=60) == [tests[1], tests[0]]  # of the folder
-    assert known.chosen("q/y.py", 1, budget_s=60) == []
+    measured = TestsOfLines(tests, (2.0, 1.0, 1.0, 50.0), lines)
+    assert measured.chosen("a/b/x.py", 10, budget_s=60) == [tests[0], tests[2], tests[3]]
+    assert measured.chosen("a/b/x.py", 10, budget_s=3) == [tests[0], tests[2]]
+    assert measured.chosen("a/b/x.py", 10, budget_s=0.1) == [tests[0]]
+    assert measured.chosen("a/b/x.py", 16, budget_s=60) == [tests[1]]  # of a line nearby
+    assert measured.chosen("a/b/x.py", 40, budget_s=60) == [tests[1], tests[0], tests[2], tests[3]]  # of the file
+    assert measured.chosen("a/b/y.py", 1, budget_s=60) == [tests[1], tests[0]]  # of the folder
+    assert measured.chosen("q/y.py", 1, budget_s=60) == []
 
 
 @pytest.mark.parametrize(
