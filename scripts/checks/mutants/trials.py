@@ -80,9 +80,11 @@ def _outcome(trial: Trial, path: Path, original: str, limit_s: float) -> Outcome
     while True:
         path.write_text(trial.source, encoding="utf-8")
         run = _run(trial.tests, left_out, limit_s)
-        if run.status == 4:
-            raise ValueError(f"{trial.name}: {run.text}")
         path.write_text(original, encoding="utf-8")
+        if run.status == 4:  # a usage error: of the call, or the fault stops the import of a conftest.py
+            without = _run(("--collect-only", *trial.tests), left_out, limit_s)
+            if without.status == 4:
+                raise ValueError(f"{trial.name}: {without.text}")
         if not run.failed or _run(run.failed, [], limit_s).status == 0:
             return Outcome(trial.name, run.status not in (0, 5), time.monotonic() - started, run.text)
         left_out += run.failed  # they fail anyway
