@@ -83,8 +83,10 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
         "from product import least\n\n\ndef test_broken():\n    assert least(1, 2) == 5\n\n\n"
         "def test_least():\n    assert least(1, 2) == 1\n"
     )
+    (tmp_path / "conftest.py").write_text("from product import least\n\nassert least(3, 3)\n")
     faults = {"max": source.replace("min", "max"), "swapped": source.replace("a, b)\n", "b, a)\n"), "loop": source}
-    faults["loop"] = source.replace("    return", "    while True:\n        pass\n    return")
+    faults["conftest"] = source.replace("return min(a, b)", "return None")
+    faults["loop"] = source.replace("    return", "    while a == 1:\n        pass\n    return")
     trials = [
         {"name": name, "file": "product.py", "source": text, "tests": ["test_product.py"]}
         for name, text in faults.items()
@@ -101,7 +103,7 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
     outcomes = {outcome["name"]: outcome for outcome in map(json.loads, made.splitlines())}
     assert {name: outcome["killed"] for name, outcome in outcomes.items()} == {
-        "max": True, "swapped": False, "loop": True,
+        "max": True, "swapped": False, "conftest": True, "loop": True,
     }  # fmt: skip
     assert outcomes["loop"]["text"] == "over time"
     assert (tmp_path / "product.py").read_text() == source
