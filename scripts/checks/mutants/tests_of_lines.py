@@ -50,15 +50,17 @@ class TestsOfLines:
 
         Args:
             file: relative to the checkout.
-            line: from 1. Where no test runs it, lines nearby count, then the whole file (compiled code and values of a
-                module leave no trace), then the tests of its folder.
+            line: from 1. Where no test runs it (compiled code and values of a module leave no trace), lines nearby count,
+                or else the whole file, and the tests of its folder.
             budget_s: seconds of all tests together; one test is always there.
         """
         of_file = self.lines.get(file, {})
-        near = {test for at in range(line - 3, line + 4) for test in of_file.get(at, ())}
         folder = f"tests/{Path(file).parent.as_posix()}/"
-        some = set(of_file.get(line, ())) or near or {test for at in of_file.values() for test in at}
-        some = some or {i for i, test in enumerate(self.tests) if test.startswith(folder)}
+        some = set(of_file.get(line, ()))
+        if not some:
+            near = {test for at in range(line - 3, line + 4) for test in of_file.get(at, ())}
+            some = near or {test for at in of_file.values() for test in at}
+            some |= {i for i, test in enumerate(self.tests) if test.startswith(folder)}
 
         def cost(test: int) -> tuple[float, str]:
             return self.seconds[test] * (1 if self.tests[test].startswith(folder) else 3), self.tests[test]

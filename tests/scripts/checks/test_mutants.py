@@ -61,7 +61,7 @@ def test_tests_of_lines__the_cheapest_and_nearest_within_the_budget():
     assert measured.chosen("a/b/x.py", 10, budget_s=60) == [tests[0], tests[2], tests[3]]
     assert measured.chosen("a/b/x.py", 10, budget_s=3) == [tests[0], tests[2]]
     assert measured.chosen("a/b/x.py", 10, budget_s=0.1) == [tests[0]]
-    assert measured.chosen("a/b/x.py", 16, budget_s=60) == [tests[1]]  # of a line nearby
+    assert measured.chosen("a/b/x.py", 16, budget_s=60) == [tests[1], tests[0]]  # of a line nearby, and of the folder
     assert measured.chosen("a/b/x.py", 40, budget_s=60) == [tests[1], tests[0], tests[2], tests[3]]  # of the file
     assert measured.chosen("a/b/y.py", 1, budget_s=60) == [tests[1], tests[0]]  # of the folder
     assert measured.chosen("q/y.py", 1, budget_s=60) == []
