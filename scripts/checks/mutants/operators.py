@@ -1,8 +1,8 @@
 """Small faults that can be put into Python source: one changed token, term, argument or statement each.
 
 The operators are the usual ones of mutation testing (Offutt et al., "An experimental determination of sufficient mutant
-operators", TOSEM 1996), and some for faults of argument lists. Texts of messages, annotations, decorators, imports and
-docstrings are left alone.
+operators", TOSEM 1996), and some for faults of argument lists. Texts of messages, annotations, decorators, imports,
+docstrings and assertions (``strict`` of ``zip`` is one) are left alone.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class _Walk:
             yield self._replaced(self._start(first), self._end(second), text, "swapped arguments")
         for keyword in node.keywords:
             before = self._source[: self._start(keyword)].rstrip()
-            if keyword.arg and before.endswith(","):
+            if keyword.arg and keyword not in self.left_alone and before.endswith(","):
                 yield self._replaced(len(before) - 1, self._end(keyword), "", "an argument less")
 
     def _between(self, left: ast.AST, right: ast.AST, word: str, other: str, operator: str) -> Iterator[Mutant]:
@@ -198,6 +198,8 @@ def _left_alone(tree: ast.Module) -> Iterator[ast.AST]:
             yield node.exc
         if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert):
             yield node
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "zip":
+            yield from node.keywords
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):

@@ -46,7 +46,7 @@ class TestsOfLines:
     """File -> line -> positions in ``tests``."""
 
     def chosen(self, file: str, line: int, *, budget_s: float) -> list[str]:
-        """Tests for a fault in a line, the cheapest and those of the mirrored folder first.
+        """Tests for a fault in a line, the cheapest, those of the mirrored folder and of the module's name first.
 
         Args:
             file: relative to the checkout.
@@ -63,7 +63,9 @@ class TestsOfLines:
             some |= {i for i, test in enumerate(self.tests) if test.startswith(folder)}
 
         def cost(test: int) -> tuple[float, str]:
-            return self.seconds[test] * (1 if self.tests[test].startswith(folder) else 3), self.tests[test]
+            name = self.tests[test]
+            named = Path(file).stem in name.partition("::")[0].rpartition("/")[2]
+            return self.seconds[test] * (9 if not name.startswith(folder) else 1 if named else 3), name
 
         names, total = [], 0.0
         for test in sorted(some, key=cost):

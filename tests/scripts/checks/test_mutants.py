@@ -39,6 +39,8 @@ from scripts.checks.mutants.tests_of_lines import TestsOfLines, _test
             "def f(a: int = 2) -> 'x':\n    'Text.'\n    return None"}),
         ("if a:\n    raise E('x', 1)", {"if not (a):\n    raise E('x', 1)", "if a:\n    pass"}),
         ("f'{a + 1}'", set()),
+        ("x = zip(a, b, strict=True)", {"x = zip(b, a, strict=True)"}),
+        ("x = f(a, strict=True)", {"x = f(a, strict=False)", "x = f(a)"}),
         ("import a", set()),
     ],
 )  # fmt: skip
@@ -65,6 +67,8 @@ def test_tests_of_lines__the_cheapest_and_nearest_within_the_budget():
     assert measured.chosen("a/b/x.py", 40, budget_s=60) == [tests[1], tests[0], tests[2], tests[3]]  # of the file
     assert measured.chosen("a/b/y.py", 1, budget_s=60) == [tests[1], tests[0]]  # of the folder
     assert measured.chosen("q/y.py", 1, budget_s=60) == []
+    named = TestsOfLines(("tests/a/test_y.py::x", "tests/a/test_of_x.py::y"), (1.0, 2.0), {"a/x.py": {1: (0, 1)}})
+    assert named.chosen("a/x.py", 1, budget_s=60) == list(named.tests[::-1])
 
 
 @pytest.mark.parametrize(
