@@ -50,8 +50,8 @@ class TestsOfLines:
 
         Args:
             file: relative to the checkout.
-            line: from 1. Where no test runs it (compiled code and values of a module leave no trace), lines nearby count,
-                or else the whole file, and the tests of its folder.
+            line: from 1. Where no test runs it (compiled code and values of a module leave no trace), lines nearby
+                count, or else the whole file, and the tests of its folder.
             budget_s: seconds of all tests together; one test is always there.
         """
         of_file = self.lines.get(file, {})

@@ -236,7 +236,7 @@ def test_folder__options_reach_what_they_are_for(shelf):
     }  # fmt: skip
 
 
-def test_folder__is_refused_where_no_class_has_enough_photos(shelf):
+def test_folder__is_refused_where_no_class_has_enough_photos(shelf, monkeypatch):
     root, _ = shelf
     for least in (6, 20):
         with pytest.raises(DataError) as refused:
@@ -246,6 +246,15 @@ def test_folder__is_refused_where_no_class_has_enough_photos(shelf):
             "split; add photos or lower min-photos"
         )
     assert exif_folder.MIN_PHOTOS == 20
+    for names in (("one",), ("one", "two")):  # what the splits leave of each attribute
+        monkeypatch.setattr(exif_folder, "_balanced", lambda column, rows, names=names: Labels(names, column.common))
+        if len(names) == 2:
+            assert set(read_camera_folder(str(root), min_photos=4).attributes) == {"make"}
+        else:
+            with pytest.raises(
+                DataError, match="of 12 files 11 have Exif, and no attribute has 2 classes of at least 4"
+            ):
+                read_camera_folder(str(root), min_photos=4)
     for option, value in (("classes", "cleen"), ("groups", "fodler")):
         with pytest.raises(UsageError, match=f"^unknown {option} '{value}': did you mean '{value[:1]}"):
             read_camera_folder(str(root), **{option: value})
