@@ -38,8 +38,10 @@ from scripts.checks.mutants.trials import fresh_checkout
 
 ROOT = Path(__file__).resolve().parents[3]
 
-READERS = ("tests/test_defaults.py", "tests/test_options_passed_on.py")
-"""Tests that read the text of the product, which the map cannot know; every fault meets them too."""
+READERS = (
+    "tests/test_declared_options.py", "tests/test_defaults.py", "tests/test_options_passed_on.py",
+)  # fmt: skip
+"""Tests of the product's text and of what it declares, which the map cannot know; every fault meets them too."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

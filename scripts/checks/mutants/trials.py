@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -70,7 +72,16 @@ def outcomes(trials: Iterable[Trial], checkout: Path, *, limit_s: float) -> Iter
         try:
             yield _outcome(trial, path, original, limit_s)
         finally:
-            path.write_text(original, encoding="utf-8")
+            _write(path, original)
+
+
+_times = itertools.count(random.randrange(2**30))
+"""Of files that are written here: bytecode, which some process of a test may store, is told apart by whole seconds."""
+
+
+def _write(path: Path, source: str) -> None:
+    path.write_text(source, encoding="utf-8")
+    os.utime(path, (next(_times),) * 2)
 
 
 def _outcome(trial: Trial, path: Path, original: str, limit_s: float) -> Outcome:
@@ -78,9 +89,9 @@ def _outcome(trial: Trial, path: Path, original: str, limit_s: float) -> Outcome
     started = time.monotonic()
     left_out: list[str] = []
     while True:
-        path.write_text(trial.source, encoding="utf-8")
+        _write(path, trial.source)
         run = _run(trial.tests, left_out, limit_s)
-        path.write_text(original, encoding="utf-8")
+        _write(path, original)
         if run.status == 4:  # a usage error: of the call, or the fault stops the import of a conftest.py
             without = _run(("--collect-only", *trial.tests), left_out, limit_s)
             if without.status == 4:
