@@ -51,3 +51,37 @@ def test_dataclasses__are_frozen_unless_they_collect():
     assert len(given) > 400
     assert {key for _, options in given for key in options} == {"frozen", "eq", "repr", "kw_only"}
     assert not [name for name, options in given if options.get("eq", False) or options.get("repr", False)]
+
+
+FIELDS = {
+    "Acquisition.raw": "repr",
+    "EncoderState.embed": "init",
+    "HubPart.window": "compare",
+    "Kind.is_local": "kw_only",
+    "Observation.file": "compare repr",
+    "Observation.flag": "compare",
+    "Observation.parts": "compare repr",
+    "OnACopy.harm": "compare repr",
+    "ParquetPart._cache": "repr compare",
+    "ProbeAnswers.features": "repr",
+    "StreamRequest.photos": "compare",
+    "TaskInput.shared": "compare",
+}
+"""Field -> what it is left out of, or how it is given."""
+
+
+def test_fields__that_comparison_and_text_leave_out():
+    made = {}
+    for package in ("benchmark", "builders"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    for field in node.body:
+                        call = getattr(field, "value", None)
+                        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("field", "dataclasses.field"):
+                            given = {key.arg: key.value for key in call.keywords if not key.arg.startswith("default")}
+                            if given:
+                                assert {ast.unparse(value) for value in given.values()} <= {"False", "True"}
+                                assert all(value.value == (key == "kw_only") for key, value in given.items())
+                                made[f"{node.name}.{ast.unparse(field.target)}"] = " ".join(given)
+    assert made == FIELDS

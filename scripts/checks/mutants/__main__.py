@@ -39,7 +39,8 @@ from scripts.checks.mutants.trials import fresh_checkout
 ROOT = Path(__file__).resolve().parents[3]
 
 READERS = (
-    "tests/test_declared_options.py", "tests/test_defaults.py", "tests/test_options_passed_on.py", "tests/test_constants.py",
+    "tests/test_declared_options.py", "tests/test_defaults.py", "tests/test_options_passed_on.py",
+    "tests/test_dataclasses.py", "tests/test_constants.py",
 )  # fmt: skip
 """Tests of the product's text and of what it declares, which the map cannot know; every fault meets them too."""
 

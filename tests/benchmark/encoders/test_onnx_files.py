@@ -15,6 +15,7 @@ from torch import nn
 
 from benchmark.cli.score import main
 from benchmark.encoders import load_encoder
+from benchmark.encoders.loaders.onnx_file import read_description
 from benchmark.results.schema import read_result
 from builders.errors import CamtraceError, EncoderError, UsageError
 from tests.support.recorded import check_entry, information
@@ -169,6 +170,28 @@ def test_onnx__weights_next_to_it_count_and_stay_in_its_folder(tmp_path):
     with_external_weights(inside, "absent.bin")
     with pytest.raises(EncoderError, match="cannot be read"):
         load_encoder(spec)
+
+
+def test_description__files_of_weights_by_name_whatever_their_order_in_the_graph(tmp_path):
+    """Each counts once: with its name and its bytes."""
+    names = [f"{letter}.bin" for letter in "hbgafced"]
+    tensors = []
+    for name in (*names, names[0]):
+        tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value=name)
+        tensors.append(tensor)
+        (tmp_path / name).write_bytes(name[:1].encode() * 8)
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["x"])], "g", [value], [value])
+    graph.initializer.extend(tensors)
+    (tmp_path / "a.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    description = read_description(tmp_path / "a.onnx", "onnx:a")
+    digest = hashlib.sha256((tmp_path / "a.onnx").read_bytes())
+    for name in sorted(names):
+        digest.update(b"\0" + name.encode() + b"\0" + name[:1].encode() * 8)
+    assert description.sha256 == digest.hexdigest()
+    assert description.details["weights_beside"] == sorted(names)
+    assert description.parameters == 18
 
 
 def test_onnx__weights_of_an_inner_graph_reach_out_no_further(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.keys import NOTHING, pack_keys, top_keys, unpack_indices
+from benchmark.knn.keys import NOTHING, PREFILTER_GROUPS, _largest, pack_keys, top_keys, unpack_indices
 from benchmark.knn.search import read_unit_rows
 from benchmark.knn.setups import knn_setups
 
@@ -60,15 +60,20 @@ def test_top_keys__compiled_gives_the_same_keys(count: int, columns: int, values
 
 
 @needs_numba
-@pytest.mark.parametrize("columns", [1, 31, 96, 1700])
-def test_nearest_by_label__equals_a_stable_sort_of_each_side(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small whole numbers: similarities are exact, many are equal, and there are pieces of several sizes."""
+@pytest.mark.parametrize(("columns", "sign"), [(1, 0), (31, 0), (96, 0), (1700, 0), (1700, 1), (1700, -1)])
+def test_nearest_by_label__equals_a_stable_sort_of_each_side(
+    columns: int, sign: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small whole numbers: similarities are exact, many are equal, and there are pieces of several sizes; of any sign,
+    all above 0, or all below."""
     from benchmark.knn import search_compiled
 
     monkeypatch.setattr(search_compiled, "ROWS", 2)
     rng = np.random.default_rng(columns)
     labels, changed = rng.integers(0, 4, columns).astype(np.int32), np.array([0, 1, 2, 3, 9, 0, 1], np.int32)
     queries, keys = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (len(changed), columns))
+    if sign:
+        queries, keys = np.abs(queries) + 1, sign * (np.abs(keys) + 1)
     depths = np.array([3, 50, 1, 7, 3, 96, 400])
     sides = search_compiled.nearest_by_label(queries, changed, keys, labels, depths)
     similarities = queries @ keys.T
@@ -100,3 +105,10 @@ def test_knn_setups__compiled_search_gives_the_same_answers(monkeypatch: pytest.
     compiled = knn_setups(train, test, **question)
     for name in ("correct", "tied", "plain", "by_seed"):
         np.testing.assert_array_equal(getattr(compiled, name), getattr(by_torch, name))
+
+
+def test_largest__stays_on_the_device_of_the_similarities() -> None:
+    """On the device ``meta``, which has only shapes and refuses to meet another."""
+    largest = _largest(torch.empty((5, 4096), device="meta"), 3, PREFILTER_GROUPS)
+    assert [part.device.type for part in largest] == ["meta"] * 3
+    assert [tuple(part.shape) for part in largest] == [(5, 3), (5, 3), (5,)]
