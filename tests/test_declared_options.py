@@ -25,8 +25,9 @@ def shown(value):
     return getattr(value, "__name__", None) or str(value)
 
 
-def declared(action):
-    """What an option takes: name, number, form and choices of its values, its default, and what happens to them."""
+def declared(action, group):
+    """What an option takes: name, number, form and choices of its values, its default, what happens to them, and the
+    group of the help page where it stands."""
     parts = {
         "values": action.metavar,
         "number": action.nargs,
@@ -38,23 +39,33 @@ def declared(action):
         "required": action.required or None,
         "action": type(action).__name__.strip("_"),
         "without": None if action.help else "help",
+        "among": group,
     }
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
 
 
+PARSERS = list(commands(camtrace_parser()))
 ACTIONS = [
     (name, action)
-    for name, parser in commands(camtrace_parser())
+    for name, parser in PARSERS
     for action in parser._actions
     if not isinstance(action, argparse._HelpAction)
 ]
+GROUPS = {
+    id(action): group.title
+    for _, parser in PARSERS
+    for group in parser._action_groups
+    for action in group._group_actions
+}
 
 
 def test_options__take_and_default_to_what_they_did():
     options = {}
     for name, action in ACTIONS:
         title = " ".join(action.option_strings) or f"({action.dest})"
-        options.setdefault(title, {}).setdefault(declared(action), []).append(name.removeprefix("camtrace "))
+        options.setdefault(title, {}).setdefault(declared(action, GROUPS[id(action)]), []).append(
+            name.removeprefix("camtrace ")
+        )
     made = {
         title: {text: " / ".join(names) for text, names in texts.items()} for title, texts in sorted(options.items())
     }
