@@ -43,14 +43,17 @@ def quality_of(tables: tuple[bytes, ...]) -> int | None:
 
 
 def nearest_quality(table: bytes) -> int:
-    """libjpeg's quality 1..100 whose luminance table is nearest in the mean ratio; of 64 or 128 bytes in zigzag order.
+    """libjpeg's quality 1..100 whose luminance table is nearest in the mean ratio; 0 for a table that is cut off.
+
+    Args:
+        table: 64 or 128 bytes in zigzag order.
 
     >>> nearest_quality(bytes(scaled_tables(80)[0][position] for position in zigzag_order()))
     80
     """
-    values = _natural(table)
-    if len(values) != 64:
+    if len(table) not in (64, 128):
         return 0
+    values = _natural(table)
 
     def distance(quality: int) -> float:
         return sum(abs(a - b) / (a + b) for a, b in zip(values, scaled_tables(quality)[0], strict=True) if a + b)
