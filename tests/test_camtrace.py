@@ -218,6 +218,56 @@ def test_module__is_the_command_and_scores_by_default(capsys):
         assert capsys.readouterr().out == f"camtrace {camtrace.__version__}\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ([], ["score"]),
+        (["-m", "x"], ["score", "-m", "x"]),
+        (["--limit=3"], ["score", "--limit=3"]),
+        (["--versions"], ["score", "--versions"]),
+        (["--data=--version"], ["score", "--data=--version"]),
+        (["--version"], ["--version"]),
+        (["--print-completion", "zsh"], ["--print-completion", "zsh"]),
+        (["--print-completion=zsh"], ["--print-completion=zsh"]),
+        (["list", "data"], ["list", "data"]),
+        (["lst"], ["lst"]),
+    ],
+)
+def test_module__which_words_are_of_score(words, given, monkeypatch):
+    import benchmark.__main__ as module
+
+    calls = []
+    monkeypatch.setattr(module, "camtrace", lambda words: calls.append(words) or 7)
+    monkeypatch.setattr(sys, "argv", ["module", *words])
+    assert (module.main(words), module.main()) == (7, 7)
+    assert calls == [given, given]
+
+
+@pytest.mark.parametrize(
+    ("words", "of_camtrace", "of_module"),
+    [
+        ([], False, False),
+        (["--version"], False, True),
+        (["-m"], False, True),
+        (["--limit=3"], False, True),
+        (["list", "sweep"], False, False),
+        (["build"], False, False),
+        (["lst"], False, True),
+        *(([name, "x"], True, True) for name in ("score", "sweep", "erase", "reproduce", "diff", "work", "finish")),
+    ],
+)
+def test_process__is_supervised_where_encoders_run(words, of_camtrace, of_module, monkeypatch):
+    import benchmark.__main__ as module
+
+    monkeypatch.setattr(module, "run_and_exit", lambda command: ("alone", command))
+    monkeypatch.setattr(module, "run_supervised", lambda work: ("supervised", work()))
+    monkeypatch.setattr(sys, "argv", ["camtrace", *words])
+    for command, supervised in ((module.camtrace, of_camtrace), (module.main, of_module)):
+        alone = ("alone", command)
+        assert module._process(command) == (("supervised", alone) if supervised else alone)
+    assert module.script() == module._process(module.camtrace)
+
+
 def test_command__alone_prints_its_help(capsys):
     import benchmark.__main__ as module
     import builders.__main__ as builders
