@@ -17,6 +17,7 @@ from benchmark.bank.gates import (
     neighbouring,
     trace_to_noise,
 )
+from benchmark.bank.keys import bank_key, key_hash
 from benchmark.encoders import Runtime
 from benchmark.options import RunOptions
 from benchmark.views import PlainViews
@@ -161,3 +162,40 @@ def test_resolve_runtime__torch_in_its_place_says_why(judged, tmp_path):
         resolve_runtime(encoder, PHOTOS, "2", dataclasses.replace(options, runtime="onnxruntime"))
     for alone in (in_torch, toy_encoder(as_rows, grey, 3), dataclasses.replace(encoder, in_torch=None)):
         assert resolve_runtime(alone, PHOTOS, "3", options) == (alone, None)
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    """Keys of the verdicts that are looked up."""
+    looked_up = []
+
+    def cached(kind, key, encoder, options, judge):
+        looked_up.append((kind, key))
+        return kind(True, "")
+
+    monkeypatch.setattr(gates, "_cached", cached)
+    return looked_up
+
+
+def test_keys__everything_that_decides_a_verdict(keys, tmp_path):
+    options = RunOptions(cache=tmp_path, storage="float16", batch_size=5, orientation="stored")
+    views = all_views(PHOTOS, options).view_keys()
+    lower = toy_encoder(as_rows, grey, 3, dtype="bfloat16", runtime=Runtime("onnxruntime", "1"))
+    check_precision(lower, PHOTOS, "1f", options)
+    of_bank = bank_key(lower.info, "bfloat16", PHOTOS, "1f", "float16", runtime=lower.runtime)
+    gate = {"sample": 32, "threshold": 10.0, "batch_size": 5}
+    assert keys.pop() == (PrecisionVerdict, {"gate": gate, **of_bank, "views": views})
+    encoder = dataclasses.replace(lower, in_torch=lambda: lower)
+    assert resolve_runtime(encoder, PHOTOS, "2f", options)[0] is encoder
+    of_bank = bank_key(lower.info, "bfloat16", PHOTOS, "2f", "float32", runtime=lower.runtime)
+    gate = {"runtime": True, "sample": 4, "by_far": 100.0, "threshold": 10.0, "largest_error": gates.LARGEST_ERROR}
+    assert keys.pop() == (RuntimeVerdict, {"gate": gate, **of_bank, "views": views})
+
+
+def test_keys__of_another_runtime_or_version_are_others(keys, tmp_path):
+    options = RunOptions(cache=tmp_path)
+    runtimes = [Runtime("onnxruntime", "1"), Runtime("onnxruntime", "2"), Runtime("openvino", "1")]
+    for runtime in runtimes:
+        encoder = toy_encoder(as_rows, grey, 3, runtime=runtime)
+        resolve_runtime(dataclasses.replace(encoder, in_torch=lambda e=encoder: e), PHOTOS, "1f", options)
+    assert len({key_hash(key) for _, key in keys}) == len(runtimes)

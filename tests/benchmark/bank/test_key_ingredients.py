@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark.bank import PhotoHashes
-from benchmark.bank.keys import bank_key, key_hash, key_of
+from benchmark.bank.keys import bank_key, ids_only_hash, key_hash, key_of
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.scoring.run import Scored
 from builders.errors import PhotoError
@@ -180,3 +180,11 @@ def test_key_of__the_device_on_which_it_will_compute(device, counts):
     key = key_of(toy, photo_set(), "h", "float16", device=device)
     assert key == bank_key(toy.info, "bfloat16", photo_set(), "h", "float16", device=counts)
     assert key != key_of(toy, photo_set(), "h", "float16", device="mps")
+
+
+def test_ids_only_hash__where_one_id_ends_and_the_next_begins():
+    ids = [("ab", "c"), ("a", "bc"), ("abc",), ("c", "ab"), ("ab", "c", ""), ("",), ("\udcff", "é")]
+    raw = [b"ab\0c", b"a\0bc", b"abc", b"c\0ab", b"ab\0c\0", b"", b"\xff\0\xc3\xa9"]
+    expected = [hashlib.sha256(one).hexdigest()[:16] for one in raw]
+    assert [ids_only_hash(one) for one in ids] == expected
+    assert len(set(expected)) == len(ids)
