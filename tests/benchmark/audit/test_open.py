@@ -11,7 +11,7 @@ import pytest
 from benchmark.audit import open as module
 from benchmark.audit.open import _labels, _named_columns, _splits, _text, dataset_photos, frame_photos, open_subject
 from benchmark.audit.subjects import Row
-from builders.errors import DataError, UsageError
+from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import PhotoSet
 
 
@@ -81,6 +81,53 @@ def test_dataset_photos__of_no_picture_names_the_columns():
     with pytest.raises(UsageError) as error:
         dataset_photos(datasets.Dataset.from_dict({"a": [1], "b": [2]}))
     assert str(error.value) == "the data set has no Image column among a, b"
+
+
+FEATURES = datasets.Features(
+    {
+        "i": datasets.Image(), "j": datasets.Image(), "kind": datasets.ClassLabel(names=["u", "v"]),
+        "label": datasets.ClassLabel(names=["fake", "real"]), "n": datasets.Value("int64"),
+        "source": datasets.Value("string"), "who": datasets.Value("string"),
+    }
+)  # fmt: skip
+
+
+def part(*rows):
+    """A split whose pictures are bytes that nothing decodes; rows of (kind, label, n)."""
+    cells = {
+        "i": [{"bytes": f"i{n}".encode(), "path": None} for *_, n in rows],
+        "j": [{"bytes": f"j{n}".encode(), "path": None} for *_, n in rows],
+        "kind": [kind for kind, _, _ in rows], "label": [label for _, label, _ in rows], "n": [n for *_, n in rows],
+        "source": [f"s{n}" if n % 2 else None for *_, n in rows], "who": [f"w{n}" for *_, n in rows],
+    }  # fmt: skip
+    return datasets.Dataset.from_dict(cells, features=FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("named", "names", "labels"),
+    [
+        ("", ("fake", "real"), [1, 0, 1, 0]), ("label", ("fake", "real"), [1, 0, 1, 0]),
+        ("kind", ("u", "v"), [0, 0, 1, 1]), ("n", ("0", "1", "2", "3"), [0, 1, 2, 3]),
+    ],
+)  # fmt: skip
+def test_dataset_photos__labels_by_the_names_of_their_own_column(named, names, labels):
+    first, second = part((0, 1, 0), (0, 0, 1)), part((1, 1, 2), (1, 0, 3))
+    photos = dataset_photos(datasets.DatasetDict({"validation": first, "train": second}), label=named, owner="who")
+    assert (photos.labels.names, photos.labels.values.tolist()) == (names, labels)
+    assert (photos.name, photos.ids) == ("dataset", ("validation/0", "validation/1", "train/0", "train/1"))
+    assert (photos.splits.tolist(), photos.rows.tolist()) == ([1, 1, 0, 0], [0, 1, 2, 3])
+    columns = {name: column.tolist() for name, column in photos.columns.items()}
+    assert columns == {"source": ["", "s1", "", "s3"], "owner": ["w0", "w1", "w2", "w3"]}
+    assert photos.evidence == {"splits": "as given by the data set"}
+    assert [photos.read(i) for i in range(4)] == [b"i0", b"i1", b"i2", b"i3"]  # the first column of pictures
+    head = photos.source.head(3, 1)
+    assert (head.data, head.size) == (b"i", 2)
+    with pytest.raises(PhotoError, match=r"^no such row$"):
+        photos.source.read(4)
+    one = dataset_photos(first, label=named)
+    assert (one.ids, one.splits.tolist()) == (("row/0", "row/1"), [0, 0])
+    assert one.evidence == {"splits": "seeded: there is one alone"}
+    assert list(one.columns) == ["source"]
 
 
 def test_open_subject__the_label_of_a_folder_is_that_of_its_photos(monkeypatch, tmp_path):

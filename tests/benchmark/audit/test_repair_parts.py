@@ -261,6 +261,28 @@ def test_plan__of_one_codec_as_fake_or_jpeg_has_it():
 
 
 @pytest.mark.parametrize(
+    ("changes", "codec", "stay"),
+    [
+        ({"quality": ["90"] * 6 + ["80"] * 2 + ["none"] * 4}, (90, "4:2:0"), [0, 1, 2, 3, 4, 5]),
+        ({"quality": ["90"] * 3 + ["80"] * 5 + ["none"] * 4}, (80, "4:2:0"), [3, 4, 5, 6, 7]),
+        ({"quality": ["90"] * 8 + ["none"] * 4, "subsampling": ["4:4:4"] * 5 + ["4:2:0"] * 3 + ["none"] * 4},
+         (90, "4:4:4"), [0, 1, 2, 3, 4]),
+        ({"quality": ["90"] * 8 + ["none"] * 4, "channels": ["1 x 8 bit"] * 3 + ["3 x 8 bit"] * 5 + ["RGB"] * 4},
+         (90, "4:2:0"), [3, 4, 5, 6, 7]),
+        ({"quality": ["90"] * 8 + ["none"] * 4, "channels": ["1 x 8 bit"] * 6 + ["3 x 8 bit"] * 2 + ["RGB"] * 4},
+         (90, "4:2:0"), [0, 1, 2, 3, 4, 5]),
+    ],
+)  # fmt: skip
+def test_plan__files_of_the_most_frequent_coding_stay(changes, codec, stay):
+    """A coding is quality, chroma and channels together; the other class is four PNG files, all of which stay."""
+    plan = planned(Repair("match"), of_codecs(**changes), [0] * 8 + [1] * 4, [question("format", layer="header")])
+    assert (plan.repair.quality, plan.repair.subsampling) == codec
+    assert plan.retained.tolist() == [*stay, 8, 9, 10, 11]
+    assert plan.by_class == {"real": (8, len(stay)), "fake": (4, 4)}
+    assert plan.sentences[0].endswith(f"{codec[1]}: {len(stay)} of 8. They keep their files.")
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"format": ["JPEG"] * 12},

@@ -214,6 +214,19 @@ def test_remaining__accuracies_before_and_after_and_what_is_still_flagged():
     ]
 
 
+def test_remaining__each_layer_beside_that_of_its_own_target():
+    before = (layer("exif", 0.9), layer("header", 0.8, target="split"), layer("exif", 0.6, target="split"))
+    after = (layer("exif", 0.55), layer("exif", 0.52, target="split"), layer("header", 0.7))
+    flagged = (question("make", target="source"), question("iso", measure="eta", value=0.3), question("os", layer="x"))
+    assert remaining(replace(AUDIT, layers=before), replace(AUDIT, layers=after, questions=flagged)) == [
+        "label from the exif: 55 % (chance 50 %, 90 % before)",
+        "split from the exif: 52 % (chance 50 %, 60 % before)",
+        "label from the header: 70 % (chance 50 %)",
+        "still there: iso (eta = 0.30)",
+        "still there: os (V = 0.50)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("format", "suffix"),
     [

@@ -104,6 +104,20 @@ def test_key__follows_from_everything_that_decides_the_rows(tmp_path):
     assert replace(subject, photos=linked).key() == keys[0]
 
 
+def test_key__of_a_folder_by_its_place_not_by_the_words_for_it(tmp_path, monkeypatch):
+    subject = photo_subject(folder_set(tmp_path))
+
+    def key_in(folder, root):
+        monkeypatch.chdir(folder)
+        return replace(subject, photos=replace(subject.photos, source=FolderSource(root, subject.photos.ids))).key()
+
+    for name in ("one", "two"):
+        (tmp_path / name / "photos").mkdir(parents=True)
+    one = key_in(tmp_path, "one/photos")
+    assert one == key_in(tmp_path, str(tmp_path / "one" / "photos")) == key_in(tmp_path / "one", "photos")
+    assert key_in(tmp_path / "two", "photos") != one
+
+
 @pytest.mark.parametrize(
     ("revision", "known"), [("0a1b2c", True), ("local", False), ("", False), ("a/b", False), (None, False)]
 )
