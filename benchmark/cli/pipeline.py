@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,10 @@ def parser() -> Parser:
 
 
 def _record(row: Processed) -> dict[str, Any]:
-    """Values for programs: all of the table, without the cut-out."""
-    return {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "cut"}
+    """Values for programs: all of the table, without the cut-out. JSON has no infinite PSNR: of equal pixels it is null
+    beside an SSIM of 1."""
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row) if field.name != "cut"}
+    return {**values, "psnr": None if row.psnr is None or math.isinf(row.psnr) else row.psnr}
 
 
 def run(args: argparse.Namespace) -> int:
