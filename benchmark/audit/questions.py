@@ -109,7 +109,8 @@ def _values(
         return []
     tested = counts
     if not owner_units(tally).alone:
-        tested = _table(one_per_owner(tally.sample), name, target, groups)
+        sample = tally.sample[tally.sample[name] != UNKNOWN]
+        tested = _table(one_per_owner(sample), name, target, groups)
     p_value = table_p_value(tested, seed=seed)
     value = cramers_v(counts)
     carriers = _carriers(values, counts, groups, lambda v, g: _examples(tally.sample, target, g, name, v))
