@@ -106,10 +106,12 @@ def joined(parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
             runs[-1].append(part)
         else:
             runs.append([part])
-    return [
-        run[0] if len(run) == 1 else run[0].as_strided((sum(map(len, run)), *run[0].shape[1:]), run[0].stride())
-        for run in runs
-    ]
+    return [run[0] if len(run) == 1 else _rows(run[0], sum(map(len, run))) for run in runs]
+
+
+def _rows(first: torch.Tensor, count: int) -> torch.Tensor:
+    """The rows that begin in memory where ``first`` does. The stride of a single row may be any number."""
+    return first.as_strided((count, *first.shape[1:]), (first.shape[1:].numel(), *first.stride()[1:]))
 
 
 def _continues(before: torch.Tensor, part: torch.Tensor) -> bool:

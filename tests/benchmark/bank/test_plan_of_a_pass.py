@@ -11,7 +11,7 @@ from benchmark.bank import Asking, Blocks, PhotoHashes, answering, hash_of_block
 from benchmark.bank.fill.batches import of_same_shapes
 from benchmark.bank.fill.device_copy import joined
 from benchmark.bank.fill.device_process import check_same_encoder
-from benchmark.bank.fill.fill import PassCost, PassOutcome
+from benchmark.bank.fill.fill import PassCost, PassOutcome, _forward_s
 from benchmark.bank.fill.members import (
     GATHERED_BATCHES,
     GATHERED_BYTES,
@@ -19,6 +19,7 @@ from benchmark.bank.fill.members import (
     EncoderState,
     Part,
     PassMember,
+    ViewPlan,
     gather_sizes,
     photos_together,
 )
@@ -141,8 +142,69 @@ def test_joined__only_what_is_adjacent_in_one_memory():
     assert joined(cases[0][0])[0].data_ptr() == slot.data_ptr()
 
 
+class Resized:
+    """Preprocessing that compares its size, as a user may write it."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __eq__(self, other):
+        return isinstance(other, Resized) and self.size == other.size
+
+    __hash__ = None
+
+
+class Inverted(Resized):
+    """Another preprocessing, with the comparison of the first."""
+
+
+def test_view_plan__encoders_share_views_where_class_and_values_are_equal():
+    one = Resized(2)
+    preprocesses = [one, Resized(2), Inverted(2), Resized(3), one, Inverted(2), len, len, max]
+    encoders = [toy_encoder(as_rows, preprocess, 3) for preprocess in preprocesses]
+    plan = ViewPlan.of("RECIPE", encoders)
+    assert plan.recipe == "RECIPE"
+    assert list(plan.which) == [0, 0, 1, 2, 0, 1, 3, 3, 4]
+    assert [type(p) for p in plan.preprocesses[:3]] == [Resized, Inverted, Resized]
+    assert plan.preprocesses[0] is one
+    assert [copy.device.type for copy in plan.copies] == ["cpu"] * 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_joined__views_of_one_memory_in_any_layout(seed):
+    """Rows stay what they were; two neighbours are one where both are rows in order, and the second begins at once."""
+    rng, memory = np.random.default_rng(seed), torch.arange(400)
+    parts, start = [], 0
+    for _ in range(40):
+        rows, layout = int(rng.integers(1, 4)), rng.choice(["rows", "rows", "rows", "columns", "gap"])
+        strides = {"rows": (3, 1), "columns": (1, rows), "gap": (4, 1)}[layout]
+        parts.append(memory.as_strided((rows, 3), strides, start))
+        start = (start + 3 * rows + int(rng.choice([0, 0, 0, 1]))) % 350
+    sizes: list[int] = []
+    for before, part in zip([None, *parts], parts, strict=False):
+        in_order = [one is not None and (one.stride() == (3, 1) or (one.shape == (1, 3) and one.stride()[1] == 1))
+                    for one in (before, part)]  # fmt: skip
+        if all(in_order) and before.storage_offset() + 3 * len(before) == part.storage_offset():
+            sizes[-1] += len(part)
+        else:
+            sizes.append(len(part))
+    runs = joined(parts)
+    assert [row.tolist() for run in runs for row in run] == [row.tolist() for part in parts for row in part]
+    assert [len(run) for run in runs] == sizes
+
+
+@pytest.mark.parametrize(
+    ("busy", "seconds"),
+    [(10.0, (3.0, 3.5, 0.0)), (6.5, (3.0, 3.5, 0.0)), (3.25, (1.5, 1.75, 0.0)), (0.0, (0.0, 0.0, 0.0))],
+)
+def test_forward_s__scaled_down_where_starting_and_waiting_overlap(busy, seconds):
+    measured = [SimpleNamespace(begun_s=b, waited_s=w) for b, w in ((1.0, 2.0), (3.0, 0.5), (0.0, 0.0))]
+    assert _forward_s(measured, busy) == pytest.approx(seconds)
+    assert _forward_s(measured[2:], busy) == (0.0,)
+
+
 def test_cost_of__shares_sum_to_the_pass():
-    cost = PassCost(10, 30, 8.0, 1.5, 4.0, 3.0, 0.6)
+    cost = PassCost(10, 30, 8.0, 1.5, 4.5, 3.0, 0.6)  # the thread was busy for longer than its encoders
     outcome = PassOutcome(cost, {}, (20, 10), (2.5, 1.5))
     first, second = outcome.cost_of(0), outcome.cost_of(1)
     assert (first.photos, first.views, first.forward_s) == (10, 20, 2.5)
