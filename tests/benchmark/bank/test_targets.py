@@ -1,5 +1,7 @@
 """Banks of several outputs, and banks that are filled from a file of embeddings."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,26 @@ def test_fill_from_file__a_photo_that_can_be_decoded_may_not_lack(tmp_path):
     bank = one_view(tmp_path / "scores", 4)
     assert fill_from_file(stored("a", "x", answers_only=True), photos, bank) == 4  # tasks know which they need
     assert bank.failures() == {}
+
+
+def test_fill_from_file__of_a_built_set_every_photo_can_be_decoded(tmp_path):
+    """Its pictures were decoded as it was built: a photo that the file lacks is an error, not one that is left out."""
+    photos = PhotoSet.of_bytes("toy", {"a": PICTURE, "b": b"broken"})
+    assert fill_from_file(stored("a"), photos, one_view(tmp_path / "plain", 2)) == 1
+    built = dataclasses.replace(photos, stored_views=("original",))
+    with pytest.raises(EncoderError, match=r"^file: no embedding of b under plain: it holds 1 of the 2 photos of toy"):
+        fill_from_file(stored("a"), built, one_view(tmp_path / "built", 2))
+    assert fill_from_file(stored("a", "b"), built, one_view(tmp_path / "whole", 2)) == 2
+
+
+def test_fill_from_file__block_by_block(tmp_path):
+    """Of 70 photos the last of each block cannot be decoded; rows stand at their photos, failures in their block."""
+    ids = [f"{i:02d}" for i in range(70)]
+    broken = {"63", "69"}
+    photos = PhotoSet.of_bytes("toy", {i: b"broken" if i in broken else PICTURE for i in ids})
+    bank = one_view(tmp_path, 70)
+    order = [i for i in reversed(ids) if i not in broken]
+    assert fill_from_file(stored(*order), photos, bank) == 68
+    rows = bank.view("plain", np.arange(70))[0:70]
+    assert rows[:, 0].tolist() == [0 if i in broken else 3 * order.index(i) for i in ids]
+    assert [list(marker.failures) for marker in bank._views["plain"].markers()] == [["63"], ["69"]]
