@@ -131,7 +131,7 @@ def test_foreign_module__is_refused_by_every_name_and_command(tmp_path, monkeypa
     assert str(error.value) == "module 'camtrace' has no attribute 'scoer'"
 
 
-def test_own_packages__are_refused_neither_loaded_nor_not(monkeypatch):
+def test_packages__are_refused_neither_loaded_nor_not(monkeypatch):
     camtrace._refuse_others()
     monkeypatch.delitem(sys.modules, "benchmark", raising=False)
     monkeypatch.delitem(sys.modules, "builders", raising=False)
@@ -142,9 +142,9 @@ def test_own_packages__are_refused_neither_loaded_nor_not(monkeypatch):
     ("origins", "loaded", "inserted"),
     [
         ({}, (), False),
-        ({"benchmark": "own", "builders": "own"}, (), False),
+        ({"benchmark": "product", "builders": "product"}, (), False),
         ({"benchmark": "/other/benchmark.py"}, (), True),
-        ({"benchmark": "own", "builders": "/other/builders.py"}, (), True),
+        ({"benchmark": "product", "builders": "/other/builders.py"}, (), True),
         ({"benchmark": "/a.py", "builders": "/b.py"}, (), True),  # once
         ({"benchmark": None}, (), True),  # a folder without __init__.py
         ({"benchmark": "/a.py"}, ("benchmark",), False),  # too late: it is refused where it is used
@@ -152,8 +152,8 @@ def test_own_packages__are_refused_neither_loaded_nor_not(monkeypatch):
 )
 def test_put_first__only_where_a_module_is_in_the_way(monkeypatch, origins, loaded, inserted):
     root = str(ROOT)
-    own = {name: str(ROOT / name / "__init__.py") for name in camtrace._PACKAGES}
-    specs = {n: types.SimpleNamespace(origin=own[n] if o == "own" else o) for n, o in origins.items()}
+    product = {name: str(ROOT / name / "__init__.py") for name in camtrace._PACKAGES}
+    specs = {n: types.SimpleNamespace(origin=product[n] if o == "product" else o) for n, o in origins.items()}
     monkeypatch.setattr(camtrace, "PathFinder", types.SimpleNamespace(find_spec=specs.get))
     for name in camtrace._PACKAGES:
         monkeypatch.delitem(sys.modules, name, raising=False)
