@@ -69,6 +69,8 @@ class ItemRanks:
     """One more than the number of systems that are significantly better."""
     high: tuple[int, ...]
     tied_with_best: tuple[bool, ...]
+    is_share: bool
+    """Whether scores lie between 0 and 1 and are shown in percent, as in the rows of the task."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,8 @@ def _ranks(task: AlignedTask, rows: Sequence[ItemRow], lower_is_better: bool) ->
     values = task.scores.mean(axis=1)
     ranks = ranks_of_pairs(-values if lower_is_better else values, p_values)
     columns = (ranks.rank, ranks.low, ranks.high, ranks.tied_with_best)
-    return ItemRanks(task.task, task.metric, task.systems, *(tuple(column.tolist()) for column in (values, *columns)))
+    lists = (tuple(column.tolist()) for column in (values, *columns))
+    return ItemRanks(task.task, task.metric, task.systems, *lists, is_share=rows[0].is_share)
 
 
 def _in_widths(row: ItemRow) -> PairedDifference:

@@ -109,11 +109,10 @@ def rank_rows(ranks: Sequence[ItemRanks]) -> list[list[str]]:
     """Rows of the table of ranks, the best first."""
     cells = []
     for task in ranks:
-        share = all(0 <= value <= 1 for value in task.values)
         order = sorted(range(len(task.systems)), key=lambda i: (task.rank[i], i))
         for i in order:
             ends = f"{task.low[i]} to {task.high[i]}"
-            value = percent(task.values[i]) if share else f"{task.values[i]:.4g}"
+            value = percent(task.values[i]) if task.is_share else f"{task.values[i]:.4g}"
             best = "yes" if task.tied_with_best[i] else ""
             cells.append([title(task), task.systems[i], value, str(task.rank[i]), ends, best])
     return cells

@@ -104,6 +104,7 @@ def test_compare_rows__ranks_are_those_of_the_pairs(lower):
     assert dataclasses.astuple(ranks) == (
         *("u", "m", ("a", "b", "c"), tuple(means), tuple(expected.rank.tolist())),
         *(tuple(column.tolist()) for column in (expected.low, expected.high, expected.tied_with_best)),
+        False,
     )
     assert ranks.rank == ((3, 1, 2) if lower else (1, 3, 2))
     assert compare_rows(rows(values, "u", names="ab"))[0].ranks == ()
@@ -185,3 +186,24 @@ def test_plan__nothing_where_no_number_of_items_would_do():
     assert _plan(replace(d, first_higher=0, second_higher=0), 1.0) == (None, detectable)
     assert _plan(replace(d, first_higher=0, second_higher=1), 1.0)[0] == needed
     assert _plan(replace(d, value=0.0), 1.0) == (None, detectable)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 7.0), (2.5, 3.5), (0.0, 0.25)])
+def test_in_widths__value_and_both_ends_are_shares_of_the_range(bounds):
+    d = difference(value=-0.25, low=-0.75, high=0.5)
+    width = bounds[1] - bounds[0]
+    row = ItemRow("t", "m", "a", "b", 1.0, 1.25, d, bounds, None, None)
+    assert comparison._in_widths(row) == replace(d, value=-0.25 / width, low=-0.75 / width, high=0.5 / width)
+
+
+@pytest.mark.parametrize(
+    ("scale", "score_range", "is_share"),
+    [(1.0, None, True), (1.0, (0.0, 1.0), True), (1.0, (0.0, 5.0), False), (1.25, None, False)],
+)
+def test_compare_rows__ranks_are_in_percent_where_the_differences_are(scale, score_range, is_share):
+    """Also where all means lie between 0 and 1, and single scores do not."""
+    compared, _ = compare_rows(rows({n: scale * v for n, v in RIGHT.items()}, "t"), score_range=score_range)
+    [ranks] = compared.ranks
+    assert {row.is_share for row in compared.rows} == {ranks.is_share} == {is_share}
+    if scale > 1:
+        assert min(ranks.values) < 1

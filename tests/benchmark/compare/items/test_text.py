@@ -52,7 +52,9 @@ HEADER = [
     *("score", "first", "second", "first value", "second value", "difference", "95 % interval", "test", "p"),
     *("p (Holm)", "differs", "n", "detectable", "items needed"),
 ]
-RANKS = ItemRanks("t", "m", ("a", "b", "c"), (0.5, 1.0, 0.0), (2, 1, 2), (1, 1, 3), (2, 1, 3), (True, True, False))
+RANKS = ItemRanks(
+    "t", "m", ("a", "b", "c"), (0.5, 1.0, 0.0), (2, 1, 2), (1, 1, 3), (2, 1, 3), (True, True, False), True
+)
 DETECTABLE = (
     "Detectable: the smallest true difference that so many items show in 80 % of repeats, not corrected. "
     "Items needed: those that would show the observed difference in 80 % of repeats if it is the true one."
@@ -95,8 +97,8 @@ def test_notes():
 
 
 def test_rank_rows__the_best_first_in_percent_where_all_are_shares():
-    above = replace(RANKS, task="u", metric="", values=(0.5, 12345.6, 0.0))
-    below = replace(RANKS, values=(0.5, 1.0, -0.25))
+    above = replace(RANKS, task="u", metric="", values=(0.5, 12345.6, 0.0), is_share=False)
+    below = replace(RANKS, is_share=False)  # means between 0 and 1, of scores that need not be
     assert rank_rows([RANKS, above, below]) == [
         ["t m", "b", "100.0", "1", "1 to 1", "yes"],
         ["t m", "a", "50.0", "2", "1 to 2", "yes"],
@@ -106,7 +108,7 @@ def test_rank_rows__the_best_first_in_percent_where_all_are_shares():
         ["u", "c", "0", "2", "3 to 3", ""],
         ["t m", "b", "1", "1", "1 to 1", "yes"],
         ["t m", "a", "0.5", "2", "1 to 2", "yes"],
-        ["t m", "c", "-0.25", "2", "3 to 3", ""],
+        ["t m", "c", "0", "2", "3 to 3", ""],
     ]
 
 
@@ -243,3 +245,14 @@ def test_figure__axes_labels_and_sizes():
     with pytest.raises(UsageError) as error:
         items_figure(compared([row()] * 121))
     assert str(error.value) == "--figure shows 120 differences at most, not 121: name some with --tasks"
+
+
+@pytest.mark.parametrize(("answer", "face"), [("yes", "#0072B2"), ("no", "white"), ("undecided", "white")])
+def test_figure__a_mark_is_filled_where_the_two_differ(answer, face):
+    for bounds in ((0.0, 1.0), (-2.0, 3.0)):
+        [axes] = items_figure(compared([row(bounds=bounds, answer=answer)])).axes
+        interval, mark, _ = axes.lines
+        assert (mark.get_markerfacecolor(), mark.get_markeredgecolor(), interval.get_color()) == (
+            face,
+            *["#0072B2"] * 2,
+        )
