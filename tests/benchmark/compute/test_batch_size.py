@@ -150,3 +150,18 @@ def test_fitting_batch__a_companion_is_cut_like_the_views_and_only_passed_to_wha
     assert given == [(4, [0, 1, 2, 3]), (2, [4, 5]), (3, None)]
     without_start = FittingBatch("toy", lambda batch: batch + 1, 4)
     assert without_start.start(torch.zeros(2, 2), torch.arange(2))().tolist() == [[1, 1]] * 2
+
+
+def test_fitting_batch__a_small_batch_after_a_large_one_does_not_make_the_large_one_unknown(capsys):
+    """Eight views fitted, then two; then memory is short for one moment: the size is not reduced for good."""
+    tried: list[int] = []
+    room = iter([8, 8, 4, 4, 4, 8])
+
+    def embed(batch: torch.Tensor) -> torch.Tensor:
+        return memory_for(next(room), CUDA, tried)(batch)
+
+    fitting = FittingBatch("toy", embed, 8)
+    for count in (8, 2, 8, 8):
+        fitting(torch.zeros(count, 2))
+    assert tried == [8, 2, 8, 4, 4, 8]
+    assert (fitting.views, capsys.readouterr().err) == (8, "")

@@ -90,6 +90,16 @@ def test_foreign_code__variables_that_it_removes_are_put_back_and_those_that_it_
     assert [os.environ.pop(f"CAMTRACE_TEST_{name}") for name in "ABC"] == ["3", "2", "4"]
 
 
+def test_foreign_code__variables_that_it_removes_are_put_back_without_those_that_it_changes(monkeypatch):
+    for name in "ABD":
+        monkeypatch.setenv(f"CAMTRACE_TEST_{name}", name)
+    monkeypatch.delenv("CAMTRACE_TEST_C", raising=False)
+    with foreign_code():
+        del os.environ["CAMTRACE_TEST_A"], os.environ["CAMTRACE_TEST_D"]
+        os.environ.update(CAMTRACE_TEST_B="changed", CAMTRACE_TEST_C="new")
+    assert [os.environ.pop(f"CAMTRACE_TEST_{name}") for name in "ABCD"] == ["A", "changed", "new", "D"]
+
+
 def test_foreign_code__sigterm_passes_where_ctrl_c_is_ignored_as_in_a_job_in_the_background():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

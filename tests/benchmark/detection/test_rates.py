@@ -108,3 +108,17 @@ def test_cross__both_classes_one_class_and_the_difference():
     assert {name: getattr(cell, name).value for name in shares} == pytest.approx(shares)
     assert cell.bias.value == pytest.approx(shares["generated_only"] - shares["real_only"])
     assert cell.bias.photo_values.mean() == pytest.approx(cell.bias.value)
+
+
+def test_mean_over__its_bound_holds_every_value_and_is_that_of_its_parts():
+    """By hand: a part of m of n photos, one of k parts, moves a value by (value - mean of the part) * n / (m k)."""
+    flags = np.array([False, True])
+    one, other = auc(np.array([0.0, 1.0]), flags), auc(np.array([1.0, 0.0]), flags)
+    assert (one.value, one.bound, other.value, other.bound) == (1.0, 3.0, 0.0, 3.0)
+    assert mean_over([(one, np.array([0, 1])), (other, np.array([1, 2]))], 3).bound == pytest.approx(
+        0.5 + (3 + 1) * 3 / 4 + 3 * 3 / 4
+    )
+    assert mean_over([(one, np.array([0, 1]))], 8).bound == pytest.approx(1 + (3 + 1) * 8 / 2)
+    negative = difference(other, one)
+    assert (negative.value, negative.bound) == (-1.0, 6.0)
+    assert mean_over([(negative, np.array([1, 0]))], 2).bound == pytest.approx(1 + 6 + 1)
