@@ -8,6 +8,8 @@ import pytest
 from benchmark.diff.embed import Lane
 from benchmark.diff.paths import PathSpec
 from benchmark.diff.rows import ByPhoto, _moves, _row, ratio_to
+from benchmark.judgement import PathMoves
+from benchmark.stats import mcnemar, paired_difference
 
 RNG = np.random.default_rng(0)
 FIRST_RIGHT = np.array([True] * 30 + [False] * 10)
@@ -36,3 +38,40 @@ def test_rows__first_minus_second_and_the_way_minus_noise():
     assert moves.traces[2] - moves.traces[1] > 1.1 * (high - low)
     _, low_alone, high_alone = ratio_to(way.cosine, trace.cosine, None)
     assert high - low > 1.3 * (high_alone - low_alone)
+
+
+@pytest.mark.parametrize("clusters", [CLUSTERS, None])
+@pytest.mark.parametrize("labelled", [40, 24])
+def test_moves__flips_have_the_p_value_of_clusters_where_photos_err_together(clusters, labelled):
+    at = np.arange(40)[40 - labelled :]
+    comparer = SimpleNamespace(
+        photos=SimpleNamespace(units=SimpleNamespace(clusters=clusters), labelled=at), accuracy=FIRST_RIGHT[at]
+    )
+    way = ByPhoto(None, None, None, np.zeros(40), None, None, SECOND_RIGHT[at], False)
+    row = _row("b", Lane("b", PathSpec(), None, 1), "path", way, None, comparer)
+    moves = _moves(row, way, None, None, comparer, 0.95)
+    of_labelled = None if clusters is None else clusters[at]
+    accuracy = paired_difference(FIRST_RIGHT[at], SECOND_RIGHT[at], clusters=of_labelled)
+    flips = (int((FIRST_RIGHT & ~SECOND_RIGHT)[at].sum()), int((SECOND_RIGHT & ~FIRST_RIGHT)[at].sum()))
+    p_value = mcnemar(*flips) if clusters is None else accuracy.p_value
+    assert moves == PathMoves("b", False, None, None, flips, p_value, accuracy)
+    assert accuracy.p_value != mcnemar(*flips) or clusters is None
+    assert (row.accuracy_first, row.accuracy_second) == (FIRST_RIGHT[at].mean(), SECOND_RIGHT[at].mean())
+
+
+def test_moves__without_labels_noise_or_trace_nothing_is_known():
+    photos = SimpleNamespace(units=SimpleNamespace(clusters=None), labelled=np.zeros(0, int))
+    comparer = SimpleNamespace(photos=photos)
+    none, still, moving = (
+        ByPhoto(None, None, cosine, np.zeros(40), None, None, None, False)
+        for cosine in (None, np.zeros(40), np.arange(40.0))
+    )
+    row = _row("b", Lane("b", PathSpec(), None, 1), "path", moving, None, comparer)
+    nothing = PathMoves("b", False, None, None, None, 1.0, None)
+    for way, trace, noise in (
+        (none, moving, moving),
+        (moving, None, None),
+        (moving, none, none),
+        (moving, still, none),
+    ):
+        assert _moves(row, way, trace, noise, comparer, 0.95) == nothing
