@@ -180,3 +180,10 @@ def test_two_equal_loads__once_for_each_encoder_and_version(tmp_path: Path, monk
 
     monkeypatch.setattr(twice, "write_text_atomically", full)
     assert [check(of_library(id="third")) for _ in range(2)] == [1, 1]  # checked again in the next run
+
+
+@pytest.mark.parametrize(("dtype", "count"), [("float32", 1), ("tf32", 1), ("bfloat16", 0), ("float16", 0)])
+def test_two_equal_loads__where_tables_are_in_float32(dtype: str, count: int, tmp_path: Path) -> None:
+    encoder, loads = replace(of_library(), dtype=dtype), []
+    require_two_equal_loads(encoder, lambda: loads.append(1) or of_library(), tmp_path)  # type: ignore[func-returns-value]
+    assert len(loads) == len(list(tmp_path.iterdir())) == count

@@ -107,6 +107,30 @@ def test_statistics__large_photo_is_cut_on_the_grid() -> None:
     assert np.array_equal(jpeg_statistics(photo), jpeg_statistics(middle))
 
 
+@pytest.mark.parametrize(("more", "start"), [(15, 0), (31, 0), (32, 16), (48, 16), (63, 16), (80, 32)])
+def test_statistics__of_a_large_photo_the_part_that_begins_on_the_grid_of_16_pixels(more: int, start: int) -> None:
+    photo = _photo(2).resize((MAX_SIDE + more, 32))
+    middle = photo.crop((start, 0, start + MAX_SIDE, 32))
+    assert np.array_equal(jpeg_statistics(photo), jpeg_statistics(middle))
+    upright, middle = (picture.transpose(Image.Transpose.TRANSPOSE) for picture in (photo, middle))
+    assert np.array_equal(jpeg_statistics(upright), jpeg_statistics(middle))
+
+
+def test_combs__a_plain_loop_over_coefficients() -> None:
+    """Histograms of rounded coefficients, and the mean cosine of those from 0.875 to 64, rounded to quarters."""
+    steps = np.r_[0, 0.5, 0.6, 0.7, 0.75, 0.8, 0.87, 0.88, 1.0, 2.4, 22.4, 22.5, 63.8, 63.9, 70.0, 900.0]
+    coefficients = np.stack([np.full(16, 9.0), steps, -steps[::-1], 0.1 * steps], axis=1).astype(np.float32)
+    made = jpeg_module._combs(coefficients, 3)
+    histograms, strengths = made[: 3 * HISTOGRAM_BINS].reshape(3, -1), made[3 * HISTOGRAM_BINS :].reshape(3, -1)
+    for at in range(3):
+        quarters = [int(abs(float(c)) * 4 + 0.5) for c in coefficients[:, at + 1]]
+        bins = np.bincount([min(int(q / 4 + 0.5), HISTOGRAM_BINS - 1) for q in quarters], minlength=HISTOGRAM_BINS)
+        np.testing.assert_allclose(histograms[at], np.sqrt(bins / 16), rtol=1e-6)
+        away = [q / 4 for q in quarters if 3 < q < 256]
+        cosines = [np.mean([np.cos(2 * np.pi * c / step) for c in away]) for step in STEPS]
+        np.testing.assert_allclose(strengths[at], cosines, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("parameter", ["jpeg", "resizing", "sharpening"])
 def test_linear_probe__reads_the_processing_of_unseen_photos(parameter: str) -> None:
     names = PARAMETERS[parameter].processings

@@ -16,7 +16,7 @@ from benchmark.encoders.layers.hooks import HookTap, Tokens, first_tensor, hook_
 from benchmark.encoders.layers.layered import with_outputs
 from benchmark.encoders.layers.outputs import parse_output
 from benchmark.encoders.layers.pooling import Layer, pool, region_mask
-from benchmark.encoders.layers.taps import hidden_states_tap, timm_tap
+from benchmark.encoders.layers.taps import TimmTap, hidden_states_tap, timm_tap
 from benchmark.encoders.network import call_module, network_encoder
 from builders.errors import PhotoError, UsageError
 from tests.support.plain_network import CPU, network
@@ -191,6 +191,35 @@ def test_timm_tap__needs_both_calls_of_timm() -> None:
     assert timm_tap(SimpleNamespace(forward_head=len)) is None
 
 
+@pytest.mark.parametrize("prefixes", [None, 0, 1, 5])
+@pytest.mark.parametrize("class_token", [True, False])
+@pytest.mark.parametrize("grid", [None, (1, 2)])
+def test_timm_tap__the_first_prefix_is_the_class_token_of_a_network_that_has_one(
+    prefixes: int | None, class_token: bool, grid: Any
+) -> None:
+    patches, options = [torch.rand(2, 2, 3) for _ in range(2)], []
+    prefix = None if prefixes is None else torch.rand(2, prefixes, 3)
+    given = [each if prefix is None else (each, prefix) for each in patches]
+    network_ = SimpleNamespace(
+        forward_intermediates=lambda x, **named: options.append(named) or (patches[1], given),
+        forward_head=lambda features: 2 * features[:, 0],
+        cls_token=torch.zeros(1) if class_token else None,
+        patch_embed=SimpleNamespace(grid_size=grid),
+    )
+    layers: dict[int, Layer] = {}
+    tap: Any = TimmTap(as_map=False, prefix=prefixes is not None)
+    final = tap(network_, torch.rand(2, 3, 4, 4), call_module, layers.__setitem__)
+    assert torch.equal(final, 2 * patches[1][:, 0])
+    assert options == [{"output_fmt": "NLC", **({} if prefixes is None else {"return_prefix_tokens": True})}]
+    assert [layers[i].patches is patches[i] for i in range(2)] == [True, True]
+    assert {layers[i].grid for i in range(2)} == {grid}
+    tokens = layers[0].tokens
+    if class_token and prefixes:
+        assert torch.equal(tokens, prefix[:, :1])  # type: ignore[arg-type,index]
+    else:
+        assert tokens is None
+
+
 class States(nn.Module):
     """Hidden states as transformers gives them; ``normed`` says whether the last hidden state is after a norm."""
 
@@ -261,6 +290,12 @@ def test_with_outputs__records_runtime_layers_and_columns() -> None:
     assert str(refused.value) == "mine: --outputs layers[3:]: no layer is left of the 3, 0 to 2"
     stages = network_encoder(network(Stages(), call_module), CPU)
     assert {output.kind for output in with_outputs(stages, ["layers"]).outputs} == {"stage"}
+    for layers, kind in (
+        ([nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 2, 2), nn.Conv2d(4, 4, 2, 2)], "stage"),  # of one width, not of one size
+        ([nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 2, 2)], "stage"),
+    ):
+        maps = network_encoder(network(nn.Sequential(*layers), lambda m, x: m(x).mean((2, 3))), CPU)
+        assert {output.kind for output in with_outputs(maps, ["layers"]).outputs} == {kind}
     flat = network_encoder(network(nn.Linear(3, 2), lambda m, x: m(x.mean((2, 3)))), CPU)
     with pytest.raises(UsageError, match="mine: no layers were found in Linear that give its embedding bit for bit"):
         with_outputs(flat, ["layers"])
@@ -270,6 +305,7 @@ def test_with_outputs__records_runtime_layers_and_columns() -> None:
     ("text", "numbers"),
     [
         ("layers", [0, 1, 2, 3, 4]), ("layers[-5]", [0]), ("layers[4]", [4]), ("layers[1:3]", [1, 2]),
+        ("layers[::]", [0, 1, 2, 3, 4]), ("layers[1:3:]", [1, 2]),
         ("layers[::-2]", [4, 2, 0]), ("layers[:]", [0, 1, 2, 3, 4]), (" layers[ 2 : ] ", [2, 3, 4]),
         ("layers[5]", "there are 5 layers, 0 to 4"), ("layers[-6]", "there are 5 layers, 0 to 4"),
         ("layers[3:1]", "no layer is left of the 5, 0 to 4"),

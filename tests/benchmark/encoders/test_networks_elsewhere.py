@@ -113,6 +113,9 @@ def test_placed__in_its_type_and_with_channels_last_but_for_films() -> None:
         ((1, 7, 7, 8), None, (8,), 3), ((1, 8, 7, 7), None, (8,), 1), ((1, 8, 7, 8), None, (8,), None),
         ((1, 7, 7, 9), None, (), None), ((1, 5, 8, 6), (32, 24), (6,), 1), ((1, 4, 3, 8), (32, 24), (), 3),
         ((1, 3, 4, 8), (32, 24), (3,), 1), ((1, 3, 4, 8), (32, 24), (8,), 3),
+        ((1, 6, 4, 5), (16, 16), (), None), ((1, 4, 5, 6), (16, 16), (), None),  # a whole row too many
+        ((1, 6, 4, 9), (16, 32), (), 1), ((1, 4, 9, 6), (16, 32), (), 3), ((1, 6, 4, 10), (16, 32), (), None),
+        ((1, 9, 4, 6), (32, 16), (), 3), ((1, 12, 9, 4), (32, 16), (), 1), ((1, 12, 10, 4), (32, 16), (), None),
     ],
 )  # fmt: skip
 def test_channel_axis__by_the_aspect_ratio_or_the_widths(shape: Any, picture: Any, widths: Any, axis: Any) -> None:

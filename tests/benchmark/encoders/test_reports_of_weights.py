@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from benchmark.encoders.loaders.checkpoint_files.fitting import fitted, is_whole_somewhere, sentences
 from benchmark.encoders.loaders.weights_check import (
     LoadReport,
+    _report,
     first_names,
     load_exactly,
     reason_of,
@@ -248,3 +250,19 @@ def test_sentences__by_reason_with_the_first_three_names() -> None:
     assert sentences(names, lambda name: f"because {name[0]}") == [
         "a1, a2, a3 and 1 more: because a", "b1, b2: because b", f"{'c' * 120}: because c",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_integer"),
+    [
+        *((kind, False) for kind in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64)),
+        *((kind, True) for kind in (torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool)),
+    ],
+)
+def test_report__integers_where_the_network_has_numbers_with_a_point(kind: Any, is_integer: bool) -> None:
+    network = nn.BatchNorm1d(3)  # whose count of batches is an integer
+    tensors = {"weight": torch.ones(3).to(kind), "num_batches_tracked": torch.ones(()).to(kind), "more": torch.ones(1)}
+    given = SimpleNamespace(missing_keys=["bias"], unexpected_keys=["more"])
+    report = _report(network, tensors, given)
+    assert report == LoadReport(("bias",), ("more",), (), ("weight",) if is_integer else ())
+    assert _report(network, {"weight": "no tensor"}, given).integers == ()

@@ -151,6 +151,10 @@ class Masked(States):
         ({"spatial_shapes": torch.tensor([[1, 1]])}, True),
         ({"attention_mask": torch.ones(1, 3)}, False),
         ({"pixel_mask": None}, False),
+        ({"attention_mask": torch.ones(1, 3), "pixel_mask": torch.tensor([[1, 0]])}, True),
+        ({"attention_mask": torch.tensor([[0, 1]]), "pixel_mask": torch.ones(1, 3)}, True),
+        ({"attention_mask": torch.ones(1, 3), "pixel_mask": torch.ones(1, 2, dtype=torch.bool)}, False),
+        ({"mask": [0, 1], "other": torch.zeros(1, 2)}, False),
     ],
 )
 def test_hidden_states_tap__padded_sequences(masks: dict[str, Any], padded: bool) -> None:

@@ -174,3 +174,13 @@ def test_limits__of_every_reader(tmp_path, monkeypatch):
         *of_book * 2,
     ]
     assert (tables.MAX_LINE, tables.MAX_WORKBOOK_BYTES, tables.MAX_EMPTY_ROWS) == (64 << 20, 2 << 30, 10_000)
+
+
+def test_columns__a_cell_of_several_lines_wherever_a_block_of_the_file_ends(tmp_path):
+    """pyarrow reads a mebibyte at a time, and this file is three: some line within a cell is the last of a block."""
+    cell = "\n".join(["line of a cell"] * 2000)
+    ids = [f"i{number:03d}" for number in range(110)]
+    table = "id,text,right\n" + "".join(f'{name},"{cell}",{at % 2}\n' for at, name in enumerate(ids))
+    assert len(table) > 3 << 20
+    path = written(tmp_path, "a.csv", table)
+    assert columns(path, "id", "right") == {"id": ids, "right": [at % 2 for at in range(110)]}

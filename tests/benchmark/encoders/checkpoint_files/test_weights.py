@@ -239,7 +239,12 @@ def test_mistake__one_sentence(query: str, words: str, file: Path) -> None:
         ("http://hf.co/org/name/tree/refs/pr/3/", "org/name@refs/pr/3"),
         ("https://huggingface.co/org/name?output=projected", "org/name?output=projected"),
         ("https://huggingface.co/org/name/?size=9&mean=0.5,0.4,0.5", "org/name?size=9&mean=0.5,0.4,0.5"),
+        ("https://www.huggingface.co/org/name", "org/name"),
+        ("http://www.hf.co/org/name/", "org/name"),
+        ("https://hf.co/org.x/na-me_1/tree/v1?output=projected", "org.x/na-me_1@v1?output=projected"),
+        ("https://hf.co/datasets-of/spaces", "datasets-of/spaces"),
         ("timm:hf-hub:org/name", "org/name"),
+        ("timm:hf_hub:org/name", "org/name"),
         ("open_clip:hf-hub:org/name@main", "org/name@main"),
         ("org/name@main", "org/name@main"),
     ],
@@ -265,6 +270,10 @@ def test_open_clip__a_path_below_the_current_folder_or_from_the_root(
     [
         ("https://huggingface.co/org/name/blob/main/x.pth", "names no model of the Hub"),
         ("https://huggingface.co/datasets/org/name", "names no model of the Hub"),
+        ("https://www.hf.co/spaces/org", "names no model of the Hub"),
+        ("https://hf.co/docs/hub", "names no model of the Hub"),
+        ("http://huggingface.co/org", "names no model of the Hub"),
+        ("https://huggingface.com/org/name", "no address is downloaded; fetch the file"),
         ("https://example.com/x.pth", "no address is downloaded; fetch the file"),
     ],
 )
