@@ -119,7 +119,7 @@ def _tensors(model: Any) -> Iterator[Any]:
             yield from (attribute.t, *attribute.tensors)
             for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                 yield from (sparse.values, sparse.indices)
-            graphs.extend(inner for inner in (attribute.g, *attribute.graphs) if inner.node or inner.initializer)
+            graphs.extend((attribute.g, *attribute.graphs))
 
 
 def _location(tensor: Any) -> str:
