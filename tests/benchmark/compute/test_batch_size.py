@@ -165,3 +165,22 @@ def test_fitting_batch__a_small_batch_after_a_large_one_does_not_make_the_large_
         fitting(torch.zeros(count, 2))
     assert tried == [8, 2, 8, 4, 4, 8]
     assert (fitting.views, capsys.readouterr().err) == (8, "")
+
+
+def test_fitting_batch__waits_for_the_passes_that_run_before_it_tries_again() -> None:
+    order: list[str] = []
+    room = iter([4, 1, 4, 4])
+
+    class Network:
+        def start(self, batch: torch.Tensor):
+            if len(batch) > next(room):
+                order.append(f"no room for {len(batch)}")
+                raise CUDA
+            order.append(f"begin {len(batch)}")
+            return lambda: order.append(f"wait {len(batch)}") or batch.float()
+
+    batch = torch.arange(10).reshape(5, 2)
+    waited = FittingBatch("toy", Network(), 3).start(batch)
+    assert order == ["begin 3", "no room for 2", "wait 3", "begin 1", "begin 1"]
+    assert torch.equal(waited(), batch.float())
+    assert order[5:] == ["wait 1", "wait 1"]
