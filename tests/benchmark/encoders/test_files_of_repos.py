@@ -29,7 +29,7 @@ from benchmark.encoders.loaders.hub import (
     wanted_files,
 )
 from benchmark.encoders.registry import LoadRequest
-from builders.errors import CamtraceError, EncoderError, UsageError
+from builders.errors import CamtraceError, EncoderError, RemoteError, UsageError
 
 OPTIONS = "output=..., patches=..., size=..., resize=..., mean=..., std=..., interpolation=..., joined by &"
 
@@ -250,15 +250,24 @@ def test_fetch__of_the_cache_where_the_hub_cannot_be_reached(tmp_path: Path, mon
     )
 
 
+def caused_by(cause: Exception) -> Exception:
+    error = ValueError("the client failed")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (errors.HFValidationError("x"), "UsageError: a/b@v is not a name that the Hub can have"),
         (RuntimeError("bad\nmore"), "EncoderError: a/b@v: cannot be fetched (RuntimeError: bad)"),
         (OSError(28, "No space left on device"), "EncoderError: a/b@v: cannot be fetched (DiskError: "),
+        (RemoteError("the server sent too little"),
+         "EncoderError: a/b@v: cannot be fetched (the server sent too little)"),
+        (caused_by(RemoteError("too slow")), "EncoderError: a/b@v: cannot be fetched (too slow)"),
         (EncoderError("as it is"), "EncoderError: as it is"),
     ],
-)
+)  # fmt: skip
 def test_fetch__errors_of_a_download(
     error: Exception, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

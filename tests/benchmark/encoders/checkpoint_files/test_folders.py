@@ -147,3 +147,19 @@ def test_record__entries_of_a_file() -> None:
     result = architecture_in({"args": references})
     assert result is not None
     assert (str(result), result.data["resize"]) == ("torchvision:resnet18", 232)
+
+
+def test_record__the_nearest_and_that_of_timm_before_that_of_open_clip(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b" / "c" / "epoch_1.pt"
+    file.parent.mkdir(parents=True)
+    assert recorded_architecture(file) is None
+    for depth, folder in enumerate((tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c")):
+        (folder / "params.txt").write_text(f"model: RN{depth}\n")
+        result = recorded_architecture(file)
+        assert (None if result is None else str(result)) == (f"open_clip:RN{depth}" if depth else None)
+    (tmp_path / "a" / "b" / "args.yaml").write_text("model: vit\n")
+    assert str(recorded_architecture(file)) == "open_clip:RN2"  # timm's is next to the file
+    (tmp_path / "a" / "b" / "c" / "args.yaml").write_text("model: vit\n")
+    result = recorded_architecture(file)
+    assert result is not None
+    assert (str(result), result.source) == ("timm:vit", "args.yaml")
