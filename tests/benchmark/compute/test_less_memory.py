@@ -167,3 +167,17 @@ def test_json_values__at_every_depth():
     assert json_values(value) == {"1": ["a", [["b", None]]], "c": {"d": {"2": 3.5}}}
     assert json_values("text") == "text"
     assert library_version("no-such-package") is None
+
+
+def test_out_of_memory__an_error_while_another_was_handled_is_not_caused_by_it():
+    def while_handled(cause):
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise ValueError("another") from cause
+
+    for cause, ran_out in ((None, False), (KeyError(), False), (MemoryError(), True)):
+        with pytest.raises(ValueError, match="another") as caught:
+            while_handled(cause)
+        assert isinstance(caught.value.__context__, MemoryError)
+        assert out_of_memory(caught.value) is ran_out

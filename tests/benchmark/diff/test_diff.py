@@ -247,3 +247,19 @@ def test_diff__draws_photos_by_its_seed(thumbnail, oblong_photos, monkeypatch):
     monkeypatch.setattr(type(oblong_photos), "limited", limited)
     with pytest.raises(DrawnError, match=r"\(12, 7\)"):
         diff(thumbnail, oblong_photos, b="decoder=opencv", limit=12, seed=7)
+
+
+def test_diff__units_are_those_of_the_photos_that_are_left(thumbnail, oblong_photos):
+    """A photo that cannot be read, before all others and of an owner of its own, changes no number of theirs."""
+    files = {name: oblong_photos.read(i) for i, name in enumerate(oblong_photos.ids)}
+    owners, classes = [f"o{i // 4}" for i in range(len(files))], list("cwwc") * 10
+    made = []
+    for broken in ({}, {"broken": b"no photo"}):
+        photos = type(oblong_photos).of_bytes("mixed", {**broken, **files}, [*"x" * len(broken), *classes])
+        columns = {"owner": np.array([*["alone"] * len(broken), *owners])}
+        made.append(diff(thumbnail, dataclasses.replace(photos, columns=columns), b="colour=bgr", progress=False))
+    whole, left = made
+    assert (whole.units, left.units, whole.n, left.n) == (10, 10, 40, 40)
+    assert (list(whole.left_out), list(left.left_out)) == ([], ["broken"])
+    assert left.rows == whole.rows
+    assert (left.moved_most, left.distances) == (whole.moved_most, whole.distances)

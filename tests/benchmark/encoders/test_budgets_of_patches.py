@@ -172,7 +172,7 @@ def test_kinds__of_pictures_of_several_sizes() -> None:
 @pytest.mark.parametrize(
     ("longest", "shortest", "patches", "side"),
     [(64, None, None, 64), (64, 32, None, 64), (64, 32, 9, 24), (64, 16, 9, 24), (512, None, None, 256),
-     (68, None, None, 64)],
+     (68, None, None, 64), (7, None, None, 256)],  # a side of less than one patch is no budget
 )  # fmt: skip
 @pytest.mark.parametrize("masked", [True, False])
 def test_canvas__the_side_of_its_square(

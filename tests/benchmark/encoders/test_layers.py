@@ -125,6 +125,28 @@ def test_regions__by_loops() -> None:
         pool(Layer(numbered(1, 9, 2), None, (4, 2)), "centre")
 
 
+@pytest.mark.parametrize(
+    ("tokens", "count", "patches", "classes"),
+    [
+        (Tokens(0, 0), 9, slice(0, 9), 0), (Tokens(1, 0), 10, slice(1, 10), 1), (Tokens(1, 4), 14, slice(5, 14), 1),
+        (Tokens(0, 4), 13, slice(4, 13), 0), (Tokens(1, 0, 3), 13, slice(1, 10), 1),
+        (Tokens(0, 0, 4), 13, slice(0, 9), 0),
+        (Tokens(1, 0), 9, slice(0, 9), 0),  # the class token comes in a later layer
+        (Tokens(0, 0, 4), 9, slice(0, 9), 0), (Tokens(1, 1, 2), 9, slice(0, 9), 0),
+        (Tokens(1, 0), 8, slice(1, 8), 1), (Tokens(2, 0), 11, slice(2, 11), 2),
+    ],
+)  # fmt: skip
+def test_tokens__which_positions_are_patches(tokens: Tokens, count: int, patches: slice, classes: int) -> None:
+    features = torch.rand(2, count, 3)
+    for picture in (None, (24, 24)):
+        layer = tokens.layer(features, 2, picture)
+        assert torch.equal(layer.patches, features[:, patches])
+        assert layer.grid == ((3, 3) if layer.count == 9 else None)
+        assert (layer.tokens is None) == (not classes)
+        if classes:
+            assert torch.equal(layer.tokens, features[:, :classes])  # type: ignore[arg-type]
+
+
 class Blocks(nn.Module):
     """A sequence of patches through blocks, of which the last list is the longest."""
 

@@ -197,3 +197,26 @@ def test_quiet__only_within_it(caplog: pytest.LogCaptureFixture) -> None:
         assert logging.root.manager.disable == logging.WARNING
     assert logging.root.manager.disable == before
     assert [record.message for record in caplog.records] == ["y"]
+
+
+@pytest.mark.parametrize("before", [logging.NOTSET, logging.INFO, logging.CRITICAL])
+def test_quiet__leaves_logging_and_warnings_as_they_were(before: int) -> None:
+    manager = logging.root.manager
+    previous, filters = manager.disable, list(warnings.filters)
+    logging.disable(before)
+
+    def noisy(*, fails: bool) -> None:
+        with quiet():
+            assert manager.disable == logging.WARNING
+            warnings.warn("not shown", stacklevel=1)
+            if fails:
+                raise ValueError("inside")
+
+    try:
+        noisy(fails=False)
+        assert (manager.disable, list(warnings.filters)) == (before, filters)
+        with pytest.raises(ValueError, match="inside"):
+            noisy(fails=True)
+        assert (manager.disable, list(warnings.filters)) == (before, filters)
+    finally:
+        logging.disable(previous)

@@ -120,6 +120,8 @@ def test_embeddings__refusals_name_the_place(tmp_path: Path) -> None:
     for columns, embedding, option, words in (
         ({"key": [1.5, 2.5]}, pair, "?id=key", "row 0 has no photo_id that is a text"),
         ({"photo_id": ["a", ""]}, pair, "", "row 1 has no photo_id that is a text"),
+        ({"key": [True, False]}, pair, "?id=key", "row 0 has no photo_id that is a text"),
+        ({"photo_id": [7, 8]}, pair, "", "row 0 has no photo_id that is a text"),
         ({"key": ["a", None], "part": ["x", "y"]}, pair, "?id=key,part", "row 1 has no photo_id that is a text"),
         ({"key": ["a", "b"]}, pair, "?id=key,part", "it has no column part (it has key, embedding)"),
         ({"photo_id": ["a", "b"]}, [[], []], "", "the embedding of a has 0 numbers, that of a has 0"),
@@ -151,6 +153,22 @@ def test_embeddings__one_photo_under_two_parameters_that_leave_it_so(tmp_path: P
     columns: Any = {"photo_id": ["a", "a"], "jpeg": ["q95-444", None], "sharpening": [None, "none"]}
     stored = load(f"embeddings:{parquet(tmp_path / 'e.parquet', ((1.0,), (1.0,)), **columns)}").stored
     assert stored.rows == {"jpeg-q95-444": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("columns", "option", "sentence"),
+    [
+        (("photo_id", "score"), "", "it has no column embedding (it has photo_id, score)"),
+        (("photo", "embedding"), "", "it has no column photo_id (it has photo, embedding); ?id=COLUMN names the column "
+         "of the ids"),
+        (("photo", "embedding"), "?id=key", "it has no column key (it has photo, embedding)"),
+        (("a", "embedding"), "?id=a,b", "it has no column b (it has a, embedding)"),
+    ],
+)  # fmt: skip
+def test_embeddings__a_column_that_lacks(columns: Any, option: str, sentence: str, tmp_path: Path) -> None:
+    values = {name: [[1.0]] if name == "embedding" else ["a"] for name in columns}
+    pq.write_table(pa.table(values), tmp_path / "e.parquet")
+    assert refusal(f"embeddings:{tmp_path}/e.parquet{option}") == f"embeddings:e.parquet: {sentence}"
 
 
 @pytest.mark.parametrize("kind", LOADERS)

@@ -18,7 +18,7 @@ from benchmark.encoders.loaders import python
 from benchmark.encoders.network import CPU_CHUNK, Embedder, Network, channel_axis, move_to_host, pooled
 from benchmark.encoders.placement import Placement
 from builders.errors import CamtraceError
-from tests.support.plain_network import CPU, means
+from tests.support.plain_network import CPU, means, network
 
 
 def refusal(function: Any, *arguments: Any, **named: Any) -> str:
@@ -195,3 +195,64 @@ def test_as_encoder__every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> No
         f"UsageError: g is an Encoder that is ready: {LEFT_OUT}"
     )
     assert python._attribute("x", SimpleNamespace(x=None), SimpleNamespace(x=0), SimpleNamespace(x=1)) == 0
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 2, 4), (3, 2, 4, 4)])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("at_places", [False, True])
+def test_embedder__a_network_that_writes_into_its_input_leaves_the_batch(
+    shape: tuple[int, ...], channels_last: bool, at_places: bool
+) -> None:
+    """Other encoders of a run get the same batch."""
+
+    def writes(module: nn.Module, pixels: torch.Tensor, *places: torch.Tensor) -> torch.Tensor:
+        return pixels.mul_(2).flatten(1)
+
+    batch = torch.rand(shape)
+    if channels_last and len(shape) == 4:
+        batch = batch.contiguous(memory_format=torch.channels_last)
+    before = batch.clone()
+    embed = Embedder("mine", nn.Identity(), writes, None, CPU, at_places=writes if at_places else None)
+    made = embed.start(batch, torch.zeros(3, 2, dtype=torch.int64) if at_places else None)()
+    assert torch.equal(made, 2 * before.flatten(1))
+    assert torch.equal(batch, before)
+
+
+@pytest.mark.parametrize("stateless", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_network_encoder__chunks_run_in_parallel_where_nothing_is_stored_or_compiled(
+    stateless: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def twice(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+        return 2 * means(module, pixels)
+
+    monkeypatch.setattr(networks, "compiled_forward", lambda forward: twice)
+    encoder = networks.network_encoder(network(stateless=stateless, cpu_chunk=3), replace(CPU, compile=compiled))
+    embed: Any = encoder.embed
+    assert (embed.parallel, embed.cpu_chunk, embed.forward) == (stateless and not compiled, 3, (means, twice)[compiled])
+    assert encoder.compiled is compiled
+
+
+def test_hash_state_dict__of_values_however_they_lie_in_memory() -> None:
+    rows = torch.arange(24.0).reshape(4, 6)
+    for view in (
+        rows.T,
+        rows[::2],
+        rows[:, ::2],
+        rows[:, 1],
+        rows[0][::3],
+        rows[0, 0],
+        rows[:1].expand(3, 6),
+        rows[:0],
+    ):
+        copied = torch.tensor(view.tolist()).reshape(view.shape)
+        assert networks.hash_state_dict({"a": view}) == networks.hash_state_dict({"a": copied})
+    hashes = {
+        networks.hash_state_dict(tensors)
+        for tensors in (
+            {}, {"a": rows}, {"b": rows}, {"a": rows.T}, {"a": rows.reshape(6, 4)}, {"a": rows.double()},
+            {"a": rows, "b": rows}, {"a": rows + 1}, {"a": rows.requires_grad_(False)[:0]},
+        )
+    }  # fmt: skip
+    assert len(hashes) == 9
+    assert networks.hash_state_dict({"b": rows, "a": rows[0]}) == networks.hash_state_dict({"a": rows[0], "b": rows})

@@ -242,6 +242,28 @@ def test_load__a_module_with_attributes_of_its_own_or_of_its_factory(objects: An
         )
 
 
+def test_load__attributes_of_a_module_before_those_of_its_factory(objects: Any) -> None:
+    own = {
+        "preprocess": as_bytes, "mean": (0.0, 0.5, 1.0), "std": (1.0, 2.0, 4.0), "cache_key": "k", "pooling": "p",
+        "group": "SSL", "training_data": "t",
+    }  # fmt: skip
+    other = {
+        "preprocess": as_floats, "mean": (0.25,) * 3, "std": (8.0,) * 3, "cache_key": "o", "pooling": "other",
+        "group": "CVL", "training_data": "others",
+    }  # fmt: skip
+
+    def factory() -> Any:
+        return Scaled(**own)
+
+    expected = load(objects, factory)
+    vars(factory).update(other)
+    made = load(objects, factory)
+    assert made.info == expected.info
+    assert (made.info.preprocessing["mean"], made.info.preprocessing["std"]) == ([0.0, 0.5, 1.0], [1.0, 2.0, 4.0])
+    views = torch.randint(0, 256, (2, 4, 4, 3), dtype=torch.uint8)
+    assert torch.equal(made.embed(views), expected.embed(views))
+
+
 def test_as_encoder__of_a_module() -> None:
     module = Scaled()
     encoder = as_encoder(module, preprocess=as_floats, device="cpu", runtime="torch")

@@ -32,7 +32,8 @@ def test_classifiers__the_layers_that_give_the_logits() -> None:
         ("vit", ["ViTForImageClassification"], tf.ViTForImageClassification), ("vit", ["ViTModel"], None),
         ("deit", ["DeiTForImageClassificationWithTeacher"], tf.DeiTForImageClassificationWithTeacher),
         ("imagegpt", ["ImageGPTForImageClassification"], None), ("new", ["NewForImageClassification"], None),
-        ("vit", [], None), ("vit", None, None),
+        ("shieldgemma2", ["ShieldGemma2ForImageClassification"], None), ("vit", [], None), ("vit", None, None),
+        ("perceiver", ["ViTForImageClassification"], None), ("imagegpt", ["ViTForImageClassification"], None),
     ):  # fmt: skip
         assert classifier_class(SimpleNamespace(model_type=kind, architectures=names)) is expected
 

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.encoders.loaders import onnx_file
 from benchmark.encoders.loaders.checkpoint_files import formats, reading
 from benchmark.encoders.loaders.checkpoint_files.folders import checkpoint_folder
 from benchmark.encoders.loaders.checkpoint_files.formats import STATE_DICT, WAYS, format_of, refuse
+from benchmark.encoders.loaders.checkpoint_files.load import load_path, load_weights
 from benchmark.encoders.loaders.hub import read_config
+from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
 
 LATER = "then --model 'weights:weights.pth?arch=timm:NAME'"
@@ -203,3 +206,25 @@ def test_read_config__of_a_link_to_nothing_is_refused_and_no_file_is_empty(tmp_p
         with pytest.raises(EncoderError, match=r"^repo/config\.json: "):
             read_config(file)
         file.unlink()
+
+
+@pytest.mark.parametrize("option", ["arch=timm:resnet50", "prefix=x", "ema=true", "ignore=head"])
+def test_load_weights__an_onnx_file_with_an_option_of_weights_is_refused(option: str, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"says nothing of it")
+    for load in (load_weights, load_path):
+        for prefix in ("weights:", "") if load is load_weights else ("local-dir:", ""):
+            with pytest.raises(UsageError) as refused:
+                load(LoadRequest(f"{prefix}{tmp_path}/a.onnx?{option}"))
+            assert str(refused.value) == "weights:a.onnx is an ONNX file: --model 'onnx:a.onnx?size=224'"
+
+
+@pytest.mark.parametrize("query", ["", "?size=9", "?group=SSL&mean=0.5"])
+def test_load_weights__an_onnx_file_without_them_is_loaded_as_one(
+    query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"says nothing of it")
+    requests: list[LoadRequest] = []
+    monkeypatch.setattr(onnx_file, "load_onnx", requests.append)
+    for load, prefix in ((load_weights, "weights:"), (load_path, "local-dir:"), (load_path, "")):
+        load(LoadRequest(f"{prefix}{tmp_path}/a.onnx{query}", "cpu", revision="r"))
+        assert requests.pop() == LoadRequest(f"onnx:{tmp_path}/a.onnx{query}", "cpu", revision="r")
