@@ -34,6 +34,8 @@ def score(value=0.02, low=0.0, **details) -> Score:
         # photos err together: the interval over their units decides
         (score(expected_matches=None, low=0.01), "undecided", "(2.0 %, 1.0 to 12.0): nothing speaks against"),
         (score(0.3, expected_matches=None, low=0.1), "no", "(30.0 %, 10.0 to 40.0): the threshold does not hold"),
+        (score(0.03, expected_matches=None, low=0.02), "undecided", "(3.0 %, 2.0 to 13.0): nothing speaks against"),
+        (score(0.03, expected_matches=None, low=0.0201), "no", "(3.0 %, 2.0 to 13.0): the threshold does not hold"),
     ],
 )
 def test_threshold(of_copies, answer, words):

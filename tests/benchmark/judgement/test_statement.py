@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from benchmark.judgement import statements
@@ -87,6 +88,25 @@ def test_statements__outputs_come_last() -> None:
         ("trace", "probe/jpeg", "yes"),
         ("output", "probe/jpeg", "no"),
     ]
+
+
+def test_statements__every_number_of_an_output() -> None:
+    """Of the best output its own numbers, else those of the embedding; the reference is the embedding's score."""
+
+    def made(*layers: tuple[float, int]) -> list[tuple[object, ...]]:
+        trace, plain = score("probe/jpeg", "accuracy", 0.84, 0.01), score("knn/original", "accuracy", 0.9, 0.002, 0.1)
+        same = {"against_final": {"value": 0.0, "low": -0.001, "high": 0.001, "p_value": 1.0}}
+        outputs = []
+        for i, (value, n) in enumerate(layers):
+            change = {"value": value - 0.84, "low": value - 0.85, "high": value - 0.83, "p_value": 1e-9}
+            read = dataclasses.replace(score("probe/jpeg", "accuracy", value, 0.01, against_final=change), n=n)
+            scores = read, dataclasses.replace(plain, details=same)
+            outputs.append(OutputScores(f"layers[{i}]:mean", f"block {i}", i, 3, "mean", 8, "hooks", scores))
+        shown = [s for s in statements(result(trace, plain, outputs=tuple(outputs)), all_tasks()) if s.kind == "output"]
+        return [(s.answer, s.value, s.n, s.units, s.reference, s.family, s.p_absent, s.reason, s.level) for s in shown]
+
+    assert made((0.6, 700), (0.5, 900), (0.84, 2000)) == [("yes", 0.5, 900, 900, 0.84, 3, 1.0, "", "")]
+    assert made((0.84, 700)) == [("no", 0.84, 2000, 2000, 0.84, 1, 1.0, "", "")]
 
 
 def test_statements__kinds_stand_in_the_order_of_reports_and_within_a_kind_in_that_of_scores() -> None:
