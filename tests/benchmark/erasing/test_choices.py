@@ -144,6 +144,11 @@ def changed(path: Any, **fields: Any) -> None:
             {"files_sha256": {"eraser.safetensors": "0"}},
             "eraser.safetensors is not the file that eraser.json names: the folder is not whole",
         ),
+        (
+            {"dimension": 4, "rank": None},
+            "not the form of an eraser (TypeError: int() argument must be a string, a "
+            "bytes-like object or a real number, not 'NoneType')",
+        ),
         ({"files_sha256": {}}, "not the form of an eraser (KeyError: 'eraser.safetensors')"),
     ],
 )

@@ -1,10 +1,12 @@
 """The folder of an eraser: it is read as it was written, and incomplete or other folders are refused."""
 
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from benchmark.erasing import FitSet, fit_eraser, load_eraser, save_eraser
 from builders.errors import DataError
@@ -95,3 +97,42 @@ def test_load_eraser__another_form_is_refused_in_a_sentence(made, field, value):
     (folder / "eraser.json").write_text(json.dumps({**about, field: value}), "utf-8")
     with pytest.raises(DataError, match="form of an eraser"):
         load_eraser(folder)
+
+
+def with_tensors(folder, data):
+    """The folder with other tensors under their true hash."""
+    (folder / "eraser.safetensors").write_bytes(data)
+    about = json.loads((folder / "eraser.json").read_text("utf-8"))
+    about["files_sha256"]["eraser.safetensors"] = hashlib.sha256(data).hexdigest()
+    (folder / "eraser.json").write_text(json.dumps(about), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        (("mean",), "mean"),
+        (("mean", "projection", "more"), "mean, more, projection"),
+        (("mean", "projection", "group_scales"), "group_scales, mean, projection"),
+        (("mean", "projection", "group_means"), "group_means, mean, projection"),
+        (("projection", "group_scales", "group_means"), "group_means, group_scales, projection"),
+    ],
+)
+def test_load_eraser__tensors_of_other_names_are_refused(made, names, held):
+    shapes = {"mean": (5,), "projection": (5, 5), "more": (5,)}
+    tensors = {name: np.zeros(shapes.get(name, (2, 5)), np.float32) for name in names}
+    folder = with_tensors(made[0], save(tensors))
+    with pytest.raises(DataError) as refused:
+        load_eraser(folder)
+    assert str(refused.value) == f"{folder}: not the form of an eraser (ValueError: it holds {held})"
+
+
+def test_load_eraser__tensors_that_cannot_be_read_are_refused(made):
+    folder = with_tensors(made[0], b"no tensors")
+    with pytest.raises(DataError, match=r": not the form of an eraser \(ValueError: .*header"):
+        load_eraser(folder)
+
+
+def test_load_eraser__its_provenance_is_what_was_recorded_besides_its_form(made):
+    folder, eraser, *_ = made
+    assert load_eraser(folder).provenance == {**eraser.provenance, "attribute": "jpeg"}

@@ -173,6 +173,31 @@ def test_fit_method__an_error_of_a_method_is_its_own(monkeypatch: pytest.MonkeyP
         fit_method("mean", labelled, moments_of(labelled))
 
 
+def test_fit_eraser__records_classes_rows_and_options_besides_what_the_method_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained = adversary_module.Trained(torch.eye(D, dtype=torch.float64), (0.5,), 0)
+    monkeypatch.setattr(methods_module, "adversary", lambda *given, **more: trained)
+    rows, labels = RNG.normal(size=(N, D)).astype(np.float32), np.array(["b", "a", "c"] * (N // 3))
+    common = {"classes": ["a", "b", "c"], "n_rows": N}
+    made = fit_eraser(rows, labels, "adversary", rate=0.5)
+    training = {"losses": [0.5], "kept_round": 0}
+    assert made.provenance == {"training": training, **common, "options": {"rate": 0.5}}
+    assert fit_eraser(rows, labels.tolist()).provenance == {**common, "options": {}}
+    numbers = fit_eraser(rows, np.arange(N) % 2, "splince", keep=labels, shrinkage=0.1)
+    assert numbers.provenance == {"classes": ["0", "1"], "n_rows": N, "options": {"shrinkage": 0.1}}
+
+
+@pytest.mark.parametrize(("classes", "rank"), [(2, 1), (5, 4), (6, 4), (9, 4)])
+@pytest.mark.parametrize("method", ["leace", "mean", "random", "splince"])
+def test_methods__one_direction_stays_however_many_classes_there_are(method: str, classes: int, rank: int) -> None:
+    rows, labels = RNG.normal(size=(90, D)), np.arange(90) % classes
+    labelled = Source([rows], labels[None], classes, np.arange(90) // 45, 2)
+    made = fit_method(method, labelled, moments_of(labelled))
+    assert made.rank == rank
+    assert np.linalg.matrix_rank(made.projection, tol=1e-4) == D - rank
+
+
 def test_adversary__records_its_losses_and_the_round(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     trained = adversary_module.Trained(2 * torch.eye(D, dtype=torch.float64), (0.12345678, math.inf, 0.1), 2)
