@@ -101,6 +101,7 @@ def test_knn_setup_scores__refuses_in_a_sentence():
     needed = "one embedding, label, photo id, class and split per view is needed, got"
     assert of(labels=labels[1:]) == f"{needed} (38, 4)"
     assert of(embeddings=rows.reshape(-1)) == f"{needed} (152,)"
+    assert of(embeddings=rows.reshape(38, 2, 2)) == f"{needed} (38, 2, 2)"
     assert of(splits=["val", *splits[1:-1], "dev"]) == "splits are 'train' or 'test', not 'dev'"
     assert of(classes=[-1 if c else 0 for c in kinds]) == "classes are numbers from 0, not -1"
     assert of(splits=["train"] * 38) == "there is no view whose split is 'test'"
@@ -109,6 +110,10 @@ def test_knn_setup_scores__refuses_in_a_sentence():
     twice = list(kinds)
     twice[splits.index("test")] = 0  # a test photo in class 0 twice
     assert of(classes=twice) == "every test photo must be there once in each of the 2 classes"
+    more = {"embeddings": np.vstack([rows, rows[:1]])}  # the first view is there once more
+    columns = {"labels": labels, "photo_ids": photos, "classes": kinds, "splits": splits}
+    more |= {name: [*column, column[0]] for name, column in columns.items()}
+    assert of(**more) == f"every {splits[0]} photo must be there once in each of the 2 classes"
     listed = "(known: jpeg, sharpening, resizing, interpolation, "
     for name in ("jpeg", "blur"):
         text = of(parameter=name)
