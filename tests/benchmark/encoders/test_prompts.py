@@ -51,6 +51,7 @@ ANSWER, TEXT = "{{ m.content[0].text }}", "{{ m.content + '' }}"
         (turn(f"A:\n {ANSWER};", "A:\n"), "Q:why|A:\n", " "),
         (turn(f"A:<think></think>{ANSWER};", "A:"), "Q:why|A:<think></think>", ""),
         (turn(f"A: {TEXT};", "A:"), "Q:why|A:", " "),  # a text, not a list of parts
+        (turn("A: {% if m.content is string %}{{ m.content }}{% endif %};", "A:"), "Q:why|A:", " "),  # no list
         (turn("the answer is lost", "A:\n"), "Q:why|A:\n", ""),
         (turn(f"old: {ANSWER}", "A:"), "Q:why|A:", " "),  # a past answer stands elsewhere than the next one
         (turn(f"old: {ANSWER}", "A\n"), "Q:why|A\n", ""),
