@@ -42,6 +42,7 @@ NEAREST, BICUBIC = int(Image.Resampling.NEAREST), int(Image.Resampling.BICUBIC)
         (ResizeInside(16, 12, BICUBIC), (4, 3), (16, 12)),
         (ResizeLong(50, BICUBIC), (100, 33), (50, 16)),  # of 16.5 the even number
         (ResizeLong(50, BICUBIC), (33, 100), (16, 50)),
+        (ResizeLong(100, BICUBIC), (1000, 357), (100, 36)),
         (ResizeLong(50, BICUBIC, 14), (100, 10), (50, 14)),
         (ResizeLong(50, BICUBIC, 14), (10, 100), (14, 50)),
         (ResizeLong(50, BICUBIC), (1000, 1), (50, 1)),
@@ -137,13 +138,13 @@ def test_pixel_backend__of_each_kind(preprocess: Any, backend: str) -> None:
 
 
 def test_describe__the_whole_record() -> None:
-    pixels = Pixels((ResizeShort(9, BICUBIC), CenterPad(8, 6, fill=(1, 2, 3)), CenterSquare(0.5)))
+    pixels = Pixels((CenterSquare(0.5), ResizeShort(9, BICUBIC), CenterPad(8, 6, fill=(1, 2, 3))))
     assert describe(pixels, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "pil", crop_mode="x") == {
-        "size": [3, 3],
+        "size": [6, 8],
         "steps": [
+            {"step": "CenterSquare", "fraction": 0.5},
             {"step": "ResizeShort", "size": 9, "resample": "bicubic"},
             {"step": "CenterPad", "width": 8, "height": 6, "margin": "round", "fill": (1, 2, 3)},
-            {"step": "CenterSquare", "fraction": 0.5},
         ],
         "scale": "1/255",
         "mean": [0.1, 0.2, 0.3],

@@ -78,6 +78,19 @@ def test_separate_cameras__half_of_them_by_hash_of_their_names(cameras: int) -> 
         assert (every.all(), none) == (True, {})
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_plan_fit__train_photos_that_show_one_picture_are_on_one_side(seed: int) -> None:
+    """Three copies of a train photo: all are fitted on, or none; and options are chosen on all or none of them."""
+    photos = plain_photos()
+    rows = photos.rows.copy()
+    copies = [3, 8, 14]
+    rows[copies] = rows[3]
+    plan = plan_fit(type(photos)(**{**vars(photos), "rows": rows}), "jpeg", seed=seed, drop_leaks=False)
+    for some in (plan.fitted.ids, [plan.fitted.ids[i] for i in plan.held_out]):
+        assert len({f"train/{i}" for i in copies} & set(some)) in (0, 3)
+    assert plan.fit_set.ids.tolist() == FitSet.id_hashes("plain", list(plan.fitted.ids)).tolist()
+
+
 def test_plan_fit__what_is_left_after_near_duplicates_are_left_out() -> None:
     photos = plain_photos()
     rows = photos.rows.copy()

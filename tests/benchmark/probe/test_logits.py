@@ -62,6 +62,23 @@ def test_class_layer__what_its_protocol_is_called_with(monkeypatch: pytest.Monke
     assert other.weights.shape == (D, 3)
 
 
+def test_class_layer__is_fitted_again_with_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def fit(problem: Any, **options: Any) -> Any:
+        calls.append(options["memory_bytes"])
+        return constant_fit(problem)
+
+    def less(name: str, work: Any, memory: int) -> Any:
+        calls.append((name, memory))
+        return work(memory // 2)
+
+    monkeypatch.setattr(logits, "protocol_named", lambda name: replace(protocol_named(name), fit=fit))
+    monkeypatch.setattr(logits, "with_less_memory", less)
+    class_layer(ROWS, LABELS, n_classes=3, memory_bytes=1000)
+    assert calls == [("probe", 1000), 500]
+
+
 def test_class_layer__is_the_layer_of_a_labelled_probe() -> None:
     layer = class_layer(ROWS, LABELS, n_classes=3)
     probe = labelled_probe(LabelledSplits(ROWS, LABELS, None, None, ROWS, LABELS, 3))
