@@ -107,11 +107,12 @@ def test_components_text__a_part_of_each_kind_and_estimates_below_0() -> None:
         effect("scanner", 0.002, 0.003, 0.4),
         effect("sta\x1bin", 0.05, 0.06, 0.2),
         effect("both", -0.004, 0.003, 0.9),
+        effect("none", 0.0, 0.003, 0.9),
     )
     assert text == (
         "Of the embedding's variance a part is shown to be: scene 30.0 % (20.0 to 40.0). Shown to be less than 1 %: "
-        "scanner 0.2 % (-0.1 to 0.5); both 0.0 % (-0.7 to -0.1). Undecided: sta\\x1bin 5.0 % (-1.0 to 11.0). Estimates "
-        "below 0, which chance gives where a share is small, are shown as 0: both (-0.4 %)."
+        "scanner 0.2 % (-0.1 to 0.5); both 0.0 % (-0.7 to -0.1); none 0.0 % (-0.3 to 0.3). Undecided: sta\\x1bin 5.0 % "
+        "(-1.0 to 11.0). Estimates below 0, which chance gives where a share is small, are shown as 0: both (-0.4 %)."
     )
     assert components() == ""
     assert components(effect("scene", 0.3, 0.1, 1e-6)) == (

@@ -100,6 +100,7 @@ def rows_of(*results):
 def test_view__detectors_stand_together_on_the_same_photos_alone(make, one, other, together):
     results = [detector(make, name, 0.9, 0.5) for name in ("b", "a")]
     results = [dataclasses.replace(r, data={**r.data, **more}) for r, more in zip(results, (one, other), strict=True)]
+    results[0] = dataclasses.replace(results[0], encoder={**results[0].encoder, "dimension": 100})  # the first entry
     sets = rows_of(*results)
     if together:  # equal rows by name
         assert sets == [("set", ["a", "b"])]
