@@ -145,3 +145,48 @@ def test_labelled_probe__holds_out_whole_units() -> None:
     assert {held_out[clusters == unit].all() == held_out[clusters == unit].any() for unit in range(10)} == {True}
     assert held_out.sum() == 12
     assert stratified_split(labels, clusters=labels).sum() == stratified_split(labels).sum()  # one unit a class
+
+
+@pytest.mark.parametrize("chunk", [100, 3, 2])
+def test_shuffled_accuracies__labels_of_the_test_are_shuffled_in_the_same_order(photos, chunk, monkeypatch) -> None:
+    """Each fit is judged by its own row of test labels, however many fits are solved together."""
+    monkeypatch.setattr("benchmark.probe.protocols.converged.STACK_BYTES", 80 * 4 * 8 * chunk)
+    rng = np.random.default_rng(2)
+    labels = np.concatenate([photos["train_y"], photos["val_y"]]).astype(np.int64)
+    trained = np.stack([rng.permutation(labels) for _ in range(5)])
+    tested = np.stack([rng.permutation(photos["test_y"]) for _ in range(5)])
+    counts = []
+
+    def shuffled(count: int) -> tuple[np.ndarray, np.ndarray]:
+        counts.append(count)
+        return trained[:count], tested[:count]
+
+    splits = LabelledSplits(**photos, n_classes=4)
+    null = shuffled_accuracies(splits, chosen={"strength": 1e-2}, permutations=5, shuffled=shuffled)
+    x = np.concatenate([photos["train_x"], photos["val_x"]])
+    alone = [
+        labelled_probe(LabelledSplits(x, y, None, None, photos["test_x"], test_y, 4), strengths=[1e-2]).accuracy
+        for y, test_y in zip(trained, tested, strict=True)
+    ]
+    assert null == pytest.approx(alone)
+    assert len(set(np.round(null, 6))) > 2
+    shuffled_accuracies(splits, chosen={"strength": 1e-2}, shuffled=lambda count: shuffled(min(count, 5)))
+    assert counts == [5, 5]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shuffled_by_unit__a_unit_gets_the_labels_of_another_in_turn(seed: int) -> None:
+    """Each label is that of one photo. Of a smaller unit every label comes as often as any other, or once more."""
+    clusters = np.random.default_rng(seed).permutation(np.repeat([3, 4, 8, 9], [2, 3, 7, 1]))
+    shuffled = shuffled_by_unit(np.arange(13), clusters, np.random.default_rng(seed))
+    sources = []
+    for unit in (3, 4, 8, 9):
+        given = shuffled[clusters == unit]
+        source = set(clusters[given].tolist())
+        assert len(source) == 1
+        sources += source
+        size = int((clusters == sources[-1]).sum())
+        times = sorted(np.unique(given, return_counts=True)[1].tolist())
+        assert len(times) == min(size, len(given))
+        assert times[-1] - times[0] <= 1
+    assert sorted(sources) == [3, 4, 8, 9]

@@ -318,3 +318,10 @@ def test_probes__record_the_reader_its_seed_and_device(reader: str, monkeypatch:
     splits = LabelledSplits(banks[0][:10], np.arange(10) % 2, None, None, banks[0][10:], np.zeros(4, int), 2)
     labelled_probe(splits, reader=reader)
     assert calls[1] == (reader, 10, 1, {"device": CPU, "seed": 42}, True)
+
+
+def test_read__has_converged_where_its_loss_is_a_number() -> None:
+    losses = np.array([0.0, 1e30, math.inf, -math.inf, math.nan])
+    zeros = np.zeros(5)
+    read = Read(zeros, 1, {}, (), losses, zeros, zeros, 0.0, 0.0)
+    assert (read.converged.dtype, read.converged.tolist()) == (bool, [True, True, False, False, False])
