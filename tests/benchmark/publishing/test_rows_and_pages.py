@@ -138,6 +138,8 @@ def test_codec_objection__whole_sentences(make):
     ("encoder", "data", "local", "private"),
     [
         ({"id": "a/b"}, "imagenet", {"data": "PATH: mine"}, ""),
+        ({"id": "a/b"}, "inat2018", {"data": "PATH: mine"}, ""),
+        ({"id": "a/b"}, "paircams", {"data": "PATH: mine"}, ""),
         ({"id": "a/b"}, "hub:a/b", {"options": "o"}, ""),
         ({"id": "a/b"}, "table:x", {"data": "PATH"}, "the photos of table:x are private"),
         ({"id": "a/b"}, "folder:x", {}, "the photos of folder:x are private"),
@@ -356,3 +358,20 @@ def test_publish__a_whole_push(planned, capsys, monkeypatch, pull_request):
     )
     publish_results(request)
     assert capsys.readouterr().out == (f"{first}org/a: no pull request (no right)\nown/set: no eval.yaml (no right)\n")
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_data_set_tasks__split_and_config_of_the_first_result_with_a_headline(make, order):
+    made = make.result(data="hub:own/set")
+    results = [
+        make.changed(made, "data", evidence={"config": "iso"}, photos={"test": 5}),
+        make.changed(made, "data", evidence={"config": "make"}, photos={"val": 5, "test": 0}),
+        make.changed(made, "data", evidence={"split": "iso"}, photos=None),
+    ]
+    scores = [dataclasses.replace(made.scores[0], task=f"probe/{name}") for name in ("jpeg", "resizing", "make")]
+    results = [dataclasses.replace(r, scores=(score,)) for r, score in zip(results, scores, strict=True)]
+    [text] = data_set_tasks(published(*(results[i] for i in order))).values()
+    config, split = [("iso", "test"), ("make", "validation"), ("default", "validation")][order[0]]
+    assert yaml.safe_load(text)["tasks"] == [
+        {"id": f"{name}-probe", "config": config, "split": split} for name in ("jpeg", "make", "resizing")
+    ]
