@@ -1,5 +1,7 @@
 """The course of a training: which results form one, its table and its panels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,25 @@ def test_course_figure__content_alone_has_a_panel_and_nothing_has_none(tmp_path)
     assert len(panels(three)) == 2  # content has a panel only where there is nothing else
     odd = courses([result(f"a/step_{i}", 0.5, content=None) for i in (1, 2)]) + courses(TRAINING)
     assert len(panels(odd)) == 4
+
+
+def test_course__metrics_that_two_steps_have():
+    """A metric of one step is no course: it has neither a column nor a panel; nor has one that is not main."""
+    more = [
+        ("probe/sharpening", "accuracy", (0,)),
+        ("probe/resizing", "accuracy", (0, 2)),
+        ("probe/jpeg", "accuracy-knn", (0, 1, 2)),
+        ("mine/unknown", "accuracy", (0, 1, 2)),
+    ]
+    made = [
+        dataclasses.replace(
+            one, scores=(*one.scores, *(score(task, metric, 0.6, 0.2) for task, metric, steps in more if at in steps))
+        )
+        for at, one in enumerate(TRAINING)
+    ]
+    (course,) = courses(made)
+    header = course_text(course, all_tasks()).splitlines()[2]
+    columns = ["step", "probe/jpeg, %", "probe/resizing, %", "knn/original, %", "knn/jpeg spd, %"]
+    assert sorted(cell.strip() for cell in header.strip("|").split("|")) == sorted(columns)
+    labels = [ax.get_legend_handles_labels()[1][-2] for ax in panels([course])]
+    assert sorted(labels) == ["knn/jpeg spd", "probe/jpeg", "probe/resizing"]

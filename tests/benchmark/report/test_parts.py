@@ -64,6 +64,8 @@ def test_facts_text__in_their_order_with_one_full_stop():
     assert simulated[0].startswith("**Simulated, no camera took these pictures.** ")
     assert simulated[1:] == lines
     assert facts_text({}) == ""
+    lacking = facts_text({**given, "missing": "3 of 12 scenes"}).split("\n\n")
+    assert lacking == [lines[0], "Missing: 3 of 12 scenes.", *lines[1:]]
 
 
 def of_copies(*shares_by_metric):
@@ -170,3 +172,14 @@ def test_report_figure__of_several_data_sets(smoke, noted):
     assert labels == ["jpeg\n300 photos\none", "jpeg\n300 photos\n...-set-with-a-long-name"]
     assert report_figure([result()], all_tasks()) is None
     assert depth_figure(results, all_tasks(), "probe/jpeg") is None
+
+
+def test_groups_text__a_curve_at_chosen_k_and_an_index_of_nothing():
+    """Of 70 k eight are shown; 0 is a number, null is none."""
+    curve_of = [{"k": k, "index": {3: None, 5: 0.0, 61: 1.0}.get(k, k / 1000)} for k in range(1, 71)]
+    details = {"group": "g", "labels": ["a"], "groups": ["x"], "cells": [[1]], "curve": curve_of}
+    text = groups_text(result(Score("robustness/g", "toy", "index", 0.5, 0.4, 0.6, 9, 0.3, details)))
+    assert text.split("\n\n")[-1] == (
+        "Index over k, in %: 0.1 (k = 1), 0.0 (k = 5), 1.1 (k = 11), 2.1 (k = 21), 3.1 (k = 31), 4.6 (k = 46), "
+        "100.0 (k = 61); chance 30.0."
+    )

@@ -125,3 +125,20 @@ def test_pipeline_page__the_numbers_of_each_row():
         f"<dt>SSIM</dt><dd>0.9877</dd>{about.format('Pillow')}"
     )
     assert facts[4] == f"<dt>failed</dt><dd>no pixel is left</dd>{about.format('Pillow')}"
+
+
+@pytest.mark.parametrize("where", ["first", "last", "alone"])
+@pytest.mark.parametrize("move", ['{step = "orient", exif = 3}', '{step = "crop", left = 1}'])
+def test_pipeline_rows__no_likeness_where_a_step_of_any_stage_moves_pixels(tmp_path, move, where):
+    """Turned by 180 degrees a picture has its size: likeness would be measured if the step were overlooked."""
+    steps = {
+        "first": f'{move}, {{step = "png"}}, {{step = "jpeg", quality = 80}}',
+        "last": f'{{step = "jpeg", quality = 80}}, {move}, {{step = "png"}}',
+        "alone": f'{move}, {{step = "png"}}',
+    }[where]
+    plain = '[[processing]]\nname = "plain"\nsteps = [{step = "jpeg", quality = 80}, {step = "png"}]\n'
+    (tmp_path / "mine.toml").write_text(f'schema = 1\n[[processing]]\nname = "moved"\nsteps = [{steps}]\n{plain}')
+    moved, other = pipeline_rows(image_bytes(picture()), "a.png", read_definitions(str(tmp_path / "mine.toml")))
+    assert (moved.psnr, moved.ssim, moved.failure) == (None, None, "")
+    assert other.psnr > 10
+    assert 0 < other.ssim <= 1

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from benchmark.judgement import verdicts
 from benchmark.report import report_text
 from benchmark.report.answers import NOISE_TITLES, answers_section
@@ -176,3 +178,14 @@ def test_answers__what_no_option_is_and_groups_of_margins_in_their_order():
     assert "none of the options" not in plain
     assert "noise floor" not in plain  # its row lacks the accuracy
     assert "margin" not in plain.split("\n\n")[2]
+
+
+@pytest.mark.parametrize("tied_first", [False, True])
+def test_report__the_rule_for_ties_is_that_of_a_score_with_ties(tied_first):
+    tied = neighbours("all-same", 0.6, 0.5, 0.7, 0.6)
+    tied = dataclasses.replace(tied, details={**tied.details, "tie_rule": "random"})
+    plain = probe("jpeg", shares(0.6))
+    other = dataclasses.replace(plain, task="probe/sharpening", details={**plain.details, "tie_rule": "nearest"})
+    scores = (tied, plain, other) if tied_first else (plain, other, tied)
+    note = report_text([result(*scores)], all_tasks()).partition("### Tied votes\n\n")[2].split("\n\n")[1]
+    assert "; the scores above are these expectations. Shown where" in note

@@ -133,3 +133,24 @@ def test_report_figure__has_both_matrices() -> None:
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert any("Recall@1 of the scene" in title for title in titles)
     assert any("Mean cosine of one scene" in title for title in titles)
+
+
+@pytest.mark.parametrize(
+    ("chances", "words"),
+    [
+        ([0.01, 0.02, 0.5], "; chance 2 %"),
+        ([0.1, 0.2, 0.3, 0.9], "; chance 25 %"),
+        ([0.0123], "; chance 1.2 %"),
+        ([], ""),
+    ],
+)
+def test_draw_matrix__the_chance_of_a_typical_pair(chances: list[float], words: str) -> None:
+    from matplotlib.figure import Figure
+
+    table: list[list[float | None]] = [[None] * 4 for _ in range(4)]
+    for at, chance in enumerate(chances):
+        table[at][(at + 1) % 4] = chance
+    for what in ("recall", "cosine"):
+        ax = Figure().subplots()
+        draw_matrix(ax, matrix_of(4) | {"chance": table}, what)
+        assert ax.get_xlabel() == f"group of the target{words if what == 'recall' else ''}"

@@ -1,0 +1,94 @@
+"""What a report takes from the first of several scores that differ, and numbers that are 0: shown, and not left out."""
+
+import dataclasses
+
+import pytest
+from matplotlib.figure import Figure
+
+from benchmark.report import report_figure, report_text
+from benchmark.report.answers import answers_section, draw_flips
+from benchmark.report.groups import groups_text
+from benchmark.results import Score
+from benchmark.tasks import all_tasks
+from tests.benchmark.report.test_groups import DETAILS
+from tests.benchmark.report.test_recorded_figures import FEW, FLIPS, with_outputs
+from tests.benchmark.report.test_text import probe, result, shares
+
+
+def set_ups(order):
+    """Two metrics of a kNN task, of which no number is equal."""
+    made = [
+        Score("knn/jpeg", "toy", "all-same", 0.5, 0.4, 0.6, 311, 0.07, {"k": 5}),
+        Score("knn/jpeg", "toy", "uniform", 0.45, 0.35, 0.55, 322, 0.09, {"k": 8}),
+    ]
+    return [made[i] for i in order]
+
+
+@pytest.mark.parametrize(
+    ("order", "header", "notes"),
+    [((0, 1), "(k = 5)", "Chance 7.0 %, 311 queries. "), ((1, 0), "(k = 8)", "Chance 9.0 %, 322 queries. ")],
+)
+def test_report__k_chance_and_queries_of_the_first_set_up(order, header, notes):
+    text = report_text([result(*set_ups(order))], all_tasks())
+    assert f"{all_tasks()['knn/jpeg'].family.header} {header} |" in text
+    assert notes in text
+    assert text.count("Chance ") == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_answers__questions_guesses_and_photos_of_the_first_task(order):
+    both = [
+        Score("answers/jpeg", "set", "flips", 0.25, 0.2, 0.3, 1234, 0.0,
+              {"by_processing": {"web": FLIPS}, "questions": 3000, "guess_flips": 0.6}),
+        Score("answers/resizing", "set", "flips", 0.25, 0.2, 0.3, 777, 0.0,
+              {"by_processing": {"web": FEW, "x": FEW}, "questions": 40, "guess_flips": 0.5}),
+    ]  # fmt: skip
+    scores = [both[i] for i in order]
+    parts = answers_section(with_outputs((), *scores)).split("\n\n")
+    questions, photos, guess = [(3000, 1234, 60.0), (40, 777, 50.0)][order[0]]
+    assert parts[1] == (
+        f"{questions} questions about {photos} photos. A model that guesses anew each time flips {guess} %."
+    )
+    shown = {"web": [FLIPS, FEW][order[0]], "x": FEW}  # of a processing of several tasks the first one's row
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in parts[2].splitlines()[2:]]
+    assert {row[0]: row[1].split()[0] for row in rows} == {
+        name: f"{100 * row['flips']:.1f}" for name, row in shown.items()
+    }
+    ax = Figure().add_subplot()
+    draw_flips(ax, scores)
+    assert ax.get_title(loc="left").endswith(f", n = {photos:,}")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_groups__cells_of_the_first_score_and_notes_of_all(order):
+    details = [
+        {**DETAILS, "notes": ["One."]},
+        {**DETAILS, "observational": "drawn by lot", "cells": [[1, 2], [3, 5]], "notes": ["Two."]},
+    ]
+    scores = [Score(f"probe/{i}", "set", "index", 0.5, 0.4, 0.6, 10, 0.3, details[i]) for i in order]
+    text = groups_text(with_outputs((), *scores))
+    assert text.startswith(f"**scanner**: {('given, not assigned', 'drawn by lot')[order[0]]}\n\n")
+    assert ("| cat" in text, "10 (1)" in text, "1 (1)" in text) == (True, order[0] == 0, order[0] == 1)
+    assert text.endswith(("One. Two.", "Two. One.")[order[0]])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_report_figure__the_hidden_share_of_the_first_probe(order):
+    both = [probe("make", shares(0.8), mask_ratio=0.9), probe("iso", shares(0.6))]
+    figure = report_figure([result(*(both[i] for i in order))], all_tasks())
+    [title] = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
+    assert ("(90 % hidden)" in title) == (order[0] == 0)
+
+
+def test_report__numbers_that_are_nothing_are_shown():
+    made = result(probe("jpeg", shares(0.6)))
+    changed = dataclasses.replace(
+        made,
+        data={"name": "toy", "photos": {"train": 0, "val": 7, "test": 0}, "classes": 0},
+        cost={"views": 9, "views_per_second": 0.0, "seconds": {"a": 0.0}},
+    )
+    text = report_text([changed], all_tasks())
+    assert "\n\n7 val photos, 0 classes.\n\n" in text
+    assert "\n\n9 views at 0 a second; a 0.0 s; on cpu" in text
+    none = dataclasses.replace(made, data={"name": "toy", "photos": {}, "classes": None}, cost={})
+    assert report_text([none], all_tasks()).startswith("## mine on toy\n\n### ")
