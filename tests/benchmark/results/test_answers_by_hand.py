@@ -101,6 +101,9 @@ def test_photos_of__one_more_than_the_largest_index():
     assert _photos_of(indices) == 10
     assert _photos_of({("b", "m"): indices["b", "m"]}) == 0
     assert _photos_of({}) == 0
+    for dtype in (np.uint8, np.uint16, np.uint32, np.uint64, np.int8, np.int32, np.int64):
+        one = of(np.array([7, 120, 4], dtype))
+        assert _photos_of({**indices, ("c", "m"): one}) == _photos_of({("c", "m"): one}) == 121
 
 
 def test_pairing__is_what_a_paired_difference_takes():

@@ -1,6 +1,7 @@
 """Which fields of a score answers prove, in which order, and what a contradiction says: every case by hand."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -186,3 +187,48 @@ def test_objection__value_and_count(score):
 def test_miscounted(result, stated, splits, photos, reason):
     made = dataclasses.replace(result, data={**result.data, "photos": stated})
     assert miscounted(made, None if splits is None else np.array(splits, np.int8), photos) == reason
+
+
+@pytest.mark.parametrize("methods", [METHODS, METHODS - 1])
+@pytest.mark.parametrize("centre", ["value", "accuracy", ""])
+def test_contradicted__ends_by_other_methods_lie_around_the_number_of_their_own_part(score, result, centre, methods):
+    """Other methods may state an end half its distance from the value further off, and 0.002 more."""
+    given = {"low": 0.05, "high": 0.4, **({centre: 0.1} if centre else {})}
+    middle = 0.1 if centre else score.value
+    exact = methods == METHODS
+    for name, end in (("low", 0.05), ("high", 0.4)):
+        most = 2e-5 if exact else 0.5 * abs(end - middle) + 0.002
+        for sign, share in itertools.product((1, -1), (0.9, 1.1)):
+            stated = end + sign * share * most
+            made = dataclasses.replace(proven(score), details={"controls": {"whole": {**given, name: stated}}})
+            facts = AnswerFacts(None, None, {"controls": {"whole": given}})
+            expected = (
+                ""
+                if share < 1
+                else (
+                    f"probe/jpeg accuracy: controls.whole.{name} is {stated:.6g}, but its answers in answers.npz give "
+                    f"{end:.6g}"
+                )
+            )
+            assert contradicted(made, PLAIN, facts, with_options(result, {}, methods)) == expected
+
+
+def test_contradicted__units_and_rises_of_other_methods_may_differ_and_nothing_else(score, result):
+    ends = photo_interval(VALUES, clusters=CLUSTERS)
+    right = {"units": 8, "effective_units": round(effective_number(np.unique(CLUSTERS, return_counts=True)[1]), 3)}
+    curve, copies = {"rises": True, "gain": {"value": 0.1}}, 3
+    facts = AnswerFacts(None, None, {"learning_curve": curve, "copies": copies})
+    details = {**right, "learning_curve": curve, "copies": copies}
+    wrong = {
+        "units": (7, "units is 7", "8"),
+        "effective_units": (2.5, "effective_units is 2.5", f"{right['effective_units']:.6g}"),
+        "learning_curve": ({**curve, "rises": False}, "learning_curve.rises is False", "True"),
+        "copies": (4, "copies is 4", "3"),
+    }
+    for name, (stated, what, given) in wrong.items():
+        made = dataclasses.replace(score, low=ends.low, high=ends.high, details={**details, name: stated})
+        for methods in (METHODS, METHODS - 1):
+            may_differ = methods != METHODS and name != "copies"
+            assert contradicted(made, CLUSTERED, facts, with_options(result, {}, methods)) == (
+                "" if may_differ else f"probe/jpeg accuracy: {what}, but its answers in answers.npz give {given}"
+            )

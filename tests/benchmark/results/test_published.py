@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import math
 from collections import Counter
 from importlib import resources
@@ -88,6 +89,26 @@ def test_reference_detectors__have_a_source_each_and_say_what_was_read():
     repaired = {(r.detector, r.trained_on): r.percent for r in rows if "2403.17608" in r.source}
     for network in ("ResNet-50", "Swin-T"):
         assert 11 < repaired[network, "GenImage repaired"] - repaired[network, "GenImage as it is"] < 12
+
+
+def test_reference_detectors__each_column_under_its_name():
+    text = (resources.files("benchmark") / "data" / "published_detectors.csv").read_text(encoding="utf-8")
+    lines = [{**line, "percent": float(line["percent"])} for line in csv.DictReader(text.splitlines())]
+    assert [dataclasses.asdict(row) for row in reference_detectors.published_detectors()] == lines
+
+
+def test_published__facts_of_the_study_and_its_data_sets():
+    text = (resources.files("benchmark") / "data" / "iccv2025_columns.csv").read_text(encoding="utf-8")
+    of_content = [line for line in csv.DictReader(text.splitlines()) if line["task"][:4] == "knn/" and line["classes"]]
+    assert {line["data"]: int(line["classes"]) for line in of_content} == dict(published.STUDY_CLASSES)
+    # ImageNet (Russakovsky et al., IJCV 2015, table 2) and iNaturalist 2018 (Van Horn et al., the challenge's page)
+    assert dict(published.TRAIN_PHOTOS) == {"imagenet": 1_281_167, "inat2018": 437_513}
+    assert (published.STUDY_URL, published.STUDY_DATE) == ("https://arxiv.org/abs/2508.10637", "2025-10-19")
+    assert dict(STUDY_GROUPS) == {
+        "CVL": "contrastive visual-language",
+        "SUP": "supervised",
+        "SSL": "self-supervised",
+    }
 
 
 def test_published_encoders__chance_and_counts_are_those_of_the_columns():
