@@ -87,6 +87,7 @@ def test_group_recall__groups_without_a_common_scene():
     for table in (made.recall[0], made.cosine, made.chances[0], made.distractors):
         assert np.isnan(table).tolist() == (shared == 0).tolist()
     assert np.isnan(made.by_scene["same"]).tolist() == [False, False, False, True, True]
+    assert np.isnan(made.apart).tolist() == np.eye(4, dtype=bool).tolist()  # of one group with itself: not needed
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     assert made.cosine[0, 1] == pytest.approx((unit[0] @ unit[3] + unit[1] @ unit[4]) / 2)
     assert made.apart[0, 2] == pytest.approx(np.mean([unit[i] @ unit[j] for i in (0, 1, 2) for j in (5, 6)]))

@@ -295,3 +295,14 @@ def right_of(nearest: np.ndarray, label: int) -> bool:
     """Whether the most frequent label is the query's; the nearest of those that are equally frequent counts."""
     counts = np.bincount(nearest, minlength=3)
     return bool(next(int(y) for y in nearest if counts[y] == counts.max()) == label)
+
+
+@pytest.mark.parametrize(("most", "expected"), [(10, (9, 2, 2)), (4, (3, 2, 2)), (1, (2, 2, 2)), (29, (25, 2, 2))])
+def test_blocks__a_small_stratum_has_two(most: int, expected: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 30 clusters in strata of 26, 2 and 2: with one block a stratum would have no variance."""
+    monkeypatch.setattr(cells_module, "MOST_BLOCKS", most)
+    label, group = np.repeat([0, 0, 1], [26, 2, 2]), np.repeat([0, 1, 1], [26, 2, 2])
+    blocks = Cells.of(label, group, np.arange(30)).blocks
+    of_stratum = [len(np.unique(blocks.index[(label == a) & (group == g)])) for a, g in ((0, 0), (0, 1), (1, 1))]
+    assert of_stratum == list(expected)
+    assert len(blocks) == sum(expected)
