@@ -248,3 +248,19 @@ def test_entries__whose_keys_hold_other_kinds_of_values_are_listed(cache, damage
     assert about["banks/b1"] == "org/a, 1,234 photos x 2 views x 8"
     assert [about[name] for name in ("banks/b2", "outcomes/o1", "outcomes/o2")] == [unknown] * 3
     assert about["outcomes/o4"] == "not finished"  # parts are there, and a key that a crash has left empty
+
+
+@pytest.mark.parametrize(("of_folder", "of_file", "of_part", "changed"), [(2, 9, 9, 2), (9, 2, 9, 2), (9, 9, 2, 2)])
+def test_entries__were_used_when_the_folder_or_any_of_its_files_changed(tmp_path, of_folder, of_file, of_part, changed):
+    """Opening a bank or an outcome changes the time of its folder alone."""
+    folder = tmp_path / "banks" / "b"
+    put(folder / "views" / "v" / "rows.npy", b"r")
+    put(folder / "key.json", BANK_KEY)
+    now = time.time()
+    for path, days in (
+        (folder / "views" / "v" / "rows.npy", of_part), (folder / "key.json", of_file), (folder, of_folder)
+    ):  # fmt: skip
+        os.utime(path, (now - days * DAY,) * 2)
+    [entry] = entries(tmp_path)
+    assert entry.changed == pytest.approx(now - changed * DAY, abs=1)
+    assert [bool(chosen(tmp_path, ["banks"], days)) for days in (changed - 0.1, changed + 0.1)] == [True, False]
