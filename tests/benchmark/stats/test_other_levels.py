@@ -1,0 +1,208 @@
+"""Arguments that callers seldom give: other levels, ranges, limits and rows; and sets that all err together."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+from statsmodels.stats.power import TTestPower
+
+from benchmark.stats import (
+    Threshold,
+    against_chance,
+    detectable_effect,
+    expected_above,
+    needed_units,
+    paired_difference,
+    paired_differences,
+    paired_power,
+    photo_interval,
+    photo_intervals,
+)
+from benchmark.stats.leave_one_out import statistic_of
+from benchmark.stats.student import Means, ends, p_values
+from benchmark.stats.units import units_of_sets
+
+LEVELS = (0.6, 0.8, 0.9, 0.99)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("clusters", [None, np.arange(36) // 3])
+def test_paired_differences__reach_zero_exactly_where_p_is_not_below_one_minus_the_level(level, clusters) -> None:
+    clamped = 0
+    for seed in range(60):
+        apart = np.random.default_rng(seed).choice([-1.0, 0.0, 1.0], 36, p=[0.08, 0.7, 0.22])
+        [row] = paired_differences(apart[None], clusters=clusters, binary=True, level=level)
+        rule = paired_difference(apart.clip(0), (-apart).clip(0), clusters=clusters, level=level)
+        expected = (rule.low, rule.high)
+        if row.p_value >= 1 - level:
+            expected = (min(rule.low, 0.0), max(rule.high, 0.0))
+            clamped += rule.low > 0
+        assert (row.low, row.high) == expected
+        assert (row.value, row.standard_error) == (rule.value, rule.standard_error)
+    assert clamped or level == 0.99 or clusters is not None  # the named test is the more cautious one somewhere
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("units", [5, 57])
+def test_plans__at_other_levels_are_statsmodels(level, units) -> None:
+    for effect in (0.0, 0.05, 0.3, 0.5):  # further ones are NaN there
+        expected = TTestPower().power(effect, units, 1 - level)
+        assert paired_power(effect, units, level=level) == pytest.approx(expected, rel=1e-9)
+        assert paired_power(-effect, units, level=level) == pytest.approx(expected, rel=1e-9)
+    effect = detectable_effect(units, power=0.7, level=level)
+    assert TTestPower().power(effect, units, 1 - level) == pytest.approx(0.7, rel=1e-9)
+    assert needed_units(effect, power=0.7, level=level) == pytest.approx(units, rel=1e-6)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_expected_above__at_other_levels(level) -> None:
+    further = reference.betabinom(40, 3, 58)
+    tail = (1 - level) / 2
+    assert expected_above(Threshold(0.0, 3, 60), 40, level=level) == (further.ppf(tail), further.ppf(1 - tail))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_photo_intervals__the_range_of_a_difference_is_the_wider_of_its_bounds(level) -> None:
+    """Units that agree are between the ends that their range allows, as the rule of three has it."""
+    unseen = 1 - ((1 - level) / 2) ** (1 / 9)
+    for bounds, width in (((-1.0, 1.0), 1.0), ((-3.0, 1.0), 3.0), ((-1.0, 2.0), 2.0)):
+        [made] = photo_intervals([[0.5] * 9], bounds=bounds, level=level)
+        ends_of_width = (0.5 - unseen * (0.5 + width), 0.5 + unseen * (width - 0.5))
+        assert (made.low, made.high) == pytest.approx(ends_of_width)
+        assert made.standard_error == pytest.approx((made.high - made.low) / (2 * reference.norm.ppf(0.5 + level / 2)))
+
+
+UNLIKE = np.repeat(np.arange(7), [1, 2, 9, 4, 4, 1, 6])
+
+
+@pytest.mark.parametrize("clusters", [None, UNLIKE, np.arange(27) // 3])
+@pytest.mark.parametrize("trials", [None, np.arange(27) % 4 + 1.0])
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_against_chance__values_on_another_scale_have_the_same_p_value(clusters, trials, two_sided) -> None:
+    """Also where photos have several rows, clusters are unequal, and chance is above the middle of the range."""
+    rows = np.ones(27) if trials is None else trials
+    for seed, chance in itertools.product(range(4), (0.2, 0.6, 0.85)):
+        values = np.random.default_rng(seed).beta(9, 2, 27)
+        plain = against_chance(values * rows, chance, trials, clusters=clusters, two_sided=two_sided)
+        how = {"clusters": clusters, "bounds": (-4.0, -1.0), "two_sided": two_sided}
+        other = against_chance((3 * values - 4) * rows, 3 * chance - 4, trials, **how)
+        assert other == pytest.approx(plain, rel=1e-9)
+        assert 0 < plain <= 1
+
+
+@pytest.mark.parametrize("clusters", [None, UNLIKE, np.arange(27) // 3])
+@pytest.mark.parametrize("trials", [None, np.arange(27) % 4 + 1.0])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_photo_intervals__on_another_scale_are_on_that_scale(clusters, trials, level) -> None:
+    rows, values = np.ones(27) if trials is None else trials, np.random.default_rng(3).random((2, 27))
+    how = {"clusters": clusters, "level": level, "resamples": 900, "seed": 5}
+    for (low, high), shift in (((0.0, 1.0), 0.0), ((0.0, 1.0), 7.0), ((-1.0, 1.0), 0.0)):
+        if shift and trials is not None and clusters is None:
+            continue  # photos are sorted by their sums before weights are drawn
+        measured = low + (high - low) * values
+        plain = photo_intervals(measured * rows, trials, bounds=(low, high), **how)
+        bounds = (2 * low + shift, 2 * high + shift)
+        other = photo_intervals((2 * measured + shift) * rows, trials, bounds=bounds, **how)
+        for one, two in zip(plain, other, strict=True):
+            ends_of_one = [2 * end + shift for end in (one.value, one.low, one.high)]
+            assert [two.value, two.low, two.high] == pytest.approx(ends_of_one, abs=3e-5)
+            assert two.standard_error == pytest.approx(2 * one.standard_error, rel=1e-4)
+            assert (two.n, two.units) == (one.n, one.units) == (27, 27 if clusters is None else len(set(clusters)))
+        alone = [photo_interval(row * rows, trials, bounds=(low, high), **how) for row in measured]
+        for one, single in zip(plain, alone, strict=True):
+            assert (single.value, single.n, single.units) == (pytest.approx(one.value), one.n, one.units)
+        assert alone[0] == photo_intervals(measured[:1] * rows, trials, bounds=(low, high), **how)[0]
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+@pytest.mark.parametrize(("limits", "width"), [((0.0, 1.0), 1.0), ((-1.0, 1.0), 2.0)])
+def test_paired_difference__of_statistics_at_other_levels_and_limits(level, limits, width) -> None:
+    """``limits`` are those of the statistics, ``bounds`` of values by photo, which a small cluster may have beyond."""
+    rng = np.random.default_rng(8)
+    for scale in (0.1, 2.0):
+        first, second = (0.5 + scale * rng.normal(size=27) for _ in range(2))
+        how = {"bounds": (-900.0, 900.0), "level": level, "freedom": 5, "limits": limits}
+        made = paired_difference(first, second, clusters=UNLIKE, **how)
+        expected = statistic_of(first - second, UNLIKE, 5)
+        interval = expected.interval(27, (-width, width), level)
+        assert (made.value, made.low, made.high, made.n, made.standard_error, made.units) == (
+            interval.value, interval.low, interval.high, 27, expected.error, 7
+        )  # fmt: skip
+        assert made.p_value == expected.p_value(0.0)
+        assert -width <= made.low < made.high <= width
+        by_photo = paired_difference(first, second, **how)
+        assert by_photo == paired_difference(first, second, bounds=(-900.0, 900.0), level=level)
+
+
+def means(value: float, reported: float | None) -> Means:
+    shown = None if reported is None else np.array([reported])
+    return Means(np.array([value]), np.array([0.02]), np.array([0.0]), 9, 1.0, 4.5, shown)
+
+
+@pytest.mark.parametrize(("value", "sign"), [(0.2, 1), (-0.2, -1)])
+def test_p_values__nothing_is_certain_where_the_reported_mean_is_not_on_the_side_of_the_weighted_one(
+    value, sign
+) -> None:
+    """The weighted mean is tested; readers see the mean over photos, which may be zero or have the other sign."""
+    t = 0.2 / np.sqrt(0.02 / 8)
+    one = reference.t.sf(t, 4.5)
+    for reported, expected in ((None, one), (0.1 * sign, one), (0.0, 0.5), (-0.1 * sign, 0.5)):
+        [two_sided], [greater] = (p_values(means(value, reported), greater=g) for g in (False, True))
+        assert two_sided == pytest.approx(2 * expected)
+        assert greater == pytest.approx(expected if sign > 0 else 1 - expected)
+        (low,), (high,) = ends(means(value, reported), 0.9)
+        half = reference.t.ppf(0.95, 4.5) * np.sqrt(0.02 / 8)
+        shown = value if reported is None else reported
+        assert (low, high) == pytest.approx((min(value - half, shown), max(value + half, shown)))
+
+
+def test_paired_difference__of_clusters_whose_photos_cancel_is_no_difference() -> None:
+    """Thirty clusters of one photo gain, one of thirty photos loses as much: the mean over photos is zero."""
+    clusters = np.r_[np.arange(30), np.full(30, 30)]
+    first = np.r_[np.full(30, 0.875), np.full(30, 0.125)]
+    made = paired_difference(first, np.full(60, 0.5), clusters=clusters)
+    assert made.value == 0
+    assert made.p_value == 1
+    assert made.low <= 0 <= made.high
+
+
+def joined(owners: list[str], sets: list[int]) -> list[int]:
+    """The component of each set, by merging sets that share an owner until nothing changes."""
+    component = list(range(max(sets) + 1))
+    changed = True
+    while changed:
+        changed = False
+        for (a, s), (b, t) in itertools.combinations(zip(owners, sets, strict=True), 2):
+            if a == b and a and component[s] != component[t]:
+                component = [min(component[s], component[t]) if c in (component[s], component[t]) else c
+                             for c in component]  # fmt: skip
+                changed = True
+    return component
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_units_of_sets__are_components_or_the_sets_themselves(seed: int) -> None:
+    """Sets that all err together say nothing of the spread, as sets of which no two do: each is a unit then."""
+    rng = np.random.default_rng(seed)
+    sets = rng.permutation(np.r_[np.arange(5), rng.integers(0, 5, 5)])
+    owners = rng.choice([*"abcdefgh"[: 2 + seed % 7], ""], 10).astype(str)
+    made = units_of_sets({"owner": owners}, np.arange(10), sets, "scene")
+    component = joined(owners.tolist(), sets.tolist())
+    distinct = len(set(owners.tolist()) - {""}) + int((owners == "").sum())
+    if 2 <= distinct < 10 and 2 <= len(set(component)) < 5:
+        assert (made.rule, made.count, made.alone) == ("owner", len(set(component)), False)
+        assert [[a == b for b in made.index] for a in made.index] == [[a == b for b in component] for a in component]
+        sizes = np.bincount(component)
+        assert made.effective == pytest.approx(25 / np.square(sizes).sum())
+    else:
+        assert (made.rule, made.count, made.effective, made.clusters) == ("scene", 5, 5.0, None)
+        assert made.index.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_units_of_sets__a_chain_of_all_sets() -> None:
+    owners = np.array(["ann", "bob", "bob", "cid", "cid", "ann"])
+    made = units_of_sets({"owner": owners}, np.arange(6), np.array([0, 0, 1, 1, 2, 2]), "pair")
+    assert (made.rule, made.count, made.alone, made.index.tolist()) == ("pair", 3, True, [0, 1, 2])
