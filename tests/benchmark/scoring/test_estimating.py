@@ -169,3 +169,25 @@ def test_pass__on_cpus_both_compete_and_on_cards_they_overlap(monkeypatch):
     assert clock([measured("a", "one", on_gpu=True, forward_s=10.0)], 2) == 50
     assert clock([cards[0], other], 2) == 200 / 2 + 80
     assert clock([measured("a", "one", on_gpu=True, by_device=True)], 2) == 160  # the card makes its views itself
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "workers", "wall"),
+    [
+        ({"by_device": True}, {}, 2, 200 + 80),  # one that the card makes views for is enough
+        ({}, {"by_device": True}, 2, 200 + 80),
+        ({}, {}, 2, 100),
+        ({"devices": ("cuda:0", "cuda:1")}, {}, 2, 100),  # an encoder that is on one card alone
+        ({"devices": ("cuda:0", "cuda:1")}, {"devices": ("cuda:0", "cuda:1")}, 4, 50),
+        ({"devices": ("cuda:0", "cuda:1")}, {"devices": ("cuda:0", "cuda:1")}, 0, 100),  # a worker each at least
+        ({"devices": ("cuda:0", "cuda:1")}, {"devices": ("cuda:0", "cuda:1"), "by_device": True}, 4, 100 + 40),
+    ],
+)
+def test_pass__of_two_encoders_on_cards(monkeypatch, one, other, workers, wall):
+    """Views of 100 s and 200 s of one core, forward passes of 60 s and 20 s."""
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(module, "workers_each", lambda workers, devices: workers // devices)
+    first = measured("a", "one", on_gpu=True, making_processor_s=3.0, forward_processor_s=5.0, **one)
+    second = measured("b", "one", on_gpu=True, making_s=200.0, forward_s=20.0, making_processor_s=2.0,
+                      forward_processor_s=7.0, **other)  # fmt: skip
+    assert pass_seconds([first, second], workers) == Seconds(wall, 3.0 + 5.0 + 7.0)

@@ -11,7 +11,15 @@ from benchmark.options import RunOptions
 from benchmark.results import Failure, read_result, write_result
 from benchmark.scoring import OpenedSet, write_scored
 from benchmark.scoring.run import score_encoders
-from benchmark.scoring.sweep import Row, failures_by_pair, finished_result, sweep_text, what_failed, write_state
+from benchmark.scoring.sweep import (
+    Row,
+    _device_type,
+    failures_by_pair,
+    finished_result,
+    sweep_text,
+    what_failed,
+    write_state,
+)
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 from builders.untrusted import may_pass
@@ -135,6 +143,26 @@ FAR = "cannot be read (Input/output error)"
 def test_finished__by_what_a_result_records(world, look, tmp_path, changed, options, reused):
     assert may_pass(FAR)
     assert (look(output=written(world, tmp_path, **changed), **options) is not None) is reused
+
+
+def test_finished__of_a_version_that_recorded_less(world, look, tmp_path):
+    """Results without ``compiled`` or ``runtime`` are of versions that had neither."""
+    output = written(world, tmp_path)
+    file = output / "toy" / "set" / "result.json"
+    result = read_result(file)
+    older = {n: value for n, value in result.environment.items() if n not in ("compiled", "runtime")}
+    write_result(dataclasses.replace(result, environment=older), file)
+    assert "compiled" not in read_result(file).environment
+    assert look(output=output) is not None
+    assert look(dataclasses.replace(toy(), compiled=True), output=output) is None
+
+
+@pytest.mark.parametrize(
+    ("recorded", "kind"),
+    [("cpu", "cpu"), ("mps", "mps"), ("mps:0", "mps"), ("cuda:1", "cuda"), ("NVIDIA H100", "cuda"), ("cpus", "cuda")],
+)
+def test_device_type__by_type_or_by_the_name_of_a_gpu(recorded, kind):
+    assert _device_type(recorded) == kind
 
 
 def test_finished__an_encoder_that_is_not_identified_is_never_finished(world, look, tmp_path):

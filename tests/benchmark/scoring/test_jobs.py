@@ -171,3 +171,22 @@ def test_run_jobs__seconds_are_shares_of_the_time_of_all(monkeypatch: pytest.Mon
     monkeypatch.setattr(task_runs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     done = run_jobs([job(name, lambda given: outcome("x"), device="cuda") for name in ("a/1", "a/2")])
     assert [one.seconds for one in done] == [4.0, 12.0]
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_run_jobs__seconds_of_both_tries_count(monkeypatch: pytest.MonkeyPatch, succeeds: bool) -> None:
+    """A job of 1 s that is tried again for 2 s, and one of 3 s: half of the 12 s that both took together each."""
+    clock = iter([0.0, 1.0, 2.0, 2.0, 5.0, 5.0, 7.0, 12.0])
+    monkeypatch.setattr(task_runs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    errors = iter([KeyError("a"), None if succeeds else ValueError("b")])
+
+    def run(given: Any) -> TaskOutcome:
+        if error := next(errors):
+            raise error
+        return outcome("x")
+
+    done = run_jobs([job("a/1", run, device="cuda"), job("a/2", lambda given: outcome("y"), device="cuda")])
+    assert [one.seconds for one in done] == [6.0, 6.0]
+    assert [(one.reason, one.retried) for one in done] == [
+        ("", "KeyError: 'a'") if succeeds else ("KeyError: 'a'", ""), ("", ""),
+    ]  # fmt: skip

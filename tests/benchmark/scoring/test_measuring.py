@@ -115,6 +115,14 @@ def test_row__cached_outcomes_and_layers(world):
     assert [note.partition(":")[0] for note in row.notes] == ["probe/sharpening"]  # of the embedding alone
 
 
+def test_row__a_layer_of_the_dimension_of_the_embedding_is_measured_by_itself(world):
+    """Tasks on layers are brief, so that their costs are not those of the embedding."""
+    names = tuple(task.name for task in TASKS[:2])
+    world.layers, world.left = (4,), {"": names, "layer 4": names}
+    world.run()
+    assert [(dimension, brief) for _, _, dimension, _, brief, _ in world.calls] == [(4, False), (4, True)]
+
+
 def test_row__side_by_side_on_four_threads(world):
     """120 s of three tasks on four threads: 30 s, but no less than the longest."""
     world.side_by_side = True

@@ -160,6 +160,15 @@ def test_measured__on_a_line_through_growing_parts(encoder, monkeypatch):
     assert sizes == [1, 6, 24]
 
 
+def test_measured__an_encoder_takes_no_less_than_nothing(encoder, monkeypatch):
+    """Making views by itself may take longer than the pass that makes them too."""
+    monkeypatch.setattr(pass_costs, "_embed", lambda *given: (0.5, 3.0))
+    monkeypatch.setattr(pass_costs, "_make", lambda *given: Seconds(1.0, 4.0))
+    photos = opened(["probe/sharpening"], 8).photos
+    rate = pass_costs._measured("a", encoder, photos, None, RunOptions(), False, 12)
+    assert rate == pass_costs._Rate(Seconds(2.0, 8.0), Seconds(1.0, 0.0))  # of 6 photos, twice as many
+
+
 def dry_run(*words):
     with contextlib.redirect_stdout(io.StringIO()) as text:
         assert main([*words, "--dry-run"]) == 0

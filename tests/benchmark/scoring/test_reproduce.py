@@ -141,6 +141,8 @@ def test_reproduce_command__public_data_stand_with_their_commit(data, evidence, 
     [
         ("table:/me/t.csv?image=p&root=/me/photos&label=re:/(a|b)/", "table:PATH?image=p&root=PATH&label=re:/(a|b)/"),
         ("wilds:fmow?root=/me/data", "wilds:fmow?root=PATH"),
+        ("table:/t.csv?image=p&root=/me&group=a=x&group=b=y", "table:PATH?image=p&root=PATH&group=a=x&group=b=y"),
+        ("table:/t.csv?image=p&root=/me&label=re:(a%26b)%20c", "table:PATH?image=p&root=PATH&label=re:(a%26b)%20c"),
         ("folder:/me/x?group=site=re:a+%26b&cluster=folder:2", "folder:PATH?group=site=re:a+%26b&cluster=folder:2"),
     ],
 )

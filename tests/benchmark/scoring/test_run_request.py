@@ -152,6 +152,16 @@ def test_run__an_encoder_that_ends_its_process_costs_its_own_results(world, tmp_
     assert len(world.calls) == 1
 
 
+@pytest.mark.parametrize("crashed", ["b", "id of b"])
+def test_run__a_crash_is_that_of_an_encoder_by_its_name_or_its_id(world, crashed):
+    world.loading, world.outcomes = {"b": "id of b"}, {"id of b": EncoderCrash(crashed, 9)}
+    outcome = world.run("a", "b")
+    reason = f"{crashed}: its code ended the process (status 9)"
+    assert states(outcome) == [("a", "one", "scored", "", ""), ("b", "one", "failed", reason, "")]
+    assert [names for names, *_ in world.calls] == [["a", "id of b"], ["a"]]
+    assert [(f.name, f.reason) for f in world.failed] == [(crashed, reason)]
+
+
 def test_run__a_set_that_cannot_be_scored(world):
     world.outcomes = {("a", "one"): DataError("one: no photo")}
     outcome = world.run("a", "b", data=[photos("one"), photos("two")])
@@ -256,6 +266,8 @@ def test_open_sets__outputs_bring_plain_knn_and_limits_hold():
     assert [task.name for task in with_semantics(tasks, photos())] == ["probe/jpeg", "knn/original"]
     plain = [all_tasks()["knn/original"], *tasks]
     assert with_semantics(plain, photos()) == plain
+    unlabelled = PhotoSet.of_bytes("u", dict.fromkeys("abcd", b"x"), None, ["train", "train", "val", "val"])
+    assert with_semantics(tasks, unlabelled) == tasks
     [opened] = open_sets([photos()], ["knn/jpeg"], RunOptions(outputs=("layers",), limit=4))
     assert ([task.name for task in opened.tasks], len(opened.photos), opened.spec) == (
         ["knn/jpeg", "knn/original"],

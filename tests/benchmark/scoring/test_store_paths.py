@@ -160,6 +160,26 @@ def test_require_space__what_does_not_fit_is_one_sentence(monkeypatch):
     assert lines == ["embeddings: 1.9 GB more in F (2.0 GB free)"]
 
 
+@pytest.mark.parametrize(
+    ("needed", "free", "fits"),
+    [
+        (0, 0, True), (1, 0, False), (1, module.SPARE_BYTES, False), (1, module.SPARE_BYTES + 1, True),
+        (module.LOG_FROM, module.LOG_FROM + module.SPARE_BYTES - 1, False),
+        (module.LOG_FROM, module.LOG_FROM + module.SPARE_BYTES, True),
+    ],
+)  # fmt: skip
+def test_require_space__what_is_there_already_fits_a_full_disk(monkeypatch, needed, free, fits):
+    """Other bytes leave 256 MiB free; a bank that lacks nothing needs none of it."""
+    monkeypatch.setattr(module, "free_space", lambda folder: free)
+    lines, bank = [], SimpleNamespace(missing_bytes=lambda: needed)
+    if fits:
+        require_space([bank], "F", lines.append)
+    else:
+        with pytest.raises(DiskError, match=r"^F: .* of embeddings do not fit, "):
+            require_space([bank], "F", lines.append)
+    assert lines == ([f"embeddings: 100.0 MB more in F ({size(free)} free)"] if needed == module.LOG_FROM else [])
+
+
 def test_free_space__of_the_nearest_folder_that_exists(tmp_path, monkeypatch):
     folders = []
     monkeypatch.setattr(
