@@ -47,6 +47,32 @@ def test_tasks__declare_what_they_did():
     check_recorded("declared-tasks", made)
 
 
+def test_tasks__of_one_family_differ_in_their_subject_alone():
+    """A parameter that must be named is left out of ``answers/*`` too."""
+    tasks, compared = all_tasks(), []
+
+    def of_subject(fields, subject):
+        return {
+            field: ["SUBJECT" if part == subject else part for part in value] if isinstance(value, list) else value
+            for field, value in fields.items()
+            if field not in ("name", "title", "explain", "summary")
+        }
+
+    for head, first, subjects in (
+        ("probe", "jpeg", BUILT_IN), ("knn", "jpeg", BUILT_IN), ("answers", "jpeg", BUILT_IN),
+        ("probe", "make", [attribute.task for attribute in ATTRIBUTES.values()]),
+    ):  # fmt: skip
+        expected = of_subject(declared(tasks[f"{head}/{first}"]), first)
+        for subject in subjects:
+            hidden = subject in BUILT_IN and BUILT_IN[subject].by_name
+            of_one = {"by_name": hidden or head == "answers", "by_family": head == "answers" and not hidden}
+            task = tasks[f"{head}/{subject}"]
+            assert of_subject(declared(task), subject) == {**expected, **of_one}
+            assert task.name == f"{head}/{subject}"
+            compared.append((head, hidden))
+    assert ("answers", True) in compared
+
+
 def noted_photos(n: int = 40, **columns) -> PhotoSet:
     """Photos of two classes with an attribute, a group and further columns, seven in ten to train on."""
     splits = ["val" if i % 10 > 6 else "train" for i in range(n)]

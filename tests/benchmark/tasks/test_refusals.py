@@ -11,6 +11,7 @@ from benchmark.options import RunOptions
 from benchmark.tasks import TaskInput, all_tasks, chosen_processings, fitting_tasks, select_tasks, tasks_without_views
 from benchmark.tasks.registry import trace_of
 from benchmark.tasks.scenes.scene_table import blocks_of
+from benchmark.tasks.stored_files import can_answer
 from benchmark.tasks.task import groups_of
 from builders.errors import CamtraceError, DataError, EncoderError, UsageError
 from builders.photos import UNLABELLED, Labels, PhotoSet, labels_of
@@ -73,6 +74,24 @@ def test_files__what_they_cannot_answer():
     with_answers = answering(bare, {"original": np.ones(6)})
     rule = dataclasses.replace(with_answers.answers, rule=SimpleNamespace(unfit=lambda photos: "it has no classes"))
     assert of(dataclasses.replace(with_answers, answers=rule), ["answers/jpeg"], bare) == "planted: it has no classes"
+
+
+def test_files__views_of_processings_by_name_of_photos_and_of_built_sets():
+    """All views of a task, of one photo at least; what is masked, or cropped, depends on an encoder."""
+    options, vectors = RunOptions(), np.zeros((3, 2), np.float32)
+    jpeg, make, edited = names("probe/jpeg", "probe/make", "copies/edited")
+    built = dataclasses.replace(PHOTOS, stored_views=jpeg.recipe(PHOTOS, options).names)
+    for task, photos, expected in (
+        (jpeg, PHOTOS, True), (jpeg, built, True), (all_tasks()["knn/original"], PHOTOS, True),
+        (make, PHOTOS, False), (edited, PHOTOS, False),
+    ):  # fmt: skip
+        views = task.recipe(photos, options).names
+        for rows, held in (
+            ({view: {"p2": 0} for view in views}, True), (dict.fromkeys(views[1:], ROWS), False),
+            ({**dict.fromkeys(views, ROWS), views[-1]: {}}, False),
+        ):  # fmt: skip
+            encoder = encoder_of(StoredEmbeddings("embeddings:E", vectors, rows))
+            assert can_answer(encoder, task, photos, options) is (expected and held)
 
 
 def test_files__ids_that_are_no_photo_of_several_views_count_once():

@@ -162,3 +162,29 @@ def test_iterate_views__what_fails_is_lost_alone(preprocesses, failure, lengths,
         for of in failures
     ]
     assert [dict(of) for of in made.view_failures] == expected
+
+
+@pytest.mark.parametrize("others", [[], [mean_colour], [refusing("b")]])
+@pytest.mark.parametrize("refused", [(), (45, 30)])
+def test_iterate_views__of_several_shapes_are_no_views_of_any_name(others, refused) -> None:
+    """An encoder takes views of one shape; a photo whose views differ has none, and no other encoder loses its own."""
+
+    def as_large(image: Image.Image) -> np.ndarray:
+        if image.size == refused:
+            raise ValueError("a")
+        return np.asarray(image)
+
+    recipe = ProcessingViews(("jpeg-q75-420", "resizing-x2", "resizing-x0.5"))
+    [made] = iterate_views(photo_set(), [0], recipe, [as_large, *others])
+    if not others:
+        assert (made.arrays, made.view_failures) == ((), ())
+        reason = made.failure
+    else:
+        assert made.failure == ""
+        assert [len(array) for array in made.arrays] == [0, 3 if others == [mean_colour] else 0]
+        assert set(made.view_failures[0]) == set(recipe.names)
+        [reason] = set(made.view_failures[0].values())
+        assert set(made.view_failures[1].values()) == (
+            set() if others == [mean_colour] else {"preprocessing failed (ValueError: b)"}
+        )
+    assert reason.startswith("preprocessing failed (RuntimeError: Sizes of tensors must match")
