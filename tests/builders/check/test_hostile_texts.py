@@ -1,0 +1,186 @@
+"""Texts of an untrusted build with commands to the terminal: the checks, the page and the differences escape each one.
+
+A build is made twice, with hostile texts and with the same texts escaped before: both give the same.
+"""
+
+import json
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel, Dataset, Features, Image, Value
+
+from builders.__main__ import main
+from builders.check import diff as diff_module
+from builders.check.diff import diff_builds, diff_text
+from builders.check.report import facts as facts_module
+from builders.check.report import page as page_module
+from builders.check.report import sheets
+from builders.check.report.facts import NOT_KNOWN, Count, report_facts
+from builders.check.result import Adder, Check
+from builders.untrusted import readable
+
+WORDS = Value("string")
+
+
+def hostile(text: str) -> str:
+    return f"{text}\x1b[2J\u202e\n"
+
+
+def escaped(text: str) -> str:
+    return readable(hostile(text))
+
+
+def long(text: str) -> str:
+    """An escape is cut where 200, 300 or 500 characters end."""
+    return text + "\x1b" * 200
+
+
+def table(folder, name, features, columns, rows_per_group=None):
+    pq.write_table(
+        pa.table(columns, schema=Features(features).arrow_schema), folder / name, row_group_size=rows_per_group
+    )
+    return SimpleNamespace(file=name)
+
+
+@pytest.mark.parametrize(("name", "passed"), [("width", 1), ("height", 0)])
+def test_adder__details_are_escaped_and_passed_is_a_truth_value(name, passed):
+    checks = []
+    Adder("jpeg", "val", checks)(name, passed, hostile("b is GIF"))
+    Adder("iso", "test", checks)("plain", True, "naïve, 3 rows")
+    assert checks == [
+        Check("jpeg", "val", name, bool(passed), r"b is GIF\x1b[2J\u202e\x0a"),
+        Check("iso", "test", "plain", True, "naïve, 3 rows"),
+    ]
+    assert [type(check.passed) for check in checks] == [bool, bool]
+
+
+@pytest.fixture
+def facts_of(tmp_path, monkeypatch):
+    def of(text, folder, *, licences=True):
+        """Facts of a build all of whose texts are made by ``text``."""
+        place = tmp_path / folder
+        place.mkdir()
+        features = {
+            "photo_id": WORDS, "label": ClassLabel(names=[text("cat"), "dog"]), "owner": WORDS, "camera": WORDS,
+            text("label_make"): WORDS, **({"licence": WORDS} if licences else {}),
+        }  # fmt: skip
+        columns = {
+            "photo_id": [text("p"), "q", "r"], "label": [0, 1, 0], "owner": [text("ann"), "bob", ""],
+            "camera": [text("D90"), text("D90"), None], text("label_make"): ["x", text("y"), "x"],
+            "licence": [text("cc0-1.0"), text("cc0-1.0"), ""],
+        }  # fmt: skip
+        shard = table(place, "a.parquet", features, {name: columns[name] for name in features})
+        recipe = {
+            "source": text("folder:mine"), "license": text("mine"), "evidence": {text("key"): text("value")},
+            "source_evidence": {"long": text("x") * 200}, "left_out": {text("gone"): 2, long("l"): 1},
+        }  # fmt: skip
+        splits = [SimpleNamespace(config="jpeg", split="train", shards=[shard])]
+        build = SimpleNamespace(configs=["jpeg"], default="jpeg", splits=splits, shared=None, recipe=recipe)
+        monkeypatch.setattr(facts_module, "read_build", lambda folder: build)
+        failures = [
+            {"id": text("f"), "reason": text("broken")}, {"id": "g", "reason": text("broken")}, {},
+            {"id": long("i"), "reason": long("r")},
+        ]  # fmt: skip
+        lines = "\n".join(map(json.dumps, failures))
+        (place / facts_module.FAILURES_FILE).write_text(lines)
+        return report_facts(place)
+
+    return of
+
+
+def test_report_facts__of_hostile_texts_are_those_of_escaped_ones(facts_of):
+    made, expected = facts_of(hostile, "a"), facts_of(escaped, "b")
+    for field in ("photos", "distributions", "classes", "duplicates", "missing", "licences", "evidence"):
+        assert getattr(made, field) == getattr(expected, field)
+    assert made.classes[0].classes == ((escaped("cat"), (2,)), ("dog", (1,)))
+    assert [d.title for d in made.distributions] == [
+        "Labels", "Owners", "Devices", "Licences", f"Label {escaped('make')}",
+    ]  # fmt: skip
+    assert [[c.name for c in d.counts] for d in made.distributions] == [
+        [escaped("cat"), "dog"], [escaped("ann"), "bob", NOT_KNOWN], [escaped("D90"), NOT_KNOWN],
+        [escaped("cc0-1.0"), NOT_KNOWN], ["x", escaped("y")],
+    ]  # fmt: skip
+    assert [(m.reason, m.photos, m.examples) for m in made.missing] == [
+        (escaped("broken"), 2, (escaped("f"), "g")), (escaped("gone"), 2, ()),
+        (("r" + r"\x1b" * 200)[:300], 1, (("i" + r"\x1b" * 200)[:200],)), (("l" + r"\x1b" * 200)[:300], 1, ()),
+    ]  # fmt: skip
+    assert made.licences == (Count(escaped("cc0-1.0"), 2, 2 / 3), Count(NOT_KNOWN, 1, 1 / 3))
+    assert made.evidence == (
+        ("source", escaped("folder:mine")), ("licence of the data set", escaped("mine")),
+        ("long", (escaped("x") * 200)[:500]), (escaped("key"), escaped("value")),
+    )  # fmt: skip
+
+
+def test_report_facts__the_licence_of_the_data_set_and_the_name_of_the_folder_are_escaped(facts_of):
+    made = facts_of(hostile, "a\x1b\n", licences=False)
+    assert (made.folder, made.licences) == (r"a\x1b\x0a", (Count(escaped("mine"), 3, 1.0),))
+
+
+def test_contact_sheets__of_hostile_texts_are_those_of_escaped_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr(sheets, "_thumbnails", lambda folder, rows, workers, progress: rows)
+
+    def of(text):
+        features = {"photo_id": WORDS, "image": Image(), text("camera"): WORDS, "attribution": WORDS}
+        columns = {
+            "photo_id": [text("p"), text("q"), long("r")], "image": [{"bytes": b"", "path": None}] * 3,
+            text("camera"): [text("D90"), long("x"), text("D90")], "attribution": [text("by"), None, long("c")],
+        }  # fmt: skip
+        shard = table(tmp_path, "a.parquet", features, columns)
+        splits = [SimpleNamespace(config=text("camera"), split="train", shards=[shard])]
+        build = SimpleNamespace(configs=[text("camera")], default=text("camera"), splits=splits)
+        return sheets.contact_sheets(tmp_path, build, progress=False)
+
+    (made,), (expected,) = of(hostile), of(escaped)
+    assert (made.classes, made.column, made.count) == (expected.classes, escaped("camera"), 2)
+    assert [(c.name, c.rows) for c in made.classes] == [(escaped("D90"), 2), (("x" + r"\x1b" * 200)[:200], 1)]
+    shown = {row.photo_id: row.credit for part in made.classes for row in part.photos}
+    assert shown == {
+        escaped("p"): escaped("by"), escaped("q"): "", ("r" + r"\x1b" * 200)[:200]: ("c" + r"\x1b" * 200)[:300],
+    }  # fmt: skip
+
+
+def test_contact_sheets__the_codec_that_a_worker_reports_is_escaped():
+    made = sheets._parsed({"jpeg": "", "width": 1, "height": 2, "codec": hostile("PNG")})
+    assert made == ("", 1, 2, escaped("PNG"))
+    long_one = sheets._parsed({"jpeg": "", "width": 1, "height": 2, "codec": long("a")})
+    assert long_one[3] == ("a" + r"\x1b" * 200)[:80]
+
+
+def test_diff_text__of_hostile_texts_is_that_of_escaped_ones(monkeypatch):
+    def text_of(text):
+        features = Features({"photo_id": WORDS, "sha256": WORDS, text("make"): WORDS})
+        rows = {
+            "first": [(text("kept"), "1", "m"), (text("lost"), "1", "m"), (text("other"), "1", text("m"))],
+            "second": [(text("kept"), "2", "m"), (text("new"), "1", "m"), (text("other"), "1", "n")],
+        }
+        tables = {
+            name: {"train": Dataset.from_dict(dict(zip(features, zip(*of, strict=True), strict=True)), features)}
+            for name, of in rows.items()
+        }
+        monkeypatch.setattr(diff_module, "local_splits", lambda folder, config: tables[folder])
+        recipes = {"first": {text("seed"): text("0")}, "second": {text("seed"): 1}}
+        monkeypatch.setattr(
+            diff_module,
+            "read_build",
+            lambda folder: SimpleNamespace(configs=[text("jpeg")], kind="k", codec={}, recipe=recipes[folder]),
+        )
+        return diff_text(diff_builds("first", "second"))
+
+    made = text_of(hostile)
+    assert made == text_of(escaped)
+    assert made.splitlines() == [
+        f"{escaped('jpeg')}: 0 photos equal", f"  added: 1 ({escaped('new')})", f"  lost: 1 ({escaped('lost')})",
+        f"  other bytes: 1 ({escaped('kept')})", f"  other {escaped('make')}: 1 ({escaped('other')})",
+        f"setting {escaped('seed')}: {escaped('0')} -> 1",
+    ]  # fmt: skip
+
+
+def test_build_report__the_name_of_the_page_is_printed_on_one_line(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "a\x1b[2J\n.html"
+    calls = []
+    monkeypatch.setattr(page_module, "write_report", lambda *given, **named: calls.append((given, named)) or page)
+    status = main(["report", str(tmp_path / "built"), "-o", str(page), "--workers", "3"])
+    assert (status, calls) == (0, [((tmp_path / "built", page), {"workers": 3})])
+    assert capsys.readouterr().out == f"{tmp_path}/" + r"a\x1b[2J\x0a.html" + "\n"
