@@ -272,6 +272,23 @@ def test_aliases__no_name_belongs_to_two_bodies():
     assert len(beginnings) == len(set(beginnings))
 
 
+def test_make__the_longest_name_of_the_table_that_a_name_begins_with():
+    """Alone, in capitals with more blanks, and before a model; not where the word goes on."""
+    table = read_package_yaml(Path(devices.__file__).with_name("aliases.yaml"))
+    makers = {
+        " ".join(name.casefold().split()): maker for maker, entry in table["makes"].items() for name in entry["names"]
+    }
+    assert any(other.startswith(f"{name} ") for name in makers for other in makers)
+    for name in makers:
+        assert devices._beginning(name) == (name, makers[name])
+        assert devices._beginning(f"  {name.upper().replace(' ', '   ')}, Inc.") == (name, makers[name])
+        longer = f"{name}x"
+        whole = [n for n in makers if longer == n or longer.startswith((f"{n} ", f"{n},", f"{n}.", f"{n}-", f"{n}&"))]
+        expected = max(whole, key=len, default=None)
+        assert devices._beginning(longer) == (None if expected is None else (expected, makers[expected]))
+    assert devices._beginning("") is None
+
+
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_devices__any_name_has_a_label(make, model):
     acquisition = Acquisition(make=make.strip() or None, model=model.strip() or None)

@@ -192,6 +192,33 @@ def test_check_with_flickr__refuses_another_licence_of_the_same_id():
     check_with_flickr(other, (4, 12))
 
 
+@pytest.mark.parametrize("id", [1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14, 15, 16])
+def test_check_with_flickr__compares_the_terms_of_every_creative_commons_licence(id):
+    """Its address with another scheme, language or end is the same; other terms, another version or none are not."""
+    name = LICENCES[id].url.removeprefix("https://creativecommons.org/").removesuffix("/")
+    kind, terms, version = name.split("/")
+    for same in (f"http://creativecommons.org/{name}", f"https://creativecommons.org/{name}/deed.de"):
+        check_with_flickr({"licenses": {"license": [{"id": str(id), "url": same}]}}, (id,))
+    swapped = "licenses" if kind == "publicdomain" else "publicdomain"
+    paths = (f"{kind}/{terms}/3.0", f"{kind}/other/{version}", f"{swapped}/{terms}/{version}")
+    others = ("", "https://example.org/", *(f"https://creativecommons.org/{path}/" for path in paths))
+    for other in others:
+        with pytest.raises(RemoteError) as raised:
+            check_with_flickr({"licenses": {"license": [{"id": id, "url": other}]}}, (id,))
+        assert str(raised.value) == (
+            f"Flickr means {other} by licence {id}, not {LICENCES[id].slug}: leave it out of --license"
+        )
+
+
+@pytest.mark.parametrize("id", [0, 7, 8])
+def test_check_with_flickr__other_licences_may_have_any_address_but_must_be_there(id):
+    for url in ("", None, "https://creativecommons.org/licenses/by/4.0/"):
+        check_with_flickr({"licenses": {"license": [{"id": id, "url": url}]}}, (id,))
+    with pytest.raises(RemoteError) as raised:
+        check_with_flickr({"licenses": {"license": [{"id": 4, "url": ""}]}}, (id,))
+    assert str(raised.value) == f"Flickr no longer knows licence {id} ({LICENCES[id].slug}): leave it out of --license"
+
+
 def test_attribution_line__one_line_whatever_the_title():
     line = attribution_line(" A\n b ", None, "https://p/", None)
     assert line == '"A b" by an unnamed author, https://p/, licence unknown'
