@@ -17,7 +17,13 @@ import pytest
 from PIL import Image
 
 from builders.check import check_folder
+from builders.check.data_set import _load
+from builders.check.diff import _photos
+from builders.check.report.facts import report_facts
+from builders.check.report.page import write_report
 from builders.cli import guarded
+from builders.cluster.engines.executors import EngineOptions
+from builders.cluster.engines.ray import _start_ray
 from builders.cluster.plan import read_plan
 from builders.cluster.storage import StorageFolder
 from builders.dataset.folder import summary
@@ -25,6 +31,7 @@ from builders.dataset.manifest import parse_build
 from builders.dataset.shards import rows_of
 from builders.errors import DataError
 from builders.exif.parser import read_allowed
+from builders.flickrexif.assemble.check_splits import folder_tables
 from builders.flickrexif.fetch.download import download
 from builders.flickrexif.store.store import State
 from builders.photos import PhotoSet
@@ -102,6 +109,22 @@ def of_a_state(folder: Path, monkeypatch: pytest.MonkeyPatch, error: sqlite3.Dat
     with State(folder / "s", create=True) as state, monkeypatch.context() as patched:
         patched.setattr(state, "_db", SimpleNamespace(execute=raising(error)))
         state.value("SELECT 1")
+
+
+def of_a_store(monkeypatch: pytest.MonkeyPatch, step: str) -> StorageFolder:
+    store = SimpleNamespace(**{step: raising(OSError(PLANTED))}, invalidate_cache=lambda: None)
+    monkeypatch.setattr("builders.cluster.storage.open_store", lambda address: (store, address))
+    return StorageFolder.of("s3://bucket/run")
+
+
+def of_a_build(monkeypatch: pytest.MonkeyPatch, module: str, **fields: Any) -> None:
+    build = SimpleNamespace(**{"configs": ["c"], "shared": None, **fields})
+    monkeypatch.setattr(f"{module}.read_build", lambda folder: build)
+
+
+def a_report(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builders.check.report.page.report_facts", lambda _: SimpleNamespace(build=None))
+    write_report(folder)
 
 
 JPEG = with_exif()
@@ -205,6 +228,48 @@ WHERE = {
     "recipe": Where(
         "builders.processed.recipe.settings_of", ValueError(PLANTED), lambda d, m: rebuilt(d, m),
         f"DIR: not a recipe of camtrace (ValueError: {ESCAPED})",
+    ),
+    "store": Where(
+        "", ValueError(), lambda d, m: of_a_store(m, "cat_file").read("plan.json"),
+        f"s3://bucket/run/plan.json: cannot be read ({ESCAPED})",
+    ),
+    "listing": Where(
+        "", ValueError(), lambda d, m: of_a_store(m, "ls").names(), f"s3://bucket/run: cannot be listed ({ESCAPED})"
+    ),
+    "whole listing": Where(
+        "", ValueError(), lambda d, m: of_a_store(m, "find").all_names(),
+        f"s3://bucket/run: cannot be listed ({ESCAPED})",
+    ),
+    "copy from a store": Where(
+        "", ValueError(), lambda d, m: of_a_store(m, "get_file").get("a", d / "a"),
+        f"s3://bucket/run/a: cannot be read ({ESCAPED})",
+    ),
+    "Ray": Where(
+        "", ValueError(),
+        lambda d, _: _start_ray(SimpleNamespace(init=raising(ConnectionError(PLANTED))), EngineOptions(), 1),
+        f"--engine ray: no cluster at auto ({ESCAPED}); --address HOST:PORT names one, local starts one",
+    ),
+    "load_dataset": Where(
+        "builders.check.data_set.local_splits", ValueError(PLANTED), lambda d, _: _load(d, "c", "train"),
+        f"DIR: load_dataset cannot read c/train ({ESCAPED})",
+    ),
+    "differences": Where(
+        "builders.check.diff.local_splits", ValueError(PLANTED), lambda d, _: _photos(d, "c"),
+        f"DIR: c cannot be read ({ESCAPED})",
+    ),
+    "facts": Where(
+        "builders.check.report.facts._photo_table", ValueError(PLANTED),
+        lambda d, m: (of_a_build(m, "builders.check.report.facts"), report_facts(d)),
+        f"DIR: its tables are not those of a build (ValueError: {ESCAPED})",
+    ),
+    "contact sheets": Where(
+        "builders.check.report.page.contact_sheets", TypeError(PLANTED), a_report,
+        f"DIR: its tables are not those of a build (TypeError: {ESCAPED})",
+    ),
+    "split tables": Where(
+        "builders.flickrexif.assemble.check_splits._metadata", AttributeError(PLANTED),
+        lambda d, m: (of_a_build(m, "builders.flickrexif.assemble.check_splits", kind="flickrexif"), folder_tables(d)),
+        f"DIR: its columns are not those of FlickrExif ({ESCAPED[:197]}...)",
     ),
     "check": Where(
         "builders.check.data_set.check_processed", ValueError(PLANTED), lambda d, m: checked(m),

@@ -1,5 +1,6 @@
 """Facts of a build, counted by hand in tables that are written here; differences of two tables, by hand."""
 
+from statistics import median_high
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from builders.check import diff as diff_module
 from builders.check.diff import ConfigDiff, diff_builds, diff_json, diff_text
 from builders.check.report import facts as module
-from builders.check.report.facts import NOT_KNOWN, Count, report_facts
+from builders.check.report.facts import NOT_KNOWN, Count, distribution_of, report_facts
 
 WORDS = Value("string")
 FEATURES = Features(
@@ -77,6 +78,16 @@ def test_report_facts__distributions_count_each_photo_once(facts):
     assert shares(facts, "Label make") == ({"NIKON": 3, "Canon": 3}, 2, 6)
     notes = {d.title: d.note for d in facts.distributions if d.note}
     assert notes == {"Owners": "3 owners, median 1 photos, largest 3"}
+
+
+@pytest.mark.parametrize("sizes", [(1,), (5, 2), (1, 2, 7), (4, 1, 10, 2), (1200, 1, 1, 3, 2, 1)])
+def test_distribution__owners_with_the_upper_median_and_the_largest(sizes):
+    """Photos without an owner count among the photos, not among the owners."""
+    words = [f"o{i}" for i, count in enumerate(sizes) for _ in range(count)] + ["", None, ""]
+    made = distribution_of("Owners", words)
+    assert made.note == f"{len(sizes)} owners, median {median_high(sizes)} photos, largest {max(sizes):,}"
+    assert (made.values, made.photos, made.listed) == (len(sizes), sum(sizes) + 3, len(sizes))
+    assert distribution_of("Makes", words).note == distribution_of("Owners", ["", ""]).note == ""
 
 
 def test_report_facts__numbers_stand_in_their_order(facts):

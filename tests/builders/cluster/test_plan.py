@@ -279,8 +279,9 @@ SOUND = {"files": {"banks/a": "0"}, "items": 1, "failures": 0, "seconds": 1.5, "
     [
         *({"files": {path: "0"}} for path in ("../x", "/etc/x", "a/../../x", "plan.json", "ranks/00001.done.json", "")),
         *({"files": value} for value in ([], ["banks/a"], {"banks/a": 5}, None)),
-        *({"items": value} for value in ("1", None, 10**20, 1.5)),
-        *({"seconds": value} for value in ("1", float("nan"), [])),
+        *({"files": {path: "0"}} for path in ("banks/a\x1b[2J", "a\n", "a/./b", "a//b", "a/", "ranks", "/")),
+        *({"items": value} for value in ("1", None, 10**20, 10**15, -(10**15), 1.5)),
+        *({"seconds": value} for value in ("1", float("nan"), [], 1e15)),
         {"host": 5},
         {"machine": {"numpy": {}}},
     ],

@@ -81,6 +81,31 @@ def test_rows__of_configs_without_pixels_have_the_labels_of_all(monkeypatch, tmp
     assert first.recipe != second.recipe
 
 
+def test_rows__of_a_photo_with_several_labels_have_each_of_them_in_its_own_part(monkeypatch, tmp_path):
+    """Released splits may name a photo twice: a part states its own labels, other parts the label of the last one."""
+    jobs = []
+    monkeypatch.setattr(module, "write_shards", lambda job, **options: jobs.append(job))
+    rng = np.random.default_rng(0)
+    parts = [
+        part(config, split, rng.integers(0, 5, 6), rng.integers(0, 3, 6), ("a", "b", "c"))
+        for config in ("make", "iso") for split in ("train", "test")
+    ]  # fmt: skip
+    columns = tuple({"photo_id": f"p{i}"} for i in range(5))
+    write_photos(parts, RowMaker("/s", [None] * 5, columns, False), photo_features({}, False), tmp_path)
+    last = {}
+    for each in parts:
+        last |= {(each.config, photo): label for photo, label in zip(each.photos, each.labels, strict=True)}
+    for each, job in zip(parts, jobs, strict=True):
+        other = {"make": "iso", "iso": "make"}[each.config]
+        assert [row for i in range(6) for row in job.make_rows(i)] == [
+            {"photo_id": f"p{photo}", each.config: label, other: last.get((other, photo), -1)}
+            for photo, label in zip(each.photos, each.labels, strict=True)
+        ]
+    overruled = [label != last[each.config, photo] for each in parts
+                 for photo, label in zip(each.photos, each.labels, strict=True)]  # fmt: skip
+    assert any(overruled)
+
+
 def test_rows__bytes_of_an_item_and_names_of_configs(tmp_path):
     for name, size in (("a", 100), ("b", 300)):
         (tmp_path / name).write_bytes(bytes(size))
