@@ -101,6 +101,14 @@ def test_give_out__a_worker_that_stays_with_its_run_has_one_more():
     assert [worker.run for worker in pool._workers] == [0, 1]
 
 
+@pytest.mark.parametrize(("waiting", "done", "joins"), [(True, {}, True), (True, {0: 1}, False), (False, {}, False)])
+def test_give_out__an_idle_worker_joins_a_run_only_while_a_photo_that_is_not_made_is_waited_for(waiting, done, joins):
+    pool = pool_of([8], free=[0], ahead=8, run_ids=[0] * 8)
+    pool._waiting, pool._done = waiting, done
+    pool._give_out()
+    assert {number for number, _ in new_tasks(pool)} == ({0, 1} if joins else {0})
+
+
 def test_give_without_slot__only_where_the_wanted_photo_is_given_to_nobody_and_all_are_idle():
     pool = pool_of([2, 2], free=[4], ahead=9, run_ids=[0, 0, 1, 1])
     pool._give_out()
@@ -155,7 +163,7 @@ def test_next__views_from_the_slot_or_as_they_were_sent_and_the_lease_ends_with_
     sent = np.array([7.0])
     pool._done = {
         0: reply_to(Task(0, 1, 0), None, pixels=(1, 2)),
-        1: reply_to(Task(1, 1, 1), None, pixels=np.array([[3]], np.uint8)),
+        1: reply_to(Task(1, 1, 1), np.array([[5.0]]), pixels=np.array([[3]], np.uint8)),
         2: reply_to(Task(2, None, 0), sent, None),
     }
     first = pool.next(0)
@@ -163,7 +171,7 @@ def test_next__views_from_the_slot_or_as_they_were_sent_and_the_lease_ends_with_
     assert first.decoded.tolist() == [[100, 100]]
     assert list(pool._leases) == [0, 1]
     second = pool.next(1)
-    assert (second.arrays[0].tolist(), second.decoded.tolist()) == ([11.0], [[3]])
+    assert (second.arrays[0].tolist(), second.decoded.tolist()) == ([[5.0]], [[3]])  # not of the planned shape
     assert list(pool._leases) == [1]
     assert (pool._wanted, pool._waiting) == (1, False)
     third = pool.next(2)
