@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,32 @@ import os, sys
 for line in sys.stdin:
     os._exit(3) if line.strip() == "1" else print('{"reason": ""}', flush=True)
 """
+
+
+@pytest.mark.parametrize("threads", [None, "5"])
+@pytest.mark.parametrize(
+    ("workers", "devices", "cpus", "seen", "cores"),
+    [
+        (5, ["3", "MIG-a"], None, ["3", "MIG-a", "3", "MIG-a", "3"], "3"),  # 16 cores for 5 processes
+        (3, ["0", "1", "2", "3"], 4, ["0", "1", "2"], "4"),
+        (20, ["7"], None, ["7"] * 20, "1"),
+        (2, [], 9, [None, None], "9"),
+    ],
+)
+def test_environment__gpus_in_turn_and_an_equal_share_of_the_cores(
+    monkeypatch, workers, devices, cpus, seen, cores, threads
+):
+    """The rest is that of this process; a number of threads that the user has set stays."""
+    monkeypatch.setattr(local, "default_workers", lambda: 16)
+    mine = {"PATH": "/bin", local.CPUS: "8", local.SHARE: "9", **({"OMP_NUM_THREADS": threads} if threads else {})}
+    monkeypatch.setattr(local, "os", SimpleNamespace(environ=mine))
+    for number, device in enumerate(seen):
+        assert local._environment(number, workers, devices, cpus) == {
+            "PATH": "/bin", local.CPUS: cores, local.SHARE: str(workers), local.ENDS_WITH_PARENT: "1",
+            "OMP_NUM_THREADS": threads or cores, **({"CUDA_VISIBLE_DEVICES": device} if device else {}),
+        }  # fmt: skip
+    assert len(seen) == workers
+    assert mine[local.SHARE] == "9"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ def test_rows__of_configs_without_pixels_have_the_labels_of_all(monkeypatch, tmp
     assert [second.make_rows(i)[0] for i in range(2)] == [
         {"photo_id": "p0", "make": 0, "iso": 1}, {"photo_id": "p3", "make": -1, "iso": 0},
     ]  # fmt: skip
-    assert first.recipe["pixels"] is False
+    for job, labels in ((first, [[1, -1], [0, 1]]), (second, [[0, 1], [-1, 0]])):
+        assert (job.output, job.features, job.items_per_shard) == (tmp_path, features, 2)  # of its own photos
+        assert job.recipe == {"pixels": False, "rows": digest([{"photo_id": id} for id in job.ids], labels)}
     assert first.recipe != second.recipe
 
 
