@@ -80,7 +80,7 @@ def test_taps__lanczos_equals_that_with_the_sine_of_the_c_library(monkeypatch):
 
 
 @pytest.mark.parametrize("factor", [0, 2, 4, 7])
-@pytest.mark.parametrize("size", [(2, 9), (9, 2), (3, 3), (17, 23)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (2, 9), (9, 2), (3, 3), (17, 23)], ids=str)
 def test_sharpened__equals_pillow(size, factor, pictures, planes):
     photos = pictures(*size)
     for photo, result in zip(photos, sharpened(planes(photos), factor), strict=True):
