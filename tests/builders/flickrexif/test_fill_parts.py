@@ -90,6 +90,13 @@ def test_fill__the_rarest_class_first_until_it_has_enough(filling):
     assert photos_of_classes(filling.state, "make") == {"Canon": 6, "Apple": 10, "Kodak": 5, "SONY": 3}
 
 
+def test_fill__classes_with_equally_many_photos_by_their_names(filling):
+    filling.state.rows("UPDATE photos SET selected = 1 WHERE id = 10")  # the second of Kodak, as many as of SONY
+    filling.totals = {f"fill {name}": [9] for name in ("Kodak", "SONY", "Canon")}
+    done = filled(filling, per_class=7, dry_run=True)
+    assert [(each.name, each.before) for each in done] == [("Kodak", 2), ("SONY", 2), ("Canon", 6)]
+
+
 def test_fill__a_resumed_run_goes_on_where_it_was_and_counts_nothing_again(filling):
     filling.totals = {"fill Kodak": [900]}
     windows = windows_of(900, 4, 4)
@@ -145,7 +152,7 @@ def test_fill__obeys_the_cap_and_tombstones(filling):
 
 
 def test_fill__first_the_exif_that_an_earlier_run_has_not(filling):
-    for id, changed in enumerate([{}, {"exif_status": "failed"}, {"exif_status": "ok"}, {"source": "search"},
+    for id, changed in enumerate([{"exif_status": "failed"}, {}, {"exif_status": "ok"}, {"source": "search"},
                                   {"selected": 0}], start=20):  # fmt: skip
         filling.photo(id, **{"source": "fill", "selected": 1, **changed})
     filling.makes |= {20: "Kodak", 21: "Kodak"}

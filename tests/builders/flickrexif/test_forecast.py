@@ -128,6 +128,28 @@ def test_calls_left__of_a_search_by_pages(state):
     assert calls_left(state) == 2 + 5
 
 
+@pytest.mark.parametrize(
+    ("stored", "listed", "with_exif", "exif_calls"),
+    [
+        (0, 0, True, 0), (1, 0, True, 2000),  # no slice has been read to its end, and a dry run has stored photos
+        (7, 0, True, 2000), (7, 5, True, 2000), (5, 5, True, 2000), (1, 5, True, 400), (0, 5, True, 0),
+        (7, 5, False, 0),
+    ],
+)  # fmt: skip
+def test_calls_left__no_more_exif_calls_than_results(state, stored, listed, with_exif, exif_calls):
+    for id in range(stored):
+        photo(state, id, {}, status="ok")
+    photo(state, 99, {}, status="ok", source="import")
+    state.set("with_exif", with_exif)
+    with state.transaction() as db:
+        db.executemany(
+            'INSERT INTO slices (start, "end", month, licences, root, status, estimate, found)'
+            " VALUES (0, 1, 'm', '4', 1, ?, ?, ?)",
+            [("pending", 2000, None), ("done", 0, listed)],
+        )
+    assert calls_left(state) == 1 + 1.25 * 2000 / PER_PAGE + exif_calls
+
+
 def month(state, start, total, windows, opened, each=5, days=28):
     with state.transaction() as db:
         db.execute(
@@ -190,11 +212,11 @@ def test_forecast__of_everything_is_what_windows_of_all_months_admit(state):
         photo(state, id, {"o": ["u", 10, 10]} if id < 4 else {}, status=status)
     with state.transaction() as db:
         db.execute("UPDATE photos SET turn = 0")
-    called(state, *[("photos.getExif", "photo", attempt) for attempt in (1, 1, 1, 1, 2, 3)])
+    called(state, *[("photos.getExif", "photo", attempt) for attempt in (1, 1, 2, 3)])
     made = module.forecast(state, None)
     assert (made.everything, made.photos, made.months, made.available, made.count_calls) == (True, 3, 2, 1000, 1)
     assert (made.target, made.exif_calls, made.search_calls) == (375, 500 - 4, 3)  # 500 photos, two pages and a half
-    assert made.retries == (1 + 3 + 496) // 2
+    assert made.retries == 1 + 3 + 496  # each call is made twice, on average
     assert made.files == round(500 * 0.8)
     state.set("with_exif", False)
     made = module.forecast(state, None)
@@ -281,3 +303,7 @@ def test_forecast__files_are_the_share_that_has_originals(state, monkeypatch):
     assert (made.photos, made.search_calls, made.exif_calls) == (3, 7, 8)  # 6 more of which three quarters have Exif
     assert made.files == round((4 + 8) * 0.5)
     assert (made.measured, made.megapixels, made.bytes_per_pixel, made.bytes_measured) == (True, 2.0, 0.5, True)
+    more = module.forecast(state, 2)  # than are wanted
+    assert (more.target, more.exif_calls, more.files) == (2, 0, round(4 * 0.5))
+    whole = module.forecast(state, None)  # no month is counted
+    assert (whole.target, whole.available, whole.exif_calls, whole.search_calls, whole.files) == (0, 0, 0, 0, 2)

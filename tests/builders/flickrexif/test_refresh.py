@@ -5,6 +5,7 @@ import pytest
 from builders.flickrexif.api.client import FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.search import refresh as module
 from builders.flickrexif.search.refresh import Refreshed, refresh
+from tests.support.clocks import SimulatedClock
 
 HIDDEN = FlickrRefusal(2, "Permission denied")
 
@@ -48,8 +49,12 @@ def test_refresh__licences_names_hidden_exif_and_photos_that_are_gone(five):
     client = Client(
         {1: info("5"), 2: info("4", **{"photos.getExif": HIDDEN}), 3: info("x"), 4: {"photos.getInfo": refusal}}
     )
+    five.clock = SimulatedClock(1000.0)
     counts = refresh(five, client, older_than_days=0)
     assert counts == Refreshed(checked=4, gone=1, hidden=1, changed=1)
+    assert rows(five, "licence_checked, exif_checked") == [
+        (1000, None), (1000, 1000), (1000, None), (1000, None), (None, None),
+    ]  # fmt: skip
     assert rows(five, "licence, selected, owner_name, title, exif_status") == [
         (5, 1, "user", "T", "ok"),
         (4, 1, "user", "T", "hidden"),
@@ -74,3 +79,21 @@ def test_refresh__ends_where_answers_fail_one_after_the_other(five, monkeypatch)
     assert refresh(five, between, older_than_days=0) == Refreshed(checked=2, failed=2)
     with pytest.raises(FlickrUnavailable, match="timeout"):
         refresh(five, Client({1: silent, 2: silent}), older_than_days=0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "stored"),
+    [
+        ({"license": "7", "owner": {"realname": "Ann", "username": "a"}, "title": "T"}, (7, "Ann", "T")),
+        ({"license": {"_content": "0"}, "owner": {"username": "a"}, "title": {"_content": "T"}}, (0, "a", "T")),
+        ({"license": 999_999_999, "owner": {"realname": " ", "username": "a"}}, (999_999_999, " ", "")),
+        ({"license": "1234567890"}, (None, "", "")),
+        *(({"license": text, "owner": owner}, (None, "", "")) for text, owner in
+          (("-1", None), ("4.0", []), ("", "a name"), (None, {}), ("x", 5), ([], {"realname": None}))),
+        ([], (None, "", "")), ("a text", (None, "", "")), (None, (None, "", "")),
+    ],
+)  # fmt: skip
+def test_refresh__what_is_stored_of_an_answer(five, answer, stored):
+    """Answers are untrusted: what has another form is as if it were absent."""
+    assert refresh(five, Client({3: {"photos.getInfo": answer}})) == Refreshed(checked=1)
+    assert rows(five, "licence, owner_name, title")[2] == stored

@@ -127,6 +127,35 @@ def test_search__a_doubted_response_is_read_again_after_the_other_months(searchi
     assert [tuple(row) for row in searching.state.rows("SELECT id, selected FROM photos")] == [(4, 1)]
 
 
+def test_search__each_licence_in_their_order(searching):
+    """The parts of a month before those of the next; whatever the order of the plan, so that a search is repeatable."""
+    parts = tuple(Slice("2012-01", JANUARY, MIDDLE, (id,)) for id in (7, 4))
+    searching.answers = {(JANUARY, FEBRUARY): [SliceReading(9000, parts=parts), SliceReading(0)]}
+    search(searching.state, "client", replace(PLAN, licences=(7, 4), each_licence=True, with_exif=False))
+    pieces = [call[1] for call in searching.calls if call[0] == "client"]
+    assert [(piece.start, piece.end, piece.licences) for piece in pieces] == [
+        *((start, end, (id,)) for start, end in ((JANUARY, FEBRUARY), (FEBRUARY, MARCH)) for id in (4, 7)),
+        (JANUARY, MIDDLE, (4,)), (JANUARY, MIDDLE, (7,)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("again", "stored"),
+    [
+        (SliceReading(1, (result(9),)), ("done", 0, 1, 1)),  # an outage that has passed: nothing is taken on trust
+        (SliceReading(0), ("done", 0, 0, 0)),
+        (SliceReading(70, (result(9), result(8)), doubtful=True), ("done", 1, 70, 2)),
+        (SliceReading(5000, (result(9),), complete=False), ("truncated", 0, 5000, 1)),
+    ],
+)
+def test_search__what_the_second_reading_of_a_doubted_slice_gives(searching, again, stored):
+    searching.answers = {(JANUARY, FEBRUARY): [SliceReading(0, doubtful=True), again]}
+    search(searching.state, "client", replace(PLAN, end=FEBRUARY, with_exif=False), connections=5)
+    assert slices(searching, "status, trusted, total, found") == [stored]
+    rows = searching.state.rows("SELECT id FROM photos WHERE selected = 1 ORDER BY id")
+    assert [row[0] for row in rows] == sorted(photo.id for photo in again.photos)
+
+
 def test_search__the_cap_of_an_owner_and_month(searching):
     photos = [result(id, "1@N01") for id in (1, 2, 3, 4)]
     searching.answers = {(JANUARY, FEBRUARY): SliceReading(4, tuple(photos))}
@@ -188,6 +217,18 @@ def test_read_doubted__waits_no_longer_than_the_plan_says(searching):
     assert [call[3] for call in searching.calls if call != "show"] == [70, 170, 170]  # the clock was set back since
     assert searching.calls.count("show") == 3
     assert module._read_doubted(searching.state, "client", plan, progress) is False
+
+
+def test_read_doubted__in_the_order_of_the_slices(searching):
+    with searching.state.transaction() as db:
+        for month, start in (("2012-03", 2 * DAY), ("2012-01", DAY), ("2012-02", 0)):
+            db.execute(
+                'INSERT INTO slices (root, month, start, "end", licences, status, estimate, doubted)'
+                " VALUES (1, ?, ?, ?, '4', 'pending', 0, ?)", (month, start, start + DAY, NOW),
+            )  # fmt: skip
+    progress = SimpleNamespace(show=lambda: None)
+    assert module._read_doubted(searching.state, "client", PLAN, progress) is True
+    assert [call[2] for call in searching.calls] == ["slice 1", "slice 2", "slice 3"]
 
 
 class Bar:

@@ -135,6 +135,21 @@ def test_fetch__a_wait_that_the_server_states_holds_for_its_host(fetch):
     assert fetch([requests[1]], [b"x"])[2] == []
 
 
+@pytest.mark.parametrize("stated", [(60.0, 1.0), (1.0, 60.0), (60.0, 60.0), (60.0, 0.0)])
+def test_fetch__the_longest_wait_of_a_host_counts(stated):
+    """Several files of a host may be refused at once, each with a wait that the server states."""
+
+    async def pauses():
+        fetch = module._Fetch(None, FetchPlan())
+        for number, seconds in enumerate(stated):
+            await fetch._wait(f"https://a.net/{number}.jpg", 1, seconds)
+        await fetch._wait(LARGE[0], 3, 5.0)
+        now = asyncio.get_running_loop().time()
+        return {host: round(until - now) for host, until in fetch._pauses.items()}
+
+    assert asyncio.run(pauses()) == {"a.net": 60, "b.net": 5}
+
+
 @pytest.mark.parametrize(("expected", "status"), [(None, "ok"), ("hash", "ok"), ("other", "gone"), ("", "gone")])
 def test_fetch__the_published_hash(fetch, expected, status):
     target, downloads, _, _ = fetch([FetchRequest(7, "o", ORIGINAL[0], expected)], [b"x"])
