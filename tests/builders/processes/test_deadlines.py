@@ -28,6 +28,25 @@ def test_run_with_deadline__a_late_result_is_released():
     assert released.get(timeout=60) == "late"
 
 
+def test_run_with_deadline__what_is_not_a_late_result_is_never_released():
+    end, released, threads = threading.Event(), [], []
+
+    def work(error=None):
+        threads.append(threading.current_thread())
+        if error is not None:
+            end.wait()
+            raise error
+        return "in time"
+
+    assert run_with_deadline(600.0, work, late=released.append) == "in time"
+    with pytest.raises(DeadlineExceeded):
+        run_with_deadline(0.05, lambda: work(ZeroDivisionError()), late=released.append)
+    end.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert released == []
+
+
 def test_run_with_deadline__work_that_takes_a_while_has_the_whole_time():
     assert run_with_deadline(600.0, lambda: time.sleep(0.2) or "result") == "result"
 

@@ -61,6 +61,24 @@ def test_run_in_pool__an_error_ends_the_other_tasks():
     assert not multiprocessing.active_children()
 
 
+def write_late(shared, task, tick):
+    if task == "wrong":
+        raise DataError("a task that fails")
+    if task == "late":
+        time.sleep(5)
+        shared.write_text("late")
+    return task
+
+
+@pytest.mark.parametrize("tasks", [["late", "wrong"], ["at once", "late", "wrong"], ["at once", "wrong", "late"]])
+def test_run_in_pool__tasks_at_work_are_ended_by_an_error(tasks, tmp_path):
+    """Whether others had been done before or not: nothing goes on behind the back of the run."""
+    with pytest.raises(DataError, match=r"^a task that fails$"):
+        run_in_pool(write_late, tasks, shared=tmp_path / "written", workers=2)
+    assert not (tmp_path / "written").exists()
+    assert not multiprocessing.active_children()
+
+
 def test_default_workers__are_the_cores_of_this_process(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 5, 9}, raising=False)
     assert default_workers() == 3
