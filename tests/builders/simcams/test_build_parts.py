@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders.dataset import ORIGINAL, BuildOptions, Card
+from builders.dataset import ORIGINAL, BuildOptions, Card, PixelRights, pixel_rights
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels import read_jpeg_header
@@ -196,6 +196,30 @@ def test_build__how_the_folder_is_finished(
         assert how["counted"] == {"iso": ["iso"], "make": ["make"], "photos": []}
     else:
         assert (how["shared"], how["counted"]) == (None, None)
+
+
+IMAGENET = PhotoSet.of_bytes("imagenet", {"a": b""})
+UNKNOWN_LICENCE = "The licence of the source photos is not known; state it with --license when building."
+
+
+@pytest.mark.parametrize(
+    ("licence", "name", "evidence", "reason"),
+    [
+        ("CC0-1.0", "simcams", {}, None),
+        ("MIT", "folder:pets", {}, None),
+        ("unknown", "simcams", {}, UNKNOWN_LICENCE),
+        ("Unknown", "folder:pets", {}, UNKNOWN_LICENCE),
+        ("MIT", "folder:pets", {"terms": "Not to be passed on."}, "Not to be passed on."),
+        ("unknown", "folder:pets", {"terms": "Not to be passed on."}, "Not to be passed on."),
+        *((licence, "folder:imagenet", {}, pixel_rights(IMAGENET).reason) for licence in ("unknown", "MIT")),
+    ],
+)
+def test_rights__of_the_source_before_those_that_a_licence_would_give(
+    sets: tuple[PhotoSet, PhotoSet], licence: str, name: str, evidence: dict[str, str], reason: str | None
+) -> None:
+    """A licence that is stated does not allow what the terms of the photos forbid, and is then not demanded either."""
+    rights = build._rights(replace(with_licence(sets[1], licence), name=name, evidence=evidence))
+    assert rights == (PixelRights(True) if reason is None else PixelRights(False, reason))
 
 
 def test_build__of_other_photos_is_refused() -> None:

@@ -86,6 +86,23 @@ def test_resize__sizes():
     assert edited(picture(9, 5), step("resize", filter="box", width=4, height=4)).size == fit.size((9, 5))
 
 
+@pytest.mark.parametrize("name", ["bilinear", "bicubic", "lanczos", "box", "hamming", "nearest"])
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [
+        ({"scale": 0.55}, (5, 3)), ({"scale": 1.7}, (17, 11)), ({"width": 5, "height": None}, (5, 4)),
+        ({"width": 4, "height": 6, "rule": "exact"}, (4, 6)),
+        ({"width": 4, "height": 6, "rule": "cover"}, (9, 6)), ({"width": None, "height": 9, "enlarge": True}, (13, 9)),
+        ({"width": None, "height": 9}, (10, 7)),
+    ],
+)  # fmt: skip
+def test_resize__before_other_steps_by_its_filter(name, values, size):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (7, 10, 3), dtype=np.uint8))
+    made = edited(image, step("resize", filter=name, **values))
+    expected = image.resize(size, Image.Resampling[name.upper()])
+    np.testing.assert_array_equal(np.asarray(made), np.asarray(expected), strict=True)
+
+
 def test_gamma_and_greyscale__by_their_formulas():
     values = np.arange(256, dtype=np.uint8).reshape(16, 16)
     image = Image.fromarray(np.stack([values, values[::-1], values.T], -1))

@@ -199,6 +199,33 @@ def test_engine_of__says_what_makes_a_processing(tmp_path, monkeypatch):
     assert {engine_of(p) for p in processings} == {"Pillow"}
 
 
+J420, WEBP = '{step = "jpeg", quality = 80}', '{step = "webp", quality = 80}'
+
+
+@pytest.mark.parametrize(
+    ("steps", "size", "makers"),
+    [
+        (J420, (40, 30), "exact engine"), (WEBP, (40, 30), "Pillow"),
+        (f"{J420}, {J420}, {J420}", (40, 30), "exact engine"),
+        *((", ".join(WEBP if i == at else J420 for i in range(3)), (40, 30), "exact engine and Pillow")
+          for at in range(3)),
+        (f"{WEBP}, {WEBP}", (40, 30), "Pillow"),
+        ('{step = "orient", exif = 6}, ' + J420, (40, 30), "exact engine and Pillow"),
+        (f'{J420}, {{step = "orient", exif = 6}}, {J420}', (40, 30), "exact engine and Pillow"),
+        (f'{{step = "crop", left = 40}}, {J420}', (40, 30), "exact engine and Pillow"),  # of this size nothing is left
+        ('{step = "jpeg", quality = 80, chroma = "4:2:2"}', (40, 30), "Pillow"),
+        (J420, (65_500, 1), "exact engine"), (J420, (65_501, 1), "Pillow"),
+        # sizes follow the stages: what is too wide for the second one is left to Pillow
+        (f'{{step = "resize", scale = 2}}, {J420}, {J420}', (32_750, 1), "exact engine"),
+        (f'{{step = "resize", scale = 2}}, {{step = "png"}}, {J420}', (32_751, 1), "Pillow"),
+        (f'{{step = "crop", left = 1}}, {{step = "png"}}, {J420}', (65_501, 1), "exact engine and Pillow"),
+    ],
+)  # fmt: skip
+def test_engine_of__every_stage_and_edit_at_the_size_of_its_picture(tmp_path, steps, size, makers):
+    (processing,) = defined(tmp_path, {"mine": steps})
+    assert engine_of(processing, size) == makers
+
+
 FITS = [
     (Fit(100, 100), (300, 200), (100, 67)),
     (Fit(100, 100), (200, 300), (67, 100)),

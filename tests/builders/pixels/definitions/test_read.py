@@ -154,9 +154,18 @@ def test_use_processings__mappings_follow_and_are_restored(tmp_path):
     assert list(PARAMETERS) == ["pipeline"]
     assert list(PROCESSINGS) == ["small", "plain"]
     assert list(ALL_PARAMETERS) == [*BUILT_IN, "pipeline"]
-    assert "jpeg-q95-444" in ALL_PROCESSINGS
+    assert list(ALL_PROCESSINGS) == [*before[2], "small", "plain"]  # the order in which banks store them
     use_processings("")
     assert [dict(mapping) for mapping in (ALL_PARAMETERS, PARAMETERS, ALL_PROCESSINGS, PROCESSINGS)] == before
+
+
+def test_use_processings__what_a_file_restates_stays_in_its_place(tmp_path):
+    built_in = list(ALL_PROCESSINGS)
+    restated = '[[processing]]\nname = "jpeg-q85-444"\nsteps = [{step = "jpeg", quality = 85, chroma = "4:4:4"}]\n'
+    (tmp_path / "mine.toml").write_text(f"{FILE}{restated}", encoding="utf-8")
+    use_processings(chosen_processings(str(tmp_path / "mine.toml")))
+    assert list(PROCESSINGS) == ["small", "plain", "jpeg-q85-444"]
+    assert list(ALL_PROCESSINGS) == [*built_in, "small", "plain"]
 
 
 HEAD = "schema = 1\n[[processing]]\n"
@@ -189,6 +198,10 @@ WRONG = {
     "an unknown field": (ONE % '{step = "png", quality = 3}', "line 5, step 1, quality: unknown field of a step png"),
     "decode later": (ONE % '{step = "png"}, {step = "decode"}', "line 5, step 2, step: decode can only be the first"),
     "no file at the end": (ONE % '{step = "greyscale"}', "line 5, step 1, step: a ends in greyscale"),
+    "no file at the end, after decode": (
+        ONE % '{step = "decode"},\n  {step = "orient", exif = 6},\n  {step = "blur", radius = 1}',
+        "line 7, step 3, step: a ends in blur: the last step is one of jpeg, webp, avif, heic, jxl, png",
+    ),
     "quality too high": (ONE % '{step = "jpeg", quality = 101}', "step 1, quality: 101 is not between 1 and 100"),
     "quality as text": (ONE % '{step = "jpeg", quality = "9"}', "line 5, step 1, quality: '9' is no number"),
     "quality true": (ONE % '{step = "jpeg", quality = true}', "line 5, step 1, quality: True is no number"),

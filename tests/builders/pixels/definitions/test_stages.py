@@ -37,6 +37,12 @@ JPEG = '{step = "jpeg", quality = 80}'
         ('{step = "resize", scale = 1}, ' + JPEG, [], {}),
         ('{step = "resize", scale = [0.8, 1.2]}, ' + JPEG, [], {"scale": None}),
         ('{step = "resize", scale = [0.8, 1.3]}, ' + JPEG, [], {"random": (("scale", (0.8, 1.3)),)}),
+        (
+            '{step = "sharpen", factor = [1, 3]}, {step = "resize", scale = [0.5, 2]}, '
+            '{step = "jpeg", quality = [80, 90]}',
+            [],
+            {"quality": 95, "random": (("quality", (80, 90)), ("scale", (0.5, 2.0)), ("sharpness", (1.0, 3.0)))},
+        ),
         ('{step = "resize", scale = 2, filter = "box"}, ' + JPEG, [], {"scale": 2, "resample": Image.Resampling.BOX}),
         ('{step = "resize", width = 9}, ' + JPEG, [], {"fit": Fit(9, None)}),
         (
@@ -55,7 +61,7 @@ JPEG = '{step = "jpeg", quality = 80}'
 def test_processing_of__the_last_sharpening_and_resize_are_fields(steps, edits, fields, processing):
     made = processing(steps)
     assert [edit.kind for edit in made.edits] == edits
-    expected = Processing("mine", 80, "4:2:0", edits=made.edits, **fields)
+    expected = Processing("mine", **{"quality": 80, "subsampling": "4:2:0", "edits": made.edits, **fields})
     assert made == expected
     for name in ("sharpness", "scale"):  # 2 is not 2.0 in a key
         assert type(getattr(made, name)) is type(getattr(expected, name)) or getattr(made, name) == 1
