@@ -39,7 +39,18 @@ PHOTO = np.random.default_rng(1).integers(1, 256, (12, 17, 3), dtype=np.uint8)
 @pytest.mark.parametrize("before", [(0, 0, 17, 12), (2, 1, 15, 12), (0, 0, 16, 12), (0, 0, 17, 11)])
 @pytest.mark.parametrize("size", [None, (9, 5), (13, 11), (5, 9)])
 @pytest.mark.parametrize(
-    "after", [None, (0, 0, 5, 5), (1, 2, 4, 5), (-3, -1, 12, 9), (2, -4, 30, 3), (-2, 1, 3, 14), (0, 0, 5, 20)]
+    "after",
+    [
+        None,
+        (0, 0, 5, 5),
+        (1, 2, 4, 5),
+        (-3, -1, 12, 9),
+        (2, -4, 30, 3),
+        (-2, 1, 3, 14),
+        (0, 0, 5, 20),
+        (1, -1, 10, 4),
+        (3, 2, 16, 13),
+    ],
 )
 def test_resize_crop__cut_resized_and_cut_with_pixels_beyond_the_edge(fill, before, size, after):
     """The last cut may reach over every edge by another length: what lies there is of one colour."""

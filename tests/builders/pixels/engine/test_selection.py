@@ -61,14 +61,15 @@ def test_engine__absent_is_pillow_without_a_warning_and_an_error_if_forced(monke
         selection.chosen_engine()
 
 
-def test_engine__that_differs_is_not_used_and_warns_once(monkeypatch):
+@pytest.mark.parametrize("wrong", ["cuts", "whole pictures"])
+def test_engine__that_differs_is_not_used_and_warns_once(monkeypatch, wrong):
     from builders.pixels.engine import photo
 
     exact = photo.preprocessed
 
     def off_by_one(pixels, requests, planners):
         views = exact(pixels, requests, planners)
-        views[-1][0][0, 0, 0] ^= 1
+        views[-1][0][0, 0, 0] ^= (planners == [selection._small]) is (wrong == "cuts")
         return views
 
     monkeypatch.setattr(photo, "preprocessed", off_by_one)

@@ -183,6 +183,9 @@ def unicode(name: str) -> bytes:
 def test_icc_name__is_the_description():
     assert icc_name(profile((b"desc", text("Display P3")))) == "Display P3"
     assert icc_name(profile((b"desc", unicode("Adobe RGB")))) == "Adobe RGB"
+    for name in (unicode("P3"), text("P3")[: 12 + 2]):  # each ends where the text of the next tag begins
+        assert icc_name(profile((b"desc", name), (b"cprt", text("nobody")))) == "P3"
+    assert icc_name(profile((b"desc", unicode("x" * 200)))) == "x" * 60
     assert icc_name(profile((b"cprt", text("nobody")), (b"desc", text("second")), (b"desc", text("third")))) == "second"
     assert icc_name(profile((b"desc", text("x" * 300)))) == "x" * 60
     assert icc_name(profile((b"desc", text("")))) == NONE
