@@ -94,6 +94,9 @@ def test_folder__limit_split_seed_and_specifications(calls, photo_folder, tmp_pa
     for limit in (1, 7, 24, 30):
         assert photos_of("--data", train, "--limit", str(limit)).ids == everything.limited(limit).ids
         assert len(everything.limited(limit)) == min(limit, 24)
+    seeds = ("--seed", "3", "--assignment-seed", "4")  # of what is made of the photos, not of the choice of photos
+    assert photos_of("--data", train, "--limit", "7", *seeds).ids == everything.limited(7).ids
+    assert everything.limited(7, 3).ids != everything.limited(7).ids
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder:x").symlink_to(photo_folder)
     assert len(photos_of("--data", "folder:x")) == 36

@@ -228,6 +228,26 @@ def test_rebuild__of_a_recipe_that_says_nothing_of_duplicates(recipe, original, 
     assert "duplicates" not in build.recipe["source_evidence"]
 
 
+@pytest.mark.parametrize("stated", [{"policy": "keep", "groups_in_several_splits": 3}, {"policy": "refuse"}, {}])
+def test_rebuild__states_the_duplicates_of_the_build(recipe, tmp_path, stated):
+    build = rebuild(changed(recipe, lambda record: record.update(duplicates=stated)), photo_set(), tmp_path / "again")
+    assert build.recipe["duplicates"] == {"policy": "ignore", "groups_in_several_splits": 0, **stated}
+
+
+@pytest.mark.parametrize("note", ["2 groups were moved", None])
+def test_rebuild__facts_of_the_photos_are_those_of_the_copy_and_of_duplicates_those_of_the_build(
+    recipe, tmp_path, note
+):
+    def noted(record):
+        record["source_evidence"] = {"licence": "of the build", **({"duplicates": note} if note else {})}
+
+    copy = replace(photo_set(), evidence={"licence": "of the copy", "duplicates": "5 groups were kept", "x": "y"})
+    build = rebuild(changed(recipe, noted), copy, tmp_path / "again")
+    assert build.recipe["source_evidence"] == {
+        "licence": "of the copy", "duplicates": note or "5 groups were kept", "x": "y",
+    }  # fmt: skip
+
+
 def test_command__says_whether_images_were_compared(photo_folder, tmp_path, capsys):
     command = ["folder", "--data", str(photo_folder), "--parameter", "sharpening", "--limit", "4", "--workers", "1"]
     assert main([*command, "-o", str(tmp_path / "out"), "--duplicates", "ignore"]) == 0
