@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -229,6 +230,23 @@ def test_work__reads_its_units_and_their_facts(tmp_path):
         with pytest.raises(DataError) as error:
             work._requests("bb/0")
         assert str(error.value) == f"{tmp_path}/lists/bb.jsonl: no list of photos to fetch"
+
+
+def test_plan_target__of_an_object_store_has_a_folder_of_its_own_until_it_is_closed():
+    puts, written = [], {}
+    storage = SimpleNamespace(
+        folder=None, read=lambda name: None, write=written.__setitem__,
+        put=lambda file, path: puts.append((file.read_bytes(), path)),
+    )  # fmt: skip
+    target = _PlanTarget(storage, {"aa/0": [FetchRequest(4, "o", "u", None)]}, lambda many: None)
+    arrived = target.temporary("4.jpg")
+    arrived.write_bytes(b"four")
+    asyncio.run(target.save(row(4), arrived))
+    assert puts == [(b"four", "files/00/00/4_o.jpg")]
+    assert written == {"rows/aa-00000.jsonl": as_lines(row(4))}
+    target.close()
+    assert not arrived.parent.exists()
+    target.close()
 
 
 def test_plan_target__units_that_are_complete_are_not_fetched_again(tmp_path):

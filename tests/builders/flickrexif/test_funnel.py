@@ -104,6 +104,16 @@ def test_funnel__of_an_empty_state_has_neither_cap_nor_fill(state):
     assert [stage.note for stage in stages[2:-1]] == ["", "", "0 in months not read to the end", "", "", ""]
 
 
+def test_funnel__the_five_classes_with_most_photos_are_named(state):
+    makes = ["SONY", "Kodak", "Apple", "Canon", "Nikon", "LG", "Sigma"]
+    many = [2, 1, 1, 3, 1, 2, 1]
+    sought = [f"make: {name}" for name, number in zip(makes, many, strict=True) for _ in range(number)]
+    fill(state, "photos", *(photo(id, "ok", source="fill", sought=name) for id, name in enumerate(sought)))
+    (stage,) = [stage for stage in funnel(state) if stage.name == "found for rare classes"]
+    note = "make: Canon 3, make: LG 2, make: SONY 2, make: Apple 1, make: Kodak 1"
+    assert (stage.photos, stage.note) == (11, note)
+
+
 def calls(now):
     return [
         {"at": at, "method": method, "subject": "s", "attempt": 1, "outcome": outcome, "seconds": 1.0}

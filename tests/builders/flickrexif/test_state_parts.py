@@ -14,7 +14,14 @@ from builders.flickrexif.api.search_results import SearchResult, rank
 from builders.flickrexif.search.exif_calls import exif_is_hidden, request_exif, request_photo_exif
 from builders.flickrexif.search.import_ids import import_rows, import_table
 from builders.flickrexif.search.refresh import refresh
-from builders.flickrexif.store.photos import ImportCounts, ImportedPhoto, drop_beyond_cap, import_photos, insert_photos
+from builders.flickrexif.store.photos import (
+    ImportCounts,
+    ImportedPhoto,
+    drop_beyond_cap,
+    import_photos,
+    insert_photos,
+    within_cap,
+)
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import (
     TOMBSTONES_FILE,
@@ -58,8 +65,9 @@ def test_state__one_process_for_each_step(tmp_path):
         with pytest.raises(UsageError) as error, other.exclusive("fetch"):
             pass
         assert str(error.value) == f"{tmp_path}: another 'fetch' is running on it (wait for it, or end it)"
+    (tmp_path / ".fetch.lock").write_text("1234567890")  # of a process that ended
     with State(tmp_path) as again, again.exclusive("fetch"):
-        pass
+        assert (tmp_path / ".fetch.lock").read_text() == str(os.getpid())
 
 
 def test_state__transactions_are_whole_or_nothing(state):
@@ -194,17 +202,29 @@ def test_drop_beyond_cap__the_lowest_ranks_of_each_owner_and_month_stay(state):
     april = MARCH + 31 * 86400
     photos = [*(photo(id) for id in ids), photo(20, "2@N02"), photo(21, uploaded=april), photo(22, uploaded=april)]
     insert_photos(state, photos, 5)
+    by_rank = sorted(ids, key=lambda id: rank(id, 5))  # photos that were imported, or found for a class, do not count
     with state.transaction() as db:
-        db.execute("UPDATE photos SET source = 'fill' WHERE id = 8")
+        db.execute(f"UPDATE photos SET source = 'fill' WHERE id IN ({by_rank[0]}, {by_rank[-1]})")
+        db.execute("UPDATE photos SET source = 'import' WHERE id = ?", (by_rank[1],))
     drop_beyond_cap(state, [photo(1), photo(20, "2@N02")], 2)
-    lowest = sorted(range(1, 8), key=lambda id: rank(id, 5))[:2]
-    assert [id for (id,) in rows(state, "id")] == sorted([*lowest, 8, 20, 21, 22])
+    assert [id for (id,) in rows(state, "id")] == sorted([*by_rank[:4], by_rank[-1], 20, 21, 22])
+
+
+def test_within_cap__photos_of_every_source_count_and_those_that_are_there_stay(state):
+    april = MARCH + 31 * 86400
+    insert_photos(state, [photo(1)], 0)
+    insert_photos(state, [photo(2), photo(3, uploaded=april)], 0, source="fill")
+    new = [photo(id) for id in (14, 1, 12, 13)] + [photo(20, uploaded=april), photo(21, "2@N02"), photo(22, "2@N02")]
+    for cap, ids in ((1, [21]), (2, [20, 21, 22]), (3, [14, 20, 21, 22]), (4, [14, 12, 20, 21, 22])):
+        assert [each.id for each in within_cap(state, new, cap)] == ids
+    assert len(rows(state, "id")) == 3  # nothing is stored
 
 
 def test_tombstones__cover_photos_and_owners():
     stones = Tombstones.of([("photo", "7"), ("owner", "1@N01")])
     assert [stones.covers(7, "x"), stones.covers("7", None), stones.covers(8, "1@N01")] == [True] * 3
     assert [stones.covers(8, "x"), stones.covers(8, None), Tombstones().covers(7, "1@N01")] == [False] * 3
+    assert Tombstones.of([("owner", "None")]).covers(8, None) is False  # of no owner, which no name is
     text = stones.to_text()
     assert text.splitlines() == sorted(stones.hashes)
     assert Tombstones.from_text(f"x\n{text}\n{'A' * 64}\n{'a' * 63}\n") == stones
@@ -232,6 +252,7 @@ def test_forget__files_rows_and_folders_that_were_built(state, tmp_path):
     lone = state.path_of("files/55/00/55_o.jpg")
     lone.parent.mkdir(parents=True)
     lone.write_bytes(b"x")
+    state.clock = SimulatedClock(70.0)
     done = forget(state, photos=[" 0012 ", "55"], owners=["2@N02 "])
     assert (done.photos, done.files, done.overwritten) == (2, 3, True)
     assert rows(state, "id") == [(1,), (112,)]
@@ -239,7 +260,10 @@ def test_forget__files_rows_and_folders_that_were_built(state, tmp_path):
     assert read_tombstones(state) == Tombstones.of([("photo", "12"), ("photo", "55"), ("owner", "2@N02")])
     assert folder_tombstones(tmp_path / "here") == folder_tombstones(tmp_path / "also") == read_tombstones(state)
     assert not (tmp_path / "gone").exists()
-    assert sorted(kind for (kind,) in rows(state, "kind", "tombstones")) == ["owner", "photo", "photo"]
+    state.clock.at = 80.0
+    forget(state, photos=["12", "13"])  # what was taken down before keeps its time
+    times = [("owner", 70.0), ("photo", 70.0), ("photo", 70.0), ("photo", 80.0)]
+    assert sorted(rows(state, "kind, at", "tombstones")) == times
     for bad in ("12a", "-1", "\u0661", ""):
         with pytest.raises(UsageError, match="a Flickr photo id is a number, as in the address of its page"):
             forget(state, photos=[bad])

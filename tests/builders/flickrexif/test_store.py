@@ -104,7 +104,8 @@ def test_state__of_version_1_is_brought_up_to_date_and_its_tombstones_are_hashed
         db.executescript((Path(__file__).parent / "schema_1.sql").read_text())
         db.execute("PRAGMA user_version = 1")
         db.executemany("INSERT INTO tombstones VALUES (?, ?, 5.0)", [("photo", "4711471147"), ("owner", "8765432@N01")])
-        db.execute("INSERT INTO calls VALUES (1.0, 'photos.getExif', '4711471147', 1, 'ok', 0.5)")
+        for method in ("photos.getExif", "photos.getInfo"):
+            db.execute("INSERT INTO calls VALUES (1.0, ?, '4711471147', 1, 'ok', 0.5)", (method,))
         db.execute("INSERT INTO calls VALUES (1.0, 'photos.search', 'slice 3 page 1', 1, 'ok', 0.5)")
         insert_photo(db, 77, "1@N01")
         names = 'root, month, start, "end", licences, status, estimate'
@@ -116,7 +117,9 @@ def test_state__of_version_1_is_brought_up_to_date_and_its_tombstones_are_hashed
         assert tombstones.covers(1, "8765432@N01")
         assert not tombstones.covers(77, "1@N01")
         assert tombstones == Tombstones.of([("photo", "4711471147"), ("owner", "8765432@N01")])
-        assert [row[0] for row in state.rows("SELECT subject FROM calls")] == ["photo", "slice 3 page 1"]
+        taken_down = [tuple(row) for row in state.rows("SELECT kind, at FROM tombstones ORDER BY kind")]
+        assert taken_down == [("owner", 5.0), ("photo", 5.0)]
+        assert [row[0] for row in state.rows("SELECT subject FROM calls")] == ["photo", "photo", "slice 3 page 1"]
         assert [tuple(r) for r in state.rows("SELECT id, turn, sought FROM photos")] == [(77, None, None)]
         assert "1 slices to read" in status_text(state)
         fresh = columns_of(tmp_path / "fresh")

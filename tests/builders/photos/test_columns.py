@@ -58,6 +58,21 @@ def test_column_of__no_such_column(name):
         column_of(PHOTOS, name)
 
 
+def test_column_of__columns_of_a_table_come_first():
+    table = {name: Labels((f"of {name}",), np.array([0, -1, 0], dtype=np.int32)) for name in ("label", "site", "slide")}
+    for name in table:
+        assert column_of(PHOTOS, name, table) is table[name]
+    assert column_of(PHOTOS, "owner", table).names == ("ann", "cid")
+    for name, near in (("slde", "slide"), ("sit", "site"), ("mak", "make"), ("ownr", "owner"), ("foldr", "folder")):
+        with pytest.raises(UsageError, match=f"unknown column of three '{name}': did you mean '{near}'"):
+            column_of(PHOTOS, name, table)
+    with pytest.raises(UsageError) as caught:
+        column_of(PHOTOS, "zzzzzz", {"slide": table["slide"]})
+    assert str(caught.value) == (
+        "unknown column of three 'zzzzzz': known: folder, folder:N, label, make, owner, re:PATTERN, site, slide, year"
+    )
+
+
 def test_first_column__the_first_that_is_there():
     result = first_column(PHOTOS, ("scene", "year", "owner"))
     assert result is not None
