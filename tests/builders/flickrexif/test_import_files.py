@@ -1,11 +1,14 @@
 """Files that ranks fetched come into the state once, whole, from a disk or an object store."""
 
+import errno
 import hashlib
+import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
 
-from builders.errors import DataError
+from builders.errors import DataError, DiskError
 from builders.flickrexif.fetch.import_files import _move_into_state, _still_needed
 
 DATA = b"the file of a photo"
@@ -54,6 +57,33 @@ def moved(tmp_path):
 )
 def test_move_into_state__the_file_is_in_the_state_alone(moved, files):
     assert moved(**files)
+
+
+def test_move__between_disks_is_a_copy_that_is_renamed(moved, monkeypatch, tmp_path):
+    """A rename from one disk to another is refused; nothing but the file in the state is left."""
+    rename, renamed = os.replace, []
+
+    def within_a_disk(source, target):
+        renamed.append((source.parent, target))
+        if source.parent != target.parent:
+            raise OSError(errno.EXDEV, "another disk")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", within_a_disk)
+    assert moved(of_ranks=DATA, of_state=b"half")
+    target = tmp_path / "state" / "a.jpg"
+    assert renamed == [(tmp_path / "ranks", target), (tmp_path / "state", target)]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.jpg"]
+
+    def full(source, target):
+        target.write_bytes(b"ha")
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(DiskError, match="the disk is full"):
+        moved(of_ranks=DATA)
+    assert (tmp_path / "ranks" / "a.jpg").read_bytes() == DATA  # the next run moves it
+    assert not [path for path in (tmp_path / "state").iterdir() if path != target]
 
 
 @pytest.mark.parametrize(

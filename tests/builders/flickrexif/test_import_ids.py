@@ -77,6 +77,38 @@ def test_import__unusable_rows_are_counted(state, change):
     assert (done.added, done.unusable) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.net/1_ab_o.jpg",
+        "https://a.net/1_ab_o.jpg",
+        "ftp://a.net/1_ab_o.jpg",
+        "httpx://a.net/1_ab_o.jpg",
+        "//a.net/1_ab_o.jpg",
+        " http://a.net/1_ab_o.jpg",
+    ],
+)
+def test_import__addresses_of_the_web_alone(state, url):
+    of_the_web = url.startswith("http") and url[4] in ":s"
+    done = import_rows(state, [ROWS[0] | {"url": url}])
+    assert (done.added, done.unusable) == (int(of_the_web), int(not of_the_web))
+    stored = [json.loads(row["urls"]) for row in state.rows("SELECT urls FROM photos")]
+    assert stored == [{"o": [url, 0, 0]}] * of_the_web
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_import__chunk_by_chunk_is_counted_as_a_whole(state, monkeypatch, kind):
+    """Of ten rows in transactions of three, two cannot be used, two are there already, and one was taken down."""
+    monkeypatch.setattr("builders.flickrexif.search.import_ids._ROWS_PER_TRANSACTION", 3)
+    ids = [str(10 + i) for i in range(8)]
+    rows = [{**ROWS[0], "Flickr ID": id} for id in (*ids[:3], "x", "y", *ids[3:7], ids[0])]
+    import_rows(state, [rows[1]])
+    forget(state, photos=[ids[6]])
+    done = import_rows(state, kind(rows))
+    assert (done.added, done.known, done.taken_down, done.unusable) == (5, 2, 1, 2)
+    assert [row[0] for row in state.rows("SELECT id FROM photos ORDER BY id")] == [int(id) for id in ids[:6]]
+
+
 def test_import_table__errors_are_one_sentence(tmp_path):
     with pytest.raises(UsageError, match="--hub REPO or --table"):
         import_table(None, None)

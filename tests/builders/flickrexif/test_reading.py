@@ -146,6 +146,27 @@ def test_read_slice__doubt_depends_on_the_last_page():
     assert read_slice(Pages((2 * PER_PAGE, full(1)), (2 * PER_PAGE, [])), SHORTEST, "x").doubtful
 
 
+def test_read_slice__photos_outside_the_slice_are_a_response_too():
+    """Of an outage there are none at all; those of another licence or second were read, and are left out."""
+    others = [entry(i, license="1") if i % 2 else entry(i, dateupload=str(START - 1)) for i in range(1, MANY)]
+    for entries in (others, [*others, entry(99)]):
+        reading = read_slice(Pages((MANY, entries)), SHORTEST, "x")
+        assert (reading.complete, reading.doubtful) == (True, False)
+        assert [photo.id for photo in reading.photos] == [99] * (len(entries) == MANY)
+
+
+def test_read_whole__a_photo_of_two_parts_is_one():
+    class Twice(Pages):
+        def call(self, method, subject, **parameters):
+            whole = parameters["license"] == "4,5"
+            entries = [] if whole else [entry(1, license=parameters["license"]), entry(2, license="4")]
+            return {"photos": {"total": SPLIT_ABOVE + 1 if whole else 2, "photo": entries}}
+
+    reading = read_whole(Twice(), SHORT, "x")
+    assert [(photo.id, photo.licence) for photo in reading.photos] == [(1, 5), (2, 4)]
+    assert (reading.total, reading.complete, reading.parts) == (SPLIT_ABOVE + 1, True, ())
+
+
 class Halves:
     """A search of a slice of ten minutes: the first half has one photo, the second more than Flickr gives out, or
     nothing although something was reported."""
