@@ -173,6 +173,19 @@ def test_photo_set__groups_are_selected_checked_and_readable_as_labels_are():
         dataclasses.replace(photos(), groups={"site": Labels(("north",), np.zeros(3, dtype=np.int32))})
 
 
+def test_photo_set__every_name_is_readable():
+    labels = Labels(("a\x1b", "b"), np.array([0, 1, 0, -1], dtype=np.int32))
+    columns = {"owner": np.array(["o\x1b", "", "o", "p"])}
+    made = dataclasses.replace(
+        photos(), name="t\x1boy", ids=tuple("ab\x1bcd"[i : i + 2] for i in range(4)), labels=labels,
+        attributes={"make": labels}, groups={"site": labels}, columns=columns,
+    )  # fmt: skip
+    assert (made.name, made.ids) == (r"t\x1boy", ("ab", r"b\x1b", r"\x1bc", "cd"))
+    for column in (made.labels, made.attributes["make"], made.groups["site"]):
+        assert (column.names, column.values.tolist()) == ((r"a\x1b", "b"), [0, 1, 0, -1])
+    assert made.columns["owner"].tolist() == columns["owner"].tolist()  # read by its owner alone, as it is
+
+
 def test_repr__is_short():
     assert repr(photos()) == "<PhotoSet toy: 4 photos (train 2, test 2); 2 classes; attributes: make, iso>"
     many = PhotoSet.of_bytes("many", {f"{i}": b"" for i in range(1000)})

@@ -52,6 +52,7 @@ def test_ids__of_dictionaries_call_a_test_split_val_where_there_is_no_val():
 
     assert names("train", "test") == {"train": "train/0", "test": "val/0"}
     assert names("train", "validation", "test") == {"train": "train/0", "validation": "val/0", "test": "test/0"}
+    assert names("train", "val", "test") == {"train": "train/0", "val": "val/0", "test": "test/0"}
     assert names("train", "validation") == {"train": "train/0", "validation": "val/0"}
     assert names("train", "test", split="train") == {"train": "train/0", "test": "train/0"}
     study = with_processing(DatasetDict({n: plain(n, 2) for n in ("train", "test")}), "jpeg", assignment="study")

@@ -135,6 +135,32 @@ def test_push_folder__stale_files_alone_are_deleted(folder, monkeypatch):
     assert (report.deleted, report.uploaded, report.unchanged) == (tuple(names), (), 0)
 
 
+@pytest.mark.parametrize(("stale", "commits"), [(98, [98]), (99, [99]), (100, [99, 1]), (250, [99, 100, 51])])
+def test_push_folder__a_commit_has_as_many_files_as_are_allowed(folder, monkeypatch, stale, commits):
+    """The last stage has one file of its own; what is stale follows in the same commit, and in further ones."""
+    names = [f"old{number:03}" for number in range(stale)]
+    api = Api(*[(name, 1, None, "x") for name in names])
+    report = pushed(monkeypatch, api, folder, owned=lambda path: path.startswith("old"))
+    (_, data), (_, last) = [call for call in api.calls if call[0] == "upload"]
+    assert (data["allow_patterns"], data["delete_patterns"]) == (["a[*]b.bin", "same.bin", "new.bin"], None)
+    assert last["allow_patterns"] == ["README.md"]
+    removed = [last["delete_patterns"], *(call[2] for call in api.calls if call[0] == "delete")]
+    assert [len(part) for part in removed] == commits
+    assert [name for part in removed for name in part] == names
+    assert (len(report.uploaded), report.deleted) == (4, tuple(names))
+
+
+def test_push_folder__a_stage_of_many_files_is_several_commits(tmp_path, monkeypatch):
+    names = [f"{number:03}.bin" for number in range(201)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    api = Api(("150.bin", 7, sha(b"150.bin"), "x"), ("old", 1, None, "x"))
+    report = pushed(monkeypatch, api, tmp_path, stages=(names,), owned=lambda path: path == "old")
+    sent = [(call[1]["allow_patterns"], call[1]["delete_patterns"]) for call in api.calls if call[0] == "upload"]
+    assert sent == [(names[:100], None), ([*names[100:150], *names[151:200]], None), (names[200:], ["old"])]
+    assert (report.unchanged, report.deleted) == (1, ("old",))
+
+
 def test_push_folder__refusals(folder, monkeypatch):
     with pytest.raises(UsageError) as error:
         pushed(monkeypatch, Api(private=False), folder)
