@@ -101,6 +101,29 @@ def test_center_mask__fill_and_modes(mode, covered):
     assert masked.mode == mode
 
 
+@pytest.mark.parametrize("complement", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_center_mask__fill_of_pictures_and_arrays(mode, complement):
+    """What is covered has the value in every channel; an opaque picture stays opaque, an array has no such channel."""
+    torch = pytest.importorskip("torch")
+    picture = Image.new(mode, (13, 10), "white")
+    covered = np.zeros((10, 13), bool)
+    covered[2:8, 2:11] = True  # 10 x (1 - sqrt(0.4)) / 2 = 1.84, 2.39
+    covered ^= complement
+    mask = CenterMask(0.4, fill=7, complement=complement)
+    channels = np.atleast_3d(np.asarray(picture))
+    expected = np.where(covered[..., None], 7, channels).astype(np.uint8)
+    np.testing.assert_array_equal(mask(np.moveaxis(channels, -1, 0)), np.moveaxis(expected, -1, 0))
+    np.testing.assert_array_equal(mask(channels), expected)
+    np.testing.assert_array_equal(mask(np.stack([channels] * 2))[1], expected)
+    tensor = torch.from_numpy(np.moveaxis(channels, -1, 0).copy())
+    np.testing.assert_array_equal(mask(tensor).numpy(), np.moveaxis(expected, -1, 0))
+    if mode == "RGBA":
+        expected[..., 3] = 255
+    np.testing.assert_array_equal(np.atleast_3d(np.asarray(mask(picture))), expected)
+    assert (channels == 255).all()
+
+
 def test_center_mask__in_a_v2_pipeline():
     v2 = pytest.importorskip("torchvision.transforms.v2")
     import torch
@@ -175,6 +198,11 @@ def test_center_mask__of_a_sample_masks_pictures_alone():
     assert float(masked["image"].sum()) == 3 * (64 - 36)
     assert all(masked[name] is of_torchvision[name] for name in ("mask", "boxes", "features"))
     assert mask(of_torchvision["mask"]) is of_torchvision["mask"]
+    video = {"frames": tv_tensors.Video(torch.ones(2, 3, 8, 8)), "features": torch.ones(4, 8, 8)}
+    masked = mask(video)
+    assert float(masked["frames"].sum()) == 2 * 3 * (64 - 36)
+    assert masked["features"] is video["features"]
+    assert float(mask(video["frames"]).sum()) == 2 * 3 * (64 - 36)
     batch = mask([np.ones((2, 8, 8, 3)), boxes])
     assert batch[0].sum() == 2 * 3 * (64 - 36)
     assert batch[1] is boxes

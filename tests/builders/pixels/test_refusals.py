@@ -71,7 +71,9 @@ def test_decode_rgb__sides_of_two_pixels_at_least(size):
 
 @pytest.mark.parametrize("file_format", ["JPEG", "MPO"])
 def test_decode_rgb__as_many_scans_as_are_allowed(file_format, monkeypatch):
-    data = image_bytes(PICTURE, file_format)
+    several = {"save_all": True, "append_images": [PICTURE]} if file_format == "MPO" else {}
+    data = image_bytes(PICTURE, file_format, **several)
+    assert Image.open(io.BytesIO(data)).format == file_format
     scans = data.count(b"\xff\xda")
     monkeypatch.setattr(decode, "MAX_SCANNED", scans * 54)
     assert decode_rgb(data).size == (9, 6)
