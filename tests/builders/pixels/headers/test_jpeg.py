@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders.pixels.headers.jpeg import _has_frame, read_jpeg_header, read_structure, subsampling_name
-from builders.pixels.headers.jpeg_quality import nearest_quality, scaled_tables
+from builders.pixels.headers.jpeg import JpegHeader, _has_frame, read_jpeg_header, read_structure, subsampling_name
+from builders.pixels.headers.jpeg_quality import nearest_quality, quality_of, scaled_tables
 from tests.support.images import image_bytes
 
 
@@ -47,6 +47,26 @@ def test_read_jpeg_header__other_tables_have_no_quality():
     assert read_jpeg_header(jpeg(qtables=[list(luminance), list(scaled_tables(81)[1])])).quality is None
     assert read_jpeg_header(jpeg(qtables=[[value + 1 for value in luminance], list(chrominance)])).quality is None
     assert read_jpeg_header(jpeg(qtables=[list(luminance), list(chrominance)])).quality == 80
+
+
+@pytest.mark.parametrize(
+    ("tables", "quality"),
+    [
+        ("l", 80), ("c", None), ("o", None), ("lc", 80), ("ll", 80), ("lo", None), ("cl", None),
+        ("lcc", 80), ("lll", 80), ("llc", 80), ("lcl", 80), ("lco", None), ("loc", None), ("occ", None), ("loo", None),
+        ("lccl", 80), ("llll", 80), ("lcco", 80), ("lcoc", None),  # the fourth of CMYK is that of black
+    ],
+)  # fmt: skip
+def test_quality__of_the_tables_of_every_colour(tables, quality):
+    """l: libjpeg's luminance table of quality 80, c: its chrominance table, o: another, here of quality 81."""
+    natural = {"l": scaled_tables(80)[0], "c": scaled_tables(80)[1], "o": scaled_tables(81)[1]}
+    made = tuple(natural[name] for name in tables)
+    assert JpegHeader(8, 8, ((1, 1),) * len(tables), made, False).quality == quality
+    in_file = tuple(bytes(table[8 * row + column] for row, column in zigzag(8)) for table in made)
+    assert quality_of(in_file) == quality
+    wide = b"".join(bytes((0, value)) for value in in_file[-1])
+    assert quality_of((*in_file[:-1], wide)) is None  # of sixteen bits: libjpeg writes none
+    assert quality_of(()) is None
 
 
 @pytest.mark.parametrize("seed", range(20))
