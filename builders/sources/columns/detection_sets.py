@@ -13,7 +13,8 @@ from builders.sources.columns.named import with_usual
 from builders.sources.folders import labelled_folder, split_word
 from builders.sources.hub_data_sets import read_hub_photos
 
-_SPLITS = "train|training|val|valid|validation|test"
+_SPLITS = "(?i:train|training|val|valid|validation|dev|test|testing)"
+"""Pattern of the names that ``split_word`` knows."""
 
 GENERATED_FOLDERS = {"genimage": ("ai", "nature"), "univfd": ("0_real", "1_fake")}
 """Names of the folders of generated and real photos by layout: GenImage (arXiv 2306.08571), and CNNDetection
@@ -54,7 +55,7 @@ def detection_photos(
         )
     usual = ColumnSources.of(
         label=f"re:(?:^|/)({'|'.join(names)})/",
-        group=(f"generator=re:^(?:(?:{_SPLITS})/)?([^/]+)/",),
+        group=(f"generator=re:^(?:{_SPLITS}/)?([^/]+)/",),
         split=f"re:(?:^|/)({_SPLITS})/" if any(map(split_word, (n for parts in folders for n in parts))) else "",
     )
     photos = with_columns(photos, with_usual(columns, usual), seed=seed, val_share=val_share)

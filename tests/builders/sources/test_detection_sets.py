@@ -57,6 +57,23 @@ def test_layout__gives_label_generator_and_split(name, tmp_path):
     assert unfit_for_detection(photos) == ""
 
 
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [("train", "val"), ("training", "validation"), ("Train", "VALID"), ("train", "dev"), ("TRAINING", "test"),
+     ("train", "Testing")],
+)  # fmt: skip
+@pytest.mark.parametrize("first", [True, False])
+def test_layout__every_word_for_a_split_in_any_case(train, val, first, tmp_path):
+    pattern = "{%s,%s}/{BigGAN,SDv14}" if first else "{BigGAN,SDv14}/{%s,%s}"
+    write_layout(tmp_path / "set", pattern % (train, val) + "/{ai,nature}/{0..2}.png")
+    photos = open_photos(f"genimage:{tmp_path / 'set'}")
+    generators = [photos.groups["generator"].names[value] for value in photos.groups["generator"].values]
+    for photo_id, generator, split in zip(photos.ids, generators, photos.splits, strict=True):
+        parts = photo_id.split("/")
+        assert generator == parts[1 if first else 0]
+        assert SPLITS[split] == ("train" if parts[0 if first else 1] == train else "val")
+
+
 LINES = {
     "GenImage": (
         "?label=re:/(ai|nature)/&group=generator=folder:1&split=re:/(train|val)/",
