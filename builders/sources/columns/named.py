@@ -245,7 +245,7 @@ def _wilds_folder(name: str, root: str) -> Path:
     versions = [child for child in list_folder(folder).folders if re.fullmatch(rf"{name}_v[\d.]+", child)]
     if not versions:
         raise DataError(f"wilds:{name}: {root} holds neither {WILDS[name].table} nor a folder {name}_vVERSION")
-    return folder / max(versions)
+    return folder / max(versions, key=lambda version: [int(number) for number in re.findall(r"\d+", version)])
 
 
 def _rows(table: Table, names: Sequence[str]) -> list[dict[str, str]]:
