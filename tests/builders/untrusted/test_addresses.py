@@ -1,6 +1,7 @@
 """Where a connection of a download may go."""
 
 import asyncio
+import ipaddress
 
 import httpcore
 import pytest
@@ -27,6 +28,35 @@ def test_address_allowed__public_addresses_and_loopback_if_allowed():
     assert address_allowed("127.0.0.1", allow_loopback=True)
     assert address_allowed("::ffff:127.0.0.1", allow_loopback=True)
     assert not address_allowed("10.0.0.1", allow_loopback=True)
+
+
+def within(form, address, other="0.0.0.0"):
+    """An IPv6 address that contains an IPv4 address."""
+    inner, rest = (int(ipaddress.IPv4Address(text)) for text in (address, other))
+    number = {
+        "mapped": 0xFFFF << 32 | inner,
+        "6to4": 0x2002 << 112 | inner << 80,
+        "NAT64": 0x64FF9B << 96 | inner,
+        "Teredo": 0x20010000 << 96 | rest << 64 | inner ^ 0xFFFFFFFF,
+        "Teredo's server": 0x20010000 << 96 | inner << 64 | rest ^ 0xFFFFFFFF,
+    }[form]
+    return str(ipaddress.IPv6Address(number))
+
+
+@pytest.mark.parametrize("form", ["mapped", "6to4", "NAT64", "Teredo"])
+def test_address_allowed__by_the_address_within(form):
+    for address, allowed in (
+        *(("93.184.216.34", (True, True)), ("8.8.8.8", (True, True)), ("10.0.0.1", (False, False))),
+        *(("127.0.0.1", (False, True)), ("224.0.0.1", (False, False)), ("169.254.169.254", (False, False))),
+    ):
+        for server in ("65.54.227.120", "10.0.0.1", "127.0.0.1"):  # Teredo's, which gets no connection
+            text = within(form, address, server)
+            assert (address_allowed(text), address_allowed(text, allow_loopback=True)) == allowed, (address, server)
+
+
+def test_address_allowed__teredo_reaches_the_client_and_not_the_server():
+    assert address_allowed(within("Teredo's server", "10.0.0.1", "93.184.216.34"))
+    assert not address_allowed(within("Teredo's server", "93.184.216.34", "10.0.0.1"))
 
 
 class _Recorder(httpcore.AsyncMockBackend):

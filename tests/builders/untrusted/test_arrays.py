@@ -133,6 +133,26 @@ def test_parse_array__anything_but_a_plain_array_is_refused(data: bytes, printed
         parse_array(data)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([b"a", b"bc"]),
+        np.array(["2020-01-01"], "datetime64[D]"),
+        np.array([3], "timedelta64[s]"),
+        np.array([b"abc"], "V3"),
+        np.zeros(2, [("a", "<f4"), ("b", "S2")]),
+    ],
+    ids=lambda array: array.dtype.kind,
+)
+def test_arrays__of_bytes_times_and_records_are_refused(array: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(npy(array))
+    sentence = f"an array of {array.dtype}, which is no number and no text"
+    for read in (lambda: parse_array(npy(array)), lambda: map_array(tmp_path / "a.npy")):
+        with pytest.raises(ValueError) as error:  # noqa: PT011
+            read()
+        assert str(error.value) == sentence
+
+
 HEADERS = (
     "{'descr': '<f4', 'fortran_order': False, 'shape': (2,",
     "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }}",

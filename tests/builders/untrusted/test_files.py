@@ -1,5 +1,6 @@
 """Reading of untrusted files: regular files within a limit only; JSON and YAML as plain values."""
 
+import errno
 import json
 import os
 import socket
@@ -15,7 +16,9 @@ from builders.untrusted import (
     parse_yaml,
     read_untrusted,
     read_untrusted_text,
+    too_large,
 )
+from builders.untrusted.files import may_pass
 
 
 def refusal(path, **how):
@@ -154,3 +157,27 @@ def test_parse_yaml__a_number_without_end_is_refused(number):
     with pytest.raises(UntrustedInputError, match="2,000,002 characters, more than 2,000,000"):
         parse_yaml("- " * 1_000_001, "README.md")
     assert parse_yaml("a: [190:20:30, 1.5, 0x1F, -7]", "README.md") == {"a": [685230, 1.5, 31, -7]}
+
+
+@pytest.mark.parametrize(
+    ("number", "passes"),
+    [
+        *((number, False) for number in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)),
+        *((number, True) for number in (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EACCES)),
+    ],
+)
+def test_may_pass__errors_of_the_disk_and_not_of_the_file(number, passes, monkeypatch):
+    def fail(path):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "stat", fail)
+    with pytest.raises(UntrustedInputError) as refused:
+        read_untrusted("a.jpg", limit=1)
+    assert refused.value.reason == f"cannot be read ({os.strerror(number)})"
+    assert may_pass(refused.value.reason) is passes
+    assert may_pass(f"the file {refused.value.reason}") is passes
+
+
+@pytest.mark.parametrize("reason", ["not a regular file", too_large(2, 1), "cannot be read", "is empty", ""])
+def test_may_pass__other_reasons_are_of_the_file(reason):
+    assert not may_pass(reason)

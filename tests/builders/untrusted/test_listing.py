@@ -18,7 +18,7 @@ from builders.errors import DataError
 from builders.simcams.scene_sources import PhotoScenes
 from builders.sources import inaturalist_photos, labelled_folder
 from builders.sources.pairs import _from_folder
-from builders.untrusted import UntrustedInputError, files_below, list_folder, walk_folders
+from builders.untrusted import UntrustedInputError, files_below, files_matching, list_folder, walk_folders
 from builders.untrusted.data_sets import check_data_set
 from tests.conftest import write_dark_and_light
 
@@ -72,6 +72,18 @@ def test_files_below__an_absent_folder_is_empty_only_if_allowed(tmp_path: Path) 
         files_below(tmp_path / "none")
 
 
+def test_folders__a_file_in_the_place_of_one_is_absent_too(tmp_path: Path) -> None:
+    write(tmp_path, "file")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert list_folder(place, may_be_absent=True) == (str(place), [], [])
+        assert files_below(place, may_be_absent=True) == []
+        assert files_matching(place, "*") == []
+        for read in (list_folder, files_below):
+            with pytest.raises(UntrustedInputError) as refused:
+                read(place)
+            assert str(refused.value) == f"{place}: the folder cannot be listed (Not a directory)"
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
 @pytest.mark.parametrize("may_be_absent", [True, False])
 def test_walk_folders__a_folder_that_cannot_be_listed_is_an_error(
@@ -96,7 +108,13 @@ class Entry:
         raise OSError(self.number, os.strerror(self.number))
 
 
-@pytest.mark.parametrize(("number", "listed"), [(errno.ESTALE, False), (errno.EIO, False), (errno.ELOOP, True)])
+@pytest.mark.parametrize(
+    ("number", "listed"),
+    [
+        *((getattr(errno, name), False) for name in ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN")),
+        *((getattr(errno, name), True) for name in ("ELOOP", "ENOENT", "EACCES", "ENAMETOOLONG")),
+    ],
+)
 def test_list_folder__a_link_into_a_mount_that_is_gone_is_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, listed: bool
 ) -> None:

@@ -45,6 +45,8 @@ def test_transfers__of_one_address_are_one():
         ([(0, 0), (5.9, 5.9)], [False, False]), ([(0, 0), (6, 6)], [False, True]), ([(0, 0), (0, 6)], [False, True]),
         ([(0, 5), (65, 65)], [False, True]), ([(0, 5), (65.1, 65.1)], [False, False]),
         ([(0, 0), (50, 50), (110, 110)], [False, True, True]),
+        ([(0, 5), (60, 70)], [False, True]), ([(0, 5), (65, 95)], [False, True]),  # a request that waits is in it
+        ([(0, 5), (65.1, 95), (96, 101), (97, 101.1)], [False, False, True, True]),
     ],
 )  # fmt: skip
 def test_outages__last_from_the_first_request_that_failed(failures, lasts):
