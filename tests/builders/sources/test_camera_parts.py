@@ -10,11 +10,20 @@ import pytest
 
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
-from builders.sources.cameras import sets
-from builders.sources.cameras.archives import Entry, is_junk
-from builders.sources.cameras.design import Oddities, design_text, missing_text, not_a_photo, stated_facts
+from builders.sources.cameras import sets, tables
+from builders.sources.cameras.archives import Entry, entries_below, is_junk
+from builders.sources.cameras.design import (
+    SIMULATED_FILE,
+    Oddities,
+    design_text,
+    missing_text,
+    not_a_photo,
+    simulated_evidence,
+    stated_facts,
+)
 from builders.sources.cameras.layouts import ES_GRIDS, LAYOUTS, NOT_OF_LAYOUT, Capture, PathLayout
-from builders.sources.cameras.tables import _dresden_row, _raise_row
+from builders.sources.cameras.tables import TABLE_LAYOUTS, _dresden_row, _raise_row
+from builders.sources.columns.tables import Table
 
 ELSEWHERE = {
     "device": "photos in the folder of another device than their name says",
@@ -280,3 +289,48 @@ def test_folders__without_the_endings_of_archives(tmp_path):
     root = Path(tmp_path / "D01_A.ZIP")
     assert sets._folders_of(root)[-1] == "D01_A"
     assert sets._without_endings(["a.tar", "b.zip", "c.jpg"]) == ("a", "b", "c.jpg")
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        ("File Name,filename,Brand,MODEL,instance,PositionNum,motive_num",
+         "File Name,Brand,MODEL,instance,PositionNum,motive_num"),
+        ("model,Model,name,file,make,brand,body,device,position,positionnumber,motive,motivenumber",
+         "file,brand,model,device,positionnumber,motivenumber"),
+    ],
+)  # fmt: skip
+def test_columns_of_a_table__the_first_spelling_of_the_layout_and_of_the_file(names, named):
+    table = Table("t.csv", {}, tuple(names.split(",")), 0)
+    keys = ("filename", "brand", "model", "instance", "position", "motive")
+    assert tables._columns("dresden", table, TABLE_LAYOUTS["dresden"]) == dict(zip(keys, named.split(","), strict=True))
+
+
+def test_columns_of_a_table__all_that_are_absent_are_named():
+    table = Table("t.csv", {}, ("file", *(f"c{i}" for i in range(13))), 0)
+    with pytest.raises(DataError) as error:
+        tables._columns("raise", table, TABLE_LAYOUTS["raise"])
+    assert str(error.value) == (
+        f"raise:t.csv: no column device (its columns: file, {', '.join(f'c{i}' for i in range(11))}): the CSV file of "
+        "RAISE has file, device"
+    )
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, 4])
+def test_simulated__the_mark_of_the_folder_or_of_three_folders_above(tmp_path, depth):
+    folders = [tmp_path, *(tmp_path / "/".join("abcd"[:i]) for i in range(1, 5))]
+    folders[-1].mkdir(parents=True)
+    (tmp_path / SIMULATED_FILE).write_text('{"simulated": "by\\u200bcamtrace"}')
+    entries = entries_below(folders[depth], "fodb")
+    stated = {"simulated": "by\\u200bcamtrace"} if depth < 4 else {}
+    assert simulated_evidence(entries, folders[depth]) == stated
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "no JSON", '{"simulated": 1'])
+def test_simulated__a_mark_that_cannot_be_read_is_refused(tmp_path, text):
+    (tmp_path / SIMULATED_FILE).write_text(text)
+    (tmp_path / "a").mkdir()
+    for root in (tmp_path, tmp_path / "a"):
+        with pytest.raises(DataError) as error:
+            simulated_evidence(entries_below(root, "fodb"), root)
+        assert str(error.value).startswith(f"{root}: SIMULATED.json marks a simulated set, and cannot be read (")

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
+from builders.exif import ATTRIBUTES
 from builders.photos import SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, cells_text, group_cells, labels_of
+from builders.pixels import ALL_PARAMETERS
 from builders.sources import with_columns
 from builders.sources.folders import drawn_splits
 from tests.support.layouts import picture, write_layout
@@ -145,6 +147,23 @@ def test_given_split__a_divided_cluster_is_counted(tmp_path):
 def test_columns__what_is_wrong_is_one_sentence(slides, options, error, sentence):
     with pytest.raises(error, match=sentence):
         open_photos(f"{slides}?{options}")
+
+
+def test_group__may_have_no_name_of_a_question():
+    photos = PhotoSet.of_bytes("set", {f"{side}/{i}.png": b"" for side in "ab" for i in range(4)})
+    photos = dataclasses.replace(photos, attributes={"my_own": labels_of(["x", "y"] * 4)})
+    names = [*ALL_PARAMETERS, *ATTRIBUTES, "my_own", "original", "adversary", "pairs", "label"]
+    assert len(names) > 15
+    for name in names:
+        for spelling in {name, name.replace("_", "-"), name.replace("-", "_")}:
+            with pytest.raises(UsageError) as error:
+                with_columns(photos, ColumnSources.of(group=(f"{spelling}=folder:1",)))
+            assert str(error.value) == (
+                f"group={spelling}: {spelling} is the name of a question already: write group=NAME=SOURCE"
+            )
+    for name in ("site", "pair", "labels", "JPEG"):
+        groups = with_columns(photos, ColumnSources.of(group=(f"{name}=folder:1",))).groups
+        assert of(groups[name]) == [photo_id[0] for photo_id in photos.ids]
 
 
 @pytest.mark.parametrize("spec", ["sample", "simcams?scenes=6&size=64"])

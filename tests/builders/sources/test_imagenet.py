@@ -162,6 +162,16 @@ def test_open_photos__imagenet_and_nothing_there(official, tmp_path):
         open_photos(f"imagenet:{tmp_path / 'nowhere'}")
 
 
+@pytest.mark.parametrize("tar", [TRAIN_TAR, VAL_TAR])
+def test_imagenet_photos__unpacked_folders_are_read_and_not_their_tars(tmp_path, tar):
+    for split, n in (("train", 0), ("val", 1)):
+        write(tmp_path / split / "n01440764" / f"{n}.JPEG", photo(n))
+    (tmp_path / tar).write_bytes(b"half a download")
+    photos = imagenet_photos(str(tmp_path))
+    assert photos.ids == ("train/n01440764/0.JPEG", "val/n01440764/1.JPEG")
+    assert (photos.name, photos.evidence["splits"]) == ("imagenet", "as given by the folder")
+
+
 @pytest.fixture
 def inat(tmp_path):
     root = tmp_path / "inat"
@@ -197,6 +207,14 @@ def test_inaturalist_photos__without_annotations_the_split_is_seeded_and_says_so
     assert len(photos.indices("val")) == 2
     assert "seeded" in photos.evidence["splits"]
     assert dataclasses.replace(photos).read(0) in [photo(n) for n in range(6)]
+
+
+@pytest.mark.parametrize("absent", ["train2018.json", "val2018.json"])
+def test_inaturalist_photos__one_annotation_file_alone_is_refused_and_draws_no_split(inat, absent):
+    (inat / absent).unlink()
+    with pytest.raises(DataError) as error:
+        inaturalist_photos(str(inat))
+    assert str(error.value) == f"{inat / absent}: cannot be read (No such file or directory)"
 
 
 def test_inaturalist_photos__no_photos_folder(tmp_path):

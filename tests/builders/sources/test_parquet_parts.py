@@ -112,6 +112,24 @@ def test_part__what_is_read_of_a_file(files, monkeypatch):
     assert {named["limit"] for _, named in calls} == {1 << 30}
 
 
+def test_stamps__of_a_file_with_two_columns_of_images_name_the_column(tmp_path):
+    image = datasets.Image()
+    features = datasets.Features({"image": image, "mask": image, "n": datasets.Value("int64")})
+    cells = [{name: {"bytes": b"x", "path": None} for name in ("image", "mask")} | {"n": i} for i in range(3)]
+    pq.write_table(pa.Table.from_pylist(cells, schema=features.arrow_schema), tmp_path / "a.parquet")
+    part = parquet_part([str(tmp_path / "a.parquet")])
+    assert part.image_columns() == ["image", "mask"]
+    file = file_stamp(part.files[0])
+    for column in ("image", "mask"):
+        only = undecoded(part, column)
+        assert only.column_names == [column]
+        assert only.image_columns() == ["image", "mask"]  # of the file
+        assert table_stamps([only], column) == [Stamp(f"{file.text} {part._fingerprint} {column}", file.changed_ns)]
+        assert [stamp.text for stamp in HubSource((only,), column).stamps(np.array([2, 0]))] == [
+            f"{file.text} {part._fingerprint} {column} {row}" for row in (2, 0)
+        ]
+
+
 @pytest.mark.parametrize(("absent", "whole"), [((), True), ((0,), False), ((6,), False), ((3,), False)])
 def test_bytes__of_every_image_are_in_the_table(tmp_path, absent, whole):
     files = [written(tmp_path / "a.parquet", 0, 3, absent=absent), written(tmp_path / "b.parquet", 3, 4, absent=absent)]
