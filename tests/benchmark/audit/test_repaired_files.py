@@ -214,7 +214,7 @@ def test_remaining__accuracies_before_and_after_and_what_is_still_flagged():
     ]
 
 
-def test_remaining__each_layer_beside_that_of_the_same_target():
+def test_remaining__each_layer_after_and_before_of_one_target():
     before = (layer("exif", 0.9), layer("header", 0.8, target="split"), layer("exif", 0.6, target="split"))
     after = (layer("exif", 0.55), layer("exif", 0.52, target="split"), layer("header", 0.7))
     flagged = (question("make", target="source"), question("iso", measure="eta", value=0.3), question("os", layer="x"))
