@@ -243,7 +243,7 @@ def test_load__a_module_with_attributes_of_its_own_or_of_its_factory(objects: An
 
 
 def test_load__attributes_of_a_module_before_those_of_its_factory(objects: Any) -> None:
-    own = {
+    of_module = {
         "preprocess": as_bytes, "mean": (0.0, 0.5, 1.0), "std": (1.0, 2.0, 4.0), "cache_key": "k", "pooling": "p",
         "group": "SSL", "training_data": "t",
     }  # fmt: skip
@@ -253,7 +253,7 @@ def test_load__attributes_of_a_module_before_those_of_its_factory(objects: Any) 
     }  # fmt: skip
 
     def factory() -> Any:
-        return Scaled(**own)
+        return Scaled(**of_module)
 
     expected = load(objects, factory)
     vars(factory).update(other)
