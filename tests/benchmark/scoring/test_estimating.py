@@ -177,7 +177,7 @@ def test_pass__on_cpus_both_compete_and_on_cards_they_overlap(monkeypatch):
         ({"by_device": True}, {}, 2, 200 + 80),  # one that the card makes views for is enough
         ({}, {"by_device": True}, 2, 200 + 80),
         ({}, {}, 2, 100),
-        ({"devices": ("cuda:0", "cuda:1")}, {}, 2, 100),  # an encoder that is on one card alone
+        ({"devices": ("cuda:0", "cuda:1")}, {}, 4, 80),  # an encoder that is on one card alone
         ({"devices": ("cuda:0", "cuda:1")}, {"devices": ("cuda:0", "cuda:1")}, 4, 50),
         ({"devices": ("cuda:0", "cuda:1")}, {"devices": ("cuda:0", "cuda:1")}, 0, 100),  # a worker each at least
         ({"devices": ("cuda:0", "cuda:1")}, {"devices": ("cuda:0", "cuda:1"), "by_device": True}, 4, 100 + 40),

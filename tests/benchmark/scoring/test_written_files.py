@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmark.encoders import encoder_hash
-from benchmark.results import Result, Score, read_result, write_result
+from benchmark.results import Failure, Result, Score, read_result, write_result
 from benchmark.scoring import Scored
 from benchmark.scoring import output as module
 from benchmark.scoring.output import begin_drawing, move_existing, result_folder, write_reports, write_scored
@@ -82,6 +82,19 @@ def test_move_existing__to_the_first_place_that_is_free(tmp_path, capsys):
 def test_move_existing__unless_it_is_a_rerun(tmp_path, old, new, moved):
     write_result(result(**old), tmp_path / "result.json")
     assert (move_existing(tmp_path, tmp_path, result(**new)) is not None) is moved
+
+
+def test_warn_of_failures__a_line_for_each_result_that_lacks_something(capsys):
+    kinds = [("photo",), ("photo", "task", "photo"), (), ("encoder",)]
+    module.warn_of_failures(
+        [replace(result(data=f"d{i}"), failures=tuple(Failure(kind, "x", "why") for kind in listed))
+         for i, listed in enumerate(kinds)]
+    )  # fmt: skip
+    assert capsys.readouterr().err.splitlines() == [
+        "camtrace: warning: org/a:x on d0: 1 photo failed, see the report",
+        "camtrace: warning: org/a:x on d1: 2 photos, 1 task failed, see the report",
+        "camtrace: warning: org/a:x on d3: 1 encoder failed, see the report",
+    ]
 
 
 @pytest.fixture

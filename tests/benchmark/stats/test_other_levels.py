@@ -22,7 +22,7 @@ from benchmark.stats import (
     photo_intervals,
 )
 from benchmark.stats.leave_one_out import statistic_of
-from benchmark.stats.student import Means, ends, p_values
+from benchmark.stats.student import Means, ends, p_values, unit_means
 from benchmark.stats.units import units_of_sets
 
 LEVELS = (0.6, 0.8, 0.9, 0.99)
@@ -75,6 +75,47 @@ def test_photo_intervals__the_range_of_a_difference_is_the_wider_of_its_bounds(l
         assert made.standard_error == pytest.approx((made.high - made.low) / (2 * reference.norm.ppf(0.5 + level / 2)))
 
 
+@pytest.mark.parametrize("level", [0.7, 0.9, 0.99])
+@pytest.mark.parametrize(
+    ("gains", "losses"),
+    [([0, 1, 20, 21, 40, 41, 60], [50, 100]), ([0, 20, 40, 60, 80, 100, 101], [])],
+    ids=["rare ones", "more alike than chance"],
+)
+def test_paired_difference__of_gains_and_losses_in_plain_numbers(level, gains, losses) -> None:
+    """Six clusters of 20 photos: Student's ends, lengthened by those of both shares, of no more than all photos."""
+    clusters, apart, tail = np.arange(6).repeat(20), np.zeros(120), (1 - level) / 2
+    apart[gains], apart[losses] = 1, -1
+
+    def independent(side):
+        share, variance = side.mean(), side.reshape(6, 20).mean(axis=1).var(ddof=1) / 6
+        shrunk = (reference.norm.ppf(1 - tail) / reference.t.ppf(1 - tail, 5)) ** 2
+        return min(share * (1 - share) / variance * shrunk, 120)
+
+    def ends_of(share, n):
+        low = reference.beta.ppf(tail, n * share, n * (1 - share) + 1) if share else 0.0
+        return share, low, reference.beta.ppf(1 - tail, n * share + 1, n * (1 - share))
+
+    of_gains = independent(apart.clip(0))
+    of_losses = independent((-apart).clip(0)) if losses else of_gains  # as the other outcome clusters
+    gain, gain_low, gain_high = ends_of(len(gains) / 120, of_gains)
+    loss, loss_low, loss_high = ends_of(len(losses) / 120, of_losses)
+    (t_low,), (t_high,) = ends(unit_means(apart.reshape(6, 20).mean(axis=1)[None], np.ones(6), 1.0), level)
+    value = apart.mean()
+    below, above = np.hypot(gain - gain_low, loss_high - loss), np.hypot(gain_high - gain, loss - loss_low)
+    low = t_low - max(below - (value - t_low), 0) * np.clip(-t_low / (value - t_low), 0, 1)
+    high = t_high + max(above - (t_high - value), 0) * np.clip(t_high / (t_high - value), 0, 1)
+    made = paired_difference(apart.clip(0), (-apart).clip(0), clusters=clusters, level=level)
+    assert (made.low, made.high) == (pytest.approx(low, rel=1e-9), pytest.approx(high, rel=1e-9))
+
+
+def test_photo_interval__of_one_cluster_is_that_of_one_photo() -> None:
+    """Nothing is known of the spread between clusters: two of three right are no more than one answer."""
+    made = photo_interval([1, 0, 1], clusters=["a"] * 3)
+    low, high = reference.beta.ppf([0.025, 0.975], [2 / 3, 5 / 3], [4 / 3, 1 / 3])
+    assert (made.value, made.n, made.units) == (pytest.approx(2 / 3), 3, 1)
+    assert (made.low, made.high) == pytest.approx((low, high))
+
+
 UNLIKE = np.repeat(np.arange(7), [1, 2, 9, 4, 4, 1, 6])
 
 
@@ -84,8 +125,8 @@ UNLIKE = np.repeat(np.arange(7), [1, 2, 9, 4, 4, 1, 6])
 def test_against_chance__values_on_another_scale_have_the_same_p_value(clusters, trials, two_sided) -> None:
     """Also where photos have several rows, clusters are unequal, and chance is above the middle of the range."""
     rows = np.ones(27) if trials is None else trials
-    for seed, chance in itertools.product(range(4), (0.2, 0.6, 0.85)):
-        values = np.random.default_rng(seed).beta(9, 2, 27)
+    drawn = [np.random.default_rng(seed).beta(9, 2, 27) for seed in range(3)]
+    for values, chance in itertools.product((*drawn, np.ones(27), np.full(27, 0.5)), (0.2, 0.6, 0.85)):
         plain = against_chance(values * rows, chance, trials, clusters=clusters, two_sided=two_sided)
         how = {"clusters": clusters, "bounds": (-4.0, -1.0), "two_sided": two_sided}
         other = against_chance((3 * values - 4) * rows, 3 * chance - 4, trials, **how)
