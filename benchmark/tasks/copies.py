@@ -99,7 +99,7 @@ def run_copies(copies: Sequence[str], name: str, inputs: TaskInput) -> TaskOutco
     train, test = train_and_test(inputs)
     units = units_of(inputs, test)
     chooses = drawn_half(units.index, [inputs.photos.ids[i] for i in test], inputs.options.seed)
-    if len(test) < LEAST or chooses.all() or not chooses.any():
+    if len(test) < LEAST:
         raise DataError(f"{inputs.photos.name}: {len(test)} test photos cannot be halved; at least {LEAST} are needed")
     collection, originals = inputs.view(ORIGINAL, train), inputs.view(ORIGINAL, test)[:]
 
