@@ -69,7 +69,7 @@ def move_existing(folder: Path, output: Path, new: Result) -> Path | None:
         folders, what = [], "a result.json that cannot be read"
     numbered = (output / f"set-aside-{number}" for number in itertools.count(1))
     candidates = itertools.chain(folders, numbered)
-    target = next(p for p in candidates if p != folder and not os.path.lexists(p / "result.json"))
+    target = next(p for p in candidates if not os.path.lexists(p / "result.json"))
     target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         if os.path.lexists(folder / name):
