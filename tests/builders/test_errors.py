@@ -95,3 +95,23 @@ def test_full_disk_in__follows_the_causes_of_an_error():
     assert full_disk_in(chained(ValueError(), cause=chained(KeyError(), context=locked))) is locked
     circle = ValueError()
     assert full_disk_in(chained(circle, cause=circle)) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "of_a_disk", "found"),
+    [
+        ("ENOSPC EDQUOT EFBIG EROFS", True, True),
+        ("EACCES EPERM ENOTDIR EISDIR ENOENT EEXIST EIO ENAMETOOLONG", True, False),
+        ("ELOOP ENODEV ENXIO ESTALE EMFILE ENFILE", True, False),
+        ("EINTR EAGAIN ENOMEM EINVAL EPIPE ECONNRESET ETIMEDOUT EBADF EBUSY", False, False),
+    ],
+)  # fmt: skip
+def test_disk_errors__by_their_number(names, of_a_disk, found):
+    """Among the causes of an error, only those that say that a disk is full or read-only count."""
+    for name in names.split():
+        error = OSError(getattr(errno, name), name)
+        assert is_disk_error(error) is of_a_disk, name
+        outer = ValueError("outer")
+        outer.__cause__ = error
+        assert full_disk_in(outer) is (error if found else None), name
+    assert is_disk_error(OSError("no number")) is False

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -197,3 +198,31 @@ def test_read_package_yaml__plain_values_only_with_the_parser_in_c_and_without(t
     (tmp_path / "b.yaml").write_text("!!python/object/apply:os.getpid []")
     with pytest.raises(yaml.YAMLError):
         read_package_yaml(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("EINVAL", True), ("EOPNOTSUPP", True), ("ENOSYS", True), ("ENOSPC", False), ("EIO", False), ("EFBIG", False)],
+)
+def test_reserve_space__zeros_are_written_where_a_file_system_cannot_reserve(tmp_path, monkeypatch, name, written):
+    def refusing(descriptor, start, size):
+        raise OSError(getattr(errno, name), name)
+
+    monkeypatch.setattr(os, "posix_fallocate", refusing, raising=False)
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    with path.open("r+b") as stream:
+        if written:
+            reserve_space(stream.fileno(), 1 << 21)
+        else:
+            with pytest.raises(OSError, match=name):
+                reserve_space(stream.fileno(), 1 << 21)
+    assert path.read_bytes() == b"abc" + bytes((1 << 21) - 3 if written else 0)
+
+
+@pytest.mark.parametrize(("states", "running"), [("RSDTtI", True), ("ZX", False)])
+def test_is_running__a_process_that_only_waits_to_be_removed_is_not(monkeypatch, states, running):
+    for state in states:
+        text = f"1 (a) {state}) {state} " + "0 " * 30
+        monkeypatch.setattr(files, "Path", lambda path, text=text: SimpleNamespace(read_text=lambda errors: text))
+        assert files.is_running(os.getpid()) is running

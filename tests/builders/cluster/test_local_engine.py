@@ -26,6 +26,15 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.parametrize(
+    ("visible", "devices"),
+    [("", []), ("-1", []), ("0,-1", ["0"]), (" 2 , ,MIG-a/1", ["2", "MIG-a/1"]), ("10", ["10"]), ("-1,-1,3", ["3"])],
+)
+def test_devices__those_that_the_environment_shows(monkeypatch, visible, devices):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert local._devices() == devices
+
+
 @pytest.mark.parametrize("threads", [None, "5"])
 @pytest.mark.parametrize(
     ("workers", "devices", "cpus", "seen", "cores"),

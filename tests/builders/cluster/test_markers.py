@@ -8,6 +8,7 @@ import os
 import socket
 from dataclasses import asdict, replace
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 
@@ -216,6 +217,18 @@ def test_storage__a_store_of_objects_gets_no_folder_and_another_one_does(tmp_pat
 
 
 PACKAGES = [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs"), ("x", r"fsspec\[x\]")]
+
+
+@pytest.mark.parametrize(
+    ("protocols", "makes"),
+    [("s3 s3a gs gcs abfs abfss az adl hf oss oci", False), ("sftp memory hdfs smb file webhdfs", True)],
+)
+def test_storage__a_misspelt_bucket_is_not_made_in_any_store_of_objects(protocols, makes):
+    for protocol in protocols.split():
+        made = []
+        files = SimpleNamespace(makedirs=lambda path, exist_ok, made=made: made.append((path, exist_ok)))
+        StorageFolder(f"{protocol}://bucket/run")._make_folder(files, "bucket/run/ranks/00000.done.json")
+        assert made == ([("bucket/run/ranks", True)] if makes else [])
 
 
 @pytest.mark.parametrize(("protocol", "package"), PACKAGES)

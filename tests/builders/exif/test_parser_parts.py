@@ -10,7 +10,7 @@ import pytest
 
 from builders.errors import PhotoError, missing_package
 from builders.exif import parser, reader
-from builders.exif.acquisition import Acquisition, acquisition_from_raw, positive_fraction
+from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags, positive_fraction
 from builders.exif.parser import find_block, read_allowed, read_block
 from builders.exif.reader import Reading, read_in_worker, read_many
 from builders.processes import SandboxError, WorkerLost
@@ -198,3 +198,18 @@ def test_times__as_cameras_and_flickr_write_them(text, taken):
 )  # fmt: skip
 def test_iso__of_texts(text, iso):
     assert acquisition_from_raw({"ISO": text}).iso == iso
+
+
+@pytest.mark.parametrize(
+    ("text", "fired"),
+    [
+        ("0", False), ("1", True), ("16", False), ("25", True), ("127", True), ("128", None), ("129", None),
+        (" 9 ", True), ("False", False), ("false", False), ("True", True), ("true", True), ("Off", False),
+        ("Off, Did not fire", False), ("No Flash", False), ("Auto, Did not fire", False), ("On, Did not fire", False),
+        ("Fired", True), ("Auto, Fired, Red-eye reduction", True), ("On, Fired", True), ("On, Return detected", None),
+        ("Unknown", None), ("", None), ("-1", None), ("1.5", None), ("12345678901", None), ("untrue", None),
+    ],
+)  # fmt: skip
+def test_flash__by_the_lowest_bit_or_by_flickrs_words(text, fired):
+    assert acquisition_from_raw({"Flash": text}).flash_fired is fired
+    assert acquisition_from_tags({("ExifIFD", "Flash"): text}).flash_fired is fired

@@ -65,6 +65,8 @@ NOW = 1_700_000_000  # 2023-11-14 22:13:20 UTC
         ("7", 499, None), ("7", 404, None), ("", 429, None), ("soon", 429, None), ("-7", 429, None),
         ("Tue, 14 Nov 2023 22:14:20 GMT", 429, 60.0), ("Tue, 14 Nov 2023 22:12:20 GMT", 429, 0.0),
         ("Tue, 14 Nov 2023 23:14:20 GMT", 500, 3600.0),
+        ("Tue, 14 Nov 2023 99999999999:00:00 GMT", 429, None), ("Tue, 14 Nov 99999 22:14:20 GMT", 429, None),
+        (f"Tue, 14 Nov 2023 22:14:20 -{'9' * 20}", 429, None), ("Tue, 14 Nov 2023 22:14:20 +9999", 429, None),
     ],
 )  # fmt: skip
 def test_retry_after__of_a_busy_server(text, status, seconds):
