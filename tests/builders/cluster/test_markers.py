@@ -18,7 +18,7 @@ from builders.cluster.engines.executors import EngineOptions, Submission
 from builders.cluster.engines.local import SHARE, ranks_here, run_locally, use_cpus
 from builders.cluster.machine import installed_version, machine_facts, version_facts, versioned_packages, versions_here
 from builders.cluster.markers import Failed, Running, host
-from builders.cluster.plan import retire_plan
+from builders.cluster.plan import _sources, retire_plan
 from builders.cluster.rank_files import refuse_other_versions
 from builders.cluster.storage import upload_files
 from builders.cluster.worker import check_facts, work_ranks
@@ -165,6 +165,16 @@ def test_plan__its_name_follows_from_all_of_it_and_its_size_from_its_ranks():
     assert {len(name) for name in names} == {16}
     assert replace(PLAN, facts=dict(PLAN.facts)).name == NAME
     assert (PLAN.size, others[3].size) == (40, 30)
+
+
+def test_code_version__follows_from_code_tables_and_templates(tmp_path):
+    """And from nothing else in the folder of a package."""
+    package = tmp_path / "package"
+    counted = ["a.py", "b.yaml", "sub/c.html.jinja", "sub/deep/d.py", "z.jinja"]
+    for name in [*counted, "e.txt", "f.pyc", "g.yml", "node_modules/h.py", "sub/node_modules/i.yaml", "j.json"]:
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(name)
+    assert _sources(package) == sorted(package / name for name in counted)
 
 
 def test_retire_plan__leaves_the_output_alone(place):

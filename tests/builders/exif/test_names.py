@@ -249,6 +249,20 @@ def test_is_smartphone__reference_knows_six_makers_only():
     assert label(Acquisition(make="NIKON CORPORATION"), "is_smartphone", "reference") == "not a smartphone"
 
 
+@pytest.mark.parametrize(
+    ("make", "printed"),
+    [
+        ("Apple", "smartphone"), ("apple", OTHER), (None, UNKNOWN), ("SONY", OTHER), ("samsung", OTHER),
+        ("Nikon", OTHER),
+        *((make, "not a smartphone") for make in (
+            "Canon", "FUJIFILM", "NIKON", "NIKON CORPORATION", "OLYMPUS OPTICAL CO.,LTD", "Panasonic")),
+        ("OLYMPUS IMAGING CORP.", OTHER), ("EASTMAN KODAK COMPANY", OTHER),
+    ],
+)  # fmt: skip
+def test_is_smartphone__reference_by_the_maker_as_written(make, printed):
+    assert label(Acquisition(make=make, model="X"), "is_smartphone", "reference") == printed
+
+
 def test_aliases__the_table_is_sound():
     tables = devices._tables()
     assert devices.aliases_version()
