@@ -1,5 +1,8 @@
 """The guard of builds: what is planted in different splits is moved, counted, refused or ignored."""
 
+import base64
+import gzip
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -108,6 +111,27 @@ def test_guarded_by__gives_the_result_of_the_guard_or_refuses_other_photos():
     for other in (photos.select(np.arange(6)), photos.select(np.array([0, 1, 2, 3, 5, 4, 6]))):
         with pytest.raises(DataError, match="other photos than the plan was made of; make the plan again"):
             guarded_by(other, guarded.record())
+
+
+@pytest.mark.parametrize("policy", ["keep", "move", "ignore"])
+def test_guarded_by__states_what_each_policy_left(policy):
+    photos = planted(drawn=True)
+    guarded = with_duplicates_on_one_side(photos, policy)
+    stated = json.loads(gzip.decompress(guarded.record()))
+    names = guarded.photos.columns["near_duplicates"].tolist() if policy != "ignore" else []
+    assert stated == {
+        "ids": guarded.photos.ids_hash(),
+        "splits": base64.b64encode(bytes(guarded.photos.splits.tolist())).decode(),
+        "near_duplicates": {str(i): name for i, name in enumerate(names) if name},
+        "evidence": guarded.photos.evidence.get("duplicates"),
+        "policy": policy,
+        "left": {"keep": 2, "move": 0, "ignore": 0}[policy],
+    }
+    again = guarded_by(photos, guarded.record())
+    assert (again.policy, again.left, again.digests) == (guarded.policy, guarded.left, None)
+    assert again.photos.evidence == guarded.photos.evidence
+    assert again.photos.splits.tolist() == guarded.photos.splits.tolist()
+    assert again.photos.columns.get("near_duplicates", np.array([])).tolist() == names
 
 
 def test_guarded__a_record_is_the_same_at_any_time(monkeypatch):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from builders.errors import PhotoError
+from builders.splits import near_duplicates
 from builders.splits.near_duplicates import (
     MAX_DISTANCE,
     NO_HASH,
@@ -212,6 +213,32 @@ def test_small_photo__other_formats_are_decoded_as_photos_are(mode):
     large = jpeg(scene(2, (1040, 780)))
     assert (small_photo(large).mode, small_photo(large).size) == ("L", (260, 195))
     assert (small_photo(large, "RGB", 390).mode, small_photo(large, "RGB", 390).size) == ("RGB", (520, 390))
+
+
+def test_small_photo__a_jpeg_that_costs_too_much_is_refused_before_a_pixel_is_decoded(monkeypatch):
+    data, calls = jpeg(scene(2)), []
+
+    def check(image, file):
+        calls.append((image.format, image.size, image.tile != [], file))
+        raise PhotoError("a bomb")
+
+    monkeypatch.setattr(near_duplicates, "check_work", check)
+    monkeypatch.setattr(near_duplicates, "decode_rgb", lambda file: ("refused by", file))
+    assert small_photo(data) == ("refused by", data)
+    assert calls == [("JPEG", (320, 240), True, data)]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_small_photo__is_upright_with_and_without_a_reduced_size(orientation):
+    picture, exif = scene(2, (640, 480)), Image.Exif()
+    exif[0x0112] = orientation
+    data = image_bytes(picture, "JPEG", exif=exif)
+    for side, scale in ((128, 2), (640, 1)):
+        small = small_photo(data, "RGB", side)
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        assert small.size == (upright.width // scale, upright.height // scale)
+        by_hand = np.asarray(upright.resize(small.size, Image.Resampling.BOX), dtype=float)
+        assert abs(np.asarray(small.convert("RGB"), dtype=float) - by_hand).mean() < 3
 
 
 def test_near_pairs__a_photo_without_a_hash_is_near_none():
