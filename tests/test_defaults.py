@@ -25,9 +25,9 @@ def value_of(node):
 
 
 def defaults(body, owner=""):
-    """(name, value): constants of a module, fields of its classes, and parameters of functions that others may call."""
+    """(name, value): constants of a module, fields of its classes, and parameters of its functions and methods."""
     for node in body:
-        if isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+        if isinstance(node, ast.FunctionDef):
             every = node.args.posonlyargs + node.args.args
             given = [*zip(reversed(every), reversed(node.args.defaults), strict=False)]
             for parameter, default in [*given, *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]:
