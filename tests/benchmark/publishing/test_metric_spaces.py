@@ -34,7 +34,7 @@ def test_card_facts__each_from_its_field(metric):
 @pytest.mark.parametrize("metric", DEFINITIONS)
 def test_write_space__four_files_of_which_the_card_is_last(metric, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(builders.dataset, "render", lambda name, **facts: calls.append((name, facts)) or f"<{name}>")
+    monkeypatch.setattr(builders.dataset, "render", lambda card, **facts: calls.append((card, facts)) or f"<{card}>")
     assert write_space(metric, "me/mine", tmp_path) == [f"{metric}.py", "requirements.txt", "index.html", "README.md"]
     facts = card_facts(metric, "me/mine")
     assert calls == [("metric.html.jinja", facts), ("metric.md.jinja", facts)]
