@@ -263,6 +263,11 @@ def test_is_smartphone__reference_by_the_maker_as_written(make, printed):
     assert label(Acquisition(make=make, model="X"), "is_smartphone", "reference") == printed
 
 
+def test_questionable_names__scanners_programs_and_generic_names():
+    names = ("GIMP 2.10", "iPhone X", "CYBERSHOT", "Kodak CLAS Digital Film Scanner / HR200", "NIKON D90", "Picasa")
+    assert devices.questionable_names(names) == (names[0], names[2], names[3], names[5])
+
+
 def test_aliases__the_table_is_sound():
     tables = devices._tables()
     assert devices.aliases_version()
