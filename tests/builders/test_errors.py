@@ -98,7 +98,7 @@ def test_full_disk_in__follows_the_causes_of_an_error():
 
 
 @pytest.mark.parametrize(
-    ("names", "of_a_disk", "found"),
+    ("names", "of_a_disk", "is_full"),
     [
         ("ENOSPC EDQUOT EFBIG EROFS", True, True),
         ("EACCES EPERM ENOTDIR EISDIR ENOENT EEXIST EIO ENAMETOOLONG", True, False),
@@ -106,12 +106,12 @@ def test_full_disk_in__follows_the_causes_of_an_error():
         ("EINTR EAGAIN ENOMEM EINVAL EPIPE ECONNRESET ETIMEDOUT EBADF EBUSY", False, False),
     ],
 )  # fmt: skip
-def test_disk_errors__by_their_number(names, of_a_disk, found):
+def test_disk_errors__by_their_number(names, of_a_disk, is_full):
     """Among the causes of an error, only those that say that a disk is full or read-only count."""
     for name in names.split():
         error = OSError(getattr(errno, name), name)
         assert is_disk_error(error) is of_a_disk, name
         outer = ValueError("outer")
         outer.__cause__ = error
-        assert full_disk_in(outer) is (error if found else None), name
+        assert full_disk_in(outer) is (error if is_full else None), name
     assert is_disk_error(OSError("no number")) is False

@@ -78,13 +78,13 @@ def test_rows__of_configs_without_pixels_have_the_labels_of_all(monkeypatch, tmp
         {"photo_id": "p0", "make": 0, "iso": 1}, {"photo_id": "p3", "make": -1, "iso": 0},
     ]  # fmt: skip
     for job, labels in ((first, [[1, -1], [0, 1]]), (second, [[0, 1], [-1, 0]])):
-        assert (job.output, job.features, job.items_per_shard) == (tmp_path, features, 2)  # of its own photos
+        assert (job.output, job.features, job.items_per_shard) == (tmp_path, features, 2)  # of the photos of its part
         assert job.recipe == {"pixels": False, "rows": digest([{"photo_id": id} for id in job.ids], labels)}
     assert first.recipe != second.recipe
 
 
 def test_rows__of_a_photo_with_several_labels_have_each_of_them_in_its_own_part(monkeypatch, tmp_path):
-    """Released splits may name a photo twice: a part states its own labels, other parts the label of the last one."""
+    """Released splits may name a photo twice: a part states its labels, other parts the label of the last one."""
     jobs = []
     monkeypatch.setattr(module, "write_shards", lambda job, **options: jobs.append(job))
     rng = np.random.default_rng(0)
