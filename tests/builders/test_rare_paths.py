@@ -183,7 +183,7 @@ def test_nearest_quality__of_both_widths_and_none_of_another_length():
 @pytest.mark.parametrize(
     ("taken", "wanted", "expected"), [((), 3, True), ((1,), 1, True), ((0, 2), 2, False), ((0, 1), 1, True)]
 )
-def test_locked__neighbouring_units_that_nobody_holds(tmp_path, taken, wanted, expected):
+def test_locked__neighbouring_units_that_are_free(tmp_path, taken, wanted, expected):
     file = tmp_path / "locks"
     file.write_bytes(bytes(8))
     with open(file, "r+b") as first, open(file, "r+b") as second:

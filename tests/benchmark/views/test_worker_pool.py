@@ -109,7 +109,7 @@ def test_give_out__an_idle_worker_joins_a_run_only_while_a_photo_that_is_not_mad
     assert {number for number, _ in new_tasks(pool)} == ({0, 1} if joins else {0})
 
 
-def test_give_without_slot__only_where_the_wanted_photo_is_given_to_nobody_and_all_are_idle():
+def test_give_without_slot__only_where_the_wanted_photo_is_given_to_no_worker_and_all_are_idle():
     pool = pool_of([2, 2], free=[4], ahead=9, run_ids=[0, 0, 1, 1])
     pool._give_out()
     new_tasks(pool)
