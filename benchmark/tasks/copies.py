@@ -90,7 +90,7 @@ def run_copies(copies: Sequence[str], name: str, inputs: TaskInput) -> TaskOutco
         inputs: of the task.
 
     Raises:
-        DataError: there are too few test photos, or their units cannot be halved.
+        DataError: there are too few test photos.
     """
     from benchmark.knn import ROUNDING, cosine_distances, nearest
     from benchmark.stats import threshold_at
